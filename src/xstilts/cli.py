@@ -1,0 +1,182 @@
+"""The command line: thin verbs over the package, imported only when they are called.
+
+Exit codes: 0 done, 1 something could not be built, 2 what was asked for is wrong, 128 + n stopped by signal n.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Intermediate-task training for zero-shot cross-lingual transfer.",
+)
+sandbox = typer.Typer(no_args_is_help=True, help="Artificial languages: the whole pipeline in minutes, without network.")
+app.add_typer(sandbox, name="sandbox")
+
+Store = Annotated[Path, typer.Option(envvar="XSTILTS_STORE", help="Folder of finished stages.")]
+DataFolder = Annotated[Path | None, typer.Option("--data", envvar="XSTILTS_DATA", help="Folder of local data sets.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that build side by side.")]
+Threads = Annotated[int, typer.Option(min=0, help="Torch threads a process; 0: divided among the workers.")]
+MicroTokens = Annotated[int, typer.Option(min=1, help="Most tokens in one pass; the batch stays what it is.")]
+EncoderName = Annotated[str, typer.Option("--encoder", help="Hub id, local folder, or 'sandbox'.")]
+Revision = Annotated[str, typer.Option(help="Revision of a hub id.")]
+Intermediate = Annotated[
+    list[str] | None, typer.Option(help="Tasks of one intermediate phase, 'a,b' being a mix; give it again for another setting.")
+]
+Target = Annotated[list[str], typer.Option(help="Target task; give it again for more.")]
+LearnFrom = Annotated[str | None, typer.Option(help="Tasks the target is learned from instead of its own, 'a+b' in turn.")]
+RecipeName = Annotated[str, typer.Option("--recipe", help="Named recipes: xtreme, phang2020, small, sandbox.")]
+Setting = Annotated[list[str] | None, typer.Option("--set", help="Change both phases' recipes: learning_rate=1e-4 …")]
+SetIntermediate = Annotated[list[str] | None, typer.Option(help="Change the intermediate recipe alone.")]
+SetTarget = Annotated[list[str] | None, typer.Option(help="Change the target recipe alone.")]
+Seeds = Annotated[int, typer.Option(min=1, help="How many seeds: 1, 2, …")]
+MlmTask = Annotated[str | None, typer.Option("--mlm", help="Raw-text task whose masked-LM runs beside the intermediate tasks.")]
+MlmWeight = Annotated[float, typer.Option(help="Weight of the masked-LM loss.")]
+MlmAlpha = Annotated[float, typer.Option(help="Languages are drawn as n ** alpha.")]
+
+
+@app.command("run", help="Train, predict and score: baseline and intermediate settings, in all languages of each target.")
+@app.command("plan", help="Say what `run` with the same options would find finished and what it would build.")
+def run_or_plan(
+    context: typer.Context,
+    encoder: EncoderName,
+    target: Target,
+    intermediate: Intermediate = None,
+    learn_from: LearnFrom = None,
+    recipe: RecipeName = "xtreme",
+    setting: Setting = None,
+    set_intermediate: SetIntermediate = None,
+    set_target: SetTarget = None,
+    seeds: Seeds = 1,
+    mlm: MlmTask = None,
+    mlm_weight: MlmWeight = 1.0,
+    mlm_alpha: MlmAlpha = 0.3,
+    revision: Revision = "main",
+    data: DataFolder = None,
+    store: Store = Path("work"),
+    device: Device = "auto",
+    workers: Workers = 1,
+    threads: Threads = 0,
+    micro_tokens: MicroTokens = 16384,
+    out: Annotated[Path | None, typer.Option(help="Also write the tables to this folder.")] = None,
+) -> None:
+    from xstilts import grid, progress, show
+    from xstilts.encoder import Encoder
+    from xstilts.machine import Machine
+    from xstilts.run import Recipes
+
+    machine = Machine(store, data, device, micro_tokens, workers, threads)
+    both = tuple(setting or ())
+    recipes = Recipes(recipe, both + tuple(set_intermediate or ()), both + tuple(set_target or ()))
+    targets = tuple(one for name in target for one in grid.tasks_of(name))
+    languages = tuple(dict.fromkeys(code for one in targets for code in one.languages))
+    asked = grid.Grid(
+        Encoder.of(encoder, revision),
+        targets,
+        tuple(grid.tasks_of(names) for names in intermediate or ()),
+        recipes,
+        seeds,
+        grid.tasks_of(learn_from, "+") if learn_from else None,
+        grid.mlm_of(mlm, languages, mlm_weight, mlm_alpha, machine),
+    )
+    if context.info_name == "plan":
+        show.plan(asked.stages(machine), machine)
+        return
+    with progress.shown():
+        built = asked.build(machine)
+    show.tables(asked.tables(machine), asked.stages(machine), built, machine, out)
+
+
+@app.command()
+def show(
+    key: Annotated[str, typer.Argument(help="The beginning of a stage's key, or its folder's name.")],
+    store: Store = Path("work"),
+) -> None:
+    """Print how a finished stage came to be, and how its nearest sibling differs."""
+    from xstilts import show
+
+    show.stage(store, key)
+
+
+@app.command()
+def tasks(data: DataFolder = None) -> None:
+    """List the tasks: kind, metric, what they are learned from, languages, and which of their data are there."""
+    from xstilts import show
+
+    show.tasks(data)
+
+
+@app.command()
+def pretrain(
+    text: Annotated[Path, typer.Option(help="Folder with one folder (or one .txt file) of text lines per language.")],
+    out: Annotated[Path, typer.Option(help="Where the encoder goes: an ordinary Hugging Face folder.")],
+    languages: Annotated[str | None, typer.Option(help="Only these, 'en,sw'; default: every one there is.")] = None,
+    parallel: Annotated[Path | None, typer.Option(help="Folder of aligned files NAME.xx-yy.xx and NAME.xx-yy.yy.")] = None,
+    layers: int = 6,
+    width: int = 256,
+    heads: int = 4,
+    vocabulary: int = 16000,
+    steps: int = 2000,
+    batch_size: int = 64,
+    max_length: int = 64,
+    learning_rate: float = 1e-3,
+    alpha: Annotated[float, typer.Option(help="Languages are drawn as n ** alpha.")] = 0.5,
+    seed: int = 1,
+    store: Store = Path("work"),
+    device: Device = "auto",
+    threads: Threads = 0,
+    micro_tokens: MicroTokens = 16384,
+) -> None:
+    """Train a tokenizer and an XLM-R-shaped encoder from folders of text."""
+    from xstilts import progress
+    from xstilts.machine import Machine
+    from xstilts.pretrain import Shape, deliver, from_folders
+    from xstilts.recipe import Recipe
+
+    machine = Machine(store, None, device, micro_tokens, threads=threads)
+    shape = Shape(width, layers, heads, vocabulary=vocabulary)
+    recipe = Recipe(
+        learning_rate, batch_size, steps=steps, max_length=max_length, warmup=0.06, weight_decay=0.01
+    )
+    with progress.shown():
+        chosen = tuple(languages.split(",")) if languages else None
+        deliver(from_folders(text, parallel, chosen, shape, recipe, seed, alpha), machine, out)
+
+
+@sandbox.command()
+def languages() -> None:
+    """Show the artificial languages and what makes each differ from the English-like one."""
+    from xstilts import show
+
+    show.sandbox_languages()
+
+
+def main() -> None:
+    """Run the command line, with errors in one line and exit codes that mean something."""
+    from xstilts.example import BadInput
+    from xstilts.interrupt import Interrupted
+    from xstilts.stage import StageError
+
+    try:
+        app()
+    except BadInput as error:
+        _fail(str(error), 2)
+    except (StageError, OSError) as error:
+        _fail(str(error), 1)
+    except Interrupted as stopped:
+        _fail(str(stopped), 128 + stopped.number)
+    except KeyboardInterrupt:
+        _fail("stopped: run again to go on from here", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,391 @@
+"""Encoder: the pretrained model that everything starts from, its identity, and the network that is trained on it.
+
+An `Encoder` says *which* model: a hub id at a revision, or a local folder at a digest of its files. The functions load
+it: only the bare encoder, in float32, from safetensors only (a pickle can run any code), without a word printed.
+What differs between families is one row of `FAMILIES`. A `Network` is such a backbone with one small head per task.
+
+>>> Encoder.of("FacebookAI/xlm-roberta-base")
+Encoder(name='FacebookAI/xlm-roberta-base', digest='main')
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+import transformers
+from huggingface_hub import snapshot_download
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from transformers.utils import logging
+
+from xstilts.example import BadInput
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model")
+IDENTITY_FILES = (
+    *TOKENIZER_FILES,
+    "config.json",
+    "model.safetensors.index.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+INDEX = "model.safetensors.index.json"
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where a model type keeps its list of layers and its input embeddings, and how it is loaded and called."""
+
+    layers: str
+    embeddings: str
+    auto: str = "AutoModel"
+    load: Mapping[str, Any] = field(default_factory=dict)
+    call: Mapping[str, Any] = field(default_factory=dict)
+
+
+NO_POOLER: dict[str, Any] = {"add_pooling_layer": False}
+NO_CACHE: dict[str, Any] = {"use_cache": False}
+FAMILIES: dict[str, Family] = {
+    "xlm-roberta": Family("encoder.layer", "embeddings", load=NO_POOLER),
+    "xlm-roberta-xl": Family("encoder.layer", "embeddings", load=NO_POOLER),
+    "modernbert": Family("layers", "embeddings"),
+    "eurobert": Family("layers", "embed_tokens"),
+    "deberta-v2": Family("encoder.layer", "embeddings"),
+    "mt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding"),
+    "umt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding"),
+    # Its shipped question-answering class alone calls the backbone "transformer".
+    "qwen3": Family("layers", "embed_tokens", load={"key_mapping": {r"^transformer\.": ""}}, call=NO_CACHE),
+    "gemma3_text": Family("layers", "embed_tokens", call=NO_CACHE),
+}
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The identity of an encoder: a hub id and its revision, or a local folder's name and the digest of its files.
+
+    folder: where the files lie; no part of the identity, so a folder may be moved.
+    """
+
+    name: str
+    digest: str
+    folder: str = field(default="", compare=False, repr=False, metadata={"identity": False})
+
+    @classmethod
+    def of(cls, name: str | Path, revision: str = "main") -> Encoder:
+        """Identify a local folder or a hub id (owner/name or owner/name@revision).
+
+        Raises BadInput where a folder is missing or lacks configuration, weights or tokenizer.
+        """
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            return cls(folder.resolve().name, _digest(_with_tokenizer(_checked(folder))), str(folder.resolve()))
+        return cls(*_hub_id(str(name), revision))
+
+    @property
+    def location(self) -> str:
+        """What the loading functions take: the folder, or the hub id with its revision."""
+        return self.folder or f"{self.name}@{self.digest}"
+
+
+def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a folder or a hub id."""
+    folder = _with_tokenizer(_folder(source, revision))
+    with _readable(folder), _quiet():
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    return cast("PreTrainedTokenizerBase", tokenizer)
+
+
+def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
+    """Load the bare encoder in float32, in evaluation mode, from a bare folder or one with any shipped head.
+
+    Attention is SDPA wherever the family supports it. Raises BadInput where files are missing, damaged or of a family
+    that is not in `FAMILIES`.
+    """
+    folder = _checked(_folder(source, revision))
+    with _readable(folder), _quiet():
+        family = family_of(transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False))
+        tensor_files(folder)
+        backbone, report = getattr(transformers, family.auto).from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **family.load,
+        )
+    if report["missing_keys"]:
+        raise BadInput(f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}; copy the whole model again")
+    return cast(nn.Module, backbone)
+
+
+def family_of(config: Any) -> Family:
+    """Look up the row of a model's configuration."""
+    if config.model_type not in FAMILIES:
+        raise BadInput(f"encoders of type {config.model_type!r} are not supported; use one of {', '.join(FAMILIES)}")
+    return FAMILIES[config.model_type]
+
+
+class Network(nn.Module):
+    """A backbone and one head per task; sequences are padded on the right."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.heads = nn.ModuleDict()
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the backbone."""
+        return self.backbone.config
+
+    @property
+    def width(self) -> int:
+        """Numbers per token in the final states."""
+        return int(self.config.hidden_size)
+
+    @property
+    def depth(self) -> int:
+        """How many layers the backbone has."""
+        return int(self.config.num_hidden_layers)
+
+    @property
+    def table(self) -> nn.Parameter:
+        """The input embedding matrix (vocabulary, width)."""
+        return cast(nn.Parameter, self.backbone.get_input_embeddings().weight)  # type: ignore[operator]
+
+    def hidden(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the final states (sequences, tokens, width)."""
+        return cast(Tensor, self._run(input_ids, attention_mask).last_hidden_state)
+
+    def layers(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return all states (layers + 1, sequences, tokens, width): the embeddings first, the final states last."""
+        states = self._run(input_ids, attention_mask, output_hidden_states=True).hidden_states
+        return torch.stack(states)
+
+    def forward(self, task: str, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the logits of one task's head."""
+        hidden = self.hidden(input_ids, attention_mask)
+        return cast(Tensor, self.heads[task](hidden, attention_mask, self.table))
+
+    def _run(self, input_ids: Tensor, attention_mask: Tensor, **options: Any) -> Any:
+        options |= family_of(self.config).call
+        return self.backbone(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **options)
+
+
+def freeze(network: Network, trained: str) -> int:
+    """Let only a part of the backbone, and all heads, be trained; return how many parameters that is.
+
+    `trained`: "all"; "head"; "top:2"; "bottom:2"; "layers:0-3,8" (from 0, ends included); "alternate" (every second
+    layer, the top one included); these four freeze all but the named layers, so embeddings and final norm too;
+    "layernorm" (the parameters of all norms); "no-embeddings" (all but the input embeddings with their norm).
+    """
+    chosen = _chosen(network, trained)
+    network.backbone.requires_grad_(False)
+    for parameter in chosen:
+        parameter.requires_grad_(True)
+    network.heads.requires_grad_(True)
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def _chosen(network: Network, trained: str) -> list[nn.Parameter]:
+    backbone, family = network.backbone, family_of(network.config)
+    if trained in ("all", "head"):
+        return list(backbone.parameters()) if trained == "all" else []
+    if trained == "layernorm":
+        norms = (module for module in backbone.modules() if "Norm" in type(module).__name__)
+        return [parameter for module in norms for parameter in module.parameters(recurse=False)]
+    if trained == "no-embeddings":
+        embedding = {id(parameter) for parameter in backbone.get_submodule(family.embeddings).parameters()}
+        return [parameter for parameter in backbone.parameters() if id(parameter) not in embedding]
+    layers = list(backbone.get_submodule(family.layers).children())
+    return [parameter for number in _layer_numbers(trained, len(layers)) for parameter in layers[number].parameters()]
+
+
+def _layer_numbers(trained: str, depth: int) -> list[int]:
+    word, _, value = trained.partition(":")
+    numbers: set[int] = set()
+    if trained == "alternate":
+        numbers = set(range(depth - 1, -1, -2))
+    elif word in ("top", "bottom") and re.fullmatch(r"\d+", value):
+        count = int(value)
+        numbers = set(range(depth - count, depth) if word == "top" else range(count))
+    elif word == "layers" and re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", value):
+        for part in value.split(","):
+            first, _, last = part.partition("-")
+            numbers |= set(range(int(first), int(last or first) + 1))
+    else:
+        words = "all, head, top:2, bottom:2, layers:0-3,8, alternate, layernorm, no-embeddings"
+        raise BadInput(f"unknown part to train {trained!r}; use one of {words}")
+    if not numbers or not numbers <= set(range(depth)):
+        raise BadInput(f"{trained!r} does not fit an encoder of {depth} layers (numbered 0 to {depth - 1})")
+    return sorted(numbers)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Token ids around segments: a single text is prefix a suffix, a pair is prefix a middle b suffix."""
+
+    prefix: tuple[int, ...]
+    middle: tuple[int, ...]
+    suffix: tuple[int, ...]
+    pad: int
+
+
+def special_pieces(tokenizer: PreTrainedTokenizerBase) -> Pieces:
+    """Find out, by probing with a text and a pair, how a tokenizer surrounds segments with special tokens.
+
+    Tokenizers of decoders do not close a text. There the end-of-text token separates and closes the segments, so that
+    the last state, which alone has seen everything, always stands on the same token.
+    """
+    single, pair = tokenizer("a"), tokenizer("a", "b")
+    (prefix, suffix), (start, middle, end) = _around(single, 1), _around(pair, 2)
+    pad = next(one for one in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if one is not None)
+    if not suffix:
+        if tokenizer.eos_token_id is None:
+            raise BadInput(f"tokenizer {tokenizer.name_or_path!r} neither closes a text nor has an eos_token; set one")
+        eos = (tokenizer.eos_token_id,)
+        return Pieces(prefix, eos, eos, pad)
+    if (prefix, suffix) != (start, end):
+        raise BadInput(f"tokenizer {tokenizer.name_or_path!r} surrounds a pair otherwise than a text; use another one")
+    return Pieces(prefix, middle, suffix, pad)
+
+
+def _around(encoding: Any, segments: int) -> list[tuple[int, ...]]:
+    ids, owners = encoding["input_ids"], encoding.sequence_ids(0)
+    gaps: list[list[int]] = [[] for _ in range(segments + 1)]
+    gap = 0
+    for number, owner in zip(ids, owners, strict=True):
+        if owner is None:
+            gaps[gap].append(number)
+        else:
+            gap = owner + 1
+    return [tuple(one) for one in gaps]
+
+
+def tensor_files(folder: Path) -> dict[str, Path]:
+    """Map the name of every tensor in a folder to its file; raise BadInput where a file is missing or damaged."""
+    index = folder / INDEX
+    names = (
+        sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else ["model.safetensors"]
+    )
+    found: dict[str, Path] = {}
+    for path in (folder / name for name in names):
+        try:
+            with safe_open(path, framework="pt") as file:
+                found |= dict.fromkeys(file.keys(), path)
+        except (SafetensorError, OSError) as error:
+            raise BadInput(f"weight file {path} is missing or damaged ({error}); copy or download it again") from error
+    return found
+
+
+def read_tensors(source: str | Path, names: Iterable[str], revision: str | None = None) -> dict[str, Tensor]:
+    """Read those of the named tensors that a folder or a hub id has."""
+    files = tensor_files(_folder(source, revision))
+    found: dict[str, Tensor] = {}
+    for name in (name for name in names if name in files):
+        with safe_open(files[name], framework="pt") as file:
+            found[name] = file.get_tensor(name)
+    return found
+
+
+def _folder(source: str | Path, revision: str | None) -> Path:
+    """Return the local folder of a source, downloading a hub id (no code, no pickles) if it is not yet cached."""
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    name, revision = _hub_id(str(source), revision or "main")
+    patterns = [*IDENTITY_FILES, "vocab.*", "merges.txt", "*.safetensors"]
+    try:
+        with _quiet():
+            found = snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns="*/*")
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BadInput(
+            f"cannot get {name!r} at {revision!r} from the hub ({reason}); check name and network"
+        ) from error
+    return Path(found)
+
+
+def _hub_id(name: str, revision: str) -> tuple[str, str]:
+    """Split a hub id from its revision; raise BadInput for what can only be a path, as no folder is there."""
+    name, _, given = name.partition("@")
+    if Path(name).exists() or not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
+        raise BadInput(f"no encoder folder {name!r}; give an existing folder or a hub id (owner/name)")
+    return name, given or revision
+
+
+def _checked(folder: Path) -> Path:
+    """Return a folder that has a configuration and weights; raise BadInput otherwise."""
+    names = sorted(path.name for path in folder.iterdir())
+    if "config.json" not in names:
+        raise BadInput(f"{folder} has no config.json; give the folder that save_pretrained wrote")
+    if not any(name.endswith(".safetensors") for name in names):
+        pickled = next((name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))), None)
+        why = f"only pickled weights ({pickled}), which can run any code" if pickled else "no weights"
+        raise BadInput(f"{folder} has {why}; save the model there as model.safetensors")
+    return folder
+
+
+def _with_tokenizer(folder: Path) -> Path:
+    """Return a folder that has a tokenizer; raise BadInput otherwise."""
+    if not any((folder / name).exists() for name in (*TOKENIZER_FILES, "vocab.json", "vocab.txt")):
+        raise BadInput(f"{folder} has no tokenizer; save it there with tokenizer.save_pretrained")
+    return folder
+
+
+def _digest(folder: Path) -> str:
+    """Hash names and contents of all files that can change a result."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.name in IDENTITY_FILES or path.suffix == ".safetensors" or path.stem in ("vocab", "merges"):
+            facts = path.stat()
+            total.update(f"{path.name} {_file_digest(path.resolve(), facts.st_size, facts.st_mtime_ns)}\n".encode())
+    return total.hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _file_digest(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Turn what the libraries raise for unusable files into BadInput."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"cannot load {folder} ({reason}); copy or download it again") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' load reports and progress bars off the screen."""
+    level, bars, downloads = logging.get_verbosity(), logging.is_progress_bar_enabled(), are_progress_bars_disabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+        if not downloads:
+            enable_progress_bars()

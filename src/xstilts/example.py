@@ -1,0 +1,119 @@
+"""Examples: what one row of a data set says, whatever file it came from.
+
+Six shapes, one per kind of task. Every reader ends in one of them, every kind starts from one, and the store keeps
+them as JSON lines, so that a person can read exactly what a model was trained and scored on.
+
+>>> Classified("3", "A dog runs.", "An animal moves.", "entailment").label
+'entailment'
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+class BadInput(ValueError):
+    """Something a user gave is wrong; the message names the place, the value and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """A text or a pair of texts with a label (None where the data set hides it)."""
+
+    id: str
+    text_a: str
+    text_b: str | None
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A context, a question about it (may be empty) and the candidates, of which number `label` is right."""
+
+    id: str
+    context: str
+    question: str
+    choices: tuple[str, ...]
+    label: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A sentence in words with a tag for each (no tags where the data set hides them)."""
+
+    id: str
+    tokens: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer and the character offset in the context at which it starts (-1: not known)."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about a context; no answers where it is `unanswerable` (or where the data set hides them)."""
+
+    id: str
+    context: str
+    question: str
+    answers: tuple[Answer, ...]
+    unanswerable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parallel:
+    """A sentence and its translation into English."""
+
+    id: str
+    source: str
+    english: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text for masked-LM; `pair` is its translation, or another rendering of it, where there is one."""
+
+    id: str
+    text: str
+    pair: str | None = None
+
+
+Example = Classified | Choice | Tagged | Question | Parallel | Text
+
+SHAPES: dict[str, type[Example]] = {
+    "classification": Classified,
+    "choice": Choice,
+    "tagging": Tagged,
+    "span": Question,
+    "retrieval": Parallel,
+    "mlm": Text,
+}
+
+
+def write(examples: Iterable[Example], path: Path) -> int:
+    """Write examples as JSON lines; return how many there were."""
+    count = 0
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for example in examples:
+            file.write(json.dumps(asdict(example), ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def read(path: Path, kind: str) -> Iterator[Example]:
+    """Read back what `write` wrote for a kind of task."""
+    shape = SHAPES[kind]
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            fields = {key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(line).items()}
+            if shape is Question:
+                fields["answers"] = tuple(Answer(**answer) for answer in fields["answers"])
+            yield shape(**fields)

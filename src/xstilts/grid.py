@@ -1,0 +1,70 @@
+"""Grid: targets × settings of the intermediate phase × seeds, the baseline always among the settings.
+
+It is what `xstilts run` builds: every run's stages, shared where runs agree, and a table for each target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xstilts.encoder import Encoder
+from xstilts.executors import local
+from xstilts.machine import Machine
+from xstilts.run import Mlm, Recipes, Run
+from xstilts.stage import Stage
+from xstilts.table import BASELINE, Table, collect
+from xstilts.task import Task, task
+
+Tasks = tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Runs that differ in target, intermediate tasks and seed only."""
+
+    encoder: Encoder | Stage
+    targets: Tasks
+    settings: tuple[Tasks, ...]
+    recipes: Recipes
+    seeds: int
+    teachers: Tasks | None = None
+    mlm: Mlm | None = None
+
+    def runs(self, target: Task) -> dict[str, list[Run]]:
+        """Return the runs of a target by setting, one a seed, the baseline first."""
+        named = {BASELINE: (), **{"+".join(t.name for t in setting): setting for setting in self.settings}}
+        return {name: [self._run(setting, target, seed + 1) for seed in range(self.seeds)] for name, setting in named.items()}
+
+    def stages(self, machine: Machine) -> list[Stage]:
+        """Promise the scores of all runs."""
+        runs = (run for target in self.targets for seeds in self.runs(target).values() for run in seeds)
+        return [score for run in runs for score in run.scores(machine.data).values()]
+
+    def build(self, machine: Machine) -> int:
+        """Build what is not there; return how many stages that was."""
+        return local.build_all(self.stages(machine), machine)
+
+    def tables(self, machine: Machine) -> list[Table]:
+        """Return the table of each target from finished runs."""
+        return [collect(self.runs(target), machine) for target in self.targets]
+
+    def _run(self, setting: Tasks, target: Task, seed: int) -> Run:
+        teachers = self.teachers if target.learned_from else None
+        return Run(self.encoder, setting, target, self.recipes, seed, teachers, self.mlm if setting else None)
+
+
+def tasks_of(names: str, separator: str = ",") -> Tasks:
+    """Return the tasks of a list such as "mnli,squad"; BadInput for an unknown name."""
+    return tuple(task(name.strip()) for name in names.split(separator) if name.strip())
+
+
+def mlm_of(name: str | None, languages: Sequence[str], weight: float, alpha: float, machine: Machine) -> Mlm | None:
+    """Return masked-LM on a raw-text task in those of the languages for which there is text; None without a task."""
+    if name is None:
+        return None
+    text = task(name)
+    found = tuple(code for code in languages if text.has("train", code, machine.data))
+    if not found:
+        text.data("train", languages[0], machine.data)
+    return Mlm(text, found, weight, alpha)

@@ -1,0 +1,60 @@
+"""Machine: what the computer at hand decides, and what therefore never reaches a key.
+
+Device, threads, memory and paths change how fast a result comes, not what it is (up to rounding). They travel as one
+keyword-only argument beside the identity of a stage.
+
+>>> Machine(store=Path("work"), device="cpu").micro_tokens
+16384
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how work is done.
+
+    store: folder of finished stages. data: folder of local data sets (None: hub only). device: "auto", "cpu",
+    "cuda", "cuda:1", "mps". micro_tokens: most tokens, padding included, in one forward and backward pass; a batch
+    is cut into as many as it takes and stays one batch. workers: processes that build stages side by side.
+    threads: torch threads a process (0: as torch decides). checkpoint_seconds: time between resume points.
+    precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16". offline: never ask the hub.
+    """
+
+    store: Path = Path("work")
+    data: Path | None = None
+    device: str = "auto"
+    micro_tokens: int = 16384
+    workers: int = 1
+    threads: int = 0
+    checkpoint_seconds: float = 120.0
+    precision: str = "auto"
+    offline: bool = False
+
+    def torch_device(self) -> torch.device:
+        """Return the device to work on, the fastest there is for "auto"; set torch's threads."""
+        import torch
+
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        if self.device != "auto":
+            return torch.device(self.device)
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+    def arithmetic(self) -> AbstractContextManager[object]:
+        """Return the context in which a network computes: bf16 where asked for, or where a GPU does it natively."""
+        import torch
+
+        device = self.torch_device().type
+        native = self.precision == "auto" and device == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.autocast(device, dtype=torch.bfloat16) if native or self.precision == "bf16" else nullcontext()

@@ -1,0 +1,122 @@
+"""Metrics: from gold examples and predictions to figures equal to the official scorers'.
+
+`metric(name)` gives the function of a task's metric; all have one shape. One file per family: `labels` (accuracy),
+`qa`, `tagging`, `retrieval`, and `suites` for the averages of whole benchmarks.
+
+>>> from xstilts.example import Classified
+>>> metric("accuracy")([Classified("7", "Yes?", None, "yes")], {"7": "yes"}).values
+{'accuracy': 100.0}
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from xstilts.example import BadInput
+from xstilts.metrics import labels, qa, tagging
+from xstilts.metrics.labels import accuracy, retrieval_accuracy, same_label
+from xstilts.metrics.qa import match, mlqa, mlqa_words, overlap_f1, squad, squad_v2, squad_words
+from xstilts.metrics.retrieval import (
+    Candidate,
+    average_precision,
+    bitext_f1,
+    extract,
+    identify,
+    mine,
+    nearest_source,
+    neighbours,
+    normalise,
+    ranked_precisions,
+    reciprocal_ranks,
+    tune_threshold,
+    unambiguous,
+)
+from xstilts.metrics.score import Array, Metric, Score
+from xstilts.metrics.suites import XTREME, XTREME_R, Suite, SuiteScore, average, suite
+from xstilts.metrics.tagging import chunks, entity_f1, pos_f1, split_sentence
+
+__all__ = [
+    "XTREME",
+    "XTREME_R",
+    "Candidate",
+    "Metric",
+    "Score",
+    "Suite",
+    "SuiteScore",
+    "accuracy",
+    "average",
+    "average_precision",
+    "bitext_f1",
+    "chunks",
+    "entity_f1",
+    "extract",
+    "headlines",
+    "identify",
+    "match",
+    "metric",
+    "mine",
+    "mlqa",
+    "mlqa_words",
+    "names",
+    "nearest_source",
+    "neighbours",
+    "normalise",
+    "overlap_f1",
+    "pos_f1",
+    "ranked_precisions",
+    "reciprocal_ranks",
+    "retrieval_accuracy",
+    "same_label",
+    "split_sentence",
+    "squad",
+    "squad_v2",
+    "squad_words",
+    "suite",
+    "tune_threshold",
+    "unambiguous",
+]
+
+Pool = Callable[[Array, Array], Array]
+
+# Each metric with the function that finds its headline from summed contributions.
+_METRICS: dict[str, tuple[Metric, Pool]] = {
+    "accuracy": (accuracy, labels.pool),
+    "retrieval_accuracy": (retrieval_accuracy, labels.pool),
+    "squad": (squad, qa.pool),
+    "squad_v2": (squad_v2, qa.pool),
+    "mlqa": (mlqa, qa.pool),
+    "entity_f1": (entity_f1, tagging.pool),
+    "pos_f1": (pos_f1, tagging.pool),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names that `metric` knows."""
+    return tuple(_METRICS)
+
+
+def metric(name: str) -> Metric:
+    """Return the metric of a name; BadInput with the nearest name where there is none."""
+    return _known(name)[0]
+
+
+def headlines(name: str, examples: Sequence[Any], weights: Array) -> Array:
+    """Return the headline of each resample, in percent, from a score's `examples`.
+
+    weights: (resamples, examples), how often each example is in each resample; all ones give the headline itself.
+    """
+    contributions = np.reshape(np.asarray(examples, dtype=np.float64), (len(examples), -1))
+    return _known(name)[1](weights @ contributions, weights.sum(axis=-1))
+
+
+def _known(name: str) -> tuple[Metric, Pool]:
+    if name not in _METRICS:
+        near = difflib.get_close_matches(name, _METRICS, n=1)
+        raise BadInput(
+            f"unknown metric '{name}'; " + (f"did you mean '{near[0]}'?" if near else f"one of {', '.join(_METRICS)}")
+        )
+    return _METRICS[name]

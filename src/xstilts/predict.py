@@ -1,0 +1,98 @@
+"""Predict: what a trained network says of a split, as JSON lines that a person can read and a scorer can score.
+
+Sequences are sorted by length and put into batches by tokens, so that next to nothing is padded. The languages of a
+target follow each other on one loaded network.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from xstilts import example, progress
+from xstilts.data import EXAMPLES
+from xstilts.encoder import Encoder, Network, load_backbone, load_tokenizer
+from xstilts.heads import load
+from xstilts.kinds import Kind, Unit, kind
+from xstilts.machine import Machine
+from xstilts.stage import Site, Stage, stage
+from xstilts.tokens import Tokens
+
+PREDICTIONS = "predictions.jsonl"
+
+
+def _label(model: Encoder | Stage, data: Stage, kind_name: str, max_length: int) -> str:
+    return f"predict-{data.arguments['data'].label}"
+
+
+@stage(version=1, label=_label)
+def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max_length: int) -> None:
+    """Write `predictions.jsonl`: for each example its id, the prediction, and the scores behind it.
+
+    model: a trained stage, or a bare encoder where the kind needs no head. data: a stage that read a split.
+    """
+    chosen = kind(kind_name)
+    source = site.path(model) / "model" if isinstance(model, Stage) else model.location
+    network, tokens, labels = _loaded(source, kind_name, site.machine)
+    examples = list(example.read(site.path(data) / EXAMPLES, kind_name))
+    cut: Counter[str] = Counter()
+    units = chosen.encode(examples, tokens, max_length, labels, cut)
+    found = answers(network, "head", chosen, units, tokens, site.machine, f"predict {site.folder.stem}")
+    lines = chosen.decode(found, units, examples, labels)
+    with (site.folder / PREDICTIONS).open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    site.record |= {"examples": len(examples), "sequences": sum(len(unit.sequences) for unit in units), "cut": dict(cut)}
+
+
+@torch.inference_mode()
+def answers(
+    network: Network, head: str, kind: Kind, units: Sequence[Unit], tokens: Tokens, machine: Machine, label: str = ""
+) -> list[Any]:
+    """Return the network's answer to each unit, in the units' order."""
+    was_training = network.training
+    network.eval()
+    device = machine.torch_device()
+    batches = by_length(units, machine.micro_tokens)
+    found: list[Any] = [None] * len(units)
+    for number, numbers in enumerate(batches, start=1):
+        chosen = [units[n] for n in numbers]
+        torch.manual_seed(number)  # masked-LM hides the same pieces each time
+        with machine.arithmetic():
+            said = kind.predict(network, head, kind.collate(chosen, tokens).to(device), chosen)
+        for n, answer in zip(numbers, said, strict=True):
+            found[n] = answer
+        if label:
+            progress.step(label, number, len(batches))
+    network.train(was_training)
+    return found
+
+
+def by_length(units: Sequence[Unit], most_tokens: int) -> list[list[int]]:
+    """Return the numbers of units in batches of like length, each of at most `most_tokens` with its padding."""
+    batches: list[list[int]] = []
+    widest = sequences = 0
+    for number in sorted(range(len(units)), key=lambda n: -units[n].length):
+        unit = units[number]
+        if not batches or widest * (sequences + len(unit.sequences)) > most_tokens:
+            batches.append([])
+            widest, sequences = unit.length, 0
+        batches[-1].append(number)
+        sequences += len(unit.sequences)
+    return batches
+
+
+@lru_cache(maxsize=1)
+def _loaded(source: Path | str, kind_name: str, machine: Machine) -> tuple[Network, Tokens, tuple[str, ...]]:
+    """Return a network with its head, its tokens and its labels; the last one loaded stays."""
+    if kind_name == "retrieval":
+        network, tokenizer = Network(load_backbone(source)), load_tokenizer(source)
+        labels: tuple[str, ...] = ()
+    else:
+        network, tokenizer, labels = load(Path(source), kind_name)
+    return network.to(machine.torch_device()).eval(), Tokens.of(tokenizer), labels

@@ -1,0 +1,110 @@
+"""Progress: what long work says of itself, on whatever is listening.
+
+Work calls `step` and `note`; where that goes is one sink, set once: a live bar in a terminal, a plain line now and
+then elsewhere, or a queue to the process that shows the workers side by side.
+
+>>> listen(lambda event: None)
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: a step of work (`total` > 0) or a remark (`total` = 0)."""
+
+    label: str
+    done: int = 0
+    total: int = 0
+    detail: str = ""
+
+
+Sink = Callable[[Event], None]
+
+
+def _silent(event: Event) -> None:
+    pass
+
+
+_sink: Sink = _silent
+
+
+def listen(sink: Sink) -> None:
+    """Send all further events of this process to `sink`."""
+    global _sink
+    _sink = sink
+
+
+def step(label: str, done: int, total: int, detail: str = "") -> None:
+    """Say how far a piece of work is; `detail` holds its figures (loss, tokens a second, time left)."""
+    _sink(Event(label, done, total, detail))
+
+
+def note(text: str) -> None:
+    """Say something a person should know."""
+    _sink(Event(text))
+
+
+def left(done: int, total: int, seconds: float) -> str:
+    """Return the time that the rest will take at the pace so far, as m:ss."""
+    rest = int(seconds / max(done, 1) * (total - done))
+    return f"{rest // 60}:{rest % 60:02d}"
+
+
+class Lines:
+    """A sink for logs: remarks at once, steps of each label at most once in `every` seconds and at their end."""
+
+    def __init__(self, every: float = 10.0) -> None:
+        self.every = every
+        self.last: dict[str, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        now = time.monotonic()
+        due = event.done == event.total or now - self.last.setdefault(event.label, now) >= self.every
+        if due:
+            self.last[event.label] = now
+            figures = f" {event.done}/{event.total} {event.detail}" if event.total else ""
+            print(f"{event.label}{figures}".rstrip(), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Show events as live bars where standard error is a terminal, else as plain lines."""
+    if not sys.stderr.isatty():
+        listen(Lines())
+        yield
+        return
+    with _bars() as sink:
+        listen(sink)
+        yield
+    listen(_silent)
+
+
+@contextmanager
+def _bars() -> Iterator[Sink]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+    from rich.progress import Progress as Bars
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[detail]}")
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        known: dict[str, TaskID] = {}
+
+        def sink(event: Event) -> None:
+            if not event.total:
+                bars.console.print(event.label)
+            elif event.done >= event.total:
+                if event.label in known:
+                    bars.remove_task(known.pop(event.label))
+            else:
+                if event.label not in known:
+                    known[event.label] = bars.add_task(event.label, total=event.total, detail="")
+                bars.update(known[event.label], completed=event.done, detail=event.detail)
+
+        yield sink

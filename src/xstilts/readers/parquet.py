@@ -1,0 +1,58 @@
+"""Parquet: the form in which the Hugging Face hub keeps data sets.
+
+Label numbers are turned into names where the file says what they mean (the hub writes the features of a data set into
+the schema); otherwise they stay numbers, which index a task's labels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from xstilts.readers.row import Input, Options, Report, Row, bad, columns_of
+
+Names = dict[str, list[str]]
+
+
+def parquet(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
+    """Read rows of Parquet files; places are row numbers from 1. Option: columns (that must be there)."""
+    from pyarrow import ArrowInvalid
+    from pyarrow.parquet import ParquetFile
+
+    for file in files:
+        try:
+            table = ParquetFile(file.path)
+        except ArrowInvalid as error:
+            raise bad(file.name, f"expected Parquet: {error}", "the file is cut or damaged: get it again") from None
+        with table:
+            _check(file, table.schema_arrow.names, columns_of(options))
+            names = _label_names(table.schema_arrow.metadata or {})
+            number = 0
+            for batch in table.iter_batches():
+                for values in batch.to_pylist():
+                    number += 1
+                    yield Row(f"{file.name}:row {number}", _named(values, names))
+
+
+def _check(file: Input, found: list[str], needed: tuple[str, ...]) -> None:
+    missing = [name for name in needed if name not in found]
+    if missing:
+        expected = f"expected the columns {', '.join(needed)}, found {', '.join(found)}"
+        raise bad(file.name, expected, f"the missing {', '.join(missing)} may be called otherwise in this revision")
+
+
+def _label_names(metadata: dict[bytes, bytes]) -> Names:
+    features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    kinds = {column: kind.get("feature", kind) for column, kind in features.items() if isinstance(kind, dict)}
+    return {column: kind["names"] for column, kind in kinds.items() if isinstance(kind, dict) and "names" in kind}
+
+
+def _named(values: dict[str, Any], names: Names) -> dict[str, Any]:
+    return {column: _name(value, names[column]) if column in names else value for column, value in values.items()}
+
+
+def _name(value: Any, names: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_name(item, names) for item in value]
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else value

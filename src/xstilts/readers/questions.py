@@ -1,0 +1,47 @@
+"""Questions: the JSON of SQuAD 1.1 and 2.0, in which XQuAD, MLQA, TyDiQA and ARCD come too.
+
+A place is the path inside the file (`xquad.sw.json:data[4].paragraphs[0].qas[2]`), since such files often are one line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from xstilts.readers.lines import lines
+from xstilts.readers.row import Input, Options, Report, Row, bad
+
+
+def squad(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
+    """Read questions: id, context, question, answers (a list of text and answer_start), is_impossible in version 2."""
+    for file in files:
+        for article, at_article in _items(_document(file, report), "data", f"{file.name}:"):
+            for paragraph, at_paragraph in _items(article, "paragraphs", f"{at_article}."):
+                context = _field(paragraph, "context", at_paragraph)
+                for question, place in _items(paragraph, "qas", f"{at_paragraph}."):
+                    _field(question, "id", place)
+                    yield Row(place, {**question, "context": context})
+
+
+def _document(file: Input, report: Report) -> Any:
+    whole = "\n".join(line for _, line in lines(file, report))
+    try:
+        return json.loads(whole)
+    except json.JSONDecodeError as error:
+        problem = f"expected JSON, found text that ends or breaks at column {error.colno}"
+        raise bad(f"{file.name}:{error.lineno}", problem, "the file is cut or damaged: get it again") from None
+
+
+def _items(parent: Any, key: str, place: str) -> Iterator[tuple[Any, str]]:
+    found = _field(parent, key, place.rstrip(".:"))
+    if not isinstance(found, list):
+        raise bad(f"{place}{key}", f"expected a list, found {type(found).__name__}", "is this file in SQuAD's format?")
+    return ((item, f"{place}{key}[{number}]") for number, item in enumerate(found))
+
+
+def _field(parent: Any, key: str, place: str) -> Any:
+    if not isinstance(parent, dict) or key not in parent:
+        found = f"the keys {', '.join(parent)}" if isinstance(parent, dict) else type(parent).__name__
+        raise bad(place, f"expected '{key}', found {found}", "is this file in SQuAD's format (data, paragraphs, qas)?")
+    return parent[key]

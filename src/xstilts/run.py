@@ -1,0 +1,134 @@
+"""Run: one cell of an experiment, from an encoder through its phases to a score in every language.
+
+`scores` only writes down promises: train on the intermediate tasks (if any), train on the target's teachers, predict
+and score. What does not differ between two runs is the same stage and is built once.
+
+    run = Run(Encoder.of("FacebookAI/xlm-roberta-base"), (task("mnli"),), task("xnli"), Recipes("xtreme"), seed=1)
+    run.scores(Path("data"))["sw"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from xstilts.data import read
+from xstilts.encoder import Encoder
+from xstilts.example import BadInput
+from xstilts.predict import predict
+from xstilts.recipe import Recipe, changed, named
+from xstilts.score import score
+from xstilts.stage import Stage
+from xstilts.task import Task
+from xstilts.train import Lesson, train
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """A named set of recipes, with changes for the intermediate and the target phase ("learning_rate=1e-4")."""
+
+    name: str = "xtreme"
+    intermediate: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+
+    def of(self, tasks: Sequence[Task], role: str) -> Recipe:
+        """Return the recipe of one task, or of a mix: the first task's, long enough for every one."""
+        recipes = [named(self.name, task.name, task.kind, role) for task in tasks]
+        longest = max(recipe.max_length for recipe in recipes)
+        return changed(replace(recipes[0], max_length=longest), getattr(self, role))
+
+
+@dataclass(frozen=True)
+class Mlm:
+    """Masked-LM beside the intermediate tasks: a task of raw text, its languages, its weight and its sampling."""
+
+    task: Task
+    languages: tuple[str, ...]
+    weight: float = 1.0
+    alpha: float = 0.3
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell: intermediate tasks (none: the baseline), a target, recipes and a seed.
+
+    teachers: what the target is learned from, one after the other, where it is not what the target's own file says.
+    english: the language trained in.
+    """
+
+    encoder: Encoder | Stage
+    intermediate: tuple[Task, ...]
+    target: Task
+    recipes: Recipes
+    seed: int
+    teachers: tuple[Task, ...] | None = None
+    mlm: Mlm | None = None
+
+    def phases(self) -> list[tuple[tuple[Task, ...], str]]:
+        """Return the tasks of each training and the role they play in it."""
+        taught = self.target.teachers() if self.teachers is None else self.teachers
+        first = [(self.intermediate, "intermediate")] if self.intermediate else []
+        return first + [((teacher,), "target") for teacher in taught]
+
+    def model(self, folder: Path | None) -> Encoder | Stage:
+        """Promise the encoder after all trainings."""
+        model = self.encoder
+        for tasks, role in self.phases():
+            lessons = tuple(lesson(task, folder) for task in tasks)
+            if role == "intermediate" and self.mlm:
+                lessons += (_mlm_lesson(self.mlm, folder),)
+            model = train(model, lessons, self.recipes.of(tasks, role), self.seed)
+        return model
+
+    def languages(self, folder: Path | None) -> tuple[str, ...]:
+        """Return the languages of the target for which there is test data; BadInput where there is none at all."""
+        found = tuple(code for code in self.target.languages if self.target.has("test", code, folder))
+        if not found:
+            self.target.data("test", self.target.languages[0], folder)
+            raise BadInput(f"task '{self.target.name}' has no test data in any language below {folder}")
+        return found
+
+    def predictions(self, folder: Path | None) -> dict[str, Stage]:
+        """Promise the predictions in every language of the target."""
+        model, length = self.model(folder), self._max_length()
+        return {
+            code: predict(model, read(self.target.data("test", code, folder)), self.target.kind, length)
+            for code in self.languages(folder)
+        }
+
+    def scores(self, folder: Path | None) -> dict[str, Stage]:
+        """Promise the score in every language of the target."""
+        layer_from = self._layer_from(folder)
+        return {
+            code: score(predictions, predictions.arguments["data"], self.target.metric, layer_from)
+            for code, predictions in self.predictions(folder).items()
+        }
+
+    def _layer_from(self, folder: Path | None) -> Stage | None:
+        """Promise the scores by which retrieval chooses its layer: one language's development (else test) pairs."""
+        code = self.target.dev_language
+        if self.target.kind != "retrieval" or code is None:
+            return None
+        split = "validation" if self.target.has("validation", code, folder) else "test"
+        data = read(self.target.data(split, code, folder))
+        return score(predict(self.model(folder), data, "retrieval", self._max_length()), data, self.target.metric)
+
+    def _max_length(self) -> int:
+        tasks, _ = self.phases()[-1] if self.target.kind != "retrieval" else ((self.target,), "")
+        return self.recipes.of(tasks, "target").max_length
+
+
+def lesson(task: Task, folder: Path | None) -> Lesson:
+    """Return what a task teaches: its training split, with its development split to watch.
+
+    Trained on is English alone, or the one language of a task that has no English.
+    """
+    code = task.trained_in
+    dev = read(task.data("validation", code, folder)) if task.has("validation", code, folder) else None
+    return Lesson(task.name, task.kind, task.labels, (read(task.data("train", code, folder)),), dev, task.metric)
+
+
+def _mlm_lesson(mlm: Mlm, folder: Path | None) -> Lesson:
+    train_data = tuple(read(mlm.task.data("train", code, folder)) for code in mlm.languages)
+    return Lesson(mlm.task.name, "mlm", (), train_data, None, mlm.task.metric, weight=mlm.weight, alpha=mlm.alpha)

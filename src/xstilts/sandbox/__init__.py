@@ -1,0 +1,28 @@
+"""Sandbox: a laboratory of artificial languages, so that the whole of xstilts can be seen in minutes, with no network.
+
+A small world gives meanings; each meaning is said in six languages at a known distance; tasks of every kind and text
+for pretraining come from them with exact gold. After K et al. (2020) and Dufter & Schütze (2020). What is measured
+here is transfer under control, and says nothing about real languages.
+
+>>> [language.code for language in LANGUAGES]
+['qaa', 'qab', 'qac', 'qad', 'qae', 'qaf']
+"""
+
+from __future__ import annotations
+
+from xstilts.sandbox.languages import CODES, ENGLISH_LIKE, LANGUAGES, Artificial, distance, language
+from xstilts.sandbox.tasks import LABELS, examples
+from xstilts.sandbox.texts import parallel, text
+
+__all__ = [
+    "CODES",
+    "ENGLISH_LIKE",
+    "LABELS",
+    "LANGUAGES",
+    "Artificial",
+    "distance",
+    "examples",
+    "language",
+    "parallel",
+    "text",
+]

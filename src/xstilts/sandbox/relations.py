@@ -1,0 +1,121 @@
+"""Relations: how one event's meaning follows from, contradicts or leaves open another's.
+
+Nothing here knows a language. Two events tell of the same persons and things ("the dog" is taken up again as "the
+animal"), so to deny the one is to contradict the other.
+
+>>> cat, plum = Thing(("cat",), "animal"), Thing(("plum",), "fruit")
+>>> [str(event) for event in wider(Event(cat, "want", plum, time="today"))]
+['cat want plum', 'today animal want plum', 'today cat want fruit']
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from xstilts.sandbox.world import ANTONYMS, HYPERNYMS, MOVES, SYNONYMS, Event, Order, Thing
+
+
+def wider(event: Event) -> list[Event]:
+    """Return the events that follow from this one, each by one step, and from which it does not follow.
+
+    A kind for a noun, "move" for a way to move; and, where the event is not denied, one detail fewer.
+    """
+    found = [] if event.negated else _with_less(event)
+    for role, thing in _parties(event):
+        if thing.words[0] in HYPERNYMS and not thing.adjective:
+            found.append(_with(event, role, Thing((thing.kind,), thing.kind)))
+    return [*found, replace(event, verb="move")] if event.verb in MOVES else found
+
+
+def equivalent(event: Event) -> list[Event]:
+    """Return events that say the same in other words: the other voice, a synonym."""
+    found = [replace(event, passive=not event.passive)] if event.patient else []
+    if event.verb in SYNONYMS:
+        found.append(replace(event, verb=SYNONYMS[event.verb]))
+    for role, thing in _parties(event):
+        found += [_with(event, role, other) for other in _same(thing)]
+    return found
+
+
+def opposite(event: Event) -> list[Event]:
+    """Return events that cannot be true together with this one: its denial, or an adjective's antonym."""
+    found = [replace(event, negated=not event.negated)]
+    for role, thing in _parties(event):
+        if thing.adjective in ANTONYMS:
+            found.append(_with(event, role, replace(thing, adjective=ANTONYMS[thing.adjective])))
+    return found
+
+
+def swapped(event: Event) -> list[Event]:
+    """Return the event with the roles turned round, where both can act."""
+    if not event.patient or not event.patient.alive:
+        return []
+    return [replace(event, agent=event.patient, patient=event.agent)]
+
+
+def follows(event: Event, label: str, random: Random) -> tuple[Event, Event] | None:
+    """Return a premise and a hypothesis made of an event, in the relation of an NLI label; None if it allows none."""
+    weak, same = wider(event), equivalent(event)
+    if label == "entailment":
+        return (event, random.choice(weak)) if weak else None
+    if label == "contradiction":
+        base = random.choice([event, *weak, *same])
+        return event, random.choice(opposite(event)) if base == event else replace(base, negated=not base.negated)
+    turned = swapped(event)
+    if turned and random.random() < 0.3:
+        return event, turned[0]
+    return (random.choice(weak), event) if weak else None
+
+
+def relates(event: Event, label: str, random: Random) -> tuple[Event, Event] | None:
+    """Return two events in a relation of natural logic (MacCartney & Manning 2009); None if the event allows none."""
+    made = {
+        "equivalent": equivalent(event),
+        "wider": wider(event),
+        "narrower": wider(event),
+        "opposite": opposite(event),
+        "other": swapped(event),
+    }[label]
+    if not made:
+        return None
+    other = random.choice(made)
+    return (other, event) if label == "narrower" else (event, other)
+
+
+def restates(event: Event, other: Event, label: str, random: Random) -> tuple[Event | Order, Event | Order] | None:
+    """Return two sentences that mean the same, or do not although they share their words (as in PAWS)."""
+    if not event.patient:
+        order = Order(event, other, random.random() < 0.5)
+        turned = Order(other, event, not order.before)
+        return order, turned if label == "same" else replace(turned, before=order.before)
+    turned_round = swapped(event)
+    if not turned_round:
+        return None
+    if label == "same":
+        return event, random.choice(equivalent(event))
+    return event, random.choice([turned_round[0], replace(turned_round[0], passive=not event.passive)])
+
+
+def _with_less(event: Event) -> list[Event]:
+    found = [replace(event, place=None, near=False)] if event.place else []
+    found += [replace(event, time=None)] if event.time else []
+    for role, thing in _parties(event):
+        if thing.adjective:
+            found.append(_with(event, role, replace(thing, adjective=None)))
+    return found
+
+
+def _parties(event: Event) -> list[tuple[str, Thing]]:
+    return [("agent", event.agent)] + ([("patient", event.patient)] if event.patient else [])
+
+
+def _with(event: Event, role: str, thing: Thing) -> Event:
+    return replace(event, agent=thing) if role == "agent" else replace(event, patient=thing)
+
+
+def _same(thing: Thing) -> list[Thing]:
+    found = [replace(thing, words=(SYNONYMS[thing.words[0]],))] if thing.words[0] in SYNONYMS else []
+    if thing.adjective in SYNONYMS:
+        found.append(replace(thing, adjective=SYNONYMS[thing.adjective]))
+    return found

@@ -1,0 +1,180 @@
+"""Tasks: gold data of every kind in every language, read off meanings and never annotated.
+
+A split's meanings are the same in all languages, so that test sets are translations of each other, as XNLI's are.
+Training data is in the English-like language only, as zero-shot transfer wants it.
+
+>>> options = {"make": "entailment", "test": 1}
+>>> [next(examples("sandbox_nli", "test", code, options)).text_b for code in ("qaa", "qac")]
+['the person rests in Verona .', 'Virunu zeze givinuma risd .']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from itertools import cycle, islice
+from random import Random
+from typing import Any
+
+from xstilts.example import Answer, BadInput, Choice, Classified, Example, Parallel, Question, Tagged
+from xstilts.sandbox.grammar import Word, say
+from xstilts.sandbox.languages import ENGLISH_LIKE, Artificial, language
+from xstilts.sandbox.relations import follows, relates, restates
+from xstilts.sandbox.texts import parallel, text
+from xstilts.sandbox.world import NEXT, TRANSITIVE, Asked, Event, Meaning, events
+
+LABELS: dict[str, tuple[str, ...]] = {
+    "entailment": ("entailment", "neutral", "contradiction"),
+    "relation": ("equivalent", "wider", "narrower", "opposite", "other"),
+    "paraphrase": ("different", "same"),
+    "parity": ("even", "odd"),
+    "pos": ("ADJ", "ADP", "ADV", "AUX", "DET", "NOUN", "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "VERB"),
+    "ner": ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"),
+    "roles": ("O", "agent", "patient", "place"),
+}
+
+
+def examples(task: str, split: str, code: str, options: Mapping[str, str | int | tuple[str, ...]]) -> Iterator[Example]:
+    """Yield the examples of a split of a sandbox task in a language.
+
+    Options: `make`, what is asked (a key of MAKERS or CORPORA), and the number of examples by split (of lines, for a
+    corpus). The task's name seeds them.
+    """
+    make, count = options["make"], options.get(split, 0)
+    assert isinstance(make, str)
+    assert isinstance(count, int)
+    if make in CORPORA:
+        yield from CORPORA[make](language(code), count)
+        return
+    if split != "test" and code != ENGLISH_LIKE.code:
+        raise BadInput(
+            f"'{task}' has no {split} data in '{code}': the sandbox trains and selects in '{ENGLISH_LIKE.code}' only; "
+            "the other languages have a test split"
+        )
+    meant, told = MAKERS[make]
+    stream, random = events(split, f"{task} {split}"), Random(f"{task} {split} choices")
+    for i, meaning in enumerate(islice(meant(stream, random), count)):
+        yield told(f"{split}-{i}", meaning, language(code))
+
+
+# What is meant: from events to what an example says, the same for all languages.
+
+
+def _pairs(
+    relate: Callable[[Event, str, Random], tuple[Meaning, Meaning] | None],
+    labels: tuple[str, ...],
+    stream: Iterator[Event],
+    random: Random,
+) -> Iterator[tuple[Meaning, Meaning, str]]:
+    """Yield two meanings and their relation, every label equally often."""
+    for label in cycle(labels):
+        made = None
+        while not made:
+            made = relate(next(stream), label, random)
+        yield *made, label
+
+
+def _restated(stream: Iterator[Event], random: Random) -> Iterator[tuple[Meaning, Meaning, str]]:
+    def relate(event: Event, label: str, random: Random) -> tuple[Meaning, Meaning] | None:
+        return restates(event, next(other for other in stream if not other.patient), label, random)
+
+    return _pairs(relate, LABELS["paraphrase"], stream, random)
+
+
+def _single(stream: Iterator[Event], random: Random) -> Iterator[Event]:
+    return stream
+
+
+def _distinct(stream: Iterator[Event], random: Random) -> Iterator[Event]:
+    seen: set[Event] = set()
+    for event in stream:
+        if event not in seen:
+            seen.add(event)
+            yield event
+
+
+def _asked(gap: bool, stream: Iterator[Event], random: Random) -> Iterator[tuple[tuple[Event, ...], Asked]]:
+    """Yield three events that share no word but function words, and a question about one of them."""
+    for role in cycle(("agent", "patient", "place")):
+        while True:
+            told = [next(stream) for _ in range(3)]
+            words = [word for event in told for word in _content(event)]
+            asked = random.choice(told)
+            if getattr(asked, role) and len(words) == len(set(words)):
+                break
+        yield tuple(told), Asked(asked, role, gap)
+
+
+def _content(event: Event) -> list[str]:
+    things = (event.agent, event.patient, event.place)
+    return [event.verb, *(word for thing in things if thing for word in thing.words)]
+
+
+def _next(stream: Iterator[Event], random: Random) -> Iterator[tuple[Event, Event, Event, int]]:
+    """Yield an event, what comes next and what does not, and the place of the right one."""
+    for label in cycle((0, 1)):
+        usual = next(event for event in stream if event.verb in NEXT and not event.negated)
+        event = replace(usual, passive=False, place=None, near=False)
+        right = NEXT[event.verb]
+        wrong = random.choice([verb for verb in TRANSITIVE if verb not in (right, event.verb)])
+        yield event, replace(event, verb=right, time=None), replace(event, verb=wrong, time=None), label
+
+
+# How it is told: from what is meant to an example in a language.
+
+
+def _tell_pair(id: str, meaning: tuple[Meaning, Meaning, str], tongue: Artificial) -> Classified:
+    a, b, label = meaning
+    return Classified(id, say(a, tongue).text, say(b, tongue).text, label)
+
+
+def _tell_parity(id: str, event: Event, tongue: Artificial) -> Classified:
+    words = say(event, tongue).words
+    return Classified(id, say(event, tongue).text, None, LABELS["parity"][len(words) % 2])
+
+
+def _tell_tags(tag: Callable[[Word], str], id: str, event: Event, tongue: Artificial) -> Tagged:
+    words = say(event, tongue).words
+    return Tagged(id, tuple(word.form for word in words), tuple(tag(word) for word in words))
+
+
+def _tell_question(id: str, meaning: tuple[tuple[Event, ...], Asked], tongue: Artificial) -> Question:
+    told, asked = meaning
+    sentences = [say(event, tongue) for event in told]
+    at = told.index(asked.event)
+    text, start = sentences[at].answer(asked.role)
+    start += sum(len(sentence.text) + 1 for sentence in sentences[:at])
+    context = " ".join(sentence.text for sentence in sentences)
+    return Question(id, context, say(asked, tongue).text, (Answer(text, start),))
+
+
+def _tell_choice(id: str, meaning: tuple[Event, Event, Event, int], tongue: Artificial) -> Choice:
+    event, right, wrong, label = meaning
+    choices = tuple(say(e, tongue).text for e in ((right, wrong) if label == 0 else (wrong, right)))
+    return Choice(id, say(event, tongue).text, "", choices, label)
+
+
+def _tell_parallel(id: str, event: Event, tongue: Artificial) -> Parallel:
+    return Parallel(id, say(event, tongue).text, say(event, ENGLISH_LIKE).text)
+
+
+def _role(word: Word) -> str:
+    return word.role or "O"
+
+
+Maker = tuple[Callable[[Iterator[Event], Random], Iterator[Any]], Callable[[str, Any, Artificial], Example]]
+MAKERS: dict[str, Maker] = {
+    "entailment": (partial(_pairs, follows, LABELS["entailment"]), _tell_pair),
+    "relation": (partial(_pairs, relates, LABELS["relation"]), _tell_pair),
+    "paraphrase": (_restated, _tell_pair),
+    "parity": (_single, _tell_parity),
+    "pos": (_single, partial(_tell_tags, lambda word: word.pos)),
+    "ner": (_single, partial(_tell_tags, lambda word: word.entity)),
+    "roles": (_single, partial(_tell_tags, _role)),
+    "question": (partial(_asked, False), _tell_question),
+    "cloze": (partial(_asked, True), _tell_question),
+    "next": (_next, _tell_choice),
+    "translation": (_distinct, _tell_parallel),
+}
+CORPORA: dict[str, Callable[[Artificial, int], Iterator[Example]]] = {"text": text, "parallel": parallel}

@@ -1,0 +1,100 @@
+"""Texts: what the sandbox's encoder is pretrained on, in every language, from training meanings only.
+
+Lines of one language are single sentences, short documents and pairs that share most of their words, from which a
+model learns to copy and to compare; lines of translation become fewer as a language is further away.
+
+>>> from xstilts.sandbox.languages import language
+>>> [sum(1 for _ in parallel(language(code), 100)) for code in ("qaa", "qab", "qaf")]
+[0, 200, 12]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from random import Random
+
+from xstilts.example import Parallel, Text
+from xstilts.sandbox.grammar import say
+from xstilts.sandbox.languages import ENGLISH_LIKE, Artificial
+from xstilts.sandbox.relations import equivalent, opposite, swapped, wider
+from xstilts.sandbox.world import KINDS, NEXT, Asked, Event, Fact, Meaning, Order, Thing, events
+
+ROLES = ("agent", "patient", "place")
+
+
+def text(tongue: Artificial, count: int) -> Iterator[Text]:
+    """Yield `count` lines of a language, then its translations: the sentence as `text`, the English-like one as `pair`.
+
+    Of the lines 45 % have a related sentence of the same language as `pair`; the others are a sentence or a document.
+    """
+    seed = f"lines {tongue.code}"
+    random, stream = Random(seed), events("train", seed)
+    for i in range(count):
+        told = _lines(stream, random)
+        first, second = (" ".join(say(meaning, tongue).text for meaning in part) for part in told)
+        yield Text(f"{tongue.code}-line-{i}", first, second or None)
+    for pair in parallel(tongue, count):
+        yield Text(pair.id, pair.source, pair.english)
+
+
+def parallel(tongue: Artificial, count: int) -> Iterator[Parallel]:
+    """Yield the translations that go with `count` lines: fewer, the further away the language is; none of its own."""
+    seed = f"parallel {tongue.code}"
+    random, stream = Random(seed), events("train", seed)
+    for i in range(0 if tongue == ENGLISH_LIKE else count * tongue.parallel // 100):
+        meaning = _meaning(stream, random)
+        yield Parallel(f"{tongue.code}-pair-{i}", say(meaning, tongue).text, say(meaning, ENGLISH_LIKE).text)
+
+
+Told = tuple[Meaning, ...]
+
+
+def _lines(stream: Iterator[Event], random: Random) -> tuple[Told, Told]:
+    """Return the sentences of a line, and of its pair (none: it stands alone)."""
+    drawn = random.random()
+    if drawn < 0.45:
+        a, b = _related(next(stream), random)
+        return (a,), (b,)
+    return ((_meaning(stream, random),) if drawn < 0.6 else _document(stream, random)), ()
+
+
+def _meaning(stream: Iterator[Event], random: Random) -> Meaning:
+    event, drawn = next(stream), random.random()
+    if drawn < 0.1:
+        return _fact(random)
+    if drawn < 0.2:
+        first, second = islice((e for e in stream if not e.patient), 2)
+        return Order(first, second, random.random() < 0.5)
+    if drawn < 0.35:
+        return _question(event, random)
+    return event
+
+
+def _fact(random: Random) -> Fact:
+    kind = random.choice(tuple(KINDS))
+    return Fact(Thing((random.choice(KINDS[kind]),), kind), Thing((kind,), kind))
+
+
+def _question(event: Event, random: Random) -> Asked:
+    return Asked(event, random.choice([role for role in ROLES if getattr(event, role)]), random.random() < 0.3)
+
+
+def _related(event: Event, random: Random) -> tuple[Meaning, Meaning]:
+    """Return an event and itself, or one that says the same, less, the opposite, or another thing of the same words."""
+    drawn = random.random()
+    if drawn < 0.4:
+        return event, event
+    related = [*equivalent(event), *wider(event), *opposite(event), *swapped(event)]
+    return (event, random.choice(related)) if drawn < 0.7 else (random.choice(related), event)
+
+
+def _document(stream: Iterator[Event], random: Random) -> Told:
+    """Return two events in their usual order, or two events, a question about one of them, and that one again."""
+    if random.random() < 0.5:
+        event = next(e for e in stream if e.verb in NEXT and not e.negated)
+        return event, replace(event, verb=NEXT[event.verb], time=None, place=None, near=False)
+    told = list(islice(stream, 2))
+    asked = random.choice(told)
+    return (*told, _question(asked, random), asked)

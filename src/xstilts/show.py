@@ -1,0 +1,121 @@
+"""Show: what the command line prints of things that are there or would be."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from xstilts import stage as stages
+from xstilts import store as stores
+from xstilts import table as tables_
+from xstilts import task as tasks_
+from xstilts.machine import Machine
+from xstilts.stage import Stage, folder_of
+from xstilts.table import Table
+
+SAMPLE = 40  # stages that `plan` lists one by one
+
+
+def console() -> Console:
+    """Return standard output, wide enough for a table where it is a file or a pipe; `NO_COLOR` is honoured."""
+    wide = Console()
+    return wide if wide.is_terminal else Console(width=200)
+
+
+def tables(found: Sequence[Table], last: Sequence[Stage], built: int, machine: Machine, out: Path | None) -> None:
+    """Print tables with their remarks, and where predictions and checkpoints lie."""
+    screen = console()
+    for table in found:
+        screen.print(tables_.render(table))
+        for remark in tables_.remarks(table):
+            screen.print(f"  {remark}", style="dim", highlight=False)
+        screen.print()
+    example = next((score.arguments["predictions"] for score in last), None)
+    screen.print(f"{built} stages built, the rest was there; results lie in {machine.store}/", highlight=False)
+    if example:
+        screen.print(f"  predictions  {folder_of(example, machine)}/predictions.jsonl, for example", highlight=False)
+        model = example.arguments["model"]
+        if isinstance(model, Stage):
+            screen.print(f"  checkpoint   {folder_of(model, machine)}/model, for example", highlight=False)
+    if out:
+        tables_.save(found, out)
+        screen.print(f"  tables       {out}/table.md and table.json", highlight=False)
+
+
+def plan(promised: Sequence[Stage], machine: Machine) -> None:
+    """Print how many stages there are, which are finished, and what the rest will take."""
+    todo = stages.missing(tuple(promised), machine)
+    every = {item.key: item for item in _with_inputs(promised)}
+    absent = {item.key for item in todo}
+    screen = console()
+    counts = Counter((item.work.function.__name__, item.key in absent) for item in every.values())
+    shown = RichTable("work", "finished", "to do")
+    for name in sorted({name for name, _ in counts}):
+        shown.add_row(name, str(counts[name, False]), str(counts[name, True]))
+    screen.print(shown)
+    for item in todo[:SAMPLE]:
+        screen.print(f"  to do  {item.label}-{item.key}", highlight=False)
+    if len(todo) > SAMPLE:
+        screen.print(f"  … and {len(todo) - SAMPLE} more")
+    seconds = stores.expected_seconds(machine.store, todo)
+    guess = "not known: nothing of the kind has been built in this store" if seconds is None else _duration(seconds)
+    screen.print(f"expected time on one worker, from finished stages of the same work: {guess}", highlight=False)
+
+
+def stage(store: Path, key: str) -> None:
+    """Print the record of a finished stage and the difference from its nearest sibling."""
+    folder, record = stores.find(store, key)
+    screen = console()
+    screen.print_json(json.dumps({name: value for name, value in record.items() if name != "files"}))
+    damaged = stages.damaged_files(folder)
+    screen.print(f"{len(record['files'])} files" + (f", DAMAGED: {', '.join(damaged)}" if damaged else ", all as recorded"))
+    nearest = stores.nearest_sibling(store, record)
+    if nearest:
+        screen.print(f"nearest sibling: {nearest[0].name}", highlight=False)
+        for path, (here, there) in nearest[1].items():
+            screen.print(f"  {path}: {json.dumps(here)} here, {json.dumps(there)} there", highlight=False)
+
+
+def tasks(folder: Path | None) -> None:
+    """Print every task in a line."""
+    shown = RichTable("task", "kind", "metric", "learned from", "languages", "with test data" if folder else "licence")
+    for name in tasks_.names():
+        one = tasks_.task(name)
+        there = sum(one.has("test", code, folder) for code in one.languages)
+        last = f"{there} of {len(one.languages)}" if folder else one.licence
+        shown.add_row(name, one.kind, one.metric, one.learned_from or "-", str(len(one.languages)), last)
+    console().print(shown)
+
+
+def sandbox_languages() -> None:
+    """Print the artificial languages with their distances from the English-like one."""
+    from dataclasses import fields
+
+    from xstilts import sandbox
+
+    names = [field.name for field in fields(sandbox.Artificial)]
+    shown = RichTable(*names, "distance")
+    for language in sandbox.LANGUAGES:
+        shown.add_row(*(str(getattr(language, name)) for name in names), f"{sandbox.distance(language):.2f}")
+    console().print(shown)
+
+
+def _with_inputs(promised: Sequence[Stage]) -> list[Stage]:
+    found: dict[str, Stage] = {}
+    stack = list(promised)
+    while stack:
+        item = stack.pop()
+        if item.key not in found:
+            found[item.key] = item
+            stack += item.inputs
+    return list(found.values())
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"

@@ -1,0 +1,330 @@
+"""Stage: a promise of a result, named by everything that decides it, and the store that keeps what was promised.
+
+A function decorated with `@stage` does not run when it is called: it returns a `Stage`, whose key is a digest of the
+function's name, its version and its arguments, stages among them by their keys. `build` makes the result, inputs
+first, in a folder `<store>/<label>-<key>/`. The folder appears complete or not at all: existence is completion.
+What the machine decides (device, paths, workers) reaches the function through `Site` and never the key.
+
+>>> @stage(version=1)
+... def greet(site: Site, name: str) -> None:
+...     (site.folder / "greeting.txt").write_text(f"hello {name}")
+>>> greet("world").key == greet("world").key != greet("moon").key
+True
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import inspect
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+from filelock import FileLock, Timeout
+
+from xstilts import progress
+from xstilts.machine import Machine
+
+P = ParamSpec("P")
+
+LIBRARIES = ("xstilts", "torch", "transformers", "tokenizers", "numpy")
+RECORD = "stage.json"
+
+
+class StageError(RuntimeError):
+    """A stage could not be built; the message says which, why and what to do."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A function that builds a stage: its name, its version and how it is called in folder names."""
+
+    function: Callable[..., None]
+    version: int
+    label: Callable[..., str] | None
+    resumes: bool
+
+    @property
+    def name(self) -> str:
+        """The function's full name, which is part of every key."""
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Work, its version and its arguments: a promise of a folder."""
+
+    work: Work
+    arguments: dict[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """Twelve hexadecimal digits that name everything that decides the result."""
+        identity = {"work": self.work.name, "version": self.work.version, "arguments": canonical(self.arguments)}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+
+    @cached_property
+    def label(self) -> str:
+        """A short name for people, safe in a path."""
+        label = self.work.label(**self.arguments) if self.work.label else self.work.function.__name__
+        return "".join(c if c.isalnum() or c in "-_.+" else "_" for c in label)[:100]
+
+    @cached_property
+    def inputs(self) -> tuple[Stage, ...]:
+        """The stages among the arguments, at any depth, each once."""
+        return tuple({stage.key: stage for stage in _stages(self.arguments)}.values())
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stage) and self.key == other.key
+
+
+@dataclass
+class Site:
+    """Where a stage is being built: the folder to fill, the machine, and a record that ends in `stage.json`."""
+
+    folder: Path
+    machine: Machine
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def path(self, stage: Stage) -> Path:
+        """Return the finished folder of an input."""
+        return folder_of(stage, self.machine)
+
+
+def stage(
+    *, version: int, label: Callable[..., str] | None = None, resumes: bool = False
+) -> Callable[[Callable[Concatenate[Site, P], None]], Callable[P, Stage]]:
+    """Turn a function `f(site, ...)` into one that promises its result.
+
+    version: raise it when the meaning of the result changes. label: from the arguments to a name for people.
+    resumes: the function continues what an earlier, killed call left in its folder; otherwise it starts clean.
+    """
+
+    def decorate(function: Callable[Concatenate[Site, P], None]) -> Callable[P, Stage]:
+        work = Work(function, version, label, resumes)
+        signature = inspect.signature(function)
+
+        def promise(*args: P.args, **kwargs: P.kwargs) -> Stage:
+            bound = signature.bind(None, *args, **kwargs)
+            bound.apply_defaults()
+            arguments = dict(list(bound.arguments.items())[1:])
+            canonical(arguments)
+            return Stage(work, arguments)
+
+        promise.__doc__, promise.__name__ = function.__doc__, function.__name__
+        promise.__module__, promise.__qualname__ = function.__module__, function.__qualname__
+        return promise
+
+    return decorate
+
+
+def canonical(value: Any) -> Any:
+    """Return a JSON form that is equal for equal identities; TypeError for anything without a stable one.
+
+    A field declared with `metadata={"identity": False}` (where a file lies, beside its digest) is left out.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return {"float": repr(value)}
+    if isinstance(value, Stage):
+        return {"stage": value.key}
+    if isinstance(value, tuple):
+        return [canonical(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, type) and value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        identity = [item.name for item in fields(value) if item.metadata.get("identity", True)]
+        members = {name: canonical(getattr(value, name)) for name in identity}
+        return {"type": type(value).__qualname__, **members}
+    raise TypeError(f"{value!r} ({type(value).__name__}) has no stable identity: give numbers, strings, tuples, frozen dataclasses or stages")
+
+
+def folder_of(stage: Stage, machine: Machine) -> Path:
+    """Return the folder in which a stage's result lies, or will lie."""
+    return machine.store / f"{stage.label}-{stage.key}"
+
+
+def is_built(stage: Stage, machine: Machine) -> bool:
+    """Say whether a stage's result is there and whole: its record exists and every file has its recorded size."""
+    folder = folder_of(stage, machine)
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return all((folder / name).stat().st_size == file["bytes"] for name, file in record["files"].items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def build(stage: Stage, machine: Machine) -> Path:
+    """Build a stage and what it needs, unless it is there; return its folder.
+
+    Safe for many processes on one store: one builds, the others wait. Raises StageError when the disk is full or when
+    an input is gone; whatever the work itself raises passes through, and what was finished before stays.
+    """
+    folder = folder_of(stage, machine)
+    if is_built(stage, machine):
+        return folder
+    for needed in stage.inputs:
+        build(needed, machine)
+    with _lock(folder):
+        if not is_built(stage, machine):
+            _make(stage, folder, machine)
+    return folder
+
+
+def missing(stages: tuple[Stage, ...], machine: Machine) -> list[Stage]:
+    """Return what has to be built for `stages`, inputs before what needs them, each once."""
+    seen: set[str] = set()
+    order: list[Stage] = []
+
+    def visit(stage: Stage) -> None:
+        if stage.key in seen:
+            return
+        seen.add(stage.key)
+        if is_built(stage, machine):
+            return
+        for needed in stage.inputs:
+            visit(needed)
+        order.append(stage)
+
+    for item in stages:
+        visit(item)
+    return order
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return what `stage.json` says of a finished stage."""
+    record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    return record
+
+
+def damaged_files(folder: Path) -> list[str]:
+    """Return the files of a finished stage whose content is no longer what was recorded."""
+    files = read_record(folder)["files"].items()
+    return [name for name, file in files if not (folder / name).is_file() or _sha256(folder / name) != file["sha256"]]
+
+
+def _make(stage: Stage, folder: Path, machine: Machine) -> None:
+    part = folder.with_name(folder.name + ".part")
+    if part.exists() and not stage.work.resumes:
+        shutil.rmtree(part)
+    try:
+        part.mkdir(parents=True, exist_ok=True)
+        site = Site(part, machine)
+        started = time.time()
+        stage.work.function(site, **stage.arguments)
+        _write_record(stage, site, started)
+        if folder.exists():
+            _put_aside(folder)
+        part.rename(folder)
+        _sync(folder.parent)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise StageError(
+            f"no space left in {machine.store} while building {folder.name}: free some and run again, what is finished stays"
+        ) from error
+
+
+def _write_record(stage: Stage, site: Site, started: float) -> None:
+    names = sorted(path.relative_to(site.folder).as_posix() for path in site.folder.rglob("*") if path.is_file())
+    files = {name: _described(site.folder / name) for name in names if name != RECORD}
+    record = {
+        "label": stage.label,
+        "key": stage.key,
+        "work": stage.work.name,
+        "version": stage.work.version,
+        "source": source_digest(stage.work),
+        "arguments": canonical(stage.arguments),
+        "inputs": {needed.key: needed.label for needed in stage.inputs},
+        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
+        "machine": {"device": site.machine.device, "threads": site.machine.threads},
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 3),
+        "peak_memory_mib": _peak_memory_mib(),
+        "record": site.record,
+        "files": files,
+    }
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    (site.folder / RECORD).write_text(text, encoding="utf-8")
+    for name in (*files, RECORD):
+        _sync(site.folder / name)
+    _sync(site.folder)
+
+
+def source_digest(work: Work) -> str:
+    """Return a digest of the source of a work's module, by which a change without a new version can be seen."""
+    return hashlib.sha256(inspect.getsource(inspect.getmodule(work.function) or work.function).encode()).hexdigest()[:12]
+
+
+def _described(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _version(library: str) -> str | None:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _peak_memory_mib() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _put_aside(folder: Path) -> None:
+    """Move a damaged result out of the way; nothing of it is taken for finished, nothing of it is destroyed."""
+    number = next(n for n in range(1, 10**6) if not folder.with_name(f"{folder.name}.damaged{n}").exists())
+    progress.note(f"{folder.name} was damaged: it is kept as {folder.name}.damaged{number} and built again")
+    folder.rename(folder.with_name(f"{folder.name}.damaged{number}"))
+
+
+def _lock(folder: Path) -> FileLock:
+    """Return the held lock of a stage; it goes with the process that holds it, however that ends."""
+    locks = folder.parent / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(locks / f"{folder.name.rsplit('-', 1)[-1]}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress.note(f"another process is building {folder.name}: waiting for it")
+        lock.acquire()
+    return lock
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _stages(value: Any) -> Iterator[Stage]:
+    if isinstance(value, Stage):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _stages(item)
+    elif isinstance(value, dict):
+        yield from _stages(tuple(value.values()))
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from _stages(tuple(getattr(value, item.name) for item in fields(value)))

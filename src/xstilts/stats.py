@@ -1,0 +1,45 @@
+"""Stats: what a handful of seeds allows to say.
+
+>>> round(summary([70.0, 72.0, 74.0]).error, 3)
+1.155
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A mean over seeds, its standard error and its 95 % interval (Student's t); NaN where one value allows none."""
+
+    mean: float
+    error: float
+    low: float
+    high: float
+    count: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval lies on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+
+def summary(values: Sequence[float]) -> Summary:
+    """Return the mean over independent values with its standard error and 95 % interval."""
+    from scipy.stats import t
+
+    count, mean = len(values), fmean(values)
+    if count < 2:
+        return Summary(mean, math.nan, math.nan, math.nan, count)
+    error = stdev(values) / math.sqrt(count)
+    half = float(t.ppf(0.975, count - 1)) * error
+    return Summary(mean, error, mean - half, mean + half, count)
+
+
+def gain(before: Sequence[float], after: Sequence[float]) -> Summary:
+    """Return the mean difference of values paired by seed."""
+    return summary([b - a for a, b in zip(before, after, strict=True)])

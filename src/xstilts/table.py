@@ -1,0 +1,183 @@
+"""Table: the scores of runs side by side, languages down, baseline and intermediate tasks across.
+
+Every figure is a mean over seeds with its standard error; a gain is paired by seed, with a 95 % interval. Runs that
+never got above chance are counted and named, not averaged in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table as RichTable
+
+from xstilts.machine import Machine
+from xstilts.run import Run
+from xstilts.score import read_score
+from xstilts.stage import Stage, folder_of, read_record
+from xstilts.stats import Summary, gain, summary
+
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One setting of the intermediate phase: scores by language, one a seed (by distinct result, so perhaps fewer)."""
+
+    name: str
+    scores: Mapping[str, tuple[float, ...]]
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    collapsed: tuple[str, ...] = ()
+
+    def replicates(self, code: str) -> tuple[float, ...]:
+        """Return one score for each distinct result: a network that was never trained counts once, not once a seed."""
+        return tuple(dict(zip(self.keys[code], self.scores[code], strict=True)).values())
+
+    def mean(self, codes: Iterable[str]) -> tuple[float, ...]:
+        """Return the plain mean over languages, one a seed."""
+        chosen = [self.scores[code] for code in codes]
+        return tuple(sum(column) / len(column) for column in zip(*chosen, strict=True))
+
+
+@dataclass(frozen=True)
+class Table:
+    """The settings of one target: the baseline first."""
+
+    target: str
+    metric: str
+    languages: tuple[str, ...]
+    english: str
+    columns: tuple[Column, ...]
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def rows(self) -> dict[str, tuple[str, ...]]:
+        """Return the rows: each language, English first, then the means with the languages they are over."""
+        others = tuple(code for code in self.languages if code != self.english)
+        rows: dict[str, tuple[str, ...]] = {c: (c,) for c in (self.english, *others) if c in self.languages}
+        if len(self.languages) > 1:
+            rows["mean"] = self.languages
+        if self.english in self.languages and others:
+            rows["mean without English"] = others
+        return rows
+
+
+def collect(runs: Mapping[str, list[Run]], machine: Machine) -> Table:
+    """Return the table of finished runs of one target: by setting ("baseline" first), one run a seed."""
+    first = next(iter(runs.values()))[0]
+    languages = first.languages(machine.data)
+    columns = tuple(_column(name, seeds, machine) for name, seeds in runs.items())
+    missing = tuple(code for code in first.target.languages if code not in languages)
+    notes = tuple(_notes(first, machine))
+    return Table(first.target.name, first.target.metric, languages, first.target.trained_in, columns, missing, notes)
+
+
+def _column(name: str, runs: list[Run], machine: Machine) -> Column:
+    stages = [run.scores(machine.data) for run in runs]
+    scores = {code: tuple(_headline(found[code], machine) for found in stages) for code in stages[0]}
+    keys = {code: tuple(found[code].key for found in stages) for code in stages[0]}
+    collapsed = {label for run in runs for label in _collapsed(run.model(machine.data), machine)}
+    return Column(name, scores, keys, tuple(sorted(collapsed)))
+
+
+def _headline(stage: Stage, machine: Machine) -> float:
+    return float(read_score(folder_of(stage, machine))["headline"])
+
+
+def _collapsed(model: object, machine: Machine) -> list[str]:
+    """Return the trainings behind a model that ended no better than chance on development data."""
+    if not isinstance(model, Stage):
+        return []
+    dev = read_record(folder_of(model, machine))["record"].get("dev", {})
+    fallen = [model.label] if any(task["collapsed"] for task in dev.values()) else []
+    return _collapsed(model.arguments.get("encoder"), machine) + fallen
+
+
+def _notes(run: Run, machine: Machine) -> Iterable[str]:
+    if run.target.kind == "retrieval":
+        chosen = read_score(folder_of(next(iter(run.scores(machine.data).values())), machine))
+        yield (
+            f"layer {chosen['layer']} chosen on {run.target.dev_language} for the baseline; the literature's fixed depth "
+            f"is layer {chosen['fixed_layer']}; all layers are in each score.json"
+        )
+    if run.target.metric == "pos_f1":
+        yield "F1 of runs of equal tags, as XTREME scores it; token accuracy is in each score.json"
+
+
+def render(table: Table) -> RichTable:
+    """Return the table for a terminal."""
+    shown = RichTable(title=f"{table.target} ({table.metric})", title_justify="left")
+    for number, name in enumerate(header(table)):
+        shown.add_column(name, justify="left" if number == 0 else "right")
+    for label, cells in cells_of(table):
+        shown.add_row(label, *cells, style="bold" if label.startswith("mean") else None, end_section=False)
+    return shown
+
+
+def markdown(table: Table) -> str:
+    """Return the table in Markdown, with its notes."""
+    names = header(table)
+    lines = [f"### {table.target} ({table.metric})", "", "| " + " | ".join(names) + " |"]
+    lines.append("|" + "|".join([" --- "] + [" ---: "] * (len(names) - 1)) + "|")
+    lines += [f"| {label} | " + " | ".join(cells) + " |" for label, cells in cells_of(table)]
+    return "\n".join([*lines, "", *(f"- {remark}" for remark in remarks(table)), ""])
+
+
+def header(table: Table) -> list[str]:
+    """Return the columns' names: each setting, and its gain over the baseline."""
+    names = ["language"]
+    for column in table.columns:
+        names += [column.name] if column is table.columns[0] else [column.name, "gain [95 %]"]
+    return names
+
+
+def cells_of(table: Table) -> Iterable[tuple[str, list[str]]]:
+    """Yield each row's label and its cells: mean ± standard error over seeds, gains with intervals."""
+    base = table.columns[0]
+    for label, codes in table.rows().items():
+        cells = []
+        for column in table.columns:
+            cells.append(_figure(summary(_replicates(column, codes))))
+            if column is not base:
+                cells.append(_gain(gain(base.mean(codes), column.mean(codes))))
+        yield label, cells
+
+
+def remarks(table: Table) -> list[str]:
+    """Return what a reader must know beside the figures."""
+    seeds = len(next(iter(table.columns[0].scores.values())))
+    said = [f"mean ± standard error over {seeds} seeds; gains paired by seed, * interval excludes 0", *table.notes]
+    said += [f"{column.name}: no better than chance after {label}" for column in table.columns for label in column.collapsed]
+    return said + ([f"no test data for {', '.join(table.missing)}"] if table.missing else [])
+
+
+def save(tables: Iterable[Table], folder: Path) -> None:
+    """Write `table.md` for people and `table.json` for programs."""
+    tables = list(tables)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.md").write_text("\n".join(markdown(table) for table in tables), encoding="utf-8")
+    text = json.dumps([_plain(table) for table in tables], indent=1, ensure_ascii=False)
+    (folder / "table.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _plain(table: Table) -> dict[str, Any]:
+    return asdict(table)
+
+
+def _replicates(column: Column, codes: tuple[str, ...]) -> tuple[float, ...]:
+    distinct = {tuple(column.keys[code][seed] for code in codes): value for seed, value in enumerate(column.mean(codes))}
+    return tuple(distinct.values())
+
+
+def _figure(figure: Summary) -> str:
+    return f"{figure.mean:.1f}" + ("" if math.isnan(figure.error) else f" ± {figure.error:.1f}")
+
+
+def _gain(figure: Summary) -> str:
+    if math.isnan(figure.error):
+        return f"{figure.mean:+.1f}"
+    return f"{figure.mean:+.1f} [{figure.low:+.1f}, {figure.high:+.1f}]{'*' if figure.excludes_zero else ' '}"

@@ -1,0 +1,163 @@
+"""Task: where a data set lies, what its rows mean, how it is scored. One file in `tasks/` defines one task.
+
+The folder is the registry: `task("xnli")` imports `tasks/xnli.py` and takes its `task`. Intermediate and target are
+roles that a run gives; a task knows neither models nor hyperparameters.
+
+>>> task("xnli").metric
+'accuracy'
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import inspect
+import pkgutil
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from xstilts.data import Data, File
+from xstilts.example import BadInput
+from xstilts.readers import Row
+
+Convert = Callable[[Row], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One form in which a task's examples can be had, below the data folder.
+
+    reader: the format, a function of `readers.py`. files: patterns by split, relative to the data folder, with
+    `{language}` spelled as `names` says (the code itself by default) and `*` for several files, read in sorted order.
+    columns: fields of the example that are called otherwise in the rows. options: arguments of the reader.
+    convert: a function from a row to the example's fields, where columns do not suffice.
+    label_names: what this source calls a label. dropped: raw labels whose rows hold no gold label and are left out,
+    counted.
+    part: (start, stop) over the rows of a split, for data sets cut out of another one.
+    """
+
+    reader: str
+    files: Mapping[str, str | tuple[str, ...]]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str | int | tuple[str, ...]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    convert: Convert | None = None
+    label_names: Mapping[str, str] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+    part: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
+
+    def patterns(self, split: str, language: str) -> tuple[str, ...]:
+        """Return the file patterns of a split in a language; empty where this source has none."""
+        patterns = self.files.get(split, ())
+        patterns = (patterns,) if isinstance(patterns, str) else patterns
+        return tuple(pattern.replace("{language}", self.names.get(language, language)) for pattern in patterns)
+
+    def find(self, split: str, language: str, folder: Path) -> tuple[Path, ...]:
+        """Return the files of a split in a language that exist below `folder`; empty unless every pattern has one."""
+        found = [sorted(folder.glob(pattern)) for pattern in self.patterns(split, language)]
+        return tuple(path for paths in found for path in paths) if found and all(found) else ()
+
+    def meaning(self) -> tuple[tuple[str, str], ...]:
+        """Return what, beside the files' bytes, decides the examples: the identity of this way of reading."""
+        code = "" if self.convert is None else _normalised(self.convert)
+        parts = {
+            "columns": sorted(self.columns.items()),
+            "options": sorted(self.options.items()),
+            "label_names": sorted(self.label_names.items()),
+            "dropped": self.dropped,
+        }
+        described = [("reader", self.reader), *((name, repr(value)) for name, value in parts.items() if value)]
+        return (*described, ("convert", hashlib.sha256(code.encode()).hexdigest()[:12])) if code else tuple(described)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set and its question.
+
+    kind: name of a module of `kinds/`. languages: codes in which it is evaluated (or has data, for an intermediate
+    task). labels: in the order of the classifier's outputs. metric: name of a function of `metrics.py`.
+    learned_from: "itself", another task's name, several ("siqa+copa": one after the other), or None where nothing is
+    trained. trained_in: the one language of its training data. counts: expected examples by split, in English or in each language. dev_language: for retrieval, the
+    language on which a layer may be chosen.
+    """
+
+    name: str
+    kind: str
+    languages: tuple[str, ...]
+    sources: tuple[Source, ...]
+    metric: str
+    citation: str
+    licence: str
+    labels: tuple[str, ...] = ()
+    learned_from: str | None = "itself"
+    trained_in: str = "en"
+    counts: Mapping[str, int] = field(default_factory=dict)
+    dev_language: str | None = None
+
+    def data(self, split: str, language: str, folder: Path | None) -> Data:
+        """Return the identity of a split in a language, from the first source that has it below `folder`.
+
+        Raises BadInput, naming every place looked at, where no source has it.
+        """
+        places = []
+        for source in self.sources:
+            if source.reader == "sandbox":
+                return self._data(split, language, source, ())
+            paths = source.find(split, language, folder) if folder else ()
+            if paths and folder:
+                return self._data(split, language, source, tuple(File.of(path, folder) for path in paths))
+            places += source.patterns(split, language)
+        looked = ", ".join(places) or f"no source of the task has a split '{split}'"
+        raise BadInput(
+            f"task '{self.name}' has no {split} data in '{language}' below {folder or '(no --data given)'}: "
+            f"looked for {looked}; name the folder that holds it with --data DIR"
+        )
+
+    def has(self, split: str, language: str, folder: Path | None) -> bool:
+        """Say whether a split in a language can be read."""
+        return any(s.reader == "sandbox" or (folder and s.find(split, language, folder)) for s in self.sources)
+
+    def source_of(self, data: Data) -> Source:
+        """Return the source that `data` was found in."""
+        return next(source for source in self.sources if source.meaning() == data.meaning)
+
+    def teachers(self) -> tuple[Task, ...]:
+        """Return the tasks trained one after the other before this one is predicted."""
+        if self.learned_from is None:
+            return ()
+        return (self,) if self.learned_from == "itself" else tuple(task(n) for n in self.learned_from.split("+"))
+
+    def _data(self, split: str, language: str, source: Source, files: tuple[File, ...]) -> Data:
+        part = source.part.get(split, (0, None))
+        return Data(self.name, self.kind, split, language, self.labels, source.meaning(), files, part)
+
+
+@cache
+def task(name: str) -> Task:
+    """Return the task that `tasks/<name>.py` defines; BadInput with the nearest name where there is none."""
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise BadInput(f"unknown task '{name}'{hint} (`xstilts tasks` lists them)")
+    found = import_module(f"xstilts.tasks.{name}").task
+    assert isinstance(found, Task) and found.name == name
+    return found
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the names of all tasks: the modules of `tasks/`."""
+    from xstilts import tasks
+
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(tasks.__path__)))
+
+
+def _normalised(function: Convert) -> str:
+    """Return a function's source without comments and layout, so that only its meaning is part of a key."""
+    return ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(function))))

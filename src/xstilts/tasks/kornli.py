@@ -1,0 +1,26 @@
+"""KorNLI: XNLI's validation and test sets in Korean (Ham et al. 2020, Findings of EMNLP), learned from English MNLI."""
+
+from xstilts.task import Source, Task
+
+NAMED = {"text_a": "sentence1", "text_b": "sentence2", "label": "gold_label"}
+FOLDER = "nonenglish/kornlu/KorNLI"
+
+task = Task(
+    name="kornli",
+    kind="classification",
+    languages=("ko",),
+    labels=("entailment", "neutral", "contradiction"),
+    metric="accuracy",
+    learned_from="mnli",
+    sources=(
+        Source(
+            "tsv",
+            {"validation": f"{FOLDER}/xnli.dev.{{language}}.tsv", "test": f"{FOLDER}/xnli.test.{{language}}.tsv"},
+            columns=NAMED,
+            options={"columns": tuple(NAMED.values()), "header": 1},
+        ),
+    ),
+    counts={"validation": 2490, "test": 5010},
+    citation="Ham et al. 2020, KorNLI and KorSTS: New Benchmark Datasets for Korean NLU, Findings of EMNLP",
+    licence="CC BY-SA 4.0",
+)

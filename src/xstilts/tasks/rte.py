@@ -1,0 +1,32 @@
+"""RTE: does a sentence follow from a text? English (Dagan et al. 2006 and later rounds; as in GLUE)."""
+
+from xstilts.task import Source, Task
+
+NAMED = {"text_a": "sentence1", "text_b": "sentence2"}
+
+task = Task(
+    name="rte",
+    kind="classification",
+    languages=("en",),
+    labels=("entailment", "not_entailment"),
+    metric="accuracy",
+    sources=(
+        *(
+            Source(
+                "tsv",
+                {"train": f"{folder}/RTE/train.tsv", "validation": f"{folder}/RTE/dev.tsv"},
+                columns=NAMED,
+                options={"columns": ("sentence1", "sentence2", "label"), "header": 1},
+            )
+            for folder in ("glue", "intermediate/glue_small")
+        ),
+        Source(
+            "parquet",
+            {split: f"hub/nyu-mll/glue/rte/{split}*.parquet" for split in ("train", "validation")},
+            columns=NAMED,
+        ),
+    ),
+    counts={"train": 2490, "validation": 277},
+    citation="Dagan et al. 2006, The PASCAL Recognising Textual Entailment Challenge; Wang et al. 2019, GLUE, ICLR",
+    licence="research use",
+)

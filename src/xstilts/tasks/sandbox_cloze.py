@@ -1,0 +1,15 @@
+"""Sandbox cloze: which words of the text fill the gap in a sentence of it? Plenty, to learn pointing from."""
+
+from xstilts.sandbox import CODES
+from xstilts.task import Source, Task
+
+task = Task(
+    name="sandbox_cloze",
+    kind="span",
+    languages=CODES,
+    metric="squad",
+    sources=(Source("sandbox", {}, options={"make": "cloze", "train": 6000, "validation": 200, "test": 200}),),
+    counts={"train": 6000, "validation": 200, "test": 200},
+    citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
+    licence="Apache-2.0",
+)

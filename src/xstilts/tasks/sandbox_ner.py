@@ -1,0 +1,16 @@
+"""Sandbox NER: names of persons, organisations and places (IOB2). Its training set is small on purpose."""
+
+from xstilts.sandbox import CODES, LABELS
+from xstilts.task import Source, Task
+
+task = Task(
+    name="sandbox_ner",
+    kind="tagging",
+    languages=CODES,
+    labels=LABELS["ner"],
+    metric="entity_f1",
+    sources=(Source("sandbox", {}, options={"make": "ner", "train": 100, "validation": 200, "test": 200}),),
+    counts={"train": 100, "validation": 200, "test": 200},
+    citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
+    licence="Apache-2.0",
+)

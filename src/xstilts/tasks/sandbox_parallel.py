@@ -1,0 +1,14 @@
+"""Sandbox parallel: translations into the English-like language, for pretraining; fewer for a further language."""
+
+from xstilts.sandbox import CODES
+from xstilts.task import Source, Task
+
+task = Task(
+    name="sandbox_parallel",
+    kind="retrieval",
+    languages=CODES[1:],
+    metric="retrieval_accuracy",
+    sources=(Source("sandbox", {}, options={"make": "parallel", "train": 10000}),),
+    citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
+    licence="Apache-2.0",
+)

@@ -1,0 +1,14 @@
+"""Sandbox text: lines, related lines and translations in all six languages, for pretraining."""
+
+from xstilts.sandbox import CODES
+from xstilts.task import Source, Task
+
+task = Task(
+    name="sandbox_text",
+    kind="mlm",
+    languages=CODES,
+    metric="mlm_loss",
+    sources=(Source("sandbox", {}, options={"make": "text", "train": 10000}),),
+    citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
+    licence="Apache-2.0",
+)

@@ -1,0 +1,108 @@
+"""Tokens: texts as pieces, and sequences put together from them.
+
+Texts are cut into pieces without special pieces, each distinct text once; sequences are then assembled around the
+tokenizer's own special pieces. So truncation, windows and offsets are ours and the same for every family.
+
+>>> longest_first(7, 3, 6)
+(3, 3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstilts.encoder import Pieces, special_pieces
+from xstilts.example import BadInput
+
+Ids = NDArray[np.int32]
+Offsets = NDArray[np.int32]
+
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenizer and its special pieces."""
+
+    tokenizer: Any
+    pieces: Pieces
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> Tokens:
+        """Wrap a fast tokenizer of transformers."""
+        if not getattr(tokenizer, "is_fast", False):
+            raise BadInput(f"{type(tokenizer).__name__} gives no character offsets: use the model's fast tokenizer")
+        return cls(tokenizer, special_pieces(tokenizer))
+
+    @property
+    def mask(self) -> int | None:
+        """The id of the mask piece, if the tokenizer has one."""
+        mask: int | None = self.tokenizer.mask_token_id
+        return mask
+
+    @property
+    def unknown(self) -> int:
+        """The id that stands for a word of which the tokenizer makes nothing."""
+        unknown = self.tokenizer.unk_token_id
+        return int(unknown if unknown is not None else self.pieces.pad)
+
+    @property
+    def special(self) -> frozenset[int]:
+        """The ids that are never masked."""
+        return frozenset(self.tokenizer.all_special_ids)
+
+    def __len__(self) -> int:
+        return len(self.tokenizer)
+
+    def segments(self, texts: Sequence[str]) -> list[Ids]:
+        """Return each text's pieces, without special ones; equal texts share an array."""
+        return [ids for ids, _ in self._encoded(texts, offsets=False)]
+
+    def segments_with_offsets(self, texts: Sequence[str]) -> list[tuple[Ids, Offsets]]:
+        """Return each text's pieces and the (start, stop) characters of each, as (n, 2)."""
+        return self._encoded(texts, offsets=True)
+
+    def words(self, words: Sequence[str]) -> list[Ids]:
+        """Return the pieces of words standing alone; a word of which nothing is left is the unknown piece."""
+        nothing = np.array([self.unknown], dtype=np.int32)
+        return [ids if len(ids) else nothing for ids in self.segments(words)]
+
+    def room(self, max_length: int, pair: bool) -> int:
+        """Return how many pieces fit into a sequence beside the special ones."""
+        special = len(self.pieces.prefix) + len(self.pieces.suffix) + (len(self.pieces.middle) if pair else 0)
+        if max_length <= special:
+            raise BadInput(f"max_length {max_length} leaves no room beside {special} special pieces: raise it")
+        return max_length - special
+
+    def sequence(self, a: Ids, b: Ids | None = None) -> Ids:
+        """Return one sequence of a text or a pair with the special pieces."""
+        parts = [self.pieces.prefix, a, self.pieces.suffix]
+        if b is not None:
+            parts[2:2] = [self.pieces.middle, b]
+        return np.concatenate([np.asarray(part, dtype=np.int32) for part in parts])
+
+    def _encoded(self, texts: Sequence[str], offsets: bool) -> list[tuple[Ids, Offsets]]:
+        distinct = list(dict.fromkeys(texts))
+        known: dict[str, tuple[Ids, Offsets]] = {}
+        for start in range(0, len(distinct), CHUNK):
+            part = distinct[start : start + CHUNK]
+            encoded = self.tokenizer(part, add_special_tokens=False, return_offsets_mapping=offsets, verbose=False)
+            places = encoded["offset_mapping"] if offsets else [()] * len(part)
+            for text, ids, where in zip(part, encoded["input_ids"], places, strict=True):
+                known[text] = np.array(ids, dtype=np.int32), np.array(where, dtype=np.int32).reshape(-1, 2)
+        return [known[text] for text in texts]
+
+
+def longest_first(a: int, b: int, room: int) -> tuple[int, int]:
+    """Return how many pieces of each of two texts are kept when the longer one gives first."""
+    if a + b <= room:
+        return a, b
+    half = room // 2
+    if a <= half:
+        return a, room - a
+    return (room - b, b) if b <= room - half else (room - half, half)

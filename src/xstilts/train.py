@@ -1,0 +1,306 @@
+"""Train: the one loop of every phase, from an encoder and lessons to an encoder that has learned them.
+
+Pretraining, intermediate and target training differ only in what is taught. The order of all examples is decided
+beforehand (`schedule`), and the randomness of each step is a function of seed and step, so a run that is killed and
+started again ends in the same bits. Losses are summed over a step's labels and divided by their number, however many
+passes the step takes.
+
+    model = train(Encoder.of("FacebookAI/xlm-roberta-base"), (Lesson.of(task("mnli")),), Recipe(), seed=1)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xstilts import example, metrics, progress, schedule
+from xstilts.checkpoint import Checkpoint
+from xstilts.data import EXAMPLES
+from xstilts.encoder import Encoder, Network, freeze, load_backbone, load_tokenizer
+from xstilts.example import BadInput, Example
+from xstilts.heads import attach, save, save_encoder
+from xstilts.interrupt import Interrupted, deferred
+from xstilts.kinds import Batch, Kind, Unit, kind
+from xstilts.machine import Machine
+from xstilts.predict import answers, by_length
+from xstilts.recipe import Recipe
+from xstilts.score import by_id
+from xstilts.stage import Site, Stage, stage
+from xstilts.tokens import Tokens
+
+MODEL = "model"
+HISTORY = "history.jsonl"
+DEV_EXAMPLES = 500
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is taught: a task's training data (one stage a language), how it is labelled, and how progress is measured.
+
+    weight: of the loss of a batch that this lesson adds to every step; None: it takes its turn by the sampling rule.
+    alpha: below 1, smaller languages are drawn more often, p ~ n ** alpha.
+    """
+
+    task: str
+    kind: str
+    labels: tuple[str, ...]
+    train: tuple[Stage, ...]
+    dev: Stage | None
+    metric: str
+    weight: float | None = None
+    alpha: float = 1.0
+
+
+def _label(encoder: Encoder | Stage, lessons: tuple[Lesson, ...], recipe: Recipe, seed: int) -> str:
+    return f"train-{'+'.join(lesson.task for lesson in lessons)}-seed{seed}"
+
+
+@stage(version=1, label=_label, resumes=True)
+def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], recipe: Recipe, seed: int) -> None:
+    """Train an encoder on lessons; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
+
+    encoder: a public one, or the stage of an earlier phase, of which only the encoder is taken: heads begin anew.
+    A lesson that takes turns alone is saved with its head; of several, each head is in `heads/<task>/`.
+    """
+    source = site.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
+    tokens = Tokens.of(load_tokenizer(source))
+    torch.manual_seed(seed)
+    network = Network(load_backbone(source))
+    pupils = [_pupil(lesson, site, tokens, recipe) for lesson in lessons]
+    for pupil in pupils:
+        if pupil.lesson.kind != "retrieval":
+            attach(network, pupil.lesson.task, pupil.lesson.kind, len(pupil.lesson.labels), source)
+    trained = freeze(network, recipe.trained)
+    network.to(site.machine.torch_device())
+    state = _optimise(network, pupils, tokens, recipe, seed, site)
+    dev = _look(network, pupils, tokens, site.machine, DEV_EXAMPLES)
+    _save(network, pupils, tokens, site.folder)
+    (site.folder / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in state.history), encoding="utf-8")
+    total = sum(parameter.numel() for parameter in network.parameters())
+    site.record |= {"steps": state.step, "parameters": total, "trained_parameters": trained, **state.cost, "dev": dev}
+    site.record["lessons"] = {p.lesson.task: {"units": len(p.units), "cut": dict(p.cut)} for p in pupils}
+
+
+@dataclass
+class Pupil:
+    """A lesson made ready: its kind, its training units, the language of each, and its development examples."""
+
+    lesson: Lesson
+    kind: Kind
+    units: list[Unit]
+    languages: list[int]
+    dev: list[Example]
+    cut: Counter[str] = field(default_factory=Counter)
+    dev_units: list[Unit] = field(default_factory=list)
+
+    def scheduled(self) -> schedule.Lesson:
+        """Return what the order of examples depends on."""
+        lengths = np.array([unit.length for unit in self.units])
+        companion = self.lesson.weight is not None
+        return schedule.Lesson(lengths, np.array(self.languages), self.lesson.alpha, companion)
+
+
+def _pupil(lesson: Lesson, site: Site, tokens: Tokens, recipe: Recipe) -> Pupil:
+    how = kind(lesson.kind)
+    pupil = Pupil(lesson, how, [], [], list(_examples(lesson.dev, lesson.kind, site))[:DEV_EXAMPLES * 20])
+    for number, data in enumerate(lesson.train):
+        examples = _drawn(list(_examples(data, lesson.kind, site)), recipe.examples)
+        units = how.encode(examples, tokens, recipe.max_length, lesson.labels, pupil.cut)
+        pupil.units += units
+        pupil.languages += [number] * len(units)
+    if not pupil.units:
+        raise BadInput(f"nothing to learn: the training data of '{lesson.task}' is empty")
+    pupil.dev_units = how.encode(pupil.dev, tokens, recipe.max_length, lesson.labels, Counter())
+    return pupil
+
+
+def _examples(data: Stage | None, kind_name: str, site: Site) -> Sequence[Example]:
+    return list(example.read(site.path(data) / EXAMPLES, kind_name)) if data else []
+
+
+def _drawn(examples: list[Example], most: int | None) -> list[Example]:
+    """Return at most so many examples, the same ones for every seed."""
+    if most is None or most >= len(examples):
+        return examples
+    chosen = np.random.default_rng(0).choice(len(examples), size=most, replace=False)
+    return [examples[number] for number in np.sort(chosen)]
+
+
+@dataclass
+class State:
+    """Where a training is: the step, the figures so far, the best weights by development score, and the cost."""
+
+    step: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_score: float = -math.inf
+    looks_since_best: int = 0
+    cost: dict[str, float] = field(default_factory=lambda: {"tokens": 0, "padded_tokens": 0, "train_seconds": 0.0})
+
+
+def _optimise(
+    network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Recipe, seed: int, site: Site
+) -> State:
+    """Take the steps, or those that an earlier call did not take."""
+    lessons = tuple(pupil.scheduled() for pupil in pupils)
+    sizes = tuple(len(lesson.lengths) for lesson in lessons if not lesson.companion)
+    total = recipe.steps or schedule.steps_of(sizes, recipe.epochs, recipe.batch_size, recipe.sampling)
+    optimiser = _optimiser(network, recipe)
+    checkpoint = Checkpoint(site.folder / "checkpoint.safetensors", network, optimiser)
+    state = State(**checkpoint.load())
+    loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser)
+    saved = started = time.monotonic()
+    before = state.cost["train_seconds"]
+    with deferred() as interrupted:
+        for number, step in enumerate(schedule.schedule(lessons, total, recipe.batch_size, recipe.sampling, seed)):
+            if number < state.step:
+                continue
+            loss = loop.take(step, number, total, seed, state.cost)
+            state.step = number + 1
+            state.cost["train_seconds"] = round(before + time.monotonic() - started, 3)
+            if state.step % max(1, total // 100) == 0 or state.step == total:
+                _tell(state, loss, total, before, site)
+            if _stops(state, loop, checkpoint, total):
+                break
+            if interrupted or time.monotonic() - saved > site.machine.checkpoint_seconds:
+                checkpoint.save(vars(state))
+                saved = time.monotonic()
+            if interrupted:
+                raise Interrupted(interrupted[0])
+    checkpoint.restore_best()
+    checkpoint.remove()
+    return state
+
+
+@dataclass
+class Loop:
+    """What a step needs and does not change between steps."""
+
+    network: Network
+    pupils: list[Pupil]
+    tokens: Tokens
+    recipe: Recipe
+    machine: Machine
+    optimiser: torch.optim.AdamW
+
+    def take(self, step: schedule.Step, number: int, total: int, seed: int, cost: dict[str, float]) -> Tensor:
+        """Take one step; return its loss, the weighted mean over labels of each lesson in it."""
+        torch.manual_seed(seed * 1_000_003 + number)
+        self.network.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.learning_rate * _slope(number, total, self.recipe.warmup_steps(total))
+        self.optimiser.zero_grad(set_to_none=True)
+        losses = [self._backward(self.pupils[part.lesson], part.units.tolist(), cost) for part in step]
+        torch.nn.utils.clip_grad_norm_(self._trained(), self.recipe.clip_norm)
+        self.optimiser.step()
+        return torch.stack(losses).sum()
+
+    def _backward(self, pupil: Pupil, numbers: list[int], cost: dict[str, float]) -> Tensor:
+        """Add the gradients of one lesson's part of a step; return its weighted loss."""
+        batches = self._batches(pupil, [pupil.units[number] for number in numbers])
+        labels = max(1, sum(batch.labels for batch in batches))
+        weight = 1.0 if pupil.lesson.weight is None else pupil.lesson.weight
+        total = torch.zeros((), device=self.machine.torch_device())
+        for batch in batches:
+            cost["tokens"] += int(batch.mask.sum())
+            cost["padded_tokens"] += batch.ids.numel()
+            with self.machine.arithmetic():
+                loss = pupil.kind.loss(self.network, pupil.lesson.task, batch.to(total.device)) * (weight / labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
+
+    def _batches(self, pupil: Pupil, units: list[Unit]) -> list[Batch]:
+        """Return a step's units as batches that fit the machine."""
+        parts = by_length(units, self.machine.micro_tokens) if pupil.kind.divisible else [list(range(len(units)))]
+        return [pupil.kind.collate([units[number] for number in part], self.tokens) for part in parts]
+
+    def _trained(self) -> list[torch.nn.Parameter]:
+        return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+
+
+def _optimiser(network: Network, recipe: Recipe) -> torch.optim.AdamW:
+    """Return AdamW over what is trained, without decay on biases and norms."""
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [parameter for parameter in trained if parameter.dim() > 1], "weight_decay": recipe.weight_decay},
+        {"params": [parameter for parameter in trained if parameter.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=recipe.learning_rate, eps=1e-8, fused=True)
+
+
+def _slope(number: int, total: int, warmup: int) -> float:
+    """Return the share of the peak learning rate at a step: up linearly, then down to zero."""
+    if number < warmup:
+        return (number + 1) / warmup
+    return (total - number) / max(1, total - warmup)
+
+
+def _stops(state: State, loop: Loop, checkpoint: Checkpoint, total: int) -> bool:
+    """Look at the development data where it is time to; say whether patience has run out."""
+    selection = loop.recipe.selection
+    if selection is None or (state.step % selection.every_steps and state.step < total):
+        return False
+    looked = _look(loop.network, loop.pupils, loop.tokens, loop.machine, selection.examples)
+    if not looked:
+        raise BadInput("a selection on development data needs a lesson with development data: give selection=none")
+    score = sum(task["score"] for task in looked.values()) / len(looked)
+    state.history.append({"step": state.step, "dev": {name: task["score"] for name, task in looked.items()}})
+    state.looks_since_best += 1
+    if score > state.best_score:
+        state.best_score, state.looks_since_best = score, 0
+        checkpoint.keep_best()
+    return state.looks_since_best >= selection.patience
+
+
+def _look(network: Network, pupils: list[Pupil], tokens: Tokens, machine: Machine, most: int) -> dict[str, Any]:
+    """Score the lessons that take turns on (the first) development examples; say which did not get above chance."""
+    looked = {}
+    for pupil in pupils:
+        lesson, examples = pupil.lesson, pupil.dev[:most]
+        if not examples or lesson.weight is not None:
+            continue
+        units = [unit for unit in pupil.dev_units if unit.example < len(examples)]
+        found = answers(network, lesson.task, pupil.kind, units, tokens, machine)
+        lines = pupil.kind.decode(found, units, examples, lesson.labels)
+        score = metrics.metric(lesson.metric)(examples, by_id(lines, lesson.metric)).headline
+        chance = pupil.kind.chance(examples)
+        looked[lesson.task] = {"score": score, "chance": chance, "collapsed": _collapsed(score, chance, len(examples))}
+    return looked
+
+
+def _collapsed(score: float, chance: float, count: int) -> bool:
+    """Say whether a score is no better than chance: not above it by two standard errors, and at least one point."""
+    share = chance / 100
+    return score < chance + max(1.0, 200 * math.sqrt(share * (1 - share) / count))
+
+
+def _tell(state: State, loss: Tensor, total: int, before: float, site: Site) -> None:
+    value = float(loss)
+    state.history.append({"step": state.step, "loss": round(value, 6)})
+    seconds = state.cost["train_seconds"]
+    pace = state.cost["tokens"] / max(seconds, 1e-9)
+    rest = progress.left(state.step, total, seconds)
+    detail = f"loss {value:.3f}  {pace:,.0f} tokens/s  {rest} left"
+    progress.step(site.folder.stem, state.step, total, detail)
+    if not math.isfinite(value):
+        raise BadInput(f"the loss became {value} at step {state.step}: lower learning_rate or raise warmup")
+
+
+def _save(network: Network, pupils: list[Pupil], tokens: Tokens, folder: Path) -> None:
+    """Save the one lesson with its head, or several as a bare encoder and a folder of heads."""
+    main = [pupil.lesson for pupil in pupils if pupil.lesson.weight is None]
+    if len(main) == 1 and main[0].kind != "retrieval":
+        lesson = main[0]
+        save(network, lesson.task, lesson.kind, lesson.labels, tokens.tokenizer, folder / MODEL)
+        return
+    save_encoder(network, tokens.tokenizer, folder / MODEL)
