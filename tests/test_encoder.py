@@ -121,6 +121,9 @@ def test_configuration_that_cannot_be_used(folder: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "bert"}))
     with pytest.raises(BadInput, match=r"'bert' are not supported.*xlm-roberta"):
         load_backbone(folder)
+    path.write_text(json.dumps({"model_type": "xlm-roberta", "hidden_size": "wide"}))
+    with pytest.raises(BadInput, match="cannot load"):
+        load_backbone(folder)
     path.write_text("{")
     with pytest.raises(BadInput, match="cannot load"):
         load_backbone(folder)

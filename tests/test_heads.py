@@ -301,10 +301,10 @@ def test_wrong_requests(folders: families.Folders, tmp_path: Path) -> None:
         save(network, "toy", "tagging", ("a", "b"), tokenizer, tmp_path)
     with pytest.raises(BadInput, match="at least 1"):
         attach(network, "other", "classification")
-    network.config.classifier_pooling = "max"
+    other = Network(folders.backbone("eurobert"))
+    other.config.classifier_pooling = "max"
     with pytest.raises(BadInput, match="unknown classifier_pooling 'max'"):
-        attach(network, "other", "classification", 2)
-    network.config.classifier_pooling = "cls"
+        attach(other, "other", "classification", 2)
     save(network, "toy", "tagging", LABELS["tagging"], tokenizer, tmp_path)
     with pytest.raises(BadInput, match="not a classification model"):
         load(tmp_path, "classification")

@@ -49,7 +49,7 @@ class Checkpoint:
             return {}
         try:
             with safe_open(self.path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 state: dict[str, Any] = json.loads(file.metadata()["state"])
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             progress.note(f"the checkpoint {self.path} is damaged ({error}): training begins again")

@@ -17,7 +17,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Intermediate-task training for zero-shot cross-lingual transfer.",
 )
-sandbox = typer.Typer(no_args_is_help=True, help="Artificial languages: the whole pipeline in minutes, without network.")
+sandbox = typer.Typer(
+    no_args_is_help=True, help="Artificial languages: the whole pipeline in minutes, without network."
+)
 app.add_typer(sandbox, name="sandbox")
 
 Store = Annotated[Path, typer.Option(envvar="XSTILTS_STORE", help="Folder of finished stages.")]
@@ -26,24 +28,27 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that build side by side.")]
 Threads = Annotated[int, typer.Option(min=0, help="Torch threads a process; 0: divided among the workers.")]
 MicroTokens = Annotated[int, typer.Option(min=1, help="Most tokens in one pass; the batch stays what it is.")]
+Split = Annotated[str, typer.Option(help="What is measured: test, or validation where test answers are withheld.")]
 EncoderName = Annotated[str, typer.Option("--encoder", help="Hub id, local folder, or 'sandbox'.")]
 Revision = Annotated[str, typer.Option(help="Revision of a hub id.")]
 Intermediate = Annotated[
-    list[str] | None, typer.Option(help="Tasks of one intermediate phase, 'a,b' being a mix; give it again for another setting.")
+    list[str] | None, typer.Option(help="Tasks of one intermediate phase; 'a,b' is a mix. Give it again for another.")
 ]
 Target = Annotated[list[str], typer.Option(help="Target task; give it again for more.")]
-LearnFrom = Annotated[str | None, typer.Option(help="Tasks the target is learned from instead of its own, 'a+b' in turn.")]
+LearnFrom = Annotated[str | None, typer.Option(help="Learn the target from these instead of its own; 'a+b' in turn.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="Named recipes: xtreme, phang2020, small, sandbox.")]
-Setting = Annotated[list[str] | None, typer.Option("--set", help="Change both phases' recipes: learning_rate=1e-4 …")]
+Setting = Annotated[list[str] | None, typer.Option("--set", help="Change both phases: learning_rate=1e-4 …")]
 SetIntermediate = Annotated[list[str] | None, typer.Option(help="Change the intermediate recipe alone.")]
 SetTarget = Annotated[list[str] | None, typer.Option(help="Change the target recipe alone.")]
 Seeds = Annotated[int, typer.Option(min=1, help="How many seeds: 1, 2, …")]
-MlmTask = Annotated[str | None, typer.Option("--mlm", help="Raw-text task whose masked-LM runs beside the intermediate tasks.")]
+MlmTask = Annotated[
+    str | None, typer.Option("--mlm", help="Raw-text task for masked-LM beside the intermediate tasks.")
+]
 MlmWeight = Annotated[float, typer.Option(help="Weight of the masked-LM loss.")]
 MlmAlpha = Annotated[float, typer.Option(help="Languages are drawn as n ** alpha.")]
 
 
-@app.command("run", help="Train, predict and score: baseline and intermediate settings, in all languages of each target.")
+@app.command("run", help="Train, predict and score: baseline and intermediate settings, in all languages of targets.")
 @app.command("plan", help="Say what `run` with the same options would find finished and what it would build.")
 def run_or_plan(
     context: typer.Context,
@@ -59,6 +64,7 @@ def run_or_plan(
     mlm: MlmTask = None,
     mlm_weight: MlmWeight = 1.0,
     mlm_alpha: MlmAlpha = 0.3,
+    split: Split = "test",
     revision: Revision = "main",
     data: DataFolder = None,
     store: Store = Path("work"),
@@ -86,6 +92,7 @@ def run_or_plan(
         seeds,
         grid.tasks_of(learn_from, "+") if learn_from else None,
         grid.mlm_of(mlm, languages, mlm_weight, mlm_alpha, machine),
+        split,
     )
     if context.info_name == "plan":
         show.plan(asked.stages(machine), machine)
@@ -119,7 +126,7 @@ def pretrain(
     text: Annotated[Path, typer.Option(help="Folder with one folder (or one .txt file) of text lines per language.")],
     out: Annotated[Path, typer.Option(help="Where the encoder goes: an ordinary Hugging Face folder.")],
     languages: Annotated[str | None, typer.Option(help="Only these, 'en,sw'; default: every one there is.")] = None,
-    parallel: Annotated[Path | None, typer.Option(help="Folder of aligned files NAME.xx-yy.xx and NAME.xx-yy.yy.")] = None,
+    parallel: Annotated[Path | None, typer.Option(help="Folder of aligned NAME.xx-yy.xx and NAME.xx-yy.yy.")] = None,
     layers: int = 6,
     width: int = 256,
     heads: int = 4,
@@ -143,9 +150,7 @@ def pretrain(
 
     machine = Machine(store, None, device, micro_tokens, threads=threads)
     shape = Shape(width, layers, heads, vocabulary=vocabulary)
-    recipe = Recipe(
-        learning_rate, batch_size, steps=steps, max_length=max_length, warmup=0.06, weight_decay=0.01
-    )
+    recipe = Recipe(learning_rate, batch_size, steps=steps, max_length=max_length, warmup=0.06, weight_decay=0.01)
     with progress.shown():
         chosen = tuple(languages.split(",")) if languages else None
         deliver(from_folders(text, parallel, chosen, shape, recipe, seed, alpha), machine, out)

@@ -5,7 +5,7 @@ it: only the bare encoder, in float32, from safetensors only (a pickle can run a
 What differs between families is one row of `FAMILIES`. A `Network` is such a backbone with one small head per task.
 
 >>> Encoder.of("FacebookAI/xlm-roberta-base")
-Encoder(name='FacebookAI/xlm-roberta-base', digest='main')
+Encoder(name='FacebookAI/xlm-roberta-base', digest='main', location='FacebookAI/xlm-roberta-base')
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 import transformers
 from huggingface_hub import snapshot_download
+from huggingface_hub.errors import StrictDataclassError
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
@@ -369,7 +370,7 @@ def _readable(folder: Path) -> Iterator[None]:
         yield
     except BadInput:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, StrictDataclassError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BadInput(f"cannot load {folder} ({reason}); copy or download it again") from error
 

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 class BadInput(ValueError):
@@ -113,7 +114,8 @@ def read(path: Path, kind: str) -> Iterator[Example]:
     shape = SHAPES[kind]
     with path.open(encoding="utf-8") as file:
         for line in file:
-            fields = {key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(line).items()}
+            line_fields = json.loads(line).items()
+            fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in line_fields}
             if shape is Question:
                 fields["answers"] = tuple(Answer(**answer) for answer in fields["answers"])
             yield shape(**fields)

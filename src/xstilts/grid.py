@@ -30,11 +30,13 @@ class Grid:
     seeds: int
     teachers: Tasks | None = None
     mlm: Mlm | None = None
+    split: str = "test"
 
     def runs(self, target: Task) -> dict[str, list[Run]]:
         """Return the runs of a target by setting, one a seed, the baseline first."""
         named = {BASELINE: (), **{"+".join(t.name for t in setting): setting for setting in self.settings}}
-        return {name: [self._run(setting, target, seed + 1) for seed in range(self.seeds)] for name, setting in named.items()}
+        seeds = range(1, self.seeds + 1)
+        return {name: [self._run(setting, target, seed) for seed in seeds] for name, setting in named.items()}
 
     def stages(self, machine: Machine) -> list[Stage]:
         """Promise the scores of all runs."""
@@ -51,7 +53,9 @@ class Grid:
 
     def _run(self, setting: Tasks, target: Task, seed: int) -> Run:
         teachers = self.teachers if target.learned_from else None
-        return Run(self.encoder, setting, target, self.recipes, seed, teachers, self.mlm if setting else None)
+        return Run(
+            self.encoder, setting, target, self.recipes, seed, teachers, self.mlm if setting else None, self.split
+        )
 
 
 def tasks_of(names: str, separator: str = ",") -> Tasks:

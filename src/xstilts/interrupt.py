@@ -34,7 +34,7 @@ def deferred() -> Iterator[list[int]]:
 
     def remember(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        signal.signal(number, before[number])
+        signal.signal(number, before[signal.Signals(number)])
 
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:

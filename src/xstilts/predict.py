@@ -47,7 +47,8 @@ def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max
     lines = chosen.decode(found, units, examples, labels)
     with (site.folder / PREDICTIONS).open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    site.record |= {"examples": len(examples), "sequences": sum(len(unit.sequences) for unit in units), "cut": dict(cut)}
+    sequences = sum(len(unit.sequences) for unit in units)
+    site.record |= {"examples": len(examples), "sequences": sequences, "cut": dict(cut)}
 
 
 @torch.inference_mode()

@@ -45,13 +45,14 @@ class Shape:
 def pretrain(
     texts: tuple[Stage, ...], parallel: tuple[Stage, ...], shape: Shape, recipe: Recipe, seed: int, alpha: float = 0.5
 ) -> Stage:
-    """Promise an encoder pretrained on texts (one stage a language), with translation ranking where parallel lines exist.
+    """Promise an encoder pretrained on texts (one stage a language), and on translation ranking with parallel lines.
 
     alpha: languages are drawn in proportion to n ** alpha, for the tokenizer and for masked-LM.
     """
     mlm = Lesson("mlm", "mlm", (), texts, None, "mlm_loss", alpha=alpha)
-    ranking = (Lesson("ranking", "retrieval", (), parallel, None, "retrieval_accuracy", weight=1.0),) if parallel else ()
-    return train(untrained(tokenizer(texts, shape.vocabulary, alpha), shape, seed), (mlm, *ranking), recipe, seed)
+    ranking = Lesson("ranking", "retrieval", (), parallel, None, "retrieval_accuracy", weight=1.0)
+    lessons = (mlm, ranking) if parallel else (mlm,)
+    return train(untrained(tokenizer(texts, shape.vocabulary, alpha), shape, seed), lessons, recipe, seed)
 
 
 @stage(version=1, label=lambda texts, vocabulary, alpha: f"tokenizer-{vocabulary}")
@@ -68,11 +69,10 @@ def tokenizer(site: Site, texts: tuple[Stage, ...], vocabulary: int, alpha: floa
         vocab_size=vocabulary - 1, special_tokens=list(SPECIAL), unk_token="<unk>", show_progress=False
     )
     learned.train_from_iterator(_sample(site, texts, alpha), trainer)
-    learned.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=True, add_prefix_space=False)
-    names = {"bos_token": "<s>", "eos_token": "</s>", "cls_token": "<s>", "sep_token": "</s>"}
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=learned, pad_token="<pad>", unk_token="<unk>", mask_token="<mask>", model_max_length=512, **names
-    )
+    learned.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    names = {"bos": "<s>", "eos": "</s>", "cls": "<s>", "sep": "</s>", "pad": "<pad>", "unk": "<unk>", "mask": "<mask>"}
+    roles = {f"{role}_token": piece for role, piece in names.items()}
+    fast = PreTrainedTokenizerFast(tokenizer_object=learned, model_max_length=512, **roles)  # type: ignore[no-untyped-call]
     fast.save_pretrained(site.folder / MODEL)
     site.record["pieces"] = len(fast)
 
@@ -146,4 +146,5 @@ def deliver(promise: Stage, machine: Machine, out: Path) -> None:
 def _promised(name: str, language: str, folder: Path) -> Stage:
     """Promise to read a language of a task from a folder of its own, whatever the data folder is."""
     data = task(name).data("train", language, folder)
-    return read(replace(data, files=tuple(replace(file, path=str((folder / file.path).resolve())) for file in data.files)))
+    files = tuple(replace(file, path=str((folder / file.path).resolve())) for file in data.files)
+    return read(replace(data, files=files))

@@ -38,7 +38,8 @@ class Recipe:
     fixed number of steps instead. examples: at most so many training examples a task, drawn once. max_length: pieces
     of a sequence with its special pieces. warmup: a fraction of the steps below 1, a number of steps from 1 on.
     weight_decay: decoupled, not on biases and norms. clip_norm: largest norm of the gradient. trained: which weights
-    move (`encoder.freeze`). sampling: whose turn it is in a mix (`schedule.shares`). selection: None keeps the last weights.
+    move (`encoder.freeze`). sampling: whose turn it is in a mix (`schedule.shares`). selection: None keeps the last
+    weights.
     """
 
     learning_rate: float = 2e-5
@@ -99,9 +100,7 @@ XTREME = Named(
 # The paper's settings as jiant's guide gives them.
 PHANG2020 = Named(
     source="Phang et al. 2020 (arXiv 2005.13013), jiant's XTREME guide",
-    base=Recipe(
-        learning_rate=1e-5, epochs=2.0, max_length=256, warmup=0.1, weight_decay=0.01, selection=Selection(1000, 30, 500)
-    ),
+    base=Recipe(1e-5, epochs=2.0, max_length=256, warmup=0.1, weight_decay=0.01, selection=Selection(1000, 30, 500)),
     kinds={"tagging": {"epochs": 10.0}, "span": {"batch_size": 16, "max_length": 384}},
     tasks={"pawsx": {"epochs": 5.0}},
     intermediate={"epochs": 3.0},
@@ -126,11 +125,8 @@ def named(name: str, task: str, kind: str, role: str) -> Recipe:
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(SETS)}"
         raise BadInput(f"unknown recipe '{name}'; {hint}")
     chosen = SETS[name]
-    parts = (chosen.kinds.get(kind, {}), chosen.intermediate if role == "intermediate" else {}, chosen.tasks.get(task, {}))
-    recipe = chosen.base
-    for part in parts:
-        recipe = replace(recipe, **part)
-    return recipe
+    by_role = chosen.intermediate if role == "intermediate" else {}
+    return replace(chosen.base, **{**chosen.kinds.get(kind, {}), **by_role, **chosen.tasks.get(task, {})})
 
 
 def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
@@ -143,7 +139,8 @@ def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
         if name not in {field.name for field in fields(Recipe)}:
             known = [field.name for field in fields(Recipe)]
             near = difflib.get_close_matches(name, known, n=1)
-            raise BadInput(f"unknown setting '{name}'; {f'did you mean {near[0]}?' if near else 'there are ' + ', '.join(known)}")
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+            raise BadInput(f"unknown setting '{name}'; {hint}")
         recipe = replace(recipe, **{name: _value(name, text)})
     return recipe
 

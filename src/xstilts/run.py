@@ -54,7 +54,7 @@ class Run:
     """One cell: intermediate tasks (none: the baseline), a target, recipes and a seed.
 
     teachers: what the target is learned from, one after the other, where it is not what the target's own file says.
-    english: the language trained in.
+    split: what is measured; "validation" where the test answers are withheld.
     """
 
     encoder: Encoder | Stage
@@ -64,6 +64,7 @@ class Run:
     seed: int
     teachers: tuple[Task, ...] | None = None
     mlm: Mlm | None = None
+    split: str = "test"
 
     def phases(self) -> list[tuple[tuple[Task, ...], str]]:
         """Return the tasks of each training and the role they play in it."""
@@ -82,18 +83,21 @@ class Run:
         return model
 
     def languages(self, folder: Path | None) -> tuple[str, ...]:
-        """Return the languages of the target for which there is test data; BadInput where there is none at all."""
-        found = tuple(code for code in self.target.languages if self.target.has("test", code, folder))
+        """Return the languages of the target that can be measured; BadInput where there is none at all."""
+        found = tuple(code for code in self.target.languages if self.target.has(self.split, code, folder))
         if not found:
-            self.target.data("test", self.target.languages[0], folder)
-            raise BadInput(f"task '{self.target.name}' has no test data in any language below {folder}")
+            self.target.data(self.split, self.target.languages[0], folder)
+            raise BadInput(
+                f"the {self.split} files of '{self.target.name}' below {folder} withhold the answers: "
+                "measure on --split validation, or get the data set from the hub"
+            )
         return found
 
     def predictions(self, folder: Path | None) -> dict[str, Stage]:
         """Promise the predictions in every language of the target."""
         model, length = self.model(folder), self._max_length()
         return {
-            code: predict(model, read(self.target.data("test", code, folder)), self.target.kind, length)
+            code: predict(model, read(self.target.data(self.split, code, folder)), self.target.kind, length)
             for code in self.languages(folder)
         }
 

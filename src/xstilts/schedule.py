@@ -5,8 +5,8 @@ killed run resumes exactly. Batches hold examples of like length, so that little
 of tasks follows a sampling rule.
 
 >>> lesson = Lesson(np.array([5, 9, 5, 9]))
->>> [[part.units.tolist() for part in step] for step in schedule((lesson,), steps=1, batch_size=4, sampling="uniform", seed=0)]
-[[[2, 0, 1, 3]]]
+>>> [part.units.tolist() for (part,) in schedule((lesson,), 1, batch_size=4, sampling="uniform", seed=0)]
+[[0, 2, 3, 1]]
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ POOL = 32  # batches whose examples are sorted together: enough to be alike in l
 class Lesson:
     """What the order of one task depends on.
 
-    lengths: pieces by unit. languages: a number by unit, with `alpha` < 1 drawing small languages more often (p ~ n ** alpha).
+    lengths: pieces by unit. languages: a number by unit, drawn with p ~ n ** alpha, so smaller ones more often below 1.
     companion: this lesson adds a batch to every step instead of taking turns.
     """
 

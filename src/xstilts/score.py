@@ -43,7 +43,8 @@ def score(site: Site, predictions: Stage, gold: Stage, metric: str, layer_from: 
     )
     result = {"metric": metric, "headline": found.headline, "values": found.values, "examples": len(examples), **notes}
     (site.folder / SCORE).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (site.folder / CONTRIBUTIONS).write_text("".join(json.dumps(part) + "\n" for part in found.examples), encoding="utf-8")
+    contributions = "".join(json.dumps(part) + "\n" for part in found.examples)
+    (site.folder / CONTRIBUTIONS).write_text(contributions, encoding="utf-8")
 
 
 def by_id(lines: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:
@@ -70,10 +71,8 @@ def _by_layer(
     examples: Sequence[Example], lines: Sequence[Mapping[str, Any]], metric: str, chosen: int | None
 ) -> tuple[metrics.Score, dict[str, Any]]:
     """Return the score at the layer chosen (or at the literature's depth) and the headline at every layer."""
-    depth = len(lines[0]["prediction"])
-    scores = [
-        metrics.metric(metric)(examples, {line["id"]: line["prediction"][layer] for line in lines}) for layer in range(depth)
-    ]
+    depth, measure = len(lines[0]["prediction"]), metrics.metric(metric)
+    scores = [measure(examples, {line["id"]: line["prediction"][layer] for line in lines}) for layer in range(depth)]
     fixed = round(FIXED_DEPTH * (depth - 1))
     layer = fixed if chosen is None else chosen
     notes = {"layer": layer, "fixed_layer": fixed, "by_layer": [found.headline for found in scores]}

@@ -73,7 +73,8 @@ def stage(store: Path, key: str) -> None:
     screen = console()
     screen.print_json(json.dumps({name: value for name, value in record.items() if name != "files"}))
     damaged = stages.damaged_files(folder)
-    screen.print(f"{len(record['files'])} files" + (f", DAMAGED: {', '.join(damaged)}" if damaged else ", all as recorded"))
+    state = f"DAMAGED: {', '.join(damaged)}" if damaged else "all as recorded"
+    screen.print(f"{len(record['files'])} files, {state}", highlight=False)
     nearest = stores.nearest_sibling(store, record)
     if nearest:
         screen.print(f"nearest sibling: {nearest[0].name}", highlight=False)

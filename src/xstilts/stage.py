@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
@@ -56,6 +56,9 @@ class Work:
     def name(self) -> str:
         """The function's full name, which is part of every key."""
         return f"{self.function.__module__}.{self.function.__qualname__}"
+
+    def __reduce__(self) -> tuple[Callable[[str, str], Work], tuple[str, str]]:
+        return _work, (self.function.__module__, self.function.__qualname__)
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ def stage(
 
         promise.__doc__, promise.__name__ = function.__doc__, function.__name__
         promise.__module__, promise.__qualname__ = function.__module__, function.__qualname__
+        promise.work = work  # type: ignore[attr-defined]
         return promise
 
     return decorate
@@ -148,7 +152,10 @@ def canonical(value: Any) -> Any:
         identity = [item.name for item in fields(value) if item.metadata.get("identity", True)]
         members = {name: canonical(getattr(value, name)) for name in identity}
         return {"type": type(value).__qualname__, **members}
-    raise TypeError(f"{value!r} ({type(value).__name__}) has no stable identity: give numbers, strings, tuples, frozen dataclasses or stages")
+    raise TypeError(
+        f"{value!r} ({type(value).__name__}) has no stable identity: "
+        "give numbers, strings, tuples, frozen dataclasses or stages"
+    )
 
 
 def folder_of(stage: Stage, machine: Machine) -> Path:
@@ -233,7 +240,8 @@ def _make(stage: Stage, folder: Path, machine: Machine) -> None:
         if error.errno != errno.ENOSPC:
             raise
         raise StageError(
-            f"no space left in {machine.store} while building {folder.name}: free some and run again, what is finished stays"
+            f"no space left in {machine.store} while building {folder.name}: "
+            "free some and run again, what is finished stays"
         ) from error
 
 
@@ -265,7 +273,8 @@ def _write_record(stage: Stage, site: Site, started: float) -> None:
 
 def source_digest(work: Work) -> str:
     """Return a digest of the source of a work's module, by which a change without a new version can be seen."""
-    return hashlib.sha256(inspect.getsource(inspect.getmodule(work.function) or work.function).encode()).hexdigest()[:12]
+    source = inspect.getsource(inspect.getmodule(work.function) or work.function)
+    return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
 def _described(path: Path) -> dict[str, Any]:
@@ -316,6 +325,12 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _work(module: str, name: str) -> Work:
+    """Return the work of a decorated function by name, as another process finds it."""
+    found: Work = getattr(import_module(module), name).work
+    return found
 
 
 def _stages(value: Any) -> Iterator[Stage]:

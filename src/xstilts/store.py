@@ -21,13 +21,16 @@ def records(store: Path) -> Iterator[tuple[Path, Record]]:
 
 
 def find(store: Path, key: str) -> tuple[Path, Record]:
-    """Return the one finished stage whose key begins with `key` (or whose folder is called so); BadInput otherwise."""
-    found = [(folder, record) for folder, record in records(store) if record["key"].startswith(key) or folder.name == key]
+    """Return the one finished stage whose key begins with `key`, or whose folder is called so; BadInput otherwise."""
+    every = records(store)
+    found = [(folder, record) for folder, record in every if record["key"].startswith(key) or folder.name == key]
     if len(found) == 1:
         return found[0]
     if not found:
         raise BadInput(f"no finished stage in {store} has a key that begins with '{key}': `ls {store}` lists them")
-    raise BadInput(f"'{key}' is the beginning of {len(found)} keys: {', '.join(folder.name for folder, _ in found[:5])}")
+    raise BadInput(
+        f"'{key}' is the beginning of {len(found)} keys: {', '.join(folder.name for folder, _ in found[:5])}"
+    )
 
 
 def nearest_sibling(store: Path, record: Record) -> tuple[Path, dict[str, tuple[Any, Any]]] | None:
@@ -53,7 +56,7 @@ def difference(one: Any, other: Any, path: str = "") -> dict[str, tuple[Any, Any
 
 
 def expected_seconds(store: Path, todo: list[Stage]) -> float | None:
-    """Return how long stages will take if each takes the median of finished ones of its work; None where none is known."""
+    """Return how long stages take if each takes the median of finished ones of its work; None where one is unknown."""
     known: dict[str, list[float]] = {}
     for _, record in records(store):
         known.setdefault(record["work"], []).append(record["seconds"])

@@ -101,8 +101,8 @@ def _notes(run: Run, machine: Machine) -> Iterable[str]:
     if run.target.kind == "retrieval":
         chosen = read_score(folder_of(next(iter(run.scores(machine.data).values())), machine))
         yield (
-            f"layer {chosen['layer']} chosen on {run.target.dev_language} for the baseline; the literature's fixed depth "
-            f"is layer {chosen['fixed_layer']}; all layers are in each score.json"
+            f"layer {chosen['layer']} of the baseline was chosen on {run.target.dev_language}; the literature's "
+            f"depth would be layer {chosen['fixed_layer']}; every layer is in each score.json"
         )
     if run.target.metric == "pos_f1":
         yield "F1 of runs of equal tags, as XTREME scores it; token accuracy is in each score.json"
@@ -114,7 +114,7 @@ def render(table: Table) -> RichTable:
     for number, name in enumerate(header(table)):
         shown.add_column(name, justify="left" if number == 0 else "right")
     for label, cells in cells_of(table):
-        shown.add_row(label, *cells, style="bold" if label.startswith("mean") else None, end_section=False)
+        shown.add_row(label, *cells, style="bold" if label.startswith("mean") else None)
     return shown
 
 
@@ -151,7 +151,8 @@ def remarks(table: Table) -> list[str]:
     """Return what a reader must know beside the figures."""
     seeds = len(next(iter(table.columns[0].scores.values())))
     said = [f"mean ± standard error over {seeds} seeds; gains paired by seed, * interval excludes 0", *table.notes]
-    said += [f"{column.name}: no better than chance after {label}" for column in table.columns for label in column.collapsed]
+    fallen = [(column.name, label) for column in table.columns for label in column.collapsed]
+    said += [f"{name}: no better than chance after {label}" for name, label in fallen]
     return said + ([f"no test data for {', '.join(table.missing)}"] if table.missing else [])
 
 
@@ -169,7 +170,9 @@ def _plain(table: Table) -> dict[str, Any]:
 
 
 def _replicates(column: Column, codes: tuple[str, ...]) -> tuple[float, ...]:
-    distinct = {tuple(column.keys[code][seed] for code in codes): value for seed, value in enumerate(column.mean(codes))}
+    distinct = {
+        tuple(column.keys[code][seed] for code in codes): value for seed, value in enumerate(column.mean(codes))
+    }
     return tuple(distinct.values())
 
 

@@ -35,10 +35,12 @@ class Source:
 
     reader: the format, a function of `readers.py`. files: patterns by split, relative to the data folder, with
     `{language}` spelled as `names` says (the code itself by default) and `*` for several files, read in sorted order.
-    columns: fields of the example that are called otherwise in the rows. options: arguments of the reader.
+    columns: fields of the example that are called otherwise in the rows. options: arguments of the reader, and of
+    all: ids ("position": rows are numbered, whatever their `id`), language_column (holds a row's language).
     convert: a function from a row to the example's fields, where columns do not suffice.
     label_names: what this source calls a label. dropped: raw labels whose rows hold no gold label and are left out,
     counted.
+    withheld: the answers are not in the files, as in a leaderboard's test set: nothing can be measured on them.
     part: (start, stop) over the rows of a split, for data sets cut out of another one.
     """
 
@@ -51,6 +53,7 @@ class Source:
     label_names: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     part: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
+    withheld: bool = False
 
     def patterns(self, split: str, language: str) -> tuple[str, ...]:
         """Return the file patterns of a split in a language; empty where this source has none."""
@@ -62,6 +65,14 @@ class Source:
         """Return the files of a split in a language that exist below `folder`; empty unless every pattern has one."""
         found = [sorted(folder.glob(pattern)) for pattern in self.patterns(split, language)]
         return tuple(path for paths in found for path in paths) if found and all(found) else ()
+
+    def holds(self, split: str, language: str, folder: Path | None) -> bool:
+        """Say whether this source has a split in a language, with its answers."""
+        if self.reader == "sandbox":
+            from xstilts import sandbox
+
+            return sandbox.has(split, language, self.options)
+        return folder is not None and not self.withheld and bool(self.find(split, language, folder))
 
     def meaning(self) -> tuple[tuple[str, str], ...]:
         """Return what, beside the files' bytes, decides the examples: the identity of this way of reading."""
@@ -83,8 +94,8 @@ class Task:
     kind: name of a module of `kinds/`. languages: codes in which it is evaluated (or has data, for an intermediate
     task). labels: in the order of the classifier's outputs. metric: name of a function of `metrics.py`.
     learned_from: "itself", another task's name, several ("siqa+copa": one after the other), or None where nothing is
-    trained. trained_in: the one language of its training data. counts: expected examples by split, in English or in each language. dev_language: for retrieval, the
-    language on which a layer may be chosen.
+    trained. trained_in: the one language of its training data. counts: expected examples by split, in English or in
+    each language. dev_language: for retrieval, the language on which a layer may be chosen.
     """
 
     name: str
@@ -105,7 +116,7 @@ class Task:
 
         Raises BadInput, naming every place looked at, where no source has it.
         """
-        places = []
+        places: list[str] = []
         for source in self.sources:
             if source.reader == "sandbox":
                 return self._data(split, language, source, ())
@@ -120,8 +131,8 @@ class Task:
         )
 
     def has(self, split: str, language: str, folder: Path | None) -> bool:
-        """Say whether a split in a language can be read."""
-        return any(s.reader == "sandbox" or (folder and s.find(split, language, folder)) for s in self.sources)
+        """Say whether a split in a language is there with its answers."""
+        return any(source.holds(split, language, folder) for source in self.sources)
 
     def source_of(self, data: Data) -> Source:
         """Return the source that `data` was found in."""
@@ -146,7 +157,8 @@ def task(name: str) -> Task:
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise BadInput(f"unknown task '{name}'{hint} (`xstilts tasks` lists them)")
     found = import_module(f"xstilts.tasks.{name}").task
-    assert isinstance(found, Task) and found.name == name
+    assert isinstance(found, Task)
+    assert found.name == name
     return found
 
 

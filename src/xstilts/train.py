@@ -112,7 +112,7 @@ class Pupil:
 
 def _pupil(lesson: Lesson, site: Site, tokens: Tokens, recipe: Recipe) -> Pupil:
     how = kind(lesson.kind)
-    pupil = Pupil(lesson, how, [], [], list(_examples(lesson.dev, lesson.kind, site))[:DEV_EXAMPLES * 20])
+    pupil = Pupil(lesson, how, [], [], list(_examples(lesson.dev, lesson.kind, site))[: DEV_EXAMPLES * 20])
     for number, data in enumerate(lesson.train):
         examples = _drawn(list(_examples(data, lesson.kind, site)), recipe.examples)
         units = how.encode(examples, tokens, recipe.max_length, lesson.labels, pupil.cut)
@@ -147,9 +147,7 @@ class State:
     cost: dict[str, float] = field(default_factory=lambda: {"tokens": 0, "padded_tokens": 0, "train_seconds": 0.0})
 
 
-def _optimise(
-    network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Recipe, seed: int, site: Site
-) -> State:
+def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Recipe, seed: int, site: Site) -> State:
     """Take the steps, or those that an earlier call did not take."""
     lessons = tuple(pupil.scheduled() for pupil in pupils)
     sizes = tuple(len(lesson.lengths) for lesson in lessons if not lesson.companion)
@@ -235,7 +233,8 @@ def _optimiser(network: Network, recipe: Recipe) -> torch.optim.AdamW:
         {"params": [parameter for parameter in trained if parameter.dim() > 1], "weight_decay": recipe.weight_decay},
         {"params": [parameter for parameter in trained if parameter.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=recipe.learning_rate, eps=1e-8, fused=True)
+    used = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(used, lr=recipe.learning_rate, eps=1e-8, fused=True)
 
 
 def _slope(number: int, total: int, warmup: int) -> float:

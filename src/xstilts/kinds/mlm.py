@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -100,5 +99,5 @@ def _losses(network: Network, head: str, batch: Batch) -> Tensor:
 
 def _mask(tokens: Tokens) -> Tensor:
     if tokens.mask is None:
-        raise BadInput("this tokenizer has no mask piece, so masked-LM cannot be trained with it: use an encoder that has one")
+        raise BadInput("the tokenizer has no mask piece, so masked-LM is not possible: use an encoder that has one")
     return torch.tensor(tokens.mask)

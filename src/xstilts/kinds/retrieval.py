@@ -52,8 +52,9 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
     """Return the summed ranking loss, the mean of both directions."""
     vectors = normalize(mean_pool(network.hidden(batch.ids, batch.mask), batch.mask).float(), dim=-1)
     similarity = vectors[0::2] @ vectors[1::2].T / TEMPERATURE
-    both = cross_entropy(similarity, batch.targets, reduction="sum"), cross_entropy(similarity.T, batch.targets, reduction="sum")
-    return (both[0] + both[1]) / 2
+    forth = cross_entropy(similarity, batch.targets, reduction="sum")
+    back = cross_entropy(similarity.T, batch.targets, reduction="sum")
+    return (forth + back) / 2
 
 
 def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[NDArray[np.float32]]:

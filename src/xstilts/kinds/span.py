@@ -75,8 +75,8 @@ def _target(example: Question, places: Offsets) -> Ids:
     if example.answers and example.answers[0].start >= 0:
         answer = example.answers[0]
         end = answer.start + len(answer.text)
-        inside = (places[:, 1] > answer.start) & (places[:, 0] < end) & (places[:, 0] >= 0) & (places[:, 1] > places[:, 0])
-        held = np.flatnonzero(inside)
+        starts, stops = places.T
+        held = np.flatnonzero((stops > answer.start) & (starts < end) & (starts >= 0) & (stops > starts))
         if len(held) and places[held[0], 0] <= answer.start and places[held[-1], 1] >= end:
             return np.array([held[0], held[-1]], dtype=np.int32)
     return np.zeros(2, dtype=np.int32)

@@ -27,7 +27,7 @@ divisible = True
 def encode(
     examples: Sequence[Tagged], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
 ) -> list[Unit]:
-    """Return a unit for each part of a sentence that fits; `places` holds the first word, then each word's first piece."""
+    """Return a unit for each part of a sentence; `places` holds its first word, then each word's first piece."""
     pieces = iter(tokens.words([word for example in examples for word in example.tokens]))
     numbers = {label: number for number, label in enumerate(labels)}
     room = tokens.room(max_length, pair=False)
@@ -72,7 +72,7 @@ def decode(
 ) -> list[Mapping[str, Any]]:
     """Return each sentence's tags, its parts joined again."""
     tags: list[list[str]] = [[] for _ in examples]
-    for answer, unit in sorted(zip(answers, units, strict=True), key=lambda pair: (pair[1].example, int(pair[1].places[0]))):
+    for answer, unit in sorted(zip(answers, units, strict=True), key=lambda pair: int(pair[1].places[0])):
         tags[unit.example] += [labels[number] for number in answer]
     return [{"id": example.id, "prediction": found} for example, found in zip(examples, tags, strict=True)]
 

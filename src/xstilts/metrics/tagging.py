@@ -33,7 +33,7 @@ def chunks(sentences: Sequence[Sequence[str]]) -> list[set[Chunk]]:
     for tags in sentences:
         found.append(set())
         for tag in (*tags, "O"):
-            after = (tag[:1], tag.rpartition("-")[2])
+            after = (tag[:1] or "O", tag.rpartition("-")[2])
             if _ends(before, after):
                 found[-1].add((before[1], begin, position - 1))
             if _begins(before, after):

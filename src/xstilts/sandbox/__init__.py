@@ -11,7 +11,7 @@ here is transfer under control, and says nothing about real languages.
 from __future__ import annotations
 
 from xstilts.sandbox.languages import CODES, ENGLISH_LIKE, LANGUAGES, Artificial, distance, language
-from xstilts.sandbox.tasks import LABELS, examples
+from xstilts.sandbox.tasks import LABELS, VERSION, examples, has
 from xstilts.sandbox.texts import parallel, text
 
 __all__ = [
@@ -19,9 +19,11 @@ __all__ = [
     "ENGLISH_LIKE",
     "LABELS",
     "LANGUAGES",
+    "VERSION",
     "Artificial",
     "distance",
     "examples",
+    "has",
     "language",
     "parallel",
     "text",

@@ -3,16 +3,16 @@
 Words come with part of speech, entity tag and the role they play, so that gold data for tagging and for answers is
 read off the sentence and never guessed. Full stops stand apart, as words of their own.
 
+>>> from xstilts.sandbox.languages import language
 >>> anna, dog = Thing(("Anna",), "PER"), Thing(("dog",), "animal", "big")
 >>> [say(Event(anna, "help", dog, negated=True), language(code)).text for code in ("qaa", "qac")]
-['Anna never helps the big dog .', 'Omma big tug nivir hilb .']
+['Anna never helps the big dog .', 'Onno big bakohu nivir hilb .']
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from xstilts.sandbox.languages import Artificial
 from xstilts.sandbox.lexicon import FUNCTION, lexicon, suffixes
@@ -50,7 +50,6 @@ class Sentence:
         return " ".join(forms), sum(len(word.form) + 1 for word in self.words[:first])
 
 
-@lru_cache(maxsize=4096)
 def say(meaning: Meaning, language: Artificial) -> Sentence:
     """Return the sentence that has this meaning in this language."""
     if isinstance(meaning, Asked):

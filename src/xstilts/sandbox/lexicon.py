@@ -3,8 +3,9 @@
 The words that stay cognate are nested: what is a cognate in a far language is one in every nearer language, so that
 "cognates by degree" is one scale. No two words of a language look the same.
 
->>> lexicon(language("qab"))["garden"], lexicon(language("qad"))["garden"]
-('gorden', 'корцем')
+>>> from xstilts.sandbox.languages import language
+>>> lexicon(language("qab"))["garden"], lexicon(language("qad"))["never"]
+('gordin', 'нихис')
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ animal"), so to deny the one is to contradict the other.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
@@ -83,9 +84,15 @@ def relates(event: Event, label: str, random: Random) -> tuple[Event, Event] | N
     return (other, event) if label == "narrower" else (event, other)
 
 
-def restates(event: Event, other: Event, label: str, random: Random) -> tuple[Event | Order, Event | Order] | None:
-    """Return two sentences that mean the same, or do not although they share their words (as in PAWS)."""
+def restates(
+    event: Event, label: str, random: Random, stream: Iterator[Event]
+) -> tuple[Event | Order, Event | Order] | None:
+    """Return two sentences that mean the same, or do not although they share their words (as in PAWS).
+
+    stream: where a second event comes from, for those that only somebody takes part in.
+    """
     if not event.patient:
+        other = next(other for other in stream if not other.patient)
         order = Order(event, other, random.random() < 0.5)
         turned = Order(other, event, not order.before)
         return order, turned if label == "same" else replace(turned, before=order.before)

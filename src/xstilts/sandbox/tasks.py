@@ -5,7 +5,7 @@ Training data is in the English-like language only, as zero-shot transfer wants 
 
 >>> options = {"make": "entailment", "test": 1}
 >>> [next(examples("sandbox_nli", "test", code, options)).text_b for code in ("qaa", "qac")]
-['the person rests in Verona .', 'Virunu zeze givinuma risd .']
+['Anna follows the cherry near the bridge .', 'bridgi zeze Onno chirry foza .']
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from xstilts.sandbox.languages import ENGLISH_LIKE, Artificial, language
 from xstilts.sandbox.relations import follows, relates, restates
 from xstilts.sandbox.texts import parallel, text
 from xstilts.sandbox.world import NEXT, TRANSITIVE, Asked, Event, Meaning, events
+
+VERSION = 1  # a part of every task's options, so that a changed world is other data
 
 LABELS: dict[str, tuple[str, ...]] = {
     "entailment": ("entailment", "neutral", "contradiction"),
@@ -47,7 +49,7 @@ def examples(task: str, split: str, code: str, options: Mapping[str, str | int |
     if make in CORPORA:
         yield from CORPORA[make](language(code), count)
         return
-    if split != "test" and code != ENGLISH_LIKE.code:
+    if not has(split, code, options):
         raise BadInput(
             f"'{task}' has no {split} data in '{code}': the sandbox trains and selects in '{ENGLISH_LIKE.code}' only; "
             "the other languages have a test split"
@@ -56,6 +58,12 @@ def examples(task: str, split: str, code: str, options: Mapping[str, str | int |
     stream, random = events(split, f"{task} {split}"), Random(f"{task} {split} choices")
     for i, meaning in enumerate(islice(meant(stream, random), count)):
         yield told(f"{split}-{i}", meaning, language(code))
+
+
+def has(split: str, code: str, options: Mapping[str, str | int | tuple[str, ...]]) -> bool:
+    """Say whether `examples` has a split in a language: tests in all, training and development in one."""
+    everywhere = split == "test" or options["make"] in CORPORA
+    return bool(options.get(split)) and (everywhere or code == ENGLISH_LIKE.code)
 
 
 # What is meant: from events to what an example says, the same for all languages.
@@ -76,10 +84,7 @@ def _pairs(
 
 
 def _restated(stream: Iterator[Event], random: Random) -> Iterator[tuple[Meaning, Meaning, str]]:
-    def relate(event: Event, label: str, random: Random) -> tuple[Meaning, Meaning] | None:
-        return restates(event, next(other for other in stream if not other.patient), label, random)
-
-    return _pairs(relate, LABELS["paraphrase"], stream, random)
+    return _pairs(partial(restates, stream=stream), LABELS["paraphrase"], stream, random)
 
 
 def _single(stream: Iterator[Event], random: Random) -> Iterator[Event]:

@@ -3,14 +3,14 @@
 A meaning is a frozen value, so that two sentences mean the same exactly when their meanings are equal. Every event
 belongs to one split by its core (who, what, whom), so no event that is tested was ever trained on, in any language.
 
->>> str(next(events("test", "an example", lambda event: not event.modified)))
-'pilot reward grape'
+>>> str(next(events("test", "an example")))
+'Silva want rope in forest'
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -40,9 +40,8 @@ TRANSITIVE = tuple(verb for script in SCRIPTS for verb in script)
 INTRANSITIVE = ("sleep", "work", "rest", "wait", "laugh", "shout")
 MOVES = ("walk", "run", "swim", "jump")
 TIMES = ("today", "yesterday", "tomorrow")
-FIRST = tuple(
-    "Anna Boris Clara David Elena Felix Greta Hugo Ines Jonas Karin Lukas Maria Nora Oskar Paula Rita Simon Tilda Viktor".split()
-)
+FIRST: tuple[str, ...] = ("Anna", "Boris", "Clara", "David", "Elena", "Felix", "Greta", "Hugo", "Ines", "Jonas")
+FIRST = (*FIRST, "Karin", "Lukas", "Maria", "Nora", "Oskar", "Paula", "Rita", "Simon", "Tilda", "Viktor")
 LAST = ("Keller", "Moreno", "Novak", "Silva", "Tanaka", "Weber", "Lindel", "Rossi")
 CITIES = ("Oslo", "Lima", "Verona", "Kabul", "Dakar", "Turin", "Malmo", "Perth", "Basel", "Quito", "Havana", "Porto")
 NORTH = ("North", "South", "Port")
@@ -91,12 +90,6 @@ class Event:
         parties = [" ".join(thing.words) for thing in (self.agent, self.patient) if thing]
         return (self.verb, *sorted(parties))
 
-    @property
-    def modified(self) -> bool:
-        """Say whether it tells more than who does what to whom."""
-        things = tuple(thing.adjective for thing in (self.agent, self.patient) if thing)
-        return any((self.place, self.time, self.negated, self.passive, *things))
-
     def __str__(self) -> str:
         place = f"{'near' if self.near else 'in'} {self.place}" if self.place else None
         never, voice = "never" if self.negated else None, "(passive)" if self.passive else None
@@ -139,12 +132,12 @@ def split_of(core: tuple[str, ...]) -> str:
     return "train" if bucket < 20 else "validation" if bucket < 22 else "test"
 
 
-def events(split: str, seed: str, accept: Callable[[Event], bool] = lambda event: True) -> Iterator[Event]:
-    """Yield random events of a split without end, only those that `accept` likes."""
+def events(split: str, seed: str) -> Iterator[Event]:
+    """Yield random events of a split without end."""
     random = Random(seed)
     while True:
         event = _event(random)
-        if split_of(event.core) == split and accept(event):
+        if split_of(event.core) == split:
             yield event
 
 

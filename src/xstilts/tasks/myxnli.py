@@ -1,4 +1,4 @@
-"""myXNLI: XNLI's validation and test sets in Burmese, Swahili and Urdu (Htet & Dras 2024, arXiv 2504.09645)."""
+"""myXNLI: XNLI's validation and test sets in Burmese, Swahili and Urdu (arXiv 2504.09645)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,6 +32,6 @@ task = Task(
         ),
     ),
     counts={"validation": 2490, "test": 5010},
-    citation="Htet & Dras 2024, Myanmar XNLI: Building a Dataset and Exploring Low-resource Approaches",
+    citation="Htet & Dras 2025, Myanmar XNLI: Building a Dataset and Exploring Low-resource Approaches",
     licence="CC BY-NC 4.0",
 )

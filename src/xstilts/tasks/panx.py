@@ -30,8 +30,8 @@ task = Task(
             {split: f"hub/unimelb-nlp/wikiann/{{language}}/{split}*.parquet" for split in SPLITS},
             columns={"tags": "ner_tags"},
         ),
-        Source("tagged", {"test": "xtreme/panx/test-{language}.tsv"}, options={"columns": ("token",)}),
+        Source("tagged", {"test": "xtreme/panx/test-{language}.tsv"}, options={"columns": ("token",)}, withheld=True),
     ),
     citation="Pan et al. 2017, Cross-lingual Name Tagging and Linking, ACL; split by Rahimi et al. 2019",
-    licence="ODC-BY 1.0",
+    licence="not stated by its makers; texts are Wikipedia's, CC BY-SA 3.0",
 )

@@ -43,7 +43,10 @@ task = Task(
             options={"ids": "position"},
         ),
         Source(
-            "tsv", {"test": "xtreme/pawsx/test-{language}.tsv"}, options={"columns": ("text_a", "text_b"), "quotes": 1}
+            "tsv",
+            {"test": "xtreme/pawsx/test-{language}.tsv"},
+            options={"columns": ("text_a", "text_b"), "quotes": 1},
+            withheld=True,
         ),
     ),
     counts={"train": 49401, "validation": 2000, "test": 2000},

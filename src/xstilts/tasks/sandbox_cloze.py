@@ -1,6 +1,6 @@
 """Sandbox cloze: which words of the text fill the gap in a sentence of it? Plenty, to learn pointing from."""
 
-from xstilts.sandbox import CODES
+from xstilts.sandbox import CODES, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -8,7 +8,11 @@ task = Task(
     kind="span",
     languages=CODES,
     metric="squad",
-    sources=(Source("sandbox", {}, options={"make": "cloze", "train": 6000, "validation": 200, "test": 200}),),
+    sources=(
+        Source(
+            "sandbox", {}, options={"make": "cloze", "version": VERSION, "train": 6000, "validation": 200, "test": 200}
+        ),
+    ),
     counts={"train": 6000, "validation": 200, "test": 200},
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",

@@ -1,6 +1,6 @@
 """Sandbox NER: names of persons, organisations and places (IOB2). Its training set is small on purpose."""
 
-from xstilts.sandbox import CODES, LABELS
+from xstilts.sandbox import CODES, LABELS, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -9,7 +9,11 @@ task = Task(
     languages=CODES,
     labels=LABELS["ner"],
     metric="entity_f1",
-    sources=(Source("sandbox", {}, options={"make": "ner", "train": 100, "validation": 200, "test": 200}),),
+    sources=(
+        Source(
+            "sandbox", {}, options={"make": "ner", "version": VERSION, "train": 100, "validation": 200, "test": 200}
+        ),
+    ),
     counts={"train": 100, "validation": 200, "test": 200},
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",

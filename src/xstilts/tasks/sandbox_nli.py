@@ -1,6 +1,6 @@
 """Sandbox NLI: does a sentence follow from another, contradict it, or neither? Its training set is small on purpose."""
 
-from xstilts.sandbox import CODES, LABELS
+from xstilts.sandbox import CODES, LABELS, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -9,7 +9,13 @@ task = Task(
     languages=CODES,
     labels=LABELS["entailment"],
     metric="accuracy",
-    sources=(Source("sandbox", {}, options={"make": "entailment", "train": 400, "validation": 200, "test": 200}),),
+    sources=(
+        Source(
+            "sandbox",
+            {},
+            options={"make": "entailment", "version": VERSION, "train": 400, "validation": 200, "test": 200},
+        ),
+    ),
     counts={"train": 400, "validation": 200, "test": 200},
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",

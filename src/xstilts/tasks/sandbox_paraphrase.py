@@ -1,6 +1,6 @@
 """Sandbox paraphrase: do two sentences of the same words mean the same? Active and passive, before and after."""
 
-from xstilts.sandbox import CODES, LABELS
+from xstilts.sandbox import CODES, LABELS, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -9,7 +9,13 @@ task = Task(
     languages=CODES,
     labels=LABELS["paraphrase"],
     metric="accuracy",
-    sources=(Source("sandbox", {}, options={"make": "paraphrase", "train": 2000, "validation": 200, "test": 200}),),
+    sources=(
+        Source(
+            "sandbox",
+            {},
+            options={"make": "paraphrase", "version": VERSION, "train": 2000, "validation": 200, "test": 200},
+        ),
+    ),
     counts={"train": 2000, "validation": 200, "test": 200},
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",

@@ -1,6 +1,6 @@
 """Sandbox parity: has a sentence an even or an odd number of words? A control that no other task needs."""
 
-from xstilts.sandbox import CODES, LABELS
+from xstilts.sandbox import CODES, LABELS, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -9,7 +9,11 @@ task = Task(
     languages=CODES,
     labels=LABELS["parity"],
     metric="accuracy",
-    sources=(Source("sandbox", {}, options={"make": "parity", "train": 6000, "validation": 200, "test": 200}),),
+    sources=(
+        Source(
+            "sandbox", {}, options={"make": "parity", "version": VERSION, "train": 6000, "validation": 200, "test": 200}
+        ),
+    ),
     counts={"train": 6000, "validation": 200, "test": 200},
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",

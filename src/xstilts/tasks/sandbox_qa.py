@@ -1,6 +1,6 @@
 """Sandbox QA: who, whom, what or where, answered from three sentences. Its training set is small on purpose."""
 
-from xstilts.sandbox import CODES
+from xstilts.sandbox import CODES, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -8,7 +8,13 @@ task = Task(
     kind="span",
     languages=CODES,
     metric="squad",
-    sources=(Source("sandbox", {}, options={"make": "question", "train": 400, "validation": 200, "test": 200}),),
+    sources=(
+        Source(
+            "sandbox",
+            {},
+            options={"make": "question", "version": VERSION, "train": 400, "validation": 200, "test": 200},
+        ),
+    ),
     counts={"train": 400, "validation": 200, "test": 200},
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",

@@ -1,6 +1,6 @@
 """Sandbox retrieval: find the translation of a sentence in the English-like language among all of them."""
 
-from xstilts.sandbox import CODES
+from xstilts.sandbox import CODES, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -10,7 +10,7 @@ task = Task(
     metric="retrieval_accuracy",
     learned_from=None,
     dev_language="qab",
-    sources=(Source("sandbox", {}, options={"make": "translation", "test": 300}),),
+    sources=(Source("sandbox", {}, options={"make": "translation", "version": VERSION, "test": 300}),),
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",
 )

@@ -1,6 +1,6 @@
 """Sandbox text: lines, related lines and translations in all six languages, for pretraining."""
 
-from xstilts.sandbox import CODES
+from xstilts.sandbox import CODES, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -8,7 +8,7 @@ task = Task(
     kind="mlm",
     languages=CODES,
     metric="mlm_loss",
-    sources=(Source("sandbox", {}, options={"make": "text", "train": 10000}),),
+    sources=(Source("sandbox", {}, options={"make": "text", "version": VERSION, "train": 10000}),),
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",
 )

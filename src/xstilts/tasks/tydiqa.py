@@ -32,7 +32,7 @@ task = Task(
             options={"language_column": "spoken_in"},
             convert=spoken,
         ),
-        Source("squad", {"test": f"{LOCAL}-dev/tydiqa.goldp.{{language}}.dev.json"}),
+        Source("squad", {"test": f"{LOCAL}-dev/tydiqa.goldp.{{language}}.dev.json"}, withheld=True),
     ),
     citation="Clark et al. 2020, TyDi QA: A Benchmark for Information-Seeking QA, TACL, arXiv 2003.05002",
     licence="Apache 2.0",

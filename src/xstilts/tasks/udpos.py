@@ -42,7 +42,7 @@ task = Task(
             columns={"tags": "pos_tags"},
             names={code: language(code).name for code in LANGUAGES},
         ),
-        Source("tagged", {"test": "xtreme/udpos/test-{language}.tsv"}, options={"columns": ("token",)}),
+        Source("tagged", {"test": "xtreme/udpos/test-{language}.tsv"}, options={"columns": ("token",)}, withheld=True),
     ),
     citation="Nivre et al. 2020, Universal Dependencies v2, LREC; Zeman et al. 2019, UD 2.5, hdl 11234/1-3105",
     licence="by treebank: mostly CC BY-SA 4.0 and CC BY-NC-SA",

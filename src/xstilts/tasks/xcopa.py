@@ -41,7 +41,7 @@ task = Task(
             convert=ask,
         ),
         Source("jsonl", {"validation": "xtreme/xcopa/val-{language}.jsonl"}, convert=ask),
-        Source("jsonl", {"test": "xtreme/xcopa/test-{language}.jsonl"}, convert=ask_unlabelled),
+        Source("jsonl", {"test": "xtreme/xcopa/test-{language}.jsonl"}, convert=ask_unlabelled, withheld=True),
     ),
     counts={"validation": 100, "test": 500},
     citation="Ponti et al. 2020, XCOPA: A Multilingual Dataset for Causal Commonsense Reasoning, EMNLP",

@@ -1,0 +1,34 @@
+# make demo, make test: each makes the virtual environment and installs what it needs when that is missing.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: demo test check static slow clean
+
+demo: $(READY)
+	$(BIN)/xstilts sandbox demo --store work/demo --out work/demo-tables
+
+test: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+check: static test
+
+static: $(READY)
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) work .pytest_cache .mypy_cache .ruff_cache

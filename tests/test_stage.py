@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from xstilts import progress
+from xstilts.machine import Machine
+from xstilts.recipe import Recipe
+from xstilts.stage import (
+    RECORD,
+    Site,
+    Stage,
+    StageError,
+    build,
+    canonical,
+    damaged_files,
+    folder_of,
+    is_built,
+    missing,
+    stage,
+)
+
+calls: list[str] = []
+
+
+@stage(version=1, label=lambda text: f"leaf-{text}")
+def leaf(site: Site, text: str) -> None:
+    calls.append(text)
+    (site.folder / "text").write_text(text)
+
+
+@stage(version=1)
+def joined(site: Site, parts: tuple[Stage, ...], between: str = " ") -> None:
+    calls.append("joined")
+    text = between.join((site.path(part) / "text").read_text() for part in parts)
+    (site.folder / "text").write_text(text)
+    site.record["length"] = len(text)
+
+
+@stage(version=1)
+def broken(site: Site, error: str) -> None:
+    (site.folder / "half").write_text("half")
+    raise OSError(errno.ENOSPC, "no space") if error == "full" else RuntimeError(error)
+
+
+@stage(version=1, resumes=True)
+def patient(site: Site, upto: int) -> None:
+    """Count one further a call, as a training that is killed each time; done at `upto`."""
+    count = site.folder / "count"
+    reached = int(count.read_text()) + 1 if count.exists() else 1
+    count.write_text(str(reached))
+    if reached < upto:
+        raise KeyboardInterrupt
+
+
+@stage(version=1)
+def slow(site: Site, journal: str) -> None:
+    import time
+
+    with Path(journal).open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(0.5)
+    (site.folder / "done").write_text("done")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    calls.clear()
+    return Machine(store=tmp_path / "store")
+
+
+def test_equal_arguments_have_equal_keys_and_defaults_are_applied() -> None:
+    one, other = joined((leaf("a"), leaf("b"))), joined(parts=(leaf("a"), leaf("b")), between=" ")
+    assert one.key == other.key
+    assert one == other
+    assert len({one, other, joined((leaf("a"),))}) == 2
+
+
+@pytest.mark.parametrize("value", [[1], {1}, object(), Path("x"), b"bytes", print])
+def test_what_has_no_stable_identity_is_refused(value: object) -> None:
+    with pytest.raises(TypeError, match="no stable identity"):
+        leaf(value)  # type: ignore[arg-type]
+
+
+def test_a_field_can_be_kept_out_of_the_identity() -> None:
+    @dataclass(frozen=True)
+    class Place:
+        digest: str
+        path: str = field(metadata={"identity": False})
+
+    assert canonical(Place("d", "/here")) == canonical(Place("d", "/there"))
+
+
+def test_numbers_that_differ_by_the_last_bit_differ() -> None:
+    assert canonical(Recipe(learning_rate=0.1)) != canonical(Recipe(learning_rate=0.1 + 1e-17 + 2e-17))
+    assert canonical(1) != canonical(1.0)
+
+
+def test_builds_inputs_first_and_everything_once(machine: Machine) -> None:
+    promise = joined((leaf("a"), leaf("b"), leaf("a")))
+    assert [item.label for item in missing((promise,), machine)] == ["leaf-a", "leaf-b", "joined"]
+    folder = build(promise, machine)
+    assert (folder / "text").read_text() == "a b a"
+    assert build(promise, machine) == folder
+    assert calls == ["a", "b", "joined"]
+    assert missing((promise,), machine) == []
+    record = json.loads((folder / RECORD).read_text())
+    assert record["record"] == {"length": 5}
+    assert set(record["inputs"]) == {leaf("a").key, leaf("b").key}
+
+
+def test_a_failure_leaves_nothing_that_looks_finished(machine: Machine) -> None:
+    with pytest.raises(RuntimeError, match="wrong"):
+        build(broken("wrong"), machine)
+    assert not is_built(broken("wrong"), machine)
+    assert not folder_of(broken("wrong"), machine).exists()
+
+
+def test_a_full_disk_says_what_to_do(machine: Machine) -> None:
+    with pytest.raises(StageError, match="no space left.*run again, what is finished stays"):
+        build(broken("full"), machine)
+
+
+def test_work_that_resumes_finds_what_it_left_and_other_work_does_not(machine: Machine) -> None:
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            build(patient(3), machine)
+    assert (build(patient(3), machine) / "count").read_text() == "3"
+    part = folder_of(leaf("x"), machine).with_name(folder_of(leaf("x"), machine).name + ".part")
+    part.mkdir(parents=True)
+    (part / "rubbish").write_text("left by a killed process")
+    assert not (build(leaf("x"), machine) / "rubbish").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "record"])
+def test_a_damaged_result_is_put_aside_and_built_again(machine: Machine, damage: str) -> None:
+    said: list[str] = []
+    progress.listen(lambda event: said.append(event.label))
+    folder = build(leaf("text"), machine)
+    if damage == "cut":
+        (folder / "text").write_text("te")
+    elif damage == "gone":
+        (folder / "text").unlink()
+    else:
+        (folder / RECORD).write_text("{")
+    assert not is_built(leaf("text"), machine)
+    assert (build(leaf("text"), machine) / "text").read_text() == "text"
+    assert folder.with_name(f"{folder.name}.damaged1").exists()
+    assert any("damaged" in line for line in said)
+
+
+def test_a_changed_byte_is_seen_by_its_digest(machine: Machine) -> None:
+    folder = build(leaf("text"), machine)
+    assert damaged_files(folder) == []
+    (folder / "text").write_text("tExt")
+    assert damaged_files(folder) == ["text"]
+
+
+def test_two_processes_build_a_stage_once(machine: Machine, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    context = multiprocessing.get_context("spawn")
+    both = [context.Process(target=build, args=(slow(str(journal)), machine)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(timeout=60)
+        assert process.exitcode == 0
+    assert len(journal.read_text().splitlines()) == 1
+
+
+def test_a_stage_survives_pickling_to_a_worker() -> None:
+    import pickle
+
+    promise = joined((leaf("a"),))
+    assert pickle.loads(pickle.dumps(promise)).key == promise.key
