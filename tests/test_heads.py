@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import families
-from xstilts.encoder import Encoder, Network, load_backbone, load_tokenizer, special_pieces
+from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput
-from xstilts.heads import AUTO, HEADS, Head, Tied, attach, auto_class, head_row, load, mean_pool, save, save_encoder
+from xstilts.folders import load, save, save_encoder
+from xstilts.heads import AUTO, HEADS, Head, Tied, attach, auto_class, head_row, mean_pool
+from xstilts.network import Network
+from xstilts.tokens import special_pieces
 
 torch.set_num_threads(1)
 KINDS = list(AUTO)

@@ -312,6 +312,8 @@ def test_neighbours_are_the_same_in_blocks(seed: int, count: int) -> None:
 def test_nearest_source_takes_the_first_of_equals() -> None:
     source = np.array([[0.0, 1.0], [3.0, 1.0], [0.3, 0.1], [0.0, 0.0]])
     assert metrics.nearest_source(source, np.array([[6.0, 2.0], [0.0, 9.0]])).tolist() == [1, 0]
+    nearly = np.array([[1.0, 1e-5], [1.0, 0.0]])
+    assert metrics.nearest_source(nearly, np.array([[1.0, 0.0]])).tolist() == [0]
 
 
 @given(st.permutations(range(9)))

@@ -184,7 +184,7 @@ def test_answers_stand_at_their_offsets(name, code):
 
 
 @pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize("name", ["sandbox_pos", "sandbox_ner", "sandbox_roles"])
+@pytest.mark.parametrize("name", ["sandbox_pos", "sandbox_ner", "sandbox_names", "sandbox_roles"])
 def test_tags_are_as_many_as_words(name, code):
     for example in made(name, "test", code, 100):
         assert isinstance(example, Tagged)

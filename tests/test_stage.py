@@ -123,7 +123,7 @@ def test_a_failure_leaves_nothing_that_looks_finished(machine: Machine) -> None:
 
 
 def test_a_full_disk_says_what_to_do(machine: Machine) -> None:
-    with pytest.raises(StageError, match="no space left.*run again, what is finished stays"):
+    with pytest.raises(StageError, match=r"no space left.*run again, what is finished stays"):
         build(broken("full"), machine)
 
 

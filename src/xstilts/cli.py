@@ -17,9 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Intermediate-task training for zero-shot cross-lingual transfer.",
 )
-sandbox = typer.Typer(
-    no_args_is_help=True, help="Artificial languages: the whole pipeline in minutes, without network."
-)
+sandbox = typer.Typer(no_args_is_help=True, help="Artificial languages: all of it in minutes, without network.")
 app.add_typer(sandbox, name="sandbox")
 
 Store = Annotated[Path, typer.Option(envvar="XSTILTS_STORE", help="Folder of finished stages.")]
@@ -41,9 +39,7 @@ Setting = Annotated[list[str] | None, typer.Option("--set", help="Change both ph
 SetIntermediate = Annotated[list[str] | None, typer.Option(help="Change the intermediate recipe alone.")]
 SetTarget = Annotated[list[str] | None, typer.Option(help="Change the target recipe alone.")]
 Seeds = Annotated[int, typer.Option(min=1, help="How many seeds: 1, 2, …")]
-MlmTask = Annotated[
-    str | None, typer.Option("--mlm", help="Raw-text task for masked-LM beside the intermediate tasks.")
-]
+MlmTask = Annotated[str | None, typer.Option("--mlm", help="Raw-text task: masked-LM beside the intermediate tasks.")]
 MlmWeight = Annotated[float, typer.Option(help="Weight of the masked-LM loss.")]
 MlmAlpha = Annotated[float, typer.Option(help="Languages are drawn as n ** alpha.")]
 

@@ -1,11 +1,10 @@
-"""Encoder: the pretrained model that everything starts from, its identity, and the network that is trained on it.
+"""Encoder: the pretrained model that everything starts from, by identity, and how it is loaded.
 
 An `Encoder` says *which* model: a hub id at a revision, or a local folder at a digest of its files. The functions load
 it: only the bare encoder, in float32, from safetensors only (a pickle can run any code), without a word printed.
-What differs between families is one row of `FAMILIES`. A `Network` is such a backbone with one small head per task.
 
 >>> Encoder.of("FacebookAI/xlm-roberta-base")
-Encoder(name='FacebookAI/xlm-roberta-base', digest='main', location='FacebookAI/xlm-roberta-base')
+Encoder(name='FacebookAI/xlm-roberta-base', digest='main')
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 import transformers
@@ -30,6 +29,7 @@ from torch import Tensor, nn
 from transformers.utils import logging
 
 from xstilts.example import BadInput
+from xstilts.network import family_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -44,33 +44,6 @@ IDENTITY_FILES = (
     "added_tokens.json",
 )
 INDEX = "model.safetensors.index.json"
-
-
-@dataclass(frozen=True)
-class Family:
-    """Where a model type keeps its list of layers and its input embeddings, and how it is loaded and called."""
-
-    layers: str
-    embeddings: str
-    auto: str = "AutoModel"
-    load: Mapping[str, Any] = field(default_factory=dict)
-    call: Mapping[str, Any] = field(default_factory=dict)
-
-
-NO_POOLER: dict[str, Any] = {"add_pooling_layer": False}
-NO_CACHE: dict[str, Any] = {"use_cache": False}
-FAMILIES: dict[str, Family] = {
-    "xlm-roberta": Family("encoder.layer", "embeddings", load=NO_POOLER),
-    "xlm-roberta-xl": Family("encoder.layer", "embeddings", load=NO_POOLER),
-    "modernbert": Family("layers", "embeddings"),
-    "eurobert": Family("layers", "embed_tokens"),
-    "deberta-v2": Family("encoder.layer", "embeddings"),
-    "mt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding"),
-    "umt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding"),
-    # Its shipped question-answering class alone calls the backbone "transformer".
-    "qwen3": Family("layers", "embed_tokens", load={"key_mapping": {r"^transformer\.": ""}}, call=NO_CACHE),
-    "gemma3_text": Family("layers", "embed_tokens", call=NO_CACHE),
-}
 
 
 @dataclass(frozen=True)
@@ -130,150 +103,6 @@ def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
     if report["missing_keys"]:
         raise BadInput(f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}; copy the whole model again")
     return cast(nn.Module, backbone)
-
-
-def family_of(config: Any) -> Family:
-    """Look up the row of a model's configuration."""
-    if config.model_type not in FAMILIES:
-        raise BadInput(f"encoders of type {config.model_type!r} are not supported; use one of {', '.join(FAMILIES)}")
-    return FAMILIES[config.model_type]
-
-
-class Network(nn.Module):
-    """A backbone and one head per task; sequences are padded on the right."""
-
-    def __init__(self, backbone: nn.Module) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.heads = nn.ModuleDict()
-
-    @property
-    def config(self) -> Any:
-        """The configuration of the backbone."""
-        return self.backbone.config
-
-    @property
-    def width(self) -> int:
-        """Numbers per token in the final states."""
-        return int(self.config.hidden_size)
-
-    @property
-    def depth(self) -> int:
-        """How many layers the backbone has."""
-        return int(self.config.num_hidden_layers)
-
-    @property
-    def table(self) -> nn.Parameter:
-        """The input embedding matrix (vocabulary, width)."""
-        return cast(nn.Parameter, self.backbone.get_input_embeddings().weight)  # type: ignore[operator]
-
-    def hidden(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the final states (sequences, tokens, width)."""
-        return cast(Tensor, self._run(input_ids, attention_mask).last_hidden_state)
-
-    def layers(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return all states (layers + 1, sequences, tokens, width): the embeddings first, the final states last."""
-        states = self._run(input_ids, attention_mask, output_hidden_states=True).hidden_states
-        return torch.stack(states)
-
-    def forward(self, task: str, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the logits of one task's head."""
-        hidden = self.hidden(input_ids, attention_mask)
-        return cast(Tensor, self.heads[task](hidden, attention_mask, self.table))
-
-    def _run(self, input_ids: Tensor, attention_mask: Tensor, **options: Any) -> Any:
-        options |= family_of(self.config).call
-        return self.backbone(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **options)
-
-
-def freeze(network: Network, trained: str) -> int:
-    """Let only a part of the backbone, and all heads, be trained; return how many parameters that is.
-
-    `trained`: "all"; "head"; "top:2"; "bottom:2"; "layers:0-3,8" (from 0, ends included); "alternate" (every second
-    layer, the top one included); these four freeze all but the named layers, so embeddings and final norm too;
-    "layernorm" (the parameters of all norms); "no-embeddings" (all but the input embeddings with their norm).
-    """
-    chosen = _chosen(network, trained)
-    network.backbone.requires_grad_(False)
-    for parameter in chosen:
-        parameter.requires_grad_(True)
-    network.heads.requires_grad_(True)
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-
-
-def _chosen(network: Network, trained: str) -> list[nn.Parameter]:
-    backbone, family = network.backbone, family_of(network.config)
-    if trained in ("all", "head"):
-        return list(backbone.parameters()) if trained == "all" else []
-    if trained == "layernorm":
-        norms = (module for module in backbone.modules() if "Norm" in type(module).__name__)
-        return [parameter for module in norms for parameter in module.parameters(recurse=False)]
-    if trained == "no-embeddings":
-        embedding = {id(parameter) for parameter in backbone.get_submodule(family.embeddings).parameters()}
-        return [parameter for parameter in backbone.parameters() if id(parameter) not in embedding]
-    layers = list(backbone.get_submodule(family.layers).children())
-    return [parameter for number in _layer_numbers(trained, len(layers)) for parameter in layers[number].parameters()]
-
-
-def _layer_numbers(trained: str, depth: int) -> list[int]:
-    word, _, value = trained.partition(":")
-    numbers: set[int] = set()
-    if trained == "alternate":
-        numbers = set(range(depth - 1, -1, -2))
-    elif word in ("top", "bottom") and re.fullmatch(r"\d+", value):
-        count = int(value)
-        numbers = set(range(depth - count, depth) if word == "top" else range(count))
-    elif word == "layers" and re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", value):
-        for part in value.split(","):
-            first, _, last = part.partition("-")
-            numbers |= set(range(int(first), int(last or first) + 1))
-    else:
-        words = "all, head, top:2, bottom:2, layers:0-3,8, alternate, layernorm, no-embeddings"
-        raise BadInput(f"unknown part to train {trained!r}; use one of {words}")
-    if not numbers or not numbers <= set(range(depth)):
-        raise BadInput(f"{trained!r} does not fit an encoder of {depth} layers (numbered 0 to {depth - 1})")
-    return sorted(numbers)
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """Token ids around segments: a single text is prefix a suffix, a pair is prefix a middle b suffix."""
-
-    prefix: tuple[int, ...]
-    middle: tuple[int, ...]
-    suffix: tuple[int, ...]
-    pad: int
-
-
-def special_pieces(tokenizer: PreTrainedTokenizerBase) -> Pieces:
-    """Find out, by probing with a text and a pair, how a tokenizer surrounds segments with special tokens.
-
-    Tokenizers of decoders do not close a text. There the end-of-text token separates and closes the segments, so that
-    the last state, which alone has seen everything, always stands on the same token.
-    """
-    single, pair = tokenizer("a"), tokenizer("a", "b")
-    (prefix, suffix), (start, middle, end) = _around(single, 1), _around(pair, 2)
-    pad = next(one for one in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if one is not None)
-    if not suffix:
-        if tokenizer.eos_token_id is None:
-            raise BadInput(f"tokenizer {tokenizer.name_or_path!r} neither closes a text nor has an eos_token; set one")
-        eos = (tokenizer.eos_token_id,)
-        return Pieces(prefix, eos, eos, pad)
-    if (prefix, suffix) != (start, end):
-        raise BadInput(f"tokenizer {tokenizer.name_or_path!r} surrounds a pair otherwise than a text; use another one")
-    return Pieces(prefix, middle, suffix, pad)
-
-
-def _around(encoding: Any, segments: int) -> list[tuple[int, ...]]:
-    ids, owners = encoding["input_ids"], encoding.sequence_ids(0)
-    gaps: list[list[int]] = [[] for _ in range(segments + 1)]
-    gap = 0
-    for number, owner in zip(ids, owners, strict=True):
-        if owner is None:
-            gaps[gap].append(number)
-        else:
-            gap = owner + 1
-    return [tuple(one) for one in gaps]
 
 
 def tensor_files(folder: Path) -> dict[str, Path]:

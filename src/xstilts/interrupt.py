@@ -23,6 +23,9 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(f"stopped by {signal.Signals(number).name}: run again to go on from here")
         self.number = number
 
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[int]]:
+        return Interrupted, (self.number,)
+
 
 @contextmanager
 def deferred() -> Iterator[list[int]]:

@@ -17,10 +17,11 @@ import torch
 
 from xstilts import example, progress
 from xstilts.data import EXAMPLES
-from xstilts.encoder import Encoder, Network, load_backbone, load_tokenizer
-from xstilts.heads import load
+from xstilts.encoder import Encoder, load_backbone, load_tokenizer
+from xstilts.folders import load
 from xstilts.kinds import Kind, Unit, kind
 from xstilts.machine import Machine
+from xstilts.network import Network
 from xstilts.stage import Site, Stage, stage
 from xstilts.tokens import Tokens
 

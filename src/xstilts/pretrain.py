@@ -17,10 +17,12 @@ import torch
 
 from xstilts import example
 from xstilts.data import EXAMPLES, read
-from xstilts.encoder import Network, load_tokenizer
+from xstilts.encoder import load_tokenizer
 from xstilts.example import BadInput
-from xstilts.heads import attach, save
+from xstilts.folders import save
+from xstilts.heads import attach
 from xstilts.machine import Machine
+from xstilts.network import Network
 from xstilts.recipe import Recipe
 from xstilts.stage import Site, Stage, build, stage
 from xstilts.task import task
@@ -57,16 +59,24 @@ def pretrain(
 
 @stage(version=1, label=lambda texts, vocabulary, alpha: f"tokenizer-{vocabulary}")
 def tokenizer(site: Site, texts: tuple[Stage, ...], vocabulary: int, alpha: float) -> None:
-    """Write a Unigram tokenizer of XLM-R's kind, learned from texts with languages in proportion to n ** alpha."""
+    """Write a tokenizer with XLM-R's special pieces, learned from texts with languages in proportion to n ** alpha.
+
+    Byte-pair merges over text with marked spaces and punctuation apart; XLM-R's own Unigram model took twenty times
+    as long to learn on the same 200,000 lines.
+    """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    learned = Tokenizer(models.Unigram())
+    learned = Tokenizer(models.BPE(unk_token="<unk>"))
     learned.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(" {2,}", " ")])
-    learned.pre_tokenizer = pre_tokenizers.Metaspace()
+    learned.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
     learned.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=vocabulary - 1, special_tokens=list(SPECIAL), unk_token="<unk>", show_progress=False
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - 1,
+        special_tokens=list(SPECIAL),
+        limit_alphabet=vocabulary // 3,
+        min_frequency=2,
+        show_progress=False,
     )
     learned.train_from_iterator(_sample(site, texts, alpha), trainer)
     learned.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)

@@ -11,18 +11,61 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.encoder import Pieces, special_pieces
 from xstilts.example import BadInput
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Ids = NDArray[np.int32]
 Offsets = NDArray[np.int32]
 
 CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Token ids around segments: a single text is prefix a suffix, a pair is prefix a middle b suffix."""
+
+    prefix: tuple[int, ...]
+    middle: tuple[int, ...]
+    suffix: tuple[int, ...]
+    pad: int
+
+
+def special_pieces(tokenizer: PreTrainedTokenizerBase) -> Pieces:
+    """Find out, by probing with a text and a pair, how a tokenizer surrounds segments with special tokens.
+
+    Tokenizers of decoders do not close a text. There the end-of-text token separates and closes the segments, so that
+    the last state, which alone has seen everything, always stands on the same token.
+    """
+    single, pair = tokenizer("a"), tokenizer("a", "b")
+    (prefix, suffix), (start, middle, end) = _around(single, 1), _around(pair, 2)
+    pad = next(one for one in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if one is not None)
+    if not suffix:
+        if tokenizer.eos_token_id is None:
+            raise BadInput(f"tokenizer {tokenizer.name_or_path!r} neither closes a text nor has an eos_token; set one")
+        eos = (tokenizer.eos_token_id,)
+        return Pieces(prefix, eos, eos, pad)
+    if (prefix, suffix) != (start, end):
+        raise BadInput(f"tokenizer {tokenizer.name_or_path!r} surrounds a pair otherwise than a text; use another one")
+    return Pieces(prefix, middle, suffix, pad)
+
+
+def _around(encoding: Any, segments: int) -> list[tuple[int, ...]]:
+    ids, owners = encoding["input_ids"], encoding.sequence_ids(0)
+    gaps: list[list[int]] = [[] for _ in range(segments + 1)]
+    gap = 0
+    for number, owner in zip(ids, owners, strict=True):
+        if owner is None:
+            gaps[gap].append(number)
+        else:
+            gap = owner + 1
+    return [tuple(one) for one in gaps]
 
 
 @dataclass(frozen=True)
@@ -99,10 +142,8 @@ class Tokens:
 
 
 def longest_first(a: int, b: int, room: int) -> tuple[int, int]:
-    """Return how many pieces of each of two texts are kept when the longer one gives first."""
+    """Return how many pieces of each of two texts are kept when the longer one gives first, as fast tokenizers do."""
     if a + b <= room:
         return a, b
-    half = room // 2
-    if a <= half:
-        return a, room - a
-    return (room - b, b) if b <= room - half else (room - half, half)
+    shorter = min(a, b, room // 2)
+    return (shorter, room - shorter) if a <= b else (room - shorter, shorter)

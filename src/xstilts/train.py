@@ -26,12 +26,14 @@ from torch import Tensor
 from xstilts import example, metrics, progress, schedule
 from xstilts.checkpoint import Checkpoint
 from xstilts.data import EXAMPLES
-from xstilts.encoder import Encoder, Network, freeze, load_backbone, load_tokenizer
+from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput, Example
-from xstilts.heads import attach, save, save_encoder
+from xstilts.folders import save, save_encoder
+from xstilts.heads import attach
 from xstilts.interrupt import Interrupted, deferred
 from xstilts.kinds import Batch, Kind, Unit, kind
 from xstilts.machine import Machine
+from xstilts.network import Network, freeze
 from xstilts.predict import answers, by_length
 from xstilts.recipe import Recipe
 from xstilts.score import by_id

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xstilts.encoder import Network
+from xstilts.network import Network
 from xstilts.tokens import Ids, Tokens
 
 IGNORED = -100  # a target that no loss is taken of

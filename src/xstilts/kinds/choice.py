@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from xstilts.encoder import Network
 from xstilts.example import Choice
 from xstilts.kinds import IGNORED, Batch, Unit, batch, majority, single_targets
+from xstilts.network import Network
 from xstilts.tokens import Tokens
 
 divisible = True
@@ -34,7 +34,7 @@ def encode(
     for number, (example, prompt) in enumerate(zip(examples, prompts, strict=True)):
         sequences = []
         for candidate in [next(candidates) for _ in example.choices]:
-            kept = candidate[-(room - 1) :]
+            kept = candidate[-max(room - 1, 1) :]
             start = max(0, len(prompt) + len(kept) - room)
             cut["truncated"] += start > 0 or len(kept) < len(candidate)
             sequences.append(tokens.sequence(prompt[start:], kept))

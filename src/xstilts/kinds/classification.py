@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from xstilts.encoder import Network
 from xstilts.example import Classified
 from xstilts.kinds import IGNORED, Batch, Unit, batch, majority, single_targets
+from xstilts.network import Network
 from xstilts.tokens import Tokens, longest_first
 
 divisible = True

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from xstilts.encoder import Network
 from xstilts.example import BadInput, Text
 from xstilts.kinds import IGNORED, Batch, Unit, batch
+from xstilts.network import Network
 from xstilts.tokens import Tokens, longest_first
 
 divisible = True

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from xstilts.encoder import Network
 from xstilts.example import Parallel
 from xstilts.heads import mean_pool
 from xstilts.kinds import Batch, Unit, batch
 from xstilts.metrics import nearest_source
+from xstilts.network import Network
 from xstilts.tokens import Tokens
 
 divisible = False

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from xstilts.encoder import Network
 from xstilts.example import Question
 from xstilts.kinds import Batch, Unit, batch
+from xstilts.network import Network
 from xstilts.tokens import Ids, Offsets, Tokens
 
 divisible = True

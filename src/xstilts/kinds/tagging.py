@@ -15,10 +15,10 @@ import numpy as np
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from xstilts.encoder import Network
 from xstilts.example import Tagged
 from xstilts.kinds import IGNORED, Batch, Unit, batch, padded
 from xstilts.metrics import split_sentence
+from xstilts.network import Network
 from xstilts.tokens import Ids, Tokens
 
 divisible = True

@@ -16,20 +16,20 @@ from dataclasses import dataclass
 
 from xstilts.sandbox.languages import Artificial
 from xstilts.sandbox.lexicon import FUNCTION, lexicon, suffixes
-from xstilts.sandbox.world import Asked, Event, Fact, Meaning, Order, Thing, lemmas
+from xstilts.sandbox.world import PARTS, Asked, Event, Fact, Meaning, Order, Thing, lemmas
 
 POS = {**FUNCTION, **dict(lemmas())}
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a sentence: its form, part of speech, entity tag (IOB2), role in the event and kind of thing."""
+    """A word of a sentence: its form, part of speech, entity tag (IOB2), role in the event and part of a name."""
 
     form: str
     pos: str
     entity: str = "O"
     role: str = ""
-    kind: str = "O"
+    part: str = "O"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _phrase(thing: Thing, role: str, case: str, language: Artificial) -> list[Wo
 
 def _noun(lemma: str, position: int, thing: Thing, role: str, language: Artificial) -> Word:
     entity = f"{'I' if position else 'B'}-{thing.kind}" if thing.named else "O"
-    return Word(lexicon(language)[lemma], POS[lemma], entity, role, thing.kind)
+    return Word(lexicon(language)[lemma], POS[lemma], entity, role, PARTS.get(lemma, "O"))
 
 
 def _adposed(thing: Thing, role: str, relation: str, language: Artificial) -> list[Word]:
@@ -154,4 +154,4 @@ def _word(lemma: str, language: Artificial) -> Word:
 
 
 def _with_form(word: Word, form: str) -> Word:
-    return Word(form, word.pos, word.entity, word.role, word.kind)
+    return Word(form, word.pos, word.entity, word.role, word.part)

@@ -33,6 +33,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "parity": ("even", "odd"),
     "pos": ("ADJ", "ADP", "ADV", "AUX", "DET", "NOUN", "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "VERB"),
     "ner": ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"),
+    "names": ("O", "given", "family", "town", "direction", "firm", "trade"),
     "roles": ("O", "agent", "patient", "place"),
 }
 
@@ -100,10 +101,10 @@ def _distinct(stream: Iterator[Event], random: Random) -> Iterator[Event]:
 
 
 def _asked(gap: bool, stream: Iterator[Event], random: Random) -> Iterator[tuple[tuple[Event, ...], Asked]]:
-    """Yield three events that share no word but function words, and a question about one of them."""
+    """Yield two events that share no word but function words, and a question about one of them."""
     for role in cycle(("agent", "patient", "place")):
         while True:
-            told = [next(stream) for _ in range(3)]
+            told = [next(stream), next(stream)]
             words = [word for event in told for word in _content(event)]
             asked = random.choice(told)
             if getattr(asked, role) and len(words) == len(set(words)):
@@ -176,6 +177,7 @@ MAKERS: dict[str, Maker] = {
     "parity": (_single, _tell_parity),
     "pos": (_single, partial(_tell_tags, lambda word: word.pos)),
     "ner": (_single, partial(_tell_tags, lambda word: word.entity)),
+    "names": (_single, partial(_tell_tags, lambda word: word.part)),
     "roles": (_single, partial(_tell_tags, _role)),
     "question": (partial(_asked, False), _tell_question),
     "cloze": (partial(_asked, True), _tell_question),

@@ -1,7 +1,7 @@
 """Texts: what the sandbox's encoder is pretrained on, in every language, from training meanings only.
 
 Lines of one language are single sentences, short documents and pairs that share most of their words, from which a
-model learns to copy and to compare; lines of translation become fewer as a language is further away.
+model learns to copy, to compare and to look up; lines of translation become fewer as a language is further away.
 
 >>> from xstilts.sandbox.languages import language
 >>> [sum(1 for _ in parallel(language(code), 100)) for code in ("qaa", "qab", "qaf")]
@@ -27,7 +27,8 @@ ROLES = ("agent", "patient", "place")
 def text(tongue: Artificial, count: int) -> Iterator[Text]:
     """Yield `count` lines of a language, then its translations: the sentence as `text`, the English-like one as `pair`.
 
-    Of the lines 45 % have a related sentence of the same language as `pair`; the others are a sentence or a document.
+    Of the lines 35 % have a related sentence of the same language as `pair`, 35 % are a question and its answer with
+    the story as `pair`; the others are a sentence or two.
     """
     seed = f"lines {tongue.code}"
     random, stream = Random(seed), events("train", seed)
@@ -54,10 +55,12 @@ Told = tuple[Meaning, ...]
 def _lines(stream: Iterator[Event], random: Random) -> tuple[Told, Told]:
     """Return the sentences of a line, and of its pair (none: it stands alone)."""
     drawn = random.random()
-    if drawn < 0.45:
+    if drawn < 0.35:
         a, b = _related(next(stream), random)
         return (a,), (b,)
-    return ((_meaning(stream, random),) if drawn < 0.6 else _document(stream, random)), ()
+    if drawn < 0.7:
+        return _asked(stream, random)
+    return ((_meaning(stream, random),) if drawn < 0.85 else _chain(stream)), ()
 
 
 def _meaning(stream: Iterator[Event], random: Random) -> Meaning:
@@ -90,11 +93,14 @@ def _related(event: Event, random: Random) -> tuple[Meaning, Meaning]:
     return (event, random.choice(related)) if drawn < 0.7 else (random.choice(related), event)
 
 
-def _document(stream: Iterator[Event], random: Random) -> Told:
-    """Return two events in their usual order, or two events, a question about one of them, and that one again."""
-    if random.random() < 0.5:
-        event = next(e for e in stream if e.verb in NEXT and not e.negated)
-        return event, replace(event, verb=NEXT[event.verb], time=None, place=None, near=False)
-    told = list(islice(stream, 2))
-    asked = random.choice(told)
-    return (*told, _question(asked, random), asked)
+def _asked(stream: Iterator[Event], random: Random) -> tuple[Told, Told]:
+    """Return a question with its answer as a sentence, and the two events that it is about."""
+    told = tuple(islice(stream, 2))
+    event = random.choice(told)
+    return (_question(event, random), event), told
+
+
+def _chain(stream: Iterator[Event]) -> Told:
+    """Return two events in their usual order."""
+    event = next(event for event in stream if event.verb in NEXT and not event.negated)
+    return event, replace(event, verb=NEXT[event.verb], time=None, place=None, near=False)

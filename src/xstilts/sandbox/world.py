@@ -47,6 +47,8 @@ CITIES = ("Oslo", "Lima", "Verona", "Kabul", "Dakar", "Turin", "Malmo", "Perth",
 NORTH = ("North", "South", "Port")
 FIRMS = ("Velta", "Omnira", "Zentor", "Halix", "Brandu", "Corvex", "Dynamo", "Fabrik", "Lumen", "Nordia")
 TRADES = ("Bank", "Press", "Works", "Club")
+NAMES = {"given": FIRST, "family": LAST, "town": CITIES, "direction": NORTH, "firm": FIRMS, "trade": TRADES}
+PARTS = {word: part for part, words in NAMES.items() for word in words}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +169,10 @@ def noun(random: Random, kinds: tuple[str, ...] = tuple(KINDS), adjectives: floa
 def lemmas() -> tuple[tuple[str, str], ...]:
     """Return every content word of the world with its part of speech, in a fixed order."""
     verbs = (*TRANSITIVE, *INTRANSITIVE, *MOVES, "move")
-    names = (*FIRST, *LAST, *CITIES, *NORTH, *FIRMS, *TRADES)
     words = [(word, "NOUN") for word in (*KINDS, *HYPERNYMS, *PLACES)]
     words += [(word, "VERB") for word in verbs] + [(word, "ADJ") for word in sorted(ANTONYMS)]
     words += [(SYNONYMS[word], pos) for word, pos in words if word in SYNONYMS]
-    return (*words, *((word, "ADV") for word in TIMES), *((word, "PROPN") for word in names))
+    return (*words, *((word, "ADV") for word in TIMES), *((word, "PROPN") for word in PARTS))
 
 
 def _event(random: Random) -> Event:

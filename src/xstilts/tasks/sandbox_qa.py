@@ -18,4 +18,5 @@ task = Task(
     counts={"train": 400, "validation": 200, "test": 200},
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",
+    trained_in=CODES[0],
 )

@@ -11,4 +11,5 @@ task = Task(
     sources=(Source("sandbox", {}, options={"make": "text", "version": VERSION, "train": 10000}),),
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",
+    trained_in=CODES[0],
 )

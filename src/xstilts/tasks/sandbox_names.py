@@ -1,0 +1,20 @@
+"""Sandbox names: given and family names, towns, firms and trades, word by word; to learn before `sandbox_ner`."""
+
+from xstilts.sandbox import CODES, LABELS, VERSION
+from xstilts.task import Source, Task
+
+task = Task(
+    name="sandbox_names",
+    kind="tagging",
+    languages=CODES,
+    labels=LABELS["names"],
+    metric="pos_f1",
+    sources=(
+        Source(
+            "sandbox", {}, options={"make": "names", "version": VERSION, "train": 2000, "validation": 200, "test": 200}
+        ),
+    ),
+    counts={"train": 2000, "validation": 200, "test": 200},
+    citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
+    licence="Apache-2.0",
+)
