@@ -50,7 +50,8 @@ class Checkpoint:
         try:
             with safe_open(self.path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                state: dict[str, Any] = json.loads(file.metadata()["state"])
+                state: dict[str, Any] = json.loads((file.metadata() or {})["state"])
+            self._check(tensors)
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             progress.note(f"the checkpoint {self.path} is damaged ({error}): training begins again")
             return {}
@@ -63,6 +64,13 @@ class Checkpoint:
                 }
         self.best = {name.removeprefix("best."): value for name, value in tensors.items() if name.startswith("best.")}
         return state
+
+    def _check(self, tensors: dict[str, Tensor]) -> None:
+        """Raise ValueError unless the tensors are those of this network."""
+        for name, parameter in self.trained.items():
+            found = tensors.get(f"weight.{name}")
+            if found is None or found.shape != parameter.shape:
+                raise ValueError(f"its {name} is {'missing' if found is None else 'of another shape'}")
 
     def keep_best(self) -> None:
         """Remember the weights as they are now."""

@@ -43,6 +43,8 @@ MlmTask = Annotated[str | None, typer.Option("--mlm", help="Raw-text task: maske
 MlmWeight = Annotated[float, typer.Option(help="Weight of the masked-LM loss.")]
 MlmAlpha = Annotated[float, typer.Option(help="Languages are drawn as n ** alpha.")]
 
+Out = Annotated[Path | None, typer.Option(help="Also write the tables to this folder.")]
+
 
 @app.command("run", help="Train, predict and score: baseline and intermediate settings, in all languages of targets.")
 @app.command("plan", help="Say what `run` with the same options would find finished and what it would build.")
@@ -68,7 +70,7 @@ def run_or_plan(
     workers: Workers = 1,
     threads: Threads = 0,
     micro_tokens: MicroTokens = 16384,
-    out: Annotated[Path | None, typer.Option(help="Also write the tables to this folder.")] = None,
+    out: Out = None,
 ) -> None:
     from xstilts import grid, progress, show
     from xstilts.encoder import Encoder
@@ -81,7 +83,7 @@ def run_or_plan(
     targets = tuple(one for name in target for one in grid.tasks_of(name))
     languages = tuple(dict.fromkeys(code for one in targets for code in one.languages))
     asked = grid.Grid(
-        Encoder.of(encoder, revision),
+        Encoder.of(encoder, revision).pinned(),
         targets,
         tuple(grid.tasks_of(names) for names in intermediate or ()),
         recipes,
@@ -150,6 +152,42 @@ def pretrain(
     with progress.shown():
         chosen = tuple(languages.split(",")) if languages else None
         deliver(from_folders(text, parallel, chosen, shape, recipe, seed, alpha), machine, out)
+
+
+@sandbox.command()
+def demo(
+    seeds: Seeds = 3,
+    store: Store = Path("work"),
+    workers: Workers = 2,
+    out: Out = None,
+) -> None:
+    """Run the main job in miniature: intermediate tasks and baselines for four targets in six artificial languages."""
+    from xstilts import progress, show
+    from xstilts.executors import local
+    from xstilts.machine import Machine
+    from xstilts.sandbox.demo import grids
+
+    machine, chosen = Machine(store, workers=workers, device="cpu"), grids(seeds)
+    promised = [score for one in chosen for score in one.stages(machine)]
+    with progress.shown():
+        built = local.build_all(promised, machine)
+    show.tables([table for one in chosen for table in one.tables(machine)], promised, built, machine, out)
+
+
+@sandbox.command("pretrain")
+def sandbox_pretrain(
+    out: Annotated[Path, typer.Option(help="Where the encoder goes: an ordinary Hugging Face folder.")],
+    store: Store = Path("work"),
+    threads: Threads = 0,
+) -> None:
+    """Make the encoder that comes with the sandbox again from nothing, in about half an hour on two cores."""
+    from xstilts import progress
+    from xstilts.machine import Machine
+    from xstilts.pretrain import deliver
+    from xstilts.sandbox import shipped
+
+    with progress.shown():
+        deliver(shipped.promise(), Machine(store, device="cpu", threads=threads), out)
 
 
 @sandbox.command()

@@ -14,14 +14,14 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
 import transformers
-from huggingface_hub import snapshot_download
+from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from safetensors import SafetensorError, safe_open
@@ -44,6 +44,7 @@ IDENTITY_FILES = (
     "added_tokens.json",
 )
 INDEX = "model.safetensors.index.json"
+SANDBOX = Path(__file__).parent / "sandbox" / "encoder"
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,28 @@ class Encoder:
 
     @classmethod
     def of(cls, name: str | Path, revision: str = "main") -> Encoder:
-        """Identify a local folder or a hub id (owner/name or owner/name@revision).
+        """Identify a local folder, a hub id (owner/name or owner/name@revision), or "sandbox", which is shipped.
 
         Raises BadInput where a folder is missing or lacks configuration, weights or tokenizer.
         """
-        folder = Path(name).expanduser()
+        folder = SANDBOX if name == "sandbox" else Path(name).expanduser()
         if folder.is_dir():
             return cls(folder.resolve().name, _digest(_with_tokenizer(_checked(folder))), str(folder.resolve()))
         return cls(*_hub_id(str(name), revision))
+
+    def pinned(self) -> Encoder:
+        """Return a hub encoder at the commit that its revision names now, by the hub or else by the local cache.
+
+        Where neither knows it, the encoder stays as it is: enough to plan with, and loading will say what is missing.
+        """
+        if self.folder or re.fullmatch(r"[0-9a-f]{40}", self.digest):
+            return self
+        try:
+            commit = HfApi().model_info(self.name, revision=self.digest, timeout=10).sha
+        except Exception:  # offline, forbidden, unknown: whatever it is, the cache may still know
+            found = try_to_load_from_cache(self.name, "config.json", revision=self.digest)
+            commit = Path(found).parent.name if isinstance(found, str) else None
+        return replace(self, digest=commit or self.digest)
 
     @property
     def location(self) -> str:

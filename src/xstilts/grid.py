@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xstilts.encoder import Encoder
+from xstilts.example import BadInput
 from xstilts.executors import local
 from xstilts.machine import Machine
 from xstilts.run import Mlm, Recipes, Run
@@ -31,6 +32,10 @@ class Grid:
     teachers: Tasks | None = None
     mlm: Mlm | None = None
     split: str = "test"
+
+    def __post_init__(self) -> None:
+        if self.mlm and not self.settings:
+            raise BadInput("masked-LM runs beside intermediate tasks, and there are none: give --intermediate")
 
     def runs(self, target: Task) -> dict[str, list[Run]]:
         """Return the runs of a target by setting, one a seed, the baseline first."""
@@ -59,8 +64,11 @@ class Grid:
 
 
 def tasks_of(names: str, separator: str = ",") -> Tasks:
-    """Return the tasks of a list such as "mnli,squad"; BadInput for an unknown name."""
-    return tuple(task(name.strip()) for name in names.split(separator) if name.strip())
+    """Return the tasks of a list such as "mnli,squad"; BadInput for an unknown name, or none."""
+    found = tuple(task(name.strip()) for name in names.split(separator) if name.strip())
+    if not found:
+        raise BadInput(f"expected names of tasks, found '{names}' (`xstilts tasks` lists them)")
+    return found
 
 
 def mlm_of(name: str | None, languages: Sequence[str], weight: float, alpha: float, machine: Machine) -> Mlm | None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xstilts.example import BadInput
+
 if TYPE_CHECKING:
     import torch
 
@@ -46,7 +48,7 @@ class Machine:
         if self.threads:
             torch.set_num_threads(self.threads)
         if self.device != "auto":
-            return torch.device(self.device)
+            return _device(self.device)
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -58,3 +60,14 @@ class Machine:
         device = self.torch_device().type
         native = self.precision == "auto" and device == "cuda" and torch.cuda.is_bf16_supported()
         return torch.autocast(device, dtype=torch.bfloat16) if native or self.precision == "bf16" else nullcontext()
+
+
+def _device(name: str) -> torch.device:
+    """Return a device by name; BadInput where there is none of that name here."""
+    import torch
+
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BadInput(f"cannot work on device '{name}' ({reason}): give auto, cpu, cuda, cuda:1 or mps") from None

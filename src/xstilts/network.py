@@ -76,6 +76,14 @@ class Network(nn.Module):
         """How many layers the backbone has."""
         return int(self.config.num_hidden_layers)
 
+    def fitting(self, max_length: int) -> int:
+        """Return how many of `max_length` pieces a sequence may have: fewer where the positions end before."""
+        positions = getattr(getattr(self.backbone, "embeddings", None), "position_embeddings", None)
+        if positions is None:
+            return max_length
+        unused = 0 if positions.padding_idx is None else positions.padding_idx + 1
+        return min(max_length, int(positions.num_embeddings) - unused)
+
     @property
     def table(self) -> nn.Parameter:
         """The input embedding matrix (vocabulary, width)."""

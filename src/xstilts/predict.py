@@ -39,8 +39,9 @@ def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max
     model: a trained stage, or a bare encoder where the kind needs no head. data: a stage that read a split.
     """
     chosen = kind(kind_name)
-    source = site.path(model) / "model" if isinstance(model, Stage) else model.location
+    source = site.path(model) / "model" if isinstance(model, Stage) else model
     network, tokens, labels = _loaded(source, kind_name, site.machine)
+    max_length = network.fitting(max_length)
     examples = list(example.read(site.path(data) / EXAMPLES, kind_name))
     cut: Counter[str] = Counter()
     units = chosen.encode(examples, tokens, max_length, labels, cut)
@@ -49,7 +50,7 @@ def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max
     with (site.folder / PREDICTIONS).open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     sequences = sum(len(unit.sequences) for unit in units)
-    site.record |= {"examples": len(examples), "sequences": sequences, "cut": dict(cut)}
+    site.record |= {"examples": len(examples), "sequences": sequences, "cut": dict(cut), "max_length": max_length}
 
 
 @torch.inference_mode()
@@ -90,11 +91,12 @@ def by_length(units: Sequence[Unit], most_tokens: int) -> list[list[int]]:
 
 
 @lru_cache(maxsize=1)
-def _loaded(source: Path | str, kind_name: str, machine: Machine) -> tuple[Network, Tokens, tuple[str, ...]]:
+def _loaded(source: Path | Encoder, kind_name: str, machine: Machine) -> tuple[Network, Tokens, tuple[str, ...]]:
     """Return a network with its head, its tokens and its labels; the last one loaded stays."""
+    folder = source.location if isinstance(source, Encoder) else source
     if kind_name == "retrieval":
-        network, tokenizer = Network(load_backbone(source)), load_tokenizer(source)
+        network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
         labels: tuple[str, ...] = ()
     else:
-        network, tokenizer, labels = load(Path(source), kind_name)
+        network, tokenizer, labels = load(Path(folder), kind_name)
     return network.to(machine.torch_device()).eval(), Tokens.of(tokenizer), labels

@@ -49,10 +49,10 @@ def pretrain(
 ) -> Stage:
     """Promise an encoder pretrained on texts (one stage a language), and on translation ranking with parallel lines.
 
-    alpha: languages are drawn in proportion to n ** alpha, for the tokenizer and for masked-LM.
+    The two take turns as `recipe.sampling` says. alpha: languages are drawn in proportion to n ** alpha.
     """
     mlm = Lesson("mlm", "mlm", (), texts, None, "mlm_loss", alpha=alpha)
-    ranking = Lesson("ranking", "retrieval", (), parallel, None, "retrieval_accuracy", weight=1.0)
+    ranking = Lesson("ranking", "retrieval", (), parallel, None, "retrieval_accuracy", alpha=alpha)
     lessons = (mlm, ranking) if parallel else (mlm,)
     return train(untrained(tokenizer(texts, shape.vocabulary, alpha), shape, seed), lessons, recipe, seed)
 

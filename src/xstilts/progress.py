@@ -82,8 +82,10 @@ def shown() -> Iterator[None]:
         return
     with _bars() as sink:
         listen(sink)
-        yield
-    listen(_silent)
+        try:
+            yield
+        finally:
+            listen(_silent)
 
 
 @contextmanager
@@ -98,7 +100,7 @@ def _bars() -> Iterator[Sink]:
 
         def sink(event: Event) -> None:
             if not event.total:
-                bars.console.print(event.label)
+                bars.console.print(event.label, markup=False)
             elif event.done >= event.total:
                 if event.label in known:
                     bars.remove_task(known.pop(event.label))

@@ -10,6 +10,7 @@ follows from the kind of task.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -27,6 +28,10 @@ class Selection:
     every_steps: int = 1000
     patience: int = 30
     examples: int = 500
+
+    def __post_init__(self) -> None:
+        if min(self.every_steps, self.patience, self.examples) < 1:
+            raise BadInput(f"a selection counts from 1: {self}")
 
 
 @dataclass(frozen=True)
@@ -56,12 +61,12 @@ class Recipe:
     selection: Selection | None = None
 
     def __post_init__(self) -> None:
-        positive = ("learning_rate", "batch_size", "epochs", "max_length", "clip_norm")
-        for name in positive:
-            if not getattr(self, name) > 0:
-                raise BadInput(f"{name} must be above 0, not {getattr(self, name)}")
-        if self.warmup < 0 or self.weight_decay < 0:
-            raise BadInput(f"warmup ({self.warmup}) and weight_decay ({self.weight_decay}) must not be negative")
+        for name in ("learning_rate", "batch_size", "epochs", "steps", "examples", "max_length", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise BadInput(f"{name} must be above 0, not {value}")
+        if not (0 <= self.warmup < math.inf and 0 <= self.weight_decay < math.inf):
+            raise BadInput(f"warmup ({self.warmup}) and weight_decay ({self.weight_decay}) must be 0 or more")
 
     def warmup_steps(self, steps: int) -> int:
         """Return the steps of warm-up out of `steps`."""
@@ -115,7 +120,16 @@ SMALL = Named(
     intermediate={},
 )
 
-SETS: dict[str, Named] = {"xtreme": XTREME, "phang2020": PHANG2020, "small": SMALL}
+# The sandbox's tasks on its own encoder: seconds a training.
+SANDBOX = Named(
+    source="chosen here for the sandbox's encoder of 0.4 M parameters",
+    base=Recipe(7e-4, steps=100, max_length=96, warmup=0.1, weight_decay=0.01),
+    kinds={},
+    tasks={},
+    intermediate={"steps": 300},
+)
+
+SETS: dict[str, Named] = {"xtreme": XTREME, "phang2020": PHANG2020, "small": SMALL, "sandbox": SANDBOX}
 
 
 def named(name: str, task: str, kind: str, role: str) -> Recipe:

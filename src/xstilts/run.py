@@ -23,6 +23,8 @@ from xstilts.stage import Stage
 from xstilts.task import Task
 from xstilts.train import Lesson, train
 
+UNSCORED = ("mlm", "retrieval")  # kinds that a head has no score for
+
 
 @dataclass(frozen=True)
 class Recipes:
@@ -65,6 +67,20 @@ class Run:
     teachers: tuple[Task, ...] | None = None
     mlm: Mlm | None = None
     split: str = "test"
+
+    def __post_init__(self) -> None:
+        names = [task.name for task in self.intermediate]
+        if len(set(names)) < len(names):
+            raise BadInput(f"expected different tasks in a mix, found {', '.join(names)}")
+        last = self.phases()[-1:]
+        if self.target.kind != "retrieval" and not (
+            last and last[0][1] == "target" and _teaches(last[0][0][0], self.target)
+        ):
+            found = last[0][0][0].name if last else "nothing"
+            raise BadInput(
+                f"'{self.target.name}' ({self.target.kind}) cannot be learned from '{found}': the last task it is "
+                "learned from must be of its kind, with labels of its own"
+            )
 
     def phases(self) -> list[tuple[tuple[Task, ...], str]]:
         """Return the tasks of each training and the role they play in it."""
@@ -129,8 +145,14 @@ def lesson(task: Task, folder: Path | None) -> Lesson:
     Trained on is English alone, or the one language of a task that has no English.
     """
     code = task.trained_in
-    dev = read(task.data("validation", code, folder)) if task.has("validation", code, folder) else None
+    watched = task.kind not in UNSCORED and task.has("validation", code, folder)
+    dev = read(task.data("validation", code, folder)) if watched else None
     return Lesson(task.name, task.kind, task.labels, (read(task.data("train", code, folder)),), dev, task.metric)
+
+
+def _teaches(teacher: Task, target: Task) -> bool:
+    """Say whether a network trained on one task can be asked the questions of another."""
+    return teacher.kind == target.kind and (not target.labels or bool(set(teacher.labels) & set(target.labels)))
 
 
 def _mlm_lesson(mlm: Mlm, folder: Path | None) -> Lesson:

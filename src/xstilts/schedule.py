@@ -11,6 +11,7 @@ of tasks follows a sampling rule.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -51,6 +52,7 @@ Step = tuple[Part, ...]
 
 def steps_of(sizes: tuple[int, ...], epochs: float, batch_size: int, sampling: str) -> int:
     """Return how many steps `epochs` passes take; with a cap, passes over the capped sizes."""
+    shares(sizes, sampling)  # refuses a rule that there is not
     rule, _, number = sampling.partition(":")
     counted = [min(size, int(number)) for size in sizes] if rule == "capped" else sizes
     return max(1, round(sum(counted) * epochs / batch_size))
@@ -74,11 +76,11 @@ def shares(sizes: tuple[int, ...], sampling: str) -> list[float]:
             weights = [size ** (1 / float(number)) for size in sizes]
         else:
             weights = [float(weight) for weight in sampling.split(",")]
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ArithmeticError):
         raise BadInput(
             f"unknown sampling '{sampling}': give proportional, capped:K, uniform, temperature:T or probabilities"
         ) from None
-    if len(weights) != len(sizes) or min(weights) < 0 or sum(weights) <= 0:
+    if len(weights) != len(sizes) or min(weights) < 0 or not 0 < sum(weights) < math.inf:
         raise BadInput(f"sampling '{sampling}' does not give {len(sizes)} tasks a share each")
     return [weight / sum(weights) for weight in weights]
 

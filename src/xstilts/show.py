@@ -23,8 +23,8 @@ SAMPLE = 40  # stages that `plan` lists one by one
 
 def console() -> Console:
     """Return standard output, wide enough for a table where it is a file or a pipe; `NO_COLOR` is honoured."""
-    wide = Console()
-    return wide if wide.is_terminal else Console(width=200)
+    wide = Console(markup=False)
+    return wide if wide.is_terminal else Console(width=200, markup=False)
 
 
 def tables(found: Sequence[Table], last: Sequence[Stage], built: int, machine: Machine, out: Path | None) -> None:

@@ -22,6 +22,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from importlib import import_module, metadata
@@ -141,7 +142,7 @@ def canonical(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
-        return {"float": repr(value)}
+        return {"float": repr(float(value))}
     if isinstance(value, Stage):
         return {"stage": value.key}
     if isinstance(value, tuple):
@@ -306,17 +307,16 @@ def _put_aside(folder: Path) -> None:
     folder.rename(folder.with_name(f"{folder.name}.damaged{number}"))
 
 
-def _lock(folder: Path) -> FileLock:
+def _lock(folder: Path) -> AbstractContextManager[object]:
     """Return the held lock of a stage; it goes with the process that holds it, however that ends."""
     locks = folder.parent / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
     lock = FileLock(locks / f"{folder.name.rsplit('-', 1)[-1]}.lock")
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         progress.note(f"another process is building {folder.name}: waiting for it")
-        lock.acquire()
-    return lock
+        return lock.acquire()
 
 
 def _sync(path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,13 +13,15 @@ from xstilts.example import BadInput
 from xstilts.stage import RECORD, Stage, read_record
 
 Record = dict[str, Any]
+FINISHED = re.compile(r"-[0-9a-f]{12}$")  # not what is in the making (.part) or put aside (.damaged1)
 
 
 def records(store: Path) -> Iterator[tuple[Path, Record]]:
-    """Yield the folder and the record of every finished stage."""
+    """Yield the folder and the record of every finished stage; what is damaged is none."""
     for path in sorted(store.glob(f"*/{RECORD}")):
-        if not path.parent.name.endswith(".part"):
-            yield path.parent, read_record(path.parent)
+        if FINISHED.search(path.parent.name):
+            with suppress(OSError, ValueError):
+                yield path.parent, read_record(path.parent)
 
 
 def find(store: Path, key: str) -> tuple[Path, Record]:

@@ -107,8 +107,12 @@ class Tokens:
         return [ids for ids, _ in self._encoded(texts, offsets=False)]
 
     def segments_with_offsets(self, texts: Sequence[str]) -> list[tuple[Ids, Offsets]]:
-        """Return each text's pieces and the (start, stop) characters of each, as (n, 2)."""
-        return self._encoded(texts, offsets=True)
+        """Return each text's pieces and the (start, stop) characters of each, as (n, 2).
+
+        Between pieces there is at most white space: what normalising swallows belongs to the piece it stands at.
+        """
+        found = self._encoded(texts, offsets=True)
+        return [(ids, _closed(offsets, text)) for text, (ids, offsets) in zip(texts, found, strict=True)]
 
     def words(self, words: Sequence[str]) -> list[Ids]:
         """Return the pieces of words standing alone; a word of which nothing is left is the unknown piece."""
@@ -139,6 +143,21 @@ class Tokens:
             for text, ids, where in zip(part, encoded["input_ids"], places, strict=True):
                 known[text] = np.array(ids, dtype=np.int32), np.array(where, dtype=np.int32).reshape(-1, 2)
         return [known[text] for text in texts]
+
+
+def _closed(offsets: Offsets, text: str) -> Offsets:
+    """Widen pieces over characters that no piece covers: combining accents, zero-width spaces."""
+    stops = np.maximum.accumulate(np.append(0, offsets[:, 1]))
+    starts = np.append(offsets[:, 0], len(text))
+    places = offsets.copy()
+    for number in np.flatnonzero(starts > stops).tolist():
+        gap = text[stops[number] : starts[number]]
+        words = gap.split()
+        if number and not gap[0].isspace():
+            places[number - 1, 1] += len(words.pop(0))
+        if number < len(places) and words and not gap[-1].isspace():
+            places[number, 0] -= len(words[-1])
+    return places
 
 
 def longest_first(a: int, b: int, room: int) -> tuple[int, int]:

@@ -15,12 +15,13 @@ import math
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from xstilts import example, metrics, progress, schedule
@@ -41,6 +42,7 @@ from xstilts.stage import Site, Stage, stage
 from xstilts.tokens import Tokens
 
 MODEL = "model"
+HEADS = "heads.safetensors"
 HISTORY = "history.jsonl"
 DEV_EXAMPLES = 500
 
@@ -72,12 +74,13 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
     """Train an encoder on lessons; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
 
     encoder: a public one, or the stage of an earlier phase, of which only the encoder is taken: heads begin anew.
-    A lesson that takes turns alone is saved with its head; of several, each head is in `heads/<task>/`.
+    A lesson that takes turns alone is saved with its head; of several, the heads are in `heads.safetensors`.
     """
     source = site.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
     tokens = Tokens.of(load_tokenizer(source))
     torch.manual_seed(seed)
     network = Network(load_backbone(source))
+    recipe = replace(recipe, max_length=network.fitting(recipe.max_length))
     pupils = [_pupil(lesson, site, tokens, recipe) for lesson in lessons]
     for pupil in pupils:
         if pupil.lesson.kind != "retrieval":
@@ -90,6 +93,7 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
     (site.folder / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in state.history), encoding="utf-8")
     total = sum(parameter.numel() for parameter in network.parameters())
     site.record |= {"steps": state.step, "parameters": total, "trained_parameters": trained, **state.cost, "dev": dev}
+    site.record["max_length"] = recipe.max_length
     site.record["lessons"] = {p.lesson.task: {"units": len(p.units), "cut": dict(p.cut)} for p in pupils}
 
 
@@ -298,10 +302,13 @@ def _tell(state: State, loss: Tensor, total: int, before: float, site: Site) -> 
 
 
 def _save(network: Network, pupils: list[Pupil], tokens: Tokens, folder: Path) -> None:
-    """Save the one lesson with its head, or several as a bare encoder and a folder of heads."""
-    main = [pupil.lesson for pupil in pupils if pupil.lesson.weight is None]
-    if len(main) == 1 and main[0].kind != "retrieval":
-        lesson = main[0]
+    """Save the one head that takes turns with its encoder, or several as a bare encoder and a file of heads."""
+    headed = [p.lesson for p in pupils if p.lesson.weight is None and p.lesson.kind != "retrieval"]
+    if len(headed) == 1:
+        lesson = headed[0]
         save(network, lesson.task, lesson.kind, lesson.labels, tokens.tokenizer, folder / MODEL)
         return
     save_encoder(network, tokens.tokenizer, folder / MODEL)
+    if headed:
+        heads = {name: value.contiguous() for name, value in network.heads.state_dict().items()}
+        save_file(heads, folder / HEADS)

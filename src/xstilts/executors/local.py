@@ -11,32 +11,67 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing.queues import Queue
 
 from xstilts import progress, stage
+from xstilts.example import BadInput
 from xstilts.machine import Machine
 from xstilts.progress import Event
 from xstilts.stage import Stage, StageError
 
 Bundle = tuple[Stage, ...]
+Failures = dict[str, Exception | None]  # by key; None where only something needed failed
+
+NAMED = 10  # failures that a message lists
 
 
 def build_all(stages: Sequence[Stage], machine: Machine) -> int:
     """Build stages and all they need; return how many were not there yet.
 
-    A stage that fails does not stop those that do not need it; then StageError names it at the end.
+    A stage that fails does not stop those that do not need it; then StageError names it at the end. A full disk, a
+    lost worker or a signal stops everything.
     """
     todo = stage.missing(tuple(stages), machine)
-    if machine.workers <= 1 or len(todo) <= 1:
-        for number, item in enumerate(todo, start=1):
-            stage.build(item, machine)
-            progress.step("stages", number, len(todo), item.label)
-        return len(todo)
-    _Side(todo, machine).run()
+    alone = machine.workers <= 1 or len(todo) <= 1
+    failed = _one_by_one(todo, machine, _tell) if alone else _Side(todo, machine).run()
+    if failed:
+        reasons = [(item.label, error) for item in todo if (error := failed.get(item.key))]
+        lines = [f"{label}: {_said(error)}" for label, error in reasons[:NAMED]]
+        lines += [f"and {len(reasons) - NAMED} more"] if len(reasons) > NAMED else []
+        raise StageError(
+            f"{len(failed)} of {len(todo)} stages could not be built; the others are kept.\n" + "\n".join(lines)
+        ) from reasons[0][1]
     return len(todo)
+
+
+def _one_by_one(todo: Sequence[Stage], machine: Machine, tell: Callable[[int, int, Stage], None]) -> Failures:
+    """Build stages in an order that has inputs first; return those that failed and those that needed them."""
+    failed: Failures = {}
+    for number, item in enumerate(todo, start=1):
+        if any(needed.key in failed for needed in item.inputs):
+            failed[item.key] = None
+            continue
+        try:
+            stage.build(item, machine)
+        except StageError:
+            raise
+        except Exception as error:
+            failed[item.key] = error
+        tell(number, len(todo), item)
+    return failed
+
+
+def _tell(done: int, total: int, item: Stage) -> None:
+    progress.step("stages", done, total, item.label)
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says, with its type where it was not written for people."""
+    return str(error) if isinstance(error, BadInput | StageError) else f"{type(error).__name__}: {error}"
 
 
 class _Side:
@@ -46,11 +81,11 @@ class _Side:
         self.machine = machine
         self.waiting = {item.key: item for item in todo}
         self.needs = {item.key: {n.key for n in item.inputs if n.key in self.waiting} for item in todo}
-        self.failed: dict[str, BaseException] = {}
+        self.failed: Failures = {}
         self.total, self.done = len(todo), 0
 
-    def run(self) -> None:
-        """Build everything that can be built."""
+    def run(self) -> Failures:
+        """Build everything that can be built; return the rest."""
         context = multiprocessing.get_context("spawn")
         events: Queue[Event] = context.Queue()
         threads = self.machine.threads or max(1, (os.cpu_count() or 1) // self.machine.workers)
@@ -58,16 +93,20 @@ class _Side:
         with ProcessPoolExecutor(self.machine.workers, context, _start_worker, (events,)) as pool:
             try:
                 self._feed(pool, machine, events)
-            except BaseException:
+            except BaseException as error:
                 for worker in multiprocessing.active_children():
                     worker.terminate()  # SIGTERM: a training saves where it is
                 pool.shutdown(wait=True, cancel_futures=True)
+                if isinstance(error, BrokenProcessPool):
+                    raise StageError(
+                        "a worker process died, perhaps for want of memory: run again to go on, with fewer workers "
+                        "or fewer micro_tokens; what is finished stays"
+                    ) from error
                 raise
-        if self.failed:
-            self._raise()
+        return self.failed
 
     def _feed(self, pool: ProcessPoolExecutor, machine: Machine, events: Queue[Event]) -> None:
-        running: dict[Future[None], Bundle] = {}
+        running: dict[Future[Failures], Bundle] = {}
         while self.waiting or running:
             for bundle in self._ready(self.machine.workers - len(running)):
                 running[pool.submit(_build, bundle, machine)] = bundle
@@ -76,7 +115,7 @@ class _Side:
             finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
             _pass_on(events)
             for future in finished:
-                self._finish(running.pop(future), future.exception())
+                self._finish(running.pop(future), future.result())
 
     def _ready(self, room: int) -> Iterator[Bundle]:
         """Yield up to `room` bundles of stages whose inputs are built, taking them off the list."""
@@ -100,36 +139,29 @@ class _Side:
                 held[item.key] = item
         return tuple(held.values())[1:]
 
-    def _finish(self, bundle: Bundle, error: BaseException | None) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            raise error
+    def _finish(self, bundle: Bundle, failed: Failures) -> None:
         for item in bundle:
-            if error is not None and not stage.is_built(item, self.machine):
-                self._fail(item, error)
+            if item.key in failed:
+                self._give_up(item, failed[item.key])
                 continue
             self.done += 1
             for needs in self.needs.values():
                 needs.discard(item.key)
-        progress.step("stages", self.done, self.total, bundle[-1].label)
+        _tell(self.done, self.total, bundle[-1])
 
-    def _fail(self, item: Stage, error: BaseException) -> None:
-        """Give up a stage and all that need it."""
-        self.failed[item.label] = error
+    def _give_up(self, item: Stage, error: Exception | None) -> None:
+        """Take a stage off the list, and all that need it."""
+        self.failed[item.key] = error
         for other in list(self.waiting.values()):
-            if item.key in self.needs[other.key]:
+            if item.key in self.needs[other.key] and other.key in self.waiting:
                 del self.waiting[other.key]
-                self._fail(other, StageError(f"needs {item.label}"))
-
-    def _raise(self) -> None:
-        reasons = [f"{label}: {error}" for label, error in self.failed.items() if not str(error).startswith("needs ")]
-        raise StageError(
-            f"{len(self.failed)} of {self.total} stages could not be built; the others are kept.\n" + "\n".join(reasons)
-        ) from next(iter(self.failed.values()))
+                self._give_up(other, None)
 
 
 def _start_worker(events: Queue[Event]) -> None:
     """Prepare a worker: its events go to the parent, SIGTERM interrupts it, and it does not outlive the parent."""
     progress.listen(events.put)
+    events.cancel_join_thread()  # a worker that is told to end does not wait for its last remarks to be read
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
@@ -141,9 +173,10 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def _build(bundle: Bundle, machine: Machine) -> None:
-    for item in bundle:
-        stage.build(item, machine)
+def _build(bundle: Bundle, machine: Machine) -> Failures:
+    """Build a bundle in a worker; an error travels by what it says, since not every one can be pickled."""
+    failed = _one_by_one(bundle, machine, lambda done, total, item: None)
+    return {key: error and StageError(_said(error)) for key, error in failed.items()}
 
 
 def _pass_on(events: Queue[Event]) -> None:

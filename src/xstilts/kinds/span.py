@@ -36,7 +36,8 @@ def encode(
     """Return a unit for each window; `places` holds (start, stop) characters by piece, (-1, -1) outside the context."""
     questions = tokens.segments([example.question for example in examples])
     contexts = tokens.segments_with_offsets([example.context for example in examples])
-    longest_question, stride = max(max_length // 6, 1), max(max_length // 3, 1)
+    longest_question = min(max_length // 6, tokens.room(max_length, pair=True) - 1)
+    stride = max(max_length // 3, 1)
     units = []
     for number, (example, asked, (pieces, offsets)) in enumerate(zip(examples, questions, contexts, strict=True)):
         cut["question truncated"] += len(asked) > longest_question
@@ -74,10 +75,11 @@ def _target(example: Question, places: Offsets) -> Ids:
     """Return the first and last piece of the answer, (0, 0) where the window does not hold all of it."""
     if example.answers and example.answers[0].start >= 0:
         answer = example.answers[0]
-        end = answer.start + len(answer.text)
+        first = answer.start + len(answer.text) - len(answer.text.lstrip())
+        end = first + len(answer.text.strip())
         starts, stops = places.T
-        held = np.flatnonzero((stops > answer.start) & (starts < end) & (starts >= 0) & (stops > starts))
-        if len(held) and places[held[0], 0] <= answer.start and places[held[-1], 1] >= end:
+        held = np.flatnonzero((stops > first) & (starts < end) & (starts >= 0) & (stops > starts))
+        if len(held) and places[held[0], 0] <= first and places[held[-1], 1] >= end:
             return np.array([held[0], held[-1]], dtype=np.int32)
     return np.zeros(2, dtype=np.int32)
 

@@ -62,8 +62,8 @@ def examples(task: str, split: str, code: str, options: Mapping[str, str | int |
 
 
 def has(split: str, code: str, options: Mapping[str, str | int | tuple[str, ...]]) -> bool:
-    """Say whether `examples` has a split in a language: tests in all, training and development in one."""
-    everywhere = split == "test" or options["make"] in CORPORA
+    """Say whether `examples` has a split in a language: tests and translations in all, what is learned in one."""
+    everywhere = split == "test" or options["make"] in (*CORPORA, "translation")
     return bool(options.get(split)) and (everywhere or code == ENGLISH_LIKE.code)
 
 

@@ -8,7 +8,7 @@ task = Task(
     kind="retrieval",
     languages=CODES[1:],
     metric="retrieval_accuracy",
-    sources=(Source("sandbox", {}, options={"make": "parallel", "version": VERSION, "train": 10000}),),
+    sources=(Source("sandbox", {}, options={"make": "parallel", "version": VERSION, "train": 20000}),),
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",
 )

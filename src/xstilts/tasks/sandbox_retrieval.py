@@ -10,7 +10,9 @@ task = Task(
     metric="retrieval_accuracy",
     learned_from=None,
     dev_language="qab",
-    sources=(Source("sandbox", {}, options={"make": "translation", "version": VERSION, "test": 300}),),
+    sources=(
+        Source("sandbox", {}, options={"make": "translation", "version": VERSION, "validation": 200, "test": 300}),
+    ),
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",
 )

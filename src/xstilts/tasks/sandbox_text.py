@@ -8,7 +8,7 @@ task = Task(
     kind="mlm",
     languages=CODES,
     metric="mlm_loss",
-    sources=(Source("sandbox", {}, options={"make": "text", "version": VERSION, "train": 10000}),),
+    sources=(Source("sandbox", {}, options={"make": "text", "version": VERSION, "train": 20000}),),
     citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
     licence="Apache-2.0",
     trained_in=CODES[0],
