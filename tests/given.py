@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 from xstilts.data import EXAMPLES, Data
 from xstilts.example import Answer, Choice, Classified, Example, Parallel, Question, Tagged, Text
+from xstilts.lesson import Lesson
 from xstilts.stage import Site, Stage, stage
-from xstilts.train import Lesson
 
 TOYS: dict[str, tuple[tuple[str, ...], str, list[Example]]] = {
     "classification": (

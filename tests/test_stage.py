@@ -12,14 +12,13 @@ import pytest
 from xstilts import progress
 from xstilts.machine import Machine
 from xstilts.recipe import Recipe
+from xstilts.record import RECORD, damaged_files
 from xstilts.stage import (
-    RECORD,
     Site,
     Stage,
     StageError,
     build,
     canonical,
-    damaged_files,
     folder_of,
     is_built,
     missing,

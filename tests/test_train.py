@@ -24,7 +24,8 @@ from xstilts.machine import Machine
 from xstilts.predict import PREDICTIONS, by_length, predict
 from xstilts.progress import Event
 from xstilts.recipe import Recipe, Selection
-from xstilts.stage import Stage, build, folder_of, is_built, read_record
+from xstilts.record import read as read_record
+from xstilts.stage import Stage, build, folder_of, is_built
 from xstilts.train import HISTORY, train
 
 FAST = Recipe(learning_rate=1e-2, batch_size=8, steps=40, max_length=24)

@@ -181,13 +181,13 @@ def sandbox_pretrain(
     threads: Threads = 0,
 ) -> None:
     """Make the encoder that comes with the sandbox again from nothing, in about half an hour on two cores."""
-    from xstilts import progress
+    from xstilts import progress, show
     from xstilts.machine import Machine
-    from xstilts.pretrain import deliver
     from xstilts.sandbox import shipped
 
     with progress.shown():
-        deliver(shipped.promise(), Machine(store, device="cpu", threads=threads), out)
+        measured = shipped.make(Machine(store, device="cpu", threads=threads), out)
+    show.measured(measured)
 
 
 @sandbox.command()

@@ -21,13 +21,14 @@ from xstilts.encoder import load_tokenizer
 from xstilts.example import BadInput
 from xstilts.folders import save
 from xstilts.heads import attach
+from xstilts.lesson import Lesson
 from xstilts.machine import Machine
 from xstilts.network import Network
 from xstilts.recipe import Recipe
 from xstilts.stage import Site, Stage, build, stage
 from xstilts.task import task
 from xstilts.tokens import Tokens
-from xstilts.train import MODEL, Lesson, train
+from xstilts.train import MODEL, train
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # XLM-R's own order, <mask> at the end
 

@@ -16,12 +16,13 @@ from pathlib import Path
 from xstilts.data import read
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
+from xstilts.lesson import Lesson
 from xstilts.predict import predict
 from xstilts.recipe import Recipe, changed, named
 from xstilts.score import score
 from xstilts.stage import Stage
 from xstilts.task import Task
-from xstilts.train import Lesson, train
+from xstilts.train import train
 
 UNSCORED = ("mlm", "retrieval")  # kinds that a head has no score for
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from xstilts import record as records
 from xstilts import stage as stages
 from xstilts import store as stores
 from xstilts import table as tables_
@@ -72,7 +73,7 @@ def stage(store: Path, key: str) -> None:
     folder, record = stores.find(store, key)
     screen = console()
     screen.print_json(json.dumps({name: value for name, value in record.items() if name != "files"}))
-    damaged = stages.damaged_files(folder)
+    damaged = records.damaged_files(folder)
     state = f"DAMAGED: {', '.join(damaged)}" if damaged else "all as recorded"
     screen.print(f"{len(record['files'])} files, {state}", highlight=False)
     nearest = stores.nearest_sibling(store, record)
@@ -103,6 +104,15 @@ def sandbox_languages() -> None:
     shown = RichTable(*names, "distance")
     for language in sandbox.LANGUAGES:
         shown.add_row(*(str(getattr(language, name)) for name in names), f"{sandbox.distance(language):.2f}")
+    console().print(shown)
+
+
+def measured(figures: dict[str, dict[str, float]]) -> None:
+    """Print figures by language."""
+    names = list(next(iter(figures.values())))
+    shown = RichTable("language", *names)
+    for code, row in figures.items():
+        shown.add_row(code, *(f"{row[name]:g}" for name in names))
     console().print(shown)
 
 

@@ -18,26 +18,22 @@ import errno
 import hashlib
 import inspect
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 from filelock import FileLock, Timeout
 
-from xstilts import progress
+from xstilts import progress, record
 from xstilts.machine import Machine
 
 P = ParamSpec("P")
-
-LIBRARIES = ("xstilts", "torch", "transformers", "tokenizers", "numpy")
-RECORD = "stage.json"
 
 
 class StageError(RuntimeError):
@@ -165,13 +161,8 @@ def folder_of(stage: Stage, machine: Machine) -> Path:
 
 
 def is_built(stage: Stage, machine: Machine) -> bool:
-    """Say whether a stage's result is there and whole: its record exists and every file has its recorded size."""
-    folder = folder_of(stage, machine)
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return all((folder / name).stat().st_size == file["bytes"] for name, file in record["files"].items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    """Say whether a stage's result is there and whole."""
+    return record.is_whole(folder_of(stage, machine))
 
 
 def build(stage: Stage, machine: Machine) -> Path:
@@ -211,18 +202,6 @@ def missing(stages: tuple[Stage, ...], machine: Machine) -> list[Stage]:
     return order
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """Return what `stage.json` says of a finished stage."""
-    record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    return record
-
-
-def damaged_files(folder: Path) -> list[str]:
-    """Return the files of a finished stage whose content is no longer what was recorded."""
-    files = read_record(folder)["files"].items()
-    return [name for name, file in files if not (folder / name).is_file() or _sha256(folder / name) != file["sha256"]]
-
-
 def _make(stage: Stage, folder: Path, machine: Machine) -> None:
     part = folder.with_name(folder.name + ".part")
     if part.exists() and not stage.work.resumes:
@@ -232,11 +211,11 @@ def _make(stage: Stage, folder: Path, machine: Machine) -> None:
         site = Site(part, machine)
         started = time.time()
         stage.work.function(site, **stage.arguments)
-        _write_record(stage, site, started)
+        record.write(part, _facts(stage, site, started))
         if folder.exists():
             _put_aside(folder)
         part.rename(folder)
-        _sync(folder.parent)
+        record.sync(folder.parent)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -246,10 +225,8 @@ def _make(stage: Stage, folder: Path, machine: Machine) -> None:
         ) from error
 
 
-def _write_record(stage: Stage, site: Site, started: float) -> None:
-    names = sorted(path.relative_to(site.folder).as_posix() for path in site.folder.rglob("*") if path.is_file())
-    files = {name: _described(site.folder / name) for name in names if name != RECORD}
-    record = {
+def _facts(stage: Stage, site: Site, started: float) -> dict[str, Any]:
+    return {
         "label": stage.label,
         "key": stage.key,
         "work": stage.work.name,
@@ -257,47 +234,17 @@ def _write_record(stage: Stage, site: Site, started: float) -> None:
         "source": source_digest(stage.work),
         "arguments": canonical(stage.arguments),
         "inputs": {needed.key: needed.label for needed in stage.inputs},
-        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
         "machine": {"device": site.machine.device, "threads": site.machine.threads},
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
-        "peak_memory_mib": _peak_memory_mib(),
         "record": site.record,
-        "files": files,
     }
-    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    (site.folder / RECORD).write_text(text, encoding="utf-8")
-    for name in (*files, RECORD):
-        _sync(site.folder / name)
-    _sync(site.folder)
 
 
 def source_digest(work: Work) -> str:
     """Return a digest of the source of a work's module, by which a change without a new version can be seen."""
     source = inspect.getsource(inspect.getmodule(work.function) or work.function)
     return hashlib.sha256(source.encode()).hexdigest()[:12]
-
-
-def _described(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _version(library: str) -> str | None:
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _peak_memory_mib() -> int:
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def _put_aside(folder: Path) -> None:
@@ -317,14 +264,6 @@ def _lock(folder: Path) -> AbstractContextManager[object]:
     except Timeout:
         progress.note(f"another process is building {folder.name}: waiting for it")
         return lock.acquire()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _work(module: str, name: str) -> Work:

@@ -10,7 +10,8 @@ from statistics import median
 from typing import Any
 
 from xstilts.example import BadInput
-from xstilts.stage import RECORD, Stage, read_record
+from xstilts.record import RECORD, read
+from xstilts.stage import Stage
 
 Record = dict[str, Any]
 FINISHED = re.compile(r"-[0-9a-f]{12}$")  # not what is in the making (.part) or put aside (.damaged1)
@@ -21,7 +22,7 @@ def records(store: Path) -> Iterator[tuple[Path, Record]]:
     for path in sorted(store.glob(f"*/{RECORD}")):
         if FINISHED.search(path.parent.name):
             with suppress(OSError, ValueError):
-                yield path.parent, read_record(path.parent)
+                yield path.parent, read(path.parent)
 
 
 def find(store: Path, key: str) -> tuple[Path, Record]:

@@ -15,10 +15,11 @@ from typing import Any
 
 from rich.table import Table as RichTable
 
+from xstilts import record
 from xstilts.machine import Machine
 from xstilts.run import Run
 from xstilts.score import read_score
-from xstilts.stage import Stage, folder_of, read_record
+from xstilts.stage import Stage, folder_of
 from xstilts.stats import Summary, gain, summary
 
 BASELINE = "baseline"
@@ -92,7 +93,7 @@ def _collapsed(model: object, machine: Machine) -> list[str]:
     """Return the trainings behind a model that ended no better than chance on development data."""
     if not isinstance(model, Stage):
         return []
-    dev = read_record(folder_of(model, machine))["record"].get("dev", {})
+    dev = record.read(folder_of(model, machine))["record"].get("dev", {})
     fallen = [model.label] if any(task["collapsed"] for task in dev.values()) else []
     return _collapsed(model.arguments.get("encoder"), machine) + fallen
 
@@ -104,6 +105,8 @@ def _notes(run: Run, machine: Machine) -> Iterable[str]:
             f"layer {chosen['layer']} of the baseline was chosen on {run.target.dev_language}; the literature's "
             f"depth would be layer {chosen['fixed_layer']}; every layer is in each score.json"
         )
+    if run.target.note:
+        yield run.target.note
     if run.target.metric == "pos_f1":
         yield "F1 of runs of equal tags, as XTREME scores it; token accuracy is in each score.json"
 

@@ -95,7 +95,7 @@ class Task:
     task). labels: in the order of the classifier's outputs. metric: name of a function of `metrics.py`.
     learned_from: "itself", another task's name, several ("siqa+copa": one after the other), or None where nothing is
     trained. trained_in: the one language of its training data. counts: expected examples by split, in English or in
-    each language. dev_language: for retrieval, the language on which a layer may be chosen.
+    each language. note: what must be known beside every score. dev_language: for retrieval, the language on which a layer may be chosen.
     """
 
     name: str
@@ -110,6 +110,7 @@ class Task:
     trained_in: str = "en"
     counts: Mapping[str, int] = field(default_factory=dict)
     dev_language: str | None = None
+    note: str = ""
 
     def data(self, split: str, language: str, folder: Path | None) -> Data:
         """Return the identity of a split in a language, from the first source that has it below `folder`.

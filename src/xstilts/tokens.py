@@ -150,13 +150,15 @@ def _closed(offsets: Offsets, text: str) -> Offsets:
     stops = np.maximum.accumulate(np.append(0, offsets[:, 1]))
     starts = np.append(offsets[:, 0], len(text))
     places = offsets.copy()
-    for number in np.flatnonzero(starts > stops).tolist():
+    for number in np.flatnonzero(starts > stops).tolist() if len(offsets) else ():
         gap = text[stops[number] : starts[number]]
-        words = gap.split()
         if number and not gap[0].isspace():
-            places[number - 1, 1] += len(words.pop(0))
-        if number < len(places) and words and not gap[-1].isspace():
-            places[number, 0] -= len(words[-1])
+            places[number - 1, 1] += len(gap.split(maxsplit=1)[0])
+            gap = text[places[number - 1, 1] : starts[number]]
+        if gap.strip() and number < len(places):
+            places[number, 0] -= len(gap.lstrip())
+        elif gap.strip():
+            places[-1, 1] += len(gap.rstrip())
     return places
 
 

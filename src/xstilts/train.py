@@ -13,26 +13,23 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from xstilts import example, metrics, progress, schedule
+from xstilts import metrics, progress, schedule
 from xstilts.checkpoint import Checkpoint
-from xstilts.data import EXAMPLES
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.example import BadInput, Example
+from xstilts.example import BadInput
 from xstilts.folders import save, save_encoder
 from xstilts.heads import attach
 from xstilts.interrupt import Interrupted, deferred
-from xstilts.kinds import Batch, Kind, Unit, kind
+from xstilts.kinds import Batch, Unit
+from xstilts.lesson import DEV_EXAMPLES, Lesson, Pupil, prepare
 from xstilts.machine import Machine
 from xstilts.network import Network, freeze
 from xstilts.predict import answers, by_length
@@ -44,25 +41,6 @@ from xstilts.tokens import Tokens
 MODEL = "model"
 HEADS = "heads.safetensors"
 HISTORY = "history.jsonl"
-DEV_EXAMPLES = 500
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What is taught: a task's training data (one stage a language), how it is labelled, and how progress is measured.
-
-    weight: of the loss of a batch that this lesson adds to every step; None: it takes its turn by the sampling rule.
-    alpha: below 1, smaller languages are drawn more often, p ~ n ** alpha.
-    """
-
-    task: str
-    kind: str
-    labels: tuple[str, ...]
-    train: tuple[Stage, ...]
-    dev: Stage | None
-    metric: str
-    weight: float | None = None
-    alpha: float = 1.0
 
 
 def _label(encoder: Encoder | Stage, lessons: tuple[Lesson, ...], recipe: Recipe, seed: int) -> str:
@@ -81,7 +59,7 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
     torch.manual_seed(seed)
     network = Network(load_backbone(source))
     recipe = replace(recipe, max_length=network.fitting(recipe.max_length))
-    pupils = [_pupil(lesson, site, tokens, recipe) for lesson in lessons]
+    pupils = [prepare(lesson, site, tokens, recipe) for lesson in lessons]
     for pupil in pupils:
         if pupil.lesson.kind != "retrieval":
             attach(network, pupil.lesson.task, pupil.lesson.kind, len(pupil.lesson.labels), source)
@@ -95,51 +73,6 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
     site.record |= {"steps": state.step, "parameters": total, "trained_parameters": trained, **state.cost, "dev": dev}
     site.record["max_length"] = recipe.max_length
     site.record["lessons"] = {p.lesson.task: {"units": len(p.units), "cut": dict(p.cut)} for p in pupils}
-
-
-@dataclass
-class Pupil:
-    """A lesson made ready: its kind, its training units, the language of each, and its development examples."""
-
-    lesson: Lesson
-    kind: Kind
-    units: list[Unit]
-    languages: list[int]
-    dev: list[Example]
-    cut: Counter[str] = field(default_factory=Counter)
-    dev_units: list[Unit] = field(default_factory=list)
-
-    def scheduled(self) -> schedule.Lesson:
-        """Return what the order of examples depends on."""
-        lengths = np.array([unit.length for unit in self.units])
-        companion = self.lesson.weight is not None
-        return schedule.Lesson(lengths, np.array(self.languages), self.lesson.alpha, companion)
-
-
-def _pupil(lesson: Lesson, site: Site, tokens: Tokens, recipe: Recipe) -> Pupil:
-    how = kind(lesson.kind)
-    pupil = Pupil(lesson, how, [], [], list(_examples(lesson.dev, lesson.kind, site))[: DEV_EXAMPLES * 20])
-    for number, data in enumerate(lesson.train):
-        examples = _drawn(list(_examples(data, lesson.kind, site)), recipe.examples)
-        units = how.encode(examples, tokens, recipe.max_length, lesson.labels, pupil.cut)
-        pupil.units += units
-        pupil.languages += [number] * len(units)
-    if not pupil.units:
-        raise BadInput(f"nothing to learn: the training data of '{lesson.task}' is empty")
-    pupil.dev_units = how.encode(pupil.dev, tokens, recipe.max_length, lesson.labels, Counter())
-    return pupil
-
-
-def _examples(data: Stage | None, kind_name: str, site: Site) -> Sequence[Example]:
-    return list(example.read(site.path(data) / EXAMPLES, kind_name)) if data else []
-
-
-def _drawn(examples: list[Example], most: int | None) -> list[Example]:
-    """Return at most so many examples, the same ones for every seed."""
-    if most is None or most >= len(examples):
-        return examples
-    chosen = np.random.default_rng(0).choice(len(examples), size=most, replace=False)
-    return [examples[number] for number in np.sort(chosen)]
 
 
 @dataclass

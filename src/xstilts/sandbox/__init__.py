@@ -10,15 +10,17 @@ here is transfer under control, and says nothing about real languages.
 
 from __future__ import annotations
 
-from xstilts.sandbox.languages import CODES, ENGLISH_LIKE, LANGUAGES, Artificial, distance, language
+from xstilts.sandbox.languages import CITATION, CODES, ENGLISH_LIKE, LANGUAGES, NOTE, Artificial, distance, language
 from xstilts.sandbox.tasks import LABELS, VERSION, examples, has
 from xstilts.sandbox.texts import parallel, text
 
 __all__ = [
+    "CITATION",
     "CODES",
     "ENGLISH_LIKE",
     "LABELS",
     "LANGUAGES",
+    "NOTE",
     "VERSION",
     "Artificial",
     "distance",

@@ -1,6 +1,6 @@
 """Sandbox cloze: which words of the text fill the gap in a sentence of it? Plenty, to learn pointing from."""
 
-from xstilts.sandbox import CODES, VERSION
+from xstilts.sandbox import CITATION, CODES, NOTE, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -14,7 +14,8 @@ task = Task(
         ),
     ),
     counts={"train": 6000, "validation": 200, "test": 200},
-    citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
+    citation=CITATION,
     licence="Apache-2.0",
     trained_in=CODES[0],
+    note=NOTE,
 )

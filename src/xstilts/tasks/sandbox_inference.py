@@ -1,6 +1,6 @@
 """Sandbox inference: how two sentences relate in natural logic; plenty of it, to learn before `sandbox_nli`."""
 
-from xstilts.sandbox import CODES, LABELS, VERSION
+from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -17,7 +17,8 @@ task = Task(
         ),
     ),
     counts={"train": 6000, "validation": 200, "test": 200},
-    citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
+    citation=CITATION,
     licence="Apache-2.0",
     trained_in=CODES[0],
+    note=NOTE,
 )

@@ -1,6 +1,6 @@
 """Sandbox names: given and family names, towns, firms and trades, word by word; to learn before `sandbox_ner`."""
 
-from xstilts.sandbox import CODES, LABELS, VERSION
+from xstilts.sandbox import CITATION, CODES, LABELS, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -15,6 +15,6 @@ task = Task(
         ),
     ),
     counts={"train": 2000, "validation": 200, "test": 200},
-    citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
+    citation=CITATION,
     licence="Apache-2.0",
 )

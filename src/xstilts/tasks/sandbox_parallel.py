@@ -1,6 +1,6 @@
 """Sandbox parallel: translations into the English-like language, for pretraining; fewer for a further language."""
 
-from xstilts.sandbox import CODES, VERSION
+from xstilts.sandbox import CITATION, CODES, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -9,6 +9,6 @@ task = Task(
     languages=CODES[1:],
     metric="retrieval_accuracy",
     sources=(Source("sandbox", {}, options={"make": "parallel", "version": VERSION, "train": 20000}),),
-    citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
+    citation=CITATION,
     licence="Apache-2.0",
 )

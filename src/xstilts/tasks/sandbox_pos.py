@@ -1,6 +1,6 @@
 """Sandbox POS: the part of speech of every word."""
 
-from xstilts.sandbox import CODES, LABELS, VERSION
+from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -15,7 +15,8 @@ task = Task(
         ),
     ),
     counts={"train": 2000, "validation": 200, "test": 200},
-    citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
+    citation=CITATION,
     licence="Apache-2.0",
     trained_in=CODES[0],
+    note=NOTE,
 )

@@ -1,6 +1,6 @@
 """Sandbox retrieval: find the translation of a sentence in the English-like language among all of them."""
 
-from xstilts.sandbox import CODES, VERSION
+from xstilts.sandbox import CITATION, CODES, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -13,6 +13,6 @@ task = Task(
     sources=(
         Source("sandbox", {}, options={"make": "translation", "version": VERSION, "validation": 200, "test": 300}),
     ),
-    citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
+    citation=CITATION,
     licence="Apache-2.0",
 )

@@ -1,6 +1,6 @@
 """Sandbox text: lines, related lines and translations in all six languages, for pretraining."""
 
-from xstilts.sandbox import CODES, VERSION
+from xstilts.sandbox import CITATION, CODES, NOTE, VERSION
 from xstilts.task import Source, Task
 
 task = Task(
@@ -9,7 +9,8 @@ task = Task(
     languages=CODES,
     metric="mlm_loss",
     sources=(Source("sandbox", {}, options={"make": "text", "version": VERSION, "train": 20000}),),
-    citation="Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)",
+    citation=CITATION,
     licence="Apache-2.0",
     trained_in=CODES[0],
+    note=NOTE,
 )

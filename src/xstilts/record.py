@@ -1,0 +1,76 @@
+"""Record: `stage.json`, written last, by which a finished stage says how it came to be and what belongs to it.
+
+Every file is listed with its size and SHA-256, so that a result that was cut short or changed is seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+RECORD = "stage.json"
+LIBRARIES = ("xstilts", "torch", "transformers", "tokenizers", "numpy")
+
+
+def write(folder: Path, facts: dict[str, Any]) -> None:
+    """Write the record of what is in a folder: `facts`, libraries, memory and files; bring all of it to the disk."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    files = {name: _described(folder / name) for name in names if name != RECORD}
+    libraries = {name: version for name in LIBRARIES if (version := _version(name))}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    record = {**facts, "libraries": libraries, "process_peak_memory_mib": peak, "files": files}
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    (folder / RECORD).write_text(text, encoding="utf-8")
+    for name in (*files, RECORD):
+        sync(folder / name)
+    sync(folder)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return what the record of a finished stage says."""
+    record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    return record
+
+
+def is_whole(folder: Path) -> bool:
+    """Say whether a folder has its record, and every file that it lists at its recorded size."""
+    try:
+        return all((folder / name).stat().st_size == file["bytes"] for name, file in read(folder)["files"].items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def damaged_files(folder: Path) -> list[str]:
+    """Return the files of a finished stage whose content is no longer what was recorded."""
+    files = read(folder)["files"].items()
+    return [name for name, file in files if not (folder / name).is_file() or _sha256(folder / name) != file["sha256"]]
+
+
+def sync(path: Path) -> None:
+    """Bring a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _version(library: str) -> str | None:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None
