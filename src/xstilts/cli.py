@@ -200,20 +200,19 @@ def languages() -> None:
 
 def main() -> None:
     """Run the command line, with errors in one line and exit codes that mean something."""
+    from xstilts import interrupt
     from xstilts.example import BadInput
-    from xstilts.interrupt import Interrupted
     from xstilts.stage import StageError
 
+    interrupt.raised()
     try:
         app()
     except BadInput as error:
         _fail(str(error), 2)
     except (StageError, OSError) as error:
         _fail(str(error), 1)
-    except Interrupted as stopped:
+    except interrupt.Interrupted as stopped:
         _fail(str(stopped), 128 + stopped.number)
-    except KeyboardInterrupt:
-        _fail("stopped: run again to go on from here", 130)
 
 
 def _fail(message: str, code: int) -> None:

@@ -16,8 +16,8 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Interrupted(KeyboardInterrupt):
-    """Work was stopped from outside after saving where it was; `number` is the signal's."""
+class Interrupted(BaseException):
+    """Work was stopped from outside, after saving where it was; `number` is the signal's."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}: run again to go on from here")
@@ -25,6 +25,16 @@ class Interrupted(KeyboardInterrupt):
 
     def __reduce__(self) -> tuple[type[Interrupted], tuple[int]]:
         return Interrupted, (self.number,)
+
+
+def raised() -> None:
+    """Let signals raise `Interrupted` in the main thread, wherever work does not defer them."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    for number in SIGNALS:
+        signal.signal(number, stop)
 
 
 @contextmanager

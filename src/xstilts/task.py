@@ -92,10 +92,11 @@ class Task:
     """A data set and its question.
 
     kind: name of a module of `kinds/`. languages: codes in which it is evaluated (or has data, for an intermediate
-    task). labels: in the order of the classifier's outputs. metric: name of a function of `metrics.py`.
+    task). labels: in the order of the classifier's outputs. metric: name of a function of `metrics`.
     learned_from: "itself", another task's name, several ("siqa+copa": one after the other), or None where nothing is
     trained. trained_in: the one language of its training data. counts: expected examples by split, in English or in
-    each language. note: what must be known beside every score. dev_language: for retrieval, the language on which a layer may be chosen.
+    each language. dev_language: for retrieval, the language on which a layer may be chosen. note: what must be known
+    beside every score.
     """
 
     name: str

@@ -159,10 +159,11 @@ class _Side:
 
 
 def _start_worker(events: Queue[Event]) -> None:
-    """Prepare a worker: its events go to the parent, SIGTERM interrupts it, and it does not outlive the parent."""
+    """Prepare a worker: its events go to the parent, SIGTERM ends it, and it does not outlive the parent."""
     progress.listen(events.put)
     events.cancel_join_thread()  # a worker that is told to end does not wait for its last remarks to be read
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and sends SIGTERM
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
