@@ -149,8 +149,25 @@ def test_temperature_goes_from_proportional_to_uniform() -> None:
 
 @pytest.mark.parametrize(
     "sampling",
-    ["uniformly", "", "capped", "capped:", "capped:many", "capped:0", "capped:-3", "temperature:0", "temperature:x"]
-    + ["temperature:0.0001", "0.5,0.5,0.5", "0.5", "-1,2", "0,0", "nan,1", "inf,1", "1,,"],
+    [
+        "uniformly",
+        "capped",
+        "capped:",
+        "capped:many",
+        "capped:0",
+        "capped:-3",
+        "temperature:0",
+        "temperature:x",
+        "temperature:0.0001",
+        "0.5,0.5,0.5",
+        "0.5",
+        "-1,2",
+        "0,0",
+        "nan,1",
+        "inf,1",
+        "1,,",
+    ]
+    + [""],
 )
 def test_what_is_no_rule_is_refused_before_the_first_step(sampling: str) -> None:
     with pytest.raises(BadInput, match="sampling"):

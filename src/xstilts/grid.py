@@ -50,6 +50,7 @@ class Grid:
 
     def build(self, machine: Machine) -> int:
         """Build what is not there; return how many stages that was."""
+        machine.torch_device()  # one that is not here is refused before anything is built
         return local.build_all(self.stages(machine), machine)
 
     def tables(self, machine: Machine) -> list[Table]:
@@ -76,7 +77,10 @@ def mlm_of(name: str | None, languages: Sequence[str], weight: float, alpha: flo
     if name is None:
         return None
     text = task(name)
-    found = tuple(code for code in languages if text.has("train", code, machine.data))
+    known = [code for code in languages if code in text.languages]
+    found = tuple(code for code in known if text.has("train", code, machine.data))
+    if known and not found:
+        text.data("train", known[0], machine.data)
     if not found:
-        text.data("train", languages[0], machine.data)
+        raise BadInput(f"'{name}' has text in none of {', '.join(languages)}: leave it out, or take another")
     return Mlm(text, found, weight, alpha)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from xstilts import metrics
 from xstilts.data import read
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
@@ -73,21 +74,20 @@ class Run:
         names = [task.name for task in self.intermediate]
         if len(set(names)) < len(names):
             raise BadInput(f"expected different tasks in a mix, found {', '.join(names)}")
-        last = self.phases()[-1:]
-        if self.target.kind != "retrieval" and not (
-            last and last[0][1] == "target" and _teaches(last[0][0][0], self.target)
-        ):
-            found = last[0][0][0].name if last else "nothing"
+        if self.target.metric not in metrics.names():
+            raise BadInput(f"'{self.target.name}' is there to learn from and has no score: give another target")
+        taught = self._taught()
+        if self.target.kind != "retrieval" and not (taught and _teaches(taught[-1], self.target)):
             raise BadInput(
-                f"'{self.target.name}' ({self.target.kind}) cannot be learned from '{found}': the last task it is "
-                "learned from must be of its kind, with labels of its own"
+                f"'{self.target.name}' ({self.target.kind}) cannot be learned from "
+                f"'{taught[-1].name if taught else 'nothing'}': the last task that it is learned from must be of its "
+                "kind and have labels of its own"
             )
 
     def phases(self) -> list[tuple[tuple[Task, ...], str]]:
         """Return the tasks of each training and the role they play in it."""
-        taught = self.target.teachers() if self.teachers is None else self.teachers
         first = [(self.intermediate, "intermediate")] if self.intermediate else []
-        return first + [((teacher,), "target") for teacher in taught]
+        return first + [((teacher,), "target") for teacher in self._taught()]
 
     def model(self, folder: Path | None) -> Encoder | Stage:
         """Promise the encoder after all trainings."""
@@ -125,6 +125,9 @@ class Run:
             code: score(predictions, predictions.arguments["data"], self.target.metric, layer_from)
             for code, predictions in self.predictions(folder).items()
         }
+
+    def _taught(self) -> tuple[Task, ...]:
+        return self.target.teachers() if self.teachers is None else self.teachers
 
     def _layer_from(self, folder: Path | None) -> Stage | None:
         """Promise the scores by which retrieval chooses its layer: one language's development (else test) pairs."""

@@ -121,15 +121,20 @@ class Task:
         places: list[str] = []
         for source in self.sources:
             if source.reader == "sandbox":
-                return self._data(split, language, source, ())
+                if source.holds(split, language, folder):
+                    return self._data(split, language, source, ())
+                continue
             paths = source.find(split, language, folder) if folder else ()
             if paths and folder:
                 return self._data(split, language, source, tuple(File.of(path, folder) for path in paths))
             places += source.patterns(split, language)
-        looked = ", ".join(places) or f"no source of the task has a split '{split}'"
+        if not places:
+            raise BadInput(
+                f"task '{self.name}' has no {split} data in '{language}': no source of the task has a split '{split}' there"
+            )
         raise BadInput(
             f"task '{self.name}' has no {split} data in '{language}' below {folder or '(no --data given)'}: "
-            f"looked for {looked}; name the folder that holds it with --data DIR"
+            f"looked for {', '.join(places)}; name the folder that holds it with --data DIR"
         )
 
     def has(self, split: str, language: str, folder: Path | None) -> bool:

@@ -1,0 +1,321 @@
+"""Tests of the command line: what a person types, reads, and gets for a mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xstilts import cli, progress
+from xstilts.sandbox import CODES
+from xstilts.task import names
+
+Call = Callable[..., tuple[int, str, str]]
+SHORT = ("--recipe", "small", "--set", "steps=2", "--set", "examples=32", "--set", "max_length=48", "--device", "cpu")
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Give the handlers back that `main` replaces."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], signals: None) -> Call:
+    """Return a function that calls the command line and gives exit code, standard output and standard error."""
+    for name in ("XSTILTS_DATA", "XSTILTS_STORE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["xstilts", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from xstilts import cli\n"
+        "sys.argv = ['xstilts', '--help']\n"
+        "try:\n    cli.main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "heavy = {'torch', 'transformers', 'numpy', 'scipy', 'pyarrow', 'tokenizers', 'huggingface_hub'}\n"
+        "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    for verb in ("run", "plan", "show", "tasks", "pretrain", "sandbox"):
+        assert re.search(rf"\b{verb}\b", found.stdout)
+
+
+@pytest.mark.parametrize("verb", [(), ("run",), ("plan",), ("show",), ("tasks",), ("pretrain",), ("sandbox",)])
+def test_every_verb_explains_itself(verb: tuple[str, ...], call: Call) -> None:
+    code, out, _ = call(*verb, "--help")
+    assert code == 0
+    assert "Usage" in out
+    assert "--help" in out
+
+
+def test_tasks_are_listed_each_in_a_line(call: Call, tmp_path: Path) -> None:
+    code, out, _ = call("tasks")
+    assert code == 0
+    assert all(re.search(rf"\b{name}\b", out) for name in names())
+    code, out, _ = call("tasks", "--data", tmp_path)
+    assert code == 0
+    assert re.search(r"xnli\b.* 0 of 15", out)
+    assert re.search(r"sandbox_nli\b.* 6 of 6", out)
+
+
+def test_artificial_languages_are_shown(call: Call) -> None:
+    code, out, _ = call("sandbox", "languages")
+    assert code == 0
+    assert all(code in out for code in CODES)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture
+def options(families: Any, store: Path) -> tuple[object, ...]:
+    encoder = families["xlm-roberta"]
+    return (
+        *("--encoder", encoder, "--target", "sandbox_ner", "--intermediate", "sandbox_roles"),
+        *(*SHORT, "--store", store / "store", "--out", store / "tables"),
+    )
+
+
+@pytest.fixture
+def finished(call: Call, options: tuple[object, ...], store: Path) -> tuple[str, str]:
+    """Return what was printed by plan and by the first run; run only the first time it is asked for."""
+    kept = store / "said.json"
+    if not kept.exists():
+        planned, ran = call("plan", *options), call("run", *options)
+        assert (planned[0], ran[0]) == (0, 0), planned[2] + ran[2]
+        kept.write_text(json.dumps([planned[1], ran[1]]))
+    first, second = json.loads(kept.read_text())
+    return first, second
+
+
+def test_a_plan_says_what_there_is_to_do_and_does_none_of_it(finished: tuple[str, str]) -> None:
+    planned, _ = finished
+    counts = dict(re.findall(r"(read|train|predict|score) +│ +(\d+ +│ +\d+)", planned))
+    assert {name: cells.replace(" ", "") for name, cells in counts.items()} == {
+        "read": "0│10",
+        "train": "0│3",
+        "predict": "0│12",
+        "score": "0│12",
+    }
+    assert "to do  train-sandbox_roles-seed1-" in planned
+    assert "not known: nothing of the kind has been built" in planned
+
+
+def test_a_run_ends_with_a_table_and_says_where_its_results_lie(finished: tuple[str, str], store: Path) -> None:
+    _, out = finished
+    assert "sandbox_ner (entity_f1)" in out
+    assert all(re.search(rf"^. {code} .*\d+\.\d", out, re.MULTILINE) for code in CODES)
+    for row in ("mean ", "mean without English"):
+        assert row in out
+    assert "gain [95 %]" in out
+    assert "no better than chance after train-sandbox_roles-seed1" in out or "sandbox_roles" in out
+    assert "37 stages built" in out
+    predictions = re.search(r"predictions +(\S+)", out)
+    checkpoint = re.search(r"checkpoint +(\S+?),", out)
+    assert predictions
+    assert Path(predictions[1].rstrip(",")).is_file()
+    assert checkpoint
+    assert (Path(checkpoint[1]) / "config.json").is_file()
+    assert (store / "tables" / "table.md").read_text(encoding="utf-8").startswith("### sandbox_ner (entity_f1)")
+    (table,) = json.loads((store / "tables" / "table.json").read_text(encoding="utf-8"))
+    assert [column["name"] for column in table["columns"]] == ["baseline", "sandbox_roles"]
+
+
+@pytest.mark.usefixtures("finished")
+def test_again_everything_is_there(call: Call, options: tuple[object, ...], store: Path) -> None:
+    before = (store / "tables" / "table.json").read_bytes()
+    code, out, err = call("run", *options)
+    assert (code, err) == (0, "")
+    assert "0 stages built" in out
+    assert (store / "tables" / "table.json").read_bytes() == before
+    code, out, _ = call("plan", *options)
+    assert code == 0
+    assert "to do  " not in out
+    assert re.search(r"train +│ +3 +│ +0", out)
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_further_seed_has_an_expected_time(call: Call, options: tuple[object, ...]) -> None:
+    code, out, _ = call("plan", *options, "--seeds", 2)
+    assert code == 0
+    assert re.search(r"train +│ +3 +│ +3", out)
+    assert re.search(r"expected time .*: \d+ min \d+ s", out)
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_stage_is_shown_with_its_sibling(call: Call, store: Path) -> None:
+    folder = next((store / "store").glob("train-sandbox_ner-seed1-*"))
+    key = folder.name.rsplit("-", 1)[1]
+    code, out, _ = call("show", key[:8], "--store", store / "store")
+    assert code == 0
+    assert f'"key": "{key}"' in out
+    assert "all as recorded" in out
+    assert "nearest sibling: train-sandbox_ner-seed1-" in out
+    assert re.search(r"encoder\S*: .* here, .* there", out)
+    weights = folder / "model" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + b"x")
+    assert "DAMAGED: model/model.safetensors" in call("show", key, "--store", store / "store")[1]
+    weights.write_bytes(whole)
+
+
+@pytest.mark.usefixtures("finished")
+@pytest.mark.parametrize("no_color", [False, True])
+def test_colour_is_for_terminals_whose_owner_wants_it(
+    no_color: bool, call: Call, options: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    _, out, _ = call("show", next(Path(str(options[-3])).glob("train-*")).name, "--store", options[-3])
+    coloured = bool(re.search(r"\x1b\[(\d+;)*(3|9)\d", out))
+    assert coloured != no_color
+
+
+WRONG: list[tuple[tuple[str, ...], str]] = [
+    (("--target", "sandbox_nly"), "unknown task 'sandbox_nly'; did you mean 'sandbox_nli'"),
+    (("--target", ","), "expected names of tasks, found ','"),
+    (("--target", "sandbox_text"), "'sandbox_text' is there to learn from and has no score"),
+    (("--target", "xnli"), "task 'snli' has no|task 'mnli' has no|task 'xnli' has no"),
+    (("--intermediate", "sandbox_qa,sandbox_por"), "unknown task 'sandbox_por'; did you mean 'sandbox_pos'"),
+    (("--intermediate", "sandbox_qa,sandbox_qa"), "expected different tasks in a mix"),
+    (("--intermediate", ""), "expected names of tasks"),
+    (("--learn-from", "sandbox_qa"), "'sandbox_nli' (classification) cannot be learned from 'sandbox_qa'"),
+    (("--learn-from", "+"), "expected names of tasks"),
+    (("--mlm", "sandbox_text"), "masked-LM runs beside intermediate tasks"),
+    (("--mlm", "sandbox_tex", "--intermediate", "sandbox_qa"), "did you mean 'sandbox_text'"),
+    (("--recipe", "smal"), "unknown recipe 'smal'; did you mean 'small'"),
+    (("--set", "learning_rat=1"), "unknown setting 'learning_rat'; did you mean 'learning_rate'"),
+    (("--set", "steps=few"), "steps=few: give a whole number"),
+    (("--set-target", "batch_size=0"), "batch_size must be above 0"),
+    (
+        ("--split", "tests"),
+        "task 'sandbox_nli' has no tests data in 'qaa': no source of the task has a split 'tests' there",
+    ),
+    (("--encoder", "/no/such/folder"), "no encoder folder '/no/such/folder'"),
+    (("--device", "cuda:77"), "cannot work on device 'cuda:77'"),
+]
+
+
+@pytest.mark.parametrize(("mistake", "says"), WRONG, ids=[" ".join(mistake) for mistake, _ in WRONG])
+def test_a_mistake_is_answered_in_a_line_with_the_remedy(
+    mistake: tuple[str, ...], says: str, call: Call, families: Any, tmp_path: Path
+) -> None:
+    right = ("--encoder", families["xlm-roberta"], "--target", "sandbox_nli")
+    given = [right[n : n + 2] for n in (0, 2) if right[n] not in mistake]
+    code, out, err = call("run", *(word for pair in given for word in pair), *mistake, "--store", tmp_path / "store")
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert any(part in err for part in says.split("|"))
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run",),
+        ("run", "--target", "sandbox_nli"),
+        ("run", "--encoder", "x", "--target", "sandbox_nli", "--seeds", "0"),
+        ("run", "--encoder", "x", "--target", "sandbox_nli", "--workers", "none"),
+        ("rum",),
+        ("show",),
+        ("tasks", "--no-such-option"),
+    ],
+)
+def test_a_call_that_is_not_one_says_how_to_call(arguments: tuple[str, ...], call: Call) -> None:
+    code, _, err = call(*arguments)
+    assert code == 2
+    assert "Usage" in err or "Error" in err
+    assert "Traceback" not in err
+
+
+def test_an_encoder_that_is_not_whole_is_named(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    code, _, err = call("run", "--encoder", tmp_path, "--target", "sandbox_nli", "--store", tmp_path / "store")
+    assert code == 2
+    assert f"{tmp_path} has no weights" in err
+
+
+def test_a_key_that_is_not_there_says_where_to_look(call: Call, tmp_path: Path) -> None:
+    code, _, err = call("show", "abc", "--store", tmp_path / "nowhere")
+    assert code == 2
+    assert "no finished stage" in err
+
+
+def test_an_unknown_language_is_answered_with_the_nearest(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "sw.txt").write_text("habari ya leo\n")
+    arguments = ("--text", tmp_path / "text", "--out", tmp_path / "out", "--store", tmp_path / "store")
+    code, _, err = call("pretrain", *arguments, "--languages", "swahili")
+    assert code == 2
+    assert "Traceback" not in err
+    assert "swahili" in err
+
+
+def test_what_cannot_be_built_is_named_and_ends_with_one(call: Call, families: Any, tmp_path: Path) -> None:
+    options = ("--encoder", families["xlm-roberta"], "--target", "sandbox_ner", *SHORT, "--store", tmp_path / "store")
+    code, _, err = call("run", *options, "--set-target", "trained=top:9")
+    assert code == 1
+    assert "14 of 23 stages could not be built" in err or "stages could not be built; the others are kept" in err
+    assert "train-sandbox_ner-seed1: 'top:9' does not fit an encoder of 3 layers" in err
+    assert "Traceback" not in err
+
+
+def test_sigterm_ends_a_run_in_a_line_and_the_next_one_goes_on(
+    call: Call, families: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--encoder", families["xlm-roberta"], "--target", "sandbox_ner", *SHORT, "--set", "steps=40")
+    steps: list[int] = []
+
+    class Stopping:
+        """A listener that asks for an end at the twentieth step of the training, once."""
+
+        def __call__(self, event: progress.Event) -> None:
+            if event.label.startswith("train-"):
+                steps.append(event.done)
+                if event.done == 20 and steps.count(20) == 1:
+                    os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(progress, "Lines", Stopping)
+    code, out, err = call("run", *options, "--store", tmp_path / "store")
+    assert (code, out) == (128 + signal.SIGTERM, "")
+    assert err == "error: stopped by SIGTERM: run again to go on from here\n"
+    assert len(list((tmp_path / "store").glob("train-*.part/checkpoint.safetensors"))) == 1
+    steps.clear()
+    code, out, _ = call("run", *options, "--store", tmp_path / "store")
+    assert code == 0
+    assert steps == list(range(21, 41))
+    assert not list((tmp_path / "store").glob("*.part"))

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import doctest
+import io
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from xstilts import progress
+from xstilts.progress import Event, Lines, left, listen, note, shown, step
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr("xstilts.progress.time.monotonic", lambda: self.now)
+
+
+def test_docstring_tells_the_truth() -> None:
+    assert doctest.testmod(progress).failed == 0
+
+
+def test_events_reach_the_last_listener_only() -> None:
+    first: list[Event] = []
+    last: list[Event] = []
+    listen(first.append)
+    listen(last.append)
+    step("train", 3, 10, "loss 0.5")
+    note("the disk is nearly full")
+    assert first == []
+    assert last == [Event("train", 3, 10, "loss 0.5"), Event("the disk is nearly full")]
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "wanted"),
+    [(1, 2, 60.0, "1:00"), (10, 10, 5.0, "0:00"), (0, 10, 3.0, "0:30"), (1, 3601, 1.0, "60:00"), (3, 4, 29.9, "0:09")],
+)
+def test_the_time_left_is_that_of_the_pace_so_far(done: int, total: int, seconds: float, wanted: str) -> None:
+    assert left(done, total, seconds) == wanted
+
+
+@given(some.integers(0, 1000), some.integers(0, 1000), some.floats(0, 1e6))
+def test_the_time_left_is_always_minutes_and_seconds(done: int, more: int, seconds: float) -> None:
+    minutes, rest = left(done, done + more, seconds).split(":")
+    assert int(minutes) >= 0
+    assert 0 <= int(rest) < 60
+    assert len(rest) == 2
+
+
+def test_lines_are_told_now_and_then_and_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, lines = Clock(monkeypatch), Lines(every=10)
+    for second in range(1, 26):
+        clock.now += 1
+        lines(Event("train", second, 25, f"loss {second}"))
+    assert capsys.readouterr().err.splitlines() == [
+        "train 11/25 loss 11",
+        "train 21/25 loss 21",
+        "train 25/25 loss 25",
+    ]
+
+
+def test_remarks_are_told_at_once_and_each_label_has_its_own_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock, lines = Clock(monkeypatch), Lines(every=10)
+    lines(Event("one", 1, 9))
+    clock.now += 6
+    lines(Event("two", 1, 9))
+    lines(Event("be careful"))
+    lines(Event("be careful"))
+    clock.now += 6
+    lines(Event("two", 2, 9))
+    lines(Event("one", 2, 9))
+    assert capsys.readouterr().err.splitlines() == ["be careful", "be careful", "one 2/9"]
+
+
+def test_without_a_terminal_nothing_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown():
+        note("hello")
+        step("train", 1, 1)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == ["hello", "train 1/1"]
+
+
+def test_in_a_terminal_remarks_are_printed_to_the_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path or an error may hold what looks like markup: it must neither vanish nor break the display."""
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    remark = "the checkpoint /tmp/[bold]/x is damaged ([/red] and [link]): training begins again"
+    with shown():
+        for done in range(4):
+            step("train-a-seed1", done, 4, "loss 1.0")
+        note(remark)
+        step("train-a-seed1", 4, 4)
+        step("unknown", 4, 4)
+    assert remark in " ".join(screen.getvalue().split())
+
+
+def test_after_an_error_no_event_goes_to_a_display_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+
+    def work() -> None:
+        with shown():
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        work()
+    before = screen.getvalue()
+    note("too late")
+    assert screen.getvalue() == before

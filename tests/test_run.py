@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xstilts.encoder import Encoder
+from xstilts.example import BadInput
+from xstilts.machine import Machine
+from xstilts.recipe import named
+from xstilts.run import Mlm, Recipes, Run, lesson
+from xstilts.sandbox import CODES
+from xstilts.stage import Stage, missing
+from xstilts.task import names, task
+
+ENCODER = Encoder("tiny", "0" * 64, "/nowhere")
+NLI, POS, QA, RETRIEVAL = (task(f"sandbox_{name}") for name in ("nli", "pos", "qa", "retrieval"))
+PARAPHRASE, CLOZE, TEXT = (task(f"sandbox_{name}") for name in ("paraphrase", "cloze", "text"))
+BASELINE = Run(ENCODER, (), NLI, Recipes("small"), seed=1)
+
+
+def behind(promises: Any) -> dict[str, list[Stage]]:
+    """Return all stages behind promised scores by the name of their work, each once."""
+    found: dict[str, list[Stage]] = {"read": [], "train": [], "predict": [], "score": []}
+    for stage in missing(tuple(promises), Machine(store=Path("/nowhere"))):
+        found[stage.work.function.__name__].append(stage)
+    return found
+
+
+def keys(*runs: Run) -> dict[str, set[str]]:
+    stages = behind(score for run in runs for score in run.scores(None).values())
+    return {name: {stage.key for stage in found} for name, found in stages.items()}
+
+
+def trained(run: Run) -> list[Stage]:
+    """Return the trainings of a run in their order."""
+    chain: list[Stage] = []
+    model = run.model(None)
+    while isinstance(model, Stage):
+        chain.insert(0, model)
+        model = model.arguments["encoder"]
+    return chain
+
+
+def lessons(run: Run) -> list[list[str]]:
+    return [[taught.task for taught in stage.arguments["lessons"]] for stage in trained(run)]
+
+
+def test_a_baseline_and_a_mix_differ_in_the_length_of_a_tuple() -> None:
+    assert lessons(BASELINE) == [["sandbox_nli"]]
+    assert lessons(replace(BASELINE, intermediate=(QA,))) == [["sandbox_qa"], ["sandbox_nli"]]
+    assert lessons(replace(BASELINE, intermediate=(QA, POS))) == [["sandbox_qa", "sandbox_pos"], ["sandbox_nli"]]
+    assert lessons(replace(BASELINE, target=RETRIEVAL)) == []
+    assert lessons(replace(BASELINE, target=RETRIEVAL, intermediate=(QA,))) == [["sandbox_qa"]]
+
+
+def test_a_score_for_every_language_from_one_network() -> None:
+    found = BASELINE.scores(None)
+    assert tuple(found) == CODES
+    stages = behind(found.values())
+    assert len(stages["train"]) == 1
+    assert len(stages["predict"]) == len(stages["score"]) == len(CODES)
+    assert all(stage.arguments["model"] == stages["train"][0] for stage in stages["predict"])
+    data = {code: score.arguments["gold"].arguments["data"] for code, score in found.items()}
+    assert all(item.language == code and item.split == "test" for code, item in data.items())
+
+
+def test_promising_builds_nothing_and_is_the_same_each_time() -> None:
+    assert keys(BASELINE) == keys(replace(BASELINE, recipes=Recipes("small")))
+
+
+def test_one_intermediate_training_serves_every_target() -> None:
+    on_qa, on_pos, on_retrieval = (
+        Run(ENCODER, (PARAPHRASE,), target, Recipes("small"), 1) for target in (QA, POS, RETRIEVAL)
+    )
+    assert trained(on_qa)[0] == trained(on_pos)[0] == trained(on_retrieval)[0]
+    assert trained(on_qa)[1] != trained(on_pos)[1]
+    assert trained(replace(on_qa, seed=2))[0] != trained(on_qa)[0]
+
+
+def test_the_order_of_a_mix_is_part_of_what_it_is() -> None:
+    one, other = (replace(BASELINE, intermediate=mix) for mix in ((QA, POS), (POS, QA)))
+    assert trained(one)[0] != trained(other)[0]
+
+
+def test_an_added_language_adds_predictions_and_scores_but_no_training() -> None:
+    few, more = (keys(replace(BASELINE, target=replace(NLI, languages=CODES[:count]))) for count in (2, 3))
+    assert few["train"] == more["train"]
+    for name in ("read", "predict", "score"):
+        assert few[name] < more[name]
+        assert len(more[name] - few[name]) == 1
+
+
+@pytest.mark.parametrize("change", [{"citation": "Someone 2031"}, {"licence": "CC0"}, {"counts": {"test": 3}}])
+def test_what_decides_no_result_changes_no_key(change: dict[str, Any]) -> None:
+    assert keys(replace(BASELINE, target=replace(NLI, **change))) == keys(BASELINE)
+
+
+def test_every_setting_changes_the_training_and_what_follows() -> None:
+    other = replace(BASELINE, recipes=Recipes("small", target=("learning_rate=1e-5",)))
+    assert not keys(other)["train"] & keys(BASELINE)["train"]
+    assert not keys(other)["score"] & keys(BASELINE)["score"]
+    assert keys(other)["read"] == keys(BASELINE)["read"]
+
+
+def test_each_phase_has_its_own_recipe_and_its_own_changes() -> None:
+    recipes = Recipes("xtreme", ("steps=7",), ("steps=9",))
+    first, second = trained(Run(ENCODER, (PARAPHRASE,), POS, recipes, 1))
+    assert first.arguments["recipe"] == replace(
+        named("xtreme", "sandbox_paraphrase", "classification", "intermediate"), steps=7
+    )
+    assert second.arguments["recipe"] == replace(named("xtreme", "sandbox_pos", "tagging", "target"), steps=9)
+
+
+def test_a_mix_is_long_enough_for_every_task_and_else_goes_by_the_first() -> None:
+    found = Recipes("xtreme").of((PARAPHRASE, QA), "intermediate")
+    assert found.max_length == 384
+    assert found.learning_rate == named("xtreme", "sandbox_paraphrase", "classification", "intermediate").learning_rate
+    assert Recipes("xtreme", ("max_length=50",)).of((PARAPHRASE, QA), "intermediate").max_length == 50
+
+
+def test_predictions_are_as_long_as_the_target_was_trained() -> None:
+    run = Run(ENCODER, (PARAPHRASE,), QA, Recipes("xtreme", target=("max_length=77",)), 1)
+    assert {stage.arguments["max_length"] for stage in run.predictions(None).values()} == {77}
+    bare = replace(run, target=RETRIEVAL, recipes=Recipes("xtreme"))
+    assert {stage.arguments["max_length"] for stage in bare.predictions(None).values()} == {512}
+
+
+def test_an_encoder_that_is_not_trained_is_one_result_for_all_seeds() -> None:
+    runs = [Run(ENCODER, (), RETRIEVAL, Recipes("small"), seed) for seed in (1, 2, 3)]
+    assert all(keys(run) == keys(runs[0]) for run in runs)
+    after = [replace(run, intermediate=(PARAPHRASE,)) for run in runs]
+    assert not keys(after[0])["score"] & keys(after[1])["score"]
+
+
+def test_the_layer_is_chosen_on_development_pairs_of_one_language() -> None:
+    for score in Run(ENCODER, (PARAPHRASE,), RETRIEVAL, Recipes("small"), 1).scores(None).values():
+        chosen = score.arguments["layer_from"]
+        data = chosen.arguments["gold"].arguments["data"]
+        assert data.language == RETRIEVAL.dev_language
+        assert data.split == ("validation" if RETRIEVAL.has("validation", "qab", None) else "test")
+        assert chosen.arguments["predictions"].arguments["model"] == score.arguments["predictions"].arguments["model"]
+        assert chosen.arguments["layer_from"] is None
+    fixed = Run(ENCODER, (), replace(RETRIEVAL, dev_language=None), Recipes("small"), 1)
+    assert {score.arguments["layer_from"] for score in fixed.scores(None).values()} == {None}
+    assert {score.arguments["layer_from"] for score in BASELINE.scores(None).values()} == {None}
+
+
+def test_a_target_is_learned_from_what_its_file_says_or_from_what_is_given() -> None:
+    chain = replace(NLI, learned_from="sandbox_inference+sandbox_nli")
+    assert lessons(replace(BASELINE, target=chain)) == [["sandbox_inference"], ["sandbox_nli"]]
+    given = replace(BASELINE, target=QA, teachers=(CLOZE, QA), intermediate=(POS,))
+    assert lessons(given) == [["sandbox_pos"], ["sandbox_cloze"], ["sandbox_qa"]]
+    assert {stage.arguments["data"].arguments["data"].task for stage in given.predictions(None).values()} == {
+        "sandbox_qa"
+    }
+    zero = replace(BASELINE, target=QA, teachers=(CLOZE,))
+    assert lessons(zero) == [["sandbox_cloze"]]
+
+
+@pytest.mark.parametrize(
+    ("teachers", "says"),
+    [
+        ((), "learned from 'nothing'"),
+        ((QA,), r"'sandbox_nli' \(classification\) cannot be learned from 'sandbox_qa'"),
+        ((NLI, POS), "cannot be learned from 'sandbox_pos'"),
+        ((PARAPHRASE,), "cannot be learned from 'sandbox_paraphrase'.*labels of its own"),
+    ],
+)
+def test_what_cannot_answer_the_target_is_refused_before_it_is_trained(teachers: Any, says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        replace(BASELINE, teachers=teachers)
+
+
+def test_text_is_no_target_and_a_task_is_in_a_mix_once() -> None:
+    with pytest.raises(BadInput, match="'sandbox_text' is there to learn from and has no score"):
+        replace(BASELINE, target=TEXT)
+    with pytest.raises(BadInput, match="different tasks in a mix, found sandbox_qa, sandbox_pos, sandbox_qa"):
+        replace(BASELINE, intermediate=(QA, POS, QA))
+
+
+def test_masked_lm_runs_beside_the_intermediate_tasks_alone() -> None:
+    mlm = Mlm(TEXT, ("qab", "qac"), weight=0.25, alpha=0.5)
+    first, second = trained(replace(BASELINE, intermediate=(PARAPHRASE, POS), mlm=mlm))
+    *tasks, beside = first.arguments["lessons"]
+    assert [taught.weight for taught in tasks] == [None, None]
+    assert (beside.task, beside.kind, beside.weight, beside.alpha) == ("sandbox_text", "mlm", 0.25, 0.5)
+    assert [data.arguments["data"].language for data in beside.train] == ["qab", "qac"]
+    assert beside.dev is None
+    assert [taught.task for taught in second.arguments["lessons"]] == ["sandbox_nli"]
+    assert keys(replace(BASELINE, mlm=mlm)) == keys(BASELINE)
+
+
+def test_text_can_be_an_intermediate_task_of_its_own() -> None:
+    taught = trained(replace(BASELINE, intermediate=(TEXT,)))[0].arguments["lessons"][0]
+    assert (taught.kind, taught.weight, taught.dev) == ("mlm", None, None)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith("sandbox_")])
+def test_every_artificial_task_that_teaches_has_something_to_teach(name: str) -> None:
+    asked = task(name)
+    if asked.learned_from == "itself" and asked.kind != "retrieval":
+        taught = lesson(asked, None)
+        assert taught.train[0].arguments["data"].language == CODES[0]
+        assert asked.has("train", asked.trained_in, None)
+        assert (taught.dev is not None) == (asked.kind != "mlm")
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_task_with_a_score_makes_a_run(name: str) -> None:
+    """What a task is learned from must be able to answer it, whatever file says so."""
+    asked = task(name)
+    if asked.kind == "mlm":
+        return
+    run = Run(ENCODER, (), asked, Recipes("xtreme"), 1)
+    assert [role for _, role in run.phases()] == ["target"] * len(asked.teachers())
+
+
+def test_data_that_is_not_there_is_named_with_every_place_looked_at() -> None:
+    with pytest.raises(BadInput, match=r"task 'xnli' has no test data in 'ar' .*no --data given.*looked for"):
+        replace(BASELINE, target=task("xnli"), teachers=(task("xnli"),)).languages(None)
+    with pytest.raises(BadInput, match="task 'snli' has no train data in 'en'"):
+        replace(BASELINE, intermediate=(task("snli"),)).model(None)
+
+
+def test_another_split_is_measured_in_the_languages_that_have_it() -> None:
+    found = replace(BASELINE, split="validation").scores(None)
+    assert tuple(found) == CODES[:1]
+    assert found["qaa"].arguments["gold"].arguments["data"].split == "validation"
+
+
+def test_a_study_shares_all_that_is_the_same() -> None:
+    """Three targets, two settings, two seeds: 2 intermediate and 2 x 2 x 2 target trainings, and none for retrieval."""
+    runs = [
+        Run(ENCODER, setting, target, Recipes("small"), seed)
+        for target in (NLI, POS, RETRIEVAL)
+        for setting in ((), (PARAPHRASE,))
+        for seed in (1, 2)
+    ]
+    found = keys(*runs)
+    assert len(found["train"]) == 2 + 2 * 2 * 2
+    retrieval_models = 1 + 2
+    others = (len(RETRIEVAL.languages) + 1) if RETRIEVAL.has("validation", "qab", None) else len(RETRIEVAL.languages)
+    assert len(found["predict"]) == 2 * 2 * 2 * len(CODES) + retrieval_models * others
