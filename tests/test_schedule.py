@@ -166,8 +166,8 @@ def test_temperature_goes_from_proportional_to_uniform() -> None:
         "nan,1",
         "inf,1",
         "1,,",
-    ]
-    + [""],
+        "",
+    ],
 )
 def test_what_is_no_rule_is_refused_before_the_first_step(sampling: str) -> None:
     with pytest.raises(BadInput, match="sampling"):

@@ -7,7 +7,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
+from filelock import FileLock
 
 from xstilts import progress
 from xstilts.machine import Machine
@@ -99,6 +101,21 @@ def test_a_field_can_be_kept_out_of_the_identity() -> None:
 def test_numbers_that_differ_by_the_last_bit_differ() -> None:
     assert canonical(Recipe(learning_rate=0.1)) != canonical(Recipe(learning_rate=0.1 + 1e-17 + 2e-17))
     assert canonical(1) != canonical(1.0)
+
+
+def test_a_number_out_of_numpy_is_the_number() -> None:
+    assert canonical(np.float64(0.1)) == canonical(0.1)
+    with pytest.raises(TypeError, match="no stable identity"):
+        canonical(np.int64(1))
+
+
+def test_the_lock_is_free_when_the_work_is_over_even_if_it_failed(machine: Machine) -> None:
+    build(leaf("a"), machine)
+    with pytest.raises(RuntimeError) as caught:
+        build(broken("wrong"), machine)
+    for promise in (leaf("a"), broken("wrong")):
+        FileLock(machine.store / ".locks" / f"{promise.key}.lock").acquire(timeout=0).lock.release()
+    assert caught.value  # and nothing that still holds on to the error holds on to the lock
 
 
 def test_builds_inputs_first_and_everything_once(machine: Machine) -> None:

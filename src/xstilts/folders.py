@@ -25,6 +25,8 @@ from xstilts.tokens import special_pieces
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+MODEL = "model.safetensors"
+
 
 def save(
     network: Network, task: str, kind: str, labels: tuple[str, ...], tokenizer: PreTrainedTokenizerBase, folder: Path
@@ -148,6 +150,7 @@ def _write(tensors: dict[str, Tensor], config: Any, tokenizer: PreTrainedTokeniz
     """Write an ordinary folder; on disk, too, a tokenizer closes texts as they were closed in training."""
     folder.mkdir(parents=True, exist_ok=True)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, folder / "model.safetensors", metadata={"format": "pt"})
+    save_file(plain, folder / MODEL, metadata={"format": "pt"})
+    (folder / MODEL).chmod(0o644)  # safetensors makes it for its owner alone
     config.save_pretrained(folder)
     _closing(tokenizer).save_pretrained(folder)

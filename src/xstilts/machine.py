@@ -28,7 +28,7 @@ class Machine:
     "cuda", "cuda:1", "mps". micro_tokens: most tokens, padding included, in one forward and backward pass; a batch
     is cut into as many as it takes and stays one batch. workers: processes that build stages side by side.
     threads: torch threads a process (0: as torch decides). checkpoint_seconds: time between resume points.
-    precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16". offline: never ask the hub.
+    precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16".
     """
 
     store: Path = Path("work")
@@ -39,7 +39,6 @@ class Machine:
     threads: int = 0
     checkpoint_seconds: float = 120.0
     precision: str = "auto"
-    offline: bool = False
 
     def torch_device(self) -> torch.device:
         """Return the device to work on, the fastest there is for "auto"; set torch's threads."""

@@ -45,7 +45,7 @@ def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max
     examples = list(example.read(site.path(data) / EXAMPLES, kind_name))
     cut: Counter[str] = Counter()
     units = chosen.encode(examples, tokens, max_length, labels, cut)
-    found = answers(network, "head", chosen, units, tokens, site.machine, f"predict {site.folder.stem}")
+    found = answers(network, "head", chosen, units, tokens, site.machine, site.folder.stem)
     lines = chosen.decode(found, units, examples, labels)
     with (site.folder / PREDICTIONS).open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)

@@ -43,7 +43,7 @@ class Recipe:
     fixed number of steps instead. examples: at most so many training examples a task, drawn once. max_length: pieces
     of a sequence with its special pieces. warmup: a fraction of the steps below 1, a number of steps from 1 on.
     weight_decay: decoupled, not on biases and norms. clip_norm: largest norm of the gradient. trained: which weights
-    move (`encoder.freeze`). sampling: whose turn it is in a mix (`schedule.shares`). selection: None keeps the last
+    move (`network.freeze`). sampling: whose turn it is in a mix (`schedule.shares`). selection: None keeps the last
     weights.
     """
 

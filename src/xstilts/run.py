@@ -81,7 +81,7 @@ class Run:
             raise BadInput(
                 f"'{self.target.name}' ({self.target.kind}) cannot be learned from "
                 f"'{taught[-1].name if taught else 'nothing'}': the last task that it is learned from must be of its "
-                "kind and have labels of its own"
+                "kind and know all of its labels"
             )
 
     def phases(self) -> list[tuple[tuple[Task, ...], str]]:
@@ -156,7 +156,7 @@ def lesson(task: Task, folder: Path | None) -> Lesson:
 
 def _teaches(teacher: Task, target: Task) -> bool:
     """Say whether a network trained on one task can be asked the questions of another."""
-    return teacher.kind == target.kind and (not target.labels or bool(set(teacher.labels) & set(target.labels)))
+    return teacher.kind == target.kind and (not target.labels or set(target.labels) <= set(teacher.labels))
 
 
 def _mlm_lesson(mlm: Mlm, folder: Path | None) -> Lesson:

@@ -48,11 +48,14 @@ def score(site: Site, predictions: Stage, gold: Stage, metric: str, layer_from: 
 
 
 def by_id(lines: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:
-    """Return predictions by id; where a question may have no answer, with how much better no answer scores."""
+    """Return predictions by id; where a question may have no answer, none is given if it scores above the best span."""
     if metric != "squad_v2":
         return {line["id"]: line["prediction"] for line in lines}
-    margins = {line["id"]: (line["null_score"] or 0.0) - (line["score"] or 0.0) for line in lines}
-    return {line["id"]: {"answer": line["prediction"], "null_score": margins[line["id"]]} for line in lines}
+    found = {}
+    for line in lines:
+        margin = (line["null_score"] or 0.0) - (line["score"] or 0.0)
+        found[line["id"]] = {"answer": "" if margin > 0 else line["prediction"], "null_score": margin}
+    return found
 
 
 def read_score(folder: Path) -> dict[str, Any]:

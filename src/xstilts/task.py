@@ -122,16 +122,17 @@ class Task:
         for source in self.sources:
             if source.reader == "sandbox":
                 if source.holds(split, language, folder):
-                    return self._data(split, language, source, ())
+                    from xstilts import sandbox
+
+                return self._data(split, language, source, (File("sandbox", sandbox.digest()),))
                 continue
             paths = source.find(split, language, folder) if folder else ()
             if paths and folder:
                 return self._data(split, language, source, tuple(File.of(path, folder) for path in paths))
             places += source.patterns(split, language)
         if not places:
-            raise BadInput(
-                f"task '{self.name}' has no {split} data in '{language}': no source of the task has a split '{split}' there"
-            )
+            missing = f"no source of the task has a split '{split}' there"
+            raise BadInput(f"task '{self.name}' has no {split} data in '{language}': {missing}")
         raise BadInput(
             f"task '{self.name}' has no {split} data in '{language}' below {folder or '(no --data given)'}: "
             f"looked for {', '.join(places)}; name the folder that holds it with --data DIR"

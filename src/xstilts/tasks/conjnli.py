@@ -23,6 +23,7 @@ task = Task(
             {"test": f"{FOLDER}/conj_test.tsv"},
             columns={"text_a": "Premise", "text_b": "Hypothesis"},
             options={"columns": ("Premise", "Hypothesis"), "header": 1},
+            withheld=True,
         ),
     ),
     counts={"train": 15000, "validation": 623, "test": 1000},

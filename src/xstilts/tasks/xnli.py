@@ -30,7 +30,9 @@ task = Task(
             {split: f"hub/facebook/xnli/{{language}}/{split}*.parquet" for split in ("validation", "test")},
             columns={"text_a": "premise", "text_b": "hypothesis"},
         ),
-        Source("tsv", {"test": "xtreme/xnli/test-{language}.tsv"}, options={"columns": PAIR, "quotes": 1}),
+        Source(
+            "tsv", {"test": "xtreme/xnli/test-{language}.tsv"}, options={"columns": PAIR, "quotes": 1}, withheld=True
+        ),
     ),
     counts={"validation": 2490, "test": 5010},
     citation="Conneau et al. 2018, XNLI: Evaluating Cross-lingual Sentence Representations, EMNLP, arXiv 1809.05053",
