@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from xstilts import progress
-from xstilts.checkpoint import Checkpoint
+from xstilts.checkpoint import Checkpoint, remove
 
 
 def made(path: Path, frozen: bool = False) -> tuple[nn.Module, torch.optim.AdamW, Checkpoint]:
@@ -86,7 +86,7 @@ def test_without_a_best_the_last_weights_stay(tmp_path: Path) -> None:
 def test_where_nothing_was_saved_there_is_nothing_to_resume(tmp_path: Path) -> None:
     _, _, checkpoint = made(tmp_path)
     assert checkpoint.load() == {}
-    checkpoint.remove()
+    remove(checkpoint.path)
 
 
 def test_a_save_that_is_interrupted_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,8 @@ def test_a_save_that_is_interrupted_leaves_the_one_before(tmp_path: Path, monkey
 def test_removed_is_gone(tmp_path: Path) -> None:
     _, _, checkpoint = made(tmp_path)
     checkpoint.save({})
-    checkpoint.remove()
+    checkpoint.path.with_suffix(".new").write_bytes(b"half of a later one")
+    remove(checkpoint.path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -81,6 +81,8 @@ class Checkpoint:
         for name, value in self.best.items():
             self.trained[name].data.copy_(value)
 
-    def remove(self) -> None:
-        """Delete the file: the training is over."""
-        self.path.unlink(missing_ok=True)
+
+def remove(path: Path) -> None:
+    """Delete a checkpoint, and what a kill in the middle of saving it left: the training is over."""
+    for file in (path, path.with_suffix(".new")):
+        file.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from xstilts import metrics, progress, schedule
-from xstilts.checkpoint import Checkpoint
+from xstilts.checkpoint import Checkpoint, remove
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput
 from xstilts.folders import save, save_encoder
@@ -38,6 +38,7 @@ from xstilts.score import by_id
 from xstilts.stage import Site, Stage, stage
 from xstilts.tokens import Tokens
 
+CHECKPOINT = "checkpoint.safetensors"
 MODEL = "model"
 HEADS = "heads.safetensors"
 HISTORY = "history.jsonl"
@@ -73,6 +74,7 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
     site.record |= {"steps": state.step, "parameters": total, "trained_parameters": trained, **state.cost, "dev": dev}
     site.record["max_length"] = recipe.max_length
     site.record["lessons"] = {p.lesson.task: {"units": len(p.units), "cut": dict(p.cut)} for p in pupils}
+    remove(site.folder / CHECKPOINT)
 
 
 @dataclass
@@ -92,7 +94,7 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
     sizes = tuple(len(lesson.lengths) for lesson in lessons if not lesson.companion)
     total = recipe.steps or schedule.steps_of(sizes, recipe.epochs, recipe.batch_size, recipe.sampling)
     optimiser = _optimiser(network, recipe)
-    checkpoint = Checkpoint(site.folder / "checkpoint.safetensors", network, optimiser)
+    checkpoint = Checkpoint(site.folder / CHECKPOINT, network, optimiser)
     state = State(**checkpoint.load())
     loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser)
     saved = started = time.monotonic()
@@ -114,7 +116,6 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
             if interrupted:
                 raise Interrupted(interrupted[0])
     checkpoint.restore_best()
-    checkpoint.remove()
     return state
 
 
