@@ -3,8 +3,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from xstilts.encoder import Encoder
+    from xstilts.machine import Machine
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -16,6 +21,22 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> object:
     from families import Folders
 
     return Folders(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def encoder(families: Any) -> Encoder:
+    """A tiny XLM-R of random weights."""
+    from xstilts.encoder import Encoder
+
+    return Encoder.of(families["xlm-roberta"])
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """One thread, and a store that is gone after the test."""
+    from xstilts.machine import Machine
+
+    return Machine(store=tmp_path / "store", device="cpu", threads=1)
 
 
 @pytest.fixture(autouse=True)

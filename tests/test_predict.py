@@ -35,16 +35,6 @@ from xstilts.train import train
 SHORT = Recipe(learning_rate=1e-3, batch_size=8, steps=2, max_length=24)
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(store=tmp_path / "store", device="cpu", threads=1)
-
-
-@pytest.fixture
-def encoder(families: Any) -> Encoder:
-    return Encoder.of(families["xlm-roberta"])
-
-
 def unit(lengths: list[int]) -> Unit:
     return Unit(0, tuple(np.zeros(length, dtype=np.int32) for length in lengths))
 

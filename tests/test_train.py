@@ -31,16 +31,6 @@ from xstilts.train import HISTORY, train
 FAST = Recipe(learning_rate=1e-2, batch_size=8, steps=40, max_length=24)
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(store=tmp_path / "store", device="cpu", threads=1)
-
-
-@pytest.fixture
-def encoder(families: Any) -> Encoder:
-    return Encoder.of(families["xlm-roberta"])
-
-
 def losses(folder: Path) -> list[float]:
     lines = map(json.loads, (folder / HISTORY).read_text().splitlines())
     return [line["loss"] for line in lines if "loss" in line]

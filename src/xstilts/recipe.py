@@ -115,7 +115,7 @@ PHANG2020 = Named(
 SMALL = Named(
     source="chosen here for encoders of 1-30 M parameters",
     base=Recipe(learning_rate=3e-4, epochs=3.0, warmup=0.1, weight_decay=0.01),
-    kinds={"span": {"max_length": 192}, "tagging": {"epochs": 2.0}},
+    kinds={"span": {"max_length": 384}, "tagging": {"epochs": 2.0}},
     tasks={},
     intermediate={},
 )
@@ -125,7 +125,7 @@ SANDBOX = Named(
     source="chosen here for the sandbox's encoder of 0.4 M parameters",
     base=Recipe(7e-4, steps=100, max_length=96, warmup=0.1, weight_decay=0.01),
     kinds={},
-    tasks={},
+    tasks={"sandbox_inference": {"steps": 500}},
     intermediate={"steps": 300},
 )
 
