@@ -164,6 +164,9 @@ def test_classification_fits_and_keeps_the_beginning_of_both(a: str, b: str | No
     sequence = unit.sequences[0].tolist()
     first = XLMR.segments([a])[0][: (unit.length - special) // 2].tolist()
     assert sequence[1 : 1 + len(first)] == first
+    if b is not None:
+        second = sequence[sequence.index(XLMR.pieces.middle[0]) + 2 : -1]
+        assert second == XLMR.segments([b])[0][: len(second)].tolist()
     assert bool(cut_of("classification", [Classified("1", a, b, "y")], max_length, ("x", "y"))) == (
         pieces + special > max_length
     )
@@ -399,18 +402,34 @@ def test_the_best_of_all_windows_wins_and_no_answer_is_scored_by_the_least() -> 
     assert found["null_score"] == pytest.approx(2 * (5 - (len(units) - 1)))
 
 
-def test_no_answer_is_cut_from_question_or_padding_or_backwards_or_too_long() -> None:
-    example = question("b c d e " * 20, "c", asked="a a a")
+BEST = {
+    "in the question": ((1, 2), False),
+    "in the padding": ((199, 199), False),
+    "backwards": ((40, 39), False),
+    "of thirty-one pieces": ((50, 80), False),
+    "of thirty pieces": ((50, 79), True),
+    "of one piece": ((50, 50), True),
+}
+
+
+@pytest.mark.parametrize("place", BEST)
+def test_only_a_stretch_of_the_context_of_at_most_thirty_pieces_is_an_answer(place: str) -> None:
+    """Pieces 30 and 31 are second best, and the answer where the best is none."""
+    (first, last), fits = BEST[place]
+    example = question(" ".join("abcdefghijklmnopqrstuvwxyz" * 5), "a", asked="a a a")
     unit = encode("span", [example], 200)[0]
-    scores = pointing(unit, 1, 2, score=100.0)  # in the question
-    scores[0, 20], scores[1, 19] = 50.0, 50.0  # backwards
-    scores[0, 10], scores[1, 45] = 30.0, 30.0  # thirty-six pieces
-    scores[0, 30], scores[1, 31] = 2.0, 2.0
-    found = kind("span").decode([scores], [unit], [example], ())[0]["prediction"]
-    assert found in example.context
-    assert found != ""
-    assert len(found.split()) <= 30
-    assert 1 <= len(XLMR.segments([found])[0]) <= 30
+    scores = np.full((2, unit.length), -50.0, dtype=np.float32)
+    scores[0, 30] = scores[1, 31] = 2.0
+    scores[0, min(first, unit.length - 1)] = scores[1, min(last, unit.length - 1)] = 5.0
+    scores[0, 31] = scores[1, 30] = -99.0
+    first, last = (first, last) if fits else (30, 31)
+    found = kind("span").decode([scores], [unit], [example], ())[0]
+    if fits or place in ("in the question", "in the padding"):
+        assert found["score"] == pytest.approx(10.0 if fits else 4.0)
+        assert found["prediction"] == example.context[unit.places[first][0] : unit.places[last][1]].strip()
+    else:  # either end of it may still go with another piece
+        assert found["score"] < 10.0
+        assert len(XLMR.segments([found["prediction"]])[0]) <= 30
 
 
 def test_a_question_without_a_context_has_no_answer() -> None:
@@ -573,6 +592,18 @@ def test_the_nearest_is_found_in_every_layer_for_itself() -> None:
         {"id": "row0", "prediction": ["row0", "row1", "row0"]},
         {"id": "row1", "prediction": ["row0", "row0", "row1"]},
     ]
+
+
+def test_each_english_sentence_looks_for_its_translation_and_not_the_other_way_round() -> None:
+    """Both English sentences are nearest to the first translation, though each translation has its own nearest."""
+    table = torch.zeros(64, 2)
+    rows = pairs(("a", "c"), ("b", "d"))
+    vectors = {"a": (1.0, 0.0), "b": (0.0, 1.0), "c": (1.0, 0.1), "d": (1.0, 0.5)}
+    for letter, vector in vectors.items():
+        table[int(XLMR.segments([letter])[0][-1])] = torch.tensor(vector)
+    units, how = encode("retrieval", rows, 30), kind("retrieval")
+    found = how.decode(how.predict(looked_up(table), "", how.collate(units, XLMR), units), units, rows, ())
+    assert [line["prediction"] for line in found] == [["row0"], ["row0"]]
 
 
 def test_the_length_of_a_vector_does_not_matter_and_padding_neither() -> None:

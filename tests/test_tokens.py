@@ -160,11 +160,8 @@ def test_a_slow_tokenizer_is_refused() -> None:
 
 
 def test_an_accent_belongs_to_its_letter_and_what_stands_before_a_word_to_the_word() -> None:
-    tokens = Tokens.of(XLMR)
-    for text, wanted in {
-        "cafe\u0301 x": ["c", "a", "f", "e\u0301", " x"],
-        "e\u0301": ["e\u0301"],
-    }.items():
-        assert [text[start:stop] for start, stop in tokens.segments_with_offsets([text])[0][1]] == wanted
+    text = "cafe\u0301 x"
+    pieces = [text[start:stop] for start, stop in Tokens.of(XLMR).segments_with_offsets([text])[0][1]]
+    assert pieces == ["c", "a", "f", "e\u0301", " x"]
     offsets = TOKENIZERS["wordpiece"].segments_with_offsets(["a \u0301b \u0301"])[0][1]
     assert offsets.tolist() == [[0, 1], [2, 6]]

@@ -125,7 +125,7 @@ SANDBOX = Named(
     source="chosen here for the sandbox's encoder of 0.4 M parameters",
     base=Recipe(7e-4, steps=100, max_length=96, warmup=0.1, weight_decay=0.01),
     kinds={},
-    tasks={"sandbox_inference": {"steps": 500}},
+    tasks={},
     intermediate={"steps": 300},
 )
 
