@@ -244,3 +244,14 @@ def test_a_study_shares_all_that_is_the_same() -> None:
     retrieval_models = 1 + 2
     others = (len(RETRIEVAL.languages) + 1) if RETRIEVAL.has("validation", "qab", None) else len(RETRIEVAL.languages)
     assert len(found["predict"]) == 2 * 2 * 2 * len(CODES) + retrieval_models * others
+
+
+def test_only_some_languages_are_measured_and_another_one_is_refused(encoder: Encoder) -> None:
+    run = Run(encoder, (), task("sandbox_nli"), Recipes("sandbox"), 1, only=("qaf", "qab"))
+    assert list(run.scores(None)) == ["qab", "qaf"]
+    every = replace(run, only=())
+    assert every.scores(None)["qaf"].key == run.scores(None)["qaf"].key
+    with pytest.raises(BadInput, match="'sandbox_nli' has no language 'sw'"):
+        replace(run, only=("sw",))
+    with pytest.raises(BadInput, match="unknown language 'xx'"):
+        replace(run, only=("xx",))

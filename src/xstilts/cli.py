@@ -26,6 +26,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that build side by side.")]
 Threads = Annotated[int, typer.Option(min=0, help="Torch threads a process; 0: divided among the workers.")]
 MicroTokens = Annotated[int, typer.Option(min=1, help="Most tokens in one pass; the batch stays what it is.")]
+Languages = Annotated[str | None, typer.Option(help="Measure only these languages, 'en,sw'.")]
 Split = Annotated[str, typer.Option(help="What is measured: test, or validation where test answers are withheld.")]
 EncoderName = Annotated[str, typer.Option("--encoder", help="Hub id, local folder, or 'sandbox'.")]
 Revision = Annotated[str, typer.Option(help="Revision of a hub id.")]
@@ -63,6 +64,7 @@ def run_or_plan(
     mlm_weight: MlmWeight = 1.0,
     mlm_alpha: MlmAlpha = 0.3,
     split: Split = "test",
+    languages: Languages = None,
     revision: Revision = "main",
     data: DataFolder = None,
     store: Store = Path("work"),
@@ -81,7 +83,7 @@ def run_or_plan(
     both = tuple(setting or ())
     recipes = Recipes(recipe, both + tuple(set_intermediate or ()), both + tuple(set_target or ()))
     targets = tuple(one for name in target for one in grid.tasks_of(name))
-    languages = tuple(dict.fromkeys(code for one in targets for code in one.languages))
+    spoken = tuple(dict.fromkeys(code for one in targets for code in one.languages))
     asked = grid.Grid(
         Encoder.of(encoder, revision).pinned(),
         targets,
@@ -89,8 +91,9 @@ def run_or_plan(
         recipes,
         seeds,
         grid.tasks_of(learn_from, "+") if learn_from else None,
-        grid.mlm_of(mlm, languages, mlm_weight, mlm_alpha, machine),
+        grid.mlm_of(mlm, spoken, mlm_weight, mlm_alpha, machine),
         split,
+        tuple(languages.split(",")) if languages else (),
     )
     if context.info_name == "plan":
         show.plan(asked.stages(machine), machine)

@@ -32,6 +32,7 @@ class Grid:
     teachers: Tasks | None = None
     mlm: Mlm | None = None
     split: str = "test"
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mlm and not self.settings:
@@ -60,7 +61,15 @@ class Grid:
     def _run(self, setting: Tasks, target: Task, seed: int) -> Run:
         teachers = self.teachers if target.learned_from else None
         return Run(
-            self.encoder, setting, target, self.recipes, seed, teachers, self.mlm if setting else None, self.split
+            self.encoder,
+            setting,
+            target,
+            self.recipes,
+            seed,
+            teachers,
+            self.mlm if setting else None,
+            self.split,
+            self.only,
         )
 
 

@@ -17,6 +17,7 @@ from xstilts import metrics
 from xstilts.data import read
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
+from xstilts.language import language
 from xstilts.lesson import Lesson
 from xstilts.predict import predict
 from xstilts.recipe import Recipe, changed, named
@@ -58,7 +59,7 @@ class Run:
     """One cell: intermediate tasks (none: the baseline), a target, recipes and a seed.
 
     teachers: what the target is learned from, one after the other, where it is not what the target's own file says.
-    split: what is measured; "validation" where the test answers are withheld.
+    split: what is measured; "validation" where the test answers are withheld. only: these languages (none: all).
     """
 
     encoder: Encoder | Stage
@@ -69,8 +70,15 @@ class Run:
     teachers: tuple[Task, ...] | None = None
     mlm: Mlm | None = None
     split: str = "test"
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for code in self.only:
+            if code not in self.target.languages:
+                raise BadInput(
+                    f"'{self.target.name}' has no language '{language(code).code}': "
+                    f"there are {', '.join(self.target.languages)}"
+                )
         names = [task.name for task in self.intermediate]
         if len(set(names)) < len(names):
             raise BadInput(f"expected different tasks in a mix, found {', '.join(names)}")
@@ -99,11 +107,15 @@ class Run:
             model = train(model, lessons, self.recipes.of(tasks, role), self.seed)
         return model
 
+    def asked(self) -> tuple[str, ...]:
+        """Return the languages that are to be measured, in the target's order."""
+        return tuple(code for code in self.target.languages if not self.only or code in self.only)
+
     def languages(self, folder: Path | None) -> tuple[str, ...]:
         """Return the languages of the target that can be measured; BadInput where there is none at all."""
-        found = tuple(code for code in self.target.languages if self.target.has(self.split, code, folder))
+        found = tuple(code for code in self.asked() if self.target.has(self.split, code, folder))
         if not found:
-            self.target.data(self.split, self.target.languages[0], folder)
+            self.target.data(self.split, self.asked()[0], folder)
             raise BadInput(
                 f"the {self.split} files of '{self.target.name}' below {folder} withhold the answers: "
                 "measure on --split validation, or get the data set from the hub"

@@ -72,7 +72,7 @@ def collect(runs: Mapping[str, list[Run]], machine: Machine) -> Table:
     first = next(iter(runs.values()))[0]
     languages = first.languages(machine.data)
     columns = tuple(_column(name, seeds, machine) for name, seeds in runs.items())
-    missing = tuple(code for code in first.target.languages if code not in languages)
+    missing = tuple(code for code in first.asked() if code not in languages)
     notes = tuple(_notes(first, machine))
     return Table(first.target.name, first.target.metric, languages, first.target.trained_in, columns, missing, notes)
 
