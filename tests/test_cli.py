@@ -223,6 +223,9 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
         "task 'sandbox_nli' has no tests data in 'qaa': no source of the task has a split 'tests' there",
     ),
     (("--encoder", "/no/such/folder"), "no encoder folder '/no/such/folder'"),
+    (("--languages", "swahili"), "unknown language 'swahili'; did you mean 'sw'"),
+    (("--languages", "sw,qaa"), "'sandbox_nli' has no language 'sw': there are qaa, qab"),
+    (("--languages", "qax"), "unknown language 'qax'"),
     (("--device", "cuda:77"), "cannot work on device 'cuda:77'"),
 ]
 

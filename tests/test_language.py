@@ -65,3 +65,5 @@ def test_an_unknown_language_without_a_neighbour_is_told() -> None:
 def test_artificial_languages_are_known_by_their_private_codes() -> None:
     assert language("qaa").family == "artificial"
     assert not language("qaa").in_xlmr
+    with pytest.raises(BadInput, match="unknown language 'qax'"):
+        language("qax")

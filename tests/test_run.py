@@ -166,7 +166,7 @@ def test_a_target_is_learned_from_what_its_file_says_or_from_what_is_given() -> 
         ((), "learned from 'nothing'"),
         ((QA,), r"'sandbox_nli' \(classification\) cannot be learned from 'sandbox_qa'"),
         ((NLI, POS), "cannot be learned from 'sandbox_pos'"),
-        ((PARAPHRASE,), "cannot be learned from 'sandbox_paraphrase'.*labels of its own"),
+        ((PARAPHRASE,), "cannot be learned from 'sandbox_paraphrase'.*know all of its labels"),
     ],
 )
 def test_what_cannot_answer_the_target_is_refused_before_it_is_trained(teachers: Any, says: str) -> None:
@@ -229,6 +229,26 @@ def test_another_split_is_measured_in_the_languages_that_have_it() -> None:
     found = replace(BASELINE, split="validation").scores(None)
     assert tuple(found) == CODES[:1]
     assert found["qaa"].arguments["gold"].arguments["data"].split == "validation"
+
+
+def test_only_some_languages_are_measured_in_the_order_of_the_target() -> None:
+    run = replace(BASELINE, only=("qac", "qaa"))
+    assert tuple(run.scores(None)) == ("qaa", "qac")
+    assert keys(run)["train"] == keys(BASELINE)["train"]
+    assert keys(run)["score"] < keys(BASELINE)["score"]
+    for code, says in {
+        "sw": "has no language 'sw': there are qaa, qab",
+        "swahili": "did you mean 'sw'",
+        "qax": "unknown",
+    }.items():
+        with pytest.raises(BadInput, match=says):
+            replace(BASELINE, only=("qaa", code))
+
+
+def test_the_layer_is_chosen_on_its_language_even_if_that_is_not_measured() -> None:
+    whole, some = (Run(ENCODER, (), RETRIEVAL, Recipes("small"), 1, only=only).scores(None) for only in ((), ("qac",)))
+    assert some["qac"] == whole["qac"]
+    assert tuple(some) == ("qac",)
 
 
 def test_a_study_shares_all_that_is_the_same() -> None:

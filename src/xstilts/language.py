@@ -40,8 +40,8 @@ def language(code: str) -> Language:
     """Return the language of a code; BadInput with the nearest code or name where there is none."""
     if code in languages():
         return languages()[code]
-    if "qaa" <= code <= "qtz" and len(code) == 3:
-        return _artificial(code)
+    if "qaa" <= code <= "qtz" and len(code) == 3 and (artificial := _artificial(code)):
+        return artificial
     raise BadInput(f"unknown language '{code}'{_hint(code)} (codes are ISO 639-1, else 639-3)")
 
 
@@ -61,11 +61,13 @@ def _rows() -> list[list[str]]:
     return [line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines()[1:]]
 
 
-def _artificial(code: str) -> Language:
-    """Return one of the sandbox's languages, whose codes are from the range for private use."""
-    from xstilts.sandbox.languages import language as artificial
+def _artificial(code: str) -> Language | None:
+    """Return one of the sandbox's languages, whose codes are from the range for private use; None where it has none."""
+    from xstilts.sandbox import languages as sandbox
 
-    found = artificial(code)
+    if code not in sandbox.CODES:
+        return None
+    found = sandbox.language(code)
     return Language(found.code, found.name, found.family, found.script, found.in_xlmr)
 
 

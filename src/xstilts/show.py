@@ -84,13 +84,15 @@ def stage(store: Path, key: str) -> None:
 
 
 def tasks(folder: Path | None) -> None:
-    """Print every task in a line."""
-    shown = RichTable("task", "kind", "metric", "learned from", "languages", "with test data" if folder else "licence")
+    """Print every task in a line; with a data folder, whether there is something to train on and to measure."""
+    there = ("training data", "with test data") if folder else ("licence",)
+    shown = RichTable("task", "kind", "metric", "learned from", "languages", *there)
     for name in tasks_.names():
         one = tasks_.task(name)
-        there = sum(one.has("test", code, folder) for code in one.languages)
-        last = f"{there} of {len(one.languages)}" if folder else one.licence
-        shown.add_row(name, one.kind, one.metric, one.learned_from or "-", str(len(one.languages)), last)
+        measured = sum(one.has("test", code, folder) for code in one.languages)
+        trained = "yes" if one.has("train", one.trained_in, folder) else "-"
+        last = (trained, f"{measured} of {len(one.languages)}" if measured else "-") if folder else (one.licence,)
+        shown.add_row(name, one.kind, one.metric, one.learned_from or "-", str(len(one.languages) or "any"), *last)
     console().print(shown)
 
 

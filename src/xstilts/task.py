@@ -124,7 +124,7 @@ class Task:
                 if source.holds(split, language, folder):
                     from xstilts import sandbox
 
-                return self._data(split, language, source, (File("sandbox", sandbox.digest()),))
+                    return self._data(split, language, source, (File("sandbox", sandbox.digest()),))
                 continue
             paths = source.find(split, language, folder) if folder else ()
             if paths and folder:

@@ -8,6 +8,7 @@ task = Task(
     kind="retrieval",
     languages=CODES[1:],
     metric="retrieval_accuracy",
+    learned_from=None,
     sources=(Source("sandbox", {}, options={"make": "parallel", "version": VERSION, "train": 20000}),),
     citation=CITATION,
     licence="Apache-2.0",
