@@ -80,8 +80,8 @@ def test_tasks_are_listed_each_in_a_line(call: Call, tmp_path: Path) -> None:
     assert all(re.search(rf"\b{name}\b", out) for name in names())
     code, out, _ = call("tasks", "--data", tmp_path)
     assert code == 0
-    assert re.search(r"xnli\b.* 0 of 15", out)
-    assert re.search(r"sandbox_nli\b.* 6 of 6", out)
+    assert not re.search(r"\bxnli\b.* \d+ of \d+", out)
+    assert re.search(r"\bsandbox_nli\b.* 6 of 6", out)
 
 
 def test_artificial_languages_are_shown(call: Call) -> None:

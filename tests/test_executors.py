@@ -53,8 +53,8 @@ class Strange(Exception):
         super().__init__(f"{one} {two}")
 
 
-@stage(version=1, label=lambda model, name: f"predict-{name}")
-def predicted(site: Site, model: Stage, name: str) -> None:
+@stage(version=1, label=lambda model, gold, name: f"predict-{name}")
+def predicted(site: Site, model: Stage, gold: Stage, name: str) -> None:
     if name == "wrong":
         raise BadInput("row 7 is wrong")
     noted(site, f"predict-{name}")
@@ -123,7 +123,7 @@ def test_one_bad_language_does_not_cost_the_others(tmp_path: Path, workers: int)
     """Predictions of one network go to a worker together; what fails among them is still on its own."""
     machine = machine_at(tmp_path, workers)
     model, gold = plain("model"), plain("gold")
-    scores = [scored(predicted(model, name), gold) for name in ("de", "wrong", "sw", "zh")]
+    scores = [scored(predicted(model, gold, name), gold) for name in ("de", "wrong", "sw", "zh")]
     with pytest.raises(StageError, match=r"2 of 10 stages could not be built.*\npredict-wrong: row 7 is wrong$"):
         build_all(scores, machine)
     assert [is_built(score, machine) for score in scores] == [True, False, True, True]
@@ -133,7 +133,7 @@ def test_the_predictions_of_a_network_go_to_one_worker(tmp_path: Path) -> None:
     machine = machine_at(tmp_path, 2)
     gold = plain("gold")
     scores = [
-        scored(predicted(plain(f"model{m}"), f"{m}{code}"), gold) for m in range(2) for code in ("de", "sw", "zh")
+        scored(predicted(plain(f"model{m}"), gold, f"{m}{code}"), gold) for m in range(2) for code in ("de", "sw", "zh")
     ]
     build_all(scores, machine)
     lines = [line.split() for line in (tmp_path / "journal").read_text().splitlines()]

@@ -149,6 +149,15 @@ def test_masked_lm_is_for_the_settings_and_not_for_the_baseline(grid: Grid, mach
     assert mlm_of(None, ("qab",), 1, 1, machine) is None
 
 
+def test_masked_lm_on_a_users_own_text_takes_the_languages_that_have_a_folder(tmp_path: Path) -> None:
+    for code in ("sw", "ur"):
+        (tmp_path / code).mkdir()
+        (tmp_path / code / "lines.txt").write_text("one line\n", encoding="utf-8")
+    mlm = mlm_of("text", ("de", "sw", "ur"), 1.0, 0.3, Machine(tmp_path / "store", tmp_path))
+    assert mlm is not None
+    assert mlm.languages == ("sw", "ur")
+
+
 def test_masked_lm_with_nothing_to_run_beside_is_refused(grid: Grid, machine: Machine) -> None:
     mlm = mlm_of("sandbox_text", ("qab",), 1.0, 0.3, machine)
     with pytest.raises(BadInput, match="masked-LM runs beside intermediate tasks"):

@@ -44,8 +44,11 @@ def test_a_task_is_called_as_its_file_and_says_what_it_is(every: Task) -> None:
     assert module.__doc__.splitlines()[0].strip()
 
 
+OWN = ("text", "parallel")  # whatever lies in a folder of the user's
+
+
 def test_a_task_has_a_citation_and_a_licence(every: Task) -> None:
-    assert re.search(r"\b(19|20)\d\d\b", every.citation)
+    assert re.search(r"\b(19|20)\d\d\b", every.citation) or every.name in OWN
     assert len(every.licence) > 2
 
 
@@ -55,7 +58,7 @@ def test_kind_and_metric_exist(every: Task) -> None:
 
 
 def test_languages_are_known_and_occur_once(every: Task) -> None:
-    assert every.languages
+    assert every.languages or every.name in OWN
     assert len(set(every.languages)) == len(every.languages)
     assert all(language(code).code == code for code in every.languages)
     assert every.dev_language is None or language(every.dev_language)

@@ -86,7 +86,7 @@ def mlm_of(name: str | None, languages: Sequence[str], weight: float, alpha: flo
     if name is None:
         return None
     text = task(name)
-    known = [code for code in languages if code in text.languages]
+    known = [code for code in languages if not text.languages or code in text.languages]
     found = tuple(code for code in known if text.has("train", code, machine.data))
     if known and not found:
         text.data("train", known[0], machine.data)
