@@ -154,7 +154,9 @@ def remarks(table: Table) -> list[str]:
     """Return what a reader must know beside the figures."""
     seeds = len(next(iter(table.columns[0].scores.values())))
     said = [f"mean ± standard error over {seeds} seeds; gains are paired by seed", *table.notes]
-    said.insert(1, "* the 95 % interval (Student's t) excludes 0, each by itself: not corrected for their number")
+    said.insert(
+        1, "asterisk: the 95 % interval (Student's t) excludes 0, each by itself, not corrected for their number"
+    )
     fallen = [(column.name, label) for column in table.columns for label in column.collapsed]
     said += [f"{name}: no better than chance after {label}" for name, label in fallen]
     return said + ([f"no test data for {', '.join(table.missing)}"] if table.missing else [])
