@@ -107,7 +107,7 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
             state.step = number + 1
             state.cost["train_seconds"] = round(before + time.monotonic() - started, 3)
             if state.step % max(1, total // 100) == 0 or state.step == total:
-                _tell(state, loss, total, before, site)
+                _tell(state, loss, total, site)
             if _stops(state, loop, checkpoint, total):
                 break
             if interrupted or time.monotonic() - saved > site.machine.checkpoint_seconds:
@@ -223,7 +223,7 @@ def _collapsed(score: float, chance: float, count: int) -> bool:
     return score < chance + max(1.0, 200 * math.sqrt(share * (1 - share) / count))
 
 
-def _tell(state: State, loss: Tensor, total: int, before: float, site: Site) -> None:
+def _tell(state: State, loss: Tensor, total: int, site: Site) -> None:
     value = float(loss)
     state.history.append({"step": state.step, "loss": round(value, 6)})
     seconds = state.cost["train_seconds"]
