@@ -62,11 +62,11 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
-    for verb in ("run", "plan", "show", "tasks", "pretrain", "sandbox"):
+    for verb in ("run", "plan", "show", "tasks", "data", "pretrain", "sandbox"):
         assert re.search(rf"\b{verb}\b", found.stdout)
 
 
-@pytest.mark.parametrize("verb", [(), ("run",), ("plan",), ("show",), ("tasks",), ("pretrain",), ("sandbox",)])
+@pytest.mark.parametrize("verb", [(), ("run",), ("plan",), ("show",), ("tasks",), ("data",), ("pretrain",), ("sandbox",)])
 def test_every_verb_explains_itself(verb: tuple[str, ...], call: Call) -> None:
     code, out, _ = call(*verb, "--help")
     assert code == 0
@@ -205,7 +205,8 @@ def test_colour_is_for_terminals_whose_owner_wants_it(
 WRONG: list[tuple[tuple[str, ...], str]] = [
     (("--target", "sandbox_nly"), "unknown task 'sandbox_nly'; did you mean 'sandbox_nli'"),
     (("--target", ","), "expected names of tasks, found ','"),
-    (("--target", "sandbox_text"), "'sandbox_text' is there to learn from and has no score"),
+    (("--target", "text"), "'text' is there to learn from and has no languages"),
+    (("--forgetting", "sandbox_nli"), "'sandbox_nli' cannot be measured without training for it"),
     (("--target", "xnli"), "task 'snli' has no|task 'mnli' has no|task 'xnli' has no"),
     (("--intermediate", "sandbox_qa,sandbox_por"), "unknown task 'sandbox_por'; did you mean 'sandbox_pos'"),
     (("--intermediate", "sandbox_qa,sandbox_qa"), "expected different tasks in a mix"),

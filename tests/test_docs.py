@@ -232,7 +232,7 @@ def options_of(verb: str) -> set[str]:
     return {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
 
 
-VERBS = ["run", "plan", "show", "tasks", "pretrain", "sandbox demo", "sandbox pretrain", "sandbox languages"]
+VERBS = ["run", "plan", "show", "tasks", "data", "pretrain", "sandbox demo", "sandbox pretrain", "sandbox languages"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=called)
@@ -246,7 +246,9 @@ def test_options_on_a_page_are_options_of_the_command(page: Path) -> None:
             assert not unknown, line
 
 
-@pytest.mark.parametrize(("verb", "page"), [("run", "docs/run.md"), ("pretrain", "docs/pretrain.md")])
+@pytest.mark.parametrize(
+    ("verb", "page"), [("run", "docs/run.md"), ("pretrain", "docs/pretrain.md"), ("data", "docs/data.md")]
+)
 def test_every_option_is_explained(verb: str, page: str) -> None:
     text = text_of(page)
     assert [option for option in sorted(options_of(verb)) if f"`{option}`" not in text] == []

@@ -55,13 +55,14 @@ def text_of(ids: Any, tokens: Tokens = XLMR) -> str:
 
 def test_there_is_a_kind_for_every_shape_of_example() -> None:
     folder = {path.stem for path in Path(str(kinds.__file__)).parent.glob("*.py")} - {"__init__"}
-    assert folder == set(SHAPES) == set(TOYS)
+    assert folder == set(SHAPES) == set(TOYS) | {"mining", "ranking"}
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_kind_has_what_the_protocol_says(name: str) -> None:
     module = kind(name)
     assert isinstance(module.divisible, bool)
+    assert isinstance(module.headless, bool)
     for wanted in ("encode", "collate", "loss", "predict", "decode", "chance"):
         promised = list(inspect.signature(getattr(Kind, wanted)).parameters)[1:]
         assert list(inspect.signature(getattr(module, wanted)).parameters) == promised

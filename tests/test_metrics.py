@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xstilts import metrics
-from xstilts.example import Answer, BadInput, Choice, Classified, Example, Parallel, Question, Tagged
+from xstilts.example import Answer, BadInput, Choice, Classified, Example, Parallel, Passage, Question, Tagged
 from xstilts.metrics import retrieval, tagging
 
 settings.register_profile("quick", deadline=None, max_examples=60, derandomize=True)
@@ -37,6 +37,9 @@ GOLD: dict[str, list[Example]] = {
     "mlqa": [Question("a", "", "", (Answer("der Hund", 0),)), Question("b", "", "", (Answer("zwei", 0),))],
     "entity_f1": [Tagged("a", ("New", "York", "is"), ("B-LOC", "I-LOC", "O")), Tagged("b", ("Ann",), ("B-PER",))],
     "pos_f1": [Tagged("a", ("a", "dog"), ("DET", "NOUN")), Tagged("b", ("runs",), ("VERB",))],
+    "tag_accuracy": [Tagged("a", ("a", "dog"), ("NP/N", "N")), Tagged("b", ("runs",), ("S",))],
+    "mined_f1": [Passage("a", "un", None, "query", ("1",)), Passage("b", "deux", None, "query", ("2",))],
+    "map20": [Passage("a", "un?", None, "query", ("1", "3")), Passage("b", "deux?", None, "query", ("2",))],
 }
 RIGHT: dict[str, dict[str, Any]] = {
     "accuracy": {"a": " yes\n", "b": 0, "c": 1},
@@ -46,6 +49,9 @@ RIGHT: dict[str, dict[str, Any]] = {
     "mlqa": {"a": "Hund", "b": "zwei"},
     "entity_f1": {"a": ["B-LOC", "I-LOC", "O"], "b": ["B-PER"]},
     "pos_f1": {"a": ["DET", "NOUN"], "b": ["VERB"]},
+    "tag_accuracy": {"a": ["NP/N", "N"], "b": ["S"]},
+    "mined_f1": {"a": "1", "b": "2"},
+    "map20": {"a": ["3", "1", "2"], "b": ["2"]},
 }
 STRICT = sorted(set(GOLD) - {"squad", "mlqa"})
 
@@ -102,7 +108,8 @@ def test_no_examples_are_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", GOLD)
 def test_another_shape_is_refused(name: str) -> None:
-    other: Example = Tagged("a", ("x",), ("O",)) if "f1" not in name else Classified("a", "", None, "O")
+    tagged = Tagged in {type(example) for example in GOLD[name]}
+    other: Example = Classified("a", "", None, "O") if tagged else Tagged("a", ("x",), ("O",))
     with pytest.raises(BadInput, match=f"metric '{name}' scores .* but example 'a' is .*; use"):
         score(name, {"a": ["O"]}, [other])
 
@@ -132,7 +139,7 @@ def test_accuracy_counts(rows: list[tuple[str, str]]) -> None:
 
 @pytest.mark.parametrize("name", GOLD)
 def test_headlines_of_resamples_agree_with_scoring_the_resample(name: str) -> None:
-    wrong = {"accuracy": 1, "entity_f1": ["O", "I-LOC", "O"], "pos_f1": ["DET", "DET"]}
+    wrong = {"accuracy": 1, "entity_f1": ["O", "I-LOC", "O"], "pos_f1": ["DET", "DET"], "tag_accuracy": ["N", "N"]}
     found = score(name, {**RIGHT[name], "a": wrong.get(name, "cat dog")})
     count = len(found.examples)
     weights = np.stack([np.ones(count), np.eye(count)[-1], np.arange(count) + 1.0])

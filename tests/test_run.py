@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from xstilts.data import examples
 from xstilts.encoder import Encoder
-from xstilts.example import BadInput
+from xstilts.example import BadInput, Classified
 from xstilts.machine import Machine
+from xstilts.readers import Report
 from xstilts.recipe import named
 from xstilts.run import Mlm, Recipes, Run, lesson
 from xstilts.sandbox import CODES
@@ -137,15 +139,15 @@ def test_an_encoder_that_is_not_trained_is_one_result_for_all_seeds() -> None:
 
 def test_the_layer_is_chosen_on_development_pairs_of_one_language() -> None:
     for score in Run(ENCODER, (PARAPHRASE,), RETRIEVAL, Recipes("small"), 1).scores(None).values():
-        chosen = score.arguments["layer_from"]
+        chosen = score.arguments["tuned_from"]
         data = chosen.arguments["gold"].arguments["data"]
         assert data.language == RETRIEVAL.dev_language
         assert data.split == ("validation" if RETRIEVAL.has("validation", "qab", None) else "test")
         assert chosen.arguments["predictions"].arguments["model"] == score.arguments["predictions"].arguments["model"]
-        assert chosen.arguments["layer_from"] is None
+        assert chosen.arguments["tuned_from"] is None
     fixed = Run(ENCODER, (), replace(RETRIEVAL, dev_language=None), Recipes("small"), 1)
-    assert {score.arguments["layer_from"] for score in fixed.scores(None).values()} == {None}
-    assert {score.arguments["layer_from"] for score in BASELINE.scores(None).values()} == {None}
+    assert {score.arguments["tuned_from"] for score in fixed.scores(None).values()} == {None}
+    assert {score.arguments["tuned_from"] for score in BASELINE.scores(None).values()} == {None}
 
 
 def test_a_target_is_learned_from_what_its_file_says_or_from_what_is_given() -> None:
@@ -174,9 +176,9 @@ def test_what_cannot_answer_the_target_is_refused_before_it_is_trained(teachers:
         replace(BASELINE, teachers=teachers)
 
 
-def test_text_is_no_target_and_a_task_is_in_a_mix_once() -> None:
-    with pytest.raises(BadInput, match="'sandbox_text' is there to learn from and has no score"):
-        replace(BASELINE, target=TEXT)
+def test_a_target_has_languages_and_a_task_is_in_a_mix_once() -> None:
+    with pytest.raises(BadInput, match="'text' is there to learn from and has no languages"):
+        replace(BASELINE, target=task("text"))
     with pytest.raises(BadInput, match="different tasks in a mix, found sandbox_qa, sandbox_pos, sandbox_qa"):
         replace(BASELINE, intermediate=(QA, POS, QA))
 
@@ -204,7 +206,7 @@ def test_every_artificial_task_that_teaches_has_something_to_teach(name: str) ->
     if asked.learned_from == "itself" and asked.kind != "retrieval":
         taught = lesson(asked, None)
         assert taught.train[0].arguments["data"].language == CODES[0]
-        assert asked.has("train", asked.trained_in, None)
+        assert all(asked.has("train", code, None) for code in asked.trained_in)
         assert (taught.dev is not None) == (asked.kind != "mlm")
 
 
@@ -212,7 +214,7 @@ def test_every_artificial_task_that_teaches_has_something_to_teach(name: str) ->
 def test_every_task_with_a_score_makes_a_run(name: str) -> None:
     """What a task is learned from must be able to answer it, whatever file says so."""
     asked = task(name)
-    if asked.kind == "mlm":
+    if not asked.languages:
         return
     run = Run(ENCODER, (), asked, Recipes("xtreme"), 1)
     assert [role for _, role in run.phases()] == ["target"] * len(asked.teachers())
@@ -275,3 +277,86 @@ def test_only_some_languages_are_measured_and_another_one_is_refused(encoder: En
         replace(run, only=("sw",))
     with pytest.raises(BadInput, match="unknown language 'xx'"):
         replace(run, only=("xx",))
+
+
+# Tasks in other languages, several as one, and data that others have translated.
+
+
+def put(folder: Path, name: str, lines: str) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(lines, encoding="utf-8")
+
+
+def languages(stages: tuple[Stage, ...]) -> list[tuple[str, str]]:
+    return [(stage.arguments["data"].task, stage.arguments["data"].language) for stage in stages]
+
+
+def test_a_task_can_be_trained_in_another_language_and_in_several_under_one_head(tmp_path: Path) -> None:
+    for code in ("ar", "sw"):
+        put(tmp_path, f"xtreme/panx/train-{code}.tsv", "Ada\tB-PER\n")
+    put(tmp_path, "xtreme/panx/dev-sw.tsv", "Ada\tB-PER\n")
+    taught = lesson(task("panx:sw+ar"), tmp_path)
+    assert taught.task == "panx:sw+ar"
+    assert languages(taught.train) == [("panx", "sw"), ("panx", "ar")]
+    assert taught.dev is not None
+    assert languages((taught.dev,)) == [("panx", "sw")]
+    with pytest.raises(BadInput, match="unknown language 'swa'; did you mean 'sw'"):
+        task("panx:swa")
+    with pytest.raises(BadInput, match="unknown task 'pan'; did you mean 'panx'"):
+        task("pan:sw")
+
+
+def test_a_task_in_two_languages_is_two_tasks_of_a_mix(tmp_path: Path) -> None:
+    for code in ("ar", "sw"):
+        put(tmp_path, f"xtreme/panx/train-{code}.tsv", "Ada\tB-PER\n")
+    mixed = replace(BASELINE, intermediate=(task("panx:sw"), task("panx:ar")))
+    model = mixed.model(tmp_path)
+    assert isinstance(model, Stage)
+    assert [taught.task for taught in model.arguments["encoder"].arguments["lessons"]] == ["panx:sw", "panx:ar"]
+
+
+def test_joined_tasks_are_one_lesson_under_one_head(tmp_path: Path) -> None:
+    nli = '{"sentence1": "a", "sentence2": "b", "gold_label": "neutral"}\n'
+    put(tmp_path, "multinli_1.0/multinli_1.0_train.jsonl", nli)
+    put(tmp_path, "snli_1.0/snli_1.0_train.jsonl", nli)
+    for number in (1, 2, 3):
+        put(tmp_path, f"anli_v1.0/R{number}/train.jsonl", '{"context": "a", "hypothesis": "b", "label": "e"}\n')
+    taught = lesson(task("anli_plus"), tmp_path)
+    assert (taught.task, taught.labels) == ("anli_plus", task("mnli").labels)
+    assert languages(taught.train) == [("mnli", "en"), ("snli", "en"), ("anli", "en")]
+
+
+def test_translated_data_stand_in_for_any_task(tmp_path: Path) -> None:
+    line = '{"language": "sw", "text_a": "a", "text_b": "b", "label": "neutral"}\n'
+    put(tmp_path, "translated/mnli/train-sw.jsonl", line + line.replace("sw", "de"))
+    taught = lesson(task("mnli:sw"), tmp_path)
+    assert languages(taught.train) == [("mnli", "sw")]
+    found = list(examples(taught.train[0].arguments["data"], tmp_path, Report()))
+    assert found == [Classified("0", "a", "b", "neutral")]
+
+
+def test_a_target_learned_in_another_language_says_so(tmp_path: Path) -> None:
+    assert BASELINE.zero_shot()
+    assert replace(BASELINE, intermediate=(task("panx:sw"),)).zero_shot()
+    assert not replace(BASELINE, target=task("panx"), teachers=(task("panx:sw"),)).zero_shot()
+
+
+def test_mining_takes_its_threshold_from_development_pairs_of_the_language(tmp_path: Path) -> None:
+    for split in ("dev", "test"):
+        for code in ("de", "zh"):
+            for side, lines in ((code, "x\tu\n"), ("en", "e\tw\n"), ("gold", "x\te\n")):
+                put(tmp_path, f"bucc2018/{code}-en.{split}.{side}", lines)
+    found = replace(BASELINE, target=task("bucc")).scores(tmp_path)
+    assert [*found] == ["de", "zh"]
+    for code, promise in found.items():
+        tuned = promise.arguments["tuned_from"].arguments["gold"].arguments["data"]
+        assert (tuned.language, tuned.split) == (code, "validation")
+    on_dev = replace(BASELINE, target=task("bucc"), split="validation").scores(tmp_path)
+    assert {promise.arguments["tuned_from"] for promise in on_dev.values()} == {None}
+
+
+def test_raw_text_is_measured_before_and_after_without_training_for_it() -> None:
+    before, after = (replace(BASELINE, target=TEXT, intermediate=tasks) for tasks in ((), (POS,)))
+    assert lessons(before) == []
+    assert lessons(after) == [["sandbox_pos"]]
+    assert {stage.arguments["model"] for stage in after.predictions(None).values()} == {after.model(None)}

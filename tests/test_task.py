@@ -16,7 +16,7 @@ import pytest
 from xstilts import metrics
 from xstilts.data import examples
 from xstilts.example import SHAPES, BadInput, Choice, Classified, Question, Tagged
-from xstilts.language import language
+from xstilts.language import codes, language
 from xstilts.readers import FORMATS, Report
 from xstilts.task import Source, Task, names, task
 
@@ -60,21 +60,30 @@ def test_kind_and_metric_exist(every: Task) -> None:
 def test_languages_are_known_and_occur_once(every: Task) -> None:
     assert every.languages or every.name in OWN
     assert len(set(every.languages)) == len(every.languages)
-    assert all(language(code).code == code for code in every.languages)
+    assert all(language(code).code == code for pair in every.languages for code in codes(pair))
     assert every.dev_language is None or language(every.dev_language)
 
 
 def test_labels_are_where_the_kind_needs_them(every: Task) -> None:
     assert len(set(every.labels)) == len(every.labels)
-    assert (len(every.labels) > 1) == (every.kind in ("classification", "tagging"))
+    assert (len(every.labels) > 1) == (every.kind in ("classification", "tagging")) or every.metric == "tag_accuracy"
     assert {f"B-{label[2:]}" for label in every.labels if label.startswith("I-")} <= set(every.labels)
 
 
 def test_teachers_are_tasks_with_training_data(every: Task) -> None:
     for teacher in every.teachers():
-        assert any(source.files.get("train") or source.reader == "sandbox" for source in teacher.sources)
-        assert teacher.kind == "mlm" or teacher.trained_in in teacher.languages
-    assert (every.learned_from is None) == (every.kind == "retrieval")
+        assert any(source.files.get("train") or source.reader == "sandbox" for source in sources_of(teacher))
+        assert teacher.kind == "mlm" or set(teacher.trained_in) <= set(teacher.languages)
+    assert every.learned_from or every.kind in ("retrieval", "mining")
+
+
+def sources_of(one: Task) -> list[Source]:
+    return [source for part in one.parts() for source in part.sources]
+
+
+def test_joined_tasks_share_a_kind_and_labels(every: Task) -> None:
+    assert bool(every.joined) != bool(every.sources)
+    assert all((part.kind, set(part.labels)) == (every.kind, set(every.labels)) for part in every.parts())
 
 
 def test_sources_are_well_formed(source: Source) -> None:
@@ -94,7 +103,7 @@ def test_conversions_depend_on_nothing_but_their_row(source: Source) -> None:
 
 
 def test_training_and_validation_parts_do_not_overlap(source: Source) -> None:
-    if source.part:
+    if len(source.part) > 1:
         assert source.part["train"][1] == source.part["validation"][0]
         assert source.part["train"][0] == 0
         assert source.part["validation"][1] is None
@@ -134,8 +143,10 @@ def test_missing_data_are_told_with_every_place_looked_at(tmp_path: Path) -> Non
         task("xquad").data("test", "sw", tmp_path)
     with pytest.raises(BadInput, match=r"below \(no --data given\): looked for .*; name the folder that holds it"):
         task("xquad").data("test", "sw", None)
-    with pytest.raises(BadInput, match="no source of the task has a split 'train'"):
+    with pytest.raises(BadInput, match=r"looked for translated/xquad/train-en\.jsonl; name the folder"):
         task("xquad").data("train", "en", tmp_path)
+    with pytest.raises(BadInput, match="no source of the task has a split 'blind' there"):
+        task("xquad").data("blind", "en", tmp_path)
     assert not task("xquad").has("test", "en", tmp_path)
 
 

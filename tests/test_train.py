@@ -17,14 +17,16 @@ import torch
 from given import TOYS, lesson, promised
 from xstilts import progress
 from xstilts.encoder import Encoder
-from xstilts.example import BadInput, Classified
+from xstilts.example import BadInput, Classified, Tagged
 from xstilts.interrupt import Interrupted
 from xstilts.kinds import Unit
+from xstilts.lesson import Lesson
 from xstilts.machine import Machine
 from xstilts.predict import PREDICTIONS, by_length, predict
 from xstilts.progress import Event
 from xstilts.recipe import Recipe, Selection
 from xstilts.record import read as read_record
+from xstilts.score import read_score, score
 from xstilts.stage import Stage, build, folder_of, is_built
 from xstilts.train import HISTORY, train
 
@@ -76,6 +78,33 @@ def test_a_mix_of_tasks_learns_them_all_and_keeps_the_heads_apart(encoder: Encod
     dev = read_record(folder)["record"]["dev"]
     assert set(dev) == {"classification", "tagging", "choice"}
     assert all(task["score"] == 100.0 for task in dev.values())
+
+
+def test_labels_that_nobody_lists_are_those_of_the_training_data(encoder: Encoder, machine: Machine) -> None:
+    _, _, examples = TOYS["tagging"]
+    strange = Tagged("z", ("xx",), ("B-STRANGE",))
+    train_data, dev = promised("tagging", examples), promised("tagging", [*examples, strange], "dev")
+    taught = Lesson("ccg", "tagging", (), (train_data,), dev, "tag_accuracy")
+    model = train(encoder, (taught,), replace(FAST, steps=60), seed=1)
+    found = read_record(build(model, machine))["record"]["dev"]["ccg"]
+    config = json.loads((folder_of(model, machine) / "model" / "config.json").read_text())
+    assert config["id2label"] == {"0": "B-LOC", "1": "O"}
+    words = sum(len(example.tokens) for example in examples if isinstance(example, Tagged))
+    assert found["score"] == pytest.approx(100 * words / (words + 1))
+
+
+def test_masked_lm_is_asked_of_the_head_that_the_encoder_came_with(encoder: Encoder, machine: Machine) -> None:
+    text = lesson("mlm").train[0]
+    taught = train(encoder, (lesson("mlm"),), replace(FAST, steps=120), seed=1)
+    other = train(encoder, (lesson("classification"),), replace(FAST, steps=60), seed=1)
+    with pytest.raises(BadInput, match="comes without a masked-LM head"):
+        build(predict(other, text, "mlm", 24), machine)
+    public = Encoder.of(build(taught, machine) / "model")
+    forgets = train(public, (lesson("classification"),), replace(FAST, steps=60), seed=1)
+    before, after = (score(predict(model, text, "mlm", 24), text, "mlm_loss") for model in (public, forgets))
+    losses = [read_score(build(promise, machine))["headline"] for promise in (before, after)]
+    assert losses[0] < losses[1]
+    assert read_score(build(before, machine))["headline"] == losses[0]
 
 
 def test_masked_lm_beside_a_task_adds_its_weighted_loss(encoder: Encoder, machine: Machine) -> None:

@@ -40,6 +40,9 @@ Setting = Annotated[list[str] | None, typer.Option("--set", help="Change both ph
 SetIntermediate = Annotated[list[str] | None, typer.Option(help="Change the intermediate recipe alone.")]
 SetTarget = Annotated[list[str] | None, typer.Option(help="Change the target recipe alone.")]
 Seeds = Annotated[int, typer.Option(min=1, help="How many seeds: 1, 2, …")]
+Forgetting = Annotated[
+    str | None, typer.Option(help="Measure these before and after the intermediate phase too: 'common_voice,tatoeba'.")
+]
 MlmTask = Annotated[str | None, typer.Option("--mlm", help="Raw-text task: masked-LM beside the intermediate tasks.")]
 MlmWeight = Annotated[float, typer.Option(help="Weight of the masked-LM loss.")]
 MlmAlpha = Annotated[float, typer.Option(help="Languages are drawn as n ** alpha.")]
@@ -60,6 +63,7 @@ def run_or_plan(
     set_intermediate: SetIntermediate = None,
     set_target: SetTarget = None,
     seeds: Seeds = 1,
+    forgetting: Forgetting = None,
     mlm: MlmTask = None,
     mlm_weight: MlmWeight = 1.0,
     mlm_alpha: MlmAlpha = 0.3,
@@ -82,7 +86,7 @@ def run_or_plan(
     machine = Machine(store, data, device, micro_tokens, workers, threads)
     both = tuple(setting or ())
     recipes = Recipes(recipe, both + tuple(set_intermediate or ()), both + tuple(set_target or ()))
-    targets = tuple(one for name in target for one in grid.tasks_of(name))
+    targets = tuple(one for name in target for one in grid.tasks_of(name)) + grid.untrained(forgetting)
     spoken = tuple(dict.fromkeys(code for one in targets for code in one.languages))
     asked = grid.Grid(
         Encoder.of(encoder, revision).pinned(),
@@ -120,6 +124,23 @@ def tasks(data: DataFolder = None) -> None:
     from xstilts import show
 
     show.tasks(data)
+
+
+@app.command("data")
+def data_of(
+    task: Annotated[list[str] | None, typer.Argument(help="Tasks; default: all but the sandbox's.")] = None,
+    data: DataFolder = None,
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    get: Annotated[bool, typer.Option("--get", help="Download what is missing and the hub has.")] = False,
+    counts: Annotated[bool, typer.Option(help="Read the files and count their examples.")] = True,
+    json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
+) -> None:
+    """Say which data of which tasks are there, how many examples they hold, and how to get the rest; or get it."""
+    from xstilts import catalogue, progress
+
+    with progress.shown():
+        found = catalogue.gather(task or (), data, split, get, counts)
+    raise typer.Exit(not catalogue.show(found, data, json))
 
 
 @app.command()

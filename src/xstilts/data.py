@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xstilts.example import BadInput, Example, write
-from xstilts.readers import Input, Report, Row
+from xstilts.readers import Input, Report, Row, container
 from xstilts.readers import read as read_rows
 from xstilts.readers.row import bad
 from xstilts.readers.shapes import SHAPE, Asked
@@ -42,8 +42,9 @@ class File:
     @classmethod
     def of(cls, path: Path, folder: Path) -> File:
         """Describe a file below `folder`."""
-        status = path.stat()
-        return cls(path.relative_to(folder).as_posix(), _digest(path, status.st_size, status.st_mtime_ns))
+        held = container(path)
+        status = held.stat()
+        return cls(path.relative_to(folder).as_posix(), _digest(held, status.st_size, status.st_mtime_ns))
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _inputs(data: Data, folder: Path | None) -> list[Input]:
     folder = folder or Path()
     for file in data.files:
         path = folder / file.path
-        if not path.is_file():
+        if not container(path).is_file():
             raise BadInput(
                 f"{path} does not exist any more; plan again, or name the folder that holds it with --data DIR"
             )

@@ -1,6 +1,6 @@
 """Examples: what one row of a data set says, whatever file it came from.
 
-Six shapes, one per kind of task. Every reader ends in one of them, every kind starts from one, and the store keeps
+Seven shapes for the kinds of tasks. Every reader ends in one of them, every kind starts from one, and the store keeps
 them as JSON lines, so that a person can read exactly what a model was trained and scored on.
 
 >>> Classified("3", "A dog runs.", "An animal moves.", "entailment").label
@@ -71,11 +71,29 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Parallel:
-    """A sentence and its translation into English."""
+    """Two texts that belong together: a sentence and its English translation, or a question and what answers it.
+
+    context: what the second text stands in, read with it, where there is something.
+    """
 
     id: str
     source: str
     english: str
+    context: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One text of a search: it asks (side "query"), can be found ("candidate"), or only takes part ("bystander").
+
+    context: what the text stands in, read with it. targets: of a query, the ids of the candidates that are right.
+    """
+
+    id: str
+    text: str
+    context: str | None
+    side: str
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +105,7 @@ class Text:
     pair: str | None = None
 
 
-Example = Classified | Choice | Tagged | Question | Parallel | Text
+Example = Classified | Choice | Tagged | Question | Parallel | Passage | Text
 
 SHAPES: dict[str, type[Example]] = {
     "classification": Classified,
@@ -95,6 +113,8 @@ SHAPES: dict[str, type[Example]] = {
     "tagging": Tagged,
     "span": Question,
     "retrieval": Parallel,
+    "mining": Passage,
+    "ranking": Passage,
     "mlm": Text,
 }
 

@@ -18,6 +18,7 @@ from xstilts.table import BASELINE, Table, collect
 from xstilts.task import Task, task
 
 Tasks = tuple[Task, ...]
+UNTRAINED = ("mlm", "retrieval", "mining")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,15 @@ def tasks_of(names: str, separator: str = ",") -> Tasks:
     found = tuple(task(name.strip()) for name in names.split(separator) if name.strip())
     if not found:
         raise BadInput(f"expected names of tasks, found '{names}' (`xstilts tasks` lists them)")
+    return found
+
+
+def untrained(names: str | None) -> Tasks:
+    """Return tasks that are measured without training: what an encoder knows before and after another task."""
+    found = tasks_of(names) if names else ()
+    for one in found:
+        if one.learned_from or one.kind not in UNTRAINED:
+            raise BadInput(f"'{one.name}' cannot be measured without training for it: give raw text or translations")
     return found
 
 

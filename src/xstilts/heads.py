@@ -266,6 +266,12 @@ def attach(network: Network, task: str, kind: str, labels: int = 0, source: str 
     return head
 
 
+def has_pretrained_mlm(config: Any, source: str | Path) -> bool:
+    """Say whether a folder or hub id holds the masked-LM head that its encoder was pretrained with."""
+    names = Head(config, "mlm").stored_names().values()
+    return bool(read_tensors(source, names))
+
+
 def has_output_matrix(config: Any, source: str | Path) -> bool:
     name = f"{head_row(config.model_type, 'mlm').output}.weight"
     return not config.tie_word_embeddings and bool(read_tensors(source, [name]))

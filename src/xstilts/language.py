@@ -45,6 +45,11 @@ def language(code: str) -> Language:
     raise BadInput(f"unknown language '{code}'{_hint(code)} (codes are ISO 639-1, else 639-3)")
 
 
+def codes(code: str) -> tuple[str, ...]:
+    """Return the codes in a code: itself, or those of a pair such as MLQA's "de-ar" (context, then question)."""
+    return tuple(code.split("-"))
+
+
 @cache
 def languages() -> dict[str, Language]:
     """Return the table by code."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from xstilts import example, schedule
 from xstilts.data import EXAMPLES
-from xstilts.example import BadInput, Example
+from xstilts.example import BadInput, Example, Tagged
 from xstilts.kinds import Kind, Unit, kind
 from xstilts.recipe import Recipe
 from xstilts.stage import Site, Stage
@@ -28,6 +28,8 @@ DEV_EXAMPLES = 500
 @dataclass(frozen=True)
 class Lesson:
     """What is taught: a task's training data (one stage a language), how it is labelled, and how progress is measured.
+
+    labels: empty where the training data say which there are.
 
     weight: of the loss of a batch that this lesson adds to every step; None: it takes its turn by the sampling rule.
     alpha: below 1, smaller languages are drawn more often, p ~ n ** alpha.
@@ -45,10 +47,11 @@ class Lesson:
 
 @dataclass
 class Pupil:
-    """A lesson made ready: its kind, its training units, the language of each, and its development examples."""
+    """A lesson made ready: its kind, labels, training units, the language of each, and its development examples."""
 
     lesson: Lesson
     kind: Kind
+    labels: tuple[str, ...]
     units: list[Unit]
     languages: list[int]
     dev: list[Example]
@@ -66,16 +69,23 @@ def prepare(lesson: Lesson, site: Site, tokens: Tokens, recipe: Recipe) -> Pupil
     """Read and encode a lesson's training and development data."""
     how = kind(lesson.kind)
     looked_at = max(DEV_EXAMPLES, recipe.selection.examples if recipe.selection else 0)
-    pupil = Pupil(lesson, how, [], [], _examples(lesson.dev, lesson.kind, site)[:looked_at])
-    for number, data in enumerate(lesson.train):
-        examples = _drawn(_examples(data, lesson.kind, site), recipe.examples)
-        units = how.encode(examples, tokens, recipe.max_length, lesson.labels, pupil.cut)
+    heaps = [_examples(data, lesson.kind, site) for data in lesson.train]
+    pupil = Pupil(lesson, how, _labels(lesson, heaps), [], [], _examples(lesson.dev, lesson.kind, site)[:looked_at])
+    for number, heap in enumerate(heaps):
+        examples = _drawn(heap, recipe.examples)
+        units = how.encode(examples, tokens, recipe.max_length, pupil.labels, pupil.cut)
         pupil.units += units
         pupil.languages += [number] * len(units)
     if not pupil.units:
         raise BadInput(f"nothing to learn: the training data of '{lesson.task}' is empty")
-    pupil.dev_units = how.encode(pupil.dev, tokens, recipe.max_length, lesson.labels, Counter())
+    pupil.dev_units = how.encode(pupil.dev, tokens, recipe.max_length, pupil.labels, Counter())
     return pupil
+
+
+def _labels(lesson: Lesson, heaps: list[list[Example]]) -> tuple[str, ...]:
+    """Return the lesson's labels, or the tags that occur in its training data."""
+    found = {tag for heap in heaps for one in heap if isinstance(one, Tagged) for tag in one.tags}
+    return lesson.labels or tuple(sorted(found))
 
 
 def _examples(data: Stage | None, kind_name: str, site: Site) -> list[Example]:

@@ -18,7 +18,9 @@ import torch
 from xstilts import example, progress
 from xstilts.data import EXAMPLES
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
+from xstilts.example import BadInput
 from xstilts.folders import load
+from xstilts.heads import attach, has_pretrained_mlm
 from xstilts.kinds import Kind, Unit, kind
 from xstilts.machine import Machine
 from xstilts.network import Network
@@ -36,11 +38,12 @@ def _label(model: Encoder | Stage, data: Stage, kind_name: str, max_length: int)
 def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max_length: int) -> None:
     """Write `predictions.jsonl`: for each example its id, the prediction, and the scores behind it.
 
-    model: a trained stage, or a bare encoder where the kind needs no head. data: a stage that read a split.
+    model: a trained stage, or a bare encoder where the kind needs no head. data: a stage that read a split. Masked-LM
+    is asked of the head that the encoder came with, on the weights that it has now.
     """
     chosen = kind(kind_name)
     source = site.path(model) / "model" if isinstance(model, Stage) else model
-    network, tokens, labels = _loaded(source, kind_name, site.machine)
+    network, tokens, labels = _loaded(source, kind_name, site.machine, _origin(model))
     max_length = network.fitting(max_length)
     examples = list(example.read(site.path(data) / EXAMPLES, kind_name))
     cut: Counter[str] = Counter()
@@ -90,13 +93,29 @@ def by_length(units: Sequence[Unit], most_tokens: int) -> list[list[int]]:
     return batches
 
 
+def _origin(model: Encoder | Stage) -> Encoder | None:
+    """Return the public encoder that a model was trained from; None where it was trained on masked-LM itself."""
+    if isinstance(model, Stage) and [one.kind for one in model.arguments.get("lessons", ())] == ["mlm"]:
+        return None
+    while isinstance(model, Stage) and "encoder" in model.arguments:
+        model = model.arguments["encoder"]
+    return model if isinstance(model, Encoder) else None
+
+
 @lru_cache(maxsize=1)
-def _loaded(source: Path | Encoder, kind_name: str, machine: Machine) -> tuple[Network, Tokens, tuple[str, ...]]:
+def _loaded(
+    source: Path | Encoder, kind_name: str, machine: Machine, origin: Encoder | None
+) -> tuple[Network, Tokens, tuple[str, ...]]:
     """Return a network with its head, its tokens and its labels; the last one loaded stays."""
     folder = source.location if isinstance(source, Encoder) else source
-    if kind_name == "retrieval":
+    if kind(kind_name).headless:
         network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
         labels: tuple[str, ...] = ()
+    elif kind_name == "mlm" and origin:
+        network, tokenizer, labels = Network(load_backbone(folder)), load_tokenizer(folder), ()
+        if not has_pretrained_mlm(network.config, origin.location):
+            raise BadInput(f"{origin.name} comes without a masked-LM head, so it cannot be measured: leave it out")
+        attach(network, "head", kind_name, source=origin.location)
     else:
         network, tokenizer, labels = load(Path(folder), kind_name)
     return network.to(machine.torch_device()).eval(), Tokens.of(tokenizer), labels

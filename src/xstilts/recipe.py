@@ -97,8 +97,15 @@ XTREME = Named(
         "choice": {"epochs": 5.0},
         "span": {"learning_rate": 3e-5, "max_length": 384, "warmup": 500.0, "weight_decay": 1e-4},
         "retrieval": {"max_length": 512},
+        "mining": {"max_length": 512},
+        "ranking": {"max_length": 256},
     },
-    tasks={"mewslix": {"learning_rate": 1e-5, "epochs": 2.0, "max_length": 64}},
+    tasks={
+        "mewslix": {"max_length": 64},
+        "mewslix_pairs": {"learning_rate": 1e-5, "epochs": 2.0, "max_length": 64},
+        "squad_pairs": {"batch_size": 16, "max_length": 256},
+        "squadshifts_pairs": {"batch_size": 16, "max_length": 256},
+    },
     intermediate={"epochs": 3.0},
 )
 

@@ -13,20 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xstilts import metrics
 from xstilts.data import read
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
+from xstilts.kinds import kind
 from xstilts.language import language
 from xstilts.lesson import Lesson
 from xstilts.predict import predict
 from xstilts.recipe import Recipe, changed, named
 from xstilts.score import score
 from xstilts.stage import Stage
-from xstilts.task import Task
+from xstilts.task import Task, task
 from xstilts.train import train
 
-UNSCORED = ("mlm", "retrieval")  # kinds that a head has no score for
+ENGLISH = "en"
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,13 @@ class Run:
                     f"'{self.target.name}' has no language '{language(code).code}': "
                     f"there are {', '.join(self.target.languages)}"
                 )
-        names = [task.name for task in self.intermediate]
+        names = [task.label for task in self.intermediate]
         if len(set(names)) < len(names):
             raise BadInput(f"expected different tasks in a mix, found {', '.join(names)}")
-        if self.target.metric not in metrics.names():
-            raise BadInput(f"'{self.target.name}' is there to learn from and has no score: give another target")
+        if not self.target.languages:
+            raise BadInput(f"'{self.target.name}' is there to learn from and has no languages: give another target")
         taught = self._taught()
-        if self.target.kind != "retrieval" and not (taught and _teaches(taught[-1], self.target)):
+        if not _headless(self.target) and not (taught and _teaches(taught[-1], self.target)):
             raise BadInput(
                 f"'{self.target.name}' ({self.target.kind}) cannot be learned from "
                 f"'{taught[-1].name if taught else 'nothing'}': the last task that it is learned from must be of its "
@@ -124,18 +124,38 @@ class Run:
 
     def predictions(self, folder: Path | None) -> dict[str, Stage]:
         """Promise the predictions in every language of the target."""
-        model, length = self.model(folder), self._max_length()
-        return {
-            code: predict(model, read(self.target.data(self.split, code, folder)), self.target.kind, length)
-            for code in self.languages(folder)
-        }
+        return self._predictions(self.languages(folder), folder)
+
+    def withheld(self, folder: Path | None) -> dict[str, Stage]:
+        """Promise the predictions in the languages whose answers are withheld: none to score, but to hand in."""
+        return self._predictions([code for code in self.asked() if _hidden(self, code, folder)], folder)
+
+    def tuned_from(self, code: str, folder: Path | None) -> Stage | None:
+        """Promise the scores of other data by which the layer, and mining's threshold, are chosen; often none."""
+        return self._threshold_from(code, folder) or self._layer_from(folder)
 
     def scores(self, folder: Path | None) -> dict[str, Stage]:
         """Promise the score in every language of the target."""
-        layer_from = self._layer_from(folder)
+        shared = self._layer_from(folder)
         return {
-            code: score(predictions, predictions.arguments["data"], self.target.metric, layer_from)
+            code: score(
+                predictions,
+                predictions.arguments["data"],
+                self.target.metric,
+                self._threshold_from(code, folder) or shared,
+            )
             for code, predictions in self.predictions(folder).items()
+        }
+
+    def zero_shot(self) -> bool:
+        """Say whether the target was learned in its own task's language alone, English for all but the sandbox."""
+        return all(teacher.trained_in == task(teacher.name).trained_in for teacher in self._taught())
+
+    def _predictions(self, codes: Sequence[str], folder: Path | None) -> dict[str, Stage]:
+        model, length = self.model(folder), self._max_length()
+        return {
+            code: predict(model, read(self.target.data(self.split, code, folder)), self.target.kind, length)
+            for code in codes
         }
 
     def _taught(self) -> tuple[Task, ...]:
@@ -144,26 +164,48 @@ class Run:
     def _layer_from(self, folder: Path | None) -> Stage | None:
         """Promise the scores by which retrieval chooses its layer: one language's development (else test) pairs."""
         code = self.target.dev_language
-        if self.target.kind != "retrieval" or code is None:
+        if code is None:
             return None
-        split = "validation" if self.target.has("validation", code, folder) else "test"
+        return self._score_on("validation" if self.target.has("validation", code, folder) else "test", code, folder)
+
+    def _threshold_from(self, code: str, folder: Path | None) -> Stage | None:
+        """Promise the scores by which mining chooses its threshold (and layer): development pairs of the language."""
+        if self.target.kind != "mining" or self.split == "validation":
+            return None
+        return self._score_on("validation", code, folder)
+
+    def _score_on(self, split: str, code: str, folder: Path | None) -> Stage:
         data = read(self.target.data(split, code, folder))
-        return score(predict(self.model(folder), data, "retrieval", self._max_length()), data, self.target.metric)
+        found = predict(self.model(folder), data, self.target.kind, self._max_length())
+        return score(found, data, self.target.metric)
 
     def _max_length(self) -> int:
-        tasks, _ = self.phases()[-1] if self.target.kind != "retrieval" else ((self.target,), "")
+        tasks = (self.target,) if _headless(self.target) else self.phases()[-1][0]
         return self.recipes.of(tasks, "target").max_length
 
 
 def lesson(task: Task, folder: Path | None) -> Lesson:
     """Return what a task teaches: its training split, with its development split to watch.
 
-    Trained on is English alone, or the one language of a task that has no English.
+    Trained on is English alone, unless the task says otherwise or is asked for in other languages (`panx:sw+ar`).
     """
-    code = task.trained_in
-    watched = task.kind not in UNSCORED and task.has("validation", code, folder)
-    dev = read(task.data("validation", code, folder)) if watched else None
-    return Lesson(task.name, task.kind, task.labels, (read(task.data("train", code, folder)),), dev, task.metric)
+    parts = [(part, code) for part in task.parts() for code in task.trained_in]
+    train_data = tuple(read(part.data("train", code, folder)) for part, code in parts)
+    watched = [(p, code) for p, code in parts if not _headless(task) and p.has("validation", code, folder)]
+    dev = read(watched[0][0].data("validation", watched[0][1], folder)) if watched else None
+    return Lesson(task.label, task.kind, task.labels, train_data, dev, task.metric)
+
+
+def _headless(task: Task) -> bool:
+    """Say whether a task is measured on the encoder alone, without a head that was taught for it."""
+    return kind(task.kind).headless or task.kind == "mlm"
+
+
+def _hidden(run: Run, code: str, folder: Path | None) -> bool:
+    """Say whether what is to be measured is there without its answers."""
+    if folder is None or run.target.has(run.split, code, folder):
+        return False
+    return any(source.find(run.split, code, folder) for source in run.target.sources if source.withheld)
 
 
 def _teaches(teacher: Task, target: Task) -> bool:

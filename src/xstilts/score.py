@@ -7,42 +7,47 @@ intervals and paired tests need no second look at the model.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xstilts import example, metrics
 from xstilts.data import EXAMPLES, Data
-from xstilts.example import Example
+from xstilts.example import Example, Passage
+from xstilts.language import codes
 from xstilts.predict import PREDICTIONS
 from xstilts.stage import Site, Stage, stage
 
 SCORE = "score.json"
 CONTRIBUTIONS = "contributions.jsonl"
+Tuned = Mapping[str, Any] | None
 FIXED_DEPTH = 14 / 24  # the layer of XLM-R Large that the literature takes for retrieval, as a share of the depth
 
 
-def _label(predictions: Stage, gold: Stage, metric: str, layer_from: Stage | None) -> str:
+def _label(predictions: Stage, gold: Stage, metric: str, tuned_from: Stage | None) -> str:
     return f"score-{_data(gold).label}"
 
 
 @stage(version=1, label=_label)
-def score(site: Site, predictions: Stage, gold: Stage, metric: str, layer_from: Stage | None = None) -> None:
+def score(site: Site, predictions: Stage, gold: Stage, metric: str, tuned_from: Stage | None = None) -> None:
     """Write `score.json` (metric, values, headline, examples) and `contributions.jsonl`, one line an example.
 
-    layer_from: for retrieval, the scores of another language by which the layer is chosen; without it the layer is
-    the one at the depth that the literature takes.
+    tuned_from: the scores of other data, on which what retrieval and mining leave open was chosen: the layer, and
+    from which score on a mined pair counts. Without it the layer is the one at the depth that the literature takes,
+    and mining's threshold the best on these very data, which the score then says.
     """
     data = _data(gold)
     examples = list(example.read(site.path(gold) / EXAMPLES, data.kind))
     lines = read_lines(site.path(predictions))
-    found, notes = (
-        _by_layer(examples, lines, metric, _chosen_layer(site, layer_from))
-        if data.kind == "retrieval"
-        else (metrics.metric(metric)(examples, by_id(lines, metric), language=data.language), {})
-    )
-    result = {"metric": metric, "headline": found.headline, "values": found.values, "examples": len(examples), **notes}
-    (site.folder / SCORE).write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    tuned = None if tuned_from is None else read_score(site.path(tuned_from))
+    if data.kind in LAYERED:
+        found, notes = LAYERED[data.kind](examples, lines, metric, tuned)
+    else:
+        asked = [one for one in examples if not (isinstance(one, Passage) and one.side != "query")]
+        spoken = codes(data.language)[0]  # of a pair, the language of the context is the answers'
+        found, notes = metrics.metric(metric)(asked, by_id(lines, metric), language=spoken), {}
+    result = {"metric": metric, "headline": found.headline, "values": found.values, "examples": len(found.examples)}
+    (site.folder / SCORE).write_text(json.dumps({**result, **notes}, indent=1, ensure_ascii=False) + "\n", "utf-8")
     contributions = "".join(json.dumps(part) + "\n" for part in found.examples)
     (site.folder / CONTRIBUTIONS).write_text(contributions, encoding="utf-8")
 
@@ -70,23 +75,61 @@ def read_lines(folder: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file]
 
 
-def _by_layer(
-    examples: Sequence[Example], lines: Sequence[Mapping[str, Any]], metric: str, chosen: int | None
+def _retrieved(
+    examples: Sequence[Example], lines: Sequence[Mapping[str, Any]], metric: str, tuned: Tuned
 ) -> tuple[metrics.Score, dict[str, Any]]:
-    """Return the score at the layer chosen (or at the literature's depth) and the headline at every layer."""
-    depth, measure = len(lines[0]["prediction"]), metrics.metric(metric)
-    scores = [measure(examples, {line["id"]: line["prediction"][layer] for line in lines}) for layer in range(depth)]
-    fixed = round(FIXED_DEPTH * (depth - 1))
-    layer = fixed if chosen is None else chosen
-    notes = {"layer": layer, "fixed_layer": fixed, "by_layer": [found.headline for found in scores]}
-    return scores[layer], notes
+    """Return the score at the layer chosen and the headline at every layer."""
+    measure = metrics.metric(metric)
+    layers = range(len(lines[0]["prediction"]))
+    return _chosen(
+        [measure(examples, {line["id"]: line["prediction"][layer] for line in lines}) for layer in layers], tuned
+    )
 
 
-def _chosen_layer(site: Site, layer_from: Stage | None) -> int | None:
-    if layer_from is None:
-        return None
-    headlines = read_score(site.path(layer_from))["by_layer"]
-    return int(max(range(len(headlines)), key=lambda layer: (headlines[layer], layer)))
+def _mined(
+    examples: Sequence[Example], lines: Sequence[Mapping[str, Any]], metric: str, tuned: Tuned
+) -> tuple[metrics.Score, dict[str, Any]]:
+    """Return the score, at the layer chosen, of pairs above the threshold of each layer."""
+    asking = [one for one in examples if isinstance(one, Passage) and one.side == "query"]
+    gold = {(one.id, target) for one in asking for target in one.targets}
+    layers = [{line["id"]: line["prediction"][n] for line in lines} for n in range(len(lines[0]["prediction"]))]
+    thresholds = tuned["thresholds"] if tuned else [_threshold(layer, gold) for layer in layers]
+    kept = [
+        {id: pair[0] if pair and pair[1] >= threshold else None for id, pair in layer.items()}
+        for layer, threshold in zip(layers, thresholds, strict=True)
+    ]
+    found, notes = _chosen([metrics.metric(metric)(asking, pairs) for pairs in kept], tuned)
+    source = "other data" if tuned else "these data: the best there is, not a result"
+    notes |= {"threshold": thresholds[notes["layer"]], "thresholds": thresholds, "threshold_from": source}
+    return found, notes
+
+
+def _threshold(layer: Mapping[str, Any], gold: set[tuple[str, str]]) -> float:
+    return metrics.tune_threshold({(id, pair[0]): pair[1] for id, pair in layer.items() if pair}, gold)
+
+
+def _chosen(scores: Sequence[metrics.Score], tuned: Tuned) -> tuple[metrics.Score, dict[str, Any]]:
+    """Return the score at the layer that is best on the other data, else at the literature's depth; every headline."""
+    layer, fixed = _layer(len(scores), tuned), _layer(len(scores), None)
+    return scores[layer], {"layer": layer, "fixed_layer": fixed, "by_layer": [found.headline for found in scores]}
+
+
+def _layer(layers: int, tuned: Tuned) -> int:
+    if not tuned:
+        return round(FIXED_DEPTH * (layers - 1))
+    elsewhere = tuned["by_layer"]
+    return max(range(len(elsewhere)), key=lambda number: (elsewhere[number], number))
+
+
+LAYERED: dict[str, Callable[..., tuple[metrics.Score, dict[str, Any]]]] = {"retrieval": _retrieved, "mining": _mined}
+
+
+def unscored(kind_name: str, layers: int, tuned: Tuned) -> dict[str, Any]:
+    """Return what a score would say of data whose answers are withheld: the layer and threshold chosen elsewhere."""
+    if kind_name not in LAYERED:
+        return {}
+    layer = _layer(layers, tuned)
+    return {"layer": layer, **({"threshold": tuned["thresholds"][layer]} if tuned and "thresholds" in tuned else {})}
 
 
 def _data(gold: Stage) -> Data:

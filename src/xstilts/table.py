@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.table import Table as RichTable
 
@@ -56,6 +56,11 @@ class Table:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def decimals(self) -> int:
+        """Shares are shown in percent with one decimal, losses with three."""
+        return 3 if self.metric.endswith("_loss") else 1
+
     def rows(self) -> dict[str, tuple[str, ...]]:
         """Return the rows: each language, English first, then the means with the languages they are over."""
         others = tuple(code for code in self.languages if code != self.english)
@@ -67,6 +72,16 @@ class Table:
         return rows
 
 
+class Rowed(Protocol):
+    """Columns, and rows that are means over some of their scores: languages, or the tasks of a suite."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+    @property
+    def decimals(self) -> int: ...
+    def rows(self) -> dict[str, tuple[str, ...]]: ...
+
+
 def collect(runs: Mapping[str, list[Run]], machine: Machine) -> Table:
     """Return the table of finished runs of one target: by setting ("baseline" first), one run a seed."""
     first = next(iter(runs.values()))[0]
@@ -74,7 +89,8 @@ def collect(runs: Mapping[str, list[Run]], machine: Machine) -> Table:
     columns = tuple(_column(name, seeds, machine) for name, seeds in runs.items())
     missing = tuple(code for code in first.asked() if code not in languages)
     notes = tuple(_notes(first, machine))
-    return Table(first.target.name, first.target.metric, languages, first.target.trained_in, columns, missing, notes)
+    english = first.target.trained_in[0]
+    return Table(first.target.name, first.target.metric, languages, english, columns, missing, notes)
 
 
 def _column(name: str, runs: list[Run], machine: Machine) -> Column:
@@ -105,32 +121,49 @@ def _notes(run: Run, machine: Machine) -> Iterable[str]:
             f"layer {chosen['layer']} of the baseline was chosen on {run.target.dev_language}; the literature's "
             f"depth would be layer {chosen['fixed_layer']}; every layer is in each score.json"
         )
+    if run.target.kind == "mining":
+        chosen = read_score(folder_of(next(iter(run.scores(machine.data).values())), machine))
+        yield f"layer and threshold of mined pairs were chosen on {chosen['threshold_from']}"
     if run.target.note:
         yield run.target.note
+    if run.target.kind == "mlm":
+        yield "loss in nats a hidden piece, of the head that the encoder came with: lower is better"
+    if not run.zero_shot():
+        trained = ", ".join(teacher.label for teacher in run.teachers or ())
+        yield f"not zero-shot from English: learned from {trained}"
     if run.target.metric == "pos_f1":
         yield "F1 of runs of equal tags, as XTREME scores it; token accuracy is in each score.json"
 
 
 def render(table: Table) -> RichTable:
     """Return the table for a terminal."""
-    shown = RichTable(title=f"{table.target} ({table.metric})", title_justify="left")
-    for number, name in enumerate(header(table)):
+    return drawn(f"{table.target} ({table.metric})", header(table), cells_of(table))
+
+
+def drawn(title: str, names: list[str], rows: Iterable[tuple[str, list[str]]]) -> RichTable:
+    """Return rows of a label and cells for a terminal, means in bold."""
+    shown = RichTable(title=title, title_justify="left")
+    for number, name in enumerate(names):
         shown.add_column(name, justify="left" if number == 0 else "right")
-    for label, cells in cells_of(table):
+    for label, cells in rows:
         shown.add_row(label, *cells, style="bold" if label.startswith("mean") else None)
     return shown
 
 
 def markdown(table: Table) -> str:
     """Return the table in Markdown, with its notes."""
-    names = header(table)
-    lines = [f"### {table.target} ({table.metric})", "", "| " + " | ".join(names) + " |"]
+    return marked(f"{table.target} ({table.metric})", header(table), cells_of(table), remarks(table))
+
+
+def marked(title: str, names: list[str], rows: Iterable[tuple[str, list[str]]], said: Iterable[str]) -> str:
+    """Return a title, rows of a label and cells, and remarks in Markdown."""
+    lines = [f"### {title}", "", "| " + " | ".join(names) + " |"]
     lines.append("|" + "|".join([" --- "] + [" ---: "] * (len(names) - 1)) + "|")
-    lines += [f"| {label} | " + " | ".join(cells) + " |" for label, cells in cells_of(table)]
-    return "\n".join([*lines, "", *(f"- {remark}" for remark in remarks(table)), ""])
+    lines += [f"| {label} | " + " | ".join(cells) + " |" for label, cells in rows]
+    return "\n".join([*lines, "", *(f"- {remark}" for remark in said), ""])
 
 
-def header(table: Table) -> list[str]:
+def header(table: Rowed) -> list[str]:
     """Return the columns' names: each setting, and its gain over the baseline."""
     names = ["language"]
     for column in table.columns:
@@ -138,15 +171,15 @@ def header(table: Table) -> list[str]:
     return names
 
 
-def cells_of(table: Table) -> Iterable[tuple[str, list[str]]]:
+def cells_of(table: Rowed) -> Iterable[tuple[str, list[str]]]:
     """Yield each row's label and its cells: mean ± standard error over seeds, gains with intervals."""
     base = table.columns[0]
     for label, codes in table.rows().items():
         cells = []
         for column in table.columns:
-            cells.append(_figure(summary(_replicates(column, codes))))
+            cells.append(_figure(summary(_replicates(column, codes)), table.decimals))
             if column is not base:
-                cells.append(_gain(gain(base.mean(codes), column.mean(codes))))
+                cells.append(_gain(gain(base.mean(codes), column.mean(codes)), table.decimals))
         yield label, cells
 
 
@@ -182,11 +215,11 @@ def _replicates(column: Column, codes: tuple[str, ...]) -> tuple[float, ...]:
     return tuple(distinct.values())
 
 
-def _figure(figure: Summary) -> str:
-    return f"{figure.mean:.1f}" + ("" if math.isnan(figure.error) else f" ± {figure.error:.1f}")
+def _figure(figure: Summary, decimals: int) -> str:
+    error = "" if math.isnan(figure.error) else f" ± {figure.error:.{decimals}f}"
+    return f"{figure.mean:.{decimals}f}{error}"
 
 
-def _gain(figure: Summary) -> str:
-    if math.isnan(figure.error):
-        return f"{figure.mean:+.1f}"
-    return f"{figure.mean:+.1f} [{figure.low:+.1f}, {figure.high:+.1f}]{'*' if figure.excludes_zero else ' '}"
+def _gain(figure: Summary, decimals: int) -> str:
+    mean, low, high = (f"{value:+.{decimals}f}" for value in (figure.mean, figure.low, figure.high))
+    return mean if math.isnan(figure.error) else f"{mean} [{low}, {high}]{'*' if figure.excludes_zero else ' '}"

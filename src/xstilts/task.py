@@ -16,7 +16,7 @@ import inspect
 import pkgutil
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -24,7 +24,8 @@ from typing import Any
 
 from xstilts.data import Data, File
 from xstilts.example import BadInput
-from xstilts.readers import Row
+from xstilts.language import language
+from xstilts.readers import Row, matching
 
 Convert = Callable[[Row], Mapping[str, Any]]
 
@@ -42,6 +43,8 @@ class Source:
     counted.
     withheld: the answers are not in the files, as in a leaderboard's test set: nothing can be measured on them.
     part: (start, stop) over the rows of a split, for data sets cut out of another one.
+    revision: for files below `hub/`, the commit or branch that `hub.download` takes them from. Data are identified by
+    content, so it is no part of their meaning.
     """
 
     reader: str
@@ -54,6 +57,7 @@ class Source:
     dropped: tuple[str, ...] = ()
     part: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
     withheld: bool = False
+    revision: str = "main"
 
     def patterns(self, split: str, language: str) -> tuple[str, ...]:
         """Return the file patterns of a split in a language; empty where this source has none."""
@@ -63,7 +67,7 @@ class Source:
 
     def find(self, split: str, language: str, folder: Path) -> tuple[Path, ...]:
         """Return the files of a split in a language that exist below `folder`; empty unless every pattern has one."""
-        found = [sorted(folder.glob(pattern)) for pattern in self.patterns(split, language)]
+        found = [matching(folder, pattern) for pattern in self.patterns(split, language)]
         return tuple(path for paths in found for path in paths) if found and all(found) else ()
 
     def holds(self, split: str, language: str, folder: Path | None) -> bool:
@@ -94,9 +98,11 @@ class Task:
     kind: name of a module of `kinds/`. languages: codes in which it is evaluated (or has data, for an intermediate
     task). labels: in the order of the classifier's outputs. metric: name of a function of `metrics`.
     learned_from: "itself", another task's name, several ("siqa+copa": one after the other), or None where nothing is
-    trained. trained_in: the one language of its training data. counts: expected examples by split, in English or in
-    each language. dev_language: for retrieval, the language on which a layer may be chosen. note: what must be known
-    beside every score.
+    trained. trained_in: the languages of its training data that are used, English alone unless something else is
+    asked for (`task("panx:sw+ar")`). joined: tasks whose training data, in one heap and under one head, are this
+    one's. labels of a tagging task may be left out: then they are those of its training data. counts: expected
+    examples by split, in English or in each language. dev_language: for retrieval, the language on which a layer may
+    be chosen. note: what must be known beside every score.
     """
 
     name: str
@@ -108,10 +114,17 @@ class Task:
     licence: str
     labels: tuple[str, ...] = ()
     learned_from: str | None = "itself"
-    trained_in: str = "en"
+    trained_in: tuple[str, ...] = ("en",)
+    joined: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     dev_language: str | None = None
     note: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name as one asks for it: with the languages of its training data where they are not the usual ones."""
+        usual = task(self.name).trained_in
+        return self.name if self.trained_in == usual else f"{self.name}:{'+'.join(self.trained_in)}"
 
     def data(self, split: str, language: str, folder: Path | None) -> Data:
         """Return the identity of a split in a language, from the first source that has it below `folder`.
@@ -119,7 +132,7 @@ class Task:
         Raises BadInput, naming every place looked at, where no source has it.
         """
         places: list[str] = []
-        for source in self.sources:
+        for source in self.every_source():
             if source.reader == "sandbox":
                 if source.holds(split, language, folder):
                     from xstilts import sandbox
@@ -140,11 +153,20 @@ class Task:
 
     def has(self, split: str, language: str, folder: Path | None) -> bool:
         """Say whether a split in a language is there with its answers."""
-        return any(source.holds(split, language, folder) for source in self.sources)
+        return any(source.holds(split, language, folder) for source in self.every_source())
+
+    def every_source(self) -> tuple[Source, ...]:
+        """Return the task's sources, and last the folder of machine-translated data, which any task may have."""
+        files = {split: f"translated/{self.name}/{split}-{{language}}.jsonl" for split in ("train", "validation")}
+        return (*self.sources, Source("jsonl", files, options={"language_column": "language"}))
+
+    def parts(self) -> tuple[Task, ...]:
+        """Return the tasks whose training data are this one's: itself, or those that it joins."""
+        return tuple(replace(task(name), trained_in=self.trained_in) for name in self.joined) or (self,)
 
     def source_of(self, data: Data) -> Source:
         """Return the source that `data` was found in."""
-        return next(source for source in self.sources if source.meaning() == data.meaning)
+        return next(source for source in self.every_source() if source.meaning() == data.meaning)
 
     def teachers(self) -> tuple[Task, ...]:
         """Return the tasks trained one after the other before this one is predicted."""
@@ -159,7 +181,13 @@ class Task:
 
 @cache
 def task(name: str) -> Task:
-    """Return the task that `tasks/<name>.py` defines; BadInput with the nearest name where there is none."""
+    """Return the task that `tasks/<name>.py` defines; BadInput with the nearest name where there is none.
+
+    "panx:sw" is the same task with other languages to be trained in, "panx:sw+ar" with several under one head.
+    """
+    name, _, codes = name.partition(":")
+    if codes:
+        return replace(task(name), trained_in=tuple(language(code).code for code in codes.split("+")))
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""

@@ -62,8 +62,8 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
     recipe = replace(recipe, max_length=network.fitting(recipe.max_length))
     pupils = [prepare(lesson, site, tokens, recipe) for lesson in lessons]
     for pupil in pupils:
-        if pupil.lesson.kind != "retrieval":
-            attach(network, pupil.lesson.task, pupil.lesson.kind, len(pupil.lesson.labels), source)
+        if not pupil.kind.headless:
+            attach(network, pupil.lesson.task, pupil.lesson.kind, len(pupil.labels), source)
     trained = freeze(network, recipe.trained)
     network.to(site.machine.torch_device())
     state = _optimise(network, pupils, tokens, recipe, seed, site)
@@ -210,7 +210,7 @@ def _look(network: Network, pupils: list[Pupil], tokens: Tokens, machine: Machin
             continue
         units = [unit for unit in pupil.dev_units if unit.example < len(examples)]
         found = answers(network, lesson.task, pupil.kind, units, tokens, machine)
-        lines = pupil.kind.decode(found, units, examples, lesson.labels)
+        lines = pupil.kind.decode(found, units, examples, pupil.labels)
         score = metrics.metric(lesson.metric)(examples, by_id(lines, lesson.metric)).headline
         chance = pupil.kind.chance(examples)
         looked[lesson.task] = {"score": score, "chance": chance, "collapsed": _collapsed(score, chance, len(examples))}
@@ -237,10 +237,10 @@ def _tell(state: State, loss: Tensor, total: int, site: Site) -> None:
 
 def _save(network: Network, pupils: list[Pupil], tokens: Tokens, folder: Path) -> None:
     """Save the one head that takes turns with its encoder, or several as a bare encoder and a file of heads."""
-    headed = [p.lesson for p in pupils if p.lesson.weight is None and p.lesson.kind != "retrieval"]
+    headed = [pupil for pupil in pupils if pupil.lesson.weight is None and not pupil.kind.headless]
     if len(headed) == 1:
-        lesson = headed[0]
-        save(network, lesson.task, lesson.kind, lesson.labels, tokens.tokenizer, folder / MODEL)
+        lesson = headed[0].lesson
+        save(network, lesson.task, lesson.kind, headed[0].labels, tokens.tokenizer, folder / MODEL)
         return
     save_encoder(network, tokens.tokenizer, folder / MODEL)
     if headed:

@@ -72,6 +72,8 @@ class Kind(Protocol):
 
     divisible: bool
     """Whether a batch may be cut into smaller ones: its loss is a sum over units."""
+    headless: bool
+    """Whether a bare encoder answers: what it says are vectors, and there is no head to train or load."""
 
     def encode(
         self, examples: Sequence[Any], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]

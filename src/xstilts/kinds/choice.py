@@ -20,7 +20,7 @@ from xstilts.kinds import IGNORED, Batch, Unit, batch, majority, single_targets
 from xstilts.network import Network
 from xstilts.tokens import Tokens
 
-divisible = True
+divisible, headless = True, False
 
 
 def encode(

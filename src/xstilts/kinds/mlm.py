@@ -20,7 +20,7 @@ from xstilts.kinds import IGNORED, Batch, Unit, batch
 from xstilts.network import Network
 from xstilts.tokens import Tokens, longest_first
 
-divisible = True
+divisible, headless = True, False
 SHARE = 0.15
 
 

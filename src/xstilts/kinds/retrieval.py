@@ -21,26 +21,28 @@ from torch.nn.functional import cross_entropy, normalize
 from xstilts.example import Parallel
 from xstilts.heads import mean_pool
 from xstilts.kinds import Batch, Unit, batch
+from xstilts.kinds.ranking import joined
 from xstilts.metrics import nearest_source
 from xstilts.network import Network
 from xstilts.tokens import Tokens
 
-divisible = False
+divisible, headless = False, True
 TEMPERATURE = 0.05
 
 
 def encode(
     examples: Sequence[Parallel], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
 ) -> list[Unit]:
-    """Return one unit a pair: the sentence, then its English translation."""
-    room = tokens.room(max_length, pair=False)
+    """Return one unit a pair: the sentence, then its English translation (or the answer with its context)."""
     sources = tokens.segments([example.source for example in examples])
     english = tokens.segments([example.english for example in examples])
-    cut["truncated"] += sum(len(ids) > room for ids in (*sources, *english))
-    return [
-        Unit(number, (tokens.sequence(a[:room]), tokens.sequence(b[:room])), np.array([number], dtype=np.int32))
-        for number, (a, b) in enumerate(zip(sources, english, strict=True))
-    ]
+    contexts = tokens.segments([example.context or "" for example in examples])
+    units = []
+    for number, (example, a, b, context) in enumerate(zip(examples, sources, english, contexts, strict=True)):
+        beside = None if example.context is None else context
+        pair = joined(a, None, tokens, max_length, cut), joined(b, beside, tokens, max_length, cut)
+        units.append(Unit(number, pair, np.array([number], dtype=np.int32)))
+    return units
 
 
 def collate(units: Sequence[Unit], tokens: Tokens) -> Batch:

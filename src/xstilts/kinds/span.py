@@ -23,7 +23,7 @@ from xstilts.kinds import Batch, Unit, batch
 from xstilts.network import Network
 from xstilts.tokens import Ids, Offsets, Tokens
 
-divisible = True
+divisible, headless = True, False
 LONGEST_ANSWER = 30
 N_BEST = 20
 

@@ -21,13 +21,16 @@ from xstilts.metrics import split_sentence
 from xstilts.network import Network
 from xstilts.tokens import Ids, Tokens
 
-divisible = True
+divisible, headless = True, False
 
 
 def encode(
     examples: Sequence[Tagged], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
 ) -> list[Unit]:
-    """Return a unit for each part of a sentence; `places` holds its first word, then each word's first piece."""
+    """Return a unit for each part of a sentence; `places` holds its first word, then each word's first piece.
+
+    A tag that is not among the labels, as one that training has not seen, has no target.
+    """
     pieces = iter(tokens.words([word for example in examples for word in example.tokens]))
     numbers = {label: number for number, label in enumerate(labels)}
     room = tokens.room(max_length, pair=False)
@@ -36,7 +39,7 @@ def encode(
         words = [word[:room] for word in islice(pieces, len(example.tokens))]
         parts = split_sentence([len(word) for word in words], room)
         cut["split"] += len(parts) > 1
-        targets = [numbers[tag] for tag in example.tags] or [IGNORED] * len(words)
+        targets = [numbers.get(tag, IGNORED) for tag in example.tags] or [IGNORED] * len(words)
         units += [_unit(number, words, targets, start, stop, tokens) for start, stop in parts]
     return units
 

@@ -18,15 +18,18 @@ import numpy as np
 
 from xstilts.example import BadInput
 from xstilts.metrics import labels, qa, tagging
-from xstilts.metrics.labels import accuracy, retrieval_accuracy, same_label
+from xstilts.metrics.labels import accuracy, mlm_loss, retrieval_accuracy, same_label
 from xstilts.metrics.qa import match, mlqa, mlqa_words, overlap_f1, squad, squad_v2, squad_words
 from xstilts.metrics.retrieval import (
+    RANKED,
     Candidate,
     average_precision,
     bitext_f1,
     extract,
     identify,
+    map20,
     mine,
+    mined_f1,
     nearest_source,
     neighbours,
     normalise,
@@ -37,9 +40,10 @@ from xstilts.metrics.retrieval import (
 )
 from xstilts.metrics.score import Array, Metric, Score
 from xstilts.metrics.suites import XTREME, XTREME_R, Suite, SuiteScore, average, suite
-from xstilts.metrics.tagging import chunks, entity_f1, pos_f1, split_sentence
+from xstilts.metrics.tagging import chunks, entity_f1, pos_f1, split_sentence, tag_accuracy
 
 __all__ = [
+    "RANKED",
     "XTREME",
     "XTREME_R",
     "Candidate",
@@ -56,9 +60,12 @@ __all__ = [
     "extract",
     "headlines",
     "identify",
+    "map20",
     "match",
     "metric",
     "mine",
+    "mined_f1",
+    "mlm_loss",
     "mlqa",
     "mlqa_words",
     "names",
@@ -76,6 +83,7 @@ __all__ = [
     "squad_v2",
     "squad_words",
     "suite",
+    "tag_accuracy",
     "tune_threshold",
     "unambiguous",
 ]
@@ -91,6 +99,10 @@ _METRICS: dict[str, tuple[Metric, Pool]] = {
     "mlqa": (mlqa, qa.pool),
     "entity_f1": (entity_f1, tagging.pool),
     "pos_f1": (pos_f1, tagging.pool),
+    "tag_accuracy": (tag_accuracy, tagging.share),
+    "mined_f1": (mined_f1, tagging.pool),
+    "map20": (map20, labels.pool),
+    "mlm_loss": (mlm_loss, labels.ratio),
 }
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from xstilts.example import BadInput, Choice, Classified, Example, Parallel
 from xstilts.metrics.score import Array, Score, paired, require
 
@@ -30,6 +32,23 @@ def retrieval_accuracy(gold: Sequence[Example], predictions: Mapping[str, Any], 
     """
     pairs = paired(gold, predictions)
     return _share([require(e, Parallel, "retrieval_accuracy").id == predicted for e, predicted in pairs])
+
+
+def mlm_loss(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
+    """Score masked-LM by the mean loss of a hidden piece, in nats: lower is better.
+
+    A prediction is [summed loss, number of hidden pieces] of a text, for the same hidden pieces each time.
+    """
+    parts = [[float(value) for value in predicted] for _, predicted in paired(gold, predictions)]
+    nats, pieces = (sum(column) for column in zip(*parts, strict=True))
+    mean = nats / pieces if pieces else 0.0
+    return Score({"mlm_loss": mean}, mean, parts)
+
+
+def ratio(sums: Array, count: Array) -> Array:
+    """Return the mean loss from summed [loss, pieces] (last axis); 0 where nothing was hidden."""
+    pieces = sums[..., 1]
+    return np.divide(sums[..., 0], pieces, out=np.zeros_like(pieces), where=pieces > 0)
 
 
 def pool(sums: Array, count: Array) -> Array:

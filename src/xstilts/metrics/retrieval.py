@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.example import BadInput
-from xstilts.metrics.score import f1, found_scores
+from xstilts.example import BadInput, Example, Passage
+from xstilts.metrics.score import Score, f1, found_scores, paired, require
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,7 @@ Vectors = NDArray[np.floating[Any]]
 Rows = NDArray[np.int64]
 Pair = tuple[str, str]
 
+RANKED = 20  # candidates that count for LAReQA and Mewsli-X
 # Rows of queries and keys compared at once: 64 MiB of similarities, whatever the number of sentences.
 QUERY_ROWS = 1024
 KEY_ROWS = 16384
@@ -234,3 +235,21 @@ def reciprocal_ranks(gold: Mapping[str, str], rankings: Mapping[str, Sequence[st
         first = list(rankings.get(mention, ()))[:count]
         ranks.append(1 / (first.index(entity.strip()) + 1) if entity.strip() in first else 0.0)
     return ranks
+
+
+def mined_f1(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
+    """Score mined pairs by F1, in percent (BUCC): a prediction is the id of the sentence that was found, or None."""
+    parts = []
+    for example, found in paired(gold, predictions):
+        targets = require(example, Passage, "mined_f1").targets
+        parts.append([float(found in targets), float(found is not None), float(len(targets))])
+    values = found_scores(*(sum(column) for column in zip(*parts, strict=True)))
+    return Score(values, values["f1"], parts)
+
+
+def map20(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
+    """Score rankings by mean average precision over the first 20 candidates, in percent (LAReQA, Mewsli-X)."""
+    pairs = paired(gold, predictions)
+    parts = [average_precision(require(e, Passage, "map20").targets, ranking, RANKED) for e, ranking in pairs]
+    mean = sum(parts) / len(parts) * 100
+    return Score({"map@20": mean}, mean, parts)

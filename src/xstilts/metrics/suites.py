@@ -26,6 +26,10 @@ class Suite:
     languages: Mapping[str, tuple[str, ...]]
     groups: Mapping[str, tuple[str, ...]]
 
+    def means(self) -> dict[str, tuple[str, ...]]:
+        """Return the tasks of each mean over tasks: the groups, and `all_task`."""
+        return {**self.groups, "all_task": tuple(self.languages)}
+
 
 @dataclass(frozen=True)
 class SuiteScore:
@@ -122,12 +126,11 @@ def average(suite: Suite, values: Mapping[str, Mapping[str, Values]]) -> SuiteSc
         for name, languages in suite.languages.items()
         if name in values
     }
-    groups = {**suite.groups, "all_task": tuple(suite.languages)}
     return SuiteScore(
         tasks,
         {
             group: _mean([tasks[name]["headline"] for name in names])
-            for group, names in groups.items()
+            for group, names in suite.means().items()
             if all(name in tasks for name in names)
         },
     )

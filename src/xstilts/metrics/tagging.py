@@ -67,6 +67,23 @@ def pos_f1(gold: Sequence[Example], predictions: Mapping[str, Any], *, language:
     return _score("pos_f1", gold, predictions)
 
 
+def tag_accuracy(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
+    """Score tags word by word by the share of right ones, in percent (CCG supertagging)."""
+    parts = []
+    for example, predicted in paired(gold, predictions):
+        wanted = _tags(require(example, Tagged, "tag_accuracy"), predicted)
+        parts.append([float(sum(a == b for a, b in zip(wanted, predicted, strict=True))), float(len(wanted))])
+    right, words = (sum(column) for column in zip(*parts, strict=True))
+    accuracy = 100 * right / words if words else 0.0
+    return Score({"accuracy": accuracy}, accuracy, parts)
+
+
+def share(sums: Array, count: Array) -> Array:
+    """Return accuracy in percent from summed [right, all] words (last axis); 0 where there are none."""
+    words = sums[..., 1]
+    return np.divide(100 * sums[..., 0], words, out=np.zeros_like(words), where=words > 0)
+
+
 def _score(metric: str, gold: Sequence[Example], predictions: Mapping[str, Any]) -> Score:
     wanted, found = [], []
     for example, predicted in paired(gold, predictions):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xstilts.readers.archives import opened
 from xstilts.readers.row import Input, Report, bad
 
 MARK = b"\xef\xbb\xbf"
@@ -18,13 +19,12 @@ def lines(file: Input, report: Report) -> Iterator[tuple[int, str]]:
 
     Raises BadInput, with line and byte, where the text is not UTF-8.
     """
-    with file.path.open("rb") as stream:
-        if stream.read(len(MARK)) == MARK:
-            report.note("repaired: byte order mark", f"{file.name}:1")
-        else:
-            stream.seek(0)
+    with opened(file.path) as stream:
         for number, raw in enumerate(stream, 1):
             place = f"{file.name}:{number}"
+            if number == 1 and raw.startswith(MARK):
+                report.note("repaired: byte order mark", place)
+                raw = raw.removeprefix(MARK)
             if raw.endswith(b"\r\n"):
                 report.note("repaired: Windows line end", place)
             yield number, _decoded(raw.removesuffix(b"\n").removesuffix(b"\r"), place)

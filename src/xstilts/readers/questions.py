@@ -16,15 +16,16 @@ from xstilts.readers.row import Input, Options, Report, Row, bad
 def squad(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
     """Read questions: id, context, question, answers (a list of text and answer_start), is_impossible in version 2."""
     for file in files:
-        for article, at_article in _items(_document(file, report), "data", f"{file.name}:"):
-            for paragraph, at_paragraph in _items(article, "paragraphs", f"{at_article}."):
-                context = _field(paragraph, "context", at_paragraph)
-                for question, place in _items(paragraph, "qas", f"{at_paragraph}."):
-                    _field(question, "id", place)
+        for article, at_article in items(document(file, report), "data", f"{file.name}:"):
+            for paragraph, at_paragraph in items(article, "paragraphs", f"{at_article}."):
+                context = field(paragraph, "context", at_paragraph)
+                for question, place in items(paragraph, "qas", f"{at_paragraph}."):
+                    field(question, "id", place)
                     yield Row(place, {**question, "context": context})
 
 
-def _document(file: Input, report: Report) -> Any:
+def document(file: Input, report: Report) -> Any:
+    """Return the JSON of a file; BadInput with line and column where it breaks."""
     whole = "\n".join(line for _, line in lines(file, report))
     try:
         return json.loads(whole)
@@ -33,14 +34,16 @@ def _document(file: Input, report: Report) -> Any:
         raise bad(f"{file.name}:{error.lineno}", problem, "the file is cut or damaged: get it again") from None
 
 
-def _items(parent: Any, key: str, place: str) -> Iterator[tuple[Any, str]]:
-    found = _field(parent, key, place.rstrip(".:"))
+def items(parent: Any, key: str, place: str) -> Iterator[tuple[Any, str]]:
+    """Return the items of a list in an object, each with its place; BadInput where there is no such list."""
+    found = field(parent, key, place.rstrip(".:"))
     if not isinstance(found, list):
         raise bad(f"{place}{key}", f"expected a list, found {type(found).__name__}", "is this file in SQuAD's format?")
     return ((item, f"{place}{key}[{number}]") for number, item in enumerate(found))
 
 
-def _field(parent: Any, key: str, place: str) -> Any:
+def field(parent: Any, key: str, place: str) -> Any:
+    """Return a value of an object; BadInput where it has none of that name."""
     if not isinstance(parent, dict) or key not in parent:
         found = f"the keys {', '.join(parent)}" if isinstance(parent, dict) else type(parent).__name__
         raise bad(place, f"expected '{key}', found {found}", "is this file in SQuAD's format (data, paragraphs, qas)?")

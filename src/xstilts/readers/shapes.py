@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from xstilts.example import Answer, Choice, Classified, Example, Parallel, Question, Tagged, Text
+from xstilts.example import Answer, Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
 from xstilts.readers.row import Report, bad
 
 Fields = Mapping[str, Any]
+SIDES = ("query", "candidate", "bystander")
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,18 @@ def question(id: str, fields: Fields, place: str, asked: Asked) -> Question | No
 
 
 def parallel(id: str, fields: Fields, place: str, asked: Asked) -> Parallel | None:
-    """Return a sentence with its English translation."""
-    return Parallel(id, _text(fields, "source", place, asked), _text(fields, "english", place, asked))
+    """Return two texts that belong together."""
+    context = _text(fields, "context", place, asked) if "context" in fields else None
+    return Parallel(id, _text(fields, "source", place, asked), _text(fields, "english", place, asked), context)
+
+
+def passage(id: str, fields: Fields, place: str, asked: Asked) -> Passage | None:
+    """Return a text of a search."""
+    side, targets = str(_get(fields, "side", place)), tuple(fields.get("targets") or ())
+    if side not in SIDES:
+        raise bad(place, f"expected a side ({', '.join(SIDES)}), found {side!r}", "correct the row or leave it out")
+    context = _text(fields, "context", place, asked) if fields.get("context") is not None else None
+    return Passage(id, _text(fields, "text", place, asked), context, side, targets)
 
 
 def text(id: str, fields: Fields, place: str, asked: Asked) -> Text | None:
@@ -105,6 +116,8 @@ SHAPE: dict[str, Callable[[str, Fields, str, Asked], Example | None]] = {
     "tagging": tagged,
     "span": question,
     "retrieval": parallel,
+    "mining": passage,
+    "ranking": passage,
     "mlm": text,
 }
 
@@ -139,7 +152,7 @@ def _hidden(raw: Any, given: bool, place: str, asked: Asked) -> bool:
 def _label(raw: Any, place: str, asked: Asked) -> str:
     """Return the task's label that a source's label, or its number, means."""
     name = asked.label_names.get(str(raw), str(raw))
-    if name in asked.labels:
+    if name in asked.labels or (name.strip() and not asked.labels):
         return name
     if name.isdigit() and int(name) < len(asked.labels):
         return asked.labels[int(name)]

@@ -1,6 +1,6 @@
 """The New Testament (for Estonian, parts) in 8 languages, as text for masked-LM (Christodouloupoulos & Steedman 2015).
 
-Ids are verses, the same in all languages. The last 500 verses are for validation.
+Ids are verses, the same in all languages. The last 500 verses are for validation and test.
 """
 
 from xstilts.task import Source, Task
@@ -21,12 +21,13 @@ task = Task(
     kind="mlm",
     languages=tuple(NAMES),
     metric="mlm_loss",
+    learned_from=None,
     sources=(
         Source(
             "bible",
-            {"train": "text/bible/{language}-*.xml", "validation": "text/bible/{language}-*.xml"},
+            dict.fromkeys(("train", "validation", "test"), "text/bible/{language}-*.xml"),
             names=NAMES,
-            part={"train": (0, -500), "validation": (-500, None)},
+            part={"train": (0, -500), "validation": (-500, None), "test": (-500, None)},
         ),
     ),
     citation="Christodouloupoulos & Steedman 2015, A massively parallel corpus: the Bible in 100 languages, LRE 49",

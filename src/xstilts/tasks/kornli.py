@@ -1,4 +1,7 @@
-"""KorNLI: XNLI's validation and test sets in Korean (Ham et al. 2020, Findings of EMNLP), learned from English MNLI."""
+"""KorNLI: MNLI and SNLI by machine and XNLI by hand, in Korean (Ham et al. 2020, Findings of EMNLP).
+
+As a target it is learned from English MNLI; as an intermediate task it trains on the Korean translations.
+"""
 
 from xstilts.task import Source, Task
 
@@ -12,10 +15,15 @@ task = Task(
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",
     learned_from="mnli",
+    trained_in=("ko",),
     sources=(
         Source(
             "tsv",
-            {"validation": f"{FOLDER}/xnli.dev.{{language}}.tsv", "test": f"{FOLDER}/xnli.test.{{language}}.tsv"},
+            {
+                "train": (f"{FOLDER}/multinli.train.{{language}}.tsv", f"{FOLDER}/snli_1.0_train.{{language}}.tsv"),
+                "validation": f"{FOLDER}/xnli.dev.{{language}}.tsv",
+                "test": f"{FOLDER}/xnli.test.{{language}}.tsv",
+            },
             columns=NAMED,
             options={"columns": tuple(NAMED.values()), "header": 1},
         ),

@@ -17,6 +17,6 @@ task = Task(
     counts={"train": 2000, "validation": 200, "test": 200},
     citation=CITATION,
     licence="Apache-2.0",
-    trained_in=CODES[0],
+    trained_in=CODES[:1],
     note=NOTE,
 )

@@ -18,6 +18,6 @@ task = Task(
     counts={"train": 400, "validation": 200, "test": 200},
     citation=CITATION,
     licence="Apache-2.0",
-    trained_in=CODES[0],
+    trained_in=CODES[:1],
     note=NOTE,
 )

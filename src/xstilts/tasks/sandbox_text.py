@@ -8,9 +8,10 @@ task = Task(
     kind="mlm",
     languages=CODES,
     metric="mlm_loss",
-    sources=(Source("sandbox", {}, options={"make": "text", "version": VERSION, "train": 20000}),),
+    learned_from=None,
+    sources=(Source("sandbox", {}, options={"make": "text", "version": VERSION, "train": 20000, "test": 200}),),
     citation=CITATION,
     licence="Apache-2.0",
-    trained_in=CODES[0],
+    trained_in=CODES[:1],
     note=NOTE,
 )

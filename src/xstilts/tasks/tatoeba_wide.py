@@ -31,6 +31,7 @@ task = Task(
             {"test": "hub/mteb/tatoeba-bitext-mining/{language}-eng/test*.parquet"},
             columns={"source": "sentence1", "english": "sentence2"},
             names=NAMES,
+            revision="69e8f12da6e31d59addadda9a9c8a2e601a0e282",
         ),
     ),
     citation="Artetxe & Schwenk 2019, Massively Multilingual Sentence Embeddings, TACL, arXiv 1812.10464",

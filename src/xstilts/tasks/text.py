@@ -7,6 +7,7 @@ task = Task(
     kind="mlm",
     languages=(),
     metric="mlm_loss",
+    learned_from=None,
     sources=(
         Source("text", {"train": "{language}/*.txt"}),
         Source("text", {"train": "{language}.txt"}),

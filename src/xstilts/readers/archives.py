@@ -1,0 +1,61 @@
+"""Archives: files inside a `.tar.gz`, read where they are and never unpacked.
+
+A path may go on below an archive as if it were a folder: `UD_English-EWT.tar.gz/UD_English-EWT/en_ewt-ud-train.auto`.
+Only plain files of the archive are seen, so that no link and no path in it can lead anywhere.
+
+>>> container(Path("a.tar.gz/b/c.auto"))
+PosixPath('a.tar.gz')
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+ENDING = ".tar.gz"
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """Return the files below `folder` that a pattern matches, in an archive where it leads into one, sorted."""
+    before, inside, member = pattern.partition(f"{ENDING}/")
+    if not inside:
+        return sorted(folder.glob(pattern))
+    archives = sorted(folder.glob(before + ENDING))
+    return [path / name for path in archives for name in _members(path) if fnmatchcase(name, member)]
+
+
+def container(path: Path) -> Path:
+    """Return the file on disk that a path leads to: the archive, where it goes on below one."""
+    return next((parent for parent in reversed(path.parents) if parent.name.endswith(ENDING)), path)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading bytes, wherever it is."""
+    held = container(path)
+    if held == path:
+        with path.open("rb") as stream:
+            yield stream
+        return
+    with tarfile.open(held, "r:gz") as archive:
+        stream = archive.extractfile(path.relative_to(held).as_posix())  # type: ignore[assignment]
+        if stream is None:
+            raise FileNotFoundError(path)
+        with stream:
+            yield stream
+
+
+def _members(archive: Path) -> tuple[str, ...]:
+    status = archive.stat()
+    return _listed(archive, status.st_size, status.st_mtime_ns)
+
+
+@cache
+def _listed(archive: Path, size: int, modified: int) -> tuple[str, ...]:
+    with tarfile.open(archive, "r:gz") as opened_archive:
+        return tuple(sorted(member.name for member in opened_archive if member.isfile()))
