@@ -130,6 +130,8 @@ def test_sandbox_tasks_come_only_when_named(tmp_path: Path) -> None:
 def test_a_folder_must_be_named() -> None:
     with pytest.raises(BadInput, match="name it with --data DIR or the variable XSTILTS_DATA"):
         catalogue.gather([], None)
+    with pytest.raises(BadInput, match="there is no data folder nowhere; correct --data DIR"):
+        catalogue.gather([], Path("nowhere"))
 
 
 def test_a_failed_download_is_told_at_its_languages_and_an_absent_hub_at_once(
@@ -149,6 +151,17 @@ def test_a_failed_download_is_told_at_its_languages_and_an_absent_hub_at_once(
         *task("xnli").languages
     } - {"ar", "en", "sw"}
     assert not any(entry.error for entry in found["arcd"])
+
+    def absent(*ignored: object) -> None:
+        raise hub.Absent("nothing there")
+
+    monkeypatch.setattr(hub, "download", absent)
+    tried = catalogue.gather(["xnli"], tmp_path, get=True)["xnli"]
+    assert {(entry.state, entry.offered) for entry in tried} == {
+        ("there", True),
+        ("missing", False),
+        ("withheld", False),
+    }
 
     def unreachable(*ignored: object) -> None:
         raise Unreachable("no network")

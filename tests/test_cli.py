@@ -62,11 +62,13 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
-    for verb in ("run", "plan", "show", "tasks", "data", "pretrain", "sandbox"):
+    for verb in ("run", "plan", "submit", "show", "tasks", "data", "pretrain", "sandbox"):
         assert re.search(rf"\b{verb}\b", found.stdout)
 
 
-@pytest.mark.parametrize("verb", [(), ("run",), ("plan",), ("show",), ("tasks",), ("data",), ("pretrain",), ("sandbox",)])
+@pytest.mark.parametrize(
+    "verb", [(), ("run",), ("plan",), ("submit",), ("show",), ("tasks",), ("data",), ("pretrain",), ("sandbox",)]
+)
 def test_every_verb_explains_itself(verb: tuple[str, ...], call: Call) -> None:
     code, out, _ = call(*verb, "--help")
     assert code == 0
@@ -323,3 +325,38 @@ def test_sigterm_ends_a_run_in_a_line_and_the_next_one_goes_on(
     assert code == 0
     assert steps == list(range(21, 41))
     assert not list((tmp_path / "store").glob("*.part"))
+
+
+@pytest.fixture
+def bitexts(tmp_path: Path) -> Path:
+    """Return a data folder with translations in three languages, one of them for choosing the layer."""
+    folder = tmp_path / "data/targets/tatoeba_laser"
+    folder.mkdir(parents=True)
+    for iso in ("deu", "fra", "dan"):
+        for side, word in ((iso, "Anna"), ("eng", "Karl")):
+            lines = "".join(f"{word} {'very ' * n}late .\n" for n in range(3))
+            (folder / f"tatoeba.{iso}-eng.{side}").write_text(lines)
+    return tmp_path / "data"
+
+
+def test_a_suite_is_measured_where_it_can_be_and_the_rest_is_named(call: Call, bitexts: Path, tmp_path: Path) -> None:
+    options = ("--encoder", "sandbox", "--suite", "xtreme", "--data", bitexts, "--store", tmp_path / "work", *SHORT)
+    code, out, err = call("run", *options, "--out", tmp_path / "tables")
+    assert code == 0
+    assert re.search(r"│ de +│", out)
+    assert "left out: task 'xnli' has no test data" in err
+    assert "no mean of tatoeba: no score in ar, he" in out
+    assert (tmp_path / "tables/benchmark.md").exists()
+    code, out, _ = call("submit", *options, "--out", tmp_path / "handed in")
+    assert code == 0
+    assert "tatoeba: languages written: 2, scored again, as in their runs" in out
+    assert "pawsx: MISSING in de, en, es" in out
+    assert sorted(path.name for path in (tmp_path / "handed in/tatoeba").iterdir()) == ["test-de.tsv", "test-fr.tsv"]
+    code, _, err = call("submit", *options, "--out", tmp_path / "handed in")
+    assert code == 2
+    assert "is not an empty folder: nothing is overwritten" in err
+
+
+def test_a_submission_needs_a_suite_and_a_folder(call: Call, bitexts: Path) -> None:
+    code, _, err = call("submit", "--encoder", "sandbox", "--target", "tatoeba", "--data", bitexts)
+    assert (code, "a submission needs --suite, xtreme or xtreme-r, and --out" in err) == (2, True)

@@ -164,7 +164,21 @@ def test_filler_labels_of_xtreme_are_no_labels(tmp_path: Path) -> None:
     assert report.counts == {"noted: answers hidden": 1}
 
 
-def test_a_missing_label_is_hidden_only_in_a_test_split(tmp_path: Path) -> None:
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_labels_are_hidden_only_where_the_source_says_so(tmp_path: Path, split: str) -> None:
+    row = {"premise": "A", "hypothesis": "B"}
+    put_parquet(tmp_path, f"hub/facebook/xnli/sw/{split}-0.parquet", [row])
+    with pytest.raises(BadInput, match=r"-0\.parquet:row 1: expected a label, found none; .* labels are `withheld`"):
+        get(tmp_path, "xnli", split, "sw")
+
+
+def test_tags_are_hidden_only_where_the_source_says_so(tmp_path: Path) -> None:
+    put_parquet(tmp_path, "hub/google/xtreme/PAN-X.en/test-0.parquet", [{"tokens": ["a"]}])
+    with pytest.raises(BadInput, match=r"test-0\.parquet:row 1: expected a label, found none"):
+        get(tmp_path, "panx", "test")
+
+
+def test_an_empty_label_is_none(tmp_path: Path) -> None:
     put_parquet(
         tmp_path, "hub/facebook/xnli/sw/validation-0.parquet", [{"premise": "A", "hypothesis": "B", "label": None}]
     )

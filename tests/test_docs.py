@@ -19,7 +19,7 @@ import typer
 
 import test_task as laws
 import xstilts.tasks
-from xstilts import cli, kinds, recipe, sandbox, task
+from xstilts import cli, kinds, listing, recipe, sandbox, task
 from xstilts.data import examples
 from xstilts.example import SHAPES, BadInput, Classified
 from xstilts.heads import AUTO, HEADS, auto_class
@@ -232,7 +232,18 @@ def options_of(verb: str) -> set[str]:
     return {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
 
 
-VERBS = ["run", "plan", "show", "tasks", "data", "pretrain", "sandbox demo", "sandbox pretrain", "sandbox languages"]
+VERBS = [
+    "run",
+    "plan",
+    "submit",
+    "show",
+    "tasks",
+    "data",
+    "pretrain",
+    "sandbox demo",
+    "sandbox pretrain",
+    "sandbox languages",
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=called)
@@ -390,3 +401,7 @@ def test_every_page_is_in_the_index() -> None:
     index = {(ROOT / "docs" / link).resolve() for link in links(ROOT / "docs/README.md")}
     pages = {page for page in PAGES if page.parent == ROOT / "docs" and page.name != "README.md"}
     assert pages <= index
+
+
+def test_the_page_of_all_tasks_is_what_the_task_files_say() -> None:
+    assert text_of("docs/tasks.md") == listing.page(), "write it anew: xstilts tasks --markdown > docs/tasks.md"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from xstilts import example
+from xstilts import example, progress
 from xstilts.data import EXAMPLES
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
-from xstilts.grid import Grid, mlm_of, tasks_of
+from xstilts.grid import Grid, feasible, mlm_of, tasks_of, teachers_of
 from xstilts.machine import Machine
 from xstilts.run import Recipes
 from xstilts.sandbox import CODES
@@ -133,10 +133,30 @@ def test_an_added_setting_leaves_the_others_as_they_are(grid: Grid, machine: Mac
 
 def test_other_teachers_are_for_the_targets_that_are_trained(grid: Grid) -> None:
     roles = task("sandbox_roles")
-    taught = replace(grid, teachers=(roles, POS))
+    taught = replace(grid, teachers={"": (roles, POS)})
     phases = [tasks for tasks, _ in taught.runs(POS)["baseline"][0].phases()]
     assert phases == [(roles,), (POS,)]
     assert taught.runs(RETRIEVAL)["baseline"][0].phases() == []
+
+
+def test_teachers_are_for_all_targets_or_for_one() -> None:
+    found = teachers_of(["sandbox_qa", "sandbox_nli=sandbox_roles+sandbox_nli", "panx=panx:sw+ar"])
+    assert found[""] == (task("sandbox_qa"),)
+    assert [one.name for one in found["sandbox_nli"]] == ["sandbox_roles", "sandbox_nli"]
+    assert found["panx"] == (task("panx:sw+ar"),)
+    with pytest.raises(BadInput, match="unknown task 'sandbox_nly'"):
+        teachers_of(["sandbox_nly=sandbox_qa"])
+
+
+def test_what_cannot_be_run_is_left_out_and_told(grid: Grid, machine: Machine) -> None:
+    told: list[str] = []
+    progress.listen(lambda event: told.append(event.label))
+    kept = feasible(replace(grid, targets=(task("xnli"), POS)), machine)
+    assert kept.targets == (POS,)
+    assert told == [line for line in told if line.startswith("left out: task 'xnli' has no test data")]
+    assert len(told) == 1
+    with pytest.raises(BadInput, match="nothing of this can be run: task 'xnli' has no"):
+        feasible(replace(grid, targets=(task("xnli"),)), machine)
 
 
 def test_masked_lm_is_for_the_settings_and_not_for_the_baseline(grid: Grid, machine: Machine) -> None:

@@ -415,16 +415,17 @@ def call(hub: Hub, folder: Path, *arguments: str, **more: str) -> subprocess.Com
 
 def test_the_command_downloads_and_then_finds(tmp_path: Path) -> None:
     with serving() as hub:
-        code = {"xquad.sw/validation-0-of-1.parquet": b"", "xquad.ar/validation-0-of-1.parquet": xquad(1190)}
+        code = {"xquad.sw/README.md": b"", "xquad.ar/validation-0-of-1.parquet": xquad(1190)}
         hub.put("google/xquad", {**code, "xquad.de/validation-0-of-1.parquet": xquad(7), "xquad.py": b"import os"})
         arguments = ("xquad", "--data", str(tmp_path / "data"))
+        (tmp_path / "data").mkdir()
         before = call(hub, tmp_path, *arguments)
         assert (before.returncode, hub.asked) == (0, [])
         assert "get it with `xstilts data xquad --split test --get --data" in before.stdout
         got = call(hub, tmp_path, *arguments, "--get", "--json", str(tmp_path / "found.json"), HF_TOKEN="hf_secret")
     assert got.returncode == 0, got.stderr
     assert "ar: 1,190 · de: 7 of 1,190  (hub/google/xquad)" in got.stdout
-    assert "missing: el en es" in got.stdout
+    assert "missing: el en es hi ro ru th tr vi zh; looked for targets/xquad" in got.stdout
     assert "xquad: the hub has no test in el" in got.stderr
     assert "hf_secret" not in got.stdout + got.stderr + (tmp_path / "found.json").read_text()
     assert sorted(hub.fetched) == ["xquad.ar/validation-0-of-1.parquet", "xquad.de/validation-0-of-1.parquet"]

@@ -5,6 +5,7 @@ import math
 import shutil
 from collections import Counter
 from dataclasses import replace
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from families import DEPTH
 from given import TOYS, lesson, promised
 from xstilts import progress
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.example import Classified, Parallel
+from xstilts.example import Classified, Parallel, Passage
 from xstilts.heads import attach
 from xstilts.kinds import Unit, kind
 from xstilts.machine import Machine
@@ -32,6 +33,7 @@ from xstilts.stage import Stage, build
 from xstilts.tokens import Tokens
 from xstilts.train import train
 
+PREDICTING = import_module("xstilts.predict")
 SHORT = Recipe(learning_rate=1e-3, batch_size=8, steps=2, max_length=24)
 
 
@@ -189,3 +191,22 @@ def test_predictions_are_lines_that_a_person_can_read(encoder: Encoder, machine:
     line = json.loads(text)
     assert math.isclose(sum(map(math.exp, line["log_probabilities"])), 1, abs_tol=1e-4)
     assert line["prediction"] == ("ja", "nein")[int(np.argmax(line["log_probabilities"]))]
+
+
+def test_candidates_of_another_language_are_asked_once(encoder: Encoder, machine: Machine, monkeypatch: Any) -> None:
+    there = [Passage(f"c{n}", text, "a b", "candidate") for n, text in enumerate(("ab", "fg", "zz"))]
+    asked = {code: Passage("q", text, None, "query", ("c1",)) for code, text in (("de", "fg"), ("sw", "zz"))}
+    data = {code: promised("ranking", [passage, *there], f"asked-{code}") for code, passage in asked.items()}
+    seen: list[int] = []
+    once = PREDICTING.answers
+
+    def counted(network: Any, head: Any, kind: Any, units: Any, *rest: Any) -> Any:
+        seen.append(len(units))
+        return once(network, head, kind, units, *rest)
+
+    monkeypatch.setattr(PREDICTING, "answers", counted)
+    found = {code: read_lines(build(predict(encoder, data[code], "ranking", 24), machine)) for code in data}
+    assert seen == [1, 3, 1]
+    other = replace(machine, store=machine.store / "other")
+    PREDICTING._last[:] = [None, "", []]
+    assert read_lines(build(predict(encoder, data["sw"], "ranking", 24), other)) == found["sw"]

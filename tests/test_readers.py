@@ -222,3 +222,75 @@ def test_bible_verses_have_ids(tmp_path: Path) -> None:
 def test_only_newlines_end_lines(tmp_path: Path) -> None:
     path = make(tmp_path, "a", "a\x0cb\u0085c\rd\ne")
     assert list(lines(Input(path, "a"), Report())) == [(1, "a\x0cb\u0085c\rd"), (2, "e")]
+
+
+def test_words_count_from_one_so_that_a_lost_line_is_seen(tmp_path: Path) -> None:
+    path = make(tmp_path, "x.conllu", "1\tA" + "\t_" * 8 + "\n3\tB" + "\t_" * 8 + "\n\n")
+    with pytest.raises(
+        BadInput, match=r"x\.conllu:2: expected the word number 2, found '3'; a line is missing, or blank"
+    ):
+        rows(path, "conllu")
+    columns = ("number", "token", "tag", "other", "annotator")
+    path = make(tmp_path, "a.iob2", "1\tA\tO\t-\t-\n\n2\tB\tO\t-\t-\n")
+    with pytest.raises(BadInput, match=r"a\.iob2:3: expected the word number 1, found '2'"):
+        rows(path, "tagged", {"columns": columns})
+
+
+def test_text_in_parquet_that_is_not_utf8_is_told_with_its_row(tmp_path: Path) -> None:
+    texts = pa.array([b"A", b"B\xff"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
+    with pytest.raises(
+        BadInput, match=r"a\.parquet:row 2: expected UTF-8, found byte 0xff; the file is cut or damaged"
+    ):
+        rows(tmp_path / "a.parquet", "parquet")
+
+
+def test_parquet_damaged_inside_is_told_with_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"n": list(range(1000))}), path, compression="zstd", use_dictionary=False)
+    raw = path.read_bytes()
+    path.write_bytes(raw[:60] + bytes(200) + raw[260:])
+    with pytest.raises(BadInput, match=r"a\.parquet:row 1: expected Parquet: .*; the file is cut or damaged"):
+        rows(path, "parquet")
+
+
+def test_a_pair_of_the_gold_occurs_once(tmp_path: Path) -> None:
+    texts = [make(tmp_path, name, f"{name}-1\tA\n") for name in ("de", "en")]
+    gold = make(tmp_path, "gold", "de-1\ten-1\nde-1\ten-1\n")
+    with pytest.raises(BadInput, match=r"gold:2: expected pairs that occur once, found 'de-1' 'en-1' again; remove"):
+        rows(texts[0], "bitext", {}, texts[1], gold)
+
+
+def test_aligned_rows_name_all_their_files(tmp_path: Path) -> None:
+    a, b = make(tmp_path, "a.sw", "Moja\n"), make(tmp_path, "a.en", "One\n")
+    assert rows(a, "aligned", {"columns": ("x", "y")}, b)[0][0].place == "a.sw:1, a.en:1"
+
+
+@pytest.mark.parametrize("change", [{"answers": "She"}, {"question": []}, {"answers": [{"answer_start": "0"}]}])
+def test_pairs_of_another_shape_are_told(tmp_path: Path, change: dict[str, Any]) -> None:
+    question = {"id": "q", "question": "Who?", "answers": [{"text": "She", "answer_start": 0}], **change}
+    document = {"data": [{"paragraphs": [{"context": "She did.", "qas": [question]}]}]}
+    with pytest.raises(
+        BadInput, match=r"a\.json:data\[0\]\.paragraphs\[0\]\.qas\[0\].*: expected .*; is this file in SQuAD"
+    ):
+        rows(make(tmp_path, "a.json", json.dumps(document)), "squad_pairs")
+
+
+def test_a_question_occurs_once_in_a_file_of_xquad_r(tmp_path: Path) -> None:
+    question = {"id": "q", "question": "Who?", "answers": [{"text": "She", "answer_start": 0}]}
+    paragraph = {"context": "She did.", "sentence_breaks": [[0, 8]], "qas": [question, question]}
+    path = make(tmp_path, "de.json", json.dumps({"data": [{"paragraphs": [paragraph]}]}))
+    with pytest.raises(
+        BadInput, match=r"qas\[1\]: expected ids that occur once, found 'q' again \(first at .*qas\[0\]\)"
+    ):
+        rows(path, "xquad_r", {"language": "en"})
+
+
+def test_entities_of_another_shape_are_told(tmp_path: Path) -> None:
+    mentions = make(tmp_path, "m.jsonl", "")
+    entity = {"entity_id": "Q1", "title": "T", "description": [], "sentence_spans": "A poet."}
+    entities = make(tmp_path, "e.jsonl", json.dumps(entity) + "\n")
+    with pytest.raises(
+        BadInput, match=r"e\.jsonl:1: expected mentions and entities as Mewsli-X has them, found .*TypeError"
+    ):
+        rows(mentions, "mewslix", {"language": "en"}, entities)

@@ -335,6 +335,15 @@ def test_translated_data_stand_in_for_any_task(tmp_path: Path) -> None:
     assert found == [Classified("0", "a", "b", "neutral")]
 
 
+def test_english_files_are_never_taken_for_another_language(tmp_path: Path) -> None:
+    put(tmp_path, "glue/MNLI/train.tsv", "sentence1\tsentence2\tgold_label\na\tb\tneutral\n")
+    assert languages(lesson(task("mnli"), tmp_path).train) == [("mnli", "en")]
+    with pytest.raises(BadInput, match=r"task 'mnli' has no train data in 'sw'.*translated/mnli/train-sw\.jsonl"):
+        lesson(task("mnli:sw"), tmp_path)
+    put(tmp_path, "hub/facebook/xnli/sw/train-0.parquet", "")
+    assert languages(lesson(task("mnli:sw"), tmp_path).train) == [("mnli", "sw")]
+
+
 def test_a_target_learned_in_another_language_says_so(tmp_path: Path) -> None:
     assert BASELINE.zero_shot()
     assert replace(BASELINE, intermediate=(task("panx:sw"),)).zero_shot()

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+
 from families import tokenizer
 from given import promised
 from test_data import get, put
 from test_score import spoken
-
 from xstilts.data import examples
 from xstilts.example import BadInput, Parallel, Passage, Tagged
 from xstilts.kinds import kind

@@ -113,6 +113,8 @@ def test_sources_with_one_meaning_read_alike(every: Task) -> None:
     for source in every.sources:
         same = [other for other in every.sources if other.meaning() == source.meaning()]
         assert all(other.reader == source.reader and other.convert is source.convert for other in same)
+        labelled = every.kind in ("classification", "choice", "tagging")
+        assert not labelled or all(other.withheld == source.withheld for other in same)
 
 
 @pytest.mark.parametrize("suite", [metrics.XTREME, metrics.XTREME_R], ids=lambda suite: suite.name)

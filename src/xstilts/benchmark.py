@@ -61,7 +61,8 @@ class Benchmark:
 
     def _over(self, name: str) -> str:
         codes = self.languages[name]
-        return f"{len(codes)} languages, {'English included' if ENGLISH in codes else 'no English'}"
+        plural = "s" if len(codes) > 1 else ""
+        return f"{len(codes)} language{plural}, {'English included' if ENGLISH in codes else 'no English'}"
 
     def _whole(self, tasks: Iterable[str]) -> bool:
         return all(name in self.columns[0].scores for name in tasks)

@@ -17,11 +17,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from xstilts import hub, progress
-from xstilts.data import Data, examples
+from xstilts.data import Data, examples, expected
 from xstilts.example import BadInput
 from xstilts.readers import Report
 from xstilts.remote import Unreachable
-from xstilts.show import console
 from xstilts.task import Source, Task, names, task
 
 PLACES = 6  # that are told where files are looked for
@@ -66,22 +65,21 @@ def gather(
     """
     if folder is None:
         raise BadInput("no data folder is named; name it with --data DIR or the variable XSTILTS_DATA")
+    if not (get or folder.is_dir()):
+        raise BadInput(f"there is no data folder {folder}; correct --data DIR, or make it with --get")
     found: dict[str, list[Entry]] = {}
     for name in asked or [name for name in names() if not _is_sandbox(task(name))]:
         failed = _get(task(name), folder, split) if get else {}
         entries = survey(task(name), folder, split, counted)
-        found[name] = [
-            replace(entry, error=failed.get((entry.split, entry.language), entry.error)) for entry in entries
-        ]
+        found[name] = [_tried(entry, failed) if get else entry for entry in entries]
     return found
 
 
 def show(found: Mapping[str, Sequence[Entry]], folder: Path | None, out: Path | None = None) -> bool:
     """Print entries, and write them to a file where one is named; say whether nothing of them is broken."""
-    screen = console()
     for name, entries in found.items():
         for line in render(task(name), entries, folder or Path()):
-            screen.print(line, soft_wrap=True, highlight=False)
+            print(line)
     every = [entry for entries in found.values() for entry in entries]
     if out:
         out.write_text(json.dumps([_record(entry) for entry in every], indent=1) + "\n", encoding="utf-8")
@@ -103,7 +101,7 @@ def survey(task: Task, folder: Path, split: str | None = None, counted: bool = T
 def render(task: Task, entries: Iterable[Entry], folder: Path) -> Iterator[str]:
     """Yield the lines that tell of a task: entries that differ in their language and count alone share one."""
     yield f"{task.label}  {task.kind}, {task.licence}"
-    known = hub.spoken(task, "")
+    known = hub.spoken(task)
     if not known:
         looked = ", ".join(path for source in task.sources for path in source.patterns("train", "<language>"))
         yield f"  any language: looks for {looked}"
@@ -117,8 +115,8 @@ def _pairs(task: Task, folder: Path, split: str | None) -> Iterator[tuple[str, s
     """Yield what the task uses, and what is there besides."""
     splits = SPLITS if _is_sandbox(task) else hub.splits_of(task)
     for part in (part for part in splits if split in (None, part)):
-        used = () if _is_sandbox(task) else hub.spoken(task, part)
-        for code in hub.spoken(task, ""):
+        used = () if _is_sandbox(task) else hub.used(task, part)
+        for code in hub.spoken(task):
             if code in used or _source(task, part, code, folder):
                 yield part, code
 
@@ -137,14 +135,14 @@ def _entry(task: Task, split: str, language: str, source: Source | None, folder:
     wanted, offered = task.counts.get(split), bool(hub.sources(task, split, language))
     if source is None:
         return Entry(task.label, split, language, wanted=wanted, offered=offered)
-    data, report, count, error = task.data(split, language, folder), Report(), None, ""
-    if counted:
-        try:
-            count = sum(1 for _ in examples(data, folder, report))
-        except (BadInput, OSError) as problem:
-            error = str(problem)
+    report, form, count, error = Report(), "", None, ""
+    try:
+        data = task.data(split, language, folder)
+        form, wanted = _form(data), expected(data)
+        count = sum(1 for _ in examples(data, folder, report)) if counted else None
+    except (BadInput, OSError) as problem:
+        error = str(problem)
     notes = {reason: times for reason, times in report.counts.items() if not _is_told(reason, source)}
-    form = _form(data)
     return Entry(task.label, split, language, form, count, wanted, source.withheld, notes, error, offered)
 
 
@@ -172,9 +170,17 @@ def _get(task: Task, folder: Path, split: str | None) -> dict[tuple[str, str], s
             hub.download(task, folder, [group[0].split], [entry.language for entry in group])
         except Unreachable:
             raise
+        except hub.Absent as nothing:
+            progress.note(str(nothing))
         except BadInput as problem:
             failed |= {(entry.split, entry.language): str(problem) for entry in group}
     return failed
+
+
+def _tried(entry: Entry, failed: Mapping[tuple[str, str], str]) -> Entry:
+    """Return an entry as it is after downloading: with what went wrong, and no longer offered where it did not come."""
+    error = failed.get((entry.split, entry.language), entry.error)
+    return replace(entry, error=error, offered=entry.offered and entry.state == "there")
 
 
 def _grouped(entries: Iterable[Entry], key: Callable[[Entry], object]) -> list[list[Entry]]:

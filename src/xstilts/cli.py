@@ -33,8 +33,13 @@ Revision = Annotated[str, typer.Option(help="Revision of a hub id.")]
 Intermediate = Annotated[
     list[str] | None, typer.Option(help="Tasks of one intermediate phase; 'a,b' is a mix. Give it again for another.")
 ]
-Target = Annotated[list[str], typer.Option(help="Target task; give it again for more.")]
-LearnFrom = Annotated[str | None, typer.Option(help="Learn the target from these instead of its own; 'a+b' in turn.")]
+Target = Annotated[list[str] | None, typer.Option(help="Target task; give it again for more.")]
+SuiteName = Annotated[str | None, typer.Option("--suite", help="All of xtreme or xtreme-r, and its averages.")]
+LearnFrom = Annotated[
+    list[str] | None,
+    typer.Option(help="Learn targets from these instead of their own: 'a+b' in turn, 'xquad=a' for one target."),
+]
+Partial = Annotated[bool, typer.Option("--partial", help="Take data sets that do not have as many rows as expected.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="Named recipes: xtreme, phang2020, small, sandbox.")]
 Setting = Annotated[list[str] | None, typer.Option("--set", help="Change both phases: learning_rate=1e-4 …")]
 SetIntermediate = Annotated[list[str] | None, typer.Option(help="Change the intermediate recipe alone.")]
@@ -52,10 +57,12 @@ Out = Annotated[Path | None, typer.Option(help="Also write the tables to this fo
 
 @app.command("run", help="Train, predict and score: baseline and intermediate settings, in all languages of targets.")
 @app.command("plan", help="Say what `run` with the same options would find finished and what it would build.")
+@app.command("submit", help="Build one seed and write its predictions as a leaderboard takes them, to --out.")
 def run_or_plan(
     context: typer.Context,
     encoder: EncoderName,
-    target: Target,
+    target: Target = None,
+    suite: SuiteName = None,
     intermediate: Intermediate = None,
     learn_from: LearnFrom = None,
     recipe: RecipeName = "xtreme",
@@ -76,35 +83,31 @@ def run_or_plan(
     workers: Workers = 1,
     threads: Threads = 0,
     micro_tokens: MicroTokens = 16384,
+    partial: Partial = False,
     out: Out = None,
 ) -> None:
-    from xstilts import grid, progress, show
+    from xstilts import grid, show
     from xstilts.encoder import Encoder
     from xstilts.machine import Machine
     from xstilts.run import Recipes
 
-    machine = Machine(store, data, device, micro_tokens, workers, threads)
+    machine = Machine(store, data, device, micro_tokens, workers, threads, partial=partial)
     both = tuple(setting or ())
-    recipes = Recipes(recipe, both + tuple(set_intermediate or ()), both + tuple(set_target or ()))
-    targets = tuple(one for name in target for one in grid.tasks_of(name)) + grid.untrained(forgetting)
+    targets = grid.targets_of(target or (), suite)
     spoken = tuple(dict.fromkeys(code for one in targets for code in one.languages))
     asked = grid.Grid(
         Encoder.of(encoder, revision).pinned(),
-        targets,
+        targets + grid.untrained(forgetting),
         tuple(grid.tasks_of(names) for names in intermediate or ()),
-        recipes,
+        Recipes(recipe, both + tuple(set_intermediate or ()), both + tuple(set_target or ())),
         seeds,
-        grid.tasks_of(learn_from, "+") if learn_from else None,
+        grid.teachers_of(learn_from or ()),
         grid.mlm_of(mlm, spoken, mlm_weight, mlm_alpha, machine),
         split,
         tuple(languages.split(",")) if languages else (),
     )
-    if context.info_name == "plan":
-        show.plan(asked.stages(machine), machine)
-        return
-    with progress.shown():
-        built = asked.build(machine)
-    show.tables(asked.tables(machine), asked.stages(machine), built, machine, out)
+    verb = {"run": show.run, "plan": show.plan, "submit": show.submission}[str(context.info_name)]
+    verb(asked, suite, machine, out)
 
 
 @app.command()
@@ -119,11 +122,19 @@ def show(
 
 
 @app.command()
-def tasks(data: DataFolder = None) -> None:
+def tasks(
+    data: DataFolder = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print everything about each, as docs/tasks.md.")
+    ] = False,
+) -> None:
     """List the tasks: kind, metric, what they are learned from, languages, and which of their data are there."""
-    from xstilts import show
+    from xstilts import listing, show
 
-    show.tasks(data)
+    if markdown:
+        print(listing.page(), end="")
+    else:
+        show.tasks(data)
 
 
 @app.command("data")

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from xstilts.english import Watch
 from xstilts.example import BadInput, Example, write
 from xstilts.readers import Input, Report, Row, container
 from xstilts.readers import read as read_rows
@@ -68,10 +69,60 @@ class Data:
 
 @stage(version=1, label=lambda data: f"data-{data.label}")
 def read(site: Site, data: Data) -> None:
-    """Write the examples of a split to `examples.jsonl`, and what was repaired, dropped or noted to the record."""
-    report = Report()
-    count = write(examples(data, site.machine.data, report), site.folder / EXAMPLES)
+    """Write the examples of a split to `examples.jsonl`, and what was repaired, dropped or noted to the record.
+
+    Raises BadInput, unless the machine takes partial data, where there are not as many as there should be, and where
+    training data that are said to be English are not.
+    """
+    report, watch = Report(), Watch()
+    found = examples(data, site.machine.data, report)
+    guarded = data.split == "train" and data.language == "en"
+    count = write(watch.passed(found) if guarded else found, site.folder / EXAMPLES)
     site.record |= {"examples": count, "files": [file.path for file in data.files], **asdict(report)}
+    if guarded:
+        site.record["not_english"] = {"suspicious": watch.suspicious, "judged": watch.judged, "samples": watch.samples}
+    if not site.machine.partial:
+        _check_count(data, count, report)
+        _check_english(data, watch)
+
+
+def expected(data: Data) -> int | None:
+    """Return how many examples a split should hold in its language, as far as that is known.
+
+    The count of a training split holds in the languages that the task is trained in; nobody knows how many rows of a
+    task a user has had translated.
+    """
+    from xstilts.task import task
+
+    asked = task(data.task)
+    foreign = data.split == "train" and data.language not in asked.trained_in
+    return None if foreign or asked.source_of(data) not in asked.sources else asked.counts.get(data.split)
+
+
+def _check_count(data: Data, count: int, report: Report) -> None:
+    """Raise BadInput where examples are missing, or too many, that were not counted as dropped."""
+    wanted = expected(data)
+    dropped = sum(times for reason, times in report.counts.items() if reason.startswith("dropped: "))
+    if wanted not in (None, count, count + dropped):
+        problem = f"expected {wanted} examples of {data.label}, found {count}"
+        remedy = "part of the data set is missing or it is another version: get it again, or take it as it is with"
+        raise bad(_names(data), problem, f"{remedy} --partial")
+
+
+def _check_english(data: Data, watch: Watch) -> None:
+    """Raise BadInput where data are not English that are said to be."""
+    if watch.english() is False:
+        share = f"{watch.suspicious} of {watch.judged} texts that are long enough to tell"
+        samples = f" (ids {', '.join(watch.samples)})" if watch.samples else ""
+        problem = f"expected English training data of '{data.task}', found another language in {share}{samples}"
+        remedy = (
+            f"get the English file, ask for the language that it is in ('{data.task}:sw'), or take it as it is with"
+        )
+        raise bad(_names(data), problem, f"{remedy} --partial")
+
+
+def _names(data: Data) -> str:
+    return ", ".join(file.path for file in data.files)
 
 
 def examples(data: Data, folder: Path | None, report: Report) -> Iterator[Example]:
@@ -93,17 +144,16 @@ def examples(data: Data, folder: Path | None, report: Report) -> Iterator[Exampl
     for example in _distinct(_shaped(data, source, folder, report)):
         count += 1
         yield example
-    names = ", ".join(file.path for file in data.files)
     if not count:
-        raise bad(names, f"expected examples of {data.label}, found none", "the file is empty: get it again")
-    expected = asked_task.counts.get(data.split, count)
-    if expected != count:
-        report.note(f"noted: {count} examples where {expected} are expected", names)
+        raise bad(_names(data), f"expected examples of {data.label}, found none", "the file is empty: get it again")
+    wanted = expected(data)
+    if wanted not in (None, count):
+        report.note(f"noted: {count} examples where {wanted} are expected", _names(data))
 
 
 def _shaped(data: Data, source: Source, folder: Path | None, report: Report) -> Iterator[tuple[Example, str]]:
     """Yield (example, place) of the rows that are not dropped."""
-    asked = Asked(data.split, data.labels, report, source.label_names, source.dropped)
+    asked = Asked(data.split, data.labels, report, source.label_names, source.dropped, source.withheld)
     positional = source.options.get("ids") == "position"
     rows = read_rows(source.reader, _inputs(data, folder), {**source.options, "language": data.language}, report)
     meant = ((row.place, fields) for row in rows if _concerns(fields := _fields(row, source), data, source))

@@ -5,9 +5,10 @@ It is what `xstilts run` builds: every run's stages, shared where runs agree, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from xstilts import progress
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
 from xstilts.executors import local
@@ -23,14 +24,17 @@ UNTRAINED = ("mlm", "retrieval", "mining")
 
 @dataclass(frozen=True)
 class Grid:
-    """Runs that differ in target, intermediate tasks and seed only."""
+    """Runs that differ in target, intermediate tasks and seed only.
+
+    teachers: what targets are learned from instead of their own, by target, or under "" for all.
+    """
 
     encoder: Encoder | Stage
     targets: Tasks
     settings: tuple[Tasks, ...]
     recipes: Recipes
     seeds: int
-    teachers: Tasks | None = None
+    teachers: Mapping[str, Tasks] = field(default_factory=dict)
     mlm: Mlm | None = None
     split: str = "test"
     only: tuple[str, ...] = ()
@@ -50,6 +54,10 @@ class Grid:
         runs = (run for target in self.targets for seeds in self.runs(target).values() for run in seeds)
         return [score for run in runs for score in run.scores(machine.data).values()]
 
+    def first(self) -> list[Run]:
+        """Return the run of each target in the last setting (the intermediate one where there is one) with seed 1."""
+        return [list(self.runs(target).values())[-1][0] for target in self.targets]
+
     def build(self, machine: Machine) -> int:
         """Build what is not there; return how many stages that was."""
         machine.torch_device()  # one that is not here is refused before anything is built
@@ -60,7 +68,7 @@ class Grid:
         return [collect(self.runs(target), machine) for target in self.targets]
 
     def _run(self, setting: Tasks, target: Task, seed: int) -> Run:
-        teachers = self.teachers if target.learned_from else None
+        teachers = self.teachers.get(target.name, self.teachers.get("")) if target.learned_from else None
         return Run(
             self.encoder,
             setting,
@@ -74,12 +82,54 @@ class Grid:
         )
 
 
+def targets_of(names: Sequence[str], suite: str | None) -> Tasks:
+    """Return targets by name, those of a suite in its languages; all of the suite where none is named."""
+    found = tuple(one for name in names for one in tasks_of(name))
+    if suite:
+        from xstilts import benchmark, metrics
+
+        members = {one.name: one for one in benchmark.targets(metrics.suite(suite))}
+        return tuple(members.get(one.name, one) for one in found or members.values())
+    if not found:
+        raise BadInput("nothing to measure: give --target, or --suite for all of a benchmark's")
+    return found
+
+
 def tasks_of(names: str, separator: str = ",") -> Tasks:
     """Return the tasks of a list such as "mnli,squad"; BadInput for an unknown name, or none."""
     found = tuple(task(name.strip()) for name in names.split(separator) if name.strip())
     if not found:
         raise BadInput(f"expected names of tasks, found '{names}' (`xstilts tasks` lists them)")
     return found
+
+
+def teachers_of(given: Sequence[str]) -> dict[str, Tasks]:
+    """Return teachers by target from "xquad=squadshifts", or for all from "squadshifts"; "a+b" is one after the other.
+
+    The + of a task's languages (`panx:sw+ar`) cannot be told from that: give such a task alone.
+    """
+    found = {}
+    for text in given:
+        target, equals, names = text.rpartition("=")
+        alone = ":" in names
+        found[task(target).name if equals else ""] = (task(names),) if alone else tasks_of(names, "+")
+    return found
+
+
+def feasible(grid: Grid, machine: Machine, promise: Callable[[Grid, Machine], list[Stage]] = Grid.stages) -> Grid:
+    """Return a grid without the targets for which data are missing, each of them told; BadInput where none is left."""
+    kept, reasons = [], []
+    for target in grid.targets:
+        try:
+            promise(replace(grid, targets=(target,)), machine)
+        except BadInput as error:
+            reasons.append(str(error))
+            progress.note(f"left out: {error}")
+        else:
+            kept.append(target)
+    if not kept:
+        raise BadInput(f"nothing of this can be run: {reasons[0] if reasons else 'no target is given'}")
+    return replace(grid, targets=tuple(kept))
 
 
 def untrained(names: str | None) -> Tasks:

@@ -25,6 +25,10 @@ from xstilts.task import Source, Task
 SPLITS = ("train", "validation", "test")
 
 
+class Absent(BadInput):
+    """The hub can be asked, and has nothing of what a task looks for."""
+
+
 def download(
     task: Task, folder: Path, splits: Sequence[str] | None = None, languages: Sequence[str] | None = None
 ) -> list[Path]:
@@ -51,7 +55,7 @@ def download(
 
 def sources(task: Task, split: str, language: str) -> tuple[Source, ...]:
     """Return the sources of a task that can be downloaded for a split in a language."""
-    return tuple(source for source in task.sources if _is_hub(source.patterns(split, language)))
+    return tuple(source for source in task.sources_in(language) if _is_hub(source.patterns(split, language)))
 
 
 def splits_of(task: Task) -> tuple[str, ...]:
@@ -60,16 +64,20 @@ def splits_of(task: Task) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda split: SPLITS.index(split) if split in SPLITS else len(SPLITS)))
 
 
-def spoken(task: Task, split: str) -> tuple[str, ...]:
-    """Return the languages in which a task uses a split: to train on those it is trained in, else all of them."""
-    if split == "train" and task.kind != "mlm":
-        return tuple(code for code in task.languages if code in task.trained_in)
+def spoken(task: Task) -> tuple[str, ...]:
+    """Return the languages of a task, and last the one on which a layer may be chosen."""
     chosen_on = (task.dev_language,) if task.dev_language else ()
     return tuple(dict.fromkeys((*task.languages, *chosen_on)))
 
 
+def used(task: Task, split: str) -> tuple[str, ...]:
+    """Return the languages in which a task uses a split: to train on those it is trained in, else all of them."""
+    every = split != "train" or task.kind == "mlm"
+    return tuple(code for code in spoken(task) if every or code in task.trained_in)
+
+
 def _pairs(task: Task, split: str, languages: Sequence[str] | None) -> Iterator[tuple[str, str]]:
-    yield from ((split, code) for code in languages or spoken(task, split))
+    yield from ((split, code) for code in languages or used(task, split))
 
 
 def _is_hub(patterns: tuple[str, ...]) -> bool:
@@ -97,10 +105,10 @@ def _opened(
 
 
 def _tell_missing(task: Task, found: dict[tuple[str, str], list[Path]]) -> None:
-    """Note what the hub does not have; BadInput where it has nothing."""
+    """Note what the hub does not have; raise Absent where it has nothing."""
     missing = [f"{split} in {code}" for (split, code), paths in found.items() if not paths]
     if len(missing) == len(found):
         looked = {path for pair in found for source in sources(task, *pair) for path in source.patterns(*pair)}
-        raise BadInput(f"the hub has nothing of task '{task.name}': looked for {', '.join(sorted(looked))}")
+        raise Absent(f"the hub has nothing of task '{task.name}': looked for {', '.join(sorted(looked))}")
     if missing:
         progress.note(f"{task.name}: the hub has no {', '.join(missing)}")

@@ -28,7 +28,8 @@ class Machine:
     "cuda", "cuda:1", "mps". micro_tokens: most tokens, padding included, in one forward and backward pass; a batch
     is cut into as many as it takes and stays one batch. workers: processes that build stages side by side.
     threads: torch threads a process (0: as torch decides). checkpoint_seconds: time between resume points.
-    precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16".
+    precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16". partial: take data sets that do not
+    have as many rows as expected, or do not look English; a guard, which changes no result.
     """
 
     store: Path = Path("work")
@@ -39,6 +40,7 @@ class Machine:
     threads: int = 0
     checkpoint_seconds: float = 120.0
     precision: str = "auto"
+    partial: bool = False
 
     def torch_device(self) -> torch.device:
         """Return the device to work on, the fastest there is for "auto"; set torch's threads."""

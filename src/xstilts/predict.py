@@ -6,6 +6,7 @@ target follow each other on one loaded network.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ import torch
 from xstilts import example, progress
 from xstilts.data import EXAMPLES
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.example import BadInput
+from xstilts.example import BadInput, Example, Passage
 from xstilts.folders import load
 from xstilts.heads import attach, has_pretrained_mlm
 from xstilts.kinds import Kind, Unit, kind
@@ -48,12 +49,40 @@ def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max
     examples = list(example.read(site.path(data) / EXAMPLES, kind_name))
     cut: Counter[str] = Counter()
     units = chosen.encode(examples, tokens, max_length, labels, cut)
-    found = answers(network, "head", chosen, units, tokens, site.machine, site.folder.stem)
-    lines = chosen.decode(found, units, examples, labels)
+    asking, there = _sides(units, examples)
+    found = answers(network, "head", chosen, asking, tokens, site.machine, site.folder.stem)
+    found += _candidates(network, chosen, there, tokens, site)
+    lines = chosen.decode(found, asking + there, examples, labels)
     with (site.folder / PREDICTIONS).open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     sequences = sum(len(unit.sequences) for unit in units)
     site.record |= {"examples": len(examples), "sequences": sequences, "cut": dict(cut), "max_length": max_length}
+
+
+def _sides(units: list[Unit], examples: Sequence[Example]) -> tuple[list[Unit], list[Unit]]:
+    """Return the units that ask and those that can be found; where nothing is searched, all ask."""
+    sides: tuple[list[Unit], list[Unit]] = ([], [])
+    for unit in units:
+        one = examples[unit.example]
+        sides[isinstance(one, Passage) and one.side == "candidate"].append(unit)
+    return sides
+
+
+_last: list[Any] = [None, "", []]  # the network, the candidates' digest and their answers
+
+
+def _candidates(network: Network, kind: Kind, units: list[Unit], tokens: Tokens, site: Site) -> list[Any]:
+    """Return the answers to candidates; those that the same network was last asked about, as for another language,
+    are not computed again.
+    """
+    digest = hashlib.sha256()
+    for unit in units:
+        for sequence in unit.sequences:
+            digest.update(len(sequence).to_bytes(4, "little") + sequence.tobytes())
+    if not (_last[0] is network and _last[1] == digest.hexdigest()):
+        found = answers(network, "head", kind, units, tokens, site.machine, f"{site.folder.stem} candidates")
+        _last[:] = [network, digest.hexdigest(), found]
+    return list(_last[2])
 
 
 @torch.inference_mode()

@@ -128,7 +128,8 @@ class Run:
 
     def withheld(self, folder: Path | None) -> dict[str, Stage]:
         """Promise the predictions in the languages whose answers are withheld: none to score, but to hand in."""
-        return self._predictions([code for code in self.asked() if _hidden(self, code, folder)], folder)
+        codes = [code for code in self.asked() if _hidden(self, code, folder)]
+        return self._predictions(codes, folder) if codes else {}
 
     def tuned_from(self, code: str, folder: Path | None) -> Stage | None:
         """Promise the scores of other data by which the layer, and mining's threshold, are chosen; often none."""

@@ -10,11 +10,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from xstilts import progress
 from xstilts import record as records
 from xstilts import stage as stages
 from xstilts import store as stores
 from xstilts import table as tables_
 from xstilts import task as tasks_
+from xstilts.example import BadInput
+from xstilts.grid import Grid, feasible
 from xstilts.machine import Machine
 from xstilts.stage import Stage, folder_of
 from xstilts.table import Table
@@ -26,6 +29,44 @@ def console() -> Console:
     """Return standard output, wide enough for a table where it is a file or a pipe; `NO_COLOR` is honoured."""
     wide = Console(markup=False)
     return wide if wide.is_terminal else Console(width=200, markup=False)
+
+
+def run(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> None:
+    """Build a grid and print its tables, and the averages of a suite."""
+    with progress.shown():
+        asked = feasible(asked, machine) if suite else asked
+        built = asked.build(machine)
+    found = asked.tables(machine)
+    tables(found, asked.stages(machine), built, machine, out)
+    if suite:
+        averages(found, suite, out)
+
+
+def averages(found: Sequence[Table], suite: str, out: Path | None) -> None:
+    """Print the means of a suite over its tasks, and what is missing of it."""
+    from xstilts import benchmark, metrics
+
+    means, screen = benchmark.of(found, metrics.suite(suite)), console()
+    screen.print(benchmark.render(means))
+    for remark in benchmark.remarks(means):
+        screen.print(f"  {remark}", style="dim", highlight=False)
+    if out:
+        benchmark.save(means, out)
+
+
+def submission(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> None:
+    """Build one seed of a grid's last setting and write its predictions as a leaderboard takes them."""
+    from xstilts import metrics, submit
+    from xstilts.executors import local
+
+    if not suite or not out:
+        raise BadInput("a submission needs --suite, xtreme or xtreme-r, and --out, the folder to write to")
+    submit.refuse(asked.first(), metrics.suite(suite), out)
+    with progress.shown():
+        asked = feasible(asked, machine, lambda grid, machine: submit.stages(grid.first(), machine))
+        local.build_all(submit.stages(asked.first(), machine), machine)
+    for line in submit.write(asked.first(), metrics.suite(suite), machine, out).said():
+        console().print(line, highlight=False)
 
 
 def tables(found: Sequence[Table], last: Sequence[Stage], built: int, machine: Machine, out: Path | None) -> None:
@@ -48,8 +89,10 @@ def tables(found: Sequence[Table], last: Sequence[Stage], built: int, machine: M
         screen.print(f"  tables       {out}/table.md and table.json", highlight=False)
 
 
-def plan(promised: Sequence[Stage], machine: Machine) -> None:
-    """Print how many stages there are, which are finished, and what the rest will take."""
+def plan(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> None:
+    """Print how many stages a grid has, which are finished, and what the rest will take."""
+    with progress.shown():
+        promised = (feasible(asked, machine) if suite else asked).stages(machine)
     todo = stages.missing(tuple(promised), machine)
     every = {item.key: item for item in _with_inputs(promised)}
     absent = {item.key for item in todo}

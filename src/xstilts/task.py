@@ -65,6 +65,12 @@ class Source:
         patterns = (patterns,) if isinstance(patterns, str) else patterns
         return tuple(pattern.replace("{language}", self.names.get(language, language)) for pattern in patterns)
 
+    @property
+    def named(self) -> bool:
+        """Whether the names of the files say which language is in them."""
+        groups = ((one,) if isinstance(one, str) else one for one in self.files.values())
+        return any("{language}" in pattern for group in groups for pattern in group)
+
     def find(self, split: str, language: str, folder: Path) -> tuple[Path, ...]:
         """Return the files of a split in a language that exist below `folder`; empty unless every pattern has one."""
         found = [matching(folder, pattern) for pattern in self.patterns(split, language)]
@@ -132,7 +138,7 @@ class Task:
         Raises BadInput, naming every place looked at, where no source has it.
         """
         places: list[str] = []
-        for source in self.every_source():
+        for source in self.sources_in(language):
             if source.reader == "sandbox":
                 if source.holds(split, language, folder):
                     from xstilts import sandbox
@@ -153,7 +159,11 @@ class Task:
 
     def has(self, split: str, language: str, folder: Path | None) -> bool:
         """Say whether a split in a language is there with its answers."""
-        return any(source.holds(split, language, folder) for source in self.every_source())
+        return any(source.holds(split, language, folder) for source in self.sources_in(language))
+
+    def sources_in(self, language: str) -> tuple[Source, ...]:
+        """Return the sources that may hold a language: files named without one hold the task's own languages only."""
+        return tuple(source for source in self.every_source() if source.named or language in self.languages)
 
     def every_source(self) -> tuple[Source, ...]:
         """Return the task's sources, and last the folder of machine-translated data, which any task may have."""

@@ -25,7 +25,7 @@ def xquad_r(files: Sequence[Input], options: Options, report: Report) -> Iterato
     candidates: list[Row] = []
     targets: dict[str, list[str]] = {}
     for file in files:
-        code = PurePath(file.name).stem
+        code, places = PurePath(file.name).stem, dict[str, str]()
         for number, (paragraph, place) in enumerate(_paragraphs(file, report), start=1):
             spans = _spans(paragraph, place)
             ids = [f"{code}_{number}_{position}" for position in range(len(spans))]
@@ -33,6 +33,10 @@ def xquad_r(files: Sequence[Input], options: Options, report: Report) -> Iterato
             candidates += _candidates(paragraph["context"], ids, texts, place)
             for question, at in items(paragraph, "qas", f"{place}."):
                 id, text, start = _asked(question, at)
+                if id in places:
+                    problem = f"expected ids that occur once, found {id!r} again (first at {places[id]})"
+                    raise bad(at, problem, "get the file again")
+                places[id] = at
                 holder = next((t for t, (a, b) in zip(texts, spans, strict=True) if a <= start < b), None)
                 if holder is None:
                     report.note("dropped: answer in no sentence", at)
@@ -48,13 +52,13 @@ def xquad_r(files: Sequence[Input], options: Options, report: Report) -> Iterato
 def squad_pairs(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
     """Read SQuAD's format as pairs: each question, and the sentence that holds its (first) answer in its paragraph."""
     for row in squad(files, options, report):
-        context, answers = row.values["context"], row.values["answers"]
-        if not answers:
+        context = row.values["context"]
+        _, text, start = _asked(row.values, row.place)
+        if start < 0:
             report.note("dropped: question without an answer", row.place)
             continue
-        start = answers[0]["answer_start"]
         sentence = next((m[0] for m in SENTENCE.finditer(context) if m.start() <= start < m.end()), context)
-        values = {"source": row.values["question"], "english": sentence, "context": context}
+        values = {"source": text, "english": sentence, "context": context}
         yield Row(row.place, {"id": row.values["id"], **values})
 
 
@@ -78,7 +82,12 @@ def _asked(question: Any, place: str) -> tuple[str, str, int]:
     """Return a question's id, its text and where its answer starts."""
     answers = list(items(question, "answers", f"{place}."))
     start = field(answers[0][0], "answer_start", answers[0][1]) if answers else -1
-    return field(question, "id", place), field(question, "question", place), int(start)
+    id, text = field(question, "id", place), field(question, "question", place)
+    for expected, found in ((int, start), (str, text)):
+        if not isinstance(found, expected):
+            problem = f"expected a question and where its answer starts, found {str(found)[:60]!r}"
+            raise bad(place, problem, "is this file in SQuAD's format?")
+    return id, text, start
 
 
 def _candidates(context: str, ids: Sequence[str], texts: Sequence[str], place: str) -> Iterator[Row]:

@@ -33,7 +33,9 @@ def bitext(files: Sequence[Input], options: Options, report: Report) -> Iterator
                 raise bad(
                     place, f"expected ids of both sides, found {id!r}", f"it is not in {file.name}: get both again"
                 )
-        targets.setdefault(source, []).append(target)
+        if target in targets.setdefault(source, []):
+            raise bad(place, f"expected pairs that occur once, found {source!r} {target!r} again", "remove the line")
+        targets[source].append(target)
     yield from _rows(foreign, english, targets, options)
 
 

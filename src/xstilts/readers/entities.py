@@ -7,7 +7,7 @@ sentence of its description. Files as its script writes them: `wikinews_mentions
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from xstilts.readers.row import Input, Options, Report, Row, bad
@@ -19,23 +19,44 @@ REMEDY = "the file is of another version: make it again with Mewsli-X's script"
 def mewslix(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
     """Read the mentions in the option `language` (first file), and all candidates (second)."""
     for row in jsonl(files[:1], options, report):
-        if _get(row, "context")["language"] == options.get("language"):
-            for mention in _get(row, "mentions"):
-                values = {"id": mention["example_id"], "text": _marked(row, mention), "side": "query"}
-                yield Row(row.place, {**values, "targets": (mention["entity_id"].strip(),)})
+        yield from _known(row, lambda row: _queries(row, options))
     for row in jsonl(files[1:], options, report):
-        text, context = _described(row, row.values)
-        yield Row(row.place, {"id": _get(row, "entity_id"), "text": text, "context": context, "side": "candidate"})
+        yield from _known(row, _candidate)
 
 
 def mewslix_pairs(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
     """Read pairs of a mention and its entity, for training."""
     for row in jsonl(files, options, report):
-        nested = Row(row.place, _get(row, "contextual_mention"))
-        mention = _get(nested, "mention")
-        title, description = _described(row, _get(row, "entity"))
-        values = {"id": mention["example_id"], "source": _marked(nested, mention)}
-        yield Row(row.place, {**values, "english": title, "context": description})
+        yield from _known(row, _pair)
+
+
+def _known(row: Row, parts: Callable[[Row], Iterator[Row]]) -> list[Row]:
+    """Return the parts of a row; BadInput where it is not built as Mewsli-X's are."""
+    try:
+        return list(parts(row))
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        problem = f"expected mentions and entities as Mewsli-X has them, found {str(row.values)[:120]} ({error!r})"
+        raise bad(row.place, problem, REMEDY) from None
+
+
+def _queries(row: Row, options: Options) -> Iterator[Row]:
+    if _get(row, "context")["language"] == options.get("language"):
+        for mention in _get(row, "mentions"):
+            values = {"id": mention["example_id"], "text": _marked(row, mention), "side": "query"}
+            yield Row(row.place, {**values, "targets": (mention["entity_id"].strip(),)})
+
+
+def _candidate(row: Row) -> Iterator[Row]:
+    text, context = _described(row, row.values)
+    yield Row(row.place, {"id": _get(row, "entity_id"), "text": text, "context": context, "side": "candidate"})
+
+
+def _pair(row: Row) -> Iterator[Row]:
+    nested = Row(row.place, _get(row, "contextual_mention"))
+    mention = _get(nested, "mention")
+    title, description = _described(row, _get(row, "entity"))
+    values = {"id": mention["example_id"], "source": _marked(nested, mention)}
+    yield Row(row.place, {**values, "english": title, "context": description})
 
 
 def _get(row: Row, name: str) -> Any:

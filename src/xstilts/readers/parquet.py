@@ -12,27 +12,57 @@ from typing import Any
 
 from xstilts.readers.row import Input, Options, Report, Row, bad, columns_of
 
+DAMAGED = "the file is cut or damaged: get it again"
 Names = dict[str, list[str]]
 
 
 def parquet(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
     """Read rows of Parquet files; places are row numbers from 1. Option: columns (that must be there)."""
-    from pyarrow import ArrowInvalid
+    from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
     for file in files:
         try:
             table = ParquetFile(file.path)
-        except ArrowInvalid as error:
-            raise bad(file.name, f"expected Parquet: {error}", "the file is cut or damaged: get it again") from None
+        except (ArrowException, OSError) as error:
+            raise bad(file.name, f"expected Parquet: {error}", DAMAGED) from None
         with table:
             _check(file, table.schema_arrow.names, columns_of(options))
             names = _label_names(table.schema_arrow.metadata or {})
-            number = 0
-            for batch in table.iter_batches():
-                for values in batch.to_pylist():
-                    number += 1
-                    yield Row(f"{file.name}:row {number}", _named(values, names))
+            for number, values in enumerate(_values(file, table), 1):
+                yield Row(f"{file.name}:row {number}", _named(values, names))
+
+
+def _values(file: Input, table: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table; BadInput with the row (or the first of its batch) where it cannot be read."""
+    from pyarrow import ArrowException
+
+    read = 0
+    try:
+        for batch in table.iter_batches():
+            yield from _decoded(file, batch, read)
+            read += batch.num_rows
+    except (ArrowException, OSError) as error:
+        raise bad(f"{file.name}:row {read + 1}", f"expected Parquet: {error}", DAMAGED) from None
+
+
+def _decoded(file: Input, batch: Any, read: int) -> list[dict[str, Any]]:
+    """Return the rows of a batch; BadInput with the row that has text which is not UTF-8."""
+    try:
+        found: list[dict[str, Any]] = batch.to_pylist()
+        return found
+    except UnicodeDecodeError as error:
+        wrong = next(row for row in range(batch.num_rows) if not _decodable(batch.slice(row, 1)))
+        problem = f"expected UTF-8, found byte 0x{error.object[error.start]:02x}"
+        raise bad(f"{file.name}:row {read + wrong + 1}", problem, DAMAGED) from None
+
+
+def _decodable(rows: Any) -> bool:
+    try:
+        rows.to_pylist()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _check(file: Input, found: list[str], needed: tuple[str, ...]) -> None:

@@ -35,6 +35,8 @@ def tagged(files: Sequence[Input], options: Options, report: Report) -> Iterator
             for number, fields in block:
                 if len(fields) != len(columns):
                     raise _cut(file, number, fields, columns)
+            if "number" in columns:
+                _count(file, [(number, fields[columns.index("number")]) for number, fields in block])
             token, tag = columns.index("token"), columns.index("tag") if "tag" in columns else None
             words = tuple(fields[token] for _, fields in block)
             tags = () if tag is None else tuple(fields[tag] for _, fields in block)
@@ -66,6 +68,15 @@ def _check(file: Input, block: Block) -> None:
         if not NUMBERED.fullmatch(fields[ID]):
             problem = f"expected a word's number (7, 7-8 or 7.1), found {fields[ID]!r}"
             raise bad(f"{file.name}:{number}", problem, "the line is damaged: get the file again")
+    _count(file, [(number, fields[ID]) for number, fields in block if fields[ID].isdigit()])
+
+
+def _count(file: Input, ids: Sequence[tuple[int, str]]) -> None:
+    """Raise BadInput unless words count from 1: a line is missing, or a blank one within the sentence."""
+    for expected, (number, id) in enumerate(ids, 1):
+        if id != str(expected):
+            remedy = "a line is missing, or blank, within the sentence: get the file again"
+            raise bad(f"{file.name}:{number}", f"expected the word number {expected}, found {id!r}", remedy)
 
 
 def _blocks(file: Input, comments: bool, report: Report) -> Iterator[Block]:

@@ -24,13 +24,17 @@ SIDES = ("query", "candidate", "bystander")
 
 @dataclass(frozen=True)
 class Asked:
-    """What decides whether a row is good: the split, the labels, what a source calls them, which rows have no gold."""
+    """What decides whether a row is good: the split, the labels, what a source calls them, which rows have no gold.
+
+    withheld: no row has a label.
+    """
 
     split: str
     labels: tuple[str, ...]
     report: Report
     label_names: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    withheld: bool = False
 
 
 def classified(id: str, fields: Fields, place: str, asked: Asked) -> Classified | None:
@@ -62,7 +66,7 @@ def tagged(id: str, fields: Fields, place: str, asked: Asked) -> Tagged | None:
     tokens = tuple(_get(fields, "tokens", place))
     raw = tuple(fields.get("tags") or ())
     if not raw:
-        _hidden(None, "tags" in fields and asked.split == "train", place, asked)
+        _hidden(None, "tags" in fields, place, asked)
         return Tagged(id, tokens, ())
     if len(raw) != len(tokens):
         problem = f"expected a tag for each of {len(tokens)} words, found {len(raw)}"
@@ -143,8 +147,9 @@ def _hidden(raw: Any, given: bool, place: str, asked: Asked) -> bool:
     """Say whether a label is withheld; BadInput where it may not be."""
     if given and raw not in (None, ""):
         return False
-    if given and asked.split != "test":
-        raise bad(place, "expected a label, found none", "correct the row or name it in the task's `dropped`")
+    if not asked.withheld:
+        remedy = "correct the row, name it in the task's `dropped`, or say in its source that labels are `withheld`"
+        raise bad(place, "expected a label, found none", remedy)
     asked.report.note("noted: label hidden", place)
     return True
 

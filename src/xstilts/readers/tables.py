@@ -63,7 +63,8 @@ def aligned(files: Sequence[Input], options: Options, report: Report) -> Iterato
                 longer = next(file.name for file, line in zip(group, found, strict=True) if line)
                 problem = f"expected as many lines as in {longer}, found {number - 1}"
                 raise bad(f"{ended}:{number}", problem, "the files belong together line by line: get them again")
-            yield Row(f"{group[0].name}:{number}", dict(zip(columns, (line for _, line in found), strict=True)))
+            place = ", ".join(f"{file.name}:{number}" for file in group)
+            yield Row(place, dict(zip(columns, (line for _, line in found), strict=True)))
 
 
 def text(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:

@@ -2,6 +2,11 @@
 
 from xstilts.task import Source, Task
 
+PARTS = (
+    "intermediate/glue_small/CoLA/train.tsv",
+    "intermediate/glue_small/CoLA/val.tsv",
+)  # GLUE's training data in two
+
 task = Task(
     name="cola",
     kind="classification",
@@ -12,10 +17,10 @@ task = Task(
         *(
             Source(
                 "tsv",
-                {"train": f"{folder}/CoLA/train.tsv", "validation": f"{folder}/CoLA/dev.tsv"},
+                {"train": train, "validation": f"{folder}/CoLA/dev.tsv"},
                 options={"columns": ("source", "label", "star", "text_a")},
             )
-            for folder in ("glue", "intermediate/glue_small")
+            for folder, train in (("glue", "glue/CoLA/train.tsv"), ("intermediate/glue_small", PARTS))
         ),
         Source(
             "parquet",

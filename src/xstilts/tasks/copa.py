@@ -26,6 +26,11 @@ task = Task(
             convert=ask,
         ),
         Source(
+            "jsonl",
+            {"train": "super_glue/COPA/train.jsonl", "validation": "super_glue/COPA/val.jsonl"},
+            convert=ask,
+        ),
+        Source(
             "parquet",
             {split: f"hub/aps/super_glue/copa/{split}*.parquet" for split in ("train", "validation")},
             convert=ask,

@@ -13,7 +13,6 @@ def ask(row: Row) -> Mapping[str, Any]:
 
 
 COLUMNS = ("id", "context", "question", "answer0", "answer1", "answer2", "answer3", "label")
-FOLDER = "intermediate/cosmosqa/data"
 
 task = Task(
     name="cosmosqa",
@@ -21,11 +20,14 @@ task = Task(
     languages=("en",),
     metric="accuracy",
     sources=(
-        Source(
-            "csv",
-            {"train": f"{FOLDER}/train.csv", "validation": f"{FOLDER}/valid.csv"},
-            options={"columns": COLUMNS, "header": 1},
-            convert=ask,
+        *(
+            Source(
+                "csv",
+                {"train": f"{folder}/train.csv", "validation": f"{folder}/valid.csv"},
+                options={"columns": COLUMNS, "header": 1},
+                convert=ask,
+            )
+            for folder in ("intermediate/cosmosqa/data", "cosmosqa/data")
         ),
         Source(
             "parquet",

@@ -26,13 +26,13 @@ task = Task(
     languages=("en",),
     metric="accuracy",
     sources=(
-        Source(
-            "jsonl",
-            {
-                "train": "intermediate/commonsenseqa_v1.11/train_rand_split.jsonl",
-                "validation": "intermediate/commonsenseqa_v1.11/dev_rand_split.jsonl",
-            },
-            convert=ask,
+        *(
+            Source(
+                "jsonl",
+                {"train": f"{folder}/train_rand_split.jsonl", "validation": f"{folder}/dev_rand_split.jsonl"},
+                convert=ask,
+            )
+            for folder in ("intermediate/commonsenseqa_v1.11", "commonsenseqa")
         ),
         Source(
             "parquet",

@@ -1,4 +1,7 @@
-"""MNLI: natural-language inference across genres, English (Williams et al. 2018, NAACL)."""
+"""MNLI: natural-language inference across genres, English (Williams et al. 2018, NAACL).
+
+XNLI's data set on the hub has its training data translated by machine into 14 languages: `mnli:sw` trains on those.
+"""
 
 from xstilts.task import Source, Task
 
@@ -37,6 +40,11 @@ task = Task(
                 "train": "hub/nyu-mll/glue/mnli/train*.parquet",
                 "validation": "hub/nyu-mll/glue/mnli/validation_matched*.parquet",
             },
+            columns={"text_a": "premise", "text_b": "hypothesis"},
+        ),
+        Source(
+            "parquet",
+            {"train": "hub/facebook/xnli/{language}/train*.parquet"},
             columns={"text_a": "premise", "text_b": "hypothesis"},
         ),
     ),

@@ -29,6 +29,7 @@ task = Task(
             columns=NAMED,
             options=HEADED,
         ),
+        Source("tsv", {"train": "x-final/{language}/translated_train.tsv"}, columns=NAMED, options=HEADED),
         Source(
             "tsv",
             {"test": "targets/pawsx_xfinal/test-{language}.tsv"},

@@ -21,6 +21,7 @@ def ask_hub(row: Row) -> Mapping[str, Any]:
 
 
 FILES = {"train": "train", "validation": "valid"}
+PUBLISHED, FOLDER = {"train": "train", "validation": "dev"}, "physicaliqa-train-dev"
 
 task = Task(
     name="piqa",
@@ -34,6 +35,12 @@ task = Task(
                 s: (f"intermediate/piqa/{name}.jsonl", f"intermediate/piqa/{name}-labels.lst")
                 for s, name in FILES.items()
             },
+            options={"columns": ("row", "label")},
+            convert=ask,
+        ),
+        Source(
+            "aligned",
+            {s: (f"{FOLDER}/{name}.jsonl", f"{FOLDER}/{name}-labels.lst") for s, name in PUBLISHED.items()},
             options={"columns": ("row", "label")},
             convert=ask,
         ),

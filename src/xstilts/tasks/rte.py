@@ -3,6 +3,7 @@
 from xstilts.task import Source, Task
 
 NAMED = {"text_a": "sentence1", "text_b": "sentence2"}
+SMALL = "intermediate/glue_small/RTE"
 
 task = Task(
     name="rte",
@@ -11,14 +12,18 @@ task = Task(
     labels=("entailment", "not_entailment"),
     metric="accuracy",
     sources=(
-        *(
-            Source(
-                "tsv",
-                {"train": f"{folder}/RTE/train.tsv", "validation": f"{folder}/RTE/dev.tsv"},
-                columns=NAMED,
-                options={"columns": ("sentence1", "sentence2", "label"), "header": 1},
-            )
-            for folder in ("glue", "intermediate/glue_small")
+        Source(
+            "tsv",
+            {"train": "glue/RTE/train.tsv", "validation": "glue/RTE/dev.tsv"},
+            columns=NAMED,
+            options={"columns": ("sentence1", "sentence2", "label"), "header": 1},
+        ),
+        Source(  # GLUE's training data in two, of which only the first names its columns: a row whose label is "label"
+            "tsv",
+            {"train": (f"{SMALL}/train.tsv", f"{SMALL}/val.tsv"), "validation": f"{SMALL}/dev.tsv"},
+            columns=NAMED,
+            options={"columns": ("index", "sentence1", "sentence2", "label")},
+            dropped=("label",),
         ),
         Source(
             "parquet",

@@ -1,5 +1,6 @@
 """Social IQa: why, and what next, among people? Three answers (Sap et al. 2019, EMNLP)."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,14 @@ def ask(row: Row) -> Mapping[str, Any]:
     return {"choices": choices, "label": "ABC".index(row.values["correct"])}
 
 
+def ask_line(row: Row) -> Mapping[str, Any]:
+    """Return the same from a line of JSON beside a file of labels "1" to "3"."""
+    found = json.loads(row.values["row"])
+    choices = tuple(found[f"answer{letter}"] for letter in "ABC")
+    label = ("1", "2", "3").index(row.values["label"])
+    return {"context": found["context"], "question": found["question"], "choices": choices, "label": label}
+
+
 def ask_hub(row: Row) -> Mapping[str, Any]:
     """Return the same from the hub's columns, where labels are "1" to "3"."""
     choices = tuple(row.values[f"answer{letter}"] for letter in "ABC")
@@ -20,6 +29,7 @@ def ask_hub(row: Row) -> Mapping[str, Any]:
 
 
 FILES = {"train": "trn", "validation": "dev", "test": "tst"}
+PUBLISHED, FOLDER = {"train": "train", "validation": "dev"}, "socialiqa-train-dev"
 
 task = Task(
     name="siqa",
@@ -31,6 +41,12 @@ task = Task(
             "jsonl",
             {split: f"intermediate/siqa/socialIQa_v1.4_{name}.jsonl" for split, name in FILES.items()},
             convert=ask,
+        ),
+        Source(
+            "aligned",
+            {s: (f"{FOLDER}/{name}.jsonl", f"{FOLDER}/{name}-labels.lst") for s, name in PUBLISHED.items()},
+            options={"columns": ("row", "label")},
+            convert=ask_line,
         ),
         Source(
             "parquet",

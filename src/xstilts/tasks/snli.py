@@ -2,6 +2,8 @@
 
 from xstilts.task import Source, Task
 
+NAMED = {"text_a": "sentence1", "text_b": "sentence2", "label": "gold_label"}
+SPLITS = {"train": "train", "validation": "dev", "test": "test"}
 FOLDER, COLUMNS = "intermediate/snli_infersent", ("s1", "s2", "labels")
 
 task = Task(
@@ -18,7 +20,14 @@ task = Task(
                 "validation": "snli_1.0/snli_1.0_dev.jsonl",
                 "test": "snli_1.0/snli_1.0_test.jsonl",
             },
-            columns={"text_a": "sentence1", "text_b": "sentence2", "label": "gold_label"},
+            columns=NAMED,
+            dropped=("-",),
+        ),
+        Source(
+            "tsv",
+            {s: f"snli_1.0/snli_1.0_{name}.txt" for s, name in SPLITS.items()},
+            columns=NAMED,
+            options={"columns": tuple(NAMED.values()), "header": 1},
             dropped=("-",),
         ),
         Source(

@@ -1,7 +1,7 @@
 """TyDiQA-GoldP: questions asked by people who did not know the answer, in 9 languages (Clark et al. 2020, TACL).
 
 Training is on the 3,696 English questions only; their ids repeat, so that they are numbered. XTREME's files for the
-other end have the answers blanked out; the hub has them.
+other end have the answers blanked out; the originals and the hub have them.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ def spoken(row: Row) -> Mapping[str, Any]:
 
 HUB = "hub/google-research-datasets/tydiqa/secondary_task"
 LOCAL = "xtreme/tydiqa/tydiqa-goldp-v1.1"
+ORIGINAL = "tydiqa/tydiqa-goldp-v1.1"
 
 task = Task(
     name="tydiqa",
@@ -32,8 +33,15 @@ task = Task(
             options={"language_column": "spoken_in"},
             convert=spoken,
         ),
+        Source(
+            "squad",
+            {"train": f"{ORIGINAL}-train.json", "test": f"{ORIGINAL}-dev.json"},
+            options={"language_column": "spoken_in"},
+            convert=spoken,
+        ),
         Source("squad", {"test": f"{LOCAL}-dev/tydiqa.goldp.{{language}}.dev.json"}, withheld=True),
     ),
+    counts={"train": 3696},
     citation="Clark et al. 2020, TyDi QA: A Benchmark for Information-Seeking QA, TACL, arXiv 2003.05002",
     licence="Apache 2.0",
 )

@@ -44,6 +44,7 @@ task = Task(
         ),
         Source("tagged", {"test": "xtreme/udpos/test-{language}.tsv"}, options={"columns": ("token",)}, withheld=True),
     ),
+    counts={"train": 21253},
     citation="Nivre et al. 2020, Universal Dependencies v2, LREC; Zeman et al. 2019, UD 2.5, hdl 11234/1-3105",
     licence="by treebank: mostly CC BY-SA 4.0 and CC BY-NC-SA",
 )

@@ -14,15 +14,16 @@ def ask(row: Row) -> Mapping[str, Any]:
     return {"context": before, "question": "", "choices": choices, "label": ("1", "2").index(row.values["answer"])}
 
 
-FOLDER = "intermediate/winogrande"
-
 task = Task(
     name="winogrande",
     kind="choice",
     languages=("en",),
     metric="accuracy",
     sources=(
-        Source("jsonl", {"train": f"{FOLDER}/train_xl.jsonl", "validation": f"{FOLDER}/dev.jsonl"}, convert=ask),
+        *(
+            Source("jsonl", {"train": f"{folder}/train_xl.jsonl", "validation": f"{folder}/dev.jsonl"}, convert=ask)
+            for folder in ("intermediate/winogrande", "winogrande_1.1")
+        ),
         Source(
             "parquet",
             {split: f"hub/allenai/winogrande/winogrande_xl/{split}*.parquet" for split in ("train", "validation")},

@@ -27,13 +27,16 @@ task = Task(
     metric="accuracy",
     learned_from="siqa+copa",
     sources=(
-        Source(
-            "jsonl",
-            {
-                "validation": "targets/xcopa/data/{language}/val.{language}.jsonl",
-                "test": "targets/xcopa/data/{language}/test.{language}.jsonl",
-            },
-            convert=ask,
+        *(
+            Source(
+                "jsonl",
+                {
+                    "validation": f"{folder}/data/{{language}}/val.{{language}}.jsonl",
+                    "test": f"{folder}/data/{{language}}/test.{{language}}.jsonl",
+                },
+                convert=ask,
+            )
+            for folder in ("targets/xcopa", "xcopa")
         ),
         Source(
             "parquet",

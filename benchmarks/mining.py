@@ -1,0 +1,73 @@
+"""Mine translations among random vectors: how long it takes and how much memory, against the whole table at once.
+
+Both sides are mined from the same vectors in turn, the blocked search of `xstilts.metrics.mine` first. The whole table
+of similarities is what a plain program would hold; it is only tried where it fits (`--table-rows`).
+
+    python benchmarks/mining.py --rows 150000 --width 256
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+
+import numpy as np
+
+from xstilts.metrics import mine, normalise
+
+MIB = 1024
+
+
+def main() -> None:
+    """Print seconds and peak memory of both ways."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=150_000, help="sentences a side")
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--table-rows", type=int, default=8_000, help="sentences a side for the comparison")
+    asked = parser.parse_args()
+    small = vectors(asked.table_rows, asked.width)
+    ratios = [tabled(*small) / blocked(*small) for _ in range(3)]
+    print(f"{asked.table_rows:,} a side: the whole table takes {np.median(ratios):.2f} x the time of blocks {ratios}")
+    before = peak()
+    large = vectors(asked.rows, asked.width)
+    seconds = blocked(*large)
+    print(f"{asked.rows:,} x {asked.rows:,} of width {asked.width}: {seconds:,.0f} s, peak memory {peak():,.0f} MiB")
+    print(f"  before: {before:,.0f} MiB; the vectors: {2 * large[0].nbytes / 2**20:,.0f} MiB")
+    print(f"  the whole table would be {4 * asked.rows**2 / 2**20:,.0f} MiB")
+
+
+def vectors(rows: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return two sides of random vectors, each row of the second near a row of the first."""
+    random = np.random.default_rng(0)
+    first = random.standard_normal((rows, width), dtype=np.float32)
+    second = first[random.permutation(rows)]
+    second += random.standard_normal((rows, width), dtype=np.float32)
+    return first, second
+
+
+def blocked(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the seconds that mining takes."""
+    names = [[f"{side}{n}" for n in range(len(first))] for side in "ab"]
+    started = time.perf_counter()
+    mine(names[0], first, names[1], second)
+    return time.perf_counter() - started
+
+
+def tabled(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the seconds that the neighbours alone take from the whole table."""
+    started = time.perf_counter()
+    table = normalise(first) @ normalise(second).T
+    for one in (table, table.T):
+        best = np.argpartition(-one, 4, axis=1)[:, :4]
+        np.take_along_axis(one, best, axis=1).mean(axis=1)
+    return time.perf_counter() - started
+
+
+def peak() -> float:
+    """Return the most memory that the process has held, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
+
+
+if __name__ == "__main__":
+    main()
