@@ -173,7 +173,7 @@ def test_labels_are_hidden_only_where_the_source_says_so(tmp_path: Path, split: 
 
 
 def test_tags_are_hidden_only_where_the_source_says_so(tmp_path: Path) -> None:
-    put_parquet(tmp_path, "hub/google/xtreme/PAN-X.en/test-0.parquet", [{"tokens": ["a"]}])
+    put_parquet(tmp_path, "hub/google/xtreme/PAN-X.en/test-0.parquet", [{"tokens": ["a"], "ner_tags": None}])
     with pytest.raises(BadInput, match=r"test-0\.parquet:row 1: expected a label, found none"):
         get(tmp_path, "panx", "test")
 

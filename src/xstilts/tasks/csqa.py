@@ -9,7 +9,7 @@ from xstilts.task import Source, Task
 
 def ask(row: Row) -> Mapping[str, Any]:
     """Return the question without a context, and the answers from A to E."""
-    asked, label = row.values["question"], "ABCDE".index(row.values["answerKey"])
+    asked, label = row.values["question"], ("A", "B", "C", "D", "E").index(row.values["answerKey"])
     choices = tuple(choice["text"] for choice in asked["choices"])
     return {"context": "", "question": asked["stem"], "choices": choices, "label": label}
 
@@ -17,7 +17,7 @@ def ask(row: Row) -> Mapping[str, Any]:
 def ask_hub(row: Row) -> Mapping[str, Any]:
     """Return the same from the hub's columns."""
     choices = tuple(row.values["choices"]["text"])
-    return {"context": "", "choices": choices, "label": "ABCDE".index(row.values["answerKey"])}
+    return {"context": "", "choices": choices, "label": ("A", "B", "C", "D", "E").index(row.values["answerKey"])}
 
 
 task = Task(

@@ -11,7 +11,7 @@ from xstilts.task import Source, Task
 def ask(row: Row) -> Mapping[str, Any]:
     """Return the three answers; the label is a letter, of which only the position counts."""
     choices = tuple(row.values[f"answer{letter}"] for letter in "ABC")
-    return {"choices": choices, "label": "ABC".index(row.values["correct"])}
+    return {"choices": choices, "label": ("A", "B", "C").index(row.values["correct"])}
 
 
 def ask_line(row: Row) -> Mapping[str, Any]:
