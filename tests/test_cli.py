@@ -62,12 +62,13 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
-    for verb in ("run", "plan", "submit", "show", "tasks", "data", "pretrain", "sandbox"):
+    for verb in ("run", "plan", "submit", "show", "tasks", "overlap", "data", "pretrain", "sandbox"):
         assert re.search(rf"\b{verb}\b", found.stdout)
 
 
 @pytest.mark.parametrize(
-    "verb", [(), ("run",), ("plan",), ("submit",), ("show",), ("tasks",), ("data",), ("pretrain",), ("sandbox",)]
+    "verb",
+    [(), ("run",), ("plan",), ("submit",), ("show",), ("tasks",), ("overlap",), ("data",), ("pretrain",), ("sandbox",)],
 )
 def test_every_verb_explains_itself(verb: tuple[str, ...], call: Call) -> None:
     code, out, _ = call(*verb, "--help")
@@ -360,3 +361,24 @@ def test_a_suite_is_measured_where_it_can_be_and_the_rest_is_named(call: Call, b
 def test_a_submission_needs_a_suite_and_a_folder(call: Call, bitexts: Path) -> None:
     code, _, err = call("submit", "--encoder", "sandbox", "--target", "tatoeba", "--data", bitexts)
     assert (code, "a submission needs --suite, xtreme or xtreme-r, and --out" in err) == (2, True)
+
+
+def test_texts_of_a_test_set_that_training_has_seen_are_told(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "data/xtreme/xnli"
+    folder.mkdir(parents=True)
+    rows = [f"The {word} was late again this morning.\tHe came.\tneutral\n" for word in ("doctor", "baker", "teacher")]
+    (folder / "train-en.tsv").write_text("".join(rows))
+    (folder / "dev-en.tsv").write_text(rows[1].replace("morning.", "morning!") + rows[2].replace("teacher", "pupil"))
+    where = ("--data", tmp_path / "data", "--store", tmp_path / "work")
+    code, out, _ = call("overlap", "mnli", "xnli", "--split", "validation", *where)
+    assert code == 0
+    assert (
+        "xnli validation en: 2 examples, 1 of them seen in mnli en" in re.sub(r" +", " ", out)
+        or "1 of them seen" in out
+    )
+    options = ("--encoder", "sandbox", "--target", "xnli", "--languages", "en", "--split", "validation", "--partial")
+    code, out, _ = call("run", *options, *where, *SHORT)
+    assert code == 0
+    assert "OVERLAP: 1 of 2 first texts" in out
+    code, _, err = call("run", *options[:-1], *where, *SHORT, "--set", "steps=1")
+    assert (code, "part of the data set is missing" in err) == (0, False)

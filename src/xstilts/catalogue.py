@@ -68,7 +68,7 @@ def gather(
     if not (get or folder.is_dir()):
         raise BadInput(f"there is no data folder {folder}; correct --data DIR, or make it with --get")
     found: dict[str, list[Entry]] = {}
-    for name in asked or [name for name in names() if not _is_sandbox(task(name))]:
+    for name in asked or [name for name in names() if not task(name).artificial]:
         failed = _get(task(name), folder, split) if get else {}
         entries = survey(task(name), folder, split, counted)
         found[name] = [_tried(entry, failed) if get else entry for entry in entries]
@@ -113,9 +113,9 @@ def render(task: Task, entries: Iterable[Entry], folder: Path) -> Iterator[str]:
 
 def _pairs(task: Task, folder: Path, split: str | None) -> Iterator[tuple[str, str]]:
     """Yield what the task uses, and what is there besides."""
-    splits = SPLITS if _is_sandbox(task) else hub.splits_of(task)
+    splits = SPLITS if task.artificial else hub.splits_of(task)
     for part in (part for part in splits if split in (None, part)):
-        used = () if _is_sandbox(task) else hub.used(task, part)
+        used = () if task.artificial else hub.used(task, part)
         for code in hub.spoken(task):
             if code in used or _source(task, part, code, folder):
                 yield part, code
@@ -155,10 +155,6 @@ def _form(data: Data) -> str:
 def _is_told(reason: str, source: Source) -> bool:
     """Say whether an entry tells by other means what a note says."""
     return reason.endswith("are expected") or (source.withheld and reason.endswith("hidden"))
-
-
-def _is_sandbox(task: Task) -> bool:
-    return bool(task.sources) and all(source.reader == "sandbox" for source in task.sources)
 
 
 def _get(task: Task, folder: Path, split: str | None) -> dict[tuple[str, str], str]:

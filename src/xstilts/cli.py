@@ -39,7 +39,9 @@ LearnFrom = Annotated[
     list[str] | None,
     typer.Option(help="Learn targets from these instead of their own: 'a+b' in turn, 'xquad=a' for one target."),
 ]
-Partial = Annotated[bool, typer.Option("--partial", help="Take data sets that do not have as many rows as expected.")]
+Partial = Annotated[
+    bool, typer.Option("--partial", help="Take data sets of another size than expected, or not English.")
+]
 RecipeName = Annotated[str, typer.Option("--recipe", help="Named recipes: xtreme, phang2020, small, sandbox.")]
 Setting = Annotated[list[str] | None, typer.Option("--set", help="Change both phases: learning_rate=1e-4 …")]
 SetIntermediate = Annotated[list[str] | None, typer.Option(help="Change the intermediate recipe alone.")]
@@ -137,6 +139,24 @@ def tasks(
         show.tasks(data)
 
 
+@app.command()
+def overlap(
+    train: Annotated[str, typer.Argument(help="The task whose training data may hold them.")],
+    target: Annotated[str, typer.Argument(help="The task whose examples are looked for.")],
+    language: Annotated[str, typer.Option(help="Language of the target.")] = "en",
+    split: Annotated[str, typer.Option(help="Split of the target.")] = "test",
+    data: DataFolder = None,
+    store: Store = Path("work"),
+) -> None:
+    """Find texts of a test set that are also in a training set, word for word or nearly."""
+    from xstilts import overlap, show
+    from xstilts.machine import Machine
+    from xstilts.task import task
+
+    machine = Machine(store, data, partial=True)
+    show.overlaps(overlap.of_tasks(task(train), task(target), language, split, machine))
+
+
 @app.command("data")
 def data_of(
     task: Annotated[list[str] | None, typer.Argument(help="Tasks; default: all but the sandbox's.")] = None,
@@ -174,6 +194,7 @@ def pretrain(
     device: Device = "auto",
     threads: Threads = 0,
     micro_tokens: MicroTokens = 16384,
+    partial: Partial = False,
 ) -> None:
     """Train a tokenizer and an XLM-R-shaped encoder from folders of text."""
     from xstilts import progress
@@ -181,7 +202,7 @@ def pretrain(
     from xstilts.pretrain import Shape, deliver, from_folders
     from xstilts.recipe import Recipe
 
-    machine = Machine(store, None, device, micro_tokens, threads=threads)
+    machine = Machine(store, None, device, micro_tokens, threads=threads, partial=partial)
     shape = Shape(width, layers, heads, vocabulary=vocabulary)
     turns = "0.75,0.25" if parallel else "proportional"  # translation ranking: a quarter of the steps
     recipe = Recipe(learning_rate, batch_size, 1, steps, None, max_length, 0.06, 0.01, sampling=turns)

@@ -113,6 +113,7 @@ def _check_english(data: Data, watch: Watch) -> None:
     """Raise BadInput where data are not English that are said to be."""
     if watch.english() is False:
         share = f"{watch.suspicious} of {watch.judged} texts that are long enough to tell"
+        share = share if watch.suspicious else "its texts taken together, each being too short to tell"
         samples = f" (ids {', '.join(watch.samples)})" if watch.samples else ""
         problem = f"expected English training data of '{data.task}', found another language in {share}{samples}"
         remedy = (

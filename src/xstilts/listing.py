@@ -32,7 +32,7 @@ KINDS = {
 def page() -> str:
     """Return the page: the targets of the benchmarks first, then the other tasks by kind, artificial ones last."""
     targets = tuple(dict.fromkeys((*XTREME.languages, *XTREME_R.languages)))
-    sandbox = [name for name in names() if task(name).sources and task(name).sources[0].reader == "sandbox"]
+    sandbox = [name for name in names() if task(name).artificial]
     others = [name for name in names() if name not in {*targets, *sandbox}]
     sections = {"Targets of XTREME and XTREME-R": list(targets)}
     sections |= {title: [name for name in others if task(name).kind == kind] for kind, title in KINDS.items()}
@@ -60,7 +60,8 @@ def _facts(one: Task) -> Iterator[str]:
     if one.joined:
         yield f"training data of {', '.join(f'`{name}`' for name in one.joined)}"
     if one.counts:
-        yield "examples: " + ", ".join(f"{split} {count:,}" for split, count in one.counts.items())
+        where = {"train": f" ({' '.join(one.trained_in)})"}
+        yield "examples: " + ", ".join(f"{split} {n:,}{where.get(split, '')}" for split, n in one.counts.items())
     for suite in (XTREME, XTREME_R):
         if one.name in suite.languages:
             yield f"{suite.name}: {' '.join(suite.languages[one.name]) or 'all languages scored'}"

@@ -19,6 +19,7 @@ from xstilts.example import BadInput
 from xstilts.kinds import kind
 from xstilts.language import language
 from xstilts.lesson import Lesson
+from xstilts.overlap import overlap
 from xstilts.predict import predict
 from xstilts.recipe import Recipe, changed, named
 from xstilts.score import score
@@ -148,6 +149,16 @@ class Run:
             for code, predictions in self.predictions(folder).items()
         }
 
+    def overlaps(self, folder: Path | None) -> list[Stage]:
+        """Promise what the measured sets share with what is trained on, in the languages of both; not for raw text."""
+        measured = set(self.languages(folder))
+        trained = [(part, code) for tasks, _ in self.phases() for one in tasks for part, code in _heaps(one)]
+        return [
+            overlap(read(part.data("train", code, folder)), read(self.target.data(self.split, code, folder)))
+            for part, code in trained
+            if code in measured and not part.artificial and "mlm" not in (part.kind, self.target.kind)
+        ]
+
     def zero_shot(self) -> bool:
         """Say whether the target was learned in its own task's language alone, English for all but the sandbox."""
         return all(teacher.trained_in == task(teacher.name).trained_in for teacher in self._taught())
@@ -190,11 +201,15 @@ def lesson(task: Task, folder: Path | None) -> Lesson:
 
     Trained on is English alone, unless the task says otherwise or is asked for in other languages (`panx:sw+ar`).
     """
-    parts = [(part, code) for part in task.parts() for code in task.trained_in]
-    train_data = tuple(read(part.data("train", code, folder)) for part, code in parts)
-    watched = [(p, code) for p, code in parts if not _headless(task) and p.has("validation", code, folder)]
+    train_data = tuple(read(part.data("train", code, folder)) for part, code in _heaps(task))
+    watched = [(p, code) for p, code in _heaps(task) if not _headless(task) and p.has("validation", code, folder)]
     dev = read(watched[0][0].data("validation", watched[0][1], folder)) if watched else None
     return Lesson(task.label, task.kind, task.labels, train_data, dev, task.metric)
+
+
+def _heaps(task: Task) -> list[tuple[Task, str]]:
+    """Return the tasks and languages whose training data are a task's."""
+    return [(part, code) for part in task.parts() for code in task.trained_in]
 
 
 def _headless(task: Task) -> bool:

@@ -19,6 +19,7 @@ from xstilts import task as tasks_
 from xstilts.example import BadInput
 from xstilts.grid import Grid, feasible
 from xstilts.machine import Machine
+from xstilts.overlap import Overlap
 from xstilts.stage import Stage, folder_of
 from xstilts.table import Table
 
@@ -92,7 +93,7 @@ def tables(found: Sequence[Table], last: Sequence[Stage], built: int, machine: M
 def plan(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> None:
     """Print how many stages a grid has, which are finished, and what the rest will take."""
     with progress.shown():
-        promised = (feasible(asked, machine) if suite else asked).stages(machine)
+        promised = (feasible(asked, machine) if suite else asked).promised(machine)
     todo = stages.missing(tuple(promised), machine)
     every = {item.key: item for item in _with_inputs(promised)}
     absent = {item.key for item in todo}
@@ -137,6 +138,20 @@ def tasks(folder: Path | None) -> None:
         last = (trained, f"{measured} of {len(one.languages)}" if measured else "-") if folder else (one.licence,)
         shown.add_row(name, one.kind, one.metric, one.learned_from or "-", str(len(one.languages) or "any"), *last)
     console().print(shown)
+
+
+def overlaps(found: Sequence[Overlap]) -> None:
+    """Print what test examples have in common with training data, by field, and a few of the pairs."""
+    screen = console()
+    for one in found:
+        screen.print(f"{one.test}: {one.test_examples:,} examples, {one.touched:,} of them seen in {one.train}")
+        shown = RichTable("field", "examples", "seen exactly", "nearly", "too short to say")
+        for part in one.fields:
+            shown.add_row(part.name, *(f"{count:,}" for count in (part.examples, part.exact, part.near, part.short)))
+        screen.print(shown)
+        for pair in one.samples:
+            likeness = f"{pair.similarity:.2f} alike"
+            screen.print(f"  {pair.field}: {pair.test} and training's {pair.train}, {likeness}", highlight=False)
 
 
 def sandbox_languages() -> None:

@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 from rich.table import Table as RichTable
 
-from xstilts import record
+from xstilts import overlap, record
 from xstilts.machine import Machine
 from xstilts.run import Run
 from xstilts.score import read_score
-from xstilts.stage import Stage, folder_of
+from xstilts.stage import Stage, folder_of, is_built
 from xstilts.stats import Summary, gain, summary
 
 BASELINE = "baseline"
@@ -88,7 +88,7 @@ def collect(runs: Mapping[str, list[Run]], machine: Machine) -> Table:
     languages = first.languages(machine.data)
     columns = tuple(_column(name, seeds, machine) for name, seeds in runs.items())
     missing = tuple(code for code in first.asked() if code not in languages)
-    notes = tuple(_notes(first, machine))
+    notes = (*_notes(first, machine), *_seen(runs, machine))
     english = first.target.trained_in[0]
     return Table(first.target.name, first.target.metric, languages, english, columns, missing, notes)
 
@@ -133,6 +133,17 @@ def _notes(run: Run, machine: Machine) -> Iterable[str]:
         yield f"not zero-shot from English: learned from {trained}"
     if run.target.metric == "pos_f1":
         yield "F1 of runs of equal tags, as XTREME scores it; token accuracy is in each score.json"
+
+
+def _seen(runs: Mapping[str, list[Run]], machine: Machine) -> Iterable[str]:
+    """Yield which test texts were also in training, where that was looked into."""
+    looked = {stage.key: stage for seeds in runs.values() for stage in seeds[0].overlaps(machine.data)}
+    found = (
+        overlap.summary(overlap.read_overlap(folder_of(stage, machine)))
+        for stage in looked.values()
+        if is_built(stage, machine)
+    )
+    yield from (f"OVERLAP: {said}" for said in found if said)
 
 
 def render(table: Table) -> RichTable:

@@ -127,6 +127,11 @@ class Task:
     note: str = ""
 
     @property
+    def artificial(self) -> bool:
+        """Whether the sandbox makes its examples."""
+        return any(source.reader == "sandbox" for part in self.parts() for source in part.sources)
+
+    @property
     def label(self) -> str:
         """The name as one asks for it: with the languages of its training data where they are not the usual ones."""
         usual = task(self.name).trained_in
