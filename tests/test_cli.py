@@ -372,13 +372,8 @@ def test_texts_of_a_test_set_that_training_has_seen_are_told(call: Call, tmp_pat
     where = ("--data", tmp_path / "data", "--store", tmp_path / "work")
     code, out, _ = call("overlap", "mnli", "xnli", "--split", "validation", *where)
     assert code == 0
-    assert (
-        "xnli validation en: 2 examples, 1 of them seen in mnli en" in re.sub(r" +", " ", out)
-        or "1 of them seen" in out
-    )
+    assert re.search(r"2 examples, 1 of them seen in mnli en", out)
     options = ("--encoder", "sandbox", "--target", "xnli", "--languages", "en", "--split", "validation", "--partial")
     code, out, _ = call("run", *options, *where, *SHORT)
     assert code == 0
     assert "OVERLAP: 1 of 2 first texts" in out
-    code, _, err = call("run", *options[:-1], *where, *SHORT, "--set", "steps=1")
-    assert (code, "part of the data set is missing" in err) == (0, False)
