@@ -16,7 +16,7 @@ from xstilts.machine import Machine
 from xstilts.run import Mlm, Recipes, Run
 from xstilts.stage import Stage
 from xstilts.table import BASELINE, Table, collect
-from xstilts.task import Task, task
+from xstilts.task import Task, surveyed, task
 
 Tasks = tuple[Task, ...]
 UNTRAINED = ("mlm", "retrieval", "mining")
@@ -52,7 +52,8 @@ class Grid:
     def stages(self, machine: Machine) -> list[Stage]:
         """Promise the scores of all runs."""
         runs = (run for target in self.targets for seeds in self.runs(target).values() for run in seeds)
-        return [score for run in runs for score in run.scores(machine.data).values()]
+        with surveyed():
+            return [score for run in runs for score in run.scores(machine.data).values()]
 
     def promised(self, machine: Machine) -> list[Stage]:
         """Promise the scores, and what their test sets share with the training data."""

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
-from xstilts.data import read
+from xstilts.data import Data
+from xstilts.data import read as promise_read
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
 from xstilts.kinds import kind
@@ -28,6 +30,12 @@ from xstilts.task import Task, task
 from xstilts.train import train
 
 ENGLISH = "en"
+
+
+@lru_cache(maxsize=65536)
+def read(data: Data) -> Stage:
+    """Promise the examples of data; one promise for all runs."""
+    return promise_read(data)
 
 
 @dataclass(frozen=True)

@@ -65,10 +65,14 @@ class Stage:
     work: Work
     arguments: dict[str, Any]
 
+    def __post_init__(self) -> None:
+        self.__dict__["identity"] = canonical(self.arguments)  # so that what has none is refused here and now
+
     @cached_property
     def key(self) -> str:
         """Twelve hexadecimal digits that name everything that decides the result."""
-        identity = {"work": self.work.name, "version": self.work.version, "arguments": canonical(self.arguments)}
+        arguments = self.__dict__.pop("identity", None) or canonical(self.arguments)
+        identity = {"work": self.work.name, "version": self.work.version, "arguments": arguments}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
     @cached_property
@@ -118,9 +122,7 @@ def stage(
         def promise(*args: P.args, **kwargs: P.kwargs) -> Stage:
             bound = signature.bind(None, *args, **kwargs)
             bound.apply_defaults()
-            arguments = dict(list(bound.arguments.items())[1:])
-            canonical(arguments)
-            return Stage(work, arguments)
+            return Stage(work, dict(list(bound.arguments.items())[1:]))
 
         promise.__doc__, promise.__name__ = function.__doc__, function.__name__
         promise.__module__, promise.__qualname__ = function.__module__, function.__qualname__

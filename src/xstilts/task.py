@@ -15,7 +15,8 @@ import hashlib
 import inspect
 import pkgutil
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
@@ -73,7 +74,7 @@ class Source:
 
     def find(self, split: str, language: str, folder: Path) -> tuple[Path, ...]:
         """Return the files of a split in a language that exist below `folder`; empty unless every pattern has one."""
-        found = [matching(folder, pattern) for pattern in self.patterns(split, language)]
+        found = [_matching(folder, pattern) for pattern in self.patterns(split, language)]
         return tuple(path for paths in found for path in paths) if found and all(found) else ()
 
     def holds(self, split: str, language: str, folder: Path | None) -> bool:
@@ -142,6 +143,14 @@ class Task:
 
         Raises BadInput, naming every place looked at, where no source has it.
         """
+        if _surveyed is None:
+            return self._looked_up(split, language, folder)
+        asked = (self.name, split, language, folder, id(self.sources))
+        if asked not in _surveyed.data:
+            _surveyed.data[asked] = self._looked_up(split, language, folder)
+        return _surveyed.data[asked]
+
+    def _looked_up(self, split: str, language: str, folder: Path | None) -> Data:
         places: list[str] = []
         for source in self.sources_in(language):
             if source.reader == "sandbox":
@@ -221,6 +230,38 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(tasks.__path__)))
 
 
+@dataclass
+class Survey:
+    """What was found below data folders: paths by pattern, and the data of a task's splits."""
+
+    paths: dict[tuple[Path, str], list[Path]] = field(default_factory=dict)
+    data: dict[tuple[Any, ...], Data] = field(default_factory=dict)
+
+
+@contextmanager
+def surveyed() -> Iterator[None]:
+    """While this lasts, each place below a data folder is looked at once, as when thousands of runs are planned."""
+    global _surveyed
+    before = _surveyed
+    _surveyed = before or Survey()
+    try:
+        yield
+    finally:
+        _surveyed = before
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    if _surveyed is None:
+        return matching(folder, pattern)
+    if (folder, pattern) not in _surveyed.paths:
+        _surveyed.paths[folder, pattern] = matching(folder, pattern)
+    return _surveyed.paths[folder, pattern]
+
+
+_surveyed: Survey | None = None
+
+
+@cache
 def _normalised(function: Convert) -> str:
     """Return a function's source without comments and layout, so that only its meaning is part of a key."""
     return ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(function))))
