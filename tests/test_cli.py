@@ -62,13 +62,25 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
-    for verb in ("run", "plan", "submit", "show", "tasks", "overlap", "data", "pretrain", "sandbox"):
+    for verb in ("run", "plan", "submit", "show", "tasks", "overlap", "cost", "data", "pretrain", "sandbox"):
         assert re.search(rf"\b{verb}\b", found.stdout)
 
 
 @pytest.mark.parametrize(
     "verb",
-    [(), ("run",), ("plan",), ("submit",), ("show",), ("tasks",), ("overlap",), ("data",), ("pretrain",), ("sandbox",)],
+    [
+        (),
+        ("run",),
+        ("plan",),
+        ("submit",),
+        ("show",),
+        ("tasks",),
+        ("overlap",),
+        ("cost",),
+        ("data",),
+        ("pretrain",),
+        ("sandbox",),
+    ],
 )
 def test_every_verb_explains_itself(verb: tuple[str, ...], call: Call) -> None:
     code, out, _ = call(*verb, "--help")

@@ -237,6 +237,7 @@ VERBS = [
     "plan",
     "submit",
     "show",
+    "cost",
     "tasks",
     "data",
     "pretrain",
@@ -259,7 +260,13 @@ def test_options_on_a_page_are_options_of_the_command(page: Path) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "page"),
-    [("run", "docs/run.md"), ("submit", "docs/run.md"), ("pretrain", "docs/pretrain.md"), ("data", "docs/data.md")],
+    [
+        ("run", "docs/run.md"),
+        ("submit", "docs/run.md"),
+        ("pretrain", "docs/pretrain.md"),
+        ("data", "docs/data.md"),
+        ("cost", "docs/cost.md"),
+    ],
 )
 def test_every_option_is_explained(verb: str, page: str) -> None:
     text = text_of(page)

@@ -108,7 +108,8 @@ def test_retrieval_answers_at_every_layer_from_a_bare_encoder(encoder: Encoder, 
     folder = build(predict(encoder, promised("retrieval", rows), "retrieval", 24), machine)
     lines = read_lines(folder)
     assert [line["prediction"] for line in lines] == [[f"row{n}"] * (DEPTH + 1) for n in range(12)]
-    assert read(folder)["record"] == {"examples": 12, "sequences": 24, "cut": {"truncated": 0}, "max_length": 24}
+    known = {name: value for name, value in read(folder)["record"].items() if name != "cost"}
+    assert known == {"examples": 12, "sequences": 24, "cut": {"truncated": 0}, "max_length": 24}
 
 
 def test_the_layers_of_a_trained_encoder_are_its_own(encoder: Encoder, machine: Machine) -> None:

@@ -124,6 +124,18 @@ def show(
 
 
 @app.command()
+def cost(
+    key: Annotated[list[str] | None, typer.Argument(help="Only these stages and all that they are made of.")] = None,
+    store: Store = Path("work"),
+    json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
+) -> None:
+    """Print what stages have cost: time, tokens, FLOPs, memory and energy, by phase and by stage."""
+    from xstilts import show
+
+    show.costs(store, key or (), json)
+
+
+@app.command()
 def tasks(
     data: DataFolder = None,
     markdown: Annotated[

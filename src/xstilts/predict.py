@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from xstilts import example, progress
+from xstilts import cost, example, progress
 from xstilts.data import EXAMPLES
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput, Example, Passage
@@ -50,13 +50,15 @@ def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max
     cut: Counter[str] = Counter()
     units = chosen.encode(examples, tokens, max_length, labels, cut)
     asking, there = _sides(units, examples)
-    found = answers(network, "head", chosen, asking, tokens, site.machine, site.folder.stem)
-    found += _candidates(network, chosen, there, tokens, site)
+    with cost.metered(spent := cost.nothing(), site.machine):
+        found = answers(network, "head", chosen, asking, tokens, site.machine, site.folder.stem)
+        found += _candidates(network, chosen, there, tokens, site)
     lines = chosen.decode(found, asking + there, examples, labels)
     with (site.folder / PREDICTIONS).open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     sequences = sum(len(unit.sequences) for unit in units)
     site.record |= {"examples": len(examples), "sequences": sequences, "cut": dict(cut), "max_length": max_length}
+    site.record["cost"] = cost.ledger(spent, network, site.machine)
 
 
 def _sides(units: list[Unit], examples: Sequence[Example]) -> tuple[list[Unit], list[Unit]]:
@@ -98,8 +100,10 @@ def answers(
     for number, numbers in enumerate(batches, start=1):
         chosen = [units[n] for n in numbers]
         torch.manual_seed(number)  # masked-LM hides the same pieces each time
+        batch = kind.collate(chosen, tokens)
+        cost.asked(head, batch)
         with machine.arithmetic():
-            said = kind.predict(network, head, kind.collate(chosen, tokens).to(device), chosen)
+            said = kind.predict(network, head, batch.to(device), chosen)
         for n, answer in zip(numbers, said, strict=True):
             found[n] = answer
         if label:

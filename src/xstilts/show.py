@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from xstilts import progress
+from xstilts import bill, progress
 from xstilts import record as records
 from xstilts import stage as stages
 from xstilts import store as stores
@@ -24,6 +24,20 @@ from xstilts.stage import Stage, folder_of
 from xstilts.table import Table
 
 SAMPLE = 40  # stages that `plan` lists one by one
+COST = {
+    "stages": "stages",
+    "seconds": "seconds",
+    "in the loop": "loop_seconds",
+    "of the device": "device_seconds",
+    "tokens": "tokens",
+    "tokens/s": "tokens_per_second",
+    "FLOPs": "flops",
+    "MFU": "utilisation",
+    "peak MiB": "memory_mib",
+    "parameters": "parameters",
+    "trained": "trained_parameters",
+    "joules": "joules",
+}
 
 
 def console() -> Console:
@@ -77,6 +91,7 @@ def tables(found: Sequence[Table], last: Sequence[Stage], built: int, machine: M
         screen.print(tables_.render(table))
         for remark in tables_.remarks(table):
             screen.print(f"  {remark}", style="dim", highlight=False)
+        screen.print(f"  {_cost(table, machine.store)}", style="dim", highlight=False)
         screen.print()
     example = next((score.arguments["predictions"] for score in last), None)
     screen.print(f"{built} stages built, the rest was there; results lie in {machine.store}/", highlight=False)
@@ -88,6 +103,28 @@ def tables(found: Sequence[Table], last: Sequence[Stage], built: int, machine: M
     if out:
         tables_.save(found, out)
         screen.print(f"  tables       {out}/table.md and table.json", highlight=False)
+
+
+def costs(store: Path, keys: Sequence[str], out: Path | None) -> None:
+    """Print what stages have cost: by phase, one by one, and together."""
+    lines = bill.entries(store, keys)
+    screen = console()
+    screen.print(_costs("cost by phase", [*bill.by_phase(lines), bill.total(lines)]))
+    screen.print(_costs("cost by stage", lines))
+    if out:
+        bill.save(lines, out)
+        screen.print(f"  all of it   {out}", highlight=False)
+
+
+def _costs(title: str, lines: Sequence[bill.Line]) -> RichTable:
+    rows = [(line.folder, [bill.cell(line, figure) for figure in COST.values()]) for line in lines]
+    return tables_.drawn(title, ["", *COST], rows)
+
+
+def _cost(table: Table, store: Path) -> str:
+    """Return in a line what the stages behind a table have cost."""
+    keys = {key for column in table.columns for seeds in column.keys.values() for key in seeds}
+    return bill.said(bill.entries(store, sorted(keys)))
 
 
 def plan(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> None:

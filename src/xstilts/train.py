@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from xstilts import metrics, progress, schedule
+from xstilts import cost, metrics, progress, schedule
 from xstilts.checkpoint import Checkpoint, remove
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput
@@ -67,11 +67,12 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
     trained = freeze(network, recipe.trained)
     network.to(site.machine.torch_device())
     state = _optimise(network, pupils, tokens, recipe, seed, site)
+    site.record["cost"] = cost.ledger(state.cost, network, site.machine)
     dev = _look(network, pupils, tokens, site.machine, DEV_EXAMPLES)
     _save(network, pupils, tokens, site.folder)
     (site.folder / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in state.history), encoding="utf-8")
     total = sum(parameter.numel() for parameter in network.parameters())
-    site.record |= {"steps": state.step, "parameters": total, "trained_parameters": trained, **state.cost, "dev": dev}
+    site.record |= {"steps": state.step, "parameters": total, "trained_parameters": trained, "dev": dev}
     site.record["max_length"] = recipe.max_length
     site.record["lessons"] = {p.lesson.task: {"units": len(p.units), "cut": dict(p.cut)} for p in pupils}
     remove(site.folder / CHECKPOINT)
@@ -85,7 +86,7 @@ class State:
     history: list[dict[str, Any]] = field(default_factory=list)
     best_score: float = -math.inf
     looks_since_best: int = 0
-    cost: dict[str, float] = field(default_factory=lambda: {"tokens": 0, "padded_tokens": 0, "train_seconds": 0.0})
+    cost: cost.Spent = field(default_factory=cost.nothing)
 
 
 def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Recipe, seed: int, site: Site) -> State:
@@ -97,20 +98,20 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
     checkpoint = Checkpoint(site.folder / CHECKPOINT, network, optimiser)
     state = State(**checkpoint.load())
     loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser)
-    saved = started = time.monotonic()
-    before = state.cost["train_seconds"]
-    with deferred() as interrupted:
+    saved = time.monotonic()
+    with deferred() as interrupted, cost.metered(state.cost, site.machine) as meter:
         for number, step in enumerate(schedule.schedule(lessons, total, recipe.batch_size, recipe.sampling, seed)):
             if number < state.step:
                 continue
-            loss = loop.take(step, number, total, seed, state.cost)
+            loss = loop.take(step, number, total, seed)
             state.step = number + 1
-            state.cost["train_seconds"] = round(before + time.monotonic() - started, 3)
             if state.step % max(1, total // 100) == 0 or state.step == total:
+                meter.read()
                 _tell(state, loss, total, site)
             if _stops(state, loop, checkpoint, total):
                 break
             if interrupted or time.monotonic() - saved > site.machine.checkpoint_seconds:
+                meter.read()
                 checkpoint.save(vars(state))
                 saved = time.monotonic()
             if interrupted:
@@ -130,27 +131,26 @@ class Loop:
     machine: Machine
     optimiser: torch.optim.AdamW
 
-    def take(self, step: schedule.Step, number: int, total: int, seed: int, cost: dict[str, float]) -> Tensor:
+    def take(self, step: schedule.Step, number: int, total: int, seed: int) -> Tensor:
         """Take one step; return its loss, the weighted mean over labels of each lesson in it."""
         torch.manual_seed(seed * 1_000_003 + number)
         self.network.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate * _slope(number, total, self.recipe.warmup_steps(total))
         self.optimiser.zero_grad(set_to_none=True)
-        losses = [self._backward(self.pupils[part.lesson], part.units.tolist(), cost) for part in step]
+        losses = [self._backward(self.pupils[part.lesson], part.units.tolist()) for part in step]
         torch.nn.utils.clip_grad_norm_(self._trained(), self.recipe.clip_norm)
         self.optimiser.step()
         return torch.stack(losses).sum()
 
-    def _backward(self, pupil: Pupil, numbers: list[int], cost: dict[str, float]) -> Tensor:
+    def _backward(self, pupil: Pupil, numbers: list[int]) -> Tensor:
         """Add the gradients of one lesson's part of a step; return its weighted loss."""
         batches = self._batches(pupil, [pupil.units[number] for number in numbers])
         labels = max(1, sum(batch.labels for batch in batches))
         weight = 1.0 if pupil.lesson.weight is None else pupil.lesson.weight
         total = torch.zeros((), device=self.machine.torch_device())
         for batch in batches:
-            cost["tokens"] += int(batch.mask.sum())
-            cost["padded_tokens"] += batch.ids.numel()
+            cost.taught(pupil.lesson.task, batch)
             with self.machine.arithmetic():
                 loss = pupil.kind.loss(self.network, pupil.lesson.task, batch.to(total.device)) * (weight / labels)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -226,8 +226,8 @@ def _collapsed(score: float, chance: float, count: int) -> bool:
 def _tell(state: State, loss: Tensor, total: int, site: Site) -> None:
     value = float(loss)
     state.history.append({"step": state.step, "loss": round(value, 6)})
-    seconds = state.cost["train_seconds"]
-    pace = state.cost["tokens"] / max(seconds, 1e-9)
+    seconds = state.cost["seconds"]
+    pace = cost.tokens(state.cost) / max(seconds, 1e-9)
     rest = progress.left(state.step, total, seconds)
     detail = f"loss {value:.3f}  {pace:,.0f} tokens/s  {rest} left"
     progress.step(site.folder.stem, state.step, total, detail)
