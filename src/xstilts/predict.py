@@ -25,6 +25,7 @@ from xstilts.heads import attach, has_pretrained_mlm
 from xstilts.kinds import Kind, Unit, kind
 from xstilts.machine import Machine
 from xstilts.network import Network
+from xstilts.rows import used
 from xstilts.stage import Site, Stage, stage
 from xstilts.tokens import Tokens
 
@@ -44,13 +45,14 @@ def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max
     """
     chosen = kind(kind_name)
     source = site.path(model) / "model" if isinstance(model, Stage) else model
-    network, tokens, labels = _loaded(source, kind_name, site.machine, _origin(model))
+    network, tokens, labels = _loaded(source, kind_name, _origin(model))
     max_length = network.fitting(max_length)
     examples = list(example.read(site.path(data) / EXAMPLES, kind_name))
     cut: Counter[str] = Counter()
     units = chosen.encode(examples, tokens, max_length, labels, cut)
     asking, there = _sides(units, examples)
-    with cost.metered(spent := cost.nothing(), site.machine):
+    with used(network, [kind_name], units, tokens), cost.metered(spent := cost.nothing(), site.machine):
+        network.to(site.machine.torch_device())
         found = answers(network, "head", chosen, asking, tokens, site.machine, site.folder.stem)
         found += _candidates(network, chosen, there, tokens, site)
     lines = chosen.decode(found, asking + there, examples, labels)
@@ -136,9 +138,7 @@ def _origin(model: Encoder | Stage) -> Encoder | None:
 
 
 @lru_cache(maxsize=1)
-def _loaded(
-    source: Path | Encoder, kind_name: str, machine: Machine, origin: Encoder | None
-) -> tuple[Network, Tokens, tuple[str, ...]]:
+def _loaded(source: Path | Encoder, kind_name: str, origin: Encoder | None) -> tuple[Network, Tokens, tuple[str, ...]]:
     """Return a network with its head, its tokens and its labels; the last one loaded stays."""
     folder = source.location if isinstance(source, Encoder) else source
     if kind(kind_name).headless:
@@ -151,4 +151,4 @@ def _loaded(
         attach(network, "head", kind_name, source=origin.location)
     else:
         network, tokenizer, labels = load(Path(folder), kind_name)
-    return network.to(machine.torch_device()).eval(), Tokens.of(tokenizer), labels
+    return network.eval(), Tokens.of(tokenizer), labels

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from xstilts.machine import Machine
 from xstilts.network import Network, freeze
 from xstilts.predict import answers, by_length
 from xstilts.recipe import Recipe
+from xstilts.rows import used
 from xstilts.score import by_id
 from xstilts.stage import Site, Stage, stage
 from xstilts.tokens import Tokens
@@ -65,10 +67,13 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
         if not pupil.kind.headless:
             attach(network, pupil.lesson.task, pupil.lesson.kind, len(pupil.labels), source)
     trained = freeze(network, recipe.trained)
-    network.to(site.machine.torch_device())
-    state = _optimise(network, pupils, tokens, recipe, seed, site)
-    site.record["cost"] = cost.ledger(state.cost, network, site.machine)
-    dev = _look(network, pupils, tokens, site.machine, DEV_EXAMPLES)
+    with used(network, [pupil.lesson.kind for pupil in pupils], _units(pupils), tokens) as table:
+        network.to(site.machine.torch_device())
+        site.record["embedding_rows"] = len(network.table)
+        state = _optimise(network, pupils, tokens, recipe, seed, site)
+        site.record["cost"] = cost.ledger(state.cost, network, site.machine)
+        dev = _look(network, pupils, tokens, site.machine, DEV_EXAMPLES)
+        table *= state.undecayed  # what no text touches decays like the rest
     _save(network, pupils, tokens, site.folder)
     (site.folder / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in state.history), encoding="utf-8")
     total = sum(parameter.numel() for parameter in network.parameters())
@@ -80,13 +85,25 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
 
 @dataclass
 class State:
-    """Where a training is: the step, the figures so far, the best weights by development score, and the cost."""
+    """Where a training is: the step, the figures so far, the best weights by development score, and the cost.
+
+    undecayed: at the end, the share that weight decay has left of embeddings without a gradient.
+    """
 
     step: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     best_score: float = -math.inf
     looks_since_best: int = 0
+    best_step: int = 0
+    undecayed: float = 1.0
     cost: cost.Spent = field(default_factory=cost.nothing)
+
+
+def _units(pupils: list[Pupil]) -> Iterator[Unit]:
+    """Yield whatever a training shows its network."""
+    for pupil in pupils:
+        yield from pupil.units
+        yield from pupil.dev_units
 
 
 def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Recipe, seed: int, site: Site) -> State:
@@ -117,6 +134,9 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
             if interrupted:
                 raise Interrupted(interrupted[0])
     checkpoint.restore_best()
+    if network.table.requires_grad:
+        rates = (_rate(recipe, number, total) for number in range(state.best_step or state.step))
+        state.undecayed = math.prod(1 - rate * recipe.weight_decay for rate in rates)
     return state
 
 
@@ -136,7 +156,7 @@ class Loop:
         torch.manual_seed(seed * 1_000_003 + number)
         self.network.train()
         for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.learning_rate * _slope(number, total, self.recipe.warmup_steps(total))
+            group["lr"] = _rate(self.recipe, number, total)
         self.optimiser.zero_grad(set_to_none=True)
         losses = [self._backward(self.pupils[part.lesson], part.units.tolist()) for part in step]
         torch.nn.utils.clip_grad_norm_(self._trained(), self.recipe.clip_norm)
@@ -177,11 +197,12 @@ def _optimiser(network: Network, recipe: Recipe) -> torch.optim.AdamW:
     return torch.optim.AdamW(used, lr=recipe.learning_rate, eps=1e-8, fused=True)
 
 
-def _slope(number: int, total: int, warmup: int) -> float:
-    """Return the share of the peak learning rate at a step: up linearly, then down to zero."""
+def _rate(recipe: Recipe, number: int, total: int) -> float:
+    """Return the learning rate of a step: up linearly to the peak, then down to zero."""
+    warmup = recipe.warmup_steps(total)
     if number < warmup:
-        return (number + 1) / warmup
-    return (total - number) / max(1, total - warmup)
+        return recipe.learning_rate * ((number + 1) / warmup)
+    return recipe.learning_rate * ((total - number) / max(1, total - warmup))
 
 
 def _stops(state: State, loop: Loop, checkpoint: Checkpoint, total: int) -> bool:
@@ -196,7 +217,7 @@ def _stops(state: State, loop: Loop, checkpoint: Checkpoint, total: int) -> bool
     state.history.append({"step": state.step, "dev": {name: task["score"] for name, task in looked.items()}})
     state.looks_since_best += 1
     if score > state.best_score:
-        state.best_score, state.looks_since_best = score, 0
+        state.best_score, state.best_step, state.looks_since_best = score, state.step, 0
         checkpoint.keep_best()
     return state.looks_since_best >= selection.patience
 
