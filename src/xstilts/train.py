@@ -205,8 +205,8 @@ def _optimiser(network: Network, recipe: Recipe) -> torch.optim.AdamW:
         {"params": [parameter for parameter in trained if parameter.dim() > 1], "weight_decay": recipe.weight_decay},
         {"params": [parameter for parameter in trained if parameter.dim() <= 1], "weight_decay": 0.0},
     ]
-    used = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(used, lr=recipe.learning_rate, eps=1e-8, fused=True)
+    filled = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(filled, lr=recipe.learning_rate, eps=1e-8, fused=True)
 
 
 def _rate(recipe: Recipe, number: int, total: int) -> float:
