@@ -29,7 +29,8 @@ class Machine:
     is cut into as many as it takes and stays one batch. workers: processes that build stages side by side.
     threads: torch threads a process (0: as torch decides). checkpoint_seconds: time between resume points.
     precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16". partial: take data sets that do not
-    have as many rows as expected, or do not look English; a guard, which changes no result.
+    have as many rows as expected, or do not look English; a guard, which changes no result. prefix_gib: most GiB of
+    states of frozen layers to keep in the store (`prefix`); 0: run them in every step.
     """
 
     store: Path = Path("work")
@@ -41,6 +42,7 @@ class Machine:
     checkpoint_seconds: float = 120.0
     precision: str = "auto"
     partial: bool = False
+    prefix_gib: float = 16.0
 
     def torch_device(self) -> torch.device:
         """Return the device to work on, the fastest there is for "auto"; set torch's threads."""

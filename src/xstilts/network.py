@@ -21,13 +21,17 @@ from xstilts.example import BadInput
 
 @dataclass(frozen=True)
 class Family:
-    """Where a model type keeps its list of layers and its input embeddings, and how it is loaded and called."""
+    """Where a model type keeps its list of layers and its input embeddings, and how it is loaded and called.
+
+    gives: what a layer returns: "states", a "pair" of states and attention, or "more" that the layers above it need.
+    """
 
     layers: str
     embeddings: str
     auto: str = "AutoModel"
     load: Mapping[str, Any] = field(default_factory=dict)
     call: Mapping[str, Any] = field(default_factory=dict)
+    gives: str = "states"
 
 
 NO_POOLER: dict[str, Any] = {"add_pooling_layer": False}
@@ -37,9 +41,9 @@ FAMILIES: dict[str, Family] = {
     "xlm-roberta-xl": Family("encoder.layer", "embeddings", load=NO_POOLER),
     "modernbert": Family("layers", "embeddings"),
     "eurobert": Family("layers", "embed_tokens"),
-    "deberta-v2": Family("encoder.layer", "embeddings"),
-    "mt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding"),
-    "umt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding"),
+    "deberta-v2": Family("encoder.layer", "embeddings", gives="pair"),
+    "mt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding", gives="more"),
+    "umt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding", gives="more"),
     # Its shipped question-answering class alone calls the backbone "transformer".
     "qwen3": Family("layers", "embed_tokens", load={"key_mapping": {r"^transformer\.": ""}}, call=NO_CACHE),
     "gemma3_text": Family("layers", "embed_tokens", call=NO_CACHE),
@@ -54,17 +58,39 @@ def family_of(config: Any) -> Family:
 
 
 class Network(nn.Module):
-    """A backbone and one head per task; sequences are padded on the right."""
+    """A backbone and one head per task; sequences are padded on the right.
+
+    prefix: how many of the lowest layers are frozen together with the embeddings (`freeze`).
+    """
 
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone, self.prefix = backbone, 0
         self.heads = nn.ModuleDict()
 
     @property
     def config(self) -> Any:
         """The configuration of the backbone."""
         return self.backbone.config
+
+    @property
+    def family(self) -> Family:
+        """The row of the backbone's model type."""
+        return family_of(self.config)
+
+    @property
+    def stack(self) -> list[nn.Module]:
+        """The layers, the lowest first."""
+        return list(self.backbone.get_submodule(self.family.layers).children())
+
+    def train(self, mode: bool = True) -> Network:
+        """Set the mode; of a backbone with a frozen prefix, only the layers above that ever drop anything out."""
+        super().train(mode)
+        if self.prefix:
+            self.backbone.eval()
+            for layer in self.stack[self.prefix :]:
+                layer.train(mode)
+        return self
 
     @property
     def width(self) -> int:
@@ -104,7 +130,7 @@ class Network(nn.Module):
         return cast(Tensor, self.heads[task](hidden, attention_mask, self.table))
 
     def _run(self, input_ids: Tensor, attention_mask: Tensor, **options: Any) -> Any:
-        options |= family_of(self.config).call
+        options |= self.family.call
         return self.backbone(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **options)
 
 
@@ -120,7 +146,17 @@ def freeze(network: Network, trained: str) -> int:
     for parameter in chosen:
         parameter.requires_grad_(True)
     network.heads.requires_grad_(True)
+    network.prefix = _prefix(network)
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def _prefix(network: Network) -> int:
+    """Return how many of the lowest layers are frozen; none if anything but layers is trained."""
+    trained = [any(parameter.requires_grad for parameter in layer.parameters()) for layer in network.stack]
+    inside = {id(parameter) for layer in network.stack for parameter in layer.parameters()}
+    if any(one.requires_grad for one in network.backbone.parameters() if id(one) not in inside):
+        return 0
+    return trained.index(True) if any(trained) else len(trained)
 
 
 def _chosen(network: Network, trained: str) -> list[nn.Parameter]:
@@ -133,7 +169,7 @@ def _chosen(network: Network, trained: str) -> list[nn.Parameter]:
     if trained == "no-embeddings":
         embedding = {id(parameter) for parameter in backbone.get_submodule(family.embeddings).parameters()}
         return [parameter for parameter in backbone.parameters() if id(parameter) not in embedding]
-    layers = list(backbone.get_submodule(family.layers).children())
+    layers = network.stack
     return [parameter for number in _layer_numbers(trained, len(layers)) for parameter in layers[number].parameters()]
 
 

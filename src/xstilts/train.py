@@ -29,11 +29,12 @@ from xstilts.example import BadInput
 from xstilts.folders import save, save_encoder
 from xstilts.heads import attach
 from xstilts.interrupt import Interrupted, deferred
-from xstilts.kinds import Batch, Unit
+from xstilts.kinds import Unit
 from xstilts.lesson import DEV_EXAMPLES, Lesson, Pupil, prepare
 from xstilts.machine import Machine
 from xstilts.network import Network, freeze
 from xstilts.predict import answers, by_length
+from xstilts.prefix import NOTHING, Prefix, computed
 from xstilts.recipe import Recipe
 from xstilts.rows import used
 from xstilts.score import by_id
@@ -50,7 +51,7 @@ def _label(encoder: Encoder | Stage, lessons: tuple[Lesson, ...], recipe: Recipe
     return f"train-{'+'.join(lesson.task for lesson in lessons)}-seed{seed}"
 
 
-@stage(version=1, label=_label, resumes=True)
+@stage(version=2, label=_label, resumes=True)
 def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], recipe: Recipe, seed: int) -> None:
     """Train an encoder on lessons; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
 
@@ -114,7 +115,8 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
     optimiser = _optimiser(network, recipe)
     checkpoint = Checkpoint(site.folder / CHECKPOINT, network, optimiser)
     state = State(**checkpoint.load())
-    loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser)
+    below = _below(network, pupils, tokens, total * recipe.batch_size, site.machine)
+    loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser, below)
     saved = time.monotonic()
     with deferred() as interrupted, cost.metered(state.cost, site.machine) as meter:
         for number, step in enumerate(schedule.schedule(lessons, total, recipe.batch_size, recipe.sampling, seed)):
@@ -150,6 +152,7 @@ class Loop:
     recipe: Recipe
     machine: Machine
     optimiser: torch.optim.AdamW
+    below: Prefix = NOTHING
 
     def take(self, step: schedule.Step, number: int, total: int, seed: int) -> Tensor:
         """Take one step; return its loss, the weighted mean over labels of each lesson in it."""
@@ -165,25 +168,34 @@ class Loop:
 
     def _backward(self, pupil: Pupil, numbers: list[int]) -> Tensor:
         """Add the gradients of one lesson's part of a step; return its weighted loss."""
-        batches = self._batches(pupil, [pupil.units[number] for number in numbers])
+        parts = self._parts(pupil, [pupil.units[number] for number in numbers])
+        batches = [pupil.kind.collate(part, self.tokens) for part in parts]
         labels = max(1, sum(batch.labels for batch in batches))
         weight = 1.0 if pupil.lesson.weight is None else pupil.lesson.weight
         total = torch.zeros((), device=self.machine.torch_device())
-        for batch in batches:
+        for part, batch in zip(parts, batches, strict=True):
             cost.taught(pupil.lesson.task, batch)
-            with self.machine.arithmetic():
+            with self.machine.arithmetic(), self.below.given(self.network, part):
                 loss = pupil.kind.loss(self.network, pupil.lesson.task, batch.to(total.device)) * (weight / labels)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
 
-    def _batches(self, pupil: Pupil, units: list[Unit]) -> list[Batch]:
-        """Return a step's units as batches that fit the machine."""
+    def _parts(self, pupil: Pupil, units: list[Unit]) -> list[list[Unit]]:
+        """Return a step's units in parts that fit the machine."""
         parts = by_length(units, self.machine.micro_tokens) if pupil.kind.divisible else [list(range(len(units)))]
-        return [pupil.kind.collate([units[number] for number in part], self.tokens) for part in parts]
+        return [[units[number] for number in part] for part in parts]
 
     def _trained(self) -> list[torch.nn.Parameter]:
         return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+
+
+def _below(network: Network, pupils: list[Pupil], tokens: Tokens, examples: int, machine: Machine) -> Prefix:
+    """Return the states of frozen layers where each unit is shown twice or more, and as it is."""
+    units = [unit for pupil in pupils for unit in pupil.units]
+    if examples < 2 * len(units) or any(pupil.lesson.kind == "mlm" for pupil in pupils):
+        return NOTHING
+    return computed(network, units, tokens, machine)
 
 
 def _optimiser(network: Network, recipe: Recipe) -> torch.optim.AdamW:
@@ -193,8 +205,8 @@ def _optimiser(network: Network, recipe: Recipe) -> torch.optim.AdamW:
         {"params": [parameter for parameter in trained if parameter.dim() > 1], "weight_decay": recipe.weight_decay},
         {"params": [parameter for parameter in trained if parameter.dim() <= 1], "weight_decay": 0.0},
     ]
-    used = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(used, lr=recipe.learning_rate, eps=1e-8, fused=True)
+    filled = [group for group in groups if group["params"]]
+    return torch.optim.AdamW(filled, lr=recipe.learning_rate, eps=1e-8, fused=True)
 
 
 def _rate(recipe: Recipe, number: int, total: int) -> float:
