@@ -72,9 +72,9 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
         network.to(site.machine.torch_device())
         site.record["embedding_rows"] = len(network.table)
         state = _optimise(network, pupils, tokens, recipe, seed, site)
-        site.record["cost"] = cost.ledger(state.cost, network, site.machine)
         dev = _look(network, pupils, tokens, site.machine, DEV_EXAMPLES)
         table *= state.undecayed  # what no text touches decays like the rest
+    site.record["cost"] = cost.ledger(state.cost, network, site.machine)
     _save(network, pupils, tokens, site.folder)
     (site.folder / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in state.history), encoding="utf-8")
     total = sum(parameter.numel() for parameter in network.parameters())
