@@ -309,6 +309,14 @@ def test_a_folder_is_written_read_back_and_described(finished: Built, machine: M
     assert any(line.startswith("bucc: MISSING in de, fr, ru, zh") for line in report.said())
 
 
+def test_choices_are_written_as_numbers(finished: Built, machine: Machine, tmp_path: Path) -> None:
+    gold: list[Example] = [Choice(str(n), "a", "", ("b", "c"), n % 2) for n in range(4)]
+    said = [{"id": str(n), "prediction": 0} for n in range(4)]
+    report = submit.write(finished(run("xcopa", said={"sw": (gold, said)})), XTREME_R, machine, tmp_path / "out")
+    assert (tmp_path / "out/xcopa/test-sw.jsonl").read_text() == '{"label": 0}\n' * 4
+    assert [file.values for file in report.files] == [{"accuracy": 50.0}]
+
+
 def test_pairs_are_written_from_the_threshold_on(finished: Built, machine: Machine, tmp_path: Path) -> None:
     runs = finished(run("bucc", said={"de": (MINED, MINED_SAID)}))
     submit.write(runs, XTREME, machine, tmp_path / "out")

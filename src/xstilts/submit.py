@@ -25,7 +25,7 @@ from xstilts.layout import Answers, Layout, layout
 from xstilts.machine import Machine
 from xstilts.metrics import Suite
 from xstilts.run import Run
-from xstilts.score import read_lines, read_score, unscored
+from xstilts.score import LAYERED, read_lines, read_score, unscored
 from xstilts.stage import Stage, StageError, folder_of
 
 MANIFEST = "manifest.json"
@@ -127,7 +127,8 @@ def answers(entry: Entry, machine: Machine) -> Answers:
     """Return the predictions as the metric takes them: at the layer and from the threshold that the score names."""
     lines = read_lines(folder_of(entry.predictions, machine))
     found = {line["id"]: line["prediction"] for line in lines}
-    chosen = _chosen(entry, len(lines[0]["prediction"]), machine) if found else {}
+    layered = found and entry.run.target.kind in LAYERED
+    chosen = _chosen(entry, len(lines[0]["prediction"]), machine) if layered else {}
     if "layer" in chosen:
         found = {id: layers[chosen["layer"]] for id, layers in found.items()}
     if "threshold" in chosen:
