@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xstilts import metrics
-from xstilts.example import Answer, BadInput, Choice, Classified, Example, Parallel, Passage, Question, Tagged
+from xstilts.example import Answer, BadInput, Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
 from xstilts.metrics import retrieval, tagging
 
 settings.register_profile("quick", deadline=None, max_examples=60, derandomize=True)
@@ -61,7 +61,15 @@ def score(name: str, predictions: dict[str, Any], gold: Sequence[Example] | None
 
 
 def test_every_metric_is_tried_here() -> None:
-    assert set(GOLD) == set(RIGHT) == set(metrics.names())
+    assert set(GOLD) == set(RIGHT) == set(metrics.names()) - {"mlm_loss"}  # a loss: nothing is right
+
+
+def test_a_loss_is_the_mean_over_hidden_pieces_and_not_over_texts() -> None:
+    gold = [Text("a", "x"), Text("b", "y"), Text("c", "z")]
+    found = metrics.metric("mlm_loss")(gold, {"a": [3.0, 1], "b": [5.0, 3], "c": [0.0, 0]})
+    assert found.values == {"mlm_loss": 2.0}
+    weights = np.array([[1.0, 1.0, 1.0], [0.0, 3.0, 0.0], [0.0, 0.0, 2.0]])
+    assert metrics.headlines("mlm_loss", found.examples, weights).tolist() == [2.0, pytest.approx(5 / 3), 0.0]
 
 
 def test_a_misspelt_metric_is_named_with_its_neighbour() -> None:
