@@ -124,9 +124,8 @@ def ours(asked: argparse.Namespace, shown: list[Unit], seed: int) -> float:
     with used(network, ["classification"], [everything], TOKENS):
         network.to(machine.torch_device())
         loop = Loop(network, [pupil], TOKENS, recipe, machine, _optimiser(network, recipe))
-        cost: dict[str, float] = {"tokens": 0, "padded_tokens": 0}
         for number, step in enumerate(schedule((pupil.scheduled(),), asked.steps, asked.batch, "uniform", seed)):
-            float(loop.take(step, number, asked.steps, seed, cost))
+            float(loop.take(step, number, asked.steps, seed))
         return time.perf_counter() - started
 
 

@@ -107,9 +107,8 @@ def trained(asked: argparse.Namespace, side: str, shown: list[Unit]) -> tuple[fl
         started = time.perf_counter()
         below = computed(network, shown, TOKENS, machine) if side == "stored" else NOTHING
         loop = Loop(network, [pupil], TOKENS, recipe, machine, _optimiser(network, recipe), below)
-        cost: dict[str, float] = {"tokens": 0, "padded_tokens": 0}
         for number, step in enumerate(schedule((pupil.scheduled(),), steps, asked.batch, "uniform", seed=0)):
-            loss = loop.take(step, number, steps, 0, cost)
+            loss = loop.take(step, number, steps, 0)
         return time.perf_counter() - started, float(loss)
 
 
