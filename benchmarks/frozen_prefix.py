@@ -20,6 +20,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 import transformers
+from fine_tuning import config, spread
 
 from xstilts.heads import attach
 from xstilts.kinds import Unit, kind
@@ -85,16 +86,7 @@ def units(asked: argparse.Namespace) -> list[Unit]:
 def trained(asked: argparse.Namespace, side: str, shown: list[Unit]) -> tuple[float, float]:
     """Return the seconds of a training and its last loss."""
     torch.manual_seed(0)
-    config = transformers.XLMRobertaConfig(
-        vocab_size=asked.vocabulary,
-        hidden_size=asked.width,
-        num_hidden_layers=asked.layers,
-        num_attention_heads=max(1, asked.width // 64),
-        intermediate_size=4 * asked.width,
-        max_position_embeddings=514,
-        type_vocab_size=1,
-    )
-    network = Network(transformers.XLMRobertaModel(config, add_pooling_layer=False))
+    network = Network(transformers.XLMRobertaModel(config(asked), add_pooling_layer=False))
     attach(network, "toy", "tagging", len(TAGS))
     freeze(network, "all" if side == "full" else f"top:{max(1, asked.layers // 4)}")
     lesson = Lesson("toy", "tagging", TAGS, (), None, "entity_f1")
@@ -110,11 +102,6 @@ def trained(asked: argparse.Namespace, side: str, shown: list[Unit]) -> tuple[fl
         for number, step in enumerate(schedule((pupil.scheduled(),), steps, asked.batch, "uniform", seed=0)):
             loss = loop.take(step, number, steps, 0)
         return time.perf_counter() - started, float(loss)
-
-
-def spread(values: list[float]) -> str:
-    """Return the median and the range of values."""
-    return f"{np.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 if __name__ == "__main__":

@@ -58,7 +58,8 @@ class Grid:
     def promised(self, machine: Machine) -> list[Stage]:
         """Promise the scores, and what their test sets share with the training data."""
         runs = (run for target in self.targets for seeds in self.runs(target).values() for run in seeds[:1])
-        return self.stages(machine) + [stage for run in runs for stage in run.overlaps(machine.data)]
+        with surveyed():
+            return self.stages(machine) + [stage for run in runs for stage in run.overlaps(machine.data)]
 
     def first(self) -> list[Run]:
         """Return the run of each target in the last setting (the intermediate one where there is one) with seed 1."""
@@ -71,7 +72,8 @@ class Grid:
 
     def tables(self, machine: Machine) -> list[Table]:
         """Return the table of each target from finished runs."""
-        return [collect(self.runs(target), machine) for target in self.targets]
+        with surveyed():
+            return [collect(self.runs(target), machine) for target in self.targets]
 
     def _run(self, setting: Tasks, target: Task, seed: int) -> Run:
         teachers = self.teachers.get(target.name, self.teachers.get("")) if target.learned_from else None

@@ -124,8 +124,7 @@ def read_overlap(folder: Path) -> Overlap:
 def promised(train: Task, target: Task, language: str, split: str, folder: Path | None) -> tuple[Stage, ...]:
     """Promise what a split of a target shares with a task's training data, one stage a part and language of these."""
     test = read(target.data(split, language, folder))
-    parts = [(part, code) for part in train.parts() for code in part.trained_in]
-    return tuple(overlap(read(part.data("train", code, folder)), test) for part, code in parts)
+    return tuple(overlap(read(part.data("train", code, folder)), test) for part, code in train.heaps())
 
 
 def of_tasks(train: Task, target: Task, language: str, split: str, machine: Machine) -> tuple[Overlap, ...]:

@@ -160,7 +160,7 @@ class Run:
     def overlaps(self, folder: Path | None) -> list[Stage]:
         """Promise what the measured sets share with what is trained on, in the languages of both; not for raw text."""
         measured = set(self.languages(folder))
-        trained = [(part, code) for tasks, _ in self.phases() for one in tasks for part, code in _heaps(one)]
+        trained = [(part, code) for tasks, _ in self.phases() for one in tasks for part, code in one.heaps()]
         return [
             overlap(read(part.data("train", code, folder)), read(self.target.data(self.split, code, folder)))
             for part, code in trained
@@ -209,15 +209,10 @@ def lesson(task: Task, folder: Path | None) -> Lesson:
 
     Trained on is English alone, unless the task says otherwise or is asked for in other languages (`panx:sw+ar`).
     """
-    train_data = tuple(read(part.data("train", code, folder)) for part, code in _heaps(task))
-    watched = [(p, code) for p, code in _heaps(task) if not _headless(task) and p.has("validation", code, folder)]
+    train_data = tuple(read(part.data("train", code, folder)) for part, code in task.heaps())
+    watched = [(p, code) for p, code in task.heaps() if not _headless(task) and p.has("validation", code, folder)]
     dev = read(watched[0][0].data("validation", watched[0][1], folder)) if watched else None
     return Lesson(task.label, task.kind, task.labels, train_data, dev, task.metric)
-
-
-def _heaps(task: Task) -> list[tuple[Task, str]]:
-    """Return the tasks and languages whose training data are a task's."""
-    return [(part, code) for part in task.parts() for code in task.trained_in]
 
 
 def _headless(task: Task) -> bool:

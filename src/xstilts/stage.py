@@ -66,13 +66,12 @@ class Stage:
     arguments: dict[str, Any]
 
     def __post_init__(self) -> None:
-        self.__dict__["identity"] = canonical(self.arguments)  # so that what has none is refused here and now
+        _ = self.key  # so that arguments without an identity are refused here and now
 
     @cached_property
     def key(self) -> str:
         """Twelve hexadecimal digits that name everything that decides the result."""
-        arguments = self.__dict__.pop("identity", None) or canonical(self.arguments)
-        identity = {"work": self.work.name, "version": self.work.version, "arguments": arguments}
+        identity = {"work": self.work.name, "version": self.work.version, "arguments": canonical(self.arguments)}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
     @cached_property

@@ -188,6 +188,10 @@ class Task:
         """Return the tasks whose training data are this one's: itself, or those that it joins."""
         return tuple(replace(task(name), trained_in=self.trained_in) for name in self.joined) or (self,)
 
+    def heaps(self) -> tuple[tuple[Task, str], ...]:
+        """Return the tasks and languages whose training data are this one's."""
+        return tuple((part, code) for part in self.parts() for code in self.trained_in)
+
     def source_of(self, data: Data) -> Source:
         """Return the source that `data` was found in."""
         return next(source for source in self.every_source() if source.meaning() == data.meaning)
