@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import doctest
-import os
 import pickle
 import signal
 import threading
@@ -25,24 +24,24 @@ def test_a_signal_is_collected_and_work_goes_on(number: int) -> None:
     before = handlers()
     with deferred() as interrupted:
         assert not interrupted
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         assert interrupted == [number]
     assert handlers() == before
 
 
 def test_a_second_signal_of_the_same_kind_ends_at_once() -> None:
     with deferred() as interrupted:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         assert interrupted == [signal.SIGINT]
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_another_signal_is_collected_too() -> None:
     with deferred() as interrupted:
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
     assert interrupted == [signal.SIGINT, signal.SIGTERM]
 
 
@@ -51,7 +50,7 @@ def test_handlers_come_back_after_an_error_and_after_a_signal() -> None:
 
     def work() -> None:
         with deferred():
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -62,8 +61,8 @@ def test_handlers_come_back_after_an_error_and_after_a_signal() -> None:
 def test_nested_work_hands_back_to_the_outer_one() -> None:
     with deferred() as outer:
         with deferred() as inner:
-            os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
     assert (inner, outer) == ([signal.SIGTERM], [signal.SIGTERM])
 
 
@@ -92,12 +91,12 @@ def test_once_raised_a_signal_names_itself_where_no_work_defers_it() -> None:
     try:
         raised()
         with pytest.raises(Interrupted, match="stopped by SIGTERM"):
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         with deferred() as interrupted:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
         assert interrupted == [signal.SIGTERM]
         with pytest.raises(Interrupted, match="stopped by SIGINT"):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
     finally:
         for number, handler in zip(SIGNALS, before, strict=True):
             signal.signal(number, handler)
