@@ -25,14 +25,15 @@ from fine_tuning import config, spread
 from xstilts.heads import attach
 from xstilts.kinds import Unit, kind
 from xstilts.lesson import Lesson, Pupil
+from xstilts.loop import Loop
 from xstilts.machine import Machine
 from xstilts.network import Network, freeze
+from xstilts.optimiser import optimiser_of
 from xstilts.prefix import NOTHING, computed
 from xstilts.recipe import Recipe
 from xstilts.rows import used
 from xstilts.schedule import schedule
 from xstilts.tokens import Pieces, Tokens
-from xstilts.train import Loop, _optimiser
 
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
 MEAN, SPREAD, SPECIAL = 14, 0.5, 5
@@ -98,9 +99,9 @@ def trained(asked: argparse.Namespace, side: str, shown: list[Unit]) -> tuple[fl
         network.to(machine.torch_device())
         started = time.perf_counter()
         below = computed(network, shown, TOKENS, machine) if side == "stored" else NOTHING
-        loop = Loop(network, [pupil], TOKENS, recipe, machine, _optimiser(network, recipe), below)
-        for number, step in enumerate(schedule((pupil.scheduled(),), steps, asked.batch, "uniform", seed=0)):
-            loss = loop.take(step, number, steps, 0)
+        loop = Loop(network, [pupil], TOKENS, recipe, machine, optimiser_of(network, recipe), 0, below)
+        for prepared in loop.ahead(enumerate(schedule((pupil.scheduled(),), steps, asked.batch, "uniform", seed=0))):
+            loss = loop.take(prepared, steps)
         return time.perf_counter() - started, float(loss)
 
 

@@ -543,10 +543,10 @@ class Table:
     def __init__(self, table: Tensor) -> None:
         self.table = table
 
-    def hidden(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def hidden(self, ids: Tensor, mask: Tensor, packing: None = None) -> Tensor:
         return self.table[-1][ids]
 
-    def layers(self, ids: Tensor, mask: Tensor) -> Tensor:
+    def layers(self, ids: Tensor, mask: Tensor, packing: None = None) -> Tensor:
         return self.table[:, ids]
 
 

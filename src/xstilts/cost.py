@@ -89,11 +89,20 @@ def asked(head: str, batch: Batch) -> None:
 
 def _add(sums: Sums, head: str, batch: Batch) -> None:
     known = sums.setdefault(head, {})
+    for name, value in _terms(batch).items():
+        known[name] = known.get(name, 0) + value
+    known["tokens"] = known.get("tokens", 0) + int(batch.mask.sum())
+
+
+def _terms(batch: Batch) -> dict[str, int]:
+    """Return what a batch adds to each term; of a packed one, what there is without padding."""
     sequences, length = batch.ids.shape
     shape = flops.Shape(sequences, length, batch.labels)
-    for name, term in flops.TERMS.items():
-        known[name] = known.get(name, 0) + term(shape)
-    known["tokens"] = known.get("tokens", 0) + int(batch.mask.sum())
+    found = {name: term(shape) for name, term in flops.TERMS.items()}
+    if batch.packing:
+        lengths = batch.packing.lengths
+        found |= {"padded_tokens": sum(lengths), "attended": sum(length**2 for length in lengths)}
+    return found
 
 
 def tokens(spent: Spent, name: str = "tokens") -> int:

@@ -126,13 +126,19 @@ def _kind(network: Network, head: str) -> str:
 
 
 def twin(network: Network) -> Network:
-    """Copy a network without its numbers: its tensors are on the meta device, and what is frozen is frozen."""
+    """Copy a network without its numbers: its tensors are on the meta device, and what is frozen is frozen.
+
+    The copy computes nothing twice to save memory, so what it counts is what the method takes.
+    """
     memo: dict[int, Any] = {
         id(parameter): nn.Parameter(torch.empty_like(parameter, device="meta"), parameter.requires_grad)
         for parameter in network.parameters()
     }
     memo |= {id(buffer): torch.empty_like(buffer, device="meta") for buffer in network.buffers()}
-    return copy.deepcopy(network, memo)
+    found = copy.deepcopy(network, memo)
+    once: Any = found.backbone.activation_checkpointing_disable
+    once()
+    return found
 
 
 class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -3,7 +3,7 @@
 Device, threads, memory and paths change how fast a result comes, not what it is (up to rounding). They travel as one
 keyword-only argument beside the identity of a stage.
 
->>> Machine(store=Path("work"), device="cpu").micro_tokens
+>>> Machine(store=Path("work"), device="cpu").most_tokens()
 16384
 """
 
@@ -20,29 +20,41 @@ if TYPE_CHECKING:
     import torch
 
 
+GPU_TOKENS, CPU_TOKENS = 16384, 16384
+
+
 @dataclass(frozen=True)
 class Machine:
     """Where and how work is done.
 
     store: folder of finished stages. data: folder of local data sets (None: hub only). device: "auto", "cpu",
     "cuda", "cuda:1", "mps". micro_tokens: most tokens, padding included, in one forward and backward pass; a batch
-    is cut into as many as it takes and stays one batch. workers: processes that build stages side by side.
-    threads: torch threads a process (0: as torch decides). checkpoint_seconds: time between resume points.
-    precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16". partial: take data sets that do not
-    have as many rows as expected, or do not look English; a guard, which changes no result. prefix_gib: most GiB of
-    states of frozen layers to keep in the store (`prefix`); 0: run them in every step.
+    is cut into as many as it takes and stays one batch; 0: as suits the device. workers: processes that build stages
+    side by side. threads: torch threads a process (0: as torch decides). checkpoint_seconds: time between resume
+    points. precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16". partial: take data sets that
+    do not have as many rows as expected, or do not look English; a guard, which changes no result. prefix_gib: most GiB
+    of states of frozen layers to keep in the store (`prefix`); 0: run them in every step. packing: "auto", "on" or
+    "off" (`packing`). recompute: keep only the inputs of layers for the backward pass and compute the rest again: less
+    memory, a third more work. compiled: let torch compile the layers, which takes a minute at the first step.
     """
 
     store: Path = Path("work")
     data: Path | None = None
     device: str = "auto"
-    micro_tokens: int = 16384
+    micro_tokens: int = 0
     workers: int = 1
     threads: int = 0
     checkpoint_seconds: float = 120.0
     precision: str = "auto"
     partial: bool = False
     prefix_gib: float = 16.0
+    packing: str = "auto"
+    recompute: bool = False
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.packing not in ("auto", "on", "off"):
+            raise BadInput(f"unknown packing '{self.packing}': give auto, on or off")
 
     def torch_device(self) -> torch.device:
         """Return the device to work on, the fastest there is for "auto"; set torch's threads."""
@@ -55,6 +67,10 @@ class Machine:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+    def most_tokens(self) -> int:
+        """Return the most tokens of one pass: as given, or as suits the device."""
+        return self.micro_tokens or (GPU_TOKENS if self.torch_device().type == "cuda" else CPU_TOKENS)
 
     def arithmetic(self) -> AbstractContextManager[object]:
         """Return the context in which a network computes: bf16 where asked for, or where a GPU does it natively."""

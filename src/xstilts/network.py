@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from xstilts.example import BadInput
+from xstilts.packing import Packing, attending
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Family:
     """Where a model type keeps its list of layers and its input embeddings, and how it is loaded and called.
 
     gives: what a layer returns: "states", a "pair" of states and attention, or "more" that the layers above it need.
+    padded: why its batches have to be padded ("": they can be packed).
     """
 
     layers: str
@@ -32,18 +34,22 @@ class Family:
     load: Mapping[str, Any] = field(default_factory=dict)
     call: Mapping[str, Any] = field(default_factory=dict)
     gives: str = "states"
+    padded: str = ""
 
 
 NO_POOLER: dict[str, Any] = {"add_pooling_layer": False}
 NO_CACHE: dict[str, Any] = {"use_cache": False}
+BIASED = "its attention adds a bias by position to every pair of pieces"
 FAMILIES: dict[str, Family] = {
     "xlm-roberta": Family("encoder.layer", "embeddings", load=NO_POOLER),
     "xlm-roberta-xl": Family("encoder.layer", "embeddings", load=NO_POOLER),
     "modernbert": Family("layers", "embeddings"),
     "eurobert": Family("layers", "embed_tokens"),
-    "deberta-v2": Family("encoder.layer", "embeddings", gives="pair"),
-    "mt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding", gives="more"),
-    "umt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding", gives="more"),
+    "deberta-v2": Family(
+        "encoder.layer", "embeddings", gives="pair", padded="its attention is its own and would see other sequences"
+    ),
+    "mt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding", gives="more", padded=BIASED),
+    "umt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding", gives="more", padded=BIASED),
     # Its shipped question-answering class alone calls the backbone "transformer".
     "qwen3": Family("layers", "embed_tokens", load={"key_mapping": {r"^transformer\.": ""}}, call=NO_CACHE),
     "gemma3_text": Family("layers", "embed_tokens", call=NO_CACHE),
@@ -107,31 +113,47 @@ class Network(nn.Module):
         positions = getattr(getattr(self.backbone, "embeddings", None), "position_embeddings", None)
         if positions is None:
             return max_length
-        unused = 0 if positions.padding_idx is None else positions.padding_idx + 1
-        return min(max_length, int(positions.num_embeddings) - unused)
+        return min(max_length, int(positions.num_embeddings) - self._first_position)
 
     @property
     def table(self) -> nn.Parameter:
         """The input embedding matrix (vocabulary, width)."""
         return cast(nn.Parameter, self.backbone.get_input_embeddings().weight)  # type: ignore[operator]
 
-    def hidden(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def hidden(self, input_ids: Tensor, attention_mask: Tensor, packing: Packing | None = None) -> Tensor:
         """Return the final states (sequences, tokens, width)."""
-        return cast(Tensor, self._run(input_ids, attention_mask).last_hidden_state)
+        return self._run(input_ids, attention_mask, packing)[-1]
 
-    def layers(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def layers(self, input_ids: Tensor, attention_mask: Tensor, packing: Packing | None = None) -> Tensor:
         """Return all states (layers + 1, sequences, tokens, width): the embeddings first, the final states last."""
-        states = self._run(input_ids, attention_mask, output_hidden_states=True).hidden_states
-        return torch.stack(states)
+        return torch.stack(self._run(input_ids, attention_mask, packing, output_hidden_states=True))
 
-    def forward(self, task: str, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the logits of one task's head."""
-        hidden = self.hidden(input_ids, attention_mask)
+    def forward(self, task: str, input_ids: Tensor, attention_mask: Tensor, packing: Packing | None = None) -> Tensor:
+        """Return the logits of one task's head; with a packing, the encoder computes no padding."""
+        hidden = self.hidden(input_ids, attention_mask, packing)
         return cast(Tensor, self.heads[task](hidden, attention_mask, self.table))
 
-    def _run(self, input_ids: Tensor, attention_mask: Tensor, **options: Any) -> Any:
-        options |= self.family.call
-        return self.backbone(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **options)
+    def _run(
+        self, input_ids: Tensor, attention_mask: Tensor, packing: Packing | None, **options: Any
+    ) -> tuple[Tensor, ...]:
+        """Return the final states, or the states of all layers."""
+        options |= {**self.family.call, "return_dict": True}
+        if packing is None:
+            return _states(self.backbone(input_ids=input_ids, attention_mask=attention_mask, **options))
+        with attending(self.backbone, packing, self._first_position) as told:
+            row = _states(self.backbone(input_ids=packing.row(input_ids), **told, **options))
+        return tuple(packing.spread(states, input_ids.shape[1]) for states in row)
+
+    @property
+    def _first_position(self) -> int:
+        """The number of a sequence's first position: XLM-R keeps those up to its padding's id for itself."""
+        positions = getattr(getattr(self.backbone, "embeddings", None), "position_embeddings", None)
+        return 0 if positions is None or positions.padding_idx is None else int(positions.padding_idx) + 1
+
+
+def _states(output: Any) -> tuple[Tensor, ...]:
+    """Return the states of all layers where they were asked for, else the final ones."""
+    return tuple(output.hidden_states) if output.hidden_states is not None else (output.last_hidden_state,)
 
 
 def freeze(network: Network, trained: str) -> int:

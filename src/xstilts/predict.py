@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from xstilts import cost, example, progress
+from xstilts import cost, example, packing, progress
 from xstilts.data import EXAMPLES
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput, Example, Passage
@@ -97,12 +97,15 @@ def answers(
     was_training = network.training
     network.eval()
     device = machine.torch_device()
-    batches = by_length(units, machine.micro_tokens)
+    batches = by_length(units, machine.most_tokens())
+    packs = packing.wanted(network, machine)
     found: list[Any] = [None] * len(units)
     for number, numbers in enumerate(batches, start=1):
         chosen = [units[n] for n in numbers]
-        torch.manual_seed(number)  # masked-LM hides the same pieces each time
-        batch = kind.collate(chosen, tokens)
+        batch = kind.collate(
+            chosen, tokens, torch.Generator().manual_seed(number)
+        )  # masked-LM hides the same each time
+        batch = batch.packed() if packs else batch
         cost.asked(head, batch)
         with machine.arithmetic():
             said = kind.predict(network, head, batch.to(device), chosen)

@@ -48,16 +48,22 @@ class Prefix:
     starts: dict[bytes, int]
 
     @contextmanager
-    def given(self, network: Network, units: Sequence[Unit]) -> Iterator[None]:
-        """Let the frozen layers give the stored states of a batch of units, if there are any."""
+    def given(self, network: Network, units: Sequence[Unit], packed: bool = False) -> Iterator[None]:
+        """Let the frozen layers give the stored states of a batch of units, packed or padded, if there are any."""
         if not self.starts:
             yield
             return
         sequences = [sequence for unit in units for sequence in unit.sequences]
-        stored = self._padded(sequences).to(network.table.device)
+        stored = (self._packed(sequences) if packed else self._padded(sequences)).to(network.table.device)
         answer = (stored, None) if network.family.gives == "pair" else stored
         with _answering(network.stack[: network.prefix], lambda *_, **__: answer):
             yield
+
+    def _packed(self, sequences: list[Ids]) -> Tensor:
+        """Return the states of sequences one after another (1, pieces, width)."""
+        starts = (self.starts[sequence.tobytes()] for sequence in sequences)
+        parts = [self.states[start : start + len(one)] for start, one in zip(starts, sequences, strict=True)]
+        return torch.from_numpy(np.concatenate(parts))[None]
 
     def _padded(self, sequences: list[Ids]) -> Tensor:
         """Return the states of sequences (sequences, longest, width), zero where there is no piece."""
@@ -135,7 +141,7 @@ def _room(folder: Path, size: int, machine: Machine) -> bool:
 def _fill(path: Path, network: Network, sequences: list[Ids], tokens: Tokens, machine: Machine) -> None:
     """Compute the states of sequences, the longest first, and write them; the file appears when it is whole."""
     units = [Unit(number, (sequence,)) for number, sequence in enumerate(sequences)]
-    batches = by_length(units, machine.micro_tokens)
+    batches = by_length(units, machine.most_tokens())
     was_training = network.training
     network.eval()
     part = path.with_suffix(".part")

@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from xstilts import cost, metrics, progress, schedule
+from xstilts import cost, progress, schedule
 from xstilts.checkpoint import Checkpoint, remove
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput
@@ -31,13 +32,14 @@ from xstilts.heads import attach
 from xstilts.interrupt import Interrupted, deferred
 from xstilts.kinds import Unit
 from xstilts.lesson import DEV_EXAMPLES, Lesson, Pupil, prepare
+from xstilts.look import look
+from xstilts.loop import Loop
 from xstilts.machine import Machine
 from xstilts.network import Network, freeze
-from xstilts.predict import answers, by_length
+from xstilts.optimiser import optimiser_of, rate
 from xstilts.prefix import NOTHING, Prefix, computed
 from xstilts.recipe import Recipe
 from xstilts.rows import used
-from xstilts.score import by_id
 from xstilts.stage import Site, Stage, stage
 from xstilts.tokens import Tokens
 
@@ -51,7 +53,7 @@ def _label(encoder: Encoder | Stage, lessons: tuple[Lesson, ...], recipe: Recipe
     return f"train-{'+'.join(lesson.task for lesson in lessons)}-seed{seed}"
 
 
-@stage(version=2, label=_label, resumes=True)
+@stage(version=3, label=_label, resumes=True)
 def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], recipe: Recipe, seed: int) -> None:
     """Train an encoder on lessons; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
 
@@ -72,7 +74,7 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
         network.to(site.machine.torch_device())
         site.record["embedding_rows"] = len(network.table)
         state = _optimise(network, pupils, tokens, recipe, seed, site)
-        dev = _look(network, pupils, tokens, site.machine, DEV_EXAMPLES)
+        dev = look(network, pupils, tokens, site.machine, DEV_EXAMPLES)
         table *= state.undecayed  # what no text touches decays like the rest
     site.record["cost"] = cost.ledger(state.cost, network, site.machine)
     _save(network, pupils, tokens, site.folder)
@@ -88,7 +90,8 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
 class State:
     """Where a training is: the step, the figures so far, the best weights by development score, and the cost.
 
-    undecayed: at the end, the share that weight decay has left of embeddings without a gradient.
+    micro_tokens: most in a pass, as the memory has allowed. undecayed: at the end, the share that weight decay has left
+    of embeddings without a gradient.
     """
 
     step: int = 0
@@ -96,6 +99,7 @@ class State:
     best_score: float = -math.inf
     looks_since_best: int = 0
     best_step: int = 0
+    micro_tokens: int = 0
     undecayed: float = 1.0
     cost: cost.Spent = field(default_factory=cost.nothing)
 
@@ -112,18 +116,17 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
     lessons = tuple(pupil.scheduled() for pupil in pupils)
     sizes = tuple(len(lesson.lengths) for lesson in lessons if not lesson.companion)
     total = recipe.steps or schedule.steps_of(sizes, recipe.epochs, recipe.batch_size, recipe.sampling)
-    optimiser = _optimiser(network, recipe)
+    optimiser = optimiser_of(network, recipe)
     checkpoint = Checkpoint(site.folder / CHECKPOINT, network, optimiser)
     state = State(**checkpoint.load())
     below = _below(network, pupils, tokens, total * recipe.batch_size, site.machine)
-    loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser, below)
+    loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser, seed, below, state.micro_tokens)
+    steps = enumerate(schedule.schedule(lessons, total, recipe.batch_size, recipe.sampling, seed))
     saved = time.monotonic()
     with deferred() as interrupted, cost.metered(state.cost, site.machine) as meter:
-        for number, step in enumerate(schedule.schedule(lessons, total, recipe.batch_size, recipe.sampling, seed)):
-            if number < state.step:
-                continue
-            loss = loop.take(step, number, total, seed)
-            state.step = number + 1
+        for prepared in loop.ahead(islice(steps, state.step, None)):
+            loss = loop.take(prepared, total)
+            state.step, state.micro_tokens = prepared.number + 1, loop.micro_tokens
             if state.step % max(1, total // 100) == 0 or state.step == total:
                 meter.read()
                 _tell(state, loss, total, site)
@@ -137,57 +140,9 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
                 raise Interrupted(interrupted[0])
     checkpoint.restore_best()
     if network.table.requires_grad:
-        rates = (_rate(recipe, number, total) for number in range(state.best_step or state.step))
+        rates = (rate(recipe, number, total) for number in range(state.best_step or state.step))
         state.undecayed = math.prod(1 - rate * recipe.weight_decay for rate in rates)
     return state
-
-
-@dataclass
-class Loop:
-    """What a step needs and does not change between steps."""
-
-    network: Network
-    pupils: list[Pupil]
-    tokens: Tokens
-    recipe: Recipe
-    machine: Machine
-    optimiser: torch.optim.AdamW
-    below: Prefix = NOTHING
-
-    def take(self, step: schedule.Step, number: int, total: int, seed: int) -> Tensor:
-        """Take one step; return its loss, the weighted mean over labels of each lesson in it."""
-        torch.manual_seed(seed * 1_000_003 + number)
-        self.network.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = _rate(self.recipe, number, total)
-        self.optimiser.zero_grad(set_to_none=True)
-        losses = [self._backward(self.pupils[part.lesson], part.units.tolist()) for part in step]
-        torch.nn.utils.clip_grad_norm_(self._trained(), self.recipe.clip_norm)
-        self.optimiser.step()
-        return torch.stack(losses).sum()
-
-    def _backward(self, pupil: Pupil, numbers: list[int]) -> Tensor:
-        """Add the gradients of one lesson's part of a step; return its weighted loss."""
-        parts = self._parts(pupil, [pupil.units[number] for number in numbers])
-        batches = [pupil.kind.collate(part, self.tokens) for part in parts]
-        labels = max(1, sum(batch.labels for batch in batches))
-        weight = 1.0 if pupil.lesson.weight is None else pupil.lesson.weight
-        total = torch.zeros((), device=self.machine.torch_device())
-        for part, batch in zip(parts, batches, strict=True):
-            cost.taught(pupil.lesson.task, batch)
-            with self.machine.arithmetic(), self.below.given(self.network, part):
-                loss = pupil.kind.loss(self.network, pupil.lesson.task, batch.to(total.device)) * (weight / labels)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
-        return total
-
-    def _parts(self, pupil: Pupil, units: list[Unit]) -> list[list[Unit]]:
-        """Return a step's units in parts that fit the machine."""
-        parts = by_length(units, self.machine.micro_tokens) if pupil.kind.divisible else [list(range(len(units)))]
-        return [[units[number] for number in part] for part in parts]
-
-    def _trained(self) -> list[torch.nn.Parameter]:
-        return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
 
 
 def _below(network: Network, pupils: list[Pupil], tokens: Tokens, examples: int, machine: Machine) -> Prefix:
@@ -198,31 +153,12 @@ def _below(network: Network, pupils: list[Pupil], tokens: Tokens, examples: int,
     return computed(network, units, tokens, machine)
 
 
-def _optimiser(network: Network, recipe: Recipe) -> torch.optim.AdamW:
-    """Return AdamW over what is trained, without decay on biases and norms."""
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [parameter for parameter in trained if parameter.dim() > 1], "weight_decay": recipe.weight_decay},
-        {"params": [parameter for parameter in trained if parameter.dim() <= 1], "weight_decay": 0.0},
-    ]
-    filled = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(filled, lr=recipe.learning_rate, eps=1e-8, fused=True)
-
-
-def _rate(recipe: Recipe, number: int, total: int) -> float:
-    """Return the learning rate of a step: up linearly to the peak, then down to zero."""
-    warmup = recipe.warmup_steps(total)
-    if number < warmup:
-        return recipe.learning_rate * ((number + 1) / warmup)
-    return recipe.learning_rate * ((total - number) / max(1, total - warmup))
-
-
 def _stops(state: State, loop: Loop, checkpoint: Checkpoint, total: int) -> bool:
     """Look at the development data where it is time to; say whether patience has run out."""
     selection = loop.recipe.selection
     if selection is None or (state.step % selection.every_steps and state.step < total):
         return False
-    looked = _look(loop.network, loop.pupils, loop.tokens, loop.machine, selection.examples)
+    looked = look(loop.network, loop.pupils, loop.tokens, loop.machine, selection.examples)
     if not looked:
         raise BadInput("a selection on development data needs a lesson with development data: give selection=none")
     score = sum(task["score"] for task in looked.values()) / len(looked)
@@ -232,28 +168,6 @@ def _stops(state: State, loop: Loop, checkpoint: Checkpoint, total: int) -> bool
         state.best_score, state.best_step, state.looks_since_best = score, state.step, 0
         checkpoint.keep_best()
     return state.looks_since_best >= selection.patience
-
-
-def _look(network: Network, pupils: list[Pupil], tokens: Tokens, machine: Machine, most: int) -> dict[str, Any]:
-    """Score the lessons that take turns on (the first) development examples; say which did not get above chance."""
-    looked = {}
-    for pupil in pupils:
-        lesson, examples = pupil.lesson, pupil.dev[:most]
-        if not examples or lesson.weight is not None:
-            continue
-        units = [unit for unit in pupil.dev_units if unit.example < len(examples)]
-        found = answers(network, lesson.task, pupil.kind, units, tokens, machine)
-        lines = pupil.kind.decode(found, units, examples, pupil.labels)
-        score = metrics.metric(lesson.metric)(examples, by_id(lines, lesson.metric)).headline
-        chance = pupil.kind.chance(examples)
-        looked[lesson.task] = {"score": score, "chance": chance, "collapsed": _collapsed(score, chance, len(examples))}
-    return looked
-
-
-def _collapsed(score: float, chance: float, count: int) -> bool:
-    """Say whether a score is no better than chance: not above it by two standard errors, and at least one point."""
-    share = chance / 100
-    return score < chance + max(1.0, 200 * math.sqrt(share * (1 - share) / count))
 
 
 def _tell(state: State, loss: Tensor, total: int, site: Site) -> None:

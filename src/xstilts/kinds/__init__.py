@@ -10,8 +10,8 @@ True
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, cast
@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from xstilts.network import Network
+from xstilts.packing import Packing
 from xstilts.tokens import Ids, Tokens
 
 IGNORED = -100  # a target that no loss is taken of
@@ -51,15 +52,31 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Sequences padded on the right: ids and mask (sequences, pieces), and the kind's targets."""
+    """Sequences padded on the right: ids and mask (sequences, pieces), and the kind's targets.
+
+    packing: where the pieces lie, for an encoder that is to compute no padding.
+    """
 
     ids: Tensor
     mask: Tensor
     targets: Tensor
+    packing: Packing | None = None
+
+    def packed(self) -> Batch:
+        """Return the batch, made on the CPU, with its packing."""
+        return replace(self, packing=Packing.of(self.mask.sum(1).tolist(), self.ids.shape[1]))
+
+    def pinned(self) -> Batch:
+        """Return the batch in memory from which a GPU takes it without a wait."""
+        return self._moved(Tensor.pin_memory)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in (self.ids, self.mask, self.targets)))
+        return self._moved(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
+        packing = self.packing and self.packing.moved(move)
+        return Batch(move(self.ids), move(self.mask), move(self.targets), packing)
 
     @property
     def labels(self) -> int:
@@ -80,8 +97,8 @@ class Kind(Protocol):
     ) -> list[Unit]:
         """Return the units of examples in order; count in `cut` what did not fit and what became of it."""
 
-    def collate(self, units: Sequence[Unit], tokens: Tokens) -> Batch:
-        """Put units into one batch; randomness, if any, is torch's global one."""
+    def collate(self, units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
+        """Put units into one batch, with randomness, if any, from a generator on the CPU."""
 
     def loss(self, network: Network, head: str, batch: Batch) -> Tensor:
         """Return the sum of the losses of a batch."""

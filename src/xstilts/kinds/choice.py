@@ -43,7 +43,7 @@ def encode(
     return units
 
 
-def collate(units: Sequence[Unit], tokens: Tokens) -> Batch:
+def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
     """Put units into one batch with a target each; all must have as many candidates."""
     return batch(units, tokens, single_targets(units))
 
@@ -78,5 +78,5 @@ def chance(examples: Sequence[Choice]) -> float:
 
 
 def _logits(network: Network, head: str, batch: Batch) -> Tensor:
-    scores: Tensor = network(head, batch.ids, batch.mask)
+    scores: Tensor = network(head, batch.ids, batch.mask, batch.packing)
     return scores.view(len(batch.targets), -1)

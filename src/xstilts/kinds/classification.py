@@ -39,7 +39,7 @@ def encode(
     return units
 
 
-def collate(units: Sequence[Unit], tokens: Tokens) -> Batch:
+def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
     """Put units into one batch with a target each."""
     return batch(units, tokens, single_targets(units))
 
@@ -74,5 +74,5 @@ def chance(examples: Sequence[Classified]) -> float:
 
 
 def _logits(network: Network, head: str, batch: Batch) -> Tensor:
-    logits: Tensor = network(head, batch.ids, batch.mask)
+    logits: Tensor = network(head, batch.ids, batch.mask, batch.packing)
     return logits

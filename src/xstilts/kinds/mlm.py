@@ -44,16 +44,16 @@ def encode(
     return units
 
 
-def collate(units: Sequence[Unit], tokens: Tokens) -> Batch:
+def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
     """Put units into one batch, hide some of their pieces and make those the targets."""
     whole = batch(units, tokens, torch.empty(0))
-    hidden, random = (torch.rand(whole.ids.shape) for _ in range(2))
+    hidden, drawn = (torch.rand(whole.ids.shape, generator=random) for _ in range(2))
     open_to_masking = whole.mask.bool() & ~torch.isin(whole.ids, torch.tensor(sorted(tokens.special)))
     chosen = (hidden < SHARE) & open_to_masking
     targets = torch.where(chosen, whole.ids, IGNORED)
-    ids = torch.where(chosen & (random < 0.8), _mask(tokens), whole.ids)
-    strange = torch.randint(len(tokens), ids.shape)
-    ids = torch.where(chosen & (random >= 0.8) & (random < 0.9), strange, ids)
+    ids = torch.where(chosen & (drawn < 0.8), _mask(tokens), whole.ids)
+    strange = torch.randint(len(tokens), ids.shape, generator=random)
+    ids = torch.where(chosen & (drawn >= 0.8) & (drawn < 0.9), strange, ids)
     return replace(whole, ids=ids, targets=targets)
 
 
@@ -91,7 +91,7 @@ def chance(examples: Sequence[Text]) -> float:
 
 def _losses(network: Network, head: str, batch: Batch) -> Tensor:
     hidden = batch.targets != IGNORED
-    states = network.hidden(batch.ids, batch.mask)[hidden]
+    states = network.hidden(batch.ids, batch.mask, batch.packing)[hidden]
     ones = torch.ones_like(states[:, :1], dtype=torch.long)
     logits = network.heads[head](states[:, None], ones, network.table)
     return cross_entropy(logits[:, 0].float(), batch.targets[hidden], reduction="none")

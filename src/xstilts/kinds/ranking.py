@@ -47,7 +47,7 @@ def joined(text: Ids, context: Ids | None, tokens: Tokens, max_length: int, cut:
     return tokens.sequence(kept, None if context is None else context[: room - len(kept)])
 
 
-def collate(units: Sequence[Unit], tokens: Tokens) -> Batch:
+def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
     """Put passages into one batch without targets."""
     return batch(units, tokens, torch.empty(0))
 
@@ -59,7 +59,7 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
 
 def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[NDArray[np.float32]]:
     """Return each passage's vector."""
-    return list(mean_pool(network.hidden(batch.ids, batch.mask), batch.mask).float().cpu().numpy())
+    return list(mean_pool(network.hidden(batch.ids, batch.mask, batch.packing), batch.mask).float().cpu().numpy())
 
 
 def decode(

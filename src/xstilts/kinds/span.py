@@ -84,7 +84,7 @@ def _target(example: Question, places: Offsets) -> Ids:
     return np.zeros(2, dtype=np.int32)
 
 
-def collate(units: Sequence[Unit], tokens: Tokens) -> Batch:
+def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
     """Put windows into one batch; the targets are the first and last piece, (windows, 2)."""
     targets = torch.from_numpy(np.stack([unit.target for unit in units]).astype(np.int64))
     return batch(units, tokens, targets)
@@ -143,5 +143,5 @@ def chance(examples: Sequence[Question]) -> float:
 
 def _logits(network: Network, head: str, batch: Batch) -> Tensor:
     """Return the scores as first and last piece, (windows, 2, pieces), without the padding."""
-    logits = network(head, batch.ids, batch.mask)
+    logits = network(head, batch.ids, batch.mask, batch.packing)
     return logits.masked_fill(batch.mask[..., None] == 0, -1e4).transpose(1, 2)  # type: ignore[no-any-return]

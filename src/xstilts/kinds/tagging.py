@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -53,20 +54,20 @@ def _unit(example: int, words: Sequence[Ids], targets: Sequence[int], start: int
     return Unit(example, (sequence,), target, np.array([start, *firsts], dtype=np.int32))
 
 
-def collate(units: Sequence[Unit], tokens: Tokens) -> Batch:
+def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
     """Put units into one batch with a target a piece."""
     return batch(units, tokens, padded([unit.target for unit in units], IGNORED))
 
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
     """Return the summed cross-entropy of the words' tags."""
-    logits = network(head, batch.ids, batch.mask)
+    logits = network(head, batch.ids, batch.mask, batch.packing)
     return cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
 def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[list[int]]:
     """Return the number of the best tag of each word of each unit."""
-    best = network(head, batch.ids, batch.mask).argmax(-1).cpu().numpy()
+    best = network(head, batch.ids, batch.mask, batch.packing).argmax(-1).cpu().numpy()
     return [row[unit.places[1:]].tolist() for row, unit in zip(best, units, strict=True)]
 
 
