@@ -182,11 +182,11 @@ def loss_and_gradients(network: Network, how: Kind, batch: Batch) -> tuple[float
 def test_a_packed_training_goes_like_a_padded_one_and_computes_no_padding(
     family: str, families: Any, machine: Machine, tmp_path: Path
 ) -> None:
-    model = train(still(families[family], tmp_path / "still"), (lesson("tagging"),), SHORT, seed=1)
+    model = train(still(families[family], tmp_path / "still"), (lesson("span"),), SHORT, seed=1)
     machines = [replace(machine, store=tmp_path / how, packing=how) for how in ("off", "on")]
     folders = [build(model, one) for one in machines]
     assert losses(folders[1]) == pytest.approx(losses(folders[0]), rel=1e-4)
-    asked = predict(model, lesson("tagging").train[0], "tagging", 24)
+    asked = predict(model, lesson("span").train[0], "span", 24)
     assert read_lines(build(asked, machines[0])) == read_lines(build(asked, machines[1]))
     padded, packed = (read(folder)["record"]["cost"] for folder in folders)
     assert padded["tokens"] == packed["tokens"] == packed["padded_tokens"] < padded["padded_tokens"]

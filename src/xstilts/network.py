@@ -16,6 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from xstilts import adapters
 from xstilts.example import BadInput
 from xstilts.packing import Packing, attending
 
@@ -156,14 +157,21 @@ def _states(output: Any) -> tuple[Tensor, ...]:
     return tuple(output.hidden_states) if output.hidden_states is not None else (output.last_hidden_state,)
 
 
+LAYERS = "top:2, bottom:2, layers:0-3,8, alternate"
+PARTS = f"all, head, {LAYERS}, layernorm, no-embeddings, lora:16, lora:16@top:2"
+
+
 def freeze(network: Network, trained: str) -> int:
     """Let only a part of the backbone, and all heads, be trained; return how many parameters that is.
 
     `trained`: "all"; "head"; "top:2"; "bottom:2"; "layers:0-3,8" (from 0, ends included); "alternate" (every second
     layer, the top one included); these four freeze all but the named layers, so embeddings and final norm too;
-    "layernorm" (the parameters of all norms); "no-embeddings" (all but the input embeddings with their norm).
+    "layernorm" (the parameters of all norms); "no-embeddings" (all but the input embeddings with their norm); "lora:16"
+    (nothing that is there, but adapters of rank 16 beside it; alpha, else twice the rank, as in "lora:16:32"; in all
+    layers, or in some as in "lora:16@top:2"). Adapters of an earlier call are folded in first.
     """
-    chosen = _chosen(network, trained)
+    adapters.merge(network)
+    chosen = _adapted(network, trained) if trained.startswith("lora") else _chosen(network, trained)
     network.backbone.requires_grad_(False)
     for parameter in chosen:
         parameter.requires_grad_(True)
@@ -195,7 +203,14 @@ def _chosen(network: Network, trained: str) -> list[nn.Parameter]:
     return [parameter for number in _layer_numbers(trained, len(layers)) for parameter in layers[number].parameters()]
 
 
-def _layer_numbers(trained: str, depth: int) -> list[int]:
+def _adapted(network: Network, trained: str) -> list[nn.Parameter]:
+    rank, alpha, part = adapters.parsed(trained)
+    depth = len(network.stack)
+    layers = _layer_numbers(part, depth, LAYERS) if part else range(depth)
+    return adapters.adapt(network, rank, alpha, layers)
+
+
+def _layer_numbers(trained: str, depth: int, words: str = PARTS) -> list[int]:
     word, _, value = trained.partition(":")
     numbers: set[int] = set()
     if trained == "alternate":
@@ -208,7 +223,6 @@ def _layer_numbers(trained: str, depth: int) -> list[int]:
             first, _, last = part.partition("-")
             numbers |= set(range(int(first), int(last or first) + 1))
     else:
-        words = "all, head, top:2, bottom:2, layers:0-3,8, alternate, layernorm, no-embeddings"
         raise BadInput(f"unknown part to train {trained!r}; use one of {words}")
     if not numbers or not numbers <= set(range(depth)):
         raise BadInput(f"{trained!r} does not fit an encoder of {depth} layers (numbered 0 to {depth - 1})")

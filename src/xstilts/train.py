@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from xstilts import cost, progress, schedule
+from xstilts import adapters, cost, progress, schedule
 from xstilts.checkpoint import Checkpoint, remove
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput
@@ -77,6 +77,7 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
         dev = look(network, pupils, tokens, site.machine, DEV_EXAMPLES)
         table *= state.undecayed  # what no text touches decays like the rest
     site.record["cost"] = cost.ledger(state.cost, network, site.machine)
+    adapters.merge(network)
     _save(network, pupils, tokens, site.folder)
     (site.folder / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in state.history), encoding="utf-8")
     total = sum(parameter.numel() for parameter in network.parameters())
