@@ -165,7 +165,7 @@ def _digest(tokenizer: Any, texts: Sequence[str], offsets: bool) -> str:
 
 @lru_cache(maxsize=1)
 def _identity(tokenizer: Any, size: int, split: bool) -> str:
-    """Return a digest of all that decides how a tokenizer cuts; half a second for a large one, so that it is kept.
+    """Return a digest of all that decides how a tokenizer cuts; a large one takes 0.1 s, so that it is kept.
 
     The serialised backend says everything but whether special pieces in a text are cut like others (`split`).
     """
