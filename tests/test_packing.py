@@ -187,7 +187,8 @@ def test_a_packed_training_goes_like_a_padded_one_and_computes_no_padding(
     folders = [build(model, one) for one in machines]
     assert losses(folders[1]) == pytest.approx(losses(folders[0]), rel=1e-4)
     asked = predict(model, lesson("span").train[0], "span", 24)
-    assert read_lines(build(asked, machines[0])) == read_lines(build(asked, machines[1]))
+    found = [[line["prediction"] for line in read_lines(build(asked, one))] for one in machines]
+    assert found[0] == found[1]
     padded, packed = (read(folder)["record"]["cost"] for folder in folders)
     assert padded["tokens"] == packed["tokens"] == packed["padded_tokens"] < padded["padded_tokens"]
 

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import doctest
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +14,14 @@ from hypothesis import strategies as some
 
 import families
 import writing
+from given import TOYS
+from xstilts import segments
 from xstilts import tokens as module
+from xstilts.encoder import load_tokenizer
 from xstilts.example import BadInput
-from xstilts.tokens import Tokens, longest_first
+from xstilts.kinds import kind
+from xstilts.machine import Machine
+from xstilts.tokens import FOLDER, Tokens, longest_first
 
 CLOSING = [name for name in families.FAMILIES if name not in ("qwen3", "gemma3_text")]
 PAIRS = [("cab dab", "fig"), ("a", "b"), ("Zoo 9 \u00bd", "caf\u0065\u0301 d"), ("", "a"), ("<s> a", "</s>")]
@@ -116,7 +125,7 @@ def test_each_distinct_text_is_cut_once_and_the_order_is_kept(monkeypatch: pytes
             asked.extend(texts)
             return XLMR(texts, **options)
 
-    monkeypatch.setattr(module, "CHUNK", 3)
+    monkeypatch.setattr(segments, "CHUNK", 3)
     tokens = Tokens(Counting(), Tokens.of(XLMR).pieces)
     texts = ["a", "b", "a", "c c", "d", "b", "e"]
     found = tokens.segments(texts)
@@ -165,3 +174,146 @@ def test_an_accent_belongs_to_its_letter_and_what_stands_before_a_word_to_the_wo
     assert pieces == ["c", "a", "f", "e\u0301", " x"]
     offsets = TOKENIZERS["wordpiece"].segments_with_offsets(["a \u0301b \u0301"])[0][1]
     assert offsets.tolist() == [[0, 1], [2, 6]]
+
+
+# What is kept.
+
+MANY = ["", "cab dab", *(text for text, _ in writing.TEXTS.values()), "<s> a </s>", "", "cab dab"]
+
+
+def stored(machine: Machine) -> list[Path]:
+    return sorted((machine.store / FOLDER).glob("*.*"))
+
+
+def plain(found: list[Any]) -> list[Any]:
+    """Return arrays as bytes with their types and shapes."""
+    arrays = [one if isinstance(one, tuple) else (one,) for one in found]
+    return [[(array.dtype.str, array.shape, array.tobytes()) for array in row] for row in arrays]
+
+
+@pytest.fixture
+def keeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep however little there is."""
+    monkeypatch.setattr(segments, "LEAST", 1)
+
+
+@pytest.fixture
+def cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of texts each time that a tokenizer is asked."""
+    asked: list[int] = []
+    inner = segments._cut
+
+    def counting(tokenizer: Any, texts: Any, offsets: bool) -> Any:
+        asked.append(len(texts))
+        return inner(tokenizer, texts, offsets)
+
+    monkeypatch.setattr(segments, "_cut", counting)
+    return asked
+
+
+@pytest.mark.usefixtures("keeping")
+@pytest.mark.parametrize("name", [*families.FAMILIES, *writing.TOKENIZERS])
+def test_pieces_that_were_kept_are_those_that_are_cut(
+    name: str, machine: Machine, cuts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "CHUNK", 5)
+    tokens = TOKENIZERS[name] if name in TOKENIZERS else tokens_of(name)
+    kept = tokens.kept(machine)
+    for asked in ("segments", "segments_with_offsets"):
+        wanted = plain(getattr(tokens, asked)(MANY))
+        cuts.clear()
+        assert plain(getattr(kept, asked)(MANY)) == wanted
+        assert plain(getattr(kept, asked)(MANY)) == wanted
+        assert cuts == [len(set(MANY))]
+    assert plain(kept.words(MANY)) == plain(tokens.words(MANY))
+    assert len(stored(machine)) == 2
+    first, *_, last = kept.segments([*MANY, ""])
+    assert first is last
+
+
+@pytest.mark.usefixtures("keeping")
+def test_other_texts_or_tokenizers_have_files_of_their_own(machine: Machine) -> None:
+    more = families.tokenizer("xlm-roberta")
+    more.add_tokens(["zoo"])
+    split = families.tokenizer("xlm-roberta")
+    split.split_special_tokens = True
+    tokenizers = [families.tokenizer("xlm-roberta"), more, split, families.tokenizer("modernbert")]
+    heaps = [["ab", "c"], ["a", "bc"], ["abc"], ["c", "ab"], ["ab", "c", ""], ["a", "\u0301b", "c"], ["<s> zoo"]]
+    for tokenizer in tokenizers:
+        tokens = Tokens.of(tokenizer)
+        for texts in heaps * 2:
+            assert plain(tokens.kept(machine).segments(texts)) == plain(tokens.segments(texts))
+    assert len(stored(machine)) == len(tokenizers) * len(heaps)
+    found = [Tokens.of(one).kept(machine).segments(["<s> zoo"])[0].tolist() for one in tokenizers]
+    assert len(set(map(tuple, found))) == len(found)
+
+
+@pytest.mark.usefixtures("keeping")
+@pytest.mark.parametrize("family", families.FAMILIES)
+def test_a_saved_tokenizer_finds_what_the_first_one_kept(family: str, tmp_path: Path, machine: Machine) -> None:
+    families.tokenizer(family).save_pretrained(tmp_path / "first")
+    for here, there in (("first", "second"), ("second", "third")):
+        tokenizer = load_tokenizer(tmp_path / here)
+        Tokens.of(tokenizer).kept(machine).segments(MANY)
+        tokenizer.save_pretrained(tmp_path / there)
+    assert len(stored(machine)) == 1
+
+
+@pytest.mark.usefixtures("keeping")
+def test_a_damaged_file_is_made_anew(machine: Machine, cuts: list[int]) -> None:
+    tokens = Tokens.of(XLMR).kept(machine)
+    wanted = plain(tokens.segments_with_offsets(MANY))
+    (path,) = stored(machine)
+    whole = path.read_bytes()
+    damaged = [b"", whole[:-4], whole[:20], whole + b"more", bytes(len(whole))]
+    for place in (3, 9, 17, 25, 33, 41, len(whole) // 2, len(whole) - 1):
+        damaged.append(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    for number, content in enumerate(damaged):
+        path.unlink()
+        path.write_bytes(content)
+        assert plain(tokens.segments_with_offsets(MANY)) == wanted
+        assert path.read_bytes() == whole
+        assert len(cuts) == 2 + number
+
+
+@pytest.mark.usefixtures("keeping")
+def test_no_more_is_kept_than_the_machine_says(machine: Machine) -> None:
+    tokens = Tokens.of(XLMR)
+    tokens.kept(machine).segments(MANY)
+    (first,) = stored(machine)
+    os.utime(first, (1, 1))
+    small = replace(machine, token_gib=1.5 * first.stat().st_size / 2**30)
+    view = tokens.kept(small).segments(MANY)
+    os.utime(first, (1, 1))
+    tokens.kept(small).segments([text + "q" for text in MANY])
+    assert len(stored(machine)) == 1
+    assert first not in stored(machine)
+    assert plain(view) == plain(tokens.segments(MANY))  # what is mapped stays
+    none = replace(machine, store=machine.store / "none", token_gib=0)
+    assert tokens.kept(none) == tokens
+    tokens.kept(replace(none, token_gib=1e-9)).segments(MANY)
+    assert not stored(none)
+
+
+def test_little_text_is_worth_no_file(machine: Machine) -> None:
+    tokens = Tokens.of(XLMR).kept(machine)
+    tokens.segments(MANY)
+    assert not stored(machine)
+    tokens.segments(["a" * segments.LEAST])
+    assert len(stored(machine)) == 1
+
+
+@pytest.mark.usefixtures("keeping")
+@pytest.mark.parametrize("name", TOYS)
+def test_every_kind_encodes_from_what_was_kept(name: str, machine: Machine) -> None:
+    """What is mapped cannot be written to: a kind that did so would fail here."""
+    labels, _, examples = TOYS[name]
+    tokens = Tokens.of(XLMR)
+    wanted = kind(name).encode(examples, tokens, 24, labels, Counter())
+    for _ in range(2):
+        units = kind(name).encode(examples, tokens.kept(machine), 24, labels, Counter())
+        for one, other in zip(units, wanted, strict=True):
+            assert plain([*one.sequences, one.target, one.places]) == plain(
+                [*other.sequences, other.target, other.places]
+            )
+    assert stored(machine)

@@ -33,8 +33,9 @@ class Machine:
     side by side. threads: torch threads a process (0: as torch decides). checkpoint_seconds: time between resume
     points. precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16". partial: take data sets that
     do not have as many rows as expected, or do not look English; a guard, which changes no result. prefix_gib: most GiB
-    of states of frozen layers to keep in the store (`prefix`); 0: run them in every step. packing: "auto", "on" or
-    "off" (`packing`). recompute: keep only the inputs of layers for the backward pass and compute the rest again: less
+    of states of frozen layers to keep in the store (`prefix`); 0: run them in every step. token_gib: most GiB of pieces
+    of texts to keep there (`segments`); 0: tokenise for every training and prediction. packing: "auto", "on" or "off"
+    (`packing`). recompute: keep only the inputs of layers for the backward pass and compute the rest again: less
     memory, a third more work. compiled: let torch compile the layers, which takes a minute at the first step.
     """
 
@@ -48,6 +49,7 @@ class Machine:
     precision: str = "auto"
     partial: bool = False
     prefix_gib: float = 16.0
+    token_gib: float = 4.0
     packing: str = "auto"
     recompute: bool = False
     compiled: bool = False

@@ -49,7 +49,7 @@ def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max
     max_length = network.fitting(max_length)
     examples = list(example.read(site.path(data) / EXAMPLES, kind_name))
     cut: Counter[str] = Counter()
-    units = chosen.encode(examples, tokens, max_length, labels, cut)
+    units = chosen.encode(examples, tokens.kept(site.machine), max_length, labels, cut)
     asking, there = _sides(units, examples)
     with used(network, [kind_name], units, tokens), cost.metered(spent := cost.nothing(), site.machine):
         network.to(site.machine.torch_device())

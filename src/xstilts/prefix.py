@@ -14,17 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -33,9 +29,9 @@ from xstilts.kinds import Unit, batch
 from xstilts.machine import Machine
 from xstilts.network import Network
 from xstilts.predict import by_length
+from xstilts.shelf import Shelf
 from xstilts.tokens import Ids, Tokens
 
-GIB = 2**30
 FOLDER = ".prefix"
 MEANING = 1  # raise it when other states would be stored under the same digest
 
@@ -91,15 +87,12 @@ def computed(network: Network, units: Iterable[Unit], tokens: Tokens, machine: M
     ordered = sorted(distinct.values(), key=lambda sequence: -len(sequence))
     starts = np.cumsum([0, *(len(sequence) for sequence in ordered)]).tolist()
     shape = (starts.pop(), network.width)
-    folder = machine.store / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{_digest(network, ordered, machine)}.states"
-    with FileLock(folder / "lock"):
-        if not path.exists():
-            if not _room(folder, 4 * shape[0] * shape[1], machine):
-                return NOTHING
-            _fill(path, network, ordered, tokens, machine)
-        os.utime(path)
+    name, size = f"{_digest(network, ordered, machine)}.states", 4 * shape[0] * shape[1]
+    shelf = Shelf(machine.store / FOLDER, machine.prefix_gib, "the states of the frozen layers")
+    with shelf.locked():
+        path = shelf.find(name) or shelf.place(name, size, lambda file: _fill(file, network, ordered, tokens, machine))
+        if path is None:
+            return NOTHING
         states = np.memmap(path, dtype=np.float32, mode="r", shape=shape)
     return Prefix(states, {sequence.tobytes(): start for sequence, start in zip(ordered, starts, strict=True)})
 
@@ -120,41 +113,19 @@ def _digest(network: Network, sequences: list[Ids], machine: Machine) -> str:
     return total.hexdigest()[:24]
 
 
-def _room(folder: Path, size: int, machine: Machine) -> bool:
-    """Make room for a file, the oldest states first; say whether there is enough of it."""
-    for torn in folder.glob("*.part"):
-        torn.unlink()
-    free = shutil.disk_usage(folder).free // 2
-    if size > min(machine.prefix_gib * GIB, free):
-        progress.note(f"the states of the frozen layers need {size / GIB:.1f} GiB, too many to store: not stored")
-        return False
-    kept = sorted(folder.glob("*.states"), key=lambda path: path.stat().st_mtime)
-    held = sum(path.stat().st_size for path in kept)
-    for path in kept:
-        if held + size > machine.prefix_gib * GIB:
-            held -= path.stat().st_size
-            path.unlink()
-    return True
-
-
 @torch.no_grad()
-def _fill(path: Path, network: Network, sequences: list[Ids], tokens: Tokens, machine: Machine) -> None:
-    """Compute the states of sequences, the longest first, and write them; the file appears when it is whole."""
+def _fill(file: BinaryIO, network: Network, sequences: list[Ids], tokens: Tokens, machine: Machine) -> None:
+    """Compute the states of sequences, the longest first, and write them."""
     units = [Unit(number, (sequence,)) for number, sequence in enumerate(sequences)]
     batches = by_length(units, machine.most_tokens())
     was_training = network.training
     network.eval()
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        for number, numbers in enumerate(batches, start=1):
-            chosen = [units[n] for n in numbers]
-            for unit, states in zip(chosen, _below(network, chosen, tokens, machine), strict=True):
-                file.write(states[: unit.length].tobytes())
-            progress.step("frozen layers", number, len(batches))
-        file.flush()
-        os.fsync(file.fileno())
+    for number, numbers in enumerate(batches, start=1):
+        chosen = [units[n] for n in numbers]
+        for unit, states in zip(chosen, _below(network, chosen, tokens, machine), strict=True):
+            file.write(states[: unit.length].tobytes())
+        progress.step("frozen layers", number, len(batches))
     network.train(was_training)
-    part.replace(path)
 
 
 def _below(network: Network, units: list[Unit], tokens: Tokens, machine: Machine) -> NDArray[np.float32]:

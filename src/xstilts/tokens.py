@@ -1,7 +1,7 @@
 """Tokens: texts as pieces, and sequences put together from them.
 
-Texts are cut into pieces without special pieces, each distinct text once; sequences are then assembled around the
-tokenizer's own special pieces. So truncation, windows and offsets are ours and the same for every family.
+Texts are cut into pieces without special pieces, each distinct text once (`segments`); sequences are then assembled
+around the tokenizer's own special pieces. So truncation, windows and offsets are ours and the same for every family.
 
 >>> longest_first(7, 3, 6)
 (3, 3)
@@ -10,13 +10,16 @@ tokenizer's own special pieces. So truncation, windows and offsets are ours and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xstilts import segments
 from xstilts.example import BadInput
+from xstilts.machine import Machine
+from xstilts.shelf import Shelf
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 Ids = NDArray[np.int32]
 Offsets = NDArray[np.int32]
 
-CHUNK = 4096
+FOLDER = ".tokens"
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,11 @@ def _around(encoding: Any, segments: int) -> list[tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A tokenizer and its special pieces."""
+    """A tokenizer, its special pieces, and the shelf, if any, on which it keeps what it cuts texts into."""
 
     tokenizer: Any
     pieces: Pieces
+    shelf: Shelf | None = None
 
     @classmethod
     def of(cls, tokenizer: Any) -> Tokens:
@@ -81,6 +85,11 @@ class Tokens:
         if not getattr(tokenizer, "is_fast", False):
             raise BadInput(f"{type(tokenizer).__name__} gives no character offsets: use the model's fast tokenizer")
         return cls(tokenizer, special_pieces(tokenizer))
+
+    def kept(self, machine: Machine) -> Tokens:
+        """Return the same, with what it cuts many texts into kept in the store, if the machine has room for it."""
+        shelf = Shelf(machine.store / FOLDER, machine.token_gib, "the pieces of texts") if machine.token_gib else None
+        return replace(self, shelf=shelf)
 
     @property
     def mask(self) -> int | None:
@@ -103,16 +112,17 @@ class Tokens:
         return len(self.tokenizer)
 
     def segments(self, texts: Sequence[str]) -> list[Ids]:
-        """Return each text's pieces, without special ones; equal texts share an array."""
-        return [ids for ids, _ in self._encoded(texts, offsets=False)]
+        """Return each text's pieces, without special ones, to be read only; equal texts share an array."""
+        found = self._distinct(texts, offsets=False)
+        return [found[text][0] for text in texts]
 
     def segments_with_offsets(self, texts: Sequence[str]) -> list[tuple[Ids, Offsets]]:
         """Return each text's pieces and the (start, stop) characters of each, as (n, 2).
 
         Between pieces there is at most white space: what normalising swallows belongs to the piece it stands at.
         """
-        found = self._encoded(texts, offsets=True)
-        return [(ids, _closed(offsets, text)) for text, (ids, offsets) in zip(texts, found, strict=True)]
+        found = self._distinct(texts, offsets=True)
+        return [found[text] for text in texts]
 
     def words(self, words: Sequence[str]) -> list[Ids]:
         """Return the pieces of words standing alone; a word of which nothing is left is the unknown piece."""
@@ -133,33 +143,11 @@ class Tokens:
             parts[2:2] = [self.pieces.middle, b]
         return np.concatenate([np.asarray(part, dtype=np.int32) for part in parts])
 
-    def _encoded(self, texts: Sequence[str], offsets: bool) -> list[tuple[Ids, Offsets]]:
+    def _distinct(self, texts: Sequence[str], offsets: bool) -> dict[str, tuple[Ids, Offsets]]:
+        """Return the pieces of each text once."""
         distinct = list(dict.fromkeys(texts))
-        known: dict[str, tuple[Ids, Offsets]] = {}
-        for start in range(0, len(distinct), CHUNK):
-            part = distinct[start : start + CHUNK]
-            encoded = self.tokenizer(part, add_special_tokens=False, return_offsets_mapping=offsets, verbose=False)
-            places = encoded["offset_mapping"] if offsets else [()] * len(part)
-            for text, ids, where in zip(part, encoded["input_ids"], places, strict=True):
-                known[text] = np.array(ids, dtype=np.int32), np.array(where, dtype=np.int32).reshape(-1, 2)
-        return [known[text] for text in texts]
-
-
-def _closed(offsets: Offsets, text: str) -> Offsets:
-    """Widen pieces over characters that no piece covers: combining accents, zero-width spaces."""
-    stops = np.maximum.accumulate(np.append(0, offsets[:, 1]))
-    starts = np.append(offsets[:, 0], len(text))
-    places = offsets.copy()
-    for number in np.flatnonzero(starts > stops).tolist() if len(offsets) else ():
-        gap = text[stops[number] : starts[number]]
-        if number and not gap[0].isspace():
-            places[number - 1, 1] += len(gap.split(maxsplit=1)[0])
-            gap = text[places[number - 1, 1] : starts[number]]
-        if gap.strip() and number < len(places):
-            places[number, 0] -= len(gap.lstrip())
-        elif gap.strip():
-            places[-1, 1] += len(gap.rstrip())
-    return places
+        rows = segments.cut(self.tokenizer, distinct, offsets, self.shelf).rows()
+        return dict(zip(distinct, rows, strict=True))
 
 
 def longest_first(a: int, b: int, room: int) -> tuple[int, int]:

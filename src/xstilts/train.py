@@ -61,7 +61,7 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
     A lesson that takes turns alone is saved with its head; of several, the heads are in `heads.safetensors`.
     """
     source = site.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
-    tokens = Tokens.of(load_tokenizer(source))
+    tokens = Tokens.of(load_tokenizer(source)).kept(site.machine)
     torch.manual_seed(seed)
     network = Network(load_backbone(source))
     recipe = replace(recipe, max_length=network.fitting(recipe.max_length))

@@ -1,0 +1,24 @@
+"""The benchmark of the token cache runs, and its sides agree."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "token_cache.py"
+
+
+def test_the_sides_agree_on_few_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.tsv"
+    rows.write_text("".join(f"anna lasa {n}\tanalala {n}\n" for n in range(2500)), encoding="utf-8")
+    for more in (["--texts", "1500"], ["--lines", str(rows)]):
+        monkeypatch.setattr(sys, "argv", [str(BENCHMARK), "--rounds", "1", *more])
+        runpy.run_path(str(BENCHMARK), run_name="__main__")
+        said = capsys.readouterr().out
+        assert said.count("x as fast as cutting") == 6
+        assert " 0.0 MiB stored" not in said
