@@ -33,11 +33,12 @@ from xstilts.kinds import Unit, batch, kind, single_targets
 from xstilts.lesson import Lesson, Pupil
 from xstilts.machine import Machine
 from xstilts.network import Network
+from xstilts.optimiser import optimiser_of
 from xstilts.recipe import Recipe
 from xstilts.rows import used
 from xstilts.schedule import schedule
 from xstilts.tokens import Pieces, Tokens
-from xstilts.train import Loop, _optimiser
+from xstilts.train import Loop
 
 MIB = 1024
 LONGEST, MEAN, SPREAD, SPECIAL = 128, 38, 0.45, 5
@@ -123,7 +124,7 @@ def ours(asked: argparse.Namespace, shown: list[Unit], seed: int) -> float:
     started = time.perf_counter()
     with used(network, ["classification"], [everything], TOKENS):
         network.to(machine.torch_device())
-        loop = Loop(network, [pupil], TOKENS, recipe, machine, _optimiser(network, recipe))
+        loop = Loop(network, [pupil], TOKENS, recipe, machine, optimiser_of(network, recipe))
         for number, step in enumerate(schedule((pupil.scheduled(),), asked.steps, asked.batch, "uniform", seed)):
             float(loop.take(step, number, asked.steps, seed))
         return time.perf_counter() - started

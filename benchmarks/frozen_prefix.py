@@ -27,12 +27,13 @@ from xstilts.kinds import Unit, kind
 from xstilts.lesson import Lesson, Pupil
 from xstilts.machine import Machine
 from xstilts.network import Network, freeze
+from xstilts.optimiser import optimiser_of
 from xstilts.prefix import NOTHING, computed
 from xstilts.recipe import Recipe
 from xstilts.rows import used
 from xstilts.schedule import schedule
 from xstilts.tokens import Pieces, Tokens
-from xstilts.train import Loop, _optimiser
+from xstilts.train import Loop
 
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
 MEAN, SPREAD, SPECIAL = 14, 0.5, 5
@@ -98,7 +99,7 @@ def trained(asked: argparse.Namespace, side: str, shown: list[Unit]) -> tuple[fl
         network.to(machine.torch_device())
         started = time.perf_counter()
         below = computed(network, shown, TOKENS, machine) if side == "stored" else NOTHING
-        loop = Loop(network, [pupil], TOKENS, recipe, machine, _optimiser(network, recipe), below)
+        loop = Loop(network, [pupil], TOKENS, recipe, machine, optimiser_of(network, recipe), below)
         for number, step in enumerate(schedule((pupil.scheduled(),), steps, asked.batch, "uniform", seed=0)):
             loss = loop.take(step, number, steps, 0)
         return time.perf_counter() - started, float(loss)

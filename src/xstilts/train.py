@@ -33,6 +33,8 @@ from xstilts.kinds import Unit
 from xstilts.lesson import DEV_EXAMPLES, Lesson, Pupil, prepare
 from xstilts.machine import Machine
 from xstilts.network import Network, freeze
+from xstilts.optimiser import optimiser_of, rate, suited
+from xstilts.optimiser import prepare as prepare_weights
 from xstilts.predict import answers, by_length
 from xstilts.prefix import NOTHING, Prefix, computed
 from xstilts.recipe import Recipe
@@ -58,6 +60,7 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
     encoder: a public one, or the stage of an earlier phase, of which only the encoder is taken: heads begin anew.
     A lesson that takes turns alone is saved with its head; of several, the heads are in `heads.safetensors`.
     """
+    site = replace(site, machine=suited(site.machine, recipe))
     source = site.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
     tokens = Tokens.of(load_tokenizer(source))
     torch.manual_seed(seed)
@@ -69,6 +72,7 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
             attach(network, pupil.lesson.task, pupil.lesson.kind, len(pupil.labels), source)
     trained = freeze(network, recipe.trained)
     with used(network, [pupil.lesson.kind for pupil in pupils], _units(pupils), tokens) as table:
+        prepare_weights(network, recipe)
         network.to(site.machine.torch_device())
         site.record["embedding_rows"] = len(network.table)
         state = _optimise(network, pupils, tokens, recipe, seed, site)
@@ -112,7 +116,7 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
     lessons = tuple(pupil.scheduled() for pupil in pupils)
     sizes = tuple(len(lesson.lengths) for lesson in lessons if not lesson.companion)
     total = recipe.steps or schedule.steps_of(sizes, recipe.epochs, recipe.batch_size, recipe.sampling)
-    optimiser = _optimiser(network, recipe)
+    optimiser = optimiser_of(network, recipe)
     checkpoint = Checkpoint(site.folder / CHECKPOINT, network, optimiser)
     state = State(**checkpoint.load())
     below = _below(network, pupils, tokens, total * recipe.batch_size, site.machine)
@@ -137,8 +141,8 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
                 raise Interrupted(interrupted[0])
     checkpoint.restore_best()
     if network.table.requires_grad:
-        rates = (_rate(recipe, number, total) for number in range(state.best_step or state.step))
-        state.undecayed = math.prod(1 - rate * recipe.weight_decay for rate in rates)
+        rates = (rate(recipe, number, total) for number in range(state.best_step or state.step))
+        state.undecayed = math.prod(1 - one * recipe.weight_decay for one in rates)
     return state
 
 
@@ -151,7 +155,7 @@ class Loop:
     tokens: Tokens
     recipe: Recipe
     machine: Machine
-    optimiser: torch.optim.AdamW
+    optimiser: torch.optim.Optimizer
     below: Prefix = NOTHING
 
     def take(self, step: schedule.Step, number: int, total: int, seed: int) -> Tensor:
@@ -159,7 +163,7 @@ class Loop:
         torch.manual_seed(seed * 1_000_003 + number)
         self.network.train()
         for group in self.optimiser.param_groups:
-            group["lr"] = _rate(self.recipe, number, total)
+            group["lr"] = rate(self.recipe, number, total)
         self.optimiser.zero_grad(set_to_none=True)
         losses = [self._backward(self.pupils[part.lesson], part.units.tolist()) for part in step]
         torch.nn.utils.clip_grad_norm_(self._trained(), self.recipe.clip_norm)
@@ -196,25 +200,6 @@ def _below(network: Network, pupils: list[Pupil], tokens: Tokens, examples: int,
     if examples < 2 * len(units) or any(pupil.lesson.kind == "mlm" for pupil in pupils):
         return NOTHING
     return computed(network, units, tokens, machine)
-
-
-def _optimiser(network: Network, recipe: Recipe) -> torch.optim.AdamW:
-    """Return AdamW over what is trained, without decay on biases and norms."""
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [parameter for parameter in trained if parameter.dim() > 1], "weight_decay": recipe.weight_decay},
-        {"params": [parameter for parameter in trained if parameter.dim() <= 1], "weight_decay": 0.0},
-    ]
-    filled = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(filled, lr=recipe.learning_rate, eps=1e-8, fused=True)
-
-
-def _rate(recipe: Recipe, number: int, total: int) -> float:
-    """Return the learning rate of a step: up linearly to the peak, then down to zero."""
-    warmup = recipe.warmup_steps(total)
-    if number < warmup:
-        return recipe.learning_rate * ((number + 1) / warmup)
-    return recipe.learning_rate * ((total - number) / max(1, total - warmup))
 
 
 def _stops(state: State, loop: Loop, checkpoint: Checkpoint, total: int) -> bool:
