@@ -3,19 +3,25 @@ from __future__ import annotations
 import copy
 import doctest
 import math
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import transformers
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from families import FAMILIES
 from given import lesson
 from xstilts import optimiser as module
+from xstilts import progress
 from xstilts.encoder import Encoder
 from xstilts.heads import attach
+from xstilts.interrupt import Interrupted
 from xstilts.machine import Machine
 from xstilts.network import Network, freeze
 from xstilts.optimiser import bytes_of, bytes_per_parameter, optimiser_of, prepare, rate, suited
@@ -116,7 +122,10 @@ def test_our_adamw_is_torchs_but_for_the_bits_it_keeps(part: int, monkeypatch: p
             parameter.grad = exact.grad.to(parameter.dtype)
             optimiser.step()
     moved = (exact.detach() - weight).norm()
-    errors = {name: float((parameter.detach().float() - exact.detach()).norm() / moved) for name, (parameter, _) in near.items()}
+    errors = {
+        name: float((parameter.detach().float() - exact.detach()).norm() / moved)
+        for name, (parameter, _) in near.items()
+    }
     assert errors["adamw"] < 1e-6
     assert errors["adamw8"] < 0.1
     assert errors["adamw:bf16"] < 0.1
@@ -288,6 +297,33 @@ def test_a_toy_is_overfitted_in_few_bits(name: str, encoder: Encoder, machine: M
     recipe = Recipe(learning_rate=1e-2, batch_size=8, steps=30, max_length=24, optimiser=name)
     folder = build(train(encoder, (lesson("classification"),), recipe, seed=1), machine)
     assert read(folder)["record"]["dev"]["classification"]["score"] == 100.0
+
+
+def test_a_stopped_training_in_few_bits_ends_in_the_same_bits(encoder: Encoder, machine: Machine) -> None:
+    """What is saved is in the numbers it was trained in, and loads in float32; rows that no text touches lose no bit."""
+    recipe = Recipe(1e-2, 8, steps=10, max_length=24, weight_decay=0.5, optimiser="adamw8:bf16")
+    promise = train(encoder, (lesson("classification"),), recipe, seed=1)
+    whole = build(promise, replace(machine, store=machine.store / "whole")) / "model" / "model.safetensors"
+
+    def stop(event: progress.Event) -> None:
+        if event.done == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    progress.listen(stop)
+    with pytest.raises(Interrupted):
+        build(promise, machine)
+    progress.listen(lambda event: None)
+    again = build(promise, machine) / "model"
+    assert (again / "model.safetensors").read_bytes() == whole.read_bytes()
+    stored, before = load_file(whole), load_file(Path(encoder.location) / "model.safetensors")
+    table = stored.pop("roberta.embeddings.word_embeddings.weight")
+    inside = {value.dtype for name, value in stored.items() if value.dim() > 1 and name.startswith("roberta.")}
+    assert inside == {torch.bfloat16}
+    kept = math.prod(1 - rate(recipe, number, 10) * 0.5 for number in range(10))
+    assert torch.equal(table[-1], before["embeddings.word_embeddings.weight"][-1] * kept)
+    loaded = transformers.AutoModelForSequenceClassification.from_pretrained(again)
+    assert {value.dtype for value in loaded.parameters()} == {torch.float32}
+    assert all(torch.equal(loaded.state_dict()[name], value.float()) for name, value in stored.items())
 
 
 def test_arithmetic_is_bf16_only_where_weights_are(tmp_path: Path) -> None:
