@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from xstilts import fewbits as module
-from xstilts.fewbits import BLOCK, SIGNED, UNSIGNED, packed, rounded, unpacked
+from xstilts.fewbits import BLOCK, levels, packed, rounded, unpacked
 
 
 def test_docstring_tells_the_truth() -> None:
@@ -16,13 +16,32 @@ def test_docstring_tells_the_truth() -> None:
 
 
 def test_there_are_256_values_that_rise() -> None:
-    for code, least in ((SIGNED, -1.0), (UNSIGNED, 1e-7)):
-        assert len(code) == 256
-        assert (code[1:] > code[:-1]).all()
-        assert code[-1] == 1
-        assert least <= code[0]
-    assert 0 in SIGNED
-    assert (UNSIGNED > 0).all()
+    for signed, least in ((True, -1.0), (False, 1e-7)):
+        values = levels(signed)
+        assert len(values) == 256
+        assert (values[1:] > values[:-1]).all()
+        assert values[-1] == 1
+        assert least <= values[0]
+    assert 0 in levels(signed=True)
+    assert (levels(signed=False) > 0).all()
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_only_the_neighbours_of_a_value_are_its_codes(signed: bool) -> None:
+    """Whatever it is: in between, a value of the code itself, next to one, smaller than any, of either sign."""
+    torch.manual_seed(0)
+    values = levels(signed)
+    between = torch.rand(20_000) * 10.0 ** (-9 * torch.rand(20_000))
+    beside = torch.cat([values, *(torch.nextafter(values, torch.tensor(way)) for way in (2.0, -2.0))])
+    found = torch.cat([between, -between, beside.clamp(max=1), torch.tensor([0.0, -0.0, 1e-42, -1e-42, -1.0])])
+    found = found if signed else found.abs()
+    spread = torch.nn.functional.pad(found.unsqueeze(1), (BLOCK - 1, 0), value=1.0)  # a scale of 1 in each block
+    codes = packed(spread.view(-1), signed)[0].view(-1, BLOCK)[:, -1].int()
+    high = torch.bucketize(found, values).clamp(1, 255)
+    assert ((codes == high) | (codes == high - 1)).all()
+    exact = (found.unsqueeze(1) == values).nonzero()
+    assert len(exact) >= 256
+    assert (codes[exact[:, 0]] == exact[:, 1]).all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -31,9 +50,9 @@ def test_what_comes_back_is_near(count: int, seed: int, power: float) -> None:
     """Within what separates codes: 1.4 % of the scale of its block, and 29 % of the number itself down to a hundredth."""
     random = torch.Generator().manual_seed(seed)
     values = torch.randn(count, generator=random).pow(3) * 2.0**power
-    for code, found in ((SIGNED, values), (UNSIGNED, values.abs())):
-        codes, scales = packed(found, code)
-        back = unpacked(codes, scales, code)
+    for signed, found in ((True, values), (False, values.abs())):
+        codes, scales = packed(found, signed)
+        back = unpacked(codes, scales, signed)
         assert codes.dtype == torch.uint8
         assert codes.shape == back.shape == found.shape
         assert len(scales) == -(-count // BLOCK)
@@ -47,33 +66,33 @@ def test_what_comes_back_is_near(count: int, seed: int, power: float) -> None:
 @given(some.integers(0, 2**30))
 def test_what_has_been_packed_stays_as_it_is(seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
-    codes, scales = packed(torch.randn(700, generator=random), SIGNED)
-    again, those = packed(unpacked(codes, scales, SIGNED), SIGNED)
+    codes, scales = packed(torch.randn(700, generator=random), signed=True)
+    again, those = packed(unpacked(codes, scales, signed=True), signed=True)
     assert torch.equal(those, scales)
-    assert torch.allclose(unpacked(again, those, SIGNED), unpacked(codes, scales, SIGNED), rtol=1e-2, atol=0)
+    assert torch.allclose(unpacked(again, those, signed=True), unpacked(codes, scales, signed=True), rtol=1e-2, atol=0)
     assert (again == codes).float().mean() > 0.999  # scaled and back, a value may be an ulp off, and go to a neighbour
 
 
-@pytest.mark.parametrize("code", [SIGNED, UNSIGNED])
-def test_eight_bits_are_right_on_average(code: torch.Tensor) -> None:
+@pytest.mark.parametrize("signed", [True, False])
+def test_eight_bits_are_right_on_average(signed: bool) -> None:
     torch.manual_seed(0)
     values = torch.rand(BLOCK) ** 3
-    back = torch.stack([unpacked(*packed(values, code), code) for _ in range(2000)])
+    back = torch.stack([unpacked(*packed(values, signed), signed) for _ in range(2000)])
     assert ((back.mean(0) - values).abs() <= 5 * back.std(0) / 2000**0.5 + 1e-6).all()
     assert torch.equal(back.amax(1), values.max().expand(2000))
 
 
 def test_nothing_stays_nothing_and_little_does_not_become_it() -> None:
-    for code in (SIGNED, UNSIGNED):
-        assert not unpacked(*packed(torch.zeros(300), code), code).any()
+    for signed in (True, False):
+        assert not unpacked(*packed(torch.zeros(300), signed), signed).any()
     little = torch.tensor([1.0, 1e-12, 1e-30])
-    assert (unpacked(*packed(little, UNSIGNED), UNSIGNED) > 0).all()
+    assert (unpacked(*packed(little, signed=False), signed=False) > 0).all()
 
 
 def test_a_large_number_spoils_only_its_block() -> None:
     values = torch.full((2 * BLOCK,), 1e-6)
     values[0] = 1e8
-    back = unpacked(*packed(values, SIGNED), SIGNED)
+    back = unpacked(*packed(values, signed=True), signed=True)
     assert back[0] == 1e8
     assert not torch.allclose(back[1:BLOCK], values[1:BLOCK])
     assert torch.allclose(back[BLOCK:], values[BLOCK:])

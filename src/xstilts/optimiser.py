@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xstilts.fewbits import BLOCK, SIGNED, UNSIGNED, packed, rounded, unpacked
+from xstilts.fewbits import BLOCK, packed, rounded, unpacked
 from xstilts.machine import Machine
 from xstilts.network import Network
 from xstilts.recipe import Recipe
@@ -27,7 +27,7 @@ from xstilts.recipe import Recipe
 PART = 2**22  # numbers worked on at once, a multiple of BLOCK
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 STEEPNESS, FLOOR = 0.8, 1e-30  # Adafactor's decay of the second moment, and the least that it is taken for
-CODES = {"exp_avg": SIGNED, "exp_avg_sq": UNSIGNED}
+MOMENTS = {"exp_avg": True, "exp_avg_sq": False}  # and whether they have signs
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,9 @@ def _begun(name: str, weight: Tensor) -> dict[str, Tensor]:
         return step | {"row_var": _zeros(weight, rows), "col_var": _zeros(weight, columns)}
     if name.startswith("adamw8") and weight.dim() > 1:
         blocks = math.ceil(weight.numel() / BLOCK)
-        codes = {moment: torch.zeros_like(weight, dtype=torch.uint8) for moment in CODES}
-        return step | codes | {f"{moment}_scale": _zeros(weight, blocks) for moment in CODES}
-    return step | {moment: torch.zeros_like(weight) for moment in CODES}
+        codes = {moment: torch.zeros_like(weight, dtype=torch.uint8) for moment in MOMENTS}
+        return step | codes | {f"{moment}_scale": _zeros(weight, blocks) for moment in MOMENTS}
+    return step | {moment: torch.zeros_like(weight) for moment in MOMENTS}
 
 
 def _zeros(like: Tensor, count: int) -> Tensor:
@@ -187,7 +187,7 @@ def _moment(state: dict[str, Tensor], name: str, part: slice) -> Tensor:
     if kept.dtype != torch.uint8:
         return kept.float()
     scales = state[f"{name}_scale"][part.start // BLOCK : math.ceil(part.stop / BLOCK)]
-    values = unpacked(kept, scales, CODES[name])
+    values = unpacked(kept, scales, MOMENTS[name])
     return values.square_() if name == "exp_avg_sq" else values
 
 
@@ -195,7 +195,7 @@ def _keep(state: dict[str, Tensor], name: str, part: slice, values: Tensor) -> N
     """Store a part of a moment in as many bits as there are for it."""
     kept = state[name].view(-1)[part]
     if kept.dtype == torch.uint8:
-        codes, scales = packed(values.sqrt() if name == "exp_avg_sq" else values, CODES[name])
+        codes, scales = packed(values.sqrt() if name == "exp_avg_sq" else values, MOMENTS[name])
         kept.copy_(codes)
         state[f"{name}_scale"][part.start // BLOCK : part.start // BLOCK + len(scales)] = scales
     else:
