@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 
 from xstilts import progress
 from xstilts.checkpoint import Checkpoint, remove
+from xstilts.network import Network
+from xstilts.optimiser import optimiser_of, prepare
+from xstilts.recipe import OPTIMISERS, Recipe
 
 
 def made(path: Path, frozen: bool = False) -> tuple[nn.Module, torch.optim.AdamW, Checkpoint]:
@@ -21,7 +25,27 @@ def made(path: Path, frozen: bool = False) -> tuple[nn.Module, torch.optim.AdamW
     return network, optimiser, Checkpoint(path / "checkpoint.safetensors", network, optimiser)
 
 
-def step(network: nn.Module, optimiser: torch.optim.AdamW, number: int) -> None:
+def lean(path: Path, name: str, seed: int = 0) -> tuple[nn.Module, torch.optim.Optimizer, Checkpoint]:
+    """The encoder's matrices in bf16 where the optimiser's name says so."""
+    torch.manual_seed(seed)
+    network = Network(nn.Sequential(nn.Linear(4, 70), nn.LayerNorm(70), nn.Linear(70, 5)))
+    network.heads["toy"] = nn.Linear(5, 2)
+    recipe = Recipe(learning_rate=0.1, weight_decay=0.1, optimiser=name)
+    prepare(network, recipe)
+    optimiser = optimiser_of(network, recipe)
+    return network, optimiser, Checkpoint(path / "checkpoint.safetensors", network, optimiser)
+
+
+def lean_step(network: Any, optimiser: torch.optim.Optimizer, number: int) -> None:
+    torch.manual_seed(number)
+    optimiser.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16):
+        states = network.heads["toy"](network.backbone(torch.randn(5, 4)))
+    states.float().pow(2).sum().backward()
+    optimiser.step()
+
+
+def step(network: nn.Module, optimiser: torch.optim.Optimizer, number: int) -> None:
     torch.manual_seed(number)
     optimiser.zero_grad()
     network(torch.randn(5, 4)).pow(2).sum().backward()
@@ -52,11 +76,54 @@ def test_what_goes_on_from_a_checkpoint_ends_in_the_same_bits(tmp_path: Path, fr
     assert same(weights(other), weights(network))
 
 
+@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("before", [0, 1, 4])
+def test_every_optimiser_goes_on_in_the_same_bits(tmp_path: Path, name: str, before: int) -> None:
+    network, optimiser, checkpoint = lean(tmp_path, name)
+    for number in range(before):
+        lean_step(network, optimiser, number)
+    checkpoint.keep_best()
+    best = weights(network)
+    checkpoint.save({"step": before})
+    for number in range(before, 7):
+        lean_step(network, optimiser, number)
+    other, its_optimiser, its_checkpoint = lean(tmp_path, name, seed=1)
+    assert its_checkpoint.load() == {"step": before}
+    for number in range(before, 7):
+        lean_step(other, its_optimiser, number)
+    assert same(weights(other), weights(network))
+    kept, its_kept = (
+        [dict(chosen.state[one]) for one in of.parameters()]
+        for chosen, of in ((optimiser, network), (its_optimiser, other))
+    )
+    assert all(same(one, two) for one, two in zip(kept, its_kept, strict=True))
+    its_checkpoint.restore_best()
+    assert same(weights(other), best)
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_everything_is_stored_in_its_own_dtype(tmp_path: Path, name: str) -> None:
+    network, optimiser, checkpoint = lean(tmp_path, name)
+    lean_step(network, optimiser, 0)
+    checkpoint.keep_best()
+    checkpoint.save({})
+    stored = load_file(checkpoint.path)
+    for place, parameter in network.named_parameters():
+        assert stored[f"weight.{place}"].dtype == stored[f"best.{place}"].dtype == parameter.dtype
+        for what, value in optimiser.state[parameter].items():
+            assert torch.equal(stored[f"kept.{what}.{place}"], value)
+            assert stored[f"kept.{what}.{place}"].dtype == value.dtype
+    assert len(stored) == sum(2 + len(state) for state in optimiser.state.values())
+
+
 def test_what_is_frozen_is_not_in_the_file(tmp_path: Path) -> None:
     network, optimiser, checkpoint = made(tmp_path, frozen=True)
     step(network, optimiser, 0)
     checkpoint.save({})
-    assert not any(name.split(".", 1)[1].startswith("0.") for name in load_file(checkpoint.path))
+    stored = load_file(checkpoint.path)
+    assert "weight.2.weight" in stored
+    assert "kept.exp_avg.2.weight" in stored
+    assert not any(".0." in name for name in stored)
 
 
 def test_the_best_weights_survive_a_kill_and_come_back(tmp_path: Path) -> None:
@@ -125,7 +192,7 @@ def damaged(checkpoint: Checkpoint, network: nn.Module) -> None:
     assert "training begins again" in said[0]
 
 
-@pytest.mark.parametrize("fault", ["metadata", "state", "tensor", "shape"])
+@pytest.mark.parametrize("fault", ["metadata", "state", "tensor", "shape", "stranger", "part"])
 def test_a_file_that_is_no_checkpoint_of_this_network_is_refused_whole(tmp_path: Path, fault: str) -> None:
     network, optimiser, checkpoint = made(tmp_path)
     step(network, optimiser, 0)
@@ -135,6 +202,10 @@ def test_a_file_that_is_no_checkpoint_of_this_network_is_refused_whole(tmp_path:
         del tensors["weight.2.weight"]
     if fault == "shape":
         tensors["weight.2.weight"] = torch.zeros(5, 3)
+    if fault == "stranger":
+        tensors["kept.exp_avg.9.weight"] = torch.zeros(2)
+    if fault == "part":
+        tensors["exp_avg.2.weight"] = tensors.pop("kept.exp_avg.2.weight")
     metadata = {"metadata": None, "state": {"state": "{"}}.get(fault, {"state": "{}"})
     save_file(tensors, checkpoint.path, metadata=metadata)
     other, _, again = made(tmp_path)

@@ -81,6 +81,8 @@ SETTINGS = {
     "weight_decay=0": ("weight_decay", 0.0),
     "trained=layers:0-3,8": ("trained", "layers:0-3,8"),
     "sampling=temperature:2": ("sampling", "temperature:2"),
+    "optimiser=adafactor": ("optimiser", "adafactor"),
+    "optimiser=adamw8:bf16": ("optimiser", "adamw8:bf16"),
     "selection=500": ("selection", Selection(every_steps=500)),
     "selection=none": ("selection", None),
 }
@@ -126,6 +128,9 @@ def test_the_last_setting_wins_and_none_changes_nothing() -> None:
         ("warmup=-0.1", "must be 0 or more"),
         ("warmup=nan", "must be 0 or more"),
         ("weight_decay=-1", "must be 0 or more"),
+        ("optimiser=adam", "unknown optimiser 'adam'; there are adamw, adamw8, adafactor, adamw:bf16"),
+        ("optimiser=", "unknown optimiser ''; there are adamw"),
+        ("optimiser=adamw:fp16", "unknown optimiser 'adamw:fp16'"),
         ("selection=0", "counts from 1"),
         ("selection=-3", "counts from 1"),
     ],
@@ -157,6 +162,7 @@ def test_every_field_is_part_of_the_identity() -> None:
         "learning_rate": 1.0,
         "warmup": 0.5,
         "weight_decay": 0.5,
+        "optimiser": "adamw8",
     }
     for field in fields(Recipe):
         changed_value = other.get(field.name, 77)

@@ -1,7 +1,8 @@
 """Checkpoint: where a training stood, in one file that replaces the one before it at once.
 
-Weights that are trained, both moments of the optimiser, the best weights so far, and the state as JSON in the file's
-metadata: safetensors, no pickle. Schedules, samplers and random numbers are functions of the step and need no saving.
+Weights that are trained, whatever the optimiser keeps of them, the best weights so far, each in its own dtype, and the
+state as JSON in the file's metadata: safetensors, no pickle. Schedules, samplers and random numbers are functions of
+the step and need no saving.
 """
 
 from __future__ import annotations
@@ -18,25 +19,23 @@ from torch import Tensor, nn
 
 from xstilts import progress
 
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-
 
 class Checkpoint:
     """The resume point of one network and its optimiser."""
 
-    def __init__(self, path: Path, network: nn.Module, optimiser: torch.optim.AdamW) -> None:
+    def __init__(self, path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
         self.path = path
         self.trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
         self.optimiser = optimiser
         self.best: dict[str, Tensor] = {}
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write weights, moments and state; the file before it stays until this one is whole."""
+        """Write weights, what the optimiser keeps, and state; the file before it stays until this one is whole."""
         tensors = {f"weight.{name}": value.detach().contiguous() for name, value in self.trained.items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for name, parameter in self.trained.items():
-            moments = self.optimiser.state.get(parameter, {})
-            tensors |= {f"{moment}.{name}": value for moment, value in moments.items()}
+            kept = self.optimiser.state.get(parameter, {})
+            tensors |= {f"kept.{what}.{name}": value.contiguous() for what, value in kept.items()}
         new = self.path.with_suffix(".new")
         save_file(tensors, new, metadata={"state": json.dumps(state)})
         with new.open("rb") as file:
@@ -44,33 +43,42 @@ class Checkpoint:
         new.replace(self.path)
 
     def load(self) -> dict[str, Any]:
-        """Bring weights, moments and best weights back; return the state, empty where there is nothing to resume."""
+        """Bring weights, and what was kept of them, back; return the state, empty where there is nothing to resume."""
         if not self.path.exists():
             return {}
         try:
             with safe_open(self.path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 state: dict[str, Any] = json.loads((file.metadata() or {})["state"])
-            self._check(tensors)
+                self._check({name: tuple(file.get_slice(name).get_shape()) for name in file.keys()})  # noqa: SIM118
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             progress.note(f"the checkpoint {self.path} is damaged ({error}): training begins again")
             return {}
-        for name, parameter in self.trained.items():
-            parameter.data.copy_(tensors[f"weight.{name}"])
-            moments = {moment: tensors.get(f"{moment}.{name}") for moment in MOMENTS}
-            if moments["step"] is not None:
-                self.optimiser.state[parameter] = {
-                    moment: value.to(parameter.device) for moment, value in moments.items() if value is not None
-                }
-        self.best = {name.removeprefix("best."): value for name, value in tensors.items() if name.startswith("best.")}
+        with safe_open(self.path, framework="pt") as file:
+            for place in file.keys():  # noqa: SIM118
+                self._take(place, file.get_tensor(place))
         return state
 
-    def _check(self, tensors: dict[str, Tensor]) -> None:
-        """Raise ValueError unless the tensors are those of this network."""
+    def _check(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Raise ValueError unless what a file holds is of this network."""
         for name, parameter in self.trained.items():
-            found = tensors.get(f"weight.{name}")
-            if found is None or found.shape != parameter.shape:
+            found = shapes.get(f"weight.{name}")
+            if found != parameter.shape:
                 raise ValueError(f"its {name} is {'missing' if found is None else 'of another shape'}")
+        for place in shapes:
+            part, name = _split(place)
+            if name not in self.trained or not (part in ("weight", "best") or part.startswith("kept.")):
+                raise ValueError(f"its {place} is of no use")
+
+    def _take(self, place: str, value: Tensor) -> None:
+        """Put one tensor of a file where it belongs."""
+        part, name = _split(place)
+        parameter = self.trained[name]
+        if part == "weight":
+            parameter.data.copy_(value)
+        elif part == "best":
+            self.best[name] = value
+        else:
+            self.optimiser.state[parameter][part.removeprefix("kept.")] = value.to(parameter.device)
 
     def keep_best(self) -> None:
         """Remember the weights as they are now."""
@@ -80,6 +88,15 @@ class Checkpoint:
         """Take back the remembered weights, if any."""
         for name, value in self.best.items():
             self.trained[name].data.copy_(value)
+
+
+def _split(place: str) -> tuple[str, str]:
+    """Split the name of a tensor into its part ("weight", "best", "kept.exp_avg") and the name of the parameter."""
+    part, _, name = place.partition(".")
+    if part == "kept":
+        what, _, name = name.partition(".")
+        part = f"kept.{what}"
+    return part, name
 
 
 def remove(path: Path) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 from xstilts.example import BadInput
 
+OPTIMISERS = ("adamw", "adamw8", "adafactor", "adamw:bf16", "adamw8:bf16", "adafactor:bf16")
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -44,7 +46,7 @@ class Recipe:
     of a sequence with its special pieces. warmup: a fraction of the steps below 1, a number of steps from 1 on.
     weight_decay: decoupled, not on biases and norms. clip_norm: largest norm of the gradient. trained: which weights
     move (`network.freeze`). sampling: whose turn it is in a mix (`schedule.shares`). selection: None keeps the last
-    weights.
+    weights. optimiser: one of `OPTIMISERS`, which differ in memory (`optimiser`).
     """
 
     learning_rate: float = 2e-5
@@ -59,6 +61,7 @@ class Recipe:
     trained: str = "all"
     sampling: str = "proportional"
     selection: Selection | None = None
+    optimiser: str = "adamw"
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "batch_size", "epochs", "steps", "examples", "max_length", "clip_norm"):
@@ -67,6 +70,8 @@ class Recipe:
                 raise BadInput(f"{name} must be above 0, not {value}")
         if not (0 <= self.warmup < math.inf and 0 <= self.weight_decay < math.inf):
             raise BadInput(f"warmup ({self.warmup}) and weight_decay ({self.weight_decay}) must be 0 or more")
+        if self.optimiser not in OPTIMISERS:
+            raise BadInput(f"unknown optimiser '{self.optimiser}'; there are {', '.join(OPTIMISERS)}")
 
     def warmup_steps(self, steps: int) -> int:
         """Return the steps of warm-up out of `steps`."""
@@ -167,7 +172,7 @@ def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
 
 
 def _value(name: str, text: str) -> Any:
-    if name in ("trained", "sampling"):
+    if name in ("trained", "sampling", "optimiser"):
         return text
     if text.lower() == "none" and name in ("steps", "examples", "selection"):
         return None

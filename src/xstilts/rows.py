@@ -45,7 +45,7 @@ def used(network: Network, kinds: Collection[str], units: Iterable[Unit], tokens
         try:
             yield whole
         finally:
-            whole[rows] = few.detach().to(whole.device)
+            whole[rows] = few.detach().to(whole)
 
 
 def _touched(units: Iterable[Unit], tokens: Tokens, lookups: list[Any], size: int) -> Tensor:

@@ -36,7 +36,8 @@ from xstilts.look import look
 from xstilts.loop import Loop
 from xstilts.machine import Machine
 from xstilts.network import Network, freeze
-from xstilts.optimiser import optimiser_of, rate
+from xstilts.optimiser import optimiser_of, rate, suited
+from xstilts.optimiser import prepare as prepare_weights
 from xstilts.prefix import NOTHING, Prefix, computed
 from xstilts.recipe import Recipe
 from xstilts.rows import used
@@ -60,6 +61,7 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
     encoder: a public one, or the stage of an earlier phase, of which only the encoder is taken: heads begin anew.
     A lesson that takes turns alone is saved with its head; of several, the heads are in `heads.safetensors`.
     """
+    site = replace(site, machine=suited(site.machine, recipe))
     source = site.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
     tokens = Tokens.of(load_tokenizer(source)).kept(site.machine)
     torch.manual_seed(seed)
@@ -71,6 +73,7 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
             attach(network, pupil.lesson.task, pupil.lesson.kind, len(pupil.labels), source)
     trained = freeze(network, recipe.trained)
     with used(network, [pupil.lesson.kind for pupil in pupils], _units(pupils), tokens) as table:
+        prepare_weights(network, recipe)
         network.to(site.machine.torch_device())
         site.record["embedding_rows"] = len(network.table)
         state = _optimise(network, pupils, tokens, recipe, seed, site)
@@ -142,7 +145,7 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
     checkpoint.restore_best()
     if network.table.requires_grad:
         rates = (rate(recipe, number, total) for number in range(state.best_step or state.step))
-        state.undecayed = math.prod(1 - rate * recipe.weight_decay for rate in rates)
+        state.undecayed = math.prod(1 - one * recipe.weight_decay for one in rates)
     return state
 
 

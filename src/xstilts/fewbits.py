@@ -1,0 +1,84 @@
+"""Few bits: numbers in bf16, rounded by chance, and in eight bits with a scale for each block.
+
+A step of training changes a weight by less than bf16 can tell apart; rounded to the nearest, it would stay where it is
+for ever. Rounded up as often as it lies close to the upper neighbour, it arrives on average (Zamirai et al. 2020, arXiv
+2010.06192). Eight bits hold a code, whose values lie closer together the smaller they are, and blocks of 256 share a
+scale, so that a large number spoils few others (Dettmers et al. 2022, arXiv 2110.02861). They, too, are rounded by
+chance: a running mean moves by less than the codes are apart, and would not follow gradients that grow or fade.
+
+>>> codes, scales = packed(torch.tensor([0.0, -3.0, 1.5]), signed=True)
+>>> unpacked(codes, scales, signed=True)[1]
+tensor(-3.)
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+BLOCK = 256
+DECADES = 7
+
+
+def rounded(values: Tensor) -> Tensor:
+    """Round float32 to bf16 by chance, to either neighbour, so that the mean is right; bf16 numbers stay as they are.
+
+    Draws one number a value from torch's generator of the device.
+    """
+    chance = torch.randint(0, 2**16, values.shape, dtype=torch.int32, device=values.device)
+    return chance.add_(values.view(torch.int32)).bitwise_and_(-(2**16)).view(torch.float32).to(torch.bfloat16)
+
+
+def levels(signed: bool) -> Tensor:
+    """Return the 256 values of the codes, rising, from -1 or 0 to 1: each decade has twice those of the one below.
+
+    In a decade they are the middles of equal parts. Without signs, 0 has no code, nor has anything below 1e-7: what is
+    divided by is never rounded to nothing.
+    """
+    found = [1.0, 0.0 if signed else 10.0**-DECADES]
+    for decade in range(DECADES):
+        count = 2**decade if signed else 2 ** (decade + 1)
+        middles = [(0.1 + 0.9 * (part + 0.5) / count) * 10.0 ** (decade + 1 - DECADES) for part in range(count)]
+        found += [sign * middle for sign in ((1, -1) if signed else (1,)) for middle in middles]
+    return torch.tensor(sorted(found))
+
+
+@lru_cache
+def _tables(signed: bool, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the values, and for each upper half of a float32 the first code not below the least number that has it.
+
+    As no two values have the same upper half, that code or the next is the first not below any such number: found by
+    one look and one comparison, where a search would take eight.
+    """
+    values = levels(signed)
+    halves = torch.arange(2**16, dtype=torch.int32) << 16
+    least = torch.where(halves < 0, halves | 0xFFFF, halves).view(torch.float32).nan_to_num(1.0)
+    return values.to(device), torch.bucketize(least, values, out_int32=True).clamp_(max=255).to(device)
+
+
+def packed(values: Tensor, signed: bool) -> tuple[Tensor, Tensor]:
+    """Return codes (numbers,) uint8 of float32 values (numbers,), rounded by chance, and scales (blocks,) float32.
+
+    The scale is the largest number of a block, with its sign: it comes back exactly, and so does 0 where there are
+    signs. Draws a number a value, those that fill up the last block included.
+    """
+    level, first = _tables(signed, values.device)
+    blocks = torch.nn.functional.pad(values, (0, -len(values) % BLOCK)).view(-1, BLOCK)
+    scales = blocks.gather(1, blocks.abs().argmax(1, keepdim=True))
+    shares = torch.maximum(blocks / scales.where(scales != 0, 1.0), level[0]).view(-1)
+    above = first.index_select(0, (shares.view(torch.int32) >> 16).bitwise_and_(0xFFFF))
+    above = (above + (shares > level.index_select(0, above))).clamp_(1, 255)
+    lower = level.index_select(0, above - 1)
+    down = torch.rand_like(shares).mul_(level.index_select(0, above).sub_(lower)) >= shares.sub_(lower)
+    return (above - down.int()).to(torch.uint8)[: len(values)], scales.view(-1)
+
+
+def unpacked(codes: Tensor, scales: Tensor, signed: bool) -> Tensor:
+    """Return the float32 values (numbers,) of codes and scales."""
+    values = _tables(signed, codes.device)[0].index_select(0, codes.int())
+    whole = len(values) - len(values) % BLOCK
+    values[:whole].view(-1, BLOCK).mul_(scales[: whole // BLOCK].unsqueeze(1))
+    values[whole:].mul_(scales[whole // BLOCK :])
+    return values
