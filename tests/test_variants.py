@@ -92,7 +92,7 @@ def test_computed_positions_stay_in_float32(families: Any, tmp_path: Path) -> No
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 40), st.integers(1, 24), st.integers(1, 24), st.booleans(), st.integers(0, 99))
+@given(st.integers(1, 40), st.integers(2, 24), st.integers(1, 24), st.booleans(), st.integers(0, 99))
 def test_an_int8_layer_is_a_layer_but_for_its_rounding(
     rows: int, wide: int, narrow: int, bias: bool, seed: int
 ) -> None:
@@ -102,6 +102,15 @@ def test_an_int8_layer_is_a_layer_but_for_its_rounding(
         found, expected = Int8Linear(layer)(states), layer(states)
         most = states.abs().amax(1, keepdim=True) * layer.weight.abs().amax(1)  # half a step of each factor, times each
     assert bool(((found - expected).abs() <= wide * most / 127 * 1.02 + 1e-5).all())
+
+
+def test_a_layer_of_one_input_is_left_as_it_is(families: Any, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="one input cannot be int8"):
+        Int8Linear(nn.Linear(1, 4))
+    loaded = opened(checkpoint(families, "xlm-roberta", "classification", tmp_path))
+    loaded.module.network.backbone.register_module("gate", nn.Linear(1, 4))
+    before = form("fp32", loaded).weight_bytes
+    assert form("int8", loaded).weight_bytes < before
 
 
 def test_an_int8_layer_takes_each_token_by_itself_and_zeros_as_zeros() -> None:

@@ -16,10 +16,14 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Figures = dict[str, float | None]  # None: not measured
 NOTHING: Figures = {"peak_mib": None, "answering_mib": None, "device_mib": None}
@@ -56,8 +60,11 @@ def measured(asked: Asked) -> Figures:
 def main(argument: str) -> None:
     """Print the figures of one form, as the process that is measured."""
     asked = Asked(**json.loads(argument))
-    answer = _of_file(asked) if asked.file else _of_network(asked)
-    made, anew = peak(), forget()
+    answer, tensors = _of_file(asked) if asked.file else _of_network(asked)
+    made = peak()
+    for one in tensors:  # memory of their own, or a few of them keep the whole file mapped that they were read from
+        one.data = one.data.clone()
+    anew = forget()
     answer()
     answering = peak()
     figures = {"peak_mib": max(made, answering), "answering_mib": answering if anew else None, **_on_device(asked)}
@@ -85,17 +92,17 @@ def forget() -> bool:
     return True
 
 
-def _of_file(asked: Asked) -> Callable[[], object]:
+def _of_file(asked: Asked) -> tuple[Callable[[], object], Sequence[Tensor]]:
     import numpy as np
 
     from xstilts import export
 
     ask = export.opened(Path(asked.file), asked.threads)
     ids = np.full((asked.batch, asked.length), 9, dtype=np.int64)
-    return lambda: ask(ids, np.ones_like(ids))
+    return lambda: ask(ids, np.ones_like(ids)), ()
 
 
-def _of_network(asked: Asked) -> Callable[[], object]:
+def _of_network(asked: Asked) -> tuple[Callable[[], object], Sequence[Tensor]]:
     import torch
 
     from xstilts import variants
@@ -104,12 +111,10 @@ def _of_network(asked: Asked) -> Callable[[], object]:
     loaded = variants.load(asked.folder, asked.kind, torch.device(asked.device), Path())
     form = variants.form(asked.variant, loaded)
     del loaded
-    for one in form.tensors:  # of their own, or a few of them hold the whole file that they were read from in memory
-        one.data = one.data.clone()
     ids = torch.full((asked.batch, asked.length), 9, device=asked.device)
     if torch.device(asked.device).type == "cuda":
         torch.cuda.reset_peak_memory_stats(asked.device)
-    return lambda: form.ask(ids, torch.ones_like(ids))
+    return lambda: form.ask(ids, torch.ones_like(ids)), form.tensors
 
 
 def _on_device(asked: Asked) -> Figures:

@@ -152,7 +152,7 @@ def _int8(loaded: Loaded) -> Form:
     memo: dict[int, Any] = {id(one): one for one in loaded.module.parameters()}  # what stays as it is, is shared
     module = copy.deepcopy(loaded.module, memo)
     layers = [(name, one) for name, one in module.network.backbone.named_modules() if isinstance(one, nn.Linear)]
-    for name, layer in layers:
+    for name, layer in ((name, one) for name, one in layers if one.in_features > 1):
         parent, _, last = name.rpartition(".")
         setattr(module.network.backbone.get_submodule(parent), last, Int8Linear(layer))
     return _served(module)
@@ -188,6 +188,8 @@ class Int8Linear(nn.Module):
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
+        if layer.in_features < 2:  # torch 2.13 gives memory that nobody wrote for products over a single number
+            raise BadInput("a linear layer of one input cannot be int8; leave it as it is")
         self.in_features, self.out_features = layer.in_features, layer.out_features
         whole, scale = _rounded(layer.weight.detach())
         self.weight: Tensor
