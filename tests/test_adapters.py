@@ -304,3 +304,21 @@ def test_without_peft_the_remedy_is_said(families: Any, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(BadInput, match=r"pip install xstilts\[lora\]"):
         taught("xlm-roberta", families, "lora:8")
+
+
+@pytest.mark.parametrize("family", ["xlm-roberta", "gemma3_text"])
+def test_beside_weights_in_bf16_adapters_learn_in_float32_and_nothing_of_it_is_rounded(
+    family: str, families: Any, machine: Machine
+) -> None:
+    recipe = replace(FAST, optimiser="adamw:bf16")
+    folder = build(train(Encoder.of(families[family]), (lesson("tagging"),), recipe, seed=1), machine)
+    before, after = (load_file(Path(one) / "model.safetensors") for one in (families[family], folder / "model"))
+    moved = {
+        name: value - next(one for there, one in before.items() if there.endswith(name.partition(".")[2])).bfloat16()
+        for name, value in after.items()
+        if name.endswith(("query.weight", "q_proj.weight"))
+    }
+    assert len(moved) == DEPTH
+    for change in moved.values():
+        assert change.dtype == torch.float32
+        assert torch.linalg.matrix_rank(change, rtol=1e-4) == 4  # rounded to bf16 it would have the full rank

@@ -62,7 +62,19 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
-    for verb in ("run", "plan", "submit", "show", "tasks", "overlap", "cost", "data", "pretrain", "sandbox"):
+    for verb in (
+        "run",
+        "plan",
+        "submit",
+        "show",
+        "tasks",
+        "overlap",
+        "cost",
+        "data",
+        "pretrain",
+        "bench-inference",
+        "sandbox",
+    ):
         assert re.search(rf"\b{verb}\b", found.stdout)
 
 
@@ -79,6 +91,7 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
         ("cost",),
         ("data",),
         ("pretrain",),
+        ("bench-inference",),
         ("sandbox",),
     ],
 )

@@ -241,6 +241,7 @@ VERBS = [
     "tasks",
     "data",
     "pretrain",
+    "bench-inference",
     "sandbox demo",
     "sandbox pretrain",
     "sandbox languages",
@@ -266,6 +267,7 @@ def test_options_on_a_page_are_options_of_the_command(page: Path) -> None:
         ("pretrain", "docs/pretrain.md"),
         ("data", "docs/data.md"),
         ("cost", "docs/cost.md"),
+        ("bench-inference", "docs/inference.md"),
     ],
 )
 def test_every_option_is_explained(verb: str, page: str) -> None:

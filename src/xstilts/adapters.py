@@ -54,12 +54,21 @@ def adapt(network: Network, rank: int, alpha: int, layers: Iterable[int]) -> lis
     return [parameter for parameter in backbone.parameters() if id(parameter) not in held]
 
 
+def is_adapter(name: str) -> bool:
+    """Say whether a parameter of this name is an adapter's."""
+    return ".lora_" in name
+
+
 @torch.no_grad()
 def merge(network: Network) -> None:
-    """Fold the adapters into the weights beside them and take them out; nothing happens where there are none."""
+    """Fold the adapters into the weights beside them and take them out; nothing happens where there are none.
+
+    Weights in bf16 become float32 first: most of what was learned is less than they could hold.
+    """
     backbone: Any = network.backbone
     adapted = [(name, one) for name, one in backbone.named_modules() if hasattr(one, "base_layer")]
     for name, one in adapted:
+        one.base_layer.float()
         one.merge()
         above, _, last = name.rpartition(".")
         setattr(backbone.get_submodule(above), last, one.base_layer)

@@ -223,6 +223,31 @@ def pretrain(
         deliver(from_folders(text, parallel, chosen, shape, recipe, seed, alpha), machine, out)
 
 
+@app.command("bench-inference")
+def bench_inference(
+    checkpoint: Annotated[str, typer.Argument(help="Folder of a checkpoint or of a finished training, or 'sandbox'.")],
+    variants: Annotated[str, typer.Option(help="Forms to measure.")] = "fp32,bf16,int8,onnx,onnx-int8",
+    batch: Annotated[str, typer.Option(help="Sequences at once.")] = "1,8,32",
+    length: Annotated[str, typer.Option(help="Pieces a sequence.")] = "32,128,384",
+    rounds: Annotated[int, typer.Option(help="Most calls of each form at each shape.")] = 100,
+    seconds: Annotated[float, typer.Option(help="About how long to measure, all together.")] = 120.0,
+    kind: Annotated[
+        str | None, typer.Option(help="What the head is for, if that is not seen; retrieval: none.")
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = 0,
+    json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
+) -> None:
+    """Measure how fast a checkpoint answers: latency, throughput and memory in fp32, bf16, int8 and ONNX Runtime."""
+    from xstilts import inference, progress, timetable
+    from xstilts.machine import Machine
+
+    load = inference.Load.of(batch, length, rounds, seconds)
+    with progress.shown():
+        found = inference.bench(checkpoint, kind, variants.split(","), load, Machine(device=device, threads=threads))
+    timetable.show(found, json)
+
+
 @sandbox.command()
 def demo(
     seeds: Seeds = 3,

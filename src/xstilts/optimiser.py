@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xstilts import adapters
 from xstilts.fewbits import BLOCK, packed, rounded, unpacked
 from xstilts.machine import Machine
 from xstilts.network import Network
@@ -71,13 +72,13 @@ def rate(recipe: Recipe, number: int, total: int) -> float:
 
 
 def prepare(network: Network, recipe: Recipe) -> None:
-    """Put the encoder's matrices, frozen ones too, in bf16 where the recipe asks for it.
+    """Put the encoder's matrices, frozen ones too, in bf16 where the recipe asks for it; adapters stay as they are.
 
     Comes within `rows.used`, so that the whole table of embeddings keeps its bits, and before a device is chosen.
     """
     if _halves(recipe.optimiser):
-        for parameter in network.backbone.parameters():
-            if parameter.dim() > 1:
+        for name, parameter in network.backbone.named_parameters():
+            if parameter.dim() > 1 and not adapters.is_adapter(name):
                 parameter.data = parameter.data.to(torch.bfloat16)
 
 
