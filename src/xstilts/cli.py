@@ -39,6 +39,9 @@ LearnFrom = Annotated[
     list[str] | None,
     typer.Option(help="Learn targets from these instead of their own: 'a+b' in turn, 'xquad=a' for one target."),
 ]
+MemoryGib = Annotated[
+    float, typer.Option("--memory", min=0, help="GiB of the device that `plan` reckons with; 0: of the one here.")
+]
 Partial = Annotated[
     bool, typer.Option("--partial", help="Take data sets of another size than expected, or not English.")
 ]
@@ -85,6 +88,7 @@ def run_or_plan(
     workers: Workers = 1,
     threads: Threads = 0,
     micro_tokens: MicroTokens = 16384,
+    memory: MemoryGib = 0.0,
     partial: Partial = False,
     out: Out = None,
 ) -> None:
@@ -93,7 +97,7 @@ def run_or_plan(
     from xstilts.machine import Machine
     from xstilts.run import Recipes
 
-    machine = Machine(store, data, device, micro_tokens, workers, threads, partial=partial)
+    machine = Machine(store, data, device, micro_tokens, workers, threads, partial=partial, memory_gib=memory)
     both = tuple(setting or ())
     targets = grid.targets_of(target or (), suite)
     spoken = tuple(dict.fromkeys(code for one in targets for code in one.languages))

@@ -30,7 +30,8 @@ class Machine:
     threads: torch threads a process (0: as torch decides). checkpoint_seconds: time between resume points.
     precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16". partial: take data sets that do not
     have as many rows as expected, or do not look English; a guard, which changes no result. prefix_gib: most GiB of
-    states of frozen layers to keep in the store (`prefix`); 0: run them in every step.
+    states of frozen layers to keep in the store (`prefix`); 0: run them in every step. memory_gib: the device's memory
+    that a plan reckons with (`fit`); 0: what the present one has.
     """
 
     store: Path = Path("work")
@@ -43,6 +44,7 @@ class Machine:
     precision: str = "auto"
     partial: bool = False
     prefix_gib: float = 16.0
+    memory_gib: float = 0.0
 
     def torch_device(self) -> torch.device:
         """Return the device to work on, the fastest there is for "auto"; set torch's threads."""
