@@ -222,7 +222,7 @@ def test_what_does_not_fit_is_told_with_a_way_that_does() -> None:
     way = fit.remedy(shapes.config_of(LARGE), Recipe(batch_size=256), (("classification", 3),), Setting(GPU), 20 * GIB)
     assert way == fit.Way(few_tokens=True)
     lighter = estimate(shapes.config_of(LARGE), Recipe(batch_size=256), "classification", 3, Setting(GPU, fit.FEW))
-    assert fit.fits(lighter, 20 * GIB)
+    assert fit.fits(lighter, 20 * GIB, GPU)
 
 
 def test_where_nothing_helps_a_plan_says_so() -> None:

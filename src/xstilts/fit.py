@@ -26,7 +26,7 @@ from xstilts.saved import Device
 from xstilts.shapes import config_before
 from xstilts.stage import Stage
 
-ROOM = 0.95  # the share of a device that tensors may take; the rest is for kernels, and lost between tensors
+ROOM = {"cuda": 0.95, "cpu": 0.75}  # the share that tensors may take; the rest is for kernels, and lost between them
 LABELS = 64  # of a lesson whose training data say which labels there are
 FEW = 4096
 
@@ -127,16 +127,18 @@ def remedy(config: Any, recipe: Recipe, kinds: tuple[tuple[str, int], ...], sett
             continue
         try:
             lighter = changed(recipe, way.settings)
-            if fits(_least(config, lighter, kinds), most) and fits(needed(config, lighter, kinds, other), most):
+            if not fits(_least(config, lighter, kinds), most, other.device):
+                continue
+            if fits(needed(config, lighter, kinds, other), most, other.device):
                 return way
         except BadInput:  # an optimiser or a part to train that there is not
             continue
     return None
 
 
-def fits(memory: Memory, most: int) -> bool:
-    """Say whether what is needed is at most the share of a device that tensors may take."""
-    return memory.total <= ROOM * most
+def fits(memory: Memory, most: int, device: Device) -> bool:
+    """Say whether what is needed is at most the share of a device's bytes that tensors may take."""
+    return memory.total <= ROOM[device.type] * most
 
 
 def needed(config: Any, recipe: Recipe, kinds: tuple[tuple[str, int], ...], setting: Setting) -> Memory:
@@ -177,7 +179,7 @@ def _said(
         return f"memory not known ({error})"
     device = f"{most / GIB:,.1f} GiB ({name})"
     need = f"{_millions(memory.parameters)} parameters, {_millions(memory.trained)} trained; {told(memory)}"
-    if fits(memory, most):
+    if fits(memory, most, setting.device):
         return f"{need}: fits in {device}"
     way = remedy(config, recipe, kinds, setting, most)
     return f"{need}: does not fit in {device}; {f'try {way.said()}' if way else 'nothing that is offered here would'}"
