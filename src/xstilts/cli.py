@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 something could not be built, 2 what was asked for is wron
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,15 @@ DataFolder = Annotated[Path | None, typer.Option("--data", envvar="XSTILTS_DATA"
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that build side by side.")]
 Threads = Annotated[int, typer.Option(min=0, help="Torch threads a process; 0: divided among the workers.")]
-MicroTokens = Annotated[int, typer.Option(min=1, help="Most tokens in one pass; the batch stays what it is.")]
+MicroTokens = Annotated[
+    int, typer.Option(min=0, help="Most tokens in one pass; the batch stays what it is. 0: as suits the device.")
+]
+Precision = Annotated[str, typer.Option(help="auto (bf16 where the device has it), fp32 or bf16.")]
+Packing = Annotated[str, typer.Option(help="Batches without padding: auto (on a GPU), on or off.")]
+Recompute = Annotated[
+    bool, typer.Option("--recompute", help="Compute layers again instead of keeping them: less memory.")
+]
+Compiled = Annotated[bool, typer.Option("--compile", help="Let torch compile the layers.")]
 Languages = Annotated[str | None, typer.Option(help="Measure only these languages, 'en,sw'.")]
 Split = Annotated[str, typer.Option(help="What is measured: test, or validation where test answers are withheld.")]
 EncoderName = Annotated[str, typer.Option("--encoder", help="Hub id, local folder, or 'sandbox'.")]
@@ -38,6 +47,9 @@ SuiteName = Annotated[str | None, typer.Option("--suite", help="All of xtreme or
 LearnFrom = Annotated[
     list[str] | None,
     typer.Option(help="Learn targets from these instead of their own: 'a+b' in turn, 'xquad=a' for one target."),
+]
+MemoryGib = Annotated[
+    float, typer.Option("--memory", min=0, help="GiB of the device that `plan` reckons with; 0: of the one here.")
 ]
 Partial = Annotated[
     bool, typer.Option("--partial", help="Take data sets of another size than expected, or not English.")
@@ -84,7 +96,12 @@ def run_or_plan(
     device: Device = "auto",
     workers: Workers = 1,
     threads: Threads = 0,
-    micro_tokens: MicroTokens = 16384,
+    micro_tokens: MicroTokens = 0,
+    precision: Precision = "auto",
+    packing: Packing = "auto",
+    recompute: Recompute = False,
+    compiled: Compiled = False,
+    memory: MemoryGib = 0.0,
     partial: Partial = False,
     out: Out = None,
 ) -> None:
@@ -93,7 +110,8 @@ def run_or_plan(
     from xstilts.machine import Machine
     from xstilts.run import Recipes
 
-    machine = Machine(store, data, device, micro_tokens, workers, threads, partial=partial)
+    machine = Machine(store, data, device, micro_tokens, workers, threads, partial=partial, memory_gib=memory)
+    machine = replace(machine, precision=precision, packing=packing, recompute=recompute, compiled=compiled)
     both = tuple(setting or ())
     targets = grid.targets_of(target or (), suite)
     spoken = tuple(dict.fromkeys(code for one in targets for code in one.languages))
@@ -205,7 +223,7 @@ def pretrain(
     store: Store = Path("work"),
     device: Device = "auto",
     threads: Threads = 0,
-    micro_tokens: MicroTokens = 16384,
+    micro_tokens: MicroTokens = 0,
     partial: Partial = False,
 ) -> None:
     """Train a tokenizer and an XLM-R-shaped encoder from folders of text."""

@@ -104,17 +104,18 @@ def polynomial(network: Network, head: str, learning: bool) -> Polynomial:
     known = _known.setdefault(network, {})
     identity = head, learning, tuple(parameter.requires_grad for parameter in network.parameters())
     if identity not in known:
-        terms = EVERY + _further(network, head, learning)
+        terms = EVERY + further(network, head, learning)
         shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
         network_twin = twin(network)
         counts = [count(network_twin, head, shape, learning) for shape in shapes]
         rows = [[TERMS[term](shape) for term in terms] for shape in shapes]
-        factors = {part: _solved(rows, [counted[part] for counted in counts]) for part in counts[0]}
+        factors = {part: solved(rows, [counted[part] for counted in counts]) for part in counts[0]}
         known[identity] = {part: dict(zip(terms, found, strict=True)) for part, found in factors.items()}
     return known[identity]
 
 
-def _further(network: Network, head: str, learning: bool) -> tuple[str, ...]:
+def further(network: Network, head: str, learning: bool) -> tuple[str, ...]:
+    """Return the terms that a head has beyond those that every one has."""
     if head not in network.heads:
         return ("compared",) if learning else ()
     return ("answered",) if _kind(network, head) == "mlm" else ()
@@ -179,9 +180,13 @@ def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str
 def _answer(network: Network, head: str, shape: Shape, learning: bool) -> Tensor:
     """Return what the loss is taken of, as each kind does: masked-LM asks its head of the hidden pieces only."""
     ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long, device="meta")
-    mask = torch.ones_like(ids)
     unread = torch.zeros(shape.sequences, 1, 1, shape.length, device="meta")  # nobody looks into a mask of four axes
-    states = network.hidden(ids, unread)
+    return answer(network, head, network.hidden(ids, unread), shape, learning)
+
+
+def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: bool) -> Tensor:
+    """Return what the loss is taken of, given final states (sequences, length, width) without padding."""
+    mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
     if head not in network.heads:
         return states[0::2, 0] @ states[1::2, 0].T if learning else states
     if _kind(network, head) == "mlm":
@@ -206,7 +211,7 @@ def _outputs(network: Network) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
-def _solved(rows: list[list[int]], values: list[int]) -> list[Fraction]:
+def solved(rows: list[list[int]], values: list[int]) -> list[Fraction]:
     """Solve linear equations, as many as unknowns, without rounding."""
     table = [[Fraction(cell) for cell in (*row, value)] for row, value in zip(rows, values, strict=True)]
     for column in range(len(table)):

@@ -37,6 +37,7 @@ class Machine:
     of texts to keep there (`segments`); 0: tokenise for every training and prediction. packing: "auto", "on" or "off"
     (`packing`). recompute: keep only the inputs of layers for the backward pass and compute the rest again: less
     memory, a third more work. compiled: let torch compile the layers, which takes a minute at the first step.
+    memory_gib: the device's memory that a plan reckons with (`fit`); 0: what the present one has.
     """
 
     store: Path = Path("work")
@@ -53,6 +54,7 @@ class Machine:
     packing: str = "auto"
     recompute: bool = False
     compiled: bool = False
+    memory_gib: float = 0.0
 
     def __post_init__(self) -> None:
         if self.packing not in ("auto", "on", "off"):

@@ -76,15 +76,13 @@ def prepare(network: Network, recipe: Recipe) -> None:
 
     Comes within `rows.used`, so that the whole table of embeddings keeps its bits, and before a device is chosen.
     """
-    if _halves(recipe.optimiser):
-        for name, parameter in network.backbone.named_parameters():
-            if parameter.dim() > 1 and not adapters.is_adapter(name):
-                parameter.data = parameter.data.to(torch.bfloat16)
+    for parameter in _halved(network, recipe):
+        parameter.data = parameter.data.to(torch.bfloat16)
 
 
 def suited(machine: Machine, recipe: Recipe) -> Machine:
     """Return the machine, with bf16 arithmetic where weights are bf16: without it no layer would take them."""
-    return replace(machine, precision="bf16") if _halves(recipe.optimiser) else machine
+    return replace(machine, precision="bf16") if halves(recipe.optimiser) else machine
 
 
 def bytes_per_parameter(name: str) -> Bytes:
@@ -92,7 +90,7 @@ def bytes_per_parameter(name: str) -> Bytes:
 
     Left out, as too little to count: Adafactor's means, four bytes for each row and each column.
     """
-    width = 2 if _halves(name) else 4
+    width = 2 if halves(name) else 4
     states = {"adamw": 2 * width, "adamw8": 2 + 8 / BLOCK, "adafactor": 0}
     return Bytes(width, width, states[name.partition(":")[0]])
 
@@ -102,11 +100,10 @@ def bytes_of(network: Network, recipe: Recipe) -> Bytes:
 
     Frozen weights count as weights. Rows of embeddings count as they are there: see `rows.used`.
     """
-    encoder = {id(parameter) for parameter in network.backbone.parameters()}
+    halved = {id(parameter) for parameter in _halved(network, recipe)}
     weight = gradient = state = 0
     for parameter in network.parameters():
-        halved = _halves(recipe.optimiser) and parameter.dim() > 1 and id(parameter) in encoder
-        dtype = torch.bfloat16 if halved else torch.float32
+        dtype = torch.bfloat16 if id(parameter) in halved else torch.float32
         weight += parameter.numel() * dtype.itemsize
         if parameter.requires_grad:
             gradient += parameter.numel() * dtype.itemsize
@@ -115,8 +112,15 @@ def bytes_of(network: Network, recipe: Recipe) -> Bytes:
     return Bytes(weight, gradient, state)
 
 
-def _halves(name: str) -> bool:
+def halves(name: str) -> bool:
+    """Say whether an optimiser has the encoder's matrices in bf16."""
     return name.endswith(":bf16")
+
+
+def _halved(network: Network, recipe: Recipe) -> list[torch.nn.Parameter]:
+    """Return what a recipe keeps in bf16: the encoder's matrices, but for adapters."""
+    named = network.backbone.named_parameters() if halves(recipe.optimiser) else ()
+    return [parameter for name, parameter in named if parameter.dim() > 1 and not adapters.is_adapter(name)]
 
 
 class Lean(torch.optim.Optimizer):

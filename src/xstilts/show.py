@@ -128,7 +128,9 @@ def _cost(table: Table, store: Path) -> str:
 
 
 def plan(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> None:
-    """Print how many stages a grid has, which are finished, and what the rest will take."""
+    """Print how many stages a grid has, which are finished, what the rest will take, and whether memory is enough."""
+    from xstilts import fit
+
     with progress.shown():
         promised = (feasible(asked, machine) if suite else asked).promised(machine)
     todo = stages.missing(tuple(promised), machine)
@@ -147,6 +149,8 @@ def plan(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> 
     seconds = stores.expected_seconds(machine.store, todo)
     guess = "not known: nothing of the kind has been built in this store" if seconds is None else _duration(seconds)
     screen.print(f"expected time on one worker, from finished stages of the same work: {guess}", highlight=False)
+    for line in fit.lines(todo, machine):
+        screen.print(f"  memory  {line}", highlight=False, soft_wrap=True)
 
 
 def stage(store: Path, key: str) -> None:

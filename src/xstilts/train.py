@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from xstilts import adapters, cost, progress, schedule
+from xstilts import adapters, cost, memory, progress, schedule
 from xstilts.checkpoint import Checkpoint, remove
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput
@@ -124,7 +124,9 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
     checkpoint = Checkpoint(site.folder / CHECKPOINT, network, optimiser)
     state = State(**checkpoint.load())
     below = _below(network, pupils, tokens, total * recipe.batch_size, site.machine)
-    loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser, seed, below, state.micro_tokens)
+    heads = {pupil.lesson.task: pupil.lesson.kind for pupil in pupils}
+    most = state.micro_tokens or memory.micro_tokens(network, recipe, heads, site.machine)
+    loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser, seed, below, most)
     steps = enumerate(schedule.schedule(lessons, total, recipe.batch_size, recipe.sampling, seed))
     saved = time.monotonic()
     with deferred() as interrupted, cost.metered(state.cost, site.machine) as meter:
