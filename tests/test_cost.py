@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from given import TOYS, lesson
 from test_train import CASES, case, killed
-from xstilts import bill, cost, flops, schedule
+from xstilts import bill, cost, flops, schedule, store
 from xstilts.clock import Clock, drawn, rapl
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput
@@ -342,6 +342,9 @@ def test_the_bill_knows_phases_and_adds_up(built: dict[str, Stage], machine: Mac
     behind = bill.entries(machine.store, [built["asked"].key[:8]])
     assert {line.key for line in behind} >= {built[name].key for name in ("first", "second", "asked")}
     assert not {line.key for line in behind} & {built["score"].key, built["untrained"].key}
+    unsorted = bill.behind(store.by_key(machine.store), [built["asked"].key])
+    assert {line.key: line.flops for line in unsorted} == {line.key: line.flops for line in behind}
+    assert bill.said(unsorted) == bill.said(behind)
 
 
 def test_an_older_record_is_not_measured_and_makes_a_sum_a_lower_bound(

@@ -6,16 +6,20 @@ from typing import Any
 
 import pytest
 
-from xstilts.data import examples
+from xstilts.data import Data, File, examples
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput, Classified
+from xstilts.lesson import Lesson
 from xstilts.machine import Machine
+from xstilts.predict import predict
 from xstilts.readers import Report
-from xstilts.recipe import named
-from xstilts.run import Mlm, Recipes, Run, lesson
+from xstilts.recipe import Recipe, Selection, named
+from xstilts.run import Mlm, Recipes, Run, lesson, read
 from xstilts.sandbox import CODES
+from xstilts.score import score as scored
 from xstilts.stage import Stage, missing
-from xstilts.task import names, task
+from xstilts.task import names, surveyed, task
+from xstilts.train import train
 
 ENCODER = Encoder("tiny", "0" * 64, "/nowhere")
 NLI, POS, QA, RETRIEVAL = (task(f"sandbox_{name}") for name in ("nli", "pos", "qa", "retrieval"))
@@ -369,3 +373,69 @@ def test_raw_text_is_measured_before_and_after_without_training_for_it() -> None
     assert lessons(before) == []
     assert lessons(after) == [["sandbox_pos"]]
     assert {stage.arguments["model"] for stage in after.predictions(None).values()} == {after.model(None)}
+
+
+def of_version(version: int, stage: Stage) -> Stage:
+    """Return a stage as if its work were at a version, so that a key says nothing but what it is made of."""
+    return Stage(replace(stage.work, version=version), stage.arguments)
+
+
+def test_keys_are_those_of_the_stores_that_there_are() -> None:
+    """Whatever makes keys faster: a key that changes makes every finished result be built again."""
+    source, rest = (("reader", "tsv"), ("options", "[('ä', 1)]")), (("reader", "jsonl"),)
+    labels, kind = ("yes", "no"), "classification"
+    test = Data("xnli", kind, "test", "sw", labels, source, (File("a/b.tsv", "f" * 64),))
+    files = (File("x", "a" * 64), File("y", "b" * 64))
+    gold, taught = read(test), read(Data("mnli", kind, "train", "en", labels, rest, files, (-10, None)))
+    alone = Lesson("mnli", kind, labels, (taught,), None, "accuracy")
+    beside = Lesson("text", "mlm", (), (taught, gold), gold, "mlm_loss", weight=0.5, alpha=0.3)
+    recipe = Recipe(1e-5, 16, 2.0, warmup=0.1, selection=Selection(100, 3, 50))
+    encoder = Encoder("owner/model", "0123", "/anywhere")
+    first = of_version(3, train(encoder, (alone, beside), recipe, 7))
+    second = of_version(3, train(first, (alone,), Recipe(), seed=7))
+    said = predict(second, gold, kind, 128)
+    found = scored(said, gold, "accuracy")
+    tuned = scored(predict(encoder, gold, "retrieval", 512), gold, "accuracy", found)
+    assert {stage.label: stage.key for stage in (gold, taught, first, second, said)} == {
+        "data-xnli-test-sw": "6d347731ae6a",
+        "data-mnli-train-en": "1f53c18585d6",
+        "train-mnli+text-seed7": "1ee0ad58e390",
+        "train-mnli-seed7": "46542dfaa036",
+        "predict-xnli-test-sw": "c5bb49643399",
+    }
+    assert [stage.key for stage in (found, tuned)] == ["ecdbfe5a52d7", "90d294afeae6"]
+
+
+def test_a_survey_answers_each_task_as_one_that_is_asked_alone() -> None:
+    """Tasks that share a name and their sources, and differ in labels or languages, are not taken for each other."""
+    fewer = replace(NLI, languages=CODES[:2])
+    other = replace(NLI, labels=NLI.labels[::-1])
+    runs = [
+        replace(BASELINE, target=target, intermediate=first) for target in (NLI, fewer, other) for first in ((), (QA,))
+    ]
+    runs += [replace(BASELINE, target=RETRIEVAL), replace(BASELINE, target=NLI, seed=2), BASELINE]
+    alone = [{code: stage.key for code, stage in run.scores(None).items()} for run in runs]
+    with surveyed():
+        together = [{code: stage.key for code, stage in run.scores(None).items()} for run in runs]
+        again = [{code: stage.key for code, stage in run.scores(None).items()} for run in runs]
+    assert together == again == alone
+    assert len({tuple(found.values()) for found in alone}) == len(runs) - 1
+
+
+def test_the_next_survey_looks_at_the_disk_again(tmp_path: Path) -> None:
+    """Nothing that was found for one plan is taken for the next: files change, come and go."""
+    target, file = task("xnli"), tmp_path / "translated" / "xnli" / "train-sw.jsonl"
+    with surveyed():
+        assert not target.has("train", "sw", tmp_path)
+    file.parent.mkdir(parents=True)
+    found = []
+    for text in ("one", "another"):
+        file.write_text(text)
+        with surveyed():
+            assert target.has("train", "sw", tmp_path)
+            found.append(target.data("train", "sw", tmp_path))
+            assert target.data("train", "sw", tmp_path) is found[-1]
+    assert found[0] != found[1]
+    file.unlink()
+    with surveyed():
+        assert not target.has("train", "sw", tmp_path)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import multiprocessing
 import os
+import shutil
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -195,3 +199,76 @@ def test_a_stage_survives_pickling_to_a_worker() -> None:
 
     promise = joined((leaf("a"),))
     assert pickle.loads(pickle.dumps(promise)).key == promise.key
+
+
+@stage(version=2)
+def varied(site: Site, value: Any, *, other: Any = 0.1) -> None:
+    """A work of one argument by place and one by name only."""
+
+
+@dataclass(frozen=True)
+class Around:
+    inner: Any
+    aside: str = field(default="", metadata={"identity": False})
+
+
+VALUES = [
+    *(None, True, 1, 1.0, 0, 0.0, -0.0, "1", "", "\u00e4\ud83d", float("nan"), ()),
+    *((1, "1"), {"b": 1, "a": (2.5,)}, Recipe(epochs=3), Recipe(epochs=3.0), Around(Recipe(epochs=1)), leaf("a")),
+    *((leaf("a"), leaf("b")), Around(Around((leaf("b"), None))), Around(1, "/here")),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_a_key_is_the_digest_of_the_plain_json(value: Any) -> None:
+    """However arguments are given, copied or asked for before: equal ones have the key that is spelled out here."""
+    plain = {"work": f"{__name__}.varied", "version": 2}
+    arguments = {"value": canonical(value), "other": {"float": "0.1"}}
+    text = json.dumps({**plain, "arguments": arguments}, sort_keys=True)
+    expected = hashlib.sha256(text.encode()).hexdigest()[:12]
+    ways = [varied(value), varied(value=value), varied(value, other=0.1), varied(deepcopy(value)), varied(value)]
+    assert {promise.key for promise in ways} == {expected}
+    assert [promise.inputs for promise in ways] == [ways[0].inputs] * len(ways)
+
+
+def test_what_is_equal_to_python_and_not_the_same_has_another_key() -> None:
+    keys = [varied(value).key for value in VALUES]
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_call_that_does_not_fit_is_refused() -> None:
+    for args, kwargs in (((), {}), (((), " ", 1), {}), (((),), {"parts": ()}), (((),), {"site": None})):
+        with pytest.raises(TypeError, match="argument"):
+            joined(*args, **kwargs)  # type: ignore[arg-type]
+
+
+def test_labels_are_safe_in_a_path_and_letters_stay_in_every_script() -> None:
+    every = [chr(number) for number in range(0x3200)]
+    for start in range(0, len(every), 90):
+        part = every[start : start + 90]
+        assert leaf("".join(part)).label == "leaf-" + "".join(c if c.isalnum() or c in "-_.+" else "_" for c in part)
+
+
+def test_what_vanishes_or_comes_after_a_plan_is_seen(machine: Machine) -> None:
+    """A plan is one look at the store; the next plan, and every build, looks again."""
+    promise = joined((leaf("a"), leaf("b")))
+    assert len(missing((promise,), machine)) == 3
+    build(leaf("a"), machine)
+    assert missing((promise,), machine) == [leaf("b"), promise]
+    folder = build(promise, machine)
+    assert missing((promise,), machine) == []
+    shutil.rmtree(folder)
+    shutil.rmtree(folder_of(leaf("b"), machine))
+    calls.clear()
+    assert not is_built(promise, machine)
+    assert (build(promise, machine) / "text").read_text() == "a b"
+    assert calls == ["b", "joined"]
+
+
+def test_only_a_stages_own_folder_counts_in_a_plan(machine: Machine) -> None:
+    folder = build(leaf("a"), machine)
+    for name in (f"other-{leaf('a').key}", f"{folder.name}.part", f"{folder.name}.damaged1"):
+        folder = folder.rename(folder.with_name(name))
+        assert missing((leaf("a"),), machine) == [leaf("a")]
+    folder.rename(folder_of(leaf("a"), machine))
+    assert missing((leaf("a"),), machine) == []

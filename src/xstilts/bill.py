@@ -79,7 +79,7 @@ FIGURES = tuple(one.name for one in fields(Line) if one.name not in ("label", "k
 
 def entries(store: Path, keys: Sequence[str] = ()) -> list[Line]:
     """Return a line for each finished stage of a store; with keys, for these stages and all that they are made of."""
-    every = {record["key"]: record for _, record in stores.records(store)}
+    every = stores.by_key(store)
     if not every:
         raise BadInput(f"no finished stage in {store}: name the folder that --store named when they were built")
     named = [key if key in every else stores.find(store, key)[1]["key"] for key in keys]
@@ -87,6 +87,11 @@ def entries(store: Path, keys: Sequence[str] = ()) -> list[Line]:
     phases = _phases(every)
     lines = [_line(every[key], phases[key]) for key in chosen]
     return sorted(lines, key=lambda line: (PHASES.index(line.phase), line.label, line.key))
+
+
+def behind(every: Mapping[str, Record], keys: Iterable[str]) -> list[Line]:
+    """Return a line for each of these stages and all that they are made of, for a sum: of what phase is not told."""
+    return [_line(every[key], "other") for key in closure(every, keys)]
 
 
 def closure(every: Mapping[str, Record], keys: Iterable[str]) -> list[str]:

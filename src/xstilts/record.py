@@ -33,7 +33,7 @@ def write(folder: Path, facts: dict[str, Any]) -> None:
 
 def read(folder: Path) -> dict[str, Any]:
     """Return what the record of a finished stage says."""
-    record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    record: dict[str, Any] = json.loads((folder / RECORD).read_bytes().decode())
     return record
 
 

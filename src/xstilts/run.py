@@ -26,7 +26,7 @@ from xstilts.predict import predict
 from xstilts.recipe import Recipe, changed, named
 from xstilts.score import score
 from xstilts.stage import Stage
-from xstilts.task import Task, task
+from xstilts.task import Task, once, task
 from xstilts.train import train
 
 ENGLISH = "en"
@@ -48,9 +48,14 @@ class Recipes:
 
     def of(self, tasks: Sequence[Task], role: str) -> Recipe:
         """Return the recipe of one task, or of a mix: the first task's, long enough for every one."""
-        recipes = [named(self.name, task.name, task.kind, role) for task in tasks]
-        longest = max(recipe.max_length for recipe in recipes)
-        return changed(replace(recipes[0], max_length=longest), getattr(self, role))
+        return _recipe(self.name, tuple((task.name, task.kind) for task in tasks), role, getattr(self, role))
+
+
+@lru_cache(maxsize=4096)
+def _recipe(name: str, tasks: tuple[tuple[str, str], ...], role: str, changes: tuple[str, ...]) -> Recipe:
+    recipes = [named(name, task, kind, role) for task, kind in tasks]
+    longest = max(recipe.max_length for recipe in recipes)
+    return changed(replace(recipes[0], max_length=longest), changes)
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,9 @@ class Run:
 
     def model(self, folder: Path | None) -> Encoder | Stage:
         """Promise the encoder after all trainings."""
+        return once(self, ("model", folder), lambda: self._model(folder))
+
+    def _model(self, folder: Path | None) -> Encoder | Stage:
         model = self.encoder
         for tasks, role in self.phases():
             lessons = tuple(lesson(task, folder) for task in tasks)
@@ -162,7 +170,7 @@ class Run:
         measured = set(self.languages(folder))
         trained = [(part, code) for tasks, _ in self.phases() for one in tasks for part, code in one.heaps()]
         return [
-            overlap(read(part.data("train", code, folder)), read(self.target.data(self.split, code, folder)))
+            overlap(_read(part, "train", code, folder), _read(self.target, self.split, code, folder))
             for part, code in trained
             if code in measured and not part.artificial and "mlm" not in (part.kind, self.target.kind)
         ]
@@ -174,7 +182,7 @@ class Run:
     def _predictions(self, codes: Sequence[str], folder: Path | None) -> dict[str, Stage]:
         model, length = self.model(folder), self._max_length()
         return {
-            code: predict(model, read(self.target.data(self.split, code, folder)), self.target.kind, length)
+            code: predict(model, _read(self.target, self.split, code, folder), self.target.kind, length)
             for code in codes
         }
 
@@ -195,7 +203,7 @@ class Run:
         return self._score_on("validation", code, folder)
 
     def _score_on(self, split: str, code: str, folder: Path | None) -> Stage:
-        data = read(self.target.data(split, code, folder))
+        data = _read(self.target, split, code, folder)
         found = predict(self.model(folder), data, self.target.kind, self._max_length())
         return score(found, data, self.target.metric)
 
@@ -209,10 +217,18 @@ def lesson(task: Task, folder: Path | None) -> Lesson:
 
     Trained on is English alone, unless the task says otherwise or is asked for in other languages (`panx:sw+ar`).
     """
-    train_data = tuple(read(part.data("train", code, folder)) for part, code in task.heaps())
+    return once(task, ("lesson", folder), lambda: _lesson(task, folder))
+
+
+def _lesson(task: Task, folder: Path | None) -> Lesson:
+    train_data = tuple(_read(part, "train", code, folder) for part, code in task.heaps())
     watched = [(p, code) for p, code in task.heaps() if not _headless(task) and p.has("validation", code, folder)]
-    dev = read(watched[0][0].data("validation", watched[0][1], folder)) if watched else None
+    dev = _read(watched[0][0], "validation", watched[0][1], folder) if watched else None
     return Lesson(task.label, task.kind, task.labels, train_data, dev, task.metric)
+
+
+def _read(task: Task, split: str, code: str, folder: Path | None) -> Stage:
+    return once(task, ("read", split, code, folder), lambda: read(task.data(split, code, folder)))
 
 
 def _headless(task: Task) -> bool:
@@ -233,5 +249,5 @@ def _teaches(teacher: Task, target: Task) -> bool:
 
 
 def _mlm_lesson(mlm: Mlm, folder: Path | None) -> Lesson:
-    train_data = tuple(read(mlm.task.data("train", code, folder)) for code in mlm.languages)
+    train_data = tuple(_read(mlm.task, "train", code, folder) for code in mlm.languages)
     return Lesson(mlm.task.name, "mlm", (), train_data, None, mlm.task.metric, weight=mlm.weight, alpha=mlm.alpha)

@@ -65,7 +65,7 @@ def by_id(lines: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Any]:
 
 def read_score(folder: Path) -> dict[str, Any]:
     """Return what `score.json` says."""
-    result: dict[str, Any] = json.loads((folder / SCORE).read_text(encoding="utf-8"))
+    result: dict[str, Any] = json.loads((folder / SCORE).read_bytes().decode())
     return result
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -86,12 +86,12 @@ def submission(asked: Grid, suite: str | None, machine: Machine, out: Path | Non
 
 def tables(found: Sequence[Table], last: Sequence[Stage], built: int, machine: Machine, out: Path | None) -> None:
     """Print tables with their remarks, and where predictions and checkpoints lie."""
-    screen = console()
+    screen, every = console(), stores.by_key(machine.store)
     for table in found:
         screen.print(tables_.render(table))
         for remark in tables_.remarks(table):
             screen.print(f"  {remark}", style="dim", highlight=False)
-        screen.print(f"  {_cost(table, machine.store)}", style="dim", highlight=False)
+        screen.print(f"  {_cost(table, every)}", style="dim", highlight=False)
         screen.print()
     example = next((score.arguments["predictions"] for score in last), None)
     screen.print(f"{built} stages built, the rest was there; results lie in {machine.store}/", highlight=False)
@@ -121,10 +121,10 @@ def _costs(title: str, lines: Sequence[bill.Line]) -> RichTable:
     return tables_.drawn(title, ["", *COST], rows)
 
 
-def _cost(table: Table, store: Path) -> str:
+def _cost(table: Table, every: Mapping[str, stores.Record]) -> str:
     """Return in a line what the stages behind a table have cost."""
     keys = {key for column in table.columns for seeds in column.keys.values() for key in seeds}
-    return bill.said(bill.entries(store, sorted(keys)))
+    return bill.said(bill.behind(every, sorted(keys)))
 
 
 def plan(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> None:

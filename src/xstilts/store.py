@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -10,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from xstilts.example import BadInput
-from xstilts.record import RECORD, read
+from xstilts.record import read
 from xstilts.stage import Stage
 
 Record = dict[str, Any]
@@ -19,10 +20,15 @@ FINISHED = re.compile(r"-[0-9a-f]{12}$")  # not what is in the making (.part) or
 
 def records(store: Path) -> Iterator[tuple[Path, Record]]:
     """Yield the folder and the record of every finished stage; what is damaged is none."""
-    for path in sorted(store.glob(f"*/{RECORD}")):
-        if FINISHED.search(path.parent.name):
+    for name in sorted(os.listdir(store)) if store.is_dir() else ():
+        if FINISHED.search(name):
             with suppress(OSError, ValueError):
-                yield path.parent, read(path.parent)
+                yield store / name, read(store / name)
+
+
+def by_key(store: Path) -> dict[str, Record]:
+    """Return the records of all finished stages by key."""
+    return {record["key"]: record for _, record in records(store)}
 
 
 def find(store: Path, key: str) -> tuple[Path, Record]:
@@ -63,6 +69,8 @@ def difference(one: Any, other: Any, path: str = "") -> dict[str, tuple[Any, Any
 def expected_seconds(store: Path, todo: list[Stage]) -> float | None:
     """Return how long stages take if each takes the median of finished ones of its work; None where one is unknown."""
     known: dict[str, list[float]] = {}
+    if not todo:
+        return 0.0
     for _, record in records(store):
         known.setdefault(record["work"], []).append(record["seconds"])
     if not all(item.work.name in known for item in todo):

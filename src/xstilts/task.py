@@ -15,13 +15,13 @@ import hashlib
 import inspect
 import pkgutil
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from xstilts.data import Data, File
 from xstilts.example import BadInput
@@ -29,6 +29,7 @@ from xstilts.language import language
 from xstilts.readers import Row, matching
 
 Convert = Callable[[Row], Mapping[str, Any]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -143,12 +144,7 @@ class Task:
 
         Raises BadInput, naming every place looked at, where no source has it.
         """
-        if _surveyed is None:
-            return self._looked_up(split, language, folder)
-        asked = (self.name, split, language, folder, id(self.sources))
-        if asked not in _surveyed.data:
-            _surveyed.data[asked] = self._looked_up(split, language, folder)
-        return _surveyed.data[asked]
+        return once(self, ("data", split, language, folder), lambda: self._looked_up(split, language, folder))
 
     def _looked_up(self, split: str, language: str, folder: Path | None) -> Data:
         places: list[str] = []
@@ -173,6 +169,9 @@ class Task:
 
     def has(self, split: str, language: str, folder: Path | None) -> bool:
         """Say whether a split in a language is there with its answers."""
+        return once(self, ("has", split, language, folder), lambda: self._held(split, language, folder))
+
+    def _held(self, split: str, language: str, folder: Path | None) -> bool:
         return any(source.holds(split, language, folder) for source in self.sources_in(language))
 
     def sources_in(self, language: str) -> tuple[Source, ...]:
@@ -234,32 +233,34 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in pkgutil.iter_modules(tasks.__path__)))
 
 
-@dataclass
-class Survey:
-    """What was found below data folders: paths by pattern, and the data of a task's splits."""
-
-    paths: dict[tuple[Path, str], list[Path]] = field(default_factory=dict)
-    data: dict[tuple[Any, ...], Data] = field(default_factory=dict)
+Survey = dict[tuple[Hashable, ...], tuple[object, Any]]
 
 
 @contextmanager
 def surveyed() -> Iterator[None]:
-    """While this lasts, each place below a data folder is looked at once, as when thousands of runs are planned."""
+    """While this lasts, each question of `once` is answered once, as when thousands of runs are planned."""
     global _surveyed
     before = _surveyed
-    _surveyed = before or Survey()
+    _surveyed = {} if before is None else before
     try:
         yield
     finally:
         _surveyed = before
 
 
-def _matching(folder: Path, pattern: str) -> list[Path]:
+def once(about: object, asked: tuple[Hashable, ...], look: Callable[[], T]) -> T:
+    """Return what `look` finds; while a survey lasts, what it found the first time for this very object."""
     if _surveyed is None:
-        return matching(folder, pattern)
-    if (folder, pattern) not in _surveyed.paths:
-        _surveyed.paths[folder, pattern] = matching(folder, pattern)
-    return _surveyed.paths[folder, pattern]
+        return look()
+    question = (id(about), *asked)
+    if question not in _surveyed:
+        _surveyed[question] = about, look()  # the object is kept, so that no other can get its id
+    found: T = _surveyed[question][1]
+    return found
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    return once(folder, (pattern,), lambda: matching(folder, pattern))
 
 
 _surveyed: Survey | None = None
