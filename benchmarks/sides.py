@@ -116,7 +116,7 @@ def said(value: Any) -> str:
 def digits(value: float) -> str:
     """Return a number with three digits that count, or with all of those before the point."""
     whole = len(str(int(abs(value))))
-    return f"{value:,.{max(0, 3 - whole)}f}" if abs(value) >= 0.1 or not value else f"{value:.2g}"
+    return f"{value:,.{max(0, 3 - whole)}f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
 def alone(script: str, side: str) -> float:

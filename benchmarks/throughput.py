@@ -52,7 +52,9 @@ def main() -> None:
 
 def options() -> argparse.Namespace:
     """Return what is asked for: XLM-R base unless something smaller is."""
-    parser, quick = sides.options(__doc__.splitlines()[0], steps=2, warm=1, rounds=1, micro_tokens=128, batch=8)
+    parser, quick = sides.options(
+        __doc__.splitlines()[0], steps=2, warm=1, rounds=1, micro_tokens=128, batch=8, curves=3
+    )
     parser.add_argument("--lengths", choices=list(SHAPES), default="xnli", help="like those of which data set")
     parser.add_argument("--sides", default="packed,padded")
     parser.add_argument("--steps", type=int, default=10, help="steps of which the time is taken")
