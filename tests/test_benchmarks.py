@@ -202,7 +202,9 @@ def test_the_error_is_found_in_a_traceback() -> None:
     assert (run.reason("killed\n"), run.reason("")) == ("killed", "")
 
 
-def test_one_command_runs_parts_and_keeps_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_command_runs_parts_and_keeps_the_others_of_the_same_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import run
 
     def asked(*words: str) -> dict[str, Any]:
@@ -211,11 +213,15 @@ def test_one_command_runs_parts_and_keeps_the_others(tmp_path: Path, monkeypatch
         found: dict[str, Any] = json.loads((tmp_path / "performance.json").read_text(encoding="utf-8"))
         return found
 
-    assert set(asked("mining")["cpu"]["parts"]) == {"mining"}
-    both = asked("token_cache")["cpu"]
-    assert set(both["parts"]) == {"mining", "token_cache"}
-    assert math.isfinite(both["parts"]["mining"]["figures"]["seconds"])
-    assert "### Mining" in (tmp_path / "performance.md").read_text(encoding="utf-8")
+    kept = {"command": "x", "seconds": 1.0, "date": "2031-02-03", "figures": {"texts": 7}}
+    for versions, names in ((run.versions(), {"mining", "token_cache"}), ({"torch": "0.1"}, {"mining"})):
+        before = {"machine": run.machine(), "versions": versions, "parts": {"token_cache": kept}}
+        (tmp_path / "performance.json").write_text(json.dumps({"cpu": before}), encoding="utf-8")
+        after = asked("mining")["cpu"]["parts"]
+        assert set(after) == names
+        assert math.isfinite(after["mining"]["figures"]["seconds"])
+        text = (tmp_path / "performance.md").read_text(encoding="utf-8")
+        assert ("| texts | 7 |" in text) == ("token_cache" in names)
     with pytest.raises(SystemExit, match="no such part"):
         asked("minnig")
 
