@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test check static slow clean
+.PHONY: demo test check static slow bench bench-gpu clean
 
 demo: $(READY)
 	$(BIN)/xstilts sandbox demo --store work/demo --out work/demo-tables
@@ -17,12 +17,21 @@ test: $(READY)
 check: static test
 
 static: $(READY)
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# BENCH: options of benchmarks/run.py, as in `make bench BENCH="--only evaluation"`.
+bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(BIN)/python benchmarks/run.py $(BENCH)
+
+bench-gpu: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(BIN)/python benchmarks/run.py --gpu $(BENCH)
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

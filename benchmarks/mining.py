@@ -9,32 +9,37 @@ of similarities is what a plain program would hold; it is only tried where it fi
 from __future__ import annotations
 
 import argparse
-import resource
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
+import sides
 
 from xstilts.metrics import mine, normalise
 
-MIB = 1024
-
 
 def main() -> None:
-    """Print seconds and peak memory of both ways."""
+    """Tell seconds and peak memory of both ways."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=150_000, help="sentences a side")
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--table-rows", type=int, default=8_000, help="sentences a side for the comparison")
+    parser.add_argument("--quick", action="store_true", help="in miniature, to see that it runs")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    if "--quick" in sys.argv:
+        parser.set_defaults(rows=300, width=16, table_rows=100)
     asked = parser.parse_args()
     small = vectors(asked.table_rows, asked.width)
-    ratios = [tabled(*small) / blocked(*small) for _ in range(3)]
-    print(f"{asked.table_rows:,} a side: the whole table takes {np.median(ratios):.2f} x the time of blocks {ratios}")
-    before = peak()
+    seconds = sides.in_turn({"table": lambda n: tabled(*small), "blocks": lambda n: blocked(*small)}, 3)
+    found: sides.Figures = {"table_rows": asked.table_rows, "rows": asked.rows, "width": asked.width}
+    found["times_as_fast_as_table"] = sides.ratios(seconds["table"], seconds["blocks"])
+    found["before_mib"] = sides.peak("cpu")
     large = vectors(asked.rows, asked.width)
-    seconds = blocked(*large)
-    print(f"{asked.rows:,} x {asked.rows:,} of width {asked.width}: {seconds:,.0f} s, peak memory {peak():,.0f} MiB")
-    print(f"  before: {before:,.0f} MiB; the vectors: {2 * large[0].nbytes / 2**20:,.0f} MiB")
-    print(f"  the whole table would be {4 * asked.rows**2 / 2**20:,.0f} MiB")
+    found["seconds"] = blocked(*large)
+    found["peak_mib"], found["table_mib"] = sides.peak("cpu"), 4 * asked.rows**2 / 2**20
+    found["vectors_mib"] = 2 * large[0].nbytes / 2**20
+    sides.tell(found, asked.json)
 
 
 def vectors(rows: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,11 +67,6 @@ def tabled(first: np.ndarray, second: np.ndarray) -> float:
         best = np.argpartition(-one, 4, axis=1)[:, :4]
         np.take_along_axis(one, best, axis=1).mean(axis=1)
     return time.perf_counter() - started
-
-
-def peak() -> float:
-    """Return the most memory that the process has held, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
 
 
 if __name__ == "__main__":

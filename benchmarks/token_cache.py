@@ -10,6 +10,7 @@ training starts with is measured, the list of all texts' pieces, and that all si
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import sides
 
 from xstilts import segments
 from xstilts.encoder import SANDBOX, load_tokenizer
@@ -29,18 +31,20 @@ MIB = 2**20
 
 
 def main() -> None:
-    """Print seconds of each side, how many times as fast it is, and what lies on the disk, without and with offsets."""
+    """Tell seconds of each side, how many times as fast it is, and what lies on the disk, without and with offsets."""
     asked = options()
     tokens = Tokens.of(load_tokenizer(asked.tokenizer))
     texts = lines(asked.lines, asked.texts) if asked.lines else made(asked.texts)
-    print(f"{len(texts):,} texts, {len(set(texts)):,} of them distinct, {sum(map(len, texts)):,} letters")
+    told: sides.Figures = {"texts": len(texts), "distinct": len(set(texts)), "letters": sum(map(len, texts))}
     for offsets in (False, True):
         found: dict[str, list[float]] = {"cut": [], "first": [], "again": []}
         sizes = [measured(tokens, texts, offsets, found) for _ in range(asked.rounds)]
-        print(f"{'with' if offsets else 'without'} offsets: {sizes[0] / MIB:,.1f} MiB stored")
-        for side, seconds in found.items():
-            ratios = [plain / one for plain, one in zip(found["cut"], seconds, strict=True)]
-            print(f"  {side:6} {spread(seconds)} s, {spread(ratios)} x as fast as cutting")
+        name = "with_offsets" if offsets else "without_offsets"
+        told[f"{name}_stored_mib"] = sizes[0] / MIB
+        told |= {f"{name}_{side}_seconds": seconds for side, seconds in found.items()}
+        for side in ("first", "again"):
+            told[f"{name}_{side}_times_as_fast_as_cutting"] = sides.ratios(found["cut"], found[side])
+    sides.tell(told, asked.json)
 
 
 def options() -> argparse.Namespace:
@@ -50,6 +54,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--texts", type=int, default=20_000, help="most texts")
     parser.add_argument("--lines", type=Path, nargs="*", help="files of texts, a line each, or several parted by tabs")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="in miniature, to see that it runs")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    if "--quick" in sys.argv:
+        parser.set_defaults(texts=1500, rounds=1)
     return parser.parse_args()
 
 
@@ -95,11 +103,6 @@ def equal(one: list[Any], other: list[Any]) -> bool:
 def rows(found: list[Any]) -> list[tuple[Any, ...]]:
     """Return each text's arrays as a tuple."""
     return [one if isinstance(one, tuple) else (one,) for one in found]
-
-
-def spread(values: list[float]) -> str:
-    """Return median, least and most."""
-    return f"{np.median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
 
 
 if __name__ == "__main__":

@@ -14,11 +14,12 @@ BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "token_cache.py"
 def test_the_sides_agree_on_few_texts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARK.parent))
     rows = tmp_path / "rows.tsv"
     rows.write_text("".join(f"anna lasa {n}\tanalala {n}\n" for n in range(2500)), encoding="utf-8")
     for more in (["--texts", "1500"], ["--lines", str(rows)]):
         monkeypatch.setattr(sys, "argv", [str(BENCHMARK), "--rounds", "1", *more])
         runpy.run_path(str(BENCHMARK), run_name="__main__")
         said = capsys.readouterr().out
-        assert said.count("x as fast as cutting") == 6
-        assert " 0.0 MiB stored" not in said
+        assert said.count("times as fast as cutting") == 4
+        assert "stored mib: 0\n" not in said

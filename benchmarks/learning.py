@@ -1,0 +1,144 @@
+"""Learning: what the benchmarks teach, and the package's own loop teaching it.
+
+Examples have random pieces and the lengths of a real data set. No weights are kept: a course begins with random ones.
+
+>>> lengths("squad", 1000, np.random.default_rng(0)).max() <= 384
+np.True_
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from sides import TOKENS, backbone, config, texts
+
+from xstilts import cost
+from xstilts.heads import attach
+from xstilts.kinds import Unit, kind
+from xstilts.lesson import Lesson, Pupil
+from xstilts.loop import Loop
+from xstilts.machine import Machine
+from xstilts.network import Network, freeze
+from xstilts.optimiser import optimiser_of, prepare, suited
+from xstilts.prefix import NOTHING, computed
+from xstilts.recipe import Recipe
+from xstilts.rows import used
+from xstilts.schedule import schedule
+
+TASK = "toy"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of examples: their kind, labels, the length that common scripts pad to, and how lengths are spread."""
+
+    kind: str
+    labels: tuple[str, ...]
+    longest: int
+    metric: str
+    twentieths: tuple[int, ...] = ()
+
+
+# XNLI's pairs: lognormal, mean 38. SQuAD v1.1's windows of 384 pieces, 128 apart: every twentieth of the lengths of a
+# part of its training set (`squad_small`, 6,555 windows, mean 172), with 1.3 pieces a word as XLM-R has in English.
+MEAN, SPREAD = 38, 0.45
+SHAPES = {
+    "xnli": Shape("classification", ("a", "b", "c"), 128, "accuracy"),
+    "squad": Shape(
+        "span",
+        (),
+        384,
+        "squad",
+        (40, 87, 109, 119, 125, 131, 135, 141, 146, 151, 158, 166, 174, 183, 191, 202, 215, 234, 260, 296, 384),
+    ),
+}
+
+
+def lengths(name: str, count: int, random: np.random.Generator) -> Any:
+    """Return lengths like those of a data set, special pieces included."""
+    shape = SHAPES[name]
+    if shape.twentieths:
+        places = np.linspace(0, 1, len(shape.twentieths))
+        return np.interp(random.random(count), places, shape.twentieths).astype(int)
+    return random.lognormal(np.log(MEAN) - SPREAD**2 / 2, SPREAD, count).astype(int).clip(8, shape.longest)
+
+
+def units(asked: argparse.Namespace, count: int, seed: int) -> list[Unit]:
+    """Return examples of `--lengths`: random pieces with a random label, or with a random span."""
+    random, shape = np.random.default_rng(seed), SHAPES[asked.lengths]
+    found = []
+    for number, text in enumerate(texts(lengths(asked.lengths, count, random) - 2, asked.pieces, random)):
+        first = int(random.integers(1, len(text)))
+        span = [first, min(first + int(random.integers(10)), len(text))]
+        target = span if shape.kind == "span" else [int(random.integers(len(shape.labels)))]
+        found.append(Unit(number, (TOKENS.sequence(text),), np.array(target, dtype=np.int32)))
+    return found
+
+
+def every_piece(asked: argparse.Namespace) -> list[Unit]:
+    """Return a unit of all pieces that the whole data set shows, however few examples are taken of it."""
+    return [Unit(0, (np.arange(asked.pieces, dtype=np.int32),))]
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is taught, how, and where. recipe: with `steps`. shown: units whose pieces the network keeps, if not those
+    that are taught. stored: frozen layers run once a unit. warm: steps before time is taken.
+    """
+
+    kind: str
+    labels: tuple[str, ...]
+    units: list[Unit]
+    recipe: Recipe
+    machine: Machine
+    seed: int = 0
+    shown: list[Unit] = field(default_factory=list)
+    stored: bool = False
+    warm: int = 0
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a course took: seconds with all that the package does about it, the loss of each step, the loop's cost."""
+
+    seconds: float
+    losses: list[float]
+    spent: cost.Spent
+
+
+def fresh(asked: argparse.Namespace, kind_name: str, labels: int, seed: int, **more: Any) -> Network:
+    """Return a network of random weights, made on the device, which is much faster; embeddings wait on the CPU."""
+    torch.manual_seed(seed)
+    with torch.device(asked.device):
+        network = Network(backbone(config(asked, **more)))
+    network.backbone.get_input_embeddings().to("cpu")  # type: ignore[operator]
+    attach(network, TASK, kind_name, labels)
+    return network
+
+
+def take(network: Network, course: Course) -> Taken:
+    """Train a network in this package's loop, as `xstilts.train` does."""
+    lesson = Lesson(TASK, course.kind, course.labels, (), None, "")
+    pupil = Pupil(lesson, kind(course.kind), course.labels, course.units, [0] * len(course.units), [])
+    recipe, machine = course.recipe, suited(course.machine, course.recipe)
+    total, spent = recipe.steps or 1, cost.nothing()
+    freeze(network, recipe.trained)
+    began = time.perf_counter()
+    with used(network, [course.kind], course.shown or course.units, TOKENS):
+        prepare(network, recipe)
+        network.to(machine.torch_device())
+        below = computed(network, course.units, TOKENS, machine) if course.stored else NOTHING
+        loop = Loop(network, [pupil], TOKENS, recipe, machine, optimiser_of(network, recipe), course.seed, below)
+        steps = schedule((pupil.scheduled(),), total, recipe.batch_size, "uniform", course.seed)
+        ready = loop.ahead(enumerate(steps))
+        losses = [loop.take(one, total) for one in islice(ready, course.warm)]
+        with cost.metered(spent, machine):  # waits for the device at its end
+            losses += [loop.take(one, total) for one in ready]
+        seconds = time.perf_counter() - began
+    return Taken(seconds, [float(loss) for loss in losses], spent)

@@ -1,0 +1,305 @@
+"""Parts: what the page of results consists of: a benchmark, at which size, and which of its figures are wanted how.
+
+Sizes on a CPU are such that all parts end within a quarter of an hour on two cores. Where a size is cut (fewer layers,
+fewer examples), it is one that the ratio does not hang on, and the prose says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure of a benchmark, what it is called, its unit, and what is wanted of its median, if anything is."""
+
+    what: str
+    figure: str
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A benchmark and its section of the page. sizes: left out in miniature. device: the benchmark asks for one."""
+
+    name: str
+    title: str
+    script: str
+    prose: str
+    rows: tuple[Row, ...]
+    arguments: str = ""
+    sizes: str = ""
+    device: bool = True
+
+
+def _speed(side: str, unit: str = "examples/s") -> Row:
+    return Row(f"`{side}`", f"{side}_examples_per_second", unit)
+
+
+def _fine_tuning(memory: bool) -> tuple[Row, ...]:
+    rows = (
+        Row("times as fast as `common`", "times_as_fast_as_common", "×", at_least=2),
+        Row("times as fast as `tuned`", "times_as_fast_as_tuned", "×", at_least=1),
+        *map(_speed, ("ours", "common", "tuned")),
+    )
+    more = (
+        Row("peak memory, of that of `common`", "memory_of_common", "×", at_most=0.5),
+        Row("peak memory, of that of `tuned`", "memory_of_tuned", "×", at_most=0.5),
+        *(Row(f"peak memory of `{side}`", f"{side}_peak_mib", "MiB") for side in ("ours", "common", "tuned")),
+    )
+    return rows + more if memory else rows
+
+
+TRAINING = (
+    "with random weights and made texts; `common` is the usual example script with Trainer, which pads to a fixed "
+    "length, `tuned` is Trainer with dynamic padding, grouping by length and fused AdamW. The data are taken to show "
+    "40,000 distinct pieces of the 250,002, a guess on which the memory and the time of our optimiser depend."
+)
+EVALUATION = (
+    "One network answers examples as long as XNLI's, language after language; `padded` is the loop of common scripts, "
+    "batches of 32 in the file's order padded to 128, `longest` pads to the longest of a batch. A round is a language. "
+    "All give the same answers, up to rounding."
+)
+EVALUATION_ROWS = (
+    Row("times as fast as `padded`, all languages", "all_languages_times_as_fast_as_padded", "×", at_least=2),
+    Row("by language", "times_as_fast_as_padded", "×"),
+    Row("times as fast as `longest`, all languages", "all_languages_times_as_fast_as_longest", "×"),
+    Row("by language", "times_as_fast_as_longest", "×"),
+    *map(_speed, ("ours", "padded", "longest")),
+    Row("largest difference of a probability from `padded`", "largest_difference_from_padded"),
+    Row("lengths", "lengths"),
+    Row("languages", "languages"),
+    Row("examples of each", "examples_a_language"),
+)
+PREFIX = (
+    "The upper quarter of the layers learns to tag sentences of PAN-X's lengths for ten epochs: frozen layers once a "
+    "sequence (`stored`, the states' computing and writing included), or in every step (`naive`)."
+)
+PREFIX_ROWS = (
+    Row("times as fast as `naive`", "times_as_fast_as_naive", "×", at_least=1.5),
+    Row("`stored`", "stored_seconds", "s"),
+    Row("`naive`", "naive_seconds", "s"),
+    Row("difference of the last losses", "difference_of_last_losses"),
+)
+
+CPU = (
+    Part(
+        "fine_tuning",
+        "Fine-tuning on pairs",
+        "fine_tuning.py",
+        f"XLM-R base's shape, sequences as long as XNLI's, batches of 32, fp32, {TRAINING} Rounds of two steps are "
+        "few. Peak memory is that of a process of its own; all sides hold the whole table of embeddings.",
+        _fine_tuning(memory=True),
+        "--memory",
+        "--steps 2 --rounds 2",
+    ),
+    Part(
+        "fine_tuning_squad",
+        "Fine-tuning on questions",
+        "fine_tuning.py",
+        f"The same with windows as long as SQuAD's, `common` padding to 384, batches of 8, fp32, {TRAINING}",
+        _fine_tuning(memory=False),
+        "--lengths squad",
+        "--batch 8 --steps 3 --rounds 2",
+    ),
+    Part("frozen_prefix", "Frozen layers", "frozen_prefix.py", PREFIX, PREFIX_ROWS, sizes="--examples 64 --rounds 2"),
+    Part(
+        "evaluation",
+        "Evaluation in fifteen languages",
+        "evaluation.py",
+        f"{EVALUATION} The network has the width of XLM-R base and three of its twelve layers; a language has few "
+        "examples, so our batches have as many fewer pieces than usual.",
+        EVALUATION_ROWS,
+        sizes="--layers 3 --examples 96 --micro-tokens 1024",
+    ),
+    Part(
+        "retrieval",
+        "Retrieval at every layer",
+        "retrieval.py",
+        "Sentences of about Tatoeba's lengths through twelve layers a third as wide as XLM-R base's: vectors of all "
+        "layers from one pass, against a pass for each. Then the search alone, in blocks against the whole table.",
+        (
+            Row("times as fast as a pass for each layer", "times_as_fast_as_pass_a_layer", "×"),
+            Row("one pass", "one_pass_seconds", "s"),
+            Row("a pass for each layer", "pass_a_layer_seconds", "s"),
+            Row("largest difference of a vector's number", "largest_difference"),
+            Row("search: times as fast as the whole table", "search_times_as_fast_as_table", "×"),
+            Row("pairs", "pairs"),
+            Row("layers of states", "layers_of_states"),
+        ),
+        sizes="--pairs 500 --width 256 --rounds 2",
+    ),
+    Part(
+        "mining",
+        "Mining",
+        "mining.py",
+        "Translations among random vectors, block by block; the whole table of similarities is what a plain program "
+        "holds. [150,000 a side](tasks-small.md#mining-at-size) was measured apart.",
+        (
+            Row("sentences a side", "rows"),
+            Row("mining", "seconds", "s"),
+            Row("peak memory", "peak_mib", "MiB"),
+            Row("of which before", "before_mib", "MiB"),
+            Row("the whole table would be", "table_mib", "MiB"),
+            Row("times as fast as the table, where both fit", "times_as_fast_as_table", "×"),
+            Row("sentences a side there", "table_rows"),
+        ),
+        sizes="--rows 20000 --table-rows 4000",
+        device=False,
+    ),
+    Part(
+        "token_cache",
+        "Pieces that are kept",
+        "token_cache.py",
+        "Texts cut into pieces by the tokenizer that is shipped: without a shelf, with an empty one, and once more.",
+        (
+            Row("texts", "texts"),
+            Row("the second time, times as fast as cutting", "without_offsets_again_times_as_fast_as_cutting", "×"),
+            Row("with offsets", "with_offsets_again_times_as_fast_as_cutting", "×"),
+            Row("the first time", "without_offsets_first_times_as_fast_as_cutting", "×"),
+            Row("stored", "without_offsets_stored_mib", "MiB"),
+        ),
+        sizes="--texts 5000 --rounds 3",
+        device=False,
+    ),
+    Part(
+        "startup",
+        "Starting and planning",
+        "startup.py",
+        "`xstilts --help` in a new process, and for scale `import transformers`. A plan promises the scores of all "
+        "runs of a grid of sandbox tasks and lists what has to be built. A finished study is built again, which finds "
+        "everything there, and its tables are made.",
+        (
+            Row("`xstilts --help`", "help_seconds", "s", at_most=0.5),
+            Row("`import transformers`", "transformers_seconds", "s"),
+            Row("planning", "planning_seconds", "s", at_most=2),
+            Row("of that, promising", "promising_seconds", "s"),
+            Row("of that, listing what is to be built", "listing_seconds", "s"),
+            Row("runs", "planned_runs"),
+            Row("stages", "planned_stages"),
+            Row("finished study: building again", "finished_build_seconds", "s"),
+            Row("finished study: tables", "finished_tables_seconds", "s"),
+            Row("its stages", "finished_stages"),
+        ),
+        sizes="--runs 5000 --rounds 3",
+        device=False,
+    ),
+    Part(
+        "sharing",
+        "Sharing in the paper's grid",
+        "sharing.py",
+        "Ten intermediate settings, none among them, nine targets, three seeds: every run by itself, against stages "
+        "that runs share. FLOPs are counted for XLM-R large from a table of examples and mean lengths in the "
+        "benchmark's source; nothing is trained.",
+        (
+            Row("runs", "runs"),
+            Row("trainings, run by run", "naive_trainings"),
+            Row("trainings, shared", "shared_trainings"),
+            Row("times fewer trainings", "times_fewer_trainings", "×", at_least=2),
+            Row("run by run", "naive_exaflops", "EFLOP"),
+            Row("shared", "shared_exaflops", "EFLOP"),
+            Row("times fewer FLOPs", "times_fewer_flops", "×", at_least=2),
+        ),
+        device=False,
+    ),
+)
+
+
+def _throughput(*names: str) -> tuple[Row, ...]:
+    rows = []
+    for name in names:
+        rows += [
+            Row(f"`{name}`", f"{name}_tokens_per_second", "tokens/s"),
+            Row(f"`{name}`, of the device's peak", f"{name}_utilisation_percent", "%"),
+            Row(f"`{name}`, peak memory", f"{name}_peak_mib", "MiB"),
+        ]
+    return tuple(rows)
+
+
+BIG = (
+    "Random weights, pairs as long as XNLI's, packed into passes of at most 16,384 pieces, only the inputs of layers "
+    "kept for the backward pass. What is computed again is not counted as work done. A pass is halved where memory "
+    "runs out."
+)
+GPU = (
+    Part(
+        "gpu_fine_tuning",
+        "Fine-tuning on pairs",
+        "fine_tuning.py",
+        f"XLM-R large's shape, sequences as long as XNLI's, batches of 32, bf16, {TRAINING}",
+        _fine_tuning(memory=True),
+        "--shape large --memory",
+        "--steps 30 --rounds 3",
+    ),
+    Part(
+        "gpu_fine_tuning_squad",
+        "Fine-tuning on questions",
+        "fine_tuning.py",
+        f"The same with windows as long as SQuAD's, `common` padding to 384, batches of 16, bf16, {TRAINING}",
+        _fine_tuning(memory=True),
+        "--shape large --lengths squad --memory",
+        "--batch 16 --steps 30 --rounds 3",
+    ),
+    Part(
+        "gpu_throughput",
+        "The share of what the device can do",
+        "throughput.py",
+        "XLM-R large's shape in bf16, passes of at most 16,384 pieces: `packed` computes no padding, `padded` does, "
+        "`compiled` is packed with layers that torch compiles. FLOPs are counted exactly. The losses of packed and "
+        "padded batches are compared without dropout, as the packed kernel knows none.",
+        (
+            *_throughput("packed", "padded", "compiled"),
+            Row("packed, times as fast as padded", "packed_times_as_fast_as_padded", "×", at_least=1),
+            Row("losses of packed and padded apart, at most", "curves_apart_percent", "%", at_most=5),
+        ),
+        "--shape large --sides packed,padded,compiled",
+        "--curves 50 --rounds 3",
+    ),
+    Part(
+        "gpu_xl",
+        "XLM-R XL, all weights",
+        "throughput.py",
+        f"{BIG} AdamW in fp32, arithmetic in bf16.",
+        _throughput("packed"),
+        "--shape xl --sides packed --recompute",
+        "--steps 5 --warm 2 --rounds 2",
+    ),
+    Part(
+        "gpu_xxl_lora",
+        "XLM-R XXL, adapters",
+        "throughput.py",
+        f"{BIG} `trained=lora:16`.",
+        _throughput("packed"),
+        "--shape xxl --sides packed --recompute --trained lora:16",
+        "--steps 4 --warm 1 --rounds 2",
+    ),
+    Part(
+        "gpu_xxl",
+        "XLM-R XXL, all weights",
+        "throughput.py",
+        f"{BIG} `optimiser=adafactor:bf16`.",
+        _throughput("packed"),
+        "--shape xxl --sides packed --recompute --optimiser adafactor:bf16",
+        "--steps 3 --warm 1 --rounds 1",
+    ),
+    Part(
+        "gpu_frozen_prefix",
+        "Frozen layers",
+        "frozen_prefix.py",
+        f"XLM-R large's shape in bf16. {PREFIX}",
+        (*PREFIX_ROWS, Row("times as fast as training all layers", "times_as_fast_as_full", "×")),
+        "--shape large --full",
+        "--examples 3200 --rounds 3",
+    ),
+    Part(
+        "gpu_evaluation",
+        "Evaluation in fifteen languages",
+        "evaluation.py",
+        f"XLM-R large's shape in bf16. {EVALUATION}",
+        EVALUATION_ROWS,
+        "--shape large",
+        "--examples 2000 --micro-tokens 16384",
+    ),
+)
