@@ -41,6 +41,9 @@ from xstilts.stats import (
     summary,
     tost,
 )
+from xstilts.stats import (
+    spread as stats_spread,
+)
 from xstilts.stats.estimates import chi_square, halves, tails
 
 Array = NDArray[np.float64]
@@ -296,6 +299,32 @@ def test_languages_that_stand_for_others_widen_the_interval_of_their_mean() -> N
         estimate(arm["1"], how=Resampling(sampled=True))
 
 
+def spread_coverage(seeds: int, languages: int, times: int, parts: tuple[float, float, float]) -> float:
+    """Return how often a mean over languages covers the one over all languages; parts: seeds, languages, both."""
+    rng, hits = np.random.default_rng(17), 0
+    by_seed, by_language, rest = parts
+    for _ in range(times):
+        figures = rng.normal(0, by_seed, (seeds, 1)) + rng.normal(0, by_language, languages)
+        low, high = stats_spread(figures + rng.normal(0, rest, (seeds, languages))).interval()
+        hits += low <= 0 <= high
+    return hits / times
+
+
+PARTS = [(0.3, 1.0, 0.3), (1.0, 1.0, 1.0), (1.0, 0.3, 0.3)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parts", PARTS)
+@pytest.mark.parametrize(("seeds", "languages"), [(2, 3), (3, 5), (5, 11)])
+def test_of_a_thousand_means_over_sampled_languages_nearly_all_cover(
+    seeds: int, languages: int, parts: tuple[float, float, float]
+) -> None:
+    """Two variances, each from a few: too wide at times, never too narrow."""
+    found = spread_coverage(seeds, languages, 1000, parts)
+    print(f"coverage with {seeds} seeds, {languages} languages, parts {parts}: {found}")
+    assert found >= 0.93
+
+
 @pytest.mark.parametrize(
     ("after", "before", "said"),
     [((3, 5), (3, 6), "arms differ"), ((5,), None, "seeds x examples"), ((0, 5), None, "seeds x examples")],
@@ -400,7 +429,7 @@ def test_what_was_not_tested_does_not_count_in_a_family() -> None:
 
 def test_replicates_are_counted_by_keys() -> None:
     assert distinct(["a", "a", "b"], [1.0, 1.0, 1.0]) == (1.0, 1.0)
-    with pytest.raises(BadInput, match="two values, 1.0 and 2.0"):
+    with pytest.raises(BadInput, match=r"two values, 1.0 and 2.0"):
         distinct(["a", "a"], [1.0, 2.0])
     with pytest.raises(BadInput, match="occurs twice"):
         distinct(["a", "a"], [1.0, 1.0], refuse=True)
@@ -461,26 +490,18 @@ def test_a_planted_effect_of_the_detectable_size_is_found(known: Estimate) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_of_a_thousand_planted_effects_78_percent_are_found(seeds: int) -> None:
-    """The components are those of many seeds; the effect is planted in examples, so that all of it is put to the test."""
-    rng, spread, examples = np.random.default_rng(12), 0.15, 200
-    many = [estimate(*simulated(rng, 30, examples, spread, 0.0)[::-1], how=Resampling(200, at)) for at in range(60)]
-    known = Estimate(
-        0.0, float(np.mean([one.between for one in many])), seeds, float(np.mean([one.units for one in many]))
-    )
+    """The effect is planted in examples, whose gains vary with the seed, the example and both."""
+    rng, hits, examples = np.random.default_rng(12), 0, 200
+    by_seed, by_example, rest = 0.02, 0.3, 0.4
+    known = Estimate(0.0, 100**2 * (by_seed**2 + rest**2 / examples), seeds, 100**2 * by_example**2 / examples)
     effect = detectable(known)
-    planted = _planted(effect, spread)
-    hits = 0
     for number in range(1000):
-        before, after = simulated(rng, seeds, examples, spread, planted)
+        before = rng.normal(0, 1, (seeds, examples))
+        profit = effect / 100 + rng.normal(0, by_example, examples) + rng.normal(0, by_seed, (seeds, 1))
+        after = before + profit + rng.normal(0, rest, (seeds, examples))
         hits += estimate(after, before, how=Resampling(300, number)).p() < 0.05
     print(f"power at {effect:.2f} points with {seeds} seeds: {hits / 1000}")
     assert hits / 1000 >= 0.78
-
-
-def _planted(effect: float, spread: float) -> float:
-    from scipy.optimize import brentq
-
-    return float(brentq(lambda gain: truth(spread, gain) - effect, 0.0, 50.0))
 
 
 # Fits.

@@ -52,9 +52,7 @@ def share(contributions: Array, weights: Array) -> Array:
     return np.asarray(100 * (weights @ contributions[:, 0]) / weights.sum(axis=-1))
 
 
-def estimate(
-    after: Arm, before: Arm | None = None, headline: Headline = share, how: Resampling = PLAIN
-) -> Estimate:
+def estimate(after: Arm, before: Arm | None = None, headline: Headline = share, how: Resampling = PLAIN) -> Estimate:
     """Return the mean over seeds and languages of a headline, or of its gain from `before` to `after`.
 
     after, before: (seeds, examples) or (seeds, examples, k) contributions, or such arrays by language; the seeds and

@@ -98,7 +98,7 @@ def halves(seeds: Array, units: Array, seed_degrees: float, unit_degrees: float,
     """Return half the width of the interval that misses with probability `miss`, for each pair of variances."""
     scale = np.sqrt(np.maximum(seeds + units, 1e-300))
     low, high = np.full(len(scale), -4.0), np.full(len(scale), 12.0)  # logarithms, in standard errors
-    for _ in range(45):
+    for _ in range(30):
         middle = (low + high) / 2
         wide = tails(np.exp(middle) * scale, seeds, units, seed_degrees, unit_degrees) < miss
         low, high = np.where(wide, low, middle), np.where(wide, middle, high)

@@ -24,6 +24,8 @@ MOST = 4096  # seeds; where more would be needed, seeds are not the remedy
 
 def power(found: Estimate, effect: float, level: float = 0.95) -> float:
     """Return the probability that the interval of a value `effect` away from the null leaves the null out."""
+    if not found.error > 0:
+        return float(effect != 0) if found.error == 0 else math.nan
     return _beyond(effect, found, *_limits(found, level))
 
 
@@ -64,7 +66,7 @@ def _limits(found: Estimate, level: float) -> tuple[Array, Array]:
     seeds = (found.between / found.count * first[:, None] + 0 * second).ravel()
     units = (found.units * second + 0 * first[:, None]).ravel()
     share = seeds / (seeds + units)  # on which alone the width in standard errors depends
-    grid = (1 - np.cos(np.linspace(0, np.pi, 33))) / 2
+    grid = (1 - np.cos(np.linspace(0, np.pi, 25))) / 2
     wide = np.interp(share, grid, halves(grid, 1 - grid, degrees, found.degrees, 1 - level))
     return wide * np.sqrt(seeds + units), np.outer(of_first, of_second).ravel()
 
@@ -72,6 +74,4 @@ def _limits(found: Estimate, level: float) -> tuple[Array, Array]:
 def _beyond(effect: float, found: Estimate, wide: Array, weights: Array) -> float:
     from scipy.special import ndtr
 
-    if found.error == 0:
-        return float(effect != 0)
     return float(weights @ (ndtr((effect - wide) / found.error) + ndtr((-effect - wide) / found.error)))
