@@ -69,8 +69,8 @@ def estimate(after: Arm, before: Arm | None = None, headline: Headline = share, 
         alone = sum(map(_shared, covariances)) / figures.shape[1] ** 2
         alike = max(shared - alone, 0.0)  # what all languages' examples do at once, which their spread does not show
         found = spread(figures)
-        return replace(found, units=found.units + alike)
-    return Estimate(float(by_seed.mean()), between, seeds, shared, degrees)
+        return replace(found, units=found.units + alike, floor=_floor(joint))
+    return Estimate(float(by_seed.mean()), between, seeds, shared, degrees, floor=_floor(joint))
 
 
 def _shared(covariance: Array) -> float:
@@ -79,6 +79,11 @@ def _shared(covariance: Array) -> float:
     if seeds == 1:
         return float(covariance[0, 0])
     return max(float(covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1)), 0.0)
+
+
+def _floor(covariance: Array) -> float:
+    """Return the variance of one seed's figure through examples, without what all seeds share."""
+    return max(float(np.trace(covariance)) / len(covariance) - _shared(covariance), 0.0)
 
 
 def spread(figures: Array) -> Estimate:

@@ -5,7 +5,7 @@ of freedom fewer than there are seeds) and the examples, which all seeds share (
 exactly). Student's t on the seeds forgets the examples; resampling seeds is far too narrow for two to five of them;
 Satterthwaite's degrees of freedom cover 87 % instead of 95 % with two seeds, Banerjee's and Behrens and Fisher's
 interval 99 %. So the unknown true variance `s` of the seeds' part is averaged over, given the observed one `v` with `d`
-degrees of freedom and the examples' part `u`: a posterior (Box & Tiao 1973, section 5.2) under a prior proportional to
+degrees of freedom and the examples' part `u`: a posterior (Box & Tiao 1973, chapter 5) under a prior proportional to
 `(s + PULL u) / s²`. It is a mixture: d v / chi² with d degrees, in proportion v, and with d + 2, in proportion PULL u.
 Where the examples are negligible this is exactly Student's t, where the seeds are exactly the normal. PULL was
 chosen by computing the coverage for every ratio of the two parts: of 95 % intervals 93.7 to 97.0 % cover with two
@@ -38,7 +38,8 @@ class Estimate:
 
     between: variance of one seed's value. count: seeds, or whatever else was replicated. units: variance of `value`
     that more seeds would not lessen (examples, languages), with its degrees of freedom. lost: degrees of freedom that
-    the value cost (one for a mean, two for a slope).
+    the value cost (one for a mean, two for a slope). floor: what `between` must be at least, seeds or no seeds, through
+    the examples that each seed gets right anew.
     """
 
     value: float
@@ -47,6 +48,7 @@ class Estimate:
     units: float = 0.0
     degrees: float = math.inf
     lost: int = 1
+    floor: float = 0.0
 
     @property
     def error(self) -> float:
@@ -64,12 +66,14 @@ class Estimate:
     def p(self, null: float = 0.0, guarded: bool = False) -> float:
         """Return the two-sided p-value of `value` being `null`: below 0.05 where the 95 % interval leaves it out.
 
-        guarded: Behrens and Fisher's, never smaller, and safe at every level: for families, whose levels are small.
+        guarded: Behrens and Fisher's, never smaller, and safe at every level: for families, whose levels are small. Two
+        seeds with the same share of right answers are then not taken for seeds that do not vary: see `floor`.
         """
         distance = abs(self.value - null)
         if not self.error > 0:
             return math.nan if math.isnan(self.error) else float(distance == 0)
-        parts = np.array([self.between / self.count]), np.array([self.units])
+        between = max(self.between, self.floor) if guarded else self.between
+        parts = np.array([between / self.count]), np.array([self.units])
         found = tails(np.array([distance]), *parts, self.count - self.lost, self.degrees, 0.0 if guarded else PULL)
         return min(float(found[0]), 1.0)
 

@@ -63,7 +63,7 @@ def almost_order(better: Array, worse: Array, confidence: float = 0.95, resample
     """Return the upper bound of how much keeps `better` from being stochastically larger than `worse` (0: nothing).
 
     Below 0.5, `better` almost stochastically dominates at that confidence. Scores of independent runs, not paired.
-    Source: del Barrio et al. 2018; Dror et al. 2019, "Deep Dominance", equation 6, with a bootstrapped deviation.
+    Source: del Barrio et al. 2018; Dror et al. 2019, "Deep Dominance", with a bootstrapped deviation.
     """
     from scipy.stats import norm
 
