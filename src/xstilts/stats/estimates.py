@@ -29,6 +29,7 @@ import numpy as np
 from xstilts.metrics.score import Array
 
 PULL = 0.15
+TIED = 0.01  # share of the floor that seeds are taken to vary by where they agree; more would cost power
 KNOWN = 200  # degrees of freedom from which a variance counts as known: its t is within 0.7 % of the normal's
 
 
@@ -38,7 +39,7 @@ class Estimate:
 
     between: variance of one seed's value. count: seeds, or whatever else was replicated. units: variance of `value`
     that more seeds would not lessen (examples, languages), with its degrees of freedom. lost: degrees of freedom that
-    the value cost (one for a mean, two for a slope). floor: what `between` must be at least, seeds or no seeds, through
+    the value cost (one for a mean, two for a slope). floor: what `between` is at least expected to be through
     the examples that each seed gets right anew.
     """
 
@@ -72,7 +73,7 @@ class Estimate:
         distance = abs(self.value - null)
         if not self.error > 0:
             return math.nan if math.isnan(self.error) else float(distance == 0)
-        between = max(self.between, self.floor) if guarded else self.between
+        between = max(self.between, TIED * self.floor) if guarded else self.between
         parts = np.array([between / self.count]), np.array([self.units])
         found = tails(np.array([distance]), *parts, self.count - self.lost, self.degrees, 0.0 if guarded else PULL)
         return min(float(found[0]), 1.0)
