@@ -1,4 +1,4 @@
-"""Stats: what a handful of seeds allows to say.
+"""Seeds: a mean over a handful of values, one a seed, for tables.
 
 >>> round(summary([70.0, 72.0, 74.0]).error, 3)
 1.155

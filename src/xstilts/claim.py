@@ -1,0 +1,182 @@
+"""Claim: a sentence, a measure of a table, and what is expected of it; checked, it has a verdict.
+
+Nobody decides by looking: a claim holds when the whole 95 % interval satisfies it, fails when the whole interval
+contradicts it, and is undecided otherwise, which says what it would take. Of several claims checked together each
+verdict also needs a p-value of at most 0.05 after Holm's correction, so that one wrong verdict among all of them has a
+probability of at most 5 %.
+
+>>> from xstilts.tidy import Gain, Row, Table
+>>> rows = tuple(Row("tiny", name, "xquad", "sw", seed, score=40.0 + gain * (1 + seed / 10), keys=(f"{name}{seed}",))
+...              for name, gain in (("baseline", 0.0), ("squad", 2.0)) for seed in (1, 2, 3))
+>>> helps = Claim("SQuAD helps XQuAD", Gain("squad", "xquad"), "above", margin=1.0)
+>>> check(helps, Table(rows)).status
+'holds'
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+from xstilts import stats
+from xstilts.example import BadInput
+from xstilts.stats import Estimate
+from xstilts.tidy import Growth, Measure, Measured, Missing, Setting, Table
+
+Expectation = Literal["above", "below", "equivalent", "grows"]
+Status = Literal["holds", "fails", "undecided", "untested"]
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence, what it measures and what it expects of that.
+
+    margin: the value to be above or below, the growth to exceed, or how far from 0 still counts as equivalent.
+    published: the name of a published figure, if the literature has one.
+    """
+
+    sentence: str
+    measure: Measure
+    expectation: Expectation
+    margin: float = 0.0
+    published: str = ""
+
+    def __post_init__(self) -> None:
+        if self.expectation not in get_args(Expectation):
+            raise BadInput(f"unknown expectation '{self.expectation}'; one of {', '.join(get_args(Expectation))}")
+        if not math.isfinite(self.margin) or (self.expectation == "equivalent" and self.margin <= 0):
+            raise BadInput(f"'{self.sentence}' cannot have margin {self.margin}; say what difference would not matter")
+        if self.expectation == "grows" and not isinstance(self.measure, Growth):
+            raise BadInput(f"'{self.sentence}' expects growth of {self.measure}; measure Growth(...)")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a claim; NaN where there is nothing to say.
+
+    p: two-sided, of the value being at the margin (of the nearest margin, for equivalence). p_holm: corrected for the
+    claims checked together. detectable: the distance from the margin that these replicates find with probability 0.8.
+    seeds_needed: replicates (for growth, sizes) that would find the observed distance; None where no number would.
+    """
+
+    claim: Claim
+    status: Status
+    why: str
+    estimate: float = math.nan
+    interval: tuple[float, float] = (math.nan, math.nan)
+    p: float = math.nan
+    p_holm: float = math.nan
+    n_replicates: int = 0
+    detectable: float = math.nan
+    seeds_needed: int | None = None
+    setting: Setting | None = None
+
+
+def check(claim: Claim, table: Table) -> Verdict:
+    """Return the verdict on a claim that stands alone."""
+    return check_all([claim], table)[0]
+
+
+def check_all(claims: Iterable[Claim], table: Table) -> tuple[Verdict, ...]:
+    """Return the verdicts on a family of claims, corrected for their number by Holm; untested ones do not count.
+
+    In a family the p-values that are corrected are the guarded ones of `Estimate.p`, safe at small levels.
+    """
+    claims = list(claims)
+    measured = [_measure(claim, table) for claim in claims]
+    family = sum(isinstance(found, Measured) for found in measured) > 1
+    p = [
+        _p(claim, found.estimate, family) if isinstance(found, Measured) else math.nan
+        for claim, found in zip(claims, measured, strict=True)
+    ]
+    adjusted = stats.holm(p)
+    return tuple(
+        _verdict(claim, found, float(corrected))
+        if isinstance(found, Measured)
+        else Verdict(claim, "untested", str(found))
+        for claim, found, corrected in zip(claims, measured, adjusted, strict=True)
+    )
+
+
+def _measure(claim: Claim, table: Table) -> Measured | Missing:
+    try:
+        return claim.measure.of(table)
+    except Missing as missing:
+        return missing
+
+
+def _null(claim: Claim, found: Estimate) -> float:
+    """Return the value that decides: the margin, or of two the one on the estimate's side."""
+    return math.copysign(claim.margin, found.value) if claim.expectation == "equivalent" else claim.margin
+
+
+def _p(claim: Claim, found: Estimate, guarded: bool = False) -> float:
+    return found.p(_null(claim, found), guarded) if found.error > 0 else math.nan
+
+
+def _verdict(claim: Claim, measured: Measured, p_holm: float) -> Verdict:
+    found = measured.estimate
+    low, high = found.interval(LEVEL)
+    null = _null(claim, found)
+    needed = stats.seeds_needed(found, found.value - null)
+    verdict = Verdict(
+        claim,
+        "undecided",
+        "",
+        estimate=found.value,
+        interval=(low, high),
+        p=_p(claim, found),
+        p_holm=p_holm,
+        n_replicates=found.count,
+        detectable=stats.detectable(found),
+        seeds_needed=needed,
+        setting=measured.setting,
+    )
+    said = _said(claim, low, high)
+    shown = f"{found.value:+.2f} [{low:+.2f}, {high:+.2f}]"
+    if found.count <= found.lost or low == high:
+        return replace(verdict, why=_too_little(claim, found))
+    if said == "undecided":
+        return replace(verdict, why=f"{shown} reaches across {null:g}: {_remedy(claim, verdict)}")
+    if p_holm > 1 - LEVEL:
+        return replace(
+            verdict,
+            why=f"{shown} decides alone, but not among the claims checked (p {p_holm:.3f}): " + _remedy(claim, verdict),
+        )
+    side = "satisfies" if said == "holds" else "contradicts"
+    return replace(verdict, status=said, why=f"all of {shown} {side} '{_asked(claim)}'")
+
+
+def _said(claim: Claim, low: float, high: float) -> Status:
+    """Return what the interval alone says."""
+    if claim.expectation == "equivalent":
+        inside = -claim.margin < low and high < claim.margin
+        outside = low > claim.margin or high < -claim.margin
+    elif claim.expectation == "below":
+        inside, outside = high < claim.margin, low > claim.margin
+    else:
+        inside, outside = low > claim.margin, high < claim.margin
+    return "holds" if inside else "fails" if outside else "undecided"
+
+
+def _asked(claim: Claim) -> str:
+    within = {"equivalent": "equivalent within", "grows": "grows by more than"}
+    return f"{within.get(claim.expectation, claim.expectation)} {claim.margin:g}"
+
+
+def _too_little(claim: Claim, found: Estimate) -> str:
+    noun = "sizes" if claim.expectation == "grows" else "distinct replicates"
+    if found.count <= found.lost:
+        return f"{found.count} {noun} allow no interval: at least {found.lost + 1} are needed"
+    return f"{found.count} replicates do not vary at all, which allows no interval: give their examples, or more seeds"
+
+
+def _remedy(claim: Claim, verdict: Verdict) -> str:
+    noun = "sizes" if claim.expectation == "grows" else "seeds"
+    able = f"{verdict.n_replicates} {noun} find a distance of {verdict.detectable:.2f} four times in five"
+    if verdict.seeds_needed is None:
+        return f"{able}; one as small as here needs more examples or languages, not {noun}"
+    return f"{able}; one as here takes {verdict.seeds_needed}"

@@ -1,0 +1,51 @@
+"""Stats: what a handful of seeds and some examples allow to say.
+
+Whatever is measured becomes an `Estimate`: a value, how much it varies from seed to seed, and how much with the
+examples that all seeds share. Its interval and its p-value come from one distribution, so that they cannot contradict
+each other. One file per idea: `seeds` (plain means), `estimates`, `bootstrap` (from examples to an estimate), `paired`
+(randomisation, stochastic order), `families` (Holm, distinct replicates), `power`, `fits`, `equivalence`, `ranks`.
+
+>>> found = Estimate(2.0, between=0.5, count=5, units=0.1)
+>>> low, high = found.interval()
+>>> (round(low, 2), round(high, 2), found.p() < 0.05)
+(0.96, 3.04, True)
+"""
+
+from xstilts.stats.bootstrap import PLAIN, Headline, Resampling, estimate, share, spread
+from xstilts.stats.equivalence import beyond, tost
+from xstilts.stats.estimates import Estimate
+from xstilts.stats.families import distinct, holm
+from xstilts.stats.fits import PowerLaw, power_law, slope
+from xstilts.stats.paired import almost_order, randomisation, randomise_seeds
+from xstilts.stats.power import detectable, power, seeds_needed
+from xstilts.stats.ranks import Correlation, correlation, regret
+from xstilts.stats.seeds import Summary, gain, summary
+
+__all__ = [
+    "PLAIN",
+    "Correlation",
+    "Estimate",
+    "Headline",
+    "PowerLaw",
+    "Resampling",
+    "Summary",
+    "almost_order",
+    "beyond",
+    "correlation",
+    "detectable",
+    "distinct",
+    "estimate",
+    "gain",
+    "holm",
+    "power",
+    "power_law",
+    "randomisation",
+    "randomise_seeds",
+    "regret",
+    "seeds_needed",
+    "share",
+    "slope",
+    "spread",
+    "summary",
+    "tost",
+]

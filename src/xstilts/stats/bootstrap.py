@@ -1,0 +1,147 @@
+"""Bootstrap: from what each example contributed, in every seed and both arms, to an estimate.
+
+Examples are crossed with seeds, not nested in them: one draw of examples serves every seed and both arms, so that
+what makes an example hard for all cancels in a gain. The bootstrap over examples gives a covariance between the seeds'
+figures; its off-diagonal is the part of the variance that more seeds would not lessen, its diagonal's rest is already
+in the spread of the seeds (Owen 2007, "The pigeonhole bootstrap", and Owen & Eckles 2012, on why crossed factors need
+this). The seeds themselves are not resampled, being too few: `estimates` says what is done instead.
+
+>>> right = np.array([[1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 0.0, 1.0]])  # two seeds, four examples
+>>> estimate(right).value
+62.5
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from xstilts.example import BadInput
+from xstilts.metrics.score import Array
+from xstilts.stats.estimates import Estimate
+
+Headline = Callable[[Array, Array], Array]
+"""From contributions (examples, k) and weights (resamples, examples) to a figure for each resample."""
+Arm = Array | Mapping[str, Array]
+
+BLOCK = 2_000_000  # weights held at once
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How often examples are drawn, and what is drawn.
+
+    parallel: languages share their examples, as translations do, and are drawn together. sampled: the languages stand
+    for others, so that the mean's interval includes their spread; otherwise the mean is over these very languages.
+    """
+
+    resamples: int = 1000
+    seed: int = 0
+    parallel: bool = False
+    sampled: bool = False
+
+
+PLAIN = Resampling()
+
+
+def share(contributions: Array, weights: Array) -> Array:
+    """Return the mean of the first contribution in percent: a headline for accuracy and its like."""
+    return np.asarray(100 * (weights @ contributions[:, 0]) / weights.sum(axis=-1))
+
+
+def estimate(after: Arm, before: Arm | None = None, headline: Headline = share, how: Resampling = PLAIN) -> Estimate:
+    """Return the mean over seeds and languages of a headline, or of its gain from `before` to `after`.
+
+    after, before: (seeds, examples) or (seeds, examples, k) contributions, or such arrays by language; the seeds and
+    examples of both arms are the same and in one order. Raises BadInput where shapes differ.
+    """
+    arms = [_by_language(arm) for arm in (after, before) if arm is not None]
+    _check(arms, how)
+    figures, covariances, joint = _resample(arms, headline, how)
+    seeds = figures.shape[0]
+    by_seed = figures.mean(axis=1)
+    between = float(by_seed.var(ddof=1)) if seeds > 1 else math.nan
+    shared, degrees = _shared(joint), min(array.shape[1] for array in arms[0].values()) - 1
+    if how.sampled:
+        alone = sum(map(_shared, covariances)) / figures.shape[1] ** 2
+        alike = max(shared - alone, 0.0)  # what all languages' examples do at once, which their spread does not show
+        found = spread(figures)
+        return replace(found, units=found.units + alike, floor=_floor(joint))
+    return Estimate(float(by_seed.mean()), between, seeds, shared, degrees, floor=_floor(joint))
+
+
+def _shared(covariance: Array) -> float:
+    """Return the mean covariance between different seeds, at least 0; of one seed, its variance."""
+    seeds = len(covariance)
+    if seeds == 1:
+        return float(covariance[0, 0])
+    return max(float(covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1)), 0.0)
+
+
+def _floor(covariance: Array) -> float:
+    """Return the variance of one seed's figure through examples, without what all seeds share."""
+    return max(float(np.trace(covariance)) / len(covariance) - _shared(covariance), 0.0)
+
+
+def spread(figures: Array) -> Estimate:
+    """Return the mean of figures (seeds, languages) whose languages stand for others."""
+    by_seed = figures.mean(axis=1)
+    between = float(by_seed.var(ddof=1)) if len(by_seed) > 1 else math.nan
+    return Estimate(float(by_seed.mean()), between, len(by_seed), _languages(figures), figures.shape[1] - 1)
+
+
+def _languages(figures: Array) -> float:
+    """Return the variance of the mean (seeds, languages) through the languages, without what seeds do to each."""
+    seeds, languages = len(figures), len(figures[0])
+    if languages < 2:
+        raise BadInput("languages that stand for others must be at least two; give more, or set sampled=False")
+    centred = figures - figures.mean(axis=0) - figures.mean(axis=1, keepdims=True) + figures.mean()
+    rest = float(np.square(centred).sum()) / ((seeds - 1) * (languages - 1) * seeds) if seeds > 1 else 0.0
+    whole = float(figures.mean(axis=0).var(ddof=1))
+    return max(whole - rest, 0.0) / float(languages)
+
+
+def _resample(arms: list[dict[str, Array]], headline: Headline, how: Resampling) -> tuple[Array, list[Array], Array]:
+    """Return the figures (seeds, languages) and covariances between seeds: of each language and of their mean."""
+    figures, drawn = [], []
+    stream = np.random.SeedSequence(how.seed).spawn(len(arms[0]))
+    for number, language in enumerate(arms[0]):
+        rng = np.random.default_rng(stream[0 if how.parallel else number])
+        arrays = [arm[language] for arm in arms]
+        figures.append(_figures(arrays, headline, np.ones((1, arrays[0].shape[1])))[:, 0])
+        size = arrays[0].shape[1]
+        step = max(1, BLOCK // size)
+        blocks = [min(step, how.resamples - start) for start in range(0, how.resamples, step)]
+        weights = (rng.multinomial(size, np.full(size, 1 / size), count).astype(np.float64) for count in blocks)
+        drawn.append(np.concatenate([_figures(arrays, headline, block) for block in weights], axis=1))
+    joint = np.mean(drawn, axis=0)
+    covariances = [np.atleast_2d(np.cov(one)) for one in drawn]
+    return np.stack(figures, axis=1), covariances, np.atleast_2d(np.cov(joint))
+
+
+def _figures(arrays: list[Array], headline: Headline, weights: Array) -> Array:
+    """Return (seeds, resamples) figures of one arm, or differences of the first and the second."""
+    found = [np.stack([headline(one, weights) for one in array]) for array in arrays]
+    return found[0] if len(found) == 1 else found[0] - found[1]
+
+
+def _by_language(arm: Arm) -> dict[str, Array]:
+    given = arm if isinstance(arm, Mapping) else {"": arm}
+    arrays = {code: np.asarray(array, dtype=np.float64) for code, array in given.items()}
+    return {code: array[..., None] if array.ndim == 2 else array for code, array in arrays.items()}
+
+
+def _check(arms: list[dict[str, Array]], how: Resampling) -> None:
+    shapes = [{code: array.shape for code, array in arm.items()} for arm in arms]
+    first = next(iter(shapes[0].values()), ())
+    if len(first) != 3 or 0 in first:
+        raise BadInput(f"expected contributions of seeds x examples, found shape {first}; give one row a seed")
+    if shapes[0] != shapes[-1]:
+        raise BadInput(f"arms differ: {shapes[0]} and {shapes[-1]}; pair the same seeds, languages and examples")
+    if len({shape[0] for shape in shapes[0].values()}) > 1:
+        raise BadInput(f"languages differ in their number of seeds: {shapes[0]}; keep the seeds that all have")
+    if how.parallel and len({shape[1] for shape in shapes[0].values()}) > 1:
+        raise BadInput(f"languages differ in their examples: {shapes[0]}; translations have equal numbers")

@@ -1,0 +1,38 @@
+"""Equivalence: "as good as", which no missing significance can show.
+
+Two one-sided tests (Schuirmann 1987): the value must be shown to be above minus the margin and below the margin.
+
+>>> from xstilts.stats.estimates import Estimate
+>>> tost(Estimate(0.1, between=0.2, count=5), margin=1.0) < 0.05
+True
+"""
+
+from __future__ import annotations
+
+import math
+
+from xstilts.example import BadInput
+from xstilts.stats.estimates import Estimate
+
+
+def tost(found: Estimate, margin: float) -> float:
+    """Return the one-sided p-value of equivalence within ± margin: at most 0.025 where the 95 % interval is inside.
+
+    Taken at 0.05, as is usual, it asks that the 90 % interval is inside.
+    """
+    _positive(margin)
+    inside = abs(found.value) < margin
+    nearest = found.p(math.copysign(margin, found.value)) / 2
+    return nearest if inside else 1 - nearest
+
+
+def beyond(found: Estimate, margin: float) -> float:
+    """Return the two-sided p-value of lying outside ± margin: at most 0.05 where the 95 % interval is outside."""
+    _positive(margin)
+    nearest = found.p(math.copysign(margin, found.value))
+    return nearest if abs(found.value) > margin else 1.0
+
+
+def _positive(margin: float) -> None:
+    if not margin > 0:
+        raise BadInput(f"a margin of equivalence must be above 0, found {margin}; say what difference would not matter")

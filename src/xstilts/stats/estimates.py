@@ -1,0 +1,123 @@
+"""Estimates: a value with two variances, and the one distribution behind its interval and its p-value.
+
+A mean over few seeds varies for two reasons: the seeds (their variance is known from the seeds alone, with one degree
+of freedom fewer than there are seeds) and the examples, which all seeds share (known from the examples, as good as
+exactly). Student's t on the seeds forgets the examples; resampling seeds is far too narrow for two to five of them;
+Satterthwaite's degrees of freedom cover 87 % instead of 95 % with two seeds, Banerjee's and Behrens and Fisher's
+interval 99 %. So the unknown true variance `s` of the seeds' part is averaged over, given the observed one `v` with `d`
+degrees of freedom and the examples' part `u`: a posterior (Box & Tiao 1973, chapter 5) under a prior proportional to
+`(s + PULL u) / s²`. It is a mixture: d v / chi² with d degrees, in proportion v, and with d + 2, in proportion PULL u.
+Where the examples are negligible this is exactly Student's t, where the seeds are exactly the normal. PULL was
+chosen by computing the coverage for every ratio of the two parts: of 95 % intervals 93.7 to 97.0 % cover with two
+seeds, 94.9 to 96.6 % with three, closer with more. At the small levels of a family of claims two seeds are not enough
+for that (99 % intervals cover 97.5 to 99.5 %), so that there PULL is nothing and the p-value Behrens and Fisher's,
+which covers too much but never too little (Robinson 1976).
+
+>>> low, high = Estimate(0.0, between=2.0, count=2).interval()  # no examples: Student's t with one degree of freedom
+>>> round(high, 3)
+12.706
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from xstilts.metrics.score import Array
+
+PULL = 0.15
+TIED = 0.01  # share of the floor that seeds are taken to vary by where they agree; more would cost power
+KNOWN = 200  # degrees of freedom from which a variance counts as known: its t is within 0.7 % of the normal's
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value, its variance from seed to seed and its variance through what all seeds share.
+
+    between: variance of one seed's value. count: seeds, or whatever else was replicated. units: variance of `value`
+    that more seeds would not lessen (examples, languages), with its degrees of freedom. lost: degrees of freedom that
+    the value cost (one for a mean, two for a slope). floor: what `between` is at least expected to be through
+    the examples that each seed gets right anew.
+    """
+
+    value: float
+    between: float
+    count: int
+    units: float = 0.0
+    degrees: float = math.inf
+    lost: int = 1
+    floor: float = 0.0
+
+    @property
+    def error(self) -> float:
+        """The standard error; NaN where there are too few replicates for one."""
+        return math.sqrt(self.between / self.count + self.units) if self.count > self.lost else math.nan
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return the interval of a level; NaN where there are too few replicates for one."""
+        if not self.error > 0:
+            return self.value + 0 * self.error, self.value + 0 * self.error
+        parts = np.array([self.between / self.count]), np.array([self.units])
+        half = float(halves(*parts, self.count - self.lost, self.degrees, 1 - level)[0])
+        return self.value - half, self.value + half
+
+    def p(self, null: float = 0.0, guarded: bool = False) -> float:
+        """Return the two-sided p-value of `value` being `null`: below 0.05 where the 95 % interval leaves it out.
+
+        guarded: Behrens and Fisher's, never smaller, and safe at every level: for families, whose levels are small. Two
+        seeds with the same share of right answers are then not taken for seeds that do not vary: see `floor`.
+        """
+        distance = abs(self.value - null)
+        if not self.error > 0:
+            return math.nan if math.isnan(self.error) else float(distance == 0)
+        between = max(self.between, TIED * self.floor) if guarded else self.between
+        parts = np.array([between / self.count]), np.array([self.units])
+        found = tails(np.array([distance]), *parts, self.count - self.lost, self.degrees, 0.0 if guarded else PULL)
+        return min(float(found[0]), 1.0)
+
+
+def tails(
+    distance: Array, seeds: Array, units: Array, seed_degrees: float, unit_degrees: float, pull: float = PULL
+) -> Array:
+    """Return the two-sided probability of being at least `distance` off, for each pair of estimated variances."""
+    from scipy.special import erfc
+
+    second, of_second = chi_square(unit_degrees, points=15 if unit_degrees > 4 else 41)
+    shared = units[:, None, None] / second
+    total = np.zeros(len(distance))
+    whole = seeds + pull * units
+    for degrees, part in ((seed_degrees, seeds), (seed_degrees + 2, pull * units)):
+        first, of_first = chi_square(degrees, known=math.inf)
+        spread = seeds[:, None, None] * (seed_degrees / degrees) / first[:, None] + shared
+        ratio = distance[:, None, None] / np.sqrt(2 * np.maximum(spread, 1e-300))
+        beyond = np.einsum("aij,i,j->a", erfc(ratio), of_first, of_second)
+        mixed = np.divide(part, whole, out=np.full_like(whole, float(part is seeds)), where=whole > 0)
+        total += mixed * beyond
+    return total
+
+
+def halves(seeds: Array, units: Array, seed_degrees: float, unit_degrees: float, miss: float) -> Array:
+    """Return half the width of the interval that misses with probability `miss`, for each pair of variances."""
+    scale = np.sqrt(np.maximum(seeds + units, 1e-300))
+    low, high = np.full(len(scale), -4.0), np.full(len(scale), 12.0)  # logarithms, in standard errors
+    for _ in range(30):
+        middle = (low + high) / 2
+        wide = tails(np.exp(middle) * scale, seeds, units, seed_degrees, unit_degrees) < miss
+        low, high = np.where(wide, low, middle), np.where(wide, middle, high)
+    return np.asarray(np.exp((low + high) / 2) * scale, dtype=np.float64)
+
+
+@lru_cache(maxsize=256)
+def chi_square(degrees: float, known: float = KNOWN, points: int = 81) -> tuple[Array, Array]:
+    """Return values of chi² over its degrees of freedom and their weights: the trapezoid rule on the logarithm."""
+    from scipy.stats import chi2
+
+    if degrees >= known:
+        return np.ones(1), np.ones(1)
+    ends = np.log(np.array([chi2.ppf(1e-10, degrees), chi2.isf(1e-12, degrees)]))
+    values = np.exp(np.linspace(ends[0], ends[1], points))
+    weights = chi2.pdf(values, degrees) * values
+    return values / degrees, weights / weights.sum()

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from xstilts.claim import Claim, Verdict
+from xstilts.example import BadInput
+from xstilts.literature import Published, compare, read
+from xstilts.tidy import Gain, Setting
+
+MADE = """
+[made-up-squad]
+value = 2.0
+paper = "A paper that nobody wrote"
+table = "Table 1"
+row = "SQuAD"
+column = "XQuAD"
+encoder = "tiny"
+split = "test"
+metric = "squad"
+"""
+FIGURE = Published(
+    "made-up-squad", 2.0, "A paper that nobody wrote", "Table 1", "SQuAD", "XQuAD", "tiny", "test", "squad"
+)
+VERDICT = Verdict(
+    Claim("It helps", Gain("squad", "xquad"), "above", published="made-up-squad"),
+    "holds",
+    "",
+    estimate=1.5,
+    interval=(1.0, 1.9),
+    setting=Setting("tiny", "test", "squad"),
+)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "literature.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_figure_is_read_with_its_place(tmp_path: Path) -> None:
+    assert read(written(tmp_path, MADE)) == {"made-up-squad": FIGURE}
+
+
+@pytest.mark.parametrize("entry", ["value", "paper", "table", "row", "column", "encoder", "split", "metric"])
+def test_a_figure_without_its_place_is_refused(tmp_path: Path, entry: str) -> None:
+    rest = "".join(line for line in MADE.splitlines(True) if not line.startswith(entry))
+    with pytest.raises(BadInput, match=rf"\[made-up-squad\] has no {entry}"):
+        read(written(tmp_path, rest))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("value = 2.0", 'value = "2.0"', "are numbers"),
+        ("value = 2.0", "value = true", "are numbers"),
+        ('row = "SQuAD"', "row = 3", "are numbers, the rest texts"),
+        ("value = 2.0", "value = 2.0\nseeds = 3", "unknown entry 'seeds'"),
+        ("value = 2.0", "value = ", "write it as TOML"),
+        ("[made-up-squad]", "made = 1\n[made-up-squad]", r"\[made\] has no value"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        read(written(tmp_path, MADE.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("interval", "status"),
+    [
+        ((1.0, 2.5), "agrees"),
+        ((1.0, 1.96), "agrees"),
+        ((1.0, 1.9), "differs"),
+        ((2.04, 3.0), "agrees"),
+        ((2.1, 3.0), "differs"),
+    ],
+)
+def test_a_figure_agrees_where_the_interval_holds_it(interval: tuple[float, float], status: str) -> None:
+    assert compare(replace(VERDICT, interval=interval), FIGURE).status == status
+
+
+@pytest.mark.parametrize("column", ["encoder", "split", "metric"])
+def test_a_figure_of_something_else_is_not_compared(column: str) -> None:
+    found = compare(VERDICT, replace(FIGURE, **{column: "other"}))
+    assert found.status == "not comparable"
+    assert f"other {column}" in found.why
+
+
+def test_what_was_not_measured_is_not_compared() -> None:
+    nan = float("nan")
+    assert compare(replace(VERDICT, setting=None), FIGURE).status == "not comparable"
+    assert compare(replace(VERDICT, interval=(nan, nan)), FIGURE).status == "not comparable"
