@@ -9,9 +9,11 @@ np.True_
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -130,7 +132,10 @@ def take(network: Network, course: Course) -> Taken:
     total, spent = recipe.steps or 1, cost.nothing()
     freeze(network, recipe.trained)
     began = time.perf_counter()
-    with used(network, [course.kind], course.shown or course.units, TOKENS):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        used(network, [course.kind], course.shown or course.units, TOKENS, Path(folder)),
+    ):
         prepare(network, recipe)
         network.to(machine.torch_device())
         below = computed(network, course.units, TOKENS, machine) if course.stored else NOTHING

@@ -17,16 +17,18 @@ from xstilts.kinds import kind
 from xstilts.loop import FEWEST_TOKENS
 from xstilts.machine import Machine
 from xstilts.progress import Event
-from xstilts.recipe import Recipe
+from xstilts.recipe import Recipe, Selection
 from xstilts.record import read
 from xstilts.stage import build
-from xstilts.train import HISTORY, train
+from xstilts.train import HEADS, HISTORY, train
 
 SHORT = Recipe(learning_rate=1e-2, batch_size=12, steps=5, max_length=24)
 
 
 def result(folder: Path) -> tuple[bytes, bytes]:
-    return (folder / "model" / "model.safetensors").read_bytes(), (folder / HISTORY).read_bytes()
+    heads = folder / HEADS
+    kept = heads.read_bytes() if heads.exists() else b""
+    return (folder / "model" / "model.safetensors").read_bytes() + kept, (folder / HISTORY).read_bytes()
 
 
 def apart(machine: Machine, name: str, **changes: Any) -> Machine:
@@ -102,6 +104,42 @@ def test_a_killed_training_goes_on_with_the_passes_that_fitted(
     assert result(build(model, killed)) == result(build(model, whole))
 
 
+TRICKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "adapters above stored states": (
+        {"trained": "lora:2@top:2", "optimiser": "adamw:bf16"},
+        {"packing": "on", "recompute": True},
+    ),
+    "eight bits, packed, in passes": (
+        {"trained": "no-embeddings", "optimiser": "adamw8:bf16"},
+        {"packing": "on", "recompute": True, "micro_tokens": 40},
+    ),
+    "everything, factored": ({"optimiser": "adafactor", "weight_decay": 0.1}, {"packing": "on", "micro_tokens": 40}),
+}
+
+
+@pytest.mark.parametrize("name", TRICKS)
+def test_with_every_trick_on_a_killed_training_ends_in_the_same_bits(
+    name: str, encoder: Encoder, machine: Machine
+) -> None:
+    settings, how = TRICKS[name]
+    recipe = replace(SHORT, steps=8, selection=Selection(3, 9, 16), **settings)
+    lessons = (lesson("tagging"), lesson("span")) if "factored" in name else (lesson("span"),)
+    model = train(encoder, lessons, recipe, seed=1)
+    whole, killed = (apart(machine, store, checkpoint_seconds=0.0, **how) for store in ("whole", "killed"))
+
+    def tell(event: Event) -> None:
+        if event.done == 5 and event.total == 8:
+            raise KeyboardInterrupt
+
+    wanted = result(build(model, whole))
+    progress.listen(tell)
+    with pytest.raises(KeyboardInterrupt):
+        build(model, killed)
+    progress.listen(lambda event: None)
+    assert list(killed.store.glob("*.part/checkpoint.safetensors"))
+    assert result(build(model, killed)) == wanted
+
+
 def test_batches_are_put_together_beside_and_in_order(
     encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +176,12 @@ def test_layers_computed_again_give_the_same_training(family: str, families: Any
     assert lines[1] == pytest.approx(lines[0], rel=1e-5)
     spent = [read(folder)["record"]["cost"]["flops"] for folder in (plain, again)]
     assert spent[0] == spent[1]  # what the method takes, not what was computed twice to save memory
+
+
+def test_layers_computed_again_see_only_their_sequence(encoder: Encoder, machine: Machine) -> None:
+    model = train(encoder, (lesson("span"),), SHORT, seed=1)
+    plain, again = (build(model, apart(machine, str(how), recompute=how, packing="on")) for how in (False, True))
+    assert result(again) == result(plain)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from hypothesis import strategies as some
 
 from families import DEPTH
 from given import TOYS, lesson, promised
-from xstilts import progress
+from xstilts import cost, progress
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import Classified, Parallel, Passage
 from xstilts.heads import attach
@@ -41,7 +41,7 @@ def unit(lengths: list[int]) -> Unit:
     return Unit(0, tuple(np.zeros(length, dtype=np.int32) for length in lengths))
 
 
-def cost(units: list[Unit]) -> int:
+def padded(units: list[Unit]) -> int:
     """Return the tokens of a batch with its padding."""
     return max(one.length for one in units) * sum(len(one.sequences) for one in units)
 
@@ -54,7 +54,7 @@ def test_each_unit_is_in_one_batch_and_only_a_single_one_may_be_too_large(units:
     batches = by_length(units, most)
     assert sorted(number for numbers in batches for number in numbers) == list(range(len(units)))
     for numbers in batches:
-        assert len(numbers) == 1 or cost([units[number] for number in numbers]) <= most
+        assert len(numbers) == 1 or padded([units[number] for number in numbers]) <= most
 
 
 @given(units_of, some.integers(1, 400))
@@ -67,16 +67,16 @@ def test_the_longest_come_first_so_that_memory_is_known_at_once(units: list[Unit
 def test_no_batch_could_have_taken_the_next_unit_too(units: list[Unit], most: int) -> None:
     batches = [[units[number] for number in numbers] for numbers in by_length(units, most)]
     for batch, following in pairwise(batches):
-        assert cost([*batch, following[0]]) > most
+        assert padded([*batch, following[0]]) > most
 
 
 def test_sorting_saves_padding() -> None:
     random = np.random.default_rng(0)
     units = [unit([int(length)]) for length in random.integers(4, 128, size=500)]
     batches = by_length(units, 2048)
-    padded = sum(cost([units[number] for number in numbers]) for numbers in batches)
-    assert padded < 1.12 * sum(one.length for one in units)
-    assert len(batches) <= math.ceil(padded / 2048) * 1.2
+    total = sum(padded([units[number] for number in numbers]) for numbers in batches)
+    assert total < 1.12 * sum(one.length for one in units)
+    assert len(batches) <= math.ceil(total / 2048) * 1.2
 
 
 def close(one: Any, other: Any) -> bool:
@@ -88,7 +88,7 @@ def close(one: Any, other: Any) -> bool:
     return bool(one == pytest.approx(other, abs=2e-4)) if isinstance(one, float) else bool(one == other)
 
 
-@pytest.mark.parametrize("name", ["classification", "choice", "tagging", "span", "retrieval"])
+@pytest.mark.parametrize("name", ["classification", "choice", "tagging", "span", "retrieval", "mlm"])
 def test_predictions_do_not_depend_on_how_much_is_taken_at_once(name: str, encoder: Encoder, machine: Machine) -> None:
     taught = lesson(name)
     model = encoder if name == "retrieval" else train(encoder, (taught,), SHORT, seed=1)
@@ -101,6 +101,26 @@ def test_predictions_do_not_depend_on_how_much_is_taken_at_once(name: str, encod
     assert close(found[0], found[1])
     assert close(found[0], found[2])
     assert [line["id"] for line in found[0]] == [example.id for example in TOYS[name][2]]
+
+
+@pytest.mark.parametrize(("name", "each"), [("classification", 1), ("span", 1), ("retrieval", 2)])
+def test_what_is_asked_twice_is_computed_once(
+    name: str, each: int, encoder: Encoder, families: Any, machine: Machine
+) -> None:
+    """Questions that share everything but their example, and sentences in several pairs."""
+    labels, _, examples = TOYS[name]
+    tokens, how = Tokens.of(load_tokenizer(families["xlm-roberta"])), kind(name)
+    network = Network(load_backbone(encoder.location))
+    if not how.headless:
+        attach(network, "head", name, len(labels))
+    units = how.encode(examples, tokens, 24, labels, Counter())
+    alone = [found for unit in units for found in answers(network, "head", how, [unit], tokens, machine)]
+    with cost.metered(spent := cost.nothing(), machine):
+        found = answers(network, "head", how, units * 3, tokens, machine)
+    for number, answer in enumerate(found):
+        np.testing.assert_allclose(np.asarray(answer), np.asarray(alone[number % len(units)]), atol=1e-5)
+    sequences = {sequence.tobytes() for unit in units for sequence in unit.sequences}
+    assert spent["asked"]["head"]["sequences"] == len(sequences) < 3 * each * len(units)
 
 
 def test_retrieval_answers_at_every_layer_from_a_bare_encoder(encoder: Encoder, machine: Machine) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from families import FAMILIES, VOCABULARY
 from given import TOYS, lesson
-from xstilts import progress
+from xstilts import progress, rows
 from xstilts.encoder import Encoder, load_tokenizer
 from xstilts.heads import attach
 from xstilts.interrupt import Interrupted
@@ -230,3 +230,27 @@ def test_after_a_failure_the_whole_table_is_back(families: Any) -> None:
         how.loss(network, "toy", how.collate([stranger], tokens))
     assert how.loss(network, "toy", how.collate([stranger], tokens)).isfinite()
     assert "places" not in dict(network.backbone.get_input_embeddings().named_buffers())
+
+
+@pytest.mark.parametrize("family", ["xlm-roberta", "mt5"])
+def test_a_large_table_waits_on_the_disk_and_nothing_of_it_stays_there(
+    family: str, families: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = train(Encoder.of(families[family]), (lesson("tagging"),), replace(CLIPPED, weight_decay=0.1), seed=1)
+    whole = build(model, machine)
+    mapped: list[Tensor] = []
+    honest = rows._on_disk
+
+    def on_disk(table: Tensor, folder: Path) -> Tensor:
+        found = honest(table, folder)
+        assert torch.equal(found, table)
+        assert found.data_ptr() != table.data_ptr()
+        assert list(folder.iterdir()) == []
+        mapped.append(found)
+        return found
+
+    monkeypatch.setattr(rows, "_on_disk", on_disk)
+    monkeypatch.setattr(rows, "LARGE", 1)
+    again = build(model, replace(machine, store=machine.store / "again"))
+    assert len(mapped) == 1
+    assert (again / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()

@@ -219,7 +219,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
 def test_a_key_is_the_digest_of_the_plain_json(value: Any) -> None:
     """However arguments are given, copied or asked for before: equal ones have the key that is spelled out here."""
     plain = {"work": f"{__name__}.varied", "version": 2}

@@ -67,7 +67,7 @@ class Loop:
         self.packs = packing.wanted(self.network, self.machine)
         if self.machine.recompute:
             recompute: Any = self.network.backbone.activation_checkpointing_enable
-            recompute({"use_reentrant": False})
+            recompute({"use_reentrant": False, "context_fn": packing.again(self.network.backbone)})
         if self.machine.compiled:
             for layer in self.network.stack[self.network.prefix :]:
                 layer.compile(dynamic=True)

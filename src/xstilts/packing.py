@@ -13,7 +13,7 @@ training there drops out everywhere but in attention, which its record says.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -101,6 +101,24 @@ def attending(backbone: nn.Module, packing: Packing, offset: int) -> Iterator[di
         yield told | {"lengths": packing.lengths}
     finally:
         config._attn_implementation = before
+
+
+def again(backbone: nn.Module) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
+    """Return what lets layers that are computed again, when `attending` is over, attend as they did at first.
+
+    As `context_fn` of `torch.utils.checkpoint`: the contexts of the first computing of a layer and of the second.
+    """
+    config: Any = backbone.config
+
+    @contextmanager
+    def attended_by(implementation: str) -> Iterator[None]:
+        before, config._attn_implementation = config._attn_implementation, implementation
+        try:
+            yield
+        finally:
+            config._attn_implementation = before
+
+    return lambda: (nullcontext(), attended_by(config._attn_implementation))
 
 
 def _attention(

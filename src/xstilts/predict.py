@@ -10,10 +10,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from xstilts import cost, example, packing, progress
@@ -36,7 +38,7 @@ def _label(model: Encoder | Stage, data: Stage, kind_name: str, max_length: int)
     return f"predict-{data.arguments['data'].label}"
 
 
-@stage(version=1, label=_label)
+@stage(version=2, label=_label)
 def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max_length: int) -> None:
     """Write `predictions.jsonl`: for each example its id, the prediction, and the scores behind it.
 
@@ -89,22 +91,47 @@ def _candidates(network: Network, kind: Kind, units: list[Unit], tokens: Tokens,
     return list(_last[2])
 
 
-@torch.inference_mode()
 def answers(
     network: Network, head: str, kind: Kind, units: Sequence[Unit], tokens: Tokens, machine: Machine, label: str = ""
 ) -> list[Any]:
-    """Return the network's answer to each unit, in the units' order."""
+    """Return the network's answer to each unit, in the units' order; equal ones are asked once.
+
+    Of a kind without a head, whose answers are vectors, that goes for each sequence of a unit.
+    """
+    parts = [_parts(unit) if kind.headless else [unit] for unit in units]
+    distinct: dict[Any, Unit] = {_content(part): part for each in parts for part in each}
+    found = dict(
+        zip(distinct, _answered(network, head, kind, [*distinct.values()], tokens, machine, label), strict=True)
+    )
+    said = ([found[_content(part)] for part in each] for each in parts)
+    return [each[0] if len(each) == 1 else np.concatenate(each) for each in said]
+
+
+def _parts(unit: Unit) -> list[Unit]:
+    """Return a unit for each sequence of a unit."""
+    return [replace(unit, sequences=(sequence,)) for sequence in unit.sequences]
+
+
+def _content(unit: Unit) -> tuple[bytes, ...]:
+    """Return what decides the answer to a unit."""
+    return (*(sequence.tobytes() for sequence in unit.sequences), unit.places.tobytes())
+
+
+@torch.inference_mode()
+def _answered(
+    network: Network, head: str, kind: Kind, units: Sequence[Unit], tokens: Tokens, machine: Machine, label: str
+) -> list[Any]:
+    """Return the network's answer to each unit, asked in batches of like length."""
     was_training = network.training
     network.eval()
     device = machine.torch_device()
     batches = by_length(units, machine.most_tokens())
     packs = packing.wanted(network, machine)
+    random = torch.Generator().manual_seed(1)  # masked-LM hides the same pieces each time
     found: list[Any] = [None] * len(units)
     for number, numbers in enumerate(batches, start=1):
         chosen = [units[n] for n in numbers]
-        batch = kind.collate(
-            chosen, tokens, torch.Generator().manual_seed(number)
-        )  # masked-LM hides the same each time
+        batch = kind.collate(chosen, tokens, random)
         batch = batch.packed() if packs else batch
         cost.asked(head, batch)
         with machine.arithmetic():

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,19 +24,28 @@ from xstilts.kinds import Unit
 from xstilts.network import Network
 from xstilts.tokens import Tokens
 
+LARGE = 2**26  # bytes of a table that is better off on a disk than in memory
+
 
 @contextmanager
-def used(network: Network, kinds: Collection[str], units: Iterable[Unit], tokens: Tokens) -> Iterator[Tensor]:
+def used(
+    network: Network, kinds: Collection[str], units: Iterable[Unit], tokens: Tokens, folder: Path | None = None
+) -> Iterator[Tensor]:
     """Leave a network only the rows that units touch; yield the whole table, whose other rows may be changed.
 
-    The network may be moved to a device meanwhile; the whole table stays where it is. Masked-LM shows any piece and
-    asks for all of them: there the network is left alone, and what is yielded is empty.
+    The network may be moved to a device meanwhile; the whole table stays where it is, or, where it is large and a
+    folder is given, on that disk. Masked-LM shows any piece and asks for all of them: there the network is left alone,
+    and what is yielded is empty.
     """
     if "mlm" in kinds:
         yield torch.empty(0)
         return
+    lookups: list[Any] = [one for one in network.backbone.modules() if getattr(one, "weight", None) is network.table]
+    if folder is not None and network.table.nbytes >= LARGE:
+        table = nn.Parameter(_on_disk(network.table.detach(), folder), network.table.requires_grad)
+        for lookup in lookups:
+            lookup.weight = table
     whole = network.table.detach()
-    lookups = [one for one in network.backbone.modules() if getattr(one, "weight", None) is network.table]
     rows = _touched(units, tokens, lookups, len(whole))
     places = torch.full((len(whole),), -1).index_copy_(0, rows, torch.arange(len(rows)))
     few = nn.Parameter(whole[rows], requires_grad=network.table.requires_grad)
@@ -46,6 +56,16 @@ def used(network: Network, kinds: Collection[str], units: Iterable[Unit], tokens
             yield whole
         finally:
             whole[rows] = few.detach().to(whole)
+
+
+def _on_disk(table: Tensor, folder: Path) -> Tensor:
+    """Return a table mapped from a file that has no name any more, and so goes with the process that maps it."""
+    path = folder / "table.mapped"
+    try:
+        table.contiguous().numpy().tofile(path)
+        return torch.from_file(str(path), shared=True, size=table.numel(), dtype=table.dtype).view(table.shape)
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _touched(units: Iterable[Unit], tokens: Tokens, lookups: list[Any], size: int) -> Tensor:

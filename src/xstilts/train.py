@@ -72,7 +72,8 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
         if not pupil.kind.headless:
             attach(network, pupil.lesson.task, pupil.lesson.kind, len(pupil.labels), source)
     trained = freeze(network, recipe.trained)
-    with used(network, [pupil.lesson.kind for pupil in pupils], _units(pupils), tokens) as table:
+    kinds = [pupil.lesson.kind for pupil in pupils]
+    with used(network, kinds, _units(pupils), tokens, site.folder) as table:
         prepare_weights(network, recipe)
         network.to(site.machine.torch_device())
         site.record["embedding_rows"] = len(network.table)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
 
 from xstilts.example import BadInput, Text
 from xstilts.kinds import IGNORED, Batch, Unit, batch
@@ -45,14 +46,18 @@ def encode(
 
 
 def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
-    """Put units into one batch, hide some of their pieces and make those the targets."""
+    """Put units into one batch, hide some of their pieces and make those the targets.
+
+    Random numbers are drawn sequence by sequence, so that it does not matter how many share a batch.
+    """
     whole = batch(units, tokens, torch.empty(0))
-    hidden, drawn = (torch.rand(whole.ids.shape, generator=random) for _ in range(2))
+    each = [torch.rand(len(sequence), 3, generator=random) for unit in units for sequence in unit.sequences]
+    hidden, drawn, any_piece = pad_sequence(each, batch_first=True).unbind(-1)
     open_to_masking = whole.mask.bool() & ~torch.isin(whole.ids, torch.tensor(sorted(tokens.special)))
     chosen = (hidden < SHARE) & open_to_masking
     targets = torch.where(chosen, whole.ids, IGNORED)
     ids = torch.where(chosen & (drawn < 0.8), _mask(tokens), whole.ids)
-    strange = torch.randint(len(tokens), ids.shape, generator=random)
+    strange = (any_piece * len(tokens)).long()
     ids = torch.where(chosen & (drawn >= 0.8) & (drawn < 0.9), strange, ids)
     return replace(whole, ids=ids, targets=targets)
 

@@ -60,10 +60,10 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
 
 
 def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[NDArray[np.float32]]:
-    """Return for each pair its vectors as (2, layers, width), layer 0 being the embeddings."""
+    """Return for each pair its vectors as (2, layers, width), layer 0 being the embeddings; of one sentence, one."""
     states = network.layers(batch.ids, batch.mask, batch.packing)
     vectors = torch.stack([mean_pool(state, batch.mask) for state in states], dim=1).float().cpu().numpy()
-    return list(vectors.reshape(len(units), 2, *vectors.shape[1:]))
+    return list(vectors.reshape(len(units), -1, *vectors.shape[1:]))
 
 
 def decode(
