@@ -189,6 +189,7 @@ def test_a_packed_training_goes_like_a_padded_one_and_computes_no_padding(
     asked = predict(model, lesson("span").train[0], "span", 24)
     found = [[line["prediction"] for line in read_lines(build(asked, one))] for one in machines]
     assert found[0] == found[1]
+    assert [read(folder)["record"]["batches"] for folder in folders] == ["padded", "packed"]
     padded, packed = (read(folder)["record"]["cost"] for folder in folders)
     assert padded["tokens"] == packed["tokens"] == packed["padded_tokens"] < padded["padded_tokens"]
 

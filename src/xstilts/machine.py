@@ -4,7 +4,7 @@ Device, threads, memory and paths change how fast a result comes, not what it is
 keyword-only argument beside the identity of a stage.
 
 >>> Machine(store=Path("work"), device="cpu").most_tokens()
-1024
+512
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 
-GPU_TOKENS, CPU_TOKENS = 16384, 1024  # a GPU wants large passes; a CPU takes small ones as fast, in less memory
+GPU_TOKENS, CPU_TOKENS = 16384, 512  # a GPU wants large passes; a CPU takes small ones as fast, in less memory
 
 
 @dataclass(frozen=True)

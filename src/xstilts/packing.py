@@ -89,6 +89,13 @@ def wanted(network: Network, machine: Machine) -> bool:
     return True
 
 
+def told(packs: bool, machine: Machine) -> str:
+    """Return what a training's record says of its batches."""
+    if not packs:
+        return "padded"
+    return "packed, without dropout in attention" if machine.torch_device().type == "cuda" else "packed"
+
+
 @contextmanager
 def attending(backbone: nn.Module, packing: Packing, offset: int) -> Iterator[dict[str, Any]]:
     """Let a backbone attend within sequences; yield what else to call it with. offset: of its first position."""

@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from xstilts import adapters, cost, memory, progress, schedule
+from xstilts import adapters, cost, memory, packing, progress, schedule
 from xstilts.checkpoint import Checkpoint, remove
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput
@@ -128,6 +128,7 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
     heads = {pupil.lesson.task: pupil.lesson.kind for pupil in pupils}
     most = state.micro_tokens or memory.micro_tokens(network, recipe, heads, site.machine)
     loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser, seed, below, most)
+    site.record["batches"] = packing.told(loop.packs, site.machine)
     steps = enumerate(schedule.schedule(lessons, total, recipe.batch_size, recipe.sampling, seed))
     saved = time.monotonic()
     with deferred() as interrupted, cost.metered(state.cost, site.machine) as meter:
