@@ -131,6 +131,26 @@ def run_or_plan(
 
 
 @app.command()
+def study(
+    file: Annotated[
+        Path, typer.Argument(help="A study file: a question, its runs and its claims, in Python; it is run.")
+    ],
+    scale: Annotated[str, typer.Option(help="sandbox (minutes), small or full.")] = "sandbox",
+    out: Annotated[Path, typer.Option(help="Folder for table.csv and verdicts.json.")] = Path("study"),
+    data: DataFolder = None,
+    store: Store = Path("work"),
+    device: Device = "auto",
+    workers: Workers = 1,
+    threads: Threads = 0,
+) -> None:
+    """Build a study and print the verdict on each of its claims."""
+    from xstilts import show
+    from xstilts.machine import Machine
+
+    show.study(file, scale, Machine(store, data, device, workers=workers, threads=threads), out)
+
+
+@app.command()
 def show(
     key: Annotated[str, typer.Argument(help="The beginning of a stage's key, or its folder's name.")],
     store: Store = Path("work"),

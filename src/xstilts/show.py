@@ -153,6 +153,24 @@ def plan(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> 
         screen.print(f"  memory  {line}", highlight=False, soft_wrap=True)
 
 
+def study(file: Path, scale: str, machine: Machine, out: Path) -> None:
+    """Build a study, write its table and verdicts, and print what became of each claim."""
+    from xstilts import study as studies
+
+    asked = studies.load(file, scale)
+    with progress.shown():
+        built = studies.build(asked, machine)
+    verdicts = studies.write(asked, studies.table(asked, machine), out)
+    found = RichTable(title=asked.question.strip().splitlines()[0], title_justify="left")
+    for column in ("claim", "verdict", "why"):
+        found.add_column(column)
+    for verdict in verdicts:
+        found.add_row(verdict.claim.sentence, verdict.status, verdict.why)
+    screen = console()
+    screen.print(found)
+    screen.print(f"{built} stages built; the table and the verdicts are in {out}", highlight=False)
+
+
 def stage(store: Path, key: str) -> None:
     """Print the record of a finished stage and the difference from its nearest sibling."""
     folder, record = stores.find(store, key)

@@ -124,7 +124,10 @@ class Level:
 
 @dataclass(frozen=True)
 class Gain:
-    """The mean gain of a setting over another, paired by seed, over languages (all that both have, or those named)."""
+    """The mean gain of a setting over another, paired by seed, over languages (all that both have, or those named).
+
+    over_recipe: the recipe of the other setting, where it is another than `recipe`.
+    """
 
     intermediate: str
     target: str
@@ -132,11 +135,13 @@ class Gain:
     languages: tuple[str, ...] = ()
     encoder: str = ""
     recipe: str = ""
+    over_recipe: str = ""
     resampling: Resampling = PLAIN
 
     def of(self, table: Table) -> Measured:
         """Return the mean gain; Missing where no seed has both settings in all languages."""
-        arms = [_arm(table, self, name) for name in (self.intermediate, self.over)]
+        other = replace(self, recipe=self.over_recipe or self.recipe)
+        arms = [_arm(table, self, self.intermediate), _arm(table, other, self.over)]
         shared = {code for code, _ in arms[0]} & {code for code, _ in arms[1]}
         codes = self.languages or tuple(sorted(shared))
         return Measured(_estimate(table, arms, codes, self.resampling), _setting([*arms[0].values()]))

@@ -1,0 +1,172 @@
+"""Study: a question, the runs that answer it, and claims about them that are written down before anything is run.
+
+A study file is Python: one function `study(scale)` that returns a `Study`. Its arms are grids; what two runs share is
+built once, whatever arm they are in. The product is one tidy table, a row a score, and a verdict on each claim.
+
+    asked = load(Path("studies/layerwise.py"), "sandbox")
+    build(asked, machine)
+    verdicts = claim.check_all(asked.claims, table(asked, machine))
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+from xstilts import claim, record
+from xstilts.claim import Claim, Verdict
+from xstilts.encoder import Encoder
+from xstilts.example import BadInput
+from xstilts.executors import local
+from xstilts.grid import Grid
+from xstilts.machine import Machine
+from xstilts.run import Run
+from xstilts.score import CONTRIBUTIONS, read_score
+from xstilts.stage import Stage, folder_of
+from xstilts.task import surveyed
+from xstilts.tidy import Row, Table
+
+SCALES = ("sandbox", "small", "full")
+TABLE, VERDICTS = "table.csv", "verdicts.json"
+HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Runs of one encoder under one set of recipes; the label is the recipe's name in the table."""
+
+    grid: Grid
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, its arms and its claims."""
+
+    question: str
+    arms: tuple[Arm, ...]
+    claims: tuple[Claim, ...]
+
+    def __post_init__(self) -> None:
+        labels = [(arm.label, _name(arm.grid.encoder)) for arm in self.arms]
+        if len(set(labels)) < len(labels):
+            raise BadInput(f"arms of one encoder need labels that differ: {', '.join(label for label, _ in labels)}")
+
+    def promised(self, machine: Machine) -> list[Stage]:
+        """Promise the scores of all arms."""
+        with surveyed():
+            return [stage for arm in self.arms for stage in arm.grid.promised(machine)]
+
+
+def load(path: Path, scale: str) -> Study:
+    """Return the study of a file at a scale; the file is a program of yours and is run.
+
+    Raises BadInput where there is no such file or scale, or no function `study` in it that returns a Study.
+    """
+    if scale not in SCALES:
+        raise BadInput(f"unknown scale '{scale}': give {', '.join(SCALES)}")
+    if not path.is_file():
+        raise BadInput(f"no study {path}: give a Python file, as studies/layerwise.py")
+    spec = spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise BadInput(f"{path} is no Python file: give one with a function study(scale)")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = module.study(scale) if hasattr(module, "study") else None
+    if not isinstance(found, Study):
+        raise BadInput(f"{path} has no function study(scale) that returns a Study: write one, see docs/study.md")
+    return found
+
+
+def build(study: Study, machine: Machine) -> int:
+    """Build what is not there; return how many stages that was."""
+    machine.torch_device()
+    return local.build_all(study.promised(machine), machine)
+
+
+def table(study: Study, machine: Machine) -> Table:
+    """Return the tidy table of a finished study: a row for each run and language."""
+    with surveyed():
+        return Table(tuple(row for arm in study.arms for row in _rows(arm, machine)))
+
+
+def write(study: Study, found: Table, folder: Path) -> tuple[Verdict, ...]:
+    """Write `table.csv` and `verdicts.json`; return the verdicts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = [one.name for one in fields(Row) if one.name != "examples"]
+    with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(columns)
+        lines.writerows([_cell(getattr(row, column)) for column in columns] for row in found.rows)
+    verdicts = claim.check_all(study.claims, found)
+    said = {"question": study.question, "verdicts": [_plain(asdict(one)) for one in verdicts]}
+    (folder / VERDICTS).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return verdicts
+
+
+def _rows(arm: Arm, machine: Machine) -> Iterator[Row]:
+    for target in arm.grid.targets:
+        for setting, runs in arm.grid.runs(target).items():
+            for run in runs:
+                for code, score in run.scores(machine.data).items():
+                    yield _row(arm, setting, run, code, score, machine)
+
+
+def _row(arm: Arm, setting: str, run: Run, code: str, score: Stage, machine: Machine) -> Row:
+    folder = folder_of(score, machine)
+    headline = float(read_score(folder)["headline"])
+    predictions = score.arguments["predictions"]
+    trained = _trainings(run.model(machine.data))
+    ledger = record.read(folder_of(predictions, machine))["record"].get("cost") or {}
+    seconds = sum(record.read(folder_of(one, machine))["seconds"] for one in trained)
+    return Row(
+        _name(run.encoder),
+        setting,
+        run.target.name,
+        code,
+        run.seed,
+        headline,
+        tuple(one.key for one in (*trained, predictions, score)),
+        arm.label,
+        run.target.metric,
+        run.split,
+        size=float(ledger.get("parameters", math.nan)),
+        cost=seconds / HOUR,
+        examples=folder / CONTRIBUTIONS,
+    )
+
+
+def _trainings(model: Encoder | Stage) -> list[Stage]:
+    """Return the trainings behind a model, the first one first."""
+    found: list[Stage] = []
+    while isinstance(model, Stage) and "lessons" in model.arguments:
+        found.insert(0, model)
+        model = model.arguments["encoder"]
+    return found
+
+
+def _name(encoder: Encoder | Stage) -> str:
+    return encoder.name if isinstance(encoder, Encoder) else encoder.label
+
+
+def _cell(value: Any) -> Any:
+    return (
+        " ".join(value) if isinstance(value, tuple) else "" if isinstance(value, float) and math.isnan(value) else value
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: no NaN, no paths."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
