@@ -142,6 +142,7 @@ def test_another_recipe_over_the_same_layers_finds_the_states(
     with monkeypatch.context() as patch:
         patch.setattr(prefix, "_fill", lambda *_: pytest.fail("computed again"))
         build(train(encoder, taught, replace(TOP, learning_rate=1e-3), seed=2), machine)
+        build(train(encoder, taught, replace(TOP, trained="lora:2@top:1"), seed=1), machine)
     assert len(files(machine)) == 1
     build(train(encoder, taught, replace(TOP, trained="top:2"), seed=1), machine)
     assert len(files(machine)) == 2

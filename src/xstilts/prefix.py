@@ -100,7 +100,8 @@ def computed(network: Network, units: Iterable[Unit], tokens: Tokens, machine: M
 def _digest(network: Network, sequences: list[Ids], machine: Machine) -> str:
     """Return what names the states: weights below, rows that pieces have, configuration, sequences, arithmetic."""
     total = hashlib.sha256()
-    frozen = [one for one in network.backbone.named_parameters() if not one[1].requires_grad]
+    above = {id(parameter) for layer in network.stack[network.prefix :] for parameter in layer.parameters()}
+    frozen = [one for one in network.backbone.named_parameters() if id(one[1]) not in above]
     for name, value in [*frozen, *network.backbone.named_buffers()]:
         total.update(f"{name} {tuple(value.shape)}".encode())
         total.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
