@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -19,7 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from xstilts.example import BadInput, Text
 from xstilts.kinds import IGNORED, Batch, Unit, batch
 from xstilts.network import Network
-from xstilts.tokens import Tokens, longest_first
+from xstilts.tokens import Ids, Tokens, longest_first
 
 divisible, headless = True, False
 SHARE = 0.15
@@ -36,13 +37,18 @@ def encode(
         if example.pair is not None:
             keep_a, keep_b = longest_first(len(a), len(b), tokens.room(max_length, pair=True))
             cut["truncated"] += keep_a + keep_b < len(a) + len(b)
-            units.append(Unit(number, (tokens.sequence(a[:keep_a], b[:keep_b]),)))
+            units.append(_unit(number, tokens.sequence(a[:keep_a], b[:keep_b])))
             continue
         room = tokens.room(max_length, pair=False)
         parts = [a[start : start + room] for start in range(0, max(len(a), 1), room)]
         cut["split"] += len(parts) > 1
-        units += [Unit(number, (tokens.sequence(part),)) for part in parts]
+        units += [_unit(number, tokens.sequence(part)) for part in parts]
     return units
+
+
+def _unit(example: int, sequence: Ids) -> Unit:
+    """Return a unit that is its text's alone: of equal texts, each has other pieces hidden."""
+    return Unit(example, (sequence,), places=np.array([example], dtype=np.int32))
 
 
 def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
