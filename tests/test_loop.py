@@ -185,6 +185,7 @@ def test_layers_computed_again_see_only_their_sequence(encoder: Encoder, machine
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of what torch itself does
 def test_compiled_layers_compute_the_same(encoder: Encoder, machine: Machine) -> None:
     model = train(encoder, (lesson("tagging"),), SHORT, seed=1)
     plain, compiled = (build(model, apart(machine, str(how), compiled=how)) for how in (False, True))
