@@ -22,6 +22,7 @@ import torch
 import transformers
 
 from xstilts.tokens import Pieces, Tokens
+from xstilts.turns import order
 
 MIB = 1024
 SPECIAL = 5  # ids that no text has
@@ -88,10 +89,8 @@ def texts(lengths: Sequence[int], pieces: int, random: np.random.Generator) -> l
 def in_turn(sides: Mapping[str, Callable[[int], float]], rounds: int) -> dict[str, list[float]]:
     """Return what each side gives in each round; every round begins with another side."""
     found: dict[str, list[float]] = {side: [] for side in sides}
-    names = list(sides)
     for number in range(rounds):
-        first = number % len(names)
-        for side in names[first:] + names[:first]:
+        for side in order([*sides], number):
             found[side].append(sides[side](number))
     return found
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
+import pytest
+
+from xstilts import progress
 from xstilts.data import EXAMPLES, Data
+from xstilts.encoder import Encoder
 from xstilts.example import Answer, Choice, Classified, Example, Parallel, Question, Tagged, Text
+from xstilts.interrupt import Interrupted
 from xstilts.lesson import Lesson
-from xstilts.stage import Site, Stage, stage
+from xstilts.machine import Machine
+from xstilts.progress import Event
+from xstilts.stage import Site, Stage, build, stage
+from xstilts.train import HISTORY
 
 TOYS: dict[str, tuple[tuple[str, ...], str, list[Example]]] = {
     "classification": (
@@ -56,3 +68,32 @@ def lesson(kind: str, name: str = "", weight: float | None = None) -> Lesson:
     data = promised(kind, examples, name or kind, labels)
     dev = None if kind in ("mlm", "retrieval") else data
     return Lesson(name or kind, kind, labels, (data,), dev, metric, weight)
+
+
+def losses(folder: Path) -> list[float]:
+    """Return the losses in a training's history."""
+    lines = map(json.loads, (folder / HISTORY).read_text().splitlines())
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+def still(folder: Path, to: Path) -> Encoder:
+    """Return a copy of an encoder that drops nothing out."""
+    shutil.copytree(folder, to)
+    config = json.loads((to / "config.json").read_text())
+    config |= {name: 0.0 for name in config if "dropout" in name}
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (to / "config.json").write_text(json.dumps(config))
+    return Encoder.of(to)
+
+
+def stopped(model: Stage, machine: Machine, step: int) -> None:
+    """Begin to build a training, and stop it by a signal after a step; it saves where it is."""
+
+    def stop(event: Event) -> None:
+        if event.done == step and event.label.startswith("train"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    progress.listen(stop)
+    with pytest.raises(Interrupted):
+        build(model, machine)
+    progress.listen(lambda event: None)

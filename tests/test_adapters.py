@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -15,14 +13,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from families import DEPTH, FAMILIES
-from given import TOYS, lesson
+from given import TOYS, lesson, stopped
 from test_cost import UNSEEN, counted, network_of, sums
-from xstilts import adapters, flops, progress
+from xstilts import adapters, flops
 from xstilts.encoder import Encoder, load_tokenizer
 from xstilts.example import BadInput
 from xstilts.folders import save_encoder
 from xstilts.heads import attach
-from xstilts.interrupt import Interrupted
 from xstilts.kinds import Batch, kind
 from xstilts.machine import Machine
 from xstilts.network import Network, freeze
@@ -238,15 +235,7 @@ def test_a_stopped_training_ends_in_the_same_bits(trained: str, encoder: Encoder
     recipe = replace(FAST, steps=8, selection=Selection(2, 9, 16), trained=trained)
     model = train(encoder, (lesson("classification"),), recipe, seed=1)
     whole = build(model, replace(machine, store=machine.store / "whole"))
-
-    def stop(event: progress.Event) -> None:
-        if event.done == 5 and event.label.startswith("train"):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    progress.listen(stop)
-    with pytest.raises(Interrupted):
-        build(model, machine)
-    progress.listen(lambda event: None)
+    stopped(model, machine, 5)
     stored = load_file(next(machine.store.glob("train-*.part")) / "checkpoint.safetensors")
     held = {name.partition(".")[2] for name in stored if name.startswith("weight.")}
     assert {"lora_" in name for name in held if name.startswith("backbone.")} == {True}

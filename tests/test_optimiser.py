@@ -3,8 +3,6 @@ from __future__ import annotations
 import copy
 import doctest
 import math
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from families import FAMILIES
-from given import lesson
+from given import lesson, stopped
 from xstilts import optimiser as module
-from xstilts import progress
 from xstilts.encoder import Encoder
 from xstilts.heads import attach
-from xstilts.interrupt import Interrupted
 from xstilts.machine import Machine
 from xstilts.network import Network, freeze
 from xstilts.optimiser import bytes_of, bytes_per_parameter, optimiser_of, prepare, rate, suited
@@ -304,15 +300,7 @@ def test_a_stopped_training_in_few_bits_ends_in_the_same_bits(encoder: Encoder, 
     recipe = Recipe(1e-2, 8, steps=10, max_length=24, weight_decay=0.5, optimiser="adamw8:bf16")
     promise = train(encoder, (lesson("classification"),), recipe, seed=1)
     whole = build(promise, replace(machine, store=machine.store / "whole")) / "model" / "model.safetensors"
-
-    def stop(event: progress.Event) -> None:
-        if event.done == 6:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    progress.listen(stop)
-    with pytest.raises(Interrupted):
-        build(promise, machine)
-    progress.listen(lambda event: None)
+    stopped(promise, machine, 6)
     again = build(promise, machine) / "model"
     assert (again / "model.safetensors").read_bytes() == whole.read_bytes()
     stored, before = load_file(whole), load_file(Path(encoder.location) / "model.safetensors")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +13,9 @@ from hypothesis import strategies as some
 from torch import Tensor
 
 from families import FAMILIES, VOCABULARY
-from given import TOYS, lesson
+from given import TOYS, lesson, losses, still
 from xstilts import packing
-from xstilts.encoder import Encoder, load_tokenizer
+from xstilts.encoder import load_tokenizer
 from xstilts.example import BadInput
 from xstilts.heads import attach
 from xstilts.kinds import Batch, Kind, kind
@@ -29,7 +28,7 @@ from xstilts.record import read
 from xstilts.score import read_lines
 from xstilts.stage import build
 from xstilts.tokens import Tokens
-from xstilts.train import HISTORY, train
+from xstilts.train import train
 
 PACKED = ("xlm-roberta", "xlm-roberta-xl", "modernbert", "eurobert", "qwen3", "gemma3_text")
 KINDS = ("classification", "choice", "tagging", "span", "retrieval", "mlm")
@@ -128,23 +127,6 @@ def test_the_rest_is_packed_where_asked_for_and_padded_on_a_cpu(family: str, fam
     assert choices == [False, True, False]
     with pytest.raises(BadInput, match="auto, on or off"):
         replace(machine, packing="maybe")
-
-
-def still(folder: Path, to: Path) -> Encoder:
-    """Return an encoder without dropout."""
-    to.mkdir()
-    for path in folder.iterdir():
-        (to / path.name).write_bytes(path.read_bytes())
-    config = json.loads((to / "config.json").read_text())
-    config |= {name: 0.0 for name in config if "dropout" in name}
-    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (to / "config.json").write_text(json.dumps(config))
-    return Encoder.of(to)
-
-
-def losses(folder: Path) -> list[float]:
-    lines = map(json.loads, (folder / HISTORY).read_text().splitlines())
-    return [line["loss"] for line in lines if "loss" in line]
 
 
 @pytest.mark.parametrize("family", PACKED)

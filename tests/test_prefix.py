@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 import os
-import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +12,10 @@ import torch
 from safetensors.torch import load_file
 
 from families import DEPTH, FAMILIES
-from given import TOYS, lesson
+from given import TOYS, lesson, losses, stopped
 from xstilts import prefix, progress
 from xstilts.encoder import Encoder, load_tokenizer
 from xstilts.heads import attach
-from xstilts.interrupt import Interrupted
 from xstilts.kinds import Unit, kind
 from xstilts.machine import Machine
 from xstilts.network import Network, freeze
@@ -31,11 +28,6 @@ from xstilts.train import HISTORY, train
 
 TOP = Recipe(learning_rate=1e-2, batch_size=6, steps=8, max_length=24, warmup=2, trained="top:1")
 REFUSED = ("mt5", "umt5")
-
-
-def losses(folder: Path) -> list[float]:
-    lines = map(json.loads, (folder / HISTORY).read_text().splitlines())
-    return [line["loss"] for line in lines if "loss" in line]
 
 
 def files(machine: Machine) -> list[Path]:
@@ -217,15 +209,7 @@ def test_a_stopped_training_ends_in_the_same_bits(kept: bool, encoder: Encoder, 
     recipe = replace(TOP, steps=12, selection=Selection(3, 9, 16))
     model = train(encoder, (lesson("classification"), lesson("tagging")), recipe, seed=1)
     whole = build(model, replace(machine, store=machine.store / "whole"))
-
-    def stop(event: progress.Event) -> None:
-        if event.done == 7 and event.label.startswith("train"):
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    progress.listen(stop)
-    with pytest.raises(Interrupted):
-        build(model, machine)
-    progress.listen(lambda event: None)
+    stopped(model, machine, 7)
     for path in files(machine) if not kept else ():
         path.unlink()
     again = build(model, machine)

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-import os
-import signal
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import replace
@@ -16,11 +13,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from families import FAMILIES, VOCABULARY
-from given import TOYS, lesson
-from xstilts import progress, rows
+from given import TOYS, lesson, losses, stopped
+from xstilts import rows
 from xstilts.encoder import Encoder, load_tokenizer
 from xstilts.heads import attach
-from xstilts.interrupt import Interrupted
 from xstilts.kinds import Unit, kind
 from xstilts.machine import Machine
 from xstilts.network import Network, freeze
@@ -31,7 +27,7 @@ from xstilts.rows import used
 from xstilts.score import read_lines
 from xstilts.stage import Stage, build
 from xstilts.tokens import Tokens
-from xstilts.train import HISTORY, train
+from xstilts.train import train
 
 # Nothing is left of a gradient but a hundredth: what a gradient's norm counts shows in every weight.
 CLIPPED = Recipe(learning_rate=1e-2, batch_size=8, steps=6, max_length=24, warmup=2, clip_norm=1e-2)
@@ -57,11 +53,6 @@ def tensors(folder: Path) -> dict[str, Tensor]:
 
 def table_of(tensors: dict[str, Tensor]) -> Tensor:
     return next(value for value in tensors.values() if value.shape[0] == VOCABULARY)
-
-
-def losses(folder: Path) -> list[float]:
-    lines = map(json.loads, (folder / HISTORY).read_text().splitlines())
-    return [line["loss"] for line in lines if "loss" in line]
 
 
 def close(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
@@ -171,15 +162,7 @@ def test_a_stopped_training_ends_in_the_same_bits(encoder: Encoder, machine: Mac
     recipe = replace(CLIPPED, weight_decay=3.0, steps=12, selection=Selection(3, 9, 16))
     model = train(encoder, (lesson("classification"),), recipe, seed=1)
     whole = build(model, replace(machine, store=machine.store / "whole"))
-
-    def stop(event: progress.Event) -> None:
-        if event.done == 7:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    progress.listen(stop)
-    with pytest.raises(Interrupted):
-        build(model, machine)
-    progress.listen(lambda event: None)
+    stopped(model, machine, 7)
     part = next(machine.store.glob("train-*.part"))
     stored = load_file(part / "checkpoint.safetensors")
     assert not any(VOCABULARY in value.shape for value in stored.values())

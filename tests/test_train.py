@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from given import TOYS, lesson, promised
+from given import TOYS, lesson, losses, promised, still
 from xstilts import progress
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput, Classified, Tagged
@@ -31,11 +31,6 @@ from xstilts.stage import Stage, build, folder_of, is_built
 from xstilts.train import HISTORY, train
 
 FAST = Recipe(learning_rate=1e-2, batch_size=8, steps=40, max_length=24)
-
-
-def losses(folder: Path) -> list[float]:
-    lines = map(json.loads, (folder / HISTORY).read_text().splitlines())
-    return [line["loss"] for line in lines if "loss" in line]
 
 
 def weights(folder: Path) -> str:
@@ -117,27 +112,16 @@ def test_masked_lm_beside_a_task_adds_its_weighted_loss(encoder: Encoder, machin
 
 def test_a_batch_in_several_passes_has_the_gradient_of_the_whole(encoder: Encoder, machine: Machine) -> None:
     """Labels differ in number between passes (words a sentence), so a mean of means would be another gradient."""
-    folder = Path(encoder_without_dropout(encoder, machine))
+    unmoved = still(Path(encoder.location), machine.store.parent / "still")
     recipe = replace(FAST, steps=3, learning_rate=1e-3)
-    whole = build(train(Encoder.of(folder), (lesson("tagging"),), recipe, seed=1), machine)
+    whole = build(train(unmoved, (lesson("tagging"),), recipe, seed=1), machine)
     pieces = replace(machine, micro_tokens=12, store=machine.store / "pieces")
-    parts = build(train(Encoder.of(folder), (lesson("tagging"),), recipe, seed=1), pieces)
+    parts = build(train(unmoved, (lesson("tagging"),), recipe, seed=1), pieces)
     assert losses(parts) == pytest.approx(losses(whole), abs=1e-5)
     assert len(by_length(TOY_UNITS, 12)) > 4
 
 
 TOY_UNITS = [Unit(n, (np.zeros(5 + n % 3, dtype=np.int32),)) for n in range(8)]
-
-
-def encoder_without_dropout(encoder: Encoder, machine: Machine) -> str:
-    import shutil
-
-    folder = machine.store.parent / "still"
-    shutil.copytree(encoder.location, folder)
-    config = json.loads((folder / "config.json").read_text())
-    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (folder / "config.json").write_text(json.dumps(config))
-    return str(folder)
 
 
 CASES: dict[str, tuple[tuple[str, ...], int]] = {

@@ -119,7 +119,7 @@ def ledger(spent: Spent, network: Network, machine: Machine) -> dict[str, Any] |
     if spent.get("partial"):
         return None
     counted = _flops(network, spent)
-    device, precision = device_name(machine), "bf16" if _is_bf16(machine) else "fp32"
+    device, precision = device_name(machine), machine.arithmetic_precision()
     most = flops.peak(device, precision)
     clocks = {name: _rounded(spent[name]) for name in ("seconds", "earlier_seconds", "device_seconds", "joules")}
     return {
@@ -160,12 +160,6 @@ def device_name(machine: Machine) -> str:
     """Return what the device calls itself: "NVIDIA H200", or only "cpu"."""
     device = machine.torch_device()
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def _is_bf16(machine: Machine) -> bool:
-    device = machine.torch_device().type
-    with machine.arithmetic():
-        return torch.is_autocast_enabled(device)
 
 
 def _main(spent: Spent) -> Mapping[str, dict[str, int]]:

@@ -18,13 +18,13 @@ from typing import Any
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
 from xstilts.lesson import Lesson
-from xstilts.machine import CPU_TOKENS, GPU_TOKENS, Machine
+from xstilts.machine import Machine
 from xstilts.memory import GIB, ROOM, Memory, Setting, estimate, floor
 from xstilts.network import FAMILIES
 from xstilts.recipe import Recipe, changed
 from xstilts.saved import Device
 from xstilts.shapes import config_before
-from xstilts.stage import Stage
+from xstilts.stage import Stage, lineage
 
 LABELS = 64  # of a lesson whose training data say which labels there are
 FEW = 4096
@@ -46,20 +46,17 @@ class Way:
         )
 
 
+ALONE_AND_WITH = ((False, False), (True, False), (False, True), (True, True))  # few tokens, layers computed twice
 LIGHTER = ("adamw8", "adamw:bf16", "adamw8:bf16", "adafactor:bf16")
 WAYS = (
     Way(few_tokens=True),
     Way(recompute=True),
     Way(few_tokens=True, recompute=True),
-    *(
-        Way((f"optimiser={name}",), few, recompute)
-        for name in LIGHTER
-        for few, recompute in ((False, False), (True, False), (False, True), (True, True))
-    ),
+    *(Way((f"optimiser={name}",), few, recompute) for name in LIGHTER for few, recompute in ALONE_AND_WITH),
     *(
         Way(("trained=lora:16", *more), few, recompute)
         for more in ((), ("optimiser=adamw:bf16",))
-        for few, recompute in ((False, False), (True, False), (False, True), (True, True))
+        for few, recompute in ALONE_AND_WITH
     ),
     Way(("trained=head",)),
     Way(("trained=head", "optimiser=adamw:bf16")),
@@ -95,8 +92,7 @@ def setting_of(machine: Machine) -> Setting:
     device = "cuda" if given or machine.torch_device().type == "cuda" else "cpu"
     native = device == "cuda" and (not torch.cuda.is_available() or torch.cuda.is_bf16_supported())
     halved = machine.precision == "bf16" or (machine.precision == "auto" and native)
-    tokens = machine.micro_tokens or (GPU_TOKENS if device == "cuda" else CPU_TOKENS)
-    return Setting(Device(device, "bf16" if halved else "fp32"), tokens, machine.recompute)
+    return Setting(Device(device, "bf16" if halved else "fp32"), machine.most_tokens(device), machine.recompute)
 
 
 def capacity(machine: Machine) -> tuple[str, int]:
@@ -121,7 +117,7 @@ def remedy(config: Any, recipe: Recipe, kinds: tuple[tuple[str, int], ...], sett
             continue
         try:
             lighter = changed(recipe, way.settings)
-            if not fits(_least(config, lighter, kinds), most, other.device):
+            if not fits(floor(config, lighter, *kinds[0]), most, other.device):
                 continue
             if fits(needed(config, lighter, kinds, other), most, other.device):
                 return way
@@ -160,10 +156,6 @@ def _estimate(known: _Known, recipe: Recipe, kind: str, labels: int, setting: Se
     return estimate(known.config, recipe, kind, labels, setting)
 
 
-def _least(config: Any, recipe: Recipe, kinds: tuple[tuple[str, int], ...]) -> Memory:
-    return floor(config, recipe, *kinds[0])
-
-
 def _said(
     config: Any, recipe: Recipe, kinds: tuple[tuple[str, int], ...], setting: Setting, name: str, most: int
 ) -> str:
@@ -194,6 +186,5 @@ def _named(lessons: tuple[Lesson, ...]) -> str:
 
 
 def _origin(model: Encoder | Stage) -> str:
-    while isinstance(model, Stage) and isinstance(model.arguments.get("encoder"), Encoder | Stage):
-        model = model.arguments["encoder"]
+    *_, model = lineage(model, "encoder")
     return model.name if isinstance(model, Encoder) else model.label

@@ -131,11 +131,15 @@ def twin(network: Network) -> Network:
 
     The copy computes nothing twice to save memory, so what it counts is what the method takes.
     """
+    return copied(network, lambda tensor: torch.empty_like(tensor, device="meta"))
+
+
+def copied(network: Network, like: Callable[[Tensor], Tensor]) -> Network:
+    """Copy a network to tensors that `like` makes of its own; what is frozen is frozen, nothing is computed twice."""
     memo: dict[int, Any] = {
-        id(parameter): nn.Parameter(torch.empty_like(parameter, device="meta"), parameter.requires_grad)
-        for parameter in network.parameters()
+        id(parameter): nn.Parameter(like(parameter), parameter.requires_grad) for parameter in network.parameters()
     }
-    memo |= {id(buffer): torch.empty_like(buffer, device="meta") for buffer in network.buffers()}
+    memo |= {id(buffer): like(buffer) for buffer in network.buffers()}
     found = copy.deepcopy(network, memo)
     once: Any = found.backbone.activation_checkpointing_disable
     once()

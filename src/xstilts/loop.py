@@ -60,9 +60,11 @@ class Loop:
     seed: int
     below: Prefix = NOTHING
     micro_tokens: int = 0
+    device: torch.device = field(init=False)
     packs: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        self.device = self.machine.torch_device()
         self.micro_tokens = self.micro_tokens or self.machine.most_tokens()
         self.packs = packing.wanted(self.network, self.machine)
         if self.machine.recompute:
@@ -124,13 +126,12 @@ class Loop:
 
     def _backward(self, pupil: Pupil, passes: tuple[Pass, ...]) -> Tensor:
         """Add the gradients of one lesson's part of a step; return its weighted loss."""
-        device = self.machine.torch_device()
         labels = max(1, sum(batch.labels for _, batch in passes))
         weight = 1.0 if pupil.lesson.weight is None else pupil.lesson.weight
-        total = torch.zeros((), device=device)
+        total = torch.zeros((), device=self.device)
         for units, batch in passes:
             with self.machine.arithmetic(), self.below.given(self.network, units, self.packs):
-                loss = pupil.kind.loss(self.network, pupil.lesson.task, batch.to(device)) * (weight / labels)
+                loss = pupil.kind.loss(self.network, pupil.lesson.task, batch.to(self.device)) * (weight / labels)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
@@ -143,7 +144,7 @@ class Loop:
             chosen = [units[number] for number in part]
             batch = pupil.kind.collate(chosen, self.tokens, random)
             batch = batch.packed() if self.packs else batch
-            yield chosen, batch.pinned() if self.machine.torch_device().type == "cuda" else batch
+            yield chosen, batch.pinned() if self.device.type == "cuda" else batch
 
     def _trained(self) -> list[torch.nn.Parameter]:
         return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]

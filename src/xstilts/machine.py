@@ -72,17 +72,23 @@ class Machine:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
-    def most_tokens(self) -> int:
-        """Return the most tokens of one pass: as given, or as suits the device."""
-        return self.micro_tokens or (GPU_TOKENS if self.torch_device().type == "cuda" else CPU_TOKENS)
+    def most_tokens(self, device: str = "") -> int:
+        """Return the most tokens of one pass: as given, or as suits the device, or another type of device."""
+        return self.micro_tokens or (GPU_TOKENS if (device or self.torch_device().type) == "cuda" else CPU_TOKENS)
 
-    def arithmetic(self) -> AbstractContextManager[object]:
-        """Return the context in which a network computes: bf16 where asked for, or where a GPU does it natively."""
+    def arithmetic_precision(self) -> str:
+        """Return how a network computes: "bf16" where asked for, or where a GPU does it natively, else "fp32"."""
         import torch
 
-        device = self.torch_device().type
-        native = self.precision == "auto" and device == "cuda" and torch.cuda.is_bf16_supported()
-        return torch.autocast(device, dtype=torch.bfloat16) if native or self.precision == "bf16" else nullcontext()
+        native = self.torch_device().type == "cuda" and torch.cuda.is_bf16_supported()
+        return "bf16" if self.precision == "bf16" or (self.precision == "auto" and native) else "fp32"
+
+    def arithmetic(self) -> AbstractContextManager[object]:
+        """Return the context in which a network computes."""
+        import torch
+
+        halved = self.arithmetic_precision() == "bf16"
+        return torch.autocast(self.torch_device().type, dtype=torch.bfloat16) if halved else nullcontext()
 
 
 def _device(name: str) -> torch.device:

@@ -47,7 +47,7 @@ class Setting:
     """
 
     device: Device
-    micro_tokens: int = 16384
+    micro_tokens: int = GPU_TOKENS
     recompute: bool = False
 
 
@@ -104,11 +104,10 @@ def micro_tokens(network: Network, recipe: Recipe, heads: Mapping[str, str], mac
     device = machine.torch_device()
     if machine.micro_tokens or device.type != "cuda":
         return machine.most_tokens()
-    with machine.arithmetic():
-        precision = "bf16" if torch.is_autocast_enabled(device.type) else "fp32"
     rest = bytes_of(network, recipe)
     free = ROOM[device.type] * torch.cuda.mem_get_info(device)[0] - rest.gradient - rest.state
-    return _most(network, recipe, heads, Setting(Device(device.type, precision), GPU_TOKENS, machine.recompute), free)
+    kind = Device(device.type, machine.arithmetic_precision())
+    return _most(network, recipe, heads, Setting(kind, machine.most_tokens(), machine.recompute), free)
 
 
 def _most(network: Network, recipe: Recipe, heads: Mapping[str, str], setting: Setting, free: float) -> int:

@@ -77,9 +77,7 @@ def wanted(network: Network, machine: Machine) -> bool:
     """
     if machine.packing == "off" or (machine.packing == "auto" and network.family.padded):
         return False
-    on_gpu = machine.torch_device().type == "cuda"
-    with machine.arithmetic():
-        half = torch.is_autocast_enabled(machine.torch_device().type)
+    on_gpu, half = machine.torch_device().type == "cuda", machine.arithmetic_precision() == "bf16"
     if machine.packing == "auto":
         return on_gpu and half
     if network.family.padded:
@@ -99,15 +97,11 @@ def told(packs: bool, machine: Machine) -> str:
 @contextmanager
 def attending(backbone: nn.Module, packing: Packing, offset: int) -> Iterator[dict[str, Any]]:
     """Let a backbone attend within sequences; yield what else to call it with. offset: of its first position."""
-    config: Any = backbone.config
-    before, config._attn_implementation = config._attn_implementation, NAME
     longest = max(packing.lengths)
     told: dict[str, Any] = {"position_ids": (packing.positions + offset)[None], "cu_seq_lens_q": packing.starts}
     told |= {"cu_seq_lens_k": packing.starts, "max_length_q": longest, "max_length_k": longest}
-    try:
+    with _attended_by(backbone.config, NAME):
         yield told | {"lengths": packing.lengths}
-    finally:
-        config._attn_implementation = before
 
 
 def again(backbone: nn.Module) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
@@ -116,16 +110,17 @@ def again(backbone: nn.Module) -> Callable[[], tuple[AbstractContextManager[None
     As `context_fn` of `torch.utils.checkpoint`: the contexts of the first computing of a layer and of the second.
     """
     config: Any = backbone.config
+    return lambda: (nullcontext(), _attended_by(config, config._attn_implementation))
 
-    @contextmanager
-    def attended_by(implementation: str) -> Iterator[None]:
-        before, config._attn_implementation = config._attn_implementation, implementation
-        try:
-            yield
-        finally:
-            config._attn_implementation = before
 
-    return lambda: (nullcontext(), attended_by(config._attn_implementation))
+@contextmanager
+def _attended_by(config: Any, implementation: str) -> Iterator[None]:
+    """Let the layers of a configuration attend by an implementation of this name."""
+    before, config._attn_implementation = config._attn_implementation, implementation
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
 
 
 def _attention(

@@ -28,7 +28,7 @@ from xstilts.kinds import Kind, Unit, kind
 from xstilts.machine import CPU_TOKENS, Machine
 from xstilts.network import Network
 from xstilts.rows import used
-from xstilts.stage import Site, Stage, stage
+from xstilts.stage import Site, Stage, lineage, stage
 from xstilts.tokens import Tokens
 
 PREDICTIONS = "predictions.jsonl"
@@ -173,9 +173,8 @@ def _origin(model: Encoder | Stage) -> Encoder | None:
     """Return the public encoder that a model was trained from; None where it was trained on masked-LM itself."""
     if isinstance(model, Stage) and [one.kind for one in model.arguments.get("lessons", ())] == ["mlm"]:
         return None
-    while isinstance(model, Stage) and "encoder" in model.arguments:
-        model = model.arguments["encoder"]
-    return model if isinstance(model, Encoder) else None
+    *_, origin = lineage(model, "encoder")
+    return origin if isinstance(origin, Encoder) else None
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,6 @@ GPU does differently is in `ongpu`.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -97,16 +96,13 @@ def _value(factors: Mapping[str, Fraction], shape: Shape) -> int:
 
 def faked(network: Network) -> tuple[FakeTensorMode, Network]:
     """Copy a network, in training, to fake tensors; what is frozen is frozen."""
-    with FakeTensorMode() as mode:
-        memo: dict[int, Any] = {
-            id(parameter): nn.Parameter(_like(parameter), parameter.requires_grad) for parameter in network.parameters()
-        }
-        memo |= {id(buffer): _like(buffer) for buffer in network.buffers()}
-    return mode, copy.deepcopy(network, memo).train()
+    mode = FakeTensorMode()
 
+    def like(tensor: Tensor) -> Tensor:
+        with mode:
+            return torch.empty(tensor.shape, dtype=tensor.dtype)
 
-def _like(tensor: Tensor) -> Tensor:
-    return torch.empty(tensor.shape, dtype=tensor.dtype)
+    return mode, flops.copied(network, like).train()
 
 
 def _thinned(network: Network) -> list[int]:

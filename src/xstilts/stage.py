@@ -230,6 +230,14 @@ def _keys(store: Path) -> set[str]:
     return set()
 
 
+def lineage(first: Any, argument: str) -> Iterator[Any]:
+    """Yield a stage, what it was given as an argument, what that was given, and so on, to what was given none."""
+    yield first
+    while isinstance(first, Stage) and argument in first.arguments:
+        first = first.arguments[argument]
+        yield first
+
+
 def _make(stage: Stage, folder: Path, machine: Machine) -> None:
     part = folder.with_name(folder.name + ".part")
     if part.exists() and not stage.work.resumes:

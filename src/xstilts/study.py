@@ -28,7 +28,7 @@ from xstilts.grid import Grid
 from xstilts.machine import Machine
 from xstilts.run import Run
 from xstilts.score import CONTRIBUTIONS, read_score
-from xstilts.stage import Stage, folder_of
+from xstilts.stage import Stage, folder_of, lineage
 from xstilts.task import surveyed
 from xstilts.tidy import Row, Table
 
@@ -114,41 +114,35 @@ def _rows(arm: Arm, machine: Machine) -> Iterator[Row]:
     for target in arm.grid.targets:
         for setting, runs in arm.grid.runs(target).items():
             for run in runs:
-                for code, score in run.scores(machine.data).items():
-                    yield _row(arm, setting, run, code, score, machine)
+                yield from _of_run(arm.label, setting, run, machine)
 
 
-def _row(arm: Arm, setting: str, run: Run, code: str, score: Stage, machine: Machine) -> Row:
-    folder = folder_of(score, machine)
-    headline = float(read_score(folder)["headline"])
-    predictions = score.arguments["predictions"]
-    trained = _trainings(run.model(machine.data))
-    ledger = record.read(folder_of(predictions, machine))["record"].get("cost") or {}
+def _of_run(label: str, setting: str, run: Run, machine: Machine) -> Iterator[Row]:
+    """Yield the rows of a run, which share the trainings behind them."""
+    trained = [one for one in lineage(run.model(machine.data), "encoder") if _is_training(one)][::-1]
     seconds = sum(record.read(folder_of(one, machine))["seconds"] for one in trained)
-    return Row(
-        _name(run.encoder),
-        setting,
-        run.target.name,
-        code,
-        run.seed,
-        headline,
-        tuple(one.key for one in (*trained, predictions, score)),
-        arm.label,
-        run.target.metric,
-        run.split,
-        size=float(ledger.get("parameters", math.nan)),
-        cost=seconds / HOUR,
-        examples=folder / CONTRIBUTIONS,
-    )
+    for code, score in run.scores(machine.data).items():
+        folder, predictions = folder_of(score, machine), score.arguments["predictions"]
+        ledger = record.read(folder_of(predictions, machine))["record"].get("cost") or {}
+        yield Row(
+            _name(run.encoder),
+            setting,
+            run.target.name,
+            code,
+            run.seed,
+            float(read_score(folder)["headline"]),
+            tuple(one.key for one in (*trained, predictions, score)),
+            label,
+            run.target.metric,
+            run.split,
+            size=float(ledger.get("parameters", math.nan)),
+            cost=seconds / HOUR,
+            examples=folder / CONTRIBUTIONS,
+        )
 
 
-def _trainings(model: Encoder | Stage) -> list[Stage]:
-    """Return the trainings behind a model, the first one first."""
-    found: list[Stage] = []
-    while isinstance(model, Stage) and "lessons" in model.arguments:
-        found.insert(0, model)
-        model = model.arguments["encoder"]
-    return found
+def _is_training(model: Encoder | Stage) -> bool:
+    return isinstance(model, Stage) and "lessons" in model.arguments
 
 
 def _name(encoder: Encoder | Stage) -> str:
@@ -156,9 +150,9 @@ def _name(encoder: Encoder | Stage) -> str:
 
 
 def _cell(value: Any) -> Any:
-    return (
-        " ".join(value) if isinstance(value, tuple) else "" if isinstance(value, float) and math.isnan(value) else value
-    )
+    if isinstance(value, tuple):
+        return " ".join(value)
+    return "" if isinstance(value, float) and math.isnan(value) else value
 
 
 def _plain(value: Any) -> Any:

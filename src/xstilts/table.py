@@ -19,7 +19,7 @@ from xstilts import overlap, record
 from xstilts.machine import Machine
 from xstilts.run import Run
 from xstilts.score import read_score
-from xstilts.stage import Stage, folder_of, is_built
+from xstilts.stage import Stage, folder_of, is_built, lineage
 from xstilts.stats import Summary, gain, summary
 
 BASELINE = "baseline"
@@ -107,11 +107,11 @@ def _headline(stage: Stage, machine: Machine) -> float:
 
 def _collapsed(model: object, machine: Machine) -> list[str]:
     """Return the trainings behind a model that ended no better than chance on development data."""
-    if not isinstance(model, Stage):
-        return []
-    dev = record.read(folder_of(model, machine))["record"].get("dev", {})
-    fallen = [model.label] if any(task["collapsed"] for task in dev.values()) else []
-    return _collapsed(model.arguments.get("encoder"), machine) + fallen
+    fallen = []
+    for stage in lineage(model, "encoder"):
+        dev = record.read(folder_of(stage, machine))["record"].get("dev", {}) if isinstance(stage, Stage) else {}
+        fallen += [stage.label] if any(task["collapsed"] for task in dev.values()) else []
+    return fallen[::-1]
 
 
 def _notes(run: Run, machine: Machine) -> Iterable[str]:

@@ -39,10 +39,9 @@ def turns(
     wait: until a device has done all that it was given, so that what is timed is the answer and not the asking.
     """
     found: dict[str, list[float]] = {name: [] for name in calls}
-    names, began = [*calls], time.perf_counter()
+    began = time.perf_counter()
     for number in range(rounds):
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        for name in order([*calls], number):
             wait()
             started = time.perf_counter()
             calls[name]()
@@ -51,6 +50,12 @@ def turns(
         if time.perf_counter() - began > seconds:
             break
     return found
+
+
+def order(names: Sequence[str], number: int) -> list[str]:
+    """Return names in the order of a round; every round begins with another one."""
+    first = number % len(names)
+    return [*names[first:], *names[:first]]
 
 
 def timing(name: str, shape: tuple[int, int], tokens: int, seconds: Sequence[float]) -> Timing:
