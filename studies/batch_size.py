@@ -15,8 +15,9 @@ from xstilts.grid import Grid, tasks_of
 from xstilts.measures import Gain, Saving
 from xstilts.quality import NoiseScales, TimeToQuality
 from xstilts.run import Recipes
+from xstilts.sandbox import LIMIT
 from xstilts.study import Arm, Choice, Study
-from xstilts.task import Task, task
+from xstilts.task import Task, spoken, task
 
 RULES = {"same rate": 0.0, "root rule": 0.5, "linear rule": 1.0}
 TUNED = "tuned"
@@ -42,7 +43,7 @@ def plan(scale: str) -> Plan:
         recipes = Recipes("sandbox", ("steps=none", "examples=1600", "epochs=3"))
         return Plan("sandbox", task("sandbox_qa"), "sandbox_cloze", recipes, 2, (8, 32, 128), 32, 7e-4)
     if scale == "small":
-        target = replace(task("udpos"), languages=("en", "de", "es", "fi", "hi", "id", "ru", "tr", "vi", "wo", "zh"))
+        target = spoken("udpos", "en de es fi hi id ru tr vi wo zh")
         recipes = Recipes("small", ("examples=4000", "epochs=2"), ("examples=2000", "epochs=1"))
         return Plan("work/small-encoder", target, "ccg_small", recipes, 3, (8, 32, 128), 32, 3e-4)
     recipes = Recipes("phang2020")
@@ -140,7 +141,7 @@ def _claims(asked: Plan) -> list[Claim]:
 
 def _limits(scale: str) -> tuple[str, ...]:
     if scale == "sandbox":
-        return ("The languages are artificial and the encoder is tiny: this shows that the machinery works.",)
+        return (LIMIT,)
     if scale == "small":
         return ("The encoder has two million parameters, and the intermediate phase sees eight thousand examples.",)
     return ()

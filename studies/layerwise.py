@@ -14,8 +14,9 @@ from xstilts.encoder import Encoder
 from xstilts.grid import Grid, tasks_of
 from xstilts.measures import Gain, Saving
 from xstilts.run import Recipes
+from xstilts.sandbox import LIMIT
 from xstilts.study import Arm, Study
-from xstilts.task import Task, task
+from xstilts.task import Task, spoken, task
 
 ALL, GRADUAL = "all", "layers one by one"
 ANSWERING = ("upper half", "adapters")
@@ -38,7 +39,7 @@ def plan(scale: str) -> Plan:
     if scale == "sandbox":
         return Plan("sandbox", task("sandbox_qa"), "sandbox_cloze", Recipes("sandbox"), 2, 2)
     if scale == "small":
-        target = replace(task("udpos"), languages=("en", "de", "es", "fi", "hi", "id", "ru", "tr", "vi", "wo", "zh"))
+        target = spoken("udpos", "en de es fi hi id ru tr vi wo zh")
         recipes = Recipes("small", ("examples=4000", "epochs=2"), ("examples=2000", "epochs=1"))
         return Plan("work/small-encoder", target, "ccg_small", recipes, 3, 2)
     return Plan("FacebookAI/xlm-roberta-large", task("xquad"), "mnli", Recipes("phang2020"), 5, 12)
@@ -135,7 +136,7 @@ def _the(name: str) -> str:
 
 def _limits(scale: str) -> tuple[str, ...]:
     if scale == "sandbox":
-        return ("The languages are artificial and the encoder is tiny: this shows that the machinery works.",)
+        return (LIMIT,)
     if scale == "small":
         return ("The encoder has two million parameters and four layers: halves of it are two layers each.",)
     return ()

@@ -16,9 +16,10 @@ from xstilts.extras import Lengths
 from xstilts.grid import Grid, Tasks, tasks_of
 from xstilts.measures import Gain, Mean, Saving
 from xstilts.run import Recipes
+from xstilts.sandbox import LIMIT
 from xstilts.study import Arm, Study
 from xstilts.tabulate import name_of
-from xstilts.task import Task, task
+from xstilts.task import Task, spoken, task
 
 ENGLISH, OTHERS, UNION = "English", "other languages", "all together"
 
@@ -37,11 +38,6 @@ class Plan:
     targets: Tasks
     examples: int
     seeds: int
-
-
-def spoken(name: str, codes: str) -> Task:
-    """Return a task in some of its languages."""
-    return replace(task(name), languages=tuple(codes.split()))
 
 
 def plan(scale: str) -> Plan:
@@ -168,8 +164,8 @@ def _limits(scale: str) -> tuple[str, ...]:
     if scale == "sandbox":
         return (
             equal,
-            "The languages are artificial and the encoder is tiny: this shows that the machinery works. Other "
-            "languages' data are translations of the English-like data, of which fewer meanings are then seen.",
+            LIMIT,
+            "Other languages' data are translations of the English-like data, of which fewer meanings are then seen.",
         )
     if scale == "small":
         return (

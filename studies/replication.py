@@ -14,8 +14,9 @@ from xstilts.encoder import Encoder
 from xstilts.grid import Grid, tasks_of
 from xstilts.measures import Gain, Level, Mean
 from xstilts.run import Mlm, Recipes
+from xstilts.sandbox import LIMIT
 from xstilts.study import Arm, Study
-from xstilts.task import Task, task
+from xstilts.task import Task, spoken, task
 
 PLAIN, MLM, TRANSLATED = "English", "with masked-LM", "translated"
 
@@ -39,11 +40,6 @@ class Plan:
     def mix(self) -> str:
         """The label of the mix of all intermediate tasks."""
         return "+".join(self.intermediates)
-
-
-def spoken(name: str, codes: str) -> Task:
-    """Return a task in some of its languages."""
-    return replace(task(name), languages=tuple(codes.split()))
 
 
 def plan(scale: str) -> Plan:
@@ -150,7 +146,7 @@ def _claims(asked: Plan) -> list[Claim]:
 
 def _limits(scale: str) -> tuple[str, ...]:
     if scale == "sandbox":
-        return ("The languages are artificial and the encoder is tiny: this shows that the machinery works.",)
+        return (LIMIT,)
     if scale == "small":
         return (
             "The encoder has two million parameters and learned for twenty minutes: XNLI is at chance with it, and so "

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xstilts import progress
+from xstilts import progress, record
 from xstilts.machine import Machine
 from xstilts.progress import Event
 from xstilts.stage import Stage, canonical
@@ -129,7 +129,7 @@ def _begin(todo: Sequence[Stage], machine: Machine, open_: ExitStack) -> Path:
         "stages": {item.key: (item.label, item.work.name) for item in todo},
         "arguments": {item.key: canonical(item.arguments) for item in todo if item.work.resumes},
     }
-    replaced(folder / ASKED, json.dumps(asked, ensure_ascii=False))
+    record.replaced(folder / ASKED, json.dumps(asked, ensure_ascii=False))
     return folder
 
 
@@ -142,7 +142,7 @@ def _kept(note: Note, folder: Path) -> Iterator[None]:
         nonlocal written
         with suppress(OSError):
             if (said := note.said()) != written:
-                replaced(folder / NOW, said)
+                record.replaced(folder / NOW, said)
                 written = said
 
     def follow() -> None:
@@ -159,13 +159,6 @@ def _kept(note: Note, folder: Path) -> Iterator[None]:
         beside.join()
         note.ended = time.time()
         write()
-
-
-def replaced(path: Path, text: str) -> None:
-    """Write a file so that a reader finds all of it, or the one before."""
-    new = path.with_suffix(".new")
-    new.write_text(text, encoding="utf-8")
-    new.replace(path)
 
 
 def _read(folder: Path) -> Build:

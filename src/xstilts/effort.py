@@ -20,16 +20,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-import torch
-
 from xstilts import flops, schedule
-from xstilts.heads import attach
 from xstilts.kinds import kind as kind_of
 from xstilts.kinds import mlm
 from xstilts.lesson import Lesson
 from xstilts.machine import GPU_TOKENS
-from xstilts.memory import built
-from xstilts.network import Network, freeze
+from xstilts.memory import unnumbered
 from xstilts.recipe import Recipe
 from xstilts.sizes import Size
 
@@ -152,12 +148,7 @@ def _cut(config: Any, layers: int) -> Any:
 
 def _counted(config: Any, trained: str, kind: str, labels: int, learning: bool) -> Factors:
     """Count on a network without numbers."""
-    with torch.device("meta"):
-        network = Network(built(config))
-        if not kind_of(kind).headless:
-            attach(network, "head", kind, labels)
-        freeze(network, trained)
-    found = flops.polynomial(network, "head", learning)
+    found = flops.polynomial(unnumbered(config, trained, kind, labels), "head", learning)
     return {part: {term: float(factor) for term, factor in terms.items()} for part, terms in found.items()}
 
 

@@ -147,7 +147,7 @@ def _swapped(sentence: str, gain: Gain, table: Table) -> Iterator[list[Any]]:
         return
     if not pairs:
         return
-    metric = partial(metrics.headlines, gain.of(table).setting.metric)
+    metric = partial(metrics.headlines, table.select(target=gain.target).only("metric"))
     found = [stats.randomisation(before, after, metric, RESAMPLES) for before, after in pairs.values()]
     clear = int((stats.holm(found) <= 1 - LEVEL).sum())
     before, after = (_scores([pair[side] for pair in pairs.values()], metric) for side in (0, 1))

@@ -5,7 +5,6 @@ list(figures.gains(table))
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from statistics import fmean
@@ -13,9 +12,9 @@ from typing import Any
 
 from xstilts.claim import LEVEL, Claim
 from xstilts.measures import Gain, Level, Measured, Scaling
+from xstilts.sight import history_of
 from xstilts.tabulate import TARGET
 from xstilts.tidy import BASELINE, Missing, Row, Table
-from xstilts.train import HISTORY
 
 POINTS = 60  # of a learning curve
 MEAN = "mean"
@@ -104,11 +103,10 @@ def curves(table: Table, records: Mapping[str, Plain]) -> Iterator[Plain]:
     seen: set[str] = set()
     for row in table.rows:
         for role, key in zip(row.roles, row.keys, strict=True):
-            path = records[key]["folder"] / HISTORY
-            if key in seen or not path.is_file():
+            lines = [] if key in seen else history_of(records[key]["folder"])
+            if not lines:
                 continue
             seen.add(key)
-            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
             losses = [[line["step"], line["loss"]] for line in lines if "loss" in line]
             looks = [[line["step"], fmean(line["dev"].values())] for line in lines if "dev" in line]
             taught = records[key]["label"].removeprefix("train-").rpartition("-seed")[0]

@@ -8,7 +8,6 @@ Nothing of it is typed by hand: every figure is measured in the table, with the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections import Counter
@@ -56,7 +55,7 @@ def gather(study: Study, table: Table, verdicts: Sequence[Verdict], origin: Orig
                 "name": origin.name,
                 "scale": origin.scale,
                 "file": origin.file.name,
-                "digest": hashlib.sha256(origin.file.read_bytes()).hexdigest()[:12],
+                "digest": record.sha256(origin.file)[:12],
             },
             "question": question,
             "about": about.strip(),

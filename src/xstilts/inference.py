@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -205,15 +204,8 @@ def described(machine: Machine) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "instructions": [name for name in INSTRUCTIONS if able.get(name)],
         "system": platform.platform(),
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": {name: record.version(name) for name in LIBRARIES},
     }
-
-
-def _version(library: str) -> str | None:
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _call(form: Form, ids: Tensor, mask: Tensor) -> Callable[[], object]:

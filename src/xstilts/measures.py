@@ -161,8 +161,7 @@ class Saving:
     over_languages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in (self.figure, self.per):
-            _known(name or self.figure)
+        _known(self.figure, self.per or self.figure)
 
     def of(self, table: Table) -> Measured:
         """Return the percentage, negative where the first costs more; Missing where a figure was not measured."""
@@ -210,8 +209,7 @@ class Scaling:
     per: str = ""
 
     def __post_init__(self) -> None:
-        for name in (self.figure, self.per):
-            _known(name or self.figure)
+        _known(self.figure, self.per or self.figure)
 
     def of(self, table: Table) -> Measured:
         """Return the exponent over all encoders; Missing with fewer than two sizes."""
@@ -271,9 +269,10 @@ def _value(value: Any) -> Any:
     )
 
 
-def _known(figure: str) -> None:
-    if figure not in COSTS:
-        raise BadInput(f"unknown figure of cost '{figure}': there are {', '.join(COSTS)}")
+def _known(*figures: str) -> None:
+    for figure in figures:
+        if figure not in COSTS:
+            raise BadInput(f"unknown figure of cost '{figure}': there are {', '.join(COSTS)}")
 
 
 def _shared(arms: list[Arm]) -> tuple[str, ...]:

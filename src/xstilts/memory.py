@@ -132,16 +132,22 @@ def built(config: Any) -> nn.Module:
     return found
 
 
+def unnumbered(config: Any, trained: str, kind: str, labels: int) -> Network:
+    """Build a network with the head of a kind, without its numbers; what is not to be trained is frozen."""
+    with torch.device("meta"):
+        network = Network(built(config))
+        if not kind_of(kind).headless:
+            attach(network, "head", kind, labels)
+        freeze(network, trained)
+    return network
+
+
 def _network(config: Any, recipe: Recipe, kind: str, labels: int, rows: int | None) -> Network:
     """Return a network as `train` makes it, without its numbers: rows, head, what is trained, what is in bf16."""
     if rows and kind != "mlm":
         config = copy.deepcopy(config)
         config.vocab_size = max(rows, 1 + (config.pad_token_id or 0))
-    with torch.device("meta"):
-        network = Network(built(config))
-        if not kind_of(kind).headless:
-            attach(network, "head", kind, labels)
-        freeze(network, recipe.trained)
+    network = unnumbered(config, recipe.trained, kind, labels)
     prepare(network, recipe)
     return network
 

@@ -6,7 +6,6 @@ seconds and FLOPs until then; and an intermediate task is asked for its gradient
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +19,10 @@ from xstilts.encoder import Encoder
 from xstilts.grid import Grid
 from xstilts.machine import Machine
 from xstilts.run import lesson
+from xstilts.sight import history_of
 from xstilts.stage import Stage, folder_of
 from xstilts.tidy import Table
-from xstilts.train import HISTORY, train
+from xstilts.train import train
 
 Plain = dict[str, Any]
 Records = Mapping[str, Mapping[str, Any]]
@@ -99,8 +99,7 @@ def _trainings(table: Table) -> dict[str, list[str]]:
 
 
 def _losses(facts: Mapping[str, Any]) -> list[tuple[int, float]]:
-    lines = [json.loads(line) for line in (facts["folder"] / HISTORY).read_text(encoding="utf-8").splitlines()]
-    return [(line["step"], line["loss"]) for line in lines if "loss" in line]
+    return [(line["step"], line["loss"]) for line in history_of(facts["folder"]) if "loss" in line]
 
 
 def _until(

@@ -21,7 +21,7 @@ def write(folder: Path, facts: dict[str, Any]) -> None:
     """Write the record of what is in a folder: `facts`, libraries, memory and files; bring all of it to the disk."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = {name: _described(folder / name) for name in names if name != RECORD}
-    libraries = {name: version for name in LIBRARIES if (version := _version(name))}
+    libraries = {name: found for name in LIBRARIES if (found := version(name))}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     record = {**facts, "libraries": libraries, "process_peak_memory_mib": peak, "files": files}
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
@@ -51,6 +51,13 @@ def damaged_files(folder: Path) -> list[str]:
     return [name for name, file in files if not (folder / name).is_file() or sha256(folder / name) != file["sha256"]]
 
 
+def replaced(path: Path, text: str) -> None:
+    """Write a file so that a reader finds all of it, or the one before."""
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
 def sync(path: Path) -> None:
     """Bring a file or a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -70,7 +77,8 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _version(library: str) -> str | None:
+def version(library: str) -> str | None:
+    """Return the version of an installed library, None where it is not."""
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:

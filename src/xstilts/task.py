@@ -225,6 +225,15 @@ def task(name: str) -> Task:
     return found
 
 
+def spoken(name: str, codes: str) -> Task:
+    """Return a task in some of its languages, "en sw"; BadInput for one that it has not."""
+    known, asked = task(name), tuple(codes.split())
+    for code in asked:
+        if code not in known.languages:
+            raise BadInput(f"'{name}' has no language '{code}': there are {', '.join(known.languages)}")
+    return replace(known, languages=asked)
+
+
 @cache
 def names() -> tuple[str, ...]:
     """Return the names of all tasks: the modules of `tasks/`."""

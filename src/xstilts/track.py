@@ -20,8 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xstilts import builds, trackers
-from xstilts.builds import replaced
+from xstilts import builds, record, trackers
 from xstilts.example import BadInput
 from xstilts.interrupt import Interrupted
 from xstilts.sight import TRAIN, Sight, history_of, state_of
@@ -109,7 +108,7 @@ class Mirror:
                 known = json.loads(place.with_suffix(".json").read_bytes().decode())
 
             def save() -> None:
-                replaced(place.with_suffix(".json"), json.dumps(known))
+                record.replaced(place.with_suffix(".json"), json.dumps(known))
 
             try:
                 yield known, save

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from xstilts import example, findings, measures, record, tabulate
 from xstilts import store as stores
 from xstilts.claim import Claim, Verdict
 from xstilts.data import EXAMPLES
-from xstilts.example import BadInput
+from xstilts.example import BadInput, Example
 from xstilts.report import REPORT, read
 from xstilts.score import CONTRIBUTIONS, SCORE, read_lines, read_score, scored
 from xstilts.tidy import Row, Table
@@ -46,19 +46,24 @@ def verify(folder: Path, store: Path) -> tuple[Check, ...]:
 
     Raises BadInput where there is no report, or where it is not one that was written by a study.
     """
-    report = read(folder)
+    return checks(read(folder), store, folder / REPORT)
+
+
+def checks(report: Plain, store: Path, path: Path) -> tuple[Check, ...]:
+    """Return a check of each claim of what a report says; path: where it was read, for what is wrong with it."""
     try:
         return tuple(_checks(report, Disk(store, report["stages"])))
     except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{folder / REPORT} is not as a study writes it ({error}): write it anew") from error
+        raise BadInput(f"{path} is not as a study writes it ({error}): write it anew") from error
 
 
 @dataclass(frozen=True)
 class Disk:
-    """The stages of a report as they lie in a store."""
+    """The stages of a report as they lie in a store; gold: the answers that were read, None where they have changed."""
 
     store: Path
     stages: Mapping[str, Plain]
+    gold: dict[str, list[Example] | None] = field(default_factory=dict, repr=False)
 
     @cached_property
     def records(self) -> dict[str, stores.Record]:
@@ -91,12 +96,15 @@ class Disk:
             if other not in self.records:
                 return "untested", f"the stage {other} behind {self.folder(key).name} is gone: build the study again"
         gold = self.folder(needed["gold"])
-        if record.damaged_files(gold):
+        if needed["gold"] not in self.gold:
+            self.gold[needed["gold"]] = _gold(gold, self.records[needed["gold"]]["arguments"]["data"]["kind"])
+        answers = self.gold[needed["gold"]]
+        if answers is None:
             return "changed", f"the gold answers in {gold.name} are not those that were read"
         tuned = read_score(self.folder(needed["tuned_from"])) if "tuned_from" in needed else None
         about = self.records[needed["gold"]]["arguments"]["data"]
         again = scored(
-            list(example.read(gold / EXAMPLES, about["kind"])),
+            answers,
             read_lines(self.folder(needed["predictions"])),
             (about["kind"], about["language"]),
             arguments["metric"],
@@ -120,6 +128,11 @@ class Disk:
         behind = [(role, self.records[one], self.folder(one)) for role, one in zip(row.roles, row.keys, strict=True)]
         score = float(read_score(self.folder(key))["headline"])
         return replace(row, score=score, costs=tabulate.costs(behind), examples=self.folder(key) / CONTRIBUTIONS)
+
+
+def _gold(folder: Path, kind: str) -> list[Example] | None:
+    """Return the examples of a stage that read them; None where its files are not as recorded."""
+    return None if record.damaged_files(folder) else list(example.read(folder / EXAMPLES, kind))
 
 
 def _checks(report: Plain, disk: Disk) -> Iterator[Check]:

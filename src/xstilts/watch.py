@@ -83,7 +83,7 @@ class Watch:
     def __post_init__(self) -> None:
         self.sight = Sight(self.store)
         self.pace = Pace(self.sight)
-        every = _reachable(self.promised)
+        every = stages.with_inputs(self.promised)
         self.asked = {item.key: (item.label, item.work.name) for item in every}
         self.steps = {item.key: getattr(item.arguments.get("recipe"), "steps", None) or 0 for item in every}
         self.todo = {item.key for item in stages.missing(tuple(self.promised), Machine(self.store))}
@@ -154,15 +154,3 @@ def _stopped(found: Sequence[Build], known: Collection[str]) -> Iterable[Stopped
         lacking = sum(key not in known and key not in build.failed for key in build.stages)
         if lacking and not build.alive:
             yield Stopped(build.started, lacking, len(build.stages))
-
-
-def _reachable(promised: Sequence[Stage]) -> list[Stage]:
-    """Return stages and all that they need, each once."""
-    found: dict[str, Stage] = {}
-    stack = list(promised)
-    while stack:
-        item = stack.pop()
-        if item.key not in found:
-            found[item.key] = item
-            stack += item.inputs
-    return list(found.values())

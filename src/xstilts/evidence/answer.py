@@ -27,7 +27,7 @@ def answer(dossier: Dossier) -> str:
     verdict = "Disputed" if opposed_pair(dossier) else "One work only" if works == 1 else "Not disputed"
     found = f"{counted(len(those), 'statement')} of {counted(works, 'work')} on {_subject(dossier)}"
     told = "; ".join(_told(dossier, those))
-    return f"{verdict}: {found}{f' ({told})' if told else ''}. {held}".strip()
+    return f"{verdict}: {f'{told} ({found})' if told else found}. {held}".strip()
 
 
 def abstract(dossier: Dossier) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ def _told(dossier: Dossier, those: Sequence[Said]) -> Iterator[str]:
     found = Finding(dossier.findings[0].coverage, tuple(those)).works
     for direction in DIRECTIONS[:-1]:
         if direction in found:
-            yield f"{SAID[direction]}: {counted(len(found[direction]), 'work')}"
+            yield f"{SAID[direction]} in {counted(len(found[direction]), 'work')}"
 
 
 def _sides(dossier: Dossier) -> str:
@@ -118,7 +118,7 @@ def _subject(dossier: Dossier) -> str:
     """Return what is asked: what is changed, and what that does."""
     core, asked = dossier.question.core, dossier.question.facet("outcome").specific
     own = [term for term in core if term not in general()] or list(core)
-    return " and ".join(own) + (f" ({', '.join(asked)})" if asked else "")
+    return " and ".join(own) + (f" and {', '.join(asked)}" if asked else "")
 
 
 def _named(those: Sequence[Said]) -> str:

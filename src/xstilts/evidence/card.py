@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from xstilts import record
 from xstilts.evidence import calibration, scifact
 from xstilts.evidence.calibration import Array, Scaling, Truth
 from xstilts.evidence.scifact import LABELS, Claim, Pair, Said, Scifact
@@ -214,9 +215,7 @@ def write(card: Card, folder: Path) -> Path:
     """Write a card beside the model that it is about."""
     path = folder / FILE
     text = json.dumps({"format": FORMAT, **asdict(card)}, indent=1) + "\n"
-    part = path.with_name(f".{FILE}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    record.replaced(path, text)
     return path
 
 

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from xstilts import progress
+from xstilts import progress, record
 from xstilts.evidence import replies
 from xstilts.evidence.client import Client
 from xstilts.evidence.ids import Ids
@@ -155,21 +155,21 @@ def _duplicates(found: Sequence[Work]) -> Iterator[Screened]:
     seen: set[str] = set()
     records = sorted(set_of(found), key=lambda work: (_rank(next(iter(work.sources))), work.id, work.title))
     owners = _owners(merged(found))
-    for record in records:
-        name = next(iter(record.sources))
-        work = owners[_said(record.sources[name])]
+    for one in records:
+        name = next(iter(one.sources))
+        work = owners[_said(one.sources[name])]
         if work in seen:
-            yield Screened(record.id, False, f"duplicate of {work}", name)
+            yield Screened(one.id, False, f"duplicate of {work}", name)
         seen.add(work)
 
 
 def _owners(works: Iterable[Work]) -> dict[str, str]:
     """Return which work each record of a source became part of."""
-    return {_said(record): work.id for work in works for record in work.sources.values()}
+    return {_said(one): work.id for work in works for one in work.sources.values()}
 
 
-def _said(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, sort_keys=True)
+def _said(one: Mapping[str, Any]) -> str:
+    return json.dumps(one, sort_keys=True)
 
 
 def _rank(name: str) -> int:
@@ -210,7 +210,7 @@ def _document(folder: Path, work: str, part: Mapping[str, str]) -> Document:
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    return record.sha256(path) if path.is_file() else ""
 
 
 def _index(folder: Path) -> dict[str, str]:

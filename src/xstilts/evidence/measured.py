@@ -23,18 +23,24 @@ from xstilts import claim as claims
 from xstilts import measures, report
 from xstilts.claim import Claim, Expectation, Verdict
 from xstilts.evidence.decision import Decision, Recomputation, Status
-from xstilts.evidence.question import mentions
+from xstilts.evidence.question import mentions, role_of
 from xstilts.evidence.telling import decision
 from xstilts.example import BadInput
 from xstilts.findings import plain
 from xstilts.tidy import Table
-from xstilts.verify import Disk, verify
+from xstilts.verify import Disk, checks
 
 Json = Mapping[str, Any]
 Outcome = Literal["REPRODUCED", "NOT_REPRODUCED", "UNTESTED"]
 BINDINGS, STUDY = "bindings.json", "study.json"
 EXPECTED = {"up": "above", "down": "below"}
 SETTING = ("encoder", "split", "metric")
+OUTCOMES = {  # a part of a figure's name -> what it is of, in the terms of the field; the first that fits
+    "memory": ("efficiency", "memory"),
+    "predict": ("efficiency", "inference cost"),
+    "score": ("accuracy", "performance"),
+    "": ("efficiency", "training cost"),
+}
 VERDICTS: dict[Outcome, Status] = {
     "REPRODUCED": "SUPPORTED",
     "NOT_REPRODUCED": "CONTRADICTED",
@@ -105,7 +111,7 @@ def of_study(found: Json, study: Path, store: Path, bindings: Sequence[Binding] 
     said = report.read(study)
     chosen = tuple(proposals(found, said) if bindings is None else bindings)
     beside = {BINDINGS: [asdict(one) for one in chosen], STUDY: said}
-    return Made(rows(found, said, store, chosen), own(study, said, store), beside)
+    return Made(rows(found, said, store, chosen), own(said, store, study / report.REPORT), beside)
 
 
 def proposals(found: Json, study: Json) -> Iterator[Binding]:
@@ -130,9 +136,10 @@ def rows(found: Json, study: Json, store: Path, bindings: Iterable[Binding]) -> 
     return [_row(names[one.statement], one, disk, table) for one in bindings if one.statement in names]
 
 
-def own(study: Path, said: Json, store: Path) -> dict[str, Any]:
-    """Return the claims of a study itself, each measured again from its results."""
-    checks = {one.name: one for one in verify(study, store)}
+def own(said: Json, store: Path, path: Path) -> dict[str, Any]:
+    """Return what a study itself claims, each claim measured again from its results; path: of its report."""
+    again = {one.name: one.status for one in checks(said, store, path)}
+    changed = {mention.name for mention in mentions(said["question"]) if role_of(mention) == "intervention"}
     return {
         "question": said["question"],
         "answer": said["answer"],
@@ -140,12 +147,21 @@ def own(study: Path, said: Json, store: Path) -> dict[str, Any]:
             {
                 "sentence": one["sentence"],
                 "verdict": one["status"],
-                "again": checks[one["name"]].status,
+                "again": again[one["name"]],
                 "why": one["why"],
+                **{name: one[name] for name in ("estimate", "interval", "unit", "answers", "by_construction")},
+                "terms": sorted(changed | _terms(one)),
             }
             for one in said["verdicts"]
         ],
     }
+
+
+def _terms(one: Json) -> set[str]:
+    """Return the terms of the field that a claim of a study is about: what its sentence names, and what it measures."""
+    figure = one["measure"].get("figure", "score")
+    named = {mention.name for mention in mentions(one["sentence"]) if role_of(mention) != "outcome"}
+    return named.union(next(terms for part, terms in OUTCOMES.items() if part in figure))
 
 
 def _row(name: str, one: Binding, disk: Disk, table: Table) -> dict[str, Any]:

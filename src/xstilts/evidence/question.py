@@ -1,7 +1,8 @@
 """Question: what is asked, split into facets: what is changed, against what, what that does, and where.
 
 Six facets: intervention, comparator, outcome, benchmark, models, languages. Which terms belong to which is data
-(`vocabulary.toml`). A term that stands behind "compared to" is what is compared with, up to where the comparison ends.
+(`vocabulary.toml`). A term that stands behind "compared to" is what is compared with, up to where the comparison
+ends, and so is what is usual ("full fine-tuning") beside what is not.
 
 >>> asked = ask("Does a larger batch size improve accuracy on XNLI compared to the default batch size?")
 >>> [(facet.role, facet.terms) for facet in asked.facets if facet.terms]
@@ -82,6 +83,10 @@ def ask(text: str) -> Question:
         if role in COMPARED and any(start <= mention.start < end for start, end in compared):
             role = "comparator"
         found[role].append(mention.name)
+    usual = {*vocabulary()["usual"]}
+    if {*found["intervention"]} - usual - general():
+        found["comparator"] += [term for term in found["intervention"] if term in usual]
+        found["intervention"] = [term for term in found["intervention"] if term not in usual]
     if not found["intervention"] and not found["comparator"]:
         raise BadInput(f"'{text}' names nothing that is changed; use words such as {', '.join(_some())}")
     return Question(text, tuple(Facet(role, tuple(dict.fromkeys(found[role]))) for role in ROLES))

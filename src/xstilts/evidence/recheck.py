@@ -10,14 +10,13 @@ in a store, reviews by the reviewers, and views by whoever writes them.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from xstilts import __version__, report
+from xstilts import __version__, record, report
 from xstilts.evidence import bundle, exports, measured, review
 from xstilts.evidence import corpus as corpora
 from xstilts.evidence.corpus import Corpus
@@ -83,7 +82,7 @@ def _cut(folder: Path, one: Json) -> Check:
         path = folder / bundle.CORPUS / f"texts/{where['sha256']}.txt"
         if not path.is_file():
             return _said(one, "untested", f"the text of {where['work']}, {where['part']}, is gone")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != where["sha256"]:
+        if record.sha256(path) != where["sha256"]:
             return _said(
                 one, "changed", f"the text of {where['work']}, {where['part']}, is not the one that was quoted"
             )
@@ -123,6 +122,18 @@ def _measured(folder: Path, found: Json, store: Path) -> Iterator[Check]:
         status: Status = "stands" if now == one else "untested" if not now or now["status"] == "UNTESTED" else "changed"
         why = f"{now['status']}: {now['why']}" if now else "its binding is gone"
         yield Check(f"{one['claim']}, measured", said[one["claim"]], status, why)
+    yield from _own(found["study"], measured.own(study, store, folder / measured.STUDY))
+
+
+def _own(said: Json, again: Json) -> Iterator[Check]:
+    """Yield whether what the study itself claims is still what its results give."""
+    same = [said[name] == again[name] for name in ("question", "answer")]
+    same.append(len(said["claims"]) == len(again["claims"]))
+    why = "as its report has it" if all(same) else "not what its report says"
+    yield Check("study", said["question"], "stands" if all(same) else "changed", why)
+    for number, (one, now) in enumerate(zip(said["claims"], again["claims"], strict=False), 1):
+        status: Status = now["again"] if now["again"] != "stands" or now == one else "changed"
+        yield Check(f"study, claim {number}", one["sentence"], status, f"{now['verdict']}: {now['why']}")
 
 
 def _reviewed(found: Json, corpus: Corpus) -> Check:
@@ -173,7 +184,7 @@ def _listed(folder: Path) -> Check:
 
 
 def _is(path: Path, digest: str) -> bool:
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    return path.is_file() and record.sha256(path) == digest
 
 
 def _said(one: Json, status: Status, why: str) -> Check:

@@ -16,7 +16,7 @@ from xstilts.evidence import answer, references
 from xstilts.evidence.decision import Decision
 from xstilts.evidence.dossier import Dossier, Finding, Said, conflicts
 from xstilts.evidence.queries import searches, topics
-from xstilts.evidence.text import Locator
+from xstilts.evidence.text import Locator, around
 from xstilts.evidence.work import Work
 from xstilts.report import FORMAT
 
@@ -99,6 +99,7 @@ def _claim(dossier: Dossier, one: Said) -> Plain:
         "work": statement.work,
         "by": answer.named(dossier, one),
         "locators": [place(each) for each in statement.locators],
+        "context": _context(dossier, one),
         "touches": [{"role": role, "term": term} for role, term in statement.touches],
         "direction": one.direction,
         "numbers": [{**asdict(each), "value": str(each.value)} for each in statement.numbers],
@@ -109,6 +110,14 @@ def _claim(dossier: Dossier, one: Said) -> Plain:
         "corroborated": decision(one.corroborated),
         "beside": {**place(one.beside[0]), "text": one.beside[1]} if one.beside else None,
     }
+
+
+def _context(dossier: Dossier, one: Said) -> Plain:
+    """Return the sentences between which a statement stands, in the first of its places."""
+    where = one.statement.locator
+    document = next(text for text in dossier.corpus.documents[where.work] if text.sha256 == where.sha256)
+    before, after = around(document, where.start, where.end)
+    return {"before": before, "after": after}
 
 
 def _works(dossier: Dossier) -> list[Plain]:

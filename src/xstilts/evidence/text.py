@@ -125,6 +125,13 @@ def sentences(document: Document) -> tuple[Sentence, ...]:
     return tuple(found)
 
 
+def around(document: Document, start: int, end: int) -> tuple[str, str]:
+    """Return the sentences before and after some characters, each on one line; "" where there is none."""
+    before = "".join(one.text for one in [one for one in sentences(document) if one.end <= start][-1:])
+    after = "".join(one.text for one in [one for one in sentences(document) if one.start >= end][:1])
+    return " ".join(before.split()), " ".join(after.split())
+
+
 def _cuts(text: str) -> Iterator[int]:
     """Yield the offsets at which a sentence ends."""
     headings = {edge for found in HEADING.finditer(text) for edge in _edges(text, found)}

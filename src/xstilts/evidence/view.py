@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xstilts import cells
 from xstilts.evidence import flow, references
+from xstilts.evidence.answer import counted
 from xstilts.evidence.direction import SAID
 from xstilts.page import NOTHING, Cell, Listing, Page, Ruling, Rulings, Section, Sheet
 
@@ -30,7 +32,7 @@ def page(report: Json) -> Page:
         "evidence",
         report["question"],
         report["answer"],
-        tuple(report["abstract"]),
+        (*_own_answer(report), *report["abstract"]),
         tuple(_rulings(report)),
         tuple(one for one in _sections(report) if one.blocks),
         {work["key"]: () for work in report["works"]},
@@ -49,7 +51,8 @@ def _rulings(report: Json) -> Iterator[Ruling]:
         claims = (("statements", Cell(", ".join(one["claims"]))),) if one["claims"] else ()
         why = f"{said[:1].upper()}{said[1:]}."
         name = f"{one['role']}-{one['term']}".replace(" ", "-")
-        yield Ruling(name, f"{one['role']}: {one['term']}", one["status"], why, facts + claims)
+        here = _measured_on(report, one["term"])
+        yield Ruling(name, f"{one['role']}: {one['term']}", one["status"], why, facts + claims + here)
 
 
 def _sections(report: Json) -> Iterator[Section]:
@@ -75,6 +78,7 @@ def _claim(report: Json, one: Json) -> Ruling:
     facts: list[tuple[str, Cell]] = [
         ("source", Cell(one["by"], None, (_key(report, one["work"]),))),
         ("place", Cell(span)),
+        ("stands between", Cell(_between(one))),
         ("corroborated", Cell(STATUS[corroborated["status"]])),
         ("measured here", Cell(_measured_of(report, one["name"]))),
         ("speaks of", Cell(SAID[one["direction"]])),
@@ -87,6 +91,12 @@ def _claim(report: Json, one: Json) -> Ruling:
     if corroborated["status"] != "NOT_ENOUGH_INFO":
         why += f"Elsewhere: {corroborated['why']}. "
     return Ruling(one["name"], one["text"], FAITHFUL[faithful["status"]], why.strip(), tuple(facts))
+
+
+def _between(one: Json) -> str:
+    """Return the sentences around a statement, with its name where it stands."""
+    before, after = (f"“{one['context'][side]}”" if one["context"][side] else "" for side in ("before", "after"))
+    return f"{before or 'the beginning'} [{one['name']}] {after or 'the end'}"
 
 
 def _number(one: Json) -> str:
@@ -117,9 +127,44 @@ def _measured(report: Json) -> Iterator[Section]:
     columns = ("statement", "status", "relation", "measure", "estimate", "interval", "why")
     about = (
         "A statement is bound to a measure of a study by a binding that a person can read and change (bindings.json). "
-        "What another model, split or scale gives is a related measurement, and verifies no number of a paper."
+        "What another model, split or scale gives is a related measurement, and verifies no number of a paper. What "
+        "the study itself claims stands below, measured again."
     )
-    yield Section("measured", "Measured here", (Sheet("bindings", "Bindings", columns, rows),) if rows else (), about)
+    bound = (Sheet("bindings", "Bindings", columns, rows),) if rows else ()
+    yield Section("measured", "Measured here", (*bound, *_own(report)), about)
+
+
+def _own(report: Json) -> Iterator[Sheet]:
+    """Yield what the study itself claims, if one was given."""
+    study = report.get("study")
+    if study:
+        columns = ("claim", "verdict", "estimate", "interval", "unit", "measured again", "about")
+        rows = tuple(
+            (
+                Cell(one["sentence"]),
+                Cell(f"{one['verdict']}{', true by construction' if one['by_construction'] else ''}"),
+                cells.signed(one["estimate"]),
+                Cell(cells.between(*one["interval"]) or NOTHING),
+                Cell(one["unit"]),
+                Cell(one["again"]),
+                Cell(", ".join(one["terms"])),
+            )
+            for one in study["claims"]
+        )
+        yield Sheet("study", f"Claims of the study “{study['question']}”", columns, rows, folded=False)
+
+
+def _own_answer(report: Json) -> tuple[str, ...]:
+    """Return what one's own runs answer, to stand before what the literature says."""
+    study = report.get("study")
+    return (f"Measured here, “{study['question']}”: {study['answer']}",) if study else ()
+
+
+def _measured_on(report: Json, term: str) -> tuple[tuple[str, Cell], ...]:
+    """Return the verdicts of the study's claims that are about a term, counted."""
+    found = Counter(one["verdict"] for one in report.get("study", {}).get("claims", ()) if term in one["terms"])
+    told = ", ".join(f"{number} {verdict}" for verdict, number in sorted(found.items()))
+    return (("measured here", Cell(f"{told} of {counted(found.total(), 'claim')}")),) if found else ()
 
 
 def _conflicts(report: Json) -> tuple[Sheet, ...]:
