@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import doctest
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,24 @@ def test_what_decides_alone_need_not_decide_among_many() -> None:
     assert "among" in among.why
 
 
+def test_claims_that_answer_share_half_of_the_level() -> None:
+    near = claim(0.42, "above")
+    others = [claim(0.0, "above") for _ in range(9)]
+    alike, first = check_all([near, *others], EMPTY)[0], check_all([replace(near, answers=True), *others], EMPTY)[0]
+    assert first.p_holm == pytest.approx(2 * alike.p_holm / 10)
+    every = check_all([replace(one, answers=True) for one in (near, *others)], EMPTY)[0]
+    assert every.p_holm == alike.p_holm
+
+
+def test_what_it_takes_among_many_is_more_than_alone() -> None:
+    near = claim(0.42, "above")
+    alone, among = check(near, EMPTY), check_all([near, *(claim(0.0, "above") for _ in range(9))], EMPTY)[0]
+    assert (alone.status, among.status) == ("holds", "undecided")
+    told = re.search(r"there (\d+) seeds find it", among.why)
+    assert told
+    assert int(told[1]) > (alone.seeds_needed or 0) >= 2
+
+
 def test_a_verdict_among_many_is_never_bolder_than_alone() -> None:
     claims = [claim(value, "above", between=0.2, units=0.05, count=2) for value in np.linspace(-30, 30, 7)]
     for one, found in zip(claims, check_all(claims, EMPTY), strict=True):
@@ -213,11 +232,16 @@ def nothing_gained(rng: np.random.Generator, intermediates: int, seeds: int, spr
     return Table(tuple(rows), lambda path: stored[path])
 
 
-def wrong(seeds: int, spread: float, times: int, claims: int = 5) -> float:
+def wrong(seeds: int, spread: float, times: int, claims: int = 5, answering: int = 0) -> float:
     """Return in which share of families any claim is decided, though the truth is at the margin of each."""
     rng = np.random.default_rng(seeds)
     family = [
-        Claim(str(at), Gain(f"task{at}", "xnli", resampling=Resampling(200)), ("above", "below")[at % 2], 0.0)
+        Claim(
+            str(at),
+            Gain(f"task{at}", "xnli", resampling=Resampling(200)),
+            ("above", "below")[at % 2],
+            answers=at < answering,
+        )
         for at in range(claims)
     ]
     hits = 0
@@ -243,7 +267,8 @@ def test_families_without_effect_are_seldom_decided() -> None:
 @pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 @pytest.mark.parametrize("spread", [0.05, 0.5])
-def test_of_a_thousand_families_without_effect_5_percent_are_decided(seeds: int, spread: float) -> None:
-    found = wrong(seeds, spread, 1000)
-    print(f"families of 5 claims with {seeds} seeds, spread {spread}, wrongly decided: {found}")
+@pytest.mark.parametrize("answering", [0, 1])
+def test_of_a_thousand_families_without_effect_5_percent_are_decided(seeds: int, spread: float, answering: int) -> None:
+    found = wrong(seeds, spread, 1000, answering=answering)
+    print(f"5 claims, {answering} of them the answer, {seeds} seeds, spread {spread}, wrongly decided: {found}")
     assert found <= 0.055

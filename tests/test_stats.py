@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -430,6 +431,20 @@ def test_holm_rejects_as_its_steps_do(values: list[float]) -> None:
             rejected.add(at)
         assert {at for at, one in enumerate(adjusted) if one <= level} == rejected
     assert (adjusted >= np.array(values) - 1e-12).all()
+
+
+@given(some.lists(some.tuples(some.floats(0, 1), some.sampled_from([0.1, 0.5, 1.0, 4.0])), min_size=1, max_size=5))
+def test_holm_with_weights_is_the_closed_test_of_weighted_bonferroni(given: list[tuple[float, float]]) -> None:
+    """A hypothesis is rejected where every set of hypotheses that holds it is (Marcus, Peritz and Gabriel 1976)."""
+    adjusted = holm([p for p, _ in given], [weight for _, weight in given])
+    sets = [kept for size in range(len(given)) for kept in combinations(range(len(given)), size + 1)]
+    for at, found in enumerate(adjusted):
+        needed = max(
+            min(given[one][0] * sum(given[other][1] for other in kept) / given[one][1] for one in kept)
+            for kept in sets
+            if at in kept
+        )
+        assert found == pytest.approx(min(needed, 1.0))
 
 
 def test_what_was_not_tested_does_not_count_in_a_family() -> None:

@@ -3,8 +3,8 @@
 Nobody decides by looking: a claim holds when the whole 95 % interval satisfies it, fails when the whole interval
 contradicts it, and is undecided otherwise, which says what it would take. Of several claims checked together each
 verdict also needs a p-value of at most 0.05 after Holm's correction, so that one wrong verdict among all of them has a
-probability of at most 5 %. What is counted and not sampled (parameters, FLOPs) is compared as it is, and is not one of
-the family.
+probability of at most 5 %; the claims that answer a study's question share half of that, all others the rest. What is
+counted and not sampled (parameters, FLOPs) is compared as it is, and is not one of the family.
 
 >>> from xstilts.measures import Gain
 >>> from xstilts.tidy import Row, Table
@@ -18,7 +18,8 @@ the family.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -96,18 +97,35 @@ def check_all(claims: Iterable[Claim], table: Table) -> tuple[Verdict, ...]:
     """
     claims = list(claims)
     measured = [_measure(claim, table) for claim in claims]
-    family = sum(isinstance(found, Measured) and not found.exact for found in measured) > 1
+    counts = [isinstance(found, Measured) and not found.exact for found in measured]
     p = [
-        _p(claim, found.estimate, family) if isinstance(found, Measured) and not found.exact else math.nan
+        _p(claim, found.estimate, sum(counts) > 1) if isinstance(found, Measured) and not found.exact else math.nan
         for claim, found in zip(claims, measured, strict=True)
     ]
-    adjusted = stats.holm(p)
+    shares = _shares([claim.answers for claim in claims], counts)
+    adjusted = stats.holm(p, shares)
     return tuple(
-        _verdict(claim, found, float(corrected))
+        _verdict(claim, found, _Family(sum(counts), share, float(corrected)))
         if isinstance(found, Measured)
         else Verdict(claim, "untested", str(found))
-        for claim, found, corrected in zip(claims, measured, adjusted, strict=True)
+        for claim, found, share, corrected in zip(claims, measured, shares, adjusted, strict=True)
     )
+
+
+@dataclass(frozen=True)
+class _Family:
+    """What a claim is checked among: how many there are, its share of the level, and its p-value corrected for them."""
+
+    size: int
+    share: float
+    p: float
+
+
+def _shares(answers: Sequence[bool], counts: Sequence[bool]) -> list[float]:
+    """Return each claim's share of the level: half of it is for those that answer, where there are both."""
+    number = Counter(one for one, counted in zip(answers, counts, strict=True) if counted)
+    groups = max(len(number), 1)
+    return [1 / (groups * max(number[one], 1)) for one in answers]
 
 
 def _measure(claim: Claim, table: Table) -> Measured | Missing:
@@ -126,7 +144,7 @@ def _p(claim: Claim, found: Estimate, guarded: bool = False) -> float:
     return found.p(_null(claim, found), guarded) if found.error > 0 else math.nan
 
 
-def _verdict(claim: Claim, measured: Measured, p_holm: float) -> Verdict:
+def _verdict(claim: Claim, measured: Measured, family: _Family) -> Verdict:
     found = measured.estimate
     if measured.exact:
         return _counted(claim, measured)
@@ -140,7 +158,7 @@ def _verdict(claim: Claim, measured: Measured, p_holm: float) -> Verdict:
         estimate=found.value,
         interval=(low, high),
         p=_p(claim, found),
-        p_holm=p_holm,
+        p_holm=family.p,
         n_replicates=found.count,
         detectable=stats.detectable(found),
         seeds_needed=needed,
@@ -153,11 +171,9 @@ def _verdict(claim: Claim, measured: Measured, p_holm: float) -> Verdict:
         return replace(verdict, why=_too_little(claim, found))
     if said == "undecided":
         return replace(verdict, why=f"{shown} reaches across {null:g}: {_remedy(claim, verdict)}")
-    if p_holm > 1 - LEVEL:
-        return replace(
-            verdict,
-            why=f"{shown} decides alone, but not among the claims checked (p {p_holm:.3f}): " + _remedy(claim, verdict),
-        )
+    if family.p > 1 - LEVEL:
+        alone = f"{shown} decides alone, but not among {family.size} claims (p {family.p:.3f})"
+        return replace(verdict, why=f"{alone}: {_among(claim, found, null, family)}")
     side = "satisfies" if said == "holds" else "contradicts"
     return replace(verdict, status=said, why=f"all of {shown} {side} '{_asked(claim)}'")
 
@@ -201,6 +217,14 @@ def _too_little(claim: Claim, found: Estimate) -> str:
     if found.count <= found.lost:
         return f"{found.count} {noun} allow no interval: at least {found.lost + 1} are needed"
     return f"{found.count} replicates do not vary at all, which allows no interval: give their examples, or more seeds"
+
+
+def _among(claim: Claim, found: Estimate, null: float, family: _Family) -> str:
+    """Return what it would take to find the observed distance among other claims, with the share of the level alone."""
+    noun = "sizes" if claim.expectation == "grows" else "seeds"
+    level = 1 - (1 - LEVEL) * family.share
+    needed = stats.seeds_needed(found, found.value - null, 0.8, level, True)
+    return f"there {needed} {noun} find it four times in five" if needed else f"there no number of {noun} finds it"
 
 
 def _remedy(claim: Claim, verdict: Verdict) -> str:

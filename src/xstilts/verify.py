@@ -153,7 +153,14 @@ def _checks(report: Plain, disk: Disk) -> Iterator[Check]:
 def _claim(said: Plain) -> Claim:
     measure = measures.from_plain(said["measure"])
     expectation, margin = said["expectation"], said["margin"]
-    return Claim(said["sentence"], measure, expectation, margin, by_construction=said["by_construction"])
+    return Claim(
+        said["sentence"],
+        measure,
+        expectation,
+        margin,
+        by_construction=said["by_construction"],
+        answers=said["answers"],
+    )
 
 
 def _compared(said: Plain, again: Verdict, whole: bool) -> Check:

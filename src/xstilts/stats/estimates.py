@@ -99,13 +99,15 @@ def tails(
     return total
 
 
-def halves(seeds: Array, units: Array, seed_degrees: float, unit_degrees: float, miss: float) -> Array:
+def halves(
+    seeds: Array, units: Array, seed_degrees: float, unit_degrees: float, miss: float, pull: float = PULL
+) -> Array:
     """Return half the width of the interval that misses with probability `miss`, for each pair of variances."""
     scale = np.sqrt(np.maximum(seeds + units, 1e-300))
     low, high = np.full(len(scale), -4.0), np.full(len(scale), 12.0)  # logarithms, in standard errors
     for _ in range(30):
         middle = (low + high) / 2
-        wide = tails(np.exp(middle) * scale, seeds, units, seed_degrees, unit_degrees) < miss
+        wide = tails(np.exp(middle) * scale, seeds, units, seed_degrees, unit_degrees, pull) < miss
         low, high = np.where(wide, low, middle), np.where(wide, middle, high)
     return np.asarray(np.exp((low + high) / 2) * scale, dtype=np.float64)
 

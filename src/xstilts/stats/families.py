@@ -16,14 +16,21 @@ from xstilts.example import BadInput
 from xstilts.metrics.score import Array
 
 
-def holm(values: Sequence[float]) -> Array:
-    """Return p-values adjusted for their number by Holm 1979, in the order given; NaN stays and does not count."""
+def holm(values: Sequence[float], weights: Sequence[float] | None = None) -> Array:
+    """Return p-values adjusted for their number by Holm 1979, in the order given; NaN stays and does not count.
+
+    weights: above 0, how much of the level each is given, said before they are known (his section 5); equal otherwise.
+
+    >>> [round(float(one), 3) for one in holm([0.02, 0.02], [3, 1])]
+    [0.027, 0.027]
+    """
     given = np.asarray(values, dtype=np.float64)
+    shares = np.ones(len(given)) if weights is None else np.asarray(weights, dtype=np.float64)
     adjusted = np.full(len(given), np.nan)
     known = np.flatnonzero(~np.isnan(given))
-    order = known[np.argsort(given[known], kind="stable")]
-    scaled = given[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    order = known[np.argsort(given[known] / shares[known], kind="stable")]
+    left = np.cumsum(shares[order][::-1])[::-1]  # of the level, from each on
+    adjusted[order] = np.minimum(np.maximum.accumulate(given[order] * (left / shares[order])), 1.0)
     return adjusted
 
 

@@ -17,16 +17,19 @@ from dataclasses import replace
 import numpy as np
 
 from xstilts.metrics.score import Array
-from xstilts.stats.estimates import Estimate, chi_square, halves
+from xstilts.stats.estimates import PULL, Estimate, chi_square, halves
 
 MOST = 4096  # seeds; where more would be needed, seeds are not the remedy
 
 
-def power(found: Estimate, effect: float, level: float = 0.95) -> float:
-    """Return the probability that the interval of a value `effect` away from the null leaves the null out."""
+def power(found: Estimate, effect: float, level: float = 0.95, guarded: bool = False) -> float:
+    """Return the probability that the interval of a value `effect` away from the null leaves the null out.
+
+    guarded: that its guarded p-value is below 1 - level, as in a family.
+    """
     if not found.error > 0:
         return float(effect != 0) if found.error == 0 else math.nan
-    return _beyond(effect, found, *_limits(found, level))
+    return _beyond(effect, found, *_limits(found, level, 0.0 if guarded else PULL))
 
 
 def detectable(found: Estimate, chance: float = 0.8, level: float = 0.95) -> float:
@@ -42,12 +45,14 @@ def detectable(found: Estimate, chance: float = 0.8, level: float = 0.95) -> flo
     return float(brentq(lambda effect: _beyond(effect, found, *limits) - chance, 0.0, top, xtol=1e-6 * top))
 
 
-def seeds_needed(found: Estimate, effect: float, chance: float = 0.8, level: float = 0.95) -> int | None:
+def seeds_needed(
+    found: Estimate, effect: float, chance: float = 0.8, level: float = 0.95, guarded: bool = False
+) -> int | None:
     """Return how many seeds find `effect` with probability `chance`; None where no number does, or is not known."""
     effect = abs(effect)
 
     def enough(count: int) -> bool:
-        return power(replace(found, count=count), effect, level) >= chance
+        return power(replace(found, count=count), effect, level, guarded) >= chance
 
     if not found.error >= 0 or effect == 0 or not enough(MOST):
         return None
@@ -58,7 +63,7 @@ def seeds_needed(found: Estimate, effect: float, chance: float = 0.8, level: flo
     return high
 
 
-def _limits(found: Estimate, level: float) -> tuple[Array, Array]:
+def _limits(found: Estimate, level: float, pull: float = PULL) -> tuple[Array, Array]:
     """Return half widths that may be observed, and their probabilities."""
     degrees = found.count - found.lost
     first, of_first = chi_square(degrees)
@@ -67,7 +72,7 @@ def _limits(found: Estimate, level: float) -> tuple[Array, Array]:
     units = (found.units * second + 0 * first[:, None]).ravel()
     share = seeds / (seeds + units)  # on which alone the width in standard errors depends
     grid = (1 - np.cos(np.linspace(0, np.pi, 25))) / 2
-    wide = np.interp(share, grid, halves(grid, 1 - grid, degrees, found.degrees, 1 - level))
+    wide = np.interp(share, grid, halves(grid, 1 - grid, degrees, found.degrees, 1 - level, pull))
     return wide * np.sqrt(seeds + units), np.outer(of_first, of_second).ravel()
 
 
