@@ -24,16 +24,12 @@ from xstilts.hits import gains_of
 from xstilts.leaflet import ADVICE
 
 Results = Mapping[str, Any]
+SHORT = 40  # lines of a study that is shown
 
-HEAD = """# Recommending on the sandbox
-
-How right each method of [`xstilts recommend`](../recommend.md) is, by gains that a study measured; written by
-`benchmarks/recommend.py` from `recommend.json` beside it. Artificial languages, one small encoder and few targets: this
-shows what the methods do here, and is no evidence about real tasks.
-"""
-COMMANDS = """The study trains each candidate in full, before each target, and measures all six languages; the advice
-sees the training and development data of the English-like language alone. Budgets are below.
-"""
+HEAD = """How right each method of [`xstilts recommend`](../recommend.md) is, by gains that a study measured; written by
+`benchmarks/recommend.py` from the JSON file beside it."""
+COMMANDS = """The study trains each candidate in full, before each target, and measures all its languages; the advice
+sees the training and development data of one language alone. Budgets are below."""
 
 
 def main() -> None:
@@ -46,6 +42,9 @@ def main() -> None:
     gathering.add_argument("--table", type=Path, required=True)
     gathering.add_argument("--store", type=Path, required=True)
     gathering.add_argument("--study", type=Path, required=True)
+    gathering.add_argument("--recipe", default="", help="the arm of the study that is meant, where it has several")
+    gathering.add_argument("--title", required=True)
+    gathering.add_argument("--about", required=True, help="what the figures do not show")
     gathering.add_argument("--command", action="append", default=[])
     paging = verbs.add_parser("page")
     paging.add_argument("results", type=Path)
@@ -63,29 +62,34 @@ def gathered(asked: argparse.Namespace) -> dict[str, Any]:
     advices = [json.loads((folder / ADVICE).read_text(encoding="utf-8")) for folder in asked.advices]
     records = store.by_key(asked.store)
     return {
-        "study": asked.study.read_text(encoding="utf-8"),
+        "title": asked.title,
+        "about": asked.about,
+        "study": {"name": asked.study.name, "text": asked.study.read_text(encoding="utf-8")},
         "commands": asked.command,
-        "targets": {one["target"]: one | _measured(asked.table, one["target"], records) for one in advices},
+        "targets": {one["target"]: one | _measured(asked, one["target"], records) for one in advices},
     }
 
 
-def _measured(table: Path, target: str, records: Mapping[str, store.Record]) -> dict[str, Any]:
-    with table.open(encoding="utf-8", newline="") as file:
-        keys = {key for row in csv.DictReader(file) if row["target"] == target for key in row["keys"].split()}
+def _measured(asked: argparse.Namespace, target: str, records: Mapping[str, store.Record]) -> dict[str, Any]:
+    with asked.table.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["target"] == target]
+    keys = {key for row in rows if row.get("recipe", "") in (asked.recipe, "") for key in row["keys"].split()}
     behind = [records[key] for key in sorted(keys)]
     study = {
         "seconds": sum(one["seconds"] for one in behind),
         "steps": sum(one["record"].get("steps", 0) for one in behind),
     }
-    return {"gains": gains_of(table, target), "study": study}
+    return {"gains": gains_of(asked.table, target, asked.recipe), "study": study}
 
 
 def written(results: Results) -> str:
     """Return the page."""
     targets = results["targets"]
     commands = "\n".join(["# minutes on a core", *results["commands"]])
-    asked = f"```python no-run\n# gains.py\n{results['study']}```\n", f"```sh no-run\n{commands}\n```\n"
-    blocks = [HEAD, *asked, COMMANDS]
+    study = results["study"]
+    blocks = [f"# {results['title']}\n", _wrapped(f"{HEAD} {results['about']}")]
+    blocks += [f"```python no-run\n# {study['name']}\n{study['text']}```\n"] * (study["text"].count("\n") < SHORT)
+    blocks += [f"```sh no-run\n{commands}\n```\n", _wrapped(COMMANDS)]
     blocks += ["## Gains that were measured\n", _table(["candidate", *targets], _gains(targets))]
     blocks += ["## How right the methods are\n", _wrapped(RATES), _table(RATED, _rates(targets))]
     blocks += ["## What it costs\n", _wrapped(PRICES), _table(PRICED, _prices(targets))]
@@ -101,7 +105,7 @@ has a figure for, and is judged on."""
 RATED = ["method", "target", "favourite", "regret@1", "correlation", "of"]
 PRICES = """Steps of the optimiser and seconds of stages, of the study and of the advice. Seconds were taken while other
 programs used the same cores: compare steps. Steps of an advice do not count states and Fisher information, seconds do.
-The study's predictions in six languages are in its seconds."""
+The study's predictions are in its seconds."""
 PRICED = ["target", "steps, study", "steps, advice", "share", "seconds, study", "seconds, advice", "budget"]
 
 

@@ -16,9 +16,9 @@ from xstilts.encoder import Encoder
 from xstilts.extras import CostBySize, Lengths
 from xstilts.grid import Grid, Tasks
 from xstilts.language import language
-from xstilts.measures import Saving, Scaling
 from xstilts.run import Recipes
 from xstilts.sandbox import shipped
+from xstilts.savings import Saving, Scaling
 from xstilts.stage import Stage
 from xstilts.study import Arm, Study
 from xstilts.tabulate import name_of

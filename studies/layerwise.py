@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from xstilts.claim import Claim
 from xstilts.encoder import Encoder
 from xstilts.grid import Grid, tasks_of
-from xstilts.measures import Gain, Saving
+from xstilts.measures import Gain
 from xstilts.run import Recipes
 from xstilts.sandbox import LIMIT
+from xstilts.savings import Saving
 from xstilts.study import Arm, Study
 from xstilts.task import Task, spoken, task
 

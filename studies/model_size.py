@@ -13,9 +13,10 @@ from xstilts.claim import Claim
 from xstilts.encoder import Encoder
 from xstilts.extras import GainBySize
 from xstilts.grid import Grid, Tasks, tasks_of
-from xstilts.measures import Gain, Growth, Scaling
+from xstilts.measures import Gain, Growth
 from xstilts.run import Recipes
 from xstilts.sandbox import shipped
+from xstilts.savings import Scaling
 from xstilts.stage import Stage
 from xstilts.study import Arm, Study
 from xstilts.tabulate import name_of

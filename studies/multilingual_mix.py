@@ -14,9 +14,10 @@ from xstilts.claim import Claim
 from xstilts.encoder import Encoder
 from xstilts.extras import Lengths
 from xstilts.grid import Grid, Tasks, tasks_of
-from xstilts.measures import Gain, Mean, Saving
+from xstilts.measures import Gain, Mean
 from xstilts.run import Recipes
 from xstilts.sandbox import LIMIT
+from xstilts.savings import Saving
 from xstilts.study import Arm, Study
 from xstilts.tabulate import name_of
 from xstilts.task import Task, spoken, task

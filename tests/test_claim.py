@@ -14,7 +14,8 @@ from hypothesis import strategies as some
 from xstilts import claim as module
 from xstilts.claim import Claim, Expectation, check, check_all
 from xstilts.example import BadInput
-from xstilts.measures import Gain, Growth, Measured, Setting
+from xstilts.measurement import Measured, Setting
+from xstilts.measures import Gain, Growth
 from xstilts.stage import canonical
 from xstilts.stats import Estimate, Resampling
 from xstilts.tidy import BASELINE, Missing, Row, Table
@@ -102,6 +103,11 @@ def test_what_is_undecided_says_what_it_would_take() -> None:
     hopeless = check(claim(0.5, "above", between=1.0, count=3, units=1.0), EMPTY)
     assert hopeless.seeds_needed is None
     assert "more examples" in hopeless.why
+
+
+def test_replicates_of_what_grows_are_sizes() -> None:
+    found = check(Claim("It stays", Growth(Gain("squad", "xnli")), "equivalent", 0.001), grown(0.0, 0.5, 4))
+    assert "4 sizes find" in found.why
 
 
 def test_what_decides_alone_need_not_decide_among_many() -> None:

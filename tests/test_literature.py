@@ -9,7 +9,8 @@ from xstilts import shapes
 from xstilts.claim import Claim, Verdict
 from xstilts.example import BadInput
 from xstilts.literature import Published, compare, known, read
-from xstilts.measures import Gain, Setting
+from xstilts.measurement import Setting
+from xstilts.measures import Gain
 from xstilts.metrics import XTREME, metric
 from xstilts.task import task
 

@@ -11,7 +11,8 @@ import pytest
 
 from xstilts import stats, tidy
 from xstilts.example import BadInput
-from xstilts.measures import Gain, Growth, Level, Measure
+from xstilts.measurement import Measure
+from xstilts.measures import Gain, Growth, Level
 from xstilts.stage import canonical
 from xstilts.stats import Estimate, Resampling
 from xstilts.tidy import BASELINE, Missing, Row, Table, contributions

@@ -15,8 +15,9 @@ from xstilts.encoder import Encoder
 from xstilts.example import BadInput
 from xstilts.grid import Grid, tasks_of
 from xstilts.machine import Machine
-from xstilts.measures import Gain, Saving
+from xstilts.measures import Gain
 from xstilts.run import Recipes
+from xstilts.savings import Saving
 from xstilts.study import Arm, Study
 from xstilts.verify import Check, verify
 

@@ -25,7 +25,9 @@ from typing import Literal, get_args
 
 from xstilts import stats
 from xstilts.example import BadInput
-from xstilts.measures import Growth, Measure, Measured, Setting
+from xstilts.measurement import Measure, Measured, Setting
+from xstilts.measures import Growth
+from xstilts.savings import Scaling
 from xstilts.stats import Estimate
 from xstilts.tidy import Missing, Table
 
@@ -213,7 +215,7 @@ def _asked(claim: Claim) -> str:
 
 
 def _too_little(claim: Claim, found: Estimate) -> str:
-    noun = "sizes" if claim.expectation == "grows" else "distinct replicates"
+    noun = _counts(claim, "distinct replicates")
     if found.count <= found.lost:
         return f"{found.count} {noun} allow no interval: at least {found.lost + 1} are needed"
     return f"{found.count} replicates do not vary at all, which allows no interval: give their examples, or more seeds"
@@ -221,15 +223,20 @@ def _too_little(claim: Claim, found: Estimate) -> str:
 
 def _among(claim: Claim, found: Estimate, null: float, family: _Family) -> str:
     """Return what it would take to find the observed distance among other claims, with the share of the level alone."""
-    noun = "sizes" if claim.expectation == "grows" else "seeds"
+    noun = _counts(claim, "seeds")
     level = 1 - (1 - LEVEL) * family.share
     needed = stats.seeds_needed(found, found.value - null, 0.8, level, True)
     return f"there {needed} {noun} find it four times in five" if needed else f"there no number of {noun} finds it"
 
 
 def _remedy(claim: Claim, verdict: Verdict) -> str:
-    noun = "sizes" if claim.expectation == "grows" else "seeds"
+    noun = _counts(claim, "seeds")
     able = f"{verdict.n_replicates} {noun} find a distance of {verdict.detectable:.2f} four times in five"
     if verdict.seeds_needed is None:
         return f"{able}; one as small as this takes more examples or languages, not {noun}"
     return f"{able}, one like this would take {verdict.seeds_needed}"
+
+
+def _counts(claim: Claim, otherwise: str) -> str:
+    """Return what a claim's replicates are: encoders of several sizes, where it is about them."""
+    return "sizes" if isinstance(claim.measure, Growth | Scaling) else otherwise

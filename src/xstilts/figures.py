@@ -11,7 +11,9 @@ from statistics import fmean
 from typing import Any
 
 from xstilts.claim import LEVEL, Claim
-from xstilts.measures import Gain, Level, Measured, Scaling
+from xstilts.measurement import Measured
+from xstilts.measures import Gain, Level
+from xstilts.savings import Scaling
 from xstilts.sight import history_of
 from xstilts.tabulate import TARGET
 from xstilts.tidy import BASELINE, Missing, Row, Table

@@ -47,7 +47,7 @@ def gather(study: Study, table: Table, verdicts: Sequence[Verdict], origin: Orig
     question, _, about = study.question.strip().partition("\n")
     records = _records(table, machine)
     published = literature.known()
-    said = [_verdict(one, published) for one in verdicts]
+    said = [ruling(one, published) for one in verdicts]
     found: Plain = plain(
         {
             "format": FORMAT,
@@ -147,7 +147,8 @@ def _records(table: Table, machine: Machine) -> dict[str, Plain]:
     return {key: record.read(folders[key]) | {"folder": folders[key]} for key in sorted(keys)}
 
 
-def _verdict(verdict: Verdict, published: Mapping[str, literature.Published]) -> Plain:
+def ruling(verdict: Verdict, published: Mapping[str, literature.Published]) -> Plain:
+    """Return a verdict as the report has it, beside the published figure that its claim names."""
     claim = verdict.claim
     compared = None
     if claim.published in published:

@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from plain_store import put
+from xstilts import findings
+from xstilts.claim import Claim, check
+from xstilts.measures import Gain
+from xstilts.tidy import Table
+from xstilts.verify import Disk
 
 ENCODER = "xlm-roberta-large"
 EXAMPLES = 60
@@ -23,11 +28,14 @@ def write(folder: Path, seeds: int, gain: int = 6) -> tuple[Path, Path]:
             key, stage = _scored(store, f"{name}-seed{seed}", right + seed % 2)
             stages[key] = stage
             rows.append(_row(name, seed, key, 100 * (right + seed % 2) / EXAMPLES))
+    disk = Disk(store, stages)
+    helps = Claim("MNLI helps XNLI", Gain("mnli", "xnli"), "above", answers=True)
+    verdict = check(helps, Table(tuple(disk.row(row) for row in rows)))
     said = {
         "format": 1,
-        "question": "Does MNLI help XNLI?",
-        "answer": "",
-        "verdicts": [],
+        "question": "Does MNLI as intermediate task help XNLI?",
+        "answer": f"“{helps.sentence}” {verdict.status}.",
+        "verdicts": [findings.plain(findings.ruling(verdict, {}))],
         "rows": rows,
         "stages": stages,
     }

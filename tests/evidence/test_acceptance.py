@@ -9,6 +9,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +299,22 @@ def test_a09_a_measurement_is_made_again_from_result_files(tmp_path: Path) -> No
     assert show.verify(folder, store)
 
 
+def test_a09_what_the_study_claims_stands_beside_the_literature(tmp_path: Path) -> None:
+    folder, store, said = studied(tmp_path, seeds=5)
+    own = said["study"]["claims"][0]
+    assert (own["sentence"], own["verdict"], own["again"]) == ("MNLI helps XNLI", "holds", "stands")
+    assert {"intermediate-task training", "MNLI", "XNLI", "accuracy"} <= set(own["terms"])
+    for view in ("report.html", "report.md"):
+        shown = (folder / view).read_text(encoding="utf-8")
+        assert "Measured here, “Does MNLI as intermediate task help XNLI?”: “MNLI helps XNLI” holds." in shown
+        assert "one claim" in shown
+    told = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    told["study"]["claims"][0]["verdict"] = "fails"
+    (folder / "report.json").write_text(json.dumps(told))
+    check = next(one for one in recheck.verify(folder, store) if one.name == "study, claim 1")
+    assert (check.status, check.sentence) == ("changed", "MNLI helps XNLI")
+
+
 @pytest.mark.parametrize("gone", [True, False])
 def test_a09_an_edited_or_deleted_result_is_noticed(tmp_path: Path, gone: bool) -> None:
     folder, store, _ = studied(tmp_path, seeds=5)
@@ -306,6 +323,8 @@ def test_a09_an_edited_or_deleted_result_is_noticed(tmp_path: Path, gone: bool) 
     check = next(one for one in recheck.verify(folder, store) if one.name == "c1, measured")
     assert check.status == "untested"
     assert check.why.startswith("UNTESTED")
+    own = next(one for one in recheck.verify(folder, store) if one.name == "study, claim 1")
+    assert own.status == ("untested" if gone else "changed")
     assert not show.verify(folder, store)
 
 
@@ -485,13 +504,21 @@ def liar() -> Iterator[str]:
 def test_a15_a_lying_language_model_is_rejected_in_full_and_counted(
     made: tuple[Path, dict[str, Report]], tmp_path: Path, liar: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xstilts.evidence import llm
+    from xstilts.evidence import llm, opinion
 
     monkeypatch.setenv(llm.KEY, KEY)
     with serving() as stub:
-        where = Where(tmp_path / "out", made[0] / "replies", offline=True)
-        helped = With(propose=llm.proposing(liar, "liar"), hosts=stub.hosts(), manners=QUICK)
+        where = Where(tmp_path / "out", copied(made[0] / "replies", tmp_path / "replies"))
+        helped = With(llm=(liar, "liar"), hosts=stub.hosts(), manners=QUICK)
         said = make(demo.QUESTIONS["languages"], where, helped)
+        heard = len(HEARD)
+        again = make(demo.QUESTIONS["languages"], replace(where, out=tmp_path / "again", offline=True), helped)
+    assert said == again
+    assert heard == len(HEARD), "what it once said is not asked again"
+    assert stub.asked == []
+    assert said["opinion"] == {"model": "liar", "checks": [], "unanswered": len(opinion.CHECKS)}
+    assert said["reviews"] == made[1]["languages"]["reviews"]
+    assert "the language model liar, which counts nowhere" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
     texts = len(list(corpora.read(tmp_path / "out/corpus").texts()))
     proposed = json.loads((tmp_path / "out/proposals.json").read_text())
     assert HEARD[0] == f"Bearer {KEY}"

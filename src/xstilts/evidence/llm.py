@@ -2,7 +2,8 @@
 
 It decides nothing. It is shown the texts of works and returns sentences; only those that stand there word for word are
 looked at (`proposals`), the rest is rejected and counted. Texts are data: whatever one of them orders, nothing but a
-sentence of its own can come of it. The key is read from the environment (XSTILTS_LLM_KEY) when it is sent.
+sentence of its own can come of it. What it once said is kept, so that a report can be made again without it. The key is
+read from the environment (XSTILTS_LLM_KEY) when it is sent.
 
 >>> list(quotes('Here: ["A sentence.", 3]'))
 ['A sentence.']
@@ -10,12 +11,17 @@ sentence of its own can come of it. The key is read from the environment (XSTILT
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from xstilts import progress, record
 from xstilts.evidence.corpus import Corpus
 from xstilts.evidence.hosts import LOOPBACK
 from xstilts.evidence.proposals import Proposal
@@ -32,16 +38,62 @@ ASKED = (
 )
 
 
-def proposing(base_url: str, model: str) -> Callable[[Question, Corpus], tuple[Proposal, ...]]:
-    """Return what asks a model for sentences of every text of a corpus; BadInput for an address that is none."""
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-        raise BadInput(f"{base_url!r} is no bare address; give one such as http://127.0.0.1:8000/v1, its key in {KEY}")
+@dataclass(frozen=True)
+class Model:
+    """A language model of a name at an address; cache: a folder of what it said. offline: it is not asked again."""
 
-    def propose(question: Question, corpus: Corpus) -> tuple[Proposal, ...]:
-        return tuple(each for text in corpus.texts() for each in _proposed(base_url, model, question, text))
+    base_url: str
+    name: str
+    cache: Path
+    offline: bool = False
 
-    return propose
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise BadInput(
+                f"{self.base_url!r} is no bare address; give one such as http://127.0.0.1:8000/v1, its key in {KEY}"
+            )
+
+    def say(self, told: str, shown: str) -> str | None:
+        """Return what it answers to instructions and a text; None where it fails. What it said once is kept."""
+        messages = [{"role": "system", "content": told}, {"role": "user", "content": shown}]
+        asked = {"model": self.name, "messages": messages, "temperature": 0}
+        kept = self.cache / f"{hashlib.sha256(json.dumps([self.base_url, asked]).encode()).hexdigest()}.json"
+        if (before := _kept(kept)) is not None:
+            return before
+        said = None if self.offline else self._sent(asked)
+        if said is not None:
+            self.cache.mkdir(parents=True, exist_ok=True)
+            record.replaced(kept, json.dumps({"model": self.name, "said": said}, ensure_ascii=False) + "\n")
+        return said
+
+    def _sent(self, asked: dict[str, Any]) -> str | None:
+        import httpx
+
+        try:
+            url = f"{self.base_url.rstrip('/')}/chat/completions"
+            response = httpx.post(url, json=asked, headers=self._headers(), timeout=SECONDS)
+            response.raise_for_status()
+            said = response.json()["choices"][0]["message"]["content"]
+        except (httpx.HTTPError, ValueError, LookupError, TypeError):
+            return None
+        return said if isinstance(said, str) else None
+
+    def _headers(self) -> dict[str, str]:
+        """Return the header with the key, where there is one and it does not travel in the clear."""
+        key, parts = os.environ.get(KEY, "").strip(), urlsplit(self.base_url)
+        private = parts.scheme == "https" or parts.hostname in LOOPBACK
+        return {"Authorization": f"Bearer {key}"} if key and private else {}
+
+
+def proposed(model: Model, question: Question, corpus: Corpus) -> tuple[Proposal, ...]:
+    """Return what a model proposes of every text of a corpus."""
+    texts = list(corpus.texts())
+    found: list[Proposal] = []
+    for number, text in enumerate(texts, 1):
+        found += _of(model, question, text)
+        progress.step(f"{model.name} proposes", number, len(texts))
+    return tuple(found)
 
 
 def quotes(reply: str) -> Iterator[str]:
@@ -54,33 +106,18 @@ def quotes(reply: str) -> Iterator[str]:
     yield from (one for one in listed if isinstance(one, str))
 
 
-def _proposed(base_url: str, model: str, question: Question, text: Document) -> Iterator[Proposal]:
+def _kept(path: Path) -> str | None:
+    """Return what a file of the cache holds; None where there is none, or it is damaged."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["said"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _of(model: Model, question: Question, text: Document) -> Iterator[Proposal]:
     """Yield what a model proposes of one text; where it fails, one empty proposal, which is rejected and counted."""
-    reply = _reply(base_url, model, f"Question: {question.text}\n\nText:\n{text.text[:LONGEST]}")
+    reply = model.say(ASKED, f"Question: {question.text}\n\nText:\n{text.text[:LONGEST]}")
     if reply is None:
         yield Proposal("", text.work)
     else:
         yield from (Proposal(one, text.work) for one in quotes(reply))
-
-
-def _reply(base_url: str, model: str, shown: str) -> str | None:
-    """Return what a model answers; None where it does not."""
-    import httpx
-
-    messages = [{"role": "system", "content": ASKED}, {"role": "user", "content": shown}]
-    asked = {"model": model, "messages": messages, "temperature": 0}
-    try:
-        url = f"{base_url.rstrip('/')}/chat/completions"
-        response = httpx.post(url, json=asked, headers=_headers(base_url), timeout=SECONDS)
-        response.raise_for_status()
-        said = response.json()["choices"][0]["message"]["content"]
-    except (httpx.HTTPError, ValueError, LookupError, TypeError):
-        return None
-    return said if isinstance(said, str) else None
-
-
-def _headers(base_url: str) -> dict[str, str]:
-    """Return the header with the key, where there is one and it does not travel in the clear."""
-    key, parts = os.environ.get(KEY, "").strip(), urlsplit(base_url)
-    private = parts.scheme == "https" or parts.hostname in LOOPBACK
-    return {"Authorization": f"Bearer {key}"} if key and private else {}

@@ -8,27 +8,24 @@ one where no source answered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xstilts import progress
-from xstilts.evidence import bundle, llm, measured, review
+from xstilts.evidence import bundle, llm, measured, opinion, review
 from xstilts.evidence.client import Client, Manners
 from xstilts.evidence.corpus import Corpus, gather
 from xstilts.evidence.decision import Reader
 from xstilts.evidence.dossier import compiled
 from xstilts.evidence.hosts import Host, configured
-from xstilts.evidence.proposals import Proposal
 from xstilts.evidence.queries import searches, topics
-from xstilts.evidence.question import Question, ask
+from xstilts.evidence.question import ask
 from xstilts.evidence.sources import names
 from xstilts.evidence.telling import told
 from xstilts.example import BadInput
 
 CACHE = Path.home() / ".cache" / "xstilts" / "evidence"
-Propose = Callable[[Question, Corpus], Sequence[Proposal]]
 
 
 @dataclass(frozen=True)
@@ -50,10 +47,13 @@ class Where:
 
 @dataclass(frozen=True)
 class With:
-    """What may help to make a report: a model of inference, a language model that proposes, hosts and manners."""
+    """What may help to make a report: a model of inference, a language model that proposes, hosts and manners.
+
+    llm: its address and its name.
+    """
 
     reader: Reader | None = None
-    propose: Propose | None = None
+    llm: tuple[str, str] | None = None
     hosts: Mapping[str, Host] | None = None
     manners: Manners | None = None
 
@@ -68,19 +68,21 @@ def make(question: str, where: Where, helped: With = ALONE) -> dict[str, Any]:
     `review.Refused` where a reviewer does not find what is quoted.
     """
     asked = ask(question)
+    model = llm.Model(*helped.llm, where.cache / "llm", where.offline) if helped.llm else None
     sources, hosts = chosen(where.sources, helped.hosts)
     with Client(where.cache, hosts, helped.manners, where.offline) as client:
         corpus = gather(client, searches(asked), topics(asked), sources)
     _answered(corpus, sources)
-    proposed = helped.propose(asked, corpus) if helped.propose else ()
+    proposed = llm.proposed(model, asked, corpus) if model else ()
     found = told(compiled(asked, corpus, helped.reader, proposed))
-    beside: dict[str, Any] = {bundle.PROPOSALS: [vars(one) for one in proposed]} if helped.propose else {}
+    beside: dict[str, Any] = {bundle.PROPOSALS: [vars(one) for one in proposed]} if model else {}
     if where.study:
         binding = measured.read(where.bindings) if where.bindings else None
         made = measured.of_study(found, where.study, where.store, binding)
         beside |= made.beside
         found |= {"measured": made.rows, "study": made.study}
     found |= {"reviews": review.gated(found, corpus)}
+    found |= {"opinion": opinion.opinion(model, found)} if model else {}
     bundle.write(found, corpus, where.out, beside)
     return found
 
@@ -98,14 +100,6 @@ def chosen(sources: Sequence[str], given: Mapping[str, Host] | None) -> tuple[tu
         else:
             raise BadInput(f"unknown source {one!r}: neither a folder nor one of {', '.join(names())}")
     return tuple(found), hosts
-
-
-def lent(llm_of: tuple[str, str] | None) -> With:
-    """Return the help of a language model at an address, if one is named."""
-    if llm_of is None:
-        return ALONE
-    progress.note(f"{llm_of[1]} proposes; what it quotes is looked up, and it decides nothing")
-    return With(propose=llm.proposing(*llm_of))
 
 
 def _answered(corpus: Corpus, sources: Sequence[str]) -> None:

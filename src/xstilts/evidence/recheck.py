@@ -29,7 +29,7 @@ from xstilts.example import BadInput
 from xstilts.verify import Check, Status
 
 Json = Mapping[str, Any]
-APART = ("reviews", "measured", "study")  # of a report: added to what follows from the corpus
+APART = ("reviews", "measured", "study", "opinion")  # of a report: added to what follows from the corpus
 
 
 def verify(folder: Path, store: Path) -> tuple[Check, ...]:

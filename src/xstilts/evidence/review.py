@@ -83,7 +83,7 @@ def spread(scores: Sequence[float]) -> dict[str, float]:
 
 def _case(report: Json, corpus: Corpus) -> Case:
     """Return what reviewers are given; reviews are left out, so that none sees another."""
-    seen = {name: value for name, value in report.items() if name != "reviews"}
+    seen = {name: value for name, value in report.items() if name not in ("reviews", "opinion")}
     texts = {text.sha256: text.text for text in corpus.texts()}
     return Case(seen, texts, {work.id: work.sources for work in corpus.works})
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from xstilts import progress
 from xstilts.evidence import demo as demos
 from xstilts.evidence.decision import Reader
-from xstilts.evidence.making import Where, lent, make
+from xstilts.evidence.making import Where, With, make
 from xstilts.example import BadInput
 
 
@@ -23,7 +22,7 @@ def evidence(
     """
     if not demo and not question:
         raise BadInput("nothing is asked; give a question, or --demo")
-    given = replace(lent(llm), reader=_heard(verifier))
+    given = With(_heard(verifier), llm)
     with progress.shown():
         made = list(demos.reports(where.out)) if demo else [(where.out, make(question, where, given))]
     for folder, found in made:

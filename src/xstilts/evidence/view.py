@@ -192,10 +192,23 @@ def _reviews(report: Json) -> Section:
         (
             Sheet("scores", "Scores out of 10", ("reviewer", "score"), scores, panel["said"], quiet=True),
             Sheet("checks", "Every check", ("reviewer", "check", "passed", "note"), rows, folded=True),
+            *_opinion(report),
         ),
         "Each reviewer is a checklist of its own, blind to the others, with code of its own to find evidence again. "
         "The score is of the report's making, not of the question's truth.",
     )
+
+
+def _opinion(report: Json) -> Iterator[Sheet]:
+    """Yield what a language model said of the report, if one was asked."""
+    said = report.get("opinion")
+    if said:
+        rows = tuple(
+            (Cell(one["what"]), Cell("met" if one["passed"] else "not met"), Cell(one["why"])) for one in said["checks"]
+        )
+        caption = f"Opinion of the language model {said['model']}, which counts nowhere"
+        note = f"It left {said['unanswered']} of its checks without a usable answer." if said["unanswered"] else ""
+        yield Sheet("opinion", caption, ("check", "said", "why"), rows, note, quiet=True)
 
 
 def _check(reviewer: str, check: Json) -> tuple[Cell, ...]:

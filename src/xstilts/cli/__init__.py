@@ -1,0 +1,37 @@
+"""The command line: thin verbs over the package, imported only when they are called.
+
+Exit codes: 0 done, 1 something could not be built, 2 what was asked for is wrong, 128 + n stopped by signal n.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from xstilts.cli.app import app
+
+# Each adds its verbs, in the order of `--help`.
+from xstilts.cli import runs, studies, literature, lookups, artificial  # noqa: F401  # isort: skip
+
+__all__ = ["app", "main"]
+
+
+def main() -> None:
+    """Run the command line, with errors in one line and exit codes that mean something."""
+    from xstilts import interrupt
+    from xstilts.example import BadInput
+    from xstilts.stage import StageError
+
+    interrupt.raised()
+    try:
+        app()
+    except BadInput as error:
+        _fail(str(error), 2)
+    except (StageError, OSError) as error:
+        _fail(str(error), 1)
+    except interrupt.Interrupted as stopped:
+        _fail(str(stopped), 128 + stopped.number)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,85 @@
+"""Verbs that tell what is there: stages, costs, tasks, shared texts, data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xstilts.cli.app import app
+from xstilts.cli.options import DataFolder, Store
+
+
+@app.command()
+def show(
+    key: Annotated[str, typer.Argument(help="The beginning of a stage's key, or its folder's name.")],
+    store: Store = Path("work"),
+) -> None:
+    """Print how a finished stage came to be, and how its nearest sibling differs."""
+    from xstilts import show
+
+    show.stage(store, key)
+
+
+@app.command()
+def cost(
+    key: Annotated[list[str] | None, typer.Argument(help="Only these stages and all that they are made of.")] = None,
+    store: Store = Path("work"),
+    json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
+) -> None:
+    """Print what stages have cost: time, tokens, FLOPs, memory and energy, by phase and by stage."""
+    from xstilts import show
+
+    show.costs(store, key or (), json)
+
+
+@app.command()
+def tasks(
+    data: DataFolder = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print everything about each, as docs/tasks.md.")
+    ] = False,
+) -> None:
+    """List the tasks: kind, metric, what they are learned from, languages, and which of their data are there."""
+    from xstilts import listing, show
+
+    if markdown:
+        print(listing.page(), end="")
+    else:
+        show.tasks(data)
+
+
+@app.command()
+def overlap(
+    train: Annotated[str, typer.Argument(help="The task whose training data may hold them.")],
+    target: Annotated[str, typer.Argument(help="The task whose examples are looked for.")],
+    language: Annotated[str, typer.Option(help="Language of the target.")] = "en",
+    split: Annotated[str, typer.Option(help="Split of the target.")] = "test",
+    data: DataFolder = None,
+    store: Store = Path("work"),
+) -> None:
+    """Find texts of a test set that are also in a training set, word for word or nearly."""
+    from xstilts import overlap, show
+    from xstilts.machine import Machine
+    from xstilts.task import task
+
+    machine = Machine(store, data, partial=True)
+    show.overlaps(overlap.of_tasks(task(train), task(target), language, split, machine))
+
+
+@app.command("data")
+def data_of(
+    task: Annotated[list[str] | None, typer.Argument(help="Tasks; default: all but the sandbox's.")] = None,
+    data: DataFolder = None,
+    split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
+    get: Annotated[bool, typer.Option("--get", help="Download what is missing and the hub has.")] = False,
+    counts: Annotated[bool, typer.Option(help="Read the files and count their examples.")] = True,
+    json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
+) -> None:
+    """Say which data of which tasks are there, how many examples they hold, and how to get the rest; or get it."""
+    from xstilts import catalogue, progress
+
+    with progress.shown():
+        found = catalogue.gather(task or (), data, split, get, counts)
+    raise typer.Exit(not catalogue.show(found, data, json))
