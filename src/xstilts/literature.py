@@ -1,17 +1,20 @@
 """Literature: published figures, each with the place it stands, and whether a verdict agrees.
 
-A figure is only compared with what was measured on the same encoder and split, in the same metric: everything else is
-another figure. The file is TOML, a section for each, named by what claims call it:
+A figure is only compared with what was measured on the same encoder and split, in the same metric, over the same
+languages where it is a mean over some: everything else is another figure. The file is TOML, a section for each, named
+by what claims call it:
 
     [some-paper-xquad]
     value = 1.5            # what the claim's measure would be: a gain, a mean
     paper = "..."          # and table, row, column: where it stands
     encoder = "..."        # and split, metric: what it was measured on
+    languages = "de en"    # of what it is a mean, where it is one
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -36,6 +39,7 @@ class Published:
     encoder: str
     split: str
     metric: str
+    languages: str = ""
     rounding: float = 0.05
 
 
@@ -85,6 +89,8 @@ def compare(verdict: Verdict, published: Published) -> Comparison:
         here, there = getattr(verdict.setting, column), getattr(published, column)
         if here != there:
             return Comparison("not comparable", f"other {column}: '{here}' here, '{there}' in {published.paper}")
+    if other := _other(verdict.setting.languages, published):
+        return Comparison("not comparable", other)
     low, high = verdict.interval
     if not low < high:
         return Comparison("not comparable", f"no interval: {verdict.why}")
@@ -92,3 +98,16 @@ def compare(verdict: Verdict, published: Published) -> Comparison:
     inside = low - published.rounding <= published.value <= high + published.rounding
     where = "lies in" if inside else "lies outside of"
     return Comparison("agrees" if inside else "differs", f"{place} {where} [{low:.2f}, {high:.2f}]")
+
+
+def _other(spoken: Sequence[str], published: Published) -> str:
+    """Return how the languages of two means differ; "" where they do not, or the figure names none."""
+    here, there = set(spoken), set(published.languages.split())
+    if not there or here == there:
+        return ""
+    apart = [
+        f"{', '.join(sorted(codes))} only {where}"
+        for codes, where in ((here - there, "here"), (there - here, f"in {published.paper}"))
+        if codes
+    ]
+    return f"other languages: {'; '.join(apart)}"

@@ -23,6 +23,7 @@ class Setting:
     encoder: str
     split: str
     metric: str
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ def shared(arms: list[Arm]) -> tuple[str, ...]:
 def over(found: Estimate, arms: list[Arm], codes: Iterable[str]) -> Measured:
     """Return an estimate with the setting and the stages of the rows that it was made from."""
     used = [row for rows in arms for (code, _), row in rows.items() if code in set(codes)]
-    return Measured(found, _setting(used), tuple(sorted({key for row in used for key in row.keys})))
+    return Measured(found, _setting(used, codes), tuple(sorted({key for row in used for key in row.keys})))
 
 
-def _setting(rows: Iterable[Row]) -> Setting:
+def _setting(rows: Iterable[Row], codes: Iterable[str]) -> Setting:
     first = next(iter(rows))
-    return Setting(first.encoder, first.split, first.metric)
+    return Setting(first.encoder, first.split, first.metric, tuple(codes))
 
 
 def by_encoder(table: Table, measure: Callable[[str], Measured]) -> dict[str, tuple[float, Measured]]:

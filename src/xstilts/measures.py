@@ -109,9 +109,8 @@ class Mean:
         first = found[0].setting
         metrics = ", ".join(dict.fromkeys(one.setting.metric for one in found))
         keys = tuple(sorted({key for one in found for key in one.keys}))
-        return Measured(
-            Estimate(float(means.mean()), between, len(shared), units), replace(first, metric=metrics), keys
-        )
+        setting = replace(first, metric=metrics, languages=())
+        return Measured(Estimate(float(means.mean()), between, len(shared), units), setting, keys)
 
 
 @dataclass(frozen=True)
