@@ -346,6 +346,8 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     (place / "b.json").write_text(json.dumps(told), encoding="utf-8")
     (place / ".hidden.txt").write_text("memory", encoding="utf-8")
     (place / "broken.pdf").write_bytes(b"%PDF-1.7 memory")
+    (tmp_path / "secret.txt").write_text("Our memory", encoding="utf-8")
+    (place / "link.txt").symlink_to(tmp_path / "secret.txt")
     monkeypatch.setenv("XSTILTS_FOLDER", str(place))
     return Client(tmp_path / "replies", offline=True)
 
@@ -355,9 +357,24 @@ def test_a_folder_is_searched_and_its_files_are_on_record(own: Client) -> None:
     assert [(work.id[:5], work.title) for work in found] == [("file:", "Batches of one's own"), ("doi:1", "On Layers")]
     assert found[1].authors == ("Ng, Ada",)
     assert [request.path for request in own.requests] == ["a.pdf", "b.txt", "broken.pdf"]
+    folder.search(own, "layers", 5)
+    assert [one.reason for one in own.failures] == ["broken.pdf has no text that can be read"]
     assert [folder.text(own, work) for work in found][1] == "# Layers\nFreezing layers saves memory.\n"
     assert folder.get(own, "doi:10.5555/own.1") == found[1]
     assert folder.get(own, found[0].id) == found[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "abstract"),
+    [
+        ("One line\n\nIt is so. And", "One line", "One line\n\nIt is so."),
+        ("On fine-\ntuning\nA. Ng\nAbstract\nIt is so.\n1 Introduction\nNo.", "On fine-tuning", "It is so."),
+        ("Abstract\nIt is so.", "", "It is so."),
+        ("Where batches\nmatter\nINTRODUCTION\nNo.", "Where batches matter", ""),
+    ],
+)
+def test_title_and_abstract_are_those_that_a_text_begins_with(text: str, title: str, abstract: str) -> None:
+    assert folder.opening(text) == (title, abstract)
 
 
 def test_a_file_that_changed_is_not_the_one_that_was_found(own: Client) -> None:

@@ -25,6 +25,7 @@ from xstilts.evidence.statement import Coverage, Statement, coverage, statements
 from xstilts.evidence.text import Locator
 from xstilts.evidence.work import Work
 
+TITLE = 4  # words from which a title is known again within a sentence
 COSTS = frozenset(("training cost", "inference cost", "memory", "efficiency"))
 
 
@@ -163,9 +164,12 @@ def _near(statement: Statement, index: Index, among: set[str]) -> tuple[Locator,
 
 
 def _without_headings(corpus: Corpus, those: Sequence[Statement]) -> list[Statement]:
-    """Leave out what a PDF runs together with the title above it: the sentence itself stands elsewhere."""
-    titles = {work.id: work.title for work in corpus.works}
-    return [one for one in those if not (titles[one.work] and mentions(one.text, [titles[one.work]]))]
+    """Leave out what a PDF runs together with the title above it: the sentence itself stands elsewhere.
+
+    A title of a few words may be a part of any sentence.
+    """
+    titles = {work.id: work.title for work in corpus.works if len(work.title.split()) >= TITLE}
+    return [one for one in those if not (one.work in titles and mentions(one.text, [titles[one.work]]))]
 
 
 def _listening(reader: Reader, heard: dict[tuple[str, str], Entailment]) -> Reader:

@@ -1,14 +1,20 @@
 """A folder of files of one's own: PDFs and texts, with what is known of each in a JSON file beside it.
 
 `paper.pdf` (or .txt, .md) may have `paper.json` with title, authors, year, venue, abstract, url, doi, arxiv, acl.
-Without one the title is the first line of the text, and nothing else is known. XSTILTS_FOLDER names the folder.
+Without one the title is the first line of the text, as far as it goes on, the abstract what follows a line "Abstract"
+(or else the beginning) up to the introduction, and nothing else is known. XSTILTS_FOLDER names the folder.
+
+>>> opening("Batches and\\ntransfer\\nAbstract\\nThey matter little. So it is.\\n1 Introduction\\nThey do not.")
+('Batches and transfer', 'They matter little. So it is.')
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +22,13 @@ from xstilts.evidence import papers
 from xstilts.evidence.client import Client
 from xstilts.evidence.ids import Ids, ids
 from xstilts.evidence.sources.acl import SHARE
+from xstilts.evidence.text import Document, sentences
 from xstilts.evidence.work import Work, clean, plain, stated
 
 ENDINGS = (".pdf", ".txt", ".md")
+ABSTRACT = re.compile(r"^\s*abstract\s*[.:]?\s*$", re.IGNORECASE | re.MULTILINE)
+INTRODUCTION = re.compile(r"^\s*(?:1\.?\s+|I\.\s+)?introduction\s*$", re.IGNORECASE | re.MULTILINE)
+LONGEST = 2500  # characters of an abstract
 KNOWN = ("title", "authors", "year", "venue", "abstract", "url", "retracted", "citations")
 
 
@@ -31,9 +41,12 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
     asked, scored = set(plain(query).split()), []
     for path in _files(Path(folder)):
         content = path.read_bytes()
-        held = _text(path, content)
+        held = _text(path, _digest(content))
         work = _work(path, content, held)
         client.read("folder", path.name, content)
+        unread = f"{path.name} has no text that can be read"
+        if held is None and all(one.reason != unread for one in client.failures):
+            client.fail("folder", unread)
         shared = asked & set(plain(f"{work.title} {work.abstract} {held}").split())
         if asked and len(shared) >= SHARE * len(asked):
             scored.append((-len(shared), path.name, work))
@@ -44,7 +57,7 @@ def get(client: Client, id: str) -> Work | None:
     """Return the file whose work has an id."""
     for path in _files(Path(client.hosts["folder"].url or ".")) if client.hosts["folder"].url else ():
         content = path.read_bytes()
-        work = _work(path, content, _text(path, content))
+        work = _work(path, content, _text(path, _digest(content)))
         if id in (work.id, *work.ids.named()):
             return work
     return None
@@ -54,33 +67,56 @@ def text(client: Client, work: Work) -> str | None:
     """Return the text of the file that a work was found in; None where it is gone or another file now."""
     said = work.sources.get("folder", {})
     path = Path(client.hosts["folder"].url) / str(said.get("file", ""))
-    content = path.read_bytes() if path.is_file() else b""
-    return _text(path, content) if hashlib.sha256(content).hexdigest() == said.get("sha256") else None
+    digest = _digest(path.read_bytes() if path.is_file() else b"")
+    return _text(path, digest) if digest == said.get("sha256") else None
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the files of a folder that can be read, without what is hidden or too large."""
+    """Return the files of a folder that can be read, without what is hidden, too large, or a link out of it."""
     found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in ENDINGS and path.is_file()]
-    return [path for path in found if path.name[0] != "." and path.stat().st_size <= papers.MOST_BYTES]
+    inside = [path for path in found if path.resolve().is_relative_to(folder.resolve())]
+    return [path for path in inside if path.name[0] != "." and path.stat().st_size <= papers.MOST_BYTES]
 
 
-def _text(path: Path, content: bytes) -> str | None:
+@lru_cache(maxsize=512)
+def _text(path: Path, digest: str) -> str | None:
+    """Return the text of a file of that digest, read once for all queries; None where there is none."""
+    content = path.read_bytes()
     if path.suffix.lower() == ".pdf":
         return papers.text_of(content)
     return papers.storable(content.decode("utf-8", "replace")) or None
 
 
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def _work(path: Path, content: bytes, held: str | None) -> Work:
     said = _said(path.with_suffix(".json"))
     known = ids(said.get("doi"), said.get("arxiv"), said.get("acl"))
-    first = next((line for line in (held or "").splitlines() if line.strip()), path.stem)
-    facts = {"title": clean(first).lstrip("# "), **{key: said[key] for key in KNOWN if key in said}}
-    work = stated("folder", known, **facts, file=path.name, sha256=hashlib.sha256(content).hexdigest())
+    title, abstract = opening(held or "")
+    facts = {"title": title or path.stem, "abstract": abstract, **{key: said[key] for key in KNOWN if key in said}}
+    work = stated("folder", known, **facts, file=path.name, sha256=_digest(content))
     return work if known != Ids() else _named(work, content)
 
 
+def opening(held: str) -> tuple[str, str]:
+    """Return title and abstract as a text itself has them; the abstract ends with a whole sentence."""
+    headed = ABSTRACT.search(held)
+    title = ""
+    for line in (line.strip() for line in held[: headed.start() if headed else len(held)].splitlines()):
+        if title and not (title.endswith("-") or line[:1].islower()):
+            break
+        title = title + line if title.endswith("-") else f"{title} {line}".strip()
+    start = headed.end() if headed else 0
+    ended = INTRODUCTION.search(held, start)
+    told = Document("file:", "opening", held[start : ended.start() if ended else len(held)][: 2 * LONGEST])
+    whole = [one.end for one in sentences(told) if one.whole and one.end <= LONGEST]
+    return clean(title).lstrip("# "), told.text[: whole[-1]].strip() if whole else ""
+
+
 def _named(work: Work, content: bytes) -> Work:
-    return replace(work, id=f"file:{hashlib.sha256(content).hexdigest()[:16]}")
+    return replace(work, id=f"file:{_digest(content)[:16]}")
 
 
 def _said(path: Path) -> dict[str, Any]:
