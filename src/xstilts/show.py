@@ -200,7 +200,8 @@ def verify(folder: Path, store: Path) -> bool:
     from xstilts.evidence import bundle, recheck
     from xstilts.verify import verify
 
-    checks = recheck.verify(folder, store) if bundle.is_bundle(folder) else verify(folder, store)
+    with progress.shown():
+        checks = recheck.verify(folder, store) if bundle.is_bundle(folder) else verify(folder, store)
     shown = RichTable("claim", "", "why")
     for check in checks:
         shown.add_row(f"{check.sentence} ({check.name})", check.status.upper(), check.why)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xstilts import claim as claims
-from xstilts import example, findings, measures, record, tabulate
+from xstilts import example, findings, measures, progress, record, tabulate
 from xstilts import store as stores
 from xstilts.claim import Claim, Verdict
 from xstilts.data import EXAMPLES
@@ -46,24 +46,24 @@ def verify(folder: Path, store: Path) -> tuple[Check, ...]:
 
     Raises BadInput where there is no report, or where it is not one that was written by a study.
     """
-    return checks(read(folder), store, folder / REPORT)
-
-
-def checks(report: Plain, store: Path, path: Path) -> tuple[Check, ...]:
-    """Return a check of each claim of what a report says; path: where it was read, for what is wrong with it."""
+    report = read(folder)
     try:
-        return tuple(_checks(report, Disk(store, report["stages"])))
+        return checks(report, Disk(store, report["stages"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{path} is not as a study writes it ({error}): write it anew") from error
+        raise BadInput(f"{folder / REPORT} is not as a study writes it ({error}): write it anew") from error
 
 
 @dataclass(frozen=True)
 class Disk:
-    """The stages of a report as they lie in a store; gold: the answers that were read, None where they have changed."""
+    """The stages of a report as they lie in a store.
+
+    gold: the answers that were read, None where they have changed. faults: what is wrong with the stages looked at.
+    """
 
     store: Path
     stages: Mapping[str, Plain]
     gold: dict[str, list[Example] | None] = field(default_factory=dict, repr=False)
+    faults: dict[str, tuple[Status, str] | None] = field(default_factory=dict, repr=False)
 
     @cached_property
     def records(self) -> dict[str, stores.Record]:
@@ -76,6 +76,12 @@ class Disk:
 
     def fault(self, key: str) -> tuple[Status, str] | None:
         """Return what is wrong with a stage: it is gone, a file is not as recorded, or its score does not follow."""
+        if key not in self.faults:
+            self.faults[key] = self._fault(key)
+            progress.step("verify", min(len(self.faults), len(self.stages)), len(self.stages))
+        return self.faults[key]
+
+    def _fault(self, key: str) -> tuple[Status, str] | None:
         said = self.stages[key]
         if key not in self.records:
             return "untested", f"{said['label']}-{key} is not in {self.store}: build the study again"
@@ -133,6 +139,11 @@ class Disk:
 def _gold(folder: Path, kind: str) -> list[Example] | None:
     """Return the examples of a stage that read them; None where its files are not as recorded."""
     return None if record.damaged_files(folder) else list(example.read(folder / EXAMPLES, kind))
+
+
+def checks(report: Plain, disk: Disk) -> tuple[Check, ...]:
+    """Return a check of each claim of what a report says against its stages."""
+    return tuple(_checks(report, disk))
 
 
 def _checks(report: Plain, disk: Disk) -> Iterator[Check]:

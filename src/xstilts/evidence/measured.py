@@ -111,7 +111,8 @@ def of_study(found: Json, study: Path, store: Path, bindings: Sequence[Binding] 
     said = report.read(study)
     chosen = tuple(proposals(found, said) if bindings is None else bindings)
     beside = {BINDINGS: [asdict(one) for one in chosen], STUDY: said}
-    return Made(rows(found, said, store, chosen), own(said, store, study / report.REPORT), beside)
+    disk = Disk(store, said["stages"])
+    return Made(rows(found, said, disk, chosen), own(said, disk), beside)
 
 
 def proposals(found: Json, study: Json) -> Iterator[Binding]:
@@ -128,17 +129,16 @@ def proposals(found: Json, study: Json) -> Iterator[Binding]:
             yield Binding(one["text"], measure, EXPECTED[one["direction"]], setting=setting, proposed=True)
 
 
-def rows(found: Json, study: Json, store: Path, bindings: Iterable[Binding]) -> list[dict[str, Any]]:
+def rows(found: Json, study: Json, disk: Disk, bindings: Iterable[Binding]) -> list[dict[str, Any]]:
     """Return what became of each binding, as JSON has it; one whose statement is not in the report is left out."""
-    disk = Disk(store, study["stages"])
     table = Table(tuple(disk.row(row) for row in study["rows"]))
     names = {one["text"]: one["name"] for one in found["claims"]}
     return [_row(names[one.statement], one, disk, table) for one in bindings if one.statement in names]
 
 
-def own(said: Json, store: Path, path: Path) -> dict[str, Any]:
-    """Return what a study itself claims, each claim measured again from its results; path: of its report."""
-    again = {one.name: one.status for one in checks(said, store, path)}
+def own(said: Json, disk: Disk) -> dict[str, Any]:
+    """Return what a study itself claims, each claim measured again from its results."""
+    again = {one.name: one.status for one in checks(said, disk)}
     changed = {mention.name for mention in mentions(said["question"]) if role_of(mention) == "intervention"}
     return {
         "question": said["question"],

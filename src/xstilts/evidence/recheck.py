@@ -26,7 +26,7 @@ from xstilts.evidence.proposals import Proposal
 from xstilts.evidence.question import ask
 from xstilts.evidence.telling import told
 from xstilts.example import BadInput
-from xstilts.verify import Check, Status
+from xstilts.verify import Check, Disk, Status
 
 Json = Mapping[str, Any]
 APART = ("reviews", "measured", "study", "opinion")  # of a report: added to what follows from the corpus
@@ -114,7 +114,8 @@ def _measured(folder: Path, found: Json, store: Path) -> Iterator[Check]:
     if "measured" not in found:
         return
     study, bindings = bundle.beside(folder, measured.STUDY), bundle.beside(folder, measured.BINDINGS)
-    rows = measured.rows(found, study, store, measured.from_plain(bindings))
+    disk = Disk(store, study["stages"])
+    rows = measured.rows(found, study, disk, measured.from_plain(bindings))
     again = {(one["claim"], one["query"]): one for one in rows}
     said = {one["name"]: one["text"] for one in found["claims"]}
     for one in found["measured"]:
@@ -122,7 +123,7 @@ def _measured(folder: Path, found: Json, store: Path) -> Iterator[Check]:
         status: Status = "stands" if now == one else "untested" if not now or now["status"] == "UNTESTED" else "changed"
         why = f"{now['status']}: {now['why']}" if now else "its binding is gone"
         yield Check(f"{one['claim']}, measured", said[one["claim"]], status, why)
-    yield from _own(found["study"], measured.own(study, store, folder / measured.STUDY))
+    yield from _own(found["study"], measured.own(study, disk))
 
 
 def _own(said: Json, again: Json) -> Iterator[Check]:
