@@ -20,7 +20,7 @@ from xstilts import figures, literature, measures, record
 from xstilts.claim import Verdict
 from xstilts.extras import Extra, PairedTests, Probe
 from xstilts.figures import distinct
-from xstilts.language import codes, language
+from xstilts.language import Language, codes, language
 from xstilts.machine import Machine
 from xstilts.measures import Gain
 from xstilts.report import FORMAT, REPORT
@@ -212,11 +212,25 @@ def _language(code: str) -> Plain:
     return {**facts, "distance": _distance(code)}
 
 
-def _distance(code: str) -> float | None:
-    """Return how far an artificial language is from the English-like one; nothing is known of others."""
+def _distance(code: str) -> float:
+    """Return how far a language is from English: 0 itself, 1 of its branch, 2 of its family, 3 of another one.
+
+    An artificial language's is from the English-like one, from 0 to 1. Of a pair it is that of the one further off.
+    """
     from xstilts import sandbox
 
-    return sandbox.distance(sandbox.language(code)) if code in sandbox.CODES else None
+    if code in sandbox.CODES:
+        return sandbox.distance(sandbox.language(code))
+    english, known = language("en"), [language(one) for one in codes(code)]
+    steps = [
+        0 if one == english else 1 if one.family == english.family else 2 if _stem(one) == _stem(english) else 3
+        for one in known
+    ]
+    return float(max(steps))
+
+
+def _stem(one: Language) -> str:
+    return one.family.partition(":")[0]
 
 
 def _collapsed(records: Mapping[str, Plain]) -> Iterator[Plain]:
