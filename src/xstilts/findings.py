@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from xstilts import figures, literature, measures, record
@@ -24,7 +25,7 @@ from xstilts.language import Language, codes, language
 from xstilts.machine import Machine
 from xstilts.measures import Gain
 from xstilts.report import FORMAT, REPORT
-from xstilts.study import Study
+from xstilts.study import Study, chosen
 from xstilts.tidy import Row, Table
 
 POINTS = 60  # of a learning curve
@@ -67,7 +68,10 @@ def gather(study: Study, table: Table, verdicts: Sequence[Verdict], origin: Orig
             "costs": list(figures.costs(table)),
             "curves": list(figures.curves(table, records)),
             "scalings": list(figures.scalings(study.claims, table)),
-            "extras": [_extra(one, table, records, machine) for one in (*study.extras, *_tests(study))],
+            "extras": [
+                *_choices(study, table),
+                *(_extra(one, table, records, machine) for one in (*study.extras, *_tests(study))),
+            ],
             "collapsed": list(_collapsed(records)),
             "missing": [f"{one['sentence']}: {one['why']}" for one in said if one["status"] == "untested"],
             "repaired": _repaired(records, machine),
@@ -138,6 +142,22 @@ def _extra(one: Extra | Probe, table: Table, records: Mapping[str, Plain], machi
 def _tests(study: Study) -> list[Extra]:
     gains = tuple((one.sentence, one.measure) for one in study.claims if isinstance(one.measure, Gain))
     return [PairedTests(gains)] if gains else []
+
+
+def _choices(study: Study, table: Table) -> Iterator[Plain]:
+    """Yield the table of what was chosen among which arms; an edge says that better ones may lie beyond."""
+    rows = []
+    for choice in study.choices:
+        for encoder, label in chosen(choice, table.rows).items():
+            tried = {name: table.select(encoder=encoder, recipe=name).rows for name in choice.among}
+            scores = {name: fmean(row.dev for row in found) for name, found in tried.items() if found}
+            said = ", ".join(f"{name} {score:.1f}" for name, score in scores.items())
+            edge = len(scores) > 1 and label in (choice.among[0], choice.among[-1])
+            rows.append([choice.label, encoder, label, said, "yes" if edge else "no"])
+    if rows:
+        columns = ["name", "encoder", "chosen", "mean development score of each", "the first or the last tried"]
+        note = "What is chosen at an end of what was tried may not be the best there is."
+        yield {"title": "What was chosen by development data", "columns": columns, "rows": rows, "note": note}
 
 
 def _records(table: Table, machine: Machine) -> dict[str, Plain]:
