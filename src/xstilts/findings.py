@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from xstilts import figures, literature, measures, record
+from xstilts import figures, literature, measures, overlap, record
 from xstilts.claim import Verdict
 from xstilts.extras import Extra, PairedTests, Probe
 from xstilts.figures import distinct
@@ -75,6 +75,7 @@ def gather(study: Study, table: Table, verdicts: Sequence[Verdict], origin: Orig
             "collapsed": list(_collapsed(records)),
             "missing": [f"{one['sentence']}: {one['why']}" for one in said if one["status"] == "untested"],
             "repaired": _repaired(records, machine),
+            "shared": sorted(_shared(study, machine)),
             "limits": list(study.limits),
             "reproduce": {"commands": [origin.command], **_made_with(records)},
             "rows": [_row(row) for row in table.rows],
@@ -264,6 +265,13 @@ def _collapsed(records: Mapping[str, Plain]) -> Iterator[Plain]:
 def _repaired(records: Mapping[str, Plain], machine: Machine) -> list[str]:
     damaged = {path.name.rpartition(".damaged")[0] for path in machine.store.glob("*.damaged*")}
     return [name for key, facts in records.items() if (name := f"{facts['label']}-{key}") in damaged]
+
+
+def _shared(study: Study, machine: Machine) -> set[str]:
+    """Return which test texts were also in training, in sentences."""
+    runs = [seeds[0] for arm in study.arms for target in arm.grid.targets for seeds in arm.grid.runs(target).values()]
+    looked = {stage.key: stage for run in runs for stage in run.overlaps(machine.data)}
+    return set(overlap.told(looked.values(), machine))
 
 
 def _made_with(records: Mapping[str, Plain]) -> Plain:

@@ -221,9 +221,9 @@ def _remarks(report: Json) -> Section | None:
     blocks: list[Sheet | Listing] = (
         [Sheet("collapsed", "No better than chance", ("training", "why"), rows)] if rows else []
     )
-    for name in ("missing", "repaired"):
+    for name, title in (("shared", "Seen in training"), ("missing", "Missing"), ("repaired", "Repaired")):
         lines = tuple(report.get(name, ()))
-        blocks += [Listing(name.capitalize(), lines)] if lines else []
+        blocks += [Listing(title, lines)] if lines else []
     return Section("remarks", "What did not go as planned", tuple(blocks))
 
 
