@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import csv
 import doctest
 import json
 import math
 import runpy
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,13 @@ import numpy as np
 import pytest
 import typer
 
-from xstilts import advice, cli, hits, leaflet, purse
+from tables import study
+from xstilts import advice, cli, leaflet, purse
 from xstilts.advice import Advice, Figure, known
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
 from xstilts.halving import Round, Rung, Standing
-from xstilts.hits import COMBINED, gains_of
+from xstilts.hits import COMBINED
 from xstilts.machine import Machine
 from xstilts.peek import Peeks, Question, candidates_of, development, shortened
 from xstilts.recipe import Recipe
@@ -30,7 +30,6 @@ from xstilts.stage import Stage
 from xstilts.stats import Estimate
 from xstilts.table import BASELINE
 from xstilts.task import task
-from xstilts.tidy import Row
 
 SETTINGS = ("batch_size=8", "max_length=48")
 RECIPES = Recipes("small", SETTINGS, SETTINGS)
@@ -43,7 +42,7 @@ def question(encoder: Encoder, target: str = "sandbox_ner", names: tuple[str, ..
     return Question(encoder, task(target), tuple(map(task, names)), RECIPES, seeds=2, steps=2, examples=24)
 
 
-@pytest.mark.parametrize("module", [advice, hits])
+@pytest.mark.parametrize("module", [advice])
 def test_the_examples_of_the_modules_are_right(module: Any) -> None:
     assert doctest.testmod(module).failed == 0
 
@@ -106,7 +105,9 @@ def test_what_is_printed_has_every_candidate_and_the_price(found: Advice, tmp_pa
 def test_the_command_ranks_and_judges(
     families: Any, kept: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    table(tmp_path / "table.csv", {name: (number, number + 1) for number, name in enumerate(NAMES)}, "sandbox_ner")
+    encoder = Encoder.of(families["xlm-roberta"]).name
+    gains = {name: (number, number + 1) for number, name in enumerate(NAMES)}
+    study(tmp_path / "table.csv", gains, target="sandbox_ner", encoder=encoder)
     asked = [
         "--target",
         "sandbox_ner",
@@ -291,75 +292,6 @@ def test_halving_ranks_who_went_further_first_whatever_the_gain() -> None:
     assert figures["halving"]["c"].value == 7
     assert set(of_rounds((first,))) == {"probe"}
     assert of_rounds(()) == {}
-
-
-# By measured gains.
-
-GAINS = {"a": (4.0, 6.0), "b": (1.0, 1.0), "c": (0.0, -2.0), "d": (2.0, 2.0), "e": (3.0, 1.0)}
-
-
-def test_regret_is_what_the_favourite_gains_less_and_its_interval_is_over_seeds() -> None:
-    found = {
-        one.method: one
-        for one in hits.hits(
-            {"right": dict(zip("abcde", (9, 2, 1, 4, 3), strict=True)), "wrong": {"a": 0.0, "c": 1.0, "x": 9.0}}, GAINS
-        )
-    }
-    assert found["right"].regret.mean == 0
-    assert found["right"].correlation
-    assert found["right"].correlation.value == pytest.approx(0.975, abs=0.01)
-    assert (found["wrong"].favourites, found["wrong"].regret.mean, found["wrong"].count) == (("c",), 6.0, 2)
-    assert found["wrong"].regret.low < 6 < found["wrong"].regret.high
-    assert found["at random"].regret.mean == pytest.approx(5 - np.mean([5, 1, -1, 2, 2]))
-    assert found["none at all"].regret.mean == 5
-
-
-def test_tied_favourites_count_their_mean_and_unknown_ones_nothing() -> None:
-    (tied, *_) = hits.hits({"tied": {"a": 1.0, "b": 1.0, "c": math.nan}}, GAINS)
-    assert (tied.favourites, tied.regret.mean) == (("a", "b"), 2.0)
-    assert hits.hits({"nothing": {"x": 1.0}}, GAINS) == ()
-
-
-def table(path: Path, gains: dict[str, tuple[float, ...]], target: str, recipe: str = "") -> None:
-    """Write a table as a study does, with these gains in the mean over two languages."""
-    columns = [one.name for one in fields(Row) if one.name != "examples"]
-    with path.open("a", encoding="utf-8", newline="") as file:
-        lines = csv.DictWriter(file, columns)
-        lines.writeheader()
-        for name, by_seed in {BASELINE: (0.0,) * 2, **gains}.items():
-            for seed, gain in enumerate(by_seed, start=1):
-                for code, off in (("sw", 1.0), ("th", -1.0)):
-                    row = {"encoder": "e", "intermediate": name, "target": target, "language": code, "seed": seed}
-                    lines.writerow({**row, "score": 50 + seed + gain + off, "recipe": recipe})
-
-
-def test_gains_of_a_study_are_paired_by_seed(tmp_path: Path) -> None:
-    table(tmp_path / "table.csv", GAINS, "xnli")
-    assert gains_of(tmp_path, "xnli") == gains_of(tmp_path / "table.csv", "xnli") == GAINS
-
-
-def test_gains_of_a_report_are_those_of_the_mean(tmp_path: Path) -> None:
-    row = {"encoder": "e", "recipe": "", "target": "xnli", "intermediate": "a", "by_seed": [1.0, 2.0]}
-    lines = [{**row, "language": "mean"}, {**row, "language": "sw", "by_seed": [9.0, 9.0]}]
-    (tmp_path / "report.json").write_text(json.dumps({"gains": lines}))
-    assert gains_of(tmp_path, "xnli") == {"a": (1.0, 2.0)}
-
-
-def test_gains_that_are_not_there_or_of_several_arms_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no measured gains"):
-        gains_of(tmp_path, "xnli")
-    table(tmp_path / "table.csv", GAINS, "xnli")
-    with pytest.raises(BadInput, match="has no gains on 'udpos'"):
-        gains_of(tmp_path, "udpos")
-    (tmp_path / "both").mkdir()
-    row = {"target": "xnli", "language": "mean", "intermediate": "a", "encoder": "e", "by_seed": [1.0]}
-    lines = [{**row, "recipe": name} for name in ("all", "top")]
-    (tmp_path / "both/report.json").write_text(json.dumps({"gains": lines}))
-    with pytest.raises(BadInput, match=r"several recipes \(all, top\)"):
-        gains_of(tmp_path / "both", "xnli")
-    assert gains_of(tmp_path / "both", "xnli", "top") == {"a": (1.0,)}
-    with pytest.raises(BadInput, match="has no gains"):
-        gains_of(tmp_path / "both", "xnli", "bottom")
 
 
 def test_every_option_is_explained() -> None:

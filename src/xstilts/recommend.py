@@ -30,6 +30,7 @@ from xstilts.purse import Purse
 from xstilts.score import CONTRIBUTIONS
 from xstilts.stage import Stage, folder_of
 from xstilts.stats import Summary
+from xstilts.tabulate import name_of
 from xstilts.tidy import BASELINE, contributions
 from xstilts.transferability import alike
 
@@ -56,10 +57,9 @@ def recommend(question: Question, machine: Machine, hours: float = math.inf) -> 
     rounds = _rounds(bench, tuple(cheap) or question.names, rungs, missing)
     figures |= of_rounds(rounds)
     missing += [f"the budget did not reach {one}" for one in bench.unpaid]
-    encoder = question.encoder.label if isinstance(question.encoder, Stage) else question.encoder.name
     spent = {what: round(seconds, 3) for what, seconds in bench.purse.spent.items()}
     return Advice(
-        encoder,
+        name_of(question.encoder),
         question.target.label,
         question.names,
         figures,
