@@ -269,9 +269,57 @@ def test_what_is_said_of_the_effect_is_what_the_interval_allows() -> None:
     ]
     assert "it helps" in said[0]
     assert "it harms" in said[1]
-    assert "take none" in said[1]
+    assert ["take none of these" in one for one in said] == [False, True, False, False]  # in said[1] both harm
     assert "not known whether it helps" in said[2]
     assert "no interval: one seed" in said[3]
+
+
+def probed(*gains: Estimate | None, ranks: str = "abc") -> Advice:
+    """Return an advice of one method that ranks candidates so, and of a round of those that have a gain."""
+    standings = [Standing(name, gain) for name, gain in zip("abc", gains, strict=False) if gain]
+    figures = {"one": {name: Figure(-float(ranks.index(name))) for name in ranks}}
+    return Advice("e", "t", tuple(ranks), figures, (Round(Rung(0, 10, 3), tuple(standings), {}),))
+
+
+def test_what_probes_show_to_harm_is_no_favourite_while_another_is_not_so() -> None:
+    found = probed(sure(-4), unsure(-1), sure(-2))
+    assert list(found.combined().items()) == [("b", 2.0), ("a", 1.0), ("c", 3.0)]
+    assert list(leaflet.rows(found)) == ["b", "a", "c"]
+    what = known(found)
+    assert what
+    assert (what.favourite, what.effect, what.harmful) == ("b", "", ("a", "c"))
+    scores = found.scores()[COMBINED]
+    assert sorted(scores, key=lambda name: -scores[name]) == ["b", "a", "c"]
+    said = " ".join(leaflet.said(found))
+    assert "b has the best mean rank of those that probes do not show to harm" in said
+    assert "do not take a, c" in said
+    assert "none of these" not in said
+
+
+def test_a_candidate_that_was_not_probed_is_not_known_to_harm() -> None:
+    found = known(probed(sure(-4), ranks="ab"))
+    assert found
+    assert (found.favourite, found.harmful) == ("b", ("a",))
+
+
+def test_where_all_harm_the_ranks_decide_and_none_is_to_be_taken() -> None:
+    found = probed(sure(-1), sure(-2), sure(-3), ranks="cab")
+    what = known(found)
+    assert what
+    assert (what.favourite, what.effect) == ("c", "harms")
+    said = " ".join(leaflet.said(found))
+    assert "take none of these" in said
+    assert "do not take" not in said
+    assert "of those" not in said
+
+
+def test_the_last_round_decides_what_harms() -> None:
+    short = Round(Rung(0, 10, 3), (Standing("a", sure(-4)), Standing("b", sure(-4))), {})
+    longer = Round(Rung(1, 20, 4), (Standing("a", sure(4)), Standing("b", sure(-4))), {})
+    figures = {"one": {"a": Figure(1.0), "b": Figure(2.0)}}
+    found = known(Advice("e", "t", ("a", "b"), figures, (short, longer)))
+    assert found
+    assert (found.favourite, found.effect) == ("a", "helps")
 
 
 def test_a_method_that_does_not_know_all_is_shown_and_not_combined() -> None:
