@@ -5,6 +5,7 @@ import json
 import math
 import runpy
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,22 @@ import pytest
 import typer
 
 from tables import study
-from xstilts import advice, cli, leaflet, purse
+from xstilts import advice, cli, halving, leaflet, record, stage
 from xstilts.advice import Advice, Figure, known
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
+from xstilts.executors import local
 from xstilts.halving import Round, Rung, Standing
 from xstilts.hits import COMBINED
 from xstilts.machine import Machine
 from xstilts.peek import Peeks, Question, candidates_of, development, shortened
+from xstilts.purse import Purse
 from xstilts.recipe import Recipe
-from xstilts.recommend import of_rounds, recommend, standing
+from xstilts.recommend import Bench, of_rounds, recommend, standing
 from xstilts.run import Recipes
 from xstilts.sandbox import CODES
-from xstilts.stage import Stage
+from xstilts.score import CONTRIBUTIONS
+from xstilts.stage import Stage, folder_of
 from xstilts.stats import Estimate
 from xstilts.table import BASELINE
 from xstilts.task import task
@@ -197,19 +201,85 @@ def test_questions_without_sense_are_refused(encoder: Encoder) -> None:
         question(encoder, target="common_voice")
 
 
-def test_a_purse_pays_each_stage_once_and_stops_when_it_is_empty(encoder: Encoder, machine: Machine) -> None:
-    peeks = Peeks(question(encoder), None)
-    held = purse.Purse(machine, seconds=1e9)
-    promised = [peeks.text(BASELINE)]
-    assert held.pay("texts", 1, promised)
-    price = held.spent["texts"]
-    assert price > 0
-    assert held.pay("texts", 1, promised)
-    assert held.spent["texts"] == price
-    assert held.built == 2  # the data and the embedding
-    held.seconds = price * 1.5
-    assert not held.affords("texts", 1)
-    assert held.affords("texts", 0.1)
+# The budget.
+
+THREE = ("sandbox_roles", "sandbox_parity", "sandbox_cloze")
+RIGHT = {"sandbox_roles": 30, "sandbox_parity": 25, "sandbox_cloze": 20}
+DEAR = "sandbox_cloze"
+
+
+def behind(one: Stage) -> set[str]:
+    """Return the tasks that were learned on the way to a stage."""
+    own = {lesson.task for lesson in one.arguments.get("lessons", ())}
+    return own.union(*map(behind, one.inputs))
+
+
+def seconds(one: Stage) -> float:
+    """Return what a stage shall have cost: half a second a step of trainings, forty times that on one task; else one."""
+    if "recipe" not in one.arguments:
+        return 1.0
+    steps: int = one.arguments["recipe"].steps
+    return steps / 2 * (40 if one.arguments["lessons"][0].task == DEAR else 1)
+
+
+def pretended(promised: Sequence[Stage], machine: Machine) -> int:
+    """Leave records as if stages had been built, and what scores count."""
+    todo = stage.missing(tuple(promised), machine)
+    for one in todo:
+        folder = folder_of(one, machine)
+        folder.mkdir(parents=True)
+        right = max((RIGHT.get(name, 0) for name in behind(one)), default=0) + int(one.key[0], 16) % 3
+        (folder / CONTRIBUTIONS).write_text("".join(f"[{int(n < right)}]\n" for n in range(40)))
+        record.write(folder, {"seconds": seconds(one)})
+    return len(todo)
+
+
+@pytest.fixture
+def bench(encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Nothing paid yet, and nothing trained."""
+    monkeypatch.setattr(local, "build_all", pretended)
+    return Bench(Peeks(question(encoder, "sandbox_nli", THREE), None), Purse(machine))
+
+
+# Of each seed of the second round: a peek and a training on the target of four steps, predictions and a score; the
+# baseline has no peek.
+LONGER = Rung(1, 4, 3)
+PLAIN, CHEAP, COSTLY = 3 * (2 + 2), 3 * (2 + 2 + 2), 3 * (80 + 2 + 2)
+
+
+def leave(bench: Bench, seconds: float) -> None:
+    bench.purse.seconds = sum(bench.purse.spent.values()) + seconds
+
+
+def test_a_round_has_room_for_all_but_the_dear_ones_that_come_last(bench: Bench) -> None:
+    bench.standings(THREE, RUNG)
+    for left, rooms in (
+        (PLAIN + 2 * CHEAP + COSTLY, 3),
+        (PLAIN + 2 * CHEAP + COSTLY - 1, 2),
+        (PLAIN + 2 * CHEAP, 2),
+    ):
+        leave(bench, left)
+        assert bench.room(THREE, LONGER) == rooms
+    assert bench.unpaid == []
+    assert bench.room(THREE[::-1], LONGER) == 0  # the dear one comes first, and nothing goes before it
+    leave(bench, PLAIN + 2 * CHEAP - 1)
+    assert bench.room(THREE, LONGER) == 1
+    assert bench.unpaid[1] == "round 2 (the baseline, sandbox_roles and sandbox_parity: about 48 s, 47 s left)"
+
+
+def test_a_dear_candidate_keeps_no_other_from_the_next_round_and_again_the_same(bench: Bench) -> None:
+    rungs = halving.ladder(3, steps=2, seeds=2)
+    bench.standings(THREE, RUNG)
+    budget = sum(bench.purse.spent.values()) + PLAIN + 2 * CHEAP + 10
+    found = []
+    for _ in range(2):  # at first the second round is not there
+        again = Bench(bench.peeks, Purse(bench.purse.machine, budget))
+        found.append((halving.halve(THREE, rungs, again.standings, again.room), again.purse.spent, again.unpaid))
+    (first, last), spent, unpaid = found[0]
+    assert first.dropped.keys() == {DEAR}
+    assert {one.name for one in last.standings} == {"sandbox_roles", "sandbox_parity"}
+    assert (sum(spent.values()), unpaid) == (budget - 10, [])
+    assert found[1] == found[0]
 
 
 # From figures to what is known.
