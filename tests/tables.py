@@ -14,7 +14,7 @@ ARM = {"encoder": "e", "target": "xnli", "recipe": ""}
 
 def study(path: Path, gains: Mapping[str, tuple[float, ...]], **arm: str) -> Path:
     """Write a table as a study does, with these gains in the mean over two languages; add to what is there."""
-    columns = [*(one.name for one in fields(Row) if one.name not in ("examples", "taught")), "taught"]
+    columns = [one.name for one in fields(Row) if one.name != "examples"]
     old = path.exists()
     with path.open("a", encoding="utf-8", newline="") as file:
         lines = csv.DictWriter(file, columns)

@@ -20,13 +20,14 @@ from typing import Any
 
 from xstilts import report
 from xstilts.example import BadInput
+from xstilts.figures import MEAN, ZERO_SHOT
 from xstilts.report import REPORT
 from xstilts.stats import Correlation, Summary, correlation, summary
 from xstilts.table import BASELINE
 
 COMBINED = "combined"
 TABLE = "table.csv"
-MEANS = ("zero-shot", "mean")  # of a report's languages, the one to take first
+MEANS = (ZERO_SHOT, MEAN)  # of a report's languages, the one to take first
 AGAIN = "write it again with `xstilts study`"
 ABSENT = {
     "target": ("on", "give a study of it with a baseline"),
