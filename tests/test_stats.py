@@ -39,7 +39,6 @@ from xstilts.stats import (
     power_law,
     randomisation,
     randomise_seeds,
-    regret,
     seeds_needed,
     slope,
     summary,
@@ -703,9 +702,3 @@ def test_few_pairs_or_no_variation_have_no_correlation() -> None:
     assert math.isnan(correlation([1, 1, 1, 1, 1], [1, 2, 3, 4, 5]).value)
     with pytest.raises(BadInput, match="pairs"):
         correlation([1.0], [1.0, 2.0])
-
-
-def test_regret_is_what_the_favourite_costs() -> None:
-    assert regret([3.0, 1.0], [5.0, 4.0]) == 0.0
-    assert regret([1.0, 3.0], [5.0, 4.0]) == 1.0
-    assert regret([1.0, 1.0], [5.0, 4.0]) == 0.5

@@ -18,7 +18,7 @@ from xstilts.stats.families import distinct, holm
 from xstilts.stats.fits import PowerLaw, power_law, slope
 from xstilts.stats.paired import almost_order, randomisation, randomise_seeds
 from xstilts.stats.power import Aim, detectable, power, seeds_needed
-from xstilts.stats.ranks import Correlation, correlation, regret
+from xstilts.stats.ranks import Correlation, correlation
 from xstilts.stats.seeds import Summary, gain, summary
 
 __all__ = [
@@ -45,7 +45,6 @@ __all__ = [
     "power_law",
     "randomisation",
     "randomise_seeds",
-    "regret",
     "seeds_needed",
     "share",
     "slope",
