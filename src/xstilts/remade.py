@@ -47,6 +47,14 @@ def parts(report: Plain, disk: Disk, table: Table, verdicts: Sequence[Verdict]) 
     """Yield a check of each part of a report; the stages behind its rows must be without fault."""
     keys = sorted({key for row in table.rows for key in row.keys})
     records = {key: disk.facts(key) | {"folder": disk.folder(key)} for key in keys}
+    try:
+        yield from list(_parts(report, table, verdicts, records))
+    except Exception as error:  # rows that contradict each other, parts that are none
+        why = f"it cannot be made again: {type(error).__name__}: {error}"
+        yield Check("report", "The rest of the report follows from its stages", "changed", why)
+
+
+def _parts(report: Plain, table: Table, verdicts: Sequence[Verdict], records: Plain) -> Iterator[Check]:
     again = findings.followed(table, verdicts, records)
     for name, sentence in SENTENCES.items():
         if name == "extras":
@@ -61,10 +69,15 @@ def rest(report: Plain, table: Table, faults: Set[str]) -> Iterator[Check]:
     """Yield a check of the scores and gains that rest on no stage with a fault, and one of what cannot be compared."""
     made: dict[str, Callable[[Table], Iterable[Plain]]] = {"levels": figures.levels, "gains": figures.gains}
     for name, again in made.items():
-        whole = [one for one in plain(list(again(table))) if not faults & set(one["keys"])]
-        wanted = {_arm(one) for one in whole}
-        said = [one for one in report.get(name, ()) if _arm(one) in wanted]
-        yield _compared(name, f"{SENTENCES[name]}, as far as their stages are there", whole, said)
+        sentence = f"{SENTENCES[name]}, as far as their stages are there"
+        try:
+            whole = [one for one in plain(list(again(table))) if not faults & set(one["keys"])]
+            wanted = {_arm(one) for one in whole}
+            said = [one for one in report.get(name, ()) if _arm(one) in wanted]
+        except Exception as error:  # rows that contradict each other, figures that are none
+            yield Check(name, sentence, "changed", f"it cannot be made again: {error}")
+        else:
+            yield _compared(name, sentence, whole, said)
     others = ", ".join(name for name in SENTENCES if name not in made)
     yield Check("report", "The rest of the report follows from its stages", "untested", f"not compared: {others}")
 
