@@ -11,14 +11,14 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from xstilts import figures, literature, measures, overlap, record
-from xstilts.claim import Verdict
+from xstilts import disk, figures, literature, measures, overlap, record
+from xstilts.claim import Claim, Verdict
 from xstilts.extras import Extra, PairedTests, Probe
 from xstilts.figures import distinct
 from xstilts.language import Language, codes, language
@@ -47,9 +47,8 @@ def gather(study: Study, table: Table, verdicts: Sequence[Verdict], origin: Orig
     """Return the findings of a finished study; every row of the table must have been read from the machine's store."""
     question, _, about = study.question.strip().partition("\n")
     records = _records(table, machine)
-    published = literature.known()
-    said = [ruling(one, published) for one in verdicts]
-    found: Plain = plain(
+    found = followed(table, verdicts, records)
+    return plain(  # type: ignore[no-any-return]
         {
             "format": FORMAT,
             "study": {
@@ -60,29 +59,39 @@ def gather(study: Study, table: Table, verdicts: Sequence[Verdict], origin: Orig
             },
             "question": question,
             "about": about.strip(),
-            "answer": answer(said),
-            "verdicts": said,
-            "settings": _settings(table),
-            "levels": list(figures.levels(table)),
-            "gains": list(figures.gains(table)),
-            "costs": list(figures.costs(table)),
-            "curves": list(figures.curves(table, records)),
-            "scalings": list(figures.scalings(study.claims, table)),
+            **found,
             "extras": [
                 *_choices(study, table),
-                *(_extra(one, table, records, machine) for one in (*study.extras, *_tests(study))),
+                *(_extra(one, table, records, machine) for one in (*study.extras, *tests(study.claims))),
             ],
-            "collapsed": list(_collapsed(records)),
-            "missing": [f"{one['sentence']}: {one['why']}" for one in said if one["status"] == "untested"],
             "repaired": _repaired(records, machine),
             "shared": sorted(_shared(study, machine)),
             "limits": list(study.limits),
-            "reproduce": {"commands": [origin.command], **_made_with(records)},
-            "rows": [_row(row) for row in table.rows],
-            "stages": {key: _stage(facts) for key, facts in sorted(records.items())},
+            "reproduce": {"commands": [origin.command], **found["reproduce"]},
+            "rows": [row_of(row) for row in table.rows],
+            "stages": {key: entry(facts) for key, facts in sorted(records.items())},
+            "sources": disk.sources(records, machine.store),
         }
     )
-    return found
+
+
+def followed(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Plain]) -> Plain:
+    """Return what follows from a table, its verdicts and the records behind it alone, so that it can be made again."""
+    published = literature.known()
+    said = [ruling(one, published) for one in verdicts]
+    return {
+        "answer": answer(said),
+        "verdicts": said,
+        "settings": _settings(table),
+        "levels": list(figures.levels(table)),
+        "gains": list(figures.gains(table)),
+        "costs": list(figures.costs(table)),
+        "curves": list(figures.curves(table, records)),
+        "scalings": list(figures.scalings((one.claim for one in verdicts), table)),
+        "collapsed": list(_collapsed(records)),
+        "missing": [f"{one['sentence']}: {one['why']}" for one in said if one["status"] == "untested"],
+        "reproduce": _made_with(records),
+    }
 
 
 def write(found: Plain, folder: Path) -> None:
@@ -140,8 +149,9 @@ def _extra(one: Extra | Probe, table: Table, records: Mapping[str, Plain], machi
     return one.probed(machine) if isinstance(one, Probe) else one.made(table, records)
 
 
-def _tests(study: Study) -> list[Extra]:
-    gains = tuple((one.sentence, one.measure) for one in study.claims if isinstance(one.measure, Gain))
+def tests(claims: Iterable[Claim]) -> list[Extra]:
+    """Return the table of other tests of the gains that are claimed, if any are."""
+    gains = tuple((one.sentence, one.measure) for one in claims if isinstance(one.measure, Gain))
     return [PairedTests(gains)] if gains else []
 
 
@@ -283,14 +293,21 @@ def _made_with(records: Mapping[str, Plain]) -> Plain:
     return {"versions": {name: ", ".join(found) for name, found in versions.items()}, "devices": sorted(devices)}
 
 
-def _row(row: Row) -> Plain:
+def row_of(row: Row) -> Plain:
+    """Return a row as the report has it."""
     kept = {name: value for name, value in vars(row).items() if name not in ("examples", "costs")}
     return kept | {"costs": row.costs} if row.costs else kept
 
 
-def _stage(facts: Plain) -> Plain:
+def entry(facts: Plain) -> Plain:
+    """Return a stage as the report has it, from its record and its folder: digests of its files and of the record."""
     files = {name: file["sha256"] for name, file in facts["files"].items() if not name.startswith("model/")}
-    inputs = list(facts["inputs"])
-    work = facts["work"].rpartition(".")[2]
     seconds = facts["seconds"] if facts["record"].get("cost") else None  # of what has a ledger
-    return {"label": facts["label"], "work": work, "seconds": seconds, "inputs": inputs, "files": files}
+    return {
+        "label": facts["label"],
+        "work": facts["work"].rpartition(".")[2],
+        "seconds": seconds,
+        "inputs": list(facts["inputs"]),
+        "files": files,
+        "record": record.sha256(facts["folder"] / record.RECORD),
+    }

@@ -1,8 +1,9 @@
-"""Verify: whether a report's claims still follow from the predictions on disk.
+"""Verify: whether a report still follows from the predictions on disk.
 
-Nothing that the report says is believed: each file behind a claim is compared with the digest that the report recorded,
-each score is made again from the predictions and the gold answers, each claim is measured again on these scores. A
-claim stands, or it is changed, or a stage behind it is gone and it is untested.
+Nothing that the report says is believed: each file behind it is compared with the digest that the report recorded, each
+score is made again from the predictions and the gold answers, each row is what its stages say, each claim is measured
+again on these scores, and what else the report shows is made again. All of that stands, or it is changed, or a stage
+behind it is gone and it is untested.
 
     for check in verify(Path("study"), Path("work")):
         print(check.status, check.name, check.why)
@@ -10,183 +11,171 @@ claim stands, or it is changed, or a stage behind it is gone and it is untested.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from xstilts import claim as claims
-from xstilts import example, findings, measures, progress, record, tabulate
-from xstilts import store as stores
+from xstilts import descent, findings, literature, measures, remade
 from xstilts.claim import Claim, Verdict
-from xstilts.data import EXAMPLES
-from xstilts.example import BadInput, Example
+from xstilts.disk import Check, Disk, Fault, Status, bare
+from xstilts.example import BadInput
+from xstilts.likewise import differing
 from xstilts.report import REPORT, read
-from xstilts.score import CONTRIBUTIONS, SCORE, read_lines, read_score, scored
-from xstilts.tidy import Row, Table
+from xstilts.tidy import Table
 
+__all__ = ["Check", "Disk", "Status", "checks", "verify"]
 Plain = Mapping[str, Any]
-Status = Literal["stands", "changed", "untested"]
+Measured = Verdict | str  # or why it cannot be measured
+OF_FAMILY = ("status", "why", "p_holm")  # of a verdict: what depends on the claims beside it
 
 
 @dataclass(frozen=True)
-class Check:
-    """What became of one claim, and why."""
+class Again:
+    """What is measured again: the claims, the table from disk, and what is wrong with stages.
 
-    name: str
-    sentence: str
-    status: Status
-    why: str
+    behind: the stages of each claim, as its measure finds them in the rows, and as the report has them.
+    """
+
+    claims: tuple[Claim, ...]
+    table: Table
+    faults: Mapping[str, Fault]
+    behind: tuple[frozenset[str], ...]
+
+    def broken(self, number: int) -> list[Fault]:
+        """Return what is wrong with the stages of a claim."""
+        return [self.faults[key] for key in self.behind[number] if key in self.faults]
 
 
 def verify(folder: Path, store: Path) -> tuple[Check, ...]:
-    """Return a check of each claim of a report against the stages in a store.
+    """Return a check of each claim of a report against the stages in a store, then of what else it says and shows.
 
     Raises BadInput where there is no report, or where it is not one that was written by a study.
     """
     report = read(folder)
     try:
-        return checks(report, Disk(store, report["stages"]))
-    except (KeyError, TypeError, ValueError) as error:
+        asked = _asked(report)
+        disk = Disk(store, report["stages"], report.get("sources", {}))
+        disk.faults.update(descent.faults(report, disk))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{folder / REPORT} is not as a study writes it ({error}): write it anew") from error
-
-
-@dataclass(frozen=True)
-class Disk:
-    """The stages of a report as they lie in a store.
-
-    gold: the answers that were read, None where they have changed. faults: what is wrong with the stages looked at.
-    """
-
-    store: Path
-    stages: Mapping[str, Plain]
-    gold: dict[str, list[Example] | None] = field(default_factory=dict, repr=False)
-    faults: dict[str, tuple[Status, str] | None] = field(default_factory=dict, repr=False)
-
-    @cached_property
-    def records(self) -> dict[str, stores.Record]:
-        """The records of all finished stages of the store."""
-        return stores.by_key(self.store)
-
-    def folder(self, key: str) -> Path:
-        """Return the folder of a stage that is there."""
-        return self.store / f"{self.records[key]['label']}-{key}"
-
-    def fault(self, key: str) -> tuple[Status, str] | None:
-        """Return what is wrong with a stage: it is gone, a file is not as recorded, or its score does not follow."""
-        if key not in self.faults:
-            self.faults[key] = self._fault(key)
-            progress.step("verify", min(len(self.faults), len(self.stages)), len(self.stages))
-        return self.faults[key]
-
-    def _fault(self, key: str) -> tuple[Status, str] | None:
-        said = self.stages[key]
-        if key not in self.records:
-            return "untested", f"{said['label']}-{key} is not in {self.store}: build the study again"
-        name = self.folder(key).name
-        for file, digest in said["files"].items():
-            path = self.folder(key) / file
-            if not path.is_file():
-                return "untested", f"{file} of {name} is gone: build the study again"
-            if record.sha256(path) != digest:
-                return "changed", f"{file} of {name} is not the file that the report was made from"
-        return self._unscored(key) if said["work"] == "score" else None
-
-    def _unscored(self, key: str) -> tuple[Status, str] | None:
-        """Return what is wrong with a score that its files do not tell."""
-        arguments = self.records[key]["arguments"]
-        needed = {name: part["stage"] for name, part in arguments.items() if isinstance(part, dict) and "stage" in part}
-        for other in needed.values():
-            if other not in self.records:
-                return "untested", f"the stage {other} behind {self.folder(key).name} is gone: build the study again"
-        gold = self.folder(needed["gold"])
-        if needed["gold"] not in self.gold:
-            self.gold[needed["gold"]] = _gold(gold, self.records[needed["gold"]]["arguments"]["data"]["kind"])
-        answers = self.gold[needed["gold"]]
-        if answers is None:
-            return "changed", f"the gold answers in {gold.name} are not those that were read"
-        tuned = read_score(self.folder(needed["tuned_from"])) if "tuned_from" in needed else None
-        about = self.records[needed["gold"]]["arguments"]["data"]
-        again = scored(
-            answers,
-            read_lines(self.folder(needed["predictions"])),
-            (about["kind"], about["language"]),
-            arguments["metric"],
-            tuned,
-        )
-        for file in (SCORE, CONTRIBUTIONS):
-            if again[file] != (self.folder(key) / file).read_text(encoding="utf-8"):
-                return "changed", f"{file} of {self.folder(key).name} does not follow from its predictions"
-        return None
-
-    def row(self, said: Plain) -> Row:
-        """Return a row as the disk has it; what is gone keeps what the report says."""
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in said.items()
-        }
-        values |= {name: math.nan for name in ("size", "stderr", "dev") if values.get(name) is None}
-        key = values["keys"][-1]
-        row = Row(**values)
-        if any(one not in self.records for one in row.keys):
-            return row
-        behind = [(role, self.records[one], self.folder(one)) for role, one in zip(row.roles, row.keys, strict=True)]
-        score = float(read_score(self.folder(key))["headline"])
-        return replace(row, score=score, costs=tabulate.costs(behind), examples=self.folder(key) / CONTRIBUTIONS)
-
-
-def _gold(folder: Path, kind: str) -> list[Example] | None:
-    """Return the examples of a stage that read them; None where its files are not as recorded."""
-    return None if record.damaged_files(folder) else list(example.read(folder / EXAMPLES, kind))
-
-
-def checks(report: Plain, disk: Disk) -> tuple[Check, ...]:
-    """Return a check of each claim of what a report says against its stages."""
-    return tuple(_checks(report, disk))
-
-
-def _checks(report: Plain, disk: Disk) -> Iterator[Check]:
-    faults = {key: fault for key in disk.stages if (fault := disk.fault(key))}
-    table = Table(tuple(disk.row(row) for row in report["rows"]))
-    asked = [_claim(said) for said in report["verdicts"]]
-    family = claims.check_all(asked, table) if not faults else ()
-    for number, said in enumerate(report["verdicts"]):
-        broken = [faults[key] for key in said["keys"] if key in faults]
-        if said["status"] == "untested" or broken:
-            worst: tuple[Status, str] = min(broken, default=("untested", said["why"]))  # changed before gone
-            yield Check(said["name"], said["sentence"], *worst)
-        else:
-            again = family[number] if family else claims.check(asked[number], table)
-            yield _compared(said, again, whole=bool(family))
-
-
-def _claim(said: Plain) -> Claim:
-    measure = measures.from_plain(said["measure"])
-    expectation, margin = said["expectation"], said["margin"]
-    return Claim(
-        said["sentence"],
-        measure,
-        expectation,
-        margin,
-        by_construction=said["by_construction"],
-        answers=said["answers"],
+    again = _again(report, disk, asked)
+    whole = _family(again.claims, again.table)
+    return (
+        *_claimed(report, again, whole),
+        *_told(report, disk, again, whole),
+        *remade.views(report, folder, again.table),
     )
 
 
-def _compared(said: Plain, again: Verdict, whole: bool) -> Check:
-    """Return whether a claim comes out as the report has it; its status counts where the whole family is measured."""
-    found = findings.plain([again.estimate, again.interval, again.p, again.n_replicates])
-    wanted = [said["estimate"], said["interval"], said["p"], said["n_replicates"]]
-    if not _close(found, wanted) or (whole and again.status != said["status"]):
-        why = f"measured again it {again.status}: {again.why}; the report says {said['status']}: {said['why']}"
-        return Check(said["name"], said["sentence"], "changed", why)
-    return Check(said["name"], said["sentence"], "stands", f"{said['status']}: {said['why']}")
+def checks(report: Plain, disk: Disk) -> tuple[Check, ...]:
+    """Return a check of each claim of what a report says against its stages, and one of faults behind no claim."""
+    again = _again(report, disk, _asked(report))
+    return tuple(_claimed(report, again, _family(again.claims, again.table)))
 
 
-def _close(one: Any, other: Any) -> bool:
-    if isinstance(one, Sequence) and isinstance(other, Sequence):
-        return len(one) == len(other) and all(map(_close, one, other))
-    if one is None or other is None:
-        return one is other
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+def _asked(report: Plain) -> tuple[Claim, ...]:
+    """Return a report's claims; KeyError, TypeError and the like where they or the rows are not as a study has them."""
+    for said in report["rows"]:
+        bare(said)
+    return tuple(_claim(said) for said in report["verdicts"])
+
+
+def _claim(said: Plain) -> Claim:
+    published = said.get("published")
+    return Claim(
+        said["sentence"],
+        measures.from_plain(said["measure"]),
+        said["expectation"],
+        said["margin"],
+        published["name"] if isinstance(published, Mapping) else "",
+        said["by_construction"],
+        said["answers"],
+    )
+
+
+def _again(report: Plain, disk: Disk, asked: tuple[Claim, ...]) -> Again:
+    """Return what a report's claims are measured on, each of its stages looked at once."""
+    keys = dict.fromkeys([*disk.stages, *(key for row in report["rows"] for key in row["keys"])])
+    faults = {key: fault for key in keys if (fault := disk.fault(key))}
+    written = Table(tuple(bare(row) for row in report["rows"]))
+    found = [_alone(one, written) for one in asked] if faults else []
+    behind = [frozenset(one.keys) if isinstance(one, Verdict) else frozenset(faults) for one in found]
+    said = [frozenset(one["keys"]) for one in report["verdicts"]]
+    return Again(
+        asked,
+        Table(tuple(disk.row(row) for row in report["rows"])),
+        faults,
+        tuple(one | other for one, other in zip(behind or said, said, strict=True)),
+    )
+
+
+def _family(asked: Sequence[Claim], table: Table) -> list[Measured]:
+    """Return the verdicts on claims checked together; one that cannot be measured keeps no other from it."""
+    try:
+        return list(claims.check_all(asked, table))
+    except Exception:  # rows that contradict each other, and whatever else a report may say
+        alone = [_alone(one, table) for one in asked]
+        good = iter(claims.check_all([one.claim for one in alone if isinstance(one, Verdict)], table))
+        return [next(good) if isinstance(one, Verdict) else one for one in alone]
+
+
+def _alone(claim: Claim, table: Table) -> Measured:
+    try:
+        return claims.check(claim, table)
+    except Exception as error:
+        return f"it cannot be measured: {error}"
+
+
+def _claimed(report: Plain, again: Again, whole: Sequence[Measured]) -> Iterator[Check]:
+    """Yield a check of each claim, and of faults behind none.
+
+    Where there are faults, the claims without one are a family of their own: a status may be that, or the whole's.
+    """
+    sound = [number for number in range(len(again.claims)) if not again.broken(number)]
+    part = _family([again.claims[number] for number in sound], again.table) if again.faults else whole
+    family = dict(zip(sound, part, strict=True)) if again.faults else dict(enumerate(whole))
+    published = literature.known()
+    for number, said in enumerate(report["verdicts"]):
+        name, sentence = said["name"], said["sentence"]
+        if broken := again.broken(number):
+            yield Check(name, sentence, *min(broken))  # changed before gone
+        elif isinstance(found := family[number], str):
+            yield Check(name, sentence, "changed", found)
+        else:
+            ruled = findings.plain(findings.ruling(found, published))
+            others = whole[number] if again.faults else None
+            yield _compared(said, ruled, others)
+    loose = [fault for key, fault in again.faults.items() if not any(key in keys for keys in again.behind)]
+    if loose:
+        status, why = min(loose)
+        more = f" (and {len(loose) - 1} more)" if len(loose) > 1 else ""
+        yield Check("figures", "The figures of the report follow from the predictions", status, why + more)
+
+
+def _compared(said: Plain, ruled: Plain, other: Measured | None) -> Check:
+    """Return whether a claim comes out as the report has it; other: what it is among all claims."""
+    name, sentence = said["name"], said["sentence"]
+    wrong = differing(ruled, said)
+    if isinstance(other, Verdict):
+        same = said["status"] in (ruled["status"], other.status)
+        wrong = [part for part in wrong if part not in OF_FAMILY] + ([] if same else ["status"])
+    if wrong:
+        why = f"measured again it {ruled['status']}: {ruled['why']}; the report says {said['status']}: {said['why']}"
+        return Check(name, sentence, "changed", f"another {', '.join(wrong)}: {why}")
+    if said["status"] == "untested":
+        return Check(name, sentence, "untested", said["why"])
+    return Check(name, sentence, "stands", f"{said['status']}: {said['why']}")
+
+
+def _told(report: Plain, disk: Disk, again: Again, whole: Sequence[Measured]) -> Iterator[Check]:
+    """Yield a check of each part of a report beside its verdicts, and of these being there and the study's."""
+    if report["rows"] and not again.claims:
+        yield Check("verdicts", "The report has verdicts", "changed", f"{len(report['rows'])} scores, and no verdict")
+    verdicts = [one for one in whole if isinstance(one, Verdict)]
+    yield from remade.asked(report, again.claims)
+    if again.faults:
+        yield from remade.rest(report, again.table, again.faults.keys())
+    elif len(verdicts) == len(whole):
+        yield from remade.parts(report, disk, again.table, verdicts)
