@@ -186,6 +186,30 @@ def test_what_is_cut_or_misread_is_neither_supported_nor_contradicted(claim: str
         assert (decision.status, decision.locators) == ("NOT_ENOUGH_INFO", ())
 
 
+BOTH_TRUE = [  # what two works may say, and both be right
+    (
+        "Intermediate-task training improves accuracy by 1.2 points.",
+        "Intermediate-task training improves accuracy by 3.4 points after distillation.",
+    ),
+    ("We fine-tune with a batch size of 256.", "We fine-tune with a batch size of 1024."),
+    ("Our model reaches an accuracy of 80.1 on XNLI.", "Our model reaches an accuracy of 75.3 on XNLI."),
+    ("Training on FooBank adds 2.8 points.", "Training on FooBank adds 8.2 points on BarBank."),
+    ("Batch size 256 improves accuracy by 2 points.", "Batch size 256 improves accuracy by 5 points for verbs."),
+    ("MNLI gains 2 points on XNLI.", "MNLI gains 2.1 points on XNLI."),
+    ("Models trained on MNLI improve on XNLI.", "Models not trained on MNLI improve on XNLI."),
+    ("Languages that have training data gain 2 points.", "Languages that have no training data gain 2 points."),
+    ("Training MNLI improves XNLI.", "Training without MNLI improves XNLI."),
+    ("Models that converge hurt XNLI.", "Models that fail to converge hurt XNLI."),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), BOTH_TRUE)
+def test_what_may_both_be_true_contradicts_nothing(one: str, other: str) -> None:
+    for claim, text in ((one, other), (other, one)):
+        assert decide(claim, [told(text, THEIRS)]).status == "NOT_ENOUGH_INFO"
+        assert decide(claim, [told(claim), told(text, THEIRS)]).status == "SUPPORTED"
+
+
 def test_a_reading_is_supported_with_its_numbers_and_hedges() -> None:
     found = decide("MNLI add 7.5 points.", [told("SQuAD and MNLI add 8.2 and 7.5 points, respectively.")], OURS)
     assert found.verified

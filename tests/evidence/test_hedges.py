@@ -70,6 +70,8 @@ OTHER_THINGS = [
     ("Training MNLI improves XNLI.", "Training without MNLI improves XNLI."),
     ("Models that converge hurt XNLI.", "Models that fail to converge hurt XNLI."),
     ("Models we train on MNLI improve XNLI.", "Models we did not train on MNLI improve XNLI."),
+    ("Languages BERT sees improve.", "Languages BERT does not see improve."),
+    ("Tasks the model sees improve.", "Tasks the model does not see improve."),
     ("Languages which are seen improve.", "Languages which are not seen improve."),
     ("If it is frozen, MNLI improves XNLI.", "If it is not frozen, MNLI improves XNLI."),
     ("It improves XNLI because it is large.", "It does not improve XNLI because it is large."),

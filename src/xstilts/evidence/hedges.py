@@ -31,6 +31,9 @@ BENEATH = re.compile(  # what begins a clause in which a "not" denies no more th
     r"|before|after|once|what|why|how)\b|\w (?:we|they|you|it|i) \w",
     re.IGNORECASE,
 )
+CONTACT = re.compile(  # "languages BERT does not see", where no word begins the clause beneath
+    r"\b\w+s (?:(?:the|an?|our) [\w-]+|[A-Z][\w-]+) (?:do|does|did|is|are|was|were|can)\b"
+)
 LOOSE = frozenset(("some", "many", "sometimes", "almost", "may"))  # of which both may hold: some do, and some do not
 
 
@@ -68,7 +71,11 @@ def _denies(text: str, other: str) -> bool:
     """Return whether a text denies, by a "not" before the verb of its main clause, what another says of that verb."""
     said = SAYING.sub("", text, count=1) if SAYING.match(text) else text
     denial = DENIAL.search(said)
-    if not denial or BENEATH.search(said[: denial.end()]) or re.search(r"\bbecause\b", said):
+    if (
+        not denial
+        or re.search(r"\bbecause\b", said)
+        or any(one.search(said[: denial.end()]) for one in (BENEATH, CONTACT))
+    ):
         return False
     firm = LOOSE.isdisjoint(name for _, name in hedges(text))
     return firm and stem(denial["verb"]) in {word.stem for word in words(other)}

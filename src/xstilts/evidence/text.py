@@ -1,9 +1,9 @@
 """Text: documents, their sentences by offset, and locators that a text of another hash refuses.
 
 Sentences are never cut: what the splitter doubts it leaves together, since a sentence too many in a quote costs a
-match, but half a sentence may say the opposite. So "et al. We find" stays one, and so does what is in brackets. A line
-break ends nothing, nor does the end of a page; an empty line does, but not where the text goes on in lower case, and
-what follows one is a whole sentence only if what precedes it is one, too, or a heading.
+match, but half a sentence may say the opposite. So "et al. We find" stays one, and so does what is in brackets or is
+quoted. A line break ends nothing, nor does the end of a page; an empty line does, but not where the text goes on in
+lower case, and what follows one is a whole sentence only if what precedes it is one, too, or a heading.
 
 >>> told = Document("doc:made-up", "abstract", "We follow Doe et al. (2019). Scores rise by 1.5 points.")
 >>> [sentence.text for sentence in sentences(told)]
@@ -201,7 +201,8 @@ def _parts(text: str, start: int, stop: re.Match[str]) -> bool:
     """Return whether a full stop or an empty line ends what began at `start`; dots that leave something out do not."""
     if stop["gap"]:
         return not _goes_on(text, stop)
-    if "..." in stop["end"] or "…" in stop["end"] or _is_abbreviation(text, start, stop) or _is_lower(text, stop.end()):
+    left_out = re.search(r"\.\.|…", text[max(start, stop.start() - 4) : stop.end()])
+    if left_out or _is_abbreviation(text, start, stop) or _is_lower(text, stop.end()):
         return False
     return not _in_brackets(text[max(start, stop.end() - LONGEST_BRACKET) : stop.end()])
 
@@ -240,10 +241,10 @@ def _last_word(text: str) -> str:
 
 
 def _in_brackets(text: str) -> bool:
-    """Return whether a bracket is open at the end of a text, of which the last LONGEST_BRACKET characters are given."""
+    """Return whether a bracket or a quotation is open where a text, of which the last characters are given, ends."""
     open_at = 0
-    for bracket in re.findall(r"[()[\]]", text):
-        open_at = open_at + 1 if bracket in "([" else max(0, open_at - 1)
+    for bracket in re.findall(r"[()[\]“”]", text):
+        open_at = open_at + 1 if bracket in "([“" else max(0, open_at - 1)
     return open_at > 0
 
 
