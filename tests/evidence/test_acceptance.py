@@ -7,6 +7,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -29,6 +30,7 @@ from xstilts.evidence.ids import ids
 from xstilts.evidence.making import Where, With, make
 from xstilts.evidence.question import ask
 from xstilts.evidence.quote import locate
+from xstilts.evidence.statement import statements
 from xstilts.evidence.stub.server import SOURCES, Fault, Kind, serving
 from xstilts.evidence.telling import told
 from xstilts.evidence.text import Document, Locator, is_whole
@@ -165,7 +167,7 @@ def test_a03_nothing_is_verified_without_a_place_or_a_query(
 PRINTED = Document(
     "doc:a",
     "full text",
-    "It is known. The ﬁrst inter-\nmediate task — with MNLI\u00a0— does not improve\n12\nXNLI. More follows.",
+    "It is known. The ﬁrst inter-\nmediate task — with MNLI\u00a0— does not improve\n12\n\fXNLI. More follows.",
 )
 
 
@@ -181,12 +183,56 @@ def test_a04_the_normaliser_undoes_printing_and_nothing_else() -> None:
         assert locate(bent, [PRINTED], "doc:a").status == "NOT_FOUND"
 
 
+def test_a04_a_number_is_one_of_a_page_only_at_its_end_and_no_question_is_told() -> None:
+    said = "The first intermediate task – with MNLI – does not improve XNLI."
+    within = Document("doc:a", "full text", PRINTED.text.replace("\f", ""))
+    asked = Document("doc:a", "full text", PRINTED.text.replace("XNLI.", "XNLI?"))
+    for other in (within, asked):
+        assert locate(said, [other], "doc:a").status == "NOT_FOUND"
+        assert decide(said, [other], "doc:a").status == "NOT_ENOUGH_INFO"
+
+
 def test_a04_a_true_sentence_of_another_paper_is_misattributed() -> None:
     other = Document("doc:b", "abstract", "Layers are frozen.")
     assert locate("Layers are frozen.", [PRINTED, other], "doc:a").status == "MISATTRIBUTED"
 
 
 # A5
+
+
+SHORT = {"al.", "e.g.", "i.e.", "fig.", "tab.", "tbl.", "sec.", "vs.", "def.", "eq."}
+
+
+def ended(before: str) -> bool:
+    """Whether what stands before a quote is nothing, a sentence's end, or below one a heading or the number of a page."""
+    *above, last = [line.strip() for line in before.rstrip().splitlines()] or [""]
+    if not last or last == "Abstract":
+        return True
+    if re.fullmatch(r"\d+(?:(?:\.\d+)* [A-Z][^.!?,]{0,40})?", last) and last.split()[-1] not in ("that", "not", "the"):
+        return ended("\n".join(above))
+    stopped = last.rstrip("\"'”’»)]").endswith((".", "!", "?", "。", "।", "؟")) and not last.endswith("...")
+    return stopped and last.split()[-1].lstrip("(").lower() not in SHORT
+
+
+def test_a05_no_claim_is_cut_at_its_front(made: tuple[Path, dict[str, Report]]) -> None:
+    for name, said in made[1].items():
+        texts = {text.sha256: text.text for text in corpora.read(made[0] / "out" / name / "corpus").texts()}
+        for one in said["claims"]:
+            for where in one["locators"]:
+                before = texts[where["sha256"]][: where["start"]]
+                assert not before or before[-1].isspace(), one["name"]
+                assert ended(before), (one["text"], before[-80:])
+
+
+@pytest.mark.parametrize(
+    "front", ["We could not confirm\n\n", "No row of Tbl. ", "We do not think ... ", "Unlike Def. "]
+)
+def test_a05_what_is_cut_at_its_front_is_no_claim(front: str) -> None:
+    said = "3 Batches of a larger batch size improve accuracy on XNLI by 2.0 points."
+    texts = (Document("doc:a", "full text", front + said),)
+    asked = ask("Does a larger batch size improve accuracy on XNLI?")
+    assert said not in [one.text for one in statements(asked, texts)]
+    assert decide(said, texts, "doc:a").status == "NOT_ENOUGH_INFO"
 
 
 def test_a05_no_claim_is_cut_in_any_view(made: tuple[Path, dict[str, Report]]) -> None:
@@ -224,6 +270,7 @@ def test_a06_an_irrelevant_paper_and_another_order_change_no_verdict(corpus: Cor
 
 # A7
 
+REPORTS = Path(os.environ.get("XSTILTS_REPORTS", Path(__file__).resolve().parents[3] / "shared" / "spec" / "reports"))
 CROSSED = (
     "The study uses the pretrained XLM-R Large model as the starting point for all experiments.",
     "Experiments were conducted on 9 target tasks from the XTREME benchmark.",
@@ -250,6 +297,34 @@ def test_a07_crossed_claims_are_supported_by_the_text_that_holds_them_and_open_o
         assert decide(claim, abstract, texts[0].work).status == "NOT_ENOUGH_INFO"
 
 
+@pytest.fixture(scope="module")
+def crossed() -> list[str]:
+    """Every row of the five reports that is crossed out, twice where two reports have it."""
+    if not REPORTS.is_dir():
+        pytest.skip("no reports: name their folder in XSTILTS_REPORTS (by default ../shared/spec/reports)")
+    rows = [row.split("\t") for page in sorted(REPORTS.glob("*.txt")) for row in page.read_text("utf-8").splitlines()]
+    return [row[0] for row in rows if len(row) == 3 and row[1] == "×"]
+
+
+def test_a07_all_fifteen_crossed_rows_are_supported_where_they_stand_and_contradicted_nowhere(
+    corpus: Corpus, crossed: list[str]
+) -> None:
+    assert len(crossed) == 15
+    assert set(CROSSED) <= set(crossed)
+    abstract = [text for text in stones(corpus) if text.part == "abstract"]
+    work = abstract[0].work
+    whole = Document(work, "full text", " ".join(dict.fromkeys(crossed)))
+    for claim in crossed:
+        assert decide(claim, [*abstract, whole], work).status == "SUPPORTED"
+        assert decide(claim, abstract, work).status == "NOT_ENOUGH_INFO"
+        assert decide(claim, stones(corpus), work).status != "CONTRADICTED"
+        others = [text for text in corpus.texts() if text.work != work]
+        assert decide(claim, others).status == "NOT_ENOUGH_INFO"
+        for other in set(crossed) - {claim}:
+            assert decide(claim, [Document("doc:other", "full text", other)]).status == "NOT_ENOUGH_INFO"
+            assert decide(claim, [Document(work, "full text", other)], work).status == "NOT_ENOUGH_INFO"
+
+
 def test_a07_outperforms_is_not_what_a_hedged_abstract_says(corpus: Corpus) -> None:
     claim = "English intermediate training outperforms continued multilingual masked-language modelling."
     assert decide(claim, stones(corpus)).status == "NOT_ENOUGH_INFO"
@@ -261,13 +336,15 @@ SWAPS = (("improves", "worsens"), ("test", "dev"), ("falls", "rises"), ("not ", 
 
 
 def test_a08_swapped_statements_are_never_supported(corpus: Corpus, batch: Report) -> None:
-    texts, tried = list(corpus.texts()), 0
+    texts, tried = list(corpus.texts()), []
     for one in batch["claims"]:
         for swap in SWAPS:
             if (bent := one["text"].replace(*swap)) != one["text"]:
-                tried += 1
+                tried.append(swap)
                 assert decide(bent, texts, one["work"]).status != "SUPPORTED", bent
-    assert tried > 9
+                assert decide(bent, texts).status != "SUPPORTED", bent
+    assert len(tried) > 9
+    assert set(tried) == set(SWAPS)
 
 
 # A9

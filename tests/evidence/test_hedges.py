@@ -43,12 +43,50 @@ def test_other_hedges_differ_but_refute_nothing(claim: str, source: str) -> None
 
 
 @pytest.mark.parametrize(
-    "source", ["It does not help XNLI.", "It never helps XNLI.", "It doesn't help XNLI.", "It fails to help XNLI."]
+    "source",
+    [
+        "It does not help XNLI.",
+        "It doesn't help XNLI.",
+        "It did not help XNLI.",
+        "It cannot help XNLI.",
+        "We find that it does not help XNLI.",
+    ],
 )
-def test_a_single_not_clashes(source: str) -> None:
+def test_a_single_not_of_the_verb_clashes(source: str) -> None:
     assert agree("It helps XNLI.", source).status == "CLASH"
     assert agree(source, "It helps XNLI.").status == "CLASH"
     assert content(source) == content("It helps XNLI.")
+
+
+def test_what_is_not_so_clashes_with_what_is() -> None:
+    assert agree("XNLI is hard.", "XNLI is not hard.").status == "CLASH"
+    assert agree("Models are trained on MNLI.", "Models are not trained on MNLI.").status == "CLASH"
+
+
+OTHER_THINGS = [
+    ("Models trained on MNLI improve on XNLI.", "Models not trained on MNLI improve on XNLI."),
+    ("Languages that have training data gain 2 points.", "Languages that have no training data gain 2 points."),
+    ("Languages that have training data gain 2 points.", "Languages that do not have training data gain 2 points."),
+    ("Training MNLI improves XNLI.", "Training without MNLI improves XNLI."),
+    ("Models that converge hurt XNLI.", "Models that fail to converge hurt XNLI."),
+    ("Models we train on MNLI improve XNLI.", "Models we did not train on MNLI improve XNLI."),
+    ("Languages BERT sees improve.", "Languages BERT does not see improve."),
+    ("Tasks the model sees improve.", "Tasks the model does not see improve."),
+    ("Languages which are seen improve.", "Languages which are not seen improve."),
+    ("If it is frozen, MNLI improves XNLI.", "If it is not frozen, MNLI improves XNLI."),
+    ("It improves XNLI because it is large.", "It does not improve XNLI because it is large."),
+    ("It improves some tasks.", "It does not improve some tasks."),
+    ("It may improve XNLI.", "It may not improve XNLI."),
+    ("We find that it helps XNLI.", "We do not find that it helps XNLI."),
+    ("It helps XNLI.", "It never helps XNLI."),
+    ("It helps XNLI.", "It fails to help XNLI."),
+]
+
+
+@pytest.mark.parametrize(("claim", "source"), OTHER_THINGS)
+def test_a_not_of_something_else_clashes_with_nothing(claim: str, source: str) -> None:
+    assert agree(claim, source).status == "DIFFER"
+    assert agree(source, claim).status == "DIFFER"
 
 
 def test_not_only_denies_nothing() -> None:

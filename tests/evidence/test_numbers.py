@@ -59,6 +59,77 @@ def test_a_list_with_respectively_gives_each_number_its_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "On XTREME-R, MNLI and SQuAD improve the mean test score of XLM-R Base (270M parameters) by 4.6 points, of "
+            "XLM-R Large (550M) by 2.9 points. The gain of XLM-R Large does not differ over three seeds.",
+            [
+                "270M parameters (XLM-R Base)",
+                "4.6 points (XLM-R Base, test)",
+                "550M (XLM-R Large)",
+                "2.9 points (XLM-R Large, test)",
+                "three seeds (XLM-R Large)",
+            ],
+        ),
+        (
+            "The gain grows from 0.8 points at 300M to 2.2 points at 3.7B, and stays at 2.1 points at 13B.",
+            ["0.8 points ()", "300M ()", "2.2 points ()", "3.7B ()", "2.1 points ()", "13B ()"],
+        ),
+        (
+            "Batch sizes of 32 and 256 reach 62.7 and 62.8 points on the XTREME-R test sets.",
+            ["32 ()", "256 ()", "62.7 points (test)", "62.8 points (XTREME-R, test)"],
+        ),
+        (
+            "It takes 4.1 hours with a batch size of 256 and 6.6 hours with a batch size of 32.",
+            ["4.1 hours ()", "256 ()", "6.6 hours ()", "32 ()"],
+        ),
+        (
+            "With MNLI, a batch size from 32 to 256 improves the XTREME-R test score of XLM-R Large from 62.1 to 63.0. "
+            "Tatoeba rises by 2.4 points of accuracy, while XQuAD changes by 0.2 F1.",
+            [
+                "32 ()",
+                "256 ()",
+                "62.1 (XTREME-R, XLM-R Large, test)",
+                "63.0 (XTREME-R, XLM-R Large, test)",
+                "2.4 points (Tatoeba)",
+                "0.2 (F1, XQuAD)",
+            ],
+        ),
+        (
+            "A batch size of 32 or one of 256 differs by 0.1 points.",
+            ["32 ()", "256 ()", "0.1 points ()"],
+        ),
+        ("It worsens by 2.6 F1 on XQuAD and 3.1 F1 on TyDiQA.", ["2.6 (F1, XQuAD)", "3.1 (F1, TyDiQA)"]),
+        (
+            "It is 3.2 points for those of one of the six, and 0.4 points else.",
+            ["3.2 points ()", "six ()", "0.4 points ()"],
+        ),
+        ("Peak memory is 16.3 bytes per parameter.", ["16.3 ()"]),
+        ("XLM-R Base and XLM-R Large gain 2 points.", ["2 points ()"]),
+        ("XLM-R Base takes 0.7 hours and 4.4 GiB.", ["0.7 hours (XLM-R Base)", "4.4 GB (XLM-R Base)"]),
+        (
+            "It gains 5-7 points, or two to three points.",
+            ["5 points ()", "7 points ()", "two points ()", "three points ()"],
+        ),
+        ("It gains 3 points for Thai, but 1 point for Hindi.", ["3 points (Thai)", "1 points (Hindi)"]),
+    ],
+)
+def test_a_number_is_said_of_nothing_else_than_its_own(text: str, said: list[str]) -> None:
+    found = [
+        f"{f'{one.text} {one.unit}'.strip()} "
+        f"({', '.join(filter(None, (one.metric, one.entity, one.model, one.split, *one.languages)))})"
+        for one in numbers(text)
+    ]
+    assert found == said
+
+
+def test_a_difference_before_an_interval_is_no_percentage() -> None:
+    found = {one.text: one.unit for one in numbers("The difference is 0.2, 95 % interval from -0.2 to 0.6.")}
+    assert found == {"0.2": "", "95": "%", "-0.2": "", "0.6": ""}
+
+
+@pytest.mark.parametrize(
     ("written", "unit"), [("9 target tasks", "tasks"), ("9 of the best 40 languages", "languages"), ("9 (of 12)", "")]
 )
 def test_a_unit_follows_its_number(written: str, unit: str) -> None:
@@ -82,6 +153,11 @@ def test_a_unit_follows_its_number(written: str, unit: str) -> None:
         ("MNLI gains 2.8 points.", "It is good.", "DIFFER"),
         ("MNLI has 392,702 examples.", "MNLI has 392.702 examples.", "DIFFER"),
         ("MNLI gains 2 points.", "MNLI gains –2 points.", "DIFFER"),
+        ("MNLI gains 2 points on XNLI.", "MNLI gains 2.1 points on XNLI.", "DIFFER"),
+        ("MNLI has 393,000 examples.", "MNLI has 392,702 examples.", "DIFFER"),
+        ("MNLI has 393k examples.", "MNLI has 392,702 examples.", "DIFFER"),
+        ("MNLI has 393 thousand examples.", "MNLI has 391,702 examples.", "CLASH"),
+        ("MNLI gains 2.0 points on XNLI.", "MNLI gains 2.1 points on XNLI.", "CLASH"),
         ("SQuAD gains 7.5 points and MNLI 8.2 points.", "SQuAD gains 8.2 points and MNLI 7.5 points.", "CLASH"),
     ],
 )

@@ -41,7 +41,8 @@ def test_a4_the_same_characters_are_exact_and_are_read_back() -> None:
         ("first", "ﬁr\u00adst"),
         ("scores", "sco-\nres"),
         ("scores", "sco-  \n   res"),
-        ("scores", "sco-\n\n12\n\nres"),
+        ("scores", "sco-\n\n12\n\n\fres"),
+        ("scores", "sco-\f12\nres"),
         ("zero-shot", "zero-\nshot"),
         ("zero-shot", "zero‑shot"),
         ("fine-tuned", "fine–tuned"),
@@ -52,10 +53,10 @@ def test_a4_the_same_characters_are_exact_and_are_read_back() -> None:
         ('"mostly"', "“mostly”"),
         (" models ", "\u00a0models\u2009"),
         (" models ", "\nmodels  \n"),
-        (" models ", "\n12\nmodels "),
-        (" models ", "\n\n12\n\nmodels "),
+        (" models ", "\n12\fmodels "),
+        (" models ", "\n\n12\n\n\fmodels "),
         (" models ", " \f12\nmodels "),
-        (" models ", " models\n\n1234\n "),
+        (" models ", " models\n\n1234\n \f "),
         ("scores", "sco\u200bres"),
     ],
 )
@@ -104,6 +105,37 @@ def test_a4_no_part_of_a_sentence_is_a_quote(left: int, right: int) -> None:
     if part:
         assert locate(part, [told(SAID)], OURS).found == (left == right == 0)
         assert locate(f"{part.rstrip('.')}.", [told(SAID)], OURS).found == (left == right == 0)
+
+
+@pytest.mark.parametrize(
+    ("quote", "printed"),
+    [
+        ("Accuracy falls below points.", "Accuracy falls below\n50\npoints."),
+        ("Accuracy falls below points.", "Accuracy falls below\n\n50\n\npoints."),
+        ("Training with batch size improves XNLI.", "Training with batch size\n12\nimproves XNLI."),
+        ("BERT layers help.", "BERT-\n12\nlayers help."),
+        ("BERTlayers help.", "BERT-\n12\nlayers help."),
+    ],
+)
+def test_a4_a_number_in_the_middle_of_a_page_is_none_of_a_page(quote: str, printed: str) -> None:
+    assert status(quote, printed) == "NOT_FOUND"
+    assert not same(quote, printed)
+
+
+def test_a4_a_number_on_a_line_of_its_own_is_quoted_with_the_rest() -> None:
+    assert status("Accuracy falls below 50 points.", "Accuracy falls below\n50\npoints.") == "NORMALISED"
+
+
+@pytest.mark.parametrize("end", ["?", "!", "...", "…", "?!", ".)", ".”"])
+def test_a4_only_a_full_stop_may_be_left_out(end: str) -> None:
+    assert status("Scores rise", f"Scores rise{end}") == "NOT_FOUND"
+    assert status("Scores rise.", f"Scores rise{end}") == "NOT_FOUND"
+    assert not same("Scores rise.", f"Scores rise{end}")
+
+
+@pytest.mark.parametrize("end", [".", "。", "।", "۔"])
+def test_a4_a_full_stop_of_any_script_may_be_left_out(end: str) -> None:
+    assert status("Scores rise", f"Scores rise{end}") == "NORMALISED"
 
 
 def test_a4_a_sign_is_no_printing() -> None:
@@ -159,7 +191,7 @@ def test_a_hyphen_at_a_line_end_may_be_either() -> None:
 
 def test_one_line_reads_as_a_person_would_type_it() -> None:
     assert (
-        on_one_line("It is a zero-\nshot, inter-\n mediate\n12\nﬁne—task\u00a0of “ours”.")
+        on_one_line("It is a zero-\nshot, inter-\n mediate\n12\fﬁne—task\u00a0of “ours”.")
         == 'It is a zero-shot, intermediate fine—task of "ours".'
     )
 

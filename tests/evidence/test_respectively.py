@@ -32,6 +32,12 @@ def test_names_may_come_last() -> None:
         "SQuAD and MNLI gain 8.2 and 7.5 points on BUCC and XNLI, respectively.",
         "SQuAD and MNLI respectively gain 8.2 and 7.5, CCG 3 and 4, respectively.",
         "They gain much and little, respectively.",
+        "On XNLI and PAWS-X, base and large models gain 3 and 4 points, respectively.",
+        "With MNLI and QQP, swahili and urdu gain 3 and 4 points, respectively.",
+        "With MNLI and QQP, swahili as well as urdu gain 3 and 4 points, respectively.",
+        "With MNLI and QQP, base/large models gain 3 and 4 points, respectively.",
+        "SQuAD and MNLI add 8.2 and 7.5 points, respectively?",
+        "Do SQuAD and MNLI add 8.2 and 7.5 points, respectively?",
     ],
 )
 def test_what_can_be_read_in_no_way_or_in_two_is_not_split(text: str) -> None:

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xstilts.evidence.text import Document, Locator, is_whole, sentences
+from xstilts.evidence import papers
+from xstilts.evidence import text as texts
+from xstilts.evidence.text import LONGEST_BRACKET, Document, Locator, is_whole, sentences
 from xstilts.example import BadInput
 
 WORDS = [
@@ -83,6 +85,17 @@ def test_sentences_are_in_order_and_leave_only_white_space_between(text: str) ->
         "We do not claim that\n\n12\n\nXNLI improves.",
         "We train on MNLI,\n\nXNLI and more.",
         "It rises ... and falls.",
+        "We do not think ... MNLI improves XNLI.",
+        "We do not think … MNLI improves XNLI.",
+        "We do not think [...]. MNLI improves XNLI.",
+        "We do not think.. MNLI improves XNLI.",
+        "“It helps. MNLI improves XNLI. So it is” is what Doe wrongly says.",
+        "No row of Tbl. 3 shows that a larger batch size improves accuracy on XNLI by 2.0 points.",
+        "Unlike Def. 2 the batch size improves accuracy on XNLI.",
+        "By Alg. 1, Thm. B and Suppl. C it helps.",
+        "9 BERT models did not show that\nMNLI improves XNLI by 2 points.",
+        "9 BERT models did not show\nMNLI improves XNLI by 2 points.",
+        "We deny two things: 1. MNLI improves XNLI.",
     ],
 )
 def test_what_may_be_one_sentence_stays_one(text: str) -> None:
@@ -115,6 +128,73 @@ def test_a_heading_is_no_part_of_a_sentence() -> None:
 
 def test_an_empty_line_ends_what_no_full_stop_did() -> None:
     assert split("A title of a work\n\nIt helps.") == ["A title of a work", "It helps."]
+
+
+CLAIM = "MNLI improves XNLI by 2 points."
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "We could not confirm",
+        "It is so. We could not confirm",
+        "It is so.\n\nWe could not confirm\n\n12",
+        "We do not think ...",
+        "We do not think …",
+        "Contrary to Doe",
+        "It is so. Prior work on small",
+        "No gain is found in general for our proposal",
+        "It is so.\n\nNone of Forty Models Shows\n\n- a list of what",
+    ],
+)
+def test_what_follows_a_piece_that_did_not_end_is_not_whole(before: str) -> None:
+    last = sentences(told(f"{before}\n\n{CLAIM} It costs more."))[-2:]
+    assert [(one.text, one.whole) for one in last] == [(CLAIM, False), ("It costs more.", True)]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "It is so.",
+        "It is so.\n\n12",
+        "Abstract",
+        "RELATED WORK",
+        "A title of a work",
+        "Larger Batches for Every Task of Ours",
+        "## Larger batches",
+        "It is so.\n\nExperimental setup",
+        "It is so.\n\n3.1 Larger batches",
+        "A title of a work\n\nJane Doe, Jo Roe\n\nAbstract",
+    ],
+)
+def test_what_follows_a_heading_or_a_sentence_is_whole(before: str) -> None:
+    assert [(one.text, one.whole) for one in sentences(told(f"{before}\n\n{CLAIM}"))][-1] == (CLAIM, True)
+
+
+def test_the_items_of_a_list_keep_their_numbers() -> None:
+    assert split("We deny that: 1. MNLI improves. 2. SQuAD improves.") == [
+        "We deny that: 1. MNLI improves.",
+        "2. SQuAD improves.",
+    ]
+
+
+@pytest.mark.parametrize("text", ["we train on xnli (see there. the mean. " * 400, "We train [on xnli. Go. " * 400])
+def test_a_long_text_is_read_a_little_at_a_time(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, inside = [0], texts._in_brackets
+
+    def counted(piece: str) -> bool:
+        read.append(len(piece))
+        return inside(piece)
+
+    monkeypatch.setattr(texts, "_in_brackets", counted)
+    assert sentences(told(text))
+    assert max(read) <= LONGEST_BRACKET
+    assert len(read) <= 2 + text.count(". W") + text.count(". G")  # not where the text goes on in lower case
+
+
+def test_what_is_kept_of_a_text_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(papers, "MOST_CHARACTERS", 8)
+    assert papers.storable("It\x00 helps. More.") == "It help"
 
 
 def test_what_a_cut_left_over_is_not_whole() -> None:

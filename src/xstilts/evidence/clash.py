@@ -1,12 +1,14 @@
 """Clash: sentences that say what a claim denies, or give another number of the very same thing.
 
-Narrow on purpose, since a wrong "refuted" is worse than none. The claim's words stand in the sentence in the same
-order; what the sentence has beyond them is short and names no term, number or condition; the hedges are equal, but for
-the one "not" that makes a clash. A number that is a sum of others in the text does not clash.
+Narrow on purpose, since a wrong "refuted" is worse than none: both must not be able to be true. The sentence has the
+claim's words in the same order and no others, but for fillers; the hedges are equal, but for the one "not" that makes
+a clash; numbers differ by more than rounding, and none is a sum of others in the text. What other works say of models
+and data of their own clashes still less: there a number needs its task and its model named, and no "we" or "it" may
+stand for what differs.
 
 >>> from xstilts.evidence.text import Document
 >>> told = Document("doc:made-up", "body", "XNLI does not benefit from intermediate training.")
->>> [one.why for one in clashes("XNLI benefits from intermediate training.", [told])]
+>>> [one.why for one in clashes("XNLI benefits from intermediate training.", [told], told.work)]
 ["'not' stands only in the source"]
 >>> clashes("XNLI rarely benefits from intermediate training.", [told])
 ()
@@ -14,20 +16,24 @@ the one "not" that makes a clash. A number that is a sum of others in the text d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from xstilts.evidence import hedges, numbers
 from xstilts.evidence.hedges import content
 from xstilts.evidence.numbers import Agreement
-from xstilts.evidence.question import mentions
 from xstilts.evidence.quote import Line, lines
 from xstilts.evidence.respectively import readings
 from xstilts.evidence.text import Document, Locator, is_whole
 
 LEAST = 3  # words of content that a claim needs before anything can be the same but for one of them
-SURPLUS = 1 / 3  # of a sentence's content may lie beyond the claim's
 LARGE = 1000  # from here on a sum of numbers from all over a text is no coincidence
+OWN = re.compile(
+    r"\b(?:we|our|ours|us|i|my|it|its|they|their|them|this|that|these|those|here|such"
+    r"|the (?:models?|methods?|gains?|study|studies|results?|experiments?|work|paper|approach))\b",
+    re.IGNORECASE,
+)  # what another work means by these is something else
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,11 @@ class Clash:
     hedges: Agreement
 
 
-def clashes(claim: str, documents: Iterable[Document]) -> tuple[Clash, ...]:
-    """Return the sentences that speak against a claim, by place; none against one that is cut."""
+def clashes(claim: str, documents: Iterable[Document], work: str = "") -> tuple[Clash, ...]:
+    """Return the sentences that speak against a claim, by place; none against one that is cut.
+
+    work: the claim's own, in which it is of the same models and data; every other is taken to have others.
+    """
     if not is_whole(claim) or len(content(claim)) < LEAST:
         return ()
     wanted = {word for word in content(claim) if word != "#"}
@@ -49,42 +58,33 @@ def clashes(claim: str, documents: Iterable[Document]) -> tuple[Clash, ...]:
         one
         for document in set(documents)
         for line in lines(document)
-        if line.stems.issuperset(wanted) and "?" not in line.text and (one := _clash(claim, document, line))
+        if line.stems.issuperset(wanted) and "?" not in line.text and (one := _clash(claim, document, line, work))
     ]
     return tuple(sorted(found, key=lambda one: one.locator))
 
 
-def _clash(claim: str, document: Document, line: Line) -> Clash | None:
-    parts = readings(line.text) or (line.text,)
-    if any(content(part) == content(claim) and not _between(claim, part) for part in parts):
+def _clash(claim: str, document: Document, line: Line, work: str) -> Clash | None:
+    parts = [part for part in readings(line.text) or (line.text,) if content(part) == content(claim)]
+    found = [(part, _between(claim, part)) for part in parts]
+    if not found or not all(why for _, why in found) or _is_total(claim, document):
         return None  # one reading says just this, and another is of something else
-    for part in parts:
-        if _same_but_for_little(claim, part) and (why := _between(claim, part)):
-            said, bent = numbers.agree(claim, part), hedges.agree(claim, part)
-            return (
-                None if _is_total(claim, document) else Clash(document.locator(line.start, line.end), why, said, bent)
-            )
-    return None
+    part, why = found[0]
+    if document.work != work and not _is_general(claim, part):
+        return None
+    said, bent = numbers.agree(claim, part), hedges.agree(claim, part)
+    return Clash(document.locator(line.start, line.end), why, said, bent)
 
 
 def _between(claim: str, text: str) -> str:
     """Return what clashes, of numbers and hedges; "" where nothing does, or where the other differs too."""
     said, bent = numbers.agree(claim, text), hedges.agree(claim, text)
-    if {said.status, bent.status} != {"AGREE", "CLASH"}:
-        return ""
-    if bent.status == "CLASH" and content(claim) != content(text):
-        return ""
-    return said.why or bent.why
+    return (said.why or bent.why) if {said.status, bent.status} == {"AGREE", "CLASH"} else ""
 
 
-def _same_but_for_little(claim: str, text: str) -> bool:
-    """Return whether a claim's words stand in a text in order, and the rest of it is short and names no term."""
-    ours, theirs = content(claim), content(text)
-    rest = iter(theirs)
-    if not all(word in rest for word in ours):
-        return False
-    terms = {one.name for one in mentions(claim)} == {one.name for one in mentions(text)}
-    return terms and ours.count("#") == theirs.count("#") and len(theirs) - len(ours) <= SURPLUS * len(theirs)
+def _is_general(claim: str, text: str) -> bool:
+    """Return whether two sentences speak of the same thing wherever they stand: each number of a model and a task."""
+    said = (*numbers.numbers(claim), *numbers.numbers(text))
+    return not (OWN.search(claim) or OWN.search(text)) and all(one.entity and one.model for one in said)
 
 
 def _is_total(claim: str, document: Document) -> bool:

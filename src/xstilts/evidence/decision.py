@@ -1,13 +1,13 @@
 """Decision: SUPPORTED, CONTRADICTED or NOT_ENOUGH_INFO, why, and where; `verified` is derived from it, never set.
 
 Without a calibrated model of inference only words decide. SUPPORTED: the claim stands there as a whole sentence, with
-its numbers and hedges. CONTRADICTED: the same words with another number of the same thing, or with one "not" more or
-less. All else abstains, every paraphrase with it: likeness does not tell support from contradiction. Each sentence is
-judged by itself, so that no other document and no order changes a verdict.
+its numbers and hedges. CONTRADICTED: the same words with another number of the same thing, or denied by one "not". All
+else abstains, every paraphrase with it: likeness does not tell support from contradiction. Each sentence is judged by
+itself, so that no other document and no order changes a verdict.
 
 >>> from xstilts.evidence.text import Document
 >>> told = Document("doc:made-up", "body", "MNLI improves XNLI by 8.2 points on the dev set.")
->>> [decide(told.text.replace(*swap), [told]).status for swap in (("", ""), ("8.2", "2.8"), ("dev", "test"))]
+>>> [decide(told.text.replace(*swap), [told], told.work).status for swap in (("", ""), ("8.2", "2.8"), ("dev", "test"))]
 ['SUPPORTED', 'CONTRADICTED', 'NOT_ENOUGH_INFO']
 """
 
@@ -133,7 +133,7 @@ def decide(claim: str, documents: Iterable[Document], work: str = "", reader: Re
     own = [document for document in documents if not work or document.work == work]
     found = quote.locate(claim, documents, work)
     decision = _quoted(claim, found, own) or _listed(claim, own)
-    against = clash.clashes(claim, [] if decision and work else own)
+    against = clash.clashes(claim, [] if decision and work else own, work)
     if decision and against:
         both = (*decision.locators, *(one.locator for one in against))
         return Decision("NOT_ENOUGH_INFO", f"said in one place, denied in another: {against[0].why}", both, quote=found)
@@ -155,8 +155,7 @@ def _quoted(claim: str, found: Quote, documents: Sequence[Document]) -> Decision
     text = next(one for one in documents if one.sha256 == found.locator.sha256)
     source = found.locator.read(text)
     for without_pages in (False, True):
-        typed = on_one_line(source, without_pages)
-        said, bent = numbers.agree(claim, typed), hedges.agree(claim, typed)
+        said, bent = _agreement(claim, on_one_line(source, without_pages))
         if said.status == bent.status == "AGREE":
             why = f"stands in {found.locator.work}, {found.locator.part}, word for word ({found.status})"
             return Decision("SUPPORTED", why, (found.locator,), quote=found, numbers=said, hedges=bent)
@@ -167,12 +166,18 @@ def _listed(claim: str, documents: Sequence[Document]) -> Decision | None:
     """Return the verdict on a claim that is one reading of a sentence with "respectively"; None for any other."""
     for document in documents if is_whole(claim) else ():
         for line in lines(document):
-            if any(quote.same(claim, one) for one in readings(line.text)):
-                locator = document.locator(line.start, line.end)
-                found = quote.locate(locator.read(document), [document])
-                why = f"stands in {document.work}, {document.part}, as one item of lists with 'respectively'"
-                return Decision("SUPPORTED", why, (locator,), quote=found)
+            for said, bent in (_agreement(claim, one) for one in readings(line.text) if quote.same(claim, one)):
+                if said.status == bent.status == "AGREE":
+                    locator = document.locator(line.start, line.end)
+                    found = quote.locate(locator.read(document), [document])
+                    why = f"stands in {document.work}, {document.part}, as one item of lists with 'respectively'"
+                    return Decision("SUPPORTED", why, (locator,), quote=found, numbers=said, hedges=bent)
     return None
+
+
+def _agreement(claim: str, text: str) -> tuple[Agreement, Agreement]:
+    """Return whether the numbers, and whether the hedges, of a claim are those of a text."""
+    return numbers.agree(claim, text), hedges.agree(claim, text)
 
 
 def _refuted(found: Quote, against: Sequence[clash.Clash]) -> Decision:

@@ -1,7 +1,8 @@
 """Hedges: the small words that bend a claim (not, neither, consistently, up to, on the dev set), and their agreement.
 
 A hedge that is dropped, added or exchanged makes another claim. It refutes only where one side denies exactly what the
-other says: a single "not" and nothing else.
+other says: a single "not" of the sentence's own verb ("does not improve"). A "not" of anything else ("languages without
+data", "not trained", "that do not") speaks of other things, and both may be true.
 
 >>> agree("It improves every task.", "It does not improve every task.").status
 'CLASH'
@@ -11,6 +12,7 @@ other says: a single "not" and nothing else.
 
 from __future__ import annotations
 
+import re
 from functools import cache, lru_cache
 
 from xstilts.evidence.numbers import Agreement
@@ -18,6 +20,21 @@ from xstilts.evidence.words import Lexicon, Mention, data, is_number, stem, word
 
 Hedge = tuple[str, str]
 DENIES = ("negation", "not")
+DENIAL = re.compile(
+    r"\b(?:(?:do|does|did|is|are|was|were|can) ?not|(?:do|does|did|is|are|was|were)n['’]t|can['’]t)"
+    r" (?P<verb>[^\W\d_]+)",
+    re.IGNORECASE,
+)
+SAYING = re.compile(r"(?:\w+ ){0,3}(?:find|finds|found|observe|observed|shows?|showed|see|saw) that ", re.IGNORECASE)
+BENEATH = re.compile(  # what begins a clause in which a "not" denies no more than that clause, or joins two
+    r"\b(?:that|which|who|whom|whose|where|when|while|if|unless|whether|because|since|although|though|than|or|until"
+    r"|before|after|once|what|why|how)\b|\w (?:we|they|you|it|i) \w",
+    re.IGNORECASE,
+)
+CONTACT = re.compile(  # "languages BERT does not see", where no word begins the clause beneath
+    r"\b\w+s (?:(?:the|an?|our) [\w-]+|[A-Z][\w-]+) (?:do|does|did|is|are|was|were|can)\b"
+)
+LOOSE = frozenset(("some", "many", "sometimes", "almost", "may"))  # of which both may hold: some do, and some do not
 
 
 @lru_cache(maxsize=1 << 13)
@@ -33,7 +50,8 @@ def agree(claim: str, source: str) -> Agreement:
     if ours == theirs:
         return Agreement("AGREE")
     only = _only(ours, theirs)
-    if only in ((DENIES,), ()) and sorted((ours.count(DENIES), theirs.count(DENIES))) == [0, 1]:
+    once = sorted((ours.count(DENIES), theirs.count(DENIES))) == [0, 1]
+    if only in ((DENIES,), ()) and once and (_denies(claim, source) or _denies(source, claim)):
         return Agreement("CLASH", f"'not' stands only in the {'claim' if DENIES in ours else 'source'}")
     return Agreement("DIFFER", "; ".join(filter(None, (_says("claim", ours, theirs), _says("source", theirs, ours)))))
 
@@ -47,6 +65,20 @@ def content(text: str) -> tuple[str, ...]:
         for word in words(text)
         if word.stem not in _fillers() and not any(start <= word.start < end for start, end in denied)
     )
+
+
+def _denies(text: str, other: str) -> bool:
+    """Return whether a text denies, by a "not" before the verb of its main clause, what another says of that verb."""
+    said = SAYING.sub("", text, count=1) if SAYING.match(text) else text
+    denial = DENIAL.search(said)
+    if (
+        not denial
+        or re.search(r"\bbecause\b", said)
+        or any(one.search(said[: denial.end()]) for one in (BENEATH, CONTACT))
+    ):
+        return False
+    firm = LOOSE.isdisjoint(name for _, name in hedges(text))
+    return firm and stem(denial["verb"]) in {word.stem for word in words(other)}
 
 
 def _only(ours: tuple[Hedge, ...], theirs: tuple[Hedge, ...]) -> tuple[Hedge, ...]:

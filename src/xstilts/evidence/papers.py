@@ -28,8 +28,8 @@ def text_of(content: bytes) -> str | None:
 
 
 def storable(text: str) -> str:
-    """Return a text without NUL and lone surrogates, which files and other programs refuse."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    """Return the first MOST_CHARACTERS of a text without NUL and lone surrogates, which files and programs refuse."""
+    return text[:MOST_CHARACTERS].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _pages(content: bytes) -> list[str]:

@@ -1,8 +1,9 @@
 """Quote: whether words stand in a work as they are given, as whole sentences, and where.
 
 EXACT: character by character. NORMALISED: after what printing does to a text is undone (ligatures, hyphens at line
-ends, dashes, kinds of spaces and quotation marks, page numbers between lines, a full stop left out). MISATTRIBUTED: it
-stands in another work. NOT_FOUND: all else; a paraphrase, and a part of a sentence, since what is cut off may deny it.
+ends, dashes, kinds of spaces and quotation marks, page numbers at the end of a page, a full stop left out).
+MISATTRIBUTED: it stands in another work. NOT_FOUND: all else; a paraphrase, and a part of a sentence, since what is cut
+off may deny it.
 A hyphen within a line is content ("re-form" is not "reform"); one at a line's end may be either. Case is content too.
 
 >>> from xstilts.evidence.text import Document
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from xstilts.evidence.text import CLOSERS, ENDS, Document, Locator, sentences
+from xstilts.evidence.text import ENDS, Document, Locator, sentences
 from xstilts.evidence.words import WORD, data, stem
 from xstilts.example import BadInput
 
@@ -31,9 +32,12 @@ Status = Literal["EXACT", "NORMALISED", "MISATTRIBUTED", "NOT_FOUND"]
 RANK: tuple[Status, ...] = ("EXACT", "NORMALISED", "MISATTRIBUTED", "NOT_FOUND")
 LETTER = r"[^\W\d_]"
 DASH = "-‐‑‒–—―−"
-PAGE = r"[^\S\n]*[\n\f]\s*\d{1,4}[^\S\n]*[\n\f]\s*"  # a number that stands alone on a line
+FULL_STOPS = ".。．।۔"
+LINE_END, PAGE_END = r"[^\S\n\f]*[\n\f]\s*", r"[^\S\f]*\f\s*"
+# A number that stands alone on the first or last line of a page; in the middle of one it may be what is told.
+PAGE = rf"(?<!\s)(?:{LINE_END}\d{{1,4}}{PAGE_END}|{PAGE_END}\d{{1,4}}{LINE_END})"
 PRINTED = re.compile(
-    rf"""(?P<soft>(?<={LETTER})[-‐‑\u00ad][^\S\n]*[\n\f]\s*(?:\d{{1,4}}[^\S\n]*[\n\f]\s*)?(?={LETTER})|\u00ad)
+    rf"""(?P<soft>(?<={LETTER})[-‐‑\u00ad](?:{PAGE}|{LINE_END})(?={LETTER})|\u00ad)
     |(?P<page>{PAGE})
     |(?P<hard>(?<={LETTER})(?:[‐‑-]|\s*(?:[–—―]|--+)\s*)(?={LETTER}))
     |(?P<joined>[-‐‑][^\S\n]*\n\s*(?=\w))
@@ -108,10 +112,9 @@ def locate(quote: str, documents: Iterable[Document], work: str = "") -> Quote:
 def same(one: str, other: str) -> bool:
     """Return whether two texts are equal but for printing and the full stop."""
     first, second = plain(one.strip(), True), plain(other.strip(), True)
-    return (
-        first.text.rstrip(ENDS + CLOSERS) == second.text.rstrip(ENDS + CLOSERS)
-        and _hyphens_agree(first, second, 0, min(len(first.text), len(second.text)))
-    )  # fmt: skip
+    return _unstopped(first.text) == _unstopped(second.text) and _hyphens_agree(
+        first, second, 0, min(len(first.text), len(second.text))
+    )
 
 
 def _in_document(quote: str, document: Document, work: str) -> Iterator[Quote]:
@@ -133,14 +136,19 @@ def _spans(quote: str, document: Document) -> Iterator[tuple[int, int]]:
     }
     if not found:
         return
-    begins = {sentence.start for sentence in sentences(document)}
+    begins = {sentence.start for sentence in sentences(document) if sentence.begins}
     ends = {
         end: sentence.end
         for sentence in sentences(document)
         if sentence.whole
-        for end in (sentence.end, sentence.start + len(sentence.text.rstrip(ENDS + CLOSERS)))
+        for end in (sentence.end, sentence.start + len(_unstopped(sentence.text)))
     }
     yield from ((start, ends[end]) for start, end in found if start in begins and end in ends)
+
+
+def _unstopped(text: str) -> str:
+    """Return a text without its full stop; a question mark is more than that, and so are the dots of a cut."""
+    return text[:-1] if text.endswith(tuple(FULL_STOPS)) and not text[:-1].endswith(tuple(ENDS)) else text
 
 
 def _found(quote: Plain, text: Plain) -> Iterator[tuple[int, int]]:
@@ -171,7 +179,7 @@ def lines(document: Document) -> tuple[Line, ...]:
 
 @lru_cache(maxsize=1 << 14)
 def plain(text: str, without_pages: bool) -> Plain:
-    """Return a text as it was before printing, with or without the numbers that stand alone on a line."""
+    """Return a text as it was before printing, with or without the numbers of its pages."""
     if without_pages and not re.search(PAGE, text):
         return plain(text, False)
     characters: list[str] = []

@@ -1,7 +1,8 @@
 """Respectively: a sentence of two lists read as the sentences it stands for, one for each pair of items.
 
-Only where the word stands, and where exactly one list of names and one of numbers are equally long; otherwise the
-sentence stays as it is. A reading is never evidence by itself: it is the whole sentence that is quoted.
+Only where the word stands, where exactly one list of names and one of numbers are equally long, and where nothing else
+is joined that the numbers could belong to; otherwise, and in a question, the sentence stays as it is. A reading is
+never evidence by itself: it is the whole sentence that is quoted.
 
 >>> readings("SQuAD and MNLI add 8.2 and 7.5 points, respectively.")
 ('SQuAD add 8.2 points.', 'MNLI add 7.5 points.')
@@ -19,6 +20,10 @@ NAME = (
     rf"(?:[ ](?:v?\d[\d.]*\d|{CAPITAL}))*"
 )
 WORD = re.compile(r",?\s*\brespectively\b\s*")
+JOINS = re.compile(
+    r"\b(?:and|or|nor|but|plus|both|either|neither|versus|vs|as well as|(?:along|together) with)\b|[&;]|\w/\w",
+    re.IGNORECASE,
+)
 
 
 def _list(item: str) -> re.Pattern[str]:
@@ -31,7 +36,7 @@ LISTS = {item: _list(item) for item in (NAME, NUMBER)}
 @lru_cache(maxsize=1 << 12)
 def readings(text: str) -> tuple[str, ...]:
     """Return the sentences for which one with "respectively" stands; () for any other."""
-    if "respectively" not in text or len(WORD.findall(text)) != 1:
+    if "respectively" not in text or len(WORD.findall(text)) != 1 or re.search(r"[?？؟]", text):
         return ()
     pairs = [
         (names, values)
@@ -39,7 +44,14 @@ def readings(text: str) -> tuple[str, ...]:
         for values in LISTS[NUMBER].finditer(text)
         if len(_items(names, NAME)) == len(_items(values, NUMBER))
     ]
-    return _read(text, *pairs[0]) if len(pairs) == 1 else ()
+    return _read(text, *pairs[0]) if len(pairs) == 1 and not JOINS.search(_beside(text, *pairs[0])) else ()
+
+
+def _beside(text: str, *lists: re.Match[str]) -> str:
+    """Return a text without its lists."""
+    for found in sorted(lists, key=lambda one: -one.start()):
+        text = f"{text[: found.start()]} {text[found.end() :]}"
+    return text
 
 
 def _items(found: re.Match[str], item: str) -> list[str]:
