@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from xstilts import compare, findings, report
 from xstilts import study as studies
 from xstilts.claim import Claim, check_all
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
+from xstilts.findings import Origin
 from xstilts.grid import Grid, tasks_of
 from xstilts.machine import Machine
 from xstilts.measures import Gain
@@ -138,3 +142,25 @@ def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
             studies.load(path, scale)
     with pytest.raises(BadInput, match="labels that differ"):
         replace(ASKED, arms=(arm("one"), arm("one")))
+
+
+def gathered(asked: Study, machine: Machine) -> dict[str, Any]:
+    """Return what a finished study has found."""
+    found = studies.table(asked, machine)
+    return findings.gather(
+        asked, found, check_all(asked.claims, found), Origin("it", "sandbox", STUDIES[0], ""), machine
+    )
+
+
+def test_reports_of_studies_say_what_was_run_and_can_be_compared(machine: Machine) -> None:
+    first = gathered(ASKED, machine)
+    assert first["settings"]["targets"] == [{"name": QA, "kind": "span", "metric": "squad"}]
+    config = json.loads(next(machine.store.glob("train-*/model/config.json")).read_text())
+    assert [one["layers"] for one in first["settings"]["encoders"]] == [config["num_hidden_layers"]]
+    second = gathered(replace(ASKED, arms=ASKED.arms[:1], claims=(HELPS,)), machine)
+    page = compare.page(first, second, ("both", "one"))
+    assert "gains only in both" in str(page)
+    older = {**second, "settings": {**second["settings"], "targets": [{"name": QA, "metric": "squad"}]}}
+    assert compare.page(first, older, ("both", "one")) == page
+    shown = {sheet.name: sheet for part in report.page(older).sections for sheet in part.sheets()}
+    assert shown["targets"].columns == ("target", "metric")

@@ -23,7 +23,7 @@ from xstilts.claim import LEVEL
 from xstilts.drawings import said
 from xstilts.example import BadInput
 from xstilts.page import NOTHING, Cell, Listing, Page, Section, Sheet
-from xstilts.sections import MEAN, SETTING
+from xstilts.sections import MEAN, SETTING, listed
 
 DIFFERS = "differs"
 COMPARISON = Path("comparison")
@@ -114,7 +114,7 @@ def _settings(one: Json, other: Json, names: Sequence[str]) -> Sheet:
             [name for name in first if name not in second],
             [name for name in second if name not in first],
         )
-        rows.append((Cell(what), *(Cell(", ".join(part) or NOTHING) for part in parts)))
+        rows.append((Cell(what), *(Cell(listed(part) or NOTHING) for part in parts)))
     columns = ("what", "in both", f"only in {names[0]}", f"only in {names[1]}")
     return Sheet("settings", "Settings", columns, tuple(rows), quiet=True)
 
@@ -181,13 +181,14 @@ def _row(place: Place, one: Json, other: Json) -> tuple[Cell, ...]:
 
 
 def _refused(one: Json, other: Json, apart: list[str]) -> set[str]:
-    """Return the targets that are measured in another metric, or as another kind."""
+    """Return the targets that are measured in another metric, or as another kind, as far as both reports say."""
     first, second = ({part["name"]: part for part in found["settings"].get("targets", ())} for found in (one, other))
     refused = set()
-    for name in first:
+    for name in (name for name in first if name in second):
         for column in ("metric", "kind"):
-            if name in second and first[name][column] != second[name][column]:
-                apart.append(f"{name}: {column} {first[name][column]} in one, {second[name][column]} in the other")
+            here, there = first[name].get(column), second[name].get(column)
+            if here and there and here != there:
+                apart.append(f"{name}: {column} {here} in one, {there} in the other")
                 refused.add(name)
     return refused
 

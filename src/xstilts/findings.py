@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xstilts import figures, literature, measures, record
+from xstilts import figures, literature, measures, record, shapes
 from xstilts.claim import Verdict
 from xstilts.extras import Extra, PairedTests, Probe
 from xstilts.figures import distinct
@@ -25,10 +25,11 @@ from xstilts.machine import Machine
 from xstilts.measures import Gain
 from xstilts.report import FORMAT, REPORT
 from xstilts.study import Study
+from xstilts.tabulate import EARLIER, INTERMEDIATE, PREDICT, TARGET
 from xstilts.tidy import Row, Table
+from xstilts.train import MODEL
 
-POINTS = 60  # of a learning curve
-MEAN = "mean"
+TRAININGS = (EARLIER, INTERMEDIATE, TARGET)  # roles of stages that have a network
 Plain = dict[str, Any]
 
 
@@ -61,7 +62,7 @@ def gather(study: Study, table: Table, verdicts: Sequence[Verdict], origin: Orig
             "about": about.strip(),
             "answer": answer(said),
             "verdicts": said,
-            "settings": _settings(table),
+            "settings": _settings(table, records),
             "levels": list(figures.levels(table)),
             "gains": list(figures.gains(table)),
             "costs": list(figures.costs(table)),
@@ -189,19 +190,32 @@ def _unit(measure: Any) -> str:
     )
 
 
-def _settings(table: Table) -> Plain:
+def _settings(table: Table, records: Mapping[str, Plain]) -> Plain:
     spoken = sorted({row.language for row in table.rows})
-    sizes = {row.encoder: row.size for row in table.rows}
+    encoders = {row.encoder: row for row in table.rows}
+    targets = {row.target: row for row in table.rows}
     return {
-        "encoders": [{"name": name, "parameters": size} for name, size in sizes.items()],
+        "encoders": [
+            {"name": name, "parameters": row.size, "layers": _layers(row, records)} for name, row in encoders.items()
+        ],
         "recipes": distinct(row.recipe for row in table.rows),
         "intermediates": distinct(row.intermediate for row in table.rows),
-        "targets": [
-            {"name": name, "metric": metric} for name, metric in {row.target: row.metric for row in table.rows}.items()
-        ],
+        "targets": [{"name": name, "kind": _kind(row, records), "metric": row.metric} for name, row in targets.items()],
         "seeds": sorted({row.seed for row in table.rows}),
         "languages": {code: _language(code) for code in spoken},
     }
+
+
+def _kind(row: Row, records: Mapping[str, Plain]) -> str:
+    kind: str = records[row.keys[row.roles.index(PREDICT)]]["arguments"]["kind_name"]
+    return kind
+
+
+def _layers(row: Row, records: Mapping[str, Plain]) -> int | None:
+    """Return the layers of a row's encoder, as its last training has written them; None where nothing was trained."""
+    trained = [records[key]["folder"] for role, key in zip(row.roles, row.keys, strict=True) if role in TRAININGS]
+    config = shapes.read(trained[-1] / MODEL / shapes.CONFIG) if trained else None
+    return getattr(config, "num_hidden_layers", None)
 
 
 def _language(code: str) -> Plain:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from xstilts import cells, drawings
@@ -45,6 +46,16 @@ def grouped(rows: Iterable[Json], *columns: str) -> dict[tuple[Any, ...], list[J
     for row in rows:
         found.setdefault(tuple(row.get(column) for column in columns), []).append(row)
     return found
+
+
+def listed(names: Iterable[Any]) -> str:
+    """Return names as a list, apart by semicolons where one has a comma itself.
+
+    >>> listed(["en", "sw"]), listed(["batch 8, tuned", "all"])
+    ('en, sw', 'batch 8, tuned; all')
+    """
+    found = [str(name) for name in names]
+    return ("; " if any("," in name for name in found) else ", ").join(found)
 
 
 def undecided(row: Json) -> bool:
@@ -217,7 +228,7 @@ def _settings(report: Json) -> Section | None:
         "intermediates": settings.get("intermediates", ()),
         "seeds": settings.get("seeds", ()),
     }
-    rows = tuple((Cell(name), Cell(", ".join(map(str, found)))) for name, found in lists.items() if any(found))
+    rows = tuple((Cell(name), Cell(listed(found))) for name, found in lists.items() if any(found))
     encoders = tuple(
         (Cell(one["name"]), cells.amount(one.get("parameters")), cells.count(one.get("layers")))
         for one in settings.get("encoders", ())
@@ -233,7 +244,14 @@ def _settings(report: Json) -> Section | None:
         Sheet("targets", "Targets", ("target", "kind", "metric"), targets, quiet=True),
         Sheet("spoken", "Languages", ("code", "language", "family", "script", "distance"), spoken, quiet=True),
     )
-    return Section("settings", "What was run", tuple(one for one in made if one.rows))
+    return Section("settings", "What was run", tuple(_told(one) for one in made if one.rows))
+
+
+def _told(sheet: Sheet) -> Sheet:
+    """Return a sheet without the columns that no row has anything in: older reports say less."""
+    kept = [at for at in range(len(sheet.columns)) if any(row[at].text not in ("", NOTHING) for row in sheet.rows)]
+    rows = tuple(tuple(row[at] for at in kept) for row in sheet.rows)
+    return replace(sheet, columns=tuple(sheet.columns[at] for at in kept), rows=rows)
 
 
 def _reproduce(report: Json) -> Section | None:
