@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from xstilts import compare, findings, report
 from xstilts import study as studies
 from xstilts.claim import Claim, check_all
+from xstilts.cli import app
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
 from xstilts.findings import Origin
@@ -164,3 +166,38 @@ def test_reports_of_studies_say_what_was_run_and_can_be_compared(machine: Machin
     assert compare.page(first, older, ("both", "one")) == page
     shown = {sheet.name: sheet for part in report.page(older).sections for sheet in part.sheets()}
     assert shown["targets"].columns == ("target", "metric")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import math\n\nmath.nothing\n", "line 3: AttributeError: .*nothing"),
+        ("def study(scale)\n    pass\n", "line 1: SyntaxError: expected ':'"),
+        ("from xstilts import nothing\n", "line 1: ImportError: .*nothing"),
+        ("x = 1\n\ndef study():\n    pass\n", r"line 3: study cannot be called with a scale \(too many"),
+        ("def study(scale):\n    return {}[scale]\n", "line 2: KeyError: 'sandbox'"),
+        ("def study(scale):\n    return 3\n", r"study\('sandbox'\) returned int"),
+        ("study = 3\n", "has no function study"),
+        ("raise SystemExit\n", "line 1: SystemExit;"),
+        ("\0", ": (SyntaxError|ValueError): .*null bytes"),
+    ],
+)
+def test_a_file_that_cannot_be_run_is_answered_in_a_line(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path("mine.py")
+    file.write_text(text)
+    with pytest.raises(BadInput, match=said) as caught:
+        studies.load(file, "sandbox")
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith(str(file))
+    assert "a study file is Python with a function study(scale)" in str(caught.value)
+
+
+@pytest.mark.parametrize("verb", [("study",), ("plan",), ("watch", "--once")])
+def test_every_verb_of_a_study_file_answers_so(verb: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("study = 3\n")
+    result = CliRunner().invoke(app, [*verb, str(tmp_path / "mine.py"), "--store", str(tmp_path / "store")])
+    assert isinstance(result.exception, BadInput)
+    assert "has no function study" in str(result.exception)

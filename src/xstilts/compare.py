@@ -38,7 +38,11 @@ def write(one: Path, other: Path, out: Path | None = None) -> tuple[Path, ...]:
 
     both = [(folder / report.REPORT).is_file() for folder in (one, other)]
     if all(both):
-        made = page(report.read(one), report.read(other), (str(one), str(other)))
+        first, second = report.read(one), report.read(other)
+        for folder, found in ((one, first), (other, second)):
+            if "verdicts" not in found or "settings" not in found:
+                raise BadInput(f"{folder} is no report of a study, and no other is compared: give two studies' folders")
+        made = page(first, second, (str(one), str(other)))
     elif not any(both) and all(compare_stores.is_store(folder) for folder in (one, other)):
         made = compare_stores.page(one, other)
     else:

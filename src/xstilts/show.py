@@ -197,9 +197,12 @@ def study(file: Path, scale: str, machine: Machine, out: Path) -> None:
 
 def verify(folder: Path, store: Path) -> bool:
     """Check a report's claims against what is on disk and print what became of each; say whether all stand."""
+    from xstilts import report
     from xstilts.evidence import bundle, recheck
     from xstilts.verify import verify
 
+    if not store.is_dir() and not bundle.is_bundle(folder) and report.read(folder).get("stages"):
+        raise BadInput(f"no store {store}: give --store, the folder in which the study of {folder} was built")
     with progress.shown():
         checks = recheck.verify(folder, store) if bundle.is_bundle(folder) else verify(folder, store)
     shown = RichTable("claim", "", "why")

@@ -16,9 +16,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.util import module_from_spec, spec_from_file_location
+from inspect import isfunction, signature
 from itertools import chain
 from pathlib import Path
 from statistics import fmean
+from traceback import extract_tb
 from typing import Any
 
 from xstilts import tabulate
@@ -35,6 +37,7 @@ from xstilts.tidy import COSTS, Row, Table
 
 SCALES = ("sandbox", "small", "full")
 TABLE = "table.csv"
+NEEDED = "a study file is Python with a function study(scale) that returns a Study: see docs/study.md"
 
 
 @dataclass(frozen=True)
@@ -86,21 +89,49 @@ class Study:
 def load(path: Path, scale: str) -> Study:
     """Return the study of a file at a scale; the file is a program of yours and is run.
 
-    Raises BadInput where there is no such file or scale, or no function `study` in it that returns a Study.
+    Raises BadInput where there is no such file or scale, where the file cannot be run, or where there is no function
+    `study` in it that returns a Study.
     """
     if scale not in SCALES:
         raise BadInput(f"unknown scale '{scale}': give {', '.join(SCALES)}")
     if not path.is_file():
         raise BadInput(f"no study {path}: give a Python file, as studies/layerwise.py")
+    try:
+        found = _made(path, scale)
+    except BadInput:
+        raise
+    except (Exception, SystemExit) as error:  # a program of the user's: whatever it raises is for the user to mend
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+        raise BadInput(f"{path}{_line(path, error)}: {said}; {NEEDED}") from error
+    if not isinstance(found, Study):
+        raise BadInput(f"{path}: study('{scale}') returned {type(found).__name__} and no Study; {NEEDED}")
+    return found
+
+
+def _made(path: Path, scale: str) -> Any:
+    """Return what the function `study` of a file returns."""
     spec = spec_from_file_location(f"xstilts.studies.{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise BadInput(f"{path} is no Python file: give one with a function study(scale)")
+        raise BadInput(f"{path} is no Python file; {NEEDED}")
     module = sys.modules[spec.name] = module_from_spec(spec)  # dataclasses look their module up by name
     spec.loader.exec_module(module)
-    found = module.study(scale) if hasattr(module, "study") else None
-    if not isinstance(found, Study):
-        raise BadInput(f"{path} has no function study(scale) that returns a Study: write one, see docs/study.md")
-    return found
+    function = getattr(module, "study", None)
+    if not callable(function):
+        raise BadInput(f"{path} has no function study(scale); {NEEDED}")
+    try:
+        signature(function).bind(scale)
+    except TypeError as error:
+        line = f", line {function.__code__.co_firstlineno}" if isfunction(function) else ""
+        raise BadInput(f"{path}{line}: study cannot be called with a scale ({error}); {NEEDED}") from None
+    return function(scale)
+
+
+def _line(path: Path, error: BaseException) -> str:
+    """Return the line of a file at which an error came about, as the end of a place; "" where none was."""
+    places = [(frame.filename, frame.lineno) for frame in extract_tb(error.__traceback__)]
+    places += [(error.filename, error.lineno)] if isinstance(error, SyntaxError) and error.filename else []
+    lines = [line for name, line in places if Path(name).absolute() == path.absolute()]
+    return f", line {lines[-1]}" if lines else ""
 
 
 def build(study: Study, machine: Machine) -> int:
