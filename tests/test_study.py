@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from xstilts.example import BadInput
 from xstilts.findings import Origin
 from xstilts.grid import Grid, tasks_of
 from xstilts.machine import Machine
-from xstilts.measures import Gain
+from xstilts.measures import Gain, Growth, Level, Mean
 from xstilts.run import Recipes
+from xstilts.savings import Saving, Scaling
 from xstilts.score import read_score
 from xstilts.study import TABLE, Arm, Choice, Study
 from xstilts.tidy import COSTS
@@ -35,7 +37,7 @@ def arm(label: str, *settings: str) -> Arm:
 
 HELPS = Claim("Cloze questions help", Gain(CLOZE, QA, recipe="all"), "above")
 AGAINST = Claim("The head alone does", Gain(CLOZE, QA, over=CLOZE, recipe="head", over_recipe="all"), "equivalent", 50)
-NOWHERE = Claim("Names help", Gain("sandbox_names", QA, recipe="all"), "above")
+NOWHERE = Claim("The gain grows with size", Growth(Gain(CLOZE, QA, recipe="all")), "grows")  # of one encoder
 ASKED = Study("Does it help?", (arm("all"), arm("head", "trained=head")), (HELPS, NOWHERE, AGAINST))
 
 
@@ -201,3 +203,72 @@ def test_every_verb_of_a_study_file_answers_so(verb: tuple[str, ...], tmp_path: 
     result = CliRunner().invoke(app, [*verb, str(tmp_path / "mine.py"), "--store", str(tmp_path / "store")])
     assert isinstance(result.exception, BadInput)
     assert "has no function study" in str(result.exception)
+
+
+GAIN = Gain(CLOZE, QA, recipe="all")
+
+
+@pytest.mark.parametrize(
+    ("measure", "said"),
+    [
+        (replace(GAIN, intermediate="sandbox_claze"), "intermediate 'sandbox_claze', .* did you mean 'sandbox_cloze'"),
+        (replace(GAIN, target="sandbox_qq"), "target 'sandbox_qq', which no arm has; did you mean 'sandbox_qa'"),
+        (
+            replace(GAIN, over="x"),
+            f"intermediate 'x', which no arm with target '{QA}' has: there are baseline, {CLOZE}",
+        ),
+        (replace(GAIN, recipe="al"), "recipe 'al'.*did you mean 'all'"),
+        (replace(GAIN, recipe="best", over_recipe="heed"), "recipe 'heed'.*did you mean 'head'"),
+        (replace(GAIN, encoder="sandbax"), "encoder 'sandbax'.*did you mean 'sandbox'"),
+        (replace(GAIN, languages=("qaa", "qac")), "language 'qac', in which sandbox_qa is not measured"),
+        (replace(GAIN, recipe=""), "several arms, of recipe all, best, head: name one"),
+        (Level(CLOZE, QA, recipe="non"), "recipe 'non'"),
+        (Mean((GAIN, replace(GAIN, target="x"))), "target 'x'"),
+        (Growth(replace(GAIN, recipe="")), "several arms"),
+        (Scaling("predict_seconds", "x", QA, "all"), "intermediate 'x'"),
+        (Saving("predict_seconds", CLOZE, QA, "head", "x"), "recipe 'x'"),
+        (Saving("predict_seconds", CLOZE, QA, "head", "all", languages=("xx",)), "language 'xx'"),
+    ],
+)
+def test_a_claim_about_what_no_arm_has_is_refused_before_anything_is_run(measure: Any, said: str) -> None:
+    wrong = Claim("It is so", measure, "grows" if isinstance(measure, Growth) else "above")
+    with pytest.raises(BadInput, match=f"the claim 'It is so' is about .*{said}"):
+        replace(ASKED, claims=(wrong,), choices=(Choice("best", ("all", "head")),))
+
+
+def test_claims_about_what_there_is_are_taken() -> None:
+    """All that an arm, a choice or several encoders have, and measures that the package does not know."""
+    measures = (
+        replace(GAIN, recipe="best", encoder="sandbox", languages=("qab",)),
+        Mean((GAIN, replace(GAIN, recipe="head", over_recipe="best"))),
+        Growth(GAIN),
+        Scaling("predict_seconds", "baseline", QA, "head"),
+        Saving("predict_seconds", CLOZE, QA, "head", "all", over="baseline"),
+        Level("baseline", QA, recipe="all"),
+        object(),
+    )
+    claims = tuple(Claim(f"Number {n}", one, "above") for n, one in enumerate(measures))  # type: ignore[arg-type]
+    replace(ASKED, claims=claims, choices=(Choice("best", ("all", "head")),))
+    two = (ASKED.arms[0], Arm(replace(ASKED.arms[0].grid, encoder=Encoder("other", "main", "main")), "all"))
+    replace(ASKED, arms=two, claims=(Claim("It grows", Growth(GAIN), "grows"),))
+    with pytest.raises(BadInput, match="of encoder other, sandbox: name one"):
+        replace(ASKED, arms=two, claims=(HELPS,))
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ((HELPS, replace(HELPS, sentence="Cloze questions: help!")), "both called cloze-questions-help"),
+        ((replace(HELPS, sentence="?!"),), "no words to call it by"),
+        ((replace(HELPS, published="phang2020-first-squad-gains"),), "did you mean 'phang2020-first-squad-gain'"),
+    ],
+)
+def test_claims_have_names_and_figures_of_their_own(claims: tuple[Claim, ...], said: str) -> None:
+    with pytest.raises(BadInput, match=re.escape(said)):
+        replace(ASKED, claims=claims)
+
+
+def test_choices_are_called_otherwise_than_arms() -> None:
+    for choices in ((Choice("all", ("head",)),), (Choice("best", ("all",)), Choice("best", ("head",)))):
+        with pytest.raises(BadInput, match="a name of its own"):
+            replace(ASKED, choices=choices)

@@ -18,12 +18,12 @@ from statistics import median
 from typing import Any
 
 from xstilts import cells, report
-from xstilts.cells import known
+from xstilts.cells import known, listed
 from xstilts.claim import LEVEL
 from xstilts.drawings import said
 from xstilts.example import BadInput
 from xstilts.page import NOTHING, Cell, Listing, Page, Section, Sheet
-from xstilts.sections import MEAN, SETTING, listed
+from xstilts.sections import MEAN, SETTING
 
 DIFFERS = "differs"
 COMPARISON = Path("comparison")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts import figures, literature, measures, record, shapes
+from xstilts.aims import slug
 from xstilts.claim import Verdict
 from xstilts.extras import Extra, PairedTests, Probe
 from xstilts.figures import distinct
@@ -177,11 +178,6 @@ def ruling(verdict: Verdict, published: Mapping[str, literature.Published]) -> P
         "keys": verdict.keys,
         "published": compared,
     }
-
-
-def slug(sentence: str) -> str:
-    """Return a sentence as an anchor: its words, joined by dashes."""
-    return "-".join("".join(c if c.isalnum() else " " for c in sentence.lower()).split())
 
 
 def _unit(measure: Any) -> str:

@@ -48,16 +48,6 @@ def grouped(rows: Iterable[Json], *columns: str) -> dict[tuple[Any, ...], list[J
     return found
 
 
-def listed(names: Iterable[Any]) -> str:
-    """Return names as a list, apart by semicolons where one has a comma itself.
-
-    >>> listed(["en", "sw"]), listed(["batch 8, tuned", "all"])
-    ('en, sw', 'batch 8, tuned; all')
-    """
-    found = [str(name) for name in names]
-    return ("; " if any("," in name for name in found) else ", ").join(found)
-
-
 def undecided(row: Json) -> bool:
     """Say whether an interval reaches across zero, or there is none."""
     return not (known(row["low"]) and known(row["high"])) or row["low"] <= 0 <= row["high"]
@@ -228,7 +218,7 @@ def _settings(report: Json) -> Section | None:
         "intermediates": settings.get("intermediates", ()),
         "seeds": settings.get("seeds", ()),
     }
-    rows = tuple((Cell(name), Cell(listed(found))) for name, found in lists.items() if any(found))
+    rows = tuple((Cell(name), Cell(cells.listed(found))) for name, found in lists.items() if any(found))
     encoders = tuple(
         (Cell(one["name"]), cells.amount(one.get("parameters")), cells.count(one.get("layers")))
         for one in settings.get("encoders", ())

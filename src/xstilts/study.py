@@ -17,19 +17,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import isfunction, signature
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from statistics import fmean
 from traceback import extract_tb
 from typing import Any
 
-from xstilts import tabulate
+from xstilts import aims, tabulate
+from xstilts.aims import Aim
+from xstilts.cells import listed
 from xstilts.claim import Claim
 from xstilts.example import BadInput
 from xstilts.executors import local
 from xstilts.extras import Extra, Probe
 from xstilts.grid import Grid
 from xstilts.machine import Machine
+from xstilts.run import Run
 from xstilts.stage import Stage, with_inputs
 from xstilts.tabulate import name_of
 from xstilts.task import surveyed
@@ -46,6 +49,11 @@ class Arm:
 
     grid: Grid
     label: str = ""
+
+    def firsts(self) -> list[tuple[str, Run]]:
+        """Return a run of each setting on each target, by the setting's name."""
+        one = replace(self.grid, seeds=1)
+        return [(name, run) for target in one.targets for name, (run,) in one.runs(target).items()]
 
 
 @dataclass(frozen=True)
@@ -75,15 +83,39 @@ class Study:
         labels = [(arm.label, name_of(arm.grid.encoder)) for arm in self.arms]
         if len(set(labels)) < len(labels):
             raise BadInput(f"arms of one encoder need labels that differ: {', '.join(label for label, _ in labels)}")
-        sentences = [claim.sentence for claim in self.claims]
-        if len(set(sentences)) < len(sentences):
-            raise BadInput(f"claims need sentences that differ: {', '.join(sentences)}")
+        _refuse_choices(self.choices, [label for label, _ in labels])
+        aims.refuse(self.claims, self.settings())
+
+    def settings(self) -> dict[Aim, tuple[str, ...]]:
+        """Return the settings of all arms, also under the names of choices, with the languages that are asked for."""
+        found: dict[Aim, tuple[str, ...]] = {}
+        for arm in self.arms:
+            named = [arm.label, *(choice.label for choice in self.choices if arm.label in choice.among)]
+            for (setting, run), label in product(arm.firsts(), named):
+                aim = Aim(run.target.name, setting, label, name_of(run.encoder))
+                found[aim] = tuple(dict.fromkeys(found.get(aim, ()) + run.asked()))
+        return found
 
     def promised(self, machine: Machine) -> list[Stage]:
         """Promise the scores of all arms, and all that is behind them: a table needs every record."""
         with surveyed():
             probes = [one.promised(machine).values() for one in self.extras if isinstance(one, Probe)]
             return with_inputs(chain(*(arm.grid.promised(machine) for arm in self.arms), *probes))
+
+
+def _refuse_choices(choices: Sequence[Choice], labels: Sequence[str]) -> None:
+    """Raise BadInput for a choice among arms that there are not, or that is called as something else is."""
+    names = set(labels)
+    for choice in choices:
+        if choice.label in names:
+            raise BadInput(
+                f"a choice is called '{choice.label}' as another arm or choice is: give it a name of its own"
+            )
+        names.add(choice.label)
+        for label in choice.among:
+            if label not in labels:
+                there = listed(dict.fromkeys(labels))
+                raise BadInput(f"'{choice.label}' cannot be chosen: no arm is called '{label}', there are {there}")
 
 
 def load(path: Path, scale: str) -> Study:
