@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from xstilts import compare, findings, report
+from xstilts import compare, conduct, findings, gaps, report
 from xstilts import study as studies
 from xstilts.claim import Claim, check_all
 from xstilts.cli import app
@@ -20,11 +20,14 @@ from xstilts.findings import Origin
 from xstilts.grid import Grid, tasks_of
 from xstilts.machine import Machine
 from xstilts.measures import Gain, Growth, Level, Mean
+from xstilts.quality import NoiseScales
 from xstilts.run import Recipes
 from xstilts.savings import Saving, Scaling
 from xstilts.score import read_score
+from xstilts.stage import StageError
 from xstilts.study import TABLE, Arm, Choice, Study
 from xstilts.tidy import COSTS
+from xstilts.verify import verify
 
 STUDIES = sorted((Path(__file__).parent.parent / "studies").glob("*.py"))
 QA, CLOZE = "sandbox_qa", "sandbox_cloze"
@@ -272,3 +275,116 @@ def test_choices_are_called_otherwise_than_arms() -> None:
     for choices in ((Choice("all", ("head",)),), (Choice("best", ("all",)), Choice("best", ("head",)))):
         with pytest.raises(BadInput, match="a name of its own"):
             replace(ASKED, choices=choices)
+
+
+FILE = """\"\"\"Does a rate that is too high help?\"\"\"
+from test_study import AGAINST, ASKED, CLOZE, HELPS, QA, arm
+from xstilts.claim import Claim
+from xstilts.measures import Gain
+from xstilts.study import Choice, Study
+
+WILDLY = Claim("It helps wildly", Gain(CLOZE, QA, recipe="wild"), "above")
+TUNED = Claim("It helps when it is tuned", Gain(CLOZE, QA, recipe="tuned"), "above")
+
+
+def study(scale):
+    arms = (arm("all"), arm("wild", "learning_rate=1e30"))
+    choices = (Choice("tuned", ("wild",)),)
+    return Study(__doc__, arms, (HELPS, WILDLY, TUNED), choices, prepare=("xstilts pretrain --out it",))
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study file of two arms, of which one fails, in the folder that is the current one."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("XSTILTS_DATA", "XSTILTS_STORE"):
+        monkeypatch.delenv(name, raising=False)
+    Path("mine.py").write_text(FILE)
+    return Path("mine.py")
+
+
+def test_an_arm_that_fails_is_a_gap_in_a_report_of_the_others(machine: Machine, file: Path) -> None:
+    store = ("--store", str(machine.store), "--device", "cpu", "--workers", "1", "--threads", "1")
+    result = CliRunner().invoke(app, ["study", str(file), *store, "--out", "out"])
+    assert result.exit_code == 1, result.output
+    (last,) = [line for line in result.output.splitlines() if line.startswith("could not be built")]
+    assert f"'{CLOZE}' on '{QA}' of sandbox, recipe 'wild', seeds 1 and 2: the loss became nan" in last
+    found = report.read(Path("out"))
+    verdicts = {one["sentence"]: one for one in found["verdicts"]}
+    whole = {one.claim.sentence: one for one in check_all(ASKED.claims, studies.table(ASKED, machine))}
+    assert verdicts[HELPS.sentence]["estimate"] == pytest.approx(whole[HELPS.sentence].estimate)
+    for sentence in ("It helps wildly", "It helps when it is tuned"):
+        assert verdicts[sentence]["status"] == "untested"
+        assert "could not be built: " in verdicts[sentence]["why"]
+        assert "the loss became nan" in verdicts[sentence]["why"]
+    assert "the loss became nan" in found["missing"][0]
+    assert "the loss became nan" in Path("out/report.md").read_text(encoding="utf-8")
+    assert {row["recipe"] for row in found["rows"] if row["intermediate"] == CLOZE} == {"all"}
+    checks = {one.sentence: one.status for one in verify(Path("out"), machine.store)}
+    assert checks[HELPS.sentence] == "stands"
+
+
+def test_a_report_says_how_to_make_it_again(machine: Machine, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, given = studies.load(file, "sandbox"), replace(machine, store=Path("my store"), data=Path("data"))
+    assert conduct.commands(file, "small", given) == (
+        "xstilts study mine.py --scale small --out mine --store 'my store' --data data",
+        "xstilts verify mine --store 'my store'",
+    )
+    monkeypatch.setenv("XSTILTS_STORE", str(machine.store))
+    monkeypatch.setenv("XSTILTS_DATA", "/somewhere")
+    lines = conduct.commands(file, "sandbox", replace(machine, data=Path("/somewhere")))
+    assert lines[0] == 'xstilts study mine.py --scale sandbox --out mine --data "$XSTILTS_DATA"'
+    monkeypatch.delenv("XSTILTS_DATA")
+    healthy = replace(asked, arms=ASKED.arms[:1], claims=(HELPS,), choices=())
+    monkeypatch.setattr(studies, "load", lambda path, scale: healthy)
+    first, second = (conduct.conduct(file, "sandbox", machine, Path(name)) for name in ("one", "two"))
+    assert first.report["reproduce"]["commands"] == [
+        "xstilts pretrain --out it",
+        "xstilts study mine.py --scale sandbox --out mine",
+        "xstilts verify mine",
+    ]
+    assert Path("one", report.REPORT).read_bytes() == Path("two", report.REPORT).read_bytes()
+    assert not first.missing
+
+
+def test_where_nothing_can_be_built_there_is_no_report(machine: Machine, file: Path) -> None:
+    wild = replace(ASKED.arms[0].grid.recipes, target=("steps=2", "examples=16", "learning_rate=1e30"))
+    arm_ = replace(ASKED.arms[0], grid=replace(ASKED.arms[0].grid, recipes=wild))
+    built, error = studies.attempt(replace(ASKED, arms=(arm_,), claims=()), machine)
+    assert error is not None
+    assert (built, studies.table(replace(ASKED, arms=(arm_,), claims=()), machine, error.reasons).rows) == (0, ())
+    Path("none.py").write_text(
+        "from dataclasses import replace\nfrom test_study import ASKED\n\n\ndef study(scale):\n"
+        f"    recipes = replace(ASKED.arms[0].grid.recipes, target={wild.target!r})\n"
+        "    grid = replace(ASKED.arms[0].grid, recipes=recipes)\n"
+        "    return replace(ASKED, arms=(replace(ASKED.arms[0], grid=grid),), claims=())\n"
+    )
+    with pytest.raises(StageError, match="the loss became nan"):
+        conduct.conduct(Path("none.py"), "sandbox", machine, Path("out"))
+    assert not Path("out").exists()
+
+
+def test_seeds_that_are_missing_are_told_of_a_claim_about_the_others(machine: Machine) -> None:
+    found = studies.table(ASKED, machine)
+    seed = next(run for _, run in ASKED.arms[1].firsts() if run.intermediate)
+    failed = {one.key: "it broke" for one in seed.scores(machine.data).values()}
+    rows = studies.table(ASKED, machine, failed).rows
+    assert len(rows) == len(found.rows) - 2
+    lost = gaps.find(ASKED, machine, failed)
+    assert [(gap.settings[0].recipe, gap.seeds, gap.why) for gap in lost] == [("head", (1,), "it broke")]
+    helps, _, against = gaps.explained(check_all(ASKED.claims, replace(found, rows=rows)), lost)
+    assert against.why.endswith(f"(without '{CLOZE}', seed 1, which could not be built)")
+    assert against.n_replicates == 1
+    assert helps.why == check_all(ASKED.claims, found)[0].why
+    assert gaps.find(ASKED, machine, {}) == ()
+
+
+def test_what_no_run_needs_and_fails_is_told_apart(machine: Machine) -> None:
+    probed = replace(ASKED, extras=(NoiseScales(ASKED.arms[0].grid),))
+    stages = {one.key: one.label for one in probed.promised(machine)}
+    own = {one.key for one in ASKED.promised(machine)}
+    failed = {key: "it broke" for key in stages if key not in own}
+    assert gaps.find(probed, machine, failed) == ()
+    assert gaps.apart(probed, machine, failed) == [f"{stages[key]}: it broke" for key in stages if key not in own]
+    assert [one["title"] for one in gathered(probed, machine)["extras"]] == ["The same gains by other tests"]

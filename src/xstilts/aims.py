@@ -81,6 +81,11 @@ def refuse(claims: Iterable[Claim], settings: Settings) -> None:
             _refuse_languages(claim, aim, {code for one in left for code in settings[one]})
 
 
+def meets(aim: Aim, setting: Aim) -> bool:
+    """Say whether a setting is one of those that an aim is about."""
+    return all(getattr(aim, column) in ("", getattr(setting, column)) for column in COLUMNS)
+
+
 def slug(sentence: str) -> str:
     """Return a sentence as an anchor: its words, joined by dashes."""
     return "-".join("".join(c if c.isalnum() else " " for c in sentence.lower()).split())

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from xstilts.language import codes, language
 from xstilts.machine import Machine
 from xstilts.measures import Gain
 from xstilts.report import FORMAT, REPORT
+from xstilts.stage import is_built
 from xstilts.study import Study
 from xstilts.tabulate import EARLIER, INTERMEDIATE, PREDICT, TARGET
 from xstilts.tidy import Row, Table
@@ -36,16 +37,27 @@ Plain = dict[str, Any]
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a study comes from: its name, its scale, its file, and the command that ran it."""
+    """Where a study comes from: its name, its scale, its file, the command that ran it and one that checks it."""
 
     name: str
     scale: str
     file: Path
     command: str
+    check: str = ""
 
 
-def gather(study: Study, table: Table, verdicts: Sequence[Verdict], origin: Origin, machine: Machine) -> Plain:
-    """Return the findings of a finished study; every row of the table must have been read from the machine's store."""
+def gather(
+    study: Study,
+    table: Table,
+    verdicts: Sequence[Verdict],
+    origin: Origin,
+    machine: Machine,
+    missing: Sequence[str] = (),
+) -> Plain:
+    """Return the findings of a finished study; every row of the table must have been read from the machine's store.
+
+    missing: lines of what could not be built.
+    """
     question, _, about = study.question.strip().partition("\n")
     records = _records(table, machine)
     published = literature.known()
@@ -69,12 +81,18 @@ def gather(study: Study, table: Table, verdicts: Sequence[Verdict], origin: Orig
             "costs": list(figures.costs(table)),
             "curves": list(figures.curves(table, records)),
             "scalings": list(figures.scalings(study.claims, table)),
-            "extras": [_extra(one, table, records, machine) for one in (*study.extras, *_tests(study))],
+            "extras": list(_extras((*study.extras, *_tests(study)), table, records, machine)),
             "collapsed": list(_collapsed(records)),
-            "missing": [f"{one['sentence']}: {one['why']}" for one in said if one["status"] == "untested"],
+            "missing": [
+                *missing,
+                *(f"{one['sentence']}: {one['why']}" for one in said if one["status"] == "untested"),
+            ],
             "repaired": _repaired(records, machine),
             "limits": list(study.limits),
-            "reproduce": {"commands": [origin.command], **_made_with(records)},
+            "reproduce": {
+                "commands": [*study.prepare, *filter(None, (origin.command, origin.check))],
+                **_made_with(records),
+            },
             "rows": [_row(row) for row in table.rows],
             "stages": {key: _stage(facts) for key, facts in sorted(records.items())},
         }
@@ -133,8 +151,15 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _extra(one: Extra | Probe, table: Table, records: Mapping[str, Plain], machine: Machine) -> Plain:
-    return one.probed(machine) if isinstance(one, Probe) else one.made(table, records)
+def _extras(
+    asked: Iterable[Extra | Probe], table: Table, records: Mapping[str, Plain], machine: Machine
+) -> Iterator[Plain]:
+    """Yield a study's own tables, but those whose stages could not be built."""
+    for one in asked:
+        if not isinstance(one, Probe):
+            yield one.made(table, records)
+        elif all(is_built(stage, machine) for stage in one.promised(machine).values()):
+            yield one.probed(machine)
 
 
 def _tests(study: Study) -> list[Extra]:

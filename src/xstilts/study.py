@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import isfunction, signature
@@ -29,6 +29,7 @@ from xstilts.cells import listed
 from xstilts.claim import Claim
 from xstilts.example import BadInput
 from xstilts.executors import local
+from xstilts.executors.local import Unbuilt
 from xstilts.extras import Extra, Probe
 from xstilts.grid import Grid
 from xstilts.machine import Machine
@@ -69,7 +70,7 @@ class Study:
     """A question, its arms and its claims.
 
     choices: further names for arms, chosen by development data. limits: what a reader must not conclude. extras:
-    tables of its own in the report.
+    tables of its own in the report. prepare: commands that make what the study needs, to be run before it.
     """
 
     question: str
@@ -78,6 +79,7 @@ class Study:
     choices: tuple[Choice, ...] = ()
     limits: tuple[str, ...] = ()
     extras: tuple[Extra | Probe, ...] = ()
+    prepare: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         labels = [(arm.label, name_of(arm.grid.encoder)) for arm in self.arms]
@@ -172,11 +174,22 @@ def build(study: Study, machine: Machine) -> int:
     return local.build_all(study.promised(machine), machine)
 
 
-def table(study: Study, machine: Machine) -> Table:
-    """Return the tidy table of a finished study: a row for each run and language, and for each choice's name."""
+def attempt(study: Study, machine: Machine) -> tuple[int, Unbuilt | None]:
+    """Build what can be built; return how many stages that was, and what says which could not be, if any."""
+    try:
+        return build(study, machine), None
+    except Unbuilt as error:
+        return error.built, error
+
+
+def table(study: Study, machine: Machine, failed: Collection[str] = ()) -> Table:
+    """Return the tidy table of a finished study: a row for each run and language, and for each choice's name.
+
+    failed: keys of stages that could not be built; runs that need one are left out, in all languages.
+    """
     with surveyed():
-        rows = tuple(row for arm in study.arms for row in tabulate.rows(arm.label, arm.grid, machine))
-    return Table(rows + tuple(row for one in study.choices for row in _chosen(one, rows)))
+        rows = tuple(row for arm in study.arms for row in tabulate.rows(arm.label, arm.grid, machine, failed))
+    return Table(rows + tuple(row for one in study.choices for row in _chosen(one, rows, failed)))
 
 
 def write(found: Table, folder: Path) -> None:
@@ -203,9 +216,9 @@ def chosen(choice: Choice, rows: Iterable[Row]) -> dict[str, str]:
     }
 
 
-def _chosen(choice: Choice, rows: Sequence[Row]) -> Iterator[Row]:
+def _chosen(choice: Choice, rows: Sequence[Row], failed: Collection[str]) -> Iterator[Row]:
     best = chosen(choice, rows)
-    if not best:
+    if not best and not failed:
         raise BadInput(f"'{choice.label}' cannot be chosen: {', '.join(choice.among)} have no development scores")
     yield from (replace(row, recipe=choice.label) for row in rows if best.get(row.encoder) == row.recipe)
 

@@ -62,11 +62,11 @@ def study(
     workers: Annotated[int, typer.Option(min=0, help="Processes side by side; 0: two on a CPU, one on a GPU.")] = 0,
     threads: Threads = 0,
 ) -> None:
-    """Build a study, print the verdict on each of its claims, and write a report of it."""
+    """Build a study, print the verdict on each claim, and write a report; exit code 1 where an arm is missing in it."""
     from xstilts import show
     from xstilts.machine import Machine
 
-    show.study(file, scale, Machine(store, data, device, workers=workers, threads=threads), out)
+    raise typer.Exit(not show.study(file, scale, Machine(store, data, device, workers=workers, threads=threads), out))
 
 
 @app.command()
