@@ -338,7 +338,7 @@ def test_a_report_says_how_to_make_it_again(machine: Machine, file: Path, monkey
     monkeypatch.delenv("XSTILTS_DATA")
     healthy = replace(asked, arms=ASKED.arms[:1], claims=(HELPS,), choices=())
     monkeypatch.setattr(studies, "load", lambda path, scale: healthy)
-    first, second = (conduct.conduct(file, "sandbox", machine, Path(name)) for name in ("one", "two"))
+    first, _ = (conduct.conduct(file, "sandbox", machine, Path(name)) for name in ("one", "two"))
     assert first.report["reproduce"]["commands"] == [
         "xstilts pretrain --out it",
         "xstilts study mine.py --scale sandbox --out mine",
