@@ -11,7 +11,7 @@ or examples are shared it is too wide, never too narrow. Of two stores the same 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -23,10 +23,11 @@ from xstilts.claim import LEVEL
 from xstilts.drawings import said
 from xstilts.example import BadInput
 from xstilts.page import NOTHING, Cell, Listing, Page, Section, Sheet
-from xstilts.sections import MEAN, SETTING
+from xstilts.sections import MEAN, SETTING, ZERO_SHOT
 
 DIFFERS = "differs"
 COMPARISON = Path("comparison")
+MEANS = (MEAN, ZERO_SHOT)
 Json = Mapping[str, Any]
 Place = tuple[str, ...]
 WHERE = (*SETTING, "over_recipe", "language")
@@ -164,7 +165,8 @@ def _differences(one: Json, other: Json, names: Sequence[str], apart: list[str])
             alone = len(set(here) - set(there))
             apart += [f"{title.lower()} only in {name}: {alone}"] if alone else []
         both = [place for place in first if place in second and place[3] not in refused]
-        means = [place for place in both if place[-1] == MEAN and _spoken(first, place) != _spoken(second, place)]
+        spoken = [{place: _spoken(rows, place) for place in both if place[-1] in MEANS} for rows in (first, second)]
+        means = [place for place in spoken[0] if spoken[0][place] != spoken[1][place]]
         apart += [f"the mean of {_said(place)}: over other languages" for place in means]
         rows = [_row(place, first[place], second[place]) for place in both if place not in means]
         columns = (*SETTING, "baseline's recipe", "language", *names, "difference", "low", "high", "verdict")
@@ -202,9 +204,10 @@ def _placed(found: Json, what: str) -> dict[Place, Json]:
     return {tuple(str(row.get(column) or "") for column in WHERE): row for row in rows}
 
 
-def _spoken(rows: Iterable[Place], place: Place) -> set[str]:
-    """Return the languages of a setting, of which its mean is."""
-    return {one[-1] for one in rows if one[:-1] == place[:-1]}
+def _spoken(rows: Mapping[Place, Json], place: Place) -> set[str]:
+    """Return the languages that the mean of a setting is over, as far as its report says in which it was taught."""
+    each = {one[-1]: row for one, row in rows.items() if one[:-1] == place[:-1] and one[-1] not in MEANS}
+    return {code for code, row in each.items() if place[-1] == MEAN or not row.get("taught")}
 
 
 def _said(place: Place) -> str:
