@@ -124,6 +124,22 @@ def test_a_mean_over_other_languages_is_not_compared(whole: dict[str, Any]) -> N
     assert "scores only in old: 1" in apart(page)
 
 
+def test_a_mean_of_zero_shot_transfer_is_over_what_was_not_taught(whole: dict[str, Any]) -> None:
+    one = changed(whole)
+    place = {name: one["gains"][0][name] for name in ("encoder", "recipe", "intermediate", "target")}
+    rows = [row for row in one["gains"] if all(row[name] == value for name, value in place.items())]
+    mean = next(row for row in rows if row["language"] == "mean")
+    one["gains"] = [*rows, {**mean, "language": "zero-shot"}]
+    older = {**changed(one), "gains": rows}
+    page = compare.page(one, older, NAMES)
+    assert [row[5].text for row in sheet(page, "gains").rows].count("mean") == 1
+    other = changed(one)
+    next(row for row in other["gains"] if row["language"] == "en")["taught"] = True
+    page = compare.page(one, other, NAMES)
+    assert [row[5].text for row in sheet(page, "gains").rows if row[5].text in ("mean", "zero-shot")] == ["mean"]
+    assert apart(page).count("over other languages") == 1
+
+
 def test_costs_are_ratios_of_medians_and_other_machines_are_told(whole: dict[str, Any]) -> None:
     other = changed(whole)
     for row in other["costs"]:

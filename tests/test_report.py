@@ -323,3 +323,42 @@ def test_the_made_report_is_not_changed_by_its_views(whole: dict[str, Any]) -> N
     before = deepcopy(few)
     report.page(few)
     assert few == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"question": None}, "no question"),
+        ({"answer": 3}, "no answer"),
+        ({"verdicts": {}}, "verdicts is no list"),
+        ({"verdicts": [{"name": "a"}]}, "number 1 of verdicts has no sentence"),
+        ({"levels": [3]}, "number 1 of levels has no encoder"),
+        ({"stages": []}, "stages is no object"),
+    ],
+)
+def test_a_report_that_lacks_what_a_page_needs_is_refused(
+    change: dict[str, Any], said: str, whole: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / report.REPORT).write_text(json.dumps(whole | change), encoding="utf-8")
+    with pytest.raises(BadInput, match=f"not as a study writes it \\({said}\\); write it anew"):
+        report.write(tmp_path)
+
+
+def test_a_report_of_its_format_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / report.REPORT).write_text('{"format": 1}', encoding="utf-8")
+    with pytest.raises(BadInput, match="no question"):
+        report.read(tmp_path)
+
+
+def test_pages_of_evidence_stay_beside_their_corpus(tmp_path: Path) -> None:
+    (tmp_path / report.REPORT).write_text('{"format": 1, "kind": "evidence"}', encoding="utf-8")
+    result = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "elsewhere")])
+    assert isinstance(result.exception, BadInput)
+    assert "leave --out away" in str(result.exception)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_store_that_is_not_there_is_named_and_no_claim_is_judged(folder: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["verify", str(folder), "--store", str(tmp_path / "nostore")])
+    assert isinstance(result.exception, BadInput)
+    assert f"no store {tmp_path / 'nostore'}" in str(result.exception)

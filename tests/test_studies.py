@@ -132,7 +132,7 @@ def test_a_study_can_be_written_down_without_network_and_data(path: Path, scale:
 @pytest.mark.parametrize("name", NEW)
 def test_a_forecast_knows_encoders_that_are_not_made_yet(name: str, tmp_path: Path) -> None:
     asked = studies.load(FILES[0].with_name(f"{name}.py"), "sandbox")
-    found = forecast(replace(asked, arms=asked.arms[-2:]), Gpu(), Machine(tmp_path, device="cpu"))
+    found = forecast(replace(asked, arms=asked.arms[-2:], claims=()), Gpu(), Machine(tmp_path, device="cpu"))
     unknown = [line.why for line in found.lines if line.each is None]
     assert set(unknown) <= {"how many examples there are is not known"}  # of the texts of a pretraining
     assert len(unknown) < len(found.lines)

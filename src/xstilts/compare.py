@@ -11,22 +11,23 @@ or examples are shared it is too wide, never too narrow. Of two stores the same 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from xstilts import cells, report
-from xstilts.cells import known
+from xstilts.cells import known, listed
 from xstilts.claim import LEVEL
 from xstilts.drawings import said
 from xstilts.example import BadInput
 from xstilts.page import NOTHING, Cell, Listing, Page, Section, Sheet
-from xstilts.sections import MEAN, SETTING
+from xstilts.sections import MEAN, SETTING, ZERO_SHOT
 
 DIFFERS = "differs"
 COMPARISON = Path("comparison")
+MEANS = (MEAN, ZERO_SHOT)
 Json = Mapping[str, Any]
 Place = tuple[str, ...]
 WHERE = (*SETTING, "over_recipe", "language")
@@ -38,7 +39,11 @@ def write(one: Path, other: Path, out: Path | None = None) -> tuple[Path, ...]:
 
     both = [(folder / report.REPORT).is_file() for folder in (one, other)]
     if all(both):
-        made = page(report.read(one), report.read(other), (str(one), str(other)))
+        first, second = report.read(one), report.read(other)
+        for folder, found in ((one, first), (other, second)):
+            if "verdicts" not in found or "settings" not in found:
+                raise BadInput(f"{folder} is no report of a study, and no other is compared: give two studies' folders")
+        made = page(first, second, (str(one), str(other)))
     elif not any(both) and all(compare_stores.is_store(folder) for folder in (one, other)):
         made = compare_stores.page(one, other)
     else:
@@ -114,7 +119,7 @@ def _settings(one: Json, other: Json, names: Sequence[str]) -> Sheet:
             [name for name in first if name not in second],
             [name for name in second if name not in first],
         )
-        rows.append((Cell(what), *(Cell(", ".join(part) or NOTHING) for part in parts)))
+        rows.append((Cell(what), *(Cell(listed(part) or NOTHING) for part in parts)))
     columns = ("what", "in both", f"only in {names[0]}", f"only in {names[1]}")
     return Sheet("settings", "Settings", columns, tuple(rows), quiet=True)
 
@@ -160,7 +165,8 @@ def _differences(one: Json, other: Json, names: Sequence[str], apart: list[str])
             alone = len(set(here) - set(there))
             apart += [f"{title.lower()} only in {name}: {alone}"] if alone else []
         both = [place for place in first if place in second and place[3] not in refused]
-        means = [place for place in both if place[-1] == MEAN and _spoken(first, place) != _spoken(second, place)]
+        spoken = [{place: _spoken(rows, place) for place in both if place[-1] in MEANS} for rows in (first, second)]
+        means = [place for place in spoken[0] if spoken[0][place] != spoken[1][place]]
         apart += [f"the mean of {_said(place)}: over other languages" for place in means]
         rows = [_row(place, first[place], second[place]) for place in both if place not in means]
         columns = (*SETTING, "baseline's recipe", "language", *names, "difference", "low", "high", "verdict")
@@ -181,13 +187,14 @@ def _row(place: Place, one: Json, other: Json) -> tuple[Cell, ...]:
 
 
 def _refused(one: Json, other: Json, apart: list[str]) -> set[str]:
-    """Return the targets that are measured in another metric, or as another kind."""
+    """Return the targets that are measured in another metric, or as another kind, as far as both reports say."""
     first, second = ({part["name"]: part for part in found["settings"].get("targets", ())} for found in (one, other))
     refused = set()
-    for name in first:
+    for name in (name for name in first if name in second):
         for column in ("metric", "kind"):
-            if name in second and first[name][column] != second[name][column]:
-                apart.append(f"{name}: {column} {first[name][column]} in one, {second[name][column]} in the other")
+            here, there = first[name].get(column), second[name].get(column)
+            if here and there and here != there:
+                apart.append(f"{name}: {column} {here} in one, {there} in the other")
                 refused.add(name)
     return refused
 
@@ -197,9 +204,10 @@ def _placed(found: Json, what: str) -> dict[Place, Json]:
     return {tuple(str(row.get(column) or "") for column in WHERE): row for row in rows}
 
 
-def _spoken(rows: Iterable[Place], place: Place) -> set[str]:
-    """Return the languages of a setting, of which its mean is."""
-    return {one[-1] for one in rows if one[:-1] == place[:-1]}
+def _spoken(rows: Mapping[Place, Json], place: Place) -> set[str]:
+    """Return the languages that the mean of a setting is over, as far as its report says in which it was taught."""
+    each = {one[-1]: row for one, row in rows.items() if one[:-1] == place[:-1] and one[-1] not in MEANS}
+    return {code for code, row in each.items() if place[-1] == MEAN or not row.get("taught")}
 
 
 def _said(place: Place) -> str:

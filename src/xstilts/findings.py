@@ -17,7 +17,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from xstilts import disk, figures, literature, measures, overlap, record
+from xstilts import disk, figures, literature, measures, overlap, record, shapes
+from xstilts.aims import slug
 from xstilts.claim import Claim, Verdict
 from xstilts.extras import Extra, PairedTests, Probe
 from xstilts.figures import distinct
@@ -25,26 +26,39 @@ from xstilts.language import Language, codes, language
 from xstilts.machine import Machine
 from xstilts.measures import Gain
 from xstilts.report import FORMAT, REPORT
+from xstilts.stage import is_built
 from xstilts.study import Study, chosen
+from xstilts.tabulate import EARLIER, INTERMEDIATE, PREDICT, TARGET
 from xstilts.tidy import Row, Table
+from xstilts.train import MODEL
 
-POINTS = 60  # of a learning curve
-MEAN = "mean"
+TRAININGS = (EARLIER, INTERMEDIATE, TARGET)  # roles of stages that have a network
 Plain = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a study comes from: its name, its scale, its file, and the command that ran it."""
+    """Where a study comes from: its name, its scale, its file, the command that ran it and one that checks it."""
 
     name: str
     scale: str
     file: Path
     command: str
+    check: str = ""
 
 
-def gather(study: Study, table: Table, verdicts: Sequence[Verdict], origin: Origin, machine: Machine) -> Plain:
-    """Return the findings of a finished study; every row of the table must have been read from the machine's store."""
+def gather(
+    study: Study,
+    table: Table,
+    verdicts: Sequence[Verdict],
+    origin: Origin,
+    machine: Machine,
+    missing: Sequence[str] = (),
+) -> Plain:
+    """Return the findings of a finished study; every row of the table must have been read from the machine's store.
+
+    missing: lines of what could not be built.
+    """
     question, _, about = study.question.strip().partition("\n")
     records = _records(table, machine)
     found = followed(table, verdicts, records)
@@ -62,12 +76,16 @@ def gather(study: Study, table: Table, verdicts: Sequence[Verdict], origin: Orig
             **found,
             "extras": [
                 *_choices(study, table),
-                *(_extra(one, table, records, machine) for one in (*study.extras, *tests(study.claims))),
+                *_extras((*study.extras, *tests(study.claims)), table, records, machine),
             ],
+            "failed": list(missing),
             "repaired": _repaired(records, machine),
             "shared": sorted(_shared(study, machine)),
             "limits": list(study.limits),
-            "reproduce": {"commands": [origin.command], **found["reproduce"]},
+            "reproduce": {
+                "commands": [*study.prepare, *filter(None, (origin.command, origin.check))],
+                **found["reproduce"],
+            },
             "rows": [row_of(row) for row in table.rows],
             "stages": {key: entry(facts) for key, facts in sorted(records.items())},
             "sources": disk.sources(records, machine.store),
@@ -82,7 +100,7 @@ def followed(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Pl
     return {
         "answer": answer(said),
         "verdicts": said,
-        "settings": _settings(table),
+        "settings": _settings(table, records),
         "levels": list(figures.levels(table)),
         "gains": list(figures.gains(table)),
         "costs": list(figures.costs(table)),
@@ -145,8 +163,15 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _extra(one: Extra | Probe, table: Table, records: Mapping[str, Plain], machine: Machine) -> Plain:
-    return one.probed(machine) if isinstance(one, Probe) else one.made(table, records)
+def _extras(
+    asked: Iterable[Extra | Probe], table: Table, records: Mapping[str, Plain], machine: Machine
+) -> Iterator[Plain]:
+    """Yield a study's own tables, but those whose stages could not be built."""
+    for one in asked:
+        if not isinstance(one, Probe):
+            yield one.made(table, records)
+        elif all(is_built(stage, machine) for stage in one.promised(machine).values()):
+            yield one.probed(machine)
 
 
 def tests(claims: Iterable[Claim]) -> list[Extra]:
@@ -209,30 +234,38 @@ def ruling(verdict: Verdict, published: Mapping[str, literature.Published]) -> P
     }
 
 
-def slug(sentence: str) -> str:
-    """Return a sentence as an anchor: its words, joined by dashes."""
-    return "-".join("".join(c if c.isalnum() else " " for c in sentence.lower()).split())
-
-
 def _unit(measure: Any) -> str:
     return {"Saving": "percent", "Scaling": "exponent", "Growth": "points a doubling"}.get(
         type(measure).__name__, "points"
     )
 
 
-def _settings(table: Table) -> Plain:
+def _settings(table: Table, records: Mapping[str, Plain]) -> Plain:
     spoken = sorted({row.language for row in table.rows})
-    sizes = {row.encoder: row.size for row in table.rows}
+    encoders = {row.encoder: row for row in table.rows}
+    targets = {row.target: row for row in table.rows}
     return {
-        "encoders": [{"name": name, "parameters": size} for name, size in sizes.items()],
+        "encoders": [
+            {"name": name, "parameters": row.size, "layers": _layers(row, records)} for name, row in encoders.items()
+        ],
         "recipes": distinct(row.recipe for row in table.rows),
         "intermediates": distinct(row.intermediate for row in table.rows),
-        "targets": [
-            {"name": name, "metric": metric} for name, metric in {row.target: row.metric for row in table.rows}.items()
-        ],
+        "targets": [{"name": name, "kind": _kind(row, records), "metric": row.metric} for name, row in targets.items()],
         "seeds": sorted({row.seed for row in table.rows}),
         "languages": {code: _language(code) for code in spoken},
     }
+
+
+def _kind(row: Row, records: Mapping[str, Plain]) -> str:
+    kind: str = records[row.keys[row.roles.index(PREDICT)]]["arguments"]["kind_name"]
+    return kind
+
+
+def _layers(row: Row, records: Mapping[str, Plain]) -> int | None:
+    """Return the layers of a row's encoder, as its last training has written them; None where nothing was trained."""
+    trained = [records[key]["folder"] for role, key in zip(row.roles, row.keys, strict=True) if role in TRAININGS]
+    config = shapes.read(trained[-1] / MODEL / shapes.CONFIG) if trained else None
+    return getattr(config, "num_hidden_layers", None)
 
 
 def _language(code: str) -> Plain:

@@ -21,6 +21,17 @@ from xstilts.plots import strip
 
 REPORT, HTML, MARKDOWN = "report.json", "report.html", "report.md"
 FORMAT = 1
+ROW = ("encoder", "intermediate", "target", "language", "estimate", "low", "high", "keys", "n")
+MEMBERS = {  # what each member of a list in a study's report must have for the pages to be written
+    "verdicts": ("name", "sentence", "status", "why", "expectation", "margin"),
+    "levels": ROW,
+    "gains": ROW,
+    "costs": ("encoder", "intermediate", "target", "seed", "figures", "keys"),
+    "curves": ("label", "role", "encoder", "seed", "key"),
+    "scalings": ("figure", "points", "exponent", "low", "high"),
+    "extras": ("title", "columns", "rows"),
+    "collapsed": ("stage", "why"),
+}
 Json = Mapping[str, Any]
 
 
@@ -36,7 +47,26 @@ def read(folder: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         form = found.get("format") if isinstance(found, dict) else None
         raise BadInput(f"{path} has format {form}, this xstilts reads {FORMAT}; write it again with `xstilts study`")
+    if fault := _fault(found):
+        raise BadInput(f"{path} is not as a study writes it ({fault}); write it anew with `xstilts study`")
     return found
+
+
+def _fault(found: Json) -> str:
+    """Return what a report lacks that its pages need; "" where it has all of it. Evidence says its own members."""
+    for name in ("question", "answer"):
+        if not isinstance(found.get(name), str):
+            return f"no {name}"
+    for name, needed in () if "kind" in found else MEMBERS.items():
+        members = found.get(name, [])
+        if not isinstance(members, list):
+            return f"{name} is no list"
+        for number, one in enumerate(members, 1):
+            lacking = [key for key in needed if not isinstance(one, dict) or key not in one]
+            if lacking:
+                return f"number {number} of {name} has no {lacking[0]}"
+    parts = [name for name in ("study", "settings", "reproduce", "stages") if not isinstance(found.get(name, {}), dict)]
+    return f"{parts[0]} is no object" if parts else ""
 
 
 def write(folder: Path, out: Path | None = None) -> tuple[Path, ...]:

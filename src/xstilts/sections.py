@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from xstilts import cells, drawings
@@ -18,6 +19,12 @@ from xstilts.plots import strip
 
 Json = Mapping[str, Any]
 MEAN, ZERO_SHOT = "mean", "zero-shot"
+REMARKS = {
+    "shared": "Seen in training",
+    "failed": "Could not be built",
+    "missing": "Could not be measured",
+    "repaired": "Repaired",
+}
 STEPS = 5  # of the diverging scale, on each side of zero
 UNITS = f"Intervals are at {LEVEL:.0%}, each by itself."
 SETTING = ("encoder", "recipe", "intermediate", "target")
@@ -221,7 +228,7 @@ def _remarks(report: Json) -> Section | None:
     blocks: list[Sheet | Listing] = (
         [Sheet("collapsed", "No better than chance", ("training", "why"), rows)] if rows else []
     )
-    for name, title in (("shared", "Seen in training"), ("missing", "Missing"), ("repaired", "Repaired")):
+    for name, title in REMARKS.items():
         lines = tuple(report.get(name, ()))
         blocks += [Listing(title, lines)] if lines else []
     return Section("remarks", "What did not go as planned", tuple(blocks))
@@ -243,7 +250,7 @@ def _settings(report: Json) -> Section | None:
         "intermediates": settings.get("intermediates", ()),
         "seeds": settings.get("seeds", ()),
     }
-    rows = tuple((Cell(name), Cell(", ".join(map(str, found)))) for name, found in lists.items() if any(found))
+    rows = tuple((Cell(name), Cell(cells.listed(found))) for name, found in lists.items() if any(found))
     encoders = tuple(
         (Cell(one["name"]), cells.amount(one.get("parameters")), cells.count(one.get("layers")))
         for one in settings.get("encoders", ())
@@ -259,7 +266,14 @@ def _settings(report: Json) -> Section | None:
         Sheet("targets", "Targets", ("target", "kind", "metric"), targets, quiet=True),
         Sheet("spoken", "Languages", ("code", "language", "family", "script", "distance"), spoken, quiet=True),
     )
-    return Section("settings", "What was run", tuple(one for one in made if one.rows))
+    return Section("settings", "What was run", tuple(_told(one) for one in made if one.rows))
+
+
+def _told(sheet: Sheet) -> Sheet:
+    """Return a sheet without the columns that no row has anything in: older reports say less."""
+    kept = [at for at in range(len(sheet.columns)) if any(row[at].text not in ("", NOTHING) for row in sheet.rows)]
+    rows = tuple(tuple(row[at] for at in kept) for row in sheet.rows)
+    return replace(sheet, columns=tuple(sheet.columns[at] for at in kept), rows=rows)
 
 
 def _reproduce(report: Json) -> Section | None:

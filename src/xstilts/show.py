@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from xstilts.forecast import Gpu
 
 SAMPLE = 40  # stages that `plan` lists one by one
+MOST = 3  # gaps of a study that are told in its last line; the report has all
 COST = {
     "stages": "stages",
     "seconds": "seconds",
@@ -168,38 +169,38 @@ def outlook(file: Path, scale: str, gpu: Gpu, machine: Machine, out: Path | None
         out.write_text(json.dumps(outlook.plain(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def study(file: Path, scale: str, machine: Machine, out: Path) -> None:
-    """Build a study, write its report, and print what became of each claim."""
-    from xstilts import claim, findings, report
-    from xstilts import study as studies
+def study(file: Path, scale: str, machine: Machine, out: Path) -> bool:
+    """Build a study, write its report, print what became of each claim; say whether all of it could be built."""
+    from xstilts import report
+    from xstilts.conduct import conduct
 
-    asked = studies.load(file, scale)
     machine = replace(machine, workers=machine.workers or (2 if machine.torch_device().type == "cpu" else 1))
     with progress.shown():
-        built = studies.build(asked, machine)
-        table = studies.table(asked, machine)
-        verdicts = claim.check_all(asked.claims, table)
-        origin = findings.Origin(file.stem, scale, file, f"xstilts study studies/{file.name} --scale {scale}")
-        found = findings.gather(asked, table, verdicts, origin, machine)
-    studies.write(table, out)
-    findings.write(found, out)
-    report.write(out)
-    shown = RichTable(title=found["question"], title_justify="left")
+        outcome = conduct(file, scale, machine, out)
+    shown = RichTable(title=outcome.report["question"], title_justify="left")
     for column in ("claim", "verdict", "why"):
         shown.add_column(column)
-    for verdict in verdicts:
+    for verdict in outcome.verdicts:
         shown.add_row(verdict.claim.sentence, verdict.status, verdict.why)
     screen = console()
     screen.print(shown)
-    screen.print(found["answer"], highlight=False)
-    screen.print(f"{built} stages built; the report is {out / report.HTML}", highlight=False)
+    screen.print(outcome.report["answer"], highlight=False)
+    screen.print(f"{outcome.built} stages built; the report is {out / report.HTML}", highlight=False)
+    if outcome.missing:
+        more = [f"and {len(outcome.missing) - MOST} more"] if len(outcome.missing) > MOST else []
+        lines = " | ".join([*outcome.missing[:MOST], *more])
+        screen.print(f"could not be built: {lines}", highlight=False, soft_wrap=True)
+    return not outcome.missing
 
 
 def verify(folder: Path, store: Path) -> bool:
     """Check a report's claims against what is on disk and print what became of each; say whether all stand."""
+    from xstilts import report
     from xstilts.evidence import bundle, recheck
     from xstilts.verify import verify
 
+    if not store.is_dir() and not bundle.is_bundle(folder) and report.read(folder).get("stages"):
+        raise BadInput(f"no store {store}: give --store, the folder in which the study of {folder} was built")
     with progress.shown():
         checks = recheck.verify(folder, store) if bundle.is_bundle(folder) else verify(folder, store)
     shown = RichTable("claim", "", "why")

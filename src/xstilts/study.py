@@ -13,21 +13,27 @@ from __future__ import annotations
 import csv
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.util import module_from_spec, spec_from_file_location
-from itertools import chain
+from inspect import isfunction, signature
+from itertools import chain, product
 from pathlib import Path
 from statistics import fmean
+from traceback import extract_tb
 from typing import Any
 
-from xstilts import tabulate
+from xstilts import aims, tabulate
+from xstilts.aims import Aim
+from xstilts.cells import listed
 from xstilts.claim import Claim
 from xstilts.example import BadInput
 from xstilts.executors import local
+from xstilts.executors.local import Unbuilt
 from xstilts.extras import Extra, Probe
 from xstilts.grid import Grid
 from xstilts.machine import Machine
+from xstilts.run import Run
 from xstilts.stage import Stage, with_inputs
 from xstilts.tabulate import name_of
 from xstilts.task import surveyed
@@ -35,6 +41,7 @@ from xstilts.tidy import COSTS, Row, Table
 
 SCALES = ("sandbox", "small", "full")
 TABLE = "table.csv"
+NEEDED = "a study file is Python with a function study(scale) that returns a Study: see docs/study.md"
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,11 @@ class Arm:
 
     grid: Grid
     label: str = ""
+
+    def firsts(self) -> list[tuple[str, Run]]:
+        """Return a run of each setting on each target, by the setting's name."""
+        one = replace(self.grid, seeds=1)
+        return [(name, run) for target in one.targets for name, (run,) in one.runs(target).items()]
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,7 @@ class Study:
     """A question, its arms and its claims.
 
     choices: further names for arms, chosen by development data. limits: what a reader must not conclude. extras:
-    tables of its own in the report.
+    tables of its own in the report. prepare: commands that make what the study needs, to be run before it.
     """
 
     question: str
@@ -67,14 +79,24 @@ class Study:
     choices: tuple[Choice, ...] = ()
     limits: tuple[str, ...] = ()
     extras: tuple[Extra | Probe, ...] = ()
+    prepare: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         labels = [(arm.label, name_of(arm.grid.encoder)) for arm in self.arms]
         if len(set(labels)) < len(labels):
             raise BadInput(f"arms of one encoder need labels that differ: {', '.join(label for label, _ in labels)}")
-        sentences = [claim.sentence for claim in self.claims]
-        if len(set(sentences)) < len(sentences):
-            raise BadInput(f"claims need sentences that differ: {', '.join(sentences)}")
+        _refuse_choices(self.choices, [label for label, _ in labels])
+        aims.refuse(self.claims, self.settings())
+
+    def settings(self) -> dict[Aim, tuple[str, ...]]:
+        """Return the settings of all arms, also under the names of choices, with the languages that are asked for."""
+        found: dict[Aim, tuple[str, ...]] = {}
+        for arm in self.arms:
+            named = [arm.label, *(choice.label for choice in self.choices if arm.label in choice.among)]
+            for (setting, run), label in product(arm.firsts(), named):
+                aim = Aim(run.target.name, setting, label, name_of(run.encoder))
+                found[aim] = tuple(dict.fromkeys(found.get(aim, ()) + run.asked()))
+        return found
 
     def promised(self, machine: Machine) -> list[Stage]:
         """Promise the scores of all arms, and all that is behind them: a table needs every record."""
@@ -83,24 +105,67 @@ class Study:
             return with_inputs(chain(*(arm.grid.promised(machine) for arm in self.arms), *probes))
 
 
+def _refuse_choices(choices: Sequence[Choice], labels: Sequence[str]) -> None:
+    """Raise BadInput for a choice among arms that there are not, or that is called as something else is."""
+    names = set(labels)
+    for choice in choices:
+        if choice.label in names:
+            raise BadInput(
+                f"a choice is called '{choice.label}' as another arm or choice is: give it a name of its own"
+            )
+        names.add(choice.label)
+        for label in choice.among:
+            if label not in labels:
+                there = listed(dict.fromkeys(labels))
+                raise BadInput(f"'{choice.label}' cannot be chosen: no arm is called '{label}', there are {there}")
+
+
 def load(path: Path, scale: str) -> Study:
     """Return the study of a file at a scale; the file is a program of yours and is run.
 
-    Raises BadInput where there is no such file or scale, or no function `study` in it that returns a Study.
+    Raises BadInput where there is no such file or scale, where the file cannot be run, or where there is no function
+    `study` in it that returns a Study.
     """
     if scale not in SCALES:
         raise BadInput(f"unknown scale '{scale}': give {', '.join(SCALES)}")
     if not path.is_file():
         raise BadInput(f"no study {path}: give a Python file, as studies/layerwise.py")
+    try:
+        found = _made(path, scale)
+    except BadInput:
+        raise
+    except (Exception, SystemExit) as error:  # a program of the user's: whatever it raises is for the user to mend
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+        raise BadInput(f"{path}{_line(path, error)}: {said}; {NEEDED}") from error
+    if not isinstance(found, Study):
+        raise BadInput(f"{path}: study('{scale}') returned {type(found).__name__} and no Study; {NEEDED}")
+    return found
+
+
+def _made(path: Path, scale: str) -> Any:
+    """Return what the function `study` of a file returns."""
     spec = spec_from_file_location(f"xstilts.studies.{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise BadInput(f"{path} is no Python file: give one with a function study(scale)")
+        raise BadInput(f"{path} is no Python file; {NEEDED}")
     module = sys.modules[spec.name] = module_from_spec(spec)  # dataclasses look their module up by name
     spec.loader.exec_module(module)
-    found = module.study(scale) if hasattr(module, "study") else None
-    if not isinstance(found, Study):
-        raise BadInput(f"{path} has no function study(scale) that returns a Study: write one, see docs/study.md")
-    return found
+    function = getattr(module, "study", None)
+    if not callable(function):
+        raise BadInput(f"{path} has no function study(scale); {NEEDED}")
+    try:
+        signature(function).bind(scale)
+    except TypeError as error:
+        line = f", line {function.__code__.co_firstlineno}" if isfunction(function) else ""
+        raise BadInput(f"{path}{line}: study cannot be called with a scale ({error}); {NEEDED}") from None
+    return function(scale)
+
+
+def _line(path: Path, error: BaseException) -> str:
+    """Return the line of a file at which an error came about, as the end of a place; "" where none was."""
+    places = [(frame.filename, frame.lineno) for frame in extract_tb(error.__traceback__)]
+    places += [(error.filename, error.lineno)] if isinstance(error, SyntaxError) and error.filename else []
+    lines = [line for name, line in places if Path(name).absolute() == path.absolute()]
+    return f", line {lines[-1]}" if lines else ""
 
 
 def build(study: Study, machine: Machine) -> int:
@@ -109,11 +174,22 @@ def build(study: Study, machine: Machine) -> int:
     return local.build_all(study.promised(machine), machine)
 
 
-def table(study: Study, machine: Machine) -> Table:
-    """Return the tidy table of a finished study: a row for each run and language, and for each choice's name."""
+def attempt(study: Study, machine: Machine) -> tuple[int, Unbuilt | None]:
+    """Build what can be built; return how many stages that was, and what says which could not be, if any."""
+    try:
+        return build(study, machine), None
+    except Unbuilt as error:
+        return error.built, error
+
+
+def table(study: Study, machine: Machine, failed: Collection[str] = ()) -> Table:
+    """Return the tidy table of a finished study: a row for each run and language, and for each choice's name.
+
+    failed: keys of stages that could not be built; runs that need one are left out, in all languages.
+    """
     with surveyed():
-        rows = tuple(row for arm in study.arms for row in tabulate.rows(arm.label, arm.grid, machine))
-    return Table(rows + tuple(row for one in study.choices for row in _chosen(one, rows)))
+        rows = tuple(row for arm in study.arms for row in tabulate.rows(arm.label, arm.grid, machine, failed))
+    return Table(rows + tuple(row for one in study.choices for row in _chosen(one, rows, failed)))
 
 
 def write(found: Table, folder: Path) -> None:
@@ -140,9 +216,9 @@ def chosen(choice: Choice, rows: Iterable[Row]) -> dict[str, str]:
     }
 
 
-def _chosen(choice: Choice, rows: Sequence[Row]) -> Iterator[Row]:
+def _chosen(choice: Choice, rows: Sequence[Row], failed: Collection[str]) -> Iterator[Row]:
     best = chosen(choice, rows)
-    if not best:
+    if not best and not failed:
         raise BadInput(f"'{choice.label}' cannot be chosen: {', '.join(choice.among)} have no development scores")
     yield from (replace(row, recipe=choice.label) for row in rows if best.get(row.encoder) == row.recipe)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
@@ -38,12 +38,16 @@ Record = Mapping[str, Any]
 Part = tuple[str, Record, Path]  # the role of a stage behind a row, its record and its folder
 
 
-def rows(label: str, grid: Grid, machine: Machine) -> Iterator[Row]:
-    """Yield a row for each finished run and language of a grid; the label is the recipe's name in the table."""
+def rows(label: str, grid: Grid, machine: Machine, failed: Collection[str] = ()) -> Iterator[Row]:
+    """Yield a row for each finished run and language of a grid; the label is the recipe's name in the table.
+
+    failed: keys of stages that could not be built; runs that need one are left out.
+    """
     for target in grid.targets:
         for setting, runs in grid.runs(target).items():
             for run in runs:
-                yield from _of_run(label, setting, run, machine)
+                if not any(score.key in failed for score in run.scores(machine.data).values()):
+                    yield from _of_run(label, setting, run, machine)
 
 
 def costs(behind: Iterable[Part]) -> dict[str, float]:

@@ -62,11 +62,11 @@ def study(
     workers: Annotated[int, typer.Option(min=0, help="Processes side by side; 0: two on a CPU, one on a GPU.")] = 0,
     threads: Threads = 0,
 ) -> None:
-    """Build a study, print the verdict on each of its claims, and write a report of it."""
+    """Build a study, print the verdict on each claim, and write a report; exit code 1 where an arm is missing in it."""
     from xstilts import show
     from xstilts.machine import Machine
 
-    show.study(file, scale, Machine(store, data, device, workers=workers, threads=threads), out)
+    raise typer.Exit(not show.study(file, scale, Machine(store, data, device, workers=workers, threads=threads), out))
 
 
 @app.command()
@@ -119,16 +119,22 @@ def verify(
 def report(
     folder: Annotated[Path, typer.Argument(help="A study's folder, with report.json; of two, a store will do.")],
     other: Annotated[Path | None, typer.Argument(help="Compare the first with this one.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to write to; default: beside report.json.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write to; default: beside report.json. Evidence stays there.")
+    ] = None,
 ) -> None:
     """Write a report anew, as a page and in Markdown; of two studies, what is the same and what differs."""
     from xstilts import compare, report
     from xstilts.evidence import bundle
+    from xstilts.example import BadInput
 
-    if other is None:
-        written = bundle.views(folder) if bundle.is_bundle(folder) else report.write(folder, out)
-    else:
+    of_evidence = other is None and bundle.is_bundle(folder)
+    if of_evidence and out:
+        raise BadInput(f"an evidence report's pages belong beside its corpus: leave --out away, or copy {folder} whole")
+    if other is not None:
         written = compare.write(folder, other, out)
+    else:
+        written = bundle.views(folder) if of_evidence else report.write(folder, out)
     print(*written, sep="\n")
 
 

@@ -31,11 +31,22 @@ Failures = dict[str, Exception | None]  # by key; None where only something need
 NAMED = 10  # failures that a message lists
 
 
+class Unbuilt(StageError):
+    """Stages that could not be built, while all that do not need them were.
+
+    reasons: by key why, "" where something that a stage needs could not be built. built: how many others were.
+    """
+
+    def __init__(self, message: str, reasons: dict[str, str], built: int) -> None:
+        super().__init__(message)
+        self.reasons, self.built = reasons, built
+
+
 def build_all(stages: Sequence[Stage], machine: Machine) -> int:
     """Build stages and all they need; return how many were not there yet.
 
-    A stage that fails does not stop those that do not need it; then StageError names it at the end. A full disk, a
-    lost worker or a signal stops everything.
+    A stage that fails does not stop those that do not need it; then Unbuilt names it at the end. A full disk, a lost
+    worker or a signal stops everything.
     """
     todo = stage.missing(tuple(stages), machine)
     alone = machine.workers <= 1 or len(todo) <= 1
@@ -45,8 +56,10 @@ def build_all(stages: Sequence[Stage], machine: Machine) -> int:
         reasons = [(item.label, error) for item in todo if (error := failed.get(item.key))]
         lines = [f"{label}: {_said(error)}" for label, error in reasons[:NAMED]]
         lines += [f"and {len(reasons) - NAMED} more"] if len(reasons) > NAMED else []
-        raise StageError(
-            f"{len(failed)} of {len(todo)} stages could not be built; the others are kept.\n" + "\n".join(lines)
+        raise Unbuilt(
+            f"{len(failed)} of {len(todo)} stages could not be built; the others are kept.\n" + "\n".join(lines),
+            {key: _said(error) if error else "" for key, error in failed.items()},
+            len(todo) - len(failed),
         ) from reasons[0][1]
     return len(todo)
 
