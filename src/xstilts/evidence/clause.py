@@ -103,7 +103,7 @@ def _bare(piece: str, named: Sequence[Mention]) -> str:
     """Return a clause without what is changed and how much of it, and without "more than" and its like."""
     for one in named:
         before = _any("enlarged", "reduced").search(piece[: one.start])
-        after = GROWS.match(piece, one.end) if AS.search(piece[: one.start]) else None
+        after = _grown(piece, one)
         start, end = before.start() if before else one.start, after.end() if after else one.end
         piece = piece[:start] + " " * (end - start) + piece[end:]
     return BOUND.sub(" ", piece)
@@ -111,15 +111,24 @@ def _bare(piece: str, named: Sequence[Mention]) -> str:
 
 def _fewer(piece: str, one: Mention, on: str) -> bool:
     """Return whether what is changed is less of it: "a smaller batch size", "a batch size of 8 compared to 128"."""
-    if one.name not in vocabulary()["direction"]["scaled"]:
+    if not _scaled(one):
         return False
-    before, grows = piece[: one.start], GROWS.match(piece, one.end)
+    before, grown = piece[: one.start], _grown(piece, one)
     if _any("reduced").search(f"{before} ") or _any("reduced").search(f"{piece[one.start :].split()[0]} "):
         return True
-    if grows and AS.search(before):
-        return bool(SHRINKS.search(grows[0]))
+    if grown:
+        return bool(SHRINKS.search(grown[0]))
     pair = TWO.match(on, one.end)
     return pair is not None and int(pair[1].replace(",", "")) < int(pair[2].replace(",", ""))
+
+
+def _grown(piece: str, one: Mention) -> re.Match[str] | None:
+    """Return the verb of what is changed in "as the batch size grows", where there is one."""
+    return GROWS.match(piece, one.end) if _scaled(one) and AS.search(piece[: one.start]) else None
+
+
+def _scaled(one: Mention) -> bool:
+    return one.name in vocabulary()["direction"]["scaled"]
 
 
 def _related(piece: str, ours: Sequence[Mention]) -> bool:
