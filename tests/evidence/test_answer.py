@@ -8,7 +8,7 @@ import directions
 import pytest
 from test_dossier import DENIED, QUESTION, SAID, told
 
-from xstilts.evidence.answer import abstract, answer, counted, limits, opposed_pair
+from xstilts.evidence.answer import abstract, answer, limits, opposed_pair
 from xstilts.evidence.demo import QUESTIONS
 
 BOTH = "Does MNLI as intermediate task change accuracy and memory on XNLI?"
@@ -62,12 +62,11 @@ def test_outcomes_are_told_apart_and_of_costs_there_is_more_and_not_better() -> 
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
-def test_an_answer_says_how_many_works_there_are_and_what_holds_by_construction(name: str) -> None:
+def test_an_answer_ends_with_what_holds_by_construction(name: str) -> None:
     found = told(QUESTIONS[name], *(text for one, _, text in directions.read() if one == name))
     said = answer(found)
     assert said.startswith("Disputed: ")
-    assert f"of {counted(len(found.corpus.works), 'work')} on" in said or len(found.said) > said.count("statements")
-    assert all(one.said in said for one in found.constructions)
+    assert said.endswith(f"). {' '.join(one.said for one in found.constructions)}".rstrip())
 
 
 def test_both_sides_are_quoted_where_works_differ() -> None:
