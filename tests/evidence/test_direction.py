@@ -47,6 +47,8 @@ def test_less_of_what_is_changed_turns_a_direction(verb: str, expected: str) -> 
     [
         ("A batch size of 8 improves accuracy by 0.7 points compared to 128.", "down"),
         ("A batch size of 128 improves accuracy by 0.7 points compared to 8.", "up"),
+        ("A batch size of 32 outperforms one of 256 in accuracy.", "down"),
+        ("A batch size of 256 outperforms one of 32 in accuracy.", "up"),
         ("Accuracy improves with a smaller batch size.", "down"),
         ("Accuracy falls as the batch size grows.", "down"),
         ("Accuracy falls as the batch size shrinks.", "up"),
@@ -77,6 +79,9 @@ def test_a_direction_is_of_accuracy_and_of_a_larger_batch(text: str, expected: s
         ("The gain of intermediate-task training grows with model size.", "up"),
         ("The gain shrinks with model size, although each model improves.", "down"),
         ("The gain does not depend on model size.", "level"),
+        ("The gain is independent of model size.", "level"),
+        ("The gain is larger for small models.", "down"),
+        ("The gain of larger models is smaller.", "down"),
         ("Smaller models gain more from intermediate-task training.", "down"),
     ],
 )

@@ -21,7 +21,8 @@ from xstilts.evidence.words import Lexicon, Mention
 
 QUALITY = "quality"
 LEVELLED = re.compile(
-    r"\bnot (?:\w+ )?(?:significan|differ)|\bno (?:\w+ )?(?:significan|difference)|hardly matter", re.IGNORECASE
+    r"\bnot (?:\w+ )?(?:significan|differ)|\bno (?:\w+ )?(?:significan|difference)|hardly matter|\bindependent of\b",
+    re.IGNORECASE,
 )
 BEATS = re.compile(r"\b(?:outperform|exceed|surpass|beat)", re.IGNORECASE)
 CLAUSE = re.compile(
@@ -35,7 +36,8 @@ AS = re.compile(r"\b(?:as|when|if)\s+(?:the\s+|a\s+)?$", re.IGNORECASE)
 GROWS = re.compile(r"\s+(?:grow|increas|ris|shrink|decreas|fall)\w*", re.IGNORECASE)
 SHRINKS = re.compile(r"shrink|decreas|fall", re.IGNORECASE)
 TWO = re.compile(  # 8 and 128 in "of 8 improves accuracy compared to 128"
-    r"\s*of (\d[\d,]*)(?![.\d])(?:[^.;]|\.(?=\d))*?\b(?:compared (?:to|with)|than|instead of|rather than)"
+    r"\s*of (\d[\d,]*)(?![.\d])(?:[^.;]|\.(?=\d))*?"
+    r"\b(?:compared (?:to|with)|than|instead of|rather than|outperforms?|exceeds?|surpasses)"
     r" (?:an? |one |batch |size |of )*(\d[\d,]*)(?!\.?\d)"
 )
 AFTER_GAIN = re.compile(
