@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import http.server
+import itertools
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import directions
 import given_study
 import pytest
 from hypothesis import given
@@ -23,7 +25,7 @@ from xstilts import show
 from xstilts.evidence import bib, bundle, demo, measured, recheck, review
 from xstilts.evidence import corpus as corpora
 from xstilts.evidence.client import Client, Manners
-from xstilts.evidence.corpus import Corpus
+from xstilts.evidence.corpus import Corpus, Screened
 from xstilts.evidence.decision import Decision, Recomputation, decide
 from xstilts.evidence.dossier import compiled
 from xstilts.evidence.ids import ids
@@ -90,6 +92,71 @@ def test_a01_five_questions_have_five_abstracts_and_answers(made: tuple[Path, di
         assert said["reviews"]["answered"]
         assert {one["term"] for one in said["findings"]} == terms
         assert all(touch["term"] in terms for one in said["claims"] for touch in one["touches"])
+
+
+ANSWERS = {
+    "cost": "Disputed: on training cost more in 2 works; on memory more in one work (5 statements of 3 works ",
+    "batch": "Disputed: on accuracy more or better in 2 works, less or worse in one, no sure difference in one, both in "
+    "one; on inference cost no sure difference in one work (11 statements of 6 works ",
+    "languages": "Disputed: more or better in one work, no sure difference in one, both in one (3 statements of 3 works ",
+    "layers": "Disputed: on efficiency more or better in 2 works, no sure difference in one; on performance less or worse "
+    "in 2 works, both in 2 (11 statements of 4 works ",
+    "size": "Disputed: more or better in one work, less or worse in 2, no sure difference in one (7 statements of 4 works ",
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a01_an_answer_counts_what_a_person_reads(made: tuple[Path, dict[str, Report]], name: str) -> None:
+    said = made[1][name]
+    assert said["answer"].startswith(ANSWERS[name])
+    found = {one["text"]: one["direction"] for one in said["claims"]}
+    expected = {text: direction for of, direction, text in directions.read() if of == name}
+    assert {text: found.get(text) for text in expected} == expected
+    assert len(found) - len(expected) <= 2
+
+
+def opposed_texts(said: Report) -> set[frozenset[str]]:
+    texts = {one["name"]: one["text"] for one in said["claims"]}
+    return {frozenset((texts[pair["one"]], texts[pair["other"]])) for pair in said["conflicts"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "alone", "agreed"),
+    [
+        ("size", (), ()),
+        ("languages", (), ()),
+        # a condition, another outcome, and "no evidence that it improves" beside "it worsens"
+        ("batch", ("At a batch size of 1,024", "Training time of"), ("We find no evidence", "A batch size of 8")),
+    ],
+)
+def test_a01_works_that_a_person_finds_opposed_are_shown_as_such(
+    made: tuple[Path, dict[str, Report]], name: str, alone: tuple[str, ...], agreed: tuple[str, ...]
+) -> None:
+    works = {one["text"]: one["work"] for one in made[1][name]["claims"]}
+    ways = {text: way for of, way, text in directions.read() if of == name and way in ("up", "down", "level")}
+    those = [text for text in ways if not text.startswith(("The ratio", *alone))]
+    assert opposed_texts(made[1][name]) == {
+        frozenset((one, other))
+        for one, other in itertools.combinations(those, 2)
+        if ways[one] != ways[other] and works[one] != works[other]
+        if not (agreed and one.startswith(agreed) and other.startswith(agreed))
+    }
+
+
+def test_a01_both_sides_that_are_opposed_are_quoted(made: tuple[Path, dict[str, Report]]) -> None:
+    for said in made[1].values():
+        claims = {one["name"]: one for one in said["claims"]}
+        pairs = [(claims[pair["one"]], claims[pair["other"]]) for pair in said["conflicts"]]
+        assert all(one["work"] != other["work"] for one, other in pairs)
+        assert all("unsaid" not in (one["direction"], other["direction"]) for one, other in pairs)
+        assert all(f"“{one['text']}”" in said["abstract"][0] for one in pairs[0])
+
+
+def test_a01_growth_of_costs_is_disputed_by_the_work_that_says_so(made: tuple[Path, dict[str, Report]]) -> None:
+    found = opposed_texts(made[1]["cost"])
+    contrary = frozenset.intersection(*found)
+    assert [text[:19] for text in contrary] == ["Contrary to reports"]
+    assert {text[:20] for pair in found for text in pair - contrary} == {"Training time grows ", "XLM-R Base takes 0.7"}
 
 
 def test_a01_facets_without_evidence_say_so(corpus: Corpus) -> None:
@@ -262,10 +329,17 @@ def test_a06_an_irrelevant_paper_and_another_order_change_no_verdict(corpus: Cor
         "s2", ids(doi="10.5555/stub.none"), title="On cats", authors=["Doe, A"], year=2020, abstract="Cats sleep."
     )
     documents = dict(reversed(corpus.documents.items())) | {other.id: (Document(other.id, "abstract", "Cats sleep."),)}
-    more = Corpus((*reversed(corpus.works), other), documents, corpus.screening)
+    more = Corpus(
+        (*reversed(corpus.works), other), documents, (*corpus.screening, Screened(other.id, True, "abstract"))
+    )
     dossier = compiled(ask(batch["question"]), more)
     found = {one.statement.text: (one.faithful.status, one.corroborated.status) for one in dossier.said}
     assert found == verdicts(batch)
+    changed = told(dossier)
+    assert [changed[part] for part in ("answer", "findings")] == [batch[part] for part in ("answer", "findings")]
+    assert {frozenset(pair.values()) for pair in changed["conflicts"]} == {
+        frozenset(pair.values()) for pair in batch["conflicts"]
+    }
 
 
 # A7

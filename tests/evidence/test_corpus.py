@@ -13,6 +13,8 @@ from five import QUESTIONS
 from xstilts.evidence import corpus
 from xstilts.evidence.client import Client, Manners
 from xstilts.evidence.corpus import ABSTRACT, FULL_TEXT, Corpus, gather, mentions, read, save
+from xstilts.evidence.question import ask
+from xstilts.evidence.statement import statements
 from xstilts.evidence.stub.server import SOURCES, Fault, Kind, Stub, serving
 from xstilts.evidence.stub.works import works
 from xstilts.example import BadInput
@@ -229,3 +231,22 @@ def test_a_folder_of_files_is_one_of_the_sources(stub: Stub, tmp_path: Path) -> 
     found = gather(Client(tmp_path / "replies", hosts, QUICK), ["batch size"], QUESTIONS["batch"][1])
     mine = [work for work in found.included if "folder" in work.sources]
     assert [[text.part for text in found.documents[work.id]] for work in mine] == [[ABSTRACT, FULL_TEXT]]
+
+
+def test_how_a_text_opens_screens_it_and_is_no_document_of_its_own(stub: Stub, tmp_path: Path) -> None:
+    said = "A larger batch size in intermediate-task training improves accuracy on XNLI by 2.0 points."
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/a.txt").write_text(f"Large batches\n\nNo gain is found for our proposal\n\n{said}\n", "utf-8")
+    (tmp_path / "own/b.txt").write_text(f"On cats\n\n{'Cats sleep. ' * 400}{said}\n", "utf-8")
+    hosts = stub.hosts()
+    hosts["folder"] = replace(hosts["folder"], url=str(tmp_path / "own"))
+    found = gather(Client(tmp_path / "replies", hosts, QUICK), ["batch size"], QUESTIONS["batch"][1], ["folder"])
+    (mine,) = found.included
+    (text,) = found.documents[mine.id]
+    assert (mine.title, mine.abstract, text.part) == ("Large batches", "", FULL_TEXT)
+    (other,) = (row for row in found.screening if row.work != mine.id)
+    assert other.reason.startswith("off-topic")
+    asked = ask("Does a larger batch size improve accuracy on XNLI?")
+    assert [one.text for one in statements(asked, found.texts())] == [said]
+    save(found, tmp_path / "corpus")
+    assert read(tmp_path / "corpus") == found

@@ -1,31 +1,132 @@
+"""A dossier: works are strangers, statements opposed, and headings left out, only where that is sure."""
+
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pytest
 
 from xstilts.evidence.corpus import Corpus, Screened
-from xstilts.evidence.dossier import compiled
+from xstilts.evidence.dossier import Dossier, central, compiled, conflicts, strangers, ways
 from xstilts.evidence.ids import ids
 from xstilts.evidence.question import ask
 from xstilts.evidence.text import Document
-from xstilts.evidence.work import stated
+from xstilts.evidence.work import Work, stated
 
 SAID = "MNLI as intermediate task improves accuracy on XNLI by 1.2 points."
+DENIED = "MNLI as intermediate task does not improve accuracy on XNLI."
 QUESTION = "Does MNLI as intermediate task improve accuracy on XNLI?"
 
 
-def said(title: str, text: str) -> list[str]:
-    work = stated("folder", ids(doi="10.5555/own.1"), title=title, authors=["Doe, A"], year=2024)
-    row = Screened(work.id, True, "full text")
-    found = compiled(ask(QUESTION), Corpus((work,), {work.id: (Document(work.id, "full text", text),)}, (row,)))
-    return [one.statement.text for one in found.said]
+def work(number: int, title: str = "", authors: Sequence[str] = ("Doe, A",)) -> Work:
+    return stated("folder", ids(doi=f"10.5555/own.{number}"), title=title, authors=list(authors), year=2024)
 
 
-def test_a_sentence_that_a_page_runs_together_with_its_title_is_left_out() -> None:
+def dossier(question: str, *texts: tuple[Work, Sequence[str]]) -> Dossier:
+    documents = {
+        one.id: tuple(Document(one.id, f"part {n}", text) for n, text in enumerate(those)) for one, those in texts
+    }
+    rows = tuple(Screened(one.id, True, "full text") for one, _ in texts)
+    return compiled(ask(question), Corpus(tuple(one for one, _ in texts), documents, rows))
+
+
+def told(question: str, *texts: str) -> Dossier:
+    """Return a dossier of a work with one text each, all of different authors."""
+    return dossier(question, *((work(n, authors=[f"Name{n}, A"]), (text,)) for n, text in enumerate(texts)))
+
+
+def pairs(found: Dossier) -> set[frozenset[str]]:
+    return {frozenset((one.statement.text, other.statement.text)) for one, other in conflicts(found.said)}
+
+
+def said(title: str, *texts: str, authors: Sequence[str] = ("Doe, A",)) -> list[str]:
+    return [one.statement.text for one in dossier(QUESTION, (work(1, title, authors), texts)).said]
+
+
+# Headings.
+
+
+def test_a_sentence_that_a_page_runs_together_with_its_title_is_left_out_where_it_stands_elsewhere() -> None:
     title = "What MNLI Does to Other Tasks"
-    assert said(title, f"{title}\n{SAID}") == []
+    assert said(title, f"{title}\n{SAID}", SAID) == [SAID]
+    assert said(title, f"{title}\nAda Doe, Bo Ng\nAbstract\n{SAID}", SAID, authors=["Ada Doe", "Bo Ng"]) == [SAID]
     assert said(title, f"{title}.\n\n{SAID}") == [SAID]
+
+
+def test_a_sentence_is_not_lost_for_the_title_in_it() -> None:
+    title = "MNLI as intermediate task"
+    assert said(title, SAID) == [SAID]
+    assert said(title, SAID, "It improves accuracy on XNLI by 1.2 points.") == [SAID]
+    assert said("Tasks that improve accuracy on XNLI", f"We see that {SAID}") == [f"We see that {SAID}"]
+    fused = f"What MNLI Does to Other Tasks {SAID}"
+    assert said("What MNLI Does to Other Tasks", fused) == [fused]
 
 
 @pytest.mark.parametrize("title", ["MNLI", "b", "Accuracy on XNLI"])
 def test_a_title_of_few_words_leaves_out_no_sentence(title: str) -> None:
     assert said(title, SAID) == [SAID]
+    assert {*said("MNLI", f"MNLI {SAID}", SAID)} == {SAID, f"MNLI {SAID}"}
+
+
+# Strangers.
+
+
+def test_only_works_that_name_other_authors_are_strangers() -> None:
+    own = work(1, authors=["Müller, A", "Ng, B"])
+    others = {name: work(n, authors=name) for n, name in enumerate((("Doe, A",), ("Muller, Ann",), ("NG, Bo",), ()), 2)}
+    assert strangers(own, [own, *others.values()]) == (others["Doe, A",],)
+    assert strangers(others[()], [own, *others.values()]) == ()
+
+
+@pytest.mark.parametrize(
+    ("others", "status"),
+    [((), "NOT_ENOUGH_INFO"), (("Doe, Ada",), "NOT_ENOUGH_INFO"), (("Ng, B",), "SUPPORTED")],
+)
+def test_a_work_corroborates_itself_in_no_copy(others: Sequence[str], status: str) -> None:
+    found = dossier(QUESTION, (work(1), (SAID,)), (work(2, authors=others), (f"We go on. {SAID}",)))
+    assert [one.corroborated.status for one in found.said] == [status]
+    copies = dossier(QUESTION, (work(1, authors=()), (SAID,)), (work(2, authors=()), (f"We go on. {SAID}",)))
+    assert [one.corroborated.status for one in copies.said] == ["NOT_ENOUGH_INFO"]
+
+
+# Conflicts.
+
+
+def test_works_are_opposed_on_an_outcome_that_is_asked_for() -> None:
+    assert pairs(told(QUESTION, SAID, DENIED)) == {frozenset((SAID, DENIED))}
+    assert pairs(told(QUESTION, SAID, SAID.replace("MNLI", "In Thai, MNLI"))) == set()
+    assert pairs(dossier(QUESTION, (work(1), (SAID, DENIED)))) == set()
+
+
+def test_statements_on_other_outcomes_oppose_none() -> None:
+    slower = "MNLI as intermediate task reduces memory on XNLI."
+    bare = "MNLI as intermediate task depends on nothing in XNLI and does not grow."
+    assert pairs(told(QUESTION, SAID, slower, bare)) == set()
+    both = "Does MNLI as intermediate task improve accuracy or memory on XNLI?"
+    assert pairs(told(both, SAID, slower)) == set()
+    assert pairs(told(both, SAID, slower, slower.replace("reduces", "increases"))) != set()
+
+
+def test_what_is_retold_or_holds_under_a_condition_opposes_none() -> None:
+    assert pairs(told(QUESTION, DENIED, f"It has been reported that {SAID}")) == set()
+    assert pairs(told(QUESTION, DENIED, SAID.replace(" by 1.2 points", " if it is large"))) == set()
+
+
+def test_a_text_that_says_so_speaks_against_others() -> None:
+    against = f"Contrary to earlier reports, {SAID.replace('1.2', '0.3')}"
+    assert pairs(told(QUESTION, SAID, against)) == {frozenset((SAID, against))}
+
+
+def test_a_work_counts_once_for_an_outcome() -> None:
+    thai = "In Thai, MNLI as intermediate task hurts accuracy on XNLI."
+    found = dossier(QUESTION, (work(1), (f"{SAID} {thai}",)), (work(2, authors=["Ng, B"]), (DENIED,)))
+    assert ways(found.said) == {"accuracy": {"doi:10.5555/own.1": "mixed", "doi:10.5555/own.2": "level"}}
+
+
+def test_what_is_on_no_outcome_that_is_asked_for_is_not_central_and_has_no_side() -> None:
+    other = "MNLI as intermediate task reduces memory on XNLI."
+    found = told(QUESTION, SAID, other)
+    assert {one.statement.text for one in found.said} == {SAID, other}
+    assert [one.statement.text for one in central(found.question, found.said)] == [SAID]
+    task = next(one for one in found.findings if one.coverage.term == "MNLI")
+    assert task.works == {"unsaid": ("doi:10.5555/own.1",), "up": ("doi:10.5555/own.0",)}

@@ -365,16 +365,25 @@ def test_a_folder_is_searched_and_its_files_are_on_record(own: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "title", "abstract"),
+    ("text", "title", "abstract", "opens"),
     [
-        ("One line\n\nIt is so. And", "One line", "One line\n\nIt is so."),
-        ("On fine-\ntuning\nA. Ng\nAbstract\nIt is so.\n1 Introduction\nNo.", "On fine-tuning", "It is so."),
-        ("Abstract\nIt is so.", "", "It is so."),
-        ("Where batches\nmatter\nINTRODUCTION\nNo.", "Where batches matter", ""),
+        ("One line\n\nIt is so. And", "One line", "", "One line\n\nIt is so. And"),
+        ("On fine-\ntuning\nA. Ng\nAbstract\nIt is so.\n1 Introduction\nNo.", "On fine-tuning", "It is so.", ""),
+        ("Abstract\nIt is so.", "", "It is so.", ""),
+        ("Our abstract is here.\nIt is so.", "Our abstract is here.", "", "Our abstract is here.\nIt is so."),
+        ("Abstract\nno sentence", "", "", "Abstract\nno sentence"),
+        ("", "", "", ""),
     ],
 )
-def test_title_and_abstract_are_those_that_a_text_begins_with(text: str, title: str, abstract: str) -> None:
-    assert folder.opening(text) == (title, abstract)
+def test_title_and_abstract_are_those_that_a_text_says_are(text: str, title: str, abstract: str, opens: str) -> None:
+    assert folder.opening(text) == (title, abstract, opens)
+
+
+def test_an_opening_is_no_longer_than_an_abstract_and_is_known_of_the_file(own: Client) -> None:
+    assert len(folder.opening("It is so. " * 1000)[2]) <= folder.LONGEST
+    found = {work.sources["folder"]["file"]: work for work in folder.search(own, "memory", 5)}
+    assert found["a.pdf"].abstract == ""
+    assert str(found["a.pdf"].sources["folder"]["opening"]).startswith("Batches of one's own")
 
 
 def test_a_file_that_changed_is_not_the_one_that_was_found(own: Client) -> None:

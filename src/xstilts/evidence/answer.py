@@ -12,9 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from xstilts.evidence import references
-from xstilts.evidence.direction import DIRECTIONS, SAID
-from xstilts.evidence.dossier import Dossier, Finding, Said, central, conflicts
-from xstilts.evidence.question import general
+from xstilts.evidence.direction import Direction, retold
+from xstilts.evidence.dossier import Dossier, Said, central, conflicts, ways
+from xstilts.evidence.question import COSTS, general
+
+BETTER: Mapping[Direction, str] = {
+    "up": "more or better",
+    "down": "less or worse",
+    "level": "no sure difference",
+    "mixed": "both",
+}
+MORE = {**BETTER, "up": "more", "down": "less"}  # of what costs, more is not better
 
 
 def answer(dossier: Dossier) -> str:
@@ -22,7 +30,8 @@ def answer(dossier: Dossier) -> str:
     held = " ".join(one.said for one in dossier.constructions)
     those = central(dossier.question, dossier.said)
     if not those:
-        return f"No evidence found on {_subject(dossier)}. {held}".strip()
+        rest = f", only {counted(len(dossier.said), 'statement')} on {_changed(dossier)}" if dossier.said else ""
+        return f"No evidence found on {_subject(dossier)}{rest}. {held}".strip()
     works = len({one.statement.work for one in those})
     verdict = "Disputed" if opposed_pair(dossier) else "One work only" if works == 1 else "Not disputed"
     found = f"{counted(len(those), 'statement')} of {counted(works, 'work')} on {_subject(dossier)}"
@@ -55,9 +64,9 @@ def limits(dossier: Dossier) -> Iterator[str]:
     alone = [one for one in dossier.said if "one seed" in one.statement.text or "single seed" in one.statement.text]
     if alone:
         yield f"Resting on one seed, by their own words: {_named(alone)}."
-    retold = [one for one in dossier.said if one.statement.cites or "reported" in one.statement.text]
-    if retold:
-        yield f"Perhaps telling what others found: {_named(retold)}."
+    told = [one for one in dossier.said if one.statement.cites or retold(one.statement.text)]
+    if told:
+        yield f"Perhaps telling what others found: {_named(told)}."
 
 
 def opposed_pair(dossier: Dossier) -> tuple[Said, Said] | None:
@@ -77,11 +86,21 @@ def named(dossier: Dossier, said: Said) -> str:
 
 
 def _told(dossier: Dossier, those: Sequence[Said]) -> Iterator[str]:
-    """Yield how many works stand behind each direction."""
-    found = Finding(dossier.findings[0].coverage, tuple(those)).works
-    for direction in DIRECTIONS[:-1]:
-        if direction in found:
-            yield f"{SAID[direction]} in {counted(len(found[direction]), 'work')}"
+    """Yield for each outcome that is asked for how many works say what on it, each work once."""
+    found = ways(those)
+    for asked in sorted(found, key=lambda one: _place(dossier, one)):
+        directions = list(found[asked].values())
+        words = MORE if asked in COSTS - {"efficiency"} else BETTER
+        counts = [(said, directions.count(name)) for name, said in words.items() if name in directions]
+        first, *rest = (f"{said} in {'one' if count == 1 else count}" for said, count in counts)
+        first = f"{first} work{'' if counts[0][1] == 1 else 's'}"
+        yield ", ".join([f"on {asked} {first}" if len(found) > 1 else first, *rest])
+
+
+def _place(dossier: Dossier, asked: str) -> int:
+    """Return where a question asks for an outcome."""
+    terms = dossier.question.facet("outcome").terms
+    return next((place for place, term in enumerate(terms) if asked.startswith(term)), len(terms))
 
 
 def _sides(dossier: Dossier) -> str:
@@ -116,9 +135,13 @@ def _searched(dossier: Dossier) -> str:
 
 def _subject(dossier: Dossier) -> str:
     """Return what is asked: what is changed, and what that does."""
-    core, asked = dossier.question.core, dossier.question.facet("outcome").specific
-    own = [term for term in core if term not in general()] or list(core)
-    return " and ".join(own) + (f" and {', '.join(asked)}" if asked else "")
+    asked = dossier.question.facet("outcome").terms
+    return _changed(dossier) + (f" and {', '.join(asked)}" if asked else "")
+
+
+def _changed(dossier: Dossier) -> str:
+    core = dossier.question.core
+    return " and ".join([term for term in core if term not in general()] or core)
 
 
 def _named(those: Sequence[Said]) -> str:

@@ -177,8 +177,9 @@ def _rank(name: str) -> int:
 
 
 def _off_topic(work: Work, topics: Sequence[Sequence[str]]) -> str:
-    """Return why a work is none of the question's, "" where it is one."""
-    text = f"{work.title}. {work.abstract}"
+    """Return why a work is none of the question's, "" where it is one; how a text opens counts as its abstract."""
+    opens = (str(said.get("opening") or "") for said in work.sources.values())
+    text = f"{work.title}. {work.abstract or ' '.join(opens)}"
     met = [group for group in topics if mentions(text, group)]
     if len(met) >= min(GROUPS, len(topics)):
         return ""

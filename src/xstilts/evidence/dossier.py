@@ -12,29 +12,30 @@ network; the same corpus gives the same dossier, and `verify` makes it again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import dropwhile
 
-from xstilts.evidence.corpus import Corpus, mentions
+from xstilts.evidence.corpus import Corpus
 from xstilts.evidence.decision import Decision, Entailment, Reader, decide
-from xstilts.evidence.direction import Direction, contests, direction, opposed
+from xstilts.evidence.direction import Direction, Side, conditional, contests, opposed, sides, summed
 from xstilts.evidence.index import Index
 from xstilts.evidence.proposals import Proposal, Proposals, taken
 from xstilts.evidence.question import Construction, Question, by_construction
 from xstilts.evidence.statement import Coverage, Statement, coverage, statements
-from xstilts.evidence.text import Locator
-from xstilts.evidence.work import Work
+from xstilts.evidence.text import Document, Locator, sentences
+from xstilts.evidence.work import Work, plain
 
-TITLE = 4  # words from which a title is known again within a sentence
-COSTS = frozenset(("training cost", "inference cost", "memory", "efficiency"))
+TITLE = 4  # words from which a title is known again before a sentence
 
 
 @dataclass(frozen=True)
 class Said:
     """A statement of a work, the direction of its words, and two verdicts.
 
-    faithful: by its own work. corroborated: by works of others. beside: the sentence of another work that is nearest in
-    words, to be read with it; it decides nothing.
+    sides: its direction on each outcome that is asked for; none where it is on none of them. faithful: by its own work.
+    corroborated: by works of others. beside: the sentence of another work that is nearest in words, to be read with it;
+    it decides nothing.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Said:
     faithful: Decision
     corroborated: Decision
     beside: tuple[Locator, str] | None = None
+    sides: tuple[Side, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,11 @@ class Finding:
 
     @property
     def works(self) -> dict[Direction, tuple[str, ...]]:
-        """The works behind each direction, those that have one."""
+        """The works behind each direction on what is asked, also behind none."""
         found: dict[Direction, list[str]] = {}
         for one in self.said:
-            found.setdefault(one.direction, []).append(one.statement.work)
+            way = one.direction if one.sides else "unsaid"
+            found.setdefault(way, []).append(one.statement.work)
         return {name: tuple(sorted(set(works))) for name, works in sorted(found.items())}
 
     @property
@@ -107,13 +110,27 @@ def compiled(
 
 
 def conflicts(said: Iterable[Said]) -> Iterable[tuple[Said, Said]]:
-    """Yield statements of different works whose directions are opposed and that are of the same outcome."""
-    those = tuple(said)
+    """Yield statements of different works that are opposed on an outcome that is asked for and that both name.
+
+    What holds under a condition only ("unless") is opposed to nothing.
+    """
+    those = tuple(one for one in said if one.sides and not conditional(one.statement.text))
     for number, one in enumerate(those):
         for other in those[number + 1 :]:
-            apart = one.statement.work != other.statement.work
-            if apart and _against(one, other) and _same_outcome(one.statement, other.statement):
+            if one.statement.work != other.statement.work and _against(one, other):
                 yield one, other
+
+
+def ways(said: Iterable[Said]) -> dict[str, dict[str, Direction]]:
+    """Return by outcome that is asked for, and by work, its direction: that of all its statements together."""
+    found: dict[str, dict[str, list[Side]]] = {}
+    for one in said:
+        for side in one.sides:
+            found.setdefault(side.asked, {}).setdefault(one.statement.work, []).append(side)
+    return {
+        asked: {work: summed(side.mark for side in those) for work, those in works.items()}
+        for asked, works in found.items()
+    }
 
 
 def outcomes(statement: Statement) -> frozenset[str]:
@@ -122,28 +139,24 @@ def outcomes(statement: Statement) -> frozenset[str]:
 
 
 def strangers(work: Work, works: Iterable[Work]) -> tuple[Work, ...]:
-    """Return the works that share no author with one: only they can corroborate it."""
+    """Return the works that share no author with one: only they can corroborate it, and only if both name theirs."""
     own = _families(work)
-    return tuple(other for other in works if other.id != work.id and own.isdisjoint(_families(other)))
+    others = ((other, _families(other)) for other in works if other.id != work.id)
+    return tuple(other for other, theirs in others if own and theirs and own.isdisjoint(theirs))
 
 
 def central(question: Question, said: Iterable[Said]) -> tuple[Said, ...]:
-    """Return what the answer rests on: all, but where only costs are asked for what touches them, if anything does."""
-    asked, those = set(question.facet("outcome").terms), tuple(said)
-    if not asked or not asked <= COSTS:
-        return those
-    return tuple(one for one in those if not asked.isdisjoint(outcomes(one.statement))) or those
+    """Return what the answer rests on: what is on an outcome that is asked for, or all where none is."""
+    if not question.facet("outcome").terms:
+        return tuple(said)
+    return tuple(one for one in said if one.sides or outcomes(one.statement))
 
 
 def _against(one: Said, other: Said) -> bool:
-    """Return whether directions are opposed, or one says itself that it speaks against others."""
-    if "unsaid" in (one.direction, other.direction):
-        return False
-    return opposed(one.direction, other.direction) or contests(one.statement.text) != contests(other.statement.text)
-
-
-def _same_outcome(one: Statement, other: Statement) -> bool:
-    return not (outcomes(one) and outcomes(other)) or not outcomes(one).isdisjoint(outcomes(other))
+    """Return whether directions on an outcome are opposed, or one says itself that it speaks against others."""
+    contested = contests(one.statement.text) != contests(other.statement.text)
+    shared = ((mine, theirs) for mine in one.sides for theirs in other.sides if mine.outcome == theirs.outcome)
+    return any(contested or opposed(mine.mark, theirs.mark) for mine, theirs in shared)
 
 
 def _judged(
@@ -154,7 +167,9 @@ def _judged(
     faithful = decide(statement.text, corpus.documents[own.id], own.id)
     corroborated = decide(statement.text, others, reader=reader)
     near = _near(statement, index, {text.sha256 for text in others})
-    return Said(name, statement, direction(statement.text, question), faithful, corroborated, near)
+    read = sides(statement.text, question)
+    asked = tuple(side for side in read if side.asked or not question.facet("outcome").terms)
+    return Said(name, statement, summed(side.mark for side in read), faithful, corroborated, near, asked)
 
 
 def _near(statement: Statement, index: Index, among: set[str]) -> tuple[Locator, str] | None:
@@ -164,12 +179,25 @@ def _near(statement: Statement, index: Index, among: set[str]) -> tuple[Locator,
 
 
 def _without_headings(corpus: Corpus, those: Sequence[Statement]) -> list[Statement]:
-    """Leave out what a PDF runs together with the title above it: the sentence itself stands elsewhere.
+    """Leave out what a PDF runs together with the title above it, where the sentence itself stands elsewhere."""
+    works = {work.id: work for work in corpus.works}
+    return [one for one in those if not _headed(one.text, works[one.work], corpus.documents[one.work])]
 
-    A title of a few words may be a part of any sentence.
-    """
-    titles = {work.id: work.title for work in corpus.works if len(work.title.split()) >= TITLE}
-    return [one for one in those if not (one.work in titles and mentions(one.text, [titles[one.work]]))]
+
+def _headed(text: str, work: Work, documents: Iterable[Document]) -> bool:
+    """Return whether title and authors stand before what is said elsewhere; a short title may begin any sentence."""
+    title, words = plain(work.title), plain(text)
+    if len(title.split()) < TITLE or not words.startswith(f"{title} "):
+        return False
+    byline = {"abstract", "and", *plain(" ".join(work.authors)).split()}
+    rest = " ".join(dropwhile(byline.__contains__, words.removeprefix(title).split()))
+    return any(rest == one for document in documents for one in _stretches(document))
+
+
+def _stretches(document: Document) -> Iterator[str]:
+    """Yield the words of every sentence, and of two and three in a row, as one that leans on others is kept."""
+    those = [plain(one.text) for one in sentences(document)]
+    yield from (" ".join(those[at : at + length]) for length in (1, 2, 3) for at in range(len(those) - length + 1))
 
 
 def _listening(reader: Reader, heard: dict[tuple[str, str], Entailment]) -> Reader:
@@ -184,4 +212,5 @@ def _listening(reader: Reader, heard: dict[tuple[str, str], Entailment]) -> Read
 
 
 def _families(work: Work) -> frozenset[str]:
-    return frozenset(name.partition(",")[0].casefold() for name in work.authors)
+    """Return the family names of the authors, without case and accents."""
+    return frozenset(filter(None, (plain(name.partition(",")[0]) for name in work.authors)))

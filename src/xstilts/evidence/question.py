@@ -24,6 +24,7 @@ from xstilts.language import languages
 Role = Literal["intervention", "comparator", "outcome", "benchmark", "models", "languages"]
 ROLES: tuple[Role, ...] = get_args(Role)
 ROLE_OF: Mapping[str, Role] = {"task": "intervention", "metric": "outcome"}
+COSTS = frozenset(("training cost", "inference cost", "memory", "efficiency"))
 COMPARED = ("intervention", "languages", "models")
 
 

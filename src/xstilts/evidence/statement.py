@@ -145,9 +145,11 @@ def states_result(text: str) -> bool:
 
 
 def _compared(text: str) -> set[str]:
-    """Return the terms that a text touches by naming two of a kind."""
-    named = {(one.kind, text[one.start : one.end]) for one in mentions(text)}
-    return {term for kind, term in vocabulary()["several"].items() if sum(one == kind for one, _ in named) > 1}
+    """Return the terms that a text touches by naming two of a kind; a model and its own size are one."""
+    named = {(one.kind, one.name.startswith("billions"), text[one.start : one.end]) for one in mentions(text)}
+    counts = {(kind, size): sum(one[:2] == (kind, size) for one in named) for kind, size, _ in named}
+    several = vocabulary()["several"]
+    return {term for kind, term in several.items() if max(counts.get((kind, size), 0) for size in (True, False)) > 1}
 
 
 def _of(question: Question, document: Document) -> Iterator[Statement]:

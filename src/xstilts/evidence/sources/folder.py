@@ -2,10 +2,13 @@
 
 `paper.pdf` (or .txt, .md) may have `paper.json` with title, authors, year, venue, abstract, url, doi, arxiv, acl.
 Without one the title is the first line of the text, as far as it goes on, the abstract what follows a line "Abstract"
-(or else the beginning) up to the introduction, and nothing else is known. XSTILTS_FOLDER names the folder.
+up to the introduction, and nothing else is known. A text without such a line has no abstract: it is screened by how it
+opens, and the opening is quoted only as a part of the whole. XSTILTS_FOLDER names the folder.
 
 >>> opening("Batches and\\ntransfer\\nAbstract\\nThey matter little. So it is.\\n1 Introduction\\nThey do not.")
-('Batches and transfer', 'They matter little. So it is.')
+('Batches and transfer', 'They matter little. So it is.', '')
+>>> opening("On batches\\nThey matter little.")
+('On batches', '', 'On batches\\nThey matter little.')
 """
 
 from __future__ import annotations
@@ -94,25 +97,29 @@ def _digest(content: bytes) -> str:
 def _work(path: Path, content: bytes, held: str | None) -> Work:
     said = _said(path.with_suffix(".json"))
     known = ids(said.get("doi"), said.get("arxiv"), said.get("acl"))
-    title, abstract = opening(held or "")
+    title, abstract, opens = opening(held or "")
     facts = {"title": title or path.stem, "abstract": abstract, **{key: said[key] for key in KNOWN if key in said}}
-    work = stated("folder", known, **facts, file=path.name, sha256=_digest(content))
+    work = stated("folder", known, **facts, file=path.name, sha256=_digest(content), opening=opens)
     return work if known != Ids() else _named(work, content)
 
 
-def opening(held: str) -> tuple[str, str]:
-    """Return title and abstract as a text itself has them; the abstract ends with a whole sentence."""
+def opening(held: str) -> tuple[str, str, str]:
+    """Return title, abstract (which ends with a whole sentence) and, where there is none, the opening of a text."""
     headed = ABSTRACT.search(held)
     title = ""
     for line in (line.strip() for line in held[: headed.start() if headed else len(held)].splitlines()):
         if title and not (title.endswith("-") or line[:1].islower()):
             break
         title = title + line if title.endswith("-") else f"{title} {line}".strip()
-    start = headed.end() if headed else 0
+    abstract = _abstract(held, headed.end()) if headed else ""
+    return clean(title).lstrip("# "), abstract, "" if abstract else held[:LONGEST].strip()
+
+
+def _abstract(held: str, start: int) -> str:
     ended = INTRODUCTION.search(held, start)
-    told = Document("file:", "opening", held[start : ended.start() if ended else len(held)][: 2 * LONGEST])
+    told = Document("file:", "abstract", held[start : ended.start() if ended else len(held)][: 2 * LONGEST])
     whole = [one.end for one in sentences(told) if one.whole and one.end <= LONGEST]
-    return clean(title).lstrip("# "), told.text[: whole[-1]].strip() if whole else ""
+    return told.text[: whole[-1]].strip() if whole else ""
 
 
 def _named(work: Work, content: bytes) -> Work:
