@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xstilts import show
-from xstilts.evidence import bib, bundle, demo, measured, recheck, review
+from xstilts.evidence import bib, binding, bundle, demo, measured, recheck, review
 from xstilts.evidence import corpus as corpora
 from xstilts.evidence.client import Client, Manners
 from xstilts.evidence.corpus import Corpus
@@ -283,7 +283,7 @@ def studied(folder: Path, seeds: int, **setting: Any) -> tuple[Path, Path, Repor
     study, store = given_study.write(folder, seeds)
     measure = {"type": "Gain", "intermediate": "mnli", "target": "xnli"}
     where = {"encoder": given_study.ENCODER, "split": "test", "metric": "accuracy"} | setting
-    bound = measured.Binding(given_study.SENTENCE, measure, "above", 0.0, where, published=10.0)
+    bound = binding.Binding(given_study.SENTENCE, measure, "above", 0.0, where, published=10.0)
     made = measured.of_study(said, study, store, [bound])
     said |= {"measured": made.rows, "study": made.study}
     said |= {"reviews": review.gated(said, corpus)}
