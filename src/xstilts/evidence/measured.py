@@ -130,8 +130,7 @@ def _row(said: Json, one: Binding, disk: Disk, table: Table) -> dict[str, Any]:
     verdict = _checked(one, table)
     faults = [fault[1] for key in verdict.keys if (fault := disk.fault(key))]
     relation = _relation(one, verdict)
-    why_not = faults[0] if faults else _undecided(one, said, verdict, relation)
-    outcome, why = ("UNTESTED", why_not) if why_not else _outcome(one, verdict)
+    outcome, why = _outcome(one, verdict, faults[0] if faults else _undecided(one, said, verdict, relation))
     files = tuple(
         sorted({digest for key in verdict.keys if key in disk.stages for digest in disk.stages[key]["files"].values()})
     )
@@ -162,7 +161,9 @@ def _checked(one: Binding, table: Table) -> Verdict:
         asked = Claim(one.statement, measures.from_plain(one.measure), cast(Expectation, one.expectation), one.margin)
         return claims.check(asked, table)
     except (TypeError, AttributeError) as error:
-        raise BadInput(f"{dict(one.measure)} is no measure ({error}); write it as the report of a study has it") from error
+        raise BadInput(
+            f"{dict(one.measure)} is no measure ({error}); copy one from a report"
+        ) from error
 
 
 def _relation(one: Binding, verdict: Verdict) -> str:
@@ -185,8 +186,10 @@ def _undecided(one: Binding, said: Json, verdict: Verdict, relation: str) -> str
     return "" if low < high else f"no interval, so no comparison: {verdict.why}"
 
 
-def _outcome(one: Binding, verdict: Verdict) -> tuple[Outcome, str]:
-    """Return what becomes of a statement that a measurement decides, and why."""
+def _outcome(one: Binding, verdict: Verdict, undecided: str) -> tuple[Outcome, str]:
+    """Return what becomes of a bound statement, and why."""
+    if undecided:
+        return "UNTESTED", undecided
     low, high = verdict.interval
     if verdict.status == "holds" and one.published is not None and not low <= one.published <= high:
         return "NOT_REPRODUCED", f"the paper's {one.published:g} lies outside of [{low:.2f}, {high:.2f}]"

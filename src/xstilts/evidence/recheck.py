@@ -153,7 +153,7 @@ def _taken(rows: list[dict[str, Any]], one: Json) -> Json | None:
     same = [row for row in rows if (row["claim"], row["query"]) == (one["claim"], one["query"])]
     if not same:
         return None
-    return rows.pop(rows.index(one if one in same else same[0]))
+    return rows.pop(rows.index(next((row for row in same if row == one), same[0])))
 
 
 def _own(said: Json, again: Json) -> Iterator[Check]:
