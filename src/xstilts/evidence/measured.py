@@ -7,7 +7,7 @@ whose result files are gone or changed is UNTESTED too.
 
 >>> bound = Binding("SQuAD helps.", {"type": "Gain", "intermediate": "squad", "target": "xquad"}, "above")
 >>> unbound({"claims": []}, [bound])
-["A binding is of no statement of this report, so it decides nothing: “SQuAD helps.”"]
+['A binding is of no statement of this report, so it decides nothing: “SQuAD helps.”']
 """
 
 from __future__ import annotations
@@ -161,9 +161,7 @@ def _checked(one: Binding, table: Table) -> Verdict:
         asked = Claim(one.statement, measures.from_plain(one.measure), cast(Expectation, one.expectation), one.margin)
         return claims.check(asked, table)
     except (TypeError, AttributeError) as error:
-        raise BadInput(
-            f"{dict(one.measure)} is no measure ({error}); copy one from a report"
-        ) from error
+        raise BadInput(f"{dict(one.measure)} is no measure ({error}); copy one from a report") from error
 
 
 def _relation(one: Binding, verdict: Verdict) -> str:

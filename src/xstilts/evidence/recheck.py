@@ -184,7 +184,7 @@ def _lesser(found: Json) -> Status:
 
 def _viewed(folder: Path, found: Json, corpus: Corpus) -> Iterator[Check]:
     """Yield whether each view says what the report says: a PDF, whose fonts vary, by its text."""
-    made = bundle.rendered(found, corpus)
+    made = bundle.unprinted(found, corpus)
     for name in (*bundle.VIEWS, bundle.PDF):
         path = folder / name
         if not path.is_file():
