@@ -34,7 +34,7 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = Document(work.id, "full text", given_study.SENTENCE)
     found = corpus.Corpus((work,), {work.id: (text,)}, (corpus.Screened(work.id, True, "full text"),))
     said = told(compiled(ask(QUESTION), found))
-    study, store = given_study.write(folder, 5)
+    study, store = given_study.write(folder, 3)
     those = [
         binding.Binding(given_study.SENTENCE, MEASURE, "above", 0.0, where, published=10.0)
         for where in (WHERE, WHERE | {"encoder": "xlm-roberta-base"})
@@ -165,29 +165,33 @@ def test_a_measurement_without_what_it_was_made_from_is_untested(copy: Path, nam
     assert (found["c1, measured"].status, found[exports.METADATA].status) == ("untested", "changed")
 
 
-@pytest.mark.parametrize("content", [b"", b"%PDF-1.7", b"nope", b"\x00" * 99, None])
-def test_a_damaged_pdf_is_named(copy: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize("content", [b"", b"%PDF-1.7", b"nope", b"\x00" * 99])
+def test_a_damaged_pdf_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "report.pdf"
+    path.write_bytes(content)
+    check = recheck._printed(path, {"claims": []})
+    assert (check.status, check.why[:17]) == ("changed", "it cannot be read")
+
+
+def test_a_pdf_that_is_cut_or_another_is_named(copy: Path) -> None:
+    from xstilts.evidence.stub.print import pdf
+
     path = copy / "bundle/report.pdf"
     if not path.is_file():
         pytest.skip("the PDF needs the extra pdf")
-    path.write_bytes(path.read_bytes()[:999] if content is None else content)
+    path.write_bytes(path.read_bytes()[:999])
     found = checked(copy)
     assert (found["report.pdf"].status, found[exports.METADATA].status) == ("changed", "changed")
-
-
-def test_another_pdf_is_named(copy: Path) -> None:
-    from xstilts.evidence.stub.print import pdf
-
-    (copy / "bundle/report.pdf").write_bytes(pdf("Another report."))
-    assert checked(copy)["report.pdf"].why == "it lacks c1"
+    path.write_bytes(pdf("Another report."))
+    assert recheck._printed(path, {"claims": [{"name": "c1", "text": "A."}]}).why == "it lacks c1"
 
 
 @pytest.mark.parametrize(
     "content", ["nope", "{}", "[]", '{"@graph": 5}', '{"@graph": [5]}', '{"@graph": []}', "[" * 100_000, "\ufeff"]
 )
-def test_damaged_metadata_are_named(copy: Path, content: str) -> None:
-    (copy / "bundle" / exports.METADATA).write_text(content)
-    assert {name: one.status for name, one in checked(copy).items()} == {exports.METADATA: "changed"}
+def test_damaged_metadata_are_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / exports.METADATA).write_text(content)
+    assert recheck._listed(tmp_path).status == "changed"
 
 
 def test_metadata_that_are_gone_are_untested(copy: Path) -> None:
@@ -195,10 +199,14 @@ def test_metadata_that_are_gone_are_untested(copy: Path) -> None:
     assert {name: one.status for name, one in checked(copy).items()} == {exports.METADATA: "untested"}
 
 
-@pytest.mark.parametrize("name", bundle.VIEWS)
-def test_a_view_that_says_something_else_is_named(copy: Path, name: str) -> None:
-    path = copy / "bundle" / name
-    path.write_text(path.read_text(encoding="utf-8").replace("MNLI", "QNLI", 1))
-    assert checked(copy)[name].status == "changed"
-    path.unlink()
-    assert checked(copy)[name].status == "untested"
+def test_views_that_say_something_else_or_are_gone_are_named(copy: Path) -> None:
+    views = [copy / "bundle" / name for name in bundle.VIEWS]
+    for path in views:
+        path.write_text(path.read_text(encoding="utf-8").replace("MNLI", "QNLI", 1))
+    assert {name: one.status for name, one in checked(copy).items()} == dict.fromkeys(
+        (*bundle.VIEWS, exports.METADATA), "changed"
+    )
+    for path in views:
+        path.unlink()
+    found = checked(copy)
+    assert {found[name].status for name in bundle.VIEWS} == {"untested"}

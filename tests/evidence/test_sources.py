@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xstilts.evidence import corpus as corpora
 from xstilts.evidence import markup, papers
 from xstilts.evidence.client import Client, Manners, _parsed
 from xstilts.evidence.ids import ids
@@ -340,6 +343,40 @@ def test_a_file_that_changed_is_not_the_one_that_was_found(own: Client) -> None:
     path = Path(own.hosts["folder"].url) / "b.txt"
     path.write_text(path.read_text() + "More.", encoding="utf-8")
     assert folder.text(own, work) is None
+
+
+@pytest.mark.parametrize("name", [b"M\xfcller.txt", "two\u2028lines.txt".encode(), "new\nline.txt".encode()])
+def test_a_file_may_be_named_as_it_will(own: Client, tmp_path: Path, name: bytes) -> None:
+    place = Path(own.hosts["folder"].url)
+    try:
+        (place / os.fsdecode(name)).write_text("A batch size of 7 improves accuracy on XNLI by 2.0 points.")
+    except OSError:
+        pytest.skip("this disk has no such names")
+    found = corpora.gather(own, ["batch size"], [["batch size"]], ["folder"])
+    corpora.save(found, tmp_path / "corpus")
+    again = corpora.read(tmp_path / "corpus")
+    assert again == found
+    assert [work.title for work in again.works] != []
+    work = next(one for one in folder.search(own, "batch size accuracy", 5) if "7" in (folder.text(own, one) or ""))
+    assert work.sources["folder"]["file"].encode()
+
+
+@pytest.mark.parametrize(
+    "told", ['{"authors": 5}', '{"authors": "Doe, Jane"}', '{"doi": "10.1234/\\ud800abc"}', "[" * 200_000, "[]", "{"]
+)
+def test_what_is_said_of_a_file_breaks_nothing(own: Client, tmp_path: Path, told: str) -> None:
+    place = Path(own.hosts["folder"].url)
+    (place / "b.json").write_text(told)
+    (work,) = folder.search(own, "freezing layers", 5)
+    assert (work.authors, work.title) == ((), "Layers")
+    assert work.id.encode()
+
+
+def test_a_work_of_another_source_has_no_file(own: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = stated("s2", ids(), title="T")
+    assert folder.text(own, other) is None
+    own.hosts["folder"] = replace(own.hosts["folder"], url="no-such-folder")
+    assert folder.text(own, other) is None
 
 
 def test_a_folder_that_is_not_there_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
