@@ -433,6 +433,12 @@ def test_a13_where_all_sources_are_down_there_is_no_report(kind: Kind, tmp_path:
     assert not (tmp_path / "out").exists()
 
 
+def test_a13_a_question_of_no_letters_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="UTF-8"):
+        make("Does the batch size \udcfc change accuracy?", Where(tmp_path / "out", tmp_path / "replies"))
+    assert not (tmp_path / "out").exists()
+
+
 # A14
 
 

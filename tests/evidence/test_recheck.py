@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from xstilts.evidence import binding, bundle, corpus, exports, measured, recheck, review
 from xstilts.evidence.dossier import compiled
 from xstilts.evidence.ids import ids
+from xstilts.evidence.making import Where, make
 from xstilts.evidence.question import ask
 from xstilts.evidence.telling import told
 from xstilts.evidence.text import Document
@@ -79,6 +81,19 @@ def test_what_is_as_it_was_made_stands(bound: Path) -> None:
     said = json.loads((bound / "bundle/report.json").read_text(encoding="utf-8"))
     assert [one["status"] for one in said["measured"]] == ["REPRODUCED", "UNTESTED"]
     assert said["limits"][-1].startswith("A binding is of no statement")
+
+
+def test_what_is_made_with_bindings_stands(bound: Path, tmp_path: Path, unprinted: None) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/a.txt").write_text("Nothing more.")
+    told = {"title": "MNLI as intermediate task before XNLI", "authors": ["Doe, A"], "abstract": given_study.SENTENCE}
+    (tmp_path / "own/a.json").write_text(json.dumps(told))
+    sources, store = (str(tmp_path / "own"),), bound / "store"
+    where = Where(tmp_path / "bundle", tmp_path / "replies", sources, True, bound / "study", store)
+    said = make(QUESTION, replace(where, bindings=bound / "bundle/bindings.json"))
+    assert [one["status"] for one in said["measured"]] == ["REPRODUCED", "UNTESTED"]
+    assert said["limits"][-1].startswith("A binding is of no statement")
+    assert {one.status for one in recheck.verify(tmp_path / "bundle", store)} == {"stands"}
 
 
 @pytest.mark.parametrize(
