@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +73,14 @@ def test_a_replay_needs_no_server_and_knows_no_port(tmp_path: Path) -> None:
     with serving() as other:
         assert client_of(other, tmp_path).ask(SEARCH, json_object) == found
         assert other.asked == []
+
+
+def test_what_one_mirror_says_is_not_what_another_of_its_machine_says(stub: Stub, tmp_path: Path) -> None:
+    found = client_of(stub, tmp_path).ask(SEARCH, json_object)
+    other = Client(tmp_path, {"s2": replace(stub.hosts()["s2"], url=f"{stub.url}/other-mirror")}, QUICK)
+    assert found is not None
+    assert other.ask(SEARCH, json_object) is None
+    assert [failure.reason for failure in other.failures] == ["HTTP 404"]
 
 
 def test_what_one_machine_says_is_not_what_another_says(stub: Stub, tmp_path: Path) -> None:
@@ -191,6 +201,83 @@ def test_a_source_that_keeps_failing_is_asked_no_more(stub: Stub, tmp_path: Path
     assert len(stub.asked) == len(client.failures) == DOWN_AFTER
 
 
+def test_replies_that_are_too_large_say_nothing_against_their_source(stub: Stub, tmp_path: Path) -> None:
+    small = {"s2": replace(stub.hosts()["s2"], most_bytes=100)}
+    several = [replace(SEARCH, params=(("query", f"batch {n}"),)) for n in range(2 * DOWN_AFTER)]
+    runs = [Client(tmp_path, small, QUICK, offline=offline) for offline in (False, True)]
+    for run in runs:
+        assert [run.ask(asked, json_object) for asked in several] == [None] * len(several)
+    assert len(stub.asked) == len(several)
+    assert lines(runs[0].failures) == lines(runs[1].failures)
+
+
+def test_what_is_kept_is_told_even_where_its_source_is_down(stub: Stub, tmp_path: Path) -> None:
+    found = client_of(stub, tmp_path).ask(SEARCH, json_object)
+    stub.faults["s2"] = Fault("key")
+    client = client_of(stub, tmp_path)
+    for n in range(DOWN_AFTER):
+        assert client.ask(replace(SEARCH, params=(("query", str(n)),)), json_object) is None
+    asked = len(stub.asked)
+    assert client.ask(SEARCH, json_object) == found
+    assert client.ask(OTHER, json_object) is None  # and is not asked for
+    assert len(stub.asked) == asked
+
+
+class Odd(http.server.BaseHTTPRequestHandler):
+    """A server that redirects to nowhere; `head` is of its replies, a status and one header."""
+
+    head: tuple[int, tuple[str, str]] = (302, ("X-None", ""))
+
+    def log_message(self, *ignored: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.send_response(self.head[0])
+        self.send_header(*self.head[1])
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+@pytest.fixture
+def odd() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Odd)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        ((302, ("X-None", "")), "HTTP 302"),
+        ((304, ("X-None", "")), "HTTP 304"),
+        ((302, ("Location", "https://[oops/x")), "redirected to what is no address"),
+        ((302, ("Location", "http://127.0.0.1:99999/")), "redirected away from where it was asked"),
+        ((429, ("Retry-After", "Sun, 06 Nov 99999999999999999999 08:49:37 GMT")), "HTTP 429"),
+    ],
+)
+def test_a_reply_that_leads_nowhere_is_a_failure(
+    odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: tuple[int, tuple[str, str]], reason: str
+) -> None:
+    monkeypatch.setattr(Odd, "head", head)
+    client = Client(tmp_path, {"s2": Host("s2", odd, 0.0)}, QUICK)
+    assert client.ask(SEARCH, json_object) is None
+    assert client.failures[0].reason.startswith(reason)
+
+
+def test_this_machine_is_asked_without_a_proxy(stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert client_of(stub, tmp_path).ask(SEARCH, json_object)
+    opened = wire.Wire(1.0)
+    mounted = {pattern.pattern: proxy for pattern, proxy in opened.http._mounts.items()}
+    opened.close()
+    assert all(mounted[f"all://{name}"] is None for name in ("127.0.0.1", "localhost", "[::1]"))
+
+
 def test_failures_are_replayed_and_keep_their_time(stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stub.faults["s2"] = Fault("broken")
     monkeypatch.setattr(clients, "_now", iter(f"time {n}" for n in range(9)).__next__)
@@ -267,7 +354,18 @@ def test_a_redirect_may_stay_or_lead_to_https_and_takes_no_key_along(stub: Stub,
             wire._may_follow(here, there)
 
 
-@pytest.mark.parametrize("url", ["export.arxiv.org", "ftp://x", "https://me:word@x.example", "https://x.example?key=1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "export.arxiv.org",
+        "http://[::1",
+        "http://x:99999",
+        "http://x:y",
+        "ftp://x",
+        "https://me:word@x.example",
+        "https://x.example?key=1",
+    ],
+)
 def test_an_address_that_is_none_or_holds_a_secret_is_refused(url: str) -> None:
     with pytest.raises(BadInput, match="XSTILTS_ARXIV_URL"):
         configured({"XSTILTS_ARXIV_URL": url})
@@ -287,7 +385,15 @@ def test_an_unknown_source_is_a_mistake(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("0", 0.0), ("12", 12.0), ("soon", None), ("-3", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
+    [
+        ("0", 0.0),
+        ("12", 12.0),
+        ("soon", None),
+        ("-3", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Sun, 06 Nov 99999999999999999999 08:49:37 GMT", None),
+        ("9" * 400, float("inf")),
+    ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
     assert wire.waits(header) == seconds

@@ -1,11 +1,13 @@
-"""Sources: each finds, gets and reads works through the same three functions, and no reply can break them."""
+"""Sources: each finds and reads works through the same two functions, and no reply can break them."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xstilts.evidence import markup, papers, sources
+from xstilts.evidence import corpus as corpora
+from xstilts.evidence import markup, papers
 from xstilts.evidence.client import Client, Manners, _parsed
 from xstilts.evidence.ids import ids
-from xstilts.evidence.sources import acl, arxiv, crossref, folder, names, openalex, pages, s2, source
+from xstilts.evidence.sources import acl, arxiv, folder, names, pages, source
 from xstilts.evidence.stub import answers
 from xstilts.evidence.stub.answers import Asked
 from xstilts.evidence.stub.print import pdf
@@ -75,22 +78,6 @@ def test_a_source_finds_works_as_they_are(client: Client, name: str) -> None:
         assert len(work.authors) == len(true.authors(name))
         assert list(work.sources) == [name]
         assert work.retracted == (name in ("openalex", "crossref") and "retracted" in true.header)
-
-
-@pytest.mark.parametrize("name", ONLINE)
-def test_what_was_found_can_be_got_by_its_id(client: Client, name: str) -> None:
-    work = source(name).search(client, QUERY, 5)[0]
-    id = f"arxiv:{work.ids.arxiv}" if name == "arxiv" else f"acl:{work.ids.acl}" if name == "acl" else work.id
-    got = source(name).get(client, id)
-    assert got is not None
-    assert (got.id, got.title, got.authors) == (work.id, work.title, work.authors)
-
-
-@pytest.mark.parametrize("name", ONLINE)
-@pytest.mark.parametrize("id", ["doi:10.5555/no.such", "arxiv:9913.00001", "acl:1999.none-main.1", "nonsense", ""])
-def test_what_nobody_has_is_none_and_no_failure(client: Client, name: str, id: str) -> None:
-    assert source(name).get(client, id) is None
-    assert client.failures == []
 
 
 @pytest.mark.parametrize("name", ["arxiv", "s2", "openalex", "crossref"])
@@ -174,8 +161,6 @@ def test_no_json_breaks_a_source(name: str, seed: int, new: Any) -> None:
     _, body = SOURCES[name](Asked(*SEARCHED[name]))
     client: Any = Told(json.dumps(changed(json.loads(body), random.Random(seed), new)).encode())
     assert all(isinstance(work, Work) for work in source(name).search(client, QUERY, 3))
-    got = source(name).get(client, "doi:10.5555/stub.2020.1")
-    assert got is None or isinstance(got, Work)
 
 
 @pytest.mark.parametrize("name", ONLINE)
@@ -212,8 +197,7 @@ def test_an_error_told_as_an_entry_is_a_failure() -> None:
 
 
 def test_versions_of_a_preprint_are_one_work(client: Client) -> None:
-    work = arxiv.get(client, "arxiv:2013.00001v1")
-    assert work is not None
+    work = next(one for one in arxiv.search(client, QUERY, 50) if one.ids.arxiv == "2013.00001")
     assert (work.ids.arxiv, work.sources["arxiv"]["version"]) == ("2013.00001", "3")
 
 
@@ -224,16 +208,6 @@ def test_a_withdrawn_preprint_is_retracted() -> None:
     )
     (work,) = arxiv._page(f"{answers.ATOM}{entry}</feed>".encode()).works
     assert work.retracted
-
-
-def test_crossref_gives_bibtex_that_reads_as_its_own_record(client: Client) -> None:
-    text = crossref.bibtex(client, "10.5555/stub.2020.1")
-    work = crossref.get(client, "10.5555/stub.2020.1")
-    assert text is not None
-    assert work is not None
-    (read,) = sources.acl.bib.entries(text)
-    assert (read["title"], read["year"], read["doi"]) == (work.title, str(work.year), work.ids.doi)
-    assert crossref.bibtex(client, "10.5555/none") is None
 
 
 def test_abstracts_in_markup_and_in_pieces_become_text() -> None:
@@ -270,28 +244,17 @@ def test_indexes_hold_no_texts(client: Client, name: str) -> None:
     assert source(name).text(client, source(name).search(client, QUERY, 1)[0]) is None
 
 
-def test_other_ways_to_name_a_work(client: Client) -> None:
-    for name in ("s2", "openalex"):
-        for id in ("doi:10.5555/stub.2020.1", "arxiv:2013.00001"):
-            found = source(name).get(client, id)
-            assert found is not None
-            assert found.year == 2020
-    assert s2.name_of("s2:" + "a" * 40) == "a" * 40
-    assert openalex.get(client, "s2:" + "a" * 40) is None
-
-
 # Texts.
 
 
 @pytest.mark.parametrize("name", ["arxiv", "acl"])
 def test_a_full_text_is_the_pdfs(client: Client, name: str) -> None:
-    work = source("s2").get(client, "doi:10.5555/stub.2020.1")
-    assert work is not None
+    found = {work.id: work for work in source("s2").search(client, QUERY, 50)}
+    work = found["doi:10.5555/stub.2020.1"]
     text = source(name).text(client, work)
     assert text is not None
     assert "The ANLI+ intermediate task contains 1,104,934 training examples" in " ".join(text.split())
-    bare = source("s2").get(client, "doi:10.5555/stub.2021.84")
-    assert bare is not None
+    bare = found["doi:10.5555/stub.2021.84"]
     assert source(name).text(client, bare) is None
     assert client.failures == []
 
@@ -360,8 +323,6 @@ def test_a_folder_is_searched_and_its_files_are_on_record(own: Client) -> None:
     folder.search(own, "layers", 5)
     assert [one.reason for one in own.failures] == ["broken.pdf has no text that can be read"]
     assert [folder.text(own, work) for work in found][1] == "# Layers\nFreezing layers saves memory.\n"
-    assert folder.get(own, "doi:10.5555/own.1") == found[1]
-    assert folder.get(own, found[0].id) == found[0]
 
 
 @pytest.mark.parametrize(
@@ -391,6 +352,40 @@ def test_a_file_that_changed_is_not_the_one_that_was_found(own: Client) -> None:
     path = Path(own.hosts["folder"].url) / "b.txt"
     path.write_text(path.read_text() + "More.", encoding="utf-8")
     assert folder.text(own, work) is None
+
+
+@pytest.mark.parametrize("name", [b"M\xfcller.txt", "two\u2028lines.txt".encode(), b"new\nline.txt"])
+def test_a_file_may_be_named_as_it_will(own: Client, tmp_path: Path, name: bytes) -> None:
+    place = Path(own.hosts["folder"].url)
+    try:
+        (place / os.fsdecode(name)).write_text("A batch size of 7 improves accuracy on XNLI by 2.0 points.")
+    except OSError:
+        pytest.skip("this disk has no such names")
+    found = corpora.gather(own, ["batch size"], [["batch size"]], ["folder"])
+    corpora.save(found, tmp_path / "corpus")
+    again = corpora.read(tmp_path / "corpus")
+    assert again == found
+    assert [work.title for work in again.works] != []
+    work = next(one for one in folder.search(own, "batch size accuracy", 5) if "7" in (folder.text(own, one) or ""))
+    assert work.sources["folder"]["file"].encode()
+
+
+@pytest.mark.parametrize(
+    "told", ['{"authors": 5}', '{"authors": "Doe, Jane"}', '{"doi": "10.1234/\\ud800abc"}', "[" * 200_000, "[]", "{"]
+)
+def test_what_is_said_of_a_file_breaks_nothing(own: Client, tmp_path: Path, told: str) -> None:
+    place = Path(own.hosts["folder"].url)
+    (place / "b.json").write_text(told)
+    (work,) = folder.search(own, "freezing layers", 5)
+    assert (work.authors, work.title) == ((), "Layers")
+    assert work.id.encode()
+
+
+def test_a_work_of_another_source_has_no_file(own: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = stated("s2", ids(), title="T")
+    assert folder.text(own, other) is None
+    own.hosts["folder"] = replace(own.hosts["folder"], url="no-such-folder")
+    assert folder.text(own, other) is None
 
 
 def test_a_folder_that_is_not_there_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,8 @@ def record(source: str, known: Ids, title: str = "On tasks", year: int = 2020, f
         ({"acl": "https://aclanthology.org/2021.stub-main.1/"}, "acl:2021.stub-main.1"),
         ({"acl": "https://aclanthology.org/P19-1001.pdf"}, "acl:P19-1001"),
         ({"openalex": "https://openalex.org/W123"}, "openalex:W123"),
+        ({"doi": "10.1234/\ud800abc"}, ""),
+        ({"doi": "10.1234/abc\ud800"}, "doi:10.1234/abc"),
         ({"doi": None, "arxiv": 5, "acl": "no id", "s2": "short"}, ""),
     ],
 )
@@ -138,6 +140,11 @@ def test_what_has_the_wrong_type_or_shape_is_left_out() -> None:
     work = stated("s2", ids(), title="A\x00 b\n c", authors=[None, 3, ""], year="MMXX", url="javascript:alert(1)")
     assert (work.title, work.authors, work.year, work.url) == ("A b c", (), None, "")
     assert work.id.startswith("title:")
+
+
+@pytest.mark.parametrize("authors", [5, "Doe, Jane", {"Doe": "Jane"}, True, None])
+def test_authors_that_are_no_list_are_left_out(authors: object) -> None:
+    assert stated("folder", ids(), title="T", authors=authors).authors == ()
 
 
 @pytest.mark.parametrize("title", ["中間タスク学習", "أثر التدريب", "मध्यवर्ती कार्य"])

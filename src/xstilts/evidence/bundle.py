@@ -76,17 +76,21 @@ def views(folder: Path) -> tuple[Path, ...]:
 
 def rendered(found: Json, corpus: Corpus) -> dict[str, bytes]:
     """Return the views of a report by file name; the PDF only where its library is installed."""
+    printed = paper.pdf(found)
+    return unprinted(found, corpus) | ({PDF: printed} if printed else {})
+
+
+def unprinted(found: Json, corpus: Corpus) -> dict[str, bytes]:
+    """Return the views that are the same on every machine, all but the PDF, by file name."""
     page = view.page(found)
     texts = {text.sha256: text for text in corpus.texts()}
-    made = {
+    return {
         HTML: html(page, TEMPLATE).encode(),
         MARKDOWN: marking.text(page).encode(),
         BIB: references.bibtex(found["works"]).encode(),
         CSL: _json(references.csl(found["works"])).encode(),
         CLAIMS: exports.claims(found, texts).encode(),
     }
-    printed = paper.pdf(found)
-    return made | ({PDF: printed} if printed else {})
 
 
 def beside(folder: Path, name: str) -> Any:

@@ -22,7 +22,7 @@ from typing import TypeVar
 from xstilts import progress
 from xstilts.evidence.hosts import Host, configured
 from xstilts.evidence.replies import Failure, Replies, Request, lines
-from xstilts.evidence.wire import Ask, Trouble, Wire
+from xstilts.evidence.wire import TOO_LARGE, Ask, Trouble, Wire
 from xstilts.example import BadInput
 
 T = TypeVar("T")
@@ -81,15 +81,13 @@ class Client:
         `parse` raises Trouble, or whatever reading what is not there raises, for a reply that is of no use.
         """
         host = self._host(asked.source)
-        if self._failed.get(asked.source, 0) >= DOWN_AFTER:
-            return None
         kept = self._replies.find(host, asked)
         if kept is not None:
             try:
                 return self._accept(kept[0], _parsed(parse, kept[0].status, kept[1]))
             except Trouble:
                 pass  # kept by a version that could read it; asked again
-        return self._fetched(host, asked, parse)
+        return None if self._is_down(asked.source) else self._fetched(host, asked, parse)
 
     def read(self, source: str, path: str, content: bytes) -> None:
         """Note in the log what was read of a source that is asked without a network."""
@@ -105,8 +103,12 @@ class Client:
             raise BadInput(f"unknown source {source!r}; known are {', '.join(self.hosts)}")
         return self.hosts[source]
 
+    def _is_down(self, source: str) -> bool:
+        return self._failed.get(source, 0) >= DOWN_AFTER
+
     def _accept(self, request: Request, meaning: T) -> T:
-        self._failed[request.source] = 0
+        if not self._is_down(request.source):  # a reply that is kept does not say that a source is well again
+            self._failed[request.source] = 0
         self.requests.append(request)
         return meaning
 
@@ -160,7 +162,8 @@ class Client:
             failure = before
         elif not self.offline:
             self._replies.keep_failure(host, asked, failure)
-        self._failed[asked.source] = self._failed.get(asked.source, 0) + 1
+        if not failure.reason.startswith(TOO_LARGE):
+            self._failed[asked.source] = self._failed.get(asked.source, 0) + 1
         self.failures.append(failure)
         progress.note(f"{asked.source}: {failure.reason} ({asked.path})")
 

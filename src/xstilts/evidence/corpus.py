@@ -203,7 +203,8 @@ def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    yield from map(json.loads, path.read_bytes().decode().splitlines())
+    lines = path.read_bytes().decode().split("\n")  # and at no other sign that ends a line: texts hold those
+    yield from (json.loads(line) for line in lines if line)
 
 
 def _document(folder: Path, work: str, part: Mapping[str, str]) -> Document:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from xstilts.example import BadInput
 
@@ -41,6 +41,11 @@ class Host:
     def hostname(self) -> str:
         """The name of the machine, without the port: part of what a reply is known by."""
         return urlsplit(self.url).hostname or ""
+
+    @property
+    def path(self) -> str:
+        """What stands before every path that is asked for, "" without any: a machine may have several mirrors."""
+        return urlsplit(self.url).path
 
     def key(self) -> str:
         """Return the key, "" where there is none or where it would travel in the clear."""
@@ -73,9 +78,19 @@ def configured(environment: Mapping[str, str] | None = None) -> dict[str, Host]:
     return found
 
 
+def address(url: str) -> SplitResult | None:
+    """Return the parts of an address of the web, None for what is none."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if known else None
+
+
 def _at(host: Host, url: str, variable: str) -> Host:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = address(url)
+    if parts is None:
         raise BadInput(f"{variable} is {url!r}, which is no address; give one that begins with https://")
     if parts.username or parts.password or parts.query:
         raise BadInput(f"{variable} holds a password or parameters; give the bare address, and a key in its variable")

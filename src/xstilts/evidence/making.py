@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xstilts.evidence import bundle, llm, measured, opinion, review
+from xstilts.evidence import binding, bundle, llm, measured, opinion, review
 from xstilts.evidence.client import Client, Manners
 from xstilts.evidence.corpus import Corpus, gather
 from xstilts.evidence.decision import Reader
@@ -77,10 +77,10 @@ def make(question: str, where: Where, helped: With = ALONE) -> dict[str, Any]:
     found = told(compiled(asked, corpus, helped.reader, proposed))
     beside: dict[str, Any] = {bundle.PROPOSALS: [vars(one) for one in proposed]} if model else {}
     if where.study:
-        binding = measured.read(where.bindings) if where.bindings else None
-        made = measured.of_study(found, where.study, where.store, binding)
+        bound = binding.read(where.bindings) if where.bindings else None
+        made = measured.of_study(found, where.study, where.store, bound)
         beside |= made.beside
-        found |= {"measured": made.rows, "study": made.study}
+        found |= {"measured": made.rows, "study": made.study, "limits": [*found["limits"], *made.unbound]}
     found |= {"reviews": review.gated(found, corpus)}
     found |= {"opinion": opinion.opinion(model, found)} if model else {}
     bundle.write(found, corpus, where.out, beside)

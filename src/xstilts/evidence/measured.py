@@ -1,27 +1,26 @@
 """Measured: statements of the literature bound to measures of a study of one's own, and made again from its results.
 
-A binding is data that a person reads and changes (`bindings.json`): a statement, a measure as `measures.plain` writes
-it, what is expected of it, and the setting in which the paper measured. Bindings that are proposed are called so.
-REPRODUCED and NOT_REPRODUCED need that very setting and an interval, so never a single seed. What another encoder or
-split gives is a related measurement, and the statement stays UNTESTED. A statement whose result files are gone or
-changed is UNTESTED too.
+A `binding` says which measure decides which statement; those that are proposed are called so. REPRODUCED and
+NOT_REPRODUCED need the paper's very setting, a binding that asks what the statement says, and an interval, so never a
+single seed. What another encoder or split gives is a related measurement, and the statement stays UNTESTED. A statement
+whose result files are gone or changed is UNTESTED too.
 
->>> bound = Binding("SQuAD helps XQuAD.", {"type": "Gain", "intermediate": "squad", "target": "xquad"}, "above")
->>> bound.query
-'squad on xquad, Gain, above 0'
+>>> bound = Binding("SQuAD helps.", {"type": "Gain", "intermediate": "squad", "target": "xquad"}, "above")
+>>> unbound({"claims": []}, [bound])
+['A binding is of no statement of this report, so it decides nothing: “SQuAD helps.”']
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 from xstilts import claim as claims
 from xstilts import measures, report
 from xstilts.claim import Claim, Expectation, Verdict
+from xstilts.evidence.binding import EXPECTED, Binding, effects, mismatch
 from xstilts.evidence.decision import Decision, Recomputation, Status
 from xstilts.evidence.question import mentions, role_of
 from xstilts.evidence.telling import decision
@@ -33,8 +32,6 @@ from xstilts.verify import Disk, checks
 Json = Mapping[str, Any]
 Outcome = Literal["REPRODUCED", "NOT_REPRODUCED", "UNTESTED"]
 BINDINGS, STUDY = "bindings.json", "study.json"
-EXPECTED = {"up": "above", "down": "below"}
-SETTING = ("encoder", "split", "metric")
 OUTCOMES = {  # a part of a figure's name -> what it is of, in the terms of the field; the first that fits
     "memory": ("efficiency", "memory"),
     "predict": ("efficiency", "inference cost"),
@@ -49,61 +46,16 @@ VERDICTS: dict[Outcome, Status] = {
 
 
 @dataclass(frozen=True)
-class Binding:
-    """A statement, word for word, and the measure that would decide it; setting: encoder, split, metric of the paper.
+class Made:
+    """What a study says on a report: a row a binding, its own claims, and the files that a bundle keeps.
 
-    published: the paper's number, which the interval must hold, if it has one.
+    unbound: what is to be said of bindings of no statement.
     """
 
-    statement: str
-    measure: Json
-    expectation: str
-    margin: float = 0.0
-    setting: Json = field(default_factory=dict)
-    published: float | None = None
-    proposed: bool = False
-
-    def __post_init__(self) -> None:
-        if self.expectation not in get_args(Expectation):
-            raise BadInput(f"unknown expectation '{self.expectation}'; one of {', '.join(get_args(Expectation))}")
-        if unknown := set(self.setting) - set(SETTING):
-            raise BadInput(f"unknown entry of a setting {', '.join(sorted(unknown))}; known are {', '.join(SETTING)}")
-        measures.from_plain(self.measure)
-
-    @property
-    def query(self) -> str:
-        """The measure in words."""
-        said = {name: value for name, value in self.measure.items() if name not in ("type", "intermediate", "target")}
-        where = f"{self.measure.get('intermediate', '')} on {self.measure.get('target', '')}"
-        more = f" ({json.dumps(said, sort_keys=True)})" if said else ""
-        return f"{where}, {self.measure['type']}{more}, {self.expectation} {self.margin:g}"
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a study says on a report: a row a binding, its own claims, and the files that a bundle keeps."""
-
     rows: list[dict[str, Any]]
+    unbound: list[str]
     study: dict[str, Any]
     beside: dict[str, Any]
-
-
-def read(path: Path) -> tuple[Binding, ...]:
-    """Return the bindings of a JSON file; BadInput for what is none."""
-    try:
-        return from_plain(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise BadInput(f"{path}: {error}; write a JSON list of bindings") from error
-
-
-def from_plain(given: Any) -> tuple[Binding, ...]:
-    """Return the bindings that JSON has; BadInput for what is none."""
-    try:
-        return tuple(Binding(**one) for one in given)
-    except TypeError as error:
-        raise BadInput(f"{given!r:.80} are no bindings: {error}; each has statement, measure, expectation") from error
 
 
 def of_study(found: Json, study: Path, store: Path, bindings: Sequence[Binding] | None = None) -> Made:
@@ -112,7 +64,7 @@ def of_study(found: Json, study: Path, store: Path, bindings: Sequence[Binding] 
     chosen = tuple(proposals(found, said) if bindings is None else bindings)
     beside = {BINDINGS: [asdict(one) for one in chosen], STUDY: said}
     disk = Disk(store, said["stages"])
-    return Made(rows(found, said, disk, chosen), own(said, disk), beside)
+    return Made(rows(found, said, disk, chosen), unbound(found, chosen), own(said, disk), beside)
 
 
 def proposals(found: Json, study: Json) -> Iterator[Binding]:
@@ -126,14 +78,24 @@ def proposals(found: Json, study: Json) -> Iterator[Binding]:
             measure = {"type": "Gain", "intermediate": tasks[taught[0]], "target": targets[asked[0]]}
             models = dict.fromkeys(number["model"] for number in one["numbers"] if number["model"])
             setting = {"encoder": next(iter(models), "")}
-            yield Binding(one["text"], measure, EXPECTED[one["direction"]], setting=setting, proposed=True)
+            expected, claimed = EXPECTED[one["direction"]], effects(one["text"], one["numbers"])
+            sign = -1 if expected == "below" else 1
+            published = sign * float(claimed[0]) if len(claimed) == 1 else None
+            yield Binding(one["text"], measure, expected, setting=setting, published=published, proposed=True)
 
 
 def rows(found: Json, study: Json, disk: Disk, bindings: Iterable[Binding]) -> list[dict[str, Any]]:
-    """Return what became of each binding, as JSON has it; one whose statement is not in the report is left out."""
+    """Return what became of each binding of a statement of the report, as JSON has it."""
     table = Table(tuple(disk.row(row) for row in study["rows"]))
-    names = {one["text"]: one["name"] for one in found["claims"]}
-    return [_row(names[one.statement], one, disk, table) for one in bindings if one.statement in names]
+    said = {one["text"]: one for one in found["claims"]}
+    return [_row(said[one.statement], one, disk, table) for one in bindings if one.statement in said]
+
+
+def unbound(found: Json, bindings: Iterable[Binding]) -> list[str]:
+    """Return what the limits of a report say of bindings of no statement: one that lacks its full stop is another."""
+    said = {one["text"] for one in found["claims"]}
+    without = dict.fromkeys(one.statement for one in bindings if one.statement not in said)
+    return [f"A binding is of no statement of this report, so it decides nothing: “{one}”" for one in without]
 
 
 def own(said: Json, disk: Disk) -> dict[str, Any]:
@@ -164,12 +126,11 @@ def _terms(one: Json) -> set[str]:
     return named.union(next(terms for part, terms in OUTCOMES.items() if part in figure))
 
 
-def _row(name: str, one: Binding, disk: Disk, table: Table) -> dict[str, Any]:
-    asked = Claim(one.statement, measures.from_plain(one.measure), cast(Expectation, one.expectation), one.margin)
-    verdict = claims.check(asked, table)
+def _row(said: Json, one: Binding, disk: Disk, table: Table) -> dict[str, Any]:
+    verdict = _checked(one, table)
     faults = [fault[1] for key in verdict.keys if (fault := disk.fault(key))]
     relation = _relation(one, verdict)
-    outcome, why = _outcome(one, verdict, relation, faults)
+    outcome, why = _outcome(one, verdict, faults[0] if faults else _undecided(one, said, verdict, relation))
     files = tuple(
         sorted({digest for key in verdict.keys if key in disk.stages for digest in disk.stages[key]["files"].values()})
     )
@@ -177,7 +138,7 @@ def _row(name: str, one: Binding, disk: Disk, table: Table) -> dict[str, Any]:
     made = decision(Decision(VERDICTS[outcome], why, recomputation=rests))
     found: dict[str, Any] = plain(
         {
-            "claim": name,
+            "claim": said["name"],
             "query": one.query,
             "proposed": one.proposed,
             "status": outcome,
@@ -194,6 +155,15 @@ def _row(name: str, one: Binding, disk: Disk, table: Table) -> dict[str, Any]:
     return found
 
 
+def _checked(one: Binding, table: Table) -> Verdict:
+    """Return the verdict on what a binding asks; BadInput where its measure has values of a wrong type."""
+    try:
+        asked = Claim(one.statement, measures.from_plain(one.measure), cast(Expectation, one.expectation), one.margin)
+        return claims.check(asked, table)
+    except (TypeError, AttributeError) as error:
+        raise BadInput(f"{dict(one.measure)} is no measure ({error}); copy one from a report") from error
+
+
 def _relation(one: Binding, verdict: Verdict) -> str:
     """Return whether a measure was taken in the paper's setting; what the binding does not say is another one."""
     if verdict.setting is None:
@@ -204,15 +174,21 @@ def _relation(one: Binding, verdict: Verdict) -> str:
     return "same setting" if same and metric in (None, "", verdict.setting.metric) else "related measurement"
 
 
-def _outcome(one: Binding, verdict: Verdict, relation: str, faults: Sequence[str]) -> tuple[Outcome, str]:
-    """Return what becomes of a bound statement, and why."""
-    if faults:
-        return "UNTESTED", faults[0]
+def _undecided(one: Binding, said: Json, verdict: Verdict, relation: str) -> str:
+    """Return why a measurement decides nothing on a statement, "" where it does."""
     if relation != "same setting":
-        return "UNTESTED", f"{relation}: {verdict.status} here, {verdict.why}"
+        return f"{relation}: {verdict.status} here, {verdict.why}"
+    if wrong := mismatch(one, said["direction"], said["numbers"]):
+        return f"the binding {wrong}: {verdict.status} here, {verdict.why}"
     low, high = verdict.interval
-    if not low < high:
-        return "UNTESTED", f"no interval, so no comparison: {verdict.why}"
+    return "" if low < high else f"no interval, so no comparison: {verdict.why}"
+
+
+def _outcome(one: Binding, verdict: Verdict, undecided: str) -> tuple[Outcome, str]:
+    """Return what becomes of a bound statement, and why."""
+    if undecided:
+        return "UNTESTED", undecided
+    low, high = verdict.interval
     if verdict.status == "holds" and one.published is not None and not low <= one.published <= high:
         return "NOT_REPRODUCED", f"the paper's {one.published:g} lies outside of [{low:.2f}, {high:.2f}]"
     outcomes: dict[str, Outcome] = {"holds": "REPRODUCED", "fails": "NOT_REPRODUCED"}

@@ -9,13 +9,12 @@ can be mistaken, or misled by a text that it is shown.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from xstilts import progress
-from xstilts.evidence.llm import Model
+from xstilts.evidence.llm import Model, listed
+from xstilts.evidence.work import clean
 
 Json = Mapping[str, Any]
 CHECKS = (
@@ -41,14 +40,10 @@ def opinion(model: Model, report: Json) -> dict[str, Any]:
 
 def of_reply(reply: str) -> list[dict[str, Any]]:
     """Return the checks that a reply answers, in the order of the list, each once; what is malformed is left out."""
-    found = re.search(r"\[.*\]", reply, re.DOTALL)
-    try:
-        listed = json.loads(found[0]) if found else []
-    except ValueError:
-        listed = []
-    said = {one["check"]: one for one in listed if isinstance(one, dict) and isinstance(one.get("check"), int)}
+    those = (one for one in listed(reply) if isinstance(one, dict))
+    said = {one["check"]: one for one in those if isinstance(one.get("check"), int)}
     return [
-        {"what": what, "passed": said[number]["passed"], "why": str(said[number].get("why", ""))}
+        {"what": what, "passed": said[number]["passed"], "why": clean(str(said[number].get("why", "")))}
         for number, what in enumerate(CHECKS, 1)
         if isinstance(said.get(number, {}).get("passed"), bool)
     ]

@@ -77,6 +77,8 @@ class Question:
 
 def ask(text: str) -> Question:
     """Return a question with its facets; BadInput where it names nothing that could be changed or compared."""
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise BadInput("the question holds bytes that are no letters; write it in UTF-8")
     found: dict[str, list[str]] = {role: [] for role in ROLES}
     compared = _compared(text)
     for mention in mentions(text):

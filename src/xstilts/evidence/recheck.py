@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from xstilts import __version__, record, report
-from xstilts.evidence import bundle, exports, measured, review
+from xstilts.evidence import binding, bundle, exports, measured, review
 from xstilts.evidence import corpus as corpora
 from xstilts.evidence.corpus import Corpus
 from xstilts.evidence.decision import Entailment, Reader
@@ -30,6 +30,7 @@ from xstilts.verify import Check, Disk, Status
 
 Json = Mapping[str, Any]
 APART = ("reviews", "measured", "study", "opinion")  # of a report: added to what follows from the corpus
+CORE = ("question", "answer", "abstract", "findings", "limits")  # what another version must have said just so
 
 
 def verify(folder: Path, store: Path) -> tuple[Check, ...]:
@@ -61,7 +62,10 @@ def _checks(folder: Path, found: Json, store: Path) -> Iterator[Check]:
 
 def _again(folder: Path, found: Json, corpus: Corpus) -> Json:
     proposed = [Proposal(**one) for one in bundle.beside(folder, bundle.PROPOSALS) or ()]
-    return told(compiled(ask(found["question"]), corpus, _replayed(found["entailments"]), proposed))
+    made = told(compiled(ask(found["question"]), corpus, _replayed(found["entailments"]), proposed))
+    bound = bundle.beside(folder, bundle.BINDINGS)
+    without = [] if bound is None else measured.unbound(made, binding.from_plain(bound))
+    return made | {"limits": [*made["limits"], *without]}
 
 
 def _replayed(heard: list[Json]) -> Reader | None:
@@ -102,28 +106,54 @@ def _compared(folder: Path, one: Json, again: Json | None) -> Check:
 
 def _whole(found: Json, again: Json) -> Check:
     said = {name: value for name, value in found.items() if name not in APART}
-    differing = [name for name in sorted(said.keys() | again.keys()) if said.get(name) != again.get(name)]
-    if said.get("version") != __version__:
-        why = f"made by xstilts {said.get('version')}, checked by {__version__}: only statements were compared"
-        return Check("report", "The report follows from its corpus", "stands", why)
-    why = f"made again it has another {', '.join(differing)}" if differing else "made again it is the same"
-    return Check("report", "The report follows from its corpus", "changed" if differing else "stands", why)
+    exact = _is_ours(found)
+    compared = sorted(said.keys() | again.keys()) if exact else CORE
+    differing = [name for name in compared if said.get(name) != again.get(name)]
+    if not exact and _names(found["claims"]) != _names(again["claims"]):
+        differing.append("names of statements")
+    made = "made again" if exact else f"made by xstilts {found.get('version')}, made again by {__version__}"
+    why = f"{made} it has another {', '.join(differing)}" if differing else f"{made} it is the same"
+    status: Status = "changed" if differing else "stands" if exact else "untested"
+    return Check("report", "The report follows from its corpus", status, why)
+
+
+def _is_ours(found: Json) -> bool:
+    """Return whether this very version made a report: only then all of it must come out again."""
+    return bool(found.get("version") == __version__)
+
+
+def _names(those: Iterable[Json]) -> list[str]:
+    return [one["name"] for one in those]
 
 
 def _measured(folder: Path, found: Json, store: Path) -> Iterator[Check]:
-    if "measured" not in found:
-        return
+    """Yield whether a report tells every measurement that its bindings ask for, each as it comes out again."""
     study, bindings = bundle.beside(folder, measured.STUDY), bundle.beside(folder, measured.BINDINGS)
-    disk = Disk(store, study["stages"])
-    rows = measured.rows(found, study, disk, measured.from_plain(bindings))
-    again = {(one["claim"], one["query"]): one for one in rows}
     said = {one["name"]: one["text"] for one in found["claims"]}
-    for one in found["measured"]:
-        now = again.get((one["claim"], one["query"]))
+    if study is None or bindings is None:
+        for one in found.get("measured", ()):
+            why = f"{measured.STUDY} or {measured.BINDINGS} is gone"
+            yield Check(f"{one['claim']}, measured", said[one["claim"]], "untested", why)
+        return
+    disk = Disk(store, study["stages"])
+    again = measured.rows(found, study, disk, binding.from_plain(bindings))
+    for one in found.get("measured", ()):
+        now = _taken(again, one)
         status: Status = "stands" if now == one else "untested" if not now or now["status"] == "UNTESTED" else "changed"
         why = f"{now['status']}: {now['why']}" if now else "its binding is gone"
         yield Check(f"{one['claim']}, measured", said[one["claim"]], status, why)
+    for row in again:
+        why = f"the report does not tell what its binding gives: {row['status']}, {row['why']}"
+        yield Check(f"{row['claim']}, measured", said[row["claim"]], "changed", why)
     yield from _own(found["study"], measured.own(study, disk))
+
+
+def _taken(rows: list[dict[str, Any]], one: Json) -> Json | None:
+    """Take the row that measures the same out of some, an equal one where there is one; None where there is none."""
+    same = [row for row in rows if (row["claim"], row["query"]) == (one["claim"], one["query"])]
+    if not same:
+        return None
+    return rows.pop(rows.index(next((row for row in same if row == one), same[0])))
 
 
 def _own(said: Json, again: Json) -> Iterator[Check]:
@@ -139,18 +169,22 @@ def _own(said: Json, again: Json) -> Iterator[Check]:
 
 def _reviewed(found: Json, corpus: Corpus) -> Check:
     again = review.panel(found, corpus)
-    same = again == found.get("reviews") or found.get("version") != __version__
-    status: Status = "stands" if same and not again["refused"] else "changed"
+    same = again == found.get("reviews")
+    status: Status = "changed" if again["refused"] else "stands" if same else _lesser(found)
     why = "; ".join(again["refused"]) or (
         f"reviewed again: {again['score']:g} of 10" + ("" if same else ", and not as it says")
     )
     return Check("reviews", "The reviews are those of the reviewers", status, why)
 
 
+def _lesser(found: Json) -> Status:
+    """Return what becomes of a part that does not come out again: another version may rightly write another one."""
+    return "changed" if _is_ours(found) else "untested"
+
+
 def _viewed(folder: Path, found: Json, corpus: Corpus) -> Iterator[Check]:
     """Yield whether each view says what the report says: a PDF, whose fonts vary, by its text."""
-    exact = found.get("version") == __version__
-    made = bundle.rendered(found, corpus) if exact else {}
+    made = bundle.unprinted(found, corpus)
     for name in (*bundle.VIEWS, bundle.PDF):
         path = folder / name
         if not path.is_file():
@@ -158,30 +192,40 @@ def _viewed(folder: Path, found: Json, corpus: Corpus) -> Iterator[Check]:
                 yield Check(name, "The view is there", "untested", "it is gone: write it with `xstilts report`")
         elif name == bundle.PDF:
             yield _printed(path, found)
-        elif exact:
+        else:
             same = path.read_bytes() == made[name]
             why = "as report.json has it" if same else "not what report.json says: write it with `xstilts report`"
-            yield Check(name, "The view says what the report says", "stands" if same else "changed", why)
+            yield Check(name, "The view says what the report says", "stands" if same else _lesser(found), why)
     yield _listed(folder)
 
 
 def _printed(path: Path, found: Json) -> Check:
     from pypdf import PdfReader
 
-    pages = PdfReader(io.BytesIO(path.read_bytes())).pages
-    text = _bare("".join(page.extract_text() for page in pages))
+    said = "The PDF holds every statement"
+    try:
+        text = _bare("".join(page.extract_text() for page in PdfReader(io.BytesIO(path.read_bytes())).pages))
+    except Exception as error:  # whatever reading a damaged file raises
+        return Check(path.name, said, "changed", f"it cannot be read ({type(error).__name__})")
     missing = [one["name"] for one in found["claims"] if one["text"].isascii() and _bare(one["text"]) not in text]
     why = f"it lacks {', '.join(missing)}" if missing else "it holds every statement"
-    return Check(path.name, "The PDF holds every statement", "changed" if missing else "stands", why)
+    return Check(path.name, said, "changed" if missing else "stands", why)
 
 
 def _listed(folder: Path) -> Check:
     """Return whether the files of a folder are those that its metadata list, by digest."""
-    graph = json.loads((folder / exports.METADATA).read_text(encoding="utf-8"))["@graph"]
-    files = {one["@id"]: one["sha256"] for one in graph if one["@type"] == "File"}
+    path, said = folder / exports.METADATA, "The files are those that are listed"
+    if not path.is_file():
+        return Check(path.name, said, "untested", "it is gone: write it with `xstilts report`")
+    try:
+        graph = json.loads(path.read_text(encoding="utf-8"))["@graph"]
+        files = {str(one["@id"]): one["sha256"] for one in graph if one["@type"] == "File"}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        return Check(path.name, said, "changed", f"it cannot be read ({type(error).__name__})")
     wrong = [name for name, digest in files.items() if not _is(folder / name, digest)]
+    wrong += [name for name in (report.REPORT, *bundle.VIEWS) if name not in files]
     why = f"not as listed: {', '.join(wrong)}" if wrong else f"{len(files)} files are as listed"
-    return Check(exports.METADATA, "The files are those that are listed", "changed" if wrong else "stands", why)
+    return Check(path.name, said, "changed" if wrong else "stands", why)
 
 
 def _is(path: Path, digest: str) -> bool:

@@ -1,8 +1,8 @@
 """Replies: what sources answered, kept on disk as it came, with its digest and the time it came.
 
-A reply is known by source, machine, path and parameters, never by a key or a port; so a later run is answered from here
-at once and word for word, and what the stub says is never taken for what the real source says. Failures are kept too:
-a replay without a network then fails where the first run did, with its words and its time.
+A reply is known by source, address, path and parameters, never by a key or a port; so a later run is answered from here
+at once and word for word, and what the stub or a mirror says is never taken for what the real source says. Failures are
+kept too: a replay without a network then fails where the first run did, with its words and its time.
 
 >>> row_of(Request("s2", "api", "/x", (("q", "a"),), 200, "t", "d" * 64, 2, ("200",)))["params"]
 {'q': 'a'}
@@ -87,7 +87,7 @@ class Replies:
         _write(self._place(host, asked).with_suffix(".failed.json"), _json(failure))
 
     def _place(self, host: Host, asked: Ask) -> Path:
-        named = json.dumps([asked.source, host.hostname, asked.path, sorted(asked.params)])
+        named = json.dumps([asked.source, host.hostname + host.path, asked.path, sorted(asked.params)])
         return self.folder / asked.source / hashlib.sha256(named.encode()).hexdigest()[:32]
 
 

@@ -24,6 +24,8 @@ import xstilts
 from xstilts.evidence.hosts import LOOPBACK, Host
 
 REDIRECTS = 5
+TOO_LARGE = "the reply is larger than"  # which says nothing against its source
+AT_HOME = tuple(f"[{name}]" if ":" in name else name for name in LOOPBACK)  # as addresses have them
 AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -53,7 +55,7 @@ class Wire:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        here: dict[str, httpx.BaseTransport | None] = {f"all://{name}": None for name in LOOPBACK[:2]}  # no proxy
+        here: dict[str, httpx.BaseTransport | None] = {f"all://{name}": None for name in AT_HOME}  # no proxy
         self.http = httpx.Client(
             timeout=seconds,
             follow_redirects=False,
@@ -78,7 +80,7 @@ class Wire:
                 if status == 404 and not asked.may_be_absent:
                     raise Trouble("HTTP 404")
                 return status, _without(key, body)
-            target = urljoin(url, to)
+            target = _joined(url, to)
             url, headers = target, headers if _may_follow(url, target) else {}
         raise Trouble(f"more than {REDIRECTS} redirects")
 
@@ -86,7 +88,7 @@ class Wire:
         """Return status, body and where a redirect leads to ("" where it is none)."""
         until = time.monotonic() + 4 * self.seconds
         with _named_troubles(), _unlogged(), self.http.stream("GET", url, headers=headers) as response:
-            if response.is_redirect:
+            if response.has_redirect_location:
                 return response.status_code, b"", response.headers["location"]
             if response.status_code not in (200, 404):
                 raise _refusal(response)
@@ -94,7 +96,7 @@ class Wire:
             for block in response.iter_bytes():
                 size += len(block)
                 if size > most:
-                    raise Trouble(f"the reply is larger than {most:,} bytes")
+                    raise Trouble(f"{TOO_LARGE} {most:,} bytes")
                 if time.monotonic() > until:
                     raise Trouble("the reply takes too long", again=True)
                 blocks.append(block)
@@ -108,7 +110,7 @@ def waits(retry_after: str) -> float | None:
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 
@@ -116,6 +118,16 @@ def _refusal(response: httpx.Response) -> Trouble:
     status = response.status_code
     remedy = "; check the key in its variable" if status in (401, 403) else ""
     return Trouble(f"HTTP {status}{remedy}", status in AGAIN, waits(response.headers.get("retry-after", "")))
+
+
+def _joined(url: str, to: str) -> str:
+    """Return where a redirect leads to; raise Trouble where that is no address."""
+    try:
+        target = urljoin(url, to)
+        urlsplit(target)
+    except ValueError as error:
+        raise Trouble("redirected to what is no address") from error
+    return target
 
 
 def _may_follow(url: str, target: str) -> bool:

@@ -57,7 +57,8 @@ def stated(source: str, known: Ids, **said: Any) -> Work:
     as they are, under the source's name.
     """
     title, abstract = clean(said.get("title")), clean(said.get("abstract"))
-    authors = tuple(name for one in said.get("authors") or () if (name := family_first(clean(one))))
+    listed = people if isinstance(people := said.get("authors"), list | tuple) else ()
+    authors = tuple(name for one in listed if (name := family_first(clean(one))))
     facts: dict[str, Any] = {
         "title": title,
         "authors": list(authors),

@@ -1,6 +1,6 @@
 """Sources: where literature is found, one file each; the folder is the list of them.
 
-A source is a module with three functions over the client. Each turns what its source says into works of our own and
+A source is a module with two functions over the client. Each turns what its source says into works of our own and
 nothing else: no source is trusted further than that.
 
 >>> names()
@@ -26,9 +26,6 @@ class Source(Protocol):
 
     def search(self, client: Client, query: str, limit: int) -> list[Work]:
         """Return at most `limit` works that match a query's words, best first; what was found before a failure."""
-
-    def get(self, client: Client, id: str) -> Work | None:
-        """Return the work of an id such as "doi:10.1/x", None where the source has none or fails."""
 
     def text(self, client: Client, work: Work) -> str | None:
         """Return the full text of a work, None where the source has none or fails."""

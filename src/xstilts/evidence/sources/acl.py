@@ -34,17 +34,6 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
     return matching(dump, query, limit) if dump else []
 
 
-def get(client: Client, id: str) -> Work | None:
-    """Return the work of an Anthology id, or of a DOI that holds one."""
-    kind, _, value = id.partition(":")
-    name = ids(**{kind: value}).acl if kind in ("acl", "doi") else ""
-    if not name:
-        return None
-    return client.ask(
-        Ask("acl", f"/{name}.bib", may_be_absent=True), lambda body: next(_works(bib.unread(_unpacked(body))), None)
-    )
-
-
 def text(client: Client, work: Work) -> str | None:
     """Return the text of a work's PDF."""
     asked = Ask("acl", f"/{work.ids.acl}.pdf", may_be_absent=True)

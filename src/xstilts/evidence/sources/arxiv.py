@@ -38,16 +38,6 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
     return searched(asked, limit, PAGE) if asks(query) else []
 
 
-def get(client: Client, id: str) -> Work | None:
-    """Return the work of an arXiv id."""
-    kind, _, value = id.rpartition(":")
-    name = ids(arxiv=value).arxiv if kind in ("", "arxiv") else ""
-    if not name:
-        return None
-    page = client.ask(Ask("arxiv", "/api/query", (("id_list", name), ("max_results", "1"))), lambda body: _page(body))
-    return page.works[0] if page and page.works else None
-
-
 def text(client: Client, work: Work) -> str | None:
     """Return the text of a work's PDF."""
     asked = Ask("arxiv", f"/pdf/{work.ids.arxiv}", may_be_absent=True)

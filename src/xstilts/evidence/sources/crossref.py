@@ -1,4 +1,4 @@
-"""Crossref: what publishers registered; the word on titles, years and retractions, and the BibTeX of a DOI.
+"""Crossref: what publishers registered; the word on titles, years and retractions.
 
 Abstracts are JATS, where there are any. A retracted work is one that says it was updated by a retraction.
 
@@ -8,7 +8,6 @@ https://api.crossref.org/swagger-ui/index.html
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from xstilts.evidence.client import Client
 from xstilts.evidence.ids import ids
@@ -28,21 +27,6 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
         return client.ask(Ask("crossref", "/works", params), lambda body: _page(body, start, size))
 
     return searched(asked, limit, PAGE)
-
-
-def get(client: Client, id: str) -> Work | None:
-    """Return the work of a DOI."""
-    doi = ids(doi=id).doi
-    if not doi:
-        return None
-    asked = Ask("crossref", f"/works/{quote(doi)}", may_be_absent=True)
-    return client.ask(asked, lambda body: _work(json_object(body)["message"]))
-
-
-def bibtex(client: Client, doi: str) -> str | None:
-    """Return the BibTeX entry of a DOI, None where there is none."""
-    path = f"/works/{quote(doi)}/transform/application/x-bibtex"
-    return client.ask(Ask("crossref", path, may_be_absent=True), lambda body: body.decode())
 
 
 def text(client: Client, work: Work) -> str | None:

@@ -46,8 +46,8 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
         content = path.read_bytes()
         held = _text(path, _digest(content))
         work = _work(path, content, held)
-        client.read("folder", path.name, content)
-        unread = f"{path.name} has no text that can be read"
+        client.read("folder", _name(path), content)
+        unread = f"{_name(path)} has no text that can be read"
         if held is None and all(one.reason != unread for one in client.failures):
             client.fail("folder", unread)
         shared = asked & set(plain(f"{work.title} {work.abstract} {held}").split())
@@ -56,22 +56,19 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
     return [work for *_, work in sorted(scored, key=lambda row: row[:2])[:limit]]
 
 
-def get(client: Client, id: str) -> Work | None:
-    """Return the file whose work has an id."""
-    for path in _files(Path(client.hosts["folder"].url or ".")) if client.hosts["folder"].url else ():
-        content = path.read_bytes()
-        work = _work(path, content, _text(path, _digest(content)))
-        if id in (work.id, *work.ids.named()):
-            return work
-    return None
-
-
 def text(client: Client, work: Work) -> str | None:
     """Return the text of the file that a work was found in; None where it is gone or another file now."""
     said = work.sources.get("folder", {})
-    path = Path(client.hosts["folder"].url) / str(said.get("file", ""))
-    digest = _digest(path.read_bytes() if path.is_file() else b"")
-    return _text(path, digest) if digest == said.get("sha256") else None
+    folder = Path(client.hosts["folder"].url)
+    for path in _files(folder) if said and folder.is_dir() else ():
+        if _name(path) == said.get("file") and _digest(path.read_bytes()) == said.get("sha256"):
+            return _text(path, said["sha256"])
+    return None
+
+
+def _name(path: Path) -> str:
+    """Return a file's name as text has it: on some disks it is bytes that are none."""
+    return path.name.encode("utf-8", "replace").decode()
 
 
 def _files(folder: Path) -> list[Path]:
@@ -99,7 +96,7 @@ def _work(path: Path, content: bytes, held: str | None) -> Work:
     known = ids(said.get("doi"), said.get("arxiv"), said.get("acl"))
     title, abstract, opens = opening(held or "")
     facts = {"title": title or path.stem, "abstract": abstract, **{key: said[key] for key in KNOWN if key in said}}
-    work = stated("folder", known, **facts, file=path.name, sha256=_digest(content), opening=opens)
+    work = stated("folder", known, **facts, file=_name(path), sha256=_digest(content), opening=opens)
     return work if known != Ids() else _named(work, content)
 
 
@@ -129,6 +126,6 @@ def _named(work: Work, content: bytes) -> Work:
 def _said(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -8,7 +8,6 @@ https://docs.openalex.org/api-entities/works
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from xstilts.evidence.client import Client
 from xstilts.evidence.ids import ids
@@ -28,16 +27,6 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
         return client.ask(Ask("openalex", "/works", params), lambda body: _page(body, start, size))
 
     return searched(asked, limit, PAGE)[:limit]
-
-
-def get(client: Client, id: str) -> Work | None:
-    """Return the work of a DOI or an own id; arXiv's are asked for by their DOI."""
-    kind, _, value = id.partition(":")
-    doi = f"10.48550/arxiv.{value}" if kind == "arxiv" else value
-    path = quote(value if kind == "openalex" else f"doi:{doi}", safe=":/")
-    if kind not in ("doi", "arxiv", "openalex"):
-        return None
-    return client.ask(Ask("openalex", f"/works/{path}", may_be_absent=True), lambda body: _work(json_object(body)))
 
 
 def text(client: Client, work: Work) -> str | None:

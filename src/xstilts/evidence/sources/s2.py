@@ -5,14 +5,13 @@ followed: they lead anywhere, and arXiv and the Anthology give the texts.
 
 https://api.semanticscholar.org/api-docs/graph
 
->>> name_of("arxiv:2113.00001")
-'ARXIV:2113.00001'
+>>> _page(b'{"total": 1, "data": [{"title": "On tasks", "externalIds": {"ArXiv": "2113.00001"}}]}', 0).works[0].id
+'arxiv:2113.00001'
 """
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from xstilts.evidence.client import Client
 from xstilts.evidence.ids import ids
@@ -23,7 +22,6 @@ from xstilts.evidence.work import Work, stated
 
 FIELDS = ("fields", "title,abstract,year,venue,authors,externalIds,citationCount,url")
 PAGE, MOST = 100, 1000
-PREFIXES = {"doi": "DOI", "arxiv": "ARXIV", "acl": "ACL"}
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
@@ -36,21 +34,9 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
     return searched(asked, min(limit, MOST), PAGE)
 
 
-def get(client: Client, id: str) -> Work | None:
-    """Return the work of a DOI, an arXiv, an Anthology or an own id."""
-    path = f"/graph/v1/paper/{quote(name_of(id), safe=':/')}"
-    return client.ask(Ask("s2", path, (FIELDS,), may_be_absent=True), lambda body: _work(json_object(body)))
-
-
 def text(client: Client, work: Work) -> str | None:
     """Return None: full texts come from those who publish them."""
     return None
-
-
-def name_of(id: str) -> str:
-    """Return an id as Semantic Scholar writes it."""
-    kind, _, value = id.partition(":")
-    return f"{PREFIXES[kind]}:{value}" if kind in PREFIXES else value
 
 
 def _page(body: bytes, start: int) -> Page:
