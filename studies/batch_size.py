@@ -1,8 +1,9 @@
 """What does the batch size of the intermediate phase do to accuracy, and to inference?
 
 Every batch size sees the same examples, so that a larger one takes fewer steps. Its learning rate is left as it is, or
-grows with the square root of the batch size, or in proportion to it; "tuned" is the one of the three with which the
-intermediate task itself went best on development data. The target phase is the same for all.
+grows with the square root of the batch size, or in proportion to it, or is another multiple of the usual one; "tuned"
+is the one with which the intermediate task itself went best on development data. Each batch size has its rate tuned in
+the same way, the usual one too. The target phase is the same for all.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from xstilts.savings import Saving
 from xstilts.study import Arm, Choice, Study
 from xstilts.task import Task, spoken, task
 
-RULES = {"same rate": 0.0, "root rule": 0.5, "linear rule": 1.0}
+RULES = {"same rate": 0.0, "root rule": 0.5, "linear rule": 1.0}  # powers of the ratio of batch sizes
 TUNED = "tuned"
 
 
@@ -36,6 +37,7 @@ class Plan:
     sizes: tuple[int, ...]
     base: int
     rate: float
+    multiples: tuple[float, ...] = (0.5, 1.0, 2.0)
 
 
 def plan(scale: str) -> Plan:
@@ -47,8 +49,10 @@ def plan(scale: str) -> Plan:
         target = spoken("udpos", "en de es fi hi id ru tr vi wo zh")
         recipes = Recipes("small", ("examples=4000", "epochs=2"), ("examples=2000", "epochs=1"))
         return Plan("work/small-encoder", target, "ccg_small", recipes, 3, (8, 32, 128), 32, 3e-4)
-    recipes = Recipes("phang2020")
-    return Plan("FacebookAI/xlm-roberta-large", task("xquad"), "mnli", recipes, 5, (8, 16, 32, 64, 128, 512), 32, 1e-5)
+    recipes, sizes = Recipes("phang2020"), (8, 16, 32, 64, 128, 512)
+    return Plan(
+        "FacebookAI/xlm-roberta-large", task("xquad"), "mnli", recipes, 5, sizes, 32, 1e-5, (0.25, 0.5, 1.0, 2.0, 4.0)
+    )
 
 
 def study(scale: str) -> Study:
@@ -56,25 +60,25 @@ def study(scale: str) -> Study:
     asked = plan(scale)
     grid = Grid(Encoder.of(asked.encoder), (asked.target,), (tasks_of(asked.intermediate),), asked.recipes, asked.seeds)
     arms = [
-        Arm(replace(grid, recipes=_batched(asked, size, power)), label)
+        Arm(replace(grid, recipes=_batched(asked, size, multiple)), label)
         for size in asked.sizes
-        for label, power in _labels(asked, size).items()
+        for label, multiple in _labels(asked, size).items()
     ]
     choices = tuple(Choice(_named(size, TUNED), tuple(_labels(asked, size))) for size in asked.sizes)
     probes = (TimeToQuality(asked.intermediate), NoiseScales(grid))
     return Study(__doc__ or "", tuple(arms), tuple(_claims(asked)), choices, _limits(scale), probes)
 
 
-def _batched(asked: Plan, size: int, power: float) -> Recipes:
-    rate = asked.rate * (size / asked.base) ** power
-    settings = (*asked.recipes.intermediate, f"batch_size={size}", f"learning_rate={rate:.3g}")
+def _batched(asked: Plan, size: int, multiple: float) -> Recipes:
+    settings = (*asked.recipes.intermediate, f"batch_size={size}", f"learning_rate={asked.rate * multiple:.3g}")
     return replace(asked.recipes, intermediate=settings)
 
 
 def _labels(asked: Plan, size: int) -> dict[str, float]:
-    """Return the arms of a batch size and the power in their rule; at the base all rules are one."""
-    rules = {"same rate": 0.0} if size == asked.base else RULES
-    return {_named(size, rule): power for rule, power in rules.items()}
+    """Return the arms of a batch size and by how much the usual rate is multiplied in each, the lowest first."""
+    rules = {round((size / asked.base) ** power, 6): rule for rule, power in reversed(RULES.items())}
+    multiples = sorted({*asked.multiples, *rules})
+    return {_named(size, rules.get(one, f"rate × {one:g}")): one for one in multiples}
 
 
 def _named(size: int, rule: str) -> str:

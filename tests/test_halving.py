@@ -36,7 +36,7 @@ class Bench:
         return Estimate(value, self.noise**2, 3)
 
 
-def everything(rung: Rung) -> int:
+def everything(names: tuple[str, ...], rung: Rung) -> int:
     return 99
 
 
@@ -88,15 +88,27 @@ def test_one_seed_has_no_interval_and_drops_nobody() -> None:
 
 def test_where_the_budget_is_short_the_worst_are_left_and_it_is_told() -> None:
     bench = Bench(dict(zip("abcd", (4, 3, 2, 1), strict=True)), noise=50)
-    rounds = halve("abcd", ladder(4, 10, 2), bench, lambda rung: 3)
+    rounds = halve("abcd", ladder(4, 10, 2), bench, lambda names, rung: 3)
     assert bench.asked[1][0] == ("a", "b", "c")
     assert rounds[0].dropped == {"d": "no budget to measure it longer"}
+
+
+def test_room_is_asked_for_those_who_go_on_in_the_order_of_the_last_round() -> None:
+    bench = Bench(dict(zip("abcd", (1, 9, 8, 2), strict=True)), noise=0.01)
+    asked: list[tuple[tuple[str, ...], int]] = []
+
+    def room(names: tuple[str, ...], rung: Rung) -> int:
+        asked.append((names, rung.number))
+        return 99
+
+    halve("abcd", ladder(4, 10, 2), bench, room)
+    assert asked == [(("b", "c"), 1)]
 
 
 @pytest.mark.parametrize("room", [0, 1])
 def test_a_round_of_one_is_not_begun(room: int) -> None:
     bench = Bench(dict(zip("abcd", (4, 3, 2, 1), strict=True)), noise=50)
-    (only,) = halve("abcd", ladder(4, 10, 2), bench, lambda rung: room)
+    (only,) = halve("abcd", ladder(4, 10, 2), bench, lambda names, rung: room)
     assert (len(bench.asked), only.dropped) == (1, {})
 
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import csv
 import doctest
 import json
 import math
 import runpy
 import sys
-from dataclasses import fields, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +14,26 @@ import numpy as np
 import pytest
 import typer
 
-from xstilts import advice, cli, hits, leaflet, purse
+from tables import study
+from xstilts import advice, cli, halving, leaflet, record, stage
 from xstilts.advice import Advice, Figure, known
 from xstilts.encoder import Encoder
 from xstilts.example import BadInput
+from xstilts.executors import local
 from xstilts.halving import Round, Rung, Standing
-from xstilts.hits import COMBINED, gains_of
+from xstilts.hits import COMBINED
 from xstilts.machine import Machine
 from xstilts.peek import Peeks, Question, candidates_of, development, shortened
+from xstilts.purse import Purse
 from xstilts.recipe import Recipe
-from xstilts.recommend import of_rounds, recommend, standing
+from xstilts.recommend import Bench, of_rounds, recommend, standing
 from xstilts.run import Recipes
 from xstilts.sandbox import CODES
-from xstilts.stage import Stage
+from xstilts.score import CONTRIBUTIONS
+from xstilts.stage import Stage, folder_of
 from xstilts.stats import Estimate
 from xstilts.table import BASELINE
 from xstilts.task import task
-from xstilts.tidy import Row
 
 SETTINGS = ("batch_size=8", "max_length=48")
 RECIPES = Recipes("small", SETTINGS, SETTINGS)
@@ -43,7 +46,7 @@ def question(encoder: Encoder, target: str = "sandbox_ner", names: tuple[str, ..
     return Question(encoder, task(target), tuple(map(task, names)), RECIPES, seeds=2, steps=2, examples=24)
 
 
-@pytest.mark.parametrize("module", [advice, hits])
+@pytest.mark.parametrize("module", [advice])
 def test_the_examples_of_the_modules_are_right(module: Any) -> None:
     assert doctest.testmod(module).failed == 0
 
@@ -106,7 +109,9 @@ def test_what_is_printed_has_every_candidate_and_the_price(found: Advice, tmp_pa
 def test_the_command_ranks_and_judges(
     families: Any, kept: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    table(tmp_path / "table.csv", {name: (number, number + 1) for number, name in enumerate(NAMES)}, "sandbox_ner")
+    encoder = Encoder.of(families["xlm-roberta"]).name
+    gains = {name: (number, number + 1) for number, name in enumerate(NAMES)}
+    study(tmp_path / "table.csv", gains, target="sandbox_ner", encoder=encoder)
     asked = [
         "--target",
         "sandbox_ner",
@@ -196,19 +201,85 @@ def test_questions_without_sense_are_refused(encoder: Encoder) -> None:
         question(encoder, target="common_voice")
 
 
-def test_a_purse_pays_each_stage_once_and_stops_when_it_is_empty(encoder: Encoder, machine: Machine) -> None:
-    peeks = Peeks(question(encoder), None)
-    held = purse.Purse(machine, seconds=1e9)
-    promised = [peeks.text(BASELINE)]
-    assert held.pay("texts", 1, promised)
-    price = held.spent["texts"]
-    assert price > 0
-    assert held.pay("texts", 1, promised)
-    assert held.spent["texts"] == price
-    assert held.built == 2  # the data and the embedding
-    held.seconds = price * 1.5
-    assert not held.affords("texts", 1)
-    assert held.affords("texts", 0.1)
+# The budget.
+
+THREE = ("sandbox_roles", "sandbox_parity", "sandbox_cloze")
+RIGHT = {"sandbox_roles": 30, "sandbox_parity": 25, "sandbox_cloze": 20}
+DEAR = "sandbox_cloze"
+
+
+def behind(one: Stage) -> set[str]:
+    """Return the tasks that were learned on the way to a stage."""
+    own = {lesson.task for lesson in one.arguments.get("lessons", ())}
+    return own.union(*map(behind, one.inputs))
+
+
+def seconds(one: Stage) -> float:
+    """Return what a stage shall have cost: half a second a step of trainings, forty times that on one task; else one."""
+    if "recipe" not in one.arguments:
+        return 1.0
+    steps: int = one.arguments["recipe"].steps
+    return steps / 2 * (40 if one.arguments["lessons"][0].task == DEAR else 1)
+
+
+def pretended(promised: Sequence[Stage], machine: Machine) -> int:
+    """Leave records as if stages had been built, and what scores count."""
+    todo = stage.missing(tuple(promised), machine)
+    for one in todo:
+        folder = folder_of(one, machine)
+        folder.mkdir(parents=True)
+        right = max((RIGHT.get(name, 0) for name in behind(one)), default=0) + int(one.key[0], 16) % 3
+        (folder / CONTRIBUTIONS).write_text("".join(f"[{int(n < right)}]\n" for n in range(40)))
+        record.write(folder, {"seconds": seconds(one)})
+    return len(todo)
+
+
+@pytest.fixture
+def bench(encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Nothing paid yet, and nothing trained."""
+    monkeypatch.setattr(local, "build_all", pretended)
+    return Bench(Peeks(question(encoder, "sandbox_nli", THREE), None), Purse(machine))
+
+
+# Of each seed of the second round: a peek and a training on the target of four steps, predictions and a score; the
+# baseline has no peek.
+LONGER = Rung(1, 4, 3)
+PLAIN, CHEAP, COSTLY = 3 * (2 + 2), 3 * (2 + 2 + 2), 3 * (80 + 2 + 2)
+
+
+def leave(bench: Bench, seconds: float) -> None:
+    bench.purse.seconds = sum(bench.purse.spent.values()) + seconds
+
+
+def test_a_round_has_room_for_all_but_the_dear_ones_that_come_last(bench: Bench) -> None:
+    bench.standings(THREE, RUNG)
+    for left, rooms in (
+        (PLAIN + 2 * CHEAP + COSTLY, 3),
+        (PLAIN + 2 * CHEAP + COSTLY - 1, 2),
+        (PLAIN + 2 * CHEAP, 2),
+    ):
+        leave(bench, left)
+        assert bench.room(THREE, LONGER) == rooms
+    assert bench.unpaid == []
+    assert bench.room(THREE[::-1], LONGER) == 0  # the dear one comes first, and nothing goes before it
+    leave(bench, PLAIN + 2 * CHEAP - 1)
+    assert bench.room(THREE, LONGER) == 1
+    assert bench.unpaid[1] == "round 2 (the baseline, sandbox_roles and sandbox_parity: about 48 s, 47 s left)"
+
+
+def test_a_dear_candidate_keeps_no_other_from_the_next_round_and_again_the_same(bench: Bench) -> None:
+    rungs = halving.ladder(3, steps=2, seeds=2)
+    bench.standings(THREE, RUNG)
+    budget = sum(bench.purse.spent.values()) + PLAIN + 2 * CHEAP + 10
+    found = []
+    for _ in range(2):  # at first the second round is not there
+        again = Bench(bench.peeks, Purse(bench.purse.machine, budget))
+        found.append((halving.halve(THREE, rungs, again.standings, again.room), again.purse.spent, again.unpaid))
+    (first, last), spent, unpaid = found[0]
+    assert first.dropped.keys() == {DEAR}
+    assert {one.name for one in last.standings} == {"sandbox_roles", "sandbox_parity"}
+    assert (sum(spent.values()), unpaid) == (budget - 10, [])
+    assert found[1] == found[0]
 
 
 # From figures to what is known.
@@ -268,9 +339,57 @@ def test_what_is_said_of_the_effect_is_what_the_interval_allows() -> None:
     ]
     assert "it helps" in said[0]
     assert "it harms" in said[1]
-    assert "take none" in said[1]
+    assert ["take none of these" in one for one in said] == [False, True, False, False]  # in said[1] both harm
     assert "not known whether it helps" in said[2]
     assert "no interval: one seed" in said[3]
+
+
+def probed(*gains: Estimate | None, ranks: str = "abc") -> Advice:
+    """Return an advice of one method that ranks candidates so, and of a round of those that have a gain."""
+    standings = [Standing(name, gain) for name, gain in zip("abc", gains, strict=False) if gain]
+    figures = {"one": {name: Figure(-float(ranks.index(name))) for name in ranks}}
+    return Advice("e", "t", tuple(ranks), figures, (Round(Rung(0, 10, 3), tuple(standings), {}),))
+
+
+def test_what_probes_show_to_harm_is_no_favourite_while_another_is_not_so() -> None:
+    found = probed(sure(-4), unsure(-1), sure(-2))
+    assert list(found.combined().items()) == [("b", 2.0), ("a", 1.0), ("c", 3.0)]
+    assert list(leaflet.rows(found)) == ["b", "a", "c"]
+    what = known(found)
+    assert what
+    assert (what.favourite, what.effect, what.harmful) == ("b", "", ("a", "c"))
+    scores = found.scores()[COMBINED]
+    assert sorted(scores, key=lambda name: -scores[name]) == ["b", "a", "c"]
+    said = " ".join(leaflet.said(found))
+    assert "b has the best mean rank of those that probes do not show to harm" in said
+    assert "do not take a, c" in said
+    assert "none of these" not in said
+
+
+def test_a_candidate_that_was_not_probed_is_not_known_to_harm() -> None:
+    found = known(probed(sure(-4), ranks="ab"))
+    assert found
+    assert (found.favourite, found.harmful) == ("b", ("a",))
+
+
+def test_where_all_harm_the_ranks_decide_and_none_is_to_be_taken() -> None:
+    found = probed(sure(-1), sure(-2), sure(-3), ranks="cab")
+    what = known(found)
+    assert what
+    assert (what.favourite, what.effect) == ("c", "harms")
+    said = " ".join(leaflet.said(found))
+    assert "take none of these" in said
+    assert "do not take" not in said
+    assert "of those" not in said
+
+
+def test_the_last_round_decides_what_harms() -> None:
+    short = Round(Rung(0, 10, 3), (Standing("a", sure(-4)), Standing("b", sure(-4))), {})
+    longer = Round(Rung(1, 20, 4), (Standing("a", sure(4)), Standing("b", sure(-4))), {})
+    figures = {"one": {"a": Figure(1.0), "b": Figure(2.0)}}
+    found = known(Advice("e", "t", ("a", "b"), figures, (short, longer)))
+    assert found
+    assert (found.favourite, found.effect) == ("a", "helps")
 
 
 def test_a_method_that_does_not_know_all_is_shown_and_not_combined() -> None:
@@ -291,75 +410,6 @@ def test_halving_ranks_who_went_further_first_whatever_the_gain() -> None:
     assert figures["halving"]["c"].value == 7
     assert set(of_rounds((first,))) == {"probe"}
     assert of_rounds(()) == {}
-
-
-# By measured gains.
-
-GAINS = {"a": (4.0, 6.0), "b": (1.0, 1.0), "c": (0.0, -2.0), "d": (2.0, 2.0), "e": (3.0, 1.0)}
-
-
-def test_regret_is_what_the_favourite_gains_less_and_its_interval_is_over_seeds() -> None:
-    found = {
-        one.method: one
-        for one in hits.hits(
-            {"right": dict(zip("abcde", (9, 2, 1, 4, 3), strict=True)), "wrong": {"a": 0.0, "c": 1.0, "x": 9.0}}, GAINS
-        )
-    }
-    assert found["right"].regret.mean == 0
-    assert found["right"].correlation
-    assert found["right"].correlation.value == pytest.approx(0.975, abs=0.01)
-    assert (found["wrong"].favourites, found["wrong"].regret.mean, found["wrong"].count) == (("c",), 6.0, 2)
-    assert found["wrong"].regret.low < 6 < found["wrong"].regret.high
-    assert found["at random"].regret.mean == pytest.approx(5 - np.mean([5, 1, -1, 2, 2]))
-    assert found["none at all"].regret.mean == 5
-
-
-def test_tied_favourites_count_their_mean_and_unknown_ones_nothing() -> None:
-    (tied, *_) = hits.hits({"tied": {"a": 1.0, "b": 1.0, "c": math.nan}}, GAINS)
-    assert (tied.favourites, tied.regret.mean) == (("a", "b"), 2.0)
-    assert hits.hits({"nothing": {"x": 1.0}}, GAINS) == ()
-
-
-def table(path: Path, gains: dict[str, tuple[float, ...]], target: str, recipe: str = "") -> None:
-    """Write a table as a study does, with these gains in the mean over two languages."""
-    columns = [one.name for one in fields(Row) if one.name != "examples"]
-    with path.open("a", encoding="utf-8", newline="") as file:
-        lines = csv.DictWriter(file, columns)
-        lines.writeheader()
-        for name, by_seed in {BASELINE: (0.0,) * 2, **gains}.items():
-            for seed, gain in enumerate(by_seed, start=1):
-                for code, off in (("sw", 1.0), ("th", -1.0)):
-                    row = {"encoder": "e", "intermediate": name, "target": target, "language": code, "seed": seed}
-                    lines.writerow({**row, "score": 50 + seed + gain + off, "recipe": recipe})
-
-
-def test_gains_of_a_study_are_paired_by_seed(tmp_path: Path) -> None:
-    table(tmp_path / "table.csv", GAINS, "xnli")
-    assert gains_of(tmp_path, "xnli") == gains_of(tmp_path / "table.csv", "xnli") == GAINS
-
-
-def test_gains_of_a_report_are_those_of_the_mean(tmp_path: Path) -> None:
-    row = {"encoder": "e", "recipe": "", "target": "xnli", "intermediate": "a", "by_seed": [1.0, 2.0]}
-    lines = [{**row, "language": "mean"}, {**row, "language": "sw", "by_seed": [9.0, 9.0]}]
-    (tmp_path / "report.json").write_text(json.dumps({"gains": lines}))
-    assert gains_of(tmp_path, "xnli") == {"a": (1.0, 2.0)}
-
-
-def test_gains_that_are_not_there_or_of_several_arms_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no measured gains"):
-        gains_of(tmp_path, "xnli")
-    table(tmp_path / "table.csv", GAINS, "xnli")
-    with pytest.raises(BadInput, match="has no gains on 'udpos'"):
-        gains_of(tmp_path, "udpos")
-    (tmp_path / "both").mkdir()
-    row = {"target": "xnli", "language": "mean", "intermediate": "a", "encoder": "e", "by_seed": [1.0]}
-    lines = [{**row, "recipe": name} for name in ("all", "top")]
-    (tmp_path / "both/report.json").write_text(json.dumps({"gains": lines}))
-    with pytest.raises(BadInput, match=r"several recipes \(all, top\)"):
-        gains_of(tmp_path / "both", "xnli")
-    assert gains_of(tmp_path / "both", "xnli", "top") == {"a": (1.0,)}
-    with pytest.raises(BadInput, match="has no gains"):
-        gains_of(tmp_path / "both", "xnli", "bottom")
 
 
 def test_every_option_is_explained() -> None:

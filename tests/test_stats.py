@@ -22,13 +22,16 @@ from xstilts import metrics
 from xstilts import stats as module
 from xstilts.example import BadInput
 from xstilts.stats import (
+    Aim,
     Estimate,
     Resampling,
     almost_order,
     beyond,
+    combined,
     correlation,
     detectable,
     distinct,
+    draw,
     estimate,
     gain,
     holm,
@@ -36,7 +39,6 @@ from xstilts.stats import (
     power_law,
     randomisation,
     randomise_seeds,
-    regret,
     seeds_needed,
     slope,
     summary,
@@ -290,13 +292,43 @@ def test_f1_is_of_summed_counts_and_its_error_is_the_delta_methods() -> None:
     assert found.units == pytest.approx(float((influence**2).sum()), rel=0.2)
 
 
-def test_a_mean_over_translations_varies_more_than_one_over_other_texts() -> None:
+def test_a_mean_over_translations_varies_as_one_of_them_does() -> None:
     rng = np.random.default_rng(5)
     ease = rng.normal(0, 1, 300)
     arm = {code: np.stack([ease, ease]) + rng.normal(0, 0.1, (2, 300)) for code in ("de", "sw", "th")}
-    apart, together = estimate(arm), estimate(arm, how=Resampling(parallel=True))
-    assert together.units == pytest.approx(3 * apart.units, rel=0.3)
-    assert apart.value == together.value
+    assert estimate(arm).units == pytest.approx(estimate(arm["de"]).units, rel=0.05)
+
+
+def test_a_mean_over_other_texts_varies_less_the_more_there_are() -> None:
+    """Whether they are equally many, and so drawn together, or not."""
+    rng = np.random.default_rng(5)
+    for sizes in ((300, 300, 300), (300, 310, 320)):
+        arm = {
+            code: np.stack(2 * [rng.normal(0, 1, size)]) for code, size in zip(("de", "sw", "th"), sizes, strict=True)
+        }
+        alone = np.mean([estimate(one).units for one in arm.values()])
+        assert estimate(arm).units == pytest.approx(alone / 3, rel=0.3)
+
+
+def test_intervals_over_translations_cover() -> None:
+    rng, hits, times = np.random.default_rng(6), 0, 150
+    for number in range(times):
+        hard = rng.normal(0, 0.5, 200)
+        arms = [{code: hard * sign + rng.normal(0, 0.5, (3, 200)) for code in "abcdefgh"} for sign in (1, 0)]
+        low, high = estimate(*arms, how=Resampling(200, number)).interval()
+        hits += low <= 0 <= high
+    low, high = allowed(0.955, times)
+    assert low <= hits / times <= high
+
+
+def test_a_mean_of_gains_over_one_baseline_varies_with_it() -> None:
+    """Gains that share a baseline and examples are drawn at once: what the baseline got wrong by chance, all gain."""
+    rng = np.random.default_rng(7)
+    base = rng.normal(0, 1, (2, 300))
+    gains = [draw(rng.normal(0, 0.1, (2, 300)), base) for _ in range(6)]
+    assert combined(gains).units + combined(gains).floor == pytest.approx(100**2 / 300, rel=0.4)
+    after = rng.normal(0, 1, (2, 300))
+    assert combined([draw(after, base)]) == combined([draw(after, base)] * 2) == estimate(after, base)
 
 
 def test_languages_that_stand_for_others_widen_the_interval_of_their_mean() -> None:
@@ -492,6 +524,22 @@ def test_the_seeds_needed_are_the_fewest_that_do(found: Estimate) -> None:
     assert count == 2 or power(replace(found, count=count - 1), effect) < 0.8
 
 
+@pytest.mark.parametrize("found", CASES)
+def test_equivalence_is_found_as_often_as_its_power_says(found: Estimate) -> None:
+    margin = detectable(found, aim=Aim(within=1.0))
+    assert power(found, 0.0, Aim(within=margin)) == pytest.approx(0.8, abs=1e-3)
+    assert power(found, margin, Aim(within=margin)) < 0.06
+    hits, times, rng = 0, 300, np.random.default_rng(15)
+    for _ in range(times):
+        seeds = rng.normal(0, math.sqrt(found.between), found.count) + rng.normal(0, math.sqrt(found.units))
+        low, high = replace(found, value=float(seeds.mean()), between=float(seeds.var(ddof=1))).interval()
+        hits += -margin < low and high < margin
+    low, high = allowed(0.8, times)
+    assert low <= hits / times <= high
+    count = seeds_needed(found, 0.1 * margin, aim=Aim(within=margin / 2)) or 0
+    assert count == 0 or power(replace(found, count=count), 0.1 * margin, Aim(within=margin / 2)) >= 0.8
+
+
 def test_no_number_of_seeds_makes_up_for_few_examples() -> None:
     assert seeds_needed(Estimate(0.0, 1.0, 3, units=1.0), 2.5) is None
     assert seeds_needed(Estimate(0.0, 1.0, 3, units=1.0), 3.5) is not None
@@ -654,9 +702,3 @@ def test_few_pairs_or_no_variation_have_no_correlation() -> None:
     assert math.isnan(correlation([1, 1, 1, 1, 1], [1, 2, 3, 4, 5]).value)
     with pytest.raises(BadInput, match="pairs"):
         correlation([1.0], [1.0, 2.0])
-
-
-def test_regret_is_what_the_favourite_costs() -> None:
-    assert regret([3.0, 1.0], [5.0, 4.0]) == 0.0
-    assert regret([1.0, 3.0], [5.0, 4.0]) == 1.0
-    assert regret([1.0, 1.0], [5.0, 4.0]) == 0.5

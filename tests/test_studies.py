@@ -111,7 +111,7 @@ def test_a_study_goes_from_its_file_to_a_report_that_stands(path: Path, machine:
     written = {file.name: file.read_bytes() for file in report.write(tmp_path)}
     assert found["question"].endswith("?")
     gains = any(isinstance(one.measure, Gain) for one in asked.claims)  # which have a table of other tests
-    assert len(found["extras"]) == len(asked.extras) + gains
+    assert len(found["extras"]) == len(asked.extras) + gains + bool(asked.choices)
     assert all(row for extra in found["extras"] for row in extra["rows"])
     assert all(f"{one['title']}".encode() in written["report.md"] for one in found["extras"])
     assert not [one for one in verdicts if one.status == "untested" and "two or more" not in one.why]

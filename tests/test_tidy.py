@@ -12,7 +12,7 @@ import pytest
 from xstilts import stats, tidy
 from xstilts.example import BadInput
 from xstilts.measurement import Measure
-from xstilts.measures import Gain, Growth, Level
+from xstilts.measures import Gain, Growth, Level, Mean
 from xstilts.stage import canonical
 from xstilts.stats import Estimate, Resampling
 from xstilts.tidy import BASELINE, Missing, Row, Table, contributions
@@ -67,6 +67,34 @@ def test_a_gain_is_paired_by_seed_and_meaned_over_languages() -> None:
     assert found.between == pytest.approx(0.01)
     assert found.count == 3
     assert Gain("squad", "xnli", languages=("th",)).of(table()).estimate.value == pytest.approx(3.1)
+
+
+def test_a_mean_is_over_the_languages_that_the_target_was_not_learned_in() -> None:
+    rows = tuple(replace(one, taught=one.language == "sw") for one in table().rows)
+    assert Gain("squad", "xnli").of(Table(rows)).estimate.value == pytest.approx(3.1)
+    assert Gain("squad", "xnli").of(Table(rows)).setting.languages == ("th",)
+    assert Level("squad", "xnli").of(Table(rows)) == Level("squad", "xnli", languages=("th",)).of(Table(rows))
+    assert Gain("squad", "xnli", languages=("sw", "th")).of(Table(rows)).estimate.value == pytest.approx(2.1)
+    every = Table(tuple(replace(one, taught=True) for one in table().rows))
+    assert Gain("squad", "xnli").of(every).estimate.value == pytest.approx(2.1)
+
+
+def test_a_mean_of_one_gain_is_that_gain() -> None:
+    one = Gain("squad", "xnli")
+    assert Mean((one,)).of(table()).estimate == one.of(table()).estimate
+    twice = Mean((one, one)).of(Table(tuple(replace(row, stderr=0.6) for row in table().rows))).estimate
+    assert twice.units == pytest.approx(
+        one.of(Table(tuple(replace(row, stderr=0.6) for row in table().rows))).estimate.units
+    )
+
+
+def test_slopes_over_sizes_cover_with_two_seeds() -> None:
+    rng, hits, times = np.random.default_rng(8), 0, 200
+    for _ in range(times):
+        rows = [replace(one, score=50 + rng.normal(0, 1)) for one in table(2, ("small", "base", "large")).rows]
+        low, high = Growth(Gain("squad", "xnli")).of(Table(tuple(rows))).estimate.interval()
+        hits += low <= 0 <= high
+    assert 0.9 <= hits / times <= 0.99
 
 
 def test_the_order_of_rows_means_nothing() -> None:

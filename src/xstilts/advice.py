@@ -1,7 +1,9 @@
 """Advice: how candidates for a target were ranked, what that cost, and what of it is known.
 
 Every method gives each candidate a figure and so a rank; the combined rank is the mean over the methods that have a
-figure for every candidate. Which is first is one thing, whether that is known another.
+figure for every candidate. The favourite has the best, but probes have a veto: they train on the target, the other
+methods only look at it, and a candidate that probes show to harm comes after those that they do not. Which is first is
+one thing, whether that is known another.
 
 >>> figures = {"probe": {"a": Figure(3.0, 1.0, 5.0), "b": Figure(1.0, -1.0, 3.0)}}
 >>> Advice("sandbox", "sandbox_qa", ("b", "a"), figures).combined()
@@ -18,6 +20,8 @@ from statistics import fmean
 from xstilts.halving import Round, Standing
 from xstilts.hits import COMBINED, Hit
 from xstilts.transferability import ranks
+
+HELPS, HARMS = "helps", "harms"
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,9 @@ class Advice:
             method: {name: held[name].ranked if name in held else math.nan for name in self.candidates}
             for method, held in self.figures.items()
         }
-        combined = self.combined()
-        return found | ({COMBINED: {name: -rank for name, rank in combined.items()}} if combined else {})
+        combined, last = self.combined(), len(self.candidates)
+        places = {name: -rank - last * (name in self.harmful()) for name, rank in combined.items()}
+        return found | ({COMBINED: places} if combined else {})
 
     def ranks(self) -> dict[str, dict[str, float]]:
         """Return each candidate's rank by method, 1 for the best, NaN where there is no figure."""
@@ -78,10 +83,18 @@ class Advice:
         }
 
     def combined(self) -> dict[str, float]:
-        """Return the mean rank over methods that know all candidates, the best first; nothing without such methods."""
+        """Return the mean rank over methods that know all candidates; nothing without such methods.
+
+        In the order in which to take them: the best rank first, those that harm last.
+        """
         whole = [given for given in self.ranks().values() if not any(map(math.isnan, given.values()))]
         found = {name: fmean(given[name] for given in whole) for name in self.candidates} if whole else {}
-        return dict(sorted(found.items(), key=lambda pair: pair[1]))
+        harmful = self.harmful()
+        return dict(sorted(found.items(), key=lambda pair: (pair[0] in harmful, pair[1])))
+
+    def harmful(self) -> tuple[str, ...]:
+        """Return the candidates whose gain in their last round has an interval that lies wholly below 0."""
+        return tuple(name for name in self.candidates if effect(self.last(name)) == HARMS)
 
     def favourites(self) -> dict[str, tuple[str, ...]]:
         """Return by method the candidates that it ranks first, several where they are tied."""
@@ -107,6 +120,7 @@ class Known:
 
     effect: "helps", "harms" or "" (not known). disagreeing: methods that have another favourite. close: candidates
     that the probes do not put behind the leader for sure. agreed: more than half of the methods have this favourite.
+    harmful: candidates that harm; the favourite is among them only where all are.
     """
 
     favourite: str
@@ -114,6 +128,7 @@ class Known:
     disagreeing: Mapping[str, tuple[str, ...]]
     close: tuple[str, ...]
     agreed: bool
+    harmful: tuple[str, ...] = ()
 
     @property
     def best(self) -> bool:
@@ -122,22 +137,23 @@ class Known:
 
 
 def known(advice: Advice) -> Known | None:
-    """Return what is known of the candidate with the best combined rank; None where nothing was ranked."""
+    """Return what is known of the favourite, the first in the combined order; None where nothing was ranked."""
     favourite = next(iter(advice.combined()), None)
     if favourite is None:
         return None
     favourites = advice.favourites()
     others = {method: names for method, names in favourites.items() if favourite not in names}
     close = tuple(name for name in advice.candidates if name != favourite and not _behind(advice.last(name)))
-    return Known(favourite, _effect(advice.last(favourite)), others, close, 2 * len(others) < len(favourites))
+    agreed = 2 * len(others) < len(favourites)
+    return Known(favourite, effect(advice.last(favourite)), others, close, agreed, advice.harmful())
 
 
-def _effect(standing: Standing | None) -> str:
-    """Return what an interval says of a gain."""
+def effect(standing: Standing | None) -> str:
+    """Return what the interval of a candidate's gain says: "helps", "harms" or "" (not known)."""
     if standing is None:
         return ""
     low, high = standing.gain.interval()
-    return "helps" if low > 0 else "harms" if high < 0 else ""
+    return HELPS if low > 0 else HARMS if high < 0 else ""
 
 
 def _behind(standing: Standing | None) -> bool:

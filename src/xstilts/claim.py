@@ -68,7 +68,8 @@ class Verdict:
     """What became of a claim; NaN where there is nothing to say.
 
     p: two-sided, of the value being at the margin (of the nearest margin, for equivalence). p_holm: corrected for the
-    claims checked together. detectable: the distance from the margin that these replicates find with probability 0.8.
+    claims checked together. detectable: the distance from the margin that these replicates find with probability 0.8,
+    with the claim's share of the level (for equivalence, the margin within which they find that nothing differs).
     seeds_needed: replicates (for growth, sizes) that would find the observed distance; None where no number would.
     keys: of the stages that it was measured on.
     """
@@ -137,6 +138,11 @@ def _measure(claim: Claim, table: Table) -> Measured | Missing:
         return missing
 
 
+def _inside(claim: Claim, found: Estimate) -> bool:
+    """Return whether equivalence is what the estimate speaks for."""
+    return claim.expectation == "equivalent" and abs(found.value) < claim.margin
+
+
 def _null(claim: Claim, found: Estimate) -> float:
     """Return the value that decides: the margin, or of two the one on the estimate's side."""
     return math.copysign(claim.margin, found.value) if claim.expectation == "equivalent" else claim.margin
@@ -152,7 +158,9 @@ def _verdict(claim: Claim, measured: Measured, family: _Family) -> Verdict:
         return _counted(claim, measured)
     low, high = found.interval(LEVEL)
     null = _null(claim, found)
-    needed = stats.seeds_needed(found, found.value - null)
+    within = claim.margin if _inside(claim, found) else 0.0
+    aim = stats.Aim(1 - (1 - LEVEL) * family.share, family.size > 1, within)
+    needed = stats.seeds_needed(found, found.value - (0.0 if within else null), 0.8, aim)
     verdict = Verdict(
         claim,
         "undecided",
@@ -162,7 +170,7 @@ def _verdict(claim: Claim, measured: Measured, family: _Family) -> Verdict:
         p=_p(claim, found),
         p_holm=family.p,
         n_replicates=found.count,
-        detectable=stats.detectable(found),
+        detectable=stats.detectable(found, 0.8, aim),
         seeds_needed=needed,
         setting=measured.setting,
         keys=measured.keys,
@@ -175,7 +183,7 @@ def _verdict(claim: Claim, measured: Measured, family: _Family) -> Verdict:
         return replace(verdict, why=f"{shown} reaches across {null:g}: {_remedy(claim, verdict)}")
     if family.p > 1 - LEVEL:
         alone = f"{shown} decides alone, but not among {family.size} claims (p {family.p:.3f})"
-        return replace(verdict, why=f"{alone}: {_among(claim, found, null, family)}")
+        return replace(verdict, why=f"{alone}: {_remedy(claim, verdict)}")
     side = "satisfies" if said == "holds" else "contradicts"
     return replace(verdict, status=said, why=f"all of {shown} {side} '{_asked(claim)}'")
 
@@ -221,17 +229,11 @@ def _too_little(claim: Claim, found: Estimate) -> str:
     return f"{found.count} replicates do not vary at all, which allows no interval: give their examples, or more seeds"
 
 
-def _among(claim: Claim, found: Estimate, null: float, family: _Family) -> str:
-    """Return what it would take to find the observed distance among other claims, with the share of the level alone."""
-    noun = _counts(claim, "seeds")
-    level = 1 - (1 - LEVEL) * family.share
-    needed = stats.seeds_needed(found, found.value - null, 0.8, level, True)
-    return f"there {needed} {noun} find it four times in five" if needed else f"there no number of {noun} finds it"
-
-
 def _remedy(claim: Claim, verdict: Verdict) -> str:
     noun = _counts(claim, "seeds")
     able = f"{verdict.n_replicates} {noun} find a distance of {verdict.detectable:.2f} four times in five"
+    if claim.expectation == "equivalent" and abs(verdict.estimate) < claim.margin:
+        able = f"{verdict.n_replicates} {noun} find what is equal within {verdict.detectable:.2f} four times in five"
     if verdict.seeds_needed is None:
         return f"{able}; one as small as this takes more examples or languages, not {noun}"
     return f"{able}, one like this would take {verdict.seeds_needed}"

@@ -3,8 +3,7 @@
 A study names them as plain values, beside its claims; they are made when it is finished, of its table and of the
 records of the stages behind it.
 
->>> from xstilts.stage import Stage
-from xstilts.tidy import Row, Table
+>>> from xstilts.tidy import Row, Table
 >>> rows = tuple(Row("tiny", "baseline", "xnli", code, 1, 40.0, (code,), roles=("predict",)) for code in ("en", "sw"))
 >>> records = {code: {"record": {"examples": 2, "cost": {"tokens": n}}} for code, n in (("en", 20), ("sw", 30))}
 >>> Lengths("xnli", "en").made(Table(rows), records)["rows"][1]

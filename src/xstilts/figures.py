@@ -19,7 +19,7 @@ from xstilts.tabulate import TARGET
 from xstilts.tidy import BASELINE, Missing, Row, Table
 
 POINTS = 60  # of a learning curve
-MEAN = "mean"
+MEAN, ZERO_SHOT = "mean", "zero-shot"
 Plain = dict[str, Any]
 
 
@@ -34,8 +34,9 @@ def _arms(table: Table) -> Iterator[tuple[str, str, str, str, list[str]]]:
 
 def levels(table: Table) -> Iterator[Plain]:
     """Yield the mean score of each arm, over its languages and in each of them."""
+    taught = _taught(table)
     for encoder, recipe, intermediate, target, spoken in _arms(table):
-        for name, chosen in _each(spoken):
+        for name, chosen in _each(spoken, taught[target]):
             found = _tried(Level(intermediate, target, chosen, encoder, recipe), table)
             if found:
                 arm = {"encoder": encoder, "recipe": recipe, "intermediate": intermediate, "target": target}
@@ -44,22 +45,33 @@ def levels(table: Table) -> Iterator[Plain]:
 
 def gains(table: Table) -> Iterator[Plain]:
     """Yield the gain of each arm over its baseline, over its languages and in each of them."""
+    taught = _taught(table)
     for encoder, recipe, intermediate, target, spoken in _arms(table):
         if intermediate == BASELINE:
             continue
-        for name, chosen in _each(spoken):
+        for name, chosen in _each(spoken, taught[target]):
             gain = Gain(intermediate, target, languages=chosen, encoder=encoder, recipe=recipe)
             found = _tried(gain, table)
             if found:
                 arm = {"encoder": encoder, "recipe": recipe, "over_recipe": recipe, "intermediate": intermediate}
                 seeds = list(gain.by_seed(table).values())
-                yield {**arm, "target": target, "language": name, **found, "by_seed": seeds}
+                told = {"language": name, "taught": name in taught[target]}
+                yield {**arm, "target": target, **told, **found, "by_seed": seeds}
 
 
-def _each(spoken: list[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the mean over all languages, where there are several, and each of them."""
-    several = [(MEAN, tuple(spoken))] if len(spoken) > 1 else []
-    return several + [(code, (code,)) for code in spoken]
+def _each(spoken: list[str], taught: set[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the mean over all languages, that of zero-shot transfer where it is another, and each language."""
+    apart = tuple(code for code in spoken if code not in taught)
+    means = [(MEAN, tuple(spoken))] + [(ZERO_SHOT, apart)] * (0 < len(apart) < len(spoken))
+    return means + [(code, (code,)) for code in spoken]
+
+
+def _taught(table: Table) -> dict[str, set[str]]:
+    """Return the languages in which each target was learned."""
+    found: dict[str, set[str]] = {row.target: set() for row in table.rows}
+    for row in table.rows:
+        found[row.target] |= {row.language} if row.taught else set()
+    return found
 
 
 def _tried(measure: Level | Gain, table: Table) -> Plain | None:

@@ -14,17 +14,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from xstilts import disk, figures, literature, measures, record
+from xstilts import disk, figures, literature, measures, overlap, record
 from xstilts.claim import Claim, Verdict
 from xstilts.extras import Extra, PairedTests, Probe
 from xstilts.figures import distinct
-from xstilts.language import codes, language
+from xstilts.language import Language, codes, language
 from xstilts.machine import Machine
 from xstilts.measures import Gain
 from xstilts.report import FORMAT, REPORT
-from xstilts.study import Study
+from xstilts.study import Study, chosen
 from xstilts.tidy import Row, Table
 
 POINTS = 60  # of a learning curve
@@ -59,8 +60,12 @@ def gather(study: Study, table: Table, verdicts: Sequence[Verdict], origin: Orig
             "question": question,
             "about": about.strip(),
             **found,
-            "extras": [_extra(one, table, records, machine) for one in (*study.extras, *tests(study.claims))],
+            "extras": [
+                *_choices(study, table),
+                *(_extra(one, table, records, machine) for one in (*study.extras, *tests(study.claims))),
+            ],
             "repaired": _repaired(records, machine),
+            "shared": sorted(_shared(study, machine)),
             "limits": list(study.limits),
             "reproduce": {"commands": [origin.command], **found["reproduce"]},
             "rows": [row_of(row) for row in table.rows],
@@ -150,6 +155,22 @@ def tests(claims: Iterable[Claim]) -> list[Extra]:
     return [PairedTests(gains)] if gains else []
 
 
+def _choices(study: Study, table: Table) -> Iterator[Plain]:
+    """Yield the table of what was chosen among which arms; an edge says that better ones may lie beyond."""
+    rows = []
+    for choice in study.choices:
+        for encoder, label in chosen(choice, table.rows).items():
+            tried = {name: table.select(encoder=encoder, recipe=name).rows for name in choice.among}
+            scores = {name: fmean(row.dev for row in found) for name, found in tried.items() if found}
+            said = ", ".join(f"{name} {score:.1f}" for name, score in scores.items())
+            edge = len(scores) > 1 and label in (choice.among[0], choice.among[-1])
+            rows.append([choice.label, encoder, label, said, "yes" if edge else "no"])
+    if rows:
+        columns = ["name", "encoder", "chosen", "mean development score of each", "the first or the last tried"]
+        note = "What is chosen at an end of what was tried may not be the best there is."
+        yield {"title": "What was chosen by development data", "columns": columns, "rows": rows, "note": note}
+
+
 def _records(table: Table, machine: Machine) -> dict[str, Plain]:
     """Return the records of all stages behind a table, by key."""
     keys = {key for row in table.rows for key in row.keys}
@@ -222,11 +243,25 @@ def _language(code: str) -> Plain:
     return {**facts, "distance": _distance(code)}
 
 
-def _distance(code: str) -> float | None:
-    """Return how far an artificial language is from the English-like one; nothing is known of others."""
+def _distance(code: str) -> float:
+    """Return how far a language is from English: 0 itself, 1 of its branch, 2 of its family, 3 of another one.
+
+    An artificial language's is from the English-like one, from 0 to 1. Of a pair it is that of the one further off.
+    """
     from xstilts import sandbox
 
-    return sandbox.distance(sandbox.language(code)) if code in sandbox.CODES else None
+    if code in sandbox.CODES:
+        return sandbox.distance(sandbox.language(code))
+    english, known = language("en"), [language(one) for one in codes(code)]
+    steps = [
+        0 if one == english else 1 if one.family == english.family else 2 if _stem(one) == _stem(english) else 3
+        for one in known
+    ]
+    return float(max(steps))
+
+
+def _stem(one: Language) -> str:
+    return one.family.partition(":")[0]
 
 
 def _collapsed(records: Mapping[str, Plain]) -> Iterator[Plain]:
@@ -240,6 +275,13 @@ def _collapsed(records: Mapping[str, Plain]) -> Iterator[Plain]:
 def _repaired(records: Mapping[str, Plain], machine: Machine) -> list[str]:
     damaged = {path.name.rpartition(".damaged")[0] for path in machine.store.glob("*.damaged*")}
     return [name for key, facts in records.items() if (name := f"{facts['label']}-{key}") in damaged]
+
+
+def _shared(study: Study, machine: Machine) -> set[str]:
+    """Return which test texts were also in training, in sentences."""
+    runs = [seeds[0] for arm in study.arms for target in arm.grid.targets for seeds in arm.grid.runs(target).values()]
+    looked = {stage.key: stage for run in runs for stage in run.overlaps(machine.data)}
+    return set(overlap.told(looked.values(), machine))
 
 
 def _made_with(records: Mapping[str, Plain]) -> Plain:

@@ -55,6 +55,8 @@ class Round:
 Measure = Callable[[tuple[str, ...], Rung], tuple[Standing, ...]]
 """From candidates, in the order in which to take them, and a rung to standings, the best first; of those that could be
 paid."""
+Room = Callable[[tuple[str, ...], Rung], int]
+"""From candidates, in the order in which to take them, and a rung to how many of them it can still be paid for."""
 
 
 def ladder(candidates: int, steps: int, seeds: int) -> tuple[Rung, ...]:
@@ -65,19 +67,16 @@ def ladder(candidates: int, steps: int, seeds: int) -> tuple[Rung, ...]:
     return tuple(Rung(number, steps * 2**number, seeds + number) for number in range(rounds))
 
 
-def halve(
-    names: Sequence[str], rungs: Sequence[Rung], measure: Measure, room: Callable[[Rung], int]
-) -> tuple[Round, ...]:
+def halve(names: Sequence[str], rungs: Sequence[Rung], measure: Measure, room: Room) -> tuple[Round, ...]:
     """Return the rounds: until one is left, the rungs end, or the budget.
 
-    room: how many candidates a rung can still be paid for. A round of fewer than two compares nothing: none is begun,
-    and one that came to that is not counted.
+    A round of fewer than two compares nothing: none is begun, and one that came to that is not counted.
     """
     rounds: list[Round] = []
     left = tuple(names)
     for rung in rungs:
         if rounds:
-            if len(rounds[-1].kept) < 2 or (places := room(rung)) < 2:
+            if len(rounds[-1].kept) < 2 or (places := room(rounds[-1].kept, rung)) < 2:
                 break
             rounds[-1] = _without(rounds[-1], rounds[-1].kept[places:])
             left = rounds[-1].kept

@@ -11,23 +11,33 @@ candidate blindly and one that takes none, without which no rate says much.
 from __future__ import annotations
 
 import csv
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from xstilts import report
 from xstilts.example import BadInput
+from xstilts.figures import MEAN, ZERO_SHOT
+from xstilts.report import REPORT
 from xstilts.stats import Correlation, Summary, correlation, summary
 from xstilts.table import BASELINE
 
 COMBINED = "combined"
-TABLE, REPORT = "table.csv", "report.json"
+TABLE = "table.csv"
+MEANS = (ZERO_SHOT, MEAN)  # of a report's languages, the one to take first
+AGAIN = "write it again with `xstilts study`"
+ABSENT = {
+    "target": ("on", "give a study of it with a baseline"),
+    "encoder": ("of the encoder", "give a study of this encoder"),
+    "recipe": ("with the recipe", "name one of these with --against-recipe"),
+}
 Gains = Mapping[str, tuple[float, ...]]
 """By candidate, the gain of each seed, in one order for all."""
-Asked = Callable[[Mapping[str, Any]], bool]
+Line = Mapping[str, Any]
+"""A line of a table, or a gain of a report."""
 
 
 @dataclass(frozen=True)
@@ -87,46 +97,94 @@ def _lost(best: tuple[float, ...], chosen: tuple[float, ...]) -> Summary:
     return summary([more - less for more, less in zip(best, chosen, strict=True)])
 
 
-def gains_of(path: Path, target: str, recipe: str = "") -> dict[str, tuple[float, ...]]:
+def gains_of(path: Path, target: str, recipe: str = "", encoder: str = "") -> dict[str, tuple[float, ...]]:
     """Return the gains on a target of a finished study: its `table.csv`, or the folder of one or of a report.
 
-    recipe: of the study's arms, the one of this name. A gain is the mean over languages, paired by seed; only seeds
-    that all settings have count. Raises BadInput where there is no such file or target, or where it is of several
-    encoders or recipes.
+    recipe, encoder: of the study's arms, those of this name; encoders as `tabulate.name_of` calls them. A gain is the
+    mean over the languages that the target was not learned in, or over those that there are, paired by seed; only
+    languages and seeds that all settings have count. Raises BadInput where there is no such file, target, encoder or
+    recipe, where the file is broken, or where it is of several encoders or recipes.
     """
     path = next((path / name for name in (TABLE, REPORT) if (path / name).is_file()), path)
     if not path.is_file():
         raise BadInput(f"no measured gains in {path}: give a study's {TABLE}, or a folder with it or a {REPORT}")
-    read = _of_report if path.suffix == ".json" else _of_table
-    found = read(path, lambda row: row.get("target") == target and recipe in ("", row.get("recipe")))
-    if not found:
-        raise BadInput(f"{path} has no gains on '{target}': give a study of it with a baseline")
-    return found
+    rows, gains = (_reported(path), _of_report) if path.suffix == ".json" else (_tabled(path), _of_table)
+    try:
+        return gains(path, _asked(path, rows, {"target": target, "encoder": encoder, "recipe": recipe}))
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{path} is not as a study writes it ({error!r}); {AGAIN}") from error
 
 
-def _of_report(path: Path, asked: Asked) -> dict[str, tuple[float, ...]]:
-    gains = json.loads(path.read_text(encoding="utf-8"))["gains"]
-    rows = [one for one in gains if asked(one) and one["language"] == "mean"]
-    _one_arm(path, rows)
-    return {one["intermediate"]: tuple(one["by_seed"]) for one in rows}
+def _reported(path: Path) -> list[Line]:
+    """Return the gains of a `report.json`."""
+    if path.name != REPORT:
+        raise BadInput(f"no measured gains in {path}: give a study's {TABLE} or {REPORT}")
+    found = report.read(path.parent)
+    if not isinstance(found.get("gains"), list) or not all(isinstance(one, dict) for one in found["gains"]):
+        raise BadInput(f"{path} has no gains; {AGAIN}")
+    return list(found["gains"])
 
 
-def _of_table(path: Path, asked: Asked) -> dict[str, tuple[float, ...]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if asked(row)]
-    _one_arm(path, rows)
-    scores: dict[str, dict[int, list[float]]] = {}
-    for row in sorted(rows, key=lambda row: row["language"]):
-        scores.setdefault(row["intermediate"], {}).setdefault(int(row["seed"]), []).append(float(row["score"]))
-    before = scores.pop(BASELINE, {})
-    seeds = sorted(set(before).intersection(*scores.values()))
-    if not seeds:
-        return {}
-    return {name: tuple(fmean(held[seed]) - fmean(before[seed]) for seed in seeds) for name, held in scores.items()}
+def _tabled(path: Path) -> list[Line]:
+    """Return the lines of a `table.csv`, seeds and scores as numbers."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.DictReader(file)
+            return [_numbered(row, f"{path}, line {lines.line_num}") for row in lines]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{path} is no table ({error}); {AGAIN}") from error
 
 
-def _one_arm(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    for column in ("encoder", "recipe"):
+def _numbered(row: Line, place: str) -> Line:
+    try:
+        return {**row, "seed": int(row["seed"]), "score": float(row["score"])}
+    except (KeyError, TypeError, ValueError) as error:
+        found = f"seed {row.get('seed')!r}, score {row.get('score')!r}"
+        raise BadInput(f"{place}: expected numbers, found {found}; {AGAIN}") from error
+
+
+def _asked(path: Path, rows: list[Line], wanted: Mapping[str, str]) -> list[Line]:
+    """Return the rows whose columns have these values, of one encoder and recipe; an empty value asks nothing."""
+    for column, value in wanted.items():
+        there = sorted({str(row.get(column, "")) for row in rows})
+        rows = [row for row in rows if value in ("", row.get(column))]
+        if not rows:
+            what, remedy = ABSENT[column]
+            names = ", ".join(f"'{one}'" for one in there) or "nothing"
+            raise BadInput(f"{path} has no gains {what} '{value}', but {what} {names}: {remedy}")
+    for column, remedy in (("encoder", "give the encoder"), ("recipe", "name one with --against-recipe")):
         values = sorted({str(row.get(column, "")) for row in rows})
         if len(values) > 1:
-            raise BadInput(f"{path} is of several {column}s ({', '.join(values)}): name one with --against-recipe")
+            raise BadInput(f"{path} is of several {column}s ({', '.join(values)}): {remedy}")
+    return rows
+
+
+def _of_report(path: Path, rows: list[Line]) -> dict[str, tuple[float, ...]]:
+    """Return gains from those of a report, which has means where there are several languages."""
+    found: dict[str, dict[str, tuple[float, ...]]] = {}
+    for row in rows:
+        found.setdefault(row["intermediate"], {})[row["language"]] = tuple(map(float, row["by_seed"]))
+    shared = set.intersection(*map(set, found.values()))
+    mean = next((one for one in MEANS if one in shared), None)
+    codes = [mean] if mean else sorted(shared - {*MEANS})
+    if len({len(by_seed) for each in found.values() for code, by_seed in each.items() if code in codes}) != 1:
+        raise BadInput(f"settings in {path} share no seeds or no language: give the {TABLE} of the study")
+    return {name: _mean(codes, each) for name, each in found.items()}
+
+
+def _of_table(path: Path, rows: list[Line]) -> dict[str, tuple[float, ...]]:
+    """Return gains from the lines of a table."""
+    rows = [row for row in rows if row.get("taught") != "True"] or rows
+    scores: dict[str, dict[str, dict[int, float]]] = {}
+    for row in rows:
+        scores.setdefault(row["intermediate"], {}).setdefault(row["language"], {})[row["seed"]] = row["score"]
+    codes = sorted(set.intersection(*map(set, scores.values())))
+    known = [set(each[code]) for each in scores.values() for code in codes]
+    seeds = sorted(set.intersection(*known)) if known else []
+    if BASELINE not in scores or len(scores) < 2 or not seeds:
+        raise BadInput(
+            f"{path} has no gains: no seed has a '{BASELINE}' and settings in one language; give a study of both"
+        )
+    means = {name: [fmean(each[code][seed] for code in codes) for seed in seeds] for name, each in scores.items()}
+    before = means.pop(BASELINE)
+    return {name: tuple(more - less for more, less in zip(held, before, strict=True)) for name, held in means.items()}

@@ -66,7 +66,7 @@ HITS = (
 
 
 def _ranking(advice: Advice) -> RichTable:
-    """Return the table: candidates down, the best combined rank first; methods across, figure and rank."""
+    """Return the table: candidates down, in the combined order; methods across, figure and rank."""
     shown = RichTable(title=f"candidates for {advice.target}, {advice.encoder}", title_justify="left")
     for number, name in enumerate(("candidate", *advice.figures, "mean rank")):
         shown.add_column(name, justify="left" if number == 0 else "right")
@@ -78,9 +78,8 @@ def _ranking(advice: Advice) -> RichTable:
 def rows(advice: Advice) -> dict[str, list[str]]:
     """Return the cells of each candidate, the best first: each method's figure with its rank, then the mean rank."""
     ranks, combined = advice.ranks(), advice.combined()
-    ordered = sorted(advice.candidates, key=lambda name: combined.get(name, math.inf))
     found = {}
-    for name in ordered:
+    for name in combined or advice.candidates:
         cells = [_cell(held.get(name), ranks[method][name], method) for method, held in advice.figures.items()]
         found[name] = [*cells, f"{combined[name]:.1f}" if name in combined else "-"]
     return found
@@ -102,8 +101,10 @@ def said(advice: Advice) -> Iterator[str]:
         return
     methods = len(advice.favourites())
     agreeing = methods - len(found.disagreeing)
-    yield f"{found.favourite} has the best mean rank, and is first by {agreeing} of {methods} methods"
+    among = " of those that probes do not show to harm" if 0 < len(found.harmful) < len(advice.candidates) else ""
+    yield f"{found.favourite} has the best mean rank{among}, and is first by {agreeing} of {methods} methods"
     yield _effect(found.favourite, found.effect, advice.last(found.favourite))
+    yield from _warning(advice, found.harmful)
     if found.best:
         yield "it is the best of these: probes put every other behind the leader, and most methods agree"
         return
@@ -124,9 +125,17 @@ def _effect(name: str, effect: str, standing: Standing | None) -> str:
     gain = f"{standing.gain.value:+.1f} points over no intermediate task in its last round ({interval})"
     return {
         "helps": f"it helps, as far as short trainings tell: {gain}",
-        "harms": f"it harms, as far as short trainings tell: {gain}; take none of these",
+        "harms": f"it harms, as far as short trainings tell: {gain}",
         "": f"not known whether it helps: {gain}",
     }[effect]
+
+
+def _warning(advice: Advice, harmful: tuple[str, ...]) -> Iterator[str]:
+    """Yield what not to take: all, where all harm."""
+    if harmful:
+        what = f"do not take {', '.join(harmful)}"
+        what = "take none of these" if len(harmful) == len(advice.candidates) else what
+        yield f"{what}: in their last rounds the intervals of their gains lie below 0"
 
 
 def remarks(advice: Advice) -> Iterator[str]:

@@ -44,6 +44,13 @@ class Measure(Protocol):
         ...
 
 
+def zero_shot(arms: list[Arm]) -> tuple[str, ...]:
+    """Return the languages that all settings have and the target was not learned in; all, if it was in every one."""
+    taught = {code for rows in arms for (code, _), row in rows.items() if row.taught}
+    found = shared(arms)
+    return tuple(code for code in found if code not in taught) or found
+
+
 def shared(arms: list[Arm]) -> tuple[str, ...]:
     """Return the languages that all settings have."""
     return tuple(sorted(set.intersection(*({code for code, _ in rows} for rows in arms))))
@@ -74,11 +81,9 @@ def by_encoder(table: Table, measure: Callable[[str], Measured]) -> dict[str, tu
     return found
 
 
-def sloped(
-    found: Mapping[str, tuple[float, Measured]], values: list[float], errors: list[float] | None = None
-) -> Measured:
+def sloped(found: Mapping[str, tuple[float, Measured]], values: list[float]) -> Measured:
     """Return the slope of values against the doublings of the sizes that they were found at."""
     sizes = [size for size, _ in found.values()]
     first = next(measured.setting for _, measured in found.values())
     keys = tuple(sorted({key for _, measured in found.values() for key in measured.keys}))
-    return Measured(stats.slope(sizes, values, errors), replace(first, encoder=", ".join(found)), keys)
+    return Measured(stats.slope(sizes, values), replace(first, encoder=", ".join(found)), keys)

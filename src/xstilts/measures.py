@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
@@ -17,16 +16,16 @@ from typing import Any
 import numpy as np
 
 from xstilts.example import BadInput
-from xstilts.measurement import Measured, by_encoder, over, shared, sloped
+from xstilts.measurement import Measured, by_encoder, over, sloped, zero_shot
 from xstilts.metrics.score import Array
 from xstilts.savings import Saving, Scaling
-from xstilts.stats import PLAIN, Estimate, Resampling
-from xstilts.tidy import BASELINE, Arm, Missing, Table, arm, estimate, replicates, stacked
+from xstilts.stats import PLAIN, Resampling
+from xstilts.tidy import BASELINE, Arm, Table, arm, estimate, replicates, stacked, together
 
 
 @dataclass(frozen=True)
 class Level:
-    """The mean score of a setting, over seeds and languages (all that there are, or those named)."""
+    """The mean score of a setting, over seeds and languages: those of zero-shot transfer, or those named."""
 
     intermediate: str
     target: str
@@ -38,15 +37,16 @@ class Level:
     def of(self, table: Table) -> Measured:
         """Return the mean score; Missing where a seed lacks a language."""
         rows = arm(table, self.intermediate, self.target, self.encoder, self.recipe)
-        codes = self.languages or tuple(sorted({code for code, _ in rows}))
+        codes = self.languages or zero_shot([rows])
         return over(estimate(table, [rows], codes, self.resampling), [rows], codes)
 
 
 @dataclass(frozen=True)
 class Gain:
-    """The mean gain of a setting over another, paired by seed, over languages (all that both have, or those named).
+    """The mean gain of a setting over another, paired by seed, over languages.
 
-    over_recipe: the recipe of the other setting, where it is another than `recipe`.
+    languages: those of zero-shot transfer that both settings have, or those named. over_recipe: the recipe of the other
+    setting, where it is another than `recipe`.
     """
 
     intermediate: str
@@ -60,12 +60,12 @@ class Gain:
 
     def of(self, table: Table) -> Measured:
         """Return the mean gain; Missing where no seed has both settings in all languages."""
-        arms, codes = self._arms(table)
+        arms, codes = self.arms(table)
         return over(estimate(table, arms, codes, self.resampling), arms, codes)
 
     def by_seed(self, table: Table) -> dict[int, float]:
         """Return the mean gain over languages of each seed; Missing where no seed has all of them."""
-        arms, codes = self._arms(table)
+        arms, codes = self.arms(table)
         seeds = sorted(set.intersection(*({seed for _, seed in rows} for rows in arms)))
         return {
             seed: float(np.mean([arms[0][code, seed].score - arms[1][code, seed].score for code in codes]))
@@ -75,19 +75,20 @@ class Gain:
 
     def pairs(self, table: Table) -> dict[str, tuple[Array, Array]]:
         """Return contributions before and after, (seeds, examples, k) each, by language; none if not all are kept."""
-        arms, codes = self._arms(table)
+        arms, codes = self.arms(table)
         seeds = replicates(arms, codes)
         rows = {code: [[one[code, seed] for seed in seeds] for one in arms] for code in codes}
         if any(row.examples is None for both in rows.values() for column in both for row in column):
             return {}
         return {code: (stacked(table, before), stacked(table, after)) for code, (after, before) in rows.items()}
 
-    def _arms(self, table: Table) -> tuple[list[Arm], tuple[str, ...]]:
+    def arms(self, table: Table) -> tuple[list[Arm], tuple[str, ...]]:
+        """Return the rows of both settings, and the languages; Missing where there are none."""
         arms = [
             arm(table, self.intermediate, self.target, self.encoder, self.recipe),
             arm(table, self.over, self.target, self.encoder, self.over_recipe or self.recipe),
         ]
-        return arms, self.languages or shared(arms)
+        return arms, self.languages or zero_shot(arms)
 
 
 @dataclass(frozen=True)
@@ -98,34 +99,28 @@ class Mean:
 
     def of(self, table: Table) -> Measured:
         """Return the mean gain; Missing where one of them is, or where they share no seed."""
-        found = [gain.of(table) for gain in self.gains]
-        seeds = [gain.by_seed(table) for gain in self.gains]
-        shared = sorted(set.intersection(*(set(one) for one in seeds)))
-        if not shared:
-            raise Missing(f"no seed has all of {len(self.gains)} gains")
-        means = np.array([[one[seed] for one in seeds] for seed in shared]).mean(axis=1)
-        units = sum(one.estimate.units for one in found) / len(found) ** 2
-        between = float(means.var(ddof=1)) if len(shared) > 1 else math.nan
-        first = found[0].setting
-        metrics = ", ".join(dict.fromkeys(one.setting.metric for one in found))
-        keys = tuple(sorted({key for one in found for key in one.keys}))
-        setting = replace(first, metric=metrics, languages=())
-        return Measured(Estimate(float(means.mean()), between, len(shared), units), setting, keys)
+        parts = [gain.arms(table) for gain in self.gains]
+        found = together(table, parts, replace(self.gains[0].resampling, sampled=False))
+        measured = [over(found, arms, codes) for arms, codes in parts]
+        metrics = ", ".join(dict.fromkeys(one.setting.metric for one in measured))
+        keys = tuple(sorted({key for one in measured for key in one.keys}))
+        return Measured(found, replace(measured[0].setting, metric=metrics, languages=()), keys)
 
 
 @dataclass(frozen=True)
 class Growth:
-    """By how much a gain grows with each doubling of the encoder's size."""
+    """By how much a gain grows with each doubling of the encoder's size.
+
+    All sizes count the same: with errors that are known from two or three seeds alone as weights, an interval of 95 %
+    covers 85 to 90 %.
+    """
 
     gain: Gain
 
     def of(self, table: Table) -> Measured:
         """Return the slope over all encoders that have the gain; Missing with fewer than two sizes."""
         found = by_encoder(table, lambda encoder: replace(self.gain, encoder=encoder).of(table))
-        errors = [measured.estimate.error for _, measured in found.values()]
-        weighed = errors if all(error > 0 for error in errors) else None
-        values = [measured.estimate.value for _, measured in found.values()]
-        return sloped(found, values, weighed)
+        return sloped(found, [measured.estimate.value for _, measured in found.values()])
 
 
 def plain(measure: Any) -> dict[str, Any]:

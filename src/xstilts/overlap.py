@@ -30,7 +30,7 @@ from xstilts import example
 from xstilts.data import EXAMPLES, Data, read
 from xstilts.example import Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
 from xstilts.machine import Machine
-from xstilts.stage import Site, Stage, build, stage
+from xstilts.stage import Site, Stage, build, folder_of, is_built, stage
 from xstilts.task import Task
 
 OVERLAP = "overlap.json"
@@ -139,6 +139,13 @@ def summary(found: Overlap) -> str | None:
     if not said:
         return None
     return f"{' and '.join(said)} of {found.test} are also in the training data of {found.train}"
+
+
+def told(stages: Iterable[Stage], machine: Machine) -> Iterator[str]:
+    """Yield in a sentence each what finished stages of `overlap` found; nothing for those that found nothing."""
+    for one in stages:
+        if is_built(one, machine) and (said := summary(read_overlap(folder_of(one, machine)))):
+            yield said
 
 
 def between(train: Iterable[Example], test: Sequence[Example]) -> Overlap:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import accumulate
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from xstilts.purse import Purse
 from xstilts.score import CONTRIBUTIONS
 from xstilts.stage import Stage, folder_of
 from xstilts.stats import Summary
+from xstilts.tabulate import name_of
 from xstilts.tidy import BASELINE, contributions
 from xstilts.transferability import alike
 
@@ -56,10 +58,9 @@ def recommend(question: Question, machine: Machine, hours: float = math.inf) -> 
     rounds = _rounds(bench, tuple(cheap) or question.names, rungs, missing)
     figures |= of_rounds(rounds)
     missing += [f"the budget did not reach {one}" for one in bench.unpaid]
-    encoder = question.encoder.label if isinstance(question.encoder, Stage) else question.encoder.name
     spent = {what: round(seconds, 3) for what, seconds in bench.purse.spent.items()}
     return Advice(
-        encoder,
+        name_of(question.encoder),
         question.target.label,
         question.names,
         figures,
@@ -118,34 +119,32 @@ class Bench:
         promised = {name: [self.peeks.embedding(name, rung, seed) for seed in _seeds(rung)] for name in names}
         return {"taskemb": self._near(promised, "Fisher")}
 
-    def standings(self, names: tuple[str, ...], rung: Rung) -> tuple[Standing, ...]:
+    def standings(self, names: Names, rung: Rung) -> tuple[Standing, ...]:
         """Return how candidates stand after a rung, the best first: those that could be paid, in the order given."""
         scores: dict[str, Array] = {}
         for name in (BASELINE, *names):
-            promised = [self.peeks.score(name, rung, seed) for seed in _seeds(rung)]
-            if not self._paid(_round(rung), _size(rung), promised, name):
+            promised = _probes(self.peeks, name, rung)
+            if not self._paid(_round(rung), name, promised):
                 break
             folders = [folder_of(one, self.purse.machine) for one in promised]
             scores[name] = np.stack([contributions(folder / CONTRIBUTIONS) for folder in folders])
         metric = development(self.peeks.question, self.peeks.folder)[0].metric
         return standing(scores, metric) if len(scores) > 1 else ()
 
-    def room(self, rung: Rung) -> int:
-        """Return how many candidates there is money for, at the highest price so far of a step."""
-        paces = [pace for what, pace in self.purse.pace.items() if what.startswith(ROUND)]
-        price = (self.purse.pace.get(STATES, 0.0) + max(paces, default=0.0)) * _size(rung)
-        self.purse.pace[_round(rung)] = price / _size(rung)
-        most = len(self.peeks.question.names) + 1  # with the baseline
-        places = int(min(self.purse.left / price, most)) - 1 if price > 0 else most
+    def room(self, names: Names, rung: Rung) -> int:
+        """Return how many of these candidates there is money for, in this order and after the baseline."""
+        prices = [self.purse.expected(name, _probes(self.peeks, name, rung)) for name in (BASELINE, *names)]
+        places = sum(total <= self.purse.left for total in accumulate(prices)) - 1
         if places < 2:
-            self.unpaid.append(_round(rung))
+            asked = f"the baseline, {' and '.join(names[:2])}"
+            self.unpaid.append(f"{_round(rung)} ({asked}: about {sum(prices[:3]):.0f} s, {self.purse.left:.0f} s left)")
         return places
 
     def _near(self, promised: dict[str, list[Stage]], what: str) -> dict[str, Figure]:
         """Return the likeness of each candidate's embedding to the target's, by seed."""
         found: dict[str, list[taskspace.Embedding]] = {}
         for name, stages in promised.items():
-            if self._paid(what, len(stages), stages, name):
+            if self._paid(what, name, stages):
                 found[name] = [taskspace.read(folder_of(one, self.purse.machine)) for one in stages]
         own = found.pop(BASELINE, [])
         if not own:
@@ -156,7 +155,7 @@ class Bench:
     def _measured(self, name: str, rung: Rung, seeds: Sequence[int]) -> dict[str, list[float]]:
         """Return by measure what the states of a candidate know, by seed; nothing where it was not paid."""
         promised = [self.peeks.features(name, rung, seed) for seed in seeds]
-        if not self._paid(STATES, rung.steps * len(seeds), promised, name):
+        if not self._paid(STATES, name, promised):
             return {}
         found = [
             read_features(folder_of(one, self.purse.machine), one.arguments["asking"].kind).measures()
@@ -164,9 +163,9 @@ class Bench:
         ]
         return {method: [one[method] for one in found] for method in found[0]}
 
-    def _paid(self, what: str, size: float, promised: Sequence[Stage], name: str) -> bool:
+    def _paid(self, what: str, name: str, promised: Sequence[Stage]) -> bool:
         """Build stages if they can be paid; remember where they could not."""
-        if paid := self.purse.pay(what, size, promised):
+        if paid := self.purse.pay(what, name, promised):
             return paid
         self.unpaid.append(f"'{name}' in {what}")
         return False
@@ -204,12 +203,12 @@ def _figure(found: Summary) -> Figure:
     return Figure(found.mean, found.low, found.high)
 
 
+def _probes(peeks: Peeks, name: str, rung: Rung) -> list[Stage]:
+    return [peeks.score(name, rung, seed) for seed in _seeds(rung)]
+
+
 def _seeds(rung: Rung) -> range:
     return range(1, rung.seeds + 1)
-
-
-def _size(rung: Rung) -> int:
-    return rung.steps * rung.seeds
 
 
 def _round(rung: Rung) -> str:

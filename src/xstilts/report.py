@@ -56,24 +56,31 @@ def save(made: Page, out: Path, *names: str) -> tuple[Path, ...]:
 def page(report: Json) -> Page:
     """Return the page of a report."""
     study, last = report.get("study", {}), sections.stages(report)
-    bounds = _bounds(report)
+    bounds, fallen = _bounds(report), sections.fallen(report)
     return Page(
         " · ".join(filter(None, ("study", study.get("name"), study.get("scale")))),
         report["question"],
-        report["answer"],
+        " ".join(filter(None, (report["answer"], _fallen(len(fallen))))),
         tuple(filter(None, (report.get("about") or "").split("\n\n"))),
-        tuple(_ruling(verdict, bounds) for verdict in report.get("verdicts", ())),
+        tuple(_ruling(verdict, bounds, fallen) for verdict in report.get("verdicts", ())),
         sections.of(report) + ((last,) if last else ()),
         {key: tuple(one.get("inputs", ())) for key, one in report.get("stages", {}).items()},
     )
 
 
-def _ruling(verdict: Json, bounds: Mapping[str, tuple[float, float]]) -> Ruling:
+def _fallen(count: int) -> str:
+    """Return how many trainings learned nothing, in a sentence; "" where none is known of."""
+    return f"{count} training{'s' if count > 1 else ''} behind this ended no better than chance." if count else ""
+
+
+def _ruling(verdict: Json, bounds: Mapping[str, tuple[float, float]], fallen: frozenset[str]) -> Ruling:
     published = verdict.get("published")
     beside = None
     if published:
         beside = Ruling("", _place(published), published["status"], published["why"])
     facts = tuple(_facts(verdict, bounds))
+    if count := len(fallen.intersection(verdict.get("keys", ()))):
+        facts += (("no better than chance", Cell(f"{count} of the trainings behind it")),)
     return Ruling(verdict["name"], verdict["sentence"], verdict["status"], verdict["why"], facts, beside)
 
 

@@ -196,6 +196,11 @@ class Run:
             for code in codes
         }
 
+    @property
+    def learned_in(self) -> frozenset[str]:
+        """The languages that the target is learned in; none where nothing is trained for it."""
+        return frozenset(code for teacher in self._taught() for code in teacher.trained_in)
+
     def _taught(self) -> tuple[Task, ...]:
         return self.target.teachers() if self.teachers is None else self.teachers
 

@@ -17,7 +17,7 @@ from xstilts.page import NOTHING, Cell, Listing, Section, Sheet
 from xstilts.plots import strip
 
 Json = Mapping[str, Any]
-MEAN = "mean"
+MEAN, ZERO_SHOT = "mean", "zero-shot"
 STEPS = 5  # of the diverging scale, on each side of zero
 UNITS = f"Intervals are at {LEVEL:.0%}, each by itself."
 SETTING = ("encoder", "recipe", "intermediate", "target")
@@ -47,6 +47,11 @@ def grouped(rows: Iterable[Json], *columns: str) -> dict[tuple[Any, ...], list[J
     return found
 
 
+def fallen(report: Json) -> frozenset[str]:
+    """Return the keys of the trainings that ended no better than chance."""
+    return frozenset(_key_of(one["stage"])[0] for one in report.get("collapsed", ()))
+
+
 def undecided(row: Json) -> bool:
     """Say whether an interval reaches across zero, or there is none."""
     return not (known(row["low"]) and known(row["high"])) or row["low"] <= 0 <= row["high"]
@@ -54,44 +59,58 @@ def undecided(row: Json) -> bool:
 
 def _gains(report: Json) -> Section | None:
     """Return mean gains as a heat map: settings down, targets across, one an encoder."""
-    means = [row for row in report.get("gains", ()) if row["language"] == MEAN and known(row["estimate"])]
+    means = list(_means(report))
     top = max((abs(row["estimate"]) for row in means), default=0.0)
-    blocks = tuple(_heat(encoder, rows, top) for (encoder,), rows in grouped(means, "encoder").items())
+    lost = fallen(report)
+    blocks = tuple(_heat(encoder, rows, top, lost) for (encoder,), rows in grouped(means, "encoder").items())
     about = (
-        "The mean over languages of the score with an intermediate phase less the score without, paired by seed. "
+        "The score with an intermediate phase less the score without, paired by seed: the mean over the languages that "
+        "the target was not learned in (over all, where it was learned in each). "
         f"Hatched cells with an empty mark are undecided: their interval reaches across zero. {UNITS}"
-    )
+    ) + (" † A training behind it ended no better than chance." if lost else "")
     return Section("gains", "Gains by target and intermediate task", blocks, about)
 
 
-def _heat(encoder: str, rows: Sequence[Json], top: float) -> Sheet:
+def _means(report: Json) -> Iterator[Json]:
+    """Yield the mean gain of each arm: over the languages of zero-shot transfer, if these are others than all."""
+    rows = [row for row in report.get("gains", ()) if row["language"] in (MEAN, ZERO_SHOT) and known(row["estimate"])]
+    for group in grouped(rows, *SETTING).values():
+        yield next((row for row in group if row["language"] == ZERO_SHOT), group[0])
+
+
+def _heat(encoder: str, rows: Sequence[Json], top: float, lost: frozenset[str]) -> Sheet:
     targets = list(dict.fromkeys(row["target"] for row in rows))
     columns, lines = varying(rows, "intermediate", "recipe"), []
     for settings in grouped(rows, "intermediate", "recipe").values():
         found = {row["target"]: row for row in settings}
-        lines.append((Cell(label(settings[0], columns)), *(_heated(found.get(target), top) for target in targets)))
+        heated = (_heated(found.get(target), top, lost) for target in targets)
+        lines.append((Cell(label(settings[0], columns)), *heated))
     return Sheet(f"gains-{encoder}", f"Mean gains of {encoder}", ("intermediate", *targets), tuple(lines), folded=False)
 
 
-def _heated(row: Json | None, top: float) -> Cell:
+def _heated(row: Json | None, top: float, lost: frozenset[str]) -> Cell:
     if row is None:
         return Cell(NOTHING)
     made = cells.signed(row["estimate"], 2, row["keys"])
     tone = round(STEPS * row["estimate"] / top) if top else 0
-    return Cell(made.text, made.value, made.keys, tone, undecided(row))
+    mark = " †" if lost.intersection(row["keys"]) else ""
+    return Cell(made.text + mark, made.value, made.keys, tone, undecided(row))
 
 
 def _languages(report: Json) -> Section | None:
     """Return gains language by language, each with its interval drawn: one table an encoder and target."""
-    rows = [row for row in report.get("gains", ()) if row["language"] != MEAN and known(row["estimate"])]
     known_as = report.get("settings", {}).get("languages", {})
+    rows = [one for one in report.get("gains", ()) if one["language"] not in (MEAN, ZERO_SHOT)]
+    rows = sorted((one for one in rows if known(one["estimate"])), key=lambda one: _apart(one, known_as))
     blocks = tuple(
         _by_language(f"{target}, {encoder}", group, known_as, number > 0)
         for number, ((target, encoder), group) in enumerate(grouped(rows, "target", "encoder").items())
     )
     about = (
         "A full mark is a gain whose interval lies on one side of zero, an empty one is undecided. "
-        "Marks of one table share one scale; the tick is zero. Distances are from the language of training."
+        "Marks of one table share one scale; the tick is zero. Distances are steps from English: one to "
+        "a language of its branch, two to one of its family, three to others; of artificial languages, shares of what "
+        "may differ."
     )
     return Section("languages", "Gains by language", blocks, about)
 
@@ -105,14 +124,21 @@ def _by_language(title: str, rows: Sequence[Json], known_as: Json, folded: bool)
         found = {(row["intermediate"], row.get("recipe")): row for row in group}
         facts = (cells.plain(about.get("distance")), *_words(about, ("family", "script")))
         gains = (_marked(found.get(setting), bounds) for setting in settings)
-        lines.append((_language(code, about), *gains, *facts))
+        lines.append((_language(code, about, group[0].get("taught", False)), *gains, *facts))
     across = (label(first, varying(rows, "intermediate", "recipe")) for first in settings.values())
     columns = ("language", *across, "distance", "family", "script")
     return Sheet(f"languages-{title}", title, columns, tuple(lines), folded=folded or len(lines) > 60)
 
 
-def _language(code: str, about: Json) -> Cell:
-    return Cell(f"{about['name']} ({code})" if about.get("name") else code)
+def _apart(row: Json, known_as: Json) -> tuple[float, str, str]:
+    """Return where a language stands in a table: the near before the far, then by family and script."""
+    about = known_as.get(row["language"], {})
+    return about.get("distance") or 0.0, about.get("family") or "", about.get("script") or ""
+
+
+def _language(code: str, about: Json, taught: bool) -> Cell:
+    said = f"{about['name']} ({code})" if about.get("name") else code
+    return Cell(f"{said}, learned in" if taught else said)
 
 
 def _marked(row: Json | None, bounds: tuple[float, float]) -> Cell:
@@ -189,15 +215,15 @@ def _extras(report: Json) -> Iterator[Section]:
 
 def _remarks(report: Json) -> Section | None:
     """Return what did not go as planned: no better than chance, absent, repaired."""
-    fallen = tuple(
+    rows = tuple(
         (Cell(one["stage"], None, _key_of(one["stage"])), Cell(one["why"])) for one in report.get("collapsed", ())
     )
     blocks: list[Sheet | Listing] = (
-        [Sheet("collapsed", "No better than chance", ("training", "why"), fallen)] if fallen else []
+        [Sheet("collapsed", "No better than chance", ("training", "why"), rows)] if rows else []
     )
-    for name in ("missing", "repaired"):
+    for name, title in (("shared", "Seen in training"), ("missing", "Missing"), ("repaired", "Repaired")):
         lines = tuple(report.get(name, ()))
-        blocks += [Listing(name.capitalize(), lines)] if lines else []
+        blocks += [Listing(title, lines)] if lines else []
     return Section("remarks", "What did not go as planned", tuple(blocks))
 
 

@@ -19,7 +19,7 @@ from xstilts import overlap, record
 from xstilts.machine import Machine
 from xstilts.run import Run
 from xstilts.score import read_score
-from xstilts.stage import Stage, folder_of, is_built, lineage
+from xstilts.stage import Stage, folder_of, lineage
 from xstilts.stats import Summary, gain, summary
 
 BASELINE = "baseline"
@@ -138,12 +138,7 @@ def _notes(run: Run, machine: Machine) -> Iterable[str]:
 def _seen(runs: Mapping[str, list[Run]], machine: Machine) -> Iterable[str]:
     """Yield which test texts were also in training, where that was looked into."""
     looked = {stage.key: stage for seeds in runs.values() for stage in seeds[0].overlaps(machine.data)}
-    found = (
-        overlap.summary(overlap.read_overlap(folder_of(stage, machine)))
-        for stage in looked.values()
-        if is_built(stage, machine)
-    )
-    yield from (f"OVERLAP: {said}" for said in found if said)
+    yield from (f"OVERLAP: {said}" for said in overlap.told(looked.values(), machine))
 
 
 def render(table: Table) -> RichTable:

@@ -147,6 +147,7 @@ def _of_run(label: str, setting: str, run: Run, machine: Machine) -> Iterator[Ro
             dev=dev(phases),
             costs=costs([*phases, (PREDICT, asked, place)]),
             roles=(*(role for role, _ in behind), PREDICT, SCORE),
+            taught=code in run.learned_in,
             examples=folder / CONTRIBUTIONS,
         )
 

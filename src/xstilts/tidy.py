@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -48,8 +48,8 @@ class Row:
 
     intermediate: the setting's label, "baseline" for none. size: the encoder's parameters. keys: of the stages behind
     the score, its own last; roles: what these did, in the same order. dev: the intermediate training's score on its
-    own development data. costs: figures of `COSTS`, as far as they are known; those of trainings are the same in all
-    rows of a run. examples: the score's `contributions.jsonl`.
+    own development data. taught: whether the target was learned in this language. costs: figures of `COSTS`, as far as
+    they are known; those of trainings are the same in all rows of a run. examples: the score's `contributions.jsonl`.
     """
 
     encoder: str
@@ -67,6 +67,7 @@ class Row:
     dev: float = math.nan
     costs: Mapping[str, float] = field(default_factory=dict)
     roles: tuple[str, ...] = ()
+    taught: bool = False
     examples: Path | None = None
 
 
@@ -114,29 +115,56 @@ def arm(table: Table, intermediate: str, target: str, encoder: str = "", recipe:
     return rows
 
 
+Part = tuple[list[Arm], tuple[str, ...]]  # one arm, or a second that it is compared with, and the languages
+
+
 def replicates(arms: list[Arm], codes: tuple[str, ...]) -> list[int]:
     """Return the seeds that have every language in every arm, one for each distinct result; Missing without any."""
-    known = [{seed for _, seed in arm} for arm in arms]
-    whole = [
-        seed for seed in sorted(set.intersection(*known)) if all((code, seed) in arm for arm in arms for code in codes)
-    ]
-    if not whole or not codes:
-        raise Missing(f"no seed has a score in every language ({', '.join(codes) or 'none is shared'}) of each setting")
-    results = {seed: tuple(arm[code, seed].keys[-1:] or (seed,) for arm in arms for code in codes) for seed in whole}
-    return sorted({result: seed for seed, result in reversed(results.items())}.values())
+    return _replicates([(arms, codes)])
 
 
 def estimate(table: Table, arms: list[Arm], codes: tuple[str, ...], how: Resampling) -> Estimate:
     """Return the mean score of one arm, or the mean gain of the first over the second, over seeds and languages."""
-    seeds = replicates(arms, codes)
-    rows = [{code: [arm[code, seed] for seed in seeds] for code in codes} for arm in arms]
-    every = [row for arm in rows for column in arm.values() for row in column]
+    return together(table, [(arms, codes)], how)
+
+
+def together(table: Table, parts: Sequence[Part], how: Resampling) -> Estimate:
+    """Return the plain mean of several scores or gains, of the seeds that all have.
+
+    What parts share, a baseline or the examples of a target, is drawn for all of them at once. Where not all rows have
+    examples, parts are taken as if they shared as much as they could, which is too wide, never too narrow.
+    """
+    seeds = _replicates(parts)
+    rows = [[{code: [arm[code, seed] for seed in seeds] for code in codes} for arm in arms] for arms, codes in parts]
+    every = [row for arms in rows for arm in arms for column in arm.values() for row in column]
     if all(row.examples is not None for row in every):
-        read = [{code: stacked(table, column) for code, column in arm.items()} for arm in rows]
-        before = read[1] if len(read) > 1 else None
-        return stats.estimate(read[0], before, headline=partial(metrics.headlines, every[0].metric), how=how)
-    scores = [np.array([[row.score for row in column] for column in arm.values()]).T for arm in rows]
-    return _of_scores(scores[0] - scores[1] if len(scores) > 1 else scores[0], every, how)
+        return stats.combined([_drawn(table, arms, how) for arms in rows], how)
+    found = [_of_scores(arms, how) for arms in rows]
+    if len(found) == 1:
+        return found[0][1]
+    by_seed = np.mean([figures.mean(axis=1) for figures, _ in found], axis=0)
+    between = float(by_seed.var(ddof=1)) if len(seeds) > 1 else math.nan
+    units = float(np.mean([math.sqrt(one.units) for _, one in found])) ** 2
+    return Estimate(float(by_seed.mean()), between, len(seeds), units)
+
+
+def _replicates(parts: Sequence[Part]) -> list[int]:
+    arms = [(arm, codes) for arms, codes in parts for arm in arms]
+    known = set.intersection(*({seed for _, seed in arm} for arm, _ in arms))
+    whole = [seed for seed in sorted(known) if all((code, seed) in arm for arm, codes in arms for code in codes)]
+    if not whole or not all(codes for _, codes in arms):
+        spoken = ", ".join(sorted({code for _, codes in arms for code in codes}))
+        raise Missing(f"no seed has a score in every language ({spoken or 'none is shared'}) of each setting")
+    results = {
+        seed: tuple(arm[code, seed].keys[-1:] or (seed,) for arm, codes in arms for code in codes) for seed in whole
+    }
+    return sorted({result: seed for seed, result in reversed(results.items())}.values())
+
+
+def _drawn(table: Table, arms: Sequence[Mapping[str, list[Row]]], how: Resampling) -> stats.Draws:
+    read = [{code: stacked(table, column) for code, column in arm.items()} for arm in arms]
+    metric = next(iter(arms[0].values()))[0].metric
+    return stats.draw(read[0], read[1] if len(read) > 1 else None, partial(metrics.headlines, metric), how)
 
 
 def contributions(path: Path) -> Array:
@@ -150,19 +178,23 @@ def _contributions(path: Path) -> Array:
     return np.asarray(lines, dtype=np.float64).reshape(len(lines), -1)
 
 
-def _of_scores(figures: Array, rows: list[Row], how: Resampling) -> Estimate:
-    """Return the estimate from scores (seeds, languages) alone, with the rows' standard errors where all have one.
+def _of_scores(arms: Sequence[Mapping[str, list[Row]]], how: Resampling) -> tuple[Array, Estimate]:
+    """Return scores, or gains, (seeds, languages), and their estimate.
 
-    Arms are then taken as if they shared no examples, which is too wide, never too narrow.
+    Where all rows have a standard error it is of these, and arms are taken as if they shared no examples, which is too
+    wide, never too narrow.
     """
+    scores = [np.array([[row.score for row in column] for column in arm.values()]).T for arm in arms]
+    figures = scores[0] - scores[1] if len(scores) > 1 else scores[0]
+    rows = [row for arm in arms for column in arm.values() for row in column]
     by_seed = figures.mean(axis=1)
     between = float(by_seed.var(ddof=1)) if len(by_seed) > 1 else math.nan
     if how.sampled:
-        return stats.spread(figures)
+        return figures, stats.spread(figures)
     errors = np.array([row.stderr for row in rows])
     known = np.isfinite(errors).all()
     units = float((errors**2).sum()) / len(by_seed) / figures.shape[1] ** 2 if known else 0.0
-    return Estimate(float(by_seed.mean()), between, len(by_seed), units)
+    return figures, Estimate(float(by_seed.mean()), between, len(by_seed), units)
 
 
 def stacked(table: Table, rows: list[Row]) -> Array:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sys
 
-from xstilts.cli.app import app
+from xstilts.cli.app import PLAN_STUDY, app
 
 # Each adds its verbs, in the order of `--help`.
 from xstilts.cli import runs, studies, literature, lookups, artificial  # noqa: F401  # isort: skip
 
-__all__ = ["app", "main"]
+__all__ = ["PLAN_STUDY", "app", "main"]
 
 
 def main() -> None:

@@ -169,6 +169,7 @@ def recommend(
     from xstilts.encoder import Encoder
     from xstilts.machine import Machine
     from xstilts.run import Recipes
+    from xstilts.tabulate import name_of
     from xstilts.task import task
 
     machine = Machine(store, data, device, micro_tokens, workers, threads, precision=precision, partial=partial)
@@ -177,5 +178,5 @@ def recommend(
     model, wanted = Encoder.of(encoder, revision).pinned(), task(target)
     chosen = peek.candidates_of(wanted, candidates, data)
     question = peek.Question(model, wanted, chosen, recipes, seeds, steps, examples)
-    gains = hits.gains_of(against, wanted.label, against_recipe) if against else {}
+    gains = hits.gains_of(against, wanted.label, against_recipe, name_of(model)) if against else {}
     leaflet.answer(question, machine, budget, gains, out)

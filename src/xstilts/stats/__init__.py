@@ -11,19 +11,21 @@ each other. One file per idea: `seeds` (plain means), `estimates`, `bootstrap` (
 (0.96, 3.04, True)
 """
 
-from xstilts.stats.bootstrap import PLAIN, Headline, Resampling, estimate, share, spread
+from xstilts.stats.bootstrap import PLAIN, Draws, Headline, Resampling, combined, draw, estimate, share, spread
 from xstilts.stats.equivalence import beyond, tost
 from xstilts.stats.estimates import Estimate
 from xstilts.stats.families import distinct, holm
 from xstilts.stats.fits import PowerLaw, power_law, slope
 from xstilts.stats.paired import almost_order, randomisation, randomise_seeds
-from xstilts.stats.power import detectable, power, seeds_needed
-from xstilts.stats.ranks import Correlation, correlation, regret
+from xstilts.stats.power import Aim, detectable, power, seeds_needed
+from xstilts.stats.ranks import Correlation, correlation
 from xstilts.stats.seeds import Summary, gain, summary
 
 __all__ = [
     "PLAIN",
+    "Aim",
     "Correlation",
+    "Draws",
     "Estimate",
     "Headline",
     "PowerLaw",
@@ -31,9 +33,11 @@ __all__ = [
     "Summary",
     "almost_order",
     "beyond",
+    "combined",
     "correlation",
     "detectable",
     "distinct",
+    "draw",
     "estimate",
     "gain",
     "holm",
@@ -41,7 +45,6 @@ __all__ = [
     "power_law",
     "randomisation",
     "randomise_seeds",
-    "regret",
     "seeds_needed",
     "share",
     "slope",

@@ -6,6 +6,9 @@ figures; its off-diagonal is the part of the variance that more seeds would not 
 in the spread of the seeds (Owen 2007, "The pigeonhole bootstrap", and Owen & Eckles 2012, on why crossed factors need
 this). The seeds themselves are not resampled, being too few: `estimates` says what is done instead.
 
+Languages with equally many examples are drawn together: a test set and its translations are hard at the same places,
+and taken apart a mean over eight of them covers 69 % instead of 95 %. Where they are unrelated nothing comes of it.
+
 >>> right = np.array([[1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 0.0, 1.0]])  # two seeds, four examples
 >>> estimate(right).value
 62.5
@@ -14,8 +17,9 @@ this). The seeds themselves are not resampled, being too few: `estimates` says w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -34,13 +38,12 @@ BLOCK = 2_000_000  # weights held at once
 class Resampling:
     """How often examples are drawn, and what is drawn.
 
-    parallel: languages share their examples, as translations do, and are drawn together. sampled: the languages stand
-    for others, so that the mean's interval includes their spread; otherwise the mean is over these very languages.
+    sampled: the languages stand for others, so that the mean's interval includes their spread; otherwise the mean is
+    over these very languages.
     """
 
     resamples: int = 1000
     seed: int = 0
-    parallel: bool = False
     sampled: bool = False
 
 
@@ -52,25 +55,58 @@ def share(contributions: Array, weights: Array) -> Array:
     return np.asarray(100 * (weights @ contributions[:, 0]) / weights.sum(axis=-1))
 
 
+@dataclass(frozen=True)
+class Draws:
+    """What a mean over languages is, and what it would have been with examples drawn anew.
+
+    figures: (seeds, languages). drawn: of each language (seeds, resamples). examples: of the language with the fewest.
+    """
+
+    figures: Array
+    drawn: tuple[Array, ...]
+    examples: int
+
+    @property
+    def joint(self) -> Array:
+        """The mean over languages of each draw, (seeds, resamples)."""
+        return np.asarray(np.mean(self.drawn, axis=0))
+
+
 def estimate(after: Arm, before: Arm | None = None, headline: Headline = share, how: Resampling = PLAIN) -> Estimate:
     """Return the mean over seeds and languages of a headline, or of its gain from `before` to `after`.
 
     after, before: (seeds, examples) or (seeds, examples, k) contributions, or such arrays by language; the seeds and
     examples of both arms are the same and in one order. Raises BadInput where shapes differ.
     """
+    return combined([draw(after, before, headline, how)], how)
+
+
+def draw(after: Arm, before: Arm | None = None, headline: Headline = share, how: Resampling = PLAIN) -> Draws:
+    """Return the figures that `estimate` is about, with those of examples drawn anew."""
     arms = [_by_language(arm) for arm in (after, before) if arm is not None]
-    _check(arms, how)
-    figures, covariances, joint = _resample(arms, headline, how)
-    seeds = figures.shape[0]
-    by_seed = figures.mean(axis=1)
-    between = float(by_seed.var(ddof=1)) if seeds > 1 else math.nan
-    shared, degrees = _shared(joint), min(array.shape[1] for array in arms[0].values()) - 1
-    if how.sampled:
-        alone = sum(map(_shared, covariances)) / figures.shape[1] ** 2
+    _check(arms)
+    figures, drawn = [], []
+    for language in arms[0]:
+        arrays = [arm[language] for arm in arms]
+        figures.append(_figures(arrays, headline, np.ones((1, arrays[0].shape[1])))[:, 0])
+        weights = _weights(arrays[0].shape[1], how.resamples, how.seed)
+        drawn.append(np.concatenate([_figures(arrays, headline, block) for block in weights], axis=1))
+    return Draws(np.stack(figures, axis=1), tuple(drawn), min(array.shape[1] for array in arms[0].values()))
+
+
+def combined(draws: Sequence[Draws], how: Resampling = PLAIN) -> Estimate:
+    """Return the plain mean of what was drawn with the same seeds: of one arm, or of several gains."""
+    by_seed = np.mean([one.figures.mean(axis=1) for one in draws], axis=0)
+    between = float(by_seed.var(ddof=1)) if len(by_seed) > 1 else math.nan
+    joint = np.atleast_2d(np.cov(np.mean([one.joint for one in draws], axis=0)))
+    shared, degrees = _shared(joint), min(one.examples for one in draws) - 1
+    if how.sampled and len(draws) == 1:
+        figures = draws[0].figures
+        alone = sum(_shared(np.atleast_2d(np.cov(one))) for one in draws[0].drawn) / figures.shape[1] ** 2
         alike = max(shared - alone, 0.0)  # what all languages' examples do at once, which their spread does not show
         found = spread(figures)
         return replace(found, units=found.units + alike, floor=_floor(joint))
-    return Estimate(float(by_seed.mean()), between, seeds, shared, degrees, floor=_floor(joint))
+    return Estimate(float(by_seed.mean()), between, len(by_seed), shared, degrees, floor=_floor(joint))
 
 
 def _shared(covariance: Array) -> float:
@@ -104,22 +140,13 @@ def _languages(figures: Array) -> float:
     return max(whole - rest, 0.0) / float(languages)
 
 
-def _resample(arms: list[dict[str, Array]], headline: Headline, how: Resampling) -> tuple[Array, list[Array], Array]:
-    """Return the figures (seeds, languages) and covariances between seeds: of each language and of their mean."""
-    figures, drawn = [], []
-    stream = np.random.SeedSequence(how.seed).spawn(len(arms[0]))
-    for number, language in enumerate(arms[0]):
-        rng = np.random.default_rng(stream[0 if how.parallel else number])
-        arrays = [arm[language] for arm in arms]
-        figures.append(_figures(arrays, headline, np.ones((1, arrays[0].shape[1])))[:, 0])
-        size = arrays[0].shape[1]
-        step = max(1, BLOCK // size)
-        blocks = [min(step, how.resamples - start) for start in range(0, how.resamples, step)]
-        weights = (rng.multinomial(size, np.full(size, 1 / size), count).astype(np.float64) for count in blocks)
-        drawn.append(np.concatenate([_figures(arrays, headline, block) for block in weights], axis=1))
-    joint = np.mean(drawn, axis=0)
-    covariances = [np.atleast_2d(np.cov(one)) for one in drawn]
-    return np.stack(figures, axis=1), covariances, np.atleast_2d(np.cov(joint))
+@lru_cache(maxsize=2)
+def _weights(size: int, resamples: int, seed: int) -> tuple[Array, ...]:
+    """Return how often each of `size` examples is drawn, in blocks of (resamples, examples); the same for all."""
+    rng = np.random.default_rng([seed, size])
+    step = max(1, BLOCK // size)
+    counts = [min(step, resamples - start) for start in range(0, resamples, step)]
+    return tuple(rng.multinomial(size, np.full(size, 1 / size), count).astype(np.float64) for count in counts)
 
 
 def _figures(arrays: list[Array], headline: Headline, weights: Array) -> Array:
@@ -134,7 +161,7 @@ def _by_language(arm: Arm) -> dict[str, Array]:
     return {code: array[..., None] if array.ndim == 2 else array for code, array in arrays.items()}
 
 
-def _check(arms: list[dict[str, Array]], how: Resampling) -> None:
+def _check(arms: list[dict[str, Array]]) -> None:
     shapes = [{code: array.shape for code, array in arm.items()} for arm in arms]
     first = next(iter(shapes[0].values()), ())
     if len(first) != 3 or 0 in first:
@@ -143,5 +170,3 @@ def _check(arms: list[dict[str, Array]], how: Resampling) -> None:
         raise BadInput(f"arms differ: {shapes[0]} and {shapes[-1]}; pair the same seeds, languages and examples")
     if len({shape[0] for shape in shapes[0].values()}) > 1:
         raise BadInput(f"languages differ in their number of seeds: {shapes[0]}; keep the seeds that all have")
-    if how.parallel and len({shape[1] for shape in shapes[0].values()}) > 1:
-        raise BadInput(f"languages differ in their examples: {shapes[0]}; translations have equal numbers")

@@ -12,7 +12,7 @@ seeds' part only: below some effect no number of them is enough, and only more e
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,39 +22,58 @@ from xstilts.stats.estimates import PULL, Estimate, chi_square, halves
 MOST = 4096  # seeds; where more would be needed, seeds are not the remedy
 
 
-def power(found: Estimate, effect: float, level: float = 0.95, guarded: bool = False) -> float:
-    """Return the probability that the interval of a value `effect` away from the null leaves the null out.
+@dataclass(frozen=True)
+class Aim:
+    """What counts as finding something: an interval of `level` that leaves out the null.
 
-    guarded: that its guarded p-value is below 1 - level, as in a family.
+    guarded: a guarded p-value below 1 - level, as in a family. within: an interval that lies within ± this, as for
+    equivalence; 0 for none.
     """
+
+    level: float = 0.95
+    guarded: bool = False
+    within: float = 0.0
+
+
+ALONE = Aim()
+
+
+def power(found: Estimate, effect: float, aim: Aim = ALONE) -> float:
+    """Return the probability of finding what is `effect` away from the null (for equivalence, from 0)."""
     if not found.error > 0:
-        return float(effect != 0) if found.error == 0 else math.nan
-    return _beyond(effect, found, *_limits(found, level, 0.0 if guarded else PULL))
+        reached = abs(effect) < aim.within if aim.within else effect != 0
+        return float(reached) if found.error == 0 else math.nan
+    return _chance(effect, aim.within, found, *_limits(found, aim))
 
 
-def detectable(found: Estimate, chance: float = 0.8, level: float = 0.95) -> float:
-    """Return the smallest distance from the null that is found with probability `chance`; NaN with one replicate."""
+def detectable(found: Estimate, chance: float = 0.8, aim: Aim = ALONE) -> float:
+    """Return the smallest distance from the null that is found with probability `chance`; NaN with one replicate.
+
+    For equivalence it is the smallest margin within which a true value of 0 is found to lie.
+    """
     from scipy.optimize import brentq
 
     if not found.error > 0:
         return 0.0 if found.error == 0 else math.nan
-    limits = _limits(found, level)
+    limits = _limits(found, aim)
+
+    def short(size: float) -> float:
+        asked = (0.0, size) if aim.within else (size, 0.0)
+        return _chance(*asked, found, *limits) - chance
+
     top = found.error
-    while _beyond(top, found, *limits) < chance:
+    while short(top) < 0:
         top *= 2
-    return float(brentq(lambda effect: _beyond(effect, found, *limits) - chance, 0.0, top, xtol=1e-6 * top))
+    return float(brentq(short, 1e-9 * top, top, xtol=1e-6 * top))
 
 
-def seeds_needed(
-    found: Estimate, effect: float, chance: float = 0.8, level: float = 0.95, guarded: bool = False
-) -> int | None:
+def seeds_needed(found: Estimate, effect: float, chance: float = 0.8, aim: Aim = ALONE) -> int | None:
     """Return how many seeds find `effect` with probability `chance`; None where no number does, or is not known."""
-    effect = abs(effect)
 
     def enough(count: int) -> bool:
-        return power(replace(found, count=count), effect, level, guarded) >= chance
+        return power(replace(found, count=count), abs(effect), aim) >= chance
 
-    if not found.error >= 0 or effect == 0 or not enough(MOST):
+    if not found.error >= 0 or (effect == 0 and not aim.within) or not enough(MOST):
         return None
     low, high = found.lost, MOST  # too few, enough
     while high - low > 1:
@@ -63,7 +82,7 @@ def seeds_needed(
     return high
 
 
-def _limits(found: Estimate, level: float, pull: float = PULL) -> tuple[Array, Array]:
+def _limits(found: Estimate, aim: Aim) -> tuple[Array, Array]:
     """Return half widths that may be observed, and their probabilities."""
     degrees = found.count - found.lost
     first, of_first = chi_square(degrees)
@@ -72,11 +91,16 @@ def _limits(found: Estimate, level: float, pull: float = PULL) -> tuple[Array, A
     units = (found.units * second + 0 * first[:, None]).ravel()
     share = seeds / (seeds + units)  # on which alone the width in standard errors depends
     grid = (1 - np.cos(np.linspace(0, np.pi, 25))) / 2
-    wide = np.interp(share, grid, halves(grid, 1 - grid, degrees, found.degrees, 1 - level, pull))
+    pull = 0.0 if aim.guarded else PULL
+    wide = np.interp(share, grid, halves(grid, 1 - grid, degrees, found.degrees, 1 - aim.level, pull))
     return wide * np.sqrt(seeds + units), np.outer(of_first, of_second).ravel()
 
 
-def _beyond(effect: float, found: Estimate, wide: Array, weights: Array) -> float:
+def _chance(effect: float, within: float, found: Estimate, wide: Array, weights: Array) -> float:
+    """Return the probability that an interval leaves out the null, or lies within ± `within`."""
     from scipy.special import ndtr
 
-    return float(weights @ (ndtr((effect - wide) / found.error) + ndtr((-effect - wide) / found.error)))
+    if not within:
+        return float(weights @ (ndtr((effect - wide) / found.error) + ndtr((-effect - wide) / found.error)))
+    room = np.maximum(within - wide, 0.0)
+    return float(weights @ (ndtr((room - effect) / found.error) - ndtr((-room - effect) / found.error)))

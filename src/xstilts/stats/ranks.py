@@ -1,9 +1,7 @@
-"""Ranks: whether predicted gains come in the order of the true ones, and what following them costs.
+"""Ranks: whether predicted gains come in the order of the true ones.
 
 >>> correlation([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 6, 5]).value > 0.9
 True
->>> regret([0.9, 0.1, 0.5], [1.0, 3.0, 2.0])  # the favourite gained 1.0 where 3.0 could be had
-2.0
 """
 
 from __future__ import annotations
@@ -52,11 +50,3 @@ def correlation(
     half = float(norm.ppf((1 + level) / 2)) * math.sqrt(variance)
     z = math.atanh(min(max(value, -1 + 1e-9), 1 - 1e-9))
     return Correlation(value, math.tanh(z - half), math.tanh(z + half), n)
-
-
-def regret(predicted: Sequence[float], actual: Sequence[float]) -> float:
-    """Return what the prediction's favourite gains less than the best (regret@1); tied favourites count their mean."""
-    guess, truth = np.asarray(predicted, dtype=np.float64), np.asarray(actual, dtype=np.float64)
-    if len(guess) != len(truth) or not len(guess):
-        raise BadInput(f"expected a prediction for each of some values, found {len(guess)} and {len(truth)}")
-    return float(truth.max() - truth[guess == guess.max()].mean())
