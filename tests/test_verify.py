@@ -296,6 +296,7 @@ def test_a_report_without_verdicts_or_with_another_view_fails(spoiled: tuple[Mac
         ("encoder", "large"),
         ("dev", 99.0),
         ("size", 1.0),
+        ("taught", False),
     ],
 )
 def test_a_row_is_what_its_stages_say(

@@ -77,6 +77,7 @@ def told(said: Plain, disk: Disk) -> dict[str, Any]:
     roles = _roles(said, [disk.facts(one)["arguments"] for one in chain], data["kind"])
     own = [disk.facts(one)["arguments"] for one, role in zip(chain, roles, strict=True) if role != EARLIER]
     taught = [one for one, role in zip(own, roles[len(chain) - len(own) :], strict=True) if role == INTERMEDIATE]
+    last = [one for one, role in zip(own, roles[len(chain) - len(own) :], strict=True) if role == TARGET]
     seeds = {one["seed"] for one in own} or {said["seed"]}
     return {
         "target": data["task"],
@@ -88,7 +89,14 @@ def told(said: Plain, disk: Disk) -> dict[str, Any]:
         "encoder": _name(own[0]["encoder"] if own else answered["model"], said["encoder"], disk),
         "keys": [*chain, asked["predictions"]["stage"], key],
         "roles": [*roles, PREDICT, SCORE],
+        **({"taught": data["language"] in _learned_in(last, disk)} if "taught" in said else {}),
     }
+
+
+def _learned_in(trainings: list[Plain], disk: Disk) -> set[str]:
+    """Return the languages of the data of trainings."""
+    read = [one["stage"] for training in trainings for lesson in training["lessons"] for one in lesson["train"]]
+    return {disk.facts(key)["arguments"]["data"]["language"] for key in read}
 
 
 def _trainings(model: Plain, disk: Disk) -> list[str]:

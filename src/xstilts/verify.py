@@ -28,7 +28,7 @@ from xstilts.tidy import Table
 __all__ = ["Check", "Disk", "Status", "checks", "verify"]
 Plain = Mapping[str, Any]
 Measured = Verdict | str  # or why it cannot be measured
-OF_FAMILY = ("status", "why", "p_holm")  # of a verdict: what depends on the claims beside it
+OF_FAMILY = ("status", "why", "p_holm", "detectable", "seeds_needed")  # of a verdict: depends on the claims beside it
 
 
 @dataclass(frozen=True)
