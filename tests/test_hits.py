@@ -104,8 +104,15 @@ def reported(folder: Path, **gains: Any) -> Path:
     """Write a report in which one setting has these gains, by language."""
     row = {"encoder": "e", "recipe": "", "target": "xnli", "intermediate": "a"}
     lines = [{**row, "language": code.replace("_", "-"), "by_seed": by_seed} for code, by_seed in gains.items()]
+    return written(folder, lines)
+
+
+def written(folder: Path, lines: list[dict[str, Any]]) -> Path:
+    """Write a report that has these gains and nothing else."""
+    figures = {"estimate": 0.0, "low": None, "high": None, "keys": [], "n": 1}
+    said = {"format": 1, "question": "?", "answer": "", "gains": [{**figures, **line} for line in lines]}
     folder.mkdir(exist_ok=True)
-    (folder / "report.json").write_text(json.dumps({"format": 1, "gains": lines}))
+    (folder / "report.json").write_text(json.dumps(said))
     return folder
 
 
@@ -128,7 +135,7 @@ def test_settings_that_cannot_be_paired_are_refused(tmp_path: Path) -> None:
         lines = [
             {**row, "intermediate": name, "language": c, "by_seed": v} for name, (c, v) in zip("ab", pair, strict=True)
         ]
-        (tmp_path / "report.json").write_text(json.dumps({"format": 1, "gains": lines}))
+        written(tmp_path, lines)
         with pytest.raises(BadInput, match=r"report\.json share no seeds or no language"):
             gains_of(tmp_path, "xnli")
 
@@ -146,7 +153,7 @@ def test_settings_that_cannot_be_paired_are_refused(tmp_path: Path) -> None:
 )
 def test_what_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "report.json").write_text(text)
-    with pytest.raises(BadInput, match=r"report\.json .*write it again"):
+    with pytest.raises(BadInput, match=r"report\.json .*write it (again|anew)"):
         gains_of(tmp_path, "xnli")
 
 

@@ -236,7 +236,7 @@ def test_a_folder_of_files_is_one_of_the_sources(stub: Stub, tmp_path: Path) -> 
 def test_how_a_text_opens_screens_it_and_is_no_document_of_its_own(stub: Stub, tmp_path: Path) -> None:
     said = "A larger batch size in intermediate-task training improves accuracy on XNLI by 2.0 points."
     (tmp_path / "own").mkdir()
-    (tmp_path / "own/a.txt").write_text(f"Large batches\n\nNo gain is found for our proposal\n\n{said}\n", "utf-8")
+    (tmp_path / "own/a.txt").write_text(f"Large batches\n\nOur Proposal\n\n{said}\n", "utf-8")
     (tmp_path / "own/b.txt").write_text(f"On cats\n\n{'Cats sleep. ' * 400}{said}\n", "utf-8")
     hosts = stub.hosts()
     hosts["folder"] = replace(hosts["folder"], url=str(tmp_path / "own"))
