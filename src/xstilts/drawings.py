@@ -48,7 +48,10 @@ def _costs(rows: Sequence[Json]) -> Iterator[Plot]:
         _cost_panel(target, [pair for pair in named if pair[1]["target"] == target], str(axis), labels)
         for target in targets
     )
-    note = "A mark a seed: the gain over the baseline, mean over languages, against what the intermediate phase took."
+    note = (
+        "A mark a seed: the gain over the baseline, a mean over the languages that the target was not learned in, "
+        "against what the intermediate phase took."
+    )
     yield Plot("cost", "Gain against the cost of the intermediate phase", panels, _bill(rows), labels, note)
 
 

@@ -96,20 +96,26 @@ def _estimated(measured: Measured) -> Plain:
 
 
 def costs(table: Table) -> Iterator[Plain]:
-    """Yield what each run took, with its score and its gain: a point of gain against cost."""
+    """Yield what each run took, with its mean score and gain: a point of gain against cost."""
     runs: dict[tuple[str, str, str, str, int], list[Row]] = {}
     for row in table.rows:
         runs.setdefault((row.encoder, row.recipe, row.intermediate, row.target, row.seed), []).append(row)
     for (encoder, recipe, intermediate, target, seed), rows in runs.items():
-        score = fmean(row.score for row in rows)
+        score = _mean(rows)
         base = runs.get((encoder, recipe, BASELINE, target, seed), [])
-        gain = score - fmean(row.score for row in base) if base and intermediate != BASELINE else None
+        gain = score - _mean(base) if base and intermediate != BASELINE else None
         figures = {name: value for name, value in rows[0].costs.items() if not name.startswith("predict")}
         asked = {name for row in rows for name in row.costs if name.startswith("predict")}
         figures |= {name: sum(row.costs.get(name, math.nan) for row in rows) for name in sorted(asked)}
         arm = {"encoder": encoder, "recipe": recipe, "intermediate": intermediate, "target": target, "seed": seed}
         keys = distinct(key for row in rows for key in row.keys)
         yield {**arm, "score": score, "gain": gain, "figures": figures, "keys": keys}
+
+
+def _mean(rows: Iterable[Row]) -> float:
+    """Return the mean score of one run over the languages of zero-shot transfer, or over all where there are none."""
+    every = list(rows)
+    return fmean(row.score for row in [row for row in every if not row.taught] or every)
 
 
 def curves(table: Table, records: Mapping[str, Plain]) -> Iterator[Plain]:
