@@ -573,7 +573,7 @@ def test_of_a_thousand_planted_effects_78_percent_are_found(seeds: int) -> None:
         before = rng.normal(0, 1, (seeds, examples))
         profit = effect / 100 + rng.normal(0, by_example, examples) + rng.normal(0, by_seed, (seeds, 1))
         after = before + profit + rng.normal(0, rest, (seeds, examples))
-        hits += estimate(after, before, how=Resampling(300, number)).p() < 0.05
+        hits += estimate(after, before, how=Resampling(seed=number)).p() < 0.05
     print(f"power at {effect:.2f} points with {seeds} seeds: {hits / 1000}")
     assert hits / 1000 >= 0.78
 
