@@ -186,14 +186,14 @@ def test_the_peak_of_a_device_is_found_by_its_name(name: str, precision: str, mo
 # What a stage records.
 
 
-def ledger(folder: Path) -> dict[str, Any]:
+def spent_by(folder: Path) -> dict[str, Any]:
     return dict(read_record(folder)["record"]["cost"])
 
 
 @pytest.mark.parametrize("kinds", [("classification",), ("tagging", "classification"), ("choice", "mlm")])
 def test_tokens_are_those_of_the_schedule(kinds: tuple[str, ...], encoder: Encoder, machine: Machine) -> None:
     lessons = tuple(lesson(name, weight=1.0 if name == "mlm" else None) for name in kinds)
-    found = ledger(build(train(encoder, lessons, FAST, seed=2), machine))
+    found = spent_by(build(train(encoder, lessons, FAST, seed=2), machine))
     tokens = Tokens.of(load_tokenizer(encoder.location))
     pupils = [prepare(one, Site(machine.store, machine), tokens, FAST) for one in lessons]
     assert FAST.steps
@@ -209,7 +209,7 @@ def test_tokens_are_those_of_the_schedule(kinds: tuple[str, ...], encoder: Encod
 def test_the_ledger_is_in_the_record_and_in_no_key(encoder: Encoder, machine: Machine) -> None:
     model = train(encoder, (lesson("classification"),), replace(FAST, trained="top:1"), seed=1)
     key = model.key
-    found = ledger(build(model, machine))
+    found = spent_by(build(model, machine))
     assert (model.key, "cost" in model.arguments) == (key, False)
     assert found["seconds"] > 0
     assert found["device_seconds"] > 0
@@ -223,12 +223,12 @@ def test_the_ledger_is_in_the_record_and_in_no_key(encoder: Encoder, machine: Ma
 def test_looks_at_development_data_are_counted_apart(encoder: Encoder, machine: Machine) -> None:
     watched = replace(FAST, selection=Selection(3, 9, 16))
     plain, looked = (
-        ledger(build(train(encoder, (lesson("classification"),), recipe, seed=1), machine))
+        spent_by(build(train(encoder, (lesson("classification"),), recipe, seed=1), machine))
         for recipe in (FAST, watched)
     )
     assert plain["flops"] | {"looks": looked["flops"]["looks"]} == looked["flops"]
     model, data = train(encoder, (lesson("classification"),), FAST, seed=1), lesson("classification").train[0]
-    asked = ledger(build(predict(model, data, "classification", 24), machine))
+    asked = spent_by(build(predict(model, data, "classification", 24), machine))
     assert looked["flops"]["looks"] == 2 * asked["flops"]["forward"]
     assert plain["tokens"] == looked["tokens"]
 
@@ -238,7 +238,7 @@ def test_a_prediction_costs_a_forward_pass_over_what_differs_in_its_data(
     how: str, encoder: Encoder, machine: Machine
 ) -> None:
     model = train(encoder, (lesson(how),), FAST, seed=1)
-    found = ledger(build(predict(model, lesson(how).train[0], how, 24), machine))
+    found = spent_by(build(predict(model, lesson(how).train[0], how, 24), machine))
     tokens = Tokens.of(load_tokenizer(encoder.location))
     units = prepare(lesson(how), Site(machine.store, machine), tokens, FAST).units
     once = {tuple(sequence.tobytes() for sequence in unit.sequences): unit for unit in units}
@@ -256,9 +256,9 @@ def test_a_killed_training_has_the_ledger_of_an_uninterrupted_one(
     machines = [
         Machine(tmp_path / store, device="cpu", threads=1, micro_tokens=CASES[name][1]) for store in ("whole", "killed")
     ]
-    whole = ledger(build(case(name, source), machines[0]))
+    whole = spent_by(build(case(name, source), machines[0]))
     assert killed(name, source, machines[1].store, step) == -signal.SIGKILL
-    again = ledger(build(case(name, source), machines[1]))
+    again = spent_by(build(case(name, source), machines[1]))
     for figure in ("tokens", "padded_tokens", "flops", "parameters", "trained_parameters"):
         assert again[figure] == whole[figure]
     assert 0 < again["earlier_seconds"] < again["seconds"]

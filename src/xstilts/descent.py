@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xstilts import kinds
-from xstilts.disk import Disk, Fault, key_of
+from xstilts.disk import Disk, Fault
 from xstilts.encoder import SANDBOX
 from xstilts.findings import entry, plain, row_of
 from xstilts.likewise import differing
-from xstilts.tabulate import EARLIER, INTERMEDIATE, PREDICT, SCORE, TARGET
+from xstilts.stage import key_of
+from xstilts.tabulate import EARLIER, INTERMEDIATE, PREDICT, SCORE, TARGET, called
 from xstilts.tidy import BASELINE
 
 Plain = Mapping[str, Any]
@@ -39,7 +40,7 @@ def _misread(key: str, disk: Disk) -> str:
     """Return how a stage's record contradicts its key, or what the report says of it."""
     facts, name = disk.facts(key) | {"folder": disk.folder(key)}, disk.folder(key).name
     try:
-        if facts["key"] != key or key_of(facts) != key:
+        if facts["key"] != key or key_of(facts["work"], facts["version"], facts["arguments"]) != key:
             return f"the record of {name} is not of a stage with this key"
         sealed = any("record" in one for one in disk.stages.values())
         again = {part: value for part, value in entry(facts).items() if sealed or part != "record"}
@@ -142,5 +143,4 @@ def _name(encoder: Plain, said: str, disk: Disk) -> str:
     first, label = disk.facts(keys[-1]), str(disk.facts(keys[0])["label"])
     if "encoder" in first["arguments"]:
         return label
-    made = "untrained-" if len(keys) == 1 else "pretrained-"
-    return str(first["label"]).replace("untrained-", made, 1)
+    return called(str(first["label"]), len(keys) == 1)

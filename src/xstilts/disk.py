@@ -9,7 +9,6 @@ be read must not keep a reader from what became of the others.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,7 +21,6 @@ from xstilts import store as stores
 from xstilts.data import EXAMPLES
 from xstilts.example import Example
 from xstilts.score import CONTRIBUTIONS, SCORE, read_lines, read_score, scored
-from xstilts.stage import SORTED
 from xstilts.tidy import Row
 
 Plain = Mapping[str, Any]
@@ -78,67 +76,10 @@ class Disk:
 
     def _read(self, key: str) -> Fault | None:
         try:
-            return self._gone(key) or self._changed(key) or self._unscored(key)
+            return _gone(self, key) or _changed(self, key) or _unscored(self, key)
         except Exception as error:  # whatever a damaged file makes of it
             name = self.folder(key).name if key in self.finished else key
             return "changed", f"{name} cannot be read: {type(error).__name__}: {error}"
-
-    def _gone(self, key: str) -> Fault | None:
-        if key in self.finished:
-            return None
-        torn = [path.name for path in self.store.glob(f"*-{key}")]
-        if torn:
-            return "changed", f"{torn[0]} cannot be read: its {record.RECORD} is gone or torn"
-        label = self.stages[key]["label"] if key in self.stages else "the stage"
-        return "untested", f"{label}-{key} is not in {self.store}: build the study again"
-
-    def _changed(self, key: str) -> Fault | None:
-        """Return which file of a stage is not the one that the report was made from."""
-        folder, said = self.folder(key), self.stages.get(key)
-        if said is None:
-            return self._source(key)
-        for file, digest in [*said["files"].items(), (record.RECORD, said.get("record"))]:
-            if not (folder / file).is_file():
-                return "untested", f"{file} of {folder.name} is gone: build the study again"
-            if digest and record.sha256(folder / file) != digest:
-                return "changed", f"{file} of {folder.name} is not the file that the report was made from"
-        return None
-
-    def _source(self, key: str) -> Fault | None:
-        """Return what is wrong with a stage that the report shows no files of: data, and scores to choose by."""
-        folder = self.folder(key)
-        if key in self.sources and record.sha256(folder / record.RECORD) != self.sources[key]:
-            return "changed", f"{record.RECORD} of {folder.name} is not the file that the report was made from"
-        damaged = record.damaged_files(folder)
-        return ("changed", f"{', '.join(damaged)} of {folder.name} is not as it was written") if damaged else None
-
-    def _unscored(self, key: str) -> Fault | None:
-        """Return what is wrong with a score that its files do not tell."""
-        facts = self.facts(key)
-        if facts["work"].rpartition(".")[2] != "score":
-            return None
-        needed = {name: part["stage"] for name, part in facts["arguments"].items() if isinstance(part, dict)}
-        broken = [fault for other in needed.values() if (fault := self.fault(other))]
-        if broken:
-            return min(broken)  # changed before gone
-        tuned = read_score(self.folder(needed["tuned_from"])) if "tuned_from" in needed else None
-        about = self.facts(needed["gold"])["arguments"]["data"]
-        again = scored(
-            self._answers(needed["gold"], about["kind"]),
-            read_lines(self.folder(needed["predictions"])),
-            (about["kind"], about["language"]),
-            facts["arguments"]["metric"],
-            tuned,
-        )
-        for file in (SCORE, CONTRIBUTIONS):
-            if again[file] != (self.folder(key) / file).read_text(encoding="utf-8"):
-                return "changed", f"{file} of {self.folder(key).name} does not follow from its predictions"
-        return None
-
-    def _answers(self, key: str, kind: str) -> list[Example]:
-        if key not in self.gold:
-            self.gold[key] = list(example.read(self.folder(key) / EXAMPLES, kind))
-        return self.gold[key]
 
     def row(self, said: Plain) -> Row:
         """Return a row as the disk has it; where something is wrong with a stage of it, as the report has it."""
@@ -146,31 +87,75 @@ class Disk:
         if any(self.fault(key) for key in row.keys):
             return row
         behind = [(role, self.facts(key), self.folder(key)) for role, key in zip(row.roles, row.keys, strict=True)]
-        path = self.folder(row.keys[-1]) / CONTRIBUTIONS
-        found = replace(
-            row,
-            score=float(read_score(self.folder(row.keys[-1]))["headline"]),
-            costs=tabulate.costs(behind),
-            dev=tabulate.dev(behind),
-            examples=path,
-        )
-        asked = [facts for role, facts, _ in behind if role == tabulate.PREDICT]
-        if not asked:
-            return found
-        size = float((asked[0]["record"].get("cost") or {}).get("parameters", math.nan))
-        return replace(found, size=size, stderr=tabulate.stderr(path, row.metric))
+        return replace(row, **tabulate.measured(behind, self.folder(row.keys[-1]), row.metric))
+
+
+def _gone(disk: Disk, key: str) -> Fault | None:
+    if key in disk.finished:
+        return None
+    torn = [path.name for path in disk.store.glob(f"*-{key}")]
+    if torn:
+        return "changed", f"{torn[0]} cannot be read: its {record.RECORD} is gone or torn"
+    label = disk.stages[key]["label"] if key in disk.stages else "the stage"
+    return "untested", f"{label}-{key} is not in {disk.store}: build the study again"
+
+
+def _changed(disk: Disk, key: str) -> Fault | None:
+    """Return which file of a stage is not the one that the report was made from."""
+    folder, said = disk.folder(key), disk.stages.get(key)
+    if said is None:
+        return _source(disk, key)
+    for file, digest in [*said["files"].items(), (record.RECORD, said.get("record"))]:
+        if not (folder / file).is_file():
+            return "untested", f"{file} of {folder.name} is gone: build the study again"
+        if digest and record.sha256(folder / file) != digest:
+            return "changed", f"{file} of {folder.name} is not the file that the report was made from"
+    return None
+
+
+def _source(disk: Disk, key: str) -> Fault | None:
+    """Return what is wrong with a stage that the report shows no files of: data, and scores to choose by."""
+    folder = disk.folder(key)
+    if key in disk.sources and record.sha256(folder / record.RECORD) != disk.sources[key]:
+        return "changed", f"{record.RECORD} of {folder.name} is not the file that the report was made from"
+    damaged = record.damaged_files(folder)
+    return ("changed", f"{', '.join(damaged)} of {folder.name} is not as it was written") if damaged else None
+
+
+def _unscored(disk: Disk, key: str) -> Fault | None:
+    """Return what is wrong with a score that its files do not tell."""
+    facts = disk.facts(key)
+    if facts["work"].rpartition(".")[2] != "score":
+        return None
+    needed = {name: part["stage"] for name, part in facts["arguments"].items() if isinstance(part, dict)}
+    broken = [fault for other in needed.values() if (fault := disk.fault(other))]
+    if broken:
+        return min(broken)  # changed before gone
+    tuned = read_score(disk.folder(needed["tuned_from"])) if "tuned_from" in needed else None
+    about = disk.facts(needed["gold"])["arguments"]["data"]
+    again = scored(
+        _answers(disk, needed["gold"], about["kind"]),
+        read_lines(disk.folder(needed["predictions"])),
+        (about["kind"], about["language"]),
+        facts["arguments"]["metric"],
+        tuned,
+    )
+    for file in (SCORE, CONTRIBUTIONS):
+        if again[file] != (disk.folder(key) / file).read_text(encoding="utf-8"):
+            return "changed", f"{file} of {disk.folder(key).name} does not follow from its predictions"
+    return None
+
+
+def _answers(disk: Disk, key: str, kind: str) -> list[Example]:
+    if key not in disk.gold:
+        disk.gold[key] = list(example.read(disk.folder(key) / EXAMPLES, kind))
+    return disk.gold[key]
 
 
 def bare(said: Plain) -> Row:
     """Return a row as a report has it, without examples."""
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
     return Row(**(values | {name: math.nan for name in FIGURES if values.get(name) is None}))
-
-
-def key_of(facts: Plain) -> str:
-    """Return the key that a record's work, version and arguments give."""
-    identity = {name: facts[name] for name in ("work", "version", "arguments")}
-    return hashlib.sha256(SORTED.encode(identity).encode()).hexdigest()[:12]
 
 
 def sources(keys: Iterable[str], store: Path) -> dict[str, str]:

@@ -22,10 +22,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xstilts import example, transferability
+from xstilts import transferability
 from xstilts.data import EXAMPLES
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput, Example, Tagged
+from xstilts.example import read as read_examples
 from xstilts.heads import Head
 from xstilts.kinds import IGNORED, Kind, Unit, kind
 from xstilts.machine import Machine
@@ -106,7 +107,7 @@ def opened(model: Encoder | Stage, site: Site) -> tuple[Network, Tokens]:
 
 def encoded(data: Sequence[Stage], asking: Asking, network: Network, tokens: Tokens, site: Site) -> list[Unit]:
     """Return the units of a fixed draw of examples; BadInput where there is none."""
-    heap = [one for part in data for one in example.read(site.path(part) / EXAMPLES, asking.kind)]
+    heap = [one for part in data for one in read_examples(site.path(part) / EXAMPLES, asking.kind)]
     examples = drawn(heap, asking.examples)
     if not examples:
         raise BadInput(f"no examples in '{data[0].label}' to look at: give other data")

@@ -53,11 +53,11 @@ def gather(
     verdicts: Sequence[Verdict],
     origin: Origin,
     machine: Machine,
-    missing: Sequence[str] = (),
+    failed: Sequence[str] = (),
 ) -> Plain:
     """Return the findings of a finished study; every row of the table must have been read from the machine's store.
 
-    missing: lines of what could not be built.
+    failed: lines of what could not be built.
     """
     question, _, about = study.question.strip().partition("\n")
     records = _records(table, machine)
@@ -78,7 +78,7 @@ def gather(
                 *_choices(study, table),
                 *_extras((*study.extras, *tests(study.claims)), table, records, machine),
             ],
-            "failed": list(missing),
+            "failed": list(failed),
             "repaired": _repaired(records, machine),
             "shared": sorted(_shared(study, machine)),
             "limits": list(study.limits),
@@ -95,8 +95,8 @@ def gather(
 
 def followed(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Plain]) -> Plain:
     """Return what follows from a table, its verdicts and the records behind it alone, so that it can be made again."""
-    published = literature.known()
-    said = [ruling(one, published) for one in verdicts]
+    known_figures = literature.known()
+    said = [ruling(one, known_figures) for one in verdicts]
     return {
         "answer": answer(said),
         "verdicts": said,
@@ -203,12 +203,12 @@ def _records(table: Table, machine: Machine) -> dict[str, Plain]:
     return {key: record.read(folders[key]) | {"folder": folders[key]} for key in sorted(keys)}
 
 
-def ruling(verdict: Verdict, published: Mapping[str, literature.Published]) -> Plain:
+def ruling(verdict: Verdict, known_figures: Mapping[str, literature.Published]) -> Plain:
     """Return a verdict as the report has it, beside the published figure that its claim names."""
     claim = verdict.claim
     compared = None
-    if claim.published in published:
-        figure = published[claim.published]
+    if claim.published in known_figures:
+        figure = known_figures[claim.published]
         found = literature.compare(verdict, figure)
         compared = {**vars(figure), "status": found.status, "why": found.why}
     return {
@@ -312,8 +312,7 @@ def _repaired(records: Mapping[str, Plain], machine: Machine) -> list[str]:
 
 def _shared(study: Study, machine: Machine) -> set[str]:
     """Return which test texts were also in training, in sentences."""
-    runs = [seeds[0] for arm in study.arms for target in arm.grid.targets for seeds in arm.grid.runs(target).values()]
-    looked = {stage.key: stage for run in runs for stage in run.overlaps(machine.data)}
+    looked = {stage.key: stage for arm in study.arms for stage in arm.grid.overlaps(machine)}
     return set(overlap.told(looked.values(), machine))
 
 

@@ -20,7 +20,7 @@ from xstilts.machine import Machine
 from xstilts.run import Run
 from xstilts.stage import Stage, with_inputs
 from xstilts.study import Arm, Study
-from xstilts.tabulate import name_of
+from xstilts.tabulate import is_lost, name_of
 from xstilts.task import surveyed
 
 Failed = Mapping[str, str]
@@ -66,7 +66,7 @@ def _of_arm(study: Study, arm: Arm, machine: Machine, failed: Failed) -> Iterato
     names = (arm.label, *(one.label for one in study.choices if arm.label in one.among))
     for target in arm.grid.targets:
         for setting, runs in arm.grid.runs(target).items():
-            lost = [run for run in runs if any(one.key in failed for one in run.scores(machine.data).values())]
+            lost = [run for run in runs if is_lost(run, machine, failed)]
             if lost:
                 places = tuple(Aim(target.name, setting, name, name_of(arm.grid.encoder)) for name in names)
                 yield Gap(places, tuple(run.seed for run in lost), _why(lost[0], machine, failed))

@@ -62,9 +62,14 @@ class Grid:
 
     def promised(self, machine: Machine) -> list[Stage]:
         """Promise the scores, and what their test sets share with the training data."""
+        with surveyed():
+            return self.stages(machine) + self.overlaps(machine)
+
+    def overlaps(self, machine: Machine) -> list[Stage]:
+        """Promise what the test sets share with the training data, which is the same for all seeds."""
         runs = (run for target in self.targets for seeds in self.runs(target).values() for run in seeds[:1])
         with surveyed():
-            return self.stages(machine) + [stage for run in runs for stage in run.overlaps(machine.data)]
+            return [stage for run in runs for stage in run.overlaps(machine.data)]
 
     def first(self) -> list[Run]:
         """Return the run of each target in the last setting (the intermediate one where there is one) with seed 1."""

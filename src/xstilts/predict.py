@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from xstilts import cost, example, packing, progress
+from xstilts import cost, packing, progress
 from xstilts.data import EXAMPLES
 from xstilts.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.example import BadInput, Example, Passage
+from xstilts.example import read as read_examples
 from xstilts.folders import load
 from xstilts.heads import attach, has_pretrained_mlm
 from xstilts.kinds import Kind, Unit, kind
@@ -49,7 +50,7 @@ def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max
     source = site.path(model) / "model" if isinstance(model, Stage) else model
     network, tokens, labels = _loaded(source, kind_name, _origin(model))
     max_length = network.fitting(max_length)
-    examples = list(example.read(site.path(data) / EXAMPLES, kind_name))
+    examples = list(read_examples(site.path(data) / EXAMPLES, kind_name))
     cut: Counter[str] = Counter()
     units = chosen.encode(examples, tokens.kept(site.machine), max_length, labels, cut)
     asking, there = _sides(units, examples)

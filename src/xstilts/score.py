@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xstilts import example, metrics
+from xstilts import metrics
 from xstilts.data import EXAMPLES, Data
 from xstilts.example import Example, Passage
+from xstilts.example import read as read_examples
 from xstilts.language import codes
 from xstilts.predict import PREDICTIONS
 from xstilts.stage import Site, Stage, stage
@@ -37,7 +38,7 @@ def score(site: Site, predictions: Stage, gold: Stage, metric: str, tuned_from: 
     and mining's threshold the best on these very data, which the score then says.
     """
     data = _data(gold)
-    examples = list(example.read(site.path(gold) / EXAMPLES, data.kind))
+    examples = list(read_examples(site.path(gold) / EXAMPLES, data.kind))
     tuned = None if tuned_from is None else read_score(site.path(tuned_from))
     written = scored(examples, read_lines(site.path(predictions)), (data.kind, data.language), metric, tuned)
     for name, text in written.items():

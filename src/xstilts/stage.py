@@ -74,8 +74,7 @@ class Stage:
     @cached_property
     def key(self) -> str:
         """Twelve hexadecimal digits that name everything that decides the result."""
-        identity = {"work": self.work.name, "version": self.work.version, "arguments": canonical(self.arguments)}
-        return hashlib.sha256(SORTED.encode(identity).encode()).hexdigest()[:12]
+        return key_of(self.work.name, self.work.version, canonical(self.arguments))
 
     @cached_property
     def label(self) -> str:
@@ -136,6 +135,12 @@ def stage(
         return promise
 
     return decorate
+
+
+def key_of(work: str, version: int, arguments: Any) -> str:
+    """Return the key of a stage from its work, version and arguments in canonical form, as its record has them."""
+    identity = {"work": work, "version": version, "arguments": arguments}
+    return hashlib.sha256(SORTED.encode(identity).encode()).hexdigest()[:12]
 
 
 def canonical(value: Any) -> Any:

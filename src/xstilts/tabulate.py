@@ -46,8 +46,13 @@ def rows(label: str, grid: Grid, machine: Machine, failed: Collection[str] = ())
     for target in grid.targets:
         for setting, runs in grid.runs(target).items():
             for run in runs:
-                if not any(score.key in failed for score in run.scores(machine.data).values()):
+                if not is_lost(run, machine, failed):
                     yield from _of_run(label, setting, run, machine)
+
+
+def is_lost(run: Run, machine: Machine, failed: Collection[str]) -> bool:
+    """Say whether a run has a score among the stages of these keys."""
+    return bool(failed) and any(score.key in failed for score in run.scores(machine.data).values())
 
 
 def costs(behind: Iterable[Part]) -> dict[str, float]:
@@ -124,8 +129,12 @@ def name_of(encoder: Encoder | Stage) -> str:
     *_, first = lineage(encoder, "encoder")
     if isinstance(first, Encoder):
         return encoder.label
-    name: str = first.label.replace("untrained-", "untrained-" if first is encoder else "pretrained-", 1)
-    return name
+    return called(first.label, first is encoder)
+
+
+def called(random: str, alone: bool) -> str:
+    """Return the name of an encoder that began as random weights of a label: alone these, or trained since."""
+    return random if alone else random.replace("untrained-", "pretrained-", 1)
 
 
 def _of_run(label: str, setting: str, run: Run, machine: Machine) -> Iterator[Row]:
@@ -141,19 +150,31 @@ def _of_run(label: str, setting: str, run: Run, machine: Machine) -> Iterator[Ro
             run.target.name,
             code,
             run.seed,
-            float(read_score(folder)["headline"]),
-            (*(one.key for _, one in behind), predictions.key, score.key),
-            label,
-            run.target.metric,
-            run.split,
-            stderr=stderr(folder / CONTRIBUTIONS, run.target.metric),
-            size=float((asked["record"].get("cost") or {}).get("parameters", math.nan)),
-            dev=dev(phases),
-            costs=costs([*phases, (PREDICT, asked, place)]),
+            keys=(*(one.key for _, one in behind), predictions.key, score.key),
+            recipe=label,
+            metric=run.target.metric,
+            split=run.split,
             roles=(*(role for role, _ in behind), PREDICT, SCORE),
             taught=code in run.learned_in,
-            examples=folder / CONTRIBUTIONS,
+            **measured([*phases, (PREDICT, asked, place)], folder, run.target.metric),
         )
+
+
+def measured(behind: Sequence[Part], folder: Path, metric: str) -> dict[str, Any]:
+    """Return what a row has from the disk: of its score, in a folder, and of the stages behind that.
+
+    Of what no predictions are behind, the size and the standard error are not known.
+    """
+    known = {
+        "score": float(read_score(folder)["headline"]),
+        "dev": dev(behind),
+        "costs": costs(behind),
+        "examples": folder / CONTRIBUTIONS,
+    }
+    for facts in (facts for role, facts, _ in behind if role == PREDICT):
+        known["size"] = float((facts["record"].get("cost") or {}).get("parameters", math.nan))
+        known["stderr"] = stderr(folder / CONTRIBUTIONS, metric)
+    return known
 
 
 def _read(stage: Stage, machine: Machine) -> tuple[Record, Path]:

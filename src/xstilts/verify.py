@@ -136,7 +136,7 @@ def _claimed(report: Plain, again: Again, whole: Sequence[Measured]) -> Iterator
     sound = [number for number in range(len(again.claims)) if not again.broken(number)]
     part = _family([again.claims[number] for number in sound], again.table) if again.faults else whole
     family = dict(zip(sound, part, strict=True)) if again.faults else dict(enumerate(whole))
-    published = literature.known()
+    known_figures = literature.known()
     for number, said in enumerate(report["verdicts"]):
         name, sentence = said["name"], said["sentence"]
         if broken := again.broken(number):
@@ -144,7 +144,7 @@ def _claimed(report: Plain, again: Again, whole: Sequence[Measured]) -> Iterator
         elif isinstance(found := family[number], str):
             yield Check(name, sentence, "changed", found)
         else:
-            ruled = findings.plain(findings.ruling(found, published))
+            ruled = findings.plain(findings.ruling(found, known_figures))
             others = whole[number] if again.faults else None
             yield _compared(said, ruled, others)
     loose = [fault for key, fault in again.faults.items() if not any(key in keys for keys in again.behind)]

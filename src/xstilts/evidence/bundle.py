@@ -82,11 +82,11 @@ def rendered(found: Json, corpus: Corpus) -> dict[str, bytes]:
 
 def unprinted(found: Json, corpus: Corpus) -> dict[str, bytes]:
     """Return the views that are the same on every machine, all but the PDF, by file name."""
-    page = view.page(found)
+    sheet = view.page(found)
     texts = {text.sha256: text for text in corpus.texts()}
     return {
-        HTML: html(page, TEMPLATE).encode(),
-        MARKDOWN: marking.text(page).encode(),
+        HTML: html(sheet, TEMPLATE).encode(),
+        MARKDOWN: marking.text(sheet).encode(),
         BIB: references.bibtex(found["works"]).encode(),
         CSL: _json(references.csl(found["works"])).encode(),
         CLAIMS: exports.claims(found, texts).encode(),

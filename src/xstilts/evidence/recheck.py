@@ -183,7 +183,7 @@ def _lesser(found: Json) -> Status:
 
 
 def _viewed(folder: Path, found: Json, corpus: Corpus) -> Iterator[Check]:
-    """Yield whether each view says what the report says: a PDF, whose fonts vary, by its text."""
+    """Yield whether each view says what the report says: a PDF, which another typst sets otherwise, by its text."""
     made = bundle.unprinted(found, corpus)
     for name in (*bundle.VIEWS, bundle.PDF):
         path = folder / name

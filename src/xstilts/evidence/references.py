@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_lowercase
 from typing import Any
 
-from xstilts.evidence import bib
+from xstilts.evidence.bib import entry as bibtex_entry
 from xstilts.evidence.work import Work
 
 SEVERAL = 2  # authors above whom a short reference says "et al."
@@ -42,7 +42,7 @@ def short(work: Mapping[str, Any]) -> str:
 
 def bibtex(works: Sequence[Mapping[str, Any]]) -> str:
     """Return the works of a report as BibTeX."""
-    return "\n".join(bib.entry(*_kind(work), _fields(work)) for work in works)
+    return "\n".join(bibtex_entry(*_kind(work), _fields(work)) for work in works)
 
 
 def csl(works: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ and taken apart a mean over eight of them covers 69 % instead of 95 %. Where the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -32,6 +32,7 @@ Headline = Callable[[Array, Array], Array]
 Arm = Array | Mapping[str, Array]
 
 BLOCK = 2_000_000  # weights held at once
+KEPT = 4 * BLOCK  # of which as many are kept for the next language of as many examples
 
 
 @dataclass(frozen=True)
@@ -140,13 +141,21 @@ def _languages(figures: Array) -> float:
     return max(whole - rest, 0.0) / float(languages)
 
 
-@lru_cache(maxsize=2)
-def _weights(size: int, resamples: int, seed: int) -> tuple[Array, ...]:
+def _weights(size: int, resamples: int, seed: int) -> Iterable[Array]:
     """Return how often each of `size` examples is drawn, in blocks of (resamples, examples); the same for all."""
+    return _kept(size, resamples, seed) if size * resamples <= KEPT else _drawn(size, resamples, seed)
+
+
+@lru_cache(maxsize=2)
+def _kept(size: int, resamples: int, seed: int) -> tuple[Array, ...]:
+    return tuple(_drawn(size, resamples, seed))
+
+
+def _drawn(size: int, resamples: int, seed: int) -> Iterator[Array]:
     rng = np.random.default_rng([seed, size])
     step = max(1, BLOCK // size)
     counts = [min(step, resamples - start) for start in range(0, resamples, step)]
-    return tuple(rng.multinomial(size, np.full(size, 1 / size), count).astype(np.float64) for count in counts)
+    return (rng.multinomial(size, np.full(size, 1 / size), count).astype(np.float64) for count in counts)
 
 
 def _figures(arrays: list[Array], headline: Headline, weights: Array) -> Array:
