@@ -26,15 +26,15 @@ import torch
 import transformers
 from sides import TOKENS, texts
 
-from xstilts.data import examples
-from xstilts.heads import attach
-from xstilts.kinds import Unit, batch, kind, single_targets
-from xstilts.machine import Machine
-from xstilts.network import Network
-from xstilts.predict import answers
-from xstilts.readers import Report
-from xstilts.rows import used
-from xstilts.task import task
+from xstilts.data.dataset import examples
+from xstilts.models.heads import attach
+from xstilts.formats import Unit, batch, kind, single_targets
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network
+from xstilts.evaluation.predict import answers
+from xstilts.data.readers import Report
+from xstilts.models.embedding_pruning import used
+from xstilts.tasks.base import task
 
 LETTERS_A_PIECE = {"zh": 1.6, "th": 3.0}
 # Pieces a pair of XNLI's development sets, by these letters a piece; the deviation of their logarithm is 0.36.

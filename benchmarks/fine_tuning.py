@@ -26,9 +26,9 @@ from learning import SHAPES, Course, every_piece, fresh, take, units
 from sides import TOKENS, config
 from transformers.trainer_callback import PrinterCallback
 
-from xstilts.kinds import Unit, kind
-from xstilts.machine import Machine
-from xstilts.recipe import Recipe
+from xstilts.formats import Unit, kind
+from xstilts.runtime.machine import Machine
+from xstilts.training.recipe import Recipe
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ import sides
 from learning import Course, fresh, take
 from sides import TOKENS, texts
 
-from xstilts.kinds import Unit
-from xstilts.machine import Machine
-from xstilts.recipe import Recipe
+from xstilts.formats import Unit
+from xstilts.runtime.machine import Machine
+from xstilts.training.recipe import Recipe
 
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
 MEAN, SPREAD = 14, 0.5

@@ -20,18 +20,18 @@ import numpy as np
 import torch
 from sides import TOKENS, backbone, config, texts
 
-from xstilts import cost
-from xstilts.heads import attach
-from xstilts.kinds import Unit, kind
-from xstilts.lesson import Lesson, Pupil
-from xstilts.loop import Loop
-from xstilts.machine import Machine
-from xstilts.network import Network, freeze
-from xstilts.optimiser import optimiser_of, prepare, suited
-from xstilts.prefix import NOTHING, computed
-from xstilts.recipe import Recipe
-from xstilts.rows import used
-from xstilts.schedule import schedule
+from xstilts.cost.ledger import ledger
+from xstilts.models.heads import attach
+from xstilts.formats import Unit, kind
+from xstilts.training.training_set import Lesson, Pupil
+from xstilts.training.step import Loop
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network, freeze
+from xstilts.training.optimizer import optimiser_of, prepare, suited
+from xstilts.training.frozen_layer_cache import NOTHING, computed
+from xstilts.training.recipe import Recipe
+from xstilts.models.embedding_pruning import used
+from xstilts.training.batch_schedule import schedule
 
 TASK = "toy"
 
@@ -111,7 +111,7 @@ class Taken:
 
     seconds: float
     losses: list[float]
-    spent: cost.Spent
+    spent: ledger.Spent
 
 
 def fresh(asked: argparse.Namespace, kind_name: str, labels: int, seed: int, **more: Any) -> Network:
@@ -125,11 +125,11 @@ def fresh(asked: argparse.Namespace, kind_name: str, labels: int, seed: int, **m
 
 
 def take(network: Network, course: Course) -> Taken:
-    """Train a network in this package's loop, as `xstilts.train` does."""
+    """Train a network in this package's loop, as `xstilts.training.train` does."""
     lesson = Lesson(TASK, course.kind, course.labels, (), None, "")
     pupil = Pupil(lesson, kind(course.kind), course.labels, course.units, [0] * len(course.units), [])
     recipe, machine = course.recipe, suited(course.machine, course.recipe)
-    total, spent = recipe.steps or 1, cost.nothing()
+    total, spent = recipe.steps or 1, ledger.nothing()
     freeze(network, recipe.trained)
     began = time.perf_counter()
     with (
@@ -143,7 +143,7 @@ def take(network: Network, course: Course) -> Taken:
         steps = schedule((pupil.scheduled(),), total, recipe.batch_size, "uniform", course.seed)
         ready = loop.ahead(enumerate(steps))
         losses = [loop.take(one, total) for one in islice(ready, course.warm)]
-        with cost.metered(spent, machine):  # waits for the device at its end
+        with ledger.metered(spent, machine):  # waits for the device at its end
             losses += [loop.take(one, total) for one in ready]
         seconds = time.perf_counter() - began
     return Taken(seconds, [float(loss) for loss in losses], spent)

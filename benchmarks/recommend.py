@@ -19,9 +19,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from xstilts import stats, store
-from xstilts.hits import gains_of
-from xstilts.leaflet import ADVICE
+from xstilts import stats
+from xstilts.store.query import query
+from xstilts.selection.backtest import gains_of
+from xstilts.selection.render import ADVICE
 
 Results = Mapping[str, Any]
 SHORT = 40  # lines of a study that is shown
@@ -60,7 +61,7 @@ def main() -> None:
 def gathered(asked: argparse.Namespace) -> dict[str, Any]:
     """Return each advice with the measured gains of its candidates, and what both have cost."""
     advices = [json.loads((folder / ADVICE).read_text(encoding="utf-8")) for folder in asked.advices]
-    records = store.by_key(asked.store)
+    records = query.by_key(asked.store)
     return {
         "title": asked.title,
         "about": asked.about,
@@ -70,7 +71,7 @@ def gathered(asked: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _measured(asked: argparse.Namespace, target: str, records: Mapping[str, store.Record]) -> dict[str, Any]:
+def _measured(asked: argparse.Namespace, target: str, records: Mapping[str, query.Record]) -> dict[str, Any]:
     with asked.table.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["target"] == target]
     keys = {key for row in rows if row.get("recipe", "") in (asked.recipe, "") for key in row["keys"].split()}

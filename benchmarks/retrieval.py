@@ -20,12 +20,12 @@ import torch
 from learning import fresh
 from sides import TOKENS, texts
 
-from xstilts.heads import mean_pool
-from xstilts.kinds import Unit, kind
-from xstilts.machine import Machine
+from xstilts.models.heads import mean_pool
+from xstilts.formats import Unit, kind
+from xstilts.runtime.machine import Machine
 from xstilts.metrics import nearest_source, normalise
-from xstilts.network import Network
-from xstilts.predict import answers, by_length
+from xstilts.models.network import Network
+from xstilts.evaluation.predict import answers, by_length
 
 MEAN, SPREAD = 10, 0.4
 

@@ -17,12 +17,12 @@ from typing import Any
 
 import sides
 
-from xstilts import effort, promises, sizes
-from xstilts.encoder import Encoder
-from xstilts.grid import Grid
-from xstilts.run import Recipes
-from xstilts.stage import Stage
-from xstilts.task import task
+from xstilts.planning import flops_estimate, planned_stages, dataset_sizes
+from xstilts.models.encoder import Encoder
+from xstilts.experiments.grid import Grid
+from xstilts.experiments.run import Recipes
+from xstilts.store.query.stage import Stage
+from xstilts.tasks.base import task
 
 INTERMEDIATE = ("anli_plus", "mnli", "qqp", "squad", "squad2", "hellaswag", "ccg", "cosmosqa", "csqa")
 TARGETS = ("xnli", "pawsx", "udpos", "panx", "xquad", "mlqa", "tydiqa", "bucc", "tatoeba")
@@ -62,14 +62,14 @@ def trainings() -> Iterator[Stage]:
         SEEDS,
     )
     runs = (run for target in grid.targets for seeds in grid.runs(target).values() for run in seeds)
-    return (stage for run in runs for stage in promises.trainings(run))
+    return (stage for run in runs for stage in planned_stages.trainings(run))
 
 
 def cost(config: Any, stage: Stage) -> float:
     """Return the FLOPs of a training, forward and backward, its sequences all of mean length."""
     lessons, recipe = stage.arguments["lessons"], stage.arguments["recipe"]
-    taught = [sizes.training(task(one.task), None, None, recipe.max_length) for one in lessons]
-    found = effort.training(config, recipe, lessons, taught, [None] * len(lessons))
+    taught = [dataset_sizes.training(task(one.task), None, None, recipe.max_length) for one in lessons]
+    found = flops_estimate.training(config, recipe, lessons, taught, [None] * len(lessons))
     assert found is not None
     return found.flops
 

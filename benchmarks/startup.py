@@ -22,12 +22,12 @@ from typing import Any
 
 import sides
 
-from xstilts.encoder import SANDBOX, Encoder
-from xstilts.grid import Grid
-from xstilts.machine import Machine
-from xstilts.run import Recipes
-from xstilts.stage import missing
-from xstilts.task import task
+from xstilts.models.encoder import SANDBOX, Encoder
+from xstilts.experiments.grid import Grid
+from xstilts.runtime.machine import Machine
+from xstilts.experiments.run import Recipes
+from xstilts.store.query.stage import missing
+from xstilts.tasks.base import task
 
 TARGETS = ("sandbox_nli", "sandbox_pos", "sandbox_ner", "sandbox_qa", "sandbox_choice")
 SETTINGS = (

@@ -2,7 +2,7 @@
 
 One network of XLM-R's shape, in this package's loop, with every batch cut into passes of `--micro-tokens`: `packed`
 computes no padding, `padded` does, `compiled` is packed with the layers compiled by torch. FLOPs are counted exactly
-(`xstilts.flops`) and divided by what the data sheet of the device says of its arithmetic, dense; there is no such
+(`xstilts.cost.flops`) and divided by what the data sheet of the device says of its arithmetic, dense; there is no such
 figure of a CPU. Before the time is taken some steps are: kernels load, layers are compiled. `--curves` trains packed
 and padded on the same batches without dropout, and tells how far their losses are apart.
 
@@ -20,10 +20,10 @@ import numpy as np
 import sides
 from learning import SHAPES, Course, Taken, every_piece, fresh, take, units
 
-from xstilts import cost
-from xstilts.machine import Machine
-from xstilts.network import Network
-from xstilts.recipe import Recipe
+from xstilts.cost.ledger import ledger
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network
+from xstilts.training.recipe import Recipe
 
 FORMS: dict[str, dict[str, Any]] = {
     "packed": {"packing": "on"},
@@ -74,7 +74,7 @@ def measured(asked: argparse.Namespace, name: str, ledgers: dict[str, dict[str, 
     shape = SHAPES[asked.lengths]
     network = fresh(asked, shape.kind, len(shape.labels), number)
     taken, machine = trained(asked, network, name, asked.warm + asked.steps, asked.batch)
-    ledgers[name] = cost.ledger(taken.spent, network, machine) or {}
+    ledgers[name] = ledger.ledger(taken.spent, network, machine) or {}
     return float(ledgers[name]["tokens"] / taken.spent["seconds"])
 
 

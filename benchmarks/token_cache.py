@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import sides
 
-from xstilts import segments
-from xstilts.encoder import SANDBOX, load_tokenizer
-from xstilts.machine import Machine
-from xstilts.tokens import FOLDER, Tokens
+from xstilts.models import token_cache
+from xstilts.models.encoder import SANDBOX, load_tokenizer
+from xstilts.runtime.machine import Machine
+from xstilts.models.tokenization import FOLDER, Tokens
 
 LETTERS = np.array(list("aaabcdeeeefghiiijklmnoooprstuuvwyz"))
 MIB = 2**20
@@ -83,7 +83,7 @@ def measured(tokens: Tokens, texts: list[str], offsets: bool, found: dict[str, l
         kept = tokens.kept(Machine(Path(store)))
         results = []
         for side, one in (("cut", tokens), ("first", kept), ("again", kept)):
-            segments._identity.cache_clear()
+            token_cache._identity.cache_clear()
             asked: Callable[[], list[Any]] = partial(one.segments_with_offsets if offsets else one.segments, texts)
             started = time.perf_counter()
             results.append(asked())

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from xstilts.claim import Claim
-from xstilts.encoder import Encoder
-from xstilts.grid import Grid, tasks_of
-from xstilts.measures import Gain
+from xstilts.claims.claim import Claim
+from xstilts.models.encoder import Encoder
+from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.claims.measures import Gain
 from xstilts.quality import NoiseScales, TimeToQuality
-from xstilts.run import Recipes
+from xstilts.experiments.run import Recipes
 from xstilts.sandbox import LIMIT
 from xstilts.savings import Saving
-from xstilts.study import Arm, Choice, Study
-from xstilts.task import Task, spoken, task
+from xstilts.experiments.study import Arm, Choice, Study
+from xstilts.tasks.base import Task, spoken, task
 
 RULES = {"same rate": 0.0, "root rule": 0.5, "linear rule": 1.0}  # powers of the ratio of batch sizes
 TUNED = "tuned"

@@ -11,18 +11,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from xstilts.claim import Claim
-from xstilts.encoder import Encoder
-from xstilts.extras import CostBySize, Lengths
-from xstilts.grid import Grid, Tasks
-from xstilts.language import language
-from xstilts.run import Recipes
-from xstilts.sandbox import shipped
+from xstilts.claims.claim import Claim
+from xstilts.models.encoder import Encoder
+from xstilts.experiments.extra_tables import CostBySize, Lengths
+from xstilts.experiments.grid import Grid, Tasks
+from xstilts.data.languages import language
+from xstilts.experiments.run import Recipes
+from xstilts.experiments import sandbox_encoder
 from xstilts.savings import Saving, Scaling
-from xstilts.stage import Stage
-from xstilts.study import Arm, Study
-from xstilts.tabulate import name_of
-from xstilts.task import Task, task
+from xstilts.store.query.stage import Stage
+from xstilts.experiments.study import Arm, Study
+from xstilts.experiments.collect_results import name_of
+from xstilts.tasks.base import Task, task
 
 WIDTHS = (32, 64, 96, 128)  # of the sandbox's encoders
 COUNTED = "FLOPs follow from shapes: embeddings take none, and are a smaller part of a larger encoder"
@@ -85,7 +85,7 @@ def plan(scale: str) -> Plan:
 
 def untrained(width: int) -> Stage:
     """Promise the encoder that the sandbox's pretraining would start from, at another width."""
-    pretrained = shipped.promise(shape=replace(shipped.SHAPE, width=width))
+    pretrained = sandbox_encoder.promise(shape=replace(sandbox_encoder.SHAPE, width=width))
     found = pretrained.arguments["encoder"]
     assert isinstance(found, Stage)
     return found

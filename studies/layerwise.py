@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from xstilts.claim import Claim
-from xstilts.encoder import Encoder
-from xstilts.grid import Grid, tasks_of
-from xstilts.measures import Gain
-from xstilts.run import Recipes
+from xstilts.claims.claim import Claim
+from xstilts.models.encoder import Encoder
+from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.claims.measures import Gain
+from xstilts.experiments.run import Recipes
 from xstilts.sandbox import LIMIT
 from xstilts.savings import Saving
-from xstilts.study import Arm, Study
-from xstilts.task import Task, spoken, task
+from xstilts.experiments.study import Arm, Study
+from xstilts.tasks.base import Task, spoken, task
 
 ALL, GRADUAL = "all", "layers one by one"
 ANSWERING = ("upper half", "adapters")

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from xstilts.claim import Claim
-from xstilts.encoder import Encoder
-from xstilts.extras import GainBySize
-from xstilts.grid import Grid, Tasks, tasks_of
-from xstilts.measures import Gain, Growth
-from xstilts.run import Recipes
-from xstilts.sandbox import shipped
+from xstilts.claims.claim import Claim
+from xstilts.models.encoder import Encoder
+from xstilts.experiments.extra_tables import GainBySize
+from xstilts.experiments.grid import Grid, Tasks, tasks_of
+from xstilts.claims.measures import Gain, Growth
+from xstilts.experiments.run import Recipes
+from xstilts.experiments import sandbox_encoder
 from xstilts.savings import Scaling
-from xstilts.stage import Stage
-from xstilts.study import Arm, Study
-from xstilts.tabulate import name_of
-from xstilts.task import spoken
+from xstilts.store.query.stage import Stage
+from xstilts.experiments.study import Arm, Study
+from xstilts.experiments.collect_results import name_of
+from xstilts.tasks.base import spoken
 
 ALL, ADAPTERS = "all", "adapters"
 WIDTHS = (32, 48, 64, 96)  # of the sandbox's encoders
@@ -82,8 +82,8 @@ def plan(scale: str) -> Plan:
 
 def pretrained(width: int) -> Stage:
     """Promise the sandbox's encoder at another width, after a few steps of its pretraining."""
-    recipe = replace(shipped.RECIPE, steps=200, batch_size=32)
-    return shipped.promise(recipe, replace(shipped.SHAPE, width=width))
+    recipe = replace(sandbox_encoder.RECIPE, steps=200, batch_size=32)
+    return sandbox_encoder.promise(recipe, replace(sandbox_encoder.SHAPE, width=width))
 
 
 def study(scale: str) -> Study:

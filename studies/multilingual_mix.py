@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from xstilts.claim import Claim
-from xstilts.encoder import Encoder
-from xstilts.extras import Lengths
-from xstilts.grid import Grid, Tasks, tasks_of
-from xstilts.measures import Gain, Mean
-from xstilts.run import Recipes
+from xstilts.claims.claim import Claim
+from xstilts.models.encoder import Encoder
+from xstilts.experiments.extra_tables import Lengths
+from xstilts.experiments.grid import Grid, Tasks, tasks_of
+from xstilts.claims.measures import Gain, Mean
+from xstilts.experiments.run import Recipes
 from xstilts.sandbox import LIMIT
 from xstilts.savings import Saving
-from xstilts.study import Arm, Study
-from xstilts.tabulate import name_of
-from xstilts.task import Task, spoken, task
+from xstilts.experiments.study import Arm, Study
+from xstilts.experiments.collect_results import name_of
+from xstilts.tasks.base import Task, spoken, task
 
 ENGLISH, OTHERS, UNION = "English", "other languages", "all together"
 

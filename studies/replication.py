@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from xstilts.claim import Claim
-from xstilts.encoder import Encoder
-from xstilts.grid import Grid, tasks_of
-from xstilts.measures import Gain, Level, Mean
-from xstilts.run import Mlm, Recipes
+from xstilts.claims.claim import Claim
+from xstilts.models.encoder import Encoder
+from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.claims.measures import Gain, Level, Mean
+from xstilts.experiments.run import Mlm, Recipes
 from xstilts.sandbox import LIMIT
-from xstilts.study import Arm, Study
-from xstilts.task import Task, spoken, task
+from xstilts.experiments.study import Arm, Study
+from xstilts.tasks.base import Task, spoken, task
 
 PLAIN, MLM, TRANSLATED = "English", "with masked-LM", "translated"
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from xstilts.encoder import Encoder
-    from xstilts.machine import Machine
+    from xstilts.models.encoder import Encoder
+    from xstilts.runtime.machine import Machine
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -26,7 +26,7 @@ def families(tmp_path_factory: pytest.TempPathFactory) -> object:
 @pytest.fixture
 def encoder(families: Any) -> Encoder:
     """A tiny XLM-R of random weights."""
-    from xstilts.encoder import Encoder
+    from xstilts.models.encoder import Encoder
 
     return Encoder.of(families["xlm-roberta"])
 
@@ -34,7 +34,7 @@ def encoder(families: Any) -> Encoder:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     """One thread, and a store that is gone after the test."""
-    from xstilts.machine import Machine
+    from xstilts.runtime.machine import Machine
 
     return Machine(store=tmp_path / "store", device="cpu", threads=1)
 
@@ -43,7 +43,7 @@ def machine(tmp_path: Path) -> Machine:
 def silence() -> Iterator[None]:
     """Let no test hear what an earlier one listened to."""
     yield
-    from xstilts import progress
+    from xstilts.runtime import progress
 
     progress.listen(lambda event: None)
 

@@ -13,7 +13,7 @@ import torch
 import transformers
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from xstilts.encoder import load_backbone
+from xstilts.models.encoder import load_backbone
 
 WIDTH, DEPTH, VOCABULARY = 16, 3, 64
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

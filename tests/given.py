@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from xstilts import progress
-from xstilts.data import EXAMPLES, Data
-from xstilts.encoder import Encoder
-from xstilts.example import Answer, Choice, Classified, Example, Parallel, Question, Tagged, Text
-from xstilts.interrupt import Interrupted
-from xstilts.lesson import Lesson
-from xstilts.machine import Machine
-from xstilts.progress import Event
-from xstilts.stage import Site, Stage, build, stage
-from xstilts.train import HISTORY
+from xstilts.runtime import progress
+from xstilts.data.dataset import EXAMPLES, Data
+from xstilts.models.encoder import Encoder
+from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Question, Tagged, Text
+from xstilts.runtime.signals import Interrupted
+from xstilts.training.training_set import Lesson
+from xstilts.runtime.machine import Machine
+from xstilts.runtime.progress import Event
+from xstilts.store.query.stage import Site, Stage, build, stage
+from xstilts.training.train import HISTORY
 
 TOYS: dict[str, tuple[tuple[str, ...], str, list[Example]]] = {
     "classification": (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from xstilts.tidy import BASELINE, Row
+from xstilts.claims.results_table import BASELINE, Row
 
 ARM = {"encoder": "e", "target": "xnli", "recipe": ""}
 

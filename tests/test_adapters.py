@@ -15,21 +15,22 @@ from torch import nn
 from families import DEPTH, FAMILIES
 from given import TOYS, lesson, stopped
 from test_cost import UNSEEN, counted, network_of, sums
-from xstilts import adapters, flops
-from xstilts.encoder import Encoder, load_tokenizer
-from xstilts.example import BadInput
-from xstilts.folders import save_encoder
-from xstilts.heads import attach
-from xstilts.kinds import Batch, kind
-from xstilts.machine import Machine
-from xstilts.network import Network, freeze
-from xstilts.prefix import FOLDER
-from xstilts.recipe import Recipe, Selection
-from xstilts.record import read
-from xstilts.rows import used
-from xstilts.stage import build
-from xstilts.tokens import Tokens
-from xstilts.train import HISTORY, train
+from xstilts.models import lora
+from xstilts.cost.ledger import flops
+from xstilts.models.encoder import Encoder, load_tokenizer
+from xstilts.data.examples import BadInput
+from xstilts.models.hf_format import save_encoder
+from xstilts.models.heads import attach
+from xstilts.formats import Batch, kind
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network, freeze
+from xstilts.training.frozen_layer_cache import FOLDER
+from xstilts.training.recipe import Recipe, Selection
+from xstilts.store.query.manifest import read
+from xstilts.models.embedding_pruning import used
+from xstilts.store.query.stage import build
+from xstilts.models.tokenization import Tokens
+from xstilts.training.train import HISTORY, train
 
 pytest.importorskip("peft", reason="adapters need peft: pip install xstilts[lora]")
 
@@ -136,7 +137,7 @@ def test_a_network_begins_as_it_was_and_ends_as_its_adapters_say(family: str, fa
     assert all(torch.equal(one, moved[name]) for name, one in frozen.items())
     assert any((moved[name] != 0).any() for name in moved if "lora_B" in name)
     said = logits(network, batch)
-    adapters.merge(network)
+    lora.merge(network)
     assert torch.allclose(logits(network, batch), said, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(said, logits(plain, batch), atol=1e-3)
     after = weights(network.backbone)
@@ -154,7 +155,7 @@ def test_alpha_is_how_much_they_say(trained: str, scale: float, families: Any) -
     before = layer.weight.clone()
     layer.lora_B["default"].weight.normal_()
     wanted = before + scale * layer.lora_B["default"].weight @ layer.lora_A["default"].weight
-    adapters.merge(network)
+    lora.merge(network)
     assert torch.allclose(network.backbone.get_submodule(name).weight, wanted, atol=1e-6)
 
 
@@ -173,7 +174,7 @@ def test_freezing_again_folds_in_what_was_learned(families: Any) -> None:
 def test_without_adapters_there_is_nothing_to_fold(families: Any) -> None:
     network, _ = taught("xlm-roberta", families, "top:1")
     before = weights(network)
-    adapters.merge(network)
+    lora.merge(network)
     assert same(weights(network), before)
 
 
@@ -198,7 +199,7 @@ def test_a_saved_network_says_nothing_of_adapters(family: str, families: Any, tm
     """Its folder has the names of one without, transformers alone loads it, and it says what the adapters said."""
     network, batch = taught(family, families)
     learned(network, batch)
-    adapters.merge(network)
+    lora.merge(network)
     for name, one in (("plain", Network(families.backbone(family))), ("merged", network)):
         save_encoder(one, load_tokenizer(families[family]), tmp_path / name)
     merged, plain = (load_file(tmp_path / name / "model.safetensors") for name in ("merged", "plain"))

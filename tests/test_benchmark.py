@@ -11,10 +11,11 @@ from statistics import fmean
 import pytest
 from rich.console import Console
 
-from xstilts import benchmark, metrics
-from xstilts.example import BadInput
+from xstilts.experiments import benchmark
+from xstilts import metrics
+from xstilts.data.examples import BadInput
 from xstilts.metrics import XTREME, XTREME_R, Suite
-from xstilts.table import Column, Table, cells_of
+from xstilts.experiments.score_table import Column, Table, cells_of
 
 ORACLES = Path(os.environ.get("XSTILTS_ORACLES", Path(__file__).resolve().parents[2] / "shared" / "oracles"))
 SMALL = Suite("small", {"xnli": ("en", "sw"), "panx": ("en", "de"), "tatoeba": ("sw",)}, {"both": ("xnli", "panx")})

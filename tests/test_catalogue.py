@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from xstilts import catalogue, hub, progress
-from xstilts.example import BadInput
-from xstilts.remote import Unreachable
-from xstilts.task import Task, names, task
+from xstilts.tasks import availability, download
+from xstilts.runtime import progress
+from xstilts.data.examples import BadInput
+from xstilts.data.hub_files import Unreachable
+from xstilts.tasks.base import Task, names, task
 
 DATA = Path(os.environ.get("XSTILTS_DATA") or "no-such-folder")
 real = pytest.mark.skipif(not DATA.is_dir(), reason="XSTILTS_DATA does not name a folder with the real data")
@@ -26,8 +27,8 @@ def put(folder: Path, name: str, content: str) -> None:
 
 
 def lines(folder: Path, name: str, split: str | None = None, counted: bool = True) -> list[str]:
-    entries = catalogue.survey(task(name), folder, split, counted)
-    return [re.sub(" +", " ", line).strip() for line in catalogue.render(task(name), entries, folder)]
+    entries = availability.survey(task(name), folder, split, counted)
+    return [re.sub(" +", " ", line).strip() for line in availability.render(task(name), entries, folder)]
 
 
 def put_xnli(folder: Path) -> None:
@@ -49,7 +50,7 @@ def test_withheld_answers_are_counted_and_told(tmp_path: Path) -> None:
     put_xnli(tmp_path)
     told = lines(tmp_path, "xnli", "test")
     assert any(line.startswith("test sw: 2 of 5,010 (xtreme/xnli; answers withheld, get it with") for line in told)
-    (entry,) = (entry for entry in catalogue.survey(task("xnli"), tmp_path, "test") if entry.form)
+    (entry,) = (entry for entry in availability.survey(task("xnli"), tmp_path, "test") if entry.form)
     assert (entry.state, entry.withheld, entry.count, entry.wanted) == ("withheld", True, 2, 5010)
 
 
@@ -73,8 +74,8 @@ def test_what_was_repaired_is_shown(tmp_path: Path) -> None:
 def test_a_broken_file_is_told_and_the_rest_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put_xnli(tmp_path)
     put(tmp_path, "xtreme/xnli/dev-fr.tsv", "Un.\tDeux.\n")
-    found = catalogue.gather(["xnli"], tmp_path, "validation")
-    assert not catalogue.show(found, tmp_path)
+    found = availability.gather(["xnli"], tmp_path, "validation")
+    assert not availability.show(found, tmp_path)
     out = capsys.readouterr().out
     assert "error: fr: xtreme/xnli/dev-fr.tsv:1: expected 3 columns" in out
     assert "en sw: 2,490" in out
@@ -89,7 +90,7 @@ def test_counting_may_be_left_out(tmp_path: Path) -> None:
 def test_counting_tells_how_far_it_is(tmp_path: Path) -> None:
     told: list[progress.Event] = []
     progress.listen(told.append)
-    list(catalogue.survey(task("arcd"), tmp_path))
+    list(availability.survey(task("arcd"), tmp_path))
     assert [(event.label, event.done, event.total) for event in told] == [("arcd", n, 2) for n in range(3)]
 
 
@@ -103,16 +104,16 @@ def test_training_data_are_missed_only_where_they_are_used_and_told_where_they_a
 def test_the_hubs_form_is_named_by_its_repository(tmp_path: Path) -> None:
     put(tmp_path, "hub/google/xquad/xquad.sw/validation-0.parquet", "no parquet")
     put(tmp_path, "hub/google/xquad/xquad.ar/validation-0.parquet", "no parquet")
-    (form,) = {entry.form for entry in catalogue.survey(task("xquad"), tmp_path, counted=False) if entry.form}
+    (form,) = {entry.form for entry in availability.survey(task("xquad"), tmp_path, counted=False) if entry.form}
     assert form == "hub/google/xquad"
-    (broken,) = {entry.state for entry in catalogue.survey(task("xquad"), tmp_path) if entry.form}
+    (broken,) = {entry.state for entry in availability.survey(task("xquad"), tmp_path) if entry.form}
     assert broken == "broken"
 
 
 def test_everything_can_be_written_as_json(tmp_path: Path) -> None:
     put_xnli(tmp_path)
-    found = catalogue.gather(["xnli", "arcd"], tmp_path)
-    assert catalogue.show(found, tmp_path, tmp_path / "found.json")
+    found = availability.gather(["xnli", "arcd"], tmp_path)
+    assert availability.show(found, tmp_path, tmp_path / "found.json")
     rows = json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))
     assert len(rows) == 2 * 15 + 2
     one = next(row for row in rows if row["language"] == "sw" and row["split"] == "validation")
@@ -121,7 +122,7 @@ def test_everything_can_be_written_as_json(tmp_path: Path) -> None:
 
 
 def test_sandbox_tasks_come_only_when_named(tmp_path: Path) -> None:
-    assert not any(name.startswith("sandbox") for name in catalogue.gather([], tmp_path, counted=False))
+    assert not any(name.startswith("sandbox") for name in availability.gather([], tmp_path, counted=False))
     assert "test all 6 languages: 200 (sandbox)".replace(
         "all 6 languages", " ".join(task("sandbox_nli").languages)
     ) in (lines(tmp_path, "sandbox_nli", "test"))
@@ -129,9 +130,9 @@ def test_sandbox_tasks_come_only_when_named(tmp_path: Path) -> None:
 
 def test_a_folder_must_be_named() -> None:
     with pytest.raises(BadInput, match="name it with --data DIR or the variable XSTILTS_DATA"):
-        catalogue.gather([], None)
+        availability.gather([], None)
     with pytest.raises(BadInput, match="there is no data folder nowhere; correct --data DIR"):
-        catalogue.gather([], Path("nowhere"))
+        availability.gather([], Path("nowhere"))
 
 
 def test_a_failed_download_is_told_at_its_languages_and_an_absent_hub_at_once(
@@ -144,8 +145,8 @@ def test_a_failed_download_is_told_at_its_languages_and_an_absent_hub_at_once(
         asked.append((splits[0], languages))
         raise BadInput("gated")
 
-    monkeypatch.setattr(hub, "download", refuse)
-    found = catalogue.gather(["xnli", "arcd"], tmp_path, get=True)
+    monkeypatch.setattr(download, "download", refuse)
+    found = availability.gather(["xnli", "arcd"], tmp_path, get=True)
     assert [(split, len(codes)) for split, codes in asked] == [("validation", 12), ("test", 15)]
     assert {entry.language for entry in found["xnli"] if entry.split == "validation" and entry.error == "gated"} == {
         *task("xnli").languages
@@ -153,10 +154,10 @@ def test_a_failed_download_is_told_at_its_languages_and_an_absent_hub_at_once(
     assert not any(entry.error for entry in found["arcd"])
 
     def absent(*ignored: object) -> None:
-        raise hub.Absent("nothing there")
+        raise download.Absent("nothing there")
 
-    monkeypatch.setattr(hub, "download", absent)
-    tried = catalogue.gather(["xnli"], tmp_path, get=True)["xnli"]
+    monkeypatch.setattr(download, "download", absent)
+    tried = availability.gather(["xnli"], tmp_path, get=True)["xnli"]
     assert {(entry.state, entry.offered) for entry in tried} == {
         ("there", True),
         ("missing", False),
@@ -166,17 +167,17 @@ def test_a_failed_download_is_told_at_its_languages_and_an_absent_hub_at_once(
     def unreachable(*ignored: object) -> None:
         raise Unreachable("no network")
 
-    monkeypatch.setattr(hub, "download", unreachable)
+    monkeypatch.setattr(download, "download", unreachable)
     with pytest.raises(Unreachable):
-        catalogue.gather(["xnli"], tmp_path, get=True)
+        availability.gather(["xnli"], tmp_path, get=True)
 
 
 @pytest.mark.parametrize("name", names())
 def test_every_task_can_be_told_of_without_data(name: str, tmp_path: Path) -> None:
-    entries = list(catalogue.survey(task(name), tmp_path, counted=False))
+    entries = list(availability.survey(task(name), tmp_path, counted=False))
     assert all(entry.state == "missing" or entry.form == "sandbox" for entry in entries)
     assert len({(entry.split, entry.language) for entry in entries}) == len(entries)
-    assert list(catalogue.render(task(name), entries, tmp_path))[1:]
+    assert list(availability.render(task(name), entries, tmp_path))[1:]
 
 
 # The real files: what their manifest says, where it says more than the tasks' own counts.
@@ -197,14 +198,14 @@ def test_every_task_can_be_told_of_without_data(name: str, tmp_path: Path) -> No
     ],
 )
 def test_the_real_files_are_all_there(name: str, split: str, languages: int, count: int) -> None:
-    entries = list(catalogue.survey(task(name), DATA, split))
+    entries = list(availability.survey(task(name), DATA, split))
     assert [(entry.count, entry.error) for entry in entries] == [(count, "")] * languages
 
 
 @real
 def test_the_real_files_withhold_what_their_manifest_says() -> None:
-    found = {entry.language: entry.state for entry in catalogue.survey(task("pawsx"), DATA, "test", counted=False)}
+    found = {entry.language: entry.state for entry in availability.survey(task("pawsx"), DATA, "test", counted=False)}
     assert {code for code, state in found.items() if state == "there"} == {"de", "zh"}
-    tydiqa = list(catalogue.survey(task("tydiqa"), DATA))
+    tydiqa = list(availability.survey(task("tydiqa"), DATA))
     assert {entry.language: entry.count for entry in tydiqa if entry.split == "train"}["en"] == 3696
     assert [entry.state for entry in tydiqa if entry.split == "test"] == ["withheld"] * 9

@@ -10,11 +10,11 @@ from hypothesis import strategies as some
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from xstilts import progress
-from xstilts.checkpoint import Checkpoint, remove
-from xstilts.network import Network
-from xstilts.optimiser import optimiser_of, prepare
-from xstilts.recipe import OPTIMISERS, Recipe
+from xstilts.runtime import progress
+from xstilts.training.checkpoint import Checkpoint, remove
+from xstilts.models.network import Network
+from xstilts.training.optimizer import optimiser_of, prepare
+from xstilts.training.recipe import OPTIMISERS, Recipe
 
 
 def made(path: Path, frozen: bool = False) -> tuple[nn.Module, torch.optim.AdamW, Checkpoint]:
@@ -164,7 +164,7 @@ def test_a_save_that_is_interrupted_leaves_the_one_before(tmp_path: Path, monkey
         Path(path).write_bytes(b"half")
         raise OSError("no space left")
 
-    monkeypatch.setattr("xstilts.checkpoint.save_file", full)
+    monkeypatch.setattr("xstilts.training.checkpoint.save_file", full)
     with pytest.raises(OSError, match="no space left"):
         checkpoint.save({"step": 2})
     assert made(tmp_path)[2].load() == {"step": 1}

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from xstilts import claim as module
-from xstilts.claim import Claim, Expectation, check, check_all
-from xstilts.example import BadInput
+from xstilts.claims import claim as module
+from xstilts.claims.claim import Claim, Expectation, check, check_all
+from xstilts.data.examples import BadInput
 from xstilts.measurement import Measured, Setting
-from xstilts.measures import Gain, Growth
-from xstilts.stage import canonical
+from xstilts.claims.measures import Gain, Growth
+from xstilts.store.query.stage import canonical
 from xstilts.stats import Estimate, Resampling
-from xstilts.tidy import BASELINE, Missing, Row, Table
+from xstilts.claims.results_table import BASELINE, Missing, Row, Table
 
 EMPTY = Table(())
 

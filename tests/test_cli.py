@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from xstilts import cli, progress
+from xstilts import cli
+from xstilts.runtime import progress
 from xstilts.sandbox import CODES
-from xstilts.task import names
+from xstilts.tasks.base import names
 
 Call = Callable[..., tuple[int, str, str]]
 SHORT = ("--recipe", "small", "--set", "steps=2", "--set", "examples=32", "--set", "max_length=48", "--device", "cpu")

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from made_report import made
-from xstilts import compare, compare_stores, report
+from xstilts.verification import compare_reports, compare_stores
+from xstilts.reporting import report
 from xstilts.cli import app
-from xstilts.example import BadInput
-from xstilts.page import Page, Sheet, html
+from xstilts.data.examples import BadInput
+from xstilts.reporting.page import Page, Sheet, html
 
 NAMES = ("old", "new")
 
@@ -43,7 +44,7 @@ def apart(page: Page) -> str:
 
 
 def test_a_report_does_not_differ_from_itself(whole: dict[str, Any]) -> None:
-    page = compare.page(whole, whole, NAMES)
+    page = compare_reports.page(whole, whole, NAMES)
     for name, column in (("levels", 8), ("gains", 8)):
         rows = sheet(page, name).rows
         assert {row[column].value for row in rows} == {0.0}
@@ -54,7 +55,7 @@ def test_a_report_does_not_differ_from_itself(whole: dict[str, Any]) -> None:
 
 
 def test_all_figures_of_both_are_compared(whole: dict[str, Any]) -> None:
-    page = compare.page(whole, whole, NAMES)
+    page = compare_reports.page(whole, whole, NAMES)
     assert len(sheet(page, "levels").rows) == len(whole["levels"])
     assert len(sheet(page, "gains").rows) == len(whole["gains"])
 
@@ -66,8 +67,8 @@ ROW = st.tuples(st.floats(-50, 50), st.floats(0, 9), st.floats(0, 9)).map(
 
 @given(ROW, ROW)
 def test_the_difference_turns_with_the_order_and_its_interval_is_as_wide_as_both(one: Any, other: Any) -> None:
-    value, low, high = compare.difference(one, other)
-    back = compare.difference(other, one)
+    value, low, high = compare_reports.difference(one, other)
+    back = compare_reports.difference(other, one)
     assert low is not None
     assert high is not None
     assert (value, low, high) == pytest.approx((-back[0], -back[2], -back[1]))
@@ -81,7 +82,7 @@ def test_a_difference_is_called_one_where_its_interval_is_on_one_side_of_zero(wh
     for row in other["levels"]:
         row["keys"] = ["0123456789ab"]
         row.update({side: row[side] + 100 for side in ("estimate", "low", "high")})
-    rows = sheet(compare.page(whole, other, NAMES), "levels").rows
+    rows = sheet(compare_reports.page(whole, other, NAMES), "levels").rows
     assert {row[-1].text for row in rows} == {"differs"}
     assert all(row[8].value == pytest.approx(100) for row in rows)
 
@@ -90,7 +91,7 @@ def test_without_an_interval_in_both_nothing_is_decided(whole: dict[str, Any]) -
     other = changed(whole)
     for row in other["gains"]:
         row.update({"low": None, "high": None, "keys": []})
-    rows = sheet(compare.page(whole, other, NAMES), "gains").rows
+    rows = sheet(compare_reports.page(whole, other, NAMES), "gains").rows
     assert {row[-1].text for row in rows} == {"no interval in both"}
 
 
@@ -99,7 +100,7 @@ def test_verdicts_that_differ_are_told_apart_from_claims_that_do(whole: dict[str
     other["verdicts"][0].update({"status": "undecided", "why": "fewer seeds"})
     other["verdicts"][1]["margin"] = 7.0
     other["verdicts"].pop(2)
-    page = compare.page(whole, other, NAMES)
+    page = compare_reports.page(whole, other, NAMES)
     (row,) = sheet(page, "turned").rows
     assert [cell.text for cell in row[:3]] == [whole["verdicts"][0]["sentence"], "holds", "undecided"]
     assert f"'{whole['verdicts'][1]['sentence']}' has another margin in new" in apart(page)
@@ -109,7 +110,7 @@ def test_verdicts_that_differ_are_told_apart_from_claims_that_do(whole: dict[str
 def test_another_metric_is_not_compared(whole: dict[str, Any]) -> None:
     other = changed(whole)
     other["settings"]["targets"][0]["metric"] = "f1"
-    page = compare.page(whole, other, NAMES)
+    page = compare_reports.page(whole, other, NAMES)
     assert "xnli: metric accuracy in one, f1 in the other" in apart(page)
     assert not [row for row in sheet(page, "levels").rows if row[3].text == "xnli"]
 
@@ -118,7 +119,7 @@ def test_a_mean_over_other_languages_is_not_compared(whole: dict[str, Any]) -> N
     other = changed(whole)
     first = other["levels"][0]
     other["levels"] = other["levels"][1:]
-    page = compare.page(whole, other, NAMES)
+    page = compare_reports.page(whole, other, NAMES)
     place = ", ".join(first[column] for column in ("encoder", "recipe", "intermediate", "target"))
     assert f"the mean of {place}: over other languages" in apart(page)
     assert "scores only in old: 1" in apart(page)
@@ -131,11 +132,11 @@ def test_a_mean_of_zero_shot_transfer_is_over_what_was_not_taught(whole: dict[st
     mean = next(row for row in rows if row["language"] == "mean")
     one["gains"] = [*rows, {**mean, "language": "zero-shot"}]
     older = {**changed(one), "gains": rows}
-    page = compare.page(one, older, NAMES)
+    page = compare_reports.page(one, older, NAMES)
     assert [row[5].text for row in sheet(page, "gains").rows].count("mean") == 1
     other = changed(one)
     next(row for row in other["gains"] if row["language"] == "en")["taught"] = True
-    page = compare.page(one, other, NAMES)
+    page = compare_reports.page(one, other, NAMES)
     assert [row[5].text for row in sheet(page, "gains").rows if row[5].text in ("mean", "zero-shot")] == ["mean"]
     assert apart(page).count("over other languages") == 1
 
@@ -145,7 +146,7 @@ def test_costs_are_ratios_of_medians_and_other_machines_are_told(whole: dict[str
     for row in other["costs"]:
         row["figures"] = {name: value and value * 3 for name, value in row["figures"].items()}
     other["reproduce"]["devices"] = ["cuda"]
-    page = compare.page(whole, other, NAMES)
+    page = compare_reports.page(whole, other, NAMES)
     ratios = [cell.value for row in sheet(page, "ratios").rows for cell in row[4:] if cell.value is not None]
     assert ratios
     assert ratios == pytest.approx([3.0] * len(ratios))
@@ -155,7 +156,7 @@ def test_costs_are_ratios_of_medians_and_other_machines_are_told(whole: dict[str
 def test_settings_of_both_and_of_one_are_listed(whole: dict[str, Any]) -> None:
     other = changed(whole)
     other["settings"]["seeds"] = [3, 4]
-    rows = {row[0].text: [cell.text for cell in row[1:]] for row in sheet(compare.page(whole, other), "settings").rows}
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in sheet(compare_reports.page(whole, other), "settings").rows}
     assert rows["seeds"] == ["3", "1, 2", "4"]
     assert rows["targets"] == ["xnli, xquad, udpos", "–", "–"]
 
@@ -163,7 +164,7 @@ def test_settings_of_both_and_of_one_are_listed(whole: dict[str, Any]) -> None:
 def test_nothing_in_common_says_so(whole: dict[str, Any]) -> None:
     other = changed(whole)
     other.update({"levels": [], "gains": [], "costs": [], "verdicts": []})
-    page = compare.page(whole, other, NAMES)
+    page = compare_reports.page(whole, other, NAMES)
     assert page.answer == "Nothing was measured in both."
     assert html(page).endswith("</html>\n")
 
@@ -176,7 +177,7 @@ def put_stage(store: Path, name: str, key: str, score: float, seconds: float) ->
     record = {
         "label": f"score-{name}",
         "key": key,
-        "work": "xstilts.score.score",
+        "work": "xstilts.evaluation.score.score",
         "seconds": seconds,
         "libraries": {"torch": store.name},
         "machine": {"device": "cpu"},
@@ -216,7 +217,7 @@ def test_the_verb_compares_stores_and_reports_but_no_mixture(
     study = tmp_path / "study"
     study.mkdir()
     (study / report.REPORT).write_text(json.dumps(changed(whole)), encoding="utf-8")
-    first = [path.read_bytes() for path in compare.write(study, study, out)]
-    assert first == [path.read_bytes() for path in compare.write(study, study, out)]
+    first = [path.read_bytes() for path in compare_reports.write(study, study, out)]
+    assert first == [path.read_bytes() for path in compare_reports.write(study, study, out)]
     with pytest.raises(BadInput, match="neither two folders"):
-        compare.write(study, stores[0], out)
+        compare_reports.write(study, stores[0], out)

@@ -26,8 +26,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from forms import Files, Form, every_form
-from xstilts.example import BadInput
-from xstilts.readers.archives import opened
+from xstilts.data.examples import BadInput
+from xstilts.data.readers.tar_members import opened
 
 DATA = Path(os.environ.get("XSTILTS_DATA") or "no-such-folder")
 RECORDS = 20

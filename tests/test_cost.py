@@ -16,24 +16,26 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from given import TOYS, lesson
 from test_train import CASES, case, killed
-from xstilts import bill, cost, flops, schedule, store
-from xstilts.clock import Clock, drawn, rapl
-from xstilts.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.example import BadInput
-from xstilts.flops import Shape
-from xstilts.heads import attach
-from xstilts.kinds import IGNORED, Batch, kind
-from xstilts.lesson import prepare
-from xstilts.machine import Machine
-from xstilts.network import FAMILIES, Network, freeze
-from xstilts.predict import predict
-from xstilts.recipe import Recipe, Selection
-from xstilts.record import RECORD
-from xstilts.record import read as read_record
-from xstilts.score import score
-from xstilts.stage import Site, Stage, build
-from xstilts.tokens import Tokens
-from xstilts.train import train
+from xstilts.cost.ledger import summary, ledger, flops
+from xstilts.training import batch_schedule
+from xstilts.store.query import query
+from xstilts.cost.meters import Clock, drawn, rapl
+from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
+from xstilts.data.examples import BadInput
+from xstilts.cost.flops import Shape
+from xstilts.models.heads import attach
+from xstilts.formats import IGNORED, Batch, kind
+from xstilts.training.training_set import prepare
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import FAMILIES, Network, freeze
+from xstilts.evaluation.predict import predict
+from xstilts.training.recipe import Recipe, Selection
+from xstilts.store.query.manifest import RECORD
+from xstilts.store.query.manifest import read as read_record
+from xstilts.evaluation.score import score
+from xstilts.store.query.stage import Site, Stage, build
+from xstilts.models.tokenization import Tokens
+from xstilts.training.train import train
 
 FAST = Recipe(learning_rate=1e-2, batch_size=8, steps=6, max_length=24)
 FROZEN = ("all", "top:1", "no-embeddings")
@@ -197,7 +199,7 @@ def test_tokens_are_those_of_the_schedule(kinds: tuple[str, ...], encoder: Encod
     tokens = Tokens.of(load_tokenizer(encoder.location))
     pupils = [prepare(one, Site(machine.store, machine), tokens, FAST) for one in lessons]
     assert FAST.steps
-    steps = schedule.schedule(tuple(p.scheduled() for p in pupils), FAST.steps, FAST.batch_size, FAST.sampling, 2)
+    steps = batch_schedule.schedule(tuple(p.scheduled() for p in pupils), FAST.steps, FAST.batch_size, FAST.sampling, 2)
     parts = [[pupils[part.lesson].units[n] for n in part.units] for step in steps for part in step]
     lengths = [np.array([len(sequence) for unit in part for sequence in unit.sequences]) for part in parts]
     assert found["tokens"] == sum(part.sum() for part in lengths)
@@ -267,18 +269,18 @@ def test_a_killed_training_has_the_ledger_of_an_uninterrupted_one(
 
 def test_sums_that_a_checkpoint_did_not_keep_are_not_guessed(encoder: Encoder, machine: Machine) -> None:
     network = Network(load_backbone(encoder.location))
-    with cost.metered(spent := {"tokens": 5, "padded_tokens": 6, "train_seconds": 1.0}, machine):
+    with ledger.metered(spent := {"tokens": 5, "padded_tokens": 6, "train_seconds": 1.0}, machine):
         pass
-    assert cost.ledger(spent, network, machine) is None
+    assert ledger.ledger(spent, network, machine) is None
 
 
 def test_what_is_asked_goes_to_the_innermost_meter_and_without_one_nowhere(machine: Machine) -> None:
     batch = Batch(torch.zeros(2, 3), torch.ones(2, 3), torch.tensor([1, IGNORED]))
-    cost.asked("head", batch)
-    with cost.metered(outer := cost.nothing(), machine):
-        cost.asked("head", batch)
-        with cost.metered(inner := cost.nothing(), machine):
-            cost.taught("head", batch)
+    ledger.asked("head", batch)
+    with ledger.metered(outer := ledger.nothing(), machine):
+        ledger.asked("head", batch)
+        with ledger.metered(inner := ledger.nothing(), machine):
+            ledger.taught("head", batch)
     assert outer["asked"] == {"head": sums(Shape(2, 3, 1)) | {"tokens": 6}} == inner["taught"]
     assert outer["taught"] == inner["asked"] == {}
 
@@ -328,7 +330,7 @@ def built(encoder: Encoder, machine: Machine) -> dict[str, Stage]:
 
 
 def test_the_bill_knows_phases_and_adds_up(built: dict[str, Stage], machine: Machine) -> None:
-    lines = {line.key: line for line in bill.entries(machine.store)}
+    lines = {line.key: line for line in summary.entries(machine.store)}
     phases = {name: lines[stage.key].phase for name, stage in built.items()}
     assert phases == {
         "first": "intermediate",
@@ -337,17 +339,17 @@ def test_the_bill_knows_phases_and_adds_up(built: dict[str, Stage], machine: Mac
         "score": "score",
         "untrained": "predict",
     }
-    whole = bill.total(list(lines.values()))
-    assert whole.flops == sum(phase.flops or 0 for phase in bill.by_phase(list(lines.values())))
+    whole = summary.total(list(lines.values()))
+    assert whole.flops == sum(phase.flops or 0 for phase in summary.by_phase(list(lines.values())))
     assert whole.stages == len(lines)
     assert whole.partial == ()
-    assert bill.cell(whole, "utilisation") == "not measured"
-    behind = bill.entries(machine.store, [built["asked"].key[:8]])
+    assert summary.cell(whole, "utilisation") == "not measured"
+    behind = summary.entries(machine.store, [built["asked"].key[:8]])
     assert {line.key for line in behind} >= {built[name].key for name in ("first", "second", "asked")}
     assert not {line.key for line in behind} & {built["score"].key, built["untrained"].key}
-    unsorted = bill.behind(store.by_key(machine.store), [built["asked"].key])
+    unsorted = summary.behind(query.by_key(machine.store), [built["asked"].key])
     assert {line.key: line.flops for line in unsorted} == {line.key: line.flops for line in behind}
-    assert bill.said(unsorted) == bill.said(behind)
+    assert summary.said(unsorted) == summary.said(behind)
 
 
 def test_an_older_record_is_not_measured_and_makes_a_sum_a_lower_bound(
@@ -358,15 +360,15 @@ def test_an_older_record_is_not_measured_and_makes_a_sum_a_lower_bound(
     record["record"].pop("cost")
     record["record"] |= {"tokens": 77, "padded_tokens": 88, "train_seconds": 1.5}
     (folder / RECORD).write_text(json.dumps(record))
-    lines = bill.entries(machine.store)
+    lines = summary.entries(machine.store)
     (older,) = [line for line in lines if line.key == built["first"].key]
     assert (older.flops, older.device_seconds, older.tokens, older.loop_seconds) == (None, None, 77, 1.5)
-    assert bill.cell(older, "flops") == "not measured"
-    whole = bill.total(lines)
+    assert summary.cell(older, "flops") == "not measured"
+    whole = summary.total(lines)
     assert "flops" in whole.partial
-    assert bill.cell(whole, "flops").startswith("≥ ")
+    assert summary.cell(whole, "flops").startswith("≥ ")
     assert whole.utilisation is None
-    bill.save(lines, tmp_path / "cost.json")
+    summary.save(lines, tmp_path / "cost.json")
     plain = json.loads((tmp_path / "cost.json").read_text())
     assert next(line for line in plain["stages"] if line["key"] == older.key)["flops"] is None
     assert len(plain["stages"]) == plain["total"]["stages"]
@@ -377,11 +379,11 @@ def test_a_resumed_training_is_charged_for_the_calls_before(built: dict[str, Sta
     record = read_record(folder)
     record["record"]["cost"] |= {"earlier_seconds": 1000.0, "peak_flops_per_second": 1e9, "seconds": 2.0}
     (folder / RECORD).write_text(json.dumps(record))
-    (line,) = [line for line in bill.entries(machine.store) if line.key == built["first"].key]
+    (line,) = [line for line in summary.entries(machine.store) if line.key == built["first"].key]
     assert line.seconds == record["seconds"] + 1000
     assert line.utilisation == pytest.approx((line.flops or 0) / 2e9)
 
 
 def test_an_empty_store_has_no_bill(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no finished stage in .*: name the folder"):
-        bill.entries(tmp_path)
+        summary.entries(tmp_path)

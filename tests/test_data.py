@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xstilts.data import Data, File, examples
-from xstilts.example import Answer, BadInput, Choice, Classified, Example, Parallel, Question, Tagged, Text
-from xstilts.readers import Report
-from xstilts.task import task
+from xstilts.data.dataset import Data, File, examples
+from xstilts.data.examples import Answer, BadInput, Choice, Classified, Example, Parallel, Question, Tagged, Text
+from xstilts.data.readers import Report
+from xstilts.tasks.base import task
 
 
 def put(folder: Path, name: str, content: str | bytes) -> Path:

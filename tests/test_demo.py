@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 
 from xstilts import sandbox
-from xstilts.encoder import SANDBOX, Encoder
-from xstilts.example import Classified, Example
-from xstilts.grid import Grid, tasks_of
-from xstilts.machine import Machine
-from xstilts.run import Recipes
-from xstilts.sandbox import shipped
-from xstilts.sandbox.demo import SETTINGS, grids
-from xstilts.task import task
+from xstilts.models.encoder import SANDBOX, Encoder
+from xstilts.data.examples import Classified, Example
+from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.runtime.machine import Machine
+from xstilts.experiments.run import Recipes
+from xstilts.experiments import sandbox_encoder
+from xstilts.experiments.sandbox_demo import SETTINGS, grids
+from xstilts.tasks.base import task
 
-RECORDED = json.loads((SANDBOX / shipped.MEASURED).read_text(encoding="utf-8"))
+RECORDED = json.loads((SANDBOX / sandbox_encoder.MEASURED).read_text(encoding="utf-8"))
 
 
 def test_the_shipped_encoder_is_small_and_is_what_was_measured(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in SANDBOX.iterdir()) < 4_000_000
-    measured = shipped.measure(SANDBOX, Machine(tmp_path, device="cpu", threads=1))
+    measured = sandbox_encoder.measure(SANDBOX, Machine(tmp_path, device="cpu", threads=1))
     assert measured.keys() == RECORDED.keys()
     for code, figures in RECORDED.items():
         assert measured[code] == pytest.approx(figures, abs=0.02), code
@@ -37,7 +37,7 @@ def test_retrieval_is_far_above_chance_and_falls_with_distance() -> None:
 
 @pytest.mark.slow
 def test_the_recipe_makes_the_shipped_encoder_again(tmp_path: Path) -> None:
-    again = shipped.make(Machine(tmp_path / "store", device="cpu"), tmp_path / "encoder")
+    again = sandbox_encoder.make(Machine(tmp_path / "store", device="cpu"), tmp_path / "encoder")
     for code, figures in RECORDED.items():
         assert again[code]["mlm_loss"] == pytest.approx(figures["mlm_loss"], abs=0.15), code
         assert again[code]["retrieval"] == pytest.approx(figures["retrieval"], abs=8), code

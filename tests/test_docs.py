@@ -19,13 +19,15 @@ import typer
 
 import test_task as laws
 import xstilts.tasks
-from xstilts import cli, kinds, listing, recipe, sandbox, task
-from xstilts.data import examples
-from xstilts.example import SHAPES, BadInput, Classified
-from xstilts.heads import AUTO, HEADS, auto_class
-from xstilts.network import FAMILIES
-from xstilts.readers import FORMATS, Report
-from xstilts.sandbox.demo import SETTINGS
+from xstilts import cli, formats, sandbox
+from xstilts.tasks import cards, base
+from xstilts.training import recipe
+from xstilts.data.dataset import examples
+from xstilts.data.examples import SHAPES, BadInput, Classified
+from xstilts.models.heads import AUTO, HEADS, auto_class
+from xstilts.models.network import FAMILIES
+from xstilts.data.readers import FORMATS, Report
+from xstilts.experiments.sandbox_demo import SETTINGS
 
 ROOT = Path(__file__).parents[1]
 EVERY = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -82,8 +84,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for found in more.glob("*.py"):
         sys.modules.pop(f"xstilts.tasks.{found.stem}", None)
         vars(xstilts.tasks).pop(found.stem, None)
-    task.task.cache_clear()
-    task.names.cache_clear()
+    base.task.cache_clear()
+    base.names.cache_clear()
 
 
 def put_qnli(folder: Path) -> None:
@@ -100,8 +102,8 @@ def put_tasks(page: Path, folder: Path) -> list[str]:
     shown = [block for block in run(page) if block.info.startswith("file=")]
     for block in shown:
         (folder / block.info.removeprefix("file=")).write_text(block.text, encoding="utf-8")
-    task.task.cache_clear()
-    task.names.cache_clear()
+    base.task.cache_clear()
+    base.names.cache_clear()
     return [Path(block.info.removeprefix("file=")).stem for block in shown]
 
 
@@ -182,9 +184,9 @@ def test_what_is_not_run_says_why(page: Path) -> None:
 # The tutorial: its file is a task like any other, on rows made here and on the real ones.
 
 
-def tutorial(desk: Path) -> task.Task:
+def tutorial(desk: Path) -> base.Task:
     (name,) = put_tasks(ROOT / "docs/new-task.md", desk / "more_tasks")
-    return task.task(name)
+    return base.task(name)
 
 
 def test_the_task_of_the_tutorial_reads_its_rows(desk: Path) -> None:
@@ -209,7 +211,7 @@ def test_the_task_of_the_tutorial_keeps_the_laws_of_all_tasks(desk: Path) -> Non
 
 
 def test_the_task_of_the_tutorial_is_in_no_folder_but_its_page() -> None:
-    assert "qnli_small" not in task.names()
+    assert "qnli_small" not in base.names()
 
 
 @pytest.mark.skipif(not os.environ.get("XSTILTS_DATA"), reason="real data: set XSTILTS_DATA to the unpacked folder")
@@ -296,12 +298,12 @@ def test_every_option_is_explained(verb: str, page: str) -> None:
     ("page", "names"),
     [
         ("docs/recipe.md", [field.name for field in fields(recipe.Recipe)]),
-        ("docs/task.md", [field.name for made in (task.Task, task.Source) for field in fields(made)]),
+        ("docs/task.md", [field.name for made in (base.Task, base.Source) for field in fields(made)]),
         ("docs/task.md", list(FORMATS)),
         ("docs/kind.md", list(SHAPES)),
         ("docs/sandbox.md", [field.name for field in fields(sandbox.Artificial)]),
-        ("docs/sandbox.md", [name for name in task.names() if name.startswith("sandbox_")]),
-        ("docs/design/README.md", [f"{kinds.__name__.partition('.')[2]}/"]),
+        ("docs/sandbox.md", [name for name in base.names() if name.startswith("sandbox_")]),
+        ("docs/design/README.md", [f"{formats.__name__.partition('.')[2]}/"]),
     ],
 )
 def test_every_name_of_a_noun_is_explained(page: str, names: list[str]) -> None:
@@ -338,7 +340,7 @@ def test_named_recipes_are_as_in_the_code() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\w+) \| (.*)\|$", text, re.MULTILINE)
     assert rows
     for name, taught, role, shown in rows:
-        found = recipe.named(name, taught, task.task(taught).kind, role)
+        found = recipe.named(name, taught, base.task(taught).kind, role)
         plain = recipe.Recipe()
         values = {field.name: getattr(found, field.name) for field in fields(found)}
         differing = ", ".join(f"{key}={value}" for key, value in values.items() if value != getattr(plain, key))
@@ -359,7 +361,7 @@ def test_every_reason_for_touching_data_is_explained() -> None:
 
 
 def test_every_folder_that_tasks_look_into_is_named() -> None:
-    sources = [source for name in task.names() for source in task.task(name).sources]
+    sources = [source for name in base.names() for source in base.task(name).sources]
     patterns = [path for source in sources for split in source.files for path in source.patterns(split, "xx")]
     folders = {path.split("/")[0] for path in patterns if "/" in path} - {"xx"}
     assert [folder for folder in sorted(folders) if f"`{folder}/" not in text_of("docs/data.md")] == []
@@ -390,7 +392,7 @@ def test_messages_about_bad_files_are_the_real_ones(tmp_path: Path) -> None:
             (tmp_path / str(number) / path).write_bytes(content)
         folder = tmp_path / str(number)
         with pytest.raises(BadInput) as caught:
-            list(examples(task.task(name).data(split, code, folder), folder, Report()))
+            list(examples(base.task(name).data(split, code, folder), folder, Report()))
         said.append(str(caught.value))
     (shown,) = (block.text for block in blocks(ROOT / "docs/data.md") if block.info == "refused")
     assert shown.splitlines() == said
@@ -431,4 +433,4 @@ def test_every_page_is_in_the_index() -> None:
 
 
 def test_the_page_of_all_tasks_is_what_the_task_files_say() -> None:
-    assert text_of("docs/tasks.md") == listing.page(), "write it anew: xstilts tasks --markdown > docs/tasks.md"
+    assert text_of("docs/tasks.md") == cards.page(), "write it anew: xstilts tasks --markdown > docs/tasks.md"

@@ -13,11 +13,11 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import families
-from xstilts.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.example import BadInput
-from xstilts.heads import attach
-from xstilts.network import Network, freeze
-from xstilts.tokens import special_pieces
+from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
+from xstilts.data.examples import BadInput
+from xstilts.models.heads import attach
+from xstilts.models.network import Network, freeze
+from xstilts.models.tokenization import special_pieces
 
 torch.set_num_threads(1)
 EVERY = sorted(families.FAMILIES)

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from test_data import put, squad
-from xstilts.data import EXAMPLES, examples, expected, read
-from xstilts.english import MOST_SUSPICIOUS, SMALL, SMALL_ELSEWHERE, Watch, signs, suspicious
-from xstilts.example import Answer, BadInput, Choice, Classified, Example, Question, Tagged, Text
-from xstilts.machine import Machine
-from xstilts.readers import Report
-from xstilts.record import read as read_record
-from xstilts.stage import build
-from xstilts.task import names, task
+from xstilts.data.dataset import EXAMPLES, examples, expected, read
+from xstilts.data.language_check import MOST_SUSPICIOUS, SMALL, SMALL_ELSEWHERE, Watch, signs, suspicious
+from xstilts.data.examples import Answer, BadInput, Choice, Classified, Example, Question, Tagged, Text
+from xstilts.runtime.machine import Machine
+from xstilts.data.readers import Report
+from xstilts.store.query.manifest import read as read_record
+from xstilts.store.query.stage import build
+from xstilts.tasks.base import names, task
 
 ENGLISH = [
     "The committee will meet again in the spring, when all of the reports have been read.",

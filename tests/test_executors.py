@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstilts import progress
-from xstilts.builds import Note
-from xstilts.example import BadInput
-from xstilts.executors.local import _Side, build_all
-from xstilts.machine import Machine
-from xstilts.progress import Event
-from xstilts.stage import Site, Stage, StageError, folder_of, is_built, missing, stage
+from xstilts.runtime import progress
+from xstilts.store.query.build_log import Note
+from xstilts.data.examples import BadInput
+from xstilts.store.query.local_executor import _Side, build_all
+from xstilts.runtime.machine import Machine
+from xstilts.runtime.progress import Event
+from xstilts.store.query.stage import Site, Stage, StageError, folder_of, is_built, missing, stage
 
 BOTH = pytest.mark.parametrize("workers", [1, 2])
 

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from families import FAMILIES
 from test_variants import batch, checkpoint, opened
-from xstilts import export
-from xstilts.example import BadInput
-from xstilts.variants import Loaded, form
+from xstilts.inference.benchmark import onnx_export
+from xstilts.data.examples import BadInput
+from xstilts.inference.backends import Loaded, form
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
@@ -38,7 +38,7 @@ def test_a_file_answers_as_torch_does_at_other_shapes(exported: Loaded) -> None:
         some, seen = ids[-rows:, :length], mask[-rows:, :length]
         expected = form("fp32", exported).ask(some, seen)
         assert torch.allclose(ask(some, seen)[seen.bool()], expected[seen.bool()], atol=1e-4)
-    assert export.verify(exported.module, exported.scratch / "model.onnx") < 1e-4
+    assert onnx_export.verify(exported.module, exported.scratch / "model.onnx") < 1e-4
 
 
 def test_padding_is_not_seen(exported: Loaded) -> None:
@@ -73,7 +73,7 @@ class Cut(nn.Module):
 
 def test_a_file_that_answers_something_else_is_refused(exported: Loaded) -> None:
     with pytest.raises(BadInput, match="differs from torch by"):
-        export.verify(Cut(exported.module), exported.scratch / "model.onnx")
+        onnx_export.verify(Cut(exported.module), exported.scratch / "model.onnx")
 
 
 def test_what_cannot_be_exported_has_a_reason(
@@ -84,11 +84,11 @@ def test_what_cannot_be_exported_has_a_reason(
 
     monkeypatch.setattr(torch.onnx, "export", refuse)
     with pytest.raises(BadInput, match=r"cannot export this network to ONNX \(a branch on numbers\)$"):
-        export.onnx(exported.module, tmp_path / "model.onnx")
+        onnx_export.onnx(exported.module, tmp_path / "model.onnx")
     onnxruntime = pytest.importorskip("onnxruntime.quantization")
     monkeypatch.setattr(onnxruntime, "quantize_dynamic", refuse)
     with pytest.raises(BadInput, match=r"cannot quantise this network \(a branch on numbers\)$"):
-        export.quantised(exported.scratch / "model.onnx", tmp_path / "int8.onnx")
+        onnx_export.quantised(exported.scratch / "model.onnx", tmp_path / "int8.onnx")
 
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch, exported: Loaded) -> None:

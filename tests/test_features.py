@@ -10,21 +10,21 @@ import pytest
 
 from families import DEPTH, FAMILIES, WIDTH
 from given import TOYS, given, lesson, promised
-from xstilts import features as of_features
-from xstilts import taskspace
-from xstilts.data import Data
-from xstilts.encoder import Encoder
-from xstilts.example import Answer, BadInput, Choice, Classified, Question, Tagged
-from xstilts.features import MOST_ROWS, Asking, Features, drawn, features, opened
-from xstilts.heads import HEADS
-from xstilts.kinds import Unit
-from xstilts.machine import Machine
-from xstilts.recipe import Recipe
-from xstilts.record import read as record_of
-from xstilts.stage import Site, Stage, build
-from xstilts.taskspace import TEXT, fisher, text_embedding
-from xstilts.train import train
-from xstilts.transferability import alike
+from xstilts.selection import features as of_features
+from xstilts.selection import task_embeddings
+from xstilts.data.dataset import Data
+from xstilts.models.encoder import Encoder
+from xstilts.data.examples import Answer, BadInput, Choice, Classified, Question, Tagged
+from xstilts.selection.features import MOST_ROWS, Asking, Features, drawn, features, opened
+from xstilts.models.heads import HEADS
+from xstilts.formats import Unit
+from xstilts.runtime.machine import Machine
+from xstilts.training.recipe import Recipe
+from xstilts.store.query.manifest import read as record_of
+from xstilts.store.query.stage import Site, Stage, build
+from xstilts.selection.task_embeddings import TEXT, fisher, text_embedding
+from xstilts.training.train import train
+from xstilts.selection.transferability import alike
 
 SHORT = Recipe(learning_rate=1e-3, batch_size=8, steps=1, max_length=24)
 LABELLED = ("classification", "choice", "tagging", "span")
@@ -157,11 +157,11 @@ def test_small_passes_give_the_same_states(kind: str, encoder: Encoder, machine:
 
 def test_a_text_embedding_is_the_mean_of_the_texts(encoder: Encoder, machine: Machine) -> None:
     folder = build(text_embedding(encoder, data("tagging"), asking("tagging")), machine)
-    own = taskspace.read(folder)
+    own = task_embeddings.read(folder)
     assert own.keys() == {TEXT}
     one = Tagged("0", ("a", "b"), ("O", "O"))
     stage = given(Data("one", "tagging", "train", "en", (), (), ()), (json.dumps(asdict(one)),))
-    alone = taskspace.read(build(text_embedding(encoder, (stage,), asking("tagging")), machine))
+    alone = task_embeddings.read(build(text_embedding(encoder, (stage,), asking("tagging")), machine))
     assert alone[TEXT] == pytest.approx(states_of(encoder, machine, "a b").mean(axis=0), abs=1e-5)
 
 
@@ -169,7 +169,7 @@ def test_a_text_embedding_is_the_mean_of_the_texts(encoder: Encoder, machine: Ma
 def test_every_kind_that_is_trained_has_a_fisher(kind: str, encoder: Encoder, machine: Machine) -> None:
     model = train(encoder, (replace(lesson(kind), dev=None),), SHORT, seed=1)
     folder = build(fisher(model, data(kind), asking(kind, examples=8)), machine)
-    parts = taskspace.read(folder)
+    parts = task_embeddings.read(folder)
     assert list(parts) == [f"layer {number}" for number in range(DEPTH)]
     assert all((part >= 0).all() and part.sum() > 0 for part in parts.values())
     assert record_of(folder)["record"]["units"] == 8
@@ -179,14 +179,14 @@ def test_every_kind_that_is_trained_has_a_fisher(kind: str, encoder: Encoder, ma
 def test_a_fisher_is_the_mean_of_squared_gradients_by_unit(encoder: Encoder, machine: Machine) -> None:
     import torch
 
-    from xstilts.features import encoded
-    from xstilts.folders import load
-    from xstilts.kinds import kind
-    from xstilts.tokens import Tokens
+    from xstilts.selection.features import encoded
+    from xstilts.models.hf_format import load
+    from xstilts.formats import kind
+    from xstilts.models.tokenization import Tokens
 
     model = train(encoder, (replace(lesson("classification"), dev=None),), SHORT, seed=1)
     asked = asking("classification", examples=3)
-    parts = taskspace.read(build(fisher(model, data("classification"), asked), machine))
+    parts = task_embeddings.read(build(fisher(model, data("classification"), asked), machine))
     network, tokenizer, _ = load(build(model, machine) / "model", "classification")
     tokens, how = Tokens.of(tokenizer), kind("classification")
     network.eval()

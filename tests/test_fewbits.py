@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from xstilts import fewbits as module
-from xstilts.fewbits import BLOCK, levels, packed, rounded, unpacked
+from xstilts.training import low_precision as module
+from xstilts.training.low_precision import BLOCK, levels, packed, rounded, unpacked
 
 
 def test_docstring_tells_the_truth() -> None:

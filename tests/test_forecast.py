@@ -8,26 +8,27 @@ from typing import Any
 
 import pytest
 
-from xstilts import effort, flops, outlook, sizes
-from xstilts import study as studies
-from xstilts.encoder import SANDBOX, Encoder, load_backbone
-from xstilts.example import BadInput
-from xstilts.forecast import Forecast, Gpu, forecast
-from xstilts.grid import Grid, tasks_of
-from xstilts.heads import attach
-from xstilts.lesson import Lesson
-from xstilts.machine import Machine
-from xstilts.memory import GIB, Setting, estimate
-from xstilts.network import Network, freeze
-from xstilts.promises import configuration, predictions, trainings
-from xstilts.recipe import Recipe
-from xstilts.record import read as read_record
-from xstilts.run import Mlm, Recipes
-from xstilts.saved import Device
-from xstilts.shapes import config_of
-from xstilts.stage import Stage
-from xstilts.study import Arm, Study
-from xstilts.task import task
+from xstilts.planning import flops_estimate, render, dataset_sizes
+from xstilts.cost.ledger import flops
+from xstilts.experiments import study as studies
+from xstilts.models.encoder import SANDBOX, Encoder, load_backbone
+from xstilts.data.examples import BadInput
+from xstilts.planning.forecast import Forecast, Gpu, forecast
+from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.models.heads import attach
+from xstilts.training.training_set import Lesson
+from xstilts.runtime.machine import Machine
+from xstilts.training.memory import GIB, Setting, estimate
+from xstilts.models.network import Network, freeze
+from xstilts.planning.planned_stages import configuration, predictions, trainings
+from xstilts.training.recipe import Recipe
+from xstilts.store.query.manifest import read as read_record
+from xstilts.experiments.run import Mlm, Recipes
+from xstilts.cost.activation_memory import Device
+from xstilts.models.configs import config_of
+from xstilts.store.query.stage import Stage
+from xstilts.experiments.study import Arm, Study
+from xstilts.tasks.base import task
 
 LARGE, XL = "FacebookAI/xlm-roberta-large", "facebook/xlm-roberta-xl"
 NINE = ("anli_plus", "mnli", "qqp", "squad", "squad2", "hellaswag", "ccg", "cosmosqa", "csqa")
@@ -135,9 +136,9 @@ def test_seeds_cost_as_many_times_as_much(tiny: Path) -> None:
 
 def test_what_is_frozen_costs_less(tiny: Path) -> None:
     """Even embeddings, which are looked up: nothing has to be brought back to them."""
-    lesson, size = Lesson("mnli", "classification", ("a", "b"), (), None, "accuracy"), sizes.training(*MNLI)
+    lesson, size = Lesson("mnli", "classification", ("a", "b"), (), None, "accuracy"), dataset_sizes.training(*MNLI)
     parts = ("all", "no-embeddings", "top:2", "top:1", "head")
-    found = [effort.training(config_of(tiny), Recipe(trained=part), [lesson], [size], [None]) for part in parts]
+    found = [flops_estimate.training(config_of(tiny), Recipe(trained=part), [lesson], [size], [None]) for part in parts]
     counts = [one.flops for one in found if one]
     assert counts == sorted(set(counts), reverse=True)
     assert len(counts) == len(parts)
@@ -148,11 +149,11 @@ def test_what_is_frozen_costs_less(tiny: Path) -> None:
     [("all", "modernbert", "choice"), ("lora:4", "gemma3_text", "span"), ("layernorm", "mt5", "tagging")],
 )
 def test_a_deep_network_is_told_from_shallow_ones(trained: str, model_type: str, kind: str, families: Any) -> None:
-    config = effort._cut(config_of(families[model_type]), 1)
+    config = flops_estimate._cut(config_of(families[model_type]), 1)
     config.num_hidden_layers = 6
     if getattr(config, "layer_types", None):
         config.layer_types = (config.layer_types * 6)[:6]
-    assert effort.factors(config, trained, kind, 3) == effort._counted(config, trained, kind, 3, True)
+    assert flops_estimate.factors(config, trained, kind, 3) == flops_estimate._counted(config, trained, kind, 3, True)
 
 
 def test_flops_are_the_ledgers_polynomial() -> None:
@@ -160,10 +161,10 @@ def test_flops_are_the_ledgers_polynomial() -> None:
     network = Network(load_backbone(SANDBOX))
     attach(network, "head", "classification", 3)
     freeze(network, "top:1")
-    size = sizes.Size("x", "classification", "train", 64.0, 1.0, 10.0, 100.0, "")
+    size = dataset_sizes.Size("x", "classification", "train", 64.0, 1.0, 10.0, 100.0, "")
     lesson = Lesson("x", "classification", ("a", "b", "c"), (), None, "accuracy")
     recipe = Recipe(batch_size=32, epochs=3.0, trained="top:1")
-    found = effort.training(network.config, recipe, [lesson], [size], [None])
+    found = flops_estimate.training(network.config, recipe, [lesson], [size], [None])
     shapes = [flops.Shape(32, 10)] * 6
     sums = {name: sum(term(shape) for shape in shapes) for name, term in flops.TERMS.items()}
     assert found
@@ -231,7 +232,7 @@ def test_what_does_not_fit_is_said_with_what_would(large: Forecast) -> None:
     assert fits[XL].remedy in ("--micro-tokens 4096", "--recompute", "--recompute --micro-tokens 4096")
     assert fits[XL].memory
     assert fits[XL].memory.total > 0.95 * 64 * GIB
-    said = [part for part in outlook.parts(large) if isinstance(part, str)]
+    said = [part for part in render.parts(large) if isinstance(part, str)]
     assert any(XL in line and "does not fit in 64 GiB (A100)" in line for line in said)
     assert not any(LARGE in line for line in said)
 
@@ -244,11 +245,11 @@ def test_an_encoder_of_which_nothing_is_here_is_not_guessed() -> None:
     assert {(line.each, line.memory, line.fits) for line in found.lines} == {(None, None, None)}
     assert found.total.shared.flops == 0
     assert found.total.shared.unknown == found.total.shared.trainings + found.total.shared.predictions
-    assert any("not known of someone/something" in part for part in outlook.parts(found) if isinstance(part, str))
+    assert any("not known of someone/something" in part for part in render.parts(found) if isinstance(part, str))
 
 
 def test_a_training_set_of_which_nobody_knows_the_size_is_not_guessed(tiny: Path) -> None:
-    assert sizes.training(task("bible"), None, None, 128).examples is None
+    assert dataset_sizes.training(task("bible"), None, None, 128).examples is None
     mlm = Mlm(task("common_voice"), ("sw", "de"))
     mixed = ahead(arm(tiny, mlm=mlm))
     assert mixed.total.shared.unknown == 0  # it accompanies each step, so its size does not matter
@@ -261,33 +262,33 @@ def test_a_training_set_of_which_nobody_knows_the_size_is_not_guessed(tiny: Path
 
 
 def test_sizes_say_where_they_are_from() -> None:
-    heap = sizes.training(task("anli_plus"), None, None, 128)
+    heap = dataset_sizes.training(task("anli_plus"), None, None, 128)
     assert heap.examples == sum(task(name).counts["train"] for name in ("mnli", "snli", "anli"))
-    assert sizes.training(task("ccg"), None, None, 128).said == "examples: assumed; pieces: assumed"
-    here = sizes.training(task("sandbox_nli"), None, Encoder.of("sandbox"), 96)
+    assert dataset_sizes.training(task("ccg"), None, None, 128).said == "examples: assumed; pieces: assumed"
+    here = dataset_sizes.training(task("sandbox_nli"), None, Encoder.of("sandbox"), 96)
     assert (here.examples, here.said) == (400.0, "examples: data; pieces: data")
     assert here.squares >= here.pieces**2
 
 
 def test_sizes_follow_the_recipe() -> None:
     one = task("mnli")
-    assert sizes.training(one, None, None, 16).pieces == 16
-    assert sizes.training(one, None, None, 128, most=1000).examples == 1000
-    assert sizes.training(task("csqa"), None, None, 128).units == task("csqa").counts["train"]
+    assert dataset_sizes.training(one, None, None, 16).pieces == 16
+    assert dataset_sizes.training(one, None, None, 128, most=1000).examples == 1000
+    assert dataset_sizes.training(task("csqa"), None, None, 128).units == task("csqa").counts["train"]
 
 
 def test_what_is_assumed_is_of_tasks_and_kinds_that_there_are() -> None:
-    from xstilts.task import names
+    from xstilts.tasks.base import names
 
-    assert set(sizes.ASSUMED) <= set(names())
-    assert {task(name).kind for name in names()} <= set(sizes.KINDS)
+    assert set(dataset_sizes.ASSUMED) <= set(names())
+    assert {task(name).kind for name in names()} <= set(dataset_sizes.KINDS)
 
 
 def test_a_mix_takes_its_turns(tiny: Path) -> None:
     mixed = ahead(arm(tiny, intermediate="mnli,snli", set=("sampling=uniform",))).lines
     line = next(line for line in mixed if line.configuration.tasks == "mnli+snli")
-    shown = [sizes.training(task(name), None, None, 128) for name in ("mnli", "snli")]
-    counts = effort.units(line.configuration.recipe, line.configuration.lessons, shown)
+    shown = [dataset_sizes.training(task(name), None, None, 128) for name in ("mnli", "snli")]
+    counts = flops_estimate.units(line.configuration.recipe, line.configuration.lessons, shown)
     assert counts
     assert counts[0] == counts[1] == pytest.approx(sum(one.examples or 0 for one in shown) * 3 / 2, rel=1e-3)
 
@@ -296,19 +297,19 @@ def test_a_mix_takes_its_turns(tiny: Path) -> None:
 
 
 def test_everything_is_printed_and_written(large: Forecast) -> None:
-    tables = [part for part in outlook.parts(large) if not isinstance(part, str)]
+    tables = [part for part in render.parts(large) if not isinstance(part, str)]
     assert [table.row_count for table in tables] == [3, len(large.lines), len({one.task for one in large.sizes})]
-    plain = outlook.plain(large)
+    plain = render.plain(large)
     assert plain["total"]["shared"]["flops"] == large.total.shared.flops
     assert plain["configurations"][0]["each"]["flops"] > 0
     assert len(plain["configurations"]) == len(large.lines)
 
 
 STUDY = """
-from xstilts.encoder import SANDBOX, Encoder, load_backbone
-from xstilts.grid import Grid, tasks_of
-from xstilts.run import Recipes
-from xstilts.study import Arm, Study
+from xstilts.models.encoder import SANDBOX, Encoder, load_backbone
+from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.experiments.run import Recipes
+from xstilts.experiments.study import Arm, Study
 
 
 def study(scale):

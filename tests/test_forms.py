@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from forms import SAME, Files, Form, every_form, forms, put
-from xstilts.data import examples
-from xstilts.example import BadInput, Example, Passage
-from xstilts.language import languages
-from xstilts.readers import Report
-from xstilts.task import names, task
+from xstilts.data.dataset import examples
+from xstilts.data.examples import BadInput, Example, Passage
+from xstilts.data.languages import languages
+from xstilts.data.readers import Report
+from xstilts.tasks.base import names, task
 
 DATA = Path(os.environ.get("XSTILTS_DATA") or "no-such-folder")
 real = pytest.mark.skipif(not DATA.is_dir(), reason="XSTILTS_DATA does not name a folder with the real data")

@@ -8,18 +8,19 @@ from typing import Any
 
 import pytest
 
-from xstilts import example, progress
-from xstilts.data import EXAMPLES
-from xstilts.encoder import Encoder
-from xstilts.example import BadInput
-from xstilts.grid import Grid, feasible, mlm_of, tasks_of, teachers_of
-from xstilts.machine import Machine
-from xstilts.run import Recipes
+from xstilts.data.dataset import examples
+from xstilts.runtime import progress
+from xstilts.data.dataset import EXAMPLES
+from xstilts.models.encoder import Encoder
+from xstilts.data.examples import BadInput
+from xstilts.experiments.grid import Grid, feasible, mlm_of, tasks_of, teachers_of
+from xstilts.runtime.machine import Machine
+from xstilts.experiments.run import Recipes
 from xstilts.sandbox import CODES
-from xstilts.score import read_lines, read_score
-from xstilts.stage import StageError, folder_of, is_built, missing
-from xstilts.table import Table, markdown, remarks
-from xstilts.task import task
+from xstilts.evaluation.score import read_lines, read_score
+from xstilts.store.query.stage import StageError, folder_of, is_built, missing
+from xstilts.experiments.score_table import Table, markdown, remarks
+from xstilts.tasks.base import task
 
 SETTINGS = ("steps=2", "examples=32", "max_length=48")
 RECIPES = Recipes("small", SETTINGS, SETTINGS)
@@ -82,7 +83,7 @@ def test_the_figures_are_those_of_the_score_files(grid: Grid, machine: Machine, 
 
 def test_every_example_has_its_prediction(grid: Grid, machine: Machine) -> None:
     for score in grid.stages(machine):
-        gold = example.read(
+        gold = examples.read(
             folder_of(score.arguments["gold"], machine) / EXAMPLES, "tagging" if "pos" in score.label else "retrieval"
         )
         lines = read_lines(folder_of(score.arguments["predictions"], machine))

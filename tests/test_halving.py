@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from xstilts import halving
-from xstilts.example import BadInput
-from xstilts.halving import Round, Rung, Standing, halve, ladder, order, worse
+from xstilts.selection import successive_halving
+from xstilts.data.examples import BadInput
+from xstilts.selection.successive_halving import Round, Rung, Standing, halve, ladder, order, worse
 from xstilts.stats import Estimate
 
 gains_of = some.dictionaries(some.sampled_from("abcdefgh"), some.floats(-20, 20), min_size=1)
@@ -41,7 +41,7 @@ def everything(names: tuple[str, ...], rung: Rung) -> int:
 
 
 def test_the_example_of_the_module_is_right() -> None:
-    assert doctest.testmod(halving).failed == 0
+    assert doctest.testmod(successive_halving).failed == 0
 
 
 @given(some.integers(1, 200), some.integers(1, 100), some.integers(1, 5))

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import families
-from xstilts.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.example import BadInput
-from xstilts.folders import load, save, save_encoder
-from xstilts.heads import AUTO, HEADS, Head, Tied, attach, auto_class, head_row, mean_pool
-from xstilts.network import Network
-from xstilts.tokens import special_pieces
+from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
+from xstilts.data.examples import BadInput
+from xstilts.models.hf_format import load, save, save_encoder
+from xstilts.models.heads import AUTO, HEADS, Head, Tied, attach, auto_class, head_row, mean_pool
+from xstilts.models.network import Network
+from xstilts.models.tokenization import special_pieces
 
 torch.set_num_threads(1)
 KINDS = list(AUTO)

@@ -11,22 +11,22 @@ import numpy as np
 import pytest
 
 from tables import study
-from xstilts import hits
-from xstilts.example import BadInput
-from xstilts.hits import gains_of
-from xstilts.tidy import BASELINE
+from xstilts.selection import backtest
+from xstilts.data.examples import BadInput
+from xstilts.selection.backtest import gains_of
+from xstilts.claims.results_table import BASELINE
 
 GAINS = {"a": (4.0, 6.0), "b": (1.0, 1.0), "c": (0.0, -2.0), "d": (2.0, 2.0), "e": (3.0, 1.0)}
 
 
 def test_the_example_of_the_module_is_right() -> None:
-    assert doctest.testmod(hits).failed == 0
+    assert doctest.testmod(backtest).failed == 0
 
 
 def test_regret_is_what_the_favourite_gains_less_and_its_interval_is_over_seeds() -> None:
     found = {
         one.method: one
-        for one in hits.hits(
+        for one in backtest.hits(
             {"right": dict(zip("abcde", (9, 2, 1, 4, 3), strict=True)), "wrong": {"a": 0.0, "c": 1.0, "x": 9.0}}, GAINS
         )
     }
@@ -40,9 +40,9 @@ def test_regret_is_what_the_favourite_gains_less_and_its_interval_is_over_seeds(
 
 
 def test_tied_favourites_count_their_mean_and_unknown_ones_nothing() -> None:
-    (tied, *_) = hits.hits({"tied": {"a": 1.0, "b": 1.0, "c": math.nan}}, GAINS)
+    (tied, *_) = backtest.hits({"tied": {"a": 1.0, "b": 1.0, "c": math.nan}}, GAINS)
     assert (tied.favourites, tied.regret.mean) == (("a", "b"), 2.0)
-    assert hits.hits({"nothing": {"x": 1.0}}, GAINS) == ()
+    assert backtest.hits({"nothing": {"x": 1.0}}, GAINS) == ()
 
 
 # Out of a table.

@@ -18,10 +18,11 @@ import pytest
 from huggingface_hub import constants
 
 from hubserver import Hub, serving
-from xstilts import hub as hubs
-from xstilts import progress, remote
-from xstilts.example import BadInput
-from xstilts.task import Source, Task, names, task
+from xstilts.tasks import download as hubs
+from xstilts.runtime import progress
+from xstilts.data.dataset import hub_files
+from xstilts.data.examples import BadInput
+from xstilts.tasks.base import Source, Task, names, task
 
 FILES = {"test": "hub/lab/toys/{language}/test*.parquet", "train": "hub/lab/toys/{language}/train*.parquet"}
 TOYS = Task("toys", "classification", ("en", "sw"), (Source("parquet", FILES),), "accuracy", "Lab 2026", "CC0")
@@ -240,7 +241,7 @@ def test_a_connection_that_ends_for_good_is_told(hub: Hub, tmp_path: Path, monke
     def broken(*ignored: object, **more: object) -> str:
         raise OSError("Consistency check failed: https://elsewhere?signature=secret")
 
-    monkeypatch.setattr(remote, "hf_hub_download", broken)
+    monkeypatch.setattr(hub_files, "hf_hub_download", broken)
     said = refused(tmp_path)
     assert said == "the download of lab/toys broke off; run it again, finished files are kept"
 

@@ -15,16 +15,16 @@ import torch
 
 from test_cli import Call, call, signals  # noqa: F401
 from test_variants import checkpoint, opened
-from xstilts import footprint, inference, timetable, variants
-from xstilts.example import BadInput
-from xstilts.inference import Load, Report, bench, inputs, timed
-from xstilts.likeness import Likeness, between
-from xstilts.machine import Machine
-from xstilts.turns import ENOUGH, timing, turns, waiting
-from xstilts.variants import Form, Loaded
+from xstilts.inference.benchmark import memory_footprint, benchmark, render, backends
+from xstilts.data.examples import BadInput
+from xstilts.inference.benchmark import Load, Report, bench, inputs, timed
+from xstilts.inference.parity import Likeness, between
+from xstilts.runtime.machine import Machine
+from xstilts.inference.latency import ENOUGH, timing, turns, waiting
+from xstilts.inference.backends import Form, Loaded
 
 torch.set_num_threads(1)
-FIGURES: footprint.Figures = {"peak_mib": 300.0, "answering_mib": 200.0, "device_mib": None}
+FIGURES: memory_footprint.Figures = {"peak_mib": 300.0, "answering_mib": 200.0, "device_mib": None}
 SMALL = Load((1, 3), (4, 9), 2, 30.0)
 HERE = Machine(device="cpu", threads=1)
 
@@ -40,15 +40,15 @@ def loaded(folder: Path) -> Loaded:
 
 
 @pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch) -> list[footprint.Asked]:
+def alone(monkeypatch: pytest.MonkeyPatch) -> list[memory_footprint.Asked]:
     """What is asked of processes of their own, which are not begun."""
-    seen: list[footprint.Asked] = []
+    seen: list[memory_footprint.Asked] = []
 
-    def measured(asked: footprint.Asked) -> footprint.Figures:
+    def measured(asked: memory_footprint.Asked) -> memory_footprint.Figures:
         seen.append(asked)
         return dict(FIGURES)
 
-    monkeypatch.setattr(footprint, "measured", measured)
+    monkeypatch.setattr(memory_footprint, "measured", measured)
     return seen
 
 
@@ -60,7 +60,7 @@ def test_the_examples_of_the_modules_are_true(module: str) -> None:
 
 
 @pytest.fixture
-def report(folder: Path, alone: list[footprint.Asked]) -> Report:
+def report(folder: Path, alone: list[memory_footprint.Asked]) -> Report:
     return bench(folder, None, ("fp32", "int8"), SMALL, HERE)
 
 
@@ -81,14 +81,14 @@ def test_forms_are_compared_with_fp32(report: Report) -> None:
     assert fp32.decisions == int8.decisions == 1 + 1 + 3 + 3
 
 
-def test_memory_is_that_of_the_heaviest_batch(report: Report, folder: Path, alone: list[footprint.Asked]) -> None:
+def test_memory_is_that_of_the_heaviest_batch(report: Report, folder: Path, alone: list[memory_footprint.Asked]) -> None:
     assert [(one.variant, one.batch, one.length) for one in alone] == [("fp32", 3, 9), ("int8", 3, 9)]
     assert {one.folder for one in alone} == {str(folder)}
     assert [one.memory for one in report.standings] == [FIGURES, FIGURES]
 
 
 def test_what_is_not_possible_is_listed_with_its_reason(
-    folder: Path, alone: list[footprint.Asked], monkeypatch: pytest.MonkeyPatch
+    folder: Path, alone: list[memory_footprint.Asked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setitem(sys.modules, "onnx", None)
@@ -96,11 +96,11 @@ def test_what_is_not_possible_is_listed_with_its_reason(
     assert [one.variant for one in found.standings] == ["onnx", "fp32"]
     assert found.standings[0].missing.startswith("needs onnx: install")
     assert {one.variant for one in found.timings} == {"fp32"}
-    assert any("onnx: not possible here: needs onnx" in line for line in timetable.said(found))
+    assert any("onnx: not possible here: needs onnx" in line for line in render.said(found))
 
 
 def test_nothing_possible_is_no_crash(
-    folder: Path, alone: list[footprint.Asked], monkeypatch: pytest.MonkeyPatch
+    folder: Path, alone: list[memory_footprint.Asked], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     found = bench(folder, None, ("onnx",), SMALL, HERE)
@@ -108,7 +108,7 @@ def test_nothing_possible_is_no_crash(
     assert found.standings[0].missing
 
 
-def test_lengths_that_do_not_fit_are_named(folder: Path, alone: list[footprint.Asked]) -> None:
+def test_lengths_that_do_not_fit_are_named(folder: Path, alone: list[memory_footprint.Asked]) -> None:
     longest = opened(folder).longest
     found = bench(folder, None, ("fp32",), Load((1,), (4, longest + 1), 1), HERE)
     assert {one.length for one in found.timings} == {4}
@@ -117,7 +117,7 @@ def test_lengths_that_do_not_fit_are_named(folder: Path, alone: list[footprint.A
         bench(folder, None, ("fp32",), Load((1,), (longest + 1,), 1), HERE)
 
 
-def test_shapes_beyond_the_seconds_are_named(folder: Path, alone: list[footprint.Asked]) -> None:
+def test_shapes_beyond_the_seconds_are_named(folder: Path, alone: list[memory_footprint.Asked]) -> None:
     found = bench(folder, None, ("fp32",), Load((1, 3), (4, 9), 5, 1e-9), HERE)
     assert [(one.batch, one.length, one.calls) for one in found.timings] == [(1, 4, 1)]
     assert any("not measured at 1 x 9, 3 x 4, 3 x 9" in remark for remark in found.remarks)
@@ -183,7 +183,7 @@ def test_inputs_are_the_same_each_time_and_one_is_padded(loaded: Loaded) -> None
 
 
 def test_a_form_that_answers_otherwise_is_seen(loaded: Loaded) -> None:
-    plain = variants.form("fp32", loaded)
+    plain = backends.form("fp32", loaded)
     forms = {"fp32": plain, "turned": Form(lambda ids, mask: -plain.ask(ids, mask), 0)}
     _, found = timed(forms, loaded, [(2, 4)], Load((2,), (4,), 1))
     assert found["fp32"].agreement == 1
@@ -198,8 +198,8 @@ def test_numbers_that_are_none_are_refused(wrong: tuple[str, str]) -> None:
 
 
 def test_memory_is_measured_by_the_process_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = footprint.Asked("int8", str(folder), "classification", "cpu", 1, "", 2, 4)
-    footprint.main(json.dumps(asked.__dict__))
+    asked = memory_footprint.Asked("int8", str(folder), "classification", "cpu", 1, "", 2, 4)
+    memory_footprint.main(json.dumps(asked.__dict__))
     found = json.loads(capsys.readouterr().out)
     assert found["peak_mib"] > 1
     assert found["answering_mib"] is None or 1 < found["answering_mib"] <= found["peak_mib"]
@@ -207,24 +207,24 @@ def test_memory_is_measured_by_the_process_itself(folder: Path, capsys: pytest.C
 
 
 def test_memory_of_a_process_that_fails_is_not_measured(tmp_path: Path) -> None:
-    asked = footprint.Asked("onnx", "", "", "cpu", 1, str(tmp_path / "none.onnx"), 1, 4)
-    assert footprint.measured(asked) == footprint.NOTHING
+    asked = memory_footprint.Asked("onnx", "", "", "cpu", 1, str(tmp_path / "none.onnx"), 1, 4)
+    assert memory_footprint.measured(asked) == memory_footprint.NOTHING
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux forgets a peak")
 def test_a_peak_is_forgotten() -> None:
-    block = torch.ones(64 * footprint.MIB // 4)
-    high = footprint.peak()
+    block = torch.ones(64 * memory_footprint.MIB // 4)
+    high = memory_footprint.peak()
     del block
-    if not footprint.forget():
+    if not memory_footprint.forget():
         pytest.skip("the kernel does not let this process forget its peak")
-    assert footprint.peak() < high - 32
+    assert memory_footprint.peak() < high - 32
 
 
 def test_the_command_prints_and_writes_all_of_it(
     call: Call,  # noqa: F811
     folder: Path,
-    alone: list[footprint.Asked],
+    alone: list[memory_footprint.Asked],
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "new/inference.json"
@@ -260,11 +260,11 @@ def test_mistakes_are_named(call: Call, folder: Path, options: tuple[str, str], 
 
 
 def test_figures_have_three_digits_that_count() -> None:
-    assert [timetable.figure(value) for value in (None, 0.0123456, 12.345, 1234.5)] == ["-", "0.0123", "12.3", "1,234"]
+    assert [render.figure(value) for value in (None, 0.0123456, 12.345, 1234.5)] == ["-", "0.0123", "12.3", "1,234"]
 
 
 def test_what_is_described_is_known() -> None:
-    facts = inference.described(HERE)
+    facts = benchmark.described(HERE)
     assert facts["device"] == "cpu"
     assert facts["threads"] == torch.get_num_threads()
     assert facts["libraries"]["transformers"]

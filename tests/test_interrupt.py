@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from xstilts import interrupt as module
-from xstilts.interrupt import SIGNALS, Interrupted, deferred, raised
+from xstilts.runtime import signals as module
+from xstilts.runtime.signals import SIGNALS, Interrupted, deferred, raised
 
 
 @pytest.fixture(autouse=True)

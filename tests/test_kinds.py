@@ -18,12 +18,12 @@ from torch.nn.functional import cross_entropy
 import writing
 from families import FAMILIES, tokenizer
 from given import TOYS
-from xstilts import kinds
-from xstilts.example import SHAPES, Answer, BadInput, Choice, Classified, Parallel, Question, Tagged, Text
-from xstilts.heads import attach
-from xstilts.kinds import IGNORED, Batch, Kind, Unit, kind, padded
-from xstilts.network import Network
-from xstilts.tokens import Tokens
+from xstilts import formats
+from xstilts.data.examples import SHAPES, Answer, BadInput, Choice, Classified, Parallel, Question, Tagged, Text
+from xstilts.models.heads import attach
+from xstilts.formats import IGNORED, Batch, Kind, Unit, kind, padded
+from xstilts.models.network import Network
+from xstilts.models.tokenization import Tokens
 
 torch.set_num_threads(1)
 XLMR = Tokens.of(tokenizer("xlm-roberta"))
@@ -54,7 +54,7 @@ def text_of(ids: Any, tokens: Tokens = XLMR) -> str:
 
 
 def test_there_is_a_kind_for_every_shape_of_example() -> None:
-    folder = {path.stem for path in Path(str(kinds.__file__)).parent.glob("*.py")} - {"__init__"}
+    folder = {path.stem for path in Path(str(formats.__file__)).parent.glob("*.py")} - {"__init__"}
     assert folder == set(SHAPES) == set(TOYS) | {"mining", "ranking"}
 
 
@@ -140,7 +140,7 @@ def test_padding_is_on_the_right_and_masked() -> None:
     table = padded([np.array([5, 6, 7]), np.array([8])], 1)
     assert table.tolist() == [[5, 6, 7], [8, 1, 1]]
     units = [Unit(0, (np.array([1, 1, 1]),), np.array([0])), Unit(1, (np.array([4]),), np.array([1]))]
-    made = kinds.batch(units, XLMR, torch.zeros(2))
+    made = formats.batch(units, XLMR, torch.zeros(2))
     assert made.mask.tolist() == [[1, 1, 1], [1, 0, 0]]  # a padding id that was really in the text stays visible
     assert made.ids.dtype == torch.int64
 

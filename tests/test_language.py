@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from xstilts.example import BadInput
-from xstilts.language import TABLE, XTREME_R, Language, iso3, language, languages
+from xstilts.data.examples import BadInput
+from xstilts.data.languages import TABLE, XTREME_R, Language, iso3, language, languages
 
 XLMR = (
     "af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha he hi hr hu hy id is it ja jv "

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from xstilts import shapes
-from xstilts.claim import Claim, Verdict
-from xstilts.example import BadInput
-from xstilts.literature import Published, compare, known, read
+from xstilts.models import configs
+from xstilts.claims.claim import Claim, Verdict
+from xstilts.data.examples import BadInput
+from xstilts.claims.published import Published, compare, known, read
 from xstilts.measurement import Setting
-from xstilts.measures import Gain
+from xstilts.claims.measures import Gain
 from xstilts.metrics import XTREME, metric
-from xstilts.task import task
+from xstilts.tasks.base import task
 
 MADE = """
 [made-up-squad]
@@ -122,7 +122,7 @@ def test_a_figure_of_the_package_is_whole_and_says_what_it_is_of(name: str) -> N
     assert name.rsplit("-", 1)[-1] in ("level", "gain")
     assert round(figure.value, 1) == figure.value
     assert figure.rounding == 0.05
-    assert figure.encoder in shapes.table()
+    assert figure.encoder in configs.table()
     assert figure.split in ("validation", "test") or figure.split.startswith(OTHER)
     assert figure.metric.startswith(OTHER) or metric(figure.metric)
 

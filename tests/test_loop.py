@@ -11,16 +11,17 @@ import torch
 
 from families import FAMILIES
 from given import lesson
-from xstilts import loop, progress
-from xstilts.encoder import Encoder
-from xstilts.kinds import kind
-from xstilts.loop import FEWEST_TOKENS
-from xstilts.machine import Machine
-from xstilts.progress import Event
-from xstilts.recipe import Recipe, Selection
-from xstilts.record import read
-from xstilts.stage import build
-from xstilts.train import HEADS, HISTORY, train
+from xstilts.training import step
+from xstilts.runtime import progress
+from xstilts.models.encoder import Encoder
+from xstilts.formats import kind
+from xstilts.training.step import FEWEST_TOKENS
+from xstilts.runtime.machine import Machine
+from xstilts.runtime.progress import Event
+from xstilts.training.recipe import Recipe, Selection
+from xstilts.store.query.manifest import read
+from xstilts.store.query.stage import build
+from xstilts.training.train import HEADS, HISTORY, train
 
 SHORT = Recipe(learning_rate=1e-2, batch_size=12, steps=5, max_length=24)
 
@@ -145,14 +146,14 @@ def test_batches_are_put_together_beside_and_in_order(
     encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads, numbers = set(), []
-    honest = loop.Loop.prepare
+    honest = step.Loop.prepare
 
-    def prepare(self: loop.Loop, number: int, step: Any) -> loop.Prepared:
+    def prepare(self: step.Loop, number: int, step: Any) -> step.Prepared:
         threads.add(threading.current_thread().name)
         numbers.append(number)
         return honest(self, number, step)
 
-    monkeypatch.setattr(loop.Loop, "prepare", prepare)
+    monkeypatch.setattr(step.Loop, "prepare", prepare)
     build(train(encoder, (lesson("tagging"),), SHORT, seed=1), machine)
     assert numbers == [0, 1, 2, 3, 4]
     assert all(name.startswith("batches") for name in threads)

@@ -12,18 +12,20 @@ import transformers
 
 import families as tiny
 from given import TOYS, lesson
-from xstilts import fit, memory, shapes
-from xstilts.encoder import Encoder, load_tokenizer
-from xstilts.flops import Shape
-from xstilts.heads import attach
-from xstilts.kinds import Batch, kind
-from xstilts.machine import Machine
-from xstilts.memory import GIB, Setting, built, estimate, floor, shape_of
-from xstilts.network import FAMILIES, Network, freeze
-from xstilts.recipe import Recipe
-from xstilts.saved import Device, Kept, real
-from xstilts.tokens import Tokens
-from xstilts.train import train
+from xstilts.planning import memory_fit
+from xstilts.training import memory
+from xstilts.models import configs
+from xstilts.models.encoder import Encoder, load_tokenizer
+from xstilts.cost.flops import Shape
+from xstilts.models.heads import attach
+from xstilts.formats import Batch, kind
+from xstilts.runtime.machine import Machine
+from xstilts.training.memory import GIB, Setting, built, estimate, floor, shape_of
+from xstilts.models.network import FAMILIES, Network, freeze
+from xstilts.training.recipe import Recipe
+from xstilts.cost.activation_memory import Device, Kept, real
+from xstilts.models.tokenization import Tokens
+from xstilts.training.train import train
 
 CPU, GPU = Device("cpu", "fp32"), Device("cuda", "bf16")
 ONE = Shape(5, 20)
@@ -146,26 +148,26 @@ def test_attention_on_a_gpu_keeps_no_pairs_of_heads() -> None:
     ],
 )
 def test_encoders_have_as_many_parameters_as_is_published(name: str, millions: float) -> None:
-    count = sum(parameter.numel() for parameter in built(shapes.config_of(name)).parameters())
+    count = sum(parameter.numel() for parameter in built(configs.config_of(name)).parameters())
     assert count == pytest.approx(millions * 1e6, rel=0.01)
 
 
 def test_every_encoder_of_the_table_is_of_a_known_family_and_takes_no_memory() -> None:
-    for name in shapes.table():
-        config = shapes.config_of(name)
+    for name in configs.table():
+        config = configs.config_of(name)
         assert config.model_type in FAMILIES, name
         assert built(config).get_input_embeddings().weight.device.type == "meta"  # type: ignore[operator]
 
 
 def test_full_training_in_float32_takes_sixteen_bytes_a_parameter_and_what_is_kept() -> None:
-    found = estimate(shapes.config_of(LARGE), Recipe(), "classification", 3, Setting(GPU))
+    found = estimate(configs.config_of(LARGE), Recipe(), "classification", 3, Setting(GPU))
     assert (found.weights, found.gradients, found.states) == tuple(n * found.parameters for n in (4, 4, 8))
     assert found.total == 16 * found.parameters + found.activations
     assert found.trained == found.parameters
 
 
 def test_only_what_is_trained_has_gradients_and_states() -> None:
-    config = shapes.config_of(LARGE)
+    config = configs.config_of(LARGE)
     whole, top = (floor(config, Recipe(trained=trained), "span", 0) for trained in ("all", "top:4"))
     assert top.weights == whole.weights
     assert (top.gradients, top.states) == (4 * top.trained, 8 * top.trained)
@@ -173,7 +175,7 @@ def test_only_what_is_trained_has_gradients_and_states() -> None:
 
 
 def test_rows_that_no_text_touches_are_not_on_the_device_but_for_masked_lm() -> None:
-    config = shapes.config_of(LARGE)
+    config = configs.config_of(LARGE)
     every, few = (floor(config, Recipe(), "tagging", 17, rows) for rows in (None, 20_000))
     assert every.parameters - few.parameters == (250_002 - 20_000) * 1024
     assert floor(config, Recipe(), "mlm", 0, 20_000) == floor(config, Recipe(), "mlm", 0)
@@ -195,7 +197,7 @@ def test_passes_become_smaller_until_what_they_keep_fits(families: Any) -> None:
 
 
 def test_a_pass_is_as_large_as_a_step_or_as_the_machine_allows() -> None:
-    network = Network(built(shapes.config_of(LARGE)))
+    network = Network(built(configs.config_of(LARGE)))
     assert shape_of(Recipe(batch_size=32, max_length=128), "tagging", 16384, network) == Shape(32, 128)
     assert shape_of(Recipe(batch_size=512, max_length=128), "tagging", 16384, network) == Shape(128, 128)
     assert shape_of(Recipe(batch_size=4, max_length=9999), "choice", 1, network) == Shape(5, 512)
@@ -211,7 +213,7 @@ def promised(name: str, **recipe: Any) -> Any:
 
 
 def said(name: str, gib: float, **recipe: Any) -> str:
-    (line,) = fit.lines([promised(name, **recipe)] * 2, Machine(memory_gib=gib))
+    (line,) = memory_fit.lines([promised(name, **recipe)] * 2, Machine(memory_gib=gib))
     return line
 
 
@@ -225,10 +227,10 @@ def test_a_plan_says_whether_a_training_fits() -> None:
 
 def test_what_does_not_fit_is_told_with_a_way_that_does() -> None:
     assert "does not fit in 10.0 GiB (as given); try --" in said(LARGE, 10)
-    way = fit.remedy(shapes.config_of(LARGE), Recipe(batch_size=256), (("classification", 3),), Setting(GPU), 20 * GIB)
-    assert way == fit.Way(few_tokens=True)
-    lighter = estimate(shapes.config_of(LARGE), Recipe(batch_size=256), "classification", 3, Setting(GPU, fit.FEW))
-    assert fit.fits(lighter, 20 * GIB, GPU)
+    way = memory_fit.remedy(configs.config_of(LARGE), Recipe(batch_size=256), (("classification", 3),), Setting(GPU), 20 * GIB)
+    assert way == memory_fit.Way(few_tokens=True)
+    lighter = estimate(configs.config_of(LARGE), Recipe(batch_size=256), "classification", 3, Setting(GPU, memory_fit.FEW))
+    assert memory_fit.fits(lighter, 20 * GIB, GPU)
 
 
 def test_where_nothing_helps_a_plan_says_so() -> None:
@@ -236,8 +238,8 @@ def test_where_nothing_helps_a_plan_says_so() -> None:
 
 
 def test_ways_change_the_result_as_little_as_they_can() -> None:
-    assert [bool(way.settings) for way in fit.WAYS] == sorted(bool(way.settings) for way in fit.WAYS)
-    assert len({way.said() for way in fit.WAYS}) == len(fit.WAYS)
+    assert [bool(way.settings) for way in memory_fit.WAYS] == sorted(bool(way.settings) for way in memory_fit.WAYS)
+    assert len({way.said() for way in memory_fit.WAYS}) == len(memory_fit.WAYS)
 
 
 def test_an_encoder_that_is_not_here_is_not_guessed_at() -> None:
@@ -250,14 +252,14 @@ def test_a_wrong_part_to_train_is_told_in_the_plan() -> None:
 
 def test_a_folder_has_its_own_configuration_and_a_stage_that_of_its_origin(families: Any) -> None:
     folder = families["eurobert"]
-    assert shapes.config_of(Encoder.of(folder)).hidden_size == tiny.WIDTH
-    assert shapes.config_before(promised(LARGE), Machine()).hidden_size == 1024
+    assert configs.config_of(Encoder.of(folder)).hidden_size == tiny.WIDTH
+    assert configs.config_before(promised(LARGE), Machine()).hidden_size == 1024
 
 
 def test_the_device_is_the_one_here_or_as_given() -> None:
-    name, most = fit.capacity(Machine(device="cpu"))
+    name, most = memory_fit.capacity(Machine(device="cpu"))
     assert name == "main memory, cpu"
     assert most > GIB / 4
-    assert fit.capacity(Machine(memory_gib=1.5)) == ("as given", 3 * GIB // 2)
-    assert fit.setting_of(Machine(memory_gib=80)).device == GPU
-    assert fit.setting_of(Machine(memory_gib=80, device="cpu")).device == CPU
+    assert memory_fit.capacity(Machine(memory_gib=1.5)) == ("as given", 3 * GIB // 2)
+    assert memory_fit.setting_of(Machine(memory_gib=80)).device == GPU
+    assert memory_fit.setting_of(Machine(memory_gib=80, device="cpu")).device == CPU

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xstilts import metrics
-from xstilts.example import Answer, BadInput, Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
-from xstilts.metrics import retrieval, tagging
+from xstilts.data.examples import Answer, BadInput, Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
+from xstilts.metrics import retrieval, chunk_f1
 
 settings.register_profile("quick", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("quick")
@@ -281,7 +281,7 @@ def test_chunks_of_proper_tags_are_the_entities(sentences: list[list[tuple[str, 
         (["O", "", "."], set()),
     ],
 )
-def test_chunks_of_odd_tags(tags: list[str], wanted: set[tagging.Chunk]) -> None:
+def test_chunks_of_odd_tags(tags: list[str], wanted: set[chunk_f1.Chunk]) -> None:
     assert metrics.chunks([tags]) == [wanted]
 
 

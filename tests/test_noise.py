@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from given import lesson
-from xstilts import noise
-from xstilts.encoder import Encoder
-from xstilts.machine import Machine
-from xstilts.recipe import Recipe
-from xstilts.stage import build
-from xstilts.train import train
+from xstilts.training import gradient_noise
+from xstilts.models.encoder import Encoder
+from xstilts.runtime.machine import Machine
+from xstilts.training.recipe import Recipe
+from xstilts.store.query.stage import build
+from xstilts.training.train import train
 
 RECIPE = Recipe(learning_rate=1e-2, batch_size=8, steps=3, max_length=24)
 
 
 def test_the_docstring_tells_the_truth() -> None:
-    assert not doctest.testmod(noise).failed
+    assert not doctest.testmod(gradient_noise).failed
 
 
 def test_both_parts_are_without_bias_and_the_interval_covers() -> None:
@@ -33,7 +33,7 @@ def test_both_parts_are_without_bias_and_the_interval_covers() -> None:
         norms = (parts**2).sum(axis=1).tolist()
         total = parts.sum(axis=0)
         others = [float((((total - part) / (count - 1)) ** 2).sum()) for part in parts]
-        one = noise.jackknifed(norms, float(((total / count) ** 2).sum()), others, batch)
+        one = gradient_noise.jackknifed(norms, float(((total / count) ** 2).sum()), others, batch)
         found.append((one.signal, one.noise))
         inside += one.low is not None and one.high is not None and one.low <= wanted <= one.high
     signal, trace = np.mean(found, axis=0)
@@ -43,7 +43,7 @@ def test_both_parts_are_without_bias_and_the_interval_covers() -> None:
 
 
 def test_without_a_signal_there_is_no_scale() -> None:
-    assert noise.simple([1.0, 1.0], 0.1, 4).scale is None
+    assert gradient_noise.simple([1.0, 1.0], 0.1, 4).scale is None
 
 
 @pytest.mark.parametrize("name", ["classification", "tagging", "span"])
@@ -52,12 +52,12 @@ def test_of_an_encoder_and_of_what_was_trained_on_the_lesson(name: str, encoder:
     asked = lesson(name)
     trained = train(encoder, (asked,), RECIPE, seed=1)
     for model in (encoder, trained):
-        found = json.loads((build(noise.noise(model, asked, RECIPE, 4, 4), machine) / noise.NOISE).read_text())
+        found = json.loads((build(gradient_noise.noise(model, asked, RECIPE, 4, 4), machine) / gradient_noise.NOISE).read_text())
         assert set(found) == {"signal", "noise", "scale", "low", "high"}
         assert found["signal"] == found["signal"]
         assert found["noise"] > 0
-    frozen = noise.noise(encoder, asked, replace(RECIPE, trained="head"), 4, 4)
+    frozen = gradient_noise.noise(encoder, asked, replace(RECIPE, trained="head"), 4, 4)
     assert (
-        noise.read(build(frozen, machine)).noise
-        < noise.read(build(noise.noise(encoder, asked, RECIPE, 4, 4), machine)).noise
+        gradient_noise.read(build(frozen, machine)).noise
+        < gradient_noise.read(build(gradient_noise.noise(encoder, asked, RECIPE, 4, 4), machine)).noise
     )

@@ -15,15 +15,15 @@ from torch import Tensor, nn
 
 from families import FAMILIES
 from given import lesson, stopped
-from xstilts import optimiser as module
-from xstilts.encoder import Encoder
-from xstilts.heads import attach
-from xstilts.machine import Machine
-from xstilts.network import Network, freeze
-from xstilts.optimiser import bytes_of, bytes_per_parameter, optimiser_of, prepare, rate, suited
-from xstilts.recipe import OPTIMISERS, Recipe
-from xstilts.stage import build
-from xstilts.train import train
+from xstilts.training import optimizer as module
+from xstilts.models.encoder import Encoder
+from xstilts.models.heads import attach
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network, freeze
+from xstilts.training.optimizer import bytes_of, bytes_per_parameter, optimiser_of, prepare, rate, suited
+from xstilts.training.recipe import OPTIMISERS, Recipe
+from xstilts.store.query.stage import build
+from xstilts.training.train import train
 
 RECIPE = Recipe(learning_rate=1e-2, weight_decay=0.1)
 
@@ -288,7 +288,7 @@ def test_every_family_computes_with_matrices_in_bf16(family: str, families: Any,
 
 @pytest.mark.parametrize("name", ["adamw8:bf16", "adafactor:bf16"])
 def test_a_toy_is_overfitted_in_few_bits(name: str, encoder: Encoder, machine: Machine) -> None:
-    from xstilts.record import read
+    from xstilts.store.query.manifest import read
 
     recipe = Recipe(learning_rate=1e-2, batch_size=8, steps=30, max_length=24, optimiser=name)
     folder = build(train(encoder, (lesson("classification"),), recipe, seed=1), machine)

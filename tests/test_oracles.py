@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from xstilts import metrics
-from xstilts.example import Answer, Classified, Example, Question, Tagged
+from xstilts.data.examples import Answer, Classified, Example, Question, Tagged
 
 FOLDER = Path(os.environ.get("XSTILTS_ORACLES", Path(__file__).resolve().parents[2] / "shared" / "oracles"))
 FILES = sorted(FOLDER.glob("*.json"))

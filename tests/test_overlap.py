@@ -14,38 +14,13 @@ from hypothesis import strategies as st
 
 from given import promised as data_of
 from test_data import put, question, squad
-from xstilts.data import examples
-from xstilts.example import (
-    SHAPES,
-    Answer,
-    Choice,
-    Classified,
-    Example,
-    Parallel,
-    Passage,
-    Question,
-    Tagged,
-    Text,
-)
-from xstilts.machine import Machine
-from xstilts.overlap import (
-    Field,
-    Overlap,
-    Pair,
-    between,
-    is_short,
-    normalised,
-    of_tasks,
-    overlap,
-    promised,
-    read_overlap,
-    runs,
-    summary,
-    texts,
-)
-from xstilts.readers import Report
-from xstilts.stage import build
-from xstilts.task import task
+from xstilts.data.dataset import examples
+from xstilts.data.examples import SHAPES, Answer, Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
+from xstilts.runtime.machine import Machine
+from xstilts.evaluation.contamination import Field, Overlap, Pair, between, is_short, normalised, of_tasks, overlap, promised, read_overlap, runs, summary, texts
+from xstilts.data.readers import Report
+from xstilts.store.query.stage import build
+from xstilts.tasks.base import task
 
 LONG = "The quick brown fox jumps over the lazy dog and runs back into the dark wood"
 CHINESE = "敏捷的棕色狐狸跳过懒狗,然后跑回黑暗的树林里去了"

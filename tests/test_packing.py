@@ -14,21 +14,21 @@ from torch import Tensor
 
 from families import FAMILIES, VOCABULARY
 from given import TOYS, lesson, losses, still
-from xstilts import packing
-from xstilts.encoder import load_tokenizer
-from xstilts.example import BadInput
-from xstilts.heads import attach
-from xstilts.kinds import Batch, Kind, kind
-from xstilts.machine import Machine
-from xstilts.network import Network
-from xstilts.packing import Packing
-from xstilts.predict import predict
-from xstilts.recipe import Recipe
-from xstilts.record import read
-from xstilts.score import read_lines
-from xstilts.stage import build
-from xstilts.tokens import Tokens
-from xstilts.train import train
+from xstilts.models import packed_attention
+from xstilts.models.encoder import load_tokenizer
+from xstilts.data.examples import BadInput
+from xstilts.models.heads import attach
+from xstilts.formats import Batch, Kind, kind
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network
+from xstilts.models.packed_attention import Packing
+from xstilts.evaluation.predict import predict
+from xstilts.training.recipe import Recipe
+from xstilts.store.query.manifest import read
+from xstilts.evaluation.score import read_lines
+from xstilts.store.query.stage import build
+from xstilts.models.tokenization import Tokens
+from xstilts.training.train import train
 
 PACKED = ("xlm-roberta", "xlm-roberta-xl", "modernbert", "eurobert", "qwen3", "gemma3_text")
 KINDS = ("classification", "choice", "tagging", "span", "retrieval", "mlm")
@@ -103,10 +103,10 @@ def test_leaking_attention_would_be_noticed(family: str, families: Any, monkeypa
     network = Network(families.backbone(family))
     ids, mask = padded_batch(network)
     whole = lambda rows, told, causal, reach: honest(rows, {**told, "lengths": (sum(LENGTHS),)}, causal, reach)  # noqa: E731
-    honest = packing._by_length
+    honest = packed_attention._by_length
     with torch.no_grad():
         wanted = network.hidden(ids, mask, packed())
-        monkeypatch.setattr(packing, "_by_length", whole)
+        monkeypatch.setattr(packed_attention, "_by_length", whole)
         assert not torch.allclose(network.hidden(ids, mask, packed()), wanted, atol=1e-4)
 
 
@@ -114,16 +114,16 @@ def test_leaking_attention_would_be_noticed(family: str, families: Any, monkeypa
 def test_families_whose_attention_would_leak_are_padded(family: str, families: Any, machine: Machine) -> None:
     network = Network(families.backbone(family))
     assert network.family.padded
-    assert not packing.wanted(network, machine)
+    assert not packed_attention.wanted(network, machine)
     with pytest.raises(BadInput, match=f"{family} cannot be packed: its attention"):
-        packing.wanted(network, replace(machine, packing="on"))
+        packed_attention.wanted(network, replace(machine, packing="on"))
 
 
 @pytest.mark.parametrize("family", PACKED)
 def test_the_rest_is_packed_where_asked_for_and_padded_on_a_cpu(family: str, families: Any, machine: Machine) -> None:
     network = Network(families.backbone(family))
     assert not network.family.padded
-    choices = [packing.wanted(network, replace(machine, packing=how)) for how in ("auto", "on", "off")]
+    choices = [packed_attention.wanted(network, replace(machine, packing=how)) for how in ("auto", "on", "off")]
     assert choices == [False, True, False]
     with pytest.raises(BadInput, match="auto, on or off"):
         replace(machine, packing="maybe")

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 from markupsafe import Markup
 
-from xstilts.plots import COUNT, DASHES, MARKS, WIDTH, Axes, Series, lines, power, scatter, strip
+from xstilts.reporting.svg import COUNT, DASHES, MARKS, WIDTH, Axes, Series, lines, power, scatter, strip
 
 TWO = (Series("a", ((1.0, 2.0), (2.0, 3.0), (4.0, 5.0))), Series("b", ((1.0, 1.0), (3.0, 4.0)), 1))
 EVIL = '<b>$x_1$ & "quoted" -->'

@@ -18,22 +18,23 @@ from hypothesis import strategies as some
 
 from families import DEPTH
 from given import TOYS, lesson, promised
-from xstilts import cost, progress
-from xstilts.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.example import Classified, Parallel, Passage
-from xstilts.heads import attach
-from xstilts.kinds import Unit, kind
-from xstilts.machine import Machine
-from xstilts.network import Network
-from xstilts.predict import PREDICTIONS, answers, by_length, predict
-from xstilts.recipe import Recipe
-from xstilts.record import read
-from xstilts.score import read_lines
-from xstilts.stage import Stage, build
-from xstilts.tokens import Tokens
-from xstilts.train import train
+from xstilts.cost.ledger import ledger
+from xstilts.runtime import progress
+from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
+from xstilts.data.examples import Classified, Parallel, Passage
+from xstilts.models.heads import attach
+from xstilts.formats import Unit, kind
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network
+from xstilts.evaluation.predict import PREDICTIONS, answers, by_length, predict
+from xstilts.training.recipe import Recipe
+from xstilts.store.query.manifest import read
+from xstilts.evaluation.score import read_lines
+from xstilts.store.query.stage import Stage, build
+from xstilts.models.tokenization import Tokens
+from xstilts.training.train import train
 
-PREDICTING = import_module("xstilts.predict")
+PREDICTING = import_module("xstilts.evaluation.predict")
 SHORT = Recipe(learning_rate=1e-3, batch_size=8, steps=2, max_length=24)
 
 
@@ -115,7 +116,7 @@ def test_what_is_asked_twice_is_computed_once(
         attach(network, "head", name, len(labels))
     units = how.encode(examples, tokens, 24, labels, Counter())
     alone = [found for unit in units for found in answers(network, "head", how, [unit], tokens, machine)]
-    with cost.metered(spent := cost.nothing(), machine):
+    with ledger.metered(spent := ledger.nothing(), machine):
         found = answers(network, "head", how, units * 3, tokens, machine)
     for number, answer in enumerate(found):
         np.testing.assert_allclose(np.asarray(answer), np.asarray(alone[number % len(units)]), atol=1e-5)

@@ -13,18 +13,19 @@ from safetensors.torch import load_file
 
 from families import DEPTH, FAMILIES
 from given import TOYS, lesson, losses, stopped
-from xstilts import prefix, progress
-from xstilts.encoder import Encoder, load_tokenizer
-from xstilts.heads import attach
-from xstilts.kinds import Unit, kind
-from xstilts.machine import Machine
-from xstilts.network import Network, freeze
-from xstilts.prefix import FOLDER, NOTHING, computed
-from xstilts.recipe import Recipe, Selection
-from xstilts.rows import used
-from xstilts.stage import build
-from xstilts.tokens import Tokens
-from xstilts.train import HISTORY, train
+from xstilts.training import frozen_layer_cache
+from xstilts.runtime import progress
+from xstilts.models.encoder import Encoder, load_tokenizer
+from xstilts.models.heads import attach
+from xstilts.formats import Unit, kind
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network, freeze
+from xstilts.training.frozen_layer_cache import FOLDER, NOTHING, computed
+from xstilts.training.recipe import Recipe, Selection
+from xstilts.models.embedding_pruning import used
+from xstilts.store.query.stage import build
+from xstilts.models.tokenization import Tokens
+from xstilts.training.train import HISTORY, train
 
 TOP = Recipe(learning_rate=1e-2, batch_size=6, steps=8, max_length=24, warmup=2, trained="top:1")
 REFUSED = ("mt5", "umt5")
@@ -132,7 +133,7 @@ def test_another_recipe_over_the_same_layers_finds_the_states(
     taught = (lesson("classification"),)
     build(train(encoder, taught, TOP, seed=1), machine)
     with monkeypatch.context() as patch:
-        patch.setattr(prefix, "_fill", lambda *_: pytest.fail("computed again"))
+        patch.setattr(frozen_layer_cache, "_fill", lambda *_: pytest.fail("computed again"))
         build(train(encoder, taught, replace(TOP, learning_rate=1e-3), seed=2), machine)
         build(train(encoder, taught, replace(TOP, trained="lora:2@top:1"), seed=1), machine)
     assert len(files(machine)) == 1

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from xstilts import progress
-from xstilts.progress import Event, Lines, left, listen, note, shown, step
+from xstilts.runtime import progress
+from xstilts.runtime.progress import Event, Lines, left, listen, note, shown, step
 
 
 class Terminal(io.StringIO):
@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
 class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr("xstilts.progress.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("xstilts.runtime.progress.time.monotonic", lambda: self.now)
 
 
 def test_docstring_tells_the_truth() -> None:

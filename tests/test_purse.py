@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from xstilts import record
-from xstilts.machine import Machine
-from xstilts.purse import Purse
-from xstilts.recipe import Recipe
-from xstilts.stage import Site, Stage, folder_of, stage
+from xstilts.store.query import manifest
+from xstilts.runtime.machine import Machine
+from xstilts.selection.budget import Purse
+from xstilts.training.recipe import Recipe
+from xstilts.store.query.stage import Site, Stage, folder_of, stage
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def finished(machine: Machine, seconds: float, *stages: Stage) -> None:
     """Leave results in a store that took so long."""
     for one in stages:
         folder_of(one, machine).mkdir(parents=True)
-        record.write(folder_of(one, machine), {"seconds": seconds})
+        manifest.write(folder_of(one, machine), {"seconds": seconds})
 
 
 def paid(machine: Machine, name: str, training: float, asking: float, purse: Purse | None = None) -> Purse:

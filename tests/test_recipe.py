@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from xstilts import recipe as module
-from xstilts.example import SHAPES, BadInput
-from xstilts.recipe import SETS, Recipe, Selection, changed, named
-from xstilts.stage import canonical
-from xstilts.task import names, task
+from xstilts.training import recipe as module
+from xstilts.data.examples import SHAPES, BadInput
+from xstilts.training.recipe import SETS, Recipe, Selection, changed, named
+from xstilts.store.query.stage import canonical
+from xstilts.tasks.base import names, task
 
 CELLS = [(name, kind, role) for name in SETS for kind in SHAPES for role in ("intermediate", "target")]
 

@@ -15,25 +15,27 @@ import pytest
 import typer
 
 from tables import study
-from xstilts import advice, cli, halving, leaflet, record, stage
-from xstilts.advice import Advice, Figure, known
-from xstilts.encoder import Encoder
-from xstilts.example import BadInput
-from xstilts.executors import local
-from xstilts.halving import Round, Rung, Standing
-from xstilts.hits import COMBINED
-from xstilts.machine import Machine
-from xstilts.peek import Peeks, Question, candidates_of, development, shortened
-from xstilts.purse import Purse
-from xstilts.recipe import Recipe
-from xstilts.recommend import Bench, of_rounds, recommend, standing
-from xstilts.run import Recipes
+from xstilts.selection import recommendation, successive_halving, render
+from xstilts import cli
+from xstilts.store.query import manifest, stage
+from xstilts.selection.recommendation import Advice, Figure, known
+from xstilts.models.encoder import Encoder
+from xstilts.data.examples import BadInput
+from xstilts.store.query import local_executor
+from xstilts.selection.successive_halving import Round, Rung, Standing
+from xstilts.selection.backtest import COMBINED
+from xstilts.runtime.machine import Machine
+from xstilts.selection.probes import Peeks, Question, candidates_of, development, shortened
+from xstilts.selection.budget import Purse
+from xstilts.training.recipe import Recipe
+from xstilts.selection.recommend import Bench, of_rounds, recommend, standing
+from xstilts.experiments.run import Recipes
 from xstilts.sandbox import CODES
-from xstilts.score import CONTRIBUTIONS
-from xstilts.stage import Stage, folder_of
+from xstilts.evaluation.score import CONTRIBUTIONS
+from xstilts.store.query.stage import Stage, folder_of
 from xstilts.stats import Estimate
-from xstilts.table import BASELINE
-from xstilts.task import task
+from xstilts.experiments.score_table import BASELINE
+from xstilts.tasks.base import task
 
 SETTINGS = ("batch_size=8", "max_length=48")
 RECIPES = Recipes("small", SETTINGS, SETTINGS)
@@ -46,7 +48,7 @@ def question(encoder: Encoder, target: str = "sandbox_ner", names: tuple[str, ..
     return Question(encoder, task(target), tuple(map(task, names)), RECIPES, seeds=2, steps=2, examples=24)
 
 
-@pytest.mark.parametrize("module", [advice])
+@pytest.mark.parametrize("module", [recommendation])
 def test_the_examples_of_the_modules_are_right(module: Any) -> None:
     assert doctest.testmod(module).failed == 0
 
@@ -66,7 +68,7 @@ def found(families: Any, kept: Machine) -> Advice:
 
 def test_every_method_has_a_figure_for_every_candidate(found: Advice) -> None:
     assert list(found.figures) == ["logme", "h_score", "knn", "textemb", "taskemb", "probe"]
-    assert set(found.figures) < set(leaflet.METHODS)
+    assert set(found.figures) < set(render.METHODS)
     for held in found.figures.values():
         assert set(held) == set(NAMES)
         assert all(math.isfinite(one.value) for one in held.values())
@@ -91,16 +93,16 @@ def test_a_budget_leaves_out_what_it_does_not_reach_and_says_so(found: Advice, f
     assert poor.rounds == ()
     assert any("the budget did not reach" in one for one in poor.missing)
     assert known(poor) is None
-    assert next(leaflet.said(poor)).startswith("nothing is known")
+    assert next(render.said(poor)).startswith("nothing is known")
 
 
 def test_what_is_printed_has_every_candidate_and_the_price(found: Advice, tmp_path: Path, capsys: Any) -> None:
-    leaflet.show(found, tmp_path)
+    render.show(found, tmp_path)
     printed = capsys.readouterr().out
     assert all(name in printed for name in NAMES)
     assert "spent" in printed
     assert "not known" in printed  # two steps tell nothing
-    plain = json.loads((tmp_path / leaflet.ADVICE).read_text())
+    plain = json.loads((tmp_path / render.ADVICE).read_text())
     assert plain["budget_seconds"] is None
     assert plain["ranks"].keys() == found.figures.keys()
     assert plain["rounds"][0]["gains"].keys() == set(NAMES)
@@ -230,14 +232,14 @@ def pretended(promised: Sequence[Stage], machine: Machine) -> int:
         folder.mkdir(parents=True)
         right = max((RIGHT.get(name, 0) for name in behind(one)), default=0) + int(one.key[0], 16) % 3
         (folder / CONTRIBUTIONS).write_text("".join(f"[{int(n < right)}]\n" for n in range(40)))
-        record.write(folder, {"seconds": seconds(one)})
+        manifest.write(folder, {"seconds": seconds(one)})
     return len(todo)
 
 
 @pytest.fixture
 def bench(encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Nothing paid yet, and nothing trained."""
-    monkeypatch.setattr(local, "build_all", pretended)
+    monkeypatch.setattr(local_executor, "build_all", pretended)
     return Bench(Peeks(question(encoder, "sandbox_nli", THREE), None), Purse(machine))
 
 
@@ -268,13 +270,13 @@ def test_a_round_has_room_for_all_but_the_dear_ones_that_come_last(bench: Bench)
 
 
 def test_a_dear_candidate_keeps_no_other_from_the_next_round_and_again_the_same(bench: Bench) -> None:
-    rungs = halving.ladder(3, steps=2, seeds=2)
+    rungs = successive_halving.ladder(3, steps=2, seeds=2)
     bench.standings(THREE, RUNG)
     budget = sum(bench.purse.spent.values()) + PLAIN + 2 * CHEAP + 10
     found = []
     for _ in range(2):  # at first the second round is not there
         again = Bench(bench.peeks, Purse(bench.purse.machine, budget))
-        found.append((halving.halve(THREE, rungs, again.standings, again.room), again.purse.spent, again.unpaid))
+        found.append((successive_halving.halve(THREE, rungs, again.standings, again.room), again.purse.spent, again.unpaid))
     (first, last), spent, unpaid = found[0]
     assert first.dropped.keys() == {DEAR}
     assert {one.name for one in last.standings} == {"sandbox_roles", "sandbox_parity"}
@@ -329,12 +331,12 @@ def test_it_is_known_only_where_methods_agree_and_intervals_are_clear() -> None:
     assert (close.best, close.close) == (False, ("b",))
     split = told(sure(5), sure(3), "aab"), told(sure(5), sure(3), "aabb")
     assert [one.best for one in map(known, split) if one] == [True, False]
-    assert "methods disagree (2: b; 3: b)" in " ".join(leaflet.said(split[1]))
+    assert "methods disagree (2: b; 3: b)" in " ".join(render.said(split[1]))
 
 
 def test_what_is_said_of_the_effect_is_what_the_interval_allows() -> None:
     said = [
-        " ".join(leaflet.said(told(gain, sure(3))))
+        " ".join(render.said(told(gain, sure(3))))
         for gain in (sure(5), sure(-5), unsure(5), Estimate(5.0, math.nan, 1))
     ]
     assert "it helps" in said[0]
@@ -354,13 +356,13 @@ def probed(*gains: Estimate | None, ranks: str = "abc") -> Advice:
 def test_what_probes_show_to_harm_is_no_favourite_while_another_is_not_so() -> None:
     found = probed(sure(-4), unsure(-1), sure(-2))
     assert list(found.combined().items()) == [("b", 2.0), ("a", 1.0), ("c", 3.0)]
-    assert list(leaflet.rows(found)) == ["b", "a", "c"]
+    assert list(render.rows(found)) == ["b", "a", "c"]
     what = known(found)
     assert what
     assert (what.favourite, what.effect, what.harmful) == ("b", "", ("a", "c"))
     scores = found.scores()[COMBINED]
     assert sorted(scores, key=lambda name: -scores[name]) == ["b", "a", "c"]
-    said = " ".join(leaflet.said(found))
+    said = " ".join(render.said(found))
     assert "b has the best mean rank of those that probes do not show to harm" in said
     assert "do not take a, c" in said
     assert "none of these" not in said
@@ -377,7 +379,7 @@ def test_where_all_harm_the_ranks_decide_and_none_is_to_be_taken() -> None:
     what = known(found)
     assert what
     assert (what.favourite, what.effect) == ("c", "harms")
-    said = " ".join(leaflet.said(found))
+    said = " ".join(render.said(found))
     assert "take none of these" in said
     assert "do not take" not in said
     assert "of those" not in said
@@ -396,7 +398,7 @@ def test_a_method_that_does_not_know_all_is_shown_and_not_combined() -> None:
     figures = {"one": {"a": Figure(1.0), "b": Figure(2.0)}, "two": {"a": Figure(9.0)}}
     found = Advice("e", "t", ("a", "b"), figures)
     assert found.combined() == {"b": 1.0, "a": 2.0}
-    assert leaflet.rows(found)["b"] == ["2.000 #1", "-", "1.0"]
+    assert render.rows(found)["b"] == ["2.000 #1", "-", "1.0"]
     assert list(found.scores()) == ["one", "two", COMBINED]
 
 
@@ -417,7 +419,7 @@ def test_every_option_is_explained() -> None:
     options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
     text = (ROOT / "docs/recommend.md").read_text(encoding="utf-8")
     assert [option for option in sorted(options) if f"`{option}`" not in text] == []
-    assert [method for method in leaflet.METHODS if f"| `{method}` |" not in text] == []
+    assert [method for method in render.METHODS if f"| `{method}` |" not in text] == []
 
 
 def test_the_page_of_results_is_what_its_file_says() -> None:

@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from made_report import made
-from xstilts import cells, marking, report, sections
+from xstilts.reporting import cell_format, markdown, report, sections
 from xstilts.cli import app
-from xstilts.example import BadInput
-from xstilts.page import PAGES, SHAPES, Cell, Page, Sheet, html
+from xstilts.data.examples import BadInput
+from xstilts.reporting.page import PAGES, SHAPES, Cell, Page, Sheet, html
 
 EVIL = "</script><script>alert(1)</script>\" onload='x' & $x_1^2$ | `*_~ [a](javascript:b)"
 
@@ -166,7 +166,7 @@ def test_what_has_no_data_has_no_section() -> None:
 def test_any_part_may_be_empty(whole: dict[str, Any], part: str) -> None:
     less = {**light(whole), part: type(whole[part])()}
     assert html(report.page(less)).endswith("</html>\n")
-    assert marking.text(report.page(less)).startswith("# ")
+    assert markdown.text(report.page(less)).startswith("# ")
 
 
 def test_what_is_not_measured_is_a_dash_and_no_number(whole: dict[str, Any]) -> None:
@@ -225,7 +225,7 @@ def test_hostile_texts_are_shown_and_never_run(whole: dict[str, Any], read: Read
 
 
 def test_hostile_texts_stay_texts_in_markdown(whole: dict[str, Any]) -> None:
-    plain, hostile = (marking.text(report.page(one)) for one in (light(whole), poisoned(light(whole))))
+    plain, hostile = (markdown.text(report.page(one)) for one in (light(whole), poisoned(light(whole))))
     outside = re.sub(r"^(```+)sh\n.*?^\1$", "", hostile, flags=re.DOTALL | re.MULTILINE)
     assert not re.search(r"(?<!\\)(\]\(|[<`])", outside)
     pipes = [len(re.findall(r"(?<!\\)\|", line)) for line in hostile.splitlines() if line.startswith("|")]
@@ -243,14 +243,14 @@ def test_hostile_texts_stay_texts_in_markdown(whole: dict[str, Any]) -> None:
     ],
 )
 def test_markdown_shows_a_text_as_it_is(text: str, wanted: str) -> None:
-    assert marking.escaped(text) == wanted
+    assert markdown.escaped(text) == wanted
 
 
 def test_a_line_begins_no_list_or_heading() -> None:
-    assert marking.opened("# x") == r"\# x"
-    assert marking.opened("- x") == r"\- x"
-    assert not re.match(r"\d+\.", marking.opened("3. x"))
-    assert marking.opened("0.5 of it") == "0.5 of it"
+    assert markdown.opened("# x") == r"\# x"
+    assert markdown.opened("- x") == r"\- x"
+    assert not re.match(r"\d+\.", markdown.opened("3. x"))
+    assert markdown.opened("0.5 of it") == "0.5 of it"
 
 
 def test_the_twin_says_question_answer_and_every_verdict(whole: dict[str, Any], folder: Path) -> None:
@@ -301,17 +301,17 @@ def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cell", "wanted"),
     [
-        (cells.signed(-0.004), "−0.00"),
-        (cells.plain(None), "–"),
-        (cells.plain(float("nan")), "–"),
-        (cells.amount(9999), "9999"),
-        (cells.amount(2.5e15), "2.5 P"),
-        (cells.duration(0.25), "0.25 s"),
-        (cells.duration(7200), "2 h"),
-        (cells.p_value(1e-9), "< 0.001"),
-        (cells.count(12345), "12,345"),
-        (cells.free(True), "True"),
-        (cells.free(1.5), "1.5"),
+        (cell_format.signed(-0.004), "−0.00"),
+        (cell_format.plain(None), "–"),
+        (cell_format.plain(float("nan")), "–"),
+        (cell_format.amount(9999), "9999"),
+        (cell_format.amount(2.5e15), "2.5 P"),
+        (cell_format.duration(0.25), "0.25 s"),
+        (cell_format.duration(7200), "2 h"),
+        (cell_format.p_value(1e-9), "< 0.001"),
+        (cell_format.count(12345), "12,345"),
+        (cell_format.free(True), "True"),
+        (cell_format.free(1.5), "1.5"),
     ],
 )
 def test_numbers_are_written_for_readers(cell: Cell, wanted: str) -> None:

@@ -14,20 +14,20 @@ from torch import Tensor
 
 from families import FAMILIES, VOCABULARY
 from given import TOYS, lesson, losses, stopped
-from xstilts import rows
-from xstilts.encoder import Encoder, load_tokenizer
-from xstilts.heads import attach
-from xstilts.kinds import Unit, kind
-from xstilts.machine import Machine
-from xstilts.network import Network, freeze
-from xstilts.predict import answers, predict
-from xstilts.recipe import Recipe, Selection
-from xstilts.record import read
-from xstilts.rows import used
-from xstilts.score import read_lines
-from xstilts.stage import Stage, build
-from xstilts.tokens import Tokens
-from xstilts.train import train
+from xstilts.models import embedding_pruning
+from xstilts.models.encoder import Encoder, load_tokenizer
+from xstilts.models.heads import attach
+from xstilts.formats import Unit, kind
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network, freeze
+from xstilts.evaluation.predict import answers, predict
+from xstilts.training.recipe import Recipe, Selection
+from xstilts.store.query.manifest import read
+from xstilts.models.embedding_pruning import used
+from xstilts.evaluation.score import read_lines
+from xstilts.store.query.stage import Stage, build
+from xstilts.models.tokenization import Tokens
+from xstilts.training.train import train
 
 # Nothing is left of a gradient but a hundredth: what a gradient's norm counts shows in every weight.
 CLIPPED = Recipe(learning_rate=1e-2, batch_size=8, steps=6, max_length=24, warmup=2, clip_norm=1e-2)
@@ -224,7 +224,7 @@ def test_a_large_table_waits_on_the_disk_and_nothing_of_it_stays_there(
     model = train(Encoder.of(families[family]), (lesson("tagging"),), replace(CLIPPED, weight_decay=0.1), seed=1)
     whole = build(model, machine)
     mapped: list[Tensor] = []
-    honest = rows._on_disk
+    honest = embedding_pruning._on_disk
 
     def on_disk(table: Tensor, folder: Path) -> Tensor:
         found = honest(table, folder)
@@ -234,8 +234,8 @@ def test_a_large_table_waits_on_the_disk_and_nothing_of_it_stays_there(
         mapped.append(found)
         return found
 
-    monkeypatch.setattr(rows, "_on_disk", on_disk)
-    monkeypatch.setattr(rows, "LARGE", 1)
+    monkeypatch.setattr(embedding_pruning, "_on_disk", on_disk)
+    monkeypatch.setattr(embedding_pruning, "LARGE", 1)
     again = build(model, replace(machine, store=machine.store / "again"))
     assert len(mapped) == 1
     assert (again / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()

@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from xstilts.data import Data, File, examples
-from xstilts.encoder import Encoder
-from xstilts.example import BadInput, Classified
-from xstilts.lesson import Lesson
-from xstilts.machine import Machine
-from xstilts.predict import predict
-from xstilts.readers import Report
-from xstilts.recipe import Recipe, Selection, named
-from xstilts.run import Mlm, Recipes, Run, lesson, read
+from xstilts.data.dataset import Data, File, examples
+from xstilts.models.encoder import Encoder
+from xstilts.data.examples import BadInput, Classified
+from xstilts.training.training_set import Lesson
+from xstilts.runtime.machine import Machine
+from xstilts.evaluation.predict import predict
+from xstilts.data.readers import Report
+from xstilts.training.recipe import Recipe, Selection, named
+from xstilts.experiments.run import Mlm, Recipes, Run, lesson, read
 from xstilts.sandbox import CODES
-from xstilts.score import score as scored
-from xstilts.stage import Stage, missing
-from xstilts.task import names, surveyed, task
-from xstilts.train import train
+from xstilts.evaluation.score import score as scored
+from xstilts.store.query.stage import Stage, missing
+from xstilts.tasks.base import names, surveyed, task
+from xstilts.training.train import train
 
 ENCODER = Encoder("tiny", "0" * 64, "/nowhere")
 NLI, POS, QA, RETRIEVAL = (task(f"sandbox_{name}") for name in ("nli", "pos", "qa", "retrieval"))

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from xstilts import sandbox
-from xstilts.example import BadInput, Choice, Classified, Parallel, Question, Tagged, Text
+from xstilts.data.examples import BadInput, Choice, Classified, Parallel, Question, Tagged, Text
 from xstilts.sandbox import CODES, LANGUAGES
 from xstilts.sandbox.grammar import POS, say
 from xstilts.sandbox.languages import distance, language
@@ -19,7 +19,7 @@ from xstilts.sandbox.lexicon import lexicon, related, suffixes
 from xstilts.sandbox.relations import equivalent, follows, opposite, swapped, wider
 from xstilts.sandbox.tasks import LABELS, MAKERS, examples
 from xstilts.sandbox.world import Event, Order, Thing, events, split_of
-from xstilts.task import names, task
+from xstilts.tasks.base import names, task
 
 MODULES = ("world", "languages", "lexicon", "grammar", "relations", "texts", "tasks")
 TASKS = [name for name in names() if name.startswith("sandbox_")]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from xstilts import schedule as module
-from xstilts.example import BadInput
-from xstilts.schedule import POOL, Lesson, Step, schedule, shares, steps_of
+from xstilts.training import batch_schedule as module
+from xstilts.data.examples import BadInput
+from xstilts.training.batch_schedule import POOL, Lesson, Step, schedule, shares, steps_of
 
 lengths = some.lists(some.integers(1, 200), min_size=1, max_size=80)
 

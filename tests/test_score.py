@@ -11,12 +11,12 @@ import pytest
 
 from given import given, promised
 from xstilts import metrics
-from xstilts.data import Data
-from xstilts.example import Answer, BadInput, Choice, Classified, Example, Parallel, Question, Tagged
-from xstilts.machine import Machine
-from xstilts.predict import PREDICTIONS
-from xstilts.score import CONTRIBUTIONS, SCORE, by_id, read_lines, read_score, score
-from xstilts.stage import Site, Stage, build, is_built, stage
+from xstilts.data.dataset import Data
+from xstilts.data.examples import Answer, BadInput, Choice, Classified, Example, Parallel, Question, Tagged
+from xstilts.runtime.machine import Machine
+from xstilts.evaluation.predict import PREDICTIONS
+from xstilts.evaluation.score import CONTRIBUTIONS, SCORE, by_id, read_lines, read_score, score
+from xstilts.store.query.stage import Site, Stage, build, is_built, stage
 
 
 @stage(version=1)

@@ -18,17 +18,17 @@ from families import tokenizer
 from given import promised
 from test_data import get, put
 from test_score import spoken
-from xstilts.data import examples
-from xstilts.example import BadInput, Parallel, Passage, Tagged
-from xstilts.kinds import kind
-from xstilts.machine import Machine
+from xstilts.data.dataset import examples
+from xstilts.data.examples import BadInput, Parallel, Passage, Tagged
+from xstilts.formats import kind
+from xstilts.runtime.machine import Machine
 from xstilts.metrics import bitext_f1, mine
-from xstilts.network import Network
-from xstilts.readers import Report
-from xstilts.score import read_score, score
-from xstilts.stage import build
-from xstilts.task import task
-from xstilts.tokens import Tokens
+from xstilts.models.network import Network
+from xstilts.data.readers import Report
+from xstilts.evaluation.score import read_score, score
+from xstilts.store.query.stage import build
+from xstilts.tasks.base import task
+from xstilts.models.tokenization import Tokens
 
 XLMR = Tokens.of(tokenizer("xlm-roberta"))
 SENTENCES = [f"{a}{b} {b}{a}{a} {a}" for a in "abcde" for b in "fgz"]

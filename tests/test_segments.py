@@ -12,16 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from xstilts import segments
-from xstilts.segments import Segments, cut, joined, read
-from xstilts.shelf import Shelf
+from xstilts.models import token_cache
+from xstilts.models.token_cache import Segments, cut, joined, read
+from xstilts.runtime.disk_cache import Shelf
 
 CUT = """
 import sys, time
 from pathlib import Path
 from test_segments import Letters
-from xstilts.segments import cut
-from xstilts.shelf import Shelf
+from xstilts.models.token_cache import cut
+from xstilts.runtime.disk_cache import Shelf
 
 
 class Slow(Letters):
@@ -56,7 +56,7 @@ def same(one: Segments, other: Segments) -> bool:
 
 
 def test_docstring_tells_the_truth() -> None:
-    assert doctest.testmod(segments).failed == 0
+    assert doctest.testmod(token_cache).failed == 0
 
 
 pieces = some.integers(-(2**31), 2**31 - 1)
@@ -98,17 +98,17 @@ def test_any_changed_byte_is_noticed(tmp_path: Path) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some.lists(some.text(some.sampled_from("ab\u4e2d\U0001f600\ud800\udc00"), max_size=3), unique=True), some.data())
 def test_no_two_lists_of_texts_share_a_name(texts: list[str], data: some.DataObject) -> None:
-    name = segments._digest(Letters(), texts, False)
+    name = token_cache._digest(Letters(), texts, False)
     other = data.draw(some.permutations(texts) | some.just(["".join(texts)]) | some.just([*texts, "b\u4e2d"]))
-    assert (segments._digest(Letters(), other, False) == name) == (other == texts)
-    assert segments._digest(Letters(), texts, True) != name
+    assert (token_cache._digest(Letters(), other, False) == name) == (other == texts)
+    assert token_cache._digest(Letters(), texts, True) != name
 
 
 def test_texts_are_cut_the_same_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["ab", "", "c", "defg", "", "h"]
     whole = cut(Letters(), texts, True)
     for size in (1, 2, 4):
-        monkeypatch.setattr(segments, "CHUNK", size)
+        monkeypatch.setattr(token_cache, "CHUNK", size)
         assert same(cut(Letters(), texts, True), whole)
     assert whole.offsets.tolist() == [[0, 1], [1, 2], [0, 1], [0, 1], [1, 2], [2, 3], [3, 4], [0, 1]]
     assert cut(Letters(), [], True).rows() == []

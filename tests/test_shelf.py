@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from xstilts import progress
-from xstilts import shelf as module
-from xstilts.shelf import GIB, Shelf
+from xstilts.runtime import progress
+from xstilts.runtime import disk_cache as module
+from xstilts.runtime.disk_cache import GIB, Shelf
 
 MAKE = """
 import sys, time
 from pathlib import Path
-from xstilts.shelf import Shelf
+from xstilts.runtime.disk_cache import Shelf
 
 shelf = Shelf(Path(sys.argv[1]), 1, "toys")
 with shelf.locked("0"):

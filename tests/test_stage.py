@@ -15,21 +15,11 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from xstilts import progress
-from xstilts.machine import Machine
-from xstilts.recipe import Recipe
-from xstilts.record import RECORD, damaged_files
-from xstilts.stage import (
-    Site,
-    Stage,
-    StageError,
-    build,
-    canonical,
-    folder_of,
-    is_built,
-    missing,
-    stage,
-)
+from xstilts.runtime import progress
+from xstilts.runtime.machine import Machine
+from xstilts.training.recipe import Recipe
+from xstilts.store.query.manifest import RECORD, damaged_files
+from xstilts.store.query.stage import Site, Stage, StageError, build, canonical, folder_of, is_built, missing, stage
 
 calls: list[str] = []
 

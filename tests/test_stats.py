@@ -20,33 +20,9 @@ from scipy.stats import binom, linregress, t
 
 from xstilts import metrics
 from xstilts import stats as module
-from xstilts.example import BadInput
-from xstilts.stats import (
-    Aim,
-    Estimate,
-    Resampling,
-    almost_order,
-    beyond,
-    combined,
-    correlation,
-    detectable,
-    distinct,
-    draw,
-    estimate,
-    gain,
-    holm,
-    power,
-    power_law,
-    randomisation,
-    randomise_seeds,
-    seeds_needed,
-    slope,
-    summary,
-    tost,
-)
-from xstilts.stats import (
-    spread as stats_spread,
-)
+from xstilts.data.examples import BadInput
+from xstilts.stats import Aim, Estimate, Resampling, almost_order, beyond, combined, correlation, detectable, distinct, draw, estimate, gain, holm, power, power_law, randomisation, randomise_seeds, seeds_needed, slope, summary, tost
+from xstilts.stats import spread as stats_spread
 from xstilts.stats.estimates import chi_square, halves, tails
 
 Array = NDArray[np.float64]

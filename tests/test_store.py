@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from xstilts.example import BadInput
-from xstilts.machine import Machine
-from xstilts.recipe import Recipe, Selection
-from xstilts.record import RECORD
-from xstilts.stage import Site, Stage, build, folder_of, stage
-from xstilts.store import difference, expected_seconds, find, nearest_sibling, records
+from xstilts.data.examples import BadInput
+from xstilts.runtime.machine import Machine
+from xstilts.training.recipe import Recipe, Selection
+from xstilts.store.query.manifest import RECORD
+from xstilts.store.query.stage import Site, Stage, build, folder_of, stage
+from xstilts.store.query.query import difference, expected_seconds, find, nearest_sibling, records
 
 
 @stage(version=1, label=lambda recipe, seed: f"made-seed{seed}")

@@ -11,23 +11,25 @@ from typing import Any
 
 import pytest
 
-from xstilts import claim, findings, report, sandbox
-from xstilts import study as studies
-from xstilts.data import read
-from xstilts.encoder import Encoder
-from xstilts.example import Example
-from xstilts.findings import Origin
-from xstilts.forecast import Gpu, forecast
-from xstilts.grid import Grid
-from xstilts.machine import Machine
-from xstilts.measures import Gain
-from xstilts.pretrain import pretrain, tokenizer, untrained
-from xstilts.recipe import Recipe
-from xstilts.stage import Stage
-from xstilts.study import SCALES, Arm, Study
-from xstilts.tabulate import name_of
-from xstilts.task import task
-from xstilts.verify import verify
+from xstilts.claims import claim
+from xstilts.reporting import study_report, report
+from xstilts import sandbox
+from xstilts.experiments import study as studies
+from xstilts.data.dataset import read
+from xstilts.models.encoder import Encoder
+from xstilts.data.examples import Example
+from xstilts.reporting.study_report import Origin
+from xstilts.planning.forecast import Gpu, forecast
+from xstilts.experiments.grid import Grid
+from xstilts.runtime.machine import Machine
+from xstilts.claims.measures import Gain
+from xstilts.training.pretrain import pretrain, tokenizer, untrained
+from xstilts.training.recipe import Recipe
+from xstilts.store.query.stage import Stage
+from xstilts.experiments.study import SCALES, Arm, Study
+from xstilts.experiments.collect_results import name_of
+from xstilts.tasks.base import task
+from xstilts.verification.verify import verify
 
 FILES = sorted((Path(__file__).parent.parent / "studies").glob("*.py"))
 NEW = ("cost_by_size", "model_size", "multilingual_mix")
@@ -106,8 +108,8 @@ def test_a_study_goes_from_its_file_to_a_report_that_stands(path: Path, machine:
     assert studies.build(asked, machine) == 0
     table = studies.table(asked, machine)
     verdicts = claim.check_all(asked.claims, table)
-    found = findings.gather(asked, table, verdicts, Origin(path.stem, "sandbox", path, "xstilts study"), machine)
-    findings.write(found, tmp_path)
+    found = study_report.gather(asked, table, verdicts, Origin(path.stem, "sandbox", path, "xstilts study"), machine)
+    study_report.write(found, tmp_path)
     written = {file.name: file.read_bytes() for file in report.write(tmp_path)}
     assert found["question"].endswith("?")
     gains = any(isinstance(one.measure, Gain) for one in asked.claims)  # which have a table of other tests

@@ -11,24 +11,26 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from xstilts import compare, conduct, findings, gaps, report
-from xstilts import study as studies
-from xstilts.claim import Claim, check_all
+from xstilts.verification import compare_reports
+from xstilts.reporting import run_study, study_report, report
+from xstilts.experiments import failed_arms
+from xstilts.experiments import study as studies
+from xstilts.claims.claim import Claim, check_all
 from xstilts.cli import app
-from xstilts.encoder import Encoder
-from xstilts.example import BadInput
-from xstilts.findings import Origin
-from xstilts.grid import Grid, tasks_of
-from xstilts.machine import Machine
-from xstilts.measures import Gain, Growth, Level, Mean
+from xstilts.models.encoder import Encoder
+from xstilts.data.examples import BadInput
+from xstilts.reporting.study_report import Origin
+from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.runtime.machine import Machine
+from xstilts.claims.measures import Gain, Growth, Level, Mean
 from xstilts.quality import NoiseScales
-from xstilts.run import Recipes
+from xstilts.experiments.run import Recipes
 from xstilts.savings import Saving, Scaling
-from xstilts.score import read_score
-from xstilts.stage import StageError
-from xstilts.study import TABLE, Arm, Choice, Study
-from xstilts.tidy import COSTS
-from xstilts.verify import verify
+from xstilts.evaluation.score import read_score
+from xstilts.store.query.stage import StageError
+from xstilts.experiments.study import TABLE, Arm, Choice, Study
+from xstilts.claims.results_table import COSTS
+from xstilts.verification.verify import verify
 
 STUDIES = sorted((Path(__file__).parent.parent / "studies").glob("*.py"))
 QA, CLOZE = "sandbox_qa", "sandbox_cloze"
@@ -155,7 +157,7 @@ def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
 def gathered(asked: Study, machine: Machine) -> dict[str, Any]:
     """Return what a finished study has found."""
     found = studies.table(asked, machine)
-    return findings.gather(
+    return study_report.gather(
         asked, found, check_all(asked.claims, found), Origin("it", "sandbox", STUDIES[0], ""), machine
     )
 
@@ -166,10 +168,10 @@ def test_reports_of_studies_say_what_was_run_and_can_be_compared(machine: Machin
     config = json.loads(next(machine.store.glob("train-*/model/config.json")).read_text())
     assert [one["layers"] for one in first["settings"]["encoders"]] == [config["num_hidden_layers"]]
     second = gathered(replace(ASKED, arms=ASKED.arms[:1], claims=(HELPS,)), machine)
-    page = compare.page(first, second, ("both", "one"))
+    page = compare_reports.page(first, second, ("both", "one"))
     assert "gains only in both" in str(page)
     older = {**second, "settings": {**second["settings"], "targets": [{"name": QA, "metric": "squad"}]}}
-    assert compare.page(first, older, ("both", "one")) == page
+    assert compare_reports.page(first, older, ("both", "one")) == page
     shown = {sheet.name: sheet for part in report.page(older).sections for sheet in part.sheets()}
     assert shown["targets"].columns == ("target", "metric")
 
@@ -280,9 +282,9 @@ def test_choices_are_called_otherwise_than_arms() -> None:
 
 FILE = """\"\"\"Does a rate that is too high help?\"\"\"
 from test_study import AGAINST, ASKED, CLOZE, HELPS, QA, arm
-from xstilts.claim import Claim
-from xstilts.measures import Gain
-from xstilts.study import Choice, Study
+from xstilts.claims.claim import Claim
+from xstilts.claims.measures import Gain
+from xstilts.experiments.study import Choice, Study
 
 WILDLY = Claim("It helps wildly", Gain(CLOZE, QA, recipe="wild"), "above")
 TUNED = Claim("It helps when it is tuned", Gain(CLOZE, QA, recipe="tuned"), "above")
@@ -328,18 +330,18 @@ def test_an_arm_that_fails_is_a_gap_in_a_report_of_the_others(machine: Machine, 
 
 def test_a_report_says_how_to_make_it_again(machine: Machine, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, given = studies.load(file, "sandbox"), replace(machine, store=Path("my store"), data=Path("data"))
-    assert conduct.commands(file, "small", given) == (
+    assert run_study.commands(file, "small", given) == (
         "xstilts study mine.py --scale small --out mine --store 'my store' --data data",
         "xstilts verify mine --store 'my store'",
     )
     monkeypatch.setenv("XSTILTS_STORE", str(machine.store))
     monkeypatch.setenv("XSTILTS_DATA", "/somewhere")
-    lines = conduct.commands(file, "sandbox", replace(machine, data=Path("/somewhere")))
+    lines = run_study.commands(file, "sandbox", replace(machine, data=Path("/somewhere")))
     assert lines[0] == 'xstilts study mine.py --scale sandbox --out mine --data "$XSTILTS_DATA"'
     monkeypatch.delenv("XSTILTS_DATA")
     healthy = replace(asked, arms=ASKED.arms[:1], claims=(HELPS,), choices=())
     monkeypatch.setattr(studies, "load", lambda path, scale: healthy)
-    first, _ = (conduct.conduct(file, "sandbox", machine, Path(name)) for name in ("one", "two"))
+    first, _ = (run_study.conduct(file, "sandbox", machine, Path(name)) for name in ("one", "two"))
     assert first.report["reproduce"]["commands"] == [
         "xstilts pretrain --out it",
         "xstilts study mine.py --scale sandbox --out mine",
@@ -362,7 +364,7 @@ def test_where_nothing_can_be_built_there_is_no_report(machine: Machine, file: P
         "    return replace(ASKED, arms=(replace(ASKED.arms[0], grid=grid),), claims=())\n"
     )
     with pytest.raises(StageError, match="the loss became nan"):
-        conduct.conduct(Path("none.py"), "sandbox", machine, Path("out"))
+        run_study.conduct(Path("none.py"), "sandbox", machine, Path("out"))
     assert not Path("out").exists()
 
 
@@ -372,13 +374,13 @@ def test_seeds_that_are_missing_are_told_of_a_claim_about_the_others(machine: Ma
     failed = {one.key: "it broke" for one in seed.scores(machine.data).values()}
     rows = studies.table(ASKED, machine, failed).rows
     assert len(rows) == len(found.rows) - 2
-    lost = gaps.find(ASKED, machine, failed)
+    lost = failed_arms.find(ASKED, machine, failed)
     assert [(gap.settings[0].recipe, gap.seeds, gap.why) for gap in lost] == [("head", (1,), "it broke")]
-    helps, _, against = gaps.explained(check_all(ASKED.claims, replace(found, rows=rows)), lost)
+    helps, _, against = failed_arms.explained(check_all(ASKED.claims, replace(found, rows=rows)), lost)
     assert against.why.endswith(f"(without '{CLOZE}', seed 1, which could not be built)")
     assert against.n_replicates == 1
     assert helps.why == check_all(ASKED.claims, found)[0].why
-    assert gaps.find(ASKED, machine, {}) == ()
+    assert failed_arms.find(ASKED, machine, {}) == ()
 
 
 def test_what_no_run_needs_and_fails_is_told_apart(machine: Machine) -> None:
@@ -386,6 +388,6 @@ def test_what_no_run_needs_and_fails_is_told_apart(machine: Machine) -> None:
     stages = {one.key: one.label for one in probed.promised(machine)}
     own = {one.key for one in ASKED.promised(machine)}
     failed = {key: "it broke" for key in stages if key not in own}
-    assert gaps.find(probed, machine, failed) == ()
-    assert gaps.apart(probed, machine, failed) == [f"{stages[key]}: it broke" for key in stages if key not in own]
+    assert failed_arms.find(probed, machine, failed) == ()
+    assert failed_arms.apart(probed, machine, failed) == [f"{stages[key]}: it broke" for key in stages if key not in own]
     assert [one["title"] for one in gathered(probed, machine)["extras"]] == ["The same gains by other tests"]

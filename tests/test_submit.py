@@ -13,19 +13,20 @@ from hypothesis import settings
 from hypothesis import strategies as some
 
 from given import given
-from xstilts import metrics, submit
-from xstilts.data import Data, examples
-from xstilts.encoder import Encoder
-from xstilts.example import Answer, BadInput, Choice, Classified, Example, Parallel, Passage, Question, Tagged
-from xstilts.layout import FORMS, layout
-from xstilts.machine import Machine
+from xstilts import metrics
+from xstilts.experiments import submission
+from xstilts.data.dataset import Data, examples
+from xstilts.models.encoder import Encoder
+from xstilts.data.examples import Answer, BadInput, Choice, Classified, Example, Parallel, Passage, Question, Tagged
+from xstilts.experiments.submission_formats import FORMS, layout
+from xstilts.runtime.machine import Machine
 from xstilts.metrics import XTREME, XTREME_R
-from xstilts.predict import PREDICTIONS
-from xstilts.readers import Report
-from xstilts.run import Recipes, Run
-from xstilts.score import score
-from xstilts.stage import Site, Stage, StageError, build, folder_of, stage
-from xstilts.task import Task, task
+from xstilts.evaluation.predict import PREDICTIONS
+from xstilts.data.readers import Report
+from xstilts.experiments.run import Recipes, Run
+from xstilts.evaluation.score import score
+from xstilts.store.query.stage import Site, Stage, StageError, build, folder_of, stage
+from xstilts.tasks.base import Task, task
 
 ORACLES = Path(os.environ.get("XSTILTS_ORACLES", Path(__file__).resolve().parents[2] / "shared" / "oracles"))
 TEXT = some.text(some.characters(codec="utf-8"), max_size=12)
@@ -276,7 +277,7 @@ def finished(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     monkeypatch.setattr(Task, "has", lambda self, split, code, folder: True)
 
     def built(*runs: Run) -> list[Run]:
-        for promised in submit.stages(runs, machine):
+        for promised in submission.stages(runs, machine):
             build(promised, machine)
         return list(runs)
 
@@ -291,7 +292,7 @@ def test_a_folder_is_written_read_back_and_described(finished: Built, machine: M
         run("xnli", said=dict.fromkeys(CODES, (NLI, NLI_SAID))),
         run("tatoeba", said={"de": (PAIRS, PAIRS_SAID)}),
     )
-    report = submit.write(runs, XTREME, machine, tmp_path / "out")
+    report = submission.write(runs, XTREME, machine, tmp_path / "out")
     files = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")}
     assert files == {"manifest.json", "xnli/test-de.tsv", "xnli/test-en.tsv", "tatoeba/test-de.tsv"}
     assert (tmp_path / "out/xnli/test-de.tsv").read_text() == "".join(f"{LABELS[n % 2]}\n" for n in range(6))
@@ -312,14 +313,14 @@ def test_a_folder_is_written_read_back_and_described(finished: Built, machine: M
 def test_choices_are_written_as_numbers(finished: Built, machine: Machine, tmp_path: Path) -> None:
     gold: list[Example] = [Choice(str(n), "a", "", ("b", "c"), n % 2) for n in range(4)]
     said = [{"id": str(n), "prediction": 0} for n in range(4)]
-    report = submit.write(finished(run("xcopa", said={"sw": (gold, said)})), XTREME_R, machine, tmp_path / "out")
+    report = submission.write(finished(run("xcopa", said={"sw": (gold, said)})), XTREME_R, machine, tmp_path / "out")
     assert (tmp_path / "out/xcopa/test-sw.jsonl").read_text() == '{"label": 0}\n' * 4
     assert [file.values for file in report.files] == [{"accuracy": 50.0}]
 
 
 def test_pairs_are_written_from_the_threshold_on(finished: Built, machine: Machine, tmp_path: Path) -> None:
     runs = finished(run("bucc", said={"de": (MINED, MINED_SAID)}))
-    submit.write(runs, XTREME, machine, tmp_path / "out")
+    submission.write(runs, XTREME, machine, tmp_path / "out")
     chosen = json.loads((folder_of(runs[0].scores(None)["de"], machine) / "score.json").read_text())
     pairs = [line["prediction"][chosen["layer"]] for line in MINED_SAID]
     wanted = [
@@ -335,7 +336,7 @@ def test_rankings_are_written_by_query(finished: Built, machine: Machine, tmp_pa
     gold = passages(2, [("en-000000001",), ("en-000000002", "en-000000003")])
     lines = [{"id": f"de-{n:09}", "prediction": ["en-000000001", "en-000000002"]} for n in range(2)]
     runs = finished(run("lareqa", said={"de": (gold, lines)}), run("mewslix", said={"de": (gold, lines)}))
-    report = submit.write(runs, XTREME_R, machine, tmp_path / "out")
+    report = submission.write(runs, XTREME_R, machine, tmp_path / "out")
     for name in ("lareqa", "mewslix"):
         found = json.loads((tmp_path / f"out/{name}/test-de.json").read_text())
         assert found == {line["id"]: line["prediction"] for line in lines}
@@ -352,7 +353,7 @@ def test_where_answers_are_withheld_only_completeness_is_seen(
     runs = finished(
         run("bucc", hidden={"de": (unknown, MINED_SAID)}, tuned=dev), run("xnli", hidden={"de": (unlabelled, NLI_SAID)})
     )
-    report = submit.write(runs, XTREME, machine, tmp_path / "out")
+    report = submission.write(runs, XTREME, machine, tmp_path / "out")
     assert [(file.task, file.score, file.values) for file in report.files] == [("xnli", None, {}), ("bucc", None, {})]
     assert "bucc: languages written: 1, complete; the answers are withheld" in report.said()
     chosen = json.loads((folder_of(dev, machine) / "score.json").read_text())
@@ -367,7 +368,7 @@ def test_a_file_that_scores_otherwise_stops_the_writing(finished: Built, machine
     held = folder_of(runs[0].scores(None)["de"], machine) / "score.json"
     held.write_text(held.read_text().replace("33.3", "43.3"))
     with pytest.raises(StageError, match=r"'xnli' in 'de': .*test-de.tsv scores accuracy 33\.3.* its run 43\.3"):
-        submit.write(runs, XTREME, machine, tmp_path / "out")
+        submission.write(runs, XTREME, machine, tmp_path / "out")
     assert not (tmp_path / "out/manifest.json").exists()
 
 
@@ -394,7 +395,7 @@ def test_nothing_is_overwritten_and_nothing_strange_is_written(
     ]
     for runs, out, message in refused:
         with pytest.raises(BadInput, match=message):
-            submit.write(runs, XTREME, machine, out)
+            submission.write(runs, XTREME, machine, out)
     assert [path.name for path in held.iterdir()] == ["mine.txt"]
     assert not (tmp_path / "out").exists()
 
@@ -402,7 +403,7 @@ def test_nothing_is_overwritten_and_nothing_strange_is_written(
 def test_what_is_not_built_is_missing(finished: Built, machine: Machine, tmp_path: Path) -> None:
     finished(run("xnli", said={"de": (NLI, NLI_SAID)}))
     half = run("xnli", said={"de": (NLI, NLI_SAID), "en": (NLI[:3], NLI_SAID[:3])}, only=("de", "en", "sw"))
-    report = submit.write([half], XTREME, machine, tmp_path / "out")
+    report = submission.write([half], XTREME, machine, tmp_path / "out")
     assert [file.language for file in report.files] == ["de"]
     gaps = {code: gap.reason for gap in report.missing if gap.task == "xnli" for code in gap.languages}
     assert gaps["en"] == f"not built in {machine.store}"
@@ -420,7 +421,7 @@ def test_another_test_set_than_the_benchmarks_is_not_handed_in(
     (tmp_path / "xtreme/udpos/test-en.tsv").write_text("Ann\nran\n\n")
     pair: Any = ([Tagged("0", ("Ann", "ran"), ("PROPN", "VERB"))], [{"id": "0", "prediction": ["PROPN", "VERB"]}])
     runs = finished(run("udpos", said=dict.fromkeys(CODES, pair)))
-    report = submit.write(runs, XTREME, machine, tmp_path / "out")
+    report = submission.write(runs, XTREME, machine, tmp_path / "out")
     assert [file.language for file in report.files] == ["en"]
     (reason,) = (gap.reason for gap in report.missing if gap.task == "udpos" and gap.languages == ("de",))
     assert reason.startswith("not the benchmark's test set: 1 examples and 2 tags or answers where its own file has 2")
@@ -438,9 +439,9 @@ def test_a_run_from_files_to_files(encoder: Encoder, machine: Machine, tmp_path:
         (folder / f"tatoeba.{code}-eng.eng").write_text("zoo zoo\ncab\nfig\ncab\n")
     real = Run(encoder, (), task("tatoeba"), Recipes("sandbox"), 1)
     machine = replace(machine, data=data)
-    for promised in submit.stages([real], machine):
+    for promised in submission.stages([real], machine):
         build(promised, machine)
-    report = submit.write([real], XTREME, machine, tmp_path / "out")
+    report = submission.write([real], XTREME, machine, tmp_path / "out")
     (file,) = report.files
     assert (file.path, file.answers) == ("tatoeba/test-sw.tsv", 4)
     assert len((tmp_path / "out" / file.path).read_text().split()) == 4
@@ -456,5 +457,5 @@ def test_withheld_answers_are_predicted_all_the_same(encoder: Encoder, tmp_path:
     promised = real.withheld(tmp_path)
     assert list(promised) == ["de", "sw"]
     assert promised["sw"].work.function.__name__ == "predict"
-    assert submit.stages([real], Machine(store=tmp_path, data=tmp_path)) == list(promised.values())
+    assert submission.stages([real], Machine(store=tmp_path, data=tmp_path)) == list(promised.values())
     assert real.withheld(None) == {}

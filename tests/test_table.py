@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from xstilts.stats import gain, summary
-from xstilts.table import Column, Table, cells_of, header, markdown, remarks, render, save
+from xstilts.experiments.score_table import Column, Table, cells_of, header, markdown, remarks, render, save
 
 CODES = ("de", "en", "sw")
 

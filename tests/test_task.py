@@ -14,11 +14,11 @@ from types import ModuleType
 import pytest
 
 from xstilts import metrics
-from xstilts.data import examples
-from xstilts.example import SHAPES, BadInput, Choice, Classified, Question, Tagged
-from xstilts.language import codes, language
-from xstilts.readers import FORMATS, Report
-from xstilts.task import Source, Task, names, task
+from xstilts.data.dataset import examples
+from xstilts.data.examples import SHAPES, BadInput, Choice, Classified, Question, Tagged
+from xstilts.data.languages import codes, language
+from xstilts.data.readers import FORMATS, Report
+from xstilts.tasks.base import Source, Task, names, task
 
 SPLITS = {"train", "validation", "test"}
 SOURCES = [(name, number) for name in names() for number in range(len(task(name).sources))]
@@ -126,7 +126,7 @@ def test_the_languages_of_the_benchmarks_are_there(suite: metrics.Suite) -> None
 def test_all_tasks_can_be_listed_without_heavy_imports() -> None:
     code = (
         "import sys; sys.modules.update(torch=None, transformers=None, pyarrow=None, datasets=None)\n"
-        "from xstilts.task import names, task; assert all(task(name).name == name for name in names())"
+        "from xstilts.tasks.base import names, task; assert all(task(name).name == name for name in names())"
     )
     subprocess.run(
         [sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -9,14 +9,15 @@ from hypothesis import strategies as some
 from safetensors.torch import load_file
 
 from given import lesson
-from xstilts import progress, thaw
-from xstilts.encoder import Encoder, load_backbone
-from xstilts.machine import Machine
-from xstilts.network import Network
-from xstilts.progress import Event
-from xstilts.recipe import Recipe
-from xstilts.stage import build
-from xstilts.train import train
+from xstilts.runtime import progress
+from xstilts import thaw
+from xstilts.models.encoder import Encoder, load_backbone
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network
+from xstilts.runtime.progress import Event
+from xstilts.training.recipe import Recipe
+from xstilts.store.query.stage import build
+from xstilts.training.train import train
 
 RECIPE = Recipe(learning_rate=1e-2, batch_size=12, steps=9, max_length=24, trained="gradual", weight_decay=0.1)
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xstilts import stats, tidy
-from xstilts.example import BadInput
+from xstilts import stats
+from xstilts.claims import results_table
+from xstilts.data.examples import BadInput
 from xstilts.measurement import Measure
-from xstilts.measures import Gain, Growth, Level, Mean
-from xstilts.stage import canonical
+from xstilts.claims.measures import Gain, Growth, Level, Mean
+from xstilts.store.query.stage import canonical
 from xstilts.stats import Estimate, Resampling
-from xstilts.tidy import BASELINE, Missing, Row, Table, contributions
+from xstilts.claims.results_table import BASELINE, Missing, Row, Table, contributions
 
 GAINS = {"sw": 1.0, "th": 3.0}
 SIZES = {"small": 1e7, "base": 2e7, "large": 4e7}
@@ -46,7 +47,7 @@ def table(seeds: int = 3, encoders: tuple[str, ...] = ("base",)) -> Table:
 
 
 def test_docstring_tells_the_truth() -> None:
-    tried = doctest.testmod(tidy)
+    tried = doctest.testmod(results_table)
     assert tried.failed == 0
     assert tried.attempted > 0
 

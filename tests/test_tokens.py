@@ -15,13 +15,13 @@ from hypothesis import strategies as some
 import families
 import writing
 from given import TOYS
-from xstilts import segments
-from xstilts import tokens as module
-from xstilts.encoder import load_tokenizer
-from xstilts.example import BadInput
-from xstilts.kinds import kind
-from xstilts.machine import Machine
-from xstilts.tokens import FOLDER, Tokens, longest_first
+from xstilts.models import token_cache
+from xstilts.models import tokenization as module
+from xstilts.models.encoder import load_tokenizer
+from xstilts.data.examples import BadInput
+from xstilts.formats import kind
+from xstilts.runtime.machine import Machine
+from xstilts.models.tokenization import FOLDER, Tokens, longest_first
 
 CLOSING = [name for name in families.FAMILIES if name not in ("qwen3", "gemma3_text")]
 PAIRS = [("cab dab", "fig"), ("a", "b"), ("Zoo 9 \u00bd", "caf\u0065\u0301 d"), ("", "a"), ("<s> a", "</s>")]
@@ -125,7 +125,7 @@ def test_each_distinct_text_is_cut_once_and_the_order_is_kept(monkeypatch: pytes
             asked.extend(texts)
             return XLMR(texts, **options)
 
-    monkeypatch.setattr(segments, "CHUNK", 3)
+    monkeypatch.setattr(token_cache, "CHUNK", 3)
     tokens = Tokens(Counting(), Tokens.of(XLMR).pieces)
     texts = ["a", "b", "a", "c c", "d", "b", "e"]
     found = tokens.segments(texts)
@@ -194,20 +194,20 @@ def plain(found: list[Any]) -> list[Any]:
 @pytest.fixture
 def keeping(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep however little there is."""
-    monkeypatch.setattr(segments, "LEAST", 1)
+    monkeypatch.setattr(token_cache, "LEAST", 1)
 
 
 @pytest.fixture
 def cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of texts each time that a tokenizer is asked."""
     asked: list[int] = []
-    inner = segments._cut
+    inner = token_cache._cut
 
     def counting(tokenizer: Any, texts: Any, offsets: bool) -> Any:
         asked.append(len(texts))
         return inner(tokenizer, texts, offsets)
 
-    monkeypatch.setattr(segments, "_cut", counting)
+    monkeypatch.setattr(token_cache, "_cut", counting)
     return asked
 
 
@@ -216,7 +216,7 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_pieces_that_were_kept_are_those_that_are_cut(
     name: str, machine: Machine, cuts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "CHUNK", 5)
+    monkeypatch.setattr(token_cache, "CHUNK", 5)
     tokens = TOKENIZERS[name] if name in TOKENIZERS else tokens_of(name)
     kept = tokens.kept(machine)
     for asked in ("segments", "segments_with_offsets"):
@@ -299,7 +299,7 @@ def test_little_text_is_worth_no_file(machine: Machine) -> None:
     tokens = Tokens.of(XLMR).kept(machine)
     tokens.segments(MANY)
     assert not stored(machine)
-    tokens.segments(["a" * segments.LEAST])
+    tokens.segments(["a" * token_cache.LEAST])
     assert len(stored(machine)) == 1
 
 

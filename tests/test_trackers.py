@@ -15,12 +15,14 @@ import pytest
 
 from plain_store import ENCODER, asked, put_score, put_training
 from test_docs import options_of, text_of
-from xstilts import builds, cli, track, trackers
-from xstilts.example import BadInput
-from xstilts.machine import Machine
-from xstilts.sight import CHECKPOINT, HISTORY, SCORE, TRAIN, state_of
-from xstilts.stage import Site, stage
-from xstilts.track import Mirror
+from xstilts.store.query import build_log
+from xstilts import cli
+from xstilts.monitoring import tracker_sync, trackers
+from xstilts.data.examples import BadInput
+from xstilts.runtime.machine import Machine
+from xstilts.store.query.live_view import CHECKPOINT, HISTORY, SCORE, TRAIN, state_of
+from xstilts.store.query.stage import Site, stage
+from xstilts.monitoring.tracker_sync import Mirror
 
 PLACES = {"tensorboard": "runs", "wandb": "team/project", "mlflow": "sqlite:///x.db#tries", "trackio": "project"}
 EVERY = pytest.mark.parametrize("name", sorted(PLACES))
@@ -296,9 +298,9 @@ def test_every_tracker_has_a_stand_in_and_an_extra() -> None:
 def test_the_checkpoint_is_read_as_training_writes_it(tmp_path: Path) -> None:
     import torch
 
-    from xstilts import train
-    from xstilts.checkpoint import Checkpoint
-    from xstilts.score import SCORE as SCORED
+    from xstilts.training import train
+    from xstilts.training.checkpoint import Checkpoint
+    from xstilts.evaluation.score import SCORE as SCORED
 
     assert (train.train.work.name, train.CHECKPOINT, train.HISTORY, SCORED) == (TRAIN, CHECKPOINT, HISTORY, SCORE)  # type: ignore[attr-defined]
     layer = torch.nn.Linear(2, 2)
@@ -355,11 +357,11 @@ def training(site: Site, encoder: tuple[str, ...]) -> None:
 def test_a_running_training_is_followed_to_its_end_and_every_step_is_sent_once(
     store: Path, name: str, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(builds, "canonical", lambda arguments: asked("mnli", 1))
+    monkeypatch.setattr(build_log, "canonical", lambda arguments: asked("mnli", 1))
     promised = training(("tiny",))
     part = store / f"{promised.label}-{promised.key}.part"
     part.mkdir()
-    with builds.noted([promised], Machine(store)):
+    with build_log.noted([promised], Machine(store)):
         assert mirror(store, name).send() == 0
         for steps in (2, 2, 1, 4):  # one that began again has fewer for a while
             state = {"step": steps, "history": [{"step": n, "loss": 1 / n} for n in range(1, steps + 1)]}
@@ -371,7 +373,7 @@ def test_a_running_training_is_followed_to_its_end_and_every_step_is_sent_once(
     record = {
         "label": promised.label,
         "key": promised.key,
-        "work": "xstilts.train.train",
+        "work": "xstilts.training.train.train",
         "arguments": asked("mnli", 1),
     }
     (part / "stage.json").write_text(json.dumps(record | {"seconds": 1.0, "started": "", "record": {}}))
@@ -453,7 +455,7 @@ def test_where_it_went_is_not_written_down_and_two_do_not_send_at_once(store: Pa
     with first._known(), pytest.raises(BadInput, match="another process mirrors"):
         first.send()
     first.send()
-    kept = [path for path in (store / track.FOLDER).iterdir() if path.suffix == ".json"]
+    kept = [path for path in (store / tracker_sync.FOLDER).iterdir() if path.suffix == ".json"]
     assert len(kept) == 1
     assert "project" not in kept[0].name + kept[0].read_text()
 
@@ -461,8 +463,8 @@ def test_where_it_went_is_not_written_down_and_two_do_not_send_at_once(store: Pa
 @pytest.mark.parametrize("name", ["tensorboard"])
 def test_following_ends_with_those_who_build(store: Path, name: str, heard: Heard, capsys: Any) -> None:
     put_training(store, "mnli", 1, losses=(2.0,))
-    with builds.noted([training(("tiny",))], Machine(store)):
-        following: Iterator[int] = track.follow(mirror(store, name), 0.0)
+    with build_log.noted([training(("tiny",))], Machine(store)):
+        following: Iterator[int] = tracker_sync.follow(mirror(store, name), 0.0)
         assert [next(following), next(following)] == [1, 0]
     assert list(following) in ([], [0])
 

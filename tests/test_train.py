@@ -15,20 +15,20 @@ import pytest
 import torch
 
 from given import TOYS, lesson, losses, promised, still
-from xstilts import progress
-from xstilts.encoder import Encoder
-from xstilts.example import BadInput, Classified, Tagged
-from xstilts.interrupt import Interrupted
-from xstilts.kinds import Unit
-from xstilts.lesson import Lesson
-from xstilts.machine import Machine
-from xstilts.predict import PREDICTIONS, by_length, predict
-from xstilts.progress import Event
-from xstilts.recipe import Recipe, Selection
-from xstilts.record import read as read_record
-from xstilts.score import read_score, score
-from xstilts.stage import Stage, build, folder_of, is_built
-from xstilts.train import HISTORY, train
+from xstilts.runtime import progress
+from xstilts.models.encoder import Encoder
+from xstilts.data.examples import BadInput, Classified, Tagged
+from xstilts.runtime.signals import Interrupted
+from xstilts.formats import Unit
+from xstilts.training.training_set import Lesson
+from xstilts.runtime.machine import Machine
+from xstilts.evaluation.predict import PREDICTIONS, by_length, predict
+from xstilts.runtime.progress import Event
+from xstilts.training.recipe import Recipe, Selection
+from xstilts.store.query.manifest import read as read_record
+from xstilts.evaluation.score import read_score, score
+from xstilts.store.query.stage import Stage, build, folder_of, is_built
+from xstilts.training.train import HISTORY, train
 
 FAST = Recipe(learning_rate=1e-2, batch_size=8, steps=40, max_length=24)
 
@@ -144,8 +144,8 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from test_train import CASES, case
 from xstilts import progress
-from xstilts.machine import Machine
-from xstilts.stage import build
+from xstilts.runtime.machine import Machine
+from xstilts.store.stage import build
 
 def kill(event):
     if event.done == {step}:

@@ -11,9 +11,9 @@ from hypothesis import strategies as some
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from xstilts import transferability
-from xstilts.example import BadInput
-from xstilts.transferability import alike, cosine, h_score, knn, logme, paired, ranks, shrinkage
+from xstilts.selection import transferability
+from xstilts.data.examples import BadInput
+from xstilts.selection.transferability import alike, cosine, h_score, knn, logme, paired, ranks, shrinkage
 
 seeds = some.integers(0, 10**6)
 

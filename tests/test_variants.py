@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from families import FAMILIES
-from xstilts import variants
-from xstilts.encoder import SANDBOX, load_tokenizer
-from xstilts.example import BadInput
-from xstilts.folders import save, save_encoder
-from xstilts.heads import AUTO, HEADS, attach
-from xstilts.network import Network
-from xstilts.variants import HEADLESS, Int8Linear, Loaded, form, kind_of, load, located
+from xstilts.inference.benchmark import backends
+from xstilts.models.encoder import SANDBOX, load_tokenizer
+from xstilts.data.examples import BadInput
+from xstilts.models.hf_format import save, save_encoder
+from xstilts.models.heads import AUTO, HEADS, attach
+from xstilts.models.network import Network
+from xstilts.inference.backends import HEADLESS, Int8Linear, Loaded, form, kind_of, load, located
 
 torch.set_num_threads(1)
 LABELS = {"classification": ("yes", "no", "maybe"), "tagging": ("O", "B-PER", "I-PER")}
@@ -49,7 +49,7 @@ def batch(loaded: Loaded) -> tuple[Tensor, Tensor]:
 
 
 def test_the_example_of_the_module_is_true() -> None:
-    assert doctest.testmod(variants).failed == 0
+    assert doctest.testmod(backends).failed == 0
 
 
 @pytest.mark.parametrize("kind", AUTO)
@@ -116,10 +116,10 @@ def test_a_layer_of_one_input_is_left_as_it_is(families: Any, tmp_path: Path) ->
 def test_an_int8_layer_takes_each_token_by_itself_and_zeros_as_zeros() -> None:
     torch.manual_seed(0)
     layer = Int8Linear(nn.Linear(24, 8))
-    states = torch.randn(2, variants.ROWS, 24)  # more than are taken at once
+    states = torch.randn(2, backends.ROWS, 24)  # more than are taken at once
     states[0, 0], states[1, 3] = 0, 1e6
     whole = layer(states)
-    assert whole.shape == (2, variants.ROWS, 8)
+    assert whole.shape == (2, backends.ROWS, 8)
     assert torch.equal(whole[0, 0], layer.bias)
     for place in ((0, 1), (1, 3), (1, -1)):
         assert torch.allclose(layer(states[place][None])[0], whole[place], rtol=1e-6)
@@ -153,7 +153,7 @@ def test_pieces_are_ordinary_and_the_longest_sequence_fits(families: Any, tmp_pa
 def test_what_is_asked_wrongly_is_named(families: Any, tmp_path: Path) -> None:
     folder = checkpoint(families, "xlm-roberta", "classification", tmp_path)
     with pytest.raises(BadInput, match="unknown variant 'int4'; use some of fp32, bf16"):
-        variants.row("int4")
+        backends.row("int4")
     with pytest.raises(BadInput, match="not a span model"):
         opened(folder, "span")
     (folder / "config.json").write_text("{")

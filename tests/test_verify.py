@@ -7,20 +7,22 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from xstilts import claim, findings, record, report
-from xstilts import study as studies
-from xstilts.claim import Claim
+from xstilts.claims import claim
+from xstilts.reporting import study_report, report
+from xstilts.store.query import manifest
+from xstilts.experiments import study as studies
+from xstilts.claims.claim import Claim
 from xstilts.cli import app
-from xstilts.encoder import Encoder
-from xstilts.example import BadInput
-from xstilts.grid import Grid, tasks_of
-from xstilts.machine import Machine
-from xstilts.measures import Gain, Growth
-from xstilts.remade import SENTENCES
-from xstilts.run import Recipes
+from xstilts.models.encoder import Encoder
+from xstilts.data.examples import BadInput
+from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.runtime.machine import Machine
+from xstilts.claims.measures import Gain, Growth
+from xstilts.verification.recompute import SENTENCES
+from xstilts.experiments.run import Recipes
 from xstilts.savings import Saving
-from xstilts.study import Arm, Study
-from xstilts.verify import Check, verify
+from xstilts.experiments.study import Arm, Study
+from xstilts.verification.verify import Check, verify
 
 QA, CLOZE = "sandbox_qa", "sandbox_cloze"
 PLAIN = Grid(
@@ -67,9 +69,9 @@ def told(machine: Machine, out: Path) -> dict[str, object]:
     """Build the study and write its report."""
     studies.build(STUDY, machine)
     table = studies.table(STUDY, machine)
-    origin = findings.Origin("small", "sandbox", Path(__file__), "xstilts study small.py")
-    found = findings.gather(STUDY, table, claim.check_all(STUDY.claims, table), origin, machine)
-    findings.write(found, out)
+    origin = study_report.Origin("small", "sandbox", Path(__file__), "xstilts study small.py")
+    found = study_report.gather(STUDY, table, claim.check_all(STUDY.claims, table), origin, machine)
+    study_report.write(found, out)
     studies.write(table, out)
     report.write(out)
     return found
@@ -126,7 +128,7 @@ def test_one_changed_prediction_is_named_by_the_claims_it_is_behind(spoiled: tup
 def test_a_changed_score_is_seen_even_where_its_record_was_changed_too(
     spoiled: tuple[Machine, Path], name: str
 ) -> None:
-    from xstilts.record import sha256
+    from xstilts.store.query.manifest import sha256
 
     machine, out = spoiled
     folder = of(machine.store, "score", "qaa")
@@ -328,7 +330,7 @@ def test_claims_are_those_of_the_study_where_its_file_is_at_hand(
     file.parent.mkdir()
     file.write_text("import test_verify\n\n\ndef study(scale):\n    return test_verify.STUDY\n")
     said = json.loads((finished[1] / "report.json").read_text())
-    said["study"] = {"name": "small", "scale": "sandbox", "file": file.name, "digest": record.sha256(file)[:12]}
+    said["study"] = {"name": "small", "scale": "sandbox", "file": file.name, "digest": manifest.sha256(file)[:12]}
     monkeypatch.chdir(tmp_path)
     for sentence, status in ((HELPS.sentence, "stands"), ("Cloze questions help!", "changed")):
         said["verdicts"][0]["sentence"] = sentence  # which has the same name

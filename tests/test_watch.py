@@ -16,14 +16,16 @@ from typing import Any
 import pytest
 
 from plain_store import ENCODER, put, put_score, put_training
-from xstilts import board, builds, cli, standings
-from xstilts.example import BadInput
-from xstilts.executors.local import build_all
-from xstilts.machine import Machine
-from xstilts.progress import step
-from xstilts.sight import CHECKPOINT, Sight
-from xstilts.stage import Site, Stage, StageError, canonical, folder_of, stage
-from xstilts.watch import Watch
+from xstilts.monitoring import dashboard, best_so_far
+from xstilts.store.query import build_log
+from xstilts import cli
+from xstilts.data.examples import BadInput
+from xstilts.store.query.local_executor import build_all
+from xstilts.runtime.machine import Machine
+from xstilts.runtime.progress import step
+from xstilts.store.query.live_view import CHECKPOINT, Sight
+from xstilts.store.query.stage import Site, Stage, StageError, canonical, folder_of, stage
+from xstilts.monitoring.status import Watch
 
 BOTH = pytest.mark.parametrize("workers", [1, 2])
 
@@ -85,7 +87,7 @@ def test_a_build_that_goes_on_is_seen_with_its_steps_and_leaves_nothing(store: P
     assert (total, alive) == (2, 1)
     assert finished < 2
     assert 0 < seconds <= 70
-    assert list((store / builds.FOLDER).iterdir()) == []
+    assert list((store / build_log.FOLDER).iterdir()) == []
 
 
 @BOTH
@@ -117,7 +119,7 @@ with builds.noted([plain("a"), plain("b")], machine_at(Path({store!r}))):
 def test_a_killed_build_is_dead_and_says_what_it_lacks(store: Path) -> None:
     code = KILLED.format(tests=str(Path(__file__).parent), store=str(store), signal="SIGKILL")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
-    (found,) = builds.read(store)
+    (found,) = build_log.read(store)
     assert not found.alive
     assert found.ended is None
     build_all([plain("a")], machine_at(store))
@@ -131,29 +133,29 @@ def test_a_killed_build_is_dead_and_says_what_it_lacks(store: Path) -> None:
 def test_those_who_watch_do_not_take_each_other_for_builders(store: Path) -> None:
     with pytest.raises(StageError):
         build_all([wrong("table")], machine_at(store))
-    (folder,) = (store / builds.FOLDER).iterdir()
-    with (folder / builds.LOCK).open() as lock:
+    (folder,) = (store / build_log.FOLDER).iterdir()
+    with (folder / build_log.LOCK).open() as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
-        assert [build.alive for build in builds.read(store)] == [False]
+        assert [build.alive for build in build_log.read(store)] == [False]
 
 
 def test_word_of_a_build_is_dropped_after_a_week_and_never_of_one_that_lives(store: Path) -> None:
     with pytest.raises(StageError):
         build_all([wrong("table")], machine_at(store))
-    (old,) = (store / builds.FOLDER).iterdir()
-    long_ago = time.time() - 2 * builds.KEPT
-    with builds.noted([plain("long")], machine_at(store)):
-        (living,) = set((store / builds.FOLDER).iterdir()) - {old}
+    (old,) = (store / build_log.FOLDER).iterdir()
+    long_ago = time.time() - 2 * build_log.KEPT
+    with build_log.noted([plain("long")], machine_at(store)):
+        (living,) = set((store / build_log.FOLDER).iterdir()) - {old}
         os.utime(old, (long_ago, long_ago))
         os.utime(living, (long_ago, long_ago))
         build_all([plain("a")], machine_at(store))
-        assert list((store / builds.FOLDER).iterdir()) == [living]
+        assert list((store / build_log.FOLDER).iterdir()) == [living]
 
 
 def test_a_store_in_which_nobody_may_leave_word_is_built_all_the_same(store: Path) -> None:
-    (store / builds.FOLDER).write_text("in the way")
+    (store / build_log.FOLDER).write_text("in the way")
     assert build_all([plain("a")], machine_at(store)) == 1
-    assert builds.read(store) == []
+    assert build_log.read(store) == []
 
 
 # What a store tells.
@@ -200,10 +202,10 @@ def test_half_written_and_damaged_files_are_passed_over(store: Path) -> None:
     for number, text in enumerate((b"", b"{", b"[]", b'{"label": "x"}', b"\xff")):
         (store / f"x-{number:012x}").mkdir()
         (store / f"x-{number:012x}" / "stage.json").write_bytes(text)
-        for name in (builds.ASKED, builds.NOW):
-            folder = store / builds.FOLDER / f"{name}{number}"
+        for name in (build_log.ASKED, build_log.NOW):
+            folder = store / build_log.FOLDER / f"{name}{number}"
             folder.mkdir(parents=True)
-            other = builds.ASKED if name == builds.NOW else builds.NOW
+            other = build_log.ASKED if name == build_log.NOW else build_log.NOW
             (folder / name).write_bytes(text)
             (folder / other).write_text('{"started": 1.0, "workers": 1, "stages": {}, "arguments": {}}')
     (store / "x-aaaaaaaaaaaa").symlink_to(store / "nowhere")
@@ -214,7 +216,7 @@ def test_half_written_and_damaged_files_are_passed_over(store: Path) -> None:
 def test_watching_changes_nothing(store: Path) -> None:
     put_score(store, {"stage": put_training(store, "a", 1)}, 50.0)
     put_part(store, "train-b-seed1", "0" * 12, STATE)
-    with builds.noted([plain("a")], machine_at(store)) as note:
+    with build_log.noted([plain("a")], machine_at(store)) as note:
         note.begin([plain("a")])
         time.sleep(0.1)
         before = tree(store)
@@ -228,7 +230,7 @@ def test_a_store_that_is_looked_at_again_is_read_once_and_what_is_gone_is_forgot
     key = put(store, "x", "work", {})
     seen = Sight(store)
     seen.refresh()
-    monkeypatch.setattr("xstilts.record.read", lambda folder: pytest.fail("read twice"))
+    monkeypatch.setattr("xstilts.store.manifest.read", lambda folder: pytest.fail("read twice"))
     seen.refresh()
     assert set(seen.records) == {key}
     (store / f"x-{key}" / "stage.json").unlink()
@@ -263,7 +265,7 @@ def test_the_time_left_is_what_finished_ones_of_the_name_took_among_workers(stor
     assert pace.pace.usual("a-seed3", "work") == 15.0
     assert pace.pace.usual("c-seed1", "work") == 20.0
     assert pace.pace.usual("c-seed1", "other") is None
-    with builds.noted([plain("x"), plain("y")], machine_at(store, 2)):
+    with build_log.noted([plain("x"), plain("y")], machine_at(store, 2)):
         assert pace.look().seconds is None
         put(store, "z", plain("x").work.name, {}, 30.0)
         assert pace.look().seconds == 30.0
@@ -272,10 +274,10 @@ def test_the_time_left_is_what_finished_ones_of_the_name_took_among_workers(stor
 # What is ahead.
 
 
-def standing(store: Path, target: str = "xnli") -> standings.Standing:
+def standing(store: Path, target: str = "xnli") -> best_so_far.Standing:
     seen = Sight(store)
     seen.refresh()
-    (found,) = (one for one in standings.best(seen) if one.target == target)
+    (found,) = (one for one in best_so_far.best(seen) if one.target == target)
     return found
 
 
@@ -322,7 +324,7 @@ def shown_store(store: Path) -> Iterator[Path]:
     with pytest.raises(StageError):
         build_all([wrong("table[red]")], machine_at(store))
     waiting = [plain("w1"), plain("w2")]
-    with builds.noted(waiting, machine_at(store)) as note:
+    with build_log.noted(waiting, machine_at(store)) as note:
         note.begin(waiting[:1])
         put_part(store, "w1", waiting[0].key, None)
         time.sleep(0.05)
@@ -339,7 +341,7 @@ def watch_once(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 def test_once_prints_everything_and_ends_well(
     shown_store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(builds, "EVERY", 0.01)
+    monkeypatch.setattr(build_log, "EVERY", 0.01)
     for _ in range(100):
         said = watch_once(capsys, shown_store)
         if "1 running" in said:
@@ -364,7 +366,7 @@ def test_no_color_is_honoured_in_a_terminal(
 
 def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no store .*nowhere"):
-        board.promised(None, "sandbox", tmp_path / "nowhere", None)
+        dashboard.promised(None, "sandbox", tmp_path / "nowhere", None)
 
 
 def test_lines_follow_a_build_to_its_end_and_say_what_failed(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -379,7 +381,7 @@ def test_lines_follow_a_build_to_its_end_and_say_what_failed(store: Path, capsys
         return looked()
 
     watch.look = look  # type: ignore[method-assign]
-    board._lines(watch, looked(), board.console(), 0.0)
+    dashboard._lines(watch, looked(), dashboard.console(), 0.0)
     counts = [line.partition(" finished")[0] for line in capsys.readouterr().out.splitlines()]
     assert counts[:3] == ["0 of 3", "1 of 3", "3 of 3"]
 
@@ -388,15 +390,15 @@ def test_lines_follow_a_build_to_its_end_and_say_what_failed(store: Path, capsys
     ("seconds", "said"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (3600, "1 h 0 min"), (90061, "1 d 1 h")]
 )
 def test_durations_are_told_in_two_units(seconds: float, said: str) -> None:
-    assert board.duration(seconds) == said
+    assert dashboard.duration(seconds) == said
 
 
 def test_watching_needs_no_torch() -> None:
-    code = "import sys, xstilts.board, xstilts.track; sys.exit('torch' in sys.modules)"
+    code = "import sys, xstilts.monitoring.dashboard, xstilts.monitoring.tracker_sync; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_arguments_of_trainings_are_told_in_their_canonical_form(store: Path) -> None:
-    with builds.noted([watched("one"), plain("two")], machine_at(store)):
-        (found,) = builds.read(store)
+    with build_log.noted([watched("one"), plain("two")], machine_at(store)):
+        (found,) = build_log.read(store)
     assert found.arguments == {watched("one").key: canonical({"name": "one"})}

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from xstilts import stats
 from xstilts.stats import Estimate
-from xstilts.tidy import Arm, Missing, Row, Table
+from xstilts.claims.results_table import Arm, Missing, Row, Table
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from xstilts import noise
-from xstilts.encoder import Encoder
-from xstilts.grid import Grid
-from xstilts.machine import Machine
-from xstilts.run import lesson
-from xstilts.sight import history_of
-from xstilts.stage import Stage, folder_of
-from xstilts.tidy import Table
-from xstilts.train import train
+from xstilts.training import gradient_noise
+from xstilts.models.encoder import Encoder
+from xstilts.experiments.grid import Grid
+from xstilts.runtime.machine import Machine
+from xstilts.experiments.run import lesson
+from xstilts.store.query.live_view import history_of
+from xstilts.store.query.stage import Stage, folder_of
+from xstilts.claims.results_table import Table
+from xstilts.training.train import train
 
 Plain = dict[str, Any]
 Records = Mapping[str, Mapping[str, Any]]
@@ -62,7 +62,7 @@ class NoiseScales:
 
     def probed(self, machine: Machine) -> Plain:
         """Return a row for each of them, in examples, from what is finished."""
-        read = {name: noise.read(folder_of(stage, machine)) for name, stage in self._asked(machine)}
+        read = {name: gradient_noise.read(folder_of(stage, machine)) for name, stage in self._asked(machine)}
         return {
             "title": "Gradient noise scale of the intermediate task",
             "columns": ["task", "weights", "examples", "low", "high", "squared norm of the gradient"],
@@ -76,10 +76,10 @@ class NoiseScales:
             if len(tasks) != 1 or not isinstance(self.grid.encoder, Encoder):
                 continue
             taught, recipe = lesson(tasks[0], machine.data), self.grid.recipes.of(tasks, "intermediate")
-            yield (tasks[0].label, "as they come"), noise.noise(self.grid.encoder, taught, recipe)
+            yield (tasks[0].label, "as they come"), gradient_noise.noise(self.grid.encoder, taught, recipe)
             for seed in range(1, self.grid.seeds + 1):
                 model = train(self.grid.encoder, (taught,), recipe, seed)
-                yield (tasks[0].label, f"after training, seed {seed}"), noise.noise(model, taught, recipe)
+                yield (tasks[0].label, f"after training, seed {seed}"), gradient_noise.noise(model, taught, recipe)
 
 
 def smoothed(losses: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:

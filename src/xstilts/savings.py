@@ -2,7 +2,7 @@
 
 >>> Saving("hours", "squad", "xquad", "top", "all")
 Traceback (most recent call last):
-xstilts.example.BadInput: unknown figure of cost 'hours': there are intermediate_seconds, ...
+xstilts.data.examples.BadInput: unknown figure of cost 'hours': there are intermediate_seconds, ...
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xstilts.example import BadInput
+from xstilts.data.examples import BadInput
 from xstilts.measurement import Measured, by_encoder, over, shared, sloped
 from xstilts.stats import Estimate
-from xstilts.tidy import CLOCKED, COSTS, Arm, Missing, Table, arm, replicates
+from xstilts.claims.results_table import CLOCKED, COSTS, Arm, Missing, Table, arm, replicates
 
 
 @dataclass(frozen=True)

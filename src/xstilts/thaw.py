@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from xstilts.network import Network
+from xstilts.models.network import Network
 
 GRADUAL = "gradual"
 

@@ -47,7 +47,7 @@ def looked(page: Path, *more: str) -> Any:
 def look(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What the browser says of the page of a made-up report, one of whose own tables has awkward texts."""
     from made_report import made
-    from xstilts import report
+    from xstilts.reporting import report
 
     folder = tmp_path_factory.mktemp("study")
     whole = made()

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from plain_store import put
-from xstilts import findings
-from xstilts.claim import Claim, check
-from xstilts.measures import Gain
-from xstilts.tidy import Table
-from xstilts.verify import Disk
+from xstilts.reporting import study_report
+from xstilts.claims.claim import Claim, check
+from xstilts.claims.measures import Gain
+from xstilts.claims.results_table import Table
+from xstilts.verification.verify import Disk
 
 ENCODER = "xlm-roberta-large"
 EXAMPLES = 60
@@ -35,7 +35,7 @@ def write(folder: Path, seeds: int, gain: int = 6) -> tuple[Path, Path]:
         "format": 1,
         "question": "Does MNLI as intermediate task help XNLI?",
         "answer": f"“{helps.sentence}” {verdict.status}.",
-        "verdicts": [findings.plain(findings.ruling(verdict, {}))],
+        "verdicts": [study_report.plain(study_report.ruling(verdict, {}))],
         "rows": rows,
         "stages": stages,
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.evidence.calibration import Array
+from xstilts.evidence.verifier.calibration import Array
 
 TOLD = {"SUPPORT": "does raise", "CONTRADICT": "does not raise", None: "was seen beside"}
 LABELS = ("SUPPORT", "CONTRADICT", None)

@@ -21,23 +21,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstilts import show
-from xstilts.evidence import bib, binding, bundle, demo, measured, recheck, review
-from xstilts.evidence import corpus as corpora
-from xstilts.evidence.client import Client, Manners
-from xstilts.evidence.corpus import Corpus, Screened
-from xstilts.evidence.decision import Decision, Recomputation, decide
-from xstilts.evidence.dossier import compiled
-from xstilts.evidence.ids import ids
-from xstilts.evidence.making import Where, With, make
-from xstilts.evidence.question import ask
-from xstilts.evidence.quote import locate
-from xstilts.evidence.statement import statements
+from xstilts.cli import show_runs
+from xstilts.evidence.search import bibtex
+from xstilts.evidence.claims import study_binding, study_measurements
+from xstilts.evidence.report import bundle, verify, review
+from xstilts.evidence import demo
+from xstilts.evidence.search import corpus as corpora
+from xstilts.evidence.search.client import Client, Manners
+from xstilts.evidence.search.corpus import Corpus, Screened
+from xstilts.evidence.claims.verdict import Decision, Recomputation, decide
+from xstilts.evidence.claims.synthesis import compiled
+from xstilts.evidence.search.identifiers import ids
+from xstilts.evidence.pipeline import Where, With, make
+from xstilts.evidence.claims.question import ask
+from xstilts.evidence.claims.quote import locate
+from xstilts.evidence.claims.statement import statements
 from xstilts.evidence.stub.server import KINDS, SOURCES, Fault, Kind, serving
-from xstilts.evidence.telling import told
-from xstilts.evidence.text import Document, Locator, is_whole
-from xstilts.evidence.work import stated
-from xstilts.example import BadInput
+from xstilts.evidence.report.to_json import told
+from xstilts.evidence.text.documents import Document, Locator, is_whole
+from xstilts.evidence.search.work import stated
+from xstilts.data.examples import BadInput
 
 QUICK = Manners(tries=2, first=0.0, seconds=5.0)
 BATCH = demo.QUESTIONS["batch"]
@@ -191,9 +194,9 @@ def test_a02_one_changed_character_makes_verify_name_the_claim(
     path = folder / f"corpus/texts/{one['locators'][0]['sha256']}.txt"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("1.8", "1.9", 1), encoding="utf-8")
-    checks = {check.name: check for check in recheck.verify(folder, tmp_path)}
+    checks = {check.name: check for check in verify.verify(folder, tmp_path)}
     assert checks[one["name"]].status == "changed"
-    assert not show.verify(folder, tmp_path)
+    assert not show_runs.verify(folder, tmp_path)
 
 
 def test_a02_a_changed_report_does_not_stand(made: tuple[Path, dict[str, Report]], tmp_path: Path) -> None:
@@ -201,7 +204,7 @@ def test_a02_a_changed_report_does_not_stand(made: tuple[Path, dict[str, Report]
     said = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     said["claims"][1]["corroborated"] |= {"status": "SUPPORTED", "verified": True}
     (folder / "report.json").write_text(json.dumps(said))
-    checks = {check.name: check for check in recheck.verify(folder, tmp_path)}
+    checks = {check.name: check for check in verify.verify(folder, tmp_path)}
     assert checks[said["claims"][1]["name"]].status == "changed"
     assert checks[said["claims"][0]["name"]].status == "stands"
 
@@ -434,8 +437,8 @@ def studied(folder: Path, seeds: int, **setting: Any) -> tuple[Path, Path, Repor
     study, store = given_study.write(folder, seeds)
     measure = {"type": "Gain", "intermediate": "mnli", "target": "xnli"}
     where = {"encoder": given_study.ENCODER, "split": "test", "metric": "accuracy"} | setting
-    bound = binding.Binding(given_study.SENTENCE, measure, "above", 0.0, where, published=10.0)
-    made = measured.of_study(said, study, store, [bound])
+    bound = study_binding.Binding(given_study.SENTENCE, measure, "above", 0.0, where, published=10.0)
+    made = study_measurements.of_study(said, study, store, [bound])
     said |= {"measured": made.rows, "study": made.study}
     said |= {"reviews": review.gated(said, corpus)}
     bundle.write(said, corpus, folder / "bundle", made.beside)
@@ -447,7 +450,7 @@ def test_a09_a_measurement_is_made_again_from_result_files(tmp_path: Path) -> No
     row = said["measured"][0]
     assert (row["status"], row["relation"], row["verified"]) == ("REPRODUCED", "same setting", True)
     assert row["decision"]["recomputation"]["files"]
-    assert show.verify(folder, store)
+    assert show_runs.verify(folder, store)
 
 
 def test_a09_what_the_study_claims_stands_beside_the_literature(tmp_path: Path) -> None:
@@ -462,7 +465,7 @@ def test_a09_what_the_study_claims_stands_beside_the_literature(tmp_path: Path) 
     told = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     told["study"]["claims"][0]["verdict"] = "fails"
     (folder / "report.json").write_text(json.dumps(told))
-    check = next(one for one in recheck.verify(folder, store) if one.name == "study, claim 1")
+    check = next(one for one in verify.verify(folder, store) if one.name == "study, claim 1")
     assert (check.status, check.sentence) == ("changed", "MNLI helps XNLI")
 
 
@@ -471,12 +474,12 @@ def test_a09_an_edited_or_deleted_result_is_noticed(tmp_path: Path, gone: bool) 
     folder, store, _ = studied(tmp_path, seeds=5)
     path = given_study.scores(store)[0]
     path.unlink() if gone else path.write_text(path.read_text().replace("1.0", "0.0", 1))
-    check = next(one for one in recheck.verify(folder, store) if one.name == "c1, measured")
+    check = next(one for one in verify.verify(folder, store) if one.name == "c1, measured")
     assert check.status == "untested"
     assert check.why.startswith("UNTESTED")
-    own = next(one for one in recheck.verify(folder, store) if one.name == "study, claim 1")
+    own = next(one for one in verify.verify(folder, store) if one.name == "study, claim 1")
     assert own.status == ("untested" if gone else "changed")
-    assert not show.verify(folder, store)
+    assert not show_runs.verify(folder, store)
 
 
 def test_a09_one_seed_verifies_nothing(tmp_path: Path) -> None:
@@ -491,7 +494,7 @@ def test_a09_another_model_is_a_related_measurement(tmp_path: Path) -> None:
 
 def test_a09_bindings_are_proposed_from_what_a_statement_names(tmp_path: Path) -> None:
     _, store, said = studied(tmp_path, seeds=5)
-    made = measured.of_study(said, tmp_path / "study", store)
+    made = study_measurements.of_study(said, tmp_path / "study", store)
     assert [(row["query"], row["proposed"], row["relation"]) for row in made.rows] == [
         ("mnli on xnli, Gain, above 0", True, "related measurement")
     ]
@@ -597,7 +600,7 @@ def test_a14_references_are_what_a_source_said(made: tuple[Path, dict[str, Repor
     for name, said in made[1].items():
         folder = made[0] / "out" / name
         records = {work.id: work.sources.values() for work in corpora.read(folder / "corpus").works}
-        read = list(bib.entries((folder / "references.bib").read_text(encoding="utf-8")))
+        read = list(bibtex.entries((folder / "references.bib").read_text(encoding="utf-8")))
         listed = json.loads((folder / "references.json").read_text(encoding="utf-8"))
         assert [one["key"] for one in read] == [work["key"] for work in said["works"]] == [one["id"] for one in listed]
         assert len({one["key"] for one in read}) == len(read)
@@ -666,9 +669,10 @@ def liar() -> Iterator[str]:
 def test_a15_a_lying_language_model_is_rejected_in_full_and_counted(
     made: tuple[Path, dict[str, Report]], tmp_path: Path, liar: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xstilts.evidence import llm, opinion
+    from xstilts.evidence.claims import llm_client
+    from xstilts.evidence.report import llm_opinion
 
-    monkeypatch.setenv(llm.KEY, KEY)
+    monkeypatch.setenv(llm_client.KEY, KEY)
     with serving() as stub:
         where = Where(tmp_path / "out", copied(made[0] / "replies", tmp_path / "replies"))
         helped = With(llm=(liar, "liar"), hosts=stub.hosts(), manners=QUICK)
@@ -678,7 +682,7 @@ def test_a15_a_lying_language_model_is_rejected_in_full_and_counted(
     assert said == again
     assert heard == len(HEARD), "what it once said is not asked again"
     assert stub.asked == []
-    assert said["opinion"] == {"model": "liar", "checks": [], "unanswered": len(opinion.CHECKS)}
+    assert said["opinion"] == {"model": "liar", "checks": [], "unanswered": len(llm_opinion.CHECKS)}
     assert said["reviews"] == made[1]["languages"]["reviews"]
     assert "the language model liar, which counts nowhere" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
     texts = len(list(corpora.read(tmp_path / "out/corpus").texts()))
@@ -689,7 +693,7 @@ def test_a15_a_lying_language_model_is_rejected_in_full_and_counted(
     assert said["proposals"]["taken"] == []
     assert verdicts(said) == verdicts(made[1]["languages"])
     assert KEY.encode() not in b"".join(files(tmp_path).values())
-    assert show.verify(tmp_path / "out", tmp_path)
+    assert show_runs.verify(tmp_path / "out", tmp_path)
 
 
 # A16
@@ -707,7 +711,7 @@ def test_a16_the_pdf_holds_every_claim(made: tuple[Path, dict[str, Report]]) -> 
 def test_a16_other_scripts_survive(batch: Report) -> None:
     pypdfium2 = pytest.importorskip("pypdfium2")  # which knows what glyphs stand for, where one is of many letters
     pytest.importorskip("typst")
-    from xstilts.evidence import paper
+    from xstilts.evidence.report import pdf
 
     foreign = {
         "c1": "英語の中間タスク学習により、精度は向上した。",
@@ -716,7 +720,7 @@ def test_a16_other_scripts_survive(batch: Report) -> None:
     }
     for one in batch["claims"]:
         one["text"] = foreign.get(one["name"], one["text"])
-    text = "".join(page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(paper.pdf(batch)))
+    text = "".join(page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(pdf.pdf(batch)))
     assert "\0" not in text
     assert "No font of this file has" not in text
     for said in foreign.values():
@@ -728,10 +732,10 @@ def test_a16_letters_that_no_font_has_are_named(batch: Report) -> None:
 
     pypdf = pytest.importorskip("pypdf")
     pytest.importorskip("typst")
-    from xstilts.evidence import paper
+    from xstilts.evidence.report import pdf
 
     batch["claims"][0]["text"] = "한국어 improves by 1.2 points."
-    reader = pypdf.PdfReader(io.BytesIO(paper.pdf(batch) or b""))
+    reader = pypdf.PdfReader(io.BytesIO(pdf.pdf(batch) or b""))
     text = "".join(page.extract_text() for page in reader.pages)
     assert "\0" not in text
     assert "Hangul" in text
@@ -749,7 +753,7 @@ def test_a17_a_bundle_verifies_without_a_network(
 
     monkeypatch.setattr("socket.socket.connect", refuse)
     for name in ("batch", "layers"):
-        checks = recheck.verify(made[0] / "out" / name, tmp_path)
+        checks = verify.verify(made[0] / "out" / name, tmp_path)
         assert {check.status for check in checks} == {"stands"}, [one for one in checks if one.status != "stands"]
 
 

@@ -8,7 +8,7 @@ import directions
 import pytest
 from test_dossier import DENIED, QUESTION, SAID, told
 
-from xstilts.evidence.answer import abstract, answer, limits, opposed_pair
+from xstilts.evidence.claims.answer import abstract, answer, limits, opposed_pair
 from xstilts.evidence.demo import QUESTIONS
 
 BOTH = "Does MNLI as intermediate task change accuracy and memory on XNLI?"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xstilts.evidence import bib
+from xstilts.evidence.search import bibtex
 
 WORDS = st.text(
     st.characters(categories=["L", "N", "P", "S"], exclude_characters="“”–—…\u2260\u226e\u226f"), min_size=1
@@ -19,7 +19,7 @@ WORDS = st.text(
 @given(st.lists(WORDS, min_size=1, max_size=5))
 def test_what_is_written_is_read_back(words: list[str]) -> None:
     title = unicodedata.normalize("NFC", " ".join(words))
-    (read,) = bib.entries(bib.entry("article", "key-1", {"title": title, "year": "2021", "doi": ""}))
+    (read,) = bibtex.entries(bibtex.entry("article", "key-1", {"title": title, "year": "2021", "doi": ""}))
     assert read == {"type": "article", "key": "key-1", "title": title, "year": "2021"}
 
 
@@ -35,23 +35,23 @@ def test_what_is_written_is_read_back(words: list[str]) -> None:
     ],
 )
 def test_tex_becomes_text(tex: str, text: str) -> None:
-    assert bib.plain(tex) == text
+    assert bibtex.plain(tex) == text
 
 
 def test_fields_are_in_quotes_in_braces_or_bare() -> None:
-    (read,) = bib.entries('@Book{k,\n  a = "x {"}y{"} z",\n b={p {q} r},\n c = 2020 , month = dec\n}')
+    (read,) = bibtex.entries('@Book{k,\n  a = "x {"}y{"} z",\n b={p {q} r},\n c = 2020 , month = dec\n}')
     assert read == {"type": "book", "key": "k", "a": 'x "y" z', "b": "p q r", "c": "2020", "month": "dec"}
 
 
 def test_a_broken_entry_harms_no_other() -> None:
-    good = bib.entry("misc", "good", {"title": "Whole"})
+    good = bibtex.entry("misc", "good", {"title": "Whole"})
     for broken in ("@misc{bad,\n title = {never closed\n", "@misc{bad,\n ???\n}\n", "@misc{bad"):
-        keys = [entry["key"] for entry in bib.entries(f"{good}{broken}\n{good.replace('good', 'too')}")]
+        keys = [entry["key"] for entry in bibtex.entries(f"{good}{broken}\n{good.replace('good', 'too')}")]
         assert [key for key in keys if key != "bad"] == ["good", "too"]
 
 
 def test_entries_can_be_looked_at_before_they_are_read() -> None:
-    text = bib.entry("misc", "one", {"title": "Layers"}) + bib.entry("misc", "two", {"title": "Batches"})
-    one, two = bib.unread(text)
+    text = bibtex.entry("misc", "one", {"title": "Layers"}) + bibtex.entry("misc", "two", {"title": "Batches"})
+    one, two = bibtex.unread(text)
     assert ("Layers" in one.tex, "Batches" in one.tex) == (True, False)
-    assert [one.read(), two.read()] == list(bib.entries(text))
+    assert [one.read(), two.read()] == list(bibtex.entries(text))

@@ -8,8 +8,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from xstilts.evidence import calibration
-from xstilts.evidence.calibration import Array, Scaling, Truth
+from xstilts.evidence.verifier import calibration
+from xstilts.evidence.verifier.calibration import Array, Scaling, Truth
 
 CLASSES = 3
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from xstilts.evidence.clash import clashes
-from xstilts.evidence.text import Document
+from xstilts.evidence.claims.contradiction import clashes
+from xstilts.evidence.text.documents import Document
 
 SAID = "Training on MNLI improves XNLI by 8.2 points on the dev set."
 

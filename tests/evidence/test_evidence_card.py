@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scifacts import Told, put
 
-from xstilts.evidence import card as cards
-from xstilts.evidence import scifact, scifact_page
-from xstilts.evidence.card import Card
-from xstilts.evidence.scifact import Scifact
-from xstilts.evidence.verifiers import Likeness, Majority
-from xstilts.example import BadInput
+from xstilts.evidence.verifier import model_card as cards
+from xstilts.evidence.verifier import scifact, scifact_report
+from xstilts.evidence.verifier.model_card import Card
+from xstilts.evidence.verifier.scifact import Scifact
+from xstilts.evidence.verifier.baselines import Likeness, Majority
+from xstilts.data.examples import BadInput
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_a10_a_blind_one_abstains_and_says_so(blind: Card) -> None:
     assert blind.dev.decided == 0
     assert not blind.calibrated
     assert [one.split()[0] for one in blind.refusals] == ["tells", "no", "its"]
-    assert "is uncalibrated, abstains, decides nothing" in scifact_page.verdict(blind)
+    assert "is uncalibrated, abstains, decides nothing" in scifact_report.verdict(blind)
 
 
 def test_a10_shuffled_labels_fall_to_chance(data: Scifact, knowing: Card) -> None:
@@ -135,13 +135,13 @@ def test_no_card_says_of_itself_that_it_decides(knowing: Card, tmp_path: Path) -
 def test_the_page_holds_every_figure_and_its_files_are_stable(
     data: Scifact, knowing: Card, blind: Card, tmp_path: Path
 ) -> None:
-    report = scifact_page.Report(scifact_page.context(data), (knowing, blind))
-    page, plain = scifact_page.save(report, tmp_path)
+    report = scifact_report.Report(scifact_report.context(data), (knowing, blind))
+    page, plain = scifact_report.save(report, tmp_path)
     text, row = page.read_text(encoding="utf-8"), json.loads(plain.read_text(encoding="utf-8"))
     for said in ("| claims | 75 |", "told (told) decides from", "blind (blind) is uncalibrated"):
         assert said in text
     assert [one["calibrated"] for one in row["cards"]] == [True, False]
     assert row["context"]["recall"] == {"3": 1.0, "10": 1.0, "20": 1.0}
     assert "%" not in text.replace("95 %", "")
-    again = scifact_page.save(report, tmp_path / "again")
+    again = scifact_report.save(report, tmp_path / "again")
     assert [one.read_bytes() for one in again] == [page.read_bytes(), plain.read_bytes()]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstilts.evidence.hedges import agree, content, hedges
-from xstilts.evidence.words import data
+from xstilts.evidence.text.hedges import agree, content, hedges
+from xstilts.evidence.text.stemming import data
 
 NAMES = {
     kind: [v for variants in terms.values() for v in variants] for kind, terms in data("hedges.toml")["hedges"].items()

@@ -11,10 +11,11 @@ from typing import ClassVar
 
 import pytest
 
-from xstilts.evidence import llm, opinion
-from xstilts.evidence.llm import Model, quotes
-from xstilts.evidence.opinion import of_reply
-from xstilts.example import BadInput
+from xstilts.evidence.claims import llm_client
+from xstilts.evidence.report import llm_opinion
+from xstilts.evidence.claims.llm_client import Model, quotes
+from xstilts.evidence.report.llm_opinion import of_reply
+from xstilts.data.examples import BadInput
 
 KEY = "secret-key-of-nobody-0123456789"
 DEEP = "[" * 100_000 + "]"
@@ -77,13 +78,13 @@ def test_a_reply_that_is_no_answer_is_none(
 ) -> None:
     monkeypatch.setattr(Answers, "body", body)
     assert not Model(here, "m", tmp_path).say("Say.", "Text.")
-    assert opinion.of_reply(Model(here, "m", tmp_path).say("Say.", "Text.") or "") == []
+    assert llm_opinion.of_reply(Model(here, "m", tmp_path).say("Say.", "Text.") or "") == []
 
 
 def test_a_reply_too_large_is_cut_off(here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Answers, "body", said("long"))
     assert Model(here, "m", tmp_path / "one").say("Say.", "Text.") == "long"
-    monkeypatch.setattr(llm, "MOST", 10)
+    monkeypatch.setattr(llm_client, "MOST", 10)
     assert Model(here, "m", tmp_path / "other").say("Say.", "Text.") is None
 
 
@@ -93,7 +94,7 @@ def test_this_machine_is_asked_without_a_proxy(here: str, tmp_path: Path, monkey
         body = said("I am the proxy.")
 
     monkeypatch.setattr(Answers, "body", said("I am here."))
-    monkeypatch.setenv(llm.KEY, KEY)
+    monkeypatch.setenv(llm_client.KEY, KEY)
     for proxy in served(Proxy):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy)

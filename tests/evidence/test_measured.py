@@ -12,13 +12,13 @@ from typing import Any
 import given_study
 import pytest
 
-from xstilts import report
-from xstilts.evidence import binding, measured
-from xstilts.evidence.binding import Binding, effects, mismatch
-from xstilts.evidence.direction import direction
-from xstilts.evidence.numbers import numbers
-from xstilts.example import BadInput
-from xstilts.verify import Disk
+from xstilts.reporting import report
+from xstilts.evidence.claims import study_binding, study_measurements
+from xstilts.evidence.claims.study_binding import Binding, effects, mismatch
+from xstilts.evidence.claims.effect_direction import direction
+from xstilts.evidence.text.numbers import numbers
+from xstilts.data.examples import BadInput
+from xstilts.verification.verify import Disk
 
 UP = given_study.SENTENCE  # which claims 10.0 points
 DOWN = "MNLI as intermediate task lowers accuracy on the XNLI test set by 30.0 points."
@@ -55,7 +55,7 @@ def row(sentence: str, gain: int, expectation: str, **more: Any) -> Row:
     folder, store = study(gain)
     said = report.read(folder)
     bound = Binding(sentence, MEASURE, expectation, **{"setting": WHERE, **more})
-    (found,) = measured.rows(told(sentence), said, Disk(store, said["stages"]), [bound])
+    (found,) = study_measurements.rows(told(sentence), said, Disk(store, said["stages"]), [bound])
     return found
 
 
@@ -143,7 +143,7 @@ def test_what_is_claimed_in_numbers_is_told_from_what_is_counted(text: str, clai
 
 def test_what_is_proposed_names_the_one_number_that_is_claimed() -> None:
     folder, _ = study(6)
-    up, down = measured.proposals(told(UP, DOWN), report.read(folder))
+    up, down = study_measurements.proposals(told(UP, DOWN), report.read(folder))
     assert (up.expectation, up.published, up.proposed) == ("above", 10.0, True)
     assert (down.expectation, down.published) == ("below", -30.0)
 
@@ -151,7 +151,7 @@ def test_what_is_proposed_names_the_one_number_that_is_claimed() -> None:
 def test_a_binding_of_no_statement_is_named_and_not_dropped() -> None:
     folder, store = study(6)
     bound = [Binding(UP.removesuffix("."), MEASURE, "above"), Binding(UP, MEASURE, "above")]
-    made = measured.of_study(told(UP), folder, store, bound)
+    made = study_measurements.of_study(told(UP), folder, store, bound)
     assert [one["claim"] for one in made.rows] == ["c1"]
     (said,) = made.unbound
     assert f"“{UP.removesuffix('.')}”" in said
@@ -185,7 +185,7 @@ def test_a_binding_of_wrong_values_is_named(tmp_path: Path, change: Row, why: st
     path = tmp_path / "bindings.json"
     path.write_text(json.dumps([given]))
     with pytest.raises(BadInput, match="bindings") as error:
-        binding.read(path)
+        study_binding.read(path)
     assert why in str(error.value)
 
 
@@ -194,7 +194,7 @@ def test_a_file_without_bindings_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bindings.json"
     path.write_text(text)
     with pytest.raises(BadInput, match="bindings"):
-        binding.read(path)
+        study_binding.read(path)
 
 
 @pytest.mark.parametrize(
@@ -209,4 +209,4 @@ def test_a_file_without_bindings_is_named(tmp_path: Path, text: str) -> None:
 def test_a_measure_of_wrong_values_is_named(measure: Row) -> None:
     folder, store = study(6)
     with pytest.raises(BadInput, match="copy one from a report"):
-        measured.of_study(told(UP), folder, store, [Binding(UP, measure, "above")])
+        study_measurements.of_study(told(UP), folder, store, [Binding(UP, measure, "above")])

@@ -12,16 +12,16 @@ import pytest
 import torch
 from scifacts import Told, put
 
-from xstilts import heads
-from xstilts.encoder import load_backbone, load_tokenizer
-from xstilts.evidence import card as cards
-from xstilts.evidence import nli, scifact
-from xstilts.evidence.calibration import Scaling
-from xstilts.evidence.card import Card
-from xstilts.example import BadInput
-from xstilts.folders import save
-from xstilts.machine import Machine
-from xstilts.network import Network
+from xstilts.models import heads
+from xstilts.models.encoder import load_backbone, load_tokenizer
+from xstilts.evidence.verifier import model_card as cards
+from xstilts.evidence.verifier import nli, scifact
+from xstilts.evidence.verifier.calibration import Scaling
+from xstilts.evidence.verifier.model_card import Card
+from xstilts.data.examples import BadInput
+from xstilts.models.hf_format import save
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network
 
 PAIRS = [("a bad cab", "a cab"), ("fed", "a deaf bee fed a cab"), ("a bad cab", "bee"), ("fed", "fed")]
 

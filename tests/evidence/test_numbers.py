@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstilts.evidence.numbers import agree, numbers, total
+from xstilts.evidence.text.numbers import agree, numbers, total
 
 
 def values(text: str) -> list[str]:

@@ -12,15 +12,17 @@ from typing import Any
 import given_study
 import pytest
 
-from xstilts.evidence import binding, bundle, corpus, exports, measured, recheck, review
-from xstilts.evidence.dossier import compiled
-from xstilts.evidence.ids import ids
-from xstilts.evidence.making import Where, make
-from xstilts.evidence.question import ask
-from xstilts.evidence.telling import told
-from xstilts.evidence.text import Document
-from xstilts.evidence.work import stated
-from xstilts.verify import Check
+from xstilts.evidence.claims import study_binding, study_measurements
+from xstilts.evidence.report import bundle, ro_crate, verify, review
+from xstilts.evidence.search import corpus
+from xstilts.evidence.claims.synthesis import compiled
+from xstilts.evidence.search.identifiers import ids
+from xstilts.evidence.pipeline import Where, make
+from xstilts.evidence.claims.question import ask
+from xstilts.evidence.report.to_json import told
+from xstilts.evidence.text.documents import Document
+from xstilts.evidence.search.work import stated
+from xstilts.verification.verify import Check
 
 QUESTION = "Does MNLI as intermediate task improve accuracy on XNLI?"
 MEASURE = {"type": "Gain", "intermediate": "mnli", "target": "xnli"}
@@ -38,11 +40,11 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     said = told(compiled(ask(QUESTION), found))
     study, store = given_study.write(folder, 3)
     those = [
-        binding.Binding(given_study.SENTENCE, MEASURE, "above", 0.0, where, published=10.0)
+        study_binding.Binding(given_study.SENTENCE, MEASURE, "above", 0.0, where, published=10.0)
         for where in (WHERE, WHERE | {"encoder": "xlm-roberta-base"})
     ]
-    other = binding.Binding(given_study.SENTENCE.removesuffix("."), MEASURE, "above")
-    made = measured.of_study(said, study, store, [*those, other])
+    other = study_binding.Binding(given_study.SENTENCE.removesuffix("."), MEASURE, "above")
+    made = study_measurements.of_study(said, study, store, [*those, other])
     said |= {"measured": made.rows, "study": made.study, "limits": [*said["limits"], *made.unbound]}
     said |= {"reviews": review.gated(said, found)}
     bundle.write(said, found, folder / "bundle", made.beside)
@@ -62,7 +64,7 @@ def unprinted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def checked(folder: Path) -> dict[str, Check]:
     """Return what is not as it should be, by name."""
-    checks = recheck.verify(folder / "bundle", folder / "store")
+    checks = verify.verify(folder / "bundle", folder / "store")
     return {one.name: one for one in checks if one.status != "stands"}
 
 
@@ -93,7 +95,7 @@ def test_what_is_made_with_bindings_stands(bound: Path, tmp_path: Path, unprinte
     said = make(QUESTION, replace(where, bindings=bound / "bundle/bindings.json"))
     assert [one["status"] for one in said["measured"]] == ["REPRODUCED", "UNTESTED"]
     assert said["limits"][-1].startswith("A binding is of no statement")
-    assert {one.status for one in recheck.verify(tmp_path / "bundle", store)} == {"stands"}
+    assert {one.status for one in verify.verify(tmp_path / "bundle", store)} == {"stands"}
 
 
 @pytest.mark.parametrize(
@@ -177,14 +179,14 @@ def test_a_measurement_that_says_more_than_it_gives_is_noticed(copy: Path) -> No
 def test_a_measurement_without_what_it_was_made_from_is_untested(copy: Path, name: str) -> None:
     (copy / "bundle" / name).unlink()
     found = checked(copy)
-    assert (found["c1, measured"].status, found[exports.METADATA].status) == ("untested", "changed")
+    assert (found["c1, measured"].status, found[ro_crate.METADATA].status) == ("untested", "changed")
 
 
 @pytest.mark.parametrize("content", [b"", b"%PDF-1.7", b"nope", b"\x00" * 99])
 def test_a_damaged_pdf_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "report.pdf"
     path.write_bytes(content)
-    check = recheck._printed(path, {"claims": []})
+    check = verify._printed(path, {"claims": []})
     assert (check.status, check.why[:17]) == ("changed", "it cannot be read")
 
 
@@ -196,22 +198,22 @@ def test_a_pdf_that_is_cut_or_another_is_named(copy: Path) -> None:
         pytest.skip("the PDF needs the extra pdf")
     path.write_bytes(path.read_bytes()[:999])
     found = checked(copy)
-    assert (found["report.pdf"].status, found[exports.METADATA].status) == ("changed", "changed")
+    assert (found["report.pdf"].status, found[ro_crate.METADATA].status) == ("changed", "changed")
     path.write_bytes(pdf("Another report."))
-    assert recheck._printed(path, {"claims": [{"name": "c1", "text": "A."}]}).why == "it lacks c1"
+    assert verify._printed(path, {"claims": [{"name": "c1", "text": "A."}]}).why == "it lacks c1"
 
 
 @pytest.mark.parametrize(
     "content", ["nope", "{}", "[]", '{"@graph": 5}', '{"@graph": [5]}', '{"@graph": []}', "[" * 100_000, "\ufeff"]
 )
 def test_damaged_metadata_are_named(tmp_path: Path, content: str) -> None:
-    (tmp_path / exports.METADATA).write_text(content)
-    assert recheck._listed(tmp_path).status == "changed"
+    (tmp_path / ro_crate.METADATA).write_text(content)
+    assert verify._listed(tmp_path).status == "changed"
 
 
 def test_metadata_that_are_gone_are_untested(copy: Path) -> None:
-    (copy / "bundle" / exports.METADATA).unlink()
-    assert {name: one.status for name, one in checked(copy).items()} == {exports.METADATA: "untested"}
+    (copy / "bundle" / ro_crate.METADATA).unlink()
+    assert {name: one.status for name, one in checked(copy).items()} == {ro_crate.METADATA: "untested"}
 
 
 def test_views_that_say_something_else_or_are_gone_are_named(copy: Path) -> None:
@@ -219,7 +221,7 @@ def test_views_that_say_something_else_or_are_gone_are_named(copy: Path) -> None
     for path in views:
         path.write_text(path.read_text(encoding="utf-8").replace("MNLI", "QNLI", 1))
     assert {name: one.status for name, one in checked(copy).items()} == dict.fromkeys(
-        (*bundle.VIEWS, exports.METADATA), "changed"
+        (*bundle.VIEWS, ro_crate.METADATA), "changed"
     )
     for path in views:
         path.unlink()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xstilts.evidence.respectively import readings
+from xstilts.evidence.text.respectively import readings
 
 
 def test_every_pair_is_a_reading() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from xstilts.evidence.decision import decide
-from xstilts.evidence.quote import locate
-from xstilts.evidence.text import Document, sentences
+from xstilts.evidence.claims.verdict import decide
+from xstilts.evidence.claims.quote import locate
+from xstilts.evidence.text.documents import Document, sentences
 
 
 @pytest.fixture(scope="module")

@@ -15,19 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xstilts.evidence import corpus as corpora
-from xstilts.evidence import markup, papers
-from xstilts.evidence.client import Client, Manners, _parsed
-from xstilts.evidence.ids import ids
-from xstilts.evidence.sources import acl, arxiv, folder, names, pages, source
+from xstilts.evidence.search import corpus as corpora
+from xstilts.evidence.search import markup, pdf_text
+from xstilts.evidence.search.client import Client, Manners, _parsed
+from xstilts.evidence.search.identifiers import ids
+from xstilts.evidence.search.sources import acl, arxiv, folder, names, pages, source
 from xstilts.evidence.stub import answers
 from xstilts.evidence.stub.answers import Asked
 from xstilts.evidence.stub.print import pdf
 from xstilts.evidence.stub.server import BOMB, SOURCES, Fault, Kind, Stub, serving
 from xstilts.evidence.stub.works import works
-from xstilts.evidence.wire import Ask, Trouble
-from xstilts.evidence.work import Work, clean, stated
-from xstilts.example import BadInput
+from xstilts.evidence.search.http import Ask, Trouble
+from xstilts.evidence.search.work import Work, clean, stated
+from xstilts.data.examples import BadInput
 
 ONLINE = sorted(SOURCES)
 QUERY = "intermediate-task training XTREME-R"
@@ -262,7 +262,7 @@ def test_a_full_text_is_the_pdfs(client: Client, name: str) -> None:
 @pytest.mark.parametrize("work", ["japanese", "arabic", "hindi"])
 def test_every_script_survives_a_pdf(work: str) -> None:
     title = works()[work].header["title"]
-    text = papers.text_of(pdf(f"{title}\n{works()[work].abstract}"))
+    text = pdf_text.text_of(pdf(f"{title}\n{works()[work].abstract}"))
     assert text is not None
     assert set(title) - {" "} <= set(text)
 
@@ -270,7 +270,7 @@ def test_every_script_survives_a_pdf(work: str) -> None:
 def test_a_pdf_is_printed_in_lines_pages_and_hyphens() -> None:
     said = " ".join(f"sentence{n}: an efficiently fine-tuned affiliation" for n in range(200))
     content = pdf(said, ligatures=True)
-    text = papers.text_of(content)
+    text = pdf_text.text_of(content)
     assert text is not None
     assert b"<FB03>" in content  # the ligature ffi
     assert "\f" in text
@@ -285,15 +285,15 @@ def test_no_file_breaks_the_reader_of_pdfs(seed: int, count: int) -> None:
     content, draw = bytearray(pdf("Some text.\nMore of it.")), random.Random(seed)
     for _ in range(count):
         content[draw.randrange(8, len(content))] = draw.randrange(256)
-    text = papers.text_of(bytes(content[: draw.randrange(len(content))] if seed % 3 == 0 else content))
+    text = pdf_text.text_of(bytes(content[: draw.randrange(len(content))] if seed % 3 == 0 else content))
     assert text is None or "\x00" not in text
 
 
 def test_a_pdf_too_large_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     content = pdf("Text.")
-    assert papers.text_of(content)
-    monkeypatch.setattr(papers, "MOST_BYTES", 10)
-    assert papers.text_of(content) is None
+    assert pdf_text.text_of(content)
+    monkeypatch.setattr(pdf_text, "MOST_BYTES", 10)
+    assert pdf_text.text_of(content) is None
 
 
 # A folder of one's own.

@@ -11,9 +11,9 @@ import sys
 import pytest
 from five import QUESTIONS
 
-from xstilts.evidence.client import Client, Manners
-from xstilts.evidence.corpus import Corpus, gather
-from xstilts.evidence.hosts import configured
+from xstilts.evidence.search.client import Client, Manners
+from xstilts.evidence.search.corpus import Corpus, gather
+from xstilts.evidence.search.hosts import configured
 from xstilts.evidence.stub import __main__ as command
 from xstilts.evidence.stub.server import SOURCES, serving
 from xstilts.evidence.stub.works import Fixture, works

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xstilts.evidence import papers
-from xstilts.evidence import text as texts
-from xstilts.evidence.text import LONGEST_BRACKET, Document, Locator, is_whole, sentences
-from xstilts.example import BadInput
+from xstilts.evidence.search import pdf_text
+from xstilts.evidence.text.documents import documents as texts
+from xstilts.evidence.text.documents import LONGEST_BRACKET, Document, Locator, is_whole, sentences
+from xstilts.data.examples import BadInput
 
 WORDS = [
     "We train",
@@ -193,8 +193,8 @@ def test_a_long_text_is_read_a_little_at_a_time(text: str, monkeypatch: pytest.M
 
 
 def test_what_is_kept_of_a_text_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(papers, "MOST_CHARACTERS", 8)
-    assert papers.storable("It\x00 helps. More.") == "It help"
+    monkeypatch.setattr(pdf_text, "MOST_CHARACTERS", 8)
+    assert pdf_text.storable("It\x00 helps. More.") == "It help"
 
 
 def test_what_a_cut_left_over_is_not_whole() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstilts.evidence.question import vocabulary
-from xstilts.evidence.words import Lexicon, data, stem, words
+from xstilts.evidence.claims.question import vocabulary
+from xstilts.evidence.text.stemming import Lexicon, data, stem, words
 
 LEXICON = Lexicon.of({"benchmark": {"XTREME": ["XTREME"], "XTREME-R": ["XTREME-R"]}, "task": {"ANLI+": ["ANLI+"]}})
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xstilts.evidence.ids import Ids, ids
-from xstilts.evidence.work import Work, merged, plain, stated
+from xstilts.evidence.search.identifiers import Ids, ids
+from xstilts.evidence.search.work import Work, merged, plain, stated
 
 DOI = "10.5555/stub.1"
 

@@ -17,18 +17,18 @@ __all__ = ["PLAN_STUDY", "app", "main"]
 
 def main() -> None:
     """Run the command line, with errors in one line and exit codes that mean something."""
-    from xstilts import interrupt
-    from xstilts.example import BadInput
-    from xstilts.stage import StageError
+    from xstilts.runtime import signals
+    from xstilts.data.examples import BadInput
+    from xstilts.store.query.stage import StageError
 
-    interrupt.raised()
+    signals.raised()
     try:
         app()
     except BadInput as error:
         _fail(str(error), 2)
     except (StageError, OSError) as error:
         _fail(str(error), 1)
-    except interrupt.Interrupted as stopped:
+    except signals.Interrupted as stopped:
         _fail(str(stopped), 128 + stopped.number)
 
 

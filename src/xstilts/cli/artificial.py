@@ -19,16 +19,17 @@ def demo(
     out: Out = None,
 ) -> None:
     """Run the main job in miniature: intermediate tasks and baselines for four targets in six artificial languages."""
-    from xstilts import progress, show
-    from xstilts.executors import local
-    from xstilts.machine import Machine
-    from xstilts.sandbox.demo import grids
+    from xstilts.runtime import progress
+    from xstilts.cli import show_runs
+    from xstilts.store.query import local_executor
+    from xstilts.runtime.machine import Machine
+    from xstilts.experiments.sandbox_demo import grids
 
     machine, chosen = Machine(store, workers=workers, device="cpu"), grids(seeds)
     promised = [score for one in chosen for score in one.stages(machine)]
     with progress.shown():
-        built = local.build_all(promised, machine)
-    show.tables([table for one in chosen for table in one.tables(machine)], promised, built, machine, out)
+        built = local_executor.build_all(promised, machine)
+    show_runs.tables([table for one in chosen for table in one.tables(machine)], promised, built, machine, out)
 
 
 @sandbox.command("pretrain")
@@ -38,18 +39,19 @@ def sandbox_pretrain(
     threads: Threads = 0,
 ) -> None:
     """Make the encoder that comes with the sandbox again from nothing, in about half an hour on two cores."""
-    from xstilts import progress, show
-    from xstilts.machine import Machine
-    from xstilts.sandbox import shipped
+    from xstilts.runtime import progress
+    from xstilts.cli import show_runs
+    from xstilts.runtime.machine import Machine
+    from xstilts.experiments import sandbox_encoder
 
     with progress.shown():
-        measured = shipped.make(Machine(store, device="cpu", threads=threads), out)
-    show.measured(measured)
+        measured = sandbox_encoder.make(Machine(store, device="cpu", threads=threads), out)
+    show_runs.measured(measured)
 
 
 @sandbox.command()
 def languages() -> None:
     """Show the artificial languages and what makes each differ from the English-like one."""
-    from xstilts import show
+    from xstilts.cli import show_runs
 
-    show.sandbox_languages()
+    show_runs.sandbox_languages()

@@ -26,11 +26,11 @@ def evidence(
     store: Store = Path("work"),
 ) -> None:
     """Report what the literature says on a question: quoted, located, checked, and from both sides."""
-    from xstilts.evidence import showing
-    from xstilts.evidence.making import CACHE, Where
+    from xstilts.evidence.report import cli_output
+    from xstilts.evidence.pipeline import CACHE, Where
 
     where = Where(out, cache or CACHE, tuple(filter(None, sources.split(","))), offline, study, store, bindings)
-    showing.evidence(question, where, llm, verifier, demo)
+    cli_output.evidence(question, where, llm, verifier, demo)
 
 
 @app.command()
@@ -44,10 +44,10 @@ def scifact(
     threads: Threads = 0,
 ) -> None:
     """Measure on SciFact what may decide on claims; write a verifier's card beside it, which says whether it may."""
-    from xstilts import progress
-    from xstilts.evidence import scifact_page
-    from xstilts.machine import Machine
+    from xstilts.runtime import progress
+    from xstilts.evidence.verifier import scifact_report
+    from xstilts.runtime.machine import Machine
 
     with progress.shown():
-        found = scifact_page.measure(verifier, Machine(data=data, device=device, threads=threads))
-    scifact_page.show(found, out)
+        found = scifact_report.measure(verifier, Machine(data=data, device=device, threads=threads))
+    scifact_report.show(found, out)

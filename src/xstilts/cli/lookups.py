@@ -17,9 +17,9 @@ def show(
     store: Store = Path("work"),
 ) -> None:
     """Print how a finished stage came to be, and how its nearest sibling differs."""
-    from xstilts import show
+    from xstilts.cli import show_runs
 
-    show.stage(store, key)
+    show_runs.stage(store, key)
 
 
 @app.command()
@@ -29,9 +29,9 @@ def cost(
     json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
 ) -> None:
     """Print what stages have cost: time, tokens, FLOPs, memory and energy, by phase and by stage."""
-    from xstilts import show
+    from xstilts.cli import show_runs
 
-    show.costs(store, key or (), json)
+    show_runs.costs(store, key or (), json)
 
 
 @app.command()
@@ -42,12 +42,13 @@ def tasks(
     ] = False,
 ) -> None:
     """List the tasks: kind, metric, what they are learned from, languages, and which of their data are there."""
-    from xstilts import listing, show
+    from xstilts.tasks import cards
+    from xstilts.cli import show_runs
 
     if markdown:
-        print(listing.page(), end="")
+        print(cards.page(), end="")
     else:
-        show.tasks(data)
+        show_runs.tasks(data)
 
 
 @app.command()
@@ -60,12 +61,13 @@ def overlap(
     store: Store = Path("work"),
 ) -> None:
     """Find texts of a test set that are also in a training set, word for word or nearly."""
-    from xstilts import overlap, show
-    from xstilts.machine import Machine
-    from xstilts.task import task
+    from xstilts.evaluation import contamination
+    from xstilts.cli import show_runs
+    from xstilts.runtime.machine import Machine
+    from xstilts.tasks.base import task
 
     machine = Machine(store, data, partial=True)
-    show.overlaps(overlap.of_tasks(task(train), task(target), language, split, machine))
+    show_runs.overlaps(contamination.of_tasks(task(train), task(target), language, split, machine))
 
 
 @app.command("data")
@@ -78,8 +80,9 @@ def data_of(
     json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
 ) -> None:
     """Say which data of which tasks are there, how many examples they hold, and how to get the rest; or get it."""
-    from xstilts import catalogue, progress
+    from xstilts.tasks import availability
+    from xstilts.runtime import progress
 
     with progress.shown():
-        found = catalogue.gather(task or (), data, split, get, counts)
-    raise typer.Exit(not catalogue.show(found, data, json))
+        found = availability.gather(task or (), data, split, get, counts)
+    raise typer.Exit(not availability.show(found, data, json))

@@ -9,38 +9,7 @@ from typing import Annotated
 import typer
 
 from xstilts.cli.app import app
-from xstilts.cli.options import (
-    Compiled,
-    DataFolder,
-    Device,
-    EncoderName,
-    Forgetting,
-    Intermediate,
-    Languages,
-    LearnFrom,
-    MemoryGib,
-    MicroTokens,
-    MlmAlpha,
-    MlmTask,
-    MlmWeight,
-    Out,
-    Packing,
-    Partial,
-    Precision,
-    RecipeName,
-    Recompute,
-    Revision,
-    Seeds,
-    SetIntermediate,
-    SetTarget,
-    Setting,
-    Split,
-    Store,
-    SuiteName,
-    Target,
-    Threads,
-    Workers,
-)
+from xstilts.cli.options import Compiled, DataFolder, Device, EncoderName, Forgetting, Intermediate, Languages, LearnFrom, MemoryGib, MicroTokens, MlmAlpha, MlmTask, MlmWeight, Out, Packing, Partial, Precision, RecipeName, Recompute, Revision, Seeds, SetIntermediate, SetTarget, Setting, Split, Store, SuiteName, Target, Threads, Workers
 
 
 @app.command("run", help="Train, predict and score: baseline and intermediate settings, in all languages of targets.")
@@ -83,10 +52,11 @@ def run_or_plan(
     partial: Partial = False,
     out: Out = None,
 ) -> None:
-    from xstilts import grid, show
-    from xstilts.encoder import Encoder
-    from xstilts.machine import Machine
-    from xstilts.run import Recipes
+    from xstilts.experiments import grid
+    from xstilts.cli import show_runs
+    from xstilts.models.encoder import Encoder
+    from xstilts.runtime.machine import Machine
+    from xstilts.experiments.run import Recipes
 
     machine = Machine(store, data, device, micro_tokens, workers, threads, partial=partial, memory_gib=memory)
     machine = replace(machine, precision=precision, packing=packing, recompute=recompute, compiled=compiled)
@@ -104,7 +74,7 @@ def run_or_plan(
         split,
         tuple(languages.split(",")) if languages else (),
     )
-    verb = {"run": show.run, "plan": show.plan, "submit": show.submission}[str(context.info_name)]
+    verb = {"run": show_runs.run, "plan": show_runs.plan, "submit": show_runs.submission}[str(context.info_name)]
     verb(asked, suite, machine, out)
 
 
@@ -131,10 +101,10 @@ def pretrain(
     partial: Partial = False,
 ) -> None:
     """Train a tokenizer and an XLM-R-shaped encoder from folders of text."""
-    from xstilts import progress
-    from xstilts.machine import Machine
-    from xstilts.pretrain import Shape, deliver, from_folders
-    from xstilts.recipe import Recipe
+    from xstilts.runtime import progress
+    from xstilts.runtime.machine import Machine
+    from xstilts.training.pretrain import Shape, deliver, from_folders
+    from xstilts.training.recipe import Recipe
 
     machine = Machine(store, None, device, micro_tokens, threads=threads, partial=partial)
     shape = Shape(width, layers, heads, vocabulary=vocabulary)
@@ -161,10 +131,11 @@ def bench_inference(
     json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
 ) -> None:
     """Measure how fast a checkpoint answers: latency, throughput and memory in fp32, bf16, int8 and ONNX Runtime."""
-    from xstilts import inference, progress, timetable
-    from xstilts.machine import Machine
+    from xstilts.inference.benchmark import benchmark, render
+    from xstilts.runtime import progress
+    from xstilts.runtime.machine import Machine
 
-    load = inference.Load.of(batch, length, rounds, seconds)
+    load = benchmark.Load.of(batch, length, rounds, seconds)
     with progress.shown():
-        found = inference.bench(checkpoint, kind, variants.split(","), load, Machine(device=device, threads=threads))
-    timetable.show(found, json)
+        found = benchmark.bench(checkpoint, kind, variants.split(","), load, Machine(device=device, threads=threads))
+    render.show(found, json)

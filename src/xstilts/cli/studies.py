@@ -8,23 +8,7 @@ from typing import Annotated
 import typer
 
 from xstilts.cli.app import PLAN_STUDY, app
-from xstilts.cli.options import (
-    DataFolder,
-    Device,
-    EncoderName,
-    MicroTokens,
-    Partial,
-    Precision,
-    RecipeName,
-    Recompute,
-    Revision,
-    SetIntermediate,
-    SetTarget,
-    Setting,
-    Store,
-    Threads,
-    Workers,
-)
+from xstilts.cli.options import DataFolder, Device, EncoderName, MicroTokens, Partial, Precision, RecipeName, Recompute, Revision, SetIntermediate, SetTarget, Setting, Store, Threads, Workers
 
 
 @app.command(PLAN_STUDY)
@@ -41,12 +25,12 @@ def plan_study(
     json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
 ) -> None:
     """Say what a study would take on a GPU: trainings, FLOPs, GPU-hours, memory, and what does not fit."""
-    from xstilts import show
-    from xstilts.forecast import Gpu
-    from xstilts.machine import Machine
+    from xstilts.cli import show_runs
+    from xstilts.planning.forecast import Gpu
+    from xstilts.runtime.machine import Machine
 
     machine = Machine(store, data, micro_tokens=micro_tokens, recompute=recompute)
-    show.outlook(file, scale, Gpu.of(device_name, memory, utilisation), machine, json)
+    show_runs.outlook(file, scale, Gpu.of(device_name, memory, utilisation), machine, json)
 
 
 @app.command()
@@ -63,10 +47,10 @@ def study(
     threads: Threads = 0,
 ) -> None:
     """Build a study, print the verdict on each claim, and write a report; exit code 1 where an arm is missing in it."""
-    from xstilts import show
-    from xstilts.machine import Machine
+    from xstilts.cli import show_runs
+    from xstilts.runtime.machine import Machine
 
-    raise typer.Exit(not show.study(file, scale, Machine(store, data, device, workers=workers, threads=threads), out))
+    raise typer.Exit(not show_runs.study(file, scale, Machine(store, data, device, workers=workers, threads=threads), out))
 
 
 @app.command()
@@ -81,12 +65,12 @@ def watch(
     store: Store = Path("work"),
 ) -> None:
     """Show a study while it runs: finished, running, failed, waiting, the time left, and what is ahead so far."""
-    from xstilts import board
-    from xstilts.watch import Watch
+    from xstilts.monitoring import dashboard
+    from xstilts.monitoring.status import Watch
 
     file = what if what and what.suffix == ".py" else None
     folder = store if file else what or store
-    board.show(Watch(folder, board.promised(file, scale, folder, data)), once, every)
+    dashboard.show(Watch(folder, dashboard.promised(file, scale, folder, data)), once, every)
 
 
 @app.command()
@@ -97,10 +81,10 @@ def track(
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 30.0,
 ) -> None:
     """Mirror losses, looks at development data and scores into a tracker, a run for each training; nothing twice."""
-    from xstilts import track
+    from xstilts.monitoring import tracker_sync
 
-    mirror = track.Mirror(store, to)
-    for count in track.follow(mirror, every) if follow else [mirror.send()]:
+    mirror = tracker_sync.Mirror(store, to)
+    for count in tracker_sync.follow(mirror, every) if follow else [mirror.send()]:
         print(f"{count} runs with something new, sent to {to.partition(':')[0]}")
 
 
@@ -110,9 +94,9 @@ def verify(
     store: Store = Path("work"),
 ) -> None:
     """Check each claim of a report again, from predictions or texts on disk; exit code 1 unless all of them stand."""
-    from xstilts import show
+    from xstilts.cli import show_runs
 
-    raise typer.Exit(not show.verify(report, store))
+    raise typer.Exit(not show_runs.verify(report, store))
 
 
 @app.command()
@@ -124,15 +108,16 @@ def report(
     ] = None,
 ) -> None:
     """Write a report anew, as a page and in Markdown; of two studies, what is the same and what differs."""
-    from xstilts import compare, report
-    from xstilts.evidence import bundle
-    from xstilts.example import BadInput
+    from xstilts.verification import compare_reports
+    from xstilts.reporting import report
+    from xstilts.evidence.report import bundle
+    from xstilts.data.examples import BadInput
 
     of_evidence = other is None and bundle.is_bundle(folder)
     if of_evidence and out:
         raise BadInput(f"an evidence report's pages belong beside its corpus: leave --out away, or copy {folder} whole")
     if other is not None:
-        written = compare.write(folder, other, out)
+        written = compare_reports.write(folder, other, out)
     else:
         written = bundle.views(folder) if of_evidence else report.write(folder, out)
     print(*written, sep="\n")
@@ -171,18 +156,18 @@ def recommend(
     out: Annotated[Path | None, typer.Option(help="Also write recommend.json to this folder.")] = None,
 ) -> None:
     """Rank intermediate tasks for a target without training them all in full."""
-    from xstilts import hits, leaflet, peek
-    from xstilts.encoder import Encoder
-    from xstilts.machine import Machine
-    from xstilts.run import Recipes
-    from xstilts.tabulate import name_of
-    from xstilts.task import task
+    from xstilts.selection import backtest, render, probes
+    from xstilts.models.encoder import Encoder
+    from xstilts.runtime.machine import Machine
+    from xstilts.experiments.run import Recipes
+    from xstilts.experiments.collect_results import name_of
+    from xstilts.tasks.base import task
 
     machine = Machine(store, data, device, micro_tokens, workers, threads, precision=precision, partial=partial)
     both = tuple(setting or ())
     recipes = Recipes(recipe, both + tuple(set_intermediate or ()), both + tuple(set_target or ()))
     model, wanted = Encoder.of(encoder, revision).pinned(), task(target)
-    chosen = peek.candidates_of(wanted, candidates, data)
-    question = peek.Question(model, wanted, chosen, recipes, seeds, steps, examples)
-    gains = hits.gains_of(against, wanted.label, against_recipe, name_of(model)) if against else {}
-    leaflet.answer(question, machine, budget, gains, out)
+    chosen = probes.candidates_of(wanted, candidates, data)
+    question = probes.Question(model, wanted, chosen, recipes, seeds, steps, examples)
+    gains = backtest.gains_of(against, wanted.label, against_recipe, name_of(model)) if against else {}
+    render.answer(question, machine, budget, gains, out)

@@ -3,7 +3,7 @@
 `metric(name)` gives the function of a task's metric; all have one shape. One file per family: `labels` (accuracy),
 `qa`, `tagging`, `retrieval`, and `suites` for the averages of whole benchmarks.
 
->>> from xstilts.example import Classified
+>>> from xstilts.data.examples import Classified
 >>> metric("accuracy")([Classified("7", "Yes?", None, "yes")], {"7": "yes"}).values
 {'accuracy': 100.0}
 """
@@ -16,31 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.example import BadInput
-from xstilts.metrics import labels, qa, tagging
-from xstilts.metrics.labels import accuracy, mlm_loss, retrieval_accuracy, same_label
-from xstilts.metrics.qa import match, mlqa, mlqa_words, overlap_f1, squad, squad_v2, squad_words
-from xstilts.metrics.retrieval import (
-    RANKED,
-    Candidate,
-    average_precision,
-    bitext_f1,
-    extract,
-    identify,
-    map20,
-    mine,
-    mined_f1,
-    nearest_source,
-    neighbours,
-    normalise,
-    ranked_precisions,
-    reciprocal_ranks,
-    tune_threshold,
-    unambiguous,
-)
-from xstilts.metrics.score import Array, Metric, Score
+from xstilts.data.examples import BadInput
+from xstilts.metrics import accuracy, squad, chunk_f1
+from xstilts.metrics.accuracy import accuracy, mlm_loss, retrieval_accuracy, same_label
+from xstilts.metrics.squad import match, mlqa, mlqa_words, overlap_f1, squad, squad_v2, squad_words
+from xstilts.metrics.retrieval import RANKED, Candidate, average_precision, bitext_f1, extract, identify, map20, mine, mined_f1, nearest_source, neighbours, normalise, ranked_precisions, reciprocal_ranks, tune_threshold, unambiguous
+from xstilts.metrics.base import Array, Metric, Score
 from xstilts.metrics.suites import XTREME, XTREME_R, Suite, SuiteScore, average, suite
-from xstilts.metrics.tagging import chunks, entity_f1, pos_f1, split_sentence, tag_accuracy
+from xstilts.metrics.chunk_f1 import chunks, entity_f1, pos_f1, split_sentence, tag_accuracy
 
 __all__ = [
     "RANKED",
@@ -92,17 +75,17 @@ Pool = Callable[[Array, Array], Array]
 
 # Each metric with the function that finds its headline from summed contributions.
 _METRICS: dict[str, tuple[Metric, Pool]] = {
-    "accuracy": (accuracy, labels.pool),
-    "retrieval_accuracy": (retrieval_accuracy, labels.pool),
-    "squad": (squad, qa.pool),
-    "squad_v2": (squad_v2, qa.pool),
-    "mlqa": (mlqa, qa.pool),
-    "entity_f1": (entity_f1, tagging.pool),
-    "pos_f1": (pos_f1, tagging.pool),
-    "tag_accuracy": (tag_accuracy, tagging.share),
-    "mined_f1": (mined_f1, tagging.pool),
-    "map20": (map20, labels.pool),
-    "mlm_loss": (mlm_loss, labels.ratio),
+    "accuracy": (accuracy, accuracy.pool),
+    "retrieval_accuracy": (retrieval_accuracy, accuracy.pool),
+    "squad": (squad, squad.pool),
+    "squad_v2": (squad_v2, squad.pool),
+    "mlqa": (mlqa, squad.pool),
+    "entity_f1": (entity_f1, chunk_f1.pool),
+    "pos_f1": (pos_f1, chunk_f1.pool),
+    "tag_accuracy": (tag_accuracy, chunk_f1.share),
+    "mined_f1": (mined_f1, chunk_f1.pool),
+    "map20": (map20, accuracy.pool),
+    "mlm_loss": (mlm_loss, accuracy.ratio),
 }
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.example import BadInput, Example, Passage
-from xstilts.metrics.score import Score, f1, found_scores, paired, require
+from xstilts.data.examples import BadInput, Example, Passage
+from xstilts.metrics.base import Score, f1, found_scores, paired, require
 
 if TYPE_CHECKING:
     import torch

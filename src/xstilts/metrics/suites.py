@@ -13,7 +13,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xstilts.example import BadInput
+from xstilts.data.examples import BadInput
 
 Values = Mapping[str, float]
 

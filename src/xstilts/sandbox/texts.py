@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from random import Random
 
-from xstilts.example import Parallel, Text
+from xstilts.data.examples import Parallel, Text
 from xstilts.sandbox.grammar import say
 from xstilts.sandbox.languages import ENGLISH_LIKE, Artificial
 from xstilts.sandbox.relations import equivalent, opposite, swapped, wider

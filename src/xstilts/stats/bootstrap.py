@@ -23,8 +23,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from xstilts.example import BadInput
-from xstilts.metrics.score import Array
+from xstilts.data.examples import BadInput
+from xstilts.metrics.base import Array
 from xstilts.stats.estimates import Estimate
 
 Headline = Callable[[Array, Array], Array]

@@ -26,7 +26,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from xstilts.metrics.score import Array
+from xstilts.metrics.base import Array
 
 PULL = 0.15
 TIED = 0.01  # share of the floor that seeds are taken to vary by where they agree; more would cost power

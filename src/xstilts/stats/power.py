@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xstilts.metrics.score import Array
+from xstilts.metrics.base import Array
 from xstilts.stats.estimates import PULL, Estimate, chi_square, halves
 
 MOST = 4096  # seeds; where more would be needed, seeds are not the remedy

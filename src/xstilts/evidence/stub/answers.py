@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
-from xstilts.evidence.ids import ids
+from xstilts.evidence.search.identifiers import ids
 from xstilts.evidence.stub.print import pdf
 from xstilts.evidence.stub.works import Fixture, found, works
-from xstilts.evidence.work import family_first
+from xstilts.evidence.search.work import family_first
 
 ATOM = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom" '

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal, get_args
 from urllib.parse import parse_qsl, urlsplit
 
-from xstilts.evidence.hosts import Host, configured
+from xstilts.evidence.search.hosts import Host, configured
 from xstilts.evidence.stub import answers
 from xstilts.evidence.stub.answers import Answer, Asked
 

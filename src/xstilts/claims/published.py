@@ -1,0 +1,113 @@
+"""Literature: published figures, each with the place it stands, and whether a verdict agrees.
+
+A figure is only compared with what was measured on the same encoder and split, in the same metric, over the same
+languages where it is a mean over some: everything else is another figure. The file is TOML, a section for each, named
+by what claims call it:
+
+    [some-paper-xquad]
+    value = 1.5            # what the claim's measure would be: a gain, a mean
+    paper = "..."          # and table, row, column: where it stands
+    encoder = "..."        # and split, metric: what it was measured on
+    languages = "de en"    # of what it is a mean, where it is one
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from xstilts.claims.claim import Verdict
+from xstilts.data.examples import BadInput
+
+FIGURES = Path(__file__).with_name("published.toml")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published figure and where it stands; `rounding` is half the last digit that the paper prints."""
+
+    name: str
+    value: float
+    paper: str
+    table: str
+    row: str
+    column: str
+    encoder: str
+    split: str
+    metric: str
+    languages: str = ""
+    rounding: float = 0.05
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether a measured interval holds a published figure, and why not."""
+
+    status: Literal["agrees", "differs", "not comparable"]
+    why: str
+
+
+@cache
+def known() -> dict[str, Published]:
+    """Return the published figures that come with the package."""
+    return read(FIGURES)
+
+
+def read(path: Path) -> dict[str, Published]:
+    """Return the published figures of a TOML file by name; BadInput where one is not whole."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{path}: {error}; write it as TOML") from error
+    return {name: _published(path, name, values) for name, values in found.items()}
+
+
+def _published(path: Path, name: str, values: Any) -> Published:
+    columns = {one.name: one.default is MISSING for one in fields(Published) if one.name != "name"}
+    given = values if isinstance(values, dict) else {}
+    for column in (column for column, needed in columns.items() if needed):
+        if given.get(column) in (None, ""):
+            raise BadInput(f"{path}: [{name}] has no {column}; say where the figure stands and what it was measured on")
+    for column, value in given.items():
+        if column not in columns:
+            raise BadInput(f"{path}: [{name}] has an unknown entry '{column}'; known are {', '.join(columns)}")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if number != (column in ("value", "rounding")):
+            raise BadInput(f"{path}: [{name}] {column} = {value!r}; value and rounding are numbers, the rest texts")
+    return Published(name, **given)
+
+
+def compare(verdict: Verdict, published: Published) -> Comparison:
+    """Return whether the verdict's 95 % interval holds the published figure, within its rounding."""
+    if verdict.setting is None:
+        return Comparison("not comparable", f"not measured: {verdict.why}")
+    for column in ("encoder", "split", "metric"):
+        here, there = getattr(verdict.setting, column), getattr(published, column)
+        if here != there:
+            return Comparison("not comparable", f"other {column}: '{here}' here, '{there}' in {published.paper}")
+    if other := _other(verdict.setting.languages, published):
+        return Comparison("not comparable", other)
+    low, high = verdict.interval
+    if not low < high:
+        return Comparison("not comparable", f"no interval: {verdict.why}")
+    place = f"{published.value:g} in {published.paper}, {published.table}"
+    inside = low - published.rounding <= published.value <= high + published.rounding
+    where = "lies in" if inside else "lies outside of"
+    return Comparison("agrees" if inside else "differs", f"{place} {where} [{low:.2f}, {high:.2f}]")
+
+
+def _other(spoken: Sequence[str], published: Published) -> str:
+    """Return how the languages of two means differ; "" where they do not, or the figure names none."""
+    here, there = set(spoken), set(published.languages.split())
+    if not there or here == there:
+        return ""
+    apart = [
+        f"{', '.join(sorted(codes))} only {where}"
+        for codes, where in ((here - there, "here"), (there - here, f"in {published.paper}"))
+        if codes
+    ]
+    return f"other languages: {'; '.join(apart)}"

@@ -1,0 +1,225 @@
+"""Saved: the bytes that a forward pass keeps for the backward one, exactly, for any shape and without taking it.
+
+As FLOPs are (`flops`), they are a polynomial of the shape of a batch, found at a few small shapes: a twin of the
+network on fake tensors runs forward, and hooks of autograd tell what is kept. Fake tensors go through torch's own
+dispatch, so that bf16 arithmetic, dropout and whatever a family does are what they are in life on a processor. What a
+GPU does differently is in `ongpu`.
+
+    Kept(network, "xnli", Device("cuda", "bf16")).bytes(Shape(32, 128), recompute=False)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn import functional
+from torch.utils._pytree import tree_leaves
+
+from xstilts.cost.ledger import flops
+from xstilts.cost.flops import Shape
+from xstilts.models.network import Network
+from xstilts.cost.gpu_emulation import OnGpu
+
+TERMS = {
+    **flops.TERMS,
+    "lengths": lambda shape: shape.length,
+    "pairs": lambda shape: shape.length**2,
+}
+EVERY = (*flops.EVERY, "lengths", "pairs")
+SHAPES = tuple(Shape(sequences, length, 1) for sequences in (2, 4) for length in (8, 16, 24))
+MORE = {"answered": Shape(2, 8, 3), "compared": Shape(6, 8, 1)}
+Bytes = dict[int, int]  # of a storage, by its identity
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a pass runs on: "cuda" or "cpu", with "bf16" or "fp32" arithmetic. It need not be here."""
+
+    type: str
+    precision: str
+
+    def ways(self) -> AbstractContextManager[object]:
+        """Return the context in which fake tensors compute as the device does."""
+        stack = ExitStack()
+        if self.type == "cuda":
+            stack.enter_context(OnGpu(self.precision == "bf16"))
+        if self.precision == "bf16":
+            stack.enter_context(torch.autocast("cpu", dtype=torch.bfloat16))
+        return stack
+
+
+class Kept:
+    """What a network in training keeps of a pass: outside its layers, and in each of them."""
+
+    def __init__(self, network: Network, head: str, device: Device) -> None:
+        terms = EVERY + flops.further(network, head, learning=True)
+        shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
+        mode, twin = faked(network)
+        times = _thinned(twin)
+        found = zip(*(counted(twin, head, shape, device, mode, times) for shape in shapes), strict=True)
+        rows = [[TERMS[term](shape) for term in terms] for shape in shapes]  # type: ignore[no-untyped-call]
+        self.whole, self.between, *self.layers = (
+            dict(zip(terms, flops.solved(rows, list(part)), strict=True)) for part in found
+        )
+        self.copies = [_copies(layer) if device.precision == "bf16" else 0 for layer in twin.stack]
+        self.all_copies = sum(copies * count for copies, count in zip(self.copies, times, strict=True))
+
+    def bytes(self, shape: Shape, recompute: bool) -> int:
+        """Return the bytes kept at most; recompute: of layers only what goes in, and one layer at a time all of it.
+
+        Autocast keeps its copies of trained weights in bf16 until a pass forward has ended, recomputed or not.
+        """
+        if not recompute:
+            return _value(self.whole, shape)
+        each = [_value(layer, shape) - copies for layer, copies in zip(self.layers, self.copies, strict=True)]
+        return _value(self.between, shape) + self.all_copies + max(0, *each)
+
+
+def _copies(layer: nn.Module) -> int:
+    """Return the bytes of a layer's trained matrices in bf16, where they are not in bf16 already."""
+    trained = (one for one in layer.parameters() if one.requires_grad and one.dim() > 1 and one.itemsize > 2)
+    return sum(2 * parameter.numel() for parameter in trained)
+
+
+def _value(factors: Mapping[str, Fraction], shape: Shape) -> int:
+    return int(sum(factor * TERMS[term](shape) for term, factor in factors.items()))  # type: ignore[no-untyped-call]
+
+
+def faked(network: Network) -> tuple[FakeTensorMode, Network]:
+    """Copy a network, in training, to fake tensors; what is frozen is frozen."""
+    mode = FakeTensorMode()
+
+    def like(tensor: Tensor) -> Tensor:
+        with mode:
+            return torch.empty(tensor.shape, dtype=tensor.dtype)
+
+    return mode, flops.copied(network, like).train()
+
+
+def _thinned(network: Network) -> list[int]:
+    """Take out of a network all but three of each row of layers that are alike; return for how many each stands.
+
+    The first and the last of a row may share something with their neighbours; the one in the middle stands for many.
+    """
+    kinds = vars(network.config).get("layer_types") or [""] * network.depth
+    marks = [(name, *_mark(layer)) for name, layer in zip(kinds, network.stack, strict=False)]
+    rows = [list(row) for _, row in groupby(range(len(marks)), key=lambda number: marks[number])]
+    kept = [number for row in rows for number in (row if len(row) < 4 else (row[0], row[1], row[-1]))]
+    times = [1 if len(row) < 4 or place != 1 else len(row) - 2 for row in rows for place in range(min(len(row), 3))]
+    parent, _, name = network.family.layers.rpartition(".")
+    layers = nn.ModuleList(network.stack[number] for number in kept)
+    setattr(network.backbone.get_submodule(parent), name, layers)
+    return times
+
+
+def _mark(layer: nn.Module) -> Iterator[Any]:
+    """Yield what makes two layers alike."""
+    return ((name, one.shape, one.dtype, one.requires_grad) for name, one in layer.named_parameters())
+
+
+def counted(
+    network: Network, head: str, shape: Shape, device: Device, mode: FakeTensorMode, times: list[int]
+) -> tuple[int, ...]:
+    """Return the bytes that a pass of a faked network keeps: together, between its layers, and in each of them alone.
+
+    Between the layers is what is kept outside of them and what goes into them. times: for how many a layer stands.
+    """
+    ledger = Ledger(network)
+    with mode:
+        ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long)
+        mask = torch.ones_like(ids)
+    with mode, ledger.kept(), device.ways():
+        states = network.hidden(ids, mask)
+        logits = flops.answer(network, head, states, shape, learning=True).flatten(0, -2)
+        targets = torch.zeros(len(logits), dtype=torch.long)
+        functional.cross_entropy(logits, targets, reduction="sum")
+    return ledger.sums(times)
+
+
+class Sum:
+    """Adds up the bytes of storages, each the first time it is met."""
+
+    def __init__(self, first: Bytes) -> None:
+        self.known, self.bytes = set(first), sum(first.values())
+
+    def add(self, storages: Bytes, times: int) -> None:
+        """Add storages that are not known yet, as often as a layer stands for others."""
+        self.bytes += times * sum(size for name, size in storages.items() if name not in self.known)
+        self.known |= set(storages)
+
+
+class Ledger:
+    """The storages that autograd keeps while a network runs, by the layer that keeps them; weights are none of them."""
+
+    def __init__(self, network: Network) -> None:
+        self.network, self.layer = network, -1
+        self.weights = {_storage(tensor) for tensor in (*network.parameters(), *network.buffers())}
+        self.inputs: list[Bytes] = [{} for _ in network.stack]
+        self.found: dict[int, Bytes] = {number: {} for number in range(-1, len(network.stack))}
+        self.alive: list[Any] = []  # a storage that is gone may give its identity to another
+
+    def sums(self, times: list[int]) -> tuple[int, ...]:
+        """Return the bytes kept together, between the layers, and in each layer beyond that."""
+        outside, *layers = self.found.values()
+        whole, between = Sum(outside), Sum(outside)
+        for layer, inputs, count in zip(layers, self.inputs, times, strict=True):
+            whole.add(layer, count)
+            between.add(inputs, count)
+        alone = ({name: size for name, size in layer.items() if name not in between.known} for layer in layers)
+        return (whole.bytes, between.bytes, *(sum(layer.values()) for layer in alone))
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Write down what is kept meanwhile."""
+        with ExitStack() as stack:
+            for number, layer in enumerate(self.network.stack):
+                stack.enter_context(self._watched(number, layer))
+            stack.enter_context(saved_tensors_hooks(self._pack, lambda tensor: tensor))
+            yield
+
+    @contextmanager
+    def _watched(self, number: int, layer: nn.Module) -> Iterator[None]:
+        def enter(module: nn.Module, args: Any, options: Any) -> None:
+            self.layer = number
+            for leaf in tree_leaves((args, options)):
+                if isinstance(leaf, Tensor):
+                    self._note(self.inputs[number], leaf)
+
+        def leave(module: nn.Module, args: Any, output: Any) -> None:
+            self.layer = -1
+
+        hooks = [layer.register_forward_pre_hook(enter, with_kwargs=True), layer.register_forward_hook(leave)]
+        yield
+        for hook in hooks:
+            hook.remove()
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        self._note(self.found[self.layer], tensor)
+        return tensor
+
+    def _note(self, where: Bytes, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self.weights:
+            self.alive.append(storage)
+            where[storage._cdata] = storage.nbytes()
+
+
+def _storage(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def real(network: Network, compute: Any) -> int:
+    """Return the bytes that autograd keeps of a network's weights and inputs while something is really computed."""
+    ledger = Ledger(network)
+    with ledger.kept():
+        compute()
+    return ledger.sums([1] * len(network.stack))[0]

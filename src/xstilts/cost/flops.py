@@ -1,0 +1,254 @@
+"""FLOPs: how many floating-point operations a network's passes take, exactly, and without taking them.
+
+The operations of a pass are a polynomial of the shape of its batch: so many for each padded piece, for each pair of
+pieces of a sequence (attention sees the padding too), for each sequence, and so on. The coefficients come from a twin
+of the network without numbers (on torch's meta device), run at a few small shapes under torch's own counter; solved in
+fractions, they give the counter's result for any shape. What is frozen is frozen in the twin, so a layer, a prefix or
+an embedding that takes no gradient is not charged for one.
+
+    spent(network, "xnli", {"passes": 1, "sequences": 32, "padded_tokens": 32 * 64, "attended": 32 * 64**2}, True)
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from xstilts.models.heads import Head
+from xstilts.models.network import Network
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The shape of a batch: sequences, pieces of each with padding, and pieces that masked-LM asks for."""
+
+    sequences: int
+    length: int
+    answered: int = 0
+
+
+TERMS: dict[str, Callable[[Shape], int]] = {
+    "passes": lambda shape: 1,
+    "sequences": lambda shape: shape.sequences,
+    "padded_tokens": lambda shape: shape.sequences * shape.length,
+    "attended": lambda shape: shape.sequences * shape.length**2,
+    "answered": lambda shape: shape.answered,
+    "compared": lambda shape: shape.sequences**2,
+}
+EVERY = ("passes", "sequences", "padded_tokens", "attended")
+SHAPES = (Shape(2, 4, 1), Shape(4, 4, 1), Shape(2, 8, 1), Shape(2, 12, 1))  # tell the terms of `EVERY` apart
+MORE = {"answered": Shape(2, 4, 3), "compared": Shape(6, 4, 1)}  # and one shape for each further term
+PARTS = ("forward", "activations", "weights")
+Polynomial = Mapping[str, Mapping[str, Fraction]]
+
+
+@dataclass(frozen=True)
+class Peak:
+    """What a device can do at most, in FLOP/s by precision, dense; and who says so."""
+
+    bf16: float | None
+    fp32: float
+    source: str
+
+
+PEAKS: dict[str, Peak] = {
+    "H200": Peak(989e12, 67e12, "NVIDIA H200 datasheet"),
+    "H100 PCIe": Peak(756e12, 51e12, "NVIDIA H100 datasheet, PCIe"),
+    "H100": Peak(989e12, 67e12, "NVIDIA H100 datasheet, SXM"),
+    "A100": Peak(312e12, 19.5e12, "NVIDIA A100 datasheet"),
+    "A10G": Peak(70e12, 35e12, "AWS G5 and NVIDIA A10G product page"),
+    "L40S": Peak(362e12, 91.6e12, "NVIDIA L40S datasheet"),
+    "L4": Peak(121e12, 30.3e12, "NVIDIA L4 datasheet"),
+    "V100": Peak(None, 15.7e12, "NVIDIA V100 datasheet, SXM2"),
+    "T4": Peak(None, 8.1e12, "NVIDIA T4 datasheet"),
+    "RTX 4090": Peak(165.2e12, 82.6e12, "NVIDIA Ada GPU architecture, appendix A"),
+    "RTX 3090": Peak(71e12, 35.6e12, "NVIDIA Ampere GA102 architecture, appendix A"),
+}
+
+
+def peak(device: str, precision: str) -> tuple[float, str] | None:
+    """Return what a device of this name does at most, in FLOP/s, and the source; None where that is not known."""
+    words = f" {device.replace('-', ' ')} "
+    for name, found in PEAKS.items():
+        if f" {name} " in words:
+            most = found.bf16 if precision == "bf16" else found.fp32
+            return (most, found.source) if most else None
+    return None
+
+
+def spent(network: Network, head: str, sums: Mapping[str, int], learning: bool) -> dict[str, int]:
+    """Return the FLOPs of passes whose shapes, as the terms of `TERMS`, sum up to `sums`.
+
+    "forward"; when learning also "activations" and "weights", the backward pass with respect to each. A name that is
+    no head is a lesson without one: the vectors of all pairs in the batch are compared.
+    """
+    found = polynomial(network, head, learning)
+    return {part: int(sum(factor * sums[term] for term, factor in terms.items())) for part, terms in found.items()}
+
+
+_known: WeakKeyDictionary[Network, dict[Any, Polynomial]] = WeakKeyDictionary()
+
+
+def polynomial(network: Network, head: str, learning: bool) -> Polynomial:
+    """Return the coefficient of each term, for each part; networks of one structure are asked once."""
+    known = _known.setdefault(network, {})
+    identity = head, learning, tuple(parameter.requires_grad for parameter in network.parameters())
+    if identity not in known:
+        structure = _structure(network, head, learning)
+        if structure not in _counted:
+            _counted[structure] = _polynomial(network, head, learning)
+        known[identity] = _counted[structure]
+    return known[identity]
+
+
+_counted: dict[Any, Polynomial] = {}
+
+
+def _structure(network: Network, head: str, learning: bool) -> Any:
+    """Return all that the count depends on; how many rows of the embeddings are there matters to masked-LM alone."""
+    few = network.table if _kind_of(network, head) != "mlm" else None
+    parameters = tuple(
+        (name, tuple(one.shape[1:] if one is few else one.shape), one.requires_grad)
+        for name, one in network.named_parameters()
+    )
+    asked = type(network.backbone), network.config.to_json_string(), _kind_of(network, head)
+    return *asked, head in network.heads, learning, parameters
+
+
+def _kind_of(network: Network, head: str) -> str:
+    return _kind(network, head) if head in network.heads else ""
+
+
+def _polynomial(network: Network, head: str, learning: bool) -> Polynomial:
+    terms = EVERY + further(network, head, learning)
+    shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
+    network_twin = twin(network)
+    counts = [count(network_twin, head, shape, learning) for shape in shapes]
+    rows = [[TERMS[term](shape) for term in terms] for shape in shapes]
+    factors = {part: solved(rows, [counted[part] for counted in counts]) for part in counts[0]}
+    return {part: dict(zip(terms, found, strict=True)) for part, found in factors.items()}
+
+
+def further(network: Network, head: str, learning: bool) -> tuple[str, ...]:
+    """Return the terms that a head has beyond those that every one has."""
+    if head not in network.heads:
+        return ("compared",) if learning else ()
+    return ("answered",) if _kind(network, head) == "mlm" else ()
+
+
+def _kind(network: Network, head: str) -> str:
+    found = network.heads[head]
+    return found.kind if isinstance(found, Head) else ""
+
+
+def twin(network: Network) -> Network:
+    """Copy a network without its numbers: its tensors are on the meta device, and what is frozen is frozen.
+
+    The copy computes nothing twice to save memory, so what it counts is what the method takes.
+    """
+    return copied(network, lambda tensor: torch.empty_like(tensor, device="meta"))
+
+
+def copied(network: Network, like: Callable[[Tensor], Tensor]) -> Network:
+    """Copy a network to tensors that `like` makes of its own; what is frozen is frozen, nothing is computed twice."""
+    memo: dict[int, Any] = {
+        id(parameter): nn.Parameter(like(parameter), parameter.requires_grad) for parameter in network.parameters()
+    }
+    memo |= {id(buffer): like(buffer) for buffer in network.buffers()}
+    found = copy.deepcopy(network, memo)
+    once: Any = found.backbone.activation_checkpointing_disable
+    once()
+    return found
+
+
+class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up the operations of all that torch computes, by torch's own formulas; its counter's bare minimum."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Compute one operation and count it."""
+        found = func(*args, **(kwargs or {}))
+        if formula := flop_registry.get(func._overloadpacket):
+            self.flops += formula(*args, **(kwargs or {}), out_val=found)
+        return found
+
+
+def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str, int]:
+    """Return what torch counts in one pass of a twin.
+
+    Activations: what it takes to bring the gradient to every layer that has something to learn; weights: what is left
+    of the whole backward pass.
+    """
+    forward, activations, both = Counted(), Counted(), Counted()
+    with torch.set_grad_enabled(learning), _outputs(network) as reached, forward:
+        answer = _answer(network, head, shape, learning).sum()
+    if not learning:
+        return {"forward": forward.flops}
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if reached:
+        with activations:
+            torch.autograd.grad(answer, reached, retain_graph=True, allow_unused=True)
+    with both:
+        torch.autograd.grad(answer, trained, allow_unused=True)
+    return dict(zip(PARTS, (forward.flops, activations.flops, both.flops - activations.flops), strict=True))
+
+
+def _answer(network: Network, head: str, shape: Shape, learning: bool) -> Tensor:
+    """Return what the loss is taken of, as each kind does: masked-LM asks its head of the hidden pieces only."""
+    ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long, device="meta")
+    unread = torch.zeros(shape.sequences, 1, 1, shape.length, device="meta")  # nobody looks into a mask of four axes
+    return answer(network, head, network.hidden(ids, unread), shape, learning)
+
+
+def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: bool) -> Tensor:
+    """Return what the loss is taken of, given final states (sequences, length, width) without padding."""
+    mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
+    if head not in network.heads:
+        return states[0::2, 0] @ states[1::2, 0].T if learning else states
+    if _kind(network, head) == "mlm":
+        states, mask = states.flatten(0, 1)[: shape.answered, None], mask.flatten()[: shape.answered, None]
+    logits: Tensor = network.heads[head](states, mask, network.table)
+    return logits
+
+
+@contextmanager
+def _outputs(network: Network) -> Iterator[list[Tensor]]:
+    """Collect the outputs of the layers that have something to learn."""
+    found: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.requires_grad:
+            found.append(output)
+
+    learning = (m for m in network.modules() if any(p.requires_grad for p in m.parameters(recurse=False)))
+    hooks = [module.register_forward_hook(keep) for module in learning]
+    yield found
+    for hook in hooks:
+        hook.remove()
+
+
+def solved(rows: list[list[int]], values: list[int]) -> list[Fraction]:
+    """Solve linear equations, as many as unknowns, without rounding."""
+    table = [[Fraction(cell) for cell in (*row, value)] for row, value in zip(rows, values, strict=True)]
+    for column in range(len(table)):
+        best = next(row for row in range(column, len(table)) if table[row][column])
+        table[column], table[best] = table[best], table[column]
+        table[column] = [cell / table[column][column] for cell in table[column]]
+        for row in range(len(table)):
+            if row != column:
+                factor = table[row][column]
+                table[row] = [a - factor * b for a, b in zip(table[row], table[column], strict=True)]
+    return [row[-1] for row in table]

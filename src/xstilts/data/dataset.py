@@ -1,0 +1,232 @@
+"""Data: the identity of one split of one task in one language, and the stage that reads it.
+
+Files are named by content: the same bytes read the same way are the same data wherever they lie, and a changed byte
+is other data. Reading ends in JSON lines (`examples.jsonl`) and a record of what was dropped or repaired.
+
+>>> Data("xnli", "classification", "test", "sw", ("yes", "no"), (("reader", "tsv"),), ()).label
+'xnli-test-sw'
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from xstilts.data.language_check import Watch
+from xstilts.data.examples import BadInput, Example, write
+from xstilts.data.readers import Input, Report, Row, container
+from xstilts.data.readers import read as read_rows
+from xstilts.data.readers.row import bad
+from xstilts.data.readers.row_to_example import SHAPE, Asked
+from xstilts.store.query.stage import Site, stage
+
+if TYPE_CHECKING:
+    from xstilts.tasks.base import Source
+
+T = TypeVar("T")
+
+EXAMPLES = "examples.jsonl"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file by content, and where it lies: below the data folder, or anywhere if the path is absolute."""
+
+    path: str = field(metadata={"identity": False})
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path, folder: Path) -> File:
+        """Describe a file below `folder`."""
+        held = container(path)
+        status = held.stat()
+        return cls(path.relative_to(folder).as_posix(), _digest(held, status.st_size, status.st_mtime_ns))
+
+
+@dataclass(frozen=True)
+class Data:
+    """What decides the examples of a split: files by content, the way of reading, the part of the rows."""
+
+    task: str
+    kind: str
+    split: str
+    language: str
+    labels: tuple[str, ...]
+    meaning: tuple[tuple[str, str], ...]
+    files: tuple[File, ...]
+    part: tuple[int, int | None] = (0, None)
+
+    @property
+    def label(self) -> str:
+        """A short name for people."""
+        return f"{self.task}-{self.split}-{self.language}"
+
+
+@stage(version=1, label=lambda data: f"data-{data.label}")
+def read(site: Site, data: Data) -> None:
+    """Write the examples of a split to `examples.jsonl`, and what was repaired, dropped or noted to the record.
+
+    Raises BadInput, unless the machine takes partial data, where there are not as many as there should be, and where
+    training data that are said to be English are not.
+    """
+    report, watch = Report(), Watch()
+    found = examples(data, site.machine.data, report)
+    guarded = data.split == "train" and data.language == "en"
+    count = write(watch.passed(found) if guarded else found, site.folder / EXAMPLES)
+    site.record |= {"examples": count, "files": [file.path for file in data.files], **asdict(report)}
+    if guarded:
+        site.record["not_english"] = {"suspicious": watch.suspicious, "judged": watch.judged, "samples": watch.samples}
+    if not site.machine.partial:
+        _check_count(data, count, report)
+        _check_english(data, watch)
+
+
+def expected(data: Data) -> int | None:
+    """Return how many examples a split should hold in its language, as far as that is known.
+
+    The count of a training split holds in the languages that the task is trained in; nobody knows how many rows of a
+    task a user has had translated.
+    """
+    from xstilts.tasks.base import task
+
+    asked = task(data.task)
+    foreign = data.split == "train" and data.language not in asked.trained_in
+    return None if foreign or asked.source_of(data) not in asked.sources else asked.counts.get(data.split)
+
+
+def _check_count(data: Data, count: int, report: Report) -> None:
+    """Raise BadInput where examples are missing, or too many, that were not counted as dropped."""
+    wanted = expected(data)
+    dropped = sum(times for reason, times in report.counts.items() if reason.startswith("dropped: "))
+    if wanted not in (None, count, count + dropped):
+        problem = f"expected {wanted} examples of {data.label}, found {count}"
+        remedy = "part of the data set is missing or it is another version: get it again, or take it as it is with"
+        raise bad(_names(data), problem, f"{remedy} --partial")
+
+
+def _check_english(data: Data, watch: Watch) -> None:
+    """Raise BadInput where data are not English that are said to be."""
+    if watch.english() is False:
+        share = f"{watch.suspicious} of {watch.judged} texts that are long enough to tell"
+        share = share if watch.suspicious else "its texts taken together, each being too short to tell"
+        samples = f" (ids {', '.join(watch.samples)})" if watch.samples else ""
+        problem = f"expected English training data of '{data.task}', found another language in {share}{samples}"
+        remedy = (
+            f"get the English file, ask for the language that it is in ('{data.task}:sw'), or take it as it is with"
+        )
+        raise bad(_names(data), problem, f"{remedy} --partial")
+
+
+def _names(data: Data) -> str:
+    return ", ".join(file.path for file in data.files)
+
+
+def examples(data: Data, folder: Path | None, report: Report) -> Iterator[Example]:
+    """Yield the examples of a split; count in `report` what was repaired, dropped or noted.
+
+    An id is the row's `id`, or its number in the files (from 0), which dropped rows and parts do not shift.
+    Raises BadInput, with file and line, for what cannot be repaired, and where a file is not the one that was planned.
+    """
+    from xstilts.tasks.base import task
+
+    asked_task = task(data.task)
+    source = asked_task.source_of(data)
+    if source.reader == "sandbox":
+        from xstilts import sandbox
+
+        yield from sandbox.examples(data.task, data.split, data.language, source.options)
+        return
+    count = 0
+    for example in _distinct(_shaped(data, source, folder, report)):
+        count += 1
+        yield example
+    if not count:
+        raise bad(_names(data), f"expected examples of {data.label}, found none", "the file is empty: get it again")
+    wanted = expected(data)
+    if wanted not in (None, count):
+        report.note(f"noted: {count} examples where {wanted} are expected", _names(data))
+
+
+def _shaped(data: Data, source: Source, folder: Path | None, report: Report) -> Iterator[tuple[Example, str]]:
+    """Yield (example, place) of the rows that are not dropped."""
+    asked = Asked(data.split, data.labels, report, source.label_names, source.dropped, source.withheld)
+    positional = source.options.get("ids") == "position"
+    rows = read_rows(source.reader, _inputs(data, folder), {**source.options, "language": data.language}, report)
+    meant = ((row.place, fields) for row in rows if _concerns(fields := _fields(row, source), data, source))
+    for position, (place, fields) in _part(enumerate(meant), data.part):
+        id = str(position) if positional or fields.get("id") is None else str(fields["id"])
+        example = SHAPE[data.kind](id, fields, place, asked)
+        if example:
+            yield example, place
+
+
+def _inputs(data: Data, folder: Path | None) -> list[Input]:
+    """Return the files to read, having seen that they are still the planned ones."""
+    if folder is None and not all(Path(file.path).is_absolute() for file in data.files):
+        raise BadInput(f"{data.label} is read from files, and no data folder is given; name it with --data DIR")
+    folder = folder or Path()
+    for file in data.files:
+        path = folder / file.path
+        if not container(path).is_file():
+            raise BadInput(
+                f"{path} does not exist any more; plan again, or name the folder that holds it with --data DIR"
+            )
+        if File.of(path, path.parent).sha256 != file.sha256:
+            raise BadInput(f"{path} has changed since it was planned; plan again, or put the planned file back")
+    return [Input(folder / file.path, file.path) for file in data.files]
+
+
+def _fields(row: Row, source: Source) -> Mapping[str, Any]:
+    """Return a row's values under the names of the example's fields."""
+    values = dict(row.values)
+    missing = [column for column in source.columns.values() if column not in values]
+    if missing:
+        problem = f"expected the column {', '.join(missing)}, found {', '.join(values)}"
+        raise bad(row.place, problem, "the file is of another version: get the one the task names")
+    values.update({field: row.values[column] for field, column in source.columns.items()})
+    if source.convert is None:
+        return values
+    try:
+        return {**values, **source.convert(Row(row.place, values))}
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        problem = f"expected a row as {source.convert.__name__} knows it, found {str(values)[:120]} ({error!r})"
+        raise bad(row.place, problem, "the file is of another version: get the one the task names") from None
+
+
+def _concerns(fields: Mapping[str, Any], data: Data, source: Source) -> bool:
+    """Say whether a row is in the language, where a file holds several and `language_column` says which."""
+    column = source.options.get("language_column")
+    if not isinstance(column, str):
+        return True
+    from xstilts.data.languages import language
+
+    return str(fields.get(column)).lower() in (data.language, language(data.language).name.lower())
+
+
+def _part(rows: Iterator[T], part: tuple[int, int | None]) -> Iterator[T]:
+    start, stop = part
+    if start >= 0 and (stop is None or stop >= 0):
+        return islice(rows, start, stop)
+    return iter(list(rows)[start:stop])
+
+
+def _distinct(found: Iterator[tuple[Example, str]]) -> Iterator[Example]:
+    places: dict[str, str] = {}
+    for example, place in found:
+        if example.id in places:
+            problem = f"expected ids that occur once, found {example.id!r} again (first at {places[example.id]})"
+            remedy = "give the rows ids of their own, or set the option ids='position' in the task's source"
+            raise bad(place, problem, remedy)
+        places[example.id] = place
+        yield example
+
+
+@cache
+def _digest(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

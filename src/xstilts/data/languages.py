@@ -1,0 +1,85 @@
+"""Language: a row of a table; everywhere else a language is just its code.
+
+The table (`languages.tsv`) holds the 50 languages of XTREME-R, the languages XLM-R was pretrained on, and those of the
+other data sets that tasks can read. Codes are ISO 639-1 where there is one, else 639-3. Families are as in the XTREME
+paper ("IE: Germanic"). `in_xlmr`: among the languages of CC-100 (Conneau et al. 2020, appendix A), whatever script.
+
+>>> language("sw").family
+'Niger-Congo'
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from xstilts.data.examples import BadInput
+
+TABLE = Path(__file__).with_name("languages.tsv")
+FIFTY = (
+    "af ar az bg bn de el en es et eu fa fi fr gu he hi ht hu id it ja jv ka kk ko lt ml mr ms my nl pa pl pt qu ro ru "
+    "sw ta te th tl tr uk ur vi wo yo zh"
+)
+XTREME_R = tuple(FIFTY.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language: its code, English name, family, script (ISO 15924), and whether XLM-R has seen it in pretraining."""
+
+    code: str
+    name: str
+    family: str
+    script: str
+    in_xlmr: bool
+
+
+def language(code: str) -> Language:
+    """Return the language of a code; BadInput with the nearest code or name where there is none."""
+    if code in languages():
+        return languages()[code]
+    if "qaa" <= code <= "qtz" and len(code) == 3 and (artificial := _artificial(code)):
+        return artificial
+    raise BadInput(f"unknown language '{code}'{_hint(code)} (codes are ISO 639-1, else 639-3)")
+
+
+def codes(code: str) -> tuple[str, ...]:
+    """Return the codes in a code: itself, or those of a pair such as MLQA's "de-ar" (context, then question)."""
+    return tuple(code.split("-"))
+
+
+@cache
+def languages() -> dict[str, Language]:
+    """Return the table by code."""
+    return {code: Language(code, name, family, script, seen == "1") for code, name, family, script, seen, _ in _rows()}
+
+
+@cache
+def iso3(code: str) -> str:
+    """Return the three-letter code that corpora use (`swh` for `sw`, `cmn` for `zh`)."""
+    return {row[0]: row[5] for row in _rows()}[language(code).code]
+
+
+def _rows() -> list[list[str]]:
+    return [line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines()[1:]]
+
+
+def _artificial(code: str) -> Language | None:
+    """Return one of the sandbox's languages, whose codes are from the range for private use; None where it has none."""
+    from xstilts.sandbox import languages as sandbox
+
+    if code not in sandbox.CODES:
+        return None
+    found = sandbox.language(code)
+    return Language(found.code, found.name, found.family, found.script, found.in_xlmr)
+
+
+def _hint(code: str) -> str:
+    names = {row[1].lower(): row[0] for row in _rows()} | {row[5]: row[0] for row in _rows()}
+    plain = names.get(code.lower(), code.partition("-")[0])
+    if plain in languages():
+        return f"; did you mean '{plain}'?"
+    near = difflib.get_close_matches(code.lower(), [*languages(), *names], n=1, cutoff=0.5)
+    return f"; did you mean '{names.get(near[0], near[0])}'?" if near else ""

@@ -1,0 +1,84 @@
+"""Entities: Mewsli-X, mentions of entities in news and the descriptions to find them by (Ruder et al. 2021).
+
+A query is the sentence of a mention, the mention between braces; a candidate is an entity's title with the first
+sentence of its description. Files as its script writes them: `wikinews_mentions-<split>.jsonl` beside
+`candidate_set_entities.jsonl`, and `wikipedia_pairs-<split>.jsonl` to learn from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from xstilts.data.readers.row import Input, Options, Report, Row, bad
+from xstilts.data.readers.delimited import jsonl
+
+REMEDY = "the file is of another version: make it again with Mewsli-X's script"
+
+
+def mewslix(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
+    """Read the mentions in the option `language` (first file), and all candidates (second)."""
+    for row in jsonl(files[:1], options, report):
+        yield from _known(row, lambda row: _queries(row, options))
+    for row in jsonl(files[1:], options, report):
+        yield from _known(row, _candidate)
+
+
+def mewslix_pairs(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
+    """Read pairs of a mention and its entity, for training."""
+    for row in jsonl(files, options, report):
+        yield from _known(row, _pair)
+
+
+def _known(row: Row, parts: Callable[[Row], Iterator[Row]]) -> list[Row]:
+    """Return the parts of a row; BadInput where it is not built as Mewsli-X's are."""
+    try:
+        return list(parts(row))
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        problem = f"expected mentions and entities as Mewsli-X has them, found {str(row.values)[:120]} ({error!r})"
+        raise bad(row.place, problem, REMEDY) from None
+
+
+def _queries(row: Row, options: Options) -> Iterator[Row]:
+    if _get(row, "context")["language"] == options.get("language"):
+        for mention in _get(row, "mentions"):
+            values = {"id": mention["example_id"], "text": _marked(row, mention), "side": "query"}
+            yield Row(row.place, {**values, "targets": (mention["entity_id"].strip(),)})
+
+
+def _candidate(row: Row) -> Iterator[Row]:
+    text, context = _described(row, row.values)
+    yield Row(row.place, {"id": _get(row, "entity_id"), "text": text, "context": context, "side": "candidate"})
+
+
+def _pair(row: Row) -> Iterator[Row]:
+    nested = Row(row.place, _get(row, "contextual_mention"))
+    mention = _get(nested, "mention")
+    title, description = _described(row, _get(row, "entity"))
+    values = {"id": mention["example_id"], "source": _marked(nested, mention)}
+    yield Row(row.place, {**values, "english": title, "context": description})
+
+
+def _get(row: Row, name: str) -> Any:
+    if name not in row.values:
+        raise bad(row.place, f"expected '{name}', found the keys {', '.join(row.values)}", REMEDY)
+    return row.values[name]
+
+
+def _marked(row: Row, mention: Mapping[str, Any]) -> str:
+    """Return the sentence of a mention with the mention in braces."""
+    context, span = _get(row, "context"), mention["mention_span"]
+    text, start, stop = context["text"], span["start"], span["end"]
+    if text[start:stop] != span["text"]:
+        problem = f"expected {span['text']!r} at characters {start} to {stop}, found {text[start:stop][:40]!r}"
+        raise bad(row.place, problem, "fill in the articles' texts with Mewsli-X's script")
+    holding = [one for one in context["sentence_spans"] if one["start"] <= start and stop <= one["end"]]
+    first, last = (holding[0]["start"], holding[0]["end"]) if holding else (0, len(text))
+    return f"{text[first:start]}{{{text[start:stop]}}}{text[stop:last]}"
+
+
+def _described(row: Row, entity: Mapping[str, Any]) -> tuple[str, str]:
+    """Return an entity's title and the first sentence of its description."""
+    described = Row(row.place, entity)
+    text, spans = _get(described, "description"), _get(described, "sentence_spans")
+    return _get(described, "title"), text[spans[0]["start"] : spans[0]["end"]] if spans else text

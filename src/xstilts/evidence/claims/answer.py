@@ -1,0 +1,171 @@
+"""Answer: what a dossier amounts to, in sentences; every fact in them is counted, quoted or true by construction.
+
+Works are not outvoted: where two of them are opposed the answer says so and quotes both sides. It never says "yes":
+that a sentence stands in a work is no proof, and what was measured here is told apart from it.
+
+>>> counted(1, "work"), counted(3, "work")
+('one work', '3 works')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from xstilts.evidence.report import citations
+from xstilts.evidence.claims.effect_direction import Direction, retold
+from xstilts.evidence.claims.synthesis import Dossier, Said, central, conflicts, ways
+from xstilts.evidence.claims.question import COSTS, general
+
+BETTER: Mapping[Direction, str] = {
+    "up": "more or better",
+    "down": "less or worse",
+    "level": "no sure difference",
+    "mixed": "both",
+}
+MORE = {**BETTER, "up": "more", "down": "less"}  # of what costs, more is not better
+
+
+def answer(dossier: Dossier) -> str:
+    """Return the answer in a few sentences: what was found on the core of the question, and what holds anyhow."""
+    held = " ".join(one.said for one in dossier.constructions)
+    those = central(dossier.question, dossier.said)
+    if not those:
+        rest = f", only {counted(len(dossier.said), 'statement')} on {_changed(dossier)}" if dossier.said else ""
+        return f"No evidence found on {_subject(dossier)}{rest}. {held}".strip()
+    works = len({one.statement.work for one in those})
+    verdict = "Disputed" if opposed_pair(dossier) else "One work only" if works == 1 else "Not disputed"
+    found = f"{counted(len(those), 'statement')} of {counted(works, 'work')} on {_subject(dossier)}"
+    told = "; ".join(_told(dossier, those))
+    return f"{verdict}: {f'{told} ({found})' if told else found}. {held}".strip()
+
+
+def abstract(dossier: Dossier) -> tuple[str, ...]:
+    """Return what is behind the answer, in paragraphs: both sides quoted, what has no evidence, how it was searched."""
+    return tuple(filter(None, (_sides(dossier), _gaps(dossier), _searched(dossier))))
+
+
+def limits(dossier: Dossier) -> Iterator[str]:
+    """Yield what this report cannot say."""
+    yield (
+        "A statement is quoted because its words touch the question; what is said in other words, in tables or figures "
+        "is not found."
+    )
+    yield "Directions are read from words and sort the statements; they are no verdict on the question."
+    yield "Faithful to its source means that it stands there as quoted, not that it is true."
+    if not any(one.corroborated.status == "SUPPORTED" for one in dossier.said):
+        yield "No statement is repeated word for word by works of other authors; paraphrases are left undecided."
+    bare = [work for work in dossier.corpus.included if len(dossier.corpus.documents[work.id]) == 1]
+    if bare:
+        held = f"{len(bare)} of {len(dossier.corpus.included)} works"
+        yield f"Of {held} only one text was had, as a rule the abstract."
+    for source in sorted({one.source for one in dossier.corpus.failures}):
+        reasons = sorted({one.reason for one in dossier.corpus.failures if one.source == source})
+        yield f"{source} failed ({'; '.join(reasons)}); what it alone has is missing."
+    alone = [one for one in dossier.said if "one seed" in one.statement.text or "single seed" in one.statement.text]
+    if alone:
+        yield f"Resting on one seed, by their own words: {_named(alone)}."
+    told = [one for one in dossier.said if one.statement.cites or retold(one.statement.text)]
+    if told:
+        yield f"Perhaps telling what others found: {_named(told)}."
+
+
+def opposed_pair(dossier: Dossier) -> tuple[Said, Said] | None:
+    """Return two statements that are opposed, of those that touch most of what is asked."""
+    return next(iter(conflicts(central(dossier.question, dossier.said))), None)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and what is counted."""
+    return f"one {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def named(dossier: Dossier, said: Said) -> str:
+    """Return who says something, and when."""
+    work = next(one for one in dossier.corpus.works if one.id == said.statement.work)
+    return citations.short({"authors": work.authors, "year": work.year, "title": work.title})
+
+
+def _told(dossier: Dossier, those: Sequence[Said]) -> Iterator[str]:
+    """Yield for each outcome that is asked for how many works say what on it, each work once."""
+    found = ways(those)
+    for asked in sorted(found, key=lambda one: _place(dossier, one)):
+        directions = list(found[asked].values())
+        words = MORE if asked in COSTS - {"efficiency"} else BETTER
+        counts = [(said, directions.count(name)) for name, said in words.items() if name in directions]
+        first, *rest = (f"{said} in {'one' if count == 1 else count}" for said, count in counts)
+        first = f"{first} work{'' if counts[0][1] == 1 else 's'}"
+        yield ", ".join([f"on {asked} {first}" if len(found) > 1 else first, *rest])
+
+
+def _place(dossier: Dossier, asked: str) -> int:
+    """Return where a question asks for an outcome."""
+    terms = dossier.question.facet("outcome").terms
+    return next((place for place, term in enumerate(terms) if asked.startswith(term)), len(terms))
+
+
+def _sides(dossier: Dossier) -> str:
+    pair = opposed_pair(dossier)
+    if pair is None:
+        return " ".join(
+            f"{named(dossier, one)}: “{one.statement.text}”" for one in central(dossier.question, dossier.said)[:2]
+        )
+    one, other = pair
+    return (
+        f"On one side {named(dossier, one)}: “{one.statement.text}” "
+        f"On the other {named(dossier, other)}: “{other.statement.text}”"
+    )
+
+
+def _gaps(dossier: Dossier) -> str:
+    missing = [one.coverage.said for one in dossier.findings if not one.said]
+    said = "; ".join(missing)
+    return (
+        f"{said[:1].upper()}{said[1:]}." if said else "Every term of the question is touched by at least one statement."
+    )
+
+
+def _searched(dossier: Dossier) -> str:
+    corpus = dossier.corpus
+    sources = sorted({one.source for one in corpus.requests})
+    return (
+        f"{counted(len(corpus.works), 'work')} were found in {', '.join(sources) or 'no source'}, "
+        f"{len(corpus.included)} of them taken in; {len({one.statement.work for one in dossier.said})} are cited."
+    )
+
+
+def _subject(dossier: Dossier) -> str:
+    """Return what is asked: what is changed, and what that does."""
+    asked = dossier.question.facet("outcome").terms
+    return _changed(dossier) + (f" and {', '.join(asked)}" if asked else "")
+
+
+def _changed(dossier: Dossier) -> str:
+    core = dossier.question.core
+    return " and ".join([term for term in core if term not in general()] or core)
+
+
+def _named(those: Sequence[Said]) -> str:
+    return ", ".join(one.name for one in those)
+
+
+def flow(dossier: Dossier) -> Mapping[str, object]:
+    """Return how many records were found, merged, left out with which reason, taken in, and cited."""
+    corpus = dossier.corpus
+    records: dict[str, int] = {}
+    for work in corpus.works:
+        for source in work.sources:
+            records[source.split(" ")[0]] = records.get(source.split(" ")[0], 0) + 1
+    left: dict[str, int] = {}
+    for row in corpus.screening:
+        if not row.source and not row.included:
+            reason = row.reason.partition(":")[0]
+            left[reason] = left.get(reason, 0) + 1
+    return {
+        "records": dict(sorted(records.items())),
+        "duplicates": sum(records.values()) - len(corpus.works),
+        "works": len(corpus.works),
+        "left_out": dict(sorted(left.items())),
+        "included": len(corpus.included),
+        "cited": len({one.statement.work for one in dossier.said}),
+        "statements": len(dossier.said),
+    }

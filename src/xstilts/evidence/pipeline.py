@@ -1,0 +1,111 @@
+"""Making: an evidence report from a question: search, screen, quote, judge, measure, review, write.
+
+What reviewers refuse is not written: one quote that is not where it is said to be, and there is no report. Nor is there
+one where no source answered.
+
+    make("Does the batch size matter?", Where(Path("evidence")))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from xstilts.evidence.claims import study_binding, llm_client, study_measurements
+from xstilts.evidence.report import bundle, llm_opinion, review
+from xstilts.evidence.search.client import Client, Manners
+from xstilts.evidence.search.corpus import Corpus, gather
+from xstilts.evidence.claims.verdict import Reader
+from xstilts.evidence.claims.synthesis import compiled
+from xstilts.evidence.search.hosts import Host, configured
+from xstilts.evidence.search.queries import searches, topics
+from xstilts.evidence.claims.question import ask
+from xstilts.evidence.search.sources import names
+from xstilts.evidence.report.to_json import told
+from xstilts.data.examples import BadInput
+
+CACHE = Path.home() / ".cache" / "xstilts" / "evidence"
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a report goes, and where it comes from.
+
+    cache: the folder of replies. sources: names, or a folder of one's own; () all. study: a study's report, measured
+    in `store`. bindings: what is bound to its measures, where it is not proposed.
+    """
+
+    out: Path
+    cache: Path = CACHE
+    sources: tuple[str, ...] = ()
+    offline: bool = False
+    study: Path | None = None
+    store: Path = Path("work")
+    bindings: Path | None = None
+
+
+@dataclass(frozen=True)
+class With:
+    """What may help to make a report: a model of inference, a language model that proposes, hosts and manners.
+
+    llm: its address and its name.
+    """
+
+    reader: Reader | None = None
+    llm: tuple[str, str] | None = None
+    hosts: Mapping[str, Host] | None = None
+    manners: Manners | None = None
+
+
+ALONE = With()
+
+
+def make(question: str, where: Where, helped: With = ALONE) -> dict[str, Any]:
+    """Write the report of a question to a folder and return it.
+
+    Raises BadInput for a question that names nothing to change, ConnectionError where every source failed, and
+    `review.Refused` where a reviewer does not find what is quoted.
+    """
+    asked = ask(question)
+    model = llm_client.Model(*helped.llm, where.cache / "llm", where.offline) if helped.llm else None
+    sources, hosts = chosen(where.sources, helped.hosts)
+    with Client(where.cache, hosts, helped.manners, where.offline) as client:
+        corpus = gather(client, searches(asked), topics(asked), sources)
+    _answered(corpus, sources)
+    proposed = llm_client.proposed(model, asked, corpus) if model else ()
+    found = told(compiled(asked, corpus, helped.reader, proposed))
+    beside: dict[str, Any] = {bundle.PROPOSALS: [vars(one) for one in proposed]} if model else {}
+    if where.study:
+        bound = study_binding.read(where.bindings) if where.bindings else None
+        made = study_measurements.of_study(found, where.study, where.store, bound)
+        beside |= made.beside
+        found |= {"measured": made.rows, "study": made.study, "limits": [*found["limits"], *made.unbound]}
+    found |= {"reviews": review.gated(found, corpus)}
+    found |= {"opinion": llm_opinion.opinion(model, found)} if model else {}
+    bundle.write(found, corpus, where.out, beside)
+    return found
+
+
+def chosen(sources: Sequence[str], given: Mapping[str, Host] | None) -> tuple[tuple[str, ...], dict[str, Host]]:
+    """Return the names of sources, and hosts in which the folder of one's own is the one that was named."""
+    hosts = dict(configured() if given is None else given)
+    found = []
+    for one in sources:
+        if one in names():
+            found.append(one)
+        elif Path(one).is_dir():
+            hosts["folder"] = replace(hosts["folder"], url=one)
+            found.append("folder")
+        else:
+            raise BadInput(f"unknown source {one!r}: neither a folder nor one of {', '.join(names())}")
+    return tuple(found), hosts
+
+
+def _answered(corpus: Corpus, sources: Sequence[str]) -> None:
+    """Raise ConnectionError where nothing was found because every source that was asked failed."""
+    failed = {one.source: one.reason for one in corpus.failures}
+    if not corpus.works and failed and not corpus.requests:
+        told = "; ".join(f"{source}: {reason}" for source, reason in sorted(failed.items()))
+        raise ConnectionError(f"no source answered, so there is no report ({told})")

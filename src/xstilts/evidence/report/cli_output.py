@@ -1,0 +1,54 @@
+"""Showing: what a person sees of evidence reports that are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xstilts.runtime import progress
+from xstilts.evidence import demo as demos
+from xstilts.evidence.claims.verdict import Reader
+from xstilts.evidence.pipeline import Where, With, make
+from xstilts.data.examples import BadInput
+
+
+def evidence(
+    question: str, where: Where, llm: tuple[str, str] | None, verifier: Path | None = None, demo: bool = False
+) -> None:
+    """Make the report of a question, or those of the demo, and print where each is and what it answers.
+
+    verifier: the folder of a model of inference, which is heard, and decides where its card lets it.
+    """
+    if not demo and not question:
+        raise BadInput("nothing is asked; give a question, or --demo")
+    given = With(_heard(verifier), llm)
+    with progress.shown():
+        made = list(demos.reports(where.out)) if demo else [(where.out, make(question, where, given))]
+    for folder, found in made:
+        print(*lines(folder, found), sep="\n")
+
+
+def _heard(verifier: Path | None) -> Reader | None:
+    if verifier is None:
+        return None
+    from xstilts.evidence.verifier import nli
+    from xstilts.runtime.machine import Machine
+
+    return nli.reader(nli.load(verifier, Machine()))
+
+
+def lines(folder: Path, found: Mapping[str, Any]) -> list[str]:
+    """Return what is said of a report on a screen."""
+    flow, panel = found["search"]["flow"], found["reviews"]
+    failed = sorted({one["source"] for one in found["search"]["failures"]})
+    rejected = len(found["proposals"]["rejected"])
+    told = [
+        found["question"],
+        f"  {found['answer']}",
+        f"  {flow['works']} works, {flow['included']} taken in, {flow['cited']} cited, "
+        f"{flow['statements']} statements; reviews {panel['score']:g} of 10 ({panel['low']:g} to {panel['high']:g})",
+        f"  {folder / 'report.html'}",
+    ]
+    told += [f"  failed: {', '.join(failed)}"] if failed else []
+    return told + ([f"  {rejected} proposals of a language model rejected"] if rejected else [])

@@ -1,0 +1,89 @@
+"""Flow: how works were found, merged, screened and cited, as the picture that systematic reviews draw (PRISMA).
+
+Drawn by hand as SVG, since it is six boxes; its colours are the page's, and what it shows is in the table beside it.
+
+>>> "viewBox" in drawn({"records": {"s2": 2}, "duplicates": 0, "works": 2, "left_out": {}, "included": 2, "cited": 1,
+...                     "statements": 3})
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from xstilts.reporting.page import Cell, Panel, Plot, Sheet
+
+WIDTH, GAP, LINE, PAD = 250, 30, 17, 14
+Box = tuple[str, ...]
+
+
+def steps(flow: Mapping[str, Any]) -> tuple[tuple[Box, Box], ...]:
+    """Return each step's lines, and the lines of what went at it."""
+    records = sum(flow["records"].values())
+    sources = tuple(f"{name}: {count}" for name, count in flow["records"].items())
+    left = tuple(f"{reason}: {count}" for reason, count in flow["left_out"].items())
+    gone = flow["works"] - flow["included"]
+    return (
+        ((f"Records found: {records}", *sources), (f"Merged with another: {flow['duplicates']}",)),
+        ((f"Works screened: {flow['works']}",), (f"Left out: {gone}", *left)),
+        (
+            (f"Works taken in: {flow['included']}",),
+            (f"State nothing on the question: {flow['included'] - flow['cited']}",),
+        ),
+        ((f"Works cited: {flow['cited']}", f"statements: {flow['statements']}"), ()),
+    )
+
+
+def plot(flow: Mapping[str, Any]) -> Plot:
+    """Return the picture with the sheet of its numbers."""
+    rows = tuple(
+        (Cell(label), Cell(number, float(number)))
+        for boxes in steps(flow)
+        for box in boxes
+        for label, _, number in (line.rpartition(": ") for line in box)
+    )
+    sheet = Sheet("flow-data", "Works, step by step", ("step", "number"), rows, folded=True, quiet=True)
+    return Plot("flow", "From records to cited works", (Panel("", drawn(flow), says(flow)),), sheet)
+
+
+def says(flow: Mapping[str, Any]) -> str:
+    """Return the picture in words."""
+    return "; ".join(", ".join(box) for boxes in steps(flow) for box in boxes if box)
+
+
+def drawn(flow: Mapping[str, Any]) -> Markup:
+    """Return the picture as SVG for the page."""
+    parts, top = [], 0
+    places = []
+    for left, right in steps(flow):
+        height = 2 * PAD + LINE * max(len(left), len(right), 1) - 4
+        places.append((top, height, left, right))
+        top += height + GAP
+    for number, (y, height, left, right) in enumerate(places):
+        parts += [*_box(0, y, height, left), *(_box(WIDTH + 2 * GAP, y, height, right) if right else ())]
+        if right:
+            parts.append(_arrow(WIDTH, y + height / 2, WIDTH + 2 * GAP, y + height / 2))
+        if number + 1 < len(places):
+            parts.append(_arrow(WIDTH / 2, y + height, WIDTH / 2, y + height + GAP))
+    box = f"-1 -1 {2 * WIDTH + 2 * GAP + 2} {top - GAP + 2}"
+    head = f'<svg class="flow" role="img" aria-label="{escape(says(flow))}" viewBox="{box}">'
+    return Markup(head + "".join(parts) + "</svg>")
+
+
+def _box(x: float, y: float, height: float, lines: Box) -> Iterator[str]:
+    look = "fill: var(--raised); stroke: var(--rule)"
+    yield f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{height}" rx="3" style="{look}"/>'
+    for number, line in enumerate(lines):
+        at, size = (x + PAD, 13) if number == 0 else (x + PAD + 10, 12)
+        ink = "var(--ink)" if number == 0 else "var(--muted)"
+        place = y + PAD + LINE * number + 10
+        yield f'<text x="{at}" y="{place}" style="font-size: {size}px; fill: {ink}">{escape(line)}</text>'
+
+
+def _arrow(x: float, y: float, to_x: float, to_y: float) -> str:
+    head = f"M{to_x - 5} {to_y - 4}L{to_x} {to_y}L{to_x - 5} {to_y + 4}" if y == to_y else ""
+    head = head or f"M{to_x - 4} {to_y - 5}L{to_x} {to_y}L{to_x + 4} {to_y - 5}"
+    return f'<path d="M{x} {y}L{to_x} {to_y}{head}" style="fill: none; stroke: var(--muted)"/>'

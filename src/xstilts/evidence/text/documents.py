@@ -1,0 +1,256 @@
+"""Text: documents, their sentences by offset, and locators that a text of another hash refuses.
+
+Sentences are never cut: what the splitter doubts it leaves together, since a sentence too many in a quote costs a
+match, but half a sentence may say the opposite. So "et al. We find" stays one, and so does what is in brackets or is
+quoted. A line break ends nothing, nor does the end of a page; an empty line does, but not where the text goes on in
+lower case, and what follows one is a whole sentence only if what precedes it is one, too, or a heading.
+
+>>> told = Document("doc:made-up", "abstract", "We follow Doe et al. (2019). Scores rise by 1.5 points.")
+>>> [sentence.text for sentence in sentences(told)]
+['We follow Doe et al. (2019).', 'Scores rise by 1.5 points.']
+>>> told.locator(29, 55).read(told)
+'Scores rise by 1.5 points.'
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from xstilts.data.examples import BadInput
+
+CLOSERS = "\"'”’»)]}"
+ENDS = ".!?…。！？।۔؟"
+STOP = re.compile(
+    rf"(?P<end>[.!?…]+[{re.escape(CLOSERS)}]*(?=\s|$)|[。！？।۔؟][{re.escape(CLOSERS)}]*)|(?P<gap>\n[^\S\n\f]*\n\s*)"
+)
+HEADING = re.compile(r"^(?:\d+(?:\.\d+)*\.?[^\S\n]+[A-Z][^.!?\n]{0,80}|Abstract|ABSTRACT)[^\S\n]*$", re.MULTILINE)
+NUMBERED = re.compile(r"(?:\d+(?:\.\d+)*\.?|[IVX]+\.|[A-H](?:\.\d+)+\.?|[A-H]\.)\s+(?=\S)")
+PAGE_NUMBER = re.compile(r"\s*\d{1,4}[^\S\n]*[\n\f]\s*")
+SHORT = (
+    "al e.g i.e cf vs viz etc fig figs eq eqs sec secs tab tabs ref refs no nos ch app appx dr prof mr mrs ms st approx"
+    " resp w.r.t a.k.a ca incl esp ed eds vol pp p proc conf univ dept et jr sr jan feb aug sept oct nov dec"
+    " tbl tbls alg algs def defs thm thms lem prop props cor rem obs ex cond hyp std avg max min acc inc ltd corp suppl"
+    " supp para col cols subsec ann ver lit"
+)
+ABBREVIATIONS = frozenset(SHORT.split())
+OPEN = (
+    "a an the this of and or nor to in on for with by that which who than from as is are was were not no if whether but"
+    " when while because since although unless until before after where unlike without via per between into so"
+)
+OPEN_WORDS = frozenset(OPEN.split())  # after which neither a sentence nor a heading ends
+CLAUSE = re.compile(  # what a sentence has and a heading has not: a subject, an auxiliary, or a verb that takes another
+    r"\b(?:we|it|they|i|you|nobody|none|no one|neither|never|cannot|could|would|should|must|may|might|can|will|has|have"
+    r"|had|do|does|did|is|are|was|were|be|not|fail\w*|show\w*|find\w*|found|confirm\w*|claim\w*|think\w*|thought"
+    r"|believ\w*|doubt\w*|den(?:y|ies|ied)|refut\w*|reject\w*|contradict\w*|disput\w*|report\w*|stat(?:es|ed)|sa(?:y|ys|id)"
+    r"|argu\w*|conclud\w*|assum\w*|expect\w*|suggest\w*|demonstrat\w*|prov(?:e|es|ed)|indicat\w*|reveal\w*|observ(?:e|es|ed)"
+    r"|hypothes\w*|wonder\w*|suppos\w*|guess\w*)\b|n['’]t\b",
+    re.IGNORECASE,
+)
+SMALL = re.compile(r"(?:a|an|the|of|and|or|to|in|on|for|with|by|from|as|at|via|vs|than|between|into)\Z")
+BEGUN = "unlike contrary despite although though while when whereas if unless because since in for with without against"
+FRONT = frozenset(BEGUN.split())  # what begins so, and is not numbered, is no heading but the front of a sentence
+KNOWN = re.compile(  # what sections are called, in lower case but for the first letter
+    r"(?:Abstract|Summary|Introduction|Background|Related work|Previous work|Methods?|Methodology|Approach|Models?|Data"
+    r"|Datasets?|Tasks?|Experiments?|Experimental (?:setup|settings?|details)|Setup|Training details|Results?"
+    r"|Main results|Results and (?:discussion|analysis)|Analysis|Discussion|Limits|Limitations|Conclusions?"
+    r"|Discussion and conclusions?|Future work|Ethics statement|Acknowledge?ments?|References|Appendix)\Z"
+)
+LONGEST_BRACKET = 400  # characters: a bracket open for longer was never closed
+LONGEST_HEADING = 150
+
+
+@dataclass(frozen=True, order=True)
+class Locator:
+    """Where something stands: characters `start` to `end` of the part of a work whose text has this sha256."""
+
+    work: str
+    part: str
+    sha256: str
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not self.work or not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise BadInput(
+                f"locator of work '{self.work}', hash '{self.sha256}'; name a work, and a sha256 of its text"
+            )
+        if not 0 <= self.start < self.end:
+            raise BadInput(f"locator of characters {self.start} to {self.end}; give 0 <= start < end")
+
+    def read(self, document: Document) -> str:
+        """Return the characters that the locator names; BadInput where the text is another one."""
+        if document.sha256 != self.sha256 or self.end > len(document.text):
+            raise BadInput(
+                f"{self.work}, {self.part}: its text has sha256 {document.sha256[:12]}, not {self.sha256[:12]}; "
+                "restore the text that was quoted"
+            )
+        return document.text[self.start : self.end]
+
+
+@dataclass(frozen=True)
+class Document:
+    """The text of a part of a work ("abstract", "full text"), as it was fetched."""
+
+    work: str
+    part: str
+    text: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of the text in UTF-8."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def locator(self, start: int, end: int) -> Locator:
+        """Return the locator of the characters from start to end."""
+        if end > len(self.text):
+            raise BadInput(f"{self.work}, {self.part}: {end} is past its {len(self.text)} characters")
+        return Locator(self.work, self.part, self.sha256, start, end)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence, or a heading, of a document: `text` is what stands there, line breaks and all.
+
+    begins: whether what stands before it ended, so that it is not the end of a longer sentence.
+    """
+
+    document: str
+    start: int
+    end: int
+    text: str
+    begins: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether it begins and ends as a sentence does; a heading does not end so, nor what a cut left over."""
+        return self.begins and is_whole(self.text)
+
+
+def is_whole(text: str) -> bool:
+    """Return whether a text ends as a sentence does: not in "…" or in "et al.", which may be where a cut was."""
+    end = text.rstrip().rstrip(CLOSERS)
+    short = end.endswith(".") and _last_word(end[-40:-1]) in ABBREVIATIONS - {"etc"}
+    return end.endswith(tuple(ENDS)) and not end.endswith(("...", "…")) and not short
+
+
+def is_heading(text: str, first: bool = False) -> bool:
+    """Return whether a text is a heading: numbered, of a known name, or each longer word of it with a capital.
+
+    first: it stands at the beginning of its document, where a title may have small letters.
+    """
+    said = " ".join(text.split())
+    bare = NUMBERED.sub("", said, count=1)
+    if KNOWN.match(bare.capitalize()) or re.fullmatch(r"#+ .+", text.strip()):
+        return True
+    if not bare[:1].isalnum() or len(said) > LONGEST_HEADING or _last_word(bare) in OPEN_WORDS or bare[-1] in ",;:-–—":
+        return False
+    numbered, line = bare != said, "\n" not in text.strip()
+    if not numbered and bare.split()[0].lower() in FRONT:
+        return False
+    return _is_titled(bare) or ((first or numbered) and line and not CLAUSE.search(bare))
+
+
+@lru_cache(maxsize=1 << 14)
+def sentences(document: Document) -> tuple[Sentence, ...]:
+    """Return the sentences in order; what is between them is white space only."""
+    cuts = [*_cuts(document.text), len(document.text)]
+    found: list[Sentence] = []
+    start, begins = 0, True
+    for cut in cuts:
+        piece = document.text[start:cut]
+        if bare := piece.strip():
+            left = start + len(piece) - len(piece.lstrip())
+            found.append(Sentence(document.sha256, left, left + len(bare), bare, begins))
+            if not re.fullmatch(r"\d{1,4}", bare):  # a page number between the two ends nothing, and begins nothing
+                begins = is_whole(bare) or is_heading(bare, len(found) == 1)
+        start = cut
+    return tuple(found)
+
+
+def around(document: Document, start: int, end: int) -> tuple[str, str]:
+    """Return the sentences before and after some characters, each on one line; "" where there is none."""
+    before = "".join(one.text for one in [one for one in sentences(document) if one.end <= start][-1:])
+    after = "".join(one.text for one in [one for one in sentences(document) if one.start >= end][:1])
+    return " ".join(before.split()), " ".join(after.split())
+
+
+def _cuts(text: str) -> Iterator[int]:
+    """Yield the offsets at which a sentence ends."""
+    headings = {edge for found in HEADING.finditer(text) for edge in _edges(text, found)}
+    ends = {found.end(): found for found in STOP.finditer(text)}
+    start = 0
+    for cut in sorted(headings | ends.keys()):
+        if cut in headings or _parts(text, start, ends[cut]):
+            yield cut
+            start = cut
+
+
+def _edges(text: str, heading: re.Match[str]) -> tuple[int, ...]:
+    """Return the two ends of a line that is a heading: a sentence begins behind it, and one ended before it."""
+    before = text[max(0, heading.start() - LONGEST_BRACKET) : heading.start()].rstrip()
+    after = text[heading.end() : heading.end() + LONGEST_BRACKET].lstrip()
+    begins = not before or before.rstrip(CLOSERS).endswith(tuple(ENDS)) or heading[0].strip().lower() == "abstract"
+    return (heading.start(), heading.end()) if begins and after[:1].isupper() and is_heading(heading[0]) else ()
+
+
+def _parts(text: str, start: int, stop: re.Match[str]) -> bool:
+    """Return whether a full stop or an empty line ends what began at `start`; dots that leave something out do not."""
+    if stop["gap"]:
+        return not _goes_on(text, stop)
+    left_out = re.search(r"\.\.|…", text[max(start, stop.start() - 4) : stop.end()])
+    if left_out or _is_abbreviation(text, start, stop) or _is_lower(text, stop.end()):
+        return False
+    return not _in_brackets(text[max(start, stop.end() - LONGEST_BRACKET) : stop.end()])
+
+
+def _goes_on(text: str, gap: re.Match[str]) -> bool:
+    """Return whether a sentence goes on after an empty line, or around a page number between two."""
+    page = PAGE_NUMBER.match(text, gap.end())
+    before = re.sub(r"(^|\s)\d{1,4}$", "", text[max(0, gap.start() - 200) : gap.start()].rstrip()).rstrip()
+    if is_whole(before):
+        return False
+    open_ended = _last_word(before) in OPEN_WORDS or before.endswith((",", ";", ":", "(", "-", "–", "—"))
+    return open_ended or _is_lower(text, page.end() if page else gap.end())
+
+
+def _is_lower(text: str, at: int) -> bool:
+    """Return whether the next word is in lower case, as no sentence begins ("mBERT" is not)."""
+    word = re.match(r"\s*([^\W_]+)", text[at : at + 60])
+    return bool(word and word[1].islower())
+
+
+def _is_abbreviation(text: str, start: int, stop: re.Match[str]) -> bool:
+    """Return whether the full stop belongs to "et al.", "e.g.", "U.S.", an initial, or the number of a list's item."""
+    if stop["end"] != ".":
+        return False
+    before = text[max(start, stop.start() - 40) : stop.start()]
+    last = _last_word(before)
+    if re.fullmatch(r"\d{1,2}|[ivx]{1,4}", last):
+        lead = before[: len(before) - len(last)].rstrip()
+        return not lead or lead.endswith((":", ";", ",", "(", "–", "—"))
+    return last in ABBREVIATIONS or bool(re.fullmatch(r"[^\W\d_](\.[^\W\d_])*", last))
+
+
+def _last_word(text: str) -> str:
+    """Return what follows the last space or opening bracket, in lower case."""
+    return re.split(r"[\s(\[\"“]", text)[-1].lower()
+
+
+def _in_brackets(text: str) -> bool:
+    """Return whether a bracket or a quotation is open where a text, of which the last characters are given, ends."""
+    open_at = 0
+    for bracket in re.findall(r"[()[\]“”]", text):
+        open_at = open_at + 1 if bracket in "([“" else max(0, open_at - 1)
+    return open_at > 0
+
+
+def _is_titled(text: str) -> bool:
+    """Return whether all words but small ones have a capital, and some word has small letters behind it."""
+    words = re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", text)
+    capital = all(word[0].isupper() or SMALL.match(word) or not word[0].isalpha() for word in words)
+    named = [word for word in words if len(word) > 2 and word.istitle()]
+    return capital and bool(named or (len(words) > 1 and text.isupper()))

@@ -1,0 +1,105 @@
+"""Hedges: the small words that bend a claim (not, neither, consistently, up to, on the dev set), and their agreement.
+
+A hedge that is dropped, added or exchanged makes another claim. It refutes only where one side denies exactly what the
+other says: a single "not" of the sentence's own verb ("does not improve"). A "not" of anything else ("languages without
+data", "not trained", "that do not") speaks of other things, and both may be true.
+
+>>> agree("It improves every task.", "It does not improve every task.").status
+'CLASH'
+>>> agree("It outperforms them.", "It neither consistently outperforms them.").why
+"the source says 'not', 'always'"
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache, lru_cache
+
+from xstilts.evidence.text.numbers import Agreement
+from xstilts.evidence.text.stemming import Lexicon, Mention, data, is_number, stem, words
+
+Hedge = tuple[str, str]
+DENIES = ("negation", "not")
+DENIAL = re.compile(
+    r"\b(?:(?:do|does|did|is|are|was|were|can) ?not|(?:do|does|did|is|are|was|were)n['’]t|can['’]t)"
+    r" (?P<verb>[^\W\d_]+)",
+    re.IGNORECASE,
+)
+SAYING = re.compile(r"(?:\w+ ){0,3}(?:find|finds|found|observe|observed|shows?|showed|see|saw) that ", re.IGNORECASE)
+BENEATH = re.compile(  # what begins a clause in which a "not" denies no more than that clause, or joins two
+    r"\b(?:that|which|who|whom|whose|where|when|while|if|unless|whether|because|since|although|though|than|or|until"
+    r"|before|after|once|what|why|how)\b|\w (?:we|they|you|it|i) \w",
+    re.IGNORECASE,
+)
+CONTACT = re.compile(  # "languages BERT does not see", where no word begins the clause beneath
+    r"\b\w+s (?:(?:the|an?|our) [\w-]+|[A-Z][\w-]+) (?:do|does|did|is|are|was|were|can)\b"
+)
+LOOSE = frozenset(("some", "many", "sometimes", "almost", "may"))  # of which both may hold: some do, and some do not
+
+
+@lru_cache(maxsize=1 << 13)
+def hedges(text: str) -> tuple[Hedge, ...]:
+    """Return the hedges of a text, kind and name, sorted: each once, but negations as often as they stand."""
+    found = [(mention.kind, mention.name) for mention in _mentions(text)]
+    return tuple(sorted([*{one for one in found if one != DENIES}, *(one for one in found if one == DENIES)]))
+
+
+def agree(claim: str, source: str) -> Agreement:
+    """Return whether a claim is hedged as its source is."""
+    ours, theirs = hedges(claim), hedges(source)
+    if ours == theirs:
+        return Agreement("AGREE")
+    only = _only(ours, theirs)
+    once = sorted((ours.count(DENIES), theirs.count(DENIES))) == [0, 1]
+    if only in ((DENIES,), ()) and once and (_denies(claim, source) or _denies(source, claim)):
+        return Agreement("CLASH", f"'not' stands only in the {'claim' if DENIES in ours else 'source'}")
+    return Agreement("DIFFER", "; ".join(filter(None, (_says("claim", ours, theirs), _says("source", theirs, ours)))))
+
+
+@lru_cache(maxsize=1 << 14)
+def content(text: str) -> tuple[str, ...]:
+    """Return the stems of a text in order, without fillers and negations, every number as "#"."""
+    denied = [(one.start, one.end) for one in _mentions(text) if one.kind == "negation"]
+    return tuple(
+        "#" if is_number(word.stem) else word.stem
+        for word in words(text)
+        if word.stem not in _fillers() and not any(start <= word.start < end for start, end in denied)
+    )
+
+
+def _denies(text: str, other: str) -> bool:
+    """Return whether a text denies, by a "not" before the verb of its main clause, what another says of that verb."""
+    said = SAYING.sub("", text, count=1) if SAYING.match(text) else text
+    denial = DENIAL.search(said)
+    if (
+        not denial
+        or re.search(r"\bbecause\b", said)
+        or any(one.search(said[: denial.end()]) for one in (BENEATH, CONTACT))
+    ):
+        return False
+    firm = LOOSE.isdisjoint(name for _, name in hedges(text))
+    return firm and stem(denial["verb"]) in {word.stem for word in words(other)}
+
+
+def _only(ours: tuple[Hedge, ...], theirs: tuple[Hedge, ...]) -> tuple[Hedge, ...]:
+    """Return the hedges that stand on one side only."""
+    return tuple(sorted(set(ours) ^ set(theirs)))
+
+
+def _says(side: str, mine: tuple[Hedge, ...], others: tuple[Hedge, ...]) -> str:
+    extra = [hedge for hedge in dict.fromkeys(mine) if mine.count(hedge) > others.count(hedge)]
+    return f"the {side} says {', '.join(repr(name) for _, name in sorted(extra, reverse=True))}" if extra else ""
+
+
+def _mentions(text: str) -> tuple[Mention, ...]:
+    return _lexicon().find(text)
+
+
+@cache
+def _lexicon() -> Lexicon:
+    return Lexicon.of(data("hedges.toml")["hedges"])
+
+
+@cache
+def _fillers() -> frozenset[str]:
+    return frozenset(stem(word) for word in data("hedges.toml")["filler"]["words"])

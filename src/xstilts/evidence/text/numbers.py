@@ -1,0 +1,268 @@
+"""Numbers: each with its value, unit, entity, metric, split and model; and whether those of two sentences agree.
+
+"8.2" alone says nothing: two numbers can only clash where all of that is the same and the value is not, even rounded. A
+number that is the exact sum of two to four others of the source is consistent with it, though it is not said there:
+totals are. What a number is of is read within its sentence; where two things are in question, it is said of neither.
+
+>>> found = numbers("SQuAD adds 8.2 points on the development set (Doe et al., 2019; Table 3).")
+>>> [(str(one.value), one.unit, one.entity, one.split) for one in found]
+[('8.2', 'points', 'SQuAD', 'dev')]
+>>> agree("SQuAD adds 2.8 points.", "SQuAD adds 8.2 points.").status
+'CLASH'
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache, lru_cache
+from itertools import combinations
+from typing import Literal
+
+from xstilts.evidence.claims.question import mentions, vocabulary
+from xstilts.evidence.text.respectively import readings
+from xstilts.evidence.text.stemming import COUNTED, Lexicon, Mention
+
+Status = Literal["AGREE", "CONSISTENT", "DIFFER", "CLASH"]
+NUMBER = re.compile(
+    r"(?<![\w.])(?P<sign>[-−–](?=\d))?(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e[-+]?\d+)?)"
+    r"(?P<scale>\s?(?:thousand|million|billion)|[KMBkmb])?(?!\w|[.,]\d)"
+)
+NAMED = {name: value for value, name in enumerate(COUNTED.split(), 2)}
+WORDED = re.compile(rf"\b({'|'.join(NAMED)})\b", re.IGNORECASE)
+SCALES = {"k": 10**3, "thousand": 10**3, "m": 10**6, "million": 10**6, "b": 10**9, "billion": 10**9}
+CITED = re.compile(
+    r"\([^()]*\b(?:19|20)\d\d[a-z]?\b[^()]*\)|\bet al\.,? (?:19|20)\d\d[a-z]?|\[\d+(?:[,–-]\s?\d+)*\]"
+    r"|\b(?:Tables?|Tabs?\.|Figures?|Figs?\.|Sections?|Secs?\.|Appendix|Equations?|Eqs?\.|Chapter|§)\s?[\dA-Z][\d.]*"
+)
+NAMES = ("task", "benchmark", "models")  # kinds of terms in which a number is a part of the name
+NEAR = 60  # characters within which a unit follows
+OTHERS = re.compile(r"\b(?:over|across|on|for|with|in|than|compared|per)\b")  # after which a unit is another number's
+SENTENCE = re.compile(r"[.!?]\s|;")  # between these, all that a number is of is looked for
+CLAUSE = re.compile(r"[.!?]\s|;|\b(?:but|while|whereas)\b")  # and its languages between these
+BESIDE = re.compile(r"\s*(?:,|/|&|,?\s*\b(?:and|or|versus|vs\.?)\b)\s*")  # between two things of a kind
+BELONGS = re.compile(
+    r"(?:[^\d,;:()]|(?<=[A-Z])\d)*\b(?:of|for|with|in|on|from)\s(?:the\s)?"
+)  # between a number and what it is of
+SETTING = re.compile(  # before a number that says how was trained, and scores nothing
+    r"\b(?:batch size|learning rate|step size|power|standard deviation)s?\b\W*(?:(?:of|from|to)\s+)?"
+    r"(?P<list>(?:[\d.,]+\w?\s*(?:,|and|or|to)\s+(?:one of\s+)?)*)\Z",
+    re.IGNORECASE,
+)
+SCORES = ("", "points", "%")  # units that may be those of a metric
+COUNTS = ("examples", "sentences")  # and of a split
+PARTS = 4  # the most numbers of which a total is recognised
+MOST = 60  # numbers of a source among which three or more are tried as parts; above it, two
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number of a sentence and what it is of; "" where the sentence does not say."""
+
+    text: str
+    value: Decimal
+    unit: str = ""
+    entity: str = ""
+    metric: str = ""
+    split: str = ""
+    model: str = ""
+    languages: tuple[str, ...] = ()
+
+    @property
+    def of(self) -> tuple[str | tuple[str, ...], ...]:
+        """What must be equal before two values can clash."""
+        return self.unit, self.entity, self.metric, self.split, self.model, self.languages
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Whether what a claim says agrees with its source.
+
+    CONSISTENT: not said there, but it follows. DIFFER: not the same, which refutes nothing. CLASH: the opposite of it.
+    """
+
+    status: Status
+    why: str = ""
+
+
+@lru_cache(maxsize=1 << 13)
+def numbers(text: str) -> tuple[Number, ...]:
+    """Return the numbers of a sentence in order; not those of citations, tables, names, and of no unit "one"."""
+    parts = readings(text) or (text,)
+    return tuple(dict.fromkeys(number for part in parts for number in _numbers(part)))
+
+
+def agree(claim: str, source: str) -> Agreement:
+    """Return whether every number of a claim stands in the source, of the same things."""
+    there = numbers(source)
+    return max((_agreement(one, there) for one in numbers(claim)), key=_severity, default=Agreement("AGREE"))
+
+
+def total(value: Decimal, others: Collection[Decimal]) -> tuple[Decimal, ...]:
+    """Return two to four different numbers of which a value is the exact sum; () where there are none.
+
+    Among many numbers only pairs are tried, and triples by what is missing to them.
+    """
+    small = sorted({other for other in others if 0 < other < value})
+    known = set(small)
+    for size in range(2, PARTS + 1):
+        if len(small) > MOST and size > 3:
+            break
+        for some in combinations(small, size - 1):
+            rest = value - sum(some)
+            if rest > some[-1] and rest in known:
+                return (*some, rest)
+    return ()
+
+
+def _severity(found: Agreement) -> int:
+    return ("AGREE", "CONSISTENT", "DIFFER", "CLASH").index(found.status)
+
+
+def _agreement(number: Number, there: Sequence[Number]) -> Agreement:
+    if any(one.value == number.value and _fits(number, one) for one in there):
+        return Agreement("AGREE")
+    parts = total(number.value, {one.value for one in there})
+    if parts:
+        return Agreement("CONSISTENT", f"{number.text} is the sum {' + '.join(f'{part:,}' for part in parts)}")
+    rivals = {one.value: one for one in there if one.of == number.of}
+    if len(rivals) == 1 and not any(
+        _digits(one) == _digits(number) or _rounded(one, number) for one in rivals.values()
+    ):
+        return Agreement("CLASH", f"{number.text} {number.unit} here, {next(iter(rivals.values())).text} in the source")
+    return Agreement("DIFFER", f"the source does not say {number.text} {number.unit}".rstrip())
+
+
+def _digits(number: Number) -> str:
+    """Return the digits alone: those who write 1.104 for 1,104, or a dash before a number, refute nothing."""
+    return re.sub(r"\D", "", format(number.value, "f"))
+
+
+def _rounded(one: Number, other: Number) -> bool:
+    """Return whether one number may be the other, rounded: 2 and 2.1, or 393,000 and 392,702."""
+    return 2 * abs(one.value - other.value) <= max(_step(one), _step(other))
+
+
+def _step(number: Number) -> Decimal:
+    """Return what the last digit that is told is worth; of zeros at a whole number's end only the first two are."""
+    found = NUMBER.match(number.text)
+    if not found:
+        return Decimal(1)
+    digits = found["digits"].replace(",", "")
+    zeros = max(0, min(len(digits) - len(digits.rstrip("0")), len(digits) - 2)) if digits.isdigit() else 0
+    scale = SCALES[found["scale"].strip().lower()] if found["scale"] else 1
+    return Decimal(1).scaleb(int(Decimal(digits).as_tuple().exponent) + zeros) * scale
+
+
+def _fits(ours: Number, theirs: Number) -> bool:
+    """Return whether two numbers are of the same things, as far as the claim says of what."""
+    return ours.unit == theirs.unit and all(
+        not here or here == there for here, there in zip(ours.of, theirs.of, strict=True)
+    )
+
+
+def _numbers(text: str) -> Iterator[Number]:
+    named = mentions(text)
+    names = [one for one in named if one.kind in NAMES and not text[one.start].isdigit()]
+    hidden = [
+        *((one.start, one.end) for one in names),
+        *((found.start(), found.end()) for found in CITED.finditer(text)),
+    ]
+    units = _lexicon("unit").find(text)
+    things = [*names, *(one for one in named if one.kind not in NAMES), *_lexicon("split").find(text)]
+    for start, end, value in sorted(_values(text)):
+        if not any(left <= start < right for left, right in hidden):
+            yield _number(text, (start, end, value), units, things)
+
+
+def _number(text: str, at: tuple[int, int, Decimal], units: Iterable[Mention], things: Iterable[Mention]) -> Number:
+    """Return a number with what it is of; one that says how was trained is of nothing."""
+    start, end, value = at
+    setting = SETTING.search(text, max(0, start - NEAR), start)
+    adjoins = next((unit.name for unit in units if unit.start >= end and not text[end : unit.start].strip()), "")
+    if setting and not (setting["list"] and adjoins):
+        return Number(text[start:end], value, adjoins)
+    unit, here = _unit(text, start, end, units), _within(text, start, things, SENTENCE)
+    scores = unit in SCORES and text[end - 1].isdigit()
+    splits = {one.name for one in here if one.kind == "split"} if scores or unit in COUNTS else set()
+    near = _within(text, start, things, CLAUSE)
+    return Number(
+        text[start:end],
+        value,
+        unit,
+        _of(text, (start, end), [one for one in here if one.kind in ("task", "benchmark")]),
+        _metric(text, (start, end), [one for one in here if one.kind == "metric"]) if scores else "",
+        splits.pop() if len(splits) == 1 else "",
+        _of(text, (start, end), [one for one in here if one.kind == "models"]),
+        tuple(dict.fromkeys(one.name for one in near if one.kind == "languages")),
+    )
+
+
+def _values(text: str) -> Iterator[tuple[int, int, Decimal]]:
+    for found in NUMBER.finditer(text):
+        scale = SCALES[found["scale"].strip().lower()] if found["scale"] else 1
+        value = Decimal(found["digits"].replace(",", "")) * scale
+        yield found.start(), found.end(), -value if found["sign"] else value
+    for found in WORDED.finditer(text):
+        yield found.start(), found.end(), Decimal(NAMED[found[0].lower()])
+
+
+def _unit(text: str, start: int, end: int, units: Iterable[Mention]) -> str:
+    """Return the unit that follows a number, or the list of numbers that begins with it, after two words at most."""
+    for unit in units:
+        between = text[end : unit.start]
+        if end <= unit.start <= end + NEAR and not re.search(r"[;:()]|[.!?]\s", between):
+            listed = _list_of(text[start:end]).match(between)
+            rest = between[listed.end() :] if listed else between
+            alone = not re.search(r"\d", rest) and not WORDED.search(rest) and not OTHERS.search(rest)
+            return unit.name if alone and len(re.findall(r"[^\W\d_]+", rest)) <= 2 else ""
+    return ""
+
+
+@cache
+def _list_of(number: str) -> re.Pattern[str]:
+    """Return what stands between the first and the last number of a list: others that are written as it is."""
+    if not number[-1].isdigit() and number.lower() in NAMED:
+        item = WORDED.pattern
+    else:
+        item = r"[-−–]?\d[\d,]*(?:\.\d+)?" + (
+            "" if number[-1].isdigit() else r"(?:\s?(?:thousand|million|billion)|[KMB])"
+        )
+    return re.compile(rf"(?i:(?:\s*,\s*{item})*,?(?:\s+(?:and|or|to)\s+|\s?[-–—]\s?){item}(?![\w.,]*\d|[KMB]\b))")
+
+
+def _within(text: str, at: int, those: Iterable[Mention], ends: re.Pattern[str]) -> list[Mention]:
+    """Return the mentions between the ends of a sentence, or of a clause, around an offset."""
+    left = max((found.end() for found in ends.finditer(text, 0, at)), default=0)
+    right = next((found.start() for found in ends.finditer(text, at)), len(text))
+    return [one for one in those if left <= one.start < right]
+
+
+def _of(text: str, at: tuple[int, int], those: Sequence[Mention]) -> str:
+    """Return the thing that a number is said to be on, or else the last before it; "" where two are joined."""
+    start, end = at
+    after = [one for one in those if end <= one.start <= end + NEAR and BELONGS.fullmatch(text, end, one.start)]
+    before = [one for one in those if one.end <= start]
+    chosen = after[0] if after else max(before, key=lambda one: one.end, default=None)
+    if chosen is None or any(_joined(text, chosen, other) for other in those if other.name != chosen.name):
+        return ""
+    return chosen.name
+
+
+def _joined(text: str, one: Mention, other: Mention) -> bool:
+    first, second = sorted((one, other), key=lambda mention: mention.start)
+    return bool(BESIDE.fullmatch(text, first.end, second.start))
+
+
+def _metric(text: str, at: tuple[int, int], those: Sequence[Mention]) -> str:
+    """Return the metric beside a number: at most three words behind it, or before it with no other number between."""
+    after = [one for one in those if re.fullmatch(r"\s*(?:[^\W\d]+\s+|%\s*){0,3}", text[at[1] : one.start])]
+    before = [one for one in those if one.end <= at[0] and re.fullmatch(r"[^\d,;:]*", text[one.end : at[0]])]
+    return next((one.name for one in (*after, *reversed(before))), "")
+
+
+@cache
+def _lexicon(kind: str) -> Lexicon:
+    return Lexicon.of({kind: vocabulary()["terms"][kind]})

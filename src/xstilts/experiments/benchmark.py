@@ -1,0 +1,167 @@
+"""Benchmark: XTREME's and XTREME-R's averages, from the tables of their tasks.
+
+A task's figure is the mean over the languages that the suite names, English among them where it has English; a group's
+is the mean over its tasks. A mean over fewer is another figure and is not made: what is missing is named. Over
+seeds, errors and gains are as in every table.
+
+    targets = benchmark.targets(metrics.suite("xtreme"))
+    print(benchmark.markdown(benchmark.of(grid.tables(machine), metrics.suite("xtreme"))))
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+
+from rich.table import Table as RichTable
+
+from xstilts.data.examples import BadInput
+from xstilts.metrics import Suite, SuiteScore
+from xstilts.experiments.run import ENGLISH
+from xstilts.experiments.score_table import Column, Table, cells_of, drawn, header, marked
+from xstilts.tasks.base import Task, names, task
+
+FOREIGN = " without English"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The means of a suite: columns hold the mean over languages by task, one a seed, and those without English.
+
+    languages: of the tasks that are whole, what their means are over. missing: the languages in which other tasks of
+    the suite have no score.
+    """
+
+    suite: Suite
+    columns: tuple[Column, ...]
+    languages: Mapping[str, tuple[str, ...]]
+    missing: Mapping[str, tuple[str, ...]]
+    decimals: int = 1
+
+    def rows(self) -> dict[str, tuple[str, ...]]:
+        """Return the rows that can be made, with the means they are over; each task says how it stands with English."""
+        rows: dict[str, tuple[str, ...]] = {f"{name} ({self._over(name)})": (name,) for name in self.languages}
+        rows |= {f"{name} ({', '.join(tasks)})": tasks for name, tasks in self.suite.groups.items()}
+        every = tuple(self.suite.languages)
+        rows |= {"mean over all tasks": every}
+        rows |= {"mean over all tasks" + FOREIGN: tuple(name + FOREIGN for name in every)}
+        return {label: tasks for label, tasks in rows.items() if self._whole(tasks)}
+
+    def scores(self) -> dict[str, SuiteScore]:
+        """Return the figures of each column, averaged over seeds."""
+        return {column.name: self._score(column) for column in self.columns}
+
+    def _score(self, column: Column) -> SuiteScore:
+        means = {name: {"headline": fmean(column.scores[name])} for name in self.languages}
+        groups = {group: tasks for group, tasks in self.suite.means().items() if self._whole(tasks)}
+        return SuiteScore(means, {group: fmean(column.mean(tasks)) for group, tasks in groups.items()})
+
+    def _over(self, name: str) -> str:
+        codes = self.languages[name]
+        plural = "s" if len(codes) > 1 else ""
+        return f"{len(codes)} language{plural}, {'English included' if ENGLISH in codes else 'no English'}"
+
+    def _whole(self, tasks: Iterable[str]) -> bool:
+        return all(name in self.columns[0].scores for name in tasks)
+
+
+def targets(suite: Suite) -> tuple[Task, ...]:
+    """Return the tasks of a suite, each in the languages that the suite measures it in."""
+    known = names()
+    return tuple(_asked(task(name), codes) for name, codes in suite.languages.items() if name in known)
+
+
+def of(tables: Sequence[Table], suite: Suite) -> Benchmark:
+    """Return the means of a suite from the tables of its tasks, which must be of the same settings and seeds."""
+    held = {table.target: table for table in tables if table.target in suite.languages}
+    _comparable(list(held.values()), suite)
+    missing = {name: gap for name in suite.languages if (gap := _gap(name, suite, held)) is not None}
+    languages = {name: codes or held[name].languages for name, codes in suite.languages.items() if name not in missing}
+    first = next(iter(held.values()))
+    columns = tuple(_column(number, held, languages) for number in range(len(first.columns)))
+    return Benchmark(suite, columns, languages, missing)
+
+
+def render(found: Benchmark) -> RichTable:
+    """Return the means for a terminal."""
+    return drawn(f"{found.suite.name} (means)", _header(found), cells_of(found))
+
+
+def markdown(found: Benchmark) -> str:
+    """Return the means in Markdown, with what must be known beside them."""
+    return marked(f"{found.suite.name} (means)", _header(found), cells_of(found), remarks(found))
+
+
+def remarks(found: Benchmark) -> list[str]:
+    """Return what a reader must know beside the figures: what English has to do with them, and what is missing."""
+    without = [name for name, codes in found.languages.items() if ENGLISH not in codes]
+    said = ["means over languages include English" + (f", but for {', '.join(without)}" if without else "")]
+    said.append(
+        "a task is its mean over languages, (EM + F1) / 2 of answers; a group and all tasks are means over tasks"
+    )
+    said += [
+        f"no mean of {name}: no score in {', '.join(gap) or 'any language'}" for name, gap in found.missing.items()
+    ]
+    if found.missing:
+        groups = [name for name, tasks in found.suite.means().items() if found.missing.keys() & set(tasks)]
+        said.append(f"for want of these, no mean of {', '.join(groups)}: one over fewer tasks would be another figure")
+    return said + [f"{c.name}: no better than chance after {label}" for c in found.columns for label in c.collapsed]
+
+
+def save(found: Benchmark, folder: Path) -> None:
+    """Write `benchmark.md` for people and `benchmark.json` for programs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "benchmark.md").write_text(markdown(found), encoding="utf-8")
+    text = json.dumps(asdict(found), indent=1, ensure_ascii=False)
+    (folder / "benchmark.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _asked(known: Task, codes: tuple[str, ...]) -> Task:
+    return replace(known, languages=tuple(code for code in known.languages if not codes or code in codes))
+
+
+def _comparable(tables: Sequence[Table], suite: Suite) -> None:
+    if not tables:
+        raise BadInput(f"none of the tables is of {suite.name}: its tasks are {', '.join(suite.languages)}")
+    wanted = _settings(tables[0])
+    for table in tables[1:]:
+        if (found := _settings(table)) != wanted:
+            raise BadInput(
+                f"expected the settings and seeds of '{tables[0].target}' ({wanted}), found in '{table.target}' "
+                f"{found}: run all tasks of {suite.name} alike"
+            )
+
+
+def _settings(table: Table) -> str:
+    return ", ".join(f"{c.name}: {len(next(iter(c.scores.values())))} seeds" for c in table.columns)
+
+
+def _gap(name: str, suite: Suite, held: Mapping[str, Table]) -> tuple[str, ...] | None:
+    """Return the languages of a task that have no score (none named where there is no table); None if it is whole."""
+    if name not in held:
+        return ()
+    absent = tuple(code for code in suite.languages[name] if code not in held[name].languages)
+    return absent or None
+
+
+def _column(number: int, held: Mapping[str, Table], languages: Mapping[str, tuple[str, ...]]) -> Column:
+    """Return one setting's means over languages by task, and once more without English; keys name all they are of."""
+    columns = {name: table.columns[number] for name, table in held.items()}
+    foreign = {name + FOREIGN: tuple(code for code in codes if code != ENGLISH) for name, codes in languages.items()}
+    over = {row: codes for row, codes in {**languages, **foreign}.items() if codes}
+    scores = {row: columns[row.removesuffix(FOREIGN)].mean(codes) for row, codes in over.items()}
+    keys = {row: _keys(columns[row.removesuffix(FOREIGN)], codes) for row, codes in over.items()}
+    collapsed = {label for column in columns.values() for label in column.collapsed}
+    return Column(next(iter(columns.values())).name, scores, keys, tuple(sorted(collapsed)))
+
+
+def _keys(column: Column, codes: Iterable[str]) -> tuple[str, ...]:
+    """Return what names the results behind a mean, one a seed."""
+    return tuple("+".join(found) for found in zip(*(column.keys[code] for code in codes), strict=True))
+
+
+def _header(found: Benchmark) -> list[str]:
+    return ["mean of", *header(found)[1:]]

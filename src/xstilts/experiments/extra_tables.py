@@ -1,0 +1,201 @@
+"""Extras: tables of a study's own in its report, for what is worth seeing and no claim asks.
+
+A study names them as plain values, beside its claims; they are made when it is finished, of its table and of the
+records of the stages behind it.
+
+>>> from xstilts.claims.results_table import Row, Table
+>>> rows = tuple(Row("tiny", "baseline", "xnli", code, 1, 40.0, (code,), roles=("predict",)) for code in ("en", "sw"))
+>>> records = {code: {"record": {"examples": 2, "cost": {"tokens": n}}} for code, n in (("en", 20), ("sw", 30))}
+>>> Lengths("xnli", "en").made(Table(rows), records)["rows"][1]
+['Swahili (sw)', 'Niger-Congo', 'Latn', 2, 15.0, 1.5]
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import fmean
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from xstilts import metrics, stats
+from xstilts.claims.claim import LEVEL
+from xstilts.data.languages import codes, language
+from xstilts.runtime.machine import Machine
+from xstilts.claims.measures import Gain, Level
+from xstilts.metrics.base import Array
+from xstilts.store.query.stage import Stage
+from xstilts.claims.results_table import Missing, Row, Table
+
+Plain = dict[str, Any]
+Records = Mapping[str, Mapping[str, Any]]
+TERA = 1e12
+RESAMPLES = 999
+PARTS = ("name", "family", "script")  # of a language
+
+
+@runtime_checkable
+class Probe(Protocol):
+    """Plain values that name a table for which stages of its own are built."""
+
+    def promised(self, machine: Machine) -> Mapping[Any, Stage]:
+        """Promise these stages."""
+        ...
+
+    def probed(self, machine: Machine) -> Plain:
+        """Return title, columns, rows and a note from these stages."""
+        ...
+
+
+class Extra(Protocol):
+    """Plain values that name a table."""
+
+    def made(self, table: Table, records: Records) -> Plain:
+        """Return title, columns, rows and a note, from a study's table and the records of stages by key."""
+        ...
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens an example of a target's test sets, by language, and how many times those of one language that is."""
+
+    target: str
+    against: str
+
+    def made(self, table: Table, records: Records) -> Plain:
+        """Return a row for each language, by the tokenizer of the table's first encoder."""
+        rows = table.select(target=self.target).rows
+        encoder = rows[0].encoder if rows else ""
+        found: dict[str, tuple[int, float]] = {}
+        for row in rows:
+            said = records[_key(row, "predict")]["record"]
+            if row.encoder == encoder and said.get("cost"):
+                found.setdefault(row.language, (said["examples"], said["cost"]["tokens"] / said["examples"]))
+        base = found.get(self.against, (0, math.nan))[1]
+        return {
+            "title": f"Tokens an example of {self.target} by language",
+            "columns": ["language", "family", "script", "examples", "tokens an example", f"times {self.against}"],
+            "rows": [[*_about(code), count, each, each / base] for code, (count, each) in found.items()],
+            "note": f"By the tokenizer of {encoder}. FLOPs and time of a prediction follow the tokens.",
+        }
+
+
+@dataclass(frozen=True)
+class CostBySize:
+    """What an intermediate phase took before a target, by encoder and recipe, with its tokens an example."""
+
+    intermediate: str
+    target: str
+
+    def made(self, table: Table, records: Records) -> Plain:
+        """Return a row for each encoder and recipe, means over seeds; what was not measured is left out."""
+        asked = table.select(target=self.target, intermediate=self.intermediate)
+        return {
+            "title": f"The intermediate phase before {self.target} by size",
+            "columns": [*("encoder", "parameters", "recipe", "tokens an example", "TFLOPs"), *("seconds", "MiB")],
+            "rows": [_taken(rows, records) for rows in _arms(asked)],
+            "note": "Means over seeds. MiB are of the largest pass, counted from shapes and not measured.",
+        }
+
+
+@dataclass(frozen=True)
+class GainBySize:
+    """A gain by the encoder's size, with the score that it starts from."""
+
+    gain: Gain
+
+    def made(self, table: Table, records: Records) -> Plain:
+        """Return a row for each encoder that has the gain, the smallest first."""
+        gain = self.gain
+        level = Level(gain.over, gain.target, gain.languages, recipe=gain.over_recipe or gain.recipe)
+        sizes = sorted({(row.size, row.encoder) for row in table.rows})
+        return {
+            "title": f"Gain of {gain.intermediate} on {gain.target} by size",
+            "columns": ["encoder", "parameters", f"score of {gain.over}", "gain", "low", "high", "seeds"],
+            "rows": [row for size, name in sizes for row in _gained(level, gain, size, name, table)],
+            "note": f"Means over languages and seeds, with intervals at {LEVEL:.0%}, each by itself."
+            + (f" Recipe: {gain.recipe}." if gain.recipe else ""),
+        }
+
+
+@dataclass(frozen=True)
+class PairedTests:
+    """Gains by tests that swap arms, seed by seed and example by example, and by almost stochastic order."""
+
+    gains: tuple[tuple[str, Gain], ...]
+
+    def made(self, table: Table, records: Records) -> Plain:
+        """Return a row for each gain that can be measured."""
+        return {
+            "title": "The same gains by other tests",
+            "columns": ["claim", "p, seeds swapped", "languages", "of them p ≤ 0.05, examples swapped", "order bound"],
+            "rows": [row for sentence, gain in self.gains for row in _swapped(sentence, gain, table)],
+            "note": "Swapping seeds cannot give less than two divided by two to the power of their number. Examples "
+            "are swapped in each language, p after Holm's correction over languages: other examples, these very "
+            "models. Order bound: below 0.5 the scores of seeds are almost stochastically larger (Dror et al. 2019).",
+        }
+
+
+def _swapped(sentence: str, gain: Gain, table: Table) -> Iterator[list[Any]]:
+    try:
+        pairs, by_seed = gain.pairs(table), np.array(list(gain.by_seed(table).values()))
+    except Missing:
+        return
+    if not pairs:
+        return
+    metric = partial(metrics.headlines, table.select(target=gain.target).only("metric"))
+    found = [stats.randomisation(before, after, metric, RESAMPLES) for before, after in pairs.values()]
+    clear = int((stats.holm(found) <= 1 - LEVEL).sum())
+    before, after = (_scores([pair[side] for pair in pairs.values()], metric) for side in (0, 1))
+    bound = stats.almost_order(after, before) if len(by_seed) > 1 else math.nan
+    yield [sentence, stats.randomise_seeds(np.zeros_like(by_seed), by_seed), len(pairs), clear, bound]
+
+
+def _scores(parts: Sequence[Array], metric: Callable[[Array, Array], Array]) -> Array:
+    """Return the score of each seed, a mean over languages."""
+    by_language = [[float(metric(one, np.ones((1, len(one))))[0]) for one in part] for part in parts]
+    return np.asarray(np.mean(by_language, axis=0))
+
+
+def _arms(table: Table) -> Iterable[list[Row]]:
+    """Return the rows of each encoder and recipe, one a seed, the smallest encoder first."""
+    found: dict[tuple[float, str, str], dict[int, Row]] = {}
+    for row in table.rows:
+        found.setdefault((row.size, row.encoder, row.recipe), {}).setdefault(row.seed, row)
+    return [list(found[arm].values()) for arm in sorted(found)]
+
+
+def _taken(rows: list[Row], records: Records) -> list[Any]:
+    first = rows[0]
+    facts = records[_key(first, "intermediate")]
+    seen = facts["record"]["steps"] * facts["arguments"]["recipe"]["batch_size"]
+    spent = {
+        name: fmean(row.costs.get(f"intermediate_{name}", math.nan) for row in rows)
+        for name in ("tokens", "flops", "seconds", "memory_mib")
+    }
+    each = (spent["tokens"] / seen, spent["flops"] / TERA, spent["seconds"], spent["memory_mib"])
+    return [first.encoder, int(first.size), first.recipe, *each]
+
+
+def _gained(level: Level, gain: Gain, size: float, name: str, table: Table) -> Iterator[list[Any]]:
+    try:
+        before = replace(level, encoder=name).of(table)
+        found = replace(gain, encoder=name).of(table)
+    except Missing:
+        return
+    low, high = found.estimate.interval(LEVEL)
+    yield [name, int(size), before.estimate.value, found.estimate.value, low, high, found.estimate.count]
+
+
+def _key(row: Row, role: str) -> str:
+    return row.keys[row.roles.index(role)]
+
+
+def _about(code: str) -> list[str]:
+    """Return the name, the families and the scripts of a language, or of a pair of them."""
+    known = [language(one) for one in codes(code)]
+    name, family, script = ("-".join(dict.fromkeys(getattr(one, part) for one in known)) for part in PARTS)
+    return [f"{name} ({code})", family, script]

@@ -1,0 +1,27 @@
+"""Demo: the main job in miniature, every phase of it, on the sandbox's own languages and encoder.
+
+For a target of each trained kind, a baseline, an intermediate task that is related to it and one that is not; and
+retrieval after each of the intermediate tasks.
+"""
+
+from __future__ import annotations
+
+from xstilts.models.encoder import Encoder
+from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.experiments.run import Recipes
+
+SETTINGS = {
+    "sandbox_nli": ("sandbox_inference", "sandbox_cloze"),
+    "sandbox_ner": ("sandbox_names", "sandbox_inference"),
+    "sandbox_qa": ("sandbox_cloze", "sandbox_inference"),
+    "sandbox_retrieval": ("sandbox_inference", "sandbox_cloze", "sandbox_names"),
+}
+
+
+def grids(seeds: int) -> list[Grid]:
+    """Return one grid a target: the related intermediate task before the unrelated one."""
+    encoder, recipes = Encoder.of("sandbox"), Recipes("sandbox")
+    return [
+        Grid(encoder, tasks_of(target), tuple(tasks_of(name) for name in names), recipes, seeds)
+        for target, names in SETTINGS.items()
+    ]

@@ -1,0 +1,171 @@
+"""Layout: how the benchmarks' own scorer wants the predictions of a task: a folder, one file a language, its text.
+
+There is one form for each kind of task; what differs beyond that (another folder, other names of labels) is in two
+small tables. Every form can be read back, so that what was written can be scored as the other side will score it.
+Files are ASCII: google-research/xtreme opens them in whatever encoding its machine has.
+
+>>> layout("pawsx", "classification").path("de")
+'pawsx/test-de.tsv'
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xstilts.data.examples import BadInput, Example, Parallel
+
+Answers = Mapping[str, Any]
+
+FOLDERS = {"bucc": "bucc2018"}
+SPELLED = {"pawsx": {"different": "0", "paraphrase": "1"}}
+
+
+@dataclass(frozen=True)
+class Form:
+    """The files of a kind: how they end, the text of answers by example id, and the answers that a text gives back.
+
+    prefixed: ids begin with the language's code, as BUCC's do.
+    """
+
+    ending: str
+    text: Callable[[Sequence[Any], Answers], str]
+    answers: Callable[[Sequence[Any], str], dict[str, Any]]
+    prefixed: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of a task: their folder, their form, and what the leaderboard calls a label."""
+
+    folder: str
+    form: Form
+    spelled: Mapping[str, str]
+
+    def path(self, language: str) -> str:
+        """Return where the file of a language lies below the folder that is handed in."""
+        return f"{self.folder}/test-{language}.{self.form.ending}"
+
+    def text(self, examples: Sequence[Example], answers: Answers) -> str:
+        """Return the text of a file; answers as the task's metric takes them."""
+        return self.form.text(examples, _renamed(answers, self.spelled))
+
+    def answers(self, examples: Sequence[Example], text: str) -> dict[str, Any]:
+        """Return the answers in a file's text; BadInput unless it answers these examples and no others."""
+        return _renamed(self.form.answers(examples, text), {there: here for here, there in self.spelled.items()})
+
+    def note(self, examples: Sequence[Example], language: str) -> str:
+        """Return what keeps a leaderboard from scoring the file, if anything does: ids that it does not know."""
+        strange = [example.id for example in examples if not example.id.startswith(f"{language}-")]
+        if not (self.form.prefixed and strange):
+            return ""
+        return f"ids such as '{strange[0]}' are not the benchmark's: predict on its own files to hand anything in"
+
+
+def layout(task: str, kind: str) -> Layout:
+    """Return the layout of a task; BadInput where leaderboards know no such kind."""
+    if kind not in FORMS:
+        raise BadInput(f"'{task}' ({kind}) is in no leaderboard: give a target of kind {', '.join(FORMS)}")
+    return Layout(FOLDERS.get(task, task), FORMS[kind], SPELLED.get(task, {}))
+
+
+def _renamed(answers: Answers, names: Mapping[str, str]) -> dict[str, Any]:
+    return {id: names[answer] for id, answer in answers.items()} if names else dict(answers)
+
+
+def _label_text(examples: Sequence[Example], answers: Answers) -> str:
+    return "".join(f"{answers[example.id]}\n" for example in examples)
+
+
+def _labels(examples: Sequence[Example], text: str) -> dict[str, Any]:
+    return _one_each(examples, _lines(text))
+
+
+def _choice_text(examples: Sequence[Example], answers: Answers) -> str:
+    return "".join(json.dumps({"label": answers[example.id]}) + "\n" for example in examples)
+
+
+def _choices(examples: Sequence[Example], text: str) -> dict[str, Any]:
+    return _one_each(examples, [json.loads(line)["label"] for line in _lines(text)])
+
+
+def _tag_text(examples: Sequence[Example], answers: Answers) -> str:
+    """Return one tag a line; a blank line ends every sentence, the last too, so that an empty one is not lost."""
+    return "".join("".join(f"{tag}\n" for tag in answers[example.id]) + "\n" for example in examples)
+
+
+def _tags(examples: Sequence[Example], text: str) -> dict[str, Any]:
+    sentences: list[list[str]] = [[]]
+    for line in _lines(text):
+        if line:
+            sentences[-1].append(line)
+        else:
+            sentences.append([])
+    return _one_each(examples, sentences[:-1])
+
+
+def _json_text(examples: Sequence[Example], answers: Answers) -> str:
+    return json.dumps({example.id: answers[example.id] for example in examples}, indent=1) + "\n"
+
+
+def _json_answers(examples: Sequence[Example], text: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text)
+    _same_ids([example.id for example in examples], found)
+    return found
+
+
+def _row_text(examples: Sequence[Parallel], answers: Answers) -> str:
+    """Return, for each English line in the order of XTREME's file, the row of the sentence found, counted from 0."""
+    rows = {example.id: row for row, example in enumerate(examples)}
+    return "".join(f"{rows[answers[example.id]]}\n" for example in _by_english(examples))
+
+
+def _rows(examples: Sequence[Parallel], text: str) -> dict[str, Any]:
+    ids = [example.id for example in examples]
+    return _one_each(_by_english(examples), [ids[int(line)] for line in _lines(text)])
+
+
+def _by_english(examples: Sequence[Parallel]) -> list[Parallel]:
+    """Return pairs as XTREME orders its English lines: sorted, and equal lines as they were."""
+    return sorted(examples, key=lambda example: example.english)
+
+
+def _pair_text(examples: Sequence[Example], answers: Answers) -> str:
+    pairs = [(example.id, answers[example.id]) for example in examples]
+    return "".join(f"{source}\t{english}\n" for source, english in pairs if english is not None)
+
+
+def _pairs(examples: Sequence[Example], text: str) -> dict[str, Any]:
+    found = [(source, english) for source, _, english in (line.partition("\t") for line in _lines(text))]
+    answers: dict[str, Any] = {example.id: None for example in examples}
+    _same_ids(answers, {**answers, **dict(found)})
+    return {**answers, **dict(found)}
+
+
+FORMS = {
+    "classification": Form("tsv", _label_text, _labels),
+    "tagging": Form("tsv", _tag_text, _tags),
+    "span": Form("json", _json_text, _json_answers),
+    "choice": Form("jsonl", _choice_text, _choices),
+    "retrieval": Form("tsv", _row_text, _rows),
+    "mining": Form("tsv", _pair_text, _pairs, prefixed=True),
+    "ranking": Form("json", _json_text, _json_answers),
+}
+
+
+def _lines(text: str) -> list[str]:
+    return text.split("\n")[:-1]
+
+
+def _one_each(examples: Sequence[Example], found: Sequence[Any]) -> dict[str, Any]:
+    if len(found) != len(examples):
+        raise BadInput(f"expected an answer to each of {len(examples)} examples, found {len(found)}: write them again")
+    return {example.id: answer for example, answer in zip(examples, found, strict=True)}
+
+
+def _same_ids(wanted: Iterable[str], found: Iterable[str]) -> None:
+    different = sorted(set(wanted) ^ set(found))
+    if different:
+        raise BadInput(f"expected answers to the ids of the test set, found '{different[0]}' on one side only")

@@ -1,0 +1,84 @@
+"""Retrieval: find a sentence's translation among all the others.
+
+As a task it is untrained: sentences are the mean of their pieces' states, at every layer in one pass, and each
+English sentence takes the nearest sentence of the other language (cosine; the lowest row at a tie), as XTREME's
+Tatoeba does. As a lesson it is the translation ranking loss: each sentence must find its translation within the batch
+(InfoNCE, both ways, temperature 0.05).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from xstilts.data.examples import Parallel
+from xstilts.models.heads import mean_pool
+from xstilts.formats import Batch, Unit, batch
+from xstilts.formats.passage_ranking import joined
+from xstilts.metrics import nearest_source
+from xstilts.models.network import Network
+from xstilts.models.tokenization import Tokens
+
+divisible, headless = False, True
+TEMPERATURE = 0.05
+
+
+def encode(
+    examples: Sequence[Parallel], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+) -> list[Unit]:
+    """Return one unit a pair: the sentence, then its English translation (or the answer with its context)."""
+    sources = tokens.segments([example.source for example in examples])
+    english = tokens.segments([example.english for example in examples])
+    contexts = tokens.segments([example.context or "" for example in examples])
+    units = []
+    for number, (example, a, b, context) in enumerate(zip(examples, sources, english, contexts, strict=True)):
+        beside = None if example.context is None else context
+        pair = joined(a, None, tokens, max_length, cut), joined(b, beside, tokens, max_length, cut)
+        units.append(Unit(number, pair, np.array([number], dtype=np.int32)))
+    return units
+
+
+def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
+    """Put pairs into one batch; the targets are the pairs' places in it."""
+    return batch(units, tokens, torch.arange(len(units)))
+
+
+def loss(network: Network, head: str, batch: Batch) -> Tensor:
+    """Return the summed ranking loss, the mean of both directions."""
+    vectors = normalize(mean_pool(network.hidden(batch.ids, batch.mask, batch.packing), batch.mask).float(), dim=-1)
+    similarity = vectors[0::2] @ vectors[1::2].T / TEMPERATURE
+    forth = cross_entropy(similarity, batch.targets, reduction="sum")
+    back = cross_entropy(similarity.T, batch.targets, reduction="sum")
+    return (forth + back) / 2
+
+
+def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[NDArray[np.float32]]:
+    """Return for each pair its vectors as (2, layers, width), layer 0 being the embeddings; of one sentence, one."""
+    states = network.layers(batch.ids, batch.mask, batch.packing)
+    vectors = torch.stack([mean_pool(state, batch.mask) for state in states], dim=1).float().cpu().numpy()
+    return list(vectors.reshape(len(units), -1, *vectors.shape[1:]))
+
+
+def decode(
+    answers: Sequence[NDArray[np.float32]], units: Sequence[Unit], examples: Sequence[Parallel], labels: tuple[str, ...]
+) -> list[Mapping[str, Any]]:
+    """Return for each English sentence, layer by layer, the id of the sentence found."""
+    order = np.argsort([unit.example for unit in units])
+    vectors = np.stack(answers)[order]
+    found = [nearest_source(vectors[:, 0, layer], vectors[:, 1, layer]) for layer in range(vectors.shape[2])]
+    return [
+        {"id": example.id, "prediction": [examples[rows[number]].id for rows in found]}
+        for number, example in enumerate(examples)
+    ]
+
+
+def chance(examples: Sequence[Parallel]) -> float:
+    """Return the share that a blind guess finds."""
+    return 100 / max(len(examples), 1)

@@ -1,0 +1,86 @@
+"""Ranking: which of many candidates, in any language, answer a query?
+
+A dual encoder: query and candidate (with its context beside it) are each the mean of their last states, and the
+nearest twenty candidates by cosine are the answer. It is taught by pairs (`retrieval`'s loss), so the last layer is
+the one that has learned it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xstilts.data.examples import BadInput, Passage
+from xstilts.models.heads import mean_pool
+from xstilts.formats import Batch, Unit, batch
+from xstilts.metrics import RANKED, neighbours, normalise
+from xstilts.models.network import Network
+from xstilts.models.tokenization import Ids, Tokens
+
+divisible, headless = True, True
+
+
+def encode(
+    examples: Sequence[Passage], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+) -> list[Unit]:
+    """Return one unit a passage; a context that is too long is cut at its end, and only then the text."""
+    texts = tokens.segments([example.text for example in examples])
+    contexts = tokens.segments([example.context or "" for example in examples])
+    units = []
+    for number, (example, text, context) in enumerate(zip(examples, texts, contexts, strict=True)):
+        beside = None if example.context is None else context
+        units.append(Unit(number, (joined(text, beside, tokens, max_length, cut),)))
+    return units
+
+
+def joined(text: Ids, context: Ids | None, tokens: Tokens, max_length: int, cut: Counter[str]) -> Ids:
+    """Return one sequence of a text and its context that fits; the context gives first."""
+    room = tokens.room(max_length, pair=context is not None)
+    cut["truncated"] += len(text) + (0 if context is None else len(context)) > room
+    kept = text[:room]
+    return tokens.sequence(kept, None if context is None else context[: room - len(kept)])
+
+
+def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
+    """Put passages into one batch without targets."""
+    return batch(units, tokens, torch.empty(0))
+
+
+def loss(network: Network, head: str, batch: Batch) -> Tensor:
+    """Refuse: passages are searched, pairs are learned from."""
+    raise BadInput("passages cannot be learned from: give --learn-from a task of pairs (kind retrieval)")
+
+
+def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[NDArray[np.float32]]:
+    """Return each passage's vector."""
+    return list(mean_pool(network.hidden(batch.ids, batch.mask, batch.packing), batch.mask).float().cpu().numpy())
+
+
+def decode(
+    answers: Sequence[NDArray[np.float32]], units: Sequence[Unit], examples: Sequence[Passage], labels: tuple[str, ...]
+) -> list[Mapping[str, Any]]:
+    """Return for each query the ids of the nearest candidates, nearest first."""
+    order = np.argsort([unit.example for unit in units])
+    vectors = normalise(np.stack(answers)[order])
+    asking, found = rows(examples, "query"), rows(examples, "candidate")
+    _, places = neighbours(vectors[asking], vectors[found], RANKED)
+    return [
+        {"id": examples[row].id, "prediction": [examples[found[place]].id for place in nearest]}
+        for row, nearest in zip(asking, places.tolist(), strict=True)
+    ]
+
+
+def rows(examples: Sequence[Passage], *sides: str) -> list[int]:
+    """Return the places of the passages of a side."""
+    return [number for number, example in enumerate(examples) if example.side in sides]
+
+
+def chance(examples: Sequence[Passage]) -> float:
+    """Return 0: a blind guess finds next to nothing."""
+    return 0.0

@@ -1,0 +1,245 @@
+"""Variants: one trained network in the forms in which it can be served, each a plain call from pieces to logits.
+
+A form is a row of `VARIANTS`. What it cannot be on a machine raises BadInput with the reason, so that a form is listed
+with it and never silently missing. int8 is our own: torch's eager quantisation is deprecated, and it gives a whole
+batch one scale, so that a sequence's logits depend on its neighbours; here each token has a scale of its own.
+
+>>> list(VARIANTS)
+['fp32', 'bf16', 'int8', 'onnx', 'onnx-int8']
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from xstilts.inference.benchmark import onnx_export
+from xstilts.models import hf_format
+from xstilts.models.encoder import SANDBOX, tensor_files
+from xstilts.data.examples import BadInput
+from xstilts.models.heads import AUTO, mean_pool
+from xstilts.models.network import Network
+
+HEADLESS = "retrieval"  # the kind that `folders.load` takes for a bare encoder
+ROWS = 512  # tokens that an int8 layer takes at once: what lies between two products stays in the cache
+Call = Callable[[Tensor, Tensor], Tensor]
+
+
+class Answering(nn.Module):
+    """A network with its head as one module of ids and mask; without a head, the mean of its final states."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return logits, or vectors (sequences, width) where there is no head."""
+        if "head" in self.network.heads:
+            return cast(Tensor, self.network("head", input_ids, attention_mask))
+        return mean_pool(self.network.hidden(input_ids, attention_mask), attention_mask)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checkpoint in float32: as a module, with its kind, its longest sequence, and the ids of ordinary pieces.
+
+    scratch: folder for the files that a form is served from.
+    """
+
+    module: Answering
+    kind: str
+    longest: int
+    pieces: Tensor
+    scratch: Path
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.module.network.table.device
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of a network, ready to be asked: ids and mask (sequences, tokens) to logits in float32.
+
+    tensors: what torch holds of it; nothing of a form that is served from a file.
+    """
+
+    ask: Call
+    weight_bytes: int
+    tensors: Sequence[Tensor] = ()
+
+
+def located(source: str | Path) -> Path:
+    """Return the checkpoint's folder: as given, `model/` in the folder of a training, or the encoder "sandbox"."""
+    folder = SANDBOX if str(source) == "sandbox" else Path(source).expanduser()
+    for one in (folder, folder / "model"):
+        if (one / "config.json").is_file():
+            return one
+    raise BadInput(f"{source} has no config.json; give the folder of a checkpoint, or of a finished training")
+
+
+def kind_of(folder: Path) -> str:
+    """Return the kind of a checkpoint's head; "retrieval" where there is none, or none but that of pretraining.
+
+    A masked-LM head says a word for each piece, which takes more time than the encoder and is not what is served.
+    """
+    try:
+        architectures = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")
+    except (ValueError, AttributeError) as error:
+        raise BadInput(f"{folder}/config.json is damaged ({error}); copy the folder again") from error
+    stored, named = tensor_files(folder), str((architectures or [""])[0])
+    own = [kind for kind in AUTO if any(name.startswith(f"xstilts_{kind}.") for name in stored)]
+    shipped = [kind for kind, auto in AUTO.items() if named.endswith(auto.removeprefix("AutoModel"))]
+    found = [*own, *shipped, HEADLESS][0]
+    return HEADLESS if found == "mlm" else found
+
+
+def load(source: str | Path, kind: str | None, device: torch.device, scratch: Path) -> Loaded:
+    """Load a checkpoint to be served; `kind`: what its head is for, None: as its configuration says."""
+    folder = located(source)
+    kind = kind or kind_of(folder)
+    network, tokenizer, _ = hf_format.load(folder, kind)
+    longest = network.fitting(tokenizer.model_max_length)
+    network.eval().requires_grad_(False).to(device)
+    special = set(tokenizer.all_special_ids)
+    pieces = [number for number in range(min(len(tokenizer), len(network.table))) if number not in special]
+    return Loaded(Answering(network).eval(), kind, int(longest), torch.tensor(pieces), scratch)
+
+
+def form(name: str, loaded: Loaded) -> Form:
+    """Return a form of a checkpoint by its name in `VARIANTS`; BadInput, with the reason, where it cannot be."""
+    return row(name).make(loaded)
+
+
+def row(name: str) -> Variant:
+    """Look up a form."""
+    if name not in VARIANTS:
+        raise BadInput(f"unknown variant {name!r}; use some of {', '.join(VARIANTS)}")
+    return VARIANTS[name]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A form in words, how it is made, and the file in the scratch folder that it is served from ("": none)."""
+
+    says: str
+    make: Callable[[Loaded], Form]
+    file: str = ""
+
+
+def _fp32(loaded: Loaded) -> Form:
+    return _served(loaded.module)
+
+
+def _bf16(loaded: Loaded) -> Form:
+    """Convert the weights; what a family computes positions from stays in float32, as transformers has it."""
+    memo: dict[int, Any] = {
+        id(one): nn.Parameter(one.to(torch.bfloat16), requires_grad=False) for one in loaded.module.parameters()
+    }
+    return _served(copy.deepcopy(loaded.module, memo))
+
+
+def _int8(loaded: Loaded) -> Form:
+    if loaded.device.type != "cpu":
+        raise BadInput(f"int8 layers are for CPUs; the device is {loaded.device.type}, give --device cpu")
+    memo: dict[int, Any] = {id(one): one for one in loaded.module.parameters()}  # what stays as it is, is shared
+    module = copy.deepcopy(loaded.module, memo)
+    layers = [(name, one) for name, one in module.network.backbone.named_modules() if isinstance(one, nn.Linear)]
+    for name, layer in ((name, one) for name, one in layers if one.in_features > 1):
+        parent, _, last = name.rpartition(".")
+        setattr(module.network.backbone.get_submodule(parent), last, Int8Linear(layer))
+    return _served(module)
+
+
+def _onnx(loaded: Loaded) -> Form:
+    return _filed(_exported(loaded))
+
+
+def _onnx_int8(loaded: Loaded) -> Form:
+    path = loaded.scratch / "int8.onnx"
+    if not path.exists():
+        onnx_export.quantised(_exported(loaded), path)
+    return _filed(path)
+
+
+VARIANTS: dict[str, Variant] = {
+    "fp32": Variant("torch, float32: what the others are compared with", _fp32),
+    "bf16": Variant("torch, weights and arithmetic in bfloat16 (no autocast)", _bf16),
+    "int8": Variant(
+        "torch, the encoder's linear layers in int8, quantised as they run; embeddings and head fp32", _int8
+    ),
+    "onnx": Variant("ONNX Runtime, float32", _onnx, "model.onnx"),
+    "onnx-int8": Variant("ONNX Runtime, all products with weights in int8; embeddings fp32", _onnx_int8, "int8.onnx"),
+}
+
+
+class Int8Linear(nn.Module):
+    """A linear layer with int8 weights, one scale a row, whose input is quantised as it comes, one scale a token.
+
+    Both are symmetric (no zero points); products add up in int32, exactly.
+    """
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        if layer.in_features < 2:  # torch 2.13 gives memory that nobody wrote for products over a single number
+            raise BadInput("a linear layer of one input cannot be int8; leave it as it is")
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        whole, scale = _rounded(layer.weight.detach())
+        self.weight: Tensor
+        self.scale: Tensor
+        self.bias: Tensor | None
+        self.register_buffer("weight", whole)  # a family may look at its type (mT5), so it has its usual name
+        self.register_buffer("scale", scale.flatten())
+        self.register_buffer("bias", None if layer.bias is None else layer.bias.detach())
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Map states (..., in_features) to (..., out_features)."""
+        rows = states.reshape(-1, self.in_features)
+        found = rows.new_empty(len(rows), self.out_features)
+        for some, place in zip(torch.split(rows, ROWS), torch.split(found, ROWS), strict=True):
+            self._part(some, place)
+        return found.reshape(*states.shape[:-1], self.out_features)
+
+    def _part(self, rows: Tensor, place: Tensor) -> None:
+        whole, scale = _rounded(rows)
+        torch.mul(torch._int_mm(whole, self.weight.t()), scale, out=place).mul_(self.scale)
+        if self.bias is not None:
+            place.add_(self.bias)
+
+
+def _rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rows as whole numbers from -127 to 127, and the scale of each (rows, 1)."""
+    scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-30).div_(127)
+    return (rows / scale).round_().to(torch.int8), scale
+
+
+def _served(module: nn.Module) -> Form:
+    def ask(ids: Tensor, mask: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return cast(Tensor, module(ids, mask)).float()
+
+    held = [*module.parameters(), *module.buffers()]
+    return Form(ask, sum(one.numel() * one.element_size() for one in held), held)
+
+
+def _exported(loaded: Loaded) -> Path:
+    """Return the ONNX file of a checkpoint, written when it is first asked for."""
+    path = loaded.scratch / VARIANTS["onnx"].file
+    if loaded.device.type != "cpu":
+        raise BadInput(f"ONNX files are run on the CPU here; the device is {loaded.device.type}, give --device cpu")
+    if not path.exists():
+        onnx_export.onnx(loaded.module, path)
+    return path
+
+
+def _filed(path: Path) -> Form:
+    ask = onnx_export.opened(path, torch.get_num_threads())
+    return Form(lambda ids, mask: torch.from_numpy(ask(ids.numpy(), mask.numpy())), onnx_export.size(path))

@@ -1,0 +1,129 @@
+"""Footprint: the memory of a process that serves one form of a network and does nothing else.
+
+Each form has a process of its own, since what another has left behind cannot be told from what a form needs. A form
+that is served from a file starts without torch. The kernel's peak of the process's own memory is read where there is
+one (Linux), not `ru_maxrss`, which starts with that of whoever began the process.
+
+    measured(Asked("int8", "model", "classification", "cpu", 1, "/tmp/scratch", 8, 128))
+    # {"peak_mib": 900.1, "answering_mib": 760.2, "device_mib": None}
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Figures = dict[str, float | None]  # None: not measured
+NOTHING: Figures = {"peak_mib": None, "answering_mib": None, "device_mib": None}
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A form of a checkpoint, where it runs, and the batch it answers; file: what it is served from ("": none)."""
+
+    variant: str
+    folder: str
+    kind: str
+    device: str
+    threads: int
+    file: str
+    batch: int
+    length: int
+
+
+def measured(asked: Asked) -> Figures:
+    """Return the peak memory, in MiB, of a process that makes a form and answers a batch with it.
+
+    peak: from its start, with all that making the form takes. answering: only of answering, once memory that is no
+    longer used has been given back. device: torch's share of a GPU, likewise.
+    """
+    command = [sys.executable, "-m", "xstilts.inference.memory_footprint", json.dumps(asdict(asked))]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode:
+        return dict(NOTHING)
+    return {**NOTHING, **json.loads(found.stdout.splitlines()[-1])}
+
+
+def main(argument: str) -> None:
+    """Print the figures of one form, as the process that is measured."""
+    asked = Asked(**json.loads(argument))
+    answer, tensors = _of_file(asked) if asked.file else _of_network(asked)
+    made = peak()
+    for one in tensors:  # memory of their own, or a few of them keep the whole file mapped that they were read from
+        one.data = one.data.clone()
+    anew = forget()
+    answer()
+    answering = peak()
+    figures = {"peak_mib": max(made, answering), "answering_mib": answering if anew else None, **_on_device(asked)}
+    print(json.dumps(figures))
+
+
+def peak() -> float:
+    """Return the most memory that this process has held, in MiB."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (MIB if sys.platform == "darwin" else 1024)
+
+
+def forget() -> bool:
+    """Give free memory back and let the kernel's peak begin anew at what is held now; False where it cannot."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+    except (OSError, AttributeError):  # not Linux, not glibc, or not allowed
+        return False
+    return True
+
+
+def _of_file(asked: Asked) -> tuple[Callable[[], object], Sequence[Tensor]]:
+    import numpy as np
+
+    from xstilts.inference.benchmark import onnx_export
+
+    ask = onnx_export.opened(Path(asked.file), asked.threads)
+    ids = np.full((asked.batch, asked.length), 9, dtype=np.int64)
+    return lambda: ask(ids, np.ones_like(ids)), ()
+
+
+def _of_network(asked: Asked) -> tuple[Callable[[], object], Sequence[Tensor]]:
+    import torch
+
+    from xstilts.inference.benchmark import backends
+
+    torch.set_num_threads(asked.threads)
+    loaded = backends.load(asked.folder, asked.kind, torch.device(asked.device), Path())
+    form = backends.form(asked.variant, loaded)
+    del loaded
+    ids = torch.full((asked.batch, asked.length), 9, device=asked.device)
+    if torch.device(asked.device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(asked.device)
+    return lambda: form.ask(ids, torch.ones_like(ids)), form.tensors
+
+
+def _on_device(asked: Asked) -> Figures:
+    if not asked.device.startswith("cuda"):
+        return {}
+    import torch
+
+    return {"device_mib": torch.cuda.max_memory_allocated(asked.device) / MIB}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

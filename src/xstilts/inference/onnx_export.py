@@ -1,0 +1,156 @@
+"""Export: a network with its head as an ONNX file, which answers like torch, and how such a file is opened.
+
+The file takes `input_ids` and `attention_mask` (sequences, tokens; int64) of any batch and length, and gives `logits`.
+It is compared with torch on batches of other shapes than the one it was traced with, padding among them, before
+anybody gets it: an exporter that fixes a length or drops a mask does not fail, it answers something else. Opening a
+file needs neither torch nor transformers. Needs the extra `onnx`.
+
+    onnx(module, Path("model.onnx"))
+    ask = opened(Path("model.onnx"), threads=1)
+    ask(ids, mask)  # logits
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from xstilts.data.examples import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+    Numbers = NDArray[np.generic]
+
+INPUTS = ("input_ids", "attention_mask")
+SHAPES = ((2, 7), (1, 3), (3, 18), (4, 1))  # the first is traced, all are compared; 18: beyond tiny windows
+TOLERANCE = 1e-3  # of the largest logit
+
+
+def needed(*names: str) -> list[Any]:
+    """Import the libraries of the extra; BadInput says which is missing and how to get it."""
+    try:
+        return [importlib.import_module(name) for name in names]
+    except ImportError as error:
+        raise BadInput(f"needs {error.name}: install xstilts[onnx]") from None
+
+
+def onnx(module: nn.Module, path: Path) -> None:
+    """Write a module of ids and mask (on the CPU, float32) as ONNX, weights beside it in `<path>.data`, and check it.
+
+    Raises BadInput where torch cannot export the family, or what it exports does not answer as torch does.
+    """
+    import torch
+
+    needed("onnx", "onnxscript", "onnxruntime")
+    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    try:
+        with _quiet(), torch.no_grad():
+            torch.onnx.export(
+                module.eval(),
+                _example(*SHAPES[0]),
+                path,
+                input_names=list(INPUTS),
+                output_names=["logits"],
+                dynamo=True,
+                dynamic_shapes=(free, free),
+                external_data=True,
+                verbose=False,
+            )
+    except Exception as error:  # whatever tracing runs into is a reason not to have the file, and no more
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"torch cannot export this network to ONNX ({reason})") from error
+    verify(module, path)
+
+
+def verify(module: nn.Module, path: Path) -> float:
+    """Return the largest difference between an ONNX file and its module, as a share of the largest logit.
+
+    Raises BadInput where it is more than `TOLERANCE` on any shape.
+    """
+    import numpy as np
+    import torch
+
+    ask, worst = opened(path), 0.0
+    for shape in SHAPES:
+        ids, mask = _example(*shape)
+        with torch.no_grad():
+            expected = module(ids, mask).float().numpy()
+        found = ask(ids.numpy(), mask.numpy())
+        seen = mask.numpy().astype(bool) if expected.ndim > 2 else ...  # what padding answers means nothing
+        scale = max(float(np.abs(expected[seen]).max()), 1e-6)
+        worst = max(worst, float(np.abs(found[seen] - expected[seen]).max()) / scale)
+        if not worst <= TOLERANCE:
+            raise BadInput(
+                f"the ONNX file differs from torch by {worst:.1e} of the largest logit on a batch of {shape}, more "
+                f"than {TOLERANCE}: it was traced wrongly and is of no use"
+            )
+    return worst
+
+
+def quantised(source: Path, path: Path) -> None:
+    """Write an ONNX file whose products with weights are int8, one scale a column; embeddings stay as they are."""
+    onnx_, quantization = needed("onnx", "onnxruntime.quantization")
+    model = onnx_.load(source)
+    del model.graph.value_info[:]  # shapes of the exporter, which no longer fit where a weight is transposed
+    try:
+        with _quiet():
+            quantization.quantize_dynamic(
+                model, path, per_channel=True, op_types_to_quantize=["MatMul"], use_external_data_format=True
+            )
+    except Exception as error:  # as above
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"ONNX Runtime cannot quantise this network ({reason})") from error
+
+
+def opened(path: Path, threads: int = 1) -> Callable[[Numbers, Numbers], Numbers]:
+    """Open an ONNX file on the CPU: a call from ids and mask (sequences, tokens) to logits."""
+    (runtime,) = needed("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # or it takes time from who comes next
+    options.log_severity_level = 3
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    taken = {one.name for one in session.get_inputs()}
+
+    def ask(ids: Numbers, mask: Numbers) -> Numbers:
+        given = {name: value for name, value in zip(INPUTS, (ids, mask), strict=True) if name in taken}
+        return cast("Numbers", session.run(None, given)[0])
+
+    return ask
+
+
+def size(path: Path) -> int:
+    """Return the bytes of an ONNX file with its weights."""
+    return sum(part.stat().st_size for part in (path, path.with_name(f"{path.name}.data")) if part.exists())
+
+
+def _example(sequences: int, tokens: int) -> tuple[Any, Any]:
+    """Return ids and a mask whose last sequence ends early, if it can."""
+    import torch
+
+    ids = (torch.arange(sequences * tokens).reshape(sequences, tokens) * 7) % 50 + 8
+    mask = torch.ones_like(ids)
+    if sequences > 1:
+        mask[-1, (tokens + 1) // 2 :] = 0
+    return ids, mask
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what exporter and quantiser remark on their own insides off the screen."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)

@@ -1,0 +1,90 @@
+"""Score: what every metric returns, and the one way in which gold examples meet their predictions.
+
+A score keeps what each example contributed, so that an interval can be found later without predicting again.
+
+>>> Score({"accuracy": 50.0}, 50.0, [1.0, 0.0]).headline
+50.0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstilts.data.examples import BadInput, Example
+
+Array = NDArray[np.float64]
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A metric on a set of examples.
+
+    values: figures under the official scorer's names; shares are in percent. headline: the figure that stands for the
+    task. examples: the contribution of each example in gold order: 0 or 1 (labels), [exact match, F1] in 0..1
+    (answers), or [correct, predicted, gold] chunks (tags).
+    """
+
+    values: dict[str, float]
+    headline: float
+    examples: list[Any]
+
+
+class Metric(Protocol):
+    """A function from gold examples and predictions by example id to a score."""
+
+    def __call__(self, gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
+        """Score predictions; `language` is the language of the text (MLQA's normalisation depends on it)."""
+        ...
+
+
+def require(example: Example, shape: type[E], metric: str) -> E:
+    """Return the example if it has the shape that the metric scores; else BadInput."""
+    if isinstance(example, shape):
+        return example
+    raise BadInput(
+        f"metric '{metric}' scores {shape.__name__}, but example '{example.id}' is {type(example).__name__}; "
+        "use the metric that its task names"
+    )
+
+
+def require_examples(gold: Sequence[Example]) -> None:
+    """Raise BadInput where there is nothing to score."""
+    if not gold:
+        raise BadInput("no gold examples to score; check that the split is not empty")
+
+
+def paired(gold: Sequence[Example], predictions: Mapping[str, Any]) -> list[tuple[Example, Any]]:
+    """Return each example with its prediction; BadInput unless ids are unique and the same on both sides."""
+    require_examples(gold)
+    ids: set[str] = set()
+    for example in gold:
+        if example.id in ids:
+            raise BadInput(f"example id '{example.id}' occurs twice in the gold data; give every example its own id")
+        if example.id not in predictions:
+            raise BadInput(f"example '{example.id}' has no prediction; predict every example of the split")
+        ids.add(example.id)
+    extra = next((id for id in predictions if id not in ids), None)
+    if extra is not None:
+        raise BadInput(f"prediction '{extra}' has no gold example; predict the split that is scored, and only that")
+    return [(example, predictions[example.id]) for example in gold]
+
+
+def f1(correct: float, predicted: float, gold: float) -> float:
+    """Return the harmonic mean (0..1) of precision and recall from three counts; 0 where nothing is correct."""
+    if not correct:
+        return 0.0
+    precision, recall = correct / predicted, correct / gold
+    return 2 * precision * recall / (precision + recall)
+
+
+def found_scores(correct: float, predicted: float, gold: float) -> dict[str, float]:
+    """Return F1, precision and recall in percent from three counts; 0 where a denominator is 0."""
+    precision = correct / predicted if predicted else 0.0
+    recall = correct / gold if gold else 0.0
+    return {"f1": f1(correct, predicted, gold) * 100, "precision": precision * 100, "recall": recall * 100}

@@ -1,0 +1,77 @@
+"""Shapes: the configuration of an encoder, without its weights and without a network.
+
+A folder's own counts, then what the hub's local cache has, then `shapes.json`: public encoders by hub id, as their
+`config.json` says, written down so that a machine without a network can plan. What is not in it is not known, and
+nothing is guessed. A pretrained or trained stage has the configuration of its folder once it is built, and of the
+encoder that it goes on from before; one that begins with random weights has its shape, with all the pieces asked for.
+
+>>> config_of("FacebookAI/xlm-roberta-large").num_hidden_layers
+24
+>>> config_of("someone/something") is None
+True
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import transformers
+from huggingface_hub import try_to_load_from_cache
+
+from xstilts.models.encoder import Encoder
+from xstilts.runtime.machine import Machine
+from xstilts.store.query.stage import Stage, folder_of, is_built
+
+TABLE = Path(__file__).with_name("configs.json")
+CONFIG = "config.json"
+
+
+def config_of(source: Encoder | str | Path, revision: str = "main") -> Any:
+    """Return the configuration of an encoder, of a folder or of a hub id; None where it is not known here."""
+    if isinstance(source, Encoder):
+        return config_of(source.folder or source.name, source.digest)
+    if Path(source).is_dir():
+        return read(Path(source) / CONFIG)
+    cached = try_to_load_from_cache(str(source), CONFIG, revision=revision)
+    if isinstance(cached, str):
+        return read(Path(cached))
+    known = table().get(str(source))
+    return known and of(known)
+
+
+def config_before(model: Encoder | Stage, machine: Machine) -> Any:
+    """Return the configuration of what a training starts from; None where neither it nor its origin is there."""
+    if isinstance(model, Encoder):
+        return config_of(model)
+    if is_built(model, machine):
+        return read(folder_of(model, machine) / "model" / CONFIG)
+    origin, shape = model.arguments.get("encoder"), model.arguments.get("shape")
+    if shape is not None:
+        from xstilts.training.pretrain import configuration
+
+        return configuration(shape, shape.vocabulary)
+    return config_before(origin, machine) if isinstance(origin, Encoder | Stage) else None
+
+
+@cache
+def table() -> dict[str, dict[str, Any]]:
+    """Return the table of public encoders: settings by hub id."""
+    found: dict[str, dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))
+    return found
+
+
+def read(path: Path) -> Any:
+    """Return the configuration in a file; None where there is no such file."""
+    return of(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def of(settings: dict[str, Any]) -> Any:
+    """Return settings as a configuration of their model type; None for a type that transformers does not have."""
+    rest = dict(settings)
+    model_type = rest.pop("model_type", None)
+    if model_type not in transformers.CONFIG_MAPPING:
+        return None
+    return transformers.CONFIG_MAPPING[model_type].from_dict(rest)

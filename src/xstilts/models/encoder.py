@@ -1,0 +1,236 @@
+"""Encoder: the pretrained model that everything starts from, by identity, and how it is loaded.
+
+An `Encoder` says *which* model: a hub id at a revision, or a local folder at a digest of its files. The functions load
+it: only the bare encoder, in float32, from safetensors only (a pickle can run any code), without a word printed.
+
+>>> Encoder.of("FacebookAI/xlm-roberta-base")
+Encoder(name='FacebookAI/xlm-roberta-base', digest='main')
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+import transformers
+from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import StrictDataclassError
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from transformers.utils import logging
+
+from xstilts.data.examples import BadInput
+from xstilts.models.network import family_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model")
+IDENTITY_FILES = (
+    *TOKENIZER_FILES,
+    "config.json",
+    "model.safetensors.index.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+INDEX = "model.safetensors.index.json"
+SANDBOX = Path(__file__).parents[1] / "sandbox" / "encoder"
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """The identity of an encoder: a hub id and its revision, or a local folder's name and the digest of its files.
+
+    folder: where the files lie; no part of the identity, so a folder may be moved.
+    """
+
+    name: str
+    digest: str
+    folder: str = field(default="", compare=False, repr=False, metadata={"identity": False})
+
+    @classmethod
+    def of(cls, name: str | Path, revision: str = "main") -> Encoder:
+        """Identify a local folder, a hub id (owner/name or owner/name@revision), or "sandbox", which is shipped.
+
+        Raises BadInput where a folder is missing or lacks configuration, weights or tokenizer.
+        """
+        folder = SANDBOX if name == "sandbox" else Path(name).expanduser()
+        if folder.is_dir():
+            return cls(folder.resolve().name, _digest(_with_tokenizer(_checked(folder))), str(folder.resolve()))
+        return cls(*_hub_id(str(name), revision))
+
+    def pinned(self) -> Encoder:
+        """Return a hub encoder at the commit that its revision names now, by the hub or else by the local cache.
+
+        Where neither knows it, the encoder stays as it is: enough to plan with, and loading will say what is missing.
+        """
+        if self.folder or re.fullmatch(r"[0-9a-f]{40}", self.digest):
+            return self
+        try:
+            commit = HfApi().model_info(self.name, revision=self.digest, timeout=10).sha
+        except Exception:  # offline, forbidden, unknown: whatever it is, the cache may still know
+            found = try_to_load_from_cache(self.name, "config.json", revision=self.digest)
+            commit = Path(found).parent.name if isinstance(found, str) else None
+        return replace(self, digest=commit or self.digest)
+
+    @property
+    def location(self) -> str:
+        """What the loading functions take: the folder, or the hub id with its revision."""
+        return self.folder or f"{self.name}@{self.digest}"
+
+
+def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """Load the tokenizer of a folder or a hub id."""
+    folder = _with_tokenizer(_folder(source, revision))
+    with _readable(folder), _quiet():
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    return cast("PreTrainedTokenizerBase", tokenizer)
+
+
+def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
+    """Load the bare encoder in float32, in evaluation mode, from a bare folder or one with any shipped head.
+
+    Attention is SDPA wherever the family supports it. Raises BadInput where files are missing, damaged or of a family
+    that is not in `FAMILIES`.
+    """
+    folder = _checked(_folder(source, revision))
+    with _readable(folder), _quiet():
+        family = family_of(transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False))
+        tensor_files(folder)
+        backbone, report = getattr(transformers, family.auto).from_pretrained(
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **family.load,
+        )
+    if report["missing_keys"]:
+        raise BadInput(f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}; copy the whole model again")
+    return cast(nn.Module, backbone)
+
+
+def tensor_files(folder: Path) -> dict[str, Path]:
+    """Map the name of every tensor in a folder to its file; raise BadInput where a file is missing or damaged."""
+    index = folder / INDEX
+    names = (
+        sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else ["model.safetensors"]
+    )
+    found: dict[str, Path] = {}
+    for path in (folder / name for name in names):
+        try:
+            with safe_open(path, framework="pt") as file:
+                found |= dict.fromkeys(file.keys(), path)
+        except (SafetensorError, OSError) as error:
+            raise BadInput(f"weight file {path} is missing or damaged ({error}); copy or download it again") from error
+    return found
+
+
+def read_tensors(source: str | Path, names: Iterable[str], revision: str | None = None) -> dict[str, Tensor]:
+    """Read those of the named tensors that a folder or a hub id has."""
+    files = tensor_files(_folder(source, revision))
+    found: dict[str, Tensor] = {}
+    for name in (name for name in names if name in files):
+        with safe_open(files[name], framework="pt") as file:
+            found[name] = file.get_tensor(name)
+    return found
+
+
+def _folder(source: str | Path, revision: str | None) -> Path:
+    """Return the local folder of a source, downloading a hub id (no code, no pickles) if it is not yet cached."""
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    name, revision = _hub_id(str(source), revision or "main")
+    patterns = [*IDENTITY_FILES, "vocab.*", "merges.txt", "*.safetensors"]
+    try:
+        with _quiet():
+            found = snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns="*/*")
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BadInput(
+            f"cannot get {name!r} at {revision!r} from the hub ({reason}); check name and network"
+        ) from error
+    return Path(found)
+
+
+def _hub_id(name: str, revision: str) -> tuple[str, str]:
+    """Split a hub id from its revision; raise BadInput for what can only be a path, as no folder is there."""
+    name, _, given = name.partition("@")
+    if Path(name).exists() or not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
+        raise BadInput(f"no encoder folder {name!r}; give an existing folder or a hub id (owner/name)")
+    return name, given or revision
+
+
+def _checked(folder: Path) -> Path:
+    """Return a folder that has a configuration and weights; raise BadInput otherwise."""
+    names = sorted(path.name for path in folder.iterdir())
+    if "config.json" not in names:
+        raise BadInput(f"{folder} has no config.json; give the folder that save_pretrained wrote")
+    if not any(name.endswith(".safetensors") for name in names):
+        pickled = next((name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))), None)
+        why = f"only pickled weights ({pickled}), which can run any code" if pickled else "no weights"
+        raise BadInput(f"{folder} has {why}; save the model there as model.safetensors")
+    return folder
+
+
+def _with_tokenizer(folder: Path) -> Path:
+    """Return a folder that has a tokenizer; raise BadInput otherwise."""
+    if not any((folder / name).exists() for name in (*TOKENIZER_FILES, "vocab.json", "vocab.txt")):
+        raise BadInput(f"{folder} has no tokenizer; save it there with tokenizer.save_pretrained")
+    return folder
+
+
+def _digest(folder: Path) -> str:
+    """Hash names and contents of all files that can change a result."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.name in IDENTITY_FILES or path.suffix == ".safetensors" or path.stem in ("vocab", "merges"):
+            facts = path.stat()
+            total.update(f"{path.name} {_file_digest(path.resolve(), facts.st_size, facts.st_mtime_ns)}\n".encode())
+    return total.hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _file_digest(path: Path, size: int, modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Turn what the libraries raise for unusable files into BadInput."""
+    try:
+        yield
+    except BadInput:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, StrictDataclassError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BadInput(f"cannot load {folder} ({reason}); copy or download it again") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the libraries' load reports and progress bars off the screen."""
+    level, bars, downloads = logging.get_verbosity(), logging.is_progress_bar_enabled(), are_progress_bars_disabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+        if not downloads:
+            enable_progress_bars()

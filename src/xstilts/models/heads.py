@@ -1,0 +1,305 @@
+"""Heads: the small layers between an encoder's states and a task's logits, one per kind of task and family.
+
+A head is ours, yet what is saved loads with the class that transformers ships (AutoModelFor...) and gives the same
+logits, wherever a class is shipped that reads the encoder's own outputs. Each head is a row of the table `HEADS`:
+what is pooled, which layers follow, and under which names they are stored. Where nothing usable is shipped, the row
+says why, and the head is stored under names of our own beside a backbone that AutoModel still loads.
+
+>>> head_row("xlm-roberta", "classification").output
+'classifier.out_proj'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers.activations import ACT2FN
+
+from xstilts.models.encoder import read_tensors
+from xstilts.data.examples import BadInput
+from xstilts.models.network import Network
+
+if TYPE_CHECKING:
+    pass
+
+AUTO: dict[str, str] = {
+    "classification": "AutoModelForSequenceClassification",
+    "choice": "AutoModelForMultipleChoice",
+    "tagging": "AutoModelForTokenClassification",
+    "span": "AutoModelForQuestionAnswering",
+    "mlm": "AutoModelForMaskedLM",
+}
+LABELLED = ("classification", "tagging")
+POOLINGS = ("each", "first", "last", "mean", "late")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A head: pool, drop, dense, activation, norm, drop, output. A value "@x" is read from the configuration.
+
+    output, dense, norm: stored names of the layers. bias: that of a tied output's bias, where it stands alone. pool:
+    "each" token, the "first" or "last", their "mean", or "late" (the mean of the logits). drop_in, drop_out: the
+    first of these settings that the configuration has, or a number. own: why no shipped class fits ("": one does).
+    """
+
+    output: str
+    pool: str = "each"
+    dense: str = ""
+    dense_bias: bool | str = True
+    activation: str = "tanh"
+    norm: str = ""
+    norm_bias: bool | str = True
+    output_bias: bool | str = True
+    bias: str = ""
+    drop_in: tuple[str | float, ...] = ()
+    drop_out: tuple[str | float, ...] = ()
+    scaled: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    own: str = ""
+
+
+def _own(kind: str, reason: str, pool: str = "first", scaled: bool = False) -> Row:
+    """Return the row of a head for which nothing usable is shipped."""
+    name = f"xstilts_{kind}"
+    drop: tuple[str | float, ...] = ("classifier_dropout", "hidden_dropout_prob", "dropout_rate", 0.1)
+    if kind == "mlm":
+        return Row(
+            f"{name}.out", "each", f"{name}.dense", activation="gelu", norm=f"{name}.norm", scaled=scaled, own=reason
+        )
+    if kind in ("classification", "choice"):
+        return Row(f"{name}.out", pool, f"{name}.dense", drop_in=drop, drop_out=drop, own=reason)
+    return Row(f"{name}.out", drop_out=drop, own=reason)
+
+
+_DROP = ("classifier_dropout", "hidden_dropout_prob")
+_ROBERTA = {
+    "classification": Row("classifier.out_proj", "first", "classifier.dense", drop_in=_DROP, drop_out=_DROP),
+    "choice": Row("classifier", "first", "roberta.pooler.dense", drop_out=("hidden_dropout_prob",)),
+    "tagging": Row("classifier", drop_out=_DROP),
+    "span": Row("qa_outputs"),
+    "mlm": Row(
+        "lm_head.decoder", "each", "lm_head.dense", activation="gelu", norm="lm_head.layer_norm", bias="lm_head.bias"
+    ),
+}
+_MODERNBERT = Row(
+    "classifier",
+    dense="head.dense",
+    dense_bias="@classifier_bias",
+    activation="@classifier_activation",
+    norm="head.norm",
+    norm_bias="@norm_bias",
+    drop_out=("classifier_dropout",),
+)
+_DEBERTA = Row(
+    "classifier",
+    "first",
+    "pooler.dense",
+    activation="@pooler_hidden_act",
+    drop_in=("pooler_dropout",),
+    drop_out=("cls_dropout", "hidden_dropout_prob"),
+)
+_T5 = {
+    "classification": _own("classification", "the shipped class runs the decoder", "mean"),
+    "choice": _own("choice", "no class is shipped", "mean"),
+    "tagging": Row("classifier", drop_out=("classifier_dropout",)),
+    "span": _own("span", "the shipped class runs the decoder"),
+    "mlm": _own("mlm", "no class is shipped: pretrained to fill spans with a decoder", scaled=True),
+}
+_CAUSAL_MLM = _own("mlm", "only a causal language model is shipped")
+HEADS: dict[str, dict[str, Row]] = {
+    "xlm-roberta": _ROBERTA,
+    "xlm-roberta-xl": _ROBERTA,
+    "modernbert": {
+        "classification": replace(_MODERNBERT, pool="@classifier_pooling"),
+        "choice": replace(_MODERNBERT, pool="@classifier_pooling"),
+        "tagging": _MODERNBERT,
+        "span": _MODERNBERT,
+        "mlm": replace(_MODERNBERT, output="decoder", output_bias="@decoder_bias", drop_out=()),
+    },
+    "eurobert": {
+        "classification": Row("classifier", "@classifier_pooling", "dense", activation="gelu"),
+        "choice": _own("choice", "no class is shipped"),
+        "tagging": Row("classifier"),
+        "span": _own("span", "no class is shipped"),
+        "mlm": Row("lm_head", output_bias="@mlp_bias"),
+    },
+    "deberta-v2": {
+        "classification": _DEBERTA,
+        "choice": _DEBERTA,
+        "tagging": Row("classifier", drop_out=("hidden_dropout_prob",)),
+        "span": Row("qa_outputs"),
+        # The published checkpoints hold this head; the shipped default (legacy) would start a new one.
+        "mlm": Row(
+            "lm_predictions.lm_head",
+            dense="lm_predictions.lm_head.dense",
+            activation="@hidden_act",
+            norm="lm_predictions.lm_head.LayerNorm",
+            settings={"legacy": False},
+        ),
+    },
+    "mt5": _T5,
+    "umt5": _T5,
+    "qwen3": {
+        "classification": Row("score", "last", output_bias=False),
+        "choice": _own("choice", "no class is shipped", "last"),
+        "tagging": Row("score", drop_out=("classifier_dropout", "hidden_dropout", 0.1)),
+        "span": Row("qa_outputs"),
+        "mlm": _CAUSAL_MLM,
+    },
+    "gemma3_text": {
+        "classification": Row("score", "last", output_bias=False),
+        "choice": _own("choice", "no class is shipped", "last"),
+        "tagging": _own("tagging", "no class is shipped"),
+        "span": _own("span", "no class is shipped"),
+        "mlm": _CAUSAL_MLM,
+    },
+}
+
+
+def head_row(model_type: str, kind: str) -> Row:
+    """Look up the head of a kind of task in a family."""
+    if kind not in AUTO:
+        raise BadInput(f"no head for tasks of kind {kind!r}; kinds with a head are {', '.join(AUTO)}")
+    if model_type not in HEADS:
+        raise BadInput(f"encoders of type {model_type!r} are not supported; use one of {', '.join(HEADS)}")
+    return HEADS[model_type][kind]
+
+
+def auto_class(model_type: str, kind: str) -> str | None:
+    """Name the transformers class that loads what `save` writes; None where only `load` gives the head back."""
+    return None if head_row(model_type, kind).own else AUTO[kind]
+
+
+def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Average states (sequences, tokens, width) over all tokens of each sequence, special ones too."""
+    total = (hidden * mask.unsqueeze(-1)).sum(1, dtype=torch.float32)
+    return (total / mask.sum(1, keepdim=True)).to(hidden.dtype)
+
+
+def pool(hidden: Tensor, mask: Tensor, how: str) -> Tensor:
+    """Pool states (sequences, tokens, width): "first", "last", "mean"; any other word leaves each token its state."""
+    if how == "first":
+        return hidden[:, 0]
+    if how == "last":
+        return hidden[torch.arange(len(hidden), device=hidden.device), mask.sum(1) - 1]
+    return mean_pool(hidden, mask) if how == "mean" else hidden
+
+
+class Tied(nn.Module):
+    """An output layer over the vocabulary whose weight is the input embedding matrix; only its bias is its own."""
+
+    def __init__(self, vocabulary: int, bias: bool, scale: float) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(vocabulary)) if bias else None
+        self.scale = scale
+
+    def forward(self, hidden: Tensor, table: Tensor) -> Tensor:
+        """Return logits (..., vocabulary)."""
+        return nn.functional.linear(hidden * self.scale, table, self.bias)
+
+
+class Head(nn.Module):
+    """One row of the table as layers: fresh, from torch's global random numbers.
+
+    labels: how many (classification and tagging). untied: give a masked-LM head an output matrix of its own.
+    """
+
+    def __init__(self, config: Any, kind: str, labels: int = 0, untied: bool = False) -> None:
+        super().__init__()
+        self.kind, self.labels, self.row = kind, labels, head_row(config.model_type, kind)
+        if kind in LABELLED and labels < 1:
+            raise BadInput(f"a {kind} head for {labels} labels; give the number of labels, at least 1")
+        row, width = self.row, config.hidden_size
+        self.pool = _pooling(_value(config, row.pool))
+        self.drop_in = nn.Dropout(_dropout(config, row.drop_in))
+        self.dense = nn.Linear(width, width, _value(config, row.dense_bias)) if row.dense else None
+        self.activation = ACT2FN[_value(config, row.activation)]
+        self.norm = nn.LayerNorm(width, _epsilon(config), bias=_value(config, row.norm_bias)) if row.norm else None
+        self.drop_out = nn.Dropout(_dropout(config, row.drop_out))
+        size = {"choice": 1, "span": 2, "mlm": config.vocab_size}.get(kind, labels)
+        bias = _value(config, row.output_bias)
+        tied = kind == "mlm" and not untied
+        self.out = Tied(size, bias, width**-0.5 if row.scaled else 1.0) if tied else nn.Linear(width, size, bias)
+        self.apply(lambda module: _initialise(module, getattr(config, "initializer_range", 0.02)))
+
+    def forward(self, hidden: Tensor, mask: Tensor, table: Tensor | None = None) -> Tensor:
+        """Map states (sequences, tokens, width) and mask (sequences, tokens) to logits.
+
+        Classification (sequences, labels); choice (sequences, 1); tagging (sequences, tokens, labels); span
+        (sequences, tokens, 2): start and end; mlm (sequences, tokens, vocabulary), where `table` is the network's.
+        """
+        states = self.drop_in(pool(hidden, mask, self.pool))
+        if self.dense is not None:
+            states = self.activation(self.dense(states))
+        if self.norm is not None:
+            states = self.norm(states)
+        states = self.drop_out(states)
+        logits = self.out(states, table) if isinstance(self.out, Tied) else self.out(states)
+        return mean_pool(logits, mask) if self.pool == "late" else cast(Tensor, logits)
+
+    def stored_names(self) -> dict[str, str]:
+        """Map the names of the head's tensors to those under which they are stored."""
+        row = self.row
+        layers = {"dense": row.dense, "norm": row.norm, "out": row.output}
+        names = {name: f"{layers[name.split('.')[0]]}.{name.split('.')[1]}" for name in self.state_dict()}
+        return names | ({"out.bias": row.bias} if row.bias and isinstance(self.out, Tied) else {})
+
+
+def attach(network: Network, task: str, kind: str, labels: int = 0, source: str | Path | None = None) -> Head:
+    """Give a network a fresh head for a task; a masked-LM head starts from the one in the folder or hub id `source`.
+
+    A masked-LM head uses the input embedding matrix, unless `source` holds a separate output matrix.
+    """
+    untied, stored = False, dict[str, Tensor]()
+    if kind == "mlm" and source is not None:
+        untied = has_output_matrix(network.config, source)
+        stored = read_tensors(source, Head(network.config, kind, untied=untied).stored_names().values())
+    head = Head(network.config, kind, labels, untied)
+    state = {name: stored[name_there] for name, name_there in head.stored_names().items() if name_there in stored}
+    head.load_state_dict(state, strict=False)
+    network.heads[task] = head.to(network.table)
+    return head
+
+
+def has_pretrained_mlm(config: Any, source: str | Path) -> bool:
+    """Say whether a folder or hub id holds the masked-LM head that its encoder was pretrained with."""
+    names = Head(config, "mlm").stored_names().values()
+    return bool(read_tensors(source, names))
+
+
+def has_output_matrix(config: Any, source: str | Path) -> bool:
+    name = f"{head_row(config.model_type, 'mlm').output}.weight"
+    return not config.tie_word_embeddings and bool(read_tensors(source, [name]))
+
+
+def _value(config: Any, value: Any) -> Any:
+    return getattr(config, value[1:]) if isinstance(value, str) and value.startswith("@") else value
+
+
+def _pooling(how: str) -> str:
+    how = {"cls": "first", "bos": "first"}.get(how, how)
+    if how not in POOLINGS:
+        raise BadInput(f"unknown classifier_pooling {how!r} in the encoder's configuration; use 'mean'")
+    return how
+
+
+def _dropout(config: Any, names: tuple[str | float, ...]) -> float:
+    found = (getattr(config, name, None) if isinstance(name, str) else name for name in names)
+    return float(next((value for value in found if value is not None), 0.0))
+
+
+def _epsilon(config: Any) -> float:
+    names = ("layer_norm_eps", "norm_eps", "rms_norm_eps", "layer_norm_epsilon")
+    return float(next(getattr(config, name) for name in names if hasattr(config, name)))
+
+
+def _initialise(module: nn.Module, deviation: float) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=deviation)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,156 @@
+"""Folders: networks as ordinary Hugging Face folders, written and read back.
+
+What is saved loads with the class that transformers ships (AutoModelFor...) and gives the same logits, wherever
+`heads` knows such a class; elsewhere the head lies under names of our own beside a backbone that AutoModel loads.
+Equal weights give equal bytes.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import transformers
+from safetensors.torch import save_file
+from tokenizers.processors import TemplateProcessing
+from torch import Tensor
+
+from xstilts.models.encoder import load_backbone, load_tokenizer, read_tensors
+from xstilts.data.examples import BadInput
+from xstilts.models.heads import AUTO, LABELLED, Head, Tied, has_output_matrix, head_row
+from xstilts.models.network import Network
+from xstilts.models.tokenization import special_pieces
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+MODEL = "model.safetensors"
+
+
+def save(
+    network: Network, task: str, kind: str, labels: tuple[str, ...], tokenizer: PreTrainedTokenizerBase, folder: Path
+) -> None:
+    """Write the backbone and one task's head as an ordinary Hugging Face folder; equal weights give equal bytes.
+
+    `labels` in the order of the logits; only classification and tagging have and store any.
+    """
+    head = network.heads[task]
+    if not isinstance(head, Head) or head.kind != kind or (kind in LABELLED and head.labels != len(labels)):
+        raise BadInput(f"task {task!r} has no {kind} head for {len(labels)} labels; save it as it was attached")
+    config = _config(network, kind, labels)
+    prefix = ""
+    if not head.row.own:
+        shipped = _shipped(config, kind)
+        config.architectures, prefix = [shipped.__name__], f"{shipped.base_model_prefix}."
+        if head.pool == "last":
+            config, tokenizer = _told_apart(config, tokenizer)
+        if kind == "mlm":
+            config.tie_word_embeddings = isinstance(head.out, Tied)
+    config.update(head.row.settings)
+    tensors = {prefix + name: tensor for name, tensor in _backbone_tensors(network).items()}
+    state = head.state_dict()
+    _write(tensors | {there: state[name] for name, there in head.stored_names().items()}, config, tokenizer, folder)
+
+
+def save_encoder(network: Network, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write the backbone alone; AutoModel loads it (mT5: AutoModelForTextEncoding)."""
+    _write(_backbone_tensors(network), _config(network, "", ()), tokenizer, folder)
+
+
+def load(folder: str | Path, kind: str) -> tuple[Network, PreTrainedTokenizerBase, tuple[str, ...]]:
+    """Load what `save` or the shipped class wrote: the network with its head "head", the tokenizer, the labels.
+
+    For kind "retrieval", which has no head, a bare folder will do.
+    """
+    network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
+    config = network.config
+    if kind == "retrieval":
+        return network, tokenizer, ()
+    labels = tuple(config.id2label[number] for number in range(config.num_labels)) if kind in LABELLED else ()
+    row = head_row(config.model_type, kind)
+    if not row.own and config.architectures not in (None, [_shipped(config, kind).__name__]):
+        raise BadInput(
+            f"{folder} was saved as {config.architectures}, which is not a {kind} model; give another folder"
+        )
+    head = Head(config, kind, len(labels), kind == "mlm" and has_output_matrix(config, folder))
+    stored = read_tensors(folder, head.stored_names().values())
+    missing = sorted(set(head.stored_names().values()) - set(stored))
+    if missing:
+        raise BadInput(f"{folder} has no {kind} head (no tensor {missing[0]!r}); give a folder saved for {kind}")
+    head.load_state_dict({name: stored[there] for name, there in head.stored_names().items()})
+    network.heads["head"] = head.eval()
+    return network, tokenizer, labels
+
+
+def _shipped(config: Any, kind: str) -> Any:
+    return getattr(transformers, AUTO[kind])._model_mapping[type(config)]
+
+
+def _config(network: Network, kind: str, labels: tuple[str, ...]) -> Any:
+    """Copy the configuration for saving, with the labels that belong to the kind and no others."""
+    if kind in LABELLED and not len(set(labels)) == len(labels) > 0:
+        raise BadInput(f"labels {labels!r} are not distinct labels, which a {kind} head needs; correct the list")
+    config = copy.deepcopy(network.config)
+    config.architectures = [type(network.backbone).__name__]
+    config.num_labels = 2  # resets the names, and is what the shipped span heads need
+    if kind in LABELLED:
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: number for number, label in enumerate(labels)}
+    config.dtype = network.table.dtype
+    return config
+
+
+def _told_apart(config: Any, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, PreTrainedTokenizerBase]:
+    """Make padding differ from the closing token: shipped classes find the last token by skipping padding by its id.
+
+    Without a spare special token the configuration names no padding, and the shipped class takes one text at a time.
+    """
+    tokenizer = copy.deepcopy(tokenizer)
+    if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
+        used = {tokenizer.eos_token_id, tokenizer.bos_token_id}
+        spare = [
+            str(token)
+            for number, token in sorted(tokenizer.added_tokens_decoder.items())
+            if token.special and number not in used and number < config.vocab_size
+        ]
+        spare.sort(key=lambda token: "pad" not in token)
+        tokenizer.pad_token = spare[0] if spare else tokenizer.pad_token
+    told_apart = tokenizer.pad_token_id != tokenizer.eos_token_id
+    config.pad_token_id = tokenizer.pad_token_id if told_apart else None
+    return config, tokenizer
+
+
+def _closing(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Return a tokenizer that by itself puts the special pieces around texts (those of decoders do not close them)."""
+    pieces = special_pieces(tokenizer)
+    if tuple(tokenizer("a")["input_ids"][-len(pieces.suffix) :]) == pieces.suffix:
+        return tokenizer
+    before, between, after = (
+        tokenizer.convert_ids_to_tokens(list(part)) for part in (pieces.prefix, pieces.middle, pieces.suffix)
+    )
+    special = {str(token): tokenizer.convert_tokens_to_ids(token) for token in (*before, *between, *after)}
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=[*before, "$A", *after],
+        pair=[*before, "$A", *between, "$B:1", *(f"{token}:1" for token in after)],
+        special_tokens=list(special.items()),
+    )
+    return tokenizer
+
+
+def _backbone_tensors(network: Network) -> dict[str, Tensor]:
+    """Return every tensor of the backbone once, where two names share it under the first."""
+    backbone = network.backbone
+    once = {name for name, _ in backbone.named_parameters()} | {name for name, _ in backbone.named_buffers()}
+    return {name: tensor for name, tensor in backbone.state_dict().items() if name in once}
+
+
+def _write(tensors: dict[str, Tensor], config: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write an ordinary folder; on disk, too, a tokenizer closes texts as they were closed in training."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(plain, folder / MODEL, metadata={"format": "pt"})
+    (folder / MODEL).chmod(0o644)  # safetensors makes it for its owner alone
+    config.save_pretrained(folder)
+    _closing(tokenizer).save_pretrained(folder)

@@ -1,0 +1,198 @@
+"""Packing: the sequences of a batch one after another, without padding, each seeing only itself.
+
+The encoder reads one long row of pieces; attention is told where each sequence begins, and its final states are put
+back where they would lie in a padded batch, so that heads and kinds never know. On a GPU attention is torch's
+variable-length kernel, on a CPU one call for all sequences of equal length; that is as exact, and there for tests
+and for comparison: padded batches of like length are as fast there. The GPU's kernel knows no dropout, so a packed
+training there drops out everywhere but in attention, which its record says.
+
+>>> Packing.of([2, 1], width=3).places.tolist()
+[0, 1, 3]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+from xstilts.data.examples import BadInput
+
+if TYPE_CHECKING:
+    from xstilts.runtime.machine import Machine
+    from xstilts.models.network import Network
+
+NAME = "xstilts_packed"
+Rows = tuple[Tensor, Tensor, Tensor]  # queries, keys and values, (pieces, heads, size) each
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """Where the pieces of a padded batch lie, made on the CPU, where it takes no waiting for a device.
+
+    places: of each piece in the flattened batch, (pieces,). positions: within its sequence, (pieces,). starts: where
+    sequences begin in the row, and its end, (sequences + 1,). lengths: of the sequences, as plain numbers.
+    """
+
+    places: Tensor
+    positions: Tensor
+    starts: Tensor
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def of(cls, lengths: Sequence[int], width: int) -> Packing:
+        """Return the packing of sequences that are padded on the right to `width` pieces."""
+        counts = np.asarray(lengths, dtype=np.int64)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        positions = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
+        places = positions + np.repeat(np.arange(len(counts)) * width, counts)
+        tensors = [torch.from_numpy(part) for part in (places, positions, starts.astype(np.int32))]
+        return cls(tensors[0], tensors[1], tensors[2], tuple(counts.tolist()))
+
+    def moved(self, move: Callable[[Tensor], Tensor]) -> Packing:
+        """Return the packing with its tensors moved to other memory."""
+        return Packing(move(self.places), move(self.positions), move(self.starts), self.lengths)
+
+    def row(self, ids: Tensor) -> Tensor:
+        """Return the pieces of a padded batch (sequences, width) as one row (1, pieces)."""
+        return ids.flatten()[self.places][None]
+
+    def spread(self, states: Tensor, width: int) -> Tensor:
+        """Return states of the row (1, pieces, n) as of the padded batch (sequences, width, n), zero elsewhere."""
+        table = states.new_zeros(len(self.lengths) * width, states.shape[-1])
+        return table.index_copy(0, self.places, states[0]).view(len(self.lengths), width, -1)
+
+
+def wanted(network: Network, machine: Machine) -> bool:
+    """Say whether a network's batches are to be packed: on a GPU in bf16, or where asked for; BadInput where it cannot.
+
+    Padding is no choice for a family whose attention would see other sequences: there "auto" pads, "on" is refused.
+    """
+    if machine.packing == "off" or (machine.packing == "auto" and network.family.padded):
+        return False
+    on_gpu, half = machine.torch_device().type == "cuda", machine.arithmetic_precision() == "bf16"
+    if machine.packing == "auto":
+        return on_gpu and half
+    if network.family.padded:
+        raise BadInput(f"batches of {network.config.model_type} cannot be packed: {network.family.padded}")
+    if on_gpu and not half:
+        raise BadInput("a GPU packs batches in bf16 alone: give --precision bf16, or --packing auto")
+    return True
+
+
+def told(packs: bool, machine: Machine) -> str:
+    """Return what a training's record says of its batches."""
+    if not packs:
+        return "padded"
+    return "packed, without dropout in attention" if machine.torch_device().type == "cuda" else "packed"
+
+
+@contextmanager
+def attending(backbone: nn.Module, packing: Packing, offset: int) -> Iterator[dict[str, Any]]:
+    """Let a backbone attend within sequences; yield what else to call it with. offset: of its first position."""
+    longest = max(packing.lengths)
+    told: dict[str, Any] = {"position_ids": (packing.positions + offset)[None], "cu_seq_lens_q": packing.starts}
+    told |= {"cu_seq_lens_k": packing.starts, "max_length_q": longest, "max_length_k": longest}
+    with _attended_by(backbone.config, NAME):
+        yield told | {"lengths": packing.lengths}
+
+
+def again(backbone: nn.Module) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
+    """Return what lets layers that are computed again, when `attending` is over, attend as they did at first.
+
+    As `context_fn` of `torch.utils.checkpoint`: the contexts of the first computing of a layer and of the second.
+    """
+    config: Any = backbone.config
+    return lambda: (nullcontext(), _attended_by(config, config._attn_implementation))
+
+
+@contextmanager
+def _attended_by(config: Any, implementation: str) -> Iterator[None]:
+    """Let the layers of a configuration attend by an implementation of this name."""
+    before, config._attn_implementation = config._attn_implementation, implementation
+    try:
+        yield
+    finally:
+        config._attn_implementation = before
+
+
+def _attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **told: Any,
+) -> tuple[Tensor, None]:
+    """Attend within sequences, as transformers asks: from (1, heads, pieces, size) to (1, pieces, heads, size)."""
+    causal = bool(getattr(module, "is_causal", False))
+    window = told.get("sliding_window")
+    reach = -1 if window is None else window - 1
+    rows = query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1)
+    if query.device.type == "cuda":
+        found = _kernel(rows, told, (reach, 0 if causal else reach))
+    else:
+        found = _by_length(rows, told, causal, reach)
+    return found[None], None
+
+
+def _kernel(rows: Rows, told: dict[str, Any], window: tuple[int, int]) -> Tensor:
+    """Attend in one kernel on a GPU, which takes half precision alone."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    # Rotary positions and norms of queries leave single precision.
+    query, key, value = (row.to(torch.bfloat16) if row.dtype == torch.float32 else row for row in rows)
+    found = varlen_attn(
+        query,
+        key,
+        value,
+        told["cu_seq_lens_q"],
+        told["cu_seq_lens_k"],
+        told["max_length_q"],
+        told["max_length_k"],
+        scale=told.get("scaling"),
+        window_size=window,
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
+    return cast(Tensor, found)
+
+
+def _by_length(rows: Rows, told: dict[str, Any], causal: bool, reach: int) -> Tensor:
+    """Attend among sequences of one length at a time, which need no padding."""
+    lengths = np.array(told["lengths"])
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    found = torch.empty_like(rows[0])
+    for length in np.unique(lengths):
+        places = torch.from_numpy(starts[lengths == length][:, None] + np.arange(length))
+        query, key, value = (row[places].transpose(1, 2) for row in rows)
+        said = scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=_within(int(length), causal, reach),
+            dropout_p=told.get("dropout") or 0.0,
+            scale=told.get("scaling"),
+            enable_gqa=query.shape[1] != key.shape[1],
+        )
+        found = found.index_put((places,), said.transpose(1, 2))
+    return found
+
+
+def _within(length: int, causal: bool, reach: int) -> Tensor | None:
+    """Return which pieces of a sequence see which (length, length); None where all see all."""
+    if not causal and reach < 0:
+        return None
+    place = torch.arange(length)
+    back = place[:, None] - place[None, :]
+    seen = back >= 0 if causal else torch.ones(length, length, dtype=torch.bool)
+    return seen & (back.abs() <= reach) if reach >= 0 else seen
+
+
+AttentionInterface.register(NAME, _attention)

@@ -1,0 +1,191 @@
+"""Segments: texts cut into pieces, one text after another in a few flat arrays, and the file in which they are kept.
+
+A study shows the same texts for every seed and recipe. Where there are many, what they were cut into is put on a shelf,
+named by a digest of the tokenizer and of the texts, and the next training or prediction finds it there. The file is a
+header and the plain arrays, checked and then mapped into memory; one that is not as it was written is made anew.
+
+>>> [ids.tolist() for ids, _ in joined([[5, 6], [], [7]], None).rows()]
+[[5, 6], [], [7]]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstilts.runtime.disk_cache import Shelf
+
+MEANING = 1  # raise it when other pieces would be stored under the same digest
+CHUNK = 4096
+LEAST = 100_000  # letters, and so many for each text as it costs beside them: below that a file saves nothing
+EACH = 20
+FACTS = struct.Struct("<8sQQQ")  # what this is, texts, pieces, numbers of a piece
+CHECK = struct.Struct("<Q")  # checksum of the facts and the arrays
+MAGIC = b"segments"
+
+Numbers = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Pieces of texts: where each text ends (texts,), ids (pieces,), and characters (pieces, 2), or none (0, 2)."""
+
+    ends: NDArray[np.int64]
+    ids: Numbers
+    offsets: Numbers
+
+    def rows(self) -> list[tuple[Numbers, Numbers]]:
+        """Return the ids and the offsets of each text, as views."""
+        return [(self.ids[start:stop], self.offsets[start:stop]) for start, stop in pairwise([0, *self.ends.tolist()])]
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """The arrays in the order in which they are stored."""
+        return self.ends, self.ids, self.offsets
+
+    @property
+    def size(self) -> int:
+        """How many bytes are stored."""
+        return FACTS.size + CHECK.size + sum(array.nbytes for array in self.arrays)
+
+    def write(self, file: BinaryIO) -> None:
+        """Write header and arrays, little-endian."""
+        arrays = [np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data for array in self.arrays]
+        facts = FACTS.pack(MAGIC, len(self.ends), len(self.ids), 3 if len(self.offsets) else 1)
+        file.write(facts + CHECK.pack(_checksum(facts, *arrays)))
+        file.writelines(arrays)
+
+
+def cut(tokenizer: Any, texts: Sequence[str], offsets: bool, shelf: Shelf | None = None) -> Segments:
+    """Return the pieces of distinct texts, from the shelf where there are enough of them for that to save time."""
+    if shelf is None or EACH * len(texts) + sum(map(len, texts)) < LEAST:
+        return _cut(tokenizer, texts, offsets)
+    name = f"{_digest(tokenizer, texts, offsets)}.segments"
+    return _found(shelf, name) or _kept(tokenizer, texts, offsets, shelf, name)
+
+
+def _found(shelf: Shelf, name: str) -> Segments | None:
+    path = shelf.find(name)
+    return read(path) if path else None
+
+
+def _kept(tokenizer: Any, texts: Sequence[str], offsets: bool, shelf: Shelf, name: str) -> Segments:
+    """Cut texts and put what they give on the shelf, unless another process is about to, whose work is awaited."""
+    with shelf.locked(name[0]):
+        found = _found(shelf, name)
+        if found is None:
+            found = _cut(tokenizer, texts, offsets)
+            with shelf.locked():
+                shelf.place(name, found.size, found.write)
+    return found
+
+
+def _cut(tokenizer: Any, texts: Sequence[str], offsets: bool) -> Segments:
+    parts = []
+    for start in range(0, len(texts), CHUNK):
+        chunk = texts[start : start + CHUNK]
+        encoded = tokenizer(chunk, add_special_tokens=False, return_offsets_mapping=offsets, verbose=False)
+        part = joined(encoded["input_ids"], encoded["offset_mapping"] if offsets else None)
+        if offsets:
+            closed = [_closed(places, text) for (_, places), text in zip(part.rows(), chunk, strict=True)]
+            part = Segments(part.ends, part.ids, np.concatenate(closed))
+        parts.append(part)
+    return _together(parts)
+
+
+def joined(ids: Iterable[Sequence[int]], offsets: Iterable[Sequence[tuple[int, int]]] | None) -> Segments:
+    """Return what a tokenizer gives, as flat arrays."""
+    rows = list(ids)
+    flat = np.fromiter(chain.from_iterable(rows), dtype=np.int32)
+    places = chain.from_iterable(chain.from_iterable(offsets or ()))
+    ends = np.cumsum([len(row) for row in rows], dtype=np.int64)
+    return Segments(ends, flat, np.fromiter(places, dtype=np.int32).reshape(-1, 2))
+
+
+def _together(parts: Sequence[Segments]) -> Segments:
+    """Return consecutive parts as one."""
+    if not parts:
+        return joined([], None)
+    starts = np.cumsum([0, *(len(part.ids) for part in parts[:-1])])
+    return Segments(
+        np.concatenate([part.ends + start for part, start in zip(parts, starts, strict=True)]),
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([part.offsets for part in parts]),
+    )
+
+
+def read(path: Path) -> Segments | None:
+    """Return the segments in a file, mapped and not to be written to; None where it is gone, or not as it was written.
+
+    The checksum is of everything: it takes far less time than to cut the texts, and reads what is needed anyway.
+    """
+    try:
+        with path.open("rb") as file:
+            whole = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except (FileNotFoundError, ValueError):  # gone, or empty
+        return None
+    facts, check, body = whole[: FACTS.size], whole[FACTS.size :][: CHECK.size], whole[FACTS.size + CHECK.size :]
+    if len(check) < CHECK.size or CHECK.unpack(check) != (_checksum(facts, body),):
+        return None
+    _, texts, pieces, _ = FACTS.unpack(facts)
+    flat = np.frombuffer(body[8 * texts :], "<i4")
+    return Segments(np.frombuffer(body[: 8 * texts], "<i8"), flat[:pieces], flat[pieces:].reshape(-1, 2))
+
+
+def _checksum(*parts: bytes | memoryview) -> int:
+    total = 0
+    for part in parts:
+        total = zlib.crc32(part, total)
+    return total
+
+
+def _digest(tokenizer: Any, texts: Sequence[str], offsets: bool) -> str:
+    """Return what names the pieces of texts: the tokenizer, whether offsets are wanted, lengths and letters."""
+    split = bool(getattr(tokenizer, "split_special_tokens", False))
+    facts = (MEANING, _identity(tokenizer, len(tokenizer), split), offsets, len(texts))
+    total = hashlib.sha256(json.dumps(facts).encode())
+    total.update(np.fromiter(map(len, texts), dtype="<i8", count=len(texts)).data)
+    for start in range(0, len(texts), CHUNK):
+        total.update("".join(texts[start : start + CHUNK]).encode("utf-8", "surrogatepass"))
+    return total.hexdigest()[:24]
+
+
+@lru_cache(maxsize=1)
+def _identity(tokenizer: Any, size: int, split: bool) -> str:
+    """Return a digest of all that decides how a tokenizer cuts; a large one takes 0.1 s, so that it is kept.
+
+    The serialised backend says everything but whether special pieces in a text are cut like others (`split`).
+    """
+    versions = version("tokenizers"), version("transformers")
+    facts = (type(tokenizer).__qualname__, *versions, size, split, tokenizer.backend_tokenizer.to_str())
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _closed(offsets: Numbers, text: str) -> Numbers:
+    """Widen pieces over characters that no piece covers: combining accents, zero-width spaces."""
+    stops = np.maximum.accumulate(np.append(0, offsets[:, 1]))
+    starts = np.append(offsets[:, 0], len(text))
+    places = offsets.copy()
+    for number in np.flatnonzero(starts > stops).tolist() if len(offsets) else ():
+        gap = text[stops[number] : starts[number]]
+        if number and not gap[0].isspace():
+            places[number - 1, 1] += len(gap.split(maxsplit=1)[0])
+            gap = text[places[number - 1, 1] : starts[number]]
+        if gap.strip() and number < len(places):
+            places[number, 0] -= len(gap.lstrip())
+        elif gap.strip():
+            places[-1, 1] += len(gap.rstrip())
+    return places

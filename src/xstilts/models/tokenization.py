@@ -1,0 +1,158 @@
+"""Tokens: texts as pieces, and sequences put together from them.
+
+Texts are cut into pieces without special pieces, each distinct text once (`segments`); sequences are then assembled
+around the tokenizer's own special pieces. So truncation, windows and offsets are ours and the same for every family.
+
+>>> longest_first(7, 3, 6)
+(3, 3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xstilts.models import token_cache
+from xstilts.data.examples import BadInput
+from xstilts.runtime.machine import Machine
+from xstilts.runtime.disk_cache import Shelf
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Ids = NDArray[np.int32]
+Offsets = NDArray[np.int32]
+
+FOLDER = ".tokens"
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Token ids around segments: a single text is prefix a suffix, a pair is prefix a middle b suffix."""
+
+    prefix: tuple[int, ...]
+    middle: tuple[int, ...]
+    suffix: tuple[int, ...]
+    pad: int
+
+
+def special_pieces(tokenizer: PreTrainedTokenizerBase) -> Pieces:
+    """Find out, by probing with a text and a pair, how a tokenizer surrounds segments with special tokens.
+
+    Tokenizers of decoders do not close a text. There the end-of-text token separates and closes the segments, so that
+    the last state, which alone has seen everything, always stands on the same token.
+    """
+    single, pair = tokenizer("a"), tokenizer("a", "b")
+    (prefix, suffix), (start, middle, end) = _around(single, 1), _around(pair, 2)
+    pad = next(one for one in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if one is not None)
+    if not suffix:
+        if tokenizer.eos_token_id is None:
+            raise BadInput(f"tokenizer {tokenizer.name_or_path!r} neither closes a text nor has an eos_token; set one")
+        eos = (tokenizer.eos_token_id,)
+        return Pieces(prefix, eos, eos, pad)
+    if (prefix, suffix) != (start, end):
+        raise BadInput(f"tokenizer {tokenizer.name_or_path!r} surrounds a pair otherwise than a text; use another one")
+    return Pieces(prefix, middle, suffix, pad)
+
+
+def _around(encoding: Any, segments: int) -> list[tuple[int, ...]]:
+    ids, owners = encoding["input_ids"], encoding.sequence_ids(0)
+    gaps: list[list[int]] = [[] for _ in range(segments + 1)]
+    gap = 0
+    for number, owner in zip(ids, owners, strict=True):
+        if owner is None:
+            gaps[gap].append(number)
+        else:
+            gap = owner + 1
+    return [tuple(one) for one in gaps]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenizer, its special pieces, and the shelf, if any, on which it keeps what it cuts texts into."""
+
+    tokenizer: Any
+    pieces: Pieces
+    shelf: Shelf | None = None
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> Tokens:
+        """Wrap a fast tokenizer of transformers."""
+        if not getattr(tokenizer, "is_fast", False):
+            raise BadInput(f"{type(tokenizer).__name__} gives no character offsets: use the model's fast tokenizer")
+        return cls(tokenizer, special_pieces(tokenizer))
+
+    def kept(self, machine: Machine) -> Tokens:
+        """Return the same, with what it cuts many texts into kept in the store, if the machine has room for it."""
+        shelf = Shelf(machine.store / FOLDER, machine.token_gib, "the pieces of texts") if machine.token_gib else None
+        return replace(self, shelf=shelf)
+
+    @property
+    def mask(self) -> int | None:
+        """The id of the mask piece, if the tokenizer has one."""
+        mask: int | None = self.tokenizer.mask_token_id
+        return mask
+
+    @property
+    def unknown(self) -> int:
+        """The id that stands for a word of which the tokenizer makes nothing."""
+        unknown = self.tokenizer.unk_token_id
+        return int(unknown if unknown is not None else self.pieces.pad)
+
+    @property
+    def special(self) -> frozenset[int]:
+        """The ids that are never masked."""
+        return frozenset(self.tokenizer.all_special_ids)
+
+    def __len__(self) -> int:
+        return len(self.tokenizer)
+
+    def segments(self, texts: Sequence[str]) -> list[Ids]:
+        """Return each text's pieces, without special ones, to be read only; equal texts share an array."""
+        found = self._distinct(texts, offsets=False)
+        return [found[text][0] for text in texts]
+
+    def segments_with_offsets(self, texts: Sequence[str]) -> list[tuple[Ids, Offsets]]:
+        """Return each text's pieces and the (start, stop) characters of each, as (n, 2).
+
+        Between pieces there is at most white space: what normalising swallows belongs to the piece it stands at.
+        """
+        found = self._distinct(texts, offsets=True)
+        return [found[text] for text in texts]
+
+    def words(self, words: Sequence[str]) -> list[Ids]:
+        """Return the pieces of words standing alone; a word of which nothing is left is the unknown piece."""
+        nothing = np.array([self.unknown], dtype=np.int32)
+        return [ids if len(ids) else nothing for ids in self.segments(words)]
+
+    def room(self, max_length: int, pair: bool) -> int:
+        """Return how many pieces fit into a sequence beside the special ones."""
+        special = len(self.pieces.prefix) + len(self.pieces.suffix) + (len(self.pieces.middle) if pair else 0)
+        if max_length <= special:
+            raise BadInput(f"max_length {max_length} leaves no room beside {special} special pieces: raise it")
+        return max_length - special
+
+    def sequence(self, a: Ids, b: Ids | None = None) -> Ids:
+        """Return one sequence of a text or a pair with the special pieces."""
+        parts = [self.pieces.prefix, a, self.pieces.suffix]
+        if b is not None:
+            parts[2:2] = [self.pieces.middle, b]
+        return np.concatenate([np.asarray(part, dtype=np.int32) for part in parts])
+
+    def _distinct(self, texts: Sequence[str], offsets: bool) -> dict[str, tuple[Ids, Offsets]]:
+        """Return the pieces of each text once."""
+        distinct = list(dict.fromkeys(texts))
+        rows = token_cache.cut(self.tokenizer, distinct, offsets, self.shelf).rows()
+        return dict(zip(distinct, rows, strict=True))
+
+
+def longest_first(a: int, b: int, room: int) -> tuple[int, int]:
+    """Return how many pieces of each of two texts are kept when the longer one gives first, as fast tokenizers do."""
+    if a + b <= room:
+        return a, b
+    shorter = min(a, b, room // 2)
+    return (shorter, room - shorter) if a <= b else (room - shorter, shorter)

@@ -1,0 +1,71 @@
+"""Trackers: programs that show curves and scores of many runs, one file each; none is needed, none is there by default.
+
+A tracker is a module here with the name of the library that it needs and one function, `send`, that takes what is new
+of one run. It may be called again for the same run, which then goes on.
+
+>>> names()
+('mlflow', 'tensorboard', 'trackio', 'wandb')
+"""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from xstilts.data.examples import BadInput
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class News:
+    """What is new of one run since a tracker last heard of it.
+
+    key: twelve hexadecimal digits; name: for people, and as unique. config: what decides the run. lines: figures by
+    step. scores: figures of the run as a whole, as of `step`, its last. first: nothing was sent before. finished: no
+    more lines will come; scores may.
+    """
+
+    key: str
+    name: str
+    config: Mapping[str, str | int | float]
+    lines: tuple[tuple[int, Figures], ...]
+    scores: Figures
+    step: int
+    first: bool
+    finished: bool
+
+
+class Tracker(Protocol):
+    """A module of this folder. NEEDS: what it imports; send: add news of one run to `where`."""
+
+    NEEDS: str
+    send: Callable[[str, News], None]
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all trackers."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
+def tracker(name: str) -> Tracker:
+    """Return a tracker by name; BadInput where there is none, or where its library is not installed."""
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"give one of {', '.join(names())}"
+        raise BadInput(f"unknown tracker '{name}'; {hint}")
+    found = cast("Tracker", import_module(f"xstilts.monitoring.trackers.{name}"))
+    try:
+        library(found.NEEDS)
+    except ImportError:
+        raise BadInput(f"{name} is not installed: pip install xstilts[{name}]") from None
+    return found
+
+
+def library(name: str) -> Any:
+    """Import a library that may not be there, and whose types are not checked here."""
+    return import_module(name)

@@ -1,0 +1,216 @@
+"""Recommend: rank intermediate tasks for a target without training them all in full.
+
+The cheap methods come first, on peeks: what the states after a peek know of the target's labels (LogME, H-score,
+neighbours), how near the tasks are (TextEmb, TaskEmb; Vu et al. 2020). Poth et al. 2021 compare such methods. Then
+probes, which train on the target too, in rounds that get longer while candidates get fewer. What the budget does not
+allow is left out and said.
+
+    advice = recommend(Question(encoder, task("xnli"), candidates, Recipes()), machine, hours=2.0)
+    advice.combined()
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import accumulate
+
+import numpy as np
+
+from xstilts.selection import successive_halving, task_embeddings
+from xstilts import metrics, stats
+from xstilts.selection.recommendation import Advice, Figure
+from xstilts.data.examples import BadInput
+from xstilts.selection.features import read as read_features
+from xstilts.selection.successive_halving import Round, Rung, Standing
+from xstilts.runtime.machine import Machine
+from xstilts.metrics.base import Array
+from xstilts.selection.probes import Peeks, Question, development
+from xstilts.selection.budget import Purse
+from xstilts.evaluation.score import CONTRIBUTIONS
+from xstilts.store.query.stage import Stage, folder_of
+from xstilts.stats import Summary
+from xstilts.experiments.collect_results import name_of
+from xstilts.claims.results_table import BASELINE, contributions
+from xstilts.selection.transferability import alike
+
+STATES, ROUND = "peeks and states", "round"
+HOUR = 3600
+
+Found = dict[str, dict[str, Figure]]
+Names = tuple[str, ...]
+
+
+def recommend(question: Question, machine: Machine, hours: float = math.inf) -> Advice:
+    """Return the advice of all methods that the target allows and the budget pays for.
+
+    hours: of stages, whoever built them; held to within the first training of each sort, whose price is not known.
+    """
+    machine.torch_device()
+    bench = Bench(Peeks(question, machine.data), Purse(machine, hours * HOUR))
+    rungs = successive_halving.ladder(len(question.candidates), question.steps, question.seeds)
+    missing: list[str] = []
+    figures: Found = {}
+    for method in (bench.by_states, bench.by_texts, bench.by_fisher):
+        figures |= _tried(partial(method, rungs[0]), missing)
+    cheap = Advice("", question.target.label, question.names, figures).combined()
+    rounds = _rounds(bench, tuple(cheap) or question.names, rungs, missing)
+    figures |= of_rounds(rounds)
+    missing += [f"the budget did not reach {one}" for one in bench.unpaid]
+    spent = {what: round(seconds, 3) for what, seconds in bench.purse.spent.items()}
+    return Advice(
+        name_of(question.encoder),
+        question.target.label,
+        question.names,
+        figures,
+        rounds,
+        spent,
+        hours * HOUR,
+        bench.purse.built,
+        tuple(missing),
+    )
+
+
+def _tried(method: Callable[[], Found], missing: list[str]) -> Found:
+    """Return what a method finds; where the target does not allow it, nothing, and why."""
+    try:
+        return method()
+    except BadInput as error:
+        missing.append(str(error))
+        return {}
+
+
+def _rounds(bench: Bench, names: Names, rungs: tuple[Rung, ...], missing: list[str]) -> tuple[Round, ...]:
+    """Return the rounds of probes, which take candidates in the order of the cheap methods; none without data."""
+    try:
+        development(bench.peeks.question, bench.peeks.folder)
+    except BadInput as error:
+        missing.append(str(error))
+        return ()
+    return successive_halving.halve(names, rungs, bench.standings, bench.room)
+
+
+@dataclass
+class Bench:
+    """Candidates measured by each method, as far as the purse allows; unpaid: what it did not."""
+
+    peeks: Peeks
+    purse: Purse
+    unpaid: list[str] = field(default_factory=list)
+
+    def by_states(self, rung: Rung) -> Found:
+        """Return what the states after peeks know of the target's labels, over what the encoder's own know."""
+        plain = self._measured(BASELINE, rung, [1])
+        after = {name: self._measured(name, rung, _seeds(rung)) for name in self.peeks.question.names}
+        return {
+            method: {n: _figure(stats.gain(own * len(held[method]), held[method])) for n, held in after.items() if held}
+            for method, own in plain.items()
+        }
+
+    def by_texts(self, rung: Rung) -> Found:
+        """Return how near each candidate's texts are to the target's."""
+        names = (BASELINE, *self.peeks.question.names)
+        return {"textemb": self._near({name: [self.peeks.text(name)] for name in names}, "texts")}
+
+    def by_fisher(self, rung: Rung) -> Found:
+        """Return how near what each candidate pulls at is to what the target pulls at."""
+        names = (BASELINE, *self.peeks.question.names)
+        promised = {name: [self.peeks.embedding(name, rung, seed) for seed in _seeds(rung)] for name in names}
+        return {"taskemb": self._near(promised, "Fisher")}
+
+    def standings(self, names: Names, rung: Rung) -> tuple[Standing, ...]:
+        """Return how candidates stand after a rung, the best first: those that could be paid, in the order given."""
+        scores: dict[str, Array] = {}
+        for name in (BASELINE, *names):
+            promised = _probes(self.peeks, name, rung)
+            if not self._paid(_round(rung), name, promised):
+                break
+            folders = [folder_of(one, self.purse.machine) for one in promised]
+            scores[name] = np.stack([contributions(folder / CONTRIBUTIONS) for folder in folders])
+        metric = development(self.peeks.question, self.peeks.folder)[0].metric
+        return standing(scores, metric) if len(scores) > 1 else ()
+
+    def room(self, names: Names, rung: Rung) -> int:
+        """Return how many of these candidates there is money for, in this order and after the baseline."""
+        prices = [self.purse.expected(name, _probes(self.peeks, name, rung)) for name in (BASELINE, *names)]
+        places = sum(total <= self.purse.left for total in accumulate(prices)) - 1
+        if places < 2:
+            asked = f"the baseline, {' and '.join(names[:2])}"
+            self.unpaid.append(f"{_round(rung)} ({asked}: about {sum(prices[:3]):.0f} s, {self.purse.left:.0f} s left)")
+        return places
+
+    def _near(self, promised: dict[str, list[Stage]], what: str) -> dict[str, Figure]:
+        """Return the likeness of each candidate's embedding to the target's, by seed."""
+        found: dict[str, list[task_embeddings.Embedding]] = {}
+        for name, stages in promised.items():
+            if self._paid(what, name, stages):
+                found[name] = [task_embeddings.read(folder_of(one, self.purse.machine)) for one in stages]
+        own = found.pop(BASELINE, [])
+        if not own:
+            return {}
+        near = {name: [alike(*pair) for pair in zip(own, held, strict=True)] for name, held in found.items()}
+        return {name: _figure(stats.summary(values)) for name, values in near.items()}
+
+    def _measured(self, name: str, rung: Rung, seeds: Sequence[int]) -> dict[str, list[float]]:
+        """Return by measure what the states of a candidate know, by seed; nothing where it was not paid."""
+        promised = [self.peeks.features(name, rung, seed) for seed in seeds]
+        if not self._paid(STATES, name, promised):
+            return {}
+        found = [
+            read_features(folder_of(one, self.purse.machine), one.arguments["asking"].kind).measures()
+            for one in promised
+        ]
+        return {method: [one[method] for one in found] for method in found[0]}
+
+    def _paid(self, what: str, name: str, promised: Sequence[Stage]) -> bool:
+        """Build stages if they can be paid; remember where they could not."""
+        if paid := self.purse.pay(what, name, promised):
+            return paid
+        self.unpaid.append(f"'{name}' in {what}")
+        return False
+
+
+def standing(scores: dict[str, Array], metric: str) -> tuple[Standing, ...]:
+    """Return how candidates stand, the best first, from what each example contributed, (seeds, examples, k) each.
+
+    scores: by name, "baseline" among them; seeds and examples are the same for all.
+    """
+    gain = partial(stats.estimate, headline=partial(metrics.headlines, metric))
+    gains = {name: gain(one, scores[BASELINE]) for name, one in scores.items() if name != BASELINE}
+    first, *rest = sorted(gains, key=lambda name: -gains[name].value)
+    behind = [Standing(name, gains[name], gain(scores[first], scores[name])) for name in rest]
+    return (Standing(first, gains[first]), *behind)
+
+
+def of_rounds(rounds: Sequence[Round]) -> Found:
+    """Return the figures of probes: the first round's, and, where there were more, everybody's last."""
+    found: Found = {}
+    if rounds:
+        found["probe"] = {one.name: _gain(one) for one in rounds[0].standings}
+    if len(rounds) > 1:
+        orders = successive_halving.order(rounds)
+        last = {one.name: one for each in rounds for one in each.standings}
+        found["halving"] = {name: replace(_gain(one), order=orders[name]) for name, one in last.items()}
+    return found
+
+
+def _gain(one: Standing) -> Figure:
+    return Figure(one.gain.value, *one.gain.interval())
+
+
+def _figure(found: Summary) -> Figure:
+    return Figure(found.mean, found.low, found.high)
+
+
+def _probes(peeks: Peeks, name: str, rung: Rung) -> list[Stage]:
+    return [peeks.score(name, rung, seed) for seed in _seeds(rung)]
+
+
+def _seeds(rung: Rung) -> range:
+    return range(1, rung.seeds + 1)
+
+
+def _round(rung: Rung) -> str:
+    return f"{ROUND} {rung.number + 1}"

@@ -1,0 +1,207 @@
+"""Leaflet: an advice for people to read and for programs to take, `recommend.json`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table as RichTable
+
+from xstilts.runtime import progress
+from xstilts.selection.recommendation import Advice, Figure, known
+from xstilts.selection.successive_halving import Round, Standing
+from xstilts.selection.backtest import Gains, hits
+from xstilts.runtime.machine import Machine
+from xstilts.selection.probes import Question
+from xstilts.selection.recommend import recommend
+from xstilts.stats import Summary
+
+ADVICE = "recommend.json"
+METHODS = {
+    "logme": "log evidence of the target's labels given the states after a peek, over that of the encoder as it is",
+    "h_score": "how far those states differ between labels (0 to labels - 1), over the encoder as it is",
+    "knn": "percent of examples that the labels of the nearest states get right, over the encoder as it is",
+    "textemb": "cosine of the mean states of both tasks' texts",
+    "taskemb": "mean cosine, over layers, of the Fisher information of both tasks",
+    "probe": "gain in points on development data after short trainings on candidate and target, paired by seed",
+    "halving": "the same in the last round that the candidate was in; who went further is before who did not",
+}
+
+POINTS = ("knn", "probe", "halving")  # methods whose figures are in percent
+
+
+def answer(question: Question, machine: Machine, hours: float, gains: Gains, out: Path | None) -> None:
+    """Rank the candidates and print the advice; hours: of trainings and the like, 0 for as many as it takes.
+
+    gains: that were measured, by candidate, by which the methods are judged; none: they are not.
+    """
+    with progress.shown():
+        advice = recommend(question, machine, hours or math.inf)
+    show(replace(advice, hits=hits(advice.scores(), gains)), out)
+
+
+def show(advice: Advice, out: Path | None) -> None:
+    """Print an advice; with a folder, also write `recommend.json`."""
+    from xstilts.runtime.console import console
+
+    screen = console()
+    screen.print(_ranking(advice))
+    for line in (*said(advice), *remarks(advice)):
+        screen.print(f"  {line}", highlight=False)
+    if advice.hits:
+        screen.print(_hits(advice))
+        screen.print(f"  {HITS}", style="dim", highlight=False)
+    if out:
+        screen.print(f"  all of it   {save(advice, out)}", highlight=False)
+
+
+HITS = (
+    "regret@1: the gain of the candidate that gained most, less that of the method's favourite, in points, paired by "
+    "seed; correlation: Spearman's, of scores and mean gains, not given for fewer than five; 95 % intervals"
+)
+
+
+def _ranking(advice: Advice) -> RichTable:
+    """Return the table: candidates down, in the combined order; methods across, figure and rank."""
+    shown = RichTable(title=f"candidates for {advice.target}, {advice.encoder}", title_justify="left")
+    for number, name in enumerate(("candidate", *advice.figures, "mean rank")):
+        shown.add_column(name, justify="left" if number == 0 else "right")
+    for name, cells in rows(advice).items():
+        shown.add_row(name, *cells)
+    return shown
+
+
+def rows(advice: Advice) -> dict[str, list[str]]:
+    """Return the cells of each candidate, the best first: each method's figure with its rank, then the mean rank."""
+    ranks, combined = advice.ranks(), advice.combined()
+    found = {}
+    for name in combined or advice.candidates:
+        cells = [_cell(held.get(name), ranks[method][name], method) for method, held in advice.figures.items()]
+        found[name] = [*cells, f"{combined[name]:.1f}" if name in combined else "-"]
+    return found
+
+
+def _cell(figure: Figure | None, rank: float, method: str) -> str:
+    if figure is None:
+        return "-"
+    digits = 1 if method in POINTS else 3
+    interval = "" if math.isnan(figure.low) else f" [{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
+    return f"{figure.value:.{digits}f}{interval} #{rank:g}"
+
+
+def said(advice: Advice) -> Iterator[str]:
+    """Yield what is known and what is not, in words."""
+    found = known(advice)
+    if found is None:
+        yield "nothing is known: no method has a figure for every candidate; raise --budget"
+        return
+    methods = len(advice.favourites())
+    agreeing = methods - len(found.disagreeing)
+    among = " of those that probes do not show to harm" if 0 < len(found.harmful) < len(advice.candidates) else ""
+    yield f"{found.favourite} has the best mean rank{among}, and is first by {agreeing} of {methods} methods"
+    yield _effect(found.favourite, found.effect, advice.last(found.favourite))
+    yield from _warning(advice, found.harmful)
+    if found.best:
+        yield "it is the best of these: probes put every other behind the leader, and most methods agree"
+        return
+    reasons = []
+    if not found.agreed:
+        others = "; ".join(f"{method}: {', '.join(names)}" for method, names in found.disagreeing.items())
+        reasons.append(f"methods disagree ({others})")
+    if found.close:
+        reasons.append(f"probes do not put {', '.join(found.close)} behind the leader for sure")
+    yield f"not known whether it is the best: {'; '.join(reasons)}"
+
+
+def _effect(name: str, effect: str, standing: Standing | None) -> str:
+    if standing is None:
+        return f"not known whether {name} helps: it was not probed"
+    low, high = standing.gain.interval()
+    interval = "no interval: one seed" if math.isnan(low) else f"95 % {low:+.1f} to {high:+.1f}"
+    gain = f"{standing.gain.value:+.1f} points over no intermediate task in its last round ({interval})"
+    return {
+        "helps": f"it helps, as far as short trainings tell: {gain}",
+        "harms": f"it harms, as far as short trainings tell: {gain}",
+        "": f"not known whether it helps: {gain}",
+    }[effect]
+
+
+def _warning(advice: Advice, harmful: tuple[str, ...]) -> Iterator[str]:
+    """Yield what not to take: all, where all harm."""
+    if harmful:
+        what = f"do not take {', '.join(harmful)}"
+        what = "take none of these" if len(harmful) == len(advice.candidates) else what
+        yield f"{what}: in their last rounds the intervals of their gains lie below 0"
+
+
+def remarks(advice: Advice) -> Iterator[str]:
+    """Yield what a reader must know beside the figures: what they are, who was dropped, what was spent."""
+    yield "each figure with its 95 % interval over seeds, where there is one, and its rank (#); mean rank: over methods"
+    yield from (f"{method}: {METHODS[method]}" for method in advice.figures)
+    for one in advice.rounds:
+        names = ", ".join(held.name for held in one.standings)
+        yield f"round {one.rung.number + 1}, {one.rung.steps} steps, {one.rung.seeds} seeds: {names}"
+        yield from (f"  {name} dropped: {why}" for name, why in one.dropped.items())
+    yield from (f"left out: {one}" for one in advice.missing)
+    parts = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in advice.spent.items())
+    budget = "no budget was set" if math.isinf(advice.budget) else f"of {advice.budget:.0f} s"
+    yield f"spent {sum(advice.spent.values()):.0f} s of stages, {budget}: {parts}; {advice.built} stages built now"
+
+
+def _hits(advice: Advice) -> RichTable:
+    shown = RichTable("method", "favourite", "regret@1", "correlation", "of", title="by measured gains")
+    for hit in advice.hits:
+        found = hit.correlation
+        known = found is not None and not math.isnan(found.value)
+        rank = f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if found and known else "-"
+        shown.add_row(hit.method, ", ".join(hit.favourites) or "-", interval_of(hit.regret), rank, str(hit.count))
+    return shown
+
+
+def interval_of(found: Summary) -> str:
+    """Return a mean with its interval, if it has one."""
+    return f"{found.mean:.1f}" + ("" if math.isnan(found.low) else f" [{found.low:.1f}, {found.high:.1f}]")
+
+
+def save(advice: Advice, folder: Path) -> Path:
+    """Write `recommend.json`: everything that is printed, as plain values; return where it lies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    found = known(advice)
+    plain = {
+        "encoder": advice.encoder,
+        "target": advice.target,
+        "said": list(said(advice)),
+        "known": found and {**asdict(found), "best": found.best},
+        "combined": advice.combined(),
+        "ranks": advice.ranks(),
+        "figures": {m: {n: _figure(one) for n, one in held.items()} for m, held in advice.figures.items()},
+        "rounds": [_round(one) for one in advice.rounds],
+        "spent_seconds": dict(advice.spent),
+        "budget_seconds": advice.budget,
+        "missing": list(advice.missing),
+        "hits": [asdict(hit) for hit in advice.hits],
+    }
+    (folder / ADVICE).write_text(json.dumps(_finite(plain), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return folder / ADVICE
+
+
+def _figure(one: Figure) -> dict[str, float]:
+    return {"value": one.value, "low": one.low, "high": one.high}
+
+
+def _round(one: Round) -> dict[str, Any]:
+    gains = {held.name: [held.gain.value, *held.gain.interval()] for held in one.standings}
+    return {**asdict(one.rung), "gains": gains, "dropped": dict(one.dropped)}
+
+
+def _finite(value: Any) -> Any:
+    """Return a value as JSON has it: what is no number is null."""
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

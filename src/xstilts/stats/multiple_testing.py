@@ -1,0 +1,49 @@
+"""Families: many claims at once, and replicates that are the same result twice.
+
+>>> [round(float(one), 3) for one in holm([0.01, 0.04, 0.03])]
+[0.03, 0.06, 0.06]
+>>> distinct(["9f", "9f", "c4"], [70.0, 70.0, 72.0])  # an untrained baseline has one result, whatever the seed
+(70.0, 72.0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+from xstilts.data.examples import BadInput
+from xstilts.metrics.base import Array
+
+
+def holm(values: Sequence[float], weights: Sequence[float] | None = None) -> Array:
+    """Return p-values adjusted for their number by Holm 1979, in the order given; NaN stays and does not count.
+
+    weights: above 0, how much of the level each is given, said before they are known (his section 5); equal otherwise.
+
+    >>> [round(float(one), 3) for one in holm([0.02, 0.02], [3, 1])]
+    [0.027, 0.027]
+    """
+    given = np.asarray(values, dtype=np.float64)
+    shares = np.ones(len(given)) if weights is None else np.asarray(weights, dtype=np.float64)
+    adjusted = np.full(len(given), np.nan)
+    known = np.flatnonzero(~np.isnan(given))
+    order = known[np.argsort(given[known] / shares[known], kind="stable")]
+    left = np.cumsum(shares[order][::-1])[::-1]  # of the level, from each on
+    adjusted[order] = np.minimum(np.maximum.accumulate(given[order] * (left / shares[order])), 1.0)
+    return adjusted
+
+
+def distinct(keys: Sequence[Hashable], values: Sequence[float], refuse: bool = False) -> tuple[float, ...]:
+    """Return one value for each distinct key, in order; BadInput where a key has two values.
+
+    refuse: two rows of one key are refused too, not merged.
+    """
+    found: dict[Hashable, float] = {}
+    for key, value in zip(keys, values, strict=True):
+        if key in found and found[key] != value:
+            raise BadInput(f"key '{key}' has two values, {found[key]} and {value}; a result has one: score it again")
+        if key in found and refuse:
+            raise BadInput(f"key '{key}' occurs twice; give each replicate once")
+        found[key] = value
+    return tuple(found.values())

@@ -1,0 +1,238 @@
+"""Local: stages built on this machine, by this process or by a few warm worker processes side by side.
+
+Trainings are handed out one by one; what follows one trained network (its predictions in all languages and their
+scores) goes to one worker in one piece, so that the network is loaded once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from heapq import heappop, heappush
+from multiprocessing.queues import Queue
+
+from xstilts.store.query import build_log, stage
+from xstilts.runtime import progress
+from xstilts.store.query.build_log import Note
+from xstilts.data.examples import BadInput
+from xstilts.runtime.machine import Machine
+from xstilts.runtime.progress import Event
+from xstilts.store.query.stage import Stage, StageError
+
+Bundle = tuple[Stage, ...]
+Failures = dict[str, Exception | None]  # by key; None where only something needed failed
+
+NAMED = 10  # failures that a message lists
+
+
+class Unbuilt(StageError):
+    """Stages that could not be built, while all that do not need them were.
+
+    reasons: by key why, "" where something that a stage needs could not be built. built: how many others were.
+    """
+
+    def __init__(self, message: str, reasons: dict[str, str], built: int) -> None:
+        super().__init__(message)
+        self.reasons, self.built = reasons, built
+
+
+def build_all(stages: Sequence[Stage], machine: Machine) -> int:
+    """Build stages and all they need; return how many were not there yet.
+
+    A stage that fails does not stop those that do not need it; then Unbuilt names it at the end. A full disk, a lost
+    worker or a signal stops everything.
+    """
+    todo = stage.missing(tuple(stages), machine)
+    alone = machine.workers <= 1 or len(todo) <= 1
+    with build_log.noted(todo, machine) as note:
+        failed = _one_by_one(todo, machine, note, _tell) if alone else _Side(todo, machine, note).run()
+    if failed:
+        reasons = [(item.label, error) for item in todo if (error := failed.get(item.key))]
+        lines = [f"{label}: {_said(error)}" for label, error in reasons[:NAMED]]
+        lines += [f"and {len(reasons) - NAMED} more"] if len(reasons) > NAMED else []
+        raise Unbuilt(
+            f"{len(failed)} of {len(todo)} stages could not be built; the others are kept.\n" + "\n".join(lines),
+            {key: _said(error) if error else "" for key, error in failed.items()},
+            len(todo) - len(failed),
+        ) from reasons[0][1]
+    return len(todo)
+
+
+def _one_by_one(
+    todo: Sequence[Stage], machine: Machine, note: Note, tell: Callable[[int, int, Stage], None]
+) -> Failures:
+    """Build stages in an order that has inputs first; return those that failed and those that needed them."""
+    failed: Failures = {}
+    for number, item in enumerate(todo, start=1):
+        if any(needed.key in failed for needed in item.inputs):
+            failed[item.key] = None
+            note.fail(item, "")
+            continue
+        note.begin((item,))
+        try:
+            stage.build(item, machine)
+            note.end(item)
+        except StageError as error:
+            note.fail(item, str(error))
+            raise
+        except Exception as error:
+            failed[item.key] = error
+            note.fail(item, _said(error))
+        tell(number, len(todo), item)
+    return failed
+
+
+def _tell(done: int, total: int, item: Stage) -> None:
+    progress.step("stages", done, total, item.label)
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says, with its type where it was not written for people."""
+    return str(error) if isinstance(error, BadInput | StageError) else f"{type(error).__name__}: {error}"
+
+
+class _Side:
+    """Stages being built side by side: what is ready goes to the workers, what is done makes more ready."""
+
+    def __init__(self, todo: Sequence[Stage], machine: Machine, note: Note) -> None:
+        self.machine, self.note = machine, note
+        self.waiting = {item.key: item for item in todo}
+        self.place = {item.key: number for number, item in enumerate(todo)}
+        self.needs = {item.key: {n.key for n in item.inputs if n.key in self.waiting} for item in todo}
+        self.needed_by: dict[str, list[Stage]] = {}
+        self.of_model: dict[str, list[Stage]] = {}
+        for item in todo:
+            for key in self.needs[item.key]:
+                self.needed_by.setdefault(key, []).append(item)
+            if "model" in item.arguments:
+                self.of_model.setdefault(_model(item), []).append(item)
+        self.ready = [number for number, item in enumerate(todo) if not self.needs[item.key]]  # a heap: it is sorted
+        self.todo = todo
+        self.failed: Failures = {}
+        self.total, self.done = len(todo), 0
+
+    def run(self) -> Failures:
+        """Build everything that can be built; return the rest."""
+        context = multiprocessing.get_context("spawn")
+        events: Queue[Event] = context.Queue()
+        threads = self.machine.threads or max(1, (os.cpu_count() or 1) // self.machine.workers)
+        machine = replace(self.machine, workers=1, threads=threads)
+        with ProcessPoolExecutor(self.machine.workers, context, _start_worker, (events,)) as pool:
+            try:
+                self._feed(pool, machine, events)
+            except BaseException as error:
+                for worker in multiprocessing.active_children():
+                    worker.terminate()  # SIGTERM: a training saves where it is
+                pool.shutdown(wait=True, cancel_futures=True)
+                if isinstance(error, BrokenProcessPool):
+                    raise StageError(
+                        "a worker process died, perhaps for want of memory: run again to go on, with fewer workers "
+                        "or fewer micro_tokens; what is finished stays"
+                    ) from error
+                raise
+        return self.failed
+
+    def _feed(self, pool: ProcessPoolExecutor, machine: Machine, events: Queue[Event]) -> None:
+        running: dict[Future[Failures], Bundle] = {}
+        while self.waiting or running:
+            for bundle in self._bundles(self.machine.workers - len(running)):
+                running[pool.submit(_build, bundle, machine)] = bundle
+            if not running:
+                break
+            finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+            _pass_on(events)
+            for future in finished:
+                self._finish(running.pop(future), future.result())
+
+    def _bundles(self, room: int) -> Iterator[Bundle]:
+        """Yield up to `room` bundles of stages whose inputs are built, taking them off the list."""
+        while self.ready and room > 0:
+            item = self.todo[heappop(self.ready)]
+            if item.key in self.waiting:
+                bundle = self._with_companions(item)
+                for part in bundle:
+                    del self.waiting[part.key]
+                self.note.begin(bundle)
+                room -= 1
+                yield bundle
+
+    def _with_companions(self, first: Stage) -> Bundle:
+        """Return with a prediction what belongs to it: the others of its network, and what needs only these."""
+        siblings = self.of_model.get(_model(first), [first])
+        held = {item.key: item for item in siblings if item.key in self.waiting and not self.needs[item.key]}
+        more = list(held.values()) if "model" in first.arguments else []
+        for item in more:
+            for other in self.needed_by.get(item.key, ()):
+                new = other.key not in held and other.key in self.waiting and not other.work.resumes
+                if new and self.needs[other.key] <= held.keys():
+                    held[other.key] = other
+                    more.append(other)
+        return tuple(sorted(held.values(), key=lambda item: self.place[item.key]))
+
+    def _finish(self, bundle: Bundle, failed: Failures) -> None:
+        for item in bundle:
+            if item.key in failed:
+                self._give_up(item, failed[item.key])
+                continue
+            self.done += 1
+            self.note.end(item)
+            for other in self.needed_by.get(item.key, ()):
+                self.needs[other.key].discard(item.key)
+                if not self.needs[other.key] and other.key in self.waiting:
+                    heappush(self.ready, self.place[other.key])
+        _tell(self.done, self.total, bundle[-1])
+
+    def _give_up(self, item: Stage, error: Exception | None) -> None:
+        """Take a stage off the list, and all that need it."""
+        self.failed[item.key] = error
+        self.note.fail(item, _said(error) if error else "")
+        for other in self.needed_by.get(item.key, ()):
+            if self.waiting.pop(other.key, None):
+                self._give_up(other, None)
+
+
+def _model(item: Stage) -> str:
+    """Return what names the network that a prediction is made with."""
+    return stage.SORTED.encode(stage.canonical(item.arguments.get("model")))
+
+
+def _start_worker(events: Queue[Event]) -> None:
+    """Prepare a worker: its events go to the parent, SIGTERM ends it, and it does not outlive the parent."""
+    progress.listen(events.put)
+    events.cancel_join_thread()  # a worker that is told to end does not wait for its last remarks to be read
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and sends SIGTERM
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _build(bundle: Bundle, machine: Machine) -> Failures:
+    """Build a bundle in a worker; an error travels by what it says, since not every one can be pickled."""
+    failed = _one_by_one(bundle, machine, Note(frozenset()), lambda done, total, item: None)
+    return {key: error and StageError(_said(error)) for key, error in failed.items()}
+
+
+def _pass_on(events: Queue[Event]) -> None:
+    for event in _drained(events):
+        progress.step(event.label, event.done, event.total, event.detail) if event.total else progress.note(event.label)
+
+
+def _drained(events: Queue[Event]) -> Iterable[Event]:
+    while True:
+        try:
+            yield events.get_nowait()
+        except queue.Empty:
+            return

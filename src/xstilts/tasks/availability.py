@@ -1,0 +1,232 @@
+"""Catalogue: which data of which task are there, split by split and language by language, and how to get the rest.
+
+An entry is one split in one language: the form it is read from, its number of examples beside the expected one, what
+was repaired or dropped while counting, or what is wrong with it. Examples are counted one by one as `data.examples`
+yields them, and not kept.
+
+>>> Entry("xquad", "test", "sw", wanted=1190).state
+'missing'
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from xstilts.tasks import download
+from xstilts.runtime import progress
+from xstilts.data.dataset import Data, examples, expected
+from xstilts.data.examples import BadInput
+from xstilts.data.readers import Report
+from xstilts.data.hub_files import Unreachable
+from xstilts.tasks.base import Source, Task, names, task
+
+PLACES = 6  # that are told where files are looked for
+NAMED = 12  # languages that are named one by one even where they are all of a task's
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A split of a task in a language.
+
+    form: the first folders of the files read; "" where there are none. count: examples there, None where not counted.
+    wanted: how many there should be, None where the task does not say. withheld: the files hold no answers.
+    notes: what reading did, by reason. error: why it cannot be read or downloaded. offered: the hub may have it.
+    """
+
+    task: str
+    split: str
+    language: str
+    form: str = ""
+    count: int | None = None
+    wanted: int | None = None
+    withheld: bool = False
+    notes: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+    offered: bool = False
+
+    @property
+    def state(self) -> str:
+        """One word for what there is: broken, missing, withheld or there."""
+        if self.error:
+            return "broken"
+        return "missing" if not self.form else "withheld" if self.withheld else "there"
+
+
+def gather(
+    asked: Sequence[str], folder: Path | None, split: str | None = None, get: bool = False, counted: bool = True
+) -> dict[str, list[Entry]]:
+    """Return the entries of tasks, by name (of all but the sandbox, where none is named); first get what is missing.
+
+    Raises BadInput where no data folder is named, and where there is something to get and the hub cannot be reached.
+    """
+    if folder is None:
+        raise BadInput("no data folder is named; name it with --data DIR or the variable XSTILTS_DATA")
+    if not (get or folder.is_dir()):
+        raise BadInput(f"there is no data folder {folder}; correct --data DIR, or make it with --get")
+    found: dict[str, list[Entry]] = {}
+    for name in asked or [name for name in names() if not task(name).artificial]:
+        failed = _get(task(name), folder, split) if get else {}
+        entries = survey(task(name), folder, split, counted)
+        found[name] = [_tried(entry, failed) if get else entry for entry in entries]
+    return found
+
+
+def show(found: Mapping[str, Sequence[Entry]], folder: Path | None, out: Path | None = None) -> bool:
+    """Print entries, and write them to a file where one is named; say whether nothing of them is broken."""
+    for name, entries in found.items():
+        for line in render(task(name), entries, folder or Path()):
+            print(line)
+    every = [entry for entries in found.values() for entry in entries]
+    if out:
+        out.write_text(json.dumps([_record(entry) for entry in every], indent=1) + "\n", encoding="utf-8")
+    return not any(entry.error for entry in every)
+
+
+def survey(task: Task, folder: Path, split: str | None = None, counted: bool = True) -> Iterator[Entry]:
+    """Yield an entry for each split and language of a task: those it uses, and others whose files are there."""
+    pairs = list(_pairs(task, folder, split))
+    for number, (part, code) in enumerate(pairs):
+        if counted:
+            progress.step(task.label, number, len(pairs), f"{part} {code}")
+        source = _source(task, part, code, folder)
+        yield _entry(task, part, code, source, folder, counted)
+    if counted and pairs:
+        progress.step(task.label, len(pairs), len(pairs))
+
+
+def render(task: Task, entries: Iterable[Entry], folder: Path) -> Iterator[str]:
+    """Yield the lines that tell of a task: entries that differ in their language and count alone share one."""
+    yield f"{task.label}  {task.kind}, {task.licence}"
+    known = download.spoken(task)
+    if not known:
+        looked = ", ".join(path for source in task.sources for path in source.patterns("train", "<language>"))
+        yield f"  any language: looks for {looked}"
+    if task.joined:
+        yield f"  train  that of {', '.join(task.joined)}"
+    for group in _grouped(entries, lambda entry: (entry.split, entry.form, entry.state, entry.offered, entry.error)):
+        yield from _told(task, group, folder, known)
+
+
+def _pairs(task: Task, folder: Path, split: str | None) -> Iterator[tuple[str, str]]:
+    """Yield what the task uses, and what is there besides."""
+    splits = SPLITS if task.artificial else download.splits_of(task)
+    for part in (part for part in splits if split in (None, part)):
+        used = () if task.artificial else download.used(task, part)
+        for code in download.spoken(task):
+            if code in used or _source(task, part, code, folder):
+                yield part, code
+
+
+def _source(task: Task, split: str, language: str, folder: Path) -> Source | None:
+    """Return the source that is read: the first that has files, with answers or without."""
+    found = (
+        source
+        for source in task.every_source()
+        if source.holds(split, language, folder) or source.find(split, language, folder)
+    )
+    return next(found, None)
+
+
+def _entry(task: Task, split: str, language: str, source: Source | None, folder: Path, counted: bool) -> Entry:
+    wanted, offered = task.counts.get(split), bool(download.sources(task, split, language))
+    if source is None:
+        return Entry(task.label, split, language, wanted=wanted, offered=offered)
+    report, form, count, error = Report(), "", None, ""
+    try:
+        data = task.data(split, language, folder)
+        form, wanted = _form(data), expected(data)
+        count = sum(1 for _ in examples(data, folder, report)) if counted else None
+    except (BadInput, OSError) as problem:
+        error = str(problem)
+    notes = {reason: times for reason, times in report.counts.items() if not _is_told(reason, source)}
+    return Entry(task.label, split, language, form, count, wanted, source.withheld, notes, error, offered)
+
+
+def _form(data: Data) -> str:
+    """Return the folders that tell what form files are in: hub/<owner>/<name>, or the first two of others."""
+    folders = data.files[0].path.split("/")[:-1] or [data.files[0].path]
+    return "/".join(folders[: 3 if folders[0] == "hub" else 2])
+
+
+def _is_told(reason: str, source: Source) -> bool:
+    """Say whether an entry tells by other means what a note says."""
+    return reason.endswith("are expected") or (source.withheld and reason.endswith("hidden"))
+
+
+def _get(task: Task, folder: Path, split: str | None) -> dict[tuple[str, str], str]:
+    """Download what is missing or withheld and offered by the hub; return what went wrong, by split and language."""
+    bare = [entry for entry in survey(task, folder, split, counted=False) if entry.offered and entry.state != "there"]
+    failed: dict[tuple[str, str], str] = {}
+    for group in _grouped(bare, lambda entry: entry.split):
+        try:
+            download.download(task, folder, [group[0].split], [entry.language for entry in group])
+        except Unreachable:
+            raise
+        except download.Absent as nothing:
+            progress.note(str(nothing))
+        except BadInput as problem:
+            failed |= {(entry.split, entry.language): str(problem) for entry in group}
+    return failed
+
+
+def _tried(entry: Entry, failed: Mapping[tuple[str, str], str]) -> Entry:
+    """Return an entry as it is after downloading: with what went wrong, and no longer offered where it did not come."""
+    error = failed.get((entry.split, entry.language), entry.error)
+    return replace(entry, error=error, offered=entry.offered and entry.state == "there")
+
+
+def _grouped(entries: Iterable[Entry], key: Callable[[Entry], object]) -> list[list[Entry]]:
+    groups: dict[object, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(key(entry), []).append(entry)
+    return list(groups.values())
+
+
+def _told(task: Task, group: list[Entry], folder: Path, known: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of entries that share split, form and state."""
+    first, codes = group[0], [entry.language for entry in group]
+    begun = f"  {first.split:<10}  "
+    if first.state == "broken":
+        yield f"{begun}error: {_languages(codes, known)}: {first.error}"
+    elif first.state == "missing":
+        yield f"{begun}missing: {_languages(codes, known)}; {_remedy(task, first, folder)}"
+    else:
+        counts = " · ".join(_counts(same, known) for same in _grouped(group, lambda entry: entry.count))
+        withheld = f"; answers withheld, {_remedy(task, first, folder)}" if first.withheld else ""
+        yield f"{begun}{counts}  ({first.form}{withheld})"
+    notes = sum((Counter(entry.notes) for entry in group), Counter[str]())
+    yield from (f"{' ' * len(begun)}{reason}: {times:,}" for reason, times in sorted(notes.items()))
+
+
+def _counts(same: list[Entry], known: Sequence[str]) -> str:
+    """Tell the number of examples that languages have in common, and the expected one where it is another."""
+    count, wanted = same[0].count, same[0].wanted
+    shown = _languages([entry.language for entry in same], known)
+    if count is None:
+        return shown
+    return f"{shown}: {count:,}" + (f" of {wanted:,}" if wanted not in (None, count) else "")
+
+
+def _languages(codes: Sequence[str], known: Sequence[str]) -> str:
+    if len(codes) > NAMED and set(codes) == set(known):
+        return f"all {len(codes)} languages"
+    return " ".join(codes)
+
+
+def _remedy(task: Task, entry: Entry, folder: Path) -> str:
+    """Tell how to get what is missing: the command, or where the files must lie."""
+    if entry.offered:
+        return f"get it with `xstilts data {task.label} --split {entry.split} --get --data {folder}`"
+    places = [path for source in task.sources if not source.withheld for path in source.patterns(entry.split, "{}")]
+    looked = [path.replace("{}", "<language>") for path in places]
+    more = f" and {len(looked) - PLACES} more" if len(looked) > PLACES else ""
+    return f"looked for {', '.join(looked[:PLACES])}{more}" if looked else "no source of the task has it with answers"
+
+
+def _record(entry: Entry) -> dict[str, object]:
+    return {**asdict(entry), "state": entry.state, "licence": task(entry.task).licence}

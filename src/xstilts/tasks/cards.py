@@ -1,0 +1,88 @@
+"""Listing: every task in words, out of the task files alone: the page `docs/tasks.md`.
+
+The page is written by `xstilts tasks --markdown` and a test sees to it that it is current.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from xstilts.metrics import XTREME, XTREME_R
+from xstilts.tasks.base import Source, Task, names, task
+
+HEAD = """# Tasks
+
+Every task there is, written from the task files by `xstilts tasks --markdown > docs/tasks.md`. What the fields mean:
+[task](task.md); which of the data are there: [data](data.md). Any task can be asked for in other languages where there
+are data in them (`panx:sw`, or `panx:sw+ar` under one head), and several in a mix (`mnli,squad`).
+"""
+KINDS = {
+    "classification": "Classification",
+    "choice": "Choice",
+    "tagging": "Tagging",
+    "span": "Question answering",
+    "retrieval": "Pairs and retrieval",
+    "mining": "Mining",
+    "ranking": "Ranking",
+    "mlm": "Text",
+}
+
+
+def page() -> str:
+    """Return the page: the targets of the benchmarks first, then the other tasks by kind, artificial ones last."""
+    targets = tuple(dict.fromkeys((*XTREME.languages, *XTREME_R.languages)))
+    sandbox = [name for name in names() if task(name).artificial]
+    others = [name for name in names() if name not in {*targets, *sandbox}]
+    sections = {"Targets of XTREME and XTREME-R": list(targets)}
+    sections |= {title: [name for name in others if task(name).kind == kind] for kind, title in KINDS.items()}
+    sections["Artificial languages"] = sandbox
+    parts = [HEAD]
+    for title, members in sections.items():
+        parts += [f"## {title}\n", *(_entry(task(name)) for name in members)]
+    return "\n".join(parts)
+
+
+def _entry(one: Task) -> str:
+    about = (import_module(module_of(one.name)).__doc__ or "").strip()
+    return "\n".join([f"### {one.name}", "", about, "", *(f"- {line}" for line in _facts(one)), ""])
+
+
+def _facts(one: Task) -> Iterator[str]:
+    learned = {"itself": "its own training data", None: "nothing"}.get(one.learned_from, f"`{one.learned_from}`")
+    yield f"kind {one.kind}, metric `{one.metric}`, learned from {learned}"
+    if one.labels:
+        yield f"labels: {', '.join(one.labels)}"
+    if one.languages:
+        yield f"languages ({len(one.languages)}): {' '.join(one.languages)}"
+    if one.trained_in != ("en",):
+        yield f"trained in: {' '.join(one.trained_in)}"
+    if one.joined:
+        yield f"training data of {', '.join(f'`{name}`' for name in one.joined)}"
+    if one.counts:
+        where = {"train": f" ({' '.join(one.trained_in)})"}
+        yield "examples: " + ", ".join(f"{split} {n:,}{where.get(split, '')}" for split, n in one.counts.items())
+    for suite in (XTREME, XTREME_R):
+        if one.name in suite.languages:
+            yield f"{suite.name}: {' '.join(suite.languages[one.name]) or 'all languages scored'}"
+    for source in one.sources:
+        yield from _source(source)
+    yield f"licence: {one.licence}"
+    yield f"cite: {one.citation}"
+
+
+def _source(source: Source) -> Iterator[str]:
+    """Yield a line that says where a source's files lie and what it has."""
+    patterns = [pattern for split in source.files for pattern in source.patterns(split, "{language}")]
+    if not patterns:
+        return
+    places = ", ".join(f"`{place}`" for place in dict.fromkeys(_shortened(pattern) for pattern in patterns))
+    revision = f" at revision `{source.revision}`" if patterns[0].startswith("hub/") else ""
+    withheld = ", answers withheld" if source.withheld else ""
+    yield f"{source.reader} ({', '.join(source.files)}{withheld}): {places}{revision}"
+
+
+def _shortened(pattern: str) -> str:
+    """Return the place of a pattern: the repository of the hub's files, the folder of others."""
+    parts = pattern.split("/")
+    return "/".join(parts[1:3]) if parts[0] == "hub" else pattern.rpartition("/")[0] or pattern

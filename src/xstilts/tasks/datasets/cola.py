@@ -1,0 +1,34 @@
+"""CoLA: is a sentence acceptable English? (Warstadt et al. 2019, TACL; as in GLUE, accuracy)."""
+
+from xstilts.tasks.base import Source, Task
+
+PARTS = (
+    "intermediate/glue_small/CoLA/train.tsv",
+    "intermediate/glue_small/CoLA/val.tsv",
+)  # GLUE's training data in two
+
+task = Task(
+    name="cola",
+    kind="classification",
+    languages=("en",),
+    labels=("unacceptable", "acceptable"),
+    metric="accuracy",
+    sources=(
+        *(
+            Source(
+                "tsv",
+                {"train": train, "validation": f"{folder}/CoLA/dev.tsv"},
+                options={"columns": ("source", "label", "star", "text_a")},
+            )
+            for folder, train in (("glue", "glue/CoLA/train.tsv"), ("intermediate/glue_small", PARTS))
+        ),
+        Source(
+            "parquet",
+            {split: f"hub/nyu-mll/glue/cola/{split}*.parquet" for split in ("train", "validation")},
+            columns={"text_a": "sentence"},
+        ),
+    ),
+    counts={"train": 8551, "validation": 1043},
+    citation="Warstadt et al. 2019, Neural Network Acceptability Judgments, TACL, arXiv 1805.12471",
+    licence="research use",
+)

@@ -1,0 +1,42 @@
+"""COPA: the cause or the effect of an event, one of two, in English (Roemmele et al. 2011, AAAI symposium)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from xstilts.data.readers import Row
+from xstilts.tasks.base import Source, Task
+
+
+def ask(row: Row) -> Mapping[str, Any]:
+    """Return the question in words (Roemmele et al.'s own), and its two answers."""
+    asked = {"cause": "What was the cause of this?", "effect": "What happened as a result?"}
+    choices = (row.values["choice1"], row.values["choice2"])
+    return {"context": row.values["premise"], "question": asked[row.values["question"]], "choices": choices}
+
+
+task = Task(
+    name="copa",
+    kind="choice",
+    languages=("en",),
+    metric="accuracy",
+    sources=(
+        Source(
+            "jsonl",
+            {"train": "xtreme/xcopa/train-{language}.jsonl", "validation": "xtreme/xcopa/val-{language}.jsonl"},
+            convert=ask,
+        ),
+        Source(
+            "jsonl",
+            {"train": "super_glue/COPA/train.jsonl", "validation": "super_glue/COPA/val.jsonl"},
+            convert=ask,
+        ),
+        Source(
+            "parquet",
+            {split: f"hub/aps/super_glue/copa/{split}*.parquet" for split in ("train", "validation")},
+            convert=ask,
+        ),
+    ),
+    counts={"train": 400, "validation": 100},
+    citation="Roemmele et al. 2011, Choice of Plausible Alternatives, AAAI Spring Symposium",
+    licence="BSD 2-Clause",
+)

@@ -1,0 +1,25 @@
+"""Mewsli-X: which of a million entities does a mention in the news name? 11 languages (Ruder et al. 2021, EMNLP)."""
+
+from xstilts.tasks.base import Source, Task
+
+SPLITS = {"validation": "dev", "test": "test"}
+
+task = Task(
+    name="mewslix",
+    kind="ranking",
+    languages=("ar", "de", "en", "es", "fa", "ja", "pl", "ro", "ta", "tr", "uk"),
+    metric="map20",
+    learned_from="mewslix_pairs",
+    sources=tuple(
+        Source(
+            "mewslix",
+            {
+                split: (f"{folder}/wikinews_mentions-{name}.jsonl", f"{folder}/candidate_set_entities.jsonl")
+                for split, name in SPLITS.items()
+            },
+        )
+        for folder in ("xtreme/mewslix", "mewslix")
+    ),
+    citation="Ruder et al. 2021, XTREME-R: Towards More Challenging and Nuanced Multilingual Evaluation, EMNLP",
+    licence="CC BY-SA 4.0 and CC BY 2.5, as Wikipedia and WikiNews",
+)

@@ -1,0 +1,16 @@
+"""Mewsli-X's training data: English mentions in Wikipedia and the entities that they name (Ruder et al. 2021)."""
+
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="mewslix_pairs",
+    kind="retrieval",
+    languages=("en",),
+    metric="retrieval_accuracy",
+    sources=tuple(
+        Source("mewslix_pairs", {"train": f"{folder}/wikipedia_pairs-train.jsonl"})
+        for folder in ("xtreme/mewslix", "mewslix")
+    ),
+    citation="Ruder et al. 2021, XTREME-R: Towards More Challenging and Nuanced Multilingual Evaluation, EMNLP",
+    licence="CC BY-SA 4.0 and CC BY 2.5, as Wikipedia and WikiNews",
+)

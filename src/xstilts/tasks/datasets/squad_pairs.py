@@ -1,0 +1,16 @@
+"""SQuAD 1.1 as pairs of a question and the sentence that answers it, in its paragraph: what LAReQA is learned from."""
+
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="squad_pairs",
+    kind="retrieval",
+    languages=("en",),
+    metric="retrieval_accuracy",
+    sources=tuple(
+        Source("squad_pairs", {"train": f"{folder}/train-v1.1.json"}) for folder in ("xtreme/squad", "squad")
+    ),
+    counts={"train": 87599},
+    citation="Rajpurkar et al. 2016, SQuAD: 100,000+ Questions for Machine Comprehension of Text, EMNLP",
+    licence="CC BY-SA 4.0",
+)

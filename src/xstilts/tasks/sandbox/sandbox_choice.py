@@ -1,0 +1,21 @@
+"""Sandbox choice: which event comes next in this world?"""
+
+from xstilts.sandbox import CITATION, CODES, NOTE, VERSION
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="sandbox_choice",
+    kind="choice",
+    languages=CODES,
+    metric="accuracy",
+    sources=(
+        Source(
+            "sandbox", {}, options={"make": "next", "version": VERSION, "train": 2000, "validation": 200, "test": 200}
+        ),
+    ),
+    counts={"train": 2000, "validation": 200, "test": 200},
+    citation=CITATION,
+    licence="Apache-2.0",
+    trained_in=CODES[:1],
+    note=NOTE,
+)

@@ -1,0 +1,21 @@
+"""Sandbox cloze: which words of the text fill the gap in a sentence of it? Plenty, to learn pointing from."""
+
+from xstilts.sandbox import CITATION, CODES, NOTE, VERSION
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="sandbox_cloze",
+    kind="span",
+    languages=CODES,
+    metric="squad",
+    sources=(
+        Source(
+            "sandbox", {}, options={"make": "cloze", "version": VERSION, "train": 6000, "validation": 200, "test": 200}
+        ),
+    ),
+    counts={"train": 6000, "validation": 200, "test": 200},
+    citation=CITATION,
+    licence="Apache-2.0",
+    trained_in=CODES[:1],
+    note=NOTE,
+)

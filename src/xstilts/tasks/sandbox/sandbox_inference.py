@@ -1,0 +1,24 @@
+"""Sandbox inference: how two sentences relate in natural logic; plenty of it, to learn before `sandbox_nli`."""
+
+from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="sandbox_inference",
+    kind="classification",
+    languages=CODES,
+    labels=LABELS["relation"],
+    metric="accuracy",
+    sources=(
+        Source(
+            "sandbox",
+            {},
+            options={"make": "relation", "version": VERSION, "train": 6000, "validation": 200, "test": 200},
+        ),
+    ),
+    counts={"train": 6000, "validation": 200, "test": 200},
+    citation=CITATION,
+    licence="Apache-2.0",
+    trained_in=CODES[:1],
+    note=NOTE,
+)

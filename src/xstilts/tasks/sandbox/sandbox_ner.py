@@ -1,0 +1,22 @@
+"""Sandbox NER: names of persons, organisations and places (IOB2). Its training set is small on purpose."""
+
+from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="sandbox_ner",
+    kind="tagging",
+    languages=CODES,
+    labels=LABELS["ner"],
+    metric="entity_f1",
+    sources=(
+        Source(
+            "sandbox", {}, options={"make": "ner", "version": VERSION, "train": 100, "validation": 200, "test": 200}
+        ),
+    ),
+    counts={"train": 100, "validation": 200, "test": 200},
+    citation=CITATION,
+    licence="Apache-2.0",
+    trained_in=CODES[:1],
+    note=NOTE,
+)

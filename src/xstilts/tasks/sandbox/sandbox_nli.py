@@ -1,0 +1,24 @@
+"""Sandbox NLI: does a sentence follow from another, contradict it, or neither? Its training set is small on purpose."""
+
+from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="sandbox_nli",
+    kind="classification",
+    languages=CODES,
+    labels=LABELS["entailment"],
+    metric="accuracy",
+    sources=(
+        Source(
+            "sandbox",
+            {},
+            options={"make": "entailment", "version": VERSION, "train": 400, "validation": 200, "test": 200},
+        ),
+    ),
+    counts={"train": 400, "validation": 200, "test": 200},
+    citation=CITATION,
+    licence="Apache-2.0",
+    trained_in=CODES[:1],
+    note=NOTE,
+)

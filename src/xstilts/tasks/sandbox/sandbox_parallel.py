@@ -1,0 +1,15 @@
+"""Sandbox parallel: translations into the English-like language, for pretraining; fewer for a further language."""
+
+from xstilts.sandbox import CITATION, CODES, VERSION
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="sandbox_parallel",
+    kind="retrieval",
+    languages=CODES[1:],
+    metric="retrieval_accuracy",
+    learned_from=None,
+    sources=(Source("sandbox", {}, options={"make": "parallel", "version": VERSION, "train": 20000}),),
+    citation=CITATION,
+    licence="Apache-2.0",
+)

@@ -1,0 +1,24 @@
+"""Sandbox paraphrase: do two sentences of the same words mean the same? Active and passive, before and after."""
+
+from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="sandbox_paraphrase",
+    kind="classification",
+    languages=CODES,
+    labels=LABELS["paraphrase"],
+    metric="accuracy",
+    sources=(
+        Source(
+            "sandbox",
+            {},
+            options={"make": "paraphrase", "version": VERSION, "train": 2000, "validation": 200, "test": 200},
+        ),
+    ),
+    counts={"train": 2000, "validation": 200, "test": 200},
+    citation=CITATION,
+    licence="Apache-2.0",
+    trained_in=CODES[:1],
+    note=NOTE,
+)

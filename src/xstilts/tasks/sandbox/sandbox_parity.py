@@ -1,0 +1,22 @@
+"""Sandbox parity: has a sentence an even or an odd number of words? A control that no other task needs."""
+
+from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="sandbox_parity",
+    kind="classification",
+    languages=CODES,
+    labels=LABELS["parity"],
+    metric="accuracy",
+    sources=(
+        Source(
+            "sandbox", {}, options={"make": "parity", "version": VERSION, "train": 6000, "validation": 200, "test": 200}
+        ),
+    ),
+    counts={"train": 6000, "validation": 200, "test": 200},
+    citation=CITATION,
+    licence="Apache-2.0",
+    trained_in=CODES[:1],
+    note=NOTE,
+)

@@ -1,0 +1,23 @@
+"""Sandbox QA: who, whom, what or where, answered from three sentences. Its training set is small on purpose."""
+
+from xstilts.sandbox import CITATION, CODES, NOTE, VERSION
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="sandbox_qa",
+    kind="span",
+    languages=CODES,
+    metric="squad",
+    sources=(
+        Source(
+            "sandbox",
+            {},
+            options={"make": "question", "version": VERSION, "train": 400, "validation": 200, "test": 200},
+        ),
+    ),
+    counts={"train": 400, "validation": 200, "test": 200},
+    citation=CITATION,
+    licence="Apache-2.0",
+    trained_in=CODES[:1],
+    note=NOTE,
+)

@@ -1,0 +1,18 @@
+"""Sandbox retrieval: find the translation of a sentence in the English-like language among all of them."""
+
+from xstilts.sandbox import CITATION, CODES, VERSION
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="sandbox_retrieval",
+    kind="retrieval",
+    languages=CODES[1:],
+    metric="retrieval_accuracy",
+    learned_from=None,
+    dev_language="qab",
+    sources=(
+        Source("sandbox", {}, options={"make": "translation", "version": VERSION, "validation": 200, "test": 300}),
+    ),
+    citation=CITATION,
+    licence="Apache-2.0",
+)

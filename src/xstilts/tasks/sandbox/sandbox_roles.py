@@ -1,0 +1,22 @@
+"""Sandbox roles: who acts, on whom or what, and where, word by word."""
+
+from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="sandbox_roles",
+    kind="tagging",
+    languages=CODES,
+    labels=LABELS["roles"],
+    metric="pos_f1",
+    sources=(
+        Source(
+            "sandbox", {}, options={"make": "roles", "version": VERSION, "train": 2000, "validation": 200, "test": 200}
+        ),
+    ),
+    counts={"train": 2000, "validation": 200, "test": 200},
+    citation=CITATION,
+    licence="Apache-2.0",
+    trained_in=CODES[:1],
+    note=NOTE,
+)

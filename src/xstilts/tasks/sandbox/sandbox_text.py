@@ -1,0 +1,17 @@
+"""Sandbox text: lines, related lines and translations in all six languages, for pretraining."""
+
+from xstilts.sandbox import CITATION, CODES, NOTE, VERSION
+from xstilts.tasks.base import Source, Task
+
+task = Task(
+    name="sandbox_text",
+    kind="mlm",
+    languages=CODES,
+    metric="mlm_loss",
+    learned_from=None,
+    sources=(Source("sandbox", {}, options={"make": "text", "version": VERSION, "train": 20000, "test": 200}),),
+    citation=CITATION,
+    licence="Apache-2.0",
+    trained_in=CODES[:1],
+    note=NOTE,
+)

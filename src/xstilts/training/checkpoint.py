@@ -1,0 +1,105 @@
+"""Checkpoint: where a training stood, in one file that replaces the one before it at once.
+
+Weights that are trained, whatever the optimiser keeps of them, the best weights so far, each in its own dtype, and the
+state as JSON in the file's metadata: safetensors, no pickle. Schedules, samplers and random numbers are functions of
+the step and need no saving.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from xstilts.runtime import progress
+
+
+class Checkpoint:
+    """The resume point of one network and its optimiser."""
+
+    def __init__(self, path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        self.path = path
+        self.trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
+        self.optimiser = optimiser
+        self.best: dict[str, Tensor] = {}
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write weights, what the optimiser keeps, and state; the file before it stays until this one is whole."""
+        tensors = {f"weight.{name}": value.detach().contiguous() for name, value in self.trained.items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        for name, parameter in self.trained.items():
+            kept = self.optimiser.state.get(parameter, {})
+            tensors |= {f"kept.{what}.{name}": value.contiguous() for what, value in kept.items()}
+        new = self.path.with_suffix(".new")
+        save_file(tensors, new, metadata={"state": json.dumps(state)})
+        with new.open("rb") as file:
+            os.fsync(file.fileno())
+        new.replace(self.path)
+
+    def load(self) -> dict[str, Any]:
+        """Bring weights, and what was kept of them, back; return the state, empty where there is nothing to resume."""
+        if not self.path.exists():
+            return {}
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                state: dict[str, Any] = json.loads((file.metadata() or {})["state"])
+                self._check({name: tuple(file.get_slice(name).get_shape()) for name in file.keys()})  # noqa: SIM118
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            progress.note(f"the checkpoint {self.path} is damaged ({error}): training begins again")
+            return {}
+        with safe_open(self.path, framework="pt") as file:
+            for place in file.keys():  # noqa: SIM118
+                self._take(place, file.get_tensor(place))
+        return state
+
+    def _check(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Raise ValueError unless what a file holds is of this network."""
+        for name, parameter in self.trained.items():
+            found = shapes.get(f"weight.{name}")
+            if found != parameter.shape:
+                raise ValueError(f"its {name} is {'missing' if found is None else 'of another shape'}")
+        for place in shapes:
+            part, name = _split(place)
+            if name not in self.trained or not (part in ("weight", "best") or part.startswith("kept.")):
+                raise ValueError(f"its {place} is of no use")
+
+    def _take(self, place: str, value: Tensor) -> None:
+        """Put one tensor of a file where it belongs."""
+        part, name = _split(place)
+        parameter = self.trained[name]
+        if part == "weight":
+            parameter.data.copy_(value)
+        elif part == "best":
+            self.best[name] = value
+        else:
+            self.optimiser.state[parameter][part.removeprefix("kept.")] = value.to(parameter.device)
+
+    def keep_best(self) -> None:
+        """Remember the weights as they are now."""
+        self.best = {name: value.detach().to("cpu", copy=True) for name, value in self.trained.items()}
+
+    def restore_best(self) -> None:
+        """Take back the remembered weights, if any."""
+        for name, value in self.best.items():
+            self.trained[name].data.copy_(value)
+
+
+def _split(place: str) -> tuple[str, str]:
+    """Split the name of a tensor into its part ("weight", "best", "kept.exp_avg") and the name of the parameter."""
+    part, _, name = place.partition(".")
+    if part == "kept":
+        what, _, name = name.partition(".")
+        part = f"kept.{what}"
+    return part, name
+
+
+def remove(path: Path) -> None:
+    """Delete a checkpoint, and what a kill in the middle of saving it left: the training is over."""
+    for file in (path, path.with_suffix(".new")):
+        file.unlink(missing_ok=True)

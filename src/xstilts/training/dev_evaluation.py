@@ -1,0 +1,36 @@
+"""Look: how far a training is, by what its network says of development data."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from xstilts import metrics
+from xstilts.training.training_set import Pupil
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network
+from xstilts.evaluation.predict import answers
+from xstilts.evaluation.score import by_id
+from xstilts.models.tokenization import Tokens
+
+
+def look(network: Network, pupils: list[Pupil], tokens: Tokens, machine: Machine, most: int) -> dict[str, Any]:
+    """Score the lessons that take turns on the (first) development examples; say which did not get above chance."""
+    looked = {}
+    for pupil in pupils:
+        lesson, examples = pupil.lesson, pupil.dev[:most]
+        if not examples or lesson.weight is not None:
+            continue
+        units = [unit for unit in pupil.dev_units if unit.example < len(examples)]
+        found = answers(network, lesson.task, pupil.kind, units, tokens, machine)
+        lines = pupil.kind.decode(found, units, examples, pupil.labels)
+        score = metrics.metric(lesson.metric)(examples, by_id(lines, lesson.metric)).headline
+        chance = pupil.kind.chance(examples)
+        looked[lesson.task] = {"score": score, "chance": chance, "collapsed": _collapsed(score, chance, len(examples))}
+    return looked
+
+
+def _collapsed(score: float, chance: float, count: int) -> bool:
+    """Say whether a score is no better than chance: not above it by two standard errors, and at least one point."""
+    share = chance / 100
+    return score < chance + max(1.0, 200 * math.sqrt(share * (1 - share) / count))

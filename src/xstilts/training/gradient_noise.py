@@ -1,0 +1,156 @@
+"""Noise: how noisy the gradient of a batch is, which says how large batches may grow before they waste examples.
+
+The simple noise scale (McCandlish et al. 2018, An Empirical Model of Large-Batch Training, appendix A.1) is the trace
+of the covariance of one example's gradient over the squared norm of the mean gradient, in examples. Batches much
+smaller than it gain from growing almost in proportion, batches much larger hardly at all. Both parts are estimated
+without bias from the squared norms of gradients of small batches and of all of them together; dropout is off.
+
+>>> scale = simple([4.0, 6.0], whole=3.0, batch=8)  # squared norms of two batches of 8, and of their mean
+>>> (scale.signal, scale.noise)
+(1.0, 32.0)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
+from xstilts.models.hf_format import load
+from xstilts.models.heads import attach
+from xstilts.training.training_set import Lesson, Pupil, prepare
+from xstilts.models.network import Network, freeze
+from xstilts.training.recipe import Recipe
+from xstilts.store.query.stage import Site, Stage, stage
+from xstilts.models.tokenization import Tokens
+from xstilts.training.train import MODEL
+
+NOISE = "noise.json"
+HEAD = "head"
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The squared norm of the mean gradient, the trace of the covariance by example, and their ratio in examples.
+
+    low, high: of the ratio, by a jackknife over batches of its logarithm; None, as the ratio, where there is no signal.
+    """
+
+    signal: float
+    noise: float
+    scale: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+def _label(model: Encoder | Stage, lesson: Lesson, recipe: Recipe, batches: int, batch: int, seed: int) -> str:
+    return f"noise-{lesson.task}-seed{seed}"
+
+
+@stage(version=1, label=_label)
+def noise(
+    site: Site,
+    model: Encoder | Stage,
+    lesson: Lesson,
+    recipe: Recipe,
+    batches: int = 32,
+    batch: int = 8,
+    seed: int = 1,
+) -> None:
+    """Write `noise.json`: the simple noise scale of a lesson, over so many batches of so many examples drawn once.
+
+    model: an encoder, which gets a new head, or a training on this very lesson, which has one.
+    """
+    torch.manual_seed(seed)
+    network, tokens, source = _ready(model, lesson, site)
+    pupil = prepare(lesson, site, tokens, recipe)
+    if not isinstance(model, Stage):
+        attach(network, HEAD, lesson.kind, len(pupil.labels), source)
+    freeze(network, recipe.trained)
+    network.to(site.machine.torch_device()).eval()
+    order = np.random.default_rng(seed).permutation(len(pupil.units))[: batches * batch]
+    parts = [order[at : at + batch].tolist() for at in range(0, len(order) - batch + 1, batch)]
+    norms, whole, others = _norms(network, pupil, parts, tokens, site)
+    found = jackknifed(norms, whole, others, batch)
+    (site.folder / NOISE).write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Noise:
+    """Return what `noise.json` says."""
+    return Noise(**json.loads((folder / NOISE).read_text(encoding="utf-8")))
+
+
+def simple(norms: Sequence[float], whole: float, batch: int) -> Noise:
+    """Return the noise scale from squared norms: of each batch's mean gradient, and of the mean of all of them."""
+    small, large = float(np.mean(norms)), batch * len(norms)
+    signal = (large * whole - batch * small) / (large - batch)
+    spread = (small - whole) / (1 / batch - 1 / large)
+    return Noise(signal, spread, spread / signal if signal > 0 and spread > 0 else None)
+
+
+def jackknifed(norms: Sequence[float], whole: float, others: Sequence[float], batch: int) -> Noise:
+    """Return the noise scale with its 95 % interval; others: the squared norm of the mean without each batch."""
+    found = simple(norms, whole, batch)
+    without = [
+        simple([*norms[:number], *norms[number + 1 :]], other, batch).scale for number, other in enumerate(others)
+    ]
+    if found.scale is None or any(one is None for one in without):
+        return found
+    logs, count = np.log(np.array(without, dtype=np.float64)), len(without)
+    half = 1.96 * math.sqrt((count - 1) / count * float(((logs - logs.mean()) ** 2).sum()))
+    return Noise(found.signal, found.noise, found.scale, found.scale / math.exp(half), found.scale * math.exp(half))
+
+
+def _ready(model: Encoder | Stage, lesson: Lesson, site: Site) -> tuple[Network, Tokens, Path | str]:
+    if isinstance(model, Stage):
+        network, tokenizer, _ = load(site.path(model) / MODEL, lesson.kind)
+        return network, Tokens.of(tokenizer), site.path(model) / MODEL
+    source = model.location
+    return Network(load_backbone(source)), Tokens.of(load_tokenizer(source)), source
+
+
+def _norms(
+    network: Network, pupil: Pupil, parts: list[list[int]], tokens: Tokens, site: Site
+) -> tuple[list[float], float, list[float]]:
+    """Return the squared norms of the gradients of parts, of their mean, and of the mean without each of them.
+
+    A part's loss is the sum over its labels by what a part has on average, so that the mean over parts is the gradient
+    of the mean over labels. The norm without a part follows from scalar products: two passes hold one sum of gradients.
+    """
+    random = torch.Generator().manual_seed(0)
+    made = [pupil.kind.collate([pupil.units[number] for number in part], tokens, random) for part in parts]
+    labels = sum(batch.labels for batch in made) / len(made)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+    def gradient(number: int) -> list[Tensor]:
+        network.zero_grad(set_to_none=True)
+        with site.machine.arithmetic():
+            loss = pupil.kind.loss(network, HEAD, made[number].to(site.machine.torch_device())) / labels
+        loss.backward()  # type: ignore[no-untyped-call]
+        return [_grad(parameter) for parameter in trained]
+
+    total = [torch.zeros_like(parameter) for parameter in trained]
+    norms = []
+    for number in range(len(made)):
+        found = gradient(number)
+        norms.append(_product(found, found))
+        torch._foreach_add_(total, found)
+    whole, count = _product(total, total), len(made)
+    towards = [_product(gradient(number), total) for number in range(count)]
+    others = [(whole - 2 * product + norm) / (count - 1) ** 2 for product, norm in zip(towards, norms, strict=True)]
+    return norms, whole / count**2, others
+
+
+def _grad(parameter: nn.Parameter) -> Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.detach().clone()
+
+
+def _product(one: list[Tensor], other: list[Tensor]) -> float:
+    return float(sum((a.double() * b.double()).sum() for a, b in zip(one, other, strict=True)))

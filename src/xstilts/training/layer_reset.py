@@ -1,0 +1,31 @@
+"""Graft: a trained encoder with some of its layers as they were before, to see which layers carry what was learned.
+
+before = Encoder.of("FacebookAI/xlm-roberta-base")
+graft(train(before, lessons, recipe, seed=1), before, "bottom:6")
+"""
+
+from __future__ import annotations
+
+import torch
+
+from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
+from xstilts.models.hf_format import save_encoder
+from xstilts.models.network import Network, part
+from xstilts.store.query.stage import Site, Stage, stage
+from xstilts.training.train import MODEL
+
+
+def _label(encoder: Stage, donor: Encoder | Stage, layers: str) -> str:
+    return f"graft-{layers}-{encoder.label}"
+
+
+@stage(version=1, label=_label)
+def graft(site: Site, encoder: Stage, donor: Encoder | Stage, layers: str) -> None:
+    """Write an encoder in which the named layers (`network.freeze` says how) are the donor's, without any head."""
+    source = site.path(donor) / MODEL if isinstance(donor, Stage) else donor.location
+    kept = Network(load_backbone(site.path(encoder) / MODEL))
+    given = Network(load_backbone(source))
+    with torch.no_grad():
+        for ours, theirs in zip(part(kept, layers), part(given, layers), strict=True):
+            ours.copy_(theirs)
+    save_encoder(kept, load_tokenizer(site.path(encoder) / MODEL), site.folder / MODEL)

@@ -1,0 +1,169 @@
+"""Pretrain: phase one, for whoever has no public encoder for their languages, and for the sandbox.
+
+A tokenizer is learned from the texts, an XLM-R-shaped encoder begins with random weights, and the loop of every phase
+teaches it masked-LM, and where there are parallel lines also to find a translation (in-batch ranking). The result is
+an ordinary XLM-R folder.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from xstilts.data.dataset import examples
+from xstilts.data.dataset import EXAMPLES, read
+from xstilts.models.encoder import load_tokenizer
+from xstilts.data.examples import BadInput
+from xstilts.models.hf_format import save
+from xstilts.models.heads import attach
+from xstilts.training.training_set import Lesson
+from xstilts.runtime.machine import Machine
+from xstilts.models.network import Network
+from xstilts.training.recipe import Recipe
+from xstilts.store.query.stage import Site, Stage, build, stage
+from xstilts.tasks.base import task
+from xstilts.models.tokenization import Tokens
+from xstilts.training.train import MODEL, train
+
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # XLM-R's own order, <mask> at the end
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The size of an XLM-R-shaped encoder; the feed-forward layers are four times as wide as the states."""
+
+    width: int = 256
+    layers: int = 6
+    heads: int = 4
+    positions: int = 512
+    vocabulary: int = 16000
+    dropout: float = 0.1
+
+
+def pretrain(
+    texts: tuple[Stage, ...], parallel: tuple[Stage, ...], shape: Shape, recipe: Recipe, seed: int, alpha: float = 0.5
+) -> Stage:
+    """Promise an encoder pretrained on texts (one stage a language), and on translation ranking with parallel lines.
+
+    The two take turns as `recipe.sampling` says. alpha: languages are drawn in proportion to n ** alpha.
+    """
+    mlm = Lesson("mlm", "mlm", (), texts, None, "mlm_loss", alpha=alpha)
+    ranking = Lesson("ranking", "retrieval", (), parallel, None, "retrieval_accuracy", alpha=alpha)
+    lessons = (mlm, ranking) if parallel else (mlm,)
+    return train(untrained(tokenizer(texts, shape.vocabulary, alpha), shape, seed), lessons, recipe, seed)
+
+
+@stage(version=1, label=lambda texts, vocabulary, alpha: f"tokenizer-{vocabulary}")
+def tokenizer(site: Site, texts: tuple[Stage, ...], vocabulary: int, alpha: float) -> None:
+    """Write a tokenizer with XLM-R's special pieces, learned from texts with languages in proportion to n ** alpha.
+
+    Byte-pair merges over text with marked spaces and punctuation apart; XLM-R's own Unigram model took twenty times
+    as long to learn on the same 200,000 lines.
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    learned = Tokenizer(models.BPE(unk_token="<unk>"))
+    learned.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(" {2,}", " ")])
+    learned.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
+    learned.decoder = decoders.Metaspace()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - 1,
+        special_tokens=list(SPECIAL),
+        limit_alphabet=vocabulary // 3,
+        min_frequency=2,
+        show_progress=False,
+    )
+    learned.train_from_iterator(_sample(site, texts, alpha), trainer)
+    learned.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    names = {"bos": "<s>", "eos": "</s>", "cls": "<s>", "sep": "</s>", "pad": "<pad>", "unk": "<unk>", "mask": "<mask>"}
+    roles = {f"{role}_token": piece for role, piece in names.items()}
+    fast = PreTrainedTokenizerFast(tokenizer_object=learned, model_max_length=512, **roles)  # type: ignore[no-untyped-call]
+    fast.save_pretrained(site.folder / MODEL)
+    site.record["pieces"] = len(fast)
+
+
+def _sample(site: Site, texts: tuple[Stage, ...], alpha: float, most: int = 200_000) -> Iterator[str]:
+    """Yield texts with languages in proportion to n ** alpha, at most `most` of them; no language more than it has."""
+    lines = [
+        [line.text for line in examples.read(site.path(data) / EXAMPLES, "mlm") if isinstance(line, examples.Text)]
+        for data in texts
+    ]
+    sizes = np.array([len(language) for language in lines], dtype=float)
+    wanted = sizes**alpha / (sizes**alpha).sum() * min(most, sizes.sum())
+    for language, count in zip(lines, np.minimum(np.maximum(wanted, 1000), sizes).astype(int), strict=True):
+        yield from (language[number] for number in np.linspace(0, len(language) - 1, count).astype(int))
+
+
+@stage(version=1, label=lambda tokenizer, shape, seed: f"untrained-{shape.layers}x{shape.width}")
+def untrained(site: Site, tokenizer: Stage, shape: Shape, seed: int) -> None:
+    """Write an XLM-R-shaped masked-LM with random weights and the tokenizer's vocabulary."""
+    from transformers import XLMRobertaModel
+
+    tokens = Tokens.of(load_tokenizer(site.path(tokenizer) / MODEL))
+    config = configuration(shape, len(tokens))
+    torch.manual_seed(seed)
+    network = Network(XLMRobertaModel(config, add_pooling_layer=False))
+    attach(network, "mlm", "mlm")
+    save(network, "mlm", "mlm", (), tokens.tokenizer, site.folder / MODEL)
+
+
+def configuration(shape: Shape, pieces: int) -> Any:
+    """Return the configuration of an encoder of a shape for a tokenizer of so many pieces."""
+    from transformers import XLMRobertaConfig
+
+    return XLMRobertaConfig(
+        vocab_size=pieces,
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=4 * shape.width,
+        max_position_embeddings=shape.positions + 2,
+        type_vocab_size=1,
+        hidden_dropout_prob=shape.dropout,
+        attention_probs_dropout_prob=shape.dropout,
+    )
+
+
+def from_folders(
+    text: Path,
+    parallel: Path | None,
+    languages: tuple[str, ...] | None,
+    shape: Shape,
+    recipe: Recipe,
+    seed: int,
+    alpha: float,
+) -> Stage:
+    """Promise an encoder pretrained on a folder of text, one folder or .txt file a language, and aligned files.
+
+    languages: None for every one there is. parallel: a folder of pairs `NAME.xx-yy.xx` and `NAME.xx-yy.yy`.
+    """
+    found = tuple(sorted({path.stem for path in text.iterdir() if path.is_dir() or path.suffix == ".txt"}))
+    texts = tuple(_promised("text", code, text) for code in languages or found)
+    if not texts:
+        raise BadInput(f"{text} holds no text: put one folder, or one .txt file, of text lines there for each language")
+    pairs: tuple[Stage, ...] = ()
+    if parallel:
+        names = sorted({path.name.split(".")[-2] for path in parallel.glob("*.*-*.*")})
+        pairs = tuple(_promised("parallel", name, parallel) for name in names)
+    return pretrain(texts, pairs, shape, recipe, seed, alpha)
+
+
+def deliver(promise: Stage, machine: Machine, out: Path) -> None:
+    """Build an encoder and copy it to `out`; BadInput, before anything is built, if something is there already."""
+    if out.exists() and any(out.iterdir()):
+        raise BadInput(f"{out} is not empty: name a new folder for the encoder")
+    shutil.copytree(build(promise, machine) / MODEL, out, dirs_exist_ok=True)
+
+
+def _promised(name: str, language: str, folder: Path) -> Stage:
+    """Promise to read a language of a task from a folder of its own, whatever the data folder is."""
+    data = task(name).data("train", language, folder)
+    files = tuple(replace(file, path=str((folder / file.path).resolve())) for file in data.files)
+    return read(replace(data, files=files))

@@ -1,0 +1,184 @@
+"""Recipe: the numbers of an optimisation that can change a result, and the named sets of them.
+
+A named set says which recipe a task gets in which role, as a paper or a script gives it. What is not the task's own
+follows from the kind of task.
+
+>>> named("xtreme", "xnli", "classification", "target").learning_rate
+2e-05
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from xstilts.data.examples import BadInput
+
+OPTIMISERS = ("adamw", "adamw8", "adafactor", "adamw:bf16", "adamw8:bf16", "adafactor:bf16")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Keep the weights that are best on English development data, looked at every so many steps.
+
+    patience: looks without improvement after which training stops. examples: development examples looked at.
+    """
+
+    every_steps: int = 1000
+    patience: int = 30
+    examples: int = 500
+
+    def __post_init__(self) -> None:
+        if min(self.every_steps, self.patience, self.examples) < 1:
+            raise BadInput(f"a selection counts from 1: {self}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How weights are optimised.
+
+    learning_rate: peak, reached after warm-up, then falling linearly to zero. batch_size: examples a step, whatever
+    fits in memory at once. epochs: passes over the examples (over all tasks' examples together in a mix). steps: a
+    fixed number of steps instead. examples: at most so many training examples a task, drawn once. max_length: pieces
+    of a sequence with its special pieces. warmup: a fraction of the steps below 1, a number of steps from 1 on.
+    weight_decay: decoupled, not on biases and norms. clip_norm: largest norm of the gradient. trained: which weights
+    move (`network.freeze`). sampling: whose turn it is in a mix (`schedule.shares`). selection: None keeps the last
+    weights. optimiser: one of `OPTIMISERS`, which differ in memory (`optimiser`).
+    """
+
+    learning_rate: float = 2e-5
+    batch_size: int = 32
+    epochs: float = 3.0
+    steps: int | None = None
+    examples: int | None = None
+    max_length: int = 128
+    warmup: float = 0.0
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    trained: str = "all"
+    sampling: str = "proportional"
+    selection: Selection | None = None
+    optimiser: str = "adamw"
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "batch_size", "epochs", "steps", "examples", "max_length", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise BadInput(f"{name} must be above 0, not {value}")
+        if not (0 <= self.warmup < math.inf and 0 <= self.weight_decay < math.inf):
+            raise BadInput(f"warmup ({self.warmup}) and weight_decay ({self.weight_decay}) must be 0 or more")
+        if self.optimiser not in OPTIMISERS:
+            raise BadInput(f"unknown optimiser '{self.optimiser}'; there are {', '.join(OPTIMISERS)}")
+
+    def warmup_steps(self, steps: int) -> int:
+        """Return the steps of warm-up out of `steps`."""
+        return round(self.warmup * steps) if self.warmup < 1 else min(round(self.warmup), steps)
+
+
+Overrides = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Named:
+    """A named set: a base, and what differs by kind of task, by task, and in the intermediate role."""
+
+    source: str
+    base: Recipe
+    kinds: Mapping[str, Overrides]
+    tasks: Mapping[str, Overrides]
+    intermediate: Overrides
+
+
+# XTREME's published scripts (google-research/xtreme): the default. They train no intermediate tasks; 3 epochs there.
+XTREME = Named(
+    source="google-research/xtreme, scripts/train_*.sh",
+    base=Recipe(),
+    kinds={
+        "classification": {"epochs": 5.0},
+        "tagging": {"epochs": 10.0},
+        "choice": {"epochs": 5.0},
+        "span": {"learning_rate": 3e-5, "max_length": 384, "warmup": 500.0, "weight_decay": 1e-4},
+        "retrieval": {"max_length": 512},
+        "mining": {"max_length": 512},
+        "ranking": {"max_length": 256},
+    },
+    tasks={
+        "mewslix": {"max_length": 64},
+        "mewslix_pairs": {"learning_rate": 1e-5, "epochs": 2.0, "max_length": 64},
+        "squad_pairs": {"batch_size": 16, "max_length": 256},
+        "squadshifts_pairs": {"batch_size": 16, "max_length": 256},
+    },
+    intermediate={"epochs": 3.0},
+)
+
+# The paper's settings as jiant's guide gives them.
+PHANG2020 = Named(
+    source="Phang et al. 2020 (arXiv 2005.13013), jiant's XTREME guide",
+    base=Recipe(1e-5, epochs=2.0, max_length=256, warmup=0.1, weight_decay=0.01, selection=Selection(1000, 30, 500)),
+    kinds={"tagging": {"epochs": 10.0}, "span": {"batch_size": 16, "max_length": 384}},
+    tasks={"pawsx": {"epochs": 5.0}},
+    intermediate={"epochs": 3.0},
+)
+
+# Small encoders trained from nothing on two cores: high learning rates, short sequences.
+SMALL = Named(
+    source="chosen here for encoders of 1-30 M parameters",
+    base=Recipe(learning_rate=3e-4, epochs=3.0, warmup=0.1, weight_decay=0.01),
+    kinds={"span": {"max_length": 384}, "tagging": {"epochs": 2.0}},
+    tasks={},
+    intermediate={},
+)
+
+# The sandbox's tasks on its own encoder: seconds a training.
+SANDBOX = Named(
+    source="chosen here for the sandbox's encoder of 0.4 M parameters",
+    base=Recipe(7e-4, steps=100, max_length=96, warmup=0.1, weight_decay=0.01),
+    kinds={},
+    tasks={},
+    intermediate={"steps": 300},
+)
+
+SETS: dict[str, Named] = {"xtreme": XTREME, "phang2020": PHANG2020, "small": SMALL, "sandbox": SANDBOX}
+
+
+def named(name: str, task: str, kind: str, role: str) -> Recipe:
+    """Return the recipe that a named set gives a task in a role ("intermediate" or "target")."""
+    if name not in SETS:
+        near = difflib.get_close_matches(name, SETS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(SETS)}"
+        raise BadInput(f"unknown recipe '{name}'; {hint}")
+    chosen = SETS[name]
+    by_role = chosen.intermediate if role == "intermediate" else {}
+    return replace(chosen.base, **{**chosen.kinds.get(kind, {}), **by_role, **chosen.tasks.get(task, {})})
+
+
+def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
+    """Return a recipe with settings such as "learning_rate=1e-4" or "trained=top:2" applied.
+
+    "selection=500" looks at the development data every 500 steps; "selection=none" keeps the last weights.
+    """
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in {field.name for field in fields(Recipe)}:
+            known = [field.name for field in fields(Recipe)]
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+            raise BadInput(f"unknown setting '{name}'; {hint}")
+        recipe = replace(recipe, **{name: _value(name, text)})
+    return recipe
+
+
+def _value(name: str, text: str) -> Any:
+    if name in ("trained", "sampling", "optimiser"):
+        return text
+    if text.lower() == "none" and name in ("steps", "examples", "selection"):
+        return None
+    whole = name in ("batch_size", "steps", "examples", "max_length", "selection")
+    try:
+        number = int(text) if whole else float(text)
+    except ValueError:
+        raise BadInput(f"{name}={text}: give {'a whole number' if whole else 'a number'}") from None
+    return Selection(every_steps=int(number)) if name == "selection" else number

@@ -1,0 +1,101 @@
+"""Lesson: what a training teaches, and the same made ready for the loop.
+
+A lesson is identity: stages of data, how they are labelled, how progress is measured. A pupil is the lesson read and
+encoded with one tokenizer.
+
+>>> Lesson("mlm", "mlm", (), (), None, "mlm_loss").alpha
+1.0
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from xstilts.data.dataset import examples
+from xstilts.training import batch_schedule
+from xstilts.data.dataset import EXAMPLES
+from xstilts.data.examples import BadInput, Example, Tagged
+from xstilts.formats import Kind, Unit, kind
+from xstilts.training.recipe import Recipe
+from xstilts.store.query.stage import Site, Stage
+from xstilts.models.tokenization import Tokens
+
+DEV_EXAMPLES = 500
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is taught: a task's training data (one stage a language), how it is labelled, and how progress is measured.
+
+    labels: empty where the training data say which there are.
+
+    weight: of the loss of a batch that this lesson adds to every step; None: it takes its turn by the sampling rule.
+    alpha: below 1, smaller languages are drawn more often, p ~ n ** alpha.
+    """
+
+    task: str
+    kind: str
+    labels: tuple[str, ...]
+    train: tuple[Stage, ...]
+    dev: Stage | None
+    metric: str
+    weight: float | None = None
+    alpha: float = 1.0
+
+
+@dataclass
+class Pupil:
+    """A lesson made ready: its kind, labels, training units, the language of each, and its development examples."""
+
+    lesson: Lesson
+    kind: Kind
+    labels: tuple[str, ...]
+    units: list[Unit]
+    languages: list[int]
+    dev: list[Example]
+    cut: Counter[str] = field(default_factory=Counter)
+    dev_units: list[Unit] = field(default_factory=list)
+
+    def scheduled(self) -> batch_schedule.Lesson:
+        """Return what the order of examples depends on."""
+        lengths = np.array([unit.length for unit in self.units])
+        companion = self.lesson.weight is not None
+        return batch_schedule.Lesson(lengths, np.array(self.languages), self.lesson.alpha, companion)
+
+
+def prepare(lesson: Lesson, site: Site, tokens: Tokens, recipe: Recipe) -> Pupil:
+    """Read and encode a lesson's training and development data."""
+    how = kind(lesson.kind)
+    looked_at = max(DEV_EXAMPLES, recipe.selection.examples if recipe.selection else 0)
+    heaps = [_examples(data, lesson.kind, site) for data in lesson.train]
+    pupil = Pupil(lesson, how, _labels(lesson, heaps), [], [], _examples(lesson.dev, lesson.kind, site)[:looked_at])
+    for number, heap in enumerate(heaps):
+        examples = _drawn(heap, recipe.examples)
+        units = how.encode(examples, tokens, recipe.max_length, pupil.labels, pupil.cut)
+        pupil.units += units
+        pupil.languages += [number] * len(units)
+    if not pupil.units:
+        raise BadInput(f"nothing to learn: the training data of '{lesson.task}' is empty")
+    pupil.dev_units = how.encode(pupil.dev, tokens, recipe.max_length, pupil.labels, Counter())
+    return pupil
+
+
+def _labels(lesson: Lesson, heaps: list[list[Example]]) -> tuple[str, ...]:
+    """Return the lesson's labels, or the tags that occur in its training data."""
+    found = {tag for heap in heaps for one in heap if isinstance(one, Tagged) for tag in one.tags}
+    return lesson.labels or tuple(sorted(found))
+
+
+def _examples(data: Stage | None, kind_name: str, site: Site) -> list[Example]:
+    return list(examples.read(site.path(data) / EXAMPLES, kind_name)) if data else []
+
+
+def _drawn(examples: list[Example], most: int | None) -> list[Example]:
+    """Return at most so many examples, the same ones for every seed."""
+    if most is None or most >= len(examples):
+        return examples
+    chosen = np.random.default_rng(0).choice(len(examples), size=most, replace=False)
+    return [examples[number] for number in np.sort(chosen)]

@@ -1,0 +1,172 @@
+"""Disk: the stages behind a report as they lie in a store, and what is wrong with them.
+
+Whatever a damaged file makes of the reading is a fault of its stage, named, and never an error: one stage that cannot
+be read must not keep a reader from what became of the others.
+
+    disk = Disk(Path("work"), report["stages"])
+    disk.fault("5f1c0a9b3d2e")
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from xstilts.data.dataset import examples
+from xstilts.runtime import progress
+from xstilts.store.query import manifest
+from xstilts.experiments import collect_results
+from xstilts.store.query import query as stores
+from xstilts.data.dataset import EXAMPLES
+from xstilts.data.examples import Example
+from xstilts.evaluation.score import CONTRIBUTIONS, SCORE, read_lines, read_score, scored
+from xstilts.claims.results_table import Row
+
+Plain = Mapping[str, Any]
+Status = Literal["stands", "changed", "untested"]
+Fault = tuple[Status, str]
+FIGURES = ("size", "stderr", "dev")  # of a row, that may not be known
+
+
+@dataclass(frozen=True)
+class Check:
+    """What became of one claim, or of one part of a report, and why."""
+
+    name: str
+    sentence: str
+    status: Status
+    why: str
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The stages of a report as they lie in a store.
+
+    sources: digests of the records of stages that are behind these, by key. gold: the answers that were read. faults:
+    what is wrong with the stages looked at.
+    """
+
+    store: Path
+    stages: Mapping[str, Plain]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    gold: dict[str, list[Example]] = field(default_factory=dict, repr=False)
+    faults: dict[str, Fault | None] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def finished(self) -> dict[str, tuple[Path, stores.Record]]:
+        """The folders and the records of all finished stages of the store, by the key in the folder's name."""
+        return {folder.name.rpartition("-")[2]: (folder, found) for folder, found in stores.records(self.store)}
+
+    def folder(self, key: str) -> Path:
+        """Return the folder of a stage that is there."""
+        return self.finished[key][0]
+
+    def facts(self, key: str) -> stores.Record:
+        """Return the record of a stage that is there."""
+        return self.finished[key][1]
+
+    def fault(self, key: str) -> Fault | None:
+        """Return what is wrong with a stage: it is gone, a file is not as recorded, or its score does not follow."""
+        if key not in self.faults:
+            self.faults[key] = self._read(key)
+            if key in self.stages:
+                progress.step("verify", len(self.faults.keys() & self.stages.keys()), len(self.stages))
+        return self.faults[key]
+
+    def _read(self, key: str) -> Fault | None:
+        try:
+            return _gone(self, key) or _changed(self, key) or _unscored(self, key)
+        except Exception as error:  # whatever a damaged file makes of it
+            name = self.folder(key).name if key in self.finished else key
+            return "changed", f"{name} cannot be read: {type(error).__name__}: {error}"
+
+    def row(self, said: Plain) -> Row:
+        """Return a row as the disk has it; where something is wrong with a stage of it, as the report has it."""
+        row = bare(said)
+        if any(self.fault(key) for key in row.keys):
+            return row
+        behind = [(role, self.facts(key), self.folder(key)) for role, key in zip(row.roles, row.keys, strict=True)]
+        return replace(row, **collect_results.measured(behind, self.folder(row.keys[-1]), row.metric))
+
+
+def _gone(disk: Disk, key: str) -> Fault | None:
+    if key in disk.finished:
+        return None
+    torn = [path.name for path in disk.store.glob(f"*-{key}")]
+    if torn:
+        return "changed", f"{torn[0]} cannot be read: its {manifest.RECORD} is gone or torn"
+    label = disk.stages[key]["label"] if key in disk.stages else "the stage"
+    return "untested", f"{label}-{key} is not in {disk.store}: build the study again"
+
+
+def _changed(disk: Disk, key: str) -> Fault | None:
+    """Return which file of a stage is not the one that the report was made from."""
+    folder, said = disk.folder(key), disk.stages.get(key)
+    if said is None:
+        return _source(disk, key)
+    for file, digest in [*said["files"].items(), (manifest.RECORD, said.get("record"))]:
+        if not (folder / file).is_file():
+            return "untested", f"{file} of {folder.name} is gone: build the study again"
+        if digest and manifest.sha256(folder / file) != digest:
+            return "changed", f"{file} of {folder.name} is not the file that the report was made from"
+    return None
+
+
+def _source(disk: Disk, key: str) -> Fault | None:
+    """Return what is wrong with a stage that the report shows no files of: data, and scores to choose by."""
+    folder = disk.folder(key)
+    if key in disk.sources and manifest.sha256(folder / manifest.RECORD) != disk.sources[key]:
+        return "changed", f"{manifest.RECORD} of {folder.name} is not the file that the report was made from"
+    damaged = manifest.damaged_files(folder)
+    return ("changed", f"{', '.join(damaged)} of {folder.name} is not as it was written") if damaged else None
+
+
+def _unscored(disk: Disk, key: str) -> Fault | None:
+    """Return what is wrong with a score that its files do not tell."""
+    facts = disk.facts(key)
+    if facts["work"].rpartition(".")[2] != "score":
+        return None
+    needed = {name: part["stage"] for name, part in facts["arguments"].items() if isinstance(part, dict)}
+    broken = [fault for other in needed.values() if (fault := disk.fault(other))]
+    if broken:
+        return min(broken)  # changed before gone
+    tuned = read_score(disk.folder(needed["tuned_from"])) if "tuned_from" in needed else None
+    about = disk.facts(needed["gold"])["arguments"]["data"]
+    again = scored(
+        _answers(disk, needed["gold"], about["kind"]),
+        read_lines(disk.folder(needed["predictions"])),
+        (about["kind"], about["language"]),
+        facts["arguments"]["metric"],
+        tuned,
+    )
+    for file in (SCORE, CONTRIBUTIONS):
+        if again[file] != (disk.folder(key) / file).read_text(encoding="utf-8"):
+            return "changed", f"{file} of {disk.folder(key).name} does not follow from its predictions"
+    return None
+
+
+def _answers(disk: Disk, key: str, kind: str) -> list[Example]:
+    if key not in disk.gold:
+        disk.gold[key] = list(examples.read(disk.folder(key) / EXAMPLES, kind))
+    return disk.gold[key]
+
+
+def bare(said: Plain) -> Row:
+    """Return a row as a report has it, without examples."""
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
+    return Row(**(values | {name: math.nan for name in FIGURES if values.get(name) is None}))
+
+
+def sources(keys: Iterable[str], store: Path) -> dict[str, str]:
+    """Return the digests of the records of all stages behind those of a table, by key."""
+    finished, table = Disk(store, {}).finished, set(keys)
+    todo, seen = list(table), set(table)
+    while todo:
+        new = [key for key in finished[todo.pop()][1]["inputs"] if key in finished and key not in seen]
+        seen.update(new)
+        todo += new
+    return {key: manifest.sha256(finished[key][0] / manifest.RECORD) for key in sorted(seen - table)}
