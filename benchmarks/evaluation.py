@@ -26,14 +26,15 @@ import torch
 import transformers
 from sides import TOKENS, texts
 
-from xstilts.data.dataset import examples
-from xstilts.models.heads import attach
-from xstilts.formats import Unit, batch, kind, single_targets
-from xstilts.runtime.machine import Machine
-from xstilts.models.network import Network
-from xstilts.evaluation.predict import answers
+from xstilts.data import examples
 from xstilts.data.readers import Report
+from xstilts.evaluation.predict import answers
+from xstilts.formats import batch, kind
+from xstilts.models.batch import Unit, single_targets
 from xstilts.models.embedding_pruning import used
+from xstilts.models.heads import attach
+from xstilts.models.network import Network
+from xstilts.runtime.machine import Machine
 from xstilts.tasks.base import task
 
 LETTERS_A_PIECE = {"zh": 1.6, "th": 3.0}

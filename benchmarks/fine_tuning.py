@@ -26,7 +26,8 @@ from learning import SHAPES, Course, every_piece, fresh, take, units
 from sides import TOKENS, config
 from transformers.trainer_callback import PrinterCallback
 
-from xstilts.formats import Unit, kind
+from xstilts.formats import kind
+from xstilts.models.batch import Unit
 from xstilts.runtime.machine import Machine
 from xstilts.training.recipe import Recipe
 

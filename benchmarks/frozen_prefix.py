@@ -20,7 +20,7 @@ import sides
 from learning import Course, fresh, take
 from sides import TOKENS, texts
 
-from xstilts.formats import Unit
+from xstilts.models.batch import Unit
 from xstilts.runtime.machine import Machine
 from xstilts.training.recipe import Recipe
 

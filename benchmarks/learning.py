@@ -20,18 +20,20 @@ import numpy as np
 import torch
 from sides import TOKENS, backbone, config, texts
 
-from xstilts.cost.ledger import ledger
-from xstilts.models.heads import attach
-from xstilts.formats import Unit, kind
-from xstilts.training.training_set import Lesson, Pupil
-from xstilts.training.step import Loop
-from xstilts.runtime.machine import Machine
-from xstilts.models.network import Network, freeze
-from xstilts.training.optimizer import optimiser_of, prepare, suited
-from xstilts.training.frozen_layer_cache import NOTHING, computed
-from xstilts.training.recipe import Recipe
+from xstilts.cost import ledger
+from xstilts.formats import kind
+from xstilts.models.batch import Unit
 from xstilts.models.embedding_pruning import used
+from xstilts.models.freezing import freeze
+from xstilts.models.heads import attach
+from xstilts.models.network import Network
+from xstilts.runtime.machine import Machine
 from xstilts.training.batch_schedule import schedule
+from xstilts.training.frozen_layer_cache import NOTHING, computed
+from xstilts.training.optimizer import optimiser_of, prepare, suited
+from xstilts.training.recipe import Recipe
+from xstilts.training.step import Loop
+from xstilts.training.training_set import Lesson, Pupil
 
 TASK = "toy"
 

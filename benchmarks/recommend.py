@@ -20,9 +20,9 @@ from statistics import fmean
 from typing import Any
 
 from xstilts import stats
-from xstilts.store.query import query
 from xstilts.selection.backtest import gains_of
 from xstilts.selection.render import ADVICE
+from xstilts.store import query
 
 Results = Mapping[str, Any]
 SHORT = 40  # lines of a study that is shown

@@ -20,12 +20,14 @@ import torch
 from learning import fresh
 from sides import TOKENS, texts
 
-from xstilts.models.heads import mean_pool
-from xstilts.formats import Unit, kind
-from xstilts.runtime.machine import Machine
+from xstilts.evaluation.predict import answers
+from xstilts.formats import kind
 from xstilts.metrics import nearest_source, normalise
+from xstilts.models.batch import Unit
+from xstilts.models.batching import by_length
+from xstilts.models.heads import mean_pool
 from xstilts.models.network import Network
-from xstilts.evaluation.predict import answers, by_length
+from xstilts.runtime.machine import Machine
 
 MEAN, SPREAD = 10, 0.4
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import sides
 
-from xstilts.planning import flops_estimate, planned_stages, dataset_sizes
-from xstilts.models.encoder import Encoder
 from xstilts.experiments.grid import Grid
 from xstilts.experiments.run import Recipes
-from xstilts.store.query.stage import Stage
+from xstilts.models.encoder import Encoder
+from xstilts.planning import dataset_sizes, flops_estimate, planned_stages
+from xstilts.store.stage import Stage
 from xstilts.tasks.base import task
 
 INTERMEDIATE = ("anli_plus", "mnli", "qqp", "squad", "squad2", "hellaswag", "ccg", "cosmosqa", "csqa")

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 import transformers
 
-from xstilts.models.tokenization import Pieces, Tokens
 from xstilts.inference.latency import order
+from xstilts.models.tokenization import Pieces, Tokens
 
 MIB = 1024
 SPECIAL = 5  # ids that no text has

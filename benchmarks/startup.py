@@ -22,11 +22,11 @@ from typing import Any
 
 import sides
 
-from xstilts.models.encoder import SANDBOX, Encoder
 from xstilts.experiments.grid import Grid
-from xstilts.runtime.machine import Machine
 from xstilts.experiments.run import Recipes
-from xstilts.store.query.stage import missing
+from xstilts.models.encoder import SANDBOX, Encoder
+from xstilts.runtime.machine import Machine
+from xstilts.store.build import missing
 from xstilts.tasks.base import task
 
 TARGETS = ("sandbox_nli", "sandbox_pos", "sandbox_ner", "sandbox_qa", "sandbox_choice")

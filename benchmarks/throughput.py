@@ -20,9 +20,9 @@ import numpy as np
 import sides
 from learning import SHAPES, Course, Taken, every_piece, fresh, take, units
 
-from xstilts.cost.ledger import ledger
-from xstilts.runtime.machine import Machine
+from xstilts.cost import ledger
 from xstilts.models.network import Network
+from xstilts.runtime.machine import Machine
 from xstilts.training.recipe import Recipe
 
 FORMS: dict[str, dict[str, Any]] = {

@@ -23,8 +23,8 @@ import sides
 
 from xstilts.models import token_cache
 from xstilts.models.encoder import SANDBOX, load_tokenizer
-from xstilts.runtime.machine import Machine
 from xstilts.models.tokenization import FOLDER, Tokens
+from xstilts.runtime.machine import Machine
 
 LETTERS = np.array(list("aaabcdeeeefghiiijklmnoooprstuuvwyz"))
 MIB = 2**20

@@ -11,14 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from xstilts.claims.claim import Claim
-from xstilts.models.encoder import Encoder
+from xstilts.claims.measures import Gain, Saving
+from xstilts.experiments.extra_tables import NoiseScales, TimeToQuality
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.claims.measures import Gain
-from xstilts.quality import NoiseScales, TimeToQuality
 from xstilts.experiments.run import Recipes
-from xstilts.sandbox import LIMIT
-from xstilts.savings import Saving
 from xstilts.experiments.study import Arm, Choice, Study
+from xstilts.models.encoder import Encoder
+from xstilts.sandbox import LIMIT
 from xstilts.tasks.base import Task, spoken, task
 
 RULES = {"same rate": 0.0, "root rule": 0.5, "linear rule": 1.0}  # powers of the ratio of batch sizes

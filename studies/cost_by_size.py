@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from xstilts.claims.claim import Claim
-from xstilts.models.encoder import Encoder
+from xstilts.claims.measures import Saving, Scaling
+from xstilts.data.languages import language
+from xstilts.experiments import sandbox_encoder
 from xstilts.experiments.extra_tables import CostBySize, Lengths
 from xstilts.experiments.grid import Grid, Tasks
-from xstilts.data.languages import language
 from xstilts.experiments.run import Recipes
-from xstilts.experiments import sandbox_encoder
-from xstilts.savings import Saving, Scaling
-from xstilts.store.query.stage import Stage
 from xstilts.experiments.study import Arm, Study
-from xstilts.experiments.collect_results import name_of
+from xstilts.models.encoder import Encoder
+from xstilts.models.naming import name_of
+from xstilts.store.stage import Stage
 from xstilts.tasks.base import Task, task
 
 WIDTHS = (32, 64, 96, 128)  # of the sandbox's encoders

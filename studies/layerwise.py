@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from xstilts.claims.claim import Claim
-from xstilts.models.encoder import Encoder
+from xstilts.claims.measures import Gain, Saving
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.claims.measures import Gain
 from xstilts.experiments.run import Recipes
-from xstilts.sandbox import LIMIT
-from xstilts.savings import Saving
 from xstilts.experiments.study import Arm, Study
+from xstilts.models.encoder import Encoder
+from xstilts.sandbox import LIMIT
 from xstilts.tasks.base import Task, spoken, task
 
 ALL, GRADUAL = "all", "layers one by one"

@@ -10,16 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from xstilts.claims.claim import Claim
-from xstilts.models.encoder import Encoder
+from xstilts.claims.measures import Gain, Growth, Scaling
+from xstilts.experiments import sandbox_encoder
 from xstilts.experiments.extra_tables import GainBySize
 from xstilts.experiments.grid import Grid, Tasks, tasks_of
-from xstilts.claims.measures import Gain, Growth
 from xstilts.experiments.run import Recipes
-from xstilts.experiments import sandbox_encoder
-from xstilts.savings import Scaling
-from xstilts.store.query.stage import Stage
 from xstilts.experiments.study import Arm, Study
-from xstilts.experiments.collect_results import name_of
+from xstilts.models.encoder import Encoder
+from xstilts.models.naming import name_of
+from xstilts.store.stage import Stage
 from xstilts.tasks.base import spoken
 
 ALL, ADAPTERS = "all", "adapters"

@@ -11,15 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from xstilts.claims.claim import Claim
-from xstilts.models.encoder import Encoder
+from xstilts.claims.measures import Gain, Mean, Saving
 from xstilts.experiments.extra_tables import Lengths
 from xstilts.experiments.grid import Grid, Tasks, tasks_of
-from xstilts.claims.measures import Gain, Mean
 from xstilts.experiments.run import Recipes
-from xstilts.sandbox import LIMIT
-from xstilts.savings import Saving
 from xstilts.experiments.study import Arm, Study
-from xstilts.experiments.collect_results import name_of
+from xstilts.models.encoder import Encoder
+from xstilts.models.naming import name_of
+from xstilts.sandbox import LIMIT
 from xstilts.tasks.base import Task, spoken, task
 
 ENGLISH, OTHERS, UNION = "English", "other languages", "all together"

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from xstilts.claims.claim import Claim
-from xstilts.models.encoder import Encoder
-from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.claims.measures import Gain, Level, Mean
+from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Mlm, Recipes
-from xstilts.sandbox import LIMIT
 from xstilts.experiments.study import Arm, Study
+from xstilts.models.encoder import Encoder
+from xstilts.sandbox import LIMIT
 from xstilts.tasks.base import Task, spoken, task
 
 PLAIN, MLM, TRANSLATED = "English", "with masked-LM", "translated"

@@ -21,11 +21,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xstilts.data.dataset import examples
+from xstilts.data import examples
 from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
 from xstilts.data.languages import languages
 from xstilts.data.readers import Report
-from xstilts.tasks.base import Source, Task, names, task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task, names, task
 
 Files = dict[str, bytes]
 Values = dict[str, Any]

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from xstilts.runtime import progress
 from xstilts.data.dataset import EXAMPLES, Data
-from xstilts.models.encoder import Encoder
 from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Question, Tagged, Text
-from xstilts.runtime.signals import Interrupted
-from xstilts.training.training_set import Lesson
+from xstilts.models.encoder import Encoder
+from xstilts.runtime import progress
 from xstilts.runtime.machine import Machine
 from xstilts.runtime.progress import Event
-from xstilts.store.query.stage import Site, Stage, build, stage
+from xstilts.runtime.signals import Interrupted
+from xstilts.store.build import build
+from xstilts.store.stage import Site, Stage, stage
 from xstilts.training.train import HISTORY
+from xstilts.training.training_set import Lesson
 
 TOYS: dict[str, tuple[tuple[str, ...], str, list[Example]]] = {
     "classification": (

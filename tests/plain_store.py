@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from xstilts.store.query.live_view import HISTORY, SCORE, TRAIN
+from xstilts.store.live_view import HISTORY, SCORE, TRAIN
 
 ENCODER = {"type": "Encoder", "name": "tiny", "digest": "0"}
 
@@ -50,7 +50,9 @@ def put_score(
     if not (store / f"data-{label}-{gold.hexdigest()[:12]}").exists():
         put(store, f"data-{label}", "xstilts.data.dataset.read", {"data": data})
     read = {"stage": gold.hexdigest()[:12]}
-    said = {"stage": put(store, f"predict-{label}", "xstilts.evaluation.predict.predict", {"model": model, "data": read})}
+    said = {
+        "stage": put(store, f"predict-{label}", "xstilts.evaluation.predict.predict", {"model": model, "data": read})
+    }
     found = json.dumps({"metric": metric, "headline": value})
     arguments = {"predictions": said, "gold": read, "metric": metric, "tuned_from": None}
     return put(store, f"score-{label}", "xstilts.evaluation.score.score", arguments, **{SCORE: found})

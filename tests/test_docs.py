@@ -20,14 +20,15 @@ import typer
 import test_task as laws
 import xstilts.tasks
 from xstilts import cli, formats, sandbox
-from xstilts.tasks import cards, base
-from xstilts.training import recipe
-from xstilts.data.dataset import examples
-from xstilts.data.examples import SHAPES, BadInput, Classified
-from xstilts.models.heads import AUTO, HEADS, auto_class
-from xstilts.models.network import FAMILIES
+from xstilts.data import examples, source
+from xstilts.data.examples import SHAPES, Classified
 from xstilts.data.readers import FORMATS, Report
+from xstilts.errors import BadInput
 from xstilts.experiments.sandbox_demo import SETTINGS
+from xstilts.models.families import FAMILIES
+from xstilts.models.heads import AUTO, HEADS, auto_class
+from xstilts.tasks import base, cards
+from xstilts.training import recipe
 
 ROOT = Path(__file__).parents[1]
 EVERY = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -298,7 +299,7 @@ def test_every_option_is_explained(verb: str, page: str) -> None:
     ("page", "names"),
     [
         ("docs/recipe.md", [field.name for field in fields(recipe.Recipe)]),
-        ("docs/task.md", [field.name for made in (base.Task, base.Source) for field in fields(made)]),
+        ("docs/task.md", [field.name for made in (base.Task, source.Source) for field in fields(made)]),
         ("docs/task.md", list(FORMATS)),
         ("docs/kind.md", list(SHAPES)),
         ("docs/sandbox.md", [field.name for field in fields(sandbox.Artificial)]),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from xstilts.evidence.search.queries import searches, topics
 from xstilts.evidence.claims.question import ask
+from xstilts.evidence.search.queries import searches, topics
 
 ASKED = {
     "cost": "How does the computational efficiency (training time, memory usage) of intermediate-task training scale with"

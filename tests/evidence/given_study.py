@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from plain_store import put
-from xstilts.reporting import study_report
 from xstilts.claims.claim import Claim, check
 from xstilts.claims.measures import Gain
 from xstilts.claims.results_table import Table
+from xstilts.reporting import plain_json, study_report
 from xstilts.verification.verify import Disk
 
 ENCODER = "xlm-roberta-large"
@@ -35,7 +35,7 @@ def write(folder: Path, seeds: int, gain: int = 6) -> tuple[Path, Path]:
         "format": 1,
         "question": "Does MNLI as intermediate task help XNLI?",
         "answer": f"“{helps.sentence}” {verdict.status}.",
-        "verdicts": [study_report.plain(study_report.ruling(verdict, {}))],
+        "verdicts": [plain_json.plain(study_report.ruling(verdict, {}))],
         "rows": rows,
         "stages": stages,
     }

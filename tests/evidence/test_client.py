@@ -13,15 +13,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from xstilts.errors import BadInput
 from xstilts.evidence.search import client as clients
-from xstilts.evidence.search import http
+from xstilts.evidence.search import http_requests
 from xstilts.evidence.search.client import DOWN_AFTER, Client, Manners
 from xstilts.evidence.search.hosts import Host, configured
+from xstilts.evidence.search.http_requests import Ask
 from xstilts.evidence.search.markup import json_object
 from xstilts.evidence.search.response_cache import lines
 from xstilts.evidence.stub.server import Fault, Kind, Stub, serving
-from xstilts.evidence.search.http import Ask
-from xstilts.data.examples import BadInput
 
 SEARCH = Ask("s2", "/graph/v1/paper/search", (("query", "batch size"), ("offset", "0"), ("limit", "5")))
 OTHER = Ask("s2", "/graph/v1/paper/search", (("query", "layers"), ("offset", "0"), ("limit", "5")))
@@ -272,7 +272,7 @@ def test_this_machine_is_asked_without_a_proxy(stub: Stub, tmp_path: Path, monke
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert client_of(stub, tmp_path).ask(SEARCH, json_object)
-    opened = http.Wire(1.0)
+    opened = http_requests.Wire(1.0)
     mounted = {pattern.pattern: proxy for pattern, proxy in opened.http._mounts.items()}
     opened.close()
     assert all(mounted[f"all://{name}"] is None for name in ("127.0.0.1", "localhost", "[::1]"))
@@ -347,11 +347,11 @@ def test_a_key_never_travels_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_redirect_may_stay_or_lead_to_https_and_takes_no_key_along(stub: Stub, tmp_path: Path) -> None:
     stub.faults["s2"] = Fault("moved", times=1)
     assert client_of(stub, tmp_path).ask(SEARCH, json_object)
-    assert http._may_follow("https://a.example/x", "https://a.example/y") is True
-    assert http._may_follow("http://a.example/x", "https://b.example/x") is False
+    assert http_requests._may_follow("https://a.example/x", "https://a.example/y") is True
+    assert http_requests._may_follow("http://a.example/x", "https://b.example/x") is False
     for here, there in (("https://a.example", "http://a.example"), ("http://a.example", "file:///etc/passwd")):
-        with pytest.raises(http.Trouble):
-            http._may_follow(here, there)
+        with pytest.raises(http_requests.Trouble):
+            http_requests._may_follow(here, there)
 
 
 @pytest.mark.parametrize(
@@ -396,4 +396,4 @@ def test_an_unknown_source_is_a_mistake(tmp_path: Path) -> None:
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
-    assert http.waits(header) == seconds
+    assert http_requests.waits(header) == seconds

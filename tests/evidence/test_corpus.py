@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from five import QUESTIONS
 
+from xstilts.errors import BadInput
+from xstilts.evidence.claims.question import ask
+from xstilts.evidence.claims.statement import statements
 from xstilts.evidence.search import corpus
 from xstilts.evidence.search.client import Client, Manners
 from xstilts.evidence.search.corpus import ABSTRACT, FULL_TEXT, Corpus, gather, mentions, read, save
-from xstilts.evidence.claims.question import ask
-from xstilts.evidence.claims.statement import statements
 from xstilts.evidence.stub.server import SOURCES, Fault, Kind, Stub, serving
 from xstilts.evidence.stub.works import works
-from xstilts.data.examples import BadInput
 
 KEY = "secret-key-0123456789"
 QUICK = Manners(tries=2, first=0.0, seconds=5.0)

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xstilts.evidence.claims.verdict import Decision, Entailment, Recomputation, Status, decide
-from xstilts.evidence.text.numbers import Agreement
+from xstilts.errors import BadInput
 from xstilts.evidence.claims.quote import same
+from xstilts.evidence.claims.verdict import Decision, Entailment, Recomputation, Status, decide
 from xstilts.evidence.text.documents import Document, Locator, is_whole
-from xstilts.data.examples import BadInput
+from xstilts.evidence.text.numbers import Agreement
 
 REPORTS = Path(os.environ.get("XSTILTS_REPORTS", Path(__file__).resolve().parents[3] / "shared" / "spec" / "reports"))
 OURS, THEIRS = "doc:ours", "doc:theirs"

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from xstilts.evidence.search.corpus import Corpus, Screened
-from xstilts.evidence.claims.synthesis import Dossier, central, compiled, conflicts, strangers, ways
-from xstilts.evidence.search.identifiers import ids
 from xstilts.evidence.claims.question import ask
-from xstilts.evidence.text.documents import Document
+from xstilts.evidence.claims.synthesis import Dossier, central, compiled, conflicts, strangers, ways
+from xstilts.evidence.search.corpus import Corpus, Screened
+from xstilts.evidence.search.identifiers import ids
 from xstilts.evidence.search.work import Work, stated
+from xstilts.evidence.text.documents import Document
 
 SAID = "MNLI as intermediate task improves accuracy on XNLI by 1.2 points."
 DENIED = "MNLI as intermediate task does not improve accuracy on XNLI."

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from scifacts import Told, put
 
+from xstilts.errors import BadInput
 from xstilts.evidence.verifier import model_card as cards
 from xstilts.evidence.verifier import scifact, scifact_report
+from xstilts.evidence.verifier.baselines import Likeness, Majority
 from xstilts.evidence.verifier.model_card import Card
 from xstilts.evidence.verifier.scifact import Scifact
-from xstilts.evidence.verifier.baselines import Likeness, Majority
-from xstilts.data.examples import BadInput
 
 
 @pytest.fixture(scope="module")

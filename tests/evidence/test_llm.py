@@ -11,11 +11,11 @@ from typing import ClassVar
 
 import pytest
 
+from xstilts.errors import BadInput
 from xstilts.evidence.claims import llm_client
-from xstilts.evidence.report import llm_opinion
 from xstilts.evidence.claims.llm_client import Model, quotes
+from xstilts.evidence.report import llm_opinion
 from xstilts.evidence.report.llm_opinion import of_reply
-from xstilts.data.examples import BadInput
 
 KEY = "secret-key-of-nobody-0123456789"
 DEEP = "[" * 100_000 + "]"

@@ -12,12 +12,12 @@ from typing import Any
 import given_study
 import pytest
 
-from xstilts.reporting import report
+from xstilts.errors import BadInput
 from xstilts.evidence.claims import study_binding, study_measurements
-from xstilts.evidence.claims.study_binding import Binding, effects, mismatch
 from xstilts.evidence.claims.effect_direction import direction
+from xstilts.evidence.claims.study_binding import Binding, effects, mismatch
 from xstilts.evidence.text.numbers import numbers
-from xstilts.data.examples import BadInput
+from xstilts.reporting import report
 from xstilts.verification.verify import Disk
 
 UP = given_study.SENTENCE  # which claims 10.0 points

@@ -12,16 +12,16 @@ import pytest
 import torch
 from scifacts import Told, put
 
-from xstilts.models import heads
-from xstilts.models.encoder import load_backbone, load_tokenizer
+from xstilts.errors import BadInput
 from xstilts.evidence.verifier import model_card as cards
 from xstilts.evidence.verifier import nli, scifact
 from xstilts.evidence.verifier.calibration import Scaling
 from xstilts.evidence.verifier.model_card import Card
-from xstilts.data.examples import BadInput
+from xstilts.models import heads
+from xstilts.models.encoder import load_backbone, load_tokenizer
 from xstilts.models.hf_format import save
-from xstilts.runtime.machine import Machine
 from xstilts.models.network import Network
+from xstilts.runtime.machine import Machine
 
 PAIRS = [("a bad cab", "a cab"), ("fed", "a deaf bee fed a cab"), ("a bad cab", "bee"), ("fed", "fed")]
 

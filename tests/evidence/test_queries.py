@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from five import ASKED, QUESTIONS
 
+from xstilts.evidence.claims.question import ask
 from xstilts.evidence.search.corpus import mentions
 from xstilts.evidence.search.queries import searches, topics, wordings
-from xstilts.evidence.claims.question import ask
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from xstilts.errors import BadInput
 from xstilts.evidence.claims.question import ROLES, Question, ask, by_construction, general, vocabulary
-from xstilts.data.examples import BadInput
 
 REPORTS = Path(os.environ.get("XSTILTS_REPORTS", Path(__file__).resolve().parents[3] / "shared" / "spec" / "reports"))
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xstilts.errors import BadInput
 from xstilts.evidence.claims.quote import Quote, Status, locate, on_one_line, plain, same
 from xstilts.evidence.text.documents import Document
-from xstilts.data.examples import BadInput
 
 SAID = 'The first zero-shot scores of fine-tuned models don\'t rise by 5-7 points, "mostly".'
 BEFORE, AFTER = "We trained six of them. ", " All else is as before."

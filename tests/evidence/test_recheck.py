@@ -13,15 +13,15 @@ import given_study
 import pytest
 
 from xstilts.evidence.claims import study_binding, study_measurements
-from xstilts.evidence.report import bundle, ro_crate, verify, review
-from xstilts.evidence.search import corpus
-from xstilts.evidence.claims.synthesis import compiled
-from xstilts.evidence.search.identifiers import ids
-from xstilts.evidence.pipeline import Where, make
 from xstilts.evidence.claims.question import ask
+from xstilts.evidence.claims.synthesis import compiled
+from xstilts.evidence.pipeline import Where, make
+from xstilts.evidence.report import bundle, review, ro_crate, verify
 from xstilts.evidence.report.to_json import told
-from xstilts.evidence.text.documents import Document
+from xstilts.evidence.search import corpus
+from xstilts.evidence.search.identifiers import ids
 from xstilts.evidence.search.work import stated
+from xstilts.evidence.text.documents import Document
 from xstilts.verification.verify import Check
 
 QUESTION = "Does MNLI as intermediate task improve accuracy on XNLI?"

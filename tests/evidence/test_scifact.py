@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from scifacts import put, rows
 
+from xstilts.errors import BadInput
 from xstilts.evidence.verifier import scifact
 from xstilts.evidence.verifier.scifact import Abstract, Claim, Pair, Said
-from xstilts.data.examples import BadInput
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

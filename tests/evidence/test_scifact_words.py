@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from xstilts.evidence.claims.verdict import decide
 from xstilts.evidence.claims.quote import locate
+from xstilts.evidence.claims.verdict import decide
 from xstilts.evidence.text.documents import Document, sentences
 
 

@@ -6,9 +6,9 @@ from itertools import permutations
 
 import pytest
 
+from xstilts.errors import BadInput
 from xstilts.evidence.search.bm25 import Index
 from xstilts.evidence.text.documents import Document
-from xstilts.data.examples import BadInput
 
 DOCUMENTS = [
     Document("doc:one", "body", "Larger batches improve accuracy. Adapters are small. Not a whole sen"),

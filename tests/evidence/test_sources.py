@@ -15,19 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xstilts.errors import BadInput
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search import markup, pdf_text
 from xstilts.evidence.search.client import Client, Manners, _parsed
+from xstilts.evidence.search.http_requests import Ask, Trouble
 from xstilts.evidence.search.identifiers import ids
 from xstilts.evidence.search.sources import acl, arxiv, folder, names, pages, source
+from xstilts.evidence.search.work import Work, clean, stated
 from xstilts.evidence.stub import answers
 from xstilts.evidence.stub.answers import Asked
 from xstilts.evidence.stub.print import pdf
 from xstilts.evidence.stub.server import BOMB, SOURCES, Fault, Kind, Stub, serving
 from xstilts.evidence.stub.works import works
-from xstilts.evidence.search.http import Ask, Trouble
-from xstilts.evidence.search.work import Work, clean, stated
-from xstilts.data.examples import BadInput
 
 ONLINE = sorted(SOURCES)
 QUERY = "intermediate-task training XTREME-R"

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xstilts.errors import BadInput
 from xstilts.evidence.claims.question import ROLES, ask
 from xstilts.evidence.claims.quote import locate, same
 from xstilts.evidence.claims.statement import Statement, coverage, statements, states_result, touched
 from xstilts.evidence.text.documents import Document, is_whole
-from xstilts.data.examples import BadInput
 
 ASKED = ask("Does a larger batch size improve accuracy or memory on XNLI compared to the default batch size?")
 HURTS = "A larger batch size hurts accuracy on XNLI by 1.5 points."

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xstilts.errors import BadInput
 from xstilts.evidence.search import pdf_text
-from xstilts.evidence.text.documents import documents as texts
+from xstilts.evidence.text import documents as texts
 from xstilts.evidence.text.documents import LONGEST_BRACKET, Document, Locator, is_whole, sentences
-from xstilts.data.examples import BadInput
 
 WORDS = [
     "We train",

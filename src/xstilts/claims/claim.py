@@ -24,12 +24,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from xstilts import stats
-from xstilts.data.examples import BadInput
-from xstilts.measurement import Measure, Measured, Setting
-from xstilts.claims.measures import Growth
-from xstilts.savings import Scaling
-from xstilts.stats import Estimate
+from xstilts.claims.measures import Growth, Measure, Measured, Scaling, Setting
 from xstilts.claims.results_table import Missing, Table
+from xstilts.errors import BadInput
+from xstilts.stats import Estimate
 
 Expectation = Literal["above", "below", "equivalent", "grows"]
 Status = Literal["holds", "fails", "undecided", "untested"]

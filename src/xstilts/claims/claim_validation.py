@@ -15,11 +15,10 @@ from itertools import product
 from typing import Any
 
 from xstilts.claims import published
-from xstilts.reporting.cell_format import listed
 from xstilts.claims.claim import Claim
-from xstilts.data.examples import BadInput
-from xstilts.claims.measures import Gain, Growth, Level, Mean
-from xstilts.savings import Saving, Scaling
+from xstilts.claims.measures import Gain, Growth, Level, Mean, Saving, Scaling
+from xstilts.errors import BadInput
+from xstilts.runtime.text import listed
 
 COLUMNS = ("target", "intermediate", "recipe", "encoder")
 

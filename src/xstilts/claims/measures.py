@@ -9,18 +9,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from xstilts.data.examples import BadInput
-from xstilts.measurement import Measured, by_encoder, over, sloped, zero_shot
+from xstilts import stats
+from xstilts.claims.results_table import (
+    BASELINE,
+    CLOCKED,
+    COSTS,
+    Arm,
+    Missing,
+    Row,
+    Table,
+    arm,
+    estimate,
+    replicates,
+    stacked,
+    together,
+)
+from xstilts.errors import BadInput
 from xstilts.metrics.base import Array
-from xstilts.savings import Saving, Scaling
-from xstilts.stats import PLAIN, Resampling
-from xstilts.claims.results_table import BASELINE, Arm, Table, arm, estimate, replicates, stacked, together
+from xstilts.stats import PLAIN, Estimate, Resampling
 
 
 @dataclass(frozen=True)
@@ -144,11 +157,6 @@ def from_plain(given: Mapping[str, Any]) -> Any:
         raise BadInput(f"{dict(given)} is no {kind.__name__}: {error}") from None
 
 
-KINDS: dict[str, Callable[..., Any]] = {
-    one.__name__: one for one in (Level, Gain, Mean, Saving, Growth, Scaling, Resampling)
-}
-
-
 def _written(value: Any) -> Any:
     return (
         [_written(one) for one in value] if isinstance(value, tuple) else plain(value) if is_dataclass(value) else value
@@ -164,3 +172,172 @@ def _value(value: Any) -> Any:
         if isinstance(value, dict)
         else value
     )
+
+
+@dataclass(frozen=True)
+class Saving:
+    """By how many percent a figure of cost (one of `COSTS`) is lower under one recipe than under another.
+
+    intermediate: the setting of both; over: that of the second, where it is another. per: another figure by which it
+    is divided first, as seconds by tokens. languages: whose predictions the first makes, over_languages the second;
+    all that both have, or the same. Counted figures are exact.
+    """
+
+    figure: str
+    intermediate: str
+    target: str
+    recipe: str
+    over_recipe: str
+    encoder: str = ""
+    over: str = ""
+    per: str = ""
+    languages: tuple[str, ...] = ()
+    over_languages: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _known(self.figure, self.per or self.figure)
+
+    def of(self, table: Table) -> Measured:
+        """Return the percentage, negative where the first costs more; Missing where a figure was not measured."""
+        pair = (self.intermediate, self.recipe), (self.over or self.intermediate, self.over_recipe)
+        arms = [arm(table, setting, self.target, self.encoder, recipe) for setting, recipe in pair]
+        first = self.languages or shared(arms)
+        codes = [first, self.over_languages or first]
+        every = tuple(sorted({*codes[0], *codes[1]}))
+        seeds = replicates(arms, every)
+        figures = self.figure, self.per
+        spent = [
+            [_rate(rows, *figures, chosen, seed) for seed in seeds] for rows, chosen in zip(arms, codes, strict=True)
+        ]
+        saved = 100 * (1 - np.array(spent[0]) / np.array(spent[1]))
+        found = Estimate(float(saved.mean()), float(saved.var(ddof=1)) if len(saved) > 1 else math.nan, len(saved))
+        return replace(over(found, arms, every), exact=not any(one.endswith(CLOCKED) for one in figures if one))
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The exponent with which a figure of cost grows with the encoder's parameters, by a fit of logarithms.
+
+    per: another figure by which it is divided first, as seconds by tokens.
+    """
+
+    figure: str
+    intermediate: str
+    target: str
+    recipe: str = ""
+    per: str = ""
+
+    def __post_init__(self) -> None:
+        _known(self.figure, self.per or self.figure)
+
+    def of(self, table: Table) -> Measured:
+        """Return the exponent over all encoders; Missing with fewer than two sizes."""
+        found = by_encoder(table, lambda encoder: self.at(table, encoder))
+        return sloped(found, [math.log2(measured.estimate.value) for _, measured in found.values()])
+
+    def at(self, table: Table, encoder: str) -> Measured:
+        """Return the mean figure of one encoder over seeds."""
+        rows = arm(table, self.intermediate, self.target, encoder, self.recipe)
+        codes = tuple(sorted({code for code, _ in rows}))
+        seeds = replicates([rows], codes)
+        values = np.array([_rate(rows, self.figure, self.per, codes, seed) for seed in seeds])
+        found = Estimate(float(values.mean()), float(values.var(ddof=1)) if len(seeds) > 1 else math.nan, len(seeds))
+        return over(found, [rows], codes)
+
+
+def _known(*figures: str) -> None:
+    for figure in figures:
+        if figure not in COSTS:
+            raise BadInput(f"unknown figure of cost '{figure}': there are {', '.join(COSTS)}")
+
+
+def _rate(rows: Arm, figure: str, per: str, codes: tuple[str, ...], seed: int) -> float:
+    """Return a figure of one run, divided by another if there is one."""
+    return _spent(rows, figure, codes, seed) / (_spent(rows, per, codes, seed) if per else 1)
+
+
+def _spent(rows: Arm, figure: str, codes: tuple[str, ...], seed: int) -> float:
+    """Return a figure of one run: of its trainings, or the sum over what was predicted."""
+    chosen = codes if figure.startswith("predict") else codes[:1]
+    found = sum(rows[code, seed].costs.get(figure, math.nan) for code in chosen)
+    if not found > 0:
+        raise Missing(f"no {figure} is known of '{rows[codes[0], seed].intermediate}', seed {seed}")
+    return found
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a published figure must share with a measured one to be compared."""
+
+    encoder: str
+    split: str
+    metric: str
+    languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An estimate and what it was measured on; exact: counted, so that seeds and examples leave no doubt about it."""
+
+    estimate: Estimate
+    setting: Setting
+    keys: tuple[str, ...] = ()
+    exact: bool = False
+
+
+class Measure(Protocol):
+    """Plain values that name an estimate in a table."""
+
+    def of(self, table: Table) -> Measured:
+        """Return the estimate; Missing where the table has not all rows."""
+        ...
+
+
+def zero_shot(arms: list[Arm]) -> tuple[str, ...]:
+    """Return the languages that all settings have and the target was not learned in; all, if it was in every one."""
+    taught = {code for rows in arms for (code, _), row in rows.items() if row.taught}
+    found = shared(arms)
+    return tuple(code for code in found if code not in taught) or found
+
+
+def shared(arms: list[Arm]) -> tuple[str, ...]:
+    """Return the languages that all settings have."""
+    return tuple(sorted(set.intersection(*({code for code, _ in rows} for rows in arms))))
+
+
+def over(found: Estimate, arms: list[Arm], codes: Iterable[str]) -> Measured:
+    """Return an estimate with the setting and the stages of the rows that it was made from."""
+    used = [row for rows in arms for (code, _), row in rows.items() if code in set(codes)]
+    return Measured(found, _setting(used, codes), tuple(sorted({key for row in used for key in row.keys})))
+
+
+def _setting(rows: Iterable[Row], codes: Iterable[str]) -> Setting:
+    first = next(iter(rows))
+    return Setting(first.encoder, first.split, first.metric, tuple(codes))
+
+
+def by_encoder(table: Table, measure: Callable[[str], Measured]) -> dict[str, tuple[float, Measured]]:
+    """Return what is measured by encoder, with its size; Missing with fewer than two known sizes."""
+    found = {}
+    for encoder in sorted({row.encoder for row in table.rows}):
+        sizes = {row.size for row in table.rows if row.encoder == encoder}
+        try:
+            found[encoder] = (min(sizes), measure(encoder))
+        except Missing:
+            continue
+    if len({size for size, _ in found.values()}) < 2 or any(math.isnan(size) for size, _ in found.values()):
+        raise Missing(f"a slope needs encoders of two or more known sizes, found {', '.join(found) or 'none'}")
+    return found
+
+
+def sloped(found: Mapping[str, tuple[float, Measured]], values: list[float]) -> Measured:
+    """Return the slope of values against the doublings of the sizes that they were found at."""
+    sizes = [size for size, _ in found.values()]
+    first = next(measured.setting for _, measured in found.values())
+    keys = tuple(sorted({key for _, measured in found.values() for key in measured.keys}))
+    return Measured(stats.slope(sizes, values), replace(first, encoder=", ".join(found)), keys)
+
+
+KINDS: dict[str, Callable[..., Any]] = {
+    one.__name__: one for one in (Level, Gain, Mean, Saving, Growth, Scaling, Resampling)
+}

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xstilts.claims.claim import Verdict
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 FIGURES = Path(__file__).with_name("published.toml")
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from xstilts import metrics, stats
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 from xstilts.metrics.base import Array
 from xstilts.stats import Estimate, Resampling
 

@@ -17,9 +17,9 @@ __all__ = ["PLAN_STUDY", "app", "main"]
 
 def main() -> None:
     """Run the command line, with errors in one line and exit codes that mean something."""
+    from xstilts.errors import BadInput
     from xstilts.runtime import signals
-    from xstilts.data.examples import BadInput
-    from xstilts.store.query.stage import StageError
+    from xstilts.store.stage import StageError
 
     signals.raised()
     try:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from xstilts.cli import show_lookups
 from xstilts.cli.app import sandbox
 from xstilts.cli.options import Out, Seeds, Store, Threads, Workers
 
@@ -19,11 +20,11 @@ def demo(
     out: Out = None,
 ) -> None:
     """Run the main job in miniature: intermediate tasks and baselines for four targets in six artificial languages."""
-    from xstilts.runtime import progress
     from xstilts.cli import show_runs
-    from xstilts.store.query import local_executor
-    from xstilts.runtime.machine import Machine
     from xstilts.experiments.sandbox_demo import grids
+    from xstilts.runtime import progress
+    from xstilts.runtime.machine import Machine
+    from xstilts.store import local_executor
 
     machine, chosen = Machine(store, workers=workers, device="cpu"), grids(seeds)
     promised = [score for one in chosen for score in one.stages(machine)]
@@ -39,19 +40,17 @@ def sandbox_pretrain(
     threads: Threads = 0,
 ) -> None:
     """Make the encoder that comes with the sandbox again from nothing, in about half an hour on two cores."""
-    from xstilts.runtime import progress
-    from xstilts.cli import show_runs
-    from xstilts.runtime.machine import Machine
     from xstilts.experiments import sandbox_encoder
+    from xstilts.runtime import progress
+    from xstilts.runtime.machine import Machine
 
     with progress.shown():
         measured = sandbox_encoder.make(Machine(store, device="cpu", threads=threads), out)
-    show_runs.measured(measured)
+    show_lookups.measured(measured)
 
 
 @sandbox.command()
 def languages() -> None:
     """Show the artificial languages and what makes each differ from the English-like one."""
-    from xstilts.cli import show_runs
 
-    show_runs.sandbox_languages()
+    show_lookups.sandbox_languages()

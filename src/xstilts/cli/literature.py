@@ -26,8 +26,8 @@ def evidence(
     store: Store = Path("work"),
 ) -> None:
     """Report what the literature says on a question: quoted, located, checked, and from both sides."""
-    from xstilts.evidence.report import cli_output
     from xstilts.evidence.pipeline import CACHE, Where
+    from xstilts.evidence.report import cli_output
 
     where = Where(out, cache or CACHE, tuple(filter(None, sources.split(","))), offline, study, store, bindings)
     cli_output.evidence(question, where, llm, verifier, demo)
@@ -44,8 +44,8 @@ def scifact(
     threads: Threads = 0,
 ) -> None:
     """Measure on SciFact what may decide on claims; write a verifier's card beside it, which says whether it may."""
-    from xstilts.runtime import progress
     from xstilts.evidence.verifier import scifact_report
+    from xstilts.runtime import progress
     from xstilts.runtime.machine import Machine
 
     with progress.shown():

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from xstilts.cli import show_lookups
 from xstilts.cli.app import app
 from xstilts.cli.options import DataFolder, Store
 
@@ -17,9 +18,8 @@ def show(
     store: Store = Path("work"),
 ) -> None:
     """Print how a finished stage came to be, and how its nearest sibling differs."""
-    from xstilts.cli import show_runs
 
-    show_runs.stage(store, key)
+    show_lookups.stage(store, key)
 
 
 @app.command()
@@ -29,9 +29,8 @@ def cost(
     json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
 ) -> None:
     """Print what stages have cost: time, tokens, FLOPs, memory and energy, by phase and by stage."""
-    from xstilts.cli import show_runs
 
-    show_runs.costs(store, key or (), json)
+    show_lookups.costs(store, key or (), json)
 
 
 @app.command()
@@ -43,12 +42,11 @@ def tasks(
 ) -> None:
     """List the tasks: kind, metric, what they are learned from, languages, and which of their data are there."""
     from xstilts.tasks import cards
-    from xstilts.cli import show_runs
 
     if markdown:
         print(cards.page(), end="")
     else:
-        show_runs.tasks(data)
+        show_lookups.tasks(data)
 
 
 @app.command()
@@ -62,12 +60,11 @@ def overlap(
 ) -> None:
     """Find texts of a test set that are also in a training set, word for word or nearly."""
     from xstilts.evaluation import contamination
-    from xstilts.cli import show_runs
     from xstilts.runtime.machine import Machine
     from xstilts.tasks.base import task
 
     machine = Machine(store, data, partial=True)
-    show_runs.overlaps(contamination.of_tasks(task(train), task(target), language, split, machine))
+    show_lookups.overlaps(contamination.of_tasks(task(train), task(target), language, split, machine))
 
 
 @app.command("data")
@@ -80,8 +77,8 @@ def data_of(
     json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
 ) -> None:
     """Say which data of which tasks are there, how many examples they hold, and how to get the rest; or get it."""
-    from xstilts.tasks import availability
     from xstilts.runtime import progress
+    from xstilts.tasks import availability
 
     with progress.shown():
         found = availability.gather(task or (), data, split, get, counts)

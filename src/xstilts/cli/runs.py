@@ -9,7 +9,38 @@ from typing import Annotated
 import typer
 
 from xstilts.cli.app import app
-from xstilts.cli.options import Compiled, DataFolder, Device, EncoderName, Forgetting, Intermediate, Languages, LearnFrom, MemoryGib, MicroTokens, MlmAlpha, MlmTask, MlmWeight, Out, Packing, Partial, Precision, RecipeName, Recompute, Revision, Seeds, SetIntermediate, SetTarget, Setting, Split, Store, SuiteName, Target, Threads, Workers
+from xstilts.cli.options import (
+    Compiled,
+    DataFolder,
+    Device,
+    EncoderName,
+    Forgetting,
+    Intermediate,
+    Languages,
+    LearnFrom,
+    MemoryGib,
+    MicroTokens,
+    MlmAlpha,
+    MlmTask,
+    MlmWeight,
+    Out,
+    Packing,
+    Partial,
+    Precision,
+    RecipeName,
+    Recompute,
+    Revision,
+    Seeds,
+    SetIntermediate,
+    SetTarget,
+    Setting,
+    Split,
+    Store,
+    SuiteName,
+    Target,
+    Threads,
+    Workers,
+)
 
 
 @app.command("run", help="Train, predict and score: baseline and intermediate settings, in all languages of targets.")
@@ -52,11 +83,11 @@ def run_or_plan(
     partial: Partial = False,
     out: Out = None,
 ) -> None:
-    from xstilts.experiments import grid
     from xstilts.cli import show_runs
+    from xstilts.experiments import grid
+    from xstilts.experiments.run import Recipes
     from xstilts.models.encoder import Encoder
     from xstilts.runtime.machine import Machine
-    from xstilts.experiments.run import Recipes
 
     machine = Machine(store, data, device, micro_tokens, workers, threads, partial=partial, memory_gib=memory)
     machine = replace(machine, precision=precision, packing=packing, recompute=recompute, compiled=compiled)
@@ -101,9 +132,10 @@ def pretrain(
     partial: Partial = False,
 ) -> None:
     """Train a tokenizer and an XLM-R-shaped encoder from folders of text."""
+    from xstilts.models.configs import Shape
     from xstilts.runtime import progress
     from xstilts.runtime.machine import Machine
-    from xstilts.training.pretrain import Shape, deliver, from_folders
+    from xstilts.training.pretrain import deliver, from_folders
     from xstilts.training.recipe import Recipe
 
     machine = Machine(store, None, device, micro_tokens, threads=threads, partial=partial)
@@ -131,7 +163,7 @@ def bench_inference(
     json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
 ) -> None:
     """Measure how fast a checkpoint answers: latency, throughput and memory in fp32, bf16, int8 and ONNX Runtime."""
-    from xstilts.inference.benchmark import benchmark, render
+    from xstilts.inference import benchmark, render
     from xstilts.runtime import progress
     from xstilts.runtime.machine import Machine
 

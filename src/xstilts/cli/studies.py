@@ -7,8 +7,25 @@ from typing import Annotated
 
 import typer
 
+from xstilts.cli import show_studies
 from xstilts.cli.app import PLAN_STUDY, app
-from xstilts.cli.options import DataFolder, Device, EncoderName, MicroTokens, Partial, Precision, RecipeName, Recompute, Revision, SetIntermediate, SetTarget, Setting, Store, Threads, Workers
+from xstilts.cli.options import (
+    DataFolder,
+    Device,
+    EncoderName,
+    MicroTokens,
+    Partial,
+    Precision,
+    RecipeName,
+    Recompute,
+    Revision,
+    SetIntermediate,
+    SetTarget,
+    Setting,
+    Store,
+    Threads,
+    Workers,
+)
 
 
 @app.command(PLAN_STUDY)
@@ -25,12 +42,11 @@ def plan_study(
     json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
 ) -> None:
     """Say what a study would take on a GPU: trainings, FLOPs, GPU-hours, memory, and what does not fit."""
-    from xstilts.cli import show_runs
     from xstilts.planning.forecast import Gpu
     from xstilts.runtime.machine import Machine
 
     machine = Machine(store, data, micro_tokens=micro_tokens, recompute=recompute)
-    show_runs.outlook(file, scale, Gpu.of(device_name, memory, utilisation), machine, json)
+    show_studies.outlook(file, scale, Gpu.of(device_name, memory, utilisation), machine, json)
 
 
 @app.command()
@@ -47,10 +63,11 @@ def study(
     threads: Threads = 0,
 ) -> None:
     """Build a study, print the verdict on each claim, and write a report; exit code 1 where an arm is missing in it."""
-    from xstilts.cli import show_runs
     from xstilts.runtime.machine import Machine
 
-    raise typer.Exit(not show_runs.study(file, scale, Machine(store, data, device, workers=workers, threads=threads), out))
+    raise typer.Exit(
+        not show_studies.study(file, scale, Machine(store, data, device, workers=workers, threads=threads), out)
+    )
 
 
 @app.command()
@@ -94,9 +111,8 @@ def verify(
     store: Store = Path("work"),
 ) -> None:
     """Check each claim of a report again, from predictions or texts on disk; exit code 1 unless all of them stand."""
-    from xstilts.cli import show_runs
 
-    raise typer.Exit(not show_runs.verify(report, store))
+    raise typer.Exit(not show_studies.verify(report, store))
 
 
 @app.command()
@@ -108,10 +124,10 @@ def report(
     ] = None,
 ) -> None:
     """Write a report anew, as a page and in Markdown; of two studies, what is the same and what differs."""
-    from xstilts.verification import compare_reports
-    from xstilts.reporting import report
+    from xstilts.errors import BadInput
     from xstilts.evidence.report import bundle
-    from xstilts.data.examples import BadInput
+    from xstilts.reporting import report
+    from xstilts.verification import compare_reports
 
     of_evidence = other is None and bundle.is_bundle(folder)
     if of_evidence and out:
@@ -156,11 +172,11 @@ def recommend(
     out: Annotated[Path | None, typer.Option(help="Also write recommend.json to this folder.")] = None,
 ) -> None:
     """Rank intermediate tasks for a target without training them all in full."""
-    from xstilts.selection import backtest, render, probes
-    from xstilts.models.encoder import Encoder
-    from xstilts.runtime.machine import Machine
     from xstilts.experiments.run import Recipes
-    from xstilts.experiments.collect_results import name_of
+    from xstilts.models.encoder import Encoder
+    from xstilts.models.naming import name_of
+    from xstilts.runtime.machine import Machine
+    from xstilts.selection import backtest, probes, render
     from xstilts.tasks.base import task
 
     machine = Machine(store, data, device, micro_tokens, workers, threads, precision=precision, partial=partial)

@@ -24,10 +24,10 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 from torch.utils._pytree import tree_leaves
 
-from xstilts.cost.ledger import flops
+from xstilts.cost import flops
 from xstilts.cost.flops import Shape
-from xstilts.models.network import Network
 from xstilts.cost.gpu_emulation import OnGpu
+from xstilts.models.network import Network
 
 TERMS = {
     **flops.TERMS,

@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 
-from xstilts.cost.ledger import flops
+from xstilts.cost import flops
 from xstilts.cost.meters import Clock
-from xstilts.formats import Batch
-from xstilts.runtime.machine import Machine
+from xstilts.models.batch import Batch
 from xstilts.models.network import Network
+from xstilts.runtime.machine import Machine
 
 Spent = dict[str, Any]
 Sums = dict[str, dict[str, int]]  # by head

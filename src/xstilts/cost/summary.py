@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from xstilts.store.query import query as stores
-from xstilts.data.examples import BadInput
-from xstilts.store.query.query import Record
+from xstilts.errors import BadInput
+from xstilts.store import query as stores
+from xstilts.store.query import Record
 
 PHASES = ("read", "pretrain", "intermediate", "target", "predict", "score", "other")
 WORKS = {
@@ -27,7 +27,11 @@ WORKS = {
     "xstilts.evaluation.predict.predict": "predict",
     "xstilts.evaluation.score.score": "score",
 }
-TRAIN, PREDICT, UNTRAINED = "xstilts.training.train.train", "xstilts.evaluation.predict.predict", "xstilts.training.pretrain.untrained"
+TRAIN, PREDICT, UNTRAINED = (
+    "xstilts.training.train.train",
+    "xstilts.evaluation.predict.predict",
+    "xstilts.training.pretrain.untrained",
+)
 WITHOUT_TRAINING = {"mlm", "retrieval", "mining"}  # kinds that ask any encoder, whatever it was trained on last
 LARGEST = ("memory_mib", "parameters", "trained_parameters")  # figures of which several stages have no sum
 

@@ -11,33 +11,37 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from xstilts.data.examples import Example, write
 from xstilts.data.language_check import Watch
-from xstilts.data.examples import BadInput, Example, write
 from xstilts.data.readers import Input, Report, Row, container
 from xstilts.data.readers import read as read_rows
 from xstilts.data.readers.row import bad
 from xstilts.data.readers.row_to_example import SHAPE, Asked
-from xstilts.store.query.stage import Site, stage
+from xstilts.errors import BadInput
+from xstilts.store import names
+from xstilts.store.identity import identity
+from xstilts.store.stage import Site, stage
 
 if TYPE_CHECKING:
-    from xstilts.tasks.base import Source
+    from xstilts.data.source import Source
 
 T = TypeVar("T")
 
 EXAMPLES = "examples.jsonl"
 
 
+@identity("File", excluded=("path",))
 @dataclass(frozen=True)
 class File:
     """A file by content, and where it lies: below the data folder, or anywhere if the path is absolute."""
 
-    path: str = field(metadata={"identity": False})
+    path: str
     sha256: str
 
     @classmethod
@@ -48,6 +52,7 @@ class File:
         return cls(path.relative_to(folder).as_posix(), _digest(held, status.st_size, status.st_mtime_ns))
 
 
+@identity("Data", always=("part",))
 @dataclass(frozen=True)
 class Data:
     """What decides the examples of a split: files by content, the way of reading, the part of the rows."""
@@ -67,7 +72,7 @@ class Data:
         return f"{self.task}-{self.split}-{self.language}"
 
 
-@stage(version=1, label=lambda data: f"data-{data.label}")
+@stage(name=names.READ, version=1, label=lambda data: f"data-{data.label}")
 def read(site: Site, data: Data) -> None:
     """Write the examples of a split to `examples.jsonl`, and what was repaired, dropped or noted to the record.
 

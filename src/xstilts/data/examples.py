@@ -16,10 +16,6 @@ from pathlib import Path
 from typing import Any
 
 
-class BadInput(ValueError):
-    """Something a user gave is wrong; the message names the place, the value and the remedy."""
-
-
 @dataclass(frozen=True, slots=True)
 class Classified:
     """A text or a pair of texts with a label (None where the data set hides it)."""

@@ -30,8 +30,8 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import logging
 
+from xstilts.errors import BadInput
 from xstilts.runtime import progress
-from xstilts.data.examples import BadInput
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoSibling

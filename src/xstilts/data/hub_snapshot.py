@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from xstilts.data.examples import BadInput
 from xstilts.data.hub_files import Listing, Remote, fetch, listed
+from xstilts.errors import BadInput
 
 LOCK = "revision.json"
 CONVERTED = "refs/convert/parquet"  # where the hub keeps data sets as <configuration>/<split>/0000.parquet

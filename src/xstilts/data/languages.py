@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 TABLE = Path(__file__).with_name("languages.tsv")
 FIFTY = (

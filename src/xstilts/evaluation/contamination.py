@@ -26,11 +26,13 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from xstilts.data.dataset import examples
+from xstilts.data import examples
 from xstilts.data.dataset import EXAMPLES, Data, read
 from xstilts.data.examples import Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
 from xstilts.runtime.machine import Machine
-from xstilts.store.query.stage import Site, Stage, build, folder_of, is_built, stage
+from xstilts.store import names
+from xstilts.store.build import build, is_built
+from xstilts.store.stage import Site, Stage, folder_of, stage
 from xstilts.tasks.base import Task
 
 OVERLAP = "overlap.json"
@@ -103,7 +105,7 @@ def _label(train: Stage, test: Stage) -> str:
     return f"overlap-{_data(train).label}-{_data(test).label}"
 
 
-@stage(version=1, label=_label)
+@stage(name=names.CONTAMINATION, version=1, label=_label)
 def overlap(site: Site, train: Stage, test: Stage) -> None:
     """Write `overlap.json`: what the examples of `test` have in common with those of `train`, both stages of data."""
     asked = list(examples.read(site.path(test) / EXAMPLES, _data(test).kind))

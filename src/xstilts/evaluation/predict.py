@@ -18,21 +18,25 @@ from typing import Any
 import numpy as np
 import torch
 
-from xstilts.cost.ledger import ledger
-from xstilts.models import packed_attention
-from xstilts.runtime import progress
+from xstilts.cost import ledger
 from xstilts.data.dataset import EXAMPLES
-from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.data.examples import BadInput, Example, Passage
+from xstilts.data.examples import Example, Passage
 from xstilts.data.examples import read as read_examples
-from xstilts.models.hf_format import load
-from xstilts.models.heads import attach, has_pretrained_mlm
-from xstilts.formats import Kind, Unit, kind
-from xstilts.runtime.machine import CPU_TOKENS, Machine
-from xstilts.models.network import Network
+from xstilts.errors import BadInput
+from xstilts.formats import Kind, kind
+from xstilts.models import batching
+from xstilts.models.batch import Unit
+from xstilts.models.batching import _most_tokens, by_length
 from xstilts.models.embedding_pruning import used
-from xstilts.store.query.stage import Site, Stage, lineage, stage
+from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
+from xstilts.models.heads import attach, has_pretrained_mlm
+from xstilts.models.hf_format import load
+from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokens
+from xstilts.runtime import progress
+from xstilts.runtime.machine import Machine
+from xstilts.store import names
+from xstilts.store.stage import Site, Stage, lineage, stage
 
 PREDICTIONS = "predictions.jsonl"
 
@@ -41,7 +45,7 @@ def _label(model: Encoder | Stage, data: Stage, kind_name: str, max_length: int)
     return f"predict-{data.arguments['data'].label}"
 
 
-@stage(version=2, label=_label)
+@stage(name=names.PREDICT, version=2, label=_label)
 def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max_length: int) -> None:
     """Write `predictions.jsonl`: for each example its id, the prediction, and the scores behind it.
 
@@ -128,7 +132,7 @@ def _answered(
     was_training = network.training
     network.eval()
     device = machine.torch_device()
-    packs = packed_attention.wanted(network, machine)
+    packs = batching.wanted(network, machine)
     batches = by_length(units, _most_tokens(units, packs, machine))
     random = torch.Generator().manual_seed(1)  # masked-LM hides the same pieces each time
     found: list[Any] = [None] * len(units)
@@ -145,31 +149,6 @@ def _answered(
             progress.step(label, number, len(batches))
     network.train(was_training)
     return found
-
-
-def _most_tokens(units: Sequence[Unit], packs: bool, machine: Machine) -> int:
-    """Return the most tokens of a pass: where there is padding, so few that batches are of nearly one length.
-
-    A language alone has few examples of each length. Of 1,190 as long as XNLI's, passes of 16,384 tokens would compute
-    21 % more than the texts have; in sixteen passes it is 5 %, of all fifteen languages sorted together 1 %.
-    """
-    most = machine.most_tokens()
-    total = sum(len(sequence) for unit in units for sequence in unit.sequences)
-    return most if packs or machine.micro_tokens else min(most, max(CPU_TOKENS, total // 16))
-
-
-def by_length(units: Sequence[Unit], most_tokens: int) -> list[list[int]]:
-    """Return the numbers of units in batches of like length, each of at most `most_tokens` with its padding."""
-    batches: list[list[int]] = []
-    widest = sequences = 0
-    for number in sorted(range(len(units)), key=lambda n: -units[n].length):
-        unit = units[number]
-        if not batches or widest * (sequences + len(unit.sequences)) > most_tokens:
-            batches.append([])
-            widest, sequences = unit.length, 0
-        batches[-1].append(number)
-        sequences += len(unit.sequences)
-    return batches
 
 
 def _origin(model: Encoder | Stage) -> Encoder | None:

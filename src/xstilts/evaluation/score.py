@@ -17,7 +17,8 @@ from xstilts.data.examples import Example, Passage
 from xstilts.data.examples import read as read_examples
 from xstilts.data.languages import codes
 from xstilts.evaluation.predict import PREDICTIONS
-from xstilts.store.query.stage import Site, Stage, stage
+from xstilts.store import names
+from xstilts.store.stage import Site, Stage, stage
 
 SCORE = "score.json"
 CONTRIBUTIONS = "contributions.jsonl"
@@ -29,7 +30,7 @@ def _label(predictions: Stage, gold: Stage, metric: str, tuned_from: Stage | Non
     return f"score-{_data(gold).label}"
 
 
-@stage(version=1, label=_label)
+@stage(name=names.SCORE, version=1, label=_label, always=("tuned_from",))
 def score(site: Site, predictions: Stage, gold: Stage, metric: str, tuned_from: Stage | None = None) -> None:
     """Write `score.json` (metric, values, headline, examples) and `contributions.jsonl`, one line an example.
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from xstilts.evidence.search.client import Manners
 from xstilts.evidence.pipeline import Where, With, make
+from xstilts.evidence.search.client import Manners
 from xstilts.evidence.stub.server import serving
 
 QUESTIONS = {

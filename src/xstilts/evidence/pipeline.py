@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xstilts.evidence.claims import study_binding, llm_client, study_measurements
+from xstilts.errors import BadInput
+from xstilts.evidence.claims import llm_client, study_binding, study_measurements
+from xstilts.evidence.claims.question import ask
+from xstilts.evidence.claims.synthesis import compiled
+from xstilts.evidence.claims.verdict import Reader
 from xstilts.evidence.report import bundle, llm_opinion, review
+from xstilts.evidence.report.to_json import told
 from xstilts.evidence.search.client import Client, Manners
 from xstilts.evidence.search.corpus import Corpus, gather
-from xstilts.evidence.claims.verdict import Reader
-from xstilts.evidence.claims.synthesis import compiled
 from xstilts.evidence.search.hosts import Host, configured
 from xstilts.evidence.search.queries import searches, topics
-from xstilts.evidence.claims.question import ask
 from xstilts.evidence.search.sources import names
-from xstilts.evidence.report.to_json import told
-from xstilts.data.examples import BadInput
 
 CACHE = Path.home() / ".cache" / "xstilts" / "evidence"
 

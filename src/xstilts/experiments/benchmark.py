@@ -18,10 +18,10 @@ from statistics import fmean
 
 from rich.table import Table as RichTable
 
-from xstilts.data.examples import BadInput
-from xstilts.metrics import Suite, SuiteScore
+from xstilts.errors import BadInput
 from xstilts.experiments.run import ENGLISH
 from xstilts.experiments.score_table import Column, Table, cells_of, drawn, header, marked
+from xstilts.metrics import Suite, SuiteScore
 from xstilts.tasks.base import Task, names, task
 
 FOREIGN = " without English"

@@ -15,23 +15,24 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.training import memory
 from xstilts import metrics
-from xstilts.store.query import manifest
+from xstilts.claims.results_table import COSTS, FIGURES, Row, contributions
+from xstilts.cost.activation_memory import Device
+from xstilts.errors import BadInput
+from xstilts.evaluation.score import CONTRIBUTIONS, read_score
+from xstilts.experiments.grid import Grid
+from xstilts.experiments.run import Run
 from xstilts.models import configs
 from xstilts.models.encoder import Encoder
-from xstilts.data.examples import BadInput
+from xstilts.models.families import FAMILIES
+from xstilts.models.naming import name_of
 from xstilts.planning.memory_fit import LABELS
-from xstilts.experiments.grid import Grid
 from xstilts.runtime.machine import CPU_TOKENS, GPU_TOKENS, Machine
+from xstilts.store import manifest
+from xstilts.store.stage import Stage, folder_of, lineage
+from xstilts.training import memory
 from xstilts.training.memory import Setting
-from xstilts.models.network import FAMILIES
 from xstilts.training.recipe import Recipe
-from xstilts.experiments.run import Run
-from xstilts.cost.activation_memory import Device
-from xstilts.evaluation.score import CONTRIBUTIONS, read_score
-from xstilts.store.query.stage import Stage, folder_of, lineage
-from xstilts.claims.results_table import COSTS, FIGURES, Row, contributions
 from xstilts.training.train import MODEL
 
 EARLIER, INTERMEDIATE, TARGET, PREDICT, SCORE = "earlier", "intermediate", "target", "predict", "score"
@@ -120,24 +121,6 @@ def stderr(path: Path, metric: str) -> float:
     found = contributions(path)
     drawn = np.random.default_rng(0).multinomial(len(found), np.full(len(found), 1 / len(found)), size=RESAMPLES)
     return float(metrics.headlines(metric, found, drawn.astype(np.float64)).std(ddof=1))
-
-
-def name_of(encoder: Encoder | Stage) -> str:
-    """Return an encoder's name in the table; the one that comes with the sandbox is called so.
-
-    One that begins with random weights is called by its layers and its width: all of them learn the same lessons.
-    """
-    if isinstance(encoder, Encoder):
-        return "sandbox" if encoder == Encoder.of("sandbox") else encoder.name
-    *_, first = lineage(encoder, "encoder")
-    if isinstance(first, Encoder):
-        return encoder.label
-    return called(first.label, first is encoder)
-
-
-def called(random: str, alone: bool) -> str:
-    """Return the name of an encoder that began as random weights of a label: alone these, or trained since."""
-    return random if alone else random.replace("untrained-", "pretrained-", 1)
 
 
 def _of_run(label: str, setting: str, run: Run, machine: Machine) -> Iterator[Row]:

@@ -14,14 +14,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xstilts.claims import claim_validation
-from xstilts.claims.claim_validation import Aim
 from xstilts.claims.claim import Verdict
-from xstilts.runtime.machine import Machine
+from xstilts.claims.claim_validation import Aim
+from xstilts.experiments.collect_results import is_lost
 from xstilts.experiments.run import Run
-from xstilts.store.query.stage import Stage, with_inputs
 from xstilts.experiments.study import Arm, Study
-from xstilts.experiments.collect_results import is_lost, name_of
-from xstilts.tasks.base import surveyed
+from xstilts.models.naming import name_of
+from xstilts.runtime.machine import Machine
+from xstilts.store.memo import surveyed
+from xstilts.store.stage import Stage, with_inputs
 
 Failed = Mapping[str, str]
 """By the key of each stage that could not be built why; "" where something that it needs could not."""

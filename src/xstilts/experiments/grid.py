@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from xstilts.runtime import progress
-from xstilts.models.encoder import Encoder
-from xstilts.data.examples import BadInput
-from xstilts.store.query import local_executor
-from xstilts.runtime.machine import Machine
+from xstilts.errors import BadInput
 from xstilts.experiments.run import Mlm, Recipes, Run
-from xstilts.store.query.stage import Stage
 from xstilts.experiments.score_table import BASELINE, Table, collect
-from xstilts.tasks.base import Task, surveyed, task
+from xstilts.models.encoder import Encoder
+from xstilts.runtime import progress
+from xstilts.runtime.machine import Machine
+from xstilts.store import local_executor
+from xstilts.store.memo import surveyed
+from xstilts.store.stage import Stage
+from xstilts.tasks.base import Task, task
 
 Tasks = tuple[Task, ...]
 UNTRAINED = ("mlm", "retrieval", "mining")
@@ -109,8 +110,8 @@ def targets_of(names: Sequence[str], suite: str | None) -> Tasks:
     """Return targets by name, those of a suite in its languages; all of the suite where none is named."""
     found = tuple(one for name in names for one in tasks_of(name))
     if suite:
-        from xstilts.experiments import benchmark
         from xstilts import metrics
+        from xstilts.experiments import benchmark
 
         members = {one.name: one for one in benchmark.targets(metrics.suite(suite))}
         return tuple(members.get(one.name, one) for one in found or members.values())

@@ -16,19 +16,20 @@ from pathlib import Path
 
 from xstilts.data.dataset import Data
 from xstilts.data.dataset import read as promise_read
-from xstilts.models.encoder import Encoder
-from xstilts.data.examples import BadInput
-from xstilts.training.layer_reset import graft
-from xstilts.formats import kind
 from xstilts.data.languages import language
-from xstilts.training.training_set import Lesson
+from xstilts.errors import BadInput
 from xstilts.evaluation.contamination import overlap
 from xstilts.evaluation.predict import predict
-from xstilts.training.recipe import Recipe, changed, named
 from xstilts.evaluation.score import score
-from xstilts.store.query.stage import Stage
-from xstilts.tasks.base import Task, once, task
+from xstilts.formats import kind
+from xstilts.models.encoder import Encoder
+from xstilts.store.memo import once
+from xstilts.store.stage import Stage
+from xstilts.tasks.base import Task, task
+from xstilts.training.layer_reset import graft
+from xstilts.training.recipe import Recipe, changed, named
 from xstilts.training.train import train
+from xstilts.training.training_set import Lesson
 
 ENGLISH = "en"
 

@@ -6,9 +6,9 @@ retrieval after each of the intermediate tasks.
 
 from __future__ import annotations
 
-from xstilts.models.encoder import Encoder
 from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes
+from xstilts.models.encoder import Encoder
 
 SETTINGS = {
     "sandbox_nli": ("sandbox_inference", "sandbox_cloze"),

@@ -15,18 +15,19 @@ from typing import Any
 
 from xstilts.data.dataset import read
 from xstilts.data.examples import Parallel, Text
-from xstilts.models.hf_format import load
-from xstilts.formats import kind
-from xstilts.runtime.machine import Machine
-from xstilts.models.network import Network
 from xstilts.evaluation.predict import answers
-from xstilts.training.pretrain import Shape, deliver, pretrain
-from xstilts.training.recipe import Recipe
+from xstilts.formats import kind
+from xstilts.models.configs import Shape
+from xstilts.models.hf_format import load
+from xstilts.models.network import Network
+from xstilts.models.tokenization import Tokens
+from xstilts.runtime.machine import Machine
 from xstilts.sandbox.languages import CODES, ENGLISH_LIKE
 from xstilts.sandbox.tasks import examples
-from xstilts.store.query.stage import Stage
+from xstilts.store.stage import Stage
 from xstilts.tasks.base import task
-from xstilts.models.tokenization import Tokens
+from xstilts.training.pretrain import deliver, pretrain
+from xstilts.training.recipe import Recipe
 
 MEASURED = "measured.json"
 SHAPE = Shape(width=64, layers=4, heads=4, positions=128, vocabulary=2500, dropout=0.0)

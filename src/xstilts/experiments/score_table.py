@@ -16,12 +16,12 @@ from typing import Any, Protocol
 from rich.table import Table as RichTable
 
 from xstilts.evaluation import contamination
-from xstilts.store.query import manifest
-from xstilts.runtime.machine import Machine
-from xstilts.experiments.run import Run
 from xstilts.evaluation.score import read_score
-from xstilts.store.query.stage import Stage, folder_of, lineage
+from xstilts.experiments.run import Run
+from xstilts.runtime.machine import Machine
 from xstilts.stats import Summary, gain, summary
+from xstilts.store import manifest
+from xstilts.store.stage import Stage, folder_of, lineage
 
 BASELINE = "baseline"
 

@@ -24,21 +24,21 @@ from traceback import extract_tb
 from typing import Any
 
 from xstilts.claims import claim_validation
-from xstilts.experiments import collect_results
-from xstilts.claims.claim_validation import Aim
-from xstilts.reporting.cell_format import listed
 from xstilts.claims.claim import Claim
-from xstilts.data.examples import BadInput
-from xstilts.store.query import local_executor
-from xstilts.store.query.local_executor import Unbuilt
+from xstilts.claims.claim_validation import Aim
+from xstilts.claims.results_table import COSTS, Row, Table
+from xstilts.errors import BadInput
+from xstilts.experiments import collect_results
 from xstilts.experiments.extra_tables import Extra, Probe
 from xstilts.experiments.grid import Grid
-from xstilts.runtime.machine import Machine
 from xstilts.experiments.run import Run
-from xstilts.store.query.stage import Stage, with_inputs
-from xstilts.experiments.collect_results import name_of
-from xstilts.tasks.base import surveyed
-from xstilts.claims.results_table import COSTS, Row, Table
+from xstilts.models.naming import name_of
+from xstilts.runtime.machine import Machine
+from xstilts.runtime.text import listed
+from xstilts.store import local_executor
+from xstilts.store.local_executor import Unbuilt
+from xstilts.store.memo import surveyed
+from xstilts.store.stage import Stage, with_inputs
 
 SCALES = ("sandbox", "small", "full")
 TABLE = "table.csv"

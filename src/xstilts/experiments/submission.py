@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from xstilts import metrics
-from xstilts.models.encoder import Encoder
-from xstilts.experiments.submission_entries import Entry, Gap, asked, entries_of, sorted_out
-from xstilts.data.examples import BadInput, Example
-from xstilts.experiments.submission_formats import Answers, Layout, layout
-from xstilts.runtime.machine import Machine
-from xstilts.metrics import Suite
-from xstilts.experiments.run import Run
+from xstilts.data.examples import Example
+from xstilts.errors import BadInput
 from xstilts.evaluation.score import LAYERED, read_lines, read_score, unscored
-from xstilts.store.query.stage import Stage, StageError, folder_of
+from xstilts.experiments.run import Run
+from xstilts.experiments.submission_entries import Entry, Gap, asked, entries_of, sorted_out
+from xstilts.experiments.submission_formats import Answers, Layout, layout
+from xstilts.metrics import Suite
+from xstilts.models.encoder import Encoder
+from xstilts.runtime.machine import Machine
+from xstilts.store.stage import Stage, StageError, folder_of
 
 MANIFEST = "manifest.json"
 TOLERANCE = 1e-9

@@ -12,14 +12,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xstilts.data.dataset import examples
 from xstilts.data.dataset import EXAMPLES, examples
-from xstilts.data.examples import BadInput, Example, Passage, Tagged
-from xstilts.runtime.machine import Machine
-from xstilts.metrics import Suite
+from xstilts.data.examples import Example, Passage, Tagged
+from xstilts.data.examples import read as read_examples
 from xstilts.data.readers import Report
+from xstilts.errors import BadInput
 from xstilts.experiments.run import Run
-from xstilts.store.query.stage import Stage, folder_of, is_built
+from xstilts.metrics import Suite
+from xstilts.runtime.machine import Machine
+from xstilts.store.build import is_built
+from xstilts.store.stage import Stage, folder_of
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def entries_of(run: Run, folder: Path | None) -> dict[str, Entry]:
 def asked(entry: Entry, machine: Machine) -> list[Example]:
     """Return the examples that are to be answered, in the order of the data set."""
     gold = folder_of(entry.predictions.arguments["data"], machine) / EXAMPLES
-    read = examples.read(gold, entry.run.target.kind)
+    read = read_examples(gold, entry.run.target.kind)
     return _asking(read)
 
 

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xstilts.data.examples import BadInput, Example, Parallel
+from xstilts.data.examples import Example, Parallel
+from xstilts.errors import BadInput
 
 Answers = Mapping[str, Any]
 

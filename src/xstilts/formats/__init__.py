@@ -10,78 +10,17 @@ True
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from xstilts.models.batch import Batch, Unit
 from xstilts.models.network import Network
-from xstilts.models.packed_attention import Packing
-from xstilts.models.tokenization import Ids, Tokens
-
-IGNORED = -100  # a target that no loss is taken of
-
-
-def _nothing() -> Ids:
-    return np.empty(0, dtype=np.int32)
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What one loss term or one prediction is about.
-
-    example: its place among the examples. sequences: token ids, one array each. target: what the kind wants to be
-    answered. places: where in the example the pieces lie, for decoding.
-    """
-
-    example: int
-    sequences: tuple[Ids, ...]
-    target: Ids = field(default_factory=_nothing)
-    places: Ids = field(default_factory=_nothing)
-
-    @property
-    def length(self) -> int:
-        """Pieces of the longest sequence."""
-        return max(len(sequence) for sequence in self.sequences)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Sequences padded on the right: ids and mask (sequences, pieces), and the kind's targets.
-
-    packing: where the pieces lie, for an encoder that is to compute no padding.
-    """
-
-    ids: Tensor
-    mask: Tensor
-    targets: Tensor
-    packing: Packing | None = None
-
-    def packed(self) -> Batch:
-        """Return the batch, made on the CPU, with its packing."""
-        return replace(self, packing=Packing.of(self.mask.sum(1).tolist(), self.ids.shape[1]))
-
-    def pinned(self) -> Batch:
-        """Return the batch in memory from which a GPU takes it without a wait."""
-        return self._moved(Tensor.pin_memory)
-
-    def to(self, device: torch.device) -> Batch:
-        """Return the batch on a device."""
-        return self._moved(lambda tensor: tensor.to(device, non_blocking=True))
-
-    def _moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
-        packing = self.packing and self.packing.moved(move)
-        return Batch(move(self.ids), move(self.mask), move(self.targets), packing)
-
-    @property
-    def labels(self) -> int:
-        """How many targets a loss is taken of."""
-        return int((self.targets != IGNORED).sum())
+from xstilts.models.tokenization import Tokens
 
 
 class Kind(Protocol):
@@ -119,28 +58,6 @@ class Kind(Protocol):
 def kind(name: str) -> Kind:
     """Return a kind by name: a module of this folder."""
     return cast(Kind, import_module(f"xstilts.formats.{name}"))
-
-
-def padded(sequences: Sequence[Ids], value: int) -> Tensor:
-    """Return arrays as one tensor (sequences, longest), filled up on the right with `value`."""
-    width = max(len(sequence) for sequence in sequences)
-    table = np.full((len(sequences), width), value, dtype=np.int64)
-    for row, sequence in zip(table, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return torch.from_numpy(table)
-
-
-def batch(units: Sequence[Unit], tokens: Tokens, targets: Tensor) -> Batch:
-    """Return the sequences of units with targets made by the kind."""
-    sequences = [sequence for unit in units for sequence in unit.sequences]
-    ids = padded(sequences, tokens.pieces.pad)
-    lengths = torch.tensor([len(sequence) for sequence in sequences])
-    return Batch(ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long(), targets)
-
-
-def single_targets(units: Sequence[Unit]) -> Tensor:
-    """Return one target a unit, as (units,)."""
-    return torch.from_numpy(np.array([unit.target[0] for unit in units], dtype=np.int64))
 
 
 def majority(labels: Sequence[Any]) -> float:

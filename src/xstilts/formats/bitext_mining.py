@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from xstilts.data.examples import Passage
-from xstilts.models.heads import mean_pool
-from xstilts.formats import Batch, Unit
 from xstilts.formats.passage_ranking import chance, collate, encode, loss, rows
 from xstilts.metrics import identify, mine, unambiguous
+from xstilts.models.batch import Batch, Unit
+from xstilts.models.heads import mean_pool
 from xstilts.models.network import Network
 
 __all__ = ["chance", "collate", "decode", "divisible", "encode", "headless", "loss", "predict"]

@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from xstilts.data.examples import Parallel
-from xstilts.models.heads import mean_pool
-from xstilts.formats import Batch, Unit, batch
 from xstilts.formats.passage_ranking import joined
 from xstilts.metrics import nearest_source
+from xstilts.models.batch import Batch, Unit, batch
+from xstilts.models.heads import mean_pool
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokens
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from xstilts.data.examples import Question
-from xstilts.formats import Batch, Unit, batch
+from xstilts.models.batch import Batch, Unit, batch
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Ids, Offsets, Tokens
 

@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
-from xstilts.data.examples import BadInput, Text
-from xstilts.formats import IGNORED, Batch, Unit, batch
+from xstilts.data.examples import Text
+from xstilts.errors import BadInput
+from xstilts.models.batch import IGNORED, Batch, Unit, batch
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Ids, Tokens, longest_first
 

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from xstilts.data.examples import Choice
-from xstilts.formats import IGNORED, Batch, Unit, batch, majority, single_targets
+from xstilts.formats import majority
+from xstilts.models.batch import IGNORED, Batch, Unit, batch, single_targets
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokens
 

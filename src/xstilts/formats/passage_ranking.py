@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xstilts.data.examples import BadInput, Passage
-from xstilts.models.heads import mean_pool
-from xstilts.formats import Batch, Unit, batch
+from xstilts.data.examples import Passage
+from xstilts.errors import BadInput
 from xstilts.metrics import RANKED, neighbours, normalise
+from xstilts.models.batch import Batch, Unit, batch
+from xstilts.models.heads import mean_pool
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Ids, Tokens
 

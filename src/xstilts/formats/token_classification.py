@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from xstilts.data.examples import Tagged
-from xstilts.formats import IGNORED, Batch, Unit, batch, padded
 from xstilts.metrics import split_sentence
+from xstilts.models.batch import IGNORED, Batch, Unit, batch, padded
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Ids, Tokens
 

@@ -20,10 +20,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from xstilts.inference.benchmark import onnx_export
+from xstilts.errors import BadInput
+from xstilts.inference import onnx_export
 from xstilts.models import hf_format
 from xstilts.models.encoder import SANDBOX, tensor_files
-from xstilts.data.examples import BadInput
 from xstilts.models.heads import AUTO, mean_pool
 from xstilts.models.network import Network
 

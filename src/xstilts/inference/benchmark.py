@@ -24,16 +24,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xstilts.cost.ledger import ledger
-from xstilts.inference.benchmark import memory_footprint, backends
-from xstilts.runtime import progress
-from xstilts.store.query import manifest
-from xstilts.data.examples import BadInput
+from xstilts.cost import ledger
+from xstilts.errors import BadInput
+from xstilts.inference import backends, memory_footprint
+from xstilts.inference.backends import Form, Loaded
+from xstilts.inference.latency import ENOUGH, Timing, timing, turns, waiting
 from xstilts.inference.memory_footprint import MIB, NOTHING, Figures
 from xstilts.inference.parity import Likeness, between
+from xstilts.runtime import progress
 from xstilts.runtime.machine import Machine
-from xstilts.inference.latency import ENOUGH, Timing, timing, turns, waiting
-from xstilts.inference.backends import Form, Loaded
+from xstilts.store import manifest
 
 SEED = 1
 INSTRUCTIONS = ("avx2", "avx512_f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")

@@ -95,7 +95,7 @@ def forget() -> bool:
 def _of_file(asked: Asked) -> tuple[Callable[[], object], Sequence[Tensor]]:
     import numpy as np
 
-    from xstilts.inference.benchmark import onnx_export
+    from xstilts.inference import onnx_export
 
     ask = onnx_export.opened(Path(asked.file), asked.threads)
     ids = np.full((asked.batch, asked.length), 9, dtype=np.int64)
@@ -105,7 +105,7 @@ def _of_file(asked: Asked) -> tuple[Callable[[], object], Sequence[Tensor]]:
 def _of_network(asked: Asked) -> tuple[Callable[[], object], Sequence[Tensor]]:
     import torch
 
-    from xstilts.inference.benchmark import backends
+    from xstilts.inference import backends
 
     torch.set_num_threads(asked.threads)
     loaded = backends.load(asked.folder, asked.kind, torch.device(asked.device), Path())

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np

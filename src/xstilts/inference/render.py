@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rich.table import Table as RichTable
 
+from xstilts.experiments.score_table import drawn
 from xstilts.inference.benchmark import Report, Standing
 from xstilts.runtime.console import console
-from xstilts.experiments.score_table import drawn
 
 TIMES = ["batch x length", "calls", "p50 ms", "p99 ms", "sequences/s", "tokens/s", "x fp32"]
 COSTS = ["variant", "weights MiB", "peak MiB", "answering MiB", "largest logit", "differs by", "equal arg-max"]

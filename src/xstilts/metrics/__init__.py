@@ -16,14 +16,31 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.data.examples import BadInput
-from xstilts.metrics import accuracy, squad, chunk_f1
-from xstilts.metrics.accuracy import accuracy, mlm_loss, retrieval_accuracy, same_label
-from xstilts.metrics.squad import match, mlqa, mlqa_words, overlap_f1, squad, squad_v2, squad_words
-from xstilts.metrics.retrieval import RANKED, Candidate, average_precision, bitext_f1, extract, identify, map20, mine, mined_f1, nearest_source, neighbours, normalise, ranked_precisions, reciprocal_ranks, tune_threshold, unambiguous
+from xstilts.errors import BadInput
+from xstilts.metrics import classification, question_answering, sequence_labeling
 from xstilts.metrics.base import Array, Metric, Score
+from xstilts.metrics.classification import accuracy, mlm_loss, retrieval_accuracy, same_label
+from xstilts.metrics.question_answering import match, mlqa, mlqa_words, overlap_f1, squad, squad_v2, squad_words
+from xstilts.metrics.retrieval import (
+    RANKED,
+    Candidate,
+    average_precision,
+    bitext_f1,
+    extract,
+    identify,
+    map20,
+    mine,
+    mined_f1,
+    nearest_source,
+    neighbours,
+    normalise,
+    ranked_precisions,
+    reciprocal_ranks,
+    tune_threshold,
+    unambiguous,
+)
+from xstilts.metrics.sequence_labeling import chunks, entity_f1, pos_f1, split_sentence, tag_accuracy
 from xstilts.metrics.suites import XTREME, XTREME_R, Suite, SuiteScore, average, suite
-from xstilts.metrics.chunk_f1 import chunks, entity_f1, pos_f1, split_sentence, tag_accuracy
 
 __all__ = [
     "RANKED",
@@ -75,17 +92,17 @@ Pool = Callable[[Array, Array], Array]
 
 # Each metric with the function that finds its headline from summed contributions.
 _METRICS: dict[str, tuple[Metric, Pool]] = {
-    "accuracy": (accuracy, accuracy.pool),
-    "retrieval_accuracy": (retrieval_accuracy, accuracy.pool),
-    "squad": (squad, squad.pool),
-    "squad_v2": (squad_v2, squad.pool),
-    "mlqa": (mlqa, squad.pool),
-    "entity_f1": (entity_f1, chunk_f1.pool),
-    "pos_f1": (pos_f1, chunk_f1.pool),
-    "tag_accuracy": (tag_accuracy, chunk_f1.share),
-    "mined_f1": (mined_f1, chunk_f1.pool),
-    "map20": (map20, accuracy.pool),
-    "mlm_loss": (mlm_loss, accuracy.ratio),
+    "accuracy": (accuracy, classification.pool),
+    "retrieval_accuracy": (retrieval_accuracy, classification.pool),
+    "squad": (squad, question_answering.pool),
+    "squad_v2": (squad_v2, question_answering.pool),
+    "mlqa": (mlqa, question_answering.pool),
+    "entity_f1": (entity_f1, sequence_labeling.pool),
+    "pos_f1": (pos_f1, sequence_labeling.pool),
+    "tag_accuracy": (tag_accuracy, sequence_labeling.share),
+    "mined_f1": (mined_f1, sequence_labeling.pool),
+    "map20": (map20, classification.pool),
+    "mlm_loss": (mlm_loss, classification.ratio),
 }
 
 

@@ -15,7 +15,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.data.examples import BadInput, Example
+from xstilts.data.examples import Example
+from xstilts.errors import BadInput
 
 Array = NDArray[np.float64]
 E = TypeVar("E")

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.data.examples import BadInput, Example, Passage
+from xstilts.data.examples import Example, Passage
+from xstilts.errors import BadInput
 from xstilts.metrics.base import Score, f1, found_scores, paired, require
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 Values = Mapping[str, float]
 

@@ -14,6 +14,7 @@ True
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from huggingface_hub import try_to_load_from_cache
 
 from xstilts.models.encoder import Encoder
 from xstilts.runtime.machine import Machine
-from xstilts.store.query.stage import Stage, folder_of, is_built
+from xstilts.store.build import is_built
+from xstilts.store.identity import identity
+from xstilts.store.stage import Stage, folder_of
 
 TABLE = Path(__file__).with_name("configs.json")
 CONFIG = "config.json"
@@ -50,8 +53,6 @@ def config_before(model: Encoder | Stage, machine: Machine) -> Any:
         return read(folder_of(model, machine) / "model" / CONFIG)
     origin, shape = model.arguments.get("encoder"), model.arguments.get("shape")
     if shape is not None:
-        from xstilts.training.pretrain import configuration
-
         return configuration(shape, shape.vocabulary)
     return config_before(origin, machine) if isinstance(origin, Encoder | Stage) else None
 
@@ -75,3 +76,33 @@ def of(settings: dict[str, Any]) -> Any:
     if model_type not in transformers.CONFIG_MAPPING:
         return None
     return transformers.CONFIG_MAPPING[model_type].from_dict(rest)
+
+
+@identity("Shape", always=("width", "layers", "heads", "positions", "vocabulary", "dropout"))
+@dataclass(frozen=True)
+class Shape:
+    """The size of an XLM-R-shaped encoder; the feed-forward layers are four times as wide as the states."""
+
+    width: int = 256
+    layers: int = 6
+    heads: int = 4
+    positions: int = 512
+    vocabulary: int = 16000
+    dropout: float = 0.1
+
+
+def configuration(shape: Shape, pieces: int) -> Any:
+    """Return the configuration of an encoder of a shape for a tokenizer of so many pieces."""
+    from transformers import XLMRobertaConfig
+
+    return XLMRobertaConfig(
+        vocab_size=pieces,
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=4 * shape.width,
+        max_position_embeddings=shape.positions + 2,
+        type_vocab_size=1,
+        hidden_dropout_prob=shape.dropout,
+        attention_probs_dropout_prob=shape.dropout,
+    )

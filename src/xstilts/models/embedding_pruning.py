@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xstilts.formats import Unit
+from xstilts.models.batch import Unit
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokens
 

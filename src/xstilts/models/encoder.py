@@ -28,8 +28,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers.utils import logging
 
-from xstilts.data.examples import BadInput
-from xstilts.models.network import family_of
+from xstilts.errors import BadInput
+from xstilts.models.families import family_of
+from xstilts.store.identity import identity
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -47,6 +48,7 @@ INDEX = "model.safetensors.index.json"
 SANDBOX = Path(__file__).parents[1] / "sandbox" / "encoder"
 
 
+@identity("Encoder", excluded=("folder",))
 @dataclass(frozen=True)
 class Encoder:
     """The identity of an encoder: a hub id and its revision, or a local folder's name and the digest of its files.
@@ -56,7 +58,7 @@ class Encoder:
 
     name: str
     digest: str
-    folder: str = field(default="", compare=False, repr=False, metadata={"identity": False})
+    folder: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def of(cls, name: str | Path, revision: str = "main") -> Encoder:

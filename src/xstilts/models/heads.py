@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
+from xstilts.errors import BadInput
 from xstilts.models.encoder import read_tensors
-from xstilts.data.examples import BadInput
 from xstilts.models.network import Network
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 
+from xstilts.errors import BadInput
 from xstilts.models.encoder import load_backbone, load_tokenizer, read_tensors
-from xstilts.data.examples import BadInput
 from xstilts.models.heads import AUTO, LABELLED, Head, Tied, has_output_matrix, head_row
 from xstilts.models.network import Network
 from xstilts.models.tokenization import special_pieces

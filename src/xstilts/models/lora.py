@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 if TYPE_CHECKING:
     from xstilts.models.network import Network

@@ -23,11 +23,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from xstilts.data.examples import BadInput
-
 if TYPE_CHECKING:
-    from xstilts.runtime.machine import Machine
-    from xstilts.models.network import Network
+    pass
 
 NAME = "xstilts_packed"
 Rows = tuple[Tensor, Tensor, Tensor]  # queries, keys and values, (pieces, heads, size) each
@@ -68,30 +65,6 @@ class Packing:
         """Return states of the row (1, pieces, n) as of the padded batch (sequences, width, n), zero elsewhere."""
         table = states.new_zeros(len(self.lengths) * width, states.shape[-1])
         return table.index_copy(0, self.places, states[0]).view(len(self.lengths), width, -1)
-
-
-def wanted(network: Network, machine: Machine) -> bool:
-    """Say whether a network's batches are to be packed: on a GPU in bf16, or where asked for; BadInput where it cannot.
-
-    Padding is no choice for a family whose attention would see other sequences: there "auto" pads, "on" is refused.
-    """
-    if machine.packing == "off" or (machine.packing == "auto" and network.family.padded):
-        return False
-    on_gpu, half = machine.torch_device().type == "cuda", machine.arithmetic_precision() == "bf16"
-    if machine.packing == "auto":
-        return on_gpu and half
-    if network.family.padded:
-        raise BadInput(f"batches of {network.config.model_type} cannot be packed: {network.family.padded}")
-    if on_gpu and not half:
-        raise BadInput("a GPU packs batches in bf16 alone: give --precision bf16, or --packing auto")
-    return True
-
-
-def told(packs: bool, machine: Machine) -> str:
-    """Return what a training's record says of its batches."""
-    if not packs:
-        return "padded"
-    return "packed, without dropout in attention" if machine.torch_device().type == "cuda" else "packed"
 
 
 @contextmanager

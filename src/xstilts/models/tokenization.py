@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xstilts.errors import BadInput
 from xstilts.models import token_cache
-from xstilts.data.examples import BadInput
-from xstilts.runtime.machine import Machine
 from xstilts.runtime.disk_cache import Shelf
+from xstilts.runtime.machine import Machine
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from xstilts.store.query.live_view import TRAIN, Sight
+from xstilts.store.live_view import TRAIN, Sight
 
 Seeds = tuple[int, ...]
 Means = dict["Model", dict[Seeds, float]]

@@ -14,13 +14,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from xstilts.data.examples import BadInput
-from xstilts.runtime.signals import Interrupted
-from xstilts.runtime.machine import Machine
+from xstilts.errors import BadInput
 from xstilts.monitoring.eta import Running
-from xstilts.runtime.console import console
-from xstilts.store.query.stage import Stage
 from xstilts.monitoring.status import State, Watch
+from xstilts.runtime.console import console
+from xstilts.runtime.machine import Machine
+from xstilts.runtime.signals import Interrupted
+from xstilts.store.stage import Stage
 
 MOST = 12  # lines of each kind that are shown
 MINUTE, HOUR, DAY = 60, 3600, 86400

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from xstilts.store.query.build_log import Build
-from xstilts.store.query.live_view import Part, Sight, state_of
+from xstilts.store.build_log import Build
+from xstilts.store.live_view import Part, Sight, state_of
 
 SEED = re.compile(r"-seed\d+$")
 LEFT = re.compile(r"\s*(\d+):(\d\d) left")

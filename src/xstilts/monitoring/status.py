@@ -14,15 +14,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xstilts.store.query import build_log
 from xstilts.monitoring import best_so_far
-from xstilts.store.query import stage as stages
-from xstilts.store.query.build_log import Build
-from xstilts.runtime.machine import Machine
-from xstilts.monitoring.eta import Pace, Running
-from xstilts.store.query.live_view import Part, Sight
-from xstilts.store.query.stage import Stage
 from xstilts.monitoring.best_so_far import Standing
+from xstilts.monitoring.eta import Pace, Running
+from xstilts.runtime.machine import Machine
+from xstilts.store import build_log
+from xstilts.store import stage as stages
+from xstilts.store.build import missing
+from xstilts.store.build_log import Build
+from xstilts.store.live_view import Part, Sight
+from xstilts.store.stage import Stage
 
 FRESH = 600.0  # seconds without a change after which a folder in the making that nobody speaks for is left behind
 Runnings = tuple[Running, ...]
@@ -87,7 +88,7 @@ class Watch:
         every = stages.with_inputs(self.promised)
         self.asked = {item.key: (item.label, item.work.name) for item in every}
         self.steps = {item.key: getattr(item.arguments.get("recipe"), "steps", None) or 0 for item in every}
-        self.todo = {item.key for item in stages.missing(tuple(self.promised), Machine(self.store))}
+        self.todo = {item.key for item in missing(tuple(self.promised), Machine(self.store))}
 
     def look(self) -> State:
         """Return where things stand now."""

@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xstilts.store.query import build_log, manifest
+from xstilts.errors import BadInput
 from xstilts.monitoring import trackers
-from xstilts.data.examples import BadInput
-from xstilts.runtime.signals import Interrupted
-from xstilts.store.query.live_view import TRAIN, Sight, history_of, state_of
 from xstilts.monitoring.trackers import News, Tracker
+from xstilts.runtime.signals import Interrupted
+from xstilts.store import build_log, manifest
+from xstilts.store.live_view import TRAIN, Sight, history_of, state_of
 
 FOLDER = ".tracked"
 SAVED = 5.0  # seconds between two notes of what was sent

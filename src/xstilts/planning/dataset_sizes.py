@@ -23,13 +23,13 @@ import numpy as np
 from huggingface_hub import try_to_load_from_cache
 
 from xstilts.data.dataset import Data, examples
-from xstilts.models.encoder import Encoder, load_tokenizer
 from xstilts.data.examples import Tagged
-from xstilts.formats import kind
-from xstilts.training.memory import SEQUENCES
 from xstilts.data.readers import Report
-from xstilts.tasks.base import Task
+from xstilts.formats import kind
+from xstilts.models.encoder import Encoder, load_tokenizer
 from xstilts.models.tokenization import Tokens
+from xstilts.tasks.base import Task
+from xstilts.training.memory import SEQUENCES
 
 MEASURED = 2000  # examples of a split, spread evenly, whose lengths are taken for all
 

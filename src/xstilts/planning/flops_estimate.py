@@ -20,15 +20,15 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from xstilts.cost.ledger import flops
-from xstilts.training import batch_schedule
+from xstilts.cost import flops
 from xstilts.formats import kind as kind_of
 from xstilts.formats import masked_lm
-from xstilts.training.training_set import Lesson
+from xstilts.planning.dataset_sizes import Size
 from xstilts.runtime.machine import GPU_TOKENS
+from xstilts.training import batch_schedule
 from xstilts.training.memory import unnumbered
 from xstilts.training.recipe import Recipe
-from xstilts.planning.dataset_sizes import Size
+from xstilts.training.training_set import Lesson
 
 LABELS = 64  # of a task whose training data say which labels there are
 SHALLOW = 2  # layers, at least: the first and the last may differ from what is between

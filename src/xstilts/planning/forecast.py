@@ -15,26 +15,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from xstilts.planning import flops_estimate, memory_fit, dataset_sizes
-from xstilts.cost.ledger import flops
-from xstilts.runtime import progress
-from xstilts.planning.flops_estimate import Effort
-from xstilts.models.encoder import Encoder
-from xstilts.data.examples import BadInput
-from xstilts.training.training_set import Lesson
-from xstilts.runtime.machine import GPU_TOKENS, Machine
-from xstilts.training.memory import GIB, Memory, Setting
-from xstilts.models.network import FAMILIES
-from xstilts.planning.planned_stages import Asked, Configuration, configuration, origin, predictions, trainings
-from xstilts.training.recipe import Recipe
-from xstilts.experiments.run import Run
+from xstilts.cost import flops
 from xstilts.cost.activation_memory import Device
-from xstilts.models.configs import config_before
-from xstilts.planning.dataset_sizes import Size
-from xstilts.store.query.stage import Stage
+from xstilts.errors import BadInput
+from xstilts.experiments.run import Run
 from xstilts.experiments.study import Arm, Study
-from xstilts.experiments.collect_results import name_of
+from xstilts.models.configs import config_before
+from xstilts.models.encoder import Encoder
+from xstilts.models.families import FAMILIES
+from xstilts.models.naming import name_of
+from xstilts.planning import dataset_sizes, flops_estimate, memory_fit
+from xstilts.planning.dataset_sizes import Size
+from xstilts.planning.flops_estimate import Effort
+from xstilts.planning.planned_stages import Asked, Configuration, configuration, origin, predictions, trainings
+from xstilts.runtime import progress
+from xstilts.runtime.machine import GPU_TOKENS, Machine
+from xstilts.store.stage import Stage
 from xstilts.tasks.base import task
+from xstilts.training.memory import GIB, Memory, Setting
+from xstilts.training.recipe import Recipe
+from xstilts.training.training_set import Lesson
 
 T = TypeVar("T")
 PRECISION = "bf16"

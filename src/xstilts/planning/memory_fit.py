@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from xstilts.models.encoder import Encoder
-from xstilts.data.examples import BadInput
-from xstilts.training.training_set import Lesson
-from xstilts.runtime.machine import Machine
-from xstilts.training.memory import GIB, ROOM, Memory, Setting, estimate, floor
-from xstilts.models.network import FAMILIES
-from xstilts.training.recipe import Recipe, changed
 from xstilts.cost.activation_memory import Device
+from xstilts.errors import BadInput
 from xstilts.models.configs import config_before
-from xstilts.store.query.stage import Stage, lineage
+from xstilts.models.encoder import Encoder
+from xstilts.models.families import FAMILIES
+from xstilts.runtime.machine import Machine
+from xstilts.store.stage import Stage, lineage
+from xstilts.training.memory import GIB, ROOM, Memory, Setting, estimate, floor
+from xstilts.training.recipe import Recipe, changed
+from xstilts.training.training_set import Lesson
 
 LABELS = 64  # of a lesson whose training data say which labels there are
 FEW = 4096

@@ -12,16 +12,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from xstilts.planning.flops_estimate import LABELS
-from xstilts.models.encoder import Encoder
-from xstilts.training.layer_reset import graft
-from xstilts.formats import kind
-from xstilts.training.training_set import Lesson
-from xstilts.training.recipe import Recipe
 from xstilts.experiments.run import Run
-from xstilts.store.query.stage import Stage, lineage
+from xstilts.formats import kind
+from xstilts.models.encoder import Encoder
+from xstilts.planning.flops_estimate import LABELS
+from xstilts.store.stage import Stage, lineage
 from xstilts.tasks.base import Task
+from xstilts.training.layer_reset import graft
+from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
+from xstilts.training.training_set import Lesson
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from typing import Any
 
 from rich.table import Table as RichTable
 
+from xstilts.models.naming import name_of
 from xstilts.planning import dataset_sizes
+from xstilts.planning.dataset_sizes import Size
 from xstilts.planning.forecast import Forecast, Gpu, Line, Plan, Sum
 from xstilts.training.memory import GIB
-from xstilts.planning.dataset_sizes import Size
-from xstilts.experiments.collect_results import name_of
 
 EXA = 1e18
 ARMS = (
@@ -72,7 +72,8 @@ def notes(gpu: Gpu) -> tuple[str, ...]:
         "FLOPs are the ledger's, forward and backward by what is trained, predictions in every language and looks at "
         "development data included, without padding; layers computed twice to save memory are not in it",
         f"memory is the largest pass's, all rows of the embeddings trained, on a device of {gpu.gib:g} GiB (--memory)",
-        f"assumed are the sizes of the table in sizes.py; measured lengths are of {dataset_sizes.MEASURED:,} examples at most",
+        "assumed are the sizes of the table in dataset_sizes.py; measured lengths are of "
+        f"{dataset_sizes.MEASURED:,} examples at most",
     )
 
 

@@ -9,7 +9,7 @@ What was not measured is a dash. Minus signs are true ones; a copy as CSV holds 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from xstilts.reporting.page import NOTHING, Cell
 
@@ -36,16 +36,6 @@ def signed(value: Number, decimals: int = 2, keys: Sequence[str] = ()) -> Cell:
     if value is None or not known(value):
         return Cell(NOTHING, None, tuple(keys))
     return Cell(_minus(f"{value:+.{decimals}f}"), float(value), tuple(keys))
-
-
-def listed(names: Iterable[object]) -> str:
-    """Return names as a list, apart by semicolons where one has a comma itself.
-
-    >>> listed(["en", "sw"]), listed(["batch 8, tuned", "all"])
-    ('en, sw', 'batch 8, tuned; all')
-    """
-    found = [str(name) for name in names]
-    return ("; " if any("," in name for name in found) else ", ").join(found)
 
 
 def count(value: Number, keys: Sequence[str] = ()) -> Cell:

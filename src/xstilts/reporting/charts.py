@@ -65,7 +65,8 @@ def _cost_panel(target: str, named: Sequence[tuple[str, Json]], axis: str, label
     costs, gains = [cost for _, cost, _ in points], [gain for _, _, gain in points]
     says = (
         f"{target}: gains from {cell_format.signed(min(gains)).text} to {cell_format.signed(max(gains)).text} "
-        f"at {said(axis)} from {cell_format.figure(axis, min(costs)).text} to {cell_format.figure(axis, max(costs)).text}"
+        f"at {said(axis)} from {cell_format.figure(axis, min(costs)).text} "
+        f"to {cell_format.figure(axis, max(costs)).text}"
     )
     wide = min(costs) > 0 and max(costs) / min(costs) > WIDE
     return Panel(target, scatter(series, Axes(said(axis), "gain", log_x=wide), says), says)

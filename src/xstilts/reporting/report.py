@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from xstilts.errors import BadInput
 from xstilts.reporting import cell_format, markdown, sections
 from xstilts.reporting.cell_format import known
-from xstilts.data.examples import BadInput
 from xstilts.reporting.page import Cell, Page, Ruling, html
 from xstilts.reporting.svg import strip
 
@@ -125,7 +125,10 @@ def _facts(verdict: Json, bounds: Mapping[str, tuple[float, float]]) -> Iterator
     if verdict.get("n_replicates"):
         yield "replicates", cell_format.count(verdict["n_replicates"])
     if known(verdict.get("detectable")):
-        yield "detectable", Cell(f"{cell_format.plain(verdict['detectable']).text} {unit}".strip(), verdict["detectable"])
+        yield (
+            "detectable",
+            Cell(f"{cell_format.plain(verdict['detectable']).text} {unit}".strip(), verdict["detectable"]),
+        )
     if verdict.get("seeds_needed"):
         yield "replicates needed", cell_format.count(verdict["seeds_needed"])
     if verdict.get("by_construction"):

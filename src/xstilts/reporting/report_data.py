@@ -11,12 +11,10 @@ from statistics import fmean
 from typing import Any
 
 from xstilts.claims.claim import LEVEL, Claim
-from xstilts.measurement import Measured
-from xstilts.claims.measures import Gain, Level
-from xstilts.savings import Scaling
-from xstilts.store.query.live_view import history_of
-from xstilts.experiments.collect_results import TARGET
+from xstilts.claims.measures import Gain, Level, Measured, Scaling
 from xstilts.claims.results_table import BASELINE, Missing, Row, Table
+from xstilts.experiments.collect_results import TARGET
+from xstilts.store.live_view import history_of
 
 POINTS = 60  # of a learning curve
 MEAN, ZERO_SHOT = "mean", "zero-shot"

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.claims import claim
-from xstilts.reporting import study_report, report
+from xstilts.claims.claim import Verdict
 from xstilts.experiments import failed_arms
 from xstilts.experiments import study as studies
-from xstilts.claims.claim import Verdict
+from xstilts.reporting import report, study_report
 from xstilts.reporting.study_report import Origin
 from xstilts.runtime.machine import Machine
 

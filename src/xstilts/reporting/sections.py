@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from xstilts.claims.claim import LEVEL
 from xstilts.reporting import cell_format, charts
 from xstilts.reporting.cell_format import known
-from xstilts.claims.claim import LEVEL
 from xstilts.reporting.charts import label, varying
 from xstilts.reporting.page import NOTHING, Cell, Listing, Section, Sheet
 from xstilts.reporting.svg import strip
+from xstilts.runtime import text
 
 Json = Mapping[str, Any]
 MEAN, ZERO_SHOT = "mean", "zero-shot"
@@ -250,7 +251,7 @@ def _settings(report: Json) -> Section | None:
         "intermediates": settings.get("intermediates", ()),
         "seeds": settings.get("seeds", ()),
     }
-    rows = tuple((Cell(name), Cell(cell_format.listed(found))) for name, found in lists.items() if any(found))
+    rows = tuple((Cell(name), Cell(text.listed(found))) for name, found in lists.items() if any(found))
     encoders = tuple(
         (Cell(one["name"]), cell_format.amount(one.get("parameters")), cell_format.count(one.get("layers")))
         for one in settings.get("encoders", ())

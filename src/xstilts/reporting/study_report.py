@@ -17,28 +17,27 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from xstilts.verification import stage_integrity
-from xstilts.reporting import report_data
-from xstilts.claims import published, measures
-from xstilts.evaluation import contamination
-from xstilts.store.query import manifest
-from xstilts.models import configs
-from xstilts.claims.claim_validation import slug
+from xstilts.claims import measures, published
 from xstilts.claims.claim import Claim, Verdict
-from xstilts.experiments.extra_tables import Extra, PairedTests, Probe
-from xstilts.reporting.report_data import distinct
-from xstilts.data.languages import Language, codes, language
-from xstilts.runtime.machine import Machine
+from xstilts.claims.claim_validation import slug
 from xstilts.claims.measures import Gain
-from xstilts.reporting.report import FORMAT, REPORT
-from xstilts.store.query.stage import is_built
-from xstilts.experiments.study import Study, chosen
-from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, TARGET
 from xstilts.claims.results_table import Row, Table
+from xstilts.data.languages import Language, codes, language
+from xstilts.evaluation import contamination
+from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, TARGET
+from xstilts.experiments.extra_tables import Extra, PairedTests, Probe
+from xstilts.experiments.study import Study, chosen
+from xstilts.models import configs
+from xstilts.reporting import report_data
+from xstilts.reporting.plain_json import Plain, entry, plain, row_of
+from xstilts.reporting.report import FORMAT, REPORT
+from xstilts.reporting.report_data import distinct
+from xstilts.runtime.machine import Machine
+from xstilts.store import manifest, query
+from xstilts.store.build import is_built
 from xstilts.training.train import MODEL
 
 TRAININGS = (EARLIER, INTERMEDIATE, TARGET)  # roles of stages that have a network
-Plain = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ def gather(
             },
             "rows": [row_of(row) for row in table.rows],
             "stages": {key: entry(facts) for key, facts in sorted(records.items())},
-            "sources": stage_integrity.sources(records, machine.store),
+            "sources": query.sources(records, machine.store),
         }
     )
 
@@ -155,17 +154,6 @@ def _verb(status: str, count: int) -> str:
     plural = count > 1
     words = {"holds": "hold" if plural else "holds", "fails": "fail" if plural else "fails"}
     return words.get(status, f"{'are' if plural else 'is'} {status}")
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON has it: no NaN, no infinities, no paths, no tuples."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return str(value) if isinstance(value, Path) else value
 
 
 def _extras(
@@ -328,23 +316,3 @@ def _made_with(records: Mapping[str, Plain]) -> Plain:
             versions.setdefault(name, {})[version] = None
     devices = {(facts["record"].get("cost") or {}).get("device") for facts in records.values()} - {None}
     return {"versions": {name: ", ".join(found) for name, found in versions.items()}, "devices": sorted(devices)}
-
-
-def row_of(row: Row) -> Plain:
-    """Return a row as the report has it."""
-    kept = {name: value for name, value in vars(row).items() if name not in ("examples", "costs")}
-    return kept | {"costs": row.costs} if row.costs else kept
-
-
-def entry(facts: Plain) -> Plain:
-    """Return a stage as the report has it, from its record and its folder: digests of its files and of the record."""
-    files = {name: file["sha256"] for name, file in facts["files"].items() if not name.startswith("model/")}
-    seconds = facts["seconds"] if facts["record"].get("cost") else None  # of what has a ledger
-    return {
-        "label": facts["label"],
-        "work": facts["work"].rpartition(".")[2],
-        "seconds": seconds,
-        "inputs": list(facts["inputs"]),
-        "files": files,
-        "record": manifest.sha256(facts["folder"] / manifest.RECORD),
-    }

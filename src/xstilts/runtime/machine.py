@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 if TYPE_CHECKING:
     import torch

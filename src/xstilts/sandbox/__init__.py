@@ -10,7 +10,18 @@ here is transfer under control, and says nothing about real languages.
 
 from __future__ import annotations
 
-from xstilts.sandbox.languages import CITATION, CODES, ENGLISH_LIKE, LANGUAGES, LIMIT, NOTE, Artificial, digest, distance, language
+from xstilts.sandbox.languages import (
+    CITATION,
+    CODES,
+    ENGLISH_LIKE,
+    LANGUAGES,
+    LIMIT,
+    NOTE,
+    Artificial,
+    digest,
+    distance,
+    language,
+)
 from xstilts.sandbox.tasks import LABELS, VERSION, examples, has
 from xstilts.sandbox.texts import parallel, text
 

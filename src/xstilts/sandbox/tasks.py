@@ -18,7 +18,8 @@ from itertools import cycle, islice
 from random import Random
 from typing import Any
 
-from xstilts.data.examples import Answer, BadInput, Choice, Classified, Example, Parallel, Question, Tagged
+from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Question, Tagged
+from xstilts.errors import BadInput
 from xstilts.sandbox.grammar import Word, say
 from xstilts.sandbox.languages import ENGLISH_LIKE, Artificial, language
 from xstilts.sandbox.relations import follows, relates, restates

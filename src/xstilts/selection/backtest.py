@@ -18,12 +18,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from xstilts.reporting import report
-from xstilts.data.examples import BadInput
-from xstilts.reporting.report_data import MEAN, ZERO_SHOT
-from xstilts.reporting.report import REPORT
-from xstilts.stats import Correlation, Summary, correlation, summary
+from xstilts.errors import BadInput
 from xstilts.experiments.score_table import BASELINE
+from xstilts.reporting import report
+from xstilts.reporting.report import REPORT
+from xstilts.reporting.report_data import MEAN, ZERO_SHOT
+from xstilts.stats import Correlation, Summary, correlation, summary
 
 COMBINED = "combined"
 TABLE = "table.csv"

@@ -17,10 +17,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from xstilts.store.query import manifest
-from xstilts.store.query import local_executor
 from xstilts.runtime.machine import Machine
-from xstilts.store.query.stage import Stage, folder_of
+from xstilts.store import local_executor, manifest
+from xstilts.store.stage import Stage, folder_of
 
 Sort = tuple[str, str]
 """What a stage does, and, of a training, on which tasks."""

@@ -22,19 +22,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xstilts.selection import transferability
 from xstilts.data.dataset import EXAMPLES
-from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.data.examples import BadInput, Example, Tagged
+from xstilts.data.examples import Example, Tagged
 from xstilts.data.examples import read as read_examples
-from xstilts.models.heads import Head
-from xstilts.formats import IGNORED, Kind, Unit, kind
-from xstilts.runtime.machine import Machine
-from xstilts.models.network import Network
-from xstilts.evaluation.predict import by_length
+from xstilts.errors import BadInput
+from xstilts.formats import Kind, kind
+from xstilts.models.batch import IGNORED, Unit
+from xstilts.models.batching import by_length
 from xstilts.models.embedding_pruning import used
-from xstilts.store.query.stage import Site, Stage, stage
+from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
+from xstilts.models.heads import Head
+from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokens
+from xstilts.runtime.machine import Machine
+from xstilts.selection import transferability
+from xstilts.store import names
+from xstilts.store.identity import identity
+from xstilts.store.stage import Site, Stage, stage
 from xstilts.training.train import MODEL
 
 FEATURES = "features.npz"
@@ -44,6 +48,7 @@ States = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 
+@identity("Asking", always=("labels", "max_length", "examples"))
 @dataclass(frozen=True)
 class Asking:
     """How examples are shown: their kind, its labels (none: those that occur), most pieces, most examples."""
@@ -75,7 +80,7 @@ def _label(model: Encoder | Stage, data: tuple[Stage, ...], asking: Asking) -> s
     return f"features-{data[0].arguments['data'].task}-{shown}"
 
 
-@stage(version=1, label=_label)
+@stage(name=names.FEATURES, version=1, label=_label)
 def features(site: Site, model: Encoder | Stage, data: tuple[Stage, ...], asking: Asking) -> None:
     """Write `features.npz`: the states of a bare encoder for examples with labels, and the labels."""
     network, tokens = opened(model, site)

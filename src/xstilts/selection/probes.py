@@ -14,20 +14,20 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xstilts.models.encoder import Encoder
-from xstilts.data.examples import BadInput
-from xstilts.selection.features import Asking, features
-from xstilts.experiments.grid import tasks_of
-from xstilts.selection.successive_halving import Rung
-from xstilts.formats import kind
+from xstilts.errors import BadInput
 from xstilts.evaluation.predict import predict
-from xstilts.training.recipe import Recipe
-from xstilts.experiments.run import Recipes, lesson, read
 from xstilts.evaluation.score import score
-from xstilts.store.query.stage import Stage
+from xstilts.experiments.grid import tasks_of
+from xstilts.experiments.run import Recipes, lesson, read
 from xstilts.experiments.score_table import BASELINE
-from xstilts.tasks.base import Task, names, task
+from xstilts.formats import kind
+from xstilts.models.encoder import Encoder
+from xstilts.selection.features import Asking, features
+from xstilts.selection.successive_halving import Rung
 from xstilts.selection.task_embeddings import fisher, text_embedding
+from xstilts.store.stage import Stage
+from xstilts.tasks.base import Task, names, task
+from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
 
 SEARCHED = ("mining", "ranking")  # kinds that are measured, and taught by pairs

@@ -19,22 +19,22 @@ from itertools import accumulate
 
 import numpy as np
 
-from xstilts.selection import successive_halving, task_embeddings
 from xstilts import metrics, stats
-from xstilts.selection.recommendation import Advice, Figure
-from xstilts.data.examples import BadInput
-from xstilts.selection.features import read as read_features
-from xstilts.selection.successive_halving import Round, Rung, Standing
-from xstilts.runtime.machine import Machine
-from xstilts.metrics.base import Array
-from xstilts.selection.probes import Peeks, Question, development
-from xstilts.selection.budget import Purse
-from xstilts.evaluation.score import CONTRIBUTIONS
-from xstilts.store.query.stage import Stage, folder_of
-from xstilts.stats import Summary
-from xstilts.experiments.collect_results import name_of
 from xstilts.claims.results_table import BASELINE, contributions
+from xstilts.errors import BadInput
+from xstilts.evaluation.score import CONTRIBUTIONS
+from xstilts.metrics.base import Array
+from xstilts.models.naming import name_of
+from xstilts.runtime.machine import Machine
+from xstilts.selection import successive_halving, task_embeddings
+from xstilts.selection.budget import Purse
+from xstilts.selection.features import read as read_features
+from xstilts.selection.probes import Peeks, Question, development
+from xstilts.selection.recommendation import Advice, Figure
+from xstilts.selection.successive_halving import Round, Rung, Standing
 from xstilts.selection.transferability import alike
+from xstilts.stats import Summary
+from xstilts.store.stage import Stage, folder_of
 
 STATES, ROUND = "peeks and states", "round"
 HOUR = 3600

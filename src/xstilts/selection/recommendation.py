@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from xstilts.selection.successive_halving import Round, Standing
 from xstilts.selection.backtest import COMBINED, Hit
+from xstilts.selection.successive_halving import Round, Standing
 from xstilts.selection.transferability import ranks
 
 HELPS, HARMS = "helps", "harms"

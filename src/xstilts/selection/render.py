@@ -12,12 +12,12 @@ from typing import Any
 from rich.table import Table as RichTable
 
 from xstilts.runtime import progress
-from xstilts.selection.recommendation import Advice, Figure, known
-from xstilts.selection.successive_halving import Round, Standing
-from xstilts.selection.backtest import Gains, hits
 from xstilts.runtime.machine import Machine
+from xstilts.selection.backtest import Gains, hits
 from xstilts.selection.probes import Question
 from xstilts.selection.recommend import recommend
+from xstilts.selection.recommendation import Advice, Figure, known
+from xstilts.selection.successive_halving import Round, Standing
 from xstilts.stats import Summary
 
 ADVICE = "recommend.json"

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 from xstilts.stats import Estimate
 
 

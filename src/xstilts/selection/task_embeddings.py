@@ -20,15 +20,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xstilts.models.encoder import Encoder
-from xstilts.selection.features import Asking, encoded, opened, shown
-from xstilts.models.hf_format import load
-from xstilts.formats import IGNORED, Kind, Unit, kind
-from xstilts.runtime.machine import Machine
-from xstilts.models.network import Network
+from xstilts.formats import Kind, kind
+from xstilts.models.batch import IGNORED, Unit
 from xstilts.models.embedding_pruning import used
-from xstilts.store.query.stage import Site, Stage, stage
+from xstilts.models.encoder import Encoder
+from xstilts.models.hf_format import load
+from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokens
+from xstilts.runtime.machine import Machine
+from xstilts.selection.features import Asking, encoded, opened, shown
+from xstilts.store import names
+from xstilts.store.stage import Site, Stage, stage
 from xstilts.training.train import MODEL
 
 EMBEDDING = "embedding.npz"
@@ -43,7 +45,7 @@ def _named(data: tuple[Stage, ...]) -> str:
     return str(data[0].arguments["data"].task)
 
 
-@stage(version=1, label=lambda encoder, data, asking: f"textemb-{_named(data)}")
+@stage(name=names.TEXT_EMBEDDING, version=1, label=lambda encoder, data, asking: f"textemb-{_named(data)}")
 def text_embedding(site: Site, encoder: Encoder | Stage, data: tuple[Stage, ...], asking: Asking) -> None:
     """Write `embedding.npz`: the mean over texts of the mean over their pieces of an encoder's final states."""
     network, tokens = opened(encoder, site)
@@ -56,7 +58,7 @@ def text_embedding(site: Site, encoder: Encoder | Stage, data: tuple[Stage, ...]
     site.record |= {"units": len(units)}
 
 
-@stage(version=1, label=lambda model, data, asking: f"taskemb-{_named(data)}")
+@stage(name=names.FISHER, version=1, label=lambda model, data, asking: f"taskemb-{_named(data)}")
 def fisher(site: Site, model: Stage, data: tuple[Stage, ...], asking: Asking) -> None:
     """Write `embedding.npz`: for each layer, the mean squared gradient of an example's loss, a number a unit.
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 States = NDArray[np.floating]
 Labels = NDArray[np.integer]

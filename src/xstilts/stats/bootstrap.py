@@ -23,7 +23,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 from xstilts.metrics.base import Array
 from xstilts.stats.estimates import Estimate
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 from xstilts.stats.estimates import Estimate
 
 

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 from xstilts.metrics.base import Array
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 from xstilts.metrics.base import Array
 from xstilts.stats.bootstrap import Headline, share
 

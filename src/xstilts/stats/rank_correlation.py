@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 from xstilts.metrics.base import Array
 from xstilts.stats.estimates import Estimate
 

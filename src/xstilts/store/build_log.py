@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.runtime import progress
-from xstilts.store.query import manifest
 from xstilts.runtime.machine import Machine
 from xstilts.runtime.progress import Event
-from xstilts.store.query.stage import Stage, canonical
+from xstilts.store import manifest
+from xstilts.store.identity import canonical
+from xstilts.store.stage import Stage
 
 FOLDER, ASKED, NOW, LOCK = ".builds", "asked.json", "now.json", "lock"
 EVERY = 1.0  # seconds between two versions of what is happening

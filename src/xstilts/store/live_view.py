@@ -20,10 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xstilts.store.query import manifest
-from xstilts.store.query.query import FINISHED, Record
+from xstilts.store import manifest
+from xstilts.store.query import FINISHED, Record
 
-TRAIN, CHECKPOINT, HISTORY = "xstilts.training.train.train", "checkpoint.safetensors", "history.jsonl"  # as `train` calls them
+TRAIN, CHECKPOINT, HISTORY = (
+    "xstilts.training.train.train",
+    "checkpoint.safetensors",
+    "history.jsonl",
+)  # as `train` calls them
 SCORE = "score.json"
 PART = re.compile(r"^(?P<label>.+)-(?P<key>[0-9a-f]{12})\.part$")
 USED = ("label", "key", "work", "arguments", "started", "seconds", "record")

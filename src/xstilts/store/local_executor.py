@@ -18,13 +18,14 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from multiprocessing.queues import Queue
 
-from xstilts.store.query import build_log, stage
+from xstilts.errors import BadInput
 from xstilts.runtime import progress
-from xstilts.store.query.build_log import Note
-from xstilts.data.examples import BadInput
 from xstilts.runtime.machine import Machine
 from xstilts.runtime.progress import Event
-from xstilts.store.query.stage import Stage, StageError
+from xstilts.store import build, build_log
+from xstilts.store.build_log import Note
+from xstilts.store.identity import SORTED, canonical
+from xstilts.store.stage import Stage, StageError
 
 Bundle = tuple[Stage, ...]
 Failures = dict[str, Exception | None]  # by key; None where only something needed failed
@@ -49,7 +50,7 @@ def build_all(stages: Sequence[Stage], machine: Machine) -> int:
     A stage that fails does not stop those that do not need it; then Unbuilt names it at the end. A full disk, a lost
     worker or a signal stops everything.
     """
-    todo = stage.missing(tuple(stages), machine)
+    todo = build.missing(tuple(stages), machine)
     alone = machine.workers <= 1 or len(todo) <= 1
     with build_log.noted(todo, machine) as note:
         failed = _one_by_one(todo, machine, note, _tell) if alone else _Side(todo, machine, note).run()
@@ -77,7 +78,7 @@ def _one_by_one(
             continue
         note.begin((item,))
         try:
-            stage.build(item, machine)
+            build.build(item, machine)
             note.end(item)
         except StageError as error:
             note.fail(item, str(error))
@@ -200,7 +201,7 @@ class _Side:
 
 def _model(item: Stage) -> str:
     """Return what names the network that a prediction is made with."""
-    return stage.SORTED.encode(stage.canonical(item.arguments.get("model")))
+    return SORTED.encode(canonical(item.arguments.get("model")))
 
 
 def _start_worker(events: Queue[Event]) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from xstilts.data.examples import BadInput
-from xstilts.store.query.manifest import read
-from xstilts.store.query.stage import Stage
+from xstilts.errors import BadInput
+from xstilts.store import manifest
+from xstilts.store.manifest import read
+from xstilts.store.stage import Stage
+from xstilts.verification.stage_integrity import Disk
 
 Record = dict[str, Any]
 FINISHED = re.compile(r"-[0-9a-f]{12}$")  # not what is in the making (.part) or put aside (.damaged1)
@@ -76,3 +78,14 @@ def expected_seconds(store: Path, todo: list[Stage]) -> float | None:
     if not all(item.work.name in known for item in todo):
         return None
     return sum(median(known[item.work.name]) for item in todo)
+
+
+def sources(keys: Iterable[str], store: Path) -> dict[str, str]:
+    """Return the digests of the records of all stages behind those of a table, by key."""
+    finished, table = Disk(store, {}).finished, set(keys)
+    todo, seen = list(table), set(table)
+    while todo:
+        new = [key for key in finished[todo.pop()][1]["inputs"] if key in finished and key not in seen]
+        seen.update(new)
+        todo += new
+    return {key: manifest.sha256(finished[key][0] / manifest.RECORD) for key in sorted(seen - table)}

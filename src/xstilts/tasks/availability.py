@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from xstilts.tasks import download
-from xstilts.runtime import progress
 from xstilts.data.dataset import Data, examples, expected
-from xstilts.data.examples import BadInput
-from xstilts.data.readers import Report
 from xstilts.data.hub_files import Unreachable
-from xstilts.tasks.base import Source, Task, names, task
+from xstilts.data.readers import Report
+from xstilts.data.source import Source
+from xstilts.errors import BadInput
+from xstilts.runtime import progress
+from xstilts.tasks import download
+from xstilts.tasks.base import Task, names, task
 
 PLACES = 6  # that are told where files are looked for
 NAMED = 12  # languages that are named one by one even where they are all of a task's

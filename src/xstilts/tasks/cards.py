@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 
+from xstilts.data.source import Source
 from xstilts.metrics import XTREME, XTREME_R
-from xstilts.tasks.base import Source, Task, names, task
+from xstilts.tasks.base import Task, module_of, names, task
 
 HEAD = """# Tasks
 

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from xstilts.runtime import progress
-from xstilts.data.examples import BadInput
 from xstilts.data.hub_snapshot import Repository
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.errors import BadInput
+from xstilts.runtime import progress
+from xstilts.tasks.base import Task
 
 SPLITS = ("train", "validation", "test")
 

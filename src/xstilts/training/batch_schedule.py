@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 Whole = NDArray[np.int64]
 

@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 from xstilts import metrics
-from xstilts.training.training_set import Pupil
-from xstilts.runtime.machine import Machine
-from xstilts.models.network import Network
 from xstilts.evaluation.predict import answers
 from xstilts.evaluation.score import by_id
+from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokens
+from xstilts.runtime.machine import Machine
+from xstilts.training.training_set import Pupil
 
 
 def look(network: Network, pupils: list[Pupil], tokens: Tokens, machine: Machine, most: int) -> dict[str, Any]:

@@ -24,13 +24,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xstilts.runtime import progress
-from xstilts.formats import Unit, batch
-from xstilts.runtime.machine import Machine
+from xstilts.models.batch import Unit, batch
+from xstilts.models.batching import by_length
 from xstilts.models.network import Network
-from xstilts.evaluation.predict import by_length
-from xstilts.runtime.disk_cache import Shelf
 from xstilts.models.tokenization import Ids, Tokens
+from xstilts.runtime import progress
+from xstilts.runtime.disk_cache import Shelf
+from xstilts.runtime.machine import Machine
 
 FOLDER = ".prefix"
 MEANING = 1  # raise it when other states would be stored under the same digest

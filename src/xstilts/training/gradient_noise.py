@@ -23,14 +23,16 @@ import torch
 from torch import Tensor, nn
 
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.models.hf_format import load
+from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
-from xstilts.training.training_set import Lesson, Pupil, prepare
-from xstilts.models.network import Network, freeze
-from xstilts.training.recipe import Recipe
-from xstilts.store.query.stage import Site, Stage, stage
+from xstilts.models.hf_format import load
+from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokens
+from xstilts.store import names
+from xstilts.store.stage import Site, Stage, stage
+from xstilts.training.recipe import Recipe
 from xstilts.training.train import MODEL
+from xstilts.training.training_set import Lesson, Pupil, prepare
 
 NOISE = "noise.json"
 HEAD = "head"
@@ -54,7 +56,7 @@ def _label(model: Encoder | Stage, lesson: Lesson, recipe: Recipe, batches: int,
     return f"noise-{lesson.task}-seed{seed}"
 
 
-@stage(version=1, label=_label)
+@stage(name=names.GRADIENT_NOISE, version=1, label=_label, always=("batches", "batch", "seed"))
 def noise(
     site: Site,
     model: Encoder | Stage,

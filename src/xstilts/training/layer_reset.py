@@ -9,9 +9,11 @@ from __future__ import annotations
 import torch
 
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
+from xstilts.models.freezing import part
 from xstilts.models.hf_format import save_encoder
-from xstilts.models.network import Network, part
-from xstilts.store.query.stage import Site, Stage, stage
+from xstilts.models.network import Network
+from xstilts.store import names
+from xstilts.store.stage import Site, Stage, stage
 from xstilts.training.train import MODEL
 
 
@@ -19,7 +21,7 @@ def _label(encoder: Stage, donor: Encoder | Stage, layers: str) -> str:
     return f"graft-{layers}-{encoder.label}"
 
 
-@stage(version=1, label=_label)
+@stage(name=names.LAYER_RESET, version=1, label=_label)
 def graft(site: Site, encoder: Stage, donor: Encoder | Stage, layers: str) -> None:
     """Write an encoder in which the named layers (`network.freeze` says how) are the donor's, without any head."""
     source = site.path(donor) / MODEL if isinstance(donor, Stage) else donor.location

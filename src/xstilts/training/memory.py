@@ -23,15 +23,17 @@ import transformers
 from torch import nn
 from transformers.initialization import no_init_weights
 
+from xstilts.cost.activation_memory import Device, Kept
 from xstilts.cost.flops import Shape
-from xstilts.models.heads import attach
 from xstilts.formats import kind as kind_of
 from xstilts.formats import masked_lm
+from xstilts.models.families import family_of
+from xstilts.models.freezing import freeze
+from xstilts.models.heads import attach
+from xstilts.models.network import Network
 from xstilts.runtime.machine import GPU_TOKENS, Machine
-from xstilts.models.network import Network, family_of, freeze
 from xstilts.training.optimizer import bytes_of, halves, prepare
 from xstilts.training.recipe import Recipe
-from xstilts.cost.activation_memory import Device, Kept
 
 GIB = 2**30
 ROOM = {"cuda": 0.95, "cpu": 0.75}  # the share that tensors may take; the rest is for kernels, and lost between them

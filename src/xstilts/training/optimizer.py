@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from xstilts.models import lora
-from xstilts.training.low_precision import BLOCK, packed, rounded, unpacked
-from xstilts.runtime.machine import Machine
 from xstilts.models.network import Network
+from xstilts.runtime.machine import Machine
+from xstilts.training.low_precision import BLOCK, packed, rounded, unpacked
 from xstilts.training.recipe import Recipe
 
 PART = 2**22  # numbers worked on at once, a multiple of BLOCK

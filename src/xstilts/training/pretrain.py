@@ -9,41 +9,31 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from xstilts.data.dataset import examples
+from xstilts.data import examples
 from xstilts.data.dataset import EXAMPLES, read
+from xstilts.errors import BadInput
+from xstilts.models.configs import Shape, configuration
 from xstilts.models.encoder import load_tokenizer
-from xstilts.data.examples import BadInput
-from xstilts.models.hf_format import save
 from xstilts.models.heads import attach
-from xstilts.training.training_set import Lesson
-from xstilts.runtime.machine import Machine
+from xstilts.models.hf_format import save
 from xstilts.models.network import Network
-from xstilts.training.recipe import Recipe
-from xstilts.store.query.stage import Site, Stage, build, stage
-from xstilts.tasks.base import task
 from xstilts.models.tokenization import Tokens
+from xstilts.runtime.machine import Machine
+from xstilts.store import names
+from xstilts.store.build import build
+from xstilts.store.stage import Site, Stage, stage
+from xstilts.tasks.base import task
+from xstilts.training.recipe import Recipe
 from xstilts.training.train import MODEL, train
+from xstilts.training.training_set import Lesson
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # XLM-R's own order, <mask> at the end
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The size of an XLM-R-shaped encoder; the feed-forward layers are four times as wide as the states."""
-
-    width: int = 256
-    layers: int = 6
-    heads: int = 4
-    positions: int = 512
-    vocabulary: int = 16000
-    dropout: float = 0.1
 
 
 def pretrain(
@@ -59,7 +49,7 @@ def pretrain(
     return train(untrained(tokenizer(texts, shape.vocabulary, alpha), shape, seed), lessons, recipe, seed)
 
 
-@stage(version=1, label=lambda texts, vocabulary, alpha: f"tokenizer-{vocabulary}")
+@stage(name=names.TOKENIZER, version=1, label=lambda texts, vocabulary, alpha: f"tokenizer-{vocabulary}")
 def tokenizer(site: Site, texts: tuple[Stage, ...], vocabulary: int, alpha: float) -> None:
     """Write a tokenizer with XLM-R's special pieces, learned from texts with languages in proportion to n ** alpha.
 
@@ -101,7 +91,7 @@ def _sample(site: Site, texts: tuple[Stage, ...], alpha: float, most: int = 200_
         yield from (language[number] for number in np.linspace(0, len(language) - 1, count).astype(int))
 
 
-@stage(version=1, label=lambda tokenizer, shape, seed: f"untrained-{shape.layers}x{shape.width}")
+@stage(name=names.UNTRAINED, version=1, label=lambda tokenizer, shape, seed: f"untrained-{shape.layers}x{shape.width}")
 def untrained(site: Site, tokenizer: Stage, shape: Shape, seed: int) -> None:
     """Write an XLM-R-shaped masked-LM with random weights and the tokenizer's vocabulary."""
     from transformers import XLMRobertaModel
@@ -112,23 +102,6 @@ def untrained(site: Site, tokenizer: Stage, shape: Shape, seed: int) -> None:
     network = Network(XLMRobertaModel(config, add_pooling_layer=False))
     attach(network, "mlm", "mlm")
     save(network, "mlm", "mlm", (), tokens.tokenizer, site.folder / MODEL)
-
-
-def configuration(shape: Shape, pieces: int) -> Any:
-    """Return the configuration of an encoder of a shape for a tokenizer of so many pieces."""
-    from transformers import XLMRobertaConfig
-
-    return XLMRobertaConfig(
-        vocab_size=pieces,
-        hidden_size=shape.width,
-        num_hidden_layers=shape.layers,
-        num_attention_heads=shape.heads,
-        intermediate_size=4 * shape.width,
-        max_position_embeddings=shape.positions + 2,
-        type_vocab_size=1,
-        hidden_dropout_prob=shape.dropout,
-        attention_probs_dropout_prob=shape.dropout,
-    )
 
 
 def from_folders(

@@ -15,11 +15,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
+from xstilts.store.identity import identity
 
 OPTIMISERS = ("adamw", "adamw8", "adafactor", "adamw:bf16", "adamw8:bf16", "adafactor:bf16")
 
 
+@identity("Selection", always=("every_steps", "patience", "examples"))
 @dataclass(frozen=True)
 class Selection:
     """Keep the weights that are best on English development data, looked at every so many steps.
@@ -36,6 +38,24 @@ class Selection:
             raise BadInput(f"a selection counts from 1: {self}")
 
 
+@identity(
+    "Recipe",
+    always=(
+        "learning_rate",
+        "batch_size",
+        "epochs",
+        "steps",
+        "examples",
+        "max_length",
+        "warmup",
+        "weight_decay",
+        "clip_norm",
+        "trained",
+        "sampling",
+        "selection",
+        "optimiser",
+    ),
+)
 @dataclass(frozen=True)
 class Recipe:
     """How weights are optimised.

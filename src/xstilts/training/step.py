@@ -20,20 +20,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xstilts.cost.ledger import ledger
-from xstilts.models import packed_attention
-from xstilts.runtime import progress
-from xstilts import thaw
-from xstilts.formats import Batch, Unit
-from xstilts.training.training_set import Pupil
-from xstilts.runtime.machine import Machine
+from xstilts.cost import ledger
+from xstilts.models import batching, freezing, packed_attention
+from xstilts.models.batch import Batch, Unit
+from xstilts.models.batching import by_length
 from xstilts.models.network import Network
-from xstilts.training.optimizer import rate
-from xstilts.evaluation.predict import by_length
-from xstilts.training.frozen_layer_cache import NOTHING, Prefix
-from xstilts.training.recipe import Recipe
-from xstilts.training.batch_schedule import Step
 from xstilts.models.tokenization import Tokens
+from xstilts.runtime import progress
+from xstilts.runtime.machine import Machine
+from xstilts.training.batch_schedule import Step
+from xstilts.training.frozen_layer_cache import NOTHING, Prefix
+from xstilts.training.optimizer import rate
+from xstilts.training.recipe import Recipe
+from xstilts.training.training_set import Pupil
 
 Pass = tuple[list[Unit], Batch]
 FEWEST_TOKENS = 16  # in a pass, below which memory is not the batch's to save
@@ -69,7 +68,7 @@ class Loop:
     def __post_init__(self) -> None:
         self.device = self.machine.torch_device()
         self.micro_tokens = self.micro_tokens or self.machine.most_tokens()
-        self.packs = packed_attention.wanted(self.network, self.machine)
+        self.packs = batching.wanted(self.network, self.machine)
         if self.machine.recompute:
             recompute: Any = self.network.backbone.activation_checkpointing_enable
             recompute({"use_reentrant": False, "context_fn": packed_attention.again(self.network.backbone)})
@@ -130,8 +129,8 @@ class Loop:
 
     def _hold(self, number: int, total: int) -> None:
         """Throw away the gradients of what does not move yet, so that no optimiser touches it."""
-        waves = thaw.waves(self.network, self.recipe.trained)
-        for wave in waves[thaw.moving(number, total, len(waves)) :]:
+        waves = freezing.waves(self.network, self.recipe.trained)
+        for wave in waves[freezing.moving(number, total, len(waves)) :]:
             for parameter in wave:
                 parameter.grad = None
 

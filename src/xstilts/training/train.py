@@ -23,30 +23,31 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from xstilts.models import lora, packed_attention
-from xstilts.cost.ledger import ledger
-from xstilts.training import memory, batch_schedule
-from xstilts.runtime import progress
-from xstilts import thaw
-from xstilts.training.checkpoint import Checkpoint, remove
+from xstilts.cost import ledger
+from xstilts.errors import BadInput
+from xstilts.models import batching, freezing, lora
+from xstilts.models.batch import Unit
+from xstilts.models.embedding_pruning import used
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.data.examples import BadInput
-from xstilts.models.hf_format import save, save_encoder
+from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
-from xstilts.runtime.signals import Interrupted, deferred
-from xstilts.formats import Unit
-from xstilts.training.training_set import DEV_EXAMPLES, Lesson, Pupil, prepare
-from xstilts.training.dev_evaluation import look
-from xstilts.training.step import Loop
+from xstilts.models.hf_format import save, save_encoder
+from xstilts.models.network import Network
+from xstilts.models.tokenization import Tokens
+from xstilts.runtime import progress
 from xstilts.runtime.machine import Machine
-from xstilts.models.network import Network, freeze
+from xstilts.runtime.signals import Interrupted, deferred
+from xstilts.store import names
+from xstilts.store.stage import Site, Stage, stage
+from xstilts.training import batch_schedule, memory
+from xstilts.training.checkpoint import Checkpoint, remove
+from xstilts.training.dev_evaluation import look
+from xstilts.training.frozen_layer_cache import NOTHING, Prefix, computed
 from xstilts.training.optimizer import optimiser_of, rate, suited
 from xstilts.training.optimizer import prepare as prepare_weights
-from xstilts.training.frozen_layer_cache import NOTHING, Prefix, computed
 from xstilts.training.recipe import Recipe
-from xstilts.models.embedding_pruning import used
-from xstilts.store.query.stage import Site, Stage, stage
-from xstilts.models.tokenization import Tokens
+from xstilts.training.step import Loop
+from xstilts.training.training_set import DEV_EXAMPLES, Lesson, Pupil, prepare
 
 CHECKPOINT = "checkpoint.safetensors"
 MODEL = "model"
@@ -58,7 +59,7 @@ def _label(encoder: Encoder | Stage, lessons: tuple[Lesson, ...], recipe: Recipe
     return f"train-{'+'.join(lesson.task for lesson in lessons)}-seed{seed}"
 
 
-@stage(version=3, label=_label, resumes=True)
+@stage(name=names.TRAIN, version=3, label=_label, resumes=True)
 def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], recipe: Recipe, seed: int) -> None:
     """Train an encoder on lessons; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
 
@@ -132,7 +133,7 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
     heads = {pupil.lesson.task: pupil.lesson.kind for pupil in pupils}
     most = state.micro_tokens or memory.micro_tokens(network, recipe, heads, site.machine)
     loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser, seed, below, most)
-    site.record["batches"] = packed_attention.told(loop.packs, site.machine)
+    site.record["batches"] = batching.told(loop.packs, site.machine)
     steps = enumerate(batch_schedule.schedule(lessons, total, recipe.batch_size, recipe.sampling, seed))
     saved = time.monotonic()
     with deferred() as interrupted, ledger.metered(state.cost, site.machine) as meter:
@@ -152,9 +153,9 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
                 raise Interrupted(interrupted[0])
     checkpoint.restore_best()
     if network.table.requires_grad:
-        count = len(thaw.waves(network, recipe.trained))  # embeddings are in the last
+        count = len(freezing.waves(network, recipe.trained))  # embeddings are in the last
         taken = range(state.best_step or state.step)
-        rates = (rate(recipe, number, total) for number in taken if thaw.moving(number, total, count) >= count)
+        rates = (rate(recipe, number, total) for number in taken if freezing.moving(number, total, count) >= count)
         state.undecayed = math.prod(1 - one * recipe.weight_decay for one in rates)
     return state
 

@@ -14,18 +14,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from xstilts.data.dataset import examples
-from xstilts.training import batch_schedule
+from xstilts.data import examples
 from xstilts.data.dataset import EXAMPLES
-from xstilts.data.examples import BadInput, Example, Tagged
-from xstilts.formats import Kind, Unit, kind
-from xstilts.training.recipe import Recipe
-from xstilts.store.query.stage import Site, Stage
+from xstilts.data.examples import Example, Tagged
+from xstilts.errors import BadInput
+from xstilts.formats import Kind, kind
+from xstilts.models.batch import Unit
 from xstilts.models.tokenization import Tokens
+from xstilts.store.identity import identity
+from xstilts.store.stage import Site, Stage
+from xstilts.training import batch_schedule
+from xstilts.training.recipe import Recipe
 
 DEV_EXAMPLES = 500
 
 
+@identity("Lesson", always=("weight", "alpha"))
 @dataclass(frozen=True)
 class Lesson:
     """What is taught: a task's training data (one stage a language), how it is labelled, and how progress is measured.

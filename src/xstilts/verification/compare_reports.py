@@ -17,13 +17,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from xstilts.reporting import cell_format, report
-from xstilts.reporting.cell_format import known, listed
 from xstilts.claims.claim import LEVEL
+from xstilts.errors import BadInput
+from xstilts.reporting import cell_format, report
+from xstilts.reporting.cell_format import known
 from xstilts.reporting.charts import said
-from xstilts.data.examples import BadInput
 from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Section, Sheet
 from xstilts.reporting.sections import MEAN, SETTING, ZERO_SHOT
+from xstilts.runtime.text import listed
 
 DIFFERS = "differs"
 COMPARISON = Path("comparison")

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xstilts.reporting import cell_format
-from xstilts.store.query import query
-from xstilts.reporting.page import Cell, Listing, Page, Section, Sheet
 from xstilts.evaluation.score import SCORE, read_score
+from xstilts.reporting import cell_format
+from xstilts.reporting.page import Cell, Listing, Page, Section, Sheet
+from xstilts.store import query
 
 Json = Mapping[str, Any]
 
@@ -85,7 +85,12 @@ def _times(keys: list[str], first: Found, second: Found) -> list[Sheet]:
         pair[0] += first[key][1]["seconds"]
         pair[1] += second[key][1]["seconds"]
     rows = tuple(
-        (Cell(work), cell_format.duration(one), cell_format.duration(other), cell_format.plain(other / one if one else None))
+        (
+            Cell(work),
+            cell_format.duration(one),
+            cell_format.duration(other),
+            cell_format.plain(other / one if one else None),
+        )
         for work, (one, other) in sorted(seconds.items())
     )
     return [Sheet("seconds", "Time by work", ("work", "first", "second", "second over first"), rows)] if rows else []

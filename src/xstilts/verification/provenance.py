@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xstilts import formats
-from xstilts.verification.stage_integrity import Disk, Fault
-from xstilts.models.encoder import SANDBOX
-from xstilts.reporting.study_report import entry, plain, row_of
-from xstilts.likewise import differing
-from xstilts.store.query.stage import key_of
-from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, SCORE, TARGET, called
 from xstilts.claims.results_table import BASELINE
+from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, SCORE, TARGET
+from xstilts.models.encoder import SANDBOX
+from xstilts.models.naming import called
+from xstilts.reporting.plain_json import entry, plain, row_of
+from xstilts.store.identity import key_of
+from xstilts.verification.stage_integrity import Disk, Fault, differing
 
 Plain = Mapping[str, Any]
 PHASES = (EARLIER, INTERMEDIATE, TARGET)

@@ -15,17 +15,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from xstilts.reporting import report_data, study_report, markdown
 from xstilts.claims import measures
-from xstilts.store.query import manifest
-from xstilts.experiments import study as studies
 from xstilts.claims.claim import Claim, Verdict
-from xstilts.verification.stage_integrity import Check, Disk
-from xstilts.reporting.study_report import plain
-from xstilts.likewise import ABSENT, alike, differing
-from xstilts.reporting.page import html
-from xstilts.reporting.report import HTML, MARKDOWN, page
 from xstilts.claims.results_table import Table
+from xstilts.experiments import study as studies
+from xstilts.reporting import markdown, report_data, study_report
+from xstilts.reporting.page import html
+from xstilts.reporting.plain_json import plain
+from xstilts.reporting.report import HTML, MARKDOWN, page
+from xstilts.store import manifest
+from xstilts.verification.stage_integrity import ABSENT, Check, Disk, alike, differing
 
 Plain = Mapping[str, Any]
 STUDIES = Path("studies")

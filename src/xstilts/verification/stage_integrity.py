@@ -10,21 +10,21 @@ be read must not keep a reader from what became of the others.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from xstilts.data.dataset import examples
-from xstilts.runtime import progress
-from xstilts.store.query import manifest
-from xstilts.experiments import collect_results
-from xstilts.store.query import query as stores
+from xstilts.claims.results_table import Row
+from xstilts.data import examples
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example
 from xstilts.evaluation.score import CONTRIBUTIONS, SCORE, read_lines, read_score, scored
-from xstilts.claims.results_table import Row
+from xstilts.experiments import collect_results
+from xstilts.runtime import progress
+from xstilts.store import manifest
+from xstilts.store import query as stores
 
 Plain = Mapping[str, Any]
 Status = Literal["stands", "changed", "untested"]
@@ -161,12 +161,24 @@ def bare(said: Plain) -> Row:
     return Row(**(values | {name: math.nan for name in FIGURES if values.get(name) is None}))
 
 
-def sources(keys: Iterable[str], store: Path) -> dict[str, str]:
-    """Return the digests of the records of all stages behind those of a table, by key."""
-    finished, table = Disk(store, {}).finished, set(keys)
-    todo, seen = list(table), set(table)
-    while todo:
-        new = [key for key in finished[todo.pop()][1]["inputs"] if key in finished and key not in seen]
-        seen.update(new)
-        todo += new
-    return {key: manifest.sha256(finished[key][0] / manifest.RECORD) for key in sorted(seen - table)}
+ABSENT = object()
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Say whether two values are the same."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(alike(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if _number(one) and _number(other):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+    return type(one) is type(other) and bool(one == other)
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return the names of the entries of one mapping that another has not, or has otherwise."""
+    return [name for name, value in one.items() if not alike(value, other.get(name, ABSENT))]
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.claims import claim as claims
-from xstilts.verification import provenance, recompute
-from xstilts.reporting import study_report
-from xstilts.claims import published, measures
+from xstilts.claims import measures, published
 from xstilts.claims.claim import Claim, Verdict
-from xstilts.verification.stage_integrity import Check, Disk, Fault, Status, bare
-from xstilts.data.examples import BadInput
-from xstilts.likewise import differing
-from xstilts.reporting.report import REPORT, read
 from xstilts.claims.results_table import Table
+from xstilts.errors import BadInput
+from xstilts.reporting import plain_json, study_report
+from xstilts.reporting.report import REPORT, read
+from xstilts.verification import provenance, recompute
+from xstilts.verification.stage_integrity import Check, Disk, Fault, Status, bare, differing
 
 __all__ = ["Check", "Disk", "Status", "checks", "verify"]
 Plain = Mapping[str, Any]
@@ -146,7 +145,7 @@ def _claimed(report: Plain, again: Again, whole: Sequence[Measured]) -> Iterator
         elif isinstance(found := family[number], str):
             yield Check(name, sentence, "changed", found)
         else:
-            ruled = study_report.plain(study_report.ruling(found, known_figures))
+            ruled = plain_json.plain(study_report.ruling(found, known_figures))
             others = whole[number] if again.faults else None
             yield _compared(said, ruled, others)
     loose = [fault for key, fault in again.faults.items() if not any(key in keys for keys in again.behind)]

@@ -12,18 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from xstilts.data.readers.xquad_r import squad_pairs, xquad_r
-from xstilts.data.readers.tar_members import container, matching
+from xstilts.data.readers.bible_xml import bible
 from xstilts.data.readers.bitext import bitext, bitext_parquet
 from xstilts.data.readers.ccg_auto import auto
-from xstilts.data.readers.mewslix import mewslix, mewslix_pairs
-from xstilts.data.readers.text_lines import lines
-from xstilts.data.readers.parquet import parquet
-from xstilts.data.readers.squad_json import squad
-from xstilts.data.readers.row import Input, Options, Report, Row
 from xstilts.data.readers.conll import conllu, tagged
 from xstilts.data.readers.delimited import aligned, csv, jsonl, text, tsv
-from xstilts.data.readers.bible_xml import bible
+from xstilts.data.readers.mewslix import mewslix, mewslix_pairs
+from xstilts.data.readers.parquet import parquet
+from xstilts.data.readers.row import Input, Options, Report, Row
+from xstilts.data.readers.squad_json import squad
+from xstilts.data.readers.tar_members import container, matching
+from xstilts.data.readers.text_lines import lines
+from xstilts.data.readers.xquad_r import squad_pairs, xquad_r
 
 __all__ = ["FORMATS", "Input", "Options", "Report", "Row", "container", "lines", "matching", "read"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from xml.parsers.expat import ExpatError, ParserCreate
 
-from xstilts.data.readers.text_lines import lines
 from xstilts.data.readers.row import Input, Options, Report, Row, bad
+from xstilts.data.readers.text_lines import lines
 
 
 def bible(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:

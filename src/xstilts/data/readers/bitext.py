@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from xstilts.data.readers.text_lines import lines
 from xstilts.data.readers.parquet import parquet
 from xstilts.data.readers.row import Input, Options, Report, Row, bad
+from xstilts.data.readers.text_lines import lines
 
 Sentence = tuple[str, str, str]  # place, id, text
 PARITY = {"even": 0, "odd": 1}

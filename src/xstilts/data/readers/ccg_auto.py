@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from xstilts.data.readers.text_lines import lines
 from xstilts.data.readers.row import Input, Options, Report, Row, bad
+from xstilts.data.readers.text_lines import lines
 
 LEAF = re.compile(r"\(<L (\S+) (\S+) (\S+) (\S+) (\S+)>\)")
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from xstilts.data.readers.text_lines import lines
 from xstilts.data.readers.row import Input, Options, Report, Row, bad, columns_of
+from xstilts.data.readers.text_lines import lines
 
 Block = list[tuple[int, list[str]]]
 PREFERENCE = "VERB NOUN PROPN PRON ADJ NUM ADV INTJ AUX ADP DET PART CCONJ SCONJ X PUNCT"

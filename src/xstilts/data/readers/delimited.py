@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from xstilts.data.readers.text_lines import lines
 from xstilts.data.readers.row import Input, Options, Report, Row, bad, columns_of
+from xstilts.data.readers.text_lines import lines
 
 Record = tuple[int, list[str]]
 QUOTED = re.compile(r'"((?:[^"]|"")*)"')

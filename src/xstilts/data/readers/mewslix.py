@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from xstilts.data.readers.row import Input, Options, Report, Row, bad
 from xstilts.data.readers.delimited import jsonl
+from xstilts.data.readers.row import Input, Options, Report, Row, bad
 
 REMEDY = "the file is of another version: make it again with Mewsli-X's script"
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 Options = Mapping[str, str | int | tuple[str, ...]]
 SHOWN = 5

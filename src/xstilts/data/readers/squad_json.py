@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from xstilts.data.readers.text_lines import lines
 from xstilts.data.readers.row import Input, Options, Report, Row, bad
+from xstilts.data.readers.text_lines import lines
 
 
 def squad(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:

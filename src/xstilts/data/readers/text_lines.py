@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xstilts.data.readers.tar_members import opened
 from xstilts.data.readers.row import Input, Report, bad
+from xstilts.data.readers.tar_members import opened
 
 MARK = b"\xef\xbb\xbf"
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from xstilts.data.readers.squad_json import document, field, items, squad
 from xstilts.data.readers.row import Input, Options, Report, Row, bad
+from xstilts.data.readers.squad_json import document, field, items, squad
 
 Span = tuple[int, int]
 SENTENCE = re.compile(r"\S.*?(?:[.!?]+[\"')\]]*(?=\s+[^a-z]|$)|$)", re.DOTALL)

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from xstilts.evidence.report import citations
 from xstilts.evidence.claims.effect_direction import Direction, retold
-from xstilts.evidence.claims.synthesis import Dossier, Said, central, conflicts, ways
 from xstilts.evidence.claims.question import COSTS, general
+from xstilts.evidence.claims.synthesis import Dossier, Said, central, conflicts, ways
+from xstilts.evidence.report import citations
 
 BETTER: Mapping[Direction, str] = {
     "up": "more or better",

@@ -19,10 +19,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from xstilts.evidence.text.documents import numeric_trend
-from xstilts.evidence.text.clauses import QUALITY, clauses, outcomes
 from xstilts.evidence.claims.question import COSTS, Question, broader
 from xstilts.evidence.claims.statement import CITES
+from xstilts.evidence.text import numeric_trend
+from xstilts.evidence.text.clauses import QUALITY, clauses, outcomes
 
 Direction = Literal["up", "down", "level", "mixed", "unsaid"]
 Mark = Literal["up", "down", "level", "mixed", "not up", "not down"]

@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from xstilts.runtime import progress
-from xstilts.store.query import manifest
-from xstilts.evidence.search.corpus import Corpus
-from xstilts.evidence.search.hosts import LOOPBACK, address
+from xstilts.errors import BadInput
 from xstilts.evidence.claims.llm_proposals import Proposal
 from xstilts.evidence.claims.question import Question
-from xstilts.evidence.text.documents import Document
+from xstilts.evidence.search.corpus import Corpus
+from xstilts.evidence.search.hosts import LOOPBACK, address
 from xstilts.evidence.search.work import CONTROL
-from xstilts.data.examples import BadInput
+from xstilts.evidence.text.documents import Document
+from xstilts.runtime import progress
+from xstilts.store import manifest
 
 KEY = "XSTILTS_LLM_KEY"
 LONGEST = 24_000  # characters of a text that are shown

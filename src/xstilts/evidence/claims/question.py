@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, get_args
 
-from xstilts.evidence.text.stemming import Lexicon, Mention, data
-from xstilts.data.examples import BadInput
 from xstilts.data.languages import languages
+from xstilts.errors import BadInput
+from xstilts.evidence.text.stemming import Lexicon, Mention, data
 
 Role = Literal["intervention", "comparator", "outcome", "benchmark", "models", "languages"]
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from xstilts.errors import BadInput
 from xstilts.evidence.text.documents import ENDS, Document, Locator, sentences
 from xstilts.evidence.text.stemming import WORD, data, stem
-from xstilts.data.examples import BadInput
 
 Status = Literal["EXACT", "NORMALISED", "MISATTRIBUTED", "NOT_FOUND"]
 RANK: tuple[Status, ...] = ("EXACT", "NORMALISED", "MISATTRIBUTED", "NOT_FOUND")

@@ -21,14 +21,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from xstilts.evidence.text.hedges import Hedge, hedges
-from xstilts.evidence.text.numbers import Number, numbers
+from xstilts.errors import BadInput
 from xstilts.evidence.claims.question import Question, Role, broader, general, mentions, vocabulary
 from xstilts.evidence.claims.quote import on_one_line, plain
-from xstilts.evidence.text.respectively import readings
 from xstilts.evidence.text.documents import Document, Locator, Sentence, is_whole, sentences
+from xstilts.evidence.text.hedges import Hedge, hedges
+from xstilts.evidence.text.numbers import Number, numbers
+from xstilts.evidence.text.respectively import readings
 from xstilts.evidence.text.stemming import Lexicon
-from xstilts.data.examples import BadInput
 
 LEANS = re.compile(
     r"(?:It|This|These|They|That|Those|Such|Both|However|But|In contrast|Conversely|Compared (?:to|with)"

@@ -24,7 +24,7 @@ from typing import Any, get_args
 
 from xstilts.claims import measures
 from xstilts.claims.claim import Expectation
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 Json = Mapping[str, Any]
 SETTING = ("encoder", "split", "metric")

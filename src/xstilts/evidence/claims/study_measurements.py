@@ -19,15 +19,15 @@ from typing import Any, Literal, cast
 
 from xstilts.claims import claim as claims
 from xstilts.claims import measures
-from xstilts.reporting import report
 from xstilts.claims.claim import Claim, Expectation, Verdict
+from xstilts.claims.results_table import Table
+from xstilts.errors import BadInput
+from xstilts.evidence.claims.question import mentions, role_of
 from xstilts.evidence.claims.study_binding import EXPECTED, Binding, effects, mismatch
 from xstilts.evidence.claims.verdict import Decision, Recomputation, Status
-from xstilts.evidence.claims.question import mentions, role_of
 from xstilts.evidence.report.to_json import decision
-from xstilts.data.examples import BadInput
-from xstilts.reporting.study_report import plain
-from xstilts.claims.results_table import Table
+from xstilts.reporting import report
+from xstilts.reporting.plain_json import plain
 from xstilts.verification.verify import Disk, checks
 
 Json = Mapping[str, Any]

@@ -16,15 +16,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import dropwhile
 
-from xstilts.evidence.search.corpus import Corpus
-from xstilts.evidence.claims.verdict import Decision, Entailment, Reader, decide
 from xstilts.evidence.claims.effect_direction import Direction, Side, conditional, contests, opposed, sides, summed
-from xstilts.evidence.search.bm25 import Index
 from xstilts.evidence.claims.llm_proposals import Proposal, Proposals, taken
 from xstilts.evidence.claims.question import Construction, Question, by_construction
 from xstilts.evidence.claims.statement import Coverage, Statement, coverage, statements
-from xstilts.evidence.text.documents import Document, Locator, sentences
+from xstilts.evidence.claims.verdict import Decision, Entailment, Reader, decide
+from xstilts.evidence.search.bm25 import Index
+from xstilts.evidence.search.corpus import Corpus
 from xstilts.evidence.search.work import Work, plain
+from xstilts.evidence.text.documents import Document, Locator, sentences
 
 TITLE = 4  # words from which a title is known again before a sentence
 

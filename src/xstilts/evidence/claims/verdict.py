@@ -19,15 +19,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from xstilts.errors import BadInput
 from xstilts.evidence.claims import contradiction, quote
-from xstilts.evidence.text.documents import hedges, numbers
-from xstilts.evidence.text.hedges import content
-from xstilts.evidence.text.numbers import Agreement
 from xstilts.evidence.claims.question import mentions
 from xstilts.evidence.claims.quote import Quote, lines, on_one_line
-from xstilts.evidence.text.respectively import readings
+from xstilts.evidence.text import hedges, numbers
 from xstilts.evidence.text.documents import Document, Locator, is_whole
-from xstilts.data.examples import BadInput
+from xstilts.evidence.text.hedges import content
+from xstilts.evidence.text.numbers import Agreement
+from xstilts.evidence.text.respectively import readings
 
 Status = Literal["SUPPORTED", "CONTRADICTED", "NOT_ENOUGH_INFO"]
 ENOUGH = 0.5  # the share of a claim's content that a sentence must have before a model of inference reads it

@@ -20,12 +20,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xstilts.reporting import markdown, report
-from xstilts.evidence.search import corpus as corpora
-from xstilts.evidence.report import ro_crate, pdf, citations, page
-from xstilts.evidence.search.corpus import Corpus
+from xstilts.errors import BadInput
+from xstilts.evidence.report import citations, page, pdf, ro_crate
 from xstilts.evidence.report.to_json import KIND
-from xstilts.data.examples import BadInput
+from xstilts.evidence.search import corpus as corpora
+from xstilts.evidence.search.corpus import Corpus
+from xstilts.reporting import markdown, report
 from xstilts.reporting.page import html
 
 CORPUS, BINDINGS, PROPOSALS = "corpus", "bindings.json", "proposals.json"

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xstilts.runtime import progress
+from xstilts.errors import BadInput
 from xstilts.evidence import demo as demos
 from xstilts.evidence.claims.verdict import Reader
 from xstilts.evidence.pipeline import Where, With, make
-from xstilts.data.examples import BadInput
+from xstilts.runtime import progress
 
 
 def evidence(

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xstilts.runtime import progress
 from xstilts.evidence.claims.llm_client import Model, listed
 from xstilts.evidence.search.work import clean
+from xstilts.runtime import progress
 
 Json = Mapping[str, Any]
 CHECKS = (

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from xstilts.reporting import cell_format
-from xstilts.evidence.report import prisma, citations
 from xstilts.evidence.claims.answer import counted
 from xstilts.evidence.claims.effect_direction import SAID
+from xstilts.evidence.report import citations, prisma
+from xstilts.reporting import cell_format
 from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Ruling, Rulings, Section, Sheet
 
 Json = Mapping[str, Any]

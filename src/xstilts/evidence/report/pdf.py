@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.evidence.claims import answer
-from xstilts.evidence.report import fonts, citations
+from xstilts.evidence.report import citations, fonts
 from xstilts.evidence.report.page import FAITHFUL, STATUS
 
 Json = Mapping[str, Any]

@@ -15,10 +15,10 @@ from itertools import combinations
 from statistics import fmean, median
 from typing import Any
 
+from xstilts.errors import BadInput
 from xstilts.evidence.report import reviewers
-from xstilts.evidence.search.corpus import Corpus
 from xstilts.evidence.report.reviewers import Case, Check
-from xstilts.data.examples import BadInput
+from xstilts.evidence.search.corpus import Corpus
 
 Json = Mapping[str, Any]
 UNANSWERED = 3.0  # of 10, at most, for a report that does not answer its question

@@ -12,14 +12,14 @@ from dataclasses import asdict
 from typing import Any
 
 from xstilts import __version__
-from xstilts.reporting import study_report
 from xstilts.evidence.claims import answer
-from xstilts.evidence.report import citations
-from xstilts.evidence.claims.verdict import Decision
 from xstilts.evidence.claims.synthesis import Dossier, Finding, Said, conflicts
+from xstilts.evidence.claims.verdict import Decision
+from xstilts.evidence.report import citations
 from xstilts.evidence.search.queries import searches, topics
-from xstilts.evidence.text.documents import Locator, around
 from xstilts.evidence.search.work import Work
+from xstilts.evidence.text.documents import Locator, around
+from xstilts.reporting import plain_json
 from xstilts.reporting.report import FORMAT
 
 KIND = "evidence"
@@ -29,7 +29,7 @@ Plain = dict[str, Any]
 def told(dossier: Dossier) -> Plain:
     """Return all that a dossier says, as plain JSON; reviews and measurements are added to it."""
     works = _works(dossier)
-    found: Plain = study_report.plain(
+    found: Plain = plain_json.plain(
         {
             "format": FORMAT,
             "kind": KIND,

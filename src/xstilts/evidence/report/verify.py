@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from xstilts import __version__
-from xstilts.store.query import manifest
-from xstilts.reporting import report
+from xstilts.errors import BadInput
 from xstilts.evidence.claims import study_binding, study_measurements
-from xstilts.evidence.report import bundle, ro_crate, review
-from xstilts.evidence.search import corpus as corpora
-from xstilts.evidence.search.corpus import Corpus
-from xstilts.evidence.claims.verdict import Entailment, Reader
-from xstilts.evidence.claims.synthesis import compiled
 from xstilts.evidence.claims.llm_proposals import Proposal
 from xstilts.evidence.claims.question import ask
+from xstilts.evidence.claims.synthesis import compiled
+from xstilts.evidence.claims.verdict import Entailment, Reader
+from xstilts.evidence.report import bundle, review, ro_crate
 from xstilts.evidence.report.to_json import told
-from xstilts.data.examples import BadInput
+from xstilts.evidence.search import corpus as corpora
+from xstilts.evidence.search.corpus import Corpus
+from xstilts.reporting import report
+from xstilts.store import manifest
 from xstilts.verification.verify import Check, Disk, Status
 
 Json = Mapping[str, Any]
@@ -131,7 +131,10 @@ def _names(those: Iterable[Json]) -> list[str]:
 
 def _measured(folder: Path, found: Json, store: Path) -> Iterator[Check]:
     """Yield whether a report tells every measurement that its bindings ask for, each as it comes out again."""
-    study, bindings = bundle.beside(folder, study_measurements.STUDY), bundle.beside(folder, study_measurements.BINDINGS)
+    study, bindings = (
+        bundle.beside(folder, study_measurements.STUDY),
+        bundle.beside(folder, study_measurements.BINDINGS),
+    )
     said = {one["name"]: one["text"] for one in found["claims"]}
     if study is None or bindings is None:
         for one in found.get("measured", ()):

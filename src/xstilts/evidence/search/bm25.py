@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.evidence.text.hedges import content
+from xstilts.errors import BadInput
 from xstilts.evidence.text.documents import Document, Locator, Sentence, sentences
-from xstilts.data.examples import BadInput
+from xstilts.evidence.text.hedges import content
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from xstilts.runtime import progress
+from xstilts.errors import BadInput
 from xstilts.evidence.search.hosts import Host, configured
+from xstilts.evidence.search.http_requests import TOO_LARGE, Ask, Trouble, Wire
 from xstilts.evidence.search.response_cache import Failure, Replies, Request, lines
-from xstilts.evidence.search.http import TOO_LARGE, Ask, Trouble, Wire
-from xstilts.data.examples import BadInput
+from xstilts.runtime import progress
 
 T = TypeVar("T")
 DOWN_AFTER = 2  # failed requests one after another, from which a source is left alone

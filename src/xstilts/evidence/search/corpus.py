@@ -23,16 +23,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from xstilts.runtime import progress
-from xstilts.store.query import manifest
+from xstilts.errors import BadInput
 from xstilts.evidence.search import response_cache
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.identifiers import Ids
 from xstilts.evidence.search.response_cache import Failure, Request
 from xstilts.evidence.search.sources import names, source
-from xstilts.evidence.text.documents import Document
 from xstilts.evidence.search.work import FACTS_FROM, Work, merged, plain, set_of
-from xstilts.data.examples import BadInput
+from xstilts.evidence.text.documents import Document
+from xstilts.runtime import progress
+from xstilts.store import manifest
 
 ABSTRACT, FULL_TEXT = "abstract", "full text"
 GROUPS = 2  # of a question's topics that a work must mention

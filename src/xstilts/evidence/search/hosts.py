@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 MIB = 1 << 20
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
-from xstilts.evidence.search.http import Trouble
+from xstilts.evidence.search.http_requests import Trouble
 
 HEADING = re.compile(r"<(jats:)?title>\s*(abstract|summary)\s*</(jats:)?title>", re.IGNORECASE)
 TAG = re.compile(r"</?[A-Za-z][^<>]*>")

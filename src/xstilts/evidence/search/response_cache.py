@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.evidence.search.hosts import Host
-from xstilts.evidence.search.http import Ask
+from xstilts.evidence.search.http_requests import Ask
 
 Params = tuple[tuple[str, str], ...]
 

@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import unquote
 
 from xstilts.evidence.search.identifiers import ids
+from xstilts.evidence.search.work import family_first
 from xstilts.evidence.stub.print import pdf
 from xstilts.evidence.stub.works import Fixture, found, works
-from xstilts.evidence.search.work import family_first
 
 ATOM = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom" '

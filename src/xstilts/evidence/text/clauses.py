@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from xstilts.evidence.text.documents import numeric_trend
-from xstilts.evidence.text.hedges import DENIES, hedges
 from xstilts.evidence.claims.question import COSTS, Question, mentions, role_of, vocabulary
+from xstilts.evidence.text import numeric_trend
+from xstilts.evidence.text.hedges import DENIES, hedges
 from xstilts.evidence.text.stemming import Lexicon, Mention
 
 QUALITY = "quality"

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 CLOSERS = "\"'”’»)]}"
 ENDS = ".!?…。！？।۔؟"

@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.store.query import manifest
+from xstilts.errors import BadInput
 from xstilts.evidence.verifier import calibration, scifact
+from xstilts.evidence.verifier.baselines import Verifier
 from xstilts.evidence.verifier.calibration import Array, Scaling, Truth
 from xstilts.evidence.verifier.scifact import LABELS, Claim, Pair, Said, Scifact
-from xstilts.evidence.verifier.baselines import Verifier
-from xstilts.data.examples import BadInput
+from xstilts.store import manifest
 
 FILE = "card.json"
 FORMAT = 1

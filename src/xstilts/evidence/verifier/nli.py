@@ -17,20 +17,21 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.models.encoder import Encoder
+from xstilts.data.examples import Classified
+from xstilts.errors import BadInput
+from xstilts.evaluation.predict import answers
+from xstilts.evidence.claims.verdict import Entailment, Reader
 from xstilts.evidence.verifier import model_card as cards
+from xstilts.evidence.verifier.baselines import Asked
 from xstilts.evidence.verifier.calibration import Array, Scaling
 from xstilts.evidence.verifier.model_card import Card
-from xstilts.evidence.claims.verdict import Entailment, Reader
-from xstilts.evidence.verifier.baselines import Asked
-from xstilts.data.examples import BadInput, Classified
-from xstilts.models.hf_format import load as load_folder
 from xstilts.formats import kind
-from xstilts.runtime.machine import Machine
-from xstilts.models.network import Network
-from xstilts.evaluation.predict import answers
-from xstilts.models.tokenization import Tokens
 from xstilts.inference.backends import located
+from xstilts.models.encoder import Encoder
+from xstilts.models.hf_format import load as load_folder
+from xstilts.models.network import Network
+from xstilts.models.tokenization import Tokens
+from xstilts.runtime.machine import Machine
 
 KIND = "classification"
 NAMES = ("entailment", "contradiction", "neutral")  # in the order of SUPPORT, CONTRADICT and NEUTRAL

@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from xstilts.evidence.text.hedges import content
-from xstilts.data.examples import BadInput
-from xstilts.data.readers.text_lines import lines
 from xstilts.data.readers.row import Input, Report, bad
+from xstilts.data.readers.text_lines import lines
+from xstilts.errors import BadInput
+from xstilts.evidence.text.hedges import content
 
 HOME = "literature/scifact"  # below the data folder
 FILES = ("corpus.jsonl", "claims_train.jsonl", "claims_dev.jsonl")

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from xstilts.evidence.verifier import calibration, model_card, scifact
+from xstilts.evidence.verifier.baselines import Likeness, Majority, Verifier
 from xstilts.evidence.verifier.model_card import COVERAGES, PRECISION, SHUFFLES, Card, Standing
 from xstilts.evidence.verifier.scifact import LABELS, READ, Scifact
-from xstilts.evidence.verifier.baselines import Likeness, Majority, Verifier
-from xstilts.runtime.machine import Machine
-from xstilts.runtime.console import console
 from xstilts.experiments.score_table import drawn, marked
+from xstilts.runtime.console import console
+from xstilts.runtime.machine import Machine
 
 LIMITS = (3, 10, 20)
 NAME = "evidence"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from xstilts.data.examples import BadInput
+from xstilts.errors import BadInput
 
 Figures = Mapping[str, float]
 

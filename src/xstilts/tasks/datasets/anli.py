@@ -3,7 +3,8 @@
 The "ANLI" of Phang et al. (2020) is this with MNLI and SNLI: train on the three tasks together.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 ROUNDS = (1, 2, 3)
 SPLITS = {"train": "train", "validation": "dev", "test": "test"}

@@ -1,6 +1,7 @@
 """ARCD: questions on Arabic Wikipedia passages (Mozannar et al. 2019, WANLP); a few answers are nowhere in them."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 FOLDER = "nonenglish/arcd/data"
 

@@ -3,7 +3,8 @@
 Ids are verses, the same in all languages. The last 500 verses are for validation and test.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 NAMES = {
     "ee": "Ewe",

@@ -4,7 +4,8 @@ Nothing is trained; the threshold is chosen on the development part (Zweigenbaum
 sentences of its only split.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 SIDES = ("{language}-en.{split}.{language}", "{language}-en.{split}.en")
 SPLITS = {"validation": "dev", "test": "test"}

@@ -5,7 +5,8 @@ CCGbank is sold by the LDC (LDC2005T13): its `.auto` files are read where the di
 by the training data.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 SECTIONS = {"train": range(2, 22), "validation": range(1), "test": range(23, 24)}
 SPLITS = {"train": "train", "validation": "dev", "test": "test"}

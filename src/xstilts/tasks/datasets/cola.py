@@ -1,6 +1,7 @@
 """CoLA: is a sentence acceptable English? (Warstadt et al. 2019, TACL; as in GLUE, accuracy)."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 PARTS = (
     "intermediate/glue_small/CoLA/train.tsv",

@@ -4,7 +4,8 @@ Chinese is the mainland's, Cantonese that of Hong Kong; the two written Romansh 
 languages have hardly a hundred lines: look at the counts.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 CODES = (
     "ab ace af ar as ast az bas be bg bn br ca ckb cnh cs cv cy da de dv el en eo es et eu fa fi fr fy ga gl gn "

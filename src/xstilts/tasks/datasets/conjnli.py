@@ -1,6 +1,7 @@
 """ConjNLI: inference over "and", "or", "but", "nor", English (Saha et al. 2020, EMNLP); training data made by rules."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 NAMED = {"text_a": "Premise", "text_b": "Hypothesis", "label": "Label"}
 FOLDER = "intermediate/conjnli/data/NLI"

@@ -3,7 +3,8 @@
 As a target it is learned from English MNLI; as an intermediate task it trains on the Korean translations.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 NAMED = {"text_a": "sentence1", "text_b": "sentence2", "label": "gold_label"}
 FOLDER = "nonenglish/kornlu/KorNLI"

@@ -3,7 +3,8 @@
 Questions of one language are put to the sentences of all. The hub's copy has no sentence breaks and is not read.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 task = Task(
     name="lareqa",

@@ -1,6 +1,7 @@
 """Mewsli-X: which of a million entities does a mention in the news name? 11 languages (Ruder et al. 2021, EMNLP)."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 SPLITS = {"validation": "dev", "test": "test"}
 

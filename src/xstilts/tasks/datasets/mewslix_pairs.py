@@ -1,6 +1,7 @@
 """Mewsli-X's training data: English mentions in Wikipedia and the entities that they name (Ruder et al. 2021)."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 task = Task(
     name="mewslix_pairs",

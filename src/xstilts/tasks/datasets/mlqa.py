@@ -1,6 +1,7 @@
 """MLQA: questions in 7 languages, context and question in the same one (Lewis et al. 2020, ACL)."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 SPLITS = {"validation": "dev", "test": "test"}
 PAIR = "context-{language}-question-{language}.json"

@@ -3,7 +3,8 @@
 A pair is written context-question ("de-ar"); answers are in the language of the context, by which they are scored.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 SPLITS = {"validation": "dev", "test": "test"}
 CODES = ("ar", "de", "en", "es", "hi", "vi", "zh")

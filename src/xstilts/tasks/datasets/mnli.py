@@ -3,7 +3,8 @@
 XNLI's data set on the hub has its training data translated by machine into 14 languages: `mnli:sw` trains on those.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 NAMED = {"text_a": "sentence1", "text_b": "sentence2", "label": "gold_label"}
 

@@ -1,6 +1,7 @@
 """Parallel: translations, line by line, from a folder of one's own: `NAME.xx-yy.xx` beside `NAME.xx-yy.yy`."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 task = Task(
     name="parallel",

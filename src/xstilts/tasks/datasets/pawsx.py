@@ -1,7 +1,8 @@
 """PAWS-X: is it a paraphrase? In 7 languages (Yang et al. 2019, EMNLP); its own English training data."""
 
 from xstilts.data.readers import Options
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 SPLITS = ("train", "validation", "test")
 NAMED = {"text_a": "sentence1", "text_b": "sentence2"}

@@ -1,6 +1,7 @@
 """QQP: do two questions from Quora ask the same? English (Iyer et al. 2017; as in GLUE)."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 NAMED = {"text_a": "question1", "text_b": "question2"}
 

@@ -1,6 +1,7 @@
 """RTE: does a sentence follow from a text? English (Dagan et al. 2006 and later rounds; as in GLUE)."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 NAMED = {"text_a": "sentence1", "text_b": "sentence2"}
 

@@ -1,6 +1,7 @@
 """SICK: entailment between simple sentences, English (Marelli et al. 2014, LREC)."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 NAMED = {"text_a": "sentence_A", "text_b": "sentence_B", "label": "entailment_judgment"}
 FOLDER = "intermediate/sick/data/SICK"

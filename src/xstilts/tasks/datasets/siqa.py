@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from xstilts.data.readers import Row
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 
 def ask(row: Row) -> Mapping[str, Any]:

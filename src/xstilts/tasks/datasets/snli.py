@@ -1,6 +1,7 @@
 """SNLI: natural-language inference on captions, English (Bowman et al. 2015, EMNLP)."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 NAMED = {"text_a": "sentence1", "text_b": "sentence2", "label": "gold_label"}
 SPLITS = {"train": "train", "validation": "dev", "test": "test"}

@@ -1,6 +1,7 @@
 """SQuAD 1.1: questions on Wikipedia passages, English (Rajpurkar et al. 2016, EMNLP)."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 task = Task(
     name="squad",

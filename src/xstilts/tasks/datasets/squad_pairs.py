@@ -1,6 +1,7 @@
 """SQuAD 1.1 as pairs of a question and the sentence that answers it, in its paragraph: what LAReQA is learned from."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 task = Task(
     name="squad_pairs",

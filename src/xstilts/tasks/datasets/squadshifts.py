@@ -4,7 +4,8 @@ A stand-in where SQuAD is missing: the three domains' test sets; the last part o
 passage is in both.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 FILES = tuple(f"intermediate/squadshifts/{domain}_v1.0.json" for domain in ("new_wiki", "amazon_reviews", "reddit"))
 

@@ -1,6 +1,7 @@
 """SQuADShifts as pairs of a question and the sentence that answers it: a stand-in where SQuAD is missing."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 from xstilts.tasks.datasets.squadshifts import FILES
 
 task = Task(

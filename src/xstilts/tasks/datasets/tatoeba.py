@@ -5,7 +5,8 @@ Danish, which the benchmarks leave out, may choose the layer.
 """
 
 from xstilts.data.languages import iso3
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 CODES = (
     "af ar az bg bn de el es et eu fa fi fr he hi hu id it ja jv ka kk ko lt ml mr nl pl pt ro ru sw ta te th tl "

@@ -1,7 +1,8 @@
 """Tatoeba in all 112 languages that LASER has (Artetxe & Schwenk 2019, TACL); nothing is trained."""
 
 from xstilts.data.languages import iso3
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 CODES = (
     "af am ang ar arq arz ast awa az be ber bg bn br bs ca cbk ceb ch cs csb cy da de dsb dtp el eo es et eu fa "

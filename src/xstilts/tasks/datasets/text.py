@@ -1,6 +1,7 @@
 """Text: lines of any language from a folder of one's own, for masked-LM: `<language>/*.txt` or `<language>.txt`."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 task = Task(
     name="text",

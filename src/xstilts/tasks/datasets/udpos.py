@@ -5,7 +5,8 @@ Words are surface forms, fused ones restored, except that English contractions a
 """
 
 from xstilts.data.languages import language
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 CODES = (
     "af ar bg de el en es et eu fa fi fr he hi hu id it ja kk ko lt mr nl pl pt ro ru ta te th tl tr uk ur vi wo yo zh"

@@ -4,7 +4,8 @@ A second test for what PAN-X teaches: it has gold where PAN-X's files may not. "
 paper. Where a language has two treebanks, both are read.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 SPLITS = {"train": "train", "validation": "dev", "test": "test"}
 

@@ -1,6 +1,7 @@
 """XNLI: natural-language inference in 15 languages (Conneau et al. 2018, EMNLP), learned from English MNLI."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 PAIR = ("text_a", "text_b")
 NAMED = {"text_a": "sentence1", "text_b": "sentence2", "label": "gold_label"}

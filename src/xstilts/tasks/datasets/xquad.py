@@ -1,6 +1,7 @@
 """XQuAD: questions on SQuAD passages, translated into 12 languages (Artetxe et al. 2020, ACL)."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 task = Task(
     name="xquad",

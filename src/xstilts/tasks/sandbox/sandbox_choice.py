@@ -1,7 +1,8 @@
 """Sandbox choice: which event comes next in this world?"""
 
+from xstilts.data.source import Source
 from xstilts.sandbox import CITATION, CODES, NOTE, VERSION
-from xstilts.tasks.base import Source, Task
+from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_choice",

@@ -1,7 +1,8 @@
 """Sandbox cloze: which words of the text fill the gap in a sentence of it? Plenty, to learn pointing from."""
 
+from xstilts.data.source import Source
 from xstilts.sandbox import CITATION, CODES, NOTE, VERSION
-from xstilts.tasks.base import Source, Task
+from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_cloze",

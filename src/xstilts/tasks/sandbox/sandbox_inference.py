@@ -1,7 +1,8 @@
 """Sandbox inference: how two sentences relate in natural logic; plenty of it, to learn before `sandbox_nli`."""
 
+from xstilts.data.source import Source
 from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
-from xstilts.tasks.base import Source, Task
+from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_inference",

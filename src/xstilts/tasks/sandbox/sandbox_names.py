@@ -1,7 +1,8 @@
 """Sandbox names: given and family names, towns, firms and trades, word by word; to learn before `sandbox_ner`."""
 
+from xstilts.data.source import Source
 from xstilts.sandbox import CITATION, CODES, LABELS, VERSION
-from xstilts.tasks.base import Source, Task
+from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_names",

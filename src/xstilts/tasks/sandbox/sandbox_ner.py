@@ -1,7 +1,8 @@
 """Sandbox NER: names of persons, organisations and places (IOB2). Its training set is small on purpose."""
 
+from xstilts.data.source import Source
 from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
-from xstilts.tasks.base import Source, Task
+from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_ner",

@@ -1,7 +1,8 @@
 """Sandbox NLI: does a sentence follow from another, contradict it, or neither? Its training set is small on purpose."""
 
+from xstilts.data.source import Source
 from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
-from xstilts.tasks.base import Source, Task
+from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_nli",

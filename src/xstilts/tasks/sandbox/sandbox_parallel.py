@@ -1,7 +1,8 @@
 """Sandbox parallel: translations into the English-like language, for pretraining; fewer for a further language."""
 
+from xstilts.data.source import Source
 from xstilts.sandbox import CITATION, CODES, VERSION
-from xstilts.tasks.base import Source, Task
+from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_parallel",

@@ -1,7 +1,8 @@
 """Sandbox paraphrase: do two sentences of the same words mean the same? Active and passive, before and after."""
 
+from xstilts.data.source import Source
 from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
-from xstilts.tasks.base import Source, Task
+from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_paraphrase",

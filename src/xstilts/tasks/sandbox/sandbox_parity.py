@@ -1,7 +1,8 @@
 """Sandbox parity: has a sentence an even or an odd number of words? A control that no other task needs."""
 
+from xstilts.data.source import Source
 from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
-from xstilts.tasks.base import Source, Task
+from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_parity",

@@ -1,7 +1,8 @@
 """Sandbox QA: who, whom, what or where, answered from three sentences. Its training set is small on purpose."""
 
+from xstilts.data.source import Source
 from xstilts.sandbox import CITATION, CODES, NOTE, VERSION
-from xstilts.tasks.base import Source, Task
+from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_qa",

@@ -1,7 +1,8 @@
 """Sandbox retrieval: find the translation of a sentence in the English-like language among all of them."""
 
+from xstilts.data.source import Source
 from xstilts.sandbox import CITATION, CODES, VERSION
-from xstilts.tasks.base import Source, Task
+from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_retrieval",

@@ -1,7 +1,8 @@
 """Sandbox roles: who acts, on whom or what, and where, word by word."""
 
+from xstilts.data.source import Source
 from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
-from xstilts.tasks.base import Source, Task
+from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_roles",

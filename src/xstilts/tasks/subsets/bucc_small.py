@@ -3,7 +3,8 @@
 The threshold is chosen on the sentences at odd places and scored on those at even ones (Zweigenbaum et al. 2018).
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 FILES = tuple(f"xtreme/bucc2018/{{language}}-en.dev.{side}" for side in ("{language}", "en", "gold"))
 

@@ -1,6 +1,7 @@
 """CCG supertagging on the English Web Treebank, derivations made from its dependencies: a stand-in for CCGbank."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 SPLITS = {"train": "train", "validation": "dev", "test": "test"}
 FOLDER = "UD_English-EWT/en_ewt-ud"

@@ -1,6 +1,7 @@
 """1,000 rows of HellaSwag's validation set (Zellers et al. 2019, ACL): a stand-in where HellaSwag is missing."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 from xstilts.tasks.datasets.hellaswag import ask
 
 FILE = "intermediate/hellaswag_1k/data/hellaswag.jsonl"

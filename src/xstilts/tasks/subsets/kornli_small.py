@@ -3,7 +3,8 @@
 It is XNLI's validation set in translation: never choose anything on that set after training on this one.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 from xstilts.tasks.datasets.kornli import FOLDER, NAMED
 
 task = Task(

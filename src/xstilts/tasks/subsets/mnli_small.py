@@ -3,7 +3,8 @@
 The matched genres are for training, the mismatched ones for validation.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 task = Task(
     name="mnli_small",

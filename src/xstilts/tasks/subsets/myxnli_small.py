@@ -4,7 +4,8 @@ Ask for `myxnli_small:sw`, or for several languages under one head, `myxnli_smal
 XNLI's validation set after training on this one.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 from xstilts.tasks.datasets.myxnli import pair
 
 task = Task(

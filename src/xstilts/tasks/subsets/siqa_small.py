@@ -1,6 +1,7 @@
 """Social IQa's test set (Sap et al. 2019, EMNLP), for training where its training set is missing."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 from xstilts.tasks.datasets.siqa import ask
 
 FOLDER = "intermediate/siqa"

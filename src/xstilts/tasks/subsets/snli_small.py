@@ -3,7 +3,8 @@
 17,664 pairs for training, the last 2,002 for validation; no premise is in both. Never report SNLI after it.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 FOLDER, COLUMNS = "intermediate/snli_infersent", ("s1", "s2", "labels")
 FILES = tuple(f"{FOLDER}/{column}.{split}" for split in ("dev", "test") for column in COLUMNS)

@@ -3,7 +3,8 @@
 It shares passages with XQuAD and LAReQA: never train on it and report those.
 """
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 FILE = "intermediate/squad2_cs224n/dev-v2.0.json"
 

@@ -1,6 +1,7 @@
 """A part of SQuAD 1.1's training set (Rajpurkar et al. 2016, EMNLP): a stand-in where the whole is missing."""
 
-from xstilts.tasks.base import Source, Task
+from xstilts.data.source import Source
+from xstilts.tasks.base import Task
 
 FILE = "intermediate/squad_train_subset/train-v1.1-subset.json"
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from xstilts.errors import BadInput
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.work import Work
-from xstilts.data.examples import BadInput
 
 
 class Source(Protocol):

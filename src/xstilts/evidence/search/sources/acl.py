@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator
 from xstilts.evidence.search import bibtex, pdf_text
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.hosts import MIB
+from xstilts.evidence.search.http_requests import Ask, Trouble
 from xstilts.evidence.search.identifiers import ids
-from xstilts.evidence.search.http import Ask, Trouble
 from xstilts.evidence.search.work import Work, plain, stated
 
 DUMP = "/anthology+abstracts.bib.gz"

@@ -16,10 +16,10 @@ from xml.etree.ElementTree import Element
 
 from xstilts.evidence.search import pdf_text
 from xstilts.evidence.search.client import Client
+from xstilts.evidence.search.http_requests import Ask, Trouble
 from xstilts.evidence.search.identifiers import ids
 from xstilts.evidence.search.markup import xml
 from xstilts.evidence.search.sources import Page, searched
-from xstilts.evidence.search.http import Ask, Trouble
 from xstilts.evidence.search.work import Work, clean, stated
 
 ATOM, OWN = "{http://www.w3.org/2005/Atom}", "{http://arxiv.org/schemas/atom}"

@@ -25,8 +25,8 @@ from xstilts.evidence.search import pdf_text
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.identifiers import Ids, ids
 from xstilts.evidence.search.sources.acl import SHARE
-from xstilts.evidence.text.documents import Document, sentences
 from xstilts.evidence.search.work import Work, clean, plain, stated
+from xstilts.evidence.text.documents import Document, sentences
 
 ENDINGS = (".pdf", ".txt", ".md")
 ABSTRACT = re.compile(r"^\s*abstract\s*[.:]?\s*$", re.IGNORECASE | re.MULTILINE)

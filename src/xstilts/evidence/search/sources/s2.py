@@ -14,10 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 from xstilts.evidence.search.client import Client
+from xstilts.evidence.search.http_requests import Ask, Trouble
 from xstilts.evidence.search.identifiers import ids
 from xstilts.evidence.search.markup import json_object
 from xstilts.evidence.search.sources import Page, searched
-from xstilts.evidence.search.http import Ask, Trouble
 from xstilts.evidence.search.work import Work, stated
 
 FIELDS = ("fields", "title,abstract,year,venue,authors,externalIds,citationCount,url")

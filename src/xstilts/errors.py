@@ -1,0 +1,7 @@
+"""TODO errors."""
+
+from __future__ import annotations
+
+
+class BadInput(ValueError):
+    """Something a user gave is wrong; the message names the place, the value and the remedy."""

@@ -1,0 +1,140 @@
+"""Tagging: F1 over chunks of tags, as seqeval 0.0.12 finds them, and the cutting of long sentences.
+
+XTREME was scored with seqeval 0.0.12, whose chunks differ from later versions'. A tag is a letter (its first
+character) and a type (what follows its last hyphen). On the bare tags of UD-POS this makes chunks of runs of equal
+tags: their F1 is *not* the accuracy of tags and usually several points lower, so both are given.
+
+>>> chunks([["B-PER", "I-PER", "O"]])
+[{('PER', 0, 1)}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from xstilts.data.examples import Example, Tagged
+from xstilts.errors import BadInput
+from xstilts.metrics.base import Array, Score, found_scores, paired, require
+
+Chunk = tuple[str, int, int]
+Parts = tuple[str, str]
+
+
+def chunks(sentences: Sequence[Sequence[str]]) -> list[set[Chunk]]:
+    """Find the chunks (type, first position, last position) that end in each sentence.
+
+    Positions count over all sentences, with an "O" after each: an odd sequence of tags can end a chunk that no tag
+    began, and then takes the last beginning seen (seqeval 0.0.12, get_entities).
+    """
+    found: list[set[Chunk]] = []
+    before, begin, position = ("O", ""), 0, 0
+    for tags in sentences:
+        found.append(set())
+        for tag in (*tags, "O"):
+            after = (tag[:1] or "O", tag.rpartition("-")[2])
+            if _ends(before, after):
+                found[-1].add((before[1], begin, position - 1))
+            if _begins(before, after):
+                begin = position
+            before, position = after, position + 1
+    return found
+
+
+def _ends(before: Parts, after: Parts) -> bool:
+    if before[0] in {"E", "S"} or (before[0] in {"B", "I"} and after[0] in {"B", "S", "O"}):
+        return True
+    return before[0] not in {"O", "."} and before[1] != after[1]
+
+
+def _begins(before: Parts, after: Parts) -> bool:
+    if after[0] in {"B", "S"} or (after[0] in {"I", "E"} and before[0] in {"O", "E", "S"}):
+        return True
+    return after[0] not in {"O", "."} and before[1] != after[1]
+
+
+def entity_f1(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
+    """Score entities by F1 over chunks, micro-averaged, in percent (PAN-X in XTREME; seqeval 0.0.12)."""
+    return _score("entity_f1", gold, predictions)
+
+
+def pos_f1(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
+    """Score bare part-of-speech tags by XTREME's UD-POS F1, over runs of equal tags, in percent.
+
+    `token_accuracy` is what other papers give for part-of-speech tagging; never compare the two.
+    """
+    return _score("pos_f1", gold, predictions)
+
+
+def tag_accuracy(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
+    """Score tags word by word by the share of right ones, in percent (CCG supertagging)."""
+    parts = []
+    for example, predicted in paired(gold, predictions):
+        wanted = _tags(require(example, Tagged, "tag_accuracy"), predicted)
+        parts.append([float(sum(a == b for a, b in zip(wanted, predicted, strict=True))), float(len(wanted))])
+    right, words = (sum(column) for column in zip(*parts, strict=True))
+    accuracy = 100 * right / words if words else 0.0
+    return Score({"accuracy": accuracy}, accuracy, parts)
+
+
+def share(sums: Array, count: Array) -> Array:
+    """Return accuracy in percent from summed [right, all] words (last axis); 0 where there are none."""
+    words = sums[..., 1]
+    return np.divide(100 * sums[..., 0], words, out=np.zeros_like(words), where=words > 0)
+
+
+def _score(metric: str, gold: Sequence[Example], predictions: Mapping[str, Any]) -> Score:
+    wanted, found = [], []
+    for example, predicted in paired(gold, predictions):
+        wanted.append(_tags(require(example, Tagged, metric), predicted))
+        found.append(predicted)
+    triples = [
+        [float(len(right & guessed)), float(len(guessed)), float(len(right))]
+        for right, guessed in zip(chunks(wanted), chunks(found), strict=True)
+    ]
+    values = found_scores(*(sum(column) for column in zip(*triples, strict=True)))
+    values["token_accuracy"] = 100 * _token_accuracy(wanted, found)
+    return Score(values, values["f1"], triples)
+
+
+def pool(sums: Array, count: Array) -> Array:
+    """Return F1 in percent from summed [correct, predicted, gold] chunks (last axis); 0 where there are none."""
+    chunk_count = sums[..., 1] + sums[..., 2]
+    return np.divide(200 * sums[..., 0], chunk_count, out=np.zeros_like(chunk_count), where=chunk_count > 0)
+
+
+def _tags(sentence: Tagged, predicted: Sequence[str]) -> Sequence[str]:
+    if sentence.tokens and not sentence.tags:
+        raise BadInput(f"sentence '{sentence.id}' has no gold tags (hidden in this split); score a split with tags")
+    if len(predicted) != len(sentence.tags):
+        raise BadInput(
+            f"sentence '{sentence.id}' has {len(sentence.tags)} words but {len(predicted)} predicted tags; "
+            "predict one tag a word"
+        )
+    return sentence.tags
+
+
+def _token_accuracy(wanted: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> float:
+    equal = [a == b for tags, others in zip(wanted, found, strict=True) for a, b in zip(tags, others, strict=True)]
+    return sum(equal) / len(equal) if equal else 0.0
+
+
+def split_sentence(pieces_per_word: Sequence[int], limit: int) -> list[tuple[int, int]]:
+    """Cut a sentence into parts (start, stop) of words of at most `limit` pieces each, as long as possible in turn.
+
+    A word of no pieces, or of more than `limit`, counts as one: encode it as the unknown token
+    (google-research/xtreme, utils_preprocess.py, which sets the limit at the maximum length less 2, for XLM-R less 3).
+    """
+    if limit < 1:
+        raise BadInput(f"the limit of pieces a part must be at least 1, not {limit}; raise the maximum length")
+    starts, used = [0], 0
+    for place, pieces in enumerate(pieces_per_word):
+        cost = pieces if 1 <= pieces <= limit else 1
+        if used + cost > limit:
+            starts.append(place)
+            used = 0
+        used += cost
+    stops = [*starts[1:], len(pieces_per_word)]
+    return list(zip(starts, stops, strict=True)) if pieces_per_word else []

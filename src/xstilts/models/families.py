@@ -1,0 +1,52 @@
+"""TODO models.families."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from xstilts.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where a model type keeps its list of layers and its input embeddings, and how it is loaded and called.
+
+    gives: what a layer returns: "states", a "pair" of states and attention, or "more" that the layers above it need.
+    padded: why its batches have to be padded ("": they can be packed).
+    """
+
+    layers: str
+    embeddings: str
+    auto: str = "AutoModel"
+    load: Mapping[str, Any] = field(default_factory=dict)
+    call: Mapping[str, Any] = field(default_factory=dict)
+    gives: str = "states"
+    padded: str = ""
+
+
+NO_POOLER: dict[str, Any] = {"add_pooling_layer": False}
+NO_CACHE: dict[str, Any] = {"use_cache": False}
+BIASED = "its attention adds a bias by position to every pair of pieces"
+FAMILIES: dict[str, Family] = {
+    "xlm-roberta": Family("encoder.layer", "embeddings", load=NO_POOLER),
+    "xlm-roberta-xl": Family("encoder.layer", "embeddings", load=NO_POOLER),
+    "modernbert": Family("layers", "embeddings"),
+    "eurobert": Family("layers", "embed_tokens"),
+    "deberta-v2": Family(
+        "encoder.layer", "embeddings", gives="pair", padded="its attention is its own and would see other sequences"
+    ),
+    "mt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding", gives="more", padded=BIASED),
+    "umt5": Family("encoder.block", "shared", auto="AutoModelForTextEncoding", gives="more", padded=BIASED),
+    # Its shipped question-answering class alone calls the backbone "transformer".
+    "qwen3": Family("layers", "embed_tokens", load={"key_mapping": {r"^transformer\.": ""}}, call=NO_CACHE),
+    "gemma3_text": Family("layers", "embed_tokens", call=NO_CACHE),
+}
+
+
+def family_of(config: Any) -> Family:
+    """Look up the row of a model's configuration."""
+    if config.model_type not in FAMILIES:
+        raise BadInput(f"encoders of type {config.model_type!r} are not supported; use one of {', '.join(FAMILIES)}")
+    return FAMILIES[config.model_type]

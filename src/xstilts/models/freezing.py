@@ -1,0 +1,102 @@
+"""TODO models.freezing."""
+
+from __future__ import annotations
+
+import re
+
+from torch import nn
+
+from xstilts.errors import BadInput
+from xstilts.models import lora
+from xstilts.models.families import family_of
+from xstilts.models.network import Network
+
+LAYERS = "top:2, bottom:2, layers:0-3,8, alternate"
+PARTS = f"all, head, {LAYERS}, layernorm, no-embeddings, lora:16, lora:16@top:2"
+
+
+def freeze(network: Network, trained: str) -> int:
+    """Let only a part of the backbone, and all heads, be trained; return how many parameters that is.
+
+    `trained`: "all"; "gradual" (all, but one layer after the other: `thaw`); "head"; "top:2"; "bottom:2";
+    "layers:0-3,8" (from 0, ends included); "alternate" (every second layer, the top one included): these from "head" on
+    freeze all but the named layers, so embeddings and final norm too; "layernorm" (the parameters of all norms);
+    "no-embeddings" (all but the input embeddings with their norm); "lora:16" (nothing that is there, but adapters of
+    rank 16 beside it; alpha, else twice the rank, as in "lora:16:32"; in all layers, or in some as in
+    "lora:16@top:2"). Adapters of an earlier call are folded in first.
+    """
+    lora.merge(network)
+    chosen = _adapted(network, trained) if trained.startswith("lora") else part(network, trained)
+    network.backbone.requires_grad_(False)
+    for parameter in chosen:
+        parameter.requires_grad_(True)
+    network.heads.requires_grad_(True)
+    network.prefix = _prefix(network)
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def _prefix(network: Network) -> int:
+    """Return how many of the lowest layers are frozen; none if anything but layers is trained."""
+    trained = [any(parameter.requires_grad for parameter in layer.parameters()) for layer in network.stack]
+    inside = {id(parameter) for layer in network.stack for parameter in layer.parameters()}
+    if any(one.requires_grad for one in network.backbone.parameters() if id(one) not in inside):
+        return 0
+    return trained.index(True) if any(trained) else len(trained)
+
+
+def part(network: Network, trained: str) -> list[nn.Parameter]:
+    """Return the parameters of the backbone that `freeze` would leave free, adapters apart."""
+    backbone, family = network.backbone, family_of(network.config)
+    if trained in ("all", "gradual", "head"):
+        return [] if trained == "head" else list(backbone.parameters())
+    if trained == "layernorm":
+        norms = (module for module in backbone.modules() if "Norm" in type(module).__name__)
+        return [parameter for module in norms for parameter in module.parameters(recurse=False)]
+    if trained == "no-embeddings":
+        embedding = {id(parameter) for parameter in backbone.get_submodule(family.embeddings).parameters()}
+        return [parameter for parameter in backbone.parameters() if id(parameter) not in embedding]
+    layers = network.stack
+    return [parameter for number in _layer_numbers(trained, len(layers)) for parameter in layers[number].parameters()]
+
+
+def _adapted(network: Network, trained: str) -> list[nn.Parameter]:
+    rank, alpha, part = lora.parsed(trained)
+    depth = len(network.stack)
+    layers = _layer_numbers(part, depth, LAYERS) if part else range(depth)
+    return lora.adapt(network, rank, alpha, layers)
+
+
+def _layer_numbers(trained: str, depth: int, words: str = PARTS) -> list[int]:
+    word, _, value = trained.partition(":")
+    numbers: set[int] = set()
+    if trained == "alternate":
+        numbers = set(range(depth - 1, -1, -2))
+    elif word in ("top", "bottom") and re.fullmatch(r"\d+", value):
+        count = int(value)
+        numbers = set(range(depth - count, depth) if word == "top" else range(count))
+    elif word == "layers" and re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", value):
+        for part in value.split(","):
+            first, _, last = part.partition("-")
+            numbers |= set(range(int(first), int(last or first) + 1))
+    else:
+        raise BadInput(f"unknown part to train {trained!r}; use one of {words}")
+    if not numbers or not numbers <= set(range(depth)):
+        raise BadInput(f"{trained!r} does not fit an encoder of {depth} layers (numbered 0 to {depth - 1})")
+    return sorted(numbers)
+
+
+GRADUAL = "gradual"
+
+
+def waves(network: Network, trained: str) -> list[list[nn.Parameter]]:
+    """Return what begins to move together, in turn; nothing where all that is trained moves from the beginning."""
+    if trained != GRADUAL:
+        return []
+    layers = [list(layer.parameters()) for layer in reversed(network.stack)]
+    known = {id(parameter) for layer in layers for parameter in layer}
+    return [*layers, [parameter for parameter in network.backbone.parameters() if id(parameter) not in known]]
+
+
+def moving(number: int, total: int, waves: int) -> int:
+    """Return how many of the waves move in step `number`, from 0, of `total`."""
+    return 1 + number * waves // total

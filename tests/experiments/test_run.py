@@ -1,0 +1,444 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xstilts.data.dataset import Data, File, examples
+from xstilts.data.examples import Classified
+from xstilts.data.readers import Report
+from xstilts.errors import BadInput
+from xstilts.evaluation.predict import predict
+from xstilts.evaluation.score import score as scored
+from xstilts.experiments.run import Mlm, Recipes, Run, lesson, read
+from xstilts.models.encoder import Encoder
+from xstilts.runtime.machine import Machine
+from xstilts.sandbox import CODES
+from xstilts.store.build import missing
+from xstilts.store.memo import surveyed
+from xstilts.store.stage import Stage
+from xstilts.tasks.base import names, task
+from xstilts.training.recipe import Recipe, Selection, named
+from xstilts.training.train import train
+from xstilts.training.training_set import Lesson
+
+ENCODER = Encoder("tiny", "0" * 64, "/nowhere")
+NLI, POS, QA, RETRIEVAL = (task(f"sandbox_{name}") for name in ("nli", "pos", "qa", "retrieval"))
+PARAPHRASE, CLOZE, TEXT = (task(f"sandbox_{name}") for name in ("paraphrase", "cloze", "text"))
+BASELINE = Run(ENCODER, (), NLI, Recipes("small"), seed=1)
+
+
+def behind(promises: Any) -> dict[str, list[Stage]]:
+    """Return all stages behind promised scores by the name of their work, each once."""
+    found: dict[str, list[Stage]] = {"read": [], "train": [], "predict": [], "score": []}
+    for stage in missing(tuple(promises), Machine(store=Path("/nowhere"))):
+        found[stage.work.function.__name__].append(stage)
+    return found
+
+
+def keys(*runs: Run) -> dict[str, set[str]]:
+    stages = behind(score for run in runs for score in run.scores(None).values())
+    return {name: {stage.key for stage in found} for name, found in stages.items()}
+
+
+def trained(run: Run) -> list[Stage]:
+    """Return the trainings of a run in their order."""
+    chain: list[Stage] = []
+    model = run.model(None)
+    while isinstance(model, Stage):
+        chain.insert(0, model)
+        model = model.arguments["encoder"]
+    return chain
+
+
+def lessons(run: Run) -> list[list[str]]:
+    return [[taught.task for taught in stage.arguments["lessons"]] for stage in trained(run)]
+
+
+def test_a_baseline_and_a_mix_differ_in_the_length_of_a_tuple() -> None:
+    assert lessons(BASELINE) == [["sandbox_nli"]]
+    assert lessons(replace(BASELINE, intermediate=(QA,))) == [["sandbox_qa"], ["sandbox_nli"]]
+    assert lessons(replace(BASELINE, intermediate=(QA, POS))) == [["sandbox_qa", "sandbox_pos"], ["sandbox_nli"]]
+    assert lessons(replace(BASELINE, target=RETRIEVAL)) == []
+    assert lessons(replace(BASELINE, target=RETRIEVAL, intermediate=(QA,))) == [["sandbox_qa"]]
+
+
+def test_a_score_for_every_language_from_one_network() -> None:
+    found = BASELINE.scores(None)
+    assert tuple(found) == CODES
+    stages = behind(found.values())
+    assert len(stages["train"]) == 1
+    assert len(stages["predict"]) == len(stages["score"]) == len(CODES)
+    assert all(stage.arguments["model"] == stages["train"][0] for stage in stages["predict"])
+    data = {code: score.arguments["gold"].arguments["data"] for code, score in found.items()}
+    assert all(item.language == code and item.split == "test" for code, item in data.items())
+
+
+def test_promising_builds_nothing_and_is_the_same_each_time() -> None:
+    assert keys(BASELINE) == keys(replace(BASELINE, recipes=Recipes("small")))
+
+
+def test_one_intermediate_training_serves_every_target() -> None:
+    on_qa, on_pos, on_retrieval = (
+        Run(ENCODER, (PARAPHRASE,), target, Recipes("small"), 1) for target in (QA, POS, RETRIEVAL)
+    )
+    assert trained(on_qa)[0] == trained(on_pos)[0] == trained(on_retrieval)[0]
+    assert trained(on_qa)[1] != trained(on_pos)[1]
+    assert trained(replace(on_qa, seed=2))[0] != trained(on_qa)[0]
+
+
+def test_the_order_of_a_mix_is_part_of_what_it_is() -> None:
+    one, other = (replace(BASELINE, intermediate=mix) for mix in ((QA, POS), (POS, QA)))
+    assert trained(one)[0] != trained(other)[0]
+
+
+def test_an_added_language_adds_predictions_and_scores_but_no_training() -> None:
+    few, more = (keys(replace(BASELINE, target=replace(NLI, languages=CODES[:count]))) for count in (2, 3))
+    assert few["train"] == more["train"]
+    for name in ("read", "predict", "score"):
+        assert few[name] < more[name]
+        assert len(more[name] - few[name]) == 1
+
+
+@pytest.mark.parametrize("change", [{"citation": "Someone 2031"}, {"licence": "CC0"}, {"counts": {"test": 3}}])
+def test_what_decides_no_result_changes_no_key(change: dict[str, Any]) -> None:
+    assert keys(replace(BASELINE, target=replace(NLI, **change))) == keys(BASELINE)
+
+
+def test_every_setting_changes_the_training_and_what_follows() -> None:
+    other = replace(BASELINE, recipes=Recipes("small", target=("learning_rate=1e-5",)))
+    assert not keys(other)["train"] & keys(BASELINE)["train"]
+    assert not keys(other)["score"] & keys(BASELINE)["score"]
+    assert keys(other)["read"] == keys(BASELINE)["read"]
+
+
+def test_each_phase_has_its_own_recipe_and_its_own_changes() -> None:
+    recipes = Recipes("xtreme", ("steps=7",), ("steps=9",))
+    first, second = trained(Run(ENCODER, (PARAPHRASE,), POS, recipes, 1))
+    assert first.arguments["recipe"] == replace(
+        named("xtreme", "sandbox_paraphrase", "classification", "intermediate"), steps=7
+    )
+    assert second.arguments["recipe"] == replace(named("xtreme", "sandbox_pos", "tagging", "target"), steps=9)
+
+
+def test_a_mix_is_long_enough_for_every_task_and_else_goes_by_the_first() -> None:
+    found = Recipes("xtreme").of((PARAPHRASE, QA), "intermediate")
+    assert found.max_length == 384
+    assert found.learning_rate == named("xtreme", "sandbox_paraphrase", "classification", "intermediate").learning_rate
+    assert Recipes("xtreme", ("max_length=50",)).of((PARAPHRASE, QA), "intermediate").max_length == 50
+
+
+def test_predictions_are_as_long_as_the_target_was_trained() -> None:
+    run = Run(ENCODER, (PARAPHRASE,), QA, Recipes("xtreme", target=("max_length=77",)), 1)
+    assert {stage.arguments["max_length"] for stage in run.predictions(None).values()} == {77}
+    bare = replace(run, target=RETRIEVAL, recipes=Recipes("xtreme"))
+    assert {stage.arguments["max_length"] for stage in bare.predictions(None).values()} == {512}
+
+
+def test_an_encoder_that_is_not_trained_is_one_result_for_all_seeds() -> None:
+    runs = [Run(ENCODER, (), RETRIEVAL, Recipes("small"), seed) for seed in (1, 2, 3)]
+    assert all(keys(run) == keys(runs[0]) for run in runs)
+    after = [replace(run, intermediate=(PARAPHRASE,)) for run in runs]
+    assert not keys(after[0])["score"] & keys(after[1])["score"]
+
+
+def test_the_layer_is_chosen_on_development_pairs_of_one_language() -> None:
+    for score in Run(ENCODER, (PARAPHRASE,), RETRIEVAL, Recipes("small"), 1).scores(None).values():
+        chosen = score.arguments["tuned_from"]
+        data = chosen.arguments["gold"].arguments["data"]
+        assert data.language == RETRIEVAL.dev_language
+        assert data.split == ("validation" if RETRIEVAL.has("validation", "qab", None) else "test")
+        assert chosen.arguments["predictions"].arguments["model"] == score.arguments["predictions"].arguments["model"]
+        assert chosen.arguments["tuned_from"] is None
+    fixed = Run(ENCODER, (), replace(RETRIEVAL, dev_language=None), Recipes("small"), 1)
+    assert {score.arguments["tuned_from"] for score in fixed.scores(None).values()} == {None}
+    assert {score.arguments["tuned_from"] for score in BASELINE.scores(None).values()} == {None}
+
+
+def test_a_target_is_learned_from_what_its_file_says_or_from_what_is_given() -> None:
+    chain = replace(NLI, learned_from="sandbox_inference+sandbox_nli")
+    assert lessons(replace(BASELINE, target=chain)) == [["sandbox_inference"], ["sandbox_nli"]]
+    given = replace(BASELINE, target=QA, teachers=(CLOZE, QA), intermediate=(POS,))
+    assert lessons(given) == [["sandbox_pos"], ["sandbox_cloze"], ["sandbox_qa"]]
+    assert {stage.arguments["data"].arguments["data"].task for stage in given.predictions(None).values()} == {
+        "sandbox_qa"
+    }
+    zero = replace(BASELINE, target=QA, teachers=(CLOZE,))
+    assert lessons(zero) == [["sandbox_cloze"]]
+
+
+@pytest.mark.parametrize(
+    ("teachers", "says"),
+    [
+        ((), "learned from 'nothing'"),
+        ((QA,), r"'sandbox_nli' \(classification\) cannot be learned from 'sandbox_qa'"),
+        ((NLI, POS), "cannot be learned from 'sandbox_pos'"),
+        ((PARAPHRASE,), "cannot be learned from 'sandbox_paraphrase'.*know all of its labels"),
+    ],
+)
+def test_what_cannot_answer_the_target_is_refused_before_it_is_trained(teachers: Any, says: str) -> None:
+    with pytest.raises(BadInput, match=says):
+        replace(BASELINE, teachers=teachers)
+
+
+def test_a_target_has_languages_and_a_task_is_in_a_mix_once() -> None:
+    with pytest.raises(BadInput, match="'text' is there to learn from and has no languages"):
+        replace(BASELINE, target=task("text"))
+    with pytest.raises(BadInput, match="different tasks in a mix, found sandbox_qa, sandbox_pos, sandbox_qa"):
+        replace(BASELINE, intermediate=(QA, POS, QA))
+
+
+def test_masked_lm_runs_beside_the_intermediate_tasks_alone() -> None:
+    mlm = Mlm(TEXT, ("qab", "qac"), weight=0.25, alpha=0.5)
+    first, second = trained(replace(BASELINE, intermediate=(PARAPHRASE, POS), mlm=mlm))
+    *tasks, beside = first.arguments["lessons"]
+    assert [taught.weight for taught in tasks] == [None, None]
+    assert (beside.task, beside.kind, beside.weight, beside.alpha) == ("sandbox_text", "mlm", 0.25, 0.5)
+    assert [data.arguments["data"].language for data in beside.train] == ["qab", "qac"]
+    assert beside.dev is None
+    assert [taught.task for taught in second.arguments["lessons"]] == ["sandbox_nli"]
+    assert keys(replace(BASELINE, mlm=mlm)) == keys(BASELINE)
+
+
+def test_text_can_be_an_intermediate_task_of_its_own() -> None:
+    taught = trained(replace(BASELINE, intermediate=(TEXT,)))[0].arguments["lessons"][0]
+    assert (taught.kind, taught.weight, taught.dev) == ("mlm", None, None)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith("sandbox_")])
+def test_every_artificial_task_that_teaches_has_something_to_teach(name: str) -> None:
+    asked = task(name)
+    if asked.learned_from == "itself" and asked.kind != "retrieval":
+        taught = lesson(asked, None)
+        assert taught.train[0].arguments["data"].language == CODES[0]
+        assert all(asked.has("train", code, None) for code in asked.trained_in)
+        assert (taught.dev is not None) == (asked.kind != "mlm")
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_task_with_a_score_makes_a_run(name: str) -> None:
+    """What a task is learned from must be able to answer it, whatever file says so."""
+    asked = task(name)
+    if not asked.languages:
+        return
+    run = Run(ENCODER, (), asked, Recipes("xtreme"), 1)
+    assert [role for _, role in run.phases()] == ["target"] * len(asked.teachers())
+
+
+def test_data_that_is_not_there_is_named_with_every_place_looked_at() -> None:
+    with pytest.raises(BadInput, match=r"task 'xnli' has no test data in 'ar' .*no --data given.*looked for"):
+        replace(BASELINE, target=task("xnli"), teachers=(task("xnli"),)).languages(None)
+    with pytest.raises(BadInput, match="task 'snli' has no train data in 'en'"):
+        replace(BASELINE, intermediate=(task("snli"),)).model(None)
+
+
+def test_another_split_is_measured_in_the_languages_that_have_it() -> None:
+    found = replace(BASELINE, split="validation").scores(None)
+    assert tuple(found) == CODES[:1]
+    assert found["qaa"].arguments["gold"].arguments["data"].split == "validation"
+
+
+def test_only_some_languages_are_measured_in_the_order_of_the_target() -> None:
+    run = replace(BASELINE, only=("qac", "qaa"))
+    assert tuple(run.scores(None)) == ("qaa", "qac")
+    assert keys(run)["train"] == keys(BASELINE)["train"]
+    assert keys(run)["score"] < keys(BASELINE)["score"]
+    for code, says in {
+        "sw": "has no language 'sw': there are qaa, qab",
+        "swahili": "did you mean 'sw'",
+        "qax": "unknown",
+    }.items():
+        with pytest.raises(BadInput, match=says):
+            replace(BASELINE, only=("qaa", code))
+
+
+def test_the_layer_is_chosen_on_its_language_even_if_that_is_not_measured() -> None:
+    whole, some = (Run(ENCODER, (), RETRIEVAL, Recipes("small"), 1, only=only).scores(None) for only in ((), ("qac",)))
+    assert some["qac"] == whole["qac"]
+    assert tuple(some) == ("qac",)
+
+
+def test_a_study_shares_all_that_is_the_same() -> None:
+    """Three targets, two settings, two seeds: 2 intermediate and 2 x 2 x 2 target trainings, and none for retrieval."""
+    runs = [
+        Run(ENCODER, setting, target, Recipes("small"), seed)
+        for target in (NLI, POS, RETRIEVAL)
+        for setting in ((), (PARAPHRASE,))
+        for seed in (1, 2)
+    ]
+    found = keys(*runs)
+    assert len(found["train"]) == 2 + 2 * 2 * 2
+    retrieval_models = 1 + 2
+    others = (len(RETRIEVAL.languages) + 1) if RETRIEVAL.has("validation", "qab", None) else len(RETRIEVAL.languages)
+    assert len(found["predict"]) == 2 * 2 * 2 * len(CODES) + retrieval_models * others
+
+
+def test_only_some_languages_are_measured_and_another_one_is_refused(encoder: Encoder) -> None:
+    run = Run(encoder, (), task("sandbox_nli"), Recipes("sandbox"), 1, only=("qaf", "qab"))
+    assert list(run.scores(None)) == ["qab", "qaf"]
+    every = replace(run, only=())
+    assert every.scores(None)["qaf"].key == run.scores(None)["qaf"].key
+    with pytest.raises(BadInput, match="'sandbox_nli' has no language 'sw'"):
+        replace(run, only=("sw",))
+    with pytest.raises(BadInput, match="unknown language 'xx'"):
+        replace(run, only=("xx",))
+
+
+# Tasks in other languages, several as one, and data that others have translated.
+
+
+def put(folder: Path, name: str, lines: str) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(lines, encoding="utf-8")
+
+
+def languages(stages: tuple[Stage, ...]) -> list[tuple[str, str]]:
+    return [(stage.arguments["data"].task, stage.arguments["data"].language) for stage in stages]
+
+
+def test_a_task_can_be_trained_in_another_language_and_in_several_under_one_head(tmp_path: Path) -> None:
+    for code in ("ar", "sw"):
+        put(tmp_path, f"xtreme/panx/train-{code}.tsv", "Ada\tB-PER\n")
+    put(tmp_path, "xtreme/panx/dev-sw.tsv", "Ada\tB-PER\n")
+    taught = lesson(task("panx:sw+ar"), tmp_path)
+    assert taught.task == "panx:sw+ar"
+    assert languages(taught.train) == [("panx", "sw"), ("panx", "ar")]
+    assert taught.dev is not None
+    assert languages((taught.dev,)) == [("panx", "sw")]
+    with pytest.raises(BadInput, match="unknown language 'swa'; did you mean 'sw'"):
+        task("panx:swa")
+    with pytest.raises(BadInput, match="unknown task 'pan'; did you mean 'panx'"):
+        task("pan:sw")
+
+
+def test_a_task_in_two_languages_is_two_tasks_of_a_mix(tmp_path: Path) -> None:
+    for code in ("ar", "sw"):
+        put(tmp_path, f"xtreme/panx/train-{code}.tsv", "Ada\tB-PER\n")
+    mixed = replace(BASELINE, intermediate=(task("panx:sw"), task("panx:ar")))
+    model = mixed.model(tmp_path)
+    assert isinstance(model, Stage)
+    assert [taught.task for taught in model.arguments["encoder"].arguments["lessons"]] == ["panx:sw", "panx:ar"]
+
+
+def test_joined_tasks_are_one_lesson_under_one_head(tmp_path: Path) -> None:
+    nli = '{"sentence1": "a", "sentence2": "b", "gold_label": "neutral"}\n'
+    put(tmp_path, "multinli_1.0/multinli_1.0_train.jsonl", nli)
+    put(tmp_path, "snli_1.0/snli_1.0_train.jsonl", nli)
+    for number in (1, 2, 3):
+        put(tmp_path, f"anli_v1.0/R{number}/train.jsonl", '{"context": "a", "hypothesis": "b", "label": "e"}\n')
+    taught = lesson(task("anli_plus"), tmp_path)
+    assert (taught.task, taught.labels) == ("anli_plus", task("mnli").labels)
+    assert languages(taught.train) == [("mnli", "en"), ("snli", "en"), ("anli", "en")]
+
+
+def test_translated_data_stand_in_for_any_task(tmp_path: Path) -> None:
+    line = '{"language": "sw", "text_a": "a", "text_b": "b", "label": "neutral"}\n'
+    put(tmp_path, "translated/mnli/train-sw.jsonl", line + line.replace("sw", "de"))
+    taught = lesson(task("mnli:sw"), tmp_path)
+    assert languages(taught.train) == [("mnli", "sw")]
+    found = list(examples(taught.train[0].arguments["data"], tmp_path, Report()))
+    assert found == [Classified("0", "a", "b", "neutral")]
+
+
+def test_english_files_are_never_taken_for_another_language(tmp_path: Path) -> None:
+    put(tmp_path, "glue/MNLI/train.tsv", "sentence1\tsentence2\tgold_label\na\tb\tneutral\n")
+    assert languages(lesson(task("mnli"), tmp_path).train) == [("mnli", "en")]
+    with pytest.raises(BadInput, match=r"task 'mnli' has no train data in 'sw'.*translated/mnli/train-sw\.jsonl"):
+        lesson(task("mnli:sw"), tmp_path)
+    put(tmp_path, "hub/facebook/xnli/sw/train-0.parquet", "")
+    assert languages(lesson(task("mnli:sw"), tmp_path).train) == [("mnli", "sw")]
+
+
+def test_a_target_learned_in_another_language_says_so(tmp_path: Path) -> None:
+    assert BASELINE.zero_shot()
+    assert replace(BASELINE, intermediate=(task("panx:sw"),)).zero_shot()
+    assert not replace(BASELINE, target=task("panx"), teachers=(task("panx:sw"),)).zero_shot()
+
+
+def test_mining_takes_its_threshold_from_development_pairs_of_the_language(tmp_path: Path) -> None:
+    for split in ("dev", "test"):
+        for code in ("de", "zh"):
+            for side, lines in ((code, "x\tu\n"), ("en", "e\tw\n"), ("gold", "x\te\n")):
+                put(tmp_path, f"bucc2018/{code}-en.{split}.{side}", lines)
+    found = replace(BASELINE, target=task("bucc")).scores(tmp_path)
+    assert [*found] == ["de", "zh"]
+    for code, promise in found.items():
+        tuned = promise.arguments["tuned_from"].arguments["gold"].arguments["data"]
+        assert (tuned.language, tuned.split) == (code, "validation")
+    on_dev = replace(BASELINE, target=task("bucc"), split="validation").scores(tmp_path)
+    assert {promise.arguments["tuned_from"] for promise in on_dev.values()} == {None}
+
+
+def test_raw_text_is_measured_before_and_after_without_training_for_it() -> None:
+    before, after = (replace(BASELINE, target=TEXT, intermediate=tasks) for tasks in ((), (POS,)))
+    assert lessons(before) == []
+    assert lessons(after) == [["sandbox_pos"]]
+    assert {stage.arguments["model"] for stage in after.predictions(None).values()} == {after.model(None)}
+
+
+def of_version(version: int, stage: Stage) -> Stage:
+    """Return a stage as if its work were at a version, so that a key says nothing but what it is made of."""
+    return Stage(replace(stage.work, version=version), stage.arguments)
+
+
+def test_keys_are_those_of_the_stores_that_there_are() -> None:
+    """Whatever makes keys faster: a key that changes makes every finished result be built again."""
+    source, rest = (("reader", "tsv"), ("options", "[('ä', 1)]")), (("reader", "jsonl"),)
+    labels, kind = ("yes", "no"), "classification"
+    test = Data("xnli", kind, "test", "sw", labels, source, (File("a/b.tsv", "f" * 64),))
+    files = (File("x", "a" * 64), File("y", "b" * 64))
+    gold, taught = read(test), read(Data("mnli", kind, "train", "en", labels, rest, files, (-10, None)))
+    alone = Lesson("mnli", kind, labels, (taught,), None, "accuracy")
+    beside = Lesson("text", "mlm", (), (taught, gold), gold, "mlm_loss", weight=0.5, alpha=0.3)
+    recipe = Recipe(1e-5, 16, 2.0, warmup=0.1, selection=Selection(100, 3, 50))
+    encoder = Encoder("owner/model", "0123", "/anywhere")
+    first = of_version(3, train(encoder, (alone, beside), recipe, 7))
+    second = of_version(3, train(first, (alone,), Recipe(), seed=7))
+    said = of_version(2, predict(second, gold, kind, 128))
+    found = scored(said, gold, "accuracy")
+    tuned = scored(of_version(2, predict(encoder, gold, "retrieval", 512)), gold, "accuracy", found)
+    assert {stage.label: stage.key for stage in (gold, taught, first, second, said)} == {
+        "data-xnli-test-sw": "6d347731ae6a",
+        "data-mnli-train-en": "1f53c18585d6",
+        "train-mnli+text-seed7": "dc65dd66df9c",
+        "train-mnli-seed7": "8bc32b136634",
+        "predict-xnli-test-sw": "b72f425a160d",
+    }
+    assert [stage.key for stage in (found, tuned)] == ["77cf3fd4318f", "0cd11c7591be"]
+
+
+def test_a_survey_answers_each_task_as_one_that_is_asked_alone() -> None:
+    """Tasks that share a name and their sources, and differ in labels or languages, are not taken for each other."""
+    fewer = replace(NLI, languages=CODES[:2])
+    other = replace(NLI, labels=NLI.labels[::-1])
+    runs = [
+        replace(BASELINE, target=target, intermediate=first) for target in (NLI, fewer, other) for first in ((), (QA,))
+    ]
+    runs += [replace(BASELINE, target=RETRIEVAL), replace(BASELINE, target=NLI, seed=2), BASELINE]
+    alone = [{code: stage.key for code, stage in run.scores(None).items()} for run in runs]
+    with surveyed():
+        together = [{code: stage.key for code, stage in run.scores(None).items()} for run in runs]
+        again = [{code: stage.key for code, stage in run.scores(None).items()} for run in runs]
+    assert together == again == alone
+    assert len({tuple(found.values()) for found in alone}) == len(runs) - 1
+
+
+def test_the_next_survey_looks_at_the_disk_again(tmp_path: Path) -> None:
+    """Nothing that was found for one plan is taken for the next: files change, come and go."""
+    target, file = task("xnli"), tmp_path / "translated" / "xnli" / "train-sw.jsonl"
+    with surveyed():
+        assert not target.has("train", "sw", tmp_path)
+    file.parent.mkdir(parents=True)
+    found = []
+    for text in ("one", "another"):
+        file.write_text(text)
+        with surveyed():
+            assert target.has("train", "sw", tmp_path)
+            found.append(target.data("train", "sw", tmp_path))
+            assert target.data("train", "sw", tmp_path) is found[-1]
+    assert found[0] != found[1]
+    file.unlink()
+    with surveyed():
+        assert not target.has("train", "sw", tmp_path)

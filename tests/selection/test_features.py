@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from families import DEPTH, FAMILIES, WIDTH
+from given import TOYS, given, lesson, promised
+from xstilts.data.dataset import Data
+from xstilts.data.examples import Answer, Choice, Classified, Question, Tagged
+from xstilts.errors import BadInput
+from xstilts.models.batch import Unit
+from xstilts.models.encoder import Encoder
+from xstilts.models.heads import HEADS
+from xstilts.runtime.machine import Machine
+from xstilts.selection import features as of_features
+from xstilts.selection import task_embeddings
+from xstilts.selection.features import MOST_ROWS, Asking, Features, drawn, features, opened
+from xstilts.selection.task_embeddings import TEXT, fisher, text_embedding
+from xstilts.selection.transferability import alike
+from xstilts.store.build import build
+from xstilts.store.manifest import read as record_of
+from xstilts.store.stage import Site, Stage
+from xstilts.training.recipe import Recipe
+from xstilts.training.train import train
+
+SHORT = Recipe(learning_rate=1e-3, batch_size=8, steps=1, max_length=24)
+LABELLED = ("classification", "choice", "tagging", "span")
+
+
+def data(kind: str) -> tuple[Stage, ...]:
+    labels, _, examples = TOYS[kind]
+    return (promised(kind, examples, kind, labels),)
+
+
+def asking(kind: str, **changes: Any) -> Asking:
+    return replace(Asking(kind, TOYS[kind][0], 24), **changes)
+
+
+def found(kind: str, encoder: Encoder | Stage, machine: Machine, **changes: Any) -> Features:
+    asked = asking(kind, **changes)
+    return of_features.read(build(features(encoder, data(kind), asked), machine), kind)
+
+
+ROWS = {  # rows and how many have the label 1 (tagging: B-LOC is 0 and O is 1)
+    "classification": (16, 8),
+    "choice": (32, 16),
+    "tagging": (40, 24),
+    "span": (58, 32),  # two pieces an answer; six contexts have one other piece, ten have two
+}
+
+
+@pytest.mark.parametrize("kind", LABELLED)
+def test_rows_are_what_the_kind_says(kind: str, encoder: Encoder, machine: Machine) -> None:
+    one = found(kind, encoder, machine, labels=("B-LOC", "O") if kind == "tagging" else TOYS[kind][0])
+    assert one.states.shape == (len(one.labels), WIDTH)
+    assert (len(one.labels), int((one.labels == 1).sum())) == ROWS[kind]
+    assert all(np.isfinite(value) for value in one.measures().values())
+    assert set(one.measures()) == {"logme", "h_score", "knn"}
+
+
+def test_pairs_have_no_labels_but_their_other_halves(encoder: Encoder, machine: Machine) -> None:
+    one = found("retrieval", encoder, machine)
+    assert one.labels.tolist() == [number for number in range(16) for _ in range(2)]
+    assert set(one.measures()) == {"knn"}
+    assert replace(one, states=np.repeat(one.states[0::2], 2, axis=0)).measures()["knn"] > 90
+
+
+def states_of(encoder: Encoder, machine: Machine, text: str) -> Any:
+    """Return the final states of a text by transformers alone."""
+    import torch
+
+    network, tokens = opened(encoder, Site(Path(), machine))
+    ids = torch.tensor(tokens.tokenizer(text)["input_ids"])[None]
+    return network.backbone(ids, torch.ones_like(ids)).last_hidden_state[0].detach().numpy()
+
+
+def one_unit(kind: str, example: Any, encoder: Encoder, machine: Machine, labels: tuple[str, ...] = ()) -> Features:
+    stage = given(Data("one", kind, "train", "en", labels, (), ()), (json.dumps(asdict(example)),))
+    asked = Asking(kind, labels, 24)
+    return of_features.read(build(features(encoder, (stage,), asked), machine), kind)
+
+
+def test_a_text_is_the_state_that_its_head_reads(families: Any, machine: Machine) -> None:
+    for family, place in (("xlm-roberta", 0), ("qwen3", -1)):
+        encoder = Encoder.of(families[family])
+        one = one_unit("classification", Classified("0", "cab dab", None, "no"), encoder, machine, ("no", "yes"))
+        if family == "xlm-roberta":
+            assert one.states[0] == pytest.approx(states_of(encoder, machine, "cab dab")[place], abs=1e-5)
+        assert HEADS[family]["classification"].pool == ("first" if place == 0 else "last")
+
+
+def test_a_word_is_the_state_of_its_first_piece(encoder: Encoder, machine: Machine) -> None:
+    one = one_unit("tagging", Tagged("0", ("ab", "c"), ("X", "Y")), encoder, machine)
+    whole = states_of(encoder, machine, "ab c")
+    assert one.labels.tolist() == [0, 1]
+    assert one.states[0] == pytest.approx(whole[1], abs=1e-5)
+
+
+def test_options_are_right_or_wrong(encoder: Encoder, machine: Machine) -> None:
+    one = one_unit("choice", Choice("0", "a", "", ("b", "c", "d"), 1), encoder, machine)
+    assert one.labels.tolist() == [0, 1, 0]
+
+
+def test_an_answer_is_its_ends_against_other_pieces_of_the_context() -> None:
+    places = np.full((9, 2), -1, dtype=np.int32)
+    places[3:8] = [[n, n + 1] for n in range(5)]
+    unit = Unit(0, (np.arange(9, dtype=np.int32),), np.array([4, 6], dtype=np.int32), places)
+    states = [np.arange(9, dtype=np.float32)[:, None]]
+    rows, labels = of_features._of_answers(unit, states)
+    assert labels.tolist() == [1, 1, 0, 0]
+    assert rows[:2, 0].tolist() == [4, 6]
+    assert set(rows[2:, 0]) == {3, 7}  # neither inside the answer nor outside the context
+    again, _ = of_features._of_answers(unit, states)
+    assert (again == rows).all()
+    silent = replace(unit, target=np.zeros(2, dtype=np.int32))
+    assert len(of_features._of_answers(silent, states)[1]) == 0
+
+
+def test_a_question_without_an_answer_has_no_rows(encoder: Encoder, machine: Machine) -> None:
+    asked = [Question("0", "b zz b", "who", (Answer("zz", 2),)), Question("1", "b zz b", "who", (), True)]
+    lines = tuple(json.dumps(asdict(one)) for one in asked)
+    stage = given(Data("two", "span", "train", "en", (), (), ()), lines)
+    one = of_features.read(build(features(encoder, (stage,), Asking("span", (), 24)), machine), "span")
+    assert one.labels.tolist() == [1, 1, 0, 0]
+
+
+def test_raw_text_is_refused(encoder: Encoder, machine: Machine) -> None:
+    with pytest.raises(BadInput, match="have no labels"):
+        found("mlm", encoder, machine)
+
+
+def test_examples_are_drawn_once_and_keep_their_order() -> None:
+    assert drawn(range(5), 9) == [0, 1, 2, 3, 4]
+    few = drawn(range(1000), 20)
+    assert few == sorted(few) == drawn(range(1000), 20)
+    assert len(set(few)) == 20
+    assert MOST_ROWS >= 500
+
+
+def test_what_is_asked_is_part_of_the_key_and_what_the_machine_decides_is_not(encoder: Encoder) -> None:
+    one = features(encoder, data("span"), asking("span"))
+    assert one.key == features(encoder, data("span"), asking("span")).key
+    assert one.key != features(encoder, data("span"), asking("span", examples=3)).key
+    assert not {"machine", "device"} & one.arguments.keys()
+
+
+@pytest.mark.parametrize("kind", LABELLED)
+def test_small_passes_give_the_same_states(kind: str, encoder: Encoder, machine: Machine, tmp_path: Path) -> None:
+    one = found(kind, encoder, machine)
+    small = found(kind, encoder, replace(machine, store=tmp_path / "small", micro_tokens=16))
+    assert np.allclose(one.states, small.states, atol=1e-5)
+    assert (one.labels == small.labels).all()
+
+
+def test_a_text_embedding_is_the_mean_of_the_texts(encoder: Encoder, machine: Machine) -> None:
+    folder = build(text_embedding(encoder, data("tagging"), asking("tagging")), machine)
+    own = task_embeddings.read(folder)
+    assert own.keys() == {TEXT}
+    one = Tagged("0", ("a", "b"), ("O", "O"))
+    stage = given(Data("one", "tagging", "train", "en", (), (), ()), (json.dumps(asdict(one)),))
+    alone = task_embeddings.read(build(text_embedding(encoder, (stage,), asking("tagging")), machine))
+    assert alone[TEXT] == pytest.approx(states_of(encoder, machine, "a b").mean(axis=0), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", [*LABELLED, "retrieval", "mlm"])
+def test_every_kind_that_is_trained_has_a_fisher(kind: str, encoder: Encoder, machine: Machine) -> None:
+    model = train(encoder, (replace(lesson(kind), dev=None),), SHORT, seed=1)
+    folder = build(fisher(model, data(kind), asking(kind, examples=8)), machine)
+    parts = task_embeddings.read(folder)
+    assert list(parts) == [f"layer {number}" for number in range(DEPTH)]
+    assert all((part >= 0).all() and part.sum() > 0 for part in parts.values())
+    assert record_of(folder)["record"]["units"] == 8
+    assert alike(parts, parts) == pytest.approx(1)
+
+
+def test_a_fisher_is_the_mean_of_squared_gradients_by_unit(encoder: Encoder, machine: Machine) -> None:
+    import torch
+
+    from xstilts.formats import kind
+    from xstilts.models.hf_format import load
+    from xstilts.models.tokenization import Tokens
+    from xstilts.selection.features import encoded
+
+    model = train(encoder, (replace(lesson("classification"), dev=None),), SHORT, seed=1)
+    asked = asking("classification", examples=3)
+    parts = task_embeddings.read(build(fisher(model, data("classification"), asked), machine))
+    network, tokenizer, _ = load(build(model, machine) / "model", "classification")
+    tokens, how = Tokens.of(tokenizer), kind("classification")
+    network.eval()
+    units = encoded(data("classification"), asked, network, tokens, Site(Path(), machine))
+    name, weight = next((n, w) for n, w in network.stack[0].named_parameters() if w.dim() == 2)
+    sums = torch.zeros(len(weight))
+    for unit in units:
+        (gradient,) = torch.autograd.grad(how.loss(network, "head", how.collate([unit], tokens)), [weight])
+        sums += gradient.square().mean(1)
+    start = 0
+    for other, one in network.stack[0].named_parameters():
+        if other == name:
+            break
+        start += len(one)
+    assert parts["layer 0"][start : start + len(weight)] == pytest.approx(sums.numpy() / 3, rel=1e-4)
+
+
+def test_every_family_has_features(families: Any, machine: Machine) -> None:
+    for family in ("modernbert", "deberta-v2", "mt5"):
+        assert family in FAMILIES
+        one = found("classification", Encoder.of(families[family]), machine, examples=4)
+        assert one.states.shape == (4, WIDTH)

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xstilts.errors import BadInput
+from xstilts.runtime import progress
+from xstilts.runtime.machine import Machine
+from xstilts.runtime.progress import Event
+from xstilts.store.build import is_built, missing
+from xstilts.store.build_log import Note
+from xstilts.store.local_executor import _Side, build_all
+from xstilts.store.stage import Site, Stage, StageError, folder_of, stage
+
+BOTH = pytest.mark.parametrize("workers", [1, 2])
+
+
+def noted(site: Site, word: str) -> None:
+    """Write a word into the journal beside the store, whole even when several processes write."""
+    with (site.machine.store.parent / "journal").open("a") as file:
+        file.write(f"{word} {os.getpid()}\n")
+    (site.folder / "text").write_text(word)
+
+
+@stage(version=1, label=lambda name, of=(): name)
+def plain(site: Site, name: str, of: tuple[Stage, ...] = ()) -> None:
+    assert all((site.path(item) / "text").is_file() for item in of)
+    noted(site, name)
+
+
+@stage(version=1, label=lambda how: how)
+def failing(site: Site, how: str) -> None:
+    (site.folder / "half").write_text("half")
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "full":
+        raise OSError(28, "No space left on device")
+    if how == "strange":
+        raise Strange("two", "arguments")
+    raise BadInput(how)
+
+
+class Strange(Exception):
+    """An error that does not survive pickling."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} {two}")
+
+
+@stage(version=1, label=lambda model, gold, name: f"predict-{name}")
+def predicted(site: Site, model: Stage, gold: Stage, name: str) -> None:
+    if name == "wrong":
+        raise BadInput("row 7 is wrong")
+    noted(site, f"predict-{name}")
+
+
+@stage(version=1, label=lambda predictions, gold: f"score-{predictions.label}")
+def scored(site: Site, predictions: Stage, gold: Stage) -> None:
+    noted(site, f"score-{predictions.label}")
+
+
+def machine_at(folder: Path, workers: int) -> Machine:
+    return Machine(folder / "store", device="cpu", workers=workers, threads=1)
+
+
+def journal(folder: Path) -> Counter[str]:
+    path = folder / "journal"
+    return Counter(line.split()[0] for line in path.read_text().splitlines()) if path.exists() else Counter()
+
+
+@BOTH
+def test_everything_is_built_once_inputs_first(tmp_path: Path, workers: int) -> None:
+    machine = machine_at(tmp_path, workers)
+    a, b = plain("a"), plain("b")
+    ab = plain("ab", (a, b))
+    ends = [plain(f"end{n}", (ab, plain(f"own{n}"))) for n in range(3)]
+    events: list[Event] = []
+    progress.listen(events.append)
+    assert build_all([*ends, ends[0], ab], machine) == 9
+    assert journal(tmp_path) == Counter(["a", "b", "ab", *(f"{x}{n}" for x in ("end", "own") for n in range(3))])
+    assert all(is_built(end, machine) for end in ends)
+    steps = [
+        (event.done, event.total) for event in events if event.label in {item.label for item in ends} or event.total
+    ]
+    assert steps[-1] == (9, 9)
+    assert build_all(ends, machine) == 0
+    assert journal(tmp_path).total() == 9
+
+
+@BOTH
+def test_what_is_there_is_not_built_again(tmp_path: Path, workers: int) -> None:
+    machine = machine_at(tmp_path, workers)
+    build_all([plain("a")], machine)
+    assert build_all([plain("ab", (plain("a"), plain("b")))], machine) == 2
+    assert journal(tmp_path) == Counter(["a", "b", "ab"])
+
+
+@BOTH
+def test_a_failure_takes_its_dependents_with_it_and_nothing_else(tmp_path: Path, workers: int) -> None:
+    machine = machine_at(tmp_path, workers)
+    bad = failing("line 3 has two columns")
+    middle = plain("middle", (bad, plain("x")))
+    lost = [middle, plain("both", (bad, middle)), plain("last", (middle,))]
+    kept = [plain("kept", (plain("x"),)), plain("z")]
+    with pytest.raises(StageError) as caught:
+        build_all([*lost, *kept], machine)
+    first, *reasons = str(caught.value).splitlines()
+    assert first == "4 of 7 stages could not be built; the others are kept."
+    assert reasons == [f"{bad.label}: line 3 has two columns"]
+    assert all(is_built(item, machine) for item in kept)
+    assert {item.key for item in missing(tuple(lost), machine)} == {bad.key, *(item.key for item in lost)}
+    assert journal(tmp_path) == Counter(["x", "kept", "z"])
+
+
+@BOTH
+def test_one_bad_language_does_not_cost_the_others(tmp_path: Path, workers: int) -> None:
+    """Predictions of one network go to a worker together; what fails among them is still on its own."""
+    machine = machine_at(tmp_path, workers)
+    model, gold = plain("model"), plain("gold")
+    scores = [scored(predicted(model, gold, name), gold) for name in ("de", "wrong", "sw", "zh")]
+    with pytest.raises(StageError, match=r"2 of 10 stages could not be built.*\npredict-wrong: row 7 is wrong$"):
+        build_all(scores, machine)
+    assert [is_built(score, machine) for score in scores] == [True, False, True, True]
+
+
+def test_the_predictions_of_a_network_go_to_one_worker(tmp_path: Path) -> None:
+    machine = machine_at(tmp_path, 2)
+    gold = plain("gold")
+    scores = [
+        scored(predicted(plain(f"model{m}"), gold, f"{m}{code}"), gold) for m in range(2) for code in ("de", "sw", "zh")
+    ]
+    build_all(scores, machine)
+    lines = [line.split() for line in (tmp_path / "journal").read_text().splitlines()]
+    for m in range(2):
+        workers = {worker for word, worker in lines if word.startswith((f"predict-{m}", f"score-predict-{m}"))}
+        assert len(workers) == 1
+    assert os.getpid() not in {int(worker) for _, worker in lines}
+
+
+@BOTH
+def test_an_error_that_was_not_written_for_people_is_named_with_its_type(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(StageError, match="strange: Strange: two arguments"):
+        build_all([failing("strange"), plain("a"), plain("b")], machine_at(tmp_path, workers))
+    assert journal(tmp_path) == Counter(["a", "b"])
+
+
+def test_many_failures_are_counted_and_some_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StageError) as caught:
+        build_all([failing(f"wrong {n}") for n in range(30)], machine_at(tmp_path, 1))
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("30 of 30 stages")
+    assert lines[-1] == "and 20 more"
+    assert len(lines) == 12
+
+
+@BOTH
+def test_a_full_disk_stops_everything_at_once(tmp_path: Path, workers: int) -> None:
+    chain = [plain(f"after{n}") for n in range(20)]
+    with pytest.raises(StageError, match=r"no space left in .* while building full-.*free some and run again"):
+        build_all([failing("full"), *chain], machine_at(tmp_path, workers))
+    assert journal(tmp_path).total() < 20
+
+
+def test_a_worker_that_dies_is_told_in_words_and_nothing_finished_is_lost(tmp_path: Path) -> None:
+    machine = machine_at(tmp_path, 2)
+    build_all([plain("a")], machine)
+    with pytest.raises(StageError, match=r"a worker process died.*run again to go on"):
+        build_all([failing("killed"), plain("a"), plain("ab", (plain("a"), failing("killed")))], machine)
+    assert is_built(plain("a"), machine)
+    assert not folder_of(failing("killed"), machine).exists()
+
+
+@given(
+    st.lists(st.tuples(st.sets(st.integers(0, 30), max_size=3), st.booleans(), st.booleans()), max_size=30),
+    st.integers(1, 3),
+)
+def test_stages_are_handed_out_once_inputs_first_and_what_fails_costs_no_more(
+    drawn: list[tuple[set[int], bool, bool]], room: int
+) -> None:
+    """Whatever needs what: here nothing is built, only handed out and taken back."""
+    todo: list[Stage] = []
+    for number, (needed, predicts, _) in enumerate(drawn):
+        of = tuple(todo[n] for n in sorted(needed) if n < number)
+        todo.append(predicted(of[0], of[-1], f"{number}") if of and predicts else plain(f"{number}", of))
+    bad = {item.key for item, (*_, fails) in zip(todo, drawn, strict=True) if fails}
+    lost: set[str] = set()
+    for item in todo:
+        lost |= {item.key} if item.key in bad or any(needed.key in lost for needed in item.inputs) else set()
+    side = _Side(todo, Machine(workers=room), Note(frozenset()))
+    built: set[str] = set()
+    while bundles := list(side._bundles(room)):
+        assert len(bundles) <= room
+        for bundle in bundles:
+            failed: dict[str, Exception | None] = {}
+            for item in bundle:
+                assert item.key not in built | side.failed.keys() | failed.keys()
+                if item.key in bad or any(needed.key in failed for needed in item.inputs):
+                    failed[item.key] = ValueError() if item.key in bad else None
+                else:
+                    assert {needed.key for needed in item.inputs} <= built
+                    built.add(item.key)
+            side._finish(bundle, failed)
+    assert not side.waiting
+    assert side.failed.keys() == lost
+    assert built == {item.key for item in todo} - lost
+    assert side.note.failed.keys() == lost
+
+
+STOPPED = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_executors import build_all, machine_at, waiting
+if __name__ == "__main__":
+    build_all([waiting(n) for n in range(3)], machine_at(Path({folder!r}), 2))
+"""
+
+
+@stage(version=1)
+def waiting(site: Site, number: int) -> None:
+    noted(site, f"waiting{number}")
+    time.sleep(60)
+
+
+def test_ctrl_c_ends_the_workers_too(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(STOPPED.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path)))
+    process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
+    patience = time.monotonic() + 60
+    while len(journal(tmp_path)) < 2 and time.monotonic() < patience:
+        time.sleep(0.05)
+    workers = [int(line.split()[1]) for line in (tmp_path / "journal").read_text().splitlines()]
+    assert len(workers) == 2
+    process.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+    assert process.returncode != 0
+    for worker in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
+    assert not any(is_built(waiting(number), machine_at(tmp_path, 1)) for number in range(3))
+    assert all(json.loads(path.read_text()) for path in (tmp_path / "store").glob("*/stage.json"))

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from families import DEPTH, FAMILIES
+from given import TOYS, lesson, losses, stopped
+from xstilts.formats import kind
+from xstilts.models.batch import Unit
+from xstilts.models.embedding_pruning import used
+from xstilts.models.encoder import Encoder, load_tokenizer
+from xstilts.models.freezing import freeze
+from xstilts.models.heads import attach
+from xstilts.models.network import Network
+from xstilts.models.tokenization import Tokens
+from xstilts.runtime import progress
+from xstilts.runtime.machine import Machine
+from xstilts.store.build import build
+from xstilts.training import frozen_layer_cache
+from xstilts.training.frozen_layer_cache import FOLDER, NOTHING, computed
+from xstilts.training.recipe import Recipe, Selection
+from xstilts.training.train import HISTORY, train
+
+TOP = Recipe(learning_rate=1e-2, batch_size=6, steps=8, max_length=24, warmup=2, trained="top:1")
+REFUSED = ("mt5", "umt5")
+
+
+def files(machine: Machine) -> list[Path]:
+    return sorted((machine.store / FOLDER).glob("*.states"))
+
+
+def same(one: Path, other: Path) -> bool:
+    first, second = (load_file(folder / "model" / "model.safetensors") for folder in (one, other))
+    return first.keys() == second.keys() and all(
+        torch.allclose(value, second[name], atol=2e-5, rtol=1e-4) for name, value in first.items()
+    )
+
+
+def frozen(family: str, folders: Any, name: str, trained: str) -> tuple[Network, Tokens, list[Unit]]:
+    """Return a partly frozen network in training, with a head for a toy, and the toy's units."""
+    labels, _, examples = TOYS[name]
+    network, tokens = Network(folders.backbone(family)), Tokens.of(load_tokenizer(folders[family]))
+    attach(network, "toy", name, len(labels))
+    freeze(network, trained)
+    return network.train(), tokens, kind(name).encode(examples, tokens, 24, labels, Counter())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("name", "trained"), [("classification", "top:1"), ("tagging", "top:2"), ("tagging", "head")])
+def test_training_on_stored_states_is_training_on_all_layers(
+    name: str, trained: str, family: str, families: Any, machine: Machine
+) -> None:
+    model = train(Encoder.of(families[family]), (lesson(name),), replace(TOP, trained=trained), seed=1)
+    plain = replace(machine, store=machine.store / "plain", prefix_gib=0)
+    one, other = build(model, machine), build(model, plain)
+    assert len(files(machine)) == (family not in REFUSED)
+    assert not files(plain)
+    assert losses(one) == pytest.approx(losses(other), rel=1e-4)
+    assert same(one, other)
+
+
+@pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(REFUSED)))
+@pytest.mark.parametrize("name", ["tagging", "choice", "span", "retrieval"])
+def test_a_batch_is_answered_without_the_frozen_layers(name: str, family: str, families: Any, machine: Machine) -> None:
+    network, tokens, units = frozen(family, families, "tagging" if name == "retrieval" else name, "top:1")
+    if name == "retrieval":
+        units = kind(name).encode(TOYS[name][2], tokens, 24, (), Counter())
+    how = kind(name)
+    batch = how.collate(units[3:11], tokens)
+    torch.manual_seed(1)
+    wanted = how.loss(network, "toy", batch)
+    below = computed(network, units, tokens, replace(machine, micro_tokens=60))
+    calls: list[int] = []
+    for number, layer in enumerate(network.stack):
+        inner = next(layer.children())
+        inner.register_forward_hook(lambda *_, number=number: calls.append(number))
+    torch.manual_seed(1)
+    with below.given(network, units[3:11]):
+        found = how.loss(network, "toy", batch)
+    assert set(calls) == {DEPTH - 1}
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-4)
+    torch.manual_seed(1)
+    assert how.loss(network, "toy", batch).item() == wanted.item()
+    assert set(calls) == set(range(DEPTH))
+
+
+@pytest.mark.parametrize(
+    ("trained", "count"),
+    [
+        ("all", 0),
+        ("head", 3),
+        ("top:1", 2),
+        ("top:3", 0),
+        ("bottom:1", 0),
+        ("layers:1", 1),
+        ("layers:2", 2),
+        ("layernorm", 0),
+        ("no-embeddings", 0),
+    ],
+)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_prefix_is_what_is_frozen_below_all_that_is_trained(
+    family: str, trained: str, count: int, families: Any
+) -> None:
+    network, _, _ = frozen(family, families, "tagging", trained)
+    assert network.prefix == count
+    modes = [layer.training for layer in network.stack]
+    assert modes == [number >= count for number in range(DEPTH)]
+    assert network.backbone.training == (count == 0)
+    assert network.heads["toy"].training
+    assert not any(module.training for module in network.eval().modules())
+
+
+def test_the_prefix_gives_the_same_states_each_time_and_what_is_above_does_not(families: Any) -> None:
+    network, tokens, units = frozen("xlm-roberta", families, "classification", "top:1")
+    batch = kind("classification").collate(units, tokens)
+    kept: list[torch.Tensor] = []
+    network.stack[1].register_forward_hook(lambda module, inputs, output: kept.append(output))
+    finals = [network.hidden(batch.ids, batch.mask) for _ in range(2)]
+    assert torch.equal(*kept)
+    assert not torch.equal(*finals)
+
+
+def test_another_recipe_over_the_same_layers_finds_the_states(
+    encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught = (lesson("classification"),)
+    build(train(encoder, taught, TOP, seed=1), machine)
+    with monkeypatch.context() as patch:
+        patch.setattr(frozen_layer_cache, "_fill", lambda *_: pytest.fail("computed again"))
+        build(train(encoder, taught, replace(TOP, learning_rate=1e-3), seed=2), machine)
+        build(train(encoder, taught, replace(TOP, trained="lora:2@top:1"), seed=1), machine)
+    assert len(files(machine)) == 1
+    build(train(encoder, taught, replace(TOP, trained="top:2"), seed=1), machine)
+    assert len(files(machine)) == 2
+
+
+def test_other_weights_or_sequences_are_not_served_these_states(families: Any, machine: Machine) -> None:
+    network, tokens, units = frozen("xlm-roberta", families, "classification", "top:1")
+    with used(network, ["classification"], units, tokens):
+        computed(network, units, tokens, machine)
+        computed(network, list(units), tokens, machine)
+        assert len(files(machine)) == 1
+        computed(network, [*units[:-1], Unit(0, (units[0].sequences[0][::-1].copy(),))], tokens, machine)
+    assert len(files(machine)) == 2
+    computed(network, units, tokens, machine)
+    assert len(files(machine)) == 3
+    with torch.no_grad():
+        next(network.stack[0].parameters()).view(-1)[0] += 1e-3
+    computed(network, units, tokens, machine)
+    assert len(files(machine)) == 4
+    with torch.no_grad():
+        next(network.stack[2].parameters()).view(-1)[0] += 1e-3
+    computed(network, units, tokens, machine)
+    assert len(files(machine)) == 4
+
+
+def test_the_oldest_states_make_room_and_what_never_fits_is_not_stored(families: Any, machine: Machine) -> None:
+    network, tokens, units = frozen("xlm-roberta", families, "tagging", "top:1")
+    computed(network, units, tokens, machine)
+    (first,) = files(machine)
+    small = replace(machine, prefix_gib=2.5 * first.stat().st_size / 2**30)
+    others = [[Unit(0, (np.append(one.sequences[0][:-1], n).astype(np.int32),)) for one in units] for n in (5, 6)]
+    os.utime(first, (1, 1))
+    (first.with_name("torn.part")).write_bytes(b"half")
+    computed(network, others[0], tokens, small)
+    assert first in files(small)
+    computed(network, others[1], tokens, small)
+    assert first not in files(small)
+    assert len(files(small)) == 2
+    assert not list(first.parent.glob("*.part"))
+    said: list[str] = []
+    progress.listen(lambda event: said.append(event.label))
+    assert computed(network, units, tokens, replace(machine, prefix_gib=1e-9)) is NOTHING
+    assert "too many to store" in said[0]
+
+
+def test_a_full_disk_leaves_nothing_that_looks_whole(
+    families: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, tokens, units = frozen("xlm-roberta", families, "tagging", "top:1")
+
+    def full(descriptor: int) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="no space left"):
+            computed(network, units, tokens, machine)
+    assert not files(machine)
+    assert computed(network, units, tokens, machine).starts
+
+
+def test_what_is_seen_once_or_masked_anew_is_not_stored(encoder: Encoder, machine: Machine) -> None:
+    build(train(encoder, (lesson("classification"),), replace(TOP, steps=None, epochs=1), seed=1), machine)
+    beside = (lesson("classification"), lesson("mlm", weight=0.5))
+    build(train(encoder, beside, TOP, seed=1), machine)
+    assert not files(machine)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_stopped_training_ends_in_the_same_bits(kept: bool, encoder: Encoder, machine: Machine) -> None:
+    """Whether the states are still there or have to be computed again."""
+    recipe = replace(TOP, steps=12, selection=Selection(3, 9, 16))
+    model = train(encoder, (lesson("classification"), lesson("tagging")), recipe, seed=1)
+    whole = build(model, replace(machine, store=machine.store / "whole"))
+    stopped(model, machine, 7)
+    for path in files(machine) if not kept else ():
+        path.unlink()
+    again = build(model, machine)
+    assert (again / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
+    assert (again / HISTORY).read_bytes() == (whole / HISTORY).read_bytes()

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+import transformers
+
+import families as tiny
+from given import TOYS, lesson
+from xstilts.cost.activation_memory import Device, Kept, real
+from xstilts.cost.flops import Shape
+from xstilts.formats import kind
+from xstilts.models import configs
+from xstilts.models.batch import Batch
+from xstilts.models.encoder import Encoder, load_tokenizer
+from xstilts.models.families import FAMILIES
+from xstilts.models.freezing import freeze
+from xstilts.models.heads import attach
+from xstilts.models.network import Network
+from xstilts.models.tokenization import Tokens
+from xstilts.planning import memory_fit
+from xstilts.runtime.machine import Machine
+from xstilts.training import memory
+from xstilts.training.memory import GIB, Setting, built, estimate, floor, shape_of
+from xstilts.training.recipe import Recipe
+from xstilts.training.train import train
+
+CPU, GPU = Device("cpu", "fp32"), Device("cuda", "bf16")
+ONE = Shape(5, 20)
+LARGE, XXL = "FacebookAI/xlm-roberta-large", "facebook/xlm-roberta-xxl"
+
+
+def network_of(model_type: str, how: str = "classification", trained: str = "all", **changes: Any) -> Network:
+    settings = tiny.config(model_type)
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    family = FAMILIES[model_type]
+    options = {name: value for name, value in family.load.items() if name != "key_mapping"}
+    network = Network(getattr(transformers, family.auto).from_config(settings, **options))
+    attach(network, "head", how, 3)
+    freeze(network, trained)
+    return network
+
+
+def really(network: Network, how: str, shape: Shape, halved: bool = False) -> int:
+    """Return what autograd keeps of a real loss, of a batch with padding."""
+    mask = torch.ones(shape.sequences, shape.length, dtype=torch.long)
+    mask[1:, shape.length // 2 :] = 0
+    targets = torch.zeros(shape.sequences, *([shape.length] if how == "tagging" else []), dtype=torch.long)
+    batch = Batch(torch.full((shape.sequences, shape.length), 5), mask, targets)
+
+    def compute() -> None:
+        with torch.autocast("cpu", dtype=torch.bfloat16) if halved else contextlib.nullcontext():
+            kind(how).loss(network.train(), "head", batch)
+
+    return real(network, compute)
+
+
+# What autograd keeps is told to the byte, at a shape at which nothing was counted.
+
+
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_kept_bytes_are_those_of_real_tensors(model_type: str) -> None:
+    network = network_of(model_type)
+    found = Kept(network, "head", CPU)
+    for shape in (ONE, Shape(3, 31)):
+        assert found.bytes(shape, recompute=False) == really(network, "classification", shape)
+
+
+@pytest.mark.parametrize("model_type", ["xlm-roberta", "eurobert", "gemma3_text"])
+def test_so_they_are_in_bf16(model_type: str) -> None:
+    network = network_of(model_type)
+    found = Kept(network, "head", replace(CPU, precision="bf16"))
+    assert found.bytes(ONE, recompute=False) == really(network, "classification", ONE, halved=True)
+
+
+@pytest.mark.parametrize("trained", ["top:2", "no-embeddings", "layers:1-2", "head"])
+def test_so_they_are_whatever_is_frozen(trained: str) -> None:
+    network = network_of("xlm-roberta", "tagging", trained)
+    assert Kept(network, "head", CPU).bytes(ONE, recompute=False) == really(network, "tagging", ONE)
+
+
+@pytest.mark.parametrize("model_type", ["xlm-roberta-xl", "mt5", "deberta-v2"])
+def test_a_few_layers_stand_for_many_that_are_alike(model_type: str) -> None:
+    deep: dict[str, Any] = {"num_layers": 9} if model_type == "mt5" else {"num_hidden_layers": 9}
+    network = network_of(model_type, trained="top:6", **deep)
+    found = Kept(network, "head", CPU)
+    assert len(found.layers) < len(network.stack) == 9
+    assert found.bytes(ONE, recompute=False) == really(network, "classification", ONE)
+
+
+@pytest.mark.parametrize("how", TOYS)
+def test_every_kind_keeps_about_as_much(how: str, families: Any) -> None:
+    """Masked-LM asks its head of the hidden pieces alone; translation ranking has no head and compares all pairs."""
+    network = Network(families.backbone("xlm-roberta"))
+    if not kind(how).headless:
+        attach(network, "head", how, 2)
+    labels, _, examples = TOYS[how]
+    tokens, chosen = Tokens.of(load_tokenizer(families["xlm-roberta"])), kind(how)
+    torch.manual_seed(1)
+    batch = chosen.collate(chosen.encode(examples, tokens, 24, labels, Counter()), tokens)
+    kept = real(network, lambda: chosen.loss(network.train(), "head", batch))
+    shape = Shape(len(batch.ids), batch.ids.shape[1], batch.labels)
+    assert Kept(network, "head", CPU).bytes(shape, recompute=False) == pytest.approx(kept, rel=0.03)
+
+
+# Laws.
+
+
+@pytest.mark.parametrize("device", [CPU, GPU, Device("cuda", "fp32")])
+def test_more_tokens_keep_more_and_recomputing_keeps_less(device: Device) -> None:
+    found = Kept(network_of("eurobert"), "head", device)
+    sizes = [found.bytes(Shape(n, 32), False) for n in (4, 8, 16)]
+    assert sizes == sorted(set(sizes))
+    assert all(found.bytes(Shape(n, 32), True) < size for n, size in zip((4, 8, 16), sizes, strict=True))
+
+
+def test_recomputing_keeps_the_inputs_of_layers_and_all_of_one() -> None:
+    """Another layer costs one more input: float32 states of the batch."""
+    found = [Kept(network_of("eurobert", num_hidden_layers=n), "head", CPU).bytes(ONE, True) for n in (5, 6)]
+    assert found[1] - found[0] == 4 * ONE.sequences * ONE.length * tiny.WIDTH
+
+
+def test_attention_on_a_gpu_keeps_no_pairs_of_heads() -> None:
+    """What grows with the square of the length is the mask's bias alone, in bf16, whatever the number of heads."""
+    network = network_of("xlm-roberta")
+    pairs = Kept(network, "head", GPU).whole["attended"]
+    assert pairs == 2 * tiny.DEPTH
+    assert Kept(network, "head", Device("cpu", "bf16")).whole["attended"] > 2 * pairs
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("FacebookAI/xlm-roberta-base", 278),
+        (LARGE, 560),
+        ("facebook/xlm-roberta-xl", 3480),
+        (XXL, 10700),
+        ("microsoft/mdeberta-v3-base", 279),
+        ("jhu-clsp/mmBERT-small", 140),
+        ("EuroBERT/EuroBERT-2.1B", 2110),
+        ("Qwen/Qwen3-Embedding-0.6B", 595.8),
+        ("Qwen/Qwen3-Embedding-4B", 4022),
+        ("google/gemma-3-270m", 268),
+        ("google/gemma-3-1b-pt", 1000),
+    ],
+)
+def test_encoders_have_as_many_parameters_as_is_published(name: str, millions: float) -> None:
+    count = sum(parameter.numel() for parameter in built(configs.config_of(name)).parameters())
+    assert count == pytest.approx(millions * 1e6, rel=0.01)
+
+
+def test_every_encoder_of_the_table_is_of_a_known_family_and_takes_no_memory() -> None:
+    for name in configs.table():
+        config = configs.config_of(name)
+        assert config.model_type in FAMILIES, name
+        assert built(config).get_input_embeddings().weight.device.type == "meta"  # type: ignore[operator]
+
+
+def test_full_training_in_float32_takes_sixteen_bytes_a_parameter_and_what_is_kept() -> None:
+    found = estimate(configs.config_of(LARGE), Recipe(), "classification", 3, Setting(GPU))
+    assert (found.weights, found.gradients, found.states) == tuple(n * found.parameters for n in (4, 4, 8))
+    assert found.total == 16 * found.parameters + found.activations
+    assert found.trained == found.parameters
+
+
+def test_only_what_is_trained_has_gradients_and_states() -> None:
+    config = configs.config_of(LARGE)
+    whole, top = (floor(config, Recipe(trained=trained), "span", 0) for trained in ("all", "top:4"))
+    assert top.weights == whole.weights
+    assert (top.gradients, top.states) == (4 * top.trained, 8 * top.trained)
+    assert top.trained < whole.trained / 5
+
+
+def test_rows_that_no_text_touches_are_not_on_the_device_but_for_masked_lm() -> None:
+    config = configs.config_of(LARGE)
+    every, few = (floor(config, Recipe(), "tagging", 17, rows) for rows in (None, 20_000))
+    assert every.parameters - few.parameters == (250_002 - 20_000) * 1024
+    assert floor(config, Recipe(), "mlm", 0, 20_000) == floor(config, Recipe(), "mlm", 0)
+
+
+def test_passes_become_smaller_until_what_they_keep_fits(families: Any) -> None:
+    network = Network(families.backbone("xlm-roberta"))
+    attach(network, "toy", "tagging", 3)
+    recipe, setting = Recipe(batch_size=4096, max_length=64), Setting(Device("cpu", "fp32"), 16384)
+    kept = Kept(network, "toy", setting.device)
+    bytes_of = {
+        tokens: kept.bytes(shape_of(recipe, "tagging", tokens, network), False) for tokens in (16384, 4096, 256)
+    }
+    most = partial(memory._most, network, recipe, {"toy": "tagging"}, setting)
+    assert [most(bytes_of[tokens]) for tokens in bytes_of] == list(bytes_of)
+    assert most(bytes_of[4096] - 1) == 2048
+    assert most(0) == memory.FEWEST
+    assert memory.micro_tokens(network, recipe, {"toy": "tagging"}, Machine(device="cpu")) == Machine().most_tokens()
+
+
+def test_a_pass_is_as_large_as_a_step_or_as_the_machine_allows() -> None:
+    network = Network(built(configs.config_of(LARGE)))
+    assert shape_of(Recipe(batch_size=32, max_length=128), "tagging", 16384, network) == Shape(32, 128)
+    assert shape_of(Recipe(batch_size=512, max_length=128), "tagging", 16384, network) == Shape(128, 128)
+    assert shape_of(Recipe(batch_size=4, max_length=9999), "choice", 1, network) == Shape(5, 512)
+    assert shape_of(Recipe(batch_size=512), "retrieval", 16384, network) == Shape(1024, 128)
+    assert shape_of(Recipe(), "mlm", 16384, network).answered == round(0.15 * 32 * 128)
+
+
+# Plans.
+
+
+def promised(name: str, **recipe: Any) -> Any:
+    return train(Encoder(name, "main"), (lesson("classification"),), Recipe(**recipe), 1)
+
+
+def said(name: str, gib: float, **recipe: Any) -> str:
+    (line,) = memory_fit.lines([promised(name, **recipe)] * 2, Machine(memory_gib=gib))
+    return line
+
+
+def test_a_plan_says_whether_a_training_fits() -> None:
+    line = said(LARGE, 80)
+    assert line.endswith("fits in 80.0 GiB (as given)")
+    assert "559.9 M parameters, 559.9 M trained; 13." in line
+    parts = [float(part.split()[0]) for part in line.split(" = ")[1].split(":")[0].split(" + ")]
+    assert sum(parts) == pytest.approx(float(line.split("trained; ")[1].split()[0]), abs=0.21)
+
+
+def test_what_does_not_fit_is_told_with_a_way_that_does() -> None:
+    assert "does not fit in 10.0 GiB (as given); try --" in said(LARGE, 10)
+    way = memory_fit.remedy(
+        configs.config_of(LARGE), Recipe(batch_size=256), (("classification", 3),), Setting(GPU), 20 * GIB
+    )
+    assert way == memory_fit.Way(few_tokens=True)
+    lighter = estimate(
+        configs.config_of(LARGE), Recipe(batch_size=256), "classification", 3, Setting(GPU, memory_fit.FEW)
+    )
+    assert memory_fit.fits(lighter, 20 * GIB, GPU)
+
+
+def test_where_nothing_helps_a_plan_says_so() -> None:
+    assert "nothing that is offered here would" in said(XXL, 10)
+
+
+def test_ways_change_the_result_as_little_as_they_can() -> None:
+    assert [bool(way.settings) for way in memory_fit.WAYS] == sorted(bool(way.settings) for way in memory_fit.WAYS)
+    assert len({way.said() for way in memory_fit.WAYS}) == len(memory_fit.WAYS)
+
+
+def test_an_encoder_that_is_not_here_is_not_guessed_at() -> None:
+    assert "memory not known" in said("someone/something", 80)
+
+
+def test_a_wrong_part_to_train_is_told_in_the_plan() -> None:
+    assert "unknown part to train 'middle'" in said(LARGE, 80, trained="middle")
+
+
+def test_a_folder_has_its_own_configuration_and_a_stage_that_of_its_origin(families: Any) -> None:
+    folder = families["eurobert"]
+    assert configs.config_of(Encoder.of(folder)).hidden_size == tiny.WIDTH
+    assert configs.config_before(promised(LARGE), Machine()).hidden_size == 1024
+
+
+def test_the_device_is_the_one_here_or_as_given() -> None:
+    name, most = memory_fit.capacity(Machine(device="cpu"))
+    assert name == "main memory, cpu"
+    assert most > GIB / 4
+    assert memory_fit.capacity(Machine(memory_gib=1.5)) == ("as given", 3 * GIB // 2)
+    assert memory_fit.setting_of(Machine(memory_gib=80)).device == GPU
+    assert memory_fit.setting_of(Machine(memory_gib=80, device="cpu")).device == CPU

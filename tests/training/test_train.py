@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from given import TOYS, lesson, losses, promised, still
+from xstilts.data.examples import Classified, Tagged
+from xstilts.errors import BadInput
+from xstilts.evaluation.predict import PREDICTIONS, predict
+from xstilts.evaluation.score import read_score, score
+from xstilts.models.batch import Unit
+from xstilts.models.batching import by_length
+from xstilts.models.encoder import Encoder
+from xstilts.runtime import progress
+from xstilts.runtime.machine import Machine
+from xstilts.runtime.progress import Event
+from xstilts.runtime.signals import Interrupted
+from xstilts.store.build import build, is_built
+from xstilts.store.manifest import read as read_record
+from xstilts.store.stage import Stage, folder_of
+from xstilts.training.recipe import Recipe, Selection
+from xstilts.training.train import HISTORY, train
+from xstilts.training.training_set import Lesson
+
+FAST = Recipe(learning_rate=1e-2, batch_size=8, steps=40, max_length=24)
+
+
+def weights(folder: Path) -> str:
+    return hashlib.sha256((folder / "model" / "model.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("kind", TOYS)
+def test_every_kind_overfits_its_toy(kind: str, encoder: Encoder, machine: Machine) -> None:
+    steps = {"span": 120, "mlm": 120}.get(kind, 60)
+    folder = build(train(encoder, (lesson(kind),), replace(FAST, steps=steps), seed=1), machine)
+    found = losses(folder)
+    assert found[-1] < 0.5 * found[0]
+    dev = read_record(folder)["record"]["dev"]
+    if dev:
+        assert dev[kind]["score"] == 100.0
+        assert not dev[kind]["collapsed"]
+
+
+@pytest.mark.parametrize("kind", ["classification", "choice", "tagging", "span"])
+def test_predictions_of_the_saved_model_are_those_of_the_trained_one(
+    kind: str, encoder: Encoder, machine: Machine
+) -> None:
+    model = train(encoder, (lesson(kind),), replace(FAST, steps=120 if kind == "span" else 60), seed=1)
+    folder = build(predict(model, lesson(kind).train[0], kind, 24), machine)
+    lines = [json.loads(line) for line in (folder / PREDICTIONS).read_text().splitlines()]
+    gold: list[Any] = TOYS[kind][2]
+    wanted = {
+        "classification": lambda e: e.label,
+        "choice": lambda e: e.label,
+        "tagging": lambda e: list(e.tags),
+        "span": lambda e: e.answers[0].text,
+    }[kind]
+    assert [line["prediction"] for line in lines] == [wanted(example) for example in gold]
+    assert [line["id"] for line in lines] == [example.id for example in gold]
+
+
+def test_a_mix_of_tasks_learns_them_all_and_keeps_the_heads_apart(encoder: Encoder, machine: Machine) -> None:
+    lessons = tuple(lesson(kind) for kind in ("classification", "tagging", "choice"))
+    folder = build(train(encoder, lessons, replace(FAST, steps=120, sampling="uniform"), seed=1), machine)
+    dev = read_record(folder)["record"]["dev"]
+    assert set(dev) == {"classification", "tagging", "choice"}
+    assert all(task["score"] == 100.0 for task in dev.values())
+
+
+def test_labels_that_nobody_lists_are_those_of_the_training_data(encoder: Encoder, machine: Machine) -> None:
+    _, _, examples = TOYS["tagging"]
+    strange = Tagged("z", ("xx",), ("B-STRANGE",))
+    train_data, dev = promised("tagging", examples), promised("tagging", [*examples, strange], "dev")
+    taught = Lesson("ccg", "tagging", (), (train_data,), dev, "tag_accuracy")
+    model = train(encoder, (taught,), replace(FAST, steps=60), seed=1)
+    found = read_record(build(model, machine))["record"]["dev"]["ccg"]
+    config = json.loads((folder_of(model, machine) / "model" / "config.json").read_text())
+    assert config["id2label"] == {"0": "B-LOC", "1": "O"}
+    words = sum(len(example.tokens) for example in examples if isinstance(example, Tagged))
+    assert found["score"] == pytest.approx(100 * words / (words + 1))
+
+
+def test_masked_lm_is_asked_of_the_head_that_the_encoder_came_with(encoder: Encoder, machine: Machine) -> None:
+    text = lesson("mlm").train[0]
+    taught = train(encoder, (lesson("mlm"),), replace(FAST, steps=120), seed=1)
+    other = train(encoder, (lesson("classification"),), replace(FAST, steps=60), seed=1)
+    with pytest.raises(BadInput, match="comes without a masked-LM head"):
+        build(predict(other, text, "mlm", 24), machine)
+    public = Encoder.of(build(taught, machine) / "model")
+    forgets = train(public, (lesson("classification"),), replace(FAST, steps=60), seed=1)
+    before, after = (score(predict(model, text, "mlm", 24), text, "mlm_loss") for model in (public, forgets))
+    losses = [read_score(build(promise, machine))["headline"] for promise in (before, after)]
+    assert losses[0] < losses[1]
+    assert read_score(build(before, machine))["headline"] == losses[0]
+
+
+def test_masked_lm_beside_a_task_adds_its_weighted_loss(encoder: Encoder, machine: Machine) -> None:
+    alone = build(train(encoder, (lesson("classification"),), replace(FAST, steps=2), seed=1), machine)
+    beside = (lesson("classification"), lesson("mlm", weight=0.5))
+    both = build(train(encoder, beside, replace(FAST, steps=2), seed=1), machine)
+    assert losses(both)[0] > losses(alone)[0] + 0.5
+    assert (both / "model" / "config.json").read_text().count("RobertaForSequenceClassification") == 1
+
+
+def test_a_batch_in_several_passes_has_the_gradient_of_the_whole(encoder: Encoder, machine: Machine) -> None:
+    """Labels differ in number between passes (words a sentence), so a mean of means would be another gradient."""
+    unmoved = still(Path(encoder.location), machine.store.parent / "still")
+    recipe = replace(FAST, steps=3, learning_rate=1e-3)
+    whole = build(train(unmoved, (lesson("tagging"),), recipe, seed=1), machine)
+    pieces = replace(machine, micro_tokens=12, store=machine.store / "pieces")
+    parts = build(train(unmoved, (lesson("tagging"),), recipe, seed=1), pieces)
+    assert losses(parts) == pytest.approx(losses(whole), abs=1e-5)
+    assert len(by_length(TOY_UNITS, 12)) > 4
+
+
+TOY_UNITS = [Unit(n, (np.zeros(5 + n % 3, dtype=np.int32),)) for n in range(8)]
+
+
+CASES: dict[str, tuple[tuple[str, ...], int]] = {
+    "single": (("classification",), 16384),
+    "multi": (("classification", "tagging", "span"), 16384),
+    "accumulated": (("classification", "mlm"), 60),
+}
+
+
+def case(name: str, source: str) -> Stage:
+    kinds, _ = CASES[name]
+    lessons = tuple(lesson(kind, weight=1.0 if kind == "mlm" else None) for kind in kinds)
+    recipe = replace(FAST, steps=24, selection=Selection(8, 5, 16))
+    return train(Encoder.of(source), lessons, recipe, seed=3)
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from test_train import CASES, case
+from xstilts import progress
+from xstilts.runtime.machine import Machine
+from xstilts.store.stage import build
+
+def kill(event):
+    if event.done == {step}:
+        os.kill(os.getpid(), signal.SIG{signal})
+
+progress.listen(kill)
+machine = Machine(Path({store!r}), device="cpu", threads=1, checkpoint_seconds=0.0, micro_tokens=CASES[{name!r}][1])
+build(case({name!r}, {source!r}), machine)
+"""
+
+
+def killed(name: str, source: str, store: Path, step: int, sign: str = "KILL") -> int:
+    script = KILLED.format(
+        tests=str(Path(__file__).parents[1]), store=str(store), name=name, source=source, step=step, signal=sign
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run([sys.executable, "-c", script], env=environment, check=False, capture_output=True).returncode
+
+
+@pytest.mark.parametrize(("name", "step"), [("single", 5), ("multi", 17), ("accumulated", 11)])
+def test_a_killed_training_ends_in_the_same_bits(name: str, step: int, encoder: Encoder, tmp_path: Path) -> None:
+    source = str(encoder.location)
+    machines = [
+        Machine(tmp_path / store, device="cpu", threads=1, micro_tokens=CASES[name][1]) for store in ("whole", "killed")
+    ]
+    promise = case(name, source)
+    whole = build(promise, machines[0])
+    assert killed(name, source, machines[1].store, step) == -signal.SIGKILL
+    assert not is_built(promise, machines[1])
+    part = folder_of(promise, machines[1]).with_name(folder_of(promise, machines[1]).name + ".part")
+    assert (part / "checkpoint.safetensors").exists()
+    again = build(promise, machines[1])
+    assert weights(again) == weights(whole)
+    assert (again / HISTORY).read_bytes() == (whole / HISTORY).read_bytes()
+    assert not (again / "checkpoint.safetensors").exists()
+    if name == "single":
+        data = lesson("classification").train[0]
+        files = [build(predict(promise, data, "classification", 24), machine) / PREDICTIONS for machine in machines]
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_sigterm_saves_and_the_next_run_goes_on(encoder: Encoder, machine: Machine) -> None:
+    promise = case("single", str(encoder.location))
+    steps: list[int] = []
+
+    def stop(event: Event) -> None:
+        steps.append(event.done)
+        if event.done == 9:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    progress.listen(stop)
+    with pytest.raises(Interrupted, match="stopped by SIGTERM: run again to go on from here"):
+        build(promise, machine)
+    steps.clear()
+    progress.listen(lambda event: steps.append(event.done))
+    build(promise, machine)
+    assert min(step for step in steps if step) == 10
+
+
+def test_a_damaged_checkpoint_begins_again_and_says_so(encoder: Encoder, machine: Machine) -> None:
+    promise = case("single", str(encoder.location))
+    part = folder_of(promise, machine).with_name(folder_of(promise, machine).name + ".part")
+    part.mkdir(parents=True)
+    (part / "checkpoint.safetensors").write_bytes(b"\x08\x00\x00\x00 not a checkpoint")
+    said: list[str] = []
+    progress.listen(lambda event: said.append(event.label))
+    build(promise, machine)
+    assert any("is damaged" in line and "begins again" in line for line in said)
+
+
+def test_selection_keeps_the_best_and_stops_without_patience(encoder: Encoder, machine: Machine) -> None:
+    recipe = replace(FAST, steps=200, selection=Selection(every_steps=5, patience=3, examples=16))
+    folder = build(train(encoder, (lesson("classification"),), recipe, seed=1), machine)
+    record = read_record(folder)["record"]
+    looks = [
+        json.loads(line)["dev"]["classification"]
+        for line in (folder / HISTORY).read_text().splitlines()
+        if "dev" in line
+    ]
+    assert record["steps"] < 200
+    assert record["dev"]["classification"]["score"] == max(looks)
+    assert looks[-1] <= max(looks[:-1])
+
+
+def test_a_run_that_stays_at_chance_is_called_collapsed(encoder: Encoder, machine: Machine) -> None:
+    examples = [Classified(str(n), "same text", None, "yes" if n % 2 else "no") for n in range(16)]
+    data = promised("classification", examples, "hopeless", ("no", "yes"))
+    hopeless = replace(lesson("classification"), task="hopeless", train=(data,), dev=data)
+    folder = build(train(encoder, (hopeless,), replace(FAST, steps=3), seed=1), machine)
+    assert read_record(folder)["record"]["dev"]["hopeless"]["collapsed"]
+
+
+def test_what_is_frozen_does_not_move(encoder: Encoder, machine: Machine) -> None:
+    from safetensors.torch import load_file
+
+    recipe = replace(FAST, steps=3, trained="top:1", weight_decay=0.1)
+    folder = build(train(encoder, (lesson("classification"),), recipe, seed=1), machine)
+    before, after = (load_file(path / "model.safetensors") for path in (Path(encoder.location), folder / "model"))
+    kept = {name: value for name, value in before.items() if "pooler" not in name}
+    moved = {name for name, value in kept.items() if not torch.equal(value, after[f"roberta.{name}"])}
+    assert moved
+    assert all(name.startswith("encoder.layer.2.") for name in moved)
+
+
+def test_the_second_phase_takes_the_encoder_and_a_fresh_head(encoder: Encoder, machine: Machine) -> None:
+    first = train(encoder, (lesson("tagging"),), replace(FAST, steps=5), seed=1)
+    second = train(first, (lesson("classification"),), replace(FAST, steps=5), seed=1)
+    build(second, machine)
+    assert is_built(first, machine)
+    assert second.key != train(encoder, (lesson("classification"),), replace(FAST, steps=5), seed=1).key
+
+
+def test_a_loss_that_explodes_says_what_to_change(encoder: Encoder, machine: Machine) -> None:
+    with pytest.raises(BadInput, match="lower learning_rate"):
+        build(train(encoder, (lesson("mlm"),), replace(FAST, learning_rate=1e30, clip_norm=1e30), seed=1), machine)

@@ -1,0 +1,369 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from xstilts.claims import claim
+from xstilts.claims.claim import Claim
+from xstilts.claims.measures import Gain, Growth, Saving
+from xstilts.cli import app
+from xstilts.errors import BadInput
+from xstilts.experiments import study as studies
+from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.experiments.run import Recipes
+from xstilts.experiments.study import Arm, Study
+from xstilts.models.encoder import Encoder
+from xstilts.reporting import report, study_report
+from xstilts.runtime.machine import Machine
+from xstilts.store import manifest
+from xstilts.verification.recompute import SENTENCES
+from xstilts.verification.verify import Check, verify
+
+QA, CLOZE = "sandbox_qa", "sandbox_cloze"
+PLAIN = Grid(
+    Encoder.of("sandbox"),
+    tasks_of(QA),
+    (tasks_of(CLOZE),),
+    Recipes("sandbox", ("steps=2", "examples=16"), ("steps=2", "examples=16")),
+    2,
+    only=("qaa", "qab"),
+)
+HEAD = Recipes("sandbox", ("steps=2", "examples=16", "trained=head"), ("steps=2", "examples=16"))
+HELPS = Claim("Cloze questions help", Gain(CLOZE, QA, recipe="all"), "above")
+ENGLISH = Claim("They help English alone", Gain(CLOZE, QA, recipe="all", languages=("qaa",)), "above")
+CHEAPER = Claim("The head alone is cheaper", Saving("intermediate_flops", CLOZE, QA, "head", "all"), "above")
+NOWHERE = Claim("It grows", Growth(Gain(CLOZE, QA, recipe="all")), "grows")  # of one encoder, which allows no slope
+STUDY = Study(
+    "Does it help?\n\nA small one.",
+    (Arm(PLAIN, "all"), Arm(Grid(PLAIN.encoder, PLAIN.targets, PLAIN.settings, HEAD, 2, only=PLAIN.only), "head")),
+    (HELPS, ENGLISH, CHEAPER, NOWHERE),
+    limits=("It is small.",),
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Machine, Path]:
+    """A store in which the study is finished, and its report."""
+    machine = Machine(tmp_path_factory.mktemp("store"), device="cpu", threads=1)
+    out = tmp_path_factory.mktemp("report")
+    told(machine, out)
+    return machine, out
+
+
+@pytest.fixture
+def spoiled(finished: tuple[Machine, Path], tmp_path: Path) -> tuple[Machine, Path]:
+    """The same, to be spoiled."""
+    machine, out = finished
+    store = tmp_path / "store"
+    shutil.copytree(machine.store, store)
+    shutil.copytree(out, tmp_path / "report")
+    return Machine(store, device="cpu", threads=1), tmp_path / "report"
+
+
+def told(machine: Machine, out: Path) -> dict[str, object]:
+    """Build the study and write its report."""
+    studies.build(STUDY, machine)
+    table = studies.table(STUDY, machine)
+    origin = study_report.Origin("small", "sandbox", Path(__file__), "xstilts study small.py")
+    found = study_report.gather(STUDY, table, claim.check_all(STUDY.claims, table), origin, machine)
+    study_report.write(found, out)
+    studies.write(table, out)
+    report.write(out)
+    return found
+
+
+def by_sentence(checks: tuple[Check, ...]) -> dict[str, Check]:
+    return {one.sentence: one for one in checks}
+
+
+def of(store: Path, work: str, code: str) -> Path:
+    """Return a stage of the first arm's intermediate setting in a language."""
+    said = json.loads((store.parent / "report" / "report.json").read_text())
+    row = next(
+        row for row in said["rows"] if (row["intermediate"], row["language"], row["recipe"]) == (CLOZE, code, "all")
+    )
+    key = row["keys"][row["roles"].index(work)]
+    return next(store.glob(f"*-{key}"))
+
+
+def unsealed(out: Path) -> None:
+    """Take the digests of records out of a report, as older reports have none."""
+    said = json.loads((out / "report.json").read_text())
+    for one in said["stages"].values():
+        del one["record"]
+    (out / "report.json").write_text(json.dumps(said))
+
+
+def test_a_report_stands_on_the_store_it_was_made_from(finished: tuple[Machine, Path]) -> None:
+    machine, out = finished
+    found = verify(out, machine.store)
+    assert [one.sentence for one in found if one.status != "stands"] == [NOWHERE.sentence]
+    assert by_sentence(found)[NOWHERE.sentence].status == "untested"
+    assert {HELPS.sentence, ENGLISH.sentence, CHEAPER.sentence} <= by_sentence(found).keys()
+    assert {*SENTENCES, "report.html", "report.md", "table.csv"} <= {one.name for one in found}
+
+
+def test_one_changed_prediction_is_named_by_the_claims_it_is_behind(spoiled: tuple[Machine, Path]) -> None:
+    machine, out = spoiled
+    path = of(machine.store, "predict", "qab") / "predictions.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    line = json.loads(lines[3])
+    line["prediction"] = line["prediction"] + "x"
+    path.write_text("".join([*lines[:3], json.dumps(line) + "\n", *lines[4:]]))
+    checks = by_sentence(verify(out, machine.store))
+    assert checks[HELPS.sentence].status == "changed"
+    assert "predictions.jsonl" in checks[HELPS.sentence].why
+    assert checks[ENGLISH.sentence].status == "stands"  # it is not behind this one
+    result = CliRunner().invoke(app, ["verify", str(out), "--store", str(machine.store)])
+    assert result.exit_code == 1
+    assert HELPS.sentence in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("name", ["score.json", "contributions.jsonl"])
+def test_a_changed_score_is_seen_even_where_its_record_was_changed_too(
+    spoiled: tuple[Machine, Path], name: str
+) -> None:
+    from xstilts.store.manifest import sha256
+
+    machine, out = spoiled
+    folder = of(machine.store, "score", "qaa")
+    path = folder / name
+    old = sha256(path)
+    text = path.read_text()
+    path.write_text(text.replace("0.0", "1.0", 1) if "0.0" in text else text.replace("1.0", "0.0", 1))
+    assert sha256(path) != old
+    sealed = sha256(folder / "stage.json")
+    for written in (folder / "stage.json", out / "report.json"):
+        written.write_text(written.read_text().replace(old, sha256(path)))
+    text = (out / "report.json").read_text()
+    (out / "report.json").write_text(text.replace(sealed, sha256(folder / "stage.json")))
+    checks = by_sentence(verify(out, machine.store))
+    assert checks[ENGLISH.sentence].status == "changed"
+    assert "does not follow from its predictions" in checks[ENGLISH.sentence].why
+
+
+def test_a_report_that_says_another_figure_is_seen(spoiled: tuple[Machine, Path]) -> None:
+    machine, out = spoiled
+    path = out / "report.json"
+    said = json.loads(path.read_text())
+    said["verdicts"][0]["estimate"] += 0.01
+    said["verdicts"][2]["status"] = "fails"
+    path.write_text(json.dumps(said))
+    checks = by_sentence(verify(out, machine.store))
+    assert checks[HELPS.sentence].status == checks[CHEAPER.sentence].status == "changed"
+    assert checks[ENGLISH.sentence].status == "stands"
+
+
+def test_changed_gold_answers_are_seen(spoiled: tuple[Machine, Path]) -> None:
+    machine, out = spoiled
+    gold = next(machine.store.glob("data-sandbox_qa-test-qaa-*")) / "examples.jsonl"
+    gold.write_text(gold.read_text().replace("Anna", "Emma"))
+    assert by_sentence(verify(out, machine.store))[ENGLISH.sentence].status == "changed"
+
+
+@pytest.mark.parametrize("work", ["predict", "score", "intermediate"])
+def test_a_deleted_stage_leaves_its_claims_untested_and_built_again_it_is_the_same(
+    spoiled: tuple[Machine, Path], work: str
+) -> None:
+    machine, out = spoiled
+    folder = of(machine.store, work, "qab")
+    kept = {path.name: path.read_bytes() for path in folder.glob("*.json*") if path.name != "stage.json"}
+    said = (out / "report.html").read_bytes()
+    shutil.rmtree(folder)
+    checks = by_sentence(verify(out, machine.store))
+    assert checks[HELPS.sentence].status == "untested"
+    assert folder.name in checks[HELPS.sentence].why
+    assert checks[ENGLISH.sentence].status == ("untested" if work == "intermediate" else "stands")
+    told(machine, out)
+    assert {path.name: path.read_bytes() for path in folder.glob("*.json*") if path.name != "stage.json"} == kept
+    assert by_sentence(verify(out, machine.store))[HELPS.sentence].status == "stands"
+    if work == "score":  # which nobody clocks
+        assert (out / "report.html").read_bytes() == said
+
+
+@pytest.mark.parametrize("cut", [None, b"", b'{"id": "1", "predic', b"\n"], ids=["deleted", "emptied", "torn", "blank"])
+def test_a_damaged_prediction_is_told_with_the_claim_it_is_behind(
+    spoiled: tuple[Machine, Path], cut: bytes | None
+) -> None:
+    machine, out = spoiled
+    path = of(machine.store, "predict", "qab") / "predictions.jsonl"
+    path.unlink() if cut is None else path.write_bytes(cut)
+    checks = by_sentence(verify(out, machine.store))
+    assert checks[HELPS.sentence].status == ("untested" if cut is None else "changed")
+    assert path.name in checks[HELPS.sentence].why
+    assert checks[ENGLISH.sentence].status == "stands"
+
+
+@pytest.mark.parametrize("part", ["record", "key", "files", "arguments"])
+def test_a_record_that_lacks_a_part_is_a_fault_of_its_stage(spoiled: tuple[Machine, Path], part: str) -> None:
+    machine, out = spoiled
+    path = of(machine.store, "intermediate", "qab") / "stage.json"
+    facts = json.loads(path.read_text())
+    del facts[part]
+    path.write_text(json.dumps(facts))
+    unsealed(out)
+    checks = by_sentence(verify(out, machine.store))
+    assert checks[HELPS.sentence].status == checks[ENGLISH.sentence].status == "changed"
+    assert path.parent.name in checks[HELPS.sentence].why
+
+
+def test_a_fault_behind_no_claim_fails_and_hides_no_forged_status(spoiled: tuple[Machine, Path]) -> None:
+    machine, out = spoiled
+    said = json.loads((out / "report.json").read_text())
+    del said["verdicts"][2]  # the one claim about the head alone
+    row = next(row for row in said["rows"] if (row["intermediate"], row["recipe"]) == (CLOZE, "head"))
+    key = row["keys"][row["roles"].index("predict")]
+    flipped = next(machine.store.glob(f"*-{key}")) / "predictions.jsonl"
+    flipped.write_text(flipped.read_text().replace('"prediction": "', '"prediction": "x', 1))
+    (out / "report.json").write_text(json.dumps(said))
+    found = {one.name: one for one in verify(out, machine.store)}
+    assert found["figures"].status == "changed"
+    assert "predictions.jsonl" in found["figures"].why
+    assert found[said["verdicts"][0]["name"]].status == found[said["verdicts"][1]["name"]].status == "stands"
+    said["verdicts"][1]["status"] = "holds" if said["verdicts"][1]["status"] != "holds" else "fails"
+    (out / "report.json").write_text(json.dumps(said))
+    assert by_sentence(verify(out, machine.store))[ENGLISH.sentence].status == "changed"
+
+
+FORGED = {
+    "answer": lambda said: "Yes.",
+    "levels": lambda said: [one | {"estimate": 99.0} for one in said],
+    "gains": lambda said: [one | {"low": 99.0} for one in said],
+    "costs": lambda said: [one | {"score": 99.0} for one in said],
+    "curves": lambda said: [],
+    "missing": lambda said: [],
+    "collapsed": lambda said: [{"stage": "train", "key": "0", "why": "so"}],
+    "settings": lambda said: said | {"seeds": [1, 2, 3, 4, 5]},
+    "extras": lambda said: [one | {"rows": []} for one in said],
+    "reproduce": lambda said: said | {"devices": ["NVIDIA H100"]},
+}
+
+
+@pytest.mark.parametrize("part", FORGED)
+def test_a_forged_part_of_a_report_is_named(finished: tuple[Machine, Path], tmp_path: Path, part: str) -> None:
+    said = json.loads((finished[1] / "report.json").read_text())
+    said[part] = FORGED[part](said[part])
+    (tmp_path / "report.json").write_text(json.dumps(said))
+    changed = [one.name for one in verify(tmp_path, finished[0].store) if one.status == "changed"]
+    assert changed == [part]
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("p_holm", 0.001),
+        ("detectable", 0.1),
+        ("seeds_needed", 1),
+        ("why", "so it is"),
+        ("sentence", "It all helps"),
+        ("published", "agrees"),
+        ("keys", []),
+        ("status", "untested"),
+    ],
+)
+def test_a_forged_part_of_a_verdict_is_seen(
+    finished: tuple[Machine, Path], tmp_path: Path, part: str, value: object
+) -> None:
+    said = json.loads((finished[1] / "report.json").read_text())
+    said["verdicts"][0][part] = value
+    (tmp_path / "report.json").write_text(json.dumps(said))
+    assert verify(tmp_path, finished[0].store)[0].status == "changed"
+
+
+def test_a_report_without_verdicts_or_with_another_view_fails(spoiled: tuple[Machine, Path]) -> None:
+    machine, out = spoiled
+    page = out / "report.html"
+    page.write_text(page.read_text().replace("undecided", "holds"))
+    (out / "table.csv").write_text("rubbish")
+    assert {one.name for one in verify(out, machine.store) if one.status == "changed"} == {page.name, "table.csv"}
+    said = json.loads((out / "report.json").read_text())
+    (out / "report.json").write_text(json.dumps(said | {"verdicts": []}))
+    assert "verdicts" in {one.name for one in verify(out, machine.store) if one.status == "changed"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("intermediate", "baseline"),
+        ("language", "qac"),
+        ("target", "sandbox_nli"),
+        ("seed", 7),
+        ("split", "validation"),
+        ("metric", "accuracy"),
+        ("encoder", "large"),
+        ("dev", 99.0),
+        ("size", 1.0),
+        ("taught", False),
+    ],
+)
+def test_a_row_is_what_its_stages_say(
+    finished: tuple[Machine, Path], tmp_path: Path, column: str, value: object
+) -> None:
+    said = json.loads((finished[1] / "report.json").read_text())
+    row = next(row for row in said["rows"] if row["intermediate"] == CLOZE)
+    row[column] = value
+    (tmp_path / "report.json").write_text(json.dumps(said))
+    whys = [one.why for one in verify(tmp_path, finished[0].store) if one.status == "changed"]
+    assert any(row["keys"][-1] in why for why in whys)
+
+
+def test_a_development_score_is_sealed(spoiled: tuple[Machine, Path]) -> None:
+    machine, out = spoiled
+    path = of(machine.store, "intermediate", "qaa") / "stage.json"
+    facts = json.loads(path.read_text())
+    facts["record"]["dev"][CLOZE]["score"] = 99.0
+    path.write_text(json.dumps(facts))
+    assert "stage.json" in by_sentence(verify(out, machine.store))[ENGLISH.sentence].why
+    unsealed(out)
+    assert "dev" in by_sentence(verify(out, machine.store))[ENGLISH.sentence].why
+
+
+def test_claims_are_those_of_the_study_where_its_file_is_at_hand(
+    finished: tuple[Machine, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "studies" / "small.py"
+    file.parent.mkdir()
+    file.write_text("import test_verify\n\n\ndef study(scale):\n    return test_verify.STUDY\n")
+    said = json.loads((finished[1] / "report.json").read_text())
+    said["study"] = {"name": "small", "scale": "sandbox", "file": file.name, "digest": manifest.sha256(file)[:12]}
+    monkeypatch.chdir(tmp_path)
+    for sentence, status in ((HELPS.sentence, "stands"), ("Cloze questions help!", "changed")):
+        said["verdicts"][0]["sentence"] = sentence  # which has the same name
+        (tmp_path / "report.json").write_text(json.dumps(said))
+        assert {one.name: one.status for one in verify(tmp_path, finished[0].store)}["study"] == status
+
+
+def test_what_is_no_report_is_refused(tmp_path: Path, finished: tuple[Machine, Path]) -> None:
+    with pytest.raises(BadInput, match="no report"):
+        verify(tmp_path, finished[0].store)
+    (tmp_path / "report.json").write_text(json.dumps({"format": 1, "stages": {}, "rows": [{}], "verdicts": []}))
+    with pytest.raises(BadInput, match="not as a study writes it"):
+        verify(tmp_path, finished[0].store)
+
+
+def test_findings_say_what_was_measured_and_from_what(finished: tuple[Machine, Path]) -> None:
+    machine, out = finished
+    said = json.loads((out / "report.json").read_text())
+    table = studies.table(STUDY, machine)
+    assert said["question"] == "Does it help?"
+    assert said["about"] == "A small one."
+    assert len(said["rows"]) == len(table.rows)
+    assert {key for row in table.rows for key in row.keys} == set(said["stages"])
+    for part in ("verdicts", "levels", "gains", "costs"):
+        assert all(set(one["keys"]) <= set(said["stages"]) for one in said[part]), part
+    for one in said["levels"]:
+        scores = [
+            row.score
+            for row in table.rows
+            if (row.recipe, row.intermediate) == (one["recipe"], one["intermediate"])
+            and (one["language"] in (row.language, "mean") or (one["language"] == "zero-shot" and not row.taught))
+        ]
+        assert one["estimate"] == pytest.approx(sum(scores) / len(scores))
+    for one in said["gains"]:
+        assert one["estimate"] == pytest.approx(sum(one["by_seed"]) / len(one["by_seed"]))
+    assert said["missing"] == [f"{NOWHERE.sentence}: a slope needs encoders of two or more known sizes, found sandbox"]
+    assert len(said["curves"]) == sum(stage["work"] == "train" for stage in said["stages"].values())
