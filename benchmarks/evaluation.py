@@ -29,7 +29,7 @@ from sides import TOKENS, texts
 from xstilts.data import examples
 from xstilts.data.readers import Report
 from xstilts.evaluation.predict import answers
-from xstilts.formats import batch, kind
+from xstilts.formats import batch, task_format
 from xstilts.models.batch import Unit, single_targets
 from xstilts.models.embedding_pruning import used
 from xstilts.models.heads import attach
@@ -119,7 +119,7 @@ def ours(
     began = time.perf_counter()
     with used(network, ["classification"], languages[number], TOKENS):
         network.to(machine.torch_device())
-        found[number] = answers(network, "head", kind("classification"), languages[number], TOKENS, machine)
+        found[number] = answers(network, "head", task_format("classification"), languages[number], TOKENS, machine)
     return time.perf_counter() - began
 
 

@@ -26,7 +26,7 @@ from learning import SHAPES, Course, every_piece, fresh, take, units
 from sides import TOKENS, config
 from transformers.trainer_callback import PrinterCallback
 
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models.batch import Unit
 from xstilts.runtime.machine import Machine
 from xstilts.training.recipe import Recipe
@@ -77,9 +77,9 @@ def figures(asked: argparse.Namespace, seconds: dict[str, list[float]], memory: 
 def ours(asked: argparse.Namespace, seed: int) -> float:
     """Return the seconds of a round in this package."""
     shape, recipe = SHAPES[asked.lengths], Recipe(batch_size=asked.batch, steps=asked.steps)
-    network = fresh(asked, shape.kind, len(shape.labels), seed)
+    network = fresh(asked, shape.format, len(shape.labels), seed)
     shown, machine = units(asked, asked.steps * asked.batch, seed), Machine(device=asked.device)
-    return take(network, Course(shape.kind, shape.labels, shown, recipe, machine, seed, every_piece(asked))).seconds
+    return take(network, Course(shape.format, shape.labels, shown, recipe, machine, seed, every_piece(asked))).seconds
 
 
 def common(asked: argparse.Namespace, seed: int) -> float:
@@ -132,7 +132,7 @@ def trained(asked: argparse.Namespace, seed: int, width: int, settings: dict[str
             **settings,
         )
         rows: Any = [{"unit": n, "input_ids": one.sequences[0]} for n, one in enumerate(shown)]
-        collate: Any = partial(collated, shown, SHAPES[asked.lengths].kind, width)
+        collate: Any = partial(collated, shown, SHAPES[asked.lengths].format, width)
         trainer = transformers.Trainer(shipped(asked), arguments, collate, rows, callbacks=[watch])
         trainer.remove_callback(PrinterCallback)
         trainer.train()
@@ -141,18 +141,18 @@ def trained(asked: argparse.Namespace, seed: int, width: int, settings: dict[str
 
 def shipped(asked: argparse.Namespace) -> Any:
     """Return a network of random weights of the class that transformers ships for the kind."""
-    if SHAPES[asked.lengths].kind == "span":
+    if SHAPES[asked.lengths].format == "extractive_qa":
         return transformers.XLMRobertaForQuestionAnswering(config(asked, num_labels=2))
     return transformers.XLMRobertaForSequenceClassification(config(asked))
 
 
-def collated(shown: list[Unit], kind_name: str, width: int, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+def collated(shown: list[Unit], format: str, width: int, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     """Return a batch as the shipped classes take it, at least `width` pieces wide."""
-    whole = kind(kind_name).collate([shown[row["unit"]] for row in rows], TOKENS)
+    whole = task_format(format).collate([shown[row["unit"]] for row in rows], TOKENS)
     more = (0, max(0, width - whole.ids.shape[1]))
     pad = torch.nn.functional.pad
     inputs = {"input_ids": pad(whole.ids, more, value=TOKENS.pieces.pad), "attention_mask": pad(whole.mask, more)}
-    if kind_name == "span":
+    if format == "extractive_qa":
         return inputs | {"start_positions": whole.targets[:, 0], "end_positions": whole.targets[:, 1]}
     return inputs | {"labels": whole.targets}
 

@@ -67,13 +67,13 @@ def units(asked: argparse.Namespace) -> list[Unit]:
 
 def trained(asked: argparse.Namespace, side: str, shown: list[Unit], losses: dict[str, float], number: int) -> float:
     """Return the seconds of a training; note its last loss."""
-    network = fresh(asked, "tagging", len(TAGS), 0)
+    network = fresh(asked, "token_classification", len(TAGS), 0)
     part = "all" if side == "full" else f"top:{max(1, asked.layers // 4)}"
     steps = max(1, len(shown) * asked.epochs // asked.batch)
     recipe = Recipe(batch_size=asked.batch, steps=steps, trained=part)
     with tempfile.TemporaryDirectory() as store:
         machine = Machine(Path(store), device=asked.device, prefix_gib=1e3)
-        taken = take(network, Course("tagging", TAGS, shown, recipe, machine, stored=side == "stored"))
+        taken = take(network, Course("token_classification", TAGS, shown, recipe, machine, stored=side == "stored"))
     losses[side] = taken.losses[-1]
     return taken.seconds
 

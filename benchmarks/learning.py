@@ -21,7 +21,7 @@ import torch
 from sides import TOKENS, backbone, config, texts
 
 from xstilts.cost import ledger
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models.batch import Unit
 from xstilts.models.embedding_pruning import used
 from xstilts.models.freezing import freeze
@@ -40,9 +40,9 @@ TASK = "toy"
 
 @dataclass(frozen=True)
 class Shape:
-    """Of examples: their kind, labels, the length that common scripts pad to, and how lengths are spread."""
+    """Of examples: their format, labels, the length that common scripts pad to, and how lengths are spread."""
 
-    kind: str
+    format: str
     labels: tuple[str, ...]
     longest: int
     metric: str
@@ -55,7 +55,7 @@ MEAN, SPREAD = 38, 0.45
 SHAPES = {
     "xnli": Shape("classification", ("a", "b", "c"), 128, "accuracy"),
     "squad": Shape(
-        "span",
+        "extractive_qa",
         (),
         384,
         "squad",
@@ -80,7 +80,7 @@ def units(asked: argparse.Namespace, count: int, seed: int) -> list[Unit]:
     for number, text in enumerate(texts(lengths(asked.lengths, count, random) - 2, asked.pieces, random)):
         first = int(random.integers(1, len(text)))
         span = [first, min(first + int(random.integers(10)), len(text))]
-        target = span if shape.kind == "span" else [int(random.integers(len(shape.labels)))]
+        target = span if shape.format == "extractive_qa" else [int(random.integers(len(shape.labels)))]
         found.append(Unit(number, (TOKENS.sequence(text),), np.array(target, dtype=np.int32)))
     return found
 
@@ -96,7 +96,7 @@ class Course:
     that are taught. stored: frozen layers run once a unit. warm: steps before time is taken.
     """
 
-    kind: str
+    format: str
     labels: tuple[str, ...]
     units: list[Unit]
     recipe: Recipe
@@ -116,27 +116,27 @@ class Taken:
     spent: ledger.Spent
 
 
-def fresh(asked: argparse.Namespace, kind_name: str, labels: int, seed: int, **more: Any) -> Network:
+def fresh(asked: argparse.Namespace, format: str, labels: int, seed: int, **more: Any) -> Network:
     """Return a network of random weights, made on the device, which is much faster; embeddings wait on the CPU."""
     torch.manual_seed(seed)
     with torch.device(asked.device):
         network = Network(backbone(config(asked, **more)))
     network.backbone.get_input_embeddings().to("cpu")  # type: ignore[operator]
-    attach(network, TASK, kind_name, labels)
+    attach(network, TASK, format, labels)
     return network
 
 
 def take(network: Network, course: Course) -> Taken:
     """Train a network in this package's loop, as `xstilts.training.train` does."""
-    lesson = Lesson(TASK, course.kind, course.labels, (), None, "")
-    pupil = Pupil(lesson, kind(course.kind), course.labels, course.units, [0] * len(course.units), [])
+    lesson = Lesson(TASK, course.format, course.labels, (), None, "")
+    pupil = Pupil(lesson, task_format(course.format), course.labels, course.units, [0] * len(course.units), [])
     recipe, machine = course.recipe, suited(course.machine, course.recipe)
     total, spent = recipe.steps or 1, ledger.nothing()
     freeze(network, recipe.trained)
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,
-        used(network, [course.kind], course.shown or course.units, TOKENS, Path(folder)),
+        used(network, [course.format], course.shown or course.units, TOKENS, Path(folder)),
     ):
         prepare(network, recipe)
         network.to(machine.torch_device())

@@ -21,7 +21,7 @@ from learning import fresh
 from sides import TOKENS, texts
 
 from xstilts.evaluation.predict import answers
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.metrics import nearest_source, normalise
 from xstilts.models.batch import Unit
 from xstilts.models.batching import by_length
@@ -74,7 +74,7 @@ def one_pass(
 ) -> float:
     """Return the seconds of this package: all layers of a batch are pooled at once."""
     began = time.perf_counter()
-    found = answers(network, "", kind("retrieval"), shown, TOKENS, Machine(device=asked.device))
+    found = answers(network, "", task_format("bitext_retrieval"), shown, TOKENS, Machine(device=asked.device))
     vectors["one_pass"] = np.stack(found)
     return time.perf_counter() - began
 
@@ -85,7 +85,7 @@ def pass_a_layer(
 ) -> float:
     """Return the seconds of as many passes as there are layers of states, each for the vectors of one."""
     network.eval()
-    machine, how = Machine(device=asked.device), kind("retrieval")
+    machine, how = Machine(device=asked.device), task_format("bitext_retrieval")
     found = np.empty((len(shown), 2, asked.layers + 1, asked.width), dtype=np.float32)
     began = time.perf_counter()
     for layer in range(asked.layers + 1):

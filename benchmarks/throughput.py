@@ -72,7 +72,7 @@ def options() -> argparse.Namespace:
 def measured(asked: argparse.Namespace, name: str, ledgers: dict[str, dict[str, Any]], number: int) -> float:
     """Return the tokens a second of one form, paddings not counted; note its ledger."""
     shape = SHAPES[asked.lengths]
-    network = fresh(asked, shape.kind, len(shape.labels), number)
+    network = fresh(asked, shape.format, len(shape.labels), number)
     taken, machine = trained(asked, network, name, asked.warm + asked.steps, asked.batch)
     ledgers[name] = ledger.ledger(taken.spent, network, machine) or {}
     return float(ledgers[name]["tokens"] / taken.spent["seconds"])
@@ -86,7 +86,7 @@ def trained(asked: argparse.Namespace, network: Network, name: str, steps: int, 
     shown = units(asked, steps * batch, 0)
     warm = min(asked.warm, steps - 1)
     return take(
-        network, Course(shape.kind, shape.labels, shown, recipe, machine, 0, every_piece(asked), warm=warm)
+        network, Course(shape.format, shape.labels, shown, recipe, machine, 0, every_piece(asked), warm=warm)
     ), machine
 
 
@@ -105,7 +105,7 @@ def curves(asked: argparse.Namespace) -> sides.Figures:
     """Return how far the losses of packed and padded batches are apart at most, as a share of their mean."""
     shape, losses = SHAPES[asked.lengths], {}
     for name in ("packed", "padded"):
-        network = fresh(asked, shape.kind, len(shape.labels), 0, **NO_DROPOUT)
+        network = fresh(asked, shape.format, len(shape.labels), 0, **NO_DROPOUT)
         taken, _ = trained(asked, network, name, asked.curves, min(32, asked.batch))
         losses[name] = np.array(taken.losses)
     apart = np.abs(losses["packed"] - losses["padded"])

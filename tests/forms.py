@@ -164,7 +164,7 @@ class Form:
 
     def made(self) -> list[Example]:
         """Return a few examples of the task's kind that the task can have."""
-        return [MADE[self.task.kind](self, number) for number in range(COUNT)]
+        return [MADE[self.task.format](self, number) for number in range(COUNT)]
 
     def written(self, found: Sequence[Example]) -> Files:
         """Return the files that hold some examples."""
@@ -347,13 +347,13 @@ def passage(form: Form, n: int) -> Example:
 
 MADE: dict[str, Callable[[Form, int], Example]] = {
     "classification": classified,
-    "choice": choice,
-    "tagging": tagged,
-    "span": question,
-    "retrieval": parallel,
-    "mining": passage,
-    "ranking": passage,
-    "mlm": lambda form, n: Text(f"b.MAT.1.{n}" if form.source.reader == "bible" else str(n), f"Neno {n} 言."),
+    "multiple_choice": choice,
+    "token_classification": tagged,
+    "extractive_qa": question,
+    "bitext_retrieval": parallel,
+    "bitext_mining": passage,
+    "passage_ranking": passage,
+    "masked_lm": lambda form, n: Text(f"b.MAT.1.{n}" if form.source.reader == "bible" else str(n), f"Neno {n} 言."),
 }
 
 

@@ -30,45 +30,45 @@ TOYS: dict[str, tuple[tuple[str, ...], str, list[Example]]] = {
         "accuracy",
         [Classified(str(n), "cab dab" if n % 2 else "fig jig", "a b", "yes" if n % 2 else "no") for n in range(16)],
     ),
-    "choice": (
+    "multiple_choice": (
         (),
         "accuracy",
         [Choice(str(n), "a b c", "", ("zoo", "cab") if n % 2 else ("cab", "zoo"), n % 2) for n in range(16)],
     ),
-    "tagging": (
+    "token_classification": (
         ("O", "B-LOC"),
         "entity_f1",
         [Tagged(str(n), ("a", "xx", "b")[n % 2 :], ("O", "B-LOC", "O")[n % 2 :]) for n in range(16)],
     ),
-    "span": (
+    "extractive_qa": (
         (),
         "squad",
         [Question(str(n), f"{'b ' * (n % 3)}zz b", "who", (Answer("zz", 2 * (n % 3)),)) for n in range(16)],
     ),
-    "retrieval": (
+    "bitext_retrieval": (
         (),
         "retrieval_accuracy",
         [Parallel(str(n), chr(97 + n) * 3, chr(97 + n) * 2) for n in range(16)],
     ),
-    "mlm": ((), "mlm_loss", [Text(str(n), "a b a b a b a b") for n in range(16)]),
+    "masked_lm": ((), "mlm_loss", [Text(str(n), "a b a b a b a b") for n in range(16)]),
 }
 
 
-@stage(version=1, label=lambda data, lines: f"data-{data.label}")
+@stage(name="given", version=1, label=lambda data, lines: f"data-{data.label}")
 def given(site: Site, data: Data, lines: tuple[str, ...]) -> None:
     (site.folder / EXAMPLES).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def promised(kind: str, examples: Sequence[Example], name: str = "toy", labels: tuple[str, ...] = ()) -> Stage:
-    data = Data(name, kind, "train", "en", labels, (), ())
+def promised(format: str, examples: Sequence[Example], name: str = "toy", labels: tuple[str, ...] = ()) -> Stage:
+    data = Data(name, format, "train", "en", labels, (), ())
     return given(data, tuple(json.dumps(asdict(example)) for example in examples))
 
 
-def lesson(kind: str, name: str = "", weight: float | None = None) -> Lesson:
-    labels, metric, examples = TOYS[kind]
-    data = promised(kind, examples, name or kind, labels)
-    dev = None if kind in ("mlm", "retrieval") else data
-    return Lesson(name or kind, kind, labels, (data,), dev, metric, weight)
+def lesson(format: str, name: str = "", weight: float | None = None) -> Lesson:
+    labels, metric, examples = TOYS[format]
+    data = promised(format, examples, name or format, labels)
+    dev = None if format in ("masked_lm", "bitext_retrieval") else data
+    return Lesson(name or format, format, labels, (data,), dev, metric, weight)
 
 
 def losses(folder: Path) -> list[float]:

@@ -16,8 +16,8 @@ ENCODERS = (
 INTERMEDIATES = {"mnli": 1.6, "squad": 2.3, "mlm_wiki": -0.4}
 TARGETS = {
     "xnli": ("classification", "accuracy", 62.0),
-    "xquad": ("span", "squad", 51.0),
-    "udpos": ("tagging", "pos_f1", 70.0),
+    "xquad": ("extractive_qa", "squad", 51.0),
+    "udpos": ("token_classification", "pos_f1", 70.0),
 }
 LANGUAGES = {
     "en": ("English", "IE: Germanic", "Latn", 0.0),
@@ -82,7 +82,7 @@ def made() -> Json:
             "encoders": [*ENCODERS],
             "recipes": ["all"],
             "intermediates": ["baseline", *INTERMEDIATES],
-            "targets": [{"name": name, "metric": metric, "kind": kind} for name, (kind, metric, _) in TARGETS.items()],
+            "targets": [{"name": name, "metric": metric, "kind": format} for name, (format, metric, _) in TARGETS.items()],
             "seeds": [*SEEDS],
             "languages": {c: dict(zip(("name", "family", "script", "distance"), facts, strict=True)) for c, facts in LANGUAGES.items()},
         },
@@ -108,8 +108,8 @@ def made() -> Json:
 
 
 def _keys(encoder: str, middle: str, target: str, code: str) -> list[str]:
-    names = [(kind, encoder, middle, target, seed) for kind in ("target",) for seed in SEEDS]
-    names += [(kind, encoder, middle, target, seed, code) for kind in ("predict", "score") for seed in SEEDS]
+    names = [(format, encoder, middle, target, seed) for format in ("target",) for seed in SEEDS]
+    names += [(format, encoder, middle, target, seed, code) for format in ("predict", "score") for seed in SEEDS]
     if middle != "baseline":
         names += [("train", encoder, middle, seed) for seed in SEEDS]
     return [key(*name) for name in names]

@@ -7,7 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from xstilts.store.live_view import HISTORY, SCORE, TRAIN
+from xstilts.store.live_view import HISTORY, SCORE
+from xstilts.store.names import TRAIN
 
 ENCODER = {"type": "Encoder", "name": "tiny", "digest": "0"}
 

@@ -15,9 +15,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import test_base as laws
 import typer
 
-import test_task as laws
 import xstilts.tasks
 from xstilts import cli, formats, sandbox
 from xstilts.data import examples, source
@@ -330,7 +330,7 @@ def test_families_and_their_classes_are_as_in_the_code() -> None:
     text = text_of("docs/encoder.md")
     assert set(FAMILIES) == set(HEADS)
     for family in FAMILIES:
-        cells = ["shipped" if auto_class(family, kind) else "own" for kind in AUTO]
+        cells = ["shipped" if auto_class(family, format) else "own" for format in AUTO]
         assert f"| `{family}` | {' | '.join(cells)} |" in text
 
 
@@ -341,7 +341,7 @@ def test_named_recipes_are_as_in_the_code() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\w+) \| (.*)\|$", text, re.MULTILINE)
     assert rows
     for name, taught, role, shown in rows:
-        found = recipe.named(name, taught, base.task(taught).kind, role)
+        found = recipe.named(name, taught, base.task(taught).format, role)
         plain = recipe.Recipe()
         values = {field.name: getattr(found, field.name) for field in fields(found)}
         differing = ", ".join(f"{key}={value}" for key, value in values.items() if value != getattr(plain, key))

@@ -16,7 +16,7 @@ from xstilts.claims.measures import Gain, Growth, Measured, Setting
 from xstilts.claims.results_table import BASELINE, Missing, Row, Table
 from xstilts.errors import BadInput
 from xstilts.stats import Estimate, Resampling
-from xstilts.store.stage import canonical
+from xstilts.store.identity import canonical
 
 EMPTY = Table(())
 

@@ -15,7 +15,7 @@ from xstilts.claims.measures import Gain, Growth, Level, Mean, Measure
 from xstilts.claims.results_table import BASELINE, Missing, Row, Table, contributions
 from xstilts.errors import BadInput
 from xstilts.stats import Estimate, Resampling
-from xstilts.store.stage import canonical
+from xstilts.store.identity import canonical
 
 GAINS = {"sw": 1.0, "th": 3.0}
 SIZES = {"small": 1e7, "base": 2e7, "large": 4e7}

@@ -22,7 +22,7 @@ from xstilts.cost.meters import Clock, drawn, rapl
 from xstilts.errors import BadInput
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models.batch import IGNORED, Batch
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.families import FAMILIES
@@ -106,7 +106,7 @@ def test_a_real_step_takes_as_many_flops(model_type: str, families: Any) -> None
 def test_every_kind_takes_as_many_flops_as_are_counted(how: str, families: Any) -> None:
     """Masked-LM asks its head of the hidden pieces alone; translation ranking has no head and compares all pairs."""
     network = Network(families.backbone("xlm-roberta"))
-    if not kind(how).headless:
+    if not task_format(how).headless:
         attach(network, "head", how, 2)
     taken, found = real_step(how, network, families["xlm-roberta"])
     assert taken == (found["forward"], found["activations"] + found["weights"])
@@ -116,7 +116,7 @@ def real_step(how: str, network: Network, source: Path) -> tuple[tuple[int, int]
     """Return the FLOPs that torch counts of a batch's loss, forward and backward, and those worked out."""
     labels, _, examples = TOYS[how]
     tokens = Tokens.of(load_tokenizer(source))
-    chosen = kind(how)
+    chosen = task_format(how)
     torch.manual_seed(1)
     batch = chosen.collate(chosen.encode(examples, tokens, 24, labels, Counter()), tokens)
     with sdpa_kernel(SDPBackend.MATH):
@@ -196,9 +196,11 @@ def spent_by(folder: Path) -> dict[str, Any]:
     return dict(read_record(folder)["record"]["cost"])
 
 
-@pytest.mark.parametrize("kinds", [("classification",), ("tagging", "classification"), ("choice", "mlm")])
-def test_tokens_are_those_of_the_schedule(kinds: tuple[str, ...], encoder: Encoder, machine: Machine) -> None:
-    lessons = tuple(lesson(name, weight=1.0 if name == "mlm" else None) for name in kinds)
+@pytest.mark.parametrize(
+    "formats", [("classification",), ("token_classification", "classification"), ("multiple_choice", "masked_lm")]
+)
+def test_tokens_are_those_of_the_schedule(formats: tuple[str, ...], encoder: Encoder, machine: Machine) -> None:
+    lessons = tuple(lesson(name, weight=1.0 if name == "masked_lm" else None) for name in formats)
     found = spent_by(build(train(encoder, lessons, FAST, seed=2), machine))
     tokens = Tokens.of(load_tokenizer(encoder.location))
     pupils = [prepare(one, Site(machine.store, machine), tokens, FAST) for one in lessons]
@@ -239,7 +241,7 @@ def test_looks_at_development_data_are_counted_apart(encoder: Encoder, machine: 
     assert plain["tokens"] == looked["tokens"]
 
 
-@pytest.mark.parametrize("how", ["classification", "tagging", "choice"])
+@pytest.mark.parametrize("how", ["classification", "token_classification", "multiple_choice"])
 def test_a_prediction_costs_a_forward_pass_over_what_differs_in_its_data(
     how: str, encoder: Encoder, machine: Machine
 ) -> None:
@@ -322,11 +324,11 @@ def test_a_lap_is_what_went_by_since_the_last() -> None:
 @pytest.fixture
 def built(encoder: Encoder, machine: Machine) -> dict[str, Stage]:
     """An intermediate training, a target's, its prediction and score, and a retrieval asked of the intermediate one."""
-    first = train(encoder, (lesson("tagging"),), FAST, seed=1)
+    first = train(encoder, (lesson("token_classification"),), FAST, seed=1)
     second = train(first, (lesson("classification"),), FAST, seed=1)
     data = lesson("classification").train[0]
     asked = predict(second, data, "classification", 24)
-    untrained = predict(first, lesson("retrieval").train[0], "retrieval", 24)
+    untrained = predict(first, lesson("bitext_retrieval").train[0], "bitext_retrieval", 24)
     stages = {"first": first, "second": second, "asked": asked, "score": score(asked, data, "accuracy")}
     for stage in (*stages.values(), untrained):
         build(stage, machine)

@@ -78,18 +78,20 @@ def pair(form: Form) -> tuple[str, str]:
         return LABELS[known]
     if known == "myxnli.pair":
         return "label", f"sentence1_{form.language}"
-    kind, columns = form.task.kind, form.source.columns
-    if kind == "tagging":
+    format, columns = form.task.format, form.source.columns
+    if format == "token_classification":
         tags = "tag" if form.source.reader == "tagged" else "tags"
         return columns.get("tags", tags), "token" if form.source.reader == "tagged" else "tokens"
-    if kind == "span" or form.source.reader in DOCUMENTS:
+    if format == "extractive_qa" or form.source.reader in DOCUMENTS:
         return "answers", "question"
-    field = {"classification": "text_a", "choice": "question"}.get(kind, "source")
+    field = {"classification": "text_a", "multiple_choice": "question"}.get(format, "source")
     return columns.get("label", "label"), columns.get(field, field)
 
 
 def has_labels(form: Form) -> bool:
-    return form.task.kind in ("classification", "choice", "tagging") and not form.source.withheld
+    return (
+        form.task.format in ("classification", "multiple_choice", "token_classification") and not form.source.withheld
+    )
 
 
 # What cannot be seen, or is no damage: by corruption, in which forms, and why.
@@ -98,10 +100,10 @@ UNSEEN: list[tuple[tuple[str, ...], Callable[[Form], bool], str]] = [
     (("cut",), lambda f: f.source.reader == "text", "a text may end anywhere"),
     (("cut",), lambda f: f.columns == ("token",), "a word may end anywhere"),
     (("cut",), lambda f: f.source.reader == "aligned" and not has_labels(f), "a text may end anywhere"),
-    (("exchanged",), lambda f: f.task.kind in ("retrieval", "mlm") and f.source.reader not in (*DOCUMENTS, "mewslix_pairs"), "two texts: which is which is not in them"),
-    (("exchanged",), lambda f: f.source.withheld and f.task.kind != "span", "two texts, or words alone"),
+    (("exchanged",), lambda f: f.task.format in ("bitext_retrieval", "masked_lm") and f.source.reader not in (*DOCUMENTS, "mewslix_pairs"), "two texts: which is which is not in them"),
+    (("exchanged",), lambda f: f.source.withheld and f.task.format != "extractive_qa", "two texts, or words alone"),
     (("exchanged",), lambda f: f.source.reader == "bitext_parquet", "two texts: which is which is not in them"),
-    (("exchanged", "label"), lambda f: f.task.kind == "tagging" and not f.task.labels, "the data say which tags are"),
+    (("exchanged", "label"), lambda f: f.task.format == "token_classification" and not f.task.labels, "the data say which tags are"),
     (("label",), lambda f: not has_labels(f), "there are no labels"),
     (("repeated",), lambda f: not f.has_ids and not f.source.reader.startswith(("mewslix", "xquad_r")), "rows are numbered: two may be equal"),
     (("repeated",), lambda f: f.source.reader == "bitext_parquet", "ids are places in the list"),

@@ -330,7 +330,7 @@ def test_ids_must_occur_once_unless_they_are_positions(tmp_path: Path) -> None:
     assert [example.id for example in get(tmp_path, "tydiqa", "train")[0]] == ["0", "1"]
 
 
-# Parts, files and the other kinds.
+# Parts, files and the other formats.
 
 
 def test_parts_do_not_overlap_and_keep_their_places(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_data import put, squad
+from test_dataset import put, squad
 
 from xstilts.data.dataset import EXAMPLES, examples, expected, read
 from xstilts.data.examples import Answer, Choice, Classified, Example, Question, Tagged, Text

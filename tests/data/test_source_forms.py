@@ -75,11 +75,11 @@ def at_hand(name: str) -> Form | None:
 def first(form: Form) -> list[Example]:
     """Return the first real examples of a form."""
     data = replace(form.task.data(form.split, form.language, DATA), part=(0, None))
-    found = list(islice(examples(data, DATA, Report()), None if form.task.kind == "mining" else ROWS))
+    found = list(islice(examples(data, DATA, Report()), None if form.task.format == "bitext_mining" else ROWS))
     if any(source.options.get("language_column") == "spoken_in" for source in form.task.sources):
         spoken = languages()[form.language].name.lower()
         return [replace(example, id=f"{spoken}-{number}") for number, example in enumerate(found)]
-    return closed(found) if form.task.kind == "mining" else found
+    return closed(found) if form.task.format == "bitext_mining" else found
 
 
 def closed(found: Sequence[Example]) -> list[Example]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from test_data import put, question, squad
+from test_dataset import put, question, squad
 
 from given import promised as data_of
 from xstilts.data import examples
@@ -221,7 +221,8 @@ def test_a_finding_is_one_sentence_and_nothing_found_is_none() -> None:
 def test_the_stage_writes_what_is_found(machine: Machine) -> None:
     train = [Question(str(n), f"{LONG} {n}", f"Who ran back {n} times?", ()) for n in range(3)]
     stage = overlap(
-        data_of("span", train, "seen"), data_of("span", [*train[:1], replace(train[1], context="?")], "new")
+        data_of("extractive_qa", train, "seen"),
+        data_of("extractive_qa", [*train[:1], replace(train[1], context="?")], "new"),
     )
     assert stage.label == "overlap-seen-train-en-new-train-en"
     found = read_overlap(build(stage, machine))

@@ -22,7 +22,7 @@ from xstilts.cost import ledger
 from xstilts.data.examples import Classified, Parallel, Passage
 from xstilts.evaluation.predict import PREDICTIONS, answers, predict
 from xstilts.evaluation.score import read_lines
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models.batch import Unit
 from xstilts.models.batching import by_length
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
@@ -92,10 +92,13 @@ def close(one: Any, other: Any) -> bool:
     return bool(one == pytest.approx(other, abs=2e-4)) if isinstance(one, float) else bool(one == other)
 
 
-@pytest.mark.parametrize("name", ["classification", "choice", "tagging", "span", "retrieval", "mlm"])
+@pytest.mark.parametrize(
+    "name",
+    ["classification", "multiple_choice", "token_classification", "extractive_qa", "bitext_retrieval", "masked_lm"],
+)
 def test_predictions_do_not_depend_on_how_much_is_taken_at_once(name: str, encoder: Encoder, machine: Machine) -> None:
     taught = lesson(name)
-    model = encoder if name == "retrieval" else train(encoder, (taught,), SHORT, seed=1)
+    model = encoder if name == "bitext_retrieval" else train(encoder, (taught,), SHORT, seed=1)
     promise = predict(model, taught.train[0], name, 24)
     found = []
     for most in (1, 50, 10**6):
@@ -107,13 +110,13 @@ def test_predictions_do_not_depend_on_how_much_is_taken_at_once(name: str, encod
     assert [line["id"] for line in found[0]] == [example.id for example in TOYS[name][2]]
 
 
-@pytest.mark.parametrize(("name", "each"), [("classification", 1), ("span", 1), ("retrieval", 2)])
+@pytest.mark.parametrize(("name", "each"), [("classification", 1), ("extractive_qa", 1), ("bitext_retrieval", 2)])
 def test_what_is_asked_twice_is_computed_once(
     name: str, each: int, encoder: Encoder, families: Any, machine: Machine
 ) -> None:
     """Questions that share everything but their example, and sentences in several pairs."""
     labels, _, examples = TOYS[name]
-    tokens, how = Tokens.of(load_tokenizer(families["xlm-roberta"])), kind(name)
+    tokens, how = Tokens.of(load_tokenizer(families["xlm-roberta"])), task_format(name)
     network = Network(load_backbone(encoder.location))
     if not how.headless:
         attach(network, "head", name, len(labels))
@@ -129,7 +132,7 @@ def test_what_is_asked_twice_is_computed_once(
 
 def test_retrieval_answers_at_every_layer_from_a_bare_encoder(encoder: Encoder, machine: Machine) -> None:
     rows = [Parallel(f"row{n}", chr(97 + n) * (n + 1), chr(97 + n) * (n + 1)) for n in range(12)]
-    folder = build(predict(encoder, promised("retrieval", rows), "retrieval", 24), machine)
+    folder = build(predict(encoder, promised("bitext_retrieval", rows), "bitext_retrieval", 24), machine)
     lines = read_lines(folder)
     assert [line["prediction"] for line in lines] == [[f"row{n}"] * (DEPTH + 1) for n in range(12)]
     known = {name: value for name, value in read(folder)["record"].items() if name != "cost"}
@@ -137,9 +140,9 @@ def test_retrieval_answers_at_every_layer_from_a_bare_encoder(encoder: Encoder, 
 
 
 def test_the_layers_of_a_trained_encoder_are_its_own(encoder: Encoder, machine: Machine) -> None:
-    model = train(encoder, (lesson("tagging"),), replace(SHORT, steps=20, learning_rate=0.05), seed=1)
-    data = lesson("retrieval").train[0]
-    before, after = (read_lines(build(predict(one, data, "retrieval", 24), machine)) for one in (encoder, model))
+    model = train(encoder, (lesson("token_classification"),), replace(SHORT, steps=20, learning_rate=0.05), seed=1)
+    data = lesson("bitext_retrieval").train[0]
+    before, after = (read_lines(build(predict(one, data, "bitext_retrieval", 24), machine)) for one in (encoder, model))
     assert before != after
 
 
@@ -161,11 +164,11 @@ def test_positions_without_a_table_have_no_end(family: str, families: Any) -> No
 
 
 def test_answers_keep_their_order_the_mode_of_the_network_and_no_gradients(families: Any, machine: Machine) -> None:
-    labels, _, examples = TOYS["tagging"]
+    labels, _, examples = TOYS["token_classification"]
     network = Network(families.backbone("xlm-roberta"))
-    attach(network, "toy", "tagging", 2)
+    attach(network, "toy", "token_classification", 2)
     network.train()
-    how, tokens = kind("tagging"), Tokens.of(load_tokenizer(families["xlm-roberta"]))
+    how, tokens = task_format("token_classification"), Tokens.of(load_tokenizer(families["xlm-roberta"]))
     units = how.encode(examples, tokens, 6, labels, Counter())
     told: list[progress.Event] = []
     progress.listen(told.append)
@@ -178,10 +181,10 @@ def test_answers_keep_their_order_the_mode_of_the_network_and_no_gradients(famil
 
 
 def test_masked_pieces_are_the_same_each_time(families: Any, machine: Machine) -> None:
-    _, _, examples = TOYS["mlm"]
+    _, _, examples = TOYS["masked_lm"]
     network = Network(families.backbone("xlm-roberta"))
-    attach(network, "toy", "mlm")
-    how, tokens = kind("mlm"), Tokens.of(load_tokenizer(families["xlm-roberta"]))
+    attach(network, "toy", "masked_lm")
+    how, tokens = task_format("masked_lm"), Tokens.of(load_tokenizer(families["xlm-roberta"]))
     units = how.encode(examples, tokens, 24, (), Counter())
     torch.manual_seed(1)
     first = answers(network, "toy", how, units, tokens, machine)
@@ -193,9 +196,9 @@ def test_an_encoder_made_again_in_the_same_folder_is_not_taken_for_the_old_one(
     families: Any, machine: Machine, tmp_path: Path
 ) -> None:
     shutil.copytree(families["xlm-roberta"], tmp_path / "encoder")
-    data, found = lesson("retrieval").train[0], []
+    data, found = lesson("bitext_retrieval").train[0], []
     for _ in range(2):
-        promise: Stage = predict(Encoder.of(tmp_path / "encoder"), data, "retrieval", 24)
+        promise: Stage = predict(Encoder.of(tmp_path / "encoder"), data, "bitext_retrieval", 24)
         found.append((promise.key, build(promise, machine)))
         backbone = load_backbone(tmp_path / "encoder")
         for parameter in backbone.parameters():
@@ -221,17 +224,17 @@ def test_predictions_are_lines_that_a_person_can_read(encoder: Encoder, machine:
 def test_candidates_of_another_language_are_asked_once(encoder: Encoder, machine: Machine, monkeypatch: Any) -> None:
     there = [Passage(f"c{n}", text, "a b", "candidate") for n, text in enumerate(("ab", "fg", "zz"))]
     asked = {code: Passage("q", text, None, "query", ("c1",)) for code, text in (("de", "fg"), ("sw", "zz"))}
-    data = {code: promised("ranking", [passage, *there], f"asked-{code}") for code, passage in asked.items()}
+    data = {code: promised("passage_ranking", [passage, *there], f"asked-{code}") for code, passage in asked.items()}
     seen: list[int] = []
     once = PREDICTING.answers
 
-    def counted(network: Any, head: Any, kind: Any, units: Any, *rest: Any) -> Any:
+    def counted(network: Any, head: Any, format: Any, units: Any, *rest: Any) -> Any:
         seen.append(len(units))
-        return once(network, head, kind, units, *rest)
+        return once(network, head, format, units, *rest)
 
     monkeypatch.setattr(PREDICTING, "answers", counted)
-    found = {code: read_lines(build(predict(encoder, data[code], "ranking", 24), machine)) for code in data}
+    found = {code: read_lines(build(predict(encoder, data[code], "passage_ranking", 24), machine)) for code in data}
     assert seen == [1, 3, 1]
     other = replace(machine, store=machine.store / "other")
     PREDICTING._last[:] = [None, "", []]
-    assert read_lines(build(predict(encoder, data["sw"], "ranking", 24), other)) == found["sw"]
+    assert read_lines(build(predict(encoder, data["sw"], "passage_ranking", 24), other)) == found["sw"]

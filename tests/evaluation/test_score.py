@@ -21,7 +21,7 @@ from xstilts.store.build import build, is_built
 from xstilts.store.stage import Site, Stage, stage
 
 
-@stage(version=1)
+@stage(name="said", version=1)
 def said(site: Site, lines: tuple[str, ...]) -> None:
     """Stand in for `predict`: the lines are given."""
     (site.folder / PREDICTIONS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -49,33 +49,33 @@ CASES: dict[str, tuple[str, list[Example], list[Any], float]] = {
         75.0,
     ),
     "accuracy of choices": (
-        "choice",
+        "multiple_choice",
         [Choice(str(n), "a", "", ("b", "c"), n % 2) for n in range(4)],
         [0, 1, 1, 1],
         75.0,
     ),
     "entity_f1": (
-        "tagging",
+        "token_classification",
         [Tagged("0", ("Ann", "ran"), ("B-PER", "O")), Tagged("1", ("Oslo",), ("B-LOC",))],
         [["B-PER", "O"], ["B-PER"]],
         50.0,
     ),
     "pos_f1": (
-        "tagging",
+        "token_classification",
         [Tagged("0", ("Ann", "ran"), ("NOUN", "VERB"))],
         [["NOUN", "NOUN"]],
         0.0,
     ),
-    "squad": ("span", list(QUESTIONS[:2]), ["cat", "ran home"], (50 + 100 * (1 + 2 / 3) / 2) / 2),
+    "squad": ("extractive_qa", list(QUESTIONS[:2]), ["cat", "ran home"], (50 + 100 * (1 + 2 / 3) / 2) / 2),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_score_is_what_the_metric_says_and_keeps_each_contribution(case: str, machine: Machine) -> None:
-    kind, examples, predictions, headline = CASES[case]
+    format, examples, predictions, headline = CASES[case]
     metric = case.split()[0]
     lines = [{"id": e.id, "prediction": p} for e, p in zip(examples, predictions, strict=True)]
-    folder = build(score(spoken(lines), promised(kind, examples), metric), machine)
+    folder = build(score(spoken(lines), promised(format, examples), metric), machine)
     direct = metrics.metric(metric)(examples, {line["id"]: line["prediction"] for line in lines})
     found = read_score(folder)
     assert found == {
@@ -106,7 +106,7 @@ def test_the_language_of_the_data_reaches_the_metric(machine: Machine) -> None:
     example = Question("1", "der Hund", "wer", (Answer("der Hund", 0),))
     found = {}
     for code in ("de", "en"):
-        data = Data("toy", "span", "test", code, (), (), ())
+        data = Data("toy", "extractive_qa", "test", code, (), (), ())
         line = {"id": "1", "context": "der Hund", "question": "wer"}
         line |= {"answers": [{"text": "der Hund", "start": 0}], "unanswerable": False}
         gold = given(data, (json.dumps(line),))
@@ -126,7 +126,7 @@ def test_where_there_may_be_no_answer_the_margin_goes_along(machine: Machine) ->
     answers = by_id(lines, "squad_v2")
     assert {name: answer["null_score"] for name, answer in answers.items()} == {"q1": -3.5, "q2": 1.0, "q3": 0.5}
     assert by_id(lines, "squad") == {"q1": "cat", "q2": "home", "q3": ""}
-    folder = build(score(spoken(lines), promised("span", QUESTIONS), "squad_v2"), machine)
+    folder = build(score(spoken(lines), promised("extractive_qa", QUESTIONS), "squad_v2"), machine)
     direct = metrics.metric("squad_v2")(QUESTIONS, answers)
     assert read_score(folder)["values"] == direct.values
 
@@ -144,7 +144,7 @@ def test_without_a_choice_the_layer_is_the_one_of_the_literature(machine: Machin
     right = [0] * 25
     right[14] = 3
     found = read_score(
-        build(score(spoken(layered(*right)), promised("retrieval", PAIRS), "retrieval_accuracy"), machine)
+        build(score(spoken(layered(*right)), promised("bitext_retrieval", PAIRS), "retrieval_accuracy"), machine)
     )
     assert (found["layer"], found["fixed_layer"], found["headline"]) == (14, 14, 75.0)
     assert found["by_layer"] == [25.0 * count for count in right]
@@ -153,13 +153,13 @@ def test_without_a_choice_the_layer_is_the_one_of_the_literature(machine: Machin
 @pytest.mark.parametrize(("depth", "wanted"), [(24, 14), (12, 7), (28, 16), (3, 2), (1, 1), (0, 0)])
 def test_the_depth_of_the_literature_is_a_share_of_the_layers(depth: int, wanted: int, machine: Machine) -> None:
     lines = spoken(layered(*range(depth + 1)) if depth < 4 else layered(*[1] * (depth + 1)))
-    found = read_score(build(score(lines, promised("retrieval", PAIRS), "retrieval_accuracy"), machine))
+    found = read_score(build(score(lines, promised("bitext_retrieval", PAIRS), "retrieval_accuracy"), machine))
     assert found["fixed_layer"] == wanted == math.floor(14 / 24 * depth + 0.5)
 
 
 def test_the_layer_is_chosen_on_another_language_and_not_on_the_one_that_is_measured(machine: Machine) -> None:
-    dev = score(spoken(layered(0, 3, 1, 2)), promised("retrieval", PAIRS, "dev"), "retrieval_accuracy")
-    gold = promised("retrieval", PAIRS, "measured")
+    dev = score(spoken(layered(0, 3, 1, 2)), promised("bitext_retrieval", PAIRS, "dev"), "retrieval_accuracy")
+    gold = promised("bitext_retrieval", PAIRS, "measured")
     promise = score(spoken(layered(4, 1, 4, 4)), gold, "retrieval_accuracy", dev)
     folder = build(promise, machine)
     found = read_score(folder)
@@ -170,15 +170,15 @@ def test_the_layer_is_chosen_on_another_language_and_not_on_the_one_that_is_meas
 
 
 def test_of_layers_that_are_as_good_the_highest_is_taken(machine: Machine) -> None:
-    dev = score(spoken(layered(2, 3, 3, 1)), promised("retrieval", PAIRS, "dev"), "retrieval_accuracy")
-    promise = score(spoken(layered(0, 0, 2, 0)), promised("retrieval", PAIRS), "retrieval_accuracy", dev)
+    dev = score(spoken(layered(2, 3, 3, 1)), promised("bitext_retrieval", PAIRS, "dev"), "retrieval_accuracy")
+    promise = score(spoken(layered(0, 0, 2, 0)), promised("bitext_retrieval", PAIRS), "retrieval_accuracy", dev)
     assert read_score(build(promise, machine))["layer"] == 2
 
 
 def test_another_metric_is_another_score_of_the_same_predictions(machine: Machine) -> None:
     _, examples, predictions, _ = CASES["pos_f1"]
     lines = spoken([{"id": e.id, "prediction": p} for e, p in zip(examples, predictions, strict=True)])
-    gold = promised("tagging", examples)
+    gold = promised("token_classification", examples)
     one, other = score(lines, gold, "pos_f1"), score(lines, gold, "entity_f1")
     assert one.key != other.key
     build(one, machine)

@@ -60,8 +60,8 @@ def test_a_second_time_nothing_is_built(grid: Grid, machine: Machine) -> None:
 
 def test_what_two_targets_share_was_trained_once(grid: Grid, machine: Machine) -> None:
     """Two intermediate trainings, four target trainings, and none for retrieval."""
-    kinds = Counter(path.name.rsplit("-seed", 1)[0] for path in machine.store.glob("train-*"))
-    assert kinds == {"train-sandbox_paraphrase": 2, "train-sandbox_pos": 4}
+    formats = Counter(path.name.rsplit("-seed", 1)[0] for path in machine.store.glob("train-*"))
+    assert formats == {"train-sandbox_paraphrase": 2, "train-sandbox_pos": 4}
 
 
 def test_the_baseline_is_first_and_every_column_has_every_seed(tables: list[Table]) -> None:
@@ -85,7 +85,8 @@ def test_the_figures_are_those_of_the_score_files(grid: Grid, machine: Machine, 
 def test_every_example_has_its_prediction(grid: Grid, machine: Machine) -> None:
     for score in grid.stages(machine):
         gold = examples.read(
-            folder_of(score.arguments["gold"], machine) / EXAMPLES, "tagging" if "pos" in score.label else "retrieval"
+            folder_of(score.arguments["gold"], machine) / EXAMPLES,
+            "token_classification" if "pos" in score.label else "bitext_retrieval",
         )
         lines = read_lines(folder_of(score.arguments["predictions"], machine))
         assert [line["id"] for line in lines] == [one.id for one in gold]

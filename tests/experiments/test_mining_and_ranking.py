@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from test_data import get, put
+from test_dataset import get, put
 from test_score import spoken
 
 from families import tokenizer
@@ -23,7 +23,7 @@ from xstilts.data.examples import Parallel, Passage, Tagged
 from xstilts.data.readers import Report
 from xstilts.errors import BadInput
 from xstilts.evaluation.score import read_score, score
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.metrics import bitext_f1, mine
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokens
@@ -43,7 +43,7 @@ def bitext(folder: Path, gold: str = "x-1\te-1\nx-2\te-0\n") -> None:
 
 def answered(name: str, passages: list[Passage], families: Any) -> list[Any]:
     """Predict passages with an untrained encoder."""
-    network, how = Network(families.backbone("xlm-roberta")).eval(), kind(name)
+    network, how = Network(families.backbone("xlm-roberta")).eval(), task_format(name)
     units = how.encode(passages, XLMR, 32, (), Counter())
     with torch.inference_mode():
         found = [a for unit in units for a in how.predict(network, "head", how.collate([unit], XLMR), [unit])]
@@ -195,20 +195,20 @@ def test_a_broken_derivation_is_told(tmp_path: Path, broken: str) -> None:
 # Searching.
 
 
-@pytest.mark.parametrize("name", ["mining", "ranking"])
+@pytest.mark.parametrize("name", ["bitext_mining", "passage_ranking"])
 def test_what_is_the_same_is_found(name: str, families: Any) -> None:
     asking = [Passage(f"x{n}", text, None, "query", (f"e{n}",)) for n, text in enumerate(SENTENCES)]
     there = [Passage(f"e{n}", text, None, "candidate") for n, text in enumerate(SENTENCES)]
     lines = answered(name, [*asking, *there[::-1]], families)
     assert [line["id"] for line in lines] == [p.id for p in asking]
-    best = [line["prediction"][0] if name == "ranking" else line["prediction"][-1][0] for line in lines]
+    best = [line["prediction"][0] if name == "passage_ranking" else line["prediction"][-1][0] for line in lines]
     assert best == [f"e{n}" for n in range(len(SENTENCES))]
 
 
 def test_bystanders_take_their_translations_and_have_no_line(families: Any) -> None:
     asking = [Passage("x", SENTENCES[0], None, "query", ("e0",)), Passage("y", SENTENCES[1], None, "bystander")]
     there = [Passage(f"e{n}", SENTENCES[n], None, "candidate") for n in range(5)]
-    (line,) = answered("mining", [*asking, *there], families)
+    (line,) = answered("bitext_mining", [*asking, *there], families)
     assert line["id"] == "x"
     assert [pair[0] for pair in line["prediction"][1:]] == ["e0"] * (len(line["prediction"]) - 1)
 
@@ -216,14 +216,14 @@ def test_bystanders_take_their_translations_and_have_no_line(families: Any) -> N
 def test_a_repeated_sentence_is_never_a_pair(families: Any) -> None:
     asking = [Passage("x", SENTENCES[0], None, "query", ("e",)), Passage("y", SENTENCES[0], None, "query")]
     there = [Passage("e", SENTENCES[0], None, "candidate"), Passage("f", SENTENCES[4], None, "candidate")]
-    lines = answered("mining", [*asking, *there], families)
+    lines = answered("bitext_mining", [*asking, *there], families)
     assert all(pair is None for line in lines for pair in line["prediction"])
 
 
 def test_a_context_gives_before_its_text() -> None:
     text, context, cut = "a b c d", "f g j z f g j z", Counter[str]()
     room = XLMR.room(12, pair=True)
-    (unit,) = kind("ranking").encode([Passage("c", text, context, "candidate")], XLMR, 12, (), cut)
+    (unit,) = task_format("passage_ranking").encode([Passage("c", text, context, "candidate")], XLMR, 12, (), cut)
     assert len(unit.sequences[0]) == 12
     assert cut["truncated"] == 1
     alone = XLMR.segments([text])[0]
@@ -231,7 +231,7 @@ def test_a_context_gives_before_its_text() -> None:
 
 
 def test_passages_cannot_be_learned_from(families: Any) -> None:
-    how, passage = kind("ranking"), Passage("x", "a", None, "query")
+    how, passage = task_format("passage_ranking"), Passage("x", "a", None, "query")
     batch = how.collate(how.encode([passage], XLMR, 8, (), Counter()), XLMR)
     with pytest.raises(BadInput, match="give --learn-from a task of pairs"):
         how.loss(Network(families.backbone("xlm-roberta")), "head", batch)
@@ -251,7 +251,7 @@ RIGHT, WRONG = [["e0", 1.3], ["e1", 1.2], ["e9", 1.1], None], [["e5", 1.3], None
 
 
 def test_a_threshold_from_these_data_is_called_what_it_is(machine: Machine) -> None:
-    data = promised("mining", [*MINED, *THERE], "itself")
+    data = promised("bitext_mining", [*MINED, *THERE], "itself")
     found = read_score(build(score(spoken(mined(WRONG, RIGHT)), data, "mined_f1"), machine))
     assert found["threshold"] == pytest.approx(1.15)
     assert found["headline"] == pytest.approx(
@@ -262,8 +262,8 @@ def test_a_threshold_from_these_data_is_called_what_it_is(machine: Machine) -> N
 
 
 def test_layer_and_threshold_come_from_other_data(machine: Machine) -> None:
-    dev = score(spoken(mined(RIGHT, WRONG)), promised("mining", MINED, "dev"), "mined_f1")
-    gold = promised("mining", [*MINED, *THERE], "gold")
+    dev = score(spoken(mined(RIGHT, WRONG)), promised("bitext_mining", MINED, "dev"), "mined_f1")
+    gold = promised("bitext_mining", [*MINED, *THERE], "gold")
     tested = [["e0", 1.16], ["e1", 1.14], ["e2", 1.2], ["e3", 2.0]]
     found = read_score(build(score(spoken(mined(tested, RIGHT)), gold, "mined_f1", dev), machine))
     assert (found["layer"], found["threshold"]) == (0, pytest.approx(1.15))
@@ -273,7 +273,7 @@ def test_layer_and_threshold_come_from_other_data(machine: Machine) -> None:
 
 def test_rankings_are_scored_by_their_queries(machine: Machine) -> None:
     passages = [Passage("a", "", None, "query", ("c1", "c2")), Passage("b", "", None, "query", ("c9",))]
-    data = promised("ranking", [*passages, Passage("c1", "", None, "candidate")], "ranked")
+    data = promised("passage_ranking", [*passages, Passage("c1", "", None, "candidate")], "ranked")
     lines = [{"id": "a", "prediction": ["c1", "c5", "c2"]}, {"id": "b", "prediction": ["c1"]}]
     found = read_score(build(score(spoken(lines), data, "map20"), machine))
     assert found["headline"] == pytest.approx(100 * ((1 + 2 / 3) / 2) / 2)

@@ -120,7 +120,9 @@ def test_each_phase_has_its_own_recipe_and_its_own_changes() -> None:
     assert first.arguments["recipe"] == replace(
         named("xtreme", "sandbox_paraphrase", "classification", "intermediate"), steps=7
     )
-    assert second.arguments["recipe"] == replace(named("xtreme", "sandbox_pos", "tagging", "target"), steps=9)
+    assert second.arguments["recipe"] == replace(
+        named("xtreme", "sandbox_pos", "token_classification", "target"), steps=9
+    )
 
 
 def test_a_mix_is_long_enough_for_every_task_and_else_goes_by_the_first() -> None:
@@ -195,7 +197,7 @@ def test_masked_lm_runs_beside_the_intermediate_tasks_alone() -> None:
     first, second = trained(replace(BASELINE, intermediate=(PARAPHRASE, POS), mlm=mlm))
     *tasks, beside = first.arguments["lessons"]
     assert [taught.weight for taught in tasks] == [None, None]
-    assert (beside.task, beside.kind, beside.weight, beside.alpha) == ("sandbox_text", "mlm", 0.25, 0.5)
+    assert (beside.task, beside.format, beside.weight, beside.alpha) == ("sandbox_text", "masked_lm", 0.25, 0.5)
     assert [data.arguments["data"].language for data in beside.train] == ["qab", "qac"]
     assert beside.dev is None
     assert [taught.task for taught in second.arguments["lessons"]] == ["sandbox_nli"]
@@ -204,17 +206,17 @@ def test_masked_lm_runs_beside_the_intermediate_tasks_alone() -> None:
 
 def test_text_can_be_an_intermediate_task_of_its_own() -> None:
     taught = trained(replace(BASELINE, intermediate=(TEXT,)))[0].arguments["lessons"][0]
-    assert (taught.kind, taught.weight, taught.dev) == ("mlm", None, None)
+    assert (taught.format, taught.weight, taught.dev) == ("masked_lm", None, None)
 
 
 @pytest.mark.parametrize("name", [name for name in names() if name.startswith("sandbox_")])
 def test_every_artificial_task_that_teaches_has_something_to_teach(name: str) -> None:
     asked = task(name)
-    if asked.learned_from == "itself" and asked.kind != "retrieval":
+    if asked.learned_from == "itself" and asked.format != "bitext_retrieval":
         taught = lesson(asked, None)
         assert taught.train[0].arguments["data"].language == CODES[0]
         assert all(asked.has("train", code, None) for code in asked.trained_in)
-        assert (taught.dev is not None) == (asked.kind != "mlm")
+        assert (taught.dev is not None) == (asked.format != "masked_lm")
 
 
 @pytest.mark.parametrize("name", names())
@@ -386,19 +388,19 @@ def of_version(version: int, stage: Stage) -> Stage:
 def test_keys_are_those_of_the_stores_that_there_are() -> None:
     """Whatever makes keys faster: a key that changes makes every finished result be built again."""
     source, rest = (("reader", "tsv"), ("options", "[('ä', 1)]")), (("reader", "jsonl"),)
-    labels, kind = ("yes", "no"), "classification"
-    test = Data("xnli", kind, "test", "sw", labels, source, (File("a/b.tsv", "f" * 64),))
+    labels, format = ("yes", "no"), "classification"
+    test = Data("xnli", format, "test", "sw", labels, source, (File("a/b.tsv", "f" * 64),))
     files = (File("x", "a" * 64), File("y", "b" * 64))
-    gold, taught = read(test), read(Data("mnli", kind, "train", "en", labels, rest, files, (-10, None)))
-    alone = Lesson("mnli", kind, labels, (taught,), None, "accuracy")
-    beside = Lesson("text", "mlm", (), (taught, gold), gold, "mlm_loss", weight=0.5, alpha=0.3)
+    gold, taught = read(test), read(Data("mnli", format, "train", "en", labels, rest, files, (-10, None)))
+    alone = Lesson("mnli", format, labels, (taught,), None, "accuracy")
+    beside = Lesson("text", "masked_lm", (), (taught, gold), gold, "mlm_loss", weight=0.5, alpha=0.3)
     recipe = Recipe(1e-5, 16, 2.0, warmup=0.1, selection=Selection(100, 3, 50))
     encoder = Encoder("owner/model", "0123", "/anywhere")
     first = of_version(3, train(encoder, (alone, beside), recipe, 7))
     second = of_version(3, train(first, (alone,), Recipe(), seed=7))
-    said = of_version(2, predict(second, gold, kind, 128))
+    said = of_version(2, predict(second, gold, format, 128))
     found = scored(said, gold, "accuracy")
-    tuned = scored(of_version(2, predict(encoder, gold, "retrieval", 512)), gold, "accuracy", found)
+    tuned = scored(of_version(2, predict(encoder, gold, "bitext_retrieval", 512)), gold, "accuracy", found)
     assert {stage.label: stage.key for stage in (gold, taught, first, second, said)} == {
         "data-xnli-test-sw": "6d347731ae6a",
         "data-mnli-train-en": "1f53c18585d6",

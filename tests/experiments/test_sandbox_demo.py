@@ -44,8 +44,8 @@ def test_the_recipe_makes_the_shipped_encoder_again(tmp_path: Path) -> None:
 
 
 def test_the_demo_has_a_related_and_an_unrelated_task_for_every_trained_target() -> None:
-    kinds = {task(name).kind for name in SETTINGS}
-    assert kinds == {"classification", "tagging", "span", "retrieval"}
+    formats = {task(name).format for name in SETTINGS}
+    assert formats == {"classification", "token_classification", "extractive_qa", "bitext_retrieval"}
     assert all(len(names) >= 2 for names in SETTINGS.values())
     promised = [score for grid in grids(3) for score in grid.stages(Machine())]
     assert len({score.key for score in promised}) < len(promised)

@@ -163,7 +163,7 @@ def gathered(asked: Study, machine: Machine) -> dict[str, Any]:
 
 def test_reports_of_studies_say_what_was_run_and_can_be_compared(machine: Machine) -> None:
     first = gathered(ASKED, machine)
-    assert first["settings"]["targets"] == [{"name": QA, "kind": "span", "metric": "squad"}]
+    assert first["settings"]["targets"] == [{"name": QA, "kind": "extractive_qa", "metric": "squad"}]
     config = json.loads(next(machine.store.glob("train-*/model/config.json")).read_text())
     assert [one["layers"] for one in first["settings"]["encoders"]] == [config["num_hidden_layers"]]
     second = gathered(replace(ASKED, arms=ASKED.arms[:1], claims=(HELPS,)), machine)

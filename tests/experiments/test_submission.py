@@ -51,30 +51,30 @@ def cases(draw: some.DrawFn) -> tuple[str, list[Example], dict[str, Any]]:
     ids, found = [f"{name}-{n}" for n in range(count)], some.integers(0, 8).map(lambda n: f"en-{n:09}")
     gold: list[Example] = []
     answers: list[Any] = []
-    if one.kind == "classification":
+    if one.format == "classification":
         label = some.sampled_from(one.labels)
         gold = [Classified(id, "a", "b", draw(label)) for id in ids]
         answers = [draw(label) for _ in ids]
-    elif one.kind == "choice":
+    elif one.format == "multiple_choice":
         gold = [Choice(id, "a", "", ("b", "c"), draw(some.integers(0, 1))) for id in ids]
         answers = [draw(some.integers(0, 1)) for _ in ids]
-    elif one.kind == "tagging":
+    elif one.format == "token_classification":
         labels = ENTITIES if name == "panx" else UPOS
         gold = [Tagged(id, ("w",) * len(t), t) for id in ids for t in [tuple(draw(tags(labels, 0)))]]
         answers = [
             draw(some.lists(some.sampled_from(labels), min_size=len(e.tags), max_size=len(e.tags))) for e in gold
         ]
-    elif one.kind == "span":
+    elif one.format == "extractive_qa":
         gold = [Question(id, "c", "q", (Answer(draw(TEXT), -1),)) for id in ids]
         answers = [draw(TEXT) for _ in ids]
-    elif one.kind == "retrieval":
+    elif one.format == "bitext_retrieval":
         gold = [Parallel(id, "s", draw(some.sampled_from(("b", "a", "ä", "B")))) for id in ids]
         answers = [draw(some.sampled_from(ids)) for _ in ids]
     else:
         targets = [tuple(draw(some.sets(found, min_size=1, max_size=1 if name != "lareqa" else 3))) for _ in ids]
         gold = list(passages(count, targets))
         rankings = some.lists(found, max_size=20, unique=True)
-        answers = [draw(some.none() | found if one.kind == "mining" else rankings) for _ in ids]
+        answers = [draw(some.none() | found if one.format == "bitext_mining" else rankings) for _ in ids]
     asked = [example for example in gold if getattr(example, "side", "query") == "query"]
     return name, asked, dict(zip([example.id for example in asked], answers, strict=True))
 
@@ -88,7 +88,7 @@ def tags(labels: Sequence[str], least: int) -> some.SearchStrategy[list[str]]:
 def test_what_is_read_back_is_what_was_written(case: tuple[str, list[Example], dict[str, Any]]) -> None:
     name, gold, answers = case
     one = task(name)
-    shape = layout(name, one.kind)
+    shape = layout(name, one.format)
     text = shape.text(gold, answers)
     assert text.isascii()
     assert shape.answers(gold, text) == answers
@@ -96,31 +96,37 @@ def test_what_is_read_back_is_what_was_written(case: tuple[str, list[Example], d
     assert measure(gold, shape.answers(gold, text), language="de") == measure(gold, answers, language="de")
 
 
-@pytest.mark.parametrize("kind", FORMS)
-def test_a_file_that_was_cut_is_refused(kind: str) -> None:
+@pytest.mark.parametrize("format", FORMS)
+def test_a_file_that_was_cut_is_refused(format: str) -> None:
     gold: dict[str, list[Example]] = {
         "classification": [Classified(id, "a", None, "x") for id in "12"],
-        "tagging": [Tagged(id, ("w",), ("X",)) for id in "12"],
-        "span": [Question(id, "c", "q", ()) for id in "12"],
-        "choice": [Choice(id, "a", "", ("b", "c"), 0) for id in "12"],
-        "retrieval": [Parallel(id, "a", "b") for id in "12"],
-        "mining": [Passage(id, "a", None, "query") for id in "12"],
-        "ranking": [Passage(id, "a", None, "query") for id in "12"],
+        "token_classification": [Tagged(id, ("w",), ("X",)) for id in "12"],
+        "extractive_qa": [Question(id, "c", "q", ()) for id in "12"],
+        "multiple_choice": [Choice(id, "a", "", ("b", "c"), 0) for id in "12"],
+        "bitext_retrieval": [Parallel(id, "a", "b") for id in "12"],
+        "bitext_mining": [Passage(id, "a", None, "query") for id in "12"],
+        "passage_ranking": [Passage(id, "a", None, "query") for id in "12"],
     }
-    answer = {"classification": "x", "tagging": ["X"], "span": "s", "choice": 1, "ranking": ["Q1"]}.get(kind, "1")
-    shape = layout("toy", kind)
-    text = shape.text(gold[kind], {"1": answer, "2": answer})
-    short = shape.text(gold[kind][:1], {"1": answer})
-    if kind == "mining":
+    answer = {
+        "classification": "x",
+        "token_classification": ["X"],
+        "extractive_qa": "s",
+        "multiple_choice": 1,
+        "passage_ranking": ["Q1"],
+    }.get(format, "1")
+    shape = layout("toy", format)
+    text = shape.text(gold[format], {"1": answer, "2": answer})
+    short = shape.text(gold[format][:1], {"1": answer})
+    if format == "bitext_mining":
         short, text = text, text.replace("2\t", "3\t")
-        assert shape.answers(gold[kind], short) == {"1": "1", "2": "1"}
+        assert shape.answers(gold[format], short) == {"1": "1", "2": "1"}
         short = text
     with pytest.raises(BadInput, match="expected a"):
-        shape.answers(gold[kind], short)
+        shape.answers(gold[format], short)
 
 
 def test_files_are_where_the_script_looks_for_them() -> None:
-    paths = {name: layout(name, task(name).kind).path("de") for name in (*XTREME.languages, *XTREME_R.languages)}
+    paths = {name: layout(name, task(name).format).path("de") for name in (*XTREME.languages, *XTREME_R.languages)}
     assert paths == {
         "pawsx": "pawsx/test-de.tsv",
         "xnli": "xnli/test-de.tsv",
@@ -136,21 +142,21 @@ def test_files_are_where_the_script_looks_for_them() -> None:
         "lareqa": "lareqa/test-de.json",
     }
     with pytest.raises(BadInput, match="'text' \\(mlm\\) is in no leaderboard"):
-        layout("text", "mlm")
+        layout("text", "masked_lm")
 
 
 def test_english_lines_are_in_the_order_of_xtreme() -> None:
     """A sentence's number is its row on the foreign side; equal English lines stay in the order of the rows."""
     gold = [Parallel(str(n), f"s{n}", english) for n, english in enumerate(("pear", "fig", "pear", "Fig"))]
     right = {example.id: example.id for example in gold}
-    assert layout("tatoeba", "retrieval").text(gold, right) == "3\n1\n0\n2\n"
+    assert layout("tatoeba", "bitext_retrieval").text(gold, right) == "3\n1\n0\n2\n"
 
 
 def test_xtremes_own_english_file_has_that_order(shared: Path) -> None:
     for code in task("tatoeba").languages:
         theirs = (shared / f"xtreme/tatoeba/{code}-en.en").read_text(encoding="utf-8").split("\n")[:-1]
         gold = list(examples(task("tatoeba").data("test", code, shared), shared, Report()))
-        rows = layout("tatoeba", "retrieval").text(gold, {example.id: example.id for example in gold}).split()
+        rows = layout("tatoeba", "bitext_retrieval").text(gold, {example.id: example.id for example in gold}).split()
         english = [example.english for example in gold if isinstance(example, Parallel)]
         assert [english[int(row)] for row in rows] == theirs
 
@@ -162,7 +168,7 @@ def test_labels_are_spelled_as_the_leaderboard_spells_them() -> None:
 
 
 def test_foreign_ids_are_noticed() -> None:
-    shape = layout("bucc", "mining")
+    shape = layout("bucc", "bitext_mining")
     assert shape.note([Passage("xx-1", "a", None, "query")], "de").startswith("ids such as 'xx-1'")
     assert shape.note([Passage("de-000000001", "a", None, "query")], "de") == ""
     assert layout("xnli", "classification").note([Classified("1", "a", None, None)], "de") == ""
@@ -180,25 +186,25 @@ READERS: dict[str, Callable[[str], Any]] = {
 
 def official(name: str, predicted: Any, code: str) -> tuple[list[Example], dict[str, Any], str]:
     """Return examples that fit a fixture's predictions, the predictions as a metric takes them, and a reader."""
-    kind, rows = task(name).kind, [str(row) for row in range(len(predicted))]
+    format, rows = task(name).format, [str(row) for row in range(len(predicted))]
     plain = dict(zip(rows, predicted, strict=True)) if isinstance(predicted, list) else predicted
-    if kind == "classification":
+    if format == "classification":
         named = {str(number): label for number, label in enumerate(task(name).labels)} if name == "pawsx" else {}
         return (
             [Classified(row, "", None, None) for row in rows],
             {r: named.get(p, p) for r, p in plain.items()},
             "lines",
         )
-    if kind == "tagging":
+    if format == "token_classification":
         return [Tagged(row, ("",) * len(t), ()) for row, t in plain.items()], plain, "tags"
-    if kind == "choice":
+    if format == "multiple_choice":
         return [Choice(row, "", "", ("a", "b"), None) for row in rows], plain, "labels"
-    if kind == "retrieval":
+    if format == "bitext_retrieval":
         return [Parallel(row, "", "") for row in rows], {row: str(p) for row, p in plain.items()}, "lines"
-    if kind == "mining":
+    if format == "bitext_mining":
         pairs = dict(line.split("\t") for line in predicted)
         return [Passage(id, "", None, "query") for id in pairs], pairs, "lines"
-    shape: type = Question if kind == "span" else Passage
+    shape: type = Question if format == "extractive_qa" else Passage
     return (
         [Question(i, "", "", ()) if shape is Question else Passage(i, "", None, "query") for i in plain],
         plain,
@@ -214,7 +220,7 @@ def test_files_hold_what_the_official_script_was_given(name: str) -> None:
         ours = {"bucc2018": "bucc"}.get(theirs, theirs)
         for code, predicted in languages.items():
             gold, answers, reader = official(ours, predicted, code)
-            shape = layout(ours, task(ours).kind)
+            shape = layout(ours, task(ours).format)
             assert shape.folder == theirs
             text = shape.text(gold, answers)
             wanted = [str(row) for row in predicted] if ours == "tatoeba" else predicted
@@ -246,12 +252,12 @@ class Finished(Run):
         return self.tuned
 
     def _given(self, code: str, gold: Sequence[Example], lines: Sequence[dict[str, Any]]) -> Stage:
-        data = Data(self.target.name, self.target.kind, "test", code, self.target.labels, (), ())
+        data = Data(self.target.name, self.target.format, "test", code, self.target.labels, (), ())
         held = given(data, tuple(json.dumps(asdict(one)) for one in gold))
         return predicted(tuple(json.dumps(line) for line in lines), held)
 
 
-@stage(version=1)
+@stage(name="predicted", version=1)
 def predicted(site: Site, lines: tuple[str, ...], data: Stage) -> None:
     """Stand in for `predict`: the lines are given."""
     (site.folder / PREDICTIONS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")

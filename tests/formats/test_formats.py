@@ -21,7 +21,7 @@ from given import TOYS
 from xstilts import formats
 from xstilts.data.examples import SHAPES, Answer, Choice, Classified, Parallel, Question, Tagged, Text
 from xstilts.errors import BadInput
-from xstilts.formats import Kind, kind
+from xstilts.formats import Format, task_format
 from xstilts.models.batch import IGNORED, Batch, Unit, batch, padded
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
@@ -38,12 +38,12 @@ lines = some.lists(words.filter(bool), min_size=1, max_size=60).map(" ".join)
 
 
 def encode(name: str, examples: Any, max_length: int, labels: Any = (), tokens: Tokens = XLMR) -> list[Unit]:
-    return kind(name).encode(examples, tokens, max_length, tuple(labels), Counter())
+    return task_format(name).encode(examples, tokens, max_length, tuple(labels), Counter())
 
 
 def cut_of(name: str, examples: Any, max_length: int, labels: Any = ()) -> Counter[str]:
     cut: Counter[str] = Counter()
-    kind(name).encode(examples, XLMR, max_length, tuple(labels), cut)
+    task_format(name).encode(examples, XLMR, max_length, tuple(labels), cut)
     return +cut
 
 
@@ -57,16 +57,16 @@ def text_of(ids: Any, tokens: Tokens = XLMR) -> str:
 
 def test_there_is_a_kind_for_every_shape_of_example() -> None:
     folder = {path.stem for path in Path(str(formats.__file__)).parent.glob("*.py")} - {"__init__"}
-    assert folder == set(SHAPES) == set(TOYS) | {"mining", "ranking"}
+    assert folder == set(SHAPES) == set(TOYS) | {"bitext_mining", "passage_ranking"}
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_kind_has_what_the_protocol_says(name: str) -> None:
-    module = kind(name)
+    module = task_format(name)
     assert isinstance(module.divisible, bool)
     assert isinstance(module.headless, bool)
     for wanted in ("encode", "collate", "loss", "predict", "decode", "chance"):
-        promised = list(inspect.signature(getattr(Kind, wanted)).parameters)[1:]
+        promised = list(inspect.signature(getattr(Format, wanted)).parameters)[1:]
         assert list(inspect.signature(getattr(module, wanted)).parameters) == promised
 
 
@@ -74,14 +74,14 @@ def test_a_kind_has_what_the_protocol_says(name: str) -> None:
 def test_every_family_goes_through_every_kind(families: Any, family: str, name: str) -> None:
     """From text to gradients, and from gradients to an answer for each example, in the examples' order."""
     labels, _, examples = TOYS[name]
-    tokens, how = Tokens.of(tokenizer(family)), kind(name)
+    tokens, how = Tokens.of(tokenizer(family)), task_format(name)
     torch.manual_seed(0)
     network = Network(families.backbone(family))
-    if name != "retrieval":
+    if name != "bitext_retrieval":
         attach(network, "head", name, len(labels), families[family])
     units = how.encode(examples, tokens, 14, labels, Counter())
     assert max(unit.length for unit in units) <= 14
-    if name == "mlm" and family in MASKLESS:
+    if name == "masked_lm" and family in MASKLESS:
         with pytest.raises(BadInput, match="no mask piece"):
             how.collate(units, tokens)
         return
@@ -120,8 +120,8 @@ def fits(prediction: Any, example: Any, labels: tuple[str, ...], depth: int) -> 
 @pytest.mark.parametrize("name", TOYS)
 def test_no_kind_mixes_up_examples_whose_units_come_in_another_order(name: str, families: Any) -> None:
     labels, _, examples = TOYS[name]
-    how, network = kind(name), Network(families.backbone("xlm-roberta"))
-    if name != "retrieval":
+    how, network = task_format(name), Network(families.backbone("xlm-roberta"))
+    if name != "bitext_retrieval":
         torch.manual_seed(3)
         attach(network, "head", name, len(labels))
     network.eval()
@@ -132,7 +132,7 @@ def test_no_kind_mixes_up_examples_whose_units_come_in_another_order(name: str, 
         answers = how.predict(network, "head", batch, units)
     assert len(answers) == len(units)
     order = list(range(len(units)))
-    if name in ("tagging", "span", "mlm", "retrieval"):
+    if name in ("token_classification", "extractive_qa", "masked_lm", "bitext_retrieval"):
         random.Random(5).shuffle(order)
     shuffled = [units[n] for n in order], [answers[n] for n in order]
     assert how.decode(shuffled[1], shuffled[0], examples, labels) == how.decode(answers, units, examples, labels)
@@ -183,14 +183,17 @@ def test_an_empty_second_text_is_still_a_pair() -> None:
 def test_a_hidden_label_is_ignored_and_gives_no_loss() -> None:
     units = encode("classification", [Classified("1", "a", None, None), Classified("2", "b", None, "x")], 20, ("x",))
     assert [unit.target.tolist() for unit in units] == [[IGNORED], [0]]
-    assert kind("classification").collate(units, XLMR).labels == 1
+    assert task_format("classification").collate(units, XLMR).labels == 1
 
 
 def test_chance_is_the_majority_of_the_labels_there_are() -> None:
     rows = [Classified(str(n), "", None, label) for n, label in enumerate(["a", "a", "b", None])]
-    assert kind("classification").chance(rows) == pytest.approx(100 * 2 / 3)
-    assert kind("classification").chance([]) == 0
-    assert kind("choice").chance([Choice("1", "", "", ("a", "b"), 1), Choice("2", "", "", ("a", "b"), 0)]) == 50
+    assert task_format("classification").chance(rows) == pytest.approx(100 * 2 / 3)
+    assert task_format("classification").chance([]) == 0
+    assert (
+        task_format("multiple_choice").chance([Choice("1", "", "", ("a", "b"), 1), Choice("2", "", "", ("a", "b"), 0)])
+        == 50
+    )
 
 
 # Choice.
@@ -200,7 +203,7 @@ def test_chance_is_the_majority_of_the_labels_there_are() -> None:
 @given(lines, lines, some.integers(5, 40))
 def test_choice_loses_the_start_of_the_story_and_keeps_the_candidate(context: str, right: str, max_length: int) -> None:
     example = Choice("1", context, "", (right, "zoo"), 0)
-    unit = encode("choice", [example], max_length)[0]
+    unit = encode("multiple_choice", [example], max_length)[0]
     room = XLMR.room(max_length, pair=True)
     story, candidates = XLMR.segments([context])[0].tolist(), XLMR.segments([right, "zoo"])
     assert unit.length <= max_length
@@ -213,7 +216,7 @@ def test_choice_loses_the_start_of_the_story_and_keeps_the_candidate(context: st
 
 
 def test_a_question_stands_after_its_context() -> None:
-    unit = encode("choice", [Choice("1", "a b", "c d", ("e", "f"), 1)], 40)[0]
+    unit = encode("multiple_choice", [Choice("1", "a b", "c d", ("e", "f"), 1)], 40)[0]
     assert [text_of(sequence) for sequence in unit.sequences] == ["a b c d e", "a b c d f"]
     assert unit.target.tolist() == [1]
 
@@ -222,10 +225,10 @@ def test_every_candidate_is_scored_within_its_own_example(families: Any) -> None
     """Two examples of three candidates: the log-probabilities of each sum to one, whatever stands beside it."""
     examples = [Choice(str(n), "a b", "", ("cab", "dab", "fig"[n:]), 0) for n in range(2)]
     network = Network(families.backbone("xlm-roberta"))
-    attach(network, "head", "choice")
+    attach(network, "head", "multiple_choice")
     network.eval()
-    units = encode("choice", examples, 20)
-    how = kind("choice")
+    units = encode("multiple_choice", examples, 20)
+    how = task_format("multiple_choice")
     both = how.predict(network, "head", how.collate(units, XLMR), units)
     alone = [how.predict(network, "head", how.collate([unit], XLMR), [unit])[0] for unit in units]
     assert np.exp(both).sum(axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
@@ -247,12 +250,12 @@ def test_a_sentence_cut_and_joined_again_is_itself(
         Tagged("1", tuple(word for word, _ in sentence), tuple(tag for _, tag in sentence)),
         Tagged("2", ("zz", "", "b"), ("B", "O", "X")),
     ]
-    units = encode("tagging", rows, max_length, labels)
+    units = encode("token_classification", rows, max_length, labels)
     assert all(unit.length <= max_length for unit in units)
     order.shuffle(units)
     answers = [unit.target[unit.places[1:]].tolist() for unit in units]
     assert all(IGNORED not in answer for answer in answers)
-    found = kind("tagging").decode(answers, units, rows, labels)
+    found = task_format("token_classification").decode(answers, units, rows, labels)
     assert [line["prediction"] for line in found] == [list(row.tags) for row in rows]
     assert sum(int((unit.target != IGNORED).sum()) for unit in units) == sum(len(row.tokens) for row in rows)
 
@@ -261,21 +264,23 @@ def test_a_sentence_cut_and_joined_again_is_itself(
 @given(some.lists(words, min_size=1, max_size=30), some.integers(4, 30))
 def test_no_piece_is_lost_but_of_a_word_too_long_by_itself(sentence: list[str], max_length: int) -> None:
     room = max_length - 2
-    units = encode("tagging", [Tagged("1", tuple(sentence), ())], max_length)
+    units = encode("token_classification", [Tagged("1", tuple(sentence), ())], max_length)
     together = [piece for unit in units for piece in unit.sequences[0].tolist()[1:-1]]
     assert together == [piece for word in XLMR.words(sentence) for piece in word.tolist()[:room]]
 
 
 def test_a_sentence_without_gold_tags_is_still_tagged() -> None:
     rows = [Tagged("1", ("a", "bb", "c"), ()), Tagged("2", (), ())]
-    units = encode("tagging", rows, 4, ("O",))
+    units = encode("token_classification", rows, 4, ("O",))
     assert all((unit.target == IGNORED).all() for unit in units)
-    found = kind("tagging").decode([[0] * (len(unit.places) - 1) for unit in units], units, rows, ("O",))
+    found = task_format("token_classification").decode(
+        [[0] * (len(unit.places) - 1) for unit in units], units, rows, ("O",)
+    )
     assert [line["prediction"] for line in found] == [["O"] * 3, []]
 
 
 def test_only_the_first_piece_of_a_word_is_taught() -> None:
-    unit = encode("tagging", [Tagged("1", ("cab", "a"), ("B", "O"))], 20, ("O", "B"))[0]
+    unit = encode("token_classification", [Tagged("1", ("cab", "a"), ("B", "O"))], 20, ("O", "B"))[0]
     pieces = len(XLMR.words(["cab"])[0])
     assert pieces > 1
     assert unit.target.tolist() == [IGNORED, 1, *[IGNORED] * (pieces - 1), 0, IGNORED]
@@ -283,7 +288,7 @@ def test_only_the_first_piece_of_a_word_is_taught() -> None:
 
 def test_what_is_split_is_counted() -> None:
     rows = [Tagged("1", ("cab",) * 20, ("O",) * 20), Tagged("2", ("a",), ("O",))]
-    assert cut_of("tagging", rows, 12, ("O",)) == {"split": 1}
+    assert cut_of("token_classification", rows, 12, ("O",)) == {"split": 1}
 
 
 # Span.
@@ -304,7 +309,7 @@ def pointing(unit: Unit, first: int, last: int, score: float = 9.0) -> np.ndarra
 @settings(max_examples=100, deadline=None)
 @given(lines, lines, some.integers(5, 60))
 def test_windows_show_every_piece_of_the_context(context: str, asked: str, max_length: int) -> None:
-    units = encode("span", [question(context, asked=asked)], max_length)
+    units = encode("extractive_qa", [question(context, asked=asked)], max_length)
     offsets = XLMR.segments_with_offsets([context])[0][1]
     shown = {tuple(place) for unit in units for place in unit.places.tolist() if place[0] >= 0}
     assert shown == {tuple(place) for place in offsets.tolist()}
@@ -322,7 +327,7 @@ def test_an_answer_that_fits_is_taught_in_some_window_and_never_wrongly(
     start = data.draw(some.integers(0, len(context) - 1))
     answer = context[start : data.draw(some.integers(start + 1, len(context)))]
     assume(answer.strip() == answer)
-    units = encode("span", [question(context, answer, start=start)], max_length)
+    units = encode("extractive_qa", [question(context, answer, start=start)], max_length)
     taught = [unit for unit in units if unit.target.any()]
     for unit in taught:
         first, last = unit.target
@@ -342,13 +347,13 @@ def test_an_answer_comes_back_as_it_stands_in_the_text(name: str, script: str) -
     context = f"{text} {text}"
     example = question(context, answer, asked="q", start=context.rindex(answer))
     for max_length in (40, 200):
-        units = encode("span", [example], max_length, tokens=WRITTEN[name])
+        units = encode("extractive_qa", [example], max_length, tokens=WRITTEN[name])
         answers = [
             pointing(unit, *(unit.target if unit.target.any() else (0, 0)), score=9.0 if unit.target.any() else -1.0)
             for unit in units
         ]
         if any(unit.target.any() for unit in units):
-            assert kind("span").decode(answers, units, [example], ())[0]["prediction"] == answer
+            assert task_format("extractive_qa").decode(answers, units, [example], ())[0]["prediction"] == answer
         else:
             assert max_length == 40
             assert len(WRITTEN[name].segments([answer])[0]) > 15
@@ -356,22 +361,22 @@ def test_an_answer_comes_back_as_it_stands_in_the_text(name: str, script: str) -
 
 def test_white_space_around_an_answer_does_not_hide_it() -> None:
     example = question("cab  dab fig", "  dab ", start=3)
-    unit = encode("span", [example], 40, tokens=WRITTEN["wordpiece"])[0]
+    unit = encode("extractive_qa", [example], 40, tokens=WRITTEN["wordpiece"])[0]
     first, last = unit.target
     assert example.context[unit.places[first][0] : unit.places[last][1]] == "dab"
 
 
 def test_no_answer_points_at_the_first_piece_in_every_window() -> None:
-    units = encode("span", [question("a b c d e f g h " * 8)], 24)
+    units = encode("extractive_qa", [question("a b c d e f g h " * 8)], 24)
     assert len(units) > 3
     assert all(unit.target.tolist() == [0, 0] for unit in units)
-    assert kind("span").collate(units, XLMR).targets.tolist() == [[0, 0]] * len(units)
+    assert task_format("extractive_qa").collate(units, XLMR).targets.tolist() == [[0, 0]] * len(units)
 
 
 def test_half_an_answer_at_the_edge_of_a_window_is_no_answer() -> None:
     context = " ".join("abcdefghijklmnopqrstuvwxyz" * 2)
     answer = "h i j k l m n o p"
-    units = encode("span", [question(context, answer)], 24)
+    units = encode("extractive_qa", [question(context, answer)], 24)
     start = context.index(answer)
     taught = [bool(unit.target.any()) for unit in units]
     shown = [(min(p for p in unit.places[:, 0] if p >= 0), unit.places[:, 1].max()) for unit in units]
@@ -382,23 +387,23 @@ def test_half_an_answer_at_the_edge_of_a_window_is_no_answer() -> None:
 
 @pytest.mark.parametrize("max_length", range(5, 13))
 def test_a_window_of_hardly_any_room_still_moves_on(max_length: int) -> None:
-    units = encode("span", [question("a b c d e f", "e f", asked="who is it then")], max_length)
+    units = encode("extractive_qa", [question("a b c d e f", "e f", asked="who is it then")], max_length)
     assert 1 <= len(units) <= 6
     assert all(unit.length <= max_length for unit in units)
 
 
 def test_what_is_windowed_and_what_is_cut_is_counted() -> None:
     rows = [question("a " * 60, asked="b " * 60), question("a", asked="b"), question("a " * 60, asked="b")]
-    assert cut_of("span", rows, 30) == {"question truncated": 1, "windowed": 2}
+    assert cut_of("extractive_qa", rows, 30) == {"question truncated": 1, "windowed": 2}
 
 
 def test_the_best_of_all_windows_wins_and_no_answer_is_scored_by_the_least() -> None:
     example = question(" ".join("abcdefghijklmnopqrst" * 2), "a")
-    units = encode("span", [example], 24)
+    units = encode("extractive_qa", [example], 24)
     answers = [pointing(unit, len(unit.places) - 3, len(unit.places) - 2, score) for score, unit in enumerate(units, 1)]
     for score, answer in enumerate(answers):
         answer[:, 0] = 5 - score
-    found = kind("span").decode(answers, units, [example], ())[0]
+    found = task_format("extractive_qa").decode(answers, units, [example], ())[0]
     start, stop = units[-1].places[-3][0], units[-1].places[-2][1]
     assert found["prediction"] == example.context[start:stop].strip()
     assert found["score"] == pytest.approx(2 * len(units))
@@ -420,13 +425,13 @@ def test_only_a_stretch_of_the_context_of_at_most_thirty_pieces_is_an_answer(pla
     """Pieces 30 and 31 are second best, and the answer where the best is none."""
     (first, last), fits = BEST[place]
     example = question(" ".join("abcdefghijklmnopqrstuvwxyz" * 5), "a", asked="a a a")
-    unit = encode("span", [example], 200)[0]
+    unit = encode("extractive_qa", [example], 200)[0]
     scores = np.full((2, unit.length), -50.0, dtype=np.float32)
     scores[0, 30] = scores[1, 31] = 2.0
     scores[0, min(first, unit.length - 1)] = scores[1, min(last, unit.length - 1)] = 5.0
     scores[0, 31] = scores[1, 30] = -99.0
     first, last = (first, last) if fits else (30, 31)
-    found = kind("span").decode([scores], [unit], [example], ())[0]
+    found = task_format("extractive_qa").decode([scores], [unit], [example], ())[0]
     if fits or place in ("in the question", "in the padding"):
         assert found["score"] == pytest.approx(10.0 if fits else 4.0)
         assert found["prediction"] == example.context[unit.places[first][0] : unit.places[last][1]].strip()
@@ -436,17 +441,17 @@ def test_only_a_stretch_of_the_context_of_at_most_thirty_pieces_is_an_answer(pla
 
 
 def test_a_question_without_a_context_has_no_answer() -> None:
-    units = encode("span", [Question("1", "", "who", ())], 30)
-    found = kind("span").decode([pointing(units[0], 1, 1)], units, [Question("1", "", "who", ())], ())
+    units = encode("extractive_qa", [Question("1", "", "who", ())], 30)
+    found = task_format("extractive_qa").decode([pointing(units[0], 1, 1)], units, [Question("1", "", "who", ())], ())
     assert found == [{"id": "1", "prediction": "", "score": None, "null_score": 0.0}]
 
 
 def test_padding_gets_no_probability(families: Any) -> None:
     examples = [question("a b", "b"), question("a b c d e f g h i j", "b")]
     network = Network(families.backbone("xlm-roberta"))
-    attach(network, "head", "span")
+    attach(network, "head", "extractive_qa")
     network.eval()
-    units, how = encode("span", examples, 30), kind("span")
+    units, how = encode("extractive_qa", examples, 30), task_format("extractive_qa")
     both = how.loss(network, "head", how.collate(units, XLMR)).item()
     alone = sum(how.loss(network, "head", how.collate([unit], XLMR)).item() for unit in units)
     assert both == pytest.approx(alone, rel=1e-5)
@@ -459,9 +464,11 @@ def masked(count: int, tokens: Tokens = XLMR) -> tuple[Batch, Tensor]:
     """Return a large batch with hidden pieces, and its ids as they were."""
     letters = random.Random(0)
     texts = ["".join(letters.choice("abcdefgh ") for _ in range(letters.randrange(20, 60))) for _ in range(count)]
-    units = encode("mlm", [Text(str(n), text) for n, text in enumerate(texts)], 64)
+    units = encode("masked_lm", [Text(str(n), text) for n, text in enumerate(texts)], 64)
     torch.manual_seed(1)
-    return kind("mlm").collate(units, tokens), padded([unit.sequences[0] for unit in units], tokens.pieces.pad)
+    return task_format("masked_lm").collate(units, tokens), padded(
+        [unit.sequences[0] for unit in units], tokens.pieces.pad
+    )
 
 
 def test_masking_takes_its_shares() -> None:
@@ -492,48 +499,48 @@ def test_special_pieces_and_padding_are_never_hidden_and_nothing_else_changes() 
 def test_pieces_are_hidden_anew_each_time_and_again_the_same_for_the_same_seed() -> None:
     first, second = masked(20)[0], masked(20)[0]
     assert torch.equal(first.ids, second.ids)
-    units = encode("mlm", [Text("1", "a b c d e f g h i j k l")], 40)
-    drawn = {tuple(kind("mlm").collate(units, XLMR).targets[0].tolist()) for _ in range(20)}
+    units = encode("masked_lm", [Text("1", "a b c d e f g h i j k l")], 40)
+    drawn = {tuple(task_format("masked_lm").collate(units, XLMR).targets[0].tolist()) for _ in range(20)}
     assert len(drawn) > 10
 
 
 def test_the_loss_is_that_of_the_hidden_pieces_alone(families: Any) -> None:
     network = Network(families.backbone("xlm-roberta"))
-    attach(network, "head", "mlm")
+    attach(network, "head", "masked_lm")
     network.eval()
     batch, _ = masked(12)
     logits = network("head", batch.ids, batch.mask)
     wanted = cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")
-    assert kind("mlm").loss(network, "head", batch).item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert task_format("masked_lm").loss(network, "head", batch).item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
 def test_a_batch_in_which_nothing_is_hidden_has_no_loss_and_a_gradient(families: Any) -> None:
     network = Network(families.backbone("xlm-roberta"))
-    attach(network, "head", "mlm")
-    units = encode("mlm", [Text("1", "")], 40)
-    batch = kind("mlm").collate(units, XLMR)
-    loss = kind("mlm").loss(network, "head", batch)
+    attach(network, "head", "masked_lm")
+    units = encode("masked_lm", [Text("1", "")], 40)
+    batch = task_format("masked_lm").collate(units, XLMR)
+    loss = task_format("masked_lm").loss(network, "head", batch)
     loss.backward()
     assert loss.item() == 0
     assert batch.labels == 0
-    assert kind("mlm").predict(network, "head", batch, units) == [(0.0, 0)]
+    assert task_format("masked_lm").predict(network, "head", batch, units) == [(0.0, 0)]
 
 
 @settings(max_examples=50, deadline=None)
 @given(lines, some.integers(4, 40))
 def test_a_long_text_is_cut_into_units_and_nothing_of_it_is_lost(text: str, max_length: int) -> None:
-    units = encode("mlm", [Text("1", text)], max_length)
+    units = encode("masked_lm", [Text("1", text)], max_length)
     assert [piece for unit in units for piece in unit.sequences[0].tolist()[1:-1]] == XLMR.segments([text])[0].tolist()
     assert all(unit.length <= max_length for unit in units)
 
 
 def test_a_text_and_its_translation_stay_in_one_sequence() -> None:
     rows = [Text("1", "a " * 30, "b " * 4), Text("2", "a", "b")]
-    units = encode("mlm", rows, 20)
+    units = encode("masked_lm", rows, 20)
     assert [unit.example for unit in units] == [0, 1]
     assert text_of(units[0].sequences[0]).endswith("b b b b")
     assert units[0].length == 20
-    assert cut_of("mlm", rows, 20) == {"truncated": 1}
+    assert cut_of("masked_lm", rows, 20) == {"truncated": 1}
 
 
 # Retrieval.
@@ -564,10 +571,10 @@ def test_the_ranking_loss_is_least_where_translations_are_alike() -> None:
     torch.manual_seed(0)
     network = looked_up(torch.randn(64, 12))
     letters = "abcdefgh"
-    how, losses = kind("retrieval"), {}
+    how, losses = task_format("bitext_retrieval"), {}
     for shift in (0, 1):
         rows = pairs(*((letter * 3, letters[(n + shift) % 8] * 3) for n, letter in enumerate(letters)))
-        units = encode("retrieval", rows, 30)
+        units = encode("bitext_retrieval", rows, 30)
         losses[shift] = float(how.loss(network, "", how.collate(units, XLMR)))
     assert losses[0] < 0.5
     assert losses[1] > 10 * losses[0]
@@ -575,8 +582,8 @@ def test_the_ranking_loss_is_least_where_translations_are_alike() -> None:
 
 def test_the_ranking_loss_of_vectors_all_alike_is_the_logarithm_of_the_batch() -> None:
     network = looked_up(torch.ones(64, 4))
-    units = encode("retrieval", pairs(("a", "b"), ("c", "d"), ("e", "f"), ("g", "h")), 30)
-    loss = kind("retrieval").loss(network, "", kind("retrieval").collate(units, XLMR))
+    units = encode("bitext_retrieval", pairs(("a", "b"), ("c", "d"), ("e", "f"), ("g", "h")), 30)
+    loss = task_format("bitext_retrieval").loss(network, "", task_format("bitext_retrieval").collate(units, XLMR))
     assert float(loss) == pytest.approx(4 * math.log(4), rel=1e-5)
 
 
@@ -587,8 +594,8 @@ def test_the_nearest_is_found_in_every_layer_for_itself() -> None:
     silent += 1
     for one, other, table in ((a, c, right), (b, d, right), (a, d, wrong), (b, c, wrong)):
         table[[one, other]] = torch.eye(2)[int(one == b)]
-    units = encode("retrieval", rows := pairs(("a", "c"), ("b", "d")), 30)
-    how, network = kind("retrieval"), looked_up(silent, wrong, right)
+    units = encode("bitext_retrieval", rows := pairs(("a", "c"), ("b", "d")), 30)
+    how, network = task_format("bitext_retrieval"), looked_up(silent, wrong, right)
     answers = how.predict(network, "", how.collate(units, XLMR), units)
     found = how.decode(answers, units, rows, ())
     assert found == [
@@ -604,7 +611,7 @@ def test_each_english_sentence_looks_for_its_translation_and_not_the_other_way_r
     vectors = {"a": (1.0, 0.0), "b": (0.0, 1.0), "c": (1.0, 0.1), "d": (1.0, 0.5)}
     for letter, vector in vectors.items():
         table[int(XLMR.segments([letter])[0][-1])] = torch.tensor(vector)
-    units, how = encode("retrieval", rows, 30), kind("retrieval")
+    units, how = encode("bitext_retrieval", rows, 30), task_format("bitext_retrieval")
     found = how.decode(how.predict(looked_up(table), "", how.collate(units, XLMR), units), units, rows, ())
     assert [line["prediction"] for line in found] == [["row0"], ["row0"]]
 
@@ -613,7 +620,7 @@ def test_the_length_of_a_vector_does_not_matter_and_padding_neither() -> None:
     torch.manual_seed(0)
     table = torch.randn(64, 8)
     rows = pairs(("a", "aaaa a a"), ("bb b", "b"), ("ccc", "cc c ccccc"))
-    units, how = encode("retrieval", rows, 30), kind("retrieval")
+    units, how = encode("bitext_retrieval", rows, 30), task_format("bitext_retrieval")
     network = looked_up(table)
     whole = how.predict(network, "", how.collate(units, XLMR), units)
     alone = [how.predict(network, "", how.collate([unit], XLMR), [unit])[0] for unit in units]
@@ -623,5 +630,5 @@ def test_the_length_of_a_vector_does_not_matter_and_padding_neither() -> None:
 
 
 def test_what_is_too_long_for_retrieval_is_counted() -> None:
-    assert cut_of("retrieval", pairs(("a " * 40, "b"), ("a", "b")), 20) == {"truncated": 1}
-    assert all(unit.length <= 20 for unit in encode("retrieval", pairs(("a " * 40, "b " * 50)), 20))
+    assert cut_of("bitext_retrieval", pairs(("a " * 40, "b"), ("a", "b")), 20) == {"truncated": 1}
+    assert all(unit.length <= 20 for unit in encode("bitext_retrieval", pairs(("a " * 40, "b " * 50)), 20))

@@ -15,30 +15,30 @@ from torch import Tensor, nn
 from families import FAMILIES
 from xstilts.errors import BadInput
 from xstilts.inference import backends
-from xstilts.inference.backends import HEADLESS, Int8Linear, Loaded, form, kind_of, load, located
+from xstilts.inference.backends import HEADLESS, Int8Linear, Loaded, form, load, located
 from xstilts.models.encoder import SANDBOX, load_tokenizer
 from xstilts.models.heads import AUTO, HEADS, attach
 from xstilts.models.hf_format import save, save_encoder
 from xstilts.models.network import Network
 
 torch.set_num_threads(1)
-LABELS = {"classification": ("yes", "no", "maybe"), "tagging": ("O", "B-PER", "I-PER")}
+LABELS = {"classification": ("yes", "no", "maybe"), "token_classification": ("O", "B-PER", "I-PER")}
 
 
-def checkpoint(families: Any, family: str, kind: str, folder: Path) -> Path:
+def checkpoint(families: Any, family: str, format: str, folder: Path) -> Path:
     """Write a checkpoint with a head, as a training does."""
     torch.manual_seed(3)
-    network, labels = Network(families.backbone(family)), LABELS.get(kind, ())
-    attach(network, "toy", kind, len(labels))
+    network, labels = Network(families.backbone(family)), LABELS.get(format, ())
+    attach(network, "toy", format, len(labels))
     with torch.no_grad():
         for parameter in network.parameters():  # wider than at the start of a training, or all forms agree
             parameter.normal_(std=0.2)
-    save(network, "toy", kind, labels, load_tokenizer(families[family]), folder)
+    save(network, "toy", format, labels, load_tokenizer(families[family]), folder)
     return folder
 
 
-def opened(folder: Path, kind: str | None = None) -> Loaded:
-    return load(folder, kind, torch.device("cpu"), folder)
+def opened(folder: Path, format: str | None = None) -> Loaded:
+    return load(folder, format, torch.device("cpu"), folder)
 
 
 def batch(loaded: Loaded) -> tuple[Tensor, Tensor]:
@@ -52,15 +52,17 @@ def test_the_example_of_the_module_is_true() -> None:
     assert doctest.testmod(backends).failed == 0
 
 
-@pytest.mark.parametrize("kind", AUTO)
+@pytest.mark.parametrize("format", AUTO)
 @pytest.mark.parametrize("family", ["xlm-roberta", "mt5", "qwen3"])
-def test_the_kind_of_a_checkpoint_is_seen(families: Any, tmp_path: Path, family: str, kind: str) -> None:
-    assert kind_of(checkpoint(families, family, kind, tmp_path)) == (HEADLESS if kind == "mlm" else kind)
+def test_the_kind_of_a_checkpoint_is_seen(families: Any, tmp_path: Path, family: str, format: str) -> None:
+    assert format_of(checkpoint(families, family, format, tmp_path)) == (
+        HEADLESS if format == "masked_lm" else format
+    )
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_every_family_is_near_to_itself_in_fewer_bits(families: Any, tmp_path: Path, family: str) -> None:
-    loaded = opened(checkpoint(families, family, "tagging", tmp_path))
+    loaded = opened(checkpoint(families, family, "token_classification", tmp_path))
     ids, mask = batch(loaded)
     seen, expected = mask.bool(), form("fp32", loaded).ask(ids, mask)
     largest = float(expected[seen].abs().max())
@@ -139,7 +141,7 @@ def test_an_encoder_alone_is_asked_for_the_mean_of_its_states(families: Any, tmp
     loaded = opened(tmp_path)
     ids, mask = batch(loaded)
     states = network.eval().hidden(ids, mask)
-    assert loaded.kind == HEADLESS
+    assert loaded.format == HEADLESS
     assert torch.allclose(form("fp32", loaded).ask(ids, mask)[2], states[2, :5].mean(0), atol=1e-6)
 
 
@@ -155,13 +157,13 @@ def test_what_is_asked_wrongly_is_named(families: Any, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="unknown variant 'int4'; use some of fp32, bf16"):
         backends.row("int4")
     with pytest.raises(BadInput, match="not a span model"):
-        opened(folder, "span")
+        opened(folder, "extractive_qa")
     (folder / "config.json").write_text("{")
     with pytest.raises(BadInput, match=r"config\.json is damaged"):
         opened(folder)
 
 
 def test_every_head_that_has_no_shipped_class_is_stored_under_the_name_that_is_looked_for() -> None:
-    own = {(row.output, kind) for rows in HEADS.values() for kind, row in rows.items() if row.own}
+    own = {(row.output, format) for rows in HEADS.values() for format, row in rows.items() if row.own}
     assert own
-    assert all(output.startswith(f"xstilts_{kind}.") for output, kind in own)
+    assert all(output.startswith(f"xstilts_{format}.") for output, format in own)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import torch
+from test_backends import checkpoint, opened
 from test_cli import Call, call, signals  # noqa: F401
-from test_variants import checkpoint, opened
 
 from xstilts.errors import BadInput
 from xstilts.inference import backends, benchmark, memory_footprint, render
@@ -69,7 +69,7 @@ def test_every_form_is_timed_at_every_shape(report: Report) -> None:
         (batch, length, name) for batch, length in ((1, 4), (1, 9), (3, 4), (3, 9)) for name in ("fp32", "int8")
     ]
     assert {one.calls for one in report.timings} == {2}
-    assert report.kind == "classification"
+    assert report.format == "classification"
 
 
 def test_forms_are_compared_with_fp32(report: Report) -> None:
@@ -164,11 +164,13 @@ def test_likeness_does_not_look_at_padding() -> None:
     expected[..., 0] = 1
     found = expected.clone()
     found[1, 2], mask[1, 2] = torch.tensor([0.0, 99.0]), 0
-    for kind in ("tagging", "span"):
-        assert between(found, expected, mask, kind) == Likeness(0, 1, *(5, 5) if kind == "tagging" else (4, 4))
+    for format in ("token_classification", "extractive_qa"):
+        assert between(found, expected, mask, format) == Likeness(
+            0, 1, *(5, 5) if format == "token_classification" else (4, 4)
+        )
     found[0, 0] = torch.tensor([0.0, 2.0])
-    assert between(found, expected, mask, "tagging").agreement == 4 / 5
-    assert between(found, expected, mask, "retrieval").agreement is None
+    assert between(found, expected, mask, "token_classification").agreement == 4 / 5
+    assert between(found, expected, mask, "bitext_retrieval").agreement is None
 
 
 def test_likeness_adds_up() -> None:
@@ -251,7 +253,7 @@ def test_the_command_prints_and_writes_all_of_it(
         (("--variants", "int4"), "unknown variant 'int4'"),
         (("--batch", "many"), "cannot read --batch many"),
         (("--rounds", "0"), "nothing to measure"),
-        (("--kind", "tagging"), "not a tagging model"),
+        (("--kind", "token_classification"), "not a tagging model"),
         (("--device", "abacus"), "cannot work on device 'abacus'"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_variants import batch, checkpoint, opened
+from test_backends import batch, checkpoint, opened
 from torch import Tensor, nn
 
 from families import FAMILIES
@@ -26,7 +26,7 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="module")
 def exported(families: Any, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     """A tiny XLM-R that tags, with its ONNX files."""
-    loaded = opened(checkpoint(families, "xlm-roberta", "tagging", tmp_path_factory.mktemp("onnx")))
+    loaded = opened(checkpoint(families, "xlm-roberta", "token_classification", tmp_path_factory.mktemp("onnx")))
     form("onnx-int8", loaded)
     return loaded
 
@@ -54,9 +54,9 @@ def test_int8_is_near_and_smaller(exported: Loaded) -> None:
     expected, found = (form(name, exported).ask(ids, mask)[mask.bool()] for name in ("fp32", "onnx-int8"))
     assert 0 < float((found - expected).abs().max()) < 0.15 * float(expected.abs().max())
     onnx = pytest.importorskip("onnx")
-    kinds = [node.op_type for node in onnx.load(exported.scratch / "int8.onnx").graph.node]
+    formats = [node.op_type for node in onnx.load(exported.scratch / "int8.onnx").graph.node]
     linear = sum(isinstance(one, nn.Linear) for one in exported.module.modules())
-    assert kinds.count("MatMulInteger") == linear
+    assert formats.count("MatMulInteger") == linear
 
 
 class Cut(nn.Module):
@@ -110,9 +110,11 @@ def test_a_file_is_opened_without_torch(exported: Loaded) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", sorted(FAMILIES))
-@pytest.mark.parametrize("kind", ["classification", "choice", "span", "mlm", "retrieval"])
-def test_every_family_is_exported_with_every_head(families: Any, tmp_path: Path, family: str, kind: str) -> None:
-    folder = checkpoint(families, family, "mlm" if kind == "retrieval" else kind, tmp_path)
-    loaded = opened(folder, kind)
+@pytest.mark.parametrize(
+    "format", ["classification", "multiple_choice", "extractive_qa", "masked_lm", "bitext_retrieval"]
+)
+def test_every_family_is_exported_with_every_head(families: Any, tmp_path: Path, family: str, format: str) -> None:
+    folder = checkpoint(families, family, "masked_lm" if format == "bitext_retrieval" else format, tmp_path)
+    loaded = opened(folder, format)
     assert form("onnx", loaded).weight_bytes > 0
     assert form("onnx-int8", loaded).weight_bytes > 0

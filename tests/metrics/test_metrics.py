@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from xstilts import metrics
 from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
 from xstilts.errors import BadInput
-from xstilts.metrics import chunk_f1, retrieval
+from xstilts.metrics import retrieval, sequence_labeling
 
 settings.register_profile("quick", deadline=None, max_examples=60, derandomize=True)
 settings.load_profile("quick")
@@ -262,10 +262,10 @@ def test_chunks_of_proper_tags_are_the_entities(sentences: list[list[tuple[str, 
     for entities in sentences:
         tags.append([])
         wanted.append(set())
-        for kind, length, gap in entities:
+        for format, length, gap in entities:
             start = offset + len(tags[-1])
-            wanted[-1].add((kind, start, start + length - 1))
-            tags[-1] += [f"B-{kind}", *[f"I-{kind}"] * (length - 1), *["O"] * gap]
+            wanted[-1].add((format, start, start + length - 1))
+            tags[-1] += [f"B-{format}", *[f"I-{format}"] * (length - 1), *["O"] * gap]
         offset += len(tags[-1]) + 1
     assert metrics.chunks(tags) == wanted
 
@@ -282,7 +282,7 @@ def test_chunks_of_proper_tags_are_the_entities(sentences: list[list[tuple[str, 
         (["O", "", "."], set()),
     ],
 )
-def test_chunks_of_odd_tags(tags: list[str], wanted: set[chunk_f1.Chunk]) -> None:
+def test_chunks_of_odd_tags(tags: list[str], wanted: set[sequence_labeling.Chunk]) -> None:
     assert metrics.chunks([tags]) == [wanted]
 
 
@@ -398,7 +398,9 @@ def test_reciprocal_ranks() -> None:
 def suite_values(suite: metrics.Suite) -> dict[str, dict[str, dict[str, float]]]:
     answers = {"exact_match": 40.0, "f1": 60.0, "missing": 0.0}
     shape = {task: {"accuracy": 70.0} for task in suite.languages}
-    shape |= dict.fromkeys(suite.groups["qa"], answers) | {task: {"f1": 30.0} for task in suite.groups["tagging"]}
+    shape |= dict.fromkeys(suite.groups["qa"], answers) | {
+        task: {"f1": 30.0} for task in suite.groups["token_classification"]
+    }
     return {task: dict.fromkeys(languages, shape[task]) for task, languages in suite.languages.items() if languages}
 
 

@@ -16,7 +16,7 @@ from families import FAMILIES, VOCABULARY
 from given import TOYS, lesson, losses, stopped
 from xstilts.evaluation.predict import answers, predict
 from xstilts.evaluation.score import read_lines
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models import embedding_pruning
 from xstilts.models.batch import Unit
 from xstilts.models.embedding_pruning import used
@@ -34,7 +34,7 @@ from xstilts.training.train import train
 
 # Nothing is left of a gradient but a hundredth: what a gradient's norm counts shows in every weight.
 CLIPPED = Recipe(learning_rate=1e-2, batch_size=8, steps=6, max_length=24, warmup=2, clip_norm=1e-2)
-KINDS = ("classification", "tagging")
+FORMATS = ("classification", "token_classification")
 
 
 @pytest.fixture
@@ -67,11 +67,11 @@ def shown(family: str, folders: Any, name: str, network: Network) -> tuple[Token
     labels, _, examples = TOYS[name]
     attach(network, "toy", name, len(labels))
     tokens = Tokens.of(load_tokenizer(folders[family]))
-    return tokens, kind(name).encode(examples, tokens, 24, labels, Counter())
+    return tokens, task_format(name).encode(examples, tokens, 24, labels, Counter())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_training_and_predictions_are_those_of_the_whole_table(
     name: str, family: str, families: Any, machine: Machine, plain: Any
 ) -> None:
@@ -94,27 +94,27 @@ def test_training_and_predictions_are_those_of_the_whole_table(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_network_says_the_same_to_the_bit(name: str, family: str, families: Any, machine: Machine) -> None:
     """Padded sequences of several lengths at once, and all of the weights as they were afterwards."""
     network = Network(families.backbone(family))
     tokens, units = shown(family, families, name, network)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     identities = {key: id(value) for key, value in network.named_parameters(remove_duplicate=False)}
-    wanted = answers(network, "toy", kind(name), units, tokens, machine)
+    wanted = answers(network, "toy", task_format(name), units, tokens, machine)
     with used(network, [name], units, tokens):
         assert len(network.table) < 20
-        assert answers(network, "toy", kind(name), units, tokens, machine) == wanted
+        assert answers(network, "toy", task_format(name), units, tokens, machine) == wanted
     assert {key: id(value) for key, value in network.named_parameters(remove_duplicate=False)} == identities
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
-    assert answers(network, "toy", kind(name), units, tokens, machine) == wanted
+    assert answers(network, "toy", task_format(name), units, tokens, machine) == wanted
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_padding_has_a_gradient_only_where_it_had_one(family: str, families: Any) -> None:
     network = Network(families.backbone(family))
-    tokens, units = shown(family, families, "tagging", network)
-    how = kind("tagging")
+    tokens, units = shown(family, families, "token_classification", network)
+    how = task_format("token_classification")
 
     def rows_with_gradient() -> int:
         network.zero_grad()
@@ -124,7 +124,7 @@ def test_the_padding_has_a_gradient_only_where_it_had_one(family: str, families:
 
     network.eval()
     wanted = rows_with_gradient()
-    with used(network, ["tagging"], units, tokens):
+    with used(network, ["token_classification"], units, tokens):
         assert rows_with_gradient() == wanted
 
 
@@ -145,10 +145,12 @@ def test_weight_decay_reaches_the_rows_that_no_text_touches(
 
 
 def test_without_decay_the_rows_that_no_text_touches_keep_their_bits(encoder: Encoder, machine: Machine) -> None:
-    folder = build(train(encoder, (lesson("tagging"),), CLIPPED, seed=1), machine)
+    folder = build(train(encoder, (lesson("token_classification"),), CLIPPED, seed=1), machine)
     before, after = table_of(load_file(Path(encoder.location) / "model.safetensors")), table_of(tensors(folder))
     tokens = Tokens.of(load_tokenizer(encoder.location))
-    pieces = kind("tagging").encode(TOYS["tagging"][2], tokens, 24, TOYS["tagging"][0], Counter())
+    pieces = task_format("token_classification").encode(
+        TOYS["token_classification"][2], tokens, 24, TOYS["token_classification"][0], Counter()
+    )
     touched = {int(piece) for unit in pieces for piece in unit.sequences[0]}
     moved = {row for row in range(VOCABULARY) if not torch.equal(before[row], after[row])}
     assert moved == touched
@@ -157,7 +159,7 @@ def test_without_decay_the_rows_that_no_text_touches_keep_their_bits(encoder: En
 @pytest.mark.parametrize("trained", ["top:1", "no-embeddings"])
 def test_embeddings_that_are_frozen_keep_their_bits(trained: str, encoder: Encoder, machine: Machine) -> None:
     recipe = replace(CLIPPED, weight_decay=3.0, trained=trained)
-    folder = build(train(encoder, (lesson("tagging"),), recipe, seed=1), machine)
+    folder = build(train(encoder, (lesson("token_classification"),), recipe, seed=1), machine)
     before = table_of(load_file(Path(encoder.location) / "model.safetensors"))
     assert torch.equal(before, table_of(tensors(folder)))
     assert read(folder)["record"]["embedding_rows"] < 20
@@ -179,7 +181,7 @@ def test_the_optimiser_sees_only_the_rows_used(families: Any) -> None:
     network = Network(families.backbone("xlm-roberta"))
     tokens, units = shown("xlm-roberta", families, "classification", network)
     freeze(network, "all")
-    how = kind("classification")
+    how = task_format("classification")
     with used(network, ["classification"], units, tokens):
         optimiser = torch.optim.AdamW(network.parameters(), lr=0.1, fused=True)
         how.loss(network, "toy", how.collate(units, tokens)).backward()
@@ -191,9 +193,9 @@ def test_the_optimiser_sees_only_the_rows_used(families: Any) -> None:
 
 def test_masked_lm_keeps_the_whole_table(families: Any) -> None:
     network = Network(families.backbone("xlm-roberta"))
-    tokens, units = shown("xlm-roberta", families, "mlm", network)
+    tokens, units = shown("xlm-roberta", families, "masked_lm", network)
     table = network.table
-    with used(network, ["classification", "mlm"], units, tokens) as others:
+    with used(network, ["classification", "masked_lm"], units, tokens) as others:
         assert network.table is table
         assert not others.numel()
 
@@ -201,8 +203,8 @@ def test_masked_lm_keeps_the_whole_table(families: Any) -> None:
 def test_a_shared_table_is_narrowed_wherever_it_is(families: Any) -> None:
     backbone = families.backbone("mt5")
     network = Network(backbone)
-    tokens, units = shown("mt5", families, "tagging", network)
-    with used(network, ["tagging"], units, tokens):
+    tokens, units = shown("mt5", families, "token_classification", network)
+    with used(network, ["token_classification"], units, tokens):
         assert backbone.shared.weight is backbone.encoder.embed_tokens.weight
         assert len(backbone.shared.weight) < VOCABULARY
     assert backbone.shared.weight is backbone.encoder.embed_tokens.weight
@@ -211,10 +213,10 @@ def test_a_shared_table_is_narrowed_wherever_it_is(families: Any) -> None:
 
 def test_after_a_failure_the_whole_table_is_back(families: Any) -> None:
     network = Network(families.backbone("xlm-roberta"))
-    tokens, units = shown("xlm-roberta", families, "tagging", network)
+    tokens, units = shown("xlm-roberta", families, "token_classification", network)
     stranger = Unit(0, (np.array([0, VOCABULARY - 1, 2], dtype=np.int32),), np.array([0, 0, 0], dtype=np.int32))
-    how = kind("tagging")
-    with pytest.raises(IndexError), used(network, ["tagging"], units, tokens):
+    how = task_format("token_classification")
+    with pytest.raises(IndexError), used(network, ["token_classification"], units, tokens):
         how.loss(network, "toy", how.collate([stranger], tokens))
     assert how.loss(network, "toy", how.collate([stranger], tokens)).isfinite()
     assert "places" not in dict(network.backbone.get_input_embeddings().named_buffers())
@@ -224,7 +226,9 @@ def test_after_a_failure_the_whole_table_is_back(families: Any) -> None:
 def test_a_large_table_waits_on_the_disk_and_nothing_of_it_stays_there(
     family: str, families: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = train(Encoder.of(families[family]), (lesson("tagging"),), replace(CLIPPED, weight_decay=0.1), seed=1)
+    model = train(
+        Encoder.of(families[family]), (lesson("token_classification"),), replace(CLIPPED, weight_decay=0.1), seed=1
+    )
     whole = build(model, machine)
     mapped: list[Tensor] = []
     honest = embedding_pruning._on_disk

@@ -201,7 +201,7 @@ def trained_layers(net: Network) -> list[int]:
 @pytest.mark.parametrize("family", EVERY)
 def test_freeze_trains_what_it_says(folders: families.Folders, family: str) -> None:
     net = network(folders, family)
-    heads = sum(parameter.numel() for parameter in attach(net, "toy", "tagging", 3).parameters())
+    heads = sum(parameter.numel() for parameter in attach(net, "toy", "token_classification", 3).parameters())
     every = sum(parameter.numel() for parameter in net.parameters())
     layer = [sum(p.numel() for p in one.parameters()) for one in layers_of(net)]
     assert freeze(net, "all") == every

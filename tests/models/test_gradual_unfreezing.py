@@ -9,7 +9,6 @@ from hypothesis import strategies as some
 from safetensors.torch import load_file
 
 from given import lesson
-from xstilts import thaw
 from xstilts.models import freezing
 from xstilts.models.encoder import Encoder, load_backbone
 from xstilts.models.network import Network
@@ -24,7 +23,7 @@ RECIPE = Recipe(learning_rate=1e-2, batch_size=12, steps=9, max_length=24, train
 
 
 def test_the_docstring_tells_the_truth() -> None:
-    assert not doctest.testmod(thaw).failed
+    assert not doctest.testmod(freezing).failed
 
 
 @settings(max_examples=200, deadline=None)
@@ -55,7 +54,9 @@ def test_what_does_not_move_yet_keeps_its_bits(encoder: Encoder, machine: Machin
 
     progress.listen(tell)
     with pytest.raises(KeyboardInterrupt):
-        build(train(encoder, (lesson("tagging"),), RECIPE, seed=1), replace(machine, checkpoint_seconds=0.0))
+        build(
+            train(encoder, (lesson("token_classification"),), RECIPE, seed=1), replace(machine, checkpoint_seconds=0.0)
+        )
     progress.listen(lambda event: None)
     kept = load_file(next(machine.store.glob("*.part/checkpoint.safetensors")))
     taken = stopped - 1  # of which the checkpoint knows: the last one was told of before it was saved
@@ -72,7 +73,7 @@ def test_what_does_not_move_yet_keeps_its_bits(encoder: Encoder, machine: Machin
 
 
 def test_all_layers_moved_in_the_end(encoder: Encoder, machine: Machine) -> None:
-    folder = build(train(encoder, (lesson("tagging"),), RECIPE, seed=1), machine)
+    folder = build(train(encoder, (lesson("token_classification"),), RECIPE, seed=1), machine)
     after = Network(load_backbone(folder / "model"))
     network = Network(load_backbone(encoder.location))
     for one, other in zip(freezing.waves(network, "gradual"), freezing.waves(after, "gradual"), strict=True):

@@ -1,4 +1,4 @@
-"""Tests of heads: every family with every kind, against the classes that transformers ships."""
+"""Tests of heads: every family with every format, against the classes that transformers ships."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from xstilts.models.network import Network
 from xstilts.models.tokenization import special_pieces
 
 torch.set_num_threads(1)
-KINDS = list(AUTO)
-CELLS = [(family, kind) for family in sorted(families.FAMILIES) for kind in KINDS]
-LABELS = {"classification": ("yes", "no", "maybe"), "tagging": ("O", "B-PER", "I-PER")}
+FORMATS = list(AUTO)
+CELLS = [(family, format) for family in sorted(families.FAMILIES) for format in FORMATS]
+LABELS = {"classification": ("yes", "no", "maybe"), "token_classification": ("O", "B-PER", "I-PER")}
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +31,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> families.Folders:
     return families.Folders(tmp_path_factory.getbasetemp())
 
 
-def headed(backbone: nn.Module, kind: str, source: Path | None = None) -> Network:
+def headed(backbone: nn.Module, format: str, source: Path | None = None) -> Network:
     """Return a network with a head named "toy" of visible weights, to be compared."""
     torch.manual_seed(5)
     network = Network(backbone)
-    head = attach(network, "toy", kind, len(LABELS.get(kind, ())), source)
+    head = attach(network, "toy", format, len(LABELS.get(format, ())), source)
     if source is None:
         with torch.no_grad():
             for parameter in head.parameters():
@@ -54,11 +54,11 @@ def batch(tokenizer: Any) -> tuple[Tensor, Tensor]:
     return ids, mask
 
 
-def shipped_logits(model: Any, kind: str, ids: Tensor, mask: Tensor) -> Tensor:
-    if kind == "choice":
+def shipped_logits(model: Any, format: str, ids: Tensor, mask: Tensor) -> Tensor:
+    if format == "multiple_choice":
         return model(input_ids=ids[None], attention_mask=mask[None]).logits.T
     found = model(input_ids=ids, attention_mask=mask)
-    return torch.stack([found.start_logits, found.end_logits], -1) if kind == "span" else found.logits
+    return torch.stack([found.start_logits, found.end_logits], -1) if format == "extractive_qa" else found.logits
 
 
 def load_shipped(auto: str, folder: Path, **options: Any) -> Any:
@@ -72,43 +72,43 @@ def load_shipped(auto: str, folder: Path, **options: Any) -> Any:
 
 def test_the_table_is_complete() -> None:
     assert set(HEADS) == set(families.FAMILIES)
-    assert all(list(rows) == KINDS for rows in HEADS.values())
-    for family, kind in CELLS:
+    assert all(list(rows) == FORMATS for rows in HEADS.values())
+    for family, format in CELLS:
         config = type(families.config(family))
-        if auto_class(family, kind) is None:
-            assert head_row(family, kind).own
-            shipped = config in getattr(transformers, AUTO[kind])._model_mapping
-            assert shipped == ("runs the decoder" in head_row(family, kind).own)
+        if auto_class(family, format) is None:
+            assert head_row(family, format).own
+            shipped = config in getattr(transformers, AUTO[format])._model_mapping
+            assert shipped == ("runs the decoder" in head_row(family, format).own)
         else:
-            assert config in getattr(transformers, AUTO[kind])._model_mapping
+            assert config in getattr(transformers, AUTO[format])._model_mapping
 
 
-@pytest.mark.parametrize(("family", "kind"), CELLS)
-def test_shape_and_padding(folders: families.Folders, family: str, kind: str) -> None:
-    network = headed(folders.backbone(family), kind)
+@pytest.mark.parametrize(("family", "format"), CELLS)
+def test_shape_and_padding(folders: families.Folders, family: str, format: str) -> None:
+    network = headed(folders.backbone(family), format)
     ids, mask = batch(load_tokenizer(folders[family]))
     logits = network("toy", ids, mask)
-    width = {"choice": 1, "span": 2, "mlm": families.VOCABULARY}.get(kind, 3)
-    assert logits.shape == (2, width) if kind in ("classification", "choice") else (2, ids.shape[1], width)
+    width = {"multiple_choice": 1, "extractive_qa": 2, "masked_lm": families.VOCABULARY}.get(format, 3)
+    assert logits.shape == (2, width) if format in ("classification", "multiple_choice") else (2, ids.shape[1], width)
     length = int(mask[1].sum())
     alone = network("toy", ids[1:, :length], mask[1:, :length])
     padded = logits[1:] if logits.dim() == 2 else logits[1:, :length]
     torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("family", "kind"), CELLS)
-def test_loss_falls(folders: families.Folders, family: str, kind: str) -> None:
+@pytest.mark.parametrize(("family", "format"), CELLS)
+def test_loss_falls(folders: families.Folders, family: str, format: str) -> None:
     torch.manual_seed(0)
     network = Network(folders.backbone(family)).train()
-    attach(network, "toy", kind, 3)
+    attach(network, "toy", format, 3)
     ids, mask = batch(load_tokenizer(folders[family]))
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-2)
     losses = []
     for _ in range(7):
         logits = network("toy", ids, mask)
-        if kind == "choice":
+        if format == "multiple_choice":
             logits = logits.T
-        elif kind == "span":
+        elif format == "extractive_qa":
             logits = logits.transpose(1, 2).flatten(0, 1)
         else:
             logits = logits.flatten(0, -2)
@@ -122,21 +122,21 @@ def test_loss_falls(folders: families.Folders, family: str, kind: str) -> None:
     assert all(parameter.grad is not None for parameter in network.heads.parameters())
 
 
-@pytest.mark.parametrize(("family", "kind"), CELLS)
-def test_saved_is_what_was_trained(folders: families.Folders, family: str, kind: str, tmp_path: Path) -> None:
-    network, labels = headed(folders.backbone(family), kind), LABELS.get(kind, ())
+@pytest.mark.parametrize(("family", "format"), CELLS)
+def test_saved_is_what_was_trained(folders: families.Folders, family: str, format: str, tmp_path: Path) -> None:
+    network, labels = headed(folders.backbone(family), format), LABELS.get(format, ())
     for copy in ("a", "b"):
-        save(network, "toy", kind, labels, load_tokenizer(folders[family]), tmp_path / copy)
+        save(network, "toy", format, labels, load_tokenizer(folders[family]), tmp_path / copy)
     digests = [hashlib.sha256((tmp_path / copy / "model.safetensors").read_bytes()).digest() for copy in ("a", "b")]
     assert digests[0] == digests[1]
     Encoder.of(tmp_path / "a")
-    again, tokenizer, found = load(tmp_path / "a", kind)
+    again, tokenizer, found = load(tmp_path / "a", format)
     ids, mask = batch(tokenizer)
     with torch.no_grad():
         logits = network("toy", ids, mask)
         torch.testing.assert_close(again("head", ids, mask), logits, atol=1e-6, rtol=1e-5)
         assert found == labels
-        auto = auto_class(family, kind)
+        auto = auto_class(family, format)
         if auto is None:
             text = "AutoModelForTextEncoding" if "mt5" in family else "AutoModel"
             bare = getattr(transformers, text).from_pretrained(tmp_path / "a").eval()
@@ -144,20 +144,20 @@ def test_saved_is_what_was_trained(folders: families.Folders, family: str, kind:
             torch.testing.assert_close(states, network.hidden(ids, mask), atol=1e-6, rtol=1e-5)
             return
         model = load_shipped(auto, tmp_path / "a")
-        torch.testing.assert_close(shipped_logits(model, kind, ids, mask), logits, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(shipped_logits(model, format, ids, mask), logits, atol=1e-5, rtol=1e-5)
         for one in (network, model):
             one.train()
         torch.manual_seed(1)
         ours = network("toy", ids, mask)
         torch.manual_seed(1)
-        torch.testing.assert_close(shipped_logits(model, kind, ids, mask), ours, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(shipped_logits(model, format, ids, mask), ours, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", sorted(families.FAMILIES))
 def test_saved_encoder_is_bare(folders: families.Folders, family: str, tmp_path: Path) -> None:
     network = headed(folders.backbone(family), "classification")
     save_encoder(network, load_tokenizer(folders[family]), tmp_path)
-    again, tokenizer, labels = load(tmp_path, "retrieval")
+    again, tokenizer, labels = load(tmp_path, "bitext_retrieval")
     auto, options = ("AutoModelForTextEncoding" if "mt5" in family else "AutoModel"), {}
     if family.startswith("xlm-roberta"):
         options = {"add_pooling_layer": False}
@@ -170,7 +170,7 @@ def test_saved_encoder_is_bare(folders: families.Folders, family: str, tmp_path:
         torch.testing.assert_close(pooled[1], network.hidden(ids, mask)[1, : int(mask[1].sum())].mean(0))
 
 
-@pytest.mark.parametrize("first", ["span", "mlm"])
+@pytest.mark.parametrize("first", ["extractive_qa", "masked_lm"])
 @pytest.mark.parametrize("family", sorted(families.FAMILIES))
 def test_next_phase_starts_from_the_saved_encoder(
     folders: families.Folders, family: str, first: str, tmp_path: Path
@@ -190,9 +190,9 @@ def test_next_phase_starts_from_the_saved_encoder(
 def test_label_order_survives(folders: families.Folders, tmp_path: Path) -> None:
     labels = tuple(f"label {number * 7 % 13}" for number in range(13))
     network, tokenizer = Network(folders.backbone("xlm-roberta")), load_tokenizer(folders["xlm-roberta"])
-    attach(network, "toy", "tagging", 13)
-    save(network, "toy", "tagging", labels, tokenizer, tmp_path)
-    assert load(tmp_path, "tagging")[2] == labels
+    attach(network, "toy", "token_classification", 13)
+    save(network, "toy", "token_classification", labels, tokenizer, tmp_path)
+    assert load(tmp_path, "token_classification")[2] == labels
     config = transformers.AutoConfig.from_pretrained(tmp_path)
     assert [config.id2label[number] for number in range(13)] == list(labels)
     assert config.label2id == {label: number for number, label in enumerate(labels)}
@@ -218,7 +218,7 @@ def test_pooling_follows_the_configuration(
 
 @pytest.mark.parametrize(
     ("family", "tied"),
-    [*((family, True) for family in families.FAMILIES if auto_class(family, "mlm")), ("eurobert", False)],
+    [*((family, True) for family in families.FAMILIES if auto_class(family, "masked_lm")), ("eurobert", False)],
 )
 def test_pretrained_mlm_head_is_used(family: str, tied: bool, tmp_path: Path) -> None:
     config = families.config(family)
@@ -232,23 +232,23 @@ def test_pretrained_mlm_head_is_used(family: str, tied: bool, tmp_path: Path) ->
             parameter.add_(torch.randn_like(parameter) * 0.1)
     model.save_pretrained(tmp_path / "pretrained")
     families.tokenizer(family).save_pretrained(tmp_path / "pretrained")
-    network = headed(load_backbone(tmp_path / "pretrained"), "mlm", source=tmp_path / "pretrained")
+    network = headed(load_backbone(tmp_path / "pretrained"), "masked_lm", source=tmp_path / "pretrained")
     ids, mask = batch(load_tokenizer(tmp_path / "pretrained"))
     head = network.heads["toy"]
     assert isinstance(head, Head)
     assert isinstance(head.out, Tied) == tied
     with torch.no_grad():
         logits = network("toy", ids, mask)
-        torch.testing.assert_close(logits, shipped_logits(model, "mlm", ids, mask), atol=1e-5, rtol=1e-5)
-        save(network, "toy", "mlm", (), load_tokenizer(tmp_path / "pretrained"), tmp_path / "saved")
-        saved = load_shipped(AUTO["mlm"], tmp_path / "saved")
-        torch.testing.assert_close(shipped_logits(saved, "mlm", ids, mask), logits, atol=1e-5, rtol=1e-5)
-        torch.testing.assert_close(load(tmp_path / "saved", "mlm")[0]("head", ids, mask), logits)
+        torch.testing.assert_close(logits, shipped_logits(model, "masked_lm", ids, mask), atol=1e-5, rtol=1e-5)
+        save(network, "toy", "masked_lm", (), load_tokenizer(tmp_path / "pretrained"), tmp_path / "saved")
+        saved = load_shipped(AUTO["masked_lm"], tmp_path / "saved")
+        torch.testing.assert_close(shipped_logits(saved, "masked_lm", ids, mask), logits, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(load(tmp_path / "saved", "masked_lm")[0]("head", ids, mask), logits)
 
 
 @pytest.mark.parametrize("family", sorted(families.FAMILIES))
 def test_mlm_head_copies_no_embeddings(folders: families.Folders, family: str) -> None:
-    network = headed(folders.backbone(family), "mlm")
+    network = headed(folders.backbone(family), "masked_lm")
     sizes = [parameter.numel() for parameter in network.heads.parameters()]
     assert families.VOCABULARY * families.WIDTH not in sizes
     ids, mask = batch(load_tokenizer(folders[family]))
@@ -295,23 +295,26 @@ def test_fresh_heads_are_reproducible_and_small(folders: families.Folders) -> No
 
 
 def test_wrong_requests(folders: families.Folders, tmp_path: Path) -> None:
-    network, tokenizer = headed(folders.backbone("modernbert"), "tagging"), load_tokenizer(folders["modernbert"])
+    network, tokenizer = (
+        headed(folders.backbone("modernbert"), "token_classification"),
+        load_tokenizer(folders["modernbert"]),
+    )
     with pytest.raises(BadInput, match="has no span head"):
-        save(network, "toy", "span", (), tokenizer, tmp_path)
+        save(network, "toy", "extractive_qa", (), tokenizer, tmp_path)
     with pytest.raises(BadInput, match="distinct labels"):
-        save(network, "toy", "tagging", ("a", "b", "a"), tokenizer, tmp_path)
+        save(network, "toy", "token_classification", ("a", "b", "a"), tokenizer, tmp_path)
     with pytest.raises(BadInput, match="for 2 labels"):
-        save(network, "toy", "tagging", ("a", "b"), tokenizer, tmp_path)
+        save(network, "toy", "token_classification", ("a", "b"), tokenizer, tmp_path)
     with pytest.raises(BadInput, match="at least 1"):
         attach(network, "other", "classification")
     other = Network(folders.backbone("eurobert"))
     other.config.classifier_pooling = "max"
     with pytest.raises(BadInput, match="unknown classifier_pooling 'max'"):
         attach(other, "other", "classification", 2)
-    save(network, "toy", "tagging", LABELS["tagging"], tokenizer, tmp_path)
+    save(network, "toy", "token_classification", LABELS["token_classification"], tokenizer, tmp_path)
     with pytest.raises(BadInput, match="not a classification model"):
         load(tmp_path, "classification")
     with pytest.raises(BadInput, match="no head for tasks of kind 'retrieval'"):
-        Head(network.config, "retrieval")
+        Head(network.config, "bitext_retrieval")
     with pytest.raises(BadInput, match="no tensor 'xstilts_choice"):
-        load(folders["eurobert"], "choice")
+        load(folders["eurobert"], "multiple_choice")

@@ -10,14 +10,14 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file
-from test_cost import UNSEEN, counted, network_of, sums
+from test_ledger import UNSEEN, counted, network_of, sums
 from torch import nn
 
 from families import DEPTH, FAMILIES
 from given import TOYS, lesson, stopped
 from xstilts.cost import flops
 from xstilts.errors import BadInput
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models import lora
 from xstilts.models.batch import Batch
 from xstilts.models.embedding_pruning import used
@@ -58,12 +58,12 @@ MAPS: dict[str, set[str]] = {
 
 def taught(family: str, families: Any, trained: str = "lora:4") -> tuple[Network, Batch]:
     """Return a network with a toy's head and adapters, and the toy's batch."""
-    labels, _, examples = TOYS["tagging"]
+    labels, _, examples = TOYS["token_classification"]
     network, tokens = Network(families.backbone(family)), Tokens.of(load_tokenizer(families[family]))
     torch.manual_seed(1)
-    attach(network, "toy", "tagging", len(labels))
+    attach(network, "toy", "token_classification", len(labels))
     freeze(network.eval(), trained)
-    how = kind("tagging")
+    how = task_format("token_classification")
     return network, how.collate(how.encode(examples, tokens, 24, labels, Counter()), tokens)
 
 
@@ -72,7 +72,7 @@ def learned(network: Network, batch: Batch, steps: int = 3) -> None:
     optimiser = torch.optim.AdamW([one for one in network.parameters() if one.requires_grad], lr=0.02)
     for _ in range(steps):
         optimiser.zero_grad()
-        kind("tagging").loss(network.train(), "toy", batch).backward()
+        task_format("token_classification").loss(network.train(), "toy", batch).backward()
         optimiser.step()
     network.eval()
 
@@ -183,11 +183,11 @@ def test_without_adapters_there_is_nothing_to_fold(families: Any) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_only_the_rows_used_are_kept_beside_adapters(family: str, families: Any) -> None:
     network, batch = taught(family, families)
-    labels, _, examples = TOYS["tagging"]
+    labels, _, examples = TOYS["token_classification"]
     tokens = Tokens.of(load_tokenizer(families[family]))
-    units = kind("tagging").encode(examples, tokens, 24, labels, Counter())
+    units = task_format("token_classification").encode(examples, tokens, 24, labels, Counter())
     table, said = network.table, logits(network, batch)
-    with used(network, ["tagging"], units, tokens):
+    with used(network, ["token_classification"], units, tokens):
         assert len(network.table) < len(table)
         assert torch.equal(logits(network, batch), said)
     assert network.table is table
@@ -218,7 +218,9 @@ def test_a_saved_network_says_nothing_of_adapters(family: str, families: Any, tm
 
 
 def test_a_training_counts_what_it_trains_and_saves_it_folded_in(encoder: Encoder, machine: Machine) -> None:
-    models = [train(encoder, (lesson("tagging"),), replace(FAST, steps=2, trained=one), seed=1) for one in EITHER]
+    models = [
+        train(encoder, (lesson("token_classification"),), replace(FAST, steps=2, trained=one), seed=1) for one in EITHER
+    ]
     folders = [build(model, machine) for model in models]
     head, lora = (read(folder)["record"] for folder in folders)
     added = DEPTH * 4 * (4 * (16 + 16) + 2 * (16 + 24))
@@ -303,7 +305,7 @@ def test_beside_weights_in_bf16_adapters_learn_in_float32_and_nothing_of_it_is_r
     family: str, families: Any, machine: Machine
 ) -> None:
     recipe = replace(FAST, optimiser="adamw:bf16")
-    folder = build(train(Encoder.of(families[family]), (lesson("tagging"),), recipe, seed=1), machine)
+    folder = build(train(Encoder.of(families[family]), (lesson("token_classification"),), recipe, seed=1), machine)
     before, after = (load_file(Path(one) / "model.safetensors") for one in (families[family], folder / "model"))
     moved = {
         name: value - next(one for there, one in before.items() if there.endswith(name.partition(".")[2])).bfloat16()

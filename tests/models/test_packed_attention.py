@@ -17,7 +17,7 @@ from given import TOYS, lesson, losses, still
 from xstilts.errors import BadInput
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import read_lines
-from xstilts.formats import Kind, kind
+from xstilts.formats import Format, task_format
 from xstilts.models import batching, packed_attention
 from xstilts.models.batch import Batch
 from xstilts.models.encoder import load_tokenizer
@@ -32,7 +32,14 @@ from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
 
 PACKED = ("xlm-roberta", "xlm-roberta-xl", "modernbert", "eurobert", "qwen3", "gemma3_text")
-KINDS = ("classification", "choice", "tagging", "span", "retrieval", "mlm")
+FORMATS = (
+    "classification",
+    "multiple_choice",
+    "token_classification",
+    "extractive_qa",
+    "bitext_retrieval",
+    "masked_lm",
+)
 LENGTHS = (9, 4, 12, 9, 1)
 SHORT = Recipe(learning_rate=1e-2, batch_size=8, steps=4, max_length=24)
 
@@ -131,14 +138,14 @@ def test_the_rest_is_packed_where_asked_for_and_padded_on_a_cpu(family: str, fam
 
 
 @pytest.mark.parametrize("family", PACKED)
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_loss_gradients_and_answers_of_a_packed_batch_are_those_of_the_padded_one(
     name: str, family: str, families: Any
 ) -> None:
     tokens = Tokens.of(load_tokenizer(families[family]))
-    if name == "mlm" and tokens.mask is None:
+    if name == "masked_lm" and tokens.mask is None:
         pytest.skip("its tokenizer has no mask piece")
-    network, how = Network(families.backbone(family)), kind(name)
+    network, how = Network(families.backbone(family)), task_format(name)
     labels, _, examples = TOYS[name]
     if not how.headless:
         attach(network, "head", name, len(labels)).eval()
@@ -154,7 +161,7 @@ def test_loss_gradients_and_answers_of_a_packed_batch_are_those_of_the_padded_on
         np.testing.assert_allclose(np.asarray(other, dtype=float), np.asarray(one, dtype=float), atol=1e-4)
 
 
-def loss_and_gradients(network: Network, how: Kind, batch: Batch) -> tuple[float, list[Tensor]]:
+def loss_and_gradients(network: Network, how: Format, batch: Batch) -> tuple[float, list[Tensor]]:
     network.zero_grad()
     loss = how.loss(network, "head", batch)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -165,11 +172,11 @@ def loss_and_gradients(network: Network, how: Kind, batch: Batch) -> tuple[float
 def test_a_packed_training_goes_like_a_padded_one_and_computes_no_padding(
     family: str, families: Any, machine: Machine, tmp_path: Path
 ) -> None:
-    model = train(still(families[family], tmp_path / "still"), (lesson("span"),), SHORT, seed=1)
+    model = train(still(families[family], tmp_path / "still"), (lesson("extractive_qa"),), SHORT, seed=1)
     machines = [replace(machine, store=tmp_path / how, packing=how) for how in ("off", "on")]
     folders = [build(model, one) for one in machines]
     assert losses(folders[1]) == pytest.approx(losses(folders[0]), rel=1e-4)
-    asked = predict(model, lesson("span").train[0], "span", 24)
+    asked = predict(model, lesson("extractive_qa").train[0], "extractive_qa", 24)
     found = [[line["prediction"] for line in read_lines(build(asked, one))] for one in machines]
     assert found[0] == found[1]
     assert [read(folder)["record"]["batches"] for folder in folders] == ["padded", "packed"]
@@ -182,20 +189,20 @@ def test_stored_states_of_frozen_layers_are_packed_too(
     family: str, trained: str, families: Any, machine: Machine, tmp_path: Path
 ) -> None:
     recipe = replace(SHORT, trained=trained, steps=8)
-    model = train(still(families[family], tmp_path / "still"), (lesson("tagging"),), recipe, seed=1)
+    model = train(still(families[family], tmp_path / "still"), (lesson("token_classification"),), recipe, seed=1)
     folders = [build(model, replace(machine, store=tmp_path / how, packing=how)) for how in ("off", "on")]
     assert losses(folders[1]) == pytest.approx(losses(folders[0]), rel=1e-4)
 
 
 def test_a_packed_batch_is_charged_for_no_padding(families: Any) -> None:
     tokens = Tokens.of(load_tokenizer(families["xlm-roberta"]))
-    labels, _, examples = TOYS["span"]
-    units = kind("span").encode(examples, tokens, 24, labels, Counter())
-    batch = kind("span").collate(units, tokens).packed()
+    labels, _, examples = TOYS["extractive_qa"]
+    units = task_format("extractive_qa").encode(examples, tokens, 24, labels, Counter())
+    batch = task_format("extractive_qa").collate(units, tokens).packed()
     assert batch.packing is not None
     assert batch.packing.lengths == tuple(unit.length for unit in units)
     network = Network(families.backbone("xlm-roberta"))
-    attach(network, "head", "span")
+    attach(network, "head", "extractive_qa")
     with torch.no_grad():
-        loss = kind("span").loss(network, "head", batch)
-    torch.testing.assert_close(loss, kind("span").loss(network, "head", replace(batch, packing=None)))
+        loss = task_format("extractive_qa").loss(network, "head", batch)
+    torch.testing.assert_close(loss, task_format("extractive_qa").loss(network, "head", replace(batch, packing=None)))

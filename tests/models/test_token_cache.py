@@ -19,7 +19,7 @@ from xstilts.runtime.disk_cache import Shelf
 CUT = """
 import sys, time
 from pathlib import Path
-from test_segments import Letters
+from test_token_cache import Letters
 from xstilts.models.token_cache import cut
 from xstilts.runtime.disk_cache import Shelf
 

@@ -16,7 +16,7 @@ import families
 import writing
 from given import TOYS
 from xstilts.errors import BadInput
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models import token_cache
 from xstilts.models import tokenization as module
 from xstilts.models.encoder import load_tokenizer
@@ -309,9 +309,9 @@ def test_every_kind_encodes_from_what_was_kept(name: str, machine: Machine) -> N
     """What is mapped cannot be written to: a kind that did so would fail here."""
     labels, _, examples = TOYS[name]
     tokens = Tokens.of(XLMR)
-    wanted = kind(name).encode(examples, tokens, 24, labels, Counter())
+    wanted = task_format(name).encode(examples, tokens, 24, labels, Counter())
     for _ in range(2):
-        units = kind(name).encode(examples, tokens.kept(machine), 24, labels, Counter())
+        units = task_format(name).encode(examples, tokens.kept(machine), 24, labels, Counter())
         for one, other in zip(units, wanted, strict=True):
             assert plain([*one.sequences, one.target, one.places]) == plain(
                 [*other.sequences, other.target, other.places]

@@ -23,24 +23,25 @@ from xstilts.monitoring.status import Watch
 from xstilts.runtime.machine import Machine
 from xstilts.runtime.progress import step
 from xstilts.store import build_log
+from xstilts.store.identity import canonical
 from xstilts.store.live_view import CHECKPOINT, Sight
 from xstilts.store.local_executor import build_all
-from xstilts.store.stage import Site, Stage, StageError, canonical, folder_of, stage
+from xstilts.store.stage import Site, Stage, StageError, folder_of, stage
 
 BOTH = pytest.mark.parametrize("workers", [1, 2])
 
 
-@stage(version=1, label=lambda name, of=(), resumes=False: name)
+@stage(name="plain", version=1, label=lambda name, of=(), resumes=False: name)
 def plain(site: Site, name: str, of: tuple[Stage, ...] = ()) -> None:
     (site.folder / "text").write_text(name)
 
 
-@stage(version=1, label=lambda name: name)
+@stage(name="wrong", version=1, label=lambda name: name)
 def wrong(site: Site, name: str) -> None:
     raise BadInput(f"{name} has two columns")
 
 
-@stage(version=1, label=lambda name: name, resumes=True)
+@stage(name="watched", version=1, label=lambda name: name, resumes=True)
 def watched(site: Site, name: str) -> None:
     """Say how far it is, and write what a watcher sees once it has heard of that."""
     patience = time.monotonic() + 20
@@ -110,7 +111,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from test_watch import builds, machine_at, plain
+from test_status import builds, machine_at, plain
 with builds.noted([plain("a"), plain("b")], machine_at(Path({store!r}))):
     os.kill(os.getpid(), signal.{signal})
 """

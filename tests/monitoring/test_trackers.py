@@ -21,7 +21,8 @@ from xstilts.monitoring import tracker_sync, trackers
 from xstilts.monitoring.tracker_sync import Mirror
 from xstilts.runtime.machine import Machine
 from xstilts.store import build_log
-from xstilts.store.live_view import CHECKPOINT, HISTORY, SCORE, TRAIN, state_of
+from xstilts.store.live_view import CHECKPOINT, HISTORY, SCORE, state_of
+from xstilts.store.names import TRAIN
 from xstilts.store.stage import Site, stage
 
 PLACES = {"tensorboard": "runs", "wandb": "team/project", "mlflow": "sqlite:///x.db#tries", "trackio": "project"}
@@ -348,7 +349,7 @@ def test_what_comes_later_is_added_to_the_same_run(store: Path, name: str, heard
     ]
 
 
-@stage(version=1, label=lambda **arguments: "train-mnli-seed1", resumes=True)
+@stage(name="training", version=1, label=lambda **arguments: "train-mnli-seed1", resumes=True)
 def training(site: Site, encoder: tuple[str, ...]) -> None:
     raise AssertionError("only promised")
 

@@ -146,15 +146,21 @@ def test_what_is_frozen_costs_less(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("trained", "model_type", "kind"),
-    [("all", "modernbert", "choice"), ("lora:4", "gemma3_text", "span"), ("layernorm", "mt5", "tagging")],
+    ("trained", "model_type", "format"),
+    [
+        ("all", "modernbert", "multiple_choice"),
+        ("lora:4", "gemma3_text", "extractive_qa"),
+        ("layernorm", "mt5", "token_classification"),
+    ],
 )
-def test_a_deep_network_is_told_from_shallow_ones(trained: str, model_type: str, kind: str, families: Any) -> None:
+def test_a_deep_network_is_told_from_shallow_ones(trained: str, model_type: str, format: str, families: Any) -> None:
     config = flops_estimate._cut(config_of(families[model_type]), 1)
     config.num_hidden_layers = 6
     if getattr(config, "layer_types", None):
         config.layer_types = (config.layer_types * 6)[:6]
-    assert flops_estimate.factors(config, trained, kind, 3) == flops_estimate._counted(config, trained, kind, 3, True)
+    assert flops_estimate.factors(config, trained, format, 3) == flops_estimate._counted(
+        config, trained, format, 3, True
+    )
 
 
 def test_flops_are_the_ledgers_polynomial() -> None:
@@ -282,7 +288,7 @@ def test_what_is_assumed_is_of_tasks_and_kinds_that_there_are() -> None:
     from xstilts.tasks.base import names
 
     assert set(dataset_sizes.ASSUMED) <= set(names())
-    assert {task(name).kind for name in names()} <= set(dataset_sizes.KINDS)
+    assert {task(name).format for name in names()} <= set(dataset_sizes.FORMATS)
 
 
 def test_a_mix_takes_its_turns(tiny: Path) -> None:

@@ -161,13 +161,13 @@ def test_labels_are_known_and_classes_balanced(name):
         for example in made(name, split, count=200):
             drawn.update([example.label] if isinstance(example, Classified) else example.tags)
     assert set(drawn) <= set(known)
-    if task(name).kind == "classification":
+    if task(name).format == "classification":
         assert min(drawn.values()) >= 0.4 * sum(drawn.values()) / len(known) * 2
         assert set(drawn) == set(known)
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in GOLD if task(name).kind == "classification" and name != "sandbox_parity"]
+    "name", [name for name in GOLD if task(name).format == "classification" and name != "sandbox_parity"]
 )
 def test_labels_are_the_same_in_all_languages(name):
     labels = [[example.label for example in made(name, "test", code, 100)] for code in CODES]

@@ -17,17 +17,17 @@ class Lesson:
     task: str
 
 
-@stage(version=1)
+@stage(name="read", version=1)
 def read(site: Site, what: str) -> None:
     """Stand for data, which are read once."""
 
 
-@stage(version=1)
+@stage(name="train", version=1)
 def train(site: Site, model: Stage | None, data: Stage, lessons: tuple[Lesson, ...], recipe: Recipe, seed: int) -> None:
     """Stand for a training."""
 
 
-@stage(version=1)
+@stage(name="ask", version=1)
 def ask(site: Site, model: Stage) -> None:
     """Stand for what follows a training, however long that was."""
 

@@ -29,42 +29,44 @@ from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
 
 SHORT = Recipe(learning_rate=1e-3, batch_size=8, steps=1, max_length=24)
-LABELLED = ("classification", "choice", "tagging", "span")
+LABELLED = ("classification", "multiple_choice", "token_classification", "extractive_qa")
 
 
-def data(kind: str) -> tuple[Stage, ...]:
-    labels, _, examples = TOYS[kind]
-    return (promised(kind, examples, kind, labels),)
+def data(format: str) -> tuple[Stage, ...]:
+    labels, _, examples = TOYS[format]
+    return (promised(format, examples, format, labels),)
 
 
-def asking(kind: str, **changes: Any) -> Asking:
-    return replace(Asking(kind, TOYS[kind][0], 24), **changes)
+def asking(format: str, **changes: Any) -> Asking:
+    return replace(Asking(format, TOYS[format][0], 24), **changes)
 
 
-def found(kind: str, encoder: Encoder | Stage, machine: Machine, **changes: Any) -> Features:
-    asked = asking(kind, **changes)
-    return of_features.read(build(features(encoder, data(kind), asked), machine), kind)
+def found(format: str, encoder: Encoder | Stage, machine: Machine, **changes: Any) -> Features:
+    asked = asking(format, **changes)
+    return of_features.read(build(features(encoder, data(format), asked), machine), format)
 
 
 ROWS = {  # rows and how many have the label 1 (tagging: B-LOC is 0 and O is 1)
     "classification": (16, 8),
-    "choice": (32, 16),
-    "tagging": (40, 24),
-    "span": (58, 32),  # two pieces an answer; six contexts have one other piece, ten have two
+    "multiple_choice": (32, 16),
+    "token_classification": (40, 24),
+    "extractive_qa": (58, 32),  # two pieces an answer; six contexts have one other piece, ten have two
 }
 
 
-@pytest.mark.parametrize("kind", LABELLED)
-def test_rows_are_what_the_kind_says(kind: str, encoder: Encoder, machine: Machine) -> None:
-    one = found(kind, encoder, machine, labels=("B-LOC", "O") if kind == "tagging" else TOYS[kind][0])
+@pytest.mark.parametrize("format", LABELLED)
+def test_rows_are_what_the_kind_says(format: str, encoder: Encoder, machine: Machine) -> None:
+    one = found(
+        format, encoder, machine, labels=("B-LOC", "O") if format == "token_classification" else TOYS[format][0]
+    )
     assert one.states.shape == (len(one.labels), WIDTH)
-    assert (len(one.labels), int((one.labels == 1).sum())) == ROWS[kind]
+    assert (len(one.labels), int((one.labels == 1).sum())) == ROWS[format]
     assert all(np.isfinite(value) for value in one.measures().values())
     assert set(one.measures()) == {"logme", "h_score", "knn"}
 
 
 def test_pairs_have_no_labels_but_their_other_halves(encoder: Encoder, machine: Machine) -> None:
-    one = found("retrieval", encoder, machine)
+    one = found("bitext_retrieval", encoder, machine)
     assert one.labels.tolist() == [number for number in range(16) for _ in range(2)]
     assert set(one.measures()) == {"knn"}
     assert replace(one, states=np.repeat(one.states[0::2], 2, axis=0)).measures()["knn"] > 90
@@ -79,10 +81,10 @@ def states_of(encoder: Encoder, machine: Machine, text: str) -> Any:
     return network.backbone(ids, torch.ones_like(ids)).last_hidden_state[0].detach().numpy()
 
 
-def one_unit(kind: str, example: Any, encoder: Encoder, machine: Machine, labels: tuple[str, ...] = ()) -> Features:
-    stage = given(Data("one", kind, "train", "en", labels, (), ()), (json.dumps(asdict(example)),))
-    asked = Asking(kind, labels, 24)
-    return of_features.read(build(features(encoder, (stage,), asked), machine), kind)
+def one_unit(format: str, example: Any, encoder: Encoder, machine: Machine, labels: tuple[str, ...] = ()) -> Features:
+    stage = given(Data("one", format, "train", "en", labels, (), ()), (json.dumps(asdict(example)),))
+    asked = Asking(format, labels, 24)
+    return of_features.read(build(features(encoder, (stage,), asked), machine), format)
 
 
 def test_a_text_is_the_state_that_its_head_reads(families: Any, machine: Machine) -> None:
@@ -95,14 +97,14 @@ def test_a_text_is_the_state_that_its_head_reads(families: Any, machine: Machine
 
 
 def test_a_word_is_the_state_of_its_first_piece(encoder: Encoder, machine: Machine) -> None:
-    one = one_unit("tagging", Tagged("0", ("ab", "c"), ("X", "Y")), encoder, machine)
+    one = one_unit("token_classification", Tagged("0", ("ab", "c"), ("X", "Y")), encoder, machine)
     whole = states_of(encoder, machine, "ab c")
     assert one.labels.tolist() == [0, 1]
     assert one.states[0] == pytest.approx(whole[1], abs=1e-5)
 
 
 def test_options_are_right_or_wrong(encoder: Encoder, machine: Machine) -> None:
-    one = one_unit("choice", Choice("0", "a", "", ("b", "c", "d"), 1), encoder, machine)
+    one = one_unit("multiple_choice", Choice("0", "a", "", ("b", "c", "d"), 1), encoder, machine)
     assert one.labels.tolist() == [0, 1, 0]
 
 
@@ -124,14 +126,16 @@ def test_an_answer_is_its_ends_against_other_pieces_of_the_context() -> None:
 def test_a_question_without_an_answer_has_no_rows(encoder: Encoder, machine: Machine) -> None:
     asked = [Question("0", "b zz b", "who", (Answer("zz", 2),)), Question("1", "b zz b", "who", (), True)]
     lines = tuple(json.dumps(asdict(one)) for one in asked)
-    stage = given(Data("two", "span", "train", "en", (), (), ()), lines)
-    one = of_features.read(build(features(encoder, (stage,), Asking("span", (), 24)), machine), "span")
+    stage = given(Data("two", "extractive_qa", "train", "en", (), (), ()), lines)
+    one = of_features.read(
+        build(features(encoder, (stage,), Asking("extractive_qa", (), 24)), machine), "extractive_qa"
+    )
     assert one.labels.tolist() == [1, 1, 0, 0]
 
 
 def test_raw_text_is_refused(encoder: Encoder, machine: Machine) -> None:
     with pytest.raises(BadInput, match="have no labels"):
-        found("mlm", encoder, machine)
+        found("masked_lm", encoder, machine)
 
 
 def test_examples_are_drawn_once_and_keep_their_order() -> None:
@@ -143,34 +147,34 @@ def test_examples_are_drawn_once_and_keep_their_order() -> None:
 
 
 def test_what_is_asked_is_part_of_the_key_and_what_the_machine_decides_is_not(encoder: Encoder) -> None:
-    one = features(encoder, data("span"), asking("span"))
-    assert one.key == features(encoder, data("span"), asking("span")).key
-    assert one.key != features(encoder, data("span"), asking("span", examples=3)).key
+    one = features(encoder, data("extractive_qa"), asking("extractive_qa"))
+    assert one.key == features(encoder, data("extractive_qa"), asking("extractive_qa")).key
+    assert one.key != features(encoder, data("extractive_qa"), asking("extractive_qa", examples=3)).key
     assert not {"machine", "device"} & one.arguments.keys()
 
 
-@pytest.mark.parametrize("kind", LABELLED)
-def test_small_passes_give_the_same_states(kind: str, encoder: Encoder, machine: Machine, tmp_path: Path) -> None:
-    one = found(kind, encoder, machine)
-    small = found(kind, encoder, replace(machine, store=tmp_path / "small", micro_tokens=16))
+@pytest.mark.parametrize("format", LABELLED)
+def test_small_passes_give_the_same_states(format: str, encoder: Encoder, machine: Machine, tmp_path: Path) -> None:
+    one = found(format, encoder, machine)
+    small = found(format, encoder, replace(machine, store=tmp_path / "small", micro_tokens=16))
     assert np.allclose(one.states, small.states, atol=1e-5)
     assert (one.labels == small.labels).all()
 
 
 def test_a_text_embedding_is_the_mean_of_the_texts(encoder: Encoder, machine: Machine) -> None:
-    folder = build(text_embedding(encoder, data("tagging"), asking("tagging")), machine)
+    folder = build(text_embedding(encoder, data("token_classification"), asking("token_classification")), machine)
     own = task_embeddings.read(folder)
     assert own.keys() == {TEXT}
     one = Tagged("0", ("a", "b"), ("O", "O"))
-    stage = given(Data("one", "tagging", "train", "en", (), (), ()), (json.dumps(asdict(one)),))
-    alone = task_embeddings.read(build(text_embedding(encoder, (stage,), asking("tagging")), machine))
+    stage = given(Data("one", "token_classification", "train", "en", (), (), ()), (json.dumps(asdict(one)),))
+    alone = task_embeddings.read(build(text_embedding(encoder, (stage,), asking("token_classification")), machine))
     assert alone[TEXT] == pytest.approx(states_of(encoder, machine, "a b").mean(axis=0), abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", [*LABELLED, "retrieval", "mlm"])
-def test_every_kind_that_is_trained_has_a_fisher(kind: str, encoder: Encoder, machine: Machine) -> None:
-    model = train(encoder, (replace(lesson(kind), dev=None),), SHORT, seed=1)
-    folder = build(fisher(model, data(kind), asking(kind, examples=8)), machine)
+@pytest.mark.parametrize("format", [*LABELLED, "bitext_retrieval", "masked_lm"])
+def test_every_kind_that_is_trained_has_a_fisher(format: str, encoder: Encoder, machine: Machine) -> None:
+    model = train(encoder, (replace(lesson(format), dev=None),), SHORT, seed=1)
+    folder = build(fisher(model, data(format), asking(format, examples=8)), machine)
     parts = task_embeddings.read(folder)
     assert list(parts) == [f"layer {number}" for number in range(DEPTH)]
     assert all((part >= 0).all() and part.sum() > 0 for part in parts.values())
@@ -181,7 +185,7 @@ def test_every_kind_that_is_trained_has_a_fisher(kind: str, encoder: Encoder, ma
 def test_a_fisher_is_the_mean_of_squared_gradients_by_unit(encoder: Encoder, machine: Machine) -> None:
     import torch
 
-    from xstilts.formats import kind
+    from xstilts.formats import task_format
     from xstilts.models.hf_format import load
     from xstilts.models.tokenization import Tokens
     from xstilts.selection.features import encoded
@@ -190,7 +194,7 @@ def test_a_fisher_is_the_mean_of_squared_gradients_by_unit(encoder: Encoder, mac
     asked = asking("classification", examples=3)
     parts = task_embeddings.read(build(fisher(model, data("classification"), asked), machine))
     network, tokenizer, _ = load(build(model, machine) / "model", "classification")
-    tokens, how = Tokens.of(tokenizer), kind("classification")
+    tokens, how = Tokens.of(tokenizer), task_format("classification")
     network.eval()
     units = encoded(data("classification"), asked, network, tokens, Site(Path(), machine))
     name, weight = next((n, w) for n, w in network.stack[0].named_parameters() if w.dim() == 2)

@@ -676,20 +676,20 @@ def test_no_effect_and_no_precision_is_not_equivalence() -> None:
 # Ranks.
 
 
-@pytest.mark.parametrize("kind", ["spearman", "kendall"])
-def test_rank_correlations_are_those_of_orders(kind: str) -> None:
+@pytest.mark.parametrize("format", ["spearman", "kendall"])
+def test_rank_correlations_are_those_of_orders(format: str) -> None:
     given_ = [0.1, 0.4, 0.2, 0.9, 0.7, 0.3, 0.8]
-    measure: Callable[..., module.Correlation] = partial(correlation, kind=kind)
+    measure: Callable[..., module.Correlation] = partial(correlation, format=format)
     assert measure(given_, np.exp(given_).tolist()).value == pytest.approx(1.0)
     assert measure(given_, [-one for one in given_]).value == pytest.approx(-1.0)
     found = measure(given_, [0.2, 0.1, 0.4, 0.8, 0.9, 0.3, 0.5])
     assert -1 < found.low < found.value < found.high < 1
 
 
-@pytest.mark.parametrize("kind", ["spearman", "kendall"])
-def test_intervals_of_rank_correlations_cover_independence(kind: str) -> None:
+@pytest.mark.parametrize("format", ["spearman", "kendall"])
+def test_intervals_of_rank_correlations_cover_independence(format: str) -> None:
     rng, times = np.random.default_rng(16), 300
-    measure: Callable[..., module.Correlation] = partial(correlation, kind=kind)
+    measure: Callable[..., module.Correlation] = partial(correlation, format=format)
     found = [measure(rng.normal(0, 1, 12), rng.normal(0, 1, 12)) for _ in range(times)]
     low, high = allowed(0.95, times)
     assert low - 0.01 <= np.mean([one.low <= 0 <= one.high for one in found]) <= high + 0.01

@@ -32,13 +32,13 @@ def noted(site: Site, word: str) -> None:
     (site.folder / "text").write_text(word)
 
 
-@stage(version=1, label=lambda name, of=(): name)
+@stage(name="plain", version=1, label=lambda name, of=(): name)
 def plain(site: Site, name: str, of: tuple[Stage, ...] = ()) -> None:
     assert all((site.path(item) / "text").is_file() for item in of)
     noted(site, name)
 
 
-@stage(version=1, label=lambda how: how)
+@stage(name="failing", version=1, label=lambda how: how)
 def failing(site: Site, how: str) -> None:
     (site.folder / "half").write_text("half")
     if how == "killed":
@@ -57,14 +57,14 @@ class Strange(Exception):
         super().__init__(f"{one} {two}")
 
 
-@stage(version=1, label=lambda model, gold, name: f"predict-{name}")
+@stage(name="predicted", version=1, label=lambda model, gold, name: f"predict-{name}")
 def predicted(site: Site, model: Stage, gold: Stage, name: str) -> None:
     if name == "wrong":
         raise BadInput("row 7 is wrong")
     noted(site, f"predict-{name}")
 
 
-@stage(version=1, label=lambda predictions, gold: f"score-{predictions.label}")
+@stage(name="scored", version=1, label=lambda predictions, gold: f"score-{predictions.label}")
 def scored(site: Site, predictions: Stage, gold: Stage) -> None:
     noted(site, f"score-{predictions.label}")
 
@@ -220,13 +220,13 @@ STOPPED = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from test_executors import build_all, machine_at, waiting
+from test_local_executor import build_all, machine_at, waiting
 if __name__ == "__main__":
     build_all([waiting(n) for n in range(3)], machine_at(Path({folder!r}), 2))
 """
 
 
-@stage(version=1)
+@stage(name="waiting", version=1)
 def waiting(site: Site, number: int) -> None:
     noted(site, f"waiting{number}")
     time.sleep(60)

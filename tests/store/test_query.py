@@ -17,12 +17,12 @@ from xstilts.store.stage import Site, Stage, folder_of, stage
 from xstilts.training.recipe import Recipe, Selection
 
 
-@stage(version=1, label=lambda recipe, seed: f"made-seed{seed}")
+@stage(name="made", version=1, label=lambda recipe, seed: f"made-seed{seed}")
 def made(site: Site, recipe: Recipe, seed: int) -> None:
     (site.folder / "text").write_text(str(seed))
 
 
-@stage(version=1)
+@stage(name="used", version=1)
 def used(site: Site, of: Stage, how: str = "well") -> None:
     (site.folder / "text").write_text(how)
 

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import shutil
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,21 @@ from filelock import FileLock
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Machine
 from xstilts.store.build import build, is_built, missing
+from xstilts.store.identity import canonical, identity
 from xstilts.store.manifest import RECORD, damaged_files
-from xstilts.store.stage import Site, Stage, StageError, canonical, folder_of, stage
+from xstilts.store.stage import Site, Stage, StageError, folder_of, stage
 from xstilts.training.recipe import Recipe
 
 calls: list[str] = []
 
 
-@stage(version=1, label=lambda text: f"leaf-{text}")
+@stage(name="leaf", version=1, label=lambda text: f"leaf-{text}")
 def leaf(site: Site, text: str) -> None:
     calls.append(text)
     (site.folder / "text").write_text(text)
 
 
-@stage(version=1)
+@stage(name="joined", version=1)
 def joined(site: Site, parts: tuple[Stage, ...], between: str = " ") -> None:
     calls.append("joined")
     text = between.join((site.path(part) / "text").read_text() for part in parts)
@@ -39,13 +40,13 @@ def joined(site: Site, parts: tuple[Stage, ...], between: str = " ") -> None:
     site.record["length"] = len(text)
 
 
-@stage(version=1)
+@stage(name="broken", version=1)
 def broken(site: Site, error: str) -> None:
     (site.folder / "half").write_text("half")
     raise OSError(errno.ENOSPC, "no space") if error == "full" else RuntimeError(error)
 
 
-@stage(version=1, resumes=True)
+@stage(name="patient", version=1, resumes=True)
 def patient(site: Site, upto: int) -> None:
     """Count one further a call, as a training that is killed each time; done at `upto`."""
     count = site.folder / "count"
@@ -55,7 +56,7 @@ def patient(site: Site, upto: int) -> None:
         raise KeyboardInterrupt
 
 
-@stage(version=1)
+@stage(name="slow", version=1)
 def slow(site: Site, journal: str) -> None:
     import time
 
@@ -85,10 +86,11 @@ def test_what_has_no_stable_identity_is_refused(value: object) -> None:
 
 
 def test_a_field_can_be_kept_out_of_the_identity() -> None:
+    @identity("Place", excluded=("path",))
     @dataclass(frozen=True)
     class Place:
         digest: str
-        path: str = field(metadata={"identity": False})
+        path: str
 
     assert canonical(Place("d", "/here")) == canonical(Place("d", "/there"))
 
@@ -192,15 +194,16 @@ def test_a_stage_survives_pickling_to_a_worker() -> None:
     assert pickle.loads(pickle.dumps(promise)).key == promise.key
 
 
-@stage(version=2)
+@stage(name="varied", version=2)
 def varied(site: Site, value: Any, *, other: Any = 0.1) -> None:
     """A work of one argument by place and one by name only."""
 
 
+@identity("Around", excluded=("aside",))
 @dataclass(frozen=True)
 class Around:
     inner: Any
-    aside: str = field(default="", metadata={"identity": False})
+    aside: str = ""
 
 
 VALUES = [

@@ -55,7 +55,7 @@ def test_a_task_has_a_citation_and_a_licence(every: Task) -> None:
 
 
 def test_kind_and_metric_exist(every: Task) -> None:
-    assert every.kind in SHAPES
+    assert every.format in SHAPES
     assert every.metric == "mlm_loss" or callable(metrics.metric(every.metric))
 
 
@@ -68,15 +68,17 @@ def test_languages_are_known_and_occur_once(every: Task) -> None:
 
 def test_labels_are_where_the_kind_needs_them(every: Task) -> None:
     assert len(set(every.labels)) == len(every.labels)
-    assert (len(every.labels) > 1) == (every.kind in ("classification", "tagging")) or every.metric == "tag_accuracy"
+    assert (len(every.labels) > 1) == (
+        every.format in ("classification", "token_classification")
+    ) or every.metric == "tag_accuracy"
     assert {f"B-{label[2:]}" for label in every.labels if label.startswith("I-")} <= set(every.labels)
 
 
 def test_teachers_are_tasks_with_training_data(every: Task) -> None:
     for teacher in every.teachers():
         assert any(source.files.get("train") or source.reader == "sandbox" for source in sources_of(teacher))
-        assert teacher.kind == "mlm" or set(teacher.trained_in) <= set(teacher.languages)
-    assert every.learned_from or every.kind in ("retrieval", "mining", "mlm")
+        assert teacher.format == "masked_lm" or set(teacher.trained_in) <= set(teacher.languages)
+    assert every.learned_from or every.format in ("bitext_retrieval", "bitext_mining", "masked_lm")
 
 
 def sources_of(one: Task) -> list[Source]:
@@ -85,7 +87,7 @@ def sources_of(one: Task) -> list[Source]:
 
 def test_joined_tasks_share_a_kind_and_labels(every: Task) -> None:
     assert bool(every.joined) != bool(every.sources)
-    assert all((part.kind, set(part.labels)) == (every.kind, set(every.labels)) for part in every.parts())
+    assert all((part.format, set(part.labels)) == (every.format, set(every.labels)) for part in every.parts())
 
 
 def test_sources_are_well_formed(source: Source) -> None:
@@ -115,7 +117,7 @@ def test_sources_with_one_meaning_read_alike(every: Task) -> None:
     for source in every.sources:
         same = [other for other in every.sources if other.meaning() == source.meaning()]
         assert all(other.reader == source.reader and other.convert is source.convert for other in same)
-        labelled = every.kind in ("classification", "choice", "tagging")
+        labelled = every.format in ("classification", "multiple_choice", "token_classification")
         assert not labelled or all(other.withheld == source.withheld for other in same)
 
 

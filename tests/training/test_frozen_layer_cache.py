@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from families import DEPTH, FAMILIES
 from given import TOYS, lesson, losses, stopped
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models.batch import Unit
 from xstilts.models.embedding_pruning import used
 from xstilts.models.encoder import Encoder, load_tokenizer
@@ -50,11 +50,14 @@ def frozen(family: str, folders: Any, name: str, trained: str) -> tuple[Network,
     network, tokens = Network(folders.backbone(family)), Tokens.of(load_tokenizer(folders[family]))
     attach(network, "toy", name, len(labels))
     freeze(network, trained)
-    return network.train(), tokens, kind(name).encode(examples, tokens, 24, labels, Counter())
+    return network.train(), tokens, task_format(name).encode(examples, tokens, 24, labels, Counter())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("name", "trained"), [("classification", "top:1"), ("tagging", "top:2"), ("tagging", "head")])
+@pytest.mark.parametrize(
+    ("name", "trained"),
+    [("classification", "top:1"), ("token_classification", "top:2"), ("token_classification", "head")],
+)
 def test_training_on_stored_states_is_training_on_all_layers(
     name: str, trained: str, family: str, families: Any, machine: Machine
 ) -> None:
@@ -68,12 +71,14 @@ def test_training_on_stored_states_is_training_on_all_layers(
 
 
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(REFUSED)))
-@pytest.mark.parametrize("name", ["tagging", "choice", "span", "retrieval"])
+@pytest.mark.parametrize("name", ["token_classification", "multiple_choice", "extractive_qa", "bitext_retrieval"])
 def test_a_batch_is_answered_without_the_frozen_layers(name: str, family: str, families: Any, machine: Machine) -> None:
-    network, tokens, units = frozen(family, families, "tagging" if name == "retrieval" else name, "top:1")
-    if name == "retrieval":
-        units = kind(name).encode(TOYS[name][2], tokens, 24, (), Counter())
-    how = kind(name)
+    network, tokens, units = frozen(
+        family, families, "token_classification" if name == "bitext_retrieval" else name, "top:1"
+    )
+    if name == "bitext_retrieval":
+        units = task_format(name).encode(TOYS[name][2], tokens, 24, (), Counter())
+    how = task_format(name)
     batch = how.collate(units[3:11], tokens)
     torch.manual_seed(1)
     wanted = how.loss(network, "toy", batch)
@@ -110,7 +115,7 @@ def test_a_batch_is_answered_without_the_frozen_layers(name: str, family: str, f
 def test_the_prefix_is_what_is_frozen_below_all_that_is_trained(
     family: str, trained: str, count: int, families: Any
 ) -> None:
-    network, _, _ = frozen(family, families, "tagging", trained)
+    network, _, _ = frozen(family, families, "token_classification", trained)
     assert network.prefix == count
     modes = [layer.training for layer in network.stack]
     assert modes == [number >= count for number in range(DEPTH)]
@@ -121,7 +126,7 @@ def test_the_prefix_is_what_is_frozen_below_all_that_is_trained(
 
 def test_the_prefix_gives_the_same_states_each_time_and_what_is_above_does_not(families: Any) -> None:
     network, tokens, units = frozen("xlm-roberta", families, "classification", "top:1")
-    batch = kind("classification").collate(units, tokens)
+    batch = task_format("classification").collate(units, tokens)
     kept: list[torch.Tensor] = []
     network.stack[1].register_forward_hook(lambda module, inputs, output: kept.append(output))
     finals = [network.hidden(batch.ids, batch.mask) for _ in range(2)]
@@ -164,7 +169,7 @@ def test_other_weights_or_sequences_are_not_served_these_states(families: Any, m
 
 
 def test_the_oldest_states_make_room_and_what_never_fits_is_not_stored(families: Any, machine: Machine) -> None:
-    network, tokens, units = frozen("xlm-roberta", families, "tagging", "top:1")
+    network, tokens, units = frozen("xlm-roberta", families, "token_classification", "top:1")
     computed(network, units, tokens, machine)
     (first,) = files(machine)
     small = replace(machine, prefix_gib=2.5 * first.stat().st_size / 2**30)
@@ -186,7 +191,7 @@ def test_the_oldest_states_make_room_and_what_never_fits_is_not_stored(families:
 def test_a_full_disk_leaves_nothing_that_looks_whole(
     families: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, tokens, units = frozen("xlm-roberta", families, "tagging", "top:1")
+    network, tokens, units = frozen("xlm-roberta", families, "token_classification", "top:1")
 
     def full(descriptor: int) -> None:
         raise OSError("no space left")
@@ -201,7 +206,7 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(
 
 def test_what_is_seen_once_or_masked_anew_is_not_stored(encoder: Encoder, machine: Machine) -> None:
     build(train(encoder, (lesson("classification"),), replace(TOP, steps=None, epochs=1), seed=1), machine)
-    beside = (lesson("classification"), lesson("mlm", weight=0.5))
+    beside = (lesson("classification"), lesson("masked_lm", weight=0.5))
     build(train(encoder, beside, TOP, seed=1), machine)
     assert not files(machine)
 
@@ -210,7 +215,7 @@ def test_what_is_seen_once_or_masked_anew_is_not_stored(encoder: Encoder, machin
 def test_a_stopped_training_ends_in_the_same_bits(kept: bool, encoder: Encoder, machine: Machine) -> None:
     """Whether the states are still there or have to be computed again."""
     recipe = replace(TOP, steps=12, selection=Selection(3, 9, 16))
-    model = train(encoder, (lesson("classification"), lesson("tagging")), recipe, seed=1)
+    model = train(encoder, (lesson("classification"), lesson("token_classification")), recipe, seed=1)
     whole = build(model, replace(machine, store=machine.store / "whole"))
     stopped(model, machine, 7)
     for path in files(machine) if not kept else ():

@@ -46,7 +46,7 @@ def test_without_a_signal_there_is_no_scale() -> None:
     assert gradient_noise.simple([1.0, 1.0], 0.1, 4).scale is None
 
 
-@pytest.mark.parametrize("name", ["classification", "tagging", "span"])
+@pytest.mark.parametrize("name", ["classification", "token_classification", "extractive_qa"])
 def test_of_an_encoder_and_of_what_was_trained_on_the_lesson(name: str, encoder: Encoder, machine: Machine) -> None:
     """Norms without each batch are those of a mean that was really taken without it."""
     asked = lesson(name)

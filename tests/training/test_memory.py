@@ -14,7 +14,7 @@ import families as tiny
 from given import TOYS, lesson
 from xstilts.cost.activation_memory import Device, Kept, real
 from xstilts.cost.flops import Shape
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models import configs
 from xstilts.models.batch import Batch
 from xstilts.models.encoder import Encoder, load_tokenizer
@@ -51,12 +51,12 @@ def really(network: Network, how: str, shape: Shape, halved: bool = False) -> in
     """Return what autograd keeps of a real loss, of a batch with padding."""
     mask = torch.ones(shape.sequences, shape.length, dtype=torch.long)
     mask[1:, shape.length // 2 :] = 0
-    targets = torch.zeros(shape.sequences, *([shape.length] if how == "tagging" else []), dtype=torch.long)
+    targets = torch.zeros(shape.sequences, *([shape.length] if how == "token_classification" else []), dtype=torch.long)
     batch = Batch(torch.full((shape.sequences, shape.length), 5), mask, targets)
 
     def compute() -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16) if halved else contextlib.nullcontext():
-            kind(how).loss(network.train(), "head", batch)
+            task_format(how).loss(network.train(), "head", batch)
 
     return real(network, compute)
 
@@ -81,8 +81,8 @@ def test_so_they_are_in_bf16(model_type: str) -> None:
 
 @pytest.mark.parametrize("trained", ["top:2", "no-embeddings", "layers:1-2", "head"])
 def test_so_they_are_whatever_is_frozen(trained: str) -> None:
-    network = network_of("xlm-roberta", "tagging", trained)
-    assert Kept(network, "head", CPU).bytes(ONE, recompute=False) == really(network, "tagging", ONE)
+    network = network_of("xlm-roberta", "token_classification", trained)
+    assert Kept(network, "head", CPU).bytes(ONE, recompute=False) == really(network, "token_classification", ONE)
 
 
 @pytest.mark.parametrize("model_type", ["xlm-roberta-xl", "mt5", "deberta-v2"])
@@ -98,10 +98,10 @@ def test_a_few_layers_stand_for_many_that_are_alike(model_type: str) -> None:
 def test_every_kind_keeps_about_as_much(how: str, families: Any) -> None:
     """Masked-LM asks its head of the hidden pieces alone; translation ranking has no head and compares all pairs."""
     network = Network(families.backbone("xlm-roberta"))
-    if not kind(how).headless:
+    if not task_format(how).headless:
         attach(network, "head", how, 2)
     labels, _, examples = TOYS[how]
-    tokens, chosen = Tokens.of(load_tokenizer(families["xlm-roberta"])), kind(how)
+    tokens, chosen = Tokens.of(load_tokenizer(families["xlm-roberta"])), task_format(how)
     torch.manual_seed(1)
     batch = chosen.collate(chosen.encode(examples, tokens, 24, labels, Counter()), tokens)
     kept = real(network, lambda: chosen.loss(network.train(), "head", batch))
@@ -171,7 +171,7 @@ def test_full_training_in_float32_takes_sixteen_bytes_a_parameter_and_what_is_ke
 
 def test_only_what_is_trained_has_gradients_and_states() -> None:
     config = configs.config_of(LARGE)
-    whole, top = (floor(config, Recipe(trained=trained), "span", 0) for trained in ("all", "top:4"))
+    whole, top = (floor(config, Recipe(trained=trained), "extractive_qa", 0) for trained in ("all", "top:4"))
     assert top.weights == whole.weights
     assert (top.gradients, top.states) == (4 * top.trained, 8 * top.trained)
     assert top.trained < whole.trained / 5
@@ -179,33 +179,37 @@ def test_only_what_is_trained_has_gradients_and_states() -> None:
 
 def test_rows_that_no_text_touches_are_not_on_the_device_but_for_masked_lm() -> None:
     config = configs.config_of(LARGE)
-    every, few = (floor(config, Recipe(), "tagging", 17, rows) for rows in (None, 20_000))
+    every, few = (floor(config, Recipe(), "token_classification", 17, rows) for rows in (None, 20_000))
     assert every.parameters - few.parameters == (250_002 - 20_000) * 1024
-    assert floor(config, Recipe(), "mlm", 0, 20_000) == floor(config, Recipe(), "mlm", 0)
+    assert floor(config, Recipe(), "masked_lm", 0, 20_000) == floor(config, Recipe(), "masked_lm", 0)
 
 
 def test_passes_become_smaller_until_what_they_keep_fits(families: Any) -> None:
     network = Network(families.backbone("xlm-roberta"))
-    attach(network, "toy", "tagging", 3)
+    attach(network, "toy", "token_classification", 3)
     recipe, setting = Recipe(batch_size=4096, max_length=64), Setting(Device("cpu", "fp32"), 16384)
     kept = Kept(network, "toy", setting.device)
     bytes_of = {
-        tokens: kept.bytes(shape_of(recipe, "tagging", tokens, network), False) for tokens in (16384, 4096, 256)
+        tokens: kept.bytes(shape_of(recipe, "token_classification", tokens, network), False)
+        for tokens in (16384, 4096, 256)
     }
-    most = partial(memory._most, network, recipe, {"toy": "tagging"}, setting)
+    most = partial(memory._most, network, recipe, {"toy": "token_classification"}, setting)
     assert [most(bytes_of[tokens]) for tokens in bytes_of] == list(bytes_of)
     assert most(bytes_of[4096] - 1) == 2048
     assert most(0) == memory.FEWEST
-    assert memory.micro_tokens(network, recipe, {"toy": "tagging"}, Machine(device="cpu")) == Machine().most_tokens()
+    assert (
+        memory.micro_tokens(network, recipe, {"toy": "token_classification"}, Machine(device="cpu"))
+        == Machine().most_tokens()
+    )
 
 
 def test_a_pass_is_as_large_as_a_step_or_as_the_machine_allows() -> None:
     network = Network(built(configs.config_of(LARGE)))
-    assert shape_of(Recipe(batch_size=32, max_length=128), "tagging", 16384, network) == Shape(32, 128)
-    assert shape_of(Recipe(batch_size=512, max_length=128), "tagging", 16384, network) == Shape(128, 128)
-    assert shape_of(Recipe(batch_size=4, max_length=9999), "choice", 1, network) == Shape(5, 512)
-    assert shape_of(Recipe(batch_size=512), "retrieval", 16384, network) == Shape(1024, 128)
-    assert shape_of(Recipe(), "mlm", 16384, network).answered == round(0.15 * 32 * 128)
+    assert shape_of(Recipe(batch_size=32, max_length=128), "token_classification", 16384, network) == Shape(32, 128)
+    assert shape_of(Recipe(batch_size=512, max_length=128), "token_classification", 16384, network) == Shape(128, 128)
+    assert shape_of(Recipe(batch_size=4, max_length=9999), "multiple_choice", 1, network) == Shape(5, 512)
+    assert shape_of(Recipe(batch_size=512), "bitext_retrieval", 16384, network) == Shape(1024, 128)
+    assert shape_of(Recipe(), "masked_lm", 16384, network).answered == round(0.15 * 32 * 128)
 
 
 # Plans.

@@ -273,8 +273,8 @@ def test_fewer_bytes_from_one_to_the_next() -> None:
 def test_every_family_computes_with_matrices_in_bf16(family: str, families: Any, tmp_path: Path) -> None:
     recipe = replace(RECIPE, optimiser="adamw8:bf16")
     network = Network(families.backbone(family))
-    for kind in ("classification", "tagging", "mlm"):
-        attach(network, kind, kind, 3)
+    for format in ("classification", "token_classification", "masked_lm"):
+        attach(network, format, format, 3)
     prepare(network, recipe)
     ids, mask = torch.randint(5, 40, (3, 9)), torch.ones(3, 9, dtype=torch.long)
     mask[0, 5:] = 0

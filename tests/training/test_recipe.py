@@ -10,21 +10,21 @@ from hypothesis import strategies as some
 
 from xstilts.data.examples import SHAPES
 from xstilts.errors import BadInput
-from xstilts.store.stage import canonical
+from xstilts.store.identity import canonical
 from xstilts.tasks.base import names, task
 from xstilts.training import recipe as module
 from xstilts.training.recipe import SETS, Recipe, Selection, changed, named
 
-CELLS = [(name, kind, role) for name in SETS for kind in SHAPES for role in ("intermediate", "target")]
+CELLS = [(name, format, role) for name in SETS for format in SHAPES for role in ("intermediate", "target")]
 
 
 def test_docstring_tells_the_truth() -> None:
     assert doctest.testmod(module).failed == 0
 
 
-@pytest.mark.parametrize(("name", "kind", "role"), CELLS)
-def test_every_set_has_a_usable_recipe_for_every_kind_in_every_role(name: str, kind: str, role: str) -> None:
-    found = named(name, "a task of no set", kind, role)
+@pytest.mark.parametrize(("name", "format", "role"), CELLS)
+def test_every_set_has_a_usable_recipe_for_every_kind_in_every_role(name: str, format: str, role: str) -> None:
+    found = named(name, "a task of no set", format, role)
     assert 1e-6 < found.learning_rate < 1e-2
     assert found.steps or 1 <= found.epochs <= 20
     assert 0 <= found.warmup < 1 or found.warmup == int(found.warmup)
@@ -33,33 +33,33 @@ def test_every_set_has_a_usable_recipe_for_every_kind_in_every_role(name: str, k
 
 @pytest.mark.parametrize("name", SETS)
 def test_what_a_set_says_is_about_things_there_are(name: str) -> None:
-    """A misspelt field, kind or task would never be noticed otherwise: it would simply not apply."""
+    """A misspelt field, format or task would never be noticed otherwise: it would simply not apply."""
     known = {field.name for field in fields(Recipe)}
     chosen = SETS[name]
-    assert set(chosen.kinds) <= set(SHAPES)
+    assert set(chosen.formats) <= set(SHAPES)
     assert set(chosen.tasks) - {"mewslix"} <= set(names())
-    for part in (*chosen.kinds.values(), *chosen.tasks.values(), chosen.intermediate):
+    for part in (*chosen.formats.values(), *chosen.tasks.values(), chosen.intermediate):
         assert set(part) <= known
     assert chosen.source
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_every_task_gets_a_recipe(name: str) -> None:
-    assert all(named(name, each, task(each).kind, "target") for each in names())
+    assert all(named(name, each, task(each).format, "target") for each in names())
 
 
 def test_xtreme_is_what_its_scripts_say() -> None:
     xnli = named("xtreme", "xnli", "classification", "target")
     assert (xnli.learning_rate, xnli.batch_size, xnli.epochs, xnli.max_length) == (2e-5, 32, 5.0, 128)
-    squad = named("xtreme", "squad", "span", "target")
+    squad = named("xtreme", "squad", "extractive_qa", "target")
     assert (squad.learning_rate, squad.max_length, squad.epochs, squad.warmup) == (3e-5, 384, 3.0, 500)
-    assert named("xtreme", "udpos", "tagging", "target").epochs == 10
+    assert named("xtreme", "udpos", "token_classification", "target").epochs == 10
     assert named("xtreme", "mnli", "classification", "intermediate").epochs == 3
 
 
 def test_a_task_beats_its_role_and_its_role_beats_its_kind() -> None:
-    assert named("phang2020", "udpos", "tagging", "target").epochs == 10
-    assert named("phang2020", "udpos", "tagging", "intermediate").epochs == 3
+    assert named("phang2020", "udpos", "token_classification", "target").epochs == 10
+    assert named("phang2020", "udpos", "token_classification", "intermediate").epochs == 3
     assert named("phang2020", "pawsx", "classification", "intermediate").epochs == 5
 
 

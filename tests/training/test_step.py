@@ -11,7 +11,7 @@ import torch
 
 from families import FAMILIES
 from given import lesson
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Machine
@@ -54,13 +54,13 @@ def test_where_memory_runs_out_the_step_is_taken_in_smaller_passes(
     encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The batch stays what it is: the result is that of a machine that was told to take so little from the start."""
-    model = train(encoder, (lesson("tagging"), lesson("mlm", weight=1.0)), SHORT, seed=1)
+    model = train(encoder, (lesson("token_classification"), lesson("masked_lm", weight=1.0)), SHORT, seed=1)
     wanted = build(model, apart(machine, "small", micro_tokens=32))
     said: list[str] = []
     progress.listen(lambda event: said.append(event.label))
-    for name in ("tagging", "mlm"):
-        scarce = Scarce(kind(name).loss, 32)
-        monkeypatch.setattr(kind(name), "loss", scarce)
+    for name in ("token_classification", "masked_lm"):
+        scarce = Scarce(task_format(name).loss, 32)
+        monkeypatch.setattr(task_format(name), "loss", scarce)
     found = build(model, apart(machine, "large", micro_tokens=512))
     assert result(found) == result(wanted)
     assert any("passes of 32 tokens" in line for line in said)
@@ -70,11 +70,12 @@ def test_where_memory_runs_out_the_step_is_taken_in_smaller_passes(
 def test_memory_that_is_too_small_for_anything_is_an_error(
     encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scarce = Scarce(kind("tagging").loss, 0)
-    monkeypatch.setattr(kind("tagging"), "loss", scarce)
+    scarce = Scarce(task_format("token_classification").loss, 0)
+    monkeypatch.setattr(task_format("token_classification"), "loss", scarce)
     with pytest.raises(torch.OutOfMemoryError):
         build(
-            train(encoder, (lesson("tagging"),), SHORT, seed=1), apart(machine, "none", micro_tokens=4 * FEWEST_TOKENS)
+            train(encoder, (lesson("token_classification"),), SHORT, seed=1),
+            apart(machine, "none", micro_tokens=4 * FEWEST_TOKENS),
         )
     assert scarce.refused == 3
 
@@ -83,12 +84,12 @@ def test_a_killed_training_goes_on_with_the_passes_that_fitted(
     encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which units drop out depends on the cut, so a training that goes on must cut as it did."""
-    model = train(encoder, (lesson("tagging"),), SHORT, seed=1)
+    model = train(encoder, (lesson("token_classification"),), SHORT, seed=1)
     whole, killed = (apart(machine, name, micro_tokens=512, checkpoint_seconds=0.0) for name in ("whole", "killed"))
-    honest = kind("tagging").loss
+    honest = task_format("token_classification").loss
     for store, stop in ((whole, 99), (killed, 3)):
         scarce = Scarce(honest, 32)
-        monkeypatch.setattr(kind("tagging"), "loss", scarce)
+        monkeypatch.setattr(task_format("token_classification"), "loss", scarce)
 
         def tell(event: Event, stop: int = stop) -> None:
             if event.done == stop:
@@ -101,7 +102,9 @@ def test_a_killed_training_goes_on_with_the_passes_that_fitted(
         else:
             build(model, store)
     progress.listen(lambda event: None)
-    monkeypatch.setattr(kind("tagging"), "loss", honest)  # memory is plenty now, and must not matter
+    monkeypatch.setattr(
+        task_format("token_classification"), "loss", honest
+    )  # memory is plenty now, and must not matter
     assert result(build(model, killed)) == result(build(model, whole))
 
 
@@ -125,7 +128,9 @@ def test_with_every_trick_on_a_killed_training_ends_in_the_same_bits(
 ) -> None:
     settings, how = TRICKS[name]
     recipe = replace(SHORT, steps=8, selection=Selection(3, 9, 16), **settings)
-    lessons = (lesson("tagging"), lesson("span")) if "factored" in name else (lesson("span"),)
+    lessons = (
+        (lesson("token_classification"), lesson("extractive_qa")) if "factored" in name else (lesson("extractive_qa"),)
+    )
     model = train(encoder, lessons, recipe, seed=1)
     whole, killed = (apart(machine, store, checkpoint_seconds=0.0, **how) for store in ("whole", "killed"))
 
@@ -154,7 +159,7 @@ def test_batches_are_put_together_beside_and_in_order(
         return honest(self, number, step)
 
     monkeypatch.setattr(step.Loop, "prepare", prepare)
-    build(train(encoder, (lesson("tagging"),), SHORT, seed=1), machine)
+    build(train(encoder, (lesson("token_classification"),), SHORT, seed=1), machine)
     assert numbers == [0, 1, 2, 3, 4]
     assert all(name.startswith("batches") for name in threads)
 
@@ -162,15 +167,15 @@ def test_batches_are_put_together_beside_and_in_order(
 def test_an_error_in_a_batch_ends_the_training(
     encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kind("tagging"), "collate", lambda *_: 1 / 0)
+    monkeypatch.setattr(task_format("token_classification"), "collate", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        build(train(encoder, (lesson("tagging"),), SHORT, seed=1), machine)
+        build(train(encoder, (lesson("token_classification"),), SHORT, seed=1), machine)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_layers_computed_again_give_the_same_training(family: str, families: Any, machine: Machine) -> None:
     """Dropout included: the second time, layers draw what they drew the first time."""
-    model = train(Encoder.of(families[family]), (lesson("tagging"),), SHORT, seed=1)
+    model = train(Encoder.of(families[family]), (lesson("token_classification"),), SHORT, seed=1)
     plain, again = (build(model, apart(machine, str(how), recompute=how)) for how in (False, True))
     lines = [
         [json.loads(line)["loss"] for line in (folder / HISTORY).read_text().splitlines()] for folder in (plain, again)
@@ -181,7 +186,7 @@ def test_layers_computed_again_give_the_same_training(family: str, families: Any
 
 
 def test_layers_computed_again_see_only_their_sequence(encoder: Encoder, machine: Machine) -> None:
-    model = train(encoder, (lesson("span"),), SHORT, seed=1)
+    model = train(encoder, (lesson("extractive_qa"),), SHORT, seed=1)
     plain, again = (build(model, apart(machine, str(how), recompute=how, packing="on")) for how in (False, True))
     assert result(again) == result(plain)
 
@@ -189,7 +194,7 @@ def test_layers_computed_again_see_only_their_sequence(encoder: Encoder, machine
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns of what torch itself does
 def test_compiled_layers_compute_the_same(encoder: Encoder, machine: Machine) -> None:
-    model = train(encoder, (lesson("tagging"),), SHORT, seed=1)
+    model = train(encoder, (lesson("token_classification"),), SHORT, seed=1)
     plain, compiled = (build(model, apart(machine, str(how), compiled=how)) for how in (False, True))
     lines = [
         [json.loads(line)["loss"] for line in (folder / HISTORY).read_text().splitlines()]

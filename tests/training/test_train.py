@@ -40,49 +40,52 @@ def weights(folder: Path) -> str:
     return hashlib.sha256((folder / "model" / "model.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("kind", TOYS)
-def test_every_kind_overfits_its_toy(kind: str, encoder: Encoder, machine: Machine) -> None:
-    steps = {"span": 120, "mlm": 120}.get(kind, 60)
-    folder = build(train(encoder, (lesson(kind),), replace(FAST, steps=steps), seed=1), machine)
+@pytest.mark.parametrize("format", TOYS)
+def test_every_kind_overfits_its_toy(format: str, encoder: Encoder, machine: Machine) -> None:
+    steps = {"extractive_qa": 120, "masked_lm": 120}.get(format, 60)
+    folder = build(train(encoder, (lesson(format),), replace(FAST, steps=steps), seed=1), machine)
     found = losses(folder)
     assert found[-1] < 0.5 * found[0]
     dev = read_record(folder)["record"]["dev"]
     if dev:
-        assert dev[kind]["score"] == 100.0
-        assert not dev[kind]["collapsed"]
+        assert dev[format]["score"] == 100.0
+        assert not dev[format]["collapsed"]
 
 
-@pytest.mark.parametrize("kind", ["classification", "choice", "tagging", "span"])
+@pytest.mark.parametrize("format", ["classification", "multiple_choice", "token_classification", "extractive_qa"])
 def test_predictions_of_the_saved_model_are_those_of_the_trained_one(
-    kind: str, encoder: Encoder, machine: Machine
+    format: str, encoder: Encoder, machine: Machine
 ) -> None:
-    model = train(encoder, (lesson(kind),), replace(FAST, steps=120 if kind == "span" else 60), seed=1)
-    folder = build(predict(model, lesson(kind).train[0], kind, 24), machine)
+    model = train(encoder, (lesson(format),), replace(FAST, steps=120 if format == "extractive_qa" else 60), seed=1)
+    folder = build(predict(model, lesson(format).train[0], format, 24), machine)
     lines = [json.loads(line) for line in (folder / PREDICTIONS).read_text().splitlines()]
-    gold: list[Any] = TOYS[kind][2]
+    gold: list[Any] = TOYS[format][2]
     wanted = {
         "classification": lambda e: e.label,
-        "choice": lambda e: e.label,
-        "tagging": lambda e: list(e.tags),
-        "span": lambda e: e.answers[0].text,
-    }[kind]
+        "multiple_choice": lambda e: e.label,
+        "token_classification": lambda e: list(e.tags),
+        "extractive_qa": lambda e: e.answers[0].text,
+    }[format]
     assert [line["prediction"] for line in lines] == [wanted(example) for example in gold]
     assert [line["id"] for line in lines] == [example.id for example in gold]
 
 
 def test_a_mix_of_tasks_learns_them_all_and_keeps_the_heads_apart(encoder: Encoder, machine: Machine) -> None:
-    lessons = tuple(lesson(kind) for kind in ("classification", "tagging", "choice"))
+    lessons = tuple(lesson(format) for format in ("classification", "token_classification", "multiple_choice"))
     folder = build(train(encoder, lessons, replace(FAST, steps=120, sampling="uniform"), seed=1), machine)
     dev = read_record(folder)["record"]["dev"]
-    assert set(dev) == {"classification", "tagging", "choice"}
+    assert set(dev) == {"classification", "token_classification", "multiple_choice"}
     assert all(task["score"] == 100.0 for task in dev.values())
 
 
 def test_labels_that_nobody_lists_are_those_of_the_training_data(encoder: Encoder, machine: Machine) -> None:
-    _, _, examples = TOYS["tagging"]
+    _, _, examples = TOYS["token_classification"]
     strange = Tagged("z", ("xx",), ("B-STRANGE",))
-    train_data, dev = promised("tagging", examples), promised("tagging", [*examples, strange], "dev")
-    taught = Lesson("ccg", "tagging", (), (train_data,), dev, "tag_accuracy")
+    train_data, dev = (
+        promised("token_classification", examples),
+        promised("token_classification", [*examples, strange], "dev"),
+    )
+    taught = Lesson("ccg", "token_classification", (), (train_data,), dev, "tag_accuracy")
     model = train(encoder, (taught,), replace(FAST, steps=60), seed=1)
     found = read_record(build(model, machine))["record"]["dev"]["ccg"]
     config = json.loads((folder_of(model, machine) / "model" / "config.json").read_text())
@@ -92,14 +95,14 @@ def test_labels_that_nobody_lists_are_those_of_the_training_data(encoder: Encode
 
 
 def test_masked_lm_is_asked_of_the_head_that_the_encoder_came_with(encoder: Encoder, machine: Machine) -> None:
-    text = lesson("mlm").train[0]
-    taught = train(encoder, (lesson("mlm"),), replace(FAST, steps=120), seed=1)
+    text = lesson("masked_lm").train[0]
+    taught = train(encoder, (lesson("masked_lm"),), replace(FAST, steps=120), seed=1)
     other = train(encoder, (lesson("classification"),), replace(FAST, steps=60), seed=1)
     with pytest.raises(BadInput, match="comes without a masked-LM head"):
-        build(predict(other, text, "mlm", 24), machine)
+        build(predict(other, text, "masked_lm", 24), machine)
     public = Encoder.of(build(taught, machine) / "model")
     forgets = train(public, (lesson("classification"),), replace(FAST, steps=60), seed=1)
-    before, after = (score(predict(model, text, "mlm", 24), text, "mlm_loss") for model in (public, forgets))
+    before, after = (score(predict(model, text, "masked_lm", 24), text, "mlm_loss") for model in (public, forgets))
     losses = [read_score(build(promise, machine))["headline"] for promise in (before, after)]
     assert losses[0] < losses[1]
     assert read_score(build(before, machine))["headline"] == losses[0]
@@ -107,7 +110,7 @@ def test_masked_lm_is_asked_of_the_head_that_the_encoder_came_with(encoder: Enco
 
 def test_masked_lm_beside_a_task_adds_its_weighted_loss(encoder: Encoder, machine: Machine) -> None:
     alone = build(train(encoder, (lesson("classification"),), replace(FAST, steps=2), seed=1), machine)
-    beside = (lesson("classification"), lesson("mlm", weight=0.5))
+    beside = (lesson("classification"), lesson("masked_lm", weight=0.5))
     both = build(train(encoder, beside, replace(FAST, steps=2), seed=1), machine)
     assert losses(both)[0] > losses(alone)[0] + 0.5
     assert (both / "model" / "config.json").read_text().count("RobertaForSequenceClassification") == 1
@@ -117,9 +120,9 @@ def test_a_batch_in_several_passes_has_the_gradient_of_the_whole(encoder: Encode
     """Labels differ in number between passes (words a sentence), so a mean of means would be another gradient."""
     unmoved = still(Path(encoder.location), machine.store.parent / "still")
     recipe = replace(FAST, steps=3, learning_rate=1e-3)
-    whole = build(train(unmoved, (lesson("tagging"),), recipe, seed=1), machine)
+    whole = build(train(unmoved, (lesson("token_classification"),), recipe, seed=1), machine)
     pieces = replace(machine, micro_tokens=12, store=machine.store / "pieces")
-    parts = build(train(unmoved, (lesson("tagging"),), recipe, seed=1), pieces)
+    parts = build(train(unmoved, (lesson("token_classification"),), recipe, seed=1), pieces)
     assert losses(parts) == pytest.approx(losses(whole), abs=1e-5)
     assert len(by_length(TOY_UNITS, 12)) > 4
 
@@ -129,14 +132,14 @@ TOY_UNITS = [Unit(n, (np.zeros(5 + n % 3, dtype=np.int32),)) for n in range(8)]
 
 CASES: dict[str, tuple[tuple[str, ...], int]] = {
     "single": (("classification",), 16384),
-    "multi": (("classification", "tagging", "span"), 16384),
-    "accumulated": (("classification", "mlm"), 60),
+    "multi": (("classification", "token_classification", "extractive_qa"), 16384),
+    "accumulated": (("classification", "masked_lm"), 60),
 }
 
 
 def case(name: str, source: str) -> Stage:
-    kinds, _ = CASES[name]
-    lessons = tuple(lesson(kind, weight=1.0 if kind == "mlm" else None) for kind in kinds)
+    formats, _ = CASES[name]
+    lessons = tuple(lesson(format, weight=1.0 if format == "masked_lm" else None) for format in formats)
     recipe = replace(FAST, steps=24, selection=Selection(8, 5, 16))
     return train(Encoder.of(source), lessons, recipe, seed=3)
 
@@ -254,7 +257,7 @@ def test_what_is_frozen_does_not_move(encoder: Encoder, machine: Machine) -> Non
 
 
 def test_the_second_phase_takes_the_encoder_and_a_fresh_head(encoder: Encoder, machine: Machine) -> None:
-    first = train(encoder, (lesson("tagging"),), replace(FAST, steps=5), seed=1)
+    first = train(encoder, (lesson("token_classification"),), replace(FAST, steps=5), seed=1)
     second = train(first, (lesson("classification"),), replace(FAST, steps=5), seed=1)
     build(second, machine)
     assert is_built(first, machine)
@@ -263,4 +266,6 @@ def test_the_second_phase_takes_the_encoder_and_a_fresh_head(encoder: Encoder, m
 
 def test_a_loss_that_explodes_says_what_to_change(encoder: Encoder, machine: Machine) -> None:
     with pytest.raises(BadInput, match="lower learning_rate"):
-        build(train(encoder, (lesson("mlm"),), replace(FAST, learning_rate=1e30, clip_norm=1e30), seed=1), machine)
+        build(
+            train(encoder, (lesson("masked_lm"),), replace(FAST, learning_rate=1e30, clip_norm=1e30), seed=1), machine
+        )

@@ -40,7 +40,7 @@ def tasks(
         bool, typer.Option("--markdown", help="Print everything about each, as docs/tasks.md.")
     ] = False,
 ) -> None:
-    """List the tasks: kind, metric, what they are learned from, languages, and which of their data are there."""
+    """List the tasks: format, metric, what they are learned from, languages, and which of their data are there."""
     from xstilts.tasks import cards
 
     if markdown:

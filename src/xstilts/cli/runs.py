@@ -155,7 +155,7 @@ def bench_inference(
     length: Annotated[str, typer.Option(help="Pieces a sequence.")] = "32,128,384",
     rounds: Annotated[int, typer.Option(help="Most calls of each form at each shape.")] = 100,
     seconds: Annotated[float, typer.Option(help="About how long to measure, all together.")] = 120.0,
-    kind: Annotated[
+    format: Annotated[
         str | None, typer.Option(help="What the head is for, if that is not seen; retrieval: none.")
     ] = None,
     device: Device = "auto",
@@ -169,5 +169,5 @@ def bench_inference(
 
     load = benchmark.Load.of(batch, length, rounds, seconds)
     with progress.shown():
-        found = benchmark.bench(checkpoint, kind, variants.split(","), load, Machine(device=device, threads=threads))
+        found = benchmark.bench(checkpoint, format, variants.split(","), load, Machine(device=device, threads=threads))
     render.show(found, json)

@@ -110,8 +110,8 @@ def _thinned(network: Network) -> list[int]:
 
     The first and the last of a row may share something with their neighbours; the one in the middle stands for many.
     """
-    kinds = vars(network.config).get("layer_types") or [""] * network.depth
-    marks = [(name, *_mark(layer)) for name, layer in zip(kinds, network.stack, strict=False)]
+    formats = vars(network.config).get("layer_types") or [""] * network.depth
+    marks = [(name, *_mark(layer)) for name, layer in zip(formats, network.stack, strict=False)]
     rows = [list(row) for _, row in groupby(range(len(marks)), key=lambda number: marks[number])]
     kept = [number for row in rows for number in (row if len(row) < 4 else (row[0], row[1], row[-1]))]
     times = [1 if len(row) < 4 or place != 1 else len(row) - 2 for row in rows for place in range(min(len(row), 3))]

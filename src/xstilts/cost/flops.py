@@ -116,7 +116,7 @@ _counted: dict[Any, Polynomial] = {}
 
 def _structure(network: Network, head: str, learning: bool) -> Any:
     """Return all that the count depends on; how many rows of the embeddings are there matters to masked-LM alone."""
-    few = network.table if _kind_of(network, head) != "mlm" else None
+    few = network.table if _kind_of(network, head) != "masked_lm" else None
     parameters = tuple(
         (name, tuple(one.shape[1:] if one is few else one.shape), one.requires_grad)
         for name, one in network.named_parameters()
@@ -143,12 +143,12 @@ def further(network: Network, head: str, learning: bool) -> tuple[str, ...]:
     """Return the terms that a head has beyond those that every one has."""
     if head not in network.heads:
         return ("compared",) if learning else ()
-    return ("answered",) if _kind(network, head) == "mlm" else ()
+    return ("answered",) if _kind(network, head) == "masked_lm" else ()
 
 
 def _kind(network: Network, head: str) -> str:
     found = network.heads[head]
-    return found.kind if isinstance(found, Head) else ""
+    return found.format if isinstance(found, Head) else ""
 
 
 def twin(network: Network) -> Network:
@@ -218,7 +218,7 @@ def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: 
     mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
     if head not in network.heads:
         return states[0::2, 0] @ states[1::2, 0].T if learning else states
-    if _kind(network, head) == "mlm":
+    if _kind(network, head) == "masked_lm":
         states, mask = states.flatten(0, 1)[: shape.answered, None], mask.flatten()[: shape.answered, None]
     logits: Tensor = network.heads[head](states, mask, network.table)
     return logits

@@ -5,7 +5,7 @@ of them when it is over. What a meter has added up is plain, so a checkpoint kee
 goes on adding. Steps since the last checkpoint are taken again after a kill; only the second time counts.
 
     with metered(spent := nothing(), machine):
-        answers(network, "head", kind, units, tokens, machine)
+        answers(network, "head", format, units, tokens, machine)
     ledger(spent, network, machine)["flops"]
 """
 

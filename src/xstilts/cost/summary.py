@@ -16,23 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.errors import BadInput
+from xstilts.store import names
 from xstilts.store import query as stores
 from xstilts.store.query import Record
 
 PHASES = ("read", "pretrain", "intermediate", "target", "predict", "score", "other")
 WORKS = {
-    "xstilts.data.dataset.read": "read",
-    "xstilts.training.pretrain.tokenizer": "pretrain",
-    "xstilts.training.pretrain.untrained": "pretrain",
-    "xstilts.evaluation.predict.predict": "predict",
-    "xstilts.evaluation.score.score": "score",
+    names.READ: "read",
+    names.TOKENIZER: "pretrain",
+    names.UNTRAINED: "pretrain",
+    names.PREDICT: "predict",
+    names.SCORE: "score",
 }
-TRAIN, PREDICT, UNTRAINED = (
-    "xstilts.training.train.train",
-    "xstilts.evaluation.predict.predict",
-    "xstilts.training.pretrain.untrained",
-)
-WITHOUT_TRAINING = {"mlm", "retrieval", "mining"}  # kinds that ask any encoder, whatever it was trained on last
+# Formats that ask any encoder, whatever it was trained on last.
+WITHOUT_TRAINING = {"masked_lm", "bitext_retrieval", "bitext_mining"}
 LARGEST = ("memory_mib", "parameters", "trained_parameters")  # figures of which several stages have no sum
 
 
@@ -163,7 +160,7 @@ FORMATS = {**TENTHS, "flops": "{:.3e}", "utilisation": "{:.1%}"}
 def _line(record: Record, phase: str) -> Line:
     memory = record.get("process_peak_memory_mib")
     plain = Line(record["label"], record["key"], phase, record["seconds"], memory_mib=memory)
-    if record["work"] not in (TRAIN, PREDICT):
+    if record["work"] not in (names.TRAIN, names.PREDICT):
         return plain
     ledger = record["record"].get("cost")
     return _measured(plain, ledger) if ledger else _unmeasured(plain, record["record"])
@@ -205,14 +202,16 @@ def _unmeasured(line: Line, known: Mapping[str, Any]) -> Line:
 
 def _phases(every: Mapping[str, Record]) -> dict[str, str]:
     """Return the phase of each stage, a training's by what it began from and what became of it."""
-    begun = {_model(record, "encoder") for record in every.values() if record["work"] == TRAIN}
+    begun = {_model(record, "encoder") for record in every.values() if record["work"] == names.TRAIN}
     asked: dict[str | None, set[str]] = {}
     for record in every.values():
-        if record["work"] == PREDICT:
-            asked.setdefault(_model(record, "model"), set()).add(record["arguments"]["kind_name"])
+        if record["work"] == names.PREDICT:
+            asked.setdefault(_model(record, "model"), set()).add(
+                names.format_from_key(record["arguments"]["kind_name"])
+            )
     return {
         key: _role(record, every, key in begun, asked.get(key, set()))
-        if record["work"] == TRAIN
+        if record["work"] == names.TRAIN
         else WORKS.get(record["work"], "other")
         for key, record in every.items()
     }
@@ -220,7 +219,7 @@ def _phases(every: Mapping[str, Record]) -> dict[str, str]:
 
 def _role(record: Record, every: Mapping[str, Record], goes_on: bool, asked: set[str]) -> str:
     source = every.get(_model(record, "encoder") or "", {})
-    if source.get("work") == UNTRAINED:
+    if source.get("work") == names.UNTRAINED:
         return "pretrain"
     return "intermediate" if goes_on or (asked and asked <= WITHOUT_TRAINING) else "target"
 

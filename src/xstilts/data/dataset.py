@@ -11,25 +11,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from xstilts.data.examples import Example, write
 from xstilts.data.language_check import Watch
+from xstilts.data.languages import language
 from xstilts.data.readers import Input, Report, Row, container
 from xstilts.data.readers import read as read_rows
 from xstilts.data.readers.row import bad
 from xstilts.data.readers.row_to_example import SHAPE, Asked
+from xstilts.data.source import Source
 from xstilts.errors import BadInput
 from xstilts.store import names
 from xstilts.store.identity import identity
+from xstilts.store.names import format_in_keys
 from xstilts.store.stage import Site, stage
-
-if TYPE_CHECKING:
-    from xstilts.data.source import Source
 
 T = TypeVar("T")
 
@@ -52,19 +52,40 @@ class File:
         return cls(path.relative_to(folder).as_posix(), _digest(held, status.st_size, status.st_mtime_ns))
 
 
-@identity("Data", always=("part",))
+@identity(
+    "Data",
+    renamed={"format": "kind"},
+    always=("part",),
+    excluded=("source", "expected"),
+    encoded={"format": format_in_keys},
+)
 @dataclass(frozen=True)
 class Data:
-    """What decides the examples of a split: files by content, the way of reading, the part of the rows."""
+    """One split of one task in one language: what decides its examples, and how they are read.
+
+    Attributes:
+        task: Name of the task.
+        format: Name of the task format, a module of `formats`.
+        split: "train", "validation" or "test".
+        language: Code of the language.
+        labels: The task's labels, in the order of a classifier's outputs.
+        meaning: What `Source.meaning` says of the way of reading.
+        files: The files by content.
+        part: Start and stop over the rows, for data sets cut out of another one.
+        source: How the files are read; None for data that are only named. No part of the identity.
+        expected: How many examples there should be, as far as that is known. No part of the identity.
+    """
 
     task: str
-    kind: str
+    format: str
     split: str
     language: str
     labels: tuple[str, ...]
     meaning: tuple[tuple[str, str], ...]
     files: tuple[File, ...]
     part: tuple[int, int | None] = (0, None)
+    source: Source | None = field(default=None, compare=False, repr=False)
+    expected: int | None = field(default=None, compare=False, repr=False)
 
     @property
     def label(self) -> str:
@@ -91,22 +112,9 @@ def read(site: Site, data: Data) -> None:
         _check_english(data, watch)
 
 
-def expected(data: Data) -> int | None:
-    """Return how many examples a split should hold in its language, as far as that is known.
-
-    The count of a training split holds in the languages that the task is trained in; nobody knows how many rows of a
-    task a user has had translated.
-    """
-    from xstilts.tasks.base import task
-
-    asked = task(data.task)
-    foreign = data.split == "train" and data.language not in asked.trained_in
-    return None if foreign or asked.source_of(data) not in asked.sources else asked.counts.get(data.split)
-
-
 def _check_count(data: Data, count: int, report: Report) -> None:
     """Raise BadInput where examples are missing, or too many, that were not counted as dropped."""
-    wanted = expected(data)
+    wanted = data.expected
     dropped = sum(times for reason, times in report.counts.items() if reason.startswith("dropped: "))
     if wanted not in (None, count, count + dropped):
         problem = f"expected {wanted} examples of {data.label}, found {count}"
@@ -137,14 +145,11 @@ def examples(data: Data, folder: Path | None, report: Report) -> Iterator[Exampl
     An id is the row's `id`, or its number in the files (from 0), which dropped rows and parts do not shift.
     Raises BadInput, with file and line, for what cannot be repaired, and where a file is not the one that was planned.
     """
-    from xstilts.tasks.base import task
-
-    asked_task = task(data.task)
-    source = asked_task.source_of(data)
-    if source.reader == "sandbox":
-        from xstilts import sandbox
-
-        yield from sandbox.examples(data.task, data.split, data.language, source.options)
+    source = data.source
+    if source is None:
+        raise BadInput(f"{data.label} is named without the way to read it: take it from a task, by `Task.data`")
+    if source.generator is not None:
+        yield from source.generator.examples(data.task, data.split, data.language, source.options)
         return
     count = 0
     for example in _distinct(_shaped(data, source, folder, report)):
@@ -152,7 +157,7 @@ def examples(data: Data, folder: Path | None, report: Report) -> Iterator[Exampl
         yield example
     if not count:
         raise bad(_names(data), f"expected examples of {data.label}, found none", "the file is empty: get it again")
-    wanted = expected(data)
+    wanted = data.expected
     if wanted not in (None, count):
         report.note(f"noted: {count} examples where {wanted} are expected", _names(data))
 
@@ -165,7 +170,7 @@ def _shaped(data: Data, source: Source, folder: Path | None, report: Report) -> 
     meant = ((row.place, fields) for row in rows if _concerns(fields := _fields(row, source), data, source))
     for position, (place, fields) in _part(enumerate(meant), data.part):
         id = str(position) if positional or fields.get("id") is None else str(fields["id"])
-        example = SHAPE[data.kind](id, fields, place, asked)
+        example = SHAPE[data.format](id, fields, place, asked)
         if example:
             yield example, place
 
@@ -208,8 +213,6 @@ def _concerns(fields: Mapping[str, Any], data: Data, source: Source) -> bool:
     column = source.options.get("language_column")
     if not isinstance(column, str):
         return True
-    from xstilts.data.languages import language
-
     return str(fields.get(column)).lower() in (data.language, language(data.language).name.lower())
 
 

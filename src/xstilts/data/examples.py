@@ -105,13 +105,13 @@ Example = Classified | Choice | Tagged | Question | Parallel | Passage | Text
 
 SHAPES: dict[str, type[Example]] = {
     "classification": Classified,
-    "choice": Choice,
-    "tagging": Tagged,
-    "span": Question,
-    "retrieval": Parallel,
-    "mining": Passage,
-    "ranking": Passage,
-    "mlm": Text,
+    "multiple_choice": Choice,
+    "token_classification": Tagged,
+    "extractive_qa": Question,
+    "bitext_retrieval": Parallel,
+    "bitext_mining": Passage,
+    "passage_ranking": Passage,
+    "masked_lm": Text,
 }
 
 
@@ -125,9 +125,9 @@ def write(examples: Iterable[Example], path: Path) -> int:
     return count
 
 
-def read(path: Path, kind: str) -> Iterator[Example]:
+def read(path: Path, format: str) -> Iterator[Example]:
     """Read back what `write` wrote for a kind of task."""
-    shape = SHAPES[kind]
+    shape = SHAPES[format]
     with path.open(encoding="utf-8") as file:
         for line in file:
             line_fields = json.loads(line).items()

@@ -1,4 +1,7 @@
-"""TODO data.source."""
+"""Source: one form in which the examples of a task can be had, and where its files lie below the data folder.
+
+A task names several, tried in order: the original files, the folder that XTREME's script makes, files of the hub.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,31 @@ import ast
 import hashlib
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from xstilts.data.examples import Example
 from xstilts.data.readers import Row, matching
 from xstilts.store.memo import once
 
 Convert = Callable[[Row], Mapping[str, Any]]
+Options = Mapping[str, str | int | tuple[str, ...]]
+
+
+class Generator(Protocol):
+    """What makes the examples of a source that has no files."""
+
+    def has(self, split: str, language: str, options: Options) -> bool:
+        """Say whether there is a split in a language."""
+
+    def examples(self, task: str, split: str, language: str, options: Options) -> Iterator[Example]:
+        """Yield the examples of a split in a language; the task's name seeds them."""
+
+    def digest(self) -> str:
+        """Return a SHA-256 of all that decides what is made."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,7 @@ class Source:
     part: (start, stop) over the rows of a split, for data sets cut out of another one.
     revision: for files below `hub/`, the commit or branch that `hub.download` takes them from. Data are identified by
     content, so it is no part of their meaning.
+    generator: makes the examples where there are no files, as for artificial languages.
     """
 
     reader: str
@@ -46,6 +65,7 @@ class Source:
     part: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
     withheld: bool = False
     revision: str = "main"
+    generator: Generator | None = None
 
     def patterns(self, split: str, language: str) -> tuple[str, ...]:
         """Return the file patterns of a split in a language; empty where this source has none."""
@@ -66,10 +86,8 @@ class Source:
 
     def holds(self, split: str, language: str, folder: Path | None) -> bool:
         """Say whether this source has a split in a language, with its answers."""
-        if self.reader == "sandbox":
-            from xstilts import sandbox
-
-            return sandbox.has(split, language, self.options)
+        if self.generator is not None:
+            return self.generator.has(split, language, self.options)
         return folder is not None and not self.withheld and bool(self.find(split, language, folder))
 
     def meaning(self) -> tuple[tuple[str, str], ...]:

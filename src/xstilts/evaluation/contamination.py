@@ -108,8 +108,8 @@ def _label(train: Stage, test: Stage) -> str:
 @stage(name=names.CONTAMINATION, version=1, label=_label)
 def overlap(site: Site, train: Stage, test: Stage) -> None:
     """Write `overlap.json`: what the examples of `test` have in common with those of `train`, both stages of data."""
-    asked = list(examples.read(site.path(test) / EXAMPLES, _data(test).kind))
-    found = between(examples.read(site.path(train) / EXAMPLES, _data(train).kind), asked)
+    asked = list(examples.read(site.path(test) / EXAMPLES, _data(test).format))
+    found = between(examples.read(site.path(train) / EXAMPLES, _data(train).format), asked)
     found = replace(found, train=_called(_data(train), "train"), test=_called(_data(test), "test"))
     (site.folder / OVERLAP).write_text(json.dumps(asdict(found), indent=1, ensure_ascii=False) + "\n", "utf-8")
     site.record |= {"examples": found.test_examples, "touched": found.touched}

@@ -23,7 +23,7 @@ from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example, Passage
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import BadInput
-from xstilts.formats import Kind, kind
+from xstilts.formats import Format, task_format
 from xstilts.models import batching
 from xstilts.models.batch import Unit
 from xstilts.models.batching import _most_tokens, by_length
@@ -41,26 +41,32 @@ from xstilts.store.stage import Site, Stage, lineage, stage
 PREDICTIONS = "predictions.jsonl"
 
 
-def _label(model: Encoder | Stage, data: Stage, kind_name: str, max_length: int) -> str:
+def _label(model: Encoder | Stage, data: Stage, format: str, max_length: int) -> str:
     return f"predict-{data.arguments['data'].label}"
 
 
-@stage(name=names.PREDICT, version=2, label=_label)
-def predict(site: Site, model: Encoder | Stage, data: Stage, kind_name: str, max_length: int) -> None:
+@stage(
+    name=names.PREDICT,
+    version=2,
+    label=_label,
+    renamed={"format": "kind_name"},
+    encoded={"format": names.format_in_keys},
+)
+def predict(site: Site, model: Encoder | Stage, data: Stage, format: str, max_length: int) -> None:
     """Write `predictions.jsonl`: for each example its id, the prediction, and the scores behind it.
 
     model: a trained stage, or a bare encoder where the kind needs no head. data: a stage that read a split. Masked-LM
     is asked of the head that the encoder came with, on the weights that it has now.
     """
-    chosen = kind(kind_name)
+    chosen = task_format(format)
     source = site.path(model) / "model" if isinstance(model, Stage) else model
-    network, tokens, labels = _loaded(source, kind_name, _origin(model))
+    network, tokens, labels = _loaded(source, format, _origin(model))
     max_length = network.fitting(max_length)
-    examples = list(read_examples(site.path(data) / EXAMPLES, kind_name))
+    examples = list(read_examples(site.path(data) / EXAMPLES, format))
     cut: Counter[str] = Counter()
     units = chosen.encode(examples, tokens.kept(site.machine), max_length, labels, cut)
     asking, there = _sides(units, examples)
-    with used(network, [kind_name], units, tokens), ledger.metered(spent := ledger.nothing(), site.machine):
+    with used(network, [format], units, tokens), ledger.metered(spent := ledger.nothing(), site.machine):
         network.to(site.machine.torch_device())
         found = answers(network, "head", chosen, asking, tokens, site.machine, site.folder.stem)
         found += _candidates(network, chosen, there, tokens, site)
@@ -84,7 +90,7 @@ def _sides(units: list[Unit], examples: Sequence[Example]) -> tuple[list[Unit], 
 _last: list[Any] = [None, "", []]  # the network, the candidates' digest and their answers
 
 
-def _candidates(network: Network, kind: Kind, units: list[Unit], tokens: Tokens, site: Site) -> list[Any]:
+def _candidates(network: Network, format: Format, units: list[Unit], tokens: Tokens, site: Site) -> list[Any]:
     """Return the answers to candidates; those that the same network was last asked about, as for another language,
     are not computed again.
     """
@@ -93,22 +99,28 @@ def _candidates(network: Network, kind: Kind, units: list[Unit], tokens: Tokens,
         for sequence in unit.sequences:
             digest.update(len(sequence).to_bytes(4, "little") + sequence.tobytes())
     if not (_last[0] is network and _last[1] == digest.hexdigest()):
-        found = answers(network, "head", kind, units, tokens, site.machine, f"{site.folder.stem} candidates")
+        found = answers(network, "head", format, units, tokens, site.machine, f"{site.folder.stem} candidates")
         _last[:] = [network, digest.hexdigest(), found]
     return list(_last[2])
 
 
 def answers(
-    network: Network, head: str, kind: Kind, units: Sequence[Unit], tokens: Tokens, machine: Machine, label: str = ""
+    network: Network,
+    head: str,
+    format: Format,
+    units: Sequence[Unit],
+    tokens: Tokens,
+    machine: Machine,
+    label: str = "",
 ) -> list[Any]:
     """Return the network's answer to each unit, in the units' order; equal ones are asked once.
 
     Of a kind without a head, whose answers are vectors, that goes for each sequence of a unit.
     """
-    parts = [_parts(unit) if kind.headless else [unit] for unit in units]
+    parts = [_parts(unit) if format.headless else [unit] for unit in units]
     distinct: dict[Any, Unit] = {_content(part): part for each in parts for part in each}
     found = dict(
-        zip(distinct, _answered(network, head, kind, [*distinct.values()], tokens, machine, label), strict=True)
+        zip(distinct, _answered(network, head, format, [*distinct.values()], tokens, machine, label), strict=True)
     )
     said = ([found[_content(part)] for part in each] for each in parts)
     return [each[0] if len(each) == 1 else np.concatenate(each) for each in said]
@@ -126,7 +138,7 @@ def _content(unit: Unit) -> tuple[bytes, ...]:
 
 @torch.inference_mode()
 def _answered(
-    network: Network, head: str, kind: Kind, units: Sequence[Unit], tokens: Tokens, machine: Machine, label: str
+    network: Network, head: str, format: Format, units: Sequence[Unit], tokens: Tokens, machine: Machine, label: str
 ) -> list[Any]:
     """Return the network's answer to each unit, asked in batches of like length."""
     was_training = network.training
@@ -138,11 +150,11 @@ def _answered(
     found: list[Any] = [None] * len(units)
     for number, numbers in enumerate(batches, start=1):
         chosen = [units[n] for n in numbers]
-        batch = kind.collate(chosen, tokens, random)
+        batch = format.collate(chosen, tokens, random)
         batch = batch.packed() if packs else batch
         ledger.asked(head, batch)
         with machine.arithmetic():
-            said = kind.predict(network, head, batch.to(device), chosen)
+            said = format.predict(network, head, batch.to(device), chosen)
         for n, answer in zip(numbers, said, strict=True):
             found[n] = answer
         if label:
@@ -153,24 +165,24 @@ def _answered(
 
 def _origin(model: Encoder | Stage) -> Encoder | None:
     """Return the public encoder that a model was trained from; None where it was trained on masked-LM itself."""
-    if isinstance(model, Stage) and [one.kind for one in model.arguments.get("lessons", ())] == ["mlm"]:
+    if isinstance(model, Stage) and [one.format for one in model.arguments.get("lessons", ())] == ["masked_lm"]:
         return None
     *_, origin = lineage(model, "encoder")
     return origin if isinstance(origin, Encoder) else None
 
 
 @lru_cache(maxsize=1)
-def _loaded(source: Path | Encoder, kind_name: str, origin: Encoder | None) -> tuple[Network, Tokens, tuple[str, ...]]:
+def _loaded(source: Path | Encoder, format: str, origin: Encoder | None) -> tuple[Network, Tokens, tuple[str, ...]]:
     """Return a network with its head, its tokens and its labels; the last one loaded stays."""
     folder = source.location if isinstance(source, Encoder) else source
-    if kind(kind_name).headless:
+    if task_format(format).headless:
         network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
         labels: tuple[str, ...] = ()
-    elif kind_name == "mlm" and origin:
+    elif format == "masked_lm" and origin:
         network, tokenizer, labels = Network(load_backbone(folder)), load_tokenizer(folder), ()
         if not has_pretrained_mlm(network.config, origin.location):
             raise BadInput(f"{origin.name} comes without a masked-LM head, so it cannot be measured: leave it out")
-        attach(network, "head", kind_name, source=origin.location)
+        attach(network, "head", format, source=origin.location)
     else:
-        network, tokenizer, labels = load(Path(folder), kind_name)
+        network, tokenizer, labels = load(Path(folder), format)
     return network.eval(), Tokens.of(tokenizer), labels

@@ -39,9 +39,9 @@ def score(site: Site, predictions: Stage, gold: Stage, metric: str, tuned_from: 
     and mining's threshold the best on these very data, which the score then says.
     """
     data = _data(gold)
-    examples = list(read_examples(site.path(gold) / EXAMPLES, data.kind))
+    examples = list(read_examples(site.path(gold) / EXAMPLES, data.format))
     tuned = None if tuned_from is None else read_score(site.path(tuned_from))
-    written = scored(examples, read_lines(site.path(predictions)), (data.kind, data.language), metric, tuned)
+    written = scored(examples, read_lines(site.path(predictions)), (data.format, data.language), metric, tuned)
     for name, text in written.items():
         (site.folder / name).write_text(text, encoding="utf-8")
 
@@ -53,10 +53,10 @@ def scored(
     metric: str,
     tuned: Tuned = None,
 ) -> dict[str, str]:
-    """Return the two files of a score by name, from gold and predictions; asked: the kind and the language."""
-    kind, language = asked
-    if kind in LAYERED:
-        found, notes = LAYERED[kind](examples, lines, metric, tuned)
+    """Return the two files of a score by name, from gold and predictions; asked: the format and the language."""
+    format, language = asked
+    if format in LAYERED:
+        found, notes = LAYERED[format](examples, lines, metric, tuned)
     else:
         questions = [one for one in examples if not (isinstance(one, Passage) and one.side != "query")]
         spoken = codes(language)[0]  # of a pair, the language of the context is the answers'
@@ -137,12 +137,15 @@ def _layer(layers: int, tuned: Tuned) -> int:
     return max(range(len(elsewhere)), key=lambda number: (elsewhere[number], number))
 
 
-LAYERED: dict[str, Callable[..., tuple[metrics.Score, dict[str, Any]]]] = {"retrieval": _retrieved, "mining": _mined}
+LAYERED: dict[str, Callable[..., tuple[metrics.Score, dict[str, Any]]]] = {
+    "bitext_retrieval": _retrieved,
+    "bitext_mining": _mined,
+}
 
 
-def unscored(kind_name: str, layers: int, tuned: Tuned) -> dict[str, Any]:
+def unscored(format: str, layers: int, tuned: Tuned) -> dict[str, Any]:
     """Return what a score would say of data whose answers are withheld: the layer and threshold chosen elsewhere."""
-    if kind_name not in LAYERED:
+    if format not in LAYERED:
         return {}
     layer = _layer(layers, tuned)
     return {"layer": layer, **({"threshold": tuned["thresholds"][layer]} if tuned and "thresholds" in tuned else {})}

@@ -26,11 +26,11 @@ from xstilts.models import configs
 from xstilts.models.encoder import Encoder
 from xstilts.models.families import FAMILIES
 from xstilts.models.naming import name_of
-from xstilts.planning.memory_fit import LABELS
 from xstilts.runtime.machine import CPU_TOKENS, GPU_TOKENS, Machine
-from xstilts.store import manifest
+from xstilts.store import manifest, names
 from xstilts.store.stage import Stage, folder_of, lineage
 from xstilts.training import memory
+from xstilts.training.memory import UNKNOWN_LABELS as LABELS
 from xstilts.training.memory import Setting
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import MODEL
@@ -89,21 +89,23 @@ def memory_of(facts: Record, folder: Path) -> float | None:
         batch_size=asked["batch_size"],
         max_length=said["max_length"],
     )
-    kinds = {(one["kind"], len(one["labels"]) or LABELS) for one in facts["arguments"]["lessons"]}
+    formats = {
+        (names.format_from_key(one["kind"]), len(one["labels"]) or LABELS) for one in facts["arguments"]["lessons"]
+    }
     text, rows = config.read_text(encoding="utf-8"), said["embedding_rows"]
-    found = [_needed(text, recipe, kind, labels, device, rows) for kind, labels in sorted(kinds)]
+    found = [_needed(text, recipe, format, labels, device, rows) for format, labels in sorted(formats)]
     known = [one for one in found if one is not None]
     return max(known) if len(known) == len(found) else None
 
 
 @lru_cache(maxsize=1024)
-def _needed(config: str, recipe: Recipe, kind: str, labels: int, device: Device, rows: int) -> float | None:
+def _needed(config: str, recipe: Recipe, format: str, labels: int, device: Device, rows: int) -> float | None:
     known = configs.of(json.loads(config))
     if known is None or known.model_type not in FAMILIES:
         return None
     setting = Setting(device, CPU_TOKENS if device.type == "cpu" else GPU_TOKENS)
     try:
-        return memory.estimate(known, recipe, kind, labels, setting, rows).total / MIB
+        return memory.estimate(known, recipe, format, labels, setting, rows).total / MIB
     except BadInput:  # of adapters, and peft is not here
         return None
 

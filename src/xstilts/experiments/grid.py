@@ -20,7 +20,7 @@ from xstilts.store.stage import Stage
 from xstilts.tasks.base import Task, task
 
 Tasks = tuple[Task, ...]
-UNTRAINED = ("mlm", "retrieval", "mining")
+UNTRAINED = ("masked_lm", "bitext_retrieval", "bitext_mining")
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def untrained(names: str | None) -> Tasks:
     """Return tasks that are measured without training: what an encoder knows before and after another task."""
     found = tasks_of(names) if names else ()
     for one in found:
-        if one.learned_from or one.kind not in UNTRAINED:
+        if one.learned_from or one.format not in UNTRAINED:
             raise BadInput(f"'{one.name}' cannot be measured without training for it: give raw text or translations")
     return found
 

@@ -21,7 +21,7 @@ from xstilts.errors import BadInput
 from xstilts.evaluation.contamination import overlap
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.store.memo import once
 from xstilts.store.stage import Stage
@@ -50,12 +50,12 @@ class Recipes:
 
     def of(self, tasks: Sequence[Task], role: str) -> Recipe:
         """Return the recipe of one task, or of a mix: the first task's, long enough for every one."""
-        return _recipe(self.name, tuple((task.name, task.kind) for task in tasks), role, getattr(self, role))
+        return _recipe(self.name, tuple((task.name, task.format) for task in tasks), role, getattr(self, role))
 
 
 @lru_cache(maxsize=4096)
 def _recipe(name: str, tasks: tuple[tuple[str, str], ...], role: str, changes: tuple[str, ...]) -> Recipe:
-    recipes = [named(name, task, kind, role) for task, kind in tasks]
+    recipes = [named(name, task, format, role) for task, format in tasks]
     longest = max(recipe.max_length for recipe in recipes)
     return changed(replace(recipes[0], max_length=longest), changes)
 
@@ -105,9 +105,9 @@ class Run:
         taught = self._taught()
         if not _headless(self.target) and not (taught and _teaches(taught[-1], self.target)):
             raise BadInput(
-                f"'{self.target.name}' ({self.target.kind}) cannot be learned from "
+                f"'{self.target.name}' ({self.target.format}) cannot be learned from "
                 f"'{taught[-1].name if taught else 'nothing'}': the last task that it is learned from must be of its "
-                "kind and know all of its labels"
+                "format and know all of its labels"
             )
 
     def phases(self) -> list[tuple[tuple[Task, ...], str]]:
@@ -183,7 +183,7 @@ class Run:
         return [
             overlap(_read(part, "train", code, folder), _read(self.target, self.split, code, folder))
             for part, code in trained
-            if code in measured and not part.artificial and "mlm" not in (part.kind, self.target.kind)
+            if code in measured and not part.artificial and "masked_lm" not in (part.format, self.target.format)
         ]
 
     def zero_shot(self) -> bool:
@@ -193,7 +193,7 @@ class Run:
     def _predictions(self, codes: Sequence[str], folder: Path | None) -> dict[str, Stage]:
         model, length = self.model(folder), self.max_length()
         return {
-            code: predict(model, _read(self.target, self.split, code, folder), self.target.kind, length)
+            code: predict(model, _read(self.target, self.split, code, folder), self.target.format, length)
             for code in codes
         }
 
@@ -214,13 +214,13 @@ class Run:
 
     def _threshold_from(self, code: str, folder: Path | None) -> Stage | None:
         """Promise the scores by which mining chooses its threshold (and layer): development pairs of the language."""
-        if self.target.kind != "mining" or self.split == "validation":
+        if self.target.format != "bitext_mining" or self.split == "validation":
             return None
         return self._score_on("validation", code, folder)
 
     def _score_on(self, split: str, code: str, folder: Path | None) -> Stage:
         data = _read(self.target, split, code, folder)
-        found = predict(self.model(folder), data, self.target.kind, self.max_length())
+        found = predict(self.model(folder), data, self.target.format, self.max_length())
         return score(found, data, self.target.metric)
 
 
@@ -236,7 +236,7 @@ def _lesson(task: Task, folder: Path | None) -> Lesson:
     train_data = tuple(_read(part, "train", code, folder) for part, code in task.heaps())
     watched = [(p, code) for p, code in task.heaps() if not _headless(task) and p.has("validation", code, folder)]
     dev = _read(watched[0][0], "validation", watched[0][1], folder) if watched else None
-    return Lesson(task.label, task.kind, task.labels, train_data, dev, task.metric)
+    return Lesson(task.label, task.format, task.labels, train_data, dev, task.metric)
 
 
 def _read(task: Task, split: str, code: str, folder: Path | None) -> Stage:
@@ -245,7 +245,7 @@ def _read(task: Task, split: str, code: str, folder: Path | None) -> Stage:
 
 def _headless(task: Task) -> bool:
     """Say whether a task is measured on the encoder alone, without a head that was taught for it."""
-    return kind(task.kind).headless or task.kind == "mlm"
+    return task_format(task.format).headless or task.format == "masked_lm"
 
 
 def _hidden(run: Run, code: str, folder: Path | None) -> bool:
@@ -257,9 +257,9 @@ def _hidden(run: Run, code: str, folder: Path | None) -> bool:
 
 def _teaches(teacher: Task, target: Task) -> bool:
     """Say whether a network trained on one task can be asked the questions of another."""
-    return teacher.kind == target.kind and (not target.labels or set(target.labels) <= set(teacher.labels))
+    return teacher.format == target.format and (not target.labels or set(target.labels) <= set(teacher.labels))
 
 
 def _mlm_lesson(mlm: Mlm, folder: Path | None) -> Lesson:
     train_data = tuple(_read(mlm.task, "train", code, folder) for code in mlm.languages)
-    return Lesson(mlm.task.name, "mlm", (), train_data, None, mlm.task.metric, weight=mlm.weight, alpha=mlm.alpha)
+    return Lesson(mlm.task.name, "masked_lm", (), train_data, None, mlm.task.metric, weight=mlm.weight, alpha=mlm.alpha)

@@ -1,6 +1,6 @@
 """Demo: the main job in miniature, every phase of it, on the sandbox's own languages and encoder.
 
-For a target of each trained kind, a baseline, an intermediate task that is related to it and one that is not; and
+For a target of each trained format, a baseline, an intermediate task that is related to it and one that is not; and
 retrieval after each of the intermediate tasks.
 """
 

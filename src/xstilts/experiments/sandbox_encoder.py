@@ -16,7 +16,7 @@ from typing import Any
 from xstilts.data.dataset import read
 from xstilts.data.examples import Parallel, Text
 from xstilts.evaluation.predict import answers
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models.configs import Shape
 from xstilts.models.hf_format import load
 from xstilts.models.network import Network
@@ -58,15 +58,15 @@ def measure(folder: Path, machine: Machine) -> Measured:
 
     Both on the test sentences of `sandbox_retrieval`, of which nothing was seen in pretraining.
     """
-    network, tokenizer, _ = load(folder, "mlm")
+    network, tokenizer, _ = load(folder, "masked_lm")
     network.to(machine.torch_device())
     tokens, measured = Tokens.of(tokenizer), Measured()
     for code in CODES:
         pairs = list(_sentences(code))
         texts = [Text(pair.id, pair.source) for pair in pairs]
-        losses = _answers(network, "mlm", texts, tokens, machine)
+        losses = _answers(network, "masked_lm", texts, tokens, machine)
         nats, pieces = (sum(line["prediction"][n] for line in losses) for n in (0, 1))
-        found = _answers(network, "retrieval", pairs, tokens, machine)
+        found = _answers(network, "bitext_retrieval", pairs, tokens, machine)
         right = sum(line["prediction"][-1] == line["id"] for line in found)
         measured[code] = {"mlm_loss": round(nats / pieces, 4), "retrieval": round(100 * right / len(pairs), 2)}
     return measured
@@ -81,6 +81,6 @@ def _sentences(code: str) -> list[Parallel]:
 def _answers(
     network: Network, name: str, said: list[Text] | list[Parallel], tokens: Tokens, machine: Machine
 ) -> list[Mapping[str, Any]]:
-    how = kind(name)
+    how = task_format(name)
     units = how.encode(said, tokens, RECIPE.max_length, (), Counter())
     return how.decode(answers(network, "head", how, units, tokens, machine), units, said, ())

@@ -116,18 +116,18 @@ def _collapsed(model: object, machine: Machine) -> list[str]:
 
 
 def _notes(run: Run, machine: Machine) -> Iterable[str]:
-    if run.target.kind == "retrieval":
+    if run.target.format == "bitext_retrieval":
         chosen = read_score(folder_of(next(iter(run.scores(machine.data).values())), machine))
         yield (
             f"layer {chosen['layer']} of the baseline was chosen on {run.target.dev_language}; the literature's "
             f"depth would be layer {chosen['fixed_layer']}; every layer is in each score.json"
         )
-    if run.target.kind == "mining":
+    if run.target.format == "bitext_mining":
         chosen = read_score(folder_of(next(iter(run.scores(machine.data).values())), machine))
         yield f"layer and threshold of mined pairs were chosen on {chosen['threshold_from']}"
     if run.target.note:
         yield run.target.note
-    if run.target.kind == "mlm":
+    if run.target.format == "masked_lm":
         yield "loss in nats a hidden piece, of the head that the encoder came with: lower is better"
     if not run.zero_shot():
         trained = ", ".join(teacher.label for teacher in run.teachers or ())

@@ -113,7 +113,7 @@ def refuse(runs: Sequence[Run], suite: Suite, out: Path) -> None:
 
 def _write(entry: Entry, machine: Machine, out: Path) -> Written:
     target = entry.run.target
-    shape = layout(target.name, target.kind)
+    shape = layout(target.name, target.format)
     gold, said = asked(entry, machine), answers(entry, machine)
     path = out / shape.path(entry.language)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +128,7 @@ def answers(entry: Entry, machine: Machine) -> Answers:
     """Return the predictions as the metric takes them: at the layer and from the threshold that the score names."""
     lines = read_lines(folder_of(entry.predictions, machine))
     found = {line["id"]: line["prediction"] for line in lines}
-    layered = found and entry.run.target.kind in LAYERED
+    layered = found and entry.run.target.format in LAYERED
     chosen = _chosen(entry, len(lines[0]["prediction"]), machine) if layered else {}
     if "layer" in chosen:
         found = {id: layers[chosen["layer"]] for id, layers in found.items()}
@@ -141,7 +141,7 @@ def _chosen(entry: Entry, layers: int, machine: Machine) -> Mapping[str, Any]:
     if entry.score:
         return read_score(folder_of(entry.score, machine))
     tuned = read_score(folder_of(entry.tuned_from, machine)) if entry.tuned_from else None
-    return unscored(entry.run.target.kind, layers, tuned)
+    return unscored(entry.run.target.format, layers, tuned)
 
 
 def _checked(entry: Entry, shape: Layout, gold: Sequence[Example], path: Path, machine: Machine) -> Mapping[str, float]:

@@ -97,7 +97,7 @@ def entries_of(run: Run, folder: Path | None) -> dict[str, Entry]:
 def asked(entry: Entry, machine: Machine) -> list[Example]:
     """Return the examples that are to be answered, in the order of the data set."""
     gold = folder_of(entry.predictions.arguments["data"], machine) / EXAMPLES
-    read = read_examples(gold, entry.run.target.kind)
+    read = read_examples(gold, entry.run.target.format)
     return _asking(read)
 
 

@@ -26,7 +26,7 @@ SPELLED = {"pawsx": {"different": "0", "paraphrase": "1"}}
 
 @dataclass(frozen=True)
 class Form:
-    """The files of a kind: how they end, the text of answers by example id, and the answers that a text gives back.
+    """The files of a format: how they end, the text of answers by example id, and the answers that a text gives back.
 
     prefixed: ids begin with the language's code, as BUCC's do.
     """
@@ -65,11 +65,11 @@ class Layout:
         return f"ids such as '{strange[0]}' are not the benchmark's: predict on its own files to hand anything in"
 
 
-def layout(task: str, kind: str) -> Layout:
+def layout(task: str, format: str) -> Layout:
     """Return the layout of a task; BadInput where leaderboards know no such kind."""
-    if kind not in FORMS:
-        raise BadInput(f"'{task}' ({kind}) is in no leaderboard: give a target of kind {', '.join(FORMS)}")
-    return Layout(FOLDERS.get(task, task), FORMS[kind], SPELLED.get(task, {}))
+    if format not in FORMS:
+        raise BadInput(f"'{task}' ({format}) is in no leaderboard: give a target of kind {', '.join(FORMS)}")
+    return Layout(FOLDERS.get(task, task), FORMS[format], SPELLED.get(task, {}))
 
 
 def _renamed(answers: Answers, names: Mapping[str, str]) -> dict[str, Any]:
@@ -147,12 +147,12 @@ def _pairs(examples: Sequence[Example], text: str) -> dict[str, Any]:
 
 FORMS = {
     "classification": Form("tsv", _label_text, _labels),
-    "tagging": Form("tsv", _tag_text, _tags),
-    "span": Form("json", _json_text, _json_answers),
-    "choice": Form("jsonl", _choice_text, _choices),
-    "retrieval": Form("tsv", _row_text, _rows),
-    "mining": Form("tsv", _pair_text, _pairs, prefixed=True),
-    "ranking": Form("json", _json_text, _json_answers),
+    "token_classification": Form("tsv", _tag_text, _tags),
+    "extractive_qa": Form("json", _json_text, _json_answers),
+    "multiple_choice": Form("jsonl", _choice_text, _choices),
+    "bitext_retrieval": Form("tsv", _row_text, _rows),
+    "bitext_mining": Form("tsv", _pair_text, _pairs, prefixed=True),
+    "passage_ranking": Form("json", _json_text, _json_answers),
 }
 
 

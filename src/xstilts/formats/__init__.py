@@ -3,7 +3,7 @@
 A kind turns examples into units (one loss term or one prediction, of one or several sequences), puts units into
 batches, gives their loss, and turns a network's answers back into predictions about examples. It knows no data set.
 
->>> kind("classification").divisible
+>>> task_format("classification").divisible
 True
 """
 
@@ -23,7 +23,7 @@ from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokens
 
 
-class Kind(Protocol):
+class Format(Protocol):
     """What every module of this folder provides."""
 
     divisible: bool
@@ -55,9 +55,9 @@ class Kind(Protocol):
 
 
 @cache
-def kind(name: str) -> Kind:
+def task_format(name: str) -> Format:
     """Return a kind by name: a module of this folder."""
-    return cast(Kind, import_module(f"xstilts.formats.{name}"))
+    return cast(Format, import_module(f"xstilts.formats.{name}"))
 
 
 def majority(labels: Sequence[Any]) -> float:

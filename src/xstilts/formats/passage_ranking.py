@@ -55,7 +55,7 @@ def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | Non
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
     """Refuse: passages are searched, pairs are learned from."""
-    raise BadInput("passages cannot be learned from: give --learn-from a task of pairs (kind retrieval)")
+    raise BadInput("passages cannot be learned from: give --learn-from a task of pairs (format retrieval)")
 
 
 def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[NDArray[np.float32]]:

@@ -27,7 +27,7 @@ from xstilts.models.encoder import SANDBOX, tensor_files
 from xstilts.models.heads import AUTO, mean_pool
 from xstilts.models.network import Network
 
-HEADLESS = "retrieval"  # the kind that `folders.load` takes for a bare encoder
+HEADLESS = "bitext_retrieval"  # the kind that `folders.load` takes for a bare encoder
 ROWS = 512  # tokens that an int8 layer takes at once: what lies between two products stays in the cache
 Call = Callable[[Tensor, Tensor], Tensor]
 
@@ -48,13 +48,13 @@ class Answering(nn.Module):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A checkpoint in float32: as a module, with its kind, its longest sequence, and the ids of ordinary pieces.
+    """A checkpoint in float32: as a module, with its format, its longest sequence, and the ids of ordinary pieces.
 
     scratch: folder for the files that a form is served from.
     """
 
     module: Answering
-    kind: str
+    format: str
     longest: int
     pieces: Tensor
     scratch: Path
@@ -86,8 +86,8 @@ def located(source: str | Path) -> Path:
     raise BadInput(f"{source} has no config.json; give the folder of a checkpoint, or of a finished training")
 
 
-def kind_of(folder: Path) -> str:
-    """Return the kind of a checkpoint's head; "retrieval" where there is none, or none but that of pretraining.
+def format_of(folder: Path) -> str:
+    """Return the kind of a checkpoint's head; "bitext_retrieval" where there is none, or none but that of pretraining.
 
     A masked-LM head says a word for each piece, which takes more time than the encoder and is not what is served.
     """
@@ -96,22 +96,22 @@ def kind_of(folder: Path) -> str:
     except (ValueError, AttributeError) as error:
         raise BadInput(f"{folder}/config.json is damaged ({error}); copy the folder again") from error
     stored, named = tensor_files(folder), str((architectures or [""])[0])
-    own = [kind for kind in AUTO if any(name.startswith(f"xstilts_{kind}.") for name in stored)]
-    shipped = [kind for kind, auto in AUTO.items() if named.endswith(auto.removeprefix("AutoModel"))]
+    own = [format for format in AUTO if any(name.startswith(f"xstilts_{format}.") for name in stored)]
+    shipped = [format for format, auto in AUTO.items() if named.endswith(auto.removeprefix("AutoModel"))]
     found = [*own, *shipped, HEADLESS][0]
-    return HEADLESS if found == "mlm" else found
+    return HEADLESS if found == "masked_lm" else found
 
 
-def load(source: str | Path, kind: str | None, device: torch.device, scratch: Path) -> Loaded:
+def load(source: str | Path, format: str | None, device: torch.device, scratch: Path) -> Loaded:
     """Load a checkpoint to be served; `kind`: what its head is for, None: as its configuration says."""
     folder = located(source)
-    kind = kind or kind_of(folder)
-    network, tokenizer, _ = hf_format.load(folder, kind)
+    format = format or format_of(folder)
+    network, tokenizer, _ = hf_format.load(folder, format)
     longest = network.fitting(tokenizer.model_max_length)
     network.eval().requires_grad_(False).to(device)
     special = set(tokenizer.all_special_ids)
     pieces = [number for number in range(min(len(tokenizer), len(network.table))) if number not in special]
-    return Loaded(Answering(network).eval(), kind, int(longest), torch.tensor(pieces), scratch)
+    return Loaded(Answering(network).eval(), format, int(longest), torch.tensor(pieces), scratch)
 
 
 def form(name: str, loaded: Loaded) -> Form:

@@ -90,7 +90,7 @@ class Report:
     """All that was measured of a checkpoint; remarks: what was not, and why."""
 
     checkpoint: str
-    kind: str
+    format: str
     standings: tuple[Standing, ...]
     timings: tuple[Timing, ...]
     remarks: tuple[str, ...]
@@ -98,14 +98,14 @@ class Report:
     date: str
 
 
-def bench(source: str | Path, kind: str | None, names: Sequence[str], load: Load, machine: Machine) -> Report:
+def bench(source: str | Path, format: str | None, names: Sequence[str], load: Load, machine: Machine) -> Report:
     """Measure forms of a checkpoint; raises BadInput where it or a name is wrong. A form that cannot be is listed.
 
-    kind: what the checkpoint's head is for, "retrieval" for none; None: as its configuration says.
+    format: what the checkpoint's head is for, "bitext_retrieval" for none; None: as its configuration says.
     """
     rows = {name: backends.row(name) for name in names}
     with tempfile.TemporaryDirectory() as scratch:
-        loaded = backends.load(source, kind, machine.torch_device(), Path(scratch))
+        loaded = backends.load(source, format, machine.torch_device(), Path(scratch))
         shapes = load.shapes(loaded.longest)
         if not shapes:
             raise BadInput(f"{source} takes {loaded.longest} pieces at most; give a smaller --length")
@@ -121,7 +121,7 @@ def bench(source: str | Path, kind: str | None, names: Sequence[str], load: Load
     said = tuple(remarks(load, loaded, shapes, timings))
     facts = described(machine)
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    return Report(str(source), loaded.kind, tuple(standings), tuple(timings), said, facts, date)
+    return Report(str(source), loaded.format, tuple(standings), tuple(timings), said, facts, date)
 
 
 def made(names: Mapping[str, object], loaded: Loaded) -> tuple[dict[str, Form], dict[str, str]]:
@@ -155,7 +155,7 @@ def timed(
         started = time.perf_counter()
         expected = reference.ask(ids, mask)
         for name, form in forms.items():
-            found = between(form.ask(ids, mask), expected, mask, loaded.kind)
+            found = between(form.ask(ids, mask), expected, mask, loaded.format)
             likenesses[name] = likenesses.get(name, Likeness()).and_also(found)
         calls = {name: _call(form, ids, mask) for name, form in forms.items()}
         rest = left / (len(shapes) - number) - (time.perf_counter() - started)
@@ -190,7 +190,7 @@ def remarks(load: Load, loaded: Loaded, shapes: Sequence[tuple[int, int]], timin
         yield f"not measured at {', '.join(late)}: more than is left of {load.seconds:g} seconds; raise --seconds"
     batch, length = shapes[-1]
     yield f"memory is that of a process alone which answers {batch} sequences of {length} pieces"
-    if loaded.kind == backends.HEADLESS:
+    if loaded.format == backends.HEADLESS:
         yield "without a head: compared are the means of the final states, and there is no arg-max"
     if any(one.p99_ms is None for one in timings):
         yield f"no p99 of fewer than {ENOUGH} calls"
@@ -218,4 +218,6 @@ def _call(form: Form, ids: Tensor, mask: Tensor) -> Callable[[], object]:
 def _asked(name: str, source: str | Path, loaded: Loaded, shape: tuple[int, int]) -> memory_footprint.Asked:
     file = backends.row(name).file
     folder, path = str(backends.located(source)), str(loaded.scratch / file) if file else ""
-    return memory_footprint.Asked(name, folder, loaded.kind, str(loaded.device), torch.get_num_threads(), path, *shape)
+    return memory_footprint.Asked(
+        name, folder, loaded.format, str(loaded.device), torch.get_num_threads(), path, *shape
+    )

@@ -36,7 +36,7 @@ class Asked:
 
     variant: str
     folder: str
-    kind: str
+    format: str
     device: str
     threads: int
     file: str
@@ -108,7 +108,7 @@ def _of_network(asked: Asked) -> tuple[Callable[[], object], Sequence[Tensor]]:
     from xstilts.inference import backends
 
     torch.set_num_threads(asked.threads)
-    loaded = backends.load(asked.folder, asked.kind, torch.device(asked.device), Path())
+    loaded = backends.load(asked.folder, asked.format, torch.device(asked.device), Path())
     form = backends.form(asked.variant, loaded)
     del loaded
     ids = torch.full((asked.batch, asked.length), 9, device=asked.device)

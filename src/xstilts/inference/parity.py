@@ -38,10 +38,10 @@ class Likeness:
         return self.equal / self.decisions if self.decisions else None
 
 
-def between(found: Tensor, expected: Tensor, mask: Tensor, kind: str) -> Likeness:
+def between(found: Tensor, expected: Tensor, mask: Tensor, format: str) -> Likeness:
     """Compare logits as a head of a kind gives them, but for what it says of padding (mask 0)."""
     seen = mask.bool() if expected.ndim > 2 else torch.ones(len(expected), dtype=torch.bool, device=expected.device)
-    ours, theirs = decided(found, mask, kind), decided(expected, mask, kind)
+    ours, theirs = decided(found, mask, format), decided(expected, mask, format)
     return Likeness(
         float((found - expected)[seen].abs().max()),
         float(expected[seen].abs().max()),
@@ -50,13 +50,13 @@ def between(found: Tensor, expected: Tensor, mask: Tensor, kind: str) -> Likenes
     )
 
 
-def decided(logits: Tensor, mask: Tensor, kind: str) -> Tensor:
+def decided(logits: Tensor, mask: Tensor, format: str) -> Tensor:
     """Return the arg-max: a label a sequence (classification) or a piece (tagging, mlm), start and end (span).
 
     Empty for choice, whose logits are compared across sequences, and for vectors.
     """
-    if kind == "span":
+    if format == "extractive_qa":
         return logits.masked_fill(mask.unsqueeze(-1) == 0, -torch.inf).argmax(1).flatten()
-    if kind in ("tagging", "mlm"):
+    if format in ("token_classification", "masked_lm"):
         return logits.argmax(-1)[mask.bool()]
-    return logits.argmax(-1) if kind == "classification" else logits.new_empty(0, dtype=torch.long)
+    return logits.argmax(-1) if format == "classification" else logits.new_empty(0, dtype=torch.long)

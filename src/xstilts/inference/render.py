@@ -47,7 +47,7 @@ def times(report: Report) -> RichTable:
         figures = [one.p50_ms, one.p99_ms, one.sequences_per_second, one.tokens_per_second, base and base / one.p50_ms]
         cells = [str(one.calls), *map(figure, figures)]
         rows.append((f"{one.batch} x {one.length} {one.variant}", cells))
-    return drawn(f"inference of {report.checkpoint} ({report.kind})", TIMES, rows)
+    return drawn(f"inference of {report.checkpoint} ({report.format})", TIMES, rows)
 
 
 def costs(report: Report) -> RichTable:

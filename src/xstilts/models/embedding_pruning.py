@@ -6,7 +6,7 @@ the rows of the pieces that occur; afterwards it has its whole table back. Only 
 whatever else reads them, as the positions that XLM-R counts by the id of its padding, finds what it always did.
 
     with used(network, ["classification"], units, tokens):
-        loss = kind.loss(network, head, kind.collate(units, tokens))
+        loss = format.loss(network, head, format.collate(units, tokens))
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LARGE = 2**26  # bytes of a table that is better off on a disk than in memory
 
 @contextmanager
 def used(
-    network: Network, kinds: Collection[str], units: Iterable[Unit], tokens: Tokens, folder: Path | None = None
+    network: Network, formats: Collection[str], units: Iterable[Unit], tokens: Tokens, folder: Path | None = None
 ) -> Iterator[Tensor]:
     """Leave a network only the rows that units touch; yield the whole table, whose other rows may be changed.
 
@@ -37,7 +37,7 @@ def used(
     folder is given, on that disk. Masked-LM shows any piece and asks for all of them: there the network is left alone,
     and what is yielded is empty.
     """
-    if "mlm" in kinds:
+    if "masked_lm" in formats:
         yield torch.empty(0)
         return
     lookups: list[Any] = [one for one in network.backbone.modules() if getattr(one, "weight", None) is network.table]

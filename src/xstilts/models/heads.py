@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 AUTO: dict[str, str] = {
     "classification": "AutoModelForSequenceClassification",
-    "choice": "AutoModelForMultipleChoice",
-    "tagging": "AutoModelForTokenClassification",
-    "span": "AutoModelForQuestionAnswering",
-    "mlm": "AutoModelForMaskedLM",
+    "multiple_choice": "AutoModelForMultipleChoice",
+    "token_classification": "AutoModelForTokenClassification",
+    "extractive_qa": "AutoModelForQuestionAnswering",
+    "masked_lm": "AutoModelForMaskedLM",
 }
-LABELLED = ("classification", "tagging")
+LABELLED = ("classification", "token_classification")
 POOLINGS = ("each", "first", "last", "mean", "late")
 
 
@@ -63,15 +63,15 @@ class Row:
     own: str = ""
 
 
-def _own(kind: str, reason: str, pool: str = "first", scaled: bool = False) -> Row:
+def _own(format: str, reason: str, pool: str = "first", scaled: bool = False) -> Row:
     """Return the row of a head for which nothing usable is shipped."""
-    name = f"xstilts_{kind}"
+    name = f"xstilts_{format}"
     drop: tuple[str | float, ...] = ("classifier_dropout", "hidden_dropout_prob", "dropout_rate", 0.1)
-    if kind == "mlm":
+    if format == "masked_lm":
         return Row(
             f"{name}.out", "each", f"{name}.dense", activation="gelu", norm=f"{name}.norm", scaled=scaled, own=reason
         )
-    if kind in ("classification", "choice"):
+    if format in ("classification", "multiple_choice"):
         return Row(f"{name}.out", pool, f"{name}.dense", drop_in=drop, drop_out=drop, own=reason)
     return Row(f"{name}.out", drop_out=drop, own=reason)
 
@@ -79,10 +79,10 @@ def _own(kind: str, reason: str, pool: str = "first", scaled: bool = False) -> R
 _DROP = ("classifier_dropout", "hidden_dropout_prob")
 _ROBERTA = {
     "classification": Row("classifier.out_proj", "first", "classifier.dense", drop_in=_DROP, drop_out=_DROP),
-    "choice": Row("classifier", "first", "roberta.pooler.dense", drop_out=("hidden_dropout_prob",)),
-    "tagging": Row("classifier", drop_out=_DROP),
-    "span": Row("qa_outputs"),
-    "mlm": Row(
+    "multiple_choice": Row("classifier", "first", "roberta.pooler.dense", drop_out=("hidden_dropout_prob",)),
+    "token_classification": Row("classifier", drop_out=_DROP),
+    "extractive_qa": Row("qa_outputs"),
+    "masked_lm": Row(
         "lm_head.decoder", "each", "lm_head.dense", activation="gelu", norm="lm_head.layer_norm", bias="lm_head.bias"
     ),
 }
@@ -105,36 +105,36 @@ _DEBERTA = Row(
 )
 _T5 = {
     "classification": _own("classification", "the shipped class runs the decoder", "mean"),
-    "choice": _own("choice", "no class is shipped", "mean"),
-    "tagging": Row("classifier", drop_out=("classifier_dropout",)),
-    "span": _own("span", "the shipped class runs the decoder"),
-    "mlm": _own("mlm", "no class is shipped: pretrained to fill spans with a decoder", scaled=True),
+    "multiple_choice": _own("multiple_choice", "no class is shipped", "mean"),
+    "token_classification": Row("classifier", drop_out=("classifier_dropout",)),
+    "extractive_qa": _own("extractive_qa", "the shipped class runs the decoder"),
+    "masked_lm": _own("masked_lm", "no class is shipped: pretrained to fill spans with a decoder", scaled=True),
 }
-_CAUSAL_MLM = _own("mlm", "only a causal language model is shipped")
+_CAUSAL_MLM = _own("masked_lm", "only a causal language model is shipped")
 HEADS: dict[str, dict[str, Row]] = {
     "xlm-roberta": _ROBERTA,
     "xlm-roberta-xl": _ROBERTA,
     "modernbert": {
         "classification": replace(_MODERNBERT, pool="@classifier_pooling"),
-        "choice": replace(_MODERNBERT, pool="@classifier_pooling"),
-        "tagging": _MODERNBERT,
-        "span": _MODERNBERT,
-        "mlm": replace(_MODERNBERT, output="decoder", output_bias="@decoder_bias", drop_out=()),
+        "multiple_choice": replace(_MODERNBERT, pool="@classifier_pooling"),
+        "token_classification": _MODERNBERT,
+        "extractive_qa": _MODERNBERT,
+        "masked_lm": replace(_MODERNBERT, output="decoder", output_bias="@decoder_bias", drop_out=()),
     },
     "eurobert": {
         "classification": Row("classifier", "@classifier_pooling", "dense", activation="gelu"),
-        "choice": _own("choice", "no class is shipped"),
-        "tagging": Row("classifier"),
-        "span": _own("span", "no class is shipped"),
-        "mlm": Row("lm_head", output_bias="@mlp_bias"),
+        "multiple_choice": _own("multiple_choice", "no class is shipped"),
+        "token_classification": Row("classifier"),
+        "extractive_qa": _own("extractive_qa", "no class is shipped"),
+        "masked_lm": Row("lm_head", output_bias="@mlp_bias"),
     },
     "deberta-v2": {
         "classification": _DEBERTA,
-        "choice": _DEBERTA,
-        "tagging": Row("classifier", drop_out=("hidden_dropout_prob",)),
-        "span": Row("qa_outputs"),
+        "multiple_choice": _DEBERTA,
+        "token_classification": Row("classifier", drop_out=("hidden_dropout_prob",)),
+        "extractive_qa": Row("qa_outputs"),
         # The published checkpoints hold this head; the shipped default (legacy) would start a new one.
-        "mlm": Row(
+        "masked_lm": Row(
             "lm_predictions.lm_head",
             dense="lm_predictions.lm_head.dense",
             activation="@hidden_act",
@@ -146,33 +146,33 @@ HEADS: dict[str, dict[str, Row]] = {
     "umt5": _T5,
     "qwen3": {
         "classification": Row("score", "last", output_bias=False),
-        "choice": _own("choice", "no class is shipped", "last"),
-        "tagging": Row("score", drop_out=("classifier_dropout", "hidden_dropout", 0.1)),
-        "span": Row("qa_outputs"),
-        "mlm": _CAUSAL_MLM,
+        "multiple_choice": _own("multiple_choice", "no class is shipped", "last"),
+        "token_classification": Row("score", drop_out=("classifier_dropout", "hidden_dropout", 0.1)),
+        "extractive_qa": Row("qa_outputs"),
+        "masked_lm": _CAUSAL_MLM,
     },
     "gemma3_text": {
         "classification": Row("score", "last", output_bias=False),
-        "choice": _own("choice", "no class is shipped", "last"),
-        "tagging": _own("tagging", "no class is shipped"),
-        "span": _own("span", "no class is shipped"),
-        "mlm": _CAUSAL_MLM,
+        "multiple_choice": _own("multiple_choice", "no class is shipped", "last"),
+        "token_classification": _own("token_classification", "no class is shipped"),
+        "extractive_qa": _own("extractive_qa", "no class is shipped"),
+        "masked_lm": _CAUSAL_MLM,
     },
 }
 
 
-def head_row(model_type: str, kind: str) -> Row:
+def head_row(model_type: str, format: str) -> Row:
     """Look up the head of a kind of task in a family."""
-    if kind not in AUTO:
-        raise BadInput(f"no head for tasks of kind {kind!r}; kinds with a head are {', '.join(AUTO)}")
+    if format not in AUTO:
+        raise BadInput(f"no head for tasks of kind {format!r}; kinds with a head are {', '.join(AUTO)}")
     if model_type not in HEADS:
         raise BadInput(f"encoders of type {model_type!r} are not supported; use one of {', '.join(HEADS)}")
-    return HEADS[model_type][kind]
+    return HEADS[model_type][format]
 
 
-def auto_class(model_type: str, kind: str) -> str | None:
+def auto_class(model_type: str, format: str) -> str | None:
     """Name the transformers class that loads what `save` writes; None where only `load` gives the head back."""
-    return None if head_row(model_type, kind).own else AUTO[kind]
+    return None if head_row(model_type, format).own else AUTO[format]
 
 
 def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -209,11 +209,11 @@ class Head(nn.Module):
     labels: how many (classification and tagging). untied: give a masked-LM head an output matrix of its own.
     """
 
-    def __init__(self, config: Any, kind: str, labels: int = 0, untied: bool = False) -> None:
+    def __init__(self, config: Any, format: str, labels: int = 0, untied: bool = False) -> None:
         super().__init__()
-        self.kind, self.labels, self.row = kind, labels, head_row(config.model_type, kind)
-        if kind in LABELLED and labels < 1:
-            raise BadInput(f"a {kind} head for {labels} labels; give the number of labels, at least 1")
+        self.format, self.labels, self.row = format, labels, head_row(config.model_type, format)
+        if format in LABELLED and labels < 1:
+            raise BadInput(f"a {format} head for {labels} labels; give the number of labels, at least 1")
         row, width = self.row, config.hidden_size
         self.pool = _pooling(_value(config, row.pool))
         self.drop_in = nn.Dropout(_dropout(config, row.drop_in))
@@ -221,9 +221,9 @@ class Head(nn.Module):
         self.activation = ACT2FN[_value(config, row.activation)]
         self.norm = nn.LayerNorm(width, _epsilon(config), bias=_value(config, row.norm_bias)) if row.norm else None
         self.drop_out = nn.Dropout(_dropout(config, row.drop_out))
-        size = {"choice": 1, "span": 2, "mlm": config.vocab_size}.get(kind, labels)
+        size = {"multiple_choice": 1, "extractive_qa": 2, "masked_lm": config.vocab_size}.get(format, labels)
         bias = _value(config, row.output_bias)
-        tied = kind == "mlm" and not untied
+        tied = format == "masked_lm" and not untied
         self.out = Tied(size, bias, width**-0.5 if row.scaled else 1.0) if tied else nn.Linear(width, size, bias)
         self.apply(lambda module: _initialise(module, getattr(config, "initializer_range", 0.02)))
 
@@ -250,16 +250,16 @@ class Head(nn.Module):
         return names | ({"out.bias": row.bias} if row.bias and isinstance(self.out, Tied) else {})
 
 
-def attach(network: Network, task: str, kind: str, labels: int = 0, source: str | Path | None = None) -> Head:
+def attach(network: Network, task: str, format: str, labels: int = 0, source: str | Path | None = None) -> Head:
     """Give a network a fresh head for a task; a masked-LM head starts from the one in the folder or hub id `source`.
 
     A masked-LM head uses the input embedding matrix, unless `source` holds a separate output matrix.
     """
     untied, stored = False, dict[str, Tensor]()
-    if kind == "mlm" and source is not None:
+    if format == "masked_lm" and source is not None:
         untied = has_output_matrix(network.config, source)
-        stored = read_tensors(source, Head(network.config, kind, untied=untied).stored_names().values())
-    head = Head(network.config, kind, labels, untied)
+        stored = read_tensors(source, Head(network.config, format, untied=untied).stored_names().values())
+    head = Head(network.config, format, labels, untied)
     state = {name: stored[name_there] for name, name_there in head.stored_names().items() if name_there in stored}
     head.load_state_dict(state, strict=False)
     network.heads[task] = head.to(network.table)
@@ -268,7 +268,7 @@ def attach(network: Network, task: str, kind: str, labels: int = 0, source: str 
 
 def has_pretrained_mlm(config: Any, source: str | Path) -> bool:
     """Say whether a folder or hub id holds the masked-LM head that its encoder was pretrained with."""
-    names = Head(config, "mlm").stored_names().values()
+    names = Head(config, "masked_lm").stored_names().values()
     return bool(read_tensors(source, names))
 
 

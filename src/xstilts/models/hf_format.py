@@ -29,23 +29,23 @@ MODEL = "model.safetensors"
 
 
 def save(
-    network: Network, task: str, kind: str, labels: tuple[str, ...], tokenizer: PreTrainedTokenizerBase, folder: Path
+    network: Network, task: str, format: str, labels: tuple[str, ...], tokenizer: PreTrainedTokenizerBase, folder: Path
 ) -> None:
     """Write the backbone and one task's head as an ordinary Hugging Face folder; equal weights give equal bytes.
 
     `labels` in the order of the logits; only classification and tagging have and store any.
     """
     head = network.heads[task]
-    if not isinstance(head, Head) or head.kind != kind or (kind in LABELLED and head.labels != len(labels)):
-        raise BadInput(f"task {task!r} has no {kind} head for {len(labels)} labels; save it as it was attached")
-    config = _config(network, kind, labels)
+    if not isinstance(head, Head) or head.format != format or (format in LABELLED and head.labels != len(labels)):
+        raise BadInput(f"task {task!r} has no {format} head for {len(labels)} labels; save it as it was attached")
+    config = _config(network, format, labels)
     prefix = ""
     if not head.row.own:
-        shipped = _shipped(config, kind)
+        shipped = _shipped(config, format)
         config.architectures, prefix = [shipped.__name__], f"{shipped.base_model_prefix}."
         if head.pool == "last":
             config, tokenizer = _told_apart(config, tokenizer)
-        if kind == "mlm":
+        if format == "masked_lm":
             config.tie_word_embeddings = isinstance(head.out, Tied)
     config.update(head.row.settings)
     tensors = {prefix + name: tensor for name, tensor in _backbone_tensors(network).items()}
@@ -58,43 +58,43 @@ def save_encoder(network: Network, tokenizer: PreTrainedTokenizerBase, folder: P
     _write(_backbone_tensors(network), _config(network, "", ()), tokenizer, folder)
 
 
-def load(folder: str | Path, kind: str) -> tuple[Network, PreTrainedTokenizerBase, tuple[str, ...]]:
+def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerBase, tuple[str, ...]]:
     """Load what `save` or the shipped class wrote: the network with its head "head", the tokenizer, the labels.
 
-    For kind "retrieval", which has no head, a bare folder will do.
+    For kind "bitext_retrieval", which has no head, a bare folder will do.
     """
     network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
     config = network.config
-    if kind == "retrieval":
+    if format == "bitext_retrieval":
         return network, tokenizer, ()
-    labels = tuple(config.id2label[number] for number in range(config.num_labels)) if kind in LABELLED else ()
-    row = head_row(config.model_type, kind)
-    if not row.own and config.architectures not in (None, [_shipped(config, kind).__name__]):
+    labels = tuple(config.id2label[number] for number in range(config.num_labels)) if format in LABELLED else ()
+    row = head_row(config.model_type, format)
+    if not row.own and config.architectures not in (None, [_shipped(config, format).__name__]):
         raise BadInput(
-            f"{folder} was saved as {config.architectures}, which is not a {kind} model; give another folder"
+            f"{folder} was saved as {config.architectures}, which is not a {format} model; give another folder"
         )
-    head = Head(config, kind, len(labels), kind == "mlm" and has_output_matrix(config, folder))
+    head = Head(config, format, len(labels), format == "masked_lm" and has_output_matrix(config, folder))
     stored = read_tensors(folder, head.stored_names().values())
     missing = sorted(set(head.stored_names().values()) - set(stored))
     if missing:
-        raise BadInput(f"{folder} has no {kind} head (no tensor {missing[0]!r}); give a folder saved for {kind}")
+        raise BadInput(f"{folder} has no {format} head (no tensor {missing[0]!r}); give a folder saved for {format}")
     head.load_state_dict({name: stored[there] for name, there in head.stored_names().items()})
     network.heads["head"] = head.eval()
     return network, tokenizer, labels
 
 
-def _shipped(config: Any, kind: str) -> Any:
-    return getattr(transformers, AUTO[kind])._model_mapping[type(config)]
+def _shipped(config: Any, format: str) -> Any:
+    return getattr(transformers, AUTO[format])._model_mapping[type(config)]
 
 
-def _config(network: Network, kind: str, labels: tuple[str, ...]) -> Any:
-    """Copy the configuration for saving, with the labels that belong to the kind and no others."""
-    if kind in LABELLED and not len(set(labels)) == len(labels) > 0:
-        raise BadInput(f"labels {labels!r} are not distinct labels, which a {kind} head needs; correct the list")
+def _config(network: Network, format: str, labels: tuple[str, ...]) -> Any:
+    """Copy the configuration for saving, with the labels that belong to the format and no others."""
+    if format in LABELLED and not len(set(labels)) == len(labels) > 0:
+        raise BadInput(f"labels {labels!r} are not distinct labels, which a {format} head needs; correct the list")
     config = copy.deepcopy(network.config)
     config.architectures = [type(network.backbone).__name__]
     config.num_labels = 2  # resets the names, and is what the shipped span heads need
-    if kind in LABELLED:
+    if format in LABELLED:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: number for number, label in enumerate(labels)}
     config.dtype = network.table.dtype

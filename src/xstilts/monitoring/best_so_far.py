@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from xstilts.store.live_view import TRAIN, Sight
+from xstilts.store.live_view import Sight
+from xstilts.store.names import TRAIN
 
 Seeds = tuple[int, ...]
 Means = dict["Model", dict[Seeds, float]]

@@ -25,7 +25,8 @@ from xstilts.monitoring import trackers
 from xstilts.monitoring.trackers import News, Tracker
 from xstilts.runtime.signals import Interrupted
 from xstilts.store import build_log, manifest
-from xstilts.store.live_view import TRAIN, Sight, history_of, state_of
+from xstilts.store.live_view import Sight, history_of, state_of
+from xstilts.store.names import TRAIN
 
 FOLDER = ".tracked"
 SAVED = 5.0  # seconds between two notes of what was sent

@@ -25,7 +25,7 @@ from huggingface_hub import try_to_load_from_cache
 from xstilts.data.dataset import Data, examples
 from xstilts.data.examples import Tagged
 from xstilts.data.readers import Report
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder, load_tokenizer
 from xstilts.models.tokenization import Tokens
 from xstilts.tasks.base import Task
@@ -36,7 +36,7 @@ MEASURED = 2000  # examples of a split, spread evenly, whose lengths are taken f
 
 @dataclass(frozen=True)
 class Assumed:
-    """What is taken of a task, or of a kind, where its files are not here.
+    """What is taken of a task, or of a format, where its files are not here.
 
     pieces: mean of a sequence. sequences: of an example (candidates of a choice, windows of a passage). train, test:
     examples where the task's file has no count; of test, in a language.
@@ -86,15 +86,15 @@ ASSUMED: dict[str, Assumed] = {
     "xnli": Assumed(40),
     "xquad": Assumed(183, 1.01),
 }
-KINDS: dict[str, Assumed] = {
+FORMATS: dict[str, Assumed] = {
     "classification": Assumed(45, test=1_000),
-    "choice": Assumed(40, 3, test=1_000),
-    "tagging": Assumed(20, test=1_000),
-    "span": Assumed(172, 1.01, test=1_000),
-    "retrieval": Assumed(20, 2, test=1_000),
-    "mining": Assumed(33, test=20_000),
-    "ranking": Assumed(100, test=5_000),
-    "mlm": Assumed(25, test=1_000),
+    "multiple_choice": Assumed(40, 3, test=1_000),
+    "token_classification": Assumed(20, test=1_000),
+    "extractive_qa": Assumed(172, 1.01, test=1_000),
+    "bitext_retrieval": Assumed(20, 2, test=1_000),
+    "bitext_mining": Assumed(33, test=20_000),
+    "passage_ranking": Assumed(100, test=5_000),
+    "masked_lm": Assumed(25, test=1_000),
 }
 
 
@@ -106,7 +106,7 @@ class Size:
     """
 
     task: str
-    kind: str
+    format: str
     split: str
     examples: float | None
     sequences: float
@@ -117,13 +117,13 @@ class Size:
     @property
     def units(self) -> float | None:
         """Loss terms: a choice, or a pair, is one whatever its sequences; each window of a passage is one."""
-        each = 1.0 if self.kind in SEQUENCES else self.sequences
+        each = 1.0 if self.format in SEQUENCES else self.sequences
         return None if self.examples is None else self.examples * each
 
     @property
     def unit_sequences(self) -> float:
         """Sequences of a loss term."""
-        return self.sequences if self.kind in SEQUENCES else 1.0
+        return self.sequences if self.format in SEQUENCES else 1.0
 
 
 def training(one: Task, folder: Path | None, encoder: Encoder | None, longest: int, most: int | None = None) -> Size:
@@ -138,19 +138,19 @@ def training(one: Task, folder: Path | None, encoder: Encoder | None, longest: i
     total = sum(known) if len(known) == len(counts) else None
     weights = known if total else [1.0] * len(heaps)
     said = "; ".join(dict.fromkeys(heap.said for heap in heaps))
-    return Size(one.label, one.kind, "train", total, *_means(heaps, weights), said)
+    return Size(one.label, one.format, "train", total, *_means(heaps, weights), said)
 
 
 def split(one: Task, name: str, code: str, folder: Path | None, encoder: Encoder | None, longest: int) -> Size:
     """Return the size of a split in a language."""
-    assumed = ASSUMED.get(one.name) or KINDS[one.kind]
+    assumed = ASSUMED.get(one.name) or FORMATS[one.format]
     data = one.data(name, code, folder) if one.has(name, code, folder) else None
     if data and (source := tokenizer_of(encoder)):
         return measured(data, folder, source, longest)
     found, origin = _count(one, name, assumed, data, folder)
     pieces = min(assumed.pieces, longest)
     said = f"examples: {origin}; pieces: assumed"
-    return Size(one.name, one.kind, name, found, assumed.sequences, pieces, pieces**2, said)
+    return Size(one.name, one.format, name, found, assumed.sequences, pieces, pieces**2, said)
 
 
 def tokenizer_of(encoder: Encoder | None) -> str | None:
@@ -167,11 +167,11 @@ def measured(data: Data, folder: Path | None, source: str, longest: int) -> Size
     every = _examples(data, folder)
     chosen = [every[number] for number in np.linspace(0, len(every) - 1, min(MEASURED, len(every))).astype(int)]
     labels = data.labels or tuple(sorted({tag for one in every if isinstance(one, Tagged) for tag in one.tags}))
-    units = kind(data.kind).encode(chosen, _tokens(source), longest, labels, Counter())
+    units = task_format(data.format).encode(chosen, _tokens(source), longest, labels, Counter())
     lengths = np.array([len(sequence) for unit in units for sequence in unit.sequences], dtype=float)
     each = len(lengths) / max(len(chosen), 1)
     means = each, float(lengths.mean()), float((lengths**2).mean())
-    return Size(data.task, data.kind, data.split, float(len(every)), *means, "examples: data; pieces: data")
+    return Size(data.task, data.format, data.split, float(len(every)), *means, "examples: data; pieces: data")
 
 
 def _count(one: Task, name: str, assumed: Assumed, data: Data | None, folder: Path | None) -> tuple[float | None, str]:
@@ -180,7 +180,7 @@ def _count(one: Task, name: str, assumed: Assumed, data: Data | None, folder: Pa
         return float(_counted(data, folder)), "data"
     if name in one.counts:
         return float(one.counts[name]), "task file"
-    found = assumed.train if name == "train" else assumed.test or KINDS[one.kind].test
+    found = assumed.train if name == "train" else assumed.test or FORMATS[one.format].test
     return (None, "not known") if found is None else (float(found), "assumed")
 
 

@@ -21,16 +21,15 @@ from functools import lru_cache
 from typing import Any
 
 from xstilts.cost import flops
-from xstilts.formats import kind as kind_of
-from xstilts.formats import masked_lm
+from xstilts.formats import masked_lm, task_format
 from xstilts.planning.dataset_sizes import Size
 from xstilts.runtime.machine import GPU_TOKENS
 from xstilts.training import batch_schedule
+from xstilts.training.memory import UNKNOWN_LABELS as LABELS
 from xstilts.training.memory import unnumbered
 from xstilts.training.recipe import Recipe
 from xstilts.training.training_set import Lesson
 
-LABELS = 64  # of a task whose training data say which labels there are
 SHALLOW = 2  # layers, at least: the first and the last may differ from what is between
 ALIKE = re.compile(r"all|head|layernorm|no-embeddings|lora:[\d:]+")  # what is trained in every layer or in none
 Factors = dict[str, dict[str, float]]
@@ -73,7 +72,7 @@ def training(
     found = Effort()
     for one, size, count in zip(lessons, sizes, shown, strict=True):
         terms = _terms(size, count * size.unit_sequences, count / recipe.batch_size)
-        found += _effort(factors(config, recipe.trained, one.kind, len(one.labels) or LABELS), terms)
+        found += _effort(factors(config, recipe.trained, one.format, len(one.labels) or LABELS), terms)
     return found + _looks(config, recipe, lessons, devs, steps)
 
 
@@ -89,20 +88,20 @@ def units(recipe: Recipe, lessons: Sequence[Lesson], sizes: Sequence[Size]) -> l
     return [steps * recipe.batch_size * (next(shares) if one.weight is None else 1.0) for one in lessons]
 
 
-def predicting(config: Any, kind: str, labels: int, size: Size) -> Effort | None:
+def predicting(config: Any, format: str, labels: int, size: Size) -> Effort | None:
     """Return what it takes to ask a trained network of a split; None where its size is not known."""
     if size.units is None:
         return None
-    found = factors(config, "all", kind, labels, learning=not kind_of(kind).headless)
+    found = factors(config, "all", format, labels, learning=not task_format(format).headless)
     return _effort({"forward": found["forward"]}, _terms(size, size.units * size.unit_sequences, 1))
 
 
-def factors(config: Any, trained: str, kind: str, labels: int, learning: bool = True) -> Factors:
+def factors(config: Any, trained: str, format: str, labels: int, learning: bool = True) -> Factors:
     """Return the polynomial of an encoder with one head: factors of the terms, by part.
 
     Raises BadInput for a part to train that the encoder does not have.
     """
-    return _factors(config.to_json_string(), _Held(config), trained, kind, labels, learning)
+    return _factors(config.to_json_string(), _Held(config), trained, format, labels, learning)
 
 
 class _Held:
@@ -119,11 +118,11 @@ class _Held:
 
 
 @lru_cache(maxsize=1024)
-def _factors(text: str, held: _Held, trained: str, kind: str, labels: int, learning: bool) -> Factors:
+def _factors(text: str, held: _Held, trained: str, format: str, labels: int, learning: bool) -> Factors:
     further = int(held.config.num_hidden_layers) - SHALLOW
     if further < 1 or not ALIKE.fullmatch(trained):
-        return _counted(held.config, trained, kind, labels, learning)
-    found = _counted(_cut(held.config, SHALLOW), trained, kind, labels, learning)
+        return _counted(held.config, trained, format, labels, learning)
+    found = _counted(_cut(held.config, SHALLOW), trained, format, labels, learning)
     layer = _layer(text, held, trained)
     return {
         part: {term: value + further * layer[part].get(term, 0.0) for term, value in terms.items()}
@@ -134,7 +133,9 @@ def _factors(text: str, held: _Held, trained: str, kind: str, labels: int, learn
 @lru_cache(maxsize=256)
 def _layer(text: str, held: _Held, trained: str) -> Factors:
     """Return what one further layer adds, whatever the head."""
-    few, more = (_counted(_cut(held.config, layers), trained, "span", 0, True) for layers in (SHALLOW, SHALLOW + 1))
+    few, more = (
+        _counted(_cut(held.config, layers), trained, "extractive_qa", 0, True) for layers in (SHALLOW, SHALLOW + 1)
+    )
     return {part: {term: more[part][term] - value for term, value in terms.items()} for part, terms in few.items()}
 
 
@@ -147,9 +148,9 @@ def _cut(config: Any, layers: int) -> Any:
     return found
 
 
-def _counted(config: Any, trained: str, kind: str, labels: int, learning: bool) -> Factors:
+def _counted(config: Any, trained: str, format: str, labels: int, learning: bool) -> Factors:
     """Count on a network without numbers."""
-    found = flops.polynomial(unnumbered(config, trained, kind, labels), "head", learning)
+    found = flops.polynomial(unnumbered(config, trained, format, labels), "head", learning)
     return {part: {term: float(factor) for term, factor in terms.items()} for part, terms in found.items()}
 
 
@@ -182,6 +183,6 @@ def _looks(config: Any, recipe: Recipe, lessons: Sequence[Lesson], devs: Sequenc
         if dev is None or dev.examples is None or one.weight is not None:
             continue
         seen = replace(dev, examples=min(dev.examples, float(recipe.selection.examples)))
-        asked = predicting(config, one.kind, len(one.labels) or LABELS, seen)
+        asked = predicting(config, one.format, len(one.labels) or LABELS, seen)
         found += Effort(looks=asked.forward * count) if asked else Effort()
     return found

@@ -32,7 +32,7 @@ from xstilts.runtime import progress
 from xstilts.runtime.machine import GPU_TOKENS, Machine
 from xstilts.store.stage import Stage
 from xstilts.tasks.base import task
-from xstilts.training.memory import GIB, Memory, Setting
+from xstilts.training.memory import GIB, UNKNOWN_LABELS, Memory, Setting
 from xstilts.training.recipe import Recipe
 from xstilts.training.training_set import Lesson
 
@@ -196,7 +196,7 @@ class _Desk:
         if identity not in self._efforts:
             config = self.config(first)
             size = self.size(asked.target, asked.split, asked.language, first, asked.max_length, None)
-            self._efforts[identity] = config and flops_estimate.predicting(config, asked.kind, asked.labels, size)
+            self._efforts[identity] = config and flops_estimate.predicting(config, asked.format, asked.labels, size)
         return self._efforts[identity]
 
     def _training(self, one: Configuration) -> Effort | None:
@@ -229,16 +229,16 @@ def _line(one: Configuration, naive: int, shared: int, gpu: Gpu, desk: _Desk) ->
         return Line(one, naive, shared, None, None, None, "", why)
     setting = Setting(Device("cuda", PRECISION), desk.machine.micro_tokens or GPU_TOKENS, desk.machine.recompute)
     # Of a recipe, these alone decide the memory, and labels next to nothing; the rest would make like questions unlike.
-    kinds = tuple(dict.fromkeys((lesson.kind, flops_estimate.LABELS) for lesson in one.lessons))
+    formats = tuple(dict.fromkeys((lesson.format, UNKNOWN_LABELS) for lesson in one.lessons))
     parts = ("trained", "optimiser", "max_length", "batch_size")
     recipe = Recipe(**{name: getattr(one.recipe, name) for name in parts})
     most = int(gpu.gib * GIB)
     try:
-        memory = memory_fit.needed(config, recipe, kinds, setting)
+        memory = memory_fit.needed(config, recipe, formats, setting)
     except BadInput as error:
         return Line(one, naive, shared, each, None, None, "", str(error))
     enough = memory_fit.fits(memory, most, setting.device)
-    way = None if enough else memory_fit.remedy(config, recipe, kinds, setting, most)
+    way = None if enough else memory_fit.remedy(config, recipe, formats, setting, most)
     why = "" if each else "how many examples there are is not known"
     return Line(one, naive, shared, each, memory, enough, way.said() if way else "", why)
 

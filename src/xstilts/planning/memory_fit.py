@@ -23,10 +23,10 @@ from xstilts.models.families import FAMILIES
 from xstilts.runtime.machine import Machine
 from xstilts.store.stage import Stage, lineage
 from xstilts.training.memory import GIB, ROOM, Memory, Setting, estimate, floor
+from xstilts.training.memory import UNKNOWN_LABELS as LABELS
 from xstilts.training.recipe import Recipe, changed
 from xstilts.training.training_set import Lesson
 
-LABELS = 64  # of a lesson whose training data say which labels there are
 FEW = 4096
 
 
@@ -72,8 +72,11 @@ def lines(promised: Iterable[Stage], machine: Machine) -> Iterator[str]:
         if stage.work.function.__name__ != "train":
             continue
         lessons, recipe, model = (stage.arguments[one] for one in ("lessons", "recipe", "encoder"))
-        config, kinds = config_before(model, machine), tuple((one.kind, len(one.labels) or LABELS) for one in lessons)
-        identity = config and config.to_json_string(), recipe, kinds
+        config, formats = (
+            config_before(model, machine),
+            tuple((one.format, len(one.labels) or LABELS) for one in lessons),
+        )
+        identity = config and config.to_json_string(), recipe, formats
         if identity in seen:
             continue
         seen.add(identity)
@@ -81,7 +84,7 @@ def lines(promised: Iterable[Stage], machine: Machine) -> Iterator[str]:
         if config is None or config.model_type not in FAMILIES:
             yield f"{start}: memory not known, as the encoder's configuration is not here"
         else:
-            yield f"{start}: {_said(config, recipe, kinds, setting, name, most)}"
+            yield f"{start}: {_said(config, recipe, formats, setting, name, most)}"
 
 
 def setting_of(machine: Machine) -> Setting:
@@ -108,7 +111,9 @@ def capacity(machine: Machine) -> tuple[str, int]:
     return f"main memory, {device.type}", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def remedy(config: Any, recipe: Recipe, kinds: tuple[tuple[str, int], ...], setting: Setting, most: int) -> Way | None:
+def remedy(
+    config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], setting: Setting, most: int
+) -> Way | None:
     """Return the first way with which a training would fit; None where no way is enough."""
     for way in WAYS:
         tokens = min(FEW, setting.micro_tokens) if way.few_tokens else setting.micro_tokens
@@ -117,9 +122,9 @@ def remedy(config: Any, recipe: Recipe, kinds: tuple[tuple[str, int], ...], sett
             continue
         try:
             lighter = changed(recipe, way.settings)
-            if not fits(floor(config, lighter, *kinds[0]), most, other.device):
+            if not fits(floor(config, lighter, *formats[0]), most, other.device):
                 continue
-            if fits(needed(config, lighter, kinds, other), most, other.device):
+            if fits(needed(config, lighter, formats, other), most, other.device):
                 return way
         except BadInput:  # a part to train that the encoder does not have, or peft is not here
             continue
@@ -131,10 +136,11 @@ def fits(memory: Memory, most: int, device: Device) -> bool:
     return memory.total <= ROOM[device.type] * most
 
 
-def needed(config: Any, recipe: Recipe, kinds: tuple[tuple[str, int], ...], setting: Setting) -> Memory:
+def needed(config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], setting: Setting) -> Memory:
     """Return what a training of lessons needs: as much as the one of them that needs most."""
     return max(
-        (_estimate(_Known(config), recipe, kind, labels, setting) for kind, labels in kinds), key=lambda one: one.total
+        (_estimate(_Known(config), recipe, format, labels, setting) for format, labels in formats),
+        key=lambda one: one.total,
     )
 
 
@@ -152,22 +158,22 @@ class _Known:
 
 
 @lru_cache(maxsize=1024)
-def _estimate(known: _Known, recipe: Recipe, kind: str, labels: int, setting: Setting) -> Memory:
-    return estimate(known.config, recipe, kind, labels, setting)
+def _estimate(known: _Known, recipe: Recipe, format: str, labels: int, setting: Setting) -> Memory:
+    return estimate(known.config, recipe, format, labels, setting)
 
 
 def _said(
-    config: Any, recipe: Recipe, kinds: tuple[tuple[str, int], ...], setting: Setting, name: str, most: int
+    config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], setting: Setting, name: str, most: int
 ) -> str:
     try:
-        memory = needed(config, recipe, kinds, setting)
+        memory = needed(config, recipe, formats, setting)
     except BadInput as error:
         return f"memory not known ({error})"
     device = f"{most / GIB:,.1f} GiB ({name})"
     need = f"{_millions(memory.parameters)} parameters, {_millions(memory.trained)} trained; {told(memory)}"
     if fits(memory, most, setting.device):
         return f"{need}: fits in {device}"
-    way = remedy(config, recipe, kinds, setting, most)
+    way = remedy(config, recipe, formats, setting, most)
     return f"{need}: does not fit in {device}; {f'try {way.said()}' if way else 'nothing that is offered here would'}"
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from xstilts.experiments.run import Run
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
-from xstilts.planning.flops_estimate import LABELS
 from xstilts.store.stage import Stage, lineage
 from xstilts.tasks.base import Task
 from xstilts.training.layer_reset import graft
+from xstilts.training.memory import UNKNOWN_LABELS as LABELS
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
 from xstilts.training.training_set import Lesson
@@ -30,7 +30,7 @@ class Asked:
 
     model: Encoder | Stage
     target: str
-    kind: str
+    format: str
     labels: int
     split: str
     language: str
@@ -68,7 +68,7 @@ def trainings(run: Run) -> Iterator[Stage]:
 def predictions(run: Run) -> list[Asked]:
     """Return the predictions of a run in every language, and those by which a layer or a threshold is chosen."""
     *_, model = [run.encoder, *trainings(run)]
-    headless = kind(run.target.kind).headless or run.target.kind == "mlm"
+    headless = task_format(run.target.format).headless or run.target.format == "masked_lm"
     last = () if headless else run.phases()[-1][0]
     length = run.max_length()
     known = run.target.labels or (last[0].labels if last else ())
@@ -76,9 +76,9 @@ def predictions(run: Run) -> list[Asked]:
     places = [(run.split, code) for code in run.asked()]
     if run.target.dev_language:
         places.append(("test", run.target.dev_language))
-    if run.target.kind == "mining" and run.split != "validation":
+    if run.target.format == "bitext_mining" and run.split != "validation":
         places += [("validation", code) for code in run.asked()]
-    return [Asked(model, run.target.name, run.target.kind, labels, part, code, length) for part, code in places]
+    return [Asked(model, run.target.name, run.target.format, labels, part, code, length) for part, code in places]
 
 
 def configuration(stage: Stage) -> Configuration:
@@ -93,11 +93,11 @@ def origin(model: Encoder | Stage) -> Encoder | Stage:
 
 
 def _lessons(run: Run, tasks: Sequence[Task], role: str) -> tuple[Lesson, ...]:
-    found = tuple(Lesson(one.label, one.kind, one.labels, (), None, one.metric) for one in tasks)
+    found = tuple(Lesson(one.label, one.format, one.labels, (), None, one.metric) for one in tasks)
     if role != "intermediate" or run.mlm is None:
         return found
     text = replace(run.mlm.task, trained_in=run.mlm.languages)
-    return (*found, Lesson(text.label, "mlm", (), (), None, text.metric, run.mlm.weight, run.mlm.alpha))
+    return (*found, Lesson(text.label, "masked_lm", (), (), None, text.metric, run.mlm.weight, run.mlm.alpha))
 
 
 def _is_training(model: Any) -> bool:

@@ -256,7 +256,7 @@ def _settings(report: Json) -> Section | None:
         (Cell(one["name"]), cell_format.amount(one.get("parameters")), cell_format.count(one.get("layers")))
         for one in settings.get("encoders", ())
     )
-    targets = tuple(_words(one, ("name", "kind", "metric")) for one in _targets(report))
+    targets = tuple(_words(one, ("name", "format", "metric")) for one in _targets(report))
     spoken = tuple(
         (Cell(code), *_words(one, ("name", "family", "script")), cell_format.plain(one.get("distance")))
         for code, one in settings.get("languages", {}).items()
@@ -264,7 +264,7 @@ def _settings(report: Json) -> Section | None:
     made = (
         Sheet("encoders", "Encoders", ("encoder", "parameters", "layers"), encoders, quiet=True),
         Sheet("settings-lists", "Recipes, intermediate tasks, seeds", ("what", "which"), rows, quiet=True),
-        Sheet("targets", "Targets", ("target", "kind", "metric"), targets, quiet=True),
+        Sheet("targets", "Targets", ("target", "format", "metric"), targets, quiet=True),
         Sheet("spoken", "Languages", ("code", "language", "family", "script", "distance"), spoken, quiet=True),
     )
     return Section("settings", "What was run", tuple(_told(one) for one in made if one.rows))

@@ -33,7 +33,7 @@ from xstilts.reporting.plain_json import Plain, entry, plain, row_of
 from xstilts.reporting.report import FORMAT, REPORT
 from xstilts.reporting.report_data import distinct
 from xstilts.runtime.machine import Machine
-from xstilts.store import manifest, query
+from xstilts.store import manifest, names, query
 from xstilts.store.build import is_built
 from xstilts.training.train import MODEL
 
@@ -243,15 +243,16 @@ def _settings(table: Table, records: Mapping[str, Plain]) -> Plain:
         ],
         "recipes": distinct(row.recipe for row in table.rows),
         "intermediates": distinct(row.intermediate for row in table.rows),
-        "targets": [{"name": name, "kind": _kind(row, records), "metric": row.metric} for name, row in targets.items()],
+        "targets": [
+            {"name": name, "format": _format(row, records), "metric": row.metric} for name, row in targets.items()
+        ],
         "seeds": sorted({row.seed for row in table.rows}),
         "languages": {code: _language(code) for code in spoken},
     }
 
 
-def _kind(row: Row, records: Mapping[str, Plain]) -> str:
-    kind: str = records[row.keys[row.roles.index(PREDICT)]]["arguments"]["kind_name"]
-    return kind
+def _format(row: Row, records: Mapping[str, Plain]) -> str:
+    return names.format_from_key(records[row.keys[row.roles.index(PREDICT)]]["arguments"]["kind_name"])
 
 
 def _layers(row: Row, records: Mapping[str, Plain]) -> int | None:

@@ -22,13 +22,14 @@ from xstilts.sandbox.languages import (
     distance,
     language,
 )
-from xstilts.sandbox.tasks import LABELS, VERSION, examples, has
+from xstilts.sandbox.tasks import GENERATOR, LABELS, VERSION, examples, has
 from xstilts.sandbox.texts import parallel, text
 
 __all__ = [
     "CITATION",
     "CODES",
     "ENGLISH_LIKE",
+    "GENERATOR",
     "LABELS",
     "LANGUAGES",
     "LIMIT",

@@ -12,7 +12,7 @@ intermediate tasks is in all, and the same in all but for the language.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle, islice
 from random import Random
@@ -21,7 +21,7 @@ from typing import Any
 from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Question, Tagged
 from xstilts.errors import BadInput
 from xstilts.sandbox.grammar import Word, say
-from xstilts.sandbox.languages import ENGLISH_LIKE, Artificial, language
+from xstilts.sandbox.languages import ENGLISH_LIKE, Artificial, digest, language
 from xstilts.sandbox.relations import follows, relates, restates
 from xstilts.sandbox.texts import parallel, text
 from xstilts.sandbox.world import NEXT, TRANSITIVE, Asked, Event, Meaning, events
@@ -188,3 +188,15 @@ MAKERS: dict[str, Maker] = {
     "translation": (_distinct, _tell_parallel),
 }
 CORPORA: dict[str, Callable[[Artificial, int], Iterator[Example]]] = {"text": text, "parallel": parallel}
+
+
+@dataclass(frozen=True)
+class SandboxGenerator:
+    """The sandbox as tasks take it (`data.source.Generator`)."""
+
+    has = staticmethod(has)
+    examples = staticmethod(examples)
+    digest = staticmethod(digest)
+
+
+GENERATOR = SandboxGenerator()

@@ -1,6 +1,6 @@
 """Features: what an encoder makes of labelled examples, as rows of states with a label each, without any head.
 
-What a row is depends on the kind: of a text or pair, the state that its head would read; of a sentence in words, each
+What a row is depends on the format: of a text or pair, the state that its head would read; of a sentence in words, each
 word's first piece; of an option, the state that its head would read, right or wrong; of a question, the pieces at
 which the answer starts and ends, against as many drawn from the rest of the context. LogME and its like need few
 labels, and "which of 300 pieces" is not few, so a span is asked for as these two. A pair of translations has no
@@ -26,7 +26,7 @@ from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example, Tagged
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import BadInput
-from xstilts.formats import Kind, kind
+from xstilts.formats import Format, task_format
 from xstilts.models.batch import IGNORED, Unit
 from xstilts.models.batching import by_length
 from xstilts.models.embedding_pruning import used
@@ -38,6 +38,7 @@ from xstilts.runtime.machine import Machine
 from xstilts.selection import transferability
 from xstilts.store import names
 from xstilts.store.identity import identity
+from xstilts.store.names import format_in_keys
 from xstilts.store.stage import Site, Stage, stage
 from xstilts.training.train import MODEL
 
@@ -48,12 +49,17 @@ States = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 
-@identity("Asking", always=("labels", "max_length", "examples"))
+@identity(
+    "Asking",
+    renamed={"format": "kind"},
+    always=("labels", "max_length", "examples"),
+    encoded={"format": format_in_keys},
+)
 @dataclass(frozen=True)
 class Asking:
-    """How examples are shown: their kind, its labels (none: those that occur), most pieces, most examples."""
+    """How examples are shown: their format, its labels (none: those that occur), most pieces, most examples."""
 
-    kind: str
+    format: str
     labels: tuple[str, ...] = ()
     max_length: int = 128
     examples: int = 500
@@ -63,13 +69,13 @@ class Asking:
 class Features:
     """States (rows, width) and a label for each row; of pairs, the rows of one pair have the same label."""
 
-    kind: str
+    format: str
     states: States
     labels: Labels
 
     def measures(self) -> dict[str, float]:
         """Return every measure that this kind of task allows, by name."""
-        if kind(self.kind).headless:
+        if task_format(self.format).headless:
             return {"knn": transferability.paired(self.states[0::2], self.states[1::2])}
         names = ("logme", "h_score", "knn")
         return {name: getattr(transferability, name)(self.states, self.labels) for name in names}
@@ -86,22 +92,22 @@ def features(site: Site, model: Encoder | Stage, data: tuple[Stage, ...], asking
     network, tokens = opened(model, site)
     units = encoded(data, asking, network, tokens, site)
     pick = _picker(network, asking)
-    with used(network, [asking.kind], units, tokens):
+    with used(network, [asking.format], units, tokens):
         network.to(site.machine.torch_device())
-        rows = [pick(unit, states) for unit, states in shown(network, asking.kind, units, tokens, site.machine)]
+        rows = [pick(unit, states) for unit, states in shown(network, asking.format, units, tokens, site.machine)]
     states, labels = (np.concatenate(part) for part in zip(*rows, strict=True))
     states, labels = states[labels != IGNORED], labels[labels != IGNORED]
-    if not kind(asking.kind).headless:
+    if not task_format(asking.format).headless:
         kept = drawn(range(len(labels)), MOST_ROWS)
         states, labels = states[kept], labels[kept]
     np.savez(site.folder / FEATURES, states=states.astype(np.float32), labels=labels.astype(np.int64))
     site.record |= {"units": len(units), "rows": len(labels), "labels": len(np.unique(labels))}
 
 
-def read(folder: Path, kind_name: str) -> Features:
+def read(folder: Path, format: str) -> Features:
     """Return what `features` wrote."""
     with np.load(folder / FEATURES) as held:
-        return Features(kind_name, held["states"], held["labels"])
+        return Features(format, held["states"], held["labels"])
 
 
 def opened(model: Encoder | Stage, site: Site) -> tuple[Network, Tokens]:
@@ -112,12 +118,12 @@ def opened(model: Encoder | Stage, site: Site) -> tuple[Network, Tokens]:
 
 def encoded(data: Sequence[Stage], asking: Asking, network: Network, tokens: Tokens, site: Site) -> list[Unit]:
     """Return the units of a fixed draw of examples; BadInput where there is none."""
-    heap = [one for part in data for one in read_examples(site.path(part) / EXAMPLES, asking.kind)]
+    heap = [one for part in data for one in read_examples(site.path(part) / EXAMPLES, asking.format)]
     examples = drawn(heap, asking.examples)
     if not examples:
         raise BadInput(f"no examples in '{data[0].label}' to look at: give other data")
     labels = asking.labels or _tags(heap)
-    return kind(asking.kind).encode(examples, tokens, network.fitting(asking.max_length), labels, Counter())
+    return task_format(asking.format).encode(examples, tokens, network.fitting(asking.max_length), labels, Counter())
 
 
 def drawn(items: Sequence[Any], most: int) -> list[Any]:
@@ -133,10 +139,10 @@ def _tags(examples: Sequence[Example]) -> tuple[str, ...]:
 
 @torch.inference_mode()
 def shown(
-    network: Network, kind_name: str, units: Sequence[Unit], tokens: Tokens, machine: Machine
+    network: Network, format: str, units: Sequence[Unit], tokens: Tokens, machine: Machine
 ) -> Iterator[tuple[Unit, list[States]]]:
     """Yield each unit with the final states (pieces, width) of each of its sequences; the units' order is kept."""
-    how: Kind = kind(kind_name)
+    how: Format = task_format(format)
     device, random = machine.torch_device(), torch.Generator().manual_seed(1)
     found: list[list[States]] = [[] for _ in units]
     for numbers in by_length(units, machine.most_tokens()):
@@ -155,13 +161,13 @@ Pick = Callable[[Unit, list[States]], tuple[States, Labels]]
 
 def _picker(network: Network, asking: Asking) -> Pick:
     """Return what turns a unit's states into rows with labels."""
-    if asking.kind in ("tagging", "span"):
-        return _of_words if asking.kind == "tagging" else _of_answers
-    if kind(asking.kind).headless:
+    if asking.format in ("token_classification", "extractive_qa"):
+        return _of_words if asking.format == "token_classification" else _of_answers
+    if task_format(asking.format).headless:
         return lambda unit, states: (_pooled(states, "mean"), np.full(len(states), unit.example))
-    if asking.kind not in ("classification", "choice"):
-        raise BadInput(f"tasks of kind '{asking.kind}' have no labels to ask states for: give another target")
-    how = Head(network.config, asking.kind, max(len(asking.labels), 1)).pool
+    if asking.format not in ("classification", "multiple_choice"):
+        raise BadInput(f"tasks of kind '{asking.format}' have no labels to ask states for: give another target")
+    how = Head(network.config, asking.format, max(len(asking.labels), 1)).pool
     return lambda unit, states: (_pooled(states, how), _answers(unit, len(states)))
 
 

@@ -20,7 +20,7 @@ from xstilts.evaluation.score import score
 from xstilts.experiments.grid import tasks_of
 from xstilts.experiments.run import Recipes, lesson, read
 from xstilts.experiments.score_table import BASELINE
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.selection.features import Asking, features
 from xstilts.selection.successive_halving import Rung
@@ -30,7 +30,7 @@ from xstilts.tasks.base import Task, names, task
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
 
-SEARCHED = ("mining", "ranking")  # kinds that are measured, and taught by pairs
+SEARCHED = ("bitext_mining", "passage_ranking")  # kinds that are measured, and taught by pairs
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class Question:
             given = ", ".join(one.label for one in self.candidates) or "none"
             raise BadInput(f"expected different candidates, found {given}: give --candidates a,b,c")
         for one in self.candidates:
-            if one.kind in SEARCHED:
-                raise BadInput(f"'{one.name}' ({one.kind}) cannot be learned from: leave it out of --candidates")
+            if one.format in SEARCHED:
+                raise BadInput(f"'{one.name}' ({one.format}) cannot be learned from: leave it out of --candidates")
         if not self.target.teachers() and self.target.dev_language is None:
             raise BadInput(
-                f"'{self.target.name}' ({self.target.kind}) has neither training data nor a language to choose on: "
+                f"'{self.target.name}' ({self.target.format}) has neither training data nor a language to choose on: "
                 "candidates for it can only be measured, with `xstilts run`"
             )
 
@@ -79,7 +79,7 @@ class Question:
 
     def asking(self, one: Task, role: str) -> Asking:
         """Return how the examples of a task are shown in a role."""
-        return Asking(one.kind, one.labels, self.recipes.of((one,), role).max_length, self.examples)
+        return Asking(one.format, one.labels, self.recipes.of((one,), role).max_length, self.examples)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Peeks:
         """Promise the score of that on development data in the language that the target is learned in."""
         asked, data = development(self.question, self.folder)
         length = self.question.asking(asked, "target").max_length
-        return score(predict(self.taught(name, rung, seed), data, asked.kind, length), data, asked.metric)
+        return score(predict(self.taught(name, rung, seed), data, asked.format, length), data, asked.metric)
 
     def features(self, name: str, rung: Rung, seed: int) -> Stage:
         """Promise the states of the target's training examples in a candidate's peek."""
@@ -153,7 +153,7 @@ def development(question: Question, folder: Path | None) -> tuple[Task, Stage]:
     code = last.trained_in[0] if last else str(target.dev_language)
     tried = [(target, "validation"), (last, "validation") if last else (target, "test")]
     for one, split in tried:
-        if one.kind not in SEARCHED and one.has(split, code, folder):
+        if one.format not in SEARCHED and one.has(split, code, folder):
             return one, read(one.data(split, code, folder))
     raise BadInput(f"'{target.label}' has no development data in '{code}': probes cannot be scored")
 
@@ -191,7 +191,7 @@ def candidates_of(target: Task, asked: str | None, folder: Path | None) -> tuple
 
 
 def _labelled(one: Task) -> bool:
-    return one.kind != "mlm" and not kind(one.kind).headless
+    return one.format != "masked_lm" and not task_format(one.format).headless
 
 
 def _there(one: Task, folder: Path | None) -> bool:

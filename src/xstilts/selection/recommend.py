@@ -159,7 +159,7 @@ class Bench:
         if not self._paid(STATES, name, promised):
             return {}
         found = [
-            read_features(folder_of(one, self.purse.machine), one.arguments["asking"].kind).measures()
+            read_features(folder_of(one, self.purse.machine), one.arguments["asking"].format).measures()
             for one in promised
         ]
         return {method: [one[method] for one in found] for method in found[0]}

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xstilts.formats import Kind, kind
+from xstilts.formats import Format, task_format
 from xstilts.models.batch import IGNORED, Unit
 from xstilts.models.embedding_pruning import used
 from xstilts.models.encoder import Encoder
@@ -50,9 +50,9 @@ def text_embedding(site: Site, encoder: Encoder | Stage, data: tuple[Stage, ...]
     """Write `embedding.npz`: the mean over texts of the mean over their pieces of an encoder's final states."""
     network, tokens = opened(encoder, site)
     units = encoded(data, asking, network, tokens, site)
-    with used(network, [asking.kind], units, tokens):
+    with used(network, [asking.format], units, tokens):
         network.to(site.machine.torch_device())
-        every = shown(network, asking.kind, units, tokens, site.machine)
+        every = shown(network, asking.format, units, tokens, site.machine)
         means = [sequence.mean(axis=0) for _, states in every for sequence in states]
     _write(site.folder, {TEXT: np.mean(np.stack(means), axis=0, dtype=np.float64)})
     site.record |= {"units": len(units)}
@@ -67,14 +67,14 @@ def fisher(site: Site, model: Stage, data: tuple[Stage, ...], asking: Asking) ->
     """
     network, tokens = opened(model, site)
     labels = asking.labels
-    if not kind(asking.kind).headless:
-        network, tokenizer, labels = load(site.path(model) / MODEL, asking.kind)
+    if not task_format(asking.format).headless:
+        network, tokenizer, labels = load(site.path(model) / MODEL, asking.format)
         tokens = Tokens.of(tokenizer).kept(site.machine)
     asked = replace(asking, labels=labels, examples=min(asking.examples, MOST_GRADIENTS))
     units = encoded(data, asked, network, tokens, site)
-    with used(network, [asking.kind], units, tokens):
+    with used(network, [asking.format], units, tokens):
         network.to(site.machine.torch_device())
-        found = squared(network, kind(asking.kind), units, tokens, site.machine)
+        found = squared(network, task_format(asking.format), units, tokens, site.machine)
     _write(site.folder, found)
     site.record |= {"units": len(units)}
 
@@ -90,7 +90,7 @@ def read(folder: Path) -> Embedding:
         return {name: held[name] for name in held.files}
 
 
-def squared(network: Network, how: Kind, units: Sequence[Unit], tokens: Tokens, machine: Machine) -> Embedding:
+def squared(network: Network, how: Format, units: Sequence[Unit], tokens: Tokens, machine: Machine) -> Embedding:
     """Return by layer the squared gradients of the mean loss of an example, averaged over examples and weights."""
     network.eval()
     network.requires_grad_(False)
@@ -115,7 +115,7 @@ def _a_unit(weights: Tensor) -> Tensor:
 
 
 def _gradients(
-    network: Network, how: Kind, units: Sequence[Unit], tokens: Tokens, machine: Machine, weights: list[nn.Parameter]
+    network: Network, how: Format, units: Sequence[Unit], tokens: Tokens, machine: Machine, weights: list[nn.Parameter]
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield the gradients of the mean loss of each example that has one."""
     device, random = machine.torch_device(), torch.Generator().manual_seed(1)

@@ -21,14 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.store import manifest
+from xstilts.store.names import CHECKPOINT_FILE as CHECKPOINT
+from xstilts.store.names import HISTORY_FILE as HISTORY
+from xstilts.store.names import SCORE_FILE as SCORE
 from xstilts.store.query import FINISHED, Record
 
-TRAIN, CHECKPOINT, HISTORY = (
-    "xstilts.training.train.train",
-    "checkpoint.safetensors",
-    "history.jsonl",
-)  # as `train` calls them
-SCORE = "score.json"
 PART = re.compile(r"^(?P<label>.+)-(?P<key>[0-9a-f]{12})\.part$")
 USED = ("label", "key", "work", "arguments", "started", "seconds", "record")
 HEADER = 64 * 2**20  # bytes that the header of a checkpoint has at most

@@ -14,7 +14,6 @@ from xstilts.errors import BadInput
 from xstilts.store import manifest
 from xstilts.store.manifest import read
 from xstilts.store.stage import Stage
-from xstilts.verification.stage_integrity import Disk
 
 Record = dict[str, Any]
 FINISHED = re.compile(r"-[0-9a-f]{12}$")  # not what is in the making (.part) or put aside (.damaged1)
@@ -82,7 +81,7 @@ def expected_seconds(store: Path, todo: list[Stage]) -> float | None:
 
 def sources(keys: Iterable[str], store: Path) -> dict[str, str]:
     """Return the digests of the records of all stages behind those of a table, by key."""
-    finished, table = Disk(store, {}).finished, set(keys)
+    finished, table = {folder.name[-12:]: (folder, facts) for folder, facts in records(store)}, set(keys)
     todo, seen = list(table), set(table)
     while todo:
         new = [key for key in finished[todo.pop()][1]["inputs"] if key in finished and key not in seen]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from xstilts.data.dataset import Data, examples, expected
+from xstilts.data.dataset import Data, examples
 from xstilts.data.hub_files import Unreachable
 from xstilts.data.readers import Report
 from xstilts.data.source import Source
@@ -102,7 +102,7 @@ def survey(task: Task, folder: Path, split: str | None = None, counted: bool = T
 
 def render(task: Task, entries: Iterable[Entry], folder: Path) -> Iterator[str]:
     """Yield the lines that tell of a task: entries that differ in their language and count alone share one."""
-    yield f"{task.label}  {task.kind}, {task.licence}"
+    yield f"{task.label}  {task.format}, {task.licence}"
     known = download.spoken(task)
     if not known:
         looked = ", ".join(path for source in task.sources for path in source.patterns("train", "<language>"))
@@ -140,7 +140,7 @@ def _entry(task: Task, split: str, language: str, source: Source | None, folder:
     report, form, count, error = Report(), "", None, ""
     try:
         data = task.data(split, language, folder)
-        form, wanted = _form(data), expected(data)
+        form, wanted = _form(data), data.expected
         count = sum(1 for _ in examples(data, folder, report)) if counted else None
     except (BadInput, OSError) as problem:
         error = str(problem)

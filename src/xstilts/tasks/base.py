@@ -30,7 +30,7 @@ FOLDERS = ("datasets", "subsets", "sandbox")
 class Task:
     """A data set and its question.
 
-    kind: name of a module of `kinds/`. languages: codes in which it is evaluated (or has data, for an intermediate
+    format: name of a module of `kinds/`. languages: codes in which it is evaluated (or has data, for an intermediate
     task). labels: in the order of the classifier's outputs. metric: name of a function of `metrics`.
     learned_from: "itself", another task's name, several ("siqa+copa": one after the other), or None where nothing is
     trained. trained_in: the languages of its training data that are used, English alone unless something else is
@@ -41,7 +41,7 @@ class Task:
     """
 
     name: str
-    kind: str
+    format: str
     languages: tuple[str, ...]
     sources: tuple[Source, ...]
     metric: str
@@ -54,17 +54,27 @@ class Task:
     counts: Mapping[str, int] = field(default_factory=dict)
     dev_language: str | None = None
     note: str = ""
+    default_languages: tuple[str, ...] | None = None
 
     @property
     def artificial(self) -> bool:
         """Whether the sandbox makes its examples."""
-        return any(source.reader == "sandbox" for part in self.parts() for source in part.sources)
+        return any(source.generator is not None for part in self.parts() for source in part.sources)
 
     @property
     def label(self) -> str:
         """The name as one asks for it: with the languages of its training data where they are not the usual ones."""
-        usual = task(self.name).trained_in
-        return self.name if self.trained_in == usual else f"{self.name}:{'+'.join(self.trained_in)}"
+        usual = self.trained_in == self.usual_languages
+        return self.name if usual else f"{self.name}:{'+'.join(self.trained_in)}"
+
+    @property
+    def usual_languages(self) -> tuple[str, ...]:
+        """The languages of the training data that are used unless others are asked for."""
+        return self.trained_in if self.default_languages is None else self.default_languages
+
+    def trained_on(self, languages: tuple[str, ...]) -> Task:
+        """Return the task with training data in other languages than the usual ones."""
+        return replace(self, trained_in=languages, default_languages=self.usual_languages)
 
     def data(self, split: str, language: str, folder: Path | None) -> Data:
         """Return the identity of a split in a language, from the first source that has it below `folder`.
@@ -76,11 +86,9 @@ class Task:
     def _looked_up(self, split: str, language: str, folder: Path | None) -> Data:
         places: list[str] = []
         for source in self.sources_in(language):
-            if source.reader == "sandbox":
-                if source.holds(split, language, folder):
-                    from xstilts import sandbox
-
-                    return self._data(split, language, source, (File("sandbox", sandbox.digest()),))
+            if source.generator is not None:
+                if source.generator.has(split, language, source.options):
+                    return self._data(split, language, source, (File(source.reader, source.generator.digest()),))
                 continue
             paths = source.find(split, language, folder) if folder else ()
             if paths and folder:
@@ -112,15 +120,11 @@ class Task:
 
     def parts(self) -> tuple[Task, ...]:
         """Return the tasks whose training data are this one's: itself, or those that it joins."""
-        return tuple(replace(task(name), trained_in=self.trained_in) for name in self.joined) or (self,)
+        return tuple(task(name).trained_on(self.trained_in) for name in self.joined) or (self,)
 
     def heaps(self) -> tuple[tuple[Task, str], ...]:
         """Return the tasks and languages whose training data are this one's."""
         return tuple((part, code) for part in self.parts() for code in self.trained_in)
-
-    def source_of(self, data: Data) -> Source:
-        """Return the source that `data` was found in."""
-        return next(source for source in self.every_source() if source.meaning() == data.meaning)
 
     def teachers(self) -> tuple[Task, ...]:
         """Return the tasks trained one after the other before this one is predicted."""
@@ -130,7 +134,27 @@ class Task:
 
     def _data(self, split: str, language: str, source: Source, files: tuple[File, ...]) -> Data:
         part = source.part.get(split, (0, None))
-        return Data(self.name, self.kind, split, language, self.labels, source.meaning(), files, part)
+        return Data(
+            self.name,
+            self.format,
+            split,
+            language,
+            self.labels,
+            source.meaning(),
+            files,
+            part,
+            source,
+            self._expected(split, language, source),
+        )
+
+    def _expected(self, split: str, language: str, source: Source) -> int | None:
+        """Return how many examples a source should have of a split, as far as that is known.
+
+        The count of a training split holds in the languages that the task is usually trained in; nobody knows how many
+        rows of a task a user has had translated.
+        """
+        foreign = split == "train" and language not in self.usual_languages
+        return None if foreign or source not in self.sources else self.counts.get(split)
 
 
 @cache
@@ -141,7 +165,7 @@ def task(name: str) -> Task:
     """
     name, _, codes = name.partition(":")
     if codes:
-        return replace(task(name), trained_in=tuple(language(code).code for code in codes.split("+")))
+        return task(name).trained_on(tuple(language(code).code for code in codes.split("+")))
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""

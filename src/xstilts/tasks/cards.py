@@ -18,25 +18,25 @@ Every task there is, written from the task files by `xstilts tasks --markdown > 
 [task](task.md); which of the data are there: [data](data.md). Any task can be asked for in other languages where there
 are data in them (`panx:sw`, or `panx:sw+ar` under one head), and several in a mix (`mnli,squad`).
 """
-KINDS = {
+FORMATS = {
     "classification": "Classification",
-    "choice": "Choice",
-    "tagging": "Tagging",
-    "span": "Question answering",
-    "retrieval": "Pairs and retrieval",
-    "mining": "Mining",
-    "ranking": "Ranking",
-    "mlm": "Text",
+    "multiple_choice": "Choice",
+    "token_classification": "Tagging",
+    "extractive_qa": "Question answering",
+    "bitext_retrieval": "Pairs and retrieval",
+    "bitext_mining": "Mining",
+    "passage_ranking": "Ranking",
+    "masked_lm": "Text",
 }
 
 
 def page() -> str:
-    """Return the page: the targets of the benchmarks first, then the other tasks by kind, artificial ones last."""
+    """Return the page: the targets of the benchmarks first, then the other tasks by format, artificial ones last."""
     targets = tuple(dict.fromkeys((*XTREME.languages, *XTREME_R.languages)))
     sandbox = [name for name in names() if task(name).artificial]
     others = [name for name in names() if name not in {*targets, *sandbox}]
     sections = {"Targets of XTREME and XTREME-R": list(targets)}
-    sections |= {title: [name for name in others if task(name).kind == kind] for kind, title in KINDS.items()}
+    sections |= {title: [name for name in others if task(name).format == format] for format, title in FORMATS.items()}
     sections["Artificial languages"] = sandbox
     parts = [HEAD]
     for title, members in sections.items():
@@ -51,7 +51,7 @@ def _entry(one: Task) -> str:
 
 def _facts(one: Task) -> Iterator[str]:
     learned = {"itself": "its own training data", None: "nothing"}.get(one.learned_from, f"`{one.learned_from}`")
-    yield f"kind {one.kind}, metric `{one.metric}`, learned from {learned}"
+    yield f"kind {one.format}, metric `{one.metric}`, learned from {learned}"
     if one.labels:
         yield f"labels: {', '.join(one.labels)}"
     if one.languages:

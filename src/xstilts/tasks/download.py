@@ -73,7 +73,7 @@ def spoken(task: Task) -> tuple[str, ...]:
 
 def used(task: Task, split: str) -> tuple[str, ...]:
     """Return the languages in which a task uses a split: to train on those it is trained in, else all of them."""
-    every = split != "train" or task.kind == "mlm"
+    every = split != "train" or task.format == "masked_lm"
     return tuple(code for code in spoken(task) if every or code in task.trained_in)
 
 

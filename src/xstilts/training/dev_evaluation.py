@@ -22,10 +22,10 @@ def look(network: Network, pupils: list[Pupil], tokens: Tokens, machine: Machine
         if not examples or lesson.weight is not None:
             continue
         units = [unit for unit in pupil.dev_units if unit.example < len(examples)]
-        found = answers(network, lesson.task, pupil.kind, units, tokens, machine)
-        lines = pupil.kind.decode(found, units, examples, pupil.labels)
+        found = answers(network, lesson.task, pupil.format, units, tokens, machine)
+        lines = pupil.format.decode(found, units, examples, pupil.labels)
         score = metrics.metric(lesson.metric)(examples, by_id(lines, lesson.metric)).headline
-        chance = pupil.kind.chance(examples)
+        chance = pupil.format.chance(examples)
         looked[lesson.task] = {"score": score, "chance": chance, "collapsed": _collapsed(score, chance, len(examples))}
     return looked
 

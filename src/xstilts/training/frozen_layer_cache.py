@@ -7,7 +7,7 @@ them there. In a training step the frozen layers answer with the stored states, 
 
     below = prefix.computed(network, units, tokens, machine)
     with below.given(network, units[:32]):
-        loss = kind.loss(network, head, kind.collate(units[:32], tokens))
+        loss = format.loss(network, head, format.collate(units[:32], tokens))
 """
 
 from __future__ import annotations

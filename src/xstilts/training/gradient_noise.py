@@ -74,7 +74,7 @@ def noise(
     network, tokens, source = _ready(model, lesson, site)
     pupil = prepare(lesson, site, tokens, recipe)
     if not isinstance(model, Stage):
-        attach(network, HEAD, lesson.kind, len(pupil.labels), source)
+        attach(network, HEAD, lesson.format, len(pupil.labels), source)
     freeze(network, recipe.trained)
     network.to(site.machine.torch_device()).eval()
     order = np.random.default_rng(seed).permutation(len(pupil.units))[: batches * batch]
@@ -112,7 +112,7 @@ def jackknifed(norms: Sequence[float], whole: float, others: Sequence[float], ba
 
 def _ready(model: Encoder | Stage, lesson: Lesson, site: Site) -> tuple[Network, Tokens, Path | str]:
     if isinstance(model, Stage):
-        network, tokenizer, _ = load(site.path(model) / MODEL, lesson.kind)
+        network, tokenizer, _ = load(site.path(model) / MODEL, lesson.format)
         return network, Tokens.of(tokenizer), site.path(model) / MODEL
     source = model.location
     return Network(load_backbone(source)), Tokens.of(load_tokenizer(source)), source
@@ -127,14 +127,14 @@ def _norms(
     of the mean over labels. The norm without a part follows from scalar products: two passes hold one sum of gradients.
     """
     random = torch.Generator().manual_seed(0)
-    made = [pupil.kind.collate([pupil.units[number] for number in part], tokens, random) for part in parts]
+    made = [pupil.format.collate([pupil.units[number] for number in part], tokens, random) for part in parts]
     labels = sum(batch.labels for batch in made) / len(made)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
 
     def gradient(number: int) -> list[Tensor]:
         network.zero_grad(set_to_none=True)
         with site.machine.arithmetic():
-            loss = pupil.kind.loss(network, HEAD, made[number].to(site.machine.torch_device())) / labels
+            loss = pupil.format.loss(network, HEAD, made[number].to(site.machine.torch_device())) / labels
         loss.backward()  # type: ignore[no-untyped-call]
         return [_grad(parameter) for parameter in trained]
 

@@ -25,8 +25,7 @@ from transformers.initialization import no_init_weights
 
 from xstilts.cost.activation_memory import Device, Kept
 from xstilts.cost.flops import Shape
-from xstilts.formats import kind as kind_of
-from xstilts.formats import masked_lm
+from xstilts.formats import masked_lm, task_format
 from xstilts.models.families import family_of
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
@@ -38,7 +37,13 @@ from xstilts.training.recipe import Recipe
 GIB = 2**30
 ROOM = {"cuda": 0.95, "cpu": 0.75}  # the share that tensors may take; the rest is for kernels, and lost between them
 FEWEST = 256  # tokens of a pass, below which it is not worth to look for memory
-SEQUENCES = {"choice": 5, "retrieval": 2, "mining": 2, "ranking": 2}  # a unit has at most; of other kinds one
+UNKNOWN_LABELS = 64  # assumed of a task whose training data say which labels there are
+SEQUENCES = {
+    "multiple_choice": 5,
+    "bitext_retrieval": 2,
+    "bitext_mining": 2,
+    "passage_ranking": 2,
+}  # a unit has at most; of other kinds one
 
 
 @dataclass(frozen=True)
@@ -70,31 +75,33 @@ class Memory:
         return self.weights + self.gradients + self.states + self.activations
 
 
-def estimate(config: Any, recipe: Recipe, kind: str, labels: int, setting: Setting, rows: int | None = None) -> Memory:
+def estimate(
+    config: Any, recipe: Recipe, format: str, labels: int, setting: Setting, rows: int | None = None
+) -> Memory:
     """Return what a training of one lesson needs in its largest pass.
 
     labels: of a classification or tagging head. rows: of the embeddings that the data touch (`rows.used`), all of them
     where that is not known or the lesson is masked-LM.
     """
-    network = _network(config, recipe, kind, labels, rows)
+    network = _network(config, recipe, format, labels, rows)
     device = Device(setting.device.type, "bf16") if halves(recipe.optimiser) else setting.device
     kept = Kept(network, "head", device)
-    shape = shape_of(recipe, kind, setting.micro_tokens, network)
+    shape = shape_of(recipe, format, setting.micro_tokens, network)
     return _counted(network, recipe, kept.bytes(shape, setting.recompute))
 
 
-def floor(config: Any, recipe: Recipe, kind: str, labels: int, rows: int | None = None) -> Memory:
+def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None = None) -> Memory:
     """Return what a training needs before its first pass: an estimate without activations, and quicker."""
-    return _counted(_network(config, recipe, kind, labels, rows), recipe, 0)
+    return _counted(_network(config, recipe, format, labels, rows), recipe, 0)
 
 
-def shape_of(recipe: Recipe, kind: str, micro_tokens: int, network: Network) -> Shape:
+def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -> Shape:
     """Return the largest batch of a pass: sequences as long as the recipe allows, as many as fit or as a step has."""
     length = network.fitting(recipe.max_length)
-    most = recipe.batch_size * SEQUENCES.get(kind, 1)
-    if kind_of(kind).divisible:
-        most = min(most, max(micro_tokens // length, SEQUENCES.get(kind, 1)))
-    return Shape(most, length, round(masked_lm.SHARE * most * length) if kind == "mlm" else 0)
+    most = recipe.batch_size * SEQUENCES.get(format, 1)
+    if task_format(format).divisible:
+        most = min(most, max(micro_tokens // length, SEQUENCES.get(format, 1)))
+    return Shape(most, length, round(masked_lm.SHARE * most * length) if format == "masked_lm" else 0)
 
 
 def micro_tokens(network: Network, recipe: Recipe, heads: Mapping[str, str], machine: Machine) -> int:
@@ -108,8 +115,8 @@ def micro_tokens(network: Network, recipe: Recipe, heads: Mapping[str, str], mac
         return machine.most_tokens()
     rest = bytes_of(network, recipe)
     free = ROOM[device.type] * torch.cuda.mem_get_info(device)[0] - rest.gradient - rest.state
-    kind = Device(device.type, machine.arithmetic_precision())
-    return _most(network, recipe, heads, Setting(kind, machine.most_tokens(), machine.recompute), free)
+    format = Device(device.type, machine.arithmetic_precision())
+    return _most(network, recipe, heads, Setting(format, machine.most_tokens(), machine.recompute), free)
 
 
 def _most(network: Network, recipe: Recipe, heads: Mapping[str, str], setting: Setting, free: float) -> int:
@@ -117,8 +124,8 @@ def _most(network: Network, recipe: Recipe, heads: Mapping[str, str], setting: S
     kept = {head: Kept(network, head, setting.device) for head in heads}
     tokens = setting.micro_tokens
     while tokens > FEWEST and any(
-        kept[head].bytes(shape_of(recipe, kind, tokens, network), setting.recompute) > free
-        for head, kind in heads.items()
+        kept[head].bytes(shape_of(recipe, format, tokens, network), setting.recompute) > free
+        for head, format in heads.items()
     ):
         tokens //= 2
     return tokens
@@ -134,22 +141,22 @@ def built(config: Any) -> nn.Module:
     return found
 
 
-def unnumbered(config: Any, trained: str, kind: str, labels: int) -> Network:
-    """Build a network with the head of a kind, without its numbers; what is not to be trained is frozen."""
+def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
+    """Build a network with the head of a format, without its numbers; what is not to be trained is frozen."""
     with torch.device("meta"):
         network = Network(built(config))
-        if not kind_of(kind).headless:
-            attach(network, "head", kind, labels)
+        if not task_format(format).headless:
+            attach(network, "head", format, labels)
         freeze(network, trained)
     return network
 
 
-def _network(config: Any, recipe: Recipe, kind: str, labels: int, rows: int | None) -> Network:
+def _network(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None) -> Network:
     """Return a network as `train` makes it, without its numbers: rows, head, what is trained, what is in bf16."""
-    if rows and kind != "mlm":
+    if rows and format != "masked_lm":
         config = copy.deepcopy(config)
         config.vocab_size = max(rows, 1 + (config.pad_token_id or 0))
-    network = unnumbered(config, recipe.trained, kind, labels)
+    network = unnumbered(config, recipe.trained, format, labels)
     prepare(network, recipe)
     return network
 

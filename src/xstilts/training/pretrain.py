@@ -43,8 +43,8 @@ def pretrain(
 
     The two take turns as `recipe.sampling` says. alpha: languages are drawn in proportion to n ** alpha.
     """
-    mlm = Lesson("mlm", "mlm", (), texts, None, "mlm_loss", alpha=alpha)
-    ranking = Lesson("ranking", "retrieval", (), parallel, None, "retrieval_accuracy", alpha=alpha)
+    mlm = Lesson("mlm", "masked_lm", (), texts, None, "mlm_loss", alpha=alpha)
+    ranking = Lesson("ranking", "bitext_retrieval", (), parallel, None, "retrieval_accuracy", alpha=alpha)
     lessons = (mlm, ranking) if parallel else (mlm,)
     return train(untrained(tokenizer(texts, shape.vocabulary, alpha), shape, seed), lessons, recipe, seed)
 
@@ -82,7 +82,11 @@ def tokenizer(site: Site, texts: tuple[Stage, ...], vocabulary: int, alpha: floa
 def _sample(site: Site, texts: tuple[Stage, ...], alpha: float, most: int = 200_000) -> Iterator[str]:
     """Yield texts with languages in proportion to n ** alpha, at most `most` of them; no language more than it has."""
     lines = [
-        [line.text for line in examples.read(site.path(data) / EXAMPLES, "mlm") if isinstance(line, examples.Text)]
+        [
+            line.text
+            for line in examples.read(site.path(data) / EXAMPLES, "masked_lm")
+            if isinstance(line, examples.Text)
+        ]
         for data in texts
     ]
     sizes = np.array([len(language) for language in lines], dtype=float)
@@ -100,8 +104,8 @@ def untrained(site: Site, tokenizer: Stage, shape: Shape, seed: int) -> None:
     config = configuration(shape, len(tokens))
     torch.manual_seed(seed)
     network = Network(XLMRobertaModel(config, add_pooling_layer=False))
-    attach(network, "mlm", "mlm")
-    save(network, "mlm", "mlm", (), tokens.tokenizer, site.folder / MODEL)
+    attach(network, "masked_lm", "masked_lm")
+    save(network, "masked_lm", "masked_lm", (), tokens.tokenizer, site.folder / MODEL)
 
 
 def from_folders(

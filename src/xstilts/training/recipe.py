@@ -107,7 +107,7 @@ class Named:
 
     source: str
     base: Recipe
-    kinds: Mapping[str, Overrides]
+    formats: Mapping[str, Overrides]
     tasks: Mapping[str, Overrides]
     intermediate: Overrides
 
@@ -116,14 +116,14 @@ class Named:
 XTREME = Named(
     source="google-research/xtreme, scripts/train_*.sh",
     base=Recipe(),
-    kinds={
+    formats={
         "classification": {"epochs": 5.0},
-        "tagging": {"epochs": 10.0},
-        "choice": {"epochs": 5.0},
-        "span": {"learning_rate": 3e-5, "max_length": 384, "warmup": 500.0, "weight_decay": 1e-4},
-        "retrieval": {"max_length": 512},
-        "mining": {"max_length": 512},
-        "ranking": {"max_length": 256},
+        "token_classification": {"epochs": 10.0},
+        "multiple_choice": {"epochs": 5.0},
+        "extractive_qa": {"learning_rate": 3e-5, "max_length": 384, "warmup": 500.0, "weight_decay": 1e-4},
+        "bitext_retrieval": {"max_length": 512},
+        "bitext_mining": {"max_length": 512},
+        "passage_ranking": {"max_length": 256},
     },
     tasks={
         "mewslix": {"max_length": 64},
@@ -138,7 +138,7 @@ XTREME = Named(
 PHANG2020 = Named(
     source="Phang et al. 2020 (arXiv 2005.13013), jiant's XTREME guide",
     base=Recipe(1e-5, epochs=2.0, max_length=256, warmup=0.1, weight_decay=0.01, selection=Selection(1000, 30, 500)),
-    kinds={"tagging": {"epochs": 10.0}, "span": {"batch_size": 16, "max_length": 384}},
+    formats={"token_classification": {"epochs": 10.0}, "extractive_qa": {"batch_size": 16, "max_length": 384}},
     tasks={"pawsx": {"epochs": 5.0}},
     intermediate={"epochs": 3.0},
 )
@@ -147,7 +147,7 @@ PHANG2020 = Named(
 SMALL = Named(
     source="chosen here for encoders of 1-30 M parameters",
     base=Recipe(learning_rate=3e-4, epochs=3.0, warmup=0.1, weight_decay=0.01),
-    kinds={"span": {"max_length": 384}, "tagging": {"epochs": 2.0}},
+    formats={"extractive_qa": {"max_length": 384}, "token_classification": {"epochs": 2.0}},
     tasks={},
     intermediate={},
 )
@@ -156,7 +156,7 @@ SMALL = Named(
 SANDBOX = Named(
     source="chosen here for the sandbox's encoder of 0.4 M parameters",
     base=Recipe(7e-4, steps=100, max_length=96, warmup=0.1, weight_decay=0.01),
-    kinds={},
+    formats={},
     tasks={},
     intermediate={"steps": 300},
 )
@@ -164,7 +164,7 @@ SANDBOX = Named(
 SETS: dict[str, Named] = {"xtreme": XTREME, "phang2020": PHANG2020, "small": SMALL, "sandbox": SANDBOX}
 
 
-def named(name: str, task: str, kind: str, role: str) -> Recipe:
+def named(name: str, task: str, format: str, role: str) -> Recipe:
     """Return the recipe that a named set gives a task in a role ("intermediate" or "target")."""
     if name not in SETS:
         near = difflib.get_close_matches(name, SETS, n=1)
@@ -172,7 +172,7 @@ def named(name: str, task: str, kind: str, role: str) -> Recipe:
         raise BadInput(f"unknown recipe '{name}'; {hint}")
     chosen = SETS[name]
     by_role = chosen.intermediate if role == "intermediate" else {}
-    return replace(chosen.base, **{**chosen.kinds.get(kind, {}), **by_role, **chosen.tasks.get(task, {})})
+    return replace(chosen.base, **{**chosen.formats.get(format, {}), **by_role, **chosen.tasks.get(task, {})})
 
 
 def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:

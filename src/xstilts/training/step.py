@@ -141,7 +141,7 @@ class Loop:
         total = torch.zeros((), device=self.device)
         for units, batch in passes:
             with self.machine.arithmetic(), self.below.given(self.network, units, self.packs):
-                loss = pupil.kind.loss(self.network, pupil.lesson.task, batch.to(self.device)) * (weight / labels)
+                loss = pupil.format.loss(self.network, pupil.lesson.task, batch.to(self.device)) * (weight / labels)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
@@ -149,10 +149,10 @@ class Loop:
     def _passes(self, pupil: Pupil, numbers: list[int], most: int, random: torch.Generator) -> Iterator[Pass]:
         """Yield a step's units in parts that fit the machine, each as a batch."""
         units = [pupil.units[number] for number in numbers]
-        cut = by_length(units, most) if pupil.kind.divisible else [list(range(len(units)))]
+        cut = by_length(units, most) if pupil.format.divisible else [list(range(len(units)))]
         for part in cut:
             chosen = [units[number] for number in part]
-            batch = pupil.kind.collate(chosen, self.tokens, random)
+            batch = pupil.format.collate(chosen, self.tokens, random)
             batch = batch.packed() if self.packs else batch
             yield chosen, batch.pinned() if self.device.type == "cuda" else batch
 

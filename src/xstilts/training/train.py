@@ -74,11 +74,11 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
     recipe = replace(recipe, max_length=network.fitting(recipe.max_length))
     pupils = [prepare(lesson, site, tokens, recipe) for lesson in lessons]
     for pupil in pupils:
-        if not pupil.kind.headless:
-            attach(network, pupil.lesson.task, pupil.lesson.kind, len(pupil.labels), source)
+        if not pupil.format.headless:
+            attach(network, pupil.lesson.task, pupil.lesson.format, len(pupil.labels), source)
     trained = freeze(network, recipe.trained)
-    kinds = [pupil.lesson.kind for pupil in pupils]
-    with used(network, kinds, _units(pupils), tokens, site.folder) as table:
+    formats = [pupil.lesson.format for pupil in pupils]
+    with used(network, formats, _units(pupils), tokens, site.folder) as table:
         prepare_weights(network, recipe)
         network.to(site.machine.torch_device())
         site.record["embedding_rows"] = len(network.table)
@@ -130,7 +130,7 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
     checkpoint = Checkpoint(site.folder / CHECKPOINT, network, optimiser)
     state = State(**checkpoint.load())
     below = _below(network, pupils, tokens, total * recipe.batch_size, site.machine)
-    heads = {pupil.lesson.task: pupil.lesson.kind for pupil in pupils}
+    heads = {pupil.lesson.task: pupil.lesson.format for pupil in pupils}
     most = state.micro_tokens or memory.micro_tokens(network, recipe, heads, site.machine)
     loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser, seed, below, most)
     site.record["batches"] = batching.told(loop.packs, site.machine)
@@ -163,7 +163,7 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
 def _below(network: Network, pupils: list[Pupil], tokens: Tokens, examples: int, machine: Machine) -> Prefix:
     """Return the states of frozen layers where each unit is shown twice or more, and as it is."""
     units = [unit for pupil in pupils for unit in pupil.units]
-    if examples < 2 * len(units) or any(pupil.lesson.kind == "mlm" for pupil in pupils):
+    if examples < 2 * len(units) or any(pupil.lesson.format == "masked_lm" for pupil in pupils):
         return NOTHING
     return computed(network, units, tokens, machine)
 
@@ -199,10 +199,10 @@ def _tell(state: State, loss: Tensor, total: int, site: Site) -> None:
 
 def _save(network: Network, pupils: list[Pupil], tokens: Tokens, folder: Path) -> None:
     """Save the one head that takes turns with its encoder, or several as a bare encoder and a file of heads."""
-    headed = [pupil for pupil in pupils if pupil.lesson.weight is None and not pupil.kind.headless]
+    headed = [pupil for pupil in pupils if pupil.lesson.weight is None and not pupil.format.headless]
     if len(headed) == 1:
         lesson = headed[0].lesson
-        save(network, lesson.task, lesson.kind, headed[0].labels, tokens.tokenizer, folder / MODEL)
+        save(network, lesson.task, lesson.format, headed[0].labels, tokens.tokenizer, folder / MODEL)
         return
     save_encoder(network, tokens.tokenizer, folder / MODEL)
     if headed:

@@ -3,7 +3,7 @@
 A lesson is identity: stages of data, how they are labelled, how progress is measured. A pupil is the lesson read and
 encoded with one tokenizer.
 
->>> Lesson("mlm", "mlm", (), (), None, "mlm_loss").alpha
+>>> Lesson("masked_lm", "masked_lm", (), (), None, "mlm_loss").alpha
 1.0
 """
 
@@ -18,10 +18,11 @@ from xstilts.data import examples
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example, Tagged
 from xstilts.errors import BadInput
-from xstilts.formats import Kind, kind
+from xstilts.formats import Format, task_format
 from xstilts.models.batch import Unit
 from xstilts.models.tokenization import Tokens
 from xstilts.store.identity import identity
+from xstilts.store.names import format_in_keys
 from xstilts.store.stage import Site, Stage
 from xstilts.training import batch_schedule
 from xstilts.training.recipe import Recipe
@@ -29,7 +30,7 @@ from xstilts.training.recipe import Recipe
 DEV_EXAMPLES = 500
 
 
-@identity("Lesson", always=("weight", "alpha"))
+@identity("Lesson", renamed={"format": "kind"}, always=("weight", "alpha"), encoded={"format": format_in_keys})
 @dataclass(frozen=True)
 class Lesson:
     """What is taught: a task's training data (one stage a language), how it is labelled, and how progress is measured.
@@ -41,7 +42,7 @@ class Lesson:
     """
 
     task: str
-    kind: str
+    format: str
     labels: tuple[str, ...]
     train: tuple[Stage, ...]
     dev: Stage | None
@@ -52,10 +53,10 @@ class Lesson:
 
 @dataclass
 class Pupil:
-    """A lesson made ready: its kind, labels, training units, the language of each, and its development examples."""
+    """A lesson made ready: its format, labels, training units, the language of each, and its development examples."""
 
     lesson: Lesson
-    kind: Kind
+    format: Format
     labels: tuple[str, ...]
     units: list[Unit]
     languages: list[int]
@@ -72,10 +73,10 @@ class Pupil:
 
 def prepare(lesson: Lesson, site: Site, tokens: Tokens, recipe: Recipe) -> Pupil:
     """Read and encode a lesson's training and development data."""
-    how = kind(lesson.kind)
+    how = task_format(lesson.format)
     looked_at = max(DEV_EXAMPLES, recipe.selection.examples if recipe.selection else 0)
-    heaps = [_examples(data, lesson.kind, site) for data in lesson.train]
-    pupil = Pupil(lesson, how, _labels(lesson, heaps), [], [], _examples(lesson.dev, lesson.kind, site)[:looked_at])
+    heaps = [_examples(data, lesson.format, site) for data in lesson.train]
+    pupil = Pupil(lesson, how, _labels(lesson, heaps), [], [], _examples(lesson.dev, lesson.format, site)[:looked_at])
     for number, heap in enumerate(heaps):
         examples = _drawn(heap, recipe.examples)
         units = how.encode(examples, tokens, recipe.max_length, pupil.labels, pupil.cut)
@@ -93,8 +94,8 @@ def _labels(lesson: Lesson, heaps: list[list[Example]]) -> tuple[str, ...]:
     return lesson.labels or tuple(sorted(found))
 
 
-def _examples(data: Stage | None, kind_name: str, site: Site) -> list[Example]:
-    return list(examples.read(site.path(data) / EXAMPLES, kind_name)) if data else []
+def _examples(data: Stage | None, format: str, site: Site) -> list[Example]:
+    return list(examples.read(site.path(data) / EXAMPLES, format)) if data else []
 
 
 def _drawn(examples: list[Example], most: int | None) -> list[Example]:

@@ -188,11 +188,11 @@ def _row(place: Place, one: Json, other: Json) -> tuple[Cell, ...]:
 
 
 def _refused(one: Json, other: Json, apart: list[str]) -> set[str]:
-    """Return the targets that are measured in another metric, or as another kind, as far as both reports say."""
+    """Return the targets that are measured in another metric, or as another format, as far as both reports say."""
     first, second = ({part["name"]: part for part in found["settings"].get("targets", ())} for found in (one, other))
     refused = set()
     for name in (name for name in first if name in second):
-        for column in ("metric", "kind"):
+        for column in ("metric", "format"):
             here, there = first[name].get(column), second[name].get(column)
             if here and there and here != there:
                 apart.append(f"{name}: {column} {here} in one, {there} in the other")

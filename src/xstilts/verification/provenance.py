@@ -18,12 +18,12 @@ from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, 
 from xstilts.models.encoder import SANDBOX
 from xstilts.models.naming import called
 from xstilts.reporting.plain_json import entry, plain, row_of
+from xstilts.store import names
 from xstilts.store.identity import key_of
 from xstilts.verification.stage_integrity import Disk, Fault, differing
 
 Plain = Mapping[str, Any]
 PHASES = (EARLIER, INTERMEDIATE, TARGET)
-WORK = "xstilts.evaluation.score.score"
 
 
 def faults(report: Plain, disk: Disk) -> Iterator[tuple[str, Fault]]:
@@ -72,10 +72,10 @@ def told(said: Plain, disk: Disk) -> dict[str, Any]:
     asked = disk.facts(key)["arguments"]
     answered = disk.facts(asked["predictions"]["stage"])["arguments"]
     data = disk.facts(answered["data"]["stage"])["arguments"]["data"]
-    if disk.facts(key)["work"] != WORK or asked["gold"] != answered["data"]:
+    if disk.facts(key)["work"] != names.SCORE or asked["gold"] != answered["data"]:
         raise ValueError(f"{key} is no score of predictions on their own test set")
     chain = _trainings(answered["model"], disk)
-    roles = _roles(said, [disk.facts(one)["arguments"] for one in chain], data["kind"])
+    roles = _roles(said, [disk.facts(one)["arguments"] for one in chain], names.format_from_key(data["kind"]))
     own = [disk.facts(one)["arguments"] for one, role in zip(chain, roles, strict=True) if role != EARLIER]
     taught = [one for one, role in zip(own, roles[len(chain) - len(own) :], strict=True) if role == INTERMEDIATE]
     last = [one for one, role in zip(own, roles[len(chain) - len(own) :], strict=True) if role == TARGET]
@@ -114,11 +114,11 @@ def _lineage(model: Plain, disk: Disk) -> list[str]:
     return found
 
 
-def _roles(said: Plain, trainings: list[Plain], kind: str) -> list[str]:
+def _roles(said: Plain, trainings: list[Plain], format: str) -> list[str]:
     """Return the roles of trainings as a row has them, if they can be so: earlier, at most one intermediate, target."""
     roles = list(said["roles"][:-2])
     ordered = roles == sorted(roles, key=PHASES.index) and roles.count(INTERMEDIATE) <= 1
-    headed = not formats.kind(kind).headless and kind != "mlm"
+    headed = not formats.task_format(format).headless and format != "masked_lm"
     if len(roles) != len(trainings) or not ordered or (headed and TARGET not in roles):
         taught = [" + ".join(lesson["task"] for lesson in one["lessons"]) for one in trainings]
         raise ValueError(f"trainings on {', then '.join(taught) or 'nothing'} are not {', '.join(roles) or 'none'}")
@@ -130,9 +130,9 @@ def _setting(taught: list[Plain], said: str) -> str:
     if not taught:
         return BASELINE
     lessons = taught[0]["lessons"]
-    names = [lesson["task"].partition(":")[0] for lesson in lessons]
-    beside = lessons[-1]["kind"] == "mlm" and said == "+".join(names[:-1])
-    return said if beside else "+".join(names)
+    tasks = [lesson["task"].partition(":")[0] for lesson in lessons]
+    beside = names.format_from_key(lessons[-1]["kind"]) == "masked_lm" and said == "+".join(tasks[:-1])
+    return said if beside else "+".join(tasks)
 
 
 def _name(encoder: Plain, said: str, disk: Disk) -> str:

@@ -23,7 +23,7 @@ from xstilts.data.examples import Example
 from xstilts.evaluation.score import CONTRIBUTIONS, SCORE, read_lines, read_score, scored
 from xstilts.experiments import collect_results
 from xstilts.runtime import progress
-from xstilts.store import manifest
+from xstilts.store import manifest, names
 from xstilts.store import query as stores
 
 Plain = Mapping[str, Any]
@@ -136,10 +136,11 @@ def _unscored(disk: Disk, key: str) -> Fault | None:
         return min(broken)  # changed before gone
     tuned = read_score(disk.folder(needed["tuned_from"])) if "tuned_from" in needed else None
     about = disk.facts(needed["gold"])["arguments"]["data"]
+    format = names.format_from_key(about["kind"])
     again = scored(
-        _answers(disk, needed["gold"], about["kind"]),
+        _answers(disk, needed["gold"], format),
         read_lines(disk.folder(needed["predictions"])),
-        (about["kind"], about["language"]),
+        (format, about["language"]),
         facts["arguments"]["metric"],
         tuned,
     )
@@ -149,9 +150,9 @@ def _unscored(disk: Disk, key: str) -> Fault | None:
     return None
 
 
-def _answers(disk: Disk, key: str, kind: str) -> list[Example]:
+def _answers(disk: Disk, key: str, format: str) -> list[Example]:
     if key not in disk.gold:
-        disk.gold[key] = list(examples.read(disk.folder(key) / EXAMPLES, kind))
+        disk.gold[key] = list(examples.read(disk.folder(key) / EXAMPLES, format))
     return disk.gold[key]
 
 

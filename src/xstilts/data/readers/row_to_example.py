@@ -1,4 +1,4 @@
-"""Shapes: from the fields of a row to the example of a kind, checked.
+"""Shapes: from the fields of a row to the example of a format, checked.
 
 What a label, a tag or an answer may be is known here; what is wrong is told with its place, and what is repaired or
 dropped is counted. A function a kind; None means that the row was dropped (and counted).
@@ -116,13 +116,13 @@ def text(id: str, fields: Fields, place: str, asked: Asked) -> Text | None:
 
 SHAPE: dict[str, Callable[[str, Fields, str, Asked], Example | None]] = {
     "classification": classified,
-    "choice": choice,
-    "tagging": tagged,
-    "span": question,
-    "retrieval": parallel,
-    "mining": passage,
-    "ranking": passage,
-    "mlm": text,
+    "multiple_choice": choice,
+    "token_classification": tagged,
+    "extractive_qa": question,
+    "bitext_retrieval": parallel,
+    "bitext_mining": passage,
+    "passage_ranking": passage,
+    "masked_lm": text,
 }
 
 

@@ -25,7 +25,7 @@ from xstilts.evidence.verifier import model_card as cards
 from xstilts.evidence.verifier.baselines import Asked
 from xstilts.evidence.verifier.calibration import Array, Scaling
 from xstilts.evidence.verifier.model_card import Card
-from xstilts.formats import kind
+from xstilts.formats import task_format
 from xstilts.inference.backends import located
 from xstilts.models.encoder import Encoder
 from xstilts.models.hf_format import load as load_folder
@@ -53,7 +53,7 @@ class CrossEncoder:
 
     def ask(self, pairs: Asked) -> Array:
         """Return log-probabilities (pairs, 3) of SUPPORT, CONTRADICT and NEUTRAL for claims and sentences."""
-        asked = kind(KIND)
+        asked = task_format(KIND)
         examples = [Classified(str(at), sentence, claim, None) for at, (claim, sentence) in enumerate(pairs)]
         length, cut = self.network.fitting(LONGEST), Counter[str]()
         units = asked.encode(examples, self.tokens, length, self.labels, cut)

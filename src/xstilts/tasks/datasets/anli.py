@@ -12,7 +12,7 @@ NAMED = {"text_a": "context", "text_b": "hypothesis"}
 
 task = Task(
     name="anli",
-    kind="classification",
+    format="classification",
     languages=("en",),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

@@ -4,7 +4,7 @@ from xstilts.tasks.base import Task
 
 task = Task(
     name="anli_plus",
-    kind="classification",
+    format="classification",
     languages=("en",),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

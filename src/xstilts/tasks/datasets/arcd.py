@@ -7,7 +7,7 @@ FOLDER = "nonenglish/arcd/data"
 
 task = Task(
     name="arcd",
-    kind="span",
+    format="extractive_qa",
     languages=("ar",),
     metric="squad",
     trained_in=("ar",),

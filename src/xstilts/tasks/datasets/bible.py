@@ -19,7 +19,7 @@ NAMES = {
 
 task = Task(
     name="bible",
-    kind="mlm",
+    format="masked_lm",
     languages=tuple(NAMES),
     metric="mlm_loss",
     learned_from=None,

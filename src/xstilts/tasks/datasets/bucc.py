@@ -18,7 +18,7 @@ def _files(folder: str, gold: bool) -> dict[str, tuple[str, ...]]:
 
 task = Task(
     name="bucc",
-    kind="mining",
+    format="bitext_mining",
     languages=("de", "fr", "ru", "zh"),
     metric="mined_f1",
     learned_from=None,

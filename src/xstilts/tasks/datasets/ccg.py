@@ -13,7 +13,7 @@ SPLITS = {"train": "train", "validation": "dev", "test": "test"}
 
 task = Task(
     name="ccg",
-    kind="tagging",
+    format="token_classification",
     languages=("en",),
     metric="tag_accuracy",
     sources=(

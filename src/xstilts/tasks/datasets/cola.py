@@ -10,7 +10,7 @@ PARTS = (
 
 task = Task(
     name="cola",
-    kind="classification",
+    format="classification",
     languages=("en",),
     labels=("unacceptable", "acceptable"),
     metric="accuracy",

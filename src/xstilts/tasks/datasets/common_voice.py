@@ -15,7 +15,7 @@ CODES = (
 
 task = Task(
     name="common_voice",
-    kind="mlm",
+    format="masked_lm",
     languages=tuple(CODES.split()),
     metric="mlm_loss",
     learned_from=None,

@@ -8,7 +8,7 @@ FOLDER = "intermediate/conjnli/data/NLI"
 
 task = Task(
     name="conjnli",
-    kind="classification",
+    format="classification",
     languages=("en",),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

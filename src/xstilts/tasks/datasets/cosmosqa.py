@@ -17,7 +17,7 @@ COLUMNS = ("id", "context", "question", "answer0", "answer1", "answer2", "answer
 
 task = Task(
     name="cosmosqa",
-    kind="choice",
+    format="multiple_choice",
     languages=("en",),
     metric="accuracy",
     sources=(

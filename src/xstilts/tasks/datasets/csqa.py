@@ -23,7 +23,7 @@ def ask_hub(row: Row) -> Mapping[str, Any]:
 
 task = Task(
     name="csqa",
-    kind="choice",
+    format="multiple_choice",
     languages=("en",),
     metric="accuracy",
     sources=(

@@ -19,7 +19,7 @@ SPLITS = {"train": "train", "validation": "val"}
 
 task = Task(
     name="hellaswag",
-    kind="choice",
+    format="multiple_choice",
     languages=("en",),
     metric="accuracy",
     sources=(

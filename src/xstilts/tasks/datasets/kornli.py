@@ -11,7 +11,7 @@ FOLDER = "nonenglish/kornlu/KorNLI"
 
 task = Task(
     name="kornli",
-    kind="classification",
+    format="classification",
     languages=("ko",),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

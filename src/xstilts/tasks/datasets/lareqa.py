@@ -8,7 +8,7 @@ from xstilts.tasks.base import Task
 
 task = Task(
     name="lareqa",
-    kind="ranking",
+    format="passage_ranking",
     languages=("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"),
     metric="map20",
     learned_from="squad_pairs",

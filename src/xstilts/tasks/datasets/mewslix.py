@@ -7,7 +7,7 @@ SPLITS = {"validation": "dev", "test": "test"}
 
 task = Task(
     name="mewslix",
-    kind="ranking",
+    format="passage_ranking",
     languages=("ar", "de", "en", "es", "fa", "ja", "pl", "ro", "ta", "tr", "uk"),
     metric="map20",
     learned_from="mewslix_pairs",

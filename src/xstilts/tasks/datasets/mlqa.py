@@ -8,7 +8,7 @@ PAIR = "context-{language}-question-{language}.json"
 
 task = Task(
     name="mlqa",
-    kind="span",
+    format="extractive_qa",
     languages=("ar", "de", "en", "es", "hi", "vi", "zh"),
     metric="mlqa",
     learned_from="squad",

@@ -13,7 +13,7 @@ FILES = {pair: "context-{}-question-{}".format(*pair.split("-")) for pair in PAI
 
 task = Task(
     name="mlqa_cross",
-    kind="span",
+    format="extractive_qa",
     languages=PAIRS,
     metric="mlqa",
     learned_from="squad",

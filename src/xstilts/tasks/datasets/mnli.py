@@ -10,7 +10,7 @@ NAMED = {"text_a": "sentence1", "text_b": "sentence2", "label": "gold_label"}
 
 task = Task(
     name="mnli",
-    kind="classification",
+    format="classification",
     languages=("en",),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

@@ -16,7 +16,7 @@ def pair(row: Row) -> Mapping[str, Any]:
 
 task = Task(
     name="myxnli",
-    kind="classification",
+    format="classification",
     languages=("my", "sw", "ur"),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

@@ -22,7 +22,7 @@ CODES = (
 )
 task = Task(
     name="panx",
-    kind="tagging",
+    format="token_classification",
     languages=tuple(CODES.split()),
     labels=("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"),
     metric="entity_f1",

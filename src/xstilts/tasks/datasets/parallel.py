@@ -5,7 +5,7 @@ from xstilts.tasks.base import Task
 
 task = Task(
     name="parallel",
-    kind="retrieval",
+    format="bitext_retrieval",
     languages=(),
     metric="retrieval_accuracy",
     learned_from=None,

@@ -10,7 +10,7 @@ HEADED: Options = {"columns": ("sentence1", "sentence2", "label"), "header": 1, 
 
 task = Task(
     name="pawsx",
-    kind="classification",
+    format="classification",
     languages=("de", "en", "es", "fr", "ja", "ko", "zh"),
     labels=("different", "paraphrase"),
     metric="accuracy",

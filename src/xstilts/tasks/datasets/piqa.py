@@ -26,7 +26,7 @@ PUBLISHED, FOLDER = {"train": "train", "validation": "dev"}, "physicaliqa-train-
 
 task = Task(
     name="piqa",
-    kind="choice",
+    format="multiple_choice",
     languages=("en",),
     metric="accuracy",
     sources=(

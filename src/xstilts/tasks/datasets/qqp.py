@@ -7,7 +7,7 @@ NAMED = {"text_a": "question1", "text_b": "question2"}
 
 task = Task(
     name="qqp",
-    kind="classification",
+    format="classification",
     languages=("en",),
     labels=("not_duplicate", "duplicate"),
     metric="accuracy",

@@ -33,7 +33,7 @@ def glue(name: str) -> tuple[Source, ...]:
 
 task = Task(
     name="rte",
-    kind="classification",
+    format="classification",
     languages=("en",),
     labels=("entailment", "not_entailment"),
     metric="accuracy",

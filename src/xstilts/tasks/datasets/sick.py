@@ -8,7 +8,7 @@ FOLDER = "intermediate/sick/data/SICK"
 
 task = Task(
     name="sick",
-    kind="classification",
+    format="classification",
     languages=("en",),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

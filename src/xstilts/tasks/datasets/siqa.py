@@ -34,7 +34,7 @@ PUBLISHED, FOLDER = {"train": "train", "validation": "dev"}, "socialiqa-train-de
 
 task = Task(
     name="siqa",
-    kind="choice",
+    format="multiple_choice",
     languages=("en",),
     metric="accuracy",
     sources=(

@@ -9,7 +9,7 @@ FOLDER, COLUMNS = "intermediate/snli_infersent", ("s1", "s2", "labels")
 
 task = Task(
     name="snli",
-    kind="classification",
+    format="classification",
     languages=("en",),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

@@ -5,7 +5,7 @@ from xstilts.tasks.base import Task
 
 task = Task(
     name="squad",
-    kind="span",
+    format="extractive_qa",
     languages=("en",),
     metric="squad",
     sources=(

@@ -15,7 +15,7 @@ def unanswerable(row: Row) -> Mapping[str, Any]:
 
 task = Task(
     name="squad2",
-    kind="span",
+    format="extractive_qa",
     languages=("en",),
     metric="squad_v2",
     sources=(

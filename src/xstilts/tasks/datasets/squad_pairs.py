@@ -5,7 +5,7 @@ from xstilts.tasks.base import Task
 
 task = Task(
     name="squad_pairs",
-    kind="retrieval",
+    format="bitext_retrieval",
     languages=("en",),
     metric="retrieval_accuracy",
     sources=tuple(

@@ -11,7 +11,7 @@ FILES = tuple(f"intermediate/squadshifts/{domain}_v1.0.json" for domain in ("new
 
 task = Task(
     name="squadshifts",
-    kind="span",
+    format="extractive_qa",
     languages=("en",),
     metric="squad",
     sources=(

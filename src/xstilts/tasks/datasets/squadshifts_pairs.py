@@ -6,7 +6,7 @@ from xstilts.tasks.datasets.squadshifts import FILES
 
 task = Task(
     name="squadshifts_pairs",
-    kind="retrieval",
+    format="bitext_retrieval",
     languages=("en",),
     metric="retrieval_accuracy",
     sources=(Source("squad_pairs", {"train": FILES}, part={"train": (0, 25601)}),),

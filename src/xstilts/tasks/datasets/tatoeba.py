@@ -19,7 +19,7 @@ LASER = "tatoeba.{language}-eng"
 
 task = Task(
     name="tatoeba",
-    kind="retrieval",
+    format="bitext_retrieval",
     languages=LANGUAGES,
     metric="retrieval_accuracy",
     learned_from=None,

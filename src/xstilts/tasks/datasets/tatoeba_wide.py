@@ -16,7 +16,7 @@ LASER = "targets/tatoeba_laser/tatoeba.{language}-eng"
 
 task = Task(
     name="tatoeba_wide",
-    kind="retrieval",
+    format="bitext_retrieval",
     languages=LANGUAGES,
     metric="retrieval_accuracy",
     learned_from=None,

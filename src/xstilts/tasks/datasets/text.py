@@ -5,7 +5,7 @@ from xstilts.tasks.base import Task
 
 task = Task(
     name="text",
-    kind="mlm",
+    format="masked_lm",
     languages=(),
     metric="mlm_loss",
     learned_from=None,

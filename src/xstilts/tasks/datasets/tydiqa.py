@@ -23,7 +23,7 @@ ORIGINAL = "tydiqa/tydiqa-goldp-v1.1"
 
 task = Task(
     name="tydiqa",
-    kind="span",
+    format="extractive_qa",
     languages=("ar", "bn", "en", "fi", "id", "ko", "ru", "sw", "te"),
     metric="squad",
     sources=(

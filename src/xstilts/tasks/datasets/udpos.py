@@ -16,7 +16,7 @@ TAGS = "ADJ ADP ADV AUX CCONJ DET INTJ NOUN NUM PART PRON PROPN PUNCT SCONJ SYM 
 
 task = Task(
     name="udpos",
-    kind="tagging",
+    format="token_classification",
     languages=LANGUAGES,
     labels=tuple(TAGS.split()),
     metric="pos_f1",

@@ -11,7 +11,7 @@ SPLITS = {"train": "train", "validation": "dev", "test": "test"}
 
 task = Task(
     name="uner",
-    kind="tagging",
+    format="token_classification",
     languages=("ceb", "da", "de", "en", "hr", "pt", "ru", "sk", "sr", "sv", "tl", "zh"),
     labels=("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"),
     metric="entity_f1",

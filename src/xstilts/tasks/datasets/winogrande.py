@@ -17,7 +17,7 @@ def ask(row: Row) -> Mapping[str, Any]:
 
 task = Task(
     name="winogrande",
-    kind="choice",
+    format="multiple_choice",
     languages=("en",),
     metric="accuracy",
     sources=(

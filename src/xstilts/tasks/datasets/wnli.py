@@ -5,7 +5,7 @@ from xstilts.tasks.datasets.rte import glue
 
 task = Task(
     name="wnli",
-    kind="classification",
+    format="classification",
     languages=("en",),
     labels=("not_entailment", "entailment"),
     metric="accuracy",

@@ -23,7 +23,7 @@ def ask_unlabelled(row: Row) -> Mapping[str, Any]:
 
 task = Task(
     name="xcopa",
-    kind="choice",
+    format="multiple_choice",
     languages=("et", "ht", "id", "it", "qu", "sw", "ta", "th", "tr", "vi", "zh"),
     metric="accuracy",
     learned_from="siqa+copa",

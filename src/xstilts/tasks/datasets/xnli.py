@@ -8,7 +8,7 @@ NAMED = {"text_a": "sentence1", "text_b": "sentence2", "label": "gold_label"}
 
 task = Task(
     name="xnli",
-    kind="classification",
+    format="classification",
     languages=("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

@@ -5,7 +5,7 @@ from xstilts.tasks.base import Task
 
 task = Task(
     name="xquad",
-    kind="span",
+    format="extractive_qa",
     languages=("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh"),
     metric="squad",
     learned_from="squad",

@@ -1,12 +1,12 @@
 """Sandbox inference: how two sentences relate in natural logic; plenty of it, to learn before `sandbox_nli`."""
 
 from xstilts.data.source import Source
-from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
+from xstilts.sandbox import CITATION, CODES, GENERATOR, LABELS, NOTE, VERSION
 from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_inference",
-    kind="classification",
+    format="classification",
     languages=CODES,
     labels=LABELS["relation"],
     metric="accuracy",
@@ -14,6 +14,7 @@ task = Task(
         Source(
             "sandbox",
             {},
+            generator=GENERATOR,
             options={"make": "relation", "version": VERSION, "train": 6000, "validation": 200, "test": 200},
         ),
     ),

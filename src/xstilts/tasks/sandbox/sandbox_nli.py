@@ -1,12 +1,12 @@
 """Sandbox NLI: does a sentence follow from another, contradict it, or neither? Its training set is small on purpose."""
 
 from xstilts.data.source import Source
-from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
+from xstilts.sandbox import CITATION, CODES, GENERATOR, LABELS, NOTE, VERSION
 from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_nli",
-    kind="classification",
+    format="classification",
     languages=CODES,
     labels=LABELS["entailment"],
     metric="accuracy",
@@ -14,6 +14,7 @@ task = Task(
         Source(
             "sandbox",
             {},
+            generator=GENERATOR,
             options={"make": "entailment", "version": VERSION, "train": 400, "validation": 200, "test": 200},
         ),
     ),

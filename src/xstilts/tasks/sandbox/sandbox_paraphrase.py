@@ -1,12 +1,12 @@
 """Sandbox paraphrase: do two sentences of the same words mean the same? Active and passive, before and after."""
 
 from xstilts.data.source import Source
-from xstilts.sandbox import CITATION, CODES, LABELS, NOTE, VERSION
+from xstilts.sandbox import CITATION, CODES, GENERATOR, LABELS, NOTE, VERSION
 from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_paraphrase",
-    kind="classification",
+    format="classification",
     languages=CODES,
     labels=LABELS["paraphrase"],
     metric="accuracy",
@@ -14,6 +14,7 @@ task = Task(
         Source(
             "sandbox",
             {},
+            generator=GENERATOR,
             options={"make": "paraphrase", "version": VERSION, "train": 2000, "validation": 200, "test": 200},
         ),
     ),

@@ -1,18 +1,19 @@
 """Sandbox QA: who, whom, what or where, answered from three sentences. Its training set is small on purpose."""
 
 from xstilts.data.source import Source
-from xstilts.sandbox import CITATION, CODES, NOTE, VERSION
+from xstilts.sandbox import CITATION, CODES, GENERATOR, NOTE, VERSION
 from xstilts.tasks.base import Task
 
 task = Task(
     name="sandbox_qa",
-    kind="span",
+    format="extractive_qa",
     languages=CODES,
     metric="squad",
     sources=(
         Source(
             "sandbox",
             {},
+            generator=GENERATOR,
             options={"make": "question", "version": VERSION, "train": 400, "validation": 200, "test": 200},
         ),
     ),

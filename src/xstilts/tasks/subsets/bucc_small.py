@@ -10,7 +10,7 @@ FILES = tuple(f"xtreme/bucc2018/{{language}}-en.dev.{side}" for side in ("{langu
 
 task = Task(
     name="bucc_small",
-    kind="mining",
+    format="bitext_mining",
     languages=("de", "fr", "ru", "zh"),
     metric="mined_f1",
     learned_from=None,

@@ -8,7 +8,7 @@ FOLDER = "UD_English-EWT/en_ewt-ud"
 
 task = Task(
     name="ccg_small",
-    kind="tagging",
+    format="token_classification",
     languages=("en",),
     metric="tag_accuracy",
     sources=tuple(

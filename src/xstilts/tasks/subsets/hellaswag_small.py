@@ -8,7 +8,7 @@ FILE = "intermediate/hellaswag_1k/data/hellaswag.jsonl"
 
 task = Task(
     name="hellaswag_small",
-    kind="choice",
+    format="multiple_choice",
     languages=("en",),
     metric="accuracy",
     sources=(

@@ -9,7 +9,7 @@ from xstilts.tasks.datasets.kornli import FOLDER, NAMED
 
 task = Task(
     name="kornli_small",
-    kind="classification",
+    format="classification",
     languages=("ko",),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

@@ -8,7 +8,7 @@ from xstilts.tasks.base import Task
 
 task = Task(
     name="mnli_small",
-    kind="classification",
+    format="classification",
     languages=("en",),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

@@ -10,7 +10,7 @@ from xstilts.tasks.datasets.myxnli import pair
 
 task = Task(
     name="myxnli_small",
-    kind="classification",
+    format="classification",
     languages=("my", "sw", "ur"),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

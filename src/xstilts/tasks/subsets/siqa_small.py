@@ -8,7 +8,7 @@ FOLDER = "intermediate/siqa"
 
 task = Task(
     name="siqa_small",
-    kind="choice",
+    format="multiple_choice",
     languages=("en",),
     metric="accuracy",
     sources=(

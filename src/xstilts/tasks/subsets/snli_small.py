@@ -11,7 +11,7 @@ FILES = tuple(f"{FOLDER}/{column}.{split}" for split in ("dev", "test") for colu
 
 task = Task(
     name="snli_small",
-    kind="classification",
+    format="classification",
     languages=("en",),
     labels=("entailment", "neutral", "contradiction"),
     metric="accuracy",

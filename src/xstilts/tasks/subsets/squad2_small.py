@@ -10,7 +10,7 @@ FILE = "intermediate/squad2_cs224n/dev-v2.0.json"
 
 task = Task(
     name="squad2_small",
-    kind="span",
+    format="extractive_qa",
     languages=("en",),
     metric="squad_v2",
     sources=(

@@ -7,7 +7,7 @@ FILE = "intermediate/squad_train_subset/train-v1.1-subset.json"
 
 task = Task(
     name="squad_small",
-    kind="span",
+    format="extractive_qa",
     languages=("en",),
     metric="squad",
     sources=(
