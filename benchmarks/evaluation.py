@@ -26,15 +26,15 @@ import torch
 import transformers
 from sides import TOKENS, texts
 
-from xstilts.data import examples
+from xstilts.data.dataset import examples
 from xstilts.data.readers import Report
-from xstilts.evaluation.predict import answers
+from xstilts.evaluation.predict import predict_units
 from xstilts.formats import batch, task_format
-from xstilts.models.batch import Unit, single_targets
-from xstilts.models.embedding_pruning import used
+from xstilts.models.batch import ModelInput, single_targets
+from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.tasks.base import task
 
 LETTERS_A_PIECE = {"zh": 1.6, "th": 3.0}
@@ -88,13 +88,13 @@ def figures(
     return told
 
 
-def units(asked: argparse.Namespace, code: str) -> list[Unit]:
+def units(asked: argparse.Namespace, code: str) -> list[ModelInput]:
     """Return examples of random pieces, as long as a language's."""
     random = np.random.default_rng(list(MEANS).index(code))
     found = lengths(asked, code, random).astype(int).clip(8, LONGEST)
     label = np.zeros(1, dtype=np.int32)
     shown = texts(found - 2, asked.pieces, random)
-    return [Unit(number, (TOKENS.sequence(text),), label) for number, text in enumerate(shown)]
+    return [ModelInput(number, (TOKENS.sequence(text),), label) for number, text in enumerate(shown)]
 
 
 def lengths(asked: argparse.Namespace, code: str, random: np.random.Generator) -> Any:
@@ -108,18 +108,20 @@ def lengths(asked: argparse.Namespace, code: str, random: np.random.Generator) -
 
 
 def ours(
-    asked: argparse.Namespace, shipped: Any, languages: list[list[Unit]], found: dict[int, list[Any]], number: int
+    asked: argparse.Namespace, shipped: Any, languages: list[list[ModelInput]], found: dict[int, list[Any]], number: int
 ) -> float:
     """Return the seconds of a language in this package."""
-    machine = Machine(device=asked.device, micro_tokens=asked.micro_tokens)
+    machine = Runtime(device=asked.device, micro_tokens=asked.micro_tokens)
     network = Network(shipped.roberta)
     attach(network, "head", "classification", 3)
     head: Any = network.eval().heads["head"]
     head.dense, head.out = shipped.classifier.dense, shipped.classifier.out_proj
     began = time.perf_counter()
-    with used(network, ["classification"], languages[number], TOKENS):
+    with pruned_embeddings(network, ["classification"], languages[number], TOKENS):
         network.to(machine.torch_device())
-        found[number] = answers(network, "head", task_format("classification"), languages[number], TOKENS, machine)
+        found[number] = predict_units(
+            network, "head", task_format("classification"), languages[number], TOKENS, machine
+        )
     return time.perf_counter() - began
 
 
@@ -127,12 +129,12 @@ def looped(
     width: int,
     asked: argparse.Namespace,
     shipped: Any,
-    languages: list[list[Unit]],
+    languages: list[list[ModelInput]],
     found: dict[int, list[Any]],
     number: int,
 ) -> float:
     """Return the seconds of a language in a plain loop; sequences are filled up to `width` at least."""
-    machine, shown, said = Machine(device=asked.device), languages[number], []
+    machine, shown, said = Runtime(device=asked.device), languages[number], []
     began = time.perf_counter()
     with torch.inference_mode(), machine.arithmetic():
         for start in range(0, len(shown), BATCH):

@@ -27,8 +27,8 @@ from sides import TOKENS, config
 from transformers.trainer_callback import PrinterCallback
 
 from xstilts.formats import task_format
-from xstilts.models.batch import Unit
-from xstilts.runtime.machine import Machine
+from xstilts.models.batch import ModelInput
+from xstilts.runtime.machine import Runtime
 from xstilts.training.recipe import Recipe
 
 
@@ -78,7 +78,7 @@ def ours(asked: argparse.Namespace, seed: int) -> float:
     """Return the seconds of a round in this package."""
     shape, recipe = SHAPES[asked.lengths], Recipe(batch_size=asked.batch, steps=asked.steps)
     network = fresh(asked, shape.format, len(shape.labels), seed)
-    shown, machine = units(asked, asked.steps * asked.batch, seed), Machine(device=asked.device)
+    shown, machine = units(asked, asked.steps * asked.batch, seed), Runtime(device=asked.device)
     return take(network, Course(shape.format, shape.labels, shown, recipe, machine, seed, every_piece(asked))).seconds
 
 
@@ -146,7 +146,7 @@ def shipped(asked: argparse.Namespace) -> Any:
     return transformers.XLMRobertaForSequenceClassification(config(asked))
 
 
-def collated(shown: list[Unit], format: str, width: int, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+def collated(shown: list[ModelInput], format: str, width: int, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     """Return a batch as the shipped classes take it, at least `width` pieces wide."""
     whole = task_format(format).collate([shown[row["unit"]] for row in rows], TOKENS)
     more = (0, max(0, width - whole.ids.shape[1]))

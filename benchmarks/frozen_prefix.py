@@ -20,8 +20,8 @@ import sides
 from learning import Course, fresh, take
 from sides import TOKENS, texts
 
-from xstilts.models.batch import Unit
-from xstilts.runtime.machine import Machine
+from xstilts.models.batch import ModelInput
+from xstilts.runtime.machine import Runtime
 from xstilts.training.recipe import Recipe
 
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
@@ -54,25 +54,27 @@ def options() -> argparse.Namespace:
     return sides.asked(parser, quick)
 
 
-def units(asked: argparse.Namespace) -> list[Unit]:
+def units(asked: argparse.Namespace) -> list[ModelInput]:
     """Return sentences of random pieces, each piece with a random tag."""
     random = np.random.default_rng(0)
     lengths = random.lognormal(np.log(MEAN) - SPREAD**2 / 2, SPREAD, asked.examples).astype(int).clip(3, 126)
     found = []
     for number, text in enumerate(texts(lengths, asked.pieces, random)):
         target = np.array([-100, *random.integers(len(TAGS), size=len(text)), -100], dtype=np.int32)
-        found.append(Unit(number, (TOKENS.sequence(text),), target))
+        found.append(ModelInput(number, (TOKENS.sequence(text),), target))
     return found
 
 
-def trained(asked: argparse.Namespace, side: str, shown: list[Unit], losses: dict[str, float], number: int) -> float:
+def trained(
+    asked: argparse.Namespace, side: str, shown: list[ModelInput], losses: dict[str, float], number: int
+) -> float:
     """Return the seconds of a training; note its last loss."""
     network = fresh(asked, "token_classification", len(TAGS), 0)
     part = "all" if side == "full" else f"top:{max(1, asked.layers // 4)}"
     steps = max(1, len(shown) * asked.epochs // asked.batch)
     recipe = Recipe(batch_size=asked.batch, steps=steps, trained=part)
     with tempfile.TemporaryDirectory() as store:
-        machine = Machine(Path(store), device=asked.device, prefix_gib=1e3)
+        machine = Runtime(Path(store), device=asked.device, prefix_gib=1e3)
         taken = take(network, Course("token_classification", TAGS, shown, recipe, machine, stored=side == "stored"))
     losses[side] = taken.losses[-1]
     return taken.seconds

@@ -22,18 +22,18 @@ from sides import TOKENS, backbone, config, texts
 
 from xstilts.cost import ledger
 from xstilts.formats import task_format
-from xstilts.models.batch import Unit
-from xstilts.models.embedding_pruning import used
+from xstilts.models.batch import ModelInput
+from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.training.batch_schedule import schedule
 from xstilts.training.frozen_layer_cache import NOTHING, computed
 from xstilts.training.optimizer import optimiser_of, prepare, suited
 from xstilts.training.recipe import Recipe
 from xstilts.training.step import Loop
-from xstilts.training.training_set import Lesson, Pupil
+from xstilts.training.training_set import EncodedTrainingSet, TrainingSet
 
 TASK = "toy"
 
@@ -73,7 +73,7 @@ def lengths(name: str, count: int, random: np.random.Generator) -> Any:
     return random.lognormal(np.log(MEAN) - SPREAD**2 / 2, SPREAD, count).astype(int).clip(8, shape.longest)
 
 
-def units(asked: argparse.Namespace, count: int, seed: int) -> list[Unit]:
+def units(asked: argparse.Namespace, count: int, seed: int) -> list[ModelInput]:
     """Return examples of `--lengths`: random pieces with a random label, or with a random span."""
     random, shape = np.random.default_rng(seed), SHAPES[asked.lengths]
     found = []
@@ -81,13 +81,13 @@ def units(asked: argparse.Namespace, count: int, seed: int) -> list[Unit]:
         first = int(random.integers(1, len(text)))
         span = [first, min(first + int(random.integers(10)), len(text))]
         target = span if shape.format == "extractive_qa" else [int(random.integers(len(shape.labels)))]
-        found.append(Unit(number, (TOKENS.sequence(text),), np.array(target, dtype=np.int32)))
+        found.append(ModelInput(number, (TOKENS.sequence(text),), np.array(target, dtype=np.int32)))
     return found
 
 
-def every_piece(asked: argparse.Namespace) -> list[Unit]:
+def every_piece(asked: argparse.Namespace) -> list[ModelInput]:
     """Return a unit of all pieces that the whole data set shows, however few examples are taken of it."""
-    return [Unit(0, (np.arange(asked.pieces, dtype=np.int32),))]
+    return [ModelInput(0, (np.arange(asked.pieces, dtype=np.int32),))]
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,11 @@ class Course:
 
     format: str
     labels: tuple[str, ...]
-    units: list[Unit]
+    units: list[ModelInput]
     recipe: Recipe
-    machine: Machine
+    machine: Runtime
     seed: int = 0
-    shown: list[Unit] = field(default_factory=list)
+    shown: list[ModelInput] = field(default_factory=list)
     stored: bool = False
     warm: int = 0
 
@@ -128,15 +128,17 @@ def fresh(asked: argparse.Namespace, format: str, labels: int, seed: int, **more
 
 def take(network: Network, course: Course) -> Taken:
     """Train a network in this package's loop, as `xstilts.training.train` does."""
-    lesson = Lesson(TASK, course.format, course.labels, (), None, "")
-    pupil = Pupil(lesson, task_format(course.format), course.labels, course.units, [0] * len(course.units), [])
+    lesson = TrainingSet(TASK, course.format, course.labels, (), None, "")
+    pupil = EncodedTrainingSet(
+        lesson, task_format(course.format), course.labels, course.units, [0] * len(course.units), []
+    )
     recipe, machine = course.recipe, suited(course.machine, course.recipe)
     total, spent = recipe.steps or 1, ledger.nothing()
     freeze(network, recipe.trained)
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,
-        used(network, [course.format], course.shown or course.units, TOKENS, Path(folder)),
+        pruned_embeddings(network, [course.format], course.shown or course.units, TOKENS, Path(folder)),
     ):
         prepare(network, recipe)
         network.to(machine.torch_device())

@@ -20,14 +20,14 @@ import torch
 from learning import fresh
 from sides import TOKENS, texts
 
-from xstilts.evaluation.predict import answers
+from xstilts.evaluation.predict import predict_units
 from xstilts.formats import task_format
 from xstilts.metrics import nearest_source, normalise
-from xstilts.models.batch import Unit
-from xstilts.models.batching import by_length
+from xstilts.models.batch import ModelInput
+from xstilts.models.batching import length_bucketed_batches
 from xstilts.models.heads import mean_pool
 from xstilts.models.network import Network
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 
 MEAN, SPREAD = 10, 0.4
 
@@ -60,36 +60,36 @@ def options() -> argparse.Namespace:
     return sides.asked(parser, quick)
 
 
-def units(asked: argparse.Namespace) -> list[Unit]:
+def units(asked: argparse.Namespace) -> list[ModelInput]:
     """Return pairs of random sentences."""
     random = np.random.default_rng(0)
     lengths = random.lognormal(np.log(MEAN) - SPREAD**2 / 2, SPREAD, 2 * asked.pairs).astype(int).clip(2, 60)
     sequences = [TOKENS.sequence(text) for text in texts(lengths, asked.pieces, random)]
     pairs = zip(sequences[0::2], sequences[1::2], strict=True)
-    return [Unit(number, pair, np.array([number], dtype=np.int32)) for number, pair in enumerate(pairs)]
+    return [ModelInput(number, pair, np.array([number], dtype=np.int32)) for number, pair in enumerate(pairs)]
 
 
 def one_pass(
-    asked: argparse.Namespace, network: Network, shown: list[Unit], vectors: dict[str, Any], number: int
+    asked: argparse.Namespace, network: Network, shown: list[ModelInput], vectors: dict[str, Any], number: int
 ) -> float:
     """Return the seconds of this package: all layers of a batch are pooled at once."""
     began = time.perf_counter()
-    found = answers(network, "", task_format("bitext_retrieval"), shown, TOKENS, Machine(device=asked.device))
+    found = predict_units(network, "", task_format("bitext_retrieval"), shown, TOKENS, Runtime(device=asked.device))
     vectors["one_pass"] = np.stack(found)
     return time.perf_counter() - began
 
 
 @torch.inference_mode()
 def pass_a_layer(
-    asked: argparse.Namespace, network: Network, shown: list[Unit], vectors: dict[str, Any], number: int
+    asked: argparse.Namespace, network: Network, shown: list[ModelInput], vectors: dict[str, Any], number: int
 ) -> float:
     """Return the seconds of as many passes as there are layers of states, each for the vectors of one."""
     network.eval()
-    machine, how = Machine(device=asked.device), task_format("bitext_retrieval")
+    machine, how = Runtime(device=asked.device), task_format("bitext_retrieval")
     found = np.empty((len(shown), 2, asked.layers + 1, asked.width), dtype=np.float32)
     began = time.perf_counter()
     for layer in range(asked.layers + 1):
-        for numbers in by_length(shown, machine.most_tokens()):
+        for numbers in length_bucketed_batches(shown, machine.most_tokens()):
             batch = how.collate([shown[n] for n in numbers], TOKENS).to(machine.torch_device())
             with machine.arithmetic():
                 states = network.layers(batch.ids, batch.mask)[layer]

@@ -22,11 +22,11 @@ import torch
 import transformers
 
 from xstilts.inference.latency import order
-from xstilts.models.tokenization import Pieces, Tokens
+from xstilts.models.tokenization import SpecialTokens, Tokenizer
 
 MIB = 1024
 SPECIAL = 5  # ids that no text has
-TOKENS = Tokens(SimpleNamespace(unk_token_id=3), Pieces((0,), (2, 2), (2,), 1))
+TOKENS = Tokenizer(SimpleNamespace(unk_token_id=3), SpecialTokens((0,), (2, 2), (2,), 1))
 LAYERS_AND_WIDTH = {"base": (12, 768), "large": (24, 1024), "xl": (36, 2560), "xxl": (48, 4096)}  # of XLM-R's
 TINY = {"layers": 1, "width": 64, "vocabulary": 3000, "pieces": 500}
 

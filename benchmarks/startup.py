@@ -25,7 +25,7 @@ import sides
 from xstilts.experiments.grid import Grid
 from xstilts.experiments.run import Recipes
 from xstilts.models.encoder import SANDBOX, Encoder
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import missing
 from xstilts.tasks.base import task
 
@@ -87,7 +87,7 @@ def planned(asked: argparse.Namespace) -> sides.Figures:
     for _ in range(asked.rounds):
         grid = Grid(Encoder.of(SANDBOX), targets, settings, Recipes("sandbox"), seeds)
         with tempfile.TemporaryDirectory() as store:
-            machine = Machine(Path(store), device="cpu")
+            machine = Runtime(Path(store), device="cpu")
             seconds, stages = timed(partial(grid.promised, machine))
             promising.append(seconds)
             seconds, wanted = timed(partial(missing, tuple(stages), machine))
@@ -105,7 +105,7 @@ def finished(asked: argparse.Namespace) -> sides.Figures:
     recipes = Recipes("sandbox", SMALL, SMALL)
     building, tables = [], []
     with tempfile.TemporaryDirectory() as store:
-        machine = Machine(Path(store), device="cpu")
+        machine = Runtime(Path(store), device="cpu")
         grid = Grid(
             Encoder.of(SANDBOX), targets, ((task("sandbox_names"),),), recipes, asked.seeds, only=("qaa", "qab")
         )

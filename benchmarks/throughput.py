@@ -22,7 +22,7 @@ from learning import SHAPES, Course, Taken, every_piece, fresh, take, units
 
 from xstilts.cost import ledger
 from xstilts.models.network import Network
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.training.recipe import Recipe
 
 FORMS: dict[str, dict[str, Any]] = {
@@ -78,11 +78,11 @@ def measured(asked: argparse.Namespace, name: str, ledgers: dict[str, dict[str, 
     return float(ledgers[name]["tokens"] / taken.spent["seconds"])
 
 
-def trained(asked: argparse.Namespace, network: Network, name: str, steps: int, batch: int) -> tuple[Taken, Machine]:
+def trained(asked: argparse.Namespace, network: Network, name: str, steps: int, batch: int) -> tuple[Taken, Runtime]:
     """Train in one form; return what it took and where."""
     shape = SHAPES[asked.lengths]
     recipe = Recipe(batch_size=batch, steps=steps, trained=asked.trained, optimiser=asked.optimiser)
-    machine = Machine(device=asked.device, micro_tokens=asked.micro_tokens, recompute=asked.recompute, **FORMS[name])
+    machine = Runtime(device=asked.device, micro_tokens=asked.micro_tokens, recompute=asked.recompute, **FORMS[name])
     shown = units(asked, steps * batch, 0)
     warm = min(asked.warm, steps - 1)
     return take(

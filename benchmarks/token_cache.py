@@ -23,8 +23,8 @@ import sides
 
 from xstilts.models import token_cache
 from xstilts.models.encoder import SANDBOX, load_tokenizer
-from xstilts.models.tokenization import FOLDER, Tokens
-from xstilts.runtime.machine import Machine
+from xstilts.models.tokenization import FOLDER, Tokenizer
+from xstilts.runtime.machine import Runtime
 
 LETTERS = np.array(list("aaabcdeeeefghiiijklmnoooprstuuvwyz"))
 MIB = 2**20
@@ -33,7 +33,7 @@ MIB = 2**20
 def main() -> None:
     """Tell seconds of each side, how many times as fast it is, and what lies on the disk, without and with offsets."""
     asked = options()
-    tokens = Tokens.of(load_tokenizer(asked.tokenizer))
+    tokens = Tokenizer.of(load_tokenizer(asked.tokenizer))
     texts = lines(asked.lines, asked.texts) if asked.lines else made(asked.texts)
     told: sides.Figures = {"texts": len(texts), "distinct": len(set(texts)), "letters": sum(map(len, texts))}
     for offsets in (False, True):
@@ -77,10 +77,10 @@ def lines(paths: list[Path], most: int) -> list[str]:
     return [text for row in rows for text in row.split("\t")][:most]
 
 
-def measured(tokens: Tokens, texts: list[str], offsets: bool, found: dict[str, list[float]]) -> int:
+def measured(tokens: Tokenizer, texts: list[str], offsets: bool, found: dict[str, list[float]]) -> int:
     """Add the seconds of each side in one round; return the bytes that are stored."""
     with tempfile.TemporaryDirectory() as store:
-        kept = tokens.kept(Machine(Path(store)))
+        kept = tokens.kept(Runtime(Path(store)))
         results = []
         for side, one in (("cut", tokens), ("first", kept), ("again", kept)):
             token_cache._identity.cache_clear()

@@ -15,10 +15,10 @@ from xstilts.claims.measures import Gain, Saving
 from xstilts.experiments.extra_tables import NoiseScales, TimeToQuality
 from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes
-from xstilts.experiments.study import Arm, Choice, Study
+from xstilts.experiments.study import Arm, DevSelectedArm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.sandbox import LIMIT
-from xstilts.tasks.base import Task, spoken, task
+from xstilts.tasks.base import Task, task, task_in_languages
 
 RULES = {"same rate": 0.0, "root rule": 0.5, "linear rule": 1.0}  # powers of the ratio of batch sizes
 TUNED = "tuned"
@@ -45,7 +45,7 @@ def plan(scale: str) -> Plan:
         recipes = Recipes("sandbox", ("steps=none", "examples=1600", "epochs=3"))
         return Plan("sandbox", task("sandbox_qa"), "sandbox_cloze", recipes, 2, (8, 32, 128), 32, 7e-4)
     if scale == "small":
-        target = spoken("udpos", "en de es fi hi id ru tr vi wo zh")
+        target = task_in_languages("udpos", "en de es fi hi id ru tr vi wo zh")
         recipes = Recipes("small", ("examples=4000", "epochs=2"), ("examples=2000", "epochs=1"))
         return Plan("work/small-encoder", target, "ccg_small", recipes, 3, (8, 32, 128), 32, 3e-4)
     recipes, sizes = Recipes("phang2020"), (8, 16, 32, 64, 128, 512)
@@ -63,7 +63,7 @@ def study(scale: str) -> Study:
         for size in asked.sizes
         for label, multiple in _labels(asked, size).items()
     ]
-    choices = tuple(Choice(_named(size, TUNED), tuple(_labels(asked, size))) for size in asked.sizes)
+    choices = tuple(DevSelectedArm(_named(size, TUNED), tuple(_labels(asked, size))) for size in asked.sizes)
     probes = (TimeToQuality(asked.intermediate), NoiseScales(grid))
     return Study(__doc__ or "", tuple(arms), tuple(_claims(asked)), choices, _limits(scale), probes)
 

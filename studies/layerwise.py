@@ -16,7 +16,7 @@ from xstilts.experiments.run import Recipes
 from xstilts.experiments.study import Arm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.sandbox import LIMIT
-from xstilts.tasks.base import Task, spoken, task
+from xstilts.tasks.base import Task, task, task_in_languages
 
 ALL, GRADUAL = "all", "layers one by one"
 ANSWERING = ("upper half", "adapters")
@@ -39,7 +39,7 @@ def plan(scale: str) -> Plan:
     if scale == "sandbox":
         return Plan("sandbox", task("sandbox_qa"), "sandbox_cloze", Recipes("sandbox"), 2, 2)
     if scale == "small":
-        target = spoken("udpos", "en de es fi hi id ru tr vi wo zh")
+        target = task_in_languages("udpos", "en de es fi hi id ru tr vi wo zh")
         recipes = Recipes("small", ("examples=4000", "epochs=2"), ("examples=2000", "epochs=1"))
         return Plan("work/small-encoder", target, "ccg_small", recipes, 3, 2)
     return Plan("FacebookAI/xlm-roberta-large", task("xquad"), "mnli", Recipes("phang2020"), 5, 12)

@@ -19,7 +19,7 @@ from xstilts.experiments.study import Arm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.models.naming import name_of
 from xstilts.store.stage import Stage
-from xstilts.tasks.base import spoken
+from xstilts.tasks.base import task_in_languages
 
 ALL, ADAPTERS = "all", "adapters"
 WIDTHS = (32, 48, 64, 96)  # of the sandbox's encoders
@@ -62,7 +62,7 @@ def plan(scale: str) -> Plan:
         return Plan(encoders, "sandbox_cloze", tasks_of("sandbox_qa"), {ALL: (recipes, len(WIDTHS))}, 2, 2.0)
     if scale == "small":
         names = ("small-encoder-2", "small-encoder-3", "small-encoder", "small-encoder-6")
-        target = spoken("udpos", "en de es fi hi id ru tr vi wo zh")
+        target = task_in_languages("udpos", "en de es fi hi id ru tr vi wo zh")
         recipes = Recipes("small", ("examples=4000", "epochs=2"), ("examples=2000", "epochs=1"))
         encoders = tuple(Encoder.of(f"work/{name}") for name in names)
         return Plan(encoders, "ccg_small", (target,), {ALL: (recipes, len(names))}, 3, 1.0)

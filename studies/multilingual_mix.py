@@ -19,7 +19,7 @@ from xstilts.experiments.study import Arm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.models.naming import name_of
 from xstilts.sandbox import LIMIT
-from xstilts.tasks.base import Task, spoken, task
+from xstilts.tasks.base import Task, task, task_in_languages
 
 ENGLISH, OTHERS, UNION = "English", "other languages", "all together"
 
@@ -57,8 +57,8 @@ def plan(scale: str) -> Plan:
             ("snli_small", "squad_small"),
             ("kornli_small", "myxnli_small:my+sw+ur", "arcd"),
             (
-                spoken("udpos", "en ar de es fi hi id ko ru ta tr ur vi wo zh"),
-                spoken("tatoeba", "ar de es fi hi id ko ru sw ta tr ur vi zh"),
+                task_in_languages("udpos", "en ar de es fi hi id ko ru ta tr ur vi wo zh"),
+                task_in_languages("tatoeba", "ar de es fi hi id ko ru sw ta tr ur vi zh"),
             ),
             3360,
             3,

@@ -16,7 +16,7 @@ from xstilts.experiments.run import Mlm, Recipes
 from xstilts.experiments.study import Arm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.sandbox import LIMIT
-from xstilts.tasks.base import Task, spoken, task
+from xstilts.tasks.base import Task, task, task_in_languages
 
 PLAIN, MLM, TRANSLATED = "English", "with masked-LM", "translated"
 
@@ -62,10 +62,10 @@ def plan(scale: str) -> Plan:
             "work/small-encoder",
             ("snli_small", "squadshifts", "ccg_small", "csqa"),
             (
-                spoken("udpos", "en de es fi hi id ru tr vi wo zh"),
-                spoken("uner", "en da de hr pt ru sk sr sv tl zh"),
-                spoken("xnli", "en zh"),
-                spoken("tatoeba", "af ar de es fi hi id it nl pt ru sw tr vi"),
+                task_in_languages("udpos", "en de es fi hi id ru tr vi wo zh"),
+                task_in_languages("uner", "en da de hr pt ru sk sr sv tl zh"),
+                task_in_languages("xnli", "en zh"),
+                task_in_languages("tatoeba", "af ar de es fi hi id it nl pt ru sw tr vi"),
             ),
             ("kornli_small",),
             ("common_voice", ("en", "de", "es", "fi", "hi", "id", "ru", "tr", "vi", "zh")),

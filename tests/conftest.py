@@ -9,7 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from xstilts.models.encoder import Encoder
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -32,11 +32,11 @@ def encoder(families: Any) -> Encoder:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(tmp_path: Path) -> Runtime:
     """One thread, and a store that is gone after the test."""
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
 
-    return Machine(store=tmp_path / "store", device="cpu", threads=1)
+    return Runtime(store=tmp_path / "store", device="cpu", threads=1)
 
 
 @pytest.fixture(autouse=True)

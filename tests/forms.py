@@ -21,8 +21,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xstilts.data import examples
-from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
+from xstilts.data import dataset
+from xstilts.data.examples import (
+    AnswerSpan,
+    BitextExample,
+    ClassificationExample,
+    Example,
+    MultipleChoiceExample,
+    PassageExample,
+    QAExample,
+    TaggingExample,
+    TextExample,
+)
 from xstilts.data.languages import languages
 from xstilts.data.readers import Report
 from xstilts.data.source import Source
@@ -188,7 +198,7 @@ class Form:
         put(files, folder)
         data, report = replace(self.task.data(self.split, self.language, folder), part=(0, None)), Report()
         assert data.meaning == self.source.meaning(), "another source is read"
-        return list(examples(data, folder, report)), report
+        return list(dataset.examples(data, folder, report)), report
 
     def _group(self, paths: Sequence[str], found: Sequence[Example]) -> list[tuple[str, bytes]]:
         if self.source.reader == "aligned":
@@ -204,7 +214,7 @@ class Form:
             values["label"] = self.raw(values["label"])
         if "tags" in values:
             values["tags"] = [self.raw(tag) for tag in values["tags"]]
-        if isinstance(example, Question):
+        if isinstance(example, QAExample):
             values = {**values, "is_impossible": example.unanswerable, "answers": self.answers(example)}
         for field, column in self.source.columns.items():
             values[column] = values.pop(field)
@@ -225,8 +235,8 @@ class Form:
             return str(self.task.labels.index(label))
         return {name: raw for raw, name in self.source.label_names.items() if name != "O"}.get(label, label)
 
-    def answers(self, example: Question) -> Any:
-        given = example.answers if not self.source.withheld else (Answer("", 0),)
+    def answers(self, example: QAExample) -> Any:
+        given = example.answers if not self.source.withheld else (AnswerSpan("", 0),)
         if self.source.reader == "parquet":
             return {"text": [one.text for one in given], "answer_start": [one.start for one in given]}
         return [{"text": one.text, "answer_start": one.start} for one in given]
@@ -269,13 +279,13 @@ def put(files: Files, folder: Path) -> None:
 
 def hide(example: Example) -> Example:
     """Return an example without its answer."""
-    if isinstance(example, Classified | Choice):
+    if isinstance(example, ClassificationExample | MultipleChoiceExample):
         return replace(example, label=None)
-    if isinstance(example, Tagged):
+    if isinstance(example, TaggingExample):
         return replace(example, tags=())
-    if isinstance(example, Question):
+    if isinstance(example, QAExample):
         return replace(example, answers=())
-    return replace(example, targets=()) if isinstance(example, Passage) else example
+    return replace(example, targets=()) if isinstance(example, PassageExample) else example
 
 
 def renumbered(found: Sequence[Example]) -> list[Example]:
@@ -297,7 +307,9 @@ def filler(name: str, number: int) -> Any:
 
 def classified(form: Form, n: int) -> Example:
     pair = None if form.name == "cola" else f"Il n'en dit “rien” {n}."
-    return Classified(str(n), f'He said "no" {n}, 他说不.', pair, form.task.labels[n % len(form.task.labels)])
+    return ClassificationExample(
+        str(n), f'He said "no" {n}, 他说不.', pair, form.task.labels[n % len(form.task.labels)]
+    )
 
 
 ASKED: dict[str, tuple[str, tuple[str, ...], int]] = {  # context, questions, number of choices
@@ -315,25 +327,27 @@ ASKED: dict[str, tuple[str, tuple[str, ...], int]] = {  # context, questions, nu
 def choice(form: Form, n: int) -> Example:
     context, questions, count = ASKED[form.name.removesuffix("_small")]
     choices = tuple(f"answer {n} {letter}" for letter in "ABCDE"[:count])
-    return Choice(str(n), f"{context} {n}" if context else "", questions[n % len(questions)], choices, n % count)
+    return MultipleChoiceExample(
+        str(n), f"{context} {n}" if context else "", questions[n % len(questions)], choices, n % count
+    )
 
 
 def tagged(form: Form, n: int) -> Example:
     labels = form.task.labels or ("N", "(S\\NP)/NP")
     tags = tuple(labels[(n + word) % len(labels)] for word in range(3))
-    return Tagged(f"wsj_{n}", (f"Mtu{n}", "ni", "人"), tags)
+    return TaggingExample(f"wsj_{n}", (f"Mtu{n}", "ni", "人"), tags)
 
 
 def question(form: Form, n: int) -> Example:
     without = form.task.metric == "squad_v2" and n % 3 == 2
-    answers = () if without else (Answer("Ada", 14), Answer("knew", 18))[: 1 + n % 2]
+    answers = () if without else (AnswerSpan("Ada", 14), AnswerSpan("knew", 18))[: 1 + n % 2]
     spoken = languages()[form.language.split("-")[0]].name.lower()
-    return Question(f"{spoken}-{n}", f"Ada wrote it. Ada knew. {n // 4}", f"Who {n}?", answers, without)
+    return QAExample(f"{spoken}-{n}", f"Ada wrote it. Ada knew. {n // 4}", f"Who {n}?", answers, without)
 
 
 def parallel(form: Form, n: int) -> Example:
     context = f"It is {n}. The end." if form.source.reader == "squad_pairs" else None
-    return Parallel(str(n), f"Moja {n}?", f"It is {n}." if context else f"One {n}.", context)
+    return BitextExample(str(n), f"Moja {n}?", f"It is {n}." if context else f"One {n}.", context)
 
 
 def passage(form: Form, n: int) -> Example:
@@ -341,8 +355,8 @@ def passage(form: Form, n: int) -> Example:
         parity = {"even": 0, "odd": 1}.get(str(form.source.options.get("asked")))
         side = "query" if parity is None or n % 2 == parity else "bystander"
         targets = (f"en-{n}",) if n % 3 and side == "query" else ()
-        return Passage(f"xx-{n + 1}", f"Satz {n}", None, side, targets)
-    return Passage(f"en-{n - COUNT // 2 + 1}", f"Sentence {n}", None, "candidate")
+        return PassageExample(f"xx-{n + 1}", f"Satz {n}", None, side, targets)
+    return PassageExample(f"en-{n - COUNT // 2 + 1}", f"Sentence {n}", None, "candidate")
 
 
 MADE: dict[str, Callable[[Form, int], Example]] = {
@@ -353,7 +367,9 @@ MADE: dict[str, Callable[[Form, int], Example]] = {
     "bitext_retrieval": parallel,
     "bitext_mining": passage,
     "passage_ranking": passage,
-    "masked_lm": lambda form, n: Text(f"b.MAT.1.{n}" if form.source.reader == "bible" else str(n), f"Neno {n} 言."),
+    "masked_lm": lambda form, n: TextExample(
+        f"b.MAT.1.{n}" if form.source.reader == "bible" else str(n), f"Neno {n} 言."
+    ),
 }
 
 
@@ -484,7 +500,7 @@ def _tagged(form: Form, found: Sequence[Example]) -> bytes:
 def _conllu(form: Form, found: Sequence[Example]) -> bytes:
     blocks = []
     for number, example in enumerate(found):
-        assert isinstance(example, Tagged)
+        assert isinstance(example, TaggingExample)
         words = enumerate(zip(example.tokens, example.tags, strict=True), 1)
         lines = [f"{n}\t{token}\t_\t{tag}\t_\t_\t{n - 1}\t_\t_\t_\n" for n, (token, tag) in words]
         blocks.append(f"# sent_id = {number}\n" + "".join(lines))
@@ -494,7 +510,7 @@ def _conllu(form: Form, found: Sequence[Example]) -> bytes:
 def _auto(form: Form, found: Sequence[Example]) -> bytes:
     trees = []
     for example in found:
-        assert isinstance(example, Tagged)
+        assert isinstance(example, TaggingExample)
         pairs = zip(example.tokens, example.tags, strict=True)
         leaves = " ".join(f"(<L {tag} X X {token} {tag}>)" for token, tag in pairs)
         trees.append(f"ID={example.id} PARSER=GOLD NUMPARSE=1\n(<T S 0 2> {leaves} )\n")
@@ -516,11 +532,13 @@ def _squad(form: Form, found: Sequence[Example]) -> bytes:
 
 
 def _text(form: Form, found: Sequence[Example]) -> bytes:
-    return "".join(f"{example.text}\n" for example in found if isinstance(example, Text)).encode()
+    return "".join(f"{example.text}\n" for example in found if isinstance(example, TextExample)).encode()
 
 
 def _bible(form: Form, found: Sequence[Example]) -> bytes:
-    verses = [f'<seg id="{one.id}" type="verse">\n\t{one.text}\n</seg>\n' for one in found if isinstance(one, Text)]
+    verses = [
+        f'<seg id="{one.id}" type="verse">\n\t{one.text}\n</seg>\n' for one in found if isinstance(one, TextExample)
+    ]
     return f'<?xml version="1.0" ?>\n<text>\n{"".join(verses)}</text>\n'.encode()
 
 
@@ -539,8 +557,8 @@ WRITERS: dict[str, Callable[[Form, Sequence[Example]], bytes]] = {
 }
 
 
-def _sides(found: Sequence[Example]) -> tuple[list[Passage], list[Passage]]:
-    passages = [one for one in found if isinstance(one, Passage)]
+def _sides(found: Sequence[Example]) -> tuple[list[PassageExample], list[PassageExample]]:
+    passages = [one for one in found if isinstance(one, PassageExample)]
     return [p for p in passages if p.side != "candidate"], [p for p in passages if p.side == "candidate"]
 
 

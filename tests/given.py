@@ -12,63 +12,78 @@ from pathlib import Path
 
 import pytest
 
-from xstilts.data.dataset import EXAMPLES, Data
-from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Question, Tagged, Text
+from xstilts.data.dataset import EXAMPLES, DatasetSplit
+from xstilts.data.examples import (
+    AnswerSpan,
+    BitextExample,
+    ClassificationExample,
+    Example,
+    MultipleChoiceExample,
+    QAExample,
+    TaggingExample,
+    TextExample,
+)
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.runtime.signals import Interrupted
 from xstilts.store.build import build
-from xstilts.store.stage import Site, Stage, stage
+from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training.train import HISTORY
-from xstilts.training.training_set import Lesson
+from xstilts.training.training_set import TrainingSet
 
 TOYS: dict[str, tuple[tuple[str, ...], str, list[Example]]] = {
     "classification": (
         ("no", "yes"),
         "accuracy",
-        [Classified(str(n), "cab dab" if n % 2 else "fig jig", "a b", "yes" if n % 2 else "no") for n in range(16)],
+        [
+            ClassificationExample(str(n), "cab dab" if n % 2 else "fig jig", "a b", "yes" if n % 2 else "no")
+            for n in range(16)
+        ],
     ),
     "multiple_choice": (
         (),
         "accuracy",
-        [Choice(str(n), "a b c", "", ("zoo", "cab") if n % 2 else ("cab", "zoo"), n % 2) for n in range(16)],
+        [
+            MultipleChoiceExample(str(n), "a b c", "", ("zoo", "cab") if n % 2 else ("cab", "zoo"), n % 2)
+            for n in range(16)
+        ],
     ),
     "token_classification": (
         ("O", "B-LOC"),
         "entity_f1",
-        [Tagged(str(n), ("a", "xx", "b")[n % 2 :], ("O", "B-LOC", "O")[n % 2 :]) for n in range(16)],
+        [TaggingExample(str(n), ("a", "xx", "b")[n % 2 :], ("O", "B-LOC", "O")[n % 2 :]) for n in range(16)],
     ),
     "extractive_qa": (
         (),
         "squad",
-        [Question(str(n), f"{'b ' * (n % 3)}zz b", "who", (Answer("zz", 2 * (n % 3)),)) for n in range(16)],
+        [QAExample(str(n), f"{'b ' * (n % 3)}zz b", "who", (AnswerSpan("zz", 2 * (n % 3)),)) for n in range(16)],
     ),
     "bitext_retrieval": (
         (),
         "retrieval_accuracy",
-        [Parallel(str(n), chr(97 + n) * 3, chr(97 + n) * 2) for n in range(16)],
+        [BitextExample(str(n), chr(97 + n) * 3, chr(97 + n) * 2) for n in range(16)],
     ),
-    "masked_lm": ((), "mlm_loss", [Text(str(n), "a b a b a b a b") for n in range(16)]),
+    "masked_lm": ((), "mlm_loss", [TextExample(str(n), "a b a b a b a b") for n in range(16)]),
 }
 
 
 @stage(name="given", version=1, label=lambda data, lines: f"data-{data.label}")
-def given(site: Site, data: Data, lines: tuple[str, ...]) -> None:
+def given(site: BuildContext, data: DatasetSplit, lines: tuple[str, ...]) -> None:
     (site.folder / EXAMPLES).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def promised(format: str, examples: Sequence[Example], name: str = "toy", labels: tuple[str, ...] = ()) -> Stage:
-    data = Data(name, format, "train", "en", labels, (), ())
+    data = DatasetSplit(name, format, "train", "en", labels, (), ())
     return given(data, tuple(json.dumps(asdict(example)) for example in examples))
 
 
-def lesson(format: str, name: str = "", weight: float | None = None) -> Lesson:
+def lesson(format: str, name: str = "", weight: float | None = None) -> TrainingSet:
     labels, metric, examples = TOYS[format]
     data = promised(format, examples, name or format, labels)
     dev = None if format in ("masked_lm", "bitext_retrieval") else data
-    return Lesson(name or format, format, labels, (data,), dev, metric, weight)
+    return TrainingSet(name or format, format, labels, (data,), dev, metric, weight)
 
 
 def losses(folder: Path) -> list[float]:
@@ -87,7 +102,7 @@ def still(folder: Path, to: Path) -> Encoder:
     return Encoder.of(to)
 
 
-def stopped(model: Stage, machine: Machine, step: int) -> None:
+def stopped(model: Stage, machine: Runtime, step: int) -> None:
     """Begin to build a training, and stop it by a signal after a step; it saves where it is."""
 
     def stop(event: Event) -> None:

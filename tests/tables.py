@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from xstilts.claims.results_table import BASELINE, Row
+from xstilts.claims.results_table import BASELINE, Result
 
 ARM = {"encoder": "e", "target": "xnli", "recipe": ""}
 
 
 def study(path: Path, gains: Mapping[str, tuple[float, ...]], **arm: str) -> Path:
     """Write a table as a study does, with these gains in the mean over two languages; add to what is there."""
-    columns = [one.name for one in fields(Row) if one.name != "examples"]
+    columns = [one.name for one in fields(Result) if one.name != "examples"]
     old = path.exists()
     with path.open("a", encoding="utf-8", newline="") as file:
         lines = csv.DictWriter(file, columns)

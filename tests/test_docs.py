@@ -18,12 +18,13 @@ import pytest
 import test_base as laws
 import typer
 
-import xstilts.tasks
+import xstilts.tasks.datasets
 from xstilts import cli, formats, sandbox
-from xstilts.data import examples, source
-from xstilts.data.examples import SHAPES, Classified
+from xstilts.data import source
+from xstilts.data.dataset import examples
+from xstilts.data.examples import SHAPES, ClassificationExample
 from xstilts.data.readers import FORMATS, Report
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.experiments.sandbox_demo import SETTINGS
 from xstilts.models.families import FAMILIES
 from xstilts.models.heads import AUTO, HEADS, auto_class
@@ -79,14 +80,15 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.delenv(name, raising=False)
     more = tmp_path / "more_tasks"
     more.mkdir()
-    monkeypatch.setattr(xstilts.tasks, "__path__", [*xstilts.tasks.__path__, str(more)])
+    monkeypatch.setattr(xstilts.tasks.datasets, "__path__", [*xstilts.tasks.datasets.__path__, str(more)])
     put_qnli(tmp_path / "data")
     yield tmp_path
     for found in more.glob("*.py"):
-        sys.modules.pop(f"xstilts.tasks.{found.stem}", None)
-        vars(xstilts.tasks).pop(found.stem, None)
+        sys.modules.pop(f"xstilts.tasks.datasets.{found.stem}", None)
+        vars(xstilts.tasks.datasets).pop(found.stem, None)
     base.task.cache_clear()
     base.names.cache_clear()
+    base._modules.cache_clear()
 
 
 def put_qnli(folder: Path) -> None:
@@ -105,6 +107,7 @@ def put_tasks(page: Path, folder: Path) -> list[str]:
         (folder / block.info.removeprefix("file=")).write_text(block.text, encoding="utf-8")
     base.task.cache_clear()
     base.names.cache_clear()
+    base._modules.cache_clear()
     return [Path(block.info.removeprefix("file=")).stem for block in shown]
 
 
@@ -194,7 +197,7 @@ def test_the_task_of_the_tutorial_reads_its_rows(desk: Path) -> None:
     qnli, report = tutorial(desk), Report()
     found = list(examples(qnli.data("train", "en", desk / "data"), desk / "data", report))
     assert [example.id for example in found] == [str(number) for number in range(1000)]
-    assert [example.label for example in found if isinstance(example, Classified)] == [*qnli.labels] * 500
+    assert [example.label for example in found if isinstance(example, ClassificationExample)] == [*qnli.labels] * 500
     assert report.counts == {}
 
 
@@ -221,7 +224,7 @@ def test_the_task_of_the_tutorial_reads_the_real_file(desk: Path, shared: Path) 
     report = Report()
     found = list(examples(qnli.data("train", "en", shared), shared, report))
     assert len(found) == qnli.counts["train"]
-    assert {example.label for example in found if isinstance(example, Classified)} == set(qnli.labels)
+    assert {example.label for example in found if isinstance(example, ClassificationExample)} == set(qnli.labels)
     assert report.counts == {}
 
 
@@ -392,7 +395,7 @@ def test_messages_about_bad_files_are_the_real_ones(tmp_path: Path) -> None:
             (tmp_path / str(number) / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / str(number) / path).write_bytes(content)
         folder = tmp_path / str(number)
-        with pytest.raises(BadInput) as caught:
+        with pytest.raises(InputError) as caught:
             list(examples(base.task(name).data(split, code, folder), folder, Report()))
         said.append(str(caught.value))
     (shown,) = (block.text for block in blocks(ROOT / "docs/data.md") if block.info == "refused")

@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class BadInput(ValueError):
+class InputError(ValueError):
     """Something a user gave is wrong; the message names the place, the value and the remedy."""

@@ -13,12 +13,12 @@ from hypothesis import strategies as some
 from xstilts.claims import claim as module
 from xstilts.claims.claim import Claim, Expectation, check, check_all
 from xstilts.claims.measures import Gain, Growth, Measured, Setting
-from xstilts.claims.results_table import BASELINE, Missing, Row, Table
-from xstilts.errors import BadInput
+from xstilts.claims.results_table import BASELINE, Missing, Result, ResultsTable
+from xstilts.errors import InputError
 from xstilts.stats import Estimate, Resampling
 from xstilts.store.identity import canonical
 
-EMPTY = Table(())
+EMPTY = ResultsTable(())
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Known:
     count: int = 5
     units: float = 0.0
 
-    def of(self, table: Table) -> Measured:
+    def of(self, table: ResultsTable) -> Measured:
         return Measured(Estimate(self.value, self.between, self.count, self.units), Setting("e", "test", "accuracy"))
 
 
@@ -38,7 +38,7 @@ class Known:
 class Absent:
     """A measure of what is not there."""
 
-    def of(self, table: Table) -> Measured:
+    def of(self, table: ResultsTable) -> Measured:
         raise Missing("no rows of 'squad'")
 
 
@@ -157,11 +157,11 @@ def test_too_little_is_undecided(count: int, between: float, said: str) -> None:
     assert said in found.why
 
 
-def grown(step: float, noise: float, sizes: int) -> Table:
+def grown(step: float, noise: float, sizes: int) -> ResultsTable:
     rng = np.random.default_rng(0)
-    return Table(
+    return ResultsTable(
         tuple(
-            Row(
+            Result(
                 str(at),
                 name,
                 "xnli",
@@ -197,7 +197,7 @@ def test_growth_is_judged_by_the_slope(step: float, sizes: int, status: str) -> 
     ],
 )
 def test_claims_that_cannot_be_checked_are_refused(expectation: str, margin: float, said: str) -> None:
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(InputError, match=said):
         Claim("It helps", Known(1.0), expectation, margin)  # type: ignore[arg-type]
 
 
@@ -209,7 +209,7 @@ def test_a_claim_has_an_identity() -> None:
 # Wrong verdicts among many: as often as promised.
 
 
-def nothing_gained(rng: np.random.Generator, intermediates: int, seeds: int, spread: float) -> Table:
+def nothing_gained(rng: np.random.Generator, intermediates: int, seeds: int, spread: float) -> ResultsTable:
     """Return a table in which no intermediate task helps: seeds and examples vary, in memory and not in files."""
     stored: dict[Path, np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = {}
     rows = []
@@ -221,7 +221,7 @@ def nothing_gained(rng: np.random.Generator, intermediates: int, seeds: int, spr
             path = Path(f"{name}{seed}")
             stored[path] = right.astype(np.float64)[:, None]
             rows.append(
-                Row(
+                Result(
                     "e",
                     name,
                     "xnli",
@@ -233,7 +233,7 @@ def nothing_gained(rng: np.random.Generator, intermediates: int, seeds: int, spr
                     examples=path,
                 )
             )
-    return Table(tuple(rows), lambda path: stored[path])
+    return ResultsTable(tuple(rows), lambda path: stored[path])
 
 
 def wrong(seeds: int, spread: float, times: int, claims: int = 5, answering: int = 0) -> float:

@@ -8,7 +8,7 @@ import pytest
 from xstilts.claims.claim import Claim, Verdict
 from xstilts.claims.measures import Gain, Setting
 from xstilts.claims.published import Published, compare, known, read
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.metrics import XTREME, metric
 from xstilts.models import configs
 from xstilts.tasks.base import task
@@ -50,7 +50,7 @@ def test_a_figure_is_read_with_its_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize("entry", ["value", "paper", "table", "row", "column", "encoder", "split", "metric"])
 def test_a_figure_without_its_place_is_refused(tmp_path: Path, entry: str) -> None:
     rest = "".join(line for line in MADE.splitlines(True) if not line.startswith(entry))
-    with pytest.raises(BadInput, match=rf"\[made-up-squad\] has no {entry}"):
+    with pytest.raises(InputError, match=rf"\[made-up-squad\] has no {entry}"):
         read(written(tmp_path, rest))
 
 
@@ -66,7 +66,7 @@ def test_a_figure_without_its_place_is_refused(tmp_path: Path, entry: str) -> No
     ],
 )
 def test_what_is_wrong_in_the_file_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(InputError, match=said):
         read(written(tmp_path, MADE.replace(old, new)))
 
 
@@ -139,5 +139,5 @@ def test_no_two_figures_of_the_package_stand_in_one_place() -> None:
 
 
 def test_a_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="write it as TOML"):
+    with pytest.raises(InputError, match="write it as TOML"):
         read(written(tmp_path, MADE + MADE))

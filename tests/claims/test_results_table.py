@@ -12,8 +12,8 @@ import pytest
 from xstilts import stats
 from xstilts.claims import results_table
 from xstilts.claims.measures import Gain, Growth, Level, Mean, Measure
-from xstilts.claims.results_table import BASELINE, Missing, Row, Table, contributions
-from xstilts.errors import BadInput
+from xstilts.claims.results_table import BASELINE, Missing, Result, ResultsTable, contributions
+from xstilts.errors import InputError
 from xstilts.stats import Estimate, Resampling
 from xstilts.store.identity import canonical
 
@@ -21,14 +21,14 @@ GAINS = {"sw": 1.0, "th": 3.0}
 SIZES = {"small": 1e7, "base": 2e7, "large": 4e7}
 
 
-def row(intermediate: str, seed: int, score: float, language: str = "sw", encoder: str = "base") -> Row:
+def row(intermediate: str, seed: int, score: float, language: str = "sw", encoder: str = "base") -> Result:
     key = f"{encoder}-{intermediate}-{language}-{seed}"
-    return Row(encoder, intermediate, "xnli", language, seed, score, (key,), metric="accuracy", size=SIZES[encoder])
+    return Result(encoder, intermediate, "xnli", language, seed, score, (key,), metric="accuracy", size=SIZES[encoder])
 
 
-def table(seeds: int = 3, encoders: tuple[str, ...] = ("base",)) -> Table:
+def table(seeds: int = 3, encoders: tuple[str, ...] = ("base",)) -> ResultsTable:
     """Return a table in which the gain of squad is that of GAINS, and a tenth more with each seed."""
-    return Table(
+    return ResultsTable(
         tuple(
             row(
                 name,
@@ -71,20 +71,22 @@ def test_a_gain_is_paired_by_seed_and_meaned_over_languages() -> None:
 
 def test_a_mean_is_over_the_languages_that_the_target_was_not_learned_in() -> None:
     rows = tuple(replace(one, taught=one.language == "sw") for one in table().rows)
-    assert Gain("squad", "xnli").of(Table(rows)).estimate.value == pytest.approx(3.1)
-    assert Gain("squad", "xnli").of(Table(rows)).setting.languages == ("th",)
-    assert Level("squad", "xnli").of(Table(rows)) == Level("squad", "xnli", languages=("th",)).of(Table(rows))
-    assert Gain("squad", "xnli", languages=("sw", "th")).of(Table(rows)).estimate.value == pytest.approx(2.1)
-    every = Table(tuple(replace(one, taught=True) for one in table().rows))
+    assert Gain("squad", "xnli").of(ResultsTable(rows)).estimate.value == pytest.approx(3.1)
+    assert Gain("squad", "xnli").of(ResultsTable(rows)).setting.languages == ("th",)
+    assert Level("squad", "xnli").of(ResultsTable(rows)) == Level("squad", "xnli", languages=("th",)).of(
+        ResultsTable(rows)
+    )
+    assert Gain("squad", "xnli", languages=("sw", "th")).of(ResultsTable(rows)).estimate.value == pytest.approx(2.1)
+    every = ResultsTable(tuple(replace(one, taught=True) for one in table().rows))
     assert Gain("squad", "xnli").of(every).estimate.value == pytest.approx(2.1)
 
 
 def test_a_mean_of_one_gain_is_that_gain() -> None:
     one = Gain("squad", "xnli")
     assert Mean((one,)).of(table()).estimate == one.of(table()).estimate
-    twice = Mean((one, one)).of(Table(tuple(replace(row, stderr=0.6) for row in table().rows))).estimate
+    twice = Mean((one, one)).of(ResultsTable(tuple(replace(row, stderr=0.6) for row in table().rows))).estimate
     assert twice.units == pytest.approx(
-        one.of(Table(tuple(replace(row, stderr=0.6) for row in table().rows))).estimate.units
+        one.of(ResultsTable(tuple(replace(row, stderr=0.6) for row in table().rows))).estimate.units
     )
 
 
@@ -92,14 +94,14 @@ def test_slopes_over_sizes_cover_with_two_seeds() -> None:
     rng, hits, times = np.random.default_rng(8), 0, 200
     for _ in range(times):
         rows = [replace(one, score=50 + rng.normal(0, 1)) for one in table(2, ("small", "base", "large")).rows]
-        low, high = Growth(Gain("squad", "xnli")).of(Table(tuple(rows))).estimate.interval()
+        low, high = Growth(Gain("squad", "xnli")).of(ResultsTable(tuple(rows))).estimate.interval()
         hits += low <= 0 <= high
     assert 0.9 <= hits / times <= 0.99
 
 
 def test_the_order_of_rows_means_nothing() -> None:
     rows = table().rows
-    assert Gain("squad", "xnli").of(Table(rows[::-1])) == Gain("squad", "xnli").of(Table(rows))
+    assert Gain("squad", "xnli").of(ResultsTable(rows[::-1])) == Gain("squad", "xnli").of(ResultsTable(rows))
 
 
 def test_a_gain_over_itself_is_nothing_and_over_the_other_is_the_opposite() -> None:
@@ -115,16 +117,16 @@ def test_replicates_are_distinct_results_and_not_rows() -> None:
     once = tuple(
         replace(one, keys=("untrained",), score=50.0) if one.intermediate == BASELINE else one for one in table().rows
     )
-    assert Level(BASELINE, "xnli").of(Table(once)).estimate.count == 1
-    assert Gain("squad", "xnli").of(Table(once)).estimate.count == 3
+    assert Level(BASELINE, "xnli").of(ResultsTable(once)).estimate.count == 1
+    assert Gain("squad", "xnli").of(ResultsTable(once)).estimate.count == 3
     copies = tuple(replace(one, seed=one.seed + 10) for one in table().rows)
-    assert Gain("squad", "xnli").of(Table(table().rows + copies)) == Gain("squad", "xnli").of(table())
+    assert Gain("squad", "xnli").of(ResultsTable(table().rows + copies)) == Gain("squad", "xnli").of(table())
 
 
 def test_seeds_that_lack_a_language_are_left_out() -> None:
     rows = tuple(one for one in table(4).rows if (one.seed, one.language, one.intermediate) != (3, "th", "squad"))
-    assert Gain("squad", "xnli").of(Table(rows)).estimate.count == 3
-    assert Gain("squad", "xnli", languages=("sw",)).of(Table(rows)).estimate.count == 4
+    assert Gain("squad", "xnli").of(ResultsTable(rows)).estimate.count == 3
+    assert Gain("squad", "xnli", languages=("sw",)).of(ResultsTable(rows)).estimate.count == 4
 
 
 @pytest.mark.parametrize(
@@ -144,15 +146,15 @@ def test_what_a_table_lacks_is_missing(measure: Measure) -> None:
 
 def test_rows_of_two_encoders_are_no_replicates() -> None:
     both = table(encoders=("base", "large"))
-    with pytest.raises(BadInput, match="several values of encoder"):
+    with pytest.raises(InputError, match="several values of encoder"):
         Gain("squad", "xnli").of(both)
     assert Gain("squad", "xnli", encoder="base").of(both).setting.encoder == "base"
 
 
 def test_two_scores_of_one_cell_are_refused() -> None:
     rows = table().rows
-    with pytest.raises(BadInput, match="keep one"):
-        Gain("squad", "xnli").of(Table((*rows, replace(rows[0], keys=("other",)))))
+    with pytest.raises(InputError, match="keep one"):
+        Gain("squad", "xnli").of(ResultsTable((*rows, replace(rows[0], keys=("other",)))))
 
 
 def test_growth_is_the_slope_of_the_gains() -> None:
@@ -164,7 +166,7 @@ def test_growth_is_the_slope_of_the_gains() -> None:
 
 def test_standard_errors_of_rows_widen_what_has_no_examples() -> None:
     rows = tuple(replace(one, stderr=0.6) for one in table().rows)
-    assert Gain("squad", "xnli").of(Table(rows)).estimate.units == pytest.approx(2 * 2 * 0.36 / 4)
+    assert Gain("squad", "xnli").of(ResultsTable(rows)).estimate.units == pytest.approx(2 * 2 * 0.36 / 4)
 
 
 def test_languages_that_stand_for_others_count_as_such() -> None:
@@ -182,13 +184,13 @@ def test_with_examples_a_measure_is_the_bootstraps(tmp_path: Path) -> None:
             path = tmp_path / f"{name}{seed}.jsonl"
             path.write_text("".join(f"{part}\n" for part in one), encoding="utf-8")
             rows.append(replace(row(name, seed, 100 * float(one.mean())), examples=path))
-    found = Gain("squad", "xnli").of(Table(tuple(rows))).estimate
+    found = Gain("squad", "xnli").of(ResultsTable(tuple(rows))).estimate
     assert found == stats.estimate({"sw": arms["squad"]}, {"sw": arms[BASELINE]})
     assert isinstance(found, Estimate)
     assert found.units >= 0
     (tmp_path / "short.jsonl").write_text("1.0\n", encoding="utf-8")
-    with pytest.raises(BadInput, match="score one version"):
-        Gain("squad", "xnli").of(Table((*rows[:-1], replace(rows[-1], examples=tmp_path / "short.jsonl"))))
+    with pytest.raises(InputError, match="score one version"):
+        Gain("squad", "xnli").of(ResultsTable((*rows[:-1], replace(rows[-1], examples=tmp_path / "short.jsonl"))))
 
 
 def test_contributions_are_read_whatever_their_shape(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from given import TOYS, lesson
 from xstilts.cost import flops, ledger, summary
 from xstilts.cost.flops import Shape
 from xstilts.cost.meters import Clock, drawn, rapl
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
 from xstilts.formats import task_format
@@ -29,17 +29,17 @@ from xstilts.models.families import FAMILIES
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
-from xstilts.runtime.machine import Machine
+from xstilts.models.tokenization import Tokenizer
+from xstilts.runtime.machine import Runtime
 from xstilts.store import query
 from xstilts.store.build import build
 from xstilts.store.manifest import RECORD
 from xstilts.store.manifest import read as read_record
-from xstilts.store.stage import Site, Stage
+from xstilts.store.stage import BuildContext, Stage
 from xstilts.training import batch_schedule
 from xstilts.training.recipe import Recipe, Selection
 from xstilts.training.train import train
-from xstilts.training.training_set import prepare
+from xstilts.training.training_set import encode_training_set
 
 FAST = Recipe(learning_rate=1e-2, batch_size=8, steps=6, max_length=24)
 FROZEN = ("all", "top:1", "no-embeddings")
@@ -115,7 +115,7 @@ def test_every_kind_takes_as_many_flops_as_are_counted(how: str, families: Any) 
 def real_step(how: str, network: Network, source: Path) -> tuple[tuple[int, int], dict[str, int]]:
     """Return the FLOPs that torch counts of a batch's loss, forward and backward, and those worked out."""
     labels, _, examples = TOYS[how]
-    tokens = Tokens.of(load_tokenizer(source))
+    tokens = Tokenizer.of(load_tokenizer(source))
     chosen = task_format(how)
     torch.manual_seed(1)
     batch = chosen.collate(chosen.encode(examples, tokens, 24, labels, Counter()), tokens)
@@ -199,11 +199,11 @@ def spent_by(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "formats", [("classification",), ("token_classification", "classification"), ("multiple_choice", "masked_lm")]
 )
-def test_tokens_are_those_of_the_schedule(formats: tuple[str, ...], encoder: Encoder, machine: Machine) -> None:
+def test_tokens_are_those_of_the_schedule(formats: tuple[str, ...], encoder: Encoder, machine: Runtime) -> None:
     lessons = tuple(lesson(name, weight=1.0 if name == "masked_lm" else None) for name in formats)
     found = spent_by(build(train(encoder, lessons, FAST, seed=2), machine))
-    tokens = Tokens.of(load_tokenizer(encoder.location))
-    pupils = [prepare(one, Site(machine.store, machine), tokens, FAST) for one in lessons]
+    tokens = Tokenizer.of(load_tokenizer(encoder.location))
+    pupils = [encode_training_set(one, BuildContext(machine.store, machine), tokens, FAST) for one in lessons]
     assert FAST.steps
     steps = batch_schedule.schedule(tuple(p.scheduled() for p in pupils), FAST.steps, FAST.batch_size, FAST.sampling, 2)
     parts = [[pupils[part.lesson].units[n] for n in part.units] for step in steps for part in step]
@@ -214,7 +214,7 @@ def test_tokens_are_those_of_the_schedule(formats: tuple[str, ...], encoder: Enc
     assert found["trained_parameters"] == found["parameters"]
 
 
-def test_the_ledger_is_in_the_record_and_in_no_key(encoder: Encoder, machine: Machine) -> None:
+def test_the_ledger_is_in_the_record_and_in_no_key(encoder: Encoder, machine: Runtime) -> None:
     model = train(encoder, (lesson("classification"),), replace(FAST, trained="top:1"), seed=1)
     key = model.key
     found = spent_by(build(model, machine))
@@ -228,7 +228,7 @@ def test_the_ledger_is_in_the_record_and_in_no_key(encoder: Encoder, machine: Ma
     assert 0 < found["trained_parameters"] < found["parameters"]
 
 
-def test_looks_at_development_data_are_counted_apart(encoder: Encoder, machine: Machine) -> None:
+def test_looks_at_development_data_are_counted_apart(encoder: Encoder, machine: Runtime) -> None:
     watched = replace(FAST, selection=Selection(3, 9, 16))
     plain, looked = (
         spent_by(build(train(encoder, (lesson("classification"),), recipe, seed=1), machine))
@@ -243,12 +243,12 @@ def test_looks_at_development_data_are_counted_apart(encoder: Encoder, machine: 
 
 @pytest.mark.parametrize("how", ["classification", "token_classification", "multiple_choice"])
 def test_a_prediction_costs_a_forward_pass_over_what_differs_in_its_data(
-    how: str, encoder: Encoder, machine: Machine
+    how: str, encoder: Encoder, machine: Runtime
 ) -> None:
     model = train(encoder, (lesson(how),), FAST, seed=1)
     found = spent_by(build(predict(model, lesson(how).train[0], how, 24), machine))
-    tokens = Tokens.of(load_tokenizer(encoder.location))
-    units = prepare(lesson(how), Site(machine.store, machine), tokens, FAST).units
+    tokens = Tokenizer.of(load_tokenizer(encoder.location))
+    units = encode_training_set(lesson(how), BuildContext(machine.store, machine), tokens, FAST).units
     once = {tuple(sequence.tobytes() for sequence in unit.sequences): unit for unit in units}
     assert found["tokens"] == sum(len(sequence) for unit in once.values() for sequence in unit.sequences)
     assert found["flops"]["forward"] > 0
@@ -262,7 +262,7 @@ def test_a_killed_training_has_the_ledger_of_an_uninterrupted_one(
 ) -> None:
     source = str(encoder.location)
     machines = [
-        Machine(tmp_path / store, device="cpu", threads=1, micro_tokens=CASES[name][1]) for store in ("whole", "killed")
+        Runtime(tmp_path / store, device="cpu", threads=1, micro_tokens=CASES[name][1]) for store in ("whole", "killed")
     ]
     whole = spent_by(build(case(name, source), machines[0]))
     assert killed(name, source, machines[1].store, step) == -signal.SIGKILL
@@ -273,20 +273,20 @@ def test_a_killed_training_has_the_ledger_of_an_uninterrupted_one(
     assert again["peak_memory_mib"].keys() == whole["peak_memory_mib"].keys()
 
 
-def test_sums_that_a_checkpoint_did_not_keep_are_not_guessed(encoder: Encoder, machine: Machine) -> None:
+def test_sums_that_a_checkpoint_did_not_keep_are_not_guessed(encoder: Encoder, machine: Runtime) -> None:
     network = Network(load_backbone(encoder.location))
     with ledger.metered(spent := {"tokens": 5, "padded_tokens": 6, "train_seconds": 1.0}, machine):
         pass
     assert ledger.ledger(spent, network, machine) is None
 
 
-def test_what_is_asked_goes_to_the_innermost_meter_and_without_one_nowhere(machine: Machine) -> None:
+def test_what_is_asked_goes_to_the_innermost_meter_and_without_one_nowhere(machine: Runtime) -> None:
     batch = Batch(torch.zeros(2, 3), torch.ones(2, 3), torch.tensor([1, IGNORED]))
-    ledger.asked("head", batch)
+    ledger.count_forward_pass("head", batch)
     with ledger.metered(outer := ledger.nothing(), machine):
-        ledger.asked("head", batch)
+        ledger.count_forward_pass("head", batch)
         with ledger.metered(inner := ledger.nothing(), machine):
-            ledger.taught("head", batch)
+            ledger.count_training_pass("head", batch)
     assert outer["asked"] == {"head": sums(Shape(2, 3, 1)) | {"tokens": 6}} == inner["taught"]
     assert outer["taught"] == inner["asked"] == {}
 
@@ -322,7 +322,7 @@ def test_a_lap_is_what_went_by_since_the_last() -> None:
 
 
 @pytest.fixture
-def built(encoder: Encoder, machine: Machine) -> dict[str, Stage]:
+def built(encoder: Encoder, machine: Runtime) -> dict[str, Stage]:
     """An intermediate training, a target's, its prediction and score, and a retrieval asked of the intermediate one."""
     first = train(encoder, (lesson("token_classification"),), FAST, seed=1)
     second = train(first, (lesson("classification"),), FAST, seed=1)
@@ -335,7 +335,7 @@ def built(encoder: Encoder, machine: Machine) -> dict[str, Stage]:
     return stages | {"untrained": untrained}
 
 
-def test_the_bill_knows_phases_and_adds_up(built: dict[str, Stage], machine: Machine) -> None:
+def test_the_bill_knows_phases_and_adds_up(built: dict[str, Stage], machine: Runtime) -> None:
     lines = {line.key: line for line in summary.entries(machine.store)}
     phases = {name: lines[stage.key].phase for name, stage in built.items()}
     assert phases == {
@@ -355,11 +355,11 @@ def test_the_bill_knows_phases_and_adds_up(built: dict[str, Stage], machine: Mac
     assert not {line.key for line in behind} & {built["score"].key, built["untrained"].key}
     unsorted = summary.behind(query.by_key(machine.store), [built["asked"].key])
     assert {line.key: line.flops for line in unsorted} == {line.key: line.flops for line in behind}
-    assert summary.said(unsorted) == summary.said(behind)
+    assert summary.summary(unsorted) == summary.summary(behind)
 
 
 def test_an_older_record_is_not_measured_and_makes_a_sum_a_lower_bound(
-    built: dict[str, Stage], machine: Machine, tmp_path: Path
+    built: dict[str, Stage], machine: Runtime, tmp_path: Path
 ) -> None:
     (folder,) = machine.store.glob(f"*-{built['first'].key}")
     record = read_record(folder)
@@ -380,7 +380,7 @@ def test_an_older_record_is_not_measured_and_makes_a_sum_a_lower_bound(
     assert len(plain["stages"]) == plain["total"]["stages"]
 
 
-def test_a_resumed_training_is_charged_for_the_calls_before(built: dict[str, Stage], machine: Machine) -> None:
+def test_a_resumed_training_is_charged_for_the_calls_before(built: dict[str, Stage], machine: Runtime) -> None:
     (folder,) = machine.store.glob(f"*-{built['first'].key}")
     record = read_record(folder)
     record["record"]["cost"] |= {"earlier_seconds": 1000.0, "peak_flops_per_second": 1e9, "seconds": 2.0}
@@ -391,5 +391,5 @@ def test_a_resumed_training_is_charged_for_the_calls_before(built: dict[str, Sta
 
 
 def test_an_empty_store_has_no_bill(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no finished stage in .*: name the folder"):
+    with pytest.raises(InputError, match=r"no finished stage in .*: name the folder"):
         summary.entries(tmp_path)

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 
 from forms import Files, Form, every_form
 from xstilts.data.readers.tar_members import opened
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 DATA = Path(os.environ.get("XSTILTS_DATA") or "no-such-folder")
 RECORDS = 20
@@ -524,7 +524,7 @@ def _there(form: Form) -> Form | None:
 
 def told(form: Form, files: Files, corruption: str, seed: int, folder: Path) -> None:
     damage = CORRUPTIONS[corruption](form, files, Random(seed))
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         form.read(damage.files, folder)
     message = str(caught.value)
     problem, _, remedy = message.partition("; ")

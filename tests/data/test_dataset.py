@@ -12,10 +12,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xstilts.data.dataset import Data, File, examples
-from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Question, Tagged, Text
+from xstilts.data.dataset import DataFile, DatasetSplit, examples
+from xstilts.data.examples import (
+    AnswerSpan,
+    BitextExample,
+    ClassificationExample,
+    Example,
+    MultipleChoiceExample,
+    QAExample,
+    TaggingExample,
+    TextExample,
+)
 from xstilts.data.readers import Report
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.tasks.base import task
 
 
@@ -64,7 +73,7 @@ def test_xnli_is_the_same_from_files_and_from_the_hub(tmp_path: Path) -> None:
     put(tmp_path / "c", "XNLI-1.0/xnli.dev.tsv", header + "".join(original).replace("contradiction", "contradictory"))
     read = [get(tmp_path / folder, "xnli", "validation", "sw")[0] for folder in "abc"]
     assert read[0] == read[1] == read[2]
-    assert read[0][1] == Classified("1", 'Sentensi "1".', "Nyingine 1.", "neutral")
+    assert read[0][1] == ClassificationExample("1", 'Sentensi "1".', "Nyingine 1.", "neutral")
 
 
 def test_xquad_is_the_same_from_files_and_from_the_hub(tmp_path: Path) -> None:
@@ -75,7 +84,7 @@ def test_xquad_is_the_same_from_files_and_from_the_hub(tmp_path: Path) -> None:
     put_parquet(tmp_path / "b", "hub/google/xquad/xquad.ro/validation-00000-of-00001.parquet", hub)
     read = [get(tmp_path / folder, "xquad", "test", "ro")[0] for folder in "ab"]
     assert read[0] == read[1]
-    assert read[0][0] == Question("x", "Ada wrote it. Ada knew.", "Who?", (Answer("Ada", 14),))
+    assert read[0][0] == QAExample("x", "Ada wrote it. Ada knew.", "Who?", (AnswerSpan("Ada", 14),))
 
 
 def test_xcopa_is_the_same_from_files_and_from_the_hub(tmp_path: Path) -> None:
@@ -86,8 +95,8 @@ def test_xcopa_is_the_same_from_files_and_from_the_hub(tmp_path: Path) -> None:
     read = [get(tmp_path / folder, "xcopa", "test", "sw")[0] for folder in "ab"]
     assert read[0] == read[1]
     assert read[0] == [
-        Choice("0", "Mvua", "What was the cause of this?", ("A", "B"), 1),
-        Choice("1", "Mvua", "What happened as a result?", ("A", "B"), 1),
+        MultipleChoiceExample("0", "Mvua", "What was the cause of this?", ("A", "B"), 1),
+        MultipleChoiceExample("1", "Mvua", "What happened as a result?", ("A", "B"), 1),
     ]
 
 
@@ -99,12 +108,12 @@ def test_udpos_is_the_same_from_files_and_from_the_hub(tmp_path: Path) -> None:
         put_parquet(tmp_path / folder, f"hub/google/xtreme/udpos.{code}/validation-00000-of-00001.parquet", hub, names)
     read = [get(tmp_path / folder, "udpos", "validation", "sw")[0] for folder in "abc"]
     assert read[0] == read[1] == read[2]
-    assert read[0][0] == Tagged("0", ("Mtu", "huyu"), ("NOUN", "DET"))
+    assert read[0][0] == TaggingExample("0", ("Mtu", "huyu"), ("NOUN", "DET"))
 
 
 def test_udpos_on_the_hub_is_found_by_the_language_name(tmp_path: Path) -> None:
     put_parquet(tmp_path, "hub/google/xtreme/udpos.Kazakh/test-0.parquet", [{"tokens": ["a"], "pos_tags": [0]}])
-    assert get(tmp_path, "udpos", "test", "kk")[0] == [Tagged("0", ("a",), ("ADJ",))]
+    assert get(tmp_path, "udpos", "test", "kk")[0] == [TaggingExample("0", ("a",), ("ADJ",))]
 
 
 def test_tatoeba_is_the_same_from_files_and_from_both_hub_forms(tmp_path: Path) -> None:
@@ -116,7 +125,7 @@ def test_tatoeba_is_the_same_from_files_and_from_both_hub_forms(tmp_path: Path) 
     second = [{"sentence1": a, "sentence2": b} for a, b in pairs]
     put_parquet(tmp_path / "c", "hub/mteb/tatoeba-bitext-mining/swh-eng/test-0.parquet", second)
     read = [get(tmp_path / folder, "tatoeba", "test", "sw")[0] for folder in "abc"]
-    assert read[0] == read[1] == read[2] == [Parallel("0", "Moja.", "One."), Parallel("1", "Mbili.", "Two.")]
+    assert read[0] == read[1] == read[2] == [BitextExample("0", "Moja.", "One."), BitextExample("1", "Mbili.", "Two.")]
 
 
 def test_tydiqa_on_the_hub_is_split_by_the_language_of_its_ids(tmp_path: Path) -> None:
@@ -137,7 +146,7 @@ def test_csqa_is_the_same_from_files_and_from_the_hub(tmp_path: Path) -> None:
     hub = {"id": "7", "answerKey": "C", "question": "Why?", "choices": {"label": labels, "text": texts}}
     put_parquet(tmp_path / "b", "hub/tau/commonsense_qa/default/train-0.parquet", [hub])
     read = [get(tmp_path / folder, "csqa", "train")[0] for folder in "ab"]
-    assert read[0] == read[1] == [Choice("7", "", "Why?", ("a", "b", "c", "d", "e"), 2)]
+    assert read[0] == read[1] == [MultipleChoiceExample("7", "", "Why?", ("a", "b", "c", "d", "e"), 2)]
 
 
 # Hidden labels are hidden, and never chosen where there are gold ones.
@@ -146,10 +155,10 @@ def test_csqa_is_the_same_from_files_and_from_the_hub(tmp_path: Path) -> None:
 def test_gold_labels_come_before_hidden_ones(tmp_path: Path) -> None:
     put(tmp_path, "xtreme/xnli/test-sw.tsv", "A\tB\n")
     found, report = get(tmp_path, "xnli", "test", "sw")
-    assert found == [Classified("0", "A", "B", None)]
+    assert found == [ClassificationExample("0", "A", "B", None)]
     assert report.counts["noted: label hidden"] == 1
     put(tmp_path, "targets/xnli_test_gold/test-sw.tsv", "A\tB\tneutral\n")
-    assert get(tmp_path, "xnli", "test", "sw")[0] == [Classified("0", "A", "B", "neutral")]
+    assert get(tmp_path, "xnli", "test", "sw")[0] == [ClassificationExample("0", "A", "B", "neutral")]
 
 
 def test_filler_labels_of_xtreme_are_no_labels(tmp_path: Path) -> None:
@@ -157,11 +166,11 @@ def test_filler_labels_of_xtreme_are_no_labels(tmp_path: Path) -> None:
     put(tmp_path, "xtreme/xcopa/test-sw.jsonl", json.dumps(row) + "\n")
     assert get(tmp_path, "xcopa", "test", "sw")[0][0].label is None
     put(tmp_path, "xtreme/panx/test-sw.tsv", "A\nb\n\n")
-    assert get(tmp_path, "panx", "test", "sw")[0] == [Tagged("0", ("A", "b"), ())]
+    assert get(tmp_path, "panx", "test", "sw")[0] == [TaggingExample("0", ("A", "b"), ())]
     dev = "xtreme/tydiqa/tydiqa-goldp-v1.1-dev/tydiqa.goldp.sw.dev.json"
     put(tmp_path, dev, squad(question("swahili-1", ("", 0))))
     found, report = get(tmp_path, "tydiqa", "test", "sw")
-    assert found == [Question("swahili-1", "Ada wrote it. Ada knew.", "Who?", ())]
+    assert found == [QAExample("swahili-1", "Ada wrote it. Ada knew.", "Who?", ())]
     assert report.counts == {"noted: answers hidden": 1}
 
 
@@ -169,13 +178,13 @@ def test_filler_labels_of_xtreme_are_no_labels(tmp_path: Path) -> None:
 def test_labels_are_hidden_only_where_the_source_says_so(tmp_path: Path, split: str) -> None:
     row = {"premise": "A", "hypothesis": "B"}
     put_parquet(tmp_path, f"hub/facebook/xnli/sw/{split}-0.parquet", [row])
-    with pytest.raises(BadInput, match=r"-0\.parquet:row 1: expected a label, found none; .* labels are `withheld`"):
+    with pytest.raises(InputError, match=r"-0\.parquet:row 1: expected a label, found none; .* labels are `withheld`"):
         get(tmp_path, "xnli", split, "sw")
 
 
 def test_tags_are_hidden_only_where_the_source_says_so(tmp_path: Path) -> None:
     put_parquet(tmp_path, "hub/google/xtreme/PAN-X.en/test-0.parquet", [{"tokens": ["a"], "ner_tags": None}])
-    with pytest.raises(BadInput, match=r"test-0\.parquet:row 1: expected a label, found none"):
+    with pytest.raises(InputError, match=r"test-0\.parquet:row 1: expected a label, found none"):
         get(tmp_path, "panx", "test")
 
 
@@ -183,7 +192,7 @@ def test_an_empty_label_is_none(tmp_path: Path) -> None:
     put_parquet(
         tmp_path, "hub/facebook/xnli/sw/validation-0.parquet", [{"premise": "A", "hypothesis": "B", "label": None}]
     )
-    with pytest.raises(BadInput, match=r"validation-0\.parquet:row 1: expected a label, found none; correct the row"):
+    with pytest.raises(InputError, match=r"validation-0\.parquet:row 1: expected a label, found none; correct the row"):
         get(tmp_path, "xnli", "validation", "sw")
 
 
@@ -207,14 +216,17 @@ XNLI = "xtreme/xnli/dev-en.tsv"
 )  # fmt: skip
 def test_bad_rows_are_told_with_file_and_line(tmp_path: Path, content: str | bytes, message: str) -> None:
     put(tmp_path, XNLI, content)
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(InputError, match=message):
         get(tmp_path, "xnli", "validation")
 
 
 def test_windows_files_with_a_mark_are_read_and_counted(tmp_path: Path) -> None:
     put(tmp_path, XNLI, b"\xef\xbb\xbfA\tB\tneutral\r\nC\t\t2\r\n")
     found, report = get(tmp_path, "xnli", "validation")
-    assert found == [Classified("0", "A", "B", "neutral"), Classified("1", "C", "", "contradiction")]
+    assert found == [
+        ClassificationExample("0", "A", "B", "neutral"),
+        ClassificationExample("1", "C", "", "contradiction"),
+    ]
     assert report.counts == {
         "repaired: byte order mark": 1,
         "repaired: Windows line end": 2,
@@ -227,21 +239,21 @@ def test_rows_without_a_gold_label_are_dropped_and_counted(tmp_path: Path) -> No
     rows = [{"premise": "A", "hypothesis": "B", "label": label} for label in (-1, 0)]
     put_parquet(tmp_path, "hub/stanfordnlp/snli/plain_text/train-0.parquet", rows)
     found, report = get(tmp_path, "snli", "train")
-    assert found == [Classified("1", "A", "B", "entailment")]
+    assert found == [ClassificationExample("1", "A", "B", "entailment")]
     assert report.places["dropped: no gold label"] == ["hub/stanfordnlp/snli/plain_text/train-0.parquet:row 1"]
 
 
 def test_an_unknown_tag_is_told_with_its_own_line(tmp_path: Path) -> None:
     put(tmp_path, "xtreme/panx/train-en.tsv", "A\tO\n\nB\tO\nC\tB-PRE\n\n")
     with pytest.raises(
-        BadInput, match=r"train-en\.tsv:4: expected one of the labels .*, found 'B-PRE'; did you mean 'B-PER'"
+        InputError, match=r"train-en\.tsv:4: expected one of the labels .*, found 'B-PRE'; did you mean 'B-PER'"
     ):
         get(tmp_path, "panx", "train")
 
 
 def test_tags_and_words_must_be_as_many(tmp_path: Path) -> None:
     put_parquet(tmp_path, "hub/google/xtreme/PAN-X.en/train-0.parquet", [{"tokens": ["a", "b"], "ner_tags": [0]}])
-    with pytest.raises(BadInput, match=r"row 1: expected a tag for each of 2 words, found 1"):
+    with pytest.raises(InputError, match=r"row 1: expected a tag for each of 2 words, found 1"):
         get(tmp_path, "panx", "train")
 
 
@@ -249,18 +261,18 @@ def test_tags_and_words_must_be_as_many(tmp_path: Path) -> None:
 def test_a_choice_out_of_range_is_told(tmp_path: Path, label: object) -> None:
     row = {"premise": "P", "choice1": "A", "choice2": "B", "question": "cause", "label": label, "idx": 0}
     put(tmp_path, "targets/xcopa/data/sw/val.sw.jsonl", json.dumps(row) + "\n")
-    with pytest.raises(BadInput, match=rf"val\.sw\.jsonl:1: expected a choice from 0 to 1, found label {label!r}"):
+    with pytest.raises(InputError, match=rf"val\.sw\.jsonl:1: expected a choice from 0 to 1, found label {label!r}"):
         get(tmp_path, "xcopa", "validation", "sw")
 
 
 def test_a_row_that_a_source_does_not_know_is_told(tmp_path: Path) -> None:
     put(tmp_path, "targets/xcopa/data/sw/val.sw.jsonl", '{"premise": "P"}\n')
     with pytest.raises(
-        BadInput, match=r"val\.sw\.jsonl:1: expected a row as ask knows it, found .*KeyError\('choice1'\)"
+        InputError, match=r"val\.sw\.jsonl:1: expected a row as ask knows it, found .*KeyError\('choice1'\)"
     ):
         get(tmp_path, "xcopa", "validation", "sw")
     put_parquet(tmp_path, "hub/facebook/xnli/sw/validation-0.parquet", [{"premise": "A", "label": 0}])
-    with pytest.raises(BadInput, match=r"row 1: expected the column hypothesis, found premise, label"):
+    with pytest.raises(InputError, match=r"row 1: expected the column hypothesis, found premise, label"):
         get(tmp_path, "xnli", "validation", "sw")
 
 
@@ -273,7 +285,7 @@ TRAIN = "squad/train-v1.1.json"
 def test_an_answer_elsewhere_is_moved_to_its_nearest_occurrence(tmp_path: Path) -> None:
     put(tmp_path, XQUAD, squad(question("x", ("Ada", 12)), question("y", ("Ada", 5))))
     found, report = get(tmp_path, "xquad", "test")
-    assert [example.answers for example in found] == [(Answer("Ada", 14),), (Answer("Ada", 0),)]
+    assert [example.answers for example in found] == [(AnswerSpan("Ada", 14),), (AnswerSpan("Ada", 0),)]
     assert report.places["repaired: answer moved to its nearest occurrence"] == [
         f"{XQUAD}:data[0].paragraphs[0].qas[{n}]" for n in (0, 1)
     ]
@@ -285,7 +297,7 @@ def test_an_answer_that_is_nowhere_is_kept_for_evaluation_and_dropped_for_traini
     put(tmp_path, TRAIN, content)
     put(tmp_path, "squad/dev-v1.1.json", content)
     found, report = get(tmp_path, "xquad", "test")
-    assert found[0].answers == (Answer("Bob", -1),)
+    assert found[0].answers == (AnswerSpan("Bob", -1),)
     assert report.counts["kept: answer not in its context"] == report.counts["noted: answers hidden"] == 1
     found, report = get(tmp_path, "squad", "train")
     assert [example.id for example in found] == ["y"]
@@ -315,14 +327,14 @@ def test_unanswerable_questions_are_no_errors_in_either_form(tmp_path: Path) -> 
 
 def test_answers_of_another_shape_are_told(tmp_path: Path) -> None:
     put(tmp_path, XQUAD, squad({**question("x"), "answers": [{"text": "Ada"}]}))
-    with pytest.raises(BadInput, match=r"qas\[0\]: expected answers with text and answer_start, found .*'Ada'"):
+    with pytest.raises(InputError, match=r"qas\[0\]: expected answers with text and answer_start, found .*'Ada'"):
         get(tmp_path, "xquad", "test")
 
 
 def test_ids_must_occur_once_unless_they_are_positions(tmp_path: Path) -> None:
     put(tmp_path, XQUAD, squad(question("x", ("Ada", 0)), question("x", ("it", 10))))
     with pytest.raises(
-        BadInput, match=r"qas\[1\]: expected ids that occur once, found 'x' again \(first at .*qas\[0\]\)"
+        InputError, match=r"qas\[1\]: expected ids that occur once, found 'x' again \(first at .*qas\[0\]\)"
     ):
         get(tmp_path, "xquad", "test")
     train = "xtreme/tydiqa/tydiqa-goldp-v1.1-train/tydiqa.goldp.en.train.json"
@@ -337,15 +349,15 @@ def test_parts_do_not_overlap_and_keep_their_places(tmp_path: Path) -> None:
     verses = "".join(f'<seg id="v{n}">Neno {n}</seg>\n' for n in range(503))
     put(tmp_path, "text/bible/Swahili-NT.xml", f"<b>\n{verses}</b>")
     train, last = (get(tmp_path, "bible", split, "sw")[0] for split in ("train", "validation"))
-    assert train == [Text("v0", "Neno 0"), Text("v1", "Neno 1"), Text("v2", "Neno 2")]
-    assert (last[0], len(last)) == (Text("v3", "Neno 3"), 500)
+    assert train == [TextExample("v0", "Neno 0"), TextExample("v1", "Neno 1"), TextExample("v2", "Neno 2")]
+    assert (last[0], len(last)) == (TextExample("v3", "Neno 3"), 500)
 
 
 def test_texts_of_all_files_follow_each_other(tmp_path: Path) -> None:
     put(tmp_path, "text/common_voice/zh-CN/b.txt", "二\n")
     put(tmp_path, "text/common_voice/zh-CN/a.txt", "一\n\n")
     found, report = get(tmp_path, "common_voice", "train", "zh")
-    assert found == [Text("0", "一"), Text("1", "二")]
+    assert found == [TextExample("0", "一"), TextExample("1", "二")]
     assert report.counts == {"dropped: blank line": 1}
 
 
@@ -353,13 +365,13 @@ def test_a_file_that_changed_after_planning_is_told(tmp_path: Path) -> None:
     put(tmp_path, XNLI, "A\tB\tneutral\n")
     data = task("xnli").data("validation", "en", tmp_path)
     put(tmp_path, XNLI, "A\tB\tentailment\n")
-    with pytest.raises(BadInput, match=r"dev-en\.tsv has changed since it was planned; plan again"):
+    with pytest.raises(InputError, match=r"dev-en\.tsv has changed since it was planned; plan again"):
         list(examples(data, tmp_path, Report()))
     (tmp_path / XNLI).unlink()
-    with pytest.raises(BadInput, match=r"dev-en\.tsv does not exist any more; plan again"):
+    with pytest.raises(InputError, match=r"dev-en\.tsv does not exist any more; plan again"):
         list(examples(data, tmp_path, Report()))
     with pytest.raises(
-        BadInput, match=r"xnli-validation-en is read from files, and no data folder is given; .* --data"
+        InputError, match=r"xnli-validation-en is read from files, and no data folder is given; .* --data"
     ):
         list(examples(data, None, Report()))
 
@@ -369,13 +381,13 @@ def test_data_are_the_same_wherever_they_lie(tmp_path: Path) -> None:
         put(tmp_path / folder, XNLI, "A\tB\tneutral\n")
     planned = [task("xnli").data("validation", "en", tmp_path / folder) for folder in "ab"]
     assert planned[0] == planned[1]
-    assert planned[0].files == (File.of(tmp_path / "a" / XNLI, tmp_path / "a"),)
+    assert planned[0].files == (DataFile.of(tmp_path / "a" / XNLI, tmp_path / "a"),)
 
 
 def test_sandbox_tasks_are_read_without_files() -> None:
     data = task("sandbox_nli").data("test", "qab", None)
     first = next(iter(examples(data, None, Report())))
-    assert isinstance(first, Classified)
+    assert isinstance(first, ClassificationExample)
     assert first.label in data.labels
 
 
@@ -393,5 +405,5 @@ def test_reading_is_lazy(tmp_path: Path) -> None:
 
 def test_a_part_is_identity(tmp_path: Path) -> None:
     put(tmp_path, XNLI, "A\tB\tneutral\nC\tD\tneutral\n")
-    data: Data = replace(task("xnli").data("validation", "en", tmp_path), part=(1, None))
+    data: DatasetSplit = replace(task("xnli").data("validation", "en", tmp_path), part=(1, None))
     assert [example.id for example in examples(data, tmp_path, Report())] == ["1"]

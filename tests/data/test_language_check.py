@@ -11,11 +11,19 @@ from hypothesis import strategies as st
 from test_dataset import put, squad
 
 from xstilts.data.dataset import EXAMPLES, examples, expected, read
-from xstilts.data.examples import Answer, Choice, Classified, Example, Question, Tagged, Text
+from xstilts.data.examples import (
+    AnswerSpan,
+    ClassificationExample,
+    Example,
+    MultipleChoiceExample,
+    QAExample,
+    TaggingExample,
+    TextExample,
+)
 from xstilts.data.language_check import MOST_SUSPICIOUS, SMALL, SMALL_ELSEWHERE, Watch, signs, suspicious
 from xstilts.data.readers import Report
-from xstilts.errors import BadInput
-from xstilts.runtime.machine import Machine
+from xstilts.errors import InputError
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.store.manifest import read as read_record
 from xstilts.tasks.base import names, task
@@ -89,7 +97,7 @@ def test_names_in_english_do_not_make_it_foreign(texts: list[str], name: str) ->
 def watched(texts: list[str]) -> Watch:
     watch = Watch()
     for number, text in enumerate(texts):
-        watch.add(Text(str(number), text))
+        watch.add(TextExample(str(number), text))
     return watch
 
 
@@ -118,12 +126,12 @@ def test_short_texts_are_judged_together() -> None:
 @pytest.mark.parametrize(
     "example",
     [
-        Classified("0", FOREIGN[0], None, "the"),
-        Classified("0", "Ann", FOREIGN[0], None),
-        Choice("0", "", FOREIGN[0], ("Ann", "Oslo"), 1),
-        Choice("0", "", "Ann", tuple(FOREIGN[0].split()), 1),
-        Tagged("0", tuple(FOREIGN[0].split()), ("O",) * len(FOREIGN[0].split())),
-        Question("0", FOREIGN[0], "Oslo?", (Answer("the of", 0),)),
+        ClassificationExample("0", FOREIGN[0], None, "the"),
+        ClassificationExample("0", "Ann", FOREIGN[0], None),
+        MultipleChoiceExample("0", "", FOREIGN[0], ("Ann", "Oslo"), 1),
+        MultipleChoiceExample("0", "", "Ann", tuple(FOREIGN[0].split()), 1),
+        TaggingExample("0", tuple(FOREIGN[0].split()), ("O",) * len(FOREIGN[0].split())),
+        QAExample("0", FOREIGN[0], "Oslo?", (AnswerSpan("the of", 0),)),
     ],
 )
 def test_every_shape_is_looked_at(example: Example) -> None:
@@ -146,18 +154,18 @@ def questions(texts: list[str]) -> str:
 def test_training_data_that_are_not_english_are_refused(tmp_path: Path) -> None:
     put(tmp_path, TYDIQA.format("en"), questions([*ENGLISH * 20, *FOREIGN]))
     promise = read(task("tydiqa").data("train", "en", tmp_path))
-    machine = Machine(tmp_path / "store", tmp_path)
-    with pytest.raises(BadInput, match=r"expected 3696 examples of tydiqa-train-en, found 111; .* --partial"):
+    machine = Runtime(tmp_path / "store", tmp_path)
+    with pytest.raises(InputError, match=r"expected 3696 examples of tydiqa-train-en, found 111; .* --partial"):
         build(promise, machine)
     put(tmp_path, TYDIQA.format("en"), questions([*ENGLISH * 20, *FOREIGN] * 33 + ENGLISH * 6 + ENGLISH[:3]))
     promise = read(task("tydiqa").data("train", "en", tmp_path))
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         build(promise, machine)
     said = str(caught.value)
     assert said.startswith(f"{TYDIQA.format('en')}: expected English training data of 'tydiqa', found another language")
     assert "in 363 of 3696 texts that are long enough to tell (ids 100: 'Ada. Der Ausschuss" in said
     assert said.endswith("ask for the language that it is in ('tydiqa:sw'), or take it as it is with --partial")
-    taken = build(promise, Machine(tmp_path / "store", tmp_path, partial=True))
+    taken = build(promise, Runtime(tmp_path / "store", tmp_path, partial=True))
     assert len((taken / EXAMPLES).read_text().splitlines()) == 3696
     assert read_record(taken)["record"]["not_english"]["suspicious"] == 363
 
@@ -167,19 +175,19 @@ def test_other_languages_may_be_what_they_are(tmp_path: Path) -> None:
     put(tmp_path, "targets/xcopa/data/sw/test.sw.jsonl", "")
     data = task("tydiqa").data("train", "sw", tmp_path)
     assert expected(data) is None
-    assert "not_english" not in read_record(build(read(data), Machine(tmp_path / "store", tmp_path)))["record"]
+    assert "not_english" not in read_record(build(read(data), Runtime(tmp_path / "store", tmp_path)))["record"]
 
 
 def test_another_number_of_examples_is_refused(tmp_path: Path) -> None:
     put(tmp_path, "xtreme/xnli/dev-sw.tsv", "A\tB\tneutral\n")
     promise = read(task("xnli").data("validation", "sw", tmp_path))
-    with pytest.raises(BadInput) as caught:
-        build(promise, Machine(tmp_path / "store", tmp_path))
+    with pytest.raises(InputError) as caught:
+        build(promise, Runtime(tmp_path / "store", tmp_path))
     assert str(caught.value) == (
         "xtreme/xnli/dev-sw.tsv: expected 2490 examples of xnli-validation-sw, found 1; part of the data set is "
         "missing or it is another version: get it again, or take it as it is with --partial"
     )
-    found = build(promise, Machine(tmp_path / "store", tmp_path, partial=True))
+    found = build(promise, Runtime(tmp_path / "store", tmp_path, partial=True))
     assert read_record(found)["record"]["counts"] == {"noted: 1 examples where 2490 are expected": 1}
 
 
@@ -189,7 +197,7 @@ def test_rows_that_were_dropped_are_not_missing(tmp_path: Path) -> None:
     rows += [{**row, "id": f"x{number}", "answers": [{"text": "Bob", "answer_start": 0}]} for number in range(3)]
     put(tmp_path, "nonenglish/arcd/data/arcd-train.json", squad(*rows))
     promise = read(task("arcd").data("train", "ar", tmp_path))
-    assert read_record(build(promise, Machine(tmp_path / "store", tmp_path)))["record"]["examples"] == 690
+    assert read_record(build(promise, Runtime(tmp_path / "store", tmp_path)))["record"]["examples"] == 690
 
 
 def test_translated_data_are_as_many_as_a_user_has(tmp_path: Path) -> None:
@@ -197,7 +205,7 @@ def test_translated_data_are_as_many_as_a_user_has(tmp_path: Path) -> None:
     put(tmp_path, "translated/mnli/train-sw.jsonl", row)
     data = task("mnli").data("train", "sw", tmp_path)
     assert expected(data) is None
-    assert build(read(data), Machine(tmp_path / "store", tmp_path)).is_dir()
+    assert build(read(data), Runtime(tmp_path / "store", tmp_path)).is_dir()
 
 
 # The real files.

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from xstilts.data.languages import TABLE, XTREME_R, Language, iso3, language, languages
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 XLMR = (
     "af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha he hi hr hu hy id is it ja jv "
@@ -53,17 +53,17 @@ def test_three_letter_codes_are_those_of_corpora(code: str, three: str) -> None:
     ("wrong", "right"), [("swahili", "sw"), ("Swahilli", "sw"), ("zh-CN", "zh"), ("swh", "sw"), ("GERMAN", "de")]
 )
 def test_an_unknown_language_is_told_with_the_nearest(wrong: str, right: str) -> None:
-    with pytest.raises(BadInput, match=f"unknown language '{wrong}'; did you mean '{right}'"):
+    with pytest.raises(InputError, match=f"unknown language '{wrong}'; did you mean '{right}'"):
         language(wrong)
 
 
 def test_an_unknown_language_without_a_neighbour_is_told() -> None:
-    with pytest.raises(BadInput, match=r"unknown language '§§' \(codes are ISO 639-1, else 639-3\)"):
+    with pytest.raises(InputError, match=r"unknown language '§§' \(codes are ISO 639-1, else 639-3\)"):
         language("§§")
 
 
 def test_artificial_languages_are_known_by_their_private_codes() -> None:
     assert language("qaa").family == "artificial"
     assert not language("qaa").in_xlmr
-    with pytest.raises(BadInput, match="unknown language 'qax'"):
+    with pytest.raises(InputError, match="unknown language 'qax'"):
         language("qax")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from xstilts.data.readers import FORMATS, Input, Report, Row, read, text_lines
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 PAIR = {"columns": ("text_a", "text_b", "label")}
 TAGGED = {"columns": ("token", "tag")}
@@ -83,7 +83,7 @@ def test_a_blank_end_is_repaired_but_a_hole_is_not(tmp_path: Path) -> None:
     assert rows(make(tmp_path, "a.tsv", "A\tB\tx\n\n\n"), "tsv", PAIR)[1].places == {
         "repaired: blank line at the end": ["a.tsv:2"]
     }
-    with pytest.raises(BadInput, match=r"^b\.tsv:2: expected a record, found a blank line; remove it"):
+    with pytest.raises(InputError, match=r"^b\.tsv:2: expected a record, found a blank line; remove it"):
         rows(make(tmp_path, "b.tsv", "A\tB\tx\n\nA\tB\tx\n"), "tsv", PAIR)
 
 
@@ -119,7 +119,7 @@ BAD: list[tuple[str, bytes, dict[str, Any], str]] = [
 def test_what_cannot_be_repaired_is_told_exactly(
     tmp_path: Path, format: str, content: bytes, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(BadInput, match="^" + message):
+    with pytest.raises(InputError, match="^" + message):
         rows(make(tmp_path, "bad", content), format, options)
 
 
@@ -140,9 +140,9 @@ def test_aligned_files_are_read_side_by_side_group_after_group(tmp_path: Path) -
 
 def test_aligned_files_of_different_lengths_are_told(tmp_path: Path) -> None:
     a, b = make(tmp_path, "a.sw", "1\n2\n"), make(tmp_path, "a.en", "1\n")
-    with pytest.raises(BadInput, match=r"^a\.en:2: expected as many lines as in a\.sw, found 1; .* line by line"):
+    with pytest.raises(InputError, match=r"^a\.en:2: expected as many lines as in a\.sw, found 1; .* line by line"):
         rows(a, "aligned", {"columns": ("x", "y")}, b)
-    with pytest.raises(BadInput, match=r"expected groups of 3 files, found 2"):
+    with pytest.raises(InputError, match=r"expected groups of 3 files, found 2"):
         rows(a, "aligned", {"columns": ("x", "y", "z")}, b)
 
 
@@ -208,7 +208,7 @@ def test_parquet_names_labels_where_the_file_says_them(tmp_path: Path) -> None:
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     pq.write_table(table.replace_schema_metadata(metadata), tmp_path / "a.parquet")
     assert rows(tmp_path / "a.parquet", "parquet")[0] == [Row("a.parquet:row 1", {"tags": ["B-PER", "O"], "label": 2})]
-    with pytest.raises(BadInput, match=r"a\.parquet: expected the columns tokens, found tags, label"):
+    with pytest.raises(InputError, match=r"a\.parquet: expected the columns tokens, found tags, label"):
         rows(tmp_path / "a.parquet", "parquet", {"columns": ("tokens",)})
 
 
@@ -227,12 +227,12 @@ def test_only_newlines_end_lines(tmp_path: Path) -> None:
 def test_words_count_from_one_so_that_a_lost_line_is_seen(tmp_path: Path) -> None:
     path = make(tmp_path, "x.conllu", "1\tA" + "\t_" * 8 + "\n3\tB" + "\t_" * 8 + "\n\n")
     with pytest.raises(
-        BadInput, match=r"x\.conllu:2: expected the word number 2, found '3'; a line is missing, or blank"
+        InputError, match=r"x\.conllu:2: expected the word number 2, found '3'; a line is missing, or blank"
     ):
         rows(path, "conllu")
     columns = ("number", "token", "tag", "other", "annotator")
     path = make(tmp_path, "a.iob2", "1\tA\tO\t-\t-\n\n2\tB\tO\t-\t-\n")
-    with pytest.raises(BadInput, match=r"a\.iob2:3: expected the word number 1, found '2'"):
+    with pytest.raises(InputError, match=r"a\.iob2:3: expected the word number 1, found '2'"):
         rows(path, "tagged", {"columns": columns})
 
 
@@ -240,7 +240,7 @@ def test_text_in_parquet_that_is_not_utf8_is_told_with_its_row(tmp_path: Path) -
     texts = pa.array([b"A", b"B\xff"], pa.binary()).view(pa.string())
     pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
     with pytest.raises(
-        BadInput, match=r"a\.parquet:row 2: expected UTF-8, found byte 0xff; the file is cut or damaged"
+        InputError, match=r"a\.parquet:row 2: expected UTF-8, found byte 0xff; the file is cut or damaged"
     ):
         rows(tmp_path / "a.parquet", "parquet")
 
@@ -250,14 +250,14 @@ def test_parquet_damaged_inside_is_told_with_a_row(tmp_path: Path) -> None:
     pq.write_table(pa.table({"n": list(range(1000))}), path, compression="zstd", use_dictionary=False)
     raw = path.read_bytes()
     path.write_bytes(raw[:60] + bytes(200) + raw[260:])
-    with pytest.raises(BadInput, match=r"a\.parquet:row 1: expected Parquet: .*; the file is cut or damaged"):
+    with pytest.raises(InputError, match=r"a\.parquet:row 1: expected Parquet: .*; the file is cut or damaged"):
         rows(path, "parquet")
 
 
 def test_a_pair_of_the_gold_occurs_once(tmp_path: Path) -> None:
     texts = [make(tmp_path, name, f"{name}-1\tA\n") for name in ("de", "en")]
     gold = make(tmp_path, "gold", "de-1\ten-1\nde-1\ten-1\n")
-    with pytest.raises(BadInput, match=r"gold:2: expected pairs that occur once, found 'de-1' 'en-1' again; remove"):
+    with pytest.raises(InputError, match=r"gold:2: expected pairs that occur once, found 'de-1' 'en-1' again; remove"):
         rows(texts[0], "bitext", {}, texts[1], gold)
 
 
@@ -271,7 +271,7 @@ def test_pairs_of_another_shape_are_told(tmp_path: Path, change: dict[str, Any])
     question = {"id": "q", "question": "Who?", "answers": [{"text": "She", "answer_start": 0}], **change}
     document = {"data": [{"paragraphs": [{"context": "She did.", "qas": [question]}]}]}
     with pytest.raises(
-        BadInput, match=r"a\.json:data\[0\]\.paragraphs\[0\]\.qas\[0\].*: expected .*; is this file in SQuAD"
+        InputError, match=r"a\.json:data\[0\]\.paragraphs\[0\]\.qas\[0\].*: expected .*; is this file in SQuAD"
     ):
         rows(make(tmp_path, "a.json", json.dumps(document)), "squad_pairs")
 
@@ -281,7 +281,7 @@ def test_a_question_occurs_once_in_a_file_of_xquad_r(tmp_path: Path) -> None:
     paragraph = {"context": "She did.", "sentence_breaks": [[0, 8]], "qas": [question, question]}
     path = make(tmp_path, "de.json", json.dumps({"data": [{"paragraphs": [paragraph]}]}))
     with pytest.raises(
-        BadInput, match=r"qas\[1\]: expected ids that occur once, found 'q' again \(first at .*qas\[0\]\)"
+        InputError, match=r"qas\[1\]: expected ids that occur once, found 'q' again \(first at .*qas\[0\]\)"
     ):
         rows(path, "xquad_r", {"language": "en"})
 
@@ -291,6 +291,6 @@ def test_entities_of_another_shape_are_told(tmp_path: Path) -> None:
     entity = {"entity_id": "Q1", "title": "T", "description": [], "sentence_spans": "A poet."}
     entities = make(tmp_path, "e.jsonl", json.dumps(entity) + "\n")
     with pytest.raises(
-        BadInput, match=r"e\.jsonl:1: expected mentions and entities as Mewsli-X has them, found .*TypeError"
+        InputError, match=r"e\.jsonl:1: expected mentions and entities as Mewsli-X has them, found .*TypeError"
     ):
         rows(mentions, "mewslix", {"language": "en"}, entities)

@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from forms import SAME, Files, Form, every_form, forms, put
-from xstilts.data import examples
-from xstilts.data.examples import Example, Passage
+from xstilts.data.dataset import examples
+from xstilts.data.examples import Example, PassageExample
 from xstilts.data.languages import languages
 from xstilts.data.readers import Report
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.tasks.base import names, task
 
 DATA = Path(os.environ.get("XSTILTS_DATA") or "no-such-folder")
@@ -84,7 +84,7 @@ def first(form: Form) -> list[Example]:
 
 def closed(found: Sequence[Example]) -> list[Example]:
     """Return the first queries that have a target, and these targets."""
-    passages = [one for one in found if isinstance(one, Passage)]
+    passages = [one for one in found if isinstance(one, PassageExample)]
     queries = [one for one in passages if one.targets][:ROWS]
     wanted = {target for query in queries for target in query.targets}
     return [*queries, *(one for one in passages if one.id in wanted)]
@@ -207,7 +207,7 @@ def test_published_layouts_are_read(layout: tuple[str, str, str, str, str], tmp_
                 try:
                     assert list(examples(task(name).data(split, language, folder), folder, Report()))
                     read.add(split)
-                except BadInput as error:
+                except InputError as error:
                     wrong.append(str(error))
     assert [problem for problem in wrong if FILLER.get(archive, ("?", ""))[0] not in problem] == []
     assert read == set(splits.split())

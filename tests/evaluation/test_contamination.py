@@ -14,25 +14,36 @@ from hypothesis import strategies as st
 from test_dataset import put, question, squad
 
 from given import promised as data_of
-from xstilts.data import examples
-from xstilts.data.examples import SHAPES, Answer, Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
+from xstilts.data.dataset import examples
+from xstilts.data.examples import (
+    SHAPES,
+    AnswerSpan,
+    BitextExample,
+    ClassificationExample,
+    Example,
+    MultipleChoiceExample,
+    PassageExample,
+    QAExample,
+    TaggingExample,
+    TextExample,
+)
 from xstilts.data.readers import Report
 from xstilts.evaluation.contamination import (
     Field,
     Overlap,
     Pair,
     between,
+    contamination,
     is_short,
     normalised,
     of_tasks,
-    overlap,
     promised,
     read_overlap,
     runs,
     summary,
     texts,
 )
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.tasks.base import task
 
@@ -42,8 +53,8 @@ WORDS = st.lists(st.sampled_from("abcdef"), min_size=5, max_size=14).map(" ".joi
 CHARACTERS = st.text("一二三四", min_size=10, max_size=24)
 
 
-def said(text: str, id: str = "0") -> Text:
-    return Text(id, text)
+def said(text: str, id: str = "0") -> TextExample:
+    return TextExample(id, text)
 
 
 def field_of(train: str, test: str) -> Field:
@@ -139,7 +150,7 @@ def test_short_texts_are_counted_apart(text: str) -> None:
 
 
 def test_short_texts_count_as_a_pair() -> None:
-    pair = Classified("0", "A man sleeps.", "A person rests.", "entailment")
+    pair = ClassificationExample("0", "A man sleeps.", "A person rests.", "entailment")
     found = between([pair], [replace(pair, id="1")])
     assert {one.name: (one.exact, one.short) for one in found.fields} == {
         "text_a": (0, 1),
@@ -153,16 +164,16 @@ def test_short_texts_count_as_a_pair() -> None:
 # Examples of every shape.
 
 SHOWN: list[tuple[Example, set[str]]] = [
-    (Classified("0", LONG, None, None), {"text_a"}),
-    (Classified("0", LONG, "No.", None), {"text_a", "text_b", "pair"}),
-    (Choice("0", LONG, "Why?", ("a", "b"), 0), {"context", "whole"}),
-    (Choice("0", "", LONG, ("a", "b"), 0), {"question", "whole"}),
-    (Tagged("0", tuple(LONG.split()), ()), {"sentence"}),
-    (Question("0", LONG, "Why did it jump so high?", (Answer("fox", 16),)), {"context", "question"}),
-    (Parallel("0", LONG, CHINESE), {"source", "english"}),
-    (Parallel("0", "Why did it jump so high?", LONG, CHINESE), {"source", "english", "context"}),
-    (Passage("0", LONG, CHINESE, "query"), {"text", "context"}),
-    (Text("0", LONG, CHINESE), {"text", "pair"}),
+    (ClassificationExample("0", LONG, None, None), {"text_a"}),
+    (ClassificationExample("0", LONG, "No.", None), {"text_a", "text_b", "pair"}),
+    (MultipleChoiceExample("0", LONG, "Why?", ("a", "b"), 0), {"context", "whole"}),
+    (MultipleChoiceExample("0", "", LONG, ("a", "b"), 0), {"question", "whole"}),
+    (TaggingExample("0", tuple(LONG.split()), ()), {"sentence"}),
+    (QAExample("0", LONG, "Why did it jump so high?", (AnswerSpan("fox", 16),)), {"context", "question"}),
+    (BitextExample("0", LONG, CHINESE), {"source", "english"}),
+    (BitextExample("0", "Why did it jump so high?", LONG, CHINESE), {"source", "english", "context"}),
+    (PassageExample("0", LONG, CHINESE, "query"), {"text", "context"}),
+    (TextExample("0", LONG, CHINESE), {"text", "pair"}),
 ]
 
 
@@ -181,18 +192,22 @@ def test_no_shape_is_forgotten() -> None:
 
 
 def test_a_text_counts_wherever_it_stands_in_training() -> None:
-    found = between([Question("q", LONG, CHINESE, ())], [Passage("p", CHINESE, None, "query"), Text("t", LONG)])
+    found = between(
+        [QAExample("q", LONG, CHINESE, ())], [PassageExample("p", CHINESE, None, "query"), TextExample("t", LONG)]
+    )
     assert (found.touched, found.fields[0].exact) == (2, 2)
 
 
 def test_a_question_that_is_the_same_for_all_is_no_finding() -> None:
     asked = "What was the cause of this?"
-    train, test = (Choice("0", f"The {it} fell from the roof.", asked, (it, "no"), 0) for it in ("tile", "rain"))
+    train, test = (
+        MultipleChoiceExample("0", f"The {it} fell from the roof.", asked, (it, "no"), 0) for it in ("tile", "rain")
+    )
     assert between([train], [test]).touched == 0
 
 
 def test_at_most_ten_pairs_are_shown_of_every_field_some() -> None:
-    many = [Classified(str(n), f"{LONG} {n}", f"{n} times it was {n} {n} {n}", None) for n in range(40)]
+    many = [ClassificationExample(str(n), f"{LONG} {n}", f"{n} times it was {n} {n} {n}", None) for n in range(40)]
     found = between(many, many)
     assert {pair.field for pair in found.samples} == {"text_a", "text_b", "pair"}
     assert len(found.samples) == 9
@@ -218,9 +233,9 @@ def test_a_finding_is_one_sentence_and_nothing_found_is_none() -> None:
     assert summary(replace(found, fields=found.fields[2:])) is None
 
 
-def test_the_stage_writes_what_is_found(machine: Machine) -> None:
-    train = [Question(str(n), f"{LONG} {n}", f"Who ran back {n} times?", ()) for n in range(3)]
-    stage = overlap(
+def test_the_stage_writes_what_is_found(machine: Runtime) -> None:
+    train = [QAExample(str(n), f"{LONG} {n}", f"Who ran back {n} times?", ()) for n in range(3)]
+    stage = contamination(
         data_of("extractive_qa", train, "seen"),
         data_of("extractive_qa", [*train[:1], replace(train[1], context="?")], "new"),
     )
@@ -241,7 +256,7 @@ def test_the_stage_writes_what_is_found(machine: Machine) -> None:
 def test_tasks_are_compared_part_by_part(tmp_path: Path) -> None:
     put(tmp_path, "targets/xquad/xquad.en.json", squad(question("x", ("Ada", 0)), context=LONG))
     put(tmp_path, "squad/train-v1.1.json", squad(question("y", ("The", 0)), context=LONG))
-    machine = Machine(tmp_path / "store", tmp_path, partial=True)
+    machine = Runtime(tmp_path / "store", tmp_path, partial=True)
     (found,) = of_tasks(task("squad"), task("xquad"), "en", "test", machine)
     assert summary(found) == "1 of 1 contexts (1 exactly) of xquad en are also in the training data of squad en"
     assert found.samples == (Pair("context", "x", "y", 1.0),)

@@ -19,18 +19,18 @@ from hypothesis import strategies as some
 from families import DEPTH
 from given import TOYS, lesson, promised
 from xstilts.cost import ledger
-from xstilts.data.examples import Classified, Parallel, Passage
-from xstilts.evaluation.predict import PREDICTIONS, answers, predict
+from xstilts.data.examples import BitextExample, ClassificationExample, PassageExample
+from xstilts.evaluation.predict import PREDICTIONS, predict, predict_units
 from xstilts.evaluation.score import read_lines
 from xstilts.formats import task_format
-from xstilts.models.batch import Unit
-from xstilts.models.batching import by_length
+from xstilts.models.batch import ModelInput
+from xstilts.models.batching import length_bucketed_batches
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.store.manifest import read
 from xstilts.store.stage import Stage
@@ -41,11 +41,11 @@ PREDICTING = import_module("xstilts.evaluation.predict")
 SHORT = Recipe(learning_rate=1e-3, batch_size=8, steps=2, max_length=24)
 
 
-def unit(lengths: list[int]) -> Unit:
-    return Unit(0, tuple(np.zeros(length, dtype=np.int32) for length in lengths))
+def unit(lengths: list[int]) -> ModelInput:
+    return ModelInput(0, tuple(np.zeros(length, dtype=np.int32) for length in lengths))
 
 
-def padded(units: list[Unit]) -> int:
+def padded(units: list[ModelInput]) -> int:
     """Return the tokens of a batch with its padding."""
     return max(one.length for one in units) * sum(len(one.sequences) for one in units)
 
@@ -54,22 +54,22 @@ units_of = some.lists(some.lists(some.integers(1, 90), min_size=1, max_size=5).m
 
 
 @given(units_of, some.integers(1, 400))
-def test_each_unit_is_in_one_batch_and_only_a_single_one_may_be_too_large(units: list[Unit], most: int) -> None:
-    batches = by_length(units, most)
+def test_each_unit_is_in_one_batch_and_only_a_single_one_may_be_too_large(units: list[ModelInput], most: int) -> None:
+    batches = length_bucketed_batches(units, most)
     assert sorted(number for numbers in batches for number in numbers) == list(range(len(units)))
     for numbers in batches:
         assert len(numbers) == 1 or padded([units[number] for number in numbers]) <= most
 
 
 @given(units_of, some.integers(1, 400))
-def test_the_longest_come_first_so_that_memory_is_known_at_once(units: list[Unit], most: int) -> None:
-    lengths = [units[number].length for numbers in by_length(units, most) for number in numbers]
+def test_the_longest_come_first_so_that_memory_is_known_at_once(units: list[ModelInput], most: int) -> None:
+    lengths = [units[number].length for numbers in length_bucketed_batches(units, most) for number in numbers]
     assert lengths == sorted(lengths, reverse=True)
 
 
 @given(units_of, some.integers(1, 400))
-def test_no_batch_could_have_taken_the_next_unit_too(units: list[Unit], most: int) -> None:
-    batches = [[units[number] for number in numbers] for numbers in by_length(units, most)]
+def test_no_batch_could_have_taken_the_next_unit_too(units: list[ModelInput], most: int) -> None:
+    batches = [[units[number] for number in numbers] for numbers in length_bucketed_batches(units, most)]
     for batch, following in pairwise(batches):
         assert padded([*batch, following[0]]) > most
 
@@ -77,7 +77,7 @@ def test_no_batch_could_have_taken_the_next_unit_too(units: list[Unit], most: in
 def test_sorting_saves_padding() -> None:
     random = np.random.default_rng(0)
     units = [unit([int(length)]) for length in random.integers(4, 128, size=500)]
-    batches = by_length(units, 2048)
+    batches = length_bucketed_batches(units, 2048)
     total = sum(padded([units[number] for number in numbers]) for numbers in batches)
     assert total < 1.12 * sum(one.length for one in units)
     assert len(batches) <= math.ceil(total / 2048) * 1.2
@@ -96,7 +96,7 @@ def close(one: Any, other: Any) -> bool:
     "name",
     ["classification", "multiple_choice", "token_classification", "extractive_qa", "bitext_retrieval", "masked_lm"],
 )
-def test_predictions_do_not_depend_on_how_much_is_taken_at_once(name: str, encoder: Encoder, machine: Machine) -> None:
+def test_predictions_do_not_depend_on_how_much_is_taken_at_once(name: str, encoder: Encoder, machine: Runtime) -> None:
     taught = lesson(name)
     model = encoder if name == "bitext_retrieval" else train(encoder, (taught,), SHORT, seed=1)
     promise = predict(model, taught.train[0], name, 24)
@@ -112,26 +112,26 @@ def test_predictions_do_not_depend_on_how_much_is_taken_at_once(name: str, encod
 
 @pytest.mark.parametrize(("name", "each"), [("classification", 1), ("extractive_qa", 1), ("bitext_retrieval", 2)])
 def test_what_is_asked_twice_is_computed_once(
-    name: str, each: int, encoder: Encoder, families: Any, machine: Machine
+    name: str, each: int, encoder: Encoder, families: Any, machine: Runtime
 ) -> None:
     """Questions that share everything but their example, and sentences in several pairs."""
     labels, _, examples = TOYS[name]
-    tokens, how = Tokens.of(load_tokenizer(families["xlm-roberta"])), task_format(name)
+    tokens, how = Tokenizer.of(load_tokenizer(families["xlm-roberta"])), task_format(name)
     network = Network(load_backbone(encoder.location))
     if not how.headless:
         attach(network, "head", name, len(labels))
     units = how.encode(examples, tokens, 24, labels, Counter())
-    alone = [found for unit in units for found in answers(network, "head", how, [unit], tokens, machine)]
+    alone = [found for unit in units for found in predict_units(network, "head", how, [unit], tokens, machine)]
     with ledger.metered(spent := ledger.nothing(), machine):
-        found = answers(network, "head", how, units * 3, tokens, machine)
+        found = predict_units(network, "head", how, units * 3, tokens, machine)
     for number, answer in enumerate(found):
         np.testing.assert_allclose(np.asarray(answer), np.asarray(alone[number % len(units)]), atol=1e-5)
     sequences = {sequence.tobytes() for unit in units for sequence in unit.sequences}
     assert spent["asked"]["head"]["sequences"] == len(sequences) < 3 * each * len(units)
 
 
-def test_retrieval_answers_at_every_layer_from_a_bare_encoder(encoder: Encoder, machine: Machine) -> None:
-    rows = [Parallel(f"row{n}", chr(97 + n) * (n + 1), chr(97 + n) * (n + 1)) for n in range(12)]
+def test_retrieval_answers_at_every_layer_from_a_bare_encoder(encoder: Encoder, machine: Runtime) -> None:
+    rows = [BitextExample(f"row{n}", chr(97 + n) * (n + 1), chr(97 + n) * (n + 1)) for n in range(12)]
     folder = build(predict(encoder, promised("bitext_retrieval", rows), "bitext_retrieval", 24), machine)
     lines = read_lines(folder)
     assert [line["prediction"] for line in lines] == [[f"row{n}"] * (DEPTH + 1) for n in range(12)]
@@ -139,16 +139,16 @@ def test_retrieval_answers_at_every_layer_from_a_bare_encoder(encoder: Encoder, 
     assert known == {"examples": 12, "sequences": 24, "cut": {"truncated": 0}, "max_length": 24}
 
 
-def test_the_layers_of_a_trained_encoder_are_its_own(encoder: Encoder, machine: Machine) -> None:
+def test_the_layers_of_a_trained_encoder_are_its_own(encoder: Encoder, machine: Runtime) -> None:
     model = train(encoder, (lesson("token_classification"),), replace(SHORT, steps=20, learning_rate=0.05), seed=1)
     data = lesson("bitext_retrieval").train[0]
     before, after = (read_lines(build(predict(one, data, "bitext_retrieval", 24), machine)) for one in (encoder, model))
     assert before != after
 
 
-def test_a_length_beyond_the_positions_of_the_model_is_cut_and_counted(encoder: Encoder, machine: Machine) -> None:
+def test_a_length_beyond_the_positions_of_the_model_is_cut_and_counted(encoder: Encoder, machine: Runtime) -> None:
     """Texts of two hundred pieces, sixty-four positions, and a recipe that asks for 512."""
-    rows = [Classified(str(n), "a b c d " * 50, "e f", "yes" if n % 2 else "no") for n in range(8)]
+    rows = [ClassificationExample(str(n), "a b c d " * 50, "e f", "yes" if n % 2 else "no") for n in range(8)]
     data = promised("classification", rows, "long", ("no", "yes"))
     taught = replace(lesson("classification"), train=(data,), dev=data)
     model = train(encoder, (taught,), replace(SHORT, max_length=512), seed=1)
@@ -163,37 +163,37 @@ def test_positions_without_a_table_have_no_end(family: str, families: Any) -> No
     assert Network(families.backbone(family)).fitting(10**4) == 10**4
 
 
-def test_answers_keep_their_order_the_mode_of_the_network_and_no_gradients(families: Any, machine: Machine) -> None:
+def test_answers_keep_their_order_the_mode_of_the_network_and_no_gradients(families: Any, machine: Runtime) -> None:
     labels, _, examples = TOYS["token_classification"]
     network = Network(families.backbone("xlm-roberta"))
     attach(network, "toy", "token_classification", 2)
     network.train()
-    how, tokens = task_format("token_classification"), Tokens.of(load_tokenizer(families["xlm-roberta"]))
+    how, tokens = task_format("token_classification"), Tokenizer.of(load_tokenizer(families["xlm-roberta"]))
     units = how.encode(examples, tokens, 6, labels, Counter())
     told: list[progress.Event] = []
     progress.listen(told.append)
-    found = answers(network, "toy", how, units, tokens, replace(machine, micro_tokens=20), "toy")
+    found = predict_units(network, "toy", how, units, tokens, replace(machine, micro_tokens=20), "toy")
     assert network.training
     assert [len(answer) for answer in found] == [len(one.places) - 1 for one in units]
     assert all(parameter.grad is None for parameter in network.parameters())
     assert [event.done for event in told] == list(range(1, told[0].total + 1))
-    assert found == answers(network, "toy", how, units, tokens, machine)
+    assert found == predict_units(network, "toy", how, units, tokens, machine)
 
 
-def test_masked_pieces_are_the_same_each_time(families: Any, machine: Machine) -> None:
+def test_masked_pieces_are_the_same_each_time(families: Any, machine: Runtime) -> None:
     _, _, examples = TOYS["masked_lm"]
     network = Network(families.backbone("xlm-roberta"))
     attach(network, "toy", "masked_lm")
-    how, tokens = task_format("masked_lm"), Tokens.of(load_tokenizer(families["xlm-roberta"]))
+    how, tokens = task_format("masked_lm"), Tokenizer.of(load_tokenizer(families["xlm-roberta"]))
     units = how.encode(examples, tokens, 24, (), Counter())
     torch.manual_seed(1)
-    first = answers(network, "toy", how, units, tokens, machine)
+    first = predict_units(network, "toy", how, units, tokens, machine)
     torch.manual_seed(2)
-    assert answers(network, "toy", how, units, tokens, machine) == first
+    assert predict_units(network, "toy", how, units, tokens, machine) == first
 
 
 def test_an_encoder_made_again_in_the_same_folder_is_not_taken_for_the_old_one(
-    families: Any, machine: Machine, tmp_path: Path
+    families: Any, machine: Runtime, tmp_path: Path
 ) -> None:
     shutil.copytree(families["xlm-roberta"], tmp_path / "encoder")
     data, found = lesson("bitext_retrieval").train[0], []
@@ -209,8 +209,8 @@ def test_an_encoder_made_again_in_the_same_folder_is_not_taken_for_the_old_one(
     assert (folder / PREDICTIONS).read_bytes() != (other_folder / PREDICTIONS).read_bytes()
 
 
-def test_predictions_are_lines_that_a_person_can_read(encoder: Encoder, machine: Machine) -> None:
-    rows = [Classified("größe", "a", None, "ja")]
+def test_predictions_are_lines_that_a_person_can_read(encoder: Encoder, machine: Runtime) -> None:
+    rows = [ClassificationExample("größe", "a", None, "ja")]
     data = promised("classification", rows, "umlaut", ("ja", "nein"))
     taught = replace(lesson("classification"), labels=("ja", "nein"), train=(data,), dev=None)
     folder = build(predict(train(encoder, (taught,), SHORT, 1), data, "classification", 24), machine)
@@ -221,9 +221,9 @@ def test_predictions_are_lines_that_a_person_can_read(encoder: Encoder, machine:
     assert line["prediction"] == ("ja", "nein")[int(np.argmax(line["log_probabilities"]))]
 
 
-def test_candidates_of_another_language_are_asked_once(encoder: Encoder, machine: Machine, monkeypatch: Any) -> None:
-    there = [Passage(f"c{n}", text, "a b", "candidate") for n, text in enumerate(("ab", "fg", "zz"))]
-    asked = {code: Passage("q", text, None, "query", ("c1",)) for code, text in (("de", "fg"), ("sw", "zz"))}
+def test_candidates_of_another_language_are_asked_once(encoder: Encoder, machine: Runtime, monkeypatch: Any) -> None:
+    there = [PassageExample(f"c{n}", text, "a b", "candidate") for n, text in enumerate(("ab", "fg", "zz"))]
+    asked = {code: PassageExample("q", text, None, "query", ("c1",)) for code, text in (("de", "fg"), ("sw", "zz"))}
     data = {code: promised("passage_ranking", [passage, *there], f"asked-{code}") for code, passage in asked.items()}
     seen: list[int] = []
     once = PREDICTING.answers

@@ -11,18 +11,26 @@ import pytest
 
 from given import given, promised
 from xstilts import metrics
-from xstilts.data.dataset import Data
-from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Question, Tagged
-from xstilts.errors import BadInput
+from xstilts.data.dataset import DatasetSplit
+from xstilts.data.examples import (
+    AnswerSpan,
+    BitextExample,
+    ClassificationExample,
+    Example,
+    MultipleChoiceExample,
+    QAExample,
+    TaggingExample,
+)
+from xstilts.errors import InputError
 from xstilts.evaluation.predict import PREDICTIONS
 from xstilts.evaluation.score import CONTRIBUTIONS, SCORE, by_id, read_lines, read_score, score
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build, is_built
-from xstilts.store.stage import Site, Stage, stage
+from xstilts.store.stage import BuildContext, Stage, stage
 
 
 @stage(name="said", version=1)
-def said(site: Site, lines: tuple[str, ...]) -> None:
+def said(site: BuildContext, lines: tuple[str, ...]) -> None:
     """Stand in for `predict`: the lines are given."""
     (site.folder / PREDICTIONS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
@@ -32,37 +40,37 @@ def spoken(lines: Sequence[dict[str, Any]]) -> Stage:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(store=tmp_path / "store")
+def machine(tmp_path: Path) -> Runtime:
+    return Runtime(store=tmp_path / "store")
 
 
 QUESTIONS = [
-    Question("q1", "the cat sat", "who", (Answer("the cat", 0), Answer("cat", 4))),
-    Question("q2", "a dog ran home", "where", (Answer("home", 10),)),
-    Question("q3", "nothing here", "what", (), unanswerable=True),
+    QAExample("q1", "the cat sat", "who", (AnswerSpan("the cat", 0), AnswerSpan("cat", 4))),
+    QAExample("q2", "a dog ran home", "where", (AnswerSpan("home", 10),)),
+    QAExample("q3", "nothing here", "what", (), unanswerable=True),
 ]
 CASES: dict[str, tuple[str, list[Example], list[Any], float]] = {
     "accuracy": (
         "classification",
-        [Classified(str(n), "a", None, label) for n, label in enumerate("xyxy")],
+        [ClassificationExample(str(n), "a", None, label) for n, label in enumerate("xyxy")],
         ["x", "x", "x", "y"],
         75.0,
     ),
     "accuracy of choices": (
         "multiple_choice",
-        [Choice(str(n), "a", "", ("b", "c"), n % 2) for n in range(4)],
+        [MultipleChoiceExample(str(n), "a", "", ("b", "c"), n % 2) for n in range(4)],
         [0, 1, 1, 1],
         75.0,
     ),
     "entity_f1": (
         "token_classification",
-        [Tagged("0", ("Ann", "ran"), ("B-PER", "O")), Tagged("1", ("Oslo",), ("B-LOC",))],
+        [TaggingExample("0", ("Ann", "ran"), ("B-PER", "O")), TaggingExample("1", ("Oslo",), ("B-LOC",))],
         [["B-PER", "O"], ["B-PER"]],
         50.0,
     ),
     "pos_f1": (
         "token_classification",
-        [Tagged("0", ("Ann", "ran"), ("NOUN", "VERB"))],
+        [TaggingExample("0", ("Ann", "ran"), ("NOUN", "VERB"))],
         [["NOUN", "NOUN"]],
         0.0,
     ),
@@ -71,7 +79,7 @@ CASES: dict[str, tuple[str, list[Example], list[Any], float]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_score_is_what_the_metric_says_and_keeps_each_contribution(case: str, machine: Machine) -> None:
+def test_a_score_is_what_the_metric_says_and_keeps_each_contribution(case: str, machine: Runtime) -> None:
     format, examples, predictions, headline = CASES[case]
     metric = case.split()[0]
     lines = [{"id": e.id, "prediction": p} for e, p in zip(examples, predictions, strict=True)]
@@ -90,23 +98,23 @@ def test_a_score_is_what_the_metric_says_and_keeps_each_contribution(case: str, 
     assert metrics.headlines(metric, parts, np.ones((1, len(parts))))[0] == pytest.approx(found["headline"])
 
 
-def test_the_order_of_the_lines_does_not_matter_but_their_ids_do(machine: Machine) -> None:
+def test_the_order_of_the_lines_does_not_matter_but_their_ids_do(machine: Runtime) -> None:
     _, examples, predictions, headline = CASES["accuracy"]
     lines = [{"id": e.id, "prediction": p} for e, p in zip(examples, predictions, strict=True)]
     gold = promised("classification", examples)
     assert read_score(build(score(spoken(lines[::-1]), gold, "accuracy"), machine))["headline"] == headline
-    with pytest.raises(BadInput, match="'3' has no prediction"):
+    with pytest.raises(InputError, match="'3' has no prediction"):
         build(score(spoken(lines[:-1]), gold, "accuracy"), machine)
-    with pytest.raises(BadInput, match="'9' has no gold"):
+    with pytest.raises(InputError, match="'9' has no gold"):
         build(score(spoken([*lines, {"id": "9", "prediction": "x"}]), gold, "accuracy"), machine)
 
 
-def test_the_language_of_the_data_reaches_the_metric(machine: Machine) -> None:
+def test_the_language_of_the_data_reaches_the_metric(machine: Runtime) -> None:
     """MLQA's normalisation takes articles off as the language has them: "der Hund" and "Hund" agree in German only."""
-    example = Question("1", "der Hund", "wer", (Answer("der Hund", 0),))
+    example = QAExample("1", "der Hund", "wer", (AnswerSpan("der Hund", 0),))
     found = {}
     for code in ("de", "en"):
-        data = Data("toy", "extractive_qa", "test", code, (), (), ())
+        data = DatasetSplit("toy", "extractive_qa", "test", code, (), (), ())
         line = {"id": "1", "context": "der Hund", "question": "wer"}
         line |= {"answers": [{"text": "der Hund", "start": 0}], "unanswerable": False}
         gold = given(data, (json.dumps(line),))
@@ -117,7 +125,7 @@ def test_the_language_of_the_data_reaches_the_metric(machine: Machine) -> None:
     assert example.answers[0].text in example.context
 
 
-def test_where_there_may_be_no_answer_the_margin_goes_along(machine: Machine) -> None:
+def test_where_there_may_be_no_answer_the_margin_goes_along(machine: Runtime) -> None:
     lines = [
         {"id": "q1", "prediction": "cat", "score": 5.0, "null_score": 1.5},
         {"id": "q2", "prediction": "home", "score": 2.0, "null_score": 3.0},
@@ -131,7 +139,7 @@ def test_where_there_may_be_no_answer_the_margin_goes_along(machine: Machine) ->
     assert read_score(folder)["values"] == direct.values
 
 
-PAIRS = [Parallel(f"r{n}", "a", "b") for n in range(4)]
+PAIRS = [BitextExample(f"r{n}", "a", "b") for n in range(4)]
 
 
 def layered(*right: int) -> list[dict[str, Any]]:
@@ -140,7 +148,7 @@ def layered(*right: int) -> list[dict[str, Any]]:
     return [{"id": f"r{n}", "prediction": layers} for n, layers in enumerate(found)]
 
 
-def test_without_a_choice_the_layer_is_the_one_of_the_literature(machine: Machine) -> None:
+def test_without_a_choice_the_layer_is_the_one_of_the_literature(machine: Runtime) -> None:
     right = [0] * 25
     right[14] = 3
     found = read_score(
@@ -151,13 +159,13 @@ def test_without_a_choice_the_layer_is_the_one_of_the_literature(machine: Machin
 
 
 @pytest.mark.parametrize(("depth", "wanted"), [(24, 14), (12, 7), (28, 16), (3, 2), (1, 1), (0, 0)])
-def test_the_depth_of_the_literature_is_a_share_of_the_layers(depth: int, wanted: int, machine: Machine) -> None:
+def test_the_depth_of_the_literature_is_a_share_of_the_layers(depth: int, wanted: int, machine: Runtime) -> None:
     lines = spoken(layered(*range(depth + 1)) if depth < 4 else layered(*[1] * (depth + 1)))
     found = read_score(build(score(lines, promised("bitext_retrieval", PAIRS), "retrieval_accuracy"), machine))
     assert found["fixed_layer"] == wanted == math.floor(14 / 24 * depth + 0.5)
 
 
-def test_the_layer_is_chosen_on_another_language_and_not_on_the_one_that_is_measured(machine: Machine) -> None:
+def test_the_layer_is_chosen_on_another_language_and_not_on_the_one_that_is_measured(machine: Runtime) -> None:
     dev = score(spoken(layered(0, 3, 1, 2)), promised("bitext_retrieval", PAIRS, "dev"), "retrieval_accuracy")
     gold = promised("bitext_retrieval", PAIRS, "measured")
     promise = score(spoken(layered(4, 1, 4, 4)), gold, "retrieval_accuracy", dev)
@@ -169,13 +177,13 @@ def test_the_layer_is_chosen_on_another_language_and_not_on_the_one_that_is_meas
     assert 100 * sum(parts) / len(parts) == found["headline"]
 
 
-def test_of_layers_that_are_as_good_the_highest_is_taken(machine: Machine) -> None:
+def test_of_layers_that_are_as_good_the_highest_is_taken(machine: Runtime) -> None:
     dev = score(spoken(layered(2, 3, 3, 1)), promised("bitext_retrieval", PAIRS, "dev"), "retrieval_accuracy")
     promise = score(spoken(layered(0, 0, 2, 0)), promised("bitext_retrieval", PAIRS), "retrieval_accuracy", dev)
     assert read_score(build(promise, machine))["layer"] == 2
 
 
-def test_another_metric_is_another_score_of_the_same_predictions(machine: Machine) -> None:
+def test_another_metric_is_another_score_of_the_same_predictions(machine: Runtime) -> None:
     _, examples, predictions, _ = CASES["pos_f1"]
     lines = spoken([{"id": e.id, "prediction": p} for e, p in zip(examples, predictions, strict=True)])
     gold = promised("token_classification", examples)
@@ -186,7 +194,7 @@ def test_another_metric_is_another_score_of_the_same_predictions(machine: Machin
     assert not is_built(other, machine)
 
 
-def test_files_are_as_they_are_named(machine: Machine) -> None:
+def test_files_are_as_they_are_named(machine: Runtime) -> None:
     _, examples, predictions, _ = CASES["accuracy"]
     lines = [{"id": e.id, "prediction": p} for e, p in zip(examples, predictions, strict=True)]
     folder = build(score(spoken(lines), promised("classification", examples), "accuracy"), machine)

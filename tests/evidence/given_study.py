@@ -10,7 +10,7 @@ from typing import Any
 from plain_store import put
 from xstilts.claims.claim import Claim, check
 from xstilts.claims.measures import Gain
-from xstilts.claims.results_table import Table
+from xstilts.claims.results_table import ResultsTable
 from xstilts.reporting import plain_json, study_report
 from xstilts.verification.verify import Disk
 
@@ -30,12 +30,12 @@ def write(folder: Path, seeds: int, gain: int = 6) -> tuple[Path, Path]:
             rows.append(_row(name, seed, key, 100 * (right + seed % 2) / EXAMPLES))
     disk = Disk(store, stages)
     helps = Claim("MNLI helps XNLI", Gain("mnli", "xnli"), "above", answers=True)
-    verdict = check(helps, Table(tuple(disk.row(row) for row in rows)))
+    verdict = check(helps, ResultsTable(tuple(disk.row(row) for row in rows)))
     said = {
         "format": 1,
         "question": "Does MNLI as intermediate task help XNLI?",
         "answer": f"“{helps.sentence}” {verdict.status}.",
-        "verdicts": [plain_json.plain(study_report.ruling(verdict, {}))],
+        "verdicts": [plain_json.plain(study_report.verdict_json(verdict, {}))],
         "rows": rows,
         "stages": stages,
     }

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xstilts.cli import show_studies
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence import demo
 from xstilts.evidence.claims import study_binding, study_measurements
 from xstilts.evidence.claims.question import ask
@@ -224,7 +224,7 @@ def test_a03_nothing_is_verified_without_a_place_or_a_query(
     status: Any, places: tuple[Locator, ...], query: Recomputation | None
 ) -> None:
     if status != "NOT_ENOUGH_INFO" and not places and query is None:
-        with pytest.raises(BadInput, match="rests on nothing"):
+        with pytest.raises(InputError, match="rests on nothing"):
             Decision(status, "because", places, query)
     else:
         assert Decision(status, "because", places, query).verified == (status == "SUPPORTED")
@@ -588,7 +588,7 @@ def test_a13_where_all_sources_are_down_there_is_no_report(kind: Kind, tmp_path:
 
 
 def test_a13_a_question_of_no_letters_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="UTF-8"):
+    with pytest.raises(InputError, match="UTF-8"):
         make("Does the batch size \udcfc change accuracy?", Where(tmp_path / "out", tmp_path / "replies"))
     assert not (tmp_path / "out").exists()
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.search import client as clients
 from xstilts.evidence.search import http_requests
 from xstilts.evidence.search.client import DOWN_AFTER, Client, Manners
@@ -367,7 +367,7 @@ def test_a_redirect_may_stay_or_lead_to_https_and_takes_no_key_along(stub: Stub,
     ],
 )
 def test_an_address_that_is_none_or_holds_a_secret_is_refused(url: str) -> None:
-    with pytest.raises(BadInput, match="XSTILTS_ARXIV_URL"):
+    with pytest.raises(InputError, match="XSTILTS_ARXIV_URL"):
         configured({"XSTILTS_ARXIV_URL": url})
 
 
@@ -379,7 +379,7 @@ def test_paces_are_the_sources_own_but_on_this_machine() -> None:
 
 
 def test_an_unknown_source_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="pubmed"):
+    with pytest.raises(InputError, match="pubmed"):
         Client(tmp_path).ask(Ask("pubmed", "/"), len)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from five import QUESTIONS
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.claims.question import ask
 from xstilts.evidence.claims.statement import statements
 from xstilts.evidence.search import corpus
@@ -133,18 +133,18 @@ def test_a_changed_character_is_seen(gathered: tuple[Corpus, Path], tmp_path: Pa
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     where = path.relative_to(tmp_path).as_posix()
     assert corpus.damaged(tmp_path) == [where]
-    with pytest.raises(BadInput, match=where):
+    with pytest.raises(InputError, match=where):
         read(tmp_path)
     path.unlink()
     assert corpus.damaged(tmp_path) == [where]
 
 
 def test_a_folder_without_a_corpus_or_with_one_that_leads_out_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="holds no corpus"):
+    with pytest.raises(InputError, match="holds no corpus"):
         read(tmp_path)
     for name in ("../x", "/etc/passwd"):
         (tmp_path / "corpus.json").write_text(json.dumps({"files": {name: "0"}}))
-        with pytest.raises(BadInput, match="outside"):
+        with pytest.raises(InputError, match="outside"):
             read(tmp_path)
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.claims.quote import same
 from xstilts.evidence.claims.verdict import Decision, Entailment, Recomputation, Status, decide
 from xstilts.evidence.text.documents import Document, Locator, is_whole
@@ -65,7 +65,7 @@ def against(claim: str, sentence: str) -> Entailment:
 def test_a3_verified_needs_a_place_or_a_query(status: Status, why: str, locators: Any, recomputation: Any) -> None:
     try:
         decision = Decision(status, why, locators, recomputation)
-    except BadInput:
+    except InputError:
         return
     assert decision.locators == () or all(isinstance(one, Locator) for one in decision.locators)
     assert decision.recomputation in (None, QUERY)
@@ -76,11 +76,11 @@ def test_a3_verified_needs_a_place_or_a_query(status: Status, why: str, locators
 
 @pytest.mark.parametrize("status", ["SUPPORTED", "CONTRADICTED"])
 def test_a3_a_verdict_that_rests_on_nothing_cannot_be_made(status: Status) -> None:
-    with pytest.raises(BadInput, match="rests on nothing"):
+    with pytest.raises(InputError, match="rests on nothing"):
         Decision(status, "because")
-    with pytest.raises(BadInput, match="rests on nothing"):
+    with pytest.raises(InputError, match="rests on nothing"):
         replace(Decision(status, "because", (PLACE,)), locators=())
-    with pytest.raises(BadInput, match="rests on nothing"):
+    with pytest.raises(InputError, match="rests on nothing"):
         replace(Decision("NOT_ENOUGH_INFO", "because"), status=status)
 
 
@@ -100,12 +100,12 @@ def test_a3_verified_is_derived_and_cannot_be_set() -> None:
 
 @pytest.mark.parametrize(("query", "files"), [("", ("f" * 64,)), (" ", ("f" * 64,)), ("q", ()), ("q", ("f" * 63,))])
 def test_a3_a_recomputation_names_its_query_and_its_files(query: str, files: tuple[str, ...]) -> None:
-    with pytest.raises(BadInput, match=r"name a query|no sha256"):
+    with pytest.raises(InputError, match=r"name a query|no sha256"):
         Recomputation(query, files)
 
 
 def test_an_unknown_verdict_is_refused() -> None:
-    with pytest.raises(BadInput, match="unknown verdict 'TRUE'; one of SUPPORTED"):
+    with pytest.raises(InputError, match="unknown verdict 'TRUE'; one of SUPPORTED"):
         Decision("TRUE", "because", (PLACE,))  # type: ignore[arg-type]
 
 
@@ -440,5 +440,5 @@ def test_a_model_cannot_overrule_words_nor_read_what_is_far() -> None:
     ],
 )
 def test_probabilities_are_probabilities(wrong: dict[str, float]) -> None:
-    with pytest.raises(BadInput, match=r"add up to 1|threshold"):
+    with pytest.raises(InputError, match=r"add up to 1|threshold"):
         replace(sure("", ""), **wrong)

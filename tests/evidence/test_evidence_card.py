@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scifacts import Told, put
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.verifier import model_card as cards
 from xstilts.evidence.verifier import scifact, scifact_report
 from xstilts.evidence.verifier.baselines import Likeness, Majority
@@ -113,7 +113,7 @@ def test_a_card_is_read_as_it_was_written(knowing: Card, blind: Card, tmp_path: 
 
 def test_the_card_of_another_model_is_refused(knowing: Card, tmp_path: Path) -> None:
     cards.write(knowing, tmp_path)
-    with pytest.raises(BadInput, match=r"card of another model .*make this one's"):
+    with pytest.raises(InputError, match=r"card of another model .*make this one's"):
         cards.read(tmp_path, "other")
 
 
@@ -124,7 +124,7 @@ def test_the_card_of_another_model_is_refused(knowing: Card, tmp_path: Path) -> 
 def test_a_damaged_card_is_refused(knowing: Card, tmp_path: Path, change: dict) -> None:  # type: ignore[type-arg]
     path = cards.write(knowing, tmp_path)
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
-    with pytest.raises(BadInput, match="is damaged"):
+    with pytest.raises(InputError, match="is damaged"):
         cards.read(tmp_path, "told")
 
 

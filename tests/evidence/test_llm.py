@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.claims import llm_client
 from xstilts.evidence.claims.llm_client import Model, quotes
 from xstilts.evidence.report import llm_opinion
@@ -106,7 +106,7 @@ def test_this_machine_is_asked_without_a_proxy(here: str, tmp_path: Path, monkey
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://x:99999", "model", "ftp://x", "http://me@x", "http://x?key=1"])
 def test_an_address_that_is_none_is_named(tmp_path: Path, url: str) -> None:
-    with pytest.raises(BadInput, match="no bare address"):
+    with pytest.raises(InputError, match="no bare address"):
         Model(url, "m", tmp_path)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import given_study
 import pytest
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.claims import study_binding, study_measurements
 from xstilts.evidence.claims.effect_direction import direction
 from xstilts.evidence.claims.study_binding import Binding, effects, mismatch
@@ -184,7 +184,7 @@ def test_a_binding_of_wrong_values_is_named(tmp_path: Path, change: Row, why: st
     given = {"statement": UP, "measure": MEASURE, "expectation": "above", "setting": WHERE} | change
     path = tmp_path / "bindings.json"
     path.write_text(json.dumps([given]))
-    with pytest.raises(BadInput, match="bindings") as error:
+    with pytest.raises(InputError, match="bindings") as error:
         study_binding.read(path)
     assert why in str(error.value)
 
@@ -193,7 +193,7 @@ def test_a_binding_of_wrong_values_is_named(tmp_path: Path, change: Row, why: st
 def test_a_file_without_bindings_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bindings.json"
     path.write_text(text)
-    with pytest.raises(BadInput, match="bindings"):
+    with pytest.raises(InputError, match="bindings"):
         study_binding.read(path)
 
 
@@ -208,5 +208,5 @@ def test_a_file_without_bindings_is_named(tmp_path: Path, text: str) -> None:
 )
 def test_a_measure_of_wrong_values_is_named(measure: Row) -> None:
     folder, store = study(6)
-    with pytest.raises(BadInput, match="copy one from a report"):
+    with pytest.raises(InputError, match="copy one from a report"):
         study_measurements.of_study(told(UP), folder, store, [Binding(UP, measure, "above")])

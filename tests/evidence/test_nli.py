@@ -12,7 +12,7 @@ import pytest
 import torch
 from scifacts import Told, put
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.verifier import model_card as cards
 from xstilts.evidence.verifier import nli, scifact
 from xstilts.evidence.verifier.calibration import Scaling
@@ -21,7 +21,7 @@ from xstilts.models import heads
 from xstilts.models.encoder import load_backbone, load_tokenizer
 from xstilts.models.hf_format import save
 from xstilts.models.network import Network
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 
 PAIRS = [("a bad cab", "a cab"), ("fed", "a deaf bee fed a cab"), ("a bad cab", "bee"), ("fed", "fed")]
 
@@ -54,7 +54,7 @@ def own(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "own"))
 
 
-def test_answers_are_probabilities_in_the_order_of_the_pairs(folder: Path, machine: Machine) -> None:
+def test_answers_are_probabilities_in_the_order_of_the_pairs(folder: Path, machine: Runtime) -> None:
     model = nli.load(folder, machine)
     found = model.ask(PAIRS)
     assert found.shape == (4, 3)
@@ -65,7 +65,7 @@ def test_answers_are_probabilities_in_the_order_of_the_pairs(folder: Path, machi
     assert model.ask([]).shape == (0, 3)
 
 
-def test_the_sentence_is_the_premise(folder: Path, machine: Machine) -> None:
+def test_the_sentence_is_the_premise(folder: Path, machine: Runtime) -> None:
     model = nli.load(folder, machine)
     network, tokenizer = model.network, model.tokens.tokenizer
     asked = tokenizer("a deaf bee fed a cab", "fed", return_tensors="pt")
@@ -78,7 +78,7 @@ def test_the_sentence_is_the_premise(folder: Path, machine: Machine) -> None:
     "labels", [("entailment", "neutral", "contradiction"), ("CONTRADICTION", "Entailment", "NEUTRAL")]
 )
 def test_the_order_and_case_of_labels_change_nothing(
-    families: Any, folder: Path, labels: tuple[str, ...], machine: Machine, tmp_path: Path
+    families: Any, folder: Path, labels: tuple[str, ...], machine: Runtime, tmp_path: Path
 ) -> None:
     known = tuple(label.casefold() for label in labels)
     other = checkpoint(families, tmp_path / "other", known)
@@ -91,17 +91,17 @@ def test_the_order_and_case_of_labels_change_nothing(
 
 
 @pytest.mark.parametrize("labels", [("entailment", "not_entailment"), ("LABEL_0", "LABEL_1", "LABEL_2")])
-def test_other_labels_are_refused(families: Any, labels: tuple[str, ...], machine: Machine, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=f"tells {', '.join(labels)} apart; give a model of contradiction, entailment"):
+def test_other_labels_are_refused(families: Any, labels: tuple[str, ...], machine: Runtime, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"tells {', '.join(labels)} apart; give a model of contradiction, entailment"):
         nli.load(checkpoint(families, tmp_path / "other", labels), machine)
 
 
-def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path, machine: Machine) -> None:
-    with pytest.raises(BadInput, match=r"has no config.json"):
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path, machine: Runtime) -> None:
+    with pytest.raises(InputError, match=r"has no config.json"):
         nli.load(tmp_path, machine)
 
 
-def test_without_a_card_it_is_heard_and_decides_nothing(folder: Path, machine: Machine) -> None:
+def test_without_a_card_it_is_heard_and_decides_nothing(folder: Path, machine: Runtime) -> None:
     model = nli.load(folder, machine)
     found = nli.reader(model)(*PAIRS[0])
     assert not found.calibrated
@@ -110,17 +110,17 @@ def test_without_a_card_it_is_heard_and_decides_nothing(folder: Path, machine: M
 
 
 def test_by_its_own_card_it_decides_and_by_another_it_does_not_begin(
-    own: Path, machine: Machine, passing: Card
+    own: Path, machine: Runtime, passing: Card
 ) -> None:
     model = nli.load(own, machine)
     cards.write(replace(passing, digest=model.digest), own)
     assert nli.reader(model)(*PAIRS[0]).calibrated
     cards.write(passing, own)
-    with pytest.raises(BadInput, match="card of another model"):
+    with pytest.raises(InputError, match="card of another model"):
         nli.reader(model)
 
 
-def test_a_card_that_refuses_only_scales(own: Path, machine: Machine, passing: Card) -> None:
+def test_a_card_that_refuses_only_scales(own: Path, machine: Runtime, passing: Card) -> None:
     model = nli.load(own, machine)
     cards.write(replace(passing, digest=model.digest, threshold=None, scaling=Scaling(0.0, (1.0, 0.0, 0.0))), own)
     found = nli.reader(model)(*PAIRS[0])
@@ -130,7 +130,7 @@ def test_a_card_that_refuses_only_scales(own: Path, machine: Machine, passing: C
 
 
 def test_another_weight_is_another_model_and_a_card_beside_it_is_not(
-    own: Path, machine: Machine, passing: Card
+    own: Path, machine: Runtime, passing: Card
 ) -> None:
     digest = nli.load(own, machine).digest
     cards.write(passing, own)

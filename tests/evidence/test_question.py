@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.claims.question import ROLES, Question, ask, by_construction, general, vocabulary
 
 REPORTS = Path(os.environ.get("XSTILTS_REPORTS", Path(__file__).resolve().parents[3] / "shared" / "spec" / "reports"))
@@ -55,7 +55,7 @@ def test_a_comparison_ends_at_its_cue() -> None:
 
 
 def test_what_names_nothing_to_change_is_refused() -> None:
-    with pytest.raises(BadInput, match="names nothing that is changed; use words such as batch size"):
+    with pytest.raises(InputError, match="names nothing that is changed; use words such as batch size"):
         ask("Is it good?")
 
 

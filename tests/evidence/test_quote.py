@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.claims.quote import Quote, Status, locate, on_one_line, plain, same
 from xstilts.evidence.text.documents import Document
 
@@ -206,13 +206,13 @@ def test_what_is_on_one_line_is_the_same_text(text: str) -> None:
 
 
 def test_a_quote_of_nothing_is_refused() -> None:
-    with pytest.raises(BadInput, match="quote a sentence"):
+    with pytest.raises(InputError, match="quote a sentence"):
         locate("  ", [told(SAID)])
 
 
 @pytest.mark.parametrize("found", ["EXACT", "NORMALISED", "MISATTRIBUTED"])
 def test_what_is_found_has_a_place(found: Status) -> None:
-    with pytest.raises(BadInput, match="what is found has a place"):
+    with pytest.raises(InputError, match="what is found has a place"):
         Quote(SAID, found)
-    with pytest.raises(BadInput, match="has a place"):
+    with pytest.raises(InputError, match="has a place"):
         Quote(SAID, "NOT_FOUND", told(SAID).locator(0, 3))

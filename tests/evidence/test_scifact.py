@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from scifacts import put, rows
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.verifier import scifact
 from xstilts.evidence.verifier.scifact import Abstract, Claim, Pair, Said
 
@@ -56,17 +56,17 @@ def claim(**changes: Any) -> str:
     ],
 )
 def test_what_is_damaged_is_refused_with_its_place(tmp_path: Path, name: str, line: str, says: str) -> None:
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(InputError, match=says):
         scifact.read(put(tmp_path, 3, {name: [line]}))
 
 
 def test_the_same_claim_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="claim 1002 stands there twice"):
+    with pytest.raises(InputError, match="claim 1002 stands there twice"):
         scifact.read(put(tmp_path, 3, {"claims_train.jsonl": [claim(), claim()]}))
 
 
 def test_a_folder_without_it_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"has no corpus.jsonl; unpack SciFact there"):
+    with pytest.raises(InputError, match=r"has no corpus.jsonl; unpack SciFact there"):
         scifact.read(tmp_path)
 
 

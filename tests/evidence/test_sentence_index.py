@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.search.bm25 import Index
 from xstilts.evidence.text.documents import Document
 
@@ -51,5 +51,5 @@ def test_what_no_sentence_has_finds_none() -> None:
     assert Index.of(DOCUMENTS).search("quantum chromodynamics") == ()
     assert Index.of([]).search("batches") == ()
     assert len(Index.of(DOCUMENTS).search("larger batches", 1)) == 1
-    with pytest.raises(BadInput, match="ask for 1 or more"):
+    with pytest.raises(InputError, match="ask for 1 or more"):
         Index.of(DOCUMENTS).search("batches", 0)

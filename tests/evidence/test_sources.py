@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search import markup, pdf_text
 from xstilts.evidence.search.client import Client, Manners, _parsed
@@ -63,7 +63,7 @@ class Told:
 
 def test_the_folder_is_the_list_of_sources() -> None:
     assert set(names()) == {*SOURCES, "folder"}
-    with pytest.raises(BadInput, match="did you mean 'openalex'"):
+    with pytest.raises(InputError, match="did you mean 'openalex'"):
         source("open-alex")
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.claims.question import ROLES, ask
 from xstilts.evidence.claims.quote import locate, same
 from xstilts.evidence.claims.statement import Statement, coverage, statements, states_result, touched
@@ -70,9 +70,9 @@ def test_a5_no_statement_is_cut_wherever_its_text_is(text: str, length: int) -> 
 
 def test_a5_a_cut_statement_cannot_be_made() -> None:
     place = told(HURTS).locator(0, 9)
-    with pytest.raises(BadInput, match="a statement is never cut"):
+    with pytest.raises(InputError, match="a statement is never cut"):
         Statement(HURTS[:-8], (place,))
-    with pytest.raises(BadInput, match="has no place"):
+    with pytest.raises(InputError, match="has no place"):
         Statement(HURTS, ())
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.search import pdf_text
 from xstilts.evidence.text import documents as texts
 from xstilts.evidence.text.documents import LONGEST_BRACKET, Document, Locator, is_whole, sentences
@@ -211,17 +211,17 @@ def test_a_locator_reads_its_own_text_only() -> None:
     locator = document.locator(10, 24)
     assert locator.read(document) == "It costs more."
     assert locator.read(Document("other:id", "same words", document.text)) == "It costs more."
-    with pytest.raises(BadInput, match="restore the text"):
+    with pytest.raises(InputError, match="restore the text"):
         locator.read(told("It helps. It costs less."))
 
 
 @pytest.mark.parametrize(("start", "end"), [(3, 3), (-1, 2), (4, 2), (0, 99)])
 def test_a_place_that_is_none_is_refused(start: int, end: int) -> None:
-    with pytest.raises(BadInput, match=r"characters|past"):
+    with pytest.raises(InputError, match=r"characters|past"):
         told("It helps.").locator(start, end)
 
 
 @pytest.mark.parametrize(("work", "sha256"), [("", "0" * 64), ("doc:made-up", "0" * 63), ("doc:made-up", "Z" * 64)])
 def test_a_locator_names_a_work_and_a_digest(work: str, sha256: str) -> None:
-    with pytest.raises(BadInput, match="name a work"):
+    with pytest.raises(InputError, match="name a work"):
         Locator(work, "body", sha256, 0, 1)

@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from xstilts import metrics
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.experiments import benchmark
-from xstilts.experiments.score_table import Column, Table, cells_of
+from xstilts.experiments.score_table import Column, ScoreTable, cells_of
 from xstilts.metrics import XTREME, XTREME_R, Suite
 
 ORACLES = Path(os.environ.get("XSTILTS_ORACLES", Path(__file__).resolve().parents[3] / "shared" / "oracles"))
@@ -26,8 +26,8 @@ def column(name: str, seeds: Sequence[Mapping[str, float]], tag: str = "") -> Co
     return Column(name, scores, {code: tuple(f"{tag}{name}{code}{n}" for n in range(len(seeds))) for code in scores})
 
 
-def table(target: str, *columns: Column) -> Table:
-    return Table(target, "accuracy", tuple(columns[0].scores), "en", columns)
+def table(target: str, *columns: Column) -> ScoreTable:
+    return ScoreTable(target, "accuracy", tuple(columns[0].scores), "en", columns)
 
 
 TABLES = [
@@ -114,10 +114,10 @@ def test_a_mean_of_results_that_are_the_same_counts_once() -> None:
 
 
 def test_tables_must_be_of_one_grid() -> None:
-    with pytest.raises(BadInput, match="none of the tables is of small"):
+    with pytest.raises(InputError, match="none of the tables is of small"):
         benchmark.of([replace(TABLES[0], target="squad")], SMALL)
     for other in (TABLES[1].columns[:1], tuple(replace(c, name=c.name + "!") for c in TABLES[1].columns)):
-        with pytest.raises(BadInput, match="settings and seeds of 'xnli'"):
+        with pytest.raises(InputError, match="settings and seeds of 'xnli'"):
             benchmark.of([TABLES[0], replace(TABLES[1], columns=other)], SMALL)
 
 

@@ -10,14 +10,14 @@ import pytest
 
 from xstilts.data import examples
 from xstilts.data.dataset import EXAMPLES
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evaluation.score import read_lines, read_score
 from xstilts.experiments.grid import Grid, feasible, mlm_of, tasks_of, teachers_of
 from xstilts.experiments.run import Recipes
-from xstilts.experiments.score_table import Table, markdown, remarks
+from xstilts.experiments.score_table import ScoreTable, markdown, remarks
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.sandbox import CODES
 from xstilts.store.build import is_built, missing
 from xstilts.store.stage import StageError, folder_of
@@ -31,12 +31,12 @@ PARAPHRASE = task("sandbox_paraphrase")
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    return Machine(tmp_path_factory.mktemp("grid") / "store", device="cpu", threads=1)
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    return Runtime(tmp_path_factory.mktemp("grid") / "store", device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")
-def grid(families: Any, machine: Machine) -> Grid:
+def grid(families: Any, machine: Runtime) -> Grid:
     """Return a finished grid: two targets, a baseline and one setting, two seeds."""
     asked = Grid(Encoder.of(families["xlm-roberta"]), (POS, RETRIEVAL), ((PARAPHRASE,),), RECIPES, seeds=2)
     asked.build(machine)
@@ -44,27 +44,27 @@ def grid(families: Any, machine: Machine) -> Grid:
 
 
 @pytest.fixture(scope="module")
-def tables(grid: Grid, machine: Machine) -> list[Table]:
+def tables(grid: Grid, machine: Runtime) -> list[ScoreTable]:
     return grid.tables(machine)
 
 
-def worked(grid: Grid, machine: Machine) -> Counter[str]:
+def worked(grid: Grid, machine: Runtime) -> Counter[str]:
     """Count what a grid would still build, by the name of the work."""
     return Counter(stage.work.function.__name__ for stage in missing(tuple(grid.stages(machine)), machine))
 
 
-def test_a_second_time_nothing_is_built(grid: Grid, machine: Machine) -> None:
+def test_a_second_time_nothing_is_built(grid: Grid, machine: Runtime) -> None:
     assert worked(grid, machine) == Counter()
     assert grid.build(machine) == 0
 
 
-def test_what_two_targets_share_was_trained_once(grid: Grid, machine: Machine) -> None:
+def test_what_two_targets_share_was_trained_once(grid: Grid, machine: Runtime) -> None:
     """Two intermediate trainings, four target trainings, and none for retrieval."""
     formats = Counter(path.name.rsplit("-seed", 1)[0] for path in machine.store.glob("train-*"))
     assert formats == {"train-sandbox_paraphrase": 2, "train-sandbox_pos": 4}
 
 
-def test_the_baseline_is_first_and_every_column_has_every_seed(tables: list[Table]) -> None:
+def test_the_baseline_is_first_and_every_column_has_every_seed(tables: list[ScoreTable]) -> None:
     for table in tables:
         assert [column.name for column in table.columns] == ["baseline", "sandbox_paraphrase"]
         assert all(len(scores) == 2 for column in table.columns for scores in column.scores.values())
@@ -74,7 +74,7 @@ def test_the_baseline_is_first_and_every_column_has_every_seed(tables: list[Tabl
     assert list(tables[0].rows()) == ["qaa", "qab", "mean", "mean without English"]
 
 
-def test_the_figures_are_those_of_the_score_files(grid: Grid, machine: Machine, tables: list[Table]) -> None:
+def test_the_figures_are_those_of_the_score_files(grid: Grid, machine: Runtime, tables: list[ScoreTable]) -> None:
     for target, table in zip(grid.targets, tables, strict=True):
         for column, runs in zip(table.columns, grid.runs(target).values(), strict=True):
             for seed, run in enumerate(runs):
@@ -82,7 +82,7 @@ def test_the_figures_are_those_of_the_score_files(grid: Grid, machine: Machine, 
                     assert column.scores[code][seed] == read_score(folder_of(score, machine))["headline"]
 
 
-def test_every_example_has_its_prediction(grid: Grid, machine: Machine) -> None:
+def test_every_example_has_its_prediction(grid: Grid, machine: Runtime) -> None:
     for score in grid.stages(machine):
         gold = examples.read(
             folder_of(score.arguments["gold"], machine) / EXAMPLES,
@@ -92,7 +92,7 @@ def test_every_example_has_its_prediction(grid: Grid, machine: Machine) -> None:
         assert [line["id"] for line in lines] == [one.id for one in gold]
 
 
-def test_retrieval_without_training_is_one_result_and_has_no_error(tables: list[Table]) -> None:
+def test_retrieval_without_training_is_one_result_and_has_no_error(tables: list[ScoreTable]) -> None:
     baseline, after = tables[1].columns
     for code in RETRIEVAL.languages:
         assert len(set(baseline.keys[code])) == 1
@@ -105,7 +105,7 @@ def test_retrieval_without_training_is_one_result_and_has_no_error(tables: list[
     assert any(remark.startswith("layer ") and "qab" in remark for remark in remarks(tables[1]))
 
 
-def test_two_steps_teach_nothing_and_that_is_said(tables: list[Table]) -> None:
+def test_two_steps_teach_nothing_and_that_is_said(tables: list[ScoreTable]) -> None:
     baseline, after = tables[0].columns
     assert {"train-sandbox_paraphrase-seed1", "train-sandbox_paraphrase-seed2"} <= set(after.collapsed)
     assert not any("paraphrase" in label for label in baseline.collapsed)
@@ -113,22 +113,22 @@ def test_two_steps_teach_nothing_and_that_is_said(tables: list[Table]) -> None:
     assert "sandbox_paraphrase: no better than chance after train-sandbox_paraphrase-seed1" in said
 
 
-def test_a_table_is_the_same_each_time(grid: Grid, machine: Machine, tables: list[Table]) -> None:
+def test_a_table_is_the_same_each_time(grid: Grid, machine: Runtime, tables: list[ScoreTable]) -> None:
     assert [markdown(table) for table in grid.tables(machine)] == [markdown(table) for table in tables]
 
 
-def test_an_added_language_costs_predictions_and_scores_only(grid: Grid, machine: Machine) -> None:
+def test_an_added_language_costs_predictions_and_scores_only(grid: Grid, machine: Runtime) -> None:
     wider = replace(grid, targets=(replace(POS, languages=CODES[:3]),))
     assert worked(wider, machine) == {"read": 1, "predict": 4, "score": 4}
 
 
-def test_an_added_seed_costs_what_belongs_to_it(grid: Grid, machine: Machine) -> None:
+def test_an_added_seed_costs_what_belongs_to_it(grid: Grid, machine: Runtime) -> None:
     found = worked(replace(grid, seeds=3), machine)
     assert found["train"] == 3  # the intermediate task, and the target without it and after it
     assert found["read"] == 0
 
 
-def test_an_added_setting_leaves_the_others_as_they_are(grid: Grid, machine: Machine) -> None:
+def test_an_added_setting_leaves_the_others_as_they_are(grid: Grid, machine: Runtime) -> None:
     found = worked(replace(grid, targets=(POS,), settings=((PARAPHRASE,), (task("sandbox_roles"),))), machine)
     assert found["train"] == 4
     assert found["predict"] == found["score"] == 4
@@ -147,22 +147,22 @@ def test_teachers_are_for_all_targets_or_for_one() -> None:
     assert found[""] == (task("sandbox_qa"),)
     assert [one.name for one in found["sandbox_nli"]] == ["sandbox_roles", "sandbox_nli"]
     assert found["panx"] == (task("panx:sw+ar"),)
-    with pytest.raises(BadInput, match="unknown task 'sandbox_nly'"):
+    with pytest.raises(InputError, match="unknown task 'sandbox_nly'"):
         teachers_of(["sandbox_nly=sandbox_qa"])
 
 
-def test_what_cannot_be_run_is_left_out_and_told(grid: Grid, machine: Machine) -> None:
+def test_what_cannot_be_run_is_left_out_and_told(grid: Grid, machine: Runtime) -> None:
     told: list[str] = []
     progress.listen(lambda event: told.append(event.label))
     kept = feasible(replace(grid, targets=(task("xnli"), POS)), machine)
     assert kept.targets == (POS,)
     assert told == [line for line in told if line.startswith("left out: task 'xnli' has no test data")]
     assert len(told) == 1
-    with pytest.raises(BadInput, match="nothing of this can be run: task 'xnli' has no"):
+    with pytest.raises(InputError, match="nothing of this can be run: task 'xnli' has no"):
         feasible(replace(grid, targets=(task("xnli"),)), machine)
 
 
-def test_masked_lm_is_for_the_settings_and_not_for_the_baseline(grid: Grid, machine: Machine) -> None:
+def test_masked_lm_is_for_the_settings_and_not_for_the_baseline(grid: Grid, machine: Runtime) -> None:
     mlm = mlm_of("sandbox_text", ("qab", "qac", "sw"), 0.5, 0.3, machine)
     assert mlm is not None
     assert mlm.languages == ("qab", "qac")
@@ -176,39 +176,39 @@ def test_masked_lm_on_a_users_own_text_takes_the_languages_that_have_a_folder(tm
     for code in ("sw", "ur"):
         (tmp_path / code).mkdir()
         (tmp_path / code / "lines.txt").write_text("one line\n", encoding="utf-8")
-    mlm = mlm_of("text", ("de", "sw", "ur"), 1.0, 0.3, Machine(tmp_path / "store", tmp_path))
+    mlm = mlm_of("text", ("de", "sw", "ur"), 1.0, 0.3, Runtime(tmp_path / "store", tmp_path))
     assert mlm is not None
     assert mlm.languages == ("sw", "ur")
 
 
-def test_masked_lm_with_nothing_to_run_beside_is_refused(grid: Grid, machine: Machine) -> None:
+def test_masked_lm_with_nothing_to_run_beside_is_refused(grid: Grid, machine: Runtime) -> None:
     mlm = mlm_of("sandbox_text", ("qab",), 1.0, 0.3, machine)
-    with pytest.raises(BadInput, match="masked-LM runs beside intermediate tasks"):
+    with pytest.raises(InputError, match="masked-LM runs beside intermediate tasks"):
         replace(grid, settings=(), mlm=mlm)
-    with pytest.raises(BadInput, match="task 'common_voice' has no train data in 'sw'"):
+    with pytest.raises(InputError, match="task 'common_voice' has no train data in 'sw'"):
         mlm_of("common_voice", ("sw", "de"), 1.0, 0.3, machine)
-    with pytest.raises(BadInput, match="'sandbox_text' has text in none of sw, de"):
+    with pytest.raises(InputError, match="'sandbox_text' has text in none of sw, de"):
         mlm_of("sandbox_text", ("sw", "de"), 1.0, 0.3, machine)
 
 
 def test_names_of_tasks_are_read_from_lists() -> None:
     assert [one.name for one in tasks_of(" mnli, squad ,")] == ["mnli", "squad"]
     assert [one.name for one in tasks_of("siqa+copa", "+")] == ["siqa", "copa"]
-    with pytest.raises(BadInput, match="unknown task 'mnly'; did you mean 'mnli'"):
+    with pytest.raises(InputError, match="unknown task 'mnly'; did you mean 'mnli'"):
         tasks_of("squad,mnly")
     for nothing in ("", " , ", ","):
-        with pytest.raises(BadInput, match="expected names of tasks"):
+        with pytest.raises(InputError, match="expected names of tasks"):
             tasks_of(nothing)
 
 
 def test_a_device_that_is_not_here_is_refused_before_anything_is_built(grid: Grid, tmp_path: Path) -> None:
     for name in ("gpu", "cuda:99", ""):
-        with pytest.raises(BadInput, match=f"cannot work on device '{name}'.*give auto, cpu"):
-            grid.build(Machine(tmp_path / "store", device=name))
+        with pytest.raises(InputError, match=f"cannot work on device '{name}'.*give auto, cpu"):
+            grid.build(Runtime(tmp_path / "store", device=name))
     assert not (tmp_path / "store").exists()
 
 
-def test_a_target_that_fails_leaves_the_others_finished(families: Any, machine: Machine, tmp_path: Path) -> None:
+def test_a_target_that_fails_leaves_the_others_finished(families: Any, machine: Runtime, tmp_path: Path) -> None:
     """No such part of the model can be trained: the target's training fails, and retrieval does not need it."""
     recipes = Recipes("small", SETTINGS, (*SETTINGS, "trained=top:99"))
     asked = Grid(Encoder.of(families["xlm-roberta"]), (POS, RETRIEVAL), (), recipes, seeds=1)
@@ -224,5 +224,5 @@ def test_a_target_that_fails_leaves_the_others_finished(families: Any, machine: 
 def test_settings_of_one_name_are_refused() -> None:
     """Their rows could not be told apart."""
     both = tasks_of("sandbox_cloze"), tasks_of("sandbox_cloze:qab+qac")
-    with pytest.raises(BadInput, match="names that differ"):
+    with pytest.raises(InputError, match="names that differ"):
         Grid(Encoder.of("sandbox"), (POS,), both, RECIPES, seeds=1)

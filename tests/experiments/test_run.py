@@ -6,23 +6,23 @@ from typing import Any
 
 import pytest
 
-from xstilts.data.dataset import Data, File, examples
-from xstilts.data.examples import Classified
+from xstilts.data.dataset import DataFile, DatasetSplit, examples
+from xstilts.data.examples import ClassificationExample
 from xstilts.data.readers import Report
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score as scored
-from xstilts.experiments.run import Mlm, Recipes, Run, lesson, read
+from xstilts.experiments.run import Mlm, Recipes, Run, read, training_set
 from xstilts.models.encoder import Encoder
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.sandbox import CODES
 from xstilts.store.build import missing
-from xstilts.store.memo import surveyed
+from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage
 from xstilts.tasks.base import names, task
 from xstilts.training.recipe import Recipe, Selection, named
 from xstilts.training.train import train
-from xstilts.training.training_set import Lesson
+from xstilts.training.training_set import TrainingSet
 
 ENCODER = Encoder("tiny", "0" * 64, "/nowhere")
 NLI, POS, QA, RETRIEVAL = (task(f"sandbox_{name}") for name in ("nli", "pos", "qa", "retrieval"))
@@ -33,7 +33,7 @@ BASELINE = Run(ENCODER, (), NLI, Recipes("small"), seed=1)
 def behind(promises: Any) -> dict[str, list[Stage]]:
     """Return all stages behind promised scores by the name of their work, each once."""
     found: dict[str, list[Stage]] = {"read": [], "train": [], "predict": [], "score": []}
-    for stage in missing(tuple(promises), Machine(store=Path("/nowhere"))):
+    for stage in missing(tuple(promises), Runtime(store=Path("/nowhere"))):
         found[stage.work.function.__name__].append(stage)
     return found
 
@@ -181,14 +181,14 @@ def test_a_target_is_learned_from_what_its_file_says_or_from_what_is_given() -> 
     ],
 )
 def test_what_cannot_answer_the_target_is_refused_before_it_is_trained(teachers: Any, says: str) -> None:
-    with pytest.raises(BadInput, match=says):
+    with pytest.raises(InputError, match=says):
         replace(BASELINE, teachers=teachers)
 
 
 def test_a_target_has_languages_and_a_task_is_in_a_mix_once() -> None:
-    with pytest.raises(BadInput, match="'text' is there to learn from and has no languages"):
+    with pytest.raises(InputError, match="'text' is there to learn from and has no languages"):
         replace(BASELINE, target=task("text"))
-    with pytest.raises(BadInput, match="different tasks in a mix, found sandbox_qa, sandbox_pos, sandbox_qa"):
+    with pytest.raises(InputError, match="different tasks in a mix, found sandbox_qa, sandbox_pos, sandbox_qa"):
         replace(BASELINE, intermediate=(QA, POS, QA))
 
 
@@ -213,7 +213,7 @@ def test_text_can_be_an_intermediate_task_of_its_own() -> None:
 def test_every_artificial_task_that_teaches_has_something_to_teach(name: str) -> None:
     asked = task(name)
     if asked.learned_from == "itself" and asked.format != "bitext_retrieval":
-        taught = lesson(asked, None)
+        taught = training_set(asked, None)
         assert taught.train[0].arguments["data"].language == CODES[0]
         assert all(asked.has("train", code, None) for code in asked.trained_in)
         assert (taught.dev is not None) == (asked.format != "masked_lm")
@@ -230,9 +230,9 @@ def test_every_task_with_a_score_makes_a_run(name: str) -> None:
 
 
 def test_data_that_is_not_there_is_named_with_every_place_looked_at() -> None:
-    with pytest.raises(BadInput, match=r"task 'xnli' has no test data in 'ar' .*no --data given.*looked for"):
+    with pytest.raises(InputError, match=r"task 'xnli' has no test data in 'ar' .*no --data given.*looked for"):
         replace(BASELINE, target=task("xnli"), teachers=(task("xnli"),)).languages(None)
-    with pytest.raises(BadInput, match="task 'snli' has no train data in 'en'"):
+    with pytest.raises(InputError, match="task 'snli' has no train data in 'en'"):
         replace(BASELINE, intermediate=(task("snli"),)).model(None)
 
 
@@ -252,7 +252,7 @@ def test_only_some_languages_are_measured_in_the_order_of_the_target() -> None:
         "swahili": "did you mean 'sw'",
         "qax": "unknown",
     }.items():
-        with pytest.raises(BadInput, match=says):
+        with pytest.raises(InputError, match=says):
             replace(BASELINE, only=("qaa", code))
 
 
@@ -282,9 +282,9 @@ def test_only_some_languages_are_measured_and_another_one_is_refused(encoder: En
     assert list(run.scores(None)) == ["qab", "qaf"]
     every = replace(run, only=())
     assert every.scores(None)["qaf"].key == run.scores(None)["qaf"].key
-    with pytest.raises(BadInput, match="'sandbox_nli' has no language 'sw'"):
+    with pytest.raises(InputError, match="'sandbox_nli' has no language 'sw'"):
         replace(run, only=("sw",))
-    with pytest.raises(BadInput, match="unknown language 'xx'"):
+    with pytest.raises(InputError, match="unknown language 'xx'"):
         replace(run, only=("xx",))
 
 
@@ -304,14 +304,14 @@ def test_a_task_can_be_trained_in_another_language_and_in_several_under_one_head
     for code in ("ar", "sw"):
         put(tmp_path, f"xtreme/panx/train-{code}.tsv", "Ada\tB-PER\n")
     put(tmp_path, "xtreme/panx/dev-sw.tsv", "Ada\tB-PER\n")
-    taught = lesson(task("panx:sw+ar"), tmp_path)
+    taught = training_set(task("panx:sw+ar"), tmp_path)
     assert taught.task == "panx:sw+ar"
     assert languages(taught.train) == [("panx", "sw"), ("panx", "ar")]
     assert taught.dev is not None
     assert languages((taught.dev,)) == [("panx", "sw")]
-    with pytest.raises(BadInput, match="unknown language 'swa'; did you mean 'sw'"):
+    with pytest.raises(InputError, match="unknown language 'swa'; did you mean 'sw'"):
         task("panx:swa")
-    with pytest.raises(BadInput, match="unknown task 'pan'; did you mean 'panx'"):
+    with pytest.raises(InputError, match="unknown task 'pan'; did you mean 'panx'"):
         task("pan:sw")
 
 
@@ -330,7 +330,7 @@ def test_joined_tasks_are_one_lesson_under_one_head(tmp_path: Path) -> None:
     put(tmp_path, "snli_1.0/snli_1.0_train.jsonl", nli)
     for number in (1, 2, 3):
         put(tmp_path, f"anli_v1.0/R{number}/train.jsonl", '{"context": "a", "hypothesis": "b", "label": "e"}\n')
-    taught = lesson(task("anli_plus"), tmp_path)
+    taught = training_set(task("anli_plus"), tmp_path)
     assert (taught.task, taught.labels) == ("anli_plus", task("mnli").labels)
     assert languages(taught.train) == [("mnli", "en"), ("snli", "en"), ("anli", "en")]
 
@@ -338,19 +338,19 @@ def test_joined_tasks_are_one_lesson_under_one_head(tmp_path: Path) -> None:
 def test_translated_data_stand_in_for_any_task(tmp_path: Path) -> None:
     line = '{"language": "sw", "text_a": "a", "text_b": "b", "label": "neutral"}\n'
     put(tmp_path, "translated/mnli/train-sw.jsonl", line + line.replace("sw", "de"))
-    taught = lesson(task("mnli:sw"), tmp_path)
+    taught = training_set(task("mnli:sw"), tmp_path)
     assert languages(taught.train) == [("mnli", "sw")]
     found = list(examples(taught.train[0].arguments["data"], tmp_path, Report()))
-    assert found == [Classified("0", "a", "b", "neutral")]
+    assert found == [ClassificationExample("0", "a", "b", "neutral")]
 
 
 def test_english_files_are_never_taken_for_another_language(tmp_path: Path) -> None:
     put(tmp_path, "glue/MNLI/train.tsv", "sentence1\tsentence2\tgold_label\na\tb\tneutral\n")
-    assert languages(lesson(task("mnli"), tmp_path).train) == [("mnli", "en")]
-    with pytest.raises(BadInput, match=r"task 'mnli' has no train data in 'sw'.*translated/mnli/train-sw\.jsonl"):
-        lesson(task("mnli:sw"), tmp_path)
+    assert languages(training_set(task("mnli"), tmp_path).train) == [("mnli", "en")]
+    with pytest.raises(InputError, match=r"task 'mnli' has no train data in 'sw'.*translated/mnli/train-sw\.jsonl"):
+        training_set(task("mnli:sw"), tmp_path)
     put(tmp_path, "hub/facebook/xnli/sw/train-0.parquet", "")
-    assert languages(lesson(task("mnli:sw"), tmp_path).train) == [("mnli", "sw")]
+    assert languages(training_set(task("mnli:sw"), tmp_path).train) == [("mnli", "sw")]
 
 
 def test_a_target_learned_in_another_language_says_so(tmp_path: Path) -> None:
@@ -389,11 +389,11 @@ def test_keys_are_those_of_the_stores_that_there_are() -> None:
     """Whatever makes keys faster: a key that changes makes every finished result be built again."""
     source, rest = (("reader", "tsv"), ("options", "[('ä', 1)]")), (("reader", "jsonl"),)
     labels, format = ("yes", "no"), "classification"
-    test = Data("xnli", format, "test", "sw", labels, source, (File("a/b.tsv", "f" * 64),))
-    files = (File("x", "a" * 64), File("y", "b" * 64))
-    gold, taught = read(test), read(Data("mnli", format, "train", "en", labels, rest, files, (-10, None)))
-    alone = Lesson("mnli", format, labels, (taught,), None, "accuracy")
-    beside = Lesson("text", "masked_lm", (), (taught, gold), gold, "mlm_loss", weight=0.5, alpha=0.3)
+    test = DatasetSplit("xnli", format, "test", "sw", labels, source, (DataFile("a/b.tsv", "f" * 64),))
+    files = (DataFile("x", "a" * 64), DataFile("y", "b" * 64))
+    gold, taught = read(test), read(DatasetSplit("mnli", format, "train", "en", labels, rest, files, (-10, None)))
+    alone = TrainingSet("mnli", format, labels, (taught,), None, "accuracy")
+    beside = TrainingSet("text", "masked_lm", (), (taught, gold), gold, "mlm_loss", weight=0.5, alpha=0.3)
     recipe = Recipe(1e-5, 16, 2.0, warmup=0.1, selection=Selection(100, 3, 50))
     encoder = Encoder("owner/model", "0123", "/anywhere")
     first = of_version(3, train(encoder, (alone, beside), recipe, 7))
@@ -420,7 +420,7 @@ def test_a_survey_answers_each_task_as_one_that_is_asked_alone() -> None:
     ]
     runs += [replace(BASELINE, target=RETRIEVAL), replace(BASELINE, target=NLI, seed=2), BASELINE]
     alone = [{code: stage.key for code, stage in run.scores(None).items()} for run in runs]
-    with surveyed():
+    with memoising():
         together = [{code: stage.key for code, stage in run.scores(None).items()} for run in runs]
         again = [{code: stage.key for code, stage in run.scores(None).items()} for run in runs]
     assert together == again == alone
@@ -430,17 +430,17 @@ def test_a_survey_answers_each_task_as_one_that_is_asked_alone() -> None:
 def test_the_next_survey_looks_at_the_disk_again(tmp_path: Path) -> None:
     """Nothing that was found for one plan is taken for the next: files change, come and go."""
     target, file = task("xnli"), tmp_path / "translated" / "xnli" / "train-sw.jsonl"
-    with surveyed():
+    with memoising():
         assert not target.has("train", "sw", tmp_path)
     file.parent.mkdir(parents=True)
     found = []
     for text in ("one", "another"):
         file.write_text(text)
-        with surveyed():
+        with memoising():
             assert target.has("train", "sw", tmp_path)
             found.append(target.data("train", "sw", tmp_path))
             assert target.data("train", "sw", tmp_path) is found[-1]
     assert found[0] != found[1]
     file.unlink()
-    with surveyed():
+    with memoising():
         assert not target.has("train", "sw", tmp_path)

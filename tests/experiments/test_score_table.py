@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from xstilts.experiments.score_table import Column, Table, cells_of, header, markdown, remarks, render, save
+from xstilts.experiments.score_table import Column, ScoreTable, cells_of, header, markdown, remarks, render, save
 from xstilts.stats import gain, summary
 
 CODES = ("de", "en", "sw")
@@ -23,10 +23,10 @@ def column(name: str, *seeds: tuple[float, ...], distinct: bool = True, collapse
 
 BASE = column("baseline", (60.0, 80.0, 40.0), (62.0, 82.0, 44.0), (61.0, 81.0, 42.0))
 AFTER = column("mnli", (63.0, 81.0, 50.0), (65.5, 82.0, 54.0), (63.5, 83.0, 52.0))
-TABLE = Table("xnli", "accuracy", CODES, "en", (BASE, AFTER))
+TABLE = ScoreTable("xnli", "accuracy", CODES, "en", (BASE, AFTER))
 
 
-def row(table: Table, label: str) -> list[str]:
+def row(table: ScoreTable, label: str) -> list[str]:
     return dict(cells_of(table))[label]
 
 

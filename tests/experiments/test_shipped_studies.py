@@ -24,7 +24,7 @@ from xstilts.models.naming import name_of
 from xstilts.planning.forecast import Gpu, forecast
 from xstilts.reporting import report, study_report
 from xstilts.reporting.study_report import Origin
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.stage import Stage
 from xstilts.tasks.base import task
 from xstilts.training.pretrain import pretrain, tokenizer, untrained
@@ -89,7 +89,7 @@ def smallest(asked: Study) -> Study:
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     """One store for all studies, as they share much, in which every split has a handful of examples."""
     every = sandbox.examples
 
@@ -98,17 +98,19 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sandbox, "examples", few)
-        yield Machine(tmp_path_factory.mktemp("store"), device="cpu", threads=1, partial=True)
+        yield Runtime(tmp_path_factory.mktemp("store"), device="cpu", threads=1, partial=True)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_study_goes_from_its_file_to_a_report_that_stands(path: Path, machine: Machine, tmp_path: Path) -> None:
+def test_a_study_goes_from_its_file_to_a_report_that_stands(path: Path, machine: Runtime, tmp_path: Path) -> None:
     asked = smallest(studies.load(path, "sandbox"))
     studies.build(asked, machine)
     assert studies.build(asked, machine) == 0
     table = studies.table(asked, machine)
     verdicts = claim.check_all(asked.claims, table)
-    found = study_report.gather(asked, table, verdicts, Origin(path.stem, "sandbox", path, "xstilts study"), machine)
+    found = study_report.build_report(
+        asked, table, verdicts, Origin(path.stem, "sandbox", path, "xstilts study"), machine
+    )
     study_report.write(found, tmp_path)
     written = {file.name: file.read_bytes() for file in report.write(tmp_path)}
     assert found["question"].endswith("?")
@@ -134,7 +136,7 @@ def test_a_study_can_be_written_down_without_network_and_data(path: Path, scale:
 @pytest.mark.parametrize("name", NEW)
 def test_a_forecast_knows_encoders_that_are_not_made_yet(name: str, tmp_path: Path) -> None:
     asked = studies.load(FILES[0].with_name(f"{name}.py"), "sandbox")
-    found = forecast(replace(asked, arms=asked.arms[-2:], claims=()), Gpu(), Machine(tmp_path, device="cpu"))
+    found = forecast(replace(asked, arms=asked.arms[-2:], claims=()), Gpu(), Runtime(tmp_path, device="cpu"))
     unknown = [line.why for line in found.lines if line.each is None]
     assert set(unknown) <= {"how many examples there are is not known"}  # of the texts of a pretraining
     assert len(unknown) < len(found.lines)

@@ -15,18 +15,18 @@ from xstilts.claims.claim import Claim, check_all
 from xstilts.claims.measures import Gain, Growth, Level, Mean, Saving, Scaling
 from xstilts.claims.results_table import COSTS
 from xstilts.cli import app
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evaluation.score import read_score
 from xstilts.experiments import failed_arms
 from xstilts.experiments import study as studies
 from xstilts.experiments.extra_tables import NoiseScales
 from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes
-from xstilts.experiments.study import TABLE, Arm, Choice, Study
+from xstilts.experiments.study import TABLE, Arm, DevSelectedArm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.reporting import report, run_study, study_report
 from xstilts.reporting.study_report import Origin
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.stage import StageError
 from xstilts.verification import compare_reports
 from xstilts.verification.verify import verify
@@ -47,18 +47,18 @@ ASKED = Study("Does it help?", (arm("all"), arm("head", "trained=head")), (HELPS
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     """A store in which the study is finished."""
-    found = Machine(tmp_path_factory.mktemp("store"), device="cpu", threads=1)
+    found = Runtime(tmp_path_factory.mktemp("store"), device="cpu", threads=1)
     assert studies.build(ASKED, found) > 0
     return found
 
 
-def test_a_second_time_nothing_is_built(machine: Machine) -> None:
+def test_a_second_time_nothing_is_built(machine: Runtime) -> None:
     assert studies.build(ASKED, machine) == 0
 
 
-def test_arms_share_what_is_the_same_in_both(machine: Machine) -> None:
+def test_arms_share_what_is_the_same_in_both(machine: Runtime) -> None:
     """The baseline has no intermediate phase, so a recipe of that phase makes no other baseline."""
     found = studies.table(ASKED, machine)
     keys = {
@@ -69,7 +69,7 @@ def test_arms_share_what_is_the_same_in_both(machine: Machine) -> None:
     assert not keys["all", CLOZE] & keys["head", CLOZE]
 
 
-def test_a_row_is_a_score_with_what_is_behind_it(machine: Machine) -> None:
+def test_a_row_is_a_score_with_what_is_behind_it(machine: Runtime) -> None:
     found = studies.table(ASKED, machine)
     assert len(found.rows) == 2 * 2 * 2 * 2  # arms, settings, seeds, languages
     for row in found.rows:
@@ -82,7 +82,7 @@ def test_a_row_is_a_score_with_what_is_behind_it(machine: Machine) -> None:
         assert (row.encoder, row.target, row.metric, row.split) == ("sandbox", QA, "squad", "test")
 
 
-def test_what_is_written_says_all_of_it_and_the_same_each_time(machine: Machine, tmp_path: Path) -> None:
+def test_what_is_written_says_all_of_it_and_the_same_each_time(machine: Runtime, tmp_path: Path) -> None:
     found = studies.table(ASKED, machine)
     studies.write(found, tmp_path / "one")
     studies.write(studies.table(ASKED, machine), tmp_path / "two")
@@ -95,7 +95,7 @@ def test_what_is_written_says_all_of_it_and_the_same_each_time(machine: Machine,
         assert {name: float(value) for name, value in known.items()} == dict(row.costs)
 
 
-def test_claims_are_measured_in_the_table(machine: Machine) -> None:
+def test_claims_are_measured_in_the_table(machine: Runtime) -> None:
     found = studies.table(ASKED, machine)
     verdicts = check_all(ASKED.claims, found)
     assert verdicts[1].status == "untested"
@@ -108,8 +108,8 @@ def test_claims_are_measured_in_the_table(machine: Machine) -> None:
     assert verdicts[2].estimate == pytest.approx(wanted)
 
 
-def test_a_choice_is_the_arm_that_did_best_on_development_data(machine: Machine) -> None:
-    chosen = replace(ASKED, choices=(Choice("best", ("all", "head")),))
+def test_a_choice_is_the_arm_that_did_best_on_development_data(machine: Runtime) -> None:
+    chosen = replace(ASKED, choices=(DevSelectedArm("best", ("all", "head")),))
     found = studies.table(chosen, machine)
     dev = {
         name: {row.seed: row.dev for row in found.rows if row.recipe == name and row.intermediate == CLOZE}
@@ -118,11 +118,11 @@ def test_a_choice_is_the_arm_that_did_best_on_development_data(machine: Machine)
     best = max(dev, key=lambda name: sum(dev[name].values()))
     named = [row for row in found.rows if row.recipe == "best"]
     assert [replace(row, recipe=best) for row in named] == [row for row in found.rows if row.recipe == best]
-    with pytest.raises(BadInput, match="cannot be chosen"):
-        studies.table(replace(ASKED, choices=(Choice("best", ("none",)),)), machine)
+    with pytest.raises(InputError, match="cannot be chosen"):
+        studies.table(replace(ASKED, choices=(DevSelectedArm("best", ("none",)),)), machine)
 
 
-def test_layers_given_back_are_the_encoder_s_own(machine: Machine) -> None:
+def test_layers_given_back_are_the_encoder_s_own(machine: Runtime) -> None:
     """With all layers given back the intermediate phase leaves but the embeddings, with all weights nothing at all."""
     grid = ASKED.arms[0].grid
     whole = Study("?", (Arm(replace(grid, restored="all"), "all"),), ())
@@ -136,7 +136,7 @@ def test_studies_that_are_shipped_can_be_planned(path: Path, tmp_path: Path) -> 
     found = studies.load(path, "sandbox")
     assert found.question.strip()
     assert found.claims
-    assert found.promised(Machine(tmp_path, device="cpu"))
+    assert found.promised(Runtime(tmp_path, device="cpu"))
 
 
 def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
@@ -147,21 +147,21 @@ def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
         (file, "huge", "unknown scale 'huge'"),
         (tmp_path / "other.py", "sandbox", "no study"),
     ):
-        with pytest.raises(BadInput, match=said):
+        with pytest.raises(InputError, match=said):
             studies.load(path, scale)
-    with pytest.raises(BadInput, match="labels that differ"):
+    with pytest.raises(InputError, match="labels that differ"):
         replace(ASKED, arms=(arm("one"), arm("one")))
 
 
-def gathered(asked: Study, machine: Machine) -> dict[str, Any]:
+def gathered(asked: Study, machine: Runtime) -> dict[str, Any]:
     """Return what a finished study has found."""
     found = studies.table(asked, machine)
-    return study_report.gather(
+    return study_report.build_report(
         asked, found, check_all(asked.claims, found), Origin("it", "sandbox", STUDIES[0], ""), machine
     )
 
 
-def test_reports_of_studies_say_what_was_run_and_can_be_compared(machine: Machine) -> None:
+def test_reports_of_studies_say_what_was_run_and_can_be_compared(machine: Runtime) -> None:
     first = gathered(ASKED, machine)
     assert first["settings"]["targets"] == [{"name": QA, "kind": "extractive_qa", "metric": "squad"}]
     config = json.loads(next(machine.store.glob("train-*/model/config.json")).read_text())
@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_run_is_answered_in_a_line(
     monkeypatch.chdir(tmp_path)
     file = Path("mine.py")
     file.write_text(text)
-    with pytest.raises(BadInput, match=said) as caught:
+    with pytest.raises(InputError, match=said) as caught:
         studies.load(file, "sandbox")
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(str(file))
@@ -206,7 +206,7 @@ def test_a_file_that_cannot_be_run_is_answered_in_a_line(
 def test_every_verb_of_a_study_file_answers_so(verb: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("study = 3\n")
     result = CliRunner().invoke(app, [*verb, str(tmp_path / "mine.py"), "--store", str(tmp_path / "store")])
-    assert isinstance(result.exception, BadInput)
+    assert isinstance(result.exception, InputError)
     assert "has no function study" in str(result.exception)
 
 
@@ -237,8 +237,8 @@ GAIN = Gain(CLOZE, QA, recipe="all")
 )
 def test_a_claim_about_what_no_arm_has_is_refused_before_anything_is_run(measure: Any, said: str) -> None:
     wrong = Claim("It is so", measure, "grows" if isinstance(measure, Growth) else "above")
-    with pytest.raises(BadInput, match=f"the claim 'It is so' is about .*{said}"):
-        replace(ASKED, claims=(wrong,), choices=(Choice("best", ("all", "head")),))
+    with pytest.raises(InputError, match=f"the claim 'It is so' is about .*{said}"):
+        replace(ASKED, claims=(wrong,), choices=(DevSelectedArm("best", ("all", "head")),))
 
 
 def test_claims_about_what_there_is_are_taken() -> None:
@@ -253,10 +253,10 @@ def test_claims_about_what_there_is_are_taken() -> None:
         object(),
     )
     claims = tuple(Claim(f"Number {n}", one, "above") for n, one in enumerate(measures))  # type: ignore[arg-type]
-    replace(ASKED, claims=claims, choices=(Choice("best", ("all", "head")),))
+    replace(ASKED, claims=claims, choices=(DevSelectedArm("best", ("all", "head")),))
     two = (ASKED.arms[0], Arm(replace(ASKED.arms[0].grid, encoder=Encoder("other", "main", "main")), "all"))
     replace(ASKED, arms=two, claims=(Claim("It grows", Growth(GAIN), "grows"),))
-    with pytest.raises(BadInput, match="of encoder other, sandbox: name one"):
+    with pytest.raises(InputError, match="of encoder other, sandbox: name one"):
         replace(ASKED, arms=two, claims=(HELPS,))
 
 
@@ -269,13 +269,16 @@ def test_claims_about_what_there_is_are_taken() -> None:
     ],
 )
 def test_claims_have_names_and_figures_of_their_own(claims: tuple[Claim, ...], said: str) -> None:
-    with pytest.raises(BadInput, match=re.escape(said)):
+    with pytest.raises(InputError, match=re.escape(said)):
         replace(ASKED, claims=claims)
 
 
 def test_choices_are_called_otherwise_than_arms() -> None:
-    for choices in ((Choice("all", ("head",)),), (Choice("best", ("all",)), Choice("best", ("head",)))):
-        with pytest.raises(BadInput, match="a name of its own"):
+    for choices in (
+        (DevSelectedArm("all", ("head",)),),
+        (DevSelectedArm("best", ("all",)), DevSelectedArm("best", ("head",))),
+    ):
+        with pytest.raises(InputError, match="a name of its own"):
             replace(ASKED, choices=choices)
 
 
@@ -306,7 +309,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("mine.py")
 
 
-def test_an_arm_that_fails_is_a_gap_in_a_report_of_the_others(machine: Machine, file: Path) -> None:
+def test_an_arm_that_fails_is_a_gap_in_a_report_of_the_others(machine: Runtime, file: Path) -> None:
     store = ("--store", str(machine.store), "--device", "cpu", "--workers", "1", "--threads", "1")
     result = CliRunner().invoke(app, ["study", str(file), *store, "--out", "out"])
     assert result.exit_code == 1, result.output
@@ -327,7 +330,7 @@ def test_an_arm_that_fails_is_a_gap_in_a_report_of_the_others(machine: Machine, 
     assert checks[HELPS.sentence] == "stands"
 
 
-def test_a_report_says_how_to_make_it_again(machine: Machine, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_says_how_to_make_it_again(machine: Runtime, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, given = studies.load(file, "sandbox"), replace(machine, store=Path("my store"), data=Path("data"))
     assert run_study.commands(file, "small", given) == (
         "xstilts study mine.py --scale small --out mine --store 'my store' --data data",
@@ -350,7 +353,7 @@ def test_a_report_says_how_to_make_it_again(machine: Machine, file: Path, monkey
     assert not first.missing
 
 
-def test_where_nothing_can_be_built_there_is_no_report(machine: Machine, file: Path) -> None:
+def test_where_nothing_can_be_built_there_is_no_report(machine: Runtime, file: Path) -> None:
     wild = replace(ASKED.arms[0].grid.recipes, target=("steps=2", "examples=16", "learning_rate=1e30"))
     arm_ = replace(ASKED.arms[0], grid=replace(ASKED.arms[0].grid, recipes=wild))
     built, error = studies.attempt(replace(ASKED, arms=(arm_,), claims=()), machine)
@@ -367,7 +370,7 @@ def test_where_nothing_can_be_built_there_is_no_report(machine: Machine, file: P
     assert not Path("out").exists()
 
 
-def test_seeds_that_are_missing_are_told_of_a_claim_about_the_others(machine: Machine) -> None:
+def test_seeds_that_are_missing_are_told_of_a_claim_about_the_others(machine: Runtime) -> None:
     found = studies.table(ASKED, machine)
     seed = next(run for _, run in ASKED.arms[1].firsts() if run.intermediate)
     failed = {one.key: "it broke" for one in seed.scores(machine.data).values()}
@@ -382,7 +385,7 @@ def test_seeds_that_are_missing_are_told_of_a_claim_about_the_others(machine: Ma
     assert failed_arms.find(ASKED, machine, {}) == ()
 
 
-def test_what_no_run_needs_and_fails_is_told_apart(machine: Machine) -> None:
+def test_what_no_run_needs_and_fails_is_told_apart(machine: Runtime) -> None:
     probed = replace(ASKED, extras=(NoiseScales(ASKED.arms[0].grid),))
     stages = {one.key: one.label for one in probed.promised(machine)}
     own = {one.key for one in ASKED.promised(machine)}

@@ -14,10 +14,19 @@ from hypothesis import strategies as some
 
 from given import given
 from xstilts import metrics
-from xstilts.data.dataset import Data, examples
-from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Passage, Question, Tagged
+from xstilts.data.dataset import DatasetSplit, examples
+from xstilts.data.examples import (
+    AnswerSpan,
+    BitextExample,
+    ClassificationExample,
+    Example,
+    MultipleChoiceExample,
+    PassageExample,
+    QAExample,
+    TaggingExample,
+)
 from xstilts.data.readers import Report
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evaluation.predict import PREDICTIONS
 from xstilts.evaluation.score import score
 from xstilts.experiments import submission
@@ -25,9 +34,9 @@ from xstilts.experiments.run import Recipes, Run
 from xstilts.experiments.submission_formats import FORMS, layout
 from xstilts.metrics import XTREME, XTREME_R
 from xstilts.models.encoder import Encoder
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
-from xstilts.store.stage import Site, Stage, StageError, folder_of, stage
+from xstilts.store.stage import BuildContext, Stage, StageError, folder_of, stage
 from xstilts.tasks.base import Task, task
 
 ORACLES = Path(os.environ.get("XSTILTS_ORACLES", Path(__file__).resolve().parents[3] / "shared" / "oracles"))
@@ -38,9 +47,9 @@ ENTITIES = task("panx").labels
 # Every layout, any predictions: what is read back is what was written, and scores the same.
 
 
-def passages(count: int, targets: Sequence[tuple[str, ...]]) -> list[Passage]:
-    asking = [Passage(f"de-{n:09}", f"Satz {n}", None, "query", targets[n]) for n in range(count)]
-    return [*asking, *(Passage(f"en-{n:09}", f"Sentence {n}", None, "candidate") for n in range(9))]
+def passages(count: int, targets: Sequence[tuple[str, ...]]) -> list[PassageExample]:
+    asking = [PassageExample(f"de-{n:09}", f"Satz {n}", None, "query", targets[n]) for n in range(count)]
+    return [*asking, *(PassageExample(f"en-{n:09}", f"Sentence {n}", None, "candidate") for n in range(9))]
 
 
 @some.composite
@@ -53,22 +62,22 @@ def cases(draw: some.DrawFn) -> tuple[str, list[Example], dict[str, Any]]:
     answers: list[Any] = []
     if one.format == "classification":
         label = some.sampled_from(one.labels)
-        gold = [Classified(id, "a", "b", draw(label)) for id in ids]
+        gold = [ClassificationExample(id, "a", "b", draw(label)) for id in ids]
         answers = [draw(label) for _ in ids]
     elif one.format == "multiple_choice":
-        gold = [Choice(id, "a", "", ("b", "c"), draw(some.integers(0, 1))) for id in ids]
+        gold = [MultipleChoiceExample(id, "a", "", ("b", "c"), draw(some.integers(0, 1))) for id in ids]
         answers = [draw(some.integers(0, 1)) for _ in ids]
     elif one.format == "token_classification":
         labels = ENTITIES if name == "panx" else UPOS
-        gold = [Tagged(id, ("w",) * len(t), t) for id in ids for t in [tuple(draw(tags(labels, 0)))]]
+        gold = [TaggingExample(id, ("w",) * len(t), t) for id in ids for t in [tuple(draw(tags(labels, 0)))]]
         answers = [
             draw(some.lists(some.sampled_from(labels), min_size=len(e.tags), max_size=len(e.tags))) for e in gold
         ]
     elif one.format == "extractive_qa":
-        gold = [Question(id, "c", "q", (Answer(draw(TEXT), -1),)) for id in ids]
+        gold = [QAExample(id, "c", "q", (AnswerSpan(draw(TEXT), -1),)) for id in ids]
         answers = [draw(TEXT) for _ in ids]
     elif one.format == "bitext_retrieval":
-        gold = [Parallel(id, "s", draw(some.sampled_from(("b", "a", "ä", "B")))) for id in ids]
+        gold = [BitextExample(id, "s", draw(some.sampled_from(("b", "a", "ä", "B")))) for id in ids]
         answers = [draw(some.sampled_from(ids)) for _ in ids]
     else:
         targets = [tuple(draw(some.sets(found, min_size=1, max_size=1 if name != "lareqa" else 3))) for _ in ids]
@@ -99,13 +108,13 @@ def test_what_is_read_back_is_what_was_written(case: tuple[str, list[Example], d
 @pytest.mark.parametrize("format", FORMS)
 def test_a_file_that_was_cut_is_refused(format: str) -> None:
     gold: dict[str, list[Example]] = {
-        "classification": [Classified(id, "a", None, "x") for id in "12"],
-        "token_classification": [Tagged(id, ("w",), ("X",)) for id in "12"],
-        "extractive_qa": [Question(id, "c", "q", ()) for id in "12"],
-        "multiple_choice": [Choice(id, "a", "", ("b", "c"), 0) for id in "12"],
-        "bitext_retrieval": [Parallel(id, "a", "b") for id in "12"],
-        "bitext_mining": [Passage(id, "a", None, "query") for id in "12"],
-        "passage_ranking": [Passage(id, "a", None, "query") for id in "12"],
+        "classification": [ClassificationExample(id, "a", None, "x") for id in "12"],
+        "token_classification": [TaggingExample(id, ("w",), ("X",)) for id in "12"],
+        "extractive_qa": [QAExample(id, "c", "q", ()) for id in "12"],
+        "multiple_choice": [MultipleChoiceExample(id, "a", "", ("b", "c"), 0) for id in "12"],
+        "bitext_retrieval": [BitextExample(id, "a", "b") for id in "12"],
+        "bitext_mining": [PassageExample(id, "a", None, "query") for id in "12"],
+        "passage_ranking": [PassageExample(id, "a", None, "query") for id in "12"],
     }
     answer = {
         "classification": "x",
@@ -121,7 +130,7 @@ def test_a_file_that_was_cut_is_refused(format: str) -> None:
         short, text = text, text.replace("2\t", "3\t")
         assert shape.answers(gold[format], short) == {"1": "1", "2": "1"}
         short = text
-    with pytest.raises(BadInput, match="expected a"):
+    with pytest.raises(InputError, match="expected a"):
         shape.answers(gold[format], short)
 
 
@@ -141,13 +150,13 @@ def test_files_are_where_the_script_looks_for_them() -> None:
         "mewslix": "mewslix/test-de.json",
         "lareqa": "lareqa/test-de.json",
     }
-    with pytest.raises(BadInput, match="'text' \\(mlm\\) is in no leaderboard"):
+    with pytest.raises(InputError, match="'text' \\(mlm\\) is in no leaderboard"):
         layout("text", "masked_lm")
 
 
 def test_english_lines_are_in_the_order_of_xtreme() -> None:
     """A sentence's number is its row on the foreign side; equal English lines stay in the order of the rows."""
-    gold = [Parallel(str(n), f"s{n}", english) for n, english in enumerate(("pear", "fig", "pear", "Fig"))]
+    gold = [BitextExample(str(n), f"s{n}", english) for n, english in enumerate(("pear", "fig", "pear", "Fig"))]
     right = {example.id: example.id for example in gold}
     assert layout("tatoeba", "bitext_retrieval").text(gold, right) == "3\n1\n0\n2\n"
 
@@ -157,21 +166,21 @@ def test_xtremes_own_english_file_has_that_order(shared: Path) -> None:
         theirs = (shared / f"xtreme/tatoeba/{code}-en.en").read_text(encoding="utf-8").split("\n")[:-1]
         gold = list(examples(task("tatoeba").data("test", code, shared), shared, Report()))
         rows = layout("tatoeba", "bitext_retrieval").text(gold, {example.id: example.id for example in gold}).split()
-        english = [example.english for example in gold if isinstance(example, Parallel)]
+        english = [example.english for example in gold if isinstance(example, BitextExample)]
         assert [english[int(row)] for row in rows] == theirs
 
 
 def test_labels_are_spelled_as_the_leaderboard_spells_them() -> None:
-    gold = [Classified(id, "a", "b", None) for id in "12"]
+    gold = [ClassificationExample(id, "a", "b", None) for id in "12"]
     assert layout("pawsx", "classification").text(gold, {"1": "paraphrase", "2": "different"}) == "1\n0\n"
     assert layout("xnli", "classification").text(gold, {"1": "neutral", "2": "entailment"}) == "neutral\nentailment\n"
 
 
 def test_foreign_ids_are_noticed() -> None:
     shape = layout("bucc", "bitext_mining")
-    assert shape.note([Passage("xx-1", "a", None, "query")], "de").startswith("ids such as 'xx-1'")
-    assert shape.note([Passage("de-000000001", "a", None, "query")], "de") == ""
-    assert layout("xnli", "classification").note([Classified("1", "a", None, None)], "de") == ""
+    assert shape.note([PassageExample("xx-1", "a", None, "query")], "de").startswith("ids such as 'xx-1'")
+    assert shape.note([PassageExample("de-000000001", "a", None, "query")], "de") == ""
+    assert layout("xnli", "classification").note([ClassificationExample("1", "a", None, None)], "de") == ""
 
 
 # The official script's own figures for files of these layouts.
@@ -191,22 +200,22 @@ def official(name: str, predicted: Any, code: str) -> tuple[list[Example], dict[
     if format == "classification":
         named = {str(number): label for number, label in enumerate(task(name).labels)} if name == "pawsx" else {}
         return (
-            [Classified(row, "", None, None) for row in rows],
+            [ClassificationExample(row, "", None, None) for row in rows],
             {r: named.get(p, p) for r, p in plain.items()},
             "lines",
         )
     if format == "token_classification":
-        return [Tagged(row, ("",) * len(t), ()) for row, t in plain.items()], plain, "tags"
+        return [TaggingExample(row, ("",) * len(t), ()) for row, t in plain.items()], plain, "tags"
     if format == "multiple_choice":
-        return [Choice(row, "", "", ("a", "b"), None) for row in rows], plain, "labels"
+        return [MultipleChoiceExample(row, "", "", ("a", "b"), None) for row in rows], plain, "labels"
     if format == "bitext_retrieval":
-        return [Parallel(row, "", "") for row in rows], {row: str(p) for row, p in plain.items()}, "lines"
+        return [BitextExample(row, "", "") for row in rows], {row: str(p) for row, p in plain.items()}, "lines"
     if format == "bitext_mining":
         pairs = dict(line.split("\t") for line in predicted)
-        return [Passage(id, "", None, "query") for id in pairs], pairs, "lines"
-    shape: type = Question if format == "extractive_qa" else Passage
+        return [PassageExample(id, "", None, "query") for id in pairs], pairs, "lines"
+    shape: type = QAExample if format == "extractive_qa" else PassageExample
     return (
-        [Question(i, "", "", ()) if shape is Question else Passage(i, "", None, "query") for i in plain],
+        [QAExample(i, "", "", ()) if shape is QAExample else PassageExample(i, "", None, "query") for i in plain],
         plain,
         "json",
     )
@@ -252,21 +261,21 @@ class Finished(Run):
         return self.tuned
 
     def _given(self, code: str, gold: Sequence[Example], lines: Sequence[dict[str, Any]]) -> Stage:
-        data = Data(self.target.name, self.target.format, "test", code, self.target.labels, (), ())
+        data = DatasetSplit(self.target.name, self.target.format, "test", code, self.target.labels, (), ())
         held = given(data, tuple(json.dumps(asdict(one)) for one in gold))
         return predicted(tuple(json.dumps(line) for line in lines), held)
 
 
 @stage(name="predicted", version=1)
-def predicted(site: Site, lines: tuple[str, ...], data: Stage) -> None:
+def predicted(site: BuildContext, lines: tuple[str, ...], data: Stage) -> None:
     """Stand in for `predict`: the lines are given."""
     (site.folder / PREDICTIONS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 LABELS = task("xnli").labels
-NLI: list[Example] = [Classified(str(n), "a", "b", LABELS[n % 3]) for n in range(6)]
+NLI: list[Example] = [ClassificationExample(str(n), "a", "b", LABELS[n % 3]) for n in range(6)]
 NLI_SAID = [{"id": str(n), "prediction": LABELS[n % 2]} for n in range(6)]
-PAIRS: list[Example] = [Parallel(str(n), f"s{n}", english) for n, english in enumerate(("b", "a", "b", "c"))]
+PAIRS: list[Example] = [BitextExample(str(n), f"s{n}", english) for n, english in enumerate(("b", "a", "b", "c"))]
 PAIRS_SAID = [{"id": str(n), "prediction": ["0", str(n) if n < 3 else "0", "1"]} for n in range(4)]
 MINED: list[Example] = list(passages(4, [("en-000000000",), (), ("en-000000002",), ("en-000000003",)]))
 MINED_SAID = [
@@ -280,7 +289,7 @@ def run(name: str, **parts: Any) -> Finished:
 
 
 @pytest.fixture
-def finished(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Run]]:
+def finished(machine: Runtime, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Run]]:
     """Return runs after building what `write` needs of them."""
     monkeypatch.setattr(Task, "has", lambda self, split, code, folder: True)
 
@@ -295,7 +304,7 @@ def finished(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 Built = Callable[..., list[Run]]
 
 
-def test_a_folder_is_written_read_back_and_described(finished: Built, machine: Machine, tmp_path: Path) -> None:
+def test_a_folder_is_written_read_back_and_described(finished: Built, machine: Runtime, tmp_path: Path) -> None:
     runs = finished(
         run("xnli", said=dict.fromkeys(CODES, (NLI, NLI_SAID))),
         run("tatoeba", said={"de": (PAIRS, PAIRS_SAID)}),
@@ -318,15 +327,15 @@ def test_a_folder_is_written_read_back_and_described(finished: Built, machine: M
     assert any(line.startswith("bucc: MISSING in de, fr, ru, zh") for line in report.said())
 
 
-def test_choices_are_written_as_numbers(finished: Built, machine: Machine, tmp_path: Path) -> None:
-    gold: list[Example] = [Choice(str(n), "a", "", ("b", "c"), n % 2) for n in range(4)]
+def test_choices_are_written_as_numbers(finished: Built, machine: Runtime, tmp_path: Path) -> None:
+    gold: list[Example] = [MultipleChoiceExample(str(n), "a", "", ("b", "c"), n % 2) for n in range(4)]
     said = [{"id": str(n), "prediction": 0} for n in range(4)]
     report = submission.write(finished(run("xcopa", said={"sw": (gold, said)})), XTREME_R, machine, tmp_path / "out")
     assert (tmp_path / "out/xcopa/test-sw.jsonl").read_text() == '{"label": 0}\n' * 4
     assert [file.values for file in report.files] == [{"accuracy": 50.0}]
 
 
-def test_pairs_are_written_from_the_threshold_on(finished: Built, machine: Machine, tmp_path: Path) -> None:
+def test_pairs_are_written_from_the_threshold_on(finished: Built, machine: Runtime, tmp_path: Path) -> None:
     runs = finished(run("bucc", said={"de": (MINED, MINED_SAID)}))
     submission.write(runs, XTREME, machine, tmp_path / "out")
     chosen = json.loads((folder_of(runs[0].scores(None)["de"], machine) / "score.json").read_text())
@@ -340,7 +349,7 @@ def test_pairs_are_written_from_the_threshold_on(finished: Built, machine: Machi
     assert (tmp_path / "out/bucc2018/test-de.tsv").read_text() == "".join(wanted)
 
 
-def test_rankings_are_written_by_query(finished: Built, machine: Machine, tmp_path: Path) -> None:
+def test_rankings_are_written_by_query(finished: Built, machine: Runtime, tmp_path: Path) -> None:
     gold = passages(2, [("en-000000001",), ("en-000000002", "en-000000003")])
     lines = [{"id": f"de-{n:09}", "prediction": ["en-000000001", "en-000000002"]} for n in range(2)]
     runs = finished(run("lareqa", said={"de": (gold, lines)}), run("mewslix", said={"de": (gold, lines)}))
@@ -352,12 +361,12 @@ def test_rankings_are_written_by_query(finished: Built, machine: Machine, tmp_pa
 
 
 def test_where_answers_are_withheld_only_completeness_is_seen(
-    finished: Built, machine: Machine, tmp_path: Path
+    finished: Built, machine: Runtime, tmp_path: Path
 ) -> None:
     """The layer and the threshold are those chosen on the development data."""
     dev = run("bucc", said={"de": (MINED, MINED_SAID)}).scores(None)["de"]
-    unknown: list[Example] = [replace(e, targets=()) for e in MINED if isinstance(e, Passage)]
-    unlabelled: list[Example] = [replace(e, label=None) for e in NLI if isinstance(e, Classified)]
+    unknown: list[Example] = [replace(e, targets=()) for e in MINED if isinstance(e, PassageExample)]
+    unlabelled: list[Example] = [replace(e, label=None) for e in NLI if isinstance(e, ClassificationExample)]
     runs = finished(
         run("bucc", hidden={"de": (unknown, MINED_SAID)}, tuned=dev), run("xnli", hidden={"de": (unlabelled, NLI_SAID)})
     )
@@ -371,7 +380,7 @@ def test_where_answers_are_withheld_only_completeness_is_seen(
     assert [line.split("\t")[1] for line in lines] == [pair[0] for pair in kept]
 
 
-def test_a_file_that_scores_otherwise_stops_the_writing(finished: Built, machine: Machine, tmp_path: Path) -> None:
+def test_a_file_that_scores_otherwise_stops_the_writing(finished: Built, machine: Runtime, tmp_path: Path) -> None:
     runs = finished(run("xnli", said={"de": (NLI, NLI_SAID)}))
     held = folder_of(runs[0].scores(None)["de"], machine) / "score.json"
     held.write_text(held.read_text().replace("33.3", "43.3"))
@@ -381,7 +390,7 @@ def test_a_file_that_scores_otherwise_stops_the_writing(finished: Built, machine
 
 
 def test_nothing_is_overwritten_and_nothing_strange_is_written(
-    finished: Built, machine: Machine, tmp_path: Path
+    finished: Built, machine: Runtime, tmp_path: Path
 ) -> None:
     (xnli,) = finished(run("xnli", said={"de": (NLI, NLI_SAID)}))
     held = tmp_path / "held"
@@ -402,13 +411,13 @@ def test_nothing_is_overwritten_and_nothing_strange_is_written(
         ),
     ]
     for runs, out, message in refused:
-        with pytest.raises(BadInput, match=message):
+        with pytest.raises(InputError, match=message):
             submission.write(runs, XTREME, machine, out)
     assert [path.name for path in held.iterdir()] == ["mine.txt"]
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_not_built_is_missing(finished: Built, machine: Machine, tmp_path: Path) -> None:
+def test_what_is_not_built_is_missing(finished: Built, machine: Runtime, tmp_path: Path) -> None:
     finished(run("xnli", said={"de": (NLI, NLI_SAID)}))
     half = run("xnli", said={"de": (NLI, NLI_SAID), "en": (NLI[:3], NLI_SAID[:3])}, only=("de", "en", "sw"))
     report = submission.write([half], XTREME, machine, tmp_path / "out")
@@ -420,14 +429,17 @@ def test_what_is_not_built_is_missing(finished: Built, machine: Machine, tmp_pat
 
 
 def test_another_test_set_than_the_benchmarks_is_not_handed_in(
-    finished: Built, machine: Machine, tmp_path: Path
+    finished: Built, machine: Runtime, tmp_path: Path
 ) -> None:
     """XTREME joins all treebanks of a language; the gold of one of them fits no leaderboard's answers."""
     machine = replace(machine, data=tmp_path)
     (tmp_path / "xtreme/udpos").mkdir(parents=True)
     (tmp_path / "xtreme/udpos/test-de.tsv").write_text("Ann\nran\n\nOslo\n\n")
     (tmp_path / "xtreme/udpos/test-en.tsv").write_text("Ann\nran\n\n")
-    pair: Any = ([Tagged("0", ("Ann", "ran"), ("PROPN", "VERB"))], [{"id": "0", "prediction": ["PROPN", "VERB"]}])
+    pair: Any = (
+        [TaggingExample("0", ("Ann", "ran"), ("PROPN", "VERB"))],
+        [{"id": "0", "prediction": ["PROPN", "VERB"]}],
+    )
     runs = finished(run("udpos", said=dict.fromkeys(CODES, pair)))
     report = submission.write(runs, XTREME, machine, tmp_path / "out")
     assert [file.language for file in report.files] == ["en"]
@@ -438,7 +450,7 @@ def test_another_test_set_than_the_benchmarks_is_not_handed_in(
 # One real run, from files to files.
 
 
-def test_a_run_from_files_to_files(encoder: Encoder, machine: Machine, tmp_path: Path) -> None:
+def test_a_run_from_files_to_files(encoder: Encoder, machine: Runtime, tmp_path: Path) -> None:
     data = tmp_path / "data"
     folder = data / "targets/tatoeba_laser"
     folder.mkdir(parents=True)
@@ -465,5 +477,5 @@ def test_withheld_answers_are_predicted_all_the_same(encoder: Encoder, tmp_path:
     promised = real.withheld(tmp_path)
     assert list(promised) == ["de", "sw"]
     assert promised["sw"].work.function.__name__ == "predict"
-    assert submission.stages([real], Machine(store=tmp_path, data=tmp_path)) == list(promised.values())
+    assert submission.stages([real], Runtime(store=tmp_path, data=tmp_path)) == list(promised.values())
     assert real.withheld(None) == {}

@@ -19,17 +19,26 @@ import writing
 from families import FAMILIES, tokenizer
 from given import TOYS
 from xstilts import formats
-from xstilts.data.examples import SHAPES, Answer, Choice, Classified, Parallel, Question, Tagged, Text
-from xstilts.errors import BadInput
+from xstilts.data.examples import (
+    SHAPES,
+    AnswerSpan,
+    BitextExample,
+    ClassificationExample,
+    MultipleChoiceExample,
+    QAExample,
+    TaggingExample,
+    TextExample,
+)
+from xstilts.errors import InputError
 from xstilts.formats import Format, task_format
-from xstilts.models.batch import IGNORED, Batch, Unit, batch, padded
+from xstilts.models.batch import IGNORED, Batch, ModelInput, batch, padded
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 
 torch.set_num_threads(1)
-XLMR = Tokens.of(tokenizer("xlm-roberta"))
-WRITTEN = {name: Tokens.of(make()) for name, make in writing.TOKENIZERS.items()}
+XLMR = Tokenizer.of(tokenizer("xlm-roberta"))
+WRITTEN = {name: Tokenizer.of(make()) for name, make in writing.TOKENIZERS.items()}
 MASKLESS = ("mt5", "umt5", "qwen3")
 CELLS = [(family, name) for family in FAMILIES for name in TOYS]
 
@@ -37,7 +46,7 @@ words = some.text("abcdefgz", min_size=0, max_size=9)
 lines = some.lists(words.filter(bool), min_size=1, max_size=60).map(" ".join)
 
 
-def encode(name: str, examples: Any, max_length: int, labels: Any = (), tokens: Tokens = XLMR) -> list[Unit]:
+def encode(name: str, examples: Any, max_length: int, labels: Any = (), tokens: Tokenizer = XLMR) -> list[ModelInput]:
     return task_format(name).encode(examples, tokens, max_length, tuple(labels), Counter())
 
 
@@ -47,7 +56,7 @@ def cut_of(name: str, examples: Any, max_length: int, labels: Any = ()) -> Count
     return +cut
 
 
-def text_of(ids: Any, tokens: Tokens = XLMR) -> str:
+def text_of(ids: Any, tokens: Tokenizer = XLMR) -> str:
     pieces = tokens.tokenizer.convert_ids_to_tokens(ids, skip_special_tokens=True)
     return "".join(pieces).replace("\u2581", " ").strip()
 
@@ -74,7 +83,7 @@ def test_a_kind_has_what_the_protocol_says(name: str) -> None:
 def test_every_family_goes_through_every_kind(families: Any, family: str, name: str) -> None:
     """From text to gradients, and from gradients to an answer for each example, in the examples' order."""
     labels, _, examples = TOYS[name]
-    tokens, how = Tokens.of(tokenizer(family)), task_format(name)
+    tokens, how = Tokenizer.of(tokenizer(family)), task_format(name)
     torch.manual_seed(0)
     network = Network(families.backbone(family))
     if name != "bitext_retrieval":
@@ -82,7 +91,7 @@ def test_every_family_goes_through_every_kind(families: Any, family: str, name: 
     units = how.encode(examples, tokens, 14, labels, Counter())
     assert max(unit.length for unit in units) <= 14
     if name == "masked_lm" and family in MASKLESS:
-        with pytest.raises(BadInput, match="no mask piece"):
+        with pytest.raises(InputError, match="no mask piece"):
             how.collate(units, tokens)
         return
     batch = how.collate(units, tokens)
@@ -104,15 +113,15 @@ def test_every_family_goes_through_every_kind(families: Any, family: str, name: 
 
 def fits(prediction: Any, example: Any, labels: tuple[str, ...], depth: int) -> bool:
     """Say whether a prediction is something that can be said of an example at all."""
-    if isinstance(example, Tagged):
+    if isinstance(example, TaggingExample):
         return len(prediction) == len(example.tokens) and set(prediction) <= set(labels)
-    if isinstance(example, Choice):
+    if isinstance(example, MultipleChoiceExample):
         return prediction in range(len(example.choices))
-    if isinstance(example, Question):
+    if isinstance(example, QAExample):
         return prediction in example.context and len(prediction) > 0
-    if isinstance(example, Parallel):
+    if isinstance(example, BitextExample):
         return len(prediction) == depth + 1
-    if isinstance(example, Text):
+    if isinstance(example, TextExample):
         return bool(prediction[0] > 0 and prediction[1] > 0) or prediction == [0.0, 0]
     return prediction in labels
 
@@ -141,7 +150,7 @@ def test_no_kind_mixes_up_examples_whose_units_come_in_another_order(name: str, 
 def test_padding_is_on_the_right_and_masked() -> None:
     table = padded([np.array([5, 6, 7]), np.array([8])], 1)
     assert table.tolist() == [[5, 6, 7], [8, 1, 1]]
-    units = [Unit(0, (np.array([1, 1, 1]),), np.array([0])), Unit(1, (np.array([4]),), np.array([1]))]
+    units = [ModelInput(0, (np.array([1, 1, 1]),), np.array([0])), ModelInput(1, (np.array([4]),), np.array([1]))]
     made = batch.batch(units, XLMR, torch.zeros(2))
     assert made.mask.tolist() == [[1, 1, 1], [1, 0, 0]]  # a padding id that was really in the text stays visible
     assert made.ids.dtype == torch.int64
@@ -159,7 +168,7 @@ def test_ignored_targets_do_not_count_as_labels() -> None:
 @settings(max_examples=60, deadline=None)
 @given(lines, some.none() | lines, some.integers(6, 40))
 def test_classification_fits_and_keeps_the_beginning_of_both(a: str, b: str | None, max_length: int) -> None:
-    unit = encode("classification", [Classified("1", a, b, "y")], max_length, ("x", "y"))[0]
+    unit = encode("classification", [ClassificationExample("1", a, b, "y")], max_length, ("x", "y"))[0]
     pieces = len(XLMR.segments([a])[0]) + len(XLMR.segments([b or ""])[0])
     special = 2 if b is None else 4
     assert unit.length == min(pieces + special, max_length)
@@ -170,28 +179,35 @@ def test_classification_fits_and_keeps_the_beginning_of_both(a: str, b: str | No
     if b is not None:
         second = sequence[sequence.index(XLMR.pieces.middle[0]) + 2 : -1]
         assert second == XLMR.segments([b])[0][: len(second)].tolist()
-    assert bool(cut_of("classification", [Classified("1", a, b, "y")], max_length, ("x", "y"))) == (
+    assert bool(cut_of("classification", [ClassificationExample("1", a, b, "y")], max_length, ("x", "y"))) == (
         pieces + special > max_length
     )
 
 
 def test_an_empty_second_text_is_still_a_pair() -> None:
-    one, two = (encode("classification", [Classified("1", "a", b, None)], 20)[0].length for b in (None, ""))
+    one, two = (encode("classification", [ClassificationExample("1", "a", b, None)], 20)[0].length for b in (None, ""))
     assert two == one + 2
 
 
 def test_a_hidden_label_is_ignored_and_gives_no_loss() -> None:
-    units = encode("classification", [Classified("1", "a", None, None), Classified("2", "b", None, "x")], 20, ("x",))
+    units = encode(
+        "classification",
+        [ClassificationExample("1", "a", None, None), ClassificationExample("2", "b", None, "x")],
+        20,
+        ("x",),
+    )
     assert [unit.target.tolist() for unit in units] == [[IGNORED], [0]]
     assert task_format("classification").collate(units, XLMR).labels == 1
 
 
 def test_chance_is_the_majority_of_the_labels_there_are() -> None:
-    rows = [Classified(str(n), "", None, label) for n, label in enumerate(["a", "a", "b", None])]
+    rows = [ClassificationExample(str(n), "", None, label) for n, label in enumerate(["a", "a", "b", None])]
     assert task_format("classification").chance(rows) == pytest.approx(100 * 2 / 3)
     assert task_format("classification").chance([]) == 0
     assert (
-        task_format("multiple_choice").chance([Choice("1", "", "", ("a", "b"), 1), Choice("2", "", "", ("a", "b"), 0)])
+        task_format("multiple_choice").chance(
+            [MultipleChoiceExample("1", "", "", ("a", "b"), 1), MultipleChoiceExample("2", "", "", ("a", "b"), 0)]
+        )
         == 50
     )
 
@@ -202,7 +218,7 @@ def test_chance_is_the_majority_of_the_labels_there_are() -> None:
 @settings(max_examples=60, deadline=None)
 @given(lines, lines, some.integers(5, 40))
 def test_choice_loses_the_start_of_the_story_and_keeps_the_candidate(context: str, right: str, max_length: int) -> None:
-    example = Choice("1", context, "", (right, "zoo"), 0)
+    example = MultipleChoiceExample("1", context, "", (right, "zoo"), 0)
     unit = encode("multiple_choice", [example], max_length)[0]
     room = XLMR.room(max_length, pair=True)
     story, candidates = XLMR.segments([context])[0].tolist(), XLMR.segments([right, "zoo"])
@@ -216,14 +232,14 @@ def test_choice_loses_the_start_of_the_story_and_keeps_the_candidate(context: st
 
 
 def test_a_question_stands_after_its_context() -> None:
-    unit = encode("multiple_choice", [Choice("1", "a b", "c d", ("e", "f"), 1)], 40)[0]
+    unit = encode("multiple_choice", [MultipleChoiceExample("1", "a b", "c d", ("e", "f"), 1)], 40)[0]
     assert [text_of(sequence) for sequence in unit.sequences] == ["a b c d e", "a b c d f"]
     assert unit.target.tolist() == [1]
 
 
 def test_every_candidate_is_scored_within_its_own_example(families: Any) -> None:
     """Two examples of three candidates: the log-probabilities of each sum to one, whatever stands beside it."""
-    examples = [Choice(str(n), "a b", "", ("cab", "dab", "fig"[n:]), 0) for n in range(2)]
+    examples = [MultipleChoiceExample(str(n), "a b", "", ("cab", "dab", "fig"[n:]), 0) for n in range(2)]
     network = Network(families.backbone("xlm-roberta"))
     attach(network, "head", "multiple_choice")
     network.eval()
@@ -246,9 +262,9 @@ def test_a_sentence_cut_and_joined_again_is_itself(
     """Whatever the words (empty ones too) and the length: what every first piece is taught comes back as the tags."""
     labels = ("O", "B", "I", "X")
     rows = [
-        Tagged("0", ("a",), ("I",)),
-        Tagged("1", tuple(word for word, _ in sentence), tuple(tag for _, tag in sentence)),
-        Tagged("2", ("zz", "", "b"), ("B", "O", "X")),
+        TaggingExample("0", ("a",), ("I",)),
+        TaggingExample("1", tuple(word for word, _ in sentence), tuple(tag for _, tag in sentence)),
+        TaggingExample("2", ("zz", "", "b"), ("B", "O", "X")),
     ]
     units = encode("token_classification", rows, max_length, labels)
     assert all(unit.length <= max_length for unit in units)
@@ -264,13 +280,13 @@ def test_a_sentence_cut_and_joined_again_is_itself(
 @given(some.lists(words, min_size=1, max_size=30), some.integers(4, 30))
 def test_no_piece_is_lost_but_of_a_word_too_long_by_itself(sentence: list[str], max_length: int) -> None:
     room = max_length - 2
-    units = encode("token_classification", [Tagged("1", tuple(sentence), ())], max_length)
+    units = encode("token_classification", [TaggingExample("1", tuple(sentence), ())], max_length)
     together = [piece for unit in units for piece in unit.sequences[0].tolist()[1:-1]]
     assert together == [piece for word in XLMR.words(sentence) for piece in word.tolist()[:room]]
 
 
 def test_a_sentence_without_gold_tags_is_still_tagged() -> None:
-    rows = [Tagged("1", ("a", "bb", "c"), ()), Tagged("2", (), ())]
+    rows = [TaggingExample("1", ("a", "bb", "c"), ()), TaggingExample("2", (), ())]
     units = encode("token_classification", rows, 4, ("O",))
     assert all((unit.target == IGNORED).all() for unit in units)
     found = task_format("token_classification").decode(
@@ -280,26 +296,26 @@ def test_a_sentence_without_gold_tags_is_still_tagged() -> None:
 
 
 def test_only_the_first_piece_of_a_word_is_taught() -> None:
-    unit = encode("token_classification", [Tagged("1", ("cab", "a"), ("B", "O"))], 20, ("O", "B"))[0]
+    unit = encode("token_classification", [TaggingExample("1", ("cab", "a"), ("B", "O"))], 20, ("O", "B"))[0]
     pieces = len(XLMR.words(["cab"])[0])
     assert pieces > 1
     assert unit.target.tolist() == [IGNORED, 1, *[IGNORED] * (pieces - 1), 0, IGNORED]
 
 
 def test_what_is_split_is_counted() -> None:
-    rows = [Tagged("1", ("cab",) * 20, ("O",) * 20), Tagged("2", ("a",), ("O",))]
+    rows = [TaggingExample("1", ("cab",) * 20, ("O",) * 20), TaggingExample("2", ("a",), ("O",))]
     assert cut_of("token_classification", rows, 12, ("O",)) == {"split": 1}
 
 
 # Span.
 
 
-def question(context: str, answer: str = "", asked: str = "who", start: int | None = None) -> Question:
+def question(context: str, answer: str = "", asked: str = "who", start: int | None = None) -> QAExample:
     at = context.index(answer) if start is None else start
-    return Question("1", context, asked, (Answer(answer, at),) if answer else (), not answer)
+    return QAExample("1", context, asked, (AnswerSpan(answer, at),) if answer else (), not answer)
 
 
-def pointing(unit: Unit, first: int, last: int, score: float = 9.0) -> np.ndarray[Any, Any]:
+def pointing(unit: ModelInput, first: int, last: int, score: float = 9.0) -> np.ndarray[Any, Any]:
     """Return scores that point at a first and a last piece of a window."""
     scores = np.zeros((2, unit.length), dtype=np.float32)
     scores[0, first] = scores[1, last] = score
@@ -441,8 +457,8 @@ def test_only_a_stretch_of_the_context_of_at_most_thirty_pieces_is_an_answer(pla
 
 
 def test_a_question_without_a_context_has_no_answer() -> None:
-    units = encode("extractive_qa", [Question("1", "", "who", ())], 30)
-    found = task_format("extractive_qa").decode([pointing(units[0], 1, 1)], units, [Question("1", "", "who", ())], ())
+    units = encode("extractive_qa", [QAExample("1", "", "who", ())], 30)
+    found = task_format("extractive_qa").decode([pointing(units[0], 1, 1)], units, [QAExample("1", "", "who", ())], ())
     assert found == [{"id": "1", "prediction": "", "score": None, "null_score": 0.0}]
 
 
@@ -460,11 +476,11 @@ def test_padding_gets_no_probability(families: Any) -> None:
 # Masked-LM.
 
 
-def masked(count: int, tokens: Tokens = XLMR) -> tuple[Batch, Tensor]:
+def masked(count: int, tokens: Tokenizer = XLMR) -> tuple[Batch, Tensor]:
     """Return a large batch with hidden pieces, and its ids as they were."""
     letters = random.Random(0)
     texts = ["".join(letters.choice("abcdefgh ") for _ in range(letters.randrange(20, 60))) for _ in range(count)]
-    units = encode("masked_lm", [Text(str(n), text) for n, text in enumerate(texts)], 64)
+    units = encode("masked_lm", [TextExample(str(n), text) for n, text in enumerate(texts)], 64)
     torch.manual_seed(1)
     return task_format("masked_lm").collate(units, tokens), padded(
         [unit.sequences[0] for unit in units], tokens.pieces.pad
@@ -499,7 +515,7 @@ def test_special_pieces_and_padding_are_never_hidden_and_nothing_else_changes() 
 def test_pieces_are_hidden_anew_each_time_and_again_the_same_for_the_same_seed() -> None:
     first, second = masked(20)[0], masked(20)[0]
     assert torch.equal(first.ids, second.ids)
-    units = encode("masked_lm", [Text("1", "a b c d e f g h i j k l")], 40)
+    units = encode("masked_lm", [TextExample("1", "a b c d e f g h i j k l")], 40)
     drawn = {tuple(task_format("masked_lm").collate(units, XLMR).targets[0].tolist()) for _ in range(20)}
     assert len(drawn) > 10
 
@@ -517,7 +533,7 @@ def test_the_loss_is_that_of_the_hidden_pieces_alone(families: Any) -> None:
 def test_a_batch_in_which_nothing_is_hidden_has_no_loss_and_a_gradient(families: Any) -> None:
     network = Network(families.backbone("xlm-roberta"))
     attach(network, "head", "masked_lm")
-    units = encode("masked_lm", [Text("1", "")], 40)
+    units = encode("masked_lm", [TextExample("1", "")], 40)
     batch = task_format("masked_lm").collate(units, XLMR)
     loss = task_format("masked_lm").loss(network, "head", batch)
     loss.backward()
@@ -529,13 +545,13 @@ def test_a_batch_in_which_nothing_is_hidden_has_no_loss_and_a_gradient(families:
 @settings(max_examples=50, deadline=None)
 @given(lines, some.integers(4, 40))
 def test_a_long_text_is_cut_into_units_and_nothing_of_it_is_lost(text: str, max_length: int) -> None:
-    units = encode("masked_lm", [Text("1", text)], max_length)
+    units = encode("masked_lm", [TextExample("1", text)], max_length)
     assert [piece for unit in units for piece in unit.sequences[0].tolist()[1:-1]] == XLMR.segments([text])[0].tolist()
     assert all(unit.length <= max_length for unit in units)
 
 
 def test_a_text_and_its_translation_stay_in_one_sequence() -> None:
-    rows = [Text("1", "a " * 30, "b " * 4), Text("2", "a", "b")]
+    rows = [TextExample("1", "a " * 30, "b " * 4), TextExample("2", "a", "b")]
     units = encode("masked_lm", rows, 20)
     assert [unit.example for unit in units] == [0, 1]
     assert text_of(units[0].sequences[0]).endswith("b b b b")
@@ -563,8 +579,8 @@ def looked_up(*layers: Tensor) -> Any:
     return Table(torch.stack(layers))
 
 
-def pairs(*texts: tuple[str, str]) -> list[Parallel]:
-    return [Parallel(f"row{n}", *both) for n, both in enumerate(texts)]
+def pairs(*texts: tuple[str, str]) -> list[BitextExample]:
+    return [BitextExample(f"row{n}", *both) for n, both in enumerate(texts)]
 
 
 def test_the_ranking_loss_is_least_where_translations_are_alike() -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from families import FAMILIES
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.inference import backends
-from xstilts.inference.backends import HEADLESS, Int8Linear, Loaded, form, load, located
+from xstilts.inference.backends import HEADLESS, Int8Linear, Loaded, form, format_of, load, located
 from xstilts.models.encoder import SANDBOX, load_tokenizer
 from xstilts.models.heads import AUTO, HEADS, attach
 from xstilts.models.hf_format import save, save_encoder
@@ -55,9 +55,7 @@ def test_the_example_of_the_module_is_true() -> None:
 @pytest.mark.parametrize("format", AUTO)
 @pytest.mark.parametrize("family", ["xlm-roberta", "mt5", "qwen3"])
 def test_the_kind_of_a_checkpoint_is_seen(families: Any, tmp_path: Path, family: str, format: str) -> None:
-    assert format_of(checkpoint(families, family, format, tmp_path)) == (
-        HEADLESS if format == "masked_lm" else format
-    )
+    assert format_of(checkpoint(families, family, format, tmp_path)) == (HEADLESS if format == "masked_lm" else format)
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
@@ -107,7 +105,7 @@ def test_an_int8_layer_is_a_layer_but_for_its_rounding(
 
 
 def test_a_layer_of_one_input_is_left_as_it_is(families: Any, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="one input cannot be int8"):
+    with pytest.raises(InputError, match="one input cannot be int8"):
         Int8Linear(nn.Linear(1, 4))
     loaded = opened(checkpoint(families, "xlm-roberta", "classification", tmp_path))
     loaded.module.network.backbone.register_module("gate", nn.Linear(1, 4))
@@ -131,7 +129,7 @@ def test_a_folder_of_a_training_and_the_shipped_encoder_are_found(families: Any,
     folder = checkpoint(families, "xlm-roberta", "classification", tmp_path / "train-x/model")
     assert located(tmp_path / "train-x") == located(folder) == folder
     assert located("sandbox") == SANDBOX
-    with pytest.raises(BadInput, match=r"no config\.json"):
+    with pytest.raises(InputError, match=r"no config\.json"):
         located(tmp_path)
 
 
@@ -154,12 +152,12 @@ def test_pieces_are_ordinary_and_the_longest_sequence_fits(families: Any, tmp_pa
 
 def test_what_is_asked_wrongly_is_named(families: Any, tmp_path: Path) -> None:
     folder = checkpoint(families, "xlm-roberta", "classification", tmp_path)
-    with pytest.raises(BadInput, match="unknown variant 'int4'; use some of fp32, bf16"):
+    with pytest.raises(InputError, match="unknown variant 'int4'; use some of fp32, bf16"):
         backends.row("int4")
-    with pytest.raises(BadInput, match="not a span model"):
+    with pytest.raises(InputError, match="not a span model"):
         opened(folder, "extractive_qa")
     (folder / "config.json").write_text("{")
-    with pytest.raises(BadInput, match=r"config\.json is damaged"):
+    with pytest.raises(InputError, match=r"config\.json is damaged"):
         opened(folder)
 
 

@@ -15,18 +15,18 @@ import torch
 from test_backends import checkpoint, opened
 from test_cli import Call, call, signals  # noqa: F401
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.inference import backends, benchmark, memory_footprint, render
 from xstilts.inference.backends import Form, Loaded
 from xstilts.inference.benchmark import Load, Report, bench, inputs, timed
 from xstilts.inference.latency import ENOUGH, timing, turns, waiting
 from xstilts.inference.parity import Likeness, between
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 
 torch.set_num_threads(1)
 FIGURES: memory_footprint.Figures = {"peak_mib": 300.0, "answering_mib": 200.0, "device_mib": None}
 SMALL = Load((1, 3), (4, 9), 2, 30.0)
-HERE = Machine(device="cpu", threads=1)
+HERE = Runtime(device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_what_is_not_possible_is_listed_with_its_reason(
     assert [one.variant for one in found.standings] == ["onnx", "fp32"]
     assert found.standings[0].missing.startswith("needs onnx: install")
     assert {one.variant for one in found.timings} == {"fp32"}
-    assert any("onnx: not possible here: needs onnx" in line for line in render.said(found))
+    assert any("onnx: not possible here: needs onnx" in line for line in render.summary_lines(found))
 
 
 def test_nothing_possible_is_no_crash(
@@ -115,7 +115,7 @@ def test_lengths_that_do_not_fit_are_named(folder: Path, alone: list[memory_foot
     found = bench(folder, None, ("fp32",), Load((1,), (4, longest + 1), 1), HERE)
     assert {one.length for one in found.timings} == {4}
     assert f"not measured at length {longest + 1}: the encoder takes {longest} pieces at most" in found.remarks
-    with pytest.raises(BadInput, match="give a smaller --length"):
+    with pytest.raises(InputError, match="give a smaller --length"):
         bench(folder, None, ("fp32",), Load((1,), (longest + 1,), 1), HERE)
 
 
@@ -197,7 +197,7 @@ def test_a_form_that_answers_otherwise_is_seen(loaded: Loaded) -> None:
 
 @pytest.mark.parametrize("wrong", [("0", "8"), ("1,x", "8"), ("", "8"), ("1", "-4")])
 def test_numbers_that_are_none_are_refused(wrong: tuple[str, str]) -> None:
-    with pytest.raises(BadInput, match="give "):
+    with pytest.raises(InputError, match="give "):
         Load.of(*wrong, 1, 1.0)
 
 

@@ -13,7 +13,7 @@ from test_backends import batch, checkpoint, opened
 from torch import Tensor, nn
 
 from families import FAMILIES
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.inference import onnx_export
 from xstilts.inference.backends import Loaded, form
 
@@ -72,7 +72,7 @@ class Cut(nn.Module):
 
 
 def test_a_file_that_answers_something_else_is_refused(exported: Loaded) -> None:
-    with pytest.raises(BadInput, match="differs from torch by"):
+    with pytest.raises(InputError, match="differs from torch by"):
         onnx_export.verify(Cut(exported.module), exported.scratch / "model.onnx")
 
 
@@ -83,17 +83,17 @@ def test_what_cannot_be_exported_has_a_reason(
         raise RuntimeError("a branch on numbers\nand pages of explanation")
 
     monkeypatch.setattr(torch.onnx, "export", refuse)
-    with pytest.raises(BadInput, match=r"cannot export this network to ONNX \(a branch on numbers\)$"):
+    with pytest.raises(InputError, match=r"cannot export this network to ONNX \(a branch on numbers\)$"):
         onnx_export.onnx(exported.module, tmp_path / "model.onnx")
     onnxruntime = pytest.importorskip("onnxruntime.quantization")
     monkeypatch.setattr(onnxruntime, "quantize_dynamic", refuse)
-    with pytest.raises(BadInput, match=r"cannot quantise this network \(a branch on numbers\)$"):
+    with pytest.raises(InputError, match=r"cannot quantise this network \(a branch on numbers\)$"):
         onnx_export.quantised(exported.scratch / "model.onnx", tmp_path / "int8.onnx")
 
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch, exported: Loaded) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(BadInput, match=r"needs onnxruntime: install xstilts\[onnx\]"):
+    with pytest.raises(InputError, match=r"needs onnxruntime: install xstilts\[onnx\]"):
         form("onnx", exported)
 
 

@@ -16,8 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xstilts import metrics
-from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
-from xstilts.errors import BadInput
+from xstilts.data.examples import (
+    AnswerSpan,
+    BitextExample,
+    ClassificationExample,
+    Example,
+    MultipleChoiceExample,
+    PassageExample,
+    QAExample,
+    TaggingExample,
+    TextExample,
+)
+from xstilts.errors import InputError
 from xstilts.metrics import retrieval, sequence_labeling
 
 settings.register_profile("quick", deadline=None, max_examples=60, derandomize=True)
@@ -25,22 +35,28 @@ settings.load_profile("quick")
 
 GOLD: dict[str, list[Example]] = {
     "accuracy": [
-        Classified("a", "x", None, "yes"),
-        Choice("b", "x", "", ("l", "r"), 0),
-        Choice("c", "", "", ("l", "r"), 1),
+        ClassificationExample("a", "x", None, "yes"),
+        MultipleChoiceExample("b", "x", "", ("l", "r"), 0),
+        MultipleChoiceExample("c", "", "", ("l", "r"), 1),
     ],
-    "retrieval_accuracy": [Parallel("a", "un", "one"), Parallel("b", "deux", "two")],
+    "retrieval_accuracy": [BitextExample("a", "un", "one"), BitextExample("b", "deux", "two")],
     "squad": [
-        Question("a", "", "", (Answer("the cat", 0),)),
-        Question("b", "", "", (Answer("two", 0), Answer("2", 9))),
+        QAExample("a", "", "", (AnswerSpan("the cat", 0),)),
+        QAExample("b", "", "", (AnswerSpan("two", 0), AnswerSpan("2", 9))),
     ],
-    "squad_v2": [Question("a", "", "", (Answer("the cat", 0),)), Question("b", "", "", (), unanswerable=True)],
-    "mlqa": [Question("a", "", "", (Answer("der Hund", 0),)), Question("b", "", "", (Answer("zwei", 0),))],
-    "entity_f1": [Tagged("a", ("New", "York", "is"), ("B-LOC", "I-LOC", "O")), Tagged("b", ("Ann",), ("B-PER",))],
-    "pos_f1": [Tagged("a", ("a", "dog"), ("DET", "NOUN")), Tagged("b", ("runs",), ("VERB",))],
-    "tag_accuracy": [Tagged("a", ("a", "dog"), ("NP/N", "N")), Tagged("b", ("runs",), ("S",))],
-    "mined_f1": [Passage("a", "un", None, "query", ("1",)), Passage("b", "deux", None, "query", ("2",))],
-    "map20": [Passage("a", "un?", None, "query", ("1", "3")), Passage("b", "deux?", None, "query", ("2",))],
+    "squad_v2": [QAExample("a", "", "", (AnswerSpan("the cat", 0),)), QAExample("b", "", "", (), unanswerable=True)],
+    "mlqa": [QAExample("a", "", "", (AnswerSpan("der Hund", 0),)), QAExample("b", "", "", (AnswerSpan("zwei", 0),))],
+    "entity_f1": [
+        TaggingExample("a", ("New", "York", "is"), ("B-LOC", "I-LOC", "O")),
+        TaggingExample("b", ("Ann",), ("B-PER",)),
+    ],
+    "pos_f1": [TaggingExample("a", ("a", "dog"), ("DET", "NOUN")), TaggingExample("b", ("runs",), ("VERB",))],
+    "tag_accuracy": [TaggingExample("a", ("a", "dog"), ("NP/N", "N")), TaggingExample("b", ("runs",), ("S",))],
+    "mined_f1": [PassageExample("a", "un", None, "query", ("1",)), PassageExample("b", "deux", None, "query", ("2",))],
+    "map20": [
+        PassageExample("a", "un?", None, "query", ("1", "3")),
+        PassageExample("b", "deux?", None, "query", ("2",)),
+    ],
 }
 RIGHT: dict[str, dict[str, Any]] = {
     "accuracy": {"a": " yes\n", "b": 0, "c": 1},
@@ -66,7 +82,7 @@ def test_every_metric_is_tried_here() -> None:
 
 
 def test_a_loss_is_the_mean_over_hidden_pieces_and_not_over_texts() -> None:
-    gold = [Text("a", "x"), Text("b", "y"), Text("c", "z")]
+    gold = [TextExample("a", "x"), TextExample("b", "y"), TextExample("c", "z")]
     found = metrics.metric("mlm_loss")(gold, {"a": [3.0, 1], "b": [5.0, 3], "c": [0.0, 0]})
     assert found.values == {"mlm_loss": 2.0}
     weights = np.array([[1.0, 1.0, 1.0], [0.0, 3.0, 0.0], [0.0, 0.0, 2.0]])
@@ -74,9 +90,9 @@ def test_a_loss_is_the_mean_over_hidden_pieces_and_not_over_texts() -> None:
 
 
 def test_a_misspelt_metric_is_named_with_its_neighbour() -> None:
-    with pytest.raises(BadInput, match="unknown metric 'acuracy'; did you mean 'accuracy'"):
+    with pytest.raises(InputError, match="unknown metric 'acuracy'; did you mean 'accuracy'"):
         metrics.metric("acuracy")
-    with pytest.raises(BadInput, match="one of accuracy, "):
+    with pytest.raises(InputError, match="one of accuracy, "):
         metrics.metric("zzz")
 
 
@@ -93,54 +109,54 @@ def test_the_order_of_predictions_is_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", STRICT)
 def test_a_missing_prediction_is_named(name: str) -> None:
-    with pytest.raises(BadInput, match="'b' has no prediction; predict"):
+    with pytest.raises(InputError, match="'b' has no prediction; predict"):
         score(name, {id: predicted for id, predicted in RIGHT[name].items() if id != "b"})
 
 
 @pytest.mark.parametrize("name", STRICT)
 def test_a_prediction_of_nothing_is_named(name: str) -> None:
-    with pytest.raises(BadInput, match="prediction 'z' has no gold example; predict"):
+    with pytest.raises(InputError, match="prediction 'z' has no gold example; predict"):
         score(name, {**RIGHT[name], "z": "?"})
 
 
 @pytest.mark.parametrize("name", STRICT)
 def test_a_repeated_id_is_named(name: str) -> None:
-    with pytest.raises(BadInput, match="id 'a' occurs twice"):
+    with pytest.raises(InputError, match="id 'a' occurs twice"):
         score(name, RIGHT[name], [*GOLD[name], GOLD[name][0]])
 
 
 @pytest.mark.parametrize("name", GOLD)
 def test_no_examples_are_refused(name: str) -> None:
-    with pytest.raises(BadInput, match="no gold examples"):
+    with pytest.raises(InputError, match="no gold examples"):
         score(name, {}, [])
 
 
 @pytest.mark.parametrize("name", GOLD)
 def test_another_shape_is_refused(name: str) -> None:
-    tagged = Tagged in {type(example) for example in GOLD[name]}
-    other: Example = Classified("a", "", None, "O") if tagged else Tagged("a", ("x",), ("O",))
-    with pytest.raises(BadInput, match=f"metric '{name}' scores .* but example 'a' is .*; use"):
+    tagged = TaggingExample in {type(example) for example in GOLD[name]}
+    other: Example = ClassificationExample("a", "", None, "O") if tagged else TaggingExample("a", ("x",), ("O",))
+    with pytest.raises(InputError, match=f"metric '{name}' scores .* but example 'a' is .*; use"):
         score(name, {"a": ["O"]}, [other])
 
 
 @pytest.mark.parametrize(
     ("name", "hidden"),
     [
-        ("accuracy", Classified("a", "x", None, None)),
-        ("squad", Question("a", "", "", ())),
-        ("mlqa", Question("a", "", "", ())),
-        ("squad_v2", Question("a", "", "", ())),
-        ("entity_f1", Tagged("a", ("x",), ())),
+        ("accuracy", ClassificationExample("a", "x", None, None)),
+        ("squad", QAExample("a", "", "", ())),
+        ("mlqa", QAExample("a", "", "", ())),
+        ("squad_v2", QAExample("a", "", "", ())),
+        ("entity_f1", TaggingExample("a", ("x",), ())),
     ],
 )
 def test_hidden_gold_is_refused(name: str, hidden: Example) -> None:
-    with pytest.raises(BadInput, match="'a' has no gold"):
+    with pytest.raises(InputError, match="'a' has no gold"):
         score(name, {"a": "x"}, [hidden])
 
 
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("xyz")), min_size=1))
 def test_accuracy_counts(rows: list[tuple[str, str]]) -> None:
-    gold = [Classified(str(row), "", None, label) for row, (label, _) in enumerate(rows)]
+    gold = [ClassificationExample(str(row), "", None, label) for row, (label, _) in enumerate(rows)]
     found = score("accuracy", {str(row): label for row, (_, label) in enumerate(rows)}, gold)
     assert found.headline == pytest.approx(100 * np.mean([a == b for a, b in rows]))
     assert found.examples == [float(a == b) for a, b in rows]
@@ -211,14 +227,14 @@ def test_squad_splits_every_language_as_english() -> None:
 
 
 def test_mlqa_refuses_other_languages() -> None:
-    with pytest.raises(BadInput, match="no rules for language 'sw'; it has ar, de"):
+    with pytest.raises(InputError, match="no rules for language 'sw'; it has ar, de"):
         metrics.mlqa(GOLD["mlqa"], RIGHT["mlqa"], language="sw")
 
 
 def v2(*rows: tuple[str, str, float]) -> tuple[list[Example], dict[str, Any]]:
     """Make questions and predictions from (gold or "", prediction, null score)."""
     gold: list[Example] = [
-        Question(str(i), "", "", (Answer(answer, 0),) if answer else (), unanswerable=not answer)
+        QAExample(str(i), "", "", (AnswerSpan(answer, 0),) if answer else (), unanswerable=not answer)
         for i, (answer, _, _) in enumerate(rows)
     ]
     return gold, {str(i): {"answer": text, "null_score": null} for i, (_, text, null) in enumerate(rows)}
@@ -249,7 +265,7 @@ def test_squad_v2_best_is_the_best_of_all_thresholds(rows: list[tuple[str, str]]
 
 def test_squad_v2_without_null_scores_has_no_best() -> None:
     assert "best_f1" not in score("squad_v2", RIGHT["squad_v2"]).values
-    with pytest.raises(BadInput, match="question 'a' has no 'answer'"):
+    with pytest.raises(InputError, match="question 'a' has no 'answer'"):
         score("squad_v2", {"a": {"text": "cat"}, "b": ""})
 
 
@@ -287,13 +303,13 @@ def test_chunks_of_odd_tags(tags: list[str], wanted: set[sequence_labeling.Chunk
 
 
 def test_pos_f1_is_not_accuracy() -> None:
-    gold: list[Example] = [Tagged("a", ("a", "b", "c", "d"), ("NOUN", "NOUN", "NOUN", "VERB"))]
+    gold: list[Example] = [TaggingExample("a", ("a", "b", "c", "d"), ("NOUN", "NOUN", "NOUN", "VERB"))]
     values = score("pos_f1", {"a": ["NOUN", "NOUN", "VERB", "VERB"]}, gold).values
     assert values == {"f1": 0, "precision": 0, "recall": 0, "token_accuracy": 75}
 
 
 def test_a_sentence_with_too_few_tags_is_named() -> None:
-    with pytest.raises(BadInput, match="sentence 'a' has 3 words but 1 predicted tags; predict one tag a word"):
+    with pytest.raises(InputError, match="sentence 'a' has 3 words but 1 predicted tags; predict one tag a word"):
         score("entity_f1", {"a": ["O"], "b": ["O"]})
 
 
@@ -308,7 +324,7 @@ def test_split_sentence_is_a_greedy_partition(pieces: list[int], limit: int) -> 
 
 
 def test_split_sentence_needs_room() -> None:
-    with pytest.raises(BadInput, match="at least 1, not 0; raise"):
+    with pytest.raises(InputError, match="at least 1, not 0; raise"):
         metrics.split_sentence([1], 0)
 
 
@@ -348,9 +364,9 @@ def test_mining_takes_the_last_of_repeated_texts_and_leaves_out_scores_of_0() ->
 
 
 def test_mining_refuses_what_does_not_fit() -> None:
-    with pytest.raises(BadInput, match="2 sentences but 1 vectors"):
+    with pytest.raises(InputError, match="2 sentences but 1 vectors"):
         metrics.mine(["a", "b"], np.ones((1, 2)), ["x"], np.ones((1, 2)))
-    with pytest.raises(BadInput, match="no sentences"):
+    with pytest.raises(InputError, match="no sentences"):
         metrics.mine([], np.ones((0, 2)), ["x"], np.ones((1, 2)))
 
 
@@ -383,7 +399,7 @@ def test_average_precision_is_1_just_for_targets_first(targets: set[int], rankin
 
 
 def test_average_precision_needs_a_target_and_counts_repeats_once() -> None:
-    with pytest.raises(BadInput, match="leave it out"):
+    with pytest.raises(InputError, match="leave it out"):
         metrics.average_precision([], [1])
     assert metrics.average_precision([1], [1, 1, 1], None) == 1
 
@@ -433,11 +449,11 @@ def test_xtreme_r_is_as_published() -> None:
 def test_a_suite_needs_every_language() -> None:
     values = suite_values(metrics.XTREME)
     del values["xnli"]["sw"], values["xnli"]["ur"]
-    with pytest.raises(BadInput, match="task 'xnli' has no score in sw, ur; score it there, or drop"):
+    with pytest.raises(InputError, match="task 'xnli' has no score in sw, ur; score it there, or drop"):
         metrics.average(metrics.XTREME, values)
-    with pytest.raises(BadInput, match="'lareqa' has no score in any language"):
+    with pytest.raises(InputError, match="'lareqa' has no score in any language"):
         metrics.average(metrics.XTREME_R, {"lareqa": {}})
-    with pytest.raises(BadInput, match="'lareqa' has none of"):
+    with pytest.raises(InputError, match="'lareqa' has none of"):
         metrics.average(metrics.XTREME_R, {"lareqa": {"en": {"missing": 0.0}}})
 
 
@@ -449,7 +465,7 @@ def test_other_tasks_and_languages_are_left_out_of_a_suite() -> None:
 
 
 def test_a_misspelt_suite_is_named() -> None:
-    with pytest.raises(BadInput, match="unknown suite 'xtrem'; did you mean 'xtreme'"):
+    with pytest.raises(InputError, match="unknown suite 'xtrem'; did you mean 'xtreme'"):
         metrics.suite("xtrem")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from xstilts import metrics
-from xstilts.data.examples import Answer, Classified, Example, Question, Tagged
+from xstilts.data.examples import AnswerSpan, ClassificationExample, Example, QAExample, TaggingExample
 
 FOLDER = Path(os.environ.get("XSTILTS_ORACLES", Path(__file__).resolve().parents[3] / "shared" / "oracles"))
 FILES = sorted(FOLDER.glob("*.json"))
@@ -32,16 +32,16 @@ def close(found: Any, wanted: Any) -> bool:
 
 
 def labelled(gold: Sequence[Any]) -> list[Example]:
-    return [Classified(str(row), "", None, label) for row, label in enumerate(gold)]
+    return [ClassificationExample(str(row), "", None, label) for row, label in enumerate(gold)]
 
 
 def tagged(gold: Sequence[Sequence[str]]) -> list[Example]:
-    return [Tagged(str(row), ("",) * len(tags), tuple(tags)) for row, tags in enumerate(gold)]
+    return [TaggingExample(str(row), ("",) * len(tags), tuple(tags)) for row, tags in enumerate(gold)]
 
 
 def questions(gold: Sequence[Mapping[str, Any]]) -> list[Example]:
-    answers = [tuple(Answer(text, -1) for text in row["answers"]) for row in gold]
-    return [Question(row["id"], "", "", a, unanswerable=not a) for row, a in zip(gold, answers, strict=True)]
+    answers = [tuple(AnswerSpan(text, -1) for text in row["answers"]) for row in gold]
+    return [QAExample(row["id"], "", "", a, unanswerable=not a) for row, a in zip(gold, answers, strict=True)]
 
 
 def numbered(predictions: Sequence[Any]) -> dict[str, Any]:

@@ -14,18 +14,18 @@ from torch import Tensor
 
 from families import FAMILIES, VOCABULARY
 from given import TOYS, lesson, losses, stopped
-from xstilts.evaluation.predict import answers, predict
+from xstilts.evaluation.predict import predict, predict_units
 from xstilts.evaluation.score import read_lines
 from xstilts.formats import task_format
 from xstilts.models import embedding_pruning
-from xstilts.models.batch import Unit
-from xstilts.models.embedding_pruning import used
+from xstilts.models.batch import ModelInput
+from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_tokenizer
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
-from xstilts.runtime.machine import Machine
+from xstilts.models.tokenization import Tokenizer
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.store.manifest import read
 from xstilts.store.stage import Stage
@@ -38,7 +38,7 @@ FORMATS = ("classification", "token_classification")
 
 
 @pytest.fixture
-def plain(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> Any:
+def plain(monkeypatch: pytest.MonkeyPatch, machine: Runtime) -> Any:
     """Return a function that builds with the whole table, in a store of its own."""
 
     def build_plainly(promise: Stage) -> Path:
@@ -62,18 +62,18 @@ def close(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.allclose(one[n], other[n], atol=2e-5, rtol=1e-4) for n in one)
 
 
-def shown(family: str, folders: Any, name: str, network: Network) -> tuple[Tokens, list[Unit]]:
+def shown(family: str, folders: Any, name: str, network: Network) -> tuple[Tokenizer, list[ModelInput]]:
     """Return the tokens and units of a toy, for a network that gets a head for them."""
     labels, _, examples = TOYS[name]
     attach(network, "toy", name, len(labels))
-    tokens = Tokens.of(load_tokenizer(folders[family]))
+    tokens = Tokenizer.of(load_tokenizer(folders[family]))
     return tokens, task_format(name).encode(examples, tokens, 24, labels, Counter())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", FORMATS)
 def test_training_and_predictions_are_those_of_the_whole_table(
-    name: str, family: str, families: Any, machine: Machine, plain: Any
+    name: str, family: str, families: Any, machine: Runtime, plain: Any
 ) -> None:
     encoder = Encoder.of(families[family])
     model = train(encoder, (lesson(name),), CLIPPED, seed=1)
@@ -95,19 +95,19 @@ def test_training_and_predictions_are_those_of_the_whole_table(
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_network_says_the_same_to_the_bit(name: str, family: str, families: Any, machine: Machine) -> None:
+def test_a_network_says_the_same_to_the_bit(name: str, family: str, families: Any, machine: Runtime) -> None:
     """Padded sequences of several lengths at once, and all of the weights as they were afterwards."""
     network = Network(families.backbone(family))
     tokens, units = shown(family, families, name, network)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     identities = {key: id(value) for key, value in network.named_parameters(remove_duplicate=False)}
-    wanted = answers(network, "toy", task_format(name), units, tokens, machine)
-    with used(network, [name], units, tokens):
+    wanted = predict_units(network, "toy", task_format(name), units, tokens, machine)
+    with pruned_embeddings(network, [name], units, tokens):
         assert len(network.table) < 20
-        assert answers(network, "toy", task_format(name), units, tokens, machine) == wanted
+        assert predict_units(network, "toy", task_format(name), units, tokens, machine) == wanted
     assert {key: id(value) for key, value in network.named_parameters(remove_duplicate=False)} == identities
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
-    assert answers(network, "toy", task_format(name), units, tokens, machine) == wanted
+    assert predict_units(network, "toy", task_format(name), units, tokens, machine) == wanted
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -124,14 +124,14 @@ def test_the_padding_has_a_gradient_only_where_it_had_one(family: str, families:
 
     network.eval()
     wanted = rows_with_gradient()
-    with used(network, ["token_classification"], units, tokens):
+    with pruned_embeddings(network, ["token_classification"], units, tokens):
         assert rows_with_gradient() == wanted
 
 
 @pytest.mark.parametrize("trained", ["all", "gradual"])
 @pytest.mark.parametrize("selection", [None, Selection(every_steps=2, patience=9, examples=16)])
 def test_weight_decay_reaches_the_rows_that_no_text_touches(
-    selection: Selection | None, trained: str, encoder: Encoder, machine: Machine, plain: Any
+    selection: Selection | None, trained: str, encoder: Encoder, machine: Runtime, plain: Any
 ) -> None:
     """With a selection the weights kept are those of an earlier step, and have decayed less."""
     recipe = replace(CLIPPED, weight_decay=3.0, steps=10, selection=selection, trained=trained)
@@ -144,10 +144,10 @@ def test_weight_decay_reaches_the_rows_that_no_text_touches(
     assert left < 0.97 if trained == "all" else left <= 1  # embeddings that move last decay for fewer steps, or none
 
 
-def test_without_decay_the_rows_that_no_text_touches_keep_their_bits(encoder: Encoder, machine: Machine) -> None:
+def test_without_decay_the_rows_that_no_text_touches_keep_their_bits(encoder: Encoder, machine: Runtime) -> None:
     folder = build(train(encoder, (lesson("token_classification"),), CLIPPED, seed=1), machine)
     before, after = table_of(load_file(Path(encoder.location) / "model.safetensors")), table_of(tensors(folder))
-    tokens = Tokens.of(load_tokenizer(encoder.location))
+    tokens = Tokenizer.of(load_tokenizer(encoder.location))
     pieces = task_format("token_classification").encode(
         TOYS["token_classification"][2], tokens, 24, TOYS["token_classification"][0], Counter()
     )
@@ -157,7 +157,7 @@ def test_without_decay_the_rows_that_no_text_touches_keep_their_bits(encoder: En
 
 
 @pytest.mark.parametrize("trained", ["top:1", "no-embeddings"])
-def test_embeddings_that_are_frozen_keep_their_bits(trained: str, encoder: Encoder, machine: Machine) -> None:
+def test_embeddings_that_are_frozen_keep_their_bits(trained: str, encoder: Encoder, machine: Runtime) -> None:
     recipe = replace(CLIPPED, weight_decay=3.0, trained=trained)
     folder = build(train(encoder, (lesson("token_classification"),), recipe, seed=1), machine)
     before = table_of(load_file(Path(encoder.location) / "model.safetensors"))
@@ -165,7 +165,7 @@ def test_embeddings_that_are_frozen_keep_their_bits(trained: str, encoder: Encod
     assert read(folder)["record"]["embedding_rows"] < 20
 
 
-def test_a_stopped_training_ends_in_the_same_bits(encoder: Encoder, machine: Machine) -> None:
+def test_a_stopped_training_ends_in_the_same_bits(encoder: Encoder, machine: Runtime) -> None:
     recipe = replace(CLIPPED, weight_decay=3.0, steps=12, selection=Selection(3, 9, 16))
     model = train(encoder, (lesson("classification"),), recipe, seed=1)
     whole = build(model, replace(machine, store=machine.store / "whole"))
@@ -182,7 +182,7 @@ def test_the_optimiser_sees_only_the_rows_used(families: Any) -> None:
     tokens, units = shown("xlm-roberta", families, "classification", network)
     freeze(network, "all")
     how = task_format("classification")
-    with used(network, ["classification"], units, tokens):
+    with pruned_embeddings(network, ["classification"], units, tokens):
         optimiser = torch.optim.AdamW(network.parameters(), lr=0.1, fused=True)
         how.loss(network, "toy", how.collate(units, tokens)).backward()
         optimiser.step()
@@ -195,7 +195,7 @@ def test_masked_lm_keeps_the_whole_table(families: Any) -> None:
     network = Network(families.backbone("xlm-roberta"))
     tokens, units = shown("xlm-roberta", families, "masked_lm", network)
     table = network.table
-    with used(network, ["classification", "masked_lm"], units, tokens) as others:
+    with pruned_embeddings(network, ["classification", "masked_lm"], units, tokens) as others:
         assert network.table is table
         assert not others.numel()
 
@@ -204,7 +204,7 @@ def test_a_shared_table_is_narrowed_wherever_it_is(families: Any) -> None:
     backbone = families.backbone("mt5")
     network = Network(backbone)
     tokens, units = shown("mt5", families, "token_classification", network)
-    with used(network, ["token_classification"], units, tokens):
+    with pruned_embeddings(network, ["token_classification"], units, tokens):
         assert backbone.shared.weight is backbone.encoder.embed_tokens.weight
         assert len(backbone.shared.weight) < VOCABULARY
     assert backbone.shared.weight is backbone.encoder.embed_tokens.weight
@@ -214,9 +214,9 @@ def test_a_shared_table_is_narrowed_wherever_it_is(families: Any) -> None:
 def test_after_a_failure_the_whole_table_is_back(families: Any) -> None:
     network = Network(families.backbone("xlm-roberta"))
     tokens, units = shown("xlm-roberta", families, "token_classification", network)
-    stranger = Unit(0, (np.array([0, VOCABULARY - 1, 2], dtype=np.int32),), np.array([0, 0, 0], dtype=np.int32))
+    stranger = ModelInput(0, (np.array([0, VOCABULARY - 1, 2], dtype=np.int32),), np.array([0, 0, 0], dtype=np.int32))
     how = task_format("token_classification")
-    with pytest.raises(IndexError), used(network, ["token_classification"], units, tokens):
+    with pytest.raises(IndexError), pruned_embeddings(network, ["token_classification"], units, tokens):
         how.loss(network, "toy", how.collate([stranger], tokens))
     assert how.loss(network, "toy", how.collate([stranger], tokens)).isfinite()
     assert "places" not in dict(network.backbone.get_input_embeddings().named_buffers())
@@ -224,7 +224,7 @@ def test_after_a_failure_the_whole_table_is_back(families: Any) -> None:
 
 @pytest.mark.parametrize("family", ["xlm-roberta", "mt5"])
 def test_a_large_table_waits_on_the_disk_and_nothing_of_it_stays_there(
-    family: str, families: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    family: str, families: Any, machine: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = train(
         Encoder.of(families[family]), (lesson("token_classification"),), replace(CLIPPED, weight_decay=0.1), seed=1

@@ -13,7 +13,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import families
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
@@ -70,7 +70,7 @@ def test_identity_of_a_hub_id_is_its_revision() -> None:
 
 @pytest.mark.parametrize("name", ["./model", "/no/such/folder", "a/b/c", "~/model", Path("/no/such/folder"), "a\\b"])
 def test_missing_folder(name: str | Path) -> None:
-    with pytest.raises(BadInput, match="no encoder folder"):
+    with pytest.raises(InputError, match="no encoder folder"):
         Encoder.of(name)
 
 
@@ -80,9 +80,9 @@ def test_missing_folder(name: str | Path) -> None:
 )
 def test_incomplete_folder(folder: Path, lost: str, complaint: str) -> None:
     (folder / lost).unlink()
-    with pytest.raises(BadInput, match=complaint):
+    with pytest.raises(InputError, match=complaint):
         Encoder.of(folder)
-    with pytest.raises(BadInput, match=complaint):
+    with pytest.raises(InputError, match=complaint):
         (load_tokenizer if "tokenizer" in lost else load_backbone)(folder)
 
 
@@ -95,7 +95,7 @@ def test_tokenizer_alone_loads(folder: Path) -> None:
 def test_pickles_are_refused(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     torch.save({}, folder / "pytorch_model.bin")
-    with pytest.raises(BadInput, match=r"pickled weights \(pytorch_model.bin\).*safetensors"):
+    with pytest.raises(InputError, match=r"pickled weights \(pytorch_model.bin\).*safetensors"):
         load_backbone(folder)
 
 
@@ -103,7 +103,7 @@ def test_pickles_are_refused(folder: Path) -> None:
 def test_truncated_weights(folder: Path, keep: int) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(BadInput, match=r"model.safetensors is missing or damaged.*download it again"):
+    with pytest.raises(InputError, match=r"model.safetensors is missing or damaged.*download it again"):
         load_backbone(folder)
 
 
@@ -112,23 +112,23 @@ def test_weights_that_do_not_fit(folder: Path) -> None:
     weights = load_file(path)
     kept = {name: tensor for name, tensor in weights.items() if "layer.1." not in name}
     save_file(kept, path, metadata={"format": "pt"})
-    with pytest.raises(BadInput, match="no weights for"):
+    with pytest.raises(InputError, match="no weights for"):
         load_backbone(folder)
     save_file({name: tensor[..., :8].clone() for name, tensor in weights.items()}, path, metadata={"format": "pt"})
-    with pytest.raises(BadInput, match="cannot load"):
+    with pytest.raises(InputError, match="cannot load"):
         load_backbone(folder)
 
 
 def test_configuration_that_cannot_be_used(folder: Path) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": "bert"}))
-    with pytest.raises(BadInput, match=r"'bert' are not supported.*xlm-roberta"):
+    with pytest.raises(InputError, match=r"'bert' are not supported.*xlm-roberta"):
         load_backbone(folder)
     path.write_text(json.dumps({"model_type": "xlm-roberta", "hidden_size": "wide"}))
-    with pytest.raises(BadInput, match="cannot load"):
+    with pytest.raises(InputError, match="cannot load"):
         load_backbone(folder)
     path.write_text("{")
-    with pytest.raises(BadInput, match="cannot load"):
+    with pytest.raises(InputError, match="cannot load"):
         load_backbone(folder)
 
 
@@ -189,7 +189,7 @@ def test_pieces_assemble_what_the_tokenizer_does(folders: families.Folders, fami
 def test_tokenizer_without_any_end_is_refused(folders: families.Folders) -> None:
     tokenizer = load_tokenizer(folders["qwen3"])
     tokenizer.eos_token = None
-    with pytest.raises(BadInput, match="eos_token"):
+    with pytest.raises(InputError, match="eos_token"):
         special_pieces(tokenizer)
 
 
@@ -226,11 +226,11 @@ def layers_of(net: Network) -> torch.nn.ModuleList:
 
 @pytest.mark.parametrize("trained", ["", "some", "top", "top:", "top:x", "layers:", "layers:1-", "layers:a", "top:-1"])
 def test_freeze_names_its_words(folders: families.Folders, trained: str) -> None:
-    with pytest.raises(BadInput, match=r"unknown part to train.*no-embeddings"):
+    with pytest.raises(InputError, match=r"unknown part to train.*no-embeddings"):
         freeze(network(folders, "xlm-roberta"), trained)
 
 
 @pytest.mark.parametrize("trained", ["top:0", "top:4", "bottom:4", "layers:3", "layers:0-3", "layers:2-1"])
 def test_freeze_out_of_range(folders: families.Folders, trained: str) -> None:
-    with pytest.raises(BadInput, match="encoder of 3 layers"):
+    with pytest.raises(InputError, match="encoder of 3 layers"):
         freeze(network(folders, "xlm-roberta"), trained)

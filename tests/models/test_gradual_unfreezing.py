@@ -13,7 +13,7 @@ from xstilts.models import freezing
 from xstilts.models.encoder import Encoder, load_backbone
 from xstilts.models.network import Network
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.store.build import build
 from xstilts.training.recipe import Recipe
@@ -29,7 +29,7 @@ def test_the_docstring_tells_the_truth() -> None:
 @settings(max_examples=200, deadline=None)
 @given(some.integers(1, 500), some.integers(1, 50))
 def test_waves_begin_in_order_from_the_first_step_and_all_move_in_the_end(total: int, waves: int) -> None:
-    found = [freezing.moving(number, total, waves) for number in range(total)]
+    found = [freezing.unfrozen_groups(number, total, waves) for number in range(total)]
     assert found[0] == 1
     assert found == sorted(found)
     assert max(found) <= waves
@@ -39,10 +39,10 @@ def test_waves_begin_in_order_from_the_first_step_and_all_move_in_the_end(total:
         assert max(shares) - min(shares) <= 1
 
 
-def test_what_does_not_move_yet_keeps_its_bits(encoder: Encoder, machine: Machine) -> None:
+def test_what_does_not_move_yet_keeps_its_bits(encoder: Encoder, machine: Runtime) -> None:
     """Stopped in mid-training, the layers whose turn has come have moved, and nothing below them."""
     network = Network(load_backbone(encoder.location))
-    waves = freezing.waves(network, "gradual")
+    waves = freezing.groups(network, "gradual")
     assert sum(len(wave) for wave in waves) == len(list(network.backbone.parameters()))
     names = {id(parameter): name for name, parameter in network.named_parameters()}
     before = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
@@ -60,7 +60,7 @@ def test_what_does_not_move_yet_keeps_its_bits(encoder: Encoder, machine: Machin
     progress.listen(lambda event: None)
     kept = load_file(next(machine.store.glob("*.part/checkpoint.safetensors")))
     taken = stopped - 1  # of which the checkpoint knows: the last one was told of before it was saved
-    free = freezing.moving(taken - 1, 9, len(waves))
+    free = freezing.unfrozen_groups(taken - 1, 9, len(waves))
     assert 0 < free < len(waves)
     for number, wave in enumerate(waves):
         chosen = [names[id(one)] for one in wave if f"weight.{names[id(one)]}" in kept]
@@ -72,9 +72,9 @@ def test_what_does_not_move_yet_keeps_its_bits(encoder: Encoder, machine: Machin
         assert all(same) if number >= free else not any(same), (number, chosen)
 
 
-def test_all_layers_moved_in_the_end(encoder: Encoder, machine: Machine) -> None:
+def test_all_layers_moved_in_the_end(encoder: Encoder, machine: Runtime) -> None:
     folder = build(train(encoder, (lesson("token_classification"),), RECIPE, seed=1), machine)
     after = Network(load_backbone(folder / "model"))
     network = Network(load_backbone(encoder.location))
-    for one, other in zip(freezing.waves(network, "gradual"), freezing.waves(after, "gradual"), strict=True):
+    for one, other in zip(freezing.groups(network, "gradual"), freezing.groups(after, "gradual"), strict=True):
         assert any(not bool((a == b).all()) for a, b in zip(one, other, strict=True))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import families
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.heads import AUTO, HEADS, Head, Tied, attach, auto_class, head_row, mean_pool
 from xstilts.models.hf_format import load, save, save_encoder
@@ -299,22 +299,22 @@ def test_wrong_requests(folders: families.Folders, tmp_path: Path) -> None:
         headed(folders.backbone("modernbert"), "token_classification"),
         load_tokenizer(folders["modernbert"]),
     )
-    with pytest.raises(BadInput, match="has no span head"):
+    with pytest.raises(InputError, match="has no span head"):
         save(network, "toy", "extractive_qa", (), tokenizer, tmp_path)
-    with pytest.raises(BadInput, match="distinct labels"):
+    with pytest.raises(InputError, match="distinct labels"):
         save(network, "toy", "token_classification", ("a", "b", "a"), tokenizer, tmp_path)
-    with pytest.raises(BadInput, match="for 2 labels"):
+    with pytest.raises(InputError, match="for 2 labels"):
         save(network, "toy", "token_classification", ("a", "b"), tokenizer, tmp_path)
-    with pytest.raises(BadInput, match="at least 1"):
+    with pytest.raises(InputError, match="at least 1"):
         attach(network, "other", "classification")
     other = Network(folders.backbone("eurobert"))
     other.config.classifier_pooling = "max"
-    with pytest.raises(BadInput, match="unknown classifier_pooling 'max'"):
+    with pytest.raises(InputError, match="unknown classifier_pooling 'max'"):
         attach(other, "other", "classification", 2)
     save(network, "toy", "token_classification", LABELS["token_classification"], tokenizer, tmp_path)
-    with pytest.raises(BadInput, match="not a classification model"):
+    with pytest.raises(InputError, match="not a classification model"):
         load(tmp_path, "classification")
-    with pytest.raises(BadInput, match="no head for tasks of kind 'retrieval'"):
+    with pytest.raises(InputError, match="no head for tasks of kind 'retrieval'"):
         Head(network.config, "bitext_retrieval")
-    with pytest.raises(BadInput, match="no tensor 'xstilts_choice"):
+    with pytest.raises(InputError, match="no tensor 'xstilts_choice"):
         load(folders["eurobert"], "multiple_choice")

@@ -16,18 +16,18 @@ from torch import nn
 from families import DEPTH, FAMILIES
 from given import TOYS, lesson, stopped
 from xstilts.cost import flops
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.formats import task_format
 from xstilts.models import lora
 from xstilts.models.batch import Batch
-from xstilts.models.embedding_pruning import used
+from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_tokenizer
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.hf_format import save_encoder
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
-from xstilts.runtime.machine import Machine
+from xstilts.models.tokenization import Tokenizer
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.store.manifest import read
 from xstilts.training.frozen_layer_cache import FOLDER
@@ -59,7 +59,7 @@ MAPS: dict[str, set[str]] = {
 def taught(family: str, families: Any, trained: str = "lora:4") -> tuple[Network, Batch]:
     """Return a network with a toy's head and adapters, and the toy's batch."""
     labels, _, examples = TOYS["token_classification"]
-    network, tokens = Network(families.backbone(family)), Tokens.of(load_tokenizer(families[family]))
+    network, tokens = Network(families.backbone(family)), Tokenizer.of(load_tokenizer(families[family]))
     torch.manual_seed(1)
     attach(network, "toy", "token_classification", len(labels))
     freeze(network.eval(), trained)
@@ -184,10 +184,10 @@ def test_without_adapters_there_is_nothing_to_fold(families: Any) -> None:
 def test_only_the_rows_used_are_kept_beside_adapters(family: str, families: Any) -> None:
     network, batch = taught(family, families)
     labels, _, examples = TOYS["token_classification"]
-    tokens = Tokens.of(load_tokenizer(families[family]))
+    tokens = Tokenizer.of(load_tokenizer(families[family]))
     units = task_format("token_classification").encode(examples, tokens, 24, labels, Counter())
     table, said = network.table, logits(network, batch)
-    with used(network, ["token_classification"], units, tokens):
+    with pruned_embeddings(network, ["token_classification"], units, tokens):
         assert len(network.table) < len(table)
         assert torch.equal(logits(network, batch), said)
     assert network.table is table
@@ -217,7 +217,7 @@ def test_a_saved_network_says_nothing_of_adapters(family: str, families: Any, tm
         assert torch.equal(found, said)
 
 
-def test_a_training_counts_what_it_trains_and_saves_it_folded_in(encoder: Encoder, machine: Machine) -> None:
+def test_a_training_counts_what_it_trains_and_saves_it_folded_in(encoder: Encoder, machine: Runtime) -> None:
     models = [
         train(encoder, (lesson("token_classification"),), replace(FAST, steps=2, trained=one), seed=1) for one in EITHER
     ]
@@ -236,7 +236,7 @@ def test_a_training_counts_what_it_trains_and_saves_it_folded_in(encoder: Encode
 
 
 @pytest.mark.parametrize("trained", ["lora:4", "lora:4@top:1"])
-def test_a_stopped_training_ends_in_the_same_bits(trained: str, encoder: Encoder, machine: Machine) -> None:
+def test_a_stopped_training_ends_in_the_same_bits(trained: str, encoder: Encoder, machine: Runtime) -> None:
     recipe = replace(FAST, steps=8, selection=Selection(2, 9, 16), trained=trained)
     model = train(encoder, (lesson("classification"),), recipe, seed=1)
     whole = build(model, replace(machine, store=machine.store / "whole"))
@@ -251,7 +251,7 @@ def test_a_stopped_training_ends_in_the_same_bits(trained: str, encoder: Encoder
 
 
 @pytest.mark.parametrize("family", ["eurobert", "deberta-v2"])
-def test_frozen_layers_below_adapters_run_once(family: str, families: Any, machine: Machine) -> None:
+def test_frozen_layers_below_adapters_run_once(family: str, families: Any, machine: Runtime) -> None:
     """Another seed, whose adapters begin elsewhere, finds the states; with all layers the result is the same."""
     recipe = replace(FAST, trained="lora:4@top:1")
     models = [train(Encoder.of(families[family]), (lesson("classification"),), recipe, seed=seed) for seed in (1, 2)]
@@ -279,30 +279,30 @@ def test_flops_are_those_that_torch_counts(family: str, families: Any) -> None:
     "trained", ["lora", "lora:", "lora:0", "lora:x", "lora:-1", "lora:4:0", "lora:4:", "lora:4@", "lora@top:1"]
 )
 def test_adapters_name_their_words(trained: str, families: Any) -> None:
-    with pytest.raises(BadInput, match=r"unknown adapters 'lora.*use lora:16 .*lora:16:32 .*lora:16@top:4"):
+    with pytest.raises(InputError, match=r"unknown adapters 'lora.*use lora:16 .*lora:16:32 .*lora:16@top:4"):
         taught("xlm-roberta", families, trained)
 
 
 @pytest.mark.parametrize("part", ["head", "all", "layernorm", "top", "some"])
 def test_a_part_is_of_layers(part: str, families: Any) -> None:
-    with pytest.raises(BadInput, match=rf"unknown part to train '{part}'; use one of top:2, .*, alternate$"):
+    with pytest.raises(InputError, match=rf"unknown part to train '{part}'; use one of top:2, .*, alternate$"):
         taught("xlm-roberta", families, f"lora:8@{part}")
 
 
 def test_layers_that_are_not_there_are_named(families: Any) -> None:
-    with pytest.raises(BadInput, match=r"'top:99' does not fit an encoder of 3 layers"):
+    with pytest.raises(InputError, match=r"'top:99' does not fit an encoder of 3 layers"):
         taught("xlm-roberta", families, "lora:8@top:99")
 
 
 def test_without_peft_the_remedy_is_said(families: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(BadInput, match=r"pip install xstilts\[lora\]"):
+    with pytest.raises(InputError, match=r"pip install xstilts\[lora\]"):
         taught("xlm-roberta", families, "lora:8")
 
 
 @pytest.mark.parametrize("family", ["xlm-roberta", "gemma3_text"])
 def test_beside_weights_in_bf16_adapters_learn_in_float32_and_nothing_of_it_is_rounded(
-    family: str, families: Any, machine: Machine
+    family: str, families: Any, machine: Runtime
 ) -> None:
     recipe = replace(FAST, optimiser="adamw:bf16")
     folder = build(train(Encoder.of(families[family]), (lesson("token_classification"),), recipe, seed=1), machine)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from families import FAMILIES, VOCABULARY
 from given import TOYS, lesson, losses, still
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import read_lines
 from xstilts.formats import Format, task_format
@@ -23,9 +23,9 @@ from xstilts.models.batch import Batch
 from xstilts.models.encoder import load_tokenizer
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
-from xstilts.models.packed_attention import Packing
-from xstilts.models.tokenization import Tokens
-from xstilts.runtime.machine import Machine
+from xstilts.models.packed_attention import PackedLayout
+from xstilts.models.tokenization import Tokenizer
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.store.manifest import read
 from xstilts.training.recipe import Recipe
@@ -51,14 +51,14 @@ def padded_batch(network: Network) -> tuple[Tensor, Tensor]:
     return torch.where(mask.bool(), ids, network.config.pad_token_id or 0), mask
 
 
-def packed(lengths: tuple[int, ...] = LENGTHS) -> Packing:
-    return Packing.of(lengths, max(lengths))
+def packed(lengths: tuple[int, ...] = LENGTHS) -> PackedLayout:
+    return PackedLayout.of(lengths, max(lengths))
 
 
 @given(some.lists(some.integers(1, 9), min_size=1, max_size=8), some.integers(0, 3))
 def test_a_row_holds_every_piece_once_and_spreads_to_where_it_came_from(lengths: list[int], more: int) -> None:
     width = max(lengths) + more
-    found = Packing.of(lengths, width)
+    found = PackedLayout.of(lengths, width)
     mask = torch.arange(width) < torch.tensor(lengths)[:, None]
     ids = torch.arange(len(lengths) * width).view(len(lengths), width)
     row = found.row(ids)
@@ -119,21 +119,21 @@ def test_leaking_attention_would_be_noticed(family: str, families: Any, monkeypa
 
 
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(PACKED)))
-def test_families_whose_attention_would_leak_are_padded(family: str, families: Any, machine: Machine) -> None:
+def test_families_whose_attention_would_leak_are_padded(family: str, families: Any, machine: Runtime) -> None:
     network = Network(families.backbone(family))
     assert network.family.padded
-    assert not batching.wanted(network, machine)
-    with pytest.raises(BadInput, match=f"{family} cannot be packed: its attention"):
-        batching.wanted(network, replace(machine, packing="on"))
+    assert not batching.should_pack(network, machine)
+    with pytest.raises(InputError, match=f"{family} cannot be packed: its attention"):
+        batching.should_pack(network, replace(machine, packing="on"))
 
 
 @pytest.mark.parametrize("family", PACKED)
-def test_the_rest_is_packed_where_asked_for_and_padded_on_a_cpu(family: str, families: Any, machine: Machine) -> None:
+def test_the_rest_is_packed_where_asked_for_and_padded_on_a_cpu(family: str, families: Any, machine: Runtime) -> None:
     network = Network(families.backbone(family))
     assert not network.family.padded
-    choices = [batching.wanted(network, replace(machine, packing=how)) for how in ("auto", "on", "off")]
+    choices = [batching.should_pack(network, replace(machine, packing=how)) for how in ("auto", "on", "off")]
     assert choices == [False, True, False]
-    with pytest.raises(BadInput, match="auto, on or off"):
+    with pytest.raises(InputError, match="auto, on or off"):
         replace(machine, packing="maybe")
 
 
@@ -142,7 +142,7 @@ def test_the_rest_is_packed_where_asked_for_and_padded_on_a_cpu(family: str, fam
 def test_loss_gradients_and_answers_of_a_packed_batch_are_those_of_the_padded_one(
     name: str, family: str, families: Any
 ) -> None:
-    tokens = Tokens.of(load_tokenizer(families[family]))
+    tokens = Tokenizer.of(load_tokenizer(families[family]))
     if name == "masked_lm" and tokens.mask is None:
         pytest.skip("its tokenizer has no mask piece")
     network, how = Network(families.backbone(family)), task_format(name)
@@ -170,7 +170,7 @@ def loss_and_gradients(network: Network, how: Format, batch: Batch) -> tuple[flo
 
 @pytest.mark.parametrize("family", PACKED)
 def test_a_packed_training_goes_like_a_padded_one_and_computes_no_padding(
-    family: str, families: Any, machine: Machine, tmp_path: Path
+    family: str, families: Any, machine: Runtime, tmp_path: Path
 ) -> None:
     model = train(still(families[family], tmp_path / "still"), (lesson("extractive_qa"),), SHORT, seed=1)
     machines = [replace(machine, store=tmp_path / how, packing=how) for how in ("off", "on")]
@@ -186,7 +186,7 @@ def test_a_packed_training_goes_like_a_padded_one_and_computes_no_padding(
 
 @pytest.mark.parametrize(("family", "trained"), [("xlm-roberta", "top:1"), ("modernbert", "top:1"), ("qwen3", "head")])
 def test_stored_states_of_frozen_layers_are_packed_too(
-    family: str, trained: str, families: Any, machine: Machine, tmp_path: Path
+    family: str, trained: str, families: Any, machine: Runtime, tmp_path: Path
 ) -> None:
     recipe = replace(SHORT, trained=trained, steps=8)
     model = train(still(families[family], tmp_path / "still"), (lesson("token_classification"),), recipe, seed=1)
@@ -195,7 +195,7 @@ def test_stored_states_of_frozen_layers_are_packed_too(
 
 
 def test_a_packed_batch_is_charged_for_no_padding(families: Any) -> None:
-    tokens = Tokens.of(load_tokenizer(families["xlm-roberta"]))
+    tokens = Tokenizer.of(load_tokenizer(families["xlm-roberta"]))
     labels, _, examples = TOYS["extractive_qa"]
     units = task_format("extractive_qa").encode(examples, tokens, 24, labels, Counter())
     batch = task_format("extractive_qa").collate(units, tokens).packed()

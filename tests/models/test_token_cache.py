@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from xstilts.models import token_cache
 from xstilts.models.token_cache import Segments, cut, joined, read
-from xstilts.runtime.disk_cache import Shelf
+from xstilts.runtime.disk_cache import DiskCache
 
 CUT = """
 import sys, time
@@ -121,4 +121,4 @@ def test_two_processes_cut_texts_once(tmp_path: Path) -> None:
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=below) for _ in range(2)]
     said = sorted(process.communicate()[0] for process in running)
     assert said == ["[60000, 60000]\n", "cut [60000, 60000]\n"]
-    assert len(list(Shelf(tmp_path, 1, "pieces").folder.glob("*.segments"))) == 1
+    assert len(list(DiskCache(tmp_path, 1, "pieces").folder.glob("*.segments"))) == 1

@@ -15,25 +15,25 @@ from hypothesis import strategies as some
 import families
 import writing
 from given import TOYS
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.formats import task_format
 from xstilts.models import token_cache
 from xstilts.models import tokenization as module
 from xstilts.models.encoder import load_tokenizer
-from xstilts.models.tokenization import FOLDER, Tokens, longest_first
-from xstilts.runtime.machine import Machine
+from xstilts.models.tokenization import FOLDER, Tokenizer, longest_first
+from xstilts.runtime.machine import Runtime
 
 CLOSING = [name for name in families.FAMILIES if name not in ("qwen3", "gemma3_text")]
 PAIRS = [("cab dab", "fig"), ("a", "b"), ("Zoo 9 \u00bd", "caf\u0065\u0301 d"), ("", "a"), ("<s> a", "</s>")]
 XLMR = families.tokenizer("xlm-roberta")
-TOKENIZERS = {name: Tokens.of(make()) for name, make in writing.TOKENIZERS.items()}
+TOKENIZERS = {name: Tokenizer.of(make()) for name, make in writing.TOKENIZERS.items()}
 written = some.text(
     some.sampled_from("ab qé\u0301\u0300\u200b \n\u4e2d\u56fd\u0e19\u0e49\u0e33ﬃ½\U0001f600"), max_size=24
 )
 
 
-def tokens_of(family: str) -> Tokens:
-    return Tokens.of(families.tokenizer(family))
+def tokens_of(family: str) -> Tokenizer:
+    return Tokenizer.of(families.tokenizer(family))
 
 
 def test_docstring_tells_the_truth() -> None:
@@ -88,7 +88,7 @@ def test_the_room_is_what_is_left_beside_the_special_pieces(family: str, pair: b
     nothing = np.empty(0, dtype=np.int32)
     special = len(tokens.sequence(nothing, nothing if pair else None))
     assert tokens.room(special + 7, pair) == 7
-    with pytest.raises(BadInput, match=f"max_length {special} leaves no room beside {special} special pieces"):
+    with pytest.raises(InputError, match=f"max_length {special} leaves no room beside {special} special pieces"):
         tokens.room(special, pair)
 
 
@@ -126,7 +126,7 @@ def test_each_distinct_text_is_cut_once_and_the_order_is_kept(monkeypatch: pytes
             return XLMR(texts, **options)
 
     monkeypatch.setattr(token_cache, "CHUNK", 3)
-    tokens = Tokens(Counting(), Tokens.of(XLMR).pieces)
+    tokens = Tokenizer(Counting(), Tokenizer.of(XLMR).pieces)
     texts = ["a", "b", "a", "c c", "d", "b", "e"]
     found = tokens.segments(texts)
     assert asked == ["a", "b", "c c", "d", "e"]
@@ -134,7 +134,7 @@ def test_each_distinct_text_is_cut_once_and_the_order_is_kept(monkeypatch: pytes
 
 
 def test_words_stand_alone_and_none_is_empty() -> None:
-    tokens = Tokens.of(XLMR)
+    tokens = Tokenizer.of(XLMR)
     found = tokens.words(["cab", "", " ", "\u200b", "cab"])
     assert all(len(ids) for ids in found)
     assert found[0].tolist() == found[4].tolist() == XLMR("cab", add_special_tokens=False)["input_ids"]
@@ -149,7 +149,7 @@ def test_a_tokenizer_without_an_unknown_piece_takes_the_padding_for_it() -> None
 
 
 def test_special_pieces_are_known() -> None:
-    tokens = Tokens.of(XLMR)
+    tokens = Tokenizer.of(XLMR)
     assert {
         tokens.mask,
         tokens.unknown,
@@ -164,13 +164,13 @@ def test_a_slow_tokenizer_is_refused() -> None:
     class Slow:
         is_fast = False
 
-    with pytest.raises(BadInput, match="Slow gives no character offsets: use the model's fast tokenizer"):
-        Tokens.of(Slow())
+    with pytest.raises(InputError, match="Slow gives no character offsets: use the model's fast tokenizer"):
+        Tokenizer.of(Slow())
 
 
 def test_an_accent_belongs_to_its_letter_and_what_stands_before_a_word_to_the_word() -> None:
     text = "cafe\u0301 x"
-    pieces = [text[start:stop] for start, stop in Tokens.of(XLMR).segments_with_offsets([text])[0][1]]
+    pieces = [text[start:stop] for start, stop in Tokenizer.of(XLMR).segments_with_offsets([text])[0][1]]
     assert pieces == ["c", "a", "f", "e\u0301", " x"]
     offsets = TOKENIZERS["wordpiece"].segments_with_offsets(["a \u0301b \u0301"])[0][1]
     assert offsets.tolist() == [[0, 1], [2, 6]]
@@ -181,7 +181,7 @@ def test_an_accent_belongs_to_its_letter_and_what_stands_before_a_word_to_the_wo
 MANY = ["", "cab dab", *(text for text, _ in writing.TEXTS.values()), "<s> a </s>", "", "cab dab"]
 
 
-def stored(machine: Machine) -> list[Path]:
+def stored(machine: Runtime) -> list[Path]:
     return sorted((machine.store / FOLDER).glob("*.*"))
 
 
@@ -214,7 +214,7 @@ def cuts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.usefixtures("keeping")
 @pytest.mark.parametrize("name", [*families.FAMILIES, *writing.TOKENIZERS])
 def test_pieces_that_were_kept_are_those_that_are_cut(
-    name: str, machine: Machine, cuts: list[int], monkeypatch: pytest.MonkeyPatch
+    name: str, machine: Runtime, cuts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(token_cache, "CHUNK", 5)
     tokens = TOKENIZERS[name] if name in TOKENIZERS else tokens_of(name)
@@ -232,7 +232,7 @@ def test_pieces_that_were_kept_are_those_that_are_cut(
 
 
 @pytest.mark.usefixtures("keeping")
-def test_other_texts_or_tokenizers_have_files_of_their_own(machine: Machine) -> None:
+def test_other_texts_or_tokenizers_have_files_of_their_own(machine: Runtime) -> None:
     more = families.tokenizer("xlm-roberta")
     more.add_tokens(["zoo"])
     split = families.tokenizer("xlm-roberta")
@@ -240,28 +240,28 @@ def test_other_texts_or_tokenizers_have_files_of_their_own(machine: Machine) -> 
     tokenizers = [families.tokenizer("xlm-roberta"), more, split, families.tokenizer("modernbert")]
     heaps = [["ab", "c"], ["a", "bc"], ["abc"], ["c", "ab"], ["ab", "c", ""], ["a", "\u0301b", "c"], ["<s> zoo"]]
     for tokenizer in tokenizers:
-        tokens = Tokens.of(tokenizer)
+        tokens = Tokenizer.of(tokenizer)
         for texts in heaps * 2:
             assert plain(tokens.kept(machine).segments(texts)) == plain(tokens.segments(texts))
     assert len(stored(machine)) == len(tokenizers) * len(heaps)
-    found = [Tokens.of(one).kept(machine).segments(["<s> zoo"])[0].tolist() for one in tokenizers]
+    found = [Tokenizer.of(one).kept(machine).segments(["<s> zoo"])[0].tolist() for one in tokenizers]
     assert len(set(map(tuple, found))) == len(found)
 
 
 @pytest.mark.usefixtures("keeping")
 @pytest.mark.parametrize("family", families.FAMILIES)
-def test_a_saved_tokenizer_finds_what_the_first_one_kept(family: str, tmp_path: Path, machine: Machine) -> None:
+def test_a_saved_tokenizer_finds_what_the_first_one_kept(family: str, tmp_path: Path, machine: Runtime) -> None:
     families.tokenizer(family).save_pretrained(tmp_path / "first")
     for here, there in (("first", "second"), ("second", "third")):
         tokenizer = load_tokenizer(tmp_path / here)
-        Tokens.of(tokenizer).kept(machine).segments(MANY)
+        Tokenizer.of(tokenizer).kept(machine).segments(MANY)
         tokenizer.save_pretrained(tmp_path / there)
     assert len(stored(machine)) == 1
 
 
 @pytest.mark.usefixtures("keeping")
-def test_a_damaged_file_is_made_anew(machine: Machine, cuts: list[int]) -> None:
-    tokens = Tokens.of(XLMR).kept(machine)
+def test_a_damaged_file_is_made_anew(machine: Runtime, cuts: list[int]) -> None:
+    tokens = Tokenizer.of(XLMR).kept(machine)
     wanted = plain(tokens.segments_with_offsets(MANY))
     (path,) = stored(machine)
     whole = path.read_bytes()
@@ -277,8 +277,8 @@ def test_a_damaged_file_is_made_anew(machine: Machine, cuts: list[int]) -> None:
 
 
 @pytest.mark.usefixtures("keeping")
-def test_no_more_is_kept_than_the_machine_says(machine: Machine) -> None:
-    tokens = Tokens.of(XLMR)
+def test_no_more_is_kept_than_the_machine_says(machine: Runtime) -> None:
+    tokens = Tokenizer.of(XLMR)
     tokens.kept(machine).segments(MANY)
     (first,) = stored(machine)
     os.utime(first, (1, 1))
@@ -295,8 +295,8 @@ def test_no_more_is_kept_than_the_machine_says(machine: Machine) -> None:
     assert not stored(none)
 
 
-def test_little_text_is_worth_no_file(machine: Machine) -> None:
-    tokens = Tokens.of(XLMR).kept(machine)
+def test_little_text_is_worth_no_file(machine: Runtime) -> None:
+    tokens = Tokenizer.of(XLMR).kept(machine)
     tokens.segments(MANY)
     assert not stored(machine)
     tokens.segments(["a" * token_cache.LEAST])
@@ -305,10 +305,10 @@ def test_little_text_is_worth_no_file(machine: Machine) -> None:
 
 @pytest.mark.usefixtures("keeping")
 @pytest.mark.parametrize("name", TOYS)
-def test_every_kind_encodes_from_what_was_kept(name: str, machine: Machine) -> None:
+def test_every_kind_encodes_from_what_was_kept(name: str, machine: Runtime) -> None:
     """What is mapped cannot be written to: a kind that did so would fail here."""
     labels, _, examples = TOYS[name]
-    tokens = Tokens.of(XLMR)
+    tokens = Tokenizer.of(XLMR)
     wanted = task_format(name).encode(examples, tokens, 24, labels, Counter())
     for _ in range(2):
         units = task_format(name).encode(examples, tokens.kept(machine), 24, labels, Counter())

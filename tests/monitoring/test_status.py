@@ -17,37 +17,37 @@ import pytest
 
 from plain_store import ENCODER, put, put_score, put_training
 from xstilts import cli
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.monitoring import best_so_far, dashboard
-from xstilts.monitoring.status import Watch
-from xstilts.runtime.machine import Machine
+from xstilts.monitoring.status import StudyMonitor
+from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import step
 from xstilts.store import build_log
 from xstilts.store.identity import canonical
-from xstilts.store.live_view import CHECKPOINT, Sight
+from xstilts.store.live_view import CHECKPOINT, StoreView
 from xstilts.store.local_executor import build_all
-from xstilts.store.stage import Site, Stage, StageError, folder_of, stage
+from xstilts.store.stage import BuildContext, Stage, StageError, folder_of, stage
 
 BOTH = pytest.mark.parametrize("workers", [1, 2])
 
 
 @stage(name="plain", version=1, label=lambda name, of=(), resumes=False: name)
-def plain(site: Site, name: str, of: tuple[Stage, ...] = ()) -> None:
+def plain(site: BuildContext, name: str, of: tuple[Stage, ...] = ()) -> None:
     (site.folder / "text").write_text(name)
 
 
 @stage(name="wrong", version=1, label=lambda name: name)
-def wrong(site: Site, name: str) -> None:
-    raise BadInput(f"{name} has two columns")
+def wrong(site: BuildContext, name: str) -> None:
+    raise InputError(f"{name} has two columns")
 
 
 @stage(name="watched", version=1, label=lambda name: name, resumes=True)
-def watched(site: Site, name: str) -> None:
+def watched(site: BuildContext, name: str) -> None:
     """Say how far it is, and write what a watcher sees once it has heard of that."""
     patience = time.monotonic() + 20
     while time.monotonic() < patience:
         step(site.folder.stem, 3, 4, "loss 0.500  1:10 left")
-        state = Watch(site.machine.store).look()
+        state = StudyMonitor(site.machine.store).look()
         if any(one.done for one in state.running):
             (site.folder / "seen.json").write_text(
                 json.dumps([[one.label, one.done, one.total] for one in state.running])
@@ -57,7 +57,7 @@ def watched(site: Site, name: str) -> None:
             )
             return
         time.sleep(0.05)
-    raise BadInput("nobody has seen it")
+    raise InputError("nobody has seen it")
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ def store(tmp_path: Path) -> Path:
     return found
 
 
-def machine_at(store: Path, workers: int = 1) -> Machine:
-    return Machine(store, device="cpu", workers=workers, threads=1)
+def machine_at(store: Path, workers: int = 1) -> Runtime:
+    return Runtime(store, device="cpu", workers=workers, threads=1)
 
 
 def tree(folder: Path) -> list[tuple[str, int, int]]:
@@ -96,7 +96,7 @@ def test_what_failed_is_told_with_the_reason_until_it_is_there(store: Path, work
     lost = plain("lost", (wrong("table"),))
     with pytest.raises(StageError):
         build_all([lost, plain("last", (lost,)), plain("kept")], machine_at(store, workers))
-    state = Watch(store).look()
+    state = StudyMonitor(store).look()
     assert state.failed == (("table", "table has two columns"),)
     assert (state.lost, state.alive, state.finished, state.stopped) == (2, 0, 1, ())
     key = wrong("table").key
@@ -104,7 +104,7 @@ def test_what_failed_is_told_with_the_reason_until_it_is_there(store: Path, work
     folder.mkdir()
     record = {"label": "table", "key": key, "work": "x", "arguments": {}, "seconds": 1.0, "started": "", "record": {}}
     (folder / "stage.json").write_text(json.dumps(record))
-    assert Watch(store).look().failed == ()
+    assert StudyMonitor(store).look().failed == ()
 
 
 KILLED = """
@@ -124,11 +124,11 @@ def test_a_killed_build_is_dead_and_says_what_it_lacks(store: Path) -> None:
     assert not found.alive
     assert found.ended is None
     build_all([plain("a")], machine_at(store))
-    state = Watch(store).look()
+    state = StudyMonitor(store).look()
     assert [(one.lacking, one.stages) for one in state.stopped] == [(1, 2)]
     assert (state.alive, state.total, state.running) == (0, None, ())
     build_all([plain("b")], machine_at(store))
-    assert Watch(store).look().stopped == ()
+    assert StudyMonitor(store).look().stopped == ()
 
 
 def test_those_who_watch_do_not_take_each_other_for_builders(store: Path) -> None:
@@ -180,7 +180,7 @@ STATE = {
 
 def test_a_training_that_nobody_speaks_for_tells_by_its_checkpoint(store: Path) -> None:
     put_part(store, "train-a-seed1", "0" * 12, STATE)
-    (one,) = Watch(store).look().running
+    (one,) = StudyMonitor(store).look().running
     assert (one.label, one.done, one.total, one.figures) == ("train-a-seed1", 30, 0, "loss 1.250  100 tokens/s")
     assert one.seconds is None
 
@@ -189,7 +189,7 @@ def test_what_is_left_behind_is_not_taken_for_running(store: Path) -> None:
     part = put_part(store, "train-a-seed1", "0" * 12, STATE)
     for path in (part / CHECKPOINT, part):
         os.utime(path, (0, 0))
-    state = Watch(store).look()
+    state = StudyMonitor(store).look()
     assert state.running == ()
     assert [one.folder for one in state.left_behind] == [part]
 
@@ -210,7 +210,7 @@ def test_half_written_and_damaged_files_are_passed_over(store: Path) -> None:
             (folder / name).write_bytes(text)
             (folder / other).write_text('{"started": 1.0, "workers": 1, "stages": {}, "arguments": {}}')
     (store / "x-aaaaaaaaaaaa").symlink_to(store / "nowhere")
-    state = Watch(store).look()
+    state = StudyMonitor(store).look()
     assert (state.finished, state.total, len(state.running)) == (0, None, 6)
 
 
@@ -221,7 +221,7 @@ def test_watching_changes_nothing(store: Path) -> None:
         note.begin([plain("a")])
         time.sleep(0.1)
         before = tree(store)
-        Watch(store, (plain("a"),)).look()
+        StudyMonitor(store, (plain("a"),)).look()
         assert tree(store) == before
 
 
@@ -229,7 +229,7 @@ def test_a_store_that_is_looked_at_again_is_read_once_and_what_is_gone_is_forgot
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = put(store, "x", "work", {})
-    seen = Sight(store)
+    seen = StoreView(store)
     seen.refresh()
     monkeypatch.setattr("xstilts.store.manifest.read", lambda folder: pytest.fail("read twice"))
     seen.refresh()
@@ -246,7 +246,7 @@ def test_a_store_that_is_looked_at_again_is_read_once_and_what_is_gone_is_forgot
 def test_of_a_study_what_is_to_do_is_known_and_counted_down(store: Path) -> None:
     machine = machine_at(store)
     asked = [plain("end", (plain("a"), plain("b"))), plain("other")]
-    watch = Watch(store, asked)
+    watch = StudyMonitor(store, asked)
     state = watch.look()
     assert (state.finished, state.total, dict(state.waiting), state.unknown) == (0, 4, {"plain": 4}, 4)
     assert state.seconds is None
@@ -261,7 +261,7 @@ def test_of_a_study_what_is_to_do_is_known_and_counted_down(store: Path) -> None
 def test_the_time_left_is_what_finished_ones_of_the_name_took_among_workers(store: Path) -> None:
     for name, work, seconds in (("a-seed1", "work", 10.0), ("a-seed2", "work", 20.0), ("b-seed1", "work", 90.0)):
         put(store, name, work, {"n": seconds}, seconds)
-    pace = Watch(store)
+    pace = StudyMonitor(store)
     pace.look()
     assert pace.pace.usual("a-seed3", "work") == 15.0
     assert pace.pace.usual("c-seed1", "work") == 20.0
@@ -276,7 +276,7 @@ def test_the_time_left_is_what_finished_ones_of_the_name_took_among_workers(stor
 
 
 def standing(store: Path, target: str = "xnli") -> best_so_far.Standing:
-    seen = Sight(store)
+    seen = StoreView(store)
     seen.refresh()
     (found,) = (one for one in best_so_far.best(seen) if one.target == target)
     return found
@@ -366,12 +366,12 @@ def test_no_color_is_honoured_in_a_terminal(
 
 
 def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no store .*nowhere"):
+    with pytest.raises(InputError, match=r"no store .*nowhere"):
         dashboard.promised(None, "sandbox", tmp_path / "nowhere", None)
 
 
 def test_lines_follow_a_build_to_its_end_and_say_what_failed(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    watch = Watch(store, (plain("a"), plain("b"), plain("c")))
+    watch = StudyMonitor(store, (plain("a"), plain("b"), plain("c")))
     turns = iter(
         (lambda: build_all([plain("a")], machine_at(store)), lambda: build_all([*watch.promised], machine_at(store)))
     )

@@ -16,14 +16,14 @@ import pytest
 from plain_store import ENCODER, asked, put_score, put_training
 from test_docs import options_of, text_of
 from xstilts import cli
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.monitoring import tracker_sync, trackers
 from xstilts.monitoring.tracker_sync import Mirror
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store import build_log
 from xstilts.store.live_view import CHECKPOINT, HISTORY, SCORE, state_of
 from xstilts.store.names import TRAIN
-from xstilts.store.stage import Site, stage
+from xstilts.store.stage import BuildContext, stage
 
 PLACES = {"tensorboard": "runs", "wandb": "team/project", "mlflow": "sqlite:///x.db#tries", "trackio": "project"}
 EVERY = pytest.mark.parametrize("name", sorted(PLACES))
@@ -350,7 +350,7 @@ def test_what_comes_later_is_added_to_the_same_run(store: Path, name: str, heard
 
 
 @stage(name="training", version=1, label=lambda **arguments: "train-mnli-seed1", resumes=True)
-def training(site: Site, encoder: tuple[str, ...]) -> None:
+def training(site: BuildContext, encoder: tuple[str, ...]) -> None:
     raise AssertionError("only promised")
 
 
@@ -362,7 +362,7 @@ def test_a_running_training_is_followed_to_its_end_and_every_step_is_sent_once(
     promised = training(("tiny",))
     part = store / f"{promised.label}-{promised.key}.part"
     part.mkdir()
-    with build_log.noted([promised], Machine(store)):
+    with build_log.noted([promised], Runtime(store)):
         assert mirror(store, name).send() == 0
         for steps in (2, 2, 1, 4):  # one that began again has fewer for a while
             state = {"step": steps, "history": [{"step": n, "loss": 1 / n} for n in range(1, steps + 1)]}
@@ -431,7 +431,7 @@ def test_a_library_that_is_not_there_is_named_with_the_command_that_brings_it(
     store: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, {"tensorboard": "torch.utils.tensorboard"}.get(name, name), None)
-    with pytest.raises(BadInput, match=rf"^{name} is not installed: pip install xstilts\[{name}\]$"):
+    with pytest.raises(InputError, match=rf"^{name} is not installed: pip install xstilts\[{name}\]$"):
         mirror(store, name)
 
 
@@ -445,7 +445,7 @@ def test_a_library_that_is_not_there_is_named_with_the_command_that_brings_it(
     ],
 )
 def test_a_place_that_cannot_be_is_refused(store: Path, to: str, said: str) -> None:
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(InputError, match=said):
         Mirror(store, to)
 
 
@@ -453,7 +453,7 @@ def test_a_place_that_cannot_be_is_refused(store: Path, to: str, said: str) -> N
 def test_where_it_went_is_not_written_down_and_two_do_not_send_at_once(store: Path, name: str, heard: Heard) -> None:
     put_training(store, "mnli", 1, losses=(2.0,))
     first = Mirror(store, "trackio:project")
-    with first._known(), pytest.raises(BadInput, match="another process mirrors"):
+    with first._known(), pytest.raises(InputError, match="another process mirrors"):
         first.send()
     first.send()
     kept = [path for path in (store / tracker_sync.FOLDER).iterdir() if path.suffix == ".json"]
@@ -464,7 +464,7 @@ def test_where_it_went_is_not_written_down_and_two_do_not_send_at_once(store: Pa
 @pytest.mark.parametrize("name", ["tensorboard"])
 def test_following_ends_with_those_who_build(store: Path, name: str, heard: Heard, capsys: Any) -> None:
     put_training(store, "mnli", 1, losses=(2.0,))
-    with build_log.noted([training(("tiny",))], Machine(store)):
+    with build_log.noted([training(("tiny",))], Runtime(store)):
         following: Iterator[int] = tracker_sync.follow(mirror(store, name), 0.0)
         assert [next(following), next(following)] == [1, 0]
     assert list(following) in ([], [0])

@@ -10,7 +10,7 @@ import pytest
 
 from xstilts.cost import flops
 from xstilts.cost.activation_memory import Device
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.experiments import study as studies
 from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Mlm, Recipes
@@ -23,19 +23,19 @@ from xstilts.models.network import Network
 from xstilts.planning import dataset_sizes, flops_estimate, render
 from xstilts.planning.forecast import Forecast, Gpu, forecast
 from xstilts.planning.planned_stages import configuration, predictions, trainings
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.manifest import read as read_record
 from xstilts.store.stage import Stage
 from xstilts.tasks.base import task
 from xstilts.training.memory import GIB, Setting, estimate
 from xstilts.training.recipe import Recipe
-from xstilts.training.training_set import Lesson
+from xstilts.training.training_set import TrainingSet
 
 LARGE, XL = "FacebookAI/xlm-roberta-large", "facebook/xlm-roberta-xl"
 NINE = ("anli_plus", "mnli", "qqp", "squad", "squad2", "hellaswag", "ccg", "cosmosqa", "csqa")
 TARGETS = "xnli,pawsx,udpos,panx,xquad,mlqa,tydiqa,bucc,tatoeba"
 MNLI = (task("mnli"), None, None, 128)
-HERE = Machine(device="cpu", threads=1)
+HERE = Runtime(device="cpu", threads=1)
 
 
 def arm(encoder: str | Encoder | Path, intermediate: str = "mnli", target: str = "xnli", **more: Any) -> Arm:
@@ -46,7 +46,7 @@ def arm(encoder: str | Encoder | Path, intermediate: str = "mnli", target: str =
     return Arm(Grid(chosen, tasks_of(target), (tasks_of(intermediate),), recipes, seeds, **more), label)
 
 
-def ahead(*arms: Arm, gpu: Gpu | None = None, machine: Machine = HERE) -> Forecast:
+def ahead(*arms: Arm, gpu: Gpu | None = None, machine: Runtime = HERE) -> Forecast:
     return forecast(Study("How much is it?", arms, ()), gpu or Gpu(), machine)
 
 
@@ -137,7 +137,10 @@ def test_seeds_cost_as_many_times_as_much(tiny: Path) -> None:
 
 def test_what_is_frozen_costs_less(tiny: Path) -> None:
     """Even embeddings, which are looked up: nothing has to be brought back to them."""
-    lesson, size = Lesson("mnli", "classification", ("a", "b"), (), None, "accuracy"), dataset_sizes.training(*MNLI)
+    lesson, size = (
+        TrainingSet("mnli", "classification", ("a", "b"), (), None, "accuracy"),
+        dataset_sizes.training(*MNLI),
+    )
     parts = ("all", "no-embeddings", "top:2", "top:1", "head")
     found = [flops_estimate.training(config_of(tiny), Recipe(trained=part), [lesson], [size], [None]) for part in parts]
     counts = [one.flops for one in found if one]
@@ -169,7 +172,7 @@ def test_flops_are_the_ledgers_polynomial() -> None:
     attach(network, "head", "classification", 3)
     freeze(network, "top:1")
     size = dataset_sizes.Size("x", "classification", "train", 64.0, 1.0, 10.0, 100.0, "")
-    lesson = Lesson("x", "classification", ("a", "b", "c"), (), None, "accuracy")
+    lesson = TrainingSet("x", "classification", ("a", "b", "c"), (), None, "accuracy")
     recipe = Recipe(batch_size=32, epochs=3.0, trained="top:1")
     found = flops_estimate.training(network.config, recipe, [lesson], [size], [None])
     shapes = [flops.Shape(32, 10)] * 6
@@ -184,7 +187,7 @@ def test_flops_are_the_ledgers_polynomial() -> None:
 def test_a_forecast_is_what_the_ledgers_say(tmp_path: Path) -> None:
     """Where lengths are taken from the data: of trainings, looks and predictions within a few percent."""
     recipe = ("steps=24", "selection=12", "batch_size=8")
-    machine = Machine(tmp_path, device="cpu", threads=1, packing="on")
+    machine = Runtime(tmp_path, device="cpu", threads=1, packing="on")
     asked = arm("sandbox", "sandbox_cloze", "sandbox_ner", recipe="sandbox", set=recipe, set_target=recipe)
     asked = replace(asked, grid=replace(asked.grid, only=("qaa", "qab")))
     study = Study("How much is it?", (asked,), ())
@@ -208,14 +211,14 @@ def test_hours_are_flops_by_what_the_device_does() -> None:
 
 @pytest.mark.parametrize("wrong", [{"name": "Abacus"}, {"utilisation": 0.0}, {"utilisation": 1.2}, {"name": "V100"}])
 def test_a_device_that_nobody_knows_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(BadInput):
+    with pytest.raises(InputError):
         Gpu(**wrong)
 
 
 def test_only_an_h200s_memory_is_known() -> None:
     assert Gpu.of("H200", 0, 0.3) == Gpu()
     assert Gpu.of("A100", 80, 0.3).gib == 80
-    with pytest.raises(BadInput, match="--memory"):
+    with pytest.raises(InputError, match="--memory"):
         Gpu.of("A100", 0, 0.3)
 
 

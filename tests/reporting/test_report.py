@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from made_report import made
 from xstilts.cli import app
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.reporting import cell_format, markdown, report, sections
-from xstilts.reporting.page import PAGES, SHAPES, Cell, Page, Sheet, html
+from xstilts.reporting.page import PAGES, SHAPES, Cell, Page, TableView, html
 
 EVIL = "</script><script>alert(1)</script>\" onload='x' & $x_1^2$ | `*_~ [a](javascript:b)"
 
@@ -265,17 +265,17 @@ def test_the_twin_says_question_answer_and_every_verdict(whole: dict[str, Any], 
 
 def test_large_tables_are_folded() -> None:
     row = (Cell("a"), Cell("1", 1.0))
-    assert not Sheet("x", "X", ("a", "b"), (row,)).is_folded
-    assert Sheet("x", "X", ("a", "b"), (row,) * 100).is_folded
-    assert not Sheet("x", "X", ("a", "b"), (row,) * 100, folded=False).is_folded
+    assert not TableView("x", "X", ("a", "b"), (row,)).is_folded
+    assert TableView("x", "X", ("a", "b"), (row,) * 100).is_folded
+    assert not TableView("x", "X", ("a", "b"), (row,) * 100, folded=False).is_folded
 
 
 def test_a_column_that_says_the_same_in_all_rows_is_told_once() -> None:
     rows = tuple((Cell("tiny"), Cell(name)) for name in "ab")
-    found = Sheet("x", "X", ("encoder", "task"), rows).trimmed()
+    found = TableView("x", "X", ("encoder", "task"), rows).trimmed()
     assert found.columns == ("task",)
     assert "encoder tiny" in found.note
-    assert Sheet("x", "X", ("encoder", "task"), rows[:1]).trimmed().columns == ("encoder", "task")
+    assert TableView("x", "X", ("encoder", "task"), rows[:1]).trimmed().columns == ("encoder", "task")
 
 
 def test_a_number_links_to_the_last_of_its_stages_alone() -> None:
@@ -288,13 +288,13 @@ def test_a_number_links_to_the_last_of_its_stages_alone() -> None:
 
 
 def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no report\.json"):
+    with pytest.raises(InputError, match=r"no report\.json"):
         report.read(tmp_path)
     (tmp_path / report.REPORT).write_text("{", encoding="utf-8")
-    with pytest.raises(BadInput, match="no JSON"):
+    with pytest.raises(InputError, match="no JSON"):
         report.read(tmp_path)
     (tmp_path / report.REPORT).write_text('{"format": 99}', encoding="utf-8")
-    with pytest.raises(BadInput, match="format 99"):
+    with pytest.raises(InputError, match="format 99"):
         report.read(tmp_path)
 
 
@@ -340,25 +340,25 @@ def test_a_report_that_lacks_what_a_page_needs_is_refused(
     change: dict[str, Any], said: str, whole: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / report.REPORT).write_text(json.dumps(whole | change), encoding="utf-8")
-    with pytest.raises(BadInput, match=f"not as a study writes it \\({said}\\); write it anew"):
+    with pytest.raises(InputError, match=f"not as a study writes it \\({said}\\); write it anew"):
         report.write(tmp_path)
 
 
 def test_a_report_of_its_format_alone_is_refused(tmp_path: Path) -> None:
     (tmp_path / report.REPORT).write_text('{"format": 1}', encoding="utf-8")
-    with pytest.raises(BadInput, match="no question"):
+    with pytest.raises(InputError, match="no question"):
         report.read(tmp_path)
 
 
 def test_pages_of_evidence_stay_beside_their_corpus(tmp_path: Path) -> None:
     (tmp_path / report.REPORT).write_text('{"format": 1, "kind": "evidence"}', encoding="utf-8")
     result = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "elsewhere")])
-    assert isinstance(result.exception, BadInput)
+    assert isinstance(result.exception, InputError)
     assert "leave --out away" in str(result.exception)
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_store_that_is_not_there_is_named_and_no_claim_is_judged(folder: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["verify", str(folder), "--store", str(tmp_path / "nostore")])
-    assert isinstance(result.exception, BadInput)
+    assert isinstance(result.exception, InputError)
     assert f"no store {tmp_path / 'nostore'}" in str(result.exception)

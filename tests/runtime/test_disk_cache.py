@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 
 from xstilts.runtime import disk_cache as module
 from xstilts.runtime import progress
-from xstilts.runtime.disk_cache import GIB, Shelf
+from xstilts.runtime.disk_cache import GIB, DiskCache
 
 MAKE = """
 import sys, time
@@ -33,12 +33,12 @@ with shelf.locked("0"):
 """
 
 
-def put(shelf: Shelf, name: str, size: int) -> Path | None:
+def put(shelf: DiskCache, name: str, size: int) -> Path | None:
     with shelf.locked():
         return shelf.place(name, size, lambda file: file.write(b"x" * size))
 
 
-def sizes(shelf: Shelf) -> dict[str, int]:
+def sizes(shelf: DiskCache) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in shelf.folder.glob("*.*")}
 
 
@@ -48,7 +48,7 @@ def test_docstring_tells_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_was_placed_is_found(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path / "toys", 1, "toys")
+    shelf = DiskCache(tmp_path / "toys", 1, "toys")
     assert shelf.find("0.toy") is None
     path = put(shelf, "0.toy", 5)
     assert path == shelf.find("0.toy") == tmp_path / "toys" / "0.toy"
@@ -63,7 +63,7 @@ def test_what_was_placed_is_found(tmp_path: Path) -> None:
 def test_the_shelf_never_holds_more_and_keeps_what_was_used_last(events: list[tuple[str, int, bool]]) -> None:
     most, used = 16, list[str]()
     with tempfile.TemporaryDirectory() as folder:
-        shelf = Shelf(Path(folder), most / GIB, "toys")
+        shelf = DiskCache(Path(folder), most / GIB, "toys")
         for when, (letter, size, only_find) in enumerate(events, start=1):
             name = f"{letter}.toy"
             held = sizes(shelf)
@@ -89,7 +89,7 @@ def test_the_shelf_never_holds_more_and_keeps_what_was_used_last(events: list[tu
 def test_what_never_fits_is_not_kept_and_drives_nothing_out(
     most: int, free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf = Shelf(tmp_path, most / GIB, "toys")
+    shelf = DiskCache(tmp_path, most / GIB, "toys")
     put(shelf, "0.toy", 2)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     said: list[str] = []
@@ -101,7 +101,7 @@ def test_what_never_fits_is_not_kept_and_drives_nothing_out(
 
 
 def test_what_is_torn_is_never_found_and_goes(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, 1, "toys")
+    shelf = DiskCache(tmp_path, 1, "toys")
 
     def fail(file: object) -> None:
         raise OSError("no space left")
@@ -115,7 +115,7 @@ def test_what_is_torn_is_never_found_and_goes(tmp_path: Path) -> None:
 
 
 def test_what_is_mapped_outlives_its_file(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, 10_000 / GIB, "toys")
+    shelf = DiskCache(tmp_path, 10_000 / GIB, "toys")
     path = put(shelf, "0.toy", 9_000)
     assert path
     mapped = np.memmap(path, dtype=np.uint8, mode="r")
@@ -129,4 +129,4 @@ def test_two_processes_make_a_thing_once(tmp_path: Path) -> None:
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert sorted(process.communicate()[0] for process in running) == ["", "made\n"]
     assert [process.returncode for process in running] == [0, 0]
-    assert sizes(Shelf(tmp_path, 1, "toys")) == {"0.toy": 4}
+    assert sizes(DiskCache(tmp_path, 1, "toys")) == {"0.toy": 4}

@@ -11,8 +11,15 @@ from random import Random
 import pytest
 
 from xstilts import sandbox
-from xstilts.data.examples import Choice, Classified, Parallel, Question, Tagged, Text
-from xstilts.errors import BadInput
+from xstilts.data.examples import (
+    BitextExample,
+    ClassificationExample,
+    MultipleChoiceExample,
+    QAExample,
+    TaggingExample,
+    TextExample,
+)
+from xstilts.errors import InputError
 from xstilts.sandbox import CODES, LANGUAGES
 from xstilts.sandbox.grammar import POS, say
 from xstilts.sandbox.languages import distance, language
@@ -150,7 +157,7 @@ def test_corpora_hold_no_sentence_of_a_test():
     tested = {example.english for example in made("sandbox_retrieval", "test", "qaf")}
     for code in CODES:
         lines = made("sandbox_text", "train", code, 150)
-        assert all(isinstance(line, Text) and line.text.strip() for line in lines)
+        assert all(isinstance(line, TextExample) and line.text.strip() for line in lines)
         assert not tested & {line.text for line in lines} | tested & {line.pair for line in lines}
 
 
@@ -159,7 +166,7 @@ def test_labels_are_known_and_classes_balanced(name):
     known, drawn = task(name).labels, Counter()
     for split in ("train", "test"):
         for example in made(name, split, count=200):
-            drawn.update([example.label] if isinstance(example, Classified) else example.tags)
+            drawn.update([example.label] if isinstance(example, ClassificationExample) else example.tags)
     assert set(drawn) <= set(known)
     if task(name).format == "classification":
         assert min(drawn.values()) >= 0.4 * sum(drawn.values()) / len(known) * 2
@@ -178,7 +185,7 @@ def test_labels_are_the_same_in_all_languages(name):
 @pytest.mark.parametrize("name", ["sandbox_qa", "sandbox_cloze"])
 def test_answers_stand_at_their_offsets(name, code):
     for example in made(name, "test", code):
-        assert isinstance(example, Question)
+        assert isinstance(example, QAExample)
         (answer,) = example.answers
         assert example.context[answer.start : answer.start + len(answer.text)] == answer.text
         assert example.context.count(f" {answer.text} ") + example.context.startswith(f"{answer.text} ") == 1
@@ -188,20 +195,22 @@ def test_answers_stand_at_their_offsets(name, code):
 @pytest.mark.parametrize("name", ["sandbox_pos", "sandbox_ner", "sandbox_names", "sandbox_roles"])
 def test_tags_are_as_many_as_words(name, code):
     for example in made(name, "test", code, 100):
-        assert isinstance(example, Tagged)
+        assert isinstance(example, TaggingExample)
         assert len(example.tokens) == len(example.tags) > 1
 
 
 def test_choices_are_balanced_and_distinct():
     found = made("sandbox_choice", "test")
-    assert all(isinstance(example, Choice) and example.choices[0] != example.choices[1] for example in found)
+    assert all(
+        isinstance(example, MultipleChoiceExample) and example.choices[0] != example.choices[1] for example in found
+    )
     assert Counter(example.label for example in found) == {0: len(found) / 2, 1: len(found) / 2}
 
 
 @pytest.mark.parametrize("code", CODES[1:])
 def test_retrieval_has_one_right_answer(code):
     found = made("sandbox_retrieval", "test", code)
-    assert all(isinstance(example, Parallel) for example in found)
+    assert all(isinstance(example, BitextExample) for example in found)
     assert len({example.source for example in found}) == len({example.english for example in found}) == len(found)
 
 
@@ -215,7 +224,7 @@ def test_ids_are_unique_and_counts_as_declared(name):
 
 
 def test_training_is_in_the_first_language_only():
-    with pytest.raises(BadInput, match="no train data in 'qab'"):
+    with pytest.raises(InputError, match="no train data in 'qab'"):
         made("sandbox_nli", "train", "qab")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tables import study
 from xstilts.claims.results_table import BASELINE
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.selection import backtest
 from xstilts.selection.backtest import gains_of
 
@@ -77,7 +77,7 @@ def test_only_languages_and_seeds_that_all_settings_have_count(tmp_path: Path) -
     path.write_text("".join(less))
     assert gains_of(path, "xnli") == {name: (second - 1,) for name, (_, second) in GAINS.items()}
     path.write_text("".join(line for line in whole if not line.startswith(f"e,{BASELINE}")))
-    with pytest.raises(BadInput, match=rf"no seed has a '{BASELINE}'"):
+    with pytest.raises(InputError, match=rf"no seed has a '{BASELINE}'"):
         gains_of(path, "xnli")
 
 
@@ -86,14 +86,14 @@ def test_a_line_that_is_no_number_is_named(tmp_path: Path, column: str) -> None:
     path = tmp_path / "table.csv"
     line = {"target": "xnli", "intermediate": "a", "language": "sw", "seed": "1", "score": "2.5"} | {column: "one"}
     path.write_text(f"{','.join(line)}\n{','.join(line.values())}\n")
-    with pytest.raises(BadInput, match=rf"table.csv, line 2: expected numbers.*{column} 'one'.*write it again"):
+    with pytest.raises(InputError, match=rf"table.csv, line 2: expected numbers.*{column} 'one'.*write it again"):
         gains_of(tmp_path, "xnli")
 
 
 @pytest.mark.parametrize("text", [b"target,seed,score\nxnli,1,2\n", b"\xff\xfe\x00", b""])
 def test_what_is_no_table_is_refused(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "table.csv").write_bytes(text)
-    with pytest.raises(BadInput, match=r"table\.csv"):
+    with pytest.raises(InputError, match=r"table\.csv"):
         gains_of(tmp_path, "xnli")
 
 
@@ -136,7 +136,7 @@ def test_settings_that_cannot_be_paired_are_refused(tmp_path: Path) -> None:
             {**row, "intermediate": name, "language": c, "by_seed": v} for name, (c, v) in zip("ab", pair, strict=True)
         ]
         written(tmp_path, lines)
-        with pytest.raises(BadInput, match=r"report\.json share no seeds or no language"):
+        with pytest.raises(InputError, match=r"report\.json share no seeds or no language"):
             gains_of(tmp_path, "xnli")
 
 
@@ -153,7 +153,7 @@ def test_settings_that_cannot_be_paired_are_refused(tmp_path: Path) -> None:
 )
 def test_what_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "report.json").write_text(text)
-    with pytest.raises(BadInput, match=r"report\.json .*write it (again|anew)"):
+    with pytest.raises(InputError, match=r"report\.json .*write it (again|anew)"):
         gains_of(tmp_path, "xnli")
 
 
@@ -161,13 +161,13 @@ def test_what_is_no_report_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_gains_that_are_not_there_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no measured gains"):
+    with pytest.raises(InputError, match="no measured gains"):
         gains_of(tmp_path, "xnli")
     (tmp_path / "other.json").write_text("{}")
-    with pytest.raises(BadInput, match="no measured gains"):
+    with pytest.raises(InputError, match="no measured gains"):
         gains_of(tmp_path / "other.json", "xnli")
     study(tmp_path / "table.csv", GAINS)
-    with pytest.raises(BadInput, match="has no gains on 'udpos', but on 'xnli'"):
+    with pytest.raises(InputError, match="has no gains on 'udpos', but on 'xnli'"):
         gains_of(tmp_path, "udpos")
 
 
@@ -177,9 +177,9 @@ def test_gains_are_of_the_encoder_that_was_asked_about(tmp_path: Path) -> None:
     study(tmp_path / "table.csv", other, encoder="small-encoder")
     assert gains_of(tmp_path, "xnli", encoder="e") == GAINS
     assert gains_of(tmp_path, "xnli", encoder="small-encoder") == other
-    with pytest.raises(BadInput, match="of the encoder 'mine', but of the encoder 'e', 'small-encoder'"):
+    with pytest.raises(InputError, match="of the encoder 'mine', but of the encoder 'e', 'small-encoder'"):
         gains_of(tmp_path, "xnli", encoder="mine")
-    with pytest.raises(BadInput, match=r"several encoders \(e, small-encoder\): give the encoder"):
+    with pytest.raises(InputError, match=r"several encoders \(e, small-encoder\): give the encoder"):
         gains_of(tmp_path, "xnli")
 
 
@@ -188,7 +188,7 @@ def test_gains_are_of_one_recipe(tmp_path: Path) -> None:
     study(tmp_path / "table.csv", GAINS, recipe="all")
     study(tmp_path / "table.csv", other, recipe="top")
     assert gains_of(tmp_path, "xnli", "top") == other
-    with pytest.raises(BadInput, match=r"several recipes \(all, top\): name one with --against-recipe"):
+    with pytest.raises(InputError, match=r"several recipes \(all, top\): name one with --against-recipe"):
         gains_of(tmp_path, "xnli")
-    with pytest.raises(BadInput, match=r"no gains with the recipe 'bottom'.*--against-recipe"):
+    with pytest.raises(InputError, match=r"no gains with the recipe 'bottom'.*--against-recipe"):
         gains_of(tmp_path, "xnli", "bottom")

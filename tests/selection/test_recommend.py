@@ -16,18 +16,18 @@ import typer
 
 from tables import study
 from xstilts import cli
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evaluation.score import CONTRIBUTIONS
 from xstilts.experiments.run import Recipes
 from xstilts.experiments.score_table import BASELINE
 from xstilts.models.encoder import Encoder
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.sandbox import CODES
 from xstilts.selection import recommendation, render, successive_halving
 from xstilts.selection.backtest import COMBINED
-from xstilts.selection.budget import Purse
-from xstilts.selection.probes import Peeks, Question, candidates_of, development, shortened
-from xstilts.selection.recommend import Bench, of_rounds, recommend, standing
+from xstilts.selection.budget import Budget
+from xstilts.selection.probes import CandidateSearch, ProbeStages, candidates_of, development, shortened
+from xstilts.selection.recommend import CandidateScorer, of_rounds, recommend, standing
 from xstilts.selection.recommendation import Advice, Figure, known
 from xstilts.selection.successive_halving import Round, Rung, Standing
 from xstilts.stats import Estimate
@@ -43,8 +43,8 @@ RUNG = Rung(0, 2, 2)
 ROOT = Path(__file__).parents[2]
 
 
-def question(encoder: Encoder, target: str = "sandbox_ner", names: tuple[str, ...] = NAMES) -> Question:
-    return Question(encoder, task(target), tuple(map(task, names)), RECIPES, seeds=2, steps=2, examples=24)
+def question(encoder: Encoder, target: str = "sandbox_ner", names: tuple[str, ...] = NAMES) -> CandidateSearch:
+    return CandidateSearch(encoder, task(target), tuple(map(task, names)), RECIPES, seeds=2, steps=2, examples=24)
 
 
 @pytest.mark.parametrize("module", [recommendation])
@@ -56,12 +56,12 @@ def test_the_examples_of_the_modules_are_right(module: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    return Machine(tmp_path_factory.mktemp("recommend") / "store", device="cpu", threads=1)
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    return Runtime(tmp_path_factory.mktemp("recommend") / "store", device="cpu", threads=1)
 
 
 @pytest.fixture(scope="module")
-def found(families: Any, kept: Machine) -> Advice:
+def found(families: Any, kept: Runtime) -> Advice:
     return recommend(question(Encoder.of(families["xlm-roberta"])), kept)
 
 
@@ -80,19 +80,19 @@ def test_figures_of_several_seeds_have_intervals(found: Advice) -> None:
         assert all(one.low <= one.value <= one.high for one in found.figures[method].values()), method
 
 
-def test_a_second_call_builds_nothing_and_says_the_same(found: Advice, families: Any, kept: Machine) -> None:
+def test_a_second_call_builds_nothing_and_says_the_same(found: Advice, families: Any, kept: Runtime) -> None:
     again = recommend(question(Encoder.of(families["xlm-roberta"])), kept)
     assert found.built > 0 == again.built
     assert replace(again, built=found.built) == found
 
 
-def test_a_budget_leaves_out_what_it_does_not_reach_and_says_so(found: Advice, families: Any, kept: Machine) -> None:
+def test_a_budget_leaves_out_what_it_does_not_reach_and_says_so(found: Advice, families: Any, kept: Runtime) -> None:
     poor = recommend(question(Encoder.of(families["xlm-roberta"])), kept, hours=1e-9)  # enough for the first payment
     assert sum(poor.spent.values()) < sum(found.spent.values())
     assert poor.rounds == ()
     assert any("the budget did not reach" in one for one in poor.missing)
     assert known(poor) is None
-    assert next(render.said(poor)).startswith("nothing is known")
+    assert next(render.summary_lines(poor)).startswith("nothing is known")
 
 
 def test_what_is_printed_has_every_candidate_and_the_price(found: Advice, tmp_path: Path, capsys: Any) -> None:
@@ -108,7 +108,7 @@ def test_what_is_printed_has_every_candidate_and_the_price(found: Advice, tmp_pa
 
 
 def test_the_command_ranks_and_judges(
-    families: Any, kept: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    families: Any, kept: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     encoder = Encoder.of(families["xlm-roberta"]).name
     gains = {name: (number, number + 1) for number, name in enumerate(NAMES)}
@@ -137,7 +137,7 @@ def test_the_command_ranks_and_judges(
     assert "at random" in printed
 
 
-def test_an_untrained_target_is_asked_by_pairs_and_probes_alone(encoder: Encoder, machine: Machine) -> None:
+def test_an_untrained_target_is_asked_by_pairs_and_probes_alone(encoder: Encoder, machine: Runtime) -> None:
     asked = question(encoder, "sandbox_retrieval", NAMES[:1])
     advised = recommend(replace(asked, steps=1, seeds=1), machine)
     assert set(advised.figures) == {"knn", "probe"}
@@ -148,7 +148,7 @@ def test_an_untrained_target_is_asked_by_pairs_and_probes_alone(encoder: Encoder
 
 
 def test_peeks_are_short_and_share_what_they_can(encoder: Encoder) -> None:
-    peeks = Peeks(question(encoder), None)
+    peeks = ProbeStages(question(encoder), None)
     model = peeks.peek("sandbox_roles", RUNG, 1)
     assert isinstance(model, Stage)
     assert (model.arguments["recipe"].steps, model.arguments["recipe"].examples) == (2, 16)
@@ -187,18 +187,18 @@ def test_candidates_are_the_labelled_tasks_that_can_be_trained_on_here() -> None
         "mnli",
         "sandbox_text",
     ]
-    with pytest.raises(BadInput, match="no task has training data"):
+    with pytest.raises(InputError, match="no task has training data"):
         candidates_of(task("xnli"), None, None)
 
 
 def test_questions_without_sense_are_refused(encoder: Encoder) -> None:
-    with pytest.raises(BadInput, match="different candidates"):
+    with pytest.raises(InputError, match="different candidates"):
         question(encoder, names=("sandbox_roles", "sandbox_roles"))
-    with pytest.raises(BadInput, match="different candidates"):
+    with pytest.raises(InputError, match="different candidates"):
         question(encoder, names=())
-    with pytest.raises(BadInput, match="cannot be learned from"):
+    with pytest.raises(InputError, match="cannot be learned from"):
         question(encoder, names=("bucc",))
-    with pytest.raises(BadInput, match="neither training data nor a language"):
+    with pytest.raises(InputError, match="neither training data nor a language"):
         question(encoder, target="common_voice")
 
 
@@ -223,7 +223,7 @@ def seconds(one: Stage) -> float:
     return steps / 2 * (40 if one.arguments["lessons"][0].task == DEAR else 1)
 
 
-def pretended(promised: Sequence[Stage], machine: Machine) -> int:
+def pretended(promised: Sequence[Stage], machine: Runtime) -> int:
     """Leave records as if stages had been built, and what scores count."""
     todo = build.missing(tuple(promised), machine)
     for one in todo:
@@ -236,10 +236,10 @@ def pretended(promised: Sequence[Stage], machine: Machine) -> int:
 
 
 @pytest.fixture
-def bench(encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def bench(encoder: Encoder, machine: Runtime, monkeypatch: pytest.MonkeyPatch) -> CandidateScorer:
     """Nothing paid yet, and nothing trained."""
     monkeypatch.setattr(local_executor, "build_all", pretended)
-    return Bench(Peeks(question(encoder, "sandbox_nli", THREE), None), Purse(machine))
+    return CandidateScorer(ProbeStages(question(encoder, "sandbox_nli", THREE), None), Budget(machine))
 
 
 # Of each seed of the second round: a peek and a training on the target of four steps, predictions and a score; the
@@ -248,11 +248,11 @@ LONGER = Rung(1, 4, 3)
 PLAIN, CHEAP, COSTLY = 3 * (2 + 2), 3 * (2 + 2 + 2), 3 * (80 + 2 + 2)
 
 
-def leave(bench: Bench, seconds: float) -> None:
+def leave(bench: CandidateScorer, seconds: float) -> None:
     bench.purse.seconds = sum(bench.purse.spent.values()) + seconds
 
 
-def test_a_round_has_room_for_all_but_the_dear_ones_that_come_last(bench: Bench) -> None:
+def test_a_round_has_room_for_all_but_the_dear_ones_that_come_last(bench: CandidateScorer) -> None:
     bench.standings(THREE, RUNG)
     for left, rooms in (
         (PLAIN + 2 * CHEAP + COSTLY, 3),
@@ -268,13 +268,13 @@ def test_a_round_has_room_for_all_but_the_dear_ones_that_come_last(bench: Bench)
     assert bench.unpaid[1] == "round 2 (the baseline, sandbox_roles and sandbox_parity: about 48 s, 47 s left)"
 
 
-def test_a_dear_candidate_keeps_no_other_from_the_next_round_and_again_the_same(bench: Bench) -> None:
+def test_a_dear_candidate_keeps_no_other_from_the_next_round_and_again_the_same(bench: CandidateScorer) -> None:
     rungs = successive_halving.ladder(3, steps=2, seeds=2)
     bench.standings(THREE, RUNG)
     budget = sum(bench.purse.spent.values()) + PLAIN + 2 * CHEAP + 10
     found = []
     for _ in range(2):  # at first the second round is not there
-        again = Bench(bench.peeks, Purse(bench.purse.machine, budget))
+        again = CandidateScorer(bench.peeks, Budget(bench.purse.machine, budget))
         found.append(
             (successive_halving.halve(THREE, rungs, again.standings, again.room), again.purse.spent, again.unpaid)
         )
@@ -332,12 +332,12 @@ def test_it_is_known_only_where_methods_agree_and_intervals_are_clear() -> None:
     assert (close.best, close.close) == (False, ("b",))
     split = told(sure(5), sure(3), "aab"), told(sure(5), sure(3), "aabb")
     assert [one.best for one in map(known, split) if one] == [True, False]
-    assert "methods disagree (2: b; 3: b)" in " ".join(render.said(split[1]))
+    assert "methods disagree (2: b; 3: b)" in " ".join(render.summary_lines(split[1]))
 
 
 def test_what_is_said_of_the_effect_is_what_the_interval_allows() -> None:
     said = [
-        " ".join(render.said(told(gain, sure(3))))
+        " ".join(render.summary_lines(told(gain, sure(3))))
         for gain in (sure(5), sure(-5), unsure(5), Estimate(5.0, math.nan, 1))
     ]
     assert "it helps" in said[0]
@@ -363,7 +363,7 @@ def test_what_probes_show_to_harm_is_no_favourite_while_another_is_not_so() -> N
     assert (what.favourite, what.effect, what.harmful) == ("b", "", ("a", "c"))
     scores = found.scores()[COMBINED]
     assert sorted(scores, key=lambda name: -scores[name]) == ["b", "a", "c"]
-    said = " ".join(render.said(found))
+    said = " ".join(render.summary_lines(found))
     assert "b has the best mean rank of those that probes do not show to harm" in said
     assert "do not take a, c" in said
     assert "none of these" not in said
@@ -380,7 +380,7 @@ def test_where_all_harm_the_ranks_decide_and_none_is_to_be_taken() -> None:
     what = known(found)
     assert what
     assert (what.favourite, what.effect) == ("c", "harms")
-    said = " ".join(render.said(found))
+    said = " ".join(render.summary_lines(found))
     assert "take none of these" in said
     assert "do not take" not in said
     assert "of those" not in said

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.selection import successive_halving
 from xstilts.selection.successive_halving import Round, Rung, Standing, halve, ladder, order, worse
 from xstilts.stats import Estimate
@@ -53,7 +53,7 @@ def test_a_ladder_halves_down_to_one(candidates: int, steps: int, seeds: int) ->
 
 
 def test_a_ladder_of_nothing_is_refused() -> None:
-    with pytest.raises(BadInput, match="at least one"):
+    with pytest.raises(InputError, match="at least one"):
         ladder(4, 0, 1)
 
 

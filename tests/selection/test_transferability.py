@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.selection import transferability
 from xstilts.selection.transferability import alike, cosine, h_score, knn, logme, paired, ranks, shrinkage
 
@@ -82,9 +82,9 @@ def test_names_and_order_of_labels_and_examples_do_not_matter(measure: Any) -> N
 
 @pytest.mark.parametrize("measure", [logme, h_score, knn])
 def test_one_label_is_refused(measure: Any) -> None:
-    with pytest.raises(BadInput, match="two labels"):
+    with pytest.raises(InputError, match="two labels"):
         measure(np.ones((3, 2)), np.zeros(3, dtype=int))
-    with pytest.raises(BadInput, match="label for each row"):
+    with pytest.raises(InputError, match="label for each row"):
         measure(np.ones((3, 2)), np.zeros(4, dtype=int))
 
 
@@ -146,7 +146,7 @@ def test_pairs_are_found_both_ways() -> None:
     assert paired(first, first[[1, 0, 2]]) == pytest.approx(100 / 3)
     # the third row's own is another's: right in no direction, and the first row's is taken by two
     assert paired(first, np.array([[1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])) == pytest.approx(50 * (2 / 3 + 2 / 3))
-    with pytest.raises(BadInput, match="expected pairs"):
+    with pytest.raises(InputError, match="expected pairs"):
         paired(first, first[:2])
 
 
@@ -155,7 +155,7 @@ def test_likeness_is_the_mean_cosine_of_parts() -> None:
     other = {"a": np.array([0.0, 2.0]), "b": np.array([1.0, 1.0])}
     assert alike(one, other) == pytest.approx(0.5)
     assert cosine(np.zeros(2), np.ones(2)) == 0
-    with pytest.raises(BadInput, match="different encoders"):
+    with pytest.raises(InputError, match="different encoders"):
         alike(one, {"a": one["a"]})
 
 

@@ -20,7 +20,7 @@ from scipy.stats import binom, linregress, t
 
 from xstilts import metrics
 from xstilts import stats as module
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.stats import (
     Aim,
     Estimate,
@@ -337,7 +337,7 @@ def test_languages_that_stand_for_others_widen_the_interval_of_their_mean() -> N
     assert sampled.units == pytest.approx(100**2 * 2.5 / 5, rel=0.1)
     assert sampled.degrees == 4
     assert fixed.units < sampled.units / 50
-    with pytest.raises(BadInput, match=r"at least two"):
+    with pytest.raises(InputError, match=r"at least two"):
         estimate(arm["1"], how=Resampling(sampled=True))
 
 
@@ -374,7 +374,7 @@ def test_of_a_thousand_means_over_sampled_languages_nearly_all_cover(
 def test_arms_that_cannot_be_paired_are_refused(
     after: tuple[int, ...], before: tuple[int, ...] | None, said: str
 ) -> None:
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(InputError, match=said):
         estimate(np.zeros(after), None if before is None else np.zeros(before))
 
 
@@ -485,9 +485,9 @@ def test_what_was_not_tested_does_not_count_in_a_family() -> None:
 
 def test_replicates_are_counted_by_keys() -> None:
     assert distinct(["a", "a", "b"], [1.0, 1.0, 1.0]) == (1.0, 1.0)
-    with pytest.raises(BadInput, match=r"two values, 1.0 and 2.0"):
+    with pytest.raises(InputError, match=r"two values, 1.0 and 2.0"):
         distinct(["a", "a"], [1.0, 2.0])
-    with pytest.raises(BadInput, match="occurs twice"):
+    with pytest.raises(InputError, match="occurs twice"):
         distinct(["a", "a"], [1.0, 1.0], refuse=True)
 
 
@@ -621,9 +621,9 @@ def test_of_a_thousand_slopes_93_to_97_percent_are_covered(sizes: int) -> None:
 def test_two_sizes_have_a_slope_and_no_interval_and_one_has_none() -> None:
     assert slope([1.0, 2.0], [3.0, 5.0]).value == pytest.approx(2.0)
     assert math.isnan(slope([1.0, 2.0], [3.0, 5.0]).interval()[0])
-    with pytest.raises(BadInput, match="two or more sizes"):
+    with pytest.raises(InputError, match="two or more sizes"):
         slope([2.0, 2.0], [3.0, 5.0])
-    with pytest.raises(BadInput, match="errors must be above 0"):
+    with pytest.raises(InputError, match="errors must be above 0"):
         slope([1.0, 2.0], [3.0, 5.0], [1.0, 0.0])
 
 
@@ -647,7 +647,7 @@ def test_intervals_of_a_power_law_cover_its_exponent(offset: bool) -> None:
 
 def test_a_power_law_of_as_many_points_as_parameters_has_no_intervals() -> None:
     assert math.isnan(power_law([1.0, 2.0], [1.0, 2.0]).b_interval[0])
-    with pytest.raises(BadInput, match="above 0"):
+    with pytest.raises(InputError, match="above 0"):
         power_law([1.0, 2.0], [1.0, 0.0])
 
 
@@ -669,7 +669,7 @@ def test_equivalence_is_where_the_interval_is(value: float, between: float, marg
 
 def test_no_effect_and_no_precision_is_not_equivalence() -> None:
     assert tost(Estimate(0.0, 100.0, 3), 1.0) > 0.4
-    with pytest.raises(BadInput, match="above 0"):
+    with pytest.raises(InputError, match="above 0"):
         tost(Estimate(0.0, 1.0, 3), 0.0)
 
 
@@ -698,5 +698,5 @@ def test_intervals_of_rank_correlations_cover_independence(format: str) -> None:
 def test_few_pairs_or_no_variation_have_no_correlation() -> None:
     assert math.isnan(correlation([1, 2, 3], [1, 2, 3]).value)
     assert math.isnan(correlation([1, 1, 1, 1, 1], [1, 2, 3, 4, 5]).value)
-    with pytest.raises(BadInput, match="pairs"):
+    with pytest.raises(InputError, match="pairs"):
         correlation([1.0], [1.0, 2.0])

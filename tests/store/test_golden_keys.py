@@ -12,25 +12,25 @@ from typing import Any
 
 import pytest
 
-from xstilts.data.dataset import Data, File, read
-from xstilts.evaluation.contamination import overlap
+from xstilts.data.dataset import DataFile, DatasetSplit, read
+from xstilts.evaluation.contamination import contamination
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
 from xstilts.models.configs import Shape
 from xstilts.models.encoder import Encoder
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.selection.features import Asking, features
 from xstilts.selection.task_embeddings import fisher, text_embedding
 from xstilts.store.build import build
 from xstilts.store.identity import canonical, identity
-from xstilts.store.stage import Site, Stage, stage
+from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.tasks.base import names, task
-from xstilts.training.gradient_noise import noise
-from xstilts.training.layer_reset import graft
+from xstilts.training.gradient_noise import gradient_noise
+from xstilts.training.layer_reset import reset_layers
 from xstilts.training.pretrain import tokenizer, untrained
 from xstilts.training.recipe import Recipe, Selection
 from xstilts.training.train import train
-from xstilts.training.training_set import Lesson
+from xstilts.training.training_set import TrainingSet
 
 # Written by the code of version 0.1.0, before any name was declared.
 GOLDEN = json.loads(Path(__file__).with_name("golden_keys.json").read_text(encoding="utf-8"))
@@ -38,8 +38,10 @@ ENCODER = Encoder("xlmr", "cd" * 32, "/somewhere")
 
 
 def data(name: str, format: str, split: str, code: str = "en", **more: Any) -> Stage:
-    meaning, files = (("reader", "jsonl"), ("columns", "[('a', 'b')]")), (File("x.jsonl", "ab" * 32),)
-    return read(Data(name, format, split, code, more.get("labels", ()), meaning, files, more.get("part", (0, None))))
+    meaning, files = (("reader", "jsonl"), ("columns", "[('a', 'b')]")), (DataFile("x.jsonl", "ab" * 32),)
+    return read(
+        DatasetSplit(name, format, split, code, more.get("labels", ()), meaning, files, more.get("part", (0, None)))
+    )
 
 
 def promised() -> dict[str, Stage]:
@@ -48,12 +50,14 @@ def promised() -> dict[str, Stage]:
     squad = data("squad", "extractive_qa", "train", part=(5, None))
     text = data("text", "masked_lm", "train", "sw")
     mix = (
-        Lesson("mnli", "classification", ("n", "e", "c"), (mnli,), None, "accuracy"),
-        Lesson("text", "masked_lm", (), (text,), None, "mlm_loss", weight=0.5, alpha=0.3),
+        TrainingSet("mnli", "classification", ("n", "e", "c"), (mnli,), None, "accuracy"),
+        TrainingSet("text", "masked_lm", (), (text,), None, "mlm_loss", weight=0.5, alpha=0.3),
     )
     selected = Recipe(learning_rate=1e-5, warmup=0.1, selection=Selection(1000, 30, 500))
     first = train(ENCODER, mix, selected, 1)
-    questions = Lesson("squad", "extractive_qa", (), (squad,), data("squad", "extractive_qa", "validation"), "squad")
+    questions = TrainingSet(
+        "squad", "extractive_qa", (), (squad,), data("squad", "extractive_qa", "validation"), "squad"
+    )
     recipe = Recipe(trained="top:2", examples=100, sampling="proportional", optimiser="adamw8")
     second = train(first, (questions,), recipe, 2)
     test, bitext = data("xquad", "extractive_qa", "test", "sw"), data("bucc", "bitext_mining", "test", "de")
@@ -67,12 +71,12 @@ def promised() -> dict[str, Stage]:
         "predict": predicted,
         "score": scored,
         "score_tuned": score(predict(ENCODER, bitext, "bitext_mining", 512), bitext, "mined_f1", scored),
-        "contamination": overlap(squad, test),
-        "layer_reset": graft(second, ENCODER, "top:2"),
+        "contamination": contamination(squad, test),
+        "layer_reset": reset_layers(second, ENCODER, "top:2"),
         "features": features(ENCODER, (mnli,), Asking("classification", ("a", "b"))),
         "text_embedding": text_embedding(ENCODER, (mnli,), Asking("classification")),
         "fisher": fisher(second, (squad,), Asking("extractive_qa")),
-        "gradient_noise": noise(ENCODER, mix[0], Recipe(), 8),
+        "gradient_noise": gradient_noise(ENCODER, mix[0], Recipe(), 8),
         "tokenizer": tokenizer((text,), 16000, 0.3),
         "untrained": untrained(tokenizer((text,), 16000, 0.3), Shape(), 1),
     }
@@ -126,13 +130,13 @@ promise = moved_and_renamed(TrainingSettings(0.1, 200), 1)
 def executed(name: str, code: str) -> ModuleType:
     """Return a module made of code, found by its name as a file's is."""
     module = ModuleType(name)
-    vars(module).update(stage=stage, identity=identity, dataclass=dataclass, Site=Site)
+    vars(module).update(stage=stage, identity=identity, dataclass=dataclass, Site=BuildContext)
     sys.modules[name] = module
     exec(compile(code, name, "exec"), vars(module))
     return module
 
 
-def test_moves_renames_and_new_settings_change_no_key(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moves_renames_and_new_settings_change_no_key(machine: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = executed("made_before", BEFORE).promise, executed("made_after.moved", AFTER).promise
     assert before.key == after.key
     assert before.canonical_arguments == after.canonical_arguments

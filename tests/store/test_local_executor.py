@@ -13,19 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.store.build import is_built, missing
-from xstilts.store.build_log import Note
+from xstilts.store.build_log import BuildLog
 from xstilts.store.local_executor import _Side, build_all
-from xstilts.store.stage import Site, Stage, StageError, folder_of, stage
+from xstilts.store.stage import BuildContext, Stage, StageError, folder_of, stage
 
 BOTH = pytest.mark.parametrize("workers", [1, 2])
 
 
-def noted(site: Site, word: str) -> None:
+def noted(site: BuildContext, word: str) -> None:
     """Write a word into the journal beside the store, whole even when several processes write."""
     with (site.machine.store.parent / "journal").open("a") as file:
         file.write(f"{word} {os.getpid()}\n")
@@ -33,13 +33,13 @@ def noted(site: Site, word: str) -> None:
 
 
 @stage(name="plain", version=1, label=lambda name, of=(): name)
-def plain(site: Site, name: str, of: tuple[Stage, ...] = ()) -> None:
+def plain(site: BuildContext, name: str, of: tuple[Stage, ...] = ()) -> None:
     assert all((site.path(item) / "text").is_file() for item in of)
     noted(site, name)
 
 
 @stage(name="failing", version=1, label=lambda how: how)
-def failing(site: Site, how: str) -> None:
+def failing(site: BuildContext, how: str) -> None:
     (site.folder / "half").write_text("half")
     if how == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -47,7 +47,7 @@ def failing(site: Site, how: str) -> None:
         raise OSError(28, "No space left on device")
     if how == "strange":
         raise Strange("two", "arguments")
-    raise BadInput(how)
+    raise InputError(how)
 
 
 class Strange(Exception):
@@ -58,19 +58,19 @@ class Strange(Exception):
 
 
 @stage(name="predicted", version=1, label=lambda model, gold, name: f"predict-{name}")
-def predicted(site: Site, model: Stage, gold: Stage, name: str) -> None:
+def predicted(site: BuildContext, model: Stage, gold: Stage, name: str) -> None:
     if name == "wrong":
-        raise BadInput("row 7 is wrong")
+        raise InputError("row 7 is wrong")
     noted(site, f"predict-{name}")
 
 
 @stage(name="scored", version=1, label=lambda predictions, gold: f"score-{predictions.label}")
-def scored(site: Site, predictions: Stage, gold: Stage) -> None:
+def scored(site: BuildContext, predictions: Stage, gold: Stage) -> None:
     noted(site, f"score-{predictions.label}")
 
 
-def machine_at(folder: Path, workers: int) -> Machine:
-    return Machine(folder / "store", device="cpu", workers=workers, threads=1)
+def machine_at(folder: Path, workers: int) -> Runtime:
+    return Runtime(folder / "store", device="cpu", workers=workers, threads=1)
 
 
 def journal(folder: Path) -> Counter[str]:
@@ -196,7 +196,7 @@ def test_stages_are_handed_out_once_inputs_first_and_what_fails_costs_no_more(
     lost: set[str] = set()
     for item in todo:
         lost |= {item.key} if item.key in bad or any(needed.key in lost for needed in item.inputs) else set()
-    side = _Side(todo, Machine(workers=room), Note(frozenset()))
+    side = _Side(todo, Runtime(workers=room), BuildLog(frozenset()))
     built: set[str] = set()
     while bundles := list(side._bundles(room)):
         assert len(bundles) <= room
@@ -227,7 +227,7 @@ if __name__ == "__main__":
 
 
 @stage(name="waiting", version=1)
-def waiting(site: Site, number: int) -> None:
+def waiting(site: BuildContext, number: int) -> None:
     noted(site, f"waiting{number}")
     time.sleep(60)
 

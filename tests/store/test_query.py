@@ -8,35 +8,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from xstilts.errors import BadInput
-from xstilts.runtime.machine import Machine
+from xstilts.errors import InputError
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.store.manifest import RECORD
 from xstilts.store.query import difference, expected_seconds, find, nearest_sibling, records
-from xstilts.store.stage import Site, Stage, folder_of, stage
+from xstilts.store.stage import BuildContext, Stage, folder_of, stage
 from xstilts.training.recipe import Recipe, Selection
 
 
 @stage(name="made", version=1, label=lambda recipe, seed: f"made-seed{seed}")
-def made(site: Site, recipe: Recipe, seed: int) -> None:
+def made(site: BuildContext, recipe: Recipe, seed: int) -> None:
     (site.folder / "text").write_text(str(seed))
 
 
 @stage(name="used", version=1)
-def used(site: Site, of: Stage, how: str = "well") -> None:
+def used(site: BuildContext, of: Stage, how: str = "well") -> None:
     (site.folder / "text").write_text(how)
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(store=tmp_path / "store")
+def machine(tmp_path: Path) -> Runtime:
+    return Runtime(store=tmp_path / "store")
 
 
 def record(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / RECORD).read_text()))
 
 
-def test_a_stage_is_found_by_the_beginning_of_its_key_or_by_its_folder(machine: Machine) -> None:
+def test_a_stage_is_found_by_the_beginning_of_its_key_or_by_its_folder(machine: Runtime) -> None:
     promises = [made(Recipe(), seed) for seed in range(3)]
     for promise in promises:
         build(promise, machine)
@@ -47,19 +47,21 @@ def test_a_stage_is_found_by_the_beginning_of_its_key_or_by_its_folder(machine: 
             assert found["key"] == promise.key
 
 
-def test_no_key_and_too_many_keys_say_what_to_do(machine: Machine) -> None:
+def test_no_key_and_too_many_keys_say_what_to_do(machine: Runtime) -> None:
     build(made(Recipe(), 1), machine)
     build(made(Recipe(), 2), machine)
-    with pytest.raises(BadInput, match=r"no finished stage in .* has a key that begins with 'zzz': `ls .*` lists them"):
+    with pytest.raises(
+        InputError, match=r"no finished stage in .* has a key that begins with 'zzz': `ls .*` lists them"
+    ):
         find(machine.store, "zzz")
-    with pytest.raises(BadInput, match=r"'' is the beginning of 2 keys: made-seed1-.*, made-seed2-"):
+    with pytest.raises(InputError, match=r"'' is the beginning of 2 keys: made-seed1-.*, made-seed2-"):
         find(machine.store, "")
-    with pytest.raises(BadInput, match="no finished stage"):
+    with pytest.raises(InputError, match="no finished stage"):
         find(machine.store / "nowhere", "a")
 
 
 @pytest.mark.parametrize("damage", ["cut", "record", "half"])
-def test_what_is_damaged_or_in_the_making_is_not_found(machine: Machine, damage: str) -> None:
+def test_what_is_damaged_or_in_the_making_is_not_found(machine: Runtime, damage: str) -> None:
     """Only what was built again is; the remains that are kept beside it, or a killed builder's, are no second result."""
     promise = made(Recipe(), 1)
     folder = build(promise, machine)
@@ -78,7 +80,7 @@ def test_what_is_damaged_or_in_the_making_is_not_found(machine: Machine, damage:
     assert nearest_sibling(machine.store, record(folder)) is None
 
 
-def test_the_nearest_sibling_is_the_one_that_differs_least(machine: Machine) -> None:
+def test_the_nearest_sibling_is_the_one_that_differs_least(machine: Runtime) -> None:
     far = made(Recipe(learning_rate=1e-3, batch_size=8, selection=Selection(7)), 9)
     near = made(Recipe(learning_rate=1e-3), 1)
     here = made(Recipe(), 1)
@@ -91,7 +93,7 @@ def test_the_nearest_sibling_is_the_one_that_differs_least(machine: Machine) -> 
     assert differs == {"recipe.learning_rate": ({"float": "2e-05"}, {"float": "0.001"})}
 
 
-def test_a_sibling_is_of_the_same_work(machine: Machine) -> None:
+def test_a_sibling_is_of_the_same_work(machine: Runtime) -> None:
     build(used(made(Recipe(), 1)), machine)
     assert nearest_sibling(machine.store, record(folder_of(used(made(Recipe(), 1)), machine))) is None
     build(used(made(Recipe(), 2)), machine)
@@ -130,7 +132,7 @@ def test_differences_name_the_leaf() -> None:
     }
 
 
-def test_the_time_expected_is_the_median_of_the_same_work(machine: Machine) -> None:
+def test_the_time_expected_is_the_median_of_the_same_work(machine: Runtime) -> None:
     for seed, seconds in enumerate((1.0, 5.0, 100.0)):
         folder = build(made(Recipe(), seed), machine)
         (folder / RECORD).write_text(json.dumps(record(folder) | {"seconds": seconds}))

@@ -16,24 +16,24 @@ import pytest
 from filelock import FileLock
 
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build, is_built, missing
 from xstilts.store.identity import canonical, identity
 from xstilts.store.manifest import RECORD, damaged_files
-from xstilts.store.stage import Site, Stage, StageError, folder_of, stage
+from xstilts.store.stage import BuildContext, Stage, StageError, folder_of, stage
 from xstilts.training.recipe import Recipe
 
 calls: list[str] = []
 
 
 @stage(name="leaf", version=1, label=lambda text: f"leaf-{text}")
-def leaf(site: Site, text: str) -> None:
+def leaf(site: BuildContext, text: str) -> None:
     calls.append(text)
     (site.folder / "text").write_text(text)
 
 
 @stage(name="joined", version=1)
-def joined(site: Site, parts: tuple[Stage, ...], between: str = " ") -> None:
+def joined(site: BuildContext, parts: tuple[Stage, ...], between: str = " ") -> None:
     calls.append("joined")
     text = between.join((site.path(part) / "text").read_text() for part in parts)
     (site.folder / "text").write_text(text)
@@ -41,13 +41,13 @@ def joined(site: Site, parts: tuple[Stage, ...], between: str = " ") -> None:
 
 
 @stage(name="broken", version=1)
-def broken(site: Site, error: str) -> None:
+def broken(site: BuildContext, error: str) -> None:
     (site.folder / "half").write_text("half")
     raise OSError(errno.ENOSPC, "no space") if error == "full" else RuntimeError(error)
 
 
 @stage(name="patient", version=1, resumes=True)
-def patient(site: Site, upto: int) -> None:
+def patient(site: BuildContext, upto: int) -> None:
     """Count one further a call, as a training that is killed each time; done at `upto`."""
     count = site.folder / "count"
     reached = int(count.read_text()) + 1 if count.exists() else 1
@@ -57,7 +57,7 @@ def patient(site: Site, upto: int) -> None:
 
 
 @stage(name="slow", version=1)
-def slow(site: Site, journal: str) -> None:
+def slow(site: BuildContext, journal: str) -> None:
     import time
 
     with Path(journal).open("a") as file:
@@ -67,9 +67,9 @@ def slow(site: Site, journal: str) -> None:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(tmp_path: Path) -> Runtime:
     calls.clear()
-    return Machine(store=tmp_path / "store")
+    return Runtime(store=tmp_path / "store")
 
 
 def test_equal_arguments_have_equal_keys_and_defaults_are_applied() -> None:
@@ -106,7 +106,7 @@ def test_a_number_out_of_numpy_is_the_number() -> None:
         canonical(np.int64(1))
 
 
-def test_the_lock_is_free_when_the_work_is_over_even_if_it_failed(machine: Machine) -> None:
+def test_the_lock_is_free_when_the_work_is_over_even_if_it_failed(machine: Runtime) -> None:
     build(leaf("a"), machine)
     with pytest.raises(RuntimeError) as caught:
         build(broken("wrong"), machine)
@@ -115,7 +115,7 @@ def test_the_lock_is_free_when_the_work_is_over_even_if_it_failed(machine: Machi
     assert caught.value  # and nothing that still holds on to the error holds on to the lock
 
 
-def test_builds_inputs_first_and_everything_once(machine: Machine) -> None:
+def test_builds_inputs_first_and_everything_once(machine: Runtime) -> None:
     promise = joined((leaf("a"), leaf("b"), leaf("a")))
     assert [item.label for item in missing((promise,), machine)] == ["leaf-a", "leaf-b", "joined"]
     folder = build(promise, machine)
@@ -128,19 +128,19 @@ def test_builds_inputs_first_and_everything_once(machine: Machine) -> None:
     assert set(record["inputs"]) == {leaf("a").key, leaf("b").key}
 
 
-def test_a_failure_leaves_nothing_that_looks_finished(machine: Machine) -> None:
+def test_a_failure_leaves_nothing_that_looks_finished(machine: Runtime) -> None:
     with pytest.raises(RuntimeError, match="wrong"):
         build(broken("wrong"), machine)
     assert not is_built(broken("wrong"), machine)
     assert not folder_of(broken("wrong"), machine).exists()
 
 
-def test_a_full_disk_says_what_to_do(machine: Machine) -> None:
+def test_a_full_disk_says_what_to_do(machine: Runtime) -> None:
     with pytest.raises(StageError, match=r"no space left.*run again, what is finished stays"):
         build(broken("full"), machine)
 
 
-def test_work_that_resumes_finds_what_it_left_and_other_work_does_not(machine: Machine) -> None:
+def test_work_that_resumes_finds_what_it_left_and_other_work_does_not(machine: Runtime) -> None:
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             build(patient(3), machine)
@@ -152,7 +152,7 @@ def test_work_that_resumes_finds_what_it_left_and_other_work_does_not(machine: M
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "record"])
-def test_a_damaged_result_is_put_aside_and_built_again(machine: Machine, damage: str) -> None:
+def test_a_damaged_result_is_put_aside_and_built_again(machine: Runtime, damage: str) -> None:
     said: list[str] = []
     progress.listen(lambda event: said.append(event.label))
     folder = build(leaf("text"), machine)
@@ -168,14 +168,14 @@ def test_a_damaged_result_is_put_aside_and_built_again(machine: Machine, damage:
     assert any("damaged" in line for line in said)
 
 
-def test_a_changed_byte_is_seen_by_its_digest(machine: Machine) -> None:
+def test_a_changed_byte_is_seen_by_its_digest(machine: Runtime) -> None:
     folder = build(leaf("text"), machine)
     assert damaged_files(folder) == []
     (folder / "text").write_text("tExt")
     assert damaged_files(folder) == ["text"]
 
 
-def test_two_processes_build_a_stage_once(machine: Machine, tmp_path: Path) -> None:
+def test_two_processes_build_a_stage_once(machine: Runtime, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     context = multiprocessing.get_context("spawn")
     both = [context.Process(target=build, args=(slow(str(journal)), machine)) for _ in range(2)]
@@ -195,7 +195,7 @@ def test_a_stage_survives_pickling_to_a_worker() -> None:
 
 
 @stage(name="varied", version=2)
-def varied(site: Site, value: Any, *, other: Any = 0.1) -> None:
+def varied(site: BuildContext, value: Any, *, other: Any = 0.1) -> None:
     """A work of one argument by place and one by name only."""
 
 
@@ -243,7 +243,7 @@ def test_labels_are_safe_in_a_path_and_letters_stay_in_every_script() -> None:
         assert leaf("".join(part)).label == "leaf-" + "".join(c if c.isalnum() or c in "-_.+" else "_" for c in part)
 
 
-def test_what_vanishes_or_comes_after_a_plan_is_seen(machine: Machine) -> None:
+def test_what_vanishes_or_comes_after_a_plan_is_seen(machine: Runtime) -> None:
     """A plan is one look at the store; the next plan, and every build, looks again."""
     promise = joined((leaf("a"), leaf("b")))
     assert len(missing((promise,), machine)) == 3
@@ -259,7 +259,7 @@ def test_what_vanishes_or_comes_after_a_plan_is_seen(machine: Machine) -> None:
     assert calls == ["b", "joined"]
 
 
-def test_only_a_stages_own_folder_counts_in_a_plan(machine: Machine) -> None:
+def test_only_a_stages_own_folder_counts_in_a_plan(machine: Runtime) -> None:
     folder = build(leaf("a"), machine)
     for name in (f"other-{leaf('a').key}", f"{folder.name}.part", f"{folder.name}.damaged1"):
         folder = folder.rename(folder.with_name(name))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from xstilts.data.hub_files import Unreachable
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.tasks import availability, download
 from xstilts.tasks.base import Task, names, task
@@ -129,9 +129,9 @@ def test_sandbox_tasks_come_only_when_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_must_be_named() -> None:
-    with pytest.raises(BadInput, match="name it with --data DIR or the variable XSTILTS_DATA"):
+    with pytest.raises(InputError, match="name it with --data DIR or the variable XSTILTS_DATA"):
         availability.gather([], None)
-    with pytest.raises(BadInput, match="there is no data folder nowhere; correct --data DIR"):
+    with pytest.raises(InputError, match="there is no data folder nowhere; correct --data DIR"):
         availability.gather([], Path("nowhere"))
 
 
@@ -143,7 +143,7 @@ def test_a_failed_download_is_told_at_its_languages_and_an_absent_hub_at_once(
 
     def refuse(task: Task, folder: Path, splits: list[str], languages: list[str]) -> None:
         asked.append((splits[0], languages))
-        raise BadInput("gated")
+        raise InputError("gated")
 
     monkeypatch.setattr(download, "download", refuse)
     found = availability.gather(["xnli", "arcd"], tmp_path, get=True)

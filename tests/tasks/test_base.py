@@ -14,13 +14,13 @@ from types import ModuleType
 import pytest
 
 from xstilts import metrics
-from xstilts.data import examples
-from xstilts.data.examples import SHAPES, Choice, Classified, Question, Tagged
+from xstilts.data.dataset import examples
+from xstilts.data.examples import SHAPES, ClassificationExample, MultipleChoiceExample, QAExample, TaggingExample
 from xstilts.data.languages import codes, language
 from xstilts.data.readers import FORMATS, Report
 from xstilts.data.source import Source
-from xstilts.errors import BadInput
-from xstilts.tasks.base import Task, names, task
+from xstilts.errors import InputError
+from xstilts.tasks.base import module_of, Task, names, task
 
 SPLITS = {"train", "validation", "test"}
 SOURCES = [(name, number) for name in names() for number in range(len(task(name).sources))]
@@ -40,7 +40,7 @@ def source(request: pytest.FixtureRequest) -> Source:
 
 
 def test_a_task_is_called_as_its_file_and_says_what_it_is(every: Task) -> None:
-    module = import_module(f"xstilts.tasks.{every.name}")
+    module = import_module(module_of(every.name))
     assert re.fullmatch("[a-z0-9_]+", every.name)
     assert module.__doc__
     assert module.__doc__.splitlines()[0].strip()
@@ -138,20 +138,20 @@ def test_all_tasks_can_be_listed_without_heavy_imports() -> None:
 
 
 def test_an_unknown_task_is_told_with_the_nearest() -> None:
-    with pytest.raises(BadInput, match=r"unknown task 'xnl'; did you mean 'xnli'\? \(`xstilts tasks` lists them\)"):
+    with pytest.raises(InputError, match=r"unknown task 'xnl'; did you mean 'xnli'\? \(`xstilts tasks` lists them\)"):
         task("xnl")
 
 
 def test_missing_data_are_told_with_every_place_looked_at(tmp_path: Path) -> None:
     with pytest.raises(
-        BadInput, match=r"task 'xquad' has no test data in 'sw' below .*xquad\.sw\.json.*hub/google/xquad.*--data"
+        InputError, match=r"task 'xquad' has no test data in 'sw' below .*xquad\.sw\.json.*hub/google/xquad.*--data"
     ):
         task("xquad").data("test", "sw", tmp_path)
-    with pytest.raises(BadInput, match=r"below \(no --data given\): looked for .*; name the folder that holds it"):
+    with pytest.raises(InputError, match=r"below \(no --data given\): looked for .*; name the folder that holds it"):
         task("xquad").data("test", "sw", None)
-    with pytest.raises(BadInput, match=r"looked for translated/xquad/train-en\.jsonl; name the folder"):
+    with pytest.raises(InputError, match=r"looked for translated/xquad/train-en\.jsonl; name the folder"):
         task("xquad").data("train", "en", tmp_path)
-    with pytest.raises(BadInput, match="no source of the task has a split 'blind' there"):
+    with pytest.raises(InputError, match="no source of the task has a split 'blind' there"):
         task("xquad").data("blind", "en", tmp_path)
     assert not task("xquad").has("test", "en", tmp_path)
 
@@ -212,11 +212,11 @@ def test_every_language_of_the_acceptance_tasks_has_gold() -> None:
     for name in ("xnli", "xquad", "xcopa", "udpos"):
         for code in task(name).languages:
             first = next(iter(examples(task(name).data("test", code, DATA), DATA, Report())))
-            if isinstance(first, Classified | Choice):
+            if isinstance(first, ClassificationExample | MultipleChoiceExample):
                 assert first.label is not None
-            elif isinstance(first, Tagged):
+            elif isinstance(first, TaggingExample):
                 assert first.tags
-            elif isinstance(first, Question):
+            elif isinstance(first, QAExample):
                 assert first.answers
 
 
@@ -252,5 +252,5 @@ def test_ud_test_sentences_are_those_of_xtreme(code: str, least: float) -> None:
     gold = list(examples(task("udpos").data("test", code, DATA), DATA, Report()))
     words = (DATA / f"xtreme/udpos/test-{code}.tsv").read_text(encoding="utf-8").rstrip("\n")
     xtreme = set(words.split("\n\n"))
-    shared = sum("\n".join(example.tokens) in xtreme for example in gold if isinstance(example, Tagged))
+    shared = sum("\n".join(example.tokens) in xtreme for example in gold if isinstance(example, TaggingExample))
     assert shared / len(gold) >= least

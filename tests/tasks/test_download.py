@@ -20,7 +20,7 @@ from huggingface_hub import constants
 from hubserver import Hub, serving
 from xstilts.data import hub_files
 from xstilts.data.source import Source
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.tasks import download as hubs
 from xstilts.tasks.base import Task, names, task
@@ -65,7 +65,7 @@ def lock(folder: Path) -> dict[str, object]:
 
 
 def refused(folder: Path, *codes: str, of: Task = TOYS) -> str:
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(InputError) as caught:
         get(folder, *(codes or ("sw",)), of=of)
     return str(caught.value)
 
@@ -365,7 +365,9 @@ def test_without_any_copy_nothing_is_found(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_no_hub_form_is_told_with_the_files_it_looks_for(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"task 'arcd' has no form on the hub .* put its files below .*arcd-test\.json"):
+    with pytest.raises(
+        InputError, match=r"task 'arcd' has no form on the hub .* put its files below .*arcd-test\.json"
+    ):
         hubs.download(task("arcd"), tmp_path)
 
 

@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.training import batch_schedule as module
-from xstilts.training.batch_schedule import POOL, Lesson, Step, schedule, shares, steps_of
+from xstilts.training.batch_schedule import POOL, ScheduledSet, Step, schedule, shares, steps_of
 
 lengths = some.lists(some.integers(1, 200), min_size=1, max_size=80)
 
 
-def lesson(count: int, seed: int = 0, **options: object) -> Lesson:
-    return Lesson(np.random.default_rng(seed).integers(1, 100, size=count), **options)  # type: ignore[arg-type]
+def lesson(count: int, seed: int = 0, **options: object) -> ScheduledSet:
+    return ScheduledSet(np.random.default_rng(seed).integers(1, 100, size=count), **options)  # type: ignore[arg-type]
 
 
 def plain(steps: list[Step]) -> list[list[tuple[int, list[int]]]]:
     return [[(part.lesson, part.units.tolist()) for part in step] for step in steps]
 
 
-def alone(taught: Lesson, steps: int, batch_size: int, seed: int = 0) -> list[int]:
+def alone(taught: ScheduledSet, steps: int, batch_size: int, seed: int = 0) -> list[int]:
     """Return the units of a training on one lesson in the order in which they are taken."""
     return [unit for step in schedule((taught,), steps, batch_size, "uniform", seed) for unit in step[0].units.tolist()]
 
@@ -43,7 +43,7 @@ def test_docstring_tells_the_truth() -> None:
 def test_the_order_is_a_function_of_its_arguments_alone(
     sizes: list[list[int]], batch_size: int, seed: int, sampling: str
 ) -> None:
-    lessons = tuple(Lesson(np.array(one)) for one in sizes)
+    lessons = tuple(ScheduledSet(np.array(one)) for one in sizes)
     first = plain(list(schedule(lessons, 12, batch_size, sampling, seed)))
     np.random.seed(7)
     np.random.random(3)
@@ -63,7 +63,7 @@ def test_every_pass_has_every_unit_once(taken: list[int], batch_size: int, passe
     """Over so many steps no unit is taken more than once more, or less, than any other."""
     size = len(taken)
     steps = -(-size * passes // batch_size)
-    counts = Counter(alone(Lesson(np.array(taken)), steps, batch_size))
+    counts = Counter(alone(ScheduledSet(np.array(taken)), steps, batch_size))
     drawn = steps * batch_size
     assert counts.total() == drawn
     whole_batches_behind = -(-batch_size // size) + 1
@@ -75,7 +75,7 @@ def test_every_pass_has_every_unit_once(taken: list[int], batch_size: int, passe
 @settings(max_examples=40, deadline=None)
 @given(lengths, some.integers(1, 100))
 def test_batches_are_whole_even_where_the_task_is_smaller(taken: list[int], batch_size: int) -> None:
-    steps = list(schedule((Lesson(np.array(taken)),), 7, batch_size, "uniform", 0))
+    steps = list(schedule((ScheduledSet(np.array(taken)),), 7, batch_size, "uniform", 0))
     assert [len(part.units) for step in steps for part in step] == [batch_size] * 7
 
 
@@ -170,11 +170,11 @@ def test_temperature_goes_from_proportional_to_uniform() -> None:
     ],
 )
 def test_what_is_no_rule_is_refused_before_the_first_step(sampling: str) -> None:
-    with pytest.raises(BadInput, match="sampling"):
+    with pytest.raises(InputError, match="sampling"):
         shares((400, 300), sampling)
-    with pytest.raises(BadInput, match="sampling"):
+    with pytest.raises(InputError, match="sampling"):
         steps_of((400, 300), 3, 32, sampling)
-    with pytest.raises(BadInput, match="sampling"):
+    with pytest.raises(InputError, match="sampling"):
         next(schedule((lesson(4), lesson(3)), 1, 2, sampling, 0))
 
 
@@ -205,7 +205,7 @@ def test_companions_have_no_share_in_the_turns() -> None:
 
 
 def test_companions_alone_are_refused() -> None:
-    with pytest.raises(BadInput, match="only accompanies"):
+    with pytest.raises(InputError, match="only accompanies"):
         next(schedule((lesson(5, companion=True),), 3, 2, "uniform", 0))
 
 
@@ -222,7 +222,7 @@ def test_a_task_keeps_its_own_order_whatever_runs_beside_it() -> None:
 def test_languages_are_drawn_as_the_power_of_their_size(alpha: float) -> None:
     sizes = (1600, 400, 100)
     languages = np.repeat(np.arange(3), sizes)
-    taught = Lesson(np.full(2100, 5), languages, alpha)
+    taught = ScheduledSet(np.full(2100, 5), languages, alpha)
     passes = 10
     drawn = Counter(languages[alone(taught, passes * 21, 100)].tolist())
     weights = [size**alpha for size in sizes]
@@ -232,13 +232,13 @@ def test_languages_are_drawn_as_the_power_of_their_size(alpha: float) -> None:
 
 
 def test_a_language_number_that_does_not_occur_is_no_language() -> None:
-    taught = Lesson(np.full(6, 3), np.array([0, 0, 0, 0, 2, 2]), 0.0)
+    taught = ScheduledSet(np.full(6, 3), np.array([0, 0, 0, 0, 2, 2]), 0.0)
     drawn = Counter(unit // 4 for unit in alone(taught, 500, 6))
     assert abs(drawn[1] / 3000 - 0.5) < 0.04
 
 
 def test_within_a_language_every_unit_is_as_likely() -> None:
-    taught = Lesson(np.full(12, 3), np.array([0] * 10 + [1] * 2), 0.5)
+    taught = ScheduledSet(np.full(12, 3), np.array([0] * 10 + [1] * 2), 0.5)
     drawn = Counter(alone(taught, 2000, 12))
     small = [drawn[unit] for unit in (10, 11)]
     large = [drawn[unit] for unit in range(10)]

@@ -14,15 +14,15 @@ from safetensors.torch import load_file
 from families import DEPTH, FAMILIES
 from given import TOYS, lesson, losses, stopped
 from xstilts.formats import task_format
-from xstilts.models.batch import Unit
-from xstilts.models.embedding_pruning import used
+from xstilts.models.batch import ModelInput
+from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_tokenizer
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.training import frozen_layer_cache
 from xstilts.training.frozen_layer_cache import FOLDER, NOTHING, computed
@@ -33,7 +33,7 @@ TOP = Recipe(learning_rate=1e-2, batch_size=6, steps=8, max_length=24, warmup=2,
 REFUSED = ("mt5", "umt5")
 
 
-def files(machine: Machine) -> list[Path]:
+def files(machine: Runtime) -> list[Path]:
     return sorted((machine.store / FOLDER).glob("*.states"))
 
 
@@ -44,10 +44,10 @@ def same(one: Path, other: Path) -> bool:
     )
 
 
-def frozen(family: str, folders: Any, name: str, trained: str) -> tuple[Network, Tokens, list[Unit]]:
+def frozen(family: str, folders: Any, name: str, trained: str) -> tuple[Network, Tokenizer, list[ModelInput]]:
     """Return a partly frozen network in training, with a head for a toy, and the toy's units."""
     labels, _, examples = TOYS[name]
-    network, tokens = Network(folders.backbone(family)), Tokens.of(load_tokenizer(folders[family]))
+    network, tokens = Network(folders.backbone(family)), Tokenizer.of(load_tokenizer(folders[family]))
     attach(network, "toy", name, len(labels))
     freeze(network, trained)
     return network.train(), tokens, task_format(name).encode(examples, tokens, 24, labels, Counter())
@@ -59,7 +59,7 @@ def frozen(family: str, folders: Any, name: str, trained: str) -> tuple[Network,
     [("classification", "top:1"), ("token_classification", "top:2"), ("token_classification", "head")],
 )
 def test_training_on_stored_states_is_training_on_all_layers(
-    name: str, trained: str, family: str, families: Any, machine: Machine
+    name: str, trained: str, family: str, families: Any, machine: Runtime
 ) -> None:
     model = train(Encoder.of(families[family]), (lesson(name),), replace(TOP, trained=trained), seed=1)
     plain = replace(machine, store=machine.store / "plain", prefix_gib=0)
@@ -72,7 +72,7 @@ def test_training_on_stored_states_is_training_on_all_layers(
 
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(REFUSED)))
 @pytest.mark.parametrize("name", ["token_classification", "multiple_choice", "extractive_qa", "bitext_retrieval"])
-def test_a_batch_is_answered_without_the_frozen_layers(name: str, family: str, families: Any, machine: Machine) -> None:
+def test_a_batch_is_answered_without_the_frozen_layers(name: str, family: str, families: Any, machine: Runtime) -> None:
     network, tokens, units = frozen(
         family, families, "token_classification" if name == "bitext_retrieval" else name, "top:1"
     )
@@ -135,7 +135,7 @@ def test_the_prefix_gives_the_same_states_each_time_and_what_is_above_does_not(f
 
 
 def test_another_recipe_over_the_same_layers_finds_the_states(
-    encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    encoder: Encoder, machine: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taught = (lesson("classification"),)
     build(train(encoder, taught, TOP, seed=1), machine)
@@ -148,13 +148,13 @@ def test_another_recipe_over_the_same_layers_finds_the_states(
     assert len(files(machine)) == 2
 
 
-def test_other_weights_or_sequences_are_not_served_these_states(families: Any, machine: Machine) -> None:
+def test_other_weights_or_sequences_are_not_served_these_states(families: Any, machine: Runtime) -> None:
     network, tokens, units = frozen("xlm-roberta", families, "classification", "top:1")
-    with used(network, ["classification"], units, tokens):
+    with pruned_embeddings(network, ["classification"], units, tokens):
         computed(network, units, tokens, machine)
         computed(network, list(units), tokens, machine)
         assert len(files(machine)) == 1
-        computed(network, [*units[:-1], Unit(0, (units[0].sequences[0][::-1].copy(),))], tokens, machine)
+        computed(network, [*units[:-1], ModelInput(0, (units[0].sequences[0][::-1].copy(),))], tokens, machine)
     assert len(files(machine)) == 2
     computed(network, units, tokens, machine)
     assert len(files(machine)) == 3
@@ -168,12 +168,12 @@ def test_other_weights_or_sequences_are_not_served_these_states(families: Any, m
     assert len(files(machine)) == 4
 
 
-def test_the_oldest_states_make_room_and_what_never_fits_is_not_stored(families: Any, machine: Machine) -> None:
+def test_the_oldest_states_make_room_and_what_never_fits_is_not_stored(families: Any, machine: Runtime) -> None:
     network, tokens, units = frozen("xlm-roberta", families, "token_classification", "top:1")
     computed(network, units, tokens, machine)
     (first,) = files(machine)
     small = replace(machine, prefix_gib=2.5 * first.stat().st_size / 2**30)
-    others = [[Unit(0, (np.append(one.sequences[0][:-1], n).astype(np.int32),)) for one in units] for n in (5, 6)]
+    others = [[ModelInput(0, (np.append(one.sequences[0][:-1], n).astype(np.int32),)) for one in units] for n in (5, 6)]
     os.utime(first, (1, 1))
     (first.with_name("torn.part")).write_bytes(b"half")
     computed(network, others[0], tokens, small)
@@ -189,7 +189,7 @@ def test_the_oldest_states_make_room_and_what_never_fits_is_not_stored(families:
 
 
 def test_a_full_disk_leaves_nothing_that_looks_whole(
-    families: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    families: Any, machine: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network, tokens, units = frozen("xlm-roberta", families, "token_classification", "top:1")
 
@@ -204,7 +204,7 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(
     assert computed(network, units, tokens, machine).starts
 
 
-def test_what_is_seen_once_or_masked_anew_is_not_stored(encoder: Encoder, machine: Machine) -> None:
+def test_what_is_seen_once_or_masked_anew_is_not_stored(encoder: Encoder, machine: Runtime) -> None:
     build(train(encoder, (lesson("classification"),), replace(TOP, steps=None, epochs=1), seed=1), machine)
     beside = (lesson("classification"), lesson("masked_lm", weight=0.5))
     build(train(encoder, beside, TOP, seed=1), machine)
@@ -212,7 +212,7 @@ def test_what_is_seen_once_or_masked_anew_is_not_stored(encoder: Encoder, machin
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_stopped_training_ends_in_the_same_bits(kept: bool, encoder: Encoder, machine: Machine) -> None:
+def test_a_stopped_training_ends_in_the_same_bits(kept: bool, encoder: Encoder, machine: Runtime) -> None:
     """Whether the states are still there or have to be computed again."""
     recipe = replace(TOP, steps=12, selection=Selection(3, 9, 16))
     model = train(encoder, (lesson("classification"), lesson("token_classification")), recipe, seed=1)

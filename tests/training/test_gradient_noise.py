@@ -9,7 +9,7 @@ import pytest
 
 from given import lesson
 from xstilts.models.encoder import Encoder
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.training import gradient_noise
 from xstilts.training.recipe import Recipe
@@ -47,19 +47,21 @@ def test_without_a_signal_there_is_no_scale() -> None:
 
 
 @pytest.mark.parametrize("name", ["classification", "token_classification", "extractive_qa"])
-def test_of_an_encoder_and_of_what_was_trained_on_the_lesson(name: str, encoder: Encoder, machine: Machine) -> None:
+def test_of_an_encoder_and_of_what_was_trained_on_the_lesson(name: str, encoder: Encoder, machine: Runtime) -> None:
     """Norms without each batch are those of a mean that was really taken without it."""
     asked = lesson(name)
     trained = train(encoder, (asked,), RECIPE, seed=1)
     for model in (encoder, trained):
         found = json.loads(
-            (build(gradient_noise.noise(model, asked, RECIPE, 4, 4), machine) / gradient_noise.NOISE).read_text()
+            (
+                build(gradient_noise.gradient_noise(model, asked, RECIPE, 4, 4), machine) / gradient_noise.NOISE
+            ).read_text()
         )
         assert set(found) == {"signal", "noise", "scale", "low", "high"}
         assert found["signal"] == found["signal"]
         assert found["noise"] > 0
-    frozen = gradient_noise.noise(encoder, asked, replace(RECIPE, trained="head"), 4, 4)
+    frozen = gradient_noise.gradient_noise(encoder, asked, replace(RECIPE, trained="head"), 4, 4)
     assert (
         gradient_noise.read(build(frozen, machine)).noise
-        < gradient_noise.read(build(gradient_noise.noise(encoder, asked, RECIPE, 4, 4), machine)).noise
+        < gradient_noise.read(build(gradient_noise.gradient_noise(encoder, asked, RECIPE, 4, 4), machine)).noise
     )

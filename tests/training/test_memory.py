@@ -12,7 +12,7 @@ import transformers
 
 import families as tiny
 from given import TOYS, lesson
-from xstilts.cost.activation_memory import Device, Kept, real
+from xstilts.cost.activation_memory import ActivationMemory, Device, real
 from xstilts.cost.flops import Shape
 from xstilts.formats import task_format
 from xstilts.models import configs
@@ -22,9 +22,9 @@ from xstilts.models.families import FAMILIES
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 from xstilts.planning import memory_fit
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.training import memory
 from xstilts.training.memory import GIB, Setting, built, estimate, floor, shape_of
 from xstilts.training.recipe import Recipe
@@ -67,7 +67,7 @@ def really(network: Network, how: str, shape: Shape, halved: bool = False) -> in
 @pytest.mark.parametrize("model_type", FAMILIES)
 def test_kept_bytes_are_those_of_real_tensors(model_type: str) -> None:
     network = network_of(model_type)
-    found = Kept(network, "head", CPU)
+    found = ActivationMemory(network, "head", CPU)
     for shape in (ONE, Shape(3, 31)):
         assert found.bytes(shape, recompute=False) == really(network, "classification", shape)
 
@@ -75,21 +75,23 @@ def test_kept_bytes_are_those_of_real_tensors(model_type: str) -> None:
 @pytest.mark.parametrize("model_type", ["xlm-roberta", "eurobert", "gemma3_text"])
 def test_so_they_are_in_bf16(model_type: str) -> None:
     network = network_of(model_type)
-    found = Kept(network, "head", replace(CPU, precision="bf16"))
+    found = ActivationMemory(network, "head", replace(CPU, precision="bf16"))
     assert found.bytes(ONE, recompute=False) == really(network, "classification", ONE, halved=True)
 
 
 @pytest.mark.parametrize("trained", ["top:2", "no-embeddings", "layers:1-2", "head"])
 def test_so_they_are_whatever_is_frozen(trained: str) -> None:
     network = network_of("xlm-roberta", "token_classification", trained)
-    assert Kept(network, "head", CPU).bytes(ONE, recompute=False) == really(network, "token_classification", ONE)
+    assert ActivationMemory(network, "head", CPU).bytes(ONE, recompute=False) == really(
+        network, "token_classification", ONE
+    )
 
 
 @pytest.mark.parametrize("model_type", ["xlm-roberta-xl", "mt5", "deberta-v2"])
 def test_a_few_layers_stand_for_many_that_are_alike(model_type: str) -> None:
     deep: dict[str, Any] = {"num_layers": 9} if model_type == "mt5" else {"num_hidden_layers": 9}
     network = network_of(model_type, trained="top:6", **deep)
-    found = Kept(network, "head", CPU)
+    found = ActivationMemory(network, "head", CPU)
     assert len(found.layers) < len(network.stack) == 9
     assert found.bytes(ONE, recompute=False) == really(network, "classification", ONE)
 
@@ -101,12 +103,12 @@ def test_every_kind_keeps_about_as_much(how: str, families: Any) -> None:
     if not task_format(how).headless:
         attach(network, "head", how, 2)
     labels, _, examples = TOYS[how]
-    tokens, chosen = Tokens.of(load_tokenizer(families["xlm-roberta"])), task_format(how)
+    tokens, chosen = Tokenizer.of(load_tokenizer(families["xlm-roberta"])), task_format(how)
     torch.manual_seed(1)
     batch = chosen.collate(chosen.encode(examples, tokens, 24, labels, Counter()), tokens)
     kept = real(network, lambda: chosen.loss(network.train(), "head", batch))
     shape = Shape(len(batch.ids), batch.ids.shape[1], batch.labels)
-    assert Kept(network, "head", CPU).bytes(shape, recompute=False) == pytest.approx(kept, rel=0.03)
+    assert ActivationMemory(network, "head", CPU).bytes(shape, recompute=False) == pytest.approx(kept, rel=0.03)
 
 
 # Laws.
@@ -114,7 +116,7 @@ def test_every_kind_keeps_about_as_much(how: str, families: Any) -> None:
 
 @pytest.mark.parametrize("device", [CPU, GPU, Device("cuda", "fp32")])
 def test_more_tokens_keep_more_and_recomputing_keeps_less(device: Device) -> None:
-    found = Kept(network_of("eurobert"), "head", device)
+    found = ActivationMemory(network_of("eurobert"), "head", device)
     sizes = [found.bytes(Shape(n, 32), False) for n in (4, 8, 16)]
     assert sizes == sorted(set(sizes))
     assert all(found.bytes(Shape(n, 32), True) < size for n, size in zip((4, 8, 16), sizes, strict=True))
@@ -122,16 +124,18 @@ def test_more_tokens_keep_more_and_recomputing_keeps_less(device: Device) -> Non
 
 def test_recomputing_keeps_the_inputs_of_layers_and_all_of_one() -> None:
     """Another layer costs one more input: float32 states of the batch."""
-    found = [Kept(network_of("eurobert", num_hidden_layers=n), "head", CPU).bytes(ONE, True) for n in (5, 6)]
+    found = [
+        ActivationMemory(network_of("eurobert", num_hidden_layers=n), "head", CPU).bytes(ONE, True) for n in (5, 6)
+    ]
     assert found[1] - found[0] == 4 * ONE.sequences * ONE.length * tiny.WIDTH
 
 
 def test_attention_on_a_gpu_keeps_no_pairs_of_heads() -> None:
     """What grows with the square of the length is the mask's bias alone, in bf16, whatever the number of heads."""
     network = network_of("xlm-roberta")
-    pairs = Kept(network, "head", GPU).whole["attended"]
+    pairs = ActivationMemory(network, "head", GPU).whole["attended"]
     assert pairs == 2 * tiny.DEPTH
-    assert Kept(network, "head", Device("cpu", "bf16")).whole["attended"] > 2 * pairs
+    assert ActivationMemory(network, "head", Device("cpu", "bf16")).whole["attended"] > 2 * pairs
 
 
 @pytest.mark.parametrize(
@@ -188,7 +192,7 @@ def test_passes_become_smaller_until_what_they_keep_fits(families: Any) -> None:
     network = Network(families.backbone("xlm-roberta"))
     attach(network, "toy", "token_classification", 3)
     recipe, setting = Recipe(batch_size=4096, max_length=64), Setting(Device("cpu", "fp32"), 16384)
-    kept = Kept(network, "toy", setting.device)
+    kept = ActivationMemory(network, "toy", setting.device)
     bytes_of = {
         tokens: kept.bytes(shape_of(recipe, "token_classification", tokens, network), False)
         for tokens in (16384, 4096, 256)
@@ -198,8 +202,8 @@ def test_passes_become_smaller_until_what_they_keep_fits(families: Any) -> None:
     assert most(bytes_of[4096] - 1) == 2048
     assert most(0) == memory.FEWEST
     assert (
-        memory.micro_tokens(network, recipe, {"toy": "token_classification"}, Machine(device="cpu"))
-        == Machine().most_tokens()
+        memory.max_tokens_per_pass(network, recipe, {"toy": "token_classification"}, Runtime(device="cpu"))
+        == Runtime().most_tokens()
     )
 
 
@@ -220,7 +224,7 @@ def promised(name: str, **recipe: Any) -> Any:
 
 
 def said(name: str, gib: float, **recipe: Any) -> str:
-    (line,) = memory_fit.lines([promised(name, **recipe)] * 2, Machine(memory_gib=gib))
+    (line,) = memory_fit.lines([promised(name, **recipe)] * 2, Runtime(memory_gib=gib))
     return line
 
 
@@ -264,13 +268,13 @@ def test_a_wrong_part_to_train_is_told_in_the_plan() -> None:
 def test_a_folder_has_its_own_configuration_and_a_stage_that_of_its_origin(families: Any) -> None:
     folder = families["eurobert"]
     assert configs.config_of(Encoder.of(folder)).hidden_size == tiny.WIDTH
-    assert configs.config_before(promised(LARGE), Machine()).hidden_size == 1024
+    assert configs.config_before(promised(LARGE), Runtime()).hidden_size == 1024
 
 
 def test_the_device_is_the_one_here_or_as_given() -> None:
-    name, most = memory_fit.capacity(Machine(device="cpu"))
+    name, most = memory_fit.capacity(Runtime(device="cpu"))
     assert name == "main memory, cpu"
     assert most > GIB / 4
-    assert memory_fit.capacity(Machine(memory_gib=1.5)) == ("as given", 3 * GIB // 2)
-    assert memory_fit.setting_of(Machine(memory_gib=80)).device == GPU
-    assert memory_fit.setting_of(Machine(memory_gib=80, device="cpu")).device == CPU
+    assert memory_fit.capacity(Runtime(memory_gib=1.5)) == ("as given", 3 * GIB // 2)
+    assert memory_fit.setting_of(Runtime(memory_gib=80)).device == GPU
+    assert memory_fit.setting_of(Runtime(memory_gib=80, device="cpu")).device == CPU

@@ -19,7 +19,7 @@ from xstilts.models.encoder import Encoder
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.training import optimizer as module
 from xstilts.training.optimizer import bytes_of, bytes_per_parameter, optimiser_of, prepare, rate, suited
@@ -278,7 +278,7 @@ def test_every_family_computes_with_matrices_in_bf16(family: str, families: Any,
     prepare(network, recipe)
     ids, mask = torch.randint(5, 40, (3, 9)), torch.ones(3, 9, dtype=torch.long)
     mask[0, 5:] = 0
-    with suited(Machine(tmp_path, device="cpu"), recipe).arithmetic():
+    with suited(Runtime(tmp_path, device="cpu"), recipe).arithmetic():
         loss = sum(network(head, ids, mask).float().square().mean() for head in network.heads)
     loss.backward()  # type: ignore[union-attr, no-untyped-call]
     gradients = [(parameter, parameter.grad) for parameter in network.parameters() if parameter.grad is not None]
@@ -288,7 +288,7 @@ def test_every_family_computes_with_matrices_in_bf16(family: str, families: Any,
 
 
 @pytest.mark.parametrize("name", ["adamw8:bf16", "adafactor:bf16"])
-def test_a_toy_is_overfitted_in_few_bits(name: str, encoder: Encoder, machine: Machine) -> None:
+def test_a_toy_is_overfitted_in_few_bits(name: str, encoder: Encoder, machine: Runtime) -> None:
     from xstilts.store.manifest import read
 
     recipe = Recipe(learning_rate=1e-2, batch_size=8, steps=30, max_length=24, optimiser=name)
@@ -296,7 +296,7 @@ def test_a_toy_is_overfitted_in_few_bits(name: str, encoder: Encoder, machine: M
     assert read(folder)["record"]["dev"]["classification"]["score"] == 100.0
 
 
-def test_a_stopped_training_in_few_bits_ends_in_the_same_bits(encoder: Encoder, machine: Machine) -> None:
+def test_a_stopped_training_in_few_bits_ends_in_the_same_bits(encoder: Encoder, machine: Runtime) -> None:
     """What is saved is in the numbers it was trained in, and loads in float32; rows that no text touches lose no bit."""
     recipe = Recipe(1e-2, 8, steps=10, max_length=24, weight_decay=0.5, optimiser="adamw8:bf16")
     promise = train(encoder, (lesson("classification"),), recipe, seed=1)
@@ -316,7 +316,7 @@ def test_a_stopped_training_in_few_bits_ends_in_the_same_bits(encoder: Encoder, 
 
 
 def test_arithmetic_is_bf16_only_where_weights_are(tmp_path: Path) -> None:
-    machine = Machine(tmp_path, device="cpu")
+    machine = Runtime(tmp_path, device="cpu")
     assert suited(machine, RECIPE) == machine
     assert suited(machine, replace(RECIPE, optimiser="adamw8")) == machine
     assert suited(machine, replace(RECIPE, optimiser="adafactor:bf16")) == replace(machine, precision="bf16")

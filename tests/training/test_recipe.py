@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from xstilts.data.examples import SHAPES
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.store.identity import canonical
 from xstilts.tasks.base import names, task
 from xstilts.training import recipe as module
@@ -65,7 +65,7 @@ def test_a_task_beats_its_role_and_its_role_beats_its_kind() -> None:
 
 @pytest.mark.parametrize(("name", "near"), [("xtrem", "xtreme"), ("phang", "phang2020"), ("zzz", "there are xtreme")])
 def test_an_unknown_set_is_named_with_the_nearest(name: str, near: str) -> None:
-    with pytest.raises(BadInput, match=f"unknown recipe '{name}'.*{near}"):
+    with pytest.raises(InputError, match=f"unknown recipe '{name}'.*{near}"):
         named(name, "xnli", "classification", "target")
 
 
@@ -137,7 +137,7 @@ def test_the_last_setting_wins_and_none_changes_nothing() -> None:
     ],
 )
 def test_a_wrong_setting_is_refused_in_words(setting: str, says: str) -> None:
-    with pytest.raises(BadInput, match=says.replace("?", r"\?")):
+    with pytest.raises(InputError, match=says.replace("?", r"\?")):
         changed(Recipe(), (setting,))
 
 

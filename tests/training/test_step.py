@@ -14,7 +14,7 @@ from given import lesson
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.store.build import build
 from xstilts.store.manifest import read
@@ -32,7 +32,7 @@ def result(folder: Path) -> tuple[bytes, bytes]:
     return (folder / "model" / "model.safetensors").read_bytes() + kept, (folder / HISTORY).read_bytes()
 
 
-def apart(machine: Machine, name: str, **changes: Any) -> Machine:
+def apart(machine: Runtime, name: str, **changes: Any) -> Runtime:
     return replace(machine, store=machine.store / name, **changes)
 
 
@@ -51,7 +51,7 @@ class Scarce:
 
 
 def test_where_memory_runs_out_the_step_is_taken_in_smaller_passes(
-    encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    encoder: Encoder, machine: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The batch stays what it is: the result is that of a machine that was told to take so little from the start."""
     model = train(encoder, (lesson("token_classification"), lesson("masked_lm", weight=1.0)), SHORT, seed=1)
@@ -68,7 +68,7 @@ def test_where_memory_runs_out_the_step_is_taken_in_smaller_passes(
 
 
 def test_memory_that_is_too_small_for_anything_is_an_error(
-    encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    encoder: Encoder, machine: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scarce = Scarce(task_format("token_classification").loss, 0)
     monkeypatch.setattr(task_format("token_classification"), "loss", scarce)
@@ -81,7 +81,7 @@ def test_memory_that_is_too_small_for_anything_is_an_error(
 
 
 def test_a_killed_training_goes_on_with_the_passes_that_fitted(
-    encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    encoder: Encoder, machine: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which units drop out depends on the cut, so a training that goes on must cut as it did."""
     model = train(encoder, (lesson("token_classification"),), SHORT, seed=1)
@@ -124,7 +124,7 @@ TRICKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", TRICKS)
 def test_with_every_trick_on_a_killed_training_ends_in_the_same_bits(
-    name: str, encoder: Encoder, machine: Machine
+    name: str, encoder: Encoder, machine: Runtime
 ) -> None:
     settings, how = TRICKS[name]
     recipe = replace(SHORT, steps=8, selection=Selection(3, 9, 16), **settings)
@@ -148,7 +148,7 @@ def test_with_every_trick_on_a_killed_training_ends_in_the_same_bits(
 
 
 def test_batches_are_put_together_beside_and_in_order(
-    encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    encoder: Encoder, machine: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads, numbers = set(), []
     honest = step.Loop.prepare
@@ -165,7 +165,7 @@ def test_batches_are_put_together_beside_and_in_order(
 
 
 def test_an_error_in_a_batch_ends_the_training(
-    encoder: Encoder, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    encoder: Encoder, machine: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(task_format("token_classification"), "collate", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -173,7 +173,7 @@ def test_an_error_in_a_batch_ends_the_training(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_layers_computed_again_give_the_same_training(family: str, families: Any, machine: Machine) -> None:
+def test_layers_computed_again_give_the_same_training(family: str, families: Any, machine: Runtime) -> None:
     """Dropout included: the second time, layers draw what they drew the first time."""
     model = train(Encoder.of(families[family]), (lesson("token_classification"),), SHORT, seed=1)
     plain, again = (build(model, apart(machine, str(how), recompute=how)) for how in (False, True))
@@ -185,7 +185,7 @@ def test_layers_computed_again_give_the_same_training(family: str, families: Any
     assert spent[0] == spent[1]  # what the method takes, not what was computed twice to save memory
 
 
-def test_layers_computed_again_see_only_their_sequence(encoder: Encoder, machine: Machine) -> None:
+def test_layers_computed_again_see_only_their_sequence(encoder: Encoder, machine: Runtime) -> None:
     model = train(encoder, (lesson("extractive_qa"),), SHORT, seed=1)
     plain, again = (build(model, apart(machine, str(how), recompute=how, packing="on")) for how in (False, True))
     assert result(again) == result(plain)
@@ -193,7 +193,7 @@ def test_layers_computed_again_see_only_their_sequence(encoder: Encoder, machine
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's compiler warns of what torch itself does
-def test_compiled_layers_compute_the_same(encoder: Encoder, machine: Machine) -> None:
+def test_compiled_layers_compute_the_same(encoder: Encoder, machine: Runtime) -> None:
     model = train(encoder, (lesson("token_classification"),), SHORT, seed=1)
     plain, compiled = (build(model, apart(machine, str(how), compiled=how)) for how in (False, True))
     lines = [

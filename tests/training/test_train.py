@@ -15,15 +15,15 @@ import pytest
 import torch
 
 from given import TOYS, lesson, losses, promised, still
-from xstilts.data.examples import Classified, Tagged
-from xstilts.errors import BadInput
+from xstilts.data.examples import ClassificationExample, TaggingExample
+from xstilts.errors import InputError
 from xstilts.evaluation.predict import PREDICTIONS, predict
 from xstilts.evaluation.score import read_score, score
-from xstilts.models.batch import Unit
-from xstilts.models.batching import by_length
+from xstilts.models.batch import ModelInput
+from xstilts.models.batching import length_bucketed_batches
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.runtime.signals import Interrupted
 from xstilts.store.build import build, is_built
@@ -31,7 +31,7 @@ from xstilts.store.manifest import read as read_record
 from xstilts.store.stage import Stage, folder_of
 from xstilts.training.recipe import Recipe, Selection
 from xstilts.training.train import HISTORY, train
-from xstilts.training.training_set import Lesson
+from xstilts.training.training_set import TrainingSet
 
 FAST = Recipe(learning_rate=1e-2, batch_size=8, steps=40, max_length=24)
 
@@ -41,7 +41,7 @@ def weights(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("format", TOYS)
-def test_every_kind_overfits_its_toy(format: str, encoder: Encoder, machine: Machine) -> None:
+def test_every_kind_overfits_its_toy(format: str, encoder: Encoder, machine: Runtime) -> None:
     steps = {"extractive_qa": 120, "masked_lm": 120}.get(format, 60)
     folder = build(train(encoder, (lesson(format),), replace(FAST, steps=steps), seed=1), machine)
     found = losses(folder)
@@ -54,7 +54,7 @@ def test_every_kind_overfits_its_toy(format: str, encoder: Encoder, machine: Mac
 
 @pytest.mark.parametrize("format", ["classification", "multiple_choice", "token_classification", "extractive_qa"])
 def test_predictions_of_the_saved_model_are_those_of_the_trained_one(
-    format: str, encoder: Encoder, machine: Machine
+    format: str, encoder: Encoder, machine: Runtime
 ) -> None:
     model = train(encoder, (lesson(format),), replace(FAST, steps=120 if format == "extractive_qa" else 60), seed=1)
     folder = build(predict(model, lesson(format).train[0], format, 24), machine)
@@ -70,7 +70,7 @@ def test_predictions_of_the_saved_model_are_those_of_the_trained_one(
     assert [line["id"] for line in lines] == [example.id for example in gold]
 
 
-def test_a_mix_of_tasks_learns_them_all_and_keeps_the_heads_apart(encoder: Encoder, machine: Machine) -> None:
+def test_a_mix_of_tasks_learns_them_all_and_keeps_the_heads_apart(encoder: Encoder, machine: Runtime) -> None:
     lessons = tuple(lesson(format) for format in ("classification", "token_classification", "multiple_choice"))
     folder = build(train(encoder, lessons, replace(FAST, steps=120, sampling="uniform"), seed=1), machine)
     dev = read_record(folder)["record"]["dev"]
@@ -78,27 +78,27 @@ def test_a_mix_of_tasks_learns_them_all_and_keeps_the_heads_apart(encoder: Encod
     assert all(task["score"] == 100.0 for task in dev.values())
 
 
-def test_labels_that_nobody_lists_are_those_of_the_training_data(encoder: Encoder, machine: Machine) -> None:
+def test_labels_that_nobody_lists_are_those_of_the_training_data(encoder: Encoder, machine: Runtime) -> None:
     _, _, examples = TOYS["token_classification"]
-    strange = Tagged("z", ("xx",), ("B-STRANGE",))
+    strange = TaggingExample("z", ("xx",), ("B-STRANGE",))
     train_data, dev = (
         promised("token_classification", examples),
         promised("token_classification", [*examples, strange], "dev"),
     )
-    taught = Lesson("ccg", "token_classification", (), (train_data,), dev, "tag_accuracy")
+    taught = TrainingSet("ccg", "token_classification", (), (train_data,), dev, "tag_accuracy")
     model = train(encoder, (taught,), replace(FAST, steps=60), seed=1)
     found = read_record(build(model, machine))["record"]["dev"]["ccg"]
     config = json.loads((folder_of(model, machine) / "model" / "config.json").read_text())
     assert config["id2label"] == {"0": "B-LOC", "1": "O"}
-    words = sum(len(example.tokens) for example in examples if isinstance(example, Tagged))
+    words = sum(len(example.tokens) for example in examples if isinstance(example, TaggingExample))
     assert found["score"] == pytest.approx(100 * words / (words + 1))
 
 
-def test_masked_lm_is_asked_of_the_head_that_the_encoder_came_with(encoder: Encoder, machine: Machine) -> None:
+def test_masked_lm_is_asked_of_the_head_that_the_encoder_came_with(encoder: Encoder, machine: Runtime) -> None:
     text = lesson("masked_lm").train[0]
     taught = train(encoder, (lesson("masked_lm"),), replace(FAST, steps=120), seed=1)
     other = train(encoder, (lesson("classification"),), replace(FAST, steps=60), seed=1)
-    with pytest.raises(BadInput, match="comes without a masked-LM head"):
+    with pytest.raises(InputError, match="comes without a masked-LM head"):
         build(predict(other, text, "masked_lm", 24), machine)
     public = Encoder.of(build(taught, machine) / "model")
     forgets = train(public, (lesson("classification"),), replace(FAST, steps=60), seed=1)
@@ -108,7 +108,7 @@ def test_masked_lm_is_asked_of_the_head_that_the_encoder_came_with(encoder: Enco
     assert read_score(build(before, machine))["headline"] == losses[0]
 
 
-def test_masked_lm_beside_a_task_adds_its_weighted_loss(encoder: Encoder, machine: Machine) -> None:
+def test_masked_lm_beside_a_task_adds_its_weighted_loss(encoder: Encoder, machine: Runtime) -> None:
     alone = build(train(encoder, (lesson("classification"),), replace(FAST, steps=2), seed=1), machine)
     beside = (lesson("classification"), lesson("masked_lm", weight=0.5))
     both = build(train(encoder, beside, replace(FAST, steps=2), seed=1), machine)
@@ -116,7 +116,7 @@ def test_masked_lm_beside_a_task_adds_its_weighted_loss(encoder: Encoder, machin
     assert (both / "model" / "config.json").read_text().count("RobertaForSequenceClassification") == 1
 
 
-def test_a_batch_in_several_passes_has_the_gradient_of_the_whole(encoder: Encoder, machine: Machine) -> None:
+def test_a_batch_in_several_passes_has_the_gradient_of_the_whole(encoder: Encoder, machine: Runtime) -> None:
     """Labels differ in number between passes (words a sentence), so a mean of means would be another gradient."""
     unmoved = still(Path(encoder.location), machine.store.parent / "still")
     recipe = replace(FAST, steps=3, learning_rate=1e-3)
@@ -124,10 +124,10 @@ def test_a_batch_in_several_passes_has_the_gradient_of_the_whole(encoder: Encode
     pieces = replace(machine, micro_tokens=12, store=machine.store / "pieces")
     parts = build(train(unmoved, (lesson("token_classification"),), recipe, seed=1), pieces)
     assert losses(parts) == pytest.approx(losses(whole), abs=1e-5)
-    assert len(by_length(TOY_UNITS, 12)) > 4
+    assert len(length_bucketed_batches(TOY_UNITS, 12)) > 4
 
 
-TOY_UNITS = [Unit(n, (np.zeros(5 + n % 3, dtype=np.int32),)) for n in range(8)]
+TOY_UNITS = [ModelInput(n, (np.zeros(5 + n % 3, dtype=np.int32),)) for n in range(8)]
 
 
 CASES: dict[str, tuple[tuple[str, ...], int]] = {
@@ -175,7 +175,7 @@ def killed(name: str, source: str, store: Path, step: int, sign: str = "KILL") -
 def test_a_killed_training_ends_in_the_same_bits(name: str, step: int, encoder: Encoder, tmp_path: Path) -> None:
     source = str(encoder.location)
     machines = [
-        Machine(tmp_path / store, device="cpu", threads=1, micro_tokens=CASES[name][1]) for store in ("whole", "killed")
+        Runtime(tmp_path / store, device="cpu", threads=1, micro_tokens=CASES[name][1]) for store in ("whole", "killed")
     ]
     promise = case(name, source)
     whole = build(promise, machines[0])
@@ -193,7 +193,7 @@ def test_a_killed_training_ends_in_the_same_bits(name: str, step: int, encoder: 
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_sigterm_saves_and_the_next_run_goes_on(encoder: Encoder, machine: Machine) -> None:
+def test_sigterm_saves_and_the_next_run_goes_on(encoder: Encoder, machine: Runtime) -> None:
     promise = case("single", str(encoder.location))
     steps: list[int] = []
 
@@ -211,7 +211,7 @@ def test_sigterm_saves_and_the_next_run_goes_on(encoder: Encoder, machine: Machi
     assert min(step for step in steps if step) == 10
 
 
-def test_a_damaged_checkpoint_begins_again_and_says_so(encoder: Encoder, machine: Machine) -> None:
+def test_a_damaged_checkpoint_begins_again_and_says_so(encoder: Encoder, machine: Runtime) -> None:
     promise = case("single", str(encoder.location))
     part = folder_of(promise, machine).with_name(folder_of(promise, machine).name + ".part")
     part.mkdir(parents=True)
@@ -222,7 +222,7 @@ def test_a_damaged_checkpoint_begins_again_and_says_so(encoder: Encoder, machine
     assert any("is damaged" in line and "begins again" in line for line in said)
 
 
-def test_selection_keeps_the_best_and_stops_without_patience(encoder: Encoder, machine: Machine) -> None:
+def test_selection_keeps_the_best_and_stops_without_patience(encoder: Encoder, machine: Runtime) -> None:
     recipe = replace(FAST, steps=200, selection=Selection(every_steps=5, patience=3, examples=16))
     folder = build(train(encoder, (lesson("classification"),), recipe, seed=1), machine)
     record = read_record(folder)["record"]
@@ -236,15 +236,15 @@ def test_selection_keeps_the_best_and_stops_without_patience(encoder: Encoder, m
     assert looks[-1] <= max(looks[:-1])
 
 
-def test_a_run_that_stays_at_chance_is_called_collapsed(encoder: Encoder, machine: Machine) -> None:
-    examples = [Classified(str(n), "same text", None, "yes" if n % 2 else "no") for n in range(16)]
+def test_a_run_that_stays_at_chance_is_called_collapsed(encoder: Encoder, machine: Runtime) -> None:
+    examples = [ClassificationExample(str(n), "same text", None, "yes" if n % 2 else "no") for n in range(16)]
     data = promised("classification", examples, "hopeless", ("no", "yes"))
     hopeless = replace(lesson("classification"), task="hopeless", train=(data,), dev=data)
     folder = build(train(encoder, (hopeless,), replace(FAST, steps=3), seed=1), machine)
     assert read_record(folder)["record"]["dev"]["hopeless"]["collapsed"]
 
 
-def test_what_is_frozen_does_not_move(encoder: Encoder, machine: Machine) -> None:
+def test_what_is_frozen_does_not_move(encoder: Encoder, machine: Runtime) -> None:
     from safetensors.torch import load_file
 
     recipe = replace(FAST, steps=3, trained="top:1", weight_decay=0.1)
@@ -256,7 +256,7 @@ def test_what_is_frozen_does_not_move(encoder: Encoder, machine: Machine) -> Non
     assert all(name.startswith("encoder.layer.2.") for name in moved)
 
 
-def test_the_second_phase_takes_the_encoder_and_a_fresh_head(encoder: Encoder, machine: Machine) -> None:
+def test_the_second_phase_takes_the_encoder_and_a_fresh_head(encoder: Encoder, machine: Runtime) -> None:
     first = train(encoder, (lesson("token_classification"),), replace(FAST, steps=5), seed=1)
     second = train(first, (lesson("classification"),), replace(FAST, steps=5), seed=1)
     build(second, machine)
@@ -264,8 +264,8 @@ def test_the_second_phase_takes_the_encoder_and_a_fresh_head(encoder: Encoder, m
     assert second.key != train(encoder, (lesson("classification"),), replace(FAST, steps=5), seed=1).key
 
 
-def test_a_loss_that_explodes_says_what_to_change(encoder: Encoder, machine: Machine) -> None:
-    with pytest.raises(BadInput, match="lower learning_rate"):
+def test_a_loss_that_explodes_says_what_to_change(encoder: Encoder, machine: Runtime) -> None:
+    with pytest.raises(InputError, match="lower learning_rate"):
         build(
             train(encoder, (lesson("masked_lm"),), replace(FAST, learning_rate=1e30, clip_norm=1e30), seed=1), machine
         )

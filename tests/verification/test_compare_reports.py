@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from made_report import made
 from xstilts.cli import app
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.reporting import report
-from xstilts.reporting.page import Page, Sheet, html
+from xstilts.reporting.page import Page, TableView, html
 from xstilts.verification import compare_reports, compare_stores
 
 NAMES = ("old", "new")
@@ -32,7 +32,7 @@ def changed(whole: dict[str, Any]) -> dict[str, Any]:
     return deepcopy({**whole, "stages": {}, "curves": [], "scalings": []})
 
 
-def sheet(page: Page, name: str) -> Sheet:
+def sheet(page: Page, name: str) -> TableView:
     return next(sheet for section in page.sections for sheet in section.sheets() if sheet.name == name)
 
 
@@ -222,5 +222,5 @@ def test_the_verb_compares_stores_and_reports_but_no_mixture(
     (study / report.REPORT).write_text(json.dumps(changed(whole)), encoding="utf-8")
     first = [path.read_bytes() for path in compare_reports.write(study, study, out)]
     assert first == [path.read_bytes() for path in compare_reports.write(study, study, out)]
-    with pytest.raises(BadInput, match="neither two folders"):
+    with pytest.raises(InputError, match="neither two folders"):
         compare_reports.write(study, stores[0], out)

@@ -11,14 +11,14 @@ from xstilts.claims import claim
 from xstilts.claims.claim import Claim
 from xstilts.claims.measures import Gain, Growth, Saving
 from xstilts.cli import app
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.experiments import study as studies
 from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes
 from xstilts.experiments.study import Arm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.reporting import report, study_report
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
 from xstilts.verification.recompute import SENTENCES
 from xstilts.verification.verify import Check, verify
@@ -46,30 +46,30 @@ STUDY = Study(
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Machine, Path]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Runtime, Path]:
     """A store in which the study is finished, and its report."""
-    machine = Machine(tmp_path_factory.mktemp("store"), device="cpu", threads=1)
+    machine = Runtime(tmp_path_factory.mktemp("store"), device="cpu", threads=1)
     out = tmp_path_factory.mktemp("report")
     told(machine, out)
     return machine, out
 
 
 @pytest.fixture
-def spoiled(finished: tuple[Machine, Path], tmp_path: Path) -> tuple[Machine, Path]:
+def spoiled(finished: tuple[Runtime, Path], tmp_path: Path) -> tuple[Runtime, Path]:
     """The same, to be spoiled."""
     machine, out = finished
     store = tmp_path / "store"
     shutil.copytree(machine.store, store)
     shutil.copytree(out, tmp_path / "report")
-    return Machine(store, device="cpu", threads=1), tmp_path / "report"
+    return Runtime(store, device="cpu", threads=1), tmp_path / "report"
 
 
-def told(machine: Machine, out: Path) -> dict[str, object]:
+def told(machine: Runtime, out: Path) -> dict[str, object]:
     """Build the study and write its report."""
     studies.build(STUDY, machine)
     table = studies.table(STUDY, machine)
     origin = study_report.Origin("small", "sandbox", Path(__file__), "xstilts study small.py")
-    found = study_report.gather(STUDY, table, claim.check_all(STUDY.claims, table), origin, machine)
+    found = study_report.build_report(STUDY, table, claim.check_all(STUDY.claims, table), origin, machine)
     study_report.write(found, out)
     studies.write(table, out)
     report.write(out)
@@ -98,7 +98,7 @@ def unsealed(out: Path) -> None:
     (out / "report.json").write_text(json.dumps(said))
 
 
-def test_a_report_stands_on_the_store_it_was_made_from(finished: tuple[Machine, Path]) -> None:
+def test_a_report_stands_on_the_store_it_was_made_from(finished: tuple[Runtime, Path]) -> None:
     machine, out = finished
     found = verify(out, machine.store)
     assert [one.sentence for one in found if one.status != "stands"] == [NOWHERE.sentence]
@@ -107,7 +107,7 @@ def test_a_report_stands_on_the_store_it_was_made_from(finished: tuple[Machine, 
     assert {*SENTENCES, "report.html", "report.md", "table.csv"} <= {one.name for one in found}
 
 
-def test_one_changed_prediction_is_named_by_the_claims_it_is_behind(spoiled: tuple[Machine, Path]) -> None:
+def test_one_changed_prediction_is_named_by_the_claims_it_is_behind(spoiled: tuple[Runtime, Path]) -> None:
     machine, out = spoiled
     path = of(machine.store, "predict", "qab") / "predictions.jsonl"
     lines = path.read_text().splitlines(keepends=True)
@@ -125,7 +125,7 @@ def test_one_changed_prediction_is_named_by_the_claims_it_is_behind(spoiled: tup
 
 @pytest.mark.parametrize("name", ["score.json", "contributions.jsonl"])
 def test_a_changed_score_is_seen_even_where_its_record_was_changed_too(
-    spoiled: tuple[Machine, Path], name: str
+    spoiled: tuple[Runtime, Path], name: str
 ) -> None:
     from xstilts.store.manifest import sha256
 
@@ -146,7 +146,7 @@ def test_a_changed_score_is_seen_even_where_its_record_was_changed_too(
     assert "does not follow from its predictions" in checks[ENGLISH.sentence].why
 
 
-def test_a_report_that_says_another_figure_is_seen(spoiled: tuple[Machine, Path]) -> None:
+def test_a_report_that_says_another_figure_is_seen(spoiled: tuple[Runtime, Path]) -> None:
     machine, out = spoiled
     path = out / "report.json"
     said = json.loads(path.read_text())
@@ -158,7 +158,7 @@ def test_a_report_that_says_another_figure_is_seen(spoiled: tuple[Machine, Path]
     assert checks[ENGLISH.sentence].status == "stands"
 
 
-def test_changed_gold_answers_are_seen(spoiled: tuple[Machine, Path]) -> None:
+def test_changed_gold_answers_are_seen(spoiled: tuple[Runtime, Path]) -> None:
     machine, out = spoiled
     gold = next(machine.store.glob("data-sandbox_qa-test-qaa-*")) / "examples.jsonl"
     gold.write_text(gold.read_text().replace("Anna", "Emma"))
@@ -167,7 +167,7 @@ def test_changed_gold_answers_are_seen(spoiled: tuple[Machine, Path]) -> None:
 
 @pytest.mark.parametrize("work", ["predict", "score", "intermediate"])
 def test_a_deleted_stage_leaves_its_claims_untested_and_built_again_it_is_the_same(
-    spoiled: tuple[Machine, Path], work: str
+    spoiled: tuple[Runtime, Path], work: str
 ) -> None:
     machine, out = spoiled
     folder = of(machine.store, work, "qab")
@@ -187,7 +187,7 @@ def test_a_deleted_stage_leaves_its_claims_untested_and_built_again_it_is_the_sa
 
 @pytest.mark.parametrize("cut", [None, b"", b'{"id": "1", "predic', b"\n"], ids=["deleted", "emptied", "torn", "blank"])
 def test_a_damaged_prediction_is_told_with_the_claim_it_is_behind(
-    spoiled: tuple[Machine, Path], cut: bytes | None
+    spoiled: tuple[Runtime, Path], cut: bytes | None
 ) -> None:
     machine, out = spoiled
     path = of(machine.store, "predict", "qab") / "predictions.jsonl"
@@ -199,7 +199,7 @@ def test_a_damaged_prediction_is_told_with_the_claim_it_is_behind(
 
 
 @pytest.mark.parametrize("part", ["record", "key", "files", "arguments"])
-def test_a_record_that_lacks_a_part_is_a_fault_of_its_stage(spoiled: tuple[Machine, Path], part: str) -> None:
+def test_a_record_that_lacks_a_part_is_a_fault_of_its_stage(spoiled: tuple[Runtime, Path], part: str) -> None:
     machine, out = spoiled
     path = of(machine.store, "intermediate", "qab") / "stage.json"
     facts = json.loads(path.read_text())
@@ -211,7 +211,7 @@ def test_a_record_that_lacks_a_part_is_a_fault_of_its_stage(spoiled: tuple[Machi
     assert path.parent.name in checks[HELPS.sentence].why
 
 
-def test_a_fault_behind_no_claim_fails_and_hides_no_forged_status(spoiled: tuple[Machine, Path]) -> None:
+def test_a_fault_behind_no_claim_fails_and_hides_no_forged_status(spoiled: tuple[Runtime, Path]) -> None:
     machine, out = spoiled
     said = json.loads((out / "report.json").read_text())
     del said["verdicts"][2]  # the one claim about the head alone
@@ -244,7 +244,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize("part", FORGED)
-def test_a_forged_part_of_a_report_is_named(finished: tuple[Machine, Path], tmp_path: Path, part: str) -> None:
+def test_a_forged_part_of_a_report_is_named(finished: tuple[Runtime, Path], tmp_path: Path, part: str) -> None:
     said = json.loads((finished[1] / "report.json").read_text())
     said[part] = FORGED[part](said[part])
     (tmp_path / "report.json").write_text(json.dumps(said))
@@ -266,7 +266,7 @@ def test_a_forged_part_of_a_report_is_named(finished: tuple[Machine, Path], tmp_
     ],
 )
 def test_a_forged_part_of_a_verdict_is_seen(
-    finished: tuple[Machine, Path], tmp_path: Path, part: str, value: object
+    finished: tuple[Runtime, Path], tmp_path: Path, part: str, value: object
 ) -> None:
     said = json.loads((finished[1] / "report.json").read_text())
     said["verdicts"][0][part] = value
@@ -274,7 +274,7 @@ def test_a_forged_part_of_a_verdict_is_seen(
     assert verify(tmp_path, finished[0].store)[0].status == "changed"
 
 
-def test_a_report_without_verdicts_or_with_another_view_fails(spoiled: tuple[Machine, Path]) -> None:
+def test_a_report_without_verdicts_or_with_another_view_fails(spoiled: tuple[Runtime, Path]) -> None:
     machine, out = spoiled
     page = out / "report.html"
     page.write_text(page.read_text().replace("undecided", "holds"))
@@ -301,7 +301,7 @@ def test_a_report_without_verdicts_or_with_another_view_fails(spoiled: tuple[Mac
     ],
 )
 def test_a_row_is_what_its_stages_say(
-    finished: tuple[Machine, Path], tmp_path: Path, column: str, value: object
+    finished: tuple[Runtime, Path], tmp_path: Path, column: str, value: object
 ) -> None:
     said = json.loads((finished[1] / "report.json").read_text())
     row = next(row for row in said["rows"] if row["intermediate"] == CLOZE)
@@ -311,7 +311,7 @@ def test_a_row_is_what_its_stages_say(
     assert any(row["keys"][-1] in why for why in whys)
 
 
-def test_a_development_score_is_sealed(spoiled: tuple[Machine, Path]) -> None:
+def test_a_development_score_is_sealed(spoiled: tuple[Runtime, Path]) -> None:
     machine, out = spoiled
     path = of(machine.store, "intermediate", "qaa") / "stage.json"
     facts = json.loads(path.read_text())
@@ -323,7 +323,7 @@ def test_a_development_score_is_sealed(spoiled: tuple[Machine, Path]) -> None:
 
 
 def test_claims_are_those_of_the_study_where_its_file_is_at_hand(
-    finished: tuple[Machine, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: tuple[Runtime, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "studies" / "small.py"
     file.parent.mkdir()
@@ -337,15 +337,15 @@ def test_claims_are_those_of_the_study_where_its_file_is_at_hand(
         assert {one.name: one.status for one in verify(tmp_path, finished[0].store)}["study"] == status
 
 
-def test_what_is_no_report_is_refused(tmp_path: Path, finished: tuple[Machine, Path]) -> None:
-    with pytest.raises(BadInput, match="no report"):
+def test_what_is_no_report_is_refused(tmp_path: Path, finished: tuple[Runtime, Path]) -> None:
+    with pytest.raises(InputError, match="no report"):
         verify(tmp_path, finished[0].store)
     (tmp_path / "report.json").write_text(json.dumps({"format": 1, "stages": {}, "rows": [{}], "verdicts": []}))
-    with pytest.raises(BadInput, match="not as a study writes it"):
+    with pytest.raises(InputError, match="not as a study writes it"):
         verify(tmp_path, finished[0].store)
 
 
-def test_findings_say_what_was_measured_and_from_what(finished: tuple[Machine, Path]) -> None:
+def test_findings_say_what_was_measured_and_from_what(finished: tuple[Runtime, Path]) -> None:
     machine, out = finished
     said = json.loads((out / "report.json").read_text())
     table = studies.table(STUDY, machine)

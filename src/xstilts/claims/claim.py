@@ -7,7 +7,7 @@ probability of at most 5 %; the claims that answer a study's question share half
 counted and not sampled (parameters, FLOPs) is compared as it is, and is not one of the family.
 
 >>> from xstilts.claims.measures import Gain
->>> from xstilts.claims.results_table import Row, Table
+>>> from xstilts.claims.results_table import Result, ResultsTable
 >>> rows = tuple(Row("tiny", name, "xquad", "sw", seed, score=40.0 + gain * (1 + seed / 10), keys=(f"{name}{seed}",))
 ...              for name, gain in (("baseline", 0.0), ("squad", 2.0)) for seed in (1, 2, 3))
 >>> helps = Claim("SQuAD helps XQuAD", Gain("squad", "xquad"), "above", margin=1.0)
@@ -25,8 +25,8 @@ from typing import Literal, get_args
 
 from xstilts import stats
 from xstilts.claims.measures import Growth, Measure, Measured, Scaling, Setting
-from xstilts.claims.results_table import Missing, Table
-from xstilts.errors import BadInput
+from xstilts.claims.results_table import Missing, ResultsTable
+from xstilts.errors import InputError
 from xstilts.stats import Estimate
 
 Expectation = Literal["above", "below", "equivalent", "grows"]
@@ -54,11 +54,13 @@ class Claim:
 
     def __post_init__(self) -> None:
         if self.expectation not in get_args(Expectation):
-            raise BadInput(f"unknown expectation '{self.expectation}'; one of {', '.join(get_args(Expectation))}")
+            raise InputError(f"unknown expectation '{self.expectation}'; one of {', '.join(get_args(Expectation))}")
         if not math.isfinite(self.margin) or (self.expectation == "equivalent" and self.margin <= 0):
-            raise BadInput(f"'{self.sentence}' cannot have margin {self.margin}; say what difference would not matter")
+            raise InputError(
+                f"'{self.sentence}' cannot have margin {self.margin}; say what difference would not matter"
+            )
         if self.expectation == "grows" and not isinstance(self.measure, Growth):
-            raise BadInput(f"'{self.sentence}' expects growth of {self.measure}; measure Growth(...)")
+            raise InputError(f"'{self.sentence}' expects growth of {self.measure}; measure Growth(...)")
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,12 @@ class Verdict:
     keys: tuple[str, ...] = ()
 
 
-def check(claim: Claim, table: Table) -> Verdict:
+def check(claim: Claim, table: ResultsTable) -> Verdict:
     """Return the verdict on a claim that stands alone."""
     return check_all([claim], table)[0]
 
 
-def check_all(claims: Iterable[Claim], table: Table) -> tuple[Verdict, ...]:
+def check_all(claims: Iterable[Claim], table: ResultsTable) -> tuple[Verdict, ...]:
     """Return the verdicts on a family of claims, corrected for their number by Holm; untested ones do not count.
 
     In a family the p-values that are corrected are the guarded ones of `Estimate.p`, safe at small levels.
@@ -129,7 +131,7 @@ def _shares(answers: Sequence[bool], counts: Sequence[bool]) -> list[float]:
     return [1 / (groups * max(number[one], 1)) for one in answers]
 
 
-def _measure(claim: Claim, table: Table) -> Measured | Missing:
+def _measure(claim: Claim, table: ResultsTable) -> Measured | Missing:
     try:
         return claim.measure.of(table)
     except Missing as missing:
@@ -157,7 +159,7 @@ def _verdict(claim: Claim, measured: Measured, family: _Family) -> Verdict:
     low, high = found.interval(LEVEL)
     null = _null(claim, found)
     within = claim.margin if _inside(claim, found) else 0.0
-    aim = stats.Aim(1 - (1 - LEVEL) * family.share, family.size > 1, within)
+    aim = stats.PowerTarget(1 - (1 - LEVEL) * family.share, family.size > 1, within)
     needed = stats.seeds_needed(found, found.value - (0.0 if within else null), 0.8, aim)
     verdict = Verdict(
         claim,

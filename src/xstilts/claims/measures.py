@@ -1,6 +1,6 @@
 """Measures: what claims are about, as plain values that name an estimate in a table before anything is run.
 
->>> from xstilts.claims.results_table import Row, Table
+>>> from xstilts.claims.results_table import Result, ResultsTable
 >>> rows = [Row("tiny", name, "xnli", "sw", seed, score=40.0 + gain + seed / 10, keys=(f"{name}{seed}",))
 ...         for name, gain in (("baseline", 0.0), ("squad", 2.0)) for seed in (1, 2, 3)]
 >>> Gain("squad", "xnli").of(Table(tuple(rows))).estimate.value
@@ -23,15 +23,15 @@ from xstilts.claims.results_table import (
     COSTS,
     Arm,
     Missing,
-    Row,
-    Table,
+    Result,
+    ResultsTable,
     arm,
     estimate,
     replicates,
     stacked,
     together,
 )
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.metrics.base import Array
 from xstilts.stats import PLAIN, Estimate, Resampling
 
@@ -47,7 +47,7 @@ class Level:
     recipe: str = ""
     resampling: Resampling = PLAIN
 
-    def of(self, table: Table) -> Measured:
+    def of(self, table: ResultsTable) -> Measured:
         """Return the mean score; Missing where a seed lacks a language."""
         rows = arm(table, self.intermediate, self.target, self.encoder, self.recipe)
         codes = self.languages or zero_shot([rows])
@@ -71,12 +71,12 @@ class Gain:
     over_recipe: str = ""
     resampling: Resampling = PLAIN
 
-    def of(self, table: Table) -> Measured:
+    def of(self, table: ResultsTable) -> Measured:
         """Return the mean gain; Missing where no seed has both settings in all languages."""
         arms, codes = self.arms(table)
         return over(estimate(table, arms, codes, self.resampling), arms, codes)
 
-    def by_seed(self, table: Table) -> dict[int, float]:
+    def by_seed(self, table: ResultsTable) -> dict[int, float]:
         """Return the mean gain over languages of each seed; Missing where no seed has all of them."""
         arms, codes = self.arms(table)
         seeds = sorted(set.intersection(*({seed for _, seed in rows} for rows in arms)))
@@ -86,7 +86,7 @@ class Gain:
             if all((code, seed) in rows for rows in arms for code in codes)
         }
 
-    def pairs(self, table: Table) -> dict[str, tuple[Array, Array]]:
+    def pairs(self, table: ResultsTable) -> dict[str, tuple[Array, Array]]:
         """Return contributions before and after, (seeds, examples, k) each, by language; none if not all are kept."""
         arms, codes = self.arms(table)
         seeds = replicates(arms, codes)
@@ -95,7 +95,7 @@ class Gain:
             return {}
         return {code: (stacked(table, before), stacked(table, after)) for code, (after, before) in rows.items()}
 
-    def arms(self, table: Table) -> tuple[list[Arm], tuple[str, ...]]:
+    def arms(self, table: ResultsTable) -> tuple[list[Arm], tuple[str, ...]]:
         """Return the rows of both settings, and the languages; Missing where there are none."""
         arms = [
             arm(table, self.intermediate, self.target, self.encoder, self.recipe),
@@ -110,7 +110,7 @@ class Mean:
 
     gains: tuple[Gain, ...]
 
-    def of(self, table: Table) -> Measured:
+    def of(self, table: ResultsTable) -> Measured:
         """Return the mean gain; Missing where one of them is, or where they share no seed."""
         parts = [gain.arms(table) for gain in self.gains]
         found = together(table, parts, replace(self.gains[0].resampling, sampled=False))
@@ -130,7 +130,7 @@ class Growth:
 
     gain: Gain
 
-    def of(self, table: Table) -> Measured:
+    def of(self, table: ResultsTable) -> Measured:
         """Return the slope over all encoders that have the gain; Missing with fewer than two sizes."""
         found = by_encoder(table, lambda encoder: replace(self.gain, encoder=encoder).of(table))
         return sloped(found, [measured.estimate.value for _, measured in found.values()])
@@ -147,14 +147,14 @@ def plain(measure: Any) -> dict[str, Any]:
 
 
 def from_plain(given: Mapping[str, Any]) -> Any:
-    """Return the measure that `plain` wrote; BadInput for anything else."""
+    """Return the measure that `plain` wrote; InputError for anything else."""
     kind = KINDS.get(str(given.get("type")))
     if kind is None:
-        raise BadInput(f"unknown measure {dict(given)}: there are {', '.join(KINDS)}")
+        raise InputError(f"unknown measure {dict(given)}: there are {', '.join(KINDS)}")
     try:
         return kind(**{name: _value(value) for name, value in given.items() if name != "type"})
     except TypeError as error:
-        raise BadInput(f"{dict(given)} is no {kind.__name__}: {error}") from None
+        raise InputError(f"{dict(given)} is no {kind.__name__}: {error}") from None
 
 
 def _written(value: Any) -> Any:
@@ -197,7 +197,7 @@ class Saving:
     def __post_init__(self) -> None:
         _known(self.figure, self.per or self.figure)
 
-    def of(self, table: Table) -> Measured:
+    def of(self, table: ResultsTable) -> Measured:
         """Return the percentage, negative where the first costs more; Missing where a figure was not measured."""
         pair = (self.intermediate, self.recipe), (self.over or self.intermediate, self.over_recipe)
         arms = [arm(table, setting, self.target, self.encoder, recipe) for setting, recipe in pair]
@@ -230,12 +230,12 @@ class Scaling:
     def __post_init__(self) -> None:
         _known(self.figure, self.per or self.figure)
 
-    def of(self, table: Table) -> Measured:
+    def of(self, table: ResultsTable) -> Measured:
         """Return the exponent over all encoders; Missing with fewer than two sizes."""
         found = by_encoder(table, lambda encoder: self.at(table, encoder))
         return sloped(found, [math.log2(measured.estimate.value) for _, measured in found.values()])
 
-    def at(self, table: Table, encoder: str) -> Measured:
+    def at(self, table: ResultsTable, encoder: str) -> Measured:
         """Return the mean figure of one encoder over seeds."""
         rows = arm(table, self.intermediate, self.target, encoder, self.recipe)
         codes = tuple(sorted({code for code, _ in rows}))
@@ -248,7 +248,7 @@ class Scaling:
 def _known(*figures: str) -> None:
     for figure in figures:
         if figure not in COSTS:
-            raise BadInput(f"unknown figure of cost '{figure}': there are {', '.join(COSTS)}")
+            raise InputError(f"unknown figure of cost '{figure}': there are {', '.join(COSTS)}")
 
 
 def _rate(rows: Arm, figure: str, per: str, codes: tuple[str, ...], seed: int) -> float:
@@ -288,7 +288,7 @@ class Measured:
 class Measure(Protocol):
     """Plain values that name an estimate in a table."""
 
-    def of(self, table: Table) -> Measured:
+    def of(self, table: ResultsTable) -> Measured:
         """Return the estimate; Missing where the table has not all rows."""
         ...
 
@@ -311,12 +311,12 @@ def over(found: Estimate, arms: list[Arm], codes: Iterable[str]) -> Measured:
     return Measured(found, _setting(used, codes), tuple(sorted({key for row in used for key in row.keys})))
 
 
-def _setting(rows: Iterable[Row], codes: Iterable[str]) -> Setting:
+def _setting(rows: Iterable[Result], codes: Iterable[str]) -> Setting:
     first = next(iter(rows))
     return Setting(first.encoder, first.split, first.metric, tuple(codes))
 
 
-def by_encoder(table: Table, measure: Callable[[str], Measured]) -> dict[str, tuple[float, Measured]]:
+def by_encoder(table: ResultsTable, measure: Callable[[str], Measured]) -> dict[str, tuple[float, Measured]]:
     """Return what is measured by encoder, with its size; Missing with fewer than two known sizes."""
     found = {}
     for encoder in sorted({row.encoder for row in table.rows}):

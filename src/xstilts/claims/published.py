@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from xstilts.claims.claim import Verdict
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 FIGURES = Path(__file__).with_name("published.toml")
 
@@ -58,11 +58,11 @@ def known() -> dict[str, Published]:
 
 
 def read(path: Path) -> dict[str, Published]:
-    """Return the published figures of a TOML file by name; BadInput where one is not whole."""
+    """Return the published figures of a TOML file by name; InputError where one is not whole."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{path}: {error}; write it as TOML") from error
+        raise InputError(f"{path}: {error}; write it as TOML") from error
     return {name: _published(path, name, values) for name, values in found.items()}
 
 
@@ -71,13 +71,15 @@ def _published(path: Path, name: str, values: Any) -> Published:
     given = values if isinstance(values, dict) else {}
     for column in (column for column, needed in columns.items() if needed):
         if given.get(column) in (None, ""):
-            raise BadInput(f"{path}: [{name}] has no {column}; say where the figure stands and what it was measured on")
+            raise InputError(
+                f"{path}: [{name}] has no {column}; say where the figure stands and what it was measured on"
+            )
     for column, value in given.items():
         if column not in columns:
-            raise BadInput(f"{path}: [{name}] has an unknown entry '{column}'; known are {', '.join(columns)}")
+            raise InputError(f"{path}: [{name}] has an unknown entry '{column}'; known are {', '.join(columns)}")
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if number != (column in ("value", "rounding")):
-            raise BadInput(f"{path}: [{name}] {column} = {value!r}; value and rounding are numbers, the rest texts")
+            raise InputError(f"{path}: [{name}] {column} = {value!r}; value and rounding are numbers, the rest texts")
     return Published(name, **given)
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from xstilts import metrics, stats
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.metrics.base import Array
 from xstilts.stats import Estimate, Resampling
 
@@ -43,7 +43,7 @@ class Missing(LookupError):
 
 
 @dataclass(frozen=True)
-class Row:
+class Result:
     """One score, in the metric's own unit.
 
     intermediate: the setting's label, "baseline" for none. size: the encoder's parameters. keys: of the stages behind
@@ -72,33 +72,33 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class ResultsTable:
     """The rows of a study, and how their examples are read."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[Result, ...]
     read: Callable[[Path], Array] = field(default=lambda path: contributions(path), compare=False)
 
-    def select(self, **wanted: str) -> Table:
+    def select(self, **wanted: str) -> ResultsTable:
         """Return the rows whose columns have these values; an empty value asks nothing."""
         asked = {column: value for column, value in wanted.items() if value != ""}
         kept = (row for row in self.rows if all(getattr(row, column) == value for column, value in asked.items()))
         return replace(self, rows=tuple(kept))
 
     def only(self, column: str) -> str:
-        """Return the one value of a column; BadInput where there are several."""
+        """Return the one value of a column; InputError where there are several."""
         found = sorted({str(getattr(row, column)) for row in self.rows})
         if len(found) > 1:
-            raise BadInput(f"rows of several values of {column} are no replicates: {', '.join(found)}; name one")
+            raise InputError(f"rows of several values of {column} are no replicates: {', '.join(found)}; name one")
         return found[0]
 
 
-Arm = Mapping[tuple[str, int], Row]  # by language and seed
+Arm = Mapping[tuple[str, int], Result]  # by language and seed
 
 
-def arm(table: Table, intermediate: str, target: str, encoder: str = "", recipe: str = "") -> Arm:
+def arm(table: ResultsTable, intermediate: str, target: str, encoder: str = "", recipe: str = "") -> Arm:
     """Return the rows of one setting by language and seed.
 
-    Raises Missing where there are none, and BadInput where they are of several encoders, recipes, metrics or splits.
+    Raises Missing where there are none, and InputError where they are of several encoders, recipes, metrics or splits.
     """
     found = table.select(encoder=encoder, recipe=recipe, target=target, intermediate=intermediate)
     if not found.rows:
@@ -107,11 +107,13 @@ def arm(table: Table, intermediate: str, target: str, encoder: str = "", recipe:
         raise Missing(f"no rows of '{intermediate}' on '{target}'{at}{named}")
     for column in ("encoder", "recipe", "metric", "split"):
         found.only(column)
-    rows: dict[tuple[str, int], Row] = {}
+    rows: dict[tuple[str, int], Result] = {}
     for row in found.rows:
         other = rows.setdefault((row.language, row.seed), row)
         if (other.keys, other.score) != (row.keys, row.score):
-            raise BadInput(f"two rows of '{intermediate}' on '{row.target}', {row.language}, seed {row.seed}: keep one")
+            raise InputError(
+                f"two rows of '{intermediate}' on '{row.target}', {row.language}, seed {row.seed}: keep one"
+            )
     return rows
 
 
@@ -123,12 +125,12 @@ def replicates(arms: list[Arm], codes: tuple[str, ...]) -> list[int]:
     return _replicates([(arms, codes)])
 
 
-def estimate(table: Table, arms: list[Arm], codes: tuple[str, ...], how: Resampling) -> Estimate:
+def estimate(table: ResultsTable, arms: list[Arm], codes: tuple[str, ...], how: Resampling) -> Estimate:
     """Return the mean score of one arm, or the mean gain of the first over the second, over seeds and languages."""
     return together(table, [(arms, codes)], how)
 
 
-def together(table: Table, parts: Sequence[Part], how: Resampling) -> Estimate:
+def together(table: ResultsTable, parts: Sequence[Part], how: Resampling) -> Estimate:
     """Return the plain mean of several scores or gains, of the seeds that all have.
 
     What parts share, a baseline or the examples of a target, is drawn for all of them at once. Where not all rows have
@@ -161,7 +163,7 @@ def _replicates(parts: Sequence[Part]) -> list[int]:
     return sorted({result: seed for seed, result in reversed(results.items())}.values())
 
 
-def _drawn(table: Table, arms: Sequence[Mapping[str, list[Row]]], how: Resampling) -> stats.Draws:
+def _drawn(table: ResultsTable, arms: Sequence[Mapping[str, list[Result]]], how: Resampling) -> stats.Draws:
     read = [{code: stacked(table, column) for code, column in arm.items()} for arm in arms]
     metric = next(iter(arms[0].values()))[0].metric
     return stats.draw(read[0], read[1] if len(read) > 1 else None, partial(metrics.headlines, metric), how)
@@ -178,7 +180,7 @@ def _contributions(path: Path) -> Array:
     return np.asarray(lines, dtype=np.float64).reshape(len(lines), -1)
 
 
-def _of_scores(arms: Sequence[Mapping[str, list[Row]]], how: Resampling) -> tuple[Array, Estimate]:
+def _of_scores(arms: Sequence[Mapping[str, list[Result]]], how: Resampling) -> tuple[Array, Estimate]:
     """Return scores, or gains, (seeds, languages), and their estimate.
 
     Where all rows have a standard error it is of these, and arms are taken as if they shared no examples, which is too
@@ -197,11 +199,11 @@ def _of_scores(arms: Sequence[Mapping[str, list[Row]]], how: Resampling) -> tupl
     return figures, Estimate(float(by_seed.mean()), between, len(by_seed), units)
 
 
-def stacked(table: Table, rows: list[Row]) -> Array:
+def stacked(table: ResultsTable, rows: list[Result]) -> Array:
     """Return the contributions of rows of one test set, (seeds, examples, k); rows must have examples."""
     read = [table.read(row.examples) for row in rows if row.examples is not None]
     if len({len(one) for one in read}) > 1:
-        raise BadInput(
+        raise InputError(
             f"seeds of '{rows[0].target}' have {[len(one) for one in read]} examples; score one version of it"
         )
     return np.stack(read)

@@ -17,14 +17,14 @@ __all__ = ["PLAN_STUDY", "app", "main"]
 
 def main() -> None:
     """Run the command line, with errors in one line and exit codes that mean something."""
-    from xstilts.errors import BadInput
+    from xstilts.errors import InputError
     from xstilts.runtime import signals
     from xstilts.store.stage import StageError
 
     signals.raised()
     try:
         app()
-    except BadInput as error:
+    except InputError as error:
         _fail(str(error), 2)
     except (StageError, OSError) as error:
         _fail(str(error), 1)

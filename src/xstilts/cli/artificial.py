@@ -23,10 +23,10 @@ def demo(
     from xstilts.cli import show_runs
     from xstilts.experiments.sandbox_demo import grids
     from xstilts.runtime import progress
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
     from xstilts.store import local_executor
 
-    machine, chosen = Machine(store, workers=workers, device="cpu"), grids(seeds)
+    machine, chosen = Runtime(store, workers=workers, device="cpu"), grids(seeds)
     promised = [score for one in chosen for score in one.stages(machine)]
     with progress.shown():
         built = local_executor.build_all(promised, machine)
@@ -42,10 +42,10 @@ def sandbox_pretrain(
     """Make the encoder that comes with the sandbox again from nothing, in about half an hour on two cores."""
     from xstilts.experiments import sandbox_encoder
     from xstilts.runtime import progress
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
 
     with progress.shown():
-        measured = sandbox_encoder.make(Machine(store, device="cpu", threads=threads), out)
+        measured = sandbox_encoder.make(Runtime(store, device="cpu", threads=threads), out)
     show_lookups.measured(measured)
 
 

@@ -46,8 +46,8 @@ def scifact(
     """Measure on SciFact what may decide on claims; write a verifier's card beside it, which says whether it may."""
     from xstilts.evidence.verifier import scifact_report
     from xstilts.runtime import progress
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
 
     with progress.shown():
-        found = scifact_report.measure(verifier, Machine(data=data, device=device, threads=threads))
+        found = scifact_report.measure(verifier, Runtime(data=data, device=device, threads=threads))
     scifact_report.show(found, out)

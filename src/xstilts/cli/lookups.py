@@ -60,10 +60,10 @@ def overlap(
 ) -> None:
     """Find texts of a test set that are also in a training set, word for word or nearly."""
     from xstilts.evaluation import contamination
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
     from xstilts.tasks.base import task
 
-    machine = Machine(store, data, partial=True)
+    machine = Runtime(store, data, partial=True)
     show_lookups.overlaps(contamination.of_tasks(task(train), task(target), language, split, machine))
 
 

@@ -87,9 +87,9 @@ def run_or_plan(
     from xstilts.experiments import grid
     from xstilts.experiments.run import Recipes
     from xstilts.models.encoder import Encoder
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
 
-    machine = Machine(store, data, device, micro_tokens, workers, threads, partial=partial, memory_gib=memory)
+    machine = Runtime(store, data, device, micro_tokens, workers, threads, partial=partial, memory_gib=memory)
     machine = replace(machine, precision=precision, packing=packing, recompute=recompute, compiled=compiled)
     both = tuple(setting or ())
     targets = grid.targets_of(target or (), suite)
@@ -134,11 +134,11 @@ def pretrain(
     """Train a tokenizer and an XLM-R-shaped encoder from folders of text."""
     from xstilts.models.configs import Shape
     from xstilts.runtime import progress
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
     from xstilts.training.pretrain import deliver, from_folders
     from xstilts.training.recipe import Recipe
 
-    machine = Machine(store, None, device, micro_tokens, threads=threads, partial=partial)
+    machine = Runtime(store, None, device, micro_tokens, threads=threads, partial=partial)
     shape = Shape(width, layers, heads, vocabulary=vocabulary)
     turns = "0.75,0.25" if parallel else "proportional"  # translation ranking: a quarter of the steps
     recipe = Recipe(learning_rate, batch_size, 1, steps, None, max_length, 0.06, 0.01, sampling=turns)
@@ -165,9 +165,9 @@ def bench_inference(
     """Measure how fast a checkpoint answers: latency, throughput and memory in fp32, bf16, int8 and ONNX Runtime."""
     from xstilts.inference import benchmark, render
     from xstilts.runtime import progress
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
 
     load = benchmark.Load.of(batch, length, rounds, seconds)
     with progress.shown():
-        found = benchmark.bench(checkpoint, format, variants.split(","), load, Machine(device=device, threads=threads))
+        found = benchmark.bench(checkpoint, format, variants.split(","), load, Runtime(device=device, threads=threads))
     render.show(found, json)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from rich.table import Table as RichTable
 
 from xstilts.cost import summary
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.experiments import score_table as tables_
 from xstilts.experiments.grid import Grid, feasible
-from xstilts.experiments.score_table import Table
+from xstilts.experiments.score_table import ScoreTable
 from xstilts.runtime import progress
 from xstilts.runtime.console import console
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store import build
 from xstilts.store import query as stores
 from xstilts.store import stage as stages
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SAMPLE = 40  # stages that `plan` lists one by one
 
 
-def run(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> None:
+def run(asked: Grid, suite: str | None, machine: Runtime, out: Path | None) -> None:
     """Build a grid and print its tables, and the averages of a suite."""
     with progress.shown():
         asked = feasible(asked, machine) if suite else asked
@@ -39,7 +39,7 @@ def run(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> N
         averages(found, suite, out)
 
 
-def averages(found: Sequence[Table], suite: str, out: Path | None) -> None:
+def averages(found: Sequence[ScoreTable], suite: str, out: Path | None) -> None:
     """Print the means of a suite over its tasks, and what is missing of it."""
     from xstilts import metrics
     from xstilts.experiments import benchmark
@@ -52,14 +52,14 @@ def averages(found: Sequence[Table], suite: str, out: Path | None) -> None:
         benchmark.save(means, out)
 
 
-def submission(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> None:
+def submission(asked: Grid, suite: str | None, machine: Runtime, out: Path | None) -> None:
     """Build one seed of a grid's last setting and write its predictions as a leaderboard takes them."""
     from xstilts import metrics
     from xstilts.experiments import submission
     from xstilts.store import local_executor
 
     if not suite or not out:
-        raise BadInput("a submission needs --suite, xtreme or xtreme-r, and --out, the folder to write to")
+        raise InputError("a submission needs --suite, xtreme or xtreme-r, and --out, the folder to write to")
     submission.refuse(asked.first(), metrics.suite(suite), out)
     with progress.shown():
         asked = feasible(asked, machine, lambda grid, machine: submission.stages(grid.first(), machine))
@@ -68,7 +68,7 @@ def submission(asked: Grid, suite: str | None, machine: Machine, out: Path | Non
         console().print(line, highlight=False)
 
 
-def tables(found: Sequence[Table], last: Sequence[Stage], built: int, machine: Machine, out: Path | None) -> None:
+def tables(found: Sequence[ScoreTable], last: Sequence[Stage], built: int, machine: Runtime, out: Path | None) -> None:
     """Print tables with their remarks, and where predictions and checkpoints lie."""
     screen, every = console(), stores.by_key(machine.store)
     for table in found:
@@ -89,13 +89,13 @@ def tables(found: Sequence[Table], last: Sequence[Stage], built: int, machine: M
         screen.print(f"  tables       {out}/table.md and table.json", highlight=False)
 
 
-def _cost(table: Table, every: Mapping[str, stores.Record]) -> str:
+def _cost(table: ScoreTable, every: Mapping[str, stores.Record]) -> str:
     """Return in a line what the stages behind a table have cost."""
     keys = {key for column in table.columns for seeds in column.keys.values() for key in seeds}
-    return summary.said(summary.behind(every, sorted(keys)))
+    return summary.summary(summary.behind(every, sorted(keys)))
 
 
-def plan(asked: Grid, suite: str | None, machine: Machine, out: Path | None) -> None:
+def plan(asked: Grid, suite: str | None, machine: Runtime, out: Path | None) -> None:
     """Print how many stages a grid has, which are finished, what the rest will take, and whether memory is enough."""
     from xstilts.planning import memory_fit
 

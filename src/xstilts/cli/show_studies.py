@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table as RichTable
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.runtime.console import console
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 
 if TYPE_CHECKING:
     from xstilts.planning.forecast import Gpu
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST = 3  # gaps of a study that are told in its last line; the report has all
 
 
-def outlook(file: Path, scale: str, gpu: Gpu, machine: Machine, out: Path | None) -> None:
+def outlook(file: Path, scale: str, gpu: Gpu, machine: Runtime, out: Path | None) -> None:
     """Print what a study would take on a GPU, and write it as JSON where that is asked for."""
     from xstilts.experiments import study as studies
     from xstilts.planning import forecast, render
@@ -37,7 +37,7 @@ def outlook(file: Path, scale: str, gpu: Gpu, machine: Machine, out: Path | None
         out.write_text(json.dumps(render.plain(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def study(file: Path, scale: str, machine: Machine, out: Path) -> bool:
+def study(file: Path, scale: str, machine: Runtime, out: Path) -> bool:
     """Build a study, write its report, print what became of each claim; say whether all of it could be built."""
     from xstilts.reporting import report
     from xstilts.reporting.run_study import conduct
@@ -69,7 +69,7 @@ def verify(folder: Path, store: Path) -> bool:
     from xstilts.verification.verify import verify as verify_report
 
     if not store.is_dir() and not bundle.is_bundle(folder) and report.read(folder).get("stages"):
-        raise BadInput(f"no store {store}: give --store, the folder in which the study of {folder} was built")
+        raise InputError(f"no store {store}: give --store, the folder in which the study of {folder} was built")
     with progress.shown():
         checks = verify_bundle(folder, store) if bundle.is_bundle(folder) else verify_report(folder, store)
     shown = RichTable("claim", "", "why")

@@ -43,9 +43,9 @@ def plan_study(
 ) -> None:
     """Say what a study would take on a GPU: trainings, FLOPs, GPU-hours, memory, and what does not fit."""
     from xstilts.planning.forecast import Gpu
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
 
-    machine = Machine(store, data, micro_tokens=micro_tokens, recompute=recompute)
+    machine = Runtime(store, data, micro_tokens=micro_tokens, recompute=recompute)
     show_studies.outlook(file, scale, Gpu.of(device_name, memory, utilisation), machine, json)
 
 
@@ -63,10 +63,10 @@ def study(
     threads: Threads = 0,
 ) -> None:
     """Build a study, print the verdict on each claim, and write a report; exit code 1 where an arm is missing in it."""
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
 
     raise typer.Exit(
-        not show_studies.study(file, scale, Machine(store, data, device, workers=workers, threads=threads), out)
+        not show_studies.study(file, scale, Runtime(store, data, device, workers=workers, threads=threads), out)
     )
 
 
@@ -83,11 +83,11 @@ def watch(
 ) -> None:
     """Show a study while it runs: finished, running, failed, waiting, the time left, and what is ahead so far."""
     from xstilts.monitoring import dashboard
-    from xstilts.monitoring.status import Watch
+    from xstilts.monitoring.status import StudyMonitor
 
     file = what if what and what.suffix == ".py" else None
     folder = store if file else what or store
-    dashboard.show(Watch(folder, dashboard.promised(file, scale, folder, data)), once, every)
+    dashboard.show(StudyMonitor(folder, dashboard.promised(file, scale, folder, data)), once, every)
 
 
 @app.command()
@@ -124,14 +124,16 @@ def report(
     ] = None,
 ) -> None:
     """Write a report anew, as a page and in Markdown; of two studies, what is the same and what differs."""
-    from xstilts.errors import BadInput
+    from xstilts.errors import InputError
     from xstilts.evidence.report import bundle
     from xstilts.reporting import report
     from xstilts.verification import compare_reports
 
     of_evidence = other is None and bundle.is_bundle(folder)
     if of_evidence and out:
-        raise BadInput(f"an evidence report's pages belong beside its corpus: leave --out away, or copy {folder} whole")
+        raise InputError(
+            f"an evidence report's pages belong beside its corpus: leave --out away, or copy {folder} whole"
+        )
     if other is not None:
         written = compare_reports.write(folder, other, out)
     else:
@@ -175,15 +177,15 @@ def recommend(
     from xstilts.experiments.run import Recipes
     from xstilts.models.encoder import Encoder
     from xstilts.models.naming import name_of
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
     from xstilts.selection import backtest, probes, render
     from xstilts.tasks.base import task
 
-    machine = Machine(store, data, device, micro_tokens, workers, threads, precision=precision, partial=partial)
+    machine = Runtime(store, data, device, micro_tokens, workers, threads, precision=precision, partial=partial)
     both = tuple(setting or ())
     recipes = Recipes(recipe, both + tuple(set_intermediate or ()), both + tuple(set_target or ()))
     model, wanted = Encoder.of(encoder, revision).pinned(), task(target)
     chosen = probes.candidates_of(wanted, candidates, data)
-    question = probes.Question(model, wanted, chosen, recipes, seeds, steps, examples)
+    question = probes.CandidateSearch(model, wanted, chosen, recipes, seeds, steps, examples)
     gains = backtest.gains_of(against, wanted.label, against_recipe, name_of(model)) if against else {}
     render.answer(question, machine, budget, gains, out)

@@ -57,7 +57,7 @@ class Device:
         return stack
 
 
-class Kept:
+class ActivationMemory:
     """What a network in training keeps of a pass: outside its layers, and in each of them."""
 
     def __init__(self, network: Network, head: str, device: Device) -> None:
@@ -133,7 +133,7 @@ def counted(
 
     Between the layers is what is kept outside of them and what goes into them. times: for how many a layer stands.
     """
-    ledger = Ledger(network)
+    ledger = SavedTensors(network)
     with mode:
         ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long)
         mask = torch.ones_like(ids)
@@ -145,7 +145,7 @@ def counted(
     return ledger.sums(times)
 
 
-class Sum:
+class SavedBytes:
     """Adds up the bytes of storages, each the first time it is met."""
 
     def __init__(self, first: Bytes) -> None:
@@ -157,7 +157,7 @@ class Sum:
         self.known |= set(storages)
 
 
-class Ledger:
+class SavedTensors:
     """The storages that autograd keeps while a network runs, by the layer that keeps them; weights are none of them."""
 
     def __init__(self, network: Network) -> None:
@@ -170,7 +170,7 @@ class Ledger:
     def sums(self, times: list[int]) -> tuple[int, ...]:
         """Return the bytes kept together, between the layers, and in each layer beyond that."""
         outside, *layers = self.found.values()
-        whole, between = Sum(outside), Sum(outside)
+        whole, between = SavedBytes(outside), SavedBytes(outside)
         for layer, inputs, count in zip(layers, self.inputs, times, strict=True):
             whole.add(layer, count)
             between.add(inputs, count)
@@ -219,7 +219,7 @@ def _storage(tensor: Tensor) -> int:
 
 def real(network: Network, compute: Any) -> int:
     """Return the bytes that autograd keeps of a network's weights and inputs while something is really computed."""
-    ledger = Ledger(network)
+    ledger = SavedTensors(network)
     with ledger.kept():
         compute()
     return ledger.sums([1] * len(network.stack))[0]

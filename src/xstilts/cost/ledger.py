@@ -22,7 +22,7 @@ from xstilts.cost import flops
 from xstilts.cost.meters import Clock
 from xstilts.models.batch import Batch
 from xstilts.models.network import Network
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 
 Spent = dict[str, Any]
 Sums = dict[str, dict[str, int]]  # by head
@@ -61,7 +61,7 @@ _meter: Meter | None = None
 
 
 @contextmanager
-def metered(spent: Spent, machine: Machine) -> Iterator[Meter]:
+def metered(spent: Spent, machine: Runtime) -> Iterator[Meter]:
     """Add everything that is taught and asked from here on to `spent`, which may hold what an earlier call spent."""
     global _meter
     if "taught" not in spent:  # of a checkpoint that kept no such sums: what is missing would look like little
@@ -75,13 +75,13 @@ def metered(spent: Spent, machine: Machine) -> Iterator[Meter]:
         _meter = outer
 
 
-def taught(head: str, batch: Batch) -> None:
+def count_training_pass(head: str, batch: Batch) -> None:
     """Count a pass forward and backward, if there is a meter."""
     if _meter:
         _add(_meter.spent["taught"], head, batch)
 
 
-def asked(head: str, batch: Batch) -> None:
+def count_forward_pass(head: str, batch: Batch) -> None:
     """Count a pass forward alone, if there is a meter."""
     if _meter:
         _add(_meter.spent["asked"], head, batch)
@@ -110,7 +110,7 @@ def tokens(spent: Spent, name: str = "tokens") -> int:
     return sum(known[name] for known in _main(spent).values())
 
 
-def ledger(spent: Spent, network: Network, machine: Machine) -> dict[str, Any] | None:
+def ledger(spent: Spent, network: Network, machine: Runtime) -> dict[str, Any] | None:
     """Return what a loop has cost, None where something is not measured; all None if sums of an earlier call are lost.
 
     flops: of the passes forward and, of training, backward with respect to activations and to weights; looks at
@@ -156,7 +156,7 @@ def memory(device: torch.device) -> dict[str, int | None]:
     }
 
 
-def device_name(machine: Machine) -> str:
+def device_name(machine: Runtime) -> str:
     """Return what the device calls itself: "NVIDIA H200", or only "cpu"."""
     device = machine.torch_device()
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.store import names
 from xstilts.store import query as stores
 from xstilts.store.query import Record
@@ -82,7 +82,7 @@ def entries(store: Path, keys: Sequence[str] = ()) -> list[Line]:
     """Return a line for each finished stage of a store; with keys, for these stages and all that they are made of."""
     every = stores.by_key(store)
     if not every:
-        raise BadInput(f"no finished stage in {store}: name the folder that --store named when they were built")
+        raise InputError(f"no finished stage in {store}: name the folder that --store named when they were built")
     named = [key if key in every else stores.find(store, key)[1]["key"] for key in keys]
     chosen = closure(every, named) if keys else every
     phases = _phases(every)
@@ -134,7 +134,7 @@ def save(lines: Sequence[Line], path: Path) -> None:
     path.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def said(lines: Sequence[Line]) -> str:
+def summary(lines: Sequence[Line]) -> str:
     """Return the total cost in a line."""
     sum_of = total(lines)
     figures = {name: cell(sum_of, name) for name in ("seconds", "flops", "memory_mib")}

@@ -3,7 +3,7 @@
 Files are named by content: the same bytes read the same way are the same data wherever they lie, and a changed byte
 is other data. Reading ends in JSON lines (`examples.jsonl`) and a record of what was dropped or repaired.
 
->>> Data("xnli", "classification", "test", "sw", ("yes", "no"), (("reader", "tsv"),), ()).label
+>>> DatasetSplit("xnli", "classification", "test", "sw", ("yes", "no"), (("reader", "tsv"),), ()).label
 'xnli-test-sw'
 """
 
@@ -25,11 +25,11 @@ from xstilts.data.readers import read as read_rows
 from xstilts.data.readers.row import bad
 from xstilts.data.readers.row_to_example import SHAPE, Asked
 from xstilts.data.source import Source
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.store import names
 from xstilts.store.identity import identity
 from xstilts.store.names import format_in_keys
-from xstilts.store.stage import Site, stage
+from xstilts.store.stage import BuildContext, stage
 
 T = TypeVar("T")
 
@@ -38,14 +38,14 @@ EXAMPLES = "examples.jsonl"
 
 @identity("File", excluded=("path",))
 @dataclass(frozen=True)
-class File:
+class DataFile:
     """A file by content, and where it lies: below the data folder, or anywhere if the path is absolute."""
 
     path: str
     sha256: str
 
     @classmethod
-    def of(cls, path: Path, folder: Path) -> File:
+    def of(cls, path: Path, folder: Path) -> DataFile:
         """Describe a file below `folder`."""
         held = container(path)
         status = held.stat()
@@ -60,7 +60,7 @@ class File:
     encoded={"format": format_in_keys},
 )
 @dataclass(frozen=True)
-class Data:
+class DatasetSplit:
     """One split of one task in one language: what decides its examples, and how they are read.
 
     Attributes:
@@ -82,7 +82,7 @@ class Data:
     language: str
     labels: tuple[str, ...]
     meaning: tuple[tuple[str, str], ...]
-    files: tuple[File, ...]
+    files: tuple[DataFile, ...]
     part: tuple[int, int | None] = (0, None)
     source: Source | None = field(default=None, compare=False, repr=False)
     expected: int | None = field(default=None, compare=False, repr=False)
@@ -94,10 +94,10 @@ class Data:
 
 
 @stage(name=names.READ, version=1, label=lambda data: f"data-{data.label}")
-def read(site: Site, data: Data) -> None:
+def read(site: BuildContext, data: DatasetSplit) -> None:
     """Write the examples of a split to `examples.jsonl`, and what was repaired, dropped or noted to the record.
 
-    Raises BadInput, unless the machine takes partial data, where there are not as many as there should be, and where
+    Raises InputError, unless the machine takes partial data, where there are not as many as there should be, and where
     training data that are said to be English are not.
     """
     report, watch = Report(), Watch()
@@ -112,8 +112,8 @@ def read(site: Site, data: Data) -> None:
         _check_english(data, watch)
 
 
-def _check_count(data: Data, count: int, report: Report) -> None:
-    """Raise BadInput where examples are missing, or too many, that were not counted as dropped."""
+def _check_count(data: DatasetSplit, count: int, report: Report) -> None:
+    """Raise InputError where examples are missing, or too many, that were not counted as dropped."""
     wanted = data.expected
     dropped = sum(times for reason, times in report.counts.items() if reason.startswith("dropped: "))
     if wanted not in (None, count, count + dropped):
@@ -122,8 +122,8 @@ def _check_count(data: Data, count: int, report: Report) -> None:
         raise bad(_names(data), problem, f"{remedy} --partial")
 
 
-def _check_english(data: Data, watch: Watch) -> None:
-    """Raise BadInput where data are not English that are said to be."""
+def _check_english(data: DatasetSplit, watch: Watch) -> None:
+    """Raise InputError where data are not English that are said to be."""
     if watch.english() is False:
         share = f"{watch.suspicious} of {watch.judged} texts that are long enough to tell"
         share = share if watch.suspicious else "its texts taken together, each being too short to tell"
@@ -135,19 +135,20 @@ def _check_english(data: Data, watch: Watch) -> None:
         raise bad(_names(data), problem, f"{remedy} --partial")
 
 
-def _names(data: Data) -> str:
+def _names(data: DatasetSplit) -> str:
     return ", ".join(file.path for file in data.files)
 
 
-def examples(data: Data, folder: Path | None, report: Report) -> Iterator[Example]:
+def examples(data: DatasetSplit, folder: Path | None, report: Report) -> Iterator[Example]:
     """Yield the examples of a split; count in `report` what was repaired, dropped or noted.
 
     An id is the row's `id`, or its number in the files (from 0), which dropped rows and parts do not shift.
-    Raises BadInput, with file and line, for what cannot be repaired, and where a file is not the one that was planned.
+    Raises InputError, with file and line, for what cannot be repaired, and where a file is not the one that was
+    planned.
     """
     source = data.source
     if source is None:
-        raise BadInput(f"{data.label} is named without the way to read it: take it from a task, by `Task.data`")
+        raise InputError(f"{data.label} is named without the way to read it: take it from a task, by `Task.data`")
     if source.generator is not None:
         yield from source.generator.examples(data.task, data.split, data.language, source.options)
         return
@@ -162,7 +163,7 @@ def examples(data: Data, folder: Path | None, report: Report) -> Iterator[Exampl
         report.note(f"noted: {count} examples where {wanted} are expected", _names(data))
 
 
-def _shaped(data: Data, source: Source, folder: Path | None, report: Report) -> Iterator[tuple[Example, str]]:
+def _shaped(data: DatasetSplit, source: Source, folder: Path | None, report: Report) -> Iterator[tuple[Example, str]]:
     """Yield (example, place) of the rows that are not dropped."""
     asked = Asked(data.split, data.labels, report, source.label_names, source.dropped, source.withheld)
     positional = source.options.get("ids") == "position"
@@ -175,19 +176,19 @@ def _shaped(data: Data, source: Source, folder: Path | None, report: Report) -> 
             yield example, place
 
 
-def _inputs(data: Data, folder: Path | None) -> list[Input]:
+def _inputs(data: DatasetSplit, folder: Path | None) -> list[Input]:
     """Return the files to read, having seen that they are still the planned ones."""
     if folder is None and not all(Path(file.path).is_absolute() for file in data.files):
-        raise BadInput(f"{data.label} is read from files, and no data folder is given; name it with --data DIR")
+        raise InputError(f"{data.label} is read from files, and no data folder is given; name it with --data DIR")
     folder = folder or Path()
     for file in data.files:
         path = folder / file.path
         if not container(path).is_file():
-            raise BadInput(
+            raise InputError(
                 f"{path} does not exist any more; plan again, or name the folder that holds it with --data DIR"
             )
-        if File.of(path, path.parent).sha256 != file.sha256:
-            raise BadInput(f"{path} has changed since it was planned; plan again, or put the planned file back")
+        if DataFile.of(path, path.parent).sha256 != file.sha256:
+            raise InputError(f"{path} has changed since it was planned; plan again, or put the planned file back")
     return [Input(folder / file.path, file.path) for file in data.files]
 
 
@@ -208,7 +209,7 @@ def _fields(row: Row, source: Source) -> Mapping[str, Any]:
         raise bad(row.place, problem, "the file is of another version: get the one the task names") from None
 
 
-def _concerns(fields: Mapping[str, Any], data: Data, source: Source) -> bool:
+def _concerns(fields: Mapping[str, Any], data: DatasetSplit, source: Source) -> bool:
     """Say whether a row is in the language, where a file holds several and `language_column` says which."""
     column = source.options.get("language_column")
     if not isinstance(column, str):

@@ -3,7 +3,7 @@
 Seven shapes for the kinds of tasks. Every reader ends in one of them, every kind starts from one, and the store keeps
 them as JSON lines, so that a person can read exactly what a model was trained and scored on.
 
->>> Classified("3", "A dog runs.", "An animal moves.", "entailment").label
+>>> ClassificationExample("3", "A dog runs.", "An animal moves.", "entailment").label
 'entailment'
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Classified:
+class ClassificationExample:
     """A text or a pair of texts with a label (None where the data set hides it)."""
 
     id: str
@@ -27,7 +27,7 @@ class Classified:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MultipleChoiceExample:
     """A context, a question about it (may be empty) and the candidates, of which number `label` is right."""
 
     id: str
@@ -38,7 +38,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Tagged:
+class TaggingExample:
     """A sentence in words with a tag for each (no tags where the data set hides them)."""
 
     id: str
@@ -47,7 +47,7 @@ class Tagged:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerSpan:
     """An answer and the character offset in the context at which it starts (-1: not known)."""
 
     text: str
@@ -55,18 +55,18 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class QAExample:
     """A question about a context; no answers where it is `unanswerable` (or where the data set hides them)."""
 
     id: str
     context: str
     question: str
-    answers: tuple[Answer, ...]
+    answers: tuple[AnswerSpan, ...]
     unanswerable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Parallel:
+class BitextExample:
     """Two texts that belong together: a sentence and its English translation, or a question and what answers it.
 
     context: what the second text stands in, read with it, where there is something.
@@ -79,7 +79,7 @@ class Parallel:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class PassageExample:
     """One text of a search: it asks (side "query"), can be found ("candidate"), or only takes part ("bystander").
 
     context: what the text stands in, read with it. targets: of a query, the ids of the candidates that are right.
@@ -93,7 +93,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextExample:
     """A text for masked-LM; `pair` is its translation, or another rendering of it, where there is one."""
 
     id: str
@@ -101,17 +101,25 @@ class Text:
     pair: str | None = None
 
 
-Example = Classified | Choice | Tagged | Question | Parallel | Passage | Text
+Example = (
+    ClassificationExample
+    | MultipleChoiceExample
+    | TaggingExample
+    | QAExample
+    | BitextExample
+    | PassageExample
+    | TextExample
+)
 
 SHAPES: dict[str, type[Example]] = {
-    "classification": Classified,
-    "multiple_choice": Choice,
-    "token_classification": Tagged,
-    "extractive_qa": Question,
-    "bitext_retrieval": Parallel,
-    "bitext_mining": Passage,
-    "passage_ranking": Passage,
-    "masked_lm": Text,
+    "classification": ClassificationExample,
+    "multiple_choice": MultipleChoiceExample,
+    "token_classification": TaggingExample,
+    "extractive_qa": QAExample,
+    "bitext_retrieval": BitextExample,
+    "bitext_mining": PassageExample,
+    "passage_ranking": PassageExample,
+    "masked_lm": TextExample,
 }
 
 
@@ -132,6 +140,6 @@ def read(path: Path, format: str) -> Iterator[Example]:
         for line in file:
             line_fields = json.loads(line).items()
             fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in line_fields}
-            if shape is Question:
-                fields["answers"] = tuple(Answer(**answer) for answer in fields["answers"])
+            if shape is QAExample:
+                fields["answers"] = tuple(AnswerSpan(**answer) for answer in fields["answers"])
             yield shape(**fields)

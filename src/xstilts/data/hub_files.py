@@ -30,7 +30,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import logging
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.runtime import progress
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ SECONDS = 30.0  # to wait for the hub's list of files
 COMMIT = re.compile("[0-9a-f]{40}")
 
 
-class Unreachable(BadInput):
+class Unreachable(InputError):
     """The hub cannot be reached at all, so that there is no use in asking it for anything else."""
 
 
@@ -73,7 +73,7 @@ class Listing:
 def listed(repository: str, revision: str) -> Listing | None:
     """Return the files of a data set at the commit that a revision names now; None where there is no such revision.
 
-    Raises Unreachable without a network, and BadInput where the hub refuses or lists what cannot be safe.
+    Raises Unreachable without a network, and InputError where the hub refuses or lists what cannot be safe.
     """
     with _answered(repository, revision):
         try:
@@ -82,19 +82,19 @@ def listed(repository: str, revision: str) -> Listing | None:
             return None
         commit, siblings = str(info.sha), info.siblings or ()
     if not COMMIT.fullmatch(commit) or (COMMIT.fullmatch(revision) and commit != revision):
-        raise BadInput(f"the hub answers {commit[:50]!r} for commit {revision!r} of {repository}; check HF_ENDPOINT")
+        raise InputError(f"the hub answers {commit[:50]!r} for commit {revision!r} of {repository}; check HF_ENDPOINT")
     return Listing(commit, tuple(_remote(sibling, commit, repository) for sibling in siblings))
 
 
 def fetch(repository: str, files: Sequence[Remote], folder: Path) -> None:
     """Download files to their paths below a folder; what an earlier call finished is not downloaded again.
 
-    Raises BadInput where the disk is too small, the connection breaks, or a file is not what its commit lists.
+    Raises InputError where the disk is too small, the connection breaks, or a file is not what its commit lists.
     """
     folder.mkdir(parents=True, exist_ok=True)
     needed, free = sum(file.size for file in files), shutil.disk_usage(folder).free
     if needed > free:
-        raise BadInput(f"{repository} needs {needed:,} bytes below {folder}, and {free:,} are free; make room")
+        raise InputError(f"{repository} needs {needed:,} bytes below {folder}, and {free:,} are free; make room")
     for file in files:
         with _answered(repository, file.commit), _quiet():
             path = hf_hub_download(
@@ -107,7 +107,7 @@ def fetch(repository: str, files: Sequence[Remote], folder: Path) -> None:
             )
         if not file.is_at(Path(path)):
             Path(path).unlink()
-            raise BadInput(
+            raise InputError(
                 f"{file.path} of {repository} is not the file that commit {file.commit} lists (by size or digest): it "
                 "changed on the server, or on its way; try again later, and do not trust a mirror that keeps doing it"
             )
@@ -139,11 +139,11 @@ class _Bar:
 def _remote(sibling: RepoSibling, commit: str, repository: str) -> Remote:
     name = sibling.rfilename
     if any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name or PureWindowsPath(name).drive:
-        raise BadInput(f"{repository} lists {name!r}, which leads out of its folder; nothing of it is downloaded")
+        raise InputError(f"{repository} lists {name!r}, which leads out of its folder; nothing of it is downloaded")
     large = sibling.lfs
     size = large.size if large else sibling.size
     if size is None:
-        raise BadInput(f"the hub does not say how large {name!r} of {repository} is; check HF_ENDPOINT")
+        raise InputError(f"the hub does not say how large {name!r} of {repository} is; check HF_ENDPOINT")
     return Remote(name, name, commit, size, large.sha256 if large else sibling.blob_id or "")
 
 
@@ -160,10 +160,10 @@ def _digest(path: Path, length: int) -> str:
 
 @contextmanager
 def _answered(repository: str, revision: str) -> Iterator[None]:
-    """Turn what `huggingface_hub` raises into BadInput; leave what the disk says as it is."""
+    """Turn what `huggingface_hub` raises into InputError; leave what the disk says as it is."""
     try:
         yield
-    except BadInput:
+    except InputError:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno:
@@ -171,28 +171,28 @@ def _answered(repository: str, revision: str) -> Iterator[None]:
         raise _meaning(error, repository, revision) from error
 
 
-def _meaning(error: Exception, repository: str, revision: str) -> BadInput:
+def _meaning(error: Exception, repository: str, revision: str) -> InputError:
     """Return what to tell of an error."""
     token = "set HF_TOKEN to a token of an account that may read it"
     match error:
         case OfflineModeIsEnabled():
             return Unreachable("HF_HUB_OFFLINE is set, and nothing is downloaded; unset it, or copy the files here")
         case GatedRepoError():
-            return BadInput(f"{repository} is gated: accept its terms on its page on the hub, then {token}")
+            return InputError(f"{repository} is gated: accept its terms on its page on the hub, then {token}")
         case RepositoryNotFoundError():
-            return BadInput(f"the hub has no data set {repository}, or it is private; check the name, or {token}")
+            return InputError(f"the hub has no data set {repository}, or it is private; check the name, or {token}")
         case HfHubHTTPError() if error.response.status_code in (401, 403):
-            return BadInput(f"the hub refuses {repository} ({error.response.status_code}); {token}")
+            return InputError(f"the hub refuses {repository} ({error.response.status_code}); {token}")
         case HfHubHTTPError() if error.response.status_code < 500:
             asked = f"{repository} at {revision!r}"
-            return BadInput(f"the hub answers {error.response.status_code} for {asked}; check HF_ENDPOINT, try again")
+            return InputError(f"the hub answers {error.response.status_code} for {asked}; check HF_ENDPOINT, try again")
         case HfHubHTTPError() | LocalEntryNotFoundError() | ConnectionError() | TimeoutError():
             return _unreachable(repository)
         case ValueError() | KeyError() | TypeError():
-            return BadInput(f"what answers for {repository} does not speak the hub's language; check HF_ENDPOINT")
+            return InputError(f"what answers for {repository} does not speak the hub's language; check HF_ENDPOINT")
         case _ if type(error).__name__ in ("ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol"):
             return _unreachable(repository)
-    return BadInput(f"the download of {repository} broke off; run it again, finished files are kept")
+    return InputError(f"the download of {repository} broke off; run it again, finished files are kept")
 
 
 def _unreachable(repository: str) -> Unreachable:

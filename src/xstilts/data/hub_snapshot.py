@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from xstilts.data.hub_files import Listing, Remote, fetch, listed
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 LOCK = "revision.json"
 CONVERTED = "refs/convert/parquet"  # where the hub keeps data sets as <configuration>/<split>/0000.parquet
@@ -55,10 +55,10 @@ class Repository:
 
     @property
     def pin(self) -> Pin | None:
-        """What the folder is held to; None before the first download. BadInput where another revision is asked for."""
+        """What the folder is held to; None before the first download. InputError where another revision is asked for."""
         found = _read(self.folder / LOCK)
         if found and self.revision not in (found.revision, found.commit):
-            raise BadInput(
+            raise InputError(
                 f"{self.folder} holds {self.id} at {found.revision!r} (commit {found.commit}), and the task asks for "
                 f"{self.revision!r}; remove that folder and download again, or name another one with --data DIR"
             )
@@ -70,7 +70,7 @@ class Repository:
         asked = self.pin.commit if self.pin else self.revision
         found = listed(self.id, asked)
         if not found:
-            raise BadInput(f"{self.id} has no revision {asked!r} on the hub; correct `revision` in the task's source")
+            raise InputError(f"{self.id} has no revision {asked!r} on the hub; correct `revision` in the task's source")
         return _unchanged(found, self)
 
     @cached_property
@@ -100,12 +100,12 @@ class Repository:
         return [self.folder / file.name for file in files]
 
     def _has(self, file: Remote, known: bool) -> bool:
-        """Say whether a file is in place; BadInput where another is there under its name."""
+        """Say whether a file is in place; InputError where another is there under its name."""
         path = self.folder / file.name
         if not path.exists():
             return False
         if not (_size(path) == file.size if known else file.is_at(path)):
-            raise BadInput(
+            raise InputError(
                 f"{path} is not the file of {self.id} at commit {file.commit}; remove it, and run this again"
             )
         return True
@@ -124,14 +124,14 @@ class Repository:
             target = self.folder / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.parent.resolve().is_relative_to(self.folder.resolve()):
-                raise BadInput(f"{target} would lie outside {self.folder}; remove the link that leads there")
+                raise InputError(f"{target} would lie outside {self.folder}; remove the link that leads there")
             os.replace(self.part / file.path, target)
 
     def _refuse_strangers(self, pattern: str, files: Iterable[Remote]) -> None:
-        """Raise BadInput where a file would be read with those of a pattern and is none of them."""
+        """Raise InputError where a file would be read with those of a pattern and is none of them."""
         strange = sorted(set(self.folder.glob(pattern)) - {self.folder / file.name for file in files})
         if strange:
-            raise BadInput(
+            raise InputError(
                 f"{strange[0]} would be read with the files of {self.id} at its pinned commit and is none of them; "
                 "remove it, and run this again"
             )
@@ -144,11 +144,11 @@ def _named(pattern: str, files: Iterable[Remote]) -> tuple[Remote, ...]:
 
 
 def _unchanged(found: Listing, repository: Repository) -> Listing:
-    """Return a listing that agrees with what was downloaded of the same commit; raise BadInput otherwise."""
+    """Return a listing that agrees with what was downloaded of the same commit; raise InputError otherwise."""
     known = {(file.name, file.commit): file for file in (repository.pin.files if repository.pin else ())}
     changed = [file.name for file in found.files if known.get((file.name, file.commit), file) != file]
     if changed:
-        raise BadInput(
+        raise InputError(
             f"{changed[0]} of {repository.id} changed on the hub under commit {found.commit}, to which "
             f"{repository.folder} is pinned; keep the files you have, or remove that folder to download all again"
         )
@@ -167,7 +167,7 @@ def _read(path: Path) -> Pin | None:
         files = tuple(Remote(**file) for file in fields["files"])
         return Pin(fields["revision"], fields["commit"], fields["converted"], files)
     except (ValueError, KeyError, TypeError):
-        raise BadInput(f"{path} is damaged; remove its folder, and download again") from None
+        raise InputError(f"{path} is damaged; remove its folder, and download again") from None
 
 
 def _write(pin: Pin, repository: str, path: Path) -> None:

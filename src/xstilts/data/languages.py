@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 TABLE = Path(__file__).with_name("languages.tsv")
 FIFTY = (
@@ -51,12 +51,12 @@ ARTIFICIAL = {
 
 
 def language(code: str) -> Language:
-    """Return the language of a code; BadInput with the nearest code or name where there is none."""
+    """Return the language of a code; InputError with the nearest code or name where there is none."""
     if code in languages():
         return languages()[code]
     if code in ARTIFICIAL:
         return ARTIFICIAL[code]
-    raise BadInput(f"unknown language '{code}'{_hint(code)} (codes are ISO 639-1, else 639-3)")
+    raise InputError(f"unknown language '{code}'{_hint(code)} (codes are ISO 639-1, else 639-3)")
 
 
 def codes(code: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from xstilts.data.examples import Example
 from xstilts.data.readers import Row, matching
-from xstilts.store.memo import once
+from xstilts.store.memo import memoised
 
 Convert = Callable[[Row], Mapping[str, Any]]
 Options = Mapping[str, str | int | tuple[str, ...]]
@@ -104,7 +104,7 @@ class Source:
 
 
 def _matching(folder: Path, pattern: str) -> list[Path]:
-    return once(folder, (pattern,), lambda: matching(folder, pattern))
+    return memoised(folder, (pattern,), lambda: matching(folder, pattern))
 
 
 @cache

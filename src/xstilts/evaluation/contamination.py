@@ -10,8 +10,8 @@ sets so much alike share one of the first few, and what they share is then count
 A text of fewer than five words (ten characters) recurs by chance, "A man sleeps." for one: it is counted as short and
 never a finding. As a part of a pair of texts it counts.
 
->>> seen = Classified("0", "One two three four five.", None, "x")
->>> between([seen], [Classified("7", "One, two, three: FOUR five!", None, "y")]).fields[0].exact
+>>> seen = ClassificationExample("0", "One two three four five.", None, "x")
+>>> between([seen], [ClassificationExample("7", "One, two, three: FOUR five!", None, "y")]).fields[0].exact
 1
 """
 
@@ -27,12 +27,21 @@ from functools import lru_cache
 from pathlib import Path
 
 from xstilts.data import examples
-from xstilts.data.dataset import EXAMPLES, Data, read
-from xstilts.data.examples import Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
-from xstilts.runtime.machine import Machine
+from xstilts.data.dataset import EXAMPLES, DatasetSplit, read
+from xstilts.data.examples import (
+    BitextExample,
+    ClassificationExample,
+    Example,
+    MultipleChoiceExample,
+    PassageExample,
+    QAExample,
+    TaggingExample,
+    TextExample,
+)
+from xstilts.runtime.machine import Runtime
 from xstilts.store import names
 from xstilts.store.build import build, is_built
-from xstilts.store.stage import Site, Stage, folder_of, stage
+from xstilts.store.stage import BuildContext, Stage, folder_of, stage
 from xstilts.tasks.base import Task
 
 OVERLAP = "overlap.json"
@@ -106,7 +115,7 @@ def _label(train: Stage, test: Stage) -> str:
 
 
 @stage(name=names.CONTAMINATION, version=1, label=_label)
-def overlap(site: Site, train: Stage, test: Stage) -> None:
+def contamination(site: BuildContext, train: Stage, test: Stage) -> None:
     """Write `overlap.json`: what the examples of `test` have in common with those of `train`, both stages of data."""
     asked = list(examples.read(site.path(test) / EXAMPLES, _data(test).format))
     found = between(examples.read(site.path(train) / EXAMPLES, _data(train).format), asked)
@@ -126,10 +135,10 @@ def read_overlap(folder: Path) -> Overlap:
 def promised(train: Task, target: Task, language: str, split: str, folder: Path | None) -> tuple[Stage, ...]:
     """Promise what a split of a target shares with a task's training data, one stage a part and language of these."""
     test = read(target.data(split, language, folder))
-    return tuple(overlap(read(part.data("train", code, folder)), test) for part, code in train.heaps())
+    return tuple(contamination(read(part.data("train", code, folder)), test) for part, code in train.heaps())
 
 
-def of_tasks(train: Task, target: Task, language: str, split: str, machine: Machine) -> tuple[Overlap, ...]:
+def of_tasks(train: Task, target: Task, language: str, split: str, machine: Runtime) -> tuple[Overlap, ...]:
     """Return what `promised` promises, built unless it is there."""
     stages = promised(train, target, language, split, machine.data)
     return tuple(read_overlap(build(one, machine)) for one in stages)
@@ -143,7 +152,7 @@ def summary(found: Overlap) -> str | None:
     return f"{' and '.join(said)} of {found.test} are also in the training data of {found.train}"
 
 
-def told(stages: Iterable[Stage], machine: Machine) -> Iterator[str]:
+def describe(stages: Iterable[Stage], machine: Runtime) -> Iterator[str]:
     """Yield in a sentence each what finished stages of `overlap` found; nothing for those that found nothing."""
     for one in stages:
         if is_built(one, machine) and (said := summary(read_overlap(folder_of(one, machine)))):
@@ -176,22 +185,22 @@ def between(train: Iterable[Example], test: Sequence[Example]) -> Overlap:
 def texts(one: Example) -> dict[str, str]:
     """Return the texts of an example that are compared, by field; those that are empty are left out."""
     match one:
-        case Classified():
+        case ClassificationExample():
             second = one.text_b or ""
             found = {"text_a": one.text_a, "text_b": second, "pair": second and f"{one.text_a}\n{second}"}
-        case Choice():
+        case MultipleChoiceExample():
             # A question that only asks for cause or effect is the same in every example: it counts with its context.
             asked = {"context": one.context} if one.context else {"question": one.question}
             found = {**asked, "whole": "\n".join((one.context, one.question, *one.choices))}
-        case Tagged():
+        case TaggingExample():
             found = {"sentence": " ".join(one.tokens)}
-        case Question():
+        case QAExample():
             found = {"context": one.context, "question": one.question}
-        case Parallel():
+        case BitextExample():
             found = {"source": one.source, "english": one.english, "context": one.context or ""}
-        case Passage():
+        case PassageExample():
             found = {"text": one.text, "context": one.context or ""}
-        case Text():
+        case TextExample():
             found = {"text": one.text, "pair": one.pair or ""}
         case _:
             raise TypeError(f"{type(one).__name__} has no texts to compare: name them in `overlap.texts`")
@@ -302,14 +311,14 @@ def _counted(one: Field) -> str:
     return f"{one.exact + one.near:,} of {one.examples:,} {PLURAL.get(one.name, f'{one.name}s')} ({', '.join(how)})"
 
 
-def _called(data: Data, split: str) -> str:
+def _called(data: DatasetSplit, split: str) -> str:
     """Return what a sentence calls data: with the split where it is not the usual one."""
     return f"{data.task} {data.language}" + ("" if data.split == split else f" ({data.split})")
 
 
-def _data(stage: Stage) -> Data:
+def _data(stage: Stage) -> DatasetSplit:
     data = stage.arguments["data"]
-    assert isinstance(data, Data)
+    assert isinstance(data, DatasetSplit)
     return data
 
 

@@ -20,23 +20,23 @@ import torch
 
 from xstilts.cost import ledger
 from xstilts.data.dataset import EXAMPLES
-from xstilts.data.examples import Example, Passage
+from xstilts.data.examples import Example, PassageExample
 from xstilts.data.examples import read as read_examples
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.formats import Format, task_format
 from xstilts.models import batching
-from xstilts.models.batch import Unit
-from xstilts.models.batching import _most_tokens, by_length
-from xstilts.models.embedding_pruning import used
+from xstilts.models.batch import ModelInput
+from xstilts.models.batching import _most_tokens, length_bucketed_batches
+from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.heads import attach, has_pretrained_mlm
 from xstilts.models.hf_format import load
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store import names
-from xstilts.store.stage import Site, Stage, lineage, stage
+from xstilts.store.stage import BuildContext, Stage, lineage, stage
 
 PREDICTIONS = "predictions.jsonl"
 
@@ -52,7 +52,7 @@ def _label(model: Encoder | Stage, data: Stage, format: str, max_length: int) ->
     renamed={"format": "kind_name"},
     encoded={"format": names.format_in_keys},
 )
-def predict(site: Site, model: Encoder | Stage, data: Stage, format: str, max_length: int) -> None:
+def predict(site: BuildContext, model: Encoder | Stage, data: Stage, format: str, max_length: int) -> None:
     """Write `predictions.jsonl`: for each example its id, the prediction, and the scores behind it.
 
     model: a trained stage, or a bare encoder where the kind needs no head. data: a stage that read a split. Masked-LM
@@ -66,9 +66,9 @@ def predict(site: Site, model: Encoder | Stage, data: Stage, format: str, max_le
     cut: Counter[str] = Counter()
     units = chosen.encode(examples, tokens.kept(site.machine), max_length, labels, cut)
     asking, there = _sides(units, examples)
-    with used(network, [format], units, tokens), ledger.metered(spent := ledger.nothing(), site.machine):
+    with pruned_embeddings(network, [format], units, tokens), ledger.metered(spent := ledger.nothing(), site.machine):
         network.to(site.machine.torch_device())
-        found = answers(network, "head", chosen, asking, tokens, site.machine, site.folder.stem)
+        found = predict_units(network, "head", chosen, asking, tokens, site.machine, site.folder.stem)
         found += _candidates(network, chosen, there, tokens, site)
     lines = chosen.decode(found, asking + there, examples, labels)
     with (site.folder / PREDICTIONS).open("w", encoding="utf-8") as file:
@@ -78,19 +78,21 @@ def predict(site: Site, model: Encoder | Stage, data: Stage, format: str, max_le
     site.record["cost"] = ledger.ledger(spent, network, site.machine)
 
 
-def _sides(units: list[Unit], examples: Sequence[Example]) -> tuple[list[Unit], list[Unit]]:
+def _sides(units: list[ModelInput], examples: Sequence[Example]) -> tuple[list[ModelInput], list[ModelInput]]:
     """Return the units that ask and those that can be found; where nothing is searched, all ask."""
-    sides: tuple[list[Unit], list[Unit]] = ([], [])
+    sides: tuple[list[ModelInput], list[ModelInput]] = ([], [])
     for unit in units:
         one = examples[unit.example]
-        sides[isinstance(one, Passage) and one.side == "candidate"].append(unit)
+        sides[isinstance(one, PassageExample) and one.side == "candidate"].append(unit)
     return sides
 
 
 _last: list[Any] = [None, "", []]  # the network, the candidates' digest and their answers
 
 
-def _candidates(network: Network, format: Format, units: list[Unit], tokens: Tokens, site: Site) -> list[Any]:
+def _candidates(
+    network: Network, format: Format, units: list[ModelInput], tokens: Tokenizer, site: BuildContext
+) -> list[Any]:
     """Return the answers to candidates; those that the same network was last asked about, as for another language,
     are not computed again.
     """
@@ -99,18 +101,18 @@ def _candidates(network: Network, format: Format, units: list[Unit], tokens: Tok
         for sequence in unit.sequences:
             digest.update(len(sequence).to_bytes(4, "little") + sequence.tobytes())
     if not (_last[0] is network and _last[1] == digest.hexdigest()):
-        found = answers(network, "head", format, units, tokens, site.machine, f"{site.folder.stem} candidates")
+        found = predict_units(network, "head", format, units, tokens, site.machine, f"{site.folder.stem} candidates")
         _last[:] = [network, digest.hexdigest(), found]
     return list(_last[2])
 
 
-def answers(
+def predict_units(
     network: Network,
     head: str,
     format: Format,
-    units: Sequence[Unit],
-    tokens: Tokens,
-    machine: Machine,
+    units: Sequence[ModelInput],
+    tokens: Tokenizer,
+    machine: Runtime,
     label: str = "",
 ) -> list[Any]:
     """Return the network's answer to each unit, in the units' order; equal ones are asked once.
@@ -118,7 +120,7 @@ def answers(
     Of a kind without a head, whose answers are vectors, that goes for each sequence of a unit.
     """
     parts = [_parts(unit) if format.headless else [unit] for unit in units]
-    distinct: dict[Any, Unit] = {_content(part): part for each in parts for part in each}
+    distinct: dict[Any, ModelInput] = {_content(part): part for each in parts for part in each}
     found = dict(
         zip(distinct, _answered(network, head, format, [*distinct.values()], tokens, machine, label), strict=True)
     )
@@ -126,33 +128,39 @@ def answers(
     return [each[0] if len(each) == 1 else np.concatenate(each) for each in said]
 
 
-def _parts(unit: Unit) -> list[Unit]:
+def _parts(unit: ModelInput) -> list[ModelInput]:
     """Return a unit for each sequence of a unit."""
     return [replace(unit, sequences=(sequence,)) for sequence in unit.sequences]
 
 
-def _content(unit: Unit) -> tuple[bytes, ...]:
+def _content(unit: ModelInput) -> tuple[bytes, ...]:
     """Return what decides the answer to a unit."""
     return (*(sequence.tobytes() for sequence in unit.sequences), unit.places.tobytes())
 
 
 @torch.inference_mode()
 def _answered(
-    network: Network, head: str, format: Format, units: Sequence[Unit], tokens: Tokens, machine: Machine, label: str
+    network: Network,
+    head: str,
+    format: Format,
+    units: Sequence[ModelInput],
+    tokens: Tokenizer,
+    machine: Runtime,
+    label: str,
 ) -> list[Any]:
     """Return the network's answer to each unit, asked in batches of like length."""
     was_training = network.training
     network.eval()
     device = machine.torch_device()
-    packs = batching.wanted(network, machine)
-    batches = by_length(units, _most_tokens(units, packs, machine))
+    packs = batching.should_pack(network, machine)
+    batches = length_bucketed_batches(units, _most_tokens(units, packs, machine))
     random = torch.Generator().manual_seed(1)  # masked-LM hides the same pieces each time
     found: list[Any] = [None] * len(units)
     for number, numbers in enumerate(batches, start=1):
         chosen = [units[n] for n in numbers]
         batch = format.collate(chosen, tokens, random)
         batch = batch.packed() if packs else batch
-        ledger.asked(head, batch)
+        ledger.count_forward_pass(head, batch)
         with machine.arithmetic():
             said = format.predict(network, head, batch.to(device), chosen)
         for n, answer in zip(numbers, said, strict=True):
@@ -172,7 +180,7 @@ def _origin(model: Encoder | Stage) -> Encoder | None:
 
 
 @lru_cache(maxsize=1)
-def _loaded(source: Path | Encoder, format: str, origin: Encoder | None) -> tuple[Network, Tokens, tuple[str, ...]]:
+def _loaded(source: Path | Encoder, format: str, origin: Encoder | None) -> tuple[Network, Tokenizer, tuple[str, ...]]:
     """Return a network with its head, its tokens and its labels; the last one loaded stays."""
     folder = source.location if isinstance(source, Encoder) else source
     if task_format(format).headless:
@@ -181,8 +189,8 @@ def _loaded(source: Path | Encoder, format: str, origin: Encoder | None) -> tupl
     elif format == "masked_lm" and origin:
         network, tokenizer, labels = Network(load_backbone(folder)), load_tokenizer(folder), ()
         if not has_pretrained_mlm(network.config, origin.location):
-            raise BadInput(f"{origin.name} comes without a masked-LM head, so it cannot be measured: leave it out")
+            raise InputError(f"{origin.name} comes without a masked-LM head, so it cannot be measured: leave it out")
         attach(network, "head", format, source=origin.location)
     else:
         network, tokenizer, labels = load(Path(folder), format)
-    return network.eval(), Tokens.of(tokenizer), labels
+    return network.eval(), Tokenizer.of(tokenizer), labels

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from xstilts import metrics
-from xstilts.data.dataset import EXAMPLES, Data
-from xstilts.data.examples import Example, Passage
+from xstilts.data.dataset import EXAMPLES, DatasetSplit
+from xstilts.data.examples import Example, PassageExample
 from xstilts.data.examples import read as read_examples
 from xstilts.data.languages import codes
 from xstilts.evaluation.predict import PREDICTIONS
 from xstilts.store import names
-from xstilts.store.stage import Site, Stage, stage
+from xstilts.store.stage import BuildContext, Stage, stage
 
 SCORE = "score.json"
 CONTRIBUTIONS = "contributions.jsonl"
@@ -31,7 +31,7 @@ def _label(predictions: Stage, gold: Stage, metric: str, tuned_from: Stage | Non
 
 
 @stage(name=names.SCORE, version=1, label=_label, always=("tuned_from",))
-def score(site: Site, predictions: Stage, gold: Stage, metric: str, tuned_from: Stage | None = None) -> None:
+def score(site: BuildContext, predictions: Stage, gold: Stage, metric: str, tuned_from: Stage | None = None) -> None:
     """Write `score.json` (metric, values, headline, examples) and `contributions.jsonl`, one line an example.
 
     tuned_from: the scores of other data, on which what retrieval and mining leave open was chosen: the layer, and
@@ -58,7 +58,7 @@ def scored(
     if format in LAYERED:
         found, notes = LAYERED[format](examples, lines, metric, tuned)
     else:
-        questions = [one for one in examples if not (isinstance(one, Passage) and one.side != "query")]
+        questions = [one for one in examples if not (isinstance(one, PassageExample) and one.side != "query")]
         spoken = codes(language)[0]  # of a pair, the language of the context is the answers'
         found, notes = metrics.metric(metric)(questions, by_id(lines, metric), language=spoken), {}
     result = {"metric": metric, "headline": found.headline, "values": found.values, "examples": len(found.examples)}
@@ -106,7 +106,7 @@ def _mined(
     examples: Sequence[Example], lines: Sequence[Mapping[str, Any]], metric: str, tuned: Tuned
 ) -> tuple[metrics.Score, dict[str, Any]]:
     """Return the score, at the layer chosen, of pairs above the threshold of each layer."""
-    asking = [one for one in examples if isinstance(one, Passage) and one.side == "query"]
+    asking = [one for one in examples if isinstance(one, PassageExample) and one.side == "query"]
     gold = {(one.id, target) for one in asking for target in one.targets}
     layers = [{line["id"]: line["prediction"][n] for line in lines} for n in range(len(lines[0]["prediction"]))]
     thresholds = tuned["thresholds"] if tuned else [_threshold(layer, gold) for layer in layers]
@@ -151,6 +151,6 @@ def unscored(format: str, layers: int, tuned: Tuned) -> dict[str, Any]:
     return {"layer": layer, **({"threshold": tuned["thresholds"][layer]} if tuned and "thresholds" in tuned else {})}
 
 
-def _data(gold: Stage) -> Data:
-    data: Data = gold.arguments["data"]
+def _data(gold: Stage) -> DatasetSplit:
+    data: DatasetSplit = gold.arguments["data"]
     return data

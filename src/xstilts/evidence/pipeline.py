@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.claims import llm_client, study_binding, study_measurements
 from xstilts.evidence.claims.question import ask
 from xstilts.evidence.claims.synthesis import compiled
@@ -65,7 +65,7 @@ ALONE = With()
 def make(question: str, where: Where, helped: With = ALONE) -> dict[str, Any]:
     """Write the report of a question to a folder and return it.
 
-    Raises BadInput for a question that names nothing to change, ConnectionError where every source failed, and
+    Raises InputError for a question that names nothing to change, ConnectionError where every source failed, and
     `review.Refused` where a reviewer does not find what is quoted.
     """
     asked = ask(question)
@@ -99,7 +99,7 @@ def chosen(sources: Sequence[str], given: Mapping[str, Host] | None) -> tuple[tu
             hosts["folder"] = replace(hosts["folder"], url=one)
             found.append("folder")
         else:
-            raise BadInput(f"unknown source {one!r}: neither a folder nor one of {', '.join(names())}")
+            raise InputError(f"unknown source {one!r}: neither a folder nor one of {', '.join(names())}")
     return tuple(found), hosts
 
 

@@ -18,9 +18,9 @@ from statistics import fmean
 
 from rich.table import Table as RichTable
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.experiments.run import ENGLISH
-from xstilts.experiments.score_table import Column, Table, cells_of, drawn, header, marked
+from xstilts.experiments.score_table import Column, ScoreTable, cells_of, drawn, header, marked
 from xstilts.metrics import Suite, SuiteScore
 from xstilts.tasks.base import Task, names, task
 
@@ -74,7 +74,7 @@ def targets(suite: Suite) -> tuple[Task, ...]:
     return tuple(_asked(task(name), codes) for name, codes in suite.languages.items() if name in known)
 
 
-def of(tables: Sequence[Table], suite: Suite) -> Benchmark:
+def of(tables: Sequence[ScoreTable], suite: Suite) -> Benchmark:
     """Return the means of a suite from the tables of its tasks, which must be of the same settings and seeds."""
     held = {table.target: table for table in tables if table.target in suite.languages}
     _comparable(list(held.values()), suite)
@@ -123,23 +123,23 @@ def _asked(known: Task, codes: tuple[str, ...]) -> Task:
     return replace(known, languages=tuple(code for code in known.languages if not codes or code in codes))
 
 
-def _comparable(tables: Sequence[Table], suite: Suite) -> None:
+def _comparable(tables: Sequence[ScoreTable], suite: Suite) -> None:
     if not tables:
-        raise BadInput(f"none of the tables is of {suite.name}: its tasks are {', '.join(suite.languages)}")
+        raise InputError(f"none of the tables is of {suite.name}: its tasks are {', '.join(suite.languages)}")
     wanted = _settings(tables[0])
     for table in tables[1:]:
         if (found := _settings(table)) != wanted:
-            raise BadInput(
+            raise InputError(
                 f"expected the settings and seeds of '{tables[0].target}' ({wanted}), found in '{table.target}' "
                 f"{found}: run all tasks of {suite.name} alike"
             )
 
 
-def _settings(table: Table) -> str:
+def _settings(table: ScoreTable) -> str:
     return ", ".join(f"{c.name}: {len(next(iter(c.scores.values())))} seeds" for c in table.columns)
 
 
-def _gap(name: str, suite: Suite, held: Mapping[str, Table]) -> tuple[str, ...] | None:
+def _gap(name: str, suite: Suite, held: Mapping[str, ScoreTable]) -> tuple[str, ...] | None:
     """Return the languages of a task that have no score (none named where there is no table); None if it is whole."""
     if name not in held:
         return ()
@@ -147,7 +147,7 @@ def _gap(name: str, suite: Suite, held: Mapping[str, Table]) -> tuple[str, ...] 
     return absent or None
 
 
-def _column(number: int, held: Mapping[str, Table], languages: Mapping[str, tuple[str, ...]]) -> Column:
+def _column(number: int, held: Mapping[str, ScoreTable], languages: Mapping[str, tuple[str, ...]]) -> Column:
     """Return one setting's means over languages by task, and once more without English; keys name all they are of."""
     columns = {name: table.columns[number] for name, table in held.items()}
     foreign = {name + FOREIGN: tuple(code for code in codes if code != ENGLISH) for name, codes in languages.items()}

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from xstilts import metrics
-from xstilts.claims.results_table import COSTS, FIGURES, Row, contributions
+from xstilts.claims.results_table import COSTS, FIGURES, Result, contributions
 from xstilts.cost.activation_memory import Device
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evaluation.score import CONTRIBUTIONS, read_score
 from xstilts.experiments.grid import Grid
 from xstilts.experiments.run import Run
@@ -26,7 +26,7 @@ from xstilts.models import configs
 from xstilts.models.encoder import Encoder
 from xstilts.models.families import FAMILIES
 from xstilts.models.naming import name_of
-from xstilts.runtime.machine import CPU_TOKENS, GPU_TOKENS, Machine
+from xstilts.runtime.machine import CPU_TOKENS, GPU_TOKENS, Runtime
 from xstilts.store import manifest, names
 from xstilts.store.stage import Stage, folder_of, lineage
 from xstilts.training import memory
@@ -42,7 +42,7 @@ Record = Mapping[str, Any]
 Part = tuple[str, Record, Path]  # the role of a stage behind a row, its record and its folder
 
 
-def rows(label: str, grid: Grid, machine: Machine, failed: Collection[str] = ()) -> Iterator[Row]:
+def rows(label: str, grid: Grid, machine: Runtime, failed: Collection[str] = ()) -> Iterator[Result]:
     """Yield a row for each finished run and language of a grid; the label is the recipe's name in the table.
 
     failed: keys of stages that could not be built; runs that need one are left out.
@@ -54,7 +54,7 @@ def rows(label: str, grid: Grid, machine: Machine, failed: Collection[str] = ())
                     yield from _of_run(label, setting, run, machine)
 
 
-def is_lost(run: Run, machine: Machine, failed: Collection[str]) -> bool:
+def is_lost(run: Run, machine: Runtime, failed: Collection[str]) -> bool:
     """Say whether a run has a score among the stages of these keys."""
     return bool(failed) and any(score.key in failed for score in run.scores(machine.data).values())
 
@@ -106,7 +106,7 @@ def _needed(config: str, recipe: Recipe, format: str, labels: int, device: Devic
     setting = Setting(device, CPU_TOKENS if device.type == "cpu" else GPU_TOKENS)
     try:
         return memory.estimate(known, recipe, format, labels, setting, rows).total / MIB
-    except BadInput:  # of adapters, and peft is not here
+    except InputError:  # of adapters, and peft is not here
         return None
 
 
@@ -125,14 +125,14 @@ def stderr(path: Path, metric: str) -> float:
     return float(metrics.headlines(metric, found, drawn.astype(np.float64)).std(ddof=1))
 
 
-def _of_run(label: str, setting: str, run: Run, machine: Machine) -> Iterator[Row]:
+def _of_run(label: str, setting: str, run: Run, machine: Runtime) -> Iterator[Result]:
     """Yield the rows of a run, which share the trainings behind them."""
     behind = _trainings(run, machine)
     phases = [(role, *_read(one, machine)) for role, one in behind]
     for code, score in run.scores(machine.data).items():
         folder, predictions = folder_of(score, machine), score.arguments["predictions"]
         asked, place = _read(predictions, machine)
-        yield Row(
+        yield Result(
             name_of(run.encoder),
             setting,
             run.target.name,
@@ -165,12 +165,12 @@ def measured(behind: Sequence[Part], folder: Path, metric: str) -> dict[str, Any
     return known
 
 
-def _read(stage: Stage, machine: Machine) -> tuple[Record, Path]:
+def _read(stage: Stage, machine: Runtime) -> tuple[Record, Path]:
     folder = folder_of(stage, machine)
     return manifest.read(folder), folder
 
 
-def _trainings(run: Run, machine: Machine) -> Sequence[tuple[str, Stage]]:
+def _trainings(run: Run, machine: Runtime) -> Sequence[tuple[str, Stage]]:
     """Return the trainings behind a run's model and their roles, the first one first."""
     found = [one for one in lineage(run.model(machine.data), "encoder") if _is_training(one)][::-1]
     phases = [role for _, role in run.phases()]

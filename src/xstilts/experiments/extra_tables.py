@@ -3,7 +3,7 @@
 A study names them as plain values, beside its claims; they are made when it is finished, of its table and of the
 records of the stages behind it.
 
->>> from xstilts.claims.results_table import Row, Table
+>>> from xstilts.claims.results_table import Result, ResultsTable
 >>> rows = tuple(Row("tiny", "baseline", "xnli", code, 1, 40.0, (code,), roles=("predict",)) for code in ("en", "sw"))
 >>> records = {code: {"record": {"examples": 2, "cost": {"tokens": n}}} for code, n in (("en", 20), ("sw", 30))}
 >>> Lengths("xnli", "en").made(Table(rows), records)["rows"][1]
@@ -24,13 +24,13 @@ import numpy as np
 from xstilts import metrics, stats
 from xstilts.claims.claim import LEVEL
 from xstilts.claims.measures import Gain, Level
-from xstilts.claims.results_table import Missing, Row, Table
+from xstilts.claims.results_table import Missing, Result, ResultsTable
 from xstilts.data.languages import codes, language
 from xstilts.experiments.grid import Grid
-from xstilts.experiments.run import lesson
+from xstilts.experiments.run import training_set
 from xstilts.metrics.base import Array
 from xstilts.models.encoder import Encoder
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.live_view import history_of
 from xstilts.store.stage import Stage, folder_of
 from xstilts.training import gradient_noise
@@ -44,22 +44,22 @@ PARTS = ("name", "family", "script")  # of a language
 
 
 @runtime_checkable
-class Probe(Protocol):
+class StageTable(Protocol):
     """Plain values that name a table for which stages of its own are built."""
 
-    def promised(self, machine: Machine) -> Mapping[Any, Stage]:
+    def promised(self, machine: Runtime) -> Mapping[Any, Stage]:
         """Promise these stages."""
         ...
 
-    def probed(self, machine: Machine) -> Plain:
+    def probed(self, machine: Runtime) -> Plain:
         """Return title, columns, rows and a note from these stages."""
         ...
 
 
-class Extra(Protocol):
+class ExtraTable(Protocol):
     """Plain values that name a table."""
 
-    def made(self, table: Table, records: Records) -> Plain:
+    def made(self, table: ResultsTable, records: Records) -> Plain:
         """Return title, columns, rows and a note, from a study's table and the records of stages by key."""
         ...
 
@@ -71,7 +71,7 @@ class Lengths:
     target: str
     against: str
 
-    def made(self, table: Table, records: Records) -> Plain:
+    def made(self, table: ResultsTable, records: Records) -> Plain:
         """Return a row for each language, by the tokenizer of the table's first encoder."""
         rows = table.select(target=self.target).rows
         encoder = rows[0].encoder if rows else ""
@@ -96,7 +96,7 @@ class CostBySize:
     intermediate: str
     target: str
 
-    def made(self, table: Table, records: Records) -> Plain:
+    def made(self, table: ResultsTable, records: Records) -> Plain:
         """Return a row for each encoder and recipe, means over seeds; what was not measured is left out."""
         asked = table.select(target=self.target, intermediate=self.intermediate)
         return {
@@ -113,7 +113,7 @@ class GainBySize:
 
     gain: Gain
 
-    def made(self, table: Table, records: Records) -> Plain:
+    def made(self, table: ResultsTable, records: Records) -> Plain:
         """Return a row for each encoder that has the gain, the smallest first."""
         gain = self.gain
         level = Level(gain.over, gain.target, gain.languages, recipe=gain.over_recipe or gain.recipe)
@@ -133,7 +133,7 @@ class PairedTests:
 
     gains: tuple[tuple[str, Gain], ...]
 
-    def made(self, table: Table, records: Records) -> Plain:
+    def made(self, table: ResultsTable, records: Records) -> Plain:
         """Return a row for each gain that can be measured."""
         return {
             "title": "The same gains by other tests",
@@ -145,7 +145,7 @@ class PairedTests:
         }
 
 
-def _swapped(sentence: str, gain: Gain, table: Table) -> Iterator[list[Any]]:
+def _swapped(sentence: str, gain: Gain, table: ResultsTable) -> Iterator[list[Any]]:
     try:
         pairs, by_seed = gain.pairs(table), np.array(list(gain.by_seed(table).values()))
     except Missing:
@@ -166,15 +166,15 @@ def _scores(parts: Sequence[Array], metric: Callable[[Array, Array], Array]) -> 
     return np.asarray(np.mean(by_language, axis=0))
 
 
-def _arms(table: Table) -> Iterable[list[Row]]:
+def _arms(table: ResultsTable) -> Iterable[list[Result]]:
     """Return the rows of each encoder and recipe, one a seed, the smallest encoder first."""
-    found: dict[tuple[float, str, str], dict[int, Row]] = {}
+    found: dict[tuple[float, str, str], dict[int, Result]] = {}
     for row in table.rows:
         found.setdefault((row.size, row.encoder, row.recipe), {}).setdefault(row.seed, row)
     return [list(found[arm].values()) for arm in sorted(found)]
 
 
-def _taken(rows: list[Row], records: Records) -> list[Any]:
+def _taken(rows: list[Result], records: Records) -> list[Any]:
     first = rows[0]
     facts = records[_key(first, "intermediate")]
     seen = facts["record"]["steps"] * facts["arguments"]["recipe"]["batch_size"]
@@ -186,7 +186,7 @@ def _taken(rows: list[Row], records: Records) -> list[Any]:
     return [first.encoder, int(first.size), first.recipe, *each]
 
 
-def _gained(level: Level, gain: Gain, size: float, name: str, table: Table) -> Iterator[list[Any]]:
+def _gained(level: Level, gain: Gain, size: float, name: str, table: ResultsTable) -> Iterator[list[Any]]:
     try:
         before = replace(level, encoder=name).of(table)
         found = replace(gain, encoder=name).of(table)
@@ -196,7 +196,7 @@ def _gained(level: Level, gain: Gain, size: float, name: str, table: Table) -> I
     yield [name, int(size), before.estimate.value, found.estimate.value, low, high, found.estimate.count]
 
 
-def _key(row: Row, role: str) -> str:
+def _key(row: Result, role: str) -> str:
     return row.keys[row.roles.index(role)]
 
 
@@ -216,7 +216,7 @@ class TimeToQuality:
 
     intermediate: str
 
-    def made(self, table: Table, records: Records) -> Plain:
+    def made(self, table: ResultsTable, records: Records) -> Plain:
         """Return a row for each recipe, means over seeds."""
         found = _trainings(table.select(intermediate=self.intermediate))
         curves = {key: smoothed(_losses(records[key])) for keys in found.values() for key in keys}
@@ -236,11 +236,11 @@ class NoiseScales:
 
     grid: Grid
 
-    def promised(self, machine: Machine) -> dict[tuple[str, str], Stage]:
+    def promised(self, machine: Runtime) -> dict[tuple[str, str], Stage]:
         """Promise the noise scales by task and by what they are of."""
         return dict(self._asked(machine))
 
-    def probed(self, machine: Machine) -> Plain:
+    def probed(self, machine: Runtime) -> Plain:
         """Return a row for each of them, in examples, from what is finished."""
         read = {name: gradient_noise.read(folder_of(stage, machine)) for name, stage in self._asked(machine)}
         return {
@@ -251,15 +251,18 @@ class NoiseScales:
             "hardly at all (McCandlish et al. 2018). Intervals are a jackknife's; nothing where there is no signal.",
         }
 
-    def _asked(self, machine: Machine) -> Iterator[tuple[tuple[str, str], Stage]]:
+    def _asked(self, machine: Runtime) -> Iterator[tuple[tuple[str, str], Stage]]:
         for tasks in self.grid.settings:
             if len(tasks) != 1 or not isinstance(self.grid.encoder, Encoder):
                 continue
-            taught, recipe = lesson(tasks[0], machine.data), self.grid.recipes.of(tasks, "intermediate")
-            yield (tasks[0].label, "as they come"), gradient_noise.noise(self.grid.encoder, taught, recipe)
+            taught, recipe = training_set(tasks[0], machine.data), self.grid.recipes.of(tasks, "intermediate")
+            yield (tasks[0].label, "as they come"), gradient_noise.gradient_noise(self.grid.encoder, taught, recipe)
             for seed in range(1, self.grid.seeds + 1):
                 model = train(self.grid.encoder, (taught,), recipe, seed)
-                yield (tasks[0].label, f"after training, seed {seed}"), gradient_noise.noise(model, taught, recipe)
+                yield (
+                    (tasks[0].label, f"after training, seed {seed}"),
+                    gradient_noise.gradient_noise(model, taught, recipe),
+                )
 
 
 def smoothed(losses: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
@@ -269,7 +272,7 @@ def smoothed(losses: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     return [(step, float(values[max(0, at + 1 - width) : at + 1].mean())) for at, (step, _) in enumerate(losses)]
 
 
-def _trainings(table: Table) -> dict[str, list[str]]:
+def _trainings(table: ResultsTable) -> dict[str, list[str]]:
     """Return the keys of the intermediate trainings of each recipe, one a seed."""
     found: dict[str, dict[str, None]] = {}
     for row in table.rows:

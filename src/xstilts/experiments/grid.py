@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.experiments.run import Mlm, Recipes, Run
-from xstilts.experiments.score_table import BASELINE, Table, collect
+from xstilts.experiments.score_table import BASELINE, ScoreTable, collect
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store import local_executor
-from xstilts.store.memo import surveyed
+from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage
 from xstilts.tasks.base import Task, task
 
@@ -44,10 +44,10 @@ class Grid:
 
     def __post_init__(self) -> None:
         if self.mlm and not self.settings:
-            raise BadInput("masked-LM runs beside intermediate tasks, and there are none: give --intermediate")
+            raise InputError("masked-LM runs beside intermediate tasks, and there are none: give --intermediate")
         names = [_named(setting) for setting in self.settings]
         if len(set(names)) < len(names):
-            raise BadInput(f"settings of one grid need names that differ: {', '.join(names)}; run them one by one")
+            raise InputError(f"settings of one grid need names that differ: {', '.join(names)}; run them one by one")
 
     def runs(self, target: Task) -> dict[str, list[Run]]:
         """Return the runs of a target by setting, one a seed, the baseline first."""
@@ -55,35 +55,35 @@ class Grid:
         seeds = range(1, self.seeds + 1)
         return {name: [self._run(setting, target, seed) for seed in seeds] for name, setting in named.items()}
 
-    def stages(self, machine: Machine) -> list[Stage]:
+    def stages(self, machine: Runtime) -> list[Stage]:
         """Promise the scores of all runs."""
         runs = (run for target in self.targets for seeds in self.runs(target).values() for run in seeds)
-        with surveyed():
+        with memoising():
             return [score for run in runs for score in run.scores(machine.data).values()]
 
-    def promised(self, machine: Machine) -> list[Stage]:
+    def promised(self, machine: Runtime) -> list[Stage]:
         """Promise the scores, and what their test sets share with the training data."""
-        with surveyed():
+        with memoising():
             return self.stages(machine) + self.overlaps(machine)
 
-    def overlaps(self, machine: Machine) -> list[Stage]:
+    def overlaps(self, machine: Runtime) -> list[Stage]:
         """Promise what the test sets share with the training data, which is the same for all seeds."""
         runs = (run for target in self.targets for seeds in self.runs(target).values() for run in seeds[:1])
-        with surveyed():
+        with memoising():
             return [stage for run in runs for stage in run.overlaps(machine.data)]
 
     def first(self) -> list[Run]:
         """Return the run of each target in the last setting (the intermediate one where there is one) with seed 1."""
         return [list(self.runs(target).values())[-1][0] for target in self.targets]
 
-    def build(self, machine: Machine) -> int:
+    def build(self, machine: Runtime) -> int:
         """Build what is not there; return how many stages that was."""
         machine.torch_device()  # one that is not here is refused before anything is built
         return local_executor.build_all(self.promised(machine), machine)
 
-    def tables(self, machine: Machine) -> list[Table]:
+    def tables(self, machine: Runtime) -> list[ScoreTable]:
         """Return the table of each target from finished runs."""
-        with surveyed():
+        with memoising():
             return [collect(self.runs(target), machine) for target in self.targets]
 
     def _run(self, setting: Tasks, target: Task, seed: int) -> Run:
@@ -116,15 +116,15 @@ def targets_of(names: Sequence[str], suite: str | None) -> Tasks:
         members = {one.name: one for one in benchmark.targets(metrics.suite(suite))}
         return tuple(members.get(one.name, one) for one in found or members.values())
     if not found:
-        raise BadInput("nothing to measure: give --target, or --suite for all of a benchmark's")
+        raise InputError("nothing to measure: give --target, or --suite for all of a benchmark's")
     return found
 
 
 def tasks_of(names: str, separator: str = ",") -> Tasks:
-    """Return the tasks of a list such as "mnli,squad"; BadInput for an unknown name, or none."""
+    """Return the tasks of a list such as "mnli,squad"; InputError for an unknown name, or none."""
     found = tuple(task(name.strip()) for name in names.split(separator) if name.strip())
     if not found:
-        raise BadInput(f"expected names of tasks, found '{names}' (`xstilts tasks` lists them)")
+        raise InputError(f"expected names of tasks, found '{names}' (`xstilts tasks` lists them)")
     return found
 
 
@@ -141,19 +141,19 @@ def teachers_of(given: Sequence[str]) -> dict[str, Tasks]:
     return found
 
 
-def feasible(grid: Grid, machine: Machine, promise: Callable[[Grid, Machine], list[Stage]] = Grid.stages) -> Grid:
-    """Return a grid without the targets for which data are missing, each of them told; BadInput where none is left."""
+def feasible(grid: Grid, machine: Runtime, promise: Callable[[Grid, Runtime], list[Stage]] = Grid.stages) -> Grid:
+    """Return a grid without the targets for which data are missing, each of them told; InputError where none is left."""
     kept, reasons = [], []
     for target in grid.targets:
         try:
             promise(replace(grid, targets=(target,)), machine)
-        except BadInput as error:
+        except InputError as error:
             reasons.append(str(error))
             progress.note(f"left out: {error}")
         else:
             kept.append(target)
     if not kept:
-        raise BadInput(f"nothing of this can be run: {reasons[0] if reasons else 'no target is given'}")
+        raise InputError(f"nothing of this can be run: {reasons[0] if reasons else 'no target is given'}")
     return replace(grid, targets=tuple(kept))
 
 
@@ -162,11 +162,11 @@ def untrained(names: str | None) -> Tasks:
     found = tasks_of(names) if names else ()
     for one in found:
         if one.learned_from or one.format not in UNTRAINED:
-            raise BadInput(f"'{one.name}' cannot be measured without training for it: give raw text or translations")
+            raise InputError(f"'{one.name}' cannot be measured without training for it: give raw text or translations")
     return found
 
 
-def mlm_of(name: str | None, languages: Sequence[str], weight: float, alpha: float, machine: Machine) -> Mlm | None:
+def mlm_of(name: str | None, languages: Sequence[str], weight: float, alpha: float, machine: Runtime) -> Mlm | None:
     """Return masked-LM on a raw-text task in those of the languages for which there is text; None without a task."""
     if name is None:
         return None
@@ -176,5 +176,5 @@ def mlm_of(name: str | None, languages: Sequence[str], weight: float, alpha: flo
     if known and not found:
         text.data("train", known[0], machine.data)
     if not found:
-        raise BadInput(f"'{name}' has text in none of {', '.join(languages)}: leave it out, or take another")
+        raise InputError(f"'{name}' has text in none of {', '.join(languages)}: leave it out, or take another")
     return Mlm(text, found, weight, alpha)

@@ -14,28 +14,28 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from xstilts.data.dataset import Data
+from xstilts.data.dataset import DatasetSplit
 from xstilts.data.dataset import read as promise_read
 from xstilts.data.languages import language
-from xstilts.errors import BadInput
-from xstilts.evaluation.contamination import overlap
+from xstilts.errors import InputError
+from xstilts.evaluation.contamination import contamination
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
-from xstilts.store.memo import once
+from xstilts.store.memo import memoised
 from xstilts.store.stage import Stage
 from xstilts.tasks.base import Task, task
-from xstilts.training.layer_reset import graft
+from xstilts.training.layer_reset import reset_layers
 from xstilts.training.recipe import Recipe, changed, named
 from xstilts.training.train import train
-from xstilts.training.training_set import Lesson
+from xstilts.training.training_set import TrainingSet
 
 ENGLISH = "en"
 
 
 @lru_cache(maxsize=65536)
-def read(data: Data) -> Stage:
+def read(data: DatasetSplit) -> Stage:
     """Promise the examples of data; one promise for all runs."""
     return promise_read(data)
 
@@ -93,18 +93,18 @@ class Run:
     def __post_init__(self) -> None:
         for code in self.only:
             if code not in self.target.languages:
-                raise BadInput(
+                raise InputError(
                     f"'{self.target.name}' has no language '{language(code).code}': "
                     f"there are {', '.join(self.target.languages)}"
                 )
         names = [task.label for task in self.intermediate]
         if len(set(names)) < len(names):
-            raise BadInput(f"expected different tasks in a mix, found {', '.join(names)}")
+            raise InputError(f"expected different tasks in a mix, found {', '.join(names)}")
         if not self.target.languages:
-            raise BadInput(f"'{self.target.name}' is there to learn from and has no languages: give another target")
+            raise InputError(f"'{self.target.name}' is there to learn from and has no languages: give another target")
         taught = self._taught()
         if not _headless(self.target) and not (taught and _teaches(taught[-1], self.target)):
-            raise BadInput(
+            raise InputError(
                 f"'{self.target.name}' ({self.target.format}) cannot be learned from "
                 f"'{taught[-1].name if taught else 'nothing'}': the last task that it is learned from must be of its "
                 "format and know all of its labels"
@@ -117,17 +117,17 @@ class Run:
 
     def model(self, folder: Path | None) -> Encoder | Stage:
         """Promise the encoder after all trainings."""
-        return once(self, ("model", folder), lambda: self._model(folder))
+        return memoised(self, ("model", folder), lambda: self._model(folder))
 
     def _model(self, folder: Path | None) -> Encoder | Stage:
         model: Encoder | Stage = self.encoder
         for tasks, role in self.phases():
-            lessons = tuple(lesson(task, folder) for task in tasks)
+            lessons = tuple(training_set(task, folder) for task in tasks)
             if role == "intermediate" and self.mlm:
                 lessons += (_mlm_lesson(self.mlm, folder),)
             model = train(model, lessons, self.recipes.of(tasks, role), self.seed)
             if role == "intermediate" and self.restored:
-                model = graft(model, self.encoder, self.restored)
+                model = reset_layers(model, self.encoder, self.restored)
         return model
 
     def asked(self) -> tuple[str, ...]:
@@ -135,11 +135,11 @@ class Run:
         return tuple(code for code in self.target.languages if not self.only or code in self.only)
 
     def languages(self, folder: Path | None) -> tuple[str, ...]:
-        """Return the languages of the target that can be measured; BadInput where there is none at all."""
+        """Return the languages of the target that can be measured; InputError where there is none at all."""
         found = tuple(code for code in self.asked() if self.target.has(self.split, code, folder))
         if not found:
             self.target.data(self.split, self.asked()[0], folder)
-            raise BadInput(
+            raise InputError(
                 f"the {self.split} files of '{self.target.name}' below {folder} withhold the answers: "
                 "measure on --split validation, or get the data set from the hub"
             )
@@ -181,7 +181,7 @@ class Run:
         measured = set(self.languages(folder))
         trained = [(part, code) for tasks, _ in self.phases() for one in tasks for part, code in one.heaps()]
         return [
-            overlap(_read(part, "train", code, folder), _read(self.target, self.split, code, folder))
+            contamination(_read(part, "train", code, folder), _read(self.target, self.split, code, folder))
             for part, code in trained
             if code in measured and not part.artificial and "masked_lm" not in (part.format, self.target.format)
         ]
@@ -224,23 +224,23 @@ class Run:
         return score(found, data, self.target.metric)
 
 
-def lesson(task: Task, folder: Path | None) -> Lesson:
+def training_set(task: Task, folder: Path | None) -> TrainingSet:
     """Return what a task teaches: its training split, with its development split to watch.
 
     Trained on is English alone, unless the task says otherwise or is asked for in other languages (`panx:sw+ar`).
     """
-    return once(task, ("lesson", folder), lambda: _lesson(task, folder))
+    return memoised(task, ("lesson", folder), lambda: _lesson(task, folder))
 
 
-def _lesson(task: Task, folder: Path | None) -> Lesson:
+def _lesson(task: Task, folder: Path | None) -> TrainingSet:
     train_data = tuple(_read(part, "train", code, folder) for part, code in task.heaps())
     watched = [(p, code) for p, code in task.heaps() if not _headless(task) and p.has("validation", code, folder)]
     dev = _read(watched[0][0], "validation", watched[0][1], folder) if watched else None
-    return Lesson(task.label, task.format, task.labels, train_data, dev, task.metric)
+    return TrainingSet(task.label, task.format, task.labels, train_data, dev, task.metric)
 
 
 def _read(task: Task, split: str, code: str, folder: Path | None) -> Stage:
-    return once(task, ("read", split, code, folder), lambda: read(task.data(split, code, folder)))
+    return memoised(task, ("read", split, code, folder), lambda: read(task.data(split, code, folder)))
 
 
 def _headless(task: Task) -> bool:
@@ -260,6 +260,8 @@ def _teaches(teacher: Task, target: Task) -> bool:
     return teacher.format == target.format and (not target.labels or set(target.labels) <= set(teacher.labels))
 
 
-def _mlm_lesson(mlm: Mlm, folder: Path | None) -> Lesson:
+def _mlm_lesson(mlm: Mlm, folder: Path | None) -> TrainingSet:
     train_data = tuple(_read(mlm.task, "train", code, folder) for code in mlm.languages)
-    return Lesson(mlm.task.name, "masked_lm", (), train_data, None, mlm.task.metric, weight=mlm.weight, alpha=mlm.alpha)
+    return TrainingSet(
+        mlm.task.name, "masked_lm", (), train_data, None, mlm.task.metric, weight=mlm.weight, alpha=mlm.alpha
+    )

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.data.dataset import read
-from xstilts.data.examples import Parallel, Text
-from xstilts.evaluation.predict import answers
+from xstilts.data.examples import BitextExample, TextExample
+from xstilts.evaluation.predict import predict_units
 from xstilts.formats import task_format
 from xstilts.models.configs import Shape
 from xstilts.models.hf_format import load
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
-from xstilts.runtime.machine import Machine
+from xstilts.models.tokenization import Tokenizer
+from xstilts.runtime.machine import Runtime
 from xstilts.sandbox.languages import CODES, ENGLISH_LIKE
 from xstilts.sandbox.tasks import examples
 from xstilts.store.stage import Stage
@@ -45,7 +45,7 @@ def promise(recipe: Recipe = RECIPE, shape: Shape = SHAPE) -> Stage:
     return pretrain(texts, pairs, shape, recipe, SEED)
 
 
-def make(machine: Machine, out: Path) -> Measured:
+def make(machine: Runtime, out: Path) -> Measured:
     """Make the encoder, copy it to `out`, and measure it there."""
     deliver(promise(), machine, out)
     measured = measure(out, machine)
@@ -53,17 +53,17 @@ def make(machine: Machine, out: Path) -> Measured:
     return measured
 
 
-def measure(folder: Path, machine: Machine) -> Measured:
+def measure(folder: Path, machine: Runtime) -> Measured:
     """Return by language the masked-LM loss (nats a piece) and the retrieval accuracy of the last layer (percent).
 
     Both on the test sentences of `sandbox_retrieval`, of which nothing was seen in pretraining.
     """
     network, tokenizer, _ = load(folder, "masked_lm")
     network.to(machine.torch_device())
-    tokens, measured = Tokens.of(tokenizer), Measured()
+    tokens, measured = Tokenizer.of(tokenizer), Measured()
     for code in CODES:
         pairs = list(_sentences(code))
-        texts = [Text(pair.id, pair.source) for pair in pairs]
+        texts = [TextExample(pair.id, pair.source) for pair in pairs]
         losses = _answers(network, "masked_lm", texts, tokens, machine)
         nats, pieces = (sum(line["prediction"][n] for line in losses) for n in (0, 1))
         found = _answers(network, "bitext_retrieval", pairs, tokens, machine)
@@ -72,15 +72,15 @@ def measure(folder: Path, machine: Machine) -> Measured:
     return measured
 
 
-def _sentences(code: str) -> list[Parallel]:
+def _sentences(code: str) -> list[BitextExample]:
     options = task("sandbox_retrieval").sources[0].options
     found = examples("sandbox_retrieval", "test", code, options)
-    return [pair for pair in found if isinstance(pair, Parallel)]
+    return [pair for pair in found if isinstance(pair, BitextExample)]
 
 
 def _answers(
-    network: Network, name: str, said: list[Text] | list[Parallel], tokens: Tokens, machine: Machine
+    network: Network, name: str, said: list[TextExample] | list[BitextExample], tokens: Tokenizer, machine: Runtime
 ) -> list[Mapping[str, Any]]:
     how = task_format(name)
     units = how.encode(said, tokens, RECIPE.max_length, (), Counter())
-    return how.decode(answers(network, "head", how, units, tokens, machine), units, said, ())
+    return how.decode(predict_units(network, "head", how, units, tokens, machine), units, said, ())

@@ -18,7 +18,7 @@ from rich.table import Table as RichTable
 from xstilts.evaluation import contamination
 from xstilts.evaluation.score import read_score
 from xstilts.experiments.run import Run
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.stats import Summary, gain, summary
 from xstilts.store import manifest
 from xstilts.store.stage import Stage, folder_of, lineage
@@ -46,7 +46,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class ScoreTable:
     """The settings of one target: the baseline first."""
 
     target: str
@@ -83,7 +83,7 @@ class Rowed(Protocol):
     def rows(self) -> dict[str, tuple[str, ...]]: ...
 
 
-def collect(runs: Mapping[str, list[Run]], machine: Machine) -> Table:
+def collect(runs: Mapping[str, list[Run]], machine: Runtime) -> ScoreTable:
     """Return the table of finished runs of one target: by setting ("baseline" first), one run a seed."""
     first = next(iter(runs.values()))[0]
     languages = first.languages(machine.data)
@@ -91,10 +91,10 @@ def collect(runs: Mapping[str, list[Run]], machine: Machine) -> Table:
     missing = tuple(code for code in first.asked() if code not in languages)
     notes = (*_notes(first, machine), *_seen(runs, machine))
     english = first.target.trained_in[0]
-    return Table(first.target.name, first.target.metric, languages, english, columns, missing, notes)
+    return ScoreTable(first.target.name, first.target.metric, languages, english, columns, missing, notes)
 
 
-def _column(name: str, runs: list[Run], machine: Machine) -> Column:
+def _column(name: str, runs: list[Run], machine: Runtime) -> Column:
     stages = [run.scores(machine.data) for run in runs]
     scores = {code: tuple(_headline(found[code], machine) for found in stages) for code in stages[0]}
     keys = {code: tuple(found[code].key for found in stages) for code in stages[0]}
@@ -102,11 +102,11 @@ def _column(name: str, runs: list[Run], machine: Machine) -> Column:
     return Column(name, scores, keys, tuple(sorted(collapsed)))
 
 
-def _headline(stage: Stage, machine: Machine) -> float:
+def _headline(stage: Stage, machine: Runtime) -> float:
     return float(read_score(folder_of(stage, machine))["headline"])
 
 
-def _collapsed(model: object, machine: Machine) -> list[str]:
+def _collapsed(model: object, machine: Runtime) -> list[str]:
     """Return the trainings behind a model that ended no better than chance on development data."""
     fallen = []
     for stage in lineage(model, "encoder"):
@@ -115,7 +115,7 @@ def _collapsed(model: object, machine: Machine) -> list[str]:
     return fallen[::-1]
 
 
-def _notes(run: Run, machine: Machine) -> Iterable[str]:
+def _notes(run: Run, machine: Runtime) -> Iterable[str]:
     if run.target.format == "bitext_retrieval":
         chosen = read_score(folder_of(next(iter(run.scores(machine.data).values())), machine))
         yield (
@@ -136,13 +136,13 @@ def _notes(run: Run, machine: Machine) -> Iterable[str]:
         yield "F1 of runs of equal tags, as XTREME scores it; token accuracy is in each score.json"
 
 
-def _seen(runs: Mapping[str, list[Run]], machine: Machine) -> Iterable[str]:
+def _seen(runs: Mapping[str, list[Run]], machine: Runtime) -> Iterable[str]:
     """Yield which test texts were also in training, where that was looked into."""
     looked = {stage.key: stage for seeds in runs.values() for stage in seeds[0].overlaps(machine.data)}
-    yield from (f"OVERLAP: {said}" for said in contamination.told(looked.values(), machine))
+    yield from (f"OVERLAP: {said}" for said in contamination.describe(looked.values(), machine))
 
 
-def render(table: Table) -> RichTable:
+def render(table: ScoreTable) -> RichTable:
     """Return the table for a terminal."""
     return drawn(f"{table.target} ({table.metric})", header(table), cells_of(table))
 
@@ -157,7 +157,7 @@ def drawn(title: str, names: list[str], rows: Iterable[tuple[str, list[str]]]) -
     return shown
 
 
-def markdown(table: Table) -> str:
+def markdown(table: ScoreTable) -> str:
     """Return the table in Markdown, with its notes."""
     return marked(f"{table.target} ({table.metric})", header(table), cells_of(table), remarks(table))
 
@@ -190,7 +190,7 @@ def cells_of(table: Rowed) -> Iterable[tuple[str, list[str]]]:
         yield label, cells
 
 
-def remarks(table: Table) -> list[str]:
+def remarks(table: ScoreTable) -> list[str]:
     """Return what a reader must know beside the figures."""
     seeds = len(next(iter(table.columns[0].scores.values())))
     said = [f"mean ± standard error over {seeds} seeds; gains are paired by seed", *table.notes]
@@ -202,7 +202,7 @@ def remarks(table: Table) -> list[str]:
     return said + ([f"no test data for {', '.join(table.missing)}"] if table.missing else [])
 
 
-def save(tables: Iterable[Table], folder: Path) -> None:
+def save(tables: Iterable[ScoreTable], folder: Path) -> None:
     """Write `table.md` for people and `table.json` for programs."""
     tables = list(tables)
     folder.mkdir(parents=True, exist_ok=True)
@@ -211,7 +211,7 @@ def save(tables: Iterable[Table], folder: Path) -> None:
     (folder / "table.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _plain(table: Table) -> dict[str, Any]:
+def _plain(table: ScoreTable) -> dict[str, Any]:
     return asdict(table)
 
 

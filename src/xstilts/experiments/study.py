@@ -25,19 +25,19 @@ from typing import Any
 
 from xstilts.claims import claim_validation
 from xstilts.claims.claim import Claim
-from xstilts.claims.claim_validation import Aim
-from xstilts.claims.results_table import COSTS, Row, Table
-from xstilts.errors import BadInput
+from xstilts.claims.claim_validation import ArmSelector
+from xstilts.claims.results_table import COSTS, Result, ResultsTable
+from xstilts.errors import InputError
 from xstilts.experiments import collect_results
-from xstilts.experiments.extra_tables import Extra, Probe
+from xstilts.experiments.extra_tables import ExtraTable, StageTable
 from xstilts.experiments.grid import Grid
 from xstilts.experiments.run import Run
 from xstilts.models.naming import name_of
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import listed
 from xstilts.store import local_executor
 from xstilts.store.local_executor import Unbuilt
-from xstilts.store.memo import surveyed
+from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage, with_inputs
 
 SCALES = ("sandbox", "small", "full")
@@ -59,7 +59,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Choice:
+class DevSelectedArm:
     """A name in the table for that one of several arms whose intermediate training did best on its own dev data."""
 
     label: str
@@ -77,69 +77,69 @@ class Study:
     question: str
     arms: tuple[Arm, ...]
     claims: tuple[Claim, ...]
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[DevSelectedArm, ...] = ()
     limits: tuple[str, ...] = ()
-    extras: tuple[Extra | Probe, ...] = ()
+    extras: tuple[ExtraTable | StageTable, ...] = ()
     prepare: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         labels = [(arm.label, name_of(arm.grid.encoder)) for arm in self.arms]
         if len(set(labels)) < len(labels):
-            raise BadInput(f"arms of one encoder need labels that differ: {', '.join(label for label, _ in labels)}")
+            raise InputError(f"arms of one encoder need labels that differ: {', '.join(label for label, _ in labels)}")
         _refuse_choices(self.choices, [label for label, _ in labels])
         claim_validation.refuse(self.claims, self.settings())
 
-    def settings(self) -> dict[Aim, tuple[str, ...]]:
+    def settings(self) -> dict[ArmSelector, tuple[str, ...]]:
         """Return the settings of all arms, also under the names of choices, with the languages that are asked for."""
-        found: dict[Aim, tuple[str, ...]] = {}
+        found: dict[ArmSelector, tuple[str, ...]] = {}
         for arm in self.arms:
             named = [arm.label, *(choice.label for choice in self.choices if arm.label in choice.among)]
             for (setting, run), label in product(arm.firsts(), named):
-                aim = Aim(run.target.name, setting, label, name_of(run.encoder))
+                aim = ArmSelector(run.target.name, setting, label, name_of(run.encoder))
                 found[aim] = tuple(dict.fromkeys(found.get(aim, ()) + run.asked()))
         return found
 
-    def promised(self, machine: Machine) -> list[Stage]:
+    def promised(self, machine: Runtime) -> list[Stage]:
         """Promise the scores of all arms, and all that is behind them: a table needs every record."""
-        with surveyed():
-            probes = [one.promised(machine).values() for one in self.extras if isinstance(one, Probe)]
+        with memoising():
+            probes = [one.promised(machine).values() for one in self.extras if isinstance(one, StageTable)]
             return with_inputs(chain(*(arm.grid.promised(machine) for arm in self.arms), *probes))
 
 
-def _refuse_choices(choices: Sequence[Choice], labels: Sequence[str]) -> None:
-    """Raise BadInput for a choice among arms that there are not, or that is called as something else is."""
+def _refuse_choices(choices: Sequence[DevSelectedArm], labels: Sequence[str]) -> None:
+    """Raise InputError for a choice among arms that there are not, or that is called as something else is."""
     names = set(labels)
     for choice in choices:
         if choice.label in names:
-            raise BadInput(
+            raise InputError(
                 f"a choice is called '{choice.label}' as another arm or choice is: give it a name of its own"
             )
         names.add(choice.label)
         for label in choice.among:
             if label not in labels:
                 there = listed(dict.fromkeys(labels))
-                raise BadInput(f"'{choice.label}' cannot be chosen: no arm is called '{label}', there are {there}")
+                raise InputError(f"'{choice.label}' cannot be chosen: no arm is called '{label}', there are {there}")
 
 
 def load(path: Path, scale: str) -> Study:
     """Return the study of a file at a scale; the file is a program of yours and is run.
 
-    Raises BadInput where there is no such file or scale, where the file cannot be run, or where there is no function
+    Raises InputError where there is no such file or scale, where the file cannot be run, or where there is no function
     `study` in it that returns a Study.
     """
     if scale not in SCALES:
-        raise BadInput(f"unknown scale '{scale}': give {', '.join(SCALES)}")
+        raise InputError(f"unknown scale '{scale}': give {', '.join(SCALES)}")
     if not path.is_file():
-        raise BadInput(f"no study {path}: give a Python file, as studies/layerwise.py")
+        raise InputError(f"no study {path}: give a Python file, as studies/layerwise.py")
     try:
         found = _made(path, scale)
-    except BadInput:
+    except InputError:
         raise
     except (Exception, SystemExit) as error:  # a program of the user's: whatever it raises is for the user to mend
         said = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
-        raise BadInput(f"{path}{_line(path, error)}: {said}; {NEEDED}") from error
+        raise InputError(f"{path}{_line(path, error)}: {said}; {NEEDED}") from error
     if not isinstance(found, Study):
-        raise BadInput(f"{path}: study('{scale}') returned {type(found).__name__} and no Study; {NEEDED}")
+        raise InputError(f"{path}: study('{scale}') returned {type(found).__name__} and no Study; {NEEDED}")
     return found
 
 
@@ -147,17 +147,17 @@ def _made(path: Path, scale: str) -> Any:
     """Return what the function `study` of a file returns."""
     spec = spec_from_file_location(f"xstilts.studies.{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise BadInput(f"{path} is no Python file; {NEEDED}")
+        raise InputError(f"{path} is no Python file; {NEEDED}")
     module = sys.modules[spec.name] = module_from_spec(spec)  # dataclasses look their module up by name
     spec.loader.exec_module(module)
     function = getattr(module, "study", None)
     if not callable(function):
-        raise BadInput(f"{path} has no function study(scale); {NEEDED}")
+        raise InputError(f"{path} has no function study(scale); {NEEDED}")
     try:
         signature(function).bind(scale)
     except TypeError as error:
         line = f", line {function.__code__.co_firstlineno}" if isfunction(function) else ""
-        raise BadInput(f"{path}{line}: study cannot be called with a scale ({error}); {NEEDED}") from None
+        raise InputError(f"{path}{line}: study cannot be called with a scale ({error}); {NEEDED}") from None
     return function(scale)
 
 
@@ -169,13 +169,13 @@ def _line(path: Path, error: BaseException) -> str:
     return f", line {lines[-1]}" if lines else ""
 
 
-def build(study: Study, machine: Machine) -> int:
+def build(study: Study, machine: Runtime) -> int:
     """Build what is not there; return how many stages that was."""
     machine.torch_device()
     return local_executor.build_all(study.promised(machine), machine)
 
 
-def attempt(study: Study, machine: Machine) -> tuple[int, Unbuilt | None]:
+def attempt(study: Study, machine: Runtime) -> tuple[int, Unbuilt | None]:
     """Build what can be built; return how many stages that was, and what says which could not be, if any."""
     try:
         return build(study, machine), None
@@ -183,20 +183,20 @@ def attempt(study: Study, machine: Machine) -> tuple[int, Unbuilt | None]:
         return error.built, error
 
 
-def table(study: Study, machine: Machine, failed: Collection[str] = ()) -> Table:
+def table(study: Study, machine: Runtime, failed: Collection[str] = ()) -> ResultsTable:
     """Return the tidy table of a finished study: a row for each run and language, and for each choice's name.
 
     failed: keys of stages that could not be built; runs that need one are left out, in all languages.
     """
-    with surveyed():
+    with memoising():
         rows = tuple(row for arm in study.arms for row in collect_results.rows(arm.label, arm.grid, machine, failed))
-    return Table(rows + tuple(row for one in study.choices for row in _chosen(one, rows, failed)))
+    return ResultsTable(rows + tuple(row for one in study.choices for row in _chosen(one, rows, failed)))
 
 
-def write(found: Table, folder: Path) -> None:
+def write(found: ResultsTable, folder: Path) -> None:
     """Write `table.csv`: a line for each score, with what it cost and the keys of the stages behind it."""
     folder.mkdir(parents=True, exist_ok=True)
-    columns = [one.name for one in fields(Row) if one.name not in ("examples", "costs", "roles")]
+    columns = [one.name for one in fields(Result) if one.name not in ("examples", "costs", "roles")]
     with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
         lines.writerow([*columns, *COSTS])
@@ -205,7 +205,7 @@ def write(found: Table, folder: Path) -> None:
             lines.writerow([_cell(value) for value in [*(getattr(row, column) for column in columns), *spent]])
 
 
-def chosen(choice: Choice, rows: Iterable[Row]) -> dict[str, str]:
+def chosen(choice: DevSelectedArm, rows: Iterable[Result]) -> dict[str, str]:
     """Return by encoder the recipe that a choice stands for: the best mean over seeds of development scores."""
     scores: dict[str, dict[str, list[float]]] = {}
     for row in rows:
@@ -217,10 +217,10 @@ def chosen(choice: Choice, rows: Iterable[Row]) -> dict[str, str]:
     }
 
 
-def _chosen(choice: Choice, rows: Sequence[Row], failed: Collection[str]) -> Iterator[Row]:
+def _chosen(choice: DevSelectedArm, rows: Sequence[Result], failed: Collection[str]) -> Iterator[Result]:
     best = chosen(choice, rows)
     if not best and not failed:
-        raise BadInput(f"'{choice.label}' cannot be chosen: {', '.join(choice.among)} have no development scores")
+        raise InputError(f"'{choice.label}' cannot be chosen: {', '.join(choice.among)} have no development scores")
     yield from (replace(row, recipe=choice.label) for row in rows if best.get(row.encoder) == row.recipe)
 
 

@@ -19,14 +19,14 @@ from typing import Any
 
 from xstilts import metrics
 from xstilts.data.examples import Example
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evaluation.score import LAYERED, read_lines, read_score, unscored
 from xstilts.experiments.run import Run
 from xstilts.experiments.submission_entries import Entry, Gap, asked, entries_of, sorted_out
 from xstilts.experiments.submission_formats import Answers, Layout, layout
 from xstilts.metrics import Suite
 from xstilts.models.encoder import Encoder
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.stage import Stage, StageError, folder_of
 
 MANIFEST = "manifest.json"
@@ -67,10 +67,10 @@ class Report:
         return lines + list(self.notes)
 
 
-def write(runs: Sequence[Run], suite: Suite, machine: Machine, out: Path) -> Report:
+def write(runs: Sequence[Run], suite: Suite, machine: Runtime, out: Path) -> Report:
     """Write the predictions of finished runs, one a target, to an empty folder; read them back and score them again.
 
-    Raises BadInput, before anything is written, where the folder is not empty, the runs are not one model's on the
+    Raises InputError, before anything is written, where the folder is not empty, the runs are not one model's on the
     suite's test sets, or nothing is finished; StageError where a file does not score as its run did.
     """
     refuse(runs, suite, out)
@@ -78,7 +78,7 @@ def write(runs: Sequence[Run], suite: Suite, machine: Machine, out: Path) -> Rep
     if not entries:
         given = {run.target.name for run in runs}
         reasons = "; ".join(f"{gap.task}: {gap.reason}" for gap in missing if gap.task in given)
-        raise BadInput(f"nothing to hand in to {suite.name} ({reasons}): build the runs with `xstilts run` first")
+        raise InputError(f"nothing to hand in to {suite.name} ({reasons}): build the runs with `xstilts run` first")
     files = tuple(_write(entry, machine, out) for entry in entries)
     report = Report(suite.name, _called(runs[0].encoder), files, tuple(missing), tuple(_notes(runs, files)))
     text = json.dumps({**asdict(report), "runs": [_described(run) for run in runs]}, indent=1, ensure_ascii=False)
@@ -86,32 +86,32 @@ def write(runs: Sequence[Run], suite: Suite, machine: Machine, out: Path) -> Rep
     return report
 
 
-def stages(runs: Sequence[Run], machine: Machine) -> list[Stage]:
+def stages(runs: Sequence[Run], machine: Runtime) -> list[Stage]:
     """Promise all that `write` needs: scores, and predictions where the answers are withheld."""
     return [stage for run in runs for entry in entries_of(run, machine.data).values() for stage in entry.needed]
 
 
 def refuse(runs: Sequence[Run], suite: Suite, out: Path) -> None:
-    """Raise BadInput where runs and a folder are nothing to hand in, before anything is built for it."""
+    """Raise InputError where runs and a folder are nothing to hand in, before anything is built for it."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out} is not an empty folder: nothing is overwritten, so name another or remove it")
+        raise InputError(f"{out} is not an empty folder: nothing is overwritten, so name another or remove it")
     targets = [run.target.name for run in runs]
     strange = next((name for name in targets if name not in suite.languages), None)
     if not targets:
-        raise BadInput(f"expected runs to hand in, found none: give one for each task of {suite.name}")
+        raise InputError(f"expected runs to hand in, found none: give one for each task of {suite.name}")
     if strange:
-        raise BadInput(f"'{strange}' is not in {suite.name}: its tasks are {', '.join(suite.languages)}")
+        raise InputError(f"'{strange}' is not in {suite.name}: its tasks are {', '.join(suite.languages)}")
     if len(set(targets)) < len(targets):
-        raise BadInput(f"expected one run a target, found {', '.join(targets)}: choose a setting and a seed of each")
+        raise InputError(f"expected one run a target, found {', '.join(targets)}: choose a setting and a seed of each")
     if len({run.encoder for run in runs}) > 1:
         encoders = ", ".join(sorted({_called(run.encoder) for run in runs}))
-        raise BadInput(f"expected runs of one encoder, found {encoders}: hand in each by itself")
+        raise InputError(f"expected runs of one encoder, found {encoders}: hand in each by itself")
     split = next((run.split for run in runs if run.split != "test"), None)
     if split:
-        raise BadInput(f"expected predictions on test, found '{split}': a leaderboard scores test sets")
+        raise InputError(f"expected predictions on test, found '{split}': a leaderboard scores test sets")
 
 
-def _write(entry: Entry, machine: Machine, out: Path) -> Written:
+def _write(entry: Entry, machine: Runtime, out: Path) -> Written:
     target = entry.run.target
     shape = layout(target.name, target.format)
     gold, said = asked(entry, machine), answers(entry, machine)
@@ -124,7 +124,7 @@ def _write(entry: Entry, machine: Machine, out: Path) -> Written:
     return Written(target.name, entry.language, shape.path(entry.language), len(gold), *keys, values, note)
 
 
-def answers(entry: Entry, machine: Machine) -> Answers:
+def answers(entry: Entry, machine: Runtime) -> Answers:
     """Return the predictions as the metric takes them: at the layer and from the threshold that the score names."""
     lines = read_lines(folder_of(entry.predictions, machine))
     found = {line["id"]: line["prediction"] for line in lines}
@@ -137,14 +137,14 @@ def answers(entry: Entry, machine: Machine) -> Answers:
     return found
 
 
-def _chosen(entry: Entry, layers: int, machine: Machine) -> Mapping[str, Any]:
+def _chosen(entry: Entry, layers: int, machine: Runtime) -> Mapping[str, Any]:
     if entry.score:
         return read_score(folder_of(entry.score, machine))
     tuned = read_score(folder_of(entry.tuned_from, machine)) if entry.tuned_from else None
     return unscored(entry.run.target.format, layers, tuned)
 
 
-def _checked(entry: Entry, shape: Layout, gold: Sequence[Example], path: Path, machine: Machine) -> Mapping[str, float]:
+def _checked(entry: Entry, shape: Layout, gold: Sequence[Example], path: Path, machine: Runtime) -> Mapping[str, float]:
     """Return what a written file scores, having seen that it is what its run scored, or at least complete."""
     target = entry.run.target
     found = shape.answers(gold, path.read_text(encoding="ascii"))

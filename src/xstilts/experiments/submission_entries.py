@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xstilts.data.dataset import EXAMPLES, examples
-from xstilts.data.examples import Example, Passage, Tagged
+from xstilts.data.examples import Example, PassageExample, TaggingExample
 from xstilts.data.examples import read as read_examples
 from xstilts.data.readers import Report
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.experiments.run import Run
 from xstilts.metrics import Suite
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import is_built
 from xstilts.store.stage import Stage, folder_of
 
@@ -49,7 +49,7 @@ class Gap:
     reason: str
 
 
-def sorted_out(runs: Sequence[Run], suite: Suite, machine: Machine) -> tuple[list[Entry], list[Gap]]:
+def sorted_out(runs: Sequence[Run], suite: Suite, machine: Runtime) -> tuple[list[Entry], list[Gap]]:
     """Return what can be written, in the suite's order, and what is missing."""
     given = {run.target.name: run for run in runs}
     found: list[Entry] = []
@@ -65,11 +65,11 @@ def sorted_out(runs: Sequence[Run], suite: Suite, machine: Machine) -> tuple[lis
     return found, missing
 
 
-def _finished(run: Run, codes: Sequence[str], machine: Machine) -> tuple[list[Entry], dict[str, str]]:
+def _finished(run: Run, codes: Sequence[str], machine: Runtime) -> tuple[list[Entry], dict[str, str]]:
     """Return the entries of those of the languages that are finished, and why the others are not there."""
     try:
         entries = entries_of(run, machine.data)
-    except BadInput as error:  # what it is learned from is not there
+    except InputError as error:  # what it is learned from is not there
         return [], {code: str(error) for code in codes}
     absent: dict[str, str] = {}
     for code in codes:
@@ -94,7 +94,7 @@ def entries_of(run: Run, folder: Path | None) -> dict[str, Entry]:
     return found
 
 
-def asked(entry: Entry, machine: Machine) -> list[Example]:
+def asked(entry: Entry, machine: Runtime) -> list[Example]:
     """Return the examples that are to be answered, in the order of the data set."""
     gold = folder_of(entry.predictions.arguments["data"], machine) / EXAMPLES
     read = read_examples(gold, entry.run.target.format)
@@ -102,10 +102,10 @@ def asked(entry: Entry, machine: Machine) -> list[Example]:
 
 
 def _asking(read: Iterable[Example]) -> list[Example]:
-    return [one for one in read if not (isinstance(one, Passage) and one.side != "query")]
+    return [one for one in read if not (isinstance(one, PassageExample) and one.side != "query")]
 
 
-def _other_set(entry: Entry, machine: Machine) -> str:
+def _other_set(entry: Entry, machine: Runtime) -> str:
     """Return how the examples differ from those of the benchmark's own file, if that is there and they do.
 
     Another release of a treebank, say, has other sentences: its predictions fit no leaderboard's answers.
@@ -126,4 +126,4 @@ def _other_set(entry: Entry, machine: Machine) -> str:
 
 def _sizes(asked: Iterable[Example]) -> list[int]:
     """Return what must agree for tags to fit: how many words each sentence has (1 for what is not in words)."""
-    return [len(one.tokens) if isinstance(one, Tagged) else 1 for one in asked]
+    return [len(one.tokens) if isinstance(one, TaggingExample) else 1 for one in asked]

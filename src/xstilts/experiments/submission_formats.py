@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xstilts.data.examples import Example, Parallel
-from xstilts.errors import BadInput
+from xstilts.data.examples import BitextExample, Example
+from xstilts.errors import InputError
 
 Answers = Mapping[str, Any]
 
@@ -54,7 +54,7 @@ class Layout:
         return self.form.text(examples, _renamed(answers, self.spelled))
 
     def answers(self, examples: Sequence[Example], text: str) -> dict[str, Any]:
-        """Return the answers in a file's text; BadInput unless it answers these examples and no others."""
+        """Return the answers in a file's text; InputError unless it answers these examples and no others."""
         return _renamed(self.form.answers(examples, text), {there: here for here, there in self.spelled.items()})
 
     def note(self, examples: Sequence[Example], language: str) -> str:
@@ -66,9 +66,9 @@ class Layout:
 
 
 def layout(task: str, format: str) -> Layout:
-    """Return the layout of a task; BadInput where leaderboards know no such kind."""
+    """Return the layout of a task; InputError where leaderboards know no such kind."""
     if format not in FORMS:
-        raise BadInput(f"'{task}' ({format}) is in no leaderboard: give a target of kind {', '.join(FORMS)}")
+        raise InputError(f"'{task}' ({format}) is in no leaderboard: give a target of kind {', '.join(FORMS)}")
     return Layout(FOLDERS.get(task, task), FORMS[format], SPELLED.get(task, {}))
 
 
@@ -117,18 +117,18 @@ def _json_answers(examples: Sequence[Example], text: str) -> dict[str, Any]:
     return found
 
 
-def _row_text(examples: Sequence[Parallel], answers: Answers) -> str:
+def _row_text(examples: Sequence[BitextExample], answers: Answers) -> str:
     """Return, for each English line in the order of XTREME's file, the row of the sentence found, counted from 0."""
     rows = {example.id: row for row, example in enumerate(examples)}
     return "".join(f"{rows[answers[example.id]]}\n" for example in _by_english(examples))
 
 
-def _rows(examples: Sequence[Parallel], text: str) -> dict[str, Any]:
+def _rows(examples: Sequence[BitextExample], text: str) -> dict[str, Any]:
     ids = [example.id for example in examples]
     return _one_each(_by_english(examples), [ids[int(line)] for line in _lines(text)])
 
 
-def _by_english(examples: Sequence[Parallel]) -> list[Parallel]:
+def _by_english(examples: Sequence[BitextExample]) -> list[BitextExample]:
     """Return pairs as XTREME orders its English lines: sorted, and equal lines as they were."""
     return sorted(examples, key=lambda example: example.english)
 
@@ -162,11 +162,13 @@ def _lines(text: str) -> list[str]:
 
 def _one_each(examples: Sequence[Example], found: Sequence[Any]) -> dict[str, Any]:
     if len(found) != len(examples):
-        raise BadInput(f"expected an answer to each of {len(examples)} examples, found {len(found)}: write them again")
+        raise InputError(
+            f"expected an answer to each of {len(examples)} examples, found {len(found)}: write them again"
+        )
     return {example.id: answer for example, answer in zip(examples, found, strict=True)}
 
 
 def _same_ids(wanted: Iterable[str], found: Iterable[str]) -> None:
     different = sorted(set(wanted) ^ set(found))
     if different:
-        raise BadInput(f"expected answers to the ids of the test set, found '{different[0]}' on one side only")
+        raise InputError(f"expected answers to the ids of the test set, found '{different[0]}' on one side only")

@@ -18,9 +18,9 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from xstilts.models.batch import Batch, Unit
+from xstilts.models.batch import Batch, ModelInput
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 
 
 class Format(Protocol):
@@ -32,21 +32,21 @@ class Format(Protocol):
     """Whether a bare encoder answers: what it says are vectors, and there is no head to train or load."""
 
     def encode(
-        self, examples: Sequence[Any], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
-    ) -> list[Unit]:
+        self, examples: Sequence[Any], tokens: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+    ) -> list[ModelInput]:
         """Return the units of examples in order; count in `cut` what did not fit and what became of it."""
 
-    def collate(self, units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
+    def collate(self, units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Generator | None = None) -> Batch:
         """Put units into one batch, with randomness, if any, from a generator on the CPU."""
 
     def loss(self, network: Network, head: str, batch: Batch) -> Tensor:
         """Return the sum of the losses of a batch."""
 
-    def predict(self, network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[Any]:
+    def predict(self, network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[Any]:
         """Return what the network says of each unit, as plain values or arrays."""
 
     def decode(
-        self, answers: Sequence[Any], units: Sequence[Unit], examples: Sequence[Any], labels: tuple[str, ...]
+        self, answers: Sequence[Any], units: Sequence[ModelInput], examples: Sequence[Any], labels: tuple[str, ...]
     ) -> list[Mapping[str, Any]]:
         """Return a line for each example: `id`, `prediction` and what else is worth keeping."""
 

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xstilts.data.examples import Passage
+from xstilts.data.examples import PassageExample
 from xstilts.formats.passage_ranking import chance, collate, encode, loss, rows
 from xstilts.metrics import identify, mine, unambiguous
-from xstilts.models.batch import Batch, Unit
+from xstilts.models.batch import Batch, ModelInput
 from xstilts.models.heads import mean_pool
 from xstilts.models.network import Network
 
@@ -27,14 +27,17 @@ divisible, headless = True, True
 Found = dict[str, list[Any]]
 
 
-def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[NDArray[np.float32]]:
+def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
     """Return each sentence's vectors as (layers, width), layer 0 being the embeddings."""
     states = network.layers(batch.ids, batch.mask, batch.packing)
     return list(torch.stack([mean_pool(state, batch.mask) for state in states], dim=1).float().cpu().numpy())
 
 
 def decode(
-    answers: Sequence[NDArray[np.float32]], units: Sequence[Unit], examples: Sequence[Passage], labels: tuple[str, ...]
+    answers: Sequence[NDArray[np.float32]],
+    units: Sequence[ModelInput],
+    examples: Sequence[PassageExample],
+    labels: tuple[str, ...],
 ) -> list[Mapping[str, Any]]:
     """Return for each query, layer by layer, the id of the sentence mined for it and the pair's score, or None."""
     order = np.argsort([unit.example for unit in units])
@@ -44,7 +47,7 @@ def decode(
     return [{"id": id, "prediction": [layer.get(id) for layer in layers]} for id in asking]
 
 
-def _mined(vectors: NDArray[np.float32], examples: Sequence[Passage]) -> Found:
+def _mined(vectors: NDArray[np.float32], examples: Sequence[PassageExample]) -> Found:
     """Return [id, score] of the candidate mined for each sentence of the other side, by its id."""
     sides = [rows(examples, "query", "bystander"), rows(examples, "candidate")]
     texts = [[examples[row].text for row in side] for side in sides]

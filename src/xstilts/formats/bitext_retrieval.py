@@ -18,21 +18,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from xstilts.data.examples import Parallel
+from xstilts.data.examples import BitextExample
 from xstilts.formats.passage_ranking import joined
 from xstilts.metrics import nearest_source
-from xstilts.models.batch import Batch, Unit, batch
+from xstilts.models.batch import Batch, ModelInput, batch
 from xstilts.models.heads import mean_pool
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 
 divisible, headless = False, True
 TEMPERATURE = 0.05
 
 
 def encode(
-    examples: Sequence[Parallel], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
-) -> list[Unit]:
+    examples: Sequence[BitextExample], tokens: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+) -> list[ModelInput]:
     """Return one unit a pair: the sentence, then its English translation (or the answer with its context)."""
     sources = tokens.segments([example.source for example in examples])
     english = tokens.segments([example.english for example in examples])
@@ -41,11 +41,11 @@ def encode(
     for number, (example, a, b, context) in enumerate(zip(examples, sources, english, contexts, strict=True)):
         beside = None if example.context is None else context
         pair = joined(a, None, tokens, max_length, cut), joined(b, beside, tokens, max_length, cut)
-        units.append(Unit(number, pair, np.array([number], dtype=np.int32)))
+        units.append(ModelInput(number, pair, np.array([number], dtype=np.int32)))
     return units
 
 
-def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
+def collate(units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Generator | None = None) -> Batch:
     """Put pairs into one batch; the targets are the pairs' places in it."""
     return batch(units, tokens, torch.arange(len(units)))
 
@@ -59,7 +59,7 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
     return (forth + back) / 2
 
 
-def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[NDArray[np.float32]]:
+def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
     """Return for each pair its vectors as (2, layers, width), layer 0 being the embeddings; of one sentence, one."""
     states = network.layers(batch.ids, batch.mask, batch.packing)
     vectors = torch.stack([mean_pool(state, batch.mask) for state in states], dim=1).float().cpu().numpy()
@@ -67,7 +67,10 @@ def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) ->
 
 
 def decode(
-    answers: Sequence[NDArray[np.float32]], units: Sequence[Unit], examples: Sequence[Parallel], labels: tuple[str, ...]
+    answers: Sequence[NDArray[np.float32]],
+    units: Sequence[ModelInput],
+    examples: Sequence[BitextExample],
+    labels: tuple[str, ...],
 ) -> list[Mapping[str, Any]]:
     """Return for each English sentence, layer by layer, the id of the sentence found."""
     order = np.argsort([unit.example for unit in units])
@@ -79,6 +82,6 @@ def decode(
     ]
 
 
-def chance(examples: Sequence[Parallel]) -> float:
+def chance(examples: Sequence[BitextExample]) -> float:
     """Return the share that a blind guess finds."""
     return 100 / max(len(examples), 1)

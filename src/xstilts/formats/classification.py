@@ -14,18 +14,22 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from xstilts.data.examples import Classified
+from xstilts.data.examples import ClassificationExample
 from xstilts.formats import majority
-from xstilts.models.batch import IGNORED, Batch, Unit, batch, single_targets
+from xstilts.models.batch import IGNORED, Batch, ModelInput, batch, single_targets
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens, longest_first
+from xstilts.models.tokenization import Tokenizer, longest_first
 
 divisible, headless = True, False
 
 
 def encode(
-    examples: Sequence[Classified], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
-) -> list[Unit]:
+    examples: Sequence[ClassificationExample],
+    tokens: Tokenizer,
+    max_length: int,
+    labels: tuple[str, ...],
+    cut: Counter[str],
+) -> list[ModelInput]:
     """Return one unit an example, its target the number of its label."""
     firsts = tokens.segments([example.text_a for example in examples])
     seconds = tokens.segments([example.text_b or "" for example in examples])
@@ -36,11 +40,11 @@ def encode(
         cut["truncated"] += keep_a + keep_b < len(a) + len(b)
         sequence = tokens.sequence(a[:keep_a], b[:keep_b] if pair else None)
         target = IGNORED if example.label is None else labels.index(example.label)
-        units.append(Unit(number, (sequence,), np.array([target], dtype=np.int32)))
+        units.append(ModelInput(number, (sequence,), np.array([target], dtype=np.int32)))
     return units
 
 
-def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
+def collate(units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Generator | None = None) -> Batch:
     """Put units into one batch with a target each."""
     return batch(units, tokens, single_targets(units))
 
@@ -50,13 +54,16 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
     return cross_entropy(_logits(network, head, batch), batch.targets, ignore_index=IGNORED, reduction="sum")
 
 
-def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[list[float]]:
+def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[list[float]]:
     """Return the log-probabilities of the labels for each unit."""
     return torch.log_softmax(_logits(network, head, batch).float(), dim=-1).tolist()
 
 
 def decode(
-    answers: Sequence[list[float]], units: Sequence[Unit], examples: Sequence[Classified], labels: tuple[str, ...]
+    answers: Sequence[list[float]],
+    units: Sequence[ModelInput],
+    examples: Sequence[ClassificationExample],
+    labels: tuple[str, ...],
 ) -> list[Mapping[str, Any]]:
     """Return each example's most probable label and all log-probabilities."""
     return [
@@ -69,7 +76,7 @@ def decode(
     ]
 
 
-def chance(examples: Sequence[Classified]) -> float:
+def chance(examples: Sequence[ClassificationExample]) -> float:
     """Return the share of the most frequent label."""
     return majority([example.label for example in examples])
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from xstilts.data.examples import Question
-from xstilts.models.batch import Batch, Unit, batch
+from xstilts.data.examples import QAExample
+from xstilts.models.batch import Batch, ModelInput, batch
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Ids, Offsets, Tokens
+from xstilts.models.tokenization import Ids, Offsets, Tokenizer
 
 divisible, headless = True, False
 LONGEST_ANSWER = 30
@@ -31,8 +31,8 @@ Scores = NDArray[np.float32]
 
 
 def encode(
-    examples: Sequence[Question], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
-) -> list[Unit]:
+    examples: Sequence[QAExample], tokens: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+) -> list[ModelInput]:
     """Return a unit for each window; `places` holds (start, stop) characters by piece, (-1, -1) outside the context."""
     questions = tokens.segments([example.question for example in examples])
     contexts = tokens.segments_with_offsets([example.context for example in examples])
@@ -61,17 +61,23 @@ def _windows(length: int, room: int, stride: int) -> Iterator[tuple[int, int]]:
 
 
 def _unit(
-    number: int, example: Question, asked: Ids, pieces: Ids, offsets: Offsets, window: tuple[int, int], tokens: Tokens
-) -> Unit:
+    number: int,
+    example: QAExample,
+    asked: Ids,
+    pieces: Ids,
+    offsets: Offsets,
+    window: tuple[int, int],
+    tokens: Tokenizer,
+) -> ModelInput:
     start, stop = window
     sequence = tokens.sequence(asked, pieces[start:stop])
     before = len(tokens.pieces.prefix) + len(asked) + len(tokens.pieces.middle)
     places = np.full((len(sequence), 2), -1, dtype=np.int32)
     places[before : before + stop - start] = offsets[start:stop]
-    return Unit(number, (sequence,), _target(example, places), places)
+    return ModelInput(number, (sequence,), _target(example, places), places)
 
 
-def _target(example: Question, places: Offsets) -> Ids:
+def _target(example: QAExample, places: Offsets) -> Ids:
     """Return the first and last piece of the answer, (0, 0) where the window does not hold all of it."""
     if example.answers and example.answers[0].start >= 0:
         answer = example.answers[0]
@@ -84,7 +90,7 @@ def _target(example: Question, places: Offsets) -> Ids:
     return np.zeros(2, dtype=np.int32)
 
 
-def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
+def collate(units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Generator | None = None) -> Batch:
     """Put windows into one batch; the targets are the first and last piece, (windows, 2)."""
     targets = torch.from_numpy(np.stack([unit.target for unit in units]).astype(np.int64))
     return batch(units, tokens, targets)
@@ -95,14 +101,14 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
     return cross_entropy(_logits(network, head, batch).flatten(0, 1), batch.targets.flatten(), reduction="sum")
 
 
-def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[Scores]:
+def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[Scores]:
     """Return the scores of each unit's pieces as first and as last piece, (2, pieces)."""
     logits = _logits(network, head, batch).float().cpu().numpy()
     return [scores[:, : unit.length] for scores, unit in zip(logits, units, strict=True)]
 
 
 def decode(
-    answers: Sequence[Scores], units: Sequence[Unit], examples: Sequence[Question], labels: tuple[str, ...]
+    answers: Sequence[Scores], units: Sequence[ModelInput], examples: Sequence[QAExample], labels: tuple[str, ...]
 ) -> list[Mapping[str, Any]]:
     """Return for each question the best span's text, its score, and the score of no answer."""
     best: list[tuple[float, str]] = [(-np.inf, "") for _ in examples]
@@ -136,7 +142,7 @@ def _rounded(score: float) -> float | None:
     return round(score, 5) if np.isfinite(score) else None
 
 
-def chance(examples: Sequence[Question]) -> float:
+def chance(examples: Sequence[QAExample]) -> float:
     """Return the share of questions without an answer."""
     return 100 * sum(example.unanswerable for example in examples) / max(len(examples), 1)
 

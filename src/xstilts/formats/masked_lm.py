@@ -17,19 +17,19 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
-from xstilts.data.examples import Text
-from xstilts.errors import BadInput
-from xstilts.models.batch import IGNORED, Batch, Unit, batch
+from xstilts.data.examples import TextExample
+from xstilts.errors import InputError
+from xstilts.models.batch import IGNORED, Batch, ModelInput, batch
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Ids, Tokens, longest_first
+from xstilts.models.tokenization import Ids, Tokenizer, longest_first
 
 divisible, headless = True, False
 SHARE = 0.15
 
 
 def encode(
-    examples: Sequence[Text], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
-) -> list[Unit]:
+    examples: Sequence[TextExample], tokens: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+) -> list[ModelInput]:
     """Return the units of texts: a long text becomes several, a pair too long gives from its longer half."""
     firsts = tokens.segments([example.text for example in examples])
     seconds = tokens.segments([example.pair or "" for example in examples])
@@ -47,12 +47,12 @@ def encode(
     return units
 
 
-def _unit(example: int, sequence: Ids) -> Unit:
+def _unit(example: int, sequence: Ids) -> ModelInput:
     """Return a unit that is its text's alone: of equal texts, each has other pieces hidden."""
-    return Unit(example, (sequence,), places=np.array([example], dtype=np.int32))
+    return ModelInput(example, (sequence,), places=np.array([example], dtype=np.int32))
 
 
-def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
+def collate(units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Generator | None = None) -> Batch:
     """Put units into one batch, hide some of their pieces and make those the targets.
 
     Random numbers are drawn sequence by sequence, so that it does not matter how many share a batch.
@@ -74,7 +74,7 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
     return _losses(network, head, batch).sum()
 
 
-def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[tuple[float, int]]:
+def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[tuple[float, int]]:
     """Return for each unit the summed loss of its hidden pieces and their number."""
     hidden = batch.targets != IGNORED
     sums = torch.zeros(len(units), device=batch.ids.device)
@@ -83,7 +83,10 @@ def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) ->
 
 
 def decode(
-    answers: Sequence[tuple[float, int]], units: Sequence[Unit], examples: Sequence[Text], labels: tuple[str, ...]
+    answers: Sequence[tuple[float, int]],
+    units: Sequence[ModelInput],
+    examples: Sequence[TextExample],
+    labels: tuple[str, ...],
 ) -> list[Mapping[str, Any]]:
     """Return for each text the summed loss, in nats, of its hidden pieces and their number."""
     sums = [[0.0, 0] for _ in examples]
@@ -96,7 +99,7 @@ def decode(
     ]
 
 
-def chance(examples: Sequence[Text]) -> float:
+def chance(examples: Sequence[TextExample]) -> float:
     """Return 0: a loss has no chance level."""
     return 0.0
 
@@ -109,7 +112,7 @@ def _losses(network: Network, head: str, batch: Batch) -> Tensor:
     return cross_entropy(logits[:, 0].float(), batch.targets[hidden], reduction="none")
 
 
-def _mask(tokens: Tokens) -> Tensor:
+def _mask(tokens: Tokenizer) -> Tensor:
     if tokens.mask is None:
-        raise BadInput("the tokenizer has no mask piece, so masked-LM is not possible: use an encoder that has one")
+        raise InputError("the tokenizer has no mask piece, so masked-LM is not possible: use an encoder that has one")
     return torch.tensor(tokens.mask)

@@ -15,18 +15,22 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from xstilts.data.examples import Choice
+from xstilts.data.examples import MultipleChoiceExample
 from xstilts.formats import majority
-from xstilts.models.batch import IGNORED, Batch, Unit, batch, single_targets
+from xstilts.models.batch import IGNORED, Batch, ModelInput, batch, single_targets
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 
 divisible, headless = True, False
 
 
 def encode(
-    examples: Sequence[Choice], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
-) -> list[Unit]:
+    examples: Sequence[MultipleChoiceExample],
+    tokens: Tokenizer,
+    max_length: int,
+    labels: tuple[str, ...],
+    cut: Counter[str],
+) -> list[ModelInput]:
     """Return one unit an example, with a sequence for each candidate."""
     prompts = tokens.segments([f"{example.context} {example.question}".strip() for example in examples])
     candidates = iter(tokens.segments([choice for example in examples for choice in example.choices]))
@@ -40,11 +44,11 @@ def encode(
             cut["truncated"] += start > 0 or len(kept) < len(candidate)
             sequences.append(tokens.sequence(prompt[start:], kept))
         target = IGNORED if example.label is None else example.label
-        units.append(Unit(number, tuple(sequences), np.array([target], dtype=np.int32)))
+        units.append(ModelInput(number, tuple(sequences), np.array([target], dtype=np.int32)))
     return units
 
 
-def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
+def collate(units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Generator | None = None) -> Batch:
     """Put units into one batch with a target each; all must have as many candidates."""
     return batch(units, tokens, single_targets(units))
 
@@ -54,13 +58,16 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
     return cross_entropy(_logits(network, head, batch), batch.targets, ignore_index=IGNORED, reduction="sum")
 
 
-def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[list[float]]:
+def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[list[float]]:
     """Return the log-probabilities of the candidates of each unit."""
     return torch.log_softmax(_logits(network, head, batch).float(), dim=-1).tolist()
 
 
 def decode(
-    answers: Sequence[list[float]], units: Sequence[Unit], examples: Sequence[Choice], labels: tuple[str, ...]
+    answers: Sequence[list[float]],
+    units: Sequence[ModelInput],
+    examples: Sequence[MultipleChoiceExample],
+    labels: tuple[str, ...],
 ) -> list[Mapping[str, Any]]:
     """Return each example's most probable candidate by number and all log-probabilities."""
     return [
@@ -73,7 +80,7 @@ def decode(
     ]
 
 
-def chance(examples: Sequence[Choice]) -> float:
+def chance(examples: Sequence[MultipleChoiceExample]) -> float:
     """Return the share of the most frequent right place."""
     return majority([example.label for example in examples])
 

@@ -16,31 +16,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xstilts.data.examples import Passage
-from xstilts.errors import BadInput
+from xstilts.data.examples import PassageExample
+from xstilts.errors import InputError
 from xstilts.metrics import RANKED, neighbours, normalise
-from xstilts.models.batch import Batch, Unit, batch
+from xstilts.models.batch import Batch, ModelInput, batch
 from xstilts.models.heads import mean_pool
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Ids, Tokens
+from xstilts.models.tokenization import Ids, Tokenizer
 
 divisible, headless = True, True
 
 
 def encode(
-    examples: Sequence[Passage], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
-) -> list[Unit]:
+    examples: Sequence[PassageExample], tokens: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+) -> list[ModelInput]:
     """Return one unit a passage; a context that is too long is cut at its end, and only then the text."""
     texts = tokens.segments([example.text for example in examples])
     contexts = tokens.segments([example.context or "" for example in examples])
     units = []
     for number, (example, text, context) in enumerate(zip(examples, texts, contexts, strict=True)):
         beside = None if example.context is None else context
-        units.append(Unit(number, (joined(text, beside, tokens, max_length, cut),)))
+        units.append(ModelInput(number, (joined(text, beside, tokens, max_length, cut),)))
     return units
 
 
-def joined(text: Ids, context: Ids | None, tokens: Tokens, max_length: int, cut: Counter[str]) -> Ids:
+def joined(text: Ids, context: Ids | None, tokens: Tokenizer, max_length: int, cut: Counter[str]) -> Ids:
     """Return one sequence of a text and its context that fits; the context gives first."""
     room = tokens.room(max_length, pair=context is not None)
     cut["truncated"] += len(text) + (0 if context is None else len(context)) > room
@@ -48,23 +48,26 @@ def joined(text: Ids, context: Ids | None, tokens: Tokens, max_length: int, cut:
     return tokens.sequence(kept, None if context is None else context[: room - len(kept)])
 
 
-def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
+def collate(units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Generator | None = None) -> Batch:
     """Put passages into one batch without targets."""
     return batch(units, tokens, torch.empty(0))
 
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
     """Refuse: passages are searched, pairs are learned from."""
-    raise BadInput("passages cannot be learned from: give --learn-from a task of pairs (format retrieval)")
+    raise InputError("passages cannot be learned from: give --learn-from a task of pairs (format retrieval)")
 
 
-def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[NDArray[np.float32]]:
+def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
     """Return each passage's vector."""
     return list(mean_pool(network.hidden(batch.ids, batch.mask, batch.packing), batch.mask).float().cpu().numpy())
 
 
 def decode(
-    answers: Sequence[NDArray[np.float32]], units: Sequence[Unit], examples: Sequence[Passage], labels: tuple[str, ...]
+    answers: Sequence[NDArray[np.float32]],
+    units: Sequence[ModelInput],
+    examples: Sequence[PassageExample],
+    labels: tuple[str, ...],
 ) -> list[Mapping[str, Any]]:
     """Return for each query the ids of the nearest candidates, nearest first."""
     order = np.argsort([unit.example for unit in units])
@@ -77,11 +80,11 @@ def decode(
     ]
 
 
-def rows(examples: Sequence[Passage], *sides: str) -> list[int]:
+def rows(examples: Sequence[PassageExample], *sides: str) -> list[int]:
     """Return the places of the passages of a side."""
     return [number for number, example in enumerate(examples) if example.side in sides]
 
 
-def chance(examples: Sequence[Passage]) -> float:
+def chance(examples: Sequence[PassageExample]) -> float:
     """Return 0: a blind guess finds next to nothing."""
     return 0.0

@@ -16,18 +16,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from xstilts.data.examples import Tagged
+from xstilts.data.examples import TaggingExample
 from xstilts.metrics import split_sentence
-from xstilts.models.batch import IGNORED, Batch, Unit, batch, padded
+from xstilts.models.batch import IGNORED, Batch, ModelInput, batch, padded
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Ids, Tokens
+from xstilts.models.tokenization import Ids, Tokenizer
 
 divisible, headless = True, False
 
 
 def encode(
-    examples: Sequence[Tagged], tokens: Tokens, max_length: int, labels: tuple[str, ...], cut: Counter[str]
-) -> list[Unit]:
+    examples: Sequence[TaggingExample], tokens: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+) -> list[ModelInput]:
     """Return a unit for each part of a sentence; `places` holds its first word, then each word's first piece.
 
     A tag that is not among the labels, as one that training has not seen, has no target.
@@ -45,16 +45,18 @@ def encode(
     return units
 
 
-def _unit(example: int, words: Sequence[Ids], targets: Sequence[int], start: int, stop: int, tokens: Tokens) -> Unit:
+def _unit(
+    example: int, words: Sequence[Ids], targets: Sequence[int], start: int, stop: int, tokens: Tokenizer
+) -> ModelInput:
     sequence = tokens.sequence(np.concatenate(words[start:stop]))
     lengths = np.array([len(word) for word in words[start:stop]])
     firsts = len(tokens.pieces.prefix) + np.cumsum(lengths) - lengths
     target = np.full(len(sequence), IGNORED, dtype=np.int32)
     target[firsts] = targets[start:stop]
-    return Unit(example, (sequence,), target, np.array([start, *firsts], dtype=np.int32))
+    return ModelInput(example, (sequence,), target, np.array([start, *firsts], dtype=np.int32))
 
 
-def collate(units: Sequence[Unit], tokens: Tokens, random: torch.Generator | None = None) -> Batch:
+def collate(units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Generator | None = None) -> Batch:
     """Put units into one batch with a target a piece."""
     return batch(units, tokens, padded([unit.target for unit in units], IGNORED))
 
@@ -65,14 +67,17 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
     return cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
-def predict(network: Network, head: str, batch: Batch, units: Sequence[Unit]) -> list[list[int]]:
+def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[list[int]]:
     """Return the number of the best tag of each word of each unit."""
     best = network(head, batch.ids, batch.mask, batch.packing).argmax(-1).cpu().numpy()
     return [row[unit.places[1:]].tolist() for row, unit in zip(best, units, strict=True)]
 
 
 def decode(
-    answers: Sequence[list[int]], units: Sequence[Unit], examples: Sequence[Tagged], labels: tuple[str, ...]
+    answers: Sequence[list[int]],
+    units: Sequence[ModelInput],
+    examples: Sequence[TaggingExample],
+    labels: tuple[str, ...],
 ) -> list[Mapping[str, Any]]:
     """Return each sentence's tags, its parts joined again."""
     tags: list[list[str]] = [[] for _ in examples]
@@ -81,6 +86,6 @@ def decode(
     return [{"id": example.id, "prediction": found} for example, found in zip(examples, tags, strict=True)]
 
 
-def chance(examples: Sequence[Tagged]) -> float:
+def chance(examples: Sequence[TaggingExample]) -> float:
     """Return 0: one tag for every word finds no entity."""
     return 0.0

@@ -1,6 +1,7 @@
 """Variants: one trained network in the forms in which it can be served, each a plain call from pieces to logits.
 
-A form is a row of `VARIANTS`. What it cannot be on a machine raises BadInput with the reason, so that a form is listed
+A form is a row of `VARIANTS`. What it cannot be on a machine raises InputError with the reason, so that a form is
+listed
 with it and never silently missing. int8 is our own: torch's eager quantisation is deprecated, and it gives a whole
 batch one scale, so that a sequence's logits depend on its neighbours; here each token has a scale of its own.
 
@@ -20,7 +21,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.inference import onnx_export
 from xstilts.models import hf_format
 from xstilts.models.encoder import SANDBOX, tensor_files
@@ -83,7 +84,7 @@ def located(source: str | Path) -> Path:
     for one in (folder, folder / "model"):
         if (one / "config.json").is_file():
             return one
-    raise BadInput(f"{source} has no config.json; give the folder of a checkpoint, or of a finished training")
+    raise InputError(f"{source} has no config.json; give the folder of a checkpoint, or of a finished training")
 
 
 def format_of(folder: Path) -> str:
@@ -94,7 +95,7 @@ def format_of(folder: Path) -> str:
     try:
         architectures = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")
     except (ValueError, AttributeError) as error:
-        raise BadInput(f"{folder}/config.json is damaged ({error}); copy the folder again") from error
+        raise InputError(f"{folder}/config.json is damaged ({error}); copy the folder again") from error
     stored, named = tensor_files(folder), str((architectures or [""])[0])
     own = [format for format in AUTO if any(name.startswith(f"xstilts_{format}.") for name in stored)]
     shipped = [format for format, auto in AUTO.items() if named.endswith(auto.removeprefix("AutoModel"))]
@@ -115,14 +116,14 @@ def load(source: str | Path, format: str | None, device: torch.device, scratch: 
 
 
 def form(name: str, loaded: Loaded) -> Form:
-    """Return a form of a checkpoint by its name in `VARIANTS`; BadInput, with the reason, where it cannot be."""
+    """Return a form of a checkpoint by its name in `VARIANTS`; InputError, with the reason, where it cannot be."""
     return row(name).make(loaded)
 
 
 def row(name: str) -> Variant:
     """Look up a form."""
     if name not in VARIANTS:
-        raise BadInput(f"unknown variant {name!r}; use some of {', '.join(VARIANTS)}")
+        raise InputError(f"unknown variant {name!r}; use some of {', '.join(VARIANTS)}")
     return VARIANTS[name]
 
 
@@ -149,7 +150,7 @@ def _bf16(loaded: Loaded) -> Form:
 
 def _int8(loaded: Loaded) -> Form:
     if loaded.device.type != "cpu":
-        raise BadInput(f"int8 layers are for CPUs; the device is {loaded.device.type}, give --device cpu")
+        raise InputError(f"int8 layers are for CPUs; the device is {loaded.device.type}, give --device cpu")
     memo: dict[int, Any] = {id(one): one for one in loaded.module.parameters()}  # what stays as it is, is shared
     module = copy.deepcopy(loaded.module, memo)
     layers = [(name, one) for name, one in module.network.backbone.named_modules() if isinstance(one, nn.Linear)]
@@ -190,7 +191,7 @@ class Int8Linear(nn.Module):
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
         if layer.in_features < 2:  # torch 2.13 gives memory that nobody wrote for products over a single number
-            raise BadInput("a linear layer of one input cannot be int8; leave it as it is")
+            raise InputError("a linear layer of one input cannot be int8; leave it as it is")
         self.in_features, self.out_features = layer.in_features, layer.out_features
         whole, scale = _rounded(layer.weight.detach())
         self.weight: Tensor
@@ -234,7 +235,7 @@ def _exported(loaded: Loaded) -> Path:
     """Return the ONNX file of a checkpoint, written when it is first asked for."""
     path = loaded.scratch / VARIANTS["onnx"].file
     if loaded.device.type != "cpu":
-        raise BadInput(f"ONNX files are run on the CPU here; the device is {loaded.device.type}, give --device cpu")
+        raise InputError(f"ONNX files are run on the CPU here; the device is {loaded.device.type}, give --device cpu")
     if not path.exists():
         onnx_export.onnx(loaded.module, path)
     return path

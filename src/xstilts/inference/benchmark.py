@@ -25,14 +25,14 @@ import torch
 from torch import Tensor
 
 from xstilts.cost import ledger
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.inference import backends, memory_footprint
 from xstilts.inference.backends import Form, Loaded
 from xstilts.inference.latency import ENOUGH, Timing, timing, turns, waiting
 from xstilts.inference.memory_footprint import MIB, NOTHING, Figures
 from xstilts.inference.parity import Likeness, between
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
 
 SEED = 1
@@ -51,7 +51,7 @@ class Load:
 
     def __post_init__(self) -> None:
         if min((self.rounds, self.seconds, *self.batches, *self.lengths)) <= 0 or not (self.batches and self.lengths):
-            raise BadInput(f"nothing to measure in {self}; give batches, lengths, rounds and seconds above 0")
+            raise InputError(f"nothing to measure in {self}; give batches, lengths, rounds and seconds above 0")
 
     @classmethod
     def of(cls, batches: str, lengths: str, rounds: int, seconds: float) -> Load:
@@ -59,7 +59,7 @@ class Load:
         try:
             sizes, pieces = (tuple(int(number) for number in text.split(",")) for text in (batches, lengths))
         except ValueError as error:
-            raise BadInput(
+            raise InputError(
                 f"cannot read --batch {batches} --length {lengths} ({error}); give numbers, 1,8,32"
             ) from None
         return cls(sizes, pieces, rounds, seconds)
@@ -98,8 +98,8 @@ class Report:
     date: str
 
 
-def bench(source: str | Path, format: str | None, names: Sequence[str], load: Load, machine: Machine) -> Report:
-    """Measure forms of a checkpoint; raises BadInput where it or a name is wrong. A form that cannot be is listed.
+def bench(source: str | Path, format: str | None, names: Sequence[str], load: Load, machine: Runtime) -> Report:
+    """Measure forms of a checkpoint; raises InputError where it or a name is wrong. A form that cannot be is listed.
 
     format: what the checkpoint's head is for, "bitext_retrieval" for none; None: as its configuration says.
     """
@@ -108,7 +108,7 @@ def bench(source: str | Path, format: str | None, names: Sequence[str], load: Lo
         loaded = backends.load(source, format, machine.torch_device(), Path(scratch))
         shapes = load.shapes(loaded.longest)
         if not shapes:
-            raise BadInput(f"{source} takes {loaded.longest} pieces at most; give a smaller --length")
+            raise InputError(f"{source} takes {loaded.longest} pieces at most; give a smaller --length")
         forms, missing = made(rows, loaded)
         memory = {name: memory_footprint.measured(_asked(name, source, loaded, shapes[-1])) for name in forms}
         timings, likenesses = timed(forms, loaded, shapes, load)
@@ -131,7 +131,7 @@ def made(names: Mapping[str, object], loaded: Loaded) -> tuple[dict[str, Form], 
         progress.note(f"making {name}")
         try:
             forms[name] = backends.form(name, loaded)
-        except BadInput as error:
+        except InputError as error:
             missing[name] = str(error)
     return forms, missing
 
@@ -197,7 +197,7 @@ def remarks(load: Load, loaded: Loaded, shapes: Sequence[tuple[int, int]], timin
     yield "random pieces, not text: how far a form agrees with fp32 on a task is seen on the task's data"
 
 
-def described(machine: Machine) -> dict[str, Any]:
+def described(machine: Runtime) -> dict[str, Any]:
     """Return what the figures depend on: device, processor and what it can do, threads, versions of libraries."""
     able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return {

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,17 +35,17 @@ TOLERANCE = 1e-3  # of the largest logit
 
 
 def needed(*names: str) -> list[Any]:
-    """Import the libraries of the extra; BadInput says which is missing and how to get it."""
+    """Import the libraries of the extra; InputError says which is missing and how to get it."""
     try:
         return [importlib.import_module(name) for name in names]
     except ImportError as error:
-        raise BadInput(f"needs {error.name}: install xstilts[onnx]") from None
+        raise InputError(f"needs {error.name}: install xstilts[onnx]") from None
 
 
 def onnx(module: nn.Module, path: Path) -> None:
     """Write a module of ids and mask (on the CPU, float32) as ONNX, weights beside it in `<path>.data`, and check it.
 
-    Raises BadInput where torch cannot export the family, or what it exports does not answer as torch does.
+    Raises InputError where torch cannot export the family, or what it exports does not answer as torch does.
     """
     import torch
 
@@ -66,14 +66,14 @@ def onnx(module: nn.Module, path: Path) -> None:
             )
     except Exception as error:  # whatever tracing runs into is a reason not to have the file, and no more
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise BadInput(f"torch cannot export this network to ONNX ({reason})") from error
+        raise InputError(f"torch cannot export this network to ONNX ({reason})") from error
     verify(module, path)
 
 
 def verify(module: nn.Module, path: Path) -> float:
     """Return the largest difference between an ONNX file and its module, as a share of the largest logit.
 
-    Raises BadInput where it is more than `TOLERANCE` on any shape.
+    Raises InputError where it is more than `TOLERANCE` on any shape.
     """
     import numpy as np
     import torch
@@ -88,7 +88,7 @@ def verify(module: nn.Module, path: Path) -> float:
         scale = max(float(np.abs(expected[seen]).max()), 1e-6)
         worst = max(worst, float(np.abs(found[seen] - expected[seen]).max()) / scale)
         if not worst <= TOLERANCE:
-            raise BadInput(
+            raise InputError(
                 f"the ONNX file differs from torch by {worst:.1e} of the largest logit on a batch of {shape}, more "
                 f"than {TOLERANCE}: it was traced wrongly and is of no use"
             )
@@ -107,7 +107,7 @@ def quantised(source: Path, path: Path) -> None:
             )
     except Exception as error:  # as above
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise BadInput(f"ONNX Runtime cannot quantise this network ({reason})") from error
+        raise InputError(f"ONNX Runtime cannot quantise this network ({reason})") from error
 
 
 def opened(path: Path, threads: int = 1) -> Callable[[Numbers, Numbers], Numbers]:

@@ -25,7 +25,7 @@ def show(report: Report, out: Path | None) -> None:
     screen = console()
     screen.print(times(report))
     screen.print(costs(report))
-    for remark in said(report):
+    for remark in summary_lines(report):
         screen.print(f"  {remark}", style="dim", highlight=False)
     if out:
         save(report, out)
@@ -57,7 +57,7 @@ def costs(report: Report) -> RichTable:
     return drawn("memory and likeness to fp32", names, [(one.variant, _cells(one, on_gpu)) for one in report.standings])
 
 
-def said(report: Report) -> Iterator[str]:
+def summary_lines(report: Report) -> Iterator[str]:
     """Yield what each form is, or why it is not possible, then the remarks and what it was measured on."""
     for one in report.standings:
         yield f"{one.variant}: not possible here: {one.missing}" if one.missing else f"{one.variant}: {one.says}"

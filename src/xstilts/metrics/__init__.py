@@ -3,8 +3,8 @@
 `metric(name)` gives the function of a task's metric; all have one shape. One file per family: `labels` (accuracy),
 `qa`, `tagging`, `retrieval`, and `suites` for the averages of whole benchmarks.
 
->>> from xstilts.data.examples import Classified
->>> metric("accuracy")([Classified("7", "Yes?", None, "yes")], {"7": "yes"}).values
+>>> from xstilts.data.examples import ClassificationExample
+>>> metric("accuracy")([ClassificationExample("7", "Yes?", None, "yes")], {"7": "yes"}).values
 {'accuracy': 100.0}
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.metrics import classification, question_answering, sequence_labeling
 from xstilts.metrics.base import Array, Metric, Score
 from xstilts.metrics.classification import accuracy, mlm_loss, retrieval_accuracy, same_label
@@ -112,7 +112,7 @@ def names() -> tuple[str, ...]:
 
 
 def metric(name: str) -> Metric:
-    """Return the metric of a name; BadInput with the nearest name where there is none."""
+    """Return the metric of a name; InputError with the nearest name where there is none."""
     return _known(name)[0]
 
 
@@ -128,7 +128,7 @@ def headlines(name: str, examples: Sequence[Any] | Array, weights: Array) -> Arr
 def _known(name: str) -> tuple[Metric, Pool]:
     if name not in _METRICS:
         near = difflib.get_close_matches(name, _METRICS, n=1)
-        raise BadInput(
+        raise InputError(
             f"unknown metric '{name}'; " + (f"did you mean '{near[0]}'?" if near else f"one of {', '.join(_METRICS)}")
         )
     return _METRICS[name]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xstilts.data.examples import Example
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 Array = NDArray[np.float64]
 E = TypeVar("E")
@@ -45,34 +45,34 @@ class Metric(Protocol):
 
 
 def require(example: Example, shape: type[E], metric: str) -> E:
-    """Return the example if it has the shape that the metric scores; else BadInput."""
+    """Return the example if it has the shape that the metric scores; else InputError."""
     if isinstance(example, shape):
         return example
-    raise BadInput(
+    raise InputError(
         f"metric '{metric}' scores {shape.__name__}, but example '{example.id}' is {type(example).__name__}; "
         "use the metric that its task names"
     )
 
 
 def require_examples(gold: Sequence[Example]) -> None:
-    """Raise BadInput where there is nothing to score."""
+    """Raise InputError where there is nothing to score."""
     if not gold:
-        raise BadInput("no gold examples to score; check that the split is not empty")
+        raise InputError("no gold examples to score; check that the split is not empty")
 
 
 def paired(gold: Sequence[Example], predictions: Mapping[str, Any]) -> list[tuple[Example, Any]]:
-    """Return each example with its prediction; BadInput unless ids are unique and the same on both sides."""
+    """Return each example with its prediction; InputError unless ids are unique and the same on both sides."""
     require_examples(gold)
     ids: set[str] = set()
     for example in gold:
         if example.id in ids:
-            raise BadInput(f"example id '{example.id}' occurs twice in the gold data; give every example its own id")
+            raise InputError(f"example id '{example.id}' occurs twice in the gold data; give every example its own id")
         if example.id not in predictions:
-            raise BadInput(f"example '{example.id}' has no prediction; predict every example of the split")
+            raise InputError(f"example '{example.id}' has no prediction; predict every example of the split")
         ids.add(example.id)
     extra = next((id for id in predictions if id not in ids), None)
     if extra is not None:
-        raise BadInput(f"prediction '{extra}' has no gold example; predict the split that is scored, and only that")
+        raise InputError(f"prediction '{extra}' has no gold example; predict the split that is scored, and only that")
     return [(example, predictions[example.id]) for example in gold]
 
 

@@ -1,6 +1,6 @@
 """Labels: accuracy of one answer an example, for classification, multiple choice and retrieval.
 
->>> from xstilts.data.examples import Choice
+>>> from xstilts.data.examples import MultipleChoiceExample
 >>> accuracy([Choice("1", "It rained.", "effect?", ("dry", "wet"), 1)], {"1": 1}).headline
 100.0
 """
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.data.examples import Choice, Classified, Example, Parallel
-from xstilts.errors import BadInput
+from xstilts.data.examples import BitextExample, ClassificationExample, Example, MultipleChoiceExample
+from xstilts.errors import InputError
 from xstilts.metrics.base import Array, Score, paired, require
 
 
@@ -32,7 +32,7 @@ def retrieval_accuracy(gold: Sequence[Example], predictions: Mapping[str, Any], 
     A prediction is the id of the row that was chosen for the example's English sentence.
     """
     pairs = paired(gold, predictions)
-    return _share([require(e, Parallel, "retrieval_accuracy").id == predicted for e, predicted in pairs])
+    return _share([require(e, BitextExample, "retrieval_accuracy").id == predicted for e, predicted in pairs])
 
 
 def mlm_loss(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
@@ -65,10 +65,10 @@ def same_label(gold: object, predicted: object) -> bool:
 
 
 def _label(example: Example) -> str | int:
-    if not isinstance(example, Choice):
-        example = require(example, Classified, "accuracy")
+    if not isinstance(example, MultipleChoiceExample):
+        example = require(example, ClassificationExample, "accuracy")
     if example.label is None:
-        raise BadInput(f"example '{example.id}' has no gold label (hidden in this split); score a split with labels")
+        raise InputError(f"example '{example.id}' has no gold label (hidden in this split); score a split with labels")
     return example.label
 
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from xstilts.data.examples import Example, Question
-from xstilts.errors import BadInput
+from xstilts.data.examples import Example, QAExample
+from xstilts.errors import InputError
 from xstilts.metrics.base import Array, Score, paired, require, require_examples
 
 Words = Callable[[str], list[str]]
@@ -49,9 +49,9 @@ def squad_words(text: str) -> list[str]:
 
 
 def mlqa_words(text: str, language: str) -> list[str]:
-    """Split an answer as MLQA's scorer does for the language of the context; BadInput for a language not in MLQA."""
+    """Split an answer as MLQA's scorer does for the language of the context; InputError for a language not in MLQA."""
     if language not in _MLQA_ARTICLES:
-        raise BadInput(f"MLQA has no rules for language '{language}'; it has {', '.join(_MLQA_ARTICLES)}")
+        raise InputError(f"MLQA has no rules for language '{language}'; it has {', '.join(_MLQA_ARTICLES)}")
     kept = "".join(char for char in text.lower() if not _is_punctuation(char))
     articles = _MLQA_ARTICLES[language]
     kept = articles.sub(" ", kept) if articles else kept
@@ -109,9 +109,9 @@ def _score(metric: str, gold: Sequence[Example], predictions: Mapping[str, Any],
 
 
 def _answers(example: Example, metric: str) -> list[str]:
-    answers = [answer.text for answer in require(example, Question, metric).answers]
+    answers = [answer.text for answer in require(example, QAExample, metric).answers]
     if not answers:
-        raise BadInput(
+        raise InputError(
             f"question '{example.id}' has no gold answer; score a split with answers, and questions that may have "
             "none with 'squad_v2'"
         )
@@ -158,9 +158,9 @@ def squad_v2(
 
 
 def _outcome(example: Example, predicted: str | Mapping[str, Any]) -> _Outcome:
-    question = require(example, Question, "squad_v2")
+    question = require(example, QAExample, "squad_v2")
     if not question.answers and not question.unanswerable:
-        raise BadInput(
+        raise InputError(
             f"question '{question.id}' has no gold answers and is not marked as unanswerable (hidden split?)"
         )
     text, null_score = _text_and_null(question.id, predicted)
@@ -175,7 +175,7 @@ def _text_and_null(id: str, predicted: str | Mapping[str, Any]) -> tuple[str, fl
     if isinstance(predicted, str):
         return predicted, None
     if "answer" not in predicted:
-        raise BadInput(f"prediction for question '{id}' has no 'answer'; give a text or {{'answer', 'null_score'}}")
+        raise InputError(f"prediction for question '{id}' has no 'answer'; give a text or {{'answer', 'null_score'}}")
     return predicted["answer"], predicted.get("null_score")
 
 

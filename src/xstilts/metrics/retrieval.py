@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.data.examples import Example, Passage
-from xstilts.errors import BadInput
+from xstilts.data.examples import Example, PassageExample
+from xstilts.errors import InputError
 from xstilts.metrics.base import Score, f1, found_scores, paired, require
 
 if TYPE_CHECKING:
@@ -120,9 +120,9 @@ def mine(
 def _unique(texts: Sequence[str], vectors: Vectors) -> tuple[list[str], Vectors]:
     """Return the distinct texts in order of appearance, and the unit vector of the last appearance of each."""
     if len(texts) != len(vectors):
-        raise BadInput(f"{len(texts)} sentences but {len(vectors)} vectors; give one vector a sentence")
+        raise InputError(f"{len(texts)} sentences but {len(vectors)} vectors; give one vector a sentence")
     if not texts:
-        raise BadInput("no sentences to mine; check that the files are not empty")
+        raise InputError("no sentences to mine; check that the files are not empty")
     last = {text: row for row, text in enumerate(texts)}
     return list(last), normalise(np.asarray(vectors, dtype=np.float32)[list(last.values())])
 
@@ -203,7 +203,7 @@ def average_precision(targets: Collection[object], ranking: Sequence[object], co
     """
     wanted, found, precisions = set(targets), set(), 0.0
     if not wanted:
-        raise BadInput("a query without any right candidate has no average precision; leave it out")
+        raise InputError("a query without any right candidate has no average precision; leave it out")
     for rank, item in enumerate(ranking[:count], start=1):
         if item in wanted and item not in found:
             found.add(item)
@@ -242,7 +242,7 @@ def mined_f1(gold: Sequence[Example], predictions: Mapping[str, Any], *, languag
     """Score mined pairs by F1, in percent (BUCC): a prediction is the id of the sentence that was found, or None."""
     parts = []
     for example, found in paired(gold, predictions):
-        targets = require(example, Passage, "mined_f1").targets
+        targets = require(example, PassageExample, "mined_f1").targets
         parts.append([float(found in targets), float(found is not None), float(len(targets))])
     values = found_scores(*(sum(column) for column in zip(*parts, strict=True)))
     return Score(values, values["f1"], parts)
@@ -251,6 +251,6 @@ def mined_f1(gold: Sequence[Example], predictions: Mapping[str, Any], *, languag
 def map20(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
     """Score rankings by mean average precision over the first 20 candidates, in percent (LAReQA, Mewsli-X)."""
     pairs = paired(gold, predictions)
-    parts = [average_precision(require(e, Passage, "map20").targets, ranking, RANKED) for e, ranking in pairs]
+    parts = [average_precision(require(e, PassageExample, "map20").targets, ranking, RANKED) for e, ranking in pairs]
     mean = sum(parts) / len(parts) * 100
     return Score({"map@20": mean}, mean, parts)

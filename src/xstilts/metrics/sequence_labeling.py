@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.data.examples import Example, Tagged
-from xstilts.errors import BadInput
+from xstilts.data.examples import Example, TaggingExample
+from xstilts.errors import InputError
 from xstilts.metrics.base import Array, Score, found_scores, paired, require
 
 Chunk = tuple[str, int, int]
@@ -72,7 +72,7 @@ def tag_accuracy(gold: Sequence[Example], predictions: Mapping[str, Any], *, lan
     """Score tags word by word by the share of right ones, in percent (CCG supertagging)."""
     parts = []
     for example, predicted in paired(gold, predictions):
-        wanted = _tags(require(example, Tagged, "tag_accuracy"), predicted)
+        wanted = _tags(require(example, TaggingExample, "tag_accuracy"), predicted)
         parts.append([float(sum(a == b for a, b in zip(wanted, predicted, strict=True))), float(len(wanted))])
     right, words = (sum(column) for column in zip(*parts, strict=True))
     accuracy = 100 * right / words if words else 0.0
@@ -88,7 +88,7 @@ def share(sums: Array, count: Array) -> Array:
 def _score(metric: str, gold: Sequence[Example], predictions: Mapping[str, Any]) -> Score:
     wanted, found = [], []
     for example, predicted in paired(gold, predictions):
-        wanted.append(_tags(require(example, Tagged, metric), predicted))
+        wanted.append(_tags(require(example, TaggingExample, metric), predicted))
         found.append(predicted)
     triples = [
         [float(len(right & guessed)), float(len(guessed)), float(len(right))]
@@ -105,11 +105,11 @@ def pool(sums: Array, count: Array) -> Array:
     return np.divide(200 * sums[..., 0], chunk_count, out=np.zeros_like(chunk_count), where=chunk_count > 0)
 
 
-def _tags(sentence: Tagged, predicted: Sequence[str]) -> Sequence[str]:
+def _tags(sentence: TaggingExample, predicted: Sequence[str]) -> Sequence[str]:
     if sentence.tokens and not sentence.tags:
-        raise BadInput(f"sentence '{sentence.id}' has no gold tags (hidden in this split); score a split with tags")
+        raise InputError(f"sentence '{sentence.id}' has no gold tags (hidden in this split); score a split with tags")
     if len(predicted) != len(sentence.tags):
-        raise BadInput(
+        raise InputError(
             f"sentence '{sentence.id}' has {len(sentence.tags)} words but {len(predicted)} predicted tags; "
             "predict one tag a word"
         )
@@ -128,7 +128,7 @@ def split_sentence(pieces_per_word: Sequence[int], limit: int) -> list[tuple[int
     (google-research/xtreme, utils_preprocess.py, which sets the limit at the maximum length less 2, for XLM-R less 3).
     """
     if limit < 1:
-        raise BadInput(f"the limit of pieces a part must be at least 1, not {limit}; raise the maximum length")
+        raise InputError(f"the limit of pieces a part must be at least 1, not {limit}; raise the maximum length")
     starts, used = [0], 0
     for place, pieces in enumerate(pieces_per_word):
         cost = pieces if 1 <= pieces <= limit else 1

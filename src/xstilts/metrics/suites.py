@@ -13,7 +13,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 Values = Mapping[str, float]
 
@@ -108,18 +108,20 @@ XTREME_R = Suite(
 
 
 def suite(name: str) -> Suite:
-    """Return the suite of a name; BadInput with the nearest name where there is none."""
+    """Return the suite of a name; InputError with the nearest name where there is none."""
     suites = {known.name: known for known in (XTREME, XTREME_R)}
     if name not in suites:
         near = difflib.get_close_matches(name, suites, n=1)
-        raise BadInput(f"unknown suite '{name}'; " + (f"did you mean '{near[0]}'?" if near else f"one of {[*suites]}"))
+        raise InputError(
+            f"unknown suite '{name}'; " + (f"did you mean '{near[0]}'?" if near else f"one of {[*suites]}")
+        )
     return suites[name]
 
 
 def average(suite: Suite, values: Mapping[str, Mapping[str, Values]]) -> SuiteScore:
     """Average values by task and language as the suite does; tasks of other suites are left out.
 
-    Raises BadInput where a task lacks one of its languages: a mean over fewer is another figure.
+    Raises InputError where a task lacks one of its languages: a mean over fewer is another figure.
     """
     tasks = {
         name: _mean_values(name, languages, values[name])
@@ -140,7 +142,7 @@ def _mean_values(task: str, languages: Sequence[str], values: Mapping[str, Value
     languages = languages or tuple(values)
     missing = [language for language in languages if language not in values]
     if missing or not languages:
-        raise BadInput(
+        raise InputError(
             f"task '{task}' has no score in {', '.join(missing) or 'any language'}; score it there, or drop the task"
         )
     names = [name for name in values[languages[0]] if all(name in values[language] for language in languages)]
@@ -155,7 +157,9 @@ def _headline(task: str, means: Values) -> float:
     for name in ("f1", "accuracy", "map@20"):
         if name in means:
             return means[name]
-    raise BadInput(f"task '{task}' has none of exact_match, f1, accuracy and map@20 in every language; score it again")
+    raise InputError(
+        f"task '{task}' has none of exact_match, f1, accuracy and map@20 in every language; score it again"
+    )
 
 
 def _mean(numbers: Sequence[float]) -> float:

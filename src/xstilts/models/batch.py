@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xstilts.models.packed_attention import Packing
-from xstilts.models.tokenization import Ids, Tokens
+from xstilts.models.packed_attention import PackedLayout
+from xstilts.models.tokenization import Ids, Tokenizer
 
 IGNORED = -100  # a target that no loss is taken of
 
@@ -20,7 +20,7 @@ def _nothing() -> Ids:
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class ModelInput:
     """What one loss term or one prediction is about.
 
     example: its place among the examples. sequences: token ids, one array each. target: what the kind wants to be
@@ -48,11 +48,11 @@ class Batch:
     ids: Tensor
     mask: Tensor
     targets: Tensor
-    packing: Packing | None = None
+    packing: PackedLayout | None = None
 
     def packed(self) -> Batch:
         """Return the batch, made on the CPU, with its packing."""
-        return replace(self, packing=Packing.of(self.mask.sum(1).tolist(), self.ids.shape[1]))
+        return replace(self, packing=PackedLayout.of(self.mask.sum(1).tolist(), self.ids.shape[1]))
 
     def pinned(self) -> Batch:
         """Return the batch in memory from which a GPU takes it without a wait."""
@@ -81,7 +81,7 @@ def padded(sequences: Sequence[Ids], value: int) -> Tensor:
     return torch.from_numpy(table)
 
 
-def batch(units: Sequence[Unit], tokens: Tokens, targets: Tensor) -> Batch:
+def batch(units: Sequence[ModelInput], tokens: Tokenizer, targets: Tensor) -> Batch:
     """Return the sequences of units with targets made by the kind."""
     sequences = [sequence for unit in units for sequence in unit.sequences]
     ids = padded(sequences, tokens.pieces.pad)
@@ -89,6 +89,6 @@ def batch(units: Sequence[Unit], tokens: Tokens, targets: Tensor) -> Batch:
     return Batch(ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long(), targets)
 
 
-def single_targets(units: Sequence[Unit]) -> Tensor:
+def single_targets(units: Sequence[ModelInput]) -> Tensor:
     """Return one target a unit, as (units,)."""
     return torch.from_numpy(np.array([unit.target[0] for unit in units], dtype=np.int64))

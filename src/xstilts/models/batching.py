@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 if TYPE_CHECKING:
     from xstilts.models.network import Network
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
 
 
-from xstilts.models.batch import Unit
+from xstilts.models.batch import ModelInput
 from xstilts.models.network import Network
-from xstilts.runtime.machine import CPU_TOKENS, Machine
+from xstilts.runtime.machine import CPU_TOKENS, Runtime
 
 
-def wanted(network: Network, machine: Machine) -> bool:
-    """Say whether a network's batches are to be packed: on a GPU in bf16, or where asked for; BadInput where it cannot.
+def should_pack(network: Network, machine: Runtime) -> bool:
+    """Say whether a network's batches are to be packed: on a GPU in bf16, or where asked for; InputError where it cannot.
 
     Padding is no choice for a family whose attention would see other sequences: there "auto" pads, "on" is refused.
     """
@@ -28,20 +28,20 @@ def wanted(network: Network, machine: Machine) -> bool:
     if machine.packing == "auto":
         return on_gpu and half
     if network.family.padded:
-        raise BadInput(f"batches of {network.config.model_type} cannot be packed: {network.family.padded}")
+        raise InputError(f"batches of {network.config.model_type} cannot be packed: {network.family.padded}")
     if on_gpu and not half:
-        raise BadInput("a GPU packs batches in bf16 alone: give --precision bf16, or --packing auto")
+        raise InputError("a GPU packs batches in bf16 alone: give --precision bf16, or --packing auto")
     return True
 
 
-def told(packs: bool, machine: Machine) -> str:
+def describe_batches(packs: bool, machine: Runtime) -> str:
     """Return what a training's record says of its batches."""
     if not packs:
         return "padded"
     return "packed, without dropout in attention" if machine.torch_device().type == "cuda" else "packed"
 
 
-def _most_tokens(units: Sequence[Unit], packs: bool, machine: Machine) -> int:
+def _most_tokens(units: Sequence[ModelInput], packs: bool, machine: Runtime) -> int:
     """Return the most tokens of a pass: where there is padding, so few that batches are of nearly one length.
 
     A language alone has few examples of each length. Of 1,190 as long as XNLI's, passes of 16,384 tokens would compute
@@ -52,7 +52,7 @@ def _most_tokens(units: Sequence[Unit], packs: bool, machine: Machine) -> int:
     return most if packs or machine.micro_tokens else min(most, max(CPU_TOKENS, total // 16))
 
 
-def by_length(units: Sequence[Unit], most_tokens: int) -> list[list[int]]:
+def length_bucketed_batches(units: Sequence[ModelInput], most_tokens: int) -> list[list[int]]:
     """Return the numbers of units in batches of like length, each of at most `most_tokens` with its padding."""
     batches: list[list[int]] = []
     widest = sequences = 0

@@ -23,7 +23,7 @@ import transformers
 from huggingface_hub import try_to_load_from_cache
 
 from xstilts.models.encoder import Encoder
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.build import is_built
 from xstilts.store.identity import identity
 from xstilts.store.stage import Stage, folder_of
@@ -45,7 +45,7 @@ def config_of(source: Encoder | str | Path, revision: str = "main") -> Any:
     return known and of(known)
 
 
-def config_before(model: Encoder | Stage, machine: Machine) -> Any:
+def config_before(model: Encoder | Stage, machine: Runtime) -> Any:
     """Return the configuration of what a training starts from; None where neither it nor its origin is there."""
     if isinstance(model, Encoder):
         return config_of(model)

@@ -20,16 +20,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xstilts.models.batch import Unit
+from xstilts.models.batch import ModelInput
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 
 LARGE = 2**26  # bytes of a table that is better off on a disk than in memory
 
 
 @contextmanager
-def used(
-    network: Network, formats: Collection[str], units: Iterable[Unit], tokens: Tokens, folder: Path | None = None
+def pruned_embeddings(
+    network: Network,
+    formats: Collection[str],
+    units: Iterable[ModelInput],
+    tokens: Tokenizer,
+    folder: Path | None = None,
 ) -> Iterator[Tensor]:
     """Leave a network only the rows that units touch; yield the whole table, whose other rows may be changed.
 
@@ -68,7 +72,7 @@ def _on_disk(table: Tensor, folder: Path) -> Tensor:
         path.unlink(missing_ok=True)
 
 
-def _touched(units: Iterable[Unit], tokens: Tokens, lookups: list[Any], size: int) -> Tensor:
+def _touched(units: Iterable[ModelInput], tokens: Tokenizer, lookups: list[Any], size: int) -> Tensor:
     """Return the ids, in order, that occur in units, stand around texts or fill a batch up."""
     seen = np.zeros(size, dtype=bool)
     pieces = tokens.pieces

@@ -28,7 +28,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers.utils import logging
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.models.families import family_of
 from xstilts.store.identity import identity
 
@@ -64,7 +64,7 @@ class Encoder:
     def of(cls, name: str | Path, revision: str = "main") -> Encoder:
         """Identify a local folder, a hub id (owner/name or owner/name@revision), or "sandbox", which is shipped.
 
-        Raises BadInput where a folder is missing or lacks configuration, weights or tokenizer.
+        Raises InputError where a folder is missing or lacks configuration, weights or tokenizer.
         """
         folder = SANDBOX if name == "sandbox" else Path(name).expanduser()
         if folder.is_dir():
@@ -102,7 +102,7 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
 def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
     """Load the bare encoder in float32, in evaluation mode, from a bare folder or one with any shipped head.
 
-    Attention is SDPA wherever the family supports it. Raises BadInput where files are missing, damaged or of a family
+    Attention is SDPA wherever the family supports it. Raises InputError where files are missing, damaged or of a family
     that is not in `FAMILIES`.
     """
     folder = _checked(_folder(source, revision))
@@ -118,12 +118,14 @@ def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
             **family.load,
         )
     if report["missing_keys"]:
-        raise BadInput(f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}; copy the whole model again")
+        raise InputError(
+            f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}; copy the whole model again"
+        )
     return cast(nn.Module, backbone)
 
 
 def tensor_files(folder: Path) -> dict[str, Path]:
-    """Map the name of every tensor in a folder to its file; raise BadInput where a file is missing or damaged."""
+    """Map the name of every tensor in a folder to its file; raise InputError where a file is missing or damaged."""
     index = folder / INDEX
     names = (
         sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else ["model.safetensors"]
@@ -134,7 +136,9 @@ def tensor_files(folder: Path) -> dict[str, Path]:
             with safe_open(path, framework="pt") as file:
                 found |= dict.fromkeys(file.keys(), path)
         except (SafetensorError, OSError) as error:
-            raise BadInput(f"weight file {path} is missing or damaged ({error}); copy or download it again") from error
+            raise InputError(
+                f"weight file {path} is missing or damaged ({error}); copy or download it again"
+            ) from error
     return found
 
 
@@ -160,36 +164,36 @@ def _folder(source: str | Path, revision: str | None) -> Path:
             found = snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns="*/*")
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise BadInput(
+        raise InputError(
             f"cannot get {name!r} at {revision!r} from the hub ({reason}); check name and network"
         ) from error
     return Path(found)
 
 
 def _hub_id(name: str, revision: str) -> tuple[str, str]:
-    """Split a hub id from its revision; raise BadInput for what can only be a path, as no folder is there."""
+    """Split a hub id from its revision; raise InputError for what can only be a path, as no folder is there."""
     name, _, given = name.partition("@")
     if Path(name).exists() or not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
-        raise BadInput(f"no encoder folder {name!r}; give an existing folder or a hub id (owner/name)")
+        raise InputError(f"no encoder folder {name!r}; give an existing folder or a hub id (owner/name)")
     return name, given or revision
 
 
 def _checked(folder: Path) -> Path:
-    """Return a folder that has a configuration and weights; raise BadInput otherwise."""
+    """Return a folder that has a configuration and weights; raise InputError otherwise."""
     names = sorted(path.name for path in folder.iterdir())
     if "config.json" not in names:
-        raise BadInput(f"{folder} has no config.json; give the folder that save_pretrained wrote")
+        raise InputError(f"{folder} has no config.json; give the folder that save_pretrained wrote")
     if not any(name.endswith(".safetensors") for name in names):
         pickled = next((name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))), None)
         why = f"only pickled weights ({pickled}), which can run any code" if pickled else "no weights"
-        raise BadInput(f"{folder} has {why}; save the model there as model.safetensors")
+        raise InputError(f"{folder} has {why}; save the model there as model.safetensors")
     return folder
 
 
 def _with_tokenizer(folder: Path) -> Path:
-    """Return a folder that has a tokenizer; raise BadInput otherwise."""
+    """Return a folder that has a tokenizer; raise InputError otherwise."""
     if not any((folder / name).exists() for name in (*TOKENIZER_FILES, "vocab.json", "vocab.txt")):
-        raise BadInput(f"{folder} has no tokenizer; save it there with tokenizer.save_pretrained")
+        raise InputError(f"{folder} has no tokenizer; save it there with tokenizer.save_pretrained")
     return folder
 
 
@@ -211,14 +215,14 @@ def _file_digest(path: Path, size: int, modified: int) -> str:
 
 @contextmanager
 def _readable(folder: Path) -> Iterator[None]:
-    """Turn what the libraries raise for unusable files into BadInput."""
+    """Turn what the libraries raise for unusable files into InputError."""
     try:
         yield
-    except BadInput:
+    except InputError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, StrictDataclassError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise BadInput(f"cannot load {folder} ({reason}); copy or download it again") from error
+        raise InputError(f"cannot load {folder} ({reason}); copy or download it again") from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -48,5 +48,5 @@ FAMILIES: dict[str, Family] = {
 def family_of(config: Any) -> Family:
     """Look up the row of a model's configuration."""
     if config.model_type not in FAMILIES:
-        raise BadInput(f"encoders of type {config.model_type!r} are not supported; use one of {', '.join(FAMILIES)}")
+        raise InputError(f"encoders of type {config.model_type!r} are not supported; use one of {', '.join(FAMILIES)}")
     return FAMILIES[config.model_type]

@@ -6,7 +6,7 @@ import re
 
 from torch import nn
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.models import lora
 from xstilts.models.families import family_of
 from xstilts.models.network import Network
@@ -79,16 +79,16 @@ def _layer_numbers(trained: str, depth: int, words: str = PARTS) -> list[int]:
             first, _, last = part.partition("-")
             numbers |= set(range(int(first), int(last or first) + 1))
     else:
-        raise BadInput(f"unknown part to train {trained!r}; use one of {words}")
+        raise InputError(f"unknown part to train {trained!r}; use one of {words}")
     if not numbers or not numbers <= set(range(depth)):
-        raise BadInput(f"{trained!r} does not fit an encoder of {depth} layers (numbered 0 to {depth - 1})")
+        raise InputError(f"{trained!r} does not fit an encoder of {depth} layers (numbered 0 to {depth - 1})")
     return sorted(numbers)
 
 
 GRADUAL = "gradual"
 
 
-def waves(network: Network, trained: str) -> list[list[nn.Parameter]]:
+def groups(network: Network, trained: str) -> list[list[nn.Parameter]]:
     """Return what begins to move together, in turn; nothing where all that is trained moves from the beginning."""
     if trained != GRADUAL:
         return []
@@ -97,6 +97,6 @@ def waves(network: Network, trained: str) -> list[list[nn.Parameter]]:
     return [*layers, [parameter for parameter in network.backbone.parameters() if id(parameter) not in known]]
 
 
-def moving(number: int, total: int, waves: int) -> int:
+def unfrozen_groups(number: int, total: int, waves: int) -> int:
     """Return how many of the waves move in step `number`, from 0, of `total`."""
     return 1 + number * waves // total

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.models.encoder import read_tensors
 from xstilts.models.network import Network
 
@@ -39,7 +39,7 @@ POOLINGS = ("each", "first", "last", "mean", "late")
 
 
 @dataclass(frozen=True)
-class Row:
+class HeadSpec:
     """A head: pool, drop, dense, activation, norm, drop, output. A value "@x" is read from the configuration.
 
     output, dense, norm: stored names of the layers. bias: that of a tied output's bias, where it stands alone. pool:
@@ -63,30 +63,30 @@ class Row:
     own: str = ""
 
 
-def _own(format: str, reason: str, pool: str = "first", scaled: bool = False) -> Row:
+def _own(format: str, reason: str, pool: str = "first", scaled: bool = False) -> HeadSpec:
     """Return the row of a head for which nothing usable is shipped."""
     name = f"xstilts_{format}"
     drop: tuple[str | float, ...] = ("classifier_dropout", "hidden_dropout_prob", "dropout_rate", 0.1)
     if format == "masked_lm":
-        return Row(
+        return HeadSpec(
             f"{name}.out", "each", f"{name}.dense", activation="gelu", norm=f"{name}.norm", scaled=scaled, own=reason
         )
     if format in ("classification", "multiple_choice"):
-        return Row(f"{name}.out", pool, f"{name}.dense", drop_in=drop, drop_out=drop, own=reason)
-    return Row(f"{name}.out", drop_out=drop, own=reason)
+        return HeadSpec(f"{name}.out", pool, f"{name}.dense", drop_in=drop, drop_out=drop, own=reason)
+    return HeadSpec(f"{name}.out", drop_out=drop, own=reason)
 
 
 _DROP = ("classifier_dropout", "hidden_dropout_prob")
 _ROBERTA = {
-    "classification": Row("classifier.out_proj", "first", "classifier.dense", drop_in=_DROP, drop_out=_DROP),
-    "multiple_choice": Row("classifier", "first", "roberta.pooler.dense", drop_out=("hidden_dropout_prob",)),
-    "token_classification": Row("classifier", drop_out=_DROP),
-    "extractive_qa": Row("qa_outputs"),
-    "masked_lm": Row(
+    "classification": HeadSpec("classifier.out_proj", "first", "classifier.dense", drop_in=_DROP, drop_out=_DROP),
+    "multiple_choice": HeadSpec("classifier", "first", "roberta.pooler.dense", drop_out=("hidden_dropout_prob",)),
+    "token_classification": HeadSpec("classifier", drop_out=_DROP),
+    "extractive_qa": HeadSpec("qa_outputs"),
+    "masked_lm": HeadSpec(
         "lm_head.decoder", "each", "lm_head.dense", activation="gelu", norm="lm_head.layer_norm", bias="lm_head.bias"
     ),
 }
-_MODERNBERT = Row(
+_MODERNBERT = HeadSpec(
     "classifier",
     dense="head.dense",
     dense_bias="@classifier_bias",
@@ -95,7 +95,7 @@ _MODERNBERT = Row(
     norm_bias="@norm_bias",
     drop_out=("classifier_dropout",),
 )
-_DEBERTA = Row(
+_DEBERTA = HeadSpec(
     "classifier",
     "first",
     "pooler.dense",
@@ -106,12 +106,12 @@ _DEBERTA = Row(
 _T5 = {
     "classification": _own("classification", "the shipped class runs the decoder", "mean"),
     "multiple_choice": _own("multiple_choice", "no class is shipped", "mean"),
-    "token_classification": Row("classifier", drop_out=("classifier_dropout",)),
+    "token_classification": HeadSpec("classifier", drop_out=("classifier_dropout",)),
     "extractive_qa": _own("extractive_qa", "the shipped class runs the decoder"),
     "masked_lm": _own("masked_lm", "no class is shipped: pretrained to fill spans with a decoder", scaled=True),
 }
 _CAUSAL_MLM = _own("masked_lm", "only a causal language model is shipped")
-HEADS: dict[str, dict[str, Row]] = {
+HEADS: dict[str, dict[str, HeadSpec]] = {
     "xlm-roberta": _ROBERTA,
     "xlm-roberta-xl": _ROBERTA,
     "modernbert": {
@@ -122,19 +122,19 @@ HEADS: dict[str, dict[str, Row]] = {
         "masked_lm": replace(_MODERNBERT, output="decoder", output_bias="@decoder_bias", drop_out=()),
     },
     "eurobert": {
-        "classification": Row("classifier", "@classifier_pooling", "dense", activation="gelu"),
+        "classification": HeadSpec("classifier", "@classifier_pooling", "dense", activation="gelu"),
         "multiple_choice": _own("multiple_choice", "no class is shipped"),
-        "token_classification": Row("classifier"),
+        "token_classification": HeadSpec("classifier"),
         "extractive_qa": _own("extractive_qa", "no class is shipped"),
-        "masked_lm": Row("lm_head", output_bias="@mlp_bias"),
+        "masked_lm": HeadSpec("lm_head", output_bias="@mlp_bias"),
     },
     "deberta-v2": {
         "classification": _DEBERTA,
         "multiple_choice": _DEBERTA,
-        "token_classification": Row("classifier", drop_out=("hidden_dropout_prob",)),
-        "extractive_qa": Row("qa_outputs"),
+        "token_classification": HeadSpec("classifier", drop_out=("hidden_dropout_prob",)),
+        "extractive_qa": HeadSpec("qa_outputs"),
         # The published checkpoints hold this head; the shipped default (legacy) would start a new one.
-        "masked_lm": Row(
+        "masked_lm": HeadSpec(
             "lm_predictions.lm_head",
             dense="lm_predictions.lm_head.dense",
             activation="@hidden_act",
@@ -145,14 +145,14 @@ HEADS: dict[str, dict[str, Row]] = {
     "mt5": _T5,
     "umt5": _T5,
     "qwen3": {
-        "classification": Row("score", "last", output_bias=False),
+        "classification": HeadSpec("score", "last", output_bias=False),
         "multiple_choice": _own("multiple_choice", "no class is shipped", "last"),
-        "token_classification": Row("score", drop_out=("classifier_dropout", "hidden_dropout", 0.1)),
-        "extractive_qa": Row("qa_outputs"),
+        "token_classification": HeadSpec("score", drop_out=("classifier_dropout", "hidden_dropout", 0.1)),
+        "extractive_qa": HeadSpec("qa_outputs"),
         "masked_lm": _CAUSAL_MLM,
     },
     "gemma3_text": {
-        "classification": Row("score", "last", output_bias=False),
+        "classification": HeadSpec("score", "last", output_bias=False),
         "multiple_choice": _own("multiple_choice", "no class is shipped", "last"),
         "token_classification": _own("token_classification", "no class is shipped"),
         "extractive_qa": _own("extractive_qa", "no class is shipped"),
@@ -161,12 +161,12 @@ HEADS: dict[str, dict[str, Row]] = {
 }
 
 
-def head_row(model_type: str, format: str) -> Row:
+def head_row(model_type: str, format: str) -> HeadSpec:
     """Look up the head of a kind of task in a family."""
     if format not in AUTO:
-        raise BadInput(f"no head for tasks of kind {format!r}; kinds with a head are {', '.join(AUTO)}")
+        raise InputError(f"no head for tasks of kind {format!r}; kinds with a head are {', '.join(AUTO)}")
     if model_type not in HEADS:
-        raise BadInput(f"encoders of type {model_type!r} are not supported; use one of {', '.join(HEADS)}")
+        raise InputError(f"encoders of type {model_type!r} are not supported; use one of {', '.join(HEADS)}")
     return HEADS[model_type][format]
 
 
@@ -213,7 +213,7 @@ class Head(nn.Module):
         super().__init__()
         self.format, self.labels, self.row = format, labels, head_row(config.model_type, format)
         if format in LABELLED and labels < 1:
-            raise BadInput(f"a {format} head for {labels} labels; give the number of labels, at least 1")
+            raise InputError(f"a {format} head for {labels} labels; give the number of labels, at least 1")
         row, width = self.row, config.hidden_size
         self.pool = _pooling(_value(config, row.pool))
         self.drop_in = nn.Dropout(_dropout(config, row.drop_in))
@@ -284,7 +284,7 @@ def _value(config: Any, value: Any) -> Any:
 def _pooling(how: str) -> str:
     how = {"cls": "first", "bos": "first"}.get(how, how)
     if how not in POOLINGS:
-        raise BadInput(f"unknown classifier_pooling {how!r} in the encoder's configuration; use 'mean'")
+        raise InputError(f"unknown classifier_pooling {how!r} in the encoder's configuration; use 'mean'")
     return how
 
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.models.encoder import load_backbone, load_tokenizer, read_tensors
 from xstilts.models.heads import AUTO, LABELLED, Head, Tied, has_output_matrix, head_row
 from xstilts.models.network import Network
@@ -37,7 +37,7 @@ def save(
     """
     head = network.heads[task]
     if not isinstance(head, Head) or head.format != format or (format in LABELLED and head.labels != len(labels)):
-        raise BadInput(f"task {task!r} has no {format} head for {len(labels)} labels; save it as it was attached")
+        raise InputError(f"task {task!r} has no {format} head for {len(labels)} labels; save it as it was attached")
     config = _config(network, format, labels)
     prefix = ""
     if not head.row.own:
@@ -70,14 +70,14 @@ def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerB
     labels = tuple(config.id2label[number] for number in range(config.num_labels)) if format in LABELLED else ()
     row = head_row(config.model_type, format)
     if not row.own and config.architectures not in (None, [_shipped(config, format).__name__]):
-        raise BadInput(
+        raise InputError(
             f"{folder} was saved as {config.architectures}, which is not a {format} model; give another folder"
         )
     head = Head(config, format, len(labels), format == "masked_lm" and has_output_matrix(config, folder))
     stored = read_tensors(folder, head.stored_names().values())
     missing = sorted(set(head.stored_names().values()) - set(stored))
     if missing:
-        raise BadInput(f"{folder} has no {format} head (no tensor {missing[0]!r}); give a folder saved for {format}")
+        raise InputError(f"{folder} has no {format} head (no tensor {missing[0]!r}); give a folder saved for {format}")
     head.load_state_dict({name: stored[there] for name, there in head.stored_names().items()})
     network.heads["head"] = head.eval()
     return network, tokenizer, labels
@@ -90,7 +90,7 @@ def _shipped(config: Any, format: str) -> Any:
 def _config(network: Network, format: str, labels: tuple[str, ...]) -> Any:
     """Copy the configuration for saving, with the labels that belong to the format and no others."""
     if format in LABELLED and not len(set(labels)) == len(labels) > 0:
-        raise BadInput(f"labels {labels!r} are not distinct labels, which a {format} head needs; correct the list")
+        raise InputError(f"labels {labels!r} are not distinct labels, which a {format} head needs; correct the list")
     config = copy.deepcopy(network.config)
     config.architectures = [type(network.backbone).__name__]
     config.num_labels = 2  # resets the names, and is what the shipped span heads need

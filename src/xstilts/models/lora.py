@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 if TYPE_CHECKING:
     from xstilts.models.network import Network
@@ -30,7 +30,7 @@ FORM = re.compile(r"lora:([1-9]\d*)(?::([1-9]\d*))?(?:@(.+))?")
 def parsed(trained: str) -> tuple[int, int, str]:
     """Return rank, alpha (twice the rank unless given) and part (empty: all layers) of "lora:16:32@top:4"."""
     if not (found := FORM.fullmatch(trained)):
-        raise BadInput(
+        raise InputError(
             f"unknown adapters {trained!r}; use lora:16 (rank, 1 or more), lora:16:32 (and alpha) or lora:16@top:4 "
             "(only in these layers)"
         )
@@ -41,7 +41,7 @@ def parsed(trained: str) -> tuple[int, int, str]:
 def adapt(network: Network, rank: int, alpha: int, layers: Iterable[int]) -> list[nn.Parameter]:
     """Put adapters beside every linear map of the layers with these numbers; return their parameters, in float32.
 
-    Their first values come from torch's global generator. Raises BadInput without peft.
+    Their first values come from torch's global generator. Raises InputError without peft.
     """
     backbone, peft = network.backbone, _peft()
     held = {id(parameter) for parameter in backbone.parameters()}
@@ -80,4 +80,4 @@ def _peft() -> Any:
     try:
         return import_module("peft")
     except ImportError:
-        raise BadInput("adapters need peft, which is not installed: pip install xstilts[lora]") from None
+        raise InputError("adapters need peft, which is not installed: pip install xstilts[lora]") from None

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from xstilts.models.families import Family, family_of
-from xstilts.models.packed_attention import Packing, attending
+from xstilts.models.packed_attention import PackedLayout, packed_forward
 
 
 class Network(nn.Module):
@@ -74,27 +74,29 @@ class Network(nn.Module):
         """The input embedding matrix (vocabulary, width)."""
         return cast(nn.Parameter, self.backbone.get_input_embeddings().weight)  # type: ignore[operator]
 
-    def hidden(self, input_ids: Tensor, attention_mask: Tensor, packing: Packing | None = None) -> Tensor:
+    def hidden(self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None) -> Tensor:
         """Return the final states (sequences, tokens, width)."""
         return self._run(input_ids, attention_mask, packing)[-1]
 
-    def layers(self, input_ids: Tensor, attention_mask: Tensor, packing: Packing | None = None) -> Tensor:
+    def layers(self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None) -> Tensor:
         """Return all states (layers + 1, sequences, tokens, width): the embeddings first, the final states last."""
         return torch.stack(self._run(input_ids, attention_mask, packing, output_hidden_states=True))
 
-    def forward(self, task: str, input_ids: Tensor, attention_mask: Tensor, packing: Packing | None = None) -> Tensor:
+    def forward(
+        self, task: str, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None
+    ) -> Tensor:
         """Return the logits of one task's head; with a packing, the encoder computes no padding."""
         hidden = self.hidden(input_ids, attention_mask, packing)
         return cast(Tensor, self.heads[task](hidden, attention_mask, self.table))
 
     def _run(
-        self, input_ids: Tensor, attention_mask: Tensor, packing: Packing | None, **options: Any
+        self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None, **options: Any
     ) -> tuple[Tensor, ...]:
         """Return the final states, or the states of all layers."""
         options |= {**self.family.call, "return_dict": True}
         if packing is None:
             return _states(self.backbone(input_ids=input_ids, attention_mask=attention_mask, **options))
-        with attending(self.backbone, packing, self._first_position) as told:
+        with packed_forward(self.backbone, packing, self._first_position) as told:
             row = _states(self.backbone(input_ids=packing.row(input_ids), **told, **options))
         return tuple(packing.spread(states, input_ids.shape[1]) for states in row)
 

@@ -31,7 +31,7 @@ Rows = tuple[Tensor, Tensor, Tensor]  # queries, keys and values, (pieces, heads
 
 
 @dataclass(frozen=True, slots=True)
-class Packing:
+class PackedLayout:
     """Where the pieces of a padded batch lie, made on the CPU, where it takes no waiting for a device.
 
     places: of each piece in the flattened batch, (pieces,). positions: within its sequence, (pieces,). starts: where
@@ -44,7 +44,7 @@ class Packing:
     lengths: tuple[int, ...]
 
     @classmethod
-    def of(cls, lengths: Sequence[int], width: int) -> Packing:
+    def of(cls, lengths: Sequence[int], width: int) -> PackedLayout:
         """Return the packing of sequences that are padded on the right to `width` pieces."""
         counts = np.asarray(lengths, dtype=np.int64)
         starts = np.concatenate([[0], np.cumsum(counts)])
@@ -53,9 +53,9 @@ class Packing:
         tensors = [torch.from_numpy(part) for part in (places, positions, starts.astype(np.int32))]
         return cls(tensors[0], tensors[1], tensors[2], tuple(counts.tolist()))
 
-    def moved(self, move: Callable[[Tensor], Tensor]) -> Packing:
+    def moved(self, move: Callable[[Tensor], Tensor]) -> PackedLayout:
         """Return the packing with its tensors moved to other memory."""
-        return Packing(move(self.places), move(self.positions), move(self.starts), self.lengths)
+        return PackedLayout(move(self.places), move(self.positions), move(self.starts), self.lengths)
 
     def row(self, ids: Tensor) -> Tensor:
         """Return the pieces of a padded batch (sequences, width) as one row (1, pieces)."""
@@ -68,7 +68,7 @@ class Packing:
 
 
 @contextmanager
-def attending(backbone: nn.Module, packing: Packing, offset: int) -> Iterator[dict[str, Any]]:
+def packed_forward(backbone: nn.Module, packing: PackedLayout, offset: int) -> Iterator[dict[str, Any]]:
     """Let a backbone attend within sequences; yield what else to call it with. offset: of its first position."""
     longest = max(packing.lengths)
     told: dict[str, Any] = {"position_ids": (packing.positions + offset)[None], "cu_seq_lens_q": packing.starts}

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.runtime.disk_cache import Shelf
+from xstilts.runtime.disk_cache import DiskCache
 
 MEANING = 1  # raise it when other pieces would be stored under the same digest
 CHUNK = 4096
@@ -69,7 +69,7 @@ class Segments:
         file.writelines(arrays)
 
 
-def cut(tokenizer: Any, texts: Sequence[str], offsets: bool, shelf: Shelf | None = None) -> Segments:
+def cut(tokenizer: Any, texts: Sequence[str], offsets: bool, shelf: DiskCache | None = None) -> Segments:
     """Return the pieces of distinct texts, from the shelf where there are enough of them for that to save time."""
     if shelf is None or EACH * len(texts) + sum(map(len, texts)) < LEAST:
         return _cut(tokenizer, texts, offsets)
@@ -77,12 +77,12 @@ def cut(tokenizer: Any, texts: Sequence[str], offsets: bool, shelf: Shelf | None
     return _found(shelf, name) or _kept(tokenizer, texts, offsets, shelf, name)
 
 
-def _found(shelf: Shelf, name: str) -> Segments | None:
+def _found(shelf: DiskCache, name: str) -> Segments | None:
     path = shelf.find(name)
     return read(path) if path else None
 
 
-def _kept(tokenizer: Any, texts: Sequence[str], offsets: bool, shelf: Shelf, name: str) -> Segments:
+def _kept(tokenizer: Any, texts: Sequence[str], offsets: bool, shelf: DiskCache, name: str) -> Segments:
     """Cut texts and put what they give on the shelf, unless another process is about to, whose work is awaited."""
     with shelf.locked(name[0]):
         found = _found(shelf, name)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.models import token_cache
-from xstilts.runtime.disk_cache import Shelf
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.disk_cache import DiskCache
+from xstilts.runtime.machine import Runtime
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -31,7 +31,7 @@ FOLDER = ".tokens"
 
 
 @dataclass(frozen=True)
-class Pieces:
+class SpecialTokens:
     """Token ids around segments: a single text is prefix a suffix, a pair is prefix a middle b suffix."""
 
     prefix: tuple[int, ...]
@@ -40,7 +40,7 @@ class Pieces:
     pad: int
 
 
-def special_pieces(tokenizer: PreTrainedTokenizerBase) -> Pieces:
+def special_pieces(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
     """Find out, by probing with a text and a pair, how a tokenizer surrounds segments with special tokens.
 
     Tokenizers of decoders do not close a text. There the end-of-text token separates and closes the segments, so that
@@ -51,12 +51,16 @@ def special_pieces(tokenizer: PreTrainedTokenizerBase) -> Pieces:
     pad = next(one for one in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if one is not None)
     if not suffix:
         if tokenizer.eos_token_id is None:
-            raise BadInput(f"tokenizer {tokenizer.name_or_path!r} neither closes a text nor has an eos_token; set one")
+            raise InputError(
+                f"tokenizer {tokenizer.name_or_path!r} neither closes a text nor has an eos_token; set one"
+            )
         eos = (tokenizer.eos_token_id,)
-        return Pieces(prefix, eos, eos, pad)
+        return SpecialTokens(prefix, eos, eos, pad)
     if (prefix, suffix) != (start, end):
-        raise BadInput(f"tokenizer {tokenizer.name_or_path!r} surrounds a pair otherwise than a text; use another one")
-    return Pieces(prefix, middle, suffix, pad)
+        raise InputError(
+            f"tokenizer {tokenizer.name_or_path!r} surrounds a pair otherwise than a text; use another one"
+        )
+    return SpecialTokens(prefix, middle, suffix, pad)
 
 
 def _around(encoding: Any, segments: int) -> list[tuple[int, ...]]:
@@ -72,23 +76,25 @@ def _around(encoding: Any, segments: int) -> list[tuple[int, ...]]:
 
 
 @dataclass(frozen=True)
-class Tokens:
+class Tokenizer:
     """A tokenizer, its special pieces, and the shelf, if any, on which it keeps what it cuts texts into."""
 
     tokenizer: Any
-    pieces: Pieces
-    shelf: Shelf | None = None
+    pieces: SpecialTokens
+    shelf: DiskCache | None = None
 
     @classmethod
-    def of(cls, tokenizer: Any) -> Tokens:
+    def of(cls, tokenizer: Any) -> Tokenizer:
         """Wrap a fast tokenizer of transformers."""
         if not getattr(tokenizer, "is_fast", False):
-            raise BadInput(f"{type(tokenizer).__name__} gives no character offsets: use the model's fast tokenizer")
+            raise InputError(f"{type(tokenizer).__name__} gives no character offsets: use the model's fast tokenizer")
         return cls(tokenizer, special_pieces(tokenizer))
 
-    def kept(self, machine: Machine) -> Tokens:
+    def kept(self, machine: Runtime) -> Tokenizer:
         """Return the same, with what it cuts many texts into kept in the store, if the machine has room for it."""
-        shelf = Shelf(machine.store / FOLDER, machine.token_gib, "the pieces of texts") if machine.token_gib else None
+        shelf = (
+            DiskCache(machine.store / FOLDER, machine.token_gib, "the pieces of texts") if machine.token_gib else None
+        )
         return replace(self, shelf=shelf)
 
     @property
@@ -133,7 +139,7 @@ class Tokens:
         """Return how many pieces fit into a sequence beside the special ones."""
         special = len(self.pieces.prefix) + len(self.pieces.suffix) + (len(self.pieces.middle) if pair else 0)
         if max_length <= special:
-            raise BadInput(f"max_length {max_length} leaves no room beside {special} special pieces: raise it")
+            raise InputError(f"max_length {max_length} leaves no room beside {special} special pieces: raise it")
         return max_length - special
 
     def sequence(self, a: Ids, b: Ids | None = None) -> Ids:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from xstilts.store.live_view import Sight
+from xstilts.store.live_view import StoreView
 from xstilts.store.names import TRAIN
 
 Seeds = tuple[int, ...]
@@ -47,7 +47,7 @@ class Standing:
     over: int
 
 
-def best(sight: Sight) -> list[Standing]:
+def best(sight: StoreView) -> list[Standing]:
     """Return the best setting of each target and encoder for which there is a score in every language."""
     found: dict[tuple[str, str], dict[tuple[Model, Seeds], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     origins: dict[str, str] = {}
@@ -96,7 +96,7 @@ def _gain(model: Model, means: Means) -> tuple[float | None, Model | None]:
     return None, None
 
 
-def _scores(sight: Sight, origins: dict[str, str]) -> Iterator[tuple[str, str, Model, Seeds, str, float]]:
+def _scores(sight: StoreView, origins: dict[str, str]) -> Iterator[tuple[str, str, Model, Seeds, str, float]]:
     known: dict[str, tuple[Model, Seeds]] = {}
     for key, value in sight.scores.items():
         try:
@@ -112,7 +112,7 @@ def _scores(sight: Sight, origins: dict[str, str]) -> Iterator[tuple[str, str, M
             continue  # of another kind, or what it rests on is gone
 
 
-def _model(model: Any, sight: Sight, origins: dict[str, str]) -> tuple[Model, Seeds]:
+def _model(model: Any, sight: StoreView, origins: dict[str, str]) -> tuple[Model, Seeds]:
     """Return what a network learned and with which seeds, from the records of its trainings."""
     trainings, tasks, seeds = [], [], []
     while "stage" in model and sight.records[model["stage"]]["work"] == TRAIN:

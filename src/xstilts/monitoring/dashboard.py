@@ -14,11 +14,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.monitoring.eta import Running
-from xstilts.monitoring.status import State, Watch
+from xstilts.monitoring.status import State, StudyMonitor
 from xstilts.runtime.console import console
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.runtime.signals import Interrupted
 from xstilts.store.stage import Stage
 
@@ -26,7 +26,7 @@ MOST = 12  # lines of each kind that are shown
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
-def show(watch: Watch, once: bool, every: float) -> None:
+def show(watch: StudyMonitor, once: bool, every: float) -> None:
     """Print where things stand, once or until all that is asked for is there or nobody works on it any more."""
     screen, state = console(), watch.look()
     try:
@@ -41,23 +41,23 @@ def show(watch: Watch, once: bool, every: float) -> None:
 
 
 def promised(file: Path | None, scale: str, store: Path, data: Path | None) -> Sequence[Stage]:
-    """Return the stages of a study file at a scale; none without a file. BadInput where there is no such store."""
+    """Return the stages of a study file at a scale; none without a file. InputError where there is no such store."""
     if file:
         from xstilts.experiments import study
 
-        return study.load(file, scale).promised(Machine(store, data))
+        return study.load(file, scale).promised(Runtime(store, data))
     if not store.is_dir():
-        raise BadInput(f"no store {store}: give the folder that a run or a study has as --store")
+        raise InputError(f"no store {store}: give the folder that a run or a study has as --store")
     return ()
 
 
-def _live(watch: Watch, state: State, screen: Console, every: float) -> None:
+def _live(watch: StudyMonitor, state: State, screen: Console, every: float) -> None:
     with Live(drawn(state), console=screen, auto_refresh=False) as live:
         for now in _states(watch, state, every):
             live.update(drawn(now), refresh=True)
 
 
-def _lines(watch: Watch, state: State, screen: Console, every: float) -> None:
+def _lines(watch: StudyMonitor, state: State, screen: Console, every: float) -> None:
     said, failed = list[str](), set[str]()
     for now in _states(watch, state, every):
         for label, why in now.failed:
@@ -70,7 +70,7 @@ def _lines(watch: Watch, state: State, screen: Console, every: float) -> None:
     screen.print(drawn(now))
 
 
-def _states(watch: Watch, state: State, every: float) -> Iterator[State]:
+def _states(watch: StudyMonitor, state: State, every: float) -> Iterator[State]:
     """Yield where things stand, now and after every pause, for as long as there is something to wait for."""
     had_builders = False
     while True:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from xstilts.store.build_log import Build
-from xstilts.store.live_view import Part, Sight, state_of
+from xstilts.store.build_log import BuildStatus
+from xstilts.store.live_view import Part, StoreView, state_of
 
 SEED = re.compile(r"-seed\d+$")
 LEFT = re.compile(r"\s*(\d+):(\d\d) left")
@@ -36,10 +36,10 @@ class Running:
 
 
 @dataclass
-class Pace:
+class EtaEstimator:
     """What finished stages have taken, by name and by work, as medians."""
 
-    sight: Sight
+    sight: StoreView
     counted: int = -1
     medians: Mapping[str, float] = field(default_factory=dict)
 
@@ -54,7 +54,7 @@ class Pace:
             self.counted = len(self.sight.records)
         return self.medians.get(SEED.sub("", label), self.medians.get(work))
 
-    def told(self, part: Part, build: Build, steps: int) -> Running:
+    def told(self, part: Part, build: BuildStatus, steps: int) -> Running:
         """Return how far a stage is by what its build says, or else by its folder."""
         step, begun = build.steps.get(part.key), build.running[part.key]
         if not step or not step["done"]:

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from xstilts.monitoring import best_so_far
 from xstilts.monitoring.best_so_far import Standing
-from xstilts.monitoring.eta import Pace, Running
-from xstilts.runtime.machine import Machine
+from xstilts.monitoring.eta import EtaEstimator, Running
+from xstilts.runtime.machine import Runtime
 from xstilts.store import build_log
 from xstilts.store import stage as stages
 from xstilts.store.build import missing
-from xstilts.store.build_log import Build
-from xstilts.store.live_view import Part, Sight
+from xstilts.store.build_log import BuildStatus
+from xstilts.store.live_view import Part, StoreView
 from xstilts.store.stage import Stage
 
 FRESH = 600.0  # seconds without a change after which a folder in the making that nobody speaks for is left behind
@@ -69,26 +69,26 @@ class State:
 
 
 @dataclass
-class Watch:
+class StudyMonitor:
     """One who watches a store, and what he has seen of it. promised: the stages of a study, where its file is known."""
 
     store: Path
     promised: Sequence[Stage] = ()
     best: tuple[Standing, ...] = ()
     scored: int = -1
-    sight: Sight = field(init=False)
-    pace: Pace = field(init=False)
+    sight: StoreView = field(init=False)
+    pace: EtaEstimator = field(init=False)
     asked: Names = field(init=False)
     steps: dict[str, int] = field(init=False)
     todo: set[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sight = Sight(self.store)
-        self.pace = Pace(self.sight)
+        self.sight = StoreView(self.store)
+        self.pace = EtaEstimator(self.sight)
         every = stages.with_inputs(self.promised)
         self.asked = {item.key: (item.label, item.work.name) for item in every}
         self.steps = {item.key: getattr(item.arguments.get("recipe"), "steps", None) or 0 for item in every}
-        self.todo = {item.key for item in missing(tuple(self.promised), Machine(self.store))}
+        self.todo = {item.key for item in missing(tuple(self.promised), Runtime(self.store))}
 
     def look(self) -> State:
         """Return where things stand now."""
@@ -118,7 +118,7 @@ class Watch:
             self._best(),
         )
 
-    def _parts(self, found: Sequence[Build], failed: Collection[str]) -> tuple[Runnings, Parts]:
+    def _parts(self, found: Sequence[BuildStatus], failed: Collection[str]) -> tuple[Runnings, Parts]:
         """Return what is in the works, and folders in which nobody works any more."""
         begun = {key: build for build in found for key in build.running if build.alive}
         spoken = {key for build in found for key in (build.stages if build.alive else build.running)}
@@ -138,7 +138,7 @@ class Watch:
         return self.best
 
 
-def _failed(found: Sequence[Build], there: Collection[str]) -> dict[str, tuple[str, str]]:
+def _failed(found: Sequence[BuildStatus], there: Collection[str]) -> dict[str, tuple[str, str]]:
     """Return by key the label of what failed and why, unless it is there by now or a later build tries again."""
     failed: dict[str, tuple[str, str]] = {}
     for build in found:
@@ -150,7 +150,7 @@ def _failed(found: Sequence[Build], there: Collection[str]) -> dict[str, tuple[s
     return {key: said for key, said in failed.items() if key not in there}
 
 
-def _stopped(found: Sequence[Build], known: Collection[str]) -> Iterable[Stopped]:
+def _stopped(found: Sequence[BuildStatus], known: Collection[str]) -> Iterable[Stopped]:
     """Yield builds that came to no end and lack stages that nobody else asks for."""
     for build in found:
         lacking = sum(key not in known and key not in build.failed for key in build.stages)

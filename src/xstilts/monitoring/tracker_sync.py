@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.monitoring import trackers
 from xstilts.monitoring.trackers import News, Tracker
 from xstilts.runtime.signals import Interrupted
 from xstilts.store import build_log, manifest
-from xstilts.store.live_view import Sight, history_of, state_of
+from xstilts.store.live_view import StoreView, history_of, state_of
 from xstilts.store.names import TRAIN
 
 FOLDER = ".tracked"
@@ -42,16 +42,16 @@ class Mirror:
     to: str
     tracker: Tracker = field(init=False)
     where: str = field(init=False)
-    sight: Sight = field(init=False)
+    sight: StoreView = field(init=False)
 
     def __post_init__(self) -> None:
         name, _, self.where = self.to.partition(":")
         if not self.where:
-            raise BadInput(f"'{self.to}' names no place: give tensorboard:DIR, wandb:PROJECT, mlflow:URI …")
+            raise InputError(f"'{self.to}' names no place: give tensorboard:DIR, wandb:PROJECT, mlflow:URI …")
         if not self.store.is_dir():
-            raise BadInput(f"no store {self.store}: give the folder that a run or a study has as --store")
+            raise InputError(f"no store {self.store}: give the folder that a run or a study has as --store")
         self.tracker = trackers.tracker(name)
-        self.sight = Sight(self.store)
+        self.sight = StoreView(self.store)
 
     def send(self) -> int:
         """Send what is new; return of how many runs there was something."""
@@ -105,7 +105,7 @@ class Mirror:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise BadInput("another process mirrors this store into the same place: end it first") from None
+                raise InputError("another process mirrors this store into the same place: end it first") from None
             with suppress(FileNotFoundError):
                 known = json.loads(place.with_suffix(".json").read_bytes().decode())
 
@@ -161,7 +161,7 @@ def _plain(value: Any) -> str | int | float:
     return value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)
 
 
-def _scores(sight: Sight) -> dict[str, Scores]:
+def _scores(sight: StoreView) -> dict[str, Scores]:
     """Return the scores of each network by its key, or of an encoder as it is by its own; of equal names the newest."""
     found: dict[str, Scores] = {}
     for key, value in sorted(sight.scores.items(), key=lambda item: sight.records[item[0]]["started"]):
@@ -174,7 +174,7 @@ def _scores(sight: Sight) -> dict[str, Scores]:
     return found
 
 
-def _untrained(sight: Sight, scores: Mapping[str, Scores]) -> dict[str, str]:
+def _untrained(sight: StoreView, scores: Mapping[str, Scores]) -> dict[str, str]:
     """Return the names of encoders that were measured as they are, by key."""
     models = [one["arguments"].get("model") for one in sight.records.values()]
     public = {_digest(model): model["name"] for model in models if isinstance(model, dict) and "name" in model}

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 from huggingface_hub import try_to_load_from_cache
 
-from xstilts.data.dataset import Data, examples
-from xstilts.data.examples import Tagged
+from xstilts.data.dataset import DatasetSplit, examples
+from xstilts.data.examples import TaggingExample
 from xstilts.data.readers import Report
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder, load_tokenizer
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 from xstilts.tasks.base import Task
 from xstilts.training.memory import SEQUENCES
 
@@ -162,11 +162,11 @@ def tokenizer_of(encoder: Encoder | None) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def measured(data: Data, folder: Path | None, source: str, longest: int) -> Size:
+def measured(data: DatasetSplit, folder: Path | None, source: str, longest: int) -> Size:
     """Return the size of data that are here, for a tokenizer that is: all examples counted, some of them cut."""
     every = _examples(data, folder)
     chosen = [every[number] for number in np.linspace(0, len(every) - 1, min(MEASURED, len(every))).astype(int)]
-    labels = data.labels or tuple(sorted({tag for one in every if isinstance(one, Tagged) for tag in one.tags}))
+    labels = data.labels or tuple(sorted({tag for one in every if isinstance(one, TaggingExample) for tag in one.tags}))
     units = task_format(data.format).encode(chosen, _tokens(source), longest, labels, Counter())
     lengths = np.array([len(sequence) for unit in units for sequence in unit.sequences], dtype=float)
     each = len(lengths) / max(len(chosen), 1)
@@ -174,7 +174,9 @@ def measured(data: Data, folder: Path | None, source: str, longest: int) -> Size
     return Size(data.task, data.format, data.split, float(len(every)), *means, "examples: data; pieces: data")
 
 
-def _count(one: Task, name: str, assumed: Assumed, data: Data | None, folder: Path | None) -> tuple[float | None, str]:
+def _count(
+    one: Task, name: str, assumed: Assumed, data: DatasetSplit | None, folder: Path | None
+) -> tuple[float | None, str]:
     """Return how many examples a split has in a language, and who says so."""
     if data:
         return float(_counted(data, folder)), "data"
@@ -185,17 +187,17 @@ def _count(one: Task, name: str, assumed: Assumed, data: Data | None, folder: Pa
 
 
 @lru_cache(maxsize=4096)
-def _counted(data: Data, folder: Path | None) -> int:
+def _counted(data: DatasetSplit, folder: Path | None) -> int:
     return len(_examples(data, folder))
 
 
-def _examples(data: Data, folder: Path | None) -> Sequence[Any]:
+def _examples(data: DatasetSplit, folder: Path | None) -> Sequence[Any]:
     return list(examples(data, folder, Report()))
 
 
 @lru_cache(maxsize=8)
-def _tokens(source: str) -> Tokens:
-    return Tokens.of(load_tokenizer(source))
+def _tokens(source: str) -> Tokenizer:
+    return Tokenizer.of(load_tokenizer(source))
 
 
 def _means(heaps: Sequence[Size], weights: Sequence[float]) -> tuple[float, float, float]:

@@ -28,7 +28,7 @@ from xstilts.training import batch_schedule
 from xstilts.training.memory import UNKNOWN_LABELS as LABELS
 from xstilts.training.memory import unnumbered
 from xstilts.training.recipe import Recipe
-from xstilts.training.training_set import Lesson
+from xstilts.training.training_set import TrainingSet
 
 SHALLOW = 2  # layers, at least: the first and the last may differ from what is between
 ALIKE = re.compile(r"all|head|layernorm|no-embeddings|lora:[\d:]+")  # what is trained in every layer or in none
@@ -59,7 +59,7 @@ class Effort:
 
 
 def training(
-    config: Any, recipe: Recipe, lessons: Sequence[Lesson], sizes: Sequence[Size], devs: Sequence[Size | None]
+    config: Any, recipe: Recipe, lessons: Sequence[TrainingSet], sizes: Sequence[Size], devs: Sequence[Size | None]
 ) -> Effort | None:
     """Return what a training takes, with its looks at development data; None where a size that matters is not known.
 
@@ -76,7 +76,7 @@ def training(
     return found + _looks(config, recipe, lessons, devs, steps)
 
 
-def units(recipe: Recipe, lessons: Sequence[Lesson], sizes: Sequence[Size]) -> list[float] | None:
+def units(recipe: Recipe, lessons: Sequence[TrainingSet], sizes: Sequence[Size]) -> list[float] | None:
     """Return how many loss terms of each lesson a training shows; None where that hangs on a size that is not known."""
     turns = [size.units for one, size in zip(lessons, sizes, strict=True) if one.weight is None]
     known = tuple(round(count) for count in turns if count is not None)
@@ -99,7 +99,7 @@ def predicting(config: Any, format: str, labels: int, size: Size) -> Effort | No
 def factors(config: Any, trained: str, format: str, labels: int, learning: bool = True) -> Factors:
     """Return the polynomial of an encoder with one head: factors of the terms, by part.
 
-    Raises BadInput for a part to train that the encoder does not have.
+    Raises InputError for a part to train that the encoder does not have.
     """
     return _factors(config.to_json_string(), _Held(config), trained, format, labels, learning)
 
@@ -173,7 +173,9 @@ def _effort(found: Factors, terms: dict[str, float]) -> Effort:
     return Effort(**parts, tokens=terms["padded_tokens"])
 
 
-def _looks(config: Any, recipe: Recipe, lessons: Sequence[Lesson], devs: Sequence[Size | None], steps: float) -> Effort:
+def _looks(
+    config: Any, recipe: Recipe, lessons: Sequence[TrainingSet], devs: Sequence[Size | None], steps: float
+) -> Effort:
     """Return what a selection takes to look at the development data of the lessons that take turns."""
     found = Effort()
     if recipe.selection is None:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from xstilts.cost import flops
 from xstilts.cost.activation_memory import Device
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.experiments.run import Run
 from xstilts.experiments.study import Arm, Study
 from xstilts.models.configs import config_before
@@ -29,12 +29,12 @@ from xstilts.planning.dataset_sizes import Size
 from xstilts.planning.flops_estimate import Effort
 from xstilts.planning.planned_stages import Asked, Configuration, configuration, origin, predictions, trainings
 from xstilts.runtime import progress
-from xstilts.runtime.machine import GPU_TOKENS, Machine
+from xstilts.runtime.machine import GPU_TOKENS, Runtime
 from xstilts.store.stage import Stage
 from xstilts.tasks.base import task
 from xstilts.training.memory import GIB, UNKNOWN_LABELS, Memory, Setting
 from xstilts.training.recipe import Recipe
-from xstilts.training.training_set import Lesson
+from xstilts.training.training_set import TrainingSet
 
 T = TypeVar("T")
 PRECISION = "bf16"
@@ -44,7 +44,7 @@ PRECISION = "bf16"
 class Gpu:
     """The device that a forecast is for: name, GiB, and the share of its peak that trainings are taken to reach.
 
-    Raises BadInput for a name whose peak is not known, and a share that is none.
+    Raises InputError for a name whose peak is not known, and a share that is none.
     """
 
     name: str = "H200"
@@ -53,15 +53,15 @@ class Gpu:
 
     def __post_init__(self) -> None:
         if flops.peak(self.name, PRECISION) is None:
-            raise BadInput(f"the peak of '{self.name}' in {PRECISION} is not known: give one of {_devices()}")
+            raise InputError(f"the peak of '{self.name}' in {PRECISION} is not known: give one of {_devices()}")
         if not 0 < self.utilisation <= 1:
-            raise BadInput(f"the share of the peak must be above 0 and at most 1, not {self.utilisation}")
+            raise InputError(f"the share of the peak must be above 0 and at most 1, not {self.utilisation}")
 
     @classmethod
     def of(cls, name: str, gib: float, utilisation: float) -> Gpu:
         """Return a GPU of which the memory may be left out (0) where it is the usual one."""
         if not gib and name != cls.name:
-            raise BadInput(f"the memory of '{name}' is not known here: give its GiB with --memory")
+            raise InputError(f"the memory of '{name}' is not known here: give its GiB with --memory")
         return cls(name, gib or cls.gib, utilisation)
 
     @property
@@ -133,7 +133,7 @@ class Forecast:
     sizes: tuple[Size, ...]
 
 
-def forecast(study: Study, gpu: Gpu, machine: Machine) -> Forecast:
+def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
     """Return what a study would take on a GPU; nothing is built, fetched or, unless there is a data folder, read."""
     desk = _Desk(machine)
     each = [(arm, list(_runs(arm))) for arm in study.arms]
@@ -153,7 +153,7 @@ def _runs(arm: Arm) -> Iterator[Run]:
 class _Desk:
     """What a forecast looks up, each thing once: configurations of encoders, sizes of data, efforts."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Runtime) -> None:
         self.machine = machine
         self._configs: dict[Encoder | Stage, Any] = {}
         self._sizes: dict[tuple[Any, ...], Size] = {}
@@ -208,15 +208,15 @@ class _Desk:
         devs = [self._dev(lesson, one) if recipe.selection else None for lesson in one.lessons]
         try:
             return config and flops_estimate.training(config, recipe, one.lessons, taught, devs)
-        except BadInput:  # a part to train that the encoder does not have
+        except InputError:  # a part to train that the encoder does not have
             return None
 
-    def _dev(self, lesson: Lesson, one: Configuration) -> Size:
+    def _dev(self, lesson: TrainingSet, one: Configuration) -> Size:
         code = task(lesson.task).trained_in[0]
         return self.size(lesson.task, "validation", code, one.encoder, one.recipe.max_length, None)
 
 
-def _source(lesson: Lesson) -> str:
+def _source(lesson: TrainingSet) -> str:
     """Return the task whose data a lesson is taught: of a pretraining, the first text's."""
     return str(lesson.train[0].arguments["data"].task) if lesson.train else lesson.task
 
@@ -235,7 +235,7 @@ def _line(one: Configuration, naive: int, shared: int, gpu: Gpu, desk: _Desk) ->
     most = int(gpu.gib * GIB)
     try:
         memory = memory_fit.needed(config, recipe, formats, setting)
-    except BadInput as error:
+    except InputError as error:
         return Line(one, naive, shared, each, None, None, "", str(error))
     enough = memory_fit.fits(memory, most, setting.device)
     way = None if enough else memory_fit.remedy(config, recipe, formats, setting, most)

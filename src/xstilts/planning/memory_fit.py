@@ -16,16 +16,16 @@ from functools import lru_cache
 from typing import Any
 
 from xstilts.cost.activation_memory import Device
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.models.configs import config_before
 from xstilts.models.encoder import Encoder
 from xstilts.models.families import FAMILIES
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.stage import Stage, lineage
 from xstilts.training.memory import GIB, ROOM, Memory, Setting, estimate, floor
 from xstilts.training.memory import UNKNOWN_LABELS as LABELS
 from xstilts.training.recipe import Recipe, changed
-from xstilts.training.training_set import Lesson
+from xstilts.training.training_set import TrainingSet
 
 FEW = 4096
 
@@ -63,7 +63,7 @@ WAYS = (
 )
 
 
-def lines(promised: Iterable[Stage], machine: Machine) -> Iterator[str]:
+def lines(promised: Iterable[Stage], machine: Runtime) -> Iterator[str]:
     """Yield a line for each distinct training among stages and what they need: encoder, recipe and kind."""
     name, most = capacity(machine)
     setting = setting_of(machine)
@@ -87,7 +87,7 @@ def lines(promised: Iterable[Stage], machine: Machine) -> Iterator[str]:
             yield f"{start}: {_said(config, recipe, formats, setting, name, most)}"
 
 
-def setting_of(machine: Machine) -> Setting:
+def setting_of(machine: Runtime) -> Setting:
     """Return how the machine trains; with a memory of so many GiB given, and no GPU here, how a GPU would."""
     import torch
 
@@ -98,7 +98,7 @@ def setting_of(machine: Machine) -> Setting:
     return Setting(Device(device, "bf16" if halved else "fp32"), machine.most_tokens(device), machine.recompute)
 
 
-def capacity(machine: Machine) -> tuple[str, int]:
+def capacity(machine: Runtime) -> tuple[str, int]:
     """Return the name of the device and its bytes: as given, of the GPU, or of the main memory."""
     import torch
 
@@ -126,7 +126,7 @@ def remedy(
                 continue
             if fits(needed(config, lighter, formats, other), most, other.device):
                 return way
-        except BadInput:  # a part to train that the encoder does not have, or peft is not here
+        except InputError:  # a part to train that the encoder does not have, or peft is not here
             continue
     return None
 
@@ -167,17 +167,17 @@ def _said(
 ) -> str:
     try:
         memory = needed(config, recipe, formats, setting)
-    except BadInput as error:
+    except InputError as error:
         return f"memory not known ({error})"
     device = f"{most / GIB:,.1f} GiB ({name})"
-    need = f"{_millions(memory.parameters)} parameters, {_millions(memory.trained)} trained; {told(memory)}"
+    need = f"{_millions(memory.parameters)} parameters, {_millions(memory.trained)} trained; {describe(memory)}"
     if fits(memory, most, setting.device):
         return f"{need}: fits in {device}"
     way = remedy(config, recipe, formats, setting, most)
     return f"{need}: does not fit in {device}; {f'try {way.said()}' if way else 'nothing that is offered here would'}"
 
 
-def told(memory: Memory) -> str:
+def describe(memory: Memory) -> str:
     """Return what is needed, by part, in GiB."""
     parts = {name: getattr(memory, name) for name in ("weights", "gradients", "states", "activations")}
     return f"{memory.total / GIB:,.1f} GiB = " + " + ".join(f"{v / GIB:,.1f} {n}" for n, v in parts.items())
@@ -187,7 +187,7 @@ def _millions(count: int) -> str:
     return f"{count / 1e6:,.1f} M"
 
 
-def _named(lessons: tuple[Lesson, ...]) -> str:
+def _named(lessons: tuple[TrainingSet, ...]) -> str:
     return "+".join(lesson.task for lesson in lessons)
 
 

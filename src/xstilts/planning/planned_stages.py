@@ -17,11 +17,11 @@ from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.store.stage import Stage, lineage
 from xstilts.tasks.base import Task
-from xstilts.training.layer_reset import graft
+from xstilts.training.layer_reset import reset_layers
 from xstilts.training.memory import UNKNOWN_LABELS as LABELS
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
-from xstilts.training.training_set import Lesson
+from xstilts.training.training_set import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Configuration:
     """What decides the cost and the memory of a training: encoder, lessons and recipe; not its seed, nor its past."""
 
     encoder: Encoder | Stage
-    lessons: tuple[Lesson, ...]
+    lessons: tuple[TrainingSet, ...]
     recipe: Recipe
 
     @property
@@ -62,7 +62,7 @@ def trainings(run: Run) -> Iterator[Stage]:
         model = train(model, _lessons(run, tasks, role), run.recipes.of(tasks, role), run.seed)
         yield model
         if role == "intermediate" and run.restored:
-            model = graft(model, run.encoder, run.restored)
+            model = reset_layers(model, run.encoder, run.restored)
 
 
 def predictions(run: Run) -> list[Asked]:
@@ -92,12 +92,12 @@ def origin(model: Encoder | Stage) -> Encoder | Stage:
     return found  # type: ignore[no-any-return]
 
 
-def _lessons(run: Run, tasks: Sequence[Task], role: str) -> tuple[Lesson, ...]:
-    found = tuple(Lesson(one.label, one.format, one.labels, (), None, one.metric) for one in tasks)
+def _lessons(run: Run, tasks: Sequence[Task], role: str) -> tuple[TrainingSet, ...]:
+    found = tuple(TrainingSet(one.label, one.format, one.labels, (), None, one.metric) for one in tasks)
     if role != "intermediate" or run.mlm is None:
         return found
     text = replace(run.mlm.task, trained_in=run.mlm.languages)
-    return (*found, Lesson(text.label, "masked_lm", (), (), None, text.metric, run.mlm.weight, run.mlm.alpha))
+    return (*found, TrainingSet(text.label, "masked_lm", (), (), None, text.metric, run.mlm.weight, run.mlm.alpha))
 
 
 def _is_training(model: Any) -> bool:

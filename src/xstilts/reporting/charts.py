@@ -11,7 +11,7 @@ from typing import Any
 
 from xstilts.reporting import cell_format
 from xstilts.reporting.cell_format import known
-from xstilts.reporting.page import Cell, Panel, Plot, Section, Sheet
+from xstilts.reporting.page import Cell, Panel, Plot, Section, TableView
 from xstilts.reporting.svg import Axes, Series, lines, power, scatter
 
 Json = Mapping[str, Any]
@@ -28,7 +28,7 @@ def of(report: Json) -> Iterator[Section]:
     yield Section("scalings", "How cost grows with size", tuple(_scalings(report.get("scalings", ()))))
 
 
-def said(name: str) -> str:
+def axis_label(name: str) -> str:
     """Return a figure's name in words."""
     return " ".join(WORDS.get(word, word) for word in name.split("_"))
 
@@ -65,14 +65,14 @@ def _cost_panel(target: str, named: Sequence[tuple[str, Json]], axis: str, label
     costs, gains = [cost for _, cost, _ in points], [gain for _, _, gain in points]
     says = (
         f"{target}: gains from {cell_format.signed(min(gains)).text} to {cell_format.signed(max(gains)).text} "
-        f"at {said(axis)} from {cell_format.figure(axis, min(costs)).text} "
+        f"at {axis_label(axis)} from {cell_format.figure(axis, min(costs)).text} "
         f"to {cell_format.figure(axis, max(costs)).text}"
     )
     wide = min(costs) > 0 and max(costs) / min(costs) > WIDE
-    return Panel(target, scatter(series, Axes(said(axis), "gain", log_x=wide), says), says)
+    return Panel(target, scatter(series, Axes(axis_label(axis), "gain", log_x=wide), says), says)
 
 
-def _bill(rows: Sequence[Json]) -> Sheet:
+def _bill(rows: Sequence[Json]) -> TableView:
     figures = list(dict.fromkeys(name for row in rows for name, value in row["figures"].items() if known(value)))
     made = tuple(
         (
@@ -84,8 +84,8 @@ def _bill(rows: Sequence[Json]) -> Sheet:
         )
         for row in rows
     )
-    columns = ("encoder", "recipe", "intermediate", "target", "seed", "score", "gain", *map(said, figures))
-    return Sheet("bill", "What each run took", columns, made, folded=True).trimmed()
+    columns = ("encoder", "recipe", "intermediate", "target", "seed", "score", "gain", *map(axis_label, figures))
+    return TableView("bill", "What each run took", columns, made, folded=True).trimmed()
 
 
 def varying(rows: Sequence[Json], *columns: str) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ def _curve_plot(name: str, title: str, groups: Mapping[str, list[Json]], field: 
     )
     columns = ("training", "encoder", "seed", "first", "last", "steps", "time")
     return Plot(
-        name, title, panels, Sheet(f"{name}-data", title, columns, rows, folded=True), encoders, "A line a seed."
+        name, title, panels, TableView(f"{name}-data", title, columns, rows, folded=True), encoders, "A line a seed."
     )
 
 
@@ -179,7 +179,7 @@ def _scalings(scalings: Sequence[Json]) -> Iterator[Plot]:
         for one in found
     )
     columns = ("figure", "exponent", "low", "high", "points", "by construction", "what")
-    fits = Sheet("exponents", "Fitted exponents", columns, rows, folded=False)
+    fits = TableView("exponents", "Fitted exponents", columns, rows, folded=False)
     note = (
         "Logarithmic axes; the line is the fitted power law, the band its exponent's interval, turned about the mean."
     )
@@ -198,5 +198,5 @@ def _scaling_panel(one: Json) -> Panel:
 
 def _rate(one: Json) -> str:
     """Return the figure in words, with what it is divided by and which arm it is of."""
-    per = f" per {said(one['per'])}" if one.get("per") else ""
-    return f"{said(one['figure'])}{per}{f', {of}' if (of := one.get('of')) else ''}"
+    per = f" per {axis_label(one['per'])}" if one.get("per") else ""
+    return f"{axis_label(one['figure'])}{per}{f', {of}' if (of := one.get('of')) else ''}"

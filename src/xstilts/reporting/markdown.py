@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from xstilts.reporting.page import LARGE, Cell, Listing, Page, Plot, Ruling, Rulings, Section, Sheet
+from xstilts.reporting.page import LARGE, Cell, Listing, Page, Plot, Rulings, Section, TableView, VerdictView
 
 SPECIAL = re.compile(r"[\\`*<>|~]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)")
 STARTS = re.compile(r"^(?:(?=[#+=-]+(?:\s|$))|\d+(?=[.)](?:\s|$)))")  # before it a backslash, or after its number
@@ -45,7 +45,7 @@ def opened(said: str) -> str:
     return STARTS.sub(lambda found: f"{found.group(0)}\\", escaped(said))
 
 
-def _ruling(ruling: Ruling) -> Iterator[str]:
+def _ruling(ruling: VerdictView) -> Iterator[str]:
     yield f"- **{escaped(ruling.status)}**: {escaped(ruling.sentence.rstrip('.'))}. {escaped(ruling.why)}"
     facts = "; ".join(f"{label} {cell.text}" for label, cell in ruling.facts)
     if facts:
@@ -65,7 +65,7 @@ def _section(section: Section) -> Iterator[str]:
             yield from (line for ruling in block.rulings for line in _ruling(ruling))
             yield ""
         else:
-            yield from sheet(block) if isinstance(block, Sheet) else _plot(block)
+            yield from sheet(block) if isinstance(block, TableView) else _plot(block)
 
 
 def _listing(listing: Listing) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _plot(plot: Plot) -> Iterator[str]:
         yield from sheet(plot.sheet)
 
 
-def sheet(one: Sheet) -> Iterator[str]:
+def sheet(one: TableView) -> Iterator[str]:
     """Yield a table's lines; of a large one its title and how many rows it has."""
     yield from (f"### {escaped(one.caption)}", "")
     if len(one.rows) > 2 * LARGE:

@@ -61,7 +61,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class TableView:
     """A table: its first column names the rows.
 
     anchors: the rows' own, where they are linked to. folded: whether readers open it themselves; None: where it is
@@ -87,7 +87,7 @@ class Sheet:
         cells = [row[column] for row in self.rows if row[column].text not in ("", NOTHING)]
         return bool(cells) and all(cell.value is not None for cell in cells)
 
-    def trimmed(self) -> Sheet:
+    def trimmed(self) -> TableView:
         """Return the sheet without the columns that say the same in all rows; the note says it once."""
         same = [column for column in range(len(self.columns)) if len({row[column].text for row in self.rows}) == 1] * (
             len(self.rows) > 1
@@ -115,7 +115,7 @@ class Plot:
     name: str
     title: str
     panels: tuple[Panel, ...]
-    sheet: Sheet
+    sheet: TableView
     legend: tuple[str, ...] = ()
     note: str = ""
 
@@ -130,7 +130,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Ruling:
+class VerdictView:
     """A sentence, what became of it and why; `beside` is what others found, kept apart."""
 
     name: str
@@ -138,7 +138,7 @@ class Ruling:
     status: str
     why: str
     facts: tuple[tuple[str, Cell], ...] = ()
-    beside: Ruling | None = None
+    beside: VerdictView | None = None
 
     @property
     def shape(self) -> str:
@@ -150,7 +150,7 @@ class Ruling:
 class Rulings:
     """Verdicts within a section, listed as those at the top are."""
 
-    rulings: tuple[Ruling, ...]
+    rulings: tuple[VerdictView, ...]
 
 
 @dataclass(frozen=True)
@@ -159,14 +159,14 @@ class Section:
 
     name: str
     title: str
-    blocks: tuple[Sheet | Plot | Listing | Rulings, ...]
+    blocks: tuple[TableView | Plot | Listing | Rulings, ...]
     about: str = ""
 
-    def sheets(self) -> Iterator[Sheet]:
+    def sheets(self) -> Iterator[TableView]:
         """Yield all tables, those of plots too."""
         for block in self.blocks:
-            if isinstance(block, Sheet | Plot):
-                yield block if isinstance(block, Sheet) else block.sheet
+            if isinstance(block, TableView | Plot):
+                yield block if isinstance(block, TableView) else block.sheet
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class Page:
     title: str
     answer: str
     about: tuple[str, ...] = ()
-    rulings: tuple[Ruling, ...] = ()
+    rulings: tuple[VerdictView, ...] = ()
     sections: tuple[Section, ...] = ()
     inputs: Mapping[str, tuple[str, ...]] | None = None
     heading: str = "Verdicts"
@@ -234,7 +234,7 @@ NOTHING = "–"
 def html(page: Page, template: str = "page.html") -> str:
     """Return a page as one HTML file that asks for nothing else; all texts are escaped."""
     made = _environment().get_template(template)
-    kinds = {Sheet: "sheet", Plot: "plot", Listing: "listing", Rulings: "rulings"}
+    kinds = {TableView: "sheet", Plot: "plot", Listing: "listing", Rulings: "rulings"}
     return made.render(page=page, version=__version__, kinds=kinds)
 
 

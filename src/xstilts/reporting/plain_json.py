@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xstilts.claims.results_table import Row
+from xstilts.claims.results_table import Result
 from xstilts.store import manifest
 
 Plain = dict[str, Any]
@@ -24,7 +24,7 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def row_of(row: Row) -> Plain:
+def row_of(row: Result) -> Plain:
     """Return a row as the report has it."""
     kept = {name: value for name, value in vars(row).items() if name not in ("examples", "costs")}
     return kept | {"costs": row.costs} if row.costs else kept

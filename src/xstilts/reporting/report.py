@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.reporting import cell_format, markdown, sections
 from xstilts.reporting.cell_format import known
-from xstilts.reporting.page import Cell, Page, Ruling, html
+from xstilts.reporting.page import Cell, Page, VerdictView, html
 from xstilts.reporting.svg import strip
 
 REPORT, HTML, MARKDOWN = "report.json", "report.html", "report.md"
@@ -36,19 +36,19 @@ Json = Mapping[str, Any]
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return what the `report.json` of a folder says; BadInput where there is none, or one of another format."""
+    """Return what the `report.json` of a folder says; InputError where there is none, or one of another format."""
     path = folder / REPORT
     if not path.is_file():
-        raise BadInput(f"no {REPORT} in {folder}: write one with `xstilts study FILE --out {folder}`")
+        raise InputError(f"no {REPORT} in {folder}: write one with `xstilts study FILE --out {folder}`")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise BadInput(f"{path} is no JSON ({error}); write it again with `xstilts study`") from error
+        raise InputError(f"{path} is no JSON ({error}); write it again with `xstilts study`") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         form = found.get("format") if isinstance(found, dict) else None
-        raise BadInput(f"{path} has format {form}, this xstilts reads {FORMAT}; write it again with `xstilts study`")
+        raise InputError(f"{path} has format {form}, this xstilts reads {FORMAT}; write it again with `xstilts study`")
     if fault := _fault(found):
-        raise BadInput(f"{path} is not as a study writes it ({fault}); write it anew with `xstilts study`")
+        raise InputError(f"{path} is not as a study writes it ({fault}); write it anew with `xstilts study`")
     return found
 
 
@@ -103,15 +103,15 @@ def _fallen(count: int) -> str:
     return f"{count} training{'s' if count > 1 else ''} behind this ended no better than chance." if count else ""
 
 
-def _ruling(verdict: Json, bounds: Mapping[str, tuple[float, float]], fallen: frozenset[str]) -> Ruling:
+def _ruling(verdict: Json, bounds: Mapping[str, tuple[float, float]], fallen: frozenset[str]) -> VerdictView:
     published = verdict.get("published")
     beside = None
     if published:
-        beside = Ruling("", _place(published), published["status"], published["why"])
+        beside = VerdictView("", _place(published), published["status"], published["why"])
     facts = tuple(_facts(verdict, bounds))
     if count := len(fallen.intersection(verdict.get("keys", ()))):
         facts += (("no better than chance", Cell(f"{count} of the trainings behind it")),)
-    return Ruling(verdict["name"], verdict["sentence"], verdict["status"], verdict["why"], facts, beside)
+    return VerdictView(verdict["name"], verdict["sentence"], verdict["status"], verdict["why"], facts, beside)
 
 
 def _facts(verdict: Json, bounds: Mapping[str, tuple[float, float]]) -> Iterator[tuple[str, Cell]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from xstilts.claims.claim import LEVEL, Claim
 from xstilts.claims.measures import Gain, Level, Measured, Scaling
-from xstilts.claims.results_table import BASELINE, Missing, Row, Table
+from xstilts.claims.results_table import BASELINE, Missing, Result, ResultsTable
 from xstilts.experiments.collect_results import TARGET
 from xstilts.store.live_view import history_of
 
@@ -21,7 +21,7 @@ MEAN, ZERO_SHOT = "mean", "zero-shot"
 Plain = dict[str, Any]
 
 
-def _arms(table: Table) -> Iterator[tuple[str, str, str, str, list[str]]]:
+def _arms(table: ResultsTable) -> Iterator[tuple[str, str, str, str, list[str]]]:
     """Yield encoder, recipe, intermediate, target and languages of each arm of a table."""
     found: dict[tuple[str, str, str, str], dict[str, None]] = {}
     for row in table.rows:
@@ -30,7 +30,7 @@ def _arms(table: Table) -> Iterator[tuple[str, str, str, str, list[str]]]:
         yield *arm, list(spoken)
 
 
-def levels(table: Table) -> Iterator[Plain]:
+def levels(table: ResultsTable) -> Iterator[Plain]:
     """Yield the mean score of each arm, over its languages and in each of them."""
     taught = _taught(table)
     for encoder, recipe, intermediate, target, spoken in _arms(table):
@@ -41,7 +41,7 @@ def levels(table: Table) -> Iterator[Plain]:
                 yield {**arm, "language": name, **found}
 
 
-def gains(table: Table) -> Iterator[Plain]:
+def gains(table: ResultsTable) -> Iterator[Plain]:
     """Yield the gain of each arm over its baseline, over its languages and in each of them."""
     taught = _taught(table)
     for encoder, recipe, intermediate, target, spoken in _arms(table):
@@ -64,7 +64,7 @@ def _each(spoken: list[str], taught: set[str]) -> list[tuple[str, tuple[str, ...
     return means + [(code, (code,)) for code in spoken]
 
 
-def _taught(table: Table) -> dict[str, set[str]]:
+def _taught(table: ResultsTable) -> dict[str, set[str]]:
     """Return the languages in which each target was learned."""
     found: dict[str, set[str]] = {row.target: set() for row in table.rows}
     for row in table.rows:
@@ -72,7 +72,7 @@ def _taught(table: Table) -> dict[str, set[str]]:
     return found
 
 
-def _tried(measure: Level | Gain, table: Table) -> Plain | None:
+def _tried(measure: Level | Gain, table: ResultsTable) -> Plain | None:
     try:
         return _estimated(measure.of(table))
     except Missing:
@@ -93,9 +93,9 @@ def _estimated(measured: Measured) -> Plain:
     }
 
 
-def costs(table: Table) -> Iterator[Plain]:
+def costs(table: ResultsTable) -> Iterator[Plain]:
     """Yield what each run took, with its mean score and gain: a point of gain against cost."""
-    runs: dict[tuple[str, str, str, str, int], list[Row]] = {}
+    runs: dict[tuple[str, str, str, str, int], list[Result]] = {}
     for row in table.rows:
         runs.setdefault((row.encoder, row.recipe, row.intermediate, row.target, row.seed), []).append(row)
     for (encoder, recipe, intermediate, target, seed), rows in runs.items():
@@ -110,13 +110,13 @@ def costs(table: Table) -> Iterator[Plain]:
         yield {**arm, "score": score, "gain": gain, "figures": figures, "keys": keys}
 
 
-def _mean(rows: Iterable[Row]) -> float:
+def _mean(rows: Iterable[Result]) -> float:
     """Return the mean score of one run over the languages of zero-shot transfer, or over all where there are none."""
     every = list(rows)
     return fmean(row.score for row in [row for row in every if not row.taught] or every)
 
 
-def curves(table: Table, records: Mapping[str, Plain]) -> Iterator[Plain]:
+def curves(table: ResultsTable, records: Mapping[str, Plain]) -> Iterator[Plain]:
     """Yield the loss by step of each training, once, under the first arm that has it."""
     seen: set[str] = set()
     for row in table.rows:
@@ -142,7 +142,7 @@ def curves(table: Table, records: Mapping[str, Plain]) -> Iterator[Plain]:
             }
 
 
-def scalings(claims: Iterable[Claim], table: Table) -> Iterator[Plain]:
+def scalings(claims: Iterable[Claim], table: ResultsTable) -> Iterator[Plain]:
     """Yield the points and the fit of each claim about growth with size."""
     for claim in claims:
         if not isinstance(claim.measure, Scaling):

@@ -18,7 +18,7 @@ from xstilts.experiments import failed_arms
 from xstilts.experiments import study as studies
 from xstilts.reporting import report, study_report
 from xstilts.reporting.study_report import Origin
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 
 STORE = Path("work")  # where the command line keeps stages unless it is told otherwise
 
@@ -33,10 +33,10 @@ class Outcome:
     missing: tuple[str, ...]
 
 
-def conduct(file: Path, scale: str, machine: Machine, out: Path) -> Outcome:
+def conduct(file: Path, scale: str, machine: Runtime, out: Path) -> Outcome:
     """Build a study and write its report to a folder; arms that cannot be built are gaps in it.
 
-    Raises StageError where nothing at all could be built, and BadInput where the file is no study.
+    Raises StageError where nothing at all could be built, and InputError where the file is no study.
     """
     asked = studies.load(file, scale)
     built, error = studies.attempt(asked, machine)
@@ -46,16 +46,16 @@ def conduct(file: Path, scale: str, machine: Machine, out: Path) -> Outcome:
         raise error
     lost = failed_arms.find(asked, machine, failed)
     verdicts = failed_arms.explained(claim.check_all(asked.claims, table), lost)
-    missing = (*map(failed_arms.told, lost), *failed_arms.apart(asked, machine, failed))
+    missing = (*map(failed_arms.describe, lost), *failed_arms.apart(asked, machine, failed))
     origin = Origin(file.stem, scale, file, *commands(file, scale, machine))
-    found = study_report.gather(asked, table, verdicts, origin, machine, missing)
+    found = study_report.build_report(asked, table, verdicts, origin, machine, missing)
     studies.write(table, out)
     study_report.write(found, out)
     report.write(out)
     return Outcome(built, verdicts, found, missing)
 
 
-def commands(file: Path, scale: str, machine: Machine) -> tuple[str, str]:
+def commands(file: Path, scale: str, machine: Runtime) -> tuple[str, str]:
     """Return the commands that build a study again and check its report, whatever folder this one is written to.
 
     Paths are as they were given. What the environment says is called by its name, so that a report has no path of the

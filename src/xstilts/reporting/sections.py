@@ -14,7 +14,7 @@ from xstilts.claims.claim import LEVEL
 from xstilts.reporting import cell_format, charts
 from xstilts.reporting.cell_format import known
 from xstilts.reporting.charts import label, varying
-from xstilts.reporting.page import NOTHING, Cell, Listing, Section, Sheet
+from xstilts.reporting.page import NOTHING, Cell, Listing, Section, TableView
 from xstilts.reporting.svg import strip
 from xstilts.runtime import text
 
@@ -86,14 +86,16 @@ def _means(report: Json) -> Iterator[Json]:
         yield next((row for row in group if row["language"] == ZERO_SHOT), group[0])
 
 
-def _heat(encoder: str, rows: Sequence[Json], top: float, lost: frozenset[str]) -> Sheet:
+def _heat(encoder: str, rows: Sequence[Json], top: float, lost: frozenset[str]) -> TableView:
     targets = list(dict.fromkeys(row["target"] for row in rows))
     columns, lines = varying(rows, "intermediate", "recipe"), []
     for settings in grouped(rows, "intermediate", "recipe").values():
         found = {row["target"]: row for row in settings}
         heated = (_heated(found.get(target), top, lost) for target in targets)
         lines.append((Cell(label(settings[0], columns)), *heated))
-    return Sheet(f"gains-{encoder}", f"Mean gains of {encoder}", ("intermediate", *targets), tuple(lines), folded=False)
+    return TableView(
+        f"gains-{encoder}", f"Mean gains of {encoder}", ("intermediate", *targets), tuple(lines), folded=False
+    )
 
 
 def _heated(row: Json | None, top: float, lost: frozenset[str]) -> Cell:
@@ -123,7 +125,7 @@ def _languages(report: Json) -> Section | None:
     return Section("languages", "Gains by language", blocks, about)
 
 
-def _by_language(title: str, rows: Sequence[Json], known_as: Json, folded: bool) -> Sheet:
+def _by_language(title: str, rows: Sequence[Json], known_as: Json, folded: bool) -> TableView:
     settings = {setting: group[0] for setting, group in grouped(rows, "intermediate", "recipe").items()}
     bounds = _bounds(rows)
     lines = []
@@ -135,7 +137,7 @@ def _by_language(title: str, rows: Sequence[Json], known_as: Json, folded: bool)
         lines.append((_language(code, about, group[0].get("taught", False)), *gains, *facts))
     across = (label(first, varying(rows, "intermediate", "recipe")) for first in settings.values())
     columns = ("language", *across, "distance", "family", "script")
-    return Sheet(f"languages-{title}", title, columns, tuple(lines), folded=folded or len(lines) > 60)
+    return TableView(f"languages-{title}", title, columns, tuple(lines), folded=folded or len(lines) > 60)
 
 
 def _apart(row: Json, known_as: Json) -> tuple[float, str, str]:
@@ -190,8 +192,8 @@ def _scores(report: Json) -> Section | None:
     ]
     figures = ("low", "high", "seeds")
     made = (
-        Sheet("scores", "Scores", (*SETTING, "language", "score", *figures), tuple(levels), UNITS),
-        Sheet("all-gains", "Gains", (*SETTING, "baseline's recipe", "language", "gain", "low", "high", "p", "seeds"),
+        TableView("scores", "Scores", (*SETTING, "language", "score", *figures), tuple(levels), UNITS),
+        TableView("all-gains", "Gains", (*SETTING, "baseline's recipe", "language", "gain", "low", "high", "p", "seeds"),
               tuple(gains), UNITS),
     )  # fmt: skip
     return Section("scores-and-gains", "All scores and gains", tuple(one.trimmed() for one in made if one.rows))
@@ -209,7 +211,7 @@ def _targets(report: Json) -> Sequence[Json]:
 def _extras(report: Json) -> Iterator[Section]:
     """Yield the tables that a study made of its own."""
     sheets = tuple(
-        Sheet(
+        TableView(
             f"extra-{number}",
             one["title"],
             tuple(str(column) for column in one["columns"]),
@@ -226,8 +228,8 @@ def _remarks(report: Json) -> Section | None:
     rows = tuple(
         (Cell(one["stage"], None, _key_of(one["stage"])), Cell(one["why"])) for one in report.get("collapsed", ())
     )
-    blocks: list[Sheet | Listing] = (
-        [Sheet("collapsed", "No better than chance", ("training", "why"), rows)] if rows else []
+    blocks: list[TableView | Listing] = (
+        [TableView("collapsed", "No better than chance", ("training", "why"), rows)] if rows else []
     )
     for name, title in REMARKS.items():
         lines = tuple(report.get(name, ()))
@@ -262,15 +264,15 @@ def _settings(report: Json) -> Section | None:
         for code, one in settings.get("languages", {}).items()
     )
     made = (
-        Sheet("encoders", "Encoders", ("encoder", "parameters", "layers"), encoders, quiet=True),
-        Sheet("settings-lists", "Recipes, intermediate tasks, seeds", ("what", "which"), rows, quiet=True),
-        Sheet("targets", "Targets", ("target", "format", "metric"), targets, quiet=True),
-        Sheet("spoken", "Languages", ("code", "language", "family", "script", "distance"), spoken, quiet=True),
+        TableView("encoders", "Encoders", ("encoder", "parameters", "layers"), encoders, quiet=True),
+        TableView("settings-lists", "Recipes, intermediate tasks, seeds", ("what", "which"), rows, quiet=True),
+        TableView("targets", "Targets", ("target", "format", "metric"), targets, quiet=True),
+        TableView("spoken", "Languages", ("code", "language", "family", "script", "distance"), spoken, quiet=True),
     )
     return Section("settings", "What was run", tuple(_told(one) for one in made if one.rows))
 
 
-def _told(sheet: Sheet) -> Sheet:
+def _told(sheet: TableView) -> TableView:
     """Return a sheet without the columns that no row has anything in: older reports say less."""
     kept = [at for at in range(len(sheet.columns)) if any(row[at].text not in ("", NOTHING) for row in sheet.rows)]
     rows = tuple(tuple(row[at] for at in kept) for row in sheet.rows)
@@ -284,8 +286,10 @@ def _reproduce(report: Json) -> Section | None:
     rows = [(Cell(name), Cell(str(version))) for name, version in found.get("versions", {}).items()]
     rows += [(Cell("device"), Cell(str(device))) for device in found.get("devices", ())]
     rows += [(Cell("study file"), Cell(f"{study['file']}, digest {study['digest']}"))] if study.get("file") else []
-    blocks: list[Sheet | Listing] = [Listing("", commands, commands=True)] if commands else []
-    blocks += [Sheet("versions", "Versions and machines", ("what", "which"), tuple(rows), quiet=True)] if rows else []
+    blocks: list[TableView | Listing] = [Listing("", commands, commands=True)] if commands else []
+    blocks += (
+        [TableView("versions", "Versions and machines", ("what", "which"), tuple(rows), quiet=True)] if rows else []
+    )
     return Section("reproduce", "How to reproduce it", tuple(blocks))
 
 
@@ -300,5 +304,5 @@ def stages(report: Json) -> Section | None:
         keys.append(f"stage-{key}")
     columns = ("key", "label", "work", "time", "inputs", "files")
     note = "File hashes are the beginnings of their SHA digests; report.json has them whole."
-    sheet = Sheet("stages", "Stages", columns, tuple(rows), note, tuple(keys))
+    sheet = TableView("stages", "Stages", columns, tuple(rows), note, tuple(keys))
     return Section("made", "Where the numbers come from", (sheet,)) if rows else None

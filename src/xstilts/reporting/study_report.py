@@ -21,18 +21,18 @@ from xstilts.claims import measures, published
 from xstilts.claims.claim import Claim, Verdict
 from xstilts.claims.claim_validation import slug
 from xstilts.claims.measures import Gain
-from xstilts.claims.results_table import Row, Table
+from xstilts.claims.results_table import Result, ResultsTable
 from xstilts.data.languages import Language, codes, language
 from xstilts.evaluation import contamination
 from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, TARGET
-from xstilts.experiments.extra_tables import Extra, PairedTests, Probe
+from xstilts.experiments.extra_tables import ExtraTable, PairedTests, StageTable
 from xstilts.experiments.study import Study, chosen
 from xstilts.models import configs
 from xstilts.reporting import report_data
 from xstilts.reporting.plain_json import Plain, entry, plain, row_of
 from xstilts.reporting.report import FORMAT, REPORT
 from xstilts.reporting.report_data import distinct
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest, names, query
 from xstilts.store.build import is_built
 from xstilts.training.train import MODEL
@@ -51,12 +51,12 @@ class Origin:
     check: str = ""
 
 
-def gather(
+def build_report(
     study: Study,
-    table: Table,
+    table: ResultsTable,
     verdicts: Sequence[Verdict],
     origin: Origin,
-    machine: Machine,
+    machine: Runtime,
     failed: Sequence[str] = (),
 ) -> Plain:
     """Return the findings of a finished study; every row of the table must have been read from the machine's store.
@@ -65,7 +65,7 @@ def gather(
     """
     question, _, about = study.question.strip().partition("\n")
     records = _records(table, machine)
-    found = followed(table, verdicts, records)
+    found = derived_sections(table, verdicts, records)
     return plain(  # type: ignore[no-any-return]
         {
             "format": FORMAT,
@@ -97,10 +97,10 @@ def gather(
     )
 
 
-def followed(table: Table, verdicts: Sequence[Verdict], records: Mapping[str, Plain]) -> Plain:
+def derived_sections(table: ResultsTable, verdicts: Sequence[Verdict], records: Mapping[str, Plain]) -> Plain:
     """Return what follows from a table, its verdicts and the records behind it alone, so that it can be made again."""
     known_figures = published.known()
-    said = [ruling(one, known_figures) for one in verdicts]
+    said = [verdict_json(one, known_figures) for one in verdicts]
     return {
         "answer": answer(said),
         "verdicts": said,
@@ -157,23 +157,23 @@ def _verb(status: str, count: int) -> str:
 
 
 def _extras(
-    asked: Iterable[Extra | Probe], table: Table, records: Mapping[str, Plain], machine: Machine
+    asked: Iterable[ExtraTable | StageTable], table: ResultsTable, records: Mapping[str, Plain], machine: Runtime
 ) -> Iterator[Plain]:
     """Yield a study's own tables, but those whose stages could not be built."""
     for one in asked:
-        if not isinstance(one, Probe):
+        if not isinstance(one, StageTable):
             yield one.made(table, records)
         elif all(is_built(stage, machine) for stage in one.promised(machine).values()):
             yield one.probed(machine)
 
 
-def tests(claims: Iterable[Claim]) -> list[Extra]:
+def tests(claims: Iterable[Claim]) -> list[ExtraTable]:
     """Return the table of other tests of the gains that are claimed, if any are."""
     gains = tuple((one.sentence, one.measure) for one in claims if isinstance(one.measure, Gain))
     return [PairedTests(gains)] if gains else []
 
 
-def _choices(study: Study, table: Table) -> Iterator[Plain]:
+def _choices(study: Study, table: ResultsTable) -> Iterator[Plain]:
     """Yield the table of what was chosen among which arms; an edge says that better ones may lie beyond."""
     rows = []
     for choice in study.choices:
@@ -189,14 +189,14 @@ def _choices(study: Study, table: Table) -> Iterator[Plain]:
         yield {"title": "What was chosen by development data", "columns": columns, "rows": rows, "note": note}
 
 
-def _records(table: Table, machine: Machine) -> dict[str, Plain]:
+def _records(table: ResultsTable, machine: Runtime) -> dict[str, Plain]:
     """Return the records of all stages behind a table, by key."""
     keys = {key for row in table.rows for key in row.keys}
     folders = {name.name.rpartition("-")[2]: name for name in machine.store.iterdir()}
     return {key: manifest.read(folders[key]) | {"folder": folders[key]} for key in sorted(keys)}
 
 
-def ruling(verdict: Verdict, known_figures: Mapping[str, published.Published]) -> Plain:
+def verdict_json(verdict: Verdict, known_figures: Mapping[str, published.Published]) -> Plain:
     """Return a verdict as the report has it, beside the published figure that its claim names."""
     claim = verdict.claim
     compared = None
@@ -233,7 +233,7 @@ def _unit(measure: Any) -> str:
     )
 
 
-def _settings(table: Table, records: Mapping[str, Plain]) -> Plain:
+def _settings(table: ResultsTable, records: Mapping[str, Plain]) -> Plain:
     spoken = sorted({row.language for row in table.rows})
     encoders = {row.encoder: row for row in table.rows}
     targets = {row.target: row for row in table.rows}
@@ -251,11 +251,11 @@ def _settings(table: Table, records: Mapping[str, Plain]) -> Plain:
     }
 
 
-def _format(row: Row, records: Mapping[str, Plain]) -> str:
+def _format(row: Result, records: Mapping[str, Plain]) -> str:
     return names.format_from_key(records[row.keys[row.roles.index(PREDICT)]]["arguments"]["kind_name"])
 
 
-def _layers(row: Row, records: Mapping[str, Plain]) -> int | None:
+def _layers(row: Result, records: Mapping[str, Plain]) -> int | None:
     """Return the layers of a row's encoder, as its last training has written them; None where nothing was trained."""
     trained = [records[key]["folder"] for role, key in zip(row.roles, row.keys, strict=True) if role in TRAININGS]
     config = configs.read(trained[-1] / MODEL / configs.CONFIG) if trained else None
@@ -299,15 +299,15 @@ def _collapsed(records: Mapping[str, Plain]) -> Iterator[Plain]:
                 yield {"stage": f"{facts['label']}-{key}", "key": key, "why": why}
 
 
-def _repaired(records: Mapping[str, Plain], machine: Machine) -> list[str]:
+def _repaired(records: Mapping[str, Plain], machine: Runtime) -> list[str]:
     damaged = {path.name.rpartition(".damaged")[0] for path in machine.store.glob("*.damaged*")}
     return [name for key, facts in records.items() if (name := f"{facts['label']}-{key}") in damaged]
 
 
-def _shared(study: Study, machine: Machine) -> set[str]:
+def _shared(study: Study, machine: Runtime) -> set[str]:
     """Return which test texts were also in training, in sentences."""
     looked = {stage.key: stage for arm in study.arms for stage in arm.grid.overlaps(machine)}
-    return set(contamination.told(looked.values(), machine))
+    return set(contamination.describe(looked.values(), machine))
 
 
 def _made_with(records: Mapping[str, Plain]) -> Plain:

@@ -4,7 +4,7 @@ What is costly to compute and needed again, but is no result, is kept here: stat
 pieces of texts (`segments`). A file appears when it is whole, and the one that was used longest ago makes room. So a
 shelf may be emptied at any time, and what is mapped into memory stays there when its file goes.
 
->>> shelf = Shelf(Path("work/.toys"), 0.5, "toys")
+>>> shelf = DiskCache(Path("work/.toys"), 0.5, "toys")
 >>> shelf.find("0123.toy") is None
 True
 """
@@ -26,7 +26,7 @@ GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Shelf:
+class DiskCache:
     """A folder, the most GiB that its files may take, and what they hold, for people."""
 
     folder: Path

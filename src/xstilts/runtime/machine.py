@@ -3,7 +3,7 @@
 Device, threads, memory and paths change how fast a result comes, not what it is (up to rounding). They travel as one
 keyword-only argument beside the identity of a stage.
 
->>> Machine(store=Path("work"), device="cpu").most_tokens()
+>>> Runtime(store=Path("work"), device="cpu").most_tokens()
 512
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +24,7 @@ GPU_TOKENS, CPU_TOKENS = 16384, 512  # a GPU wants large passes; a CPU takes sma
 
 
 @dataclass(frozen=True)
-class Machine:
+class Runtime:
     """Where and how work is done.
 
     store: folder of finished stages. data: folder of local data sets (None: hub only). device: "auto", "cpu",
@@ -58,7 +58,7 @@ class Machine:
 
     def __post_init__(self) -> None:
         if self.packing not in ("auto", "on", "off"):
-            raise BadInput(f"unknown packing '{self.packing}': give auto, on or off")
+            raise InputError(f"unknown packing '{self.packing}': give auto, on or off")
 
     def torch_device(self) -> torch.device:
         """Return the device to work on, the fastest there is for "auto"; set torch's threads."""
@@ -92,11 +92,11 @@ class Machine:
 
 
 def _device(name: str) -> torch.device:
-    """Return a device by name; BadInput where there is none of that name here."""
+    """Return a device by name; InputError where there is none of that name here."""
     import torch
 
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise BadInput(f"cannot work on device '{name}' ({reason}): give auto, cpu, cuda, cuda:1 or mps") from None
+        raise InputError(f"cannot work on device '{name}' ({reason}): give auto, cpu, cuda, cuda:1 or mps") from None

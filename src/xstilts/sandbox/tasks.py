@@ -18,8 +18,16 @@ from itertools import cycle, islice
 from random import Random
 from typing import Any
 
-from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Question, Tagged
-from xstilts.errors import BadInput
+from xstilts.data.examples import (
+    AnswerSpan,
+    BitextExample,
+    ClassificationExample,
+    Example,
+    MultipleChoiceExample,
+    QAExample,
+    TaggingExample,
+)
+from xstilts.errors import InputError
 from xstilts.sandbox.grammar import Word, say
 from xstilts.sandbox.languages import ENGLISH_LIKE, Artificial, digest, language
 from xstilts.sandbox.relations import follows, relates, restates
@@ -54,7 +62,7 @@ def examples(task: str, split: str, code: str, options: Mapping[str, str | int |
         yield from CORPORA[make](language(code), count)
         return
     if not has(split, code, options):
-        raise BadInput(
+        raise InputError(
             f"'{task}' has no {split} data in '{code}': the sandbox trains and selects its target tasks in "
             f"'{ENGLISH_LIKE.code}' only; the other languages have a test split"
         )
@@ -133,39 +141,39 @@ def _next(stream: Iterator[Event], random: Random) -> Iterator[tuple[Event, Even
 # How it is told: from what is meant to an example in a language.
 
 
-def _tell_pair(id: str, meaning: tuple[Meaning, Meaning, str], tongue: Artificial) -> Classified:
+def _tell_pair(id: str, meaning: tuple[Meaning, Meaning, str], tongue: Artificial) -> ClassificationExample:
     a, b, label = meaning
-    return Classified(id, say(a, tongue).text, say(b, tongue).text, label)
+    return ClassificationExample(id, say(a, tongue).text, say(b, tongue).text, label)
 
 
-def _tell_parity(id: str, event: Event, tongue: Artificial) -> Classified:
+def _tell_parity(id: str, event: Event, tongue: Artificial) -> ClassificationExample:
     words = say(event, tongue).words
-    return Classified(id, say(event, tongue).text, None, LABELS["parity"][len(words) % 2])
+    return ClassificationExample(id, say(event, tongue).text, None, LABELS["parity"][len(words) % 2])
 
 
-def _tell_tags(tag: Callable[[Word], str], id: str, event: Event, tongue: Artificial) -> Tagged:
+def _tell_tags(tag: Callable[[Word], str], id: str, event: Event, tongue: Artificial) -> TaggingExample:
     words = say(event, tongue).words
-    return Tagged(id, tuple(word.form for word in words), tuple(tag(word) for word in words))
+    return TaggingExample(id, tuple(word.form for word in words), tuple(tag(word) for word in words))
 
 
-def _tell_question(id: str, meaning: tuple[tuple[Event, ...], Asked], tongue: Artificial) -> Question:
+def _tell_question(id: str, meaning: tuple[tuple[Event, ...], Asked], tongue: Artificial) -> QAExample:
     told, asked = meaning
     sentences = [say(event, tongue) for event in told]
     at = told.index(asked.event)
     text, start = sentences[at].answer(asked.role)
     start += sum(len(sentence.text) + 1 for sentence in sentences[:at])
     context = " ".join(sentence.text for sentence in sentences)
-    return Question(id, context, say(asked, tongue).text, (Answer(text, start),))
+    return QAExample(id, context, say(asked, tongue).text, (AnswerSpan(text, start),))
 
 
-def _tell_choice(id: str, meaning: tuple[Event, Event, Event, int], tongue: Artificial) -> Choice:
+def _tell_choice(id: str, meaning: tuple[Event, Event, Event, int], tongue: Artificial) -> MultipleChoiceExample:
     event, right, wrong, label = meaning
     choices = tuple(say(e, tongue).text for e in ((right, wrong) if label == 0 else (wrong, right)))
-    return Choice(id, say(event, tongue).text, "", choices, label)
+    return MultipleChoiceExample(id, say(event, tongue).text, "", choices, label)
 
 
-def _tell_parallel(id: str, event: Event, tongue: Artificial) -> Parallel:
-    return Parallel(id, say(event, tongue).text, say(event, ENGLISH_LIKE).text)
+def _tell_parallel(id: str, event: Event, tongue: Artificial) -> BitextExample:
+    return BitextExample(id, say(event, tongue).text, say(event, ENGLISH_LIKE).text)
 
 
 def _role(word: Word) -> str:

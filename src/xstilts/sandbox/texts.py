@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from random import Random
 
-from xstilts.data.examples import Parallel, Text
+from xstilts.data.examples import BitextExample, TextExample
 from xstilts.sandbox.grammar import say
 from xstilts.sandbox.languages import ENGLISH_LIKE, Artificial
 from xstilts.sandbox.relations import equivalent, opposite, swapped, wider
@@ -24,7 +24,7 @@ from xstilts.sandbox.world import KINDS, NEXT, Asked, Event, Fact, Meaning, Orde
 ROLES = ("agent", "patient", "place")
 
 
-def text(tongue: Artificial, count: int) -> Iterator[Text]:
+def text(tongue: Artificial, count: int) -> Iterator[TextExample]:
     """Yield `count` lines of a language, then its translations: the sentence as `text`, the English-like one as `pair`.
 
     Of the lines 35 % have a related sentence of the same language as `pair`, 35 % are a question and its answer with
@@ -35,18 +35,18 @@ def text(tongue: Artificial, count: int) -> Iterator[Text]:
     for i in range(count):
         told = _lines(stream, random)
         first, second = (" ".join(say(meaning, tongue).text for meaning in part) for part in told)
-        yield Text(f"{tongue.code}-line-{i}", first, second or None)
+        yield TextExample(f"{tongue.code}-line-{i}", first, second or None)
     for pair in parallel(tongue, count):
-        yield Text(pair.id, pair.source, pair.english)
+        yield TextExample(pair.id, pair.source, pair.english)
 
 
-def parallel(tongue: Artificial, count: int) -> Iterator[Parallel]:
+def parallel(tongue: Artificial, count: int) -> Iterator[BitextExample]:
     """Yield the translations that go with `count` lines: fewer, the further away the language is; none of its own."""
     seed = f"parallel {tongue.code}"
     random, stream = Random(seed), events("train", seed)
     for i in range(0 if tongue == ENGLISH_LIKE else count * tongue.parallel // 100):
         meaning = _meaning(stream, random)
-        yield Parallel(f"{tongue.code}-pair-{i}", say(meaning, tongue).text, say(meaning, ENGLISH_LIKE).text)
+        yield BitextExample(f"{tongue.code}-pair-{i}", say(meaning, tongue).text, say(meaning, ENGLISH_LIKE).text)
 
 
 Told = tuple[Meaning, ...]

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.experiments.score_table import BASELINE
 from xstilts.reporting import report
 from xstilts.reporting.report import REPORT
@@ -102,26 +102,26 @@ def gains_of(path: Path, target: str, recipe: str = "", encoder: str = "") -> di
 
     recipe, encoder: of the study's arms, those of this name; encoders as `tabulate.name_of` calls them. A gain is the
     mean over the languages that the target was not learned in, or over those that there are, paired by seed; only
-    languages and seeds that all settings have count. Raises BadInput where there is no such file, target, encoder or
+    languages and seeds that all settings have count. Raises InputError where there is no such file, target, encoder or
     recipe, where the file is broken, or where it is of several encoders or recipes.
     """
     path = next((path / name for name in (TABLE, REPORT) if (path / name).is_file()), path)
     if not path.is_file():
-        raise BadInput(f"no measured gains in {path}: give a study's {TABLE}, or a folder with it or a {REPORT}")
+        raise InputError(f"no measured gains in {path}: give a study's {TABLE}, or a folder with it or a {REPORT}")
     rows, gains = (_reported(path), _of_report) if path.suffix == ".json" else (_tabled(path), _of_table)
     try:
         return gains(path, _asked(path, rows, {"target": target, "encoder": encoder, "recipe": recipe}))
     except (KeyError, TypeError) as error:
-        raise BadInput(f"{path} is not as a study writes it ({error!r}); {AGAIN}") from error
+        raise InputError(f"{path} is not as a study writes it ({error!r}); {AGAIN}") from error
 
 
 def _reported(path: Path) -> list[Line]:
     """Return the gains of a `report.json`."""
     if path.name != REPORT:
-        raise BadInput(f"no measured gains in {path}: give a study's {TABLE} or {REPORT}")
+        raise InputError(f"no measured gains in {path}: give a study's {TABLE} or {REPORT}")
     found = report.read(path.parent)
     if not isinstance(found.get("gains"), list) or not all(isinstance(one, dict) for one in found["gains"]):
-        raise BadInput(f"{path} has no gains; {AGAIN}")
+        raise InputError(f"{path} has no gains; {AGAIN}")
     return list(found["gains"])
 
 
@@ -132,7 +132,7 @@ def _tabled(path: Path) -> list[Line]:
             lines = csv.DictReader(file)
             return [_numbered(row, f"{path}, line {lines.line_num}") for row in lines]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{path} is no table ({error}); {AGAIN}") from error
+        raise InputError(f"{path} is no table ({error}); {AGAIN}") from error
 
 
 def _numbered(row: Line, place: str) -> Line:
@@ -140,7 +140,7 @@ def _numbered(row: Line, place: str) -> Line:
         return {**row, "seed": int(row["seed"]), "score": float(row["score"])}
     except (KeyError, TypeError, ValueError) as error:
         found = f"seed {row.get('seed')!r}, score {row.get('score')!r}"
-        raise BadInput(f"{place}: expected numbers, found {found}; {AGAIN}") from error
+        raise InputError(f"{place}: expected numbers, found {found}; {AGAIN}") from error
 
 
 def _asked(path: Path, rows: list[Line], wanted: Mapping[str, str]) -> list[Line]:
@@ -151,11 +151,11 @@ def _asked(path: Path, rows: list[Line], wanted: Mapping[str, str]) -> list[Line
         if not rows:
             what, remedy = ABSENT[column]
             names = ", ".join(f"'{one}'" for one in there) or "nothing"
-            raise BadInput(f"{path} has no gains {what} '{value}', but {what} {names}: {remedy}")
+            raise InputError(f"{path} has no gains {what} '{value}', but {what} {names}: {remedy}")
     for column, remedy in (("encoder", "give the encoder"), ("recipe", "name one with --against-recipe")):
         values = sorted({str(row.get(column, "")) for row in rows})
         if len(values) > 1:
-            raise BadInput(f"{path} is of several {column}s ({', '.join(values)}): {remedy}")
+            raise InputError(f"{path} is of several {column}s ({', '.join(values)}): {remedy}")
     return rows
 
 
@@ -168,7 +168,7 @@ def _of_report(path: Path, rows: list[Line]) -> dict[str, tuple[float, ...]]:
     mean = next((one for one in MEANS if one in shared), None)
     codes = [mean] if mean else sorted(shared - {*MEANS})
     if len({len(by_seed) for each in found.values() for code, by_seed in each.items() if code in codes}) != 1:
-        raise BadInput(f"settings in {path} share no seeds or no language: give the {TABLE} of the study")
+        raise InputError(f"settings in {path} share no seeds or no language: give the {TABLE} of the study")
     return {name: _mean(codes, each) for name, each in found.items()}
 
 
@@ -182,7 +182,7 @@ def _of_table(path: Path, rows: list[Line]) -> dict[str, tuple[float, ...]]:
     known = [set(each[code]) for each in scores.values() for code in codes]
     seeds = sorted(set.intersection(*known)) if known else []
     if BASELINE not in scores or len(scores) < 2 or not seeds:
-        raise BadInput(
+        raise InputError(
             f"{path} has no gains: no seed has a '{BASELINE}' and settings in one language; give a study of both"
         )
     means = {name: [fmean(each[code][seed] for code in codes) for seed in seeds] for name, each in scores.items()}

@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store import local_executor, manifest
 from xstilts.store.stage import Stage, folder_of
 
@@ -26,13 +26,13 @@ Sort = tuple[str, str]
 
 
 @dataclass
-class Purse:
+class Budget:
     """A budget in seconds of stages; spent: by what for. built: how many stages were not there yet.
 
     paid: keys. costs: seconds and units (steps, pieces), by candidate and sort of stage.
     """
 
-    machine: Machine
+    machine: Runtime
     seconds: float = math.inf
     spent: dict[str, float] = field(default_factory=dict)
     built: int = 0

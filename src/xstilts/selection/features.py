@@ -23,23 +23,23 @@ import torch
 from numpy.typing import NDArray
 
 from xstilts.data.dataset import EXAMPLES
-from xstilts.data.examples import Example, Tagged
+from xstilts.data.examples import Example, TaggingExample
 from xstilts.data.examples import read as read_examples
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.formats import Format, task_format
-from xstilts.models.batch import IGNORED, Unit
-from xstilts.models.batching import by_length
-from xstilts.models.embedding_pruning import used
+from xstilts.models.batch import IGNORED, ModelInput
+from xstilts.models.batching import length_bucketed_batches
+from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.heads import Head
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
-from xstilts.runtime.machine import Machine
+from xstilts.models.tokenization import Tokenizer
+from xstilts.runtime.machine import Runtime
 from xstilts.selection import transferability
 from xstilts.store import names
 from xstilts.store.identity import identity
 from xstilts.store.names import format_in_keys
-from xstilts.store.stage import Site, Stage, stage
+from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training.train import MODEL
 
 FEATURES = "features.npz"
@@ -87,12 +87,12 @@ def _label(model: Encoder | Stage, data: tuple[Stage, ...], asking: Asking) -> s
 
 
 @stage(name=names.FEATURES, version=1, label=_label)
-def features(site: Site, model: Encoder | Stage, data: tuple[Stage, ...], asking: Asking) -> None:
+def features(site: BuildContext, model: Encoder | Stage, data: tuple[Stage, ...], asking: Asking) -> None:
     """Write `features.npz`: the states of a bare encoder for examples with labels, and the labels."""
     network, tokens = opened(model, site)
     units = encoded(data, asking, network, tokens, site)
     pick = _picker(network, asking)
-    with used(network, [asking.format], units, tokens):
+    with pruned_embeddings(network, [asking.format], units, tokens):
         network.to(site.machine.torch_device())
         rows = [pick(unit, states) for unit, states in shown(network, asking.format, units, tokens, site.machine)]
     states, labels = (np.concatenate(part) for part in zip(*rows, strict=True))
@@ -110,18 +110,20 @@ def read(folder: Path, format: str) -> Features:
         return Features(format, held["states"], held["labels"])
 
 
-def opened(model: Encoder | Stage, site: Site) -> tuple[Network, Tokens]:
+def opened(model: Encoder | Stage, site: BuildContext) -> tuple[Network, Tokenizer]:
     """Return a bare encoder, public or trained by an earlier stage, and its tokenizer."""
     source = site.path(model) / MODEL if isinstance(model, Stage) else model.location
-    return Network(load_backbone(source)).eval(), Tokens.of(load_tokenizer(source)).kept(site.machine)
+    return Network(load_backbone(source)).eval(), Tokenizer.of(load_tokenizer(source)).kept(site.machine)
 
 
-def encoded(data: Sequence[Stage], asking: Asking, network: Network, tokens: Tokens, site: Site) -> list[Unit]:
-    """Return the units of a fixed draw of examples; BadInput where there is none."""
+def encoded(
+    data: Sequence[Stage], asking: Asking, network: Network, tokens: Tokenizer, site: BuildContext
+) -> list[ModelInput]:
+    """Return the units of a fixed draw of examples; InputError where there is none."""
     heap = [one for part in data for one in read_examples(site.path(part) / EXAMPLES, asking.format)]
     examples = drawn(heap, asking.examples)
     if not examples:
-        raise BadInput(f"no examples in '{data[0].label}' to look at: give other data")
+        raise InputError(f"no examples in '{data[0].label}' to look at: give other data")
     labels = asking.labels or _tags(heap)
     return task_format(asking.format).encode(examples, tokens, network.fitting(asking.max_length), labels, Counter())
 
@@ -134,18 +136,18 @@ def drawn(items: Sequence[Any], most: int) -> list[Any]:
 
 
 def _tags(examples: Sequence[Example]) -> tuple[str, ...]:
-    return tuple(sorted({tag for one in examples if isinstance(one, Tagged) for tag in one.tags}))
+    return tuple(sorted({tag for one in examples if isinstance(one, TaggingExample) for tag in one.tags}))
 
 
 @torch.inference_mode()
 def shown(
-    network: Network, format: str, units: Sequence[Unit], tokens: Tokens, machine: Machine
-) -> Iterator[tuple[Unit, list[States]]]:
+    network: Network, format: str, units: Sequence[ModelInput], tokens: Tokenizer, machine: Runtime
+) -> Iterator[tuple[ModelInput, list[States]]]:
     """Yield each unit with the final states (pieces, width) of each of its sequences; the units' order is kept."""
     how: Format = task_format(format)
     device, random = machine.torch_device(), torch.Generator().manual_seed(1)
     found: list[list[States]] = [[] for _ in units]
-    for numbers in by_length(units, machine.most_tokens()):
+    for numbers in length_bucketed_batches(units, machine.most_tokens()):
         chosen = [units[number] for number in numbers]
         batch = how.collate(chosen, tokens, random).to(device)
         with machine.arithmetic():
@@ -156,7 +158,7 @@ def shown(
     yield from zip(units, found, strict=True)
 
 
-Pick = Callable[[Unit, list[States]], tuple[States, Labels]]
+Pick = Callable[[ModelInput, list[States]], tuple[States, Labels]]
 
 
 def _picker(network: Network, asking: Asking) -> Pick:
@@ -166,7 +168,7 @@ def _picker(network: Network, asking: Asking) -> Pick:
     if task_format(asking.format).headless:
         return lambda unit, states: (_pooled(states, "mean"), np.full(len(states), unit.example))
     if asking.format not in ("classification", "multiple_choice"):
-        raise BadInput(f"tasks of kind '{asking.format}' have no labels to ask states for: give another target")
+        raise InputError(f"tasks of kind '{asking.format}' have no labels to ask states for: give another target")
     how = Head(network.config, asking.format, max(len(asking.labels), 1)).pool
     return lambda unit, states: (_pooled(states, how), _answers(unit, len(states)))
 
@@ -177,7 +179,7 @@ def _pooled(states: Sequence[States], how: str) -> States:
     return np.stack([one[places[how]] if how in places else one.mean(axis=0) for one in states])
 
 
-def _answers(unit: Unit, options: int) -> Labels:
+def _answers(unit: ModelInput, options: int) -> Labels:
     """Return the label of a text; of several options, 1 for the right one and 0 for the others."""
     target = int(unit.target[0])
     if options == 1 or target == IGNORED:
@@ -185,12 +187,12 @@ def _answers(unit: Unit, options: int) -> Labels:
     return np.asarray(np.arange(options) == target, dtype=np.int64)
 
 
-def _of_words(unit: Unit, states: list[States]) -> tuple[States, Labels]:
+def _of_words(unit: ModelInput, states: list[States]) -> tuple[States, Labels]:
     places = unit.places[1:]
     return states[0][places], unit.target[places].astype(np.int64)
 
 
-def _of_answers(unit: Unit, states: list[States]) -> tuple[States, Labels]:
+def _of_answers(unit: ModelInput, states: list[States]) -> tuple[States, Labels]:
     """Return the answer's first and last piece (1) and as many others of the context (0); nothing without an answer."""
     ends = np.unique(unit.target) if unit.target.any() else np.empty(0, dtype=np.int32)
     outside = np.flatnonzero(unit.places[:, 0] >= 0)

@@ -14,11 +14,11 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
 from xstilts.experiments.grid import tasks_of
-from xstilts.experiments.run import Recipes, lesson, read
+from xstilts.experiments.run import Recipes, read, training_set
 from xstilts.experiments.score_table import BASELINE
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
@@ -34,7 +34,7 @@ SEARCHED = ("bitext_mining", "passage_ranking")  # kinds that are measured, and 
 
 
 @dataclass(frozen=True)
-class Question:
+class CandidateSearch:
     """Which of the candidates to train an encoder on before a target.
 
     seeds: of the first round. steps: of each training in the first round. examples: at most so many of a task for its
@@ -52,12 +52,12 @@ class Question:
     def __post_init__(self) -> None:
         if len({one.label for one in self.candidates}) < max(len(self.candidates), 1):
             given = ", ".join(one.label for one in self.candidates) or "none"
-            raise BadInput(f"expected different candidates, found {given}: give --candidates a,b,c")
+            raise InputError(f"expected different candidates, found {given}: give --candidates a,b,c")
         for one in self.candidates:
             if one.format in SEARCHED:
-                raise BadInput(f"'{one.name}' ({one.format}) cannot be learned from: leave it out of --candidates")
+                raise InputError(f"'{one.name}' ({one.format}) cannot be learned from: leave it out of --candidates")
         if not self.target.teachers() and self.target.dev_language is None:
-            raise BadInput(
+            raise InputError(
                 f"'{self.target.name}' ({self.target.format}) has neither training data nor a language to choose on: "
                 "candidates for it can only be measured, with `xstilts run`"
             )
@@ -83,10 +83,10 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Peeks:
+class ProbeStages:
     """The promises behind a recommendation; candidates by name, "baseline" for the encoder as it is."""
 
-    question: Question
+    question: CandidateSearch
     folder: Path | None
 
     def peek(self, name: str, rung: Rung, seed: int) -> Encoder | Stage:
@@ -114,40 +114,44 @@ class Peeks:
         if last is None:
             asked, data = development(self.question, self.folder)
             return features(self.peek(name, rung, seed), (data,), self.question.asking(asked, "target"))
-        learned = lesson(last, self.folder).train
+        learned = training_set(last, self.folder).train
         return features(self.peek(name, rung, seed), learned, self.question.asking(last, "target"))
 
     def text(self, name: str) -> Stage:
         """Promise the TextEmb of a candidate, or of the target under "baseline"."""
         one, role = self._task(name)
-        return text_embedding(self.question.encoder, lesson(one, self.folder).train, self.question.asking(one, role))
+        return text_embedding(
+            self.question.encoder, training_set(one, self.folder).train, self.question.asking(one, role)
+        )
 
     def embedding(self, name: str, rung: Rung, seed: int) -> Stage:
         """Promise the TaskEmb of a candidate, after its peek, or of the target under "baseline"."""
         one, role = self._task(name)
         model = self.taught(name, rung, seed) if name == BASELINE else self.peek(name, rung, seed)
         if not isinstance(model, Stage):
-            raise BadInput(f"'{name}' is not trained and has no task embedding: give a target that is")
-        return fisher(model, lesson(one, self.folder).train, self.question.asking(one, role))
+            raise InputError(f"'{name}' is not trained and has no task embedding: give a target that is")
+        return fisher(model, training_set(one, self.folder).train, self.question.asking(one, role))
 
     def _task(self, name: str) -> tuple[Task, str]:
         if name != BASELINE:
             return self.question.candidate(name), "intermediate"
         if self.question.teacher is None:
-            raise BadInput(f"'{self.question.target.label}' has no training data to embed: its probes alone can be had")
+            raise InputError(
+                f"'{self.question.target.label}' has no training data to embed: its probes alone can be had"
+            )
         return self.question.teacher, "target"
 
     def _trained(self, model: Encoder | Stage, one: Task, role: str, rung: Rung, seed: int) -> Stage:
         recipe = shortened(self.question.recipes.of((one,), role), rung.steps, one.counts.get("train"))
-        taught = replace(lesson(one, self.folder), dev=None)  # nothing is chosen in so short a training
+        taught = replace(training_set(one, self.folder), dev=None)  # nothing is chosen in so short a training
         return train(model, (taught,), recipe, seed)
 
 
-def development(question: Question, folder: Path | None) -> tuple[Task, Stage]:
+def development(question: CandidateSearch, folder: Path | None) -> tuple[Task, Stage]:
     """Return the task that probes are measured on, and its data, in the language that the target is learned in.
 
     The target's own development data where there are such, else its teacher's; of an untrained target the pairs of the
-    language to choose on. Raises BadInput where there are none.
+    language to choose on. Raises InputError where there are none.
     """
     target, last = question.target, question.teacher
     code = last.trained_in[0] if last else str(target.dev_language)
@@ -155,7 +159,7 @@ def development(question: Question, folder: Path | None) -> tuple[Task, Stage]:
     for one, split in tried:
         if one.format not in SEARCHED and one.has(split, code, folder):
             return one, read(one.data(split, code, folder))
-    raise BadInput(f"'{target.label}' has no development data in '{code}': probes cannot be scored")
+    raise InputError(f"'{target.label}' has no development data in '{code}': probes cannot be scored")
 
 
 def shortened(recipe: Recipe, steps: int, count: int | None) -> Recipe:
@@ -186,7 +190,9 @@ def candidates_of(target: Task, asked: str | None, folder: Path | None) -> tuple
         one for one in every if one.artificial == target.artificial and _labelled(one) and _there(one, folder)
     )
     if not found:
-        raise BadInput(f"no task has training data below {folder or '(no --data given)'}: name the folder with --data")
+        raise InputError(
+            f"no task has training data below {folder or '(no --data given)'}: name the folder with --data"
+        )
     return found
 
 

@@ -21,15 +21,15 @@ import numpy as np
 
 from xstilts import metrics, stats
 from xstilts.claims.results_table import BASELINE, contributions
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evaluation.score import CONTRIBUTIONS
 from xstilts.metrics.base import Array
 from xstilts.models.naming import name_of
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.selection import successive_halving, task_embeddings
-from xstilts.selection.budget import Purse
+from xstilts.selection.budget import Budget
 from xstilts.selection.features import read as read_features
-from xstilts.selection.probes import Peeks, Question, development
+from xstilts.selection.probes import CandidateSearch, ProbeStages, development
 from xstilts.selection.recommendation import Advice, Figure
 from xstilts.selection.successive_halving import Round, Rung, Standing
 from xstilts.selection.transferability import alike
@@ -43,13 +43,13 @@ Found = dict[str, dict[str, Figure]]
 Names = tuple[str, ...]
 
 
-def recommend(question: Question, machine: Machine, hours: float = math.inf) -> Advice:
+def recommend(question: CandidateSearch, machine: Runtime, hours: float = math.inf) -> Advice:
     """Return the advice of all methods that the target allows and the budget pays for.
 
     hours: of stages, whoever built them; held to within the first training of each sort, whose price is not known.
     """
     machine.torch_device()
-    bench = Bench(Peeks(question, machine.data), Purse(machine, hours * HOUR))
+    bench = CandidateScorer(ProbeStages(question, machine.data), Budget(machine, hours * HOUR))
     rungs = successive_halving.ladder(len(question.candidates), question.steps, question.seeds)
     missing: list[str] = []
     figures: Found = {}
@@ -77,27 +77,27 @@ def _tried(method: Callable[[], Found], missing: list[str]) -> Found:
     """Return what a method finds; where the target does not allow it, nothing, and why."""
     try:
         return method()
-    except BadInput as error:
+    except InputError as error:
         missing.append(str(error))
         return {}
 
 
-def _rounds(bench: Bench, names: Names, rungs: tuple[Rung, ...], missing: list[str]) -> tuple[Round, ...]:
+def _rounds(bench: CandidateScorer, names: Names, rungs: tuple[Rung, ...], missing: list[str]) -> tuple[Round, ...]:
     """Return the rounds of probes, which take candidates in the order of the cheap methods; none without data."""
     try:
         development(bench.peeks.question, bench.peeks.folder)
-    except BadInput as error:
+    except InputError as error:
         missing.append(str(error))
         return ()
     return successive_halving.halve(names, rungs, bench.standings, bench.room)
 
 
 @dataclass
-class Bench:
+class CandidateScorer:
     """Candidates measured by each method, as far as the purse allows; unpaid: what it did not."""
 
-    peeks: Peeks
-    purse: Purse
+    peeks: ProbeStages
+    purse: Budget
     unpaid: list[str] = field(default_factory=list)
 
     def by_states(self, rung: Rung) -> Found:
@@ -204,7 +204,7 @@ def _figure(found: Summary) -> Figure:
     return Figure(found.mean, found.low, found.high)
 
 
-def _probes(peeks: Peeks, name: str, rung: Rung) -> list[Stage]:
+def _probes(peeks: ProbeStages, name: str, rung: Rung) -> list[Stage]:
     return [peeks.score(name, rung, seed) for seed in _seeds(rung)]
 
 

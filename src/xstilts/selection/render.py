@@ -12,9 +12,9 @@ from typing import Any
 from rich.table import Table as RichTable
 
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.selection.backtest import Gains, hits
-from xstilts.selection.probes import Question
+from xstilts.selection.probes import CandidateSearch
 from xstilts.selection.recommend import recommend
 from xstilts.selection.recommendation import Advice, Figure, known
 from xstilts.selection.successive_halving import Round, Standing
@@ -34,7 +34,7 @@ METHODS = {
 POINTS = ("knn", "probe", "halving")  # methods whose figures are in percent
 
 
-def answer(question: Question, machine: Machine, hours: float, gains: Gains, out: Path | None) -> None:
+def answer(question: CandidateSearch, machine: Runtime, hours: float, gains: Gains, out: Path | None) -> None:
     """Rank the candidates and print the advice; hours: of trainings and the like, 0 for as many as it takes.
 
     gains: that were measured, by candidate, by which the methods are judged; none: they are not.
@@ -50,7 +50,7 @@ def show(advice: Advice, out: Path | None) -> None:
 
     screen = console()
     screen.print(_ranking(advice))
-    for line in (*said(advice), *remarks(advice)):
+    for line in (*summary_lines(advice), *remarks(advice)):
         screen.print(f"  {line}", highlight=False)
     if advice.hits:
         screen.print(_hits(advice))
@@ -93,7 +93,7 @@ def _cell(figure: Figure | None, rank: float, method: str) -> str:
     return f"{figure.value:.{digits}f}{interval} #{rank:g}"
 
 
-def said(advice: Advice) -> Iterator[str]:
+def summary_lines(advice: Advice) -> Iterator[str]:
     """Yield what is known and what is not, in words."""
     found = known(advice)
     if found is None:
@@ -174,7 +174,7 @@ def save(advice: Advice, folder: Path) -> Path:
     plain = {
         "encoder": advice.encoder,
         "target": advice.target,
-        "said": list(said(advice)),
+        "said": list(summary_lines(advice)),
         "known": found and {**asdict(found), "best": found.best},
         "combined": advice.combined(),
         "ranks": advice.ranks(),

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.stats import Estimate
 
 
@@ -62,7 +62,7 @@ Room = Callable[[tuple[str, ...], Rung], int]
 def ladder(candidates: int, steps: int, seeds: int) -> tuple[Rung, ...]:
     """Return the rungs by which so many candidates are halved down to one; each has twice the steps, one seed more."""
     if min(candidates, steps, seeds) < 1:
-        raise BadInput(f"{candidates} candidates, {steps} steps, {seeds} seeds: give at least one of each")
+        raise InputError(f"{candidates} candidates, {steps} steps, {seeds} seeds: give at least one of each")
     rounds = max(1, math.ceil(math.log2(candidates)))
     return tuple(Rung(number, steps * 2**number, seeds + number) for number in range(rounds))
 

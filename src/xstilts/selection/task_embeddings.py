@@ -21,16 +21,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xstilts.formats import Format, task_format
-from xstilts.models.batch import IGNORED, Unit
-from xstilts.models.embedding_pruning import used
+from xstilts.models.batch import IGNORED, ModelInput
+from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder
 from xstilts.models.hf_format import load
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
-from xstilts.runtime.machine import Machine
+from xstilts.models.tokenization import Tokenizer
+from xstilts.runtime.machine import Runtime
 from xstilts.selection.features import Asking, encoded, opened, shown
 from xstilts.store import names
-from xstilts.store.stage import Site, Stage, stage
+from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training.train import MODEL
 
 EMBEDDING = "embedding.npz"
@@ -46,11 +46,11 @@ def _named(data: tuple[Stage, ...]) -> str:
 
 
 @stage(name=names.TEXT_EMBEDDING, version=1, label=lambda encoder, data, asking: f"textemb-{_named(data)}")
-def text_embedding(site: Site, encoder: Encoder | Stage, data: tuple[Stage, ...], asking: Asking) -> None:
+def text_embedding(site: BuildContext, encoder: Encoder | Stage, data: tuple[Stage, ...], asking: Asking) -> None:
     """Write `embedding.npz`: the mean over texts of the mean over their pieces of an encoder's final states."""
     network, tokens = opened(encoder, site)
     units = encoded(data, asking, network, tokens, site)
-    with used(network, [asking.format], units, tokens):
+    with pruned_embeddings(network, [asking.format], units, tokens):
         network.to(site.machine.torch_device())
         every = shown(network, asking.format, units, tokens, site.machine)
         means = [sequence.mean(axis=0) for _, states in every for sequence in states]
@@ -59,7 +59,7 @@ def text_embedding(site: Site, encoder: Encoder | Stage, data: tuple[Stage, ...]
 
 
 @stage(name=names.FISHER, version=1, label=lambda model, data, asking: f"taskemb-{_named(data)}")
-def fisher(site: Site, model: Stage, data: tuple[Stage, ...], asking: Asking) -> None:
+def fisher(site: BuildContext, model: Stage, data: tuple[Stage, ...], asking: Asking) -> None:
     """Write `embedding.npz`: for each layer, the mean squared gradient of an example's loss, a number a unit.
 
     model: a training that ended with a head for the task; `asking.labels` are taken from there. The labels are those of
@@ -69,10 +69,10 @@ def fisher(site: Site, model: Stage, data: tuple[Stage, ...], asking: Asking) ->
     labels = asking.labels
     if not task_format(asking.format).headless:
         network, tokenizer, labels = load(site.path(model) / MODEL, asking.format)
-        tokens = Tokens.of(tokenizer).kept(site.machine)
+        tokens = Tokenizer.of(tokenizer).kept(site.machine)
     asked = replace(asking, labels=labels, examples=min(asking.examples, MOST_GRADIENTS))
     units = encoded(data, asked, network, tokens, site)
-    with used(network, [asking.format], units, tokens):
+    with pruned_embeddings(network, [asking.format], units, tokens):
         network.to(site.machine.torch_device())
         found = squared(network, task_format(asking.format), units, tokens, site.machine)
     _write(site.folder, found)
@@ -90,7 +90,9 @@ def read(folder: Path) -> Embedding:
         return {name: held[name] for name in held.files}
 
 
-def squared(network: Network, how: Format, units: Sequence[Unit], tokens: Tokens, machine: Machine) -> Embedding:
+def squared(
+    network: Network, how: Format, units: Sequence[ModelInput], tokens: Tokenizer, machine: Runtime
+) -> Embedding:
     """Return by layer the squared gradients of the mean loss of an example, averaged over examples and weights."""
     network.eval()
     network.requires_grad_(False)
@@ -115,7 +117,12 @@ def _a_unit(weights: Tensor) -> Tensor:
 
 
 def _gradients(
-    network: Network, how: Format, units: Sequence[Unit], tokens: Tokens, machine: Machine, weights: list[nn.Parameter]
+    network: Network,
+    how: Format,
+    units: Sequence[ModelInput],
+    tokens: Tokenizer,
+    machine: Runtime,
+    weights: list[nn.Parameter],
 ) -> Iterator[tuple[Tensor, ...]]:
     """Yield the gradients of the mean loss of each example that has one."""
     device, random = machine.torch_device(), torch.Generator().manual_seed(1)
@@ -129,7 +136,7 @@ def _gradients(
         yield tuple(torch.zeros_like(w) if g is None else g.float() for w, g in zip(weights, grads, strict=True))
 
 
-def _examples(units: Sequence[Unit], size: int) -> Iterable[Sequence[Unit]]:
+def _examples(units: Sequence[ModelInput], size: int) -> Iterable[Sequence[ModelInput]]:
     """Return units alone, or in heaps where a loss needs several; a last heap of one is left out."""
     heaps = [units[start : start + size] for start in range(0, len(units), size)]
     return [heap for heap in heaps if len(heap) > 1 or size == 1]

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 States = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -30,7 +30,7 @@ def logme(states: States, labels: Labels) -> float:
 
     Labels of 0 and 1 are a linear map of the states with a normal prior and normal noise; the evidence integrates over
     the map and is taken at the best of both precisions, found by MacKay's fixed point on the singular values. As in
-    the paper, neither states nor labels are centred. Raises BadInput for fewer than two labels.
+    the paper, neither states nor labels are centred. Raises InputError for fewer than two labels.
     """
     f, classes = _checked(states, labels)
     u, sigma, _ = np.linalg.svd(f, full_matrices=False)
@@ -123,7 +123,7 @@ def _majority(near: Labels) -> int:
 def paired(first: States, second: States) -> float:
     """Return the share, in percent, of rows whose nearest row on the other side (cosine) is their own, both ways."""
     if len(first) != len(second) or not len(first):
-        raise BadInput(f"expected pairs, found {len(first)} and {len(second)} rows; give both of every pair")
+        raise InputError(f"expected pairs, found {len(first)} and {len(second)} rows; give both of every pair")
     similarity = _unit(first) @ _unit(second).T
     own = np.arange(len(first))
     return 50 * float(np.mean(similarity.argmax(axis=1) == own) + np.mean(similarity.argmax(axis=0) == own))
@@ -138,7 +138,7 @@ def cosine(one: States, other: States) -> float:
 def alike(one: Mapping[str, States], other: Mapping[str, States]) -> float:
     """Return the mean cosine of the parts of two task embeddings: each part counts alike, however large its numbers."""
     if one.keys() != other.keys():
-        raise BadInput("task embeddings of different encoders cannot be compared: make both with the same one")
+        raise InputError("task embeddings of different encoders cannot be compared: make both with the same one")
     return float(np.mean([cosine(one[name], other[name]) for name in one]))
 
 
@@ -154,9 +154,9 @@ def ranks(scores: Sequence[float]) -> tuple[float, ...]:
 def _checked(states: States, labels: Labels) -> tuple[States, Labels]:
     classes = np.unique(labels)
     if states.ndim != 2 or len(states) != len(labels):
-        raise BadInput(f"expected a label for each row of states, found {states.shape} and {len(labels)} labels")
+        raise InputError(f"expected a label for each row of states, found {states.shape} and {len(labels)} labels")
     if len(classes) < 2:
-        raise BadInput(f"expected two labels or more, found {len(classes)}: give more examples")
+        raise InputError(f"expected two labels or more, found {len(classes)}: give more examples")
     return states.astype(np.float64), classes
 
 

@@ -16,19 +16,19 @@ from xstilts.stats.equivalence import beyond, tost
 from xstilts.stats.estimates import Estimate
 from xstilts.stats.multiple_testing import distinct, holm
 from xstilts.stats.paired_tests import almost_order, randomisation, randomise_seeds
-from xstilts.stats.power import Aim, detectable, power, seeds_needed
+from xstilts.stats.power import PowerTarget, detectable, power, seeds_needed
 from xstilts.stats.rank_correlation import Correlation, correlation
 from xstilts.stats.regression import PowerLaw, power_law, slope
 from xstilts.stats.seed_summary import Summary, gain, summary
 
 __all__ = [
     "PLAIN",
-    "Aim",
     "Correlation",
     "Draws",
     "Estimate",
     "Headline",
     "PowerLaw",
+    "PowerTarget",
     "Resampling",
     "Summary",
     "almost_order",

@@ -23,7 +23,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.metrics.base import Array
 from xstilts.stats.estimates import Estimate
 
@@ -77,7 +77,7 @@ def estimate(after: Arm, before: Arm | None = None, headline: Headline = share, 
     """Return the mean over seeds and languages of a headline, or of its gain from `before` to `after`.
 
     after, before: (seeds, examples) or (seeds, examples, k) contributions, or such arrays by language; the seeds and
-    examples of both arms are the same and in one order. Raises BadInput where shapes differ.
+    examples of both arms are the same and in one order. Raises InputError where shapes differ.
     """
     return combined([draw(after, before, headline, how)], how)
 
@@ -134,7 +134,7 @@ def _languages(figures: Array) -> float:
     """Return the variance of the mean (seeds, languages) through the languages, without what seeds do to each."""
     seeds, languages = len(figures), len(figures[0])
     if languages < 2:
-        raise BadInput("languages that stand for others must be at least two; give more, or set sampled=False")
+        raise InputError("languages that stand for others must be at least two; give more, or set sampled=False")
     centred = figures - figures.mean(axis=0) - figures.mean(axis=1, keepdims=True) + figures.mean()
     rest = float(np.square(centred).sum()) / ((seeds - 1) * (languages - 1) * seeds) if seeds > 1 else 0.0
     whole = float(figures.mean(axis=0).var(ddof=1))
@@ -174,8 +174,8 @@ def _check(arms: list[dict[str, Array]]) -> None:
     shapes = [{code: array.shape for code, array in arm.items()} for arm in arms]
     first = next(iter(shapes[0].values()), ())
     if len(first) != 3 or 0 in first:
-        raise BadInput(f"expected contributions of seeds x examples, found shape {first}; give one row a seed")
+        raise InputError(f"expected contributions of seeds x examples, found shape {first}; give one row a seed")
     if shapes[0] != shapes[-1]:
-        raise BadInput(f"arms differ: {shapes[0]} and {shapes[-1]}; pair the same seeds, languages and examples")
+        raise InputError(f"arms differ: {shapes[0]} and {shapes[-1]}; pair the same seeds, languages and examples")
     if len({shape[0] for shape in shapes[0].values()}) > 1:
-        raise BadInput(f"languages differ in their number of seeds: {shapes[0]}; keep the seeds that all have")
+        raise InputError(f"languages differ in their number of seeds: {shapes[0]}; keep the seeds that all have")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.stats.estimates import Estimate
 
 
@@ -35,4 +35,6 @@ def beyond(found: Estimate, margin: float) -> float:
 
 def _positive(margin: float) -> None:
     if not margin > 0:
-        raise BadInput(f"a margin of equivalence must be above 0, found {margin}; say what difference would not matter")
+        raise InputError(
+            f"a margin of equivalence must be above 0, found {margin}; say what difference would not matter"
+        )

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.metrics.base import Array
 
 
@@ -35,15 +35,15 @@ def holm(values: Sequence[float], weights: Sequence[float] | None = None) -> Arr
 
 
 def distinct(keys: Sequence[Hashable], values: Sequence[float], refuse: bool = False) -> tuple[float, ...]:
-    """Return one value for each distinct key, in order; BadInput where a key has two values.
+    """Return one value for each distinct key, in order; InputError where a key has two values.
 
     refuse: two rows of one key are refused too, not merged.
     """
     found: dict[Hashable, float] = {}
     for key, value in zip(keys, values, strict=True):
         if key in found and found[key] != value:
-            raise BadInput(f"key '{key}' has two values, {found[key]} and {value}; a result has one: score it again")
+            raise InputError(f"key '{key}' has two values, {found[key]} and {value}; a result has one: score it again")
         if key in found and refuse:
-            raise BadInput(f"key '{key}' occurs twice; give each replicate once")
+            raise InputError(f"key '{key}' occurs twice; give each replicate once")
         found[key] = value
     return tuple(found.values())

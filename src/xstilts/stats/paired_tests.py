@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.metrics.base import Array
 from xstilts.stats.bootstrap import Headline, share
 
@@ -28,7 +28,7 @@ def randomisation(
     """
     arms = [np.asarray(arm, dtype=np.float64) for arm in (before, after)]
     if arms[0].shape != arms[1].shape or arms[0].ndim not in (2, 3):
-        raise BadInput(f"expected two arms of seeds x examples, found {arms[0].shape} and {arms[1].shape}")
+        raise InputError(f"expected two arms of seeds x examples, found {arms[0].shape} and {arms[1].shape}")
     before, after = (arm.reshape(*arm.shape[:2], -1) for arm in arms)
     both = np.concatenate([after, before], axis=1)
     total, first = 0, 0.0

@@ -23,7 +23,7 @@ MOST = 4096  # seeds; where more would be needed, seeds are not the remedy
 
 
 @dataclass(frozen=True)
-class Aim:
+class PowerTarget:
     """What counts as finding something: an interval of `level` that leaves out the null.
 
     guarded: a guarded p-value below 1 - level, as in a family. within: an interval that lies within ± this, as for
@@ -35,10 +35,10 @@ class Aim:
     within: float = 0.0
 
 
-ALONE = Aim()
+ALONE = PowerTarget()
 
 
-def power(found: Estimate, effect: float, aim: Aim = ALONE) -> float:
+def power(found: Estimate, effect: float, aim: PowerTarget = ALONE) -> float:
     """Return the probability of finding what is `effect` away from the null (for equivalence, from 0)."""
     if not found.error > 0:
         reached = abs(effect) < aim.within if aim.within else effect != 0
@@ -46,7 +46,7 @@ def power(found: Estimate, effect: float, aim: Aim = ALONE) -> float:
     return _chance(effect, aim.within, found, *_limits(found, aim))
 
 
-def detectable(found: Estimate, chance: float = 0.8, aim: Aim = ALONE) -> float:
+def detectable(found: Estimate, chance: float = 0.8, aim: PowerTarget = ALONE) -> float:
     """Return the smallest distance from the null that is found with probability `chance`; NaN with one replicate.
 
     For equivalence it is the smallest margin within which a true value of 0 is found to lie.
@@ -67,7 +67,7 @@ def detectable(found: Estimate, chance: float = 0.8, aim: Aim = ALONE) -> float:
     return float(brentq(short, 1e-9 * top, top, xtol=1e-6 * top))
 
 
-def seeds_needed(found: Estimate, effect: float, chance: float = 0.8, aim: Aim = ALONE) -> int | None:
+def seeds_needed(found: Estimate, effect: float, chance: float = 0.8, aim: PowerTarget = ALONE) -> int | None:
     """Return how many seeds find `effect` with probability `chance`; None where no number does, or is not known."""
 
     def enough(count: int) -> bool:
@@ -82,7 +82,7 @@ def seeds_needed(found: Estimate, effect: float, chance: float = 0.8, aim: Aim =
     return high
 
 
-def _limits(found: Estimate, aim: Aim) -> tuple[Array, Array]:
+def _limits(found: Estimate, aim: PowerTarget) -> tuple[Array, Array]:
     """Return half widths that may be observed, and their probabilities."""
     degrees = found.count - found.lost
     first, of_first = chi_square(degrees)

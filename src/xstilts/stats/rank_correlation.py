@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def correlation(
 
     x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if len(x) != len(y):
-        raise BadInput(f"expected pairs, found {len(x)} and {len(y)} values; give both of every pair")
+        raise InputError(f"expected pairs, found {len(x)} and {len(y)} values; give both of every pair")
     n = len(x)
     if n < 5 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return Correlation(math.nan, math.nan, math.nan, n)

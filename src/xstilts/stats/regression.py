@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.metrics.base import Array
 from xstilts.stats.estimates import Estimate
 
@@ -38,12 +38,12 @@ def slope(sizes: Sequence[float], values: Sequence[float], errors: Sequence[floa
     """Return the growth of a value with each doubling of size: weighted least squares on log2(size).
 
     errors: the values' standard errors over seeds and examples, of which only the proportions count; without them
-    all weigh the same. Raises BadInput with fewer than two different sizes.
+    all weigh the same. Raises InputError with fewer than two different sizes.
     """
     x, y = _points(sizes, values)
     known = np.ones(len(x)) if errors is None else np.asarray(errors, dtype=np.float64)
     if not (np.isfinite(known) & (known > 0)).all():
-        raise BadInput(f"errors must be above 0, found {list(errors or ())}; leave them out where there are none")
+        raise InputError(f"errors must be above 0, found {list(errors or ())}; leave them out where there are none")
     x, weights = np.log2(x), 1 / known**2
     centre = np.average(x, weights=weights)
     width = float((weights * (x - centre) ** 2).sum())
@@ -60,7 +60,7 @@ def power_law(sizes: Sequence[float], values: Sequence[float], offset: bool = Fa
     """
     x, y = _points(sizes, values)
     if not (y > 0).all():
-        raise BadInput(f"a power law needs values above 0, found {y.min()}; fit a slope instead")
+        raise InputError(f"a power law needs values above 0, found {y.min()}; fit a slope instead")
     x = np.log(x)
     centre = x.mean()  # around which the parameters hardly depend on each other
     b, start = np.polyfit(x - centre, np.log(y), 1)
@@ -125,5 +125,5 @@ def _half_widths(shape: Array, move: Array, rest: Array, level: float) -> Array:
 def _points(sizes: Sequence[float], values: Sequence[float]) -> tuple[Array, Array]:
     x, y = np.asarray(sizes, dtype=np.float64), np.asarray(values, dtype=np.float64)
     if x.shape != y.shape or len(np.unique(x)) < 2 or not (x > 0).all():
-        raise BadInput(f"expected values at two or more sizes above 0, found {x.tolist()} and {y.tolist()}")
+        raise InputError(f"expected values at two or more sizes above 0, found {x.tolist()} and {y.tolist()}")
     return x, y

@@ -15,17 +15,17 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
-from xstilts.store.stage import Site, Stage, StageError, Work, folder_of
+from xstilts.store.stage import BuildContext, Stage, StageError, StageFunction, folder_of
 
 
-def is_built(stage: Stage, machine: Machine) -> bool:
+def is_built(stage: Stage, machine: Runtime) -> bool:
     """Say whether a stage's result is there and whole."""
     return manifest.is_whole(folder_of(stage, machine))
 
 
-def build(stage: Stage, machine: Machine) -> Path:
+def build(stage: Stage, machine: Runtime) -> Path:
     """Build a stage and what it needs, unless it is there; return its folder.
 
     Safe for many processes on one store: one builds, the others wait. Raises StageError when the disk is full or when
@@ -42,7 +42,7 @@ def build(stage: Stage, machine: Machine) -> Path:
     return folder
 
 
-def missing(stages: tuple[Stage, ...], machine: Machine) -> list[Stage]:
+def missing(stages: tuple[Stage, ...], machine: Runtime) -> list[Stage]:
     """Return what has to be built for `stages`, inputs before what needs them, each once."""
     seen: set[str] = set()
     order: list[Stage] = []
@@ -70,13 +70,13 @@ def _keys(store: Path) -> set[str]:
     return set()
 
 
-def _make(stage: Stage, folder: Path, machine: Machine) -> None:
+def _make(stage: Stage, folder: Path, machine: Runtime) -> None:
     part = folder.with_name(folder.name + ".part")
     if part.exists() and not stage.work.resumes:
         shutil.rmtree(part)
     try:
         part.mkdir(parents=True, exist_ok=True)
-        site = Site(part, machine)
+        site = BuildContext(part, machine)
         started = time.time()
         stage.work.function(site, **stage.arguments)
         manifest.write(part, _facts(stage, site, started))
@@ -93,7 +93,7 @@ def _make(stage: Stage, folder: Path, machine: Machine) -> None:
         ) from error
 
 
-def _facts(stage: Stage, site: Site, started: float) -> dict[str, Any]:
+def _facts(stage: Stage, site: BuildContext, started: float) -> dict[str, Any]:
     return {
         "label": stage.label,
         "key": stage.key,
@@ -109,7 +109,7 @@ def _facts(stage: Stage, site: Site, started: float) -> dict[str, Any]:
     }
 
 
-def source_digest(work: Work) -> str:
+def source_digest(work: StageFunction) -> str:
     """Return a digest of the source of a work's module, by which a change without a new version can be seen."""
     source = inspect.getsource(inspect.getmodule(work.function) or work.function)
     return hashlib.sha256(source.encode()).hexdigest()[:12]

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.store import manifest
 from xstilts.store.identity import canonical
@@ -38,7 +38,7 @@ KEPT = 7 * 24 * 3600.0  # seconds after which nobody asks what became of a build
 
 
 @dataclass
-class Note:
+class BuildLog:
     """What a build says of itself; it is written beside the work, which never waits for it."""
 
     keys: frozenset[str]
@@ -75,7 +75,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Build:
+class BuildStatus:
     """A build as those see it who watch. stages: by key the label and the work's name; arguments: of trainings."""
 
     name: str
@@ -91,9 +91,9 @@ class Build:
 
 
 @contextmanager
-def noted(todo: Sequence[Stage], machine: Machine) -> Iterator[Note]:
+def noted(todo: Sequence[Stage], machine: Runtime) -> Iterator[BuildLog]:
     """Leave word of a build in the store while it goes on; where that cannot be written, go on without."""
-    note, folder = Note(frozenset(item.key for item in todo)), None
+    note, folder = BuildLog(frozenset(item.key for item in todo)), None
     with ExitStack() as open_:
         if todo:
             with suppress(OSError):
@@ -106,7 +106,7 @@ def noted(todo: Sequence[Stage], machine: Machine) -> Iterator[Note]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def read(store: Path) -> list[Build]:
+def read(store: Path) -> list[BuildStatus]:
     """Return the builds that left word in a store, the oldest first; what cannot be read is none."""
     found = []
     for folder in _folders(store):
@@ -115,7 +115,7 @@ def read(store: Path) -> list[Build]:
     return sorted(found, key=lambda build: build.started)
 
 
-def _begin(todo: Sequence[Stage], machine: Machine, open_: ExitStack) -> Path:
+def _begin(todo: Sequence[Stage], machine: Runtime, open_: ExitStack) -> Path:
     host = re.sub(r"\W", "_", socket.gethostname())
     folder = machine.store / FOLDER / f"{host}-{os.getpid()}-{time.time_ns()}"
     folder.mkdir(parents=True)
@@ -136,7 +136,7 @@ def _begin(todo: Sequence[Stage], machine: Machine, open_: ExitStack) -> Path:
 
 
 @contextmanager
-def _kept(note: Note, folder: Path) -> Iterator[None]:
+def _kept(note: BuildLog, folder: Path) -> Iterator[None]:
     """Write what a note says whenever it has changed, from a thread of its own, and at the end."""
     over, written = threading.Event(), ""
 
@@ -163,7 +163,7 @@ def _kept(note: Note, folder: Path) -> Iterator[None]:
         write()
 
 
-def _read(folder: Path) -> Build:
+def _read(folder: Path) -> BuildStatus:
     alive = _alive(folder)  # before the rest: what ends meanwhile has said so
     asked = json.loads((folder / ASKED).read_bytes().decode())
     now: dict[str, Any] = {"running": {}, "failed": {}, "steps": {}, "ended": None}
@@ -172,7 +172,7 @@ def _read(folder: Path) -> Build:
     stages = {key: (label, work) for key, (label, work) in asked["stages"].items()}
     said = {name: now[name] for name in ("running", "failed", "steps", "ended")}
     begun = folder.name, asked["started"], asked["workers"], stages, asked["arguments"]
-    return Build(*begun, **said, alive=alive and now["ended"] is None)
+    return BuildStatus(*begun, **said, alive=alive and now["ended"] is None)
 
 
 def _alive(folder: Path) -> bool:

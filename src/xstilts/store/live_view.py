@@ -47,7 +47,7 @@ class Part:
 
 
 @dataclass
-class Sight:
+class StoreView:
     """What has been seen of a store: the records of finished stages by key, their scores, and what is in the making."""
 
     store: Path

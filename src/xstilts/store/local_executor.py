@@ -18,12 +18,12 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from multiprocessing.queues import Queue
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.store import build, build_log
-from xstilts.store.build_log import Note
+from xstilts.store.build_log import BuildLog
 from xstilts.store.identity import SORTED, canonical
 from xstilts.store.stage import Stage, StageError
 
@@ -44,7 +44,7 @@ class Unbuilt(StageError):
         self.reasons, self.built = reasons, built
 
 
-def build_all(stages: Sequence[Stage], machine: Machine) -> int:
+def build_all(stages: Sequence[Stage], machine: Runtime) -> int:
     """Build stages and all they need; return how many were not there yet.
 
     A stage that fails does not stop those that do not need it; then Unbuilt names it at the end. A full disk, a lost
@@ -67,7 +67,7 @@ def build_all(stages: Sequence[Stage], machine: Machine) -> int:
 
 
 def _one_by_one(
-    todo: Sequence[Stage], machine: Machine, note: Note, tell: Callable[[int, int, Stage], None]
+    todo: Sequence[Stage], machine: Runtime, note: BuildLog, tell: Callable[[int, int, Stage], None]
 ) -> Failures:
     """Build stages in an order that has inputs first; return those that failed and those that needed them."""
     failed: Failures = {}
@@ -96,13 +96,13 @@ def _tell(done: int, total: int, item: Stage) -> None:
 
 def _said(error: Exception) -> str:
     """Return what an error says, with its type where it was not written for people."""
-    return str(error) if isinstance(error, BadInput | StageError) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, InputError | StageError) else f"{type(error).__name__}: {error}"
 
 
 class _Side:
     """Stages being built side by side: what is ready goes to the workers, what is done makes more ready."""
 
-    def __init__(self, todo: Sequence[Stage], machine: Machine, note: Note) -> None:
+    def __init__(self, todo: Sequence[Stage], machine: Runtime, note: BuildLog) -> None:
         self.machine, self.note = machine, note
         self.waiting = {item.key: item for item in todo}
         self.place = {item.key: number for number, item in enumerate(todo)}
@@ -140,7 +140,7 @@ class _Side:
                 raise
         return self.failed
 
-    def _feed(self, pool: ProcessPoolExecutor, machine: Machine, events: Queue[Event]) -> None:
+    def _feed(self, pool: ProcessPoolExecutor, machine: Runtime, events: Queue[Event]) -> None:
         running: dict[Future[Failures], Bundle] = {}
         while self.waiting or running:
             for bundle in self._bundles(self.machine.workers - len(running)):
@@ -220,9 +220,9 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def _build(bundle: Bundle, machine: Machine) -> Failures:
+def _build(bundle: Bundle, machine: Runtime) -> Failures:
     """Build a bundle in a worker; an error travels by what it says, since not every one can be pickled."""
-    failed = _one_by_one(bundle, machine, Note(frozenset()), lambda done, total, item: None)
+    failed = _one_by_one(bundle, machine, BuildLog(frozenset()), lambda done, total, item: None)
     return {key: error and StageError(_said(error)) for key, error in failed.items()}
 
 

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-Survey = dict[tuple[Hashable, ...], tuple[object, Any]]
+Memo = dict[tuple[Hashable, ...], tuple[object, Any]]
 
 
 @contextmanager
-def surveyed() -> Iterator[None]:
+def memoising() -> Iterator[None]:
     """While this lasts, each question of `once` is answered once, as when thousands of runs are planned."""
     global _surveyed
     before = _surveyed
@@ -24,7 +24,7 @@ def surveyed() -> Iterator[None]:
         _surveyed = before
 
 
-def once(about: object, asked: tuple[Hashable, ...], look: Callable[[], T]) -> T:
+def memoised(about: object, asked: tuple[Hashable, ...], look: Callable[[], T]) -> T:
     """Return what `look` finds; while a survey lasts, what it found the first time for this very object."""
     if _surveyed is None:
         return look()
@@ -35,4 +35,4 @@ def once(about: object, asked: tuple[Hashable, ...], look: Callable[[], T]) -> T
     return found
 
 
-_surveyed: Survey | None = None
+_surveyed: Memo | None = None

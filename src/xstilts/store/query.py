@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.store import manifest
 from xstilts.store.manifest import read
 from xstilts.store.stage import Stage
@@ -33,14 +33,14 @@ def by_key(store: Path) -> dict[str, Record]:
 
 
 def find(store: Path, key: str) -> tuple[Path, Record]:
-    """Return the one finished stage whose key begins with `key`, or whose folder is called so; BadInput otherwise."""
+    """Return the one finished stage whose key begins with `key`, or whose folder is called so; InputError otherwise."""
     every = records(store)
     found = [(folder, record) for folder, record in every if record["key"].startswith(key) or folder.name == key]
     if len(found) == 1:
         return found[0]
     if not found:
-        raise BadInput(f"no finished stage in {store} has a key that begins with '{key}': `ls {store}` lists them")
-    raise BadInput(
+        raise InputError(f"no finished stage in {store} has a key that begins with '{key}': `ls {store}` lists them")
+    raise InputError(
         f"'{key}' is the beginning of {len(found)} keys: {', '.join(folder.name for folder, _ in found[:5])}"
     )
 

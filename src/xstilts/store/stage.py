@@ -6,7 +6,7 @@ first, in a folder `<store>/<label>-<key>/`. The folder appears complete or not 
 What the machine decides (device, paths, workers) reaches the function through `Site` and never the key.
 
 >>> @stage(name="greet", version=1)
-... def greet(site: Site, name: str) -> None:
+... def greet(site: BuildContext, name: str) -> None:
 ...     (site.folder / "greeting.txt").write_text(f"hello {name}")
 >>> greet("world").key == greet("world").key != greet("moon").key
 True
@@ -23,7 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.store.identity import Encode, Keyed, Member, canonical_members, declared_members, key_of
 
 P = ParamSpec("P")
@@ -34,7 +34,7 @@ class StageError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Work:
+class StageFunction:
     """A function that builds a stage: its declared name, its version and how it is called in folder names."""
 
     function: Callable[..., None]
@@ -49,7 +49,7 @@ class Work:
         """The last part of the name, for people."""
         return self.name.rpartition(".")[2]
 
-    def __reduce__(self) -> tuple[Callable[[str, str], Work], tuple[str, str]]:
+    def __reduce__(self) -> tuple[Callable[[str, str], StageFunction], tuple[str, str]]:
         return _work, (self.function.__module__, self.function.__qualname__)
 
 
@@ -57,7 +57,7 @@ class Work:
 class Stage(Keyed):
     """Work, its version and its arguments: a promise of a folder."""
 
-    work: Work
+    work: StageFunction
     arguments: dict[str, Any]
 
     def __post_init__(self) -> None:
@@ -92,11 +92,11 @@ class Stage(Keyed):
 
 
 @dataclass
-class Site:
+class BuildContext:
     """Where a stage is being built: the folder to fill, the machine, and a record that ends in `stage.json`."""
 
     folder: Path
-    machine: Machine
+    machine: Runtime
     record: dict[str, Any] = field(default_factory=dict)
 
     def path(self, stage: Stage) -> Path:
@@ -113,7 +113,7 @@ def stage(
     renamed: Mapping[str, str] | None = None,
     always: Collection[str] = (),
     encoded: Mapping[str, Encode] | None = None,
-) -> Callable[[Callable[Concatenate[Site, P], None]], Callable[P, Stage]]:
+) -> Callable[[Callable[Concatenate[BuildContext, P], None]], Callable[P, Stage]]:
     """Turn a function `f(site, ...)` into one that promises its result.
 
     Args:
@@ -126,12 +126,12 @@ def stage(
         encoded: From an argument to a function that gives what keys have instead of its value.
     """
 
-    def decorate(function: Callable[Concatenate[Site, P], None]) -> Callable[P, Stage]:
+    def decorate(function: Callable[Concatenate[BuildContext, P], None]) -> Callable[P, Stage]:
         signature = inspect.signature(function)
         parameters = list(signature.parameters.values())[1:]
         defaults = {one.name: MISSING if one.default is one.empty else one.default for one in parameters}
         members = declared_members(name, defaults, renamed or {}, always, (), encoded or {})
-        work = Work(function, name, version, members, label, resumes)
+        work = StageFunction(function, name, version, members, label, resumes)
         names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
 
         def promise(*args: P.args, **kwargs: P.kwargs) -> Stage:
@@ -154,7 +154,7 @@ def _fields(kind: type) -> tuple[str, ...]:
     return tuple(item.name for item in fields(kind)) if is_dataclass(kind) else ()
 
 
-def folder_of(stage: Stage, machine: Machine) -> Path:
+def folder_of(stage: Stage, machine: Runtime) -> Path:
     """Return the folder in which a stage's result lies, or will lie."""
     return machine.store / f"{stage.label}-{stage.key}"
 
@@ -179,9 +179,9 @@ def lineage(first: Any, argument: str) -> Iterator[Any]:
         yield first
 
 
-def _work(module: str, name: str) -> Work:
+def _work(module: str, name: str) -> StageFunction:
     """Return the work of a decorated function by name, as another process finds it."""
-    found: Work = getattr(import_module(module), name).work
+    found: StageFunction = getattr(import_module(module), name).work
     return found
 
 

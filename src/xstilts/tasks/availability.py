@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from xstilts.data.dataset import Data, examples
+from xstilts.data.dataset import DatasetSplit, examples
 from xstilts.data.hub_files import Unreachable
 from xstilts.data.readers import Report
 from xstilts.data.source import Source
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.tasks import download
 from xstilts.tasks.base import Task, names, task
@@ -63,12 +63,12 @@ def gather(
 ) -> dict[str, list[Entry]]:
     """Return the entries of tasks, by name (of all but the sandbox, where none is named); first get what is missing.
 
-    Raises BadInput where no data folder is named, and where there is something to get and the hub cannot be reached.
+    Raises InputError where no data folder is named, and where there is something to get and the hub cannot be reached.
     """
     if folder is None:
-        raise BadInput("no data folder is named; name it with --data DIR or the variable XSTILTS_DATA")
+        raise InputError("no data folder is named; name it with --data DIR or the variable XSTILTS_DATA")
     if not (get or folder.is_dir()):
-        raise BadInput(f"there is no data folder {folder}; correct --data DIR, or make it with --get")
+        raise InputError(f"there is no data folder {folder}; correct --data DIR, or make it with --get")
     found: dict[str, list[Entry]] = {}
     for name in asked or [name for name in names() if not task(name).artificial]:
         failed = _get(task(name), folder, split) if get else {}
@@ -142,13 +142,13 @@ def _entry(task: Task, split: str, language: str, source: Source | None, folder:
         data = task.data(split, language, folder)
         form, wanted = _form(data), data.expected
         count = sum(1 for _ in examples(data, folder, report)) if counted else None
-    except (BadInput, OSError) as problem:
+    except (InputError, OSError) as problem:
         error = str(problem)
     notes = {reason: times for reason, times in report.counts.items() if not _is_told(reason, source)}
     return Entry(task.label, split, language, form, count, wanted, source.withheld, notes, error, offered)
 
 
-def _form(data: Data) -> str:
+def _form(data: DatasetSplit) -> str:
     """Return the folders that tell what form files are in: hub/<owner>/<name>, or the first two of others."""
     folders = data.files[0].path.split("/")[:-1] or [data.files[0].path]
     return "/".join(folders[: 3 if folders[0] == "hub" else 2])
@@ -170,7 +170,7 @@ def _get(task: Task, folder: Path, split: str | None) -> dict[tuple[str, str], s
             raise
         except download.Absent as nothing:
             progress.note(str(nothing))
-        except BadInput as problem:
+        except InputError as problem:
             failed |= {(entry.split, entry.language): str(problem) for entry in group}
     return failed
 

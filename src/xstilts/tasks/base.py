@@ -17,11 +17,11 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from xstilts.data.dataset import Data, File
+from xstilts.data.dataset import DataFile, DatasetSplit
 from xstilts.data.languages import language
 from xstilts.data.source import Source
-from xstilts.errors import BadInput
-from xstilts.store.memo import once
+from xstilts.errors import InputError
+from xstilts.store.memo import memoised
 
 FOLDERS = ("datasets", "subsets", "sandbox")
 
@@ -76,35 +76,35 @@ class Task:
         """Return the task with training data in other languages than the usual ones."""
         return replace(self, trained_in=languages, default_languages=self.usual_languages)
 
-    def data(self, split: str, language: str, folder: Path | None) -> Data:
+    def data(self, split: str, language: str, folder: Path | None) -> DatasetSplit:
         """Return the identity of a split in a language, from the first source that has it below `folder`.
 
-        Raises BadInput, naming every place looked at, where no source has it.
+        Raises InputError, naming every place looked at, where no source has it.
         """
-        return once(self, ("data", split, language, folder), lambda: self._looked_up(split, language, folder))
+        return memoised(self, ("data", split, language, folder), lambda: self._looked_up(split, language, folder))
 
-    def _looked_up(self, split: str, language: str, folder: Path | None) -> Data:
+    def _looked_up(self, split: str, language: str, folder: Path | None) -> DatasetSplit:
         places: list[str] = []
         for source in self.sources_in(language):
             if source.generator is not None:
                 if source.generator.has(split, language, source.options):
-                    return self._data(split, language, source, (File(source.reader, source.generator.digest()),))
+                    return self._data(split, language, source, (DataFile(source.reader, source.generator.digest()),))
                 continue
             paths = source.find(split, language, folder) if folder else ()
             if paths and folder:
-                return self._data(split, language, source, tuple(File.of(path, folder) for path in paths))
+                return self._data(split, language, source, tuple(DataFile.of(path, folder) for path in paths))
             places += source.patterns(split, language)
         if not places:
             missing = f"no source of the task has a split '{split}' there"
-            raise BadInput(f"task '{self.name}' has no {split} data in '{language}': {missing}")
-        raise BadInput(
+            raise InputError(f"task '{self.name}' has no {split} data in '{language}': {missing}")
+        raise InputError(
             f"task '{self.name}' has no {split} data in '{language}' below {folder or '(no --data given)'}: "
             f"looked for {', '.join(places)}; name the folder that holds it with --data DIR"
         )
 
     def has(self, split: str, language: str, folder: Path | None) -> bool:
         """Say whether a split in a language is there with its answers."""
-        return once(self, ("has", split, language, folder), lambda: self._held(split, language, folder))
+        return memoised(self, ("has", split, language, folder), lambda: self._held(split, language, folder))
 
     def _held(self, split: str, language: str, folder: Path | None) -> bool:
         return any(source.holds(split, language, folder) for source in self.sources_in(language))
@@ -132,9 +132,9 @@ class Task:
             return ()
         return (self,) if self.learned_from == "itself" else tuple(task(n) for n in self.learned_from.split("+"))
 
-    def _data(self, split: str, language: str, source: Source, files: tuple[File, ...]) -> Data:
+    def _data(self, split: str, language: str, source: Source, files: tuple[DataFile, ...]) -> DatasetSplit:
         part = source.part.get(split, (0, None))
-        return Data(
+        return DatasetSplit(
             self.name,
             self.format,
             split,
@@ -159,7 +159,7 @@ class Task:
 
 @cache
 def task(name: str) -> Task:
-    """Return the task that `tasks/<name>.py` defines; BadInput with the nearest name where there is none.
+    """Return the task that `tasks/<name>.py` defines; InputError with the nearest name where there is none.
 
     "panx:sw" is the same task with other languages to be trained in, "panx:sw+ar" with several under one head.
     """
@@ -169,19 +169,19 @@ def task(name: str) -> Task:
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise BadInput(f"unknown task '{name}'{hint} (`xstilts tasks` lists them)")
+        raise InputError(f"unknown task '{name}'{hint} (`xstilts tasks` lists them)")
     found = import_module(_modules()[name]).task
     assert isinstance(found, Task)
     assert found.name == name
     return found
 
 
-def spoken(name: str, codes: str) -> Task:
-    """Return a task in some of its languages, "en sw"; BadInput for one that it has not."""
+def task_in_languages(name: str, codes: str) -> Task:
+    """Return a task in some of its languages, "en sw"; InputError for one that it has not."""
     known, asked = task(name), tuple(codes.split())
     for code in asked:
         if code not in known.languages:
-            raise BadInput(f"'{name}' has no language '{code}': there are {', '.join(known.languages)}")
+            raise InputError(f"'{name}' has no language '{code}': there are {', '.join(known.languages)}")
     return replace(known, languages=asked)
 
 

@@ -19,14 +19,14 @@ from filelock import FileLock
 
 from xstilts.data.hub_snapshot import Repository
 from xstilts.data.source import Source
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.tasks.base import Task
 
 SPLITS = ("train", "validation", "test")
 
 
-class Absent(BadInput):
+class Absent(InputError):
     """The hub can be asked, and has nothing of what a task looks for."""
 
 
@@ -35,7 +35,8 @@ def download(
 ) -> list[Path]:
     """Get the files of a task below a data folder from the hub, those that are missing there; return all of them.
 
-    Splits and languages: those the task uses, unless given. What the hub does not have is noted. Raises BadInput where
+    Splits and languages: those the task uses, unless given. What the hub does not have is noted. Raises InputError
+    where
     no source has a hub form, the hub has nothing of it, refuses or cannot be reached, or a folder holds another commit.
     """
     pairs = [pair for split in splits or splits_of(task) for pair in _pairs(task, split, languages)]
@@ -43,7 +44,7 @@ def download(
     if not asked:
         looked = dict.fromkeys(path for source in task.sources for pair in pairs for path in source.patterns(*pair))
         where = f"put its files below {folder}: {', '.join(looked)}"
-        raise BadInput(f"task '{task.name}' has no form on the hub for that; {where}")
+        raise InputError(f"task '{task.name}' has no form on the hub for that; {where}")
     (folder / "hub" / ".part").mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "hub" / ".part" / "lock"):
         opened: dict[tuple[str, str], Repository] = {}

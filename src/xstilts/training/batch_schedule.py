@@ -4,7 +4,7 @@ The whole order of a training is a pure function of lengths, recipe and seed: a 
 killed run resumes exactly. Batches hold examples of like length, so that little is padded; whose turn it is in a mix
 of tasks follows a sampling rule.
 
->>> lesson = Lesson(np.array([5, 9, 5, 9]))
+>>> lesson = TrainingSet(np.array([5, 9, 5, 9]))
 >>> [part.units.tolist() for (part,) in schedule((lesson,), 1, batch_size=4, sampling="uniform", seed=0)]
 [[0, 2, 3, 1]]
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 Whole = NDArray[np.int64]
 
@@ -26,7 +26,7 @@ POOL = 32  # batches whose examples are sorted together: enough to be alike in l
 
 
 @dataclass(frozen=True)
-class Lesson:
+class ScheduledSet:
     """What the order of one task depends on.
 
     lengths: pieces by unit. languages: a number by unit, drawn with p ~ n ** alpha, so smaller ones more often below 1.
@@ -62,7 +62,7 @@ def shares(sizes: tuple[int, ...], sampling: str) -> list[float]:
     """Return the probability with which each task takes its turn.
 
     sampling: "proportional" (to the sizes n), "capped:K" (to min(n, K)), "uniform", "temperature:T" (to n ** (1 / T)),
-    or the probabilities themselves, "0.5,0.3,0.2". Raises BadInput for any other.
+    or the probabilities themselves, "0.5,0.3,0.2". Raises InputError for any other.
     """
     rule, _, number = sampling.partition(":")
     try:
@@ -77,20 +77,22 @@ def shares(sizes: tuple[int, ...], sampling: str) -> list[float]:
         else:
             weights = [float(weight) for weight in sampling.split(",")]
     except (ValueError, ArithmeticError):
-        raise BadInput(
+        raise InputError(
             f"unknown sampling '{sampling}': give proportional, capped:K, uniform, temperature:T or probabilities"
         ) from None
     if len(weights) != len(sizes) or min(weights) < 0 or not 0 < sum(weights) < math.inf:
-        raise BadInput(f"sampling '{sampling}' does not give {len(sizes)} tasks a share each")
+        raise InputError(f"sampling '{sampling}' does not give {len(sizes)} tasks a share each")
     return [weight / sum(weights) for weight in weights]
 
 
-def schedule(lessons: tuple[Lesson, ...], steps: int, batch_size: int, sampling: str, seed: int) -> Iterator[Step]:
+def schedule(
+    lessons: tuple[ScheduledSet, ...], steps: int, batch_size: int, sampling: str, seed: int
+) -> Iterator[Step]:
     """Yield the parts of each step, a function of its arguments alone."""
     turns = [number for number, lesson in enumerate(lessons) if not lesson.companion]
     companions = [number for number, lesson in enumerate(lessons) if lesson.companion]
     if not turns:
-        raise BadInput("every lesson only accompanies another one: give at least one that takes its turn")
+        raise InputError("every lesson only accompanies another one: give at least one that takes its turn")
     random = np.random.default_rng((seed, len(lessons)))
     taken = random.choice(turns, size=steps, p=shares(tuple(len(lessons[n].lengths) for n in turns), sampling))
     batches = [_batches(lesson, batch_size, np.random.default_rng((seed, 1 + n))) for n, lesson in enumerate(lessons)]
@@ -98,7 +100,7 @@ def schedule(lessons: tuple[Lesson, ...], steps: int, batch_size: int, sampling:
         yield tuple(Part(number, next(batches[number])) for number in (turn, *companions))
 
 
-def _batches(lesson: Lesson, batch_size: int, random: np.random.Generator) -> Iterator[Whole]:
+def _batches(lesson: ScheduledSet, batch_size: int, random: np.random.Generator) -> Iterator[Whole]:
     """Yield batches for ever: passes in random order, alike in length within a pool, the pool's batches shuffled.
 
     What does not fill a batch at the end of a pass begins the next one, so that every batch is whole.
@@ -115,7 +117,7 @@ def _batches(lesson: Lesson, batch_size: int, random: np.random.Generator) -> It
         order = order[whole:]
 
 
-def _epoch(lesson: Lesson, random: np.random.Generator) -> Whole:
+def _epoch(lesson: ScheduledSet, random: np.random.Generator) -> Whole:
     """Return the units of one pass: each once, or languages drawn again in proportion to n ** alpha."""
     size = len(lesson.lengths)
     if lesson.languages is None or lesson.alpha == 1.0:

@@ -6,15 +6,17 @@ import math
 from typing import Any
 
 from xstilts import metrics
-from xstilts.evaluation.predict import answers
+from xstilts.evaluation.predict import predict_units
 from xstilts.evaluation.score import by_id
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
-from xstilts.runtime.machine import Machine
-from xstilts.training.training_set import Pupil
+from xstilts.models.tokenization import Tokenizer
+from xstilts.runtime.machine import Runtime
+from xstilts.training.training_set import EncodedTrainingSet
 
 
-def look(network: Network, pupils: list[Pupil], tokens: Tokens, machine: Machine, most: int) -> dict[str, Any]:
+def look(
+    network: Network, pupils: list[EncodedTrainingSet], tokens: Tokenizer, machine: Runtime, most: int
+) -> dict[str, Any]:
     """Score the lessons that take turns on the (first) development examples; say which did not get above chance."""
     looked = {}
     for pupil in pupils:
@@ -22,7 +24,7 @@ def look(network: Network, pupils: list[Pupil], tokens: Tokens, machine: Machine
         if not examples or lesson.weight is not None:
             continue
         units = [unit for unit in pupil.dev_units if unit.example < len(examples)]
-        found = answers(network, lesson.task, pupil.format, units, tokens, machine)
+        found = predict_units(network, lesson.task, pupil.format, units, tokens, machine)
         lines = pupil.format.decode(found, units, examples, pupil.labels)
         score = metrics.metric(lesson.metric)(examples, by_id(lines, lesson.metric)).headline
         chance = pupil.format.chance(examples)

@@ -24,27 +24,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xstilts.models.batch import Unit, batch
-from xstilts.models.batching import by_length
+from xstilts.models.batch import ModelInput, batch
+from xstilts.models.batching import length_bucketed_batches
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Ids, Tokens
+from xstilts.models.tokenization import Ids, Tokenizer
 from xstilts.runtime import progress
-from xstilts.runtime.disk_cache import Shelf
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.disk_cache import DiskCache
+from xstilts.runtime.machine import Runtime
 
 FOLDER = ".prefix"
 MEANING = 1  # raise it when other states would be stored under the same digest
 
 
 @dataclass(frozen=True)
-class Prefix:
+class FrozenLayerCache:
     """States (pieces of all sequences one after another, width), and where those of a sequence begin."""
 
     states: NDArray[np.float32]
     starts: dict[bytes, int]
 
     @contextmanager
-    def given(self, network: Network, units: Sequence[Unit], packed: bool = False) -> Iterator[None]:
+    def given(self, network: Network, units: Sequence[ModelInput], packed: bool = False) -> Iterator[None]:
         """Let the frozen layers give the stored states of a batch of units, packed or padded, if there are any."""
         if not self.starts:
             yield
@@ -71,10 +71,10 @@ class Prefix:
         return torch.from_numpy(table)
 
 
-NOTHING = Prefix(np.empty((0, 0), dtype=np.float32), {})
+NOTHING = FrozenLayerCache(np.empty((0, 0), dtype=np.float32), {})
 
 
-def computed(network: Network, units: Iterable[Unit], tokens: Tokens, machine: Machine) -> Prefix:
+def computed(network: Network, units: Iterable[ModelInput], tokens: Tokenizer, machine: Runtime) -> FrozenLayerCache:
     """Return the states of the sequences of units, from the store or computed and put there.
 
     NOTHING, and so a plain training, where no layer is frozen below the trained ones, where layers hand on more than
@@ -88,16 +88,18 @@ def computed(network: Network, units: Iterable[Unit], tokens: Tokens, machine: M
     starts = np.cumsum([0, *(len(sequence) for sequence in ordered)]).tolist()
     shape = (starts.pop(), network.width)
     name, size = f"{_digest(network, ordered, machine)}.states", 4 * shape[0] * shape[1]
-    shelf = Shelf(machine.store / FOLDER, machine.prefix_gib, "the states of the frozen layers")
+    shelf = DiskCache(machine.store / FOLDER, machine.prefix_gib, "the states of the frozen layers")
     with shelf.locked():
         path = shelf.find(name) or shelf.place(name, size, lambda file: _fill(file, network, ordered, tokens, machine))
         if path is None:
             return NOTHING
         states = np.memmap(path, dtype=np.float32, mode="r", shape=shape)
-    return Prefix(states, {sequence.tobytes(): start for sequence, start in zip(ordered, starts, strict=True)})
+    return FrozenLayerCache(
+        states, {sequence.tobytes(): start for sequence, start in zip(ordered, starts, strict=True)}
+    )
 
 
-def _digest(network: Network, sequences: list[Ids], machine: Machine) -> str:
+def _digest(network: Network, sequences: list[Ids], machine: Runtime) -> str:
     """Return what names the states: weights below, rows that pieces have, configuration, sequences, arithmetic."""
     total = hashlib.sha256()
     above = {id(parameter) for layer in network.stack[network.prefix :] for parameter in layer.parameters()}
@@ -115,10 +117,10 @@ def _digest(network: Network, sequences: list[Ids], machine: Machine) -> str:
 
 
 @torch.no_grad()
-def _fill(file: BinaryIO, network: Network, sequences: list[Ids], tokens: Tokens, machine: Machine) -> None:
+def _fill(file: BinaryIO, network: Network, sequences: list[Ids], tokens: Tokenizer, machine: Runtime) -> None:
     """Compute the states of sequences, the longest first, and write them."""
-    units = [Unit(number, (sequence,)) for number, sequence in enumerate(sequences)]
-    batches = by_length(units, machine.most_tokens())
+    units = [ModelInput(number, (sequence,)) for number, sequence in enumerate(sequences)]
+    batches = length_bucketed_batches(units, machine.most_tokens())
     was_training = network.training
     network.eval()
     for number, numbers in enumerate(batches, start=1):
@@ -129,7 +131,7 @@ def _fill(file: BinaryIO, network: Network, sequences: list[Ids], tokens: Tokens
     network.train(was_training)
 
 
-def _below(network: Network, units: list[Unit], tokens: Tokens, machine: Machine) -> NDArray[np.float32]:
+def _below(network: Network, units: list[ModelInput], tokens: Tokenizer, machine: Runtime) -> NDArray[np.float32]:
     """Return what the last frozen layer makes of units, (sequences, pieces, width); the layers above do nothing."""
     ready = batch(units, tokens, torch.empty(0)).to(machine.torch_device())
     found: list[Any] = []

@@ -27,12 +27,12 @@ from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.hf_format import load
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 from xstilts.store import names
-from xstilts.store.stage import Site, Stage, stage
+from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import MODEL
-from xstilts.training.training_set import Lesson, Pupil, prepare
+from xstilts.training.training_set import EncodedTrainingSet, TrainingSet, encode_training_set
 
 NOISE = "noise.json"
 HEAD = "head"
@@ -52,15 +52,15 @@ class Noise:
     high: float | None = None
 
 
-def _label(model: Encoder | Stage, lesson: Lesson, recipe: Recipe, batches: int, batch: int, seed: int) -> str:
+def _label(model: Encoder | Stage, lesson: TrainingSet, recipe: Recipe, batches: int, batch: int, seed: int) -> str:
     return f"noise-{lesson.task}-seed{seed}"
 
 
 @stage(name=names.GRADIENT_NOISE, version=1, label=_label, always=("batches", "batch", "seed"))
-def noise(
-    site: Site,
+def gradient_noise(
+    site: BuildContext,
     model: Encoder | Stage,
-    lesson: Lesson,
+    lesson: TrainingSet,
     recipe: Recipe,
     batches: int = 32,
     batch: int = 8,
@@ -72,7 +72,7 @@ def noise(
     """
     torch.manual_seed(seed)
     network, tokens, source = _ready(model, lesson, site)
-    pupil = prepare(lesson, site, tokens, recipe)
+    pupil = encode_training_set(lesson, site, tokens, recipe)
     if not isinstance(model, Stage):
         attach(network, HEAD, lesson.format, len(pupil.labels), source)
     freeze(network, recipe.trained)
@@ -110,16 +110,16 @@ def jackknifed(norms: Sequence[float], whole: float, others: Sequence[float], ba
     return Noise(found.signal, found.noise, found.scale, found.scale / math.exp(half), found.scale * math.exp(half))
 
 
-def _ready(model: Encoder | Stage, lesson: Lesson, site: Site) -> tuple[Network, Tokens, Path | str]:
+def _ready(model: Encoder | Stage, lesson: TrainingSet, site: BuildContext) -> tuple[Network, Tokenizer, Path | str]:
     if isinstance(model, Stage):
         network, tokenizer, _ = load(site.path(model) / MODEL, lesson.format)
-        return network, Tokens.of(tokenizer), site.path(model) / MODEL
+        return network, Tokenizer.of(tokenizer), site.path(model) / MODEL
     source = model.location
-    return Network(load_backbone(source)), Tokens.of(load_tokenizer(source)), source
+    return Network(load_backbone(source)), Tokenizer.of(load_tokenizer(source)), source
 
 
 def _norms(
-    network: Network, pupil: Pupil, parts: list[list[int]], tokens: Tokens, site: Site
+    network: Network, pupil: EncodedTrainingSet, parts: list[list[int]], tokens: Tokenizer, site: BuildContext
 ) -> tuple[list[float], float, list[float]]:
     """Return the squared norms of the gradients of parts, of their mean, and of the mean without each of them.
 

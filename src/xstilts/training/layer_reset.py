@@ -13,7 +13,7 @@ from xstilts.models.freezing import part
 from xstilts.models.hf_format import save_encoder
 from xstilts.models.network import Network
 from xstilts.store import names
-from xstilts.store.stage import Site, Stage, stage
+from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training.train import MODEL
 
 
@@ -22,7 +22,7 @@ def _label(encoder: Stage, donor: Encoder | Stage, layers: str) -> str:
 
 
 @stage(name=names.LAYER_RESET, version=1, label=_label)
-def graft(site: Site, encoder: Stage, donor: Encoder | Stage, layers: str) -> None:
+def reset_layers(site: BuildContext, encoder: Stage, donor: Encoder | Stage, layers: str) -> None:
     """Write an encoder in which the named layers (`network.freeze` says how) are the donor's, without any head."""
     source = site.path(donor) / MODEL if isinstance(donor, Stage) else donor.location
     kept = Network(load_backbone(site.path(encoder) / MODEL))

@@ -23,14 +23,14 @@ import transformers
 from torch import nn
 from transformers.initialization import no_init_weights
 
-from xstilts.cost.activation_memory import Device, Kept
+from xstilts.cost.activation_memory import ActivationMemory, Device
 from xstilts.cost.flops import Shape
 from xstilts.formats import masked_lm, task_format
 from xstilts.models.families import family_of
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
-from xstilts.runtime.machine import GPU_TOKENS, Machine
+from xstilts.runtime.machine import GPU_TOKENS, Runtime
 from xstilts.training.optimizer import bytes_of, halves, prepare
 from xstilts.training.recipe import Recipe
 
@@ -85,7 +85,7 @@ def estimate(
     """
     network = _network(config, recipe, format, labels, rows)
     device = Device(setting.device.type, "bf16") if halves(recipe.optimiser) else setting.device
-    kept = Kept(network, "head", device)
+    kept = ActivationMemory(network, "head", device)
     shape = shape_of(recipe, format, setting.micro_tokens, network)
     return _counted(network, recipe, kept.bytes(shape, setting.recompute))
 
@@ -104,7 +104,7 @@ def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -
     return Shape(most, length, round(masked_lm.SHARE * most * length) if format == "masked_lm" else 0)
 
 
-def micro_tokens(network: Network, recipe: Recipe, heads: Mapping[str, str], machine: Machine) -> int:
+def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, str], machine: Runtime) -> int:
     """Return the most tokens of a pass: as given, as suits a CPU, or as many as fit beside the rest on a GPU.
 
     network: on its device, ready to be trained. heads: the kind of each lesson by name. A first guess: where memory
@@ -121,7 +121,7 @@ def micro_tokens(network: Network, recipe: Recipe, heads: Mapping[str, str], mac
 
 def _most(network: Network, recipe: Recipe, heads: Mapping[str, str], setting: Setting, free: float) -> int:
     """Return the setting's tokens, halved until what a pass keeps fits into `free` bytes."""
-    kept = {head: Kept(network, head, setting.device) for head in heads}
+    kept = {head: ActivationMemory(network, head, setting.device) for head in heads}
     tokens = setting.micro_tokens
     while tokens > FEWEST and any(
         kept[head].bytes(shape_of(recipe, format, tokens, network), setting.recompute) > free

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from xstilts.models import lora
 from xstilts.models.network import Network
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.training.low_precision import BLOCK, packed, rounded, unpacked
 from xstilts.training.recipe import Recipe
 
@@ -80,7 +80,7 @@ def prepare(network: Network, recipe: Recipe) -> None:
         parameter.data = parameter.data.to(torch.bfloat16)
 
 
-def suited(machine: Machine, recipe: Recipe) -> Machine:
+def suited(machine: Runtime, recipe: Recipe) -> Runtime:
     """Return the machine, with bf16 arithmetic where weights are bf16: without it no layer would take them."""
     return replace(machine, precision="bf16") if halves(recipe.optimiser) else machine
 

@@ -17,21 +17,21 @@ import torch
 
 from xstilts.data import examples
 from xstilts.data.dataset import EXAMPLES, read
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.models.configs import Shape, configuration
 from xstilts.models.encoder import load_tokenizer
 from xstilts.models.heads import attach
 from xstilts.models.hf_format import save
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
-from xstilts.runtime.machine import Machine
+from xstilts.models.tokenization import Tokenizer
+from xstilts.runtime.machine import Runtime
 from xstilts.store import names
 from xstilts.store.build import build
-from xstilts.store.stage import Site, Stage, stage
+from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.tasks.base import task
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import MODEL, train
-from xstilts.training.training_set import Lesson
+from xstilts.training.training_set import TrainingSet
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # XLM-R's own order, <mask> at the end
 
@@ -43,14 +43,14 @@ def pretrain(
 
     The two take turns as `recipe.sampling` says. alpha: languages are drawn in proportion to n ** alpha.
     """
-    mlm = Lesson("mlm", "masked_lm", (), texts, None, "mlm_loss", alpha=alpha)
-    ranking = Lesson("ranking", "bitext_retrieval", (), parallel, None, "retrieval_accuracy", alpha=alpha)
+    mlm = TrainingSet("mlm", "masked_lm", (), texts, None, "mlm_loss", alpha=alpha)
+    ranking = TrainingSet("ranking", "bitext_retrieval", (), parallel, None, "retrieval_accuracy", alpha=alpha)
     lessons = (mlm, ranking) if parallel else (mlm,)
     return train(untrained(tokenizer(texts, shape.vocabulary, alpha), shape, seed), lessons, recipe, seed)
 
 
 @stage(name=names.TOKENIZER, version=1, label=lambda texts, vocabulary, alpha: f"tokenizer-{vocabulary}")
-def tokenizer(site: Site, texts: tuple[Stage, ...], vocabulary: int, alpha: float) -> None:
+def tokenizer(site: BuildContext, texts: tuple[Stage, ...], vocabulary: int, alpha: float) -> None:
     """Write a tokenizer with XLM-R's special pieces, learned from texts with languages in proportion to n ** alpha.
 
     Byte-pair merges over text with marked spaces and punctuation apart; XLM-R's own Unigram model took twenty times
@@ -79,13 +79,13 @@ def tokenizer(site: Site, texts: tuple[Stage, ...], vocabulary: int, alpha: floa
     site.record["pieces"] = len(fast)
 
 
-def _sample(site: Site, texts: tuple[Stage, ...], alpha: float, most: int = 200_000) -> Iterator[str]:
+def _sample(site: BuildContext, texts: tuple[Stage, ...], alpha: float, most: int = 200_000) -> Iterator[str]:
     """Yield texts with languages in proportion to n ** alpha, at most `most` of them; no language more than it has."""
     lines = [
         [
             line.text
             for line in examples.read(site.path(data) / EXAMPLES, "masked_lm")
-            if isinstance(line, examples.Text)
+            if isinstance(line, examples.TextExample)
         ]
         for data in texts
     ]
@@ -96,11 +96,11 @@ def _sample(site: Site, texts: tuple[Stage, ...], alpha: float, most: int = 200_
 
 
 @stage(name=names.UNTRAINED, version=1, label=lambda tokenizer, shape, seed: f"untrained-{shape.layers}x{shape.width}")
-def untrained(site: Site, tokenizer: Stage, shape: Shape, seed: int) -> None:
+def untrained(site: BuildContext, tokenizer: Stage, shape: Shape, seed: int) -> None:
     """Write an XLM-R-shaped masked-LM with random weights and the tokenizer's vocabulary."""
     from transformers import XLMRobertaModel
 
-    tokens = Tokens.of(load_tokenizer(site.path(tokenizer) / MODEL))
+    tokens = Tokenizer.of(load_tokenizer(site.path(tokenizer) / MODEL))
     config = configuration(shape, len(tokens))
     torch.manual_seed(seed)
     network = Network(XLMRobertaModel(config, add_pooling_layer=False))
@@ -124,7 +124,9 @@ def from_folders(
     found = tuple(sorted({path.stem for path in text.iterdir() if path.is_dir() or path.suffix == ".txt"}))
     texts = tuple(_promised("text", code, text) for code in languages or found)
     if not texts:
-        raise BadInput(f"{text} holds no text: put one folder, or one .txt file, of text lines there for each language")
+        raise InputError(
+            f"{text} holds no text: put one folder, or one .txt file, of text lines there for each language"
+        )
     pairs: tuple[Stage, ...] = ()
     if parallel:
         names = sorted({path.name.split(".")[-2] for path in parallel.glob("*.*-*.*")})
@@ -132,10 +134,10 @@ def from_folders(
     return pretrain(texts, pairs, shape, recipe, seed, alpha)
 
 
-def deliver(promise: Stage, machine: Machine, out: Path) -> None:
-    """Build an encoder and copy it to `out`; BadInput, before anything is built, if something is there already."""
+def deliver(promise: Stage, machine: Runtime, out: Path) -> None:
+    """Build an encoder and copy it to `out`; InputError, before anything is built, if something is there already."""
     if out.exists() and any(out.iterdir()):
-        raise BadInput(f"{out} is not empty: name a new folder for the encoder")
+        raise InputError(f"{out} is not empty: name a new folder for the encoder")
     shutil.copytree(build(promise, machine) / MODEL, out, dirs_exist_ok=True)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.store.identity import identity
 
 OPTIMISERS = ("adamw", "adamw8", "adafactor", "adamw:bf16", "adamw8:bf16", "adafactor:bf16")
@@ -35,7 +35,7 @@ class Selection:
 
     def __post_init__(self) -> None:
         if min(self.every_steps, self.patience, self.examples) < 1:
-            raise BadInput(f"a selection counts from 1: {self}")
+            raise InputError(f"a selection counts from 1: {self}")
 
 
 @identity(
@@ -87,11 +87,11 @@ class Recipe:
         for name in ("learning_rate", "batch_size", "epochs", "steps", "examples", "max_length", "clip_norm"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
-                raise BadInput(f"{name} must be above 0, not {value}")
+                raise InputError(f"{name} must be above 0, not {value}")
         if not (0 <= self.warmup < math.inf and 0 <= self.weight_decay < math.inf):
-            raise BadInput(f"warmup ({self.warmup}) and weight_decay ({self.weight_decay}) must be 0 or more")
+            raise InputError(f"warmup ({self.warmup}) and weight_decay ({self.weight_decay}) must be 0 or more")
         if self.optimiser not in OPTIMISERS:
-            raise BadInput(f"unknown optimiser '{self.optimiser}'; there are {', '.join(OPTIMISERS)}")
+            raise InputError(f"unknown optimiser '{self.optimiser}'; there are {', '.join(OPTIMISERS)}")
 
     def warmup_steps(self, steps: int) -> int:
         """Return the steps of warm-up out of `steps`."""
@@ -169,7 +169,7 @@ def named(name: str, task: str, format: str, role: str) -> Recipe:
     if name not in SETS:
         near = difflib.get_close_matches(name, SETS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(SETS)}"
-        raise BadInput(f"unknown recipe '{name}'; {hint}")
+        raise InputError(f"unknown recipe '{name}'; {hint}")
     chosen = SETS[name]
     by_role = chosen.intermediate if role == "intermediate" else {}
     return replace(chosen.base, **{**chosen.formats.get(format, {}), **by_role, **chosen.tasks.get(task, {})})
@@ -186,7 +186,7 @@ def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
             known = [field.name for field in fields(Recipe)]
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
-            raise BadInput(f"unknown setting '{name}'; {hint}")
+            raise InputError(f"unknown setting '{name}'; {hint}")
         recipe = replace(recipe, **{name: _value(name, text)})
     return recipe
 
@@ -200,5 +200,5 @@ def _value(name: str, text: str) -> Any:
     try:
         number = int(text) if whole else float(text)
     except ValueError:
-        raise BadInput(f"{name}={text}: give {'a whole number' if whole else 'a number'}") from None
+        raise InputError(f"{name}={text}: give {'a whole number' if whole else 'a number'}") from None
     return Selection(every_steps=int(number)) if name == "selection" else number

@@ -22,19 +22,19 @@ from torch import Tensor
 
 from xstilts.cost import ledger
 from xstilts.models import batching, freezing, packed_attention
-from xstilts.models.batch import Batch, Unit
-from xstilts.models.batching import by_length
+from xstilts.models.batch import Batch, ModelInput
+from xstilts.models.batching import length_bucketed_batches
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.training.batch_schedule import Step
-from xstilts.training.frozen_layer_cache import NOTHING, Prefix
+from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache
 from xstilts.training.optimizer import rate
 from xstilts.training.recipe import Recipe
-from xstilts.training.training_set import Pupil
+from xstilts.training.training_set import EncodedTrainingSet
 
-Pass = tuple[list[Unit], Batch]
+Pass = tuple[list[ModelInput], Batch]
 FEWEST_TOKENS = 16  # in a pass, below which memory is not the batch's to save
 APART = 1 << 40  # from the seeds of dropout to those of batches
 
@@ -54,13 +54,13 @@ class Loop:
     """What all steps share. micro_tokens: most in a pass, halved where memory runs out; of the machine at first."""
 
     network: Network
-    pupils: list[Pupil]
-    tokens: Tokens
+    pupils: list[EncodedTrainingSet]
+    tokens: Tokenizer
     recipe: Recipe
-    machine: Machine
+    machine: Runtime
     optimiser: torch.optim.Optimizer
     seed: int
-    below: Prefix = NOTHING
+    below: FrozenLayerCache = NOTHING
     micro_tokens: int = 0
     device: torch.device = field(init=False)
     packs: bool = field(init=False)
@@ -68,7 +68,7 @@ class Loop:
     def __post_init__(self) -> None:
         self.device = self.machine.torch_device()
         self.micro_tokens = self.micro_tokens or self.machine.most_tokens()
-        self.packs = batching.wanted(self.network, self.machine)
+        self.packs = batching.should_pack(self.network, self.machine)
         if self.machine.recompute:
             recompute: Any = self.network.backbone.activation_checkpointing_enable
             recompute({"use_reentrant": False, "context_fn": packed_attention.again(self.network.backbone)})
@@ -124,17 +124,17 @@ class Loop:
         self.optimiser.step()
         for pupil, passes in zip(lessons, prepared.passes, strict=True):
             for _, batch in passes:
-                ledger.taught(pupil.lesson.task, batch)
+                ledger.count_training_pass(pupil.lesson.task, batch)
         return torch.stack(losses).sum()
 
     def _hold(self, number: int, total: int) -> None:
         """Throw away the gradients of what does not move yet, so that no optimiser touches it."""
-        waves = freezing.waves(self.network, self.recipe.trained)
-        for wave in waves[freezing.moving(number, total, len(waves)) :]:
+        waves = freezing.groups(self.network, self.recipe.trained)
+        for wave in waves[freezing.unfrozen_groups(number, total, len(waves)) :]:
             for parameter in wave:
                 parameter.grad = None
 
-    def _backward(self, pupil: Pupil, passes: tuple[Pass, ...]) -> Tensor:
+    def _backward(self, pupil: EncodedTrainingSet, passes: tuple[Pass, ...]) -> Tensor:
         """Add the gradients of one lesson's part of a step; return its weighted loss."""
         labels = max(1, sum(batch.labels for _, batch in passes))
         weight = 1.0 if pupil.lesson.weight is None else pupil.lesson.weight
@@ -146,10 +146,12 @@ class Loop:
             total += loss.detach()
         return total
 
-    def _passes(self, pupil: Pupil, numbers: list[int], most: int, random: torch.Generator) -> Iterator[Pass]:
+    def _passes(
+        self, pupil: EncodedTrainingSet, numbers: list[int], most: int, random: torch.Generator
+    ) -> Iterator[Pass]:
         """Yield a step's units in parts that fit the machine, each as a batch."""
         units = [pupil.units[number] for number in numbers]
-        cut = by_length(units, most) if pupil.format.divisible else [list(range(len(units)))]
+        cut = length_bucketed_batches(units, most) if pupil.format.divisible else [list(range(len(units)))]
         for part in cut:
             chosen = [units[number] for number in part]
             batch = pupil.format.collate(chosen, self.tokens, random)

@@ -24,30 +24,30 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from xstilts.cost import ledger
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.models import batching, freezing, lora
-from xstilts.models.batch import Unit
-from xstilts.models.embedding_pruning import used
+from xstilts.models.batch import ModelInput
+from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.hf_format import save, save_encoder
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
+from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 from xstilts.runtime.signals import Interrupted, deferred
 from xstilts.store import names
-from xstilts.store.stage import Site, Stage, stage
+from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training import batch_schedule, memory
 from xstilts.training.checkpoint import Checkpoint, remove
 from xstilts.training.dev_evaluation import look
-from xstilts.training.frozen_layer_cache import NOTHING, Prefix, computed
+from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache, computed
 from xstilts.training.optimizer import optimiser_of, rate, suited
 from xstilts.training.optimizer import prepare as prepare_weights
 from xstilts.training.recipe import Recipe
 from xstilts.training.step import Loop
-from xstilts.training.training_set import DEV_EXAMPLES, Lesson, Pupil, prepare
+from xstilts.training.training_set import DEV_EXAMPLES, EncodedTrainingSet, TrainingSet, encode_training_set
 
 CHECKPOINT = "checkpoint.safetensors"
 MODEL = "model"
@@ -55,12 +55,14 @@ HEADS = "heads.safetensors"
 HISTORY = "history.jsonl"
 
 
-def _label(encoder: Encoder | Stage, lessons: tuple[Lesson, ...], recipe: Recipe, seed: int) -> str:
+def _label(encoder: Encoder | Stage, lessons: tuple[TrainingSet, ...], recipe: Recipe, seed: int) -> str:
     return f"train-{'+'.join(lesson.task for lesson in lessons)}-seed{seed}"
 
 
 @stage(name=names.TRAIN, version=3, label=_label, resumes=True)
-def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], recipe: Recipe, seed: int) -> None:
+def train(
+    site: BuildContext, encoder: Encoder | Stage, lessons: tuple[TrainingSet, ...], recipe: Recipe, seed: int
+) -> None:
     """Train an encoder on lessons; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
 
     encoder: a public one, or the stage of an earlier phase, of which only the encoder is taken: heads begin anew.
@@ -68,17 +70,17 @@ def train(site: Site, encoder: Encoder | Stage, lessons: tuple[Lesson, ...], rec
     """
     site = replace(site, machine=suited(site.machine, recipe))
     source = site.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
-    tokens = Tokens.of(load_tokenizer(source)).kept(site.machine)
+    tokens = Tokenizer.of(load_tokenizer(source)).kept(site.machine)
     torch.manual_seed(seed)
     network = Network(load_backbone(source))
     recipe = replace(recipe, max_length=network.fitting(recipe.max_length))
-    pupils = [prepare(lesson, site, tokens, recipe) for lesson in lessons]
+    pupils = [encode_training_set(lesson, site, tokens, recipe) for lesson in lessons]
     for pupil in pupils:
         if not pupil.format.headless:
             attach(network, pupil.lesson.task, pupil.lesson.format, len(pupil.labels), source)
     trained = freeze(network, recipe.trained)
     formats = [pupil.lesson.format for pupil in pupils]
-    with used(network, formats, _units(pupils), tokens, site.folder) as table:
+    with pruned_embeddings(network, formats, _units(pupils), tokens, site.folder) as table:
         prepare_weights(network, recipe)
         network.to(site.machine.torch_device())
         site.record["embedding_rows"] = len(network.table)
@@ -114,14 +116,16 @@ class State:
     cost: ledger.Spent = field(default_factory=ledger.nothing)
 
 
-def _units(pupils: list[Pupil]) -> Iterator[Unit]:
+def _units(pupils: list[EncodedTrainingSet]) -> Iterator[ModelInput]:
     """Yield whatever a training shows its network."""
     for pupil in pupils:
         yield from pupil.units
         yield from pupil.dev_units
 
 
-def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Recipe, seed: int, site: Site) -> State:
+def _optimise(
+    network: Network, pupils: list[EncodedTrainingSet], tokens: Tokenizer, recipe: Recipe, seed: int, site: BuildContext
+) -> State:
     """Take the steps, or those that an earlier call did not take."""
     lessons = tuple(pupil.scheduled() for pupil in pupils)
     sizes = tuple(len(lesson.lengths) for lesson in lessons if not lesson.companion)
@@ -131,9 +135,9 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
     state = State(**checkpoint.load())
     below = _below(network, pupils, tokens, total * recipe.batch_size, site.machine)
     heads = {pupil.lesson.task: pupil.lesson.format for pupil in pupils}
-    most = state.micro_tokens or memory.micro_tokens(network, recipe, heads, site.machine)
+    most = state.micro_tokens or memory.max_tokens_per_pass(network, recipe, heads, site.machine)
     loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser, seed, below, most)
-    site.record["batches"] = batching.told(loop.packs, site.machine)
+    site.record["batches"] = batching.describe_batches(loop.packs, site.machine)
     steps = enumerate(batch_schedule.schedule(lessons, total, recipe.batch_size, recipe.sampling, seed))
     saved = time.monotonic()
     with deferred() as interrupted, ledger.metered(state.cost, site.machine) as meter:
@@ -153,14 +157,18 @@ def _optimise(network: Network, pupils: list[Pupil], tokens: Tokens, recipe: Rec
                 raise Interrupted(interrupted[0])
     checkpoint.restore_best()
     if network.table.requires_grad:
-        count = len(freezing.waves(network, recipe.trained))  # embeddings are in the last
+        count = len(freezing.groups(network, recipe.trained))  # embeddings are in the last
         taken = range(state.best_step or state.step)
-        rates = (rate(recipe, number, total) for number in taken if freezing.moving(number, total, count) >= count)
+        rates = (
+            rate(recipe, number, total) for number in taken if freezing.unfrozen_groups(number, total, count) >= count
+        )
         state.undecayed = math.prod(1 - one * recipe.weight_decay for one in rates)
     return state
 
 
-def _below(network: Network, pupils: list[Pupil], tokens: Tokens, examples: int, machine: Machine) -> Prefix:
+def _below(
+    network: Network, pupils: list[EncodedTrainingSet], tokens: Tokenizer, examples: int, machine: Runtime
+) -> FrozenLayerCache:
     """Return the states of frozen layers where each unit is shown twice or more, and as it is."""
     units = [unit for pupil in pupils for unit in pupil.units]
     if examples < 2 * len(units) or any(pupil.lesson.format == "masked_lm" for pupil in pupils):
@@ -175,7 +183,7 @@ def _stops(state: State, loop: Loop, checkpoint: Checkpoint, total: int) -> bool
         return False
     looked = look(loop.network, loop.pupils, loop.tokens, loop.machine, selection.examples)
     if not looked:
-        raise BadInput("a selection on development data needs a lesson with development data: give selection=none")
+        raise InputError("a selection on development data needs a lesson with development data: give selection=none")
     score = sum(task["score"] for task in looked.values()) / len(looked)
     state.history.append({"step": state.step, "dev": {name: task["score"] for name, task in looked.items()}})
     state.looks_since_best += 1
@@ -185,7 +193,7 @@ def _stops(state: State, loop: Loop, checkpoint: Checkpoint, total: int) -> bool
     return state.looks_since_best >= selection.patience
 
 
-def _tell(state: State, loss: Tensor, total: int, site: Site) -> None:
+def _tell(state: State, loss: Tensor, total: int, site: BuildContext) -> None:
     value = float(loss)
     state.history.append({"step": state.step, "loss": round(value, 6)})
     seconds = state.cost["seconds"]
@@ -194,10 +202,10 @@ def _tell(state: State, loss: Tensor, total: int, site: Site) -> None:
     detail = f"loss {value:.3f}  {pace:,.0f} tokens/s  {rest} left"
     progress.step(site.folder.stem, state.step, total, detail)
     if not math.isfinite(value):
-        raise BadInput(f"the loss became {value} at step {state.step}: lower learning_rate or raise warmup")
+        raise InputError(f"the loss became {value} at step {state.step}: lower learning_rate or raise warmup")
 
 
-def _save(network: Network, pupils: list[Pupil], tokens: Tokens, folder: Path) -> None:
+def _save(network: Network, pupils: list[EncodedTrainingSet], tokens: Tokenizer, folder: Path) -> None:
     """Save the one head that takes turns with its encoder, or several as a bare encoder and a file of heads."""
     headed = [pupil for pupil in pupils if pupil.lesson.weight is None and not pupil.format.headless]
     if len(headed) == 1:

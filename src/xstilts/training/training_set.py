@@ -3,7 +3,7 @@
 A lesson is identity: stages of data, how they are labelled, how progress is measured. A pupil is the lesson read and
 encoded with one tokenizer.
 
->>> Lesson("masked_lm", "masked_lm", (), (), None, "mlm_loss").alpha
+>>> TrainingSet("masked_lm", "masked_lm", (), (), None, "mlm_loss").alpha
 1.0
 """
 
@@ -16,14 +16,14 @@ import numpy as np
 
 from xstilts.data import examples
 from xstilts.data.dataset import EXAMPLES
-from xstilts.data.examples import Example, Tagged
-from xstilts.errors import BadInput
+from xstilts.data.examples import Example, TaggingExample
+from xstilts.errors import InputError
 from xstilts.formats import Format, task_format
-from xstilts.models.batch import Unit
-from xstilts.models.tokenization import Tokens
+from xstilts.models.batch import ModelInput
+from xstilts.models.tokenization import Tokenizer
 from xstilts.store.identity import identity
 from xstilts.store.names import format_in_keys
-from xstilts.store.stage import Site, Stage
+from xstilts.store.stage import BuildContext, Stage
 from xstilts.training import batch_schedule
 from xstilts.training.recipe import Recipe
 
@@ -32,7 +32,7 @@ DEV_EXAMPLES = 500
 
 @identity("Lesson", renamed={"format": "kind"}, always=("weight", "alpha"), encoded={"format": format_in_keys})
 @dataclass(frozen=True)
-class Lesson:
+class TrainingSet:
     """What is taught: a task's training data (one stage a language), how it is labelled, and how progress is measured.
 
     labels: empty where the training data say which there are.
@@ -52,49 +52,53 @@ class Lesson:
 
 
 @dataclass
-class Pupil:
+class EncodedTrainingSet:
     """A lesson made ready: its format, labels, training units, the language of each, and its development examples."""
 
-    lesson: Lesson
+    lesson: TrainingSet
     format: Format
     labels: tuple[str, ...]
-    units: list[Unit]
+    units: list[ModelInput]
     languages: list[int]
     dev: list[Example]
     cut: Counter[str] = field(default_factory=Counter)
-    dev_units: list[Unit] = field(default_factory=list)
+    dev_units: list[ModelInput] = field(default_factory=list)
 
-    def scheduled(self) -> batch_schedule.Lesson:
+    def scheduled(self) -> batch_schedule.ScheduledSet:
         """Return what the order of examples depends on."""
         lengths = np.array([unit.length for unit in self.units])
         companion = self.lesson.weight is not None
-        return batch_schedule.Lesson(lengths, np.array(self.languages), self.lesson.alpha, companion)
+        return batch_schedule.ScheduledSet(lengths, np.array(self.languages), self.lesson.alpha, companion)
 
 
-def prepare(lesson: Lesson, site: Site, tokens: Tokens, recipe: Recipe) -> Pupil:
+def encode_training_set(
+    lesson: TrainingSet, site: BuildContext, tokens: Tokenizer, recipe: Recipe
+) -> EncodedTrainingSet:
     """Read and encode a lesson's training and development data."""
     how = task_format(lesson.format)
     looked_at = max(DEV_EXAMPLES, recipe.selection.examples if recipe.selection else 0)
     heaps = [_examples(data, lesson.format, site) for data in lesson.train]
-    pupil = Pupil(lesson, how, _labels(lesson, heaps), [], [], _examples(lesson.dev, lesson.format, site)[:looked_at])
+    pupil = EncodedTrainingSet(
+        lesson, how, _labels(lesson, heaps), [], [], _examples(lesson.dev, lesson.format, site)[:looked_at]
+    )
     for number, heap in enumerate(heaps):
         examples = _drawn(heap, recipe.examples)
         units = how.encode(examples, tokens, recipe.max_length, pupil.labels, pupil.cut)
         pupil.units += units
         pupil.languages += [number] * len(units)
     if not pupil.units:
-        raise BadInput(f"nothing to learn: the training data of '{lesson.task}' is empty")
+        raise InputError(f"nothing to learn: the training data of '{lesson.task}' is empty")
     pupil.dev_units = how.encode(pupil.dev, tokens, recipe.max_length, pupil.labels, Counter())
     return pupil
 
 
-def _labels(lesson: Lesson, heaps: list[list[Example]]) -> tuple[str, ...]:
+def _labels(lesson: TrainingSet, heaps: list[list[Example]]) -> tuple[str, ...]:
     """Return the lesson's labels, or the tags that occur in its training data."""
-    found = {tag for heap in heaps for one in heap if isinstance(one, Tagged) for tag in one.tags}
+    found = {tag for heap in heaps for one in heap if isinstance(one, TaggingExample) for tag in one.tags}
     return lesson.labels or tuple(sorted(found))
 
 
-def _examples(data: Stage | None, format: str, site: Site) -> list[Example]:
+def _examples(data: Stage | None, format: str, site: BuildContext) -> list[Example]:
     return list(examples.read(site.path(data) / EXAMPLES, format)) if data else []
 
 

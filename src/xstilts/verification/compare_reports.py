@@ -18,11 +18,11 @@ from statistics import median
 from typing import Any
 
 from xstilts.claims.claim import LEVEL
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.reporting import cell_format, report
 from xstilts.reporting.cell_format import known
-from xstilts.reporting.charts import said
-from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Section, Sheet
+from xstilts.reporting.charts import axis_label
+from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Section, TableView
 from xstilts.reporting.sections import MEAN, SETTING, ZERO_SHOT
 from xstilts.runtime.text import listed
 
@@ -43,12 +43,16 @@ def write(one: Path, other: Path, out: Path | None = None) -> tuple[Path, ...]:
         first, second = report.read(one), report.read(other)
         for folder, found in ((one, first), (other, second)):
             if "verdicts" not in found or "settings" not in found:
-                raise BadInput(f"{folder} is no report of a study, and no other is compared: give two studies' folders")
+                raise InputError(
+                    f"{folder} is no report of a study, and no other is compared: give two studies' folders"
+                )
         made = page(first, second, (str(one), str(other)))
     elif not any(both) and all(compare_stores.is_store(folder) for folder in (one, other)):
         made = compare_stores.page(one, other)
     else:
-        raise BadInput(f"{one} and {other} are neither two folders with {report.REPORT} nor two stores: give two alike")
+        raise InputError(
+            f"{one} and {other} are neither two folders with {report.REPORT} nor two stores: give two alike"
+        )
     return report.save(made, out or COMPARISON, "comparison.html", "comparison.md")
 
 
@@ -90,7 +94,7 @@ def _about() -> str:
     )
 
 
-def _decided(found: Sequence[Sheet]) -> Iterator[Sheet]:
+def _decided(found: Sequence[TableView]) -> Iterator[TableView]:
     """Yield the rows alone whose interval does not reach across zero."""
     for sheet in found:
         rows = tuple(row for row in sheet.rows if row[-1].text == DIFFERS)
@@ -98,7 +102,7 @@ def _decided(found: Sequence[Sheet]) -> Iterator[Sheet]:
             yield replace(sheet, name=f"{sheet.name}-decided", caption=f"{sheet.caption} that differ", rows=rows)
 
 
-def _answer(differences: Sequence[Sheet], verdicts: Section) -> str:
+def _answer(differences: Sequence[TableView], verdicts: Section) -> str:
     rows = [row for sheet in differences for row in sheet.rows]
     decided = [row for row in rows if row[-1].text == DIFFERS]
     turned = next((len(sheet.rows) for sheet in verdicts.sheets() if sheet.name == "turned"), 0)
@@ -110,7 +114,7 @@ def _answer(differences: Sequence[Sheet], verdicts: Section) -> str:
     )
 
 
-def _settings(one: Json, other: Json, names: Sequence[str]) -> Sheet:
+def _settings(one: Json, other: Json, names: Sequence[str]) -> TableView:
     found = [_names(report_["settings"]) for report_ in (one, other)]
     rows = []
     for what in found[0]:
@@ -122,7 +126,7 @@ def _settings(one: Json, other: Json, names: Sequence[str]) -> Sheet:
         )
         rows.append((Cell(what), *(Cell(listed(part) or NOTHING) for part in parts)))
     columns = ("what", "in both", f"only in {names[0]}", f"only in {names[1]}")
-    return Sheet("settings", "Settings", columns, tuple(rows), quiet=True)
+    return TableView("settings", "Settings", columns, tuple(rows), quiet=True)
 
 
 def _names(settings: Json) -> dict[str, list[Any]]:
@@ -146,8 +150,8 @@ def _verdicts(one: Json, other: Json, names: Sequence[str], apart: list[str]) ->
     apart += [f"the claim '{v['sentence']}' is only in {names[1]}" for name, v in second.items() if name not in first]
     columns = ("claim", names[0], names[1], f"why in {names[0]}", f"why in {names[1]}")
     sheets = (
-        Sheet("turned", "Verdicts that differ", columns, tuple(map(_both, turned))),
-        Sheet("kept", "Verdicts that are the same", columns, tuple(map(_both, same)), folded=True),
+        TableView("turned", "Verdicts that differ", columns, tuple(map(_both, turned))),
+        TableView("kept", "Verdicts that are the same", columns, tuple(map(_both, same)), folded=True),
     )
     return Section("verdicts-of-both", "Verdicts", tuple(sheet for sheet in sheets if sheet.rows))
 
@@ -157,7 +161,7 @@ def _both(pair: tuple[Json, Json]) -> tuple[Cell, ...]:
     return tuple(Cell(text) for text in (one["sentence"], one["status"], other["status"], one["why"], other["why"]))
 
 
-def _differences(one: Json, other: Json, names: Sequence[str], apart: list[str]) -> Iterator[Sheet]:
+def _differences(one: Json, other: Json, names: Sequence[str], apart: list[str]) -> Iterator[TableView]:
     """Yield scores and gains of both with their differences; what only one has is counted."""
     refused = _refused(one, other, apart)
     for what, title in (("levels", "Scores"), ("gains", "Gains")):
@@ -172,7 +176,7 @@ def _differences(one: Json, other: Json, names: Sequence[str], apart: list[str])
         rows = [_row(place, first[place], second[place]) for place in both if place not in means]
         columns = (*SETTING, "baseline's recipe", "language", *names, "difference", "low", "high", "verdict")
         if rows:
-            yield Sheet(what, title, columns, tuple(rows))
+            yield TableView(what, title, columns, tuple(rows))
 
 
 def _row(place: Place, one: Json, other: Json) -> tuple[Cell, ...]:
@@ -215,7 +219,7 @@ def _said(place: Place) -> str:
     return ", ".join(filter(None, place[:4]))
 
 
-def _ratios(one: Json, other: Json, names: Sequence[str], apart: list[str]) -> Iterator[Sheet]:
+def _ratios(one: Json, other: Json, names: Sequence[str], apart: list[str]) -> Iterator[TableView]:
     """Yield what each setting took, second over first: medians over seeds."""
     first, second = _medians(one), _medians(other)
     figures = [name for name in dict.fromkeys(name for _, name in first) if any(name == n for _, n in second)]
@@ -230,7 +234,7 @@ def _ratios(one: Json, other: Json, names: Sequence[str], apart: list[str]) -> I
             rows.append((*(Cell(part) for part in place), *(cell_format.plain(ratio) for ratio in ratios)))
     if rows:
         caption = f"{names[1]} over {names[0]}, medians over seeds"
-        yield Sheet("ratios", caption, (*SETTING, *map(said, figures)), tuple(rows))
+        yield TableView("ratios", caption, (*SETTING, *map(axis_label, figures)), tuple(rows))
     elif first or second:
         apart.append("costs: no setting was paid for in both")
 

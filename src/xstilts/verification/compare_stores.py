@@ -12,7 +12,7 @@ from typing import Any
 
 from xstilts.evaluation.score import SCORE, read_score
 from xstilts.reporting import cell_format
-from xstilts.reporting.page import Cell, Listing, Page, Section, Sheet
+from xstilts.reporting.page import Cell, Listing, Page, Section, TableView
 from xstilts.store import query
 
 Json = Mapping[str, Any]
@@ -44,7 +44,7 @@ def page(one: Path, other: Path) -> Page:
 Found = Mapping[str, tuple[Path, Json]]
 
 
-def _counts(first: Found, second: Found, names: tuple[str, str]) -> Sheet:
+def _counts(first: Found, second: Found, names: tuple[str, str]) -> TableView:
     rows = []
     for work in sorted({record["work"] for found in (first, second) for _, record in found.values()}):
         one, other = (
@@ -53,7 +53,7 @@ def _counts(first: Found, second: Found, names: tuple[str, str]) -> Sheet:
         counts = (cell_format.count(len(keys)) for keys in (one & other, one - other, other - one))
         rows.append((Cell(work.rpartition(".")[2]), *counts))
     columns = ("work", "in both", f"only in {names[0]}", f"only in {names[1]}")
-    return Sheet("counts", "Stages by work", columns, tuple(rows))
+    return TableView("counts", "Stages by work", columns, tuple(rows))
 
 
 def _differing(one: Json, other: Json) -> list[str]:
@@ -62,7 +62,7 @@ def _differing(one: Json, other: Json) -> list[str]:
     return sorted(name for name in {*files[0], *files[1]} if files[0].get(name) != files[1].get(name))
 
 
-def _unlike(keys: list[str], first: Found, second: Found) -> list[Sheet]:
+def _unlike(keys: list[str], first: Found, second: Found) -> list[TableView]:
     rows = []
     for key in keys:
         (here, one), (there, other) = first[key], second[key]
@@ -71,14 +71,14 @@ def _unlike(keys: list[str], first: Found, second: Found) -> list[Sheet]:
         figures = (*(cell_format.plain(score) for score in scores), cell_format.signed(apart))
         rows.append((Cell(f"{one['label']}-{key}"), Cell(", ".join(_differing(one, other))), *figures))
     columns = ("stage", "files that differ", "first score", "second score", "difference")
-    return [Sheet("unlike", "Stages with other files", columns, tuple(rows))] if rows else []
+    return [TableView("unlike", "Stages with other files", columns, tuple(rows))] if rows else []
 
 
 def _headline(folder: Path) -> float | None:
     return float(read_score(folder)["headline"]) if (folder / SCORE).is_file() else None
 
 
-def _times(keys: list[str], first: Found, second: Found) -> list[Sheet]:
+def _times(keys: list[str], first: Found, second: Found) -> list[TableView]:
     seconds: dict[str, list[float]] = {}
     for key in keys:
         pair = seconds.setdefault(first[key][1]["work"].rpartition(".")[2], [0.0, 0.0])
@@ -93,10 +93,12 @@ def _times(keys: list[str], first: Found, second: Found) -> list[Sheet]:
         )
         for work, (one, other) in sorted(seconds.items())
     )
-    return [Sheet("seconds", "Time by work", ("work", "first", "second", "second over first"), rows)] if rows else []
+    return (
+        [TableView("seconds", "Time by work", ("work", "first", "second", "second over first"), rows)] if rows else []
+    )
 
 
-def _libraries(keys: list[str], first: Found, second: Found) -> list[Sheet]:
+def _libraries(keys: list[str], first: Found, second: Found) -> list[TableView]:
     facts: dict[str, tuple[set[str], set[str]]] = {}
     for key in keys:
         for side, found in enumerate((first, second)):
@@ -107,7 +109,9 @@ def _libraries(keys: list[str], first: Found, second: Found) -> list[Sheet]:
     rows = tuple(
         (Cell(name), *(Cell(", ".join(sorted(part))) for part in pair)) for name, pair in sorted(facts.items())
     )
-    return [Sheet("libraries", "Libraries and devices", ("what", "first", "second"), rows, quiet=True)] if rows else []
+    return (
+        [TableView("libraries", "Libraries and devices", ("what", "first", "second"), rows, quiet=True)] if rows else []
+    )
 
 
 def _apart(first: Found, second: Found) -> list[Listing]:

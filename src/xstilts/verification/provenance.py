@@ -20,13 +20,13 @@ from xstilts.models.naming import called
 from xstilts.reporting.plain_json import entry, plain, row_of
 from xstilts.store import names
 from xstilts.store.identity import key_of
-from xstilts.verification.stage_integrity import Disk, Fault, differing
+from xstilts.verification.stage_integrity import Fault, StoredStages, differing
 
 Plain = Mapping[str, Any]
 PHASES = (EARLIER, INTERMEDIATE, TARGET)
 
 
-def faults(report: Plain, disk: Disk) -> Iterator[tuple[str, Fault]]:
+def faults(report: Plain, disk: StoredStages) -> Iterator[tuple[str, Fault]]:
     """Yield stages that are not what the report says, and the scores of rows that are not, each with what is wrong."""
     for key in report["stages"]:
         if not disk.fault(key) and (why := _misread(key, disk)):
@@ -36,7 +36,7 @@ def faults(report: Plain, disk: Disk) -> Iterator[tuple[str, Fault]]:
             yield said["keys"][-1], ("changed", why)
 
 
-def _misread(key: str, disk: Disk) -> str:
+def _misread(key: str, disk: StoredStages) -> str:
     """Return how a stage's record contradicts its key, or what the report says of it."""
     facts, name = disk.facts(key) | {"folder": disk.folder(key)}, disk.folder(key).name
     try:
@@ -50,10 +50,10 @@ def _misread(key: str, disk: Disk) -> str:
     return f"the record of {name} has another {', '.join(wrong)} than the report" if wrong else ""
 
 
-def unlike(said: Plain, disk: Disk) -> str:
+def unlike(said: Plain, disk: StoredStages) -> str:
     """Return how a row differs from what its stages say; "" where it does not."""
     try:
-        again = told(said, disk)
+        again = derived_fields(said, disk)
         wrong = differing(again, said) or differing(plain(row_of(disk.row(said))), said)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         return f"the row of {said['keys'][-1]} does not follow from its stages: {type(error).__name__}: {error}"
@@ -63,7 +63,7 @@ def unlike(said: Plain, disk: Disk) -> str:
     return f"the row of {said['keys'][-1]} says " + ("; ".join(parts) or f"another {', '.join(wrong)} than its stages")
 
 
-def told(said: Plain, disk: Disk) -> dict[str, Any]:
+def derived_fields(said: Plain, disk: StoredStages) -> dict[str, Any]:
     """Return what the stages of a row say of it; how many trainings are its own, its roles say.
 
     KeyError or ValueError where they are no chain from a score to an encoder.
@@ -94,18 +94,18 @@ def told(said: Plain, disk: Disk) -> dict[str, Any]:
     }
 
 
-def _learned_in(trainings: list[Plain], disk: Disk) -> set[str]:
+def _learned_in(trainings: list[Plain], disk: StoredStages) -> set[str]:
     """Return the languages of the data of trainings."""
     read = [one["stage"] for training in trainings for lesson in training["lessons"] for one in lesson["train"]]
     return {disk.facts(key)["arguments"]["data"]["language"] for key in read}
 
 
-def _trainings(model: Plain, disk: Disk) -> list[str]:
+def _trainings(model: Plain, disk: StoredStages) -> list[str]:
     """Return the keys of the trainings behind a model, the first one first."""
     return [key for key in _lineage(model, disk) if "lessons" in disk.facts(key)["arguments"]][::-1]
 
 
-def _lineage(model: Plain, disk: Disk) -> list[str]:
+def _lineage(model: Plain, disk: StoredStages) -> list[str]:
     """Return the keys of a model's stage, of the encoder that it was given, and so on."""
     found = []
     while "stage" in model:
@@ -135,7 +135,7 @@ def _setting(taught: list[Plain], said: str) -> str:
     return said if beside else "+".join(tasks)
 
 
-def _name(encoder: Plain, said: str, disk: Disk) -> str:
+def _name(encoder: Plain, said: str, disk: StoredStages) -> str:
     """Return an encoder's name in a table, as `tabulate.name_of` gives it; the sandbox's own may be of any version."""
     if "stage" not in encoder:
         return said if said == "sandbox" and encoder["name"] == SANDBOX.name else str(encoder["name"])

@@ -17,14 +17,14 @@ from typing import Any
 
 from xstilts.claims import measures
 from xstilts.claims.claim import Claim, Verdict
-from xstilts.claims.results_table import Table
+from xstilts.claims.results_table import ResultsTable
 from xstilts.experiments import study as studies
 from xstilts.reporting import markdown, report_data, study_report
 from xstilts.reporting.page import html
 from xstilts.reporting.plain_json import plain
 from xstilts.reporting.report import HTML, MARKDOWN, page
 from xstilts.store import manifest
-from xstilts.verification.stage_integrity import ABSENT, Check, Disk, alike, differing
+from xstilts.verification.stage_integrity import ABSENT, Check, StoredStages, alike, differing
 
 Plain = Mapping[str, Any]
 STUDIES = Path("studies")
@@ -44,7 +44,7 @@ SENTENCES = {
 }
 
 
-def parts(report: Plain, disk: Disk, table: Table, verdicts: Sequence[Verdict]) -> Iterator[Check]:
+def parts(report: Plain, disk: StoredStages, table: ResultsTable, verdicts: Sequence[Verdict]) -> Iterator[Check]:
     """Yield a check of each part of a report; the stages behind its rows must be without fault."""
     keys = sorted({key for row in table.rows for key in row.keys})
     records = {key: disk.facts(key) | {"folder": disk.folder(key)} for key in keys}
@@ -55,8 +55,8 @@ def parts(report: Plain, disk: Disk, table: Table, verdicts: Sequence[Verdict]) 
         yield Check("report", "The rest of the report follows from its stages", "changed", why)
 
 
-def _parts(report: Plain, table: Table, verdicts: Sequence[Verdict], records: Plain) -> Iterator[Check]:
-    again = study_report.followed(table, verdicts, records)
+def _parts(report: Plain, table: ResultsTable, verdicts: Sequence[Verdict], records: Plain) -> Iterator[Check]:
+    again = study_report.derived_sections(table, verdicts, records)
     for name, sentence in SENTENCES.items():
         if name == "extras":
             yield from _tests(report, table, verdicts, records)
@@ -66,9 +66,12 @@ def _parts(report: Plain, table: Table, verdicts: Sequence[Verdict], records: Pl
             yield _compared(name, sentence, plain(again[name]), known)
 
 
-def rest(report: Plain, table: Table, faults: Set[str]) -> Iterator[Check]:
+def rest(report: Plain, table: ResultsTable, faults: Set[str]) -> Iterator[Check]:
     """Yield a check of the scores and gains that rest on no stage with a fault, and one of what cannot be compared."""
-    made: dict[str, Callable[[Table], Iterable[Plain]]] = {"levels": report_data.levels, "gains": report_data.gains}
+    made: dict[str, Callable[[ResultsTable], Iterable[Plain]]] = {
+        "levels": report_data.levels,
+        "gains": report_data.gains,
+    }
     for name, again in made.items():
         sentence = f"{SENTENCES[name]}, as far as their stages are there"
         try:
@@ -83,7 +86,7 @@ def rest(report: Plain, table: Table, faults: Set[str]) -> Iterator[Check]:
     yield Check("report", "The rest of the report follows from its stages", "untested", f"not compared: {others}")
 
 
-def views(report: Plain, folder: Path, table: Table) -> Iterator[Check]:
+def views(report: Plain, folder: Path, table: ResultsTable) -> Iterator[Check]:
     """Yield a check of each page and of the table that lie beside a report."""
     for name, write in (
         (HTML, lambda: html(page(report)).encode()),
@@ -119,7 +122,7 @@ def _written(claim: Claim) -> Any:
     return plain({**vars(claim), "measure": measures.plain(claim.measure)})
 
 
-def _tests(report: Plain, table: Table, verdicts: Sequence[Verdict], records: Plain) -> Iterator[Check]:
+def _tests(report: Plain, table: ResultsTable, verdicts: Sequence[Verdict], records: Plain) -> Iterator[Check]:
     """Yield a check of the table of other tests, which is the one of the extras that claims alone give."""
     for one in study_report.tests(verdict.claim for verdict in verdicts):
         again = plain(one.made(table, records))
@@ -149,7 +152,7 @@ def _arm(one: Plain) -> tuple[Any, ...]:
     return tuple(one.get(name) for name in ARM)
 
 
-def _table(table: Table) -> bytes:
+def _table(table: ResultsTable) -> bytes:
     with TemporaryDirectory() as folder:
         studies.write(table, Path(folder))
         return (Path(folder) / studies.TABLE).read_bytes()

@@ -1,9 +1,9 @@
-"""Disk: the stages behind a report as they lie in a store, and what is wrong with them.
+"""StoredStages: the stages behind a report as they lie in a store, and what is wrong with them.
 
 Whatever a damaged file makes of the reading is a fault of its stage, named, and never an error: one stage that cannot
 be read must not keep a reader from what became of the others.
 
-    disk = Disk(Path("work"), report["stages"])
+    disk = StoredStages(Path("work"), report["stages"])
     disk.fault("5f1c0a9b3d2e")
 """
 
@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from xstilts.claims.results_table import Row
+from xstilts.claims.results_table import Result
 from xstilts.data import examples
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example
@@ -43,7 +43,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Disk:
+class StoredStages:
     """The stages of a report as they lie in a store.
 
     sources: digests of the records of stages that are behind these, by key. gold: the answers that were read. faults:
@@ -84,7 +84,7 @@ class Disk:
             name = self.folder(key).name if key in self.finished else key
             return "changed", f"{name} cannot be read: {type(error).__name__}: {error}"
 
-    def row(self, said: Plain) -> Row:
+    def row(self, said: Plain) -> Result:
         """Return a row as the disk has it; where something is wrong with a stage of it, as the report has it."""
         row = bare(said)
         if any(self.fault(key) for key in row.keys):
@@ -93,7 +93,7 @@ class Disk:
         return replace(row, **collect_results.measured(behind, self.folder(row.keys[-1]), row.metric))
 
 
-def _gone(disk: Disk, key: str) -> Fault | None:
+def _gone(disk: StoredStages, key: str) -> Fault | None:
     if key in disk.finished:
         return None
     torn = [path.name for path in disk.store.glob(f"*-{key}")]
@@ -103,7 +103,7 @@ def _gone(disk: Disk, key: str) -> Fault | None:
     return "untested", f"{label}-{key} is not in {disk.store}: build the study again"
 
 
-def _changed(disk: Disk, key: str) -> Fault | None:
+def _changed(disk: StoredStages, key: str) -> Fault | None:
     """Return which file of a stage is not the one that the report was made from."""
     folder, said = disk.folder(key), disk.stages.get(key)
     if said is None:
@@ -116,7 +116,7 @@ def _changed(disk: Disk, key: str) -> Fault | None:
     return None
 
 
-def _source(disk: Disk, key: str) -> Fault | None:
+def _source(disk: StoredStages, key: str) -> Fault | None:
     """Return what is wrong with a stage that the report shows no files of: data, and scores to choose by."""
     folder = disk.folder(key)
     if key in disk.sources and manifest.sha256(folder / manifest.RECORD) != disk.sources[key]:
@@ -125,7 +125,7 @@ def _source(disk: Disk, key: str) -> Fault | None:
     return ("changed", f"{', '.join(damaged)} of {folder.name} is not as it was written") if damaged else None
 
 
-def _unscored(disk: Disk, key: str) -> Fault | None:
+def _unscored(disk: StoredStages, key: str) -> Fault | None:
     """Return what is wrong with a score that its files do not tell."""
     facts = disk.facts(key)
     if facts["work"].rpartition(".")[2] != "score":
@@ -150,16 +150,16 @@ def _unscored(disk: Disk, key: str) -> Fault | None:
     return None
 
 
-def _answers(disk: Disk, key: str, format: str) -> list[Example]:
+def _answers(disk: StoredStages, key: str, format: str) -> list[Example]:
     if key not in disk.gold:
         disk.gold[key] = list(examples.read(disk.folder(key) / EXAMPLES, format))
     return disk.gold[key]
 
 
-def bare(said: Plain) -> Row:
+def bare(said: Plain) -> Result:
     """Return a row as a report has it, without examples."""
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
-    return Row(**(values | {name: math.nan for name in FIGURES if values.get(name) is None}))
+    return Result(**(values | {name: math.nan for name in FIGURES if values.get(name) is None}))
 
 
 ABSENT = object()

@@ -19,28 +19,28 @@ from typing import Any
 from xstilts.claims import claim as claims
 from xstilts.claims import measures, published
 from xstilts.claims.claim import Claim, Verdict
-from xstilts.claims.results_table import Table
-from xstilts.errors import BadInput
+from xstilts.claims.results_table import ResultsTable
+from xstilts.errors import InputError
 from xstilts.reporting import plain_json, study_report
 from xstilts.reporting.report import REPORT, read
 from xstilts.verification import provenance, recompute
-from xstilts.verification.stage_integrity import Check, Disk, Fault, Status, bare, differing
+from xstilts.verification.stage_integrity import Check, Fault, Status, StoredStages, bare, differing
 
-__all__ = ["Check", "Disk", "Status", "checks", "verify"]
+__all__ = ["Check", "Status", "StoredStages", "checks", "verify"]
 Plain = Mapping[str, Any]
 Measured = Verdict | str  # or why it cannot be measured
 OF_FAMILY = ("status", "why", "p_holm", "detectable", "seeds_needed")  # of a verdict: depends on the claims beside it
 
 
 @dataclass(frozen=True)
-class Again:
+class Recomputation:
     """What is measured again: the claims, the table from disk, and what is wrong with stages.
 
     behind: the stages of each claim, as its measure finds them in the rows, and as the report has them.
     """
 
     claims: tuple[Claim, ...]
-    table: Table
+    table: ResultsTable
     faults: Mapping[str, Fault]
     behind: tuple[frozenset[str], ...]
 
@@ -52,15 +52,15 @@ class Again:
 def verify(folder: Path, store: Path) -> tuple[Check, ...]:
     """Return a check of each claim of a report against the stages in a store, then of what else it says and shows.
 
-    Raises BadInput where there is no report, or where it is not one that was written by a study.
+    Raises InputError where there is no report, or where it is not one that was written by a study.
     """
     report = read(folder)
     try:
         asked = _asked(report)
-        disk = Disk(store, report["stages"], report.get("sources", {}))
+        disk = StoredStages(store, report["stages"], report.get("sources", {}))
         disk.faults.update(provenance.faults(report, disk))
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{folder / REPORT} is not as a study writes it ({error}): write it anew") from error
+        raise InputError(f"{folder / REPORT} is not as a study writes it ({error}): write it anew") from error
     again = _again(report, disk, asked)
     whole = _family(again.claims, again.table)
     return (
@@ -70,7 +70,7 @@ def verify(folder: Path, store: Path) -> tuple[Check, ...]:
     )
 
 
-def checks(report: Plain, disk: Disk) -> tuple[Check, ...]:
+def checks(report: Plain, disk: StoredStages) -> tuple[Check, ...]:
     """Return a check of each claim of what a report says against its stages, and one of faults behind no claim."""
     again = _again(report, disk, _asked(report))
     return tuple(_claimed(report, again, _family(again.claims, again.table)))
@@ -96,23 +96,23 @@ def _claim(said: Plain) -> Claim:
     )
 
 
-def _again(report: Plain, disk: Disk, asked: tuple[Claim, ...]) -> Again:
+def _again(report: Plain, disk: StoredStages, asked: tuple[Claim, ...]) -> Recomputation:
     """Return what a report's claims are measured on, each of its stages looked at once."""
     keys = dict.fromkeys([*disk.stages, *(key for row in report["rows"] for key in row["keys"])])
     faults = {key: fault for key in keys if (fault := disk.fault(key))}
-    written = Table(tuple(bare(row) for row in report["rows"]))
+    written = ResultsTable(tuple(bare(row) for row in report["rows"]))
     found = [_alone(one, written) for one in asked] if faults else []
     behind = [frozenset(one.keys) if isinstance(one, Verdict) else frozenset(faults) for one in found]
     said = [frozenset(one["keys"]) for one in report["verdicts"]]
-    return Again(
+    return Recomputation(
         asked,
-        Table(tuple(disk.row(row) for row in report["rows"])),
+        ResultsTable(tuple(disk.row(row) for row in report["rows"])),
         faults,
         tuple(one | other for one, other in zip(behind or said, said, strict=True)),
     )
 
 
-def _family(asked: Sequence[Claim], table: Table) -> list[Measured]:
+def _family(asked: Sequence[Claim], table: ResultsTable) -> list[Measured]:
     """Return the verdicts on claims checked together; one that cannot be measured keeps no other from it."""
     try:
         return list(claims.check_all(asked, table))
@@ -122,14 +122,14 @@ def _family(asked: Sequence[Claim], table: Table) -> list[Measured]:
         return [next(good) if isinstance(one, Verdict) else one for one in alone]
 
 
-def _alone(claim: Claim, table: Table) -> Measured:
+def _alone(claim: Claim, table: ResultsTable) -> Measured:
     try:
         return claims.check(claim, table)
     except Exception as error:
         return f"it cannot be measured: {error}"
 
 
-def _claimed(report: Plain, again: Again, whole: Sequence[Measured]) -> Iterator[Check]:
+def _claimed(report: Plain, again: Recomputation, whole: Sequence[Measured]) -> Iterator[Check]:
     """Yield a check of each claim, and of faults behind none.
 
     Where there are faults, the claims without one are a family of their own: a status may be that, or the whole's.
@@ -145,7 +145,7 @@ def _claimed(report: Plain, again: Again, whole: Sequence[Measured]) -> Iterator
         elif isinstance(found := family[number], str):
             yield Check(name, sentence, "changed", found)
         else:
-            ruled = plain_json.plain(study_report.ruling(found, known_figures))
+            ruled = plain_json.plain(study_report.verdict_json(found, known_figures))
             others = whole[number] if again.faults else None
             yield _compared(said, ruled, others)
     loose = [fault for key, fault in again.faults.items() if not any(key in keys for keys in again.behind)]
@@ -170,7 +170,7 @@ def _compared(said: Plain, ruled: Plain, other: Measured | None) -> Check:
     return Check(name, sentence, "stands", f"{said['status']}: {said['why']}")
 
 
-def _told(report: Plain, disk: Disk, again: Again, whole: Sequence[Measured]) -> Iterator[Check]:
+def _told(report: Plain, disk: StoredStages, again: Recomputation, whole: Sequence[Measured]) -> Iterator[Check]:
     """Yield a check of each part of a report beside its verdicts, and of these being there and the study's."""
     if report["rows"] and not again.claims:
         yield Check("verdicts", "The report has verdicts", "changed", f"{len(report['rows'])} scores, and no verdict")

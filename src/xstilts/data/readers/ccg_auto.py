@@ -33,7 +33,7 @@ def auto(files: Sequence[Input], options: Options, report: Report) -> Iterator[R
 
 
 def _check(line: str, id: str, leaves: Sequence[tuple[str, ...]], place: str) -> None:
-    """Raise BadInput unless a tree is whole and stands below its ID."""
+    """Raise InputError unless a tree is whole and stands below its ID."""
     rest = LEAF.sub("", line)
     whole = leaves and "(<L" not in rest and rest.startswith("(<T") and rest.count("(") == rest.count(")")
     if not id or not (whole or (len(leaves) == 1 and not rest.strip())):

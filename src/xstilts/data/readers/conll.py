@@ -72,7 +72,7 @@ def _check(file: Input, block: Block) -> None:
 
 
 def _count(file: Input, ids: Sequence[tuple[int, str]]) -> None:
-    """Raise BadInput unless words count from 1: a line is missing, or a blank one within the sentence."""
+    """Raise InputError unless words count from 1: a line is missing, or a blank one within the sentence."""
     for expected, (number, id) in enumerate(ids, 1):
         if id != str(expected):
             remedy = "a line is missing, or blank, within the sentence: get the file again"

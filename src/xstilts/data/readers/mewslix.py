@@ -31,7 +31,7 @@ def mewslix_pairs(files: Sequence[Input], options: Options, report: Report) -> I
 
 
 def _known(row: Row, parts: Callable[[Row], Iterator[Row]]) -> list[Row]:
-    """Return the parts of a row; BadInput where it is not built as Mewsli-X's are."""
+    """Return the parts of a row; InputError where it is not built as Mewsli-X's are."""
     try:
         return list(parts(row))
     except (KeyError, IndexError, TypeError, AttributeError) as error:

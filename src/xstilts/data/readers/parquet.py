@@ -34,7 +34,7 @@ def parquet(files: Sequence[Input], options: Options, report: Report) -> Iterato
 
 
 def _values(file: Input, table: Any) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table; BadInput with the row (or the first of its batch) where it cannot be read."""
+    """Yield the rows of a table; InputError with the row (or the first of its batch) where it cannot be read."""
     from pyarrow import ArrowException
 
     read = 0
@@ -47,7 +47,7 @@ def _values(file: Input, table: Any) -> Iterator[dict[str, Any]]:
 
 
 def _decoded(file: Input, batch: Any, read: int) -> list[dict[str, Any]]:
-    """Return the rows of a batch; BadInput with the row that has text which is not UTF-8."""
+    """Return the rows of a batch; InputError with the row that has text which is not UTF-8."""
     try:
         found: list[dict[str, Any]] = batch.to_pylist()
         return found

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 Options = Mapping[str, str | int | tuple[str, ...]]
 SHOWN = 5
@@ -60,6 +60,6 @@ def columns_of(options: Options) -> tuple[str, ...]:
     return columns
 
 
-def bad(place: str, problem: str, remedy: str) -> BadInput:
+def bad(place: str, problem: str, remedy: str) -> InputError:
     """Return the exception for something wrong at a place."""
-    return BadInput(f"{place}: {problem}; {remedy}")
+    return InputError(f"{place}: {problem}; {remedy}")

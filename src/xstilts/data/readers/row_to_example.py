@@ -15,7 +15,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from xstilts.data.examples import Answer, Choice, Classified, Example, Parallel, Passage, Question, Tagged, Text
+from xstilts.data.examples import (
+    AnswerSpan,
+    BitextExample,
+    ClassificationExample,
+    Example,
+    MultipleChoiceExample,
+    PassageExample,
+    QAExample,
+    TaggingExample,
+    TextExample,
+)
 from xstilts.data.readers.row import Report, bad
 
 Fields = Mapping[str, Any]
@@ -37,7 +47,7 @@ class Asked:
     withheld: bool = False
 
 
-def classified(id: str, fields: Fields, place: str, asked: Asked) -> Classified | None:
+def classified(id: str, fields: Fields, place: str, asked: Asked) -> ClassificationExample | None:
     """Return a classification example; without a label where the source has none."""
     raw = fields.get("label")
     if str(raw) in asked.dropped:
@@ -45,10 +55,10 @@ def classified(id: str, fields: Fields, place: str, asked: Asked) -> Classified 
         return None
     label = None if _hidden(raw, "label" in fields, place, asked) else _label(raw, place, asked)
     second = _text(fields, "text_b", place, asked) if "text_b" in fields else None
-    return Classified(id, _text(fields, "text_a", place, asked), second, label)
+    return ClassificationExample(id, _text(fields, "text_a", place, asked), second, label)
 
 
-def choice(id: str, fields: Fields, place: str, asked: Asked) -> Choice | None:
+def choice(id: str, fields: Fields, place: str, asked: Asked) -> MultipleChoiceExample | None:
     """Return a choice example; `label` counts from 0."""
     choices = tuple(str(text).strip() for text in _get(fields, "choices", place))
     raw, label = fields.get("label"), None
@@ -58,23 +68,23 @@ def choice(id: str, fields: Fields, place: str, asked: Asked) -> Choice | None:
             raise bad(place, expected, "correct the label; labels count from 0")
         label = int(str(raw))
     context, question = _text(fields, "context", place, None), _text(fields, "question", place, None)
-    return Choice(id, context, question, choices, label)
+    return MultipleChoiceExample(id, context, question, choices, label)
 
 
-def tagged(id: str, fields: Fields, place: str, asked: Asked) -> Tagged | None:
+def tagged(id: str, fields: Fields, place: str, asked: Asked) -> TaggingExample | None:
     """Return a tagged sentence; without tags where the source has none."""
     tokens = tuple(_get(fields, "tokens", place))
     raw = tuple(fields.get("tags") or ())
     if not raw:
         _hidden(None, "tags" in fields, place, asked)
-        return Tagged(id, tokens, ())
+        return TaggingExample(id, tokens, ())
     if len(raw) != len(tokens):
         problem = f"expected a tag for each of {len(tokens)} words, found {len(raw)}"
         raise bad(place, problem, "the sentence is cut: get the file again")
-    return Tagged(id, tokens, tuple(_label(tag, _at(place, fields, i), asked) for i, tag in enumerate(raw)))
+    return TaggingExample(id, tokens, tuple(_label(tag, _at(place, fields, i), asked) for i, tag in enumerate(raw)))
 
 
-def question(id: str, fields: Fields, place: str, asked: Asked) -> Question | None:
+def question(id: str, fields: Fields, place: str, asked: Asked) -> QAExample | None:
     """Return a question; its answers stand where they say they do, or are moved there and counted."""
     context, report = str(_get(fields, "context", place)), asked.report
     given = [answer for answer in _answers(_get(fields, "answers", place), place) if answer.text.strip()]
@@ -90,28 +100,28 @@ def question(id: str, fields: Fields, place: str, asked: Asked) -> Question | No
         report.note("noted: answers hidden", place)
     elif any(answer.start < 0 for answer in answers):
         report.note("kept: answer not in its context", place)
-    return Question(id, context, _text(fields, "question", place, asked), answers, unanswerable)
+    return QAExample(id, context, _text(fields, "question", place, asked), answers, unanswerable)
 
 
-def parallel(id: str, fields: Fields, place: str, asked: Asked) -> Parallel | None:
+def parallel(id: str, fields: Fields, place: str, asked: Asked) -> BitextExample | None:
     """Return two texts that belong together."""
     context = _text(fields, "context", place, asked) if "context" in fields else None
-    return Parallel(id, _text(fields, "source", place, asked), _text(fields, "english", place, asked), context)
+    return BitextExample(id, _text(fields, "source", place, asked), _text(fields, "english", place, asked), context)
 
 
-def passage(id: str, fields: Fields, place: str, asked: Asked) -> Passage | None:
+def passage(id: str, fields: Fields, place: str, asked: Asked) -> PassageExample | None:
     """Return a text of a search."""
     side, targets = str(_get(fields, "side", place)), tuple(fields.get("targets") or ())
     if side not in SIDES:
         raise bad(place, f"expected a side ({', '.join(SIDES)}), found {side!r}", "correct the row or leave it out")
     context = _text(fields, "context", place, asked) if fields.get("context") is not None else None
-    return Passage(id, _text(fields, "text", place, asked), context, side, targets)
+    return PassageExample(id, _text(fields, "text", place, asked), context, side, targets)
 
 
-def text(id: str, fields: Fields, place: str, asked: Asked) -> Text | None:
+def text(id: str, fields: Fields, place: str, asked: Asked) -> TextExample | None:
     """Return a text for masked-LM, with its pair where there is one."""
     pair = _text(fields, "pair", place, asked) if "pair" in fields else None
-    return Text(id, _text(fields, "text", place, asked), pair)
+    return TextExample(id, _text(fields, "text", place, asked), pair)
 
 
 SHAPE: dict[str, Callable[[str, Fields, str, Asked], Example | None]] = {
@@ -144,7 +154,7 @@ def _text(fields: Fields, name: str, place: str, asked: Asked | None) -> str:
 
 
 def _hidden(raw: Any, given: bool, place: str, asked: Asked) -> bool:
-    """Say whether a label is withheld; BadInput where it may not be."""
+    """Say whether a label is withheld; InputError where it may not be."""
     if given and raw not in (None, ""):
         return False
     if not asked.withheld:
@@ -174,12 +184,12 @@ def _at(place: str, fields: Fields, token: int) -> str:
     return f"{place}, word {token + 1}"
 
 
-def _answers(raw: Any, place: str) -> Iterator[Answer]:
+def _answers(raw: Any, place: str) -> Iterator[AnswerSpan]:
     """Yield answers from SQuAD's list of pairs or from the hub's pair of lists."""
     try:
         pairs = zip(raw["text"], raw["answer_start"], strict=True) if isinstance(raw, dict) else map(_pair, raw or ())
         for answer, start in pairs:
-            yield Answer(str(answer), -1 if start is None else int(start))
+            yield AnswerSpan(str(answer), -1 if start is None else int(start))
     except (KeyError, TypeError, ValueError) as error:
         problem = f"expected answers with text and answer_start, found {str(raw)[:60]!r} ({error})"
         raise bad(place, problem, "correct the row or leave it out") from None
@@ -189,7 +199,7 @@ def _pair(answer: Mapping[str, Any]) -> tuple[Any, Any]:
     return answer["text"], answer["answer_start"]
 
 
-def _placed(answer: Answer, context: str, place: str, report: Report) -> Answer:
+def _placed(answer: AnswerSpan, context: str, place: str, report: Report) -> AnswerSpan:
     """Return the answer at its offset, or at its nearest occurrence, or at -1 where the context does not have it."""
     if answer.start >= 0 and context.startswith(answer.text, answer.start):
         return answer
@@ -197,8 +207,8 @@ def _placed(answer: Answer, context: str, place: str, report: Report) -> Answer:
         starts = list(_occurrences(wanted, context))
         if starts:
             report.note("repaired: answer moved to its nearest occurrence", place)
-            return Answer(wanted, min(starts, key=lambda start: (abs(start - answer.start), start)))
-    return Answer(answer.text, -1)
+            return AnswerSpan(wanted, min(starts, key=lambda start: (abs(start - answer.start), start)))
+    return AnswerSpan(answer.text, -1)
 
 
 def _occurrences(wanted: str, context: str) -> Iterator[int]:

@@ -25,7 +25,7 @@ def squad(files: Sequence[Input], options: Options, report: Report) -> Iterator[
 
 
 def document(file: Input, report: Report) -> Any:
-    """Return the JSON of a file; BadInput with line and column where it breaks."""
+    """Return the JSON of a file; InputError with line and column where it breaks."""
     whole = "\n".join(line for _, line in lines(file, report))
     try:
         return json.loads(whole)
@@ -35,7 +35,7 @@ def document(file: Input, report: Report) -> Any:
 
 
 def items(parent: Any, key: str, place: str) -> Iterator[tuple[Any, str]]:
-    """Return the items of a list in an object, each with its place; BadInput where there is no such list."""
+    """Return the items of a list in an object, each with its place; InputError where there is no such list."""
     found = field(parent, key, place.rstrip(".:"))
     if not isinstance(found, list):
         raise bad(f"{place}{key}", f"expected a list, found {type(found).__name__}", "is this file in SQuAD's format?")
@@ -43,7 +43,7 @@ def items(parent: Any, key: str, place: str) -> Iterator[tuple[Any, str]]:
 
 
 def field(parent: Any, key: str, place: str) -> Any:
-    """Return a value of an object; BadInput where it has none of that name."""
+    """Return a value of an object; InputError where it has none of that name."""
     if not isinstance(parent, dict) or key not in parent:
         found = f"the keys {', '.join(parent)}" if isinstance(parent, dict) else type(parent).__name__
         raise bad(place, f"expected '{key}', found {found}", "is this file in SQuAD's format (data, paragraphs, qas)?")

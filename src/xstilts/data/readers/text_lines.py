@@ -17,7 +17,7 @@ MARK = b"\xef\xbb\xbf"
 def lines(file: Input, report: Report) -> Iterator[tuple[int, str]]:
     """Yield (number from 1, line without its end); count byte order marks and CRLF as repairs.
 
-    Raises BadInput, with line and byte, where the text is not UTF-8.
+    Raises InputError, with line and byte, where the text is not UTF-8.
     """
     with opened(file.path) as stream:
         for number, raw in enumerate(stream, 1):

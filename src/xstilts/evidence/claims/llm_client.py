@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.claims.llm_proposals import Proposal
 from xstilts.evidence.claims.question import Question
 from xstilts.evidence.search.corpus import Corpus
@@ -55,7 +55,7 @@ class Model:
     def __post_init__(self) -> None:
         parts = address(self.base_url)
         if parts is None or parts.username or parts.query:
-            raise BadInput(
+            raise InputError(
                 f"{self.base_url!r} is no bare address; give one such as http://127.0.0.1:8000/v1, its key in {KEY}"
             )
 

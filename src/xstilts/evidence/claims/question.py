@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any, Literal, get_args
 
 from xstilts.data.languages import languages
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.text.stemming import Lexicon, Mention, data
 
 Role = Literal["intervention", "comparator", "outcome", "benchmark", "models", "languages"]
@@ -76,9 +76,9 @@ class Question:
 
 
 def ask(text: str) -> Question:
-    """Return a question with its facets; BadInput where it names nothing that could be changed or compared."""
+    """Return a question with its facets; InputError where it names nothing that could be changed or compared."""
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        raise BadInput("the question holds bytes that are no letters; write it in UTF-8")
+        raise InputError("the question holds bytes that are no letters; write it in UTF-8")
     found: dict[str, list[str]] = {role: [] for role in ROLES}
     compared = _compared(text)
     for mention in mentions(text):
@@ -91,7 +91,7 @@ def ask(text: str) -> Question:
         found["comparator"] += [term for term in found["intervention"] if term in usual]
         found["intervention"] = [term for term in found["intervention"] if term not in usual]
     if not found["intervention"] and not found["comparator"]:
-        raise BadInput(f"'{text}' names nothing that is changed; use words such as {', '.join(_some())}")
+        raise InputError(f"'{text}' names nothing that is changed; use words such as {', '.join(_some())}")
     return Question(text, tuple(Facet(role, tuple(dict.fromkeys(found[role]))) for role in ROLES))
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.text.documents import ENDS, Document, Locator, sentences
 from xstilts.evidence.text.stemming import WORD, data, stem
 
@@ -63,9 +63,9 @@ class Quote:
 
     def __post_init__(self) -> None:
         if self.status not in RANK:
-            raise BadInput(f"unknown status of a quote '{self.status}'; one of {', '.join(RANK)}")
+            raise InputError(f"unknown status of a quote '{self.status}'; one of {', '.join(RANK)}")
         if (self.locator is None) != (self.status == "NOT_FOUND"):
-            raise BadInput(f"'{self.text}' is {self.status} with locator {self.locator}; what is found has a place")
+            raise InputError(f"'{self.text}' is {self.status} with locator {self.locator}; what is found has a place")
 
     @property
     def found(self) -> bool:
@@ -102,7 +102,7 @@ def locate(quote: str, documents: Iterable[Document], work: str = "") -> Quote:
     """
     wanted = quote.strip()
     if not wanted:
-        raise BadInput("an empty quote stands everywhere; quote a sentence")
+        raise InputError("an empty quote stands everywhere; quote a sentence")
     found = [one for document in documents for one in _in_document(wanted, document, work)]
     if found:
         return min(found, key=lambda one: (RANK.index(one.status), one.locator or 0))

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.claims.question import Question, Role, broader, general, mentions, vocabulary
 from xstilts.evidence.claims.quote import on_one_line, plain
 from xstilts.evidence.text.documents import Document, Locator, Sentence, is_whole, sentences
@@ -52,9 +52,9 @@ class Statement:
 
     def __post_init__(self) -> None:
         if not is_whole(self.text):
-            raise BadInput(f"'{self.text[-60:]}' does not end as a sentence does; a statement is never cut")
+            raise InputError(f"'{self.text[-60:]}' does not end as a sentence does; a statement is never cut")
         if not self.locators:
-            raise BadInput(f"'{self.text}' has no place; say where it stands")
+            raise InputError(f"'{self.text}' has no place; say where it stands")
 
     @property
     def locator(self) -> Locator:

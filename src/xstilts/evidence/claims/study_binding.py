@@ -24,7 +24,7 @@ from typing import Any, get_args
 
 from xstilts.claims import measures
 from xstilts.claims.claim import Expectation
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 Json = Mapping[str, Any]
 SETTING = ("encoder", "split", "metric")
@@ -40,7 +40,7 @@ class Binding:
     """A statement, word for word, and the measure that would decide it; setting: encoder, split, metric of the paper.
 
     published: the paper's number as the measure would have it (negative where the statement says that something
-    falls), which the interval must hold; without one only where the statement claims none. Raises BadInput for values
+    falls), which the interval must hold; without one only where the statement claims none. Raises InputError for values
     that are no such thing.
     """
 
@@ -54,7 +54,7 @@ class Binding:
 
     def __post_init__(self) -> None:
         for wrong in _wrong(self):
-            raise BadInput(f"the binding of {self.statement!r:.80} {wrong}")
+            raise InputError(f"the binding of {self.statement!r:.80} {wrong}")
 
     @property
     def query(self) -> str:
@@ -66,21 +66,21 @@ class Binding:
 
 
 def read(path: Path) -> tuple[Binding, ...]:
-    """Return the bindings of a JSON file; BadInput for what is none."""
+    """Return the bindings of a JSON file; InputError for what is none."""
     try:
         return from_plain(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"{path}: {error}; write a JSON list of bindings") from error
+        raise InputError(f"{path}: {error}; write a JSON list of bindings") from error
 
 
 def from_plain(given: Any) -> tuple[Binding, ...]:
-    """Return the bindings that JSON has; BadInput for what is none."""
+    """Return the bindings that JSON has; InputError for what is none."""
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        raise BadInput(f"{given!r:.80} are no bindings: write a list, each with statement, measure, expectation")
+        raise InputError(f"{given!r:.80} are no bindings: write a list, each with statement, measure, expectation")
     try:
         return tuple(Binding(**one) for one in given)
     except TypeError as error:
-        raise BadInput(f"{given!r:.80} are no bindings: {error}; each has statement, measure, expectation") from error
+        raise InputError(f"{given!r:.80} are no bindings: {error}; each has statement, measure, expectation") from error
 
 
 def mismatch(one: Binding, direction: str, numbers: Sequence[Json]) -> str:

@@ -20,15 +20,15 @@ from typing import Any, Literal, cast
 from xstilts.claims import claim as claims
 from xstilts.claims import measures
 from xstilts.claims.claim import Claim, Expectation, Verdict
-from xstilts.claims.results_table import Table
-from xstilts.errors import BadInput
+from xstilts.claims.results_table import ResultsTable
+from xstilts.errors import InputError
 from xstilts.evidence.claims.question import mentions, role_of
 from xstilts.evidence.claims.study_binding import EXPECTED, Binding, effects, mismatch
 from xstilts.evidence.claims.verdict import Decision, Recomputation, Status
 from xstilts.evidence.report.to_json import decision
 from xstilts.reporting import report
 from xstilts.reporting.plain_json import plain
-from xstilts.verification.verify import Disk, checks
+from xstilts.verification.verify import StoredStages, checks
 
 Json = Mapping[str, Any]
 Outcome = Literal["REPRODUCED", "NOT_REPRODUCED", "UNTESTED"]
@@ -64,7 +64,7 @@ def of_study(found: Json, study: Path, store: Path, bindings: Sequence[Binding] 
     said = report.read(study)
     chosen = tuple(proposals(found, said) if bindings is None else bindings)
     beside = {BINDINGS: [asdict(one) for one in chosen], STUDY: said}
-    disk = Disk(store, said["stages"])
+    disk = StoredStages(store, said["stages"])
     return Made(rows(found, said, disk, chosen), unbound(found, chosen), own(said, disk), beside)
 
 
@@ -85,9 +85,9 @@ def proposals(found: Json, study: Json) -> Iterator[Binding]:
             yield Binding(one["text"], measure, expected, setting=setting, published=published, proposed=True)
 
 
-def rows(found: Json, study: Json, disk: Disk, bindings: Iterable[Binding]) -> list[dict[str, Any]]:
+def rows(found: Json, study: Json, disk: StoredStages, bindings: Iterable[Binding]) -> list[dict[str, Any]]:
     """Return what became of each binding of a statement of the report, as JSON has it."""
-    table = Table(tuple(disk.row(row) for row in study["rows"]))
+    table = ResultsTable(tuple(disk.row(row) for row in study["rows"]))
     said = {one["text"]: one for one in found["claims"]}
     return [_row(said[one.statement], one, disk, table) for one in bindings if one.statement in said]
 
@@ -99,7 +99,7 @@ def unbound(found: Json, bindings: Iterable[Binding]) -> list[str]:
     return [f"A binding is of no statement of this report, so it decides nothing: “{one}”" for one in without]
 
 
-def own(said: Json, disk: Disk) -> dict[str, Any]:
+def own(said: Json, disk: StoredStages) -> dict[str, Any]:
     """Return what a study itself claims, each claim measured again from its results."""
     again = {one.name: one.status for one in checks(said, disk)}
     changed = {mention.name for mention in mentions(said["question"]) if role_of(mention) == "intervention"}
@@ -127,7 +127,7 @@ def _terms(one: Json) -> set[str]:
     return named.union(next(terms for part, terms in OUTCOMES.items() if part in figure))
 
 
-def _row(said: Json, one: Binding, disk: Disk, table: Table) -> dict[str, Any]:
+def _row(said: Json, one: Binding, disk: StoredStages, table: ResultsTable) -> dict[str, Any]:
     verdict = _checked(one, table)
     faults = [fault[1] for key in verdict.keys if (fault := disk.fault(key))]
     relation = _relation(one, verdict)
@@ -156,13 +156,13 @@ def _row(said: Json, one: Binding, disk: Disk, table: Table) -> dict[str, Any]:
     return found
 
 
-def _checked(one: Binding, table: Table) -> Verdict:
-    """Return the verdict on what a binding asks; BadInput where its measure has values of a wrong type."""
+def _checked(one: Binding, table: ResultsTable) -> Verdict:
+    """Return the verdict on what a binding asks; InputError where its measure has values of a wrong type."""
     try:
         asked = Claim(one.statement, measures.from_plain(one.measure), cast(Expectation, one.expectation), one.margin)
         return claims.check(asked, table)
     except (TypeError, AttributeError) as error:
-        raise BadInput(f"{dict(one.measure)} is no measure ({error}); copy one from a report") from error
+        raise InputError(f"{dict(one.measure)} is no measure ({error}); copy one from a report") from error
 
 
 def _relation(one: Binding, verdict: Verdict) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.claims import contradiction, quote
 from xstilts.evidence.claims.question import mentions
 from xstilts.evidence.claims.quote import Quote, lines, on_one_line
@@ -43,10 +43,12 @@ class Recomputation:
 
     def __post_init__(self) -> None:
         if not self.query.strip() or not self.files:
-            raise BadInput(f"a recomputation by '{self.query}' of {len(self.files)} files; name a query and its files")
+            raise InputError(
+                f"a recomputation by '{self.query}' of {len(self.files)} files; name a query and its files"
+            )
         for one in self.files:
             if not re.fullmatch(r"[0-9a-f]{64}", one):
-                raise BadInput(f"'{one}' is no sha256; name result files by the digest of their bytes")
+                raise InputError(f"'{one}' is no sha256; name result files by the digest of their bytes")
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,11 @@ class Entailment:
     def __post_init__(self) -> None:
         three = (self.supports, self.contradicts, self.neutral)
         if not all(0 <= one <= 1 for one in three) or not math.isclose(sum(three), 1, abs_tol=1e-3):
-            raise BadInput(f"probabilities {three}; give three between 0 and 1 that add up to 1")
+            raise InputError(f"probabilities {three}; give three between 0 and 1 that add up to 1")
         if not 0.5 < self.threshold <= 1:
-            raise BadInput(f"threshold {self.threshold}; only above 0.5, and at most at 1, can one verdict be reached")
+            raise InputError(
+                f"threshold {self.threshold}; only above 0.5, and at most at 1, can one verdict be reached"
+            )
 
     @property
     def status(self) -> Status:
@@ -107,13 +111,13 @@ class Decision:
 
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):
-            raise BadInput(f"unknown verdict '{self.status}'; one of {', '.join(get_args(Status))}")
+            raise InputError(f"unknown verdict '{self.status}'; one of {', '.join(get_args(Status))}")
         if not isinstance(self.locators, tuple) or not all(isinstance(one, Locator) for one in self.locators):
-            raise BadInput(f"locators {self.locators!r} of '{self.why}'; give a tuple of Locator")
+            raise InputError(f"locators {self.locators!r} of '{self.why}'; give a tuple of Locator")
         if self.recomputation is not None and not isinstance(self.recomputation, Recomputation):
-            raise BadInput(f"recomputation {self.recomputation!r} of '{self.why}'; give a Recomputation")
+            raise InputError(f"recomputation {self.recomputation!r} of '{self.why}'; give a Recomputation")
         if self.status != "NOT_ENOUGH_INFO" and not self._rests:
-            raise BadInput(f"{self.status} ('{self.why}') rests on nothing; give a locator or a recomputation")
+            raise InputError(f"{self.status} ('{self.why}') rests on nothing; give a locator or a recomputation")
 
     @property
     def verified(self) -> bool:

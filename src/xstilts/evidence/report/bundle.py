@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.report import citations, page, pdf, ro_crate
 from xstilts.evidence.report.to_json import KIND
 from xstilts.evidence.search import corpus as corpora
@@ -98,7 +98,7 @@ def beside(folder: Path, name: str) -> Any:
     try:
         return json.loads((folder / name).read_text(encoding="utf-8")) if (folder / name).is_file() else None
     except ValueError as error:
-        raise BadInput(f"{folder / name} is no JSON ({error}); make the report again") from error
+        raise InputError(f"{folder / name} is no JSON ({error}); make the report again") from error
 
 
 def _json(value: Any) -> str:

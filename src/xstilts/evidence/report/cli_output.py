@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence import demo as demos
 from xstilts.evidence.claims.verdict import Reader
 from xstilts.evidence.pipeline import Where, With, make
@@ -21,7 +21,7 @@ def evidence(
     verifier: the folder of a model of inference, which is heard, and decides where its card lets it.
     """
     if not demo and not question:
-        raise BadInput("nothing is asked; give a question, or --demo")
+        raise InputError("nothing is asked; give a question, or --demo")
     given = With(_heard(verifier), llm)
     with progress.shown():
         made = list(demos.reports(where.out)) if demo else [(where.out, make(question, where, given))]
@@ -33,9 +33,9 @@ def _heard(verifier: Path | None) -> Reader | None:
     if verifier is None:
         return None
     from xstilts.evidence.verifier import nli
-    from xstilts.runtime.machine import Machine
+    from xstilts.runtime.machine import Runtime
 
-    return nli.reader(nli.load(verifier, Machine()))
+    return nli.reader(nli.load(verifier, Runtime()))
 
 
 def lines(folder: Path, found: Mapping[str, Any]) -> list[str]:

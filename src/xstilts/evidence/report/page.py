@@ -14,7 +14,7 @@ from xstilts.evidence.claims.answer import counted
 from xstilts.evidence.claims.effect_direction import SAID
 from xstilts.evidence.report import citations, prisma
 from xstilts.reporting import cell_format
-from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Ruling, Rulings, Section, Sheet
+from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Rulings, Section, TableView, VerdictView
 
 Json = Mapping[str, Any]
 STATUS = {"SUPPORTED": "supported", "CONTRADICTED": "contradicted", "NOT_ENOUGH_INFO": "not enough information"}
@@ -40,10 +40,10 @@ def page(report: Json) -> Page:
     )
 
 
-def _rulings(report: Json) -> Iterator[Ruling]:
+def _rulings(report: Json) -> Iterator[VerdictView]:
     """Yield what holds by construction, then what was found of each term of the question."""
     for number, one in enumerate(report["constructions"], 1):
-        yield Ruling(f"construction-{number}", one["said"], "true by construction", one["reason"])
+        yield VerdictView(f"construction-{number}", one["said"], "true by construction", one["reason"])
     order = ("outcome", "benchmark", "models", "languages", "comparator", "intervention")
     for one in sorted(report["findings"], key=lambda finding: order.index(finding["role"])):
         said = one["said"]
@@ -52,7 +52,7 @@ def _rulings(report: Json) -> Iterator[Ruling]:
         why = f"{said[:1].upper()}{said[1:]}."
         name = f"{one['role']}-{one['term']}".replace(" ", "-")
         here = _measured_on(report, one["term"])
-        yield Ruling(name, f"{one['role']}: {one['term']}", one["status"], why, facts + claims + here)
+        yield VerdictView(name, f"{one['role']}: {one['term']}", one["status"], why, facts + claims + here)
 
 
 def _sections(report: Json) -> Iterator[Section]:
@@ -71,7 +71,7 @@ def _claims(report: Json) -> tuple[Rulings, ...]:
     return (Rulings(tuple(_claim(report, one) for one in report["claims"])),) if report["claims"] else ()
 
 
-def _claim(report: Json, one: Json) -> Ruling:
+def _claim(report: Json, one: Json) -> VerdictView:
     faithful, corroborated = one["faithful"], one["corroborated"]
     where = one["locators"][0]
     span = f"{where['part']}, characters {where['start']} to {where['end']}"
@@ -90,7 +90,7 @@ def _claim(report: Json, one: Json) -> Ruling:
     why = f"{one['name']}. Faithful to its source: {faithful['why']}. "
     if corroborated["status"] != "NOT_ENOUGH_INFO":
         why += f"Elsewhere: {corroborated['why']}. "
-    return Ruling(one["name"], one["text"], FAITHFUL[faithful["status"]], why.strip(), tuple(facts))
+    return VerdictView(one["name"], one["text"], FAITHFUL[faithful["status"]], why.strip(), tuple(facts))
 
 
 def _between(one: Json) -> str:
@@ -130,11 +130,11 @@ def _measured(report: Json) -> Iterator[Section]:
         "What another model, split or scale gives is a related measurement, and verifies no number of a paper. What "
         "the study itself claims stands below, measured again."
     )
-    bound = (Sheet("bindings", "Bindings", columns, rows),) if rows else ()
+    bound = (TableView("bindings", "Bindings", columns, rows),) if rows else ()
     yield Section("measured", "Measured here", (*bound, *_own(report)), about)
 
 
-def _own(report: Json) -> Iterator[Sheet]:
+def _own(report: Json) -> Iterator[TableView]:
     """Yield what the study itself claims, if one was given."""
     study = report.get("study")
     if study:
@@ -151,7 +151,7 @@ def _own(report: Json) -> Iterator[Sheet]:
             )
             for one in study["claims"]
         )
-        yield Sheet("study", f"Claims of the study “{study['question']}”", columns, rows, folded=False)
+        yield TableView("study", f"Claims of the study “{study['question']}”", columns, rows, folded=False)
 
 
 def _own_answer(report: Json) -> tuple[str, ...]:
@@ -167,13 +167,13 @@ def _measured_on(report: Json, term: str) -> tuple[tuple[str, Cell], ...]:
     return (("measured here", Cell(f"{told} of {counted(found.total(), 'claim')}")),) if found else ()
 
 
-def _conflicts(report: Json) -> tuple[Sheet, ...]:
+def _conflicts(report: Json) -> tuple[TableView, ...]:
     said = {one["name"]: one for one in report["claims"]}
     rows = tuple(
         (Cell(f"{pair['one']}: {said[pair['one']]['text']}"), Cell(f"{pair['other']}: {said[pair['other']]['text']}"))
         for pair in report["conflicts"]
     )
-    return (Sheet("opposed", "Opposed by their words", ("one says", "another says"), rows),) if rows else ()
+    return (TableView("opposed", "Opposed by their words", ("one says", "another says"), rows),) if rows else ()
 
 
 def _reviews(report: Json) -> Section:
@@ -190,8 +190,8 @@ def _reviews(report: Json) -> Section:
         "reviews",
         "Reviews",
         (
-            Sheet("scores", "Scores out of 10", ("reviewer", "score"), scores, panel["said"], quiet=True),
-            Sheet("checks", "Every check", ("reviewer", "check", "passed", "note"), rows, folded=True),
+            TableView("scores", "Scores out of 10", ("reviewer", "score"), scores, panel["said"], quiet=True),
+            TableView("checks", "Every check", ("reviewer", "check", "passed", "note"), rows, folded=True),
             *_opinion(report),
         ),
         "Each reviewer is a checklist of its own, blind to the others, with code of its own to find evidence again. "
@@ -199,7 +199,7 @@ def _reviews(report: Json) -> Section:
     )
 
 
-def _opinion(report: Json) -> Iterator[Sheet]:
+def _opinion(report: Json) -> Iterator[TableView]:
     """Yield what a language model said of the report, if one was asked."""
     said = report.get("opinion")
     if said:
@@ -208,7 +208,7 @@ def _opinion(report: Json) -> Iterator[Sheet]:
         )
         caption = f"Opinion of the language model {said['model']}, which counts nowhere"
         note = f"It left {said['unanswered']} of its checks without a usable answer." if said["unanswered"] else ""
-        yield Sheet("opinion", caption, ("check", "said", "why"), rows, note, quiet=True)
+        yield TableView("opinion", caption, ("check", "said", "why"), rows, note, quiet=True)
 
 
 def _check(reviewer: str, check: Json) -> tuple[Cell, ...]:
@@ -226,7 +226,7 @@ def _search(report: Json) -> Iterator[Any]:
     yield from [Listing(f"Proposed by a language model and rejected: {len(rejected)}", rejected)] if rejected else []
 
 
-def _left_out(report: Json) -> Sheet:
+def _left_out(report: Json) -> TableView:
     rows = tuple(
         (
             Cell(work["title"]),
@@ -237,7 +237,7 @@ def _left_out(report: Json) -> Sheet:
         for work in report["works"]
         if not work["included"]
     )
-    return Sheet("left-out", "Works left out, and why", ("title", "authors", "year", "reason"), rows, folded=True)
+    return TableView("left-out", "Works left out, and why", ("title", "authors", "year", "reason"), rows, folded=True)
 
 
 def _reproduce(report: Json) -> tuple[Listing, ...]:
@@ -247,7 +247,7 @@ def _reproduce(report: Json) -> tuple[Listing, ...]:
     )
 
 
-def _references(report: Json) -> Sheet:
+def _references(report: Json) -> TableView:
     works = [work for work in report["works"] if work["claims"]]
     rows = tuple(
         (
@@ -264,7 +264,7 @@ def _references(report: Json) -> Sheet:
     columns = ("key", "authors", "year", "title", "venue", "statements", "sources disagree on")
     anchors = tuple(f"stage-{work['key']}" for work in works)
     note = "All works, also those that are only screened, are in references.bib and references.json."
-    return Sheet("works", "Cited works", columns, rows, note, anchors, folded=False)
+    return TableView("works", "Cited works", columns, rows, note, anchors, folded=False)
 
 
 def _works(report: Json, works: list[str]) -> Cell:

@@ -14,7 +14,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from xstilts.reporting.page import Cell, Panel, Plot, Sheet
+from xstilts.reporting.page import Cell, Panel, Plot, TableView
 
 WIDTH, GAP, LINE, PAD = 250, 30, 17, 14
 Box = tuple[str, ...]
@@ -45,7 +45,7 @@ def plot(flow: Mapping[str, Any]) -> Plot:
         for box in boxes
         for label, _, number in (line.rpartition(": ") for line in box)
     )
-    sheet = Sheet("flow-data", "Works, step by step", ("step", "number"), rows, folded=True, quiet=True)
+    sheet = TableView("flow-data", "Works, step by step", ("step", "number"), rows, folded=True, quiet=True)
     return Plot("flow", "From records to cited works", (Panel("", drawn(flow), says(flow)),), sheet)
 
 

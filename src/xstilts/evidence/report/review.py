@@ -15,7 +15,7 @@ from itertools import combinations
 from statistics import fmean, median
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.report import reviewers
 from xstilts.evidence.report.reviewers import Case, Check
 from xstilts.evidence.search.corpus import Corpus
@@ -26,7 +26,7 @@ NEAR = 1.0  # points within which two scores agree
 ANSWERING = "answering"
 
 
-class Refused(BadInput):
+class Refused(InputError):
     """A report that quotes what is not there; the message says which statement."""
 
 

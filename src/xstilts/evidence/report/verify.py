@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts import __version__
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.claims import study_binding, study_measurements
 from xstilts.evidence.claims.llm_proposals import Proposal
 from xstilts.evidence.claims.question import ask
@@ -29,7 +29,7 @@ from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search.corpus import Corpus
 from xstilts.reporting import report
 from xstilts.store import manifest
-from xstilts.verification.verify import Check, Disk, Status
+from xstilts.verification.verify import Check, Status, StoredStages
 
 Json = Mapping[str, Any]
 APART = ("reviews", "measured", "study", "opinion")  # of a report: added to what follows from the corpus
@@ -39,12 +39,12 @@ CORE = ("question", "answer", "abstract", "findings", "limits")  # what another 
 def verify(folder: Path, store: Path) -> tuple[Check, ...]:
     """Return a check of each statement, then of the report, its measurements, its reviews and its views.
 
-    Raises BadInput where there is no evidence report, or one that was not written by xstilts.
+    Raises InputError where there is no evidence report, or one that was not written by xstilts.
     """
     try:
         return tuple(_checks(folder, report.read(folder), store))
     except (KeyError, TypeError, IndexError) as error:
-        raise BadInput(f"{folder / report.REPORT} is not as xstilts writes it ({error!r}): make it again") from error
+        raise InputError(f"{folder / report.REPORT} is not as xstilts writes it ({error!r}): make it again") from error
 
 
 def _checks(folder: Path, found: Json, store: Path) -> Iterator[Check]:
@@ -141,7 +141,7 @@ def _measured(folder: Path, found: Json, store: Path) -> Iterator[Check]:
             why = f"{study_measurements.STUDY} or {study_measurements.BINDINGS} is gone"
             yield Check(f"{one['claim']}, measured", said[one["claim"]], "untested", why)
         return
-    disk = Disk(store, study["stages"])
+    disk = StoredStages(store, study["stages"])
     again = study_measurements.rows(found, study, disk, study_binding.from_plain(bindings))
     for one in found.get("measured", ()):
         now = _taken(again, one)

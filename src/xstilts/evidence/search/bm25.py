@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.text.documents import Document, Locator, Sentence, sentences
 from xstilts.evidence.text.hedges import content
 
@@ -52,7 +52,7 @@ class Index:
     def search(self, query: str, limit: int = 10) -> tuple[Hit, ...]:
         """Return the sentences that share words with a query, best first, of equal ones in order of place."""
         if limit < 1:
-            raise BadInput(f"a search for {limit} sentences finds none; ask for 1 or more")
+            raise InputError(f"a search for {limit} sentences finds none; ask for 1 or more")
         asked = [stem for stem in content(query) if self.scores and stem in self.scores.vocab_dict]
         if not asked:
             return ()

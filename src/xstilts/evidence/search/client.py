@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.search.hosts import Host, configured
 from xstilts.evidence.search.http_requests import TOO_LARGE, Ask, Trouble, Wire
 from xstilts.evidence.search.response_cache import Failure, Replies, Request, lines
@@ -100,7 +100,7 @@ class Client:
 
     def _host(self, source: str) -> Host:
         if source not in self.hosts:
-            raise BadInput(f"unknown source {source!r}; known are {', '.join(self.hosts)}")
+            raise InputError(f"unknown source {source!r}; known are {', '.join(self.hosts)}")
         return self.hosts[source]
 
     def _is_down(self, source: str) -> bool:

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.search import response_cache
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.identifiers import Ids
@@ -130,9 +130,9 @@ def damaged(folder: Path) -> list[str]:
 
 
 def read(folder: Path) -> Corpus:
-    """Read a corpus back; BadInput where a file is not what was written."""
+    """Read a corpus back; InputError where a file is not what was written."""
     if broken := damaged(folder):
-        raise BadInput(f"{folder}: {', '.join(broken)} changed since the corpus was written; gather it again")
+        raise InputError(f"{folder}: {', '.join(broken)} changed since the corpus was written; gather it again")
     works, documents = [], {}
     for row in _rows(folder / "works.jsonl"):
         parts = row.pop("documents")
@@ -220,7 +220,7 @@ def _index(folder: Path) -> dict[str, str]:
     try:
         found: dict[str, str] = json.loads((folder / "corpus.json").read_bytes())["files"]
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise BadInput(f"{folder} holds no corpus (no readable corpus.json); gather one") from error
+        raise InputError(f"{folder} holds no corpus (no readable corpus.json); gather one") from error
     if any(Path(name).is_absolute() or ".." in Path(name).parts for name in found):
-        raise BadInput(f"{folder}/corpus.json lists files outside of its folder; do not use it")
+        raise InputError(f"{folder}/corpus.json lists files outside of its folder; do not use it")
     return found

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, urlsplit
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 MIB = 1 << 20
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -67,7 +67,7 @@ KNOWN = (
 def configured(environment: Mapping[str, str] | None = None) -> dict[str, Host]:
     """Return the hosts by name, at the addresses that the environment gives; one on this machine has no pace.
 
-    Raises BadInput for an address that is none, or that holds a password (it would be written into logs).
+    Raises InputError for an address that is none, or that holds a password (it would be written into logs).
     """
     given = os.environ if environment is None else environment
     found = {}
@@ -91,7 +91,7 @@ def address(url: str) -> SplitResult | None:
 def _at(host: Host, url: str, variable: str) -> Host:
     parts = address(url)
     if parts is None:
-        raise BadInput(f"{variable} is {url!r}, which is no address; give one that begins with https://")
+        raise InputError(f"{variable} is {url!r}, which is no address; give one that begins with https://")
     if parts.username or parts.password or parts.query:
-        raise BadInput(f"{variable} holds a password or parameters; give the bare address, and a key in its variable")
+        raise InputError(f"{variable} holds a password or parameters; give the bare address, and a key in its variable")
     return replace(host, url=url.rstrip("/"), pace=0.0 if parts.hostname in LOOPBACK else host.pace)

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 CLOSERS = "\"'”’»)]}"
 ENDS = ".!?…。！？।۔؟"
@@ -75,16 +75,16 @@ class Locator:
 
     def __post_init__(self) -> None:
         if not self.work or not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
-            raise BadInput(
+            raise InputError(
                 f"locator of work '{self.work}', hash '{self.sha256}'; name a work, and a sha256 of its text"
             )
         if not 0 <= self.start < self.end:
-            raise BadInput(f"locator of characters {self.start} to {self.end}; give 0 <= start < end")
+            raise InputError(f"locator of characters {self.start} to {self.end}; give 0 <= start < end")
 
     def read(self, document: Document) -> str:
-        """Return the characters that the locator names; BadInput where the text is another one."""
+        """Return the characters that the locator names; InputError where the text is another one."""
         if document.sha256 != self.sha256 or self.end > len(document.text):
-            raise BadInput(
+            raise InputError(
                 f"{self.work}, {self.part}: its text has sha256 {document.sha256[:12]}, not {self.sha256[:12]}; "
                 "restore the text that was quoted"
             )
@@ -107,7 +107,7 @@ class Document:
     def locator(self, start: int, end: int) -> Locator:
         """Return the locator of the characters from start to end."""
         if end > len(self.text):
-            raise BadInput(f"{self.work}, {self.part}: {end} is past its {len(self.text)} characters")
+            raise InputError(f"{self.work}, {self.part}: {end} is past its {len(self.text)} characters")
         return Locator(self.work, self.part, self.sha256, start, end)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.verifier import calibration, scifact
 from xstilts.evidence.verifier.baselines import Verifier
 from xstilts.evidence.verifier.calibration import Array, Scaling, Truth
@@ -222,7 +222,7 @@ def write(card: Card, folder: Path) -> Path:
 def read(folder: Path, digest: str) -> Card | None:
     """Return the card that lies beside a model, None where there is none.
 
-    Raises BadInput where it is damaged, or is that of another model: its figures say nothing of this one.
+    Raises InputError where it is damaged, or is that of another model: its figures say nothing of this one.
     """
     path = folder / FILE
     if not path.is_file():
@@ -230,9 +230,9 @@ def read(folder: Path, digest: str) -> Card | None:
     try:
         card = _card(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise BadInput(f"{path} is damaged ({error!r}); make it again: xstilts scifact --verifier {folder}") from None
+        raise InputError(f"{path} is damaged ({error!r}); make it again: xstilts scifact --verifier {folder}") from None
     if card.digest != digest:
-        raise BadInput(
+        raise InputError(
             f"{path} is the card of another model ({card.digest[:12]}, not {digest[:12]}); "
             f"make this one's: xstilts scifact --verifier {folder}"
         )

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from xstilts.data.examples import Classified
-from xstilts.errors import BadInput
-from xstilts.evaluation.predict import answers
+from xstilts.data.examples import ClassificationExample
+from xstilts.errors import InputError
+from xstilts.evaluation.predict import predict_units
 from xstilts.evidence.claims.verdict import Entailment, Reader
 from xstilts.evidence.verifier import model_card as cards
 from xstilts.evidence.verifier.baselines import Asked
@@ -30,8 +30,8 @@ from xstilts.inference.backends import located
 from xstilts.models.encoder import Encoder
 from xstilts.models.hf_format import load as load_folder
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokens
-from xstilts.runtime.machine import Machine
+from xstilts.models.tokenization import Tokenizer
+from xstilts.runtime.machine import Runtime
 
 KIND = "classification"
 NAMES = ("entailment", "contradiction", "neutral")  # in the order of SUPPORT, CONTRADICT and NEUTRAL
@@ -48,28 +48,30 @@ class CrossEncoder:
     labels: tuple[str, ...]
     order: tuple[int, ...]
     network: Network = field(repr=False)
-    tokens: Tokens = field(repr=False)
-    machine: Machine = field(repr=False)
+    tokens: Tokenizer = field(repr=False)
+    machine: Runtime = field(repr=False)
 
     def ask(self, pairs: Asked) -> Array:
         """Return log-probabilities (pairs, 3) of SUPPORT, CONTRADICT and NEUTRAL for claims and sentences."""
         asked = task_format(KIND)
-        examples = [Classified(str(at), sentence, claim, None) for at, (claim, sentence) in enumerate(pairs)]
+        examples = [ClassificationExample(str(at), sentence, claim, None) for at, (claim, sentence) in enumerate(pairs)]
         length, cut = self.network.fitting(LONGEST), Counter[str]()
         units = asked.encode(examples, self.tokens, length, self.labels, cut)
-        said: list[Any] = answers(self.network, "head", asked, units, self.tokens, self.machine, f"reading {self.name}")
+        said: list[Any] = predict_units(
+            self.network, "head", asked, units, self.tokens, self.machine, f"reading {self.name}"
+        )
         return np.array(said, dtype=np.float64).reshape(-1, len(NAMES))[:, list(self.order)]
 
 
-def load(source: str | Path, machine: Machine) -> CrossEncoder:
-    """Load the folder of a checkpoint or of a finished training; BadInput where its labels are others."""
+def load(source: str | Path, machine: Runtime) -> CrossEncoder:
+    """Load the folder of a checkpoint or of a finished training; InputError where its labels are others."""
     folder = located(source)
     network, tokenizer, labels = load_folder(folder, KIND)
     order = _order(folder, labels)
     network.eval().requires_grad_(False).to(machine.torch_device())
     identity = Encoder.of(folder)
     name = folder.parent.name if folder.name == "model" else identity.name
-    tokens = replace(Tokens.of(tokenizer), shelf=None)
+    tokens = replace(Tokenizer.of(tokenizer), shelf=None)
     return CrossEncoder(name, identity.digest, folder, labels, order, network, tokens, machine)
 
 
@@ -96,7 +98,7 @@ def entailment(logits: Array, card: Card | None) -> Entailment:
 def _order(folder: Path, labels: tuple[str, ...]) -> tuple[int, ...]:
     known = [label.casefold() for label in labels]
     if sorted(known) != sorted(NAMES):
-        raise BadInput(
+        raise InputError(
             f"{folder} tells {', '.join(labels)} apart; give a model of {', '.join(sorted(NAMES))}, "
             "as `xstilts run --learn-from nli_small` trains one"
         )

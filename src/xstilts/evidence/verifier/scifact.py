@@ -22,7 +22,7 @@ import numpy as np
 
 from xstilts.data.readers.row import Input, Report, bad
 from xstilts.data.readers.text_lines import lines
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.text.hedges import content
 
 HOME = "literature/scifact"  # below the data folder
@@ -98,10 +98,12 @@ class Pair:
 
 
 def read(folder: Path) -> Scifact:
-    """Read the three files of a folder; BadInput, with file and line, where they are missing, damaged or at odds."""
+    """Read the three files of a folder; InputError, with file and line, where they are missing, damaged or at odds."""
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
-        raise BadInput(f"{folder} has no {missing[0]}; unpack SciFact there, or name the folder above {HOME} by --data")
+        raise InputError(
+            f"{folder} has no {missing[0]}; unpack SciFact there, or name the folder above {HOME} by --data"
+        )
     abstracts = {one.id: one for one in _unique(_abstract(place, row) for place, row in _rows(folder / FILES[0]))}
     train, dev = (
         tuple(_unique(_claim(place, row, abstracts) for place, row in _rows(folder / name))) for name in FILES[1:]
@@ -205,7 +207,7 @@ def _unique(found: Iterable[Row]) -> list[Row]:
     by_id: dict[int, Row] = {}
     for one in found:
         if one.id in by_id:
-            raise BadInput(f"{type(one).__name__.lower()} {one.id} stands there twice; get SciFact's files again")
+            raise InputError(f"{type(one).__name__.lower()} {one.id} stands there twice; get SciFact's files again")
         by_id[one.id] = one
     return [by_id[number] for number in by_id]
 

@@ -20,7 +20,7 @@ from xstilts.evidence.verifier.model_card import COVERAGES, PRECISION, SHUFFLES,
 from xstilts.evidence.verifier.scifact import LABELS, READ, Scifact
 from xstilts.experiments.score_table import drawn, marked
 from xstilts.runtime.console import console
-from xstilts.runtime.machine import Machine
+from xstilts.runtime.machine import Runtime
 
 LIMITS = (3, 10, 20)
 NAME = "evidence"
@@ -58,7 +58,7 @@ class Report:
     cards: tuple[Card, ...]
 
 
-def measure(source: Path | None, machine: Machine) -> Report:
+def measure(source: Path | None, machine: Runtime) -> Report:
     """Measure the two rivals and, if it is named, a checkpoint, and write its card beside it."""
     data = scifact.read((machine.data or Path()) / scifact.HOME)
     rivals: list[Verifier] = [Majority(), Likeness()]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 
 Figures = Mapping[str, float]
 
@@ -53,16 +53,16 @@ def names() -> tuple[str, ...]:
 
 
 def tracker(name: str) -> Tracker:
-    """Return a tracker by name; BadInput where there is none, or where its library is not installed."""
+    """Return a tracker by name; InputError where there is none, or where its library is not installed."""
     if name not in names():
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"did you mean '{near[0]}'?" if near else f"give one of {', '.join(names())}"
-        raise BadInput(f"unknown tracker '{name}'; {hint}")
+        raise InputError(f"unknown tracker '{name}'; {hint}")
     found = cast("Tracker", import_module(f"xstilts.monitoring.trackers.{name}"))
     try:
         library(found.NEEDS)
     except ImportError:
-        raise BadInput(f"{name} is not installed: pip install xstilts[{name}]") from None
+        raise InputError(f"{name} is not installed: pip install xstilts[{name}]") from None
     return found
 
 

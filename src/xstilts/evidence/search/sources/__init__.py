@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from xstilts.errors import BadInput
+from xstilts.errors import InputError
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.work import Work
 
@@ -37,11 +37,11 @@ def names() -> tuple[str, ...]:
 
 
 def source(name: str) -> Source:
-    """Return the source of a name; BadInput where there is none."""
+    """Return the source of a name; InputError where there is none."""
     if name not in names():
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names())}"
-        raise BadInput(f"unknown source {name!r}; {hint}")
+        raise InputError(f"unknown source {name!r}; {hint}")
     return cast(Source, importlib.import_module(f"{__name__}.{name}"))
 
 
