@@ -20,7 +20,7 @@ from xstilts.data.languages import codes, language
 from xstilts.data.readers import FORMATS, Report
 from xstilts.data.source import Source
 from xstilts.errors import InputError
-from xstilts.tasks.base import module_of, Task, names, task
+from xstilts.tasks.base import Task, module_of, names, task
 
 SPLITS = {"train", "validation", "test"}
 SOURCES = [(name, number) for name in names() for number in range(len(task(name).sources))]

@@ -55,7 +55,7 @@ class Repository:
 
     @property
     def pin(self) -> Pin | None:
-        """What the folder is held to; None before the first download. InputError where another revision is asked for."""
+        """What the folder is held to; None before the first download. InputError for another revision."""
         found = _read(self.folder / LOCK)
         if found and self.revision not in (found.revision, found.commit):
             raise InputError(

@@ -142,7 +142,7 @@ def teachers_of(given: Sequence[str]) -> dict[str, Tasks]:
 
 
 def feasible(grid: Grid, machine: Runtime, promise: Callable[[Grid, Runtime], list[Stage]] = Grid.stages) -> Grid:
-    """Return a grid without the targets for which data are missing, each of them told; InputError where none is left."""
+    """Return a grid without the targets for which data are missing, each reported; InputError where none is left."""
     kept, reasons = [], []
     for target in grid.targets:
         try:

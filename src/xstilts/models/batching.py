@@ -18,7 +18,8 @@ from xstilts.runtime.machine import CPU_TOKENS, Runtime
 
 
 def should_pack(network: Network, machine: Runtime) -> bool:
-    """Say whether a network's batches are to be packed: on a GPU in bf16, or where asked for; InputError where it cannot.
+    """Return whether a network's batches are packed: on a GPU in bf16, or where asked for.
+
 
     Padding is no choice for a family whose attention would see other sequences: there "auto" pads, "on" is refused.
     """
