@@ -29,8 +29,8 @@ from sides import TOKENS, texts
 from xstilts.data.dataset import examples
 from xstilts.data.readers import Report
 from xstilts.evaluation.predict import predict_units
-from xstilts.formats import batch, task_format
-from xstilts.models.batch import ModelInput, single_targets
+from xstilts.formats import task_format
+from xstilts.models.batch import ModelInput, batch, single_targets
 from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.heads import attach
 from xstilts.models.network import Network

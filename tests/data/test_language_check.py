@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_dataset import put, squad
 
-from xstilts.data.dataset import EXAMPLES, examples, expected, read
+from xstilts.data.dataset import EXAMPLES, examples, read
 from xstilts.data.examples import (
     AnswerSpan,
     ClassificationExample,
@@ -174,7 +174,7 @@ def test_other_languages_may_be_what_they_are(tmp_path: Path) -> None:
     put(tmp_path, TYDIQA.format("sw"), questions(FOREIGN))
     put(tmp_path, "targets/xcopa/data/sw/test.sw.jsonl", "")
     data = task("tydiqa").data("train", "sw", tmp_path)
-    assert expected(data) is None
+    assert data.expected is None
     assert "not_english" not in read_record(build(read(data), Runtime(tmp_path / "store", tmp_path)))["record"]
 
 
@@ -204,7 +204,7 @@ def test_translated_data_are_as_many_as_a_user_has(tmp_path: Path) -> None:
     row = '{"text_a": "A", "text_b": "B", "label": "neutral", "language": "sw"}\n'
     put(tmp_path, "translated/mnli/train-sw.jsonl", row)
     data = task("mnli").data("train", "sw", tmp_path)
-    assert expected(data) is None
+    assert data.expected is None
     assert build(read(data), Runtime(tmp_path / "store", tmp_path)).is_dir()
 
 

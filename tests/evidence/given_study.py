@@ -12,7 +12,7 @@ from xstilts.claims.claim import Claim, check
 from xstilts.claims.measures import Gain
 from xstilts.claims.results_table import ResultsTable
 from xstilts.reporting import plain_json, study_report
-from xstilts.verification.verify import Disk
+from xstilts.verification.verify import StoredStages
 
 ENCODER = "xlm-roberta-large"
 EXAMPLES = 60
@@ -28,7 +28,7 @@ def write(folder: Path, seeds: int, gain: int = 6) -> tuple[Path, Path]:
             key, stage = _scored(store, f"{name}-seed{seed}", right + seed % 2)
             stages[key] = stage
             rows.append(_row(name, seed, key, 100 * (right + seed % 2) / EXAMPLES))
-    disk = Disk(store, stages)
+    disk = StoredStages(store, stages)
     helps = Claim("MNLI helps XNLI", Gain("mnli", "xnli"), "above", answers=True)
     verdict = check(helps, ResultsTable(tuple(disk.row(row) for row in rows)))
     said = {

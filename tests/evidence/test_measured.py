@@ -18,7 +18,7 @@ from xstilts.evidence.claims.effect_direction import direction
 from xstilts.evidence.claims.study_binding import Binding, effects, mismatch
 from xstilts.evidence.text.numbers import numbers
 from xstilts.reporting import report
-from xstilts.verification.verify import Disk
+from xstilts.verification.verify import StoredStages
 
 UP = given_study.SENTENCE  # which claims 10.0 points
 DOWN = "MNLI as intermediate task lowers accuracy on the XNLI test set by 30.0 points."
@@ -55,7 +55,7 @@ def row(sentence: str, gain: int, expectation: str, **more: Any) -> Row:
     folder, store = study(gain)
     said = report.read(folder)
     bound = Binding(sentence, MEASURE, expectation, **{"setting": WHERE, **more})
-    (found,) = study_measurements.rows(told(sentence), said, Disk(store, said["stages"]), [bound])
+    (found,) = study_measurements.rows(told(sentence), said, StoredStages(store, said["stages"]), [bound])
     return found
 
 

@@ -59,7 +59,7 @@ def copy(bound: Path, tmp_path: Path, unprinted: None) -> Path:
 @pytest.fixture
 def unprinted(monkeypatch: pytest.MonkeyPatch) -> None:
     """No PDF is set anew: it holds the same statements, and takes long."""
-    monkeypatch.setattr(bundle.paper, "pdf", lambda found: None)
+    monkeypatch.setattr(bundle.pdf, "pdf", lambda found: None)
 
 
 def checked(folder: Path) -> dict[str, Check]:

@@ -151,7 +151,7 @@ def test_padding_is_on_the_right_and_masked() -> None:
     table = padded([np.array([5, 6, 7]), np.array([8])], 1)
     assert table.tolist() == [[5, 6, 7], [8, 1, 1]]
     units = [ModelInput(0, (np.array([1, 1, 1]),), np.array([0])), ModelInput(1, (np.array([4]),), np.array([1]))]
-    made = batch.batch(units, XLMR, torch.zeros(2))
+    made = batch(units, XLMR, torch.zeros(2))
     assert made.mask.tolist() == [[1, 1, 1], [1, 0, 0]]  # a padding id that was really in the text stays visible
     assert made.ids.dtype == torch.int64
 

@@ -22,8 +22,8 @@ from xstilts import metrics
 from xstilts import stats as module
 from xstilts.errors import InputError
 from xstilts.stats import (
-    Aim,
     Estimate,
+    PowerTarget,
     Resampling,
     almost_order,
     beyond,
@@ -524,9 +524,9 @@ def test_the_seeds_needed_are_the_fewest_that_do(found: Estimate) -> None:
 
 @pytest.mark.parametrize("found", CASES)
 def test_equivalence_is_found_as_often_as_its_power_says(found: Estimate) -> None:
-    margin = detectable(found, aim=Aim(within=1.0))
-    assert power(found, 0.0, Aim(within=margin)) == pytest.approx(0.8, abs=1e-3)
-    assert power(found, margin, Aim(within=margin)) < 0.06
+    margin = detectable(found, aim=PowerTarget(within=1.0))
+    assert power(found, 0.0, PowerTarget(within=margin)) == pytest.approx(0.8, abs=1e-3)
+    assert power(found, margin, PowerTarget(within=margin)) < 0.06
     hits, times, rng = 0, 300, np.random.default_rng(15)
     for _ in range(times):
         seeds = rng.normal(0, math.sqrt(found.between), found.count) + rng.normal(0, math.sqrt(found.units))
@@ -534,8 +534,8 @@ def test_equivalence_is_found_as_often_as_its_power_says(found: Estimate) -> Non
         hits += -margin < low and high < margin
     low, high = allowed(0.8, times)
     assert low <= hits / times <= high
-    count = seeds_needed(found, 0.1 * margin, aim=Aim(within=margin / 2)) or 0
-    assert count == 0 or power(replace(found, count=count), 0.1 * margin, Aim(within=margin / 2)) >= 0.8
+    count = seeds_needed(found, 0.1 * margin, aim=PowerTarget(within=margin / 2)) or 0
+    assert count == 0 or power(replace(found, count=count), 0.1 * margin, PowerTarget(within=margin / 2)) >= 0.8
 
 
 def test_no_number_of_seeds_makes_up_for_few_examples() -> None:
@@ -676,20 +676,20 @@ def test_no_effect_and_no_precision_is_not_equivalence() -> None:
 # Ranks.
 
 
-@pytest.mark.parametrize("format", ["spearman", "kendall"])
-def test_rank_correlations_are_those_of_orders(format: str) -> None:
+@pytest.mark.parametrize("kind", ["spearman", "kendall"])
+def test_rank_correlations_are_those_of_orders(kind: str) -> None:
     given_ = [0.1, 0.4, 0.2, 0.9, 0.7, 0.3, 0.8]
-    measure: Callable[..., module.Correlation] = partial(correlation, format=format)
+    measure: Callable[..., module.Correlation] = partial(correlation, kind=kind)
     assert measure(given_, np.exp(given_).tolist()).value == pytest.approx(1.0)
     assert measure(given_, [-one for one in given_]).value == pytest.approx(-1.0)
     found = measure(given_, [0.2, 0.1, 0.4, 0.8, 0.9, 0.3, 0.5])
     assert -1 < found.low < found.value < found.high < 1
 
 
-@pytest.mark.parametrize("format", ["spearman", "kendall"])
-def test_intervals_of_rank_correlations_cover_independence(format: str) -> None:
+@pytest.mark.parametrize("kind", ["spearman", "kendall"])
+def test_intervals_of_rank_correlations_cover_independence(kind: str) -> None:
     rng, times = np.random.default_rng(16), 300
-    measure: Callable[..., module.Correlation] = partial(correlation, format=format)
+    measure: Callable[..., module.Correlation] = partial(correlation, kind=kind)
     found = [measure(rng.normal(0, 1, 12), rng.normal(0, 1, 12)) for _ in range(times)]
     low, high = allowed(0.95, times)
     assert low - 0.01 <= np.mean([one.low <= 0 <= one.high for one in found]) <= high + 0.01
