@@ -111,7 +111,7 @@ def ours(
     asked: argparse.Namespace, shipped: Any, languages: list[list[ModelInput]], found: dict[int, list[Any]], number: int
 ) -> float:
     """Return the seconds of a language in this package."""
-    machine = Runtime(device=asked.device, micro_tokens=asked.micro_tokens)
+    machine = Runtime(device=asked.device, max_tokens_per_pass=asked.micro_tokens)
     network = Network(shipped.roberta)
     attach(network, "head", "classification", 3)
     head: Any = network.eval().heads["head"]
@@ -141,7 +141,7 @@ def looped(
             part = shown[start : start + BATCH]
             whole = batch(part, TOKENS, single_targets(part))
             more = (0, max(0, width - whole.ids.shape[1]))
-            ids = torch.nn.functional.pad(whole.ids, more, value=TOKENS.pieces.pad).to(asked.device)
+            ids = torch.nn.functional.pad(whole.ids, more, value=TOKENS.special_tokens.pad).to(asked.device)
             mask = torch.nn.functional.pad(whole.mask, more).to(asked.device)
             said += torch.log_softmax(shipped(ids, attention_mask=mask).logits.float(), -1).tolist()
     found[number] = said

@@ -151,7 +151,10 @@ def collated(shown: list[ModelInput], format: str, width: int, rows: list[dict[s
     whole = task_format(format).collate([shown[row["unit"]] for row in rows], TOKENS)
     more = (0, max(0, width - whole.ids.shape[1]))
     pad = torch.nn.functional.pad
-    inputs = {"input_ids": pad(whole.ids, more, value=TOKENS.pieces.pad), "attention_mask": pad(whole.mask, more)}
+    inputs = {
+        "input_ids": pad(whole.ids, more, value=TOKENS.special_tokens.pad),
+        "attention_mask": pad(whole.mask, more),
+    }
     if format == "extractive_qa":
         return inputs | {"start_positions": whole.targets[:, 0], "end_positions": whole.targets[:, 1]}
     return inputs | {"labels": whole.targets}

@@ -72,7 +72,7 @@ def trained(
     network = fresh(asked, "token_classification", len(TAGS), 0)
     part = "all" if side == "full" else f"top:{max(1, asked.layers // 4)}"
     steps = max(1, len(shown) * asked.epochs // asked.batch)
-    recipe = Recipe(batch_size=asked.batch, steps=steps, trained=part)
+    recipe = Recipe(batch_size=asked.batch, steps=steps, trainable=part)
     with tempfile.TemporaryDirectory() as store:
         machine = Runtime(Path(store), device=asked.device, prefix_gib=1e3)
         taken = take(network, Course("token_classification", TAGS, shown, recipe, machine, stored=side == "stored"))

@@ -134,7 +134,7 @@ def take(network: Network, course: Course) -> Taken:
     )
     recipe, machine = course.recipe, suited(course.machine, course.recipe)
     total, spent = recipe.steps or 1, ledger.nothing()
-    freeze(network, recipe.trained)
+    freeze(network, recipe.trainable)
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -92,7 +92,7 @@ def pass_a_layer(
         for numbers in length_bucketed_batches(shown, machine.most_tokens()):
             batch = how.collate([shown[n] for n in numbers], TOKENS).to(machine.torch_device())
             with machine.arithmetic():
-                states = network.layers(batch.ids, batch.mask)[layer]
+                states = network.all_hidden_states(batch.ids, batch.mask)[layer]
                 pooled = mean_pool(states, batch.mask).float().cpu().numpy()
             found[numbers, :, layer] = pooled.reshape(len(numbers), 2, -1)
     vectors["pass_a_layer"] = found

@@ -107,7 +107,12 @@ def finished(asked: argparse.Namespace) -> sides.Figures:
     with tempfile.TemporaryDirectory() as store:
         machine = Runtime(Path(store), device="cpu")
         grid = Grid(
-            Encoder.of(SANDBOX), targets, ((task("sandbox_names"),),), recipes, asked.seeds, only=("qaa", "qab")
+            Encoder.of(SANDBOX),
+            targets,
+            ((task("sandbox_names"),),),
+            recipes,
+            asked.seeds,
+            only_languages=("qaa", "qab"),
         )
         built = grid.build(machine)
         for _ in range(asked.rounds):

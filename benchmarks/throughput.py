@@ -81,8 +81,10 @@ def measured(asked: argparse.Namespace, name: str, ledgers: dict[str, dict[str, 
 def trained(asked: argparse.Namespace, network: Network, name: str, steps: int, batch: int) -> tuple[Taken, Runtime]:
     """Train in one form; return what it took and where."""
     shape = SHAPES[asked.lengths]
-    recipe = Recipe(batch_size=batch, steps=steps, trained=asked.trained, optimiser=asked.optimiser)
-    machine = Runtime(device=asked.device, micro_tokens=asked.micro_tokens, recompute=asked.recompute, **FORMS[name])
+    recipe = Recipe(batch_size=batch, steps=steps, trainable=asked.trained, optimizer=asked.optimiser)
+    machine = Runtime(
+        device=asked.device, max_tokens_per_pass=asked.micro_tokens, recompute=asked.recompute, **FORMS[name]
+    )
     shown = units(asked, steps * batch, 0)
     warm = min(asked.warm, steps - 1)
     return take(

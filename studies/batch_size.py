@@ -42,11 +42,11 @@ class Plan:
 def plan(scale: str) -> Plan:
     """Return what a scale runs."""
     if scale == "sandbox":
-        recipes = Recipes("sandbox", ("steps=none", "examples=1600", "epochs=3"))
+        recipes = Recipes("sandbox", ("steps=none", "max_train_examples=1600", "epochs=3"))
         return Plan("sandbox", task("sandbox_qa"), "sandbox_cloze", recipes, 2, (8, 32, 128), 32, 7e-4)
     if scale == "small":
         target = task_in_languages("udpos", "en de es fi hi id ru tr vi wo zh")
-        recipes = Recipes("small", ("examples=4000", "epochs=2"), ("examples=2000", "epochs=1"))
+        recipes = Recipes("small", ("max_train_examples=4000", "epochs=2"), ("max_train_examples=2000", "epochs=1"))
         return Plan("work/small-encoder", target, "ccg_small", recipes, 3, (8, 32, 128), 32, 3e-4)
     recipes, sizes = Recipes("phang2020"), (8, 16, 32, 64, 128, 512)
     return Plan(

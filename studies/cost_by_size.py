@@ -66,19 +66,19 @@ def plan(scale: str) -> Plan:
             "snli_small",
             ("kornli_small", "myxnli_small:sw", "myxnli_small:ur"),
             replace(task("xnli"), languages=("en", "ru", "sw", "ur", "vi", "zh")),
-            Recipes("small", ("examples=2400", "epochs=1"), ("examples=1000", "epochs=1")),
+            Recipes("small", ("max_train_examples=2400", "epochs=1"), ("max_train_examples=1000", "epochs=1")),
             3,
             {"xnli": (task("snli_small"),)},
         )
     names = ("FacebookAI/xlm-roberta-base", "FacebookAI/xlm-roberta-large")
     names += ("facebook/xlm-roberta-xl", "facebook/xlm-roberta-xxl")
-    light = ("epochs=1", "selection=none", "optimiser=adafactor:bf16")
+    light = ("epochs=1", "selection=none", "optimizer=adafactor:bf16")
     return Plan(
         tuple(Encoder.of(name) for name in names),
         "mnli",
         ("mnli:ru", "mnli:sw", "mnli:zh"),
         task("xquad"),
-        Recipes("phang2020", ("examples=50000", *light), ("examples=20000", *light)),
+        Recipes("phang2020", ("max_train_examples=50000", *light), ("max_train_examples=20000", *light)),
         3,
     )
 

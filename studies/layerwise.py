@@ -40,7 +40,7 @@ def plan(scale: str) -> Plan:
         return Plan("sandbox", task("sandbox_qa"), "sandbox_cloze", Recipes("sandbox"), 2, 2)
     if scale == "small":
         target = task_in_languages("udpos", "en de es fi hi id ru tr vi wo zh")
-        recipes = Recipes("small", ("examples=4000", "epochs=2"), ("examples=2000", "epochs=1"))
+        recipes = Recipes("small", ("max_train_examples=4000", "epochs=2"), ("max_train_examples=2000", "epochs=1"))
         return Plan("work/small-encoder", target, "ccg_small", recipes, 3, 2)
     return Plan("FacebookAI/xlm-roberta-large", task("xquad"), "mnli", Recipes("phang2020"), 5, 12)
 
@@ -71,12 +71,12 @@ def study(scale: str) -> Study:
     arms = [
         Arm(replace(grid, recipes=_training(asked.recipes, part)), name) for name, part in parts(asked.half).items()
     ]
-    arms += [Arm(replace(grid, restored=layers), name) for name, layers in restored(asked.half).items()]
+    arms += [Arm(replace(grid, reset_layers=layers), name) for name, layers in restored(asked.half).items()]
     return Study(__doc__ or "", tuple(arms), tuple(_claims(asked)), limits=_limits(scale))
 
 
 def _training(recipes: Recipes, part: str) -> Recipes:
-    return replace(recipes, intermediate=(*recipes.intermediate, f"trained={part}"))
+    return replace(recipes, intermediate=(*recipes.intermediate, f"trainable={part}"))
 
 
 def _claims(asked: Plan) -> list[Claim]:

@@ -63,12 +63,12 @@ def plan(scale: str) -> Plan:
     if scale == "small":
         names = ("small-encoder-2", "small-encoder-3", "small-encoder", "small-encoder-6")
         target = task_in_languages("udpos", "en de es fi hi id ru tr vi wo zh")
-        recipes = Recipes("small", ("examples=4000", "epochs=2"), ("examples=2000", "epochs=1"))
+        recipes = Recipes("small", ("max_train_examples=4000", "epochs=2"), ("max_train_examples=2000", "epochs=1"))
         encoders = tuple(Encoder.of(f"work/{name}") for name in names)
         return Plan(encoders, "ccg_small", (target,), {ALL: (recipes, len(names))}, 3, 1.0)
     names = ("FacebookAI/xlm-roberta-base", "FacebookAI/xlm-roberta-large")
     names += ("facebook/xlm-roberta-xl", "facebook/xlm-roberta-xxl")
-    adapters = ("trained=lora:16", "learning_rate=1e-4")
+    adapters = ("trainable=lora:16", "learning_rate=1e-4")
     return Plan(
         tuple(Encoder.of(name) for name in names),
         "mnli",

@@ -53,7 +53,7 @@ def plan(scale: str) -> Plan:
         )
     if scale == "small":
         return Plan(
-            {"work/small-encoder": (Recipes("small", ("epochs=2",), ("examples=2000", "epochs=1")), "")},
+            {"work/small-encoder": (Recipes("small", ("epochs=2",), ("max_train_examples=2000", "epochs=1")), "")},
             ("snli_small", "squad_small"),
             ("kornli_small", "myxnli_small:my+sw+ur", "arcd"),
             (
@@ -63,7 +63,7 @@ def plan(scale: str) -> Plan:
             3360,
             3,
         )
-    adapters = ("trained=lora:16", "learning_rate=1e-4")
+    adapters = ("trainable=lora:16", "learning_rate=1e-4")
     one = ("epochs=1",)
     return Plan(
         {
@@ -95,7 +95,7 @@ def _mixes(asked: Plan) -> dict[str, tuple[str, ...]]:
 
 def _grid(asked: Plan, encoder: str, names: tuple[str, ...]) -> Grid:
     recipes, _ = asked.recipes[encoder]
-    share = f"examples={asked.examples // sum(len(task(name).heaps()) for name in names)}"
+    share = f"max_train_examples={asked.examples // sum(len(task(name).training_parts()) for name in names)}"
     shared = replace(recipes, intermediate=(*recipes.intermediate, share))
     return Grid(Encoder.of(encoder), asked.targets, (_setting(names),), shared, asked.seeds)
 
@@ -106,7 +106,7 @@ def _setting(names: tuple[str, ...]) -> Tasks:
 
 def _base(target: Task) -> str:
     """Return the language of a target that it is learned in; none where it is not learned."""
-    teachers = target.teachers()
+    teachers = target.target_training_tasks()
     return teachers[0].trained_in[0] if teachers else ""
 
 

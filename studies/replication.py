@@ -71,7 +71,7 @@ def plan(scale: str) -> Plan:
             ("common_voice", ("en", "de", "es", "fi", "hi", "id", "ru", "tr", "vi", "zh")),
             ("ccg_small",),
             (("ccg_small", "udpos"), ("snli_small", "xnli")),
-            Recipes("small", ("examples=2000", "epochs=1"), ("examples=2000", "epochs=1")),
+            Recipes("small", ("max_train_examples=2000", "epochs=1"), ("max_train_examples=2000", "epochs=1")),
             3,
             {"xnli": "snli_small", "uner": "panx"},
         )

@@ -70,14 +70,14 @@ def test_a_gain_is_paired_by_seed_and_meaned_over_languages() -> None:
 
 
 def test_a_mean_is_over_the_languages_that_the_target_was_not_learned_in() -> None:
-    rows = tuple(replace(one, taught=one.language == "sw") for one in table().rows)
+    rows = tuple(replace(one, in_training_language=one.language == "sw") for one in table().rows)
     assert Gain("squad", "xnli").of(ResultsTable(rows)).estimate.value == pytest.approx(3.1)
     assert Gain("squad", "xnli").of(ResultsTable(rows)).setting.languages == ("th",)
     assert Level("squad", "xnli").of(ResultsTable(rows)) == Level("squad", "xnli", languages=("th",)).of(
         ResultsTable(rows)
     )
     assert Gain("squad", "xnli", languages=("sw", "th")).of(ResultsTable(rows)).estimate.value == pytest.approx(2.1)
-    every = ResultsTable(tuple(replace(one, taught=True) for one in table().rows))
+    every = ResultsTable(tuple(replace(one, in_training_language=True) for one in table().rows))
     assert Gain("squad", "xnli").of(every).estimate.value == pytest.approx(2.1)
 
 

@@ -20,7 +20,18 @@ from xstilts.sandbox import CODES
 from xstilts.tasks.base import names
 
 Call = Callable[..., tuple[int, str, str]]
-SHORT = ("--recipe", "small", "--set", "steps=2", "--set", "examples=32", "--set", "max_length=48", "--device", "cpu")
+SHORT = (
+    "--recipe",
+    "small",
+    "--set",
+    "steps=2",
+    "--set",
+    "max_train_examples=32",
+    "--set",
+    "max_length=48",
+    "--device",
+    "cpu",
+)
 
 
 @pytest.fixture
@@ -320,7 +331,7 @@ def test_an_unknown_language_is_answered_with_the_nearest(call: Call, tmp_path: 
 
 def test_what_cannot_be_built_is_named_and_ends_with_one(call: Call, families: Any, tmp_path: Path) -> None:
     options = ("--encoder", families["xlm-roberta"], "--target", "sandbox_ner", *SHORT, "--store", tmp_path / "store")
-    code, _, err = call("run", *options, "--set-target", "trained=top:9")
+    code, _, err = call("run", *options, "--set-target", "trainable=top:9")
     assert code == 1
     assert "14 of 23 stages could not be built" in err or "stages could not be built; the others are kept" in err
     assert "train-sandbox_ner-seed1: 'top:9' does not fit an encoder of 3 layers" in err

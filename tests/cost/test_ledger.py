@@ -63,7 +63,7 @@ def counted(network: Network, shape: Shape) -> tuple[int, int]:
     ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long, device="meta")
     mask = torch.zeros(shape.sequences, 1, 1, shape.length, device="meta")
     with FlopCounterMode(display=False) as forward:
-        logits = network.heads["head"](network.hidden(ids, mask), torch.ones_like(ids), network.table)
+        logits = network.heads["head"](network.encode(ids, mask), torch.ones_like(ids), network.embedding_matrix)
     with FlopCounterMode(display=False) as backward:
         logits.sum().backward()
     return forward.get_total_flops(), backward.get_total_flops()
@@ -215,7 +215,7 @@ def test_tokens_are_those_of_the_schedule(formats: tuple[str, ...], encoder: Enc
 
 
 def test_the_ledger_is_in_the_record_and_in_no_key(encoder: Encoder, machine: Runtime) -> None:
-    model = train(encoder, (lesson("classification"),), replace(FAST, trained="top:1"), seed=1)
+    model = train(encoder, (lesson("classification"),), replace(FAST, trainable="top:1"), seed=1)
     key = model.key
     found = spent_by(build(model, machine))
     assert (model.key, "cost" in model.arguments) == (key, False)
@@ -262,7 +262,8 @@ def test_a_killed_training_has_the_ledger_of_an_uninterrupted_one(
 ) -> None:
     source = str(encoder.location)
     machines = [
-        Runtime(tmp_path / store, device="cpu", threads=1, micro_tokens=CASES[name][1]) for store in ("whole", "killed")
+        Runtime(tmp_path / store, device="cpu", threads=1, max_tokens_per_pass=CASES[name][1])
+        for store in ("whole", "killed")
     ]
     whole = spent_by(build(case(name, source), machines[0]))
     assert killed(name, source, machines[1].store, step) == -signal.SIGKILL

@@ -165,7 +165,7 @@ def test_training_data_that_are_not_english_are_refused(tmp_path: Path) -> None:
     assert said.startswith(f"{TYDIQA.format('en')}: expected English training data of 'tydiqa', found another language")
     assert "in 363 of 3696 texts that are long enough to tell (ids 100: 'Ada. Der Ausschuss" in said
     assert said.endswith("ask for the language that it is in ('tydiqa:sw'), or take it as it is with --partial")
-    taken = build(promise, Runtime(tmp_path / "store", tmp_path, partial=True))
+    taken = build(promise, Runtime(tmp_path / "store", tmp_path, allow_unexpected_data=True))
     assert len((taken / EXAMPLES).read_text().splitlines()) == 3696
     assert read_record(taken)["record"]["not_english"]["suspicious"] == 363
 
@@ -187,7 +187,7 @@ def test_another_number_of_examples_is_refused(tmp_path: Path) -> None:
         "xtreme/xnli/dev-sw.tsv: expected 2490 examples of xnli-validation-sw, found 1; part of the data set is "
         "missing or it is another version: get it again, or take it as it is with --partial"
     )
-    found = build(promise, Runtime(tmp_path / "store", tmp_path, partial=True))
+    found = build(promise, Runtime(tmp_path / "store", tmp_path, allow_unexpected_data=True))
     assert read_record(found)["record"]["counts"] == {"noted: 1 examples where 2490 are expected": 1}
 
 

@@ -256,7 +256,7 @@ def test_the_stage_writes_what_is_found(machine: Runtime) -> None:
 def test_tasks_are_compared_part_by_part(tmp_path: Path) -> None:
     put(tmp_path, "targets/xquad/xquad.en.json", squad(question("x", ("Ada", 0)), context=LONG))
     put(tmp_path, "squad/train-v1.1.json", squad(question("y", ("The", 0)), context=LONG))
-    machine = Runtime(tmp_path / "store", tmp_path, partial=True)
+    machine = Runtime(tmp_path / "store", tmp_path, allow_unexpected_data=True)
     (found,) = of_tasks(task("squad"), task("xquad"), "en", "test", machine)
     assert summary(found) == "1 of 1 contexts (1 exactly) of xquad en are also in the training data of squad en"
     assert found.samples == (Pair("context", "x", "y", 1.0),)

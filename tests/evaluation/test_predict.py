@@ -102,7 +102,7 @@ def test_predictions_do_not_depend_on_how_much_is_taken_at_once(name: str, encod
     promise = predict(model, taught.train[0], name, 24)
     found = []
     for most in (1, 50, 10**6):
-        folder = build(promise, replace(machine, micro_tokens=most))
+        folder = build(promise, replace(machine, max_tokens_per_pass=most))
         found.append(read_lines(folder))
         shutil.rmtree(folder)
     assert close(found[0], found[1])
@@ -160,7 +160,7 @@ def test_a_length_beyond_the_positions_of_the_model_is_cut_and_counted(encoder: 
 
 @pytest.mark.parametrize("family", ["modernbert", "mt5", "qwen3", "deberta-v2"])
 def test_positions_without_a_table_have_no_end(family: str, families: Any) -> None:
-    assert Network(families.backbone(family)).fitting(10**4) == 10**4
+    assert Network(families.backbone(family)).clip_max_length(10**4) == 10**4
 
 
 def test_answers_keep_their_order_the_mode_of_the_network_and_no_gradients(families: Any, machine: Runtime) -> None:
@@ -172,7 +172,7 @@ def test_answers_keep_their_order_the_mode_of_the_network_and_no_gradients(famil
     units = how.encode(examples, tokens, 6, labels, Counter())
     told: list[progress.Event] = []
     progress.listen(told.append)
-    found = predict_units(network, "toy", how, units, tokens, replace(machine, micro_tokens=20), "toy")
+    found = predict_units(network, "toy", how, units, tokens, replace(machine, max_tokens_per_pass=20), "toy")
     assert network.training
     assert [len(answer) for answer in found] == [len(one.places) - 1 for one in units]
     assert all(parameter.grad is None for parameter in network.parameters())

@@ -23,7 +23,7 @@ from xstilts.store.build import is_built, missing
 from xstilts.store.stage import StageError, folder_of
 from xstilts.tasks.base import task
 
-SETTINGS = ("steps=2", "examples=32", "max_length=48")
+SETTINGS = ("steps=2", "max_train_examples=32", "max_length=48")
 RECIPES = Recipes("small", SETTINGS, SETTINGS)
 POS = replace(task("sandbox_pos"), languages=CODES[:2])
 RETRIEVAL = replace(task("sandbox_retrieval"), languages=CODES[1:3])
@@ -210,7 +210,7 @@ def test_a_device_that_is_not_here_is_refused_before_anything_is_built(grid: Gri
 
 def test_a_target_that_fails_leaves_the_others_finished(families: Any, machine: Runtime, tmp_path: Path) -> None:
     """No such part of the model can be trained: the target's training fails, and retrieval does not need it."""
-    recipes = Recipes("small", SETTINGS, (*SETTINGS, "trained=top:99"))
+    recipes = Recipes("small", SETTINGS, (*SETTINGS, "trainable=top:99"))
     asked = Grid(Encoder.of(families["xlm-roberta"]), (POS, RETRIEVAL), (), recipes, seeds=1)
     elsewhere = replace(machine, store=tmp_path / "store")
     with pytest.raises(StageError, match="train-sandbox_pos-seed1: 'top:99' does not fit an encoder of 3 layers"):

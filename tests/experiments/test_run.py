@@ -226,7 +226,7 @@ def test_every_task_with_a_score_makes_a_run(name: str) -> None:
     if not asked.languages:
         return
     run = Run(ENCODER, (), asked, Recipes("xtreme"), 1)
-    assert [role for _, role in run.phases()] == ["target"] * len(asked.teachers())
+    assert [role for _, role in run.phases()] == ["target"] * len(asked.target_training_tasks())
 
 
 def test_data_that_is_not_there_is_named_with_every_place_looked_at() -> None:
@@ -243,7 +243,7 @@ def test_another_split_is_measured_in_the_languages_that_have_it() -> None:
 
 
 def test_only_some_languages_are_measured_in_the_order_of_the_target() -> None:
-    run = replace(BASELINE, only=("qac", "qaa"))
+    run = replace(BASELINE, only_languages=("qac", "qaa"))
     assert tuple(run.scores(None)) == ("qaa", "qac")
     assert keys(run)["train"] == keys(BASELINE)["train"]
     assert keys(run)["score"] < keys(BASELINE)["score"]
@@ -253,11 +253,13 @@ def test_only_some_languages_are_measured_in_the_order_of_the_target() -> None:
         "qax": "unknown",
     }.items():
         with pytest.raises(InputError, match=says):
-            replace(BASELINE, only=("qaa", code))
+            replace(BASELINE, only_languages=("qaa", code))
 
 
 def test_the_layer_is_chosen_on_its_language_even_if_that_is_not_measured() -> None:
-    whole, some = (Run(ENCODER, (), RETRIEVAL, Recipes("small"), 1, only=only).scores(None) for only in ((), ("qac",)))
+    whole, some = (
+        Run(ENCODER, (), RETRIEVAL, Recipes("small"), 1, only_languages=only).scores(None) for only in ((), ("qac",))
+    )
     assert some["qac"] == whole["qac"]
     assert tuple(some) == ("qac",)
 
@@ -278,14 +280,14 @@ def test_a_study_shares_all_that_is_the_same() -> None:
 
 
 def test_only_some_languages_are_measured_and_another_one_is_refused(encoder: Encoder) -> None:
-    run = Run(encoder, (), task("sandbox_nli"), Recipes("sandbox"), 1, only=("qaf", "qab"))
+    run = Run(encoder, (), task("sandbox_nli"), Recipes("sandbox"), 1, only_languages=("qaf", "qab"))
     assert list(run.scores(None)) == ["qab", "qaf"]
-    every = replace(run, only=())
+    every = replace(run, only_languages=())
     assert every.scores(None)["qaf"].key == run.scores(None)["qaf"].key
     with pytest.raises(InputError, match="'sandbox_nli' has no language 'sw'"):
-        replace(run, only=("sw",))
+        replace(run, only_languages=("sw",))
     with pytest.raises(InputError, match="unknown language 'xx'"):
-        replace(run, only=("xx",))
+        replace(run, only_languages=("xx",))
 
 
 # Tasks in other languages, several as one, and data that others have translated.
@@ -394,7 +396,7 @@ def test_keys_are_those_of_the_stores_that_there_are() -> None:
     gold, taught = read(test), read(DatasetSplit("mnli", format, "train", "en", labels, rest, files, (-10, None)))
     alone = TrainingSet("mnli", format, labels, (taught,), None, "accuracy")
     beside = TrainingSet("text", "masked_lm", (), (taught, gold), gold, "mlm_loss", weight=0.5, alpha=0.3)
-    recipe = Recipe(1e-5, 16, 2.0, warmup=0.1, selection=Selection(100, 3, 50))
+    recipe = Recipe(1e-5, 16, 2.0, warmup_steps=0.1, selection=Selection(100, 3, 50))
     encoder = Encoder("owner/model", "0123", "/anywhere")
     first = of_version(3, train(encoder, (alone, beside), recipe, 7))
     second = of_version(3, train(first, (alone,), Recipe(), seed=7))

@@ -68,7 +68,7 @@ def smallest(asked: Study) -> Study:
     ends = {name_of(asked.arms[at].grid.encoder) for at in (0, -1)}
 
     def shrunk(grid: Grid) -> Grid:
-        two = ("steps=2", "examples=16")
+        two = ("steps=2", "max_train_examples=16")
         recipes = replace(
             grid.recipes, intermediate=(*grid.recipes.intermediate, *two), target=(*grid.recipes.target, *two)
         )
@@ -98,7 +98,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sandbox, "examples", few)
-        yield Runtime(tmp_path_factory.mktemp("store"), device="cpu", threads=1, partial=True)
+        yield Runtime(tmp_path_factory.mktemp("store"), device="cpu", threads=1, allow_unexpected_data=True)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -148,7 +148,7 @@ def test_mixes_have_as_many_examples_as_each_other() -> None:
         sizes = set()
         for arm in asked.arms:
             (setting,) = arm.grid.settings
-            share = arm.grid.recipes.of(setting, "intermediate").examples
+            share = arm.grid.recipes.of(setting, "intermediate").max_train_examples
             assert share is not None
-            sizes.add(share * sum(len(one.heaps()) for one in setting))
+            sizes.add(share * sum(len(one.training_parts()) for one in setting))
         assert len(sizes) == 1

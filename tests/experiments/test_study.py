@@ -36,14 +36,16 @@ QA, CLOZE = "sandbox_qa", "sandbox_cloze"
 
 
 def arm(label: str, *settings: str) -> Arm:
-    recipes = Recipes("sandbox", ("steps=2", "examples=16", *settings), ("steps=2", "examples=16"))
-    return Arm(Grid(Encoder.of("sandbox"), tasks_of(QA), (tasks_of(CLOZE),), recipes, 2, only=("qaa", "qab")), label)
+    recipes = Recipes("sandbox", ("steps=2", "max_train_examples=16", *settings), ("steps=2", "max_train_examples=16"))
+    return Arm(
+        Grid(Encoder.of("sandbox"), tasks_of(QA), (tasks_of(CLOZE),), recipes, 2, only_languages=("qaa", "qab")), label
+    )
 
 
 HELPS = Claim("Cloze questions help", Gain(CLOZE, QA, recipe="all"), "above")
 AGAINST = Claim("The head alone does", Gain(CLOZE, QA, over=CLOZE, recipe="head", over_recipe="all"), "equivalent", 50)
 NOWHERE = Claim("The gain grows with size", Growth(Gain(CLOZE, QA, recipe="all")), "grows")  # of one encoder
-ASKED = Study("Does it help?", (arm("all"), arm("head", "trained=head")), (HELPS, NOWHERE, AGAINST))
+ASKED = Study("Does it help?", (arm("all"), arm("head", "trainable=head")), (HELPS, NOWHERE, AGAINST))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,7 @@ def test_claims_are_measured_in_the_table(machine: Runtime) -> None:
     assert [one.n_replicates for one in verdicts] == [2, 0, 2]
     means = {row.recipe: [] for row in found.rows}
     for row in found.rows:
-        if row.intermediate == CLOZE and not row.taught:
+        if row.intermediate == CLOZE and not row.in_training_language:
             means[row.recipe].append(row.score)
     wanted = np.mean(means["head"]) - np.mean(means["all"])
     assert verdicts[2].estimate == pytest.approx(wanted)
@@ -125,7 +127,7 @@ def test_a_choice_is_the_arm_that_did_best_on_development_data(machine: Runtime)
 def test_layers_given_back_are_the_encoder_s_own(machine: Runtime) -> None:
     """With all layers given back the intermediate phase leaves but the embeddings, with all weights nothing at all."""
     grid = ASKED.arms[0].grid
-    whole = Study("?", (Arm(replace(grid, restored="all"), "all"),), ())
+    whole = Study("?", (Arm(replace(grid, reset_layers="all"), "all"),), ())
     studies.build(whole, machine)
     scores = {(row.intermediate, row.seed, row.language): row.score for row in studies.table(whole, machine).rows}
     assert all(score == scores["baseline", seed, code] for (_, seed, code), score in scores.items())
@@ -354,7 +356,7 @@ def test_a_report_says_how_to_make_it_again(machine: Runtime, file: Path, monkey
 
 
 def test_where_nothing_can_be_built_there_is_no_report(machine: Runtime, file: Path) -> None:
-    wild = replace(ASKED.arms[0].grid.recipes, target=("steps=2", "examples=16", "learning_rate=1e30"))
+    wild = replace(ASKED.arms[0].grid.recipes, target=("steps=2", "max_train_examples=16", "learning_rate=1e30"))
     arm_ = replace(ASKED.arms[0], grid=replace(ASKED.arms[0].grid, recipes=wild))
     built, error = studies.attempt(replace(ASKED, arms=(arm_,), claims=()), machine)
     assert error is not None

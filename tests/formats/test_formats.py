@@ -177,7 +177,7 @@ def test_classification_fits_and_keeps_the_beginning_of_both(a: str, b: str | No
     first = XLMR.segments([a])[0][: (unit.length - special) // 2].tolist()
     assert sequence[1 : 1 + len(first)] == first
     if b is not None:
-        second = sequence[sequence.index(XLMR.pieces.middle[0]) + 2 : -1]
+        second = sequence[sequence.index(XLMR.special_tokens.middle[0]) + 2 : -1]
         assert second == XLMR.segments([b])[0][: len(second)].tolist()
     assert bool(cut_of("classification", [ClassificationExample("1", a, b, "y")], max_length, ("x", "y"))) == (
         pieces + special > max_length
@@ -483,7 +483,7 @@ def masked(count: int, tokens: Tokenizer = XLMR) -> tuple[Batch, Tensor]:
     units = encode("masked_lm", [TextExample(str(n), text) for n, text in enumerate(texts)], 64)
     torch.manual_seed(1)
     return task_format("masked_lm").collate(units, tokens), padded(
-        [unit.sequences[0] for unit in units], tokens.pieces.pad
+        [unit.sequences[0] for unit in units], tokens.special_tokens.pad
     )
 
 

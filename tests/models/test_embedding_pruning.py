@@ -33,7 +33,7 @@ from xstilts.training.recipe import Recipe, Selection
 from xstilts.training.train import train
 
 # Nothing is left of a gradient but a hundredth: what a gradient's norm counts shows in every weight.
-CLIPPED = Recipe(learning_rate=1e-2, batch_size=8, steps=6, max_length=24, warmup=2, clip_norm=1e-2)
+CLIPPED = Recipe(learning_rate=1e-2, batch_size=8, steps=6, max_length=24, warmup_steps=2, clip_norm=1e-2)
 FORMATS = ("classification", "token_classification")
 
 
@@ -103,7 +103,7 @@ def test_a_network_says_the_same_to_the_bit(name: str, family: str, families: An
     identities = {key: id(value) for key, value in network.named_parameters(remove_duplicate=False)}
     wanted = predict_units(network, "toy", task_format(name), units, tokens, machine)
     with pruned_embeddings(network, [name], units, tokens):
-        assert len(network.table) < 20
+        assert len(network.embedding_matrix) < 20
         assert predict_units(network, "toy", task_format(name), units, tokens, machine) == wanted
     assert {key: id(value) for key, value in network.named_parameters(remove_duplicate=False)} == identities
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
@@ -119,8 +119,8 @@ def test_the_padding_has_a_gradient_only_where_it_had_one(family: str, families:
     def rows_with_gradient() -> int:
         network.zero_grad()
         how.loss(network, "toy", how.collate(units, tokens)).backward()
-        assert network.table.grad is not None
-        return int((network.table.grad != 0).any(1).sum())
+        assert network.embedding_matrix.grad is not None
+        return int((network.embedding_matrix.grad != 0).any(1).sum())
 
     network.eval()
     wanted = rows_with_gradient()
@@ -134,7 +134,7 @@ def test_weight_decay_reaches_the_rows_that_no_text_touches(
     selection: Selection | None, trained: str, encoder: Encoder, machine: Runtime, plain: Any
 ) -> None:
     """With a selection the weights kept are those of an earlier step, and have decayed less."""
-    recipe = replace(CLIPPED, weight_decay=3.0, steps=10, selection=selection, trained=trained)
+    recipe = replace(CLIPPED, weight_decay=3.0, steps=10, selection=selection, trainable=trained)
     model = train(encoder, (lesson("classification"),), recipe, seed=1)
     one, other = tensors(build(model, machine)), tensors(plain(model))
     assert close(one, other)
@@ -158,7 +158,7 @@ def test_without_decay_the_rows_that_no_text_touches_keep_their_bits(encoder: En
 
 @pytest.mark.parametrize("trained", ["top:1", "no-embeddings"])
 def test_embeddings_that_are_frozen_keep_their_bits(trained: str, encoder: Encoder, machine: Runtime) -> None:
-    recipe = replace(CLIPPED, weight_decay=3.0, trained=trained)
+    recipe = replace(CLIPPED, weight_decay=3.0, trainable=trained)
     folder = build(train(encoder, (lesson("token_classification"),), recipe, seed=1), machine)
     before = table_of(load_file(Path(encoder.location) / "model.safetensors"))
     assert torch.equal(before, table_of(tensors(folder)))
@@ -188,15 +188,15 @@ def test_the_optimiser_sees_only_the_rows_used(families: Any) -> None:
         optimiser.step()
         moments = [value for state in optimiser.state.values() for value in state.values()]
         assert not any(VOCABULARY in value.shape for value in moments)
-        assert any(value.shape == network.table.shape for value in moments)
+        assert any(value.shape == network.embedding_matrix.shape for value in moments)
 
 
 def test_masked_lm_keeps_the_whole_table(families: Any) -> None:
     network = Network(families.backbone("xlm-roberta"))
     tokens, units = shown("xlm-roberta", families, "masked_lm", network)
-    table = network.table
+    table = network.embedding_matrix
     with pruned_embeddings(network, ["classification", "masked_lm"], units, tokens) as others:
-        assert network.table is table
+        assert network.embedding_matrix is table
         assert not others.numel()
 
 

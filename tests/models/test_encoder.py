@@ -161,13 +161,13 @@ def test_states_do_not_depend_on_padding(folders: families.Folders, family: str)
     net = network(folders, family)
     ids, mask = batch(special_pieces(load_tokenizer(folders[family])).pad)
     with torch.no_grad():
-        hidden, layers = net.hidden(ids, mask), net.layers(ids, mask)
+        hidden, layers = net.encode(ids, mask), net.all_hidden_states(ids, mask)
         assert hidden.shape == (3, 9, net.width) == (3, 9, families.WIDTH)
         assert layers.shape == (net.depth + 1, 3, 9, net.width)
         assert net.depth == families.DEPTH
         assert torch.equal(layers[-1], hidden)
         for row, length in enumerate(mask.sum(1).tolist()):
-            alone = net.hidden(ids[row : row + 1, :length], mask[row : row + 1, :length])
+            alone = net.encode(ids[row : row + 1, :length], mask[row : row + 1, :length])
             torch.testing.assert_close(alone[0], hidden[row, :length], atol=2e-6, rtol=1e-5)
 
 
@@ -210,12 +210,12 @@ def test_freeze_trains_what_it_says(folders: families.Folders, family: str) -> N
     for trained, numbers in (cases | {"alternate": [0, 2], "layers:1": [1]}).items():
         assert freeze(net, trained) == heads + sum(layer[number] for number in numbers)
         assert trained_layers(net) == numbers
-        assert not net.table.requires_grad
+        assert not net.embedding_matrix.requires_grad
     norms = freeze(net, "layernorm")
     assert heads < norms < heads + 300
-    assert not net.table.requires_grad
+    assert not net.embedding_matrix.requires_grad
     assert freeze(net, "no-embeddings") < every
-    assert not net.table.requires_grad
+    assert not net.embedding_matrix.requires_grad
     assert trained_layers(net) == [0, 1, 2]
     assert freeze(net, "all") == every
 

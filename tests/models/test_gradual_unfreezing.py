@@ -19,7 +19,7 @@ from xstilts.store.build import build
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
 
-RECIPE = Recipe(learning_rate=1e-2, batch_size=12, steps=9, max_length=24, trained="gradual", weight_decay=0.1)
+RECIPE = Recipe(learning_rate=1e-2, batch_size=12, steps=9, max_length=24, trainable="gradual", weight_decay=0.1)
 
 
 def test_the_docstring_tells_the_truth() -> None:

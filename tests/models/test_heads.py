@@ -141,7 +141,7 @@ def test_saved_is_what_was_trained(folders: families.Folders, family: str, forma
             text = "AutoModelForTextEncoding" if "mt5" in family else "AutoModel"
             bare = getattr(transformers, text).from_pretrained(tmp_path / "a").eval()
             states = bare(input_ids=ids, attention_mask=mask).last_hidden_state
-            torch.testing.assert_close(states, network.hidden(ids, mask), atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(states, network.encode(ids, mask), atol=1e-6, rtol=1e-5)
             return
         model = load_shipped(auto, tmp_path / "a")
         torch.testing.assert_close(shipped_logits(model, format, ids, mask), logits, atol=1e-5, rtol=1e-5)
@@ -164,10 +164,10 @@ def test_saved_encoder_is_bare(folders: families.Folders, family: str, tmp_path:
     load_shipped(auto, tmp_path, **options)
     ids, mask = batch(tokenizer)
     with torch.no_grad():
-        assert torch.equal(again.hidden(ids, mask), network.hidden(ids, mask))
+        assert torch.equal(again.hidden(ids, mask), network.encode(ids, mask))
         assert labels == ()
-        pooled = mean_pool(network.hidden(ids, mask), mask)
-        torch.testing.assert_close(pooled[1], network.hidden(ids, mask)[1, : int(mask[1].sum())].mean(0))
+        pooled = mean_pool(network.encode(ids, mask), mask)
+        torch.testing.assert_close(pooled[1], network.encode(ids, mask)[1, : int(mask[1].sum())].mean(0))
 
 
 @pytest.mark.parametrize("first", ["extractive_qa", "masked_lm"])
@@ -183,7 +183,7 @@ def test_next_phase_starts_from_the_saved_encoder(
     third, _, labels = load(tmp_path / "second", "classification")
     ids, mask = batch(tokenizer)
     with torch.no_grad():
-        assert torch.equal(third.hidden(ids, mask), network.hidden(ids, mask))
+        assert torch.equal(third.hidden(ids, mask), network.encode(ids, mask))
         assert labels == ("a", "b")
 
 
@@ -252,9 +252,9 @@ def test_mlm_head_copies_no_embeddings(folders: families.Folders, family: str) -
     sizes = [parameter.numel() for parameter in network.heads.parameters()]
     assert families.VOCABULARY * families.WIDTH not in sizes
     ids, mask = batch(load_tokenizer(folders[family]))
-    some = network.hidden(ids, mask)[mask.bool()][:, None]
+    some = network.encode(ids, mask)[mask.bool()][:, None]
     ones = torch.ones(len(some), 1, dtype=torch.long)
-    chosen = network.heads["toy"](some, ones, network.table)[:, 0]
+    chosen = network.heads["toy"](some, ones, network.embedding_matrix)[:, 0]
     torch.testing.assert_close(chosen, network("toy", ids, mask)[mask.bool()], atol=1e-5, rtol=1e-5)
 
 

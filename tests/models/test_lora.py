@@ -36,7 +36,7 @@ from xstilts.training.train import HISTORY, train
 
 pytest.importorskip("peft", reason="adapters need peft: pip install xstilts[lora]")
 
-FAST = Recipe(learning_rate=2e-2, batch_size=6, steps=6, max_length=24, trained="lora:4")
+FAST = Recipe(learning_rate=2e-2, batch_size=6, steps=6, max_length=24, trainable="lora:4")
 EITHER = ("head", "lora:4")
 BERT = {f"attention.{name}" for name in ("self.query", "self.key", "self.value", "output.dense")}
 LLAMA = {f"self_attn.{name}_proj" for name in "qkvo"} | {f"mlp.{name}_proj" for name in ("gate", "up", "down")}
@@ -108,14 +108,14 @@ def test_adapters_are_beside_attention_and_feed_forward_maps_of_these_layers_alo
     network, _ = taught(family, families, f"lora:2{part}")
     assert adapted(network) == {f"{number}.{name}" for number in layers for name in MAPS[family]}
     assert network.prefix == layers[0]
-    modes = [layer.training for layer in network.train().stack]
+    modes = [layer.training for layer in network.train().layer_modules]
     assert modes == [number >= layers[0] for number in range(DEPTH)]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_as_many_parameters_are_trained_as_the_maps_are_wide(family: str, families: Any) -> None:
     plain, _ = taught(family, families, "head")
-    maps = [plain.stack[number].get_submodule(name) for number in range(DEPTH) for name in MAPS[family]]
+    maps = [plain.layer_modules[number].get_submodule(name) for number in range(DEPTH) for name in MAPS[family]]
     heads = sum(one.numel() for one in plain.heads.parameters())
     network, _ = taught(family, families, "head")
     trained = freeze(network, "lora:5")
@@ -186,11 +186,11 @@ def test_only_the_rows_used_are_kept_beside_adapters(family: str, families: Any)
     labels, _, examples = TOYS["token_classification"]
     tokens = Tokenizer.of(load_tokenizer(families[family]))
     units = task_format("token_classification").encode(examples, tokens, 24, labels, Counter())
-    table, said = network.table, logits(network, batch)
+    table, said = network.embedding_matrix, logits(network, batch)
     with pruned_embeddings(network, ["token_classification"], units, tokens):
-        assert len(network.table) < len(table)
+        assert len(network.embedding_matrix) < len(table)
         assert torch.equal(logits(network, batch), said)
-    assert network.table is table
+    assert network.embedding_matrix is table
 
 
 # What a training makes of them.
@@ -213,13 +213,14 @@ def test_a_saved_network_says_nothing_of_adapters(family: str, families: Any, tm
     alone, report = auto.from_pretrained(tmp_path / "merged", output_loading_info=True, **network.family.load)
     assert not report["missing_keys"] | report["unexpected_keys"]
     with torch.no_grad():
-        found, said = (one.hidden(batch.ids, batch.mask) for one in (Network(alone), network))
+        found, said = (one.encode(batch.ids, batch.mask) for one in (Network(alone), network))
         assert torch.equal(found, said)
 
 
 def test_a_training_counts_what_it_trains_and_saves_it_folded_in(encoder: Encoder, machine: Runtime) -> None:
     models = [
-        train(encoder, (lesson("token_classification"),), replace(FAST, steps=2, trained=one), seed=1) for one in EITHER
+        train(encoder, (lesson("token_classification"),), replace(FAST, steps=2, trainable=one), seed=1)
+        for one in EITHER
     ]
     folders = [build(model, machine) for model in models]
     head, lora = (read(folder)["record"] for folder in folders)
@@ -237,7 +238,7 @@ def test_a_training_counts_what_it_trains_and_saves_it_folded_in(encoder: Encode
 
 @pytest.mark.parametrize("trained", ["lora:4", "lora:4@top:1"])
 def test_a_stopped_training_ends_in_the_same_bits(trained: str, encoder: Encoder, machine: Runtime) -> None:
-    recipe = replace(FAST, steps=8, selection=Selection(2, 9, 16), trained=trained)
+    recipe = replace(FAST, steps=8, selection=Selection(2, 9, 16), trainable=trained)
     model = train(encoder, (lesson("classification"),), recipe, seed=1)
     whole = build(model, replace(machine, store=machine.store / "whole"))
     stopped(model, machine, 5)
@@ -253,7 +254,7 @@ def test_a_stopped_training_ends_in_the_same_bits(trained: str, encoder: Encoder
 @pytest.mark.parametrize("family", ["eurobert", "deberta-v2"])
 def test_frozen_layers_below_adapters_run_once(family: str, families: Any, machine: Runtime) -> None:
     """Another seed, whose adapters begin elsewhere, finds the states; with all layers the result is the same."""
-    recipe = replace(FAST, trained="lora:4@top:1")
+    recipe = replace(FAST, trainable="lora:4@top:1")
     models = [train(Encoder.of(families[family]), (lesson("classification"),), recipe, seed=seed) for seed in (1, 2)]
     built = [build(model, machine) for model in models]
     assert len(list((machine.store / FOLDER).glob("*.states"))) == 1
@@ -304,7 +305,7 @@ def test_without_peft_the_remedy_is_said(families: Any, monkeypatch: pytest.Monk
 def test_beside_weights_in_bf16_adapters_learn_in_float32_and_nothing_of_it_is_rounded(
     family: str, families: Any, machine: Runtime
 ) -> None:
-    recipe = replace(FAST, optimiser="adamw:bf16")
+    recipe = replace(FAST, optimizer="adamw:bf16")
     folder = build(train(Encoder.of(families[family]), (lesson("token_classification"),), recipe, seed=1), machine)
     before, after = (load_file(Path(one) / "model.safetensors") for one in (families[family], folder / "model"))
     moved = {

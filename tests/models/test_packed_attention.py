@@ -83,10 +83,10 @@ def test_no_sequence_sees_another(family: str, families: Any) -> None:
     network = Network(families.backbone(family))
     ids, mask = padded_batch(network)
     with torch.no_grad():
-        before = network.hidden(ids, mask, packed())
+        before = network.encode(ids, mask, packed())
         other = ids.clone()
         other[2] = torch.where(ids[2] == 7, 8, 7)
-        after = network.hidden(other, mask, packed())
+        after = network.encode(other, mask, packed())
     assert torch.equal(before[[0, 1, 3, 4]], after[[0, 1, 3, 4]])
     assert not torch.equal(before[2], after[2])
 
@@ -97,8 +97,8 @@ def test_gradients_stay_within_their_sequence(family: str, families: Any) -> Non
     ids, mask = padded_batch(network)
     ids = torch.arange(5, 5 + ids.numel()).view(ids.shape) % (VOCABULARY - 5) + 5
     ids = torch.where(mask.bool(), ids, network.config.pad_token_id or 0)
-    network.hidden(ids, mask, packed())[0].sum().backward()
-    moved = network.table.grad
+    network.encode(ids, mask, packed())[0].sum().backward()
+    moved = network.embedding_matrix.grad
     assert moved is not None
     touched = set(moved.abs().sum(1).nonzero().flatten().tolist())
     assert touched <= set(ids[0, : LENGTHS[0]].tolist())
@@ -113,9 +113,9 @@ def test_leaking_attention_would_be_noticed(family: str, families: Any, monkeypa
     whole = lambda rows, told, causal, reach: honest(rows, {**told, "lengths": (sum(LENGTHS),)}, causal, reach)  # noqa: E731
     honest = packed_attention._by_length
     with torch.no_grad():
-        wanted = network.hidden(ids, mask, packed())
+        wanted = network.encode(ids, mask, packed())
         monkeypatch.setattr(packed_attention, "_by_length", whole)
-        assert not torch.allclose(network.hidden(ids, mask, packed()), wanted, atol=1e-4)
+        assert not torch.allclose(network.encode(ids, mask, packed()), wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(PACKED)))
@@ -188,7 +188,7 @@ def test_a_packed_training_goes_like_a_padded_one_and_computes_no_padding(
 def test_stored_states_of_frozen_layers_are_packed_too(
     family: str, trained: str, families: Any, machine: Runtime, tmp_path: Path
 ) -> None:
-    recipe = replace(SHORT, trained=trained, steps=8)
+    recipe = replace(SHORT, trainable=trained, steps=8)
     model = train(still(families[family], tmp_path / "still"), (lesson("token_classification"),), recipe, seed=1)
     folders = [build(model, replace(machine, store=tmp_path / how, packing=how)) for how in ("off", "on")]
     assert losses(folders[1]) == pytest.approx(losses(folders[0]), rel=1e-4)

@@ -126,7 +126,7 @@ def test_each_distinct_text_is_cut_once_and_the_order_is_kept(monkeypatch: pytes
             return XLMR(texts, **options)
 
     monkeypatch.setattr(token_cache, "CHUNK", 3)
-    tokens = Tokenizer(Counting(), Tokenizer.of(XLMR).pieces)
+    tokens = Tokenizer(Counting(), Tokenizer.of(XLMR).special_tokens)
     texts = ["a", "b", "a", "c c", "d", "b", "e"]
     found = tokens.segments(texts)
     assert asked == ["a", "b", "c c", "d", "e"]
@@ -144,7 +144,7 @@ def test_words_stand_alone_and_none_is_empty() -> None:
 def test_a_tokenizer_without_an_unknown_piece_takes_the_padding_for_it() -> None:
     tokens = TOKENIZERS["byte_level"]
     assert tokens.tokenizer.unk_token_id is None
-    assert tokens.words([""])[0].tolist() == [tokens.pieces.pad]
+    assert tokens.words([""])[0].tolist() == [tokens.special_tokens.pad]
     assert tokens.mask is None
 
 
@@ -153,9 +153,9 @@ def test_special_pieces_are_known() -> None:
     assert {
         tokens.mask,
         tokens.unknown,
-        tokens.pieces.pad,
-        *tokens.pieces.prefix,
-        *tokens.pieces.suffix,
+        tokens.special_tokens.pad,
+        *tokens.special_tokens.prefix,
+        *tokens.special_tokens.suffix,
     } <= tokens.special
     assert len(tokens) == len(XLMR)
 

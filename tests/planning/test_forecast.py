@@ -104,7 +104,7 @@ def test_masked_lm_beside_is_another_training_by_its_languages() -> None:
 
 
 def test_arms_share_their_baseline_and_the_total_counts_it_once(tiny: Path) -> None:
-    found = ahead(arm(tiny, label="all"), arm(tiny, label="head", set=("trained=head",)))
+    found = ahead(arm(tiny, label="all"), arm(tiny, label="head", set=("trainable=head",)))
     assert [one.shared.trainings for one in found.arms] == [3, 3]
     assert (found.total.naive.trainings, found.total.shared.trainings) == (6, 5)
     assert found.total.shared.flops < sum(one.shared.flops for one in found.arms)
@@ -142,7 +142,9 @@ def test_what_is_frozen_costs_less(tiny: Path) -> None:
         dataset_sizes.training(*MNLI),
     )
     parts = ("all", "no-embeddings", "top:2", "top:1", "head")
-    found = [flops_estimate.training(config_of(tiny), Recipe(trained=part), [lesson], [size], [None]) for part in parts]
+    found = [
+        flops_estimate.training(config_of(tiny), Recipe(trainable=part), [lesson], [size], [None]) for part in parts
+    ]
     counts = [one.flops for one in found if one]
     assert counts == sorted(set(counts), reverse=True)
     assert len(counts) == len(parts)
@@ -173,7 +175,7 @@ def test_flops_are_the_ledgers_polynomial() -> None:
     freeze(network, "top:1")
     size = dataset_sizes.Size("x", "classification", "train", 64.0, 1.0, 10.0, 100.0, "")
     lesson = TrainingSet("x", "classification", ("a", "b", "c"), (), None, "accuracy")
-    recipe = Recipe(batch_size=32, epochs=3.0, trained="top:1")
+    recipe = Recipe(batch_size=32, epochs=3.0, trainable="top:1")
     found = flops_estimate.training(network.config, recipe, [lesson], [size], [None])
     shapes = [flops.Shape(32, 10)] * 6
     sums = {name: sum(term(shape) for shape in shapes) for name, term in flops.TERMS.items()}
@@ -189,7 +191,7 @@ def test_a_forecast_is_what_the_ledgers_say(tmp_path: Path) -> None:
     recipe = ("steps=24", "selection=12", "batch_size=8")
     machine = Runtime(tmp_path, device="cpu", threads=1, packing="on")
     asked = arm("sandbox", "sandbox_cloze", "sandbox_ner", recipe="sandbox", set=recipe, set_target=recipe)
-    asked = replace(asked, grid=replace(asked.grid, only=("qaa", "qab")))
+    asked = replace(asked, grid=replace(asked.grid, only_languages=("qaa", "qab")))
     study = Study("How much is it?", (asked,), ())
     studies.build(study, machine)
     ledgers = [read_record(folder)["record"] for folder in tmp_path.iterdir() if folder.name[:5] in ("train", "predi")]

@@ -61,7 +61,7 @@ def test_languages_that_the_target_was_learned_in_count_only_where_there_are_no_
         with path.open("w", newline="") as file:
             rows = csv.DictWriter(file, lines[0])
             rows.writeheader()
-            rows.writerows(line | {"taught": taught[line["language"]]} for line in lines)
+            rows.writerows(line | {"in_training_language": taught[line["language"]]} for line in lines)
 
     written({"sw": "True", "th": "False"})
     assert gains_of(path, "xnli") == {name: tuple(one - 1 for one in by_seed) for name, by_seed in GAINS.items()}

@@ -158,7 +158,7 @@ def test_what_is_asked_is_part_of_the_key_and_what_the_machine_decides_is_not(en
 @pytest.mark.parametrize("format", LABELLED)
 def test_small_passes_give_the_same_states(format: str, encoder: Encoder, machine: Runtime, tmp_path: Path) -> None:
     one = found(format, encoder, machine)
-    small = found(format, encoder, replace(machine, store=tmp_path / "small", micro_tokens=16))
+    small = found(format, encoder, replace(machine, store=tmp_path / "small", max_tokens_per_pass=16))
     assert np.allclose(one.states, small.states, atol=1e-5)
     assert (one.labels == small.labels).all()
 
@@ -199,13 +199,13 @@ def test_a_fisher_is_the_mean_of_squared_gradients_by_unit(encoder: Encoder, mac
     tokens, how = Tokenizer.of(tokenizer), task_format("classification")
     network.eval()
     units = encoded(data("classification"), asked, network, tokens, BuildContext(Path(), machine))
-    name, weight = next((n, w) for n, w in network.stack[0].named_parameters() if w.dim() == 2)
+    name, weight = next((n, w) for n, w in network.layer_modules[0].named_parameters() if w.dim() == 2)
     sums = torch.zeros(len(weight))
     for unit in units:
         (gradient,) = torch.autograd.grad(how.loss(network, "head", how.collate([unit], tokens)), [weight])
         sums += gradient.square().mean(1)
     start = 0
-    for other, one in network.stack[0].named_parameters():
+    for other, one in network.layer_modules[0].named_parameters():
         if other == name:
             break
         start += len(one)

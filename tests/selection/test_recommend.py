@@ -167,15 +167,15 @@ def test_nothing_is_measured_on_test_data_or_in_another_language(encoder: Encode
 
 
 def test_a_shortened_training_keeps_what_it_can() -> None:
-    whole = Recipe(batch_size=10, epochs=2, warmup=40)
+    whole = Recipe(batch_size=10, epochs=2, warmup_steps=40)
     short = shortened(whole, 50, 1000)
-    assert (short.steps, short.examples, short.warmup) == (50, 500, 0.2)
+    assert (short.steps, short.max_train_examples, short.warmup_steps) == (50, 500, 0.2)
     assert shortened(whole, 500, 1000).steps == 200  # never longer than it would have been
     assert shortened(Recipe(steps=30), 50, None).steps == 30
-    assert shortened(replace(whole, examples=100), 50, 1000).examples == 100
-    assert shortened(replace(whole, examples=100), 50, 1000).steps == 20
-    assert shortened(whole, 50, None).warmup == 0.1
-    assert shortened(replace(whole, warmup=0.06), 50, None).warmup == 0.06
+    assert shortened(replace(whole, max_train_examples=100), 50, 1000).max_train_examples == 100
+    assert shortened(replace(whole, max_train_examples=100), 50, 1000).steps == 20
+    assert shortened(whole, 50, None).warmup_steps == 0.1
+    assert shortened(replace(whole, warmup_steps=0.06), 50, None).warmup_steps == 0.06
 
 
 def test_candidates_are_the_labelled_tasks_that_can_be_trained_on_here() -> None:

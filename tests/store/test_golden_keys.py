@@ -53,12 +53,12 @@ def promised() -> dict[str, Stage]:
         TrainingSet("mnli", "classification", ("n", "e", "c"), (mnli,), None, "accuracy"),
         TrainingSet("text", "masked_lm", (), (text,), None, "mlm_loss", weight=0.5, alpha=0.3),
     )
-    selected = Recipe(learning_rate=1e-5, warmup=0.1, selection=Selection(1000, 30, 500))
+    selected = Recipe(learning_rate=1e-5, warmup_steps=0.1, selection=Selection(1000, 30, 500))
     first = train(ENCODER, mix, selected, 1)
     questions = TrainingSet(
         "squad", "extractive_qa", (), (squad,), data("squad", "extractive_qa", "validation"), "squad"
     )
-    recipe = Recipe(trained="top:2", examples=100, sampling="proportional", optimiser="adamw8")
+    recipe = Recipe(trainable="top:2", max_train_examples=100, sampling="proportional", optimizer="adamw8")
     second = train(first, (questions,), recipe, 2)
     test, bitext = data("xquad", "extractive_qa", "test", "sw"), data("bucc", "bitext_mining", "test", "de")
     predicted = predict(second, test, "extractive_qa", 384)

@@ -30,7 +30,7 @@ def lean(path: Path, name: str, seed: int = 0) -> tuple[nn.Module, torch.optim.O
     torch.manual_seed(seed)
     network = Network(nn.Sequential(nn.Linear(4, 70), nn.LayerNorm(70), nn.Linear(70, 5)))
     network.heads["toy"] = nn.Linear(5, 2)
-    recipe = Recipe(learning_rate=0.1, weight_decay=0.1, optimiser=name)
+    recipe = Recipe(learning_rate=0.1, weight_decay=0.1, optimizer=name)
     prepare(network, recipe)
     optimiser = optimiser_of(network, recipe)
     return network, optimiser, Checkpoint(path / "checkpoint.safetensors", network, optimiser)

@@ -29,7 +29,7 @@ from xstilts.training.frozen_layer_cache import FOLDER, NOTHING, computed
 from xstilts.training.recipe import Recipe, Selection
 from xstilts.training.train import HISTORY, train
 
-TOP = Recipe(learning_rate=1e-2, batch_size=6, steps=8, max_length=24, warmup=2, trained="top:1")
+TOP = Recipe(learning_rate=1e-2, batch_size=6, steps=8, max_length=24, warmup_steps=2, trainable="top:1")
 REFUSED = ("mt5", "umt5")
 
 
@@ -61,7 +61,7 @@ def frozen(family: str, folders: Any, name: str, trained: str) -> tuple[Network,
 def test_training_on_stored_states_is_training_on_all_layers(
     name: str, trained: str, family: str, families: Any, machine: Runtime
 ) -> None:
-    model = train(Encoder.of(families[family]), (lesson(name),), replace(TOP, trained=trained), seed=1)
+    model = train(Encoder.of(families[family]), (lesson(name),), replace(TOP, trainable=trained), seed=1)
     plain = replace(machine, store=machine.store / "plain", prefix_gib=0)
     one, other = build(model, machine), build(model, plain)
     assert len(files(machine)) == (family not in REFUSED)
@@ -82,9 +82,9 @@ def test_a_batch_is_answered_without_the_frozen_layers(name: str, family: str, f
     batch = how.collate(units[3:11], tokens)
     torch.manual_seed(1)
     wanted = how.loss(network, "toy", batch)
-    below = computed(network, units, tokens, replace(machine, micro_tokens=60))
+    below = computed(network, units, tokens, replace(machine, max_tokens_per_pass=60))
     calls: list[int] = []
-    for number, layer in enumerate(network.stack):
+    for number, layer in enumerate(network.layer_modules):
         inner = next(layer.children())
         inner.register_forward_hook(lambda *_, number=number: calls.append(number))
     torch.manual_seed(1)
@@ -117,7 +117,7 @@ def test_the_prefix_is_what_is_frozen_below_all_that_is_trained(
 ) -> None:
     network, _, _ = frozen(family, families, "token_classification", trained)
     assert network.prefix == count
-    modes = [layer.training for layer in network.stack]
+    modes = [layer.training for layer in network.layer_modules]
     assert modes == [number >= count for number in range(DEPTH)]
     assert network.backbone.training == (count == 0)
     assert network.heads["toy"].training
@@ -128,8 +128,8 @@ def test_the_prefix_gives_the_same_states_each_time_and_what_is_above_does_not(f
     network, tokens, units = frozen("xlm-roberta", families, "classification", "top:1")
     batch = task_format("classification").collate(units, tokens)
     kept: list[torch.Tensor] = []
-    network.stack[1].register_forward_hook(lambda module, inputs, output: kept.append(output))
-    finals = [network.hidden(batch.ids, batch.mask) for _ in range(2)]
+    network.layer_modules[1].register_forward_hook(lambda module, inputs, output: kept.append(output))
+    finals = [network.encode(batch.ids, batch.mask) for _ in range(2)]
     assert torch.equal(*kept)
     assert not torch.equal(*finals)
 
@@ -142,9 +142,9 @@ def test_another_recipe_over_the_same_layers_finds_the_states(
     with monkeypatch.context() as patch:
         patch.setattr(frozen_layer_cache, "_fill", lambda *_: pytest.fail("computed again"))
         build(train(encoder, taught, replace(TOP, learning_rate=1e-3), seed=2), machine)
-        build(train(encoder, taught, replace(TOP, trained="lora:2@top:1"), seed=1), machine)
+        build(train(encoder, taught, replace(TOP, trainable="lora:2@top:1"), seed=1), machine)
     assert len(files(machine)) == 1
-    build(train(encoder, taught, replace(TOP, trained="top:2"), seed=1), machine)
+    build(train(encoder, taught, replace(TOP, trainable="top:2"), seed=1), machine)
     assert len(files(machine)) == 2
 
 
@@ -159,11 +159,11 @@ def test_other_weights_or_sequences_are_not_served_these_states(families: Any, m
     computed(network, units, tokens, machine)
     assert len(files(machine)) == 3
     with torch.no_grad():
-        next(network.stack[0].parameters()).view(-1)[0] += 1e-3
+        next(network.layer_modules[0].parameters()).view(-1)[0] += 1e-3
     computed(network, units, tokens, machine)
     assert len(files(machine)) == 4
     with torch.no_grad():
-        next(network.stack[2].parameters()).view(-1)[0] += 1e-3
+        next(network.layer_modules[2].parameters()).view(-1)[0] += 1e-3
     computed(network, units, tokens, machine)
     assert len(files(machine)) == 4
 

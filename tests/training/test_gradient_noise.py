@@ -60,7 +60,7 @@ def test_of_an_encoder_and_of_what_was_trained_on_the_lesson(name: str, encoder:
         assert set(found) == {"signal", "noise", "scale", "low", "high"}
         assert found["signal"] == found["signal"]
         assert found["noise"] > 0
-    frozen = gradient_noise.gradient_noise(encoder, asked, replace(RECIPE, trained="head"), 4, 4)
+    frozen = gradient_noise.gradient_noise(encoder, asked, replace(RECIPE, trainable="head"), 4, 4)
     assert (
         gradient_noise.read(build(frozen, machine)).noise
         < gradient_noise.read(build(gradient_noise.gradient_noise(encoder, asked, RECIPE, 4, 4), machine)).noise

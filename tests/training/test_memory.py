@@ -92,7 +92,7 @@ def test_a_few_layers_stand_for_many_that_are_alike(model_type: str) -> None:
     deep: dict[str, Any] = {"num_layers": 9} if model_type == "mt5" else {"num_hidden_layers": 9}
     network = network_of(model_type, trained="top:6", **deep)
     found = ActivationMemory(network, "head", CPU)
-    assert len(found.layers) < len(network.stack) == 9
+    assert len(found.layers) < len(network.layer_modules) == 9
     assert found.bytes(ONE, recompute=False) == really(network, "classification", ONE)
 
 
@@ -175,7 +175,7 @@ def test_full_training_in_float32_takes_sixteen_bytes_a_parameter_and_what_is_ke
 
 def test_only_what_is_trained_has_gradients_and_states() -> None:
     config = configs.config_of(LARGE)
-    whole, top = (floor(config, Recipe(trained=trained), "extractive_qa", 0) for trained in ("all", "top:4"))
+    whole, top = (floor(config, Recipe(trainable=trained), "extractive_qa", 0) for trained in ("all", "top:4"))
     assert top.weights == whole.weights
     assert (top.gradients, top.states) == (4 * top.trained, 8 * top.trained)
     assert top.trained < whole.trained / 5

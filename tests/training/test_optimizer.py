@@ -48,7 +48,7 @@ class Backbone(nn.Module):
 
 def made(name: str, seed: int = 0) -> tuple[Network, Recipe, torch.optim.Optimizer]:
     torch.manual_seed(seed)
-    network, recipe = Network(Backbone()), replace(RECIPE, optimiser=name)
+    network, recipe = Network(Backbone()), replace(RECIPE, optimizer=name)
     network.heads["toy"] = nn.Linear(9, 2)
     prepare(network, recipe)
     return network, recipe, optimiser_of(network, recipe)
@@ -230,7 +230,7 @@ def test_small_updates_of_bf16_weights_are_not_lost() -> None:
 @pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.parametrize("trained_part", ["all", "top:1"])
 def test_bytes_are_those_of_the_tensors(name: str, trained_part: str, families: Any) -> None:
-    recipe = replace(RECIPE, optimiser=name)
+    recipe = replace(RECIPE, optimizer=name)
     network = Network(families.backbone("xlm-roberta"))
     attach(network, "toy", "classification", 3)
     freeze(network, trained_part)
@@ -271,7 +271,7 @@ def test_fewer_bytes_from_one_to_the_next() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_computes_with_matrices_in_bf16(family: str, families: Any, tmp_path: Path) -> None:
-    recipe = replace(RECIPE, optimiser="adamw8:bf16")
+    recipe = replace(RECIPE, optimizer="adamw8:bf16")
     network = Network(families.backbone(family))
     for format in ("classification", "token_classification", "masked_lm"):
         attach(network, format, format, 3)
@@ -282,7 +282,7 @@ def test_every_family_computes_with_matrices_in_bf16(family: str, families: Any,
         loss = sum(network(head, ids, mask).float().square().mean() for head in network.heads)
     loss.backward()  # type: ignore[union-attr, no-untyped-call]
     gradients = [(parameter, parameter.grad) for parameter in network.parameters() if parameter.grad is not None]
-    assert network.table.grad is not None
+    assert network.embedding_matrix.grad is not None
     assert all(gradient.dtype == parameter.dtype and gradient.isfinite().all() for parameter, gradient in gradients)
     assert {parameter.dtype for parameter, _ in gradients} == {torch.bfloat16, torch.float32}
 
@@ -291,14 +291,14 @@ def test_every_family_computes_with_matrices_in_bf16(family: str, families: Any,
 def test_a_toy_is_overfitted_in_few_bits(name: str, encoder: Encoder, machine: Runtime) -> None:
     from xstilts.store.manifest import read
 
-    recipe = Recipe(learning_rate=1e-2, batch_size=8, steps=30, max_length=24, optimiser=name)
+    recipe = Recipe(learning_rate=1e-2, batch_size=8, steps=30, max_length=24, optimizer=name)
     folder = build(train(encoder, (lesson("classification"),), recipe, seed=1), machine)
     assert read(folder)["record"]["dev"]["classification"]["score"] == 100.0
 
 
 def test_a_stopped_training_in_few_bits_ends_in_the_same_bits(encoder: Encoder, machine: Runtime) -> None:
     """What is saved is in the numbers it was trained in, and loads in float32; rows that no text touches lose no bit."""
-    recipe = Recipe(1e-2, 8, steps=10, max_length=24, weight_decay=0.5, optimiser="adamw8:bf16")
+    recipe = Recipe(1e-2, 8, steps=10, max_length=24, weight_decay=0.5, optimizer="adamw8:bf16")
     promise = train(encoder, (lesson("classification"),), recipe, seed=1)
     whole = build(promise, replace(machine, store=machine.store / "whole")) / "model" / "model.safetensors"
     stopped(promise, machine, 6)
@@ -318,12 +318,12 @@ def test_a_stopped_training_in_few_bits_ends_in_the_same_bits(encoder: Encoder, 
 def test_arithmetic_is_bf16_only_where_weights_are(tmp_path: Path) -> None:
     machine = Runtime(tmp_path, device="cpu")
     assert suited(machine, RECIPE) == machine
-    assert suited(machine, replace(RECIPE, optimiser="adamw8")) == machine
-    assert suited(machine, replace(RECIPE, optimiser="adafactor:bf16")) == replace(machine, precision="bf16")
+    assert suited(machine, replace(RECIPE, optimizer="adamw8")) == machine
+    assert suited(machine, replace(RECIPE, optimizer="adafactor:bf16")) == replace(machine, precision="bf16")
 
 
 def test_the_rate_rises_to_the_peak_and_falls_to_nothing() -> None:
-    recipe = Recipe(learning_rate=1.0, warmup=4)
+    recipe = Recipe(learning_rate=1.0, warmup_steps=4)
     rates = [rate(recipe, number, 12) for number in range(12)]
     assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
     assert rates[4:] == sorted(rates[4:], reverse=True)

@@ -27,7 +27,7 @@ def test_every_set_has_a_usable_recipe_for_every_kind_in_every_role(name: str, f
     found = named(name, "a task of no set", format, role)
     assert 1e-6 < found.learning_rate < 1e-2
     assert found.steps or 1 <= found.epochs <= 20
-    assert 0 <= found.warmup < 1 or found.warmup == int(found.warmup)
+    assert 0 <= found.warmup_steps < 1 or found.warmup_steps == int(found.warmup_steps)
     assert found.max_length >= 32
 
 
@@ -52,7 +52,7 @@ def test_xtreme_is_what_its_scripts_say() -> None:
     xnli = named("xtreme", "xnli", "classification", "target")
     assert (xnli.learning_rate, xnli.batch_size, xnli.epochs, xnli.max_length) == (2e-5, 32, 5.0, 128)
     squad = named("xtreme", "squad", "extractive_qa", "target")
-    assert (squad.learning_rate, squad.max_length, squad.epochs, squad.warmup) == (3e-5, 384, 3.0, 500)
+    assert (squad.learning_rate, squad.max_length, squad.epochs, squad.warmup_steps) == (3e-5, 384, 3.0, 500)
     assert named("xtreme", "udpos", "token_classification", "target").epochs == 10
     assert named("xtreme", "mnli", "classification", "intermediate").epochs == 3
 
@@ -75,15 +75,15 @@ SETTINGS = {
     "epochs=0.5": ("epochs", 0.5),
     "steps=100": ("steps", 100),
     "steps=none": ("steps", None),
-    "examples=None": ("examples", None),
-    "examples=64": ("examples", 64),
+    "max_train_examples=None": ("examples", None),
+    "max_train_examples=64": ("examples", 64),
     "warmup=0.1": ("warmup", 0.1),
     "warmup=500": ("warmup", 500.0),
     "weight_decay=0": ("weight_decay", 0.0),
-    "trained=layers:0-3,8": ("trained", "layers:0-3,8"),
+    "trainable=layers:0-3,8": ("trained", "layers:0-3,8"),
     "sampling=temperature:2": ("sampling", "temperature:2"),
-    "optimiser=adafactor": ("optimiser", "adafactor"),
-    "optimiser=adamw8:bf16": ("optimiser", "adamw8:bf16"),
+    "optimizer=adafactor": ("optimiser", "adafactor"),
+    "optimizer=adamw8:bf16": ("optimiser", "adamw8:bf16"),
     "selection=500": ("selection", Selection(every_steps=500)),
     "selection=none": ("selection", None),
 }
@@ -91,7 +91,7 @@ SETTINGS = {
 
 @pytest.mark.parametrize(("setting", "wanted"), SETTINGS.items())
 def test_a_setting_changes_one_field_and_keeps_its_type(setting: str, wanted: tuple[str, object]) -> None:
-    before = Recipe(steps=7, examples=7, selection=Selection(3))
+    before = Recipe(steps=7, max_train_examples=7, selection=Selection(3))
     after = changed(before, (setting,))
     name, value = wanted
     assert getattr(after, name) == value
@@ -119,8 +119,8 @@ def test_the_last_setting_wins_and_none_changes_nothing() -> None:
         ("batch_size=0", "batch_size must be above 0, not 0"),
         ("steps=0", "steps must be above 0, not 0"),
         ("steps=-5", "steps must be above 0"),
-        ("examples=0", "examples must be above 0"),
-        ("examples=-1", "examples must be above 0"),
+        ("max_train_examples=0", "examples must be above 0"),
+        ("max_train_examples=-1", "examples must be above 0"),
         ("max_length=-1", "max_length must be above 0"),
         ("learning_rate=nan", "learning_rate must be above 0"),
         ("learning_rate=inf", "learning_rate must be above 0"),
@@ -129,9 +129,9 @@ def test_the_last_setting_wins_and_none_changes_nothing() -> None:
         ("warmup=-0.1", "must be 0 or more"),
         ("warmup=nan", "must be 0 or more"),
         ("weight_decay=-1", "must be 0 or more"),
-        ("optimiser=adam", "unknown optimiser 'adam'; there are adamw, adamw8, adafactor, adamw:bf16"),
-        ("optimiser=", "unknown optimiser ''; there are adamw"),
-        ("optimiser=adamw:fp16", "unknown optimiser 'adamw:fp16'"),
+        ("optimizer=adam", "unknown optimiser 'adam'; there are adamw, adamw8, adafactor, adamw:bf16"),
+        ("optimizer=", "unknown optimiser ''; there are adamw"),
+        ("optimizer=adamw:fp16", "unknown optimiser 'adamw:fp16'"),
         ("selection=0", "counts from 1"),
         ("selection=-3", "counts from 1"),
     ],
@@ -143,14 +143,14 @@ def test_a_wrong_setting_is_refused_in_words(setting: str, says: str) -> None:
 
 @given(some.floats(0, 0.999), some.integers(1, 10**6))
 def test_warmup_is_a_share_below_one(share: float, steps: int) -> None:
-    found = Recipe(warmup=share).warmup_steps(steps)
+    found = Recipe(warmup_steps=share).steps_of_warmup(steps)
     assert 0 <= found <= steps
     assert math.isclose(found, share * steps, abs_tol=0.5)
 
 
 @given(some.integers(1, 10**6), some.integers(1, 10**6))
 def test_warmup_is_a_number_of_steps_from_one_on_and_never_more_than_all(warmup: int, steps: int) -> None:
-    assert Recipe(warmup=warmup).warmup_steps(steps) == min(warmup, steps)
+    assert Recipe(warmup_steps=warmup).steps_of_warmup(steps) == min(warmup, steps)
 
 
 def test_every_field_is_part_of_the_identity() -> None:

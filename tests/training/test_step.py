@@ -110,15 +110,18 @@ def test_a_killed_training_goes_on_with_the_passes_that_fitted(
 
 TRICKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "adapters above stored states": (
-        {"trained": "lora:2@top:2", "optimiser": "adamw:bf16"},
+        {"trainable": "lora:2@top:2", "optimizer": "adamw:bf16"},
         {"packing": "on", "recompute": True},
     ),
     "eight bits, packed, in passes": (
-        {"trained": "no-embeddings", "optimiser": "adamw8:bf16"},
-        {"packing": "on", "recompute": True, "micro_tokens": 40},
+        {"trainable": "no-embeddings", "optimizer": "adamw8:bf16"},
+        {"packing": "on", "recompute": True, "max_tokens_per_pass": 40},
     ),
-    "one layer after the other": ({"trained": "gradual", "weight_decay": 0.1}, {"micro_tokens": 40}),
-    "everything, factored": ({"optimiser": "adafactor", "weight_decay": 0.1}, {"packing": "on", "micro_tokens": 40}),
+    "one layer after the other": ({"trainable": "gradual", "weight_decay": 0.1}, {"max_tokens_per_pass": 40}),
+    "everything, factored": (
+        {"optimizer": "adafactor", "weight_decay": 0.1},
+        {"packing": "on", "max_tokens_per_pass": 40},
+    ),
 }
 
 

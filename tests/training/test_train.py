@@ -121,7 +121,7 @@ def test_a_batch_in_several_passes_has_the_gradient_of_the_whole(encoder: Encode
     unmoved = still(Path(encoder.location), machine.store.parent / "still")
     recipe = replace(FAST, steps=3, learning_rate=1e-3)
     whole = build(train(unmoved, (lesson("token_classification"),), recipe, seed=1), machine)
-    pieces = replace(machine, micro_tokens=12, store=machine.store / "pieces")
+    pieces = replace(machine, max_tokens_per_pass=12, store=machine.store / "pieces")
     parts = build(train(unmoved, (lesson("token_classification"),), recipe, seed=1), pieces)
     assert losses(parts) == pytest.approx(losses(whole), abs=1e-5)
     assert len(length_bucketed_batches(TOY_UNITS, 12)) > 4
@@ -175,7 +175,8 @@ def killed(name: str, source: str, store: Path, step: int, sign: str = "KILL") -
 def test_a_killed_training_ends_in_the_same_bits(name: str, step: int, encoder: Encoder, tmp_path: Path) -> None:
     source = str(encoder.location)
     machines = [
-        Runtime(tmp_path / store, device="cpu", threads=1, micro_tokens=CASES[name][1]) for store in ("whole", "killed")
+        Runtime(tmp_path / store, device="cpu", threads=1, max_tokens_per_pass=CASES[name][1])
+        for store in ("whole", "killed")
     ]
     promise = case(name, source)
     whole = build(promise, machines[0])
@@ -247,7 +248,7 @@ def test_a_run_that_stays_at_chance_is_called_collapsed(encoder: Encoder, machin
 def test_what_is_frozen_does_not_move(encoder: Encoder, machine: Runtime) -> None:
     from safetensors.torch import load_file
 
-    recipe = replace(FAST, steps=3, trained="top:1", weight_decay=0.1)
+    recipe = replace(FAST, steps=3, trainable="top:1", weight_decay=0.1)
     folder = build(train(encoder, (lesson("classification"),), recipe, seed=1), machine)
     before, after = (load_file(path / "model.safetensors") for path in (Path(encoder.location), folder / "model"))
     kept = {name: value for name, value in before.items() if "pooler" not in name}

@@ -28,18 +28,21 @@ PLAIN = Grid(
     Encoder.of("sandbox"),
     tasks_of(QA),
     (tasks_of(CLOZE),),
-    Recipes("sandbox", ("steps=2", "examples=16"), ("steps=2", "examples=16")),
+    Recipes("sandbox", ("steps=2", "max_train_examples=16"), ("steps=2", "max_train_examples=16")),
     2,
-    only=("qaa", "qab"),
+    only_languages=("qaa", "qab"),
 )
-HEAD = Recipes("sandbox", ("steps=2", "examples=16", "trained=head"), ("steps=2", "examples=16"))
+HEAD = Recipes("sandbox", ("steps=2", "max_train_examples=16", "trainable=head"), ("steps=2", "max_train_examples=16"))
 HELPS = Claim("Cloze questions help", Gain(CLOZE, QA, recipe="all"), "above")
 ENGLISH = Claim("They help English alone", Gain(CLOZE, QA, recipe="all", languages=("qaa",)), "above")
 CHEAPER = Claim("The head alone is cheaper", Saving("intermediate_flops", CLOZE, QA, "head", "all"), "above")
 NOWHERE = Claim("It grows", Growth(Gain(CLOZE, QA, recipe="all")), "grows")  # of one encoder, which allows no slope
 STUDY = Study(
     "Does it help?\n\nA small one.",
-    (Arm(PLAIN, "all"), Arm(Grid(PLAIN.encoder, PLAIN.targets, PLAIN.settings, HEAD, 2, only=PLAIN.only), "head")),
+    (
+        Arm(PLAIN, "all"),
+        Arm(Grid(PLAIN.encoder, PLAIN.targets, PLAIN.settings, HEAD, 2, only_languages=PLAIN.only_languages), "head"),
+    ),
     (HELPS, ENGLISH, CHEAPER, NOWHERE),
     limits=("It is small.",),
 )
@@ -297,7 +300,7 @@ def test_a_report_without_verdicts_or_with_another_view_fails(spoiled: tuple[Run
         ("encoder", "large"),
         ("dev", 99.0),
         ("size", 1.0),
-        ("taught", False),
+        ("in_training_language", False),
     ],
 )
 def test_a_row_is_what_its_stages_say(
@@ -360,7 +363,10 @@ def test_findings_say_what_was_measured_and_from_what(finished: tuple[Runtime, P
             row.score
             for row in table.rows
             if (row.recipe, row.intermediate) == (one["recipe"], one["intermediate"])
-            and (one["language"] in (row.language, "mean") or (one["language"] == "zero-shot" and not row.taught))
+            and (
+                one["language"] in (row.language, "mean")
+                or (one["language"] == "zero-shot" and not row.in_training_language)
+            )
         ]
         assert one["estimate"] == pytest.approx(sum(scores) / len(scores))
     for one in said["gains"]:

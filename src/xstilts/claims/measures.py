@@ -295,7 +295,7 @@ class Measure(Protocol):
 
 def zero_shot(arms: list[Arm]) -> tuple[str, ...]:
     """Return the languages that all settings have and the target was not learned in; all, if it was in every one."""
-    taught = {code for rows in arms for (code, _), row in rows.items() if row.taught}
+    taught = {code for rows in arms for (code, _), row in rows.items() if row.in_training_language}
     found = shared(arms)
     return tuple(code for code in found if code not in taught) or found
 

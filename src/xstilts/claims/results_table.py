@@ -67,7 +67,7 @@ class Result:
     dev: float = math.nan
     costs: Mapping[str, float] = field(default_factory=dict)
     roles: tuple[str, ...] = ()
-    taught: bool = False
+    in_training_language: bool = False
     examples: Path | None = None
 
 

@@ -63,7 +63,7 @@ def overlap(
     from xstilts.runtime.machine import Runtime
     from xstilts.tasks.base import task
 
-    machine = Runtime(store, data, partial=True)
+    machine = Runtime(store, data, allow_unexpected_data=True)
     show_lookups.overlaps(contamination.of_tasks(task(train), task(target), language, split, machine))
 
 

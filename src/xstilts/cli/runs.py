@@ -89,7 +89,9 @@ def run_or_plan(
     from xstilts.models.encoder import Encoder
     from xstilts.runtime.machine import Runtime
 
-    machine = Runtime(store, data, device, micro_tokens, workers, threads, partial=partial, memory_gib=memory)
+    machine = Runtime(
+        store, data, device, micro_tokens, workers, threads, allow_unexpected_data=partial, memory_gib=memory
+    )
     machine = replace(machine, precision=precision, packing=packing, recompute=recompute, compiled=compiled)
     both = tuple(setting or ())
     targets = grid.targets_of(target or (), suite)
@@ -138,7 +140,7 @@ def pretrain(
     from xstilts.training.pretrain import deliver, from_folders
     from xstilts.training.recipe import Recipe
 
-    machine = Runtime(store, None, device, micro_tokens, threads=threads, partial=partial)
+    machine = Runtime(store, None, device, micro_tokens, threads=threads, allow_unexpected_data=partial)
     shape = Shape(width, layers, heads, vocabulary=vocabulary)
     turns = "0.75,0.25" if parallel else "proportional"  # translation ranking: a quarter of the steps
     recipe = Recipe(learning_rate, batch_size, 1, steps, None, max_length, 0.06, 0.01, sampling=turns)

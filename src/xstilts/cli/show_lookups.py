@@ -74,7 +74,7 @@ def tasks(folder: Path | None) -> None:
     for name in tasks_.names():
         one = tasks_.task(name)
         measured = sum(one.has("test", code, folder) for code in one.languages)
-        trained = "yes" if all(part.has("train", code, folder) for part, code in one.heaps()) else "-"
+        trained = "yes" if all(part.has("train", code, folder) for part, code in one.training_parts()) else "-"
         last = (trained, f"{measured} of {len(one.languages)}" if measured else "-") if folder else (one.licence,)
         shown.add_row(name, one.format, one.metric, one.learned_from or "-", str(len(one.languages) or "any"), *last)
     console().print(shown)

@@ -45,7 +45,7 @@ def plan_study(
     from xstilts.planning.forecast import Gpu
     from xstilts.runtime.machine import Runtime
 
-    machine = Runtime(store, data, micro_tokens=micro_tokens, recompute=recompute)
+    machine = Runtime(store, data, max_tokens_per_pass=micro_tokens, recompute=recompute)
     show_studies.outlook(file, scale, Gpu.of(device_name, memory, utilisation), machine, json)
 
 
@@ -181,7 +181,9 @@ def recommend(
     from xstilts.selection import backtest, probes, render
     from xstilts.tasks.base import task
 
-    machine = Runtime(store, data, device, micro_tokens, workers, threads, precision=precision, partial=partial)
+    machine = Runtime(
+        store, data, device, micro_tokens, workers, threads, precision=precision, allow_unexpected_data=partial
+    )
     both = tuple(setting or ())
     recipes = Recipes(recipe, both + tuple(set_intermediate or ()), both + tuple(set_target or ()))
     model, wanted = Encoder.of(encoder, revision).pinned(), task(target)

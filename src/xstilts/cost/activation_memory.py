@@ -70,7 +70,7 @@ class ActivationMemory:
         self.whole, self.between, *self.layers = (
             dict(zip(terms, flops.solved(rows, list(part)), strict=True)) for part in found
         )
-        self.copies = [_copies(layer) if device.precision == "bf16" else 0 for layer in twin.stack]
+        self.copies = [_copies(layer) if device.precision == "bf16" else 0 for layer in twin.layer_modules]
         self.all_copies = sum(copies * count for copies, count in zip(self.copies, times, strict=True))
 
     def bytes(self, shape: Shape, recompute: bool) -> int:
@@ -111,12 +111,12 @@ def _thinned(network: Network) -> list[int]:
     The first and the last of a row may share something with their neighbours; the one in the middle stands for many.
     """
     formats = vars(network.config).get("layer_types") or [""] * network.depth
-    marks = [(name, *_mark(layer)) for name, layer in zip(formats, network.stack, strict=False)]
+    marks = [(name, *_mark(layer)) for name, layer in zip(formats, network.layer_modules, strict=False)]
     rows = [list(row) for _, row in groupby(range(len(marks)), key=lambda number: marks[number])]
     kept = [number for row in rows for number in (row if len(row) < 4 else (row[0], row[1], row[-1]))]
     times = [1 if len(row) < 4 or place != 1 else len(row) - 2 for row in rows for place in range(min(len(row), 3))]
     parent, _, name = network.family.layers.rpartition(".")
-    layers = nn.ModuleList(network.stack[number] for number in kept)
+    layers = nn.ModuleList(network.layer_modules[number] for number in kept)
     setattr(network.backbone.get_submodule(parent), name, layers)
     return times
 
@@ -138,7 +138,7 @@ def counted(
         ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long)
         mask = torch.ones_like(ids)
     with mode, ledger.kept(), device.ways():
-        states = network.hidden(ids, mask)
+        states = network.encode(ids, mask)
         logits = flops.answer(network, head, states, shape, learning=True).flatten(0, -2)
         targets = torch.zeros(len(logits), dtype=torch.long)
         functional.cross_entropy(logits, targets, reduction="sum")
@@ -163,8 +163,8 @@ class SavedTensors:
     def __init__(self, network: Network) -> None:
         self.network, self.layer = network, -1
         self.weights = {_storage(tensor) for tensor in (*network.parameters(), *network.buffers())}
-        self.inputs: list[Bytes] = [{} for _ in network.stack]
-        self.found: dict[int, Bytes] = {number: {} for number in range(-1, len(network.stack))}
+        self.inputs: list[Bytes] = [{} for _ in network.layer_modules]
+        self.found: dict[int, Bytes] = {number: {} for number in range(-1, len(network.layer_modules))}
         self.alive: list[Any] = []  # a storage that is gone may give its identity to another
 
     def sums(self, times: list[int]) -> tuple[int, ...]:
@@ -181,7 +181,7 @@ class SavedTensors:
     def kept(self) -> Iterator[None]:
         """Write down what is kept meanwhile."""
         with ExitStack() as stack:
-            for number, layer in enumerate(self.network.stack):
+            for number, layer in enumerate(self.network.layer_modules):
                 stack.enter_context(self._watched(number, layer))
             stack.enter_context(saved_tensors_hooks(self._pack, lambda tensor: tensor))
             yield
@@ -222,4 +222,4 @@ def real(network: Network, compute: Any) -> int:
     ledger = SavedTensors(network)
     with ledger.kept():
         compute()
-    return ledger.sums([1] * len(network.stack))[0]
+    return ledger.sums([1] * len(network.layer_modules))[0]

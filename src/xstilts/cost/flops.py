@@ -116,7 +116,7 @@ _counted: dict[Any, Polynomial] = {}
 
 def _structure(network: Network, head: str, learning: bool) -> Any:
     """Return all that the count depends on; how many rows of the embeddings are there matters to masked-LM alone."""
-    few = network.table if _kind_of(network, head) != "masked_lm" else None
+    few = network.embedding_matrix if _kind_of(network, head) != "masked_lm" else None
     parameters = tuple(
         (name, tuple(one.shape[1:] if one is few else one.shape), one.requires_grad)
         for name, one in network.named_parameters()
@@ -210,7 +210,7 @@ def _answer(network: Network, head: str, shape: Shape, learning: bool) -> Tensor
     """Return what the loss is taken of, as each kind does: masked-LM asks its head of the hidden pieces only."""
     ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long, device="meta")
     unread = torch.zeros(shape.sequences, 1, 1, shape.length, device="meta")  # nobody looks into a mask of four axes
-    return answer(network, head, network.hidden(ids, unread), shape, learning)
+    return answer(network, head, network.encode(ids, unread), shape, learning)
 
 
 def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: bool) -> Tensor:
@@ -220,7 +220,7 @@ def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: 
         return states[0::2, 0] @ states[1::2, 0].T if learning else states
     if _kind(network, head) == "masked_lm":
         states, mask = states.flatten(0, 1)[: shape.answered, None], mask.flatten()[: shape.answered, None]
-    logits: Tensor = network.heads[head](states, mask, network.table)
+    logits: Tensor = network.heads[head](states, mask, network.embedding_matrix)
     return logits
 
 

@@ -5,7 +5,7 @@ differs in few things, though, and these are written down: above all, fused atte
 a number for each row, never a matrix of all pairs.
 
     with OnGpu(halved=True), torch.autocast("cpu", dtype=torch.bfloat16):
-        network.hidden(ids, mask)
+        network.encode(ids, mask)
 """
 
 from __future__ import annotations

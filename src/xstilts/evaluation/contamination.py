@@ -135,7 +135,7 @@ def read_overlap(folder: Path) -> Overlap:
 def promised(train: Task, target: Task, language: str, split: str, folder: Path | None) -> tuple[Stage, ...]:
     """Promise what a split of a target shares with a task's training data, one stage a part and language of these."""
     test = read(target.data(split, language, folder))
-    return tuple(contamination(read(part.data("train", code, folder)), test) for part, code in train.heaps())
+    return tuple(contamination(read(part.data("train", code, folder)), test) for part, code in train.training_parts())
 
 
 def of_tasks(train: Task, target: Task, language: str, split: str, machine: Runtime) -> tuple[Overlap, ...]:

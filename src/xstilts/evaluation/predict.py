@@ -61,7 +61,7 @@ def predict(site: BuildContext, model: Encoder | Stage, data: Stage, format: str
     chosen = task_format(format)
     source = site.path(model) / "model" if isinstance(model, Stage) else model
     network, tokens, labels = _loaded(source, format, _origin(model))
-    max_length = network.fitting(max_length)
+    max_length = network.clip_max_length(max_length)
     examples = list(read_examples(site.path(data) / EXAMPLES, format))
     cut: Counter[str] = Counter()
     units = chosen.encode(examples, tokens.kept(site.machine), max_length, labels, cut)

@@ -84,8 +84,8 @@ def memory_of(facts: Record, folder: Path) -> float | None:
     device = Device("cpu" if said["cost"]["device"] == "cpu" else "cuda", said["cost"]["precision"])
     asked = facts["arguments"]["recipe"]
     recipe = Recipe(
-        trained=asked["trained"],
-        optimiser=asked["optimiser"],
+        trainable=asked["trained"],
+        optimizer=asked["optimiser"],
         batch_size=asked["batch_size"],
         max_length=said["max_length"],
     )
@@ -143,7 +143,7 @@ def _of_run(label: str, setting: str, run: Run, machine: Runtime) -> Iterator[Re
             metric=run.target.metric,
             split=run.split,
             roles=(*(role for role, _ in behind), PREDICT, SCORE),
-            taught=code in run.learned_in,
+            in_training_language=code in run.learned_in,
             **measured([*phases, (PREDICT, asked, place)], folder, run.target.metric),
         )
 

@@ -39,8 +39,8 @@ class Grid:
     teachers: Mapping[str, Tasks] = field(default_factory=dict)
     mlm: Mlm | None = None
     split: str = "test"
-    only: tuple[str, ...] = ()
-    restored: str = ""
+    only_languages: tuple[str, ...] = ()
+    reset_layers: str = ""
 
     def __post_init__(self) -> None:
         if self.mlm and not self.settings:
@@ -97,8 +97,8 @@ class Grid:
             teachers,
             self.mlm if setting else None,
             self.split,
-            self.only,
-            self.restored,
+            self.only_languages,
+            self.reset_layers,
         )
 
 

@@ -76,7 +76,7 @@ class Run:
 
     teachers: what the target is learned from, one after the other, where it is not what the target's own file says.
     split: what is measured; "validation" where the test answers are withheld. only: these languages (none: all).
-    restored: layers that are as they were again when the intermediate phase is over (`graft`).
+    reset_layers: layers that are as they were again when the intermediate phase is over (`graft`).
     """
 
     encoder: Encoder | Stage
@@ -87,11 +87,11 @@ class Run:
     teachers: tuple[Task, ...] | None = None
     mlm: Mlm | None = None
     split: str = "test"
-    only: tuple[str, ...] = ()
-    restored: str = ""
+    only_languages: tuple[str, ...] = ()
+    reset_layers: str = ""
 
     def __post_init__(self) -> None:
-        for code in self.only:
+        for code in self.only_languages:
             if code not in self.target.languages:
                 raise InputError(
                     f"'{self.target.name}' has no language '{language(code).code}': "
@@ -126,19 +126,19 @@ class Run:
             if role == "intermediate" and self.mlm:
                 lessons += (_mlm_lesson(self.mlm, folder),)
             model = train(model, lessons, self.recipes.of(tasks, role), self.seed)
-            if role == "intermediate" and self.restored:
-                model = reset_layers(model, self.encoder, self.restored)
+            if role == "intermediate" and self.reset_layers:
+                model = reset_layers(model, self.encoder, self.reset_layers)
         return model
 
-    def asked(self) -> tuple[str, ...]:
+    def measured_languages(self) -> tuple[str, ...]:
         """Return the languages that are to be measured, in the target's order."""
-        return tuple(code for code in self.target.languages if not self.only or code in self.only)
+        return tuple(code for code in self.target.languages if not self.only_languages or code in self.only_languages)
 
     def languages(self, folder: Path | None) -> tuple[str, ...]:
         """Return the languages of the target that can be measured; InputError where there is none at all."""
-        found = tuple(code for code in self.asked() if self.target.has(self.split, code, folder))
+        found = tuple(code for code in self.measured_languages() if self.target.has(self.split, code, folder))
         if not found:
-            self.target.data(self.split, self.asked()[0], folder)
+            self.target.data(self.split, self.measured_languages()[0], folder)
             raise InputError(
                 f"the {self.split} files of '{self.target.name}' below {folder} withhold the answers: "
                 "measure on --split validation, or get the data set from the hub"
@@ -156,7 +156,7 @@ class Run:
 
     def withheld(self, folder: Path | None) -> dict[str, Stage]:
         """Promise the predictions in the languages whose answers are withheld: none to score, but to hand in."""
-        codes = [code for code in self.asked() if _hidden(self, code, folder)]
+        codes = [code for code in self.measured_languages() if _hidden(self, code, folder)]
         return self._predictions(codes, folder) if codes else {}
 
     def tuned_from(self, code: str, folder: Path | None) -> Stage | None:
@@ -179,7 +179,7 @@ class Run:
     def overlaps(self, folder: Path | None) -> list[Stage]:
         """Promise what the measured sets share with what is trained on, in the languages of both; not for raw text."""
         measured = set(self.languages(folder))
-        trained = [(part, code) for tasks, _ in self.phases() for one in tasks for part, code in one.heaps()]
+        trained = [(part, code) for tasks, _ in self.phases() for one in tasks for part, code in one.training_parts()]
         return [
             contamination(_read(part, "train", code, folder), _read(self.target, self.split, code, folder))
             for part, code in trained
@@ -203,7 +203,7 @@ class Run:
         return frozenset(code for teacher in self._taught() for code in teacher.trained_in)
 
     def _taught(self) -> tuple[Task, ...]:
-        return self.target.teachers() if self.teachers is None else self.teachers
+        return self.target.target_training_tasks() if self.teachers is None else self.teachers
 
     def _layer_from(self, folder: Path | None) -> Stage | None:
         """Promise the scores by which retrieval chooses its layer: one language's development (else test) pairs."""
@@ -233,8 +233,10 @@ def training_set(task: Task, folder: Path | None) -> TrainingSet:
 
 
 def _lesson(task: Task, folder: Path | None) -> TrainingSet:
-    train_data = tuple(_read(part, "train", code, folder) for part, code in task.heaps())
-    watched = [(p, code) for p, code in task.heaps() if not _headless(task) and p.has("validation", code, folder)]
+    train_data = tuple(_read(part, "train", code, folder) for part, code in task.training_parts())
+    watched = [
+        (p, code) for p, code in task.training_parts() if not _headless(task) and p.has("validation", code, folder)
+    ]
     dev = _read(watched[0][0], "validation", watched[0][1], folder) if watched else None
     return TrainingSet(task.label, task.format, task.labels, train_data, dev, task.metric)
 

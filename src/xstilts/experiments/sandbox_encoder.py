@@ -31,7 +31,9 @@ from xstilts.training.recipe import Recipe
 
 MEASURED = "measured.json"
 SHAPE = Shape(width=64, layers=4, heads=4, positions=128, vocabulary=2500, dropout=0.0)
-RECIPE = Recipe(3e-3, batch_size=64, steps=9000, max_length=96, warmup=0.02, weight_decay=0.01, sampling="0.75,0.25")
+RECIPE = Recipe(
+    3e-3, batch_size=64, steps=9000, max_length=96, warmup_steps=0.02, weight_decay=0.01, sampling="0.75,0.25"
+)
 SEED = 1
 
 Measured = dict[str, dict[str, float]]

@@ -88,7 +88,7 @@ def collect(runs: Mapping[str, list[Run]], machine: Runtime) -> ScoreTable:
     first = next(iter(runs.values()))[0]
     languages = first.languages(machine.data)
     columns = tuple(_column(name, seeds, machine) for name, seeds in runs.items())
-    missing = tuple(code for code in first.asked() if code not in languages)
+    missing = tuple(code for code in first.measured_languages() if code not in languages)
     notes = (*_notes(first, machine), *_seen(runs, machine))
     english = first.target.trained_in[0]
     return ScoreTable(first.target.name, first.target.metric, languages, english, columns, missing, notes)

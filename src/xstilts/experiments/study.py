@@ -96,7 +96,7 @@ class Study:
             named = [arm.label, *(choice.label for choice in self.choices if arm.label in choice.among)]
             for (setting, run), label in product(arm.firsts(), named):
                 aim = ArmSelector(run.target.name, setting, label, name_of(run.encoder))
-                found[aim] = tuple(dict.fromkeys(found.get(aim, ()) + run.asked()))
+                found[aim] = tuple(dict.fromkeys(found.get(aim, ()) + run.measured_languages()))
         return found
 
     def promised(self, machine: Runtime) -> list[Stage]:

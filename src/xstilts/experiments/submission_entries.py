@@ -73,7 +73,7 @@ def _finished(run: Run, codes: Sequence[str], machine: Runtime) -> tuple[list[En
         return [], {code: str(error) for code in codes}
     absent: dict[str, str] = {}
     for code in codes:
-        if code not in run.asked():
+        if code not in run.measured_languages():
             absent[code] = "the run leaves it out"
         elif code not in entries:
             absent[code] = f"no test data below {machine.data or '(no --data given)'}"
@@ -86,7 +86,7 @@ def _finished(run: Run, codes: Sequence[str], machine: Runtime) -> tuple[list[En
 
 def entries_of(run: Run, folder: Path | None) -> dict[str, Entry]:
     """Return what a run has to hand in by language: scored predictions, and those whose answers are withheld."""
-    measured = any(run.target.has(run.split, code, folder) for code in run.asked())
+    measured = any(run.target.has(run.split, code, folder) for code in run.measured_languages())
     scores = run.scores(folder) if measured else {}
     found = {code: Entry(run, code, score.arguments["predictions"], score) for code, score in scores.items()}
     for code, predictions in run.withheld(folder).items():

@@ -29,7 +29,7 @@ Found = dict[str, list[Any]]
 
 def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
     """Return each sentence's vectors as (layers, width), layer 0 being the embeddings."""
-    states = network.layers(batch.ids, batch.mask, batch.packing)
+    states = network.all_hidden_states(batch.ids, batch.mask, batch.packing)
     return list(torch.stack([mean_pool(state, batch.mask) for state in states], dim=1).float().cpu().numpy())
 
 

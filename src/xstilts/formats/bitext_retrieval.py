@@ -52,7 +52,7 @@ def collate(units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Genera
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
     """Return the summed ranking loss, the mean of both directions."""
-    vectors = normalize(mean_pool(network.hidden(batch.ids, batch.mask, batch.packing), batch.mask).float(), dim=-1)
+    vectors = normalize(mean_pool(network.encode(batch.ids, batch.mask, batch.packing), batch.mask).float(), dim=-1)
     similarity = vectors[0::2] @ vectors[1::2].T / TEMPERATURE
     forth = cross_entropy(similarity, batch.targets, reduction="sum")
     back = cross_entropy(similarity.T, batch.targets, reduction="sum")
@@ -61,7 +61,7 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
 
 def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
     """Return for each pair its vectors as (2, layers, width), layer 0 being the embeddings; of one sentence, one."""
-    states = network.layers(batch.ids, batch.mask, batch.packing)
+    states = network.all_hidden_states(batch.ids, batch.mask, batch.packing)
     vectors = torch.stack([mean_pool(state, batch.mask) for state in states], dim=1).float().cpu().numpy()
     return list(vectors.reshape(len(units), -1, *vectors.shape[1:]))
 

@@ -71,7 +71,7 @@ def _unit(
 ) -> ModelInput:
     start, stop = window
     sequence = tokens.sequence(asked, pieces[start:stop])
-    before = len(tokens.pieces.prefix) + len(asked) + len(tokens.pieces.middle)
+    before = len(tokens.special_tokens.prefix) + len(asked) + len(tokens.special_tokens.middle)
     places = np.full((len(sequence), 2), -1, dtype=np.int32)
     places[before : before + stop - start] = offsets[start:stop]
     return ModelInput(number, (sequence,), _target(example, places), places)

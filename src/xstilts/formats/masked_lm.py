@@ -106,9 +106,9 @@ def chance(examples: Sequence[TextExample]) -> float:
 
 def _losses(network: Network, head: str, batch: Batch) -> Tensor:
     hidden = batch.targets != IGNORED
-    states = network.hidden(batch.ids, batch.mask, batch.packing)[hidden]
+    states = network.encode(batch.ids, batch.mask, batch.packing)[hidden]
     ones = torch.ones_like(states[:, :1], dtype=torch.long)
-    logits = network.heads[head](states[:, None], ones, network.table)
+    logits = network.heads[head](states[:, None], ones, network.embedding_matrix)
     return cross_entropy(logits[:, 0].float(), batch.targets[hidden], reduction="none")
 
 

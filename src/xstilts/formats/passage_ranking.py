@@ -60,7 +60,7 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
 
 def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
     """Return each passage's vector."""
-    return list(mean_pool(network.hidden(batch.ids, batch.mask, batch.packing), batch.mask).float().cpu().numpy())
+    return list(mean_pool(network.encode(batch.ids, batch.mask, batch.packing), batch.mask).float().cpu().numpy())
 
 
 def decode(

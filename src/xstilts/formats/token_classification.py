@@ -50,7 +50,7 @@ def _unit(
 ) -> ModelInput:
     sequence = tokens.sequence(np.concatenate(words[start:stop]))
     lengths = np.array([len(word) for word in words[start:stop]])
-    firsts = len(tokens.pieces.prefix) + np.cumsum(lengths) - lengths
+    firsts = len(tokens.special_tokens.prefix) + np.cumsum(lengths) - lengths
     target = np.full(len(sequence), IGNORED, dtype=np.int32)
     target[firsts] = targets[start:stop]
     return ModelInput(example, (sequence,), target, np.array([start, *firsts], dtype=np.int32))

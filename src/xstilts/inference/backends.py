@@ -44,7 +44,7 @@ class Answering(nn.Module):
         """Return logits, or vectors (sequences, width) where there is no head."""
         if "head" in self.network.heads:
             return cast(Tensor, self.network("head", input_ids, attention_mask))
-        return mean_pool(self.network.hidden(input_ids, attention_mask), attention_mask)
+        return mean_pool(self.network.encode(input_ids, attention_mask), attention_mask)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Loaded:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.module.network.table.device
+        return self.module.network.embedding_matrix.device
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,10 @@ def load(source: str | Path, format: str | None, device: torch.device, scratch: 
     folder = located(source)
     format = format or format_of(folder)
     network, tokenizer, _ = hf_format.load(folder, format)
-    longest = network.fitting(tokenizer.model_max_length)
+    longest = network.clip_max_length(tokenizer.model_max_length)
     network.eval().requires_grad_(False).to(device)
     special = set(tokenizer.all_special_ids)
-    pieces = [number for number in range(min(len(tokenizer), len(network.table))) if number not in special]
+    pieces = [number for number in range(min(len(tokenizer), len(network.embedding_matrix))) if number not in special]
     return Loaded(Answering(network).eval(), format, int(longest), torch.tensor(pieces), scratch)
 
 

@@ -84,7 +84,7 @@ def padded(sequences: Sequence[Ids], value: int) -> Tensor:
 def batch(units: Sequence[ModelInput], tokens: Tokenizer, targets: Tensor) -> Batch:
     """Return the sequences of units with targets made by the kind."""
     sequences = [sequence for unit in units for sequence in unit.sequences]
-    ids = padded(sequences, tokens.pieces.pad)
+    ids = padded(sequences, tokens.special_tokens.pad)
     lengths = torch.tensor([len(sequence) for sequence in sequences])
     return Batch(ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long(), targets)
 

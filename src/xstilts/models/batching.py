@@ -50,7 +50,7 @@ def _most_tokens(units: Sequence[ModelInput], packs: bool, machine: Runtime) -> 
     """
     most = machine.most_tokens()
     total = sum(len(sequence) for unit in units for sequence in unit.sequences)
-    return most if packs or machine.micro_tokens else min(most, max(CPU_TOKENS, total // 16))
+    return most if packs or machine.max_tokens_per_pass else min(most, max(CPU_TOKENS, total // 16))
 
 
 def length_bucketed_batches(units: Sequence[ModelInput], most_tokens: int) -> list[list[int]]:

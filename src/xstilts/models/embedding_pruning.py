@@ -44,15 +44,16 @@ def pruned_embeddings(
     if "masked_lm" in formats:
         yield torch.empty(0)
         return
-    lookups: list[Any] = [one for one in network.backbone.modules() if getattr(one, "weight", None) is network.table]
-    if folder is not None and network.table.nbytes >= LARGE:
-        table = nn.Parameter(_on_disk(network.table.detach(), folder), network.table.requires_grad)
+    matrix = network.embedding_matrix
+    lookups: list[Any] = [one for one in network.backbone.modules() if getattr(one, "weight", None) is matrix]
+    if folder is not None and matrix.nbytes >= LARGE:
+        table = nn.Parameter(_on_disk(matrix.detach(), folder), matrix.requires_grad)
         for lookup in lookups:
             lookup.weight = table
-    whole = network.table.detach()
+    whole = network.embedding_matrix.detach()
     rows = _touched(units, tokens, lookups, len(whole))
     places = torch.full((len(whole),), -1).index_copy_(0, rows, torch.arange(len(rows)))
-    few = nn.Parameter(whole[rows], requires_grad=network.table.requires_grad)
+    few = nn.Parameter(whole[rows], requires_grad=network.embedding_matrix.requires_grad)
     with ExitStack() as narrowed:
         for lookup in lookups:
             narrowed.enter_context(_narrowed(lookup, few, places))
@@ -75,7 +76,7 @@ def _on_disk(table: Tensor, folder: Path) -> Tensor:
 def _touched(units: Iterable[ModelInput], tokens: Tokenizer, lookups: list[Any], size: int) -> Tensor:
     """Return the ids, in order, that occur in units, stand around texts or fill a batch up."""
     seen = np.zeros(size, dtype=bool)
-    pieces = tokens.pieces
+    pieces = tokens.special_tokens
     seen[[*pieces.prefix, *pieces.middle, *pieces.suffix, pieces.pad, tokens.unknown]] = True
     seen[[one.padding_idx for one in lookups if one.padding_idx is not None]] = True
     for unit in units:

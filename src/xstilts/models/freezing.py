@@ -37,8 +37,8 @@ def freeze(network: Network, trained: str) -> int:
 
 def _prefix(network: Network) -> int:
     """Return how many of the lowest layers are frozen; none if anything but layers is trained."""
-    trained = [any(parameter.requires_grad for parameter in layer.parameters()) for layer in network.stack]
-    inside = {id(parameter) for layer in network.stack for parameter in layer.parameters()}
+    trained = [any(parameter.requires_grad for parameter in layer.parameters()) for layer in network.layer_modules]
+    inside = {id(parameter) for layer in network.layer_modules for parameter in layer.parameters()}
     if any(one.requires_grad for one in network.backbone.parameters() if id(one) not in inside):
         return 0
     return trained.index(True) if any(trained) else len(trained)
@@ -55,13 +55,13 @@ def part(network: Network, trained: str) -> list[nn.Parameter]:
     if trained == "no-embeddings":
         embedding = {id(parameter) for parameter in backbone.get_submodule(family.embeddings).parameters()}
         return [parameter for parameter in backbone.parameters() if id(parameter) not in embedding]
-    layers = network.stack
+    layers = network.layer_modules
     return [parameter for number in _layer_numbers(trained, len(layers)) for parameter in layers[number].parameters()]
 
 
 def _adapted(network: Network, trained: str) -> list[nn.Parameter]:
     rank, alpha, part = lora.parsed(trained)
-    depth = len(network.stack)
+    depth = len(network.layer_modules)
     layers = _layer_numbers(part, depth, LAYERS) if part else range(depth)
     return lora.adapt(network, rank, alpha, layers)
 
@@ -92,7 +92,7 @@ def groups(network: Network, trained: str) -> list[list[nn.Parameter]]:
     """Return what begins to move together, in turn; nothing where all that is trained moves from the beginning."""
     if trained != GRADUAL:
         return []
-    layers = [list(layer.parameters()) for layer in reversed(network.stack)]
+    layers = [list(layer.parameters()) for layer in reversed(network.layer_modules)]
     known = {id(parameter) for layer in layers for parameter in layer}
     return [*layers, [parameter for parameter in network.backbone.parameters() if id(parameter) not in known]]
 

@@ -262,7 +262,7 @@ def attach(network: Network, task: str, format: str, labels: int = 0, source: st
     head = Head(network.config, format, labels, untied)
     state = {name: stored[name_there] for name, name_there in head.stored_names().items() if name_there in stored}
     head.load_state_dict(state, strict=False)
-    network.heads[task] = head.to(network.table)
+    network.heads[task] = head.to(network.embedding_matrix)
     return head
 
 

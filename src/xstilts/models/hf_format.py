@@ -97,7 +97,7 @@ def _config(network: Network, format: str, labels: tuple[str, ...]) -> Any:
     if format in LABELLED:
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: number for number, label in enumerate(labels)}
-    config.dtype = network.table.dtype
+    config.dtype = network.embedding_matrix.dtype
     return config
 
 

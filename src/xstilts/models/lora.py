@@ -45,7 +45,7 @@ def adapt(network: Network, rank: int, alpha: int, layers: Iterable[int]) -> lis
     """
     backbone, peft = network.backbone, _peft()
     held = {id(parameter) for parameter in backbone.parameters()}
-    inside = {id(module) for number in layers for module in network.stack[number].modules()}
+    inside = {id(module) for number in layers for module in network.layer_modules[number].modules()}
     maps = [name for name, one in backbone.named_modules() if isinstance(one, nn.Linear) and id(one) in inside]
     # A pattern: peft takes names in a list for endings of names, and numbers of layers not with all linear maps.
     pattern = "|".join(re.escape(name) for name in maps)

@@ -39,7 +39,7 @@ class Network(nn.Module):
         return family_of(self.config)
 
     @property
-    def stack(self) -> list[nn.Module]:
+    def layer_modules(self) -> list[nn.Module]:
         """The layers, the lowest first."""
         return list(self.backbone.get_submodule(self.family.layers).children())
 
@@ -48,7 +48,7 @@ class Network(nn.Module):
         super().train(mode)
         if self.prefix:
             self.backbone.eval()
-            for layer in self.stack[self.prefix :]:
+            for layer in self.layer_modules[self.prefix :]:
                 layer.train(mode)
         return self
 
@@ -62,7 +62,7 @@ class Network(nn.Module):
         """How many layers the backbone has."""
         return int(self.config.num_hidden_layers)
 
-    def fitting(self, max_length: int) -> int:
+    def clip_max_length(self, max_length: int) -> int:
         """Return how many of `max_length` pieces a sequence may have: fewer where the positions end before."""
         positions = getattr(getattr(self.backbone, "embeddings", None), "position_embeddings", None)
         if positions is None:
@@ -70,15 +70,17 @@ class Network(nn.Module):
         return min(max_length, int(positions.num_embeddings) - self._first_position)
 
     @property
-    def table(self) -> nn.Parameter:
+    def embedding_matrix(self) -> nn.Parameter:
         """The input embedding matrix (vocabulary, width)."""
         return cast(nn.Parameter, self.backbone.get_input_embeddings().weight)  # type: ignore[operator]
 
-    def hidden(self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None) -> Tensor:
+    def encode(self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None) -> Tensor:
         """Return the final states (sequences, tokens, width)."""
         return self._run(input_ids, attention_mask, packing)[-1]
 
-    def layers(self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None) -> Tensor:
+    def all_hidden_states(
+        self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None
+    ) -> Tensor:
         """Return all states (layers + 1, sequences, tokens, width): the embeddings first, the final states last."""
         return torch.stack(self._run(input_ids, attention_mask, packing, output_hidden_states=True))
 
@@ -86,8 +88,8 @@ class Network(nn.Module):
         self, task: str, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None
     ) -> Tensor:
         """Return the logits of one task's head; with a packing, the encoder computes no padding."""
-        hidden = self.hidden(input_ids, attention_mask, packing)
-        return cast(Tensor, self.heads[task](hidden, attention_mask, self.table))
+        hidden = self.encode(input_ids, attention_mask, packing)
+        return cast(Tensor, self.heads[task](hidden, attention_mask, self.embedding_matrix))
 
     def _run(
         self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None, **options: Any

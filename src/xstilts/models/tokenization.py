@@ -80,7 +80,7 @@ class Tokenizer:
     """A tokenizer, its special pieces, and the shelf, if any, on which it keeps what it cuts texts into."""
 
     tokenizer: Any
-    pieces: SpecialTokens
+    special_tokens: SpecialTokens
     shelf: DiskCache | None = None
 
     @classmethod
@@ -107,7 +107,7 @@ class Tokenizer:
     def unknown(self) -> int:
         """The id that stands for a word of which the tokenizer makes nothing."""
         unknown = self.tokenizer.unk_token_id
-        return int(unknown if unknown is not None else self.pieces.pad)
+        return int(unknown if unknown is not None else self.special_tokens.pad)
 
     @property
     def special(self) -> frozenset[int]:
@@ -137,16 +137,20 @@ class Tokenizer:
 
     def room(self, max_length: int, pair: bool) -> int:
         """Return how many pieces fit into a sequence beside the special ones."""
-        special = len(self.pieces.prefix) + len(self.pieces.suffix) + (len(self.pieces.middle) if pair else 0)
+        special = (
+            len(self.special_tokens.prefix)
+            + len(self.special_tokens.suffix)
+            + (len(self.special_tokens.middle) if pair else 0)
+        )
         if max_length <= special:
             raise InputError(f"max_length {max_length} leaves no room beside {special} special pieces: raise it")
         return max_length - special
 
     def sequence(self, a: Ids, b: Ids | None = None) -> Ids:
         """Return one sequence of a text or a pair with the special pieces."""
-        parts = [self.pieces.prefix, a, self.pieces.suffix]
+        parts = [self.special_tokens.prefix, a, self.special_tokens.suffix]
         if b is not None:
-            parts[2:2] = [self.pieces.middle, b]
+            parts[2:2] = [self.special_tokens.middle, b]
         return np.concatenate([np.asarray(part, dtype=np.int32) for part in parts])
 
     def _distinct(self, texts: Sequence[str], offsets: bool) -> dict[str, tuple[Ids, Offsets]]:

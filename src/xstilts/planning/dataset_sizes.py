@@ -132,7 +132,7 @@ def training(one: Task, folder: Path | None, encoder: Encoder | None, longest: i
     encoder: whose tokenizer is asked for lengths, if it is here. longest: pieces at which a sequence is cut. most:
     examples that are drawn of each part at most.
     """
-    heaps = [split(part, "train", code, folder, encoder, longest) for part, code in one.heaps()]
+    heaps = [split(part, "train", code, folder, encoder, longest) for part, code in one.training_parts()]
     counts = [heap.examples if most is None or heap.examples is None else min(most, heap.examples) for heap in heaps]
     known = [count for count in counts if count is not None]
     total = sum(known) if len(known) == len(counts) else None

@@ -72,7 +72,7 @@ def training(
     found = Effort()
     for one, size, count in zip(lessons, sizes, shown, strict=True):
         terms = _terms(size, count * size.unit_sequences, count / recipe.batch_size)
-        found += _effort(factors(config, recipe.trained, one.format, len(one.labels) or LABELS), terms)
+        found += _effort(factors(config, recipe.trainable, one.format, len(one.labels) or LABELS), terms)
     return found + _looks(config, recipe, lessons, devs, steps)
 
 

@@ -202,7 +202,7 @@ class _Desk:
     def _training(self, one: Configuration) -> Effort | None:
         recipe, config = one.recipe, self.config(one.encoder)
         taught = [
-            self.size(_source(lesson), "train", "", one.encoder, recipe.max_length, recipe.examples)
+            self.size(_source(lesson), "train", "", one.encoder, recipe.max_length, recipe.max_train_examples)
             for lesson in one.lessons
         ]
         devs = [self._dev(lesson, one) if recipe.selection else None for lesson in one.lessons]
@@ -227,10 +227,10 @@ def _line(one: Configuration, naive: int, shared: int, gpu: Gpu, desk: _Desk) ->
     if config is None:
         why = "the encoder's configuration is not here, nor in the table of public ones"
         return Line(one, naive, shared, None, None, None, "", why)
-    setting = Setting(Device("cuda", PRECISION), desk.machine.micro_tokens or GPU_TOKENS, desk.machine.recompute)
+    setting = Setting(Device("cuda", PRECISION), desk.machine.max_tokens_per_pass or GPU_TOKENS, desk.machine.recompute)
     # Of a recipe, these alone decide the memory, and labels next to nothing; the rest would make like questions unlike.
     formats = tuple(dict.fromkeys((lesson.format, UNKNOWN_LABELS) for lesson in one.lessons))
-    parts = ("trained", "optimiser", "max_length", "batch_size")
+    parts = ("trainable", "optimizer", "max_length", "batch_size")
     recipe = Recipe(**{name: getattr(one.recipe, name) for name in parts})
     most = int(gpu.gib * GIB)
     try:

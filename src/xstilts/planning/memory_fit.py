@@ -52,14 +52,14 @@ WAYS = (
     Way(few_tokens=True),
     Way(recompute=True),
     Way(few_tokens=True, recompute=True),
-    *(Way((f"optimiser={name}",), few, recompute) for name in LIGHTER for few, recompute in ALONE_AND_WITH),
+    *(Way((f"optimizer={name}",), few, recompute) for name in LIGHTER for few, recompute in ALONE_AND_WITH),
     *(
-        Way(("trained=lora:16", *more), few, recompute)
-        for more in ((), ("optimiser=adamw:bf16",))
+        Way(("trainable=lora:16", *more), few, recompute)
+        for more in ((), ("optimizer=adamw:bf16",))
         for few, recompute in ALONE_AND_WITH
     ),
-    Way(("trained=head",)),
-    Way(("trained=head", "optimiser=adamw:bf16")),
+    Way(("trainable=head",)),
+    Way(("trainable=head", "optimizer=adamw:bf16")),
 )
 
 
@@ -80,7 +80,7 @@ def lines(promised: Iterable[Stage], machine: Runtime) -> Iterator[str]:
         if identity in seen:
             continue
         seen.add(identity)
-        start = f"{_named(lessons)} on {_origin(model)}, trained={recipe.trained}, optimiser={recipe.optimiser}"
+        start = f"{_named(lessons)} on {_origin(model)}, trainable={recipe.trained}, optimizer={recipe.optimiser}"
         if config is None or config.model_type not in FAMILIES:
             yield f"{start}: memory not known, as the encoder's configuration is not here"
         else:

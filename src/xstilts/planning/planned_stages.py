@@ -61,8 +61,8 @@ def trainings(run: Run) -> Iterator[Stage]:
     for tasks, role in run.phases():
         model = train(model, _lessons(run, tasks, role), run.recipes.of(tasks, role), run.seed)
         yield model
-        if role == "intermediate" and run.restored:
-            model = reset_layers(model, run.encoder, run.restored)
+        if role == "intermediate" and run.reset_layers:
+            model = reset_layers(model, run.encoder, run.reset_layers)
 
 
 def predictions(run: Run) -> list[Asked]:
@@ -73,11 +73,11 @@ def predictions(run: Run) -> list[Asked]:
     length = run.max_length()
     known = run.target.labels or (last[0].labels if last else ())
     labels = 0 if headless else len(known) or LABELS
-    places = [(run.split, code) for code in run.asked()]
+    places = [(run.split, code) for code in run.measured_languages()]
     if run.target.dev_language:
         places.append(("test", run.target.dev_language))
     if run.target.format == "bitext_mining" and run.split != "validation":
-        places += [("validation", code) for code in run.asked()]
+        places += [("validation", code) for code in run.measured_languages()]
     return [Asked(model, run.target.name, run.target.format, labels, part, code, length) for part, code in places]
 
 

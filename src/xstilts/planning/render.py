@@ -36,8 +36,8 @@ ARMS = (
 LINES = (
     "encoder",
     "taught",
-    "trained",
-    "optimiser",
+    "trainable",
+    "optimizer",
     "batch",
     "length",
     "trainings, naive",
@@ -118,8 +118,8 @@ def _of_line(line: Line, gpu: Gpu) -> list[str]:
     return [
         name_of(asked.encoder),
         asked.tasks,
-        recipe.trained,
-        recipe.optimiser,
+        recipe.trainable,
+        recipe.optimizer,
         str(recipe.batch_size),
         str(recipe.max_length),
         f"{line.naive:,}",
@@ -172,7 +172,7 @@ def _misfits(found: Forecast) -> Iterator[str]:
     for line in found.lines:
         if line.fits is False:
             asked = line.configuration
-            setting = f"trained={asked.recipe.trained}, optimiser={asked.recipe.optimiser}"
+            setting = f"trainable={asked.recipe.trainable}, optimizer={asked.recipe.optimizer}"
             groups.setdefault((name_of(asked.encoder), setting, line.remedy), []).append(asked.tasks)
     device = f"{found.gpu.gib:g} GiB ({found.gpu.name})"
     for (encoder, setting, remedy), tasks in groups.items():

@@ -53,7 +53,7 @@ def gains(table: ResultsTable) -> Iterator[Plain]:
             if found:
                 arm = {"encoder": encoder, "recipe": recipe, "over_recipe": recipe, "intermediate": intermediate}
                 seeds = list(gain.by_seed(table).values())
-                told = {"language": name, "taught": name in taught[target]}
+                told = {"language": name, "in_training_language": name in taught[target]}
                 yield {**arm, "target": target, **told, **found, "by_seed": seeds}
 
 
@@ -68,7 +68,7 @@ def _taught(table: ResultsTable) -> dict[str, set[str]]:
     """Return the languages in which each target was learned."""
     found: dict[str, set[str]] = {row.target: set() for row in table.rows}
     for row in table.rows:
-        found[row.target] |= {row.language} if row.taught else set()
+        found[row.target] |= {row.language} if row.in_training_language else set()
     return found
 
 
@@ -113,7 +113,7 @@ def costs(table: ResultsTable) -> Iterator[Plain]:
 def _mean(rows: Iterable[Result]) -> float:
     """Return the mean score of one run over the languages of zero-shot transfer, or over all where there are none."""
     every = list(rows)
-    return fmean(row.score for row in [row for row in every if not row.taught] or every)
+    return fmean(row.score for row in [row for row in every if not row.in_training_language] or every)
 
 
 def curves(table: ResultsTable, records: Mapping[str, Plain]) -> Iterator[Plain]:

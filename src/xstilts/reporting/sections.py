@@ -134,7 +134,7 @@ def _by_language(title: str, rows: Sequence[Json], known_as: Json, folded: bool)
         found = {(row["intermediate"], row.get("recipe")): row for row in group}
         facts = (cell_format.plain(about.get("distance")), *_words(about, ("family", "script")))
         gains = (_marked(found.get(setting), bounds) for setting in settings)
-        lines.append((_language(code, about, group[0].get("taught", False)), *gains, *facts))
+        lines.append((_language(code, about, group[0].get("in_training_language", False)), *gains, *facts))
     across = (label(first, varying(rows, "intermediate", "recipe")) for first in settings.values())
     columns = ("language", *across, "distance", "family", "script")
     return TableView(f"languages-{title}", title, columns, tuple(lines), folded=folded or len(lines) > 60)

@@ -43,12 +43,12 @@ class Runtime:
     store: Path = Path("work")
     data: Path | None = None
     device: str = "auto"
-    micro_tokens: int = 0
+    max_tokens_per_pass: int = 0
     workers: int = 1
     threads: int = 0
     checkpoint_seconds: float = 120.0
     precision: str = "auto"
-    partial: bool = False
+    allow_unexpected_data: bool = False
     prefix_gib: float = 16.0
     token_gib: float = 4.0
     packing: str = "auto"
@@ -74,7 +74,9 @@ class Runtime:
 
     def most_tokens(self, device: str = "") -> int:
         """Return the most tokens of one pass: as given, or as suits the device, or another type of device."""
-        return self.micro_tokens or (GPU_TOKENS if (device or self.torch_device().type) == "cuda" else CPU_TOKENS)
+        return self.max_tokens_per_pass or (
+            GPU_TOKENS if (device or self.torch_device().type) == "cuda" else CPU_TOKENS
+        )
 
     def arithmetic_precision(self) -> str:
         """Return how a network computes: "bf16" where asked for, or where a GPU does it natively, else "fp32"."""

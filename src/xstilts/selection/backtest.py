@@ -174,7 +174,7 @@ def _of_report(path: Path, rows: list[Line]) -> dict[str, tuple[float, ...]]:
 
 def _of_table(path: Path, rows: list[Line]) -> dict[str, tuple[float, ...]]:
     """Return gains from the lines of a table."""
-    rows = [row for row in rows if row.get("taught") != "True"] or rows
+    rows = [row for row in rows if row.get("in_training_language") != "True"] or rows
     scores: dict[str, dict[str, dict[int, float]]] = {}
     for row in rows:
         scores.setdefault(row["intermediate"], {}).setdefault(row["language"], {})[row["seed"]] = row["score"]

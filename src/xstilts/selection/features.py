@@ -125,7 +125,9 @@ def encoded(
     if not examples:
         raise InputError(f"no examples in '{data[0].label}' to look at: give other data")
     labels = asking.labels or _tags(heap)
-    return task_format(asking.format).encode(examples, tokens, network.fitting(asking.max_length), labels, Counter())
+    return task_format(asking.format).encode(
+        examples, tokens, network.clip_max_length(asking.max_length), labels, Counter()
+    )
 
 
 def drawn(items: Sequence[Any], most: int) -> list[Any]:
@@ -151,7 +153,7 @@ def shown(
         chosen = [units[number] for number in numbers]
         batch = how.collate(chosen, tokens, random).to(device)
         with machine.arithmetic():
-            hidden = network.hidden(batch.ids, batch.mask).float().cpu().numpy()
+            hidden = network.encode(batch.ids, batch.mask).float().cpu().numpy()
         rows = iter(hidden)
         for number, unit in zip(numbers, chosen, strict=True):
             found[number] = [next(rows)[: len(sequence)].copy() for sequence in unit.sequences]

@@ -56,7 +56,7 @@ class CandidateSearch:
         for one in self.candidates:
             if one.format in SEARCHED:
                 raise InputError(f"'{one.name}' ({one.format}) cannot be learned from: leave it out of --candidates")
-        if not self.target.teachers() and self.target.dev_language is None:
+        if not self.target.target_training_tasks() and self.target.dev_language is None:
             raise InputError(
                 f"'{self.target.name}' ({self.target.format}) has neither training data nor a language to choose on: "
                 "candidates for it can only be measured, with `xstilts run`"
@@ -70,7 +70,7 @@ class CandidateSearch:
     @property
     def teacher(self) -> Task | None:
         """The last task that the target is learned from, whose examples have its labels; None for an untrained one."""
-        taught = self.target.teachers()
+        taught = self.target.target_training_tasks()
         return taught[-1] if taught else None
 
     def candidate(self, name: str) -> Task:
@@ -98,7 +98,7 @@ class ProbeStages:
     def taught(self, name: str, rung: Rung, seed: int) -> Encoder | Stage:
         """Promise the same after a short training on each of the target's teachers."""
         model = self.peek(name, rung, seed)
-        for teacher in self.question.target.teachers():
+        for teacher in self.question.target.target_training_tasks():
             model = self._trained(model, teacher, "target", rung, seed)
         return model
 
@@ -167,14 +167,14 @@ def shortened(recipe: Recipe, steps: int, count: int | None) -> Recipe:
 
     count: the examples that there are, if that is known: no training becomes longer than it would have been.
     """
-    limits = [recipe.examples, count]
+    limits = [recipe.max_train_examples, count]
     known = min((one for one in limits if one is not None), default=None)
     whole = recipe.steps or (math.ceil(recipe.epochs * known / recipe.batch_size) if known else None)
     steps = min(steps, whole or steps)
-    share = min(recipe.warmup / whole, 0.9) if whole else 0.1
-    warmup = recipe.warmup if recipe.warmup < 1 else share
-    taken = min(steps * recipe.batch_size, recipe.examples or steps * recipe.batch_size)
-    return replace(recipe, steps=steps, examples=taken, warmup=warmup, selection=None)
+    share = min(recipe.warmup_steps / whole, 0.9) if whole else 0.1
+    warmup = recipe.warmup_steps if recipe.warmup_steps < 1 else share
+    taken = min(steps * recipe.batch_size, recipe.max_train_examples or steps * recipe.batch_size)
+    return replace(recipe, steps=steps, max_train_examples=taken, warmup_steps=warmup, selection=None)
 
 
 def candidates_of(target: Task, asked: str | None, folder: Path | None) -> tuple[Task, ...]:
@@ -184,7 +184,7 @@ def candidates_of(target: Task, asked: str | None, folder: Path | None) -> tuple
     """
     if asked:
         return tasks_of(asked)
-    own = {target.name, *(one.name for one in target.teachers())}
+    own = {target.name, *(one.name for one in target.target_training_tasks())}
     every = (task(name) for name in names() if name not in own)
     found = tuple(
         one for one in every if one.artificial == target.artificial and _labelled(one) and _there(one, folder)
@@ -201,4 +201,4 @@ def _labelled(one: Task) -> bool:
 
 
 def _there(one: Task, folder: Path | None) -> bool:
-    return all(part.has("train", code, folder) for part, code in one.heaps())
+    return all(part.has("train", code, folder) for part, code in one.training_parts())

@@ -96,7 +96,7 @@ def squared(
     """Return by layer the squared gradients of the mean loss of an example, averaged over examples and weights."""
     network.eval()
     network.requires_grad_(False)
-    layers = {f"layer {number}": list(layer.parameters()) for number, layer in enumerate(network.stack)}
+    layers = {f"layer {number}": list(layer.parameters()) for number, layer in enumerate(network.layer_modules)}
     every = [weight for weights in layers.values() for weight in weights]
     for weight in every:
         weight.requires_grad_(True)

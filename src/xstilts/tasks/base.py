@@ -72,7 +72,7 @@ class Task:
         """The languages of the training data that are used unless others are asked for."""
         return self.trained_in if self.default_languages is None else self.default_languages
 
-    def trained_on(self, languages: tuple[str, ...]) -> Task:
+    def with_training_languages(self, languages: tuple[str, ...]) -> Task:
         """Return the task with training data in other languages than the usual ones."""
         return replace(self, trained_in=languages, default_languages=self.usual_languages)
 
@@ -120,13 +120,13 @@ class Task:
 
     def parts(self) -> tuple[Task, ...]:
         """Return the tasks whose training data are this one's: itself, or those that it joins."""
-        return tuple(task(name).trained_on(self.trained_in) for name in self.joined) or (self,)
+        return tuple(task(name).with_training_languages(self.trained_in) for name in self.joined) or (self,)
 
-    def heaps(self) -> tuple[tuple[Task, str], ...]:
+    def training_parts(self) -> tuple[tuple[Task, str], ...]:
         """Return the tasks and languages whose training data are this one's."""
         return tuple((part, code) for part in self.parts() for code in self.trained_in)
 
-    def teachers(self) -> tuple[Task, ...]:
+    def target_training_tasks(self) -> tuple[Task, ...]:
         """Return the tasks trained one after the other before this one is predicted."""
         if self.learned_from is None:
             return ()
@@ -165,7 +165,7 @@ def task(name: str) -> Task:
     """
     name, _, codes = name.partition(":")
     if codes:
-        return task(name).trained_on(tuple(language(code).code for code in codes.split("+")))
+        return task(name).with_training_languages(tuple(language(code).code for code in codes.split("+")))
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""

@@ -30,13 +30,13 @@ class ScheduledSet:
     """What the order of one task depends on.
 
     lengths: pieces by unit. languages: a number by unit, drawn with p ~ n ** alpha, so smaller ones more often below 1.
-    companion: this lesson adds a batch to every step instead of taking turns.
+    every_step: this lesson adds a batch to every step instead of taking turns.
     """
 
     lengths: Whole
     languages: Whole | None = None
     alpha: float = 1.0
-    companion: bool = False
+    every_step: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def schedule(
     lessons: tuple[ScheduledSet, ...], steps: int, batch_size: int, sampling: str, seed: int
 ) -> Iterator[Step]:
     """Yield the parts of each step, a function of its arguments alone."""
-    turns = [number for number, lesson in enumerate(lessons) if not lesson.companion]
-    companions = [number for number, lesson in enumerate(lessons) if lesson.companion]
+    turns = [number for number, lesson in enumerate(lessons) if not lesson.every_step]
+    companions = [number for number, lesson in enumerate(lessons) if lesson.every_step]
     if not turns:
         raise InputError("every lesson only accompanies another one: give at least one that takes its turn")
     random = np.random.default_rng((seed, len(lessons)))

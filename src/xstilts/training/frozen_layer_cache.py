@@ -50,9 +50,9 @@ class FrozenLayerCache:
             yield
             return
         sequences = [sequence for unit in units for sequence in unit.sequences]
-        stored = (self._packed(sequences) if packed else self._padded(sequences)).to(network.table.device)
+        stored = (self._packed(sequences) if packed else self._padded(sequences)).to(network.embedding_matrix.device)
         answer = (stored, None) if network.family.gives == "pair" else stored
-        with _answering(network.stack[: network.prefix], lambda *_, **__: answer):
+        with _answering(network.layer_modules[: network.prefix], lambda *_, **__: answer):
             yield
 
     def _packed(self, sequences: list[Ids]) -> Tensor:
@@ -102,7 +102,7 @@ def computed(network: Network, units: Iterable[ModelInput], tokens: Tokenizer, m
 def _digest(network: Network, sequences: list[Ids], machine: Runtime) -> str:
     """Return what names the states: weights below, rows that pieces have, configuration, sequences, arithmetic."""
     total = hashlib.sha256()
-    above = {id(parameter) for layer in network.stack[network.prefix :] for parameter in layer.parameters()}
+    above = {id(parameter) for layer in network.layer_modules[network.prefix :] for parameter in layer.parameters()}
     frozen = [one for one in network.backbone.named_parameters() if id(one[1]) not in above]
     for name, value in [*frozen, *network.backbone.named_buffers()]:
         total.update(f"{name} {tuple(value.shape)}".encode())
@@ -135,10 +135,12 @@ def _below(network: Network, units: list[ModelInput], tokens: Tokenizer, machine
     """Return what the last frozen layer makes of units, (sequences, pieces, width); the layers above do nothing."""
     ready = batch(units, tokens, torch.empty(0)).to(machine.torch_device())
     found: list[Any] = []
-    hook = network.stack[network.prefix - 1].register_forward_hook(lambda module, inputs, output: found.append(output))
+    hook = network.layer_modules[network.prefix - 1].register_forward_hook(
+        lambda module, inputs, output: found.append(output)
+    )
     try:
-        with machine.arithmetic(), _answering(network.stack[network.prefix :], lambda *_, **__: found[0]):
-            network.hidden(ready.ids, ready.mask)
+        with machine.arithmetic(), _answering(network.layer_modules[network.prefix :], lambda *_, **__: found[0]):
+            network.encode(ready.ids, ready.mask)
     finally:
         hook.remove()
     states = found[0][0] if isinstance(found[0], tuple) else found[0]

@@ -75,7 +75,7 @@ def gradient_noise(
     pupil = encode_training_set(lesson, site, tokens, recipe)
     if not isinstance(model, Stage):
         attach(network, HEAD, lesson.format, len(pupil.labels), source)
-    freeze(network, recipe.trained)
+    freeze(network, recipe.trainable)
     network.to(site.machine.torch_device()).eval()
     order = np.random.default_rng(seed).permutation(len(pupil.units))[: batches * batch]
     parts = [order[at : at + batch].tolist() for at in range(0, len(order) - batch + 1, batch)]

@@ -84,7 +84,7 @@ def estimate(
     where that is not known or the lesson is masked-LM.
     """
     network = _network(config, recipe, format, labels, rows)
-    device = Device(setting.device.type, "bf16") if halves(recipe.optimiser) else setting.device
+    device = Device(setting.device.type, "bf16") if halves(recipe.optimizer) else setting.device
     kept = ActivationMemory(network, "head", device)
     shape = shape_of(recipe, format, setting.micro_tokens, network)
     return _counted(network, recipe, kept.bytes(shape, setting.recompute))
@@ -97,7 +97,7 @@ def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | Non
 
 def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -> Shape:
     """Return the largest batch of a pass: sequences as long as the recipe allows, as many as fit or as a step has."""
-    length = network.fitting(recipe.max_length)
+    length = network.clip_max_length(recipe.max_length)
     most = recipe.batch_size * SEQUENCES.get(format, 1)
     if task_format(format).divisible:
         most = min(most, max(micro_tokens // length, SEQUENCES.get(format, 1)))
@@ -111,7 +111,7 @@ def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, st
     runs out all the same, passes become smaller (`loop`).
     """
     device = machine.torch_device()
-    if machine.micro_tokens or device.type != "cuda":
+    if machine.max_tokens_per_pass or device.type != "cuda":
         return machine.most_tokens()
     rest = bytes_of(network, recipe)
     free = ROOM[device.type] * torch.cuda.mem_get_info(device)[0] - rest.gradient - rest.state
@@ -156,7 +156,7 @@ def _network(config: Any, recipe: Recipe, format: str, labels: int, rows: int | 
     if rows and format != "masked_lm":
         config = copy.deepcopy(config)
         config.vocab_size = max(rows, 1 + (config.pad_token_id or 0))
-    network = unnumbered(config, recipe.trained, format, labels)
+    network = unnumbered(config, recipe.trainable, format, labels)
     prepare(network, recipe)
     return network
 

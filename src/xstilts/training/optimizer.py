@@ -58,14 +58,14 @@ def optimiser_of(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
         {"params": [parameter for parameter in trained if parameter.dim() <= 1], "weight_decay": 0.0},
     ]
     filled = [group for group in groups if group["params"]]
-    if recipe.optimiser == "adamw":
+    if recipe.optimizer == "adamw":
         return torch.optim.AdamW(filled, lr=recipe.learning_rate, eps=EPSILON, fused=True)
-    return Lean(filled, recipe.optimiser, recipe.learning_rate)
+    return Lean(filled, recipe.optimizer, recipe.learning_rate)
 
 
 def rate(recipe: Recipe, number: int, total: int) -> float:
     """Return the learning rate of a step: up linearly to the peak, then down to zero."""
-    warmup = recipe.warmup_steps(total)
+    warmup = recipe.steps_of_warmup(total)
     if number < warmup:
         return recipe.learning_rate * ((number + 1) / warmup)
     return recipe.learning_rate * ((total - number) / max(1, total - warmup))
@@ -82,7 +82,7 @@ def prepare(network: Network, recipe: Recipe) -> None:
 
 def suited(machine: Runtime, recipe: Recipe) -> Runtime:
     """Return the machine, with bf16 arithmetic where weights are bf16: without it no layer would take them."""
-    return replace(machine, precision="bf16") if halves(recipe.optimiser) else machine
+    return replace(machine, precision="bf16") if halves(recipe.optimizer) else machine
 
 
 def bytes_per_parameter(name: str) -> Bytes:
@@ -107,7 +107,7 @@ def bytes_of(network: Network, recipe: Recipe) -> Bytes:
         weight += parameter.numel() * dtype.itemsize
         if parameter.requires_grad:
             gradient += parameter.numel() * dtype.itemsize
-            kept = _begun(recipe.optimiser, torch.empty(parameter.shape, dtype=dtype, device="meta"))
+            kept = _begun(recipe.optimizer, torch.empty(parameter.shape, dtype=dtype, device="meta"))
             state += sum(value.numel() * value.itemsize for value in kept.values() if value.dim())
     return Bytes(weight, gradient, state)
 
@@ -119,7 +119,7 @@ def halves(name: str) -> bool:
 
 def _halved(network: Network, recipe: Recipe) -> list[torch.nn.Parameter]:
     """Return what a recipe keeps in bf16: the encoder's matrices, but for adapters."""
-    named = network.backbone.named_parameters() if halves(recipe.optimiser) else ()
+    named = network.backbone.named_parameters() if halves(recipe.optimizer) else ()
     return [parameter for name, parameter in named if parameter.dim() > 1 and not lora.is_adapter(name)]
 
 

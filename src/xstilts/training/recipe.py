@@ -18,7 +18,7 @@ from typing import Any
 from xstilts.errors import InputError
 from xstilts.store.identity import identity
 
-OPTIMISERS = ("adamw", "adamw8", "adafactor", "adamw:bf16", "adamw8:bf16", "adafactor:bf16")
+OPTIMIZERS = ("adamw", "adamw8", "adafactor", "adamw:bf16", "adamw8:bf16", "adafactor:bf16")
 
 
 @identity("Selection", always=("every_steps", "patience", "examples"))
@@ -40,20 +40,26 @@ class Selection:
 
 @identity(
     "Recipe",
+    renamed={
+        "max_train_examples": "examples",
+        "warmup_steps": "warmup",
+        "trainable": "trained",
+        "optimizer": "optimiser",
+    },
     always=(
         "learning_rate",
         "batch_size",
         "epochs",
         "steps",
-        "examples",
+        "max_train_examples",
         "max_length",
-        "warmup",
+        "warmup_steps",
         "weight_decay",
         "clip_norm",
-        "trained",
+        "trainable",
         "sampling",
         "selection",
-        "optimiser",
+        "optimizer",
     ),
 )
 @dataclass(frozen=True)
@@ -62,40 +68,43 @@ class Recipe:
 
     learning_rate: peak, reached after warm-up, then falling linearly to zero. batch_size: examples a step, whatever
     fits in memory at once. epochs: passes over the examples (over all tasks' examples together in a mix). steps: a
-    fixed number of steps instead. examples: at most so many training examples a task, drawn once. max_length: pieces
-    of a sequence with its special pieces. warmup: a fraction of the steps below 1, a number of steps from 1 on.
-    weight_decay: decoupled, not on biases and norms. clip_norm: largest norm of the gradient. trained: which weights
+    fixed number of steps instead. max_train_examples: at most so many of a task, drawn once. max_length: pieces
+    of a sequence with its special pieces. warmup_steps: as in transformers, a number of
+    steps from 1 on, a fraction of all steps below 1.
+    weight_decay: decoupled, not on biases and norms. clip_norm: largest norm of the gradient. trainable: which weights
     move (`network.freeze`). sampling: whose turn it is in a mix (`schedule.shares`). selection: None keeps the last
-    weights. optimiser: one of `OPTIMISERS`, which differ in memory (`optimiser`).
+    weights. optimizer: one of `OPTIMIZERS`, which differ in memory (`training.optimizer`).
     """
 
     learning_rate: float = 2e-5
     batch_size: int = 32
     epochs: float = 3.0
     steps: int | None = None
-    examples: int | None = None
+    max_train_examples: int | None = None
     max_length: int = 128
-    warmup: float = 0.0
+    warmup_steps: float = 0.0
     weight_decay: float = 0.0
     clip_norm: float = 1.0
-    trained: str = "all"
+    trainable: str = "all"
     sampling: str = "proportional"
     selection: Selection | None = None
-    optimiser: str = "adamw"
+    optimizer: str = "adamw"
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "batch_size", "epochs", "steps", "examples", "max_length", "clip_norm"):
+        for name in ("learning_rate", "batch_size", "epochs", "steps", "max_train_examples", "max_length", "clip_norm"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InputError(f"{name} must be above 0, not {value}")
-        if not (0 <= self.warmup < math.inf and 0 <= self.weight_decay < math.inf):
-            raise InputError(f"warmup ({self.warmup}) and weight_decay ({self.weight_decay}) must be 0 or more")
-        if self.optimiser not in OPTIMISERS:
-            raise InputError(f"unknown optimiser '{self.optimiser}'; there are {', '.join(OPTIMISERS)}")
+        if not (0 <= self.warmup_steps < math.inf and 0 <= self.weight_decay < math.inf):
+            raise InputError(
+                f"warmup_steps ({self.warmup_steps}) and weight_decay ({self.weight_decay}) must be 0 or more"
+            )
+        if self.optimizer not in OPTIMIZERS:
+            raise InputError(f"unknown optimizer '{self.optimizer}'; there are {', '.join(OPTIMIZERS)}")
 
-    def warmup_steps(self, steps: int) -> int:
+    def steps_of_warmup(self, steps: int) -> int:
         """Return the steps of warm-up out of `steps`."""
-        return round(self.warmup * steps) if self.warmup < 1 else min(round(self.warmup), steps)
+        return round(self.warmup_steps * steps) if self.warmup_steps < 1 else min(round(self.warmup_steps), steps)
 
 
 Overrides = Mapping[str, Any]
@@ -120,7 +129,7 @@ XTREME = Named(
         "classification": {"epochs": 5.0},
         "token_classification": {"epochs": 10.0},
         "multiple_choice": {"epochs": 5.0},
-        "extractive_qa": {"learning_rate": 3e-5, "max_length": 384, "warmup": 500.0, "weight_decay": 1e-4},
+        "extractive_qa": {"learning_rate": 3e-5, "max_length": 384, "warmup_steps": 500.0, "weight_decay": 1e-4},
         "bitext_retrieval": {"max_length": 512},
         "bitext_mining": {"max_length": 512},
         "passage_ranking": {"max_length": 256},
@@ -137,7 +146,9 @@ XTREME = Named(
 # The paper's settings as jiant's guide gives them.
 PHANG2020 = Named(
     source="Phang et al. 2020 (arXiv 2005.13013), jiant's XTREME guide",
-    base=Recipe(1e-5, epochs=2.0, max_length=256, warmup=0.1, weight_decay=0.01, selection=Selection(1000, 30, 500)),
+    base=Recipe(
+        1e-5, epochs=2.0, max_length=256, warmup_steps=0.1, weight_decay=0.01, selection=Selection(1000, 30, 500)
+    ),
     formats={"token_classification": {"epochs": 10.0}, "extractive_qa": {"batch_size": 16, "max_length": 384}},
     tasks={"pawsx": {"epochs": 5.0}},
     intermediate={"epochs": 3.0},
@@ -146,7 +157,7 @@ PHANG2020 = Named(
 # Small encoders trained from nothing on two cores: high learning rates, short sequences.
 SMALL = Named(
     source="chosen here for encoders of 1-30 M parameters",
-    base=Recipe(learning_rate=3e-4, epochs=3.0, warmup=0.1, weight_decay=0.01),
+    base=Recipe(learning_rate=3e-4, epochs=3.0, warmup_steps=0.1, weight_decay=0.01),
     formats={"extractive_qa": {"max_length": 384}, "token_classification": {"epochs": 2.0}},
     tasks={},
     intermediate={},
@@ -155,7 +166,7 @@ SMALL = Named(
 # The sandbox's tasks on its own encoder: seconds a training.
 SANDBOX = Named(
     source="chosen here for the sandbox's encoder of 0.4 M parameters",
-    base=Recipe(7e-4, steps=100, max_length=96, warmup=0.1, weight_decay=0.01),
+    base=Recipe(7e-4, steps=100, max_length=96, warmup_steps=0.1, weight_decay=0.01),
     formats={},
     tasks={},
     intermediate={"steps": 300},
@@ -176,7 +187,7 @@ def named(name: str, task: str, format: str, role: str) -> Recipe:
 
 
 def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
-    """Return a recipe with settings such as "learning_rate=1e-4" or "trained=top:2" applied.
+    """Return a recipe with settings such as "learning_rate=1e-4" or "trainable=top:2" applied.
 
     "selection=500" looks at the development data every 500 steps; "selection=none" keeps the last weights.
     """
@@ -192,11 +203,11 @@ def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
 
 
 def _value(name: str, text: str) -> Any:
-    if name in ("trained", "sampling", "optimiser"):
+    if name in ("trainable", "sampling", "optimizer"):
         return text
-    if text.lower() == "none" and name in ("steps", "examples", "selection"):
+    if text.lower() == "none" and name in ("steps", "max_train_examples", "selection"):
         return None
-    whole = name in ("batch_size", "steps", "examples", "max_length", "selection")
+    whole = name in ("batch_size", "steps", "max_train_examples", "max_length", "selection")
     try:
         number = int(text) if whole else float(text)
     except ValueError:

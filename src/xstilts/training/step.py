@@ -73,7 +73,7 @@ class Loop:
             recompute: Any = self.network.backbone.activation_checkpointing_enable
             recompute({"use_reentrant": False, "context_fn": packed_attention.again(self.network.backbone)})
         if self.machine.compiled:
-            for layer in self.network.stack[self.network.prefix :]:
+            for layer in self.network.layer_modules[self.network.prefix :]:
                 layer.compile(dynamic=True)
 
     def ahead(self, steps: Iterable[tuple[int, Step]]) -> Iterator[Prepared]:
@@ -129,7 +129,7 @@ class Loop:
 
     def _hold(self, number: int, total: int) -> None:
         """Throw away the gradients of what does not move yet, so that no optimiser touches it."""
-        waves = freezing.groups(self.network, self.recipe.trained)
+        waves = freezing.groups(self.network, self.recipe.trainable)
         for wave in waves[freezing.unfrozen_groups(number, total, len(waves)) :]:
             for parameter in wave:
                 parameter.grad = None

@@ -73,17 +73,17 @@ def train(
     tokens = Tokenizer.of(load_tokenizer(source)).kept(site.machine)
     torch.manual_seed(seed)
     network = Network(load_backbone(source))
-    recipe = replace(recipe, max_length=network.fitting(recipe.max_length))
+    recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
     pupils = [encode_training_set(lesson, site, tokens, recipe) for lesson in lessons]
     for pupil in pupils:
         if not pupil.format.headless:
             attach(network, pupil.lesson.task, pupil.lesson.format, len(pupil.labels), source)
-    trained = freeze(network, recipe.trained)
+    trained = freeze(network, recipe.trainable)
     formats = [pupil.lesson.format for pupil in pupils]
     with pruned_embeddings(network, formats, _units(pupils), tokens, site.folder) as table:
         prepare_weights(network, recipe)
         network.to(site.machine.torch_device())
-        site.record["embedding_rows"] = len(network.table)
+        site.record["embedding_rows"] = len(network.embedding_matrix)
         state = _optimise(network, pupils, tokens, recipe, seed, site)
         dev = look(network, pupils, tokens, site.machine, DEV_EXAMPLES)
         table *= state.undecayed  # what no text touches decays like the rest
@@ -128,7 +128,7 @@ def _optimise(
 ) -> State:
     """Take the steps, or those that an earlier call did not take."""
     lessons = tuple(pupil.scheduled() for pupil in pupils)
-    sizes = tuple(len(lesson.lengths) for lesson in lessons if not lesson.companion)
+    sizes = tuple(len(lesson.lengths) for lesson in lessons if not lesson.every_step)
     total = recipe.steps or batch_schedule.steps_of(sizes, recipe.epochs, recipe.batch_size, recipe.sampling)
     optimiser = optimiser_of(network, recipe)
     checkpoint = Checkpoint(site.folder / CHECKPOINT, network, optimiser)
@@ -156,8 +156,8 @@ def _optimise(
             if interrupted:
                 raise Interrupted(interrupted[0])
     checkpoint.restore_best()
-    if network.table.requires_grad:
-        count = len(freezing.groups(network, recipe.trained))  # embeddings are in the last
+    if network.embedding_matrix.requires_grad:
+        count = len(freezing.groups(network, recipe.trainable))  # embeddings are in the last
         taken = range(state.best_step or state.step)
         rates = (
             rate(recipe, number, total) for number in taken if freezing.unfrozen_groups(number, total, count) >= count

@@ -82,7 +82,7 @@ def encode_training_set(
         lesson, how, _labels(lesson, heaps), [], [], _examples(lesson.dev, lesson.format, site)[:looked_at]
     )
     for number, heap in enumerate(heaps):
-        examples = _drawn(heap, recipe.examples)
+        examples = _drawn(heap, recipe.max_train_examples)
         units = how.encode(examples, tokens, recipe.max_length, pupil.labels, pupil.cut)
         pupil.units += units
         pupil.languages += [number] * len(units)

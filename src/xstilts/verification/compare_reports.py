@@ -212,7 +212,7 @@ def _placed(found: Json, what: str) -> dict[Place, Json]:
 def _spoken(rows: Mapping[Place, Json], place: Place) -> set[str]:
     """Return the languages that the mean of a setting is over, as far as its report says in which it was taught."""
     each = {one[-1]: row for one, row in rows.items() if one[:-1] == place[:-1] and one[-1] not in MEANS}
-    return {code for code, row in each.items() if place[-1] == MEAN or not row.get("taught")}
+    return {code for code, row in each.items() if place[-1] == MEAN or not row.get("in_training_language")}
 
 
 def _said(place: Place) -> str:

@@ -90,7 +90,11 @@ def derived_fields(said: Plain, disk: StoredStages) -> dict[str, Any]:
         "encoder": _name(own[0]["encoder"] if own else answered["model"], said["encoder"], disk),
         "keys": [*chain, asked["predictions"]["stage"], key],
         "roles": [*roles, PREDICT, SCORE],
-        **({"taught": data["language"] in _learned_in(last, disk)} if "taught" in said else {}),
+        **(
+            {"in_training_language": data["language"] in _learned_in(last, disk)}
+            if "in_training_language" in said
+            else {}
+        ),
     }
 
 

@@ -55,7 +55,7 @@ class CrossEncoder:
         """Return log-probabilities (pairs, 3) of SUPPORT, CONTRADICT and NEUTRAL for claims and sentences."""
         asked = task_format(KIND)
         examples = [ClassificationExample(str(at), sentence, claim, None) for at, (claim, sentence) in enumerate(pairs)]
-        length, cut = self.network.fitting(LONGEST), Counter[str]()
+        length, cut = self.network.clip_max_length(LONGEST), Counter[str]()
         units = asked.encode(examples, self.tokens, length, self.labels, cut)
         said: list[Any] = predict_units(
             self.network, "head", asked, units, self.tokens, self.machine, f"reading {self.name}"
