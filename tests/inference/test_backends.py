@@ -138,7 +138,7 @@ def test_an_encoder_alone_is_asked_for_the_mean_of_its_states(families: Any, tmp
     save_encoder(network, load_tokenizer(families["xlm-roberta"]), tmp_path)
     loaded = opened(tmp_path)
     ids, mask = batch(loaded)
-    states = network.eval().hidden(ids, mask)
+    states = network.eval().encode(ids, mask)
     assert loaded.format == HEADLESS
     assert torch.allclose(form("fp32", loaded).ask(ids, mask)[2], states[2, :5].mean(0), atol=1e-6)
 
