@@ -146,7 +146,7 @@ def case(name: str, source: str) -> Stage:
 
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from pathlib import Path
 from test_train import CASES, case
 from xstilts import progress
@@ -165,7 +165,12 @@ build(case({name!r}, {source!r}), machine)
 
 def killed(name: str, source: str, store: Path, step: int, sign: str = "KILL") -> int:
     script = KILLED.format(
-        tests=str(Path(__file__).parents[1]), store=str(store), name=name, source=source, step=step, signal=sign
+        tests=[str(Path(__file__).parents[1]), str(Path(__file__).parent)],
+        store=str(store),
+        name=name,
+        source=source,
+        step=step,
+        signal=sign,
     )
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run([sys.executable, "-c", script], env=environment, check=False, capture_output=True).returncode
