@@ -418,7 +418,7 @@ def test_halving_ranks_who_went_further_first_whatever_the_gain() -> None:
 def test_every_option_is_explained() -> None:
     command = typer.main.get_command(cli.app).commands["recommend"]  # type: ignore[attr-defined]
     options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
-    text = (ROOT / "docs/recommend.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/experiments/recommend.md").read_text(encoding="utf-8")
     assert [option for option in sorted(options) if f"`{option}`" not in text] == []
     assert [method for method in render.METHODS if f"| `{method}` |" not in text] == []
 

@@ -14,9 +14,10 @@ from xstilts.tasks.base import Task, module_of, names, task
 
 HEAD = """# Tasks
 
-Every task there is, written from the task files by `xstilts tasks --markdown > docs/tasks.md`. What the fields mean:
-[task](task.md); which of the data are there: [data](data.md). Any task can be asked for in other languages where there
-are data in them (`panx:sw`, or `panx:sw+ar` under one head), and several in a mix (`mnli,squad`).
+All tasks of the package, written from the task files by `xstilts tasks --markdown > docs/tasks.md`. What the fields
+mean: [add a task](extend/task.md#fields-of-a-task); where data lie: [the data folder](data/local-files.md). A task can be
+trained in other languages where there are data in them (`panx:sw`, or `panx:sw+ar` with one head), and several tasks in a
+mix (`mnli,squad`).
 """
 FORMATS = {
     "classification": "Classification",

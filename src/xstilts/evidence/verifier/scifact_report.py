@@ -26,7 +26,7 @@ LIMITS = (3, 10, 20)
 NAME = "evidence"
 ABOUT = f"""# What may decide on claims: SciFact
 
-Written by `xstilts scifact --out`, as [SciFact](../scifact.md) tells. Claims and abstracts are those of Wadden et al.
+Written by `xstilts scifact --out`, as [SciFact](../literature/verifier.md) describes. Claims and abstracts are those of Wadden et al.
 2020. A verifier reads the {READ} sentences of an abstract that share most with the claim. Whatever was fitted was
 fitted on the training claims, and the development claims were looked at once. "Majority" reads nothing; "shared words"
 takes likeness for support.
