@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.errors import InputError
-from xstilts.evidence.claims import llm_client, study_binding, study_measurements
+from xstilts.evidence.claims import llm_client, llm_proposals, study_binding, study_measurements
 from xstilts.evidence.claims.question import ask
 from xstilts.evidence.claims.synthesis import compiled
 from xstilts.evidence.claims.verdict import Reader
@@ -74,7 +74,7 @@ def make(question: str, where: Where, helped: With = ALONE) -> dict[str, Any]:
     with Client(where.cache, hosts, helped.manners, where.offline) as client:
         corpus = gather(client, searches(asked), topics(asked), sources)
     _answered(corpus, sources)
-    proposed = llm_client.proposed(model, asked, corpus) if model else ()
+    proposed = llm_proposals.proposed(model, asked, corpus) if model else ()
     found = told(compiled(asked, corpus, helped.reader, proposed))
     beside: dict[str, Any] = {bundle.PROPOSALS: [vars(one) for one in proposed]} if model else {}
     if where.study:

@@ -24,8 +24,7 @@ from xstilts.evidence.claims.quote import Line, lines
 from xstilts.evidence.text import hedges, numbers
 from xstilts.evidence.text.documents import Document, Locator, is_whole
 from xstilts.evidence.text.hedges import content
-from xstilts.evidence.text.numbers import Agreement
-from xstilts.evidence.text.respectively import readings
+from xstilts.evidence.text.numbers import Agreement, readings
 
 LEAST = 3  # words of content that a claim needs before anything can be the same but for one of them
 LARGE = 1000  # from here on a sum of numbers from all over a text is no coincidence

@@ -26,8 +26,7 @@ from xstilts.evidence.claims.question import Question, Role, broader, general, m
 from xstilts.evidence.claims.quote import on_one_line, plain
 from xstilts.evidence.text.documents import Document, Locator, Sentence, is_whole, sentences
 from xstilts.evidence.text.hedges import Hedge, hedges
-from xstilts.evidence.text.numbers import Number, numbers
-from xstilts.evidence.text.respectively import readings
+from xstilts.evidence.text.numbers import Number, numbers, readings
 from xstilts.evidence.text.stemming import Lexicon
 
 LEANS = re.compile(

@@ -26,8 +26,7 @@ from xstilts.evidence.claims.quote import Quote, lines, on_one_line
 from xstilts.evidence.text import hedges, numbers
 from xstilts.evidence.text.documents import Document, Locator, is_whole
 from xstilts.evidence.text.hedges import content
-from xstilts.evidence.text.numbers import Agreement
-from xstilts.evidence.text.respectively import readings
+from xstilts.evidence.text.numbers import Agreement, readings
 
 Status = Literal["SUPPORTED", "CONTRADICTED", "NOT_ENOUGH_INFO"]
 ENOUGH = 0.5  # the share of a claim's content that a sentence must have before a model of inference reads it

@@ -22,7 +22,6 @@ from itertools import combinations
 from typing import Literal
 
 from xstilts.evidence.claims.question import mentions, vocabulary
-from xstilts.evidence.text.respectively import readings
 from xstilts.evidence.text.stemming import COUNTED, Lexicon, Mention
 
 Status = Literal["AGREE", "CONSISTENT", "DIFFER", "CLASH"]
@@ -55,6 +54,25 @@ SCORES = ("", "points", "%")  # units that may be those of a metric
 COUNTS = ("examples", "sentences")  # and of a split
 PARTS = 4  # the most numbers of which a total is recognised
 MOST = 60  # numbers of a source among which three or more are tried as parts; above it, two
+
+LISTED_NUMBER = r"[-−+]?\d[\d,]*(?:\.\d+)?(?!\w)(?:\s?%)?"
+CAPITAL = r"[A-Z][\w+-]*"
+LISTED_NAME = (
+    rf"(?!(?:On|In|For|With|The|We|Using|From|And|Both|When|While)\b){CAPITAL}(?:\.\d+)?"
+    rf"(?:[ ](?:v?\d[\d.]*\d|{CAPITAL}))*"
+)
+RESPECTIVELY = re.compile(r",?\s*\brespectively\b\s*")
+JOINS = re.compile(
+    r"\b(?:and|or|nor|but|plus|both|either|neither|versus|vs|as well as|(?:along|together) with)\b|[&;]|\w/\w",
+    re.IGNORECASE,
+)
+
+
+def _list(item: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w.]){item}(?:,\s+{item})*,?\s+(?:and|or)\s+{item}")
+
+
+LISTS = {item: _list(item) for item in (LISTED_NAME, LISTED_NUMBER)}
 
 
 @dataclass(frozen=True)
@@ -266,3 +284,40 @@ def _metric(text: str, at: tuple[int, int], those: Sequence[Mention]) -> str:
 @cache
 def _lexicon(kind: str) -> Lexicon:
     return Lexicon.of({kind: vocabulary()["terms"][kind]})
+
+
+@lru_cache(maxsize=1 << 12)
+def readings(text: str) -> tuple[str, ...]:
+    """Return the sentences for which one with "respectively" stands; () for any other."""
+    if "respectively" not in text or len(RESPECTIVELY.findall(text)) != 1 or re.search(r"[?？؟]", text):
+        return ()
+    pairs = [
+        (names, values)
+        for names in LISTS[LISTED_NAME].finditer(text)
+        for values in LISTS[LISTED_NUMBER].finditer(text)
+        if len(_items(names, LISTED_NAME)) == len(_items(values, LISTED_NUMBER))
+    ]
+    return _read(text, *pairs[0]) if len(pairs) == 1 and not JOINS.search(_beside(text, *pairs[0])) else ()
+
+
+def _beside(text: str, *lists: re.Match[str]) -> str:
+    """Return a text without its lists."""
+    for found in sorted(lists, key=lambda one: -one.start()):
+        text = f"{text[: found.start()]} {text[found.end() :]}"
+    return text
+
+
+def _items(found: re.Match[str], item: str) -> list[str]:
+    return [one.strip() for one in re.findall(item, found[0])]
+
+
+def _read(text: str, names: re.Match[str], values: re.Match[str]) -> tuple[str, ...]:
+    items = zip(_items(names, LISTED_NAME), _items(values, LISTED_NUMBER), strict=True)
+    return tuple(_one(text, (names, name), (values, value)) for name, value in items)
+
+
+def _one(text: str, *chosen: tuple[re.Match[str], str]) -> str:
+    """Return a text with each list replaced by one of its items, and without the word."""
+    for found, item in sorted(chosen, key=lambda one: -one[0].start()):
+        text = text[: found.start()] + item + text[found.end() :]
+    return re.sub(r"\s+([.,;!?])", r"\1", RESPECTIVELY.sub(" ", text)).strip()

@@ -11,7 +11,7 @@ import pytest
 from xstilts.errors import InputError
 from xstilts.evidence.claims.question import ROLES, Question, ask, by_construction, general, vocabulary
 
-REPORTS = Path(os.environ.get("XSTILTS_REPORTS", Path(__file__).resolve().parents[3] / "shared" / "spec" / "reports"))
+REPORTS = Path(os.environ.get("XSTILTS_REPORTS", Path(__file__).resolve().parents[4] / "shared" / "spec" / "reports"))
 
 
 def facets(text: str) -> dict[str, tuple[str, ...]]:

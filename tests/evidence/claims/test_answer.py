@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import directions
 import pytest
-from test_dossier import DENIED, QUESTION, SAID, told
+from small_corpus import DENIED, QUESTION, SAID, told
 
 from xstilts.evidence.claims.answer import abstract, answer, limits, opposed_pair
 from xstilts.evidence.demo import QUESTIONS

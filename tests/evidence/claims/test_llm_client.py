@@ -13,7 +13,8 @@ import pytest
 
 from xstilts.errors import InputError
 from xstilts.evidence.claims import llm_client
-from xstilts.evidence.claims.llm_client import Model, quotes
+from xstilts.evidence.claims.llm_client import Model
+from xstilts.evidence.claims.llm_proposals import quotes
 from xstilts.evidence.report import llm_opinion
 from xstilts.evidence.report.llm_opinion import of_reply
 

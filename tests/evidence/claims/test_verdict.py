@@ -22,7 +22,7 @@ from xstilts.evidence.claims.verdict import Decision, Entailment, Recomputation,
 from xstilts.evidence.text.documents import Document, Locator, is_whole
 from xstilts.evidence.text.numbers import Agreement
 
-REPORTS = Path(os.environ.get("XSTILTS_REPORTS", Path(__file__).resolve().parents[3] / "shared" / "spec" / "reports"))
+REPORTS = Path(os.environ.get("XSTILTS_REPORTS", Path(__file__).resolve().parents[4] / "shared" / "spec" / "reports"))
 OURS, THEIRS = "doc:ours", "doc:theirs"
 PLACE = Locator(OURS, "body", "0" * 64, 3, 9)
 QUERY = Recomputation("mean gain of squad on xquad", ("f" * 64,))

@@ -7,11 +7,19 @@ from itertools import product
 import directions
 import pytest
 
-from xstilts.evidence.claims.effect_direction import conditional, contests, direction, opposed, retold, sides, summed
+from xstilts.evidence.claims import effect_direction
+from xstilts.evidence.claims.effect_direction import (
+    clauses,
+    conditional,
+    contests,
+    direction,
+    opposed,
+    retold,
+    sides,
+    summed,
+)
 from xstilts.evidence.claims.question import ask
 from xstilts.evidence.demo import QUESTIONS
-from xstilts.evidence.text import numeric_trend
-from xstilts.evidence.text.clauses import clauses
 
 BATCH = ask("Does a larger batch size improve accuracy on XNLI compared to the default batch size?")
 SIZE = ask("Does the gain of intermediate-task training depend on model size?")
@@ -133,26 +141,30 @@ def test_what_others_found_is_told_from_what_speaks_against_it() -> None:
 
 
 def test_a_series_is_read_only_where_every_size_has_one_value() -> None:
-    assert numeric_trend.series("It takes 1.3 times as long at 0.3B, and 1.7 times at 9.8B.") == {"time": "up"}
-    assert numeric_trend.series("Base takes 2 hours and 4 GiB, Large 3 hours and 3 GiB.") == {
+    assert effect_direction.size_trend("It takes 1.3 times as long at 0.3B, and 1.7 times at 9.8B.") == {"time": "up"}
+    assert effect_direction.size_trend("Base takes 2 hours and 4 GiB, Large 3 hours and 3 GiB.") == {
         "hour": "up",
         "GiB": "down",
     }
-    assert numeric_trend.series("Large gains 3 points and Base 5 points.") == {"point": "down"}
-    assert numeric_trend.series("Base gains 3 points, Large 5 points, XL 4 points.") == {}
-    assert numeric_trend.series("Base and Large gain 3 points.") == {}
-    assert numeric_trend.series("Models of 22M to 118M gain 5 points, others 3 points.") == {}
+    assert effect_direction.size_trend("Large gains 3 points and Base 5 points.") == {"point": "down"}
+    assert effect_direction.size_trend("Base gains 3 points, Large 5 points, XL 4 points.") == {}
+    assert effect_direction.size_trend("Base and Large gain 3 points.") == {}
+    assert effect_direction.size_trend("Models of 22M to 118M gain 5 points, others 3 points.") == {}
 
 
 def test_scores_count_where_both_sides_are_named() -> None:
     told = "Freezing layers reaches 62.9 in accuracy compared to {} for full fine-tuning."
-    assert [numeric_trend.beside(told.format(score), PARTS) for score in ("60.0", "62.7", "64.1")] == [
+    assert [effect_direction.score_comparison(told.format(score), PARTS) for score in ("60.0", "62.7", "64.1")] == [
         "up",
         "level",
         "down",
     ]
-    assert numeric_trend.beside("Freezing layers reaches 62.9 compared to 60.0 for adapters.", PARTS) is None
-    assert numeric_trend.beside("Adapters reach 62.9 compared to 60.0 for full fine-tuning.", PARTS) is None
+    assert (
+        effect_direction.score_comparison("Freezing layers reaches 62.9 compared to 60.0 for adapters.", PARTS) is None
+    )
+    assert (
+        effect_direction.score_comparison("Adapters reach 62.9 compared to 60.0 for full fine-tuning.", PARTS) is None
+    )
 
 
 def test_what_is_changed_turns_no_clause() -> None:
