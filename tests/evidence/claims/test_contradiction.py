@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xstilts.evidence.claims.contradiction import clashes
+from xstilts.evidence.claims.contradiction import find_contradictions
 from xstilts.evidence.text.documents import Document
 
 SAID = "Training on MNLI improves XNLI by 8.2 points on the dev set."
@@ -30,7 +30,7 @@ def told(text: str) -> Document:
     ],
 )
 def test_a_clash_is_found_where_it_stands(claim: str, source: str) -> None:
-    (one,) = clashes(claim, [told(source)], OURS)
+    (one,) = find_contradictions(claim, [told(source)], OURS)
     assert one.locator.read(told(source)) == source
     assert one.why
 
@@ -60,15 +60,17 @@ def test_a_clash_is_found_where_it_stands(claim: str, source: str) -> None:
     ],
 )
 def test_what_is_merely_different_speaks_against_nothing(claim: str, source: str) -> None:
-    assert clashes(claim, [told(source)], OURS) == ()
-    assert clashes(claim, [told(source)]) == ()
+    assert find_contradictions(claim, [told(source)], OURS) == ()
+    assert find_contradictions(claim, [told(source)]) == ()
 
 
 def test_a7_a_total_of_numbers_elsewhere_in_the_text_does_not_clash() -> None:
     claim = "The ANLI+ task contains 1,104,934 training examples."
     source = claim.replace("1,104,934", "549,367")
-    assert clashes(claim, [told(source)], OURS)
-    assert not clashes(claim, [told(f"{source} MNLI has 392,702 examples. ANLI has 162,865 examples.")], OURS)
+    assert find_contradictions(claim, [told(source)], OURS)
+    assert not find_contradictions(
+        claim, [told(f"{source} MNLI has 392,702 examples. ANLI has 162,865 examples.")], OURS
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,8 +98,8 @@ def test_a7_a_total_of_numbers_elsewhere_in_the_text_does_not_clash() -> None:
     ],
 )
 def test_what_may_be_of_other_models_or_data_does_not_clash_across_works(claim: str, source: str) -> None:
-    assert clashes(claim, [told(source)]) == ()
-    assert clashes(source, [told(claim)], "doc:other") == ()
+    assert find_contradictions(claim, [told(source)]) == ()
+    assert find_contradictions(source, [told(claim)], "doc:other") == ()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_what_may_be_of_other_models_or_data_does_not_clash_across_works(claim: 
     ],
 )
 def test_what_names_all_that_it_is_of_clashes_across_works(claim: str, source: str) -> None:
-    (one,) = clashes(claim, [told(source)], "doc:other")
+    (one,) = find_contradictions(claim, [told(source)], "doc:other")
     assert one.locator.read(told(source)) == source
 
 
@@ -123,5 +125,5 @@ def test_what_names_all_that_it_is_of_clashes_across_works(claim: str, source: s
 )
 def test_a_not_of_something_else_speaks_against_nothing(claim: str, source: str) -> None:
     for work in ("", OURS):
-        assert clashes(claim, [told(source)], work) == ()
-        assert clashes(source, [told(claim)], work) == ()
+        assert find_contradictions(claim, [told(source)], work) == ()
+        assert find_contradictions(source, [told(claim)], work) == ()

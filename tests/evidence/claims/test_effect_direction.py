@@ -10,26 +10,26 @@ import pytest
 from xstilts.evidence.claims import effect_direction
 from xstilts.evidence.claims.effect_direction import (
     clauses,
-    conditional,
-    contests,
+    combine,
+    contests_others,
     direction,
+    is_conditional,
     opposed,
-    retold,
-    sides,
-    summed,
+    outcome_directions,
+    reports_others,
 )
-from xstilts.evidence.claims.question import ask
+from xstilts.evidence.claims.question import parse_question
 from xstilts.evidence.demo import QUESTIONS
 
-BATCH = ask("Does a larger batch size improve accuracy on XNLI compared to the default batch size?")
-SIZE = ask("Does the gain of intermediate-task training depend on model size?")
-PARTS = ask("Does freezing layers change efficiency and accuracy compared to full fine-tuning?")
+BATCH = parse_question("Does a larger batch size improve accuracy on XNLI compared to the default batch size?")
+SIZE = parse_question("Does the gain of intermediate-task training depend on model size?")
+PARTS = parse_question("Does freezing layers change efficiency and accuracy compared to full fine-tuning?")
 TURNED = {"up": "down", "down": "up", "level": "level"}
 
 
 @pytest.mark.parametrize(("name", "expected", "text"), directions.read())
 def test_a_statement_of_the_demo_is_read_as_a_person_reads_it(name: str, expected: str, text: str) -> None:
-    assert direction(text, ask(QUESTIONS[name])) == expected
+    assert direction(text, parse_question(QUESTIONS[name])) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,11 @@ def test_where_a_gain_is_asked_after_a_gain_is_no_direction(text: str, expected:
 
 def test_less_cost_is_more_efficiency_and_only_cost_where_cost_is_asked_for() -> None:
     text = "Freezing layers saves 30 % of the memory, but worsens accuracy."
-    assert {(one.outcome, one.asked, one.mark) for one in sides(text, PARTS)} == {
+    assert {(one.outcome, one.asked, one.mark) for one in outcome_directions(text, PARTS)} == {
         ("memory", "efficiency", "up"),
         ("quality", "accuracy", "down"),
     }
-    (one,) = sides(text, ask("Does freezing layers change memory?"))
+    (one,) = outcome_directions(text, parse_question("Does freezing layers change memory?"))
     assert (one.outcome, one.asked, one.mark) == ("memory", "memory", "down")
     assert direction(text, PARTS) == "mixed"
     assert direction("Freezing layers makes training time 30 % less.", PARTS) == "up"
@@ -115,9 +115,9 @@ def test_what_is_said_of_another_change_is_left_out() -> None:
 
 
 def test_no_difference_narrows_a_direction_and_does_not_turn_it() -> None:
-    assert summed(()) == "unsaid"
-    assert summed(("up", "level")) == summed(("up", "not down")) == "up"
-    assert summed(("up", "down")) == summed(("mixed", "up")) == "mixed"
+    assert combine(()) == "unsaid"
+    assert combine(("up", "level")) == combine(("up", "not down")) == "up"
+    assert combine(("up", "down")) == combine(("mixed", "up")) == "mixed"
     assert direction("Accuracy improves. The gain is not significant in Thai.") == "up"
     assert direction("Accuracy does not improve. In Thai it improves.") == "mixed"
 
@@ -132,12 +132,12 @@ def test_what_denies_a_gain_is_not_opposed_to_a_loss() -> None:
 
 
 def test_what_others_found_is_told_from_what_speaks_against_it() -> None:
-    assert retold("It has been reported that it helps.")
-    assert not retold("Contrary to earlier work, it helps.")
-    assert contests("Contrary to earlier work, it helps.")
-    assert not contests("It helps.")
-    assert conditional("It falls unless the rate is scaled.")
-    assert not conditional("It falls.")
+    assert reports_others("It has been reported that it helps.")
+    assert not reports_others("Contrary to earlier work, it helps.")
+    assert contests_others("Contrary to earlier work, it helps.")
+    assert not contests_others("It helps.")
+    assert is_conditional("It falls unless the rate is scaled.")
+    assert not is_conditional("It falls.")
 
 
 def test_a_series_is_read_only_where_every_size_has_one_value() -> None:

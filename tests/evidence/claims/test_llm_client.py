@@ -13,10 +13,10 @@ import pytest
 
 from xstilts.errors import InputError
 from xstilts.evidence.claims import llm_client
-from xstilts.evidence.claims.llm_client import Model
-from xstilts.evidence.claims.llm_proposals import quotes
+from xstilts.evidence.claims.llm_client import LanguageModel
+from xstilts.evidence.claims.llm_proposals import parse_quotes
 from xstilts.evidence.report import llm_opinion
-from xstilts.evidence.report.llm_opinion import of_reply
+from xstilts.evidence.report.llm_opinion import parse_opinion
 
 KEY = "secret-key-of-nobody-0123456789"
 DEEP = "[" * 100_000 + "]"
@@ -62,12 +62,12 @@ def said(text: str) -> bytes:
 
 @pytest.mark.parametrize("reply", [DEEP, f"Sure: {DEEP}", "[1", "[", "{}", "", '["a", 3', "[" + "9" * 5000 + "]"])
 def test_a_reply_without_a_list_proposes_nothing_and_says_nothing(reply: str) -> None:
-    assert list(quotes(reply)) == of_reply(reply) == []
+    assert list(parse_quotes(reply)) == parse_opinion(reply) == []
 
 
 def test_what_no_file_can_hold_is_taken_out_of_a_reply() -> None:
-    assert list(quotes('["A \\ud800 b.\\u0000"]')) == ["A   b. "]
-    (check,) = of_reply('[{"check": 1, "passed": true, "why": "It\\ud800 does\\u0000."}]')
+    assert list(parse_quotes('["A \\ud800 b.\\u0000"]')) == ["A   b. "]
+    (check,) = parse_opinion('[{"check": 1, "passed": true, "why": "It\\ud800 does\\u0000."}]')
     assert check["why"] == "It does ."
 
 
@@ -78,15 +78,15 @@ def test_a_reply_that_is_no_answer_is_none(
     here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     monkeypatch.setattr(Answers, "body", body)
-    assert not Model(here, "m", tmp_path).say("Say.", "Text.")
-    assert llm_opinion.of_reply(Model(here, "m", tmp_path).say("Say.", "Text.") or "") == []
+    assert not LanguageModel(here, "m", tmp_path).say("Say.", "Text.")
+    assert llm_opinion.parse_opinion(LanguageModel(here, "m", tmp_path).say("Say.", "Text.") or "") == []
 
 
 def test_a_reply_too_large_is_cut_off(here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Answers, "body", said("long"))
-    assert Model(here, "m", tmp_path / "one").say("Say.", "Text.") == "long"
-    monkeypatch.setattr(llm_client, "MOST", 10)
-    assert Model(here, "m", tmp_path / "other").say("Say.", "Text.") is None
+    assert LanguageModel(here, "m", tmp_path / "one").say("Say.", "Text.") == "long"
+    monkeypatch.setattr(llm_client, "MAX_BYTES", 10)
+    assert LanguageModel(here, "m", tmp_path / "other").say("Say.", "Text.") is None
 
 
 def test_this_machine_is_asked_without_a_proxy(here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,12 +95,12 @@ def test_this_machine_is_asked_without_a_proxy(here: str, tmp_path: Path, monkey
         body = said("I am the proxy.")
 
     monkeypatch.setattr(Answers, "body", said("I am here."))
-    monkeypatch.setenv(llm_client.KEY, KEY)
+    monkeypatch.setenv(llm_client.KEY_VARIABLE, KEY)
     for proxy in served(Proxy):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy)
-        assert Model(here, "m", tmp_path).say("Say.", "Text.") == "I am here."
-        away = Model("http://model.example/v1", "m", tmp_path).say("Say.", "Text.")
+        assert LanguageModel(here, "m", tmp_path).say("Say.", "Text.") == "I am here."
+        away = LanguageModel("http://model.example/v1", "m", tmp_path).say("Say.", "Text.")
     assert Answers.heard == [f"Bearer {KEY}"]
     assert (away, Proxy.heard) == ("I am the proxy.", [""])  # another machine is, and gets no key in the clear
 
@@ -108,14 +108,14 @@ def test_this_machine_is_asked_without_a_proxy(here: str, tmp_path: Path, monkey
 @pytest.mark.parametrize("url", ["http://[::1", "http://x:99999", "model", "ftp://x", "http://me@x", "http://x?key=1"])
 def test_an_address_that_is_none_is_named(tmp_path: Path, url: str) -> None:
     with pytest.raises(InputError, match="no bare address"):
-        Model(url, "m", tmp_path)
+        LanguageModel(url, "m", tmp_path)
 
 
 def test_a_kept_reply_that_is_damaged_is_asked_for_again(
     here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Answers, "body", said("long"))
-    model = Model(here, "m", tmp_path)
+    model = LanguageModel(here, "m", tmp_path)
     assert model.say("Say.", "Text.") == "long"
     (kept,) = tmp_path.glob("*.json")
     kept.write_text(DEEP)

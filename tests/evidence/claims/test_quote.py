@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xstilts.errors import InputError
-from xstilts.evidence.claims.quote import Quote, Status, locate, on_one_line, plain, same
+from xstilts.evidence.claims.quote import QuoteMatch, Status, locate, normalise, on_one_line, same_text
 from xstilts.evidence.text.documents import Document
 
 SAID = 'The first zero-shot scores of fine-tuned models don\'t rise by 5-7 points, "mostly".'
@@ -119,7 +119,7 @@ def test_a4_no_part_of_a_sentence_is_a_quote(left: int, right: int) -> None:
 )
 def test_a4_a_number_in_the_middle_of_a_page_is_none_of_a_page(quote: str, printed: str) -> None:
     assert status(quote, printed) == "NOT_FOUND"
-    assert not same(quote, printed)
+    assert not same_text(quote, printed)
 
 
 def test_a4_a_number_on_a_line_of_its_own_is_quoted_with_the_rest() -> None:
@@ -130,7 +130,7 @@ def test_a4_a_number_on_a_line_of_its_own_is_quoted_with_the_rest() -> None:
 def test_a4_only_a_full_stop_may_be_left_out(end: str) -> None:
     assert status("Scores rise", f"Scores rise{end}") == "NOT_FOUND"
     assert status("Scores rise.", f"Scores rise{end}") == "NOT_FOUND"
-    assert not same("Scores rise.", f"Scores rise{end}")
+    assert not same_text("Scores rise.", f"Scores rise{end}")
 
 
 @pytest.mark.parametrize("end", [".", "。", "।", "۔"])
@@ -183,10 +183,10 @@ def test_the_order_of_documents_changes_nothing() -> None:
 
 
 def test_a_hyphen_at_a_line_end_may_be_either() -> None:
-    assert same("a zero-shot re-form.", "a zero-\nshot re-\nform.")
-    assert same("a reform.", "a re-\nform.")
-    assert not same("a reform.", "a re-form.")
-    assert not same("a form.", "a form of it.")
+    assert same_text("a zero-shot re-form.", "a zero-\nshot re-\nform.")
+    assert same_text("a reform.", "a re-\nform.")
+    assert not same_text("a reform.", "a re-form.")
+    assert not same_text("a form.", "a form of it.")
 
 
 def test_one_line_reads_as_a_person_would_type_it() -> None:
@@ -201,8 +201,8 @@ def test_one_line_reads_as_a_person_would_type_it() -> None:
 def test_what_is_on_one_line_is_the_same_text(text: str) -> None:
     typed = on_one_line(text, False)
     assert "\n" not in typed
-    assert len(plain(text, False).starts) == len(plain(text, False).text)
-    assert list(plain(text, False).starts) == sorted(plain(text, False).starts)
+    assert len(normalise(text, False).starts) == len(normalise(text, False).text)
+    assert list(normalise(text, False).starts) == sorted(normalise(text, False).starts)
 
 
 def test_a_quote_of_nothing_is_refused() -> None:
@@ -213,6 +213,6 @@ def test_a_quote_of_nothing_is_refused() -> None:
 @pytest.mark.parametrize("found", ["EXACT", "NORMALISED", "MISATTRIBUTED"])
 def test_what_is_found_has_a_place(found: Status) -> None:
     with pytest.raises(InputError, match="what is found has a place"):
-        Quote(SAID, found)
+        QuoteMatch(SAID, found)
     with pytest.raises(InputError, match="has a place"):
-        Quote(SAID, "NOT_FOUND", told(SAID).locator(0, 3))
+        QuoteMatch(SAID, "NOT_FOUND", told(SAID).locator(0, 3))

@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xstilts.errors import InputError
-from xstilts.evidence.claims.question import ROLES, ask
-from xstilts.evidence.claims.quote import locate, same
-from xstilts.evidence.claims.statement import Statement, coverage, statements, states_result, touched
+from xstilts.evidence.claims.question import ROLES, parse_question
+from xstilts.evidence.claims.quote import locate, same_text
+from xstilts.evidence.claims.statement import Statement, coverage, statements, states_result, touched_terms
 from xstilts.evidence.text.documents import Document, is_whole
 
-ASKED = ask("Does a larger batch size improve accuracy or memory on XNLI compared to the default batch size?")
+ASKED = parse_question(
+    "Does a larger batch size improve accuracy or memory on XNLI compared to the default batch size?"
+)
 HURTS = "A larger batch size hurts accuracy on XNLI by 1.5 points."
 COSTS = "Batches of 512 need twice the memory of the default batch size."
 PIECES = [
@@ -64,7 +66,7 @@ def test_a5_no_statement_is_cut_wherever_its_text_is(text: str, length: int) -> 
     document = told(text[:length])
     for one in statements(ASKED, [document]):
         assert is_whole(one.text)
-        assert same(one.text, one.locator.read(document))
+        assert same_text(one.text, one.locator.read(document))
         assert locate(one.text, [document], one.work).locator == one.locator
 
 
@@ -113,20 +115,23 @@ def test_a_statement_knows_its_facets_numbers_and_hedges() -> None:
 
 
 def test_a_statement_on_the_parts_is_one_on_the_whole() -> None:
-    asked = ask("Do adapters change efficiency?")
-    assert touched(asked, "Adapters need less memory.") == (("intervention", "adapters"), ("outcome", "efficiency"))
+    asked = parse_question("Do adapters change efficiency?")
+    assert touched_terms(asked, "Adapters need less memory.") == (
+        ("intervention", "adapters"),
+        ("outcome", "efficiency"),
+    )
 
 
 def test_two_models_are_two_sizes() -> None:
-    asked = ask("Does model size matter?")
-    assert touched(asked, "XLM-R Base gains 2 points, XLM-R Large 3.") == (("intervention", "model size"),)
-    assert touched(asked, "XLM-R Base gains 2 points.") == ()
+    asked = parse_question("Does model size matter?")
+    assert touched_terms(asked, "XLM-R Base gains 2 points, XLM-R Large 3.") == (("intervention", "model size"),)
+    assert touched_terms(asked, "XLM-R Base gains 2 points.") == ()
 
 
 def test_any_language_is_one_but_english_only_if_it_is() -> None:
-    asked = ask("Does intermediate training help non-English languages?")
-    assert ("languages", "other than English") in touched(asked, "It helps in Swahili.")
-    assert touched(asked, "It helps in English.") == ()
+    asked = parse_question("Does intermediate training help non-English languages?")
+    assert ("languages", "other than English") in touched_terms(asked, "It helps in Swahili.")
+    assert touched_terms(asked, "It helps in English.") == ()
 
 
 def test_an_aim_is_no_result() -> None:

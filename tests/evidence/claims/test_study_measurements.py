@@ -15,7 +15,7 @@ import pytest
 from xstilts.errors import InputError
 from xstilts.evidence.claims import study_binding, study_measurements
 from xstilts.evidence.claims.effect_direction import direction
-from xstilts.evidence.claims.study_binding import Binding, effects, mismatch
+from xstilts.evidence.claims.study_binding import Binding, claimed_effects, mismatch
 from xstilts.evidence.text.numbers import numbers
 from xstilts.reporting import report
 from xstilts.verification.verify import StoredStages
@@ -55,7 +55,7 @@ def row(sentence: str, gain: int, expectation: str, **more: Any) -> Row:
     folder, store = study(gain)
     said = report.read(folder)
     bound = Binding(sentence, MEASURE, expectation, **{"setting": WHERE, **more})
-    (found,) = study_measurements.rows(told(sentence), said, StoredStages(store, said["stages"]), [bound])
+    (found,) = study_measurements.measured_rows(told(sentence), said, StoredStages(store, said["stages"]), [bound])
     return found
 
 
@@ -138,12 +138,12 @@ def test_costs_that_fall_are_savings(text: str, expectation: str, fits: bool) ->
     ],
 )
 def test_what_is_claimed_in_numbers_is_told_from_what_is_counted(text: str, claimed: list[str]) -> None:
-    assert list(map(str, effects(text, told(text)["claims"][0]["numbers"]))) == claimed
+    assert list(map(str, claimed_effects(text, told(text)["claims"][0]["numbers"]))) == claimed
 
 
 def test_what_is_proposed_names_the_one_number_that_is_claimed() -> None:
     folder, _ = study(6)
-    up, down = study_measurements.proposals(told(UP, DOWN), report.read(folder))
+    up, down = study_measurements.propose_bindings(told(UP, DOWN), report.read(folder))
     assert (up.expectation, up.published, up.proposed) == ("above", 10.0, True)
     assert (down.expectation, down.published) == ("below", -30.0)
 
@@ -151,7 +151,7 @@ def test_what_is_proposed_names_the_one_number_that_is_claimed() -> None:
 def test_a_binding_of_no_statement_is_named_and_not_dropped() -> None:
     folder, store = study(6)
     bound = [Binding(UP.removesuffix("."), MEASURE, "above"), Binding(UP, MEASURE, "above")]
-    made = study_measurements.of_study(told(UP), folder, store, bound)
+    made = study_measurements.compare_with_study(told(UP), folder, store, bound)
     assert [one["claim"] for one in made.rows] == ["c1"]
     (said,) = made.unbound
     assert f"“{UP.removesuffix('.')}”" in said
@@ -209,4 +209,4 @@ def test_a_file_without_bindings_is_named(tmp_path: Path, text: str) -> None:
 def test_a_measure_of_wrong_values_is_named(measure: Row) -> None:
     folder, store = study(6)
     with pytest.raises(InputError, match="copy one from a report"):
-        study_measurements.of_study(told(UP), folder, store, [Binding(UP, measure, "above")])
+        study_measurements.compare_with_study(told(UP), folder, store, [Binding(UP, measure, "above")])

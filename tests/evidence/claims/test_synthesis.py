@@ -7,10 +7,16 @@ from collections.abc import Sequence
 import pytest
 from small_corpus import DENIED, QUESTION, SAID, dossier, told, work
 
-from xstilts.evidence.claims.synthesis import Dossier, central, conflicts, strangers, ways
+from xstilts.evidence.claims.synthesis import (
+    Synthesis,
+    central_statements,
+    conflicts,
+    directions_by_outcome,
+    independent_works,
+)
 
 
-def pairs(found: Dossier) -> set[frozenset[str]]:
+def pairs(found: Synthesis) -> set[frozenset[str]]:
     return {frozenset((one.statement.text, other.statement.text)) for one, other in conflicts(found.said)}
 
 
@@ -49,8 +55,8 @@ def test_a_title_of_few_words_leaves_out_no_sentence(title: str) -> None:
 def test_only_works_that_name_other_authors_are_strangers() -> None:
     own = work(1, authors=["Müller, A", "Ng, B"])
     others = {name: work(n, authors=name) for n, name in enumerate((("Doe, A",), ("Muller, Ann",), ("NG, Bo",), ()), 2)}
-    assert strangers(own, [own, *others.values()]) == (others["Doe, A",],)
-    assert strangers(others[()], [own, *others.values()]) == ()
+    assert independent_works(own, [own, *others.values()]) == (others["Doe, A",],)
+    assert independent_works(others[()], [own, *others.values()]) == ()
 
 
 @pytest.mark.parametrize(
@@ -95,13 +101,15 @@ def test_a_text_that_says_so_speaks_against_others() -> None:
 def test_a_work_counts_once_for_an_outcome() -> None:
     thai = "In Thai, MNLI as intermediate task hurts accuracy on XNLI."
     found = dossier(QUESTION, (work(1), (f"{SAID} {thai}",)), (work(2, authors=["Ng, B"]), (DENIED,)))
-    assert ways(found.said) == {"accuracy": {"doi:10.5555/own.1": "mixed", "doi:10.5555/own.2": "level"}}
+    assert directions_by_outcome(found.said) == {
+        "accuracy": {"doi:10.5555/own.1": "mixed", "doi:10.5555/own.2": "level"}
+    }
 
 
 def test_what_is_on_no_outcome_that_is_asked_for_is_not_central_and_has_no_side() -> None:
     other = "MNLI as intermediate task reduces memory on XNLI."
     found = told(QUESTION, SAID, other)
     assert {one.statement.text for one in found.said} == {SAID, other}
-    assert [one.statement.text for one in central(found.question, found.said)] == [SAID]
+    assert [one.statement.text for one in central_statements(found.question, found.said)] == [SAID]
     task = next(one for one in found.findings if one.coverage.term == "MNLI")
     assert task.works == {"unsaid": ("doi:10.5555/own.1",), "up": ("doi:10.5555/own.0",)}

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xstilts.errors import InputError
-from xstilts.evidence.claims.quote import same
+from xstilts.evidence.claims.quote import same_text
 from xstilts.evidence.claims.verdict import Decision, Entailment, Recomputation, Status, decide
 from xstilts.evidence.text.documents import Document, Locator, is_whole
 from xstilts.evidence.text.numbers import Agreement
@@ -115,7 +115,7 @@ def test_an_unknown_verdict_is_refused() -> None:
 def test_a_claim_in_the_works_words_is_supported_where_it_stands() -> None:
     decision = decide(SAID, [told(SAID.replace(" by", "\nby"))], OURS)
     assert (decision.status, decision.verified) == ("SUPPORTED", True)
-    assert same(decision.locators[0].read(told(SAID.replace(" by", "\nby"))), SAID)
+    assert same_text(decision.locators[0].read(told(SAID.replace(" by", "\nby"))), SAID)
     assert decision.quote is not None
     assert decision.quote.status == "NORMALISED"
     assert decision.numbers is not None

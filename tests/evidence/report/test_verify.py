@@ -13,14 +13,14 @@ import given_study
 import pytest
 
 from xstilts.evidence.claims import study_binding, study_measurements
-from xstilts.evidence.claims.question import ask
-from xstilts.evidence.claims.synthesis import compiled
-from xstilts.evidence.pipeline import Where, make
+from xstilts.evidence.claims.question import parse_question
+from xstilts.evidence.claims.synthesis import synthesise
+from xstilts.evidence.pipeline import ReportOptions, make_report
 from xstilts.evidence.report import bundle, review, ro_crate, verify
-from xstilts.evidence.report.to_json import told
+from xstilts.evidence.report.to_json import synthesis_to_json
 from xstilts.evidence.search import corpus
-from xstilts.evidence.search.identifiers import ids
-from xstilts.evidence.search.work import stated
+from xstilts.evidence.search.identifiers import parse_ids
+from xstilts.evidence.search.work import work_from_record
 from xstilts.evidence.text.documents import Document
 from xstilts.verification.verify import Check
 
@@ -34,19 +34,21 @@ Plain = dict[str, Any]
 def bound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a bundle of one statement, bound twice, and the store of its study."""
     folder = tmp_path_factory.mktemp("bound")
-    work = stated("folder", ids(doi="10.5555/own.1"), title="MNLI before XNLI", authors=["Doe, A"], year=2024)
+    work = work_from_record(
+        "folder", parse_ids(doi="10.5555/own.1"), title="MNLI before XNLI", authors=["Doe, A"], year=2024
+    )
     text = Document(work.id, "full text", given_study.SENTENCE)
-    found = corpus.Corpus((work,), {work.id: (text,)}, (corpus.Screened(work.id, True, "full text"),))
-    said = told(compiled(ask(QUESTION), found))
+    found = corpus.Corpus((work,), {work.id: (text,)}, (corpus.ScreeningDecision(work.id, True, "full text"),))
+    said = synthesis_to_json(synthesise(parse_question(QUESTION), found))
     study, store = given_study.write(folder, 3)
     those = [
         study_binding.Binding(given_study.SENTENCE, MEASURE, "above", 0.0, where, published=10.0)
         for where in (WHERE, WHERE | {"encoder": "xlm-roberta-base"})
     ]
     other = study_binding.Binding(given_study.SENTENCE.removesuffix("."), MEASURE, "above")
-    made = study_measurements.of_study(said, study, store, [*those, other])
+    made = study_measurements.compare_with_study(said, study, store, [*those, other])
     said |= {"measured": made.rows, "study": made.study, "limits": [*said["limits"], *made.unbound]}
-    said |= {"reviews": review.gated(said, found)}
+    said |= {"reviews": review.gated_reviews(said, found)}
     bundle.write(said, found, folder / "bundle", made.beside)
     return folder
 
@@ -59,7 +61,7 @@ def copy(bound: Path, tmp_path: Path, unprinted: None) -> Path:
 @pytest.fixture
 def unprinted(monkeypatch: pytest.MonkeyPatch) -> None:
     """No PDF is set anew: it holds the same statements, and takes long."""
-    monkeypatch.setattr(bundle.pdf, "pdf", lambda found: None)
+    monkeypatch.setattr(bundle.pdf, "render_pdf", lambda found: None)
 
 
 def checked(folder: Path) -> dict[str, Check]:
@@ -74,7 +76,7 @@ def changed(folder: Path, change: Callable[[Plain], object]) -> dict[str, Check]
     said = json.loads(path.read_text(encoding="utf-8"))
     change(said)
     path.write_text(json.dumps(said))
-    bundle.views(folder / "bundle")
+    bundle.write_views(folder / "bundle")
     return checked(folder)
 
 
@@ -91,8 +93,8 @@ def test_what_is_made_with_bindings_stands(bound: Path, tmp_path: Path, unprinte
     told = {"title": "MNLI as intermediate task before XNLI", "authors": ["Doe, A"], "abstract": given_study.SENTENCE}
     (tmp_path / "own/a.json").write_text(json.dumps(told))
     sources, store = (str(tmp_path / "own"),), bound / "store"
-    where = Where(tmp_path / "bundle", tmp_path / "replies", sources, True, bound / "study", store)
-    said = make(QUESTION, replace(where, bindings=bound / "bundle/bindings.json"))
+    where = ReportOptions(tmp_path / "bundle", tmp_path / "replies", sources, True, bound / "study", store)
+    said = make_report(QUESTION, replace(where, bindings=bound / "bundle/bindings.json"))
     assert [one["status"] for one in said["measured"]] == ["REPRODUCED", "UNTESTED"]
     assert said["limits"][-1].startswith("A binding is of no statement")
     assert {one.status for one in verify.verify(tmp_path / "bundle", store)} == {"stands"}
@@ -186,12 +188,12 @@ def test_a_measurement_without_what_it_was_made_from_is_untested(copy: Path, nam
 def test_a_damaged_pdf_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "report.pdf"
     path.write_bytes(content)
-    check = verify._printed(path, {"claims": []})
+    check = verify._check_pdf(path, {"claims": []})
     assert (check.status, check.why[:17]) == ("changed", "it cannot be read")
 
 
 def test_a_pdf_that_is_cut_or_another_is_named(copy: Path) -> None:
-    from xstilts.evidence.stub.print import pdf
+    from xstilts.evidence.stub.print import text_to_pdf
 
     path = copy / "bundle/report.pdf"
     if not path.is_file():
@@ -199,8 +201,8 @@ def test_a_pdf_that_is_cut_or_another_is_named(copy: Path) -> None:
     path.write_bytes(path.read_bytes()[:999])
     found = checked(copy)
     assert (found["report.pdf"].status, found[ro_crate.METADATA].status) == ("changed", "changed")
-    path.write_bytes(pdf("Another report."))
-    assert verify._printed(path, {"claims": [{"name": "c1", "text": "A."}]}).why == "it lacks c1"
+    path.write_bytes(text_to_pdf("Another report."))
+    assert verify._check_pdf(path, {"claims": [{"name": "c1", "text": "A."}]}).why == "it lacks c1"
 
 
 @pytest.mark.parametrize(
@@ -208,7 +210,7 @@ def test_a_pdf_that_is_cut_or_another_is_named(copy: Path) -> None:
 )
 def test_damaged_metadata_are_named(tmp_path: Path, content: str) -> None:
     (tmp_path / ro_crate.METADATA).write_text(content)
-    assert verify._listed(tmp_path).status == "changed"
+    assert verify._check_metadata(tmp_path).status == "changed"
 
 
 def test_metadata_that_are_gone_are_untested(copy: Path) -> None:

@@ -19,7 +19,7 @@ WORDS = st.text(
 @given(st.lists(WORDS, min_size=1, max_size=5))
 def test_what_is_written_is_read_back(words: list[str]) -> None:
     title = unicodedata.normalize("NFC", " ".join(words))
-    (read,) = bibtex.entries(bibtex.entry("article", "key-1", {"title": title, "year": "2021", "doi": ""}))
+    (read,) = bibtex.entries(bibtex.format_entry("article", "key-1", {"title": title, "year": "2021", "doi": ""}))
     assert read == {"type": "article", "key": "key-1", "title": title, "year": "2021"}
 
 
@@ -35,7 +35,7 @@ def test_what_is_written_is_read_back(words: list[str]) -> None:
     ],
 )
 def test_tex_becomes_text(tex: str, text: str) -> None:
-    assert bibtex.plain(tex) == text
+    assert bibtex.tex_to_text(tex) == text
 
 
 def test_fields_are_in_quotes_in_braces_or_bare() -> None:
@@ -44,14 +44,16 @@ def test_fields_are_in_quotes_in_braces_or_bare() -> None:
 
 
 def test_a_broken_entry_harms_no_other() -> None:
-    good = bibtex.entry("misc", "good", {"title": "Whole"})
+    good = bibtex.format_entry("misc", "good", {"title": "Whole"})
     for broken in ("@misc{bad,\n title = {never closed\n", "@misc{bad,\n ???\n}\n", "@misc{bad"):
         keys = [entry["key"] for entry in bibtex.entries(f"{good}{broken}\n{good.replace('good', 'too')}")]
         assert [key for key in keys if key != "bad"] == ["good", "too"]
 
 
 def test_entries_can_be_looked_at_before_they_are_read() -> None:
-    text = bibtex.entry("misc", "one", {"title": "Layers"}) + bibtex.entry("misc", "two", {"title": "Batches"})
-    one, two = bibtex.unread(text)
+    text = bibtex.format_entry("misc", "one", {"title": "Layers"}) + bibtex.format_entry(
+        "misc", "two", {"title": "Batches"}
+    )
+    one, two = bibtex.raw_entries(text)
     assert ("Layers" in one.tex, "Batches" in one.tex) == (True, False)
     assert [one.read(), two.read()] == list(bibtex.entries(text))

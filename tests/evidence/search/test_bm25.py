@@ -7,7 +7,7 @@ from itertools import permutations
 import pytest
 
 from xstilts.errors import InputError
-from xstilts.evidence.search.bm25 import Index
+from xstilts.evidence.search.bm25 import SentenceIndex
 from xstilts.evidence.text.documents import Document
 
 DOCUMENTS = [
@@ -18,7 +18,7 @@ DOCUMENTS = [
 
 
 def test_what_shares_most_with_a_query_comes_first() -> None:
-    hits = Index.of(DOCUMENTS).search("does a larger batch improve accuracy")
+    hits = SentenceIndex.of(DOCUMENTS).search("does a larger batch improve accuracy")
     assert [(hit.locator.work, hit.sentence.text) for hit in hits] == [
         ("doc:one", "Larger batches improve accuracy."),
         ("doc:two", "Larger batches improve accuracy."),
@@ -29,27 +29,30 @@ def test_what_shares_most_with_a_query_comes_first() -> None:
 
 def test_every_hit_is_read_where_it_stands() -> None:
     by_work = {document.work: document for document in DOCUMENTS}
-    hits = Index.of(DOCUMENTS).search("batches accuracy adapters layers frozen small")
+    hits = SentenceIndex.of(DOCUMENTS).search("batches accuracy adapters layers frozen small")
     assert hits
     assert all(hit.locator.read(by_work[hit.locator.work]) == hit.sentence.text for hit in hits)
 
 
 def test_a6_the_order_of_documents_changes_no_hit() -> None:
-    assert len({Index.of([*order, order[0]]).search("larger batch accuracy") for order in permutations(DOCUMENTS)}) == 1
+    assert (
+        len({SentenceIndex.of([*order, order[0]]).search("larger batch accuracy") for order in permutations(DOCUMENTS)})
+        == 1
+    )
 
 
 def test_a_sentence_in_another_script_is_found() -> None:
-    (hit,) = Index.of(DOCUMENTS).search("これは有効です")
+    (hit,) = SentenceIndex.of(DOCUMENTS).search("これは有効です")
     assert hit.sentence.text == "これは有効です。"
 
 
 def test_a_cut_sentence_is_never_found() -> None:
-    assert Index.of(DOCUMENTS).search("whole sen") == ()
+    assert SentenceIndex.of(DOCUMENTS).search("whole sen") == ()
 
 
 def test_what_no_sentence_has_finds_none() -> None:
-    assert Index.of(DOCUMENTS).search("quantum chromodynamics") == ()
-    assert Index.of([]).search("batches") == ()
-    assert len(Index.of(DOCUMENTS).search("larger batches", 1)) == 1
+    assert SentenceIndex.of(DOCUMENTS).search("quantum chromodynamics") == ()
+    assert SentenceIndex.of([]).search("batches") == ()
+    assert len(SentenceIndex.of(DOCUMENTS).search("larger batches", 1)) == 1
     with pytest.raises(InputError, match="ask for 1 or more"):
-        Index.of(DOCUMENTS).search("batches", 0)
+        SentenceIndex.of(DOCUMENTS).search("batches", 0)

@@ -11,16 +11,16 @@ import pytest
 from five import QUESTIONS
 
 from xstilts.errors import InputError
-from xstilts.evidence.claims.question import ask
+from xstilts.evidence.claims.question import parse_question
 from xstilts.evidence.claims.statement import statements
 from xstilts.evidence.search import corpus
-from xstilts.evidence.search.client import Client, Manners
-from xstilts.evidence.search.corpus import ABSTRACT, FULL_TEXT, Corpus, gather, mentions, read, save
-from xstilts.evidence.stub.server import SOURCES, Fault, Kind, Stub, serving
+from xstilts.evidence.search.client import Client, RetryPolicy
+from xstilts.evidence.search.corpus import ABSTRACT, FULL_TEXT, Corpus, gather, mentions_any, read, save
+from xstilts.evidence.stub.server import SOURCES, Fault, FaultKind, Stub, serving
 from xstilts.evidence.stub.works import works
 
 KEY = "secret-key-0123456789"
-QUICK = Manners(tries=2, first=0.0, seconds=5.0)
+QUICK = RetryPolicy(tries=2, first=0.0, seconds=5.0)
 FILES = ("works.jsonl", "screening.jsonl", "requests.jsonl", "failures.jsonl")
 
 
@@ -92,8 +92,8 @@ def test_differences_between_sources_are_flagged(gathered: tuple[Corpus, Path]) 
 
 @pytest.mark.parametrize(("text", "said"), [("Batch-sizes", True), ("BATCH SIZE.", True), ("a rebatch size", False)])
 def test_a_term_is_met_at_the_beginning_of_a_word(text: str, said: bool) -> None:
-    assert mentions(text, ["batch size"]) is said
-    assert not mentions(text, ["", "--"])
+    assert mentions_any(text, ["batch size"]) is said
+    assert not mentions_any(text, ["", "--"])
 
 
 # Stored and read back.
@@ -132,11 +132,11 @@ def test_a_changed_character_is_seen(gathered: tuple[Corpus, Path], tmp_path: Pa
     content = path.read_bytes() or b" "
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     where = path.relative_to(tmp_path).as_posix()
-    assert corpus.damaged(tmp_path) == [where]
+    assert corpus.changed_files(tmp_path) == [where]
     with pytest.raises(InputError, match=where):
         read(tmp_path)
     path.unlink()
-    assert corpus.damaged(tmp_path) == [where]
+    assert corpus.changed_files(tmp_path) == [where]
 
 
 def test_a_folder_without_a_corpus_or_with_one_that_leads_out_is_refused(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_folder_without_a_corpus_or_with_one_that_leads_out_is_refused(tmp_pat
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
 @pytest.mark.parametrize("kind", ["broken", "key"])
-def test_the_run_ends_and_lists_the_source_that_failed(stub: Stub, tmp_path: Path, name: str, kind: Kind) -> None:
+def test_the_run_ends_and_lists_the_source_that_failed(stub: Stub, tmp_path: Path, name: str, kind: FaultKind) -> None:
     stub.faults[name] = Fault(kind)
     found = gather(
         Client(tmp_path, stub.hosts(), QUICK), ["batch size intermediate-task XTREME-R"], QUESTIONS["batch"][1]
@@ -246,7 +246,7 @@ def test_how_a_text_opens_screens_it_and_is_no_document_of_its_own(stub: Stub, t
     assert (mine.title, mine.abstract, text.part) == ("Large batches", "", FULL_TEXT)
     (other,) = (row for row in found.screening if row.work != mine.id)
     assert other.reason.startswith("off-topic")
-    asked = ask("Does a larger batch size improve accuracy on XNLI?")
+    asked = parse_question("Does a larger batch size improve accuracy on XNLI?")
     assert [one.text for one in statements(asked, found.texts())] == [said]
     save(found, tmp_path / "corpus")
     assert read(tmp_path / "corpus") == found

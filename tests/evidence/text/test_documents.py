@@ -193,8 +193,8 @@ def test_a_long_text_is_read_a_little_at_a_time(text: str, monkeypatch: pytest.M
 
 
 def test_what_is_kept_of_a_text_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf_text, "MOST_CHARACTERS", 8)
-    assert pdf_text.storable("It\x00 helps. More.") == "It help"
+    monkeypatch.setattr(pdf_text, "MAX_CHARACTERS", 8)
+    assert pdf_text.storable_text("It\x00 helps. More.") == "It help"
 
 
 def test_what_a_cut_left_over_is_not_whole() -> None:

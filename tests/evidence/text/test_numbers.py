@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstilts.evidence.text.numbers import agree, numbers, readings, total
+from xstilts.evidence.text.numbers import agree, find_sum, numbers, readings
 
 
 def values(text: str) -> list[str]:
@@ -178,14 +178,14 @@ def test_a7_an_exact_sum_of_three_is_consistent() -> None:
 )
 def test_a_total_is_found_and_adds_up(parts: list[int], others: list[int]) -> None:
     value = Decimal(sum(parts))
-    found = total(value, {Decimal(one) for one in (*parts, *others)})
+    found = find_sum(value, {Decimal(one) for one in (*parts, *others)})
     assert found
     assert sum(found) == value
 
 
 @given(st.sets(st.integers(1, 30), max_size=12), st.integers(1, 60))
 def test_no_total_is_made_up(others: set[int], value: int) -> None:
-    found = total(Decimal(value), {Decimal(one) for one in others})
+    found = find_sum(Decimal(value), {Decimal(one) for one in others})
     assert not found or (sum(found) == value and set(found) <= others and 2 <= len(found) == len(set(found)))
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xstilts.evidence.claims.question import vocabulary
-from xstilts.evidence.text.stemming import Lexicon, data, stem, words
+from xstilts.evidence.text.stemming import Lexicon, load_table, stem, words
 
 LEXICON = Lexicon.of({"benchmark": {"XTREME": ["XTREME"], "XTREME-R": ["XTREME-R"]}, "task": {"ANLI+": ["ANLI+"]}})
 
@@ -69,7 +69,7 @@ def test_each_term_of_the_vocabulary_is_found_by_each_of_its_names() -> None:
 
 
 def test_no_name_of_a_hedge_is_another_of_its_kind() -> None:
-    for kind, terms in data("hedges.toml")["hedges"].items():
+    for kind, terms in load_table("hedges.toml")["hedges"].items():
         names = [(kind, tuple(word.stem for word in words(variant))) for those in terms.values() for variant in those]
         wider = {name for name in names if names.count(name) > 1}
         owners = {

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from xstilts.evidence.verifier import calibration
-from xstilts.evidence.verifier.calibration import Array, Scaling, Truth
+from xstilts.evidence.verifier.calibration import Array, LabelArray, Scaling
 
 CLASSES = 3
 
 
-def drawn(count: int, seed: int = 1, scale: float = 1.0) -> tuple[Array, Truth]:
+def drawn(count: int, seed: int = 1, scale: float = 1.0) -> tuple[Array, LabelArray]:
     """Logits and labels that are drawn from just these probabilities."""
     random = np.random.default_rng(seed)
     logits = 2 * random.standard_normal((count, CLASSES))
@@ -23,7 +23,7 @@ def drawn(count: int, seed: int = 1, scale: float = 1.0) -> tuple[Array, Truth]:
     return scale * logits, labels
 
 
-def loss(scaling: Scaling, logits: Array, labels: Truth) -> float:
+def loss(scaling: Scaling, logits: Array, labels: LabelArray) -> float:
     return float(-np.log(scaling.probabilities(logits)[range(len(labels)), labels]).sum())
 
 

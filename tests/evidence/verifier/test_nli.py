@@ -16,7 +16,7 @@ from xstilts.errors import InputError
 from xstilts.evidence.verifier import model_card as cards
 from xstilts.evidence.verifier import nli, scifact
 from xstilts.evidence.verifier.calibration import Scaling
-from xstilts.evidence.verifier.model_card import Card
+from xstilts.evidence.verifier.model_card import ModelCard
 from xstilts.models import heads
 from xstilts.models.encoder import load_backbone, load_tokenizer
 from xstilts.models.hf_format import save
@@ -45,7 +45,7 @@ def folder(families: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def passing(tmp_path_factory: pytest.TempPathFactory) -> Card:
+def passing(tmp_path_factory: pytest.TempPathFactory) -> ModelCard:
     return cards.measure(Told(), scifact.read(put(tmp_path_factory.mktemp("data"), 150)))
 
 
@@ -103,34 +103,34 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path, machine: Runti
 
 def test_without_a_card_it_is_heard_and_decides_nothing(folder: Path, machine: Runtime) -> None:
     model = nli.load(folder, machine)
-    found = nli.reader(model)(*PAIRS[0])
+    found = nli.nli_function(model)(*PAIRS[0])
     assert not found.calibrated
     assert found.status == "NOT_ENOUGH_INFO"
     assert np.allclose([found.supports, found.contradicts, found.neutral], np.exp(model.ask(PAIRS[:1])[0]), atol=1e-5)
 
 
 def test_by_its_own_card_it_decides_and_by_another_it_does_not_begin(
-    own: Path, machine: Runtime, passing: Card
+    own: Path, machine: Runtime, passing: ModelCard
 ) -> None:
     model = nli.load(own, machine)
     cards.write(replace(passing, digest=model.digest), own)
-    assert nli.reader(model)(*PAIRS[0]).calibrated
+    assert nli.nli_function(model)(*PAIRS[0]).calibrated
     cards.write(passing, own)
     with pytest.raises(InputError, match="card of another model"):
-        nli.reader(model)
+        nli.nli_function(model)
 
 
-def test_a_card_that_refuses_only_scales(own: Path, machine: Runtime, passing: Card) -> None:
+def test_a_card_that_refuses_only_scales(own: Path, machine: Runtime, passing: ModelCard) -> None:
     model = nli.load(own, machine)
     cards.write(replace(passing, digest=model.digest, threshold=None, scaling=Scaling(0.0, (1.0, 0.0, 0.0))), own)
-    found = nli.reader(model)(*PAIRS[0])
+    found = nli.nli_function(model)(*PAIRS[0])
     assert not found.calibrated
     assert found.status == "NOT_ENOUGH_INFO"
     assert found.supports == pytest.approx(np.e / (np.e + 2))
 
 
 def test_another_weight_is_another_model_and_a_card_beside_it_is_not(
-    own: Path, machine: Runtime, passing: Card
+    own: Path, machine: Runtime, passing: ModelCard
 ) -> None:
     digest = nli.load(own, machine).digest
     cards.write(passing, own)
@@ -145,6 +145,6 @@ def test_another_weight_is_another_model_and_a_card_beside_it_is_not(
 @pytest.mark.parametrize(
     ("logits", "status"), [([9, 0, 0], "SUPPORTED"), ([0, 9, 0], "CONTRADICTED"), ([0, 0, 9], "NOT_ENOUGH_INFO")]
 )
-def test_what_is_sure_enough_decides(passing: Card, logits: list[float], status: str) -> None:
+def test_what_is_sure_enough_decides(passing: ModelCard, logits: list[float], status: str) -> None:
     assert nli.entailment(np.array(logits, dtype=np.float64), passing).status == status
     assert nli.entailment(np.array(logits, dtype=np.float64), None).status == "NOT_ENOUGH_INFO"

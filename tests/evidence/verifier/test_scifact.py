@@ -11,7 +11,7 @@ from scifacts import put, rows
 
 from xstilts.errors import InputError
 from xstilts.evidence.verifier import scifact
-from xstilts.evidence.verifier.scifact import Abstract, Claim, Pair, Said
+from xstilts.evidence.verifier.scifact import Abstract, Claim, Pair, Prediction
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert len(found) == 90 + 18
     assert {one.label for one in found} == {"SUPPORT", "CONTRADICT", "NEUTRAL"}
     assert all(1 in one.near for one in found if one.label != "NEUTRAL")
-    assert scifact.touched(found) == 1
+    assert scifact.rationale_coverage(found) == 1
 
 
 def test_another_byte_is_another_digest(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_retrieval_finds_what_shares_words(tmp_path: Path) -> None:
     data = scifact.read(put(tmp_path))
     assert all(data.search(one.text, 1) == (one.id,) for one in data.dev)
     assert data.search("quantum chromodynamics", 3) == ()
-    assert scifact.recall(data, data.dev, (1, 3)) == {1: 1.0, 3: 1.0}
-    assert len(scifact.retrieved(data, data.dev, 2)) == 90
+    assert scifact.retrieval_recall(data, data.dev, (1, 3)) == {1: 1.0, 3: 1.0}
+    assert len(scifact.retrieved_pairs(data, data.dev, 2)) == 90
 
 
 CLAIM = Claim(
@@ -84,9 +84,9 @@ CLAIM = Claim(
 TEN, TWENTY, THIRTY = (Abstract(number, "", ("a.", "b.", "c.")) for number in (10, 20, 30))
 
 
-def said(abstract: Abstract, label: str, *sentences: int) -> Said:
+def said(abstract: Abstract, label: str, *sentences: int) -> Prediction:
     pair = Pair(CLAIM, abstract, CLAIM.labels.get(abstract.id, "NEUTRAL"), (0, 1, 2))
-    return Said(pair, label, sentences)
+    return Prediction(pair, label, sentences)
 
 
 def test_scores_by_hand() -> None:
@@ -110,8 +110,8 @@ def test_all_said_rightly_is_one_and_nothing_said_is_none() -> None:
 
 
 def test_the_known_figures_of_the_real_files(shared: Path) -> None:
-    data = scifact.read(shared / scifact.HOME)
+    data = scifact.read(shared / scifact.FOLDER)
     found = scifact.pairs(data, data.dev)
     counts = [sum(one.label == label for one in found) for label in scifact.LABELS]
     assert (len(data.train), len(data.dev), len(data.abstracts), counts[:2]) == (809, 300, 5183, [138, 71])
-    assert scifact.touched(found) == pytest.approx(0.77, abs=0.03)
+    assert scifact.rationale_coverage(found) == pytest.approx(0.77, abs=0.03)

@@ -11,40 +11,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from xstilts.evidence.claims.effect_direction import Direction, retold
-from xstilts.evidence.claims.question import COSTS, general
-from xstilts.evidence.claims.synthesis import Dossier, Said, central, conflicts, ways
+from xstilts.evidence.claims.effect_direction import Direction, reports_others
+from xstilts.evidence.claims.question import COSTS, general_terms
+from xstilts.evidence.claims.synthesis import (
+    JudgedStatement,
+    Synthesis,
+    central_statements,
+    conflicts,
+    directions_by_outcome,
+)
 from xstilts.evidence.report import citations
 
-BETTER: Mapping[Direction, str] = {
+QUALITY_WORDS: Mapping[Direction, str] = {
     "up": "more or better",
     "down": "less or worse",
     "level": "no sure difference",
     "mixed": "both",
 }
-MORE = {**BETTER, "up": "more", "down": "less"}  # of what costs, more is not better
+COST_WORDS = {**QUALITY_WORDS, "up": "more", "down": "less"}  # of what costs, more is not better
 
 
-def answer(dossier: Dossier) -> str:
+def answer(dossier: Synthesis) -> str:
     """Return the answer in a few sentences: what was found on the core of the question, and what holds anyhow."""
     held = " ".join(one.said for one in dossier.constructions)
-    those = central(dossier.question, dossier.said)
+    those = central_statements(dossier.question, dossier.said)
     if not those:
-        rest = f", only {counted(len(dossier.said), 'statement')} on {_changed(dossier)}" if dossier.said else ""
+        rest = f", only {count_phrase(len(dossier.said), 'statement')} on {_changed(dossier)}" if dossier.said else ""
         return f"No evidence found on {_subject(dossier)}{rest}. {held}".strip()
     works = len({one.statement.work for one in those})
     verdict = "Disputed" if opposed_pair(dossier) else "One work only" if works == 1 else "Not disputed"
-    found = f"{counted(len(those), 'statement')} of {counted(works, 'work')} on {_subject(dossier)}"
-    told = "; ".join(_told(dossier, those))
+    found = f"{count_phrase(len(those), 'statement')} of {count_phrase(works, 'work')} on {_subject(dossier)}"
+    told = "; ".join(_outcome_counts(dossier, those))
     return f"{verdict}: {f'{told} ({found})' if told else found}. {held}".strip()
 
 
-def abstract(dossier: Dossier) -> tuple[str, ...]:
+def abstract(dossier: Synthesis) -> tuple[str, ...]:
     """Return what is behind the answer, in paragraphs: both sides quoted, what has no evidence, how it was searched."""
-    return tuple(filter(None, (_sides(dossier), _gaps(dossier), _searched(dossier))))
+    return tuple(filter(None, (_quote_sides(dossier), _gaps(dossier), _searched(dossier))))
 
 
-def limits(dossier: Dossier) -> Iterator[str]:
+def limits(dossier: Synthesis) -> Iterator[str]:
     """Yield what this report cannot say."""
     yield (
         "A statement is quoted because its words touch the question; what is said in other words, in tables or figures "
@@ -63,60 +69,61 @@ def limits(dossier: Dossier) -> Iterator[str]:
         yield f"{source} failed ({'; '.join(reasons)}); what it alone has is missing."
     alone = [one for one in dossier.said if "one seed" in one.statement.text or "single seed" in one.statement.text]
     if alone:
-        yield f"Resting on one seed, by their own words: {_named(alone)}."
-    told = [one for one in dossier.said if one.statement.cites or retold(one.statement.text)]
+        yield f"Resting on one seed, by their own words: {_name_list(alone)}."
+    told = [one for one in dossier.said if one.statement.cites or reports_others(one.statement.text)]
     if told:
-        yield f"Perhaps telling what others found: {_named(told)}."
+        yield f"Perhaps telling what others found: {_name_list(told)}."
 
 
-def opposed_pair(dossier: Dossier) -> tuple[Said, Said] | None:
+def opposed_pair(dossier: Synthesis) -> tuple[JudgedStatement, JudgedStatement] | None:
     """Return two statements that are opposed, of those that touch most of what is asked."""
-    return next(iter(conflicts(central(dossier.question, dossier.said))), None)
+    return next(iter(conflicts(central_statements(dossier.question, dossier.said))), None)
 
 
-def counted(number: int, noun: str) -> str:
+def count_phrase(number: int, noun: str) -> str:
     """Return a number and what is counted."""
     return f"one {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def named(dossier: Dossier, said: Said) -> str:
+def citation(dossier: Synthesis, said: JudgedStatement) -> str:
     """Return who says something, and when."""
     work = next(one for one in dossier.corpus.works if one.id == said.statement.work)
-    return citations.short({"authors": work.authors, "year": work.year, "title": work.title})
+    return citations.short_citation({"authors": work.authors, "year": work.year, "title": work.title})
 
 
-def _told(dossier: Dossier, those: Sequence[Said]) -> Iterator[str]:
+def _outcome_counts(dossier: Synthesis, those: Sequence[JudgedStatement]) -> Iterator[str]:
     """Yield for each outcome that is asked for how many works say what on it, each work once."""
-    found = ways(those)
-    for asked in sorted(found, key=lambda one: _place(dossier, one)):
+    found = directions_by_outcome(those)
+    for asked in sorted(found, key=lambda one: _outcome_position(dossier, one)):
         directions = list(found[asked].values())
-        words = MORE if asked in COSTS - {"efficiency"} else BETTER
+        words = COST_WORDS if asked in COSTS - {"efficiency"} else QUALITY_WORDS
         counts = [(said, directions.count(name)) for name, said in words.items() if name in directions]
         first, *rest = (f"{said} in {'one' if count == 1 else count}" for said, count in counts)
         first = f"{first} work{'' if counts[0][1] == 1 else 's'}"
         yield ", ".join([f"on {asked} {first}" if len(found) > 1 else first, *rest])
 
 
-def _place(dossier: Dossier, asked: str) -> int:
+def _outcome_position(dossier: Synthesis, asked: str) -> int:
     """Return where a question asks for an outcome."""
     terms = dossier.question.facet("outcome").terms
     return next((place for place, term in enumerate(terms) if asked.startswith(term)), len(terms))
 
 
-def _sides(dossier: Dossier) -> str:
+def _quote_sides(dossier: Synthesis) -> str:
     pair = opposed_pair(dossier)
     if pair is None:
         return " ".join(
-            f"{named(dossier, one)}: “{one.statement.text}”" for one in central(dossier.question, dossier.said)[:2]
+            f"{citation(dossier, one)}: “{one.statement.text}”"
+            for one in central_statements(dossier.question, dossier.said)[:2]
         )
     one, other = pair
     return (
-        f"On one side {named(dossier, one)}: “{one.statement.text}” "
-        f"On the other {named(dossier, other)}: “{other.statement.text}”"
+        f"On one side {citation(dossier, one)}: “{one.statement.text}” "
+        f"On the other {citation(dossier, other)}: “{other.statement.text}”"
     )
 
 
-def _gaps(dossier: Dossier) -> str:
+def _gaps(dossier: Synthesis) -> str:
     missing = [one.coverage.said for one in dossier.findings if not one.said]
     said = "; ".join(missing)
     return (
@@ -124,31 +131,31 @@ def _gaps(dossier: Dossier) -> str:
     )
 
 
-def _searched(dossier: Dossier) -> str:
+def _searched(dossier: Synthesis) -> str:
     corpus = dossier.corpus
     sources = sorted({one.source for one in corpus.requests})
     return (
-        f"{counted(len(corpus.works), 'work')} were found in {', '.join(sources) or 'no source'}, "
+        f"{count_phrase(len(corpus.works), 'work')} were found in {', '.join(sources) or 'no source'}, "
         f"{len(corpus.included)} of them taken in; {len({one.statement.work for one in dossier.said})} are cited."
     )
 
 
-def _subject(dossier: Dossier) -> str:
+def _subject(dossier: Synthesis) -> str:
     """Return what is asked: what is changed, and what that does."""
     asked = dossier.question.facet("outcome").terms
     return _changed(dossier) + (f" and {', '.join(asked)}" if asked else "")
 
 
-def _changed(dossier: Dossier) -> str:
+def _changed(dossier: Synthesis) -> str:
     core = dossier.question.core
-    return " and ".join([term for term in core if term not in general()] or core)
+    return " and ".join([term for term in core if term not in general_terms()] or core)
 
 
-def _named(those: Sequence[Said]) -> str:
+def _name_list(those: Sequence[JudgedStatement]) -> str:
     return ", ".join(one.name for one in those)
 
 
-def flow(dossier: Dossier) -> Mapping[str, object]:
+def prisma_counts(dossier: Synthesis) -> Mapping[str, object]:
     """Return how many records were found, merged, left out with which reason, taken in, and cited."""
     corpus = dossier.corpus
     records: dict[str, int] = {}

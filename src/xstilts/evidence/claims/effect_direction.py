@@ -21,16 +21,16 @@ from functools import cache
 from itertools import pairwise
 from typing import Literal, get_args
 
-from xstilts.evidence.claims.question import COSTS, Question, broader, mentions, role_of, vocabulary
+from xstilts.evidence.claims.question import COSTS, Question, find_terms, narrower_terms, role_of, vocabulary
 from xstilts.evidence.claims.statement import CITES
-from xstilts.evidence.text.hedges import DENIES, hedges
+from xstilts.evidence.text.hedges import NEGATION, hedges
 from xstilts.evidence.text.stemming import Lexicon, Mention
 
 QUALITY = "quality"
 Direction = Literal["up", "down", "level", "mixed", "unsaid"]
 Mark = Literal["up", "down", "level", "mixed", "not up", "not down"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
-SAID = {
+DIRECTION_LABELS = {
     "up": "more or better",
     "down": "less or worse",
     "level": "no difference, or none that is sure",
@@ -46,8 +46,8 @@ FLIPPED: dict[Mark, Mark] = {"up": "down", "down": "up", "not up": "not down", "
 DENIED: dict[str, Mark] = {"up": "not up", "down": "not down"}
 UNITS = {"point": QUALITY, "hour": "training cost", "GiB": "memory", "GB": "memory"}
 CONTESTS = re.compile(r"\b(?:contrary to|contradict|in contrast to (?:earlier|previous|reports))", re.IGNORECASE)
-RETOLD = re.compile(r"\breported\b|\b(?:earlier|previous|prior) (?:gain|result|finding|work|stud)", re.IGNORECASE)
-IF = re.compile(r"\b(?:unless|if|provided that)\b", re.IGNORECASE)
+REPORTED = re.compile(r"\breported\b|\b(?:earlier|previous|prior) (?:gain|result|finding|work|stud)", re.IGNORECASE)
+CONDITION = re.compile(r"\b(?:unless|if|provided that)\b", re.IGNORECASE)
 # Words by which a clause turns.
 LEVELLED = re.compile(
     r"\bnot (?:\w+ )?(?:significan|differ)|\bno (?:\w+ )?(?:significan|difference)|hardly matter|\bindependent of\b",
@@ -64,7 +64,7 @@ SHARE = re.compile(r"\b(?:take|need|cost|use)s? \d\d?(?:\.\d+)? % of\b")
 AS = re.compile(r"\b(?:as|when|if)\s+(?:the\s+|a\s+)?$", re.IGNORECASE)
 GROWS = re.compile(r"\s+(?:grow|increas|ris|shrink|decreas|fall)\w*", re.IGNORECASE)
 SHRINKS = re.compile(r"shrink|decreas|fall", re.IGNORECASE)
-TWO = re.compile(  # 8 and 128 in "of 8 improves accuracy compared to 128"
+COMPARED_VALUES = re.compile(  # 8 and 128 in "of 8 improves accuracy compared to 128"
     r"\s*of (\d[\d,]*)(?![.\d])(?:[^.;]|\.(?=\d))*?"
     r"\b(?:compared (?:to|with)|than|instead of|rather than|outperforms?|exceeds?|surpasses)"
     r" (?:an? |one |batch |size |of )*(\d[\d,]*)(?!\.?\d)"
@@ -78,18 +78,18 @@ AFTER_GAIN = re.compile(
 Trend = Literal["up", "down", "level"]
 RANGE = re.compile(r"\b(?:from )?\d+(?:\.\d+)?[MB]? (?:to|and) \d+(?:\.\d+)?[MB]\b")
 SIZE = re.compile(r"\b(\d+(?:\.\d+)?)([MB])\b")
-CALLED = re.compile(r"\b(?:Small|Base|Large|XXL|XL)\b")
-RANKS = ("Small", "Base", "Large", "XL", "XXL")
+SIZE_NAMES = re.compile(r"\b(?:Small|Base|Large|XXL|XL)\b")
+SIZE_ORDER = ("Small", "Base", "Large", "XL", "XXL")
 VALUE = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?) (point|hour|GiB|GB|time)s?\b")
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 SCORES = re.compile(r"\b(?:reach|achiev|obtain)\w*\b[^;\d]*(\d+\.\d+)")
 AGAINST = re.compile(r"\bcompared (?:to|with) (\d+\.\d+)\b")
-EACH = re.compile(r"\s*of ([\d,]+) and ([\d,]+) (?:reach|achiev|obtain)\w* (\d+\.\d+) and (\d+\.\d+)")
-LEAST = 0.5  # points: scores that are nearer are no difference that is sure; seeds differ by as much
+PAIRED_SCORES = re.compile(r"\s*of ([\d,]+) and ([\d,]+) (?:reach|achiev|obtain)\w* (\d+\.\d+) and (\d+\.\d+)")
+MIN_DIFFERENCE = 0.5  # points: scores that are nearer are no difference that is sure; seeds differ by as much
 
 
 @dataclass(frozen=True)
-class Side:
+class OutcomeDirection:
     """What a sentence says of an outcome: by its name, the one in the question ("" for none), and which way."""
 
     outcome: str
@@ -99,28 +99,31 @@ class Side:
 
 def direction(text: str, question: Question | None = None) -> Direction:
     """Return the direction of a text on all that a question asks for."""
-    return summed(one.mark for one in sides(text, question))
+    return combine(one.mark for one in outcome_directions(text, question))
 
 
-def sides(text: str, question: Question | None = None) -> tuple[Side, ...]:
+def outcome_directions(text: str, question: Question | None = None) -> tuple[OutcomeDirection, ...]:
     """Return the direction of a text on each outcome that a question asks for, seen from more of what it changes."""
-    if retold(text):
+    if reports_others(text):
         return ()
     named = outcomes(text) or frozenset(("",))
     marks: dict[str, list[Mark]] = {}
     for outcome, mark in _from_sizes(text, named, question) or _from_clauses(text, named, question):
         marks.setdefault(outcome, []).append(mark)
-    found = ((outcome, _asked(outcome, question), _reduced(those)) for outcome, those in sorted(marks.items()))
+    found = (
+        (outcome, _question_term(outcome, question), _combine_in_order(those))
+        for outcome, those in sorted(marks.items())
+    )
     return tuple(
-        Side(outcome, asked, FLIPPED.get(mark, mark) if _as_efficiency(outcome, asked) else mark)
+        OutcomeDirection(outcome, asked, FLIPPED.get(mark, mark) if _as_efficiency(outcome, asked) else mark)
         for outcome, asked, mark in found
         if asked is not None
     )
 
 
-def summed(marks: Iterable[Mark]) -> Direction:
+def combine(marks: Iterable[Mark]) -> Direction:
     """Return what marks amount to: up and down are both; one of them beside no difference stays what it is."""
-    those = {_plain(mark) for mark in marks}
+    those = {_as_direction(mark) for mark in marks}
     if not those:
         return "unsaid"
     ways = those - {"level"} or those
@@ -132,37 +135,37 @@ def opposed(one: str, other: str) -> bool:
     return frozenset((one, other)) in OPPOSED
 
 
-def contests(text: str) -> bool:
+def contests_others(text: str) -> bool:
     """Return whether a text says itself that it speaks against others."""
     return bool(CONTESTS.search(text))
 
 
-def retold(text: str) -> bool:
+def reports_others(text: str) -> bool:
     """Return whether a text may tell what others found, and does not speak against them."""
-    return bool(RETOLD.search(text) or CITES.search(text)) and not contests(text)
+    return bool(REPORTED.search(text) or CITES.search(text)) and not contests_others(text)
 
 
-def conditional(text: str) -> bool:
+def is_conditional(text: str) -> bool:
     """Return whether a text says that it holds only under a condition."""
-    return bool(IF.search(text))
+    return bool(CONDITION.search(text))
 
 
-def _plain(mark: Mark) -> Direction:
+def _as_direction(mark: Mark) -> Direction:
     return "level" if mark == "not up" or mark == "not down" else mark
 
 
-def _reduced(those: Sequence[Mark]) -> Mark:
+def _combine_in_order(those: Sequence[Mark]) -> Mark:
     """Return the mark of marks in their order: what follows as "no difference" narrows the first and turns it not."""
     if len(set(those)) == 1:
         return those[0]
-    plain = [_plain(mark) for mark in those]
+    plain = [_as_direction(mark) for mark in those]
     if plain[0] == "level" and len(set(plain)) > 1:
         return "mixed"
-    found = summed(those)
+    found = combine(those)
     return "level" if found == "unsaid" else found
 
 
-def _asked(outcome: str, question: Question | None) -> str | None:
+def _question_term(outcome: str, question: Question | None) -> str | None:
     """Return under which name a question asks for an outcome, "" where it or the text names none; None: not at all."""
     facet = question.facet("outcome") if question else None
     if facet is None or not facet.terms or not outcome:
@@ -171,7 +174,7 @@ def _asked(outcome: str, question: Question | None) -> str | None:
         return " and ".join(term for term in facet.specific if term not in COSTS) or (
             " and ".join(term for term in facet.terms if term not in COSTS) or None
         )
-    return next((term for term in facet.terms if outcome in (term, *broader().get(term, ()))), None)
+    return next((term for term in facet.terms if outcome in (term, *narrower_terms().get(term, ()))), None)
 
 
 def _as_efficiency(outcome: str, asked: str | None) -> bool:
@@ -228,23 +231,23 @@ def clauses(text: str, question: Question | None = None) -> Iterator[Clause]:
     core = question.core if question else ()
     for piece in filter(None, CLAUSE.split(text)):
         at = text.index(piece, at)
-        named = [one for one in mentions(piece) if role_of(one) == "intervention" and one.kind != "task"]
+        named = [one for one in find_terms(piece) if role_of(one) == "intervention" and one.kind != "task"]
         ours = [one for one in named if one.name in core]
-        flipped = _fewer(piece, ours[0], text[at:]) if ours else flipped
-        if ASIDE.search(piece) or (question and _of_another(named, question)):
+        flipped = _is_reduced(piece, ours[0], text[at:]) if ours else flipped
+        if ASIDE.search(piece) or (question and _is_about_another_change(named, question)):
             continue
-        turns = _turns(_bare(piece, named), bool(question and AFTER_GAIN.search(question.text)))
+        turns = _turns(_without_intervention(piece, named), bool(question and AFTER_GAIN.search(question.text)))
         scores = score_comparison(text[at:].partition(". ")[0], question) if question else None
         judged = not turns.isdisjoint(("better", "worse", "not better", "not worse"))
         named_here = outcomes(piece) or frozenset((QUALITY,) if judged or scores else ())
-        other = bool(question and _other_side(piece, question))
+        other = bool(question and _comparator_wins(piece, question))
         found = (*sorted(turns), *((scores,) if scores and not turns else ()))
-        yield Clause(named_here, found, flipped != other, _related(piece, ours))
+        yield Clause(named_here, found, flipped != other, _is_relation(piece, ours))
 
 
 def outcomes(text: str) -> frozenset[str]:
     """Return the costs that a text names, and "quality" for any score."""
-    named = {one.name for one in mentions(text) if role_of(one) == "outcome"}
+    named = {one.name for one in find_terms(text) if role_of(one) == "outcome"}
     scored = bool(named - COSTS) or (not named & COSTS and bool(_quality().find(text)))
     return frozenset(named & COSTS) | (frozenset((QUALITY,)) if scored else frozenset())
 
@@ -258,60 +261,62 @@ def _turns(piece: str, after_gain: bool) -> set[str]:
         named = [(kind, name) for kind, name in named if kind != "noun" and name not in ("better", "worse")]
     strongest = next((kind for kind in ("verb", "noun", "weak") if any(one == kind for one, _ in named)), "")
     words = {name for kind, name in named if kind == strongest} | ({"down"} if SHARE.search(piece) else set())
-    if DENIES not in hedges(piece):
+    if NEGATION not in hedges(piece):
         return words - {"neither"}
     return {"level" if word in ("level", "neither") else f"not {word}" for word in words}
 
 
-def _bare(piece: str, named: Sequence[Mention]) -> str:
+def _without_intervention(piece: str, named: Sequence[Mention]) -> str:
     """Return a clause without what is changed and how much of it, and without "more than" and its like."""
     for one in named:
-        before = _any("enlarged", "reduced").search(piece[: one.start])
-        after = _grown(piece, one)
+        before = _before_change("enlarged", "reduced").search(piece[: one.start])
+        after = _growth_verb(piece, one)
         start, end = before.start() if before else one.start, after.end() if after else one.end
         piece = piece[:start] + " " * (end - start) + piece[end:]
     return BOUND.sub(" ", piece)
 
 
-def _fewer(piece: str, one: Mention, on: str) -> bool:
+def _is_reduced(piece: str, one: Mention, on: str) -> bool:
     """Return whether what is changed is less of it: "a smaller batch size", "a batch size of 8 compared to 128"."""
-    if not _scaled(one):
+    if not _is_scalable(one):
         return False
-    before, grown = piece[: one.start], _grown(piece, one)
-    if _any("reduced").search(f"{before} ") or _any("reduced").search(f"{piece[one.start :].split()[0]} "):
+    before, grown = piece[: one.start], _growth_verb(piece, one)
+    if _before_change("reduced").search(f"{before} ") or _before_change("reduced").search(
+        f"{piece[one.start :].split()[0]} "
+    ):
         return True
     if grown:
         return bool(SHRINKS.search(grown[0]))
-    pair = TWO.match(on, one.end)
+    pair = COMPARED_VALUES.match(on, one.end)
     return pair is not None and int(pair[1].replace(",", "")) < int(pair[2].replace(",", ""))
 
 
-def _grown(piece: str, one: Mention) -> re.Match[str] | None:
+def _growth_verb(piece: str, one: Mention) -> re.Match[str] | None:
     """Return the verb of what is changed in "as the batch size grows", where there is one."""
-    return GROWS.match(piece, one.end) if _scaled(one) and AS.search(piece[: one.start]) else None
+    return GROWS.match(piece, one.end) if _is_scalable(one) and AS.search(piece[: one.start]) else None
 
 
-def _scaled(one: Mention) -> bool:
+def _is_scalable(one: Mention) -> bool:
     return one.name in vocabulary()["direction"]["scaled"]
 
 
-def _related(piece: str, ours: Sequence[Mention]) -> bool:
+def _is_relation(piece: str, ours: Sequence[Mention]) -> bool:
     """Return whether a clause says how something goes with what is asked about: "grows with model size"."""
     before = [piece[: one.start].rstrip().removesuffix(" the") for one in ours]
     return any(text.endswith(" with") and _lexicon().find(" ".join(text.split()[-2:])) for text in before)
 
 
-def _of_another(named: Sequence[Mention], question: Question) -> bool:
+def _is_about_another_change(named: Sequence[Mention], question: Question) -> bool:
     """Return whether a clause speaks of changes, and of none that the question names."""
     return bool(named) and all(one.name not in (*question.terms, *vocabulary()["general"]) for one in named)
 
 
-def _other_side(text: str, question: Question) -> bool:
+def _comparator_wins(text: str, question: Question) -> bool:
     """Return whether it is what is compared with that outperforms what is asked about."""
     verb = BEATS.search(text)
     if not verb:
         return False
-    named = mentions(text)
+    named = find_terms(text)
     against, core = question.facet("comparator").terms, question.core
     return any(one.name in against and one.end <= verb.start() for one in named) and any(
         one.name in core and one.start >= verb.end() for one in named
@@ -319,7 +324,7 @@ def _other_side(text: str, question: Question) -> bool:
 
 
 @cache
-def _any(*tables: str) -> re.Pattern[str]:
+def _before_change(*tables: str) -> re.Pattern[str]:
     """Return the pattern of a word of some tables right before what is changed, small words between."""
     words = "|".join(word for table in tables for word in vocabulary()["direction"][table])
     return re.compile(rf"\b(?:{words})(?:\s+(?:of|the|an?|our|intermediate|training))*\s+$", re.IGNORECASE)
@@ -355,11 +360,11 @@ def size_trend(text: str) -> dict[str, Trend]:
     found: dict[str, Trend] = {}
     for sentence in SENTENCE.split(RANGE.sub(" ", text)):
         sizes = [float(number) * (1000 if unit == "B" else 1) for number, unit in SIZE.findall(sentence)]
-        ranks = [float(RANKS.index(name)) for name in CALLED.findall(sentence)]
+        ranks = [float(SIZE_ORDER.index(name)) for name in SIZE_NAMES.findall(sentence)]
         values = VALUE.findall(sentence)
         for unit in dict.fromkeys(unit for _, unit in values):
             those = [float(number) for number, one in values if one == unit]
-            way = _way(sizes, those) or _way(ranks, those)
+            way = _trend(sizes, those) or _trend(ranks, those)
             if way:
                 found.setdefault(unit, way)
     return found
@@ -367,18 +372,18 @@ def size_trend(text: str) -> dict[str, Trend]:
 
 def score_comparison(sentence: str, question: Question) -> Trend | None:
     """Return whether what is asked about scores more than what it is compared with; None where that is not told."""
-    named = mentions(sentence)
+    named = find_terms(sentence)
     core = [one for one in named if one.name in question.core]
     if not core:
         return None
-    if each := EACH.match(sentence, core[0].end):
+    if each := PAIRED_SCORES.match(sentence, core[0].end):
         less, more, low, high = (float(number.replace(",", "")) for number in each.groups())
         return _difference(high - low if less < more else low - high)
-    ours, theirs = _ours(sentence, core), _theirs(sentence, named, question)
+    ours, theirs = _intervention_score(sentence, core), _comparator_score(sentence, named, question)
     return None if ours is None or theirs is None else _difference(ours - theirs)
 
 
-def _way(sizes: Sequence[float], values: Sequence[float]) -> Trend | None:
+def _trend(sizes: Sequence[float], values: Sequence[float]) -> Trend | None:
     """Return how values go where sizes grow; None where they are not one each, or go up and down."""
     if len(sizes) != len(values) or len(set(sizes)) < 2:
         return None
@@ -389,12 +394,12 @@ def _way(sizes: Sequence[float], values: Sequence[float]) -> Trend | None:
 
 
 def _difference(points: float) -> Trend:
-    if abs(points) < LEAST:
+    if abs(points) < MIN_DIFFERENCE:
         return "level"
     return "up" if points > 0 else "down"
 
 
-def _ours(sentence: str, core: Sequence[Mention]) -> float | None:
+def _intervention_score(sentence: str, core: Sequence[Mention]) -> float | None:
     """Return the score of what is asked about: the first number after a verb that it is the subject of."""
     begins = 0
     for found in SCORES.finditer(sentence):
@@ -404,7 +409,7 @@ def _ours(sentence: str, core: Sequence[Mention]) -> float | None:
     return None
 
 
-def _theirs(sentence: str, named: Sequence[Mention], question: Question) -> float | None:
+def _comparator_score(sentence: str, named: Sequence[Mention], question: Question) -> float | None:
     """Return the score of what is compared with, which is named behind it."""
     against = question.facet("comparator").terms
     found = AGAINST.search(sentence)

@@ -22,18 +22,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from xstilts.errors import InputError
-from xstilts.evidence.search.hosts import LOOPBACK, address
-from xstilts.evidence.search.work import CONTROL
+from xstilts.evidence.search.hosts import LOOPBACK, parse_url
+from xstilts.evidence.search.work import CONTROL_CHARACTERS
 from xstilts.store import manifest
 
-KEY = "XSTILTS_LLM_KEY"
-SECONDS = 120.0  # for bytes to come; a whole reply has four times as long
-MOST = 4 << 20  # bytes of a reply
-MISREAD = (ValueError, LookupError, TypeError, RecursionError)  # what reading a hostile reply raises
+KEY_VARIABLE = "XSTILTS_LLM_KEY"
+TIMEOUT = 120.0  # for bytes to come; a whole reply has four times as long
+MAX_BYTES = 4 << 20  # bytes of a reply
+PARSE_ERRORS = (ValueError, LookupError, TypeError, RecursionError)  # what reading a hostile reply raises
 
 
 @dataclass(frozen=True)
-class Model:
+class LanguageModel:
     """A language model of a name at an address; cache: a folder of what it said. offline: it is not asked again."""
 
     base_url: str
@@ -42,10 +42,10 @@ class Model:
     offline: bool = False
 
     def __post_init__(self) -> None:
-        parts = address(self.base_url)
+        parts = parse_url(self.base_url)
         if parts is None or parts.username or parts.query:
             raise InputError(
-                f"{self.base_url!r} is no bare address; give one such as http://127.0.0.1:8000/v1, its key in {KEY}"
+                f"{self.base_url!r} is no bare address; give one such as http://127.0.0.1:8000/v1, its key in {KEY_VARIABLE}"
             )
 
     def say(self, told: str, shown: str) -> str | None:
@@ -53,7 +53,7 @@ class Model:
         messages = [{"role": "system", "content": told}, {"role": "user", "content": shown}]
         asked = {"model": self.name, "messages": messages, "temperature": 0}
         kept = self.cache / f"{hashlib.sha256(json.dumps([self.base_url, asked]).encode()).hexdigest()}.json"
-        if (before := _kept(kept)) is not None:
+        if (before := _cached(kept)) is not None:
             return before
         said = None if self.offline else self._sent(asked)
         if said is not None:
@@ -64,44 +64,44 @@ class Model:
     def _sent(self, asked: dict[str, Any]) -> str | None:
         import httpx
 
-        url, until = f"{self.base_url.rstrip('/')}/chat/completions", time.monotonic() + 4 * SECONDS
+        url, until = f"{self.base_url.rstrip('/')}/chat/completions", time.monotonic() + 4 * TIMEOUT
         away = urlsplit(self.base_url).hostname not in LOOPBACK  # a key in the clear goes to no proxy
         try:
             with (
-                httpx.Client(trust_env=away, timeout=SECONDS) as http,
+                httpx.Client(trust_env=away, timeout=TIMEOUT) as http,
                 http.stream("POST", url, json=asked, headers=self._headers()) as response,
             ):
                 response.raise_for_status()
                 body = b""
                 for block in response.iter_bytes():
                     body += block
-                    if len(body) > MOST or time.monotonic() > until:
+                    if len(body) > MAX_BYTES or time.monotonic() > until:
                         return None
             said = json.loads(body)["choices"][0]["message"]["content"]
-        except (httpx.HTTPError, httpx.InvalidURL, *MISREAD):
+        except (httpx.HTTPError, httpx.InvalidURL, *PARSE_ERRORS):
             return None
-        return CONTROL.sub(" ", said) if isinstance(said, str) else None
+        return CONTROL_CHARACTERS.sub(" ", said) if isinstance(said, str) else None
 
     def _headers(self) -> dict[str, str]:
         """Return the header with the key, where there is one and it does not travel in the clear."""
-        key, parts = os.environ.get(KEY, "").strip(), urlsplit(self.base_url)
+        key, parts = os.environ.get(KEY_VARIABLE, "").strip(), urlsplit(self.base_url)
         private = parts.scheme == "https" or parts.hostname in LOOPBACK
         return {"Authorization": f"Bearer {key}"} if key and private else {}
 
 
-def listed(reply: str) -> list[Any]:
+def first_json_list(reply: str) -> list[Any]:
     """Return the first JSON list of a reply; an empty one where there is none."""
     found = re.search(r"\[.*\]", reply, re.DOTALL)
     try:
         read = json.loads(found[0]) if found else []
-    except MISREAD:
+    except PARSE_ERRORS:
         return []
     return read if isinstance(read, list) else []
 
 
-def _kept(path: Path) -> str | None:
+def _cached(path: Path) -> str | None:
     """Return what a file of the cache holds; None where there is none, or it is damaged."""
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["said"])
-    except (OSError, *MISREAD):
+    except (OSError, *PARSE_ERRORS):
         return None

@@ -19,13 +19,13 @@ from typing import Any, Literal, get_args
 
 from xstilts.data.languages import languages
 from xstilts.errors import InputError
-from xstilts.evidence.text.stemming import Lexicon, Mention, data
+from xstilts.evidence.text.stemming import Lexicon, Mention, load_table
 
 Role = Literal["intervention", "comparator", "outcome", "benchmark", "models", "languages"]
 ROLES: tuple[Role, ...] = get_args(Role)
 ROLE_OF: Mapping[str, Role] = {"task": "intervention", "metric": "outcome"}
 COSTS = frozenset(("training cost", "inference cost", "memory", "efficiency"))
-COMPARED = ("intervention", "languages", "models")
+COMPARABLE_ROLES = ("intervention", "languages", "models")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Facet:
     @property
     def specific(self) -> tuple[str, ...]:
         """The terms that are not common to the whole field; all where there are only such."""
-        return tuple(term for term in self.terms if term not in general()) or self.terms
+        return tuple(term for term in self.terms if term not in general_terms()) or self.terms
 
 
 @dataclass(frozen=True)
@@ -71,27 +71,27 @@ class Question:
     def core(self) -> tuple[str, ...]:
         """The terms of which an answer must touch one: what is changed, or what with, or what the field shares."""
         changed, against = self.facet("intervention").terms, self.facet("comparator").terms
-        own = [tuple(term for term in terms if term not in general()) for terms in (changed, against)]
+        own = [tuple(term for term in terms if term not in general_terms()) for terms in (changed, against)]
         return own[0] or own[1] or changed or against
 
 
-def ask(text: str) -> Question:
+def parse_question(text: str) -> Question:
     """Return a question with its facets; InputError where it names nothing that could be changed or compared."""
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise InputError("the question holds bytes that are no letters; write it in UTF-8")
     found: dict[str, list[str]] = {role: [] for role in ROLES}
-    compared = _compared(text)
-    for mention in mentions(text):
+    compared = _comparison_spans(text)
+    for mention in find_terms(text):
         role = role_of(mention)
-        if role in COMPARED and any(start <= mention.start < end for start, end in compared):
+        if role in COMPARABLE_ROLES and any(start <= mention.start < end for start, end in compared):
             role = "comparator"
         found[role].append(mention.name)
     usual = {*vocabulary()["usual"]}
-    if {*found["intervention"]} - usual - general():
+    if {*found["intervention"]} - usual - general_terms():
         found["comparator"] += [term for term in found["intervention"] if term in usual]
         found["intervention"] = [term for term in found["intervention"] if term not in usual]
     if not found["intervention"] and not found["comparator"]:
-        raise InputError(f"'{text}' names nothing that is changed; use words such as {', '.join(_some())}")
+        raise InputError(f"'{text}' names nothing that is changed; use words such as {', '.join(_example_terms())}")
     return Question(text, tuple(Facet(role, tuple(dict.fromkeys(found[role]))) for role in ROLES))
 
 
@@ -100,7 +100,7 @@ def role_of(mention: Mention) -> Role:
     return ROLE_OF.get(mention.kind) or ROLES[ROLES.index(mention.kind)]
 
 
-def mentions(text: str) -> tuple[Mention, ...]:
+def find_terms(text: str) -> tuple[Mention, ...]:
     """Return the terms of the field that a text mentions, as facets know them."""
     return _lexicon().find(text)
 
@@ -112,13 +112,13 @@ def by_construction(question: Question) -> tuple[Construction, ...]:
 
 
 @cache
-def general() -> frozenset[str]:
+def general_terms() -> frozenset[str]:
     """Return the terms that nearly every text of the field mentions."""
     return frozenset(vocabulary()["general"])
 
 
 @cache
-def broader() -> dict[str, tuple[str, ...]]:
+def narrower_terms() -> dict[str, tuple[str, ...]]:
     """Return for some terms those that are a part of them: what is said of Swahili is of a language but English."""
     others = tuple(language.name for language in languages().values() if language.code != "en")
     return {term: tuple(parts) for term, parts in vocabulary()["broader"].items()} | {"other than English": others}
@@ -126,7 +126,7 @@ def broader() -> dict[str, tuple[str, ...]]:
 
 def vocabulary() -> dict[str, Any]:
     """Return the tables of the vocabulary."""
-    return data("vocabulary.toml")
+    return load_table("vocabulary.toml")
 
 
 @cache
@@ -151,7 +151,7 @@ def _rules() -> tuple[Construction, ...]:
     )
 
 
-def _compared(text: str) -> list[tuple[int, int]]:
+def _comparison_spans(text: str) -> list[tuple[int, int]]:
     """Return the stretches of a question that say with what is compared."""
     found, cues = [], _cues().find(text)
     for cue in cues:
@@ -162,5 +162,5 @@ def _compared(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def _some() -> list[str]:
-    return [name for name in vocabulary()["terms"]["intervention"] if name not in general()][:3]
+def _example_terms() -> list[str]:
+    return [name for name in vocabulary()["terms"]["intervention"] if name not in general_terms()][:3]

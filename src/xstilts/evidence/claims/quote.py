@@ -26,19 +26,19 @@ from typing import Literal
 
 from xstilts.errors import InputError
 from xstilts.evidence.text.documents import ENDS, Document, Locator, sentences
-from xstilts.evidence.text.stemming import WORD, data, stem
+from xstilts.evidence.text.stemming import WORD, load_table, stem
 
 Status = Literal["EXACT", "NORMALISED", "MISATTRIBUTED", "NOT_FOUND"]
-RANK: tuple[Status, ...] = ("EXACT", "NORMALISED", "MISATTRIBUTED", "NOT_FOUND")
+STATUS_ORDER: tuple[Status, ...] = ("EXACT", "NORMALISED", "MISATTRIBUTED", "NOT_FOUND")
 LETTER = r"[^\W\d_]"
 DASH = "-‐‑‒–—―−"
 FULL_STOPS = ".。．।۔"
 LINE_END, PAGE_END = r"[^\S\n\f]*[\n\f]\s*", r"[^\S\f]*\f\s*"
 # A number that stands alone on the first or last line of a page; in the middle of one it may be what is told.
-PAGE = rf"(?<!\s)(?:{LINE_END}\d{{1,4}}{PAGE_END}|{PAGE_END}\d{{1,4}}{LINE_END})"
-PRINTED = re.compile(
-    rf"""(?P<soft>(?<={LETTER})[-‐‑\u00ad](?:{PAGE}|{LINE_END})(?={LETTER})|\u00ad)
-    |(?P<page>{PAGE})
+PAGE_NUMBER = rf"(?<!\s)(?:{LINE_END}\d{{1,4}}{PAGE_END}|{PAGE_END}\d{{1,4}}{LINE_END})"
+PRINT_ARTEFACT = re.compile(
+    rf"""(?P<soft>(?<={LETTER})[-‐‑\u00ad](?:{PAGE_NUMBER}|{LINE_END})(?={LETTER})|\u00ad)
+    |(?P<page>{PAGE_NUMBER})
     |(?P<hard>(?<={LETTER})(?:[‐‑-]|\s*(?:[–—―]|--+)\s*)(?={LETTER}))
     |(?P<joined>[-‐‑][^\S\n]*\n\s*(?=\w))
     |(?P<dash>\s*[—―]\s*|\s*---?\s*|[{DASH}])
@@ -53,7 +53,7 @@ MARKS |= {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in range(
 
 
 @dataclass(frozen=True)
-class Quote:
+class QuoteMatch:
     """What was looked for, how it was found, and where; `why` says what else was seen where it was not."""
 
     text: str
@@ -62,8 +62,8 @@ class Quote:
     why: str = ""
 
     def __post_init__(self) -> None:
-        if self.status not in RANK:
-            raise InputError(f"unknown status of a quote '{self.status}'; one of {', '.join(RANK)}")
+        if self.status not in STATUS_ORDER:
+            raise InputError(f"unknown status of a quote '{self.status}'; one of {', '.join(STATUS_ORDER)}")
         if (self.locator is None) != (self.status == "NOT_FOUND"):
             raise InputError(f"'{self.text}' is {self.status} with locator {self.locator}; what is found has a place")
 
@@ -74,7 +74,7 @@ class Quote:
 
 
 @dataclass(frozen=True)
-class Plain:
+class NormalisedText:
     """A text as it was before printing: its characters, where each stood, and the hyphens taken out.
 
     hyphens: for offsets in `text`, "hard" where a hyphen stood before it within a line, "soft" at a line's end.
@@ -86,7 +86,7 @@ class Plain:
 
 
 @dataclass(frozen=True)
-class Line:
+class SentenceLine:
     """A sentence of a document on one line, where it stands, and the stems of its words."""
 
     text: str
@@ -95,7 +95,7 @@ class Line:
     stems: frozenset[str]
 
 
-def locate(quote: str, documents: Iterable[Document], work: str = "") -> Quote:
+def locate(quote: str, documents: Iterable[Document], work: str = "") -> QuoteMatch:
     """Return where a quote stands as whole sentences in a work; with no work named, in any.
 
     The best finding counts, of equal ones the first by work, part and place, whatever the order of the documents.
@@ -105,26 +105,26 @@ def locate(quote: str, documents: Iterable[Document], work: str = "") -> Quote:
         raise InputError("an empty quote stands everywhere; quote a sentence")
     found = [one for document in documents for one in _in_document(wanted, document, work)]
     if found:
-        return min(found, key=lambda one: (RANK.index(one.status), one.locator or 0))
-    return Quote(quote, "NOT_FOUND", why="these words stand in no text here as whole sentences")
+        return min(found, key=lambda one: (STATUS_ORDER.index(one.status), one.locator or 0))
+    return QuoteMatch(quote, "NOT_FOUND", why="these words stand in no text here as whole sentences")
 
 
-def same(one: str, other: str) -> bool:
+def same_text(one: str, other: str) -> bool:
     """Return whether two texts are equal but for printing and the full stop."""
-    first, second = plain(one.strip(), True), plain(other.strip(), True)
-    return _unstopped(first.text) == _unstopped(second.text) and _hyphens_agree(
+    first, second = normalise(one.strip(), True), normalise(other.strip(), True)
+    return _without_full_stop(first.text) == _without_full_stop(second.text) and _hyphens_agree(
         first, second, 0, min(len(first.text), len(second.text))
     )
 
 
-def _in_document(quote: str, document: Document, work: str) -> Iterator[Quote]:
+def _in_document(quote: str, document: Document, work: str) -> Iterator[QuoteMatch]:
     for start, end in _spans(quote, document):
         locator = document.locator(start, end)
         if work and document.work != work:
             why = f"these words stand in {document.work}, not in {work}"
-            yield Quote(quote, "MISATTRIBUTED", locator, why)
+            yield QuoteMatch(quote, "MISATTRIBUTED", locator, why)
         else:
-            yield Quote(quote, "EXACT" if locator.read(document) == quote else "NORMALISED", locator)
+            yield QuoteMatch(quote, "EXACT" if locator.read(document) == quote else "NORMALISED", locator)
 
 
 def _spans(quote: str, document: Document) -> Iterator[tuple[int, int]]:
@@ -132,7 +132,7 @@ def _spans(quote: str, document: Document) -> Iterator[tuple[int, int]]:
     found = {
         span: None
         for without_pages in (False, True)
-        for span in _found(plain(quote, False), plain(document.text, without_pages))
+        for span in _occurrences(normalise(quote, False), normalise(document.text, without_pages))
     }
     if not found:
         return
@@ -141,17 +141,17 @@ def _spans(quote: str, document: Document) -> Iterator[tuple[int, int]]:
         end: sentence.end
         for sentence in sentences(document)
         if sentence.whole
-        for end in (sentence.end, sentence.start + len(_unstopped(sentence.text)))
+        for end in (sentence.end, sentence.start + len(_without_full_stop(sentence.text)))
     }
     yield from ((start, ends[end]) for start, end in found if start in begins and end in ends)
 
 
-def _unstopped(text: str) -> str:
+def _without_full_stop(text: str) -> str:
     """Return a text without its full stop; a question mark is more than that, and so are the dots of a cut."""
     return text[:-1] if text.endswith(tuple(FULL_STOPS)) and not text[:-1].endswith(tuple(ENDS)) else text
 
 
-def _found(quote: Plain, text: Plain) -> Iterator[tuple[int, int]]:
+def _occurrences(quote: NormalisedText, text: NormalisedText) -> Iterator[tuple[int, int]]:
     """Yield the raw characters at which the plain quote stands in the plain text."""
     wanted = quote.text
     at = text.text.find(wanted)
@@ -161,7 +161,7 @@ def _found(quote: Plain, text: Plain) -> Iterator[tuple[int, int]]:
         at = text.text.find(wanted, at + 1)
 
 
-def _hyphens_agree(quote: Plain, text: Plain, at: int, length: int) -> bool:
+def _hyphens_agree(quote: NormalisedText, text: NormalisedText, at: int, length: int) -> bool:
     """Return whether no hyphen of a line's middle stands in one where the other has none."""
     theirs = {place - at: kind for place, kind in text.hyphens.items() if at < place < at + length}
     ours = {place: kind for place, kind in quote.hyphens.items() if place < length}
@@ -171,33 +171,33 @@ def _hyphens_agree(quote: Plain, text: Plain, at: int, length: int) -> bool:
 
 
 @lru_cache(maxsize=1 << 14)
-def lines(document: Document) -> tuple[Line, ...]:
+def sentence_lines(document: Document) -> tuple[SentenceLine, ...]:
     """Return the whole sentences of a document, each on one line."""
     typed = [(on_one_line(one.text), one.start, one.end) for one in sentences(document) if one.whole]
-    return tuple(Line(*one, frozenset(stem(word) for word in WORD.findall(one[0]))) for one in typed)
+    return tuple(SentenceLine(*one, frozenset(stem(word) for word in WORD.findall(one[0]))) for one in typed)
 
 
 @lru_cache(maxsize=1 << 14)
-def plain(text: str, without_pages: bool) -> Plain:
+def normalise(text: str, without_pages: bool) -> NormalisedText:
     """Return a text as it was before printing, with or without the numbers of its pages."""
-    if without_pages and not re.search(PAGE, text):
-        return plain(text, False)
+    if without_pages and not re.search(PAGE_NUMBER, text):
+        return normalise(text, False)
     characters: list[str] = []
     starts = array("L")
     hyphens: dict[int, str] = {}
     at = 0
-    for found in PRINTED.finditer(text):
+    for found in PRINT_ARTEFACT.finditer(text):
         characters.extend(text[at : found.start()])
         starts.extend(range(at, found.start()))
         if found.lastgroup in ("soft", "hard"):
             hyphens[len(characters)] = str(found.lastgroup)
-        new = _unprinted(found, without_pages)
+        new = _original(found, without_pages)
         characters.extend(new)
         starts.extend([found.start()] * len(new))
         at = found.end()
     characters.extend(text[at:])
     starts.extend(range(at, len(text)))
-    return Plain("".join(characters), starts, hyphens)
+    return NormalisedText("".join(characters), starts, hyphens)
 
 
 def on_one_line(text: str, without_pages: bool = True) -> str:
@@ -205,19 +205,19 @@ def on_one_line(text: str, without_pages: bool = True) -> str:
 
     A hyphen at a line's end stays where the part before it is known to be joined by one ("zero-", "cross-").
     """
-    return PRINTED.sub(lambda found: _typed(found, without_pages), text).strip()
+    return PRINT_ARTEFACT.sub(lambda found: _as_typed(found, without_pages), text).strip()
 
 
-def _typed(found: re.Match[str], without_pages: bool) -> str:
+def _as_typed(found: re.Match[str], without_pages: bool) -> str:
     if found.lastgroup == "hard":
         return " ".join(found[0].split()) if found[0].strip() == found[0] else f" {found[0].strip()} "
     if found.lastgroup == "soft" and found[0].strip() != found[0]:
         before = re.search(rf"{LETTER}*$", found.string[max(0, found.start() - 40) : found.start()])
-        return "-" if before and before[0].lower() in data("vocabulary.toml")["joined_by_hyphens"] else ""
-    return _unprinted(found, without_pages)
+        return "-" if before and before[0].lower() in load_table("vocabulary.toml")["joined_by_hyphens"] else ""
+    return _original(found, without_pages)
 
 
-def _unprinted(found: re.Match[str], without_pages: bool) -> str:
+def _original(found: re.Match[str], without_pages: bool) -> str:
     """Return what a printed thing was before."""
     kind, text = str(found.lastgroup), found[0]
     if kind == "page":

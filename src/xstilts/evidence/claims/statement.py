@@ -22,20 +22,20 @@ from dataclasses import dataclass
 from functools import cache
 
 from xstilts.errors import InputError
-from xstilts.evidence.claims.question import Question, Role, broader, general, mentions, vocabulary
-from xstilts.evidence.claims.quote import on_one_line, plain
+from xstilts.evidence.claims.question import Question, Role, find_terms, general_terms, narrower_terms, vocabulary
+from xstilts.evidence.claims.quote import normalise, on_one_line
 from xstilts.evidence.text.documents import Document, Locator, Sentence, is_whole, sentences
 from xstilts.evidence.text.hedges import Hedge, hedges
 from xstilts.evidence.text.numbers import Number, numbers, readings
 from xstilts.evidence.text.stemming import Lexicon
 
-LEANS = re.compile(
+ANAPHORA = re.compile(
     r"(?:It|This|These|They|That|Those|Such|Both|However|But|In contrast|Conversely|Compared (?:to|with)"
     r"|(?:The|Its|Their) (?:gains?|loss|losses|differences?|effects?|improvements?|ratios?)(?! (?:of|from|between)))\b"
 )
 REFERENCES = re.compile(r"^(?:\d+\.?\s+)?(?:References|REFERENCES|Bibliography|BIBLIOGRAPHY)\s*$", re.MULTILINE)
 CITES = re.compile(r"\bet al\b|\((?:[^()]*\b)?(?:19|20)\d\d[a-z]?\)|\[\d+(?:[,–-]\s?\d+)*\]")
-LONGEST = 1500  # characters: what is longer is a table or a list that no full stop parts
+MAX_CHARACTERS = 1500  # characters: what is longer is a table or a list that no full stop parts
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Coverage:
         if not self.statements:
             return f"no evidence found for the {self.role} '{self.term}'"
         works = len({locator.work for one in self.statements for locator in one.locators})
-        count = f"{_count(len(self.statements), 'statement')} of {_count(works, 'work')}"
+        count = f"{_count_phrase(len(self.statements), 'statement')} of {_count_phrase(works, 'work')}"
         return f"{count} on the {self.role} '{self.term}'"
 
 
@@ -112,9 +112,9 @@ def statements(question: Question, documents: Iterable[Document]) -> tuple[State
     """
     found: dict[str, list[tuple[Locator, Statement]]] = {}
     for document in set(documents):
-        for one in _of(question, document):
-            found.setdefault(plain(one.text, True).text, []).append((one.locator, one))
-    merged = [_merged([one for _, one in sorted(those, key=lambda pair: pair[0])]) for those in found.values()]
+        for one in _statements_in(question, document):
+            found.setdefault(normalise(one.text, True).text, []).append((one.locator, one))
+    merged = [_merge([one for _, one in sorted(those, key=lambda pair: pair[0])]) for those in found.values()]
     return tuple(sorted(merged, key=lambda one: (-_weight(one), one.locator)))
 
 
@@ -127,13 +127,13 @@ def coverage(question: Question, those: Sequence[Statement]) -> tuple[Coverage, 
     )
 
 
-def touched(question: Question, text: str) -> tuple[tuple[Role, str], ...]:
+def touched_terms(question: Question, text: str) -> tuple[tuple[Role, str], ...]:
     """Return which terms of which facets of a question a text mentions, in the question's order.
 
     A term of the comparator is touched wherever it stands, whatever its kind: both sides of a comparison count.
     """
-    named = {mention.name for mention in mentions(text)} | _compared(text)
-    there = named | {term for term, narrower in broader().items() if not named.isdisjoint(narrower)}
+    named = {mention.name for mention in find_terms(text)} | _comparison_terms(text)
+    there = named | {term for term, narrower in narrower_terms().items() if not named.isdisjoint(narrower)}
     return tuple((facet.role, term) for facet in question.facets for term in facet.terms if term in there)
 
 
@@ -143,21 +143,21 @@ def states_result(text: str) -> bool:
     return bool(found) and "aim" not in found and not text.rstrip(" \"'”’)").endswith(("?", "؟"))
 
 
-def _compared(text: str) -> set[str]:
+def _comparison_terms(text: str) -> set[str]:
     """Return the terms that a text touches by naming two of a kind; a model and its own size are one."""
-    named = {(one.kind, one.name.startswith("billions"), text[one.start : one.end]) for one in mentions(text)}
+    named = {(one.kind, one.name.startswith("billions"), text[one.start : one.end]) for one in find_terms(text)}
     counts = {(kind, size): sum(one[:2] == (kind, size) for one in named) for kind, size, _ in named}
     several = vocabulary()["several"]
     return {term for kind, term in several.items() if max(counts.get((kind, size), 0) for size in (True, False)) > 1}
 
 
-def _of(question: Question, document: Document) -> Iterator[Statement]:
+def _statements_in(question: Question, document: Document) -> Iterator[Statement]:
     reached = len(document.text)
     for start, end in reversed(list(_passages(document))):
         text = on_one_line(document.text[start:end])
-        touches = touched(question, text)
+        touches = touched_terms(question, text)
         within = start >= reached  # of what the next sentence, which leans on it, is kept with
-        if not within and end - start <= LONGEST and _answers(question, touches, text):
+        if not within and end - start <= MAX_CHARACTERS and _is_answer(question, touches, text):
             reached = start
             yield Statement(text, (document.locator(start, end),), touches)
 
@@ -169,32 +169,32 @@ def _passages(document: Document) -> Iterator[tuple[int, int]]:
     for sentence in sentences(document):
         if references and sentence.end > references.start() > 0:
             return
-        before = [*before[-2:], sentence] if LEANS.match(sentence.text) else [sentence]
+        before = [*before[-2:], sentence] if ANAPHORA.match(sentence.text) else [sentence]
         if all(one.whole for one in before):
             yield before[0].start, sentence.end
 
 
-def _answers(question: Question, touches: Sequence[tuple[Role, str]], text: str) -> bool:
+def _is_answer(question: Question, touches: Sequence[tuple[Role, str]], text: str) -> bool:
     terms = {term for _, term in touches}
-    roles = {role for role, _ in touches} | ({"outcome"} if numbers(text) or _directed(text) else set())
+    roles = {role for role, _ in touches} | ({"outcome"} if numbers(text) or _states_direction(text) else set())
     return len(roles) > 1 and not terms.isdisjoint(question.core) and states_result(text)
 
 
-def _directed(text: str) -> bool:
+def _states_direction(text: str) -> bool:
     """Return whether a text says that something went up, down, or stayed."""
     return any(mention.name in ("up", "down", "level") for mention in _results().find(text))
 
 
-def _merged(those: Sequence[Statement]) -> Statement:
+def _merge(those: Sequence[Statement]) -> Statement:
     places = tuple(dict.fromkeys(place for one in those for place in one.locators))
     return Statement(those[0].text, places, those[0].touches)
 
 
 def _weight(statement: Statement) -> int:
-    return len({term for _, term in statement.touches} - general())
+    return len({term for _, term in statement.touches} - general_terms())
 
 
-def _count(number: int, noun: str) -> str:
+def _count_phrase(number: int, noun: str) -> str:
     return f"one {noun}" if number == 1 else f"{number} {noun}s"
 
 

@@ -28,11 +28,11 @@ from xstilts.errors import InputError
 
 Json = Mapping[str, Any]
 SETTING = ("encoder", "split", "metric")
-MOST = 1e9  # of a margin or a published number
-EXPECTED = {"up": "above", "down": "below"}  # of a score, by the direction of a statement
-OF_COSTS = {"up": "below", "down": "above"}  # of a saving: where costs fall something is saved
+MAX_VALUE = 1e9  # of a margin or a published number
+EXPECTATIONS = {"up": "above", "down": "below"}  # of a score, by the direction of a statement
+COST_EXPECTATIONS = {"up": "below", "down": "above"}  # of a saving: where costs fall something is saved
 SPEED = re.compile(r"\b(?:fast|slow|quick|speed|throughput)", re.IGNORECASE)  # of which less is not a saving
-EFFECTS = ("points", "%")  # units of what a statement claims; other units count things
+EFFECT_UNITS = ("points", "%")  # units of what a statement claims; other units count things
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Binding:
     proposed: bool = False
 
     def __post_init__(self) -> None:
-        for wrong in _wrong(self):
+        for wrong in _problems(self):
             raise InputError(f"the binding of {self.statement!r:.80} {wrong}")
 
     @property
@@ -68,12 +68,12 @@ class Binding:
 def read(path: Path) -> tuple[Binding, ...]:
     """Return the bindings of a JSON file; InputError for what is none."""
     try:
-        return from_plain(json.loads(path.read_text(encoding="utf-8")))
+        return bindings_from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: {error}; write a JSON list of bindings") from error
 
 
-def from_plain(given: Any) -> tuple[Binding, ...]:
+def bindings_from_json(given: Any) -> tuple[Binding, ...]:
     """Return the bindings that JSON has; InputError for what is none."""
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise InputError(f"{given!r:.80} are no bindings: write a list, each with statement, measure, expectation")
@@ -90,11 +90,11 @@ def mismatch(one: Binding, direction: str, numbers: Sequence[Json]) -> str:
     """
     if one.expectation != _expected(one, direction):
         return f"expects {one.expectation} {one.margin:g} of what the statement says '{direction}' of"
-    claimed = effects(one.statement, numbers)
+    claimed = claimed_effects(one.statement, numbers)
     if claimed and one.published is None:
-        return f"names no published number, and the statement claims {_listed(claimed)}"
+        return f"names no published number, and the statement claims {_format_values(claimed)}"
     if one.published is not None and abs(Decimal(str(one.published))) not in claimed:
-        return f"{one.published:g} is published, but the statement claims {_listed(claimed) or 'no number'}"
+        return f"{one.published:g} is published, but the statement claims {_format_values(claimed) or 'no number'}"
     if one.expectation == "equivalent":
         return ""
     side = -1 if one.expectation == "below" else 1
@@ -105,7 +105,7 @@ def mismatch(one: Binding, direction: str, numbers: Sequence[Json]) -> str:
     return ""
 
 
-def effects(statement: str, numbers: Sequence[Json]) -> list[Decimal]:
+def claimed_effects(statement: str, numbers: Sequence[Json]) -> list[Decimal]:
     """Return what a statement claims in numbers: points, percentages, decimals, and what follows "by"; all above 0.
 
     What "from 62.1 to 63.0" spans is claimed too. What is counted (seeds, tasks) is not.
@@ -121,7 +121,7 @@ def effects(statement: str, numbers: Sequence[Json]) -> list[Decimal]:
 
 def _of_effect(statement: str, number: Json) -> bool:
     bare = number["unit"] == "" and ("." in number["text"] or f"by {number['text']}" in statement)
-    return bare or number["unit"] in EFFECTS
+    return bare or number["unit"] in EFFECT_UNITS
 
 
 def _expected(one: Binding, direction: str) -> str:
@@ -129,15 +129,15 @@ def _expected(one: Binding, direction: str) -> str:
     if direction == "level":
         return "equivalent"
     if one.measure["type"] == "Saving":
-        return "" if SPEED.search(one.statement) else OF_COSTS.get(direction, "")
-    return "grows" if one.expectation == "grows" and direction == "up" else EXPECTED.get(direction, "")
+        return "" if SPEED.search(one.statement) else COST_EXPECTATIONS.get(direction, "")
+    return "grows" if one.expectation == "grows" and direction == "up" else EXPECTATIONS.get(direction, "")
 
 
-def _listed(claimed: Sequence[Decimal]) -> str:
+def _format_values(claimed: Sequence[Decimal]) -> str:
     return ", ".join(f"{each.normalize():f}" for each in claimed)
 
 
-def _wrong(one: Binding) -> Iterator[str]:
+def _problems(one: Binding) -> Iterator[str]:
     """Yield what of a binding is not of its type, then what is unknown; remedies in the words of its file."""
     given: Any = one
     if not isinstance(given.statement, str) or not given.statement.strip():
@@ -157,4 +157,4 @@ def _wrong(one: Binding) -> Iterator[str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and -MOST < value < MOST
+    return isinstance(value, int | float) and not isinstance(value, bool) and -MAX_VALUE < value < MAX_VALUE

@@ -22,10 +22,10 @@ from xstilts.claims import measures
 from xstilts.claims.claim import Claim, Expectation, Verdict
 from xstilts.claims.results_table import ResultsTable
 from xstilts.errors import InputError
-from xstilts.evidence.claims.question import mentions, role_of
-from xstilts.evidence.claims.study_binding import EXPECTED, Binding, effects, mismatch
+from xstilts.evidence.claims.question import find_terms, role_of
+from xstilts.evidence.claims.study_binding import EXPECTATIONS, Binding, claimed_effects, mismatch
 from xstilts.evidence.claims.verdict import Decision, Recomputation, Status
-from xstilts.evidence.report.to_json import decision
+from xstilts.evidence.report.to_json import decision_to_json
 from xstilts.reporting import report
 from xstilts.reporting.plain_json import plain
 from xstilts.verification.verify import StoredStages, checks
@@ -33,7 +33,7 @@ from xstilts.verification.verify import StoredStages, checks
 Json = Mapping[str, Any]
 Outcome = Literal["REPRODUCED", "NOT_REPRODUCED", "UNTESTED"]
 BINDINGS, STUDY = "bindings.json", "study.json"
-OUTCOMES = {  # a part of a figure's name -> what it is of, in the terms of the field; the first that fits
+FIGURE_TERMS = {  # a part of a figure's name -> what it is of, in the terms of the field; the first that fits
     "memory": ("efficiency", "memory"),
     "predict": ("efficiency", "inference cost"),
     "score": ("accuracy", "performance"),
@@ -47,7 +47,7 @@ VERDICTS: dict[Outcome, Status] = {
 
 
 @dataclass(frozen=True)
-class Made:
+class StudyComparison:
     """What a study says on a report: a row a binding, its own claims, and the files that a bundle keeps.
 
     unbound: what is to be said of bindings of no statement.
@@ -59,50 +59,54 @@ class Made:
     beside: dict[str, Any]
 
 
-def of_study(found: Json, study: Path, store: Path, bindings: Sequence[Binding] | None = None) -> Made:
+def compare_with_study(
+    found: Json, study: Path, store: Path, bindings: Sequence[Binding] | None = None
+) -> StudyComparison:
     """Return what a study's results say on a report's statements; without bindings those that suggest themselves."""
     said = report.read(study)
-    chosen = tuple(proposals(found, said) if bindings is None else bindings)
+    chosen = tuple(propose_bindings(found, said) if bindings is None else bindings)
     beside = {BINDINGS: [asdict(one) for one in chosen], STUDY: said}
     disk = StoredStages(store, said["stages"])
-    return Made(rows(found, said, disk, chosen), unbound(found, chosen), own(said, disk), beside)
+    return StudyComparison(
+        measured_rows(found, said, disk, chosen), unbound_notes(found, chosen), study_claims(said, disk), beside
+    )
 
 
-def proposals(found: Json, study: Json) -> Iterator[Binding]:
+def propose_bindings(found: Json, study: Json) -> Iterator[Binding]:
     """Yield a binding for each statement that names one intermediate task and one target of a study."""
-    tasks = {_bare(row["intermediate"]): row["intermediate"] for row in study["rows"]}
-    targets = {_bare(row["target"]): row["target"] for row in study["rows"]}
+    tasks = {_name_key(row["intermediate"]): row["intermediate"] for row in study["rows"]}
+    targets = {_name_key(row["target"]): row["target"] for row in study["rows"]}
     for one in found["claims"]:
-        named = {_bare(mention.name) for mention in mentions(one["text"])}
+        named = {_name_key(mention.name) for mention in find_terms(one["text"])}
         taught, asked = sorted(named & set(tasks)), sorted(named & set(targets))
-        if len(taught) == len(asked) == 1 and one["direction"] in EXPECTED:
+        if len(taught) == len(asked) == 1 and one["direction"] in EXPECTATIONS:
             measure = {"type": "Gain", "intermediate": tasks[taught[0]], "target": targets[asked[0]]}
             models = dict.fromkeys(number["model"] for number in one["numbers"] if number["model"])
             setting = {"encoder": next(iter(models), "")}
-            expected, claimed = EXPECTED[one["direction"]], effects(one["text"], one["numbers"])
+            expected, claimed = EXPECTATIONS[one["direction"]], claimed_effects(one["text"], one["numbers"])
             sign = -1 if expected == "below" else 1
             published = sign * float(claimed[0]) if len(claimed) == 1 else None
             yield Binding(one["text"], measure, expected, setting=setting, published=published, proposed=True)
 
 
-def rows(found: Json, study: Json, disk: StoredStages, bindings: Iterable[Binding]) -> list[dict[str, Any]]:
+def measured_rows(found: Json, study: Json, disk: StoredStages, bindings: Iterable[Binding]) -> list[dict[str, Any]]:
     """Return what became of each binding of a statement of the report, as JSON has it."""
     table = ResultsTable(tuple(disk.row(row) for row in study["rows"]))
     said = {one["text"]: one for one in found["claims"]}
     return [_row(said[one.statement], one, disk, table) for one in bindings if one.statement in said]
 
 
-def unbound(found: Json, bindings: Iterable[Binding]) -> list[str]:
+def unbound_notes(found: Json, bindings: Iterable[Binding]) -> list[str]:
     """Return what the limits of a report say of bindings of no statement: one that lacks its full stop is another."""
     said = {one["text"] for one in found["claims"]}
     without = dict.fromkeys(one.statement for one in bindings if one.statement not in said)
     return [f"A binding is of no statement of this report, so it decides nothing: “{one}”" for one in without]
 
 
-def own(said: Json, disk: StoredStages) -> dict[str, Any]:
+def study_claims(said: Json, disk: StoredStages) -> dict[str, Any]:
     """Return what a study itself claims, each claim measured again from its results."""
     again = {one.name: one.status for one in checks(said, disk)}
-    changed = {mention.name for mention in mentions(said["question"]) if role_of(mention) == "intervention"}
+    changed = {mention.name for mention in find_terms(said["question"]) if role_of(mention) == "intervention"}
     return {
         "question": said["question"],
         "answer": said["answer"],
@@ -123,20 +127,20 @@ def own(said: Json, disk: StoredStages) -> dict[str, Any]:
 def _terms(one: Json) -> set[str]:
     """Return the terms of the field that a claim of a study is about: what its sentence names, and what it measures."""
     figure = one["measure"].get("figure", "score")
-    named = {mention.name for mention in mentions(one["sentence"]) if role_of(mention) != "outcome"}
-    return named.union(next(terms for part, terms in OUTCOMES.items() if part in figure))
+    named = {mention.name for mention in find_terms(one["sentence"]) if role_of(mention) != "outcome"}
+    return named.union(next(terms for part, terms in FIGURE_TERMS.items() if part in figure))
 
 
 def _row(said: Json, one: Binding, disk: StoredStages, table: ResultsTable) -> dict[str, Any]:
-    verdict = _checked(one, table)
+    verdict = _check(one, table)
     faults = [fault[1] for key in verdict.keys if (fault := disk.fault(key))]
     relation = _relation(one, verdict)
-    outcome, why = _outcome(one, verdict, faults[0] if faults else _undecided(one, said, verdict, relation))
+    outcome, why = _outcome(one, verdict, faults[0] if faults else _why_untested(one, said, verdict, relation))
     files = tuple(
         sorted({digest for key in verdict.keys if key in disk.stages for digest in disk.stages[key]["files"].values()})
     )
     rests = Recomputation(one.query, files) if files and outcome != "UNTESTED" else None
-    made = decision(Decision(VERDICTS[outcome], why, recomputation=rests))
+    made = decision_to_json(Decision(VERDICTS[outcome], why, recomputation=rests))
     found: dict[str, Any] = plain(
         {
             "claim": said["name"],
@@ -156,7 +160,7 @@ def _row(said: Json, one: Binding, disk: StoredStages, table: ResultsTable) -> d
     return found
 
 
-def _checked(one: Binding, table: ResultsTable) -> Verdict:
+def _check(one: Binding, table: ResultsTable) -> Verdict:
     """Return the verdict on what a binding asks; InputError where its measure has values of a wrong type."""
     try:
         asked = Claim(one.statement, measures.from_plain(one.measure), cast(Expectation, one.expectation), one.margin)
@@ -175,7 +179,7 @@ def _relation(one: Binding, verdict: Verdict) -> str:
     return "same setting" if same and metric in (None, "", verdict.setting.metric) else "related measurement"
 
 
-def _undecided(one: Binding, said: Json, verdict: Verdict, relation: str) -> str:
+def _why_untested(one: Binding, said: Json, verdict: Verdict, relation: str) -> str:
     """Return why a measurement decides nothing on a statement, "" where it does."""
     if relation != "same setting":
         return f"{relation}: {verdict.status} here, {verdict.why}"
@@ -196,6 +200,6 @@ def _outcome(one: Binding, verdict: Verdict, undecided: str) -> tuple[Outcome, s
     return outcomes.get(verdict.status, "UNTESTED"), verdict.why
 
 
-def _bare(name: str) -> str:
+def _name_key(name: str) -> str:
     """Return a task's name without case and signs, so that "PAN-X" is "panx"."""
     return "".join(letter for letter in name.casefold() if letter.isalnum())

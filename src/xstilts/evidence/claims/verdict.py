@@ -21,16 +21,16 @@ from typing import Literal, get_args
 
 from xstilts.errors import InputError
 from xstilts.evidence.claims import contradiction, quote
-from xstilts.evidence.claims.question import mentions
-from xstilts.evidence.claims.quote import Quote, lines, on_one_line
+from xstilts.evidence.claims.question import find_terms
+from xstilts.evidence.claims.quote import QuoteMatch, on_one_line, sentence_lines
 from xstilts.evidence.text import hedges, numbers
 from xstilts.evidence.text.documents import Document, Locator, is_whole
-from xstilts.evidence.text.hedges import content
+from xstilts.evidence.text.hedges import content_stems
 from xstilts.evidence.text.numbers import Agreement, readings
 
 Status = Literal["SUPPORTED", "CONTRADICTED", "NOT_ENOUGH_INFO"]
-ENOUGH = 0.5  # the share of a claim's content that a sentence must have before a model of inference reads it
-UNSAID = "no sentence says so in these words"
+MIN_OVERLAP = 0.5  # the share of a claim's content that a sentence must have before a model of inference reads it
+NOT_STATED = "no sentence says so in these words"
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ class Entailment:
         return "CONTRADICTED" if self.calibrated and self.contradicts >= self.threshold else "NOT_ENOUGH_INFO"
 
 
-Reader = Callable[[str, str], Entailment]  # claim, sentence
+NliFunction = Callable[[str, str], Entailment]  # claim, sentence
 
 
 @dataclass(frozen=True)
-class Heard:
+class SentenceEntailment:
     """A sentence, where it stands, and what a model says of a claim given it."""
 
     locator: Locator
@@ -103,7 +103,7 @@ class Decision:
     why: str
     locators: tuple[Locator, ...] = ()
     recomputation: Recomputation | None = None
-    quote: Quote | None = None
+    quote: QuoteMatch | None = None
     numbers: Agreement | None = None
     hedges: Agreement | None = None
     entailment: Entailment | None = None
@@ -128,7 +128,7 @@ class Decision:
         return bool(self.locators) or self.recomputation is not None
 
 
-def decide(claim: str, documents: Iterable[Document], work: str = "", reader: Reader | None = None) -> Decision:
+def decide(claim: str, documents: Iterable[Document], work: str = "", reader: NliFunction | None = None) -> Decision:
     """Return the verdict of a work's texts on a claim; of all works, where none is named.
 
     reader: a model of inference, heard only where words do not decide, and only if it is calibrated.
@@ -136,23 +136,23 @@ def decide(claim: str, documents: Iterable[Document], work: str = "", reader: Re
     documents = sorted(set(documents), key=lambda one: (one.work, one.part, one.sha256))
     own = [document for document in documents if not work or document.work == work]
     found = quote.locate(claim, documents, work)
-    decision = _quoted(claim, found, own) or _listed(claim, own)
-    against = contradiction.clashes(claim, [] if decision and work else own, work)
+    decision = _decide_by_quote(claim, found, own) or _decide_by_list(claim, own)
+    against = contradiction.find_contradictions(claim, [] if decision and work else own, work)
     if decision and against:
         both = (*decision.locators, *(one.locator for one in against))
         return Decision("NOT_ENOUGH_INFO", f"said in one place, denied in another: {against[0].why}", both, quote=found)
     if decision:
         return decision
     if against:
-        return _refuted(found, against)
+        return _contradicted(found, against)
     return (
-        _inferred(claim, own, reader, found)
+        _decide_by_nli(claim, own, reader, found)
         if reader
-        else Decision("NOT_ENOUGH_INFO", found.why or UNSAID, quote=found)
+        else Decision("NOT_ENOUGH_INFO", found.why or NOT_STATED, quote=found)
     )
 
 
-def _quoted(claim: str, found: Quote, documents: Sequence[Document]) -> Decision | None:
+def _decide_by_quote(claim: str, found: QuoteMatch, documents: Sequence[Document]) -> Decision | None:
     """Return the verdict on a claim that stands there word for word; None where it does not, or is bent."""
     if not found.found or found.locator is None:
         return None
@@ -166,11 +166,11 @@ def _quoted(claim: str, found: Quote, documents: Sequence[Document]) -> Decision
     return None
 
 
-def _listed(claim: str, documents: Sequence[Document]) -> Decision | None:
+def _decide_by_list(claim: str, documents: Sequence[Document]) -> Decision | None:
     """Return the verdict on a claim that is one reading of a sentence with "respectively"; None for any other."""
     for document in documents if is_whole(claim) else ():
-        for line in lines(document):
-            for said, bent in (_agreement(claim, one) for one in readings(line.text) if quote.same(claim, one)):
+        for line in sentence_lines(document):
+            for said, bent in (_agreement(claim, one) for one in readings(line.text) if quote.same_text(claim, one)):
                 if said.status == bent.status == "AGREE":
                     locator = document.locator(line.start, line.end)
                     found = quote.locate(locator.read(document), [document])
@@ -184,7 +184,7 @@ def _agreement(claim: str, text: str) -> tuple[Agreement, Agreement]:
     return numbers.agree(claim, text), hedges.agree(claim, text)
 
 
-def _refuted(found: Quote, against: Sequence[contradiction.Clash]) -> Decision:
+def _contradicted(found: QuoteMatch, against: Sequence[contradiction.Contradiction]) -> Decision:
     first = against[0]
     return Decision(
         "CONTRADICTED",
@@ -196,13 +196,16 @@ def _refuted(found: Quote, against: Sequence[contradiction.Clash]) -> Decision:
     )
 
 
-def _inferred(claim: str, documents: Sequence[Document], reader: Reader, found: Quote) -> Decision:
+def _decide_by_nli(claim: str, documents: Sequence[Document], reader: NliFunction, found: QuoteMatch) -> Decision:
     """Return what a calibrated model decides: one verdict of all sentences that are near enough, or none."""
-    heard = [Heard(locator, text, reader(claim, text)) for locator, text in _near(claim, documents)]
-    deciding = [one for one in heard if one.entailment.status != "NOT_ENOUGH_INFO" and not _bent(claim, one)]
+    heard = [
+        SentenceEntailment(locator, text, reader(claim, text))
+        for locator, text in _candidate_sentences(claim, documents)
+    ]
+    deciding = [one for one in heard if one.entailment.status != "NOT_ENOUGH_INFO" and not _is_ruled_out(claim, one)]
     verdicts = {one.entailment.status for one in deciding}
     if len(verdicts) != 1:
-        why = "the model reads both support and contradiction" if verdicts else _unheard(heard)
+        why = "the model reads both support and contradiction" if verdicts else _why_undecided(heard)
         shown = max((one.entailment for one in heard), key=lambda one: one.supports, default=None)
         return Decision("NOT_ENOUGH_INFO", why, quote=found, entailment=shown)
     first = deciding[0]
@@ -218,25 +221,25 @@ def _inferred(claim: str, documents: Sequence[Document], reader: Reader, found: 
     )
 
 
-def _bent(claim: str, heard: Heard) -> bool:
+def _is_ruled_out(claim: str, heard: SentenceEntailment) -> bool:
     """Return whether numbers, hedges, or what the claim names speak against what a model says."""
     said, bent = numbers.agree(claim, heard.text).status, hedges.agree(claim, heard.text).status
     if heard.entailment.status == "CONTRADICTED":
         return said == "CONSISTENT"
-    named = {one.name for one in mentions(claim)} <= {one.name for one in mentions(heard.text)}
+    named = {one.name for one in find_terms(claim)} <= {one.name for one in find_terms(heard.text)}
     return not (named and said == bent == "AGREE")
 
 
-def _unheard(heard: Sequence[Heard]) -> str:
+def _why_undecided(heard: Sequence[SentenceEntailment]) -> str:
     if heard and not any(one.entailment.calibrated for one in heard):
-        return f"{UNSAID}; the model that reads others is not calibrated, and decides nothing"
-    return f"{UNSAID}, nor clearly enough in others"
+        return f"{NOT_STATED}; the model that reads others is not calibrated, and decides nothing"
+    return f"{NOT_STATED}, nor clearly enough in others"
 
 
-def _near(claim: str, documents: Sequence[Document]) -> Iterator[tuple[Locator, str]]:
+def _candidate_sentences(claim: str, documents: Sequence[Document]) -> Iterator[tuple[Locator, str]]:
     """Yield the whole sentences with enough of a claim's content, by place: no rank, which others could change."""
-    wanted = {word for word in content(claim) if word != "#"}
+    wanted = {word for word in content_stems(claim) if word != "#"}
     for document in documents:
-        for line in lines(document):
-            if wanted and len(wanted & line.stems) >= ENOUGH * len(wanted):
+        for line in sentence_lines(document):
+            if wanted and len(wanted & line.stems) >= MIN_OVERLAP * len(wanted):
                 yield document.locator(line.start, line.end), line.text

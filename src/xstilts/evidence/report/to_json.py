@@ -13,23 +13,23 @@ from typing import Any
 
 from xstilts import __version__
 from xstilts.evidence.claims import answer
-from xstilts.evidence.claims.synthesis import Dossier, Finding, Said, conflicts
+from xstilts.evidence.claims.synthesis import Finding, JudgedStatement, Synthesis, conflicts
 from xstilts.evidence.claims.verdict import Decision
 from xstilts.evidence.report import citations
-from xstilts.evidence.search.queries import searches, topics
+from xstilts.evidence.search.queries import search_queries, topic_groups
 from xstilts.evidence.search.work import Work
-from xstilts.evidence.text.documents import Locator, around
+from xstilts.evidence.text.documents import Locator, context_sentences
 from xstilts.reporting import plain_json
 from xstilts.reporting.report import FORMAT
 
 KIND = "evidence"
-Plain = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
-def told(dossier: Dossier) -> Plain:
+def synthesis_to_json(dossier: Synthesis) -> JsonObject:
     """Return all that a dossier says, as plain JSON; reviews and measurements are added to it."""
     works = _works(dossier)
-    found: Plain = plain_json.plain(
+    found: JsonObject = plain_json.plain(
         {
             "format": FORMAT,
             "kind": KIND,
@@ -44,11 +44,11 @@ def told(dossier: Dossier) -> Plain:
             "conflicts": [{"one": one.name, "other": other.name} for one, other in conflicts(dossier.said)],
             "works": works,
             "search": {
-                "queries": searches(dossier.question),
-                "topics": topics(dossier.question),
+                "queries": search_queries(dossier.question),
+                "topics": topic_groups(dossier.question),
                 "sources": sorted({one.source for one in dossier.corpus.requests}),
                 "failures": _failures(dossier),
-                "flow": answer.flow(dossier),
+                "flow": answer.prisma_counts(dossier),
             },
             "proposals": {
                 "taken": [one.text for one in dossier.proposals.statements],
@@ -63,18 +63,18 @@ def told(dossier: Dossier) -> Plain:
     return found
 
 
-def place(locator: Locator) -> Plain:
+def locator_to_json(locator: Locator) -> JsonObject:
     """Return where something stands, as JSON has it."""
     return asdict(locator)
 
 
-def decision(made: Decision) -> Plain:
+def decision_to_json(made: Decision) -> JsonObject:
     """Return a verdict, as JSON has it; `verified` is derived from it here as everywhere."""
     return {
         "status": made.status,
         "verified": made.verified,
         "why": made.why,
-        "locators": [place(one) for one in made.locators],
+        "locators": [locator_to_json(one) for one in made.locators],
         "quote": made.quote.status if made.quote else None,
         "numbers": made.numbers.status if made.numbers else None,
         "hedges": made.hedges.status if made.hedges else None,
@@ -82,7 +82,7 @@ def decision(made: Decision) -> Plain:
     }
 
 
-def _finding(one: Finding) -> Plain:
+def _finding(one: Finding) -> JsonObject:
     return {
         "role": one.coverage.role,
         "term": one.coverage.term,
@@ -93,14 +93,14 @@ def _finding(one: Finding) -> Plain:
     }
 
 
-def _claim(dossier: Dossier, one: Said) -> Plain:
+def _claim(dossier: Synthesis, one: JudgedStatement) -> JsonObject:
     statement = one.statement
     return {
         "name": one.name,
         "text": statement.text,
         "work": statement.work,
-        "by": answer.named(dossier, one),
-        "locators": [place(each) for each in statement.locators],
+        "by": answer.citation(dossier, one),
+        "locators": [locator_to_json(each) for each in statement.locators],
         "context": _context(dossier, one),
         "touches": [{"role": role, "term": term} for role, term in statement.touches],
         "direction": one.direction,
@@ -108,23 +108,23 @@ def _claim(dossier: Dossier, one: Said) -> Plain:
         "hedges": [{"kind": kind, "name": name} for kind, name in statement.hedges],
         "readings": statement.readings,
         "retells": statement.cites,
-        "faithful": decision(one.faithful),
-        "corroborated": decision(one.corroborated),
-        "beside": {**place(one.beside[0]), "text": one.beside[1]} if one.beside else None,
+        "faithful": decision_to_json(one.faithful),
+        "corroborated": decision_to_json(one.corroborated),
+        "beside": {**locator_to_json(one.beside[0]), "text": one.beside[1]} if one.beside else None,
     }
 
 
-def _context(dossier: Dossier, one: Said) -> Plain:
+def _context(dossier: Synthesis, one: JudgedStatement) -> JsonObject:
     """Return the sentences between which a statement stands, in the first of its places."""
     where = one.statement.locator
     document = next(text for text in dossier.corpus.documents[where.work] if text.sha256 == where.sha256)
-    before, after = around(document, where.start, where.end)
+    before, after = context_sentences(document, where.start, where.end)
     return {"before": before, "after": after}
 
 
-def _works(dossier: Dossier) -> list[Plain]:
+def _works(dossier: Synthesis) -> list[JsonObject]:
     reasons = {row.work: row.reason for row in dossier.corpus.screening if not row.source}
-    names = citations.keys(dossier.corpus.works)
+    names = citations.citation_keys(dossier.corpus.works)
     cited: dict[str, list[str]] = {}
     for one in dossier.said:
         for where in one.statement.locators:
@@ -138,13 +138,13 @@ def _works(dossier: Dossier) -> list[Plain]:
     ]
 
 
-def _work(work: Work, key: str) -> Plain:
+def _work(work: Work, key: str) -> JsonObject:
     kept = ("id", "title", "authors", "year", "venue", "url", "retracted", "citations", "disagreements")
     facts = {name: getattr(work, name) for name in kept}
     return {"key": key, **facts, "ids": asdict(work.ids), "sources": list(work.sources)}
 
 
-def _failures(dossier: Dossier) -> list[Plain]:
+def _failures(dossier: Synthesis) -> list[JsonObject]:
     """Return what failed, without times, which are in the corpus's log."""
     return [
         {"source": one.source, "path": one.path, "reason": one.reason, "tries": one.tries}

@@ -18,7 +18,7 @@ import numpy as np
 
 from xstilts.errors import InputError
 from xstilts.evidence.text.documents import Document, Locator, Sentence, sentences
-from xstilts.evidence.text.hedges import content
+from xstilts.evidence.text.hedges import content_stems
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Index:
+class SentenceIndex:
     """Sentences in the order of their locators, and their scores; build it with `of`."""
 
     sentences: tuple[Sentence, ...]
@@ -39,21 +39,21 @@ class Index:
     scores: Any
 
     @staticmethod
-    def of(documents: Iterable[Document]) -> Index:
+    def of(documents: Iterable[Document]) -> SentenceIndex:
         """Return the index of all whole sentences that have words; each text of a part once."""
         those = sorted(
             (document.locator(sentence.start, sentence.end), sentence)
             for document in set(documents)
             for sentence in sentences(document)
-            if sentence.whole and content(sentence.text)
+            if sentence.whole and content_stems(sentence.text)
         )
-        return Index(tuple(one for _, one in those), tuple(where for where, _ in those), _scores(those))
+        return SentenceIndex(tuple(one for _, one in those), tuple(where for where, _ in those), _scores(those))
 
     def search(self, query: str, limit: int = 10) -> tuple[Hit, ...]:
         """Return the sentences that share words with a query, best first, of equal ones in order of place."""
         if limit < 1:
             raise InputError(f"a search for {limit} sentences finds none; ask for 1 or more")
-        asked = [stem for stem in content(query) if self.scores and stem in self.scores.vocab_dict]
+        asked = [stem for stem in content_stems(query) if self.scores and stem in self.scores.vocab_dict]
         if not asked:
             return ()
         found = np.asarray(self.scores.get_scores(asked), dtype=np.float64)
@@ -68,5 +68,5 @@ def _scores(those: list[tuple[Locator, Sentence]]) -> Any:
     if not those:
         return None
     scores = bm25s.BM25()
-    scores.index([list(content(sentence.text)) for _, sentence in those], show_progress=False)
+    scores.index([list(content_stems(sentence.text)) for _, sentence in those], show_progress=False)
     return scores

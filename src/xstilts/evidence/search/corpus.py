@@ -26,20 +26,20 @@ from typing import Any
 from xstilts.errors import InputError
 from xstilts.evidence.search import response_cache
 from xstilts.evidence.search.client import Client
-from xstilts.evidence.search.identifiers import Ids
-from xstilts.evidence.search.response_cache import Failure, Request
-from xstilts.evidence.search.sources import names, source
-from xstilts.evidence.search.work import FACTS_FROM, Work, merged, plain, set_of
+from xstilts.evidence.search.identifiers import WorkIds
+from xstilts.evidence.search.response_cache import Failure, RequestRecord
+from xstilts.evidence.search.sources import load_source, source_names
+from xstilts.evidence.search.work import FACT_PRIORITY, Work, fold_text, merge_works, unique_works
 from xstilts.evidence.text.documents import Document
 from xstilts.runtime import progress
 from xstilts.store import manifest
 
 ABSTRACT, FULL_TEXT = "abstract", "full text"
-GROUPS = 2  # of a question's topics that a work must mention
+MIN_TOPICS = 2  # of a question's topics that a work must mention
 
 
 @dataclass(frozen=True)
-class Screened:
+class ScreeningDecision:
     """A decision: whether a work was taken in, and why; source: whose record it was, where it is one of several."""
 
     work: str
@@ -54,8 +54,8 @@ class Corpus:
 
     works: tuple[Work, ...]
     documents: Mapping[str, tuple[Document, ...]]
-    screening: tuple[Screened, ...]
-    requests: tuple[Request, ...] = ()
+    screening: tuple[ScreeningDecision, ...]
+    requests: tuple[RequestRecord, ...] = ()
     failures: tuple[Failure, ...] = ()
 
     @property
@@ -82,29 +82,31 @@ def gather(
     source. What fails is in `failures`; nothing is raised for it.
     """
     asked_before, failed_before = len(client.requests), len(client.failures)
-    chosen = tuple(sources) or tuple(name for name in names() if name in client.hosts and client.hosts[name].url)
+    chosen = tuple(sources) or tuple(name for name in source_names() if name in client.hosts and client.hosts[name].url)
     found: list[Work] = []
     for done, (name, query) in enumerate(((name, query) for name in chosen for query in queries), start=1):
-        found += source(name).search(client, query, limit)
+        found += load_source(name).search(client, query, limit)
         progress.step("search", done, len(chosen) * len(queries), name)
-    works, documents, screening = merged(found), {}, [*_duplicates(found)]
+    works, documents, screening = merge_works(found), {}, [*_duplicates(found)]
     for done, work in enumerate(works, start=1):
         reason = "retracted" if work.retracted else _off_topic(work, topics)
         texts = () if reason else _texts(client, work, chosen)
         if texts:
             documents[work.id] = texts
         taken = " and ".join(text.part for text in texts)
-        screening.append(Screened(work.id, bool(texts), reason or taken or "no text: neither abstract nor full text"))
+        screening.append(
+            ScreeningDecision(work.id, bool(texts), reason or taken or "no text: neither abstract nor full text")
+        )
         progress.step("texts", done, len(works))
     requests = tuple(dict.fromkeys(client.requests[asked_before:]))
     ordered = sorted(screening, key=lambda row: (row.work, row.source, row.reason))
     return Corpus(works, documents, tuple(ordered), requests, tuple(client.failures[failed_before:]))
 
 
-def mentions(text: str, terms: Iterable[str]) -> bool:
+def mentions_any(text: str, terms: Iterable[str]) -> bool:
     """Say whether a text has a word or phrase, whatever its case, hyphens and endings."""
-    words = f" {plain(text)}"
-    return any(f" {term}" in words for one in terms if (term := plain(one)))
+    words = f" {fold_text(text)}"
+    return any(f" {term}" in words for one in terms if (term := fold_text(one)))
 
 
 def save(corpus: Corpus, folder: Path) -> None:
@@ -114,8 +116,8 @@ def save(corpus: Corpus, folder: Path) -> None:
     files = {
         "works.jsonl": _lines(_row(work, corpus.documents.get(work.id, ())) for work in corpus.works),
         "screening.jsonl": _lines(map(asdict, corpus.screening)),
-        "requests.jsonl": response_cache.lines(corpus.requests),
-        "failures.jsonl": response_cache.lines(corpus.failures),
+        "requests.jsonl": response_cache.to_jsonl(corpus.requests),
+        "failures.jsonl": response_cache.to_jsonl(corpus.failures),
         **dict(sorted(texts.items())),
     }
     for name, text in files.items():
@@ -124,20 +126,20 @@ def save(corpus: Corpus, folder: Path) -> None:
     (folder / "corpus.json").write_text(json.dumps({"files": digests}, indent=1) + "\n", encoding="utf-8")
 
 
-def damaged(folder: Path) -> list[str]:
+def changed_files(folder: Path) -> list[str]:
     """Return the files of a corpus that are missing, or no longer what was written."""
     return [name for name, digest in _index(folder).items() if _digest(folder / name) != digest]
 
 
 def read(folder: Path) -> Corpus:
     """Read a corpus back; InputError where a file is not what was written."""
-    if broken := damaged(folder):
+    if broken := changed_files(folder):
         raise InputError(f"{folder}: {', '.join(broken)} changed since the corpus was written; gather it again")
     works, documents = [], {}
     for row in _rows(folder / "works.jsonl"):
         parts = row.pop("documents")
         work = Work(
-            **{**row, "ids": Ids(**row["ids"]), **{key: tuple(row[key]) for key in ("authors", "disagreements")}}
+            **{**row, "ids": WorkIds(**row["ids"]), **{key: tuple(row[key]) for key in ("authors", "disagreements")}}
         )
         works.append(work)
         if parts:
@@ -145,44 +147,44 @@ def read(folder: Path) -> Corpus:
     return Corpus(
         tuple(works),
         documents,
-        tuple(Screened(**row) for row in _rows(folder / "screening.jsonl")),
-        tuple(Request(**response_cache.fields_of(row)) for row in _rows(folder / "requests.jsonl")),
-        tuple(Failure(**response_cache.fields_of(row)) for row in _rows(folder / "failures.jsonl")),
+        tuple(ScreeningDecision(**row) for row in _rows(folder / "screening.jsonl")),
+        tuple(RequestRecord(**response_cache.from_row(row)) for row in _rows(folder / "requests.jsonl")),
+        tuple(Failure(**response_cache.from_row(row)) for row in _rows(folder / "failures.jsonl")),
     )
 
 
-def _duplicates(found: Sequence[Work]) -> Iterator[Screened]:
+def _duplicates(found: Sequence[Work]) -> Iterator[ScreeningDecision]:
     """Yield a decision for each record that became part of a work it is not the first of."""
     seen: set[str] = set()
-    records = sorted(set_of(found), key=lambda work: (_rank(next(iter(work.sources))), work.id, work.title))
-    owners = _owners(merged(found))
+    records = sorted(unique_works(found), key=lambda work: (_rank(next(iter(work.sources))), work.id, work.title))
+    owners = _owners(merge_works(found))
     for one in records:
         name = next(iter(one.sources))
-        work = owners[_said(one.sources[name])]
+        work = owners[_record_key(one.sources[name])]
         if work in seen:
-            yield Screened(one.id, False, f"duplicate of {work}", name)
+            yield ScreeningDecision(one.id, False, f"duplicate of {work}", name)
         seen.add(work)
 
 
 def _owners(works: Iterable[Work]) -> dict[str, str]:
     """Return which work each record of a source became part of."""
-    return {_said(one): work.id for work in works for one in work.sources.values()}
+    return {_record_key(one): work.id for work in works for one in work.sources.values()}
 
 
-def _said(one: Mapping[str, Any]) -> str:
+def _record_key(one: Mapping[str, Any]) -> str:
     return json.dumps(one, sort_keys=True)
 
 
 def _rank(name: str) -> int:
-    return FACTS_FROM.index(name) if name in FACTS_FROM else len(FACTS_FROM)
+    return FACT_PRIORITY.index(name) if name in FACT_PRIORITY else len(FACT_PRIORITY)
 
 
 def _off_topic(work: Work, topics: Sequence[Sequence[str]]) -> str:
     """Return why a work is none of the question's, "" where it is one; how a text opens counts as its abstract."""
     opens = (str(said.get("opening") or "") for said in work.sources.values())
     text = f"{work.title}. {work.abstract or ' '.join(opens)}"
-    met = [group for group in topics if mentions(text, group)]
-    if len(met) >= min(GROUPS, len(topics)):
+    met = [group for group in topics if mentions_any(text, group)]
+    if len(met) >= min(MIN_TOPICS, len(topics)):
         return ""
     only = f"only '{met[0][0]}'" if met else "nothing"
     return f"off-topic: title and abstract mention {only} of {', '.join(repr(group[0]) for group in topics)}"
@@ -190,7 +192,7 @@ def _off_topic(work: Work, topics: Sequence[Sequence[str]]) -> str:
 
 def _texts(client: Client, work: Work, chosen: Sequence[str]) -> tuple[Document, ...]:
     """Return the abstract and the full text of a work, as far as sources have them."""
-    whole = next((text for name in sorted(chosen, key=_rank) if (text := source(name).text(client, work))), None)
+    whole = next((text for name in sorted(chosen, key=_rank) if (text := load_source(name).text(client, work))), None)
     parts = ((ABSTRACT, work.abstract), (FULL_TEXT, whole))
     return tuple(Document(work.id, part, text) for part, text in parts if text)
 

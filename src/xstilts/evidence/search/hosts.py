@@ -54,7 +54,7 @@ class Host:
 
 
 # The paces are what the sources ask for: arXiv one request in three seconds, Semantic Scholar one a second with a key.
-KNOWN = (
+KNOWN_HOSTS = (
     Host("arxiv", "https://export.arxiv.org", 3.0),
     Host("s2", "https://api.semanticscholar.org", 1.1, "S2_API_KEY", key_header="x-api-key"),
     Host("openalex", "https://api.openalex.org", 0.2, "OPENALEX_API_KEY", key_parameter="api_key"),
@@ -64,21 +64,21 @@ KNOWN = (
 )
 
 
-def configured(environment: Mapping[str, str] | None = None) -> dict[str, Host]:
+def configured_hosts(environment: Mapping[str, str] | None = None) -> dict[str, Host]:
     """Return the hosts by name, at the addresses that the environment gives; one on this machine has no pace.
 
     Raises InputError for an address that is none, or that holds a password (it would be written into logs).
     """
     given = os.environ if environment is None else environment
     found = {}
-    for host in KNOWN:
+    for host in KNOWN_HOSTS:
         variable = "XSTILTS_FOLDER" if host.name == "folder" else f"XSTILTS_{host.name.upper()}_URL"
         url = given.get(variable, "").strip() or host.url
-        found[host.name] = replace(host, url=url) if host.name == "folder" else _at(host, url, variable)
+        found[host.name] = replace(host, url=url) if host.name == "folder" else _at_url(host, url, variable)
     return found
 
 
-def address(url: str) -> SplitResult | None:
+def parse_url(url: str) -> SplitResult | None:
     """Return the parts of an address of the web, None for what is none."""
     try:
         parts = urlsplit(url)
@@ -88,8 +88,8 @@ def address(url: str) -> SplitResult | None:
     return parts if known else None
 
 
-def _at(host: Host, url: str, variable: str) -> Host:
-    parts = address(url)
+def _at_url(host: Host, url: str, variable: str) -> Host:
+    parts = parse_url(url)
     if parts is None:
         raise InputError(f"{variable} is {url!r}, which is no address; give one that begins with https://")
     if parts.username or parts.password or parts.query:

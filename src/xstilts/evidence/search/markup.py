@@ -16,14 +16,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
-from xstilts.evidence.search.http_requests import Trouble
+from xstilts.evidence.search.http_requests import RequestError
 
 HEADING = re.compile(r"<(jats:)?title>\s*(abstract|summary)\s*</(jats:)?title>", re.IGNORECASE)
 TAG = re.compile(r"</?[A-Za-z][^<>]*>")
-MOST_WORDS = 20_000  # of an inverted index; its positions are numbers that anybody can write
+MAX_WORDS = 20_000  # of an inverted index; its positions are numbers that anybody can write
 
 
-class _Plain:
+class _TreeWithoutDoctype:
     """Builds a tree, and refuses document types."""
 
     def __init__(self) -> None:
@@ -34,39 +34,39 @@ class _Plain:
         self.close: Callable[..., Element] = tree.close
 
     def doctype(self, *ignored: object) -> None:
-        raise Trouble("the reply is XML with a document type, which is not read")
+        raise RequestError("the reply is XML with a document type, which is not read")
 
 
-def xml(body: bytes) -> Element:
+def parse_xml(body: bytes) -> Element:
     """Return the root of XML; Trouble for a document type or for XML that breaks off."""
-    parser = XMLParser(target=_Plain())
+    parser = XMLParser(target=_TreeWithoutDoctype())
     try:
         parser.feed(body)
         root: Element = parser.close()
     except ParseError as error:
-        raise Trouble("the reply is not whole XML", again=True) from error
+        raise RequestError("the reply is not whole XML", again=True) from error
     return root
 
 
-def json_object(body: bytes) -> dict[str, Any]:
+def parse_json_object(body: bytes) -> dict[str, Any]:
     """Return a JSON object; Trouble for anything else."""
     try:
         found = json.loads(body)
     except ValueError as error:
-        raise Trouble("the reply is not whole JSON", again=True) from error
+        raise RequestError("the reply is not whole JSON", again=True) from error
     if not isinstance(found, dict):
-        raise Trouble("the reply is JSON of another shape")
+        raise RequestError("the reply is JSON of another shape")
     return found
 
 
-def without_tags(text: object) -> str:
+def strip_tags(text: object) -> str:
     """Return the text of a JATS or HTML fragment, without a heading that says "Abstract"."""
     return html.unescape(TAG.sub(" ", HEADING.sub(" ", text))).strip() if isinstance(text, str) else ""
 
 
-def from_positions(index: object) -> str:
+def from_inverted_index(index: object) -> str:
     """Return the text of an inverted index ({word: [positions]}), "" where it is none."""
     if not isinstance(index, Mapping):
         return ""
     placed = {place: word for word, places in index.items() for place in places if isinstance(place, int)}
-    return " ".join(placed[place] for place in sorted(placed)[:MOST_WORDS])
+    return " ".join(placed[place] for place in sorted(placed)[:MAX_WORDS])

@@ -12,24 +12,24 @@ from __future__ import annotations
 import io
 import logging
 
-MOST_BYTES, MOST_PAGES, MOST_CHARACTERS = 40 << 20, 300, 5_000_000
+MAX_BYTES, MAX_PAGES, MAX_CHARACTERS = 40 << 20, 300, 5_000_000
 
 
-def text_of(content: bytes) -> str | None:
+def extract_text(content: bytes) -> str | None:
     """Return the text of a PDF, pages apart by a form feed; None for one that is too large, unreadable or without."""
-    if len(content) > MOST_BYTES or not content.lstrip()[:5].startswith(b"%PDF"):
+    if len(content) > MAX_BYTES or not content.lstrip()[:5].startswith(b"%PDF"):
         return None
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it remarks on every flaw of a file
     try:
         text = "\f".join(_pages(content))
     except Exception:  # any: pypdf raises whatever reading nonsense raises, and a file is none of our errors
         return None
-    return storable(text) if text.strip() else None
+    return storable_text(text) if text.strip() else None
 
 
-def storable(text: str) -> str:
+def storable_text(text: str) -> str:
     """Return the first MOST_CHARACTERS of a text without NUL and lone surrogates, which files and programs refuse."""
-    return text[:MOST_CHARACTERS].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    return text[:MAX_CHARACTERS].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _pages(content: bytes) -> list[str]:
@@ -37,9 +37,9 @@ def _pages(content: bytes) -> list[str]:
 
     pages: list[str] = []
     size = 0
-    for page in PdfReader(io.BytesIO(content), strict=False).pages[:MOST_PAGES]:
+    for page in PdfReader(io.BytesIO(content), strict=False).pages[:MAX_PAGES]:
         pages.append(page.extract_text())
         size += len(pages[-1])
-        if size > MOST_CHARACTERS:
+        if size > MAX_CHARACTERS:
             break
     return pages

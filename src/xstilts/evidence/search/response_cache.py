@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.evidence.search.hosts import Host
-from xstilts.evidence.search.http_requests import Ask
+from xstilts.evidence.search.http_requests import Request
 
 Params = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Request:
+class RequestRecord:
     """A line of the request log: what was asked of whom, when it was answered, by which bytes, after which tries."""
 
     source: str
@@ -52,66 +52,66 @@ class Failure:
     tries: tuple[str, ...]
 
 
-class Replies:
+class ResponseCache:
     """A folder of replies; of many processes, the last that writes one wins."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def find(self, host: Host, asked: Ask) -> tuple[Request, bytes] | None:
+    def find(self, host: Host, asked: Request) -> tuple[RequestRecord, bytes] | None:
         """Return the reply that is kept, None where there is none or its bytes are no longer what came."""
         place = self._place(host, asked)
         try:
-            request = Request(**_read(place.with_suffix(".json")))
+            request = RequestRecord(**_read(place.with_suffix(".json")))
             body = place.with_suffix(".body").read_bytes()
         except (OSError, ValueError, TypeError, AttributeError):
             return None
         return (request, body) if hashlib.sha256(body).hexdigest() == request.sha256 else None
 
-    def failure(self, host: Host, asked: Ask) -> Failure | None:
+    def failure(self, host: Host, asked: Request) -> Failure | None:
         """Return the failure that is kept of a request, None where there is none."""
         try:
             return Failure(**_read(self._place(host, asked).with_suffix(".failed.json")))
         except (OSError, ValueError, TypeError, AttributeError):
             return None
 
-    def keep(self, host: Host, asked: Ask, request: Request, body: bytes) -> None:
+    def keep(self, host: Host, asked: Request, request: RequestRecord, body: bytes) -> None:
         """Store a reply, and forget that the request ever failed."""
         place = self._place(host, asked)
         _write(place.with_suffix(".body"), body)
         _write(place.with_suffix(".json"), _json(request))
         place.with_suffix(".failed.json").unlink(missing_ok=True)
 
-    def keep_failure(self, host: Host, asked: Ask, failure: Failure) -> None:
+    def keep_failure(self, host: Host, asked: Request, failure: Failure) -> None:
         """Store a failure."""
         _write(self._place(host, asked).with_suffix(".failed.json"), _json(failure))
 
-    def _place(self, host: Host, asked: Ask) -> Path:
+    def _place(self, host: Host, asked: Request) -> Path:
         named = json.dumps([asked.source, host.hostname + host.path, asked.path, sorted(asked.params)])
         return self.folder / asked.source / hashlib.sha256(named.encode()).hexdigest()[:32]
 
 
-def row_of(logged: Request | Failure) -> dict[str, Any]:
+def to_row(logged: RequestRecord | Failure) -> dict[str, Any]:
     """Return a line of a log as JSON has it."""
     return {**asdict(logged), "params": dict(logged.params), "tries": list(logged.tries)}
 
 
-def fields_of(row: dict[str, Any]) -> dict[str, Any]:
+def from_row(row: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a line of a log as `row_of` wrote it."""
     return {**row, "params": tuple(row["params"].items()), "tries": tuple(row["tries"])}
 
 
-def lines(logged: Iterable[Request | Failure]) -> str:
+def to_jsonl(logged: Iterable[RequestRecord | Failure]) -> str:
     """Return a log as JSON lines."""
-    return "".join(json.dumps(row_of(one), ensure_ascii=False) + "\n" for one in logged)
+    return "".join(json.dumps(to_row(one), ensure_ascii=False) + "\n" for one in logged)
 
 
-def _json(logged: Request | Failure) -> bytes:
-    return json.dumps(row_of(logged), ensure_ascii=False, indent=1).encode() + b"\n"
+def _json(logged: RequestRecord | Failure) -> bytes:
+    return json.dumps(to_row(logged), ensure_ascii=False, indent=1).encode() + b"\n"
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return fields_of(json.loads(path.read_bytes()))
+    return from_row(json.loads(path.read_bytes()))
 
 
 def _write(path: Path, content: bytes) -> None:

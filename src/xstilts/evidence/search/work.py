@@ -18,15 +18,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from xstilts.evidence.search.identifiers import Ids, ids
+from xstilts.evidence.search.identifiers import WorkIds, parse_ids
 
 # Whose word counts first: of what was published, those who publish; of abstracts, those who hold them as written.
-FACTS_FROM = ("acl", "crossref", "openalex", "s2", "arxiv", "folder")
-ABSTRACT_FROM = ("acl", "arxiv", "s2", "openalex", "crossref", "folder")
+FACT_PRIORITY = ("acl", "crossref", "openalex", "s2", "arxiv", "folder")
+ABSTRACT_PRIORITY = ("acl", "arxiv", "s2", "openalex", "crossref", "folder")
 PARTICLES = frozenset(
     ("al", "bin", "da", "de", "del", "della", "den", "der", "di", "dos", "du", "el", "ter", "van", "von", "zu")
 )
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Work:
     """
 
     id: str
-    ids: Ids
+    ids: WorkIds
     title: str
     authors: tuple[str, ...] = ()
     year: int | None = None
@@ -50,48 +50,48 @@ class Work:
     disagreements: tuple[str, ...] = ()
 
 
-def stated(source: str, known: Ids, **said: Any) -> Work:
+def work_from_record(source: str, known: WorkIds, **said: Any) -> Work:
     """Return a work as one source states it: title, authors, year, venue, abstract, url, retracted, citations.
 
     Spaces are made plain, names turned to "Family, Given"; what has the wrong type is left out. More facts are kept
     as they are, under the source's name.
     """
-    title, abstract = clean(said.get("title")), clean(said.get("abstract"))
+    title, abstract = single_line(said.get("title")), single_line(said.get("abstract"))
     listed = people if isinstance(people := said.get("authors"), list | tuple) else ()
-    authors = tuple(name for one in listed if (name := family_first(clean(one))))
+    authors = tuple(name for one in listed if (name := family_first(single_line(one))))
     facts: dict[str, Any] = {
         "title": title,
         "authors": list(authors),
-        "year": whole(said.get("year")),
-        "venue": clean(said.get("venue")),
+        "year": as_int(said.get("year")),
+        "venue": single_line(said.get("venue")),
         "abstract": abstract,
-        "url": url if (url := clean(said.get("url"))).startswith(("https://", "http://")) else "",
+        "url": url if (url := single_line(said.get("url"))).startswith(("https://", "http://")) else "",
         "retracted": said.get("retracted") is True or title.lower().startswith(("retracted:", "[retracted]")),
-        "citations": whole(said.get("citations")),
+        "citations": as_int(said.get("citations")),
     }
     named = known.best or f"title:{hashlib.sha256(_title_key(title, authors).encode()).hexdigest()[:16]}"
     record = {**asdict(known), **facts, **{key: value for key, value in said.items() if key not in facts}}
     return Work(named, known, **{**facts, "authors": authors}, sources={source: record})
 
 
-def merged(found: Iterable[Work]) -> tuple[Work, ...]:
+def merge_works(found: Iterable[Work]) -> tuple[Work, ...]:
     """Return each work once, in the order of their ids; the order in which they were found changes nothing."""
-    records = sorted(set_of(found), key=_order)
-    works = [_united(group) for group in _same_titles(_same_ids(records))]
+    records = sorted(unique_works(found), key=_sort_key)
+    works = [_merge_group(group) for group in _same_titles(_same_ids(records))]
     return tuple(sorted(works, key=lambda work: work.id))
 
 
-def set_of(found: Iterable[Work]) -> list[Work]:
+def unique_works(found: Iterable[Work]) -> list[Work]:
     """Return works without those that are equal in everything (found twice by two queries)."""
-    return list({_order(work): work for work in found}.values())
+    return list({_sort_key(work): work for work in found}.values())
 
 
-def clean(value: object) -> str:
+def single_line(value: object) -> str:
     """Return a text in one line without control characters, "" for what is no text."""
-    return " ".join(CONTROL.sub(" ", value).split()) if isinstance(value, str) else ""
+    return " ".join(CONTROL_CHARACTERS.sub(" ", value).split()) if isinstance(value, str) else ""
 
 
-def whole(value: object) -> int | None:
+def as_int(value: object) -> int | None:
     """Return a whole number that a source gave as number or text, None for anything else."""
     if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value.strip()):
         return int(value)
@@ -109,18 +109,18 @@ def family_first(name: str) -> str:
     return f"{' '.join(words[start:])}, {' '.join(words[:start])}"
 
 
-def plain(text: str) -> str:
+def fold_text(text: str) -> str:
     """Return a text as titles are compared: letters and digits of any script, no accents, no case."""
     decomposed = unicodedata.normalize("NFKD", text).casefold()
     return " ".join(re.findall(r"[^\W_]+", "".join(c for c in decomposed if unicodedata.category(c) != "Mn")))
 
 
-def _order(work: Work) -> str:
+def _sort_key(work: Work) -> str:
     return json.dumps([work.id, work.sources], sort_keys=True)
 
 
 def _title_key(title: str, authors: Sequence[str]) -> str:
-    return f"{plain(title)}|{plain(authors[0].partition(',')[0]) if authors else ''}"
+    return f"{fold_text(title)}|{fold_text(authors[0].partition(',')[0]) if authors else ''}"
 
 
 def _same_ids(records: Sequence[Work]) -> list[list[Work]]:
@@ -131,8 +131,8 @@ def _same_ids(records: Sequence[Work]) -> list[list[Work]]:
         touching = {id(group): group for name in names if (group := group_of.get(name))}
         joined = [*(one for group in touching.values() for one in group), record]
         group_of |= {name: joined for one in joined for name in (one.id, *one.ids.named())}
-    groups = {id(group): sorted(group, key=_order) for group in group_of.values()}
-    return sorted(groups.values(), key=lambda group: _order(group[0]))
+    groups = {id(group): sorted(group, key=_sort_key) for group in group_of.values()}
+    return sorted(groups.values(), key=lambda group: _sort_key(group[0]))
 
 
 def _same_titles(groups: list[list[Work]]) -> list[list[Work]]:
@@ -151,10 +151,10 @@ def _same_titles(groups: list[list[Work]]) -> list[list[Work]]:
     return joined
 
 
-def _united(group: Sequence[Work]) -> Work:
+def _merge_group(group: Sequence[Work]) -> Work:
     """Return one work from what sources said of it."""
-    by_fact, by_abstract = _ranked(group, FACTS_FROM), _ranked(group, ABSTRACT_FROM)
-    known = ids(**{kind: _value(by_fact, kind) for kind in asdict(Ids())})
+    by_fact, by_abstract = _by_priority(group, FACT_PRIORITY), _by_priority(group, ABSTRACT_PRIORITY)
+    known = parse_ids(**{kind: _value(by_fact, kind) for kind in asdict(WorkIds())})
     counts = [one.citations for one in group if one.citations is not None]
     return Work(
         id=known.best or min(one.id for one in group),
@@ -167,22 +167,24 @@ def _united(group: Sequence[Work]) -> Work:
         url=next((one.url for one in by_fact if one.url), ""),
         retracted=any(one.retracted for one in group),
         citations=max(counts, default=None),
-        sources=dict(_told(by_fact)),
+        sources=dict(_records_by_source(by_fact)),
         disagreements=tuple(_disagreements(by_fact)),
     )
 
 
-def _ranked(group: Sequence[Work], sources: Sequence[str]) -> list[Work]:
+def _by_priority(group: Sequence[Work], sources: Sequence[str]) -> list[Work]:
     """Return works by the rank of the source they come from."""
     rank = {source: place for place, source in enumerate(sources)}
-    return sorted(group, key=lambda one: (rank.get(next(iter(one.sources), "").split(" ")[0], len(rank)), _order(one)))
+    return sorted(
+        group, key=lambda one: (rank.get(next(iter(one.sources), "").split(" ")[0], len(rank)), _sort_key(one))
+    )
 
 
 def _value(group: Sequence[Work], kind: str) -> str:
     return next((value for one in group if (value := getattr(one.ids, kind))), "")
 
 
-def _told(group: Sequence[Work]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _records_by_source(group: Sequence[Work]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield what each source said; a second word of the same source is called "s2 2"."""
     seen: dict[str, int] = {}
     for source, record in (item for one in group for item in one.sources.items()):
@@ -196,20 +198,20 @@ def _disagreements(group: Sequence[Work]) -> Iterator[str]:
     for what in ("year", "title", "authors", "doi"):
         said: dict[str, list[str]] = {}
         shown: dict[str, str] = {}
-        for source, record in _told(group):
-            if value := _compared(what, record[what]):
+        for source, record in _records_by_source(group):
+            if value := _comparison_key(what, record[what]):
                 said.setdefault(value, []).append(source)
-                shown.setdefault(value, _shown(record[what]))
+                shown.setdefault(value, _display(record[what]))
         if len(said) > 1:
             yield f"{what}: " + ", ".join(f"{shown[value]} ({', '.join(names)})" for value, names in said.items())
 
 
-def _compared(what: str, value: Any) -> str:
+def _comparison_key(what: str, value: Any) -> str:
     """Return what of a fact must agree: of authors their family names, of texts their words."""
     if what == "authors":
-        return plain("; ".join(name.partition(",")[0] for name in value))
-    return plain(value) if what == "title" else str(value or "")
+        return fold_text("; ".join(name.partition(",")[0] for name in value))
+    return fold_text(value) if what == "title" else str(value or "")
 
 
-def _shown(value: object) -> str:
+def _display(value: object) -> str:
     return "; ".join(value) if isinstance(value, list) else str(value)

@@ -157,7 +157,7 @@ def is_heading(text: str, first: bool = False) -> bool:
 @lru_cache(maxsize=1 << 14)
 def sentences(document: Document) -> tuple[Sentence, ...]:
     """Return the sentences in order; what is between them is white space only."""
-    cuts = [*_cuts(document.text), len(document.text)]
+    cuts = [*_boundaries(document.text), len(document.text)]
     found: list[Sentence] = []
     start, begins = 0, True
     for cut in cuts:
@@ -171,20 +171,20 @@ def sentences(document: Document) -> tuple[Sentence, ...]:
     return tuple(found)
 
 
-def around(document: Document, start: int, end: int) -> tuple[str, str]:
+def context_sentences(document: Document, start: int, end: int) -> tuple[str, str]:
     """Return the sentences before and after some characters, each on one line; "" where there is none."""
     before = "".join(one.text for one in [one for one in sentences(document) if one.end <= start][-1:])
     after = "".join(one.text for one in [one for one in sentences(document) if one.start >= end][:1])
     return " ".join(before.split()), " ".join(after.split())
 
 
-def _cuts(text: str) -> Iterator[int]:
+def _boundaries(text: str) -> Iterator[int]:
     """Yield the offsets at which a sentence ends."""
     headings = {edge for found in HEADING.finditer(text) for edge in _edges(text, found)}
     ends = {found.end(): found for found in STOP.finditer(text)}
     start = 0
     for cut in sorted(headings | ends.keys()):
-        if cut in headings or _parts(text, start, ends[cut]):
+        if cut in headings or _is_boundary(text, start, ends[cut]):
             yield cut
             start = cut
 
@@ -197,17 +197,17 @@ def _edges(text: str, heading: re.Match[str]) -> tuple[int, ...]:
     return (heading.start(), heading.end()) if begins and after[:1].isupper() and is_heading(heading[0]) else ()
 
 
-def _parts(text: str, start: int, stop: re.Match[str]) -> bool:
+def _is_boundary(text: str, start: int, stop: re.Match[str]) -> bool:
     """Return whether a full stop or an empty line ends what began at `start`; dots that leave something out do not."""
     if stop["gap"]:
-        return not _goes_on(text, stop)
+        return not _continues(text, stop)
     left_out = re.search(r"\.\.|…", text[max(start, stop.start() - 4) : stop.end()])
     if left_out or _is_abbreviation(text, start, stop) or _is_lower(text, stop.end()):
         return False
     return not _in_brackets(text[max(start, stop.end() - LONGEST_BRACKET) : stop.end()])
 
 
-def _goes_on(text: str, gap: re.Match[str]) -> bool:
+def _continues(text: str, gap: re.Match[str]) -> bool:
     """Return whether a sentence goes on after an empty line, or around a page number between two."""
     page = PAGE_NUMBER.match(text, gap.end())
     before = re.sub(r"(^|\s)\d{1,4}$", "", text[max(0, gap.start() - 200) : gap.start()].rstrip()).rstrip()

@@ -21,7 +21,7 @@ from functools import cache, lru_cache
 from itertools import combinations
 from typing import Literal
 
-from xstilts.evidence.claims.question import mentions, vocabulary
+from xstilts.evidence.claims.question import find_terms, vocabulary
 from xstilts.evidence.text.stemming import COUNTED, Lexicon, Mention
 
 Status = Literal["AGREE", "CONSISTENT", "DIFFER", "CLASH"]
@@ -37,7 +37,7 @@ CITED = re.compile(
     r"|\b(?:Tables?|Tabs?\.|Figures?|Figs?\.|Sections?|Secs?\.|Appendix|Equations?|Eqs?\.|Chapter|§)\s?[\dA-Z][\d.]*"
 )
 NAMES = ("task", "benchmark", "models")  # kinds of terms in which a number is a part of the name
-NEAR = 60  # characters within which a unit follows
+UNIT_DISTANCE = 60  # characters within which a unit follows
 OTHERS = re.compile(r"\b(?:over|across|on|for|with|in|than|compared|per)\b")  # after which a unit is another number's
 SENTENCE = re.compile(r"[.!?]\s|;")  # between these, all that a number is of is looked for
 CLAUSE = re.compile(r"[.!?]\s|;|\b(?:but|while|whereas)\b")  # and its languages between these
@@ -52,8 +52,8 @@ SETTING = re.compile(  # before a number that says how was trained, and scores n
 )
 SCORES = ("", "points", "%")  # units that may be those of a metric
 COUNTS = ("examples", "sentences")  # and of a split
-PARTS = 4  # the most numbers of which a total is recognised
-MOST = 60  # numbers of a source among which three or more are tried as parts; above it, two
+MAX_SUM_TERMS = 4  # the most numbers of which a total is recognised
+MAX_SUM_NUMBERS = 60  # numbers of a source among which three or more are tried as parts; above it, two
 
 LISTED_NUMBER = r"[-−+]?\d[\d,]*(?:\.\d+)?(?!\w)(?:\s?%)?"
 CAPITAL = r"[A-Z][\w+-]*"
@@ -118,15 +118,15 @@ def agree(claim: str, source: str) -> Agreement:
     return max((_agreement(one, there) for one in numbers(claim)), key=_severity, default=Agreement("AGREE"))
 
 
-def total(value: Decimal, others: Collection[Decimal]) -> tuple[Decimal, ...]:
+def find_sum(value: Decimal, others: Collection[Decimal]) -> tuple[Decimal, ...]:
     """Return two to four different numbers of which a value is the exact sum; () where there are none.
 
     Among many numbers only pairs are tried, and triples by what is missing to them.
     """
     small = sorted({other for other in others if 0 < other < value})
     known = set(small)
-    for size in range(2, PARTS + 1):
-        if len(small) > MOST and size > 3:
+    for size in range(2, MAX_SUM_TERMS + 1):
+        if len(small) > MAX_SUM_NUMBERS and size > 3:
             break
         for some in combinations(small, size - 1):
             rest = value - sum(some)
@@ -140,14 +140,14 @@ def _severity(found: Agreement) -> int:
 
 
 def _agreement(number: Number, there: Sequence[Number]) -> Agreement:
-    if any(one.value == number.value and _fits(number, one) for one in there):
+    if any(one.value == number.value and _same_subject(number, one) for one in there):
         return Agreement("AGREE")
-    parts = total(number.value, {one.value for one in there})
+    parts = find_sum(number.value, {one.value for one in there})
     if parts:
         return Agreement("CONSISTENT", f"{number.text} is the sum {' + '.join(f'{part:,}' for part in parts)}")
     rivals = {one.value: one for one in there if one.of == number.of}
     if len(rivals) == 1 and not any(
-        _digits(one) == _digits(number) or _rounded(one, number) for one in rivals.values()
+        _digits(one) == _digits(number) or _may_be_rounded(one, number) for one in rivals.values()
     ):
         return Agreement("CLASH", f"{number.text} {number.unit} here, {next(iter(rivals.values())).text} in the source")
     return Agreement("DIFFER", f"the source does not say {number.text} {number.unit}".rstrip())
@@ -158,12 +158,12 @@ def _digits(number: Number) -> str:
     return re.sub(r"\D", "", format(number.value, "f"))
 
 
-def _rounded(one: Number, other: Number) -> bool:
+def _may_be_rounded(one: Number, other: Number) -> bool:
     """Return whether one number may be the other, rounded: 2 and 2.1, or 393,000 and 392,702."""
-    return 2 * abs(one.value - other.value) <= max(_step(one), _step(other))
+    return 2 * abs(one.value - other.value) <= max(_resolution(one), _resolution(other))
 
 
-def _step(number: Number) -> Decimal:
+def _resolution(number: Number) -> Decimal:
     """Return what the last digit that is told is worth; of zeros at a whole number's end only the first two are."""
     found = NUMBER.match(number.text)
     if not found:
@@ -174,7 +174,7 @@ def _step(number: Number) -> Decimal:
     return Decimal(1).scaleb(int(Decimal(digits).as_tuple().exponent) + zeros) * scale
 
 
-def _fits(ours: Number, theirs: Number) -> bool:
+def _same_subject(ours: Number, theirs: Number) -> bool:
     """Return whether two numbers are of the same things, as far as the claim says of what."""
     return ours.unit == theirs.unit and all(
         not here or here == there for here, there in zip(ours.of, theirs.of, strict=True)
@@ -182,7 +182,7 @@ def _fits(ours: Number, theirs: Number) -> bool:
 
 
 def _numbers(text: str) -> Iterator[Number]:
-    named = mentions(text)
+    named = find_terms(text)
     names = [one for one in named if one.kind in NAMES and not text[one.start].isdigit()]
     hidden = [
         *((one.start, one.end) for one in names),
@@ -198,7 +198,7 @@ def _numbers(text: str) -> Iterator[Number]:
 def _number(text: str, at: tuple[int, int, Decimal], units: Iterable[Mention], things: Iterable[Mention]) -> Number:
     """Return a number with what it is of; one that says how was trained is of nothing."""
     start, end, value = at
-    setting = SETTING.search(text, max(0, start - NEAR), start)
+    setting = SETTING.search(text, max(0, start - UNIT_DISTANCE), start)
     adjoins = next((unit.name for unit in units if unit.start >= end and not text[end : unit.start].strip()), "")
     if setting and not (setting["list"] and adjoins):
         return Number(text[start:end], value, adjoins)
@@ -210,10 +210,10 @@ def _number(text: str, at: tuple[int, int, Decimal], units: Iterable[Mention], t
         text[start:end],
         value,
         unit,
-        _of(text, (start, end), [one for one in here if one.kind in ("task", "benchmark")]),
+        _nearest_subject(text, (start, end), [one for one in here if one.kind in ("task", "benchmark")]),
         _metric(text, (start, end), [one for one in here if one.kind == "metric"]) if scores else "",
         splits.pop() if len(splits) == 1 else "",
-        _of(text, (start, end), [one for one in here if one.kind == "models"]),
+        _nearest_subject(text, (start, end), [one for one in here if one.kind == "models"]),
         tuple(dict.fromkeys(one.name for one in near if one.kind == "languages")),
     )
 
@@ -231,7 +231,7 @@ def _unit(text: str, start: int, end: int, units: Iterable[Mention]) -> str:
     """Return the unit that follows a number, or the list of numbers that begins with it, after two words at most."""
     for unit in units:
         between = text[end : unit.start]
-        if end <= unit.start <= end + NEAR and not re.search(r"[;:()]|[.!?]\s", between):
+        if end <= unit.start <= end + UNIT_DISTANCE and not re.search(r"[;:()]|[.!?]\s", between):
             listed = _list_of(text[start:end]).match(between)
             rest = between[listed.end() :] if listed else between
             alone = not re.search(r"\d", rest) and not WORDED.search(rest) and not OTHERS.search(rest)
@@ -258,18 +258,20 @@ def _within(text: str, at: int, those: Iterable[Mention], ends: re.Pattern[str])
     return [one for one in those if left <= one.start < right]
 
 
-def _of(text: str, at: tuple[int, int], those: Sequence[Mention]) -> str:
+def _nearest_subject(text: str, at: tuple[int, int], those: Sequence[Mention]) -> str:
     """Return the thing that a number is said to be on, or else the last before it; "" where two are joined."""
     start, end = at
-    after = [one for one in those if end <= one.start <= end + NEAR and BELONGS.fullmatch(text, end, one.start)]
+    after = [
+        one for one in those if end <= one.start <= end + UNIT_DISTANCE and BELONGS.fullmatch(text, end, one.start)
+    ]
     before = [one for one in those if one.end <= start]
     chosen = after[0] if after else max(before, key=lambda one: one.end, default=None)
-    if chosen is None or any(_joined(text, chosen, other) for other in those if other.name != chosen.name):
+    if chosen is None or any(_are_joined(text, chosen, other) for other in those if other.name != chosen.name):
         return ""
     return chosen.name
 
 
-def _joined(text: str, one: Mention, other: Mention) -> bool:
+def _are_joined(text: str, one: Mention, other: Mention) -> bool:
     first, second = sorted((one, other), key=lambda mention: mention.start)
     return bool(BESIDE.fullmatch(text, first.end, second.start))
 
@@ -297,10 +299,10 @@ def readings(text: str) -> tuple[str, ...]:
         for values in LISTS[LISTED_NUMBER].finditer(text)
         if len(_items(names, LISTED_NAME)) == len(_items(values, LISTED_NUMBER))
     ]
-    return _read(text, *pairs[0]) if len(pairs) == 1 and not JOINS.search(_beside(text, *pairs[0])) else ()
+    return _read_pairs(text, *pairs[0]) if len(pairs) == 1 and not JOINS.search(_without_lists(text, *pairs[0])) else ()
 
 
-def _beside(text: str, *lists: re.Match[str]) -> str:
+def _without_lists(text: str, *lists: re.Match[str]) -> str:
     """Return a text without its lists."""
     for found in sorted(lists, key=lambda one: -one.start()):
         text = f"{text[: found.start()]} {text[found.end() :]}"
@@ -311,12 +313,12 @@ def _items(found: re.Match[str], item: str) -> list[str]:
     return [one.strip() for one in re.findall(item, found[0])]
 
 
-def _read(text: str, names: re.Match[str], values: re.Match[str]) -> tuple[str, ...]:
+def _read_pairs(text: str, names: re.Match[str], values: re.Match[str]) -> tuple[str, ...]:
     items = zip(_items(names, LISTED_NAME), _items(values, LISTED_NUMBER), strict=True)
-    return tuple(_one(text, (names, name), (values, value)) for name, value in items)
+    return tuple(_with_items(text, (names, name), (values, value)) for name, value in items)
 
 
-def _one(text: str, *chosen: tuple[re.Match[str], str]) -> str:
+def _with_items(text: str, *chosen: tuple[re.Match[str], str]) -> str:
     """Return a text with each list replaced by one of its items, and without the word."""
     for found, item in sorted(chosen, key=lambda one: -one[0].start()):
         text = text[: found.start()] + item + text[found.end() :]

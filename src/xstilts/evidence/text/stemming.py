@@ -73,22 +73,26 @@ class Lexicon:
 
     def _at(self, text: str, those: Sequence[Word], at: int) -> tuple[int, Mention | None]:
         first = those[at].stem
-        wild = [*self.variants.get("#", ()), *self.variants.get("#b", ())] if _is("#", first) else []
+        wild = [*self.variants.get("#", ()), *self.variants.get("#b", ())] if _matches("#", first) else []
         for stems, kind, name in sorted([*self.variants.get(first, ()), *wild], key=lambda one: -len(one[0])):
             here = those[at : at + len(stems)]
-            if len(here) == len(stems) and all(map(_is, stems, (word.stem for word in here))) and _adjoin(text, here):
+            if (
+                len(here) == len(stems)
+                and all(map(_matches, stems, (word.stem for word in here)))
+                and _are_adjacent(text, here)
+            ):
                 return len(stems), Mention(kind, name, here[0].start, here[-1].end)
         return 1, None
 
 
-def _is(wanted: str, found: str) -> bool:
+def _matches(wanted: str, found: str) -> bool:
     """Return whether a stem is the one that a variant has there, or a number where it has "#"."""
     if wanted in ("#", "#b"):
         return is_number(found) and found.endswith(wanted[1:])
     return wanted == found
 
 
-def _adjoin(text: str, those: Sequence[Word]) -> bool:
+def _are_adjacent(text: str, those: Sequence[Word]) -> bool:
     """Return whether only spaces and hyphens stand between words."""
     return all(BETWEEN.fullmatch(text, left.end, right.start) for left, right in pairwise(those))
 
@@ -123,6 +127,6 @@ def _counted() -> frozenset[str]:
 
 
 @cache
-def data(name: str) -> dict[str, Any]:
+def load_table(name: str) -> dict[str, Any]:
     """Return the tables of a TOML file that lies beside this one."""
     return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))

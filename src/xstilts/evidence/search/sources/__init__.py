@@ -31,16 +31,16 @@ class Source(Protocol):
         """Return the full text of a work, None where the source has none or fails."""
 
 
-def names() -> tuple[str, ...]:
+def source_names() -> tuple[str, ...]:
     """Return the names of all sources."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
-def source(name: str) -> Source:
+def load_source(name: str) -> Source:
     """Return the source of a name; InputError where there is none."""
-    if name not in names():
-        near = difflib.get_close_matches(name, names(), 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names())}"
+    if name not in source_names():
+        near = difflib.get_close_matches(name, source_names(), 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(source_names())}"
         raise InputError(f"unknown source {name!r}; {hint}")
     return cast(Source, importlib.import_module(f"{__name__}.{name}"))
 
@@ -53,10 +53,10 @@ class Page:
     full: bool
 
 
-def searched(asked: Callable[[int, int], Page | None], limit: int, size: int) -> list[Work]:
+def search_pages(asked: Callable[[int, int], Page | None], limit: int, size: int) -> list[Work]:
     """Return the works of page after page, `asked` with where it begins and its size; None ends it, a failure."""
     found: list[Work] = []
-    for start, length in pages(limit, size):
+    for start, length in page_ranges(limit, size):
         page = asked(start, length)
         found += page.works if page else []
         if page is None or not page.full:
@@ -64,7 +64,7 @@ def searched(asked: Callable[[int, int], Page | None], limit: int, size: int) ->
     return found
 
 
-def pages(limit: int, size: int) -> Iterator[tuple[int, int]]:
+def page_ranges(limit: int, size: int) -> Iterator[tuple[int, int]]:
     """Yield where each page begins and how many works to ask for, so that `limit` are asked for in all.
 
     >>> list(pages(250, 100))

@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 from xstilts.evidence.search.client import Client
-from xstilts.evidence.search.http_requests import Ask, Trouble
-from xstilts.evidence.search.identifiers import ids
-from xstilts.evidence.search.markup import json_object, without_tags
-from xstilts.evidence.search.sources import Page, searched
-from xstilts.evidence.search.work import Work, stated
+from xstilts.evidence.search.http_requests import Request, RequestError
+from xstilts.evidence.search.identifiers import parse_ids
+from xstilts.evidence.search.markup import parse_json_object, strip_tags
+from xstilts.evidence.search.sources import Page, search_pages
+from xstilts.evidence.search.work import Work, work_from_record
 
-PAGE = 100
+PAGE_SIZE = 100
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
@@ -24,9 +24,9 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
 
     def asked(start: int, size: int) -> Page | None:
         params = (("query", query), ("rows", str(size)), ("offset", str(start)))
-        return client.ask(Ask("crossref", "/works", params), lambda body: _page(body, start, size))
+        return client.ask(Request("crossref", "/works", params), lambda body: _page(body, start, size))
 
-    return searched(asked, limit, PAGE)
+    return search_pages(asked, limit, PAGE_SIZE)
 
 
 def text(client: Client, work: Work) -> str | None:
@@ -35,9 +35,9 @@ def text(client: Client, work: Work) -> str | None:
 
 
 def _page(body: bytes, start: int, size: int) -> Page:
-    message = json_object(body)["message"]
+    message = parse_json_object(body)["message"]
     if not message["items"] and int(message["total-results"]) > start:
-        raise Trouble("an empty page, though there are works", again=True)
+        raise RequestError("an empty page, though there are works", again=True)
     return Page([work for one in message["items"] if (work := _work(one))], len(message["items"]) >= size)
 
 
@@ -46,14 +46,14 @@ def _work(one: Any) -> Work | None:
         return None
     dates = [part for key in ("issued", "published") for part in (one.get(key) or {}).get("date-parts") or [] if part]
     notices = [update.get("type") for update in one.get("updated-by") or []]
-    return stated(
+    return work_from_record(
         "crossref",
-        ids(doi=one.get("DOI")),
-        title=without_tags(one["title"][0]),
+        parse_ids(doi=one.get("DOI")),
+        title=strip_tags(one["title"][0]),
         authors=[_name(author) for author in one.get("author") or []],
         year=dates[0][0] if dates else None,
         venue=next(iter(one.get("container-title") or []), ""),
-        abstract=without_tags(one.get("abstract")),
+        abstract=strip_tags(one.get("abstract")),
         url=one.get("URL"),
         retracted=any(notice in ("retraction", "withdrawal", "removal") for notice in notices),
         citations=one.get("is-referenced-by-count"),

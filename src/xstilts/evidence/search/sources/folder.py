@@ -23,16 +23,16 @@ from typing import Any
 
 from xstilts.evidence.search import pdf_text
 from xstilts.evidence.search.client import Client
-from xstilts.evidence.search.identifiers import Ids, ids
-from xstilts.evidence.search.sources.acl import SHARE
-from xstilts.evidence.search.work import Work, clean, plain, stated
+from xstilts.evidence.search.identifiers import WorkIds, parse_ids
+from xstilts.evidence.search.sources.acl import MIN_SHARE
+from xstilts.evidence.search.work import Work, fold_text, single_line, work_from_record
 from xstilts.evidence.text.documents import Document, sentences
 
-ENDINGS = (".pdf", ".txt", ".md")
+EXTENSIONS = (".pdf", ".txt", ".md")
 ABSTRACT = re.compile(r"^\s*abstract\s*[.:]?\s*$", re.IGNORECASE | re.MULTILINE)
 INTRODUCTION = re.compile(r"^\s*(?:1\.?\s+|I\.\s+)?introduction\s*$", re.IGNORECASE | re.MULTILINE)
-LONGEST = 2500  # characters of an abstract
-KNOWN = ("title", "authors", "year", "venue", "abstract", "url", "retracted", "citations")
+MAX_ABSTRACT_CHARACTERS = 2500  # characters of an abstract
+METADATA_FIELDS = ("title", "authors", "year", "venue", "abstract", "url", "retracted", "citations")
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
@@ -41,7 +41,7 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
     if not folder or not Path(folder).is_dir():
         client.fail("folder", "no such folder; set XSTILTS_FOLDER to one with PDFs or texts")
         return []
-    asked, scored = set(plain(query).split()), []
+    asked, scored = set(fold_text(query).split()), []
     for path in _files(Path(folder)):
         content = path.read_bytes()
         held = _text(path, _digest(content))
@@ -50,8 +50,8 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
         unread = f"{_name(path)} has no text that can be read"
         if held is None and all(one.reason != unread for one in client.failures):
             client.fail("folder", unread)
-        shared = asked & set(plain(f"{work.title} {work.abstract} {held}").split())
-        if asked and len(shared) >= SHARE * len(asked):
+        shared = asked & set(fold_text(f"{work.title} {work.abstract} {held}").split())
+        if asked and len(shared) >= MIN_SHARE * len(asked):
             scored.append((-len(shared), path.name, work))
     return [work for *_, work in sorted(scored, key=lambda row: row[:2])[:limit]]
 
@@ -73,9 +73,9 @@ def _name(path: Path) -> str:
 
 def _files(folder: Path) -> list[Path]:
     """Return the files of a folder that can be read, without what is hidden, too large, or a link out of it."""
-    found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in ENDINGS and path.is_file()]
+    found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in EXTENSIONS and path.is_file()]
     inside = [path for path in found if path.resolve().is_relative_to(folder.resolve())]
-    return [path for path in inside if path.name[0] != "." and path.stat().st_size <= pdf_text.MOST_BYTES]
+    return [path for path in inside if path.name[0] != "." and path.stat().st_size <= pdf_text.MAX_BYTES]
 
 
 @lru_cache(maxsize=512)
@@ -83,8 +83,8 @@ def _text(path: Path, digest: str) -> str | None:
     """Return the text of a file of that digest, read once for all queries; None where there is none."""
     content = path.read_bytes()
     if path.suffix.lower() == ".pdf":
-        return pdf_text.text_of(content)
-    return pdf_text.storable(content.decode("utf-8", "replace")) or None
+        return pdf_text.extract_text(content)
+    return pdf_text.storable_text(content.decode("utf-8", "replace")) or None
 
 
 def _digest(content: bytes) -> str:
@@ -92,15 +92,19 @@ def _digest(content: bytes) -> str:
 
 
 def _work(path: Path, content: bytes, held: str | None) -> Work:
-    said = _said(path.with_suffix(".json"))
-    known = ids(said.get("doi"), said.get("arxiv"), said.get("acl"))
-    title, abstract, opens = opening(held or "")
-    facts = {"title": title or path.stem, "abstract": abstract, **{key: said[key] for key in KNOWN if key in said}}
-    work = stated("folder", known, **facts, file=_name(path), sha256=_digest(content), opening=opens)
-    return work if known != Ids() else _named(work, content)
+    said = _metadata(path.with_suffix(".json"))
+    known = parse_ids(said.get("doi"), said.get("arxiv"), said.get("acl"))
+    title, abstract, opens = split_opening(held or "")
+    facts = {
+        "title": title or path.stem,
+        "abstract": abstract,
+        **{key: said[key] for key in METADATA_FIELDS if key in said},
+    }
+    work = work_from_record("folder", known, **facts, file=_name(path), sha256=_digest(content), opening=opens)
+    return work if known != WorkIds() else _with_file_id(work, content)
 
 
-def opening(held: str) -> tuple[str, str, str]:
+def split_opening(held: str) -> tuple[str, str, str]:
     """Return title, abstract (which ends with a whole sentence) and, where there is none, the opening of a text."""
     headed = ABSTRACT.search(held)
     title = ""
@@ -109,21 +113,23 @@ def opening(held: str) -> tuple[str, str, str]:
             break
         title = title + line if title.endswith("-") else f"{title} {line}".strip()
     abstract = _abstract(held, headed.end()) if headed else ""
-    return clean(title).lstrip("# "), abstract, "" if abstract else held[:LONGEST].strip()
+    return single_line(title).lstrip("# "), abstract, "" if abstract else held[:MAX_ABSTRACT_CHARACTERS].strip()
 
 
 def _abstract(held: str, start: int) -> str:
     ended = INTRODUCTION.search(held, start)
-    told = Document("file:", "abstract", held[start : ended.start() if ended else len(held)][: 2 * LONGEST])
-    whole = [one.end for one in sentences(told) if one.whole and one.end <= LONGEST]
+    told = Document(
+        "file:", "abstract", held[start : ended.start() if ended else len(held)][: 2 * MAX_ABSTRACT_CHARACTERS]
+    )
+    whole = [one.end for one in sentences(told) if one.whole and one.end <= MAX_ABSTRACT_CHARACTERS]
     return told.text[: whole[-1]].strip() if whole else ""
 
 
-def _named(work: Work, content: bytes) -> Work:
+def _with_file_id(work: Work, content: bytes) -> Work:
     return replace(work, id=f"file:{_digest(content)[:16]}")
 
 
-def _said(path: Path) -> dict[str, Any]:
+def _metadata(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

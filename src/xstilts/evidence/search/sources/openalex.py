@@ -10,23 +10,23 @@ from __future__ import annotations
 from typing import Any
 
 from xstilts.evidence.search.client import Client
-from xstilts.evidence.search.http_requests import Ask, Trouble
-from xstilts.evidence.search.identifiers import ids
-from xstilts.evidence.search.markup import from_positions, json_object
-from xstilts.evidence.search.sources import Page, searched
-from xstilts.evidence.search.work import Work, stated
+from xstilts.evidence.search.http_requests import Request, RequestError
+from xstilts.evidence.search.identifiers import parse_ids
+from xstilts.evidence.search.markup import from_inverted_index, parse_json_object
+from xstilts.evidence.search.sources import Page, search_pages
+from xstilts.evidence.search.work import Work, work_from_record
 
-PAGE = 100
+PAGE_SIZE = 100
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
     """Return works that match a query, best first."""
 
     def asked(start: int, size: int) -> Page | None:
-        params = (("search", query), ("per-page", str(min(limit, PAGE))), ("page", str(start // PAGE + 1)))
-        return client.ask(Ask("openalex", "/works", params), lambda body: _page(body, start, size))
+        params = (("search", query), ("per-page", str(min(limit, PAGE_SIZE))), ("page", str(start // PAGE_SIZE + 1)))
+        return client.ask(Request("openalex", "/works", params), lambda body: _page(body, start, size))
 
-    return searched(asked, limit, PAGE)[:limit]
+    return search_pages(asked, limit, PAGE_SIZE)[:limit]
 
 
 def text(client: Client, work: Work) -> str | None:
@@ -35,10 +35,10 @@ def text(client: Client, work: Work) -> str | None:
 
 
 def _page(body: bytes, start: int, size: int) -> Page:
-    page = json_object(body)
+    page = parse_json_object(body)
     results = page["results"]
     if not results and int(page["meta"]["count"]) > start:
-        raise Trouble("an empty page, though there are works", again=True)
+        raise RequestError("an empty page, though there are works", again=True)
     return Page([work for one in results if (work := _work(one))], len(results) >= size)
 
 
@@ -47,14 +47,14 @@ def _work(one: Any) -> Work | None:
         return None
     place = one.get("primary_location") or {}
     address = place.get("landing_page_url") or ""
-    return stated(
+    return work_from_record(
         "openalex",
-        ids(doi=one.get("doi"), arxiv=address if "arxiv.org" in address else "", openalex=one.get("id")),
+        parse_ids(doi=one.get("doi"), arxiv=address if "arxiv.org" in address else "", openalex=one.get("id")),
         title=one["display_name"],
         authors=[(author.get("author") or {}).get("display_name") for author in one.get("authorships") or []],
         year=one.get("publication_year"),
         venue=(place.get("source") or {}).get("display_name"),
-        abstract=from_positions(one.get("abstract_inverted_index")),
+        abstract=from_inverted_index(one.get("abstract_inverted_index")),
         url=address or one.get("id"),
         retracted=one.get("is_retracted") is True,
         citations=one.get("cited_by_count"),

@@ -14,14 +14,14 @@ from __future__ import annotations
 from typing import Any
 
 from xstilts.evidence.search.client import Client
-from xstilts.evidence.search.http_requests import Ask, Trouble
-from xstilts.evidence.search.identifiers import ids
-from xstilts.evidence.search.markup import json_object
-from xstilts.evidence.search.sources import Page, searched
-from xstilts.evidence.search.work import Work, stated
+from xstilts.evidence.search.http_requests import Request, RequestError
+from xstilts.evidence.search.identifiers import parse_ids
+from xstilts.evidence.search.markup import parse_json_object
+from xstilts.evidence.search.sources import Page, search_pages
+from xstilts.evidence.search.work import Work, work_from_record
 
 FIELDS = ("fields", "title,abstract,year,venue,authors,externalIds,citationCount,url")
-PAGE, MOST = 100, 1000
+PAGE_SIZE, MAX_RESULTS = 100, 1000
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
@@ -29,9 +29,9 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
 
     def asked(start: int, size: int) -> Page | None:
         params = (("query", query), ("offset", str(start)), ("limit", str(size)), FIELDS)
-        return client.ask(Ask("s2", "/graph/v1/paper/search", params), lambda body: _page(body, start))
+        return client.ask(Request("s2", "/graph/v1/paper/search", params), lambda body: _page(body, start))
 
-    return searched(asked, min(limit, MOST), PAGE)
+    return search_pages(asked, min(limit, MAX_RESULTS), PAGE_SIZE)
 
 
 def text(client: Client, work: Work) -> str | None:
@@ -40,10 +40,10 @@ def text(client: Client, work: Work) -> str | None:
 
 
 def _page(body: bytes, start: int) -> Page:
-    page = json_object(body)
+    page = parse_json_object(body)
     data = page.get("data") or []
     if not data and int(page["total"]) > start:
-        raise Trouble("an empty page, though there are works", again=True)
+        raise RequestError("an empty page, though there are works", again=True)
     return Page([work for one in data if (work := _work(one))], "next" in page)
 
 
@@ -51,9 +51,9 @@ def _work(one: Any) -> Work | None:
     if not isinstance(one, dict) or not one.get("title"):
         return None
     names = one.get("externalIds") or {}
-    return stated(
+    return work_from_record(
         "s2",
-        ids(names.get("DOI"), names.get("ArXiv"), names.get("ACL"), one.get("paperId")),
+        parse_ids(names.get("DOI"), names.get("ArXiv"), names.get("ACL"), one.get("paperId")),
         title=one["title"],
         authors=[author.get("name") for author in one.get("authors") or []],
         year=one.get("year"),
