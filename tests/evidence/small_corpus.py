@@ -22,7 +22,7 @@ def work(number: int, title: str = "", authors: Sequence[str] = ("Doe, A",)) -> 
     )
 
 
-def dossier(question: str, *texts: tuple[Work, Sequence[str]]) -> Synthesis:
+def synthesis_of(question: str, *texts: tuple[Work, Sequence[str]]) -> Synthesis:
     documents = {
         one.id: tuple(Document(one.id, f"part {n}", text) for n, text in enumerate(those)) for one, those in texts
     }
@@ -32,4 +32,4 @@ def dossier(question: str, *texts: tuple[Work, Sequence[str]]) -> Synthesis:
 
 def told(question: str, *texts: str) -> Synthesis:
     """Return a dossier of a work with one text each, all of different authors."""
-    return dossier(question, *((work(n, authors=[f"Name{n}, A"]), (text,)) for n, text in enumerate(texts)))
+    return synthesis_of(question, *((work(n, authors=[f"Name{n}, A"]), (text,)) for n, text in enumerate(texts)))

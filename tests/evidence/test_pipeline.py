@@ -42,7 +42,7 @@ from xstilts.evidence.search.work import work_from_record
 from xstilts.evidence.stub.server import FAULT_KINDS, SOURCES, Fault, FaultKind, serving
 from xstilts.evidence.text.documents import Document, Locator, is_whole
 
-QUICK = RetryPolicy(tries=2, first=0.0, seconds=5.0)
+QUICK = RetryPolicy(max_attempts=2, first_wait=0.0, timeout=5.0)
 BATCH = demo.QUESTIONS["batch"]
 KEY = "secret-key-of-nobody-0123456789"
 Report = dict[str, Any]
@@ -183,7 +183,7 @@ def test_a02_every_quote_is_cut_out_by_offset_and_digest(made: tuple[Path, dict[
         for one in said["claims"]:
             for where in one["locators"]:
                 cut = Locator(**where).read(texts[where["sha256"]])
-                assert locate(cut, [texts[where["sha256"]]], where["work"]).found
+                assert locate(cut, [texts[where["sha256"]]], where["work"]).matched
 
 
 def test_a02_one_changed_character_makes_verify_name_the_claim(
@@ -335,10 +335,10 @@ def test_a06_an_irrelevant_paper_and_another_order_change_no_verdict(corpus: Cor
     more = Corpus(
         (*reversed(corpus.works), other), documents, (*corpus.screening, ScreeningDecision(other.id, True, "abstract"))
     )
-    dossier = synthesise(parse_question(batch["question"]), more)
-    found = {one.statement.text: (one.faithful.status, one.corroborated.status) for one in dossier.said}
+    synthesis = synthesise(parse_question(batch["question"]), more)
+    found = {one.statement.text: (one.faithful.status, one.corroborated.status) for one in synthesis.statements}
     assert found == verdicts(batch)
-    changed = synthesis_to_json(dossier)
+    changed = synthesis_to_json(synthesis)
     assert [changed[part] for part in ("answer", "findings")] == [batch[part] for part in ("answer", "findings")]
     assert {frozenset(pair.values()) for pair in changed["conflicts"]} == {
         frozenset(pair.values()) for pair in batch["conflicts"]
@@ -445,7 +445,7 @@ def studied(folder: Path, seeds: int, **setting: Any) -> tuple[Path, Path, Repor
     made = study_measurements.compare_with_study(said, study, store, [bound])
     said |= {"measured": made.rows, "study": made.study}
     said |= {"reviews": review.gated_reviews(said, corpus)}
-    bundle.write(said, corpus, folder / "bundle", made.beside)
+    bundle.write(said, corpus, folder / "bundle", made.files)
     return folder / "bundle", store, said
 
 
@@ -572,7 +572,7 @@ def test_a13_a_failing_source_is_told_and_the_rest_goes_on(
     with serving({"s2": Fault(kind, seconds=1.0 if slow else 0.0)}) as stub:
         where = ReportOptions(tmp_path / "out", tmp_path / "replies", ("s2", "acl"))
         helped = ReportServices(
-            hosts=stub.hosts(), manners=RetryPolicy(tries=2, first=0.0, seconds=0.2 if slow else 5.0)
+            hosts=stub.hosts(), policy=RetryPolicy(max_attempts=2, first_wait=0.0, timeout=0.2 if slow else 5.0)
         )
         said = make_report(demo.QUESTIONS["languages"], where, helped)
     failed = [] if kind in MAY_BE else ["s2"]
@@ -589,7 +589,7 @@ def test_a13_where_all_sources_are_down_there_is_no_report(kind: FaultKind, tmp_
     with serving(dict.fromkeys(SOURCES, Fault(kind))) as stub:
         where = ReportOptions(tmp_path / "out", tmp_path / "replies")
         with pytest.raises(ConnectionError, match="no source answered"):
-            make_report(BATCH, where, ReportServices(hosts=stub.hosts(), manners=QUICK))
+            make_report(BATCH, where, ReportServices(hosts=stub.hosts(), policy=QUICK))
     assert not (tmp_path / "out").exists()
 
 
@@ -637,8 +637,8 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_a15_twice_the_same_are_the_same_bytes(made: tuple[Path, dict[str, Report]], tmp_path: Path) -> None:
     with serving() as stub:
         where = ReportOptions(tmp_path / "again", made[0] / "replies", offline=True)
-        make_report(demo.QUESTIONS["languages"], where, ReportServices(hosts=stub.hosts(), manners=QUICK))
-    assert stub.asked == []
+        make_report(demo.QUESTIONS["languages"], where, ReportServices(hosts=stub.hosts(), policy=QUICK))
+    assert stub.requests == []
     assert files(tmp_path / "again") == files(made[0] / "out/languages")
 
 
@@ -683,13 +683,13 @@ def test_a15_a_lying_language_model_is_rejected_in_full_and_counted(
     monkeypatch.setenv(llm_client.KEY_VARIABLE, KEY)
     with serving() as stub:
         where = ReportOptions(tmp_path / "out", copied(made[0] / "replies", tmp_path / "replies"))
-        helped = ReportServices(llm=(liar, "liar"), hosts=stub.hosts(), manners=QUICK)
+        helped = ReportServices(llm=(liar, "liar"), hosts=stub.hosts(), policy=QUICK)
         said = make_report(demo.QUESTIONS["languages"], where, helped)
         heard = len(HEARD)
         again = make_report(demo.QUESTIONS["languages"], replace(where, out=tmp_path / "again", offline=True), helped)
     assert said == again
     assert heard == len(HEARD), "what it once said is not asked again"
-    assert stub.asked == []
+    assert stub.requests == []
     assert said["opinion"] == {"model": "liar", "checks": [], "unanswered": len(llm_opinion.CHECKS)}
     assert said["reviews"] == made[1]["languages"]["reviews"]
     assert "the language model liar, which counts nowhere" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
@@ -795,5 +795,5 @@ def test_a18_markup_of_a_text_is_text_on_the_page(made: tuple[Path, dict[str, Re
 def test_the_client_asks_nothing_when_offline(tmp_path: Path) -> None:
     with serving() as stub, Client(tmp_path, stub.hosts(), QUICK, offline=True) as client:
         found = corpora.gather(client, ["batch size"], [["batch size"]])
-    assert stub.asked == []
+    assert stub.requests == []
     assert found.failures

@@ -47,13 +47,13 @@ def test_a_header_has_only_what_is_read(work: FictionalWork) -> None:
     assert set(work.header["in"].split()) <= set(SOURCES)
     for source, kind in (("arxiv", "arxiv"), ("crossref", "doi"), ("acl", "acl")):
         assert not work.held_by(source) or kind in work.header
-    assert all(re.fullmatch(r"\d{4}", work.said(source, "year")) for source in SOURCES)
+    assert all(re.fullmatch(r"\d{4}", work.field(source, "year")) for source in SOURCES)
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Corpus]:
     with serving() as stub:
-        client = Client(tmp_path_factory.mktemp("replies"), stub.hosts(), RetryPolicy(first=0.0))
+        client = Client(tmp_path_factory.mktemp("replies"), stub.hosts(), RetryPolicy(first_wait=0.0))
         return {question: gather(client, *asked) for question, asked in QUESTIONS.items()}
 
 

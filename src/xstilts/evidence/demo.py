@@ -25,7 +25,7 @@ QUESTIONS = {
     "fine-tuning on XTREME-R in efficiency and zero-shot performance?",
     "size": "Does the gain of English intermediate-task training on XTREME-R depend on model size?",
 }
-QUICK_POLICY = RetryPolicy(tries=2, first=0.0, seconds=10.0)
+QUICK_POLICY = RetryPolicy(max_attempts=2, first_wait=0.0, timeout=10.0)
 
 
 def make_demo_reports(
@@ -35,4 +35,4 @@ def make_demo_reports(
     with tempfile.TemporaryDirectory() as replies, serving() as stub:
         for name, question in QUESTIONS.items():
             where = ReportOptions(out / name, cache or Path(replies), sources)
-            yield out / name, make_report(question, where, ReportServices(hosts=stub.hosts(), manners=QUICK_POLICY))
+            yield out / name, make_report(question, where, ReportServices(hosts=stub.hosts(), policy=QUICK_POLICY))

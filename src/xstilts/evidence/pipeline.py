@@ -53,34 +53,34 @@ class ReportServices:
     llm: its address and its name.
     """
 
-    reader: NliFunction | None = None
+    nli: NliFunction | None = None
     llm: tuple[str, str] | None = None
     hosts: Mapping[str, Host] | None = None
-    manners: RetryPolicy | None = None
+    policy: RetryPolicy | None = None
 
 
 NO_SERVICES = ReportServices()
 
 
-def make_report(question: str, where: ReportOptions, helped: ReportServices = NO_SERVICES) -> dict[str, Any]:
+def make_report(question: str, where: ReportOptions, services: ReportServices = NO_SERVICES) -> dict[str, Any]:
     """Write the report of a question to a folder and return it.
 
     Raises InputError for a question that names nothing to change, ConnectionError where every source failed, and
     `review.Refused` where a reviewer does not find what is quoted.
     """
     asked = parse_question(question)
-    model = llm_client.LanguageModel(*helped.llm, where.cache / "llm", where.offline) if helped.llm else None
-    sources, hosts = choose_sources(where.sources, helped.hosts)
-    with Client(where.cache, hosts, helped.manners, where.offline) as client:
+    model = llm_client.LanguageModel(*services.llm, where.cache / "llm", where.offline) if services.llm else None
+    sources, hosts = choose_sources(where.sources, services.hosts)
+    with Client(where.cache, hosts, services.policy, where.offline) as client:
         corpus = gather(client, search_queries(asked), topic_groups(asked), sources)
     _require_an_answer(corpus, sources)
     proposed = llm_proposals.propose(model, asked, corpus) if model else ()
-    found = synthesis_to_json(synthesise(asked, corpus, helped.reader, proposed))
+    found = synthesis_to_json(synthesise(asked, corpus, services.nli, proposed))
     beside: dict[str, Any] = {bundle.PROPOSALS: [vars(one) for one in proposed]} if model else {}
     if where.study:
         bound = study_binding.read(where.bindings) if where.bindings else None
         made = study_measurements.compare_with_study(found, where.study, where.store, bound)
-        beside |= made.beside
+        beside |= made.files
         found |= {"measured": made.rows, "study": made.study, "limits": [*found["limits"], *made.unbound]}
     found |= {"reviews": review.gated_reviews(found, corpus)}
     found |= {"opinion": llm_opinion.opinion(model, found)} if model else {}

@@ -66,7 +66,7 @@ def test_an_answer_ends_with_what_holds_by_construction(name: str) -> None:
     found = told(QUESTIONS[name], *(text for one, _, text in directions.read() if one == name))
     said = answer(found)
     assert said.startswith("Disputed: ")
-    assert said.endswith(f"). {' '.join(one.said for one in found.constructions)}".rstrip())
+    assert said.endswith(f"). {' '.join(one.statement for one in found.constructions)}".rstrip())
 
 
 def test_both_sides_are_quoted_where_works_differ() -> None:
@@ -89,7 +89,7 @@ def test_gaps_are_told() -> None:
 
 def test_what_others_found_and_what_rests_on_one_seed_is_among_the_limits() -> None:
     found = told(QUESTION, SAID, f"It has been reported that {SAID}", f"With one seed, {SAID}")
-    names = {one.statement.text: one.name for one in found.said}
+    names = {one.statement.text: one.name for one in found.statements}
     said = list(limits(found))
     assert f"Perhaps telling what others found: {names[f'It has been reported that {SAID}']}." in said
     assert f"Resting on one seed, by their own words: {names[f'With one seed, {SAID}']}." in said

@@ -99,12 +99,12 @@ def test_where_a_gain_is_asked_after_a_gain_is_no_direction(text: str, expected:
 
 def test_less_cost_is_more_efficiency_and_only_cost_where_cost_is_asked_for() -> None:
     text = "Freezing layers saves 30 % of the memory, but worsens accuracy."
-    assert {(one.outcome, one.asked, one.mark) for one in outcome_directions(text, PARTS)} == {
+    assert {(one.outcome, one.question_term, one.mark) for one in outcome_directions(text, PARTS)} == {
         ("memory", "efficiency", "up"),
         ("quality", "accuracy", "down"),
     }
     (one,) = outcome_directions(text, parse_question("Does freezing layers change memory?"))
-    assert (one.outcome, one.asked, one.mark) == ("memory", "memory", "down")
+    assert (one.outcome, one.question_term, one.mark) == ("memory", "memory", "down")
     assert direction(text, PARTS) == "mixed"
     assert direction("Freezing layers makes training time 30 % less.", PARTS) == "up"
     assert direction("Freezing lower layers improves accuracy.", PARTS) == "up"

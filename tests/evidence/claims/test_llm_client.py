@@ -78,15 +78,15 @@ def test_a_reply_that_is_no_answer_is_none(
     here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     monkeypatch.setattr(Answers, "body", body)
-    assert not LanguageModel(here, "m", tmp_path).say("Say.", "Text.")
-    assert llm_opinion.parse_opinion(LanguageModel(here, "m", tmp_path).say("Say.", "Text.") or "") == []
+    assert not LanguageModel(here, "m", tmp_path).complete("Say.", "Text.")
+    assert llm_opinion.parse_opinion(LanguageModel(here, "m", tmp_path).complete("Say.", "Text.") or "") == []
 
 
 def test_a_reply_too_large_is_cut_off(here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Answers, "body", said("long"))
-    assert LanguageModel(here, "m", tmp_path / "one").say("Say.", "Text.") == "long"
+    assert LanguageModel(here, "m", tmp_path / "one").complete("Say.", "Text.") == "long"
     monkeypatch.setattr(llm_client, "MAX_BYTES", 10)
-    assert LanguageModel(here, "m", tmp_path / "other").say("Say.", "Text.") is None
+    assert LanguageModel(here, "m", tmp_path / "other").complete("Say.", "Text.") is None
 
 
 def test_this_machine_is_asked_without_a_proxy(here: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,8 +99,8 @@ def test_this_machine_is_asked_without_a_proxy(here: str, tmp_path: Path, monkey
     for proxy in served(Proxy):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy)
-        assert LanguageModel(here, "m", tmp_path).say("Say.", "Text.") == "I am here."
-        away = LanguageModel("http://model.example/v1", "m", tmp_path).say("Say.", "Text.")
+        assert LanguageModel(here, "m", tmp_path).complete("Say.", "Text.") == "I am here."
+        away = LanguageModel("http://model.example/v1", "m", tmp_path).complete("Say.", "Text.")
     assert Answers.heard == [f"Bearer {KEY}"]
     assert (away, Proxy.heard) == ("I am the proxy.", [""])  # another machine is, and gets no key in the clear
 
@@ -116,8 +116,8 @@ def test_a_kept_reply_that_is_damaged_is_asked_for_again(
 ) -> None:
     monkeypatch.setattr(Answers, "body", said("long"))
     model = LanguageModel(here, "m", tmp_path)
-    assert model.say("Say.", "Text.") == "long"
+    assert model.complete("Say.", "Text.") == "long"
     (kept,) = tmp_path.glob("*.json")
     kept.write_text(DEEP)
-    assert model.say("Say.", "Text.") == "long"
+    assert model.complete("Say.", "Text.") == "long"
     assert len(Answers.heard) == 2

@@ -19,7 +19,7 @@ def facets(text: str) -> dict[str, tuple[str, ...]]:
 
 
 def said(question: Question) -> str:
-    return " ".join(rule.said for rule in by_construction(question))
+    return " ".join(rule.statement for rule in by_construction(question))
 
 
 def test_a_question_has_all_six_facets_in_order() -> None:

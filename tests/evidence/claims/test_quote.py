@@ -103,8 +103,8 @@ def test_a4_no_part_of_a_sentence_is_a_quote(left: int, right: int) -> None:
     words = SAID.split()
     part = " ".join(words[left : len(words) - right])
     if part:
-        assert locate(part, [told(SAID)], OURS).found == (left == right == 0)
-        assert locate(f"{part.rstrip('.')}.", [told(SAID)], OURS).found == (left == right == 0)
+        assert locate(part, [told(SAID)], OURS).matched == (left == right == 0)
+        assert locate(f"{part.rstrip('.')}.", [told(SAID)], OURS).matched == (left == right == 0)
 
 
 @pytest.mark.parametrize(

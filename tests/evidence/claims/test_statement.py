@@ -146,7 +146,7 @@ def test_a6_order_and_what_is_off_topic_change_nothing() -> None:
 
 
 def test_every_facet_without_evidence_is_said() -> None:
-    said = {(one.role, one.term): one.said for one in coverage(ASKED, statements(ASKED, [told(HURTS)]))}
+    said = {(one.role, one.term): one.summary for one in coverage(ASKED, statements(ASKED, [told(HURTS)]))}
     assert said["outcome", "memory"] == "no evidence found for the outcome 'memory'"
     assert said["comparator", "standard settings"].startswith("no evidence found")
     assert said["outcome", "accuracy"] == "one statement of one work on the outcome 'accuracy'"

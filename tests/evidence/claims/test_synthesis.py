@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from small_corpus import DENIED, QUESTION, SAID, dossier, told, work
+from small_corpus import DENIED, QUESTION, SAID, synthesis_of, told, work
 
 from xstilts.evidence.claims.synthesis import (
     Synthesis,
@@ -17,11 +17,11 @@ from xstilts.evidence.claims.synthesis import (
 
 
 def pairs(found: Synthesis) -> set[frozenset[str]]:
-    return {frozenset((one.statement.text, other.statement.text)) for one, other in conflicts(found.said)}
+    return {frozenset((one.statement.text, other.statement.text)) for one, other in conflicts(found.statements)}
 
 
 def said(title: str, *texts: str, authors: Sequence[str] = ("Doe, A",)) -> list[str]:
-    return [one.statement.text for one in dossier(QUESTION, (work(1, title, authors), texts)).said]
+    return [one.statement.text for one in synthesis_of(QUESTION, (work(1, title, authors), texts)).statements]
 
 
 # Headings.
@@ -64,10 +64,10 @@ def test_only_works_that_name_other_authors_are_strangers() -> None:
     [((), "NOT_ENOUGH_INFO"), (("Doe, Ada",), "NOT_ENOUGH_INFO"), (("Ng, B",), "SUPPORTED")],
 )
 def test_a_work_corroborates_itself_in_no_copy(others: Sequence[str], status: str) -> None:
-    found = dossier(QUESTION, (work(1), (SAID,)), (work(2, authors=others), (f"We go on. {SAID}",)))
-    assert [one.corroborated.status for one in found.said] == [status]
-    copies = dossier(QUESTION, (work(1, authors=()), (SAID,)), (work(2, authors=()), (f"We go on. {SAID}",)))
-    assert [one.corroborated.status for one in copies.said] == ["NOT_ENOUGH_INFO"]
+    found = synthesis_of(QUESTION, (work(1), (SAID,)), (work(2, authors=others), (f"We go on. {SAID}",)))
+    assert [one.corroborated.status for one in found.statements] == [status]
+    copies = synthesis_of(QUESTION, (work(1, authors=()), (SAID,)), (work(2, authors=()), (f"We go on. {SAID}",)))
+    assert [one.corroborated.status for one in copies.statements] == ["NOT_ENOUGH_INFO"]
 
 
 # Conflicts.
@@ -76,7 +76,7 @@ def test_a_work_corroborates_itself_in_no_copy(others: Sequence[str], status: st
 def test_works_are_opposed_on_an_outcome_that_is_asked_for() -> None:
     assert pairs(told(QUESTION, SAID, DENIED)) == {frozenset((SAID, DENIED))}
     assert pairs(told(QUESTION, SAID, SAID.replace("MNLI", "In Thai, MNLI"))) == set()
-    assert pairs(dossier(QUESTION, (work(1), (SAID, DENIED)))) == set()
+    assert pairs(synthesis_of(QUESTION, (work(1), (SAID, DENIED)))) == set()
 
 
 def test_statements_on_other_outcomes_oppose_none() -> None:
@@ -100,8 +100,8 @@ def test_a_text_that_says_so_speaks_against_others() -> None:
 
 def test_a_work_counts_once_for_an_outcome() -> None:
     thai = "In Thai, MNLI as intermediate task hurts accuracy on XNLI."
-    found = dossier(QUESTION, (work(1), (f"{SAID} {thai}",)), (work(2, authors=["Ng, B"]), (DENIED,)))
-    assert directions_by_outcome(found.said) == {
+    found = synthesis_of(QUESTION, (work(1), (f"{SAID} {thai}",)), (work(2, authors=["Ng, B"]), (DENIED,)))
+    assert directions_by_outcome(found.statements) == {
         "accuracy": {"doi:10.5555/own.1": "mixed", "doi:10.5555/own.2": "level"}
     }
 
@@ -109,7 +109,7 @@ def test_a_work_counts_once_for_an_outcome() -> None:
 def test_what_is_on_no_outcome_that_is_asked_for_is_not_central_and_has_no_side() -> None:
     other = "MNLI as intermediate task reduces memory on XNLI."
     found = told(QUESTION, SAID, other)
-    assert {one.statement.text for one in found.said} == {SAID, other}
-    assert [one.statement.text for one in central_statements(found.question, found.said)] == [SAID]
+    assert {one.statement.text for one in found.statements} == {SAID, other}
+    assert [one.statement.text for one in central_statements(found.question, found.statements)] == [SAID]
     task = next(one for one in found.findings if one.coverage.term == "MNLI")
     assert task.works == {"unsaid": ("doi:10.5555/own.1",), "up": ("doi:10.5555/own.0",)}

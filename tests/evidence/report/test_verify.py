@@ -49,7 +49,7 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = study_measurements.compare_with_study(said, study, store, [*those, other])
     said |= {"measured": made.rows, "study": made.study, "limits": [*said["limits"], *made.unbound]}
     said |= {"reviews": review.gated_reviews(said, found)}
-    bundle.write(said, found, folder / "bundle", made.beside)
+    bundle.write(said, found, folder / "bundle", made.files)
     return folder
 
 

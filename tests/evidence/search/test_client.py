@@ -26,7 +26,7 @@ from xstilts.evidence.stub.server import Fault, FaultKind, Stub, serving
 SEARCH = Request("s2", "/graph/v1/paper/search", (("query", "batch size"), ("offset", "0"), ("limit", "5")))
 OTHER = Request("s2", "/graph/v1/paper/search", (("query", "layers"), ("offset", "0"), ("limit", "5")))
 KEY = "secret-key-0123456789"
-QUICK = RetryPolicy(first=0.0, seconds=5.0)
+QUICK = RetryPolicy(first_wait=0.0, timeout=5.0)
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
-def client_of(stub: Stub, folder: Path, manners: RetryPolicy = QUICK, offline: bool = False) -> Client:
-    return Client(folder, stub.hosts(), manners, offline)
+def client_of(stub: Stub, folder: Path, policy: RetryPolicy = QUICK, offline: bool = False) -> Client:
+    return Client(folder, stub.hosts(), policy, offline)
 
 
 def stored(folder: Path) -> bytes:
@@ -58,53 +58,53 @@ def stored(folder: Path) -> bytes:
 
 def test_a_reply_is_asked_for_once(stub: Stub, tmp_path: Path) -> None:
     first = client_of(stub, tmp_path)
-    found = first.ask(SEARCH, parse_json_object)
+    found = first.fetch(SEARCH, parse_json_object)
     later = client_of(stub, tmp_path, offline=True)
     assert found is not None
     assert found["total"] > 3
-    assert first.ask(SEARCH, parse_json_object) == later.ask(SEARCH, parse_json_object) == found
-    assert stub.asked == ["s2 /graph/v1/paper/search"]
+    assert first.fetch(SEARCH, parse_json_object) == later.fetch(SEARCH, parse_json_object) == found
+    assert stub.requests == ["s2 /graph/v1/paper/search"]
     assert to_jsonl(first.requests[:1]) == to_jsonl(later.requests)
 
 
 def test_a_replay_needs_no_server_and_knows_no_port(tmp_path: Path) -> None:
     with serving() as one:
-        found = client_of(one, tmp_path).ask(SEARCH, parse_json_object)
+        found = client_of(one, tmp_path).fetch(SEARCH, parse_json_object)
     with serving() as other:
-        assert client_of(other, tmp_path).ask(SEARCH, parse_json_object) == found
-        assert other.asked == []
+        assert client_of(other, tmp_path).fetch(SEARCH, parse_json_object) == found
+        assert other.requests == []
 
 
 def test_what_one_mirror_says_is_not_what_another_of_its_machine_says(stub: Stub, tmp_path: Path) -> None:
-    found = client_of(stub, tmp_path).ask(SEARCH, parse_json_object)
+    found = client_of(stub, tmp_path).fetch(SEARCH, parse_json_object)
     other = Client(tmp_path, {"s2": replace(stub.hosts()["s2"], url=f"{stub.url}/other-mirror")}, QUICK)
     assert found is not None
-    assert other.ask(SEARCH, parse_json_object) is None
+    assert other.fetch(SEARCH, parse_json_object) is None
     assert [failure.reason for failure in other.failures] == ["HTTP 404"]
 
 
 def test_what_one_machine_says_is_not_what_another_says(stub: Stub, tmp_path: Path) -> None:
-    client_of(stub, tmp_path).ask(SEARCH, parse_json_object)
+    client_of(stub, tmp_path).fetch(SEARCH, parse_json_object)
     elsewhere = {"s2": replace(stub.hosts()["s2"], url=stub.hosts()["s2"].url.replace("127.0.0.1", "localhost"))}
     named = Client(tmp_path, elsewhere, QUICK)
-    assert named.ask(SEARCH, parse_json_object)
-    assert len(stub.asked) == 2
+    assert named.fetch(SEARCH, parse_json_object)
+    assert len(stub.requests) == 2
     assert [request.host for request in named.requests] == ["localhost"]
 
 
 def test_a_damaged_reply_is_asked_for_again(stub: Stub, tmp_path: Path) -> None:
-    found = client_of(stub, tmp_path).ask(SEARCH, parse_json_object)
+    found = client_of(stub, tmp_path).fetch(SEARCH, parse_json_object)
     (body,) = tmp_path.rglob("*.body")
     body.write_bytes(body.read_bytes().replace(b"total", b"totem"))
-    assert client_of(stub, tmp_path, offline=True).ask(SEARCH, parse_json_object) is None
-    assert client_of(stub, tmp_path).ask(SEARCH, parse_json_object) == found
-    assert len(stub.asked) == 2
+    assert client_of(stub, tmp_path, offline=True).fetch(SEARCH, parse_json_object) is None
+    assert client_of(stub, tmp_path).fetch(SEARCH, parse_json_object) == found
+    assert len(stub.requests) == 2
 
 
 def test_the_log_says_what_was_asked_and_by_which_bytes_it_was_answered(stub: Stub, tmp_path: Path) -> None:
     client = client_of(stub, tmp_path)
-    client.ask(SEARCH, parse_json_object)
-    client.ask(OTHER, parse_json_object)
+    client.fetch(SEARCH, parse_json_object)
+    client.fetch(OTHER, parse_json_object)
     rows = [json.loads(line) for line in (tmp_path / "requests.jsonl").read_text().splitlines()]
     assert rows == [json.loads(line) for line in to_jsonl(client.requests).splitlines()]
     assert [row["params"]["query"] for row in rows] == ["batch size", "layers"]
@@ -113,12 +113,12 @@ def test_the_log_says_what_was_asked_and_by_which_bytes_it_was_answered(stub: St
 
 def test_nobody_having_it_is_an_answer_and_not_a_failure(stub: Stub, tmp_path: Path) -> None:
     client = client_of(stub, tmp_path)
-    asked = Request("s2", "/graph/v1/paper/DOI:10.5555/none", may_be_absent=True)
-    assert client.ask(asked, parse_json_object) is None
+    asked = Request("s2", "/graph/v1/paper/DOI:10.5555/none", not_found_ok=True)
+    assert client.fetch(asked, parse_json_object) is None
     assert client.failures == []
     assert [request.status for request in client.requests] == [404]
     assert (
-        client.ask(replace(asked, path="/graph/v1/paper/DOI:10.5555/nil", may_be_absent=False), parse_json_object)
+        client.fetch(replace(asked, path="/graph/v1/paper/DOI:10.5555/nil", not_found_ok=False), parse_json_object)
         is None
     )
     assert [failure.reason for failure in client.failures] == ["HTTP 404"]
@@ -130,7 +130,7 @@ def test_nobody_having_it_is_an_answer_and_not_a_failure(stub: Stub, tmp_path: P
 def test_a_source_that_recovers_is_waited_for(stub: Stub, tmp_path: Path, waited: list[float]) -> None:
     stub.faults["s2"] = Fault("busy", times=2, seconds=7)
     client = client_of(stub, tmp_path)
-    assert client.ask(SEARCH, parse_json_object)
+    assert client.fetch(SEARCH, parse_json_object)
     assert waited == [7.0, 7.0]
     assert client.requests[0].tries == ("HTTP 429", "HTTP 429", "200")
     assert client.failures == []
@@ -139,15 +139,15 @@ def test_a_source_that_recovers_is_waited_for(stub: Stub, tmp_path: Path, waited
 def test_a_source_that_asks_for_too_long_a_wait_is_left_alone(stub: Stub, tmp_path: Path, waited: list[float]) -> None:
     stub.faults["s2"] = Fault("busy", seconds=3600)
     client = client_of(stub, tmp_path)
-    assert client.ask(SEARCH, parse_json_object) is None
-    assert (waited, len(stub.asked)) == ([], 1)
+    assert client.fetch(SEARCH, parse_json_object) is None
+    assert (waited, len(stub.requests)) == ([], 1)
     assert client.failures[0].reason == "HTTP 429"
 
 
 def test_waits_grow_and_end(stub: Stub, tmp_path: Path, waited: list[float]) -> None:
     stub.faults["s2"] = Fault("broken")
-    client = client_of(stub, tmp_path, RetryPolicy(tries=6, first=1.0, longest=5.0))
-    assert client.ask(SEARCH, parse_json_object) is None
+    client = client_of(stub, tmp_path, RetryPolicy(max_attempts=6, first_wait=1.0, max_wait=5.0))
+    assert client.fetch(SEARCH, parse_json_object) is None
     assert waited == [1.0, 2.0, 4.0, 5.0, 5.0]
     assert client.failures[0].tries == ("HTTP 500",) * 6
 
@@ -168,62 +168,62 @@ REASONS: dict[FaultKind, str] = {
 def test_a_failure_is_data_with_a_reason(stub: Stub, tmp_path: Path, kind: FaultKind) -> None:
     stub.faults["s2"] = Fault(kind)
     client = client_of(stub, tmp_path)
-    assert client.ask(SEARCH, parse_json_object) is None
+    assert client.fetch(SEARCH, parse_json_object) is None
     assert [failure.source for failure in client.failures] == ["s2"]
     assert REASONS[kind] in client.failures[0].reason
     assert client.requests == []
-    assert client.ask(Request("crossref", "/works", (("query", "batch"),)), parse_json_object)
+    assert client.fetch(Request("crossref", "/works", (("query", "batch"),)), parse_json_object)
 
 
 def test_a_slow_source_is_not_waited_for(stub: Stub, tmp_path: Path) -> None:
     stub.faults["s2"] = Fault("slow", seconds=60)
-    client = client_of(stub, tmp_path, RetryPolicy(tries=2, first=0.0, seconds=0.05))
-    assert client.ask(SEARCH, parse_json_object) is None
+    client = client_of(stub, tmp_path, RetryPolicy(max_attempts=2, first_wait=0.0, timeout=0.05))
+    assert client.fetch(SEARCH, parse_json_object) is None
     assert client.failures[0].tries == ("timed out", "timed out")
 
 
 def test_a_server_that_is_gone_is_a_failure(tmp_path: Path) -> None:
     with serving() as stub:
         client = client_of(stub, tmp_path)
-    assert client.ask(SEARCH, parse_json_object) is None
+    assert client.fetch(SEARCH, parse_json_object) is None
     assert client.failures[0].reason == "cannot be reached"
 
 
 def test_a_reply_too_large_is_cut_off(stub: Stub, tmp_path: Path) -> None:
-    client = Client(tmp_path, {"s2": replace(stub.hosts()["s2"], most_bytes=100)}, QUICK)
-    assert client.ask(SEARCH, parse_json_object) is None
+    client = Client(tmp_path, {"s2": replace(stub.hosts()["s2"], max_bytes=100)}, QUICK)
+    assert client.fetch(SEARCH, parse_json_object) is None
     assert client.failures[0].reason == "the reply is larger than 100 bytes"
-    assert len(stub.asked) == 1
+    assert len(stub.requests) == 1
 
 
 def test_a_source_that_keeps_failing_is_asked_no_more(stub: Stub, tmp_path: Path) -> None:
     stub.faults["s2"] = Fault("key")
     client = client_of(stub, tmp_path)
     for n in range(5):
-        assert client.ask(replace(SEARCH, params=(("query", str(n)),)), parse_json_object) is None
-    assert len(stub.asked) == len(client.failures) == MAX_FAILURES
+        assert client.fetch(replace(SEARCH, params=(("query", str(n)),)), parse_json_object) is None
+    assert len(stub.requests) == len(client.failures) == MAX_FAILURES
 
 
 def test_replies_that_are_too_large_say_nothing_against_their_source(stub: Stub, tmp_path: Path) -> None:
-    small = {"s2": replace(stub.hosts()["s2"], most_bytes=100)}
+    small = {"s2": replace(stub.hosts()["s2"], max_bytes=100)}
     several = [replace(SEARCH, params=(("query", f"batch {n}"),)) for n in range(2 * MAX_FAILURES)]
     runs = [Client(tmp_path, small, QUICK, offline=offline) for offline in (False, True)]
     for run in runs:
-        assert [run.ask(asked, parse_json_object) for asked in several] == [None] * len(several)
-    assert len(stub.asked) == len(several)
+        assert [run.fetch(asked, parse_json_object) for asked in several] == [None] * len(several)
+    assert len(stub.requests) == len(several)
     assert to_jsonl(runs[0].failures) == to_jsonl(runs[1].failures)
 
 
 def test_what_is_kept_is_told_even_where_its_source_is_down(stub: Stub, tmp_path: Path) -> None:
-    found = client_of(stub, tmp_path).ask(SEARCH, parse_json_object)
+    found = client_of(stub, tmp_path).fetch(SEARCH, parse_json_object)
     stub.faults["s2"] = Fault("key")
     client = client_of(stub, tmp_path)
     for n in range(MAX_FAILURES):
-        assert client.ask(replace(SEARCH, params=(("query", str(n)),)), parse_json_object) is None
-    asked = len(stub.asked)
-    assert client.ask(SEARCH, parse_json_object) == found
-    assert client.ask(OTHER, parse_json_object) is None  # and is not asked for
-    assert len(stub.asked) == asked
+        assert client.fetch(replace(SEARCH, params=(("query", str(n)),)), parse_json_object) is None
+    asked = len(stub.requests)
+    assert client.fetch(SEARCH, parse_json_object) == found
+    assert client.fetch(OTHER, parse_json_object) is None  # and is not asked for
+    assert len(stub.requests) == asked
 
 
 class Odd(http.server.BaseHTTPRequestHandler):
@@ -267,14 +267,14 @@ def test_a_reply_that_leads_nowhere_is_a_failure(
 ) -> None:
     monkeypatch.setattr(Odd, "head", head)
     client = Client(tmp_path, {"s2": Host("s2", odd, 0.0)}, QUICK)
-    assert client.ask(SEARCH, parse_json_object) is None
+    assert client.fetch(SEARCH, parse_json_object) is None
     assert client.failures[0].reason.startswith(reason)
 
 
 def test_this_machine_is_asked_without_a_proxy(stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert client_of(stub, tmp_path).ask(SEARCH, parse_json_object)
+    assert client_of(stub, tmp_path).fetch(SEARCH, parse_json_object)
     opened = http_requests.HttpSession(1.0)
     mounted = {pattern.pattern: proxy for pattern, proxy in opened.http._mounts.items()}
     opened.close()
@@ -286,27 +286,27 @@ def test_failures_are_replayed_and_keep_their_time(stub: Stub, tmp_path: Path, m
     monkeypatch.setattr(clients, "_now", iter(f"time {n}" for n in range(9)).__next__)
     runs = [client_of(stub, tmp_path, offline=offline) for offline in (False, False, True)]
     for run in runs:
-        assert run.ask(SEARCH, parse_json_object) is None
+        assert run.fetch(SEARCH, parse_json_object) is None
     assert to_jsonl(runs[0].failures) == to_jsonl(runs[1].failures) == to_jsonl(runs[2].failures)
     stub.faults.clear()
-    assert client_of(stub, tmp_path).ask(SEARCH, parse_json_object)
-    assert client_of(stub, tmp_path, offline=True).ask(SEARCH, parse_json_object)
+    assert client_of(stub, tmp_path).fetch(SEARCH, parse_json_object)
+    assert client_of(stub, tmp_path, offline=True).fetch(SEARCH, parse_json_object)
 
 
 def test_what_was_never_asked_fails_offline(stub: Stub, tmp_path: Path) -> None:
     client = client_of(stub, tmp_path, offline=True)
-    assert client.ask(SEARCH, parse_json_object) is None
-    assert (stub.asked, len(client.failures), stored(tmp_path)) == ([], 1, b"")
+    assert client.fetch(SEARCH, parse_json_object) is None
+    assert (stub.requests, len(client.failures), stored(tmp_path)) == ([], 1, b"")
 
 
 # Manners, keys and addresses.
 
 
 def test_each_host_has_its_pace(stub: Stub, tmp_path: Path, waited: list[float]) -> None:
-    hosts = {name: replace(host, pace=3.0) for name, host in stub.hosts().items()}
+    hosts = {name: replace(host, min_interval=3.0) for name, host in stub.hosts().items()}
     client = Client(tmp_path, hosts, QUICK)
     for asked in (SEARCH, Request("crossref", "/works", (("query", "batch"),)), OTHER, SEARCH):
-        assert client.ask(asked, parse_json_object)
+        assert client.fetch(asked, parse_json_object)
     assert waited == [3.0]  # for the second to the same host; the last was not sent
 
 
@@ -317,12 +317,12 @@ def test_keys_are_sent_and_are_in_no_file_log_or_message(
     monkeypatch.setenv("OPENALEX_API_KEY", KEY + "-oa")
     caplog.set_level(logging.DEBUG)
     client = client_of(stub, tmp_path)
-    assert client.ask(SEARCH, parse_json_object)
+    assert client.fetch(SEARCH, parse_json_object)
     works = Request("openalex", "/works", (("search", "batch size"),))
-    assert client.ask(works, parse_json_object)
+    assert client.fetch(works, parse_json_object)
     stub.faults |= {"s2": Fault("echo", times=1), "openalex": Fault("broken")}
-    assert client.ask(OTHER, parse_json_object) == {"total": 0, "data": [], "key": "[key]"}
-    assert client.ask(replace(works, params=(("search", "layers"),)), parse_json_object) is None
+    assert client.fetch(OTHER, parse_json_object) == {"total": 0, "data": [], "key": "[key]"}
+    assert client.fetch(replace(works, params=(("search", "layers"),)), parse_json_object) is None
     assert stub.keys == {KEY, KEY + "-oa"}
     told = repr((client.requests, client.failures, client.hosts)) + caplog.text
     assert KEY.encode() not in stored(tmp_path) + told.encode()
@@ -336,7 +336,7 @@ def test_a_blank_key_is_not_sent(
     if value is not None:
         monkeypatch.setenv("OPENALEX_API_KEY", value)
     client = client_of(stub, tmp_path)
-    assert client.ask(Request("openalex", "/works", (("search", "batch size"),)), parse_json_object)
+    assert client.fetch(Request("openalex", "/works", (("search", "batch size"),)), parse_json_object)
     assert stub.keys == set()
 
 
@@ -349,7 +349,7 @@ def test_a_key_never_travels_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_redirect_may_stay_or_lead_to_https_and_takes_no_key_along(stub: Stub, tmp_path: Path) -> None:
     stub.faults["s2"] = Fault("moved", times=1)
-    assert client_of(stub, tmp_path).ask(SEARCH, parse_json_object)
+    assert client_of(stub, tmp_path).fetch(SEARCH, parse_json_object)
     assert http_requests._stays_at_origin("https://a.example/x", "https://a.example/y") is True
     assert http_requests._stays_at_origin("http://a.example/x", "https://b.example/x") is False
     for here, there in (("https://a.example", "http://a.example"), ("http://a.example", "file:///etc/passwd")):
@@ -375,7 +375,7 @@ def test_an_address_that_is_none_or_holds_a_secret_is_refused(url: str) -> None:
 
 
 def test_paces_are_the_sources_own_but_on_this_machine() -> None:
-    assert configured_hosts({})["arxiv"].pace >= 3.0
+    assert configured_hosts({})["arxiv"].min_interval >= 3.0
     assert configured_hosts({"XSTILTS_ARXIV_URL": "http://127.0.0.1:1/arxiv/"})["arxiv"] == Host(
         "arxiv", "http://127.0.0.1:1/arxiv", 0.0
     )
@@ -383,7 +383,7 @@ def test_paces_are_the_sources_own_but_on_this_machine() -> None:
 
 def test_an_unknown_source_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pubmed"):
-        Client(tmp_path).ask(Request("pubmed", "/"), len)
+        Client(tmp_path).fetch(Request("pubmed", "/"), len)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from xstilts.evidence.stub.server import SOURCES, Fault, FaultKind, Stub, servin
 from xstilts.evidence.stub.works import works
 
 KEY = "secret-key-0123456789"
-QUICK = RetryPolicy(tries=2, first=0.0, seconds=5.0)
+QUICK = RetryPolicy(max_attempts=2, first_wait=0.0, timeout=5.0)
 FILES = ("works.jsonl", "screening.jsonl", "requests.jsonl", "failures.jsonl")
 
 
@@ -110,7 +110,7 @@ def test_a_replay_gives_the_same_bytes(gathered: tuple[Corpus, Path], tmp_path: 
     with serving() as other:
         offline = Client(replies, other.hosts(), QUICK, offline=True)
         again = gather(offline, *QUESTIONS["batch"])
-        assert other.asked == []
+        assert other.requests == []
     save(found, tmp_path / "one")
     save(again, tmp_path / "two")
     assert files(tmp_path / "one") == files(tmp_path / "two")

@@ -31,7 +31,7 @@ from xstilts.evidence.stub.works import works
 
 ONLINE = sorted(SOURCES)
 QUERY = "intermediate-task training XTREME-R"
-QUICK = RetryPolicy(tries=2, first=0.0, seconds=5.0)
+QUICK = RetryPolicy(max_attempts=2, first_wait=0.0, timeout=5.0)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ class Told:
     def __init__(self, body: bytes) -> None:
         self.body = body
 
-    def ask(self, asked: Request, parse: Callable[[bytes], Any]) -> Any:
+    def fetch(self, asked: Request, parse: Callable[[bytes], Any]) -> Any:
         try:
             return _parse(parse, 200, self.body)
         except RequestError:
@@ -70,11 +70,11 @@ def test_the_folder_is_the_list_of_sources() -> None:
 @pytest.mark.parametrize("name", ONLINE)
 def test_a_source_finds_works_as_they_are(client: Client, name: str) -> None:
     found = load_source(name).search(client, QUERY, 50)
-    titles = {single_line(work.said(name, "title")): work for work in works().values() if work.held_by(name)}
+    titles = {single_line(work.field(name, "title")): work for work in works().values() if work.held_by(name)}
     assert len(found) > 5
     for work in found:
         true = titles[work.title]
-        assert (work.year, work.abstract) == (int(true.said(name, "year")), single_line(true.abstract))
+        assert (work.year, work.abstract) == (int(true.field(name, "year")), single_line(true.abstract))
         assert len(work.authors) == len(true.authors(name))
         assert list(work.sources) == [name]
         assert work.retracted == (name in ("openalex", "crossref") and "retracted" in true.header)
@@ -229,7 +229,7 @@ def test_abstracts_in_markup_and_in_pieces_become_text() -> None:
 def test_the_anthologys_file_may_be_packed_or_not_and_is_asked_for_once(client: Client, stub: Stub) -> None:
     for query in ("layer-wise fine-tuning", "batch size"):
         assert acl.search(client, query, 5)
-    assert stub.asked == ["acl /anthology+abstracts.bib.gz"]
+    assert stub.requests == ["acl /anthology+abstracts.bib.gz"]
     _, packed = answers.acl(StubRequest(acl.DUMP, {}))
     assert acl._decompress(gzip.decompress(packed)) == acl._decompress(packed)
 

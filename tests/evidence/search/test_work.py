@@ -35,7 +35,7 @@ def record(source: str, known: WorkIds, title: str = "On tasks", year: int = 202
     ],
 )
 def test_an_id_has_one_spelling(raw: dict[str, object], best: str) -> None:
-    assert parse_ids(**raw).best == best
+    assert parse_ids(**raw).primary == best
 
 
 @pytest.mark.parametrize(("doi", "acl"), [("2020.aacl-main.56", "2020.aacl-main.56"), ("p19-1001", "P19-1001")])

@@ -56,13 +56,13 @@ def own(folder: Path, tmp_path: Path) -> Path:
 
 def test_answers_are_probabilities_in_the_order_of_the_pairs(folder: Path, machine: Runtime) -> None:
     model = nli.load(folder, machine)
-    found = model.ask(PAIRS)
+    found = model.predict_logits(PAIRS)
     assert found.shape == (4, 3)
     assert np.allclose(np.exp(found).sum(1), 1, atol=1e-5)
     assert len({tuple(row) for row in found.round(4)}) > 1
-    assert np.allclose(model.ask(PAIRS[::-1])[::-1], found, atol=1e-5)
-    assert np.allclose(model.ask(PAIRS[1:2]), found[1:2], atol=1e-5)
-    assert model.ask([]).shape == (0, 3)
+    assert np.allclose(model.predict_logits(PAIRS[::-1])[::-1], found, atol=1e-5)
+    assert np.allclose(model.predict_logits(PAIRS[1:2]), found[1:2], atol=1e-5)
+    assert model.predict_logits([]).shape == (0, 3)
 
 
 def test_the_sentence_is_the_premise(folder: Path, machine: Runtime) -> None:
@@ -71,7 +71,7 @@ def test_the_sentence_is_the_premise(folder: Path, machine: Runtime) -> None:
     asked = tokenizer("a deaf bee fed a cab", "fed", return_tensors="pt")
     with torch.inference_mode():
         said = torch.log_softmax(network("head", asked["input_ids"], asked["attention_mask"]), -1)[0].numpy()
-    assert np.allclose(model.ask(PAIRS[1:2])[0], said[[2, 1, 0]], atol=1e-5)
+    assert np.allclose(model.predict_logits(PAIRS[1:2])[0], said[[2, 1, 0]], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_order_and_case_of_labels_change_nothing(
     for one, written in zip(known, labels, strict=True):
         text = text.replace(f'"{one}"', f'"{written}"')
     config.write_text(text, encoding="utf-8")
-    assert np.allclose(nli.load(other, machine).ask(PAIRS), nli.load(folder, machine).ask(PAIRS), atol=1e-5)
+    assert np.allclose(nli.load(other, machine).predict_logits(PAIRS), nli.load(folder, machine).predict_logits(PAIRS), atol=1e-5)
 
 
 @pytest.mark.parametrize("labels", [("entailment", "not_entailment"), ("LABEL_0", "LABEL_1", "LABEL_2")])
@@ -106,7 +106,7 @@ def test_without_a_card_it_is_heard_and_decides_nothing(folder: Path, machine: R
     found = nli.nli_function(model)(*PAIRS[0])
     assert not found.calibrated
     assert found.status == "NOT_ENOUGH_INFO"
-    assert np.allclose([found.supports, found.contradicts, found.neutral], np.exp(model.ask(PAIRS[:1])[0]), atol=1e-5)
+    assert np.allclose([found.supports, found.contradicts, found.neutral], np.exp(model.predict_logits(PAIRS[:1])[0]), atol=1e-5)
 
 
 def test_by_its_own_card_it_decides_and_by_another_it_does_not_begin(

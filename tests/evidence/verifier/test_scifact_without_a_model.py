@@ -40,6 +40,6 @@ def test_a2_every_sentence_is_quoted_where_it_stands(abstracts: dict[str, Docume
     for document in list(abstracts.values())[:60]:
         for sentence in sentences(document):
             found = locate(sentence.text, [document], document.work)
-            assert not sentence.whole or (found.found and found.locator is not None)
+            assert not sentence.whole or (found.matched and found.locator is not None)
             if found.locator:
                 assert sentence.text in found.locator.read(document)

@@ -93,7 +93,7 @@ class OutcomeDirection:
     """What a sentence says of an outcome: by its name, the one in the question ("" for none), and which way."""
 
     outcome: str
-    asked: str
+    question_term: str
     mark: Mark
 
 

@@ -45,10 +45,11 @@ class LanguageModel:
         parts = parse_url(self.base_url)
         if parts is None or parts.username or parts.query:
             raise InputError(
-                f"{self.base_url!r} is no bare address; give one such as http://127.0.0.1:8000/v1, its key in {KEY_VARIABLE}"
+                f"{self.base_url!r} is not a bare address; give one such as http://127.0.0.1:8000/v1, "
+                f"and its key in {KEY_VARIABLE}"
             )
 
-    def say(self, told: str, shown: str) -> str | None:
+    def complete(self, told: str, shown: str) -> str | None:
         """Return what it answers to instructions and a text; None where it fails. What it said once is kept."""
         messages = [{"role": "system", "content": told}, {"role": "user", "content": shown}]
         asked = {"model": self.name, "messages": messages, "temperature": 0}

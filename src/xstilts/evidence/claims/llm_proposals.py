@@ -76,7 +76,7 @@ def accept(question: Question, documents: Sequence[Document], proposed: Iterable
 def _statement(question: Question, documents: Sequence[Document], one: Proposal) -> Statement | str:
     """Return the statement that a proposal points at, or why there is none."""
     found = locate(one.quote, documents, one.work) if one.quote.strip() else None
-    if found is None or found.locator is None or not found.found:
+    if found is None or found.locator is None or not found.matched:
         return found.why if found else "it quotes nothing"
     text = next(each for each in documents if each.sha256 == found.locator.sha256 and each.work == found.locator.work)
     said = on_one_line(found.locator.read(text))
@@ -89,7 +89,7 @@ def _statement(question: Question, documents: Sequence[Document], one: Proposal)
 
 def _propose_from(model: LanguageModel, question: Question, text: Document) -> Iterator[Proposal]:
     """Yield what a model proposes of one text; where it fails, one empty proposal, which is rejected and counted."""
-    reply = model.say(INSTRUCTIONS, f"Question: {question.text}\n\nText:\n{text.text[:MAX_CHARACTERS]}")
+    reply = model.complete(INSTRUCTIONS, f"Question: {question.text}\n\nText:\n{text.text[:MAX_CHARACTERS]}")
     if reply is None:
         yield Proposal("", text.work)
     else:

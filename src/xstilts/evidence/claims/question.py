@@ -46,7 +46,7 @@ class Construction:
     """What holds whatever is measured, because of how it is done: the terms it is about, and why it holds."""
 
     when: tuple[str, ...]
-    said: str
+    statement: str
     reason: str
     not_when: tuple[str, ...] = ()
 

@@ -68,7 +68,7 @@ class QuoteMatch:
             raise InputError(f"'{self.text}' is {self.status} with locator {self.locator}; what is found has a place")
 
     @property
-    def found(self) -> bool:
+    def matched(self) -> bool:
         """Whether the words stand where they are said to stand."""
         return self.status in ("EXACT", "NORMALISED")
 

@@ -95,7 +95,7 @@ class Coverage:
     statements: tuple[Statement, ...]
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """How much evidence there is, or that there is none."""
         if not self.statements:
             return f"no evidence found for the {self.role} '{self.term}'"

@@ -56,7 +56,7 @@ class StudyComparison:
     rows: list[dict[str, Any]]
     unbound: list[str]
     study: dict[str, Any]
-    beside: dict[str, Any]
+    files: dict[str, Any]
 
 
 def compare_with_study(

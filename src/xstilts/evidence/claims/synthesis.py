@@ -51,8 +51,8 @@ class JudgedStatement:
     direction: Direction
     faithful: Decision
     corroborated: Decision
-    beside: tuple[Locator, str] | None = None
-    sides: tuple[OutcomeDirection, ...] = ()
+    nearest: tuple[Locator, str] | None = None
+    outcome_directions: tuple[OutcomeDirection, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,25 +60,25 @@ class Finding:
     """A term of the question, what was said on it, and how many works stand behind each direction."""
 
     coverage: Coverage
-    said: tuple[JudgedStatement, ...]
+    statements: tuple[JudgedStatement, ...]
 
     @property
     def works(self) -> dict[Direction, tuple[str, ...]]:
         """The works behind each direction on what is asked, also behind none."""
         found: dict[Direction, list[str]] = {}
-        for one in self.said:
-            way = one.direction if one.sides else "unsaid"
+        for one in self.statements:
+            way = one.direction if one.outcome_directions else "unsaid"
             found.setdefault(way, []).append(one.statement.work)
         return {name: tuple(sorted(set(works))) for name, works in sorted(found.items())}
 
     @property
     def status(self) -> str:
         """Whether works differ, agree in direction, or one stands alone; or nothing was found."""
-        if not self.said:
+        if not self.statements:
             return "no evidence found"
-        if any(conflicts(self.said)):
+        if any(conflicts(self.statements)):
             return "works differ"
-        return "one work" if len({one.statement.work for one in self.said}) == 1 else "not disputed"
+        return "one work" if len({one.statement.work for one in self.statements}) == 1 else "not disputed"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Synthesis:
 
     question: Question
     corpus: Corpus
-    said: tuple[JudgedStatement, ...]
+    statements: tuple[JudgedStatement, ...]
     findings: tuple[Finding, ...]
     constructions: tuple[Construction, ...]
     entailments: tuple[tuple[str, str, Entailment], ...] = ()
@@ -122,7 +122,7 @@ def conflicts(said: Iterable[JudgedStatement]) -> Iterable[tuple[JudgedStatement
 
     What holds under a condition only ("unless") is opposed to nothing.
     """
-    those = tuple(one for one in said if one.sides and not is_conditional(one.statement.text))
+    those = tuple(one for one in said if one.outcome_directions and not is_conditional(one.statement.text))
     for number, one in enumerate(those):
         for other in those[number + 1 :]:
             if one.statement.work != other.statement.work and _are_opposed(one, other):
@@ -133,8 +133,8 @@ def directions_by_outcome(said: Iterable[JudgedStatement]) -> dict[str, dict[str
     """Return by outcome that is asked for, and by work, its direction: that of all its statements together."""
     found: dict[str, dict[str, list[OutcomeDirection]]] = {}
     for one in said:
-        for side in one.sides:
-            found.setdefault(side.asked, {}).setdefault(one.statement.work, []).append(side)
+        for side in one.outcome_directions:
+            found.setdefault(side.question_term, {}).setdefault(one.statement.work, []).append(side)
     return {
         asked: {work: combine(side.mark for side in those) for work, those in works.items()}
         for asked, works in found.items()
@@ -157,13 +157,18 @@ def central_statements(question: Question, said: Iterable[JudgedStatement]) -> t
     """Return what the answer rests on: what is on an outcome that is asked for, or all where none is."""
     if not question.facet("outcome").terms:
         return tuple(said)
-    return tuple(one for one in said if one.sides or outcome_terms(one.statement))
+    return tuple(one for one in said if one.outcome_directions or outcome_terms(one.statement))
 
 
 def _are_opposed(one: JudgedStatement, other: JudgedStatement) -> bool:
     """Return whether directions on an outcome are opposed, or one says itself that it speaks against others."""
     contested = contests_others(one.statement.text) != contests_others(other.statement.text)
-    shared = ((mine, theirs) for mine in one.sides for theirs in other.sides if mine.outcome == theirs.outcome)
+    shared = (
+        (mine, theirs)
+        for mine in one.outcome_directions
+        for theirs in other.outcome_directions
+        if mine.outcome == theirs.outcome
+    )
     return any(contested or opposed(mine.mark, theirs.mark) for mine, theirs in shared)
 
 
@@ -181,7 +186,7 @@ def _judge(
     corroborated = decide(statement.text, others, reader=reader)
     near = _nearest_sentence(statement, index, {text.sha256 for text in others})
     read = outcome_directions(statement.text, question)
-    asked = tuple(side for side in read if side.asked or not question.facet("outcome").terms)
+    asked = tuple(side for side in read if side.question_term or not question.facet("outcome").terms)
     return JudgedStatement(name, statement, combine(side.mark for side in read), faithful, corroborated, near, asked)
 
 

@@ -115,16 +115,16 @@ class Decision:
             raise InputError(f"locators {self.locators!r} of '{self.why}'; give a tuple of Locator")
         if self.recomputation is not None and not isinstance(self.recomputation, Recomputation):
             raise InputError(f"recomputation {self.recomputation!r} of '{self.why}'; give a Recomputation")
-        if self.status != "NOT_ENOUGH_INFO" and not self._rests:
+        if self.status != "NOT_ENOUGH_INFO" and not self._has_basis:
             raise InputError(f"{self.status} ('{self.why}') rests on nothing; give a locator or a recomputation")
 
     @property
     def verified(self) -> bool:
         """Whether the claim is supported by a place that can be read again, or a query that can be asked again."""
-        return self.status == "SUPPORTED" and self._rests
+        return self.status == "SUPPORTED" and self._has_basis
 
     @property
-    def _rests(self) -> bool:
+    def _has_basis(self) -> bool:
         return bool(self.locators) or self.recomputation is not None
 
 
@@ -154,7 +154,7 @@ def decide(claim: str, documents: Iterable[Document], work: str = "", reader: Nl
 
 def _decide_by_quote(claim: str, found: QuoteMatch, documents: Sequence[Document]) -> Decision | None:
     """Return the verdict on a claim that stands there word for word; None where it does not, or is bent."""
-    if not found.found or found.locator is None:
+    if not found.matched or found.locator is None:
         return None
     text = next(one for one in documents if one.sha256 == found.locator.sha256)
     source = found.locator.read(text)

@@ -34,7 +34,7 @@ INSTRUCTIONS = (
 def opinion(model: LanguageModel, report: Json) -> dict[str, Any]:
     """Return what a model says of a report, as JSON has it; without checks where it gave no usable answer."""
     progress.note(f"{model.name} is asked for its opinion, which counts nowhere")
-    checks = parse_opinion(model.say(INSTRUCTIONS, _as_text(report)) or "")
+    checks = parse_opinion(model.complete(INSTRUCTIONS, _as_text(report)) or "")
     return {"model": model.name, "checks": checks, "unanswered": len(CHECKS) - len(checks)}
 
 

@@ -1,9 +1,9 @@
-"""Ids: the names under which a work is known, each in one spelling, so that the same work is seen to be the same.
+"""Identifiers of works (DOI, arXiv, ACL Anthology, Semantic Scholar, OpenAlex), each in one canonical spelling.
 
-A DOI is lower case, an arXiv id has no version, and what one id says of another is used: arXiv's own DOIs are arXiv
-ids, and those of the ACL hold the Anthology's id.
+Works are merged by them. A DOI is lower case, an arXiv id has no version. What one identifier says of another is used:
+DOIs that arXiv registers become arXiv ids, and those of the ACL yield the Anthology's id.
 
->>> ids(doi="https://doi.org/10.48550/arXiv.2005.13013v2").best
+>>> parse_ids(doi="https://doi.org/10.48550/arXiv.2005.13013v2").primary
 'arxiv:2005.13013'
 """
 
@@ -24,7 +24,7 @@ ARXIV_DOI_PREFIX, ACL_DOI_PREFIX = "10.48550/arxiv.", "10.18653/v1/"
 
 @dataclass(frozen=True)
 class WorkIds:
-    """The ids of a work, "" where it has none of a kind; made by `ids`, which brings them into one spelling."""
+    """Identifiers of a work, "" where it has none of a kind; `parse_ids` makes them canonical."""
 
     doi: str = ""
     arxiv: str = ""
@@ -33,28 +33,39 @@ class WorkIds:
     openalex: str = ""
 
     @property
-    def best(self) -> str:
-        """The id that a work is called by: "doi:...", else "arxiv:...", and so on; "" without any."""
+    def primary(self) -> str:
+        """The identifier that names the work: "doi:...", else "arxiv:...", and so on; "" without any."""
         return next(self.named(), "")
 
     def named(self) -> Iterator[str]:
-        """Yield every id with its kind, the strongest kind first."""
-        for kind in ("doi", "arxiv", "acl", "s2", "openalex"):
-            if value := getattr(self, kind):
-                yield f"{kind}:{value}"
+        """Yield every identifier with its scheme ("doi:..."), the most authoritative scheme first."""
+        for scheme in ("doi", "arxiv", "acl", "s2", "openalex"):
+            if value := getattr(self, scheme):
+                yield f"{scheme}:{value}"
 
     def contradicts(self, other: WorkIds) -> bool:
-        """Say whether two works cannot be one: both have an id of a kind that publishers give, and not the same."""
+        """Return whether two works must differ: both have an identifier of a publisher's scheme, and these differ."""
         return any(
-            getattr(self, kind) and getattr(other, kind) and getattr(self, kind) != getattr(other, kind)
-            for kind in ("doi", "arxiv", "acl")
+            getattr(self, scheme) and getattr(other, scheme) and getattr(self, scheme) != getattr(other, scheme)
+            for scheme in ("doi", "arxiv", "acl")
         )
 
 
 def parse_ids(
     doi: object = "", arxiv: object = "", acl: object = "", s2: object = "", openalex: object = ""
 ) -> WorkIds:
-    """Return ids from whatever a source calls them (addresses, versions, any case); what is no id is left out."""
+    """Return canonical identifiers from a source's spellings (addresses, versions, any case).
+
+    Args:
+        doi: DOI, or an address with one. Values that hold no identifier, also of other types, are ignored.
+        arxiv: arXiv id, or an address with one.
+        acl: ACL Anthology id, or an address with one.
+        s2: Semantic Scholar's paper id.
+        openalex: OpenAlex work id, or an address with one.
+
+    Returns:
+        The identifiers found.
+    """
     doi_found = unquote(_first_match(DOI, doi)).lower().rstrip(".,;")
     arxiv_found, acl_found = _first_match(ARXIV, arxiv).lower(), _acl(acl)
     if doi_found.startswith(ARXIV_DOI_PREFIX):
@@ -66,11 +77,11 @@ def parse_ids(
 
 
 def _first_match(pattern: re.Pattern[str], value: object) -> str:
-    found = pattern.search(value) if isinstance(value, str) else None
-    return found.group() if found else ""
+    match = pattern.search(value) if isinstance(value, str) else None
+    return match.group() if match else ""
 
 
 def _acl(value: object) -> str:
     """Return an Anthology id as the Anthology writes it: old ones begin with a capital, new ones are lower case."""
-    found = _first_match(ACL, value).lower()
-    return found.capitalize() if found[1:2].isdigit() and found[:1].isalpha() else found
+    identifier = _first_match(ACL, value).lower()
+    return identifier.capitalize() if identifier[1:2].isdigit() and identifier[:1].isalpha() else identifier

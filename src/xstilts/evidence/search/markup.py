@@ -1,10 +1,10 @@
-"""Markup: what sources send in XML, JSON, JATS and as inverted indexes, read as data.
+r"""Parsers for the reply formats of the sources: XML, JSON, JATS abstracts and inverted indexes.
 
-XML with a document type is refused before anything of it is expanded: entities are how a small file becomes a large
-one, or reads one of ours. Abstracts in markup become plain text.
+XML with a document type is refused before anything in it is expanded: entities can blow up a small file or read local
+ones. Abstracts in markup become plain text.
 
->>> without_tags("<jats:p>A gain of 2.1&#160;points.</jats:p>")
-'A gain of 2.1\\xa0points.'
+>>> strip_tags("<jats:p>A gain of 2.1&#160;points.</jats:p>")
+'A gain of 2.1\xa0points.'
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_WORDS = 20_000  # of an inverted index; its positions are numbers that anybo
 
 
 class _TreeWithoutDoctype:
-    """Builds a tree, and refuses document types."""
+    """Tree builder that refuses document types."""
 
     def __init__(self) -> None:
         tree = TreeBuilder()
@@ -38,35 +38,43 @@ class _TreeWithoutDoctype:
 
 
 def parse_xml(body: bytes) -> Element:
-    """Return the root of XML; Trouble for a document type or for XML that breaks off."""
+    """Return the root element of an XML document.
+
+    Raises:
+        RequestError: The document is truncated (retryable) or has a document type.
+    """
     parser = XMLParser(target=_TreeWithoutDoctype())
     try:
         parser.feed(body)
         root: Element = parser.close()
     except ParseError as error:
-        raise RequestError("the reply is not whole XML", again=True) from error
+        raise RequestError("the reply is not whole XML", retryable=True) from error
     return root
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:
-    """Return a JSON object; Trouble for anything else."""
+    """Return a JSON object.
+
+    Raises:
+        RequestError: The body is no JSON (retryable) or no object.
+    """
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except ValueError as error:
-        raise RequestError("the reply is not whole JSON", again=True) from error
-    if not isinstance(found, dict):
+        raise RequestError("the reply is not whole JSON", retryable=True) from error
+    if not isinstance(value, dict):
         raise RequestError("the reply is JSON of another shape")
-    return found
+    return value
 
 
 def strip_tags(text: object) -> str:
-    """Return the text of a JATS or HTML fragment, without a heading that says "Abstract"."""
+    """Return the text of a JATS or HTML fragment without a heading "Abstract"; "" for what is no text."""
     return html.unescape(TAG.sub(" ", HEADING.sub(" ", text))).strip() if isinstance(text, str) else ""
 
 
 def from_inverted_index(index: object) -> str:
-    """Return the text of an inverted index ({word: [positions]}), "" where it is none."""
+    """Return the text of an inverted index ({word: [positions]}); "" for what is none."""
     if not isinstance(index, Mapping):
         return ""
-    placed = {place: word for word, places in index.items() for place in places if isinstance(place, int)}
-    return " ".join(placed[place] for place in sorted(placed)[:MAX_WORDS])
+    words = {place: word for word, places in index.items() for place in places if isinstance(place, int)}
+    return " ".join(words[place] for place in sorted(words)[:MAX_WORDS])

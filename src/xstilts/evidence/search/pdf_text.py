@@ -1,9 +1,9 @@
-"""Papers: the text of a PDF, as its pages have it.
+"""Text of PDF files, page by page.
 
-Nothing is repaired here: ligatures, hyphens at line ends and page numbers stay, so that a quote can be found again at
-its place. Whatever a broken or hostile file does to the reader ends in None.
+Nothing is repaired: ligatures, hyphens at line ends and page numbers stay, so that a quote can be found again at its
+offsets. A broken or hostile file gives None.
 
->>> text_of(b"not a PDF") is None
+>>> extract_text(b"not a PDF") is None
 True
 """
 
@@ -16,7 +16,14 @@ MAX_BYTES, MAX_PAGES, MAX_CHARACTERS = 40 << 20, 300, 5_000_000
 
 
 def extract_text(content: bytes) -> str | None:
-    """Return the text of a PDF, pages apart by a form feed; None for one that is too large, unreadable or without."""
+    """Return the text of a PDF, with a form feed between pages.
+
+    Args:
+        content: The file's bytes.
+
+    Returns:
+        At most `MAX_CHARACTERS` characters; None if the file is too large, unreadable or holds no text.
+    """
     if len(content) > MAX_BYTES or not content.lstrip()[:5].startswith(b"%PDF"):
         return None
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it remarks on every flaw of a file
@@ -28,7 +35,7 @@ def extract_text(content: bytes) -> str | None:
 
 
 def storable_text(text: str) -> str:
-    """Return the first MOST_CHARACTERS of a text without NUL and lone surrogates, which files and programs refuse."""
+    """Return the first `MAX_CHARACTERS` of a text without NUL and lone surrogates, which files and programs refuse."""
     return text[:MAX_CHARACTERS].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 

@@ -129,9 +129,9 @@ def acl(asked: StubRequest) -> Response:
 
 
 def _entry(work: FictionalWork) -> str:
-    say = {key: html.escape(work.said("arxiv", key)) for key in ("arxiv", "title", "year", "doi", "venue")}
+    say = {key: html.escape(work.field("arxiv", key)) for key in ("arxiv", "title", "year", "doi", "venue")}
     people = "".join(f"<author><name>{html.escape(name)}</name></author>" for name in work.authors("arxiv"))
-    version = work.said("arxiv", "version") or "1"
+    version = work.field("arxiv", "version") or "1"
     doi = f"<arxiv:doi>{say['doi']}</arxiv:doi>" if say["doi"] else ""
     return (
         f"<entry><id>http://arxiv.org/abs/{say['arxiv']}v{version}</id><title>{say['title']}</title>"
@@ -145,12 +145,12 @@ def _paper(work: FictionalWork) -> dict[str, Any]:
     return {
         "paperId": work.s2,
         "externalIds": {kind: value for kind, value in names.items() if value},
-        "title": work.said("s2", "title"),
+        "title": work.field("s2", "title"),
         "abstract": work.abstract or None,
-        "year": int(work.said("s2", "year")),
-        "venue": work.said("s2", "venue"),
+        "year": int(work.field("s2", "year")),
+        "venue": work.field("s2", "venue"),
         "authors": [{"name": name} for name in work.authors("s2")],
-        "citationCount": int(work.said("s2", "citations")),
+        "citationCount": int(work.field("s2", "citations")),
         "url": f"https://www.semanticscholar.org/paper/{work.s2}",
     }
 
@@ -163,16 +163,16 @@ def _indexed(work: FictionalWork) -> dict[str, Any]:
     return {
         "id": f"https://openalex.org/{work.openalex}",
         "doi": f"https://doi.org/{doi}" if doi else None,
-        "display_name": work.said("openalex", "title"),
-        "publication_year": int(work.said("openalex", "year")),
+        "display_name": work.field("openalex", "title"),
+        "publication_year": int(work.field("openalex", "year")),
         "authorships": [{"author": {"display_name": name}} for name in work.authors("openalex")],
         "primary_location": {
-            "source": {"display_name": work.said("openalex", "venue")},
+            "source": {"display_name": work.field("openalex", "venue")},
             "landing_page_url": _home(work),
         },
         "abstract_inverted_index": places or None,
         "is_retracted": bool(work.header.get("retracted")),
-        "cited_by_count": int(work.said("openalex", "citations")),
+        "cited_by_count": int(work.field("openalex", "citations")),
     }
 
 
@@ -180,12 +180,12 @@ def _registered(work: FictionalWork) -> dict[str, Any]:
     retraction = [{"type": "retraction", "DOI": work.header["doi"]}] if work.header.get("retracted") else []
     return {
         "DOI": work.header["doi"],
-        "title": [work.said("crossref", "title")],
+        "title": [work.field("crossref", "title")],
         "author": [_registered_name(name) for name in work.authors("crossref")],
-        "issued": {"date-parts": [[int(work.said("crossref", "year"))]]},
-        "container-title": [work.said("crossref", "venue")],
+        "issued": {"date-parts": [[int(work.field("crossref", "year"))]]},
+        "container-title": [work.field("crossref", "venue")],
         "URL": f"https://doi.org/{work.header['doi']}",
-        "is-referenced-by-count": int(work.said("crossref", "citations")),
+        "is-referenced-by-count": int(work.field("crossref", "citations")),
         **({"updated-by": retraction} if retraction else {}),
         **({"abstract": f"<jats:p>{html.escape(work.abstract)}</jats:p>"} if work.abstract else {}),
     }
@@ -199,10 +199,10 @@ def _registered_name(name: str) -> dict[str, str]:
 def _bib(work: FictionalWork, source: str) -> str:
     people = " and\n      ".join(work.authors(source))
     fields = {
-        "title": work.said(source, "title"),
+        "title": work.field(source, "title"),
         "author": people,
-        "booktitle": work.said(source, "venue"),
-        "year": work.said(source, "year"),
+        "booktitle": work.field(source, "venue"),
+        "year": work.field(source, "year"),
         "url": f"https://aclanthology.org/{work.header['acl']}/" if "acl" in work.header else "",
         "doi": work.header.get("doi", ""),
         "abstract": work.abstract.replace("%", "\\%"),

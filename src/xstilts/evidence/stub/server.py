@@ -53,7 +53,7 @@ class Stub:
     """What the server was asked, with which keys, and how its sources fail; `faults` may change while it serves."""
 
     faults: dict[str, Fault] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     url: str = ""
     ended: threading.Event = field(default_factory=threading.Event)
@@ -102,7 +102,7 @@ class _Answers(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         name, _, rest = parts.path.lstrip("/").partition("/")
         params = dict(parse_qsl(parts.query, keep_blank_values=True))
-        self.stub.asked.append(f"{name} /{rest}")
+        self.stub.requests.append(f"{name} /{rest}")
         self.stub.keys |= {self.key(), params.get("api_key", "")} - {""}
         if name not in SOURCES:
             return self.answer(404, b"")

@@ -27,13 +27,13 @@ class FictionalWork:
     abstract: str
     body: str
 
-    def said(self, source: str, what: str) -> str:
+    def field(self, source: str, what: str) -> str:
         """Return what a source says of a work, "" where it says nothing."""
         return self.header.get(f"{source} {what}", self.header.get(what, ""))
 
     def authors(self, source: str) -> list[str]:
         """Return the names as a source gives them."""
-        return self.said(source, "authors").split("; ")
+        return self.field(source, "authors").split("; ")
 
     def held_by(self, source: str) -> bool:
         """Say whether a source knows this work."""

@@ -32,7 +32,7 @@ class Verifier(Protocol):
     def digest(self) -> str:
         """What tells it from all others."""
 
-    def ask(self, pairs: ClaimSentencePairs) -> Array:
+    def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
         """Return logits (pairs, 3) of SUPPORT, CONTRADICT and NEUTRAL."""
 
 
@@ -43,7 +43,7 @@ class Majority:
     name: str = "majority"
     digest: str = "majority"
 
-    def ask(self, pairs: ClaimSentencePairs) -> Array:
+    def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
         """Return zeros, which scaling turns into the shares of the labels."""
         return np.zeros((len(pairs), 3))
 
@@ -55,6 +55,6 @@ class WordOverlap:
     name: str = "shared words"
     digest: str = "shared words"
 
-    def ask(self, pairs: ClaimSentencePairs) -> Array:
+    def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
         """Return the share of the claim's content as the logit of SUPPORT."""
         return np.array([[content_overlap(claim, sentence), 0.0, 0.0] for claim, sentence in pairs]).reshape(-1, 3)

@@ -135,7 +135,7 @@ def predict(verifier: Verifier, pairs: Sequence[Pair]) -> Predictions:
     kept = tuple(one for one in pairs if one.near)
     asked = [(one.claim.text, one.abstract.sentences[at]) for one in kept for at in one.near]
     ends = np.cumsum([len(one.near) for one in kept])
-    each = tuple(np.split(np.asarray(verifier.ask(asked), dtype=np.float64), ends[:-1]))
+    each = tuple(np.split(np.asarray(verifier.predict_logits(asked), dtype=np.float64), ends[:-1]))
     least = [one[np.argmin(Scaling().probabilities(one)[:, 2])] for one in each]
     return Predictions(kept, np.array(least).reshape(-1, 3), each)
 

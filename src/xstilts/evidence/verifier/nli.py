@@ -51,7 +51,7 @@ class CrossEncoder:
     tokens: Tokenizer = field(repr=False)
     machine: Runtime = field(repr=False)
 
-    def ask(self, pairs: ClaimSentencePairs) -> Array:
+    def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
         """Return log-probabilities (pairs, 3) of SUPPORT, CONTRADICT and NEUTRAL for claims and sentences."""
         asked = task_format(KIND)
         examples = [ClassificationExample(str(at), sentence, claim, None) for at, (claim, sentence) in enumerate(pairs)]
@@ -81,7 +81,7 @@ def nli_function(model: CrossEncoder) -> NliFunction:
 
     @lru_cache(maxsize=1 << 16)
     def hear(claim: str, sentence: str) -> Entailment:
-        return entailment(model.ask([(claim, sentence)])[0], card)
+        return entailment(model.predict_logits([(claim, sentence)])[0], card)
 
     return hear
 

@@ -1,11 +1,11 @@
-"""arXiv: preprints. An Atom feed, one request in three seconds, and the PDF of each.
+"""arXiv: preprints from its Atom API, at most one request in three seconds, and their PDFs.
 
-The feed now and then is empty although it says that there are works: such a reply is asked for again. It tells a wrong
-query by an entry called "Error".
+The feed is sometimes empty although it reports matches; such a reply is requested again. A malformed query is reported
+as an entry called "Error".
 
-https://info.arxiv.org/help/api/user-manual.html
+Source: https://info.arxiv.org/help/api/user-manual.html
 
->>> asks("batch size, in fine-tuning")
+>>> arxiv_query("batch size, in fine-tuning")
 'all:batch AND all:size AND all:in AND all:fine AND all:tuning'
 """
 
@@ -28,24 +28,24 @@ PAGE_SIZE = 100
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
-    """Return works that hold every word of a query, best first."""
+    """Return works that contain every word of a query, best first."""
 
-    def asked(start: int, size: int) -> Page | None:
+    def fetch_page(start: int, size: int) -> Page | None:
         place = (("start", str(start)), ("max_results", str(size)))
         params = (("search_query", arxiv_query(query)), *place, ("sortBy", "relevance"))
-        return client.ask(Request("arxiv", "/api/query", params), lambda body: _page(body, start, size))
+        return client.fetch(Request("arxiv", "/api/query", params), lambda body: _page(body, start, size))
 
-    return search_pages(asked, limit, PAGE_SIZE) if arxiv_query(query) else []
+    return search_pages(fetch_page, limit, PAGE_SIZE) if arxiv_query(query) else []
 
 
 def text(client: Client, work: Work) -> str | None:
-    """Return the text of a work's PDF."""
-    asked = Request("arxiv", f"/pdf/{work.ids.arxiv}", may_be_absent=True)
-    return client.ask(asked, pdf_text.extract_text) if work.ids.arxiv else None
+    """Return the text of a work's PDF; None without an arXiv id or a PDF."""
+    request = Request("arxiv", f"/pdf/{work.ids.arxiv}", not_found_ok=True)
+    return client.fetch(request, pdf_text.extract_text) if work.ids.arxiv else None
 
 
 def arxiv_query(query: str) -> str:
-    """Return the words of a query as arXiv wants them; what would be an operator is a word."""
+    """Return a query in arXiv's syntax; operators in it are taken as words."""
     return " AND ".join(f"all:{word}" for word in re.findall(r"\w+", query))
 
 
@@ -56,7 +56,7 @@ def _page(body: bytes, start: int = 0, size: int = 1) -> Page:
     if any(single_line(entry.findtext(f"{ATOM}title")) == "Error" for entry in entries):
         raise RequestError("the query is refused")
     if not entries and total > start:
-        raise RequestError("an empty page, though there are works", again=True)
+        raise RequestError("an empty page, though there are works", retryable=True)
     works = [_work(entry) for entry in entries if single_line(entry.findtext(f"{ATOM}title"))]
     return Page(works, len(entries) >= size)
 
