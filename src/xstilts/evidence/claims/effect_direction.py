@@ -1,15 +1,21 @@
-"""Direction: whether a sentence speaks of more, of less, or of no difference in what a question asks about.
+"""Direction of an effect as a sentence words it: more, less, or no difference in an outcome.
 
-It is read from words, clause by clause, and from numbers where they are plain (`trend`); it sorts statements and judges
-none. A direction is of what is asked for (a sentence on training time has none where accuracy is asked for), and for
-more of what is changed: "a smaller batch improves" is down. What a sentence says that others found, what it leaves open
-and what it gives as a reason has no direction.
+It is read clause by clause from words, and from numbers where each plainly stands for one thing. Directions sort
+statements; they judge none. A direction concerns an outcome of the question (a sentence on training time has none where
+accuracy is asked for), as the intervention increases: "a smaller batch improves" is down. What a sentence reports of
+other works, leaves open or gives as a reason has no direction.
 
 >>> direction("Accuracy improves by 1.2 points, but F1 falls.")
 'mixed'
->>> from xstilts.evidence.claims.question import ask
->>> direction("A batch size of 8 improves accuracy compared to 128.", ask("Does batch size change accuracy?"))
+>>> from xstilts.evidence.claims.question import parse_question
+>>> question = parse_question("Does batch size change accuracy?")
+>>> direction("A batch size of 8 improves accuracy compared to 128.", question)
 'down'
+>>> text = "Training time falls, but accuracy does not improve."
+>>> [(sorted(clause.outcomes), clause.turns) for clause in clauses(text)]
+[(['training cost'], ('down',)), (['quality'], ('not better',))]
+>>> size_trend("It gains 4.6 points for Base, 2.9 points for Large and 0.3 points for XXL.")
+{'point': 'down'}
 """
 
 from __future__ import annotations
@@ -90,7 +96,13 @@ MIN_DIFFERENCE = 0.5  # points: scores that are nearer are no difference that is
 
 @dataclass(frozen=True)
 class OutcomeDirection:
-    """What a sentence says of an outcome: by its name, the one in the question ("" for none), and which way."""
+    """What a sentence says of an outcome.
+
+    Attributes:
+        outcome: The outcome that it names; "" if none.
+        question_term: The question's term for it; "" if the question or the sentence names none.
+        mark: Direction, with negations.
+    """
 
     outcome: str
     question_term: str
@@ -98,55 +110,63 @@ class OutcomeDirection:
 
 
 def direction(text: str, question: Question | None = None) -> Direction:
-    """Return the direction of a text on all that a question asks for."""
-    return combine(one.mark for one in outcome_directions(text, question))
+    """Return the direction of a text over all outcomes of a question."""
+    return combine(item.mark for item in outcome_directions(text, question))
 
 
 def outcome_directions(text: str, question: Question | None = None) -> tuple[OutcomeDirection, ...]:
-    """Return the direction of a text on each outcome that a question asks for, seen from more of what it changes."""
+    """Return the direction of a text on each outcome that a question asks for.
+
+    Args:
+        text: A sentence.
+        question: The question; without one all outcomes count.
+
+    Returns:
+        Directions by outcome, as the intervention increases; () for a sentence that reports other works.
+    """
     if reports_others(text):
         return ()
     named = outcomes(text) or frozenset(("",))
     marks: dict[str, list[Mark]] = {}
     for outcome, mark in _from_sizes(text, named, question) or _from_clauses(text, named, question):
         marks.setdefault(outcome, []).append(mark)
-    found = (
-        (outcome, _question_term(outcome, question), _combine_in_order(those))
-        for outcome, those in sorted(marks.items())
+    rows = (
+        (outcome, _question_term(outcome, question), _combine_in_order(marks_))
+        for outcome, marks_ in sorted(marks.items())
     )
     return tuple(
-        OutcomeDirection(outcome, asked, FLIPPED.get(mark, mark) if _as_efficiency(outcome, asked) else mark)
-        for outcome, asked, mark in found
-        if asked is not None
+        OutcomeDirection(outcome, term, FLIPPED.get(mark, mark) if _as_efficiency(outcome, term) else mark)
+        for outcome, term, mark in rows
+        if term is not None
     )
 
 
 def combine(marks: Iterable[Mark]) -> Direction:
-    """Return what marks amount to: up and down are both; one of them beside no difference stays what it is."""
-    those = {_as_direction(mark) for mark in marks}
-    if not those:
+    """Return the direction of several marks: "mixed" for up and down; either beside "level" stays what it is."""
+    directions = {_as_direction(mark) for mark in marks}
+    if not directions:
         return "unsaid"
-    ways = those - {"level"} or those
-    return next(iter(ways)) if len(ways) == 1 else "mixed"
+    effects = directions - {"level"} or directions
+    return next(iter(effects)) if len(effects) == 1 else "mixed"
 
 
-def opposed(one: str, other: str) -> bool:
-    """Return whether two marks cannot both be the whole of the matter."""
-    return frozenset((one, other)) in OPPOSED
+def opposed(mark: str, other: str) -> bool:
+    """Return whether two marks contradict each other."""
+    return frozenset((mark, other)) in OPPOSED
 
 
 def contests_others(text: str) -> bool:
-    """Return whether a text says itself that it speaks against others."""
+    """Return whether a text says that it contradicts other works."""
     return bool(CONTESTS.search(text))
 
 
 def reports_others(text: str) -> bool:
-    """Return whether a text may tell what others found, and does not speak against them."""
+    """Return whether a text may report what other works found, without contradicting them."""
     return bool(REPORTED.search(text) or CITES.search(text)) and not contests_others(text)
 
 
 def is_conditional(text: str) -> bool:
-    """Return whether a text says that it holds only under a condition."""
+    """Return whether a text says that it holds under a condition only."""
     return bool(CONDITION.search(text))
 
 
@@ -154,19 +174,19 @@ def _as_direction(mark: Mark) -> Direction:
     return "level" if mark == "not up" or mark == "not down" else mark
 
 
-def _combine_in_order(those: Sequence[Mark]) -> Mark:
-    """Return the mark of marks in their order: what follows as "no difference" narrows the first and turns it not."""
-    if len(set(those)) == 1:
-        return those[0]
-    plain = [_as_direction(mark) for mark in those]
-    if plain[0] == "level" and len(set(plain)) > 1:
+def _combine_in_order(marks: Sequence[Mark]) -> Mark:
+    """Return the mark of marks in order: "no difference" after a direction limits it and does not reverse it."""
+    if len(set(marks)) == 1:
+        return marks[0]
+    directions = [_as_direction(mark) for mark in marks]
+    if directions[0] == "level" and len(set(directions)) > 1:
         return "mixed"
-    found = combine(those)
-    return "level" if found == "unsaid" else found
+    combined = combine(marks)
+    return "level" if combined == "unsaid" else combined
 
 
 def _question_term(outcome: str, question: Question | None) -> str | None:
-    """Return under which name a question asks for an outcome, "" where it or the text names none; None: not at all."""
+    """Return the question's term for an outcome; "" if either names none, None if the question does not ask for it."""
     facet = question.facet("outcome") if question else None
     if facet is None or not facet.terms or not outcome:
         return ""
@@ -178,25 +198,25 @@ def _question_term(outcome: str, question: Question | None) -> str | None:
 
 
 def _as_efficiency(outcome: str, asked: str | None) -> bool:
-    """Return whether less of an outcome is more of what is asked for."""
+    """Return whether less of an outcome counts as more efficiency."""
     return asked == "efficiency" and outcome in COSTS - {"efficiency"}
 
 
 def _from_sizes(text: str, named: frozenset[str], question: Question | None) -> list[tuple[str, Mark]]:
-    """Return what a value for each of several model sizes says on it."""
+    """Return what a series of values over model sizes says on model size."""
     if not question or "model size" not in question.core:
         return []
     return [
-        (outcome, way)
-        for unit, way in size_trend(text).items()
+        (outcome, trend)
+        for unit, trend in size_trend(text).items()
         for outcome in ((UNITS[unit],) if unit in UNITS else sorted(named))
     ]
 
 
 def _from_clauses(text: str, named: frozenset[str], question: Question | None) -> Iterator[tuple[str, Mark]]:
-    """Yield outcome and mark of the clauses; of those alone that say how it goes with what is asked about, if any."""
-    those = list(clauses(text, question))
-    for clause in [one for one in those if one.related] or those:
+    """Yield outcome and mark of the clauses; if some relate the outcome to the intervention, of those alone."""
+    parts = list(clauses(text, question))
+    for clause in [clause for clause in parts if clause.related] or parts:
         for outcome in sorted(clause.outcomes or named):
             for turn in clause.turns:
                 mark = _mark(turn, outcome)
@@ -204,19 +224,23 @@ def _from_clauses(text: str, named: frozenset[str], question: Question | None) -
 
 
 def _mark(turn: str, outcome: str) -> Mark:
-    """Return the mark of a turn ("not better"): what is better takes more score, and less time and memory."""
+    """Return the mark of a turn ("not better"): better means more of a score, and less time and memory."""
     denied, _, word = turn.rpartition(" ")
     costs = outcome in COSTS - {"efficiency"}
-    ways: dict[str, Mark] = {"better": "down" if costs else "up", "worse": "up" if costs else "down"}
-    mark: Mark = ways.get(word) or ("up" if word == "up" else "down" if word == "down" else "level")
+    directions: dict[str, Mark] = {"better": "down" if costs else "up", "worse": "up" if costs else "down"}
+    mark: Mark = directions.get(word) or ("up" if word == "up" else "down" if word == "down" else "level")
     return DENIED.get(mark, mark) if denied else mark
 
 
 @dataclass(frozen=True)
 class Clause:
-    """A clause: the outcomes that it names, and how it turns.
+    """A clause of a sentence.
 
-    flipped: it is of less of what is asked about; related: it says how something goes with that.
+    Attributes:
+        outcomes: Outcomes that it names.
+        turns: Words of direction in it, such as "up", "not better".
+        flipped: Whether it is about less of the intervention.
+        related: Whether it relates an outcome to the intervention ("grows with model size").
     """
 
     outcomes: frozenset[str]
@@ -226,106 +250,119 @@ class Clause:
 
 
 def clauses(text: str, question: Question | None = None) -> Iterator[Clause]:
-    """Yield the clauses of a text as a question reads them; what is fewer in one is fewer in those that lean on it."""
-    flipped, at = False, 0
+    """Yield the clauses of a text as a question reads them; "less of the intervention" carries over to later clauses.
+
+    Args:
+        text: A sentence.
+        question: The question; without one no clause is about less of anything.
+
+    Yields:
+        Clauses without what is left open or given as a reason. The intervention and its size are taken out first: the
+            "larger" of "a larger batch" is no direction.
+    """
+    flipped, position = False, 0
     core = question.core if question else ()
     for piece in filter(None, CLAUSE.split(text)):
-        at = text.index(piece, at)
-        named = [one for one in find_terms(piece) if role_of(one) == "intervention" and one.kind != "task"]
-        ours = [one for one in named if one.name in core]
-        flipped = _is_reduced(piece, ours[0], text[at:]) if ours else flipped
-        if ASIDE.search(piece) or (question and _is_about_another_change(named, question)):
+        position = text.index(piece, position)
+        interventions = [
+            mention for mention in find_terms(piece) if role_of(mention) == "intervention" and mention.kind != "task"
+        ]
+        core_mentions = [mention for mention in interventions if mention.name in core]
+        flipped = _is_reduced(piece, core_mentions[0], text[position:]) if core_mentions else flipped
+        if ASIDE.search(piece) or (question and _is_about_another_change(interventions, question)):
             continue
-        turns = _turns(_without_intervention(piece, named), bool(question and AFTER_GAIN.search(question.text)))
-        scores = score_comparison(text[at:].partition(". ")[0], question) if question else None
+        turns = _turns(_without_intervention(piece, interventions), bool(question and AFTER_GAIN.search(question.text)))
+        scores = score_comparison(text[position:].partition(". ")[0], question) if question else None
         judged = not turns.isdisjoint(("better", "worse", "not better", "not worse"))
         named_here = outcomes(piece) or frozenset((QUALITY,) if judged or scores else ())
-        other = bool(question and _comparator_wins(piece, question))
-        found = (*sorted(turns), *((scores,) if scores and not turns else ()))
-        yield Clause(named_here, found, flipped != other, _is_relation(piece, ours))
+        comparator_wins = bool(question and _comparator_wins(piece, question))
+        turns_ = (*sorted(turns), *((scores,) if scores and not turns else ()))
+        yield Clause(named_here, turns_, flipped != comparator_wins, _is_relation(piece, core_mentions))
 
 
 def outcomes(text: str) -> frozenset[str]:
     """Return the costs that a text names, and "quality" for any score."""
-    named = {one.name for one in find_terms(text) if role_of(one) == "outcome"}
-    scored = bool(named - COSTS) or (not named & COSTS and bool(_quality().find(text)))
-    return frozenset(named & COSTS) | (frozenset((QUALITY,)) if scored else frozenset())
+    terms = {mention.name for mention in find_terms(text) if role_of(mention) == "outcome"}
+    scored = bool(terms - COSTS) or (not terms & COSTS and bool(_quality().find(text)))
+    return frozenset(terms & COSTS) | (frozenset((QUALITY,)) if scored else frozenset())
 
 
 def _turns(piece: str, after_gain: bool) -> set[str]:
-    """Return the words by which a clause turns; where a gain is asked after, that there is one does not count."""
+    """Return the words of direction of a clause; if the question is about a gain, that there is a gain does not count."""
     if LEVELLED.search(piece):
         return {"level"}
-    named = [(one.kind, one.name) for one in _lexicon().find(piece)]
+    mentions_ = [(item.kind, item.name) for item in _lexicon().find(piece)]
     if after_gain:
-        named = [(kind, name) for kind, name in named if kind != "noun" and name not in ("better", "worse")]
-    strongest = next((kind for kind in ("verb", "noun", "weak") if any(one == kind for one, _ in named)), "")
-    words = {name for kind, name in named if kind == strongest} | ({"down"} if SHARE.search(piece) else set())
+        mentions_ = [(kind, name) for kind, name in mentions_ if kind != "noun" and name not in ("better", "worse")]
+    strongest = next((kind for kind in ("verb", "noun", "weak") if any(item == kind for item, _ in mentions_)), "")
+    words = {name for kind, name in mentions_ if kind == strongest} | ({"down"} if SHARE.search(piece) else set())
     if NEGATION not in hedges(piece):
         return words - {"neither"}
     return {"level" if word in ("level", "neither") else f"not {word}" for word in words}
 
 
-def _without_intervention(piece: str, named: Sequence[Mention]) -> str:
-    """Return a clause without what is changed and how much of it, and without "more than" and its like."""
-    for one in named:
-        before = _before_change("enlarged", "reduced").search(piece[: one.start])
-        after = _growth_verb(piece, one)
-        start, end = before.start() if before else one.start, after.end() if after else one.end
+def _without_intervention(piece: str, interventions: Sequence[Mention]) -> str:
+    """Return a clause without the intervention, its size, and bounds such as "more than"."""
+    for mention in interventions:
+        before = _before_change("enlarged", "reduced").search(piece[: mention.start])
+        after = _growth_verb(piece, mention)
+        start, end = before.start() if before else mention.start, after.end() if after else mention.end
         piece = piece[:start] + " " * (end - start) + piece[end:]
     return BOUND.sub(" ", piece)
 
 
-def _is_reduced(piece: str, one: Mention, on: str) -> bool:
-    """Return whether what is changed is less of it: "a smaller batch size", "a batch size of 8 compared to 128"."""
-    if not _is_scalable(one):
+def _is_reduced(piece: str, mention: Mention, rest: str) -> bool:
+    """Return whether a clause is about less of the intervention: "a smaller batch size", "of 8 compared to 128"."""
+    if not _is_scalable(mention):
         return False
-    before, grown = piece[: one.start], _growth_verb(piece, one)
+    before, grown = piece[: mention.start], _growth_verb(piece, mention)
     if _before_change("reduced").search(f"{before} ") or _before_change("reduced").search(
-        f"{piece[one.start :].split()[0]} "
+        f"{piece[mention.start :].split()[0]} "
     ):
         return True
     if grown:
         return bool(SHRINKS.search(grown[0]))
-    pair = COMPARED_VALUES.match(on, one.end)
+    pair = COMPARED_VALUES.match(rest, mention.end)
     return pair is not None and int(pair[1].replace(",", "")) < int(pair[2].replace(",", ""))
 
 
-def _growth_verb(piece: str, one: Mention) -> re.Match[str] | None:
-    """Return the verb of what is changed in "as the batch size grows", where there is one."""
-    return GROWS.match(piece, one.end) if _is_scalable(one) and AS.search(piece[: one.start]) else None
+def _growth_verb(piece: str, mention: Mention) -> re.Match[str] | None:
+    """Return the verb of the intervention in "as the batch size grows", or None."""
+    return GROWS.match(piece, mention.end) if _is_scalable(mention) and AS.search(piece[: mention.start]) else None
 
 
-def _is_scalable(one: Mention) -> bool:
-    return one.name in vocabulary()["direction"]["scaled"]
+def _is_scalable(mention: Mention) -> bool:
+    return mention.name in vocabulary()["direction"]["scaled"]
 
 
-def _is_relation(piece: str, ours: Sequence[Mention]) -> bool:
-    """Return whether a clause says how something goes with what is asked about: "grows with model size"."""
-    before = [piece[: one.start].rstrip().removesuffix(" the") for one in ours]
+def _is_relation(piece: str, core_mentions: Sequence[Mention]) -> bool:
+    """Return whether a clause says how an outcome changes with the intervention: "grows with model size"."""
+    before = [piece[: mention.start].rstrip().removesuffix(" the") for mention in core_mentions]
     return any(text.endswith(" with") and _lexicon().find(" ".join(text.split()[-2:])) for text in before)
 
 
-def _is_about_another_change(named: Sequence[Mention], question: Question) -> bool:
-    """Return whether a clause speaks of changes, and of none that the question names."""
-    return bool(named) and all(one.name not in (*question.terms, *vocabulary()["general"]) for one in named)
+def _is_about_another_change(interventions: Sequence[Mention], question: Question) -> bool:
+    """Return whether a clause names interventions, but none of the question's."""
+    return bool(interventions) and all(
+        mention.name not in (*question.terms, *vocabulary()["general"]) for mention in interventions
+    )
 
 
 def _comparator_wins(text: str, question: Question) -> bool:
-    """Return whether it is what is compared with that outperforms what is asked about."""
+    """Return whether it is the comparator that outperforms the intervention."""
     verb = BEATS.search(text)
     if not verb:
         return False
-    named = find_terms(text)
+    mentions_ = find_terms(text)
     against, core = question.facet("comparator").terms, question.core
-    return any(one.name in against and one.end <= verb.start() for one in named) and any(
-        one.name in core and one.start >= verb.end() for one in named
+    return any(mention.name in against and mention.end <= verb.start() for mention in mentions_) and any(
+        mention.name in core and mention.start >= verb.end() for mention in mentions_
     )
 
 
 @cache
 def _before_change(*tables: str) -> re.Pattern[str]:
-    """Return the pattern of a word of some tables right before what is changed, small words between."""
+    """Return the pattern of a word of some tables directly before the intervention."""
     words = "|".join(word for table in tables for word in vocabulary()["direction"][table])
     return re.compile(rf"\b(?:{words})(?:\s+(?:of|the|an?|our|intermediate|training))*\s+$", re.IGNORECASE)
 
@@ -337,60 +374,74 @@ def _quality() -> Lexicon:
 
 @cache
 def _lexicon() -> Lexicon:
-    """Return the words that turn a clause: verbs, nouns that count where there is no verb, and "more" and "less"."""
-    told, amounts = vocabulary()["direction"], vocabulary()["result"]["direction"]
-    judged: Mapping[str, Sequence[str]] = {"better": told["better"], "worse": told["worse"]}
+    """Return the words of direction: verbs, nouns that count where there is no verb, and "more" and "less"."""
+    tables, amounts = vocabulary()["direction"], vocabulary()["result"]["direction"]
+    judged: Mapping[str, Sequence[str]] = {"better": tables["better"], "worse": tables["worse"]}
     every = {
         **judged,
-        **{name: [word for word in amounts[name] if word not in told["better"] + told["worse"] + told["neither"]]
+        **{name: [word for word in amounts[name] if word not in tables["better"] + tables["worse"] + tables["neither"]]
            for name in ("up", "down", "level")},
-        "neither": told["neither"],
+        "neither": tables["neither"],
     }  # fmt: skip
     return Lexicon.of(
         {
-            "verb": {name: [word for word in words if word not in told["nouns"]] for name, words in every.items()},
-            "noun": {name: [word for word in words if word in told["nouns"]] for name, words in every.items()},
-            "weak": {"up": told["more"], "down": told["less"]},
+            "verb": {name: [word for word in words if word not in tables["nouns"]] for name, words in every.items()},
+            "noun": {name: [word for word in words if word in tables["nouns"]] for name, words in every.items()},
+            "weak": {"up": tables["more"], "down": tables["less"]},
         }
     )
 
 
 def size_trend(text: str) -> dict[str, Trend]:
-    """Return, by unit, whether a value for each of several model sizes rises or falls from step to step."""
-    found: dict[str, Trend] = {}
+    """Return the trend of values over model sizes.
+
+    Args:
+        text: One or more sentences that may give a value for each of several model sizes.
+
+    Returns:
+        By unit, whether the values rise or fall with every step of size; units without such a series are left out.
+    """
+    trends: dict[str, Trend] = {}
     for sentence in SENTENCE.split(RANGE.sub(" ", text)):
         sizes = [float(number) * (1000 if unit == "B" else 1) for number, unit in SIZE.findall(sentence)]
         ranks = [float(SIZE_ORDER.index(name)) for name in SIZE_NAMES.findall(sentence)]
         values = VALUE.findall(sentence)
         for unit in dict.fromkeys(unit for _, unit in values):
-            those = [float(number) for number, one in values if one == unit]
-            way = _trend(sizes, those) or _trend(ranks, those)
-            if way:
-                found.setdefault(unit, way)
-    return found
+            series = [float(number) for number, unit_ in values if unit_ == unit]
+            trend = _trend(sizes, series) or _trend(ranks, series)
+            if trend:
+                trends.setdefault(unit, trend)
+    return trends
 
 
 def score_comparison(sentence: str, question: Question) -> Trend | None:
-    """Return whether what is asked about scores more than what it is compared with; None where that is not told."""
-    named = find_terms(sentence)
-    core = [one for one in named if one.name in question.core]
+    """Return whether the intervention scores higher than the comparator; None without both scores."""
+    mentions_ = find_terms(sentence)
+    core = [mention for mention in mentions_ if mention.name in question.core]
     if not core:
         return None
-    if each := PAIRED_SCORES.match(sentence, core[0].end):
-        less, more, low, high = (float(number.replace(",", "")) for number in each.groups())
+    if paired := PAIRED_SCORES.match(sentence, core[0].end):
+        less, more, low, high = (float(number.replace(",", "")) for number in paired.groups())
         return _difference(high - low if less < more else low - high)
-    ours, theirs = _intervention_score(sentence, core), _comparator_score(sentence, named, question)
-    return None if ours is None or theirs is None else _difference(ours - theirs)
+    intervention_score, comparator_score = (
+        _intervention_score(sentence, core),
+        _comparator_score(sentence, mentions_, question),
+    )
+    return (
+        None
+        if intervention_score is None or comparator_score is None
+        else _difference(intervention_score - comparator_score)
+    )
 
 
 def _trend(sizes: Sequence[float], values: Sequence[float]) -> Trend | None:
-    """Return how values go where sizes grow; None where they are not one each, or go up and down."""
+    """Return the trend of values as sizes grow; None if they do not pair up, or go up and down."""
     if len(sizes) != len(values) or len(set(sizes)) < 2:
         return None
     ordered = [value for _, value in sorted(zip(sizes, values, strict=True))]
-    if all(one < other for one, other in pairwise(ordered)):
+    if all(value < other for value, other in pairwise(ordered)):
         return "up"
-    return "down" if all(one > other for one, other in pairwise(ordered)) else None
+    return "down" if all(value > other for value, other in pairwise(ordered)) else None
 
 
 def _difference(points: float) -> Trend:
@@ -400,20 +451,24 @@ def _difference(points: float) -> Trend:
 
 
 def _intervention_score(sentence: str, core: Sequence[Mention]) -> float | None:
-    """Return the score of what is asked about: the first number after a verb that it is the subject of."""
+    """Return the intervention's score: the first number after a verb of which it is the subject."""
     begins = 0
-    for found in SCORES.finditer(sentence):
-        if any(begins <= one.start and one.end <= found.start() for one in core):
-            return float(found[1])
-        begins = found.end()
+    for match in SCORES.finditer(sentence):
+        if any(begins <= mention.start and mention.end <= match.start() for mention in core):
+            return float(match[1])
+        begins = match.end()
     return None
 
 
 def _comparator_score(sentence: str, named: Sequence[Mention], question: Question) -> float | None:
-    """Return the score of what is compared with, which is named behind it."""
+    """Return the score of the comparator that is named after it."""
     against = question.facet("comparator").terms
-    found = AGAINST.search(sentence)
-    if not found:
+    match = AGAINST.search(sentence)
+    if not match:
         return None
-    ends = min((at for mark in ",;" if (at := sentence.find(mark, found.end())) > 0), default=len(sentence))
-    return float(found[1]) if any(one.name in against and found.end() <= one.start < ends for one in named) else None
+    ends = min((at for mark in ",;" if (at := sentence.find(mark, match.end())) > 0), default=len(sentence))
+    return (
+        float(match[1])
+        if any(mention.name in against and match.end() <= mention.start < ends for mention in named)
+        else None
+    )

@@ -1,16 +1,15 @@
-"""Quote: whether words stand in a work as they are given, as whole sentences, and where.
+r"""Whether a quote occurs in a work as whole sentences, and where.
 
-EXACT: character by character. NORMALISED: after what printing does to a text is undone (ligatures, hyphens at line
-ends, dashes, kinds of spaces and quotation marks, page numbers at the end of a page, a full stop left out).
-MISATTRIBUTED: it stands in another work. NOT_FOUND: all else; a paraphrase, and a part of a sentence, since what is cut
-off may deny it.
-A hyphen within a line is content ("re-form" is not "reform"); one at a line's end may be either. Case is content too.
+EXACT: character by character. NORMALISED: after undoing what typesetting does (ligatures, hyphens at line ends, dashes,
+kinds of spaces and quotation marks, page numbers at the end of a page, a missing full stop). MISATTRIBUTED: it occurs
+in another work. NOT_FOUND: anything else, also a paraphrase or part of a sentence, since the rest may deny it. A hyphen
+within a line is content ("re-form" is not "reform"); one at a line's end may be either. Case is content.
 
 >>> from xstilts.evidence.text.documents import Document
->>> told = Document("doc:made-up", "body", "It is not clear. The ﬁrst inter-\\nmediate task helps.")
->>> locate("The first intermediate task helps.", [told], "doc:made-up").status
+>>> document = Document("doc:made-up", "body", "It is not clear. The ﬁrst inter-\nmediate task helps.")
+>>> locate("The first intermediate task helps.", [document], "doc:made-up").status
 'NORMALISED'
->>> locate("The first intermediate task", [told], "doc:made-up").status
+>>> locate("The first intermediate task", [document], "doc:made-up").status
 'NOT_FOUND'
 """
 
@@ -54,7 +53,17 @@ MARKS |= {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in range(
 
 @dataclass(frozen=True)
 class QuoteMatch:
-    """What was looked for, how it was found, and where; `why` says what else was seen where it was not."""
+    """Result of looking for a quote.
+
+    Attributes:
+        text: The quote.
+        status: How it was found.
+        locator: Where; None exactly for NOT_FOUND.
+        why: Why it was not found in the named work.
+
+    Raises:
+        InputError: The status is unknown, or does not fit the locator.
+    """
 
     text: str
     status: Status
@@ -69,15 +78,18 @@ class QuoteMatch:
 
     @property
     def matched(self) -> bool:
-        """Whether the words stand where they are said to stand."""
+        """Whether the quote occurs in the work that was named."""
         return self.status in ("EXACT", "NORMALISED")
 
 
 @dataclass(frozen=True)
 class NormalisedText:
-    """A text as it was before printing: its characters, where each stood, and the hyphens taken out.
+    """A text with typesetting undone.
 
-    hyphens: for offsets in `text`, "hard" where a hyphen stood before it within a line, "soft" at a line's end.
+    Attributes:
+        text: The characters.
+        starts: Offset in the original of each character.
+        hyphens: By offset in `text`, "hard" where a hyphen within a line was removed, "soft" for one at a line's end.
     """
 
     text: str
@@ -87,7 +99,7 @@ class NormalisedText:
 
 @dataclass(frozen=True)
 class SentenceLine:
-    """A sentence of a document on one line, where it stands, and the stems of its words."""
+    """A sentence on one line, its span in the document, and the stems of its words."""
 
     text: str
     start: int
@@ -96,24 +108,33 @@ class SentenceLine:
 
 
 def locate(quote: str, documents: Iterable[Document], work: str = "") -> QuoteMatch:
-    """Return where a quote stands as whole sentences in a work; with no work named, in any.
+    """Look for a quote as whole sentences of a work.
 
-    The best finding counts, of equal ones the first by work, part and place, whatever the order of the documents.
+    Args:
+        quote: The quote.
+        documents: Texts to search.
+        work: Id of the work that it is attributed to; "" for any.
+
+    Returns:
+        The best match, of equal ones the first by work, part and place; the order of the documents changes nothing.
+
+    Raises:
+        InputError: The quote is empty.
     """
-    wanted = quote.strip()
-    if not wanted:
+    stripped = quote.strip()
+    if not stripped:
         raise InputError("an empty quote stands everywhere; quote a sentence")
-    found = [one for document in documents for one in _in_document(wanted, document, work)]
-    if found:
-        return min(found, key=lambda one: (STATUS_ORDER.index(one.status), one.locator or 0))
+    matches = [match for document in documents for match in _in_document(stripped, document, work)]
+    if matches:
+        return min(matches, key=lambda match: (STATUS_ORDER.index(match.status), match.locator or 0))
     return QuoteMatch(quote, "NOT_FOUND", why="these words stand in no text here as whole sentences")
 
 
-def same_text(one: str, other: str) -> bool:
-    """Return whether two texts are equal but for printing and the full stop."""
-    first, second = normalise(one.strip(), True), normalise(other.strip(), True)
-    return _without_full_stop(first.text) == _without_full_stop(second.text) and _hyphens_agree(
-        first, second, 0, min(len(first.text), len(second.text))
+def same_text(text_: str, other: str) -> bool:
+    """Return whether two texts are equal up to typesetting and the final full stop."""
+    ours, theirs = normalise(text_.strip(), True), normalise(other.strip(), True)
+    return _without_full_stop(ours.text) == _without_full_stop(theirs.text) and _hyphens_agree(
+        ours, theirs, 0, min(len(ours.text), len(theirs.text))
     )
 
 
@@ -128,13 +149,13 @@ def _in_document(quote: str, document: Document, work: str) -> Iterator[QuoteMat
 
 
 def _spans(quote: str, document: Document) -> Iterator[tuple[int, int]]:
-    """Yield the whole sentences of a document that are the quote; with page numbers first, then without."""
-    found = {
+    """Yield the spans of whole sentences that equal the quote, with page numbers first, then without."""
+    candidates = {
         span: None
         for without_pages in (False, True)
         for span in _occurrences(normalise(quote, False), normalise(document.text, without_pages))
     }
-    if not found:
+    if not candidates:
         return
     begins = {sentence.start for sentence in sentences(document) if sentence.begins}
     ends = {
@@ -143,26 +164,26 @@ def _spans(quote: str, document: Document) -> Iterator[tuple[int, int]]:
         if sentence.whole
         for end in (sentence.end, sentence.start + len(_without_full_stop(sentence.text)))
     }
-    yield from ((start, ends[end]) for start, end in found if start in begins and end in ends)
+    yield from ((start, ends[end]) for start, end in candidates if start in begins and end in ends)
 
 
 def _without_full_stop(text: str) -> str:
-    """Return a text without its full stop; a question mark is more than that, and so are the dots of a cut."""
+    """Return a text without its full stop; question marks and ellipses stay, as they carry meaning."""
     return text[:-1] if text.endswith(tuple(FULL_STOPS)) and not text[:-1].endswith(tuple(ENDS)) else text
 
 
 def _occurrences(quote: NormalisedText, text: NormalisedText) -> Iterator[tuple[int, int]]:
-    """Yield the raw characters at which the plain quote stands in the plain text."""
-    wanted = quote.text
-    at = text.text.find(wanted)
-    while at >= 0 and wanted:
-        if _hyphens_agree(quote, text, at, len(wanted)):
-            yield text.starts[at], text.starts[at + len(wanted) - 1] + 1
-        at = text.text.find(wanted, at + 1)
+    """Yield the original spans at which the normalised quote occurs in the normalised text."""
+    needle = quote.text
+    position = text.text.find(needle)
+    while position >= 0 and needle:
+        if _hyphens_agree(quote, text, position, len(needle)):
+            yield text.starts[position], text.starts[position + len(needle) - 1] + 1
+        position = text.text.find(needle, position + 1)
 
 
 def _hyphens_agree(quote: NormalisedText, text: NormalisedText, at: int, length: int) -> bool:
-    """Return whether no hyphen of a line's middle stands in one where the other has none."""
+    """Return whether no hyphen within a line of one text is missing in the other."""
     theirs = {place - at: kind for place, kind in text.hyphens.items() if at < place < at + length}
     ours = {place: kind for place, kind in quote.hyphens.items() if place < length}
     return all(
@@ -173,57 +194,66 @@ def _hyphens_agree(quote: NormalisedText, text: NormalisedText, at: int, length:
 @lru_cache(maxsize=1 << 14)
 def sentence_lines(document: Document) -> tuple[SentenceLine, ...]:
     """Return the whole sentences of a document, each on one line."""
-    typed = [(on_one_line(one.text), one.start, one.end) for one in sentences(document) if one.whole]
-    return tuple(SentenceLine(*one, frozenset(stem(word) for word in WORD.findall(one[0]))) for one in typed)
+    typed = [
+        (on_one_line(sentence.text), sentence.start, sentence.end) for sentence in sentences(document) if sentence.whole
+    ]
+    return tuple(
+        SentenceLine(*sentence, frozenset(stem(word) for word in WORD.findall(sentence[0]))) for sentence in typed
+    )
 
 
 @lru_cache(maxsize=1 << 14)
 def normalise(text: str, without_pages: bool) -> NormalisedText:
-    """Return a text as it was before printing, with or without the numbers of its pages."""
+    """Return a text with typesetting undone, with or without its page numbers."""
     if without_pages and not re.search(PAGE_NUMBER, text):
         return normalise(text, False)
     characters: list[str] = []
     starts = array("L")
     hyphens: dict[int, str] = {}
-    at = 0
-    for found in PRINT_ARTEFACT.finditer(text):
-        characters.extend(text[at : found.start()])
-        starts.extend(range(at, found.start()))
-        if found.lastgroup in ("soft", "hard"):
-            hyphens[len(characters)] = str(found.lastgroup)
-        new = _original(found, without_pages)
-        characters.extend(new)
-        starts.extend([found.start()] * len(new))
-        at = found.end()
-    characters.extend(text[at:])
-    starts.extend(range(at, len(text)))
+    position = 0
+    for match in PRINT_ARTEFACT.finditer(text):
+        characters.extend(text[position : match.start()])
+        starts.extend(range(position, match.start()))
+        if match.lastgroup in ("soft", "hard"):
+            hyphens[len(characters)] = str(match.lastgroup)
+        replacement = _original(match, without_pages)
+        characters.extend(replacement)
+        starts.extend([match.start()] * len(replacement))
+        position = match.end()
+    characters.extend(text[position:])
+    starts.extend(range(position, len(text)))
     return NormalisedText("".join(characters), starts, hyphens)
 
 
 def on_one_line(text: str, without_pages: bool = True) -> str:
-    """Return a text as a person would type it: no line breaks, no page numbers, words that a line's end parted joined.
+    """Return a text on one line: without line breaks and page numbers, and with words joined that a line's end split.
 
-    A hyphen at a line's end stays where the part before it is known to be joined by one ("zero-", "cross-").
+    Args:
+        text: The text.
+        without_pages: Whether to drop page numbers.
+
+    Returns:
+        The text. A hyphen at a line's end is kept where the vocabulary lists the part before it ("zero-", "cross-").
     """
-    return PRINT_ARTEFACT.sub(lambda found: _as_typed(found, without_pages), text).strip()
+    return PRINT_ARTEFACT.sub(lambda match: _as_typed(match, without_pages), text).strip()
 
 
-def _as_typed(found: re.Match[str], without_pages: bool) -> str:
-    if found.lastgroup == "hard":
-        return " ".join(found[0].split()) if found[0].strip() == found[0] else f" {found[0].strip()} "
-    if found.lastgroup == "soft" and found[0].strip() != found[0]:
-        before = re.search(rf"{LETTER}*$", found.string[max(0, found.start() - 40) : found.start()])
+def _as_typed(match: re.Match[str], without_pages: bool) -> str:
+    if match.lastgroup == "hard":
+        return " ".join(match[0].split()) if match[0].strip() == match[0] else f" {match[0].strip()} "
+    if match.lastgroup == "soft" and match[0].strip() != match[0]:
+        before = re.search(rf"{LETTER}*$", match.string[max(0, match.start() - 40) : match.start()])
         return "-" if before and before[0].lower() in load_table("vocabulary.toml")["joined_by_hyphens"] else ""
-    return _original(found, without_pages)
+    return _original(match, without_pages)
 
 
-def _original(found: re.Match[str], without_pages: bool) -> str:
-    """Return what a printed thing was before."""
-    kind, text = str(found.lastgroup), found[0]
-    if kind == "page":
+def _original(match: re.Match[str], without_pages: bool) -> str:
+    """Return the characters that a typeset artefact stands for."""
+    group, text = str(match.lastgroup), match[0]
+    if group == "page":
         return " " if without_pages else f" {text.strip()} "
-    if kind == "accented":
+    if group == "accented":
         return unicodedata.normalize("NFC", text)
-    if kind == "mark":
+    if group == "mark":
         return MARKS[text]
-    return {"soft": "", "hard": "", "nothing": "", "space": " "}.get(kind, "-")
+    return {"soft": "", "hard": "", "nothing": "", "space": " "}.get(group, "-")

@@ -77,9 +77,10 @@ def _content(report: Json) -> Json:
 def search_summary(report: Json) -> str:
     """Return how many works were found, left out and cited."""
     flow = report["search"]["flow"]
+    records = answer.count_phrase(sum(flow["records"].values()), "record")
     return (
-        f"{answer.count_phrase(sum(flow['records'].values()), 'record')}, {answer.count_phrase(flow['works'], 'work')}, "
-        f"{flow['included']} taken in, {flow['cited']} cited; searched: {'; '.join(report['search']['queries'])}."
+        f"{records}, {answer.count_phrase(flow['works'], 'work')}, {flow['included']} included, {flow['cited']} cited; "
+        f"queries: {'; '.join(report['search']['queries'])}."
     )
 
 
