@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table as RichTable
 
 from xstilts.cost import summary
+from xstilts.errors import InputError
 from xstilts.evaluation.contamination import Overlap
 from xstilts.experiments import score_table as tables_
 from xstilts.runtime.console import console
@@ -71,13 +72,18 @@ def tasks(folder: Path | None) -> None:
     """Print every task in a line; with a data folder, whether there is something to train on and to measure."""
     there = ("training data", "with test data") if folder else ("licence",)
     shown = RichTable("task", "kind", "metric", "learned from", "languages", *there)
-    for name in tasks_.names():
-        one = tasks_.task(name)
+    broken = []
+    for name, one in tasks_.listed():
+        if isinstance(one, InputError):
+            broken.append(one)
+            continue
         measured = sum(one.has("test", code, folder) for code in one.languages)
         trained = "yes" if all(part.has("train", code, folder) for part, code in one.training_parts()) else "-"
         last = (trained, f"{measured} of {len(one.languages)}" if measured else "-") if folder else (one.licence,)
-        shown.add_row(name, one.format, one.metric, one.learned_from or "-", str(len(one.languages) or "any"), *last)
+        shown.add_row(name, one.format, one.metric, one.learned_from_name or "-", str(len(one.languages) or "any"), *last)
     console().print(shown)
+    for error in broken:
+        console().print(f"not usable: {error}", highlight=False)
 
 
 def overlaps(found: Sequence[Overlap]) -> None:
