@@ -85,7 +85,9 @@ def test_a_killed_training_goes_on_with_the_passes_that_fitted(
 ) -> None:
     """Which units drop out depends on the cut, so a training that goes on must cut as it did."""
     model = train(encoder, (lesson("token_classification"),), SHORT, seed=1)
-    whole, killed = (apart(machine, name, max_tokens_per_pass=512, checkpoint_seconds=0.0) for name in ("whole", "killed"))
+    whole, killed = (
+        apart(machine, name, max_tokens_per_pass=512, checkpoint_seconds=0.0) for name in ("whole", "killed")
+    )
     honest = task_format("token_classification").loss
     for store, stop in ((whole, 99), (killed, 3)):
         scarce = Scarce(honest, 32)

@@ -27,7 +27,8 @@ NAME = "evidence"
 ABOUT = f"""# What may decide on claims: SciFact
 
 Written by `xstilts scifact --out`, as [SciFact](../scifact.md) tells. Claims and abstracts are those of Wadden et al.
-2020. A verifier reads the {SENTENCES_READ} sentences of an abstract that share most with the claim. Whatever was fitted was
+2020. A verifier reads the {SENTENCES_READ} sentences of an abstract that share most with the claim. Whatever was
+fitted was
 fitted on the training claims, and the development claims were looked at once. "Majority" reads nothing; "shared words"
 takes likeness for support.
 """
