@@ -305,6 +305,8 @@ def test_every_name_is_explained(page: str, names: list[str]) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=called)
 def test_files_named_on_a_page_exist(page: Path, desk: Path) -> None:
+    if page == ROOT / "docs/design/README.md":
+        return  # its modules stand below their packages: the next test
     shown = {block.info.removeprefix("file=") for block in blocks(page) if block.info.startswith("file=")}
     for name in re.findall(r"`([\w./-]+\.(?:py|tsv|toml)|src/[\w./-]+)`", page.read_text(encoding="utf-8")):
         if Path(name).name not in shown and not name.startswith("intermediate/"):
@@ -324,7 +326,7 @@ def test_every_module_has_its_line_in_the_design() -> None:
     for line in text_of("docs/design/README.md").splitlines():
         if line.startswith("### "):
             folder = line.split("`")[1].removeprefix("src/xstilts/")
-        elif found := re.match(r"- `(\w+\.py)` — \w", line):
+        elif found := re.match(r"- `(\w+\.py)` — \S", line):
             described.add(folder + found[1])
     assert {name for name in modules if not name.startswith(LISTS)} == described
 
