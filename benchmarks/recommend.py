@@ -27,8 +27,8 @@ from xstilts.store import query
 Results = Mapping[str, Any]
 SHORT = 40  # lines of a study that is shown
 
-HEAD = """How right each method of [`xstilts recommend`](../experiments/recommend.md) is, by gains that a study measured;
-written by `benchmarks/recommend.py` from the JSON file beside it."""
+HEAD = """How right each method of [`xstilts recommend`](../experiments/recommend.md) is, by gains that a study
+measured; written by `benchmarks/recommend.py` from the JSON file beside it."""
 COMMANDS = """The study trains each candidate in full, before each target, and measures all its languages; the advice
 sees the training and development data of one language alone. Budgets are below."""
 

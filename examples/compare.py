@@ -1,6 +1,6 @@
 """Compare an intermediate task with the baseline on the artificial languages of the sandbox.
 
-    python examples/compare.py --steps 200 --seeds 3
+$ python examples/compare.py --steps 200 --seeds 3
 """
 
 from __future__ import annotations

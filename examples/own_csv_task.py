@@ -1,6 +1,6 @@
 """Use CSV files as a task: train on English reviews, measure in every language that has a test file.
 
-    python examples/own_csv_task.py --steps 200
+$ python examples/own_csv_task.py --steps 200
 
 The files here are written by the script itself, in two of the sandbox's languages.
 """

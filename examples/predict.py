@@ -1,6 +1,6 @@
 """Train a question-answering model, load its checkpoint, and predict on new inputs.
 
-    python examples/predict.py --steps 200
+$ python examples/predict.py --steps 200
 
 The checkpoint is an ordinary Hugging Face folder: `load_model` takes any that xstilts has trained.
 """

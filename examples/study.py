@@ -1,7 +1,7 @@
 """A study in one file: a question, its runs, and a claim that is written before they are run.
 
-    python examples/study.py --steps 200
-    xstilts study examples/study.py --out answer
+$ python examples/study.py --steps 200
+$ xstilts study examples/study.py --out answer
 
 The function `study` is all that `xstilts study` needs; `main` does the same from Python.
 """

@@ -319,9 +319,7 @@ LISTS = ("tasks/datasets/", "tasks/subsets/", "tasks/sandbox/", "tasks/user/")
 
 def test_every_module_has_its_line_in_the_design() -> None:
     package = ROOT / "src/xstilts"
-    modules = {
-        path.relative_to(package).as_posix() for path in package.rglob("*.py") if not path.name.startswith("__")
-    }
+    modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if not path.name.startswith("__")}
     folder, described = "", set()
     for line in text_of("docs/design/README.md").splitlines():
         if line.startswith("### "):
@@ -360,7 +358,9 @@ def test_named_recipes_are_as_in_the_code() -> None:
 
 def test_the_demo_is_as_in_the_code() -> None:
     for target, settings in SETTINGS.items():
-        assert f"| `{target}` | {', '.join(f'`{name}`' for name in settings)} |" in text_of("docs/experiments/sandbox.md")
+        assert f"| `{target}` | {', '.join(f'`{name}`' for name in settings)} |" in text_of(
+            "docs/experiments/sandbox.md"
+        )
 
 
 def test_every_reason_for_touching_data_is_explained() -> None:

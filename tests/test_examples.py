@@ -29,6 +29,8 @@ def test_an_example_runs(
     for name in ("XSTILTS_DATA", "XSTILTS_STORE", "XSTILTS_TASKS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STEPS", "2")
-    monkeypatch.setattr(sys, "argv", [str(script), "--steps", "2", *(["--seeds", "2"] if "compare" in script.stem else [])])
+    monkeypatch.setattr(
+        sys, "argv", [str(script), "--steps", "2", *(["--seeds", "2"] if "compare" in script.stem else [])]
+    )
     runpy.run_path(str(script), run_name="__main__")
     assert PRINTED[script.stem] in capsys.readouterr().out

@@ -1,6 +1,6 @@
 """Print the longest functions and longest parameter lists below a folder as a Markdown table.
 
-    python docs/design/measure.py src
+$ python docs/design/measure.py src
 """
 
 from __future__ import annotations

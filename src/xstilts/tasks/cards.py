@@ -15,9 +15,9 @@ from xstilts.tasks.base import Task, module_of, shipped_names, task
 HEAD = """# Tasks
 
 All tasks of the package, written from the task files by `xstilts tasks --markdown > docs/tasks.md`. What the fields
-mean: [add a task](extend/task.md#fields-of-a-task); where data lie: [the data folder](data/local-files.md). A task can be
-trained in other languages where there are data in them (`panx:sw`, or `panx:sw+ar` with one head), and several tasks in a
-mix (`mnli,squad`).
+mean: [add a task](extend/task.md#fields-of-a-task); where data lie: [the data folder](data/local-files.md). A task can
+be trained in other languages where there are data in them (`panx:sw`, or `panx:sw+ar` with one head), and several tasks
+in a mix (`mnli,squad`).
 """
 FORMATS = {
     "classification": "Classification",

@@ -26,10 +26,10 @@ LIMITS = (3, 10, 20)
 NAME = "evidence"
 ABOUT = f"""# SciFact
 
-Written by `xstilts scifact --out` ([calibrated verifiers](../literature/verifier.md)). Claims and abstracts are those of
-Wadden et al. 2020. A verifier reads the {SENTENCES_READ} sentences of an abstract that share most words with the claim.
-All parameters were fitted on the training claims; the development claims were evaluated once. "Majority" reads nothing;
-"shared words" treats similarity as support.
+Written by `xstilts scifact --out` ([calibrated verifiers](../literature/verifier.md)). Claims and abstracts are those
+of Wadden et al. 2020. A verifier reads the {SENTENCES_READ} sentences of an abstract that share most words with the
+claim. All parameters were fitted on the training claims; the development claims were evaluated once. "Majority" reads
+nothing; "shared words" treats similarity as support.
 """
 Rows = list[tuple[str, list[str]]]
 
