@@ -27,7 +27,7 @@ def demo(
     from xstilts.store import local_executor
 
     machine, chosen = Runtime(store, workers=workers, device="cpu"), grids(seeds)
-    promised = [score for one in chosen for score in one.stages(machine)]
+    promised = [score for one in chosen for score in one.score_stages(machine)]
     with progress.shown():
         built = local_executor.build_all(promised, machine)
     show_runs.tables([table for one in chosen for table in one.tables(machine)], promised, built, machine, out)

@@ -34,7 +34,7 @@ def run(asked: Grid, suite: str | None, machine: Runtime, out: Path | None) -> N
         asked = feasible(asked, machine) if suite else asked
         built = asked.build(machine)
     found = asked.tables(machine)
-    tables(found, asked.stages(machine), built, machine, out)
+    tables(found, asked.score_stages(machine), built, machine, out)
     if suite:
         averages(found, suite, out)
 
@@ -60,11 +60,11 @@ def submission(asked: Grid, suite: str | None, machine: Runtime, out: Path | Non
 
     if not suite or not out:
         raise InputError("a submission needs --suite, xtreme or xtreme-r, and --out, the folder to write to")
-    submission.refuse(asked.first(), metrics.suite(suite), out)
+    submission.refuse(asked.submission_runs(machine), metrics.suite(suite), out)
     with progress.shown():
-        asked = feasible(asked, machine, lambda grid, machine: submission.stages(grid.first(), machine))
-        local_executor.build_all(submission.stages(asked.first(), machine), machine)
-    for line in submission.write(asked.first(), metrics.suite(suite), machine, out).said():
+        asked = feasible(asked, machine, lambda grid, machine: submission.stages(grid.submission_runs(machine)))
+        local_executor.build_all(submission.stages(asked.submission_runs(machine)), machine)
+    for line in submission.write(asked.submission_runs(machine), metrics.suite(suite), machine, out).lines():
         console().print(line, highlight=False)
 
 
@@ -100,7 +100,7 @@ def plan(asked: Grid, suite: str | None, machine: Runtime, out: Path | None) -> 
     from xstilts.planning import memory_fit
 
     with progress.shown():
-        promised = (feasible(asked, machine) if suite else asked).promised(machine)
+        promised = (feasible(asked, machine) if suite else asked).stages(machine)
     todo = build.missing(tuple(promised), machine)
     every = {item.key: item for item in stages.with_inputs(promised)}
     absent = {item.key for item in todo}

@@ -34,7 +34,7 @@ def outlook(file: Path, scale: str, gpu: Gpu, machine: Runtime, out: Path | None
     for part in render.parts(found):
         screen.print(part, highlight=False, soft_wrap=isinstance(part, str))
     if out:
-        out.write_text(json.dumps(render.plain(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(render.to_json(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def study(file: Path, scale: str, machine: Runtime, out: Path) -> bool:
