@@ -208,7 +208,7 @@ class Comparison(Printable, Tabular):
     def of_all(cls, grids: Sequence[Grid], runtime: Runtime) -> list[Comparison]:
         """Build the runs of several grids together, so that all workers have work; return a comparison of each."""
         runtime.torch_device()  # refuse a missing device before anything is built
-        stages = [grid.promised(runtime) for grid in grids]
+        stages = [grid.stages(runtime) for grid in grids]
         with progress.shown():
             built = local_executor.build_all([stage for each in stages for stage in each], runtime)
         results = [cls(grid, runtime, tuple(grid.tables(runtime)), 0) for grid in grids]
@@ -268,7 +268,7 @@ class Comparison(Printable, Tabular):
             InputError: There is no such run, or it trains nothing (as the baseline of a retrieval task).
         """
         run = self._run(setting, seed, target)
-        model = _model(run, self.runtime)
+        model = run.model()
         if not isinstance(model, Stage):
             raise InputError(
                 f"'{setting}' trains nothing for '{run.target.name}': its model is the encoder {model.name}"
@@ -277,7 +277,7 @@ class Comparison(Printable, Tabular):
 
     def scores(self) -> list[Stage]:
         """Return the stages of all scores, by which the store knows them."""
-        return self.grid.stages(self.runtime)
+        return self.grid.score_stages(self.runtime)
 
     def __rich__(self) -> RenderableType:
         return Group(*self._parts())
@@ -845,10 +845,6 @@ def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
         local_executor.build_all(stages, runtime)
 
 
-def _model(run: Run, runtime: Runtime) -> Encoder | Stage:
-    return run.model(runtime.data)
-
-
 def _headless(target: Task) -> bool:
     return task_format(target.format).headless or target.format == "masked_lm"
 
@@ -869,7 +865,9 @@ def _scores(
     """Return the stages of a model's scores on a target, by language; nothing is trained."""
     recipes = Recipes("xtreme", (), (f"max_length={max_length}",))
     if _headless(target):  # the run also chooses the layer and the threshold
-        return Run(model, (), target, recipes, 1, (), None, split, languages).scores(runtime.data)
+        return Run(
+            model, (), target, recipes, 1, (), None, split, languages, data=runtime.data
+        ).scores()
     _check_head(model, target)
     codes = [code for code in target.languages if not languages or code in languages]
     present = [code for code in codes if target.has(split, code, runtime.data)]
