@@ -39,12 +39,12 @@ def outlook(file: Path, scale: str, gpu: Gpu, machine: Runtime, out: Path | None
 
 def study(file: Path, scale: str, machine: Runtime, out: Path) -> bool:
     """Build a study, write its report, print what became of each claim; say whether all of it could be built."""
-    from xstilts.reporting import report
-    from xstilts.reporting.run_study import conduct
+    from xstilts.reporting import study_page
+    from xstilts.reporting.run_study import run_study
 
     machine = replace(machine, workers=machine.workers or (2 if machine.torch_device().type == "cpu" else 1))
     with progress.shown():
-        outcome = conduct(file, scale, machine, out)
+        outcome = run_study(file, scale, machine, out)
     shown = RichTable(title=outcome.report["question"], title_justify="left")
     for column in ("claim", "verdict", "why"):
         shown.add_column(column)
@@ -53,7 +53,7 @@ def study(file: Path, scale: str, machine: Runtime, out: Path) -> bool:
     screen = console()
     screen.print(shown)
     screen.print(outcome.report["answer"], highlight=False)
-    screen.print(f"{outcome.built} stages built; the report is {out / report.HTML}", highlight=False)
+    screen.print(f"{outcome.built} stages built; the report is {out / study_page.HTML}", highlight=False)
     if outcome.missing:
         more = [f"and {len(outcome.missing) - MOST} more"] if len(outcome.missing) > MOST else []
         lines = " | ".join([*outcome.missing[:MOST], *more])
@@ -65,10 +65,10 @@ def verify(folder: Path, store: Path) -> bool:
     """Check a report's claims against what is on disk and print what became of each; say whether all stand."""
     from xstilts.evidence.report import bundle
     from xstilts.evidence.report.verify import verify as verify_bundle
-    from xstilts.reporting import report
+    from xstilts.reporting import study_report
     from xstilts.verification.verify import verify as verify_report
 
-    if not store.is_dir() and not bundle.is_bundle(folder) and report.read(folder).get("stages"):
+    if not store.is_dir() and not bundle.is_bundle(folder) and study_report.read(folder).get("stages"):
         raise InputError(f"no store {store}: give --store, the folder in which the study of {folder} was built")
     with progress.shown():
         checks = verify_bundle(folder, store) if bundle.is_bundle(folder) else verify_report(folder, store)

@@ -126,7 +126,7 @@ def report(
     """Write a report anew, as a page and in Markdown; of two studies, what is the same and what differs."""
     from xstilts.errors import InputError
     from xstilts.evidence.report import bundle
-    from xstilts.reporting import report
+    from xstilts.reporting import study_page
     from xstilts.verification import compare_reports
 
     of_evidence = other is None and bundle.is_bundle(folder)
@@ -137,7 +137,7 @@ def report(
     if other is not None:
         written = compare_reports.write(folder, other, out)
     else:
-        written = bundle.views(folder) if of_evidence else report.write(folder, out)
+        written = bundle.views(folder) if of_evidence else study_page.write_pages(folder, out)
     print(*written, sep="\n")
 
 

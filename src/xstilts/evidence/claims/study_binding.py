@@ -152,7 +152,7 @@ def _wrong(one: Binding) -> Iterator[str]:
         yield f"has {given.setting!r:.40} as setting; write names of {', '.join(SETTING)}"
     if unknown := set(given.setting) - set(SETTING):
         yield f"has an unknown entry of a setting {', '.join(sorted(unknown))}; known are {', '.join(SETTING)}"
-    if not hasattr(measures.from_plain(given.measure), "of"):
+    if not hasattr(measures.from_json(given.measure), "of"):
         yield f"measures a {given.measure['type']}, of which no table has a value; name another"
 
 

@@ -26,9 +26,9 @@ from xstilts.evidence.claims.question import mentions, role_of
 from xstilts.evidence.claims.study_binding import EXPECTED, Binding, effects, mismatch
 from xstilts.evidence.claims.verdict import Decision, Recomputation, Status
 from xstilts.evidence.report.to_json import decision
-from xstilts.reporting import report
-from xstilts.reporting.plain_json import plain
-from xstilts.verification.verify import StoredStages, checks
+from xstilts.reporting import study_report
+from xstilts.reporting.study_report import to_json
+from xstilts.verification.verify import StoredStages, check_claims
 
 Json = Mapping[str, Any]
 Outcome = Literal["REPRODUCED", "NOT_REPRODUCED", "UNTESTED"]
@@ -61,7 +61,7 @@ class Made:
 
 def of_study(found: Json, study: Path, store: Path, bindings: Sequence[Binding] | None = None) -> Made:
     """Return what a study's results say on a report's statements; without bindings those that suggest themselves."""
-    said = report.read(study)
+    said = study_report.read(study)
     chosen = tuple(proposals(found, said) if bindings is None else bindings)
     beside = {BINDINGS: [asdict(one) for one in chosen], STUDY: said}
     disk = StoredStages(store, said["stages"])
@@ -101,7 +101,7 @@ def unbound(found: Json, bindings: Iterable[Binding]) -> list[str]:
 
 def own(said: Json, disk: StoredStages) -> dict[str, Any]:
     """Return what a study itself claims, each claim measured again from its results."""
-    again = {one.name: one.status for one in checks(said, disk)}
+    again = {one.name: one.status for one in check_claims(said, disk)}
     changed = {mention.name for mention in mentions(said["question"]) if role_of(mention) == "intervention"}
     return {
         "question": said["question"],
@@ -137,7 +137,7 @@ def _row(said: Json, one: Binding, disk: StoredStages, table: ResultsTable) -> d
     )
     rests = Recomputation(one.query, files) if files and outcome != "UNTESTED" else None
     made = decision(Decision(VERDICTS[outcome], why, recomputation=rests))
-    found: dict[str, Any] = plain(
+    found: dict[str, Any] = to_json(
         {
             "claim": said["name"],
             "query": one.query,
@@ -159,7 +159,7 @@ def _row(said: Json, one: Binding, disk: StoredStages, table: ResultsTable) -> d
 def _checked(one: Binding, table: ResultsTable) -> Verdict:
     """Return the verdict on what a binding asks; InputError where its measure has values of a wrong type."""
     try:
-        asked = Claim(one.statement, measures.from_plain(one.measure), cast(Expectation, one.expectation), one.margin)
+        asked = Claim(one.statement, measures.from_json(one.measure), cast(Expectation, one.expectation), one.margin)
         return claims.check(asked, table)
     except (TypeError, AttributeError) as error:
         raise InputError(f"{dict(one.measure)} is no measure ({error}); copy one from a report") from error

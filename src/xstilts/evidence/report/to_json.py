@@ -19,8 +19,8 @@ from xstilts.evidence.report import citations
 from xstilts.evidence.search.queries import searches, topics
 from xstilts.evidence.search.work import Work
 from xstilts.evidence.text.documents import Locator, around
-from xstilts.reporting import plain_json
-from xstilts.reporting.report import FORMAT
+from xstilts.reporting import study_report
+from xstilts.reporting.study_report import FORMAT
 
 KIND = "evidence"
 Plain = dict[str, Any]
@@ -29,7 +29,7 @@ Plain = dict[str, Any]
 def told(dossier: Dossier) -> Plain:
     """Return all that a dossier says, as plain JSON; reviews and measurements are added to it."""
     works = _works(dossier)
-    found: Plain = plain_json.plain(
+    found: Plain = study_report.to_json(
         {
             "format": FORMAT,
             "kind": KIND,
