@@ -27,7 +27,7 @@ from xstilts.evidence.report import bundle, review, ro_crate
 from xstilts.evidence.report.to_json import synthesis_to_json
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search.corpus import Corpus
-from xstilts.reporting import report
+from xstilts.reporting import study_report
 from xstilts.store import manifest
 from xstilts.verification.verify import Check, Status, StoredStages
 
@@ -48,7 +48,7 @@ def verify(folder: Path, store: Path) -> tuple[Check, ...]:
     Raises InputError where there is no evidence report, or one that was not written by xstilts.
     """
     try:
-        return tuple(_checks(folder, report.read(folder), store))
+        return tuple(_checks(folder, study_report.read(folder), store))
     except (KeyError, TypeError, IndexError) as error:
         raise InputError(f"{folder / report.REPORT} is not as xstilts writes it ({error!r}): make it again") from error
 
