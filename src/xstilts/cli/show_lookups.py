@@ -80,7 +80,9 @@ def tasks(folder: Path | None) -> None:
         measured = sum(one.has("test", code, folder) for code in one.languages)
         trained = "yes" if all(part.has("train", code, folder) for part, code in one.training_parts()) else "-"
         last = (trained, f"{measured} of {len(one.languages)}" if measured else "-") if folder else (one.licence,)
-        shown.add_row(name, one.format, one.metric, one.learned_from_name or "-", str(len(one.languages) or "any"), *last)
+        shown.add_row(
+            name, one.format, one.metric, one.learned_from_name or "-", str(len(one.languages) or "any"), *last
+        )
     console().print(shown)
     for error in broken:
         console().print(f"not usable: {error}", highlight=False)

@@ -50,7 +50,9 @@ def _entry(one: Task) -> str:
 
 
 def _facts(one: Task) -> Iterator[str]:
-    learned = {"itself": "its own training data", None: "nothing"}.get(one.learned_from_name, f"`{one.learned_from_name}`")
+    learned = {"itself": "its own training data", None: "nothing"}.get(
+        one.learned_from_name, f"`{one.learned_from_name}`"
+    )
     yield f"kind {one.format}, metric `{one.metric}`, learned from {learned}"
     if one.labels:
         yield f"labels: {', '.join(one.labels)}"
