@@ -114,7 +114,7 @@ def test_lengths_that_do_not_fit_are_named(folder: Path, alone: list[memory_foot
     longest = opened(folder).longest
     found = bench(folder, None, ("fp32",), Load((1,), (4, longest + 1), 1), HERE)
     assert {one.length for one in found.timings} == {4}
-    assert f"not measured at length {longest + 1}: the encoder takes {longest} pieces at most" in found.remarks
+    assert f"not measured at length {longest + 1}: the encoder takes {longest} tokens at most" in found.remarks
     with pytest.raises(InputError, match="give a smaller --length"):
         bench(folder, None, ("fp32",), Load((1,), (longest + 1,), 1), HERE)
 
@@ -239,7 +239,7 @@ def test_the_command_prints_and_writes_all_of_it(
     assert code == 0
     assert re.search(r"1 x 4 int8 +│ +2 ", said)
     assert re.search(r"fp32 .* 3 of 3", said)
-    assert "random pieces, not text" in said
+    assert "random tokens, not text" in said
     kept = json.loads(out.read_text())
     assert kept["machine"]["threads"] == 1
     assert kept["machine"]["libraries"]["torch"] == torch.__version__

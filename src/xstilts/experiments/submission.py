@@ -20,10 +20,11 @@ from typing import Any
 from xstilts import metrics
 from xstilts.data.examples import Example
 from xstilts.errors import InputError
-from xstilts.evaluation.score import LAYERED, read_lines, read_score, unscored
+from xstilts.evaluation.score import read_lines, read_score, unscored
 from xstilts.experiments.run import Run
 from xstilts.experiments.submission_entries import Entry, Gap, asked, entries_of, sorted_out
 from xstilts.experiments.submission_formats import Answers, Layout, layout
+from xstilts.formats import task_format
 from xstilts.metrics import Suite
 from xstilts.models.encoder import Encoder
 from xstilts.runtime.machine import Runtime
@@ -128,7 +129,7 @@ def answers(entry: Entry, machine: Runtime) -> Answers:
     """Return the predictions as the metric takes them: at the layer and from the threshold that the score names."""
     lines = read_lines(folder_of(entry.predictions, machine))
     found = {line["id"]: line["prediction"] for line in lines}
-    layered = found and entry.run.target.format in LAYERED
+    layered = found and task_format(entry.run.target.format).layered
     chosen = _chosen(entry, len(lines[0]["prediction"]), machine) if layered else {}
     if "layer" in chosen:
         found = {id: layers[chosen["layer"]] for id, layers in found.items()}

@@ -51,7 +51,7 @@ def between(found: Tensor, expected: Tensor, mask: Tensor, format: str) -> Liken
 
 
 def decided(logits: Tensor, mask: Tensor, format: str) -> Tensor:
-    """Return the arg-max: a label a sequence (classification) or a piece (tagging, mlm), start and end (span).
+    """Return the arg-max: a label a sequence (classification) or a token (tagging, mlm), start and end (span).
 
     Empty for choice, whose logits are compared across sequences, and for vectors.
     """

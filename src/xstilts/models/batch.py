@@ -24,7 +24,7 @@ class ModelInput:
     """What one loss term or one prediction is about.
 
     example: its place among the examples. sequences: token ids, one array each. target: what the kind wants to be
-    answered. places: where in the example the pieces lie, for decoding.
+    answered. places: where in the example the tokens lie, for decoding.
     """
 
     example: int
@@ -34,15 +34,15 @@ class ModelInput:
 
     @property
     def length(self) -> int:
-        """Pieces of the longest sequence."""
+        """Tokens of the longest sequence."""
         return max(len(sequence) for sequence in self.sequences)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Sequences padded on the right: ids and mask (sequences, pieces), and the kind's targets.
+    """Sequences padded on the right: ids and mask (sequences, tokens), and the kind's targets.
 
-    packing: where the pieces lie, for an encoder that is to compute no padding.
+    packing: where the tokens lie, for an encoder that is to compute no padding.
     """
 
     ids: Tensor
@@ -81,14 +81,14 @@ def padded(sequences: Sequence[Ids], value: int) -> Tensor:
     return torch.from_numpy(table)
 
 
-def batch(units: Sequence[ModelInput], tokens: Tokenizer, targets: Tensor) -> Batch:
+def batch(inputs: Sequence[ModelInput], tokenizer: Tokenizer, targets: Tensor) -> Batch:
     """Return the sequences of units with targets made by the kind."""
-    sequences = [sequence for unit in units for sequence in unit.sequences]
-    ids = padded(sequences, tokens.special_tokens.pad)
+    sequences = [sequence for model_input in inputs for sequence in model_input.sequences]
+    ids = padded(sequences, tokenizer.special_tokens.pad)
     lengths = torch.tensor([len(sequence) for sequence in sequences])
     return Batch(ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long(), targets)
 
 
-def single_targets(units: Sequence[ModelInput]) -> Tensor:
+def single_targets(inputs: Sequence[ModelInput]) -> Tensor:
     """Return one target a unit, as (units,)."""
-    return torch.from_numpy(np.array([unit.target[0] for unit in units], dtype=np.int64))
+    return torch.from_numpy(np.array([model_input.target[0] for model_input in inputs], dtype=np.int64))

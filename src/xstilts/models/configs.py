@@ -3,7 +3,7 @@
 A folder's own counts, then what the hub's local cache has, then `shapes.json`: public encoders by hub id, as their
 `config.json` says, written down so that a machine without a network can plan. What is not in it is not known, and
 nothing is guessed. A pretrained or trained stage has the configuration of its folder once it is built, and of the
-encoder that it goes on from before; one that begins with random weights has its shape, with all the pieces asked for.
+encoder that it goes on from before; one that begins with random weights has its shape, with all the tokens asked for.
 
 >>> config_of("FacebookAI/xlm-roberta-large").num_hidden_layers
 24
@@ -91,12 +91,12 @@ class Shape:
     dropout: float = 0.1
 
 
-def configuration(shape: Shape, pieces: int) -> Any:
-    """Return the configuration of an encoder of a shape for a tokenizer of so many pieces."""
+def configuration(shape: Shape, vocabulary_size: int) -> Any:
+    """Return the configuration of an encoder of a shape for a tokenizer of so many tokens."""
     from transformers import XLMRobertaConfig
 
     return XLMRobertaConfig(
-        vocab_size=pieces,
+        vocab_size=vocabulary_size,
         hidden_size=shape.width,
         num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads,

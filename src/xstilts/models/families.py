@@ -28,7 +28,7 @@ class Family:
 
 NO_POOLER: dict[str, Any] = {"add_pooling_layer": False}
 NO_CACHE: dict[str, Any] = {"use_cache": False}
-BIASED = "its attention adds a bias by position to every pair of pieces"
+BIASED = "its attention adds a bias by position to every pair of tokens"
 FAMILIES: dict[str, Family] = {
     "xlm-roberta": Family("encoder.layer", "embeddings", load=NO_POOLER),
     "xlm-roberta-xl": Family("encoder.layer", "embeddings", load=NO_POOLER),

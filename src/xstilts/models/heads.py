@@ -1,4 +1,4 @@
-"""Heads: the small layers between an encoder's states and a task's logits, one per kind of task and family.
+"""Heads: the small layers between an encoder's states and a task's logits, one per task format and family.
 
 A head is ours, yet what is saved loads with the class that transformers ships (AutoModelFor...) and gives the same
 logits, wherever a class is shipped that reads the encoder's own outputs. Each head is a row of the table `HEADS`:
@@ -162,9 +162,9 @@ HEADS: dict[str, dict[str, HeadSpec]] = {
 
 
 def head_row(model_type: str, format: str) -> HeadSpec:
-    """Look up the head of a kind of task in a family."""
+    """Look up the head of a task format in a family."""
     if format not in AUTO:
-        raise InputError(f"no head for tasks of kind {format!r}; kinds with a head are {', '.join(AUTO)}")
+        raise InputError(f"no head for tasks of kind {format!r}; formats with a head are {', '.join(AUTO)}")
     if model_type not in HEADS:
         raise InputError(f"encoders of type {model_type!r} are not supported; use one of {', '.join(HEADS)}")
     return HEADS[model_type][format]
@@ -264,6 +264,16 @@ def attach(network: Network, task: str, format: str, labels: int = 0, source: st
     head.load_state_dict(state, strict=False)
     network.heads[task] = head.to(network.embedding_matrix)
     return head
+
+
+def pooling_of(config: Any, format: str) -> str:
+    """Return how the head of a format pools the states of a sequence, one of `POOLINGS`.
+
+    Args:
+        config: The encoder's configuration.
+        format: A format with a head.
+    """
+    return _pooling(_value(config, head_row(config.model_type, format).pool))
 
 
 def has_pretrained_mlm(config: Any, source: str | Path) -> bool:

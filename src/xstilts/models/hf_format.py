@@ -20,7 +20,7 @@ from xstilts.errors import InputError
 from xstilts.models.encoder import load_backbone, load_tokenizer, read_tensors
 from xstilts.models.heads import AUTO, LABELLED, Head, Tied, has_output_matrix, head_row
 from xstilts.models.network import Network
-from xstilts.models.tokenization import special_pieces
+from xstilts.models.tokenization import special_tokens_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -122,19 +122,19 @@ def _told_apart(config: Any, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, P
 
 
 def _closing(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
-    """Return a tokenizer that by itself puts the special pieces around texts (those of decoders do not close them)."""
-    pieces = special_pieces(tokenizer)
-    if tuple(tokenizer("a")["input_ids"][-len(pieces.suffix) :]) == pieces.suffix:
+    """Return a tokenizer that by itself puts the special tokens around texts (those of decoders do not close them)."""
+    special = special_tokens_of(tokenizer)
+    if tuple(tokenizer("a")["input_ids"][-len(special.suffix) :]) == special.suffix:
         return tokenizer
     before, between, after = (
-        tokenizer.convert_ids_to_tokens(list(part)) for part in (pieces.prefix, pieces.middle, pieces.suffix)
+        tokenizer.convert_ids_to_tokens(list(part)) for part in (special.prefix, special.middle, special.suffix)
     )
-    special = {str(token): tokenizer.convert_tokens_to_ids(token) for token in (*before, *between, *after)}
+    ids = {str(token): tokenizer.convert_tokens_to_ids(token) for token in (*before, *between, *after)}
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single=[*before, "$A", *after],
         pair=[*before, "$A", *between, "$B:1", *(f"{token}:1" for token in after)],
-        special_tokens=list(special.items()),
+        special_tokens=list(ids.items()),
     )
     return tokenizer
 

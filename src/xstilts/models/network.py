@@ -63,7 +63,7 @@ class Network(nn.Module):
         return int(self.config.num_hidden_layers)
 
     def clip_max_length(self, max_length: int) -> int:
-        """Return how many of `max_length` pieces a sequence may have: fewer where the positions end before."""
+        """Return how many of `max_length` tokens a sequence may have: fewer where the positions end before."""
         positions = getattr(getattr(self.backbone, "embeddings", None), "position_embeddings", None)
         if positions is None:
             return max_length

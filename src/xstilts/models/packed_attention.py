@@ -1,6 +1,6 @@
 """Packing: the sequences of a batch one after another, without padding, each seeing only itself.
 
-The encoder reads one long row of pieces; attention is told where each sequence begins, and its final states are put
+The encoder reads one long row of tokens; attention is told where each sequence begins, and its final states are put
 back where they would lie in a padded batch, so that heads and kinds never know. On a GPU attention is torch's
 variable-length kernel, on a CPU one call for all sequences of equal length; that is as exact, and there for tests
 and for comparison: padded batches of like length are as fast there. The GPU's kernel knows no dropout, so a packed
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     pass
 
 NAME = "xstilts_packed"
-Rows = tuple[Tensor, Tensor, Tensor]  # queries, keys and values, (pieces, heads, size) each
+Rows = tuple[Tensor, Tensor, Tensor]  # queries, keys and values, (tokens, heads, size) each
 
 
 @dataclass(frozen=True, slots=True)
 class PackedLayout:
-    """Where the pieces of a padded batch lie, made on the CPU, where it takes no waiting for a device.
+    """Where the tokens of a padded batch lie, made on the CPU, where it takes no waiting for a device.
 
-    places: of each piece in the flattened batch, (pieces,). positions: within its sequence, (pieces,). starts: where
+    places: of each token in the flattened batch, (tokens,). positions: within its sequence, (tokens,). starts: where
     sequences begin in the row, and its end, (sequences + 1,). lengths: of the sequences, as plain numbers.
     """
 
@@ -45,7 +45,7 @@ class PackedLayout:
 
     @classmethod
     def of(cls, lengths: Sequence[int], width: int) -> PackedLayout:
-        """Return the packing of sequences that are padded on the right to `width` pieces."""
+        """Return the packing of sequences that are padded on the right to `width` tokens."""
         counts = np.asarray(lengths, dtype=np.int64)
         starts = np.concatenate([[0], np.cumsum(counts)])
         positions = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
@@ -58,11 +58,11 @@ class PackedLayout:
         return PackedLayout(move(self.places), move(self.positions), move(self.starts), self.lengths)
 
     def row(self, ids: Tensor) -> Tensor:
-        """Return the pieces of a padded batch (sequences, width) as one row (1, pieces)."""
+        """Return the tokens of a padded batch (sequences, width) as one row (1, tokens)."""
         return ids.flatten()[self.places][None]
 
     def spread(self, states: Tensor, width: int) -> Tensor:
-        """Return states of the row (1, pieces, n) as of the padded batch (sequences, width, n), zero elsewhere."""
+        """Return states of the row (1, tokens, n) as of the padded batch (sequences, width, n), zero elsewhere."""
         table = states.new_zeros(len(self.lengths) * width, states.shape[-1])
         return table.index_copy(0, self.places, states[0]).view(len(self.lengths), width, -1)
 
@@ -77,7 +77,9 @@ def packed_forward(backbone: nn.Module, packing: PackedLayout, offset: int) -> I
         yield told | {"lengths": packing.lengths}
 
 
-def again(backbone: nn.Module) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
+def recomputation_contexts(
+    backbone: nn.Module,
+) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
     """Return what lets layers that are computed again, when `attending` is over, attend as they did at first.
 
     As `context_fn` of `torch.utils.checkpoint`: the contexts of the first computing of a layer and of the second.
@@ -104,7 +106,7 @@ def _attention(
     attention_mask: Tensor | None,
     **told: Any,
 ) -> tuple[Tensor, None]:
-    """Attend within sequences, as transformers asks: from (1, heads, pieces, size) to (1, pieces, heads, size)."""
+    """Attend within sequences, as transformers asks: from (1, heads, tokens, size) to (1, tokens, heads, size)."""
     causal = bool(getattr(module, "is_causal", False))
     window = told.get("sliding_window")
     reach = -1 if window is None else window - 1
@@ -159,7 +161,7 @@ def _by_length(rows: Rows, told: dict[str, Any], causal: bool, reach: int) -> Te
 
 
 def _within(length: int, causal: bool, reach: int) -> Tensor | None:
-    """Return which pieces of a sequence see which (length, length); None where all see all."""
+    """Return which tokens of a sequence see which (length, length); None where all see all."""
     if not causal and reach < 0:
         return None
     place = torch.arange(length)

@@ -1,4 +1,4 @@
-"""Segments: texts cut into pieces, one text after another in a few flat arrays, and the file in which they are kept.
+"""Segments: texts cut into tokens, one text after another in a few flat arrays, and the file in which they are kept.
 
 A study shows the same texts for every seed and recipe. Where there are many, what they were cut into is put on a shelf,
 named by a digest of the tokenizer and of the texts, and the next training or prediction finds it there. The file is a
@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from xstilts.runtime.disk_cache import DiskCache
 
-MEANING = 1  # raise it when other pieces would be stored under the same digest
+MEANING = 1  # raise it when other tokens would be stored under the same digest
 CHUNK = 4096
 LEAST = 100_000  # letters, and so many for each text as it costs beside them: below that a file saves nothing
 EACH = 20
-FACTS = struct.Struct("<8sQQQ")  # what this is, texts, pieces, numbers of a piece
+FACTS = struct.Struct("<8sQQQ")  # what this is, texts, tokens, numbers of a token
 CHECK = struct.Struct("<Q")  # checksum of the facts and the arrays
 MAGIC = b"segments"
 
@@ -41,7 +41,7 @@ Numbers = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Segments:
-    """Pieces of texts: where each text ends (texts,), ids (pieces,), and characters (pieces, 2), or none (0, 2)."""
+    """Tokens of texts: where each text ends (texts,), ids (tokens,), and characters (tokens, 2), or none (0, 2)."""
 
     ends: NDArray[np.int64]
     ids: Numbers
@@ -70,7 +70,7 @@ class Segments:
 
 
 def cut(tokenizer: Any, texts: Sequence[str], offsets: bool, shelf: DiskCache | None = None) -> Segments:
-    """Return the pieces of distinct texts, from the shelf where there are enough of them for that to save time."""
+    """Return the tokens of distinct texts, from the shelf where there are enough of them for that to save time."""
     if shelf is None or EACH * len(texts) + sum(map(len, texts)) < LEAST:
         return _cut(tokenizer, texts, offsets)
     name = f"{_digest(tokenizer, texts, offsets)}.segments"
@@ -140,9 +140,9 @@ def read(path: Path) -> Segments | None:
     facts, check, body = whole[: FACTS.size], whole[FACTS.size :][: CHECK.size], whole[FACTS.size + CHECK.size :]
     if len(check) < CHECK.size or CHECK.unpack(check) != (_checksum(facts, body),):
         return None
-    _, texts, pieces, _ = FACTS.unpack(facts)
+    _, texts, count, _ = FACTS.unpack(facts)
     flat = np.frombuffer(body[8 * texts :], "<i4")
-    return Segments(np.frombuffer(body[: 8 * texts], "<i8"), flat[:pieces], flat[pieces:].reshape(-1, 2))
+    return Segments(np.frombuffer(body[: 8 * texts], "<i8"), flat[:count], flat[count:].reshape(-1, 2))
 
 
 def _checksum(*parts: bytes | memoryview) -> int:
@@ -153,7 +153,7 @@ def _checksum(*parts: bytes | memoryview) -> int:
 
 
 def _digest(tokenizer: Any, texts: Sequence[str], offsets: bool) -> str:
-    """Return what names the pieces of texts: the tokenizer, whether offsets are wanted, lengths and letters."""
+    """Return what names the tokens of texts: the tokenizer, whether offsets are wanted, lengths and letters."""
     split = bool(getattr(tokenizer, "split_special_tokens", False))
     facts = (MEANING, _identity(tokenizer, len(tokenizer), split), offsets, len(texts))
     total = hashlib.sha256(json.dumps(facts).encode())
@@ -167,7 +167,7 @@ def _digest(tokenizer: Any, texts: Sequence[str], offsets: bool) -> str:
 def _identity(tokenizer: Any, size: int, split: bool) -> str:
     """Return a digest of all that decides how a tokenizer cuts; a large one takes 0.1 s, so that it is kept.
 
-    The serialised backend says everything but whether special pieces in a text are cut like others (`split`).
+    The serialised backend says everything but whether special tokens in a text are cut like others (`split`).
     """
     versions = version("tokenizers"), version("transformers")
     facts = (type(tokenizer).__qualname__, *versions, size, split, tokenizer.backend_tokenizer.to_str())
@@ -175,7 +175,7 @@ def _identity(tokenizer: Any, size: int, split: bool) -> str:
 
 
 def _closed(offsets: Numbers, text: str) -> Numbers:
-    """Widen pieces over characters that no piece covers: combining accents, zero-width spaces."""
+    """Widen tokens over characters that no token covers: combining accents, zero-width spaces."""
     stops = np.maximum.accumulate(np.append(0, offsets[:, 1]))
     starts = np.append(offsets[:, 0], len(text))
     places = offsets.copy()

@@ -1,7 +1,7 @@
-"""Tokens: texts as pieces, and sequences put together from them.
+"""Tokens: texts as tokens, and sequences put together from them.
 
-Texts are cut into pieces without special pieces, each distinct text once (`segments`); sequences are then assembled
-around the tokenizer's own special pieces. So truncation, windows and offsets are ours and the same for every family.
+Texts are cut into tokens without special tokens, each distinct text once (`segments`); sequences are then assembled
+around the tokenizer's own special tokens. So truncation, windows and offsets are ours and the same for every family.
 
 >>> longest_first(7, 3, 6)
 (3, 3)
@@ -40,7 +40,7 @@ class SpecialTokens:
     pad: int
 
 
-def special_pieces(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
+def special_tokens_of(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
     """Find out, by probing with a text and a pair, how a tokenizer surrounds segments with special tokens.
 
     Tokenizers of decoders do not close a text. There the end-of-text token separates and closes the segments, so that
@@ -77,7 +77,7 @@ def _around(encoding: Any, segments: int) -> list[tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A tokenizer, its special pieces, and the shelf, if any, on which it keeps what it cuts texts into."""
+    """A tokenizer, its special tokens, and the shelf, if any, on which it keeps what it cuts texts into."""
 
     tokenizer: Any
     special_tokens: SpecialTokens
@@ -88,18 +88,18 @@ class Tokenizer:
         """Wrap a fast tokenizer of transformers."""
         if not getattr(tokenizer, "is_fast", False):
             raise InputError(f"{type(tokenizer).__name__} gives no character offsets: use the model's fast tokenizer")
-        return cls(tokenizer, special_pieces(tokenizer))
+        return cls(tokenizer, special_tokens_of(tokenizer))
 
-    def kept(self, machine: Runtime) -> Tokenizer:
+    def cached(self, machine: Runtime) -> Tokenizer:
         """Return the same, with what it cuts many texts into kept in the store, if the machine has room for it."""
         shelf = (
-            DiskCache(machine.store / FOLDER, machine.token_gib, "the pieces of texts") if machine.token_gib else None
+            DiskCache(machine.store / FOLDER, machine.token_gib, "the tokens of texts") if machine.token_gib else None
         )
         return replace(self, shelf=shelf)
 
     @property
     def mask(self) -> int | None:
-        """The id of the mask piece, if the tokenizer has one."""
+        """The id of the mask token, if the tokenizer has one."""
         mask: int | None = self.tokenizer.mask_token_id
         return mask
 
@@ -118,50 +118,50 @@ class Tokenizer:
         return len(self.tokenizer)
 
     def segments(self, texts: Sequence[str]) -> list[Ids]:
-        """Return each text's pieces, without special ones, to be read only; equal texts share an array."""
+        """Return each text's tokens, without special ones, to be read only; equal texts share an array."""
         found = self._distinct(texts, offsets=False)
         return [found[text][0] for text in texts]
 
     def segments_with_offsets(self, texts: Sequence[str]) -> list[tuple[Ids, Offsets]]:
-        """Return each text's pieces and the (start, stop) characters of each, as (n, 2).
+        """Return each text's tokens and the (start, stop) characters of each, as (n, 2).
 
-        Between pieces there is at most white space: what normalising swallows belongs to the piece it stands at.
+        Between tokens there is at most white space: what normalising swallows belongs to the token it stands at.
         """
         found = self._distinct(texts, offsets=True)
         return [found[text] for text in texts]
 
     def words(self, words: Sequence[str]) -> list[Ids]:
-        """Return the pieces of words standing alone; a word of which nothing is left is the unknown piece."""
+        """Return the tokens of words standing alone; a word of which nothing is left is the unknown token."""
         nothing = np.array([self.unknown], dtype=np.int32)
         return [ids if len(ids) else nothing for ids in self.segments(words)]
 
     def room(self, max_length: int, pair: bool) -> int:
-        """Return how many pieces fit into a sequence beside the special ones."""
+        """Return how many tokens fit into a sequence beside the special ones."""
         special = (
             len(self.special_tokens.prefix)
             + len(self.special_tokens.suffix)
             + (len(self.special_tokens.middle) if pair else 0)
         )
         if max_length <= special:
-            raise InputError(f"max_length {max_length} leaves no room beside {special} special pieces: raise it")
+            raise InputError(f"max_length {max_length} leaves no room beside {special} special tokens: raise it")
         return max_length - special
 
     def sequence(self, a: Ids, b: Ids | None = None) -> Ids:
-        """Return one sequence of a text or a pair with the special pieces."""
+        """Return one sequence of a text or a pair with the special tokens."""
         parts = [self.special_tokens.prefix, a, self.special_tokens.suffix]
         if b is not None:
             parts[2:2] = [self.special_tokens.middle, b]
         return np.concatenate([np.asarray(part, dtype=np.int32) for part in parts])
 
     def _distinct(self, texts: Sequence[str], offsets: bool) -> dict[str, tuple[Ids, Offsets]]:
-        """Return the pieces of each text once."""
+        """Return the tokens of each text once."""
         distinct = list(dict.fromkeys(texts))
         rows = token_cache.cut(self.tokenizer, distinct, offsets, self.shelf).rows()
         return dict(zip(distinct, rows, strict=True))
 
 
 def longest_first(a: int, b: int, room: int) -> tuple[int, int]:
-    """Return how many pieces of each of two texts are kept when the longer one gives first, as fast tokenizers do."""
+    """Return how many tokens of each of two texts are kept when the longer one gives first, as fast tokenizers do."""
     if a + b <= room:
         return a, b
     shorter = min(a, b, room // 2)

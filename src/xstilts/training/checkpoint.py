@@ -1,6 +1,6 @@
 """Checkpoint: where a training stood, in one file that replaces the one before it at once.
 
-Weights that are trained, whatever the optimiser keeps of them, the best weights so far, each in its own dtype, and the
+Weights that are trained, whatever the optimizer keeps of them, the best weights so far, each in its own dtype, and the
 state as JSON in the file's metadata: safetensors, no pickle. Schedules, samplers and random numbers are functions of
 the step and need no saving.
 """
@@ -21,20 +21,20 @@ from xstilts.runtime import progress
 
 
 class Checkpoint:
-    """The resume point of one network and its optimiser."""
+    """The resume point of one network and its optimizer."""
 
-    def __init__(self, path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    def __init__(self, path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         self.path = path
         self.trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
-        self.optimiser = optimiser
+        self.optimizer = optimizer
         self.best: dict[str, Tensor] = {}
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write weights, what the optimiser keeps, and state; the file before it stays until this one is whole."""
+        """Write weights, what the optimizer keeps, and state; the file before it stays until this one is whole."""
         tensors = {f"weight.{name}": value.detach().contiguous() for name, value in self.trained.items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for name, parameter in self.trained.items():
-            kept = self.optimiser.state.get(parameter, {})
+            kept = self.optimizer.state.get(parameter, {})
             tensors |= {f"kept.{what}.{name}": value.contiguous() for what, value in kept.items()}
         new = self.path.with_suffix(".new")
         save_file(tensors, new, metadata={"state": json.dumps(state)})
@@ -78,7 +78,7 @@ class Checkpoint:
         elif part == "best":
             self.best[name] = value
         else:
-            self.optimiser.state[parameter][part.removeprefix("kept.")] = value.to(parameter.device)
+            self.optimizer.state[parameter][part.removeprefix("kept.")] = value.to(parameter.device)
 
     def keep_best(self) -> None:
         """Remember the weights as they are now."""

@@ -52,15 +52,23 @@ class Noise:
     high: float | None = None
 
 
-def _label(model: Encoder | Stage, lesson: TrainingSet, recipe: Recipe, batches: int, batch: int, seed: int) -> str:
-    return f"noise-{lesson.task}-seed{seed}"
+def _label(
+    model: Encoder | Stage, training_set: TrainingSet, recipe: Recipe, batches: int, batch: int, seed: int
+) -> str:
+    return f"noise-{training_set.task}-seed{seed}"
 
 
-@stage(name=names.GRADIENT_NOISE, version=1, label=_label, always=("batches", "batch", "seed"))
+@stage(
+    name=names.GRADIENT_NOISE,
+    version=1,
+    label=_label,
+    renamed={"training_set": "lesson"},
+    always=("batches", "batch", "seed"),
+)
 def gradient_noise(
-    site: BuildContext,
+    context: BuildContext,
     model: Encoder | Stage,
-    lesson: TrainingSet,
+    training_set: TrainingSet,
     recipe: Recipe,
     batches: int = 32,
     batch: int = 8,
@@ -71,17 +79,17 @@ def gradient_noise(
     model: an encoder, which gets a new head, or a training on this very lesson, which has one.
     """
     torch.manual_seed(seed)
-    network, tokens, source = _ready(model, lesson, site)
-    pupil = encode_training_set(lesson, site, tokens, recipe)
+    network, tokenizer, source = _ready(model, training_set, context)
+    encoded = encode_training_set(training_set, context, tokenizer, recipe)
     if not isinstance(model, Stage):
-        attach(network, HEAD, lesson.format, len(pupil.labels), source)
+        attach(network, HEAD, training_set.format, len(encoded.labels), source)
     freeze(network, recipe.trainable)
-    network.to(site.machine.torch_device()).eval()
-    order = np.random.default_rng(seed).permutation(len(pupil.units))[: batches * batch]
+    network.to(context.machine.torch_device()).eval()
+    order = np.random.default_rng(seed).permutation(len(encoded.inputs))[: batches * batch]
     parts = [order[at : at + batch].tolist() for at in range(0, len(order) - batch + 1, batch)]
-    norms, whole, others = _norms(network, pupil, parts, tokens, site)
+    norms, whole, others = _norms(network, encoded, parts, tokenizer, context)
     found = jackknifed(norms, whole, others, batch)
-    (site.folder / NOISE).write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+    (context.folder / NOISE).write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> Noise:
@@ -110,16 +118,18 @@ def jackknifed(norms: Sequence[float], whole: float, others: Sequence[float], ba
     return Noise(found.signal, found.noise, found.scale, found.scale / math.exp(half), found.scale * math.exp(half))
 
 
-def _ready(model: Encoder | Stage, lesson: TrainingSet, site: BuildContext) -> tuple[Network, Tokenizer, Path | str]:
+def _ready(
+    model: Encoder | Stage, training_set: TrainingSet, context: BuildContext
+) -> tuple[Network, Tokenizer, Path | str]:
     if isinstance(model, Stage):
-        network, tokenizer, _ = load(site.path(model) / MODEL, lesson.format)
-        return network, Tokenizer.of(tokenizer), site.path(model) / MODEL
+        network, tokenizer, _ = load(context.path(model) / MODEL, training_set.format)
+        return network, Tokenizer.of(tokenizer), context.path(model) / MODEL
     source = model.location
     return Network(load_backbone(source)), Tokenizer.of(load_tokenizer(source)), source
 
 
 def _norms(
-    network: Network, pupil: EncodedTrainingSet, parts: list[list[int]], tokens: Tokenizer, site: BuildContext
+    network: Network, encoded: EncodedTrainingSet, parts: list[list[int]], tokenizer: Tokenizer, context: BuildContext
 ) -> tuple[list[float], float, list[float]]:
     """Return the squared norms of the gradients of parts, of their mean, and of the mean without each of them.
 
@@ -127,14 +137,14 @@ def _norms(
     of the mean over labels. The norm without a part follows from scalar products: two passes hold one sum of gradients.
     """
     random = torch.Generator().manual_seed(0)
-    made = [pupil.format.collate([pupil.units[number] for number in part], tokens, random) for part in parts]
+    made = [encoded.format.collate([encoded.inputs[number] for number in part], tokenizer, random) for part in parts]
     labels = sum(batch.labels for batch in made) / len(made)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
 
     def gradient(number: int) -> list[Tensor]:
         network.zero_grad(set_to_none=True)
-        with site.machine.arithmetic():
-            loss = pupil.format.loss(network, HEAD, made[number].to(site.machine.torch_device())) / labels
+        with context.machine.arithmetic():
+            loss = encoded.format.loss(network, HEAD, made[number].to(context.machine.torch_device())) / labels
         loss.backward()  # type: ignore[no-untyped-call]
         return [_grad(parameter) for parameter in trained]
 

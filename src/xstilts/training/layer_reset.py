@@ -22,12 +22,12 @@ def _label(encoder: Stage, donor: Encoder | Stage, layers: str) -> str:
 
 
 @stage(name=names.LAYER_RESET, version=1, label=_label)
-def reset_layers(site: BuildContext, encoder: Stage, donor: Encoder | Stage, layers: str) -> None:
+def reset_layers(context: BuildContext, encoder: Stage, donor: Encoder | Stage, layers: str) -> None:
     """Write an encoder in which the named layers (`network.freeze` says how) are the donor's, without any head."""
-    source = site.path(donor) / MODEL if isinstance(donor, Stage) else donor.location
-    kept = Network(load_backbone(site.path(encoder) / MODEL))
+    source = context.path(donor) / MODEL if isinstance(donor, Stage) else donor.location
+    kept = Network(load_backbone(context.path(encoder) / MODEL))
     given = Network(load_backbone(source))
     with torch.no_grad():
         for ours, theirs in zip(part(kept, layers), part(given, layers), strict=True):
             ours.copy_(theirs)
-    save_encoder(kept, load_tokenizer(site.path(encoder) / MODEL), site.folder / MODEL)
+    save_encoder(kept, load_tokenizer(context.path(encoder) / MODEL), context.folder / MODEL)

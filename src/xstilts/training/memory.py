@@ -1,6 +1,6 @@
 """Memory: what a training needs on its device, in bytes, before anything is downloaded.
 
-Weights, gradients and the optimiser's states are counted on a network without numbers, built from a configuration;
+Weights, gradients and the optimizer's states are counted on a network without numbers, built from a configuration;
 what autograd keeps of a pass is worked out by `saved`. All are taken to be there at once, as they nearly are where a
 batch takes several passes. Left out is what operations need for a moment and what is lost between tensors.
 
@@ -38,12 +38,6 @@ GIB = 2**30
 ROOM = {"cuda": 0.95, "cpu": 0.75}  # the share that tensors may take; the rest is for kernels, and lost between them
 FEWEST = 256  # tokens of a pass, below which it is not worth to look for memory
 UNKNOWN_LABELS = 64  # assumed of a task whose training data say which labels there are
-SEQUENCES = {
-    "multiple_choice": 5,
-    "bitext_retrieval": 2,
-    "bitext_mining": 2,
-    "passage_ranking": 2,
-}  # a unit has at most; of other kinds one
 
 
 @dataclass(frozen=True)
@@ -98,10 +92,11 @@ def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | Non
 def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -> Shape:
     """Return the largest batch of a pass: sequences as long as the recipe allows, as many as fit or as a step has."""
     length = network.clip_max_length(recipe.max_length)
-    most = recipe.batch_size * SEQUENCES.get(format, 1)
-    if task_format(format).divisible:
-        most = min(most, max(micro_tokens // length, SEQUENCES.get(format, 1)))
-    return Shape(most, length, round(masked_lm.SHARE * most * length) if format == "masked_lm" else 0)
+    task = task_format(format)
+    most = recipe.batch_size * task.sequences_per_input
+    if task.divisible:
+        most = min(most, max(micro_tokens // length, task.sequences_per_input))
+    return Shape(most, length, round(masked_lm.SHARE * most * length) if task.language_model else 0)
 
 
 def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, str], machine: Runtime) -> int:
@@ -153,7 +148,7 @@ def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
 
 def _network(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None) -> Network:
     """Return a network as `train` makes it, without its numbers: rows, head, what is trained, what is in bf16."""
-    if rows and format != "masked_lm":
+    if rows and not task_format(format).language_model:
         config = copy.deepcopy(config)
         config.vocab_size = max(rows, 1 + (config.pad_token_id or 0))
     network = unnumbered(config, recipe.trainable, format, labels)

@@ -1,4 +1,4 @@
-"""Optimiser: how weights move, in as few bytes a parameter as the recipe says.
+"""Optimizer: how weights move, in as few bytes a parameter as the recipe says.
 
 "adamw" is torch's own. "adamw8" keeps both moments in eight bits (`fewbits`), the second as its root, which is what an
 update is divided by. "adafactor" keeps the mean squares of a gradient's rows and columns, and no first moment. With
@@ -33,7 +33,7 @@ MOMENTS = {"exp_avg": True, "exp_avg_sq": False}  # and whether they have signs
 
 @dataclass(frozen=True)
 class Bytes:
-    """Bytes of the weights, their gradients and what the optimiser keeps of them."""
+    """Bytes of the weights, their gradients and what the optimizer keeps of them."""
 
     weight: float
     gradient: float
@@ -45,10 +45,10 @@ class Bytes:
         return self.weight + self.gradient + self.state
 
 
-def optimiser_of(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return the recipe's optimiser over what is trained, without decay on biases and norms; `prepare` comes before.
+def make_optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return the recipe's optimizer over what is trained, without decay on biases and norms; `prepare` comes before.
 
-    Every optimiser decays a weight by the factor 1 - rate * decay in a step, and by nothing else where its gradient has
+    Every optimizer decays a weight by the factor 1 - rate * decay in a step, and by nothing else where its gradient has
     always been zero: so rows of embeddings that no text touches can be left out (`rows`). With Adafactor the rows that
     are there do count in one place: an update is clipped by its mean over them, and not over the whole vocabulary.
     """
@@ -60,10 +60,10 @@ def optimiser_of(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
     filled = [group for group in groups if group["params"]]
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(filled, lr=recipe.learning_rate, eps=EPSILON, fused=True)
-    return Lean(filled, recipe.optimizer, recipe.learning_rate)
+    return LowMemoryOptimizer(filled, recipe.optimizer, recipe.learning_rate)
 
 
-def rate(recipe: Recipe, number: int, total: int) -> float:
+def learning_rate(recipe: Recipe, number: int, total: int) -> float:
     """Return the learning rate of a step: up linearly to the peak, then down to zero."""
     warmup = recipe.steps_of_warmup(total)
     if number < warmup:
@@ -86,7 +86,7 @@ def suited(machine: Runtime, recipe: Recipe) -> Runtime:
 
 
 def bytes_per_parameter(name: str) -> Bytes:
-    """Return the bytes that an optimiser takes for each number of a large matrix of the encoder.
+    """Return the bytes that an optimizer takes for each number of a large matrix of the encoder.
 
     Left out, as too little to count: Adafactor's means, four bytes for each row and each column.
     """
@@ -113,7 +113,7 @@ def bytes_of(network: Network, recipe: Recipe) -> Bytes:
 
 
 def halves(name: str) -> bool:
-    """Say whether an optimiser has the encoder's matrices in bf16."""
+    """Say whether an optimizer has the encoder's matrices in bf16."""
     return name.endswith(":bf16")
 
 
@@ -123,7 +123,7 @@ def _halved(network: Network, recipe: Recipe) -> list[torch.nn.Parameter]:
     return [parameter for name, parameter in named if parameter.dim() > 1 and not lora.is_adapter(name)]
 
 
-class Lean(torch.optim.Optimizer):
+class LowMemoryOptimizer(torch.optim.Optimizer):
     """AdamW with moments in few bits, or Adafactor, over weights in float32 or bf16.
 
     Chance comes from torch's generator of the device, in the order of the parameters: with it seeded before each step,
@@ -148,7 +148,7 @@ class Lean(torch.optim.Optimizer):
 
 
 def _begun(name: str, weight: Tensor) -> dict[str, Tensor]:
-    """Return what an optimiser keeps of a weight before its first step."""
+    """Return what an optimizer keeps of a weight before its first step."""
     step = {"step": torch.zeros(())}
     if name.startswith("adafactor"):
         if weight.dim() < 2:

@@ -50,8 +50,8 @@ def pretrain(
 
 
 @stage(name=names.TOKENIZER, version=1, label=lambda texts, vocabulary, alpha: f"tokenizer-{vocabulary}")
-def tokenizer(site: BuildContext, texts: tuple[Stage, ...], vocabulary: int, alpha: float) -> None:
-    """Write a tokenizer with XLM-R's special pieces, learned from texts with languages in proportion to n ** alpha.
+def tokenizer(context: BuildContext, texts: tuple[Stage, ...], vocabulary: int, alpha: float) -> None:
+    """Write a tokenizer with XLM-R's special tokens, learned from texts with languages in proportion to n ** alpha.
 
     Byte-pair merges over text with marked spaces and punctuation apart; XLM-R's own Unigram model took twenty times
     as long to learn on the same 200,000 lines.
@@ -70,21 +70,21 @@ def tokenizer(site: BuildContext, texts: tuple[Stage, ...], vocabulary: int, alp
         min_frequency=2,
         show_progress=False,
     )
-    learned.train_from_iterator(_sample(site, texts, alpha), trainer)
+    learned.train_from_iterator(_sample(context, texts, alpha), trainer)
     learned.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
     names = {"bos": "<s>", "eos": "</s>", "cls": "<s>", "sep": "</s>", "pad": "<pad>", "unk": "<unk>", "mask": "<mask>"}
     roles = {f"{role}_token": piece for role, piece in names.items()}
     fast = PreTrainedTokenizerFast(tokenizer_object=learned, model_max_length=512, **roles)  # type: ignore[no-untyped-call]
-    fast.save_pretrained(site.folder / MODEL)
-    site.record["pieces"] = len(fast)
+    fast.save_pretrained(context.folder / MODEL)
+    context.record["pieces"] = len(fast)
 
 
-def _sample(site: BuildContext, texts: tuple[Stage, ...], alpha: float, most: int = 200_000) -> Iterator[str]:
+def _sample(context: BuildContext, texts: tuple[Stage, ...], alpha: float, most: int = 200_000) -> Iterator[str]:
     """Yield texts with languages in proportion to n ** alpha, at most `most` of them; no language more than it has."""
     lines = [
         [
             line.text
-            for line in examples.read(site.path(data) / EXAMPLES, "masked_lm")
+            for line in examples.read(context.path(data) / EXAMPLES, "masked_lm")
             if isinstance(line, examples.TextExample)
         ]
         for data in texts
@@ -96,16 +96,16 @@ def _sample(site: BuildContext, texts: tuple[Stage, ...], alpha: float, most: in
 
 
 @stage(name=names.UNTRAINED, version=1, label=lambda tokenizer, shape, seed: f"untrained-{shape.layers}x{shape.width}")
-def untrained(site: BuildContext, tokenizer: Stage, shape: Shape, seed: int) -> None:
+def untrained(context: BuildContext, tokenizer: Stage, shape: Shape, seed: int) -> None:
     """Write an XLM-R-shaped masked-LM with random weights and the tokenizer's vocabulary."""
     from transformers import XLMRobertaModel
 
-    tokens = Tokenizer.of(load_tokenizer(site.path(tokenizer) / MODEL))
+    tokens = Tokenizer.of(load_tokenizer(context.path(tokenizer) / MODEL))
     config = configuration(shape, len(tokens))
     torch.manual_seed(seed)
     network = Network(XLMRobertaModel(config, add_pooling_layer=False))
     attach(network, "masked_lm", "masked_lm")
-    save(network, "masked_lm", "masked_lm", (), tokens.tokenizer, site.folder / MODEL)
+    save(network, "masked_lm", "masked_lm", (), tokens.tokenizer, context.folder / MODEL)
 
 
 def from_folders(

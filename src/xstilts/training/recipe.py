@@ -1,7 +1,7 @@
 """Recipe: the numbers of an optimisation that can change a result, and the named sets of them.
 
 A named set says which recipe a task gets in which role, as a paper or a script gives it. What is not the task's own
-follows from the kind of task.
+follows from the task format.
 
 >>> named("xtreme", "xnli", "classification", "target").learning_rate
 2e-05
@@ -68,8 +68,8 @@ class Recipe:
 
     learning_rate: peak, reached after warm-up, then falling linearly to zero. batch_size: examples a step, whatever
     fits in memory at once. epochs: passes over the examples (over all tasks' examples together in a mix). steps: a
-    fixed number of steps instead. max_train_examples: at most so many of a task, drawn once. max_length: pieces
-    of a sequence with its special pieces. warmup_steps: as in transformers, a number of
+    fixed number of steps instead. max_train_examples: at most so many of a task, drawn once. max_length: tokens
+    of a sequence with its special tokens. warmup_steps: as in transformers, a number of
     steps from 1 on, a fraction of all steps below 1.
     weight_decay: decoupled, not on biases and norms. clip_norm: largest norm of the gradient. trainable: which weights
     move (`network.freeze`). sampling: whose turn it is in a mix (`schedule.shares`). selection: None keeps the last
@@ -112,7 +112,7 @@ Overrides = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Named:
-    """A named set: a base, and what differs by kind of task, by task, and in the intermediate role."""
+    """A named set: a base, and what differs by task format, by task, and in the intermediate role."""
 
     source: str
     base: Recipe

@@ -19,7 +19,7 @@ import numpy as np
 
 from xstilts.data.examples import ClassificationExample
 from xstilts.errors import InputError
-from xstilts.evaluation.predict import predict_units
+from xstilts.evaluation.predict import predict_inputs
 from xstilts.evidence.claims.verdict import Entailment, Reader
 from xstilts.evidence.verifier import model_card as cards
 from xstilts.evidence.verifier.baselines import Asked
@@ -57,7 +57,7 @@ class CrossEncoder:
         examples = [ClassificationExample(str(at), sentence, claim, None) for at, (claim, sentence) in enumerate(pairs)]
         length, cut = self.network.clip_max_length(LONGEST), Counter[str]()
         units = asked.encode(examples, self.tokens, length, self.labels, cut)
-        said: list[Any] = predict_units(
+        said: list[Any] = predict_inputs(
             self.network, "head", asked, units, self.tokens, self.machine, f"reading {self.name}"
         )
         return np.array(said, dtype=np.float64).reshape(-1, len(NAMES))[:, list(self.order)]
