@@ -253,7 +253,7 @@ def test_the_command_prints_and_writes_all_of_it(
         (("--variants", "int4"), "unknown variant 'int4'"),
         (("--batch", "many"), "cannot read --batch many"),
         (("--rounds", "0"), "nothing to measure"),
-        (("--kind", "token_classification"), "not a token_classification model"),
+        (("--format", "token_classification"), "not a token_classification model"),
         (("--device", "abacus"), "cannot work on device 'abacus'"),
     ],
 )

@@ -13,6 +13,7 @@ from given import TOYS, given, lesson, promised
 from xstilts.data.dataset import DatasetSplit
 from xstilts.data.examples import AnswerSpan, ClassificationExample, MultipleChoiceExample, QAExample, TaggingExample
 from xstilts.errors import InputError
+from xstilts.formats import task_format
 from xstilts.models.batch import ModelInput
 from xstilts.models.encoder import Encoder
 from xstilts.models.heads import HEADS

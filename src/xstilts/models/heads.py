@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +23,6 @@ from transformers.activations import ACT2FN
 from xstilts.errors import InputError
 from xstilts.models.encoder import read_tensors
 from xstilts.models.network import Network
-
-if TYPE_CHECKING:
-    pass
 
 AUTO: dict[str, str] = {
     "classification": "AutoModelForSequenceClassification",
@@ -204,9 +201,16 @@ class Tied(nn.Module):
 
 
 class Head(nn.Module):
-    """One row of the table as layers: fresh, from torch's global random numbers.
+    """One row of the table as layers, initialised from torch's global generator.
 
-    labels: how many (classification and tagging). untied: give a masked-LM head an output matrix of its own.
+    Args:
+        config: The encoder's configuration.
+        format: The task format.
+        labels: How many, for classification and token classification.
+        untied: Give a masked-LM head its own output matrix instead of the input embeddings.
+
+    Raises:
+        InputError: There are no labels where the format needs some, or no head for the format.
     """
 
     def __init__(self, config: Any, format: str, labels: int = 0, untied: bool = False) -> None:
@@ -228,10 +232,17 @@ class Head(nn.Module):
         self.apply(lambda module: _initialise(module, getattr(config, "initializer_range", 0.02)))
 
     def forward(self, hidden: Tensor, mask: Tensor, table: Tensor | None = None) -> Tensor:
-        """Map states (sequences, tokens, width) and mask (sequences, tokens) to logits.
+        """Compute logits.
 
-        Classification (sequences, labels); choice (sequences, 1); tagging (sequences, tokens, labels); span
-        (sequences, tokens, 2): start and end; mlm (sequences, tokens, vocabulary), where `table` is the network's.
+        Args:
+            hidden: Final states, (sequences, tokens, width).
+            mask: 1 for tokens, 0 for padding, (sequences, tokens).
+            table: The network's input embeddings, for a masked-LM head that is tied to them.
+
+        Returns:
+            classification: (sequences, labels); multiple_choice: (sequences, 1); token_classification: (sequences,
+            tokens, labels); extractive_qa: (sequences, tokens, 2), start and end; masked_lm: (sequences, tokens,
+            vocabulary).
         """
         states = self.drop_in(pool(hidden, mask, self.pool))
         if self.dense is not None:
@@ -243,7 +254,7 @@ class Head(nn.Module):
         return mean_pool(logits, mask) if self.pool == "late" else cast(Tensor, logits)
 
     def stored_names(self) -> dict[str, str]:
-        """Map the names of the head's tensors to those under which they are stored."""
+        """Map the names of the head's tensors to the names in a saved file."""
         row = self.row
         layers = {"dense": row.dense, "norm": row.norm, "out": row.output}
         names = {name: f"{layers[name.split('.')[0]]}.{name.split('.')[1]}" for name in self.state_dict()}
@@ -251,9 +262,18 @@ class Head(nn.Module):
 
 
 def attach(network: Network, task: str, format: str, labels: int = 0, source: str | Path | None = None) -> Head:
-    """Give a network a fresh head for a task; a masked-LM head starts from the one in the folder or hub id `source`.
+    """Add a new head for a task to a network.
 
-    A masked-LM head uses the input embedding matrix, unless `source` holds a separate output matrix.
+    Args:
+        network: Gets the head, on the device of its embeddings.
+        task: The head's name.
+        format: The task format.
+        labels: How many, for classification and token classification.
+        source: Folder or hub id whose masked-LM head is the initial one. Such a head uses the input embedding matrix,
+            unless the source has a separate output matrix.
+
+    Returns:
+        The head.
     """
     untied, stored = False, dict[str, Tensor]()
     if format == "masked_lm" and source is not None:
@@ -277,7 +297,7 @@ def pooling_of(config: Any, format: str) -> str:
 
 
 def has_pretrained_mlm(config: Any, source: str | Path) -> bool:
-    """Say whether a folder or hub id holds the masked-LM head that its encoder was pretrained with."""
+    """Tell whether a folder or hub id has the masked-LM head that its encoder was pretrained with."""
     names = Head(config, "masked_lm").stored_names().values()
     return bool(read_tensors(source, names))
 

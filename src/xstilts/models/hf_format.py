@@ -1,8 +1,8 @@
-"""Folders: networks as ordinary Hugging Face folders, written and read back.
+"""Hugging Face format: networks saved as ordinary folders of transformers, and loaded back.
 
 What is saved loads with the class that transformers ships (AutoModelFor...) and gives the same logits, wherever
-`heads` knows such a class; elsewhere the head lies under names of our own beside a backbone that AutoModel loads.
-Equal weights give equal bytes.
+`heads` names such a class; elsewhere the head is stored under names of this package beside a backbone that AutoModel
+loads. Equal weights give equal bytes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,16 @@ def save(
 ) -> None:
     """Write the backbone and one task's head as an ordinary Hugging Face folder; equal weights give equal bytes.
 
-    `labels` in the order of the logits; only classification and tagging have and store any.
+    Args:
+        network: With a head named `task`.
+        task: Which head is saved.
+        format: Its task format.
+        labels: In the order of the logits; formats without labels have none.
+        tokenizer: Saved beside.
+        folder: Where to; it is made.
+
+    Raises:
+        InputError: The head is of another format or another number of labels.
     """
     head = network.heads[task]
     if not isinstance(head, Head) or head.format != format or (format in LABELLED and head.labels != len(labels)):
@@ -59,9 +68,17 @@ def save_encoder(network: Network, tokenizer: PreTrainedTokenizerBase, folder: P
 
 
 def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerBase, tuple[str, ...]]:
-    """Load what `save` or the shipped class wrote: the network with its head "head", the tokenizer, the labels.
+    """Load what `save` or the shipped class wrote.
 
-    For kind "bitext_retrieval", which has no head, a bare folder will do.
+    Args:
+        folder: The folder.
+        format: The task format of its head; for "bitext_retrieval", which has none, a bare encoder is loaded.
+
+    Returns:
+        The network with its head, called "head", the tokenizer, and the labels in the order of the logits.
+
+    Raises:
+        InputError: The folder has no head of this format.
     """
     network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
     config = network.config
