@@ -1,9 +1,9 @@
 """Heads: the small layers between an encoder's states and a task's logits, one per task format and family.
 
-A head is ours, yet what is saved loads with the class that transformers ships (AutoModelFor...) and gives the same
-logits, wherever a class is shipped that reads the encoder's own outputs. Each head is a row of the table `HEADS`:
-what is pooled, which layers follow, and under which names they are stored. Where nothing usable is shipped, the row
-says why, and the head is stored under names of our own beside a backbone that AutoModel still loads.
+A saved head loads with the class that transformers ships (AutoModelFor...) and gives the same logits, wherever a class
+is shipped that reads the encoder's own outputs. Each head is a row of the table `HEADS`: what is pooled, which layers
+follow, and under which names they are stored. Where nothing usable is shipped, the row says why, and the head is stored
+under names of this package beside a backbone that AutoModel still loads.
 
 >>> head_row("xlm-roberta", "classification").output
 'classifier.out_proj'
@@ -37,11 +37,23 @@ POOLINGS = ("each", "first", "last", "mean", "late")
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """A head: pool, drop, dense, activation, norm, drop, output. A value "@x" is read from the configuration.
+    """A head: pool, dropout, dense, activation, norm, dropout, output. A value "@x" is read from the configuration.
 
-    output, dense, norm: stored names of the layers. bias: that of a tied output's bias, where it stands alone. pool:
-    "each" token, the "first" or "last", their "mean", or "late" (the mean of the logits). drop_in, drop_out: the
-    first of these settings that the configuration has, or a number. own: why no shipped class fits ("": one does).
+    Args:
+        output: Stored name of the output layer.
+        pool: "each" token, the "first" or "last", their "mean", or "late" (the mean of the logits).
+        dense: Stored name of the dense layer; "": there is none.
+        dense_bias: Whether it has a bias.
+        activation: After the dense layer, by its name in transformers.
+        norm: Stored name of the layer norm; "": there is none.
+        norm_bias: Whether it has a bias.
+        output_bias: Whether the output layer has a bias.
+        bias: Stored name of a tied output's bias, where it is stored by itself.
+        drop_in: Dropout before the dense layer: the first of these settings that the configuration has, or a number.
+        drop_out: Dropout before the output layer; chosen the same way.
+        scaled: Whether a tied output divides states by the root of their width.
+        settings: Set in the configuration of a saved folder.
+        own: Why no shipped class fits; "": one does.
     """
 
     output: str
@@ -61,7 +73,7 @@ class HeadSpec:
 
 
 def _own(format: str, reason: str, pool: str = "first", scaled: bool = False) -> HeadSpec:
-    """Return the row of a head for which nothing usable is shipped."""
+    """Return the row of a head for which no usable class is shipped."""
     name = f"xstilts_{format}"
     drop: tuple[str | float, ...] = ("classifier_dropout", "hidden_dropout_prob", "dropout_rate", 0.1)
     if format == "masked_lm":
