@@ -46,6 +46,8 @@ MAY_NAME_FORMATS = {
     "store/names.py",  # names in keys of the first release
     "training/recipe.py",  # published hyperparameters
     "training/pretrain.py",  # which is made of masked-LM and bitext retrieval
+    "inference/model.py",  # predictions for inputs of the user's own, by format
+    "metrics/suites.py",  # whose categories of tasks are called like formats
 }
 
 
@@ -63,7 +65,11 @@ def odd_one_out() -> ModuleType:
     module: Any = ModuleType(f"xstilts.formats.{NAME}")
 
     def encode(
-        examples: Sequence[OddOneOutExample], tokenizer: Any, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+        examples: Sequence[OddOneOutExample],
+        tokenizer: Any,
+        max_length: int,
+        labels: tuple[str, ...],
+        cut: Counter[str],
     ) -> list[ModelInput]:
         room = tokenizer.room(max_length, pair=False)
         words = [[tokenizer.sequence(ids[:room]) for ids in tokenizer.segments(list(one.words))] for one in examples]
@@ -138,8 +144,7 @@ def test_one_module_and_the_class_of_its_examples_go_through_everything(
     found = read_score(build(score(predictions, data, "odd_words"), machine))
     assert found["metric"] == "odd_words"
     assert found["headline"] == 100 * sum(
-        line["prediction"] == row.label
-        for line, row in zip(read_lines(build(predictions, machine)), rows, strict=True)
+        line["prediction"] == row.label for line, row in zip(read_lines(build(predictions, machine)), rows, strict=True)
     ) / len(rows)
     states = read(build(features(encoder, (data,), Asking(new_format, (), 24)), machine), new_format)
     assert states.states.shape[0] == 3 * len(rows)

@@ -20,7 +20,7 @@ from xstilts.inference import backends, benchmark, memory_footprint, render
 from xstilts.inference.backends import Form, Loaded
 from xstilts.inference.benchmark import Load, Report, bench, inputs, timed
 from xstilts.inference.latency import ENOUGH, timing, turns, waiting
-from xstilts.inference.parity import Likeness, between
+from xstilts.inference.parity import Parity, compare
 from xstilts.runtime.machine import Runtime
 
 torch.set_num_threads(1)
@@ -165,17 +165,17 @@ def test_likeness_does_not_look_at_padding() -> None:
     found = expected.clone()
     found[1, 2], mask[1, 2] = torch.tensor([0.0, 99.0]), 0
     for format in ("token_classification", "extractive_qa"):
-        assert between(found, expected, mask, format) == Likeness(
+        assert compare(found, expected, mask, format) == Parity(
             0, 1, *(5, 5) if format == "token_classification" else (4, 4)
         )
     found[0, 0] = torch.tensor([0.0, 2.0])
-    assert between(found, expected, mask, "token_classification").agreement == 4 / 5
-    assert between(found, expected, mask, "bitext_retrieval").agreement is None
+    assert compare(found, expected, mask, "token_classification").agreement == 4 / 5
+    assert compare(found, expected, mask, "bitext_retrieval").agreement is None
 
 
 def test_likeness_adds_up() -> None:
-    whole = Likeness(0.5, 2.0, 3, 4).and_also(Likeness(0.1, 3.0, 2, 2))
-    assert whole == Likeness(0.5, 3.0, 5, 6)
+    whole = Parity(0.5, 2.0, 3, 4).combined(Parity(0.1, 3.0, 2, 2))
+    assert whole == Parity(0.5, 3.0, 5, 6)
 
 
 def test_inputs_are_the_same_each_time_and_one_is_padded(loaded: Loaded) -> None:

@@ -25,10 +25,9 @@ from xstilts.errors import InputError
 from xstilts.inference import onnx_export
 from xstilts.models import hf_format
 from xstilts.models.encoder import SANDBOX, tensor_files
-from xstilts.models.heads import AUTO, mean_pool
+from xstilts.models.heads import AUTO, HEADLESS, MASKED_LM, mean_pool
 from xstilts.models.network import Network
 
-HEADLESS = "bitext_retrieval"  # the kind that `folders.load` takes for a bare encoder
 ROWS = 512  # tokens that an int8 layer takes at once: what lies between two products stays in the cache
 Call = Callable[[Tensor, Tensor], Tensor]
 
@@ -100,7 +99,7 @@ def format_of(folder: Path) -> str:
     own = [format for format in AUTO if any(name.startswith(f"xstilts_{format}.") for name in stored)]
     shipped = [format for format, auto in AUTO.items() if named.endswith(auto.removeprefix("AutoModel"))]
     found = [*own, *shipped, HEADLESS][0]
-    return HEADLESS if found == "masked_lm" else found
+    return HEADLESS if found == MASKED_LM else found
 
 
 def load(source: str | Path, format: str | None, device: torch.device, scratch: Path) -> Loaded:

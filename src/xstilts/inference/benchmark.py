@@ -30,7 +30,8 @@ from xstilts.inference import backends, memory_footprint
 from xstilts.inference.backends import Form, Loaded
 from xstilts.inference.latency import ENOUGH, Timing, timing, turns, waiting
 from xstilts.inference.memory_footprint import MIB, NOTHING, Figures
-from xstilts.inference.parity import Likeness, between
+from xstilts.inference.parity import Parity, compare
+from xstilts.models.heads import HEADLESS
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
@@ -82,7 +83,7 @@ class Standing:
     missing: str = ""
     weights_mib: float | None = None
     memory: Figures = field(default_factory=lambda: dict(NOTHING))
-    likeness: Likeness | None = None
+    likeness: Parity | None = None
 
 
 @dataclass(frozen=True)
@@ -138,13 +139,13 @@ def made(names: Mapping[str, object], loaded: Loaded) -> tuple[dict[str, Form], 
 
 def timed(
     forms: Mapping[str, Form], loaded: Loaded, shapes: Sequence[tuple[int, int]], load: Load
-) -> tuple[list[Timing], dict[str, Likeness]]:
+) -> tuple[list[Timing], dict[str, Parity]]:
     """Time and compare all forms at each shape, as many shapes as the seconds are expected to allow for, at least one.
 
     A shape gets an equal share of the seconds that are left, and one round at the least.
     """
     reference, wait = backends.form("fp32", loaded), waiting(loaded.device)
-    timings, likenesses = list[Timing](), dict[str, Likeness]()
+    timings, likenesses = list[Timing](), dict[str, Parity]()
     began, pace = time.perf_counter(), 0.0
     for number, (batch, length) in enumerate(shapes if forms else ()):
         left = load.seconds - (time.perf_counter() - began)
@@ -155,8 +156,8 @@ def timed(
         started = time.perf_counter()
         expected = reference.ask(ids, mask)
         for name, form in forms.items():
-            found = between(form.ask(ids, mask), expected, mask, loaded.format)
-            likenesses[name] = likenesses.get(name, Likeness()).and_also(found)
+            found = compare(form.ask(ids, mask), expected, mask, loaded.format)
+            likenesses[name] = likenesses.get(name, Parity()).combined(found)
         calls = {name: _call(form, ids, mask) for name, form in forms.items()}
         rest = left / (len(shapes) - number) - (time.perf_counter() - started)
         seconds = turns(calls, load.rounds, rest, wait)
@@ -190,7 +191,7 @@ def remarks(load: Load, loaded: Loaded, shapes: Sequence[tuple[int, int]], timin
         yield f"not measured at {', '.join(late)}: more than is left of {load.seconds:g} seconds; raise --seconds"
     batch, length = shapes[-1]
     yield f"memory is that of a process alone which answers {batch} sequences of {length} tokens"
-    if loaded.format == backends.HEADLESS:
+    if loaded.format == HEADLESS:
         yield "without a head: compared are the means of the final states, and there is no arg-max"
     if any(one.p99_ms is None for one in timings):
         yield f"no p99 of fewer than {ENOUGH} calls"

@@ -32,6 +32,8 @@ AUTO: dict[str, str] = {
     "masked_lm": "AutoModelForMaskedLM",
 }
 LABELLED = ("classification", "token_classification")
+MASKED_LM = "masked_lm"
+HEADLESS = "bitext_retrieval"  # the format by which a bare encoder is loaded and served
 POOLINGS = ("each", "first", "last", "mean", "late")
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from xstilts.errors import InputError
 from xstilts.models.encoder import load_backbone, load_tokenizer, read_tensors
-from xstilts.models.heads import AUTO, LABELLED, Head, Tied, has_output_matrix, head_row
+from xstilts.models.heads import AUTO, HEADLESS, LABELLED, MASKED_LM, Head, Tied, has_output_matrix, head_row
 from xstilts.models.network import Network
 from xstilts.models.tokenization import special_tokens_of
 
@@ -54,7 +54,7 @@ def save(
         config.architectures, prefix = [shipped.__name__], f"{shipped.base_model_prefix}."
         if head.pool == "last":
             config, tokenizer = _told_apart(config, tokenizer)
-        if format == "masked_lm":
+        if format == MASKED_LM:
             config.tie_word_embeddings = isinstance(head.out, Tied)
     config.update(head.row.settings)
     tensors = {prefix + name: tensor for name, tensor in _backbone_tensors(network).items()}
@@ -82,7 +82,7 @@ def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerB
     """
     network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
     config = network.config
-    if format == "bitext_retrieval":
+    if format == HEADLESS:
         return network, tokenizer, ()
     labels = tuple(config.id2label[number] for number in range(config.num_labels)) if format in LABELLED else ()
     row = head_row(config.model_type, format)
@@ -90,7 +90,7 @@ def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerB
         raise InputError(
             f"{folder} was saved as {config.architectures}, which is not a {format} model; give another folder"
         )
-    head = Head(config, format, len(labels), format == "masked_lm" and has_output_matrix(config, folder))
+    head = Head(config, format, len(labels), format == MASKED_LM and has_output_matrix(config, folder))
     stored = read_tensors(folder, head.stored_names().values())
     missing = sorted(set(head.stored_names().values()) - set(stored))
     if missing:

@@ -71,7 +71,7 @@ def load(source: str | Path, machine: Runtime) -> CrossEncoder:
     network.eval().requires_grad_(False).to(machine.torch_device())
     identity = Encoder.of(folder)
     name = folder.parent.name if folder.name == "model" else identity.name
-    tokens = replace(Tokenizer.of(tokenizer), shelf=None)
+    tokens = replace(Tokenizer.of(tokenizer), cache=None)
     return CrossEncoder(name, identity.digest, folder, labels, order, network, tokens, machine)
 
 
