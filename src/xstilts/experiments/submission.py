@@ -28,9 +28,10 @@ from xstilts.data.examples import Example, PassageExample, TaggingExample
 from xstilts.data.examples import read as read_examples
 from xstilts.data.readers import Report as ReadReport
 from xstilts.errors import InputError
-from xstilts.evaluation.score import LAYERED, read_lines, read_score, unscored
+from xstilts.evaluation.score import read_lines, read_score, unscored
 from xstilts.experiments.run import Run
 from xstilts.experiments.submission_formats import Answers, Layout, layout
+from xstilts.formats import task_format
 from xstilts.metrics import Suite
 from xstilts.models.encoder import Encoder
 from xstilts.runtime.machine import Runtime
@@ -282,7 +283,7 @@ def answers(entry: Entry, machine: Runtime) -> Answers:
     """Return the predictions as the metric takes them, by the layer and the threshold that were chosen."""
     lines = read_lines(folder_of(entry.predictions, machine))
     found = {line["id"]: line["prediction"] for line in lines}
-    layered = found and entry.run.target.format in LAYERED
+    layered = found and task_format(entry.run.target.format).layered
     chosen = _chosen(entry, len(lines[0]["prediction"]), machine) if layered else {}
     if "layer" in chosen:
         found = {id: layers[chosen["layer"]] for id, layers in found.items()}

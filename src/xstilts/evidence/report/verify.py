@@ -50,7 +50,7 @@ def verify(folder: Path, store: Path) -> tuple[Check, ...]:
     try:
         return tuple(_checks(folder, study_report.read(folder), store))
     except (KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{folder / study_report.REPORT} is not as xstilts writes it ({error!r}): make it again") from error
+        raise InputError(f"{folder / study_report.REPORT} is damaged ({error!r}): write it again") from error
 
 
 def _checks(folder: Path, found: Json, store: Path) -> Iterator[Check]:
