@@ -288,7 +288,7 @@ def outcomes(text: str) -> frozenset[str]:
 
 
 def _turns(piece: str, after_gain: bool) -> set[str]:
-    """Return the words of direction of a clause; if the question is about a gain, that there is a gain does not count."""
+    """Return the words of direction of a clause; if the question is about a gain, naming a gain does not count."""
     if LEVELLED.search(piece):
         return {"level"}
     mentions_ = [(item.kind, item.name) for item in _lexicon().find(piece)]

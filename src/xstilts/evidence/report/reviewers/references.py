@@ -1,4 +1,4 @@
-"""References: are the works that are cited real to a source, whole, on topic, cited once, and not retracted?"""
+"""Reviewer "references": whether cited works match a source's record and are complete, relevant and not retracted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FACTS = ("title", "year", "authors")
 
 
 def review(case: ReviewInput) -> tuple[Check, ...]:
-    """Return whether references agree with a source's own words, are whole, sound, and decided on with a reason."""
+    """Return checks that references match their sources, are complete and sound, and were screened with a reason."""
     cited = [work for work in case.report["works"] if work["claims"]]
     return (
         check_each("every cited work is as a source has it", ((work["key"], _agrees(case, work)) for work in cited)),
@@ -26,8 +26,8 @@ def review(case: ReviewInput) -> tuple[Check, ...]:
 
 
 def _agrees(case: ReviewInput, work: Json) -> bool:
-    said = case.records.get(work["id"], {}).values()
-    return all(any(record.get(fact) == work[fact] for record in said) for fact in FACTS)
+    records = case.records.get(work["id"], {}).values()
+    return all(any(record.get(fact) == work[fact] for record in records) for fact in FACTS)
 
 
 def _whole(work: Json) -> bool:
@@ -35,9 +35,12 @@ def _whole(work: Json) -> bool:
 
 
 def _cited(report: Json) -> Iterator[tuple[str, bool]]:
-    taken = {work["id"] for work in report["works"] if work["included"]}
-    for one in report["claims"]:
-        yield one["name"], {where["work"] for where in one["locators"]} <= taken and one["work"] in taken
+    included = {work["id"] for work in report["works"] if work["included"]}
+    for claim in report["claims"]:
+        yield (
+            claim["name"],
+            {locator["work"] for locator in claim["locators"]} <= included and claim["work"] in included,
+        )
 
 
 def _reasons(report: Json) -> Iterator[tuple[str, bool]]:
@@ -51,14 +54,14 @@ def _read(cited: list[Json]) -> Iterator[tuple[str, bool]]:
 
 
 def _apart(cited: list[Json]) -> Iterator[tuple[str, bool]]:
-    names = [f"{kind}:{value}" for work in cited for kind, value in work["ids"].items() if value]
+    names = [f"{scheme}:{value}" for work in cited for scheme, value in work["ids"].items() if value]
     titles = [("".join(filter(str.isalnum, work["title"].casefold())), work["year"]) for work in cited]
     for work, title in zip(cited, titles, strict=True):
-        own = [f"{kind}:{value}" for kind, value in work["ids"].items() if value]
-        yield work["key"], all(names.count(name) == 1 for name in own) and titles.count(title) == 1
+        own_ids = [f"{scheme}:{value}" for scheme, value in work["ids"].items() if value]
+        yield work["key"], all(names.count(name) == 1 for name in own_ids) and titles.count(title) == 1
 
 
 def _relevant(report: Json) -> Iterator[tuple[str, bool]]:
-    """Yield whether each statement touches two of the question's terms, or one that no other question has."""
-    for one in report["claims"]:
-        yield one["name"], len(one["touches"]) > 1 or bool(one["touches"] and one["numbers"])
+    """Yield whether each statement mentions two of the question's terms, or one together with a number."""
+    for claim in report["claims"]:
+        yield claim["name"], len(claim["touches"]) > 1 or bool(claim["touches"] and claim["numbers"])
