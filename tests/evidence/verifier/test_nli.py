@@ -87,12 +87,16 @@ def test_the_order_and_case_of_labels_change_nothing(
     for one, written in zip(known, labels, strict=True):
         text = text.replace(f'"{one}"', f'"{written}"')
     config.write_text(text, encoding="utf-8")
-    assert np.allclose(nli.load(other, machine).predict_logits(PAIRS), nli.load(folder, machine).predict_logits(PAIRS), atol=1e-5)
+    assert np.allclose(
+        nli.load(other, machine).predict_logits(PAIRS), nli.load(folder, machine).predict_logits(PAIRS), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("labels", [("entailment", "not_entailment"), ("LABEL_0", "LABEL_1", "LABEL_2")])
 def test_other_labels_are_refused(families: Any, labels: tuple[str, ...], machine: Runtime, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"tells {', '.join(labels)} apart; give a model of contradiction, entailment"):
+    with pytest.raises(
+        InputError, match=f"has the labels {', '.join(labels)}; give a model of contradiction, entailment"
+    ):
         nli.load(checkpoint(families, tmp_path / "other", labels), machine)
 
 
@@ -106,7 +110,9 @@ def test_without_a_card_it_is_heard_and_decides_nothing(folder: Path, machine: R
     found = nli.nli_function(model)(*PAIRS[0])
     assert not found.calibrated
     assert found.status == "NOT_ENOUGH_INFO"
-    assert np.allclose([found.supports, found.contradicts, found.neutral], np.exp(model.predict_logits(PAIRS[:1])[0]), atol=1e-5)
+    assert np.allclose(
+        [found.supports, found.contradicts, found.neutral], np.exp(model.predict_logits(PAIRS[:1])[0]), atol=1e-5
+    )
 
 
 def test_by_its_own_card_it_decides_and_by_another_it_does_not_begin(

@@ -52,11 +52,11 @@ def is_bundle(folder: Path) -> bool:
     return isinstance(content, dict) and content.get("kind") == KIND
 
 
-def write(report_: Json, corpus: Corpus, folder: Path, extra: Mapping[str, Any] | None = None) -> tuple[Path, ...]:
+def write(content: Json, corpus: Corpus, folder: Path, extra: Mapping[str, Any] | None = None) -> tuple[Path, ...]:
     """Write a report with its corpus and all views.
 
     Args:
-        report_: The report, as JSON.
+        content: The report, as JSON.
         corpus: Its corpus.
         folder: Where to.
         extra: Other values to store as JSON, by file name.
@@ -68,38 +68,38 @@ def write(report_: Json, corpus: Corpus, folder: Path, extra: Mapping[str, Any] 
     corpora.save(corpus, folder / CORPUS)
     for name, value in (extra or {}).items():
         (folder / name).write_text(_json(value), encoding="utf-8")
-    (folder / report.REPORT).write_text(_json(report_), encoding="utf-8")
+    (folder / report.REPORT).write_text(_json(content), encoding="utf-8")
     return write_views(folder)
 
 
 def write_views(folder: Path) -> tuple[Path, ...]:
     """Write all views of the report in a folder again; return the files."""
-    report_, corpus = report.read(folder), corpora.read(folder / CORPUS)
+    content, corpus = report.read(folder), corpora.read(folder / CORPUS)
     written = [folder / report.REPORT]
-    for name, content in render_views(report_, corpus).items():
-        (folder / name).write_bytes(content)
+    for name, data in render_views(content, corpus).items():
+        (folder / name).write_bytes(data)
         written.append(folder / name)
     date = max((request.time for request in corpus.requests), default="")[:10]
-    (folder / ro_crate.METADATA).write_text(ro_crate.crate_metadata(report_, folder, date), encoding="utf-8")
+    (folder / ro_crate.METADATA).write_text(ro_crate.crate_metadata(content, folder, date), encoding="utf-8")
     return (*written, folder / ro_crate.METADATA)
 
 
-def render_views(report_: Json, corpus: Corpus) -> dict[str, bytes]:
+def render_views(content: Json, corpus: Corpus) -> dict[str, bytes]:
     """Return the views of a report by file name; the PDF only if its library is installed."""
-    printed = pdf.render_pdf(report_)
-    return portable_views(report_, corpus) | ({PDF: printed} if printed else {})
+    printed = pdf.render_pdf(content)
+    return portable_views(content, corpus) | ({PDF: printed} if printed else {})
 
 
-def portable_views(report_: Json, corpus: Corpus) -> dict[str, bytes]:
+def portable_views(content: Json, corpus: Corpus) -> dict[str, bytes]:
     """Return the views that have the same bytes on every machine (all but the PDF), by file name."""
-    page_ = page.build_page(report_)
+    sheet = page.build_page(content)
     texts = {text.sha256: text for text in corpus.texts()}
     return {
-        HTML: html(page_, TEMPLATE).encode(),
-        MARKDOWN: markdown.text(page_).encode(),
-        BIB: citations.bibtex(report_["works"]).encode(),
-        CSL: _json(citations.csl(report_["works"])).encode(),
-        CLAIMS: ro_crate.claims_jsonl(report_, texts).encode(),
+        HTML: html(sheet, TEMPLATE).encode(),
+        MARKDOWN: markdown.text(sheet).encode(),
+        BIB: citations.bibtex(content["works"]).encode(),
+        CSL: _json(citations.csl(content["works"])).encode(),
+        CLAIMS: ro_crate.claims_jsonl(content, texts).encode(),
     }
 
 

@@ -27,17 +27,17 @@ def citation_keys(works: Iterable[Work]) -> dict[str, str]:
     for work in works:
         by_stem.setdefault(_stem(work), []).append(work.id)
     return {
-        work: stem + (_letters(number) if len(ids_) > 1 else "")
-        for stem, ids_ in by_stem.items()
-        for number, work in enumerate(ids_)
+        work: stem + (_letters(number) if len(works_of_stem) > 1 else "")
+        for stem, works_of_stem in by_stem.items()
+        for number, work in enumerate(works_of_stem)
     }
 
 
 def short_citation(work: Mapping[str, Any]) -> str:
     """Return a short reference to a work: "Boer and Doe (2021)"."""
     families = [name.partition(",")[0] for name in work["authors"]]
-    names_ = f"{families[0]} et al." if len(families) > MAX_NAMED_AUTHORS else " and ".join(families)
-    return f"{names_ or work['title']} ({work['year'] or 'no year'})"
+    authors = f"{families[0]} et al." if len(families) > MAX_NAMED_AUTHORS else " and ".join(families)
+    return f"{authors or work['title']} ({work['year'] or 'no year'})"
 
 
 def bibtex(works: Sequence[Mapping[str, Any]]) -> str:

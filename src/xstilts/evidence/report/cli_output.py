@@ -29,7 +29,7 @@ def make_and_show(
         InputError: There is no question.
     """
     if not demo and not question:
-        raise InputError("nothing is asked; give a question, or --demo")
+        raise InputError("there is no question; give one, or --demo")
     services = ReportServices(_load_nli(verifier), llm)
     with progress.shown():
         reports = (
@@ -58,7 +58,7 @@ def summary_lines(folder: Path, report: Mapping[str, Any]) -> list[str]:
     output = [
         report["question"],
         f"  {report['answer']}",
-        f"  {flow['works']} works, {flow['included']} taken in, {flow['cited']} cited, "
+        f"  {flow['works']} works, {flow['included']} included, {flow['cited']} cited, "
         f"{flow['statements']} statements; reviews {panel['score']:g} of 10 ({panel['low']:g} to {panel['high']:g})",
         f"  {folder / 'report.html'}",
     ]

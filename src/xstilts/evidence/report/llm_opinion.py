@@ -18,11 +18,11 @@ from xstilts.runtime import progress
 
 Json = Mapping[str, Any]
 CHECKS = (
-    "The answer speaks of what is asked.",
-    "Where works differ, both sides are told.",
+    "The answer addresses the question.",
+    "Where works differ, both sides are reported.",
     "Every statement is on the question.",
-    "Nothing is told as surer than the statements have it.",
-    "The limits name what must be known before the answer is relied on.",
+    "Nothing is stated with more certainty than the statements have.",
+    "The limits name what readers must know before relying on the answer.",
 )
 INSTRUCTIONS = (
     "You review a report on a question, which quotes statements of works. For each check of the list say whether it is "
@@ -37,15 +37,15 @@ def opinion(model: LanguageModel, report: Json) -> dict[str, Any]:
     Returns:
         Name of the model, its answers to the checks, and the number of checks without a usable answer.
     """
-    progress.note(f"{model.name} is asked for its opinion, which counts nowhere")
+    progress.note(f"{model.name} gives its opinion, which changes no score")
     checks = parse_opinion(model.complete(INSTRUCTIONS, _as_text(report)) or "")
     return {"model": model.name, "checks": checks, "unanswered": len(CHECKS) - len(checks)}
 
 
 def parse_opinion(reply: str) -> list[dict[str, Any]]:
     """Return the checks that a reply answers, in the order of the list, each once; malformed answers are left out."""
-    objects = (object_ for object_ in first_json_list(reply) if isinstance(object_, dict))
-    by_number = {object_["check"]: object_ for object_ in objects if isinstance(object_.get("check"), int)}
+    objects = (answer for answer in first_json_list(reply) if isinstance(answer, dict))
+    by_number = {answer["check"]: answer for answer in objects if isinstance(answer.get("check"), int)}
     return [
         {
             "what": check,

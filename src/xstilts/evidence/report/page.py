@@ -20,7 +20,7 @@ Json = Mapping[str, Any]
 STATUS = {"SUPPORTED": "supported", "CONTRADICTED": "contradicted", "NOT_ENOUGH_INFO": "not enough information"}
 FAITHFUL = {**STATUS, "SUPPORTED": "faithful"}  # to its source: no word about the world
 COLUMN_NOTE = (
-    "Three columns that are never one: faithful to its source (it stands there as quoted, numbers and hedges too), "
+    "Three separate verdicts: faithful to its source (the work states it as quoted, with its numbers and hedges), "
     "corroborated by works of other authors, and measured here, on runs of this store. Not enough information is no "
     "refutation."
 )
@@ -58,17 +58,17 @@ def _rulings(report: Json) -> Iterator[VerdictView]:
 def _sections(report: Json) -> Iterator[Section]:
     yield Section("claims", "Statements and their verdicts", _claims(report), COLUMN_NOTE)
     yield from _measured(report)
-    yield Section("conflicts", "Where works speak against each other", _conflicts(report))
+    yield Section("conflicts", "Conflicts between works", _conflicts(report))
     yield _reviews(report)
-    yield Section("search", "How it was searched", tuple(_search(report)))
-    yield Section("screened", "What was left out", (_left_out(report),))
+    yield Section("search", "Search", tuple(_search(report)))
+    yield Section("screened", "Excluded works", (_left_out(report),))
     yield Section("limits", "Limits", (Listing("", tuple(report["limits"])),))
-    yield Section("reproduce", "How to check it", _reproduce(report))
+    yield Section("reproduce", "How to verify this report", _reproduce(report))
     yield Section("references", "References", (_references(report),))
 
 
 def _claims(report: Json) -> tuple[Rulings, ...]:
-    return (Rulings(tuple(_claim(report, one) for one in report["claims"])),) if report["claims"] else ()
+    return (Rulings(tuple(_claim(report, claim) for claim in report["claims"])),) if report["claims"] else ()
 
 
 def _claim(report: Json, claim: Json) -> VerdictView:
@@ -78,10 +78,10 @@ def _claim(report: Json, claim: Json) -> VerdictView:
     facts: list[tuple[str, Cell]] = [
         ("source", Cell(claim["by"], None, (_key(report, claim["work"]),))),
         ("place", Cell(span)),
-        ("stands between", Cell(_between(claim))),
+        ("context", Cell(_between(claim))),
         ("corroborated", Cell(STATUS[corroborated["status"]])),
         ("measured here", Cell(_measured_of(report, claim["name"]))),
-        ("speaks of", Cell(DIRECTION_LABELS[claim["direction"]])),
+        ("direction", Cell(DIRECTION_LABELS[claim["direction"]])),
     ]
     if claim["numbers"]:
         facts.append(("numbers", Cell("; ".join(_number(number) for number in claim["numbers"]))))
@@ -126,19 +126,19 @@ def _measured(report: Json) -> Iterator[Section]:
     )
     columns = ("statement", "status", "relation", "measure", "estimate", "interval", "why")
     about = (
-        "A statement is bound to a measure of a study by a binding that a person can read and change (bindings.json). "
-        "What another model, split or scale gives is a related measurement, and verifies no number of a paper. What "
-        "the study itself claims stands below, measured again."
+        "A binding (bindings.json, which you can edit) says which measure of the study decides a statement. "
+        "A measurement with another model, split or scale is related, and verifies no number of a paper. The study's "
+        "own claims are below, recomputed."
     )
-    bindings_ = (TableView("bindings", "Bindings", columns, rows),) if rows else ()
-    yield Section("measured", "Measured here", (*bindings_, *_study_table(report)), about)
+    binding_tables = (TableView("bindings", "Bindings", columns, rows),) if rows else ()
+    yield Section("measured", "Measured here", (*binding_tables, *_study_table(report)), about)
 
 
 def _study_table(report: Json) -> Iterator[TableView]:
     """Yield the table of the study's own claims, if there is a study."""
     study = report.get("study")
     if study:
-        columns = ("claim", "verdict", "estimate", "interval", "unit", "measured again", "about")
+        columns = ("claim", "verdict", "estimate", "interval", "unit", "recomputed", "terms")
         rows = tuple(
             (
                 Cell(claim["sentence"]),
@@ -176,7 +176,7 @@ def _conflicts(report: Json) -> tuple[TableView, ...]:
         )
         for pair in report["conflicts"]
     )
-    return (TableView("opposed", "Opposed by their words", ("one says", "another says"), rows),) if rows else ()
+    return (TableView("opposed", "Opposed statements", ("statement", "opposed statement"), rows),) if rows else ()
 
 
 def _reviews(report: Json) -> Section:
@@ -187,7 +187,7 @@ def _reviews(report: Json) -> Section:
     scores = tuple((Cell(review["reviewer"]), cell_format.plain(review["score"], 1)) for review in panel["reviews"])
     scores += (
         (Cell("median"), cell_format.plain(panel["median"], 1)),
-        (Cell("score after the gates"), cell_format.plain(panel["score"], 1)),
+        (Cell("final score, after the gates"), cell_format.plain(panel["score"], 1)),
     )
     return Section(
         "reviews",
@@ -197,8 +197,8 @@ def _reviews(report: Json) -> Section:
             TableView("checks", "Every check", ("reviewer", "check", "passed", "note"), rows, folded=True),
             *_opinion(report),
         ),
-        "Each reviewer is a checklist of its own, blind to the others, with code of its own to find evidence again. "
-        "The score is of the report's making, not of the question's truth.",
+        "Each reviewer is an independent checklist with its own code to check the evidence. The score rates how the "
+        "report was made, not whether its answer is true.",
     )
 
 
@@ -210,11 +210,9 @@ def _opinion(report: Json) -> Iterator[TableView]:
             (Cell(check["what"]), Cell("met" if check["passed"] else "not met"), Cell(check["why"]))
             for check in opinion["checks"]
         )
-        caption = f"Opinion of the language model {opinion['model']}, which counts nowhere"
-        note = (
-            f"It left {opinion['unanswered']} of its checks without a usable answer." if opinion["unanswered"] else ""
-        )
-        yield TableView("opinion", caption, ("check", "said", "why"), rows, note, quiet=True)
+        caption = f"Opinion of the language model {opinion['model']}, which changes no score"
+        note = f"{opinion['unanswered']} checks have no usable answer." if opinion["unanswered"] else ""
+        yield TableView("opinion", caption, ("check", "answer", "reason"), rows, note, quiet=True)
 
 
 def _check(reviewer: str, check: Json) -> tuple[Cell, ...]:
@@ -243,13 +241,17 @@ def _left_out(report: Json) -> TableView:
         for work in report["works"]
         if not work["included"]
     )
-    return TableView("left-out", "Works left out, and why", ("title", "authors", "year", "reason"), rows, folded=True)
+    return TableView(
+        "left-out", "Excluded works, with reasons", ("title", "authors", "year", "reason"), rows, folded=True
+    )
 
 
 def _reproduce(report: Json) -> tuple[Listing, ...]:
     return (
         Listing("", ("xstilts verify .",), commands=True),
-        Listing("", ("Without a network: each quote is found again in the stored texts, each verdict made again.",)),
+        Listing(
+            "", ("Without a network: each quote is checked in the stored texts, and each verdict is computed again.",)
+        ),
     )
 
 
@@ -269,7 +271,7 @@ def _references(report: Json) -> TableView:
     )
     columns = ("key", "authors", "year", "title", "venue", "statements", "sources disagree on")
     anchors = tuple(f"stage-{work['key']}" for work in works)
-    note = "All works, also those that are only screened, are in references.bib and references.json."
+    note = "All works, including those excluded, are in references.bib and references.json."
     return TableView("works", "Cited works", columns, rows, note, anchors, folded=False)
 
 
@@ -279,4 +281,4 @@ def _works(report: Json, works: list[str]) -> Cell:
 
 
 def _key(report: Json, work: str) -> str:
-    return next(str(work_["key"]) for work_ in report["works"] if work_["id"] == work)
+    return next(str(entry["key"]) for entry in report["works"] if entry["id"] == work)

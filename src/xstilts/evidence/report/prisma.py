@@ -28,11 +28,11 @@ def steps(flow: Mapping[str, Any]) -> tuple[tuple[Box, Box], ...]:
     excluded = tuple(f"{reason}: {count}" for reason, count in flow["left_out"].items())
     n_excluded = flow["works"] - flow["included"]
     return (
-        ((f"Records found: {records}", *sources), (f"Merged with another: {flow['duplicates']}",)),
-        ((f"Works screened: {flow['works']}",), (f"Left out: {n_excluded}", *excluded)),
+        ((f"Records found: {records}", *sources), (f"Duplicates merged: {flow['duplicates']}",)),
+        ((f"Works screened: {flow['works']}",), (f"Excluded: {n_excluded}", *excluded)),
         (
-            (f"Works taken in: {flow['included']}",),
-            (f"State nothing on the question: {flow['included'] - flow['cited']}",),
+            (f"Works included: {flow['included']}",),
+            (f"Without a statement on the question: {flow['included'] - flow['cited']}",),
         ),
         ((f"Works cited: {flow['cited']}", f"statements: {flow['statements']}"), ()),
     )

@@ -55,20 +55,20 @@ def review_panel(report: Json, corpus: Corpus) -> dict[str, Any]:
     """
     case = _review_input(report, corpus)
     checks = {name: reviewers.load_reviewer(name).review(case) for name in reviewers.reviewer_names()}
-    scores = {name: score(list_of_checks) for name, list_of_checks in checks.items()}
+    scores = {name: score(checklist) for name, checklist in checks.items()}
     statistics = spread(list(scores.values()))
     refused = [
         f"{check.what}: not {check.note}"
-        for name, list_of_checks in checks.items()
-        for check in list_of_checks
+        for name, checklist in checks.items()
+        for check in checklist
         if name != ANSWERING and check.gate and check.share < 1
     ]
     answered = all(check.share == 1 for check in checks[ANSWERING] if check.gate)
     final = 0.0 if refused else min(statistics["median"], MAX_UNANSWERED) if not answered else statistics["median"]
     return {
         "reviews": [
-            {"reviewer": name, "score": scores[name], "checks": [_check_to_json(one) for one in list_of_checks]}
-            for name, list_of_checks in checks.items()
+            {"reviewer": name, "score": scores[name], "checks": [_check_to_json(check) for check in checklist]}
+            for name, checklist in checks.items()
         ],
         **statistics,
         "answered": answered,
@@ -107,13 +107,13 @@ def _check_to_json(check: Check) -> dict[str, Any]:
 
 def _summary(statistics: Mapping[str, float], answered: bool, refused: Sequence[str]) -> str:
     gate = (
-        "Refused: a quote is not where it is said to be."
+        "Refused: a quote is not at its place."
         if refused
-        else "No gate closed."
+        else "All gates passed."
         if answered
         else f"The question is not answered, so the score is at most {MAX_UNANSWERED:g}."
     )
     return (
-        f"From {statistics['low']:.1f} to {statistics['high']:.1f}; {statistics['agreement']:.0%} of the pairs of reviewers are within "
-        f"{AGREEMENT_DISTANCE:g} point of each other. {gate}"
+        f"Scores from {statistics['low']:.1f} to {statistics['high']:.1f}; {statistics['agreement']:.0%} of pairs of "
+        f"reviewers differ by at most {AGREEMENT_DISTANCE:g} point. {gate}"
     )

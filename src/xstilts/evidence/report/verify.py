@@ -65,7 +65,7 @@ def _checks(folder: Path, content: Json, store: Path) -> Iterator[Check]:
     changed = corpora.changed_files(folder / bundle.CORPUS)
     if changed:
         yield from (_check_texts(folder, claim) for claim in content["claims"])
-        yield Check("corpus", "The corpus is as it was gathered", "changed", f"not as written: {', '.join(changed)}")
+        yield Check("corpus", "The corpus is unchanged", "changed", f"not as written: {', '.join(changed)}")
         return
     corpus = corpora.read(folder / bundle.CORPUS)
     rebuilt = _rebuild(folder, content, corpus)
@@ -111,19 +111,19 @@ def _check_texts(folder: Path, claim: Json) -> Check:
             return _statement_check(claim, "untested", f"the text of {locator['work']}, {locator['part']}, is gone")
         if manifest.sha256(path) != locator["sha256"]:
             return _statement_check(
-                claim, "changed", f"the text of {locator['work']}, {locator['part']}, is not the one that was quoted"
+                claim, "changed", f"the text of {locator['work']}, {locator['part']}, has changed since it was quoted"
             )
-    return _statement_check(claim, "stands", "its texts are as they were quoted")
+    return _statement_check(claim, "stands", "its texts are unchanged")
 
 
 def _check_statement(folder: Path, claim: Json, rebuilt: Json | None) -> Check:
     if (text_check := _check_texts(folder, claim)).status != "stands":
         return text_check
     if rebuilt is None:
-        return _statement_check(claim, "changed", "it does not follow from the corpus")
+        return _statement_check(claim, "changed", "it does not follow from its corpus")
     differing = [name for name in rebuilt if claim.get(name) != rebuilt[name]]
     if differing:
-        return _statement_check(claim, "changed", f"made again, another {', '.join(differing)} comes out")
+        return _statement_check(claim, "changed", f"recomputed, it differs in {', '.join(differing)}")
     return _statement_check(
         claim, "stands", f"{claim['faithful']['status']} by its source, {claim['corroborated']['status']} by others"
     )
@@ -174,10 +174,10 @@ def _check_measurements(folder: Path, content: Json, store: Path) -> Iterator[Ch
             if not recomputed_row or recomputed_row["status"] == "UNTESTED"
             else "changed"
         )
-        why = f"{recomputed_row['status']}: {recomputed_row['why']}" if recomputed_row else "its binding is gone"
+        why = f"{recomputed_row['status']}: {recomputed_row['why']}" if recomputed_row else "its binding is missing"
         yield Check(f"{row['claim']}, measured", texts[row["claim"]], status, why)
     for row in recomputed:
-        why = f"the report does not tell what its binding gives: {row['status']}, {row['why']}"
+        why = f"the report lacks what its binding gives: {row['status']}, {row['why']}"
         yield Check(f"{row['claim']}, measured", texts[row["claim"]], "changed", why)
     yield from _check_study(content["study"], study_measurements.study_claims(study, stages))
 
@@ -215,9 +215,9 @@ def _check_reviews(content: Json, corpus: Corpus) -> Check:
     same = recomputed == content.get("reviews")
     status: Status = "changed" if recomputed["refused"] else "stands" if same else _mismatch_status(content)
     why = "; ".join(recomputed["refused"]) or (
-        f"reviewed again: {recomputed['score']:g} of 10" + ("" if same else ", and not as it says")
+        f"recomputed: {recomputed['score']:g} of 10" + ("" if same else ", which differs from the report")
     )
-    return Check("reviews", "The reviews are those of the reviewers", status, why)
+    return Check("reviews", "The reviews can be reproduced", status, why)
 
 
 def _mismatch_status(content: Json) -> Status:
@@ -232,15 +232,17 @@ def _check_views(folder: Path, content: Json, corpus: Corpus) -> Iterator[Check]
         path = folder / name
         if not path.is_file():
             if name != bundle.PDF:
-                yield Check(name, "The view is there", "untested", "it is gone: write it with `xstilts report`")
+                yield Check(name, "The view exists", "untested", "it is missing: write it with `xstilts report`")
         elif name == bundle.PDF:
             yield _check_pdf(path, content)
         else:
             same = path.read_bytes() == rendered[name]
-            why = "as report.json has it" if same else "not what report.json says: write it with `xstilts report`"
-            yield Check(
-                name, "The view says what the report says", "stands" if same else _mismatch_status(content), why
+            why = (
+                "it matches report.json"
+                if same
+                else "it does not match report.json: write it again with `xstilts report`"
             )
+            yield Check(name, "The view matches the report", "stands" if same else _mismatch_status(content), why)
     yield _check_metadata(folder)
 
 
@@ -263,9 +265,9 @@ def _check_pdf(path: Path, content: Json) -> Check:
 
 def _check_metadata(folder: Path) -> Check:
     """Check that the files of a folder match the digests in its metadata."""
-    path, name = folder / ro_crate.METADATA, "The files are those that are listed"
+    path, name = folder / ro_crate.METADATA, "The files match their listed digests"
     if not path.is_file():
-        return Check(path.name, name, "untested", "it is gone: write it with `xstilts report`")
+        return Check(path.name, name, "untested", "it is missing: write it with `xstilts report`")
     try:
         graph = json.loads(path.read_text(encoding="utf-8"))["@graph"]
         files = {str(entry["@id"]): entry["sha256"] for entry in graph if entry["@type"] == "File"}

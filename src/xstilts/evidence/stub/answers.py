@@ -61,7 +61,7 @@ class StubRequest:
         first = int(self.params.get(start, "0"))
         return len(matching), [] if self.empty else matching[first : first + int(self.params.get(size, "10"))]
 
-    def one(self, source: str, id: str) -> FictionalWork | None:
+    def work_with_id(self, source: str, id: str) -> FictionalWork | None:
         """Return the work of a source with a prefixed id ("doi:..."), or None."""
         held = (work for work in self.among().values() if work.held_by(source))
         return next((work for work in held if id.lower() in map(str.lower, prefixed_ids(work))), None)
@@ -75,15 +75,19 @@ def prefixed_ids(work: FictionalWork) -> list[str]:
     """Return every identifier of a work with its scheme."""
     head = work.header
     identifiers = parse_ids(head.get("doi"), head.get("arxiv"), head.get("acl"), work.s2, work.openalex)
-    return [*identifiers.named(), f"doi:{head.get('doi', '')}", f"doi:10.48550/arxiv.{head.get('arxiv', '')}"]
+    return [*identifiers.prefixed(), f"doi:{head.get('doi', '')}", f"doi:10.48550/arxiv.{head.get('arxiv', '')}"]
 
 
 def arxiv(request: StubRequest) -> Response:
     """Reply as arXiv: an Atom feed, or the PDF of a work."""
     if request.path.startswith("/pdf/"):
-        return _pdf(request.one("arxiv", f"arxiv:{request.path.removeprefix('/pdf/')}"))
+        return _pdf(request.work_with_id("arxiv", f"arxiv:{request.path.removeprefix('/pdf/')}"))
     if "id_list" in request.params:
-        shown = [work for id in request.params["id_list"].split(",") if (work := request.one("arxiv", f"arxiv:{id}"))]
+        shown = [
+            work
+            for id in request.params["id_list"].split(",")
+            if (work := request.work_with_id("arxiv", f"arxiv:{id}"))
+        ]
         total, shown = len(shown), [] if request.empty else shown
     else:
         query = " ".join(part.removeprefix("all:") for part in request.params["search_query"].split(" AND "))
@@ -96,7 +100,7 @@ def s2(request: StubRequest) -> Response:
     """Reply as Semantic Scholar: a page of search results, or one paper."""
     if not request.path.endswith("/search"):
         kind, _, value = unquote(request.path).removeprefix("/graph/v1/paper/").rpartition(":")
-        work = request.one("s2", f"{kind.lower() or 's2'}:{value}")
+        work = request.work_with_id("s2", f"{kind.lower() or 's2'}:{value}")
         return _json(_paper(work)) if work else ABSENT
     total, shown = request.page("s2", request.params["query"], "offset", "limit")
     start = int(request.params.get("offset", "0"))
@@ -110,7 +114,7 @@ def openalex(request: StubRequest) -> Response:
         return 401, b'{"error": "Invalid API key"}'
     if request.path != "/works":
         name = unquote(request.path).removeprefix("/works/")
-        work = request.one("openalex", name if ":" in name else f"openalex:{name}")
+        work = request.work_with_id("openalex", name if ":" in name else f"openalex:{name}")
         return _json(_indexed(work)) if work else ABSENT
     size = int(request.params.get("per-page", "25"))
     start = str((int(request.params.get("page", "1")) - 1) * size)
@@ -126,7 +130,7 @@ def crossref(request: StubRequest) -> Response:
         items = [_registered(work) for work in shown]
         return _json({"status": "ok", "message": {"total-results": total, "items": items}})
     doi, _, wanted = unquote(request.path).removeprefix("/works/").partition("/transform/")
-    work = request.one("crossref", f"doi:{doi}")
+    work = request.work_with_id("crossref", f"doi:{doi}")
     if work is None:
         return ABSENT
     return (200, _bib(work, "crossref").encode()) if wanted else _json({"message": _registered(work)})
@@ -138,7 +142,7 @@ def acl(request: StubRequest) -> Response:
         works_held = [work for work in request.among().values() if work.held_by("acl") and not request.empty]
         return 200, gzip.compress("\n".join(_bib(work, "acl") for work in works_held).encode(), mtime=0)
     name, _, ending = request.path.removeprefix("/").rpartition(".")
-    work = request.one("acl", f"acl:{name}")
+    work = request.work_with_id("acl", f"acl:{name}")
     if work is None:
         return ABSENT
     return _pdf(work) if ending == "pdf" else (200, _bib(work, "acl").encode())

@@ -100,13 +100,13 @@ class ModelCard:
         """Why the verifier may not decide; empty if it may."""
         reasons = []
         if not self.train.auc >= AUC:
-            reasons.append(f"tells support from contradiction with AUC {self.train.auc:.2f}, and {AUC} is asked for")
+            reasons.append(f"tells support from contradiction with AUC {self.train.auc:.2f}, below the required {AUC}")
         if self.threshold is None:
-            reasons.append(f"no threshold promises a precision of {PRECISION}")
+            reasons.append(f"no threshold guarantees a precision of {PRECISION}")
         elif not self.dev.precision >= PRECISION:
             reasons.append(f"on dev its precision is {self.dev.precision:.2f} at threshold {self.threshold}")
         worst = max(self.train.ece, self.dev.ece)
-        return (*reasons, *([] if worst <= ECE else [f"its ECE is {worst:.2f}, and at most {ECE} is asked for"]))
+        return (*reasons, *([] if worst <= ECE else [f"its ECE is {worst:.2f}, above the allowed {ECE}"]))
 
     @property
     def calibrated(self) -> bool:

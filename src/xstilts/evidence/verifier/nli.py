@@ -130,7 +130,7 @@ def _order(folder: Path, labels: tuple[str, ...]) -> tuple[int, ...]:
     known = [label.casefold() for label in labels]
     if sorted(known) != sorted(NAMES):
         raise InputError(
-            f"{folder} tells {', '.join(labels)} apart; give a model of {', '.join(sorted(NAMES))}, "
+            f"{folder} has the labels {', '.join(labels)}; give a model of {', '.join(sorted(NAMES))}, "
             "as `xstilts run --learn-from nli_small` trains one"
         )
     return tuple(known.index(name) for name in NAMES)

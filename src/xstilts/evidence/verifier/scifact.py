@@ -254,11 +254,11 @@ def _unique(rows: Iterable[Row]) -> list[Row]:
 
 
 def _abstract(place: str, row: Mapping[str, Any]) -> Abstract:
-    sentences_, number, title = row.get("abstract"), row.get("doc_id"), row.get("title")
-    fits = isinstance(sentences_, list) and all(isinstance(sentence, str) for sentence in sentences_)
-    if not (fits and isinstance(sentences_, list) and type(number) is int and isinstance(title, str)):
+    text, number, title = row.get("abstract"), row.get("doc_id"), row.get("title")
+    fits = isinstance(text, list) and all(isinstance(sentence, str) for sentence in text)
+    if not (fits and isinstance(text, list) and type(number) is int and isinstance(title, str)):
         raise bad(place, "expected doc_id, title and abstract, a list of sentences", "get SciFact's file again")
-    return Abstract(number, title, tuple(sentences_))
+    return Abstract(number, title, tuple(text))
 
 
 def _claim(place: str, row: Mapping[str, Any], abstracts: Mapping[int, Abstract]) -> Claim:

@@ -24,12 +24,12 @@ from xstilts.runtime.machine import Runtime
 
 LIMITS = (3, 10, 20)
 NAME = "evidence"
-ABOUT = f"""# What may decide on claims: SciFact
+ABOUT = f"""# Verifiers on SciFact
 
-Written by `xstilts scifact --out`, as [SciFact](../scifact.md) tells. Claims and abstracts are those of Wadden et al.
-2020. A verifier reads the {SENTENCES_READ} sentences of an abstract that share most with the claim. Whatever was fitted was
-fitted on the training claims, and the development claims were looked at once. "Majority" reads nothing; "shared words"
-takes likeness for support.
+Written by `xstilts scifact --out`; see [SciFact](../scifact.md). Claims and abstracts are those of Wadden et al. 2020.
+A verifier reads the {SENTENCES_READ} sentences of an abstract that share most words with the claim. Scaling and
+threshold are fitted on the training claims; the development claims are used once. "Majority" ignores its input;
+"shared words" takes word overlap for support.
 """
 Rows = list[tuple[str, list[str]]]
 
@@ -78,9 +78,9 @@ def measure(source: Path | None, machine: Runtime) -> SciFactReport:
     from xstilts.evidence.verifier import nli
 
     model = nli.load(source, machine)
-    report_ = measure_all(data, [*rivals, model])
-    model_card.write(report_.cards[-1], model.folder)
-    return report_
+    measured = measure_all(data, [*rivals, model])
+    model_card.write(measured.cards[-1], model.folder)
+    return measured
 
 
 def measure_all(data: SciFact, verifiers: Sequence[Verifier]) -> SciFactReport:
@@ -122,7 +122,7 @@ def save(report: SciFactReport, out: Path) -> tuple[Path, Path]:
     out.mkdir(parents=True, exist_ok=True)
     markdown_file, json_file = out / f"{NAME}.md", out / f"{NAME}.json"
     markdown_file.write_text(markdown(report), encoding="utf-8")
-    json_file.write_text(json.dumps(_plain(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    json_file.write_text(json.dumps(_to_json(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return markdown_file, json_file
 
 
@@ -130,13 +130,13 @@ def markdown(report: SciFactReport) -> str:
     """Return a report as Markdown."""
     parts = [marked(title, names, rows, ()).rstrip() for title, names, rows in tables(report)]
     decisions = "\n".join(f"- {verdict(card)}" for card in report.cards)
-    return "\n\n".join([ABOUT.rstrip(), *parts, "### Who decides", decisions]) + "\n"
+    return "\n\n".join([ABOUT.rstrip(), *parts, "### Decisions", decisions]) + "\n"
 
 
 def verdict(card: ModelCard) -> str:
     """Return a sentence that says from which probability on a verifier decides, or why it does not."""
     if card.refusals:
-        return f"{card.verifier} ({card.digest[:12]}) is uncalibrated, abstains, decides nothing: " + "; ".join(
+        return f"{card.verifier} ({card.digest[:12]}) is not calibrated and decides nothing: " + "; ".join(
             card.refusals
         )
     return (
@@ -151,12 +151,12 @@ def tables(report: SciFactReport) -> Iterator[tuple[str, list[str], Rows]]:
     yield "Verifiers", ["measure", *(card.verifier for card in report.cards)], [*_cards(report.cards)]
     scores = [*report.cards[0].f1["cited"]] if report.cards else []
     rows = [
-        (f"{card.verifier}, {source}", [_figure(scores_[name]) for name in scores])
+        (f"{card.verifier}, {source}", [_figure(figures[name]) for name in scores])
         for source in (report.cards[0].f1 if report.cards else ())
         for card in report.cards
-        for scores_ in [card.f1[source]]
+        for figures in [card.f1[source]]
     ]
-    yield "F1 on dev, by whence the abstracts are", ["verifier, abstracts", *scores], rows
+    yield "F1 on dev, by origin of the abstracts", ["verifier, abstracts", *scores], rows
 
 
 def _context(context: DataSummary) -> Iterator[tuple[str, list[str]]]:
@@ -167,7 +167,7 @@ def _context(context: DataSummary) -> Iterator[tuple[str, list[str]]]:
     for limit, share in context.recall.items():
         yield f"deciding abstracts among BM25's first {limit}", [_figure(share)]
     yield f"deciding abstracts with a gold sentence among the {SENTENCES_READ} read", [_figure(context.touched)]
-    yield "AUC of shared words, SUPPORT against CONTRADICT", [_figure(context.likeness)]
+    yield "AUC of word overlap, SUPPORT against CONTRADICT", [_figure(context.likeness)]
 
 
 def _cards(cards: Sequence[ModelCard]) -> Iterator[tuple[str, list[str]]]:
@@ -178,28 +178,28 @@ def _cards(cards: Sequence[ModelCard]) -> Iterator[tuple[str, list[str]]]:
         yield f"ECE, {how}", [_figure(card.ece) for card in scores]
         yield f"Brier score, {how}", [_figure(card.brier) for card in scores]
         for index, coverage in enumerate(COVERAGES):
-            yield f"wrong of the surest {coverage:g}, {how}", [_figure(card.risks[index]) for card in scores]
-        yield f"right of those above the threshold, {how}", [f"{card.right} of {card.decided}" for card in scores]
+            yield f"wrong among the most confident {coverage:g}, {how}", [_figure(card.risks[index]) for card in scores]
+        yield f"right among those above the threshold, {how}", [f"{card.right} of {card.decided}" for card in scores]
         yield (
             f"… at least, with 95 % confidence, {how}",
             [_figure(card.bound) if card.decided else "-" for card in scores],
         )
     yield (
-        f"threshold that promises {PRECISION:g}",
+        f"threshold that guarantees a precision of {PRECISION:g}",
         ["none" if c.threshold is None else f"{c.threshold:g}" for c in cards],
     )
     yield (
-        f"AUC with shuffled labels, {SHUFFLES} times",
+        f"AUC with labels shuffled {SHUFFLES} times",
         [f"{_figure(c.chance[0])} to {_figure(c.chance[1])}" for c in cards],
     )
-    yield "thresholds that these found", [str(card.chance[2]) for card in cards]
+    yield "shuffles with a threshold", [str(card.chance[2]) for card in cards]
 
 
 def _figure(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
-def _plain(report: SciFactReport) -> Any:
+def _to_json(report: SciFactReport) -> Any:
     """Return a report as JSON, with what is derived from it; NaN is null."""
     cards = [{**asdict(card), "calibrated": card.calibrated, "refusals": card.refusals} for card in report.cards]
     return _finite({"context": asdict(report.context), "coverages": COVERAGES, "cards": cards})

@@ -15,11 +15,11 @@ def review(case: ReviewInput) -> tuple[Check, ...]:
     """Return checks of the answer, every term, both sides, and opposed works."""
     report = case.report
     return (
-        Check("the question itself is answered", int(_answered(report)), 1, gate=True),
-        check_each("every term of the question has statements, or is said to have none", _terms(report)),
-        check_each("a statement touches both what is changed and an outcome that is asked for", _direct(report)),
-        check_each("two works or more speak on every outcome that is asked for", _several(report)),
-        check_each("works that are opposed are shown side by side", _sides(report)),
+        Check("the question is answered", int(_answered(report)), 1, gate=True),
+        check_each("every term of the question has statements, or is listed as having none", _terms(report)),
+        check_each("a statement mentions both the intervention and an outcome of the question", _direct(report)),
+        check_each("two or more works report on every outcome of the question", _several(report)),
+        check_each("opposed works are shown side by side", _sides(report)),
     )
 
 
@@ -35,7 +35,7 @@ def _answered(report: Json) -> bool:
 
 
 def _direct(report: Json) -> Iterator[tuple[str, bool]]:
-    roles = [(one["name"], {touch["role"] for touch in one["touches"]}) for one in report["claims"]]
+    roles = [(claim["name"], {touch["role"] for touch in claim["touches"]}) for claim in report["claims"]]
     yield from ((name, {"intervention", "outcome"} <= those) for name, those in roles)
 
 

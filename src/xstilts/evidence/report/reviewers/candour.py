@@ -16,13 +16,13 @@ def review(case: ReviewInput) -> tuple[Check, ...]:
     """Return checks of hedges, conflicts, gaps, failed sources, limits and unjustified certainty."""
     report = case.report
     return (
-        check_each("a statement that is hedged is told with its hedges", _hedged(report)),
-        check_each("opposed works are no agreement", _disputed(report)),
-        check_each("terms without a statement are told", _gaps(report)),
+        check_each("hedges of a statement are listed", _hedged(report)),
+        check_each("opposed works are not counted as agreement", _disputed(report)),
+        check_each("terms without a statement are listed", _gaps(report)),
         check_each("every failed source is among the limits", _failures(report)),
-        Check("there are limits", int(bool(report["limits"])), 1),
-        check_each("an uncalibrated model has decided nothing", _uncalibrated(report)),
-        check_each("no measurement of another setting verifies a number of a paper", _related(report)),
+        Check("limits are listed", int(bool(report["limits"])), 1),
+        check_each("an uncalibrated model decided nothing", _uncalibrated(report)),
+        check_each("no measurement in another setting verifies a paper's number", _related(report)),
     )
 
 

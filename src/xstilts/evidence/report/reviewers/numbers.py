@@ -14,11 +14,11 @@ def review(case: ReviewInput) -> tuple[Check, ...]:
     """Return checks that numbers are in their sources, have a subject, and that counts add up."""
     report = case.report
     return (
-        check_each("every number of a statement stands at its place", _printed(case)),
-        check_each("every number that is told apart is one of the statement", _told(report)),
-        check_each("a score is told with its split and its model", _settings(report)),
+        check_each("every number of a statement is in its source", _printed(case)),
+        check_each("every extracted number is in its statement", _extracted(report)),
+        check_each("a score has its split and its model", _settings(report)),
         check_each("the counts of the search add up", _sums(report)),
-        check_each("measurements have an interval where they decide", _measured(report)),
+        check_each("measurements that decide have an interval", _measured(report)),
     )
 
 
@@ -30,7 +30,7 @@ def _printed(case: ReviewInput) -> Iterator[tuple[str, bool]]:
         yield claim["name"], all(number in source for number in DIGITS.findall(claim["text"]))
 
 
-def _told(report: Json) -> Iterator[tuple[str, bool]]:
+def _extracted(report: Json) -> Iterator[tuple[str, bool]]:
     for claim in report["claims"]:
         yield claim["name"], all(number["text"] in claim["text"] for number in claim["numbers"])
 
@@ -44,8 +44,8 @@ def _settings(report: Json) -> Iterator[tuple[str, bool]]:
 def _sums(report: Json) -> Iterator[tuple[str, bool]]:
     flow, works = report["search"]["flow"], report["works"]
     yield "records", sum(flow["records"].values()) - flow["duplicates"] == flow["works"] == len(works)
-    yield "left out", sum(flow["left_out"].values()) == flow["works"] - flow["included"]
-    yield "taken in", sum(work["included"] for work in works) == flow["included"]
+    yield "excluded", sum(flow["left_out"].values()) == flow["works"] - flow["included"]
+    yield "included", sum(work["included"] for work in works) == flow["included"]
     yield "cited", len({finding["work"] for finding in report["claims"]}) == flow["cited"]
     yield "statements", len(report["claims"]) == flow["statements"]
     for finding in report["findings"]:

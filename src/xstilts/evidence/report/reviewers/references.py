@@ -13,15 +13,17 @@ def review(case: ReviewInput) -> tuple[Check, ...]:
     """Return checks that references match their sources, are complete and sound, and were screened with a reason."""
     cited = [work for work in case.report["works"] if work["claims"]]
     return (
-        check_each("every cited work is as a source has it", ((work["key"], _agrees(case, work)) for work in cited)),
+        check_each(
+            "every cited work matches a source's record", ((work["key"], _agrees(case, work)) for work in cited)
+        ),
         check_each("every cited work has authors, a year and a title", ((work["key"], _whole(work)) for work in cited)),
         check_each("no cited work is retracted", ((work["key"], not work["retracted"]) for work in cited)),
-        check_each("every cited work was taken in, and every statement has its work", _cited(case.report)),
-        check_each("every other work was left out with a reason, or states nothing", _reasons(case.report)),
+        check_each("every cited work was included, and every statement has its work", _cited(case.report)),
+        check_each("every other work has a reason for its exclusion, or states nothing", _reasons(case.report)),
         check_each("sources agree on every cited work", ((work["key"], not work["disagreements"]) for work in cited)),
         check_each("the full text of every cited work was read", _read(cited)),
-        check_each("no two cited works are one", _apart(cited)),
-        check_each("every statement's work is on the question", _relevant(case.report)),
+        check_each("no two cited works are the same", _apart(cited)),
+        check_each("every statement is on the question", _relevant(case.report)),
     )
 
 
