@@ -299,7 +299,7 @@ def test_wrong_requests(folders: families.Folders, tmp_path: Path) -> None:
         headed(folders.backbone("modernbert"), "token_classification"),
         load_tokenizer(folders["modernbert"]),
     )
-    with pytest.raises(InputError, match="has no span head"):
+    with pytest.raises(InputError, match="has no extractive_qa head"):
         save(network, "toy", "extractive_qa", (), tokenizer, tmp_path)
     with pytest.raises(InputError, match="distinct labels"):
         save(network, "toy", "token_classification", ("a", "b", "a"), tokenizer, tmp_path)

@@ -26,11 +26,11 @@ def evidence(
     store: Store = Path("work"),
 ) -> None:
     """Report what the literature says on a question: quoted, located, checked, and from both sides."""
-    from xstilts.evidence.pipeline import CACHE, Where
+    from xstilts.evidence.pipeline import CACHE, ReportOptions
     from xstilts.evidence.report import cli_output
 
-    where = Where(out, cache or CACHE, tuple(filter(None, sources.split(","))), offline, study, store, bindings)
-    cli_output.evidence(question, where, llm, verifier, demo)
+    where = ReportOptions(out, cache or CACHE, tuple(filter(None, sources.split(","))), offline, study, store, bindings)
+    cli_output.make_and_show(question, where, llm, verifier, demo)
 
 
 @app.command()

@@ -95,6 +95,7 @@ def tasks(
     """List the tasks: format, metric, training tasks, languages, and with --data which data sets are present."""
     from rich.table import Table
 
+    from xstilts.errors import InputError
     from xstilts.runtime.console import console
     from xstilts.tasks import base, cards
 
@@ -103,14 +104,19 @@ def tasks(
         return
     last = ("training data", "test data") if data else ("licence",)
     shown = Table("task", "format", "metric", "trained on", "languages", *last)
-    for name in base.names():
-        task = base.task(name)
+    broken = []
+    for name, task in base.listed():
+        if isinstance(task, InputError):
+            broken.append(task)
+            continue
         measured = sum(task.has("test", code, data) for code in task.languages)
         trained = all(part.has("train", code, data) for part, code in task.training_parts())
         present = ("yes" if trained else "-", f"{measured} of {len(task.languages)}" if measured else "-")
-        cells = task.format, task.metric, task.learned_from or "-", str(len(task.languages) or "any")
+        cells = task.format, task.metric, task.learned_from_name or "-", str(len(task.languages) or "any")
         shown.add_row(name, *cells, *(present if data else (task.licence,)))
     console().print(shown)
+    for error in broken:
+        console().print(f"not usable: {error}", highlight=False)
 
 
 @app.command()

@@ -186,7 +186,7 @@ def report(
     if other is not None:
         written = compare_reports.write(folder, other, out)
     else:
-        written = bundle.views(folder) if of_evidence else report.write(folder, out)
+        written = bundle.write_views(folder) if of_evidence else report.write(folder, out)
     print(*written, sep="\n")
 
 

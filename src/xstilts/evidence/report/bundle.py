@@ -59,41 +59,41 @@ def write(found: Json, corpus: Corpus, folder: Path, beside: Mapping[str, Any] |
     for name, value in (beside or {}).items():
         (folder / name).write_text(_json(value), encoding="utf-8")
     (folder / report.REPORT).write_text(_json(found), encoding="utf-8")
-    return views(folder)
+    return write_views(folder)
 
 
-def views(folder: Path) -> tuple[Path, ...]:
+def write_views(folder: Path) -> tuple[Path, ...]:
     """Write all views of the report in a folder anew; return the files."""
     found, corpus = report.read(folder), corpora.read(folder / CORPUS)
     written = [folder / report.REPORT]
-    for name, content in rendered(found, corpus).items():
+    for name, content in render_views(found, corpus).items():
         (folder / name).write_bytes(content)
         written.append(folder / name)
     date = max((request.time for request in corpus.requests), default="")[:10]
-    (folder / ro_crate.METADATA).write_text(ro_crate.crate(found, folder, date), encoding="utf-8")
+    (folder / ro_crate.METADATA).write_text(ro_crate.crate_metadata(found, folder, date), encoding="utf-8")
     return (*written, folder / ro_crate.METADATA)
 
 
-def rendered(found: Json, corpus: Corpus) -> dict[str, bytes]:
+def render_views(found: Json, corpus: Corpus) -> dict[str, bytes]:
     """Return the views of a report by file name; the PDF only where its library is installed."""
-    printed = pdf.pdf(found)
-    return unprinted(found, corpus) | ({PDF: printed} if printed else {})
+    printed = pdf.render_pdf(found)
+    return portable_views(found, corpus) | ({PDF: printed} if printed else {})
 
 
-def unprinted(found: Json, corpus: Corpus) -> dict[str, bytes]:
+def portable_views(found: Json, corpus: Corpus) -> dict[str, bytes]:
     """Return the views that are the same on every machine, all but the PDF, by file name."""
-    sheet = page.page(found)
+    sheet = page.build_page(found)
     texts = {text.sha256: text for text in corpus.texts()}
     return {
         HTML: html(sheet, TEMPLATE).encode(),
         MARKDOWN: markdown.text(sheet).encode(),
         BIB: citations.bibtex(found["works"]).encode(),
         CSL: _json(citations.csl(found["works"])).encode(),
-        CLAIMS: ro_crate.claims(found, texts).encode(),
+        CLAIMS: ro_crate.claims_jsonl(found, texts).encode(),
     }
 
 
-def beside(folder: Path, name: str) -> Any:
+def read_extra(folder: Path, name: str) -> Any:
     """Return what a file of a bundle holds; None where it is not there."""
     try:
         return json.loads((folder / name).read_text(encoding="utf-8")) if (folder / name).is_file() else None

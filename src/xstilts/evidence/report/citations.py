@@ -15,13 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_lowercase
 from typing import Any
 
-from xstilts.evidence.search.bibtex import entry as bibtex_entry
+from xstilts.evidence.search.bibtex import format_entry as bibtex_entry
 from xstilts.evidence.search.work import Work
 
-SEVERAL = 2  # authors above whom a short reference says "et al."
+MAX_NAMED_AUTHORS = 2  # authors above whom a short reference says "et al."
 
 
-def keys(works: Iterable[Work]) -> dict[str, str]:
+def citation_keys(works: Iterable[Work]) -> dict[str, str]:
     """Return a key for each work by its id, "family2021", with a letter where two would be the same."""
     found: dict[str, list[str]] = {}
     for work in works:
@@ -33,10 +33,10 @@ def keys(works: Iterable[Work]) -> dict[str, str]:
     }
 
 
-def short(work: Mapping[str, Any]) -> str:
+def short_citation(work: Mapping[str, Any]) -> str:
     """Return how a work is named in a text: "Boer and Doe (2021)"."""
     families = [name.partition(",")[0] for name in work["authors"]]
-    named = f"{families[0]} et al." if len(families) > SEVERAL else " and ".join(families)
+    named = f"{families[0]} et al." if len(families) > MAX_NAMED_AUTHORS else " and ".join(families)
     return f"{named or work['title']} ({work['year'] or 'no year'})"
 
 
@@ -50,7 +50,7 @@ def csl(works: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [_csl(work) for work in works]
 
 
-def address(work: Mapping[str, Any]) -> str:
+def work_url(work: Mapping[str, Any]) -> str:
     """Return where a work is found: by its DOI, its arXiv or Anthology id, else where a source says; "" if nowhere."""
     ids = work["ids"]
     for kind, place in (
@@ -87,7 +87,7 @@ def _fields(work: Mapping[str, Any]) -> dict[str, str]:
         "doi": ids["doi"],
         "eprint": ids["arxiv"],
         "archiveprefix": "arXiv" if ids["arxiv"] else "",
-        "url": address(work),
+        "url": work_url(work),
     }
 
 
@@ -100,7 +100,7 @@ def _csl(work: Mapping[str, Any]) -> dict[str, Any]:
         "author": [{"family": family, "given": given} if given else {"literal": family} for family, _, given in names],
         "container-title": work["venue"],
         "DOI": work["ids"]["doi"],
-        "URL": address(work),
+        "URL": work_url(work),
     }
     if work["year"]:
         made["issued"] = {"date-parts": [[work["year"]]]}

@@ -8,13 +8,13 @@ from typing import Any
 
 from xstilts.errors import InputError
 from xstilts.evidence import demo as demos
-from xstilts.evidence.claims.verdict import Reader
-from xstilts.evidence.pipeline import Where, With, make
+from xstilts.evidence.claims.verdict import NliFunction
+from xstilts.evidence.pipeline import ReportOptions, ReportServices, make_report
 from xstilts.runtime import progress
 
 
-def evidence(
-    question: str, where: Where, llm: tuple[str, str] | None, verifier: Path | None = None, demo: bool = False
+def make_and_show(
+    question: str, where: ReportOptions, llm: tuple[str, str] | None, verifier: Path | None = None, demo: bool = False
 ) -> None:
     """Make the report of a question, or those of the demo, and print where each is and what it answers.
 
@@ -22,23 +22,23 @@ def evidence(
     """
     if not demo and not question:
         raise InputError("nothing is asked; give a question, or --demo")
-    given = With(_heard(verifier), llm)
+    given = ReportServices(_load_nli(verifier), llm)
     with progress.shown():
-        made = list(demos.reports(where.out)) if demo else [(where.out, make(question, where, given))]
+        made = list(demos.make_demo_reports(where.out)) if demo else [(where.out, make_report(question, where, given))]
     for folder, found in made:
-        print(*lines(folder, found), sep="\n")
+        print(*summary_lines(folder, found), sep="\n")
 
 
-def _heard(verifier: Path | None) -> Reader | None:
+def _load_nli(verifier: Path | None) -> NliFunction | None:
     if verifier is None:
         return None
     from xstilts.evidence.verifier import nli
     from xstilts.runtime.machine import Runtime
 
-    return nli.reader(nli.load(verifier, Runtime()))
+    return nli.nli_function(nli.load(verifier, Runtime()))
 
 
-def lines(folder: Path, found: Mapping[str, Any]) -> list[str]:
+def summary_lines(folder: Path, found: Mapping[str, Any]) -> list[str]:
     """Return what is said of a report on a screen."""
     flow, panel = found["search"]["flow"], found["reviews"]
     failed = sorted({one["source"] for one in found["search"]["failures"]})

@@ -18,16 +18,19 @@ from importlib import metadata
 from pathlib import Path
 
 BODY = "Libertinus Serif"  # typst's own, in which all is set that it has
-WHOLE = {"devanagari-fonts": "Shobhika", "matplotlib-fontja": "IPAexGothic"}  # distribution -> the family in its files
-PARTS = {  # family -> its fonts in pymupdf-fonts
+FONT_DISTRIBUTIONS = {
+    "devanagari-fonts": "Shobhika",
+    "matplotlib-fontja": "IPAexGothic",
+}  # distribution -> the family in its files
+PYMUPDF_FONTS = {  # family -> its fonts in pymupdf-fonts
     "FiraGO": ("figo", "figbo"),
     "Noto Sans": ("notos", "notosbo"),
     "Noto Sans Math": ("math",),
     "Noto Sans Symbols": ("symbol1",),
     "Noto Sans Symbols2": ("symbol2",),
 }
-FAMILIES = (BODY, "Shobhika", *PARTS, "IPAexGothic")
-UNSHOWN = "\ufffd"
+FAMILIES = (BODY, "Shobhika", *PYMUPDF_FONTS, "IPAexGothic")
+REPLACEMENT = "\ufffd"
 
 
 def installed() -> bool:
@@ -37,7 +40,7 @@ def installed() -> bool:
         import pymupdf_fonts  # noqa: F401
         import typst  # noqa: F401
 
-        for name in WHOLE:
+        for name in FONT_DISTRIBUTIONS:
             metadata.version(name)
     except (ImportError, metadata.PackageNotFoundError):
         return False
@@ -45,13 +48,13 @@ def installed() -> bool:
 
 
 @cache
-def folder() -> tuple[tempfile.TemporaryDirectory[str], tuple[Path, ...]]:
+def font_folder() -> tuple[tempfile.TemporaryDirectory[str], tuple[Path, ...]]:
     """Return a folder of this process, which lasts as long as it does, and the fonts in it."""
     from pymupdf_fonts import fontbuffers
 
     kept = tempfile.TemporaryDirectory(prefix="xstilts-fonts-")
-    found = {f"{name}.ttf": fontbuffers[name]() for names in PARTS.values() for name in names}
-    for distribution in WHOLE:
+    found = {f"{name}.ttf": fontbuffers[name]() for names in PYMUPDF_FONTS.values() for name in names}
+    for distribution in FONT_DISTRIBUTIONS:
         files = [one for one in metadata.files(distribution) or () if one.suffix in (".otf", ".ttf")]
         found |= {one.name: Path(str(one.locate())).read_bytes() for one in files}
     for name, font in found.items():
@@ -60,25 +63,25 @@ def folder() -> tuple[tempfile.TemporaryDirectory[str], tuple[Path, ...]]:
 
 
 @cache
-def letters() -> frozenset[int]:
+def code_points() -> frozenset[int]:
     """Return the code points that one of the fonts has."""
     from fontTools.ttLib import TTFont
 
     found: set[int] = set(map(ord, "\t\n"))
-    for path in folder()[1]:
+    for path in font_folder()[1]:
         with TTFont(io.BytesIO(path.read_bytes()), lazy=True) as font:
             found |= set(font.getBestCmap())
     return frozenset(found)
 
 
-def shown(text: str) -> str:
+def replace_missing(text: str) -> str:
     """Return a text with a sign for each letter that no font has."""
-    return "".join(letter if ord(letter) in letters() else UNSHOWN for letter in text)
+    return "".join(letter if ord(letter) in code_points() else REPLACEMENT for letter in text)
 
 
-def unshown(text: str) -> tuple[str, ...]:
+def missing_scripts(text: str) -> tuple[str, ...]:
     """Return the scripts of the letters that no font has."""
-    return scripts("".join(set(text) - set(shown(text))))
+    return scripts("".join(set(text) - set(replace_missing(text))))
 
 
 def scripts(text: str) -> tuple[str, ...]:
@@ -87,7 +90,7 @@ def scripts(text: str) -> tuple[str, ...]:
     return tuple(sorted(found - {"Latin"}))
 
 
-def backwards(text: str) -> bool:
+def is_right_to_left(text: str) -> bool:
     """Return whether a text runs from right to left: whether its first letter does."""
     ways = (unicodedata.bidirectional(letter) for letter in text)
     return next((way != "L" for way in ways if way in ("L", "R", "AL")), False)

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from xstilts.evidence.claims.answer import counted
-from xstilts.evidence.claims.effect_direction import SAID
+from xstilts.evidence.claims.answer import count_phrase
+from xstilts.evidence.claims.effect_direction import DIRECTION_LABELS
 from xstilts.evidence.report import citations, prisma
 from xstilts.reporting import cell_format
 from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Rulings, Section, TableView, VerdictView
@@ -19,20 +19,20 @@ from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Rulings, Sectio
 Json = Mapping[str, Any]
 STATUS = {"SUPPORTED": "supported", "CONTRADICTED": "contradicted", "NOT_ENOUGH_INFO": "not enough information"}
 FAITHFUL = {**STATUS, "SUPPORTED": "faithful"}  # to its source: no word about the world
-COLUMNS = (
+COLUMN_NOTE = (
     "Three columns that are never one: faithful to its source (it stands there as quoted, numbers and hedges too), "
     "corroborated by works of other authors, and measured here, on runs of this store. Not enough information is no "
     "refutation."
 )
 
 
-def page(report: Json) -> Page:
+def build_page(report: Json) -> Page:
     """Return the page of an evidence report."""
     return Page(
         "evidence",
         report["question"],
         report["answer"],
-        (*_own_answer(report), *report["abstract"]),
+        (*_study_answer(report), *report["abstract"]),
         tuple(_rulings(report)),
         tuple(one for one in _sections(report) if one.blocks),
         {work["key"]: () for work in report["works"]},
@@ -47,7 +47,7 @@ def _rulings(report: Json) -> Iterator[VerdictView]:
     order = ("outcome", "benchmark", "models", "languages", "comparator", "intervention")
     for one in sorted(report["findings"], key=lambda finding: order.index(finding["role"])):
         said = one["said"]
-        facts = tuple((SAID[name], _works(report, works)) for name, works in one["directions"].items())
+        facts = tuple((DIRECTION_LABELS[name], _works(report, works)) for name, works in one["directions"].items())
         claims = (("statements", Cell(", ".join(one["claims"]))),) if one["claims"] else ()
         why = f"{said[:1].upper()}{said[1:]}."
         name = f"{one['role']}-{one['term']}".replace(" ", "-")
@@ -56,7 +56,7 @@ def _rulings(report: Json) -> Iterator[VerdictView]:
 
 
 def _sections(report: Json) -> Iterator[Section]:
-    yield Section("claims", "Statements and their verdicts", _claims(report), COLUMNS)
+    yield Section("claims", "Statements and their verdicts", _claims(report), COLUMN_NOTE)
     yield from _measured(report)
     yield Section("conflicts", "Where works speak against each other", _conflicts(report))
     yield _reviews(report)
@@ -81,7 +81,7 @@ def _claim(report: Json, one: Json) -> VerdictView:
         ("stands between", Cell(_between(one))),
         ("corroborated", Cell(STATUS[corroborated["status"]])),
         ("measured here", Cell(_measured_of(report, one["name"]))),
-        ("speaks of", Cell(SAID[one["direction"]])),
+        ("speaks of", Cell(DIRECTION_LABELS[one["direction"]])),
     ]
     if one["numbers"]:
         facts.append(("numbers", Cell("; ".join(_number(each) for each in one["numbers"]))))
@@ -131,10 +131,10 @@ def _measured(report: Json) -> Iterator[Section]:
         "the study itself claims stands below, measured again."
     )
     bound = (TableView("bindings", "Bindings", columns, rows),) if rows else ()
-    yield Section("measured", "Measured here", (*bound, *_own(report)), about)
+    yield Section("measured", "Measured here", (*bound, *_study_table(report)), about)
 
 
-def _own(report: Json) -> Iterator[TableView]:
+def _study_table(report: Json) -> Iterator[TableView]:
     """Yield what the study itself claims, if one was given."""
     study = report.get("study")
     if study:
@@ -154,7 +154,7 @@ def _own(report: Json) -> Iterator[TableView]:
         yield TableView("study", f"Claims of the study “{study['question']}”", columns, rows, folded=False)
 
 
-def _own_answer(report: Json) -> tuple[str, ...]:
+def _study_answer(report: Json) -> tuple[str, ...]:
     """Return what one's own runs answer, to stand before what the literature says."""
     study = report.get("study")
     return (f"Measured here, “{study['question']}”: {study['answer']}",) if study else ()
@@ -164,7 +164,7 @@ def _measured_on(report: Json, term: str) -> tuple[tuple[str, Cell], ...]:
     """Return the verdicts of the study's claims that are about a term, counted."""
     found = Counter(one["verdict"] for one in report.get("study", {}).get("claims", ()) if term in one["terms"])
     told = ", ".join(f"{number} {verdict}" for verdict, number in sorted(found.items()))
-    return (("measured here", Cell(f"{told} of {counted(found.total(), 'claim')}")),) if found else ()
+    return (("measured here", Cell(f"{told} of {count_phrase(found.total(), 'claim')}")),) if found else ()
 
 
 def _conflicts(report: Json) -> tuple[TableView, ...]:
@@ -251,7 +251,7 @@ def _references(report: Json) -> TableView:
     works = [work for work in report["works"] if work["claims"]]
     rows = tuple(
         (
-            Cell(work["key"], href=citations.address(work)),
+            Cell(work["key"], href=citations.work_url(work)),
             Cell("; ".join(work["authors"])),
             Cell(str(work["year"] or NOTHING), work["year"]),
             Cell(work["title"]),
@@ -268,7 +268,7 @@ def _references(report: Json) -> TableView:
 
 
 def _works(report: Json, works: list[str]) -> Cell:
-    named = [citations.short(work) for work in report["works"] if work["id"] in works]
+    named = [citations.short_citation(work) for work in report["works"] if work["id"] in works]
     return Cell(", ".join(named))
 
 

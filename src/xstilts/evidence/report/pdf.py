@@ -23,7 +23,7 @@ Json = Mapping[str, Any]
 TEMPLATE = Path(__file__).with_name("paper.typ")
 
 
-def pdf(report: Json) -> bytes | None:
+def render_pdf(report: Json) -> bytes | None:
     """Return a report as PDF; None where the extra is not installed."""
     if not fonts.installed():
         return None
@@ -34,19 +34,19 @@ def pdf(report: Json) -> bytes | None:
     made = typst.compile(
         TEMPLATE.read_bytes(),
         sys_inputs={"report": said, "whole": whole},
-        font_paths=typst.Fonts(include_system_fonts=False, font_paths=[fonts.folder()[0].name]),
+        font_paths=typst.Fonts(include_system_fonts=False, font_paths=[fonts.font_folder()[0].name]),
         timestamp=int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()),
     )
     return bytes(made)
 
 
-def shown(value: Any, change: Callable[[str], str]) -> Any:
+def map_texts(value: Any, change: Callable[[str], str]) -> Any:
     """Return plain data with every text in it changed."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
-        return {name: shown(part, change) for name, part in value.items()}
-    return [shown(part, change) for part in value] if isinstance(value, list | tuple) else value
+        return {name: map_texts(part, change) for name, part in value.items()}
+    return [map_texts(part, change) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _content(report: Json) -> Json:
@@ -65,18 +65,22 @@ def _content(report: Json) -> Json:
         "claims": [_claim(report, one) for one in report["claims"]],
         "reviews": report.get("reviews"),
         "limits": report["limits"],
-        "searched": searched(report),
+        "searched": search_summary(report),
         "references": [_reference(work) for work in cited],
     }
-    return {**shown(content, fonts.shown), "missing": fonts.unshown(json.dumps(content, ensure_ascii=False))}
+    return {
+        **map_texts(content, fonts.replace_missing),
+        "missing": fonts.missing_scripts(json.dumps(content, ensure_ascii=False)),
+    }
 
 
-def searched(report: Json) -> str:
+def search_summary(report: Json) -> str:
     """Return how many works were found, left out and cited."""
     flow = report["search"]["flow"]
+    records = answer.count_phrase(sum(flow["records"].values()), "record")
     return (
-        f"{answer.counted(sum(flow['records'].values()), 'record')}, {answer.counted(flow['works'], 'work')}, "
-        f"{flow['included']} taken in, {flow['cited']} cited; searched: {'; '.join(report['search']['queries'])}."
+        f"{records}, {answer.count_phrase(flow['works'], 'work')}, {flow['included']} included, {flow['cited']} cited; "
+        f"queries: {'; '.join(report['search']['queries'])}."
     )
 
 
@@ -86,7 +90,7 @@ def _claim(report: Json, one: Json) -> Json:
     return {
         "name": one["name"],
         "text": one["text"],
-        "backwards": fonts.backwards(one["text"]),
+        "backwards": fonts.is_right_to_left(one["text"]),
         "source": f"{one['by']}, {where['part']}, characters {where['start']} to {where['end']}",
         "faithful": FAITHFUL[one["faithful"]["status"]],
         "corroborated": STATUS[one["corroborated"]["status"]],
@@ -112,5 +116,5 @@ def _reference(work: Json) -> Json:
         "text": ". ".join(
             filter(None, ("; ".join(work["authors"]), f"{work['year'] or 'no year'}", work["title"], work["venue"]))
         ),
-        "url": citations.address(work),
+        "url": citations.work_url(work),
     }

@@ -46,15 +46,15 @@ def plot(flow: Mapping[str, Any]) -> Plot:
         for label, _, number in (line.rpartition(": ") for line in box)
     )
     sheet = TableView("flow-data", "Works, step by step", ("step", "number"), rows, folded=True, quiet=True)
-    return Plot("flow", "From records to cited works", (Panel("", drawn(flow), says(flow)),), sheet)
+    return Plot("flow", "From records to cited works", (Panel("", draw(flow), describe(flow)),), sheet)
 
 
-def says(flow: Mapping[str, Any]) -> str:
+def describe(flow: Mapping[str, Any]) -> str:
     """Return the picture in words."""
     return "; ".join(", ".join(box) for boxes in steps(flow) for box in boxes if box)
 
 
-def drawn(flow: Mapping[str, Any]) -> Markup:
+def draw(flow: Mapping[str, Any]) -> Markup:
     """Return the picture as SVG for the page."""
     parts, top = [], 0
     places = []
@@ -69,7 +69,7 @@ def drawn(flow: Mapping[str, Any]) -> Markup:
         if number + 1 < len(places):
             parts.append(_arrow(WIDTH / 2, y + height, WIDTH / 2, y + height + GAP))
     box = f"-1 -1 {2 * WIDTH + 2 * GAP + 2} {top - GAP + 2}"
-    head = f'<svg class="flow" role="img" aria-label="{escape(says(flow))}" viewBox="{box}">'
+    head = f'<svg class="flow" role="img" aria-label="{escape(describe(flow))}" viewBox="{box}">'
     return Markup(head + "".join(parts) + "</svg>")
 
 

@@ -31,14 +31,14 @@ FORMATS = {
 }
 
 
-def claims(report: Json, documents: Mapping[str, Document]) -> str:
+def claims_jsonl(report: Json, documents: Mapping[str, Document]) -> str:
     """Return a line a claim, as SciFact has them; documents by sha256. Sentences are counted from 0 within a part."""
     keys = {work["id"]: work["key"] for work in report["works"]}
     rows = (_scifact(number, one, keys, documents) for number, one in enumerate(report["claims"], 1))
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def crate(report: Json, folder: Path, date: str) -> str:
+def crate_metadata(report: Json, folder: Path, date: str) -> str:
     """Return the RO-Crate of a folder: its files by digest, the works quoted, and each claim with its provenance."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != METADATA]
     named = [path.relative_to(folder).as_posix() for path in files]
@@ -92,7 +92,7 @@ def _about(report: Json, named: list[str], date: str) -> Iterator[Json]:
         "name": "search, screening, quotation and verification",
         "instrument": {"@id": "#xstilts"},
         "prov:wasAssociatedWith": {"@id": "#xstilts"},
-        "object": [{"@id": citations.address(work) or work["id"]} for work in report["works"] if work["claims"]],
+        "object": [{"@id": citations.work_url(work) or work["id"]} for work in report["works"] if work["claims"]],
         "result": {"@id": "report.json"},
     }
 
@@ -111,7 +111,7 @@ def _file(name: str, path: Path) -> Json:
 
 def _work(work: Json) -> Json:
     return {
-        "@id": citations.address(work) or work["id"],
+        "@id": citations.work_url(work) or work["id"],
         "@type": "ScholarlyArticle",
         "identifier": work["id"],
         "name": work["title"],
@@ -127,7 +127,7 @@ def _claim(one: Json, report: Json) -> Json:
         "@id": f"#{one['name']}",
         "@type": ["Claim", "prov:Entity"],
         "text": one["text"],
-        "appearance": {"@id": citations.address(work) or work["id"]},
+        "appearance": {"@id": citations.work_url(work) or work["id"]},
         "prov:wasQuotedFrom": [{"@id": text} for text in texts],
         "prov:wasGeneratedBy": {"@id": "#compilation"},
         "additionalProperty": [

@@ -19,7 +19,7 @@ CMAP = """/CIDInit /ProcSet findresource begin 12 dict begin begincmap
 {maps}endcmap CMapName currentdict /CMap defineresource pop end end"""
 
 
-def pdf(text: str, ligatures: bool = False) -> bytes:
+def text_to_pdf(text: str, ligatures: bool = False) -> bytes:
     """Return a PDF of a text; lines wrap at words, or with `ligatures` within long ones."""
     if ligatures:
         text = re.sub("|".join(LIGATURES), lambda found: LIGATURES[found.group()], text)

@@ -16,15 +16,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal, get_args
 from urllib.parse import parse_qsl, urlsplit
 
-from xstilts.evidence.search.hosts import Host, configured
+from xstilts.evidence.search.hosts import Host, configured_hosts
 from xstilts.evidence.stub import answers
-from xstilts.evidence.stub.answers import Answer, Asked
+from xstilts.evidence.stub.answers import Response, StubRequest
 
-Kind = Literal[
+FaultKind = Literal[
     "busy", "broken", "empty", "null", "cut", "slow", "key", "nonsense", "doctype", "elsewhere", "moved", "echo"
 ]
-KINDS: tuple[str, ...] = get_args(Kind)
-SOURCES: dict[str, Callable[[Asked], Answer]] = {
+FAULT_KINDS: tuple[str, ...] = get_args(FaultKind)
+SOURCES: dict[str, Callable[[StubRequest], Response]] = {
     "arxiv": answers.arxiv,
     "s2": answers.s2,
     "openalex": answers.openalex,
@@ -43,7 +43,7 @@ class Fault:
     elsewhere: a redirect to another machine; moved: a redirect back to here; echo: the key, given back.
     """
 
-    kind: Kind
+    kind: FaultKind
     times: int = -1
     seconds: float = 0.0
 
@@ -53,7 +53,7 @@ class Stub:
     """What the server was asked, with which keys, and how its sources fail; `faults` may change while it serves."""
 
     faults: dict[str, Fault] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     url: str = ""
     ended: threading.Event = field(default_factory=threading.Event)
@@ -64,7 +64,7 @@ class Stub:
 
     def hosts(self) -> dict[str, Host]:
         """Return the hosts that make a client ask this server."""
-        return configured(self.environment())
+        return configured_hosts(self.environment())
 
     def fault(self, source: str) -> Fault | None:
         """Return how a source fails this time, and count it."""
@@ -102,13 +102,13 @@ class _Answers(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         name, _, rest = parts.path.lstrip("/").partition("/")
         params = dict(parse_qsl(parts.query, keep_blank_values=True))
-        self.stub.asked.append(f"{name} /{rest}")
+        self.stub.requests.append(f"{name} /{rest}")
         self.stub.keys |= {self.key(), params.get("api_key", "")} - {""}
         if name not in SOURCES:
             return self.answer(404, b"")
         fault = self.stub.fault(name)
         try:
-            self.fail(name, Asked(f"/{rest}", params), fault)
+            self.fail(name, StubRequest(f"/{rest}", params), fault)
         except (KeyError, ValueError):
             self.answer(400, b'{"error": "bad request"}')
         except (BrokenPipeError, ConnectionResetError):
@@ -117,7 +117,7 @@ class _Answers(BaseHTTPRequestHandler):
     def key(self) -> str:
         return str(self.headers.get("x-api-key", ""))
 
-    def fail(self, name: str, asked: Asked, fault: Fault | None) -> None:
+    def fail(self, name: str, asked: StubRequest, fault: Fault | None) -> None:
         """Answer, as badly as the fault says."""
         match fault.kind if fault else None:
             case "busy":

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent / "works"
 
 
 @dataclass(frozen=True)
-class Fixture:
+class FictionalWork:
     """A made-up work: its file's name, its header, abstract and the text of its sections ("" without any)."""
 
     name: str
@@ -27,13 +27,13 @@ class Fixture:
     abstract: str
     body: str
 
-    def said(self, source: str, what: str) -> str:
+    def field(self, source: str, what: str) -> str:
         """Return what a source says of a work, "" where it says nothing."""
         return self.header.get(f"{source} {what}", self.header.get(what, ""))
 
     def authors(self, source: str) -> list[str]:
         """Return the names as a source gives them."""
-        return self.said(source, "authors").split("; ")
+        return self.field(source, "authors").split("; ")
 
     def held_by(self, source: str) -> bool:
         """Say whether a source knows this work."""
@@ -51,12 +51,12 @@ class Fixture:
 
 
 @cache
-def works() -> dict[str, Fixture]:
+def works() -> dict[str, FictionalWork]:
     """Return all works by the names of their files."""
     return {path.stem: _read(path) for path in sorted(HERE.glob("*.txt"))}
 
 
-def found(source: str, query: str, among: Mapping[str, Fixture]) -> list[Fixture]:
+def search_works(source: str, query: str, among: Mapping[str, FictionalWork]) -> list[FictionalWork]:
     """Return the works of a source that hold at least half of a query's words, best first."""
     asked = set(query.lower().replace("-", " ").split())
     scored = []
@@ -68,7 +68,7 @@ def found(source: str, query: str, among: Mapping[str, Fixture]) -> list[Fixture
     return [work for *_, work in sorted(scored, key=lambda row: row[:2])]
 
 
-def _read(path: Path) -> Fixture:
+def _read(path: Path) -> FictionalWork:
     header, abstract, body = (path.read_text(encoding="utf-8").strip() + "\n\n\n").split("\n\n", 2)
     named = dict(line.split(": ", 1) for line in header.splitlines())
-    return Fixture(path.stem, named, "" if abstract == "(none)" else abstract, body.strip())
+    return FictionalWork(path.stem, named, "" if abstract == "(none)" else abstract, body.strip())

@@ -16,9 +16,9 @@ from typing import Protocol
 import numpy as np
 
 from xstilts.evidence.verifier.calibration import Array
-from xstilts.evidence.verifier.scifact import overlap
+from xstilts.evidence.verifier.scifact import content_overlap
 
-Asked = Sequence[tuple[str, str]]  # claims and sentences
+ClaimSentencePairs = Sequence[tuple[str, str]]  # claims and sentences
 
 
 class Verifier(Protocol):
@@ -32,7 +32,7 @@ class Verifier(Protocol):
     def digest(self) -> str:
         """What tells it from all others."""
 
-    def ask(self, pairs: Asked) -> Array:
+    def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
         """Return logits (pairs, 3) of SUPPORT, CONTRADICT and NEUTRAL."""
 
 
@@ -43,18 +43,18 @@ class Majority:
     name: str = "majority"
     digest: str = "majority"
 
-    def ask(self, pairs: Asked) -> Array:
+    def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
         """Return zeros, which scaling turns into the shares of the labels."""
         return np.zeros((len(pairs), 3))
 
 
 @dataclass(frozen=True)
-class Likeness:
+class WordOverlap:
     """Says SUPPORT, the more of a claim's content stands in the sentence."""
 
     name: str = "shared words"
     digest: str = "shared words"
 
-    def ask(self, pairs: Asked) -> Array:
+    def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
         """Return the share of the claim's content as the logit of SUPPORT."""
-        return np.array([[overlap(claim, sentence), 0.0, 0.0] for claim, sentence in pairs]).reshape(-1, 3)
+        return np.array([[content_overlap(claim, sentence), 0.0, 0.0] for claim, sentence in pairs]).reshape(-1, 3)

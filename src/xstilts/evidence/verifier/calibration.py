@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Truth = NDArray[Any]  # labels as numbers, or right and wrong
+LabelArray = NDArray[Any]  # labels as numbers, or right and wrong
 
 GRID = tuple(round(0.55 + 0.05 * step, 2) for step in range(9))  # thresholds: 0.55, 0.60 … 0.95
 PRECISION, MISS = 0.8, 0.05
@@ -45,7 +45,7 @@ class Scaling:
         return _softmax(self.scale * np.asarray(logits, dtype=np.float64) + np.array(self.biases))
 
 
-def fit(logits: Array, labels: Truth) -> Scaling:
+def fit(logits: Array, labels: LabelArray) -> Scaling:
     """Return the scaling that makes labels (examples,), numbers of classes, most likely; its scale is never below 0.
 
     Newton's method on a convex loss, halving steps that would not lower it.
@@ -68,7 +68,7 @@ def fit(logits: Array, labels: Truth) -> Scaling:
     return Scaling(float(found[0]), (*(float(one) for one in found[1:]), 0.0))
 
 
-def cross_validated(logits: Array, labels: Truth, folds: Truth) -> Array:
+def cross_validated(logits: Array, labels: LabelArray, folds: LabelArray) -> Array:
     """Return probabilities (examples, classes), each by a scaling that was fitted without the example's fold."""
     found = np.empty(logits.shape)
     for fold in np.unique(folds):
@@ -77,7 +77,7 @@ def cross_validated(logits: Array, labels: Truth, folds: Truth) -> Array:
     return found
 
 
-def ece(confidence: Array, right: Truth, bins: int = 10) -> float:
+def ece(confidence: Array, right: LabelArray, bins: int = 10) -> float:
     """Return the expected calibration error in bins of equal width (Guo et al. 2017, eq. 3): 0 to 1, lower is better.
 
     confidence, right (examples,): the probability of what was said, and whether it was true. NaN without examples.
@@ -89,12 +89,12 @@ def ece(confidence: Array, right: Truth, bins: int = 10) -> float:
     return float(np.abs(gaps).sum() / len(confidence))
 
 
-def brier(probabilities: Array, labels: Truth) -> float:
+def brier(probabilities: Array, labels: LabelArray) -> float:
     """Return the mean squared distance of probabilities from the truth, summed over classes (Brier 1950): 0 to 2."""
     return float(((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(1).mean())
 
 
-def risk_coverage(confidence: Array, right: Truth) -> tuple[tuple[float, float], ...]:
+def risk_coverage(confidence: Array, right: LabelArray) -> tuple[tuple[float, float], ...]:
     """Return (coverage, risk) at each confidence from the highest down (Geifman & El-Yaniv 2017): equal ones together.
 
     coverage: the share of examples that are at least as confident; risk: the share of those that is wrong.
@@ -132,7 +132,7 @@ def lower_bound(right: int, of: int, miss: float = MISS) -> float:
     return low
 
 
-def threshold(confidence: Array, right: Truth, precision: float = PRECISION, miss: float = MISS) -> float | None:
+def threshold(confidence: Array, right: LabelArray, precision: float = PRECISION, miss: float = MISS) -> float | None:
     """Return the lowest threshold of the grid whose lower bound of precision is high enough; None where none is.
 
     With probability 1 - `miss` it keeps its promise: each threshold is tested at an equal share of `miss` (Bonferroni;

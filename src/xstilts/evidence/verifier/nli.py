@@ -20,11 +20,11 @@ import numpy as np
 from xstilts.data.examples import ClassificationExample
 from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict_units
-from xstilts.evidence.claims.verdict import Entailment, Reader
+from xstilts.evidence.claims.verdict import Entailment, NliFunction
 from xstilts.evidence.verifier import model_card as cards
-from xstilts.evidence.verifier.baselines import Asked
+from xstilts.evidence.verifier.baselines import ClaimSentencePairs
 from xstilts.evidence.verifier.calibration import Array, Scaling
-from xstilts.evidence.verifier.model_card import Card
+from xstilts.evidence.verifier.model_card import ModelCard
 from xstilts.formats import task_format
 from xstilts.inference.backends import located
 from xstilts.models.encoder import Encoder
@@ -35,7 +35,7 @@ from xstilts.runtime.machine import Runtime
 
 KIND = "classification"
 NAMES = ("entailment", "contradiction", "neutral")  # in the order of SUPPORT, CONTRADICT and NEUTRAL
-LONGEST = 512  # pieces of a claim and a sentence
+MAX_TOKENS = 512  # pieces of a claim and a sentence
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class CrossEncoder:
     tokens: Tokenizer = field(repr=False)
     machine: Runtime = field(repr=False)
 
-    def ask(self, pairs: Asked) -> Array:
+    def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
         """Return log-probabilities (pairs, 3) of SUPPORT, CONTRADICT and NEUTRAL for claims and sentences."""
         asked = task_format(KIND)
         examples = [ClassificationExample(str(at), sentence, claim, None) for at, (claim, sentence) in enumerate(pairs)]
-        length, cut = self.network.clip_max_length(LONGEST), Counter[str]()
+        length, cut = self.network.clip_max_length(MAX_TOKENS), Counter[str]()
         units = asked.encode(examples, self.tokens, length, self.labels, cut)
         said: list[Any] = predict_units(
             self.network, "head", asked, units, self.tokens, self.machine, f"reading {self.name}"
@@ -75,18 +75,18 @@ def load(source: str | Path, machine: Runtime) -> CrossEncoder:
     return CrossEncoder(name, identity.digest, folder, labels, order, network, tokens, machine)
 
 
-def reader(model: CrossEncoder) -> Reader:
+def nli_function(model: CrossEncoder) -> NliFunction:
     """Return a model as `decide` asks it; without a card, or with one that refuses, it is heard and decides nothing."""
     card = cards.read(model.folder, model.digest)
 
     @lru_cache(maxsize=1 << 16)
     def hear(claim: str, sentence: str) -> Entailment:
-        return entailment(model.ask([(claim, sentence)])[0], card)
+        return entailment(model.predict_logits([(claim, sentence)])[0], card)
 
     return hear
 
 
-def entailment(logits: Array, card: Card | None) -> Entailment:
+def entailment(logits: Array, card: ModelCard | None) -> Entailment:
     """Return what logits (3) of SUPPORT, CONTRADICT and NEUTRAL say, by the scaling and threshold of a card."""
     scaling = card.scaling if card else Scaling()
     supports, contradicts, neutral = (float(one) for one in scaling.probabilities(logits))

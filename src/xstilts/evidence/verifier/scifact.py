@@ -23,12 +23,12 @@ import numpy as np
 from xstilts.data.readers.row import Input, Report, bad
 from xstilts.data.readers.text_lines import lines
 from xstilts.errors import InputError
-from xstilts.evidence.text.hedges import content
+from xstilts.evidence.text.hedges import content_stems
 
-HOME = "literature/scifact"  # below the data folder
+FOLDER = "literature/scifact"  # below the data folder
 FILES = ("corpus.jsonl", "claims_train.jsonl", "claims_dev.jsonl")
 LABELS = ("SUPPORT", "CONTRADICT", "NEUTRAL")  # the order of all probabilities
-READ = 3  # sentences of an abstract that are read, as in SciFact's own evaluation
+SENTENCES_READ = 3  # sentences of an abstract that are read, as in SciFact's own evaluation
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ Row = TypeVar("Row", Abstract, Claim)
 
 
 @dataclass(frozen=True)
-class Scifact:
+class SciFact:
     """The abstracts by id, the claims of both labelled splits, and the sha256 of the files that they were read from."""
 
     abstracts: Mapping[int, Abstract]
@@ -69,13 +69,13 @@ class Scifact:
         import bm25s
 
         found = bm25s.BM25()
-        told = [[*content(f"{one.title} {' '.join(one.sentences)}")] for one in self.abstracts.values()]
+        told = [[*content_stems(f"{one.title} {' '.join(one.sentences)}")] for one in self.abstracts.values()]
         found.index(told, show_progress=False)
         return found
 
     def search(self, claim: str, limit: int) -> tuple[int, ...]:
         """Return the ids of the abstracts that share most with a claim, best first."""
-        asked = [stem for stem in content(claim) if stem in self.index.vocab_dict]
+        asked = [stem for stem in content_stems(claim) if stem in self.index.vocab_dict]
         if not asked:
             return ()
         scores, ids = self.index.get_scores(asked), [*self.abstracts]
@@ -97,45 +97,45 @@ class Pair:
         return self.claim.id, self.abstract.id
 
 
-def read(folder: Path) -> Scifact:
+def read(folder: Path) -> SciFact:
     """Read the three files of a folder; InputError, with file and line, where they are missing, damaged or at odds."""
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise InputError(
-            f"{folder} has no {missing[0]}; unpack SciFact there, or name the folder above {HOME} by --data"
+            f"{folder} has no {missing[0]}; unpack SciFact there, or name the folder above {FOLDER} by --data"
         )
     abstracts = {one.id: one for one in _unique(_abstract(place, row) for place, row in _rows(folder / FILES[0]))}
     train, dev = (
         tuple(_unique(_claim(place, row, abstracts) for place, row in _rows(folder / name))) for name in FILES[1:]
     )
     total = hashlib.sha256(b"".join(hashlib.sha256((folder / name).read_bytes()).digest() for name in FILES))
-    return Scifact(abstracts, train, dev, total.hexdigest())
+    return SciFact(abstracts, train, dev, total.hexdigest())
 
 
-def pairs(data: Scifact, claims: Sequence[Claim]) -> tuple[Pair, ...]:
+def pairs(data: SciFact, claims: Sequence[Claim]) -> tuple[Pair, ...]:
     """Return each claim with each abstract cited for it."""
-    return tuple(pair(one, data.abstracts[cited]) for one in claims for cited in dict.fromkeys(one.cited))
+    return tuple(make_pair(one, data.abstracts[cited]) for one in claims for cited in dict.fromkeys(one.cited))
 
 
-def retrieved(data: Scifact, claims: Sequence[Claim], limit: int) -> tuple[Pair, ...]:
+def retrieved_pairs(data: SciFact, claims: Sequence[Claim], limit: int) -> tuple[Pair, ...]:
     """Return each claim with the abstracts that BM25 finds for it among all."""
-    return tuple(pair(one, data.abstracts[found]) for one in claims for found in data.search(one.text, limit))
+    return tuple(make_pair(one, data.abstracts[found]) for one in claims for found in data.search(one.text, limit))
 
 
-def pair(claim: Claim, abstract: Abstract) -> Pair:
+def make_pair(claim: Claim, abstract: Abstract) -> Pair:
     """Return a claim with an abstract, and its sentences that have most of the claim's content, in their order."""
-    shares = [overlap(claim.text, one) for one in abstract.sentences]
-    near = sorted(sorted(range(len(shares)), key=lambda at: -shares[at])[:READ])
+    shares = [content_overlap(claim.text, one) for one in abstract.sentences]
+    near = sorted(sorted(range(len(shares)), key=lambda at: -shares[at])[:SENTENCES_READ])
     return Pair(claim, abstract, claim.labels.get(abstract.id, LABELS[2]), tuple(near))
 
 
-def overlap(claim: str, sentence: str) -> float:
+def content_overlap(claim: str, sentence: str) -> float:
     """Return the share of a claim's content that stands in a sentence, 0 to 1."""
-    wanted = set(content(claim))
-    return len(wanted & set(content(sentence))) / max(len(wanted), 1)
+    wanted = set(content_stems(claim))
+    return len(wanted & set(content_stems(sentence))) / max(len(wanted), 1)
 
 
-def recall(data: Scifact, claims: Sequence[Claim], limits: Sequence[int]) -> dict[int, float]:
+def retrieval_recall(data: SciFact, claims: Sequence[Claim], limits: Sequence[int]) -> dict[int, float]:
     """Return the share of deciding abstracts that are among the first so many that BM25 finds."""
     found = [(one.labels, data.search(one.text, max(limits))) for one in claims]
     return {
@@ -143,7 +143,7 @@ def recall(data: Scifact, claims: Sequence[Claim], limits: Sequence[int]) -> dic
     }
 
 
-def touched(those: Sequence[Pair]) -> float:
+def rationale_coverage(those: Sequence[Pair]) -> float:
     """Return the share of deciding abstracts of which a sentence that is read belongs to a sufficient set."""
     deciding = [one for one in those if one.label != LABELS[2]]
     return float(
@@ -152,7 +152,7 @@ def touched(those: Sequence[Pair]) -> float:
 
 
 @dataclass(frozen=True)
-class Said:
+class Prediction:
     """What is said of a claim and an abstract: a label, and the sentences that it rests on."""
 
     pair: Pair
@@ -160,7 +160,7 @@ class Said:
     sentences: tuple[int, ...]
 
 
-def scores(claims: Sequence[Claim], said: Sequence[Said]) -> dict[str, float]:
+def scores(claims: Sequence[Claim], said: Sequence[Prediction]) -> dict[str, float]:
     """Return SciFact's four F1 (Wadden et al. 2020, section 4): 0 to 1.
 
     Of abstracts: the label is right; and a sufficient set is among the sentences. Of sentences: each counts that
@@ -173,13 +173,13 @@ def scores(claims: Sequence[Claim], said: Sequence[Said]) -> dict[str, float]:
     sentences = sum(len(one.sentences) for one in told), golden
     return {
         "abstract, label": _f1(len(right), *abstracts),
-        "abstract, label and rationale": _f1(sum(bool(_found(one)) for one in right), *abstracts),
-        "sentence": _f1(sum(len(_found(one)) for one in told), *sentences),
-        "sentence and label": _f1(sum(len(_found(one)) for one in right), *sentences),
+        "abstract, label and rationale": _f1(sum(bool(_supported_sentences(one)) for one in right), *abstracts),
+        "sentence": _f1(sum(len(_supported_sentences(one)) for one in told), *sentences),
+        "sentence and label": _f1(sum(len(_supported_sentences(one)) for one in right), *sentences),
     }
 
 
-def _found(said: Said) -> frozenset[int]:
+def _supported_sentences(said: Prediction) -> frozenset[int]:
     """Return the sentences named that belong to a sufficient set all of which is named."""
     named = frozenset(said.sentences)
     sets = said.pair.claim.rationales.get(said.pair.abstract.id, ())

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from xstilts.evidence.verifier import calibration, model_card, scifact
-from xstilts.evidence.verifier.baselines import Likeness, Majority, Verifier
-from xstilts.evidence.verifier.model_card import COVERAGES, PRECISION, SHUFFLES, Card, Standing
-from xstilts.evidence.verifier.scifact import LABELS, READ, Scifact
+from xstilts.evidence.verifier.baselines import Majority, Verifier, WordOverlap
+from xstilts.evidence.verifier.model_card import COVERAGES, PRECISION, SHUFFLES, ModelCard, VerifierScores
+from xstilts.evidence.verifier.scifact import LABELS, SENTENCES_READ, SciFact
 from xstilts.experiments.score_table import drawn, marked
 from xstilts.runtime.console import console
 from xstilts.runtime.machine import Runtime
@@ -27,7 +27,8 @@ NAME = "evidence"
 ABOUT = f"""# What may decide on claims: SciFact
 
 Written by `xstilts scifact --out`, as [SciFact](../scifact.md) tells. Claims and abstracts are those of Wadden et al.
-2020. A verifier reads the {READ} sentences of an abstract that share most with the claim. Whatever was fitted was
+2020. A verifier reads the {SENTENCES_READ} sentences of an abstract that share most with the claim. Whatever was
+fitted was
 fitted on the training claims, and the development claims were looked at once. "Majority" reads nothing; "shared words"
 takes likeness for support.
 """
@@ -35,7 +36,7 @@ Rows = list[tuple[str, list[str]]]
 
 
 @dataclass(frozen=True)
-class Context:
+class DataSummary:
     """What holds on dev without any verifier.
 
     pairs: of claims and cited abstracts, by label. recall: of deciding abstracts among BM25's first so many. touched:
@@ -51,45 +52,47 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Report:
+class SciFactReport:
     """The context, and a card for each verifier."""
 
-    context: Context
-    cards: tuple[Card, ...]
+    context: DataSummary
+    cards: tuple[ModelCard, ...]
 
 
-def measure(source: Path | None, machine: Runtime) -> Report:
+def measure(source: Path | None, machine: Runtime) -> SciFactReport:
     """Measure the two rivals and, if it is named, a checkpoint, and write its card beside it."""
-    data = scifact.read((machine.data or Path()) / scifact.HOME)
-    rivals: list[Verifier] = [Majority(), Likeness()]
+    data = scifact.read((machine.data or Path()) / scifact.FOLDER)
+    rivals: list[Verifier] = [Majority(), WordOverlap()]
     if source is None:
-        return report(data, rivals)
+        return measure_all(data, rivals)
     from xstilts.evidence.verifier import nli
 
     model = nli.load(source, machine)
-    found = report(data, [*rivals, model])
+    found = measure_all(data, [*rivals, model])
     model_card.write(found.cards[-1], model.folder)
     return found
 
 
-def report(data: Scifact, verifiers: Sequence[Verifier]) -> Report:
+def measure_all(data: SciFact, verifiers: Sequence[Verifier]) -> SciFactReport:
     """Measure verifiers, and the context."""
-    return Report(context(data), tuple(model_card.measure(one, data) for one in verifiers))
+    return SciFactReport(summarise_data(data), tuple(model_card.measure(one, data) for one in verifiers))
 
 
-def context(data: Scifact) -> Context:
+def summarise_data(data: SciFact) -> DataSummary:
     """Return what holds on dev without a verifier."""
     pairs = scifact.pairs(data, data.dev)
-    most = np.array([max((scifact.overlap(p.claim.text, s) for s in p.abstract.sentences), default=0) for p in pairs])
+    most = np.array(
+        [max((scifact.content_overlap(p.claim.text, s) for s in p.abstract.sentences), default=0) for p in pairs]
+    )
     those = [np.array([one.label == label for one in pairs], dtype=bool) for label in LABELS]
     counts = {label: int(mask.sum()) for label, mask in zip(LABELS, those, strict=True)}
-    found = scifact.recall(data, data.dev, LIMITS)
-    return Context(
-        len(data.dev), counts, found, scifact.touched(pairs), calibration.auc(most[those[0]], most[those[1]])
+    found = scifact.retrieval_recall(data, data.dev, LIMITS)
+    return DataSummary(
+        len(data.dev), counts, found, scifact.rationale_coverage(pairs), calibration.auc(most[those[0]], most[those[1]])
     )
 
 
-def show(report: Report, out: Path | None) -> None:
+def show(report: SciFactReport, out: Path | None) -> None:
     """Print a report; also write it to a folder as Markdown and JSON, if one is named."""
     screen = console()
     for title, names, rows in tables(report):
@@ -100,7 +103,7 @@ def show(report: Report, out: Path | None) -> None:
         screen.print(f"  written   {', '.join(map(str, save(report, out)))}", highlight=False)
 
 
-def save(report: Report, out: Path) -> tuple[Path, Path]:
+def save(report: SciFactReport, out: Path) -> tuple[Path, Path]:
     """Write `evidence.md` and `evidence.json` to a folder."""
     out.mkdir(parents=True, exist_ok=True)
     page, plain = out / f"{NAME}.md", out / f"{NAME}.json"
@@ -109,14 +112,14 @@ def save(report: Report, out: Path) -> tuple[Path, Path]:
     return page, plain
 
 
-def markdown(report: Report) -> str:
+def markdown(report: SciFactReport) -> str:
     """Return a report as a page."""
     parts = [marked(title, names, rows, ()).rstrip() for title, names, rows in tables(report)]
     said = "\n".join(f"- {verdict(one)}" for one in report.cards)
     return "\n\n".join([ABOUT.rstrip(), *parts, "### Who decides", said]) + "\n"
 
 
-def verdict(card: Card) -> str:
+def verdict(card: ModelCard) -> str:
     """Return in a sentence whether a verifier decides, and from where on, or why not."""
     if card.refusals:
         return f"{card.verifier} ({card.digest[:12]}) is uncalibrated, abstains, decides nothing: " + "; ".join(
@@ -128,7 +131,7 @@ def verdict(card: Card) -> str:
     )
 
 
-def tables(report: Report) -> Iterator[tuple[str, list[str], Rows]]:
+def tables(report: SciFactReport) -> Iterator[tuple[str, list[str], Rows]]:
     """Yield title, columns and rows: the context, the cards, SciFact's scores."""
     yield "Without a verifier, on dev", ["measure", "value"], [*_context(report.context)]
     yield "Verifiers", ["measure", *(one.verifier for one in report.cards)], [*_cards(report.cards)]
@@ -142,20 +145,20 @@ def tables(report: Report) -> Iterator[tuple[str, list[str], Rows]]:
     yield "F1 on dev, by whence the abstracts are", ["verifier, abstracts", *scores], rows
 
 
-def _context(context: Context) -> Iterator[tuple[str, list[str]]]:
+def _context(context: DataSummary) -> Iterator[tuple[str, list[str]]]:
     yield "claims", [str(context.claims)]
     yield "pairs of claims and cited abstracts", [str(sum(context.pairs.values()))]
     for label, count in context.pairs.items():
         yield f"… {label}", [str(count)]
     for limit, share in context.recall.items():
         yield f"deciding abstracts among BM25's first {limit}", [_figure(share)]
-    yield f"deciding abstracts with a gold sentence among the {READ} read", [_figure(context.touched)]
+    yield f"deciding abstracts with a gold sentence among the {SENTENCES_READ} read", [_figure(context.touched)]
     yield "AUC of shared words, SUPPORT against CONTRADICT", [_figure(context.likeness)]
 
 
-def _cards(cards: Sequence[Card]) -> Iterator[tuple[str, list[str]]]:
+def _cards(cards: Sequence[ModelCard]) -> Iterator[tuple[str, list[str]]]:
     for split in ("train", "dev"):
-        those: list[Standing] = [getattr(one, split) for one in cards]
+        those: list[VerifierScores] = [getattr(one, split) for one in cards]
         how = f"{split}, by cross-validation" if split == "train" else split
         yield f"AUC of SUPPORT against CONTRADICT, {split}", [_figure(one.auc) for one in those]
         yield f"ECE, {how}", [_figure(one.ece) for one in those]
@@ -179,7 +182,7 @@ def _figure(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
-def _plain(report: Report) -> Any:
+def _plain(report: SciFactReport) -> Any:
     """Return a report as JSON takes it, with what follows from it; what is not a number is null."""
     cards = [{**asdict(one), "calibrated": one.calibrated, "refusals": one.refusals} for one in report.cards]
     return _finite({"context": asdict(report.context), "coverages": COVERAGES, "cards": cards})

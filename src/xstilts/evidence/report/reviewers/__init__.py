@@ -19,7 +19,7 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Case:
+class ReviewInput:
     """What a reviewer is given: the report without reviews, the stored texts by sha256, what sources said of works."""
 
     report: Json
@@ -46,21 +46,21 @@ class Check:
 class Reviewer(Protocol):
     """What a module of this folder offers."""
 
-    def review(self, case: Case) -> tuple[Check, ...]:
+    def review(self, case: ReviewInput) -> tuple[Check, ...]:
         """Return the checks of a report."""
 
 
-def names() -> tuple[str, ...]:
+def reviewer_names() -> tuple[str, ...]:
     """Return the names of all reviewers."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
-def reviewer(name: str) -> Reviewer:
+def load_reviewer(name: str) -> Reviewer:
     """Return the reviewer of a name."""
     return cast(Reviewer, importlib.import_module(f"{__name__}.{name}"))
 
 
-def counted(what: str, verdicts: Iterable[tuple[str, bool]], gate: bool = False) -> Check:
+def check_each(what: str, verdicts: Iterable[tuple[str, bool]], gate: bool = False) -> Check:
     """Return the check of several things by name; the note names the first that failed."""
     those = list(verdicts)
     failed = [name for name, fine in those if not fine]

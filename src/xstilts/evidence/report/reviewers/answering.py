@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xstilts.evidence.report.reviewers import Case, Check, Json, counted
+from xstilts.evidence.report.reviewers import Check, Json, ReviewInput, check_each
 
 
-def review(case: Case) -> tuple[Check, ...]:
+def review(case: ReviewInput) -> tuple[Check, ...]:
     """Return whether the question, each of its terms, both sides, and what holds by construction are dealt with."""
     report = case.report
     return (
         Check("the question itself is answered", int(_answered(report)), 1, gate=True),
-        counted("every term of the question has statements, or is said to have none", _terms(report)),
-        counted("a statement touches both what is changed and an outcome that is asked for", _direct(report)),
-        counted("two works or more speak on every outcome that is asked for", _several(report)),
-        counted("works that are opposed are shown side by side", _sides(report)),
+        check_each("every term of the question has statements, or is said to have none", _terms(report)),
+        check_each("a statement touches both what is changed and an outcome that is asked for", _direct(report)),
+        check_each("two works or more speak on every outcome that is asked for", _several(report)),
+        check_each("works that are opposed are shown side by side", _sides(report)),
     )
 
 

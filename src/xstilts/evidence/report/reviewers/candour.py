@@ -5,24 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from xstilts.evidence.report.reviewers import Case, Check, Json, counted
+from xstilts.evidence.report.reviewers import Check, Json, ReviewInput, check_each
 
 HEDGES = re.compile(
     r"\b(?:not|no|neither|nor|never|may|might|could|consistently|significant|up to|at most|only|almost|most)\b"
 )
 
 
-def review(case: Case) -> tuple[Check, ...]:
+def review(case: ReviewInput) -> tuple[Check, ...]:
     """Return whether hedges are kept, conflicts and gaps told, failures named, and nothing is surer than it may be."""
     report = case.report
     return (
-        counted("a statement that is hedged is told with its hedges", _hedged(report)),
-        counted("opposed works are no agreement", _disputed(report)),
-        counted("terms without a statement are told", _gaps(report)),
-        counted("every failed source is among the limits", _failures(report)),
+        check_each("a statement that is hedged is told with its hedges", _hedged(report)),
+        check_each("opposed works are no agreement", _disputed(report)),
+        check_each("terms without a statement are told", _gaps(report)),
+        check_each("every failed source is among the limits", _failures(report)),
         Check("there are limits", int(bool(report["limits"])), 1),
-        counted("an uncalibrated model has decided nothing", _uncalibrated(report)),
-        counted("no measurement of another setting verifies a number of a paper", _related(report)),
+        check_each("an uncalibrated model has decided nothing", _uncalibrated(report)),
+        check_each("no measurement of another setting verifies a number of a paper", _related(report)),
     )
 
 

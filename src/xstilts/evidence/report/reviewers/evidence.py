@@ -11,13 +11,13 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 
-from xstilts.evidence.report.reviewers import Case, Check, Json, counted
+from xstilts.evidence.report.reviewers import Check, Json, ReviewInput, check_each
 
 ENDS = ".!?。！？؟।۔"
 CLOSERS = "\"'”’»)]}"
 
 
-def review(case: Case) -> tuple[Check, ...]:
+def review(case: ReviewInput) -> tuple[Check, ...]:
     """Return whether places exist, hold what is quoted, whole, and carry what is called faithful."""
     claims, places = case.report["claims"], list(_places(case.report))
     there = ((one["name"], bool(one["locators"])) for one in claims)
@@ -25,12 +25,12 @@ def review(case: Case) -> tuple[Check, ...]:
     whole = ((name, _whole(case, where)) for name, where, _ in places)
     others = ((one["name"], one["corroborated"]["verified"]) for one in claims)
     return (
-        counted("every statement has a place", there, gate=True),
-        counted("every place holds the statement", held, gate=True),
-        counted("every quote ends where a sentence ends", whole, gate=True),
-        counted("what is called faithful stands in its own work, and nothing else is", _faithful(case)),
-        counted("nothing is called verified without a place", _rests(case.report), gate=True),
-        counted("works of other authors corroborate it", others),
+        check_each("every statement has a place", there, gate=True),
+        check_each("every place holds the statement", held, gate=True),
+        check_each("every quote ends where a sentence ends", whole, gate=True),
+        check_each("what is called faithful stands in its own work, and nothing else is", _faithful(case)),
+        check_each("nothing is called verified without a place", _rests(case.report), gate=True),
+        check_each("works of other authors corroborate it", others),
     )
 
 
@@ -40,7 +40,7 @@ def _places(report: Json) -> Iterator[tuple[str, Json, str]]:
             yield one["name"], where, one["text"]
 
 
-def _cut(case: Case, where: Json) -> str | None:
+def _cut(case: ReviewInput, where: Json) -> str | None:
     """Return the characters at a place; None where there is no text of that digest, or it is shorter."""
     text = case.texts.get(where["sha256"])
     if text is None or hashlib.sha256(text.encode()).hexdigest() != where["sha256"]:
@@ -48,7 +48,7 @@ def _cut(case: Case, where: Json) -> str | None:
     return text[where["start"] : where["end"]] if 0 <= where["start"] < where["end"] <= len(text) else None
 
 
-def _holds(case: Case, where: Json, text: str) -> bool:
+def _holds(case: ReviewInput, where: Json, text: str) -> bool:
     cut = _cut(case, where)
     return cut is not None and _same(_letters(text), _letters(cut))
 
@@ -64,7 +64,7 @@ def _same(said: str, printed: str) -> bool:
     )
 
 
-def _whole(case: Case, where: Json) -> bool:
+def _whole(case: ReviewInput, where: Json) -> bool:
     cut = _cut(case, where)
     if cut is None:
         return False
@@ -74,7 +74,7 @@ def _whole(case: Case, where: Json) -> bool:
     )
 
 
-def _faithful(case: Case) -> Iterator[tuple[str, bool]]:
+def _faithful(case: ReviewInput) -> Iterator[tuple[str, bool]]:
     for one in case.report["claims"]:
         verdict = one["faithful"]
         stands = any(where["work"] == one["work"] and _holds(case, where, one["text"]) for where in verdict["locators"])

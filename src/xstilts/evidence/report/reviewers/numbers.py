@@ -5,24 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from xstilts.evidence.report.reviewers import Case, Check, Json, counted
+from xstilts.evidence.report.reviewers import Check, Json, ReviewInput, check_each
 
 DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
 
 
-def review(case: Case) -> tuple[Check, ...]:
+def review(case: ReviewInput) -> tuple[Check, ...]:
     """Return whether numbers stand in their sources, are told with what they are of, and sums are right."""
     report = case.report
     return (
-        counted("every number of a statement stands at its place", _printed(case)),
-        counted("every number that is told apart is one of the statement", _told(report)),
-        counted("a score is told with its split and its model", _settings(report)),
-        counted("the counts of the search add up", _sums(report)),
-        counted("measurements have an interval where they decide", _measured(report)),
+        check_each("every number of a statement stands at its place", _printed(case)),
+        check_each("every number that is told apart is one of the statement", _told(report)),
+        check_each("a score is told with its split and its model", _settings(report)),
+        check_each("the counts of the search add up", _sums(report)),
+        check_each("measurements have an interval where they decide", _measured(report)),
     )
 
 
-def _printed(case: Case) -> Iterator[tuple[str, bool]]:
+def _printed(case: ReviewInput) -> Iterator[tuple[str, bool]]:
     for one in case.report["claims"]:
         where = one["locators"][0] if one["locators"] else None
         text = case.texts.get(where["sha256"], "") if where else ""

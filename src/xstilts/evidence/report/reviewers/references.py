@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from xstilts.evidence.report.reviewers import Case, Check, Json, counted
+from xstilts.evidence.report.reviewers import Check, Json, ReviewInput, check_each
 
 FACTS = ("title", "year", "authors")
 
 
-def review(case: Case) -> tuple[Check, ...]:
+def review(case: ReviewInput) -> tuple[Check, ...]:
     """Return whether references agree with a source's own words, are whole, sound, and decided on with a reason."""
     cited = [work for work in case.report["works"] if work["claims"]]
     return (
-        counted("every cited work is as a source has it", ((work["key"], _agrees(case, work)) for work in cited)),
-        counted("every cited work has authors, a year and a title", ((work["key"], _whole(work)) for work in cited)),
-        counted("no cited work is retracted", ((work["key"], not work["retracted"]) for work in cited)),
-        counted("every cited work was taken in, and every statement has its work", _cited(case.report)),
-        counted("every other work was left out with a reason, or states nothing", _reasons(case.report)),
-        counted("sources agree on every cited work", ((work["key"], not work["disagreements"]) for work in cited)),
-        counted("the full text of every cited work was read", _read(cited)),
-        counted("no two cited works are one", _apart(cited)),
-        counted("every statement's work is on the question", _relevant(case.report)),
+        check_each("every cited work is as a source has it", ((work["key"], _agrees(case, work)) for work in cited)),
+        check_each("every cited work has authors, a year and a title", ((work["key"], _whole(work)) for work in cited)),
+        check_each("no cited work is retracted", ((work["key"], not work["retracted"]) for work in cited)),
+        check_each("every cited work was taken in, and every statement has its work", _cited(case.report)),
+        check_each("every other work was left out with a reason, or states nothing", _reasons(case.report)),
+        check_each("sources agree on every cited work", ((work["key"], not work["disagreements"]) for work in cited)),
+        check_each("the full text of every cited work was read", _read(cited)),
+        check_each("no two cited works are one", _apart(cited)),
+        check_each("every statement's work is on the question", _relevant(case.report)),
     )
 
 
-def _agrees(case: Case, work: Json) -> bool:
+def _agrees(case: ReviewInput, work: Json) -> bool:
     said = case.records.get(work["id"], {}).values()
     return all(any(record.get(fact) == work[fact] for record in said) for fact in FACTS)
 
