@@ -125,8 +125,9 @@ def test_options_stand_in_groups(verb: str, call: Call) -> None:
     experiment, recipe, runtime = (out[a:b] for a, b in zip(places, [*places[1:], None], strict=True))
     assert "--learn-from" in experiment
     assert "--set-target" in recipe
-    assert all(name in runtime for name in ("--data", "--tasks", "--store", "--max-tokens-per-pass", "--partial"))
-    assert "--micro-tokens" not in out
+    names = ("--data", "--tasks", "--store", "--max-tokens-per-pass", "--allow-unexpected-data")
+    assert all(name in runtime for name in names)
+    assert not any(name in out for name in ("--micro-tokens", "--partial"))
 
 
 def test_the_version_is_printed(call: Call) -> None:
@@ -468,7 +469,17 @@ def test_texts_of_a_test_set_that_training_has_seen_are_told(call: Call, tmp_pat
     code, out, _ = call("overlap", "mnli", "xnli", "--split", "validation", *where)
     assert code == 0
     assert re.search(r"2 examples, 1 of them seen in mnli en", out)
-    options = ("--encoder", "sandbox", "--target", "xnli", "--languages", "en", "--split", "validation", "--partial")
+    options = (
+        "--encoder",
+        "sandbox",
+        "--target",
+        "xnli",
+        "--languages",
+        "en",
+        "--split",
+        "validation",
+        "--allow-unexpected-data",
+    )
     code, out, _ = call("run", *options, *where, *SHORT)
     assert code == 0
     assert "OVERLAP: 1 of 2 first texts" in out
