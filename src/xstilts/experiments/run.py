@@ -25,7 +25,7 @@ from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.store.memo import memoised
 from xstilts.store.stage import Stage
-from xstilts.tasks.base import Task, task
+from xstilts.tasks.base import Task
 from xstilts.training.layer_reset import reset_layers
 from xstilts.training.recipe import Recipe, changed, named
 from xstilts.training.train import train
@@ -188,7 +188,7 @@ class Run:
 
     def zero_shot(self) -> bool:
         """Say whether the target was learned in its own task's language alone, English for all but the sandbox."""
-        return all(teacher.trained_in == task(teacher.name).trained_in for teacher in self._taught())
+        return all(teacher.trained_in == teacher.usual_languages for teacher in self._taught())
 
     def _predictions(self, codes: Sequence[str], folder: Path | None) -> dict[str, Stage]:
         model, length = self.model(folder), self.max_length()
