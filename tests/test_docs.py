@@ -18,6 +18,7 @@ import pytest
 import test_base as laws
 import typer
 
+import xstilts
 from xstilts import cli, sandbox
 from xstilts.data import source
 from xstilts.data.dataset import examples
@@ -327,6 +328,10 @@ def test_every_module_has_its_line_in_the_design() -> None:
         elif found := re.match(r"- `(\w+\.py)` — \S", line):
             described.add(folder + found[1])
     assert {name for name in modules if not name.startswith(LISTS)} == described
+
+
+def test_the_citation_has_the_version_of_the_package() -> None:
+    assert f"\nversion: {xstilts.__version__}\n" in text_of("CITATION.cff")
 
 
 def test_every_command_is_in_the_reference() -> None:
