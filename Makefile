@@ -31,10 +31,10 @@ browser: $(READY) work/node/node_modules
 work/node/node_modules:
 	if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix work/node playwright-core@1 axe-core@4; fi
 
-# The documentation as a site, work/site/README.html or index.html; every warning is an error.
+# The documentation as a site, work/site/index.html; every warning is an error.
 docs: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
-	DISABLE_MKDOCS_2_WARNING=true NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file mkdocs.yml
 
 # BENCH: options of benchmarks/run.py, as in `make bench BENCH="--only evaluation"`.
 bench: $(READY)
