@@ -2,7 +2,7 @@
 
 English tasks alone, tasks in languages of several families alone, and all of them together, each with the same number
 of examples in all, before the same targets; the targets are learned in English throughout. The languages of a task
-are one heap each, and heaps of one mix have as many examples as each other.
+are one training split each, and the splits of a mix have equal numbers of examples.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _limits(scale: str) -> tuple[str, ...]:
         return (
             equal,
             "The encoder has two million parameters: nothing here speaks of public encoders.",
-            "The non-English pairs are translations of one set of XNLI's, so that four heaps hold much the same "
+            "The non-English pairs are translations of one set of XNLI's, so that four languages hold much the same "
             "meanings; the English ones are SNLI's.",
         )
     return (

@@ -15,18 +15,20 @@ from xstilts.claims.claim import Claim, check_all
 from xstilts.claims.measures import Gain, Growth, Level, Mean, Saving, Scaling
 from xstilts.claims.results_table import COSTS
 from xstilts.cli import app
+from xstilts.cost import summary
 from xstilts.errors import InputError
 from xstilts.evaluation.score import read_score
-from xstilts.experiments import failed_arms
+from xstilts.experiments import collect_results, failed_arms
 from xstilts.experiments import study as studies
 from xstilts.experiments.extra_tables import NoiseScales
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Recipes
+from xstilts.experiments.run import Recipes, training_roles
 from xstilts.experiments.study import TABLE, Arm, DevSelectedArm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.reporting import report, run_study, study_report
 from xstilts.reporting.study_report import Origin
 from xstilts.runtime.machine import Runtime
+from xstilts.store.build import build
 from xstilts.store.stage import StageError
 from xstilts.verification import compare_reports
 from xstilts.verification.verify import verify
@@ -82,6 +84,24 @@ def test_a_row_is_a_score_with_what_is_behind_it(machine: Runtime) -> None:
         assert row.size > 3e5
         assert row.costs["target_seconds"] > 0
         assert (row.encoder, row.target, row.metric, row.split) == ("sandbox", QA, "squad", "test")
+
+
+def test_costs_have_the_role_of_a_training_from_the_run_that_asked_for_it(machine: Runtime) -> None:
+    """In the store a baseline's target training looks like an intermediate one where another run continues from it."""
+    baseline = next(run for _, run in ASKED.arms[0].settings() if not run.intermediate)
+    continued = replace(baseline, encoder=baseline.model())
+    build(continued.phases()[-1].stage, machine)
+    key = baseline.phases()[0].stage.key
+
+    def phase(roles: dict[str, str] | None) -> str:
+        return next(line.phase for line in summary.entries(machine.store, roles=roles) if line.key == key)
+
+    assert phase(None) == "training"
+    assert phase(training_roles([baseline, continued])) == "target"
+    assert phase(training_roles([continued])) == "pretraining"
+    roles = collect_results.roles_of(studies.table(ASKED, machine))
+    assert phase(roles) == "target"
+    assert sorted(roles.values()) == ["intermediate"] * 4 + ["target"] * 6
 
 
 def test_what_is_written_says_all_of_it_and_the_same_each_time(machine: Runtime, tmp_path: Path) -> None:

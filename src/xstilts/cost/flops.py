@@ -95,10 +95,10 @@ def peak(device: str, precision: str) -> tuple[float, str] | None:
     (989000000000000.0, 'NVIDIA H200 datasheet')
     """
     words = f" {device.replace('-', ' ')} "
-    for name, found in PEAKS.items():
+    for name, figures in PEAKS.items():
         if f" {name} " in words:
-            most = found.bf16 if precision == "bf16" else found.fp32
-            return (most, found.source) if most else None
+            most = figures.bf16 if precision == "bf16" else figures.fp32
+            return (most, figures.source) if most else None
     return None
 
 
@@ -115,8 +115,8 @@ def spent(network: Network, head: str, sums: Mapping[str, int], learning: bool) 
         FLOPs by part: "forward" and, when learning, "activations" and "weights", the backward pass with respect to
         each.
     """
-    found = polynomial(network, head, learning)
-    return {part: int(sum(factor * sums[term] for term, factor in terms.items())) for part, terms in found.items()}
+    factors = polynomial(network, head, learning)
+    return {part: int(sum(factor * sums[term] for term, factor in terms.items())) for part, terms in factors.items()}
 
 
 _known: WeakKeyDictionary[Network, dict[Any, Polynomial]] = WeakKeyDictionary()
@@ -139,17 +139,17 @@ _counted: dict[Any, Polynomial] = {}
 
 def _structure(network: Network, head: str, learning: bool) -> Any:
     """Return all that the count depends on; the number of embeddings matters to masked-LM alone."""
-    few = network.embedding_matrix if _kind_of(network, head) != "masked_lm" else None
+    few = network.embedding_matrix if _format_of(network, head) != "masked_lm" else None
     parameters = tuple(
         (name, tuple(one.shape[1:] if one is few else one.shape), one.requires_grad)
         for name, one in network.named_parameters()
     )
-    asked = type(network.backbone), network.config.to_json_string(), _kind_of(network, head)
-    return *asked, head in network.heads, learning, parameters
+    config = network.config.to_json_string()
+    return type(network.backbone), config, _format_of(network, head), head in network.heads, learning, parameters
 
 
-def _kind_of(network: Network, head: str) -> str:
-    return _kind(network, head) if head in network.heads else ""
+def _format_of(network: Network, head: str) -> str:
+    return _format(network, head) if head in network.heads else ""
 
 
 def _polynomial(network: Network, head: str, learning: bool) -> Polynomial:
@@ -166,12 +166,12 @@ def further(network: Network, head: str, learning: bool) -> tuple[str, ...]:
     """Return the terms of a head beyond those of every head."""
     if head not in network.heads:
         return ("compared",) if learning else ()
-    return ("answered",) if _kind(network, head) == "masked_lm" else ()
+    return ("answered",) if _format(network, head) == "masked_lm" else ()
 
 
-def _kind(network: Network, head: str) -> str:
-    found = network.heads[head]
-    return found.format if isinstance(found, Head) else ""
+def _format(network: Network, head: str) -> str:
+    module = network.heads[head]
+    return module.format if isinstance(module, Head) else ""
 
 
 def twin(network: Network) -> Network:
@@ -188,10 +188,10 @@ def copied(network: Network, like: Callable[[Tensor], Tensor]) -> Network:
         id(parameter): nn.Parameter(like(parameter), parameter.requires_grad) for parameter in network.parameters()
     }
     memo |= {id(buffer): like(buffer) for buffer in network.buffers()}
-    found = copy.deepcopy(network, memo)
-    once: Any = found.backbone.activation_checkpointing_disable
-    once()
-    return found
+    duplicate = copy.deepcopy(network, memo)
+    disable: Any = duplicate.backbone.activation_checkpointing_disable
+    disable()
+    return duplicate
 
 
 class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -203,10 +203,10 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute one operation and count it."""
-        found = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         if formula := flop_registry.get(func._overloadpacket):
-            self.flops += formula(*args, **(kwargs or {}), out_val=found)
-        return found
+            self.flops += formula(*args, **(kwargs or {}), out_val=result)
+        return result
 
 
 def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str, int]:
@@ -241,7 +241,7 @@ def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: 
     mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
     if head not in network.heads:
         return states[0::2, 0] @ states[1::2, 0].T if learning else states
-    if _kind(network, head) == "masked_lm":
+    if _format(network, head) == "masked_lm":
         states, mask = states.flatten(0, 1)[: shape.answered, None], mask.flatten()[: shape.answered, None]
     logits: Tensor = network.heads[head](states, mask, network.embedding_matrix)
     return logits
@@ -250,15 +250,15 @@ def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: 
 @contextmanager
 def _outputs(network: Network) -> Iterator[list[Tensor]]:
     """Collect the outputs of the layers that are trained."""
-    found: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: Any, output: Any) -> None:
         if isinstance(output, Tensor) and output.requires_grad:
-            found.append(output)
+            outputs.append(output)
 
     learning = (m for m in network.modules() if any(p.requires_grad for p in m.parameters(recurse=False)))
     hooks = [module.register_forward_hook(keep) for module in learning]
-    yield found
+    yield outputs
     for hook in hooks:
         hook.remove()
 

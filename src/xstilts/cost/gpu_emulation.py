@@ -64,11 +64,11 @@ class Attention(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         """Return an output (sequences, heads, length, width of values) without numbers."""
-        found = query.new_empty((*query.shape[:-1], value.shape[-1]))
+        output = query.new_empty((*query.shape[:-1], value.shape[-1]))
         sums = query.new_empty(query.shape[:-1], dtype=torch.float32)
         bias = None
         if mask is not None:
             aligned = -(-mask.shape[-1] // ALIGNED) * ALIGNED
             bias = query.new_empty((*mask.shape[:-1], aligned))
-        context.save_for_backward(query, key, value, bias, found, sums)
-        return found
+        context.save_for_backward(query, key, value, bias, output, sums)
+        return output

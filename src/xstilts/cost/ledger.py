@@ -111,11 +111,11 @@ def _terms(batch: Batch) -> dict[str, int]:
     """Return what a batch adds to each term of `flops.TERMS`; a packed batch counts without padding."""
     sequences, length = batch.ids.shape
     shape = flops.Shape(sequences, length, batch.labels)
-    found = {name: term(shape) for name, term in flops.TERMS.items()}
+    terms = {name: term(shape) for name, term in flops.TERMS.items()}
     if batch.packing:
         lengths = batch.packing.lengths
-        found |= {"padded_tokens": sum(lengths), "attended": sum(length**2 for length in lengths)}
-    return found
+        terms |= {"padded_tokens": sum(lengths), "attended": sum(length**2 for length in lengths)}
+    return terms
 
 
 def tokens(spent: Spent, name: str = "tokens") -> int:
@@ -163,8 +163,8 @@ def _flops(network: Network, spent: Spent) -> dict[str, int]:
     learning = bool(spent["taught"])
     parts = [flops.spent(network, head, sums, learning) for head, sums in _main(spent).items()]
     looks = [flops.spent(network, head, sums, False) for head, sums in spent["asked"].items() if learning]
-    found = {name: sum(part.get(name, 0) for part in parts) for name in flops.PARTS}
-    return {**found, "looks": sum(look["forward"] for look in looks)}
+    passes = {name: sum(part.get(name, 0) for part in parts) for name in flops.PARTS}
+    return {**passes, "looks": sum(look["forward"] for look in looks)}
 
 
 def memory(device: torch.device) -> dict[str, int | None]:
@@ -184,8 +184,8 @@ def device_name(machine: Runtime) -> str:
 
 
 def _main(spent: Spent) -> Mapping[str, dict[str, int]]:
-    found: Sums = spent["taught"] or spent["asked"]
-    return found
+    sums: Sums = spent["taught"] or spent["asked"]
+    return sums
 
 
 def _trained(network: Network) -> int:

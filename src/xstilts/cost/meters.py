@@ -71,12 +71,12 @@ def _energy(device: torch.device) -> Counter:
 
 def rapl(folder: Path) -> Counter:
     """Read the counters of all processor packages; those that may not be read are left out."""
-    found: Counter = {}
+    counters: Counter = {}
     for package in sorted(folder.glob("intel-rapl:?")):
         with suppress(OSError, ValueError):
             most = int((package / "max_energy_range_uj").read_text())
-            found[package.name] = int((package / "energy_uj").read_text()), most + 1
-    return found
+            counters[package.name] = int((package / "energy_uj").read_text()), most + 1
+    return counters
 
 
 def _nvml(uuid: str) -> Counter:

@@ -100,39 +100,39 @@ def of(tables: Sequence[ScoreTable], suite: Suite) -> Benchmark:
     return Benchmark(suite, columns, languages, missing)
 
 
-def render(found: Benchmark) -> RichTable:
+def render(means: Benchmark) -> RichTable:
     """Return the means for a terminal."""
-    return drawn(f"{found.suite.name} (means)", _header(found), cells_of(found))
+    return drawn(f"{means.suite.name} (means)", _header(means), cells_of(means))
 
 
-def markdown(found: Benchmark) -> str:
+def markdown(means: Benchmark) -> str:
     """Return the means in Markdown, with remarks."""
-    return marked(f"{found.suite.name} (means)", _header(found), cells_of(found), remarks(found))
+    return marked(f"{means.suite.name} (means)", _header(means), cells_of(means), remarks(means))
 
 
-def remarks(found: Benchmark) -> list[str]:
+def remarks(means: Benchmark) -> list[str]:
     """Return what a reader must know: which means include English, and what is missing."""
-    without = [name for name, codes in found.languages.items() if ENGLISH not in codes]
+    without = [name for name, codes in means.languages.items() if ENGLISH not in codes]
     lines = ["means over languages include English" + (f", but for {', '.join(without)}" if without else "")]
     lines.append(
         "a task is its mean over languages, (EM + F1) / 2 of answers; a group and all tasks are means over tasks"
     )
     lines += [
-        f"no mean of {name}: no score in {', '.join(gap) or 'any language'}" for name, gap in found.missing.items()
+        f"no mean of {name}: no score in {', '.join(gap) or 'any language'}" for name, gap in means.missing.items()
     ]
-    if found.missing:
-        groups = [name for name, tasks in found.suite.means().items() if found.missing.keys() & set(tasks)]
+    if means.missing:
+        groups = [name for name, tasks in means.suite.means().items() if means.missing.keys() & set(tasks)]
         lines.append(
             f"without these there is no mean of {', '.join(groups)}: over fewer tasks it would be a different figure"
         )
-    return lines + [f"{c.name}: no better than chance after {label}" for c in found.columns for label in c.collapsed]
+    return lines + [f"{c.name}: no better than chance after {label}" for c in means.columns for label in c.collapsed]
 
 
-def save(found: Benchmark, folder: Path) -> None:
+def save(means: Benchmark, folder: Path) -> None:
     """Write the means to `benchmark.md` and `benchmark.json` in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "benchmark.md").write_text(markdown(found), encoding="utf-8")
-    text = json.dumps(asdict(found), indent=1, ensure_ascii=False)
+    (folder / "benchmark.md").write_text(markdown(means), encoding="utf-8")
+    text = json.dumps(asdict(means), indent=1, ensure_ascii=False)
     (folder / "benchmark.json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -145,10 +145,10 @@ def _comparable(tables: Sequence[ScoreTable], suite: Suite) -> None:
         raise InputError(f"none of the tables is of {suite.name}: its tasks are {', '.join(suite.languages)}")
     wanted = _settings(tables[0])
     for table in tables[1:]:
-        if (found := _settings(table)) != wanted:
+        if (other := _settings(table)) != wanted:
             raise InputError(
                 f"expected the settings and seeds of '{tables[0].target}' ({wanted}), found in '{table.target}' "
-                f"{found}: run all tasks of {suite.name} alike"
+                f"{other}: run all tasks of {suite.name} alike"
             )
 
 
@@ -177,8 +177,8 @@ def _column(number: int, held: Mapping[str, ScoreTable], languages: Mapping[str,
 
 def _keys(column: Column, codes: Iterable[str]) -> tuple[str, ...]:
     """Return what names the results behind a mean, one a seed."""
-    return tuple("+".join(found) for found in zip(*(column.keys[code] for code in codes), strict=True))
+    return tuple("+".join(keys) for keys in zip(*(column.keys[code] for code in codes), strict=True))
 
 
-def _header(found: Benchmark) -> list[str]:
-    return ["mean of", *header(found)[1:]]
+def _header(means: Benchmark) -> list[str]:
+    return ["mean of", *header(means)[1:]]
