@@ -187,7 +187,7 @@ def test_every_shape_has_texts(shown: Example, names: set[str]) -> None:
 
 def test_no_shape_is_forgotten() -> None:
     assert {type(shown) for shown, _ in SHOWN} == set(SHAPES.values())
-    with pytest.raises(TypeError, match=r"str has no texts to compare: name them in `overlap\.texts`"):
+    with pytest.raises(TypeError, match=r"str has no texts to compare: add them to `contamination\.texts`"):
         texts("no example")  # type: ignore[arg-type]
 
 

@@ -158,7 +158,7 @@ def test_studies_that_are_shipped_can_be_planned(path: Path, tmp_path: Path) -> 
     found = studies.load(path, "sandbox")
     assert found.question.strip()
     assert found.claims
-    assert found.promised(Runtime(tmp_path, device="cpu"))
+    assert found.stages(Runtime(tmp_path, device="cpu"))
 
 
 def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_choices_are_called_otherwise_than_arms() -> None:
         (DevSelectedArm("all", ("head",)),),
         (DevSelectedArm("best", ("all",)), DevSelectedArm("best", ("head",))),
     ):
-        with pytest.raises(InputError, match="a name of its own"):
+        with pytest.raises(InputError, match="give it a different one"):
             replace(ASKED, choices=choices)
 
 

@@ -8,7 +8,7 @@ is missing is named. Errors over seeds and gains are as in every score table.
 
 >>> from xstilts import metrics
 >>> [task.name for task in targets(metrics.suite("xtreme"))][:3]
-['xnli', 'pawsx', 'udpos']
+['pawsx', 'xnli', 'panx']
 """
 
 from __future__ import annotations
