@@ -23,7 +23,7 @@ from xstilts.data.languages import language
 from xstilts.data.readers import Input, Report, Row, container
 from xstilts.data.readers import read as read_rows
 from xstilts.data.readers.row import bad
-from xstilts.data.readers.row_to_example import SHAPE, Asked
+from xstilts.data.readers.row_to_example import SHAPE, Asked, written_out
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.store import names
@@ -210,7 +210,7 @@ def fields_of(row: Row, source: Source) -> Mapping[str, Any]:
     }
     if source.options.get("fields") == "named":
         kept = {name: values[name] for name in KEPT_FIELDS if name in values}
-        return dict.fromkeys(source.options.get("empty", ()), "") | chosen | kept  # type: ignore[arg-type]
+        return written_out(dict.fromkeys(source.options.get("empty", ()), "") | chosen | kept)  # type: ignore[arg-type]
     values.update(chosen)
     if source.convert is None:
         return values

@@ -1,4 +1,4 @@
-"""Screen: standard output, as everything here prints on it.
+"""Console: standard output, on which every command prints.
 
 >>> console().is_terminal
 False

@@ -1,4 +1,4 @@
-"""TODO runtime.text."""
+"""Text: lists of names in messages and tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def listed(names: Iterable[object]) -> str:
-    """Return names as a list, apart by semicolons where one has a comma itself.
+    """Return names separated by commas, or by semicolons where a name has a comma.
 
     >>> listed(["en", "sw"]), listed(["batch 8, tuned", "all"])
     ('en, sw', 'batch 8, tuned; all')

@@ -74,7 +74,8 @@ def choice(id: str, fields: Fields, place: str, asked: Asked) -> MultipleChoiceE
 
 def tagged(id: str, fields: Fields, place: str, asked: Asked) -> TaggingExample | None:
     """Return a tagged sentence; without tags where the source has none."""
-    tokens, raw = _words(_get(fields, "tokens", place)), _words(fields.get("tags"))
+    tokens = tuple(_get(fields, "tokens", place))
+    raw = tuple(fields.get("tags") or ())
     if not raw:
         _hidden(None, "tags" in fields, place, asked)
         return TaggingExample(id, tokens, ())
@@ -124,6 +125,22 @@ def text(id: str, fields: Fields, place: str, asked: Asked) -> TextExample | Non
     return TextExample(id, _text(fields, "text", place, asked), pair)
 
 
+def written_out(fields: Fields) -> Fields:
+    """Return the fields of a user's row with lists where it has texts.
+
+    Tokens and tags may be separated by blanks, and answers may be texts without an offset.
+
+    >>> written_out({"tokens": "Anna runs", "answers": "Anna"})
+    {'tokens': ['Anna', 'runs'], 'answers': [{'text': 'Anna', 'answer_start': None}]}
+    """
+    lists = {name: fields[name].split() for name in ("tokens", "tags") if isinstance(fields.get(name), str)}
+    answers = fields.get("answers")
+    texts = [answers] if isinstance(answers, str) else answers
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        lists["answers"] = [{"text": text, "answer_start": None} for text in texts]
+    return {**fields, **lists}
+
+
 SHAPE: dict[str, Callable[[str, Fields, str, Asked], Example | None]] = {
     "classification": classified,
     "multiple_choice": choice,
@@ -141,11 +158,6 @@ def _get(fields: Fields, name: str, place: str) -> Any:
         problem = f"expected '{name}', found the columns {', '.join(fields)}"
         raise bad(place, problem, "name the column in the task's `columns`")
     return fields[name]
-
-
-def _words(raw: Any) -> tuple[Any, ...]:
-    """Return a list of tokens or tags; a text has them between blanks."""
-    return tuple(raw.split() if isinstance(raw, str) else raw or ())
 
 
 def _text(fields: Fields, name: str, place: str, asked: Asked | None) -> str:
@@ -190,11 +202,7 @@ def _at(place: str, fields: Fields, token: int) -> str:
 
 
 def _answers(raw: Any, place: str) -> Iterator[AnswerSpan]:
-    """Yield answers from SQuAD's list of pairs, from the hub's pair of lists, or from texts without an offset."""
-    texts = (raw,) if isinstance(raw, str) else raw
-    if isinstance(texts, list | tuple) and texts and all(isinstance(text, str) for text in texts):
-        yield from (AnswerSpan(text, -1) for text in texts)
-        return
+    """Yield answers from SQuAD's list of pairs or from the hub's pair of lists."""
     try:
         pairs = zip(raw["text"], raw["answer_start"], strict=True) if isinstance(raw, dict) else map(_pair, raw or ())
         for answer, start in pairs:
