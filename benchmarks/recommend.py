@@ -103,9 +103,9 @@ seeds, 95 % interval), then Spearman's correlation of the method's scores with t
 candidate uniformly, "none at all" takes no intermediate task: negative where every candidate harms. A useful method is
 below both. Of: the candidates for which the method has a score."""
 RATED = ["method", "target", "favourite", "regret@1", "correlation", "of"]
-PRICES = """Steps of the optimizer and seconds of stages, of the study and of the recommendation. Seconds were measured while
-other programs used the same cores: compare steps. Steps of a recommendation do not count states and Fisher information, seconds do.
-The study's predictions are in its seconds."""
+PRICES = """Steps of the optimizer and seconds of stages, of the study and of the recommendation. Seconds were measured
+while other programs used the same cores: compare steps. Steps of a recommendation do not count states and Fisher
+information, seconds do. The study's predictions are in its seconds."""
 PRICED = [
     "target",
     "steps, study",

@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200, help="training steps of each phase")
     os.environ["STEPS"] = str(parser.parse_args().steps)
 
-    result = xs.run_study(__file__, scale="sandbox", out="answer", store="work")
+    result = xs.run_study(__file__, scale="sandbox", out="answer", store="work", workers=1)
     print(result)
     for verdict in result.verdicts:
         print(verdict.status, verdict.claim.sentence)
