@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import doctest
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from xstilts.claims.measures import Gain, Growth, Level, Mean, Measure
 from xstilts.claims.results_table import BASELINE, Missing, Result, ResultsTable, contributions
 from xstilts.errors import InputError
 from xstilts.stats import Estimate, Resampling
-from xstilts.store.identity import canonical
 
 GAINS = {"sw": 1.0, "th": 3.0}
 SIZES = {"small": 1e7, "base": 2e7, "large": 4e7}
@@ -49,16 +47,6 @@ def test_docstring_tells_the_truth() -> None:
     tried = doctest.testmod(results_table)
     assert tried.failed == 0
     assert tried.attempted > 0
-
-
-def test_a_measure_has_an_identity() -> None:
-    measures = [
-        Gain("squad", "xnli"),
-        Gain("squad", "xnli", languages=("sw",)),
-        Level("squad", "xnli"),
-        Growth(Gain("squad", "xnli")),
-    ]
-    assert len({json.dumps(canonical(one), sort_keys=True) for one in measures}) == len(measures)
 
 
 def test_a_gain_is_paired_by_seed_and_meaned_over_languages() -> None:

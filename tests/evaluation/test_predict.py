@@ -226,13 +226,13 @@ def test_candidates_of_another_language_are_asked_once(encoder: Encoder, machine
     asked = {code: PassageExample("q", text, None, "query", ("c1",)) for code, text in (("de", "fg"), ("sw", "zz"))}
     data = {code: promised("passage_ranking", [passage, *there], f"asked-{code}") for code, passage in asked.items()}
     seen: list[int] = []
-    once = PREDICTING.answers
+    once = PREDICTING.predict_units
 
     def counted(network: Any, head: Any, format: Any, units: Any, *rest: Any) -> Any:
         seen.append(len(units))
         return once(network, head, format, units, *rest)
 
-    monkeypatch.setattr(PREDICTING, "answers", counted)
+    monkeypatch.setattr(PREDICTING, "predict_units", counted)
     found = {code: read_lines(build(predict(encoder, data[code], "passage_ranking", 24), machine)) for code in data}
     assert seen == [1, 3, 1]
     other = replace(machine, store=machine.store / "other")

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstilts.cli import show_studies
+from xstilts.cli import studies
 from xstilts.errors import InputError
 from xstilts.evidence import demo
 from xstilts.evidence.claims import study_binding, study_measurements
@@ -196,7 +196,7 @@ def test_a02_one_changed_character_makes_verify_name_the_claim(
     path.write_text(text.replace("1.8", "1.9", 1), encoding="utf-8")
     checks = {check.name: check for check in verify.verify(folder, tmp_path)}
     assert checks[one["name"]].status == "changed"
-    assert not show_studies.verify(folder, tmp_path)
+    assert not studies.print_verification(folder, tmp_path)
 
 
 def test_a02_a_changed_report_does_not_stand(made: tuple[Path, dict[str, Report]], tmp_path: Path) -> None:
@@ -454,7 +454,7 @@ def test_a09_a_measurement_is_made_again_from_result_files(tmp_path: Path) -> No
     row = said["measured"][0]
     assert (row["status"], row["relation"], row["verified"]) == ("REPRODUCED", "same setting", True)
     assert row["decision"]["recomputation"]["files"]
-    assert show_studies.verify(folder, store)
+    assert studies.print_verification(folder, store)
 
 
 def test_a09_what_the_study_claims_stands_beside_the_literature(tmp_path: Path) -> None:
@@ -483,7 +483,7 @@ def test_a09_an_edited_or_deleted_result_is_noticed(tmp_path: Path, gone: bool) 
     assert check.why.startswith("UNTESTED")
     own = next(one for one in verify.verify(folder, store) if one.name == "study, claim 1")
     assert own.status == ("untested" if gone else "changed")
-    assert not show_studies.verify(folder, store)
+    assert not studies.print_verification(folder, store)
 
 
 def test_a09_one_seed_verifies_nothing(tmp_path: Path) -> None:
@@ -703,7 +703,7 @@ def test_a15_a_lying_language_model_is_rejected_in_full_and_counted(
     assert said["proposals"]["taken"] == []
     assert verdicts(said) == verdicts(made[1]["languages"])
     assert KEY.encode() not in b"".join(files(tmp_path).values())
-    assert show_studies.verify(tmp_path / "out", tmp_path)
+    assert studies.print_verification(tmp_path / "out", tmp_path)
 
 
 # A16

@@ -63,14 +63,14 @@ def accuracies(store: Path) -> dict[str, float]:
 def test_swapped_labels_of_one_language_show_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = accuracies(tmp_path / "honest")
     swap = {"entailment": "contradiction", "contradiction": "entailment", "neutral": "neutral"}
-    real = sandbox.examples
+    real = sandbox.GENERATOR.examples
 
     def swapped(name: str, split: str, code: str, options: Any) -> Iterator[Example]:
         for example in real(name, split, code, options):
             wrong = (split, code) == ("test", "qab") and isinstance(example, ClassificationExample) and example.label
             yield replace(example, label=swap[wrong]) if wrong else example
 
-    monkeypatch.setattr(sandbox, "examples", swapped)
+    monkeypatch.setattr(type(sandbox.GENERATOR), "examples", staticmethod(swapped))
     faulty = accuracies(tmp_path / "faulty")
     assert honest["qab"] > 50
     assert faulty["qab"] < honest["qab"] - 20

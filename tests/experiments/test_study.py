@@ -165,7 +165,7 @@ def gathered(asked: Study, machine: Runtime) -> dict[str, Any]:
 
 def test_reports_of_studies_say_what_was_run_and_can_be_compared(machine: Runtime) -> None:
     first = gathered(ASKED, machine)
-    assert first["settings"]["targets"] == [{"name": QA, "kind": "extractive_qa", "metric": "squad"}]
+    assert first["settings"]["targets"] == [{"name": QA, "format": "extractive_qa", "metric": "squad"}]
     config = json.loads(next(machine.store.glob("train-*/model/config.json")).read_text())
     assert [one["layers"] for one in first["settings"]["encoders"]] == [config["num_hidden_layers"]]
     second = gathered(replace(ASKED, arms=ASKED.arms[:1], claims=(HELPS,)), machine)
@@ -288,7 +288,7 @@ FILE = """\"\"\"Does a rate that is too high help?\"\"\"
 from test_study import AGAINST, ASKED, CLOZE, HELPS, QA, arm
 from xstilts.claims.claim import Claim
 from xstilts.claims.measures import Gain
-from xstilts.experiments.study import Choice, Study
+from xstilts.experiments.study import DevSelectedArm, Study
 
 WILDLY = Claim("It helps wildly", Gain(CLOZE, QA, recipe="wild"), "above")
 TUNED = Claim("It helps when it is tuned", Gain(CLOZE, QA, recipe="tuned"), "above")
@@ -296,7 +296,7 @@ TUNED = Claim("It helps when it is tuned", Gain(CLOZE, QA, recipe="tuned"), "abo
 
 def study(scale):
     arms = (arm("all"), arm("wild", "learning_rate=1e30"))
-    choices = (Choice("tuned", ("wild",)),)
+    choices = (DevSelectedArm("tuned", ("wild",)),)
     return Study(__doc__, arms, (HELPS, WILDLY, TUNED), choices, prepare=("xstilts pretrain --out it",))
 """
 

@@ -150,7 +150,7 @@ def test_files_are_where_the_script_looks_for_them() -> None:
         "mewslix": "mewslix/test-de.json",
         "lareqa": "lareqa/test-de.json",
     }
-    with pytest.raises(InputError, match="'text' \\(mlm\\) is in no leaderboard"):
+    with pytest.raises(InputError, match="'text' \\(masked_lm\\) is in no leaderboard"):
         layout("text", "masked_lm")
 
 
@@ -419,7 +419,7 @@ def test_nothing_is_overwritten_and_nothing_strange_is_written(
 
 def test_what_is_not_built_is_missing(finished: Built, machine: Runtime, tmp_path: Path) -> None:
     finished(run("xnli", said={"de": (NLI, NLI_SAID)}))
-    half = run("xnli", said={"de": (NLI, NLI_SAID), "en": (NLI[:3], NLI_SAID[:3])}, only=("de", "en", "sw"))
+    half = run("xnli", said={"de": (NLI, NLI_SAID), "en": (NLI[:3], NLI_SAID[:3])}, only_languages=("de", "en", "sw"))
     report = submission.write([half], XTREME, machine, tmp_path / "out")
     assert [file.language for file in report.files] == ["de"]
     gaps = {code: gap.reason for gap in report.missing if gap.task == "xnli" for code in gap.languages}

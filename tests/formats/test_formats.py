@@ -568,10 +568,10 @@ class Table:
     def __init__(self, table: Tensor) -> None:
         self.table = table
 
-    def hidden(self, ids: Tensor, mask: Tensor, packing: None = None) -> Tensor:
+    def encode(self, ids: Tensor, mask: Tensor, packing: None = None) -> Tensor:
         return self.table[-1][ids]
 
-    def layers(self, ids: Tensor, mask: Tensor, packing: None = None) -> Tensor:
+    def all_hidden_states(self, ids: Tensor, mask: Tensor, packing: None = None) -> Tensor:
         return self.table[:, ids]
 
 

@@ -52,9 +52,9 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> list[memory_footprint.Asked]:
     return seen
 
 
-@pytest.mark.parametrize("module", ["turns", "likeness"])
+@pytest.mark.parametrize("module", ["latency", "parity"])
 def test_the_examples_of_the_modules_are_true(module: str) -> None:
-    found = doctest.testmod(importlib.import_module(f"xstilts.{module}"))
+    found = doctest.testmod(importlib.import_module(f"xstilts.inference.{module}"))
     assert found.attempted
     assert not found.failed
 
@@ -253,7 +253,7 @@ def test_the_command_prints_and_writes_all_of_it(
         (("--variants", "int4"), "unknown variant 'int4'"),
         (("--batch", "many"), "cannot read --batch many"),
         (("--rounds", "0"), "nothing to measure"),
-        (("--kind", "token_classification"), "not a tagging model"),
+        (("--kind", "token_classification"), "not a token_classification model"),
         (("--device", "abacus"), "cannot work on device 'abacus'"),
     ],
 )

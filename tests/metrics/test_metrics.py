@@ -414,9 +414,7 @@ def test_reciprocal_ranks() -> None:
 def suite_values(suite: metrics.Suite) -> dict[str, dict[str, dict[str, float]]]:
     answers = {"exact_match": 40.0, "f1": 60.0, "missing": 0.0}
     shape = {task: {"accuracy": 70.0} for task in suite.languages}
-    shape |= dict.fromkeys(suite.groups["qa"], answers) | {
-        task: {"f1": 30.0} for task in suite.groups["token_classification"]
-    }
+    shape |= dict.fromkeys(suite.groups["qa"], answers) | {task: {"f1": 30.0} for task in suite.groups["tagging"]}
     return {task: dict.fromkeys(languages, shape[task]) for task, languages in suite.languages.items() if languages}
 
 

@@ -43,8 +43,8 @@ def plain(monkeypatch: pytest.MonkeyPatch, machine: Runtime) -> Any:
 
     def build_plainly(promise: Stage) -> Path:
         with monkeypatch.context() as patch:
-            for module in ("train", "predict"):
-                patch.setattr(f"xstilts.{module}.used", lambda *_: nullcontext(torch.empty(0)))
+            for module in ("training.train", "evaluation.predict"):
+                patch.setattr(f"xstilts.{module}.pruned_embeddings", lambda *_: nullcontext(torch.empty(0)))
             return build(promise, replace(machine, store=machine.store / "plain"))
 
     return build_plainly

@@ -144,7 +144,7 @@ def test_loading_is_silent_and_drops_shipped_heads(family: str, tmp_path: Path, 
     ids, mask = batch(pad=1)
     with torch.no_grad():
         theirs = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
-        assert torch.equal(ours.hidden(ids, mask), theirs)
+        assert torch.equal(ours.encode(ids, mask), theirs)
 
 
 @pytest.mark.parametrize("family", EVERY)

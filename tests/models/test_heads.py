@@ -164,7 +164,7 @@ def test_saved_encoder_is_bare(folders: families.Folders, family: str, tmp_path:
     load_shipped(auto, tmp_path, **options)
     ids, mask = batch(tokenizer)
     with torch.no_grad():
-        assert torch.equal(again.hidden(ids, mask), network.encode(ids, mask))
+        assert torch.equal(again.encode(ids, mask), network.encode(ids, mask))
         assert labels == ()
         pooled = mean_pool(network.encode(ids, mask), mask)
         torch.testing.assert_close(pooled[1], network.encode(ids, mask)[1, : int(mask[1].sum())].mean(0))
@@ -183,7 +183,7 @@ def test_next_phase_starts_from_the_saved_encoder(
     third, _, labels = load(tmp_path / "second", "classification")
     ids, mask = batch(tokenizer)
     with torch.no_grad():
-        assert torch.equal(third.hidden(ids, mask), network.encode(ids, mask))
+        assert torch.equal(third.encode(ids, mask), network.encode(ids, mask))
         assert labels == ("a", "b")
 
 
@@ -299,7 +299,7 @@ def test_wrong_requests(folders: families.Folders, tmp_path: Path) -> None:
         headed(folders.backbone("modernbert"), "token_classification"),
         load_tokenizer(folders["modernbert"]),
     )
-    with pytest.raises(InputError, match="has no span head"):
+    with pytest.raises(InputError, match="has no extractive_qa head"):
         save(network, "toy", "extractive_qa", (), tokenizer, tmp_path)
     with pytest.raises(InputError, match="distinct labels"):
         save(network, "toy", "token_classification", ("a", "b", "a"), tokenizer, tmp_path)

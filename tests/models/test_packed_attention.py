@@ -73,7 +73,7 @@ def test_packed_states_are_padded_states_at_every_layer(family: str, families: A
     network = Network(families.backbone(family))
     ids, mask = padded_batch(network)
     with torch.no_grad():
-        for states in ("hidden", "layers"):
+        for states in ("encode", "all_hidden_states"):
             wanted = getattr(network, states)(ids, mask) * mask[..., None]
             torch.testing.assert_close(getattr(network, states)(ids, mask, packed()), wanted, atol=2e-6, rtol=1e-5)
 

@@ -21,7 +21,7 @@ import sys, time
 from pathlib import Path
 from test_token_cache import Letters
 from xstilts.models.token_cache import cut
-from xstilts.runtime.disk_cache import Shelf
+from xstilts.runtime.disk_cache import DiskCache
 
 
 class Slow(Letters):
@@ -32,7 +32,7 @@ class Slow(Letters):
 
 
 texts = ["a" * 60_000, "b" * 60_000]
-found = cut(Slow(), texts, True, Shelf(Path(sys.argv[1]), 1, "pieces"))
+found = cut(Slow(), texts, True, DiskCache(Path(sys.argv[1]), 1, "pieces"))
 print([len(ids) for ids, _ in found.rows()])
 """
 
@@ -117,7 +117,7 @@ def test_texts_are_cut_the_same_in_chunks(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_two_processes_cut_texts_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CUT, str(tmp_path)]
-    below = str(Path(__file__).parents[1])
+    below = str(Path(__file__).parent)
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=below) for _ in range(2)]
     said = sorted(process.communicate()[0] for process in running)
     assert said == ["[60000, 60000]\n", "cut [60000, 60000]\n"]

@@ -110,15 +110,17 @@ def test_what_failed_is_told_with_the_reason_until_it_is_there(store: Path, work
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
-from test_status import builds, machine_at, plain
-with builds.noted([plain("a"), plain("b")], machine_at(Path({store!r}))):
+sys.path[:0] = {tests!r}
+from test_status import build_log, machine_at, plain
+with build_log.noted([plain("a"), plain("b")], machine_at(Path({store!r}))):
     os.kill(os.getpid(), signal.{signal})
 """
 
 
 def test_a_killed_build_is_dead_and_says_what_it_lacks(store: Path) -> None:
-    code = KILLED.format(tests=str(Path(__file__).parents[1]), store=str(store), signal="SIGKILL")
+    code = KILLED.format(
+        tests=[str(Path(__file__).parents[1]), str(Path(__file__).parent)], store=str(store), signal="SIGKILL"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
     (found,) = build_log.read(store)
     assert not found.alive

@@ -21,9 +21,9 @@ from xstilts.runtime.disk_cache import GIB, DiskCache
 MAKE = """
 import sys, time
 from pathlib import Path
-from xstilts.runtime.disk_cache import Shelf
+from xstilts.runtime.disk_cache import DiskCache
 
-shelf = Shelf(Path(sys.argv[1]), 1, "toys")
+shelf = DiskCache(Path(sys.argv[1]), 1, "toys")
 with shelf.locked("0"):
     if not shelf.find("0.toy"):
         time.sleep(0.2)

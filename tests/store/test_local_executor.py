@@ -218,7 +218,7 @@ def test_stages_are_handed_out_once_inputs_first_and_what_fails_costs_no_more(
 
 STOPPED = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from pathlib import Path
 from test_local_executor import build_all, machine_at, waiting
 if __name__ == "__main__":
@@ -234,7 +234,9 @@ def waiting(site: BuildContext, number: int) -> None:
 
 def test_ctrl_c_ends_the_workers_too(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
-    script.write_text(STOPPED.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path)))
+    script.write_text(
+        STOPPED.format(tests=[str(Path(__file__).parents[1]), str(Path(__file__).parent)], folder=str(tmp_path))
+    )
     process = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)
     patience = time.monotonic() + 60
     while len(journal(tmp_path)) < 2 and time.monotonic() < patience:

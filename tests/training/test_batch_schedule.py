@@ -187,7 +187,7 @@ def test_steps_are_passes_over_all_tasks_together() -> None:
 
 
 def test_a_companion_is_in_every_step_beside_the_one_whose_turn_it_is() -> None:
-    lessons = (lesson(9), lesson(7, companion=True), lesson(30))
+    lessons = (lesson(9), lesson(7, every_step=True), lesson(30))
     steps = list(schedule(lessons, 40, 4, "uniform", 0))
     assert all([part.lesson for part in step][1:] == [1] for step in steps)
     assert {step[0].lesson for step in steps} == {0, 2}
@@ -198,7 +198,7 @@ def test_a_companion_is_in_every_step_beside_the_one_whose_turn_it_is() -> None:
 
 
 def test_companions_have_no_share_in_the_turns() -> None:
-    lessons = (lesson(10), lesson(10**5, companion=True), lesson(10))
+    lessons = (lesson(10), lesson(10**5, every_step=True), lesson(10))
     turns = Counter(step[0].lesson for step in schedule(lessons, 1000, 1, "proportional", 0))
     assert abs(turns[0] - 500) < 65
     assert turns[1] == 0
@@ -206,7 +206,7 @@ def test_companions_have_no_share_in_the_turns() -> None:
 
 def test_companions_alone_are_refused() -> None:
     with pytest.raises(InputError, match="only accompanies"):
-        next(schedule((lesson(5, companion=True),), 3, 2, "uniform", 0))
+        next(schedule((lesson(5, every_step=True),), 3, 2, "uniform", 0))
 
 
 def test_a_task_keeps_its_own_order_whatever_runs_beside_it() -> None:

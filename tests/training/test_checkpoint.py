@@ -14,7 +14,7 @@ from xstilts.models.network import Network
 from xstilts.runtime import progress
 from xstilts.training.checkpoint import Checkpoint, remove
 from xstilts.training.optimizer import optimiser_of, prepare
-from xstilts.training.recipe import OPTIMISERS, Recipe
+from xstilts.training.recipe import OPTIMIZERS, Recipe
 
 
 def made(path: Path, frozen: bool = False) -> tuple[nn.Module, torch.optim.AdamW, Checkpoint]:
@@ -76,7 +76,7 @@ def test_what_goes_on_from_a_checkpoint_ends_in_the_same_bits(tmp_path: Path, fr
     assert same(weights(other), weights(network))
 
 
-@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("before", [0, 1, 4])
 def test_every_optimiser_goes_on_in_the_same_bits(tmp_path: Path, name: str, before: int) -> None:
     network, optimiser, checkpoint = lean(tmp_path, name)
@@ -101,7 +101,7 @@ def test_every_optimiser_goes_on_in_the_same_bits(tmp_path: Path, name: str, bef
     assert same(weights(other), best)
 
 
-@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_everything_is_stored_in_its_own_dtype(tmp_path: Path, name: str) -> None:
     network, optimiser, checkpoint = lean(tmp_path, name)
     lean_step(network, optimiser, 0)

@@ -23,7 +23,7 @@ from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.training import optimizer as module
 from xstilts.training.optimizer import bytes_of, bytes_per_parameter, optimiser_of, prepare, rate, suited
-from xstilts.training.recipe import OPTIMISERS, Recipe
+from xstilts.training.recipe import OPTIMIZERS, Recipe
 from xstilts.training.train import train
 
 RECIPE = Recipe(learning_rate=1e-2, weight_decay=0.1)
@@ -171,7 +171,7 @@ def test_adafactor_takes_small_gradients_for_what_they_are() -> None:
     assert torch.allclose(found[0], found[1], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_what_never_has_a_gradient_only_decays(name: str) -> None:
     """So rows of embeddings that no text touches can be left out, and get their decay at the end."""
     network, recipe, optimiser = made(name)
@@ -203,7 +203,7 @@ def test_adafactors_means_do_not_depend_on_rows_without_gradients() -> None:
     assert not more[0].detach()[6:].any()
 
 
-@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_weights_are_of_the_dtype_asked_for_and_learn(name: str) -> None:
     network, _, optimiser = made(name)
     halved = name.endswith(":bf16")
@@ -227,7 +227,7 @@ def test_small_updates_of_bf16_weights_are_not_lost() -> None:
     assert float(parameter.detach().float().mean()) == pytest.approx(1 + 200 * 2**-7 / 10, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("trained_part", ["all", "top:1"])
 def test_bytes_are_those_of_the_tensors(name: str, trained_part: str, families: Any) -> None:
     recipe = replace(RECIPE, optimizer=name)
@@ -250,7 +250,7 @@ def test_bytes_are_those_of_the_tensors(name: str, trained_part: str, families: 
     assert wanted.weight == sum(parameter.nbytes for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_bytes_a_parameter_are_those_of_a_large_matrix(name: str) -> None:
     weight = torch.zeros(512, 512, dtype=torch.bfloat16 if name.endswith(":bf16") else torch.float32)
     parameter, optimiser = lean(weight, name)
@@ -265,7 +265,7 @@ def test_bytes_a_parameter_are_those_of_a_large_matrix(name: str) -> None:
 
 
 def test_fewer_bytes_from_one_to_the_next() -> None:
-    totals = [bytes_per_parameter(name).total for name in OPTIMISERS]
+    totals = [bytes_per_parameter(name).total for name in OPTIMIZERS]
     assert totals == [16, 8 + 2 + 2 * 4 / 256, 8, 8, 4 + 2 + 2 * 4 / 256, 4]
 
 

@@ -146,26 +146,31 @@ def case(name: str, source: str) -> Stage:
 
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from pathlib import Path
 from test_train import CASES, case
-from xstilts import progress
-from xstilts.runtime.machine import Machine
-from xstilts.store.stage import build
+from xstilts.runtime import progress
+from xstilts.runtime.machine import Runtime
+from xstilts.store.build import build
 
 def kill(event):
     if event.done == {step}:
         os.kill(os.getpid(), signal.SIG{signal})
 
 progress.listen(kill)
-machine = Machine(Path({store!r}), device="cpu", threads=1, checkpoint_seconds=0.0, micro_tokens=CASES[{name!r}][1])
+machine = Runtime(Path({store!r}), device="cpu", threads=1, checkpoint_seconds=0.0, max_tokens_per_pass=CASES[{name!r}][1])
 build(case({name!r}, {source!r}), machine)
 """
 
 
 def killed(name: str, source: str, store: Path, step: int, sign: str = "KILL") -> int:
     script = KILLED.format(
-        tests=str(Path(__file__).parents[1]), store=str(store), name=name, source=source, step=step, signal=sign
+        tests=[str(Path(__file__).parents[1]), str(Path(__file__).parent)],
+        store=str(store),
+        name=name,
+        source=source,
+        step=step,
+        signal=sign,
     )
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run([sys.executable, "-c", script], env=environment, check=False, capture_output=True).returncode

@@ -8,10 +8,10 @@ counted and not sampled (parameters, FLOPs) is compared as it is, and is not one
 
 >>> from xstilts.claims.measures import Gain
 >>> from xstilts.claims.results_table import Result, ResultsTable
->>> rows = tuple(Row("tiny", name, "xquad", "sw", seed, score=40.0 + gain * (1 + seed / 10), keys=(f"{name}{seed}",))
+>>> rows = tuple(Result("tiny", name, "xquad", "sw", seed, score=40.0 + gain * (1 + seed / 10), keys=(f"{name}{seed}",))
 ...              for name, gain in (("baseline", 0.0), ("squad", 2.0)) for seed in (1, 2, 3))
 >>> helps = Claim("SQuAD helps XQuAD", Gain("squad", "xquad"), "above", margin=1.0)
->>> check(helps, Table(rows)).status
+>>> check(helps, ResultsTable(rows)).status
 'holds'
 """
 

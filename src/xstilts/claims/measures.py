@@ -1,9 +1,9 @@
 """Measures: what claims are about, as plain values that name an estimate in a table before anything is run.
 
 >>> from xstilts.claims.results_table import Result, ResultsTable
->>> rows = [Row("tiny", name, "xnli", "sw", seed, score=40.0 + gain + seed / 10, keys=(f"{name}{seed}",))
+>>> rows = [Result("tiny", name, "xnli", "sw", seed, score=40.0 + gain + seed / 10, keys=(f"{name}{seed}",))
 ...         for name, gain in (("baseline", 0.0), ("squad", 2.0)) for seed in (1, 2, 3)]
->>> Gain("squad", "xnli").of(Table(tuple(rows))).estimate.value
+>>> Gain("squad", "xnli").of(ResultsTable(tuple(rows))).estimate.value
 2.0
 """
 

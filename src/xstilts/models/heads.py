@@ -273,7 +273,7 @@ def has_pretrained_mlm(config: Any, source: str | Path) -> bool:
 
 
 def has_output_matrix(config: Any, source: str | Path) -> bool:
-    name = f"{head_row(config.model_type, 'mlm').output}.weight"
+    name = f"{head_row(config.model_type, 'masked_lm').output}.weight"
     return not config.tie_word_embeddings and bool(read_tensors(source, [name]))
 
 

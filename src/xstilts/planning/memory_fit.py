@@ -80,7 +80,7 @@ def lines(promised: Iterable[Stage], machine: Runtime) -> Iterator[str]:
         if identity in seen:
             continue
         seen.add(identity)
-        start = f"{_named(lessons)} on {_origin(model)}, trainable={recipe.trained}, optimizer={recipe.optimiser}"
+        start = f"{_named(lessons)} on {_origin(model)}, trainable={recipe.trainable}, optimizer={recipe.optimizer}"
         if config is None or config.model_type not in FAMILIES:
             yield f"{start}: memory not known, as the encoder's configuration is not here"
         else:

@@ -9,7 +9,7 @@ share can be counted before there is a store or a data folder.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from xstilts.experiments.run import Run
@@ -96,7 +96,7 @@ def _lessons(run: Run, tasks: Sequence[Task], role: str) -> tuple[TrainingSet, .
     found = tuple(TrainingSet(one.label, one.format, one.labels, (), None, one.metric) for one in tasks)
     if role != "intermediate" or run.mlm is None:
         return found
-    text = replace(run.mlm.task, trained_in=run.mlm.languages)
+    text = run.mlm.task.with_training_languages(run.mlm.languages)
     return (*found, TrainingSet(text.label, "masked_lm", (), (), None, text.metric, run.mlm.weight, run.mlm.alpha))
 
 

@@ -4,7 +4,7 @@ A page is a question, an answer, verdicts and sections; a section holds sheets (
 Every cell can name the stages that made its number: one stage is linked to its row in the table of stages, several to a
 line that lists them. The templates lie in `pages/`; a page of another kind extends `pages/page.html`.
 
->>> sheet = Sheet("gains", "Gains", ("task", "gain"), ((Cell("mnli"), Cell("+1.20", 1.2)),))
+>>> sheet = TableView("gains", "Gains", ("task", "gain"), ((Cell("mnli"), Cell("+1.20", 1.2)),))
 >>> sheet.numeric(1), sheet.numeric(0)
 (True, False)
 """

@@ -193,9 +193,14 @@ def _scores(report: Json) -> Section | None:
     figures = ("low", "high", "seeds")
     made = (
         TableView("scores", "Scores", (*SETTING, "language", "score", *figures), tuple(levels), UNITS),
-        TableView("all-gains", "Gains", (*SETTING, "baseline's recipe", "language", "gain", "low", "high", "p", "seeds"),
-              tuple(gains), UNITS),
-    )  # fmt: skip
+        TableView(
+            "all-gains",
+            "Gains",
+            (*SETTING, "baseline's recipe", "language", "gain", "low", "high", "p", "seeds"),
+            tuple(gains),
+            UNITS,
+        ),
+    )
     return Section("scores-and-gains", "All scores and gains", tuple(one.trimmed() for one in made if one.rows))
 
 
