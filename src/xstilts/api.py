@@ -5,7 +5,11 @@ What the command line does is here as functions that return values: `compare` (a
 "work" unless another is given, so that a second call reads what the first has built.
 
 >>> import xstilts as xs
->>> xs.compare("sandbox", intermediate=["sandbox_inference"], target="sandbox_ner")  # doctest: +SKIP
+>>> result = xs.compare("sandbox", intermediate=["sandbox_names"], target="sandbox_ner", seeds=3)  # doctest: +SKIP
+>>> print(result.gain("sandbox_names").zero_shot)  # doctest: +SKIP
++5.31 [+2.04, +8.58]
+>>> xs.load_model("sandbox").embed(["Anna sleeps ."]).shape
+(1, 64)
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ from xstilts.evaluation.predict import predict as predict_stage
 from xstilts.evaluation.score import read_lines, read_score
 from xstilts.evaluation.score import score as score_stage
 from xstilts.experiments import score_table
-from xstilts.experiments.grid import Grid
+from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes, Run, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
 from xstilts.formats import task_format
@@ -44,9 +48,9 @@ from xstilts.inference.model import Input, Prediction, load_model
 from xstilts.models.encoder import Encoder
 from xstilts.models.heads import LABELLED
 from xstilts.models.naming import name_of
-from xstilts.reporting import report
+from xstilts.reporting import study_page
 from xstilts.reporting.run_study import Outcome
-from xstilts.reporting.run_study import conduct as conduct_study
+from xstilts.reporting.run_study import run_study as run_study_file
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.selection import backtest, probes, render
@@ -60,7 +64,7 @@ from xstilts.training.train import MODEL
 from xstilts.training.train import train as train_stage
 
 if TYPE_CHECKING:
-    from pandas import DataFrame  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    from pandas import DataFrame
 
 TaskLike = str | Task
 """A task, or the name of one in the registry."""
@@ -208,7 +212,7 @@ class Comparison(Printable, Tabular):
     def of_all(cls, grids: Sequence[Grid], runtime: Runtime) -> list[Comparison]:
         """Build the runs of several grids together, so that all workers have work; return a comparison of each."""
         runtime.torch_device()  # refuse a missing device before anything is built
-        stages = [grid.promised(runtime) for grid in grids]
+        stages = [grid.stages(runtime) for grid in grids]
         with progress.shown():
             built = local_executor.build_all([stage for each in stages for stage in each], runtime)
         results = [cls(grid, runtime, tuple(grid.tables(runtime)), 0) for grid in grids]
@@ -268,7 +272,7 @@ class Comparison(Printable, Tabular):
             InputError: There is no such run, or it trains nothing (as the baseline of a retrieval task).
         """
         run = self._run(setting, seed, target)
-        model = _model(run, self.runtime)
+        model = run.model()
         if not isinstance(model, Stage):
             raise InputError(
                 f"'{setting}' trains nothing for '{run.target.name}': its model is the encoder {model.name}"
@@ -277,7 +281,7 @@ class Comparison(Printable, Tabular):
 
     def scores(self) -> list[Stage]:
         """Return the stages of all scores, by which the store knows them."""
-        return self.grid.stages(self.runtime)
+        return self.grid.score_stages(self.runtime)
 
     def __rich__(self) -> RenderableType:
         return Group(*self._parts())
@@ -317,7 +321,7 @@ class Comparison(Printable, Tabular):
 
 def compare(
     encoder: str | Path | Encoder | Checkpoint,
-    intermediate: Sequence[TaskLike | Sequence[TaskLike]] = (),
+    intermediate: TaskLike | Sequence[TaskLike | Sequence[TaskLike]] = (),
     target: TaskLike | Sequence[TaskLike] = (),
     *,
     recipe: str = "xtreme",
@@ -357,21 +361,25 @@ def compare(
         StageError: Something could not be built; what was built is kept.
     """
     machine = _runtime(runtime, options, encoder)
-    mixes = [intermediate] if isinstance(intermediate, str) else intermediate
-    targets = _tasks(target)
+    mixes = [intermediate] if isinstance(intermediate, str | Task) else intermediate
+    chosen, targets, learned = tuple(_tasks(mix) for mix in mixes), _tasks(target), _tasks(learn_from)
     if not targets:
         raise InputError("nothing to evaluate: give a target, target='xnli'")
-    both, learned = tuple(settings), _tasks(learn_from)
+    if not all(chosen):
+        raise InputError("an intermediate setting has no task: leave it out, the baseline is always compared")
+    if seeds < 1:
+        raise InputError(f"seeds={seeds}: give 1 or more")
+    both = _texts(settings)
     grid = Grid(
         _encoder(encoder),
         targets,
-        tuple(_tasks(mix) for mix in mixes),
-        Recipes(recipe, both + tuple(intermediate_settings), both + tuple(target_settings)),
+        chosen,
+        Recipes(recipe, both + _texts(intermediate_settings), both + _texts(target_settings)),
         seeds,
         {"": learned} if learned else {},
         None,
         split,
-        tuple(languages),
+        _texts(languages),
     )
     return Comparison.of(grid, machine)
 
@@ -446,7 +454,7 @@ def train(
             raise InputError("settings change a named recipe: give them to the Recipe itself")
         how = recipe
     else:
-        how = Recipes(recipe, tuple(settings), tuple(settings)).of(chosen, role)
+        how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
     lessons = tuple(training_set(one, machine.data) for one in chosen)
     stage = train_stage(_encoder(encoder), lessons, how, seed)
     _build([stage], machine)
@@ -546,7 +554,7 @@ def evaluate(
     """
     machine, wanted = _runtime(runtime, options, checkpoint), _task(target)
     model = _encoder(_folder(checkpoint))
-    scores = _scores(model, wanted, tuple(languages), split, machine, _max_length(checkpoint, wanted, max_length))
+    scores = _scores(model, wanted, _texts(languages), split, machine, _max_length(checkpoint, wanted, max_length))
     _build(list(scores.values()), machine)
     found = {code: read_score(folder_of(stage, machine)) for code, stage in scores.items()}
     return Evaluation(
@@ -596,7 +604,7 @@ class StudyResult(Printable, Tabular):
     @property
     def report(self) -> Path:
         """The report as an HTML page."""
-        return self.folder / report.HTML
+        return self.folder / study_page.HTML
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -661,7 +669,7 @@ def run_study(
         machine = replace(machine, workers=2 if machine.torch_device().type == "cpu" else 1)
     folder = Path(out if out is not None else Path(file).stem)
     with progress.shown():
-        outcome = conduct_study(Path(file), scale, machine, folder)
+        outcome = run_study_file(Path(file), scale, machine, folder)
     return StudyResult(folder, outcome)
 
 
@@ -676,7 +684,7 @@ class Recommendation(Printable, Tabular):
         cls,
         encoder: Encoder | Stage,
         target: TaskLike,
-        candidates: Sequence[TaskLike] | None,
+        candidates: TaskLike | Sequence[TaskLike] | None,
         recipes: Recipes,
         runtime: Runtime,
         *,
@@ -737,7 +745,7 @@ class Recommendation(Printable, Tabular):
 def recommend(
     encoder: str | Path | Encoder | Checkpoint,
     target: TaskLike,
-    candidates: Sequence[TaskLike] | None = None,
+    candidates: TaskLike | Sequence[TaskLike] | None = None,
     *,
     recipe: str = "xtreme",
     settings: Sequence[str] = (),
@@ -774,7 +782,7 @@ def recommend(
         InputError: A task is unknown, data are missing, or the target cannot be chosen for.
         StageError: Something could not be built.
     """
-    machine, changes = _runtime(runtime, options, encoder), tuple(settings)
+    machine, changes = _runtime(runtime, options, encoder), _texts(settings)
     return Recommendation.of(
         _encoder(encoder),
         target,
@@ -801,9 +809,12 @@ def _tasks(given: TaskLike | Sequence[TaskLike]) -> tuple[Task, ...]:
     """Return tasks from one, from several, or from names as the command line has them ("mnli,squad")."""
     if isinstance(given, Task):
         return (given,)
-    if isinstance(given, str):
-        return tuple(task(name.strip()) for name in given.split(",") if name.strip())
-    return tuple(_task(one) for one in given)
+    return tasks_of(given) if isinstance(given, str) else tuple(_task(each) for each in given)
+
+
+def _texts(given: Sequence[str]) -> tuple[str, ...]:
+    """Return settings or languages, of which a single one may be given without brackets."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _encoder(given: str | Path | Encoder | Checkpoint) -> Encoder | Stage:
@@ -845,10 +856,6 @@ def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
         local_executor.build_all(stages, runtime)
 
 
-def _model(run: Run, runtime: Runtime) -> Encoder | Stage:
-    return run.model(runtime.data)
-
-
 def _headless(target: Task) -> bool:
     return task_format(target.format).headless or target.format == "masked_lm"
 
@@ -869,17 +876,20 @@ def _scores(
     """Return the stages of a model's scores on a target, by language; nothing is trained."""
     recipes = Recipes("xtreme", (), (f"max_length={max_length}",))
     if _headless(target):  # the run also chooses the layer and the threshold
-        return Run(model, (), target, recipes, 1, (), None, split, languages).scores(runtime.data)
+        return Run(model, (), target, recipes, 1, (), None, split, languages, data=runtime.data).scores()
     _check_head(model, target)
     codes = [code for code in target.languages if not languages or code in languages]
-    present = [code for code in codes if target.has(split, code, runtime.data)]
     unknown = [code for code in languages if code not in target.languages]
     if unknown or not codes:
         raise InputError(
             f"'{target.name}' has no language '{', '.join(unknown)}': there are {', '.join(target.languages) or 'none'}"
         )
+    present = [code for code in codes if target.has(split, code, runtime.data)]
+    if not present:
+        target.data(split, codes[0], runtime.data)  # says where it looked, if there are no files
+        raise InputError(f"the {split} files of '{target.name}' hide the labels: evaluate on split='validation'")
     found = {}
-    for code in present or codes[:1]:  # of the first, if none is present, the task says where it looked
+    for code in present:
         data = read_data(target.data(split, code, runtime.data))
         found[code] = score_stage(predict_stage(model, data, target.format, max_length), data, target.metric)
     return found

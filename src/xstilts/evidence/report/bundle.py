@@ -25,8 +25,8 @@ from xstilts.evidence.report import citations, page, pdf, ro_crate
 from xstilts.evidence.report.to_json import KIND
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search.corpus import Corpus
-from xstilts.reporting import markdown, report
-from xstilts.reporting.page import html
+from xstilts.reporting import study_report
+from xstilts.reporting.page import html, markdown
 
 CORPUS, BINDINGS, PROPOSALS = "corpus", "bindings.json", "proposals.json"
 HTML, MARKDOWN, PDF, BIB, CSL, CLAIMS = (
@@ -44,7 +44,7 @@ Json = Mapping[str, Any]
 
 def is_bundle(folder: Path) -> bool:
     """Return whether a folder holds an evidence report."""
-    path = folder / report.REPORT
+    path = folder / study_report.REPORT
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except ValueError:
@@ -68,14 +68,14 @@ def write(content: Json, corpus: Corpus, folder: Path, extra: Mapping[str, Any] 
     corpora.save(corpus, folder / CORPUS)
     for name, value in (extra or {}).items():
         (folder / name).write_text(_json(value), encoding="utf-8")
-    (folder / report.REPORT).write_text(_json(content), encoding="utf-8")
+    (folder / study_report.REPORT).write_text(_json(content), encoding="utf-8")
     return write_views(folder)
 
 
 def write_views(folder: Path) -> tuple[Path, ...]:
     """Write all views of the report in a folder again; return the files."""
-    content, corpus = report.read(folder), corpora.read(folder / CORPUS)
-    written = [folder / report.REPORT]
+    content, corpus = study_report.read(folder), corpora.read(folder / CORPUS)
+    written = [folder / study_report.REPORT]
     for name, data in render_views(content, corpus).items():
         (folder / name).write_bytes(data)
         written.append(folder / name)
@@ -96,7 +96,7 @@ def portable_views(content: Json, corpus: Corpus) -> dict[str, bytes]:
     texts = {text.sha256: text for text in corpus.texts()}
     return {
         HTML: html(sheet, TEMPLATE).encode(),
-        MARKDOWN: markdown.text(sheet).encode(),
+        MARKDOWN: markdown(sheet).encode(),
         BIB: citations.bibtex(content["works"]).encode(),
         CSL: _json(citations.csl(content["works"])).encode(),
         CLAIMS: ro_crate.claims_jsonl(content, texts).encode(),

@@ -13,8 +13,8 @@ from typing import Any
 from xstilts.evidence.claims.answer import count_phrase
 from xstilts.evidence.claims.effect_direction import DIRECTION_LABELS
 from xstilts.evidence.report import citations, prisma
-from xstilts.reporting import cell_format
-from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Rulings, Section, TableView, VerdictView
+from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Section, TableView, VerdictList, VerdictView
+from xstilts.runtime import tables
 
 Json = Mapping[str, Any]
 STATUS = {"SUPPORTED": "supported", "CONTRADICTED": "contradicted", "NOT_ENOUGH_INFO": "not enough information"}
@@ -67,8 +67,8 @@ def _sections(report: Json) -> Iterator[Section]:
     yield Section("references", "References", (_references(report),))
 
 
-def _claims(report: Json) -> tuple[Rulings, ...]:
-    return (Rulings(tuple(_claim(report, claim) for claim in report["claims"])),) if report["claims"] else ()
+def _claims(report: Json) -> tuple[VerdictList, ...]:
+    return (VerdictList(tuple(_claim(report, claim) for claim in report["claims"])),) if report["claims"] else ()
 
 
 def _claim(report: Json, claim: Json) -> VerdictView:
@@ -118,8 +118,8 @@ def _measured(report: Json) -> Iterator[Section]:
             Cell(row["status"]),
             Cell(row["relation"]),
             Cell(row["query"]),
-            cell_format.signed(row["estimate"]),
-            Cell(cell_format.between(*row["interval"]) or NOTHING),
+            tables.signed(row["estimate"]),
+            Cell(tables.signed_interval(*row["interval"]) or NOTHING),
             Cell(row["why"]),
         )
         for row in report.get("measured", ())
@@ -143,8 +143,8 @@ def _study_table(report: Json) -> Iterator[TableView]:
             (
                 Cell(claim["sentence"]),
                 Cell(f"{claim['verdict']}{', true by construction' if claim['by_construction'] else ''}"),
-                cell_format.signed(claim["estimate"]),
-                Cell(cell_format.between(*claim["interval"]) or NOTHING),
+                tables.signed(claim["estimate"]),
+                Cell(tables.signed_interval(*claim["interval"]) or NOTHING),
                 Cell(claim["unit"]),
                 Cell(claim["again"]),
                 Cell(", ".join(claim["terms"])),
@@ -184,10 +184,10 @@ def _reviews(report: Json) -> Section:
     if not panel:
         return Section("reviews", "Reviews", ())
     rows = tuple(_check(review["reviewer"], check) for review in panel["reviews"] for check in review["checks"])
-    scores = tuple((Cell(review["reviewer"]), cell_format.plain(review["score"], 1)) for review in panel["reviews"])
+    scores = tuple((Cell(review["reviewer"]), tables.number(review["score"], 1)) for review in panel["reviews"])
     scores += (
-        (Cell("median"), cell_format.plain(panel["median"], 1)),
-        (Cell("final score, after the gates"), cell_format.plain(panel["score"], 1)),
+        (Cell("median"), tables.number(panel["median"], 1)),
+        (Cell("final score, after the gates"), tables.number(panel["score"], 1)),
     )
     return Section(
         "reviews",

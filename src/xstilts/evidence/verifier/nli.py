@@ -19,7 +19,7 @@ import numpy as np
 
 from xstilts.data.examples import ClassificationExample
 from xstilts.errors import InputError
-from xstilts.evaluation.predict import predict_units
+from xstilts.evaluation.predict import predict_inputs
 from xstilts.evidence.claims.verdict import Entailment, NliFunction
 from xstilts.evidence.verifier import model_card as cards
 from xstilts.evidence.verifier.baselines import ClaimSentencePairs
@@ -74,7 +74,7 @@ class CrossEncoder:
         ]
         length, cut = self.network.clip_max_length(MAX_TOKENS), Counter[str]()
         inputs = task_format_.encode(examples, self.tokens, length, self.labels, cut)
-        outputs: list[Any] = predict_units(
+        outputs: list[Any] = predict_inputs(
             self.network, "head", task_format_, inputs, self.tokens, self.machine, f"reading {self.name}"
         )
         return np.array(outputs, dtype=np.float64).reshape(-1, len(NAMES))[:, list(self.order)]
@@ -99,7 +99,7 @@ def load(source: str | Path, machine: Runtime) -> CrossEncoder:
     network.eval().requires_grad_(False).to(machine.torch_device())
     identity = Encoder.of(folder)
     name = folder.parent.name if folder.name == "model" else identity.name
-    tokens = replace(Tokenizer.of(tokenizer), shelf=None)
+    tokens = replace(Tokenizer.of(tokenizer), cache=None)
     return CrossEncoder(name, identity.digest, folder, labels, order, network, tokens, machine)
 
 
