@@ -311,7 +311,7 @@ class Comparison(Printable, Tabular):
 
     def _run(self, setting: str, seed: int, target: str | None) -> Run:
         name = self._table(target).target
-        runs = self.grid.runs(next(one for one in self.grid.targets if one.name == name))
+        runs = self.grid.runs(next(one for one in self.grid.targets if one.name == name), self.runtime.data)
         if setting not in runs:
             raise InputError(f"no setting '{setting}': there are {', '.join(runs)}")
         if not 1 <= seed <= len(runs[setting]):

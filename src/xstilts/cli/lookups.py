@@ -61,13 +61,19 @@ def cost(
         list[str] | None, typer.Argument(help="Only these stages and their inputs; default: the whole store.")
     ] = None,
     store: Store = Path("work"),
+    report: Annotated[
+        Path | None, typer.Option(help="Folder of a study's report, which knows intermediate and target trainings.")
+    ] = None,
     json: Json = None,
 ) -> None:
     """Print the cost of finished stages, by phase and by stage: time, tokens, FLOPs, memory, energy."""
     from xstilts.cost import summary
+    from xstilts.experiments.collect_results import roles_of
+    from xstilts.reporting import study_report
     from xstilts.runtime.console import console
 
-    lines = summary.entries(store, key or ())
+    rows = study_report.read(report)["rows"] if report else []
+    lines = summary.entries(store, key or (), roles_of((row["keys"], row["roles"]) for row in rows))
     screen = console()
     screen.print(_costs("cost by phase", [*summary.by_phase(lines), summary.total(lines)]))
     screen.print(_costs("cost by stage", lines))
