@@ -34,7 +34,7 @@ SETTINGS = (
     *("sandbox_inference", "sandbox_paraphrase", "sandbox_parity", "sandbox_names", "sandbox_roles", "sandbox_cloze"),
     *("sandbox_inference+sandbox_names", "sandbox_cloze+sandbox_roles", "sandbox_parity+sandbox_paraphrase"),
 )
-SMALL = ("steps=2", "examples=32", "max_length=64")
+SMALL = ("steps=2", "max_train_examples=32", "max_length=64")
 PROGRAMS = {
     "help": "import sys; sys.argv = ['xstilts', '--help']; from xstilts.cli import main; main()",
     "transformers": "import transformers",
@@ -88,7 +88,7 @@ def planned(asked: argparse.Namespace) -> sides.Figures:
         grid = Grid(Encoder.of(SANDBOX), targets, settings, Recipes("sandbox"), seeds)
         with tempfile.TemporaryDirectory() as store:
             machine = Runtime(Path(store), device="cpu")
-            seconds, stages = timed(partial(grid.promised, machine))
+            seconds, stages = timed(partial(grid.stages, machine))
             promising.append(seconds)
             seconds, wanted = timed(partial(missing, tuple(stages), machine))
             listing.append(seconds)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.store.live_view import HISTORY, SCORE
-from xstilts.store.names import TRAIN
+from xstilts.store.names import PREDICT, READ, TRAIN
+from xstilts.store.names import SCORE as SCORING
 
 ENCODER = {"type": "Encoder", "name": "tiny", "digest": "0"}
 
@@ -47,13 +48,11 @@ def put_score(
     """Write data, predictions and the score of a model; return the score's key."""
     data = {"type": "Data", "task": task, "split": "test", "language": language}
     label = f"{task}-test-{language}"
-    gold = sha256(json.dumps([f"data-{label}", "xstilts.data.dataset.read", {"data": data}], sort_keys=True).encode())
+    gold = sha256(json.dumps([f"data-{label}", READ, {"data": data}], sort_keys=True).encode())
     if not (store / f"data-{label}-{gold.hexdigest()[:12]}").exists():
-        put(store, f"data-{label}", "xstilts.data.dataset.read", {"data": data})
+        put(store, f"data-{label}", READ, {"data": data})
     read = {"stage": gold.hexdigest()[:12]}
-    said = {
-        "stage": put(store, f"predict-{label}", "xstilts.evaluation.predict.predict", {"model": model, "data": read})
-    }
+    said = {"stage": put(store, f"predict-{label}", PREDICT, {"model": model, "data": read})}
     found = json.dumps({"metric": metric, "headline": value})
     arguments = {"predictions": said, "gold": read, "metric": metric, "tuned_from": None}
-    return put(store, f"score-{label}", "xstilts.evaluation.score.score", arguments, **{SCORE: found})
+    return put(store, f"score-{label}", SCORING, arguments, **{SCORE: found})

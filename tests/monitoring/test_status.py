@@ -111,8 +111,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path[:0] = {tests!r}
-from test_status import builds, machine_at, plain
-with builds.noted([plain("a"), plain("b")], machine_at(Path({store!r}))):
+from test_status import build_log, machine_at, plain
+with build_log.noted([plain("a"), plain("b")], machine_at(Path({store!r}))):
     os.kill(os.getpid(), signal.{signal})
 """
 

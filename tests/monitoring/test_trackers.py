@@ -374,7 +374,7 @@ def test_a_running_training_is_followed_to_its_end_and_every_step_is_sent_once(
     record = {
         "label": promised.label,
         "key": promised.key,
-        "work": "xstilts.training.train.train",
+        "work": TRAIN,
         "arguments": asked("mnli", 1),
     }
     (part / "stage.json").write_text(json.dumps(record | {"seconds": 1.0, "started": "", "record": {}}))

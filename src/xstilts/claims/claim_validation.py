@@ -3,7 +3,7 @@
 A setting is a place in the table: encoder, recipe, intermediate tasks and target; an aim may leave some of them open.
 
 >>> of(Level("squad", "xquad", recipe="all"))
-(Aim(target='xquad', intermediate='squad', recipe='all', encoder='', languages=(), any_encoder=False),)
+(ArmSelector(target='xquad', intermediate='squad', recipe='all', encoder='', languages=(), any_encoder=False),)
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ A row is one score: one run, one target, one language, with what it cost and the
 paired by seed; replicates are counted by the keys of the results and not by rows: an untrained baseline has one
 result, whatever the seed.
 
->>> rows = (Row("tiny", "baseline", "xnli", "sw", 1, 40.0), Row("tiny", "squad", "xnli", "sw", 1, 42.0))
->>> [row.score for row in Table(rows).select(intermediate="squad").rows]
+>>> rows = (Result("tiny", "baseline", "xnli", "sw", 1, 40.0), Result("tiny", "squad", "xnli", "sw", 1, 42.0))
+>>> [row.score for row in ResultsTable(rows).select(intermediate="squad").rows]
 [42.0]
 """
 

@@ -53,9 +53,8 @@ def _entry(one: Task) -> str:
 
 
 def _facts(one: Task) -> Iterator[str]:
-    learned = {"itself": "its own training data", None: "nothing"}.get(
-        one.learned_from_name, f"`{one.learned_from_name}`"
-    )
+    name = one.learned_from_name
+    learned = {"itself": "its own training data", None: "nothing"}.get(name, f"`{name}`")
     yield f"format {one.format}, metric `{one.metric}`, learned from {learned}"
     if one.labels:
         yield f"labels: {', '.join(one.labels)}"
