@@ -34,7 +34,7 @@ SETTINGS = (
     *("sandbox_inference", "sandbox_paraphrase", "sandbox_parity", "sandbox_names", "sandbox_roles", "sandbox_cloze"),
     *("sandbox_inference+sandbox_names", "sandbox_cloze+sandbox_roles", "sandbox_parity+sandbox_paraphrase"),
 )
-SMALL = ("steps=2", "examples=32", "max_length=64")
+SMALL = ("steps=2", "max_train_examples=32", "max_length=64")
 PROGRAMS = {
     "help": "import sys; sys.argv = ['xstilts', '--help']; from xstilts.cli import main; main()",
     "transformers": "import transformers",

@@ -75,7 +75,8 @@ def graph() -> dict[str, set[str]]:
 
 def layer(module: str) -> str:
     """Return the layer of a module."""
-    return module.split(".")[1] if "." in module else ""
+    name = module.split(".")[1] if "." in module else ""
+    return "cli" if name == "__main__" else name
 
 
 def test_every_package_has_its_layer() -> None:

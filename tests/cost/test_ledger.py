@@ -206,7 +206,7 @@ def test_tokens_are_those_of_the_schedule(formats: tuple[str, ...], encoder: Enc
     pupils = [encode_training_set(one, BuildContext(machine.store, machine), tokens, FAST) for one in lessons]
     assert FAST.steps
     steps = batch_schedule.schedule(tuple(p.scheduled() for p in pupils), FAST.steps, FAST.batch_size, FAST.sampling, 2)
-    parts = [[pupils[part.lesson].units[n] for n in part.units] for step in steps for part in step]
+    parts = [[pupils[part.training_set].inputs[n] for n in part.inputs] for step in steps for part in step]
     lengths = [np.array([len(sequence) for unit in part for sequence in unit.sequences]) for part in parts]
     assert found["tokens"] == sum(part.sum() for part in lengths)
     assert found["padded_tokens"] == sum(len(part) * part.max() for part in lengths)
@@ -248,7 +248,7 @@ def test_a_prediction_costs_a_forward_pass_over_what_differs_in_its_data(
     model = train(encoder, (lesson(how),), FAST, seed=1)
     found = spent_by(build(predict(model, lesson(how).train[0], how, 24), machine))
     tokens = Tokenizer.of(load_tokenizer(encoder.location))
-    units = encode_training_set(lesson(how), BuildContext(machine.store, machine), tokens, FAST).units
+    units = encode_training_set(lesson(how), BuildContext(machine.store, machine), tokens, FAST).inputs
     once = {tuple(sequence.tobytes() for sequence in unit.sequences): unit for unit in units}
     assert found["tokens"] == sum(len(sequence) for unit in once.values() for sequence in unit.sequences)
     assert found["flops"]["forward"] > 0
@@ -337,7 +337,8 @@ def built(encoder: Encoder, machine: Runtime) -> dict[str, Stage]:
 
 
 def test_the_bill_knows_phases_and_adds_up(built: dict[str, Stage], machine: Runtime) -> None:
-    lines = {line.key: line for line in summary.entries(machine.store)}
+    roles = {built["first"].key: "intermediate", built["second"].key: "target"}
+    lines = {line.key: line for line in summary.entries(machine.store, roles=roles)}
     phases = {name: lines[stage.key].phase for name, stage in built.items()}
     assert phases == {
         "first": "intermediate",
@@ -357,6 +358,14 @@ def test_the_bill_knows_phases_and_adds_up(built: dict[str, Stage], machine: Run
     unsorted = summary.behind(query.by_key(machine.store), [built["asked"].key])
     assert {line.key: line.flops for line in unsorted} == {line.key: line.flops for line in behind}
     assert summary.summary(unsorted) == summary.summary(behind)
+
+
+def test_without_roles_a_training_is_a_training(built: dict[str, Stage], machine: Runtime) -> None:
+    """Whatever was trained from it later: the store does not know what it was."""
+    phases = {line.key: line.phase for line in summary.entries(machine.store)}
+    assert {phases[built[name].key] for name in ("first", "second")} == {"training"}
+    sums = {line.label: line.stages for line in summary.by_phase(summary.entries(machine.store))}
+    assert sums["training"] == 2
 
 
 def test_an_older_record_is_not_measured_and_makes_a_sum_a_lower_bound(

@@ -221,7 +221,7 @@ def test_bible_verses_have_ids(tmp_path: Path) -> None:
 
 def test_only_newlines_end_lines(tmp_path: Path) -> None:
     path = make(tmp_path, "a", "a\x0cb\u0085c\rd\ne")
-    assert list(text_lines(Input(path, "a"), Report())) == [(1, "a\x0cb\u0085c\rd"), (2, "e")]
+    assert list(text_lines.lines(Input(path, "a"), Report())) == [(1, "a\x0cb\u0085c\rd"), (2, "e")]
 
 
 def test_words_count_from_one_so_that_a_lost_line_is_seen(tmp_path: Path) -> None:

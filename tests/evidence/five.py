@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from xstilts.evidence.claims.question import ask
-from xstilts.evidence.search.queries import searches, topics
+from xstilts.evidence.claims.question import parse_question
+from xstilts.evidence.search.queries import search_queries, topic_groups
 
 ASKED = {
     "cost": "How does the computational efficiency (training time, memory usage) of intermediate-task training scale with"
@@ -18,4 +18,6 @@ ASKED = {
     "size": "Does the scaling of model size affect the effectiveness of English intermediate-task training for zero-shot"
     " cross-lingual transfer on XTREME-R?",
 }
-QUESTIONS = {name: (searches(ask(text)), topics(ask(text))) for name, text in ASKED.items()}
+QUESTIONS = {
+    name: (search_queries(parse_question(text)), topic_groups(parse_question(text))) for name, text in ASKED.items()
+}

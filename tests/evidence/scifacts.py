@@ -54,7 +54,7 @@ class Told:
     sure: float = 4.0
     blind: bool = False
 
-    def ask(self, pairs: Sequence[tuple[str, str]]) -> Array:
+    def predict_logits(self, pairs: Sequence[tuple[str, str]]) -> Array:
         """Return logits of SUPPORT, CONTRADICT and NEUTRAL."""
         return np.array([self._one(sentence) for _, sentence in pairs])
 

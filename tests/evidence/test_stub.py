@@ -11,12 +11,12 @@ import sys
 import pytest
 from five import QUESTIONS
 
-from xstilts.evidence.search.client import Client, Manners
+from xstilts.evidence.search.client import Client, RetryPolicy
 from xstilts.evidence.search.corpus import Corpus, gather
-from xstilts.evidence.search.hosts import configured
+from xstilts.evidence.search.hosts import configured_hosts
 from xstilts.evidence.stub import __main__ as command
 from xstilts.evidence.stub.server import SOURCES, serving
-from xstilts.evidence.stub.works import Fixture, works
+from xstilts.evidence.stub.works import FictionalWork, works
 
 HEADER = {"title", "authors", "year", "venue", "arxiv", "doi", "acl", "in", "citations", "print", "retracted"}
 # For each question, works whose results speak for an effect, and works whose results speak against one.
@@ -30,11 +30,11 @@ SIDES = {
 
 
 @pytest.fixture(params=sorted(works()))
-def work(request: pytest.FixtureRequest) -> Fixture:
+def work(request: pytest.FixtureRequest) -> FictionalWork:
     return works()[request.param]
 
 
-def test_no_work_can_be_taken_for_a_real_one(work: Fixture) -> None:
+def test_no_work_can_be_taken_for_a_real_one(work: FictionalWork) -> None:
     doi, arxiv, acl = (work.header.get(kind, "") for kind in ("doi", "arxiv", "acl"))
     assert doi.startswith(("10.5555/stub.", "10.48550/arXiv.")) or not doi
     assert not arxiv or int(arxiv[2:4]) == 13
@@ -42,18 +42,18 @@ def test_no_work_can_be_taken_for_a_real_one(work: Fixture) -> None:
     assert not acl or ".stub-" in acl
 
 
-def test_a_header_has_only_what_is_read(work: Fixture) -> None:
+def test_a_header_has_only_what_is_read(work: FictionalWork) -> None:
     assert {name.split(" ")[-1] for name in work.header} <= HEADER | {"version"}
     assert set(work.header["in"].split()) <= set(SOURCES)
     for source, kind in (("arxiv", "arxiv"), ("crossref", "doi"), ("acl", "acl")):
         assert not work.held_by(source) or kind in work.header
-    assert all(re.fullmatch(r"\d{4}", work.said(source, "year")) for source in SOURCES)
+    assert all(re.fullmatch(r"\d{4}", work.field(source, "year")) for source in SOURCES)
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Corpus]:
     with serving() as stub:
-        client = Client(tmp_path_factory.mktemp("replies"), stub.hosts(), Manners(first=0.0))
+        client = Client(tmp_path_factory.mktemp("replies"), stub.hosts(), RetryPolicy(first_wait=0.0))
         return {question: gather(client, *asked) for question, asked in QUESTIONS.items()}
 
 
@@ -102,7 +102,7 @@ def test_the_stub_is_started_from_the_command_line() -> None:
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=120)
-    hosts = configured(dict(line.split("=", 1) for line in told))
+    hosts = configured_hosts(dict(line.split("=", 1) for line in told))
     assert {hosts[name].url.rpartition("/")[2] for name in SOURCES} == set(SOURCES)
     assert process.returncode == 0
 

@@ -47,7 +47,7 @@ def test_the_demo_has_a_related_and_an_unrelated_task_for_every_trained_target()
     formats = {task(name).format for name in SETTINGS}
     assert formats == {"classification", "token_classification", "extractive_qa", "bitext_retrieval"}
     assert all(len(names) >= 2 for names in SETTINGS.values())
-    promised = [score for grid in grids(3) for score in grid.stages(Runtime())]
+    promised = [score for grid in grids(3) for score in grid.score_stages(Runtime())]
     assert len({score.key for score in promised}) < len(promised)
 
 
@@ -63,14 +63,14 @@ def accuracies(store: Path) -> dict[str, float]:
 def test_swapped_labels_of_one_language_show_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = accuracies(tmp_path / "honest")
     swap = {"entailment": "contradiction", "contradiction": "entailment", "neutral": "neutral"}
-    real = sandbox.examples
+    real = sandbox.GENERATOR.examples
 
     def swapped(name: str, split: str, code: str, options: Any) -> Iterator[Example]:
         for example in real(name, split, code, options):
             wrong = (split, code) == ("test", "qab") and isinstance(example, ClassificationExample) and example.label
             yield replace(example, label=swap[wrong]) if wrong else example
 
-    monkeypatch.setattr(sandbox, "examples", swapped)
+    monkeypatch.setattr(type(sandbox.GENERATOR), "examples", staticmethod(swapped))
     faulty = accuracies(tmp_path / "faulty")
     assert honest["qab"] > 50
     assert faulty["qab"] < honest["qab"] - 20

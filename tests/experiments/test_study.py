@@ -165,7 +165,7 @@ def gathered(asked: Study, machine: Runtime) -> dict[str, Any]:
 
 def test_reports_of_studies_say_what_was_run_and_can_be_compared(machine: Runtime) -> None:
     first = gathered(ASKED, machine)
-    assert first["settings"]["targets"] == [{"name": QA, "kind": "extractive_qa", "metric": "squad"}]
+    assert first["settings"]["targets"] == [{"name": QA, "format": "extractive_qa", "metric": "squad"}]
     config = json.loads(next(machine.store.glob("train-*/model/config.json")).read_text())
     assert [one["layers"] for one in first["settings"]["encoders"]] == [config["num_hidden_layers"]]
     second = gathered(replace(ASKED, arms=ASKED.arms[:1], claims=(HELPS,)), machine)
@@ -288,7 +288,7 @@ FILE = """\"\"\"Does a rate that is too high help?\"\"\"
 from test_study import AGAINST, ASKED, CLOZE, HELPS, QA, arm
 from xstilts.claims.claim import Claim
 from xstilts.claims.measures import Gain
-from xstilts.experiments.study import Choice, Study
+from xstilts.experiments.study import DevSelectedArm, Study
 
 WILDLY = Claim("It helps wildly", Gain(CLOZE, QA, recipe="wild"), "above")
 TUNED = Claim("It helps when it is tuned", Gain(CLOZE, QA, recipe="tuned"), "above")
@@ -296,7 +296,7 @@ TUNED = Claim("It helps when it is tuned", Gain(CLOZE, QA, recipe="tuned"), "abo
 
 def study(scale):
     arms = (arm("all"), arm("wild", "learning_rate=1e30"))
-    choices = (Choice("tuned", ("wild",)),)
+    choices = (DevSelectedArm("tuned", ("wild",)),)
     return Study(__doc__, arms, (HELPS, WILDLY, TUNED), choices, prepare=("xstilts pretrain --out it",))
 """
 
@@ -374,8 +374,8 @@ def test_where_nothing_can_be_built_there_is_no_report(machine: Runtime, file: P
 
 def test_seeds_that_are_missing_are_told_of_a_claim_about_the_others(machine: Runtime) -> None:
     found = studies.table(ASKED, machine)
-    seed = next(run for _, run in ASKED.arms[1].firsts() if run.intermediate)
-    failed = {one.key: "it broke" for one in seed.scores(machine.data).values()}
+    seed = next(run for _, run in ASKED.arms[1].settings() if run.intermediate)
+    failed = {one.key: "it broke" for one in seed.scores().values()}
     rows = studies.table(ASKED, machine, failed).rows
     assert len(rows) == len(found.rows) - 2
     lost = failed_arms.find(ASKED, machine, failed)
@@ -389,11 +389,11 @@ def test_seeds_that_are_missing_are_told_of_a_claim_about_the_others(machine: Ru
 
 def test_what_no_run_needs_and_fails_is_told_apart(machine: Runtime) -> None:
     probed = replace(ASKED, extras=(NoiseScales(ASKED.arms[0].grid),))
-    stages = {one.key: one.label for one in probed.promised(machine)}
-    own = {one.key for one in ASKED.promised(machine)}
+    stages = {one.key: one.label for one in probed.stages(machine)}
+    own = {one.key for one in ASKED.stages(machine)}
     failed = {key: "it broke" for key in stages if key not in own}
     assert failed_arms.find(probed, machine, failed) == ()
-    assert failed_arms.apart(probed, machine, failed) == [
+    assert failed_arms.failed_extras(probed, machine, failed) == [
         f"{stages[key]}: it broke" for key in stages if key not in own
     ]
     assert [one["title"] for one in gathered(probed, machine)["extras"]] == ["The same gains by other tests"]

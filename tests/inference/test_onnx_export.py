@@ -99,8 +99,8 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch, exported
 
 def test_a_file_is_opened_without_torch(exported: Loaded) -> None:
     script = (
-        "import sys, numpy as np\nfrom pathlib import Path\nfrom xstilts import export\n"
-        "ask = export.opened(Path(sys.argv[1]))\nids = np.full((2, 5), 9)\nprint(ask(ids, np.ones_like(ids)).shape)\n"
+        "import sys, numpy as np\nfrom pathlib import Path\nfrom xstilts.inference import onnx_export\n"
+        "ask = onnx_export.opened(Path(sys.argv[1]))\nids = np.full((2, 5), 9)\nprint(ask(ids, np.ones_like(ids)).shape)\n"
         "assert not {'torch', 'transformers'} & sys.modules.keys()\n"
     )
     command = [sys.executable, "-c", script, str(exported.scratch / "model.onnx")]

@@ -8,10 +8,12 @@ import pytest
 from xstilts.runtime.machine import Runtime
 from xstilts.selection.budget import Budget
 from xstilts.store import manifest
+from xstilts.store.identity import identity
 from xstilts.store.stage import BuildContext, Stage, folder_of, stage
 from xstilts.training.recipe import Recipe
 
 
+@identity("Lesson")
 @dataclass(frozen=True)
 class Lesson:
     task: str

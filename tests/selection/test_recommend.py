@@ -151,7 +151,7 @@ def test_peeks_are_short_and_share_what_they_can(encoder: Encoder) -> None:
     peeks = ProbeStages(question(encoder), None)
     model = peeks.peek("sandbox_roles", RUNG, 1)
     assert isinstance(model, Stage)
-    assert (model.arguments["recipe"].steps, model.arguments["recipe"].examples) == (2, 16)
+    assert (model.arguments["recipe"].steps, model.arguments["recipe"].max_train_examples) == (2, 16)
     assert model in peeks.score("sandbox_roles", RUNG, 1).arguments["predictions"].arguments["model"].inputs
     assert model in peeks.features("sandbox_roles", RUNG, 1).inputs
     assert peeks.peek(BASELINE, RUNG, 1) is encoder

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from xstilts.models.network import Network
 from xstilts.runtime import progress
 from xstilts.training.checkpoint import Checkpoint, remove
-from xstilts.training.optimizer import optimiser_of, prepare
-from xstilts.training.recipe import OPTIMISERS, Recipe
+from xstilts.training.optimizer import make_optimizer, prepare
+from xstilts.training.recipe import OPTIMIZERS, Recipe
 
 
 def made(path: Path, frozen: bool = False) -> tuple[nn.Module, torch.optim.AdamW, Checkpoint]:
@@ -32,7 +32,7 @@ def lean(path: Path, name: str, seed: int = 0) -> tuple[nn.Module, torch.optim.O
     network.heads["toy"] = nn.Linear(5, 2)
     recipe = Recipe(learning_rate=0.1, weight_decay=0.1, optimizer=name)
     prepare(network, recipe)
-    optimiser = optimiser_of(network, recipe)
+    optimiser = make_optimizer(network, recipe)
     return network, optimiser, Checkpoint(path / "checkpoint.safetensors", network, optimiser)
 
 
@@ -76,7 +76,7 @@ def test_what_goes_on_from_a_checkpoint_ends_in_the_same_bits(tmp_path: Path, fr
     assert same(weights(other), weights(network))
 
 
-@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("before", [0, 1, 4])
 def test_every_optimiser_goes_on_in_the_same_bits(tmp_path: Path, name: str, before: int) -> None:
     network, optimiser, checkpoint = lean(tmp_path, name)
@@ -101,7 +101,7 @@ def test_every_optimiser_goes_on_in_the_same_bits(tmp_path: Path, name: str, bef
     assert same(weights(other), best)
 
 
-@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_everything_is_stored_in_its_own_dtype(tmp_path: Path, name: str) -> None:
     network, optimiser, checkpoint = lean(tmp_path, name)
     lean_step(network, optimiser, 0)
@@ -186,7 +186,7 @@ def damaged(checkpoint: Checkpoint, network: nn.Module) -> None:
     assert checkpoint.load() == {}
     assert same(weights(network), before)
     assert checkpoint.best == {}
-    assert not checkpoint.optimiser.state
+    assert not checkpoint.optimizer.state
     assert len(said) == 1
     assert "is damaged" in said[0]
     assert "training begins again" in said[0]

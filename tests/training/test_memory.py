@@ -98,7 +98,7 @@ def test_a_few_layers_stand_for_many_that_are_alike(model_type: str) -> None:
 
 @pytest.mark.parametrize("how", TOYS)
 def test_every_kind_keeps_about_as_much(how: str, families: Any) -> None:
-    """Masked-LM asks its head of the hidden pieces alone; translation ranking has no head and compares all pairs."""
+    """Masked-LM asks its head of the hidden tokens alone; translation ranking has no head and compares all pairs."""
     network = Network(families.backbone("xlm-roberta"))
     if not task_format(how).headless:
         attach(network, "head", how, 2)
@@ -254,7 +254,7 @@ def test_where_nothing_helps_a_plan_says_so() -> None:
 
 def test_ways_change_the_result_as_little_as_they_can() -> None:
     assert [bool(way.settings) for way in memory_fit.WAYS] == sorted(bool(way.settings) for way in memory_fit.WAYS)
-    assert len({way.said() for way in memory_fit.WAYS}) == len(memory_fit.WAYS)
+    assert len({way.options() for way in memory_fit.WAYS}) == len(memory_fit.WAYS)
 
 
 def test_an_encoder_that_is_not_here_is_not_guessed_at() -> None:
@@ -262,7 +262,7 @@ def test_an_encoder_that_is_not_here_is_not_guessed_at() -> None:
 
 
 def test_a_wrong_part_to_train_is_told_in_the_plan() -> None:
-    assert "unknown part to train 'middle'" in said(LARGE, 80, trained="middle")
+    assert "unknown part to train 'middle'" in said(LARGE, 80, trainable="middle")
 
 
 def test_a_folder_has_its_own_configuration_and_a_stage_that_of_its_origin(families: Any) -> None:

@@ -55,13 +55,13 @@ def test_where_memory_runs_out_the_step_is_taken_in_smaller_passes(
 ) -> None:
     """The batch stays what it is: the result is that of a machine that was told to take so little from the start."""
     model = train(encoder, (lesson("token_classification"), lesson("masked_lm", weight=1.0)), SHORT, seed=1)
-    wanted = build(model, apart(machine, "small", micro_tokens=32))
+    wanted = build(model, apart(machine, "small", max_tokens_per_pass=32))
     said: list[str] = []
     progress.listen(lambda event: said.append(event.label))
     for name in ("token_classification", "masked_lm"):
         scarce = Scarce(task_format(name).loss, 32)
         monkeypatch.setattr(task_format(name), "loss", scarce)
-    found = build(model, apart(machine, "large", micro_tokens=512))
+    found = build(model, apart(machine, "large", max_tokens_per_pass=512))
     assert result(found) == result(wanted)
     assert any("passes of 32 tokens" in line for line in said)
     assert read(found)["record"]["cost"]["tokens"] == read(wanted)["record"]["cost"]["tokens"]
@@ -75,7 +75,7 @@ def test_memory_that_is_too_small_for_anything_is_an_error(
     with pytest.raises(torch.OutOfMemoryError):
         build(
             train(encoder, (lesson("token_classification"),), SHORT, seed=1),
-            apart(machine, "none", micro_tokens=4 * FEWEST_TOKENS),
+            apart(machine, "none", max_tokens_per_pass=4 * FEWEST_TOKENS),
         )
     assert scarce.refused == 3
 
@@ -85,7 +85,9 @@ def test_a_killed_training_goes_on_with_the_passes_that_fitted(
 ) -> None:
     """Which units drop out depends on the cut, so a training that goes on must cut as it did."""
     model = train(encoder, (lesson("token_classification"),), SHORT, seed=1)
-    whole, killed = (apart(machine, name, micro_tokens=512, checkpoint_seconds=0.0) for name in ("whole", "killed"))
+    whole, killed = (
+        apart(machine, name, max_tokens_per_pass=512, checkpoint_seconds=0.0) for name in ("whole", "killed")
+    )
     honest = task_format("token_classification").loss
     for store, stop in ((whole, 99), (killed, 3)):
         scarce = Scarce(honest, 32)
@@ -154,14 +156,14 @@ def test_batches_are_put_together_beside_and_in_order(
     encoder: Encoder, machine: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads, numbers = set(), []
-    honest = step.Loop.prepare
+    honest = step.Stepper.prepare
 
-    def prepare(self: step.Loop, number: int, step: Any) -> step.Prepared:
+    def prepare(self: step.Stepper, number: int, step: Any) -> step.PreparedStep:
         threads.add(threading.current_thread().name)
         numbers.append(number)
         return honest(self, number, step)
 
-    monkeypatch.setattr(step.Loop, "prepare", prepare)
+    monkeypatch.setattr(step.Stepper, "prepare", prepare)
     build(train(encoder, (lesson("token_classification"),), SHORT, seed=1), machine)
     assert numbers == [0, 1, 2, 3, 4]
     assert all(name.startswith("batches") for name in threads)

@@ -149,16 +149,16 @@ import os, signal, sys
 sys.path[:0] = {tests!r}
 from pathlib import Path
 from test_train import CASES, case
-from xstilts import progress
-from xstilts.runtime.machine import Machine
-from xstilts.store.stage import build
+from xstilts.runtime import progress
+from xstilts.runtime.machine import Runtime
+from xstilts.store.build import build
 
 def kill(event):
     if event.done == {step}:
         os.kill(os.getpid(), signal.SIG{signal})
 
 progress.listen(kill)
-machine = Machine(Path({store!r}), device="cpu", threads=1, checkpoint_seconds=0.0, micro_tokens=CASES[{name!r}][1])
+machine = Runtime(Path({store!r}), device="cpu", threads=1, checkpoint_seconds=0.0, max_tokens_per_pass=CASES[{name!r}][1])
 build(case({name!r}, {source!r}), machine)
 """
 

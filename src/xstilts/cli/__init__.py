@@ -1,6 +1,6 @@
-"""The command line: thin verbs over the package, imported only when they are called.
+"""The command line: verbs that are thin layers over the package, which they import only when they run.
 
-Exit codes: 0 done, 1 something could not be built, 2 what was asked for is wrong, 128 + n stopped by signal n.
+Exit codes: 0 success, 1 something could not be built, 2 a wrong option or input, 128 + n stopped by signal n.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import sys
 
 from xstilts.cli.app import PLAN_STUDY, app
 
-# Each adds its verbs, in the order of `--help`.
-from xstilts.cli import runs, studies, literature, lookups, artificial  # noqa: F401  # isort: skip
+# Each module adds its verbs, in the order of `--help`.
+from xstilts.cli import runs, models, studies, literature, lookups, sandbox  # noqa: F401  # isort: skip
 
 __all__ = ["PLAN_STUDY", "app", "main"]
 
 
 def main() -> None:
-    """Run the command line, with errors in one line and exit codes that mean something."""
+    """Run the command line: errors become one line on standard error and an exit code."""
     from xstilts.errors import InputError
     from xstilts.runtime import signals
     from xstilts.store.stage import StageError

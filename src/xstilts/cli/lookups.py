@@ -1,82 +1,165 @@
-"""Verbs that tell what is there: stages, costs, tasks, shared texts, data sets."""
+"""Verbs that show what exists: stages, costs, tasks, data sets and texts that they share."""
 
 from __future__ import annotations
 
+import json as jsons
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xstilts.cli import show_lookups
 from xstilts.cli.app import app
-from xstilts.cli.options import DataFolder, Store
+from xstilts.cli.options import DataFolder, Json, Store, TaskFolders
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from xstilts.cost import summary
+
+COST_COLUMNS = {
+    "stages": "stages",
+    "seconds": "seconds",
+    "in the loop": "loop_seconds",
+    "of the device": "device_seconds",
+    "tokens": "tokens",
+    "tokens/s": "tokens_per_second",
+    "FLOPs": "flops",
+    "MFU": "utilisation",
+    "peak MiB": "memory_mib",
+    "parameters": "parameters",
+    "trained": "trained_parameters",
+    "joules": "joules",
+}
 
 
 @app.command()
 def show(
-    key: Annotated[str, typer.Argument(help="The beginning of a stage's key, or its folder's name.")],
+    key: Annotated[str, typer.Argument(help="The beginning of a stage's key, or the name of its folder.")],
     store: Store = Path("work"),
 ) -> None:
-    """Print how a finished stage came to be, and how its nearest sibling differs."""
+    """Print the manifest of a finished stage, check its files, and show how its nearest sibling differs."""
+    from xstilts.runtime.console import console
+    from xstilts.store import manifest, query
 
-    show_lookups.stage(store, key)
+    folder, record = query.find(store, key)
+    screen = console()
+    screen.print_json(jsons.dumps({name: value for name, value in record.items() if name != "files"}))
+    damaged = manifest.damaged_files(folder)
+    state = f"DAMAGED: {', '.join(damaged)}" if damaged else "all as recorded"
+    screen.print(f"{len(record['files'])} files, {state}", highlight=False)
+    nearest = query.nearest_sibling(store, record)
+    if nearest:
+        screen.print(f"nearest sibling: {nearest[0].name}", highlight=False)
+        for path, (here, there) in nearest[1].items():
+            screen.print(f"  {path}: {jsons.dumps(here)} here, {jsons.dumps(there)} there", highlight=False)
 
 
 @app.command()
 def cost(
-    key: Annotated[list[str] | None, typer.Argument(help="Only these stages and all that they are made of.")] = None,
+    key: Annotated[
+        list[str] | None, typer.Argument(help="Only these stages and their inputs; default: the whole store.")
+    ] = None,
     store: Store = Path("work"),
-    json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
+    json: Json = None,
 ) -> None:
-    """Print what stages have cost: time, tokens, FLOPs, memory and energy, by phase and by stage."""
+    """Print the cost of finished stages, by phase and by stage: time, tokens, FLOPs, memory, energy."""
+    from xstilts.cost import summary
+    from xstilts.runtime.console import console
 
-    show_lookups.costs(store, key or (), json)
+    lines = summary.entries(store, key or ())
+    screen = console()
+    screen.print(_costs("cost by phase", [*summary.by_phase(lines), summary.total(lines)]))
+    screen.print(_costs("cost by stage", lines))
+    if json:
+        summary.save(lines, json)
+        screen.print(f"  details     {json}", highlight=False)
+
+
+def _costs(title: str, lines: Sequence[summary.Line]) -> Table:
+    from xstilts.cost import summary
+    from xstilts.experiments import score_table
+
+    rows = [(line.folder, [summary.cell(line, figure) for figure in COST_COLUMNS.values()]) for line in lines]
+    return score_table.drawn(title, ["", *COST_COLUMNS], rows)
 
 
 @app.command()
 def tasks(
     data: DataFolder = None,
+    folders: TaskFolders = None,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print everything about each, as docs/tasks.md.")
+        bool, typer.Option("--markdown", help="Print a full description of each, as in docs/tasks.md.")
     ] = False,
 ) -> None:
-    """List the tasks: format, metric, what they are learned from, languages, and which of their data are there."""
-    from xstilts.tasks import cards
+    """List the tasks: format, metric, training tasks, languages, and with --data which data sets are present."""
+    from rich.table import Table
+
+    from xstilts.errors import InputError
+    from xstilts.runtime.console import console
+    from xstilts.tasks import base, cards
 
     if markdown:
         print(cards.page(), end="")
-    else:
-        show_lookups.tasks(data)
+        return
+    last = ("training data", "test data") if data else ("licence",)
+    shown = Table("task", "format", "metric", "trained on", "languages", *last)
+    broken = []
+    for name, task in base.listed():
+        if isinstance(task, InputError):
+            broken.append(task)
+            continue
+        measured = sum(task.has("test", code, data) for code in task.languages)
+        trained = all(part.has("train", code, data) for part, code in task.training_parts())
+        present = ("yes" if trained else "-", f"{measured} of {len(task.languages)}" if measured else "-")
+        cells = task.format, task.metric, task.learned_from_name or "-", str(len(task.languages) or "any")
+        shown.add_row(name, *cells, *(present if data else (task.licence,)))
+    console().print(shown)
+    for error in broken:
+        console().print(f"not usable: {error}", highlight=False)
 
 
 @app.command()
 def overlap(
-    train: Annotated[str, typer.Argument(help="The task whose training data may hold them.")],
-    target: Annotated[str, typer.Argument(help="The task whose examples are looked for.")],
+    train: Annotated[str, typer.Argument(help="Task whose training data are searched.")],
+    target: Annotated[str, typer.Argument(help="Task whose examples are searched for.")],
     language: Annotated[str, typer.Option(help="Language of the target.")] = "en",
     split: Annotated[str, typer.Option(help="Split of the target.")] = "test",
     data: DataFolder = None,
+    folders: TaskFolders = None,
     store: Store = Path("work"),
 ) -> None:
-    """Find texts of a test set that are also in a training set, word for word or nearly."""
+    """Find texts of a test set that also occur in a training set, verbatim or as near duplicates."""
+    from rich.table import Table
+
     from xstilts.evaluation import contamination
+    from xstilts.runtime.console import console
     from xstilts.runtime.machine import Runtime
     from xstilts.tasks.base import task
 
-    machine = Runtime(store, data, allow_unexpected_data=True)
-    show_lookups.overlaps(contamination.of_tasks(task(train), task(target), language, split, machine))
+    machine, screen = Runtime(store, data, allow_unexpected_data=True), console()
+    for found in contamination.of_tasks(task(train), task(target), language, split, machine):
+        screen.print(f"{found.test}: {found.test_examples:,} examples, {found.touched:,} of them seen in {found.train}")
+        shown = Table("field", "examples", "seen verbatim", "near duplicates", "too short to compare")
+        for part in found.fields:
+            shown.add_row(part.name, *(f"{count:,}" for count in (part.examples, part.exact, part.near, part.short)))
+        screen.print(shown)
+        for pair in found.samples:
+            similarity = f"similarity {pair.similarity:.2f}"
+            screen.print(f"  {pair.field}: {pair.test} and training's {pair.train}, {similarity}", highlight=False)
 
 
 @app.command("data")
 def data_of(
     task: Annotated[list[str] | None, typer.Argument(help="Tasks; default: all but the sandbox's.")] = None,
     data: DataFolder = None,
+    folders: TaskFolders = None,
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,
-    get: Annotated[bool, typer.Option("--get", help="Download what is missing and the hub has.")] = False,
+    get: Annotated[bool, typer.Option("--get", help="Download missing data from the Hugging Face hub.")] = False,
     counts: Annotated[bool, typer.Option(help="Read the files and count their examples.")] = True,
-    json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
+    json: Json = None,
 ) -> None:
-    """Say which data of which tasks are there, how many examples they hold, and how to get the rest; or get it."""
+    """Show which data of which tasks are present, how many examples they have and how to get the rest; or download."""
     from xstilts.runtime import progress
     from xstilts.tasks import availability
 

@@ -1,54 +1,275 @@
-"""Options that several verbs share: their types, their words, the variables that set them."""
+"""Options that several verbs share, alone and in groups.
+
+A verb takes a group as one parameter, and `grouped` turns its fields into options with a panel of their own in
+`--help`. A group then gives the values that the package works with: a `Grid`, `Recipes`, a `Runtime`.
+
+>>> RuntimeOptions(device="cpu", threads=2).runtime().threads
+2
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import MISSING, Field, dataclass, fields
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 
 import typer
 
+if TYPE_CHECKING:
+    from xstilts.experiments.grid import Grid
+    from xstilts.experiments.run import Recipes
+    from xstilts.models.encoder import Encoder
+    from xstilts.runtime.machine import Runtime
+
+
+def _add_task_folders(folders: list[Path] | None) -> list[Path] | None:
+    if folders:
+        from xstilts.tasks import base
+
+        for folder in folders:
+            base.add_task_folder(folder)
+    return folders
+
+
 Store = Annotated[Path, typer.Option(envvar="XSTILTS_STORE", help="Folder of finished stages.")]
-DataFolder = Annotated[Path | None, typer.Option("--data", envvar="XSTILTS_DATA", help="Folder of local data sets.")]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", envvar="XSTILTS_DATA", help="Folder of your copies of data sets.")
+]
+TaskFolders = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--tasks",
+        metavar="DIR",
+        envvar="XSTILTS_TASKS",
+        callback=_add_task_folders,
+        is_eager=True,
+        help="Folder of your own task files; repeat it for more.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes that build side by side.")]
-Threads = Annotated[int, typer.Option(min=0, help="Torch threads a process; 0: divided among the workers.")]
-MicroTokens = Annotated[
-    int, typer.Option(min=0, help="Most tokens in one pass; the batch stays what it is. 0: as suits the device.")
+Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes that build stages in parallel.")]
+Threads = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Torch threads per process; 0: share the cores among the workers.")
 ]
-Precision = Annotated[str, typer.Option(help="auto (bf16 where the device has it), fp32 or bf16.")]
-Packing = Annotated[str, typer.Option(help="Batches without padding: auto (on a GPU), on or off.")]
+MaxTokensPerPass = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="Tokens in one forward pass; the batch size stays the same. 0: chosen to suit the device.",
+    ),
+]
 Recompute = Annotated[
-    bool, typer.Option("--recompute", help="Compute layers again instead of keeping them: less memory.")
+    bool, typer.Option("--recompute", help="Recompute activations in the backward pass: less memory, more time.")
 ]
-Compiled = Annotated[bool, typer.Option("--compile", help="Let torch compile the layers.")]
-Languages = Annotated[str | None, typer.Option(help="Measure only these languages, 'en,sw'.")]
-Split = Annotated[str, typer.Option(help="What is measured: test, or validation where test answers are withheld.")]
-EncoderName = Annotated[str, typer.Option("--encoder", help="Hub id, local folder, or 'sandbox'.")]
-Revision = Annotated[str, typer.Option(help="Revision of a hub id.")]
-Intermediate = Annotated[
-    list[str] | None, typer.Option(help="Tasks of one intermediate phase; 'a,b' is a mix. Give it again for another.")
+AllowUnexpectedData = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unexpected-data",
+        help="Accept data sets with an unexpected number of rows, or that do not look English.",
+    ),
 ]
-Target = Annotated[list[str] | None, typer.Option(help="Target task; give it again for more.")]
-SuiteName = Annotated[str | None, typer.Option("--suite", help="All of xtreme or xtreme-r, and its averages.")]
-LearnFrom = Annotated[
-    list[str] | None,
-    typer.Option(help="Learn targets from these instead of their own: 'a+b' in turn, 'xquad=a' for one target."),
-]
-MemoryGib = Annotated[
-    float, typer.Option("--memory", min=0, help="GiB of the device that `plan` reckons with; 0: of the one here.")
-]
-Partial = Annotated[
-    bool, typer.Option("--partial", help="Take data sets of another size than expected, or not English.")
-]
-RecipeName = Annotated[str, typer.Option("--recipe", help="Named recipes: xtreme, phang2020, small, sandbox.")]
-Setting = Annotated[list[str] | None, typer.Option("--set", help="Change both phases: learning_rate=1e-4 …")]
-SetIntermediate = Annotated[list[str] | None, typer.Option(help="Change the intermediate recipe alone.")]
-SetTarget = Annotated[list[str] | None, typer.Option(help="Change the target recipe alone.")]
-Seeds = Annotated[int, typer.Option(min=1, help="How many seeds: 1, 2, …")]
-Forgetting = Annotated[
-    str | None, typer.Option(help="Measure these before and after the intermediate phase too: 'common_voice,tatoeba'.")
-]
-MlmTask = Annotated[str | None, typer.Option("--mlm", help="Raw-text task: masked-LM beside the intermediate tasks.")]
-MlmWeight = Annotated[float, typer.Option(help="Weight of the masked-LM loss.")]
-MlmAlpha = Annotated[float, typer.Option(help="Languages are drawn as n ** alpha.")]
+Scale = Annotated[str, typer.Option(help="Scale of the study: sandbox (minutes), small or full.")]
 Out = Annotated[Path | None, typer.Option(help="Also write the tables to this folder.")]
+Json = Annotated[Path | None, typer.Option(help="Also write everything to this JSON file.")]
+
+
+class OptionGroup:
+    """A dataclass whose fields are options; `panel` is the heading above them in `--help`."""
+
+    panel: ClassVar[str]
+
+
+@dataclass(frozen=True)
+class EncoderOptions(OptionGroup):
+    """Which encoder."""
+
+    panel: ClassVar[str] = "Encoder"
+
+    encoder: Annotated[str, typer.Option(help="Hub id, local folder, or 'sandbox'.")]
+    revision: Annotated[str, typer.Option(help="Revision of a hub id.")] = "main"
+
+    def pinned(self) -> Encoder:
+        """Return the encoder at the commit that its revision names now."""
+        from xstilts.models.encoder import Encoder
+
+        return Encoder.of(self.encoder, self.revision).pinned()
+
+
+@dataclass(frozen=True)
+class ExperimentOptions(EncoderOptions):
+    """What to compare: encoder, targets, intermediate settings and seeds."""
+
+    panel: ClassVar[str] = "Experiment"
+
+    target: Annotated[list[str] | None, typer.Option(help="Target task; repeat it for more.")] = None
+    suite: Annotated[
+        str | None, typer.Option(help="All tasks of a benchmark, xtreme or xtreme-r, and its averages.")
+    ] = None
+    intermediate: Annotated[
+        list[str] | None,
+        typer.Option(help="Tasks of one intermediate phase; 'a,b' trains on a mix. Repeat it for more settings."),
+    ] = None
+    learn_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Train targets on these tasks instead of their own: 'a+b' one after the other, 'xquad=a' for one "
+            "target."
+        ),
+    ] = None
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Number of seeds: 1, 2, …")] = 1
+    languages: Annotated[str | None, typer.Option(help="Evaluate only these languages, 'en,sw'.")] = None
+    split: Annotated[str, typer.Option(help="Evaluated split: test, or validation where test labels are hidden.")] = (
+        "test"
+    )
+    forgetting: Annotated[
+        str | None,
+        typer.Option(help="Also evaluate these untrained tasks before and after each phase: 'common_voice,tatoeba'."),
+    ] = None
+    mlm: Annotated[
+        str | None, typer.Option(help="Raw-text task: masked-LM in every step of the intermediate phase.")
+    ] = None
+    mlm_weight: Annotated[float, typer.Option(help="Weight of the masked-LM loss.")] = 1.0
+    mlm_alpha: Annotated[float, typer.Option(help="Draw languages of the raw text in proportion to size ** alpha.")] = (
+        0.3
+    )
+
+    def grid(self, recipes: Recipes, runtime: Runtime) -> Grid:
+        """Return the runs that these options ask for.
+
+        Raises:
+            InputError: A task, language or recipe is unknown, or tasks do not fit each other.
+        """
+        from xstilts.experiments import grid
+
+        targets = grid.targets_of(self.target or (), self.suite)
+        languages = tuple(dict.fromkeys(code for target in targets for code in target.languages))
+        return grid.Grid(
+            self.pinned(),
+            targets + grid.untrained(self.forgetting),
+            tuple(grid.tasks_of(names) for names in self.intermediate or ()),
+            recipes,
+            self.seeds,
+            grid.teachers_of(self.learn_from or ()),
+            grid.mlm_of(self.mlm, languages, self.mlm_weight, self.mlm_alpha, runtime),
+            self.split,
+            tuple(self.languages.split(",")) if self.languages else (),
+        )
+
+
+@dataclass(frozen=True)
+class RecipeOptions(OptionGroup):
+    """How to train: a named set of recipes and changes of it."""
+
+    panel: ClassVar[str] = "Recipe"
+
+    recipe: Annotated[str, typer.Option(help="Named recipes: xtreme, phang2020, small or sandbox.")] = "xtreme"
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a setting in both phases: learning_rate=1e-4 …")
+    ] = None
+    set_intermediate: Annotated[
+        list[str] | None, typer.Option(help="Change a setting of the intermediate phase only.")
+    ] = None
+    set_target: Annotated[list[str] | None, typer.Option(help="Change a setting of the target phase only.")] = None
+
+    def recipes(self) -> Recipes:
+        """Return the named recipes with the changes of each phase."""
+        from xstilts.experiments.run import Recipes
+
+        both = tuple(self.setting or ())
+        return Recipes(self.recipe, both + tuple(self.set_intermediate or ()), both + tuple(self.set_target or ()))
+
+
+@dataclass(frozen=True)
+class RuntimeOptions(OptionGroup):
+    """Where and how to compute; nothing here changes what is computed, up to rounding."""
+
+    panel: ClassVar[str] = "Runtime"
+
+    data: DataFolder = None
+    tasks: TaskFolders = None
+    store: Store = Path("work")
+    device: Device = "auto"
+    workers: Workers = 1
+    threads: Threads = 0
+    max_tokens_per_pass: MaxTokensPerPass = 0
+    precision: Annotated[str, typer.Option(help="auto (bf16 where the device supports it), fp32 or bf16.")] = "auto"
+    packing: Annotated[str, typer.Option(help="Batches without padding: auto (on a GPU), on or off.")] = "auto"
+    recompute: Recompute = False
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile the layers with torch.compile.")] = False
+    memory: Annotated[
+        float,
+        typer.Option(min=0, metavar="N", help="GiB of device memory that `plan` assumes; 0: those of this device."),
+    ] = 0.0
+    allow_unexpected_data: AllowUnexpectedData = False
+
+    def runtime(self) -> Runtime:
+        """Return the runtime that these options describe."""
+        from xstilts.runtime.machine import Runtime
+
+        return Runtime(
+            store=self.store,
+            data=self.data,
+            device=self.device,
+            max_tokens_per_pass=self.max_tokens_per_pass,
+            workers=self.workers,
+            threads=self.threads,
+            precision=self.precision,
+            allow_unexpected_data=self.allow_unexpected_data,
+            packing=self.packing,
+            recompute=self.recompute,
+            compiled=self.compiled,
+            memory_gib=self.memory,
+        )
+
+
+def grouped(verb: Callable[..., None]) -> Callable[..., None]:
+    """Flatten the option groups among a verb's parameters into options that Typer reads.
+
+    Args:
+        verb: A function, some of whose parameters are annotated with subclasses of `OptionGroup`.
+
+    Returns:
+        A function with the groups' fields instead of the groups, all keyword-only.
+    """
+    hints = get_type_hints(verb, include_extras=True)
+    groups: dict[str, type[OptionGroup]] = {}
+    parameters: list[Parameter] = []
+    for parameter in inspect.signature(verb).parameters.values():
+        hint = hints[parameter.name]
+        if isinstance(hint, type) and issubclass(hint, OptionGroup):
+            groups[parameter.name] = hint
+            parameters += _parameters_of(hint)
+        else:
+            parameters.append(parameter.replace(annotation=hint, kind=Parameter.KEYWORD_ONLY))
+
+    def flattened(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in _fields(group)})
+        verb(**values)
+
+    flattened.__name__, flattened.__doc__ = verb.__name__, verb.__doc__
+    flattened.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    flattened.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return flattened
+
+
+def _fields(group: type[OptionGroup]) -> tuple[Field[Any], ...]:
+    return fields(group)  # type: ignore[arg-type]
+
+
+def _parameters_of(group: type[OptionGroup]) -> Iterator[Parameter]:
+    """Yield a group's fields as parameters, each option in the panel of the group."""
+    hints = get_type_hints(group, include_extras=True)
+    for field in _fields(group):
+        hint = hints[field.name]
+        option = copy(hint.__metadata__[0])
+        option.rich_help_panel = group.panel
+        default = Parameter.empty if field.default is MISSING else field.default
+        yield Parameter(
+            field.name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint.__origin__, option]
+        )

@@ -1,87 +1,107 @@
-"""Verbs of studies: plan, build, watch, mirror, check, show and compare them, and recommend from them."""
+"""Verbs of studies: plan, run, watch, track, verify, render and compare them, and recommend from them."""
 
 from __future__ import annotations
 
+import json as jsons
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from xstilts.cli import show_studies
 from xstilts.cli.app import PLAN_STUDY, app
 from xstilts.cli.options import (
     DataFolder,
     Device,
-    EncoderName,
-    MicroTokens,
-    Partial,
-    Precision,
-    RecipeName,
+    EncoderOptions,
+    Json,
+    MaxTokensPerPass,
+    RecipeOptions,
     Recompute,
-    Revision,
-    SetIntermediate,
-    SetTarget,
-    Setting,
+    RuntimeOptions,
+    Scale,
     Store,
+    TaskFolders,
     Threads,
-    Workers,
+    grouped,
 )
 
 
 @app.command(PLAN_STUDY)
 def plan_study(
-    file: Annotated[Path, typer.Argument(help="A study file; it is run, and nothing of what it asks for is.")],
-    scale: Annotated[str, typer.Option(help="sandbox, small or full.")] = "full",
-    device_name: Annotated[str, typer.Option(help="GPU whose peak is reckoned with: H200, H100, A100 …")] = "H200",
-    memory: Annotated[float, typer.Option(min=0, help="Its GiB; 0: an H200's 139.8.")] = 0.0,
-    utilisation: Annotated[float, typer.Option(help="Share of the peak that trainings are taken to reach.")] = 0.3,
-    micro_tokens: MicroTokens = 0,
+    file: Annotated[Path, typer.Argument(help="A study file: a Python program, which is run; its stages are not.")],
+    scale: Scale = "full",
+    device_name: Annotated[str, typer.Option(help="GPU to plan for: H200, H100, A100 …")] = "H200",
+    memory: Annotated[float, typer.Option(min=0, metavar="N", help="Its memory in GiB; 0: an H200's 139.8.")] = 0.0,
+    utilisation: Annotated[float, typer.Option(help="Assumed share of the GPU's peak FLOP/s (MFU).")] = 0.3,
+    max_tokens_per_pass: MaxTokensPerPass = 0,
     recompute: Recompute = False,
     data: DataFolder = None,
+    tasks: TaskFolders = None,
     store: Store = Path("work"),
-    json: Annotated[Path | None, typer.Option(help="Also write all of it to this file.")] = None,
+    json: Json = None,
 ) -> None:
-    """Say what a study would take on a GPU: trainings, FLOPs, GPU-hours, memory, and what does not fit."""
-    from xstilts.planning.forecast import Gpu
+    """Forecast a study on a GPU: trainings, FLOPs, GPU-hours, memory, and what does not fit."""
+    from xstilts.experiments import study as studies
+    from xstilts.planning import forecast, render
+    from xstilts.runtime import progress
+    from xstilts.runtime.console import console
     from xstilts.runtime.machine import Runtime
 
-    machine = Runtime(store, data, max_tokens_per_pass=micro_tokens, recompute=recompute)
-    show_studies.outlook(file, scale, Gpu.of(device_name, memory, utilisation), machine, json)
+    machine = Runtime(store, data, max_tokens_per_pass=max_tokens_per_pass, recompute=recompute)
+    gpu = forecast.Gpu.of(device_name, memory, utilisation)
+    loaded = studies.load(file, scale)
+    with progress.shown():
+        result = forecast.forecast(loaded, gpu, machine)
+    screen = console()
+    screen.print(loaded.question.strip().splitlines()[0], highlight=False)
+    for part in render.parts(result):
+        screen.print(part, highlight=False, soft_wrap=isinstance(part, str))
+    if json:
+        json.write_text(jsons.dumps(render.to_json(result), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @app.command()
 def study(
     file: Annotated[
-        Path, typer.Argument(help="A study file: a question, its runs and its claims, in Python; it is run.")
+        Path, typer.Argument(help="A study file: a question, its runs and its claims; a Python program, which is run.")
     ],
-    scale: Annotated[str, typer.Option(help="sandbox (minutes), small or full.")] = "sandbox",
+    scale: Scale = "sandbox",
     out: Annotated[Path, typer.Option(help="Folder for the report and table.csv.")] = Path("study"),
     data: DataFolder = None,
+    tasks: TaskFolders = None,
     store: Store = Path("work"),
     device: Device = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Processes side by side; 0: two on a CPU, one on a GPU.")] = 0,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Processes that build stages in parallel; 0: two on a CPU, one on a GPU."
+        ),
+    ] = 0,
     threads: Threads = 0,
 ) -> None:
-    """Build a study, print the verdict on each claim, and write a report; exit code 1 where an arm is missing in it."""
-    from xstilts.runtime.machine import Runtime
+    """Run a study, print the verdict on each claim and write a report; exit code 1 where an arm could not be built."""
+    from xstilts.api import run_study
+    from xstilts.runtime.console import console
 
-    raise typer.Exit(
-        not show_studies.study(file, scale, Runtime(store, data, device, workers=workers, threads=threads), out)
-    )
+    result = run_study(file, scale, out, data=data, store=store, device=device, workers=workers, threads=threads)
+    console().print(result)
+    raise typer.Exit(bool(result.missing))
 
 
 @app.command()
 def watch(
     what: Annotated[
-        Path | None, typer.Argument(help="The store, or a study file (it is run), by which to know what is to do.")
+        Path | None, typer.Argument(help="A store, or a study file (which is run), to know the stages to come.")
     ] = None,
-    scale: Annotated[str, typer.Option(help="Of the study: sandbox, small or full.")] = "sandbox",
-    once: Annotated[bool, typer.Option("--once", help="Print where things stand and end.")] = False,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    scale: Scale = "sandbox",
+    once: Annotated[bool, typer.Option("--once", help="Print the status once and exit.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, metavar="N", help="Seconds between two updates.")] = 2.0,
     data: DataFolder = None,
+    tasks: TaskFolders = None,
     store: Store = Path("work"),
 ) -> None:
-    """Show a study while it runs: finished, running, failed, waiting, the time left, and what is ahead so far."""
+    """Show a study while it runs: finished, running, failed and waiting stages, the time left, the best so far."""
     from xstilts.monitoring import dashboard
     from xstilts.monitoring.status import StudyMonitor
 
@@ -94,10 +114,10 @@ def watch(
 def track(
     store: Annotated[Path, typer.Argument(envvar="XSTILTS_STORE", help="Folder of finished stages.")],
     to: Annotated[str, typer.Option(help="tensorboard:DIR, wandb:PROJECT, mlflow:URI or trackio:PROJECT.")],
-    follow: Annotated[bool, typer.Option("--follow", help="Go on while something is being built here.")] = False,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 30.0,
+    follow: Annotated[bool, typer.Option("--follow", help="Continue while stages are being built.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, metavar="N", help="Seconds between two updates.")] = 30.0,
 ) -> None:
-    """Mirror losses, looks at development data and scores into a tracker, a run for each training; nothing twice."""
+    """Send losses, development scores and test scores to an experiment tracker, one run a training; nothing twice."""
     from xstilts.monitoring import tracker_sync
 
     mirror = tracker_sync.Mirror(store, to)
@@ -107,23 +127,55 @@ def track(
 
 @app.command()
 def verify(
-    report: Annotated[Path, typer.Argument(help="Folder of a report, as `study` or `evidence` wrote it.")],
+    report: Annotated[Path, typer.Argument(help="Folder of a report that `study` or `evidence` wrote.")],
     store: Store = Path("work"),
 ) -> None:
-    """Check each claim of a report again, from predictions or texts on disk; exit code 1 unless all of them stand."""
+    """Recompute each claim of a report from the predictions or texts on disk; exit code 1 unless all of them hold."""
+    raise typer.Exit(not print_verification(report, store))
 
-    raise typer.Exit(not show_studies.verify(report, store))
+
+def print_verification(folder: Path, store: Path) -> bool:
+    """Verify the claims of a report against the files on disk and print the outcome of each.
+
+    Returns:
+        Whether all claims hold.
+
+    Raises:
+        InputError: The report names stages and there is no such store.
+    """
+    from rich.table import Table
+
+    from xstilts.errors import InputError
+    from xstilts.evidence.report import bundle
+    from xstilts.evidence.report.verify import verify as verify_bundle
+    from xstilts.reporting import study_report
+    from xstilts.runtime import progress
+    from xstilts.runtime.console import console
+    from xstilts.verification.verify import verify as verify_report
+
+    if not store.is_dir() and not bundle.is_bundle(folder) and study_report.read(folder).get("stages"):
+        raise InputError(f"no store {store}: give --store, the folder in which the study of {folder} was built")
+    with progress.shown():
+        checks = verify_bundle(folder, store) if bundle.is_bundle(folder) else verify_report(folder, store)
+    shown = Table("claim", "", "why")
+    for check in checks:
+        shown.add_row(f"{check.sentence} ({check.name})", check.status.upper(), check.why)
+    screen = console()
+    screen.print(shown)
+    counts = Counter(check.status for check in checks)
+    screen.print(", ".join(f"{count} {status}" for status, count in counts.items()) or "no claims", highlight=False)
+    return set(counts) <= {"stands"}
 
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="A study's folder, with report.json; of two, a store will do.")],
+    folder: Annotated[Path, typer.Argument(help="A study's folder with report.json; to compare, also a store.")],
     other: Annotated[Path | None, typer.Argument(help="Compare the first with this one.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write to; default: beside report.json. Evidence stays there.")
+        Path | None, typer.Option(help="Folder to write to; default: beside report.json. Not for evidence reports.")
     ] = None,
 ) -> None:
-    """Write a report anew, as a page and in Markdown; of two studies, what is the same and what differs."""
+    """Render a report again as HTML and Markdown; given two studies, show what agrees and what differs."""
     from xstilts.errors import InputError
     from xstilts.evidence.report import bundle
     from xstilts.reporting import study_page
@@ -132,62 +184,52 @@ def report(
     of_evidence = other is None and bundle.is_bundle(folder)
     if of_evidence and out:
         raise InputError(
-            f"an evidence report's pages belong beside its corpus: leave --out away, or copy {folder} whole"
+            f"an evidence report's pages belong beside its corpus: omit --out, or copy the whole folder {folder}"
         )
     if other is not None:
         written = compare_reports.write(folder, other, out)
     else:
-        written = bundle.views(folder) if of_evidence else study_page.write_pages(folder, out)
+        written = bundle.write_views(folder) if of_evidence else study_page.write_pages(folder, out)
     print(*written, sep="\n")
 
 
 @app.command()
+@grouped
 def recommend(
-    encoder: EncoderName,
-    target: Annotated[str, typer.Option(help="The task to choose for.")],
+    encoder: EncoderOptions,
+    recipes: RecipeOptions,
+    runtime: RuntimeOptions,
+    target: Annotated[str, typer.Option(help="The target task to choose for.")],
     candidates: Annotated[
-        str | None, typer.Option(help="Tasks to choose from, 'a,b,c'; default: all with training data here.")
+        str | None, typer.Option(help="Candidate tasks, 'a,b,c'; default: all with training data here.")
     ] = None,
-    budget: Annotated[
-        float, typer.Option(min=0, help="Most hours of trainings and the like; 0: as many as it takes.")
-    ] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of each training in the first round.")] = 100,
-    examples: Annotated[int, typer.Option(min=2, help="Most examples of a task for its states and embedding.")] = 500,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds in the first round.")] = 3,
+    budget: Annotated[float, typer.Option(min=0, metavar="N", help="Hours of building, at most; 0: no limit.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Training steps in the first round.")] = 100,
+    examples: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Examples of a task for its features and embedding.")
+    ] = 500,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Seeds in the first round.")] = 3,
     against: Annotated[
-        Path | None, typer.Option(help="A study's table.csv, or a report's folder: how right would each method be?")
+        Path | None, typer.Option(help="A study's table.csv or report folder: how well would each method have chosen?")
     ] = None,
-    against_recipe: Annotated[str, typer.Option(help="Of the study's arms, those of this recipe.")] = "",
-    recipe: RecipeName = "xtreme",
-    setting: Setting = None,
-    set_intermediate: SetIntermediate = None,
-    set_target: SetTarget = None,
-    revision: Revision = "main",
-    data: DataFolder = None,
-    store: Store = Path("work"),
-    device: Device = "auto",
-    workers: Workers = 1,
-    threads: Threads = 0,
-    micro_tokens: MicroTokens = 0,
-    precision: Precision = "auto",
-    partial: Partial = False,
+    against_recipe: Annotated[str, typer.Option(help="Only the study's arms of this recipe.")] = "",
     out: Annotated[Path | None, typer.Option(help="Also write recommend.json to this folder.")] = None,
 ) -> None:
-    """Rank intermediate tasks for a target without training them all in full."""
-    from xstilts.experiments.run import Recipes
-    from xstilts.models.encoder import Encoder
-    from xstilts.models.naming import name_of
-    from xstilts.runtime.machine import Runtime
-    from xstilts.selection import backtest, probes, render
-    from xstilts.tasks.base import task
+    """Rank intermediate tasks for a target with short probe trainings instead of full ones."""
+    from xstilts.api import Recommendation
+    from xstilts.selection import render
 
-    machine = Runtime(
-        store, data, device, micro_tokens, workers, threads, precision=precision, allow_unexpected_data=partial
+    result = Recommendation.of(
+        encoder.pinned(),
+        target,
+        candidates,
+        recipes.recipes(),
+        runtime.runtime(),
+        budget_hours=budget,
+        steps=steps,
+        examples=examples,
+        seeds=seeds,
+        against=against,
+        against_recipe=against_recipe,
     )
-    both = tuple(setting or ())
-    recipes = Recipes(recipe, both + tuple(set_intermediate or ()), both + tuple(set_target or ()))
-    model, wanted = Encoder.of(encoder, revision).pinned(), task(target)
-    chosen = probes.candidates_of(wanted, candidates, data)
-    question = probes.CandidateSearch(model, wanted, chosen, recipes, seeds, steps, examples)
-    gains = backtest.gains_of(against, wanted.label, against_recipe, name_of(model)) if against else {}
-    render.answer(question, machine, budget, gains, out)
+    render.show(result.advice, out)

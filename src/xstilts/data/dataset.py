@@ -34,6 +34,7 @@ from xstilts.store.stage import BuildContext, stage
 T = TypeVar("T")
 
 EXAMPLES = "examples.jsonl"
+KEPT_FIELDS = ("lines",)  # what a reader adds for messages: the line of each token
 
 
 @identity("File", excluded=("path",))
@@ -45,11 +46,13 @@ class DataFile:
     sha256: str
 
     @classmethod
-    def of(cls, path: Path, folder: Path) -> DataFile:
-        """Describe a file below `folder`."""
+    def of(cls, path: Path, folder: Path | None) -> DataFile:
+        """Describe a file, by its path below the data folder where it lies there, else by its absolute path."""
         held = container(path)
         status = held.stat()
-        return cls(path.relative_to(folder).as_posix(), _digest(held, status.st_size, status.st_mtime_ns))
+        below = folder is not None and path.is_relative_to(folder)
+        name = path.relative_to(folder) if folder is not None and below else path.absolute()
+        return cls(name.as_posix(), _digest(held, status.st_size, status.st_mtime_ns))
 
 
 @identity(
@@ -168,7 +171,7 @@ def _shaped(data: DatasetSplit, source: Source, folder: Path | None, report: Rep
     asked = Asked(data.split, data.labels, report, source.label_names, source.dropped, source.withheld)
     positional = source.options.get("ids") == "position"
     rows = read_rows(source.reader, _inputs(data, folder), {**source.options, "language": data.language}, report)
-    meant = ((row.place, fields) for row in rows if _concerns(fields := _fields(row, source), data, source))
+    meant = ((row.place, fields) for row in rows if _concerns(fields := fields_of(row, source), data, source))
     for position, (place, fields) in _part(enumerate(meant), data.part):
         id = str(position) if positional or fields.get("id") is None else str(fields["id"])
         example = SHAPE[data.format](id, fields, place, asked)
@@ -192,14 +195,23 @@ def _inputs(data: DatasetSplit, folder: Path | None) -> list[Input]:
     return [Input(folder / file.path, file.path) for file in data.files]
 
 
-def _fields(row: Row, source: Source) -> Mapping[str, Any]:
+def fields_of(row: Row, source: Source) -> Mapping[str, Any]:
     """Return a row's values under the names of the example's fields."""
     values = dict(row.values)
-    missing = [column for column in source.columns.values() if column not in values]
+    groups = [(one,) if isinstance(one, str) else one for one in source.columns.values()]
+    missing = [column for group in groups for column in group if column not in values]
     if missing:
         problem = f"expected the column {', '.join(missing)}, found {', '.join(values)}"
-        raise bad(row.place, problem, "the file is of another version: get the one the task names")
-    values.update({field: row.values[column] for field, column in source.columns.items()})
+        remedy = "name the column as the file does, or get the version of the file that the task names"
+        raise bad(row.place, problem, remedy)
+    chosen = {
+        field: row.values[one] if isinstance(one, str) else tuple(row.values[column] for column in one)
+        for field, one in source.columns.items()
+    }
+    if source.options.get("fields") == "named":
+        kept = {name: values[name] for name in KEPT_FIELDS if name in values}
+        return dict.fromkeys(source.options.get("empty", ()), "") | chosen | kept  # type: ignore[arg-type]
+    values.update(chosen)
     if source.convert is None:
         return values
     try:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from xstilts.data.examples import Example
 from xstilts.data.readers import Row, matching
+from xstilts.errors import InputError
 from xstilts.store.memo import memoised
 
 Convert = Callable[[Row], Mapping[str, Any]]
@@ -24,39 +25,47 @@ Options = Mapping[str, str | int | tuple[str, ...]]
 
 
 class Generator(Protocol):
-    """What makes the examples of a source that has no files."""
+    """Makes the examples of a source that has no files."""
 
     def has(self, split: str, language: str, options: Options) -> bool:
-        """Say whether there is a split in a language."""
+        """Return whether there is a split in a language."""
 
     def examples(self, task: str, split: str, language: str, options: Options) -> Iterator[Example]:
         """Yield the examples of a split in a language; the task's name seeds them."""
 
     def digest(self) -> str:
-        """Return a SHA-256 of all that decides what is made."""
+        """Return a SHA-256 of everything that decides the examples."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One form in which a task's examples can be had, below the data folder.
+    """One form in which a task's examples are available.
 
-    reader: the format, a function of `readers.py`. files: patterns by split, relative to the data folder, with
-    `{language}` spelled as `names` says (the code itself by default) and `*` for several files, read in sorted order.
-    columns: fields of the example that are called otherwise in the rows. options: arguments of the reader, and of
-    all: ids ("position": rows are numbered, whatever their `id`), language_column (holds a row's language).
-    convert: a function from a row to the example's fields, where columns do not suffice.
-    label_names: what this source calls a label. dropped: raw labels whose rows hold no gold label and are left out,
-    counted.
-    withheld: the answers are not in the files, as in a leaderboard's test set: nothing can be measured on them.
-    part: (start, stop) over the rows of a split, for data sets cut out of another one.
-    revision: for files below `hub/`, the commit or branch that `hub.download` takes them from. Data are identified by
-    content, so it is no part of their meaning.
-    generator: makes the examples where there are no files, as for artificial languages.
+    Attributes:
+        reader: The file format, a key of `readers.FORMATS`.
+        files: File patterns by split, relative to the data folder or absolute. `{language}` stands for the language,
+            spelled as `names` says (the code by default), and `*` for several files, read in sorted order.
+        columns: From a field of the example to the column of the rows that holds it, where their names differ. A
+            tuple of columns gives a field with several values, such as the choices of a multiple-choice question.
+        options: Arguments of the reader. Options of every source: `ids` ("position": rows are numbered, whatever
+            their `id`), `language_column` (the column that holds a row's language) and `fields` ("named": rows have
+            the fields in `columns` alone, whatever other columns there are, and those in `empty` as empty texts).
+        names: From the code of a language to its spelling in file names.
+        convert: A function from a row to the example's fields, where `columns` does not suffice. Its code is part of
+            the identity of the data; it must stand at the top level of a module.
+        label_names: From a label as the rows have it to a label of the task.
+        dropped: Raw labels of rows without a gold label, which are left out and counted.
+        part: Start and stop over the rows of a split, for data sets cut out of another one.
+        withheld: The files have no answers, as the test sets of leaderboards: they cannot be scored.
+        revision: For files below `hub/`, the commit or branch that `tasks.download` takes them from. Data are
+            identified by content, so the revision is no part of their identity.
+        generator: Makes the examples where there are no files, as for the sandbox's artificial languages.
+        languages: The languages of files whose names do not say it; empty: those of the task.
     """
 
     reader: str
     files: Mapping[str, str | tuple[str, ...]]
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     options: Mapping[str, str | int | tuple[str, ...]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     convert: Convert | None = None
@@ -66,9 +75,12 @@ class Source:
     withheld: bool = False
     revision: str = "main"
     generator: Generator | None = None
+    languages: tuple[str, ...] = ()
 
     def patterns(self, split: str, language: str) -> tuple[str, ...]:
         """Return the file patterns of a split in a language; empty where this source has none."""
+        if self.languages and language not in self.languages:
+            return ()
         patterns = self.files.get(split, ())
         patterns = (patterns,) if isinstance(patterns, str) else patterns
         return tuple(pattern.replace("{language}", self.names.get(language, language)) for pattern in patterns)
@@ -79,16 +91,33 @@ class Source:
         groups = ((one,) if isinstance(one, str) else one for one in self.files.values())
         return any("{language}" in pattern for group in groups for pattern in group)
 
-    def find(self, split: str, language: str, folder: Path) -> tuple[Path, ...]:
-        """Return the files of a split in a language that exist below `folder`; empty unless every pattern has one."""
-        found = [_matching(folder, pattern) for pattern in self.patterns(split, language)]
-        return tuple(path for paths in found for path in paths) if found and all(found) else ()
+    @property
+    def absolute(self) -> bool:
+        """Whether its files are found without a data folder."""
+        groups = ((one,) if isinstance(one, str) else one for one in self.files.values())
+        return bool(self.files) and all(Path(pattern).is_absolute() for group in groups for pattern in group)
+
+    def find(self, split: str, language: str, folder: Path | None) -> tuple[Path, ...]:
+        """Return the files of a split in a language.
+
+        Args:
+            split: "train", "validation" or "test".
+            language: Code of the language.
+            folder: The data folder; None where there is none, then only absolute patterns are looked up.
+
+        Returns:
+            The existing files, in the order of the patterns; empty unless every pattern has one.
+        """
+        if folder is None and not self.absolute:
+            return ()
+        groups = [_matching(folder or Path(), pattern) for pattern in self.patterns(split, language)]
+        return tuple(path for paths in groups for path in paths) if groups and all(groups) else ()
 
     def holds(self, split: str, language: str, folder: Path | None) -> bool:
-        """Say whether this source has a split in a language, with its answers."""
+        """Return whether this source has a split in a language, with its answers."""
         if self.generator is not None:
             return self.generator.has(split, language, self.options)
-        return folder is not None and not self.withheld and bool(self.find(split, language, folder))
+        return not self.withheld and bool(self.find(split, language, folder))
 
     def meaning(self) -> tuple[tuple[str, str], ...]:
         """Return what, beside the files' bytes, decides the examples: the identity of this way of reading."""
@@ -104,10 +133,21 @@ class Source:
 
 
 def _matching(folder: Path, pattern: str) -> list[Path]:
+    path = Path(pattern)
+    if path.is_absolute():
+        if path.is_file():  # a file whose name has glob characters
+            return [path]
+        return matching(Path(path.anchor), pattern.removeprefix(path.anchor))
     return memoised(folder, (pattern,), lambda: matching(folder, pattern))
 
 
 @cache
 def _normalised(function: Convert) -> str:
     """Return a function's source without comments and layout, so that only its meaning is part of a key."""
-    return ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    try:
+        return ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(function))))
+    except (OSError, SyntaxError, TypeError) as error:
+        raise InputError(
+            f"the source of the convert function {getattr(function, '__qualname__', function)!r} cannot be read "
+            f"({error}): define it with `def` at the top level of a module"
+        ) from None

@@ -15,7 +15,7 @@ from typing import Any
 
 from xstilts.data.dataset import read
 from xstilts.data.examples import BitextExample, TextExample
-from xstilts.evaluation.predict import predict_units
+from xstilts.evaluation.predict import predict_inputs
 from xstilts.formats import task_format
 from xstilts.models.configs import Shape
 from xstilts.models.hf_format import load
@@ -85,4 +85,4 @@ def _answers(
 ) -> list[Mapping[str, Any]]:
     how = task_format(name)
     units = how.encode(said, tokens, RECIPE.max_length, (), Counter())
-    return how.decode(predict_units(network, "head", how, units, tokens, machine), units, said, ())
+    return how.decode(predict_inputs(network, "head", how, units, tokens, machine), units, said, ())

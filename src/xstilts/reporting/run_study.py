@@ -64,7 +64,7 @@ def run_study(file: Path, scale: str, machine: Runtime, out: Path) -> Outcome:
         raise error
     lost = failed_arms.find(study, machine, reasons)
     verdicts = failed_arms.explained(claim.check_all(study.claims, table), lost)
-    missing = (*map(failed_arms.describe, lost), *failed_arms.apart(study, machine, reasons))
+    missing = (*map(failed_arms.describe, lost), *failed_arms.failed_extras(study, machine, reasons))
     origin = Origin(file.stem, scale, file, *commands(file, scale, machine))
     report = study_report.build_report(study, table, verdicts, origin, machine, missing)
     studies.write(table, out)

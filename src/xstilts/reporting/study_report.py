@@ -495,7 +495,7 @@ def _extra_tables(
     for extra in extras:
         if not isinstance(extra, StageTable):
             yield extra.made(table, records)
-        elif all(is_built(stage, machine) for stage in extra.promised(machine).values()):
+        elif all(is_built(stage, machine) for stage in extra.stages(machine).values()):
             yield extra.probed(machine)
 
 

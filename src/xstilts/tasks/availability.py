@@ -23,7 +23,7 @@ from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.tasks import download
-from xstilts.tasks.base import Task, names, task
+from xstilts.tasks.base import Task, listed, task
 
 PLACES = 6  # that are told where files are looked for
 NAMED = 12  # languages that are named one by one even where they are all of a task's
@@ -70,7 +70,8 @@ def gather(
     if not (get or folder.is_dir()):
         raise InputError(f"there is no data folder {folder}; correct --data DIR, or make it with --get")
     found: dict[str, list[Entry]] = {}
-    for name in asked or [name for name in names() if not task(name).artificial]:
+    usable = [name for name, task in listed() if isinstance(task, Task) and not task.artificial]
+    for name in asked or usable:
         failed = _get(task(name), folder, split) if get else {}
         entries = survey(task(name), folder, split, counted)
         found[name] = [_tried(entry, failed) if get else entry for entry in entries]
@@ -108,7 +109,7 @@ def render(task: Task, entries: Iterable[Entry], folder: Path) -> Iterator[str]:
         looked = ", ".join(path for source in task.sources for path in source.patterns("train", "<language>"))
         yield f"  any language: looks for {looked}"
     if task.joined:
-        yield f"  train  that of {', '.join(task.joined)}"
+        yield f"  train  that of {', '.join(task.joined_names)}"
     for group in _grouped(entries, lambda entry: (entry.split, entry.form, entry.state, entry.offered, entry.error)):
         yield from _told(task, group, folder, known)
 

@@ -1,7 +1,11 @@
-"""Task: where a data set lies, what its rows mean, how it is scored. One file in `tasks/` defines one task.
+"""Task: where a data set lies, what its rows mean and how it is scored; and the registry of tasks by name.
 
-The folder is the registry: `task("xnli")` imports `tasks/xnli.py` and takes its `task`. Intermediate and target are
-roles that a run gives; a task knows neither models nor hyperparameters.
+A task knows neither models nor hyperparameters; intermediate and target are roles that a run gives. One file in
+`tasks/datasets`, `tasks/subsets` or `tasks/sandbox` defines one shipped task: the folder is the list. The registry also
+has the tasks of installed plug-ins (entry points of the group `xstilts.tasks`, each a `Task` or a module with a `task`)
+and those of the user's own folders (`add_task_folder`, or the variable XSTILTS_TASKS), in which every `NAME.py` defines
+`task` as the shipped files do. `Task.from_csv`, `from_json`, `from_conll`, `from_hub` and `from_dataset` make a task of
+the user's own data; a run takes such a task as it is, and it needs no name in the registry.
 
 >>> task("xnli").metric
 'accuracy'
@@ -10,34 +14,53 @@ roles that a run gives; a task knows neither models nor hyperparameters.
 from __future__ import annotations
 
 import difflib
+import os
 import pkgutil
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib import import_module
+from importlib import import_module, invalidate_caches
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any, Unpack
 
 from xstilts.data.dataset import DataFile, DatasetSplit
 from xstilts.data.languages import language
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.store.memo import memoised
+from xstilts.tasks import user
+from xstilts.tasks.user_data import Columns, Files, UserData, conll_data, delimited_data, hub_data, json_data, rows_data
 
 FOLDERS = ("datasets", "subsets", "sandbox")
+GROUP = "xstilts.tasks"  # of entry points
+OWN = "the user's own"  # citation and licence where none is given
 
 
 @dataclass(frozen=True)
 class Task:
-    """A data set and its question.
+    """A data set and how it is scored.
 
-    format: name of a module of `kinds/`. languages: codes in which it is evaluated (or has data, for an intermediate
-    task). labels: in the order of the classifier's outputs. metric: name of a function of `metrics`.
-    learned_from: "itself", another task's name, several ("siqa+copa": one after the other), or None where nothing is
-    trained. trained_in: the languages of its training data that are used, English alone unless something else is
-    asked for (`task("panx:sw+ar")`). joined: tasks whose training data, in one heap and under one head, are this
-    one's. labels of a tagging task may be left out: then they are those of its training data. counts: expected
-    examples by split, in English or in each language. dev_language: for retrieval, the language on which a layer may
-    be chosen. note: what must be known beside every score.
+    Attributes:
+        name: Name in keys, tables and reports; that of the file which defines the task, for a registered one.
+        format: Name of the task format, a module of `formats`.
+        languages: Codes of the languages in which it is evaluated (or has data, for an intermediate task).
+        sources: The forms in which its examples are available, tried in order.
+        metric: Name of a function of `metrics`.
+        citation: The paper to cite.
+        licence: The licence of the data.
+        labels: The labels in the order of the classifier's outputs. Those of a token classification task may be left
+            out: then they are those of its training data.
+        learned_from: The tasks that a model is trained on before it predicts this one: "itself", a task or its name,
+            several of them one after the other (a tuple, or "siqa+copa"), or None where nothing is trained.
+        trained_in: The languages of its training data that are used, English alone unless others are chosen
+            (`task("panx:sw+ar")`).
+        joined: Tasks, or their names, whose training data together, under one head, are those of this task.
+        counts: Expected numbers of examples by split, in English or in each language.
+        dev_language: For retrieval, the language on which a layer may be chosen.
+        note: What a reader must know beside every score.
+        default_languages: The usual `trained_in` where another one is chosen; None where it is not.
     """
 
     name: str
@@ -48,9 +71,9 @@ class Task:
     citation: str
     licence: str
     labels: tuple[str, ...] = ()
-    learned_from: str | None = "itself"
+    learned_from: str | Task | tuple[str | Task, ...] | None = "itself"
     trained_in: tuple[str, ...] = ("en",)
-    joined: tuple[str, ...] = ()
+    joined: tuple[str | Task, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     dev_language: str | None = None
     note: str = ""
@@ -63,7 +86,7 @@ class Task:
 
     @property
     def label(self) -> str:
-        """The name as one asks for it: with the languages of its training data where they are not the usual ones."""
+        """The name with the languages of the training data where they are not the usual ones, as in "panx:sw"."""
         usual = self.trained_in == self.usual_languages
         return self.name if usual else f"{self.name}:{'+'.join(self.trained_in)}"
 
@@ -76,10 +99,284 @@ class Task:
         """Return the task with training data in other languages than the usual ones."""
         return replace(self, trained_in=languages, default_languages=self.usual_languages)
 
-    def data(self, split: str, language: str, folder: Path | None) -> DatasetSplit:
-        """Return the identity of a split in a language, from the first source that has it below `folder`.
+    @classmethod
+    def from_csv(
+        cls,
+        name: str,
+        files: Files,
+        *,
+        format: str,
+        labels: Sequence[str] | None = None,
+        languages: Sequence[str] | None = None,
+        metric: str | None = None,
+        learned_from: str | Task | tuple[str | Task, ...] | None = "itself",
+        trained_in: Sequence[str] = ("en",),
+        delimiter: str = ",",
+        folder: Path | str | None = None,
+        citation: str = OWN,
+        licence: str = OWN,
+        note: str = "",
+        **columns: Unpack[Columns],
+    ) -> Task:
+        """Make a task of CSV files whose first line names the columns.
 
-        Raises InputError, naming every place looked at, where no source has it.
+        Args:
+            name: Name of the task in keys, tables and reports: letters, digits, `_`, `-` and `.`.
+            files: From a split ("train", "validation", "test") to its file, or several; "test/{language}" to a path
+                with `{language}` in it, or "test/sw" to the file of one language. Files that name no language are
+                in that of `trained_in`.
+            format: "classification", "token_classification", "extractive_qa", "multiple_choice", "bitext_retrieval" or
+                "masked_lm".
+            labels: The labels in the order of the classifier's outputs; for "multiple_choice", what the label column
+                holds for the first choice, the second and so on. None: those of the training files, sorted, or those of
+                the task that `learned_from` names.
+            languages: Languages in which the task is evaluated; None: those of the files that are there.
+            metric: Name of a metric; None: the usual one of the format.
+            learned_from: The tasks that a model is trained on before it predicts this one (`Task.learned_from`).
+            trained_in: Languages of the training data.
+            delimiter: What separates the columns; a tab means that quote marks are text.
+            folder: Where relative paths start; None: the current folder.
+            citation: The paper to cite.
+            licence: The licence of the data.
+            note: What a reader must know beside every score.
+            **columns: The columns that hold the fields of the format: `text`, `text_pair` and `label` for
+                classification; `tokens` and `tags`, separated by blanks, for token classification; `context`,
+                `question` and `answers` for extractive QA; `context`, `question`, `choices` (several columns) and
+                `label` for multiple choice; `source` and `target` for bitext retrieval; `text` for masked LM. A field
+                is looked for under its own name where no column is given. `id`: a column of ids; rows are numbered
+                without one.
+
+        Returns:
+            The task. It finds its files by absolute paths and needs no data folder; moving them changes no key.
+
+        Raises:
+            InputError: A file or a column is missing, a language or a label is unknown, or no labels can be found.
+        """
+        data = delimited_data(name, files, format, languages, trained_in, folder, delimiter, columns)
+        return cls._of(name, format, data, labels, metric, learned_from, trained_in, citation, licence, note)
+
+    @classmethod
+    def from_json(
+        cls,
+        name: str,
+        files: Files,
+        *,
+        format: str,
+        labels: Sequence[str] | None = None,
+        languages: Sequence[str] | None = None,
+        metric: str | None = None,
+        learned_from: str | Task | tuple[str | Task, ...] | None = "itself",
+        trained_in: Sequence[str] = ("en",),
+        folder: Path | str | None = None,
+        citation: str = OWN,
+        licence: str = OWN,
+        note: str = "",
+        **columns: Unpack[Columns],
+    ) -> Task:
+        """Make a task of JSON lines, or of JSON files in SQuAD's format; arguments as in `from_csv`.
+
+        A file of extractive QA whose first line has the key "data" is read in SQuAD's format, and `columns` are not
+        used. In JSON lines, `tokens`, `tags` and `choices` may be lists, and `answers` a text, a list of texts or
+        SQuAD's objects with `text` and `answer_start`.
+
+        Raises:
+            InputError: A file or a column is missing, a language or a label is unknown, or no labels can be found.
+        """
+        data = json_data(name, files, format, languages, trained_in, folder, columns)
+        return cls._of(name, format, data, labels, metric, learned_from, trained_in, citation, licence, note)
+
+    @classmethod
+    def from_conll(
+        cls,
+        name: str,
+        files: Files,
+        *,
+        fields: Sequence[str] | None = None,
+        labels: Sequence[str] | None = None,
+        languages: Sequence[str] | None = None,
+        metric: str | None = None,
+        learned_from: str | Task | tuple[str | Task, ...] | None = "itself",
+        trained_in: Sequence[str] = ("en",),
+        folder: Path | str | None = None,
+        citation: str = OWN,
+        licence: str = OWN,
+        note: str = "",
+    ) -> Task:
+        """Make a token classification task of files with a token a line; other arguments as in `from_csv`.
+
+        Blanks separate the columns of a line, and a blank line ends a sentence.
+
+        Args:
+            name: Name of the task in keys, tables and reports.
+            files: From a split to its file or files, as in `from_csv`.
+            fields: Names of the columns, "token" and "tag" among them; None: the first is the token, the last the tag.
+            labels: The tags in the order of the classifier's outputs; None: those of the training files, sorted.
+            languages: Languages in which the task is evaluated; None: those of the files that are there.
+            metric: Name of a metric; None: "entity_f1" for tags such as B-PER, else "tag_accuracy".
+            learned_from: The tasks that a model is trained on before it predicts this one.
+            trained_in: Languages of the training data.
+            folder: Where relative paths start; None: the current folder.
+            citation: The paper to cite.
+            licence: The licence of the data.
+            note: What a reader must know beside every score.
+
+        Raises:
+            InputError: A file is missing, a line has another number of columns, or a language is unknown.
+        """
+        data = conll_data(name, files, languages, trained_in, folder, fields)
+        return cls._of(
+            name, "token_classification", data, labels, metric, learned_from, trained_in, citation, licence, note
+        )
+
+    @classmethod
+    def from_hub(
+        cls,
+        repository: str,
+        *,
+        format: str,
+        name: str | None = None,
+        revision: str = "main",
+        config: str = "default",
+        splits: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None,
+        data: Path | str | None = None,
+        labels: Sequence[str] | None = None,
+        languages: Sequence[str] = ("en",),
+        metric: str | None = None,
+        learned_from: str | Task | tuple[str | Task, ...] | None = "itself",
+        trained_in: Sequence[str] = ("en",),
+        citation: str = "",
+        licence: str = "that of the data set's page on the hub",
+        note: str = "",
+        **columns: Unpack[Columns],
+    ) -> Task:
+        """Make a task of a data set on the Hugging Face hub, of its Parquet files.
+
+        The files are downloaded below `DATA/hub` by `tasks.download.download(task, DATA)` or `xstilts data --get`.
+
+        Args:
+            repository: The data set, "owner/name".
+            format: Name of the task format, as in `from_csv`.
+            name: Name of the task; None: that of the repository.
+            revision: A branch, a tag or, to hold still, a commit.
+            config: Configuration of the data set; it may have `{language}` in it.
+            splits: From this package's splits to those of the data set; None: train, validation and test by those
+                names. "test/{language}" is a split that there is in every language, "test" one in English.
+            files: Patterns of Parquet files within the repository by split, instead of `config` and `splits`.
+            data: The data folder, where labels are to be found in the training files; they are downloaded if they are
+                not there. None: the variable XSTILTS_DATA.
+            labels: The labels in the order of the classifier's outputs; None: those of the training files.
+            languages: Languages in which the task is evaluated.
+            metric: Name of a metric; None: the usual one of the format.
+            learned_from: The tasks that a model is trained on before it predicts this one.
+            trained_in: Languages of the training data.
+            citation: The paper to cite; "": the repository.
+            licence: The licence of the data.
+            note: What a reader must know beside every score.
+            **columns: The columns that hold the fields of the format, as in `from_csv`.
+
+        Raises:
+            InputError: The repository or a language is none, or labels are to be found and there is no data folder.
+        """
+        name = repository.rpartition("/")[2] if name is None else name
+        found = hub_data(
+            name, repository, format, revision, config, splits, files, languages, trained_in, data, columns
+        )
+        citation = citation or f"https://huggingface.co/datasets/{repository}"
+        return cls._of(name, format, found, labels, metric, learned_from, trained_in, citation, licence, note)
+
+    @classmethod
+    def from_dataset(
+        cls,
+        name: str,
+        dataset: Any,
+        *,
+        format: str,
+        labels: Sequence[str] | None = None,
+        languages: Sequence[str] | None = None,
+        metric: str | None = None,
+        learned_from: str | Task | tuple[str | Task, ...] | None = "itself",
+        trained_in: Sequence[str] = ("en",),
+        folder: Path | str | None = None,
+        citation: str = OWN,
+        licence: str = OWN,
+        note: str = "",
+        **columns: Unpack[Columns],
+    ) -> Task:
+        """Make a task of data in memory: a `datasets.Dataset`, a pandas DataFrame or a list of dictionaries.
+
+        The rows are written as JSON lines into a folder named by their content, from which the task is read, also by
+        worker processes and later runs. Arguments that are not listed are those of `from_csv`.
+
+        Args:
+            name: Name of the task in keys, tables and reports.
+            dataset: From a split ("train", "validation", "test", or "test/sw" for one language) to its rows, such as a
+                `datasets.DatasetDict`; rows alone are the training split.
+            format: Name of the task format.
+            labels: The labels in the order of the classifier's outputs; None: those of the training rows, sorted.
+            languages: Languages in which the task is evaluated; None: those of the splits.
+            metric: Name of a metric; None: the usual one of the format.
+            learned_from: The tasks that a model is trained on before it predicts this one.
+            trained_in: Languages of the training data.
+            folder: Where the rows are kept; None: `xstilts/datasets` below the user's cache folder.
+            citation: The paper to cite.
+            licence: The licence of the data.
+            note: What a reader must know beside every score.
+            **columns: The columns that hold the fields of the format, as in `from_json`.
+
+        Raises:
+            InputError: A column is missing, a value cannot be written as JSON, or a language or a label is unknown.
+        """
+        data = rows_data(name, dataset, format, languages, trained_in, folder, columns)
+        return cls._of(name, format, data, labels, metric, learned_from, trained_in, citation, licence, note)
+
+    @classmethod
+    def _of(
+        cls,
+        name: str,
+        format: str,
+        data: UserData,
+        labels: Sequence[str] | None,
+        metric: str | None,
+        learned_from: str | Task | tuple[str | Task, ...] | None,
+        trained_in: Sequence[str],
+        citation: str,
+        licence: str,
+        note: str,
+    ) -> Task:
+        """Return the task of a user's data, with its labels and its metric."""
+        if name in _shipped():
+            raise InputError(f"there is a shipped task '{name}' ({_shipped()[name]}): give the task another name")
+        task = cls(
+            name,
+            format,
+            data.languages,
+            data.sources,
+            metric or "",
+            citation,
+            licence,
+            learned_from=learned_from,
+            trained_in=tuple(trained_in),
+            note=note,
+        )
+        if not data.trains and learned_from == "itself":
+            remedy = "give a 'train' file, or the task to train on as learned_from=TASK (None: no training)"
+            raise InputError(f"task '{name}' has no training data: {remedy}")
+        parents = () if learned_from == "itself" else task.target_training_tasks()
+        inherited = next((parent.labels for parent in reversed(parents) if parent.format == format), ())
+        task = replace(task, labels=data.settled_labels(labels, inherited))
+        return replace(task, metric=metric or data.usual_metric(task.labels), sources=data.labelled(labels))
+
+    def data(self, split: str, language: str, folder: Path | None) -> DatasetSplit:
+        """Return the identity of a split in a language, from the first source that has it.
+
+        Args:
+            split: "train", "validation" or "test".
+            language: Code of the language.
+            folder: The data folder; None where there is none (a task of absolute paths needs none).
+
+        Raises:
+            InputError: No source has it; the message names every place that was looked at.
         """
         return memoised(self, ("data", split, language, folder), lambda: self._looked_up(split, language, folder))
 
@@ -90,9 +387,9 @@ class Task:
                 if source.generator.has(split, language, source.options):
                     return self._data(split, language, source, (DataFile(source.reader, source.generator.digest()),))
                 continue
-            paths = source.find(split, language, folder) if folder else ()
-            if paths and folder:
-                return self._data(split, language, source, tuple(DataFile.of(path, folder) for path in paths))
+            paths, base = source.find(split, language, folder), None if source.absolute else folder
+            if paths:
+                return self._data(split, language, source, tuple(DataFile.of(path, base) for path in paths))
             places += source.patterns(split, language)
         if not places:
             missing = f"no source of the task has a split '{split}' there"
@@ -103,7 +400,7 @@ class Task:
         )
 
     def has(self, split: str, language: str, folder: Path | None) -> bool:
-        """Say whether a split in a language is there with its answers."""
+        """Return whether a split in a language is there with its answers."""
         return memoised(self, ("has", split, language, folder), lambda: self._held(split, language, folder))
 
     def _held(self, split: str, language: str, folder: Path | None) -> bool:
@@ -111,7 +408,9 @@ class Task:
 
     def sources_in(self, language: str) -> tuple[Source, ...]:
         """Return the sources that may hold a language: files named without one hold the task's own languages only."""
-        return tuple(source for source in self.every_source() if source.named or language in self.languages)
+        return tuple(
+            source for source in self.every_source() if source.named or language in (source.languages or self.languages)
+        )
 
     def every_source(self) -> tuple[Source, ...]:
         """Return the task's sources, and last the folder of machine-translated data, which any task may have."""
@@ -120,7 +419,12 @@ class Task:
 
     def parts(self) -> tuple[Task, ...]:
         """Return the tasks whose training data are this one's: itself, or those that it joins."""
-        return tuple(task(name).with_training_languages(self.trained_in) for name in self.joined) or (self,)
+        return tuple(_task_of(part).with_training_languages(self.trained_in) for part in self.joined) or (self,)
+
+    @property
+    def joined_names(self) -> tuple[str, ...]:
+        """The names of the tasks that it joins."""
+        return tuple(part.label if isinstance(part, Task) else part for part in self.joined)
 
     def training_parts(self) -> tuple[tuple[Task, str], ...]:
         """Return the tasks and languages whose training data are this one's."""
@@ -128,9 +432,22 @@ class Task:
 
     def target_training_tasks(self) -> tuple[Task, ...]:
         """Return the tasks trained one after the other before this one is predicted."""
-        if self.learned_from is None:
+        learned_from = self.learned_from
+        if learned_from is None:
             return ()
-        return (self,) if self.learned_from == "itself" else tuple(task(n) for n in self.learned_from.split("+"))
+        if isinstance(learned_from, str):
+            return (self,) if learned_from == "itself" else tuple(task(name) for name in learned_from.split("+"))
+        parts = (learned_from,) if isinstance(learned_from, Task) else learned_from
+        return tuple(self if part == "itself" else _task_of(part) for part in parts)
+
+    @property
+    def learned_from_name(self) -> str | None:
+        """The names of the tasks in `learned_from`, joined by "+"; None where nothing is trained."""
+        learned_from = self.learned_from
+        if learned_from is None or isinstance(learned_from, str):
+            return learned_from
+        parts = (learned_from,) if isinstance(learned_from, Task) else learned_from
+        return "+".join(part.label if isinstance(part, Task) else part for part in parts)
 
     def _data(self, split: str, language: str, source: Source, files: tuple[DataFile, ...]) -> DatasetSplit:
         part = source.part.get(split, (0, None))
@@ -157,47 +474,146 @@ class Task:
         return None if foreign or source not in self.sources else self.counts.get(split)
 
 
-@cache
 def task(name: str) -> Task:
-    """Return the task that `tasks/<name>.py` defines; InputError with the nearest name where there is none.
+    """Return a task of the registry.
 
-    "panx:sw" is the same task with other languages to be trained in, "panx:sw+ar" with several under one head.
+    Args:
+        name: Name of a shipped task, of one of a plug-in or of one in a folder of the user's. "panx:sw" is the same
+            task with training data in other languages, "panx:sw+ar" in several under one head.
+
+    Raises:
+        InputError: There is no such task (the message has the nearest name), or its file or plug-in is broken.
     """
-    name, _, codes = name.partition(":")
-    if codes:
-        return task(name).with_training_languages(tuple(language(code).code for code in codes.split("+")))
-    if name not in names():
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise InputError(f"unknown task '{name}'{hint} (`xstilts tasks` lists them)")
-    found = import_module(_modules()[name]).task
-    assert isinstance(found, Task)
-    assert found.name == name
-    return found
+    return _task(name, _state())
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all tasks of the registry, sorted; those of broken files too, which `task` refuses."""
+    return tuple(sorted(_places(_state())))
+
+
+def shipped_names() -> tuple[str, ...]:
+    """Return the names of the tasks that come with this package, sorted."""
+    return tuple(sorted(_shipped()))
+
+
+def listed() -> Iterator[tuple[str, Task | InputError]]:
+    """Yield each name of the registry with its task, or with the error of its file or plug-in."""
+    for name in names():
+        try:
+            yield name, task(name)
+        except InputError as error:
+            yield name, error
+
+
+def add_task_folder(path: Path | str) -> None:
+    """Add a folder to the registry, each `NAME.py` in which defines `task`, for this process and its workers.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    folder = Path(path).expanduser().absolute()
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder} of tasks: correct --tasks, or make it")
+    if folder not in user.folders():
+        before = os.environ.get(user.VARIABLE, "")
+        os.environ[user.VARIABLE] = os.pathsep.join(filter(None, (before, str(folder))))
 
 
 def task_in_languages(name: str, codes: str) -> Task:
     """Return a task in some of its languages, "en sw"; InputError for one that it has not."""
-    known, asked = task(name), tuple(codes.split())
-    for code in asked:
-        if code not in known.languages:
-            raise InputError(f"'{name}' has no language '{code}': there are {', '.join(known.languages)}")
-    return replace(known, languages=asked)
-
-
-@cache
-def names() -> tuple[str, ...]:
-    """Return the names of all tasks: the modules of `tasks/`."""
-    return tuple(sorted(_modules()))
+    whole, chosen = task(name), tuple(codes.split())
+    for code in chosen:
+        if code not in whole.languages:
+            raise InputError(f"'{name}' has no language '{code}': there are {', '.join(whole.languages)}")
+    return replace(whole, languages=chosen)
 
 
 def module_of(name: str) -> str:
     """Return the full name of the module that defines a task."""
-    return _modules()[name]
+    return _places(_state())[name][0].module
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a task is defined: a module, its file or distribution for messages, and the entry point of a plug-in."""
+
+    module: str
+    where: str
+    entry: EntryPoint | None = None
+
+
+def _task_of(part: str | Task) -> Task:
+    return part if isinstance(part, Task) else task(part)
+
+
+def _state() -> str:
+    """Return the names of the files in the user's folders, by which the registry is cached."""
+    return os.pathsep.join(sorted(str(file) for folder in user.folders() for file in folder.glob("*.py")))
 
 
 @cache
-def _modules() -> dict[str, str]:
+def _task(name: str, state: str) -> Task:
+    name, _, codes = name.partition(":")
+    if codes:
+        return _task(name, state).with_training_languages(tuple(language(code).code for code in codes.split("+")))
+    places = _places(state).get(name)
+    if not places:
+        near = difflib.get_close_matches(name, _places(state), n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise InputError(f"unknown task '{name}'{hint} (`xstilts tasks` lists them)")
+    if len(places) > 1:
+        both = " and ".join(place.where for place in places)
+        raise InputError(f"the task '{name}' is defined twice, by {both}: rename or remove one of them")
+    return _loaded(name, places[0])
+
+
+def _loaded(name: str, place: _Place) -> Task:
+    """Return what a module or an entry point defines; InputError with its place where it is broken."""
+    try:
+        found = place.entry.load() if place.entry else import_module(place.module)
+        found = found if isinstance(found, Task) else getattr(found, "task", None)
+    except Exception as error:
+        if name in _shipped():
+            raise
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(f"the task '{name}' of {place.where} cannot be loaded ({said}): correct it") from error
+    if not isinstance(found, Task):
+        raise InputError(f"{place.where} defines no task: it needs `task = Task(…)` (helper files begin with '_')")
+    if found.name != name:
+        raise InputError(f"{place.where} defines the task '{found.name}': give both one name")
+    return found
+
+
+@cache
+def _places(state: str) -> dict[str, tuple[_Place, ...]]:
+    """Return where the tasks of the registry are defined, by name: several places where names collide."""
+    found: dict[str, list[_Place]] = {}
+    for name, module in _shipped().items():
+        found.setdefault(name, []).append(_Place(module, f"the shipped module {module}"))
+    for entry in entry_points(group=GROUP):
+        plugin = f"the plug-in {entry.dist.name}" if entry.dist else "a plug-in"
+        found.setdefault(entry.name, []).append(_Place(entry.module, f"{plugin} ({entry.value})", entry))
+    for name, file in _user_files():
+        found.setdefault(name, []).append(_Place(f"{user.__name__}.{name}", str(file)))
+    return {name: tuple(places) for name, places in found.items()}
+
+
+def _user_files() -> list[tuple[str, Path]]:
+    """Return the task files in the folders of the user's, having made them importable."""
+    folders = user.folders()
+    user.__path__ = [str(folder) for folder in folders]
+    for name, module in list(sys.modules.items()):  # of a folder that was there before
+        file = getattr(module, "__file__", None)
+        if name.startswith(f"{user.__name__}.") and file and Path(file).parent not in folders:
+            del sys.modules[name]
+    invalidate_caches()
+    files = (file for folder in folders for file in sorted(folder.glob("*.py")))
+    return [(file.stem, file) for file in files if not file.stem.startswith("_")]
+
+
+@cache
+def _shipped() -> dict[str, str]:
     """Return the modules that define the shipped tasks, by the name of the task."""
     folders = (import_module(f"xstilts.tasks.{folder}") for folder in FOLDERS)
     return {

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from xstilts.data.source import Source
 from xstilts.metrics import XTREME, XTREME_R
-from xstilts.tasks.base import Task, module_of, names, task
+from xstilts.tasks.base import Task, module_of, shipped_names, task
 
 HEAD = """# Tasks
 
@@ -33,8 +33,8 @@ FORMATS = {
 def page() -> str:
     """Return the page: the targets of the benchmarks first, then the other tasks by format, artificial ones last."""
     targets = tuple(dict.fromkeys((*XTREME.languages, *XTREME_R.languages)))
-    sandbox = [name for name in names() if task(name).artificial]
-    others = [name for name in names() if name not in {*targets, *sandbox}]
+    sandbox = [name for name in shipped_names() if task(name).artificial]
+    others = [name for name in shipped_names() if name not in {*targets, *sandbox}]
     sections = {"Targets of XTREME and XTREME-R": list(targets)}
     sections |= {title: [name for name in others if task(name).format == format] for format, title in FORMATS.items()}
     sections["Artificial languages"] = sandbox
@@ -50,8 +50,9 @@ def _entry(one: Task) -> str:
 
 
 def _facts(one: Task) -> Iterator[str]:
-    learned = {"itself": "its own training data", None: "nothing"}.get(one.learned_from, f"`{one.learned_from}`")
-    yield f"kind {one.format}, metric `{one.metric}`, learned from {learned}"
+    name = one.learned_from_name
+    learned = {"itself": "its own training data", None: "nothing"}.get(name, f"`{name}`")
+    yield f"format {one.format}, metric `{one.metric}`, learned from {learned}"
     if one.labels:
         yield f"labels: {', '.join(one.labels)}"
     if one.languages:
@@ -59,7 +60,7 @@ def _facts(one: Task) -> Iterator[str]:
     if one.trained_in != ("en",):
         yield f"trained in: {' '.join(one.trained_in)}"
     if one.joined:
-        yield f"training data of {', '.join(f'`{name}`' for name in one.joined)}"
+        yield f"training data of {', '.join(f'`{name}`' for name in one.joined_names)}"
     if one.counts:
         where = {"train": f" ({' '.join(one.trained_in)})"}
         yield "examples: " + ", ".join(f"{split} {n:,}{where.get(split, '')}" for split, n in one.counts.items())

@@ -28,10 +28,14 @@ NUMBERED = re.compile(r"\d+([-.]\d+)?")
 
 
 def tagged(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
-    """Read words in columns; a blank line ends a sentence. Options: columns, comments (1: skip lines with "#")."""
+    """Read words in columns; a blank line ends a sentence.
+
+    Options: columns; comments (1: skip lines with "#"); blanks (1: any blanks separate columns, not tabs alone, and
+    the line `-DOCSTART-`, which begins a document, is no sentence).
+    """
     columns = columns_of(options)
     for file in files:
-        for block in _blocks(file, bool(options.get("comments")), report):
+        for block in _blocks(file, bool(options.get("comments")), report, blanks=bool(options.get("blanks"))):
             for number, fields in block:
                 if len(fields) != len(columns):
                     raise _cut(file, number, fields, columns)
@@ -79,14 +83,16 @@ def _count(file: Input, ids: Sequence[tuple[int, str]]) -> None:
             raise bad(f"{file.name}:{number}", f"expected the word number {expected}, found {id!r}", remedy)
 
 
-def _blocks(file: Input, comments: bool, report: Report) -> Iterator[Block]:
+def _blocks(file: Input, comments: bool, report: Report, blanks: bool = False) -> Iterator[Block]:
     block: Block = []
     for number, line in lines(file, report):
+        if blanks and (not line.strip() or line.startswith("-DOCSTART-")):
+            line = ""
         if not line and block:
             yield block
             block = []
         elif line and not (comments and line.startswith("#")):
-            block.append((number, line.split("\t")))
+            block.append((number, line.split() if blanks else line.split("\t")))
     if block:
         yield block
 

@@ -32,9 +32,9 @@ def tsv(files: Sequence[Input], options: Options, report: Report) -> Iterator[Ro
 
 
 def csv(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
-    """Read comma-separated values with quoting; a field may span lines. Options: columns, header."""
+    """Read comma-separated values with quoting; a field may span lines. Options: columns, header, delimiter."""
     for file in files:
-        yield from _table(file, _records(file, report), options)
+        yield from _table(file, _records(file, report, str(options.get("delimiter", ","))), options)
 
 
 def jsonl(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
@@ -104,8 +104,8 @@ def _unquoted(field: str) -> str:
     return match[1].replace('""', '"') if match else field
 
 
-def _records(file: Input, report: Report) -> Iterator[Record]:
-    reader = python_csv.reader((line + "\n" for _, line in lines(file, report)), strict=True)
+def _records(file: Input, report: Report, delimiter: str) -> Iterator[Record]:
+    reader = python_csv.reader((line + "\n" for _, line in lines(file, report)), strict=True, delimiter=delimiter)
     start = 1
     try:
         for fields in reader:

@@ -62,6 +62,7 @@ def choice(id: str, fields: Fields, place: str, asked: Asked) -> MultipleChoiceE
     """Return a choice example; `label` counts from 0."""
     choices = tuple(str(text).strip() for text in _get(fields, "choices", place))
     raw, label = fields.get("label"), None
+    raw = asked.label_names.get(str(raw), raw)
     if not _hidden(raw, "label" in fields, place, asked):
         if not str(raw).isdigit() or int(str(raw)) >= len(choices):
             expected = f"expected a choice from 0 to {len(choices) - 1}, found label {raw!r}"
@@ -73,8 +74,7 @@ def choice(id: str, fields: Fields, place: str, asked: Asked) -> MultipleChoiceE
 
 def tagged(id: str, fields: Fields, place: str, asked: Asked) -> TaggingExample | None:
     """Return a tagged sentence; without tags where the source has none."""
-    tokens = tuple(_get(fields, "tokens", place))
-    raw = tuple(fields.get("tags") or ())
+    tokens, raw = _words(_get(fields, "tokens", place)), _words(fields.get("tags"))
     if not raw:
         _hidden(None, "tags" in fields, place, asked)
         return TaggingExample(id, tokens, ())
@@ -143,6 +143,11 @@ def _get(fields: Fields, name: str, place: str) -> Any:
     return fields[name]
 
 
+def _words(raw: Any) -> tuple[Any, ...]:
+    """Return a list of tokens or tags; a text has them between blanks."""
+    return tuple(raw.split() if isinstance(raw, str) else raw or ())
+
+
 def _text(fields: Fields, name: str, place: str, asked: Asked | None) -> str:
     """Return a text without blanks around it; count it where it is empty (unless it may be: asked is None)."""
     found = _get(fields, name, place)
@@ -185,7 +190,11 @@ def _at(place: str, fields: Fields, token: int) -> str:
 
 
 def _answers(raw: Any, place: str) -> Iterator[AnswerSpan]:
-    """Yield answers from SQuAD's list of pairs or from the hub's pair of lists."""
+    """Yield answers from SQuAD's list of pairs, from the hub's pair of lists, or from texts without an offset."""
+    texts = (raw,) if isinstance(raw, str) else raw
+    if isinstance(texts, list | tuple) and texts and all(isinstance(text, str) for text in texts):
+        yield from (AnswerSpan(text, -1) for text in texts)
+        return
     try:
         pairs = zip(raw["text"], raw["answer_start"], strict=True) if isinstance(raw, dict) else map(_pair, raw or ())
         for answer, start in pairs:

@@ -1,9 +1,9 @@
-"""Answer: what a dossier amounts to, in sentences; every fact in them is counted, quoted or true by construction.
+"""Answer, abstract and limits of an evidence report: only counts, quotes, and what is true by construction.
 
-Works are not outvoted: where two of them are opposed the answer says so and quotes both sides. It never says "yes":
-that a sentence stands in a work is no proof, and what was measured here is told apart from it.
+Works are not outvoted: where two are opposed, the answer says so and quotes both. It never says "yes": that a sentence
+occurs in a work is no proof, and own measurements are reported separately.
 
->>> counted(1, "work"), counted(3, "work")
+>>> count_phrase(1, "work"), count_phrase(3, "work")
 ('one work', '3 works')
 """
 
@@ -11,161 +11,178 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from xstilts.evidence.claims.effect_direction import Direction, retold
-from xstilts.evidence.claims.question import COSTS, general
-from xstilts.evidence.claims.synthesis import Dossier, Said, central, conflicts, ways
+from xstilts.evidence.claims.effect_direction import Direction, reports_others
+from xstilts.evidence.claims.question import COSTS, general_terms
+from xstilts.evidence.claims.synthesis import (
+    JudgedStatement,
+    Synthesis,
+    central_statements,
+    conflicts,
+    directions_by_outcome,
+)
 from xstilts.evidence.report import citations
 
-BETTER: Mapping[Direction, str] = {
+QUALITY_WORDS: Mapping[Direction, str] = {
     "up": "more or better",
     "down": "less or worse",
-    "level": "no sure difference",
+    "level": "no clear difference",
     "mixed": "both",
 }
-MORE = {**BETTER, "up": "more", "down": "less"}  # of what costs, more is not better
+COST_WORDS = {**QUALITY_WORDS, "up": "more", "down": "less"}  # of what costs, more is not better
 
 
-def answer(dossier: Dossier) -> str:
-    """Return the answer in a few sentences: what was found on the core of the question, and what holds anyhow."""
-    held = " ".join(one.said for one in dossier.constructions)
-    those = central(dossier.question, dossier.said)
-    if not those:
-        rest = f", only {counted(len(dossier.said), 'statement')} on {_changed(dossier)}" if dossier.said else ""
-        return f"No evidence found on {_subject(dossier)}{rest}. {held}".strip()
-    works = len({one.statement.work for one in those})
-    verdict = "Disputed" if opposed_pair(dossier) else "One work only" if works == 1 else "Not disputed"
-    found = f"{counted(len(those), 'statement')} of {counted(works, 'work')} on {_subject(dossier)}"
-    told = "; ".join(_told(dossier, those))
-    return f"{verdict}: {f'{told} ({found})' if told else found}. {held}".strip()
+def answer(synthesis: Synthesis) -> str:
+    """Return the answer in a few sentences: what the central statements say, and what is true by construction."""
+    constructions = " ".join(item.statement for item in synthesis.constructions)
+    central = central_statements(synthesis.question, synthesis.statements)
+    if not central:
+        rest = (
+            f", only {count_phrase(len(synthesis.statements), 'statement')} on {_changed(synthesis)}"
+            if synthesis.statements
+            else ""
+        )
+        return f"No evidence found on {_subject(synthesis)}{rest}. {constructions}".strip()
+    works = len({item.statement.work for item in central})
+    verdict = "Disputed" if opposed_pair(synthesis) else "One work only" if works == 1 else "Not disputed"
+    basis = f"{count_phrase(len(central), 'statement')} of {count_phrase(works, 'work')} on {_subject(synthesis)}"
+    counts = "; ".join(_outcome_counts(synthesis, central))
+    return f"{verdict}: {f'{counts} ({basis})' if counts else basis}. {constructions}".strip()
 
 
-def abstract(dossier: Dossier) -> tuple[str, ...]:
-    """Return what is behind the answer, in paragraphs: both sides quoted, what has no evidence, how it was searched."""
-    return tuple(filter(None, (_sides(dossier), _gaps(dossier), _searched(dossier))))
+def abstract(synthesis: Synthesis) -> tuple[str, ...]:
+    """Return the paragraphs below the answer: quotes of both sides, terms without evidence, and the search."""
+    return tuple(filter(None, (_quote_sides(synthesis), _gaps(synthesis), _searched(synthesis))))
 
 
-def limits(dossier: Dossier) -> Iterator[str]:
-    """Yield what this report cannot say."""
+def limits(synthesis: Synthesis) -> Iterator[str]:
+    """Yield the limitations of the report."""
     yield (
-        "A statement is quoted because its words touch the question; what is said in other words, in tables or figures "
-        "is not found."
+        "A statement is quoted because its words match the question; what a work says in other words, in tables or in "
+        "figures is not found."
     )
-    yield "Directions are read from words and sort the statements; they are no verdict on the question."
-    yield "Faithful to its source means that it stands there as quoted, not that it is true."
-    if not any(one.corroborated.status == "SUPPORTED" for one in dossier.said):
-        yield "No statement is repeated word for word by works of other authors; paraphrases are left undecided."
-    bare = [work for work in dossier.corpus.included if len(dossier.corpus.documents[work.id]) == 1]
-    if bare:
-        held = f"{len(bare)} of {len(dossier.corpus.included)} works"
-        yield f"Of {held} only one text was had, as a rule the abstract."
-    for source in sorted({one.source for one in dossier.corpus.failures}):
-        reasons = sorted({one.reason for one in dossier.corpus.failures if one.source == source})
-        yield f"{source} failed ({'; '.join(reasons)}); what it alone has is missing."
-    alone = [one for one in dossier.said if "one seed" in one.statement.text or "single seed" in one.statement.text]
-    if alone:
-        yield f"Resting on one seed, by their own words: {_named(alone)}."
-    told = [one for one in dossier.said if one.statement.cites or retold(one.statement.text)]
-    if told:
-        yield f"Perhaps telling what others found: {_named(told)}."
+    yield "Directions are read from the wording and sort the statements; they are no verdict on the question."
+    yield "Faithful to its source means that the work states it as quoted, not that it is true."
+    if not any(item.corroborated.status == "SUPPORTED" for item in synthesis.statements):
+        yield "No statement is repeated word for word by works of other authors; paraphrases are not judged."
+    abstract_only = [work for work in synthesis.corpus.included if len(synthesis.corpus.documents[work.id]) == 1]
+    if abstract_only:
+        share = f"{len(abstract_only)} of {len(synthesis.corpus.included)} works"
+        yield f"Of {share} only one text was available, usually the abstract."
+    for source in sorted({item.source for item in synthesis.corpus.failures}):
+        reasons = sorted({item.reason for item in synthesis.corpus.failures if item.source == source})
+        yield f"{source} failed ({'; '.join(reasons)}); works that only it has are missing."
+    single_seed = [
+        item
+        for item in synthesis.statements
+        if "one seed" in item.statement.text or "single seed" in item.statement.text
+    ]
+    if single_seed:
+        yield f"Based on one seed, by their own account: {_name_list(single_seed)}."
+    second_hand = [item for item in synthesis.statements if item.statement.cites or reports_others(item.statement.text)]
+    if second_hand:
+        yield f"Possibly reporting results of other works: {_name_list(second_hand)}."
 
 
-def opposed_pair(dossier: Dossier) -> tuple[Said, Said] | None:
-    """Return two statements that are opposed, of those that touch most of what is asked."""
-    return next(iter(conflicts(central(dossier.question, dossier.said))), None)
+def opposed_pair(synthesis: Synthesis) -> tuple[JudgedStatement, JudgedStatement] | None:
+    """Return two opposed statements among those the answer rests on, or None."""
+    return next(iter(conflicts(central_statements(synthesis.question, synthesis.statements))), None)
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number and what is counted."""
+def count_phrase(number: int, noun: str) -> str:
+    """Return a number with its noun: "one work", "3 works"."""
     return f"one {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def named(dossier: Dossier, said: Said) -> str:
-    """Return who says something, and when."""
-    work = next(one for one in dossier.corpus.works if one.id == said.statement.work)
-    return citations.short({"authors": work.authors, "year": work.year, "title": work.title})
+def citation(synthesis: Synthesis, judged: JudgedStatement) -> str:
+    """Return authors and year of a statement's work: "Boer and Doe (2021)"."""
+    work = next(candidate for candidate in synthesis.corpus.works if candidate.id == judged.statement.work)
+    return citations.short_citation({"authors": work.authors, "year": work.year, "title": work.title})
 
 
-def _told(dossier: Dossier, those: Sequence[Said]) -> Iterator[str]:
-    """Yield for each outcome that is asked for how many works say what on it, each work once."""
-    found = ways(those)
-    for asked in sorted(found, key=lambda one: _place(dossier, one)):
-        directions = list(found[asked].values())
-        words = MORE if asked in COSTS - {"efficiency"} else BETTER
-        counts = [(said, directions.count(name)) for name, said in words.items() if name in directions]
-        first, *rest = (f"{said} in {'one' if count == 1 else count}" for said, count in counts)
+def _outcome_counts(synthesis: Synthesis, judged: Sequence[JudgedStatement]) -> Iterator[str]:
+    """Yield, for each outcome of the question, how many works report which direction, each work once."""
+    by_outcome = directions_by_outcome(judged)
+    for outcome in sorted(by_outcome, key=lambda name: _outcome_position(synthesis, name)):
+        directions = list(by_outcome[outcome].values())
+        words = COST_WORDS if outcome in COSTS - {"efficiency"} else QUALITY_WORDS
+        counts = [(phrase, directions.count(name)) for name, phrase in words.items() if name in directions]
+        first, *rest = (f"{phrase} in {'one' if count == 1 else count}" for phrase, count in counts)
         first = f"{first} work{'' if counts[0][1] == 1 else 's'}"
-        yield ", ".join([f"on {asked} {first}" if len(found) > 1 else first, *rest])
+        yield ", ".join([f"on {outcome} {first}" if len(by_outcome) > 1 else first, *rest])
 
 
-def _place(dossier: Dossier, asked: str) -> int:
-    """Return where a question asks for an outcome."""
-    terms = dossier.question.facet("outcome").terms
-    return next((place for place, term in enumerate(terms) if asked.startswith(term)), len(terms))
+def _outcome_position(synthesis: Synthesis, outcome: str) -> int:
+    """Return the position of an outcome in the question."""
+    terms = synthesis.question.facet("outcome").terms
+    return next((place for place, term in enumerate(terms) if outcome.startswith(term)), len(terms))
 
 
-def _sides(dossier: Dossier) -> str:
-    pair = opposed_pair(dossier)
+def _quote_sides(synthesis: Synthesis) -> str:
+    pair = opposed_pair(synthesis)
     if pair is None:
         return " ".join(
-            f"{named(dossier, one)}: “{one.statement.text}”" for one in central(dossier.question, dossier.said)[:2]
+            f"{citation(synthesis, first)}: “{first.statement.text}”"
+            for first in central_statements(synthesis.question, synthesis.statements)[:2]
         )
-    one, other = pair
+    first, other = pair
     return (
-        f"On one side {named(dossier, one)}: “{one.statement.text}” "
-        f"On the other {named(dossier, other)}: “{other.statement.text}”"
+        f"On one side {citation(synthesis, first)}: “{first.statement.text}” "
+        f"On the other {citation(synthesis, other)}: “{other.statement.text}”"
     )
 
 
-def _gaps(dossier: Dossier) -> str:
-    missing = [one.coverage.said for one in dossier.findings if not one.said]
-    said = "; ".join(missing)
+def _gaps(synthesis: Synthesis) -> str:
+    missing = [finding.coverage.summary for finding in synthesis.findings if not finding.statements]
+    text = "; ".join(missing)
     return (
-        f"{said[:1].upper()}{said[1:]}." if said else "Every term of the question is touched by at least one statement."
+        f"{text[:1].upper()}{text[1:]}."
+        if text
+        else "Every term of the question is mentioned by at least one statement."
     )
 
 
-def _searched(dossier: Dossier) -> str:
-    corpus = dossier.corpus
-    sources = sorted({one.source for one in corpus.requests})
+def _searched(synthesis: Synthesis) -> str:
+    corpus = synthesis.corpus
+    sources = sorted({request.source for request in corpus.requests})
     return (
-        f"{counted(len(corpus.works), 'work')} were found in {', '.join(sources) or 'no source'}, "
-        f"{len(corpus.included)} of them taken in; {len({one.statement.work for one in dossier.said})} are cited."
+        f"{count_phrase(len(corpus.works), 'work')} were found in {', '.join(sources) or 'no source'}, "
+        f"{len(corpus.included)} of them included; {len({item.statement.work for item in synthesis.statements})} cited."
     )
 
 
-def _subject(dossier: Dossier) -> str:
-    """Return what is asked: what is changed, and what that does."""
-    asked = dossier.question.facet("outcome").terms
-    return _changed(dossier) + (f" and {', '.join(asked)}" if asked else "")
+def _subject(synthesis: Synthesis) -> str:
+    """Return the question's subject: the intervention and the outcomes."""
+    outcomes = synthesis.question.facet("outcome").terms
+    return _changed(synthesis) + (f" and {', '.join(outcomes)}" if outcomes else "")
 
 
-def _changed(dossier: Dossier) -> str:
-    core = dossier.question.core
-    return " and ".join([term for term in core if term not in general()] or core)
+def _changed(synthesis: Synthesis) -> str:
+    core = synthesis.question.core
+    return " and ".join([term for term in core if term not in general_terms()] or core)
 
 
-def _named(those: Sequence[Said]) -> str:
-    return ", ".join(one.name for one in those)
+def _name_list(judged: Sequence[JudgedStatement]) -> str:
+    return ", ".join(item.name for item in judged)
 
 
-def flow(dossier: Dossier) -> Mapping[str, object]:
-    """Return how many records were found, merged, left out with which reason, taken in, and cited."""
-    corpus = dossier.corpus
+def prisma_counts(synthesis: Synthesis) -> Mapping[str, object]:
+    """Return the counts of a PRISMA flow diagram: records, duplicates, screened, excluded, included and cited works."""
+    corpus = synthesis.corpus
     records: dict[str, int] = {}
     for work in corpus.works:
         for source in work.sources:
             records[source.split(" ")[0]] = records.get(source.split(" ")[0], 0) + 1
-    left: dict[str, int] = {}
+    excluded: dict[str, int] = {}
     for row in corpus.screening:
         if not row.source and not row.included:
             reason = row.reason.partition(":")[0]
-            left[reason] = left.get(reason, 0) + 1
+            excluded[reason] = excluded.get(reason, 0) + 1
     return {
         "records": dict(sorted(records.items())),
         "duplicates": sum(records.values()) - len(corpus.works),
         "works": len(corpus.works),
-        "left_out": dict(sorted(left.items())),
+        "left_out": dict(sorted(excluded.items())),
         "included": len(corpus.included),
-        "cited": len({one.statement.work for one in dossier.said}),
-        "statements": len(dossier.said),
+        "cited": len({item.statement.work for item in synthesis.statements}),
+        "statements": len(synthesis.statements),
     }

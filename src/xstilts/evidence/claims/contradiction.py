@@ -1,16 +1,15 @@
-"""Clash: sentences that say what a claim denies, or give another number of the very same thing.
+"""Sentences that contradict a claim: they deny it, or give another number for exactly the same thing.
 
-Narrow on purpose, since a wrong "refuted" is worse than none: both must not be able to be true. The sentence has the
-claim's words in the same order and no others, but for fillers; the hedges are equal, but for the one "not" that makes
-a clash; numbers differ by more than rounding, and none is a sum of others in the text. What other works say of models
-and data of their own clashes still less: there a number needs its task and its model named, and no "we" or "it" may
-stand for what differs.
+This is narrow on purpose, since a wrong "contradicted" is worse than none: both sentences must be unable to be true.
+The sentence has the claim's content words in the same order and no others. Hedges are equal but for a single "not", or
+numbers differ by more than rounding, and none is a sum of others in the text. For other works it is narrower still,
+since they mean their own models and data: each number needs its task and its model, and there may be no "we" or "it".
 
 >>> from xstilts.evidence.text.documents import Document
->>> told = Document("doc:made-up", "body", "XNLI does not benefit from intermediate training.")
->>> [one.why for one in clashes("XNLI benefits from intermediate training.", [told], told.work)]
+>>> document = Document("doc:made-up", "body", "XNLI does not benefit from intermediate training.")
+>>> [match.why for match in find_contradictions("XNLI benefits from intermediate training.", [document], document.work)]
 ["'not' stands only in the source"]
->>> clashes("XNLI rarely benefits from intermediate training.", [told])
+>>> find_contradictions("XNLI rarely benefits from intermediate training.", [document])
 ()
 """
 
@@ -20,16 +19,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from xstilts.evidence.claims.quote import Line, lines
+from xstilts.evidence.claims.quote import SentenceLine, sentence_lines
 from xstilts.evidence.text import hedges, numbers
 from xstilts.evidence.text.documents import Document, Locator, is_whole
-from xstilts.evidence.text.hedges import content
-from xstilts.evidence.text.numbers import Agreement
-from xstilts.evidence.text.respectively import readings
+from xstilts.evidence.text.hedges import content_stems
+from xstilts.evidence.text.numbers import Agreement, readings
 
-LEAST = 3  # words of content that a claim needs before anything can be the same but for one of them
-LARGE = 1000  # from here on a sum of numbers from all over a text is no coincidence
-OWN = re.compile(
+MIN_WORDS = 3  # words of content that a claim needs before anything can be the same but for one of them
+LARGE_NUMBER = 1000  # from here on a sum of numbers from all over a text is no coincidence
+SELF_REFERENCE = re.compile(
     r"\b(?:we|our|ours|us|i|my|it|its|they|their|them|this|that|these|those|here|such"
     r"|the (?:models?|methods?|gains?|study|studies|results?|experiments?|work|paper|approach))\b",
     re.IGNORECASE,
@@ -37,8 +35,8 @@ OWN = re.compile(
 
 
 @dataclass(frozen=True)
-class Clash:
-    """A sentence that speaks against a claim, where it stands, and how numbers and hedges lie."""
+class Contradiction:
+    """A sentence that contradicts a claim: its place, the reason, and how numbers and hedges compare."""
 
     locator: Locator
     why: str
@@ -46,49 +44,66 @@ class Clash:
     hedges: Agreement
 
 
-def clashes(claim: str, documents: Iterable[Document], work: str = "") -> tuple[Clash, ...]:
-    """Return the sentences that speak against a claim, by place; none against one that is cut.
+def find_contradictions(claim: str, documents: Iterable[Document], work: str = "") -> tuple[Contradiction, ...]:
+    """Return the sentences that contradict a claim.
 
-    work: the claim's own, in which it is of the same models and data; every other is taken to have others.
+    Args:
+        claim: The claim; a fragment or a claim of fewer than `MIN_WORDS` content words is contradicted by nothing.
+        documents: Texts to search.
+        work: Id of the claim's own work, which means the same models and data; all others are taken to mean their own.
+
+    Returns:
+        Contradictions by place.
     """
-    if not is_whole(claim) or len(content(claim)) < LEAST:
+    if not is_whole(claim) or len(content_stems(claim)) < MIN_WORDS:
         return ()
-    wanted = {word for word in content(claim) if word != "#"}
-    found = [
-        one
+    words = {word for word in content_stems(claim) if word != "#"}
+    matches = [
+        match
         for document in set(documents)
-        for line in lines(document)
-        if line.stems.issuperset(wanted) and "?" not in line.text and (one := _clash(claim, document, line, work))
+        for line in sentence_lines(document)
+        if line.stems.issuperset(words)
+        and "?" not in line.text
+        and (match := _contradiction(claim, document, line, work))
     ]
-    return tuple(sorted(found, key=lambda one: one.locator))
+    return tuple(sorted(matches, key=lambda match: match.locator))
 
 
-def _clash(claim: str, document: Document, line: Line, work: str) -> Clash | None:
-    parts = [part for part in readings(line.text) or (line.text,) if content(part) == content(claim)]
-    found = [(part, _between(claim, part)) for part in parts]
-    if not found or not all(why for _, why in found) or _is_total(claim, document):
+def _contradiction(claim: str, document: Document, line: SentenceLine, work: str) -> Contradiction | None:
+    """Return the contradiction of a claim by a sentence, or None."""
+    parts = [part for part in readings(line.text) or (line.text,) if content_stems(part) == content_stems(claim)]
+    differences = [(part, _difference(claim, part)) for part in parts]
+    if not differences or not all(why for _, why in differences) or _is_total(claim, document):
         return None  # one reading says just this, and another is of something else
-    part, why = found[0]
+    part, why = differences[0]
     if document.work != work and not _is_general(claim, part):
         return None
-    said, bent = numbers.agree(claim, part), hedges.agree(claim, part)
-    return Clash(document.locator(line.start, line.end), why, said, bent)
+    number_agreement, hedge_agreement = numbers.agree(claim, part), hedges.agree(claim, part)
+    return Contradiction(document.locator(line.start, line.end), why, number_agreement, hedge_agreement)
 
 
-def _between(claim: str, text: str) -> str:
-    """Return what clashes, of numbers and hedges; "" where nothing does, or where the other differs too."""
-    said, bent = numbers.agree(claim, text), hedges.agree(claim, text)
-    return (said.why or bent.why) if {said.status, bent.status} == {"AGREE", "CLASH"} else ""
+def _difference(claim: str, text: str) -> str:
+    """Return why numbers or hedges clash; "" if neither does, or if the other differs too."""
+    number_agreement, hedge_agreement = numbers.agree(claim, text), hedges.agree(claim, text)
+    return (
+        (number_agreement.why or hedge_agreement.why)
+        if {number_agreement.status, hedge_agreement.status} == {"AGREE", "CLASH"}
+        else ""
+    )
 
 
 def _is_general(claim: str, text: str) -> bool:
-    """Return whether two sentences speak of the same thing wherever they stand: each number of a model and a task."""
-    said = (*numbers.numbers(claim), *numbers.numbers(text))
-    return not (OWN.search(claim) or OWN.search(text)) and all(one.entity and one.model for one in said)
+    """Return whether two sentences speak of the same thing wherever they occur: every number has a model and a task."""
+    all_numbers = (*numbers.numbers(claim), *numbers.numbers(text))
+    return not (SELF_REFERENCE.search(claim) or SELF_REFERENCE.search(text)) and all(
+        number.entity and number.model for number in all_numbers
+    )
 
 
 def _is_total(claim: str, document: Document) -> bool:
     """Return whether a large number of the claim is the sum of others anywhere in the text."""
-    large = [one.value for one in numbers.numbers(claim) if one.value >= LARGE]
-    there = {one.value for line in lines(document) for one in numbers.numbers(line.text)} if large else set()
-    return any(numbers.total(value, there) for value in large)
+    large = [number.value for number in numbers.numbers(claim) if number.value >= LARGE_NUMBER]
+    values = (
+        {number.value for line in sentence_lines(document) for number in numbers.numbers(line.text)} if large else set()
+    )
+    return any(numbers.find_sum(value, values) for value in large)

@@ -1,13 +1,11 @@
-"""Question: what is asked, split into facets: what is changed, against what, what that does, and where.
+"""A question as six facets: intervention, comparator, outcome, benchmark, models and languages.
 
-Six facets: intervention, comparator, outcome, benchmark, models, languages. Which terms belong to which is data
-(`vocabulary.toml`). A term that stands behind "compared to" is what is compared with, up to where the comparison
-ends, and so is what is usual ("full fine-tuning") beside what is not.
+The terms of each facet are data (`vocabulary.toml`). A term after "compared to" belongs to the comparator up to where
+the comparison ends, and so does a usual setting ("full fine-tuning") beside an unusual one.
 
->>> asked = ask("Does a larger batch size improve accuracy on XNLI compared to the default batch size?")
->>> [(facet.role, facet.terms) for facet in asked.facets if facet.terms]
-[('intervention', ('batch size',)), ('comparator', ('standard settings',)), ('outcome', ('accuracy',)),
- ('benchmark', ('XNLI',))]
+>>> question = parse_question("Does a larger batch size improve accuracy on XNLI compared to the default batch size?")
+>>> [(facet.role, *facet.terms) for facet in question.facets if facet.terms][:2]
+[('intervention', 'batch size'), ('comparator', 'standard settings')]
 """
 
 from __future__ import annotations
@@ -19,41 +17,48 @@ from typing import Any, Literal, get_args
 
 from xstilts.data.languages import languages
 from xstilts.errors import InputError
-from xstilts.evidence.text.stemming import Lexicon, Mention, data
+from xstilts.evidence.text.stemming import Lexicon, Mention, load_table
 
 Role = Literal["intervention", "comparator", "outcome", "benchmark", "models", "languages"]
 ROLES: tuple[Role, ...] = get_args(Role)
 ROLE_OF: Mapping[str, Role] = {"task": "intervention", "metric": "outcome"}
 COSTS = frozenset(("training cost", "inference cost", "memory", "efficiency"))
-COMPARED = ("intervention", "languages", "models")
+COMPARABLE_ROLES = ("intervention", "languages", "models")
 
 
 @dataclass(frozen=True)
 class Facet:
-    """One side of a question and the terms in which it is asked; no terms where it does not ask for that."""
+    """A facet of a question: its role and its terms, none if the question does not mention any."""
 
     role: Role
     terms: tuple[str, ...]
 
     @property
     def specific(self) -> tuple[str, ...]:
-        """The terms that are not common to the whole field; all where there are only such."""
-        return tuple(term for term in self.terms if term not in general()) or self.terms
+        """The terms that are not common to the whole field; all of them if there are no others."""
+        return tuple(term for term in self.terms if term not in general_terms()) or self.terms
 
 
 @dataclass(frozen=True)
 class Construction:
-    """What holds whatever is measured, because of how it is done: the terms it is about, and why it holds."""
+    """A statement that is true by construction, without any measurement.
+
+    Attributes:
+        when: Terms that a question must all have for it to apply.
+        statement: The statement.
+        reason: Why it holds.
+        not_when: Terms of which a question must have none.
+    """
 
     when: tuple[str, ...]
-    said: str
+    statement: str
     reason: str
     not_when: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question and its six facets, in the order of ROLES."""
+    """A question and its six facets, in the order of `ROLES`."""
 
     text: str
     facets: tuple[Facet, ...]
@@ -64,69 +69,82 @@ class Question:
 
     @property
     def terms(self) -> tuple[str, ...]:
-        """All terms of all facets, each once."""
+        """The distinct terms of all facets."""
         return tuple(dict.fromkeys(term for facet in self.facets for term in facet.terms))
 
     @property
     def core(self) -> tuple[str, ...]:
-        """The terms of which an answer must touch one: what is changed, or what with, or what the field shares."""
+        """The terms of which an answer must mention one.
+
+        They are the specific terms of the intervention, else those of the comparator, else the general ones.
+        """
         changed, against = self.facet("intervention").terms, self.facet("comparator").terms
-        own = [tuple(term for term in terms if term not in general()) for terms in (changed, against)]
-        return own[0] or own[1] or changed or against
+        specific = [tuple(term for term in terms if term not in general_terms()) for terms in (changed, against)]
+        return specific[0] or specific[1] or changed or against
 
 
-def ask(text: str) -> Question:
-    """Return a question with its facets; InputError where it names nothing that could be changed or compared."""
+def parse_question(text: str) -> Question:
+    """Split a question into facets.
+
+    Args:
+        text: The question.
+
+    Returns:
+        The question with its facets.
+
+    Raises:
+        InputError: It names no intervention or comparator of the vocabulary, or is not valid Unicode.
+    """
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise InputError("the question holds bytes that are no letters; write it in UTF-8")
-    found: dict[str, list[str]] = {role: [] for role in ROLES}
-    compared = _compared(text)
-    for mention in mentions(text):
+    terms: dict[str, list[str]] = {role: [] for role in ROLES}
+    compared = _comparison_spans(text)
+    for mention in find_terms(text):
         role = role_of(mention)
-        if role in COMPARED and any(start <= mention.start < end for start, end in compared):
+        if role in COMPARABLE_ROLES and any(start <= mention.start < end for start, end in compared):
             role = "comparator"
-        found[role].append(mention.name)
-    usual = {*vocabulary()["usual"]}
-    if {*found["intervention"]} - usual - general():
-        found["comparator"] += [term for term in found["intervention"] if term in usual]
-        found["intervention"] = [term for term in found["intervention"] if term not in usual]
-    if not found["intervention"] and not found["comparator"]:
-        raise InputError(f"'{text}' names nothing that is changed; use words such as {', '.join(_some())}")
-    return Question(text, tuple(Facet(role, tuple(dict.fromkeys(found[role]))) for role in ROLES))
+        terms[role].append(mention.name)
+    usual_terms = {*vocabulary()["usual"]}
+    if {*terms["intervention"]} - usual_terms - general_terms():
+        terms["comparator"] += [term for term in terms["intervention"] if term in usual_terms]
+        terms["intervention"] = [term for term in terms["intervention"] if term not in usual_terms]
+    if not terms["intervention"] and not terms["comparator"]:
+        raise InputError(f"'{text}' names nothing that is changed; use words such as {', '.join(_example_terms())}")
+    return Question(text, tuple(Facet(role, tuple(dict.fromkeys(terms[role]))) for role in ROLES))
 
 
 def role_of(mention: Mention) -> Role:
-    """Return the facet to which a term belongs: its kind, but for tasks and metrics."""
+    """Return the facet that a term belongs to."""
     return ROLE_OF.get(mention.kind) or ROLES[ROLES.index(mention.kind)]
 
 
-def mentions(text: str) -> tuple[Mention, ...]:
-    """Return the terms of the field that a text mentions, as facets know them."""
+def find_terms(text: str) -> tuple[Mention, ...]:
+    """Return the vocabulary's terms that occur in a text."""
     return _lexicon().find(text)
 
 
 def by_construction(question: Question) -> tuple[Construction, ...]:
-    """Return what is true of a question by construction: the halves of it that no measurement can decide."""
-    asked = set(question.terms)
-    return tuple(rule for rule in _rules() if asked.issuperset(rule.when) and asked.isdisjoint(rule.not_when))
+    """Return the statements that are true by construction for a question."""
+    terms = set(question.terms)
+    return tuple(rule for rule in _rules() if terms.issuperset(rule.when) and terms.isdisjoint(rule.not_when))
 
 
 @cache
-def general() -> frozenset[str]:
+def general_terms() -> frozenset[str]:
     """Return the terms that nearly every text of the field mentions."""
     return frozenset(vocabulary()["general"])
 
 
 @cache
-def broader() -> dict[str, tuple[str, ...]]:
-    """Return for some terms those that are a part of them: what is said of Swahili is of a language but English."""
+def narrower_terms() -> dict[str, tuple[str, ...]]:
+    """Return, for some terms, the terms that count as mentions of them: Swahili is a language other than English."""
     others = tuple(language.name for language in languages().values() if language.code != "en")
     return {term: tuple(parts) for term, parts in vocabulary()["broader"].items()} | {"other than English": others}
 
 
 def vocabulary() -> dict[str, Any]:
-    """Return the tables of the vocabulary."""
-    return data("vocabulary.toml")
+    """Return the tables of `vocabulary.toml`."""
+    return load_table("vocabulary.toml")
 
 
 @cache
@@ -151,16 +169,16 @@ def _rules() -> tuple[Construction, ...]:
     )
 
 
-def _compared(text: str) -> list[tuple[int, int]]:
-    """Return the stretches of a question that say with what is compared."""
-    found, cues = [], _cues().find(text)
+def _comparison_spans(text: str) -> list[tuple[int, int]]:
+    """Return the spans of a question that name the comparator."""
+    spans, cues = [], _cues().find(text)
     for cue in cues:
         if cue.name == "begins":
             stops = [other.start for other in cues if other.name == "ends" and other.start > cue.start]
-            stops += [at for mark in ",;?." if (at := text.find(mark, cue.end)) > 0]
-            found.append((cue.end, min(stops, default=len(text))))
-    return found
+            stops += [position for mark in ",;?." if (position := text.find(mark, cue.end)) > 0]
+            spans.append((cue.end, min(stops, default=len(text))))
+    return spans
 
 
-def _some() -> list[str]:
-    return [name for name in vocabulary()["terms"]["intervention"] if name not in general()][:3]
+def _example_terms() -> list[str]:
+    return [name for name in vocabulary()["terms"]["intervention"] if name not in general_terms()][:3]

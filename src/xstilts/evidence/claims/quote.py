@@ -1,16 +1,15 @@
-"""Quote: whether words stand in a work as they are given, as whole sentences, and where.
+r"""Whether a quote occurs in a work as whole sentences, and where.
 
-EXACT: character by character. NORMALISED: after what printing does to a text is undone (ligatures, hyphens at line
-ends, dashes, kinds of spaces and quotation marks, page numbers at the end of a page, a full stop left out).
-MISATTRIBUTED: it stands in another work. NOT_FOUND: all else; a paraphrase, and a part of a sentence, since what is cut
-off may deny it.
-A hyphen within a line is content ("re-form" is not "reform"); one at a line's end may be either. Case is content too.
+EXACT: character by character. NORMALISED: after undoing what typesetting does (ligatures, hyphens at line ends, dashes,
+kinds of spaces and quotation marks, page numbers at the end of a page, a missing full stop). MISATTRIBUTED: it occurs
+in another work. NOT_FOUND: anything else, also a paraphrase or part of a sentence, since the rest may deny it. A hyphen
+within a line is content ("re-form" is not "reform"); one at a line's end may be either. Case is content.
 
 >>> from xstilts.evidence.text.documents import Document
->>> told = Document("doc:made-up", "body", "It is not clear. The ﬁrst inter-\\nmediate task helps.")
->>> locate("The first intermediate task helps.", [told], "doc:made-up").status
+>>> document = Document("doc:made-up", "body", "It is not clear. The ﬁrst inter-\nmediate task helps.")
+>>> locate("The first intermediate task helps.", [document], "doc:made-up").status
 'NORMALISED'
->>> locate("The first intermediate task", [told], "doc:made-up").status
+>>> locate("The first intermediate task", [document], "doc:made-up").status
 'NOT_FOUND'
 """
 
@@ -26,19 +25,19 @@ from typing import Literal
 
 from xstilts.errors import InputError
 from xstilts.evidence.text.documents import ENDS, Document, Locator, sentences
-from xstilts.evidence.text.stemming import WORD, data, stem
+from xstilts.evidence.text.stemming import WORD, load_table, stem
 
 Status = Literal["EXACT", "NORMALISED", "MISATTRIBUTED", "NOT_FOUND"]
-RANK: tuple[Status, ...] = ("EXACT", "NORMALISED", "MISATTRIBUTED", "NOT_FOUND")
+STATUS_ORDER: tuple[Status, ...] = ("EXACT", "NORMALISED", "MISATTRIBUTED", "NOT_FOUND")
 LETTER = r"[^\W\d_]"
 DASH = "-‐‑‒–—―−"
 FULL_STOPS = ".。．।۔"
 LINE_END, PAGE_END = r"[^\S\n\f]*[\n\f]\s*", r"[^\S\f]*\f\s*"
 # A number that stands alone on the first or last line of a page; in the middle of one it may be what is told.
-PAGE = rf"(?<!\s)(?:{LINE_END}\d{{1,4}}{PAGE_END}|{PAGE_END}\d{{1,4}}{LINE_END})"
-PRINTED = re.compile(
-    rf"""(?P<soft>(?<={LETTER})[-‐‑\u00ad](?:{PAGE}|{LINE_END})(?={LETTER})|\u00ad)
-    |(?P<page>{PAGE})
+PAGE_NUMBER = rf"(?<!\s)(?:{LINE_END}\d{{1,4}}{PAGE_END}|{PAGE_END}\d{{1,4}}{LINE_END})"
+PRINT_ARTEFACT = re.compile(
+    rf"""(?P<soft>(?<={LETTER})[-‐‑\u00ad](?:{PAGE_NUMBER}|{LINE_END})(?={LETTER})|\u00ad)
+    |(?P<page>{PAGE_NUMBER})
     |(?P<hard>(?<={LETTER})(?:[‐‑-]|\s*(?:[–—―]|--+)\s*)(?={LETTER}))
     |(?P<joined>[-‐‑][^\S\n]*\n\s*(?=\w))
     |(?P<dash>\s*[—―]\s*|\s*---?\s*|[{DASH}])
@@ -53,8 +52,18 @@ MARKS |= {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in range(
 
 
 @dataclass(frozen=True)
-class Quote:
-    """What was looked for, how it was found, and where; `why` says what else was seen where it was not."""
+class QuoteMatch:
+    """Result of looking for a quote.
+
+    Attributes:
+        text: The quote.
+        status: How it was found.
+        locator: Where; None exactly for NOT_FOUND.
+        why: Why it was not found in the named work.
+
+    Raises:
+        InputError: The status is unknown, or does not fit the locator.
+    """
 
     text: str
     status: Status
@@ -62,22 +71,25 @@ class Quote:
     why: str = ""
 
     def __post_init__(self) -> None:
-        if self.status not in RANK:
-            raise InputError(f"unknown status of a quote '{self.status}'; one of {', '.join(RANK)}")
+        if self.status not in STATUS_ORDER:
+            raise InputError(f"unknown status of a quote '{self.status}'; one of {', '.join(STATUS_ORDER)}")
         if (self.locator is None) != (self.status == "NOT_FOUND"):
             raise InputError(f"'{self.text}' is {self.status} with locator {self.locator}; what is found has a place")
 
     @property
-    def found(self) -> bool:
-        """Whether the words stand where they are said to stand."""
+    def matched(self) -> bool:
+        """Whether the quote occurs in the work that was named."""
         return self.status in ("EXACT", "NORMALISED")
 
 
 @dataclass(frozen=True)
-class Plain:
-    """A text as it was before printing: its characters, where each stood, and the hyphens taken out.
+class NormalisedText:
+    """A text with typesetting undone.
 
-    hyphens: for offsets in `text`, "hard" where a hyphen stood before it within a line, "soft" at a line's end.
+    Attributes:
+        text: The characters.
+        starts: Offset in the original of each character.
+        hyphens: By offset in `text`, "hard" where a hyphen within a line was removed, "soft" for one at a line's end.
     """
 
     text: str
@@ -86,8 +98,8 @@ class Plain:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A sentence of a document on one line, where it stands, and the stems of its words."""
+class SentenceLine:
+    """A sentence on one line, its span in the document, and the stems of its words."""
 
     text: str
     start: int
@@ -95,74 +107,83 @@ class Line:
     stems: frozenset[str]
 
 
-def locate(quote: str, documents: Iterable[Document], work: str = "") -> Quote:
-    """Return where a quote stands as whole sentences in a work; with no work named, in any.
+def locate(quote: str, documents: Iterable[Document], work: str = "") -> QuoteMatch:
+    """Look for a quote as whole sentences of a work.
 
-    The best finding counts, of equal ones the first by work, part and place, whatever the order of the documents.
+    Args:
+        quote: The quote.
+        documents: Texts to search.
+        work: Id of the work that it is attributed to; "" for any.
+
+    Returns:
+        The best match, of equal ones the first by work, part and place; the order of the documents changes nothing.
+
+    Raises:
+        InputError: The quote is empty.
     """
-    wanted = quote.strip()
-    if not wanted:
-        raise InputError("an empty quote stands everywhere; quote a sentence")
-    found = [one for document in documents for one in _in_document(wanted, document, work)]
-    if found:
-        return min(found, key=lambda one: (RANK.index(one.status), one.locator or 0))
-    return Quote(quote, "NOT_FOUND", why="these words stand in no text here as whole sentences")
+    stripped = quote.strip()
+    if not stripped:
+        raise InputError("an empty quote matches everywhere; quote a sentence")
+    matches = [match for document in documents for match in _in_document(stripped, document, work)]
+    if matches:
+        return min(matches, key=lambda match: (STATUS_ORDER.index(match.status), match.locator or 0))
+    return QuoteMatch(quote, "NOT_FOUND", why="no text here contains these words as whole sentences")
 
 
-def same(one: str, other: str) -> bool:
-    """Return whether two texts are equal but for printing and the full stop."""
-    first, second = plain(one.strip(), True), plain(other.strip(), True)
-    return _unstopped(first.text) == _unstopped(second.text) and _hyphens_agree(
-        first, second, 0, min(len(first.text), len(second.text))
+def same_text(text: str, other: str) -> bool:
+    """Return whether two texts are equal up to typesetting and the final full stop."""
+    ours, theirs = normalise(text.strip(), True), normalise(other.strip(), True)
+    return _without_full_stop(ours.text) == _without_full_stop(theirs.text) and _hyphens_agree(
+        ours, theirs, 0, min(len(ours.text), len(theirs.text))
     )
 
 
-def _in_document(quote: str, document: Document, work: str) -> Iterator[Quote]:
+def _in_document(quote: str, document: Document, work: str) -> Iterator[QuoteMatch]:
     for start, end in _spans(quote, document):
         locator = document.locator(start, end)
         if work and document.work != work:
-            why = f"these words stand in {document.work}, not in {work}"
-            yield Quote(quote, "MISATTRIBUTED", locator, why)
+            why = f"these words occur in {document.work}, not in {work}"
+            yield QuoteMatch(quote, "MISATTRIBUTED", locator, why)
         else:
-            yield Quote(quote, "EXACT" if locator.read(document) == quote else "NORMALISED", locator)
+            yield QuoteMatch(quote, "EXACT" if locator.read(document) == quote else "NORMALISED", locator)
 
 
 def _spans(quote: str, document: Document) -> Iterator[tuple[int, int]]:
-    """Yield the whole sentences of a document that are the quote; with page numbers first, then without."""
-    found = {
+    """Yield the spans of whole sentences that equal the quote, with page numbers first, then without."""
+    candidates = {
         span: None
         for without_pages in (False, True)
-        for span in _found(plain(quote, False), plain(document.text, without_pages))
+        for span in _occurrences(normalise(quote, False), normalise(document.text, without_pages))
     }
-    if not found:
+    if not candidates:
         return
     begins = {sentence.start for sentence in sentences(document) if sentence.begins}
     ends = {
         end: sentence.end
         for sentence in sentences(document)
         if sentence.whole
-        for end in (sentence.end, sentence.start + len(_unstopped(sentence.text)))
+        for end in (sentence.end, sentence.start + len(_without_full_stop(sentence.text)))
     }
-    yield from ((start, ends[end]) for start, end in found if start in begins and end in ends)
+    yield from ((start, ends[end]) for start, end in candidates if start in begins and end in ends)
 
 
-def _unstopped(text: str) -> str:
-    """Return a text without its full stop; a question mark is more than that, and so are the dots of a cut."""
+def _without_full_stop(text: str) -> str:
+    """Return a text without its full stop; question marks and ellipses stay, as they carry meaning."""
     return text[:-1] if text.endswith(tuple(FULL_STOPS)) and not text[:-1].endswith(tuple(ENDS)) else text
 
 
-def _found(quote: Plain, text: Plain) -> Iterator[tuple[int, int]]:
-    """Yield the raw characters at which the plain quote stands in the plain text."""
-    wanted = quote.text
-    at = text.text.find(wanted)
-    while at >= 0 and wanted:
-        if _hyphens_agree(quote, text, at, len(wanted)):
-            yield text.starts[at], text.starts[at + len(wanted) - 1] + 1
-        at = text.text.find(wanted, at + 1)
+def _occurrences(quote: NormalisedText, text: NormalisedText) -> Iterator[tuple[int, int]]:
+    """Yield the original spans at which the normalised quote occurs in the normalised text."""
+    needle = quote.text
+    position = text.text.find(needle)
+    while position >= 0 and needle:
+        if _hyphens_agree(quote, text, position, len(needle)):
+            yield text.starts[position], text.starts[position + len(needle) - 1] + 1
+        position = text.text.find(needle, position + 1)
 
 
-def _hyphens_agree(quote: Plain, text: Plain, at: int, length: int) -> bool:
-    """Return whether no hyphen of a line's middle stands in one where the other has none."""
+def _hyphens_agree(quote: NormalisedText, text: NormalisedText, at: int, length: int) -> bool:
+    """Return whether no hyphen within a line of one text is missing in the other."""
     theirs = {place - at: kind for place, kind in text.hyphens.items() if at < place < at + length}
     ours = {place: kind for place, kind in quote.hyphens.items() if place < length}
     return all(
@@ -171,59 +192,68 @@ def _hyphens_agree(quote: Plain, text: Plain, at: int, length: int) -> bool:
 
 
 @lru_cache(maxsize=1 << 14)
-def lines(document: Document) -> tuple[Line, ...]:
+def sentence_lines(document: Document) -> tuple[SentenceLine, ...]:
     """Return the whole sentences of a document, each on one line."""
-    typed = [(on_one_line(one.text), one.start, one.end) for one in sentences(document) if one.whole]
-    return tuple(Line(*one, frozenset(stem(word) for word in WORD.findall(one[0]))) for one in typed)
+    typed = [
+        (on_one_line(sentence.text), sentence.start, sentence.end) for sentence in sentences(document) if sentence.whole
+    ]
+    return tuple(
+        SentenceLine(*sentence, frozenset(stem(word) for word in WORD.findall(sentence[0]))) for sentence in typed
+    )
 
 
 @lru_cache(maxsize=1 << 14)
-def plain(text: str, without_pages: bool) -> Plain:
-    """Return a text as it was before printing, with or without the numbers of its pages."""
-    if without_pages and not re.search(PAGE, text):
-        return plain(text, False)
+def normalise(text: str, without_pages: bool) -> NormalisedText:
+    """Return a text with typesetting undone, with or without its page numbers."""
+    if without_pages and not re.search(PAGE_NUMBER, text):
+        return normalise(text, False)
     characters: list[str] = []
     starts = array("L")
     hyphens: dict[int, str] = {}
-    at = 0
-    for found in PRINTED.finditer(text):
-        characters.extend(text[at : found.start()])
-        starts.extend(range(at, found.start()))
-        if found.lastgroup in ("soft", "hard"):
-            hyphens[len(characters)] = str(found.lastgroup)
-        new = _unprinted(found, without_pages)
-        characters.extend(new)
-        starts.extend([found.start()] * len(new))
-        at = found.end()
-    characters.extend(text[at:])
-    starts.extend(range(at, len(text)))
-    return Plain("".join(characters), starts, hyphens)
+    position = 0
+    for match in PRINT_ARTEFACT.finditer(text):
+        characters.extend(text[position : match.start()])
+        starts.extend(range(position, match.start()))
+        if match.lastgroup in ("soft", "hard"):
+            hyphens[len(characters)] = str(match.lastgroup)
+        replacement = _original(match, without_pages)
+        characters.extend(replacement)
+        starts.extend([match.start()] * len(replacement))
+        position = match.end()
+    characters.extend(text[position:])
+    starts.extend(range(position, len(text)))
+    return NormalisedText("".join(characters), starts, hyphens)
 
 
 def on_one_line(text: str, without_pages: bool = True) -> str:
-    """Return a text as a person would type it: no line breaks, no page numbers, words that a line's end parted joined.
+    """Return a text on one line: without line breaks and page numbers, and with words joined that a line's end split.
 
-    A hyphen at a line's end stays where the part before it is known to be joined by one ("zero-", "cross-").
+    Args:
+        text: The text.
+        without_pages: Whether to drop page numbers.
+
+    Returns:
+        The text. A hyphen at a line's end is kept where the vocabulary lists the part before it ("zero-", "cross-").
     """
-    return PRINTED.sub(lambda found: _typed(found, without_pages), text).strip()
+    return PRINT_ARTEFACT.sub(lambda match: _as_typed(match, without_pages), text).strip()
 
 
-def _typed(found: re.Match[str], without_pages: bool) -> str:
-    if found.lastgroup == "hard":
-        return " ".join(found[0].split()) if found[0].strip() == found[0] else f" {found[0].strip()} "
-    if found.lastgroup == "soft" and found[0].strip() != found[0]:
-        before = re.search(rf"{LETTER}*$", found.string[max(0, found.start() - 40) : found.start()])
-        return "-" if before and before[0].lower() in data("vocabulary.toml")["joined_by_hyphens"] else ""
-    return _unprinted(found, without_pages)
+def _as_typed(match: re.Match[str], without_pages: bool) -> str:
+    if match.lastgroup == "hard":
+        return " ".join(match[0].split()) if match[0].strip() == match[0] else f" {match[0].strip()} "
+    if match.lastgroup == "soft" and match[0].strip() != match[0]:
+        before = re.search(rf"{LETTER}*$", match.string[max(0, match.start() - 40) : match.start()])
+        return "-" if before and before[0].lower() in load_table("vocabulary.toml")["joined_by_hyphens"] else ""
+    return _original(match, without_pages)
 
 
-def _unprinted(found: re.Match[str], without_pages: bool) -> str:
-    """Return what a printed thing was before."""
-    kind, text = str(found.lastgroup), found[0]
-    if kind == "page":
+def _original(match: re.Match[str], without_pages: bool) -> str:
+    """Return the characters that a typeset artefact stands for."""
+    group, text = str(match.lastgroup), match[0]
+    if group == "page":
         return " " if without_pages else f" {text.strip()} "
-    if kind == "accented":
+    if group == "accented":
         return unicodedata.normalize("NFC", text)
-    if kind == "mark":
+    if group == "mark":
         return MARKS[text]
-    return {"soft": "", "hard": "", "nothing": "", "space": " "}.get(kind, "-")
+    return {"soft": "", "hard": "", "nothing": "", "space": " "}.get(group, "-")

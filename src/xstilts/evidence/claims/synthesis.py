@@ -1,12 +1,12 @@
-"""Dossier: what is known on a question: statements of works, each with its verdicts, and what was found of each facet.
+"""Synthesis of the evidence on a question: judged statements, findings per term, and conflicts between works.
 
-A statement is judged twice, and the two are kept apart: whether it is faithful to its own work, and whether another
-work, of other authors, says the same or denies it. That a work says so does not make it so. Nothing here asks the
-network; the same corpus gives the same dossier, and `verify` makes it again.
+Each statement gets two separate verdicts: whether it is faithful to its own work, and whether a work of other authors
+says the same or denies it. Neither makes it true. The result follows from the corpus alone, so that `verify` can
+compute it again.
 
 >>> from xstilts.evidence.search.corpus import Corpus
->>> from xstilts.evidence.claims.question import ask
->>> compiled(ask("Does the batch size change accuracy?"), Corpus((), {}, ())).said
+>>> from xstilts.evidence.claims.question import parse_question
+>>> synthesise(parse_question("Does the batch size change accuracy?"), Corpus((), {}, ())).statements
 ()
 """
 
@@ -16,26 +16,39 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import dropwhile
 
-from xstilts.evidence.claims.effect_direction import Direction, Side, conditional, contests, opposed, sides, summed
-from xstilts.evidence.claims.llm_proposals import Proposal, Proposals, taken
+from xstilts.evidence.claims.effect_direction import (
+    Direction,
+    OutcomeDirection,
+    combine,
+    contests_others,
+    is_conditional,
+    opposed,
+    outcome_directions,
+)
+from xstilts.evidence.claims.llm_proposals import Proposal, ScreenedProposals, accept
 from xstilts.evidence.claims.question import Construction, Question, by_construction
 from xstilts.evidence.claims.statement import Coverage, Statement, coverage, statements
-from xstilts.evidence.claims.verdict import Decision, Entailment, Reader, decide
-from xstilts.evidence.search.bm25 import Index
+from xstilts.evidence.claims.verdict import Decision, Entailment, NliFunction, decide
+from xstilts.evidence.search.bm25 import SentenceIndex
 from xstilts.evidence.search.corpus import Corpus
-from xstilts.evidence.search.work import Work, plain
+from xstilts.evidence.search.work import Work, fold_text
 from xstilts.evidence.text.documents import Document, Locator, sentences
 
-TITLE = 4  # words from which a title is known again before a sentence
+MIN_TITLE_WORDS = 4  # words from which a title is known again before a sentence
 
 
 @dataclass(frozen=True)
-class Said:
-    """A statement of a work, the direction of its words, and two verdicts.
+class JudgedStatement:
+    """A statement with its direction and two verdicts.
 
-    sides: its direction on each outcome that is asked for; none where it is on none of them. faithful: by its own work.
-    corroborated: by works of others. beside: the sentence of another work that is nearest in words, to be read with it;
-    it decides nothing.
+    Attributes:
+        name: Name in the report ("c1").
+        statement: The statement.
+        direction: Direction of its wording.
+        faithful: Verdict by its own work.
+        corroborated: Verdict by works of other authors.
+        nearest: Place and text of the most similar sentence of another work, shown for comparison; it decides nothing.
+        outcome_directions: Direction on each outcome of the question; none if it is on none of them.
     """
 
     name: str
@@ -43,174 +56,223 @@ class Said:
     direction: Direction
     faithful: Decision
     corroborated: Decision
-    beside: tuple[Locator, str] | None = None
-    sides: tuple[Side, ...] = ()
+    nearest: tuple[Locator, str] | None = None
+    outcome_directions: tuple[OutcomeDirection, ...] = ()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A term of the question, what was said on it, and how many works stand behind each direction."""
+    """A term of the question and the statements on it."""
 
     coverage: Coverage
-    said: tuple[Said, ...]
+    statements: tuple[JudgedStatement, ...]
 
     @property
     def works(self) -> dict[Direction, tuple[str, ...]]:
-        """The works behind each direction on what is asked, also behind none."""
-        found: dict[Direction, list[str]] = {}
-        for one in self.said:
-            way = one.direction if one.sides else "unsaid"
-            found.setdefault(way, []).append(one.statement.work)
-        return {name: tuple(sorted(set(works))) for name, works in sorted(found.items())}
+        """Ids of the works behind each direction, "unsaid" included."""
+        works_by_direction: dict[Direction, list[str]] = {}
+        for judged in self.statements:
+            direction = judged.direction if judged.outcome_directions else "unsaid"
+            works_by_direction.setdefault(direction, []).append(judged.statement.work)
+        return {name: tuple(sorted(set(works))) for name, works in sorted(works_by_direction.items())}
 
     @property
     def status(self) -> str:
-        """Whether works differ, agree in direction, or one stands alone; or nothing was found."""
-        if not self.said:
+        """ "no evidence found", "works differ", "one work" or "not disputed"."""
+        if not self.statements:
             return "no evidence found"
-        if any(conflicts(self.said)):
+        if any(conflicts(self.statements)):
             return "works differ"
-        return "one work" if len({one.statement.work for one in self.said}) == 1 else "not disputed"
+        return "one work" if len({judged.statement.work for judged in self.statements}) == 1 else "not disputed"
 
 
 @dataclass(frozen=True)
-class Dossier:
-    """All that is known on a question; entailments: what a model of inference was asked, and what it said."""
+class Synthesis:
+    """All evidence on a question.
+
+    Attributes:
+        question: The question.
+        corpus: The corpus.
+        statements: Judged statements, most relevant first.
+        findings: A finding per term of the question.
+        constructions: What is true by construction.
+        entailments: Claim, sentence and result of every call of the NLI model.
+        proposals: What a language model proposed, after screening.
+    """
 
     question: Question
     corpus: Corpus
-    said: tuple[Said, ...]
+    statements: tuple[JudgedStatement, ...]
     findings: tuple[Finding, ...]
     constructions: tuple[Construction, ...]
     entailments: tuple[tuple[str, str, Entailment], ...] = ()
-    proposals: Proposals = field(default_factory=Proposals)
+    proposals: ScreenedProposals = field(default_factory=ScreenedProposals)
 
 
-def compiled(
-    question: Question, corpus: Corpus, reader: Reader | None = None, proposed: Sequence[Proposal] = ()
-) -> Dossier:
-    """Return what a corpus says on a question; of what a language model proposed, only what is there word for word."""
-    documents = list(corpus.texts())
-    heard: dict[tuple[str, str], Entailment] = {}
-    listening = _listening(reader, heard) if reader else None
-    accepted = taken(question, documents, proposed)
-    found = _without_headings(corpus, statements(question, documents))
-    every = (*found, *(one for one in accepted.statements if one.text not in {other.text for other in found}))
-    index = Index.of(documents)
-    said = tuple(
-        _judged(f"c{number}", one, question, corpus, index, listening) for number, one in enumerate(every, start=1)
-    )
-    by_statement = {one.statement: one for one in said}
-    findings = tuple(
-        Finding(one, tuple(by_statement[statement] for statement in one.statements))
-        for one in coverage(question, every)
-    )
-    pairs = tuple((claim, text, entailment) for (claim, text), entailment in sorted(heard.items(), key=lambda x: x[0]))
-    return Dossier(question, corpus, said, findings, by_construction(question), pairs, accepted)
+def synthesise(
+    question: Question, corpus: Corpus, nli: NliFunction | None = None, proposed: Sequence[Proposal] = ()
+) -> Synthesis:
+    """Return what a corpus says on a question.
 
+    Args:
+        question: The question.
+        corpus: The corpus.
+        nli: An NLI model for corroboration.
+        proposed: Proposals of a language model; only verbatim ones count.
 
-def conflicts(said: Iterable[Said]) -> Iterable[tuple[Said, Said]]:
-    """Yield statements of different works that are opposed on an outcome that is asked for and that both name.
-
-    What holds under a condition only ("unless") is opposed to nothing.
+    Returns:
+        The synthesis.
     """
-    those = tuple(one for one in said if one.sides and not conditional(one.statement.text))
-    for number, one in enumerate(those):
-        for other in those[number + 1 :]:
-            if one.statement.work != other.statement.work and _against(one, other):
-                yield one, other
+    documents = list(corpus.texts())
+    recorded: dict[tuple[str, str], Entailment] = {}
+    recording_nli = _recording(nli, recorded) if nli else None
+    accepted = accept(question, documents, proposed)
+    from_texts = _without_headings(corpus, statements(question, documents))
+    every = (
+        *from_texts,
+        *(item for item in accepted.statements if item.text not in {other.text for other in from_texts}),
+    )
+    index = SentenceIndex.of(documents)
+    judged = tuple(
+        _judge(f"c{number}", item, question, corpus, index, recording_nli) for number, item in enumerate(every, start=1)
+    )
+    by_statement = {item.statement: item for item in judged}
+    findings = tuple(
+        Finding(item, tuple(by_statement[statement] for statement in item.statements))
+        for item in coverage(question, every)
+    )
+    pairs = tuple(
+        (claim, text, entailment) for (claim, text), entailment in sorted(recorded.items(), key=lambda x: x[0])
+    )
+    return Synthesis(question, corpus, judged, findings, by_construction(question), pairs, accepted)
 
 
-def ways(said: Iterable[Said]) -> dict[str, dict[str, Direction]]:
-    """Return by outcome that is asked for, and by work, its direction: that of all its statements together."""
-    found: dict[str, dict[str, list[Side]]] = {}
-    for one in said:
-        for side in one.sides:
-            found.setdefault(side.asked, {}).setdefault(one.statement.work, []).append(side)
+def conflicts(judged: Iterable[JudgedStatement]) -> Iterable[tuple[JudgedStatement, JudgedStatement]]:
+    """Yield pairs of statements of different works that are opposed on an outcome of the question.
+
+    Conditional statements ("unless") are opposed to nothing.
+    """
+    unconditional = tuple(
+        first for first in judged if first.outcome_directions and not is_conditional(first.statement.text)
+    )
+    for number, first in enumerate(unconditional):
+        for other in unconditional[number + 1 :]:
+            if first.statement.work != other.statement.work and _are_opposed(first, other):
+                yield first, other
+
+
+def directions_by_outcome(judged: Iterable[JudgedStatement]) -> dict[str, dict[str, Direction]]:
+    """Return, by outcome of the question and by work, the combined direction of the work's statements."""
+    by_outcome: dict[str, dict[str, list[OutcomeDirection]]] = {}
+    for item in judged:
+        for outcome_direction in item.outcome_directions:
+            by_outcome.setdefault(outcome_direction.question_term, {}).setdefault(item.statement.work, []).append(
+                outcome_direction
+            )
     return {
-        asked: {work: summed(side.mark for side in those) for work, those in works.items()}
-        for asked, works in found.items()
+        outcome: {work: combine(outcome_direction.mark for outcome_direction in items) for work, items in works.items()}
+        for outcome, works in by_outcome.items()
     }
 
 
-def outcomes(statement: Statement) -> frozenset[str]:
-    """Return the outcomes that a statement touches; none where it names none of the question's."""
+def outcome_terms(statement: Statement) -> frozenset[str]:
+    """Return the outcome terms of the question that a statement mentions."""
     return frozenset(term for role, term in statement.touches if role == "outcome")
 
 
-def strangers(work: Work, works: Iterable[Work]) -> tuple[Work, ...]:
-    """Return the works that share no author with one: only they can corroborate it, and only if both name theirs."""
-    own = _families(work)
-    others = ((other, _families(other)) for other in works if other.id != work.id)
-    return tuple(other for other, theirs in others if own and theirs and own.isdisjoint(theirs))
+def independent_works(work: Work, works: Iterable[Work]) -> tuple[Work, ...]:
+    """Return the works that share no author with a work; works without authors are left out."""
+    own_names = _family_names(work)
+    others = ((other, _family_names(other)) for other in works if other.id != work.id)
+    return tuple(
+        other for other, other_names in others if own_names and other_names and own_names.isdisjoint(other_names)
+    )
 
 
-def central(question: Question, said: Iterable[Said]) -> tuple[Said, ...]:
-    """Return what the answer rests on: what is on an outcome that is asked for, or all where none is."""
+def central_statements(question: Question, judged: Iterable[JudgedStatement]) -> tuple[JudgedStatement, ...]:
+    """Return the statements that the answer rests on: those on an outcome of the question, or all if it names none."""
     if not question.facet("outcome").terms:
-        return tuple(said)
-    return tuple(one for one in said if one.sides or outcomes(one.statement))
+        return tuple(judged)
+    return tuple(item for item in judged if item.outcome_directions or outcome_terms(item.statement))
 
 
-def _against(one: Said, other: Said) -> bool:
-    """Return whether directions on an outcome are opposed, or one says itself that it speaks against others."""
-    contested = contests(one.statement.text) != contests(other.statement.text)
-    shared = ((mine, theirs) for mine in one.sides for theirs in other.sides if mine.outcome == theirs.outcome)
-    return any(contested or opposed(mine.mark, theirs.mark) for mine, theirs in shared)
+def _are_opposed(first: JudgedStatement, other: JudgedStatement) -> bool:
+    """Return whether directions on an outcome are opposed, or one statement itself says that it contradicts others."""
+    contested = contests_others(first.statement.text) != contests_others(other.statement.text)
+    shared = (
+        (ours, theirs)
+        for ours in first.outcome_directions
+        for theirs in other.outcome_directions
+        if ours.outcome == theirs.outcome
+    )
+    return any(contested or opposed(ours.mark, theirs.mark) for ours, theirs in shared)
 
 
-def _judged(
-    name: str, statement: Statement, question: Question, corpus: Corpus, index: Index, reader: Reader | None
-) -> Said:
-    own = next(work for work in corpus.works if work.id == statement.work)
-    others = [text for work in strangers(own, corpus.included) for text in corpus.documents[work.id]]
-    faithful = decide(statement.text, corpus.documents[own.id], own.id)
-    corroborated = decide(statement.text, others, reader=reader)
-    near = _near(statement, index, {text.sha256 for text in others})
-    read = sides(statement.text, question)
-    asked = tuple(side for side in read if side.asked or not question.facet("outcome").terms)
-    return Said(name, statement, summed(side.mark for side in read), faithful, corroborated, near, asked)
+def _judge(
+    name: str,
+    statement: Statement,
+    question: Question,
+    corpus: Corpus,
+    index: SentenceIndex,
+    nli: NliFunction | None,
+) -> JudgedStatement:
+    own_work = next(work for work in corpus.works if work.id == statement.work)
+    others = [text for work in independent_works(own_work, corpus.included) for text in corpus.documents[work.id]]
+    faithful = decide(statement.text, corpus.documents[own_work.id], own_work.id)
+    corroborated = decide(statement.text, others, nli=nli)
+    nearest = _nearest_sentence(statement, index, {text.sha256 for text in others})
+    directions = outcome_directions(statement.text, question)
+    relevant = tuple(item for item in directions if item.question_term or not question.facet("outcome").terms)
+    return JudgedStatement(
+        name, statement, combine(item.mark for item in directions), faithful, corroborated, nearest, relevant
+    )
 
 
-def _near(statement: Statement, index: Index, among: set[str]) -> tuple[Locator, str] | None:
-    """Return the sentence of others that is nearest in words."""
+def _nearest_sentence(statement: Statement, index: SentenceIndex, among: set[str]) -> tuple[Locator, str] | None:
+    """Return place and text of the most similar sentence among other works."""
     hits = (hit for hit in index.search(statement.text, 20) if hit.locator.sha256 in among)
     return next(((hit.locator, " ".join(hit.sentence.text.split())) for hit in hits), None)
 
 
-def _without_headings(corpus: Corpus, those: Sequence[Statement]) -> list[Statement]:
-    """Leave out what a PDF runs together with the title above it, where the sentence itself stands elsewhere."""
+def _without_headings(corpus: Corpus, statements_found: Sequence[Statement]) -> list[Statement]:
+    """Leave out sentences that a PDF merges with the title above them, if the sentence itself occurs elsewhere."""
     works = {work.id: work for work in corpus.works}
-    return [one for one in those if not _headed(one.text, works[one.work], corpus.documents[one.work])]
+    return [
+        statement
+        for statement in statements_found
+        if not _starts_with_title(statement.text, works[statement.work], corpus.documents[statement.work])
+    ]
 
 
-def _headed(text: str, work: Work, documents: Iterable[Document]) -> bool:
-    """Return whether title and authors stand before what is said elsewhere; a short title may begin any sentence."""
-    title, words = plain(work.title), plain(text)
-    if len(title.split()) < TITLE or not words.startswith(f"{title} "):
+def _starts_with_title(text: str, work: Work, documents: Iterable[Document]) -> bool:
+    """Return whether a title and authors precede a sentence that occurs elsewhere; short titles are ignored."""
+    title, words = fold_text(work.title), fold_text(text)
+    if len(title.split()) < MIN_TITLE_WORDS or not words.startswith(f"{title} "):
         return False
-    byline = {"abstract", "and", *plain(" ".join(work.authors)).split()}
+    byline = {"abstract", "and", *fold_text(" ".join(work.authors)).split()}
     rest = " ".join(dropwhile(byline.__contains__, words.removeprefix(title).split()))
-    return any(rest == one for document in documents for one in _stretches(document))
+    return any(rest == run for document in documents for run in _word_runs(document))
 
 
-def _stretches(document: Document) -> Iterator[str]:
-    """Yield the words of every sentence, and of two and three in a row, as one that leans on others is kept."""
-    those = [plain(one.text) for one in sentences(document)]
-    yield from (" ".join(those[at : at + length]) for length in (1, 2, 3) for at in range(len(those) - length + 1))
+def _word_runs(document: Document) -> Iterator[str]:
+    """Yield the words of every sentence, and of two and three in a row, as sentences with an anaphor are kept."""
+    folded = [fold_text(sentence.text) for sentence in sentences(document)]
+    yield from (
+        " ".join(folded[start : start + length]) for length in (1, 2, 3) for start in range(len(folded) - length + 1)
+    )
 
 
-def _listening(reader: Reader, heard: dict[tuple[str, str], Entailment]) -> Reader:
-    """Return a reader that keeps what it said, so that a verdict can be made again without the model."""
+def _recording(nli: NliFunction, recorded: dict[tuple[str, str], Entailment]) -> NliFunction:
+    """Wrap an NLI model so that its results are recorded, and a verdict can be computed again without it."""
 
     def read(claim: str, text: str) -> Entailment:
-        if (claim, text) not in heard:
-            heard[claim, text] = reader(claim, text)
-        return heard[claim, text]
+        if (claim, text) not in recorded:
+            recorded[claim, text] = nli(claim, text)
+        return recorded[claim, text]
 
     return read
 
 
-def _families(work: Work) -> frozenset[str]:
-    """Return the family names of the authors, without case and accents."""
-    return frozenset(filter(None, (plain(name.partition(",")[0]) for name in work.authors)))
+def _family_names(work: Work) -> frozenset[str]:
+    """Return the folded family names of the authors."""
+    return frozenset(filter(None, (fold_text(name.partition(",")[0]) for name in work.authors)))

@@ -1,10 +1,10 @@
-"""Client: everything that is asked of a source of literature is asked here, politely, once, and on record.
+"""HTTP client for the literature sources: rate-limited, with retries, a response cache and a request log.
 
-One reply is asked for once in the life of its folder; later runs are answered from there, so that they take no network
-and give the same bytes. A source that fails is data: `ask` returns None, and `failures` says what, why and when. What a
-reply means is for the caller's `parse`; a reply that it cannot use is tried again, and never kept.
+Each request is sent once and its reply is cached, so that later runs need no network and give the same bytes. A failing
+source raises nothing: `Client.fetch` returns None, and `Client.failures` says what failed, why and when. The caller's
+`parse` decides whether a reply is usable; an unusable reply is requested again and never cached.
 
->>> Client(Path("no-such-folder"), offline=True).ask(Ask("s2", "/graph/v1/paper/x"), len) is None
+>>> Client(Path("no-such-folder"), offline=True).fetch(Request("s2", "/graph/v1/paper/x"), len) is None
 True
 """
 
@@ -20,51 +20,68 @@ from types import TracebackType
 from typing import TypeVar
 
 from xstilts.errors import InputError
-from xstilts.evidence.search.hosts import Host, configured
-from xstilts.evidence.search.http_requests import TOO_LARGE, Ask, Trouble, Wire
-from xstilts.evidence.search.response_cache import Failure, Replies, Request, lines
+from xstilts.evidence.search.hosts import Host, configured_hosts
+from xstilts.evidence.search.http_requests import TOO_LARGE, HttpSession, Request, RequestError
+from xstilts.evidence.search.response_cache import Failure, RequestRecord, ResponseCache, to_jsonl
 from xstilts.runtime import progress
 
 T = TypeVar("T")
-DOWN_AFTER = 2  # failed requests one after another, from which a source is left alone
-# What reading a hostile reply raises.
-MISREAD = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+MAX_FAILURES = 2  # failed requests in a row after which a source is not asked again
+# What parsing a malformed or hostile reply raises.
+PARSE_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True)
-class Manners:
-    """How patient a client is: tries a request, seconds of the first wait, of the longest, and to wait for bytes.
+class RetryPolicy:
+    """How often and how long a client retries a request.
 
-    A source that asks for a longer wait than `longest` is not asked again.
+    Attributes:
+        max_attempts: Requests sent before giving up.
+        first_wait: Seconds before the second attempt; doubled for each further one.
+        max_wait: Longest wait in seconds. A source that asks for a longer one (Retry-After) is not asked again.
+        timeout: Seconds without a byte after which an attempt has failed.
     """
 
-    tries: int = 5
-    first: float = 1.0
-    longest: float = 60.0
-    seconds: float = 30.0
+    max_attempts: int = 5
+    first_wait: float = 1.0
+    max_wait: float = 60.0
+    timeout: float = 30.0
 
 
 class Client:
-    """Asks sources, paced for each host; `requests` and `failures` grow as it does."""
+    """Client of all sources; a context manager that closes its connections.
+
+    Attributes:
+        hosts: Address and limits of each source, by name.
+        requests: A record of each answered request so far, also of those answered from the cache.
+        failures: Each request without a usable reply so far.
+    """
 
     def __init__(
         self,
         cache: Path,
         hosts: Mapping[str, Host] | None = None,
-        manners: Manners | None = None,
+        policy: RetryPolicy | None = None,
         offline: bool = False,
     ) -> None:
-        """Keep replies in the folder `cache`; `offline`: answer from it alone."""
-        self.hosts = dict(configured() if hosts is None else hosts)
-        self.manners = manners or Manners()
+        """Set up a client; no request is sent.
+
+        Args:
+            cache: Folder of cached replies and of the request log.
+            hosts: Hosts by source; by default those of the environment (`configured_hosts`).
+            policy: Retries and timeouts.
+            offline: Answer from the cache alone.
+        """
+        self.hosts = dict(configured_hosts() if hosts is None else hosts)
+        self.policy = policy or RetryPolicy()
         self.offline = offline
-        self.requests: list[Request] = []
+        self.requests: list[RequestRecord] = []
         self.failures: list[Failure] = []
         self.cache = cache
-        self._replies = Replies(cache)
-        self._wire: Wire | None = None  # made when something is sent: a replay needs none
-        self._free: dict[str, float] = {}
-        self._failed: dict[str, int] = {}
+        self._cache = ResponseCache(cache)
+        self._session: HttpSession | None = None  # opened with the first request that is sent: a replay needs none
+        self._free: dict[str, float] = {}  # by host: monotonic time from which it may be asked again
+        self._failed: dict[str, int] = {}  # by source: failures in a row
 
     def __enter__(self) -> Client:
         return self
@@ -72,30 +89,38 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._wire:
-            self._wire.close()
+        if self._session:
+            self._session.close()
 
-    def ask(self, asked: Ask, parse: Callable[[bytes], T]) -> T | None:
-        """Return what a source answers, as `parse` reads it; None where it has nothing (404) or fails.
+    def fetch(self, request: Request, parse: Callable[[bytes], T]) -> T | None:
+        """Return the parsed reply to a request, from the cache or the network.
 
-        `parse` raises Trouble, or whatever reading what is not there raises, for a reply that is of no use.
+        Args:
+            request: What to request.
+            parse: Reads the body; raises RequestError or any of `PARSE_ERRORS` for an unusable reply.
+
+        Returns:
+            What `parse` returns; None if the source has no such record (404) or fails.
+
+        Raises:
+            InputError: `request.source` is not among the hosts.
         """
-        host = self._host(asked.source)
-        kept = self._replies.find(host, asked)
-        if kept is not None:
+        host = self._host(request.source)
+        cached = self._cache.find(host, request)
+        if cached is not None:
             try:
-                return self._accept(kept[0], _parsed(parse, kept[0].status, kept[1]))
-            except Trouble:
-                pass  # kept by a version that could read it; asked again
-        return None if self._is_down(asked.source) else self._fetched(host, asked, parse)
+                return self._accept(cached[0], _parse(parse, cached[0].status, cached[1]))
+            except RequestError:
+                pass  # cached by a version that could read it: request it again
+        return None if self._is_down(request.source) else self._fetch_from_network(host, request, parse)
 
-    def read(self, source: str, path: str, content: bytes) -> None:
-        """Note in the log what was read of a source that is asked without a network."""
+    def log_read(self, source: str, path: str, content: bytes) -> None:
+        """Log a file that was read from a source that needs no network."""
         digest = hashlib.sha256(content).hexdigest()
-        self.requests.append(Request(source, "", path, (), 200, "", digest, len(content), ()))
+        self.requests.append(RequestRecord(source, "", path, (), 200, "", digest, len(content), ()))
 
-    def fail(self, source: str, reason: str) -> None:
-        """Note that a source is of no use, for a reason that no request shows."""
+    def log_failure(self, source: str, reason: str) -> None:
+        """Log that a source cannot be used, where no request shows it."""
         self.failures.append(Failure(source, "", "", (), reason, "", ()))
 
     def _host(self, source: str) -> Host:
@@ -104,78 +129,79 @@ class Client:
         return self.hosts[source]
 
     def _is_down(self, source: str) -> bool:
-        return self._failed.get(source, 0) >= DOWN_AFTER
+        return self._failed.get(source, 0) >= MAX_FAILURES
 
-    def _accept(self, request: Request, meaning: T) -> T:
-        if not self._is_down(request.source):  # a reply that is kept does not say that a source is well again
-            self._failed[request.source] = 0
-        self.requests.append(request)
-        return meaning
+    def _accept(self, record: RequestRecord, parsed: T) -> T:
+        if not self._is_down(record.source):  # a cached reply does not show that a source works again
+            self._failed[record.source] = 0
+        self.requests.append(record)
+        return parsed
 
-    def _fetched(self, host: Host, asked: Ask, parse: Callable[[bytes], T | None]) -> T | None:
-        """Ask the network, up to so many times, and keep what came of it."""
+    def _fetch_from_network(self, host: Host, request: Request, parse: Callable[[bytes], T | None]) -> T | None:
+        """Send a request up to `policy.max_attempts` times; store the reply, or log the failure and return None."""
         tries: list[str] = []
         wait = 0.0
-        trouble = Trouble("not in the folder of replies, and nothing is asked offline")
-        for attempt in range(0 if self.offline else self.manners.tries):
-            self._rest(host, wait)
+        failure = RequestError("not in the cache, and offline mode sends no requests")
+        for attempt in range(0 if self.offline else self.policy.max_attempts):
+            self._wait(host, wait)
             try:
-                status, body = self._open().send(host, asked)
-                meaning = _parsed(parse, status, body)
-                return self._accept(self._kept(host, asked, (status, body), (*tries, str(status))), meaning)
-            except Trouble as error:
-                trouble = error
-            tries.append(trouble.reason)
-            wait = max(min(self.manners.first * 2**attempt, self.manners.longest), trouble.wait or 0.0)
-            if not trouble.again or wait > self.manners.longest:
+                status, body = self._open().send(host, request)
+                parsed = _parse(parse, status, body)
+                return self._accept(self._store(host, request, (status, body), (*tries, str(status))), parsed)
+            except RequestError as error:
+                failure = error
+            tries.append(failure.reason)
+            wait = max(min(self.policy.first_wait * 2**attempt, self.policy.max_wait), failure.retry_after or 0.0)
+            if not failure.retryable or wait > self.policy.max_wait:
                 break
-        self._note_failure(host, asked, trouble.reason, tuple(tries))
+        self._note_failure(host, request, failure.reason, tuple(tries))
         return None
 
-    def _open(self) -> Wire:
-        self._wire = self._wire or Wire(self.manners.seconds)
-        return self._wire
+    def _open(self) -> HttpSession:
+        self._session = self._session or HttpSession(self.policy.timeout)
+        return self._session
 
-    def _rest(self, host: Host, wait: float) -> None:
-        """Wait as long as the source asks for, and for its pace."""
-        rest = max(wait, self._free.get(host.name, 0.0) - time.monotonic())
-        if rest > 0:
-            time.sleep(rest)
-        self._free[host.name] = time.monotonic() + host.pace
+    def _wait(self, host: Host, wait: float) -> None:
+        """Sleep until the host may be asked again: `wait` seconds, or the rest of its minimum interval."""
+        delay = max(wait, self._free.get(host.name, 0.0) - time.monotonic())
+        if delay > 0:
+            time.sleep(delay)
+        self._free[host.name] = time.monotonic() + host.min_interval
 
-    def _kept(self, host: Host, asked: Ask, reply: tuple[int, bytes], tries: tuple[str, ...]) -> Request:
+    def _store(self, host: Host, request: Request, reply: tuple[int, bytes], tries: tuple[str, ...]) -> RequestRecord:
+        """Write a reply to the cache and the request log; return its record."""
         status, body = reply
         digest = hashlib.sha256(body).hexdigest()
-        where = (asked.source, host.hostname, asked.path, asked.params)
-        request = Request(*where, status, _now(), digest, len(body), tries)
-        self._replies.keep(host, asked, request, body)
+        where = (request.source, host.hostname, request.path, request.params)
+        record = RequestRecord(*where, status, _now(), digest, len(body), tries)
+        self._cache.store(host, request, record, body)
         with (self.cache / "requests.jsonl").open("a", encoding="utf-8") as log:
-            log.write(lines([request]))
-        return request
+            log.write(to_jsonl([record]))
+        return record
 
-    def _note_failure(self, host: Host, asked: Ask, reason: str, tries: tuple[str, ...]) -> None:
-        """Put a failure on record; one that repeats itself keeps the time of the first, and so its bytes."""
-        where = (asked.source, host.hostname, asked.path, asked.params)
-        before = self._replies.failure(host, asked)
+    def _note_failure(self, host: Host, request: Request, reason: str, tries: tuple[str, ...]) -> None:
+        """Log a failure; the same failure again keeps the time of the first, so that a replay gives the same bytes."""
+        where = (request.source, host.hostname, request.path, request.params)
+        before = self._cache.find_failure(host, request)
         failure = Failure(*where, reason, "" if self.offline else _now(), tries)
         if before and (self.offline or (before.reason, before.tries) == (reason, tries)):
             failure = before
         elif not self.offline:
-            self._replies.keep_failure(host, asked, failure)
+            self._cache.store_failure(host, request, failure)
         if not failure.reason.startswith(TOO_LARGE):
-            self._failed[asked.source] = self._failed.get(asked.source, 0) + 1
+            self._failed[request.source] = self._failed.get(request.source, 0) + 1
         self.failures.append(failure)
-        progress.note(f"{asked.source}: {failure.reason} ({asked.path})")
+        progress.note(f"{request.source}: {failure.reason} ({request.path})")
 
 
-def _parsed(parse: Callable[[bytes], T | None], status: int, body: bytes) -> T | None:
-    """Return what a reply means, None where it says that there is nothing; Trouble where it makes no sense."""
+def _parse(parse: Callable[[bytes], T | None], status: int, body: bytes) -> T | None:
+    """Return the parsed body, None for 404; RequestError if it cannot be parsed."""
     if status == 404:
         return None
     try:
         return parse(body)
-    except MISREAD as error:
-        raise Trouble("the reply cannot be read", again=True) from error
+    except PARSE_ERRORS as error:
+        raise RequestError("the reply cannot be parsed", retryable=True) from error
 
 
 def _now() -> str:

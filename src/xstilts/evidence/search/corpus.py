@@ -1,16 +1,16 @@
-"""Corpus: the works that were found for a question, their texts, and why each of the others was left out.
+"""The corpus of a question: the works found, the texts of those included, and why the others were excluded.
 
-It is a folder of plain files, so that a person can read what was searched, when, and what was thrown away; each file is
-known by its digest, and a corpus of which a character has changed is not read. The same replies give the same bytes.
+On disk it is a folder of plain files with a digest of each; a corpus of which a byte has changed is refused. The same
+replies give the same bytes.
 
-    corpus.json       the digest of every file
-    works.jsonl       a line a work: what all sources said of it, and the digests of its texts
+    corpus.json       digest of every file
+    works.jsonl       one work per line: what all sources say of it, and digests of its texts
     texts/<sha256>.txt
-    screening.jsonl   a line a decision: taken in or left out, and why
-    requests.jsonl    a line a request: what was asked of whom, and when
-    failures.jsonl    a line a request that got nothing
+    screening.jsonl   one decision per line: included or excluded, and why
+    requests.jsonl    one request per line: what was requested from which source, and when
+    failures.jsonl    one failed request per line
 
->>> mentions("Batch sizes in fine-tuning", ["batch size"])
+>>> mentions_any("Batch sizes in fine-tuning", ["batch size"])
 True
 """
 
@@ -26,21 +26,28 @@ from typing import Any
 from xstilts.errors import InputError
 from xstilts.evidence.search import response_cache
 from xstilts.evidence.search.client import Client
-from xstilts.evidence.search.identifiers import Ids
-from xstilts.evidence.search.response_cache import Failure, Request
-from xstilts.evidence.search.sources import names, source
-from xstilts.evidence.search.work import FACTS_FROM, Work, merged, plain, set_of
+from xstilts.evidence.search.identifiers import WorkIds
+from xstilts.evidence.search.response_cache import Failure, RequestRecord
+from xstilts.evidence.search.sources import load_source, source_names
+from xstilts.evidence.search.work import FACT_PRIORITY, Work, fold_text, merge_works, unique_works
 from xstilts.evidence.text.documents import Document
 from xstilts.runtime import progress
 from xstilts.store import manifest
 
 ABSTRACT, FULL_TEXT = "abstract", "full text"
-GROUPS = 2  # of a question's topics that a work must mention
+MIN_TOPICS = 2  # of a question's topics that a work must mention
 
 
 @dataclass(frozen=True)
-class Screened:
-    """A decision: whether a work was taken in, and why; source: whose record it was, where it is one of several."""
+class ScreeningDecision:
+    """A screening decision.
+
+    Attributes:
+        work: Id of the work.
+        included: Whether it is in the corpus.
+        reason: Why, or which texts it has.
+        source: For a duplicate record, the source that it came from.
+    """
 
     work: str
     included: bool
@@ -50,21 +57,29 @@ class Screened:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What was found for a question. works: all, also those left out; documents: the texts of those taken in."""
+    """What was found for a question.
+
+    Attributes:
+        works: All works found, also those excluded.
+        documents: Texts of the included works, by work id.
+        screening: A decision for each work, and for each duplicate record.
+        requests: Requests that were answered.
+        failures: Requests that failed.
+    """
 
     works: tuple[Work, ...]
     documents: Mapping[str, tuple[Document, ...]]
-    screening: tuple[Screened, ...]
-    requests: tuple[Request, ...] = ()
+    screening: tuple[ScreeningDecision, ...]
+    requests: tuple[RequestRecord, ...] = ()
     failures: tuple[Failure, ...] = ()
 
     @property
     def included(self) -> tuple[Work, ...]:
-        """The works that were taken in."""
+        """The works that were included."""
         return tuple(work for work in self.works if work.id in self.documents)
 
     def texts(self) -> Iterator[Document]:
-        """Yield every text of the works that were taken in."""
+        """Yield every text of the included works."""
         for work in self.included:
             yield from self.documents[work.id]
 
@@ -76,46 +91,55 @@ def gather(
     sources: Sequence[str] = (),
     limit: int = 50,
 ) -> Corpus:
-    """Search sources (all that are configured, unless given), merge, screen, and get the texts of what is taken in.
+    """Search sources, merge and screen the works, and fetch the texts of those included.
 
-    topics: groups of words that mean the same; a work must mention two of the groups. limit: works of a query and
-    source. What fails is in `failures`; nothing is raised for it.
+    Args:
+        client: Client of the sources; its failures are part of the corpus, and none is raised.
+        queries: Search queries.
+        topics: Groups of synonyms; a work must mention two of the groups.
+        sources: Names of sources; by default all that are configured.
+        limit: Works per query and source.
+
+    Returns:
+        The corpus.
     """
-    asked_before, failed_before = len(client.requests), len(client.failures)
-    chosen = tuple(sources) or tuple(name for name in names() if name in client.hosts and client.hosts[name].url)
-    found: list[Work] = []
-    for done, (name, query) in enumerate(((name, query) for name in chosen for query in queries), start=1):
-        found += source(name).search(client, query, limit)
-        progress.step("search", done, len(chosen) * len(queries), name)
-    works, documents, screening = merged(found), {}, [*_duplicates(found)]
-    for done, work in enumerate(works, start=1):
+    n_requests, n_failures = len(client.requests), len(client.failures)
+    chosen = tuple(sources) or tuple(name for name in source_names() if name in client.hosts and client.hosts[name].url)
+    records: list[Work] = []
+    for number, (name, query) in enumerate(((name, query) for name in chosen for query in queries), start=1):
+        records += load_source(name).search(client, query, limit)
+        progress.step("search", number, len(chosen) * len(queries), name)
+    works, documents, screening = merge_works(records), {}, [*_duplicates(records)]
+    for number, work in enumerate(works, start=1):
         reason = "retracted" if work.retracted else _off_topic(work, topics)
         texts = () if reason else _texts(client, work, chosen)
         if texts:
             documents[work.id] = texts
-        taken = " and ".join(text.part for text in texts)
-        screening.append(Screened(work.id, bool(texts), reason or taken or "no text: neither abstract nor full text"))
-        progress.step("texts", done, len(works))
-    requests = tuple(dict.fromkeys(client.requests[asked_before:]))
+        parts = " and ".join(text.part for text in texts)
+        screening.append(
+            ScreeningDecision(work.id, bool(texts), reason or parts or "no text: neither abstract nor full text")
+        )
+        progress.step("texts", number, len(works))
+    requests = tuple(dict.fromkeys(client.requests[n_requests:]))
     ordered = sorted(screening, key=lambda row: (row.work, row.source, row.reason))
-    return Corpus(works, documents, tuple(ordered), requests, tuple(client.failures[failed_before:]))
+    return Corpus(works, documents, tuple(ordered), requests, tuple(client.failures[n_failures:]))
 
 
-def mentions(text: str, terms: Iterable[str]) -> bool:
-    """Say whether a text has a word or phrase, whatever its case, hyphens and endings."""
-    words = f" {plain(text)}"
-    return any(f" {term}" in words for one in terms if (term := plain(one)))
+def mentions_any(text: str, terms: Iterable[str]) -> bool:
+    """Return whether a text contains one of several words or phrases, ignoring case, hyphens and endings."""
+    words = f" {fold_text(text)}"
+    return any(f" {folded}" in words for term in terms if (folded := fold_text(term)))
 
 
 def save(corpus: Corpus, folder: Path) -> None:
-    """Write a corpus as files; equal corpora give equal bytes."""
+    """Write a corpus to a folder; equal corpora give equal bytes."""
     (folder / "texts").mkdir(parents=True, exist_ok=True)
     texts = {f"texts/{text.sha256}.txt": text.text for text in corpus.texts()}
     files = {
         "works.jsonl": _lines(_row(work, corpus.documents.get(work.id, ())) for work in corpus.works),
         "screening.jsonl": _lines(map(asdict, corpus.screening)),
-        "requests.jsonl": response_cache.lines(corpus.requests),
-        "failures.jsonl": response_cache.lines(corpus.failures),
+        "requests.jsonl": response_cache.to_jsonl(corpus.requests),
+        "failures.jsonl": response_cache.to_jsonl(corpus.failures),
         **dict(sorted(texts.items())),
     }
     for name, text in files.items():
@@ -124,20 +148,28 @@ def save(corpus: Corpus, folder: Path) -> None:
     (folder / "corpus.json").write_text(json.dumps({"files": digests}, indent=1) + "\n", encoding="utf-8")
 
 
-def damaged(folder: Path) -> list[str]:
-    """Return the files of a corpus that are missing, or no longer what was written."""
+def changed_files(folder: Path) -> list[str]:
+    """Return the files of a corpus that are missing or differ from their digest.
+
+    Raises:
+        InputError: The folder holds no corpus.
+    """
     return [name for name, digest in _index(folder).items() if _digest(folder / name) != digest]
 
 
 def read(folder: Path) -> Corpus:
-    """Read a corpus back; InputError where a file is not what was written."""
-    if broken := damaged(folder):
-        raise InputError(f"{folder}: {', '.join(broken)} changed since the corpus was written; gather it again")
+    """Read a corpus.
+
+    Raises:
+        InputError: The folder holds no corpus, or a file differs from its digest.
+    """
+    if changed := changed_files(folder):
+        raise InputError(f"{folder}: {', '.join(changed)} changed since the corpus was written; gather it again")
     works, documents = [], {}
     for row in _rows(folder / "works.jsonl"):
         parts = row.pop("documents")
         work = Work(
-            **{**row, "ids": Ids(**row["ids"]), **{key: tuple(row[key]) for key in ("authors", "disagreements")}}
+            **{**row, "ids": WorkIds(**row["ids"]), **{key: tuple(row[key]) for key in ("authors", "disagreements")}}
         )
         works.append(work)
         if parts:
@@ -145,44 +177,46 @@ def read(folder: Path) -> Corpus:
     return Corpus(
         tuple(works),
         documents,
-        tuple(Screened(**row) for row in _rows(folder / "screening.jsonl")),
-        tuple(Request(**response_cache.fields_of(row)) for row in _rows(folder / "requests.jsonl")),
-        tuple(Failure(**response_cache.fields_of(row)) for row in _rows(folder / "failures.jsonl")),
+        tuple(ScreeningDecision(**row) for row in _rows(folder / "screening.jsonl")),
+        tuple(RequestRecord(**response_cache.from_row(row)) for row in _rows(folder / "requests.jsonl")),
+        tuple(Failure(**response_cache.from_row(row)) for row in _rows(folder / "failures.jsonl")),
     )
 
 
-def _duplicates(found: Sequence[Work]) -> Iterator[Screened]:
-    """Yield a decision for each record that became part of a work it is not the first of."""
+def _duplicates(records_found: Sequence[Work]) -> Iterator[ScreeningDecision]:
+    """Yield a decision for each record that was merged into a work, but for the first."""
     seen: set[str] = set()
-    records = sorted(set_of(found), key=lambda work: (_rank(next(iter(work.sources))), work.id, work.title))
-    owners = _owners(merged(found))
-    for one in records:
-        name = next(iter(one.sources))
-        work = owners[_said(one.sources[name])]
+    records = sorted(
+        unique_works(records_found), key=lambda work: (_rank(next(iter(work.sources))), work.id, work.title)
+    )
+    owners = _owners(merge_works(records_found))
+    for record in records:
+        name = next(iter(record.sources))
+        work = owners[_record_key(record.sources[name])]
         if work in seen:
-            yield Screened(one.id, False, f"duplicate of {work}", name)
+            yield ScreeningDecision(record.id, False, f"duplicate of {work}", name)
         seen.add(work)
 
 
 def _owners(works: Iterable[Work]) -> dict[str, str]:
-    """Return which work each record of a source became part of."""
-    return {_said(one): work.id for work in works for one in work.sources.values()}
+    """Return the id of the work that each record was merged into."""
+    return {_record_key(record): work.id for work in works for record in work.sources.values()}
 
 
-def _said(one: Mapping[str, Any]) -> str:
-    return json.dumps(one, sort_keys=True)
+def _record_key(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, sort_keys=True)
 
 
 def _rank(name: str) -> int:
-    return FACTS_FROM.index(name) if name in FACTS_FROM else len(FACTS_FROM)
+    return FACT_PRIORITY.index(name) if name in FACT_PRIORITY else len(FACT_PRIORITY)
 
 
 def _off_topic(work: Work, topics: Sequence[Sequence[str]]) -> str:
-    """Return why a work is none of the question's, "" where it is one; how a text opens counts as its abstract."""
-    opens = (str(said.get("opening") or "") for said in work.sources.values())
+    """Return why a work is off topic, "" if it is not; the opening of a text counts as its abstract."""
+    opens = (str(record.get("opening") or "") for record in work.sources.values())
     text = f"{work.title}. {work.abstract or ' '.join(opens)}"
-    met = [group for group in topics if mentions(text, group)]
-    if len(met) >= min(GROUPS, len(topics)):
+    met = [group for group in topics if mentions_any(text, group)]
+    if len(met) >= min(MIN_TOPICS, len(topics)):
         return ""
     only = f"only '{met[0][0]}'" if met else "nothing"
     return f"off-topic: title and abstract mention {only} of {', '.join(repr(group[0]) for group in topics)}"
@@ -190,13 +224,13 @@ def _off_topic(work: Work, topics: Sequence[Sequence[str]]) -> str:
 
 def _texts(client: Client, work: Work, chosen: Sequence[str]) -> tuple[Document, ...]:
     """Return the abstract and the full text of a work, as far as sources have them."""
-    whole = next((text for name in sorted(chosen, key=_rank) if (text := source(name).text(client, work))), None)
+    whole = next((text for name in sorted(chosen, key=_rank) if (text := load_source(name).text(client, work))), None)
     parts = ((ABSTRACT, work.abstract), (FULL_TEXT, whole))
     return tuple(Document(work.id, part, text) for part, text in parts if text)
 
 
 def _row(work: Work, documents: Iterable[Document]) -> dict[str, Any]:
-    return {**asdict(work), "documents": [{"part": one.part, "sha256": one.sha256} for one in documents]}
+    return {**asdict(work), "documents": [{"part": document.part, "sha256": document.sha256} for document in documents]}
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -218,9 +252,9 @@ def _digest(path: Path) -> str:
 
 def _index(folder: Path) -> dict[str, str]:
     try:
-        found: dict[str, str] = json.loads((folder / "corpus.json").read_bytes())["files"]
+        digests: dict[str, str] = json.loads((folder / "corpus.json").read_bytes())["files"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{folder} holds no corpus (no readable corpus.json); gather one") from error
-    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in found):
+    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in digests):
         raise InputError(f"{folder}/corpus.json lists files outside of its folder; do not use it")
-    return found
+    return digests

@@ -1,10 +1,10 @@
-"""Hosts: where each source of literature is asked, how often, and which variable of the environment holds its key.
+"""Addresses, rate limits and API keys of the literature sources.
 
-Addresses come from the environment (XSTILTS_ARXIV_URL, XSTILTS_S2_URL ...), so that a mirror or the stub takes the
-place of the real ones; XSTILTS_FOLDER names a folder of files of one's own. A key is read when it is sent and kept
-nowhere: no object, file or message holds one.
+Addresses come from the environment (XSTILTS_ARXIV_URL, XSTILTS_S2_URL, ...), so that a mirror or the stub can replace
+the real ones; XSTILTS_FOLDER names a local folder of papers. A key is read from the environment when it is sent and
+stored nowhere: no object, file or message holds one.
 
->>> configured({"XSTILTS_S2_URL": "http://127.0.0.1:8000/s2"})["s2"].pace
+>>> configured_hosts({"XSTILTS_S2_URL": "http://127.0.0.1:8000/s2"})["s2"].min_interval
 0.0
 """
 
@@ -23,75 +23,88 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class Host:
-    """A source's address and what it asks of its guests.
+    """Address and limits of a source.
 
-    pace: least seconds between two requests. key_variable: of the environment; the key goes into `key_header`, or where
-    there is none into the parameter `key_parameter`. most_bytes: of a reply, unpacked.
+    Attributes:
+        name: Name of the source.
+        url: Base address; for the source "folder" a path.
+        min_interval: Least seconds between two requests.
+        key_variable: Environment variable of the API key, "" if the source has none.
+        key_header: HTTP header that carries the key.
+        key_parameter: Query parameter that carries the key, where there is no header for it.
+        max_bytes: Largest accepted reply, decompressed.
     """
 
     name: str
     url: str
-    pace: float
+    min_interval: float
     key_variable: str = ""
     key_header: str = ""
     key_parameter: str = ""
-    most_bytes: int = 64 * MIB
+    max_bytes: int = 64 * MIB
 
     @property
     def hostname(self) -> str:
-        """The name of the machine, without the port: part of what a reply is known by."""
+        """Host name without the port; part of a reply's cache key."""
         return urlsplit(self.url).hostname or ""
 
     @property
     def path(self) -> str:
-        """What stands before every path that is asked for, "" without any: a machine may have several mirrors."""
+        """Path of the base address, "" if it has none; a machine may hold several mirrors."""
         return urlsplit(self.url).path
 
     def key(self) -> str:
-        """Return the key, "" where there is none or where it would travel in the clear."""
+        """Return the API key; "" without one, or if it would be sent unencrypted to another machine."""
         private = self.url.startswith("https://") or self.hostname in LOOPBACK
         return os.environ.get(self.key_variable, "").strip() if self.key_variable and private else ""
 
 
 # The paces are what the sources ask for: arXiv one request in three seconds, Semantic Scholar one a second with a key.
-KNOWN = (
+KNOWN_HOSTS = (
     Host("arxiv", "https://export.arxiv.org", 3.0),
     Host("s2", "https://api.semanticscholar.org", 1.1, "S2_API_KEY", key_header="x-api-key"),
     Host("openalex", "https://api.openalex.org", 0.2, "OPENALEX_API_KEY", key_parameter="api_key"),
     Host("crossref", "https://api.crossref.org", 0.2),
-    Host("acl", "https://aclanthology.org", 1.0, most_bytes=512 * MIB),
+    Host("acl", "https://aclanthology.org", 1.0, max_bytes=512 * MIB),
     Host("folder", "", 0.0),
 )
 
 
-def configured(environment: Mapping[str, str] | None = None) -> dict[str, Host]:
-    """Return the hosts by name, at the addresses that the environment gives; one on this machine has no pace.
+def configured_hosts(environment: Mapping[str, str] | None = None) -> dict[str, Host]:
+    """Return the host of each source, with addresses from the environment.
 
-    Raises InputError for an address that is none, or that holds a password (it would be written into logs).
+    Args:
+        environment: Variables; by default `os.environ`.
+
+    Returns:
+        Hosts by source name. A host on this machine has no minimum interval.
+
+    Raises:
+        InputError: An address is invalid, or holds a password or parameters (which would be written to logs).
     """
-    given = os.environ if environment is None else environment
-    found = {}
-    for host in KNOWN:
+    variables = os.environ if environment is None else environment
+    hosts = {}
+    for host in KNOWN_HOSTS:
         variable = "XSTILTS_FOLDER" if host.name == "folder" else f"XSTILTS_{host.name.upper()}_URL"
-        url = given.get(variable, "").strip() or host.url
-        found[host.name] = replace(host, url=url) if host.name == "folder" else _at(host, url, variable)
-    return found
+        url = variables.get(variable, "").strip() or host.url
+        hosts[host.name] = replace(host, url=url) if host.name == "folder" else _at_url(host, url, variable)
+    return hosts
 
 
-def address(url: str) -> SplitResult | None:
-    """Return the parts of an address of the web, None for what is none."""
+def parse_url(url: str) -> SplitResult | None:
+    """Return the parts of an http(s) address, or None if it is not one."""
     try:
         parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         return None
-    return parts if known else None
+    return parts if valid else None
 
 
-def _at(host: Host, url: str, variable: str) -> Host:
-    parts = address(url)
+def _at_url(host: Host, url: str, variable: str) -> Host:
+    parts = parse_url(url)
     if parts is None:
-        raise InputError(f"{variable} is {url!r}, which is no address; give one that begins with https://")
+        raise InputError(f"{variable} is {url!r}, which is no address; give an https:// address")
     if parts.username or parts.password or parts.query:
         raise InputError(f"{variable} holds a password or parameters; give the bare address, and a key in its variable")
-    return replace(host, url=url.rstrip("/"), pace=0.0 if parts.hostname in LOOPBACK else host.pace)
+    return replace(host, url=url.rstrip("/"), min_interval=0.0 if parts.hostname in LOOPBACK else host.min_interval)

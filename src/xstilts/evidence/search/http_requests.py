@@ -1,9 +1,10 @@
-"""Wire: one request and its reply, with nothing believed: how large, how slow, where it leads.
+"""HTTP requests to untrusted servers: bounded in size and time, with restricted redirects.
 
-A reply is cut off where it grows too large or too slow, redirects are followed to the same origin or to https alone and
-never take a key along, and what went wrong is told in our own words, which hold no address and no part of a reply.
+A reply is cut off when it grows too large or too slow. Redirects are followed within the same origin or to https only,
+and never carry an API key to another origin. Error messages hold no address and no part of a reply, since either may
+hold a key.
 
->>> waits("7")
+>>> retry_after_seconds("7")
 7.0
 """
 
@@ -23,88 +24,113 @@ import httpx
 import xstilts
 from xstilts.evidence.search.hosts import LOOPBACK, Host
 
-REDIRECTS = 5
+MAX_REDIRECTS = 5
 TOO_LARGE = "the reply is larger than"  # which says nothing against its source
-AT_HOME = tuple(f"[{name}]" if ":" in name else name for name in LOOPBACK)  # as addresses have them
-AGAIN = (408, 425, 429, 500, 502, 503, 504)
+LOOPBACK_PATTERNS = tuple(f"[{name}]" if ":" in name else name for name in LOOPBACK)  # as addresses have them
+RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 
 
-class Trouble(Exception):
-    """Why a request got nothing of use; `again` where another try may, after `wait` seconds if the source says so."""
+class RequestError(Exception):
+    """A request without a usable reply.
 
-    def __init__(self, reason: str, again: bool = False, wait: float | None = None) -> None:
+    Attributes:
+        reason: What went wrong, without addresses.
+        retryable: Whether another attempt may succeed.
+        retry_after: Seconds to wait before it, if the source says so.
+    """
+
+    def __init__(self, reason: str, retryable: bool = False, retry_after: float | None = None) -> None:
         super().__init__(reason)
-        self.reason, self.again, self.wait = reason, again, wait
+        self.reason, self.retryable, self.retry_after = reason, retryable, retry_after
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A request without its secrets: source, path below its address, parameters.
+class Request:
+    """A GET request without its API key.
 
-    may_be_absent: whether "404 not found" is an answer (nobody has such a work) instead of a failure.
+    Attributes:
+        source: Name of the source.
+        path: Path below the source's address.
+        params: Query parameters.
+        not_found_ok: Whether 404 is an answer (the source has no such record) rather than a failure.
     """
 
     source: str
     path: str
     params: tuple[tuple[str, str], ...] = ()
-    may_be_absent: bool = False
+    not_found_ok: bool = False
 
 
-class Wire:
-    """A connection that lasts for many requests."""
+class HttpSession:
+    """A pool of HTTP connections.
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        here: dict[str, httpx.BaseTransport | None] = {f"all://{name}": None for name in AT_HOME}  # no proxy
+    Args:
+        timeout: Timeout in seconds without a byte; a whole reply may take four times as long.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        here: dict[str, httpx.BaseTransport | None] = {f"all://{name}": None for name in LOOPBACK_PATTERNS}  # no proxy
         self.http = httpx.Client(
-            timeout=seconds,
+            timeout=timeout,
             follow_redirects=False,
             mounts=here,
             headers={"User-Agent": f"xstilts/{xstilts.__version__}"},
         )
 
     def close(self) -> None:
-        """End the connections."""
+        """Close all connections."""
         self.http.close()
 
-    def send(self, host: Host, asked: Ask) -> tuple[int, bytes]:
-        """Return the status (200, or 404 where that is an answer) and the body; raise Trouble otherwise."""
-        key, params = host.key(), list(asked.params)
+    def send(self, host: Host, request: Request) -> tuple[int, bytes]:
+        """Send a request and return the reply.
+
+        Args:
+            host: Address, limits and API key of the source.
+            request: What to request.
+
+        Returns:
+            Status (200, or 404 where `request.not_found_ok`) and body.
+
+        Raises:
+            RequestError: Anything else: other statuses, timeouts, oversized replies, refused redirects.
+        """
+        key, params = host.key(), list(request.params)
         headers = {host.key_header: key} if key and host.key_header else {}
         if key and host.key_parameter:
             params.append((host.key_parameter, key))
-        url = str(httpx.URL(host.url + asked.path, params=params))
-        for _ in range(REDIRECTS + 1):
-            status, body, to = self._reply(url, headers, host.most_bytes)
-            if not to:
-                if status == 404 and not asked.may_be_absent:
-                    raise Trouble("HTTP 404")
-                return status, _without(key, body)
-            target = _joined(url, to)
-            url, headers = target, headers if _may_follow(url, target) else {}
-        raise Trouble(f"more than {REDIRECTS} redirects")
+        url = str(httpx.URL(host.url + request.path, params=params))
+        for _ in range(MAX_REDIRECTS + 1):
+            status, body, location = self._reply(url, headers, host.max_bytes)
+            if not location:
+                if status == 404 and not request.not_found_ok:
+                    raise RequestError("HTTP 404")
+                return status, _redacted(key, body)
+            target = _redirect_target(url, location)
+            url, headers = target, headers if _stays_at_origin(url, target) else {}
+        raise RequestError(f"more than {MAX_REDIRECTS} redirects")
 
     def _reply(self, url: str, headers: dict[str, str], most: int) -> tuple[int, bytes, str]:
-        """Return status, body and where a redirect leads to ("" where it is none)."""
-        until = time.monotonic() + 4 * self.seconds
-        with _named_troubles(), _unlogged(), self.http.stream("GET", url, headers=headers) as response:
+        """Return status, body and redirect target ("" if it is no redirect)."""
+        deadline = time.monotonic() + 4 * self.timeout
+        with _translated_errors(), _quiet_loggers(), self.http.stream("GET", url, headers=headers) as response:
             if response.has_redirect_location:
                 return response.status_code, b"", response.headers["location"]
             if response.status_code not in (200, 404):
-                raise _refusal(response)
+                raise _error_from_status(response)
             blocks, size = [], 0
             for block in response.iter_bytes():
                 size += len(block)
                 if size > most:
-                    raise Trouble(f"{TOO_LARGE} {most:,} bytes")
-                if time.monotonic() > until:
-                    raise Trouble("the reply takes too long", again=True)
+                    raise RequestError(f"{TOO_LARGE} {most:,} bytes")
+                if time.monotonic() > deadline:
+                    raise RequestError("the reply takes too long", retryable=True)
                 blocks.append(block)
             return response.status_code, b"".join(blocks), ""
 
 
-def waits(retry_after: str) -> float | None:
-    """Return the seconds that a Retry-After header asks for, written as a number or as a date; None where neither."""
+def retry_after_seconds(retry_after: str) -> float | None:
+    """Return the seconds of a Retry-After header, given as a number or a date; None if it is neither."""
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return float(text)
@@ -114,56 +140,58 @@ def waits(retry_after: str) -> float | None:
         return None
 
 
-def _refusal(response: httpx.Response) -> Trouble:
+def _error_from_status(response: httpx.Response) -> RequestError:
     status = response.status_code
     remedy = "; check the key in its variable" if status in (401, 403) else ""
-    return Trouble(f"HTTP {status}{remedy}", status in AGAIN, waits(response.headers.get("retry-after", "")))
+    return RequestError(
+        f"HTTP {status}{remedy}", status in RETRY_STATUSES, retry_after_seconds(response.headers.get("retry-after", ""))
+    )
 
 
-def _joined(url: str, to: str) -> str:
-    """Return where a redirect leads to; raise Trouble where that is no address."""
+def _redirect_target(url: str, location: str) -> str:
+    """Return the address that a redirect leads to; RequestError if it is invalid."""
     try:
-        target = urljoin(url, to)
+        target = urljoin(url, location)
         urlsplit(target)
     except ValueError as error:
-        raise Trouble("redirected to what is no address") from error
+        raise RequestError("redirected to an invalid address") from error
     return target
 
 
-def _may_follow(url: str, target: str) -> bool:
-    """Say whether a redirect stays at its origin (so that a key may go along); raise Trouble where it may not lead."""
+def _stays_at_origin(url: str, target: str) -> bool:
+    """Return whether a redirect stays at its origin, so that a key may go along; RequestError if it is not allowed."""
     here, there = urlsplit(url), urlsplit(target)
     same = here[:2] == there[:2]
     if not same and there.scheme != "https":
-        raise Trouble("redirected away from where it was asked, and not to https; it is not followed")
+        raise RequestError("redirected to another origin without https, which is not followed")
     return same
 
 
-def _without(key: str, body: bytes) -> bytes:
-    """Take a key out of a reply that repeats it: replies are stored."""
+def _redacted(key: str, body: bytes) -> bytes:
+    """Replace a key that a reply repeats: replies are stored."""
     return body.replace(key.encode(), b"[key]") if len(key) >= 4 else body
 
 
 @contextmanager
-def _named_troubles() -> Iterator[None]:
-    """Turn what the library raises into Trouble, in words of our own (its own may hold an address with a key)."""
+def _translated_errors() -> Iterator[None]:
+    """Turn httpx's exceptions into RequestError with fixed messages: httpx's own may hold an address with a key."""
     try:
         yield
     except httpx.TimeoutException as error:
-        raise Trouble("timed out", again=True) from error
+        raise RequestError("timed out", retryable=True) from error
     except httpx.RemoteProtocolError as error:
-        raise Trouble("the reply broke off", again=True) from error
+        raise RequestError("the reply was cut off", retryable=True) from error
     except httpx.DecodingError as error:
-        raise Trouble("the reply cannot be unpacked", again=True) from error
+        raise RequestError("the reply cannot be decompressed", retryable=True) from error
     except httpx.TransportError as error:
-        raise Trouble("cannot be reached", again=True) from error
+        raise RequestError("cannot be reached", retryable=True) from error
     except (httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
-        raise Trouble("redirected to what is no address") from error
+        raise RequestError("redirected to an invalid address") from error
 
 
 @contextmanager
-def _unlogged(names: Sequence[str] = ("httpx", "httpcore")) -> Iterator[None]:
-    """Keep addresses, in which a key may stand, out of the library's log."""
+def _quiet_loggers(names: Sequence[str] = ("httpx", "httpcore")) -> Iterator[None]:
+    """Keep addresses, which may hold a key, out of the library's log."""
     levels = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.WARNING)

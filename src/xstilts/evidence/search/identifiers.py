@@ -1,9 +1,9 @@
-"""Ids: the names under which a work is known, each in one spelling, so that the same work is seen to be the same.
+"""Identifiers of works (DOI, arXiv, ACL Anthology, Semantic Scholar, OpenAlex), each in one canonical spelling.
 
-A DOI is lower case, an arXiv id has no version, and what one id says of another is used: arXiv's own DOIs are arXiv
-ids, and those of the ACL hold the Anthology's id.
+Works are merged by them. A DOI is lower case, an arXiv id has no version. What one identifier says of another is used:
+DOIs that arXiv registers become arXiv ids, and those of the ACL yield the Anthology's id.
 
->>> ids(doi="https://doi.org/10.48550/arXiv.2005.13013v2").best
+>>> parse_ids(doi="https://doi.org/10.48550/arXiv.2005.13013v2").primary
 'arxiv:2005.13013'
 """
 
@@ -19,12 +19,12 @@ ARXIV = re.compile(r"(?:(?<![\d.])\d{4}\.\d{4,5}|[a-z-]+(?:\.[a-z]{2})?/\d{7})(?
 ACL = re.compile(r"[A-Z]\d{2}-\d{4}|\d{4}\.[a-z0-9_]+-[a-z0-9_]+\.\d+", re.IGNORECASE)
 S2 = re.compile(r"[0-9a-f]{40}")
 OPENALEX = re.compile(r"W\d+")
-OF_ARXIV, OF_ACL = "10.48550/arxiv.", "10.18653/v1/"
+ARXIV_DOI_PREFIX, ACL_DOI_PREFIX = "10.48550/arxiv.", "10.18653/v1/"
 
 
 @dataclass(frozen=True)
-class Ids:
-    """The ids of a work, "" where it has none of a kind; made by `ids`, which brings them into one spelling."""
+class WorkIds:
+    """Identifiers of a work, "" where it has none of a kind; `parse_ids` makes them canonical."""
 
     doi: str = ""
     arxiv: str = ""
@@ -33,42 +33,55 @@ class Ids:
     openalex: str = ""
 
     @property
-    def best(self) -> str:
-        """The id that a work is called by: "doi:...", else "arxiv:...", and so on; "" without any."""
-        return next(self.named(), "")
+    def primary(self) -> str:
+        """The identifier that names the work: "doi:...", else "arxiv:...", and so on; "" without any."""
+        return next(self.prefixed(), "")
 
-    def named(self) -> Iterator[str]:
-        """Yield every id with its kind, the strongest kind first."""
-        for kind in ("doi", "arxiv", "acl", "s2", "openalex"):
-            if value := getattr(self, kind):
-                yield f"{kind}:{value}"
+    def prefixed(self) -> Iterator[str]:
+        """Yield every identifier with its scheme ("doi:..."), the most authoritative scheme first."""
+        for scheme in ("doi", "arxiv", "acl", "s2", "openalex"):
+            if value := getattr(self, scheme):
+                yield f"{scheme}:{value}"
 
-    def contradicts(self, other: Ids) -> bool:
-        """Say whether two works cannot be one: both have an id of a kind that publishers give, and not the same."""
+    def contradicts(self, other: WorkIds) -> bool:
+        """Return whether two works must differ: both have an identifier of a publisher's scheme, and these differ."""
         return any(
-            getattr(self, kind) and getattr(other, kind) and getattr(self, kind) != getattr(other, kind)
-            for kind in ("doi", "arxiv", "acl")
+            getattr(self, scheme) and getattr(other, scheme) and getattr(self, scheme) != getattr(other, scheme)
+            for scheme in ("doi", "arxiv", "acl")
         )
 
 
-def ids(doi: object = "", arxiv: object = "", acl: object = "", s2: object = "", openalex: object = "") -> Ids:
-    """Return ids from whatever a source calls them (addresses, versions, any case); what is no id is left out."""
-    doi_found = unquote(_first(DOI, doi)).lower().rstrip(".,;")
-    arxiv_found, acl_found = _first(ARXIV, arxiv).lower(), _acl(acl)
-    if doi_found.startswith(OF_ARXIV):
-        arxiv_found = arxiv_found or _first(ARXIV, doi_found.removeprefix(OF_ARXIV))
+def parse_ids(
+    doi: object = "", arxiv: object = "", acl: object = "", s2: object = "", openalex: object = ""
+) -> WorkIds:
+    """Return canonical identifiers from a source's spellings (addresses, versions, any case).
+
+    Args:
+        doi: DOI, or an address with one. Values that hold no identifier, also of other types, are ignored.
+        arxiv: arXiv id, or an address with one.
+        acl: ACL Anthology id, or an address with one.
+        s2: Semantic Scholar's paper id.
+        openalex: OpenAlex work id, or an address with one.
+
+    Returns:
+        The identifiers found.
+    """
+    doi_found = unquote(_first_match(DOI, doi)).lower().rstrip(".,;")
+    arxiv_found, acl_found = _first_match(ARXIV, arxiv).lower(), _acl(acl)
+    if doi_found.startswith(ARXIV_DOI_PREFIX):
+        arxiv_found = arxiv_found or _first_match(ARXIV, doi_found.removeprefix(ARXIV_DOI_PREFIX))
         doi_found = ""
-    if doi_found.startswith(OF_ACL):
-        acl_found = acl_found or _acl(doi_found.removeprefix(OF_ACL))
-    return Ids(doi_found, arxiv_found, acl_found, _first(S2, s2), _first(OPENALEX, openalex))
+    if doi_found.startswith(ACL_DOI_PREFIX):
+        acl_found = acl_found or _acl(doi_found.removeprefix(ACL_DOI_PREFIX))
+    return WorkIds(doi_found, arxiv_found, acl_found, _first_match(S2, s2), _first_match(OPENALEX, openalex))
 
 
-def _first(pattern: re.Pattern[str], value: object) -> str:
-    found = pattern.search(value) if isinstance(value, str) else None
-    return found.group() if found else ""
+def _first_match(pattern: re.Pattern[str], value: object) -> str:
+    match = pattern.search(value) if isinstance(value, str) else None
+    return match.group() if match else ""
 
 
 def _acl(value: object) -> str:
     """Return an Anthology id as the Anthology writes it: old ones begin with a capital, new ones are lower case."""
-    found = _first(ACL, value).lower()
-    return found.capitalize() if found[1:2].isdigit() and found[:1].isalpha() else found
+    identifier = _first_match(ACL, value).lower()
+    return identifier.capitalize() if identifier[1:2].isdigit() and identifier[:1].isalpha() else identifier

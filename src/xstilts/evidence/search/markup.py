@@ -1,10 +1,10 @@
-"""Markup: what sources send in XML, JSON, JATS and as inverted indexes, read as data.
+r"""Parsers for the reply formats of the sources: XML, JSON, JATS abstracts and inverted indexes.
 
-XML with a document type is refused before anything of it is expanded: entities are how a small file becomes a large
-one, or reads one of ours. Abstracts in markup become plain text.
+XML with a document type is refused before anything in it is expanded: entities can blow up a small file or read local
+ones. Abstracts in markup become plain text.
 
->>> without_tags("<jats:p>A gain of 2.1&#160;points.</jats:p>")
-'A gain of 2.1\\xa0points.'
+>>> strip_tags("<jats:p>A gain of 2.1&#160;points.</jats:p>")
+'A gain of 2.1\xa0points.'
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
-from xstilts.evidence.search.http_requests import Trouble
+from xstilts.evidence.search.http_requests import RequestError
 
 HEADING = re.compile(r"<(jats:)?title>\s*(abstract|summary)\s*</(jats:)?title>", re.IGNORECASE)
 TAG = re.compile(r"</?[A-Za-z][^<>]*>")
-MOST_WORDS = 20_000  # of an inverted index; its positions are numbers that anybody can write
+MAX_WORDS = 20_000  # of an inverted index; its positions are numbers that anybody can write
 
 
-class _Plain:
-    """Builds a tree, and refuses document types."""
+class _TreeWithoutDoctype:
+    """Tree builder that refuses document types."""
 
     def __init__(self) -> None:
         tree = TreeBuilder()
@@ -34,39 +34,47 @@ class _Plain:
         self.close: Callable[..., Element] = tree.close
 
     def doctype(self, *ignored: object) -> None:
-        raise Trouble("the reply is XML with a document type, which is not read")
+        raise RequestError("the reply is XML with a document type, which is not read")
 
 
-def xml(body: bytes) -> Element:
-    """Return the root of XML; Trouble for a document type or for XML that breaks off."""
-    parser = XMLParser(target=_Plain())
+def parse_xml(body: bytes) -> Element:
+    """Return the root element of an XML document.
+
+    Raises:
+        RequestError: The document is truncated (retryable) or has a document type.
+    """
+    parser = XMLParser(target=_TreeWithoutDoctype())
     try:
         parser.feed(body)
         root: Element = parser.close()
     except ParseError as error:
-        raise Trouble("the reply is not whole XML", again=True) from error
+        raise RequestError("the reply is not whole XML", retryable=True) from error
     return root
 
 
-def json_object(body: bytes) -> dict[str, Any]:
-    """Return a JSON object; Trouble for anything else."""
+def parse_json_object(body: bytes) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        RequestError: The body is no JSON (retryable) or no object.
+    """
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except ValueError as error:
-        raise Trouble("the reply is not whole JSON", again=True) from error
-    if not isinstance(found, dict):
-        raise Trouble("the reply is JSON of another shape")
-    return found
+        raise RequestError("the reply is not whole JSON", retryable=True) from error
+    if not isinstance(value, dict):
+        raise RequestError("the reply is JSON of another shape")
+    return value
 
 
-def without_tags(text: object) -> str:
-    """Return the text of a JATS or HTML fragment, without a heading that says "Abstract"."""
+def strip_tags(text: object) -> str:
+    """Return the text of a JATS or HTML fragment without a heading "Abstract"; "" for what is no text."""
     return html.unescape(TAG.sub(" ", HEADING.sub(" ", text))).strip() if isinstance(text, str) else ""
 
 
-def from_positions(index: object) -> str:
-    """Return the text of an inverted index ({word: [positions]}), "" where it is none."""
+def from_inverted_index(index: object) -> str:
+    """Return the text of an inverted index ({word: [positions]}); "" for what is none."""
     if not isinstance(index, Mapping):
         return ""
-    placed = {place: word for word, places in index.items() for place in places if isinstance(place, int)}
-    return " ".join(placed[place] for place in sorted(placed)[:MOST_WORDS])
+    words = {place: word for word, places in index.items() for place in places if isinstance(place, int)}
+    return " ".join(words[place] for place in sorted(words)[:MAX_WORDS])

@@ -1,9 +1,9 @@
-"""Papers: the text of a PDF, as its pages have it.
+"""Text of PDF files, page by page.
 
-Nothing is repaired here: ligatures, hyphens at line ends and page numbers stay, so that a quote can be found again at
-its place. Whatever a broken or hostile file does to the reader ends in None.
+Nothing is repaired: ligatures, hyphens at line ends and page numbers stay, so that a quote can be found again at its
+offsets. A broken or hostile file gives None.
 
->>> text_of(b"not a PDF") is None
+>>> extract_text(b"not a PDF") is None
 True
 """
 
@@ -12,24 +12,31 @@ from __future__ import annotations
 import io
 import logging
 
-MOST_BYTES, MOST_PAGES, MOST_CHARACTERS = 40 << 20, 300, 5_000_000
+MAX_BYTES, MAX_PAGES, MAX_CHARACTERS = 40 << 20, 300, 5_000_000
 
 
-def text_of(content: bytes) -> str | None:
-    """Return the text of a PDF, pages apart by a form feed; None for one that is too large, unreadable or without."""
-    if len(content) > MOST_BYTES or not content.lstrip()[:5].startswith(b"%PDF"):
+def extract_text(content: bytes) -> str | None:
+    """Return the text of a PDF, with a form feed between pages.
+
+    Args:
+        content: The file's bytes.
+
+    Returns:
+        At most `MAX_CHARACTERS` characters; None if the file is too large, unreadable or holds no text.
+    """
+    if len(content) > MAX_BYTES or not content.lstrip()[:5].startswith(b"%PDF"):
         return None
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it remarks on every flaw of a file
     try:
         text = "\f".join(_pages(content))
     except Exception:  # any: pypdf raises whatever reading nonsense raises, and a file is none of our errors
         return None
-    return storable(text) if text.strip() else None
+    return storable_text(text) if text.strip() else None
 
 
-def storable(text: str) -> str:
-    """Return the first MOST_CHARACTERS of a text without NUL and lone surrogates, which files and programs refuse."""
-    return text[:MOST_CHARACTERS].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+def storable_text(text: str) -> str:
+    """Return the first `MAX_CHARACTERS` of a text without NUL and lone surrogates, which files and programs refuse."""
+    return text[:MAX_CHARACTERS].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _pages(content: bytes) -> list[str]:
@@ -37,9 +44,9 @@ def _pages(content: bytes) -> list[str]:
 
     pages: list[str] = []
     size = 0
-    for page in PdfReader(io.BytesIO(content), strict=False).pages[:MOST_PAGES]:
+    for page in PdfReader(io.BytesIO(content), strict=False).pages[:MAX_PAGES]:
         pages.append(page.extract_text())
         size += len(pages[-1])
-        if size > MOST_CHARACTERS:
+        if size > MAX_CHARACTERS:
             break
     return pages

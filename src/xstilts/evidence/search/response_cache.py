@@ -1,10 +1,10 @@
-"""Replies: what sources answered, kept on disk as it came, with its digest and the time it came.
+"""Cache of the replies of literature sources: bodies as received, with digest and time.
 
-A reply is known by source, address, path and parameters, never by a key or a port; so a later run is answered from here
-at once and word for word, and what the stub or a mirror says is never taken for what the real source says. Failures are
-kept too: a replay without a network then fails where the first run did, with its words and its time.
+A reply is keyed by source, address, path and parameters, never by an API key or a port. So a later run is answered from
+the cache byte for byte, and a reply of the stub or a mirror is never taken for one of the real source. Failures are
+cached too: a replay without a network fails where the first run did, with the same reason and time.
 
->>> row_of(Request("s2", "api", "/x", (("q", "a"),), 200, "t", "d" * 64, 2, ("200",)))["params"]
+>>> to_row(RequestRecord("s2", "api", "/x", (("q", "a"),), 200, "t", "d" * 64, 2, ("200",)))["params"]
 {'q': 'a'}
 """
 
@@ -19,14 +19,26 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.evidence.search.hosts import Host
-from xstilts.evidence.search.http_requests import Ask
+from xstilts.evidence.search.http_requests import Request
 
 Params = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Request:
-    """A line of the request log: what was asked of whom, when it was answered, by which bytes, after which tries."""
+class RequestRecord:
+    """An answered request, as a line of the request log.
+
+    Attributes:
+        source: Name of the source.
+        host: Host name that was asked.
+        path: Path below the source's address.
+        params: Query parameters, without the API key.
+        status: HTTP status.
+        time: When the reply came (ISO 8601, UTC).
+        sha256: Digest of the body.
+        bytes: Size of the body.
+        tries: Outcome of each attempt, the last one successful.
+    """
 
     source: str
     host: str
@@ -41,7 +53,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Failure:
-    """A request that got nothing of use: why, after which tries, and when it first did so."""
+    """A request without a usable reply, as a line of the failure log.
+
+    Attributes:
+        source: Name of the source.
+        host: Host name that was asked.
+        path: Path below the source's address.
+        params: Query parameters, without the API key.
+        reason: Why the last attempt failed.
+        time: When the request first failed this way (ISO 8601, UTC).
+        tries: Outcome of each attempt.
+    """
 
     source: str
     host: str
@@ -52,66 +74,66 @@ class Failure:
     tries: tuple[str, ...]
 
 
-class Replies:
-    """A folder of replies; of many processes, the last that writes one wins."""
+class ResponseCache:
+    """Cache folder of replies. Processes may share it: files are replaced atomically, and the last writer wins."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def find(self, host: Host, asked: Ask) -> tuple[Request, bytes] | None:
-        """Return the reply that is kept, None where there is none or its bytes are no longer what came."""
-        place = self._place(host, asked)
+    def find(self, host: Host, request: Request) -> tuple[RequestRecord, bytes] | None:
+        """Return record and body of a cached reply; None if there is none or its bytes do not match its digest."""
+        path = self._path(host, request)
         try:
-            request = Request(**_read(place.with_suffix(".json")))
-            body = place.with_suffix(".body").read_bytes()
+            record = RequestRecord(**_read(path.with_suffix(".json")))
+            body = path.with_suffix(".body").read_bytes()
         except (OSError, ValueError, TypeError, AttributeError):
             return None
-        return (request, body) if hashlib.sha256(body).hexdigest() == request.sha256 else None
+        return (record, body) if hashlib.sha256(body).hexdigest() == record.sha256 else None
 
-    def failure(self, host: Host, asked: Ask) -> Failure | None:
-        """Return the failure that is kept of a request, None where there is none."""
+    def find_failure(self, host: Host, request: Request) -> Failure | None:
+        """Return the cached failure of a request, or None."""
         try:
-            return Failure(**_read(self._place(host, asked).with_suffix(".failed.json")))
+            return Failure(**_read(self._path(host, request).with_suffix(".failed.json")))
         except (OSError, ValueError, TypeError, AttributeError):
             return None
 
-    def keep(self, host: Host, asked: Ask, request: Request, body: bytes) -> None:
-        """Store a reply, and forget that the request ever failed."""
-        place = self._place(host, asked)
-        _write(place.with_suffix(".body"), body)
-        _write(place.with_suffix(".json"), _json(request))
-        place.with_suffix(".failed.json").unlink(missing_ok=True)
+    def store(self, host: Host, request: Request, record: RequestRecord, body: bytes) -> None:
+        """Store a reply, and delete the request's cached failure."""
+        path = self._path(host, request)
+        _write(path.with_suffix(".body"), body)
+        _write(path.with_suffix(".json"), _json(record))
+        path.with_suffix(".failed.json").unlink(missing_ok=True)
 
-    def keep_failure(self, host: Host, asked: Ask, failure: Failure) -> None:
-        """Store a failure."""
-        _write(self._place(host, asked).with_suffix(".failed.json"), _json(failure))
+    def store_failure(self, host: Host, request: Request, failure: Failure) -> None:
+        """Store the failure of a request."""
+        _write(self._path(host, request).with_suffix(".failed.json"), _json(failure))
 
-    def _place(self, host: Host, asked: Ask) -> Path:
-        named = json.dumps([asked.source, host.hostname + host.path, asked.path, sorted(asked.params)])
-        return self.folder / asked.source / hashlib.sha256(named.encode()).hexdigest()[:32]
-
-
-def row_of(logged: Request | Failure) -> dict[str, Any]:
-    """Return a line of a log as JSON has it."""
-    return {**asdict(logged), "params": dict(logged.params), "tries": list(logged.tries)}
+    def _path(self, host: Host, request: Request) -> Path:
+        named = json.dumps([request.source, host.hostname + host.path, request.path, sorted(request.params)])
+        return self.folder / request.source / hashlib.sha256(named.encode()).hexdigest()[:32]
 
 
-def fields_of(row: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a line of a log as `row_of` wrote it."""
+def to_row(record: RequestRecord | Failure) -> dict[str, Any]:
+    """Return a record as a JSON object; `from_row` reverses it."""
+    return {**asdict(record), "params": dict(record.params), "tries": list(record.tries)}
+
+
+def from_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the constructor arguments of a record from the JSON object that `to_row` made."""
     return {**row, "params": tuple(row["params"].items()), "tries": tuple(row["tries"])}
 
 
-def lines(logged: Iterable[Request | Failure]) -> str:
-    """Return a log as JSON lines."""
-    return "".join(json.dumps(row_of(one), ensure_ascii=False) + "\n" for one in logged)
+def to_jsonl(records: Iterable[RequestRecord | Failure]) -> str:
+    """Return records as JSON lines."""
+    return "".join(json.dumps(to_row(record), ensure_ascii=False) + "\n" for record in records)
 
 
-def _json(logged: Request | Failure) -> bytes:
-    return json.dumps(row_of(logged), ensure_ascii=False, indent=1).encode() + b"\n"
+def _json(record: RequestRecord | Failure) -> bytes:
+    return json.dumps(to_row(record), ensure_ascii=False, indent=1).encode() + b"\n"
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return fields_of(json.loads(path.read_bytes()))
+    return from_row(json.loads(path.read_bytes()))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,10 +1,10 @@
-"""Work: something published, as all sources together know it.
+"""Bibliographic records of works, merged from what several sources say.
 
-Sources describe the same work in different words, and one work has versions. Those that share an id are one, and those
-of the same title, first author and year where no id speaks against it. What each source said stays, word for word, and
-where they disagree the work says so: a reference is only as right as its sources.
+Sources describe the same work differently, and a work has versions. Records that share an identifier are one work, and
+so are those of the same title, first author and year unless their identifiers contradict that. Each source's record is
+kept as it was, and the work lists where they disagree.
 
->>> stated("arxiv", ids(arxiv="2113.00001v2"), title="On  tasks", authors=["Ada de Boer"], year=2021).authors
+>>> work_from_record("arxiv", parse_ids(arxiv="2113.00001v2"), title="On  tasks", authors=["Ada de Boer"]).authors
 ('de Boer, Ada',)
 """
 
@@ -18,26 +18,38 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from xstilts.evidence.search.identifiers import Ids, ids
+from xstilts.evidence.search.identifiers import WorkIds, parse_ids
 
 # Whose word counts first: of what was published, those who publish; of abstracts, those who hold them as written.
-FACTS_FROM = ("acl", "crossref", "openalex", "s2", "arxiv", "folder")
-ABSTRACT_FROM = ("acl", "arxiv", "s2", "openalex", "crossref", "folder")
+FACT_PRIORITY = ("acl", "crossref", "openalex", "s2", "arxiv", "folder")
+ABSTRACT_PRIORITY = ("acl", "arxiv", "s2", "openalex", "crossref", "folder")
 PARTICLES = frozenset(
     ("al", "bin", "da", "de", "del", "della", "den", "der", "di", "dos", "du", "el", "ter", "van", "von", "zu")
 )
-CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class Work:
-    """A work. id: its best id; authors: "Family, Given"; sources: what each source said of it, by source.
+    """A work.
 
-    disagreements: a sentence for each of year, title, authors and DOI in which sources differ.
+    Attributes:
+        id: Its primary identifier, or a digest of title and first author.
+        ids: All its identifiers.
+        title: Title.
+        authors: Names as "Family, Given".
+        year: Year of publication.
+        venue: Journal or proceedings.
+        abstract: Abstract as plain text.
+        url: Web address.
+        retracted: Whether any source says that it was retracted.
+        citations: Highest citation count of any source.
+        sources: The record of each source, by source.
+        disagreements: A sentence for each of year, title, authors and DOI on which sources differ.
     """
 
     id: str
-    ids: Ids
+    ids: WorkIds
     title: str
     authors: tuple[str, ...] = ()
     year: int | None = None
@@ -50,56 +62,63 @@ class Work:
     disagreements: tuple[str, ...] = ()
 
 
-def stated(source: str, known: Ids, **said: Any) -> Work:
-    """Return a work as one source states it: title, authors, year, venue, abstract, url, retracted, citations.
+def work_from_record(source: str, identifiers: WorkIds, **values: Any) -> Work:
+    """Return a work as one source describes it.
 
-    Spaces are made plain, names turned to "Family, Given"; what has the wrong type is left out. More facts are kept
-    as they are, under the source's name.
+    Args:
+        source: Name of the source.
+        identifiers: Its identifiers.
+        **values: title, authors, year, venue, abstract, url, retracted and citations, in any of the source's
+            types. White space is normalised, names become "Family, Given", and values of a wrong type are dropped.
+            Other facts are kept unchanged in the source's record.
+
+    Returns:
+        The work with this one record.
     """
-    title, abstract = clean(said.get("title")), clean(said.get("abstract"))
-    listed = people if isinstance(people := said.get("authors"), list | tuple) else ()
-    authors = tuple(name for one in listed if (name := family_first(clean(one))))
+    title, abstract = single_line(values.get("title")), single_line(values.get("abstract"))
+    names = people if isinstance(people := values.get("authors"), list | tuple) else ()
+    authors = tuple(full for name in names if (full := family_first(single_line(name))))
     facts: dict[str, Any] = {
         "title": title,
         "authors": list(authors),
-        "year": whole(said.get("year")),
-        "venue": clean(said.get("venue")),
+        "year": as_int(values.get("year")),
+        "venue": single_line(values.get("venue")),
         "abstract": abstract,
-        "url": url if (url := clean(said.get("url"))).startswith(("https://", "http://")) else "",
-        "retracted": said.get("retracted") is True or title.lower().startswith(("retracted:", "[retracted]")),
-        "citations": whole(said.get("citations")),
+        "url": url if (url := single_line(values.get("url"))).startswith(("https://", "http://")) else "",
+        "retracted": values.get("retracted") is True or title.lower().startswith(("retracted:", "[retracted]")),
+        "citations": as_int(values.get("citations")),
     }
-    named = known.best or f"title:{hashlib.sha256(_title_key(title, authors).encode()).hexdigest()[:16]}"
-    record = {**asdict(known), **facts, **{key: value for key, value in said.items() if key not in facts}}
-    return Work(named, known, **{**facts, "authors": authors}, sources={source: record})
+    work_id = identifiers.primary or f"title:{hashlib.sha256(_title_key(title, authors).encode()).hexdigest()[:16]}"
+    record = {**asdict(identifiers), **facts, **{key: value for key, value in values.items() if key not in facts}}
+    return Work(work_id, identifiers, **{**facts, "authors": authors}, sources={source: record})
 
 
-def merged(found: Iterable[Work]) -> tuple[Work, ...]:
-    """Return each work once, in the order of their ids; the order in which they were found changes nothing."""
-    records = sorted(set_of(found), key=_order)
-    works = [_united(group) for group in _same_titles(_same_ids(records))]
+def merge_works(records_found: Iterable[Work]) -> tuple[Work, ...]:
+    """Return each work once, sorted by id; the order of the records changes nothing."""
+    records = sorted(unique_works(records_found), key=_sort_key)
+    works = [_merge_group(group) for group in _same_titles(_same_ids(records))]
     return tuple(sorted(works, key=lambda work: work.id))
 
 
-def set_of(found: Iterable[Work]) -> list[Work]:
-    """Return works without those that are equal in everything (found twice by two queries)."""
-    return list({_order(work): work for work in found}.values())
+def unique_works(works: Iterable[Work]) -> list[Work]:
+    """Return works without exact duplicates (records that two queries returned)."""
+    return list({_sort_key(work): work for work in works}.values())
 
 
-def clean(value: object) -> str:
-    """Return a text in one line without control characters, "" for what is no text."""
-    return " ".join(CONTROL.sub(" ", value).split()) if isinstance(value, str) else ""
+def single_line(value: object) -> str:
+    """Return a text on one line without control characters; "" for what is no text."""
+    return " ".join(CONTROL_CHARACTERS.sub(" ", value).split()) if isinstance(value, str) else ""
 
 
-def whole(value: object) -> int | None:
-    """Return a whole number that a source gave as number or text, None for anything else."""
+def as_int(value: object) -> int | None:
+    """Return a whole number that a source gave as a number or as text; None for anything else."""
     if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value.strip()):
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def family_first(name: str) -> str:
-    """Turn "Given van Family" to "van Family, Given"; leave names with a comma or of one word as they are."""
+    """Turn "Given van Family" into "van Family, Given"; names with a comma or of one word stay as they are."""
     words = name.split()
     if "," in name or len(words) < 2:
         return name
@@ -109,38 +128,42 @@ def family_first(name: str) -> str:
     return f"{' '.join(words[start:])}, {' '.join(words[:start])}"
 
 
-def plain(text: str) -> str:
-    """Return a text as titles are compared: letters and digits of any script, no accents, no case."""
+def fold_text(text: str) -> str:
+    """Return a text for comparison: words in any script, without case, accents and punctuation."""
     decomposed = unicodedata.normalize("NFKD", text).casefold()
     return " ".join(re.findall(r"[^\W_]+", "".join(c for c in decomposed if unicodedata.category(c) != "Mn")))
 
 
-def _order(work: Work) -> str:
+def _sort_key(work: Work) -> str:
     return json.dumps([work.id, work.sources], sort_keys=True)
 
 
 def _title_key(title: str, authors: Sequence[str]) -> str:
-    return f"{plain(title)}|{plain(authors[0].partition(',')[0]) if authors else ''}"
+    return f"{fold_text(title)}|{fold_text(authors[0].partition(',')[0]) if authors else ''}"
 
 
 def _same_ids(records: Sequence[Work]) -> list[list[Work]]:
-    """Return groups of the records that share an id, also by way of a third."""
+    """Return groups of the records that share an identifier, directly or through a third."""
     group_of: dict[str, list[Work]] = {}
     for record in records:
-        names = (record.id, *record.ids.named())
+        names = (record.id, *record.ids.prefixed())
         touching = {id(group): group for name in names if (group := group_of.get(name))}
-        joined = [*(one for group in touching.values() for one in group), record]
-        group_of |= {name: joined for one in joined for name in (one.id, *one.ids.named())}
-    groups = {id(group): sorted(group, key=_order) for group in group_of.values()}
-    return sorted(groups.values(), key=lambda group: _order(group[0]))
+        joined = [*(member for group in touching.values() for member in group), record]
+        group_of |= {name: joined for member in joined for name in (member.id, *member.ids.prefixed())}
+    groups = {id(group): sorted(group, key=_sort_key) for group in group_of.values()}
+    return sorted(groups.values(), key=lambda group: _sort_key(group[0]))
 
 
 def _same_titles(groups: list[list[Work]]) -> list[list[Work]]:
-    """Join groups of the same title, first author and year, but where their ids are of different works."""
+    """Join groups of the same title, first author and year, unless their identifiers contradict each other."""
     joined: list[list[Work]] = []
     keys: list[set[tuple[str, int | None]]] = []
     for group in groups:
-        mine = {(_title_key(one.title, one.authors), one.year) for one in group if one.title and one.authors}
+        mine = {
+            (_title_key(record.title, record.authors), record.year)
+            for record in group
+            if record.title and record.authors
+        }
         for place, other in enumerate(joined):
             if mine & keys[place] and not any(a.ids.contradicts(b.ids) for a in group for b in other):
                 joined[place], keys[place] = [*other, *group], keys[place] | mine
@@ -151,65 +174,69 @@ def _same_titles(groups: list[list[Work]]) -> list[list[Work]]:
     return joined
 
 
-def _united(group: Sequence[Work]) -> Work:
-    """Return one work from what sources said of it."""
-    by_fact, by_abstract = _ranked(group, FACTS_FROM), _ranked(group, ABSTRACT_FROM)
-    known = ids(**{kind: _value(by_fact, kind) for kind in asdict(Ids())})
-    counts = [one.citations for one in group if one.citations is not None]
+def _merge_group(group: Sequence[Work]) -> Work:
+    """Return one work from the records of several sources."""
+    by_fact, by_abstract = _by_priority(group, FACT_PRIORITY), _by_priority(group, ABSTRACT_PRIORITY)
+    known = parse_ids(**{kind: _value(by_fact, kind) for kind in asdict(WorkIds())})
+    counts = [record.citations for record in group if record.citations is not None]
     return Work(
-        id=known.best or min(one.id for one in group),
+        id=known.primary or min(record.id for record in group),
         ids=known,
-        title=next((one.title for one in by_fact if one.title), ""),
-        authors=next((one.authors for one in by_fact if one.authors), ()),
-        year=next((one.year for one in by_fact if one.year is not None), None),
-        venue=next((one.venue for one in by_fact if one.venue), ""),
-        abstract=next((one.abstract for one in by_abstract if one.abstract), ""),
-        url=next((one.url for one in by_fact if one.url), ""),
-        retracted=any(one.retracted for one in group),
+        title=next((record.title for record in by_fact if record.title), ""),
+        authors=next((record.authors for record in by_fact if record.authors), ()),
+        year=next((record.year for record in by_fact if record.year is not None), None),
+        venue=next((record.venue for record in by_fact if record.venue), ""),
+        abstract=next((record.abstract for record in by_abstract if record.abstract), ""),
+        url=next((record.url for record in by_fact if record.url), ""),
+        retracted=any(record.retracted for record in group),
         citations=max(counts, default=None),
-        sources=dict(_told(by_fact)),
+        sources=dict(_records_by_source(by_fact)),
         disagreements=tuple(_disagreements(by_fact)),
     )
 
 
-def _ranked(group: Sequence[Work], sources: Sequence[str]) -> list[Work]:
-    """Return works by the rank of the source they come from."""
+def _by_priority(group: Sequence[Work], sources: Sequence[str]) -> list[Work]:
+    """Return works sorted by the priority of their source."""
     rank = {source: place for place, source in enumerate(sources)}
-    return sorted(group, key=lambda one: (rank.get(next(iter(one.sources), "").split(" ")[0], len(rank)), _order(one)))
+    return sorted(
+        group, key=lambda work: (rank.get(next(iter(work.sources), "").split(" ")[0], len(rank)), _sort_key(work))
+    )
 
 
 def _value(group: Sequence[Work], kind: str) -> str:
-    return next((value for one in group if (value := getattr(one.ids, kind))), "")
+    return next((value for work in group if (value := getattr(work.ids, kind))), "")
 
 
-def _told(group: Sequence[Work]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield what each source said; a second word of the same source is called "s2 2"."""
+def _records_by_source(group: Sequence[Work]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each source's record; a second record of the same source is called "s2 2"."""
     seen: dict[str, int] = {}
-    for source, record in (item for one in group for item in one.sources.items()):
+    for source, record in (item for work in group for item in work.sources.items()):
         name = source.split(" ")[0]
         seen[name] = seen.get(name, 0) + 1
         yield (name if seen[name] == 1 else f"{name} {seen[name]}"), record
 
 
 def _disagreements(group: Sequence[Work]) -> Iterator[str]:
-    """Yield a sentence for each of year, title, authors and DOI in which sources differ."""
-    for what in ("year", "title", "authors", "doi"):
-        said: dict[str, list[str]] = {}
+    """Yield a sentence for each of year, title, authors and DOI on which sources differ."""
+    for fact in ("year", "title", "authors", "doi"):
+        sources_by_value: dict[str, list[str]] = {}
         shown: dict[str, str] = {}
-        for source, record in _told(group):
-            if value := _compared(what, record[what]):
-                said.setdefault(value, []).append(source)
-                shown.setdefault(value, _shown(record[what]))
-        if len(said) > 1:
-            yield f"{what}: " + ", ".join(f"{shown[value]} ({', '.join(names)})" for value, names in said.items())
+        for source, record in _records_by_source(group):
+            if value := _comparison_key(fact, record[fact]):
+                sources_by_value.setdefault(value, []).append(source)
+                shown.setdefault(value, _display(record[fact]))
+        if len(sources_by_value) > 1:
+            yield f"{fact}: " + ", ".join(
+                f"{shown[value]} ({', '.join(names)})" for value, names in sources_by_value.items()
+            )
 
 
-def _compared(what: str, value: Any) -> str:
-    """Return what of a fact must agree: of authors their family names, of texts their words."""
-    if what == "authors":
-        return plain("; ".join(name.partition(",")[0] for name in value))
-    return plain(value) if what == "title" else str(value or "")
+def _comparison_key(fact: str, value: Any) -> str:
+    """Return what of a fact must agree: family names of authors, folded words of titles."""
+    if fact == "authors":
+        return fold_text("; ".join(name.partition(",")[0] for name in value))
+    return fold_text(value) if fact == "title" else str(value or "")
 
 
-def _shown(value: object) -> str:
+def _display(value: object) -> str:
     return "; ".join(value) if isinstance(value, list) else str(value)

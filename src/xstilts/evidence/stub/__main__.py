@@ -1,25 +1,31 @@
-"""Serve the stub until it is interrupted: python -m xstilts.evidence.stub [--port 8765] [--fault s2=busy ...]."""
+"""Serve the stub of the literature sources: python -m xstilts.evidence.stub [--port 8765] [--fault s2=busy ...]."""
 
 from __future__ import annotations
 
 import argparse
 from typing import cast
 
-from xstilts.evidence.stub.server import KINDS, SOURCES, Fault, Kind, serving
+from xstilts.evidence.stub.server import FAULT_KINDS, SOURCES, Fault, FaultKind, serving
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print the variables that lead a client here, and serve."""
+    """Print the environment variables that direct a client to the stub, and serve until interrupted.
+
+    Args:
+        arguments: Command-line arguments; by default those of the process.
+    """
     parser = argparse.ArgumentParser("xstilts.evidence.stub", description=(__doc__ or "").partition(":")[0] + ".")
     parser.add_argument("--port", type=int, default=8765)
-    parser.add_argument("--fault", action="append", default=[], metavar="SOURCE=KIND", help=f"KIND: {', '.join(KINDS)}")
-    given = parser.parse_args(arguments)
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="SOURCE=KIND", help=f"KIND: {', '.join(FAULT_KINDS)}"
+    )
+    options = parser.parse_args(arguments)
     faults: dict[str, Fault] = {}
-    for source, _, kind in (one.partition("=") for one in given.fault):
-        if source not in SOURCES or kind not in KINDS:
-            parser.error(f"{source}={kind}: sources are {', '.join(SOURCES)}; kinds are {', '.join(KINDS)}")
-        faults[source] = Fault(cast(Kind, kind))
-    with serving(faults, given.port) as stub:
+    for source, _, kind in (value.partition("=") for value in options.fault):
+        if source not in SOURCES or kind not in FAULT_KINDS:
+            parser.error(f"{source}={kind}: sources are {', '.join(SOURCES)}; kinds are {', '.join(FAULT_KINDS)}")
+        faults[source] = Fault(cast(FaultKind, kind))
+    with serving(faults, options.port) as stub:
         try:
             print(*(f"export {name}={url}" for name, url in stub.environment().items()), sep="\n", flush=True)
             stub.ended.wait()

@@ -1,7 +1,6 @@
-"""Answers: what each of the five sources says of the stub's works, in its own format.
+"""Replies of the five sources about the stub's works, each in the source's own format.
 
-Each is a function from a path, its parameters and the works to a status and a body; `Answer` says what kind it is.
-`empty` leaves the page without works and its total as it is; `bare` leaves out every abstract.
+Each is a function from a request to a status and a body.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
-from xstilts.evidence.search.identifiers import ids
+from xstilts.evidence.search.identifiers import parse_ids
 from xstilts.evidence.search.work import family_first
-from xstilts.evidence.stub.print import pdf
-from xstilts.evidence.stub.works import Fixture, found, works
+from xstilts.evidence.stub.print import text_to_pdf
+from xstilts.evidence.stub.works import FictionalWork, search_works, works
 
 ATOM = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom" '
@@ -26,112 +25,133 @@ ATOM = (
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request below a source's address, and how its answer is to be spoilt."""
+class StubRequest:
+    """A request to a source, and how to spoil the reply.
+
+    Attributes:
+        path: Path below the source's address.
+        params: Query parameters.
+        empty: Whether to return a page without works but with their total.
+        bare: Whether to leave out every abstract.
+    """
 
     path: str
     params: Mapping[str, str]
     empty: bool = False
     bare: bool = False
 
-    def among(self) -> dict[str, Fixture]:
-        """Return the works, without abstracts where `bare`."""
+    def among(self) -> dict[str, FictionalWork]:
+        """Return the works by name, without abstracts if `bare`."""
         return {name: replace(work, abstract="") for name, work in works().items()} if self.bare else works()
 
-    def page(self, source: str, query: str, start: str, size: str) -> tuple[int, list[Fixture]]:
-        """Return how many works of a source match, and those of one page."""
+    def page(self, source: str, query: str, start: str, size: str) -> tuple[int, list[FictionalWork]]:
+        """Return a page of search results.
+
+        Args:
+            source: Name of the source.
+            query: Words to search for.
+            start: Name of the parameter that holds the page's offset.
+            size: Name of the parameter that holds the page's size.
+
+        Returns:
+            Number of matching works, and the works on the page.
+        """
         among = self.among()
-        matching = [among[work.name] for work in found(source, query, works())]
+        matching = [among[work.name] for work in search_works(source, query, works())]
         first = int(self.params.get(start, "0"))
         return len(matching), [] if self.empty else matching[first : first + int(self.params.get(size, "10"))]
 
-    def one(self, source: str, id: str) -> Fixture | None:
-        """Return the work of a source that has an id, named as our own are."""
+    def work_with_id(self, source: str, id: str) -> FictionalWork | None:
+        """Return the work of a source with a prefixed id ("doi:..."), or None."""
         held = (work for work in self.among().values() if work.held_by(source))
-        return next((work for work in held if id.lower() in map(str.lower, named(work))), None)
+        return next((work for work in held if id.lower() in map(str.lower, prefixed_ids(work))), None)
 
 
-Answer = tuple[int, bytes]
-ABSENT: Answer = (404, b'{"error": "not found"}')
+Response = tuple[int, bytes]
+ABSENT: Response = (404, b'{"error": "not found"}')
 
 
-def named(work: Fixture) -> list[str]:
-    """Return every id of a work with its kind."""
+def prefixed_ids(work: FictionalWork) -> list[str]:
+    """Return every identifier of a work with its scheme."""
     head = work.header
-    known = ids(head.get("doi"), head.get("arxiv"), head.get("acl"), work.s2, work.openalex)
-    return [*known.named(), f"doi:{head.get('doi', '')}", f"doi:10.48550/arxiv.{head.get('arxiv', '')}"]
+    identifiers = parse_ids(head.get("doi"), head.get("arxiv"), head.get("acl"), work.s2, work.openalex)
+    return [*identifiers.prefixed(), f"doi:{head.get('doi', '')}", f"doi:10.48550/arxiv.{head.get('arxiv', '')}"]
 
 
-def arxiv(asked: Asked) -> Answer:
-    """Answer as arXiv: an Atom feed, or the PDF of a work."""
-    if asked.path.startswith("/pdf/"):
-        return _pdf(asked.one("arxiv", f"arxiv:{asked.path.removeprefix('/pdf/')}"))
-    if "id_list" in asked.params:
-        shown = [work for id in asked.params["id_list"].split(",") if (work := asked.one("arxiv", f"arxiv:{id}"))]
-        total, shown = len(shown), [] if asked.empty else shown
+def arxiv(request: StubRequest) -> Response:
+    """Reply as arXiv: an Atom feed, or the PDF of a work."""
+    if request.path.startswith("/pdf/"):
+        return _pdf(request.work_with_id("arxiv", f"arxiv:{request.path.removeprefix('/pdf/')}"))
+    if "id_list" in request.params:
+        shown = [
+            work
+            for id in request.params["id_list"].split(",")
+            if (work := request.work_with_id("arxiv", f"arxiv:{id}"))
+        ]
+        total, shown = len(shown), [] if request.empty else shown
     else:
-        query = " ".join(part.removeprefix("all:") for part in asked.params["search_query"].split(" AND "))
-        total, shown = asked.page("arxiv", query, "start", "max_results")
+        query = " ".join(part.removeprefix("all:") for part in request.params["search_query"].split(" AND "))
+        total, shown = request.page("arxiv", query, "start", "max_results")
     entries = "".join(_entry(work) for work in shown)
     return 200, f"{ATOM}<opensearch:totalResults>{total}</opensearch:totalResults>{entries}</feed>".encode()
 
 
-def s2(asked: Asked) -> Answer:
-    """Answer as Semantic Scholar: a page of a search, or one paper."""
-    if not asked.path.endswith("/search"):
-        kind, _, value = unquote(asked.path).removeprefix("/graph/v1/paper/").rpartition(":")
-        work = asked.one("s2", f"{kind.lower() or 's2'}:{value}")
+def s2(request: StubRequest) -> Response:
+    """Reply as Semantic Scholar: a page of search results, or one paper."""
+    if not request.path.endswith("/search"):
+        kind, _, value = unquote(request.path).removeprefix("/graph/v1/paper/").rpartition(":")
+        work = request.work_with_id("s2", f"{kind.lower() or 's2'}:{value}")
         return _json(_paper(work)) if work else ABSENT
-    total, shown = asked.page("s2", asked.params["query"], "offset", "limit")
-    start = int(asked.params.get("offset", "0"))
+    total, shown = request.page("s2", request.params["query"], "offset", "limit")
+    start = int(request.params.get("offset", "0"))
     after = {"next": start + len(shown)} if shown and start + len(shown) < total else {}
     return _json({"total": total, "offset": start, **after, "data": [_paper(work) for work in shown]})
 
 
-def openalex(asked: Asked) -> Answer:
-    """Answer as OpenAlex: a page of works, or one; a blank key is refused."""
-    if asked.params.get("api_key", "none") in ("", "bad"):
+def openalex(request: StubRequest) -> Response:
+    """Reply as OpenAlex: a page of works, or one; an empty key is refused."""
+    if request.params.get("api_key", "none") in ("", "bad"):
         return 401, b'{"error": "Invalid API key"}'
-    if asked.path != "/works":
-        name = unquote(asked.path).removeprefix("/works/")
-        work = asked.one("openalex", name if ":" in name else f"openalex:{name}")
+    if request.path != "/works":
+        name = unquote(request.path).removeprefix("/works/")
+        work = request.work_with_id("openalex", name if ":" in name else f"openalex:{name}")
         return _json(_indexed(work)) if work else ABSENT
-    size = int(asked.params.get("per-page", "25"))
-    start = str((int(asked.params.get("page", "1")) - 1) * size)
-    at = replace(asked, params={**asked.params, "start": start})
-    total, shown = at.page("openalex", asked.params["search"], "start", "per-page")
+    size = int(request.params.get("per-page", "25"))
+    start = str((int(request.params.get("page", "1")) - 1) * size)
+    at = replace(request, params={**request.params, "start": start})
+    total, shown = at.page("openalex", request.params["search"], "start", "per-page")
     return _json({"meta": {"count": total, "per_page": size}, "results": [_indexed(work) for work in shown]})
 
 
-def crossref(asked: Asked) -> Answer:
-    """Answer as Crossref: a page of works, one of them, or its BibTeX."""
-    if asked.path == "/works":
-        total, shown = asked.page("crossref", asked.params["query"], "offset", "rows")
+def crossref(request: StubRequest) -> Response:
+    """Reply as Crossref: a page of works, one of them, or its BibTeX."""
+    if request.path == "/works":
+        total, shown = request.page("crossref", request.params["query"], "offset", "rows")
         items = [_registered(work) for work in shown]
         return _json({"status": "ok", "message": {"total-results": total, "items": items}})
-    doi, _, wanted = unquote(asked.path).removeprefix("/works/").partition("/transform/")
-    work = asked.one("crossref", f"doi:{doi}")
+    doi, _, wanted = unquote(request.path).removeprefix("/works/").partition("/transform/")
+    work = request.work_with_id("crossref", f"doi:{doi}")
     if work is None:
         return ABSENT
     return (200, _bib(work, "crossref").encode()) if wanted else _json({"message": _registered(work)})
 
 
-def acl(asked: Asked) -> Answer:
-    """Answer as the Anthology: everything in one packed file, the BibTeX of a work, or its PDF."""
-    if asked.path.endswith(".bib.gz"):
-        held = [work for work in asked.among().values() if work.held_by("acl") and not asked.empty]
-        return 200, gzip.compress("\n".join(_bib(work, "acl") for work in held).encode(), mtime=0)
-    name, _, ending = asked.path.removeprefix("/").rpartition(".")
-    work = asked.one("acl", f"acl:{name}")
+def acl(request: StubRequest) -> Response:
+    """Reply as the ACL Anthology: its compressed export, the BibTeX of a work, or its PDF."""
+    if request.path.endswith(".bib.gz"):
+        works_held = [work for work in request.among().values() if work.held_by("acl") and not request.empty]
+        return 200, gzip.compress("\n".join(_bib(work, "acl") for work in works_held).encode(), mtime=0)
+    name, _, ending = request.path.removeprefix("/").rpartition(".")
+    work = request.work_with_id("acl", f"acl:{name}")
     if work is None:
         return ABSENT
     return _pdf(work) if ending == "pdf" else (200, _bib(work, "acl").encode())
 
 
-def _entry(work: Fixture) -> str:
-    say = {key: html.escape(work.said("arxiv", key)) for key in ("arxiv", "title", "year", "doi", "venue")}
+def _entry(work: FictionalWork) -> str:
+    say = {key: html.escape(work.field("arxiv", key)) for key in ("arxiv", "title", "year", "doi", "venue")}
     people = "".join(f"<author><name>{html.escape(name)}</name></author>" for name in work.authors("arxiv"))
-    version = work.said("arxiv", "version") or "1"
+    version = work.field("arxiv", "version") or "1"
     doi = f"<arxiv:doi>{say['doi']}</arxiv:doi>" if say["doi"] else ""
     return (
         f"<entry><id>http://arxiv.org/abs/{say['arxiv']}v{version}</id><title>{say['title']}</title>"
@@ -140,22 +160,22 @@ def _entry(work: Fixture) -> str:
     )
 
 
-def _paper(work: Fixture) -> dict[str, Any]:
+def _paper(work: FictionalWork) -> dict[str, Any]:
     names = {"DOI": work.header.get("doi"), "ArXiv": work.header.get("arxiv"), "ACL": work.header.get("acl")}
     return {
         "paperId": work.s2,
         "externalIds": {kind: value for kind, value in names.items() if value},
-        "title": work.said("s2", "title"),
+        "title": work.field("s2", "title"),
         "abstract": work.abstract or None,
-        "year": int(work.said("s2", "year")),
-        "venue": work.said("s2", "venue"),
+        "year": int(work.field("s2", "year")),
+        "venue": work.field("s2", "venue"),
         "authors": [{"name": name} for name in work.authors("s2")],
-        "citationCount": int(work.said("s2", "citations")),
+        "citationCount": int(work.field("s2", "citations")),
         "url": f"https://www.semanticscholar.org/paper/{work.s2}",
     }
 
 
-def _indexed(work: Fixture) -> dict[str, Any]:
+def _indexed(work: FictionalWork) -> dict[str, Any]:
     places: dict[str, list[int]] = {}
     for place, word in enumerate(work.abstract.split()):
         places.setdefault(word, []).append(place)
@@ -163,29 +183,29 @@ def _indexed(work: Fixture) -> dict[str, Any]:
     return {
         "id": f"https://openalex.org/{work.openalex}",
         "doi": f"https://doi.org/{doi}" if doi else None,
-        "display_name": work.said("openalex", "title"),
-        "publication_year": int(work.said("openalex", "year")),
+        "display_name": work.field("openalex", "title"),
+        "publication_year": int(work.field("openalex", "year")),
         "authorships": [{"author": {"display_name": name}} for name in work.authors("openalex")],
         "primary_location": {
-            "source": {"display_name": work.said("openalex", "venue")},
+            "source": {"display_name": work.field("openalex", "venue")},
             "landing_page_url": _home(work),
         },
         "abstract_inverted_index": places or None,
         "is_retracted": bool(work.header.get("retracted")),
-        "cited_by_count": int(work.said("openalex", "citations")),
+        "cited_by_count": int(work.field("openalex", "citations")),
     }
 
 
-def _registered(work: Fixture) -> dict[str, Any]:
+def _registered(work: FictionalWork) -> dict[str, Any]:
     retraction = [{"type": "retraction", "DOI": work.header["doi"]}] if work.header.get("retracted") else []
     return {
         "DOI": work.header["doi"],
-        "title": [work.said("crossref", "title")],
+        "title": [work.field("crossref", "title")],
         "author": [_registered_name(name) for name in work.authors("crossref")],
-        "issued": {"date-parts": [[int(work.said("crossref", "year"))]]},
-        "container-title": [work.said("crossref", "venue")],
+        "issued": {"date-parts": [[int(work.field("crossref", "year"))]]},
+        "container-title": [work.field("crossref", "venue")],
         "URL": f"https://doi.org/{work.header['doi']}",
-        "is-referenced-by-count": int(work.said("crossref", "citations")),
+        "is-referenced-by-count": int(work.field("crossref", "citations")),
         **({"updated-by": retraction} if retraction else {}),
         **({"abstract": f"<jats:p>{html.escape(work.abstract)}</jats:p>"} if work.abstract else {}),
     }
@@ -196,13 +216,13 @@ def _registered_name(name: str) -> dict[str, str]:
     return {"family": family, "given": given} if given else {"name": family}
 
 
-def _bib(work: Fixture, source: str) -> str:
+def _bib(work: FictionalWork, source: str) -> str:
     people = " and\n      ".join(work.authors(source))
     fields = {
-        "title": work.said(source, "title"),
+        "title": work.field(source, "title"),
         "author": people,
-        "booktitle": work.said(source, "venue"),
-        "year": work.said(source, "year"),
+        "booktitle": work.field(source, "venue"),
+        "year": work.field(source, "year"),
         "url": f"https://aclanthology.org/{work.header['acl']}/" if "acl" in work.header else "",
         "doi": work.header.get("doi", ""),
         "abstract": work.abstract.replace("%", "\\%"),
@@ -211,18 +231,18 @@ def _bib(work: Fixture, source: str) -> str:
     return f"@inproceedings{{{work.name},\n{lines}\n}}\n"
 
 
-def _home(work: Fixture) -> str:
+def _home(work: FictionalWork) -> str:
     arxiv, doi = work.header.get("arxiv"), work.header.get("doi")
     return f"https://doi.org/{doi}" if doi else f"http://arxiv.org/abs/{arxiv}"
 
 
-def _pdf(work: Fixture | None) -> Answer:
+def _pdf(work: FictionalWork | None) -> Response:
     if work is None or not work.body:
         return ABSENT
     head = [work.header["title"], work.header["authors"].replace("; ", ", "), "", "Abstract", work.abstract, ""]
     body = work.body.replace("== ", "")
-    return 200, pdf("\n".join([*head, body]), work.header.get("print") == "ligatures")
+    return 200, text_to_pdf("\n".join([*head, body]), work.header.get("print") == "ligatures")
 
 
-def _json(value: object) -> Answer:
+def _json(value: object) -> Response:
     return 200, json.dumps(value, ensure_ascii=False).encode()

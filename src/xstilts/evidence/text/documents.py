@@ -1,14 +1,14 @@
-"""Text: documents, their sentences by offset, and locators that a text of another hash refuses.
+"""Documents, their sentences by character offset, and locators that are bound to a text's digest.
 
-Sentences are never cut: what the splitter doubts it leaves together, since a sentence too many in a quote costs a
-match, but half a sentence may say the opposite. So "et al. We find" stays one, and so does what is in brackets or is
-quoted. A line break ends nothing, nor does the end of a page; an empty line does, but not where the text goes on in
-lower case, and what follows one is a whole sentence only if what precedes it is one, too, or a heading.
+Sentences are never cut short. Where the splitter is in doubt it joins: too long a quote only costs a match, but half a
+sentence may say the opposite. So "et al. We find" stays one sentence, and so does text in brackets or quotation marks.
+A line break or the end of a page ends no sentence. An empty line does, unless the text continues in lower case; what
+follows it is a whole sentence only if a whole sentence or a heading precedes it.
 
->>> told = Document("doc:made-up", "abstract", "We follow Doe et al. (2019). Scores rise by 1.5 points.")
->>> [sentence.text for sentence in sentences(told)]
+>>> document = Document("doc:made-up", "abstract", "We follow Doe et al. (2019). Scores rise by 1.5 points.")
+>>> [sentence.text for sentence in sentences(document)]
 ['We follow Doe et al. (2019).', 'Scores rise by 1.5 points.']
->>> told.locator(29, 55).read(told)
+>>> document.locator(29, 55).read(document)
 'Scores rise by 1.5 points.'
 """
 
@@ -65,7 +65,18 @@ LONGEST_HEADING = 150
 
 @dataclass(frozen=True, order=True)
 class Locator:
-    """Where something stands: characters `start` to `end` of the part of a work whose text has this sha256."""
+    """A span of characters in a text that is identified by its digest.
+
+    Attributes:
+        work: Id of the work.
+        part: Part of the work ("abstract", "full text").
+        sha256: Digest of the part's text.
+        start: Offset of the first character.
+        end: Offset after the last character.
+
+    Raises:
+        InputError: The work is empty, the digest malformed, or the span empty.
+    """
 
     work: str
     part: str
@@ -82,7 +93,11 @@ class Locator:
             raise InputError(f"locator of characters {self.start} to {self.end}; give 0 <= start < end")
 
     def read(self, document: Document) -> str:
-        """Return the characters that the locator names; InputError where the text is another one."""
+        """Return the characters of the span.
+
+        Raises:
+            InputError: The document's text is not the one that was located.
+        """
         if document.sha256 != self.sha256 or self.end > len(document.text):
             raise InputError(
                 f"{self.work}, {self.part}: its text has sha256 {document.sha256[:12]}, not {self.sha256[:12]}; "
@@ -101,11 +116,15 @@ class Document:
 
     @cached_property
     def sha256(self) -> str:
-        """The digest of the text in UTF-8."""
+        """Digest of the text in UTF-8."""
         return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def locator(self, start: int, end: int) -> Locator:
-        """Return the locator of the characters from start to end."""
+        """Return the locator of a span of characters.
+
+        Raises:
+            InputError: The span ends after the text.
+        """
         if end > len(self.text):
             raise InputError(f"{self.work}, {self.part}: {end} is past its {len(self.text)} characters")
         return Locator(self.work, self.part, self.sha256, start, end)
@@ -113,9 +132,14 @@ class Document:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence, or a heading, of a document: `text` is what stands there, line breaks and all.
+    """A sentence, or a heading, of a document.
 
-    begins: whether what stands before it ended, so that it is not the end of a longer sentence.
+    Attributes:
+        document: Digest of the document's text.
+        start: Offset of the first character.
+        end: Offset after the last character.
+        text: The characters, with line breaks.
+        begins: Whether the text before it ended, so that it is not the rest of a longer sentence.
     """
 
     document: str
@@ -126,89 +150,100 @@ class Sentence:
 
     @property
     def whole(self) -> bool:
-        """Whether it begins and ends as a sentence does; a heading does not end so, nor what a cut left over."""
+        """Whether it begins and ends as a sentence does; headings and fragments do not."""
         return self.begins and is_whole(self.text)
 
 
 def is_whole(text: str) -> bool:
-    """Return whether a text ends as a sentence does: not in "…" or in "et al.", which may be where a cut was."""
+    """Return whether a text ends as a sentence does; "…" and "et al." do not count, as a cut may be there."""
     end = text.rstrip().rstrip(CLOSERS)
     short = end.endswith(".") and _last_word(end[-40:-1]) in ABBREVIATIONS - {"etc"}
     return end.endswith(tuple(ENDS)) and not end.endswith(("...", "…")) and not short
 
 
 def is_heading(text: str, first: bool = False) -> bool:
-    """Return whether a text is a heading: numbered, of a known name, or each longer word of it with a capital.
+    """Return whether a text is a heading: numbered, a usual section name, or in title case.
 
-    first: it stands at the beginning of its document, where a title may have small letters.
+    Args:
+        text: Text between two sentence boundaries.
+        first: Whether it begins its document, where a title may be in lower case.
     """
-    said = " ".join(text.split())
-    bare = NUMBERED.sub("", said, count=1)
+    line_text = " ".join(text.split())
+    bare = NUMBERED.sub("", line_text, count=1)
     if KNOWN.match(bare.capitalize()) or re.fullmatch(r"#+ .+", text.strip()):
         return True
-    if not bare[:1].isalnum() or len(said) > LONGEST_HEADING or _last_word(bare) in OPEN_WORDS or bare[-1] in ",;:-–—":
+    if (
+        not bare[:1].isalnum()
+        or len(line_text) > LONGEST_HEADING
+        or _last_word(bare) in OPEN_WORDS
+        or bare[-1] in ",;:-–—"
+    ):
         return False
-    numbered, line = bare != said, "\n" not in text.strip()
+    numbered, is_one_line = bare != line_text, "\n" not in text.strip()
     if not numbered and bare.split()[0].lower() in FRONT:
         return False
-    return _is_titled(bare) or ((first or numbered) and line and not CLAUSE.search(bare))
+    return _is_titled(bare) or ((first or numbered) and is_one_line and not CLAUSE.search(bare))
 
 
 @lru_cache(maxsize=1 << 14)
 def sentences(document: Document) -> tuple[Sentence, ...]:
-    """Return the sentences in order; what is between them is white space only."""
-    cuts = [*_cuts(document.text), len(document.text)]
-    found: list[Sentence] = []
+    """Return the sentences of a document in order; between them is white space only."""
+    cuts = [*_boundaries(document.text), len(document.text)]
+    result: list[Sentence] = []
     start, begins = 0, True
     for cut in cuts:
         piece = document.text[start:cut]
         if bare := piece.strip():
             left = start + len(piece) - len(piece.lstrip())
-            found.append(Sentence(document.sha256, left, left + len(bare), bare, begins))
+            result.append(Sentence(document.sha256, left, left + len(bare), bare, begins))
             if not re.fullmatch(r"\d{1,4}", bare):  # a page number between the two ends nothing, and begins nothing
-                begins = is_whole(bare) or is_heading(bare, len(found) == 1)
+                begins = is_whole(bare) or is_heading(bare, len(result) == 1)
         start = cut
-    return tuple(found)
+    return tuple(result)
 
 
-def around(document: Document, start: int, end: int) -> tuple[str, str]:
-    """Return the sentences before and after some characters, each on one line; "" where there is none."""
-    before = "".join(one.text for one in [one for one in sentences(document) if one.end <= start][-1:])
-    after = "".join(one.text for one in [one for one in sentences(document) if one.start >= end][:1])
+def context_sentences(document: Document, start: int, end: int) -> tuple[str, str]:
+    """Return the sentences before and after a span, each on one line; "" where there is none."""
+    before = "".join(
+        sentence.text for sentence in [sentence for sentence in sentences(document) if sentence.end <= start][-1:]
+    )
+    after = "".join(
+        sentence.text for sentence in [sentence for sentence in sentences(document) if sentence.start >= end][:1]
+    )
     return " ".join(before.split()), " ".join(after.split())
 
 
-def _cuts(text: str) -> Iterator[int]:
+def _boundaries(text: str) -> Iterator[int]:
     """Yield the offsets at which a sentence ends."""
-    headings = {edge for found in HEADING.finditer(text) for edge in _edges(text, found)}
-    ends = {found.end(): found for found in STOP.finditer(text)}
+    headings = {edge for match in HEADING.finditer(text) for edge in _edges(text, match)}
+    ends = {match.end(): match for match in STOP.finditer(text)}
     start = 0
     for cut in sorted(headings | ends.keys()):
-        if cut in headings or _parts(text, start, ends[cut]):
+        if cut in headings or _is_boundary(text, start, ends[cut]):
             yield cut
             start = cut
 
 
 def _edges(text: str, heading: re.Match[str]) -> tuple[int, ...]:
-    """Return the two ends of a line that is a heading: a sentence begins behind it, and one ended before it."""
+    """Return the two ends of a heading's line if it is one between sentences, else nothing."""
     before = text[max(0, heading.start() - LONGEST_BRACKET) : heading.start()].rstrip()
     after = text[heading.end() : heading.end() + LONGEST_BRACKET].lstrip()
     begins = not before or before.rstrip(CLOSERS).endswith(tuple(ENDS)) or heading[0].strip().lower() == "abstract"
     return (heading.start(), heading.end()) if begins and after[:1].isupper() and is_heading(heading[0]) else ()
 
 
-def _parts(text: str, start: int, stop: re.Match[str]) -> bool:
-    """Return whether a full stop or an empty line ends what began at `start`; dots that leave something out do not."""
+def _is_boundary(text: str, start: int, stop: re.Match[str]) -> bool:
+    """Return whether a full stop or an empty line ends the sentence that began at `start`; an ellipsis does not."""
     if stop["gap"]:
-        return not _goes_on(text, stop)
+        return not _continues(text, stop)
     left_out = re.search(r"\.\.|…", text[max(start, stop.start() - 4) : stop.end()])
     if left_out or _is_abbreviation(text, start, stop) or _is_lower(text, stop.end()):
         return False
     return not _in_brackets(text[max(start, stop.end() - LONGEST_BRACKET) : stop.end()])
 
 
-def _goes_on(text: str, gap: re.Match[str]) -> bool:
-    """Return whether a sentence goes on after an empty line, or around a page number between two."""
+def _continues(text: str, gap: re.Match[str]) -> bool:
+    """Return whether a sentence continues after an empty line, or around a page number between two."""
     page = PAGE_NUMBER.match(text, gap.end())
     before = re.sub(r"(^|\s)\d{1,4}$", "", text[max(0, gap.start() - 200) : gap.start()].rstrip()).rstrip()
     if is_whole(before):
@@ -218,7 +253,7 @@ def _goes_on(text: str, gap: re.Match[str]) -> bool:
 
 
 def _is_lower(text: str, at: int) -> bool:
-    """Return whether the next word is in lower case, as no sentence begins ("mBERT" is not)."""
+    """Return whether the next word is in lower case, as no sentence begins (but "mBERT" may)."""
     word = re.match(r"\s*([^\W_]+)", text[at : at + 60])
     return bool(word and word[1].islower())
 
@@ -241,7 +276,7 @@ def _last_word(text: str) -> str:
 
 
 def _in_brackets(text: str) -> bool:
-    """Return whether a bracket or a quotation is open where a text, of which the last characters are given, ends."""
+    """Return whether a bracket or quotation is still open at the end of a text, judged by its last characters."""
     open_at = 0
     for bracket in re.findall(r"[()[\]“”]", text):
         open_at = open_at + 1 if bracket in "([“" else max(0, open_at - 1)
@@ -249,7 +284,7 @@ def _in_brackets(text: str) -> bool:
 
 
 def _is_titled(text: str) -> bool:
-    """Return whether all words but small ones have a capital, and some word has small letters behind it."""
+    """Return whether all words but short ones are capitalised, and at least one is not an acronym."""
     words = re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", text)
     capital = all(word[0].isupper() or SMALL.match(word) or not word[0].isalpha() for word in words)
     named = [word for word in words if len(word) > 2 and word.istitle()]

@@ -1,8 +1,8 @@
-"""Hedges: the small words that bend a claim (not, neither, consistently, up to, on the dev set), and their agreement.
+"""Hedges (not, neither, consistently, up to, on the dev set) and whether two sentences agree in them.
 
-A hedge that is dropped, added or exchanged makes another claim. It refutes only where one side denies exactly what the
-other says: a single "not" of the sentence's own verb ("does not improve"). A "not" of anything else ("languages without
-data", "not trained", "that do not") speaks of other things, and both may be true.
+A hedge that is dropped, added or exchanged makes another claim. It contradicts only where one side denies exactly what
+the other says: a single "not" of the main verb ("does not improve"). A "not" elsewhere ("languages without data", "not
+trained", "that do not") is about something else, and both sentences may be true.
 
 >>> agree("It improves every task.", "It does not improve every task.").status
 'CLASH'
@@ -16,73 +16,87 @@ import re
 from functools import cache, lru_cache
 
 from xstilts.evidence.text.numbers import Agreement
-from xstilts.evidence.text.stemming import Lexicon, Mention, data, is_number, stem, words
+from xstilts.evidence.text.stemming import Lexicon, Mention, is_number, load_table, stem, words
 
 Hedge = tuple[str, str]
-DENIES = ("negation", "not")
-DENIAL = re.compile(
+NEGATION = ("negation", "not")
+DENIED_VERB = re.compile(
     r"\b(?:(?:do|does|did|is|are|was|were|can) ?not|(?:do|does|did|is|are|was|were)n['’]t|can['’]t)"
     r" (?P<verb>[^\W\d_]+)",
     re.IGNORECASE,
 )
-SAYING = re.compile(r"(?:\w+ ){0,3}(?:find|finds|found|observe|observed|shows?|showed|see|saw) that ", re.IGNORECASE)
-BENEATH = re.compile(  # what begins a clause in which a "not" denies no more than that clause, or joins two
+REPORTING_PREFIX = re.compile(
+    r"(?:\w+ ){0,3}(?:find|finds|found|observe|observed|shows?|showed|see|saw) that ", re.IGNORECASE
+)
+SUBORDINATE = re.compile(  # what begins a clause in which a "not" denies no more than that clause, or joins two
     r"\b(?:that|which|who|whom|whose|where|when|while|if|unless|whether|because|since|although|though|than|or|until"
     r"|before|after|once|what|why|how)\b|\w (?:we|they|you|it|i) \w",
     re.IGNORECASE,
 )
-CONTACT = re.compile(  # "languages BERT does not see", where no word begins the clause beneath
+CONTACT_CLAUSE = re.compile(  # "languages BERT does not see", where no word begins the clause beneath
     r"\b\w+s (?:(?:the|an?|our) [\w-]+|[A-Z][\w-]+) (?:do|does|did|is|are|was|were|can)\b"
 )
-LOOSE = frozenset(("some", "many", "sometimes", "almost", "may"))  # of which both may hold: some do, and some do not
+WEAK_QUANTIFIERS = frozenset(
+    ("some", "many", "sometimes", "almost", "may")
+)  # of which both may hold: some do, and some do not
 
 
 @lru_cache(maxsize=1 << 13)
 def hedges(text: str) -> tuple[Hedge, ...]:
-    """Return the hedges of a text, kind and name, sorted: each once, but negations as often as they stand."""
-    found = [(mention.kind, mention.name) for mention in _mentions(text)]
-    return tuple(sorted([*{one for one in found if one != DENIES}, *(one for one in found if one == DENIES)]))
+    """Return the hedges of a text as sorted pairs of kind and name, each once but negations as often as they occur."""
+    pairs = [(mention.kind, mention.name) for mention in _hedge_mentions(text)]
+    return tuple(
+        sorted([*{hedge for hedge in pairs if hedge != NEGATION}, *(hedge for hedge in pairs if hedge == NEGATION)])
+    )
 
 
 def agree(claim: str, source: str) -> Agreement:
-    """Return whether a claim is hedged as its source is."""
+    """Compare the hedges of a claim with those of a source.
+
+    Args:
+        claim: The claim.
+        source: The sentence that it is compared with.
+
+    Returns:
+        AGREE if the hedges are equal, CLASH if one side negates what the other asserts, else DIFFER with the reason.
+    """
     ours, theirs = hedges(claim), hedges(source)
     if ours == theirs:
         return Agreement("AGREE")
-    only = _only(ours, theirs)
-    once = sorted((ours.count(DENIES), theirs.count(DENIES))) == [0, 1]
-    if only in ((DENIES,), ()) and once and (_denies(claim, source) or _denies(source, claim)):
-        return Agreement("CLASH", f"'not' stands only in the {'claim' if DENIES in ours else 'source'}")
+    one_sided = _only(ours, theirs)
+    single_negation = sorted((ours.count(NEGATION), theirs.count(NEGATION))) == [0, 1]
+    if one_sided in ((NEGATION,), ()) and single_negation and (_denies(claim, source) or _denies(source, claim)):
+        return Agreement("CLASH", f"'not' stands only in the {'claim' if NEGATION in ours else 'source'}")
     return Agreement("DIFFER", "; ".join(filter(None, (_says("claim", ours, theirs), _says("source", theirs, ours)))))
 
 
 @lru_cache(maxsize=1 << 14)
-def content(text: str) -> tuple[str, ...]:
-    """Return the stems of a text in order, without fillers and negations, every number as "#"."""
-    denied = [(one.start, one.end) for one in _mentions(text) if one.kind == "negation"]
+def content_stems(text: str) -> tuple[str, ...]:
+    """Return the stems of a text in order, without fillers and negations; every number is "#"."""
+    negated = [(mention.start, mention.end) for mention in _hedge_mentions(text) if mention.kind == "negation"]
     return tuple(
         "#" if is_number(word.stem) else word.stem
         for word in words(text)
-        if word.stem not in _fillers() and not any(start <= word.start < end for start, end in denied)
+        if word.stem not in _fillers() and not any(start <= word.start < end for start, end in negated)
     )
 
 
 def _denies(text: str, other: str) -> bool:
-    """Return whether a text denies, by a "not" before the verb of its main clause, what another says of that verb."""
-    said = SAYING.sub("", text, count=1) if SAYING.match(text) else text
-    denial = DENIAL.search(said)
+    """Return whether a text negates, by "not" before its main verb, what another text says with that verb."""
+    clause = REPORTING_PREFIX.sub("", text, count=1) if REPORTING_PREFIX.match(text) else text
+    denial = DENIED_VERB.search(clause)
     if (
         not denial
-        or re.search(r"\bbecause\b", said)
-        or any(one.search(said[: denial.end()]) for one in (BENEATH, CONTACT))
+        or re.search(r"\bbecause\b", clause)
+        or any(pattern.search(clause[: denial.end()]) for pattern in (SUBORDINATE, CONTACT_CLAUSE))
     ):
         return False
-    firm = LOOSE.isdisjoint(name for _, name in hedges(text))
-    return firm and stem(denial["verb"]) in {word.stem for word in words(other)}
+    is_firm = WEAK_QUANTIFIERS.isdisjoint(name for _, name in hedges(text))
+    return is_firm and stem(denial["verb"]) in {word.stem for word in words(other)}
 
 
 def _only(ours: tuple[Hedge, ...], theirs: tuple[Hedge, ...]) -> tuple[Hedge, ...]:
-    """Return the hedges that stand on one side only."""
+    """Return the hedges that occur on one side only."""
     return tuple(sorted(set(ours) ^ set(theirs)))
 
 
@@ -91,15 +105,15 @@ def _says(side: str, mine: tuple[Hedge, ...], others: tuple[Hedge, ...]) -> str:
     return f"the {side} says {', '.join(repr(name) for _, name in sorted(extra, reverse=True))}" if extra else ""
 
 
-def _mentions(text: str) -> tuple[Mention, ...]:
+def _hedge_mentions(text: str) -> tuple[Mention, ...]:
     return _lexicon().find(text)
 
 
 @cache
 def _lexicon() -> Lexicon:
-    return Lexicon.of(data("hedges.toml")["hedges"])
+    return Lexicon.of(load_table("hedges.toml")["hedges"])
 
 
 @cache
 def _fillers() -> frozenset[str]:
-    return frozenset(stem(word) for word in data("hedges.toml")["filler"]["words"])
+    return frozenset(stem(word) for word in load_table("hedges.toml")["filler"]["words"])

@@ -1,14 +1,21 @@
-"""Numbers: each with its value, unit, entity, metric, split and model; and whether those of two sentences agree.
+"""Numbers in sentences, what each of them measures, and whether the numbers of two sentences agree.
 
-"8.2" alone says nothing: two numbers can only clash where all of that is the same and the value is not, even rounded. A
-number that is the exact sum of two to four others of the source is consistent with it, though it is not said there:
-totals are. What a number is of is read within its sentence; where two things are in question, it is said of neither.
+"8.2" alone says nothing: two numbers contradict each other only if unit, task, metric, split, model and languages are
+all the same and the values differ by more than rounding. A number that is the exact sum of two to four others of the
+source is consistent with it. What a number measures is read within its sentence, and left open where two candidates are
+joined.
+
+A sentence with two lists and "respectively" is read as one sentence per pair of items, if exactly one list of names and
+one of numbers have equal length and nothing else is joined. These readings serve to compare; the whole sentence is what
+is quoted.
 
 >>> found = numbers("SQuAD adds 8.2 points on the development set (Doe et al., 2019; Table 3).")
->>> [(str(one.value), one.unit, one.entity, one.split) for one in found]
+>>> [(str(number.value), number.unit, number.entity, number.split) for number in found]
 [('8.2', 'points', 'SQuAD', 'dev')]
 >>> agree("SQuAD adds 2.8 points.", "SQuAD adds 8.2 points.").status
 'CLASH'
+>>> readings("SQuAD and MNLI add 8.2 and 7.5 points, respectively.")
+('SQuAD add 8.2 points.', 'MNLI add 7.5 points.')
 """
 
 from __future__ import annotations
@@ -21,8 +28,7 @@ from functools import cache, lru_cache
 from itertools import combinations
 from typing import Literal
 
-from xstilts.evidence.claims.question import mentions, vocabulary
-from xstilts.evidence.text.respectively import readings
+from xstilts.evidence.claims.question import find_terms, vocabulary
 from xstilts.evidence.text.stemming import COUNTED, Lexicon, Mention
 
 Status = Literal["AGREE", "CONSISTENT", "DIFFER", "CLASH"]
@@ -38,7 +44,7 @@ CITED = re.compile(
     r"|\b(?:Tables?|Tabs?\.|Figures?|Figs?\.|Sections?|Secs?\.|Appendix|Equations?|Eqs?\.|Chapter|§)\s?[\dA-Z][\d.]*"
 )
 NAMES = ("task", "benchmark", "models")  # kinds of terms in which a number is a part of the name
-NEAR = 60  # characters within which a unit follows
+UNIT_DISTANCE = 60  # characters within which a unit follows
 OTHERS = re.compile(r"\b(?:over|across|on|for|with|in|than|compared|per)\b")  # after which a unit is another number's
 SENTENCE = re.compile(r"[.!?]\s|;")  # between these, all that a number is of is looked for
 CLAUSE = re.compile(r"[.!?]\s|;|\b(?:but|while|whereas)\b")  # and its languages between these
@@ -53,13 +59,43 @@ SETTING = re.compile(  # before a number that says how was trained, and scores n
 )
 SCORES = ("", "points", "%")  # units that may be those of a metric
 COUNTS = ("examples", "sentences")  # and of a split
-PARTS = 4  # the most numbers of which a total is recognised
-MOST = 60  # numbers of a source among which three or more are tried as parts; above it, two
+MAX_SUM_TERMS = 4  # the most numbers of which a total is recognised
+MAX_SUM_NUMBERS = 60  # numbers of a source among which three or more are tried as parts; above it, two
+
+LISTED_NUMBER = r"[-−+]?\d[\d,]*(?:\.\d+)?(?!\w)(?:\s?%)?"
+CAPITAL = r"[A-Z][\w+-]*"
+LISTED_NAME = (
+    rf"(?!(?:On|In|For|With|The|We|Using|From|And|Both|When|While)\b){CAPITAL}(?:\.\d+)?"
+    rf"(?:[ ](?:v?\d[\d.]*\d|{CAPITAL}))*"
+)
+RESPECTIVELY = re.compile(r",?\s*\brespectively\b\s*")
+JOINS = re.compile(
+    r"\b(?:and|or|nor|but|plus|both|either|neither|versus|vs|as well as|(?:along|together) with)\b|[&;]|\w/\w",
+    re.IGNORECASE,
+)
+
+
+def _list(item: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w.]){item}(?:,\s+{item})*,?\s+(?:and|or)\s+{item}")
+
+
+LISTS = {item: _list(item) for item in (LISTED_NAME, LISTED_NUMBER)}
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number of a sentence and what it is of; "" where the sentence does not say."""
+    """A number of a sentence and what it measures; a field is "" where the sentence does not say.
+
+    Attributes:
+        text: The number as written.
+        value: Its value, with "million" and its like multiplied.
+        unit: Unit, such as "points", "%" or "examples".
+        entity: Task or benchmark.
+        metric: Metric.
+        split: Data split.
+        model: Model.
+        languages: Languages.
+    """
 
     text: str
     value: Decimal
@@ -71,16 +107,19 @@ class Number:
     languages: tuple[str, ...] = ()
 
     @property
-    def of(self) -> tuple[str | tuple[str, ...], ...]:
-        """What must be equal before two values can clash."""
+    def subject(self) -> tuple[str | tuple[str, ...], ...]:
+        """Everything that must be equal before two values can contradict each other."""
         return self.unit, self.entity, self.metric, self.split, self.model, self.languages
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Whether what a claim says agrees with its source.
+    """Whether a claim agrees with its source.
 
-    CONSISTENT: not said there, but it follows. DIFFER: not the same, which refutes nothing. CLASH: the opposite of it.
+    Attributes:
+        status: AGREE; CONSISTENT: not stated there, but follows; DIFFER: not the same, without contradiction; CLASH: a
+            contradiction.
+        why: Reason, "" for AGREE.
     """
 
     status: Status
@@ -89,89 +128,101 @@ class Agreement:
 
 @lru_cache(maxsize=1 << 13)
 def numbers(text: str) -> tuple[Number, ...]:
-    """Return the numbers of a sentence in order; not those of citations, tables, names, and of no unit "one"."""
+    """Return the numbers of a sentence in order, without those of citations, tables and names."""
     parts = readings(text) or (text,)
     return tuple(dict.fromkeys(number for part in parts for number in _numbers(part)))
 
 
 def agree(claim: str, source: str) -> Agreement:
-    """Return whether every number of a claim stands in the source, of the same things."""
-    there = numbers(source)
-    return max((_agreement(one, there) for one in numbers(claim)), key=_severity, default=Agreement("AGREE"))
+    """Compare the numbers of a claim with those of a source.
+
+    Args:
+        claim: The claim.
+        source: The sentence that it is compared with.
+
+    Returns:
+        The most severe outcome over the claim's numbers; AGREE if it has none.
+    """
+    source_numbers = numbers(source)
+    return max(
+        (_agreement(number, source_numbers) for number in numbers(claim)), key=_severity, default=Agreement("AGREE")
+    )
 
 
-def total(value: Decimal, others: Collection[Decimal]) -> tuple[Decimal, ...]:
-    """Return two to four different numbers of which a value is the exact sum; () where there are none.
+def find_sum(value: Decimal, others: Collection[Decimal]) -> tuple[Decimal, ...]:
+    """Return two to four different numbers whose exact sum is a value, or ().
 
-    Among many numbers only pairs are tried, and triples by what is missing to them.
+    Args:
+        value: The sum.
+        others: Candidates. Above `MAX_SUM_NUMBERS` of them only pairs and triples are tried.
     """
     small = sorted({other for other in others if 0 < other < value})
     known = set(small)
-    for size in range(2, PARTS + 1):
-        if len(small) > MOST and size > 3:
+    for size in range(2, MAX_SUM_TERMS + 1):
+        if len(small) > MAX_SUM_NUMBERS and size > 3:
             break
-        for some in combinations(small, size - 1):
-            rest = value - sum(some)
-            if rest > some[-1] and rest in known:
-                return (*some, rest)
+        for terms in combinations(small, size - 1):
+            rest = value - sum(terms)
+            if rest > terms[-1] and rest in known:
+                return (*terms, rest)
     return ()
 
 
-def _severity(found: Agreement) -> int:
-    return ("AGREE", "CONSISTENT", "DIFFER", "CLASH").index(found.status)
+def _severity(agreement: Agreement) -> int:
+    return ("AGREE", "CONSISTENT", "DIFFER", "CLASH").index(agreement.status)
 
 
-def _agreement(number: Number, there: Sequence[Number]) -> Agreement:
-    if any(one.value == number.value and _fits(number, one) for one in there):
+def _agreement(number: Number, source_numbers: Sequence[Number]) -> Agreement:
+    if any(candidate.value == number.value and _same_subject(number, candidate) for candidate in source_numbers):
         return Agreement("AGREE")
-    parts = total(number.value, {one.value for one in there})
+    parts = find_sum(number.value, {candidate.value for candidate in source_numbers})
     if parts:
         return Agreement("CONSISTENT", f"{number.text} is the sum {' + '.join(f'{part:,}' for part in parts)}")
-    rivals = {one.value: one for one in there if one.of == number.of}
+    rivals = {candidate.value: candidate for candidate in source_numbers if candidate.subject == number.subject}
     if len(rivals) == 1 and not any(
-        _digits(one) == _digits(number) or _rounded(one, number) for one in rivals.values()
+        _digits(candidate) == _digits(number) or _may_be_rounded(candidate, number) for candidate in rivals.values()
     ):
         return Agreement("CLASH", f"{number.text} {number.unit} here, {next(iter(rivals.values())).text} in the source")
     return Agreement("DIFFER", f"the source does not say {number.text} {number.unit}".rstrip())
 
 
 def _digits(number: Number) -> str:
-    """Return the digits alone: those who write 1.104 for 1,104, or a dash before a number, refute nothing."""
+    """Return the digits alone: 1.104 for 1,104, or a dash before a number, is no contradiction."""
     return re.sub(r"\D", "", format(number.value, "f"))
 
 
-def _rounded(one: Number, other: Number) -> bool:
+def _may_be_rounded(number: Number, other: Number) -> bool:
     """Return whether one number may be the other, rounded: 2 and 2.1, or 393,000 and 392,702."""
-    return 2 * abs(one.value - other.value) <= max(_step(one), _step(other))
+    return 2 * abs(number.value - other.value) <= max(_resolution(number), _resolution(other))
 
 
-def _step(number: Number) -> Decimal:
-    """Return what the last digit that is told is worth; of zeros at a whole number's end only the first two are."""
-    found = NUMBER.match(number.text)
-    if not found:
+def _resolution(number: Number) -> Decimal:
+    """Return the value of the last significant digit; trailing zeros of a whole number are not significant."""
+    match = NUMBER.match(number.text)
+    if not match:
         return Decimal(1)
-    digits = found["digits"].replace(",", "")
+    digits = match["digits"].replace(",", "")
     zeros = max(0, min(len(digits) - len(digits.rstrip("0")), len(digits) - 2)) if digits.isdigit() else 0
-    scale = SCALES[found["scale"].strip().lower()] if found["scale"] else 1
+    scale = SCALES[match["scale"].strip().lower()] if match["scale"] else 1
     return Decimal(1).scaleb(int(Decimal(digits).as_tuple().exponent) + zeros) * scale
 
 
-def _fits(ours: Number, theirs: Number) -> bool:
-    """Return whether two numbers are of the same things, as far as the claim says of what."""
+def _same_subject(ours: Number, theirs: Number) -> bool:
+    """Return whether two numbers measure the same, as far as the claim says what."""
     return ours.unit == theirs.unit and all(
-        not here or here == there for here, there in zip(ours.of, theirs.of, strict=True)
+        not here or here == there for here, there in zip(ours.subject, theirs.subject, strict=True)
     )
 
 
 def _numbers(text: str) -> Iterator[Number]:
-    named = mentions(text)
-    names = [one for one in named if one.kind in NAMES and not text[one.start].isdigit()]
+    terms = find_terms(text)
+    names = [term for term in terms if term.kind in NAMES and not text[term.start].isdigit()]
     hidden = [
-        *((one.start, one.end) for one in names),
-        *((found.start(), found.end()) for found in CITED.finditer(text)),
+        *((term.start, term.end) for term in names),
+        *((match.start(), match.end()) for match in CITED.finditer(text)),
     ]
     units = _lexicon("unit").find(text)
-    things = [*names, *(one for one in named if one.kind not in NAMES), *_lexicon("split").find(text)]
+    things = [*names, *(term for term in terms if term.kind not in NAMES), *_lexicon("split").find(text)]
     for start, end, value in sorted(_values(text)):
         if not any(left <= start < right for left, right in hidden):
             yield _number(text, (start, end, value), units, things)
@@ -180,7 +231,7 @@ def _numbers(text: str) -> Iterator[Number]:
 def _number(text: str, at: tuple[int, int, Decimal], units: Iterable[Mention], things: Iterable[Mention]) -> Number:
     """Return a number with what it is of; one that says how was trained is of nothing."""
     start, end, value = at
-    setting = SETTING.search(text, max(0, start - NEAR), start)
+    setting = SETTING.search(text, max(0, start - UNIT_DISTANCE), start)
     adjoins = next((unit.name for unit in units if unit.start >= end and not text[end : unit.start].strip()), "")
     if setting and not (setting["list"] and adjoins):
         return Number(text[start:end], value, adjoins)
@@ -192,10 +243,10 @@ def _number(text: str, at: tuple[int, int, Decimal], units: Iterable[Mention], t
         text[start:end],
         value,
         unit,
-        _of(text, (start, end), [one for one in here if one.kind in ("task", "benchmark")]),
+        _nearest_subject(text, (start, end), [one for one in here if one.kind in ("task", "benchmark")]),
         _metric(text, (start, end), [one for one in here if one.kind == "metric"]) if scores else "",
         splits.pop() if len(splits) == 1 else "",
-        _of(text, (start, end), [one for one in here if one.kind == "models"]),
+        _nearest_subject(text, (start, end), [one for one in here if one.kind == "models"]),
         tuple(dict.fromkeys(one.name for one in near if one.kind == "languages")),
     )
 
@@ -213,7 +264,7 @@ def _unit(text: str, start: int, end: int, units: Iterable[Mention]) -> str:
     """Return the unit that follows a number, or the list of numbers that begins with it, after two words at most."""
     for unit in units:
         between = text[end : unit.start]
-        if end <= unit.start <= end + NEAR and not re.search(r"[;:()]|[.!?]\s", between):
+        if end <= unit.start <= end + UNIT_DISTANCE and not re.search(r"[;:()]|[.!?]\s", between):
             listed = _list_of(text[start:end]).match(between)
             rest = between[listed.end() :] if listed else between
             alone = not re.search(r"\d", rest) and not WORDED.search(rest) and not OTHERS.search(rest)
@@ -223,7 +274,7 @@ def _unit(text: str, start: int, end: int, units: Iterable[Mention]) -> str:
 
 @cache
 def _list_of(number: str) -> re.Pattern[str]:
-    """Return what stands between the first and the last number of a list: others that are written as it is."""
+    """Return the pattern between the first and the last number of a list whose items are written alike."""
     if not number[-1].isdigit() and number.lower() in NAMED:
         item = WORDED.pattern
     else:
@@ -233,36 +284,83 @@ def _list_of(number: str) -> re.Pattern[str]:
     return re.compile(rf"(?i:(?:\s*,\s*{item})*,?(?:\s+(?:and|or|to)\s+|\s?[-–—]\s?){item}(?![\w.,]*\d|[KMB]\b))")
 
 
-def _within(text: str, at: int, those: Iterable[Mention], ends: re.Pattern[str]) -> list[Mention]:
+def _within(text: str, offset: int, mentions: Iterable[Mention], ends: re.Pattern[str]) -> list[Mention]:
     """Return the mentions between the ends of a sentence, or of a clause, around an offset."""
-    left = max((found.end() for found in ends.finditer(text, 0, at)), default=0)
-    right = next((found.start() for found in ends.finditer(text, at)), len(text))
-    return [one for one in those if left <= one.start < right]
+    left = max((match.end() for match in ends.finditer(text, 0, offset)), default=0)
+    right = next((match.start() for match in ends.finditer(text, offset)), len(text))
+    return [mention for mention in mentions if left <= mention.start < right]
 
 
-def _of(text: str, at: tuple[int, int], those: Sequence[Mention]) -> str:
-    """Return the thing that a number is said to be on, or else the last before it; "" where two are joined."""
-    start, end = at
-    after = [one for one in those if end <= one.start <= end + NEAR and BELONGS.fullmatch(text, end, one.start)]
-    before = [one for one in those if one.end <= start]
-    chosen = after[0] if after else max(before, key=lambda one: one.end, default=None)
-    if chosen is None or any(_joined(text, chosen, other) for other in those if other.name != chosen.name):
+def _nearest_subject(text: str, span: tuple[int, int], mentions: Sequence[Mention]) -> str:
+    """Return what follows a number as its subject, else the last candidate before it; "" if two are joined."""
+    start, end = span
+    after = [
+        mention
+        for mention in mentions
+        if end <= mention.start <= end + UNIT_DISTANCE and BELONGS.fullmatch(text, end, mention.start)
+    ]
+    before = [mention for mention in mentions if mention.end <= start]
+    chosen = after[0] if after else max(before, key=lambda mention: mention.end, default=None)
+    if chosen is None or any(_are_joined(text, chosen, other) for other in mentions if other.name != chosen.name):
         return ""
     return chosen.name
 
 
-def _joined(text: str, one: Mention, other: Mention) -> bool:
-    first, second = sorted((one, other), key=lambda mention: mention.start)
+def _are_joined(text: str, mention: Mention, other: Mention) -> bool:
+    first, second = sorted((mention, other), key=lambda mention: mention.start)
     return bool(BESIDE.fullmatch(text, first.end, second.start))
 
 
-def _metric(text: str, at: tuple[int, int], those: Sequence[Mention]) -> str:
-    """Return the metric beside a number: at most three words behind it, or before it with no other number between."""
-    after = [one for one in those if re.fullmatch(r"\s*(?:[^\W\d]+\s+|%\s*){0,3}", text[at[1] : one.start])]
-    before = [one for one in those if one.end <= at[0] and re.fullmatch(r"[^\d,;:]*", text[one.end : at[0]])]
-    return next((one.name for one in (*after, *reversed(before))), "")
+def _metric(text: str, span: tuple[int, int], mentions: Sequence[Mention]) -> str:
+    """Return the metric beside a number: at most three words after it, or before it with no other number between."""
+    after = [
+        mention for mention in mentions if re.fullmatch(r"\s*(?:[^\W\d]+\s+|%\s*){0,3}", text[span[1] : mention.start])
+    ]
+    before = [
+        mention
+        for mention in mentions
+        if mention.end <= span[0] and re.fullmatch(r"[^\d,;:]*", text[mention.end : span[0]])
+    ]
+    return next((mention.name for mention in (*after, *reversed(before))), "")
 
 
 @cache
 def _lexicon(kind: str) -> Lexicon:
     return Lexicon.of({kind: vocabulary()["terms"][kind]})
+
+
+@lru_cache(maxsize=1 << 12)
+def readings(text: str) -> tuple[str, ...]:
+    """Return the sentences that one with "respectively" stands for; () for any other sentence and for questions."""
+    if "respectively" not in text or len(RESPECTIVELY.findall(text)) != 1 or re.search(r"[?？؟]", text):
+        return ()
+    pairs = [
+        (names, values)
+        for names in LISTS[LISTED_NAME].finditer(text)
+        for values in LISTS[LISTED_NUMBER].finditer(text)
+        if len(_items(names, LISTED_NAME)) == len(_items(values, LISTED_NUMBER))
+    ]
+    return _read_pairs(text, *pairs[0]) if len(pairs) == 1 and not JOINS.search(_without_lists(text, *pairs[0])) else ()
+
+
+def _without_lists(text: str, *lists: re.Match[str]) -> str:
+    """Return a text without its lists."""
+    for match in sorted(lists, key=lambda span: -span.start()):
+        text = f"{text[: match.start()]} {text[match.end() :]}"
+    return text
+
+
+def _items(match: re.Match[str], item: str) -> list[str]:
+    return [text.strip() for text in re.findall(item, match[0])]
+
+
+def _read_pairs(text: str, names: re.Match[str], values: re.Match[str]) -> tuple[str, ...]:
+    items = zip(_items(names, LISTED_NAME), _items(values, LISTED_NUMBER), strict=True)
+    return tuple(_with_items(text, (names, name), (values, value)) for name, value in items)
+
+
+def _with_items(text: str, *chosen: tuple[re.Match[str], str]) -> str:
+    """Return a text with each list replaced by one of its items, and without "respectively"."""
+    for match, item in sorted(chosen, key=lambda pair: -pair[0].start()):
+        text = text[: match.start()] + item + text[match.end() :]
+    return re.sub(r"\s+([.,;!?])", r"\1", RESPECTIVELY.sub(" ", text)).strip()

@@ -1,11 +1,11 @@
-"""Words: texts as stems, and lexicons of what terms are called, longest name first.
+r"""Crude stems of words, and lexicons that find terms by their variants, longest first.
 
-A lexicon is data: kinds, terms and their variants, from a TOML file. Words are compared without case, plural s, past
-ed and final e; between the words of a term anything but letters and digits may stand, so that "batch-size", "batch
-sizes" and "Batch\\nsize" are one term. In a variant "#" stands for any number, and "#B" for any of billions.
+A lexicon is data: kinds, terms and their variants, from a TOML file. Words are compared without case, plural s, past ed
+and final e. Between the words of a term there may be white space, hyphens or slashes, so that "batch-size", "batch
+sizes" and "Batch\nsize" are one term. In a variant, "#" stands for any number and "#B" for any of billions.
 
 >>> lexicon = Lexicon.of({"intervention": {"batch size": ["batch size", "larger batch"]}})
->>> [(found.name, found.start, found.end) for found in lexicon.find("Do larger batches help?")]
+>>> [(mention.name, mention.start, mention.end) for mention in lexicon.find("Do larger batches help?")]
 [('batch size', 3, 17)]
 """
 
@@ -27,7 +27,7 @@ BETWEEN = re.compile(r"[\s\-‐‑–—/_]*|\.")
 
 @dataclass(frozen=True)
 class Word:
-    """A word's stem and the characters where it stands."""
+    """A word of a text: its stem and its span of characters."""
 
     stem: str
     start: int
@@ -36,7 +36,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Mention:
-    """A term that stands in a text: its kind, its name, and the characters."""
+    """A term that occurs in a text: kind, name, and span of characters."""
 
     kind: str
     name: str
@@ -46,62 +46,74 @@ class Mention:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Terms by the stems of their variants, below the first stem, longest first; build it with `of`."""
+    """Terms by the stems of their variants.
+
+    Attributes:
+        variants: By first stem, the stems, kind and name of each variant, longest first; built by `of`.
+    """
 
     variants: Mapping[str, Sequence[tuple[tuple[str, ...], str, str]]]
 
     @staticmethod
     def of(kinds: Mapping[str, Mapping[str, Sequence[str]]]) -> Lexicon:
-        """Return the lexicon of kinds, their terms and the variants of each."""
-        found: dict[str, list[tuple[tuple[str, ...], str, str]]] = {}
+        """Build a lexicon.
+
+        Args:
+            kinds: By kind, the terms and the variants of each.
+        """
+        variants_by_stem: dict[str, list[tuple[tuple[str, ...], str, str]]] = {}
         for kind, terms in kinds.items():
             for name, variants in terms.items():
                 for variant in variants:
                     stems = tuple(word.stem for word in words(variant))
-                    found.setdefault(stems[0], []).append((stems, kind, name))
-        return Lexicon({first: sorted(those, key=lambda one: -len(one[0])) for first, those in found.items()})
+                    variants_by_stem.setdefault(stems[0], []).append((stems, kind, name))
+        return Lexicon({first: sorted(rows, key=lambda row: -len(row[0])) for first, rows in variants_by_stem.items()})
 
     def find(self, text: str) -> tuple[Mention, ...]:
-        """Return the terms that stand in a text, in order; none lies in another."""
-        found, at, those = [], 0, words(text)
-        while at < len(those):
-            length, mention = self._at(text, those, at)
+        """Return the terms that occur in a text, in order and without overlap."""
+        mentions, position, tokens = [], 0, words(text)
+        while position < len(tokens):
+            length, mention = self._at(text, tokens, position)
             if mention:
-                found.append(mention)
-            at += length
-        return tuple(found)
+                mentions.append(mention)
+            position += length
+        return tuple(mentions)
 
-    def _at(self, text: str, those: Sequence[Word], at: int) -> tuple[int, Mention | None]:
-        first = those[at].stem
-        wild = [*self.variants.get("#", ()), *self.variants.get("#b", ())] if _is("#", first) else []
-        for stems, kind, name in sorted([*self.variants.get(first, ()), *wild], key=lambda one: -len(one[0])):
-            here = those[at : at + len(stems)]
-            if len(here) == len(stems) and all(map(_is, stems, (word.stem for word in here))) and _adjoin(text, here):
+    def _at(self, text: str, tokens: Sequence[Word], position: int) -> tuple[int, Mention | None]:
+        first = tokens[position].stem
+        wild = [*self.variants.get("#", ()), *self.variants.get("#b", ())] if _matches("#", first) else []
+        for stems, kind, name in sorted([*self.variants.get(first, ()), *wild], key=lambda variant: -len(variant[0])):
+            here = tokens[position : position + len(stems)]
+            if (
+                len(here) == len(stems)
+                and all(map(_matches, stems, (word.stem for word in here)))
+                and _are_adjacent(text, here)
+            ):
                 return len(stems), Mention(kind, name, here[0].start, here[-1].end)
         return 1, None
 
 
-def _is(wanted: str, found: str) -> bool:
-    """Return whether a stem is the one that a variant has there, or a number where it has "#"."""
+def _matches(wanted: str, actual: str) -> bool:
+    """Return whether a stem is the expected one, or a number where the variant has "#"."""
     if wanted in ("#", "#b"):
-        return is_number(found) and found.endswith(wanted[1:])
-    return wanted == found
+        return is_number(actual) and actual.endswith(wanted[1:])
+    return wanted == actual
 
 
-def _adjoin(text: str, those: Sequence[Word]) -> bool:
-    """Return whether only spaces and hyphens stand between words."""
-    return all(BETWEEN.fullmatch(text, left.end, right.start) for left, right in pairwise(those))
+def _are_adjacent(text: str, span: Sequence[Word]) -> bool:
+    """Return whether only white space, hyphens and slashes stand between words."""
+    return all(BETWEEN.fullmatch(text, left.end, right.start) for left, right in pairwise(span))
 
 
 @lru_cache(maxsize=1 << 14)
 def words(text: str) -> tuple[Word, ...]:
-    """Return the words of a text, numbers whole ("1,104.5"), "+", "%" and "×" as words."""
-    return tuple(Word(stem(found[0]), found.start(), found.end()) for found in WORD.finditer(text))
+    """Return the words of a text; numbers are kept whole ("1,104.5"), and "+", "%" and "×" are words."""
+    return tuple(Word(stem(match[0]), match.start(), match.end()) for match in WORD.finditer(text))
 
 
 @cache
 def stem(word: str) -> str:
-    """Return a word without what number and tense add: crude, and the same for all that are compared."""
+    """Return a word without case, plural s, past ed and final e."""
     word = word.lower().replace("’", "'").removesuffix("'s")
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
@@ -113,7 +125,7 @@ def stem(word: str) -> str:
 
 
 def is_number(stem: str) -> bool:
-    """Return whether a stem is a number, in digits or in letters up to twelve."""
+    """Return whether a stem is a number, in digits or spelt out from two to twelve."""
     return stem[0].isdigit() or stem in _counted()
 
 
@@ -123,6 +135,6 @@ def _counted() -> frozenset[str]:
 
 
 @cache
-def data(name: str) -> dict[str, Any]:
-    """Return the tables of a TOML file that lies beside this one."""
+def load_table(name: str) -> dict[str, Any]:
+    """Return the tables of a TOML file of this package, read once."""
     return tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))

@@ -1,9 +1,9 @@
-"""Sources: where literature is found, one file each; the folder is the list of them.
+"""Literature sources, one module each; every module of this package is a source.
 
-A source is a module with two functions over the client. Each turns what its source says into works of our own and
-nothing else: no source is trusted further than that.
+A source turns its replies into `Work` records and nothing else. It is untrusted: no code outside this package reads its
+replies.
 
->>> names()
+>>> source_names()
 ('acl', 'arxiv', 'crossref', 'folder', 'openalex', 's2')
 """
 
@@ -22,52 +22,67 @@ from xstilts.evidence.search.work import Work
 
 
 class Source(Protocol):
-    """What a module of this folder offers."""
+    """Interface of a source module."""
 
     def search(self, client: Client, query: str, limit: int) -> list[Work]:
-        """Return at most `limit` works that match a query's words, best first; what was found before a failure."""
+        """Return at most `limit` works that match a query, best first; after a failure, those found before it."""
 
     def text(self, client: Client, work: Work) -> str | None:
-        """Return the full text of a work, None where the source has none or fails."""
+        """Return the full text of a work; None if the source has none or fails."""
 
 
-def names() -> tuple[str, ...]:
+def source_names() -> tuple[str, ...]:
     """Return the names of all sources."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
 
-def source(name: str) -> Source:
-    """Return the source of a name; InputError where there is none."""
-    if name not in names():
-        near = difflib.get_close_matches(name, names(), 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names())}"
+def load_source(name: str) -> Source:
+    """Return the source of a name.
+
+    Raises:
+        InputError: There is no such source.
+    """
+    if name not in source_names():
+        near = difflib.get_close_matches(name, source_names(), 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(source_names())}"
         raise InputError(f"unknown source {name!r}; {hint}")
     return cast(Source, importlib.import_module(f"{__name__}.{name}"))
 
 
 @dataclass(frozen=True)
 class Page:
-    """Works of a page of a search; `full`: it was as long as was asked for, so that another may follow."""
+    """A page of search results.
+
+    Attributes:
+        works: Works on the page.
+        has_more: Whether the page was as long as requested, so that another may follow.
+    """
 
     works: list[Work]
-    full: bool
+    has_more: bool
 
 
-def searched(asked: Callable[[int, int], Page | None], limit: int, size: int) -> list[Work]:
-    """Return the works of page after page, `asked` with where it begins and its size; None ends it, a failure."""
-    found: list[Work] = []
-    for start, length in pages(limit, size):
-        page = asked(start, length)
-        found += page.works if page else []
-        if page is None or not page.full:
+def search_pages(fetch_page: Callable[[int, int], Page | None], limit: int, size: int) -> list[Work]:
+    """Return the works of successive pages of a search.
+
+    Args:
+        fetch_page: Fetches the page that begins at an offset and has a size; None for a failure, which ends the search.
+        limit: Largest number of works.
+        size: Largest page.
+    """
+    works: list[Work] = []
+    for start, length in page_ranges(limit, size):
+        page = fetch_page(start, length)
+        works += page.works if page else []
+        if page is None or not page.has_more:
             break
-    return found
+    return works
 
 
-def pages(limit: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield where each page begins and how many works to ask for, so that `limit` are asked for in all.
+def page_ranges(limit: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield offset and size of each page, so that `limit` works are requested in all.
 
-    >>> list(pages(250, 100))
+    >>> list(page_ranges(250, 100))
     [(0, 100), (100, 100), (200, 50)]
     """
     yield from ((start, min(size, limit - start)) for start in range(0, limit, size))

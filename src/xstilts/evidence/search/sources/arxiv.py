@@ -1,11 +1,11 @@
-"""arXiv: preprints. An Atom feed, one request in three seconds, and the PDF of each.
+"""arXiv: preprints from its Atom API, at most one request in three seconds, and their PDFs.
 
-The feed now and then is empty although it says that there are works: such a reply is asked for again. It tells a wrong
-query by an entry called "Error".
+The feed is sometimes empty although it reports matches; such a reply is requested again. A malformed query is reported
+as an entry called "Error".
 
-https://info.arxiv.org/help/api/user-manual.html
+Source: https://info.arxiv.org/help/api/user-manual.html
 
->>> asks("batch size, in fine-tuning")
+>>> arxiv_query("batch size, in fine-tuning")
 'all:batch AND all:size AND all:in AND all:fine AND all:tuning'
 """
 
@@ -16,61 +16,64 @@ from xml.etree.ElementTree import Element
 
 from xstilts.evidence.search import pdf_text
 from xstilts.evidence.search.client import Client
-from xstilts.evidence.search.http_requests import Ask, Trouble
-from xstilts.evidence.search.identifiers import ids
-from xstilts.evidence.search.markup import xml
-from xstilts.evidence.search.sources import Page, searched
-from xstilts.evidence.search.work import Work, clean, stated
+from xstilts.evidence.search.http_requests import Request, RequestError
+from xstilts.evidence.search.identifiers import parse_ids
+from xstilts.evidence.search.markup import parse_xml
+from xstilts.evidence.search.sources import Page, search_pages
+from xstilts.evidence.search.work import Work, single_line, work_from_record
 
-ATOM, OWN = "{http://www.w3.org/2005/Atom}", "{http://arxiv.org/schemas/atom}"
+ATOM, ARXIV_NAMESPACE = "{http://www.w3.org/2005/Atom}", "{http://arxiv.org/schemas/atom}"
 TOTAL = "{http://a9.com/-/spec/opensearch/1.1/}totalResults"
-PAGE = 100
+PAGE_SIZE = 100
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
-    """Return works that hold every word of a query, best first."""
+    """Return works that contain every word of a query, best first."""
 
-    def asked(start: int, size: int) -> Page | None:
+    def fetch_page(start: int, size: int) -> Page | None:
         place = (("start", str(start)), ("max_results", str(size)))
-        params = (("search_query", asks(query)), *place, ("sortBy", "relevance"))
-        return client.ask(Ask("arxiv", "/api/query", params), lambda body: _page(body, start, size))
+        params = (("search_query", arxiv_query(query)), *place, ("sortBy", "relevance"))
+        return client.fetch(Request("arxiv", "/api/query", params), lambda body: _page(body, start, size))
 
-    return searched(asked, limit, PAGE) if asks(query) else []
+    return search_pages(fetch_page, limit, PAGE_SIZE) if arxiv_query(query) else []
 
 
 def text(client: Client, work: Work) -> str | None:
-    """Return the text of a work's PDF."""
-    asked = Ask("arxiv", f"/pdf/{work.ids.arxiv}", may_be_absent=True)
-    return client.ask(asked, pdf_text.text_of) if work.ids.arxiv else None
+    """Return the text of a work's PDF; None without an arXiv id or a PDF."""
+    request = Request("arxiv", f"/pdf/{work.ids.arxiv}", not_found_ok=True)
+    return client.fetch(request, pdf_text.extract_text) if work.ids.arxiv else None
 
 
-def asks(query: str) -> str:
-    """Return the words of a query as arXiv wants them; what would be an operator is a word."""
+def arxiv_query(query: str) -> str:
+    """Return a query in arXiv's syntax; operators in it are taken as words."""
     return " AND ".join(f"all:{word}" for word in re.findall(r"\w+", query))
 
 
 def _page(body: bytes, start: int = 0, size: int = 1) -> Page:
-    root = xml(body)
+    root = parse_xml(body)
     entries = root.findall(f"{ATOM}entry")
     total = int(root.findtext(TOTAL, "0") or 0)
-    if any(clean(entry.findtext(f"{ATOM}title")) == "Error" for entry in entries):
-        raise Trouble("the query is refused")
+    if any(single_line(entry.findtext(f"{ATOM}title")) == "Error" for entry in entries):
+        raise RequestError("the query is refused")
     if not entries and total > start:
-        raise Trouble("an empty page, though there are works", again=True)
-    works = [_work(entry) for entry in entries if clean(entry.findtext(f"{ATOM}title"))]
+        raise RequestError("an empty page, although there are works", retryable=True)
+    works = [_work(entry) for entry in entries if single_line(entry.findtext(f"{ATOM}title"))]
     return Page(works, len(entries) >= size)
 
 
 def _work(entry: Element) -> Work:
-    address, comment = clean(entry.findtext(f"{ATOM}id")), clean(entry.findtext(f"{OWN}comment"))
+    address, comment = (
+        single_line(entry.findtext(f"{ATOM}id")),
+        single_line(entry.findtext(f"{ARXIV_NAMESPACE}comment")),
+    )
     version = re.search(r"v(\d+)$", address)
-    return stated(
+    return work_from_record(
         "arxiv",
-        ids(arxiv=address, doi=entry.findtext(f"{OWN}doi")),
+        parse_ids(arxiv=address, doi=entry.findtext(f"{ARXIV_NAMESPACE}doi")),
         title=entry.findtext(f"{ATOM}title"),
         authors=[author.findtext(f"{ATOM}name") for author in entry.findall(f"{ATOM}author")],
         year=(entry.findtext(f"{ATOM}published") or "")[:4],
-        venue=entry.findtext(f"{OWN}journal_ref"),
+        venue=entry.findtext(f"{ARXIV_NAMESPACE}journal_ref"),
         abstract=entry.findtext(f"{ATOM}summary"),
         url=address,
         retracted="has been withdrawn" in comment.lower(),

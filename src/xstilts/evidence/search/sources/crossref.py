@@ -1,8 +1,8 @@
-"""Crossref: what publishers registered; the word on titles, years and retractions.
+"""Crossref: metadata that publishers registered; authoritative for titles, years and retractions.
 
-Abstracts are JATS, where there are any. A retracted work is one that says it was updated by a retraction.
+Abstracts, where there are any, are in JATS. A retracted work is one that was "updated by" a retraction notice.
 
-https://api.crossref.org/swagger-ui/index.html
+Source: https://api.crossref.org/swagger-ui/index.html
 """
 
 from __future__ import annotations
@@ -10,53 +10,53 @@ from __future__ import annotations
 from typing import Any
 
 from xstilts.evidence.search.client import Client
-from xstilts.evidence.search.http_requests import Ask, Trouble
-from xstilts.evidence.search.identifiers import ids
-from xstilts.evidence.search.markup import json_object, without_tags
-from xstilts.evidence.search.sources import Page, searched
-from xstilts.evidence.search.work import Work, stated
+from xstilts.evidence.search.http_requests import Request, RequestError
+from xstilts.evidence.search.identifiers import parse_ids
+from xstilts.evidence.search.markup import parse_json_object, strip_tags
+from xstilts.evidence.search.sources import Page, search_pages
+from xstilts.evidence.search.work import Work, work_from_record
 
-PAGE = 100
+PAGE_SIZE = 100
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
     """Return works that match a query, best first."""
 
-    def asked(start: int, size: int) -> Page | None:
+    def fetch_page(start: int, size: int) -> Page | None:
         params = (("query", query), ("rows", str(size)), ("offset", str(start)))
-        return client.ask(Ask("crossref", "/works", params), lambda body: _page(body, start, size))
+        return client.fetch(Request("crossref", "/works", params), lambda body: _page(body, start, size))
 
-    return searched(asked, limit, PAGE)
+    return search_pages(fetch_page, limit, PAGE_SIZE)
 
 
 def text(client: Client, work: Work) -> str | None:
-    """Return None: Crossref holds no texts."""
+    """Return None: Crossref has no full texts."""
     return None
 
 
 def _page(body: bytes, start: int, size: int) -> Page:
-    message = json_object(body)["message"]
+    message = parse_json_object(body)["message"]
     if not message["items"] and int(message["total-results"]) > start:
-        raise Trouble("an empty page, though there are works", again=True)
-    return Page([work for one in message["items"] if (work := _work(one))], len(message["items"]) >= size)
+        raise RequestError("an empty page, although there are works", retryable=True)
+    return Page([work for item in message["items"] if (work := _work(item))], len(message["items"]) >= size)
 
 
-def _work(one: Any) -> Work | None:
-    if not isinstance(one, dict) or not one.get("title"):
+def _work(item: Any) -> Work | None:
+    if not isinstance(item, dict) or not item.get("title"):
         return None
-    dates = [part for key in ("issued", "published") for part in (one.get(key) or {}).get("date-parts") or [] if part]
-    notices = [update.get("type") for update in one.get("updated-by") or []]
-    return stated(
+    dates = [part for key in ("issued", "published") for part in (item.get(key) or {}).get("date-parts") or [] if part]
+    notices = [update.get("type") for update in item.get("updated-by") or []]
+    return work_from_record(
         "crossref",
-        ids(doi=one.get("DOI")),
-        title=without_tags(one["title"][0]),
-        authors=[_name(author) for author in one.get("author") or []],
+        parse_ids(doi=item.get("DOI")),
+        title=strip_tags(item["title"][0]),
+        authors=[_name(author) for author in item.get("author") or []],
         year=dates[0][0] if dates else None,
-        venue=next(iter(one.get("container-title") or []), ""),
-        abstract=without_tags(one.get("abstract")),
-        url=one.get("URL"),
+        venue=next(iter(item.get("container-title") or []), ""),
+        abstract=strip_tags(item.get("abstract")),
+        url=item.get("URL"),
         retracted=any(notice in ("retraction", "withdrawal", "removal") for notice in notices),
-        citations=one.get("is-referenced-by-count"),
+        citations=item.get("is-referenced-by-count"),
     )
 
 

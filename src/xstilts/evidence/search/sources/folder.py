@@ -1,14 +1,14 @@
-"""A folder of files of one's own: PDFs and texts, with what is known of each in a JSON file beside it.
+r"""A local folder of papers (PDF, .txt, .md), with optional metadata in a JSON file beside each.
 
-`paper.pdf` (or .txt, .md) may have `paper.json` with title, authors, year, venue, abstract, url, doi, arxiv, acl.
-Without one the title is the first line of the text, as far as it goes on, the abstract what follows a line "Abstract"
-up to the introduction, and nothing else is known. A text without such a line has no abstract: it is screened by how it
-opens, and the opening is quoted only as a part of the whole. XSTILTS_FOLDER names the folder.
+`paper.pdf` may have `paper.json` with title, authors, year, venue, abstract, url, doi, arxiv, acl. Without it, the
+title is the first line of the text (with its continuation lines) and the abstract is what follows a line "Abstract" up
+to the introduction. A text without such a line has no abstract: it is screened by its opening, which is quoted only as
+part of the full text. XSTILTS_FOLDER names the folder.
 
->>> opening("Batches and\\ntransfer\\nAbstract\\nThey matter little. So it is.\\n1 Introduction\\nThey do not.")
+>>> split_opening("Batches and\ntransfer\nAbstract\nThey matter little. So it is.\n1 Introduction\nThey do not.")
 ('Batches and transfer', 'They matter little. So it is.', '')
->>> opening("On batches\\nThey matter little.")
-('On batches', '', 'On batches\\nThey matter little.')
+>>> split_opening("On batches\nThey matter little.")
+('On batches', '', 'On batches\nThey matter little.')
 """
 
 from __future__ import annotations
@@ -23,109 +23,131 @@ from typing import Any
 
 from xstilts.evidence.search import pdf_text
 from xstilts.evidence.search.client import Client
-from xstilts.evidence.search.identifiers import Ids, ids
-from xstilts.evidence.search.sources.acl import SHARE
-from xstilts.evidence.search.work import Work, clean, plain, stated
+from xstilts.evidence.search.identifiers import WorkIds, parse_ids
+from xstilts.evidence.search.sources.acl import MIN_SHARE
+from xstilts.evidence.search.work import Work, fold_text, single_line, work_from_record
 from xstilts.evidence.text.documents import Document, sentences
 
-ENDINGS = (".pdf", ".txt", ".md")
+EXTENSIONS = (".pdf", ".txt", ".md")
 ABSTRACT = re.compile(r"^\s*abstract\s*[.:]?\s*$", re.IGNORECASE | re.MULTILINE)
 INTRODUCTION = re.compile(r"^\s*(?:1\.?\s+|I\.\s+)?introduction\s*$", re.IGNORECASE | re.MULTILINE)
-LONGEST = 2500  # characters of an abstract
-KNOWN = ("title", "authors", "year", "venue", "abstract", "url", "retracted", "citations")
+MAX_ABSTRACT_CHARACTERS = 2500  # characters of an abstract
+METADATA_FIELDS = ("title", "authors", "year", "venue", "abstract", "url", "retracted", "citations")
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
-    """Return the files whose title, abstract and text hold most of a query's words, best first."""
+    """Return the files whose title, abstract and text contain most words of a query, best first."""
     folder = client.hosts["folder"].url
     if not folder or not Path(folder).is_dir():
-        client.fail("folder", "no such folder; set XSTILTS_FOLDER to one with PDFs or texts")
+        client.log_failure("folder", "no such folder; set XSTILTS_FOLDER to a folder of PDFs or texts")
         return []
-    asked, scored = set(plain(query).split()), []
+    query_words, scored = set(fold_text(query).split()), []
     for path in _files(Path(folder)):
         content = path.read_bytes()
-        held = _text(path, _digest(content))
-        work = _work(path, content, held)
-        client.read("folder", _name(path), content)
-        unread = f"{_name(path)} has no text that can be read"
-        if held is None and all(one.reason != unread for one in client.failures):
-            client.fail("folder", unread)
-        shared = asked & set(plain(f"{work.title} {work.abstract} {held}").split())
-        if asked and len(shared) >= SHARE * len(asked):
+        content_text = _text(path, _digest(content))
+        work = _work(path, content, content_text)
+        client.log_read("folder", _name(path), content)
+        unread = f"{_name(path)} has no readable text"
+        if content_text is None and all(failure.reason != unread for failure in client.failures):
+            client.log_failure("folder", unread)
+        shared = query_words & set(fold_text(f"{work.title} {work.abstract} {content_text}").split())
+        if query_words and len(shared) >= MIN_SHARE * len(query_words):
             scored.append((-len(shared), path.name, work))
     return [work for *_, work in sorted(scored, key=lambda row: row[:2])[:limit]]
 
 
 def text(client: Client, work: Work) -> str | None:
-    """Return the text of the file that a work was found in; None where it is gone or another file now."""
-    said = work.sources.get("folder", {})
+    """Return the text of the file that a work was read from; None if the file is gone or has changed."""
+    record = work.sources.get("folder", {})
     folder = Path(client.hosts["folder"].url)
-    for path in _files(folder) if said and folder.is_dir() else ():
-        if _name(path) == said.get("file") and _digest(path.read_bytes()) == said.get("sha256"):
-            return _text(path, said["sha256"])
+    for path in _files(folder) if record and folder.is_dir() else ():
+        if _name(path) == record.get("file") and _digest(path.read_bytes()) == record.get("sha256"):
+            return _text(path, record["sha256"])
     return None
 
 
 def _name(path: Path) -> str:
-    """Return a file's name as text has it: on some disks it is bytes that are none."""
+    """Return a file's name as text: on some disks it holds bytes that are no valid text."""
     return path.name.encode("utf-8", "replace").decode()
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the files of a folder that can be read, without what is hidden, too large, or a link out of it."""
-    found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in ENDINGS and path.is_file()]
-    inside = [path for path in found if path.resolve().is_relative_to(folder.resolve())]
-    return [path for path in inside if path.name[0] != "." and path.stat().st_size <= pdf_text.MOST_BYTES]
+    """Return the readable files of a folder, without hidden ones, oversized ones and links that leave it."""
+    candidates = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in EXTENSIONS and path.is_file()]
+    inside = [path for path in candidates if path.resolve().is_relative_to(folder.resolve())]
+    return [path for path in inside if path.name[0] != "." and path.stat().st_size <= pdf_text.MAX_BYTES]
 
 
 @lru_cache(maxsize=512)
 def _text(path: Path, digest: str) -> str | None:
-    """Return the text of a file of that digest, read once for all queries; None where there is none."""
+    """Return the text of a file of that digest, read once for all queries; None if it has none."""
     content = path.read_bytes()
     if path.suffix.lower() == ".pdf":
-        return pdf_text.text_of(content)
-    return pdf_text.storable(content.decode("utf-8", "replace")) or None
+        return pdf_text.extract_text(content)
+    return pdf_text.storable_text(content.decode("utf-8", "replace")) or None
 
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _work(path: Path, content: bytes, held: str | None) -> Work:
-    said = _said(path.with_suffix(".json"))
-    known = ids(said.get("doi"), said.get("arxiv"), said.get("acl"))
-    title, abstract, opens = opening(held or "")
-    facts = {"title": title or path.stem, "abstract": abstract, **{key: said[key] for key in KNOWN if key in said}}
-    work = stated("folder", known, **facts, file=_name(path), sha256=_digest(content), opening=opens)
-    return work if known != Ids() else _named(work, content)
+def _work(path: Path, content: bytes, content_text: str | None) -> Work:
+    metadata = _metadata(path.with_suffix(".json"))
+    identifiers = parse_ids(metadata.get("doi"), metadata.get("arxiv"), metadata.get("acl"))
+    title, abstract, opens = split_opening(content_text or "")
+    facts = {
+        "title": title or path.stem,
+        "abstract": abstract,
+        **{key: metadata[key] for key in METADATA_FIELDS if key in metadata},
+    }
+    work = work_from_record("folder", identifiers, **facts, file=_name(path), sha256=_digest(content), opening=opens)
+    return work if identifiers != WorkIds() else _with_file_id(work, content)
 
 
-def opening(held: str) -> tuple[str, str, str]:
-    """Return title, abstract (which ends with a whole sentence) and, where there is none, the opening of a text."""
-    headed = ABSTRACT.search(held)
+def split_opening(content_text: str) -> tuple[str, str, str]:
+    """Return title, abstract and opening of a text.
+
+    Args:
+        content_text: The text of a paper.
+
+    Returns:
+        The title; the abstract, which ends with a whole sentence; and, without an abstract, the first
+        `MAX_ABSTRACT_CHARACTERS` characters of the text.
+    """
+    heading = ABSTRACT.search(content_text)
     title = ""
-    for line in (line.strip() for line in held[: headed.start() if headed else len(held)].splitlines()):
+    for line in (
+        line.strip() for line in content_text[: heading.start() if heading else len(content_text)].splitlines()
+    ):
         if title and not (title.endswith("-") or line[:1].islower()):
             break
         title = title + line if title.endswith("-") else f"{title} {line}".strip()
-    abstract = _abstract(held, headed.end()) if headed else ""
-    return clean(title).lstrip("# "), abstract, "" if abstract else held[:LONGEST].strip()
+    abstract = _abstract(content_text, heading.end()) if heading else ""
+    return single_line(title).lstrip("# "), abstract, "" if abstract else content_text[:MAX_ABSTRACT_CHARACTERS].strip()
 
 
-def _abstract(held: str, start: int) -> str:
-    ended = INTRODUCTION.search(held, start)
-    told = Document("file:", "abstract", held[start : ended.start() if ended else len(held)][: 2 * LONGEST])
-    whole = [one.end for one in sentences(told) if one.whole and one.end <= LONGEST]
-    return told.text[: whole[-1]].strip() if whole else ""
+def _abstract(content_text: str, start: int) -> str:
+    introduction = INTRODUCTION.search(content_text, start)
+    document = Document(
+        "file:",
+        "abstract",
+        content_text[start : introduction.start() if introduction else len(content_text)][
+            : 2 * MAX_ABSTRACT_CHARACTERS
+        ],
+    )
+    whole = [
+        sentence.end for sentence in sentences(document) if sentence.whole and sentence.end <= MAX_ABSTRACT_CHARACTERS
+    ]
+    return document.text[: whole[-1]].strip() if whole else ""
 
 
-def _named(work: Work, content: bytes) -> Work:
+def _with_file_id(work: Work, content: bytes) -> Work:
     return replace(work, id=f"file:{_digest(content)[:16]}")
 
 
-def _said(path: Path) -> dict[str, Any]:
+def _metadata(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}

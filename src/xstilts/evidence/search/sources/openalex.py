@@ -1,8 +1,9 @@
-"""OpenAlex: the widest of the open indexes; it marks what was retracted.
+"""OpenAlex: the largest open index; it marks retracted works.
 
-Abstracts come as an inverted index. A key (OPENALEX_API_KEY) is sent only where there is one: a blank one is refused.
+Abstracts come as an inverted index. The key (OPENALEX_API_KEY) is sent only if there is one, since an empty one is
+refused.
 
-https://docs.openalex.org/api-entities/works
+Source: https://docs.openalex.org/api-entities/works
 """
 
 from __future__ import annotations
@@ -10,52 +11,52 @@ from __future__ import annotations
 from typing import Any
 
 from xstilts.evidence.search.client import Client
-from xstilts.evidence.search.http_requests import Ask, Trouble
-from xstilts.evidence.search.identifiers import ids
-from xstilts.evidence.search.markup import from_positions, json_object
-from xstilts.evidence.search.sources import Page, searched
-from xstilts.evidence.search.work import Work, stated
+from xstilts.evidence.search.http_requests import Request, RequestError
+from xstilts.evidence.search.identifiers import parse_ids
+from xstilts.evidence.search.markup import from_inverted_index, parse_json_object
+from xstilts.evidence.search.sources import Page, search_pages
+from xstilts.evidence.search.work import Work, work_from_record
 
-PAGE = 100
+PAGE_SIZE = 100
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
     """Return works that match a query, best first."""
 
-    def asked(start: int, size: int) -> Page | None:
-        params = (("search", query), ("per-page", str(min(limit, PAGE))), ("page", str(start // PAGE + 1)))
-        return client.ask(Ask("openalex", "/works", params), lambda body: _page(body, start, size))
+    def fetch_page(start: int, size: int) -> Page | None:
+        params = (("search", query), ("per-page", str(min(limit, PAGE_SIZE))), ("page", str(start // PAGE_SIZE + 1)))
+        return client.fetch(Request("openalex", "/works", params), lambda body: _page(body, start, size))
 
-    return searched(asked, limit, PAGE)[:limit]
+    return search_pages(fetch_page, limit, PAGE_SIZE)[:limit]
 
 
 def text(client: Client, work: Work) -> str | None:
-    """Return None: OpenAlex holds no texts."""
+    """Return None: OpenAlex has no full texts."""
     return None
 
 
 def _page(body: bytes, start: int, size: int) -> Page:
-    page = json_object(body)
+    page = parse_json_object(body)
     results = page["results"]
     if not results and int(page["meta"]["count"]) > start:
-        raise Trouble("an empty page, though there are works", again=True)
-    return Page([work for one in results if (work := _work(one))], len(results) >= size)
+        raise RequestError("an empty page, although there are works", retryable=True)
+    return Page([work for item in results if (work := _work(item))], len(results) >= size)
 
 
-def _work(one: Any) -> Work | None:
-    if not isinstance(one, dict) or not one.get("display_name"):
+def _work(item: Any) -> Work | None:
+    if not isinstance(item, dict) or not item.get("display_name"):
         return None
-    place = one.get("primary_location") or {}
+    place = item.get("primary_location") or {}
     address = place.get("landing_page_url") or ""
-    return stated(
+    return work_from_record(
         "openalex",
-        ids(doi=one.get("doi"), arxiv=address if "arxiv.org" in address else "", openalex=one.get("id")),
-        title=one["display_name"],
-        authors=[(author.get("author") or {}).get("display_name") for author in one.get("authorships") or []],
-        year=one.get("publication_year"),
+        parse_ids(doi=item.get("doi"), arxiv=address if "arxiv.org" in address else "", openalex=item.get("id")),
+        title=item["display_name"],
+        authors=[(author.get("author") or {}).get("display_name") for author in item.get("authorships") or []],
+        year=item.get("publication_year"),
         venue=(place.get("source") or {}).get("display_name"),
-        abstract=from_positions(one.get("abstract_inverted_index")),
-        url=address or one.get("id"),
-        retracted=one.get("is_retracted") is True,
-        citations=one.get("cited_by_count"),
+        abstract=from_inverted_index(item.get("abstract_inverted_index")),
+        url=address or item.get("id"),
+        retracted=item.get("is_retracted") is True,
+        citations=item.get("cited_by_count"),
     )

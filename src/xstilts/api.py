@@ -1,0 +1,946 @@
+"""The Python interface: experiments and models in a few lines, `import xstilts as xs`.
+
+What the command line does is here as functions that return values: `compare` (as `xstilts run`), `train`, `evaluate`,
+`predict` and `load_model` for single models, `run_study` and `recommend`. Finished work is kept in a store, the folder
+"work" unless another is given, so that a second call reads what the first has built.
+
+>>> import xstilts as xs
+>>> result = xs.compare("sandbox", intermediate=["sandbox_names"], target="sandbox_ner", seeds=3)  # doctest: +SKIP
+>>> print(result.gain("sandbox_names").zero_shot)  # doctest: +SKIP
++5.31 [+2.04, +8.58]
+>>> xs.load_model("sandbox").embed(["Anna sleeps ."]).shape
+(1, 64)
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from xstilts import stats
+from xstilts.claims.claim import Verdict
+from xstilts.cost import summary
+from xstilts.data.dataset import read as read_data
+from xstilts.errors import InputError
+from xstilts.evaluation.predict import predict as predict_stage
+from xstilts.evaluation.score import read_lines, read_score
+from xstilts.evaluation.score import score as score_stage
+from xstilts.experiments import score_table
+from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.experiments.run import Recipes, Run, training_set
+from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
+from xstilts.formats import task_format
+from xstilts.inference import model as models
+from xstilts.inference.backends import format_of, located
+from xstilts.inference.model import Input, Prediction, load_model
+from xstilts.models.encoder import Encoder
+from xstilts.models.heads import LABELLED
+from xstilts.models.naming import name_of
+from xstilts.reporting import study_page
+from xstilts.reporting.run_study import Outcome
+from xstilts.reporting.run_study import run_study as run_study_file
+from xstilts.runtime import progress
+from xstilts.runtime.machine import Runtime
+from xstilts.selection import backtest, probes, render
+from xstilts.selection.recommend import recommend as rank_candidates
+from xstilts.selection.recommendation import Advice, Known, known
+from xstilts.store import local_executor, query
+from xstilts.store.stage import Stage, folder_of
+from xstilts.tasks.base import Task, task
+from xstilts.training.recipe import Recipe
+from xstilts.training.train import MODEL
+from xstilts.training.train import train as train_stage
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+TaskLike = str | Task
+"""A task, or the name of one in the registry."""
+Row = dict[str, Any]
+
+NAMED_GAPS = 3  # failures that the last line of a study's result names; the report has all
+
+
+class RuntimeOptions(TypedDict, total=False):
+    """Options of every job about where and how to compute; see `Runtime` for all of them.
+
+    `data` is by default the environment variable XSTILTS_DATA, `store` is XSTILTS_STORE or the folder "work".
+    """
+
+    data: str | Path | None
+    store: str | Path
+    device: str
+    workers: int
+    threads: int
+    max_tokens_per_pass: int
+    precision: str
+    packing: str
+    recompute: bool
+    compiled: bool
+    checkpoint_seconds: float
+    allow_unexpected_data: bool
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95 % interval over `n` seeds (Student's t); the interval is NaN where n is 1.
+
+    >>> print(Estimate(1.5, 0.25, 2.75, n=3))
+    +1.50 [+0.25, +2.75]
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval lies on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+    def __str__(self) -> str:
+        interval = "" if math.isnan(self.low) else f" [{self.low:+.2f}, {self.high:+.2f}]"
+        return f"{self.value:+.2f}{interval}"
+
+
+class Printable:
+    """A result that prints as the command line shows it, and as HTML in a notebook."""
+
+    def __rich__(self) -> RenderableType:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        text = io.StringIO()
+        screen = Console(file=text, width=200, force_terminal=False, color_system=None, markup=False)
+        screen.print(self.__rich__(), highlight=False)
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+class Tabular:
+    """A result with one row per score, as plain values or as a data frame."""
+
+    def rows(self) -> list[Row]:
+        """Return one dictionary a row, with the same keys in all of them."""
+        raise NotImplementedError
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the rows as a pandas data frame.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("to_dataframe needs pandas: `pip install pandas`, or use rows()") from error
+        return pandas.DataFrame(self.rows())
+
+
+# Experiments.
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The gain of one setting over the baseline on one target, in the metric's points, paired by seed."""
+
+    table: ScoreTable
+    setting: str
+
+    @property
+    def all(self) -> Estimate:
+        """The gain of the mean over all languages."""
+        return self._over(self.table.languages)
+
+    @property
+    def zero_shot(self) -> Estimate:
+        """The gain of the mean over the languages that the target was not trained in."""
+        codes = tuple(code for code in self.table.languages if code != self.table.english)
+        if not codes:
+            raise InputError(f"'{self.table.target}' was evaluated in its training language only: use .all")
+        return self._over(codes)
+
+    def __getitem__(self, language: str) -> Estimate:
+        """Return the gain in one language."""
+        if language not in self.table.languages:
+            raise InputError(f"no scores in '{language}': there are {', '.join(self.table.languages)}")
+        return self._over((language,))
+
+    def _over(self, codes: tuple[str, ...]) -> Estimate:
+        before, after = self.table.columns[0].mean(codes), _column(self.table, self.setting).mean(codes)
+        gain = stats.gain(before, after)
+        return Estimate(gain.mean, gain.low, gain.high, gain.count)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison(Printable, Tabular):
+    """Scores of intermediate settings beside the baseline, with one table a target.
+
+    Attributes:
+        grid: The runs: targets, settings and seeds.
+        runtime: Where they were built.
+        tables: Scores by setting, language and seed, one table a target.
+        built: How many stages were built now; the others were finished before.
+    """
+
+    grid: Grid
+    runtime: Runtime
+    tables: tuple[ScoreTable, ...]
+    built: int
+
+    @classmethod
+    def of(cls, grid: Grid, runtime: Runtime) -> Comparison:
+        """Build the runs of a grid, or read those that are finished."""
+        return cls.of_all([grid], runtime)[0]
+
+    @classmethod
+    def of_all(cls, grids: Sequence[Grid], runtime: Runtime) -> list[Comparison]:
+        """Build the runs of several grids together, so that all workers have work; return a comparison of each."""
+        runtime.torch_device()  # refuse a missing device before anything is built
+        stages = [grid.stages(runtime) for grid in grids]
+        with progress.shown():
+            built = local_executor.build_all([stage for each in stages for stage in each], runtime)
+        results = [cls(grid, runtime, tuple(grid.tables(runtime)), 0) for grid in grids]
+        return [replace(results[0], built=built), *results[1:]]
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The names of the settings, "baseline" first; a mix is called "mnli+squad"."""
+        return tuple(column.name for column in self.tables[0].columns)
+
+    def gain(self, setting: str, target: str | None = None) -> Gain:
+        """Return the gain of a setting over the baseline.
+
+        Args:
+            setting: The name of an intermediate setting, "mnli" or "mnli+squad".
+            target: The target, where there are several.
+        """
+        table = self._table(target)
+        _column(table, setting)
+        if setting == BASELINE:
+            raise InputError("the baseline gains nothing over itself: name an intermediate setting")
+        return Gain(table, setting)
+
+    def rows(self) -> list[Row]:
+        """Return a row for each target, setting, language and seed.
+
+        Returns:
+            Dictionaries with `target`, `metric`, `setting`, `language`, `seed`, `score`, `zero_shot` (the target was
+            not trained in this language) and `key` (of the score's stage in the store).
+        """
+        return [
+            {
+                "target": table.target,
+                "metric": table.metric,
+                "setting": column.name,
+                "language": code,
+                "seed": seed,
+                "score": score,
+                "zero_shot": code != table.english,
+                "key": key,
+            }
+            for table in self.tables
+            for column in table.columns
+            for code in table.languages
+            for seed, (score, key) in enumerate(zip(column.scores[code], column.keys[code], strict=True), start=1)
+        ]
+
+    def checkpoint(self, setting: str = BASELINE, seed: int = 1, target: str | None = None) -> Path:
+        """Return the folder of a trained model, in Hugging Face format.
+
+        Args:
+            setting: The name of an intermediate setting, or "baseline".
+            seed: The seed of the run.
+            target: The target, where there are several.
+
+        Raises:
+            InputError: There is no such run, or it trains nothing (as the baseline of a retrieval task).
+        """
+        run = self._run(setting, seed, target)
+        model = run.model()
+        if not isinstance(model, Stage):
+            raise InputError(
+                f"'{setting}' trains nothing for '{run.target.name}': its model is the encoder {model.name}"
+            )
+        return folder_of(model, self.runtime) / MODEL
+
+    def scores(self) -> list[Stage]:
+        """Return the stages of all scores, by which the store knows them."""
+        return self.grid.score_stages(self.runtime)
+
+    def __rich__(self) -> RenderableType:
+        return Group(*self._parts())
+
+    def _parts(self) -> Iterator[RenderableType]:
+        records = query.by_key(self.runtime.store)
+        for table in self.tables:
+            yield score_table.render(table)
+            keys = {key for column in table.columns for seeds in column.keys.values() for key in seeds}
+            cost = summary.summary(summary.behind(records, sorted(keys)))
+            yield from (Text(f"  {remark}", style="dim") for remark in (*score_table.remarks(table), cost))
+            yield Text("")
+
+    def _repr_html_(self) -> str:
+        return "\n".join(
+            _html_table(f"{table.target} ({table.metric})", score_table.header(table), score_table.cells_of(table))
+            + "".join(f"<p>{html.escape(remark)}</p>" for remark in score_table.remarks(table))
+            for table in self.tables
+        )
+
+    def _table(self, target: str | None) -> ScoreTable:
+        tables = [table for table in self.tables if target in (None, table.target)]
+        if len(tables) != 1:
+            names = ", ".join(table.target for table in self.tables)
+            raise InputError(f"no target '{target}': there are {names}" if target else f"name one target of {names}")
+        return tables[0]
+
+    def _run(self, setting: str, seed: int, target: str | None) -> Run:
+        name = self._table(target).target
+        runs = self.grid.runs(next(one for one in self.grid.targets if one.name == name))
+        if setting not in runs:
+            raise InputError(f"no setting '{setting}': there are {', '.join(runs)}")
+        if not 1 <= seed <= len(runs[setting]):
+            raise InputError(f"no seed {seed}: seeds are 1 to {len(runs[setting])}")
+        return runs[setting][seed - 1]
+
+
+def compare(
+    encoder: str | Path | Encoder | Checkpoint,
+    intermediate: TaskLike | Sequence[TaskLike | Sequence[TaskLike]] = (),
+    target: TaskLike | Sequence[TaskLike] = (),
+    *,
+    recipe: str = "xtreme",
+    seeds: int = 1,
+    settings: Sequence[str] = (),
+    intermediate_settings: Sequence[str] = (),
+    target_settings: Sequence[str] = (),
+    languages: Sequence[str] = (),
+    split: str = "test",
+    learn_from: TaskLike | Sequence[TaskLike] = (),
+    runtime: Runtime | None = None,
+    **options: Unpack[RuntimeOptions],
+) -> Comparison:
+    """Train with and without intermediate tasks, and compare the scores in every language of the target.
+
+    Args:
+        encoder: A hub id, a local folder, "sandbox", an `Encoder` or a `Checkpoint`.
+        intermediate: Settings of the intermediate phase beside the baseline, which has none. Each is a task, or a list
+            of tasks to train on as a mix: `["mnli", ["mnli", "squad"]]` are two settings.
+        target: The target task, or several.
+        recipe: A named set of recipes: "xtreme", "phang2020", "small" or "sandbox".
+        seeds: How many seeds to train with: 1, 2, …
+        settings: Changes of the recipes of both phases, as `["learning_rate=1e-5", "epochs=3"]`.
+        intermediate_settings: Changes for the intermediate phase only.
+        target_settings: Changes for the target phase only.
+        languages: Evaluate only these languages; default: all that the target has.
+        split: The evaluated split: "test", or "validation" where test labels are hidden.
+        learn_from: Train for the target on these tasks, one after the other, instead of the target's own.
+        runtime: A `Runtime`, instead of the options below.
+        **options: Where and how to compute: `data`, `store`, `device`, `workers` and the like (`RuntimeOptions`).
+
+    Returns:
+        The comparison: print it, ask it for `gain(setting)`, or turn it into a data frame.
+
+    Raises:
+        InputError: A task, language, recipe or setting is unknown, data are missing, or tasks do not fit each other.
+        StageError: Something could not be built; what was built is kept.
+    """
+    machine = _runtime(runtime, options, encoder)
+    mixes = [intermediate] if isinstance(intermediate, str | Task) else intermediate
+    chosen, targets, learned = tuple(_tasks(mix) for mix in mixes), _tasks(target), _tasks(learn_from)
+    if not targets:
+        raise InputError("nothing to evaluate: give a target, target='xnli'")
+    if not all(chosen):
+        raise InputError("an intermediate setting has no task: leave it out, the baseline is always compared")
+    if seeds < 1:
+        raise InputError(f"seeds={seeds}: give 1 or more")
+    both = _texts(settings)
+    grid = Grid(
+        _encoder(encoder),
+        targets,
+        chosen,
+        Recipes(recipe, both + _texts(intermediate_settings), both + _texts(target_settings)),
+        seeds,
+        {"": learned} if learned else {},
+        None,
+        split,
+        _texts(languages),
+    )
+    return Comparison.of(grid, machine)
+
+
+# Single models.
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model in the store, which can be evaluated, loaded, or trained further.
+
+    Attributes:
+        path: Its folder, in Hugging Face format.
+        tasks: What it was trained on last; several for a mix.
+        format: The task format of its head; "" where it has none (a mix, or contrastive training).
+        labels: The labels of a classification or token classification head, in the order of its outputs.
+        max_length: Tokens of a sequence in training, at most.
+    """
+
+    path: Path
+    tasks: tuple[Task, ...]
+    format: str
+    labels: tuple[str, ...]
+    max_length: int
+    stage: Stage = field(repr=False)
+    runtime: Runtime = field(repr=False)
+
+    @property
+    def task(self) -> Task:
+        """The task that it was trained on; InputError for a mix."""
+        if len(self.tasks) > 1:
+            raise InputError(f"{self.path} was trained on a mix: use .tasks")
+        return self.tasks[0]
+
+
+def train(
+    encoder: str | Path | Encoder | Checkpoint,
+    tasks: TaskLike | Sequence[TaskLike],
+    *,
+    recipe: str | Recipe = "xtreme",
+    settings: Sequence[str] = (),
+    role: Literal["intermediate", "target"] = "target",
+    seed: int = 1,
+    runtime: Runtime | None = None,
+    **options: Unpack[RuntimeOptions],
+) -> Checkpoint:
+    """Train an encoder on the training data of a task, or of a mix of tasks.
+
+    Args:
+        encoder: A hub id, a local folder, "sandbox", an `Encoder`, or the `Checkpoint` of an earlier `train`, of which
+            the encoder is trained further under a new head.
+        tasks: A task, or several to train on as a mix.
+        recipe: A `Recipe`, or the name of a set of recipes: "xtreme", "phang2020", "small" or "sandbox".
+        settings: Changes of a named recipe, as `["epochs=3"]`.
+        role: Which of a named set's recipes to take: that of the intermediate or of the target phase.
+        seed: Seed of the head's initial weights, of dropout and of the data order.
+        runtime: A `Runtime`, instead of the options below.
+        **options: Where and how to compute (`RuntimeOptions`).
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        InputError: A task, recipe or setting is unknown, or data are missing.
+        StageError: The training failed; a message says why.
+    """
+    machine, chosen = _runtime(runtime, options, encoder), _tasks(tasks)
+    if not chosen:
+        raise InputError("nothing to train on: give a task, or several")
+    if isinstance(recipe, Recipe):
+        if settings:
+            raise InputError("settings change a named recipe: give them to the Recipe itself")
+        how = recipe
+    else:
+        how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
+    lessons = tuple(training_set(one, machine.data) for one in chosen)
+    stage = train_stage(_encoder(encoder), lessons, how, seed)
+    _build([stage], machine)
+    path = folder_of(stage, machine) / MODEL
+    with_head = [one.format for one in chosen if not task_format(one.format).headless]
+    format = with_head[0] if len(with_head) == 1 else ""
+    labels = models.checkpoint_labels(path) if format in LABELLED else ()
+    return Checkpoint(path, chosen, format, labels, how.max_length, stage, machine)
+
+
+@dataclass(frozen=True)
+class Evaluation(Printable, Tabular):
+    """The scores of one model on one target.
+
+    Attributes:
+        target: The target's name.
+        metric: The metric's name.
+        split: The evaluated split.
+        scores: The score by language, in the metric's unit (mostly percent).
+        examples: The number of examples by language.
+        training_language: The language that the target's training data are in, "en" for most.
+        folders: Folders of the predictions in the store, by language.
+    """
+
+    target: str
+    metric: str
+    split: str
+    scores: Mapping[str, float]
+    examples: Mapping[str, int]
+    training_language: str
+    folders: Mapping[str, Path] = field(repr=False)
+
+    @property
+    def mean(self) -> float:
+        """The mean over all languages."""
+        return fmean(self.scores.values())
+
+    @property
+    def zero_shot(self) -> float:
+        """The mean over the languages that the target's training data are not in; NaN where there are none."""
+        others = [score for code, score in self.scores.items() if code != self.training_language]
+        return fmean(others) if others else math.nan
+
+    def __getitem__(self, language: str) -> float:
+        """Return the score in one language."""
+        if language not in self.scores:
+            raise InputError(f"no score in '{language}': there are {', '.join(self.scores)}")
+        return self.scores[language]
+
+    def predictions(self, language: str) -> list[Row]:
+        """Return the predictions in one language: a dictionary an example with `id`, `prediction` and its scores."""
+        self[language]
+        return read_lines(self.folders[language])
+
+    def rows(self) -> list[Row]:
+        """Return a row for each language: `target`, `metric`, `split`, `language`, `score`, `examples`."""
+        shared = {"target": self.target, "metric": self.metric, "split": self.split}
+        return [
+            {**shared, "language": code, "score": score, "examples": self.examples[code]}
+            for code, score in self.scores.items()
+        ]
+
+    def __rich__(self) -> RenderableType:
+        lines = [(code, [f"{score:.1f}", str(self.examples[code])]) for code, score in self.scores.items()]
+        if len(lines) > 1:
+            lines.append(("mean", [f"{self.mean:.1f}", ""]))
+        return score_table.drawn(f"{self.target} ({self.metric})", ["language", "score", "examples"], lines)
+
+
+def evaluate(
+    checkpoint: str | Path | Encoder | Checkpoint,
+    target: TaskLike,
+    *,
+    languages: Sequence[str] = (),
+    split: str = "test",
+    max_length: int | None = None,
+    runtime: Runtime | None = None,
+    **options: Unpack[RuntimeOptions],
+) -> Evaluation:
+    """Predict and score a target with a trained model, in every language.
+
+    Args:
+        checkpoint: A `Checkpoint`, or the folder of one. A target without a head (retrieval) takes any encoder.
+        target: The task to evaluate on. Its format must be that of the checkpoint's head.
+        languages: Only these languages; default: all for which there are data.
+        split: The evaluated split: "test", or "validation" where test labels are hidden.
+        max_length: Tokens of a sequence, at most; default: as the model was trained.
+        runtime: A `Runtime`, instead of the options below.
+        **options: Where and how to compute (`RuntimeOptions`).
+
+    Returns:
+        Scores by language.
+
+    Raises:
+        InputError: The checkpoint's head does not fit the target, or data are missing.
+        StageError: Something could not be built.
+    """
+    machine, wanted = _runtime(runtime, options, checkpoint), _task(target)
+    model = _encoder(_folder(checkpoint))
+    scores = _scores(model, wanted, _texts(languages), split, machine, _max_length(checkpoint, wanted, max_length))
+    _build(list(scores.values()), machine)
+    found = {code: read_score(folder_of(stage, machine)) for code, stage in scores.items()}
+    return Evaluation(
+        wanted.name,
+        wanted.metric,
+        split,
+        {code: float(score["headline"]) for code, score in found.items()},
+        {code: int(score["examples"]) for code, score in found.items()},
+        wanted.trained_in[0],
+        {code: folder_of(stage.arguments["predictions"], machine) for code, stage in scores.items()},
+    )
+
+
+def predict(
+    checkpoint: str | Path | Checkpoint, inputs: Sequence[Input], *, max_length: int | None = None
+) -> list[Prediction]:
+    """Predict for texts of your own; to predict more than once, load the model with `load_model`.
+
+    Args:
+        checkpoint: A `Checkpoint`, or the folder of one.
+        inputs: Texts or dictionaries, as `Model.predict` takes them.
+        max_length: Tokens of a sequence, at most; default: as the model was trained.
+
+    Returns:
+        A dictionary for each input; see `Model.predict`.
+    """
+    if isinstance(checkpoint, Checkpoint):
+        return load_model(checkpoint.path, max_length=max_length, runtime=checkpoint.runtime).predict(inputs)
+    return load_model(checkpoint, max_length=max_length).predict(inputs)
+
+
+# Studies and recommendations.
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult(Printable, Tabular):
+    """A finished study.
+
+    Attributes:
+        folder: The folder with `report.json`, its pages and `table.csv`.
+        outcome: What the study returned: verdicts, the report as plain values, and what could not be built.
+    """
+
+    folder: Path
+    outcome: Outcome
+
+    @property
+    def report(self) -> Path:
+        """The report as an HTML page."""
+        return self.folder / study_page.HTML
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdict on each claim of the study."""
+        return self.outcome.verdicts
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What could not be built, and why."""
+        return self.outcome.missing
+
+    @property
+    def answer(self) -> str:
+        """The answer to the study's question, in words."""
+        return str(self.outcome.report["answer"])
+
+    def rows(self) -> list[Row]:
+        """Return the rows of `table.csv`: one a run and language, with scores, costs and keys, numbers as numbers."""
+        with (self.folder / "table.csv").open(encoding="utf-8", newline="") as file:
+            return [{name: _value(name, text) for name, text in row.items()} for row in csv.DictReader(file)]
+
+    def __rich__(self) -> RenderableType:
+        shown = Table(title=self.outcome.report["question"], title_justify="left")
+        for column in ("claim", "verdict", "why"):
+            shown.add_column(column)
+        for verdict in self.verdicts:
+            shown.add_row(verdict.claim.sentence, verdict.status, verdict.why)
+        lines = [Text(self.answer), Text(f"{self.outcome.built} stages built; the report is {self.report}")]
+        if self.missing:
+            rest = len(self.missing) - NAMED_GAPS
+            names = " | ".join([*self.missing[:NAMED_GAPS], *([f"and {rest} more"] if rest > 0 else [])])
+            lines.append(Text(f"could not be built: {names}", no_wrap=True, overflow="ignore"))
+        return Group(shown, *lines)
+
+
+def run_study(
+    file: str | Path,
+    scale: str = "sandbox",
+    out: str | Path | None = None,
+    *,
+    runtime: Runtime | None = None,
+    **options: Unpack[RuntimeOptions],
+) -> StudyResult:
+    """Build the runs of a study file, check its claims and write its report.
+
+    Args:
+        file: A Python file with a function `study(scale)` that returns a `Study`; it is run.
+        scale: "sandbox" (minutes), "small" or "full".
+        out: Folder for the report; default: the file's name without ".py".
+        runtime: A `Runtime`, instead of the options below.
+        **options: Where and how to compute (`RuntimeOptions`); by default two workers on a CPU, one on a GPU.
+
+    Returns:
+        The verdicts, the report's place and the results table. Arms that could not be built are named in `missing`.
+
+    Raises:
+        InputError: The file is no study, or has no such scale.
+        StageError: Nothing at all could be built.
+    """
+    machine = _runtime(runtime, {"workers": 0, **options})
+    if not machine.workers:
+        machine = replace(machine, workers=2 if machine.torch_device().type == "cpu" else 1)
+    folder = Path(out if out is not None else Path(file).stem)
+    with progress.shown():
+        outcome = run_study_file(Path(file), scale, machine, folder)
+    return StudyResult(folder, outcome)
+
+
+@dataclass(frozen=True)
+class Recommendation(Printable, Tabular):
+    """A ranking of intermediate tasks for a target, and what is known of the first."""
+
+    advice: Advice
+
+    @classmethod
+    def of(
+        cls,
+        encoder: Encoder | Stage,
+        target: TaskLike,
+        candidates: TaskLike | Sequence[TaskLike] | None,
+        recipes: Recipes,
+        runtime: Runtime,
+        *,
+        budget_hours: float = 0.0,
+        steps: int = 100,
+        examples: int = 500,
+        seeds: int = 3,
+        against: str | Path | None = None,
+        against_recipe: str = "",
+    ) -> Recommendation:
+        """Rank candidates under a set of recipes; `recommend` says what the arguments mean."""
+        wanted = _task(target)
+        chosen = _tasks(candidates) if candidates else probes.candidates_of(wanted, None, runtime.data)
+        search = probes.CandidateSearch(encoder, wanted, chosen, recipes, seeds, steps, examples)
+        gains = backtest.gains_of(Path(against), wanted.label, against_recipe, name_of(encoder)) if against else {}
+        with progress.shown():
+            advice = rank_candidates(search, runtime, budget_hours or math.inf)
+        return cls(replace(advice, hits=backtest.hits(advice.scores(), gains)))
+
+    @property
+    def ranking(self) -> tuple[str, ...]:
+        """The candidates, the best mean rank first and harmful ones last; empty where no method ranks them all."""
+        return tuple(self.advice.combined())
+
+    @property
+    def known(self) -> Known | None:
+        """What is known of the first of the ranking: whether it helps, and whether it is the best."""
+        return known(self.advice)
+
+    def gain(self, candidate: str) -> Estimate:
+        """Return a candidate's gain over no intermediate task in its last round of short trainings."""
+        standing = self.advice.last(candidate)
+        if standing is None:
+            raise InputError(f"'{candidate}' was in no round of short trainings: raise budget_hours, or name another")
+        return Estimate(standing.gain.value, *standing.gain.interval(), n=standing.gain.count)
+
+    def rows(self) -> list[Row]:
+        """Return a row for each candidate, the best first: `candidate`, `mean_rank`, and each method's figure."""
+        combined = self.advice.combined()
+        return [
+            {"candidate": name, "mean_rank": combined.get(name, math.nan)}
+            | {method: held[name].value if name in held else math.nan for method, held in self.advice.figures.items()}
+            for name in self.ranking or self.advice.candidates
+        ]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `recommend.json` to a folder; return its path."""
+        return render.save(self.advice, Path(folder))
+
+    def __rich__(self) -> RenderableType:
+        title = f"candidates for {self.advice.target}, {self.advice.encoder}"
+        names = ["candidate", *self.advice.figures, "mean rank"]
+        lines = (*render.summary_lines(self.advice), *render.remarks(self.advice))
+        ranking = score_table.drawn(title, names, render.rows(self.advice).items())
+        return Group(ranking, *(Text(f"  {line}") for line in lines))
+
+
+def recommend(
+    encoder: str | Path | Encoder | Checkpoint,
+    target: TaskLike,
+    candidates: TaskLike | Sequence[TaskLike] | None = None,
+    *,
+    recipe: str = "xtreme",
+    settings: Sequence[str] = (),
+    budget_hours: float = 0.0,
+    steps: int = 100,
+    examples: int = 500,
+    seeds: int = 3,
+    against: str | Path | None = None,
+    against_recipe: str = "",
+    runtime: Runtime | None = None,
+    **options: Unpack[RuntimeOptions],
+) -> Recommendation:
+    """Rank intermediate tasks for a target with short probe trainings instead of full ones.
+
+    Args:
+        encoder: A hub id, a local folder, "sandbox", an `Encoder` or a `Checkpoint`.
+        target: The task to choose for.
+        candidates: The tasks to choose from; default: all with training data in the data folder.
+        recipe: A named set of recipes.
+        settings: Changes of the recipes, as `["batch_size=16"]`.
+        budget_hours: Hours of building, at most; 0: no limit.
+        steps: Training steps in the first round; each further round trains longer on fewer candidates.
+        examples: Examples of a task for its features and its embedding, at most.
+        seeds: Seeds in the first round.
+        against: A finished study's `table.csv` or report folder, to measure how well each method would have chosen.
+        against_recipe: Only the study's arms of this recipe.
+        runtime: A `Runtime`, instead of the options below.
+        **options: Where and how to compute (`RuntimeOptions`).
+
+    Returns:
+        The ranking, each method's figures, and what is known of the first candidate.
+
+    Raises:
+        InputError: A task is unknown, data are missing, or the target cannot be chosen for.
+        StageError: Something could not be built.
+    """
+    machine, changes = _runtime(runtime, options, encoder), _texts(settings)
+    return Recommendation.of(
+        _encoder(encoder),
+        target,
+        candidates,
+        Recipes(recipe, changes, changes),
+        machine,
+        budget_hours=budget_hours,
+        steps=steps,
+        examples=examples,
+        seeds=seeds,
+        against=against,
+        against_recipe=against_recipe,
+    )
+
+
+# From what a user gives to what the packages take.
+
+
+def _task(given: TaskLike) -> Task:
+    return given if isinstance(given, Task) else task(given)
+
+
+def _tasks(given: TaskLike | Sequence[TaskLike]) -> tuple[Task, ...]:
+    """Return tasks from one, from several, or from names as the command line has them ("mnli,squad")."""
+    if isinstance(given, Task):
+        return (given,)
+    return tasks_of(given) if isinstance(given, str) else tuple(_task(each) for each in given)
+
+
+def _texts(given: Sequence[str]) -> tuple[str, ...]:
+    """Return settings or languages, of which a single one may be given without brackets."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _encoder(given: str | Path | Encoder | Checkpoint) -> Encoder | Stage:
+    if isinstance(given, Checkpoint):
+        return given.stage
+    return (given if isinstance(given, Encoder) else Encoder.of(given)).pinned()
+
+
+def _runtime(
+    runtime: Runtime | None, options: RuntimeOptions, encoder: str | Path | Encoder | Checkpoint | None = None
+) -> Runtime:
+    """Return the runtime of a job: as given, or a checkpoint's own, or the environment's, changed by the options."""
+    if runtime is not None:
+        if options:
+            raise InputError(f"give either runtime or {', '.join(options)}: the runtime has them all")
+        return runtime
+    if isinstance(encoder, Checkpoint):
+        base = encoder.runtime
+    else:
+        data = os.environ.get("XSTILTS_DATA")
+        base = Runtime(Path(os.environ.get("XSTILTS_STORE") or "work"), Path(data) if data else None)
+    values: dict[str, Any] = dict(options)
+    for name in ("store", "data"):
+        if values.get(name) is not None:
+            values[name] = Path(values[name])
+    return replace(base, **values)
+
+
+def _folder(checkpoint: str | Path | Encoder | Checkpoint) -> str | Path | Encoder | Checkpoint:
+    """Return the model's folder of a training's, and anything else as it is."""
+    if isinstance(checkpoint, str | Path) and (Path(checkpoint).expanduser() / MODEL / "config.json").is_file():
+        return Path(checkpoint) / MODEL
+    return checkpoint
+
+
+def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
+    runtime.torch_device()  # refuse a missing device before anything is built
+    with progress.shown():
+        local_executor.build_all(stages, runtime)
+
+
+def _headless(target: Task) -> bool:
+    return task_format(target.format).headless or target.format == "masked_lm"
+
+
+def _max_length(checkpoint: str | Path | Encoder | Checkpoint, target: Task, given: int | None) -> int:
+    """Return the maximal length to predict with: as given, as trained, or as XTREME's recipe has it."""
+    if given is None and not _headless(target):
+        if isinstance(checkpoint, Checkpoint):
+            return checkpoint.max_length
+        if isinstance(checkpoint, str | Path) and Path(checkpoint).is_dir():
+            given = models.trained_max_length(located(checkpoint))
+    return given or Recipes("xtreme").of((target,), "target").max_length
+
+
+def _scores(
+    model: Encoder | Stage, target: Task, languages: tuple[str, ...], split: str, runtime: Runtime, max_length: int
+) -> dict[str, Stage]:
+    """Return the stages of a model's scores on a target, by language; nothing is trained."""
+    recipes = Recipes("xtreme", (), (f"max_length={max_length}",))
+    if _headless(target):  # the run also chooses the layer and the threshold
+        return Run(model, (), target, recipes, 1, (), None, split, languages, data=runtime.data).scores()
+    _check_head(model, target)
+    codes = [code for code in target.languages if not languages or code in languages]
+    unknown = [code for code in languages if code not in target.languages]
+    if unknown or not codes:
+        raise InputError(
+            f"'{target.name}' has no language '{', '.join(unknown)}': there are {', '.join(target.languages) or 'none'}"
+        )
+    present = [code for code in codes if target.has(split, code, runtime.data)]
+    if not present:
+        target.data(split, codes[0], runtime.data)  # says where it looked, if there are no files
+        raise InputError(f"the {split} files of '{target.name}' hide the labels: evaluate on split='validation'")
+    found = {}
+    for code in present:
+        data = read_data(target.data(split, code, runtime.data))
+        found[code] = score_stage(predict_stage(model, data, target.format, max_length), data, target.metric)
+    return found
+
+
+def _check_head(model: Encoder | Stage, target: Task) -> None:
+    """Raise InputError unless the model's head is of the target's format and knows its labels."""
+    if isinstance(model, Stage):
+        lessons = [lesson for lesson in model.arguments["lessons"] if lesson.weight is None]
+        format, labels = (lessons[0].format, lessons[0].labels) if len(lessons) == 1 else ("", ())
+        name = model.label
+    elif model.folder:
+        folder, name = Path(model.folder), model.name
+        format = format_of(folder)
+        labels = models.checkpoint_labels(folder) if format in LABELLED else ()
+    else:
+        return  # of a hub's model the loading says what is wrong
+    if format != target.format:
+        raise InputError(
+            f"'{target.name}' ({target.format}) cannot be evaluated with {name}, whose head is for "
+            f"'{format or 'several tasks'}': train it on '{target.name}' or a task of its format"
+        )
+    unknown = [label for label in target.labels if labels and label not in labels]
+    if unknown:
+        raise InputError(f"'{target.name}' has labels that {name} does not know: {', '.join(unknown)}")
+
+
+def _column(table: ScoreTable, setting: str) -> Column:
+    for column in table.columns:
+        if column.name == setting:
+            return column
+    raise InputError(f"no setting '{setting}': there are {', '.join(column.name for column in table.columns)}")
+
+
+def _value(name: str, text: str) -> Any:
+    """Return a cell of a results table: a number where it is one."""
+    if name in ("encoder", "intermediate", "target", "language", "recipe", "metric", "split", "keys"):
+        return text
+    if text in ("True", "False"):
+        return text == "True"
+    try:
+        number = float(text) if text else math.nan
+    except ValueError:
+        return text
+    return int(number) if name == "seed" else number
+
+
+def _html_table(title: str, names: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    body = "".join(
+        f"<tr><th>{html.escape(label)}</th>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
+        for label, cells in rows
+    )
+    return f"<table><caption>{html.escape(title)}</caption><tr>{head}</tr>{body}</table>"

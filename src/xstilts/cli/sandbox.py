@@ -1,0 +1,68 @@
+"""Verbs of the sandbox, `xstilts sandbox`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xstilts.cli.app import sandbox
+from xstilts.cli.options import Out, Store, Threads, Workers
+
+
+@sandbox.command()
+def demo(
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Number of seeds: 1, 2, …")] = 3,
+    store: Store = Path("work"),
+    workers: Workers = 2,
+    out: Out = None,
+) -> None:
+    """Run a complete experiment in miniature: baselines and intermediate tasks, four targets, six languages."""
+    from xstilts.api import Comparison
+    from xstilts.cli import runs
+    from xstilts.experiments.sandbox_demo import grids
+    from xstilts.runtime.machine import Runtime
+
+    machine = Runtime(store, workers=workers, device="cpu")
+    runs.print_comparisons(Comparison.of_all(grids(seeds), machine), out)
+
+
+@sandbox.command("pretrain")
+def sandbox_pretrain(
+    out: Annotated[Path, typer.Option(help="Folder for the encoder, in Hugging Face format.")],
+    store: Store = Path("work"),
+    threads: Threads = 0,
+) -> None:
+    """Pretrain the sandbox's encoder again from random weights, in about half an hour on two cores."""
+    from rich.table import Table
+
+    from xstilts.experiments import sandbox_encoder
+    from xstilts.runtime import progress
+    from xstilts.runtime.console import console
+    from xstilts.runtime.machine import Runtime
+
+    with progress.shown():
+        measured = sandbox_encoder.make(Runtime(store, device="cpu", threads=threads), out)
+    names = list(next(iter(measured.values())))
+    shown = Table("language", *names)
+    for code, figures in measured.items():
+        shown.add_row(code, *(f"{figures[name]:g}" for name in names))
+    console().print(shown)
+
+
+@sandbox.command()
+def languages() -> None:
+    """Show the artificial languages, their features and their distance from the English-like one."""
+    from dataclasses import fields
+
+    from rich.table import Table
+
+    from xstilts import sandbox
+    from xstilts.runtime.console import console
+
+    names = [field.name for field in fields(sandbox.Artificial)]
+    shown = Table(*names, "distance")
+    for language in sandbox.LANGUAGES:
+        shown.add_row(*(str(getattr(language, name)) for name in names), f"{sandbox.distance(language):.2f}")
+    console().print(shown)
