@@ -93,7 +93,7 @@ def refuse(claims: Iterable[Claim], settings: Settings) -> None:
         for selector in of(claim.measure):
             left = _narrowed(claim, selector, list(settings))
             _refuse_several(claim, selector, left)
-            _refuse_languages(claim, selector, {code for one in left for code in settings[one]})
+            _refuse_languages(claim, selector, {code for arm in left for code in settings[arm]})
 
 
 def meets(selector: ArmSelector, arm: ArmSelector) -> bool:
@@ -121,13 +121,13 @@ def _narrowed(claim: Claim, selector: ArmSelector, settings: list[ArmSelector]) 
     left, given = settings, ""
     for column in COLUMNS:
         wanted = getattr(selector, column)
-        there = {getattr(one, column) for one in left}
+        there = {getattr(arm, column) for arm in left}
         if wanted and wanted not in there:
             raise InputError(
                 f"{_shown(claim)} is about {column} '{wanted}', which no arm{given} has{_near(wanted, there)}"
             )
         if wanted:
-            left = [one for one in left if getattr(one, column) == wanted]
+            left = [arm for arm in left if getattr(arm, column) == wanted]
             given += f"{' and' if given else ' with'} {column} '{wanted}'"
     return left
 
@@ -135,12 +135,12 @@ def _narrowed(claim: Claim, selector: ArmSelector, settings: list[ArmSelector]) 
 def _refuse_several(claim: Claim, selector: ArmSelector, left: list[ArmSelector]) -> None:
     """Raise InputError where rows of several arms would count as replicates of one."""
     groups: dict[str, list[ArmSelector]] = {}
-    for one in left:
-        groups.setdefault(one.encoder if selector.any_encoder else "", []).append(one)
+    for arm in left:
+        groups.setdefault(arm.encoder if selector.any_encoder else "", []).append(arm)
     for group, column in product(groups.values(), ("recipe", "encoder")):
-        found = sorted({getattr(one, column) for one in group})
-        if len(found) > 1:
-            raise InputError(f"{_shown(claim)} is about several arms, of {column} {listed(found)}: name one of them")
+        values = sorted({getattr(arm, column) for arm in group})
+        if len(values) > 1:
+            raise InputError(f"{_shown(claim)} is about several arms, of {column} {listed(values)}: name one of them")
 
 
 def _refuse_languages(claim: Claim, selector: ArmSelector, languages: set[str]) -> None:

@@ -138,8 +138,8 @@ class Mean:
         parts = [gain.arms(table) for gain in self.gains]
         found = together(table, parts, replace(self.gains[0].resampling, sampled=False))
         measured = [over(found, arms, codes) for arms, codes in parts]
-        metrics = ", ".join(dict.fromkeys(one.setting.metric for one in measured))
-        keys = tuple(sorted({key for one in measured for key in one.keys}))
+        metrics = ", ".join(dict.fromkeys(part.setting.metric for part in measured))
+        keys = tuple(sorted({key for part in measured for key in part.keys}))
         return Measured(found, replace(measured[0].setting, metric=metrics, languages=()), keys)
 
 
@@ -162,10 +162,10 @@ class Growth:
 def to_json(measure: Any) -> dict[str, Any]:
     """Return a measure as JSON: its type, and those of its values that are not the defaults."""
     found: dict[str, Any] = {"type": type(measure).__name__}
-    for one in fields(measure):
-        value = getattr(measure, one.name)
-        if value != one.default:
-            found[one.name] = _written(value)
+    for field in fields(measure):
+        value = getattr(measure, field.name)
+        if value != field.default:
+            found[field.name] = _written(value)
     return found
 
 

@@ -81,7 +81,7 @@ def read(path: Path) -> dict[str, Published]:
 
 
 def _published(path: Path, name: str, values: Any) -> Published:
-    columns = {one.name: one.default is MISSING for one in fields(Published) if one.name != "name"}
+    columns = {field.name: field.default is MISSING for field in fields(Published) if field.name != "name"}
     given = values if isinstance(values, dict) else {}
     for column in (column for column, needed in columns.items() if needed):
         if given.get(column) in (None, ""):
@@ -124,9 +124,9 @@ def compare(verdict: Verdict, published: Published) -> Comparison:
     return Comparison("agrees" if inside else "differs", f"{place} {where} [{low:.2f}, {high:.2f}]")
 
 
-def _other(spoken: Sequence[str], published: Published) -> str:
+def _other(languages: Sequence[str], published: Published) -> str:
     """Return how the languages of two means differ; "" where they do not, or the figure names none."""
-    here, there = set(spoken), set(published.languages.split())
+    here, there = set(languages), set(published.languages.split())
     if not there or here == there:
         return ""
     apart = [

@@ -191,8 +191,8 @@ def _replicates(parts: Sequence[Part]) -> list[int]:
     known = set.intersection(*({seed for _, seed in arm} for arm, _ in arms))
     whole = [seed for seed in sorted(known) if all((code, seed) in arm for arm, codes in arms for code in codes)]
     if not whole or not all(codes for _, codes in arms):
-        spoken = ", ".join(sorted({code for _, codes in arms for code in codes}))
-        raise Missing(f"no seed has a score in every language ({spoken or 'none is shared'}) of each setting")
+        languages = ", ".join(sorted({code for _, codes in arms for code in codes}))
+        raise Missing(f"no seed has a score in every language ({languages or 'none is shared'}) of each setting")
     results = {
         seed: tuple(arm[code, seed].keys[-1:] or (seed,) for arm, codes in arms for code in codes) for seed in whole
     }
@@ -241,8 +241,8 @@ def _of_scores(arms: Sequence[Mapping[str, list[Result]]], how: Resampling) -> t
 def stacked(table: ResultsTable, rows: list[Result]) -> Array:
     """Return the contributions of rows of one test set, (seeds, examples, k); all rows must have examples."""
     read = [table.read(row.examples) for row in rows if row.examples is not None]
-    if len({len(one) for one in read}) > 1:
+    if len({len(examples) for examples in read}) > 1:
         raise InputError(
-            f"seeds of '{rows[0].target}' have {[len(one) for one in read]} examples; score one version of it"
+            f"seeds of '{rows[0].target}' have {[len(examples) for examples in read]} examples; score one version of it"
         )
     return np.stack(read)

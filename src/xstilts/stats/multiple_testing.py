@@ -21,7 +21,7 @@ def holm(values: Sequence[float], weights: Sequence[float] | None = None) -> Arr
 
     Args:
         values: The p-values; NaN stays NaN and does not count.
-        weights: The share of the level that each has, above 0, fixed before the p-values are known; None for equal ones.
+        weights: The share of the level that each has, above 0, fixed beforehand; None for equal shares.
 
     Returns:
         The adjusted p-values in the same order.

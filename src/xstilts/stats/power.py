@@ -76,8 +76,8 @@ def detectable(found: Estimate, chance: float = 0.8, aim: PowerTarget = ALONE) -
     limits = _limits(found, aim)
 
     def short(size: float) -> float:
-        asked = (0.0, size) if aim.within else (size, 0.0)
-        return _chance(*asked, found, *limits) - chance
+        effect, margin = (0.0, size) if aim.within else (size, 0.0)
+        return _chance(effect, margin, found, *limits) - chance
 
     top = found.error
     while short(top) < 0:
