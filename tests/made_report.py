@@ -198,7 +198,7 @@ def _verdicts() -> Iterator[Json]:
     }  # fmt: skip
     for name, sentence, expectation, margin, status, estimate, interval, middle, target in said:
         tested = estimate is not None
-        unit = "percent" if name == "less-cost" else "points a doubling" if name == "grows" else "points"
+        unit = "percent" if name == "less-cost" else "points per doubling" if name == "grows" else "points"
         why = {
             "holds": f"all of it satisfies '{expectation} {margin:g}'",
             "fails": f"all of it contradicts '{expectation} {margin:g}'",

@@ -265,9 +265,9 @@ def test_the_time_left_is_what_finished_ones_of_the_name_took_among_workers(stor
         put(store, name, work, {"n": seconds}, seconds)
     pace = StudyMonitor(store)
     pace.look()
-    assert pace.pace.usual("a-seed3", "work") == 15.0
-    assert pace.pace.usual("c-seed1", "work") == 20.0
-    assert pace.pace.usual("c-seed1", "other") is None
+    assert pace.eta.usual("a-seed3", "work") == 15.0
+    assert pace.eta.usual("c-seed1", "work") == 20.0
+    assert pace.eta.usual("c-seed1", "other") is None
     with build_log.noted([plain("x"), plain("y")], machine_at(store, 2)):
         assert pace.look().seconds is None
         put(store, "z", plain("x").work.name, {}, 30.0)
@@ -291,7 +291,7 @@ def test_a_gain_is_over_the_model_without_the_training_and_paired_by_seed(store:
         put_score(store, {"stage": put_training(store, "mnli", seed, {"stage": first})}, more)
     put_score(store, {"stage": put_training(store, "mnli", 3)}, 99.0)  # a seed that only the baseline has
     found = standing(store)
-    assert (found.setting, found.gain, found.over) == ("baseline (mnli)", None, 2)
+    assert (found.setting, found.gain, found.of) == ("baseline (mnli)", None, 2)
     first = put_training(store, "squad", 3)
     put_score(store, {"stage": put_training(store, "mnli", 3, {"stage": first})}, 98.0)
     found = standing(store)
@@ -306,7 +306,7 @@ def test_no_mean_is_over_fewer_languages(store: Path) -> None:
     put_score(store, {"stage": whole}, 30.0, "sw")
     put_score(store, {"stage": half}, 90.0, "en")
     found = standing(store)
-    assert (found.setting, found.score, found.languages, found.over) == ("mnli", 40.0, 2, 1)
+    assert (found.setting, found.score, found.languages, found.of) == ("mnli", 40.0, 2, 1)
 
 
 def test_a_loss_is_better_when_lower_and_an_untrained_encoder_is_a_baseline(store: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_loss_is_better_when_lower_and_an_untrained_encoder_is_a_baseline(stor
     put_score(store, {"stage": trained}, 3.0, task="raw", metric="mlm_loss")
     put_score(store, ENCODER, 2.0, task="raw", metric="mlm_loss")
     found = standing(store, "raw")
-    assert (found.setting, found.score, found.over) == ("baseline (untrained)", 2.0, 2)
+    assert (found.setting, found.score, found.of) == ("baseline (untrained)", 2.0, 2)
 
 
 # What is shown.
@@ -369,13 +369,13 @@ def test_no_color_is_honoured_in_a_terminal(
 
 def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no store .*nowhere"):
-        dashboard.promised(None, "sandbox", tmp_path / "nowhere", None)
+        dashboard.planned_stages(None, "sandbox", tmp_path / "nowhere", None)
 
 
 def test_lines_follow_a_build_to_its_end_and_say_what_failed(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     watch = StudyMonitor(store, (plain("a"), plain("b"), plain("c")))
     turns = iter(
-        (lambda: build_all([plain("a")], machine_at(store)), lambda: build_all([*watch.promised], machine_at(store)))
+        (lambda: build_all([plain("a")], machine_at(store)), lambda: build_all([*watch.stages], machine_at(store)))
     )
     looked = watch.look
 

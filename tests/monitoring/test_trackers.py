@@ -440,8 +440,8 @@ def test_a_library_that_is_not_there_is_named_with_the_command_that_brings_it(
     [
         ("wandbb:project", "unknown tracker 'wandbb'; did you mean 'wandb'"),
         ("neptune:project", "give one of mlflow, tensorboard, trackio, wandb"),
-        ("wandb", "names no place"),
-        ("tensorboard:", "names no place"),
+        ("wandb", "has no place"),
+        ("tensorboard:", "has no place"),
     ],
 )
 def test_a_place_that_cannot_be_is_refused(store: Path, to: str, said: str) -> None:

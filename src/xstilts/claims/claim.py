@@ -34,6 +34,7 @@ Expectation = Literal["above", "below", "equivalent", "grows"]
 Status = Literal["holds", "fails", "undecided", "untested"]
 LEVEL = 0.95
 POWER = 0.8
+COMPARED = {"equivalent": "equivalent within", "grows": "grows by more than"}  # expectations in words
 UNITS: Mapping[type, str] = {Saving: "percent", Scaling: "exponent", Growth: "points per doubling"}
 
 
@@ -86,8 +87,7 @@ class Claim:
         >>> Claim("They are as good", Gain("squad", "xquad"), "equivalent", margin=1.0).condition
         'equivalent within 1'
         """
-        words = {"equivalent": "equivalent within", "grows": "grows by more than"}
-        return f"{words.get(self.expectation, self.expectation)} {self.margin:g}"
+        return f"{COMPARED.get(self.expectation, self.expectation)} {self.margin:g}"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
-"""Aims: the settings that a study's claims are about, so that what no arm has is refused before anything is run.
+"""Claim validation: claims about settings that no arm of a study has are refused before anything is run.
 
-A setting is a place in the table: encoder, recipe, intermediate tasks and target; an aim may leave some of them open.
+Each measure names the arms that it is about by target, intermediate tasks, recipe and encoder; it may leave some of
+these open.
 
 >>> of(Level("squad", "xquad", recipe="all"))
 (ArmSelector(target='xquad', intermediate='squad', recipe='all', encoder='', languages=(), any_encoder=False),)
@@ -25,7 +26,16 @@ COLUMNS = ("target", "intermediate", "recipe", "encoder")
 
 @dataclass(frozen=True)
 class ArmSelector:
-    """A setting as a measure names it: what is "" may be anything, but it must be one; any_encoder: each of them."""
+    """The arm that a measure is about, or a study's own arm.
+
+    Attributes:
+        target: The target task.
+        intermediate: The intermediate setting.
+        recipe: The recipe's label; "" leaves it open, but all rows must have the same.
+        encoder: The encoder; "" leaves it open in the same way.
+        languages: The languages that the measure names; none for the default.
+        any_encoder: Whether the measure is about each encoder that there is.
+    """
 
     target: str
     intermediate: str
@@ -40,11 +50,11 @@ Settings = Mapping[ArmSelector, Sequence[str]]
 
 
 def of(measure: Any) -> tuple[ArmSelector, ...]:
-    """Return the settings that a measure is about; none for a measure that is not the package's."""
+    """Return the arms that a measure is about; none for a measure that the package does not define."""
     if isinstance(measure, Mean):
-        return tuple(aim for gain in measure.gains for aim in of(gain))
+        return tuple(selector for gain in measure.gains for selector in of(gain))
     if isinstance(measure, Growth):
-        return tuple(replace(aim, encoder="", any_encoder=True) for aim in of(measure.gain))
+        return tuple(replace(selector, encoder="", any_encoder=True) for selector in of(measure.gain))
     if isinstance(measure, Scaling):
         return (ArmSelector(measure.target, measure.intermediate, measure.recipe, any_encoder=True),)
     if not isinstance(measure, Level | Gain | Saving):
@@ -53,16 +63,22 @@ def of(measure: Any) -> tuple[ArmSelector, ...]:
     if isinstance(measure, Gain):
         return (first, replace(first, intermediate=measure.over, recipe=measure.over_recipe or measure.recipe))
     if isinstance(measure, Saving):
-        over, spoken = measure.over or measure.intermediate, measure.over_languages or measure.languages
-        return (first, replace(first, intermediate=over, recipe=measure.over_recipe, languages=spoken))
+        over, over_languages = measure.over or measure.intermediate, measure.over_languages or measure.languages
+        return (first, replace(first, intermediate=over, recipe=measure.over_recipe, languages=over_languages))
     return (first,)
 
 
 def refuse(claims: Iterable[Claim], settings: Settings) -> None:
-    """Raise InputError for a claim about what no arm has, or about several arms as if they were one, with the nearest.
+    """Check the claims of a study against its arms.
 
-    Its published figure must be known, and its sentence give it a name that no other claim has. In which languages
-    there are data is only known when these are read: all that are asked for count.
+    Args:
+        claims: The claims.
+        settings: The study's arms with their languages. Whether there are data in a language is only known once they
+            are read, so that all requested ones count.
+
+    Raises:
+        InputError: A claim is about what no arm has, or about several arms as if they were one; its published figure
+            is unknown; or its sentence gives it no name, or another claim's. The message names the nearest match.
     """
     named: dict[str, str] = {}
     for claim in claims:
@@ -74,69 +90,74 @@ def refuse(claims: Iterable[Claim], settings: Settings) -> None:
             raise InputError(f"claims need sentences that differ in their words: {both} are both called {name}")
         named[name] = claim.sentence
         _refuse_figure(claim)
-        for aim in of(claim.measure):
-            left = _narrowed(claim, aim, list(settings))
-            _refuse_several(claim, aim, left)
-            _refuse_languages(claim, aim, {code for one in left for code in settings[one]})
+        for selector in of(claim.measure):
+            left = _narrowed(claim, selector, list(settings))
+            _refuse_several(claim, selector, left)
+            _refuse_languages(claim, selector, {code for arm in left for code in settings[arm]})
 
 
-def meets(aim: ArmSelector, setting: ArmSelector) -> bool:
-    """Say whether a setting is one of those that an aim is about."""
-    return all(getattr(aim, column) in ("", getattr(setting, column)) for column in COLUMNS)
+def meets(selector: ArmSelector, arm: ArmSelector) -> bool:
+    """Return whether all values that a selector gives are those of an arm."""
+    return all(getattr(selector, column) in ("", getattr(arm, column)) for column in COLUMNS)
 
 
 def slug(sentence: str) -> str:
-    """Return a sentence as an anchor: its words, joined by dashes."""
+    """Return a sentence as an identifier: its words, joined by dashes.
+
+    >>> slug("SQuAD helps, by 2 points!")
+    'squad-helps-by-2-points'
+    """
     return "-".join("".join(c if c.isalnum() else " " for c in sentence.lower()).split())
 
 
 def _refuse_figure(claim: Claim) -> None:
     if claim.published and claim.published not in (known := published.known()):
         near = _near(claim.published, known)
-        raise InputError(f"{_said(claim)} names '{claim.published}', which is no published figure{near}")
+        raise InputError(f"{_shown(claim)} names '{claim.published}', which is no published figure{near}")
 
 
-def _narrowed(claim: Claim, aim: ArmSelector, settings: list[ArmSelector]) -> list[ArmSelector]:
-    """Return the settings that an aim is about; InputError at the first of its names that none of them has."""
+def _narrowed(claim: Claim, selector: ArmSelector, settings: list[ArmSelector]) -> list[ArmSelector]:
+    """Return the arms that a selector is about; raise InputError at the first of its values that none of them has."""
     left, given = settings, ""
     for column in COLUMNS:
-        wanted = getattr(aim, column)
-        there = {getattr(one, column) for one in left}
+        wanted = getattr(selector, column)
+        there = {getattr(arm, column) for arm in left}
         if wanted and wanted not in there:
             raise InputError(
-                f"{_said(claim)} is about {column} '{wanted}', which no arm{given} has{_near(wanted, there)}"
+                f"{_shown(claim)} is about {column} '{wanted}', which no arm{given} has{_near(wanted, there)}"
             )
         if wanted:
-            left = [one for one in left if getattr(one, column) == wanted]
+            left = [arm for arm in left if getattr(arm, column) == wanted]
             given += f"{' and' if given else ' with'} {column} '{wanted}'"
     return left
 
 
-def _refuse_several(claim: Claim, aim: ArmSelector, left: list[ArmSelector]) -> None:
-    """Raise InputError where rows of several arms would be taken for replicates of one."""
+def _refuse_several(claim: Claim, selector: ArmSelector, left: list[ArmSelector]) -> None:
+    """Raise InputError where rows of several arms would count as replicates of one."""
     groups: dict[str, list[ArmSelector]] = {}
-    for one in left:
-        groups.setdefault(one.encoder if aim.any_encoder else "", []).append(one)
+    for arm in left:
+        groups.setdefault(arm.encoder if selector.any_encoder else "", []).append(arm)
     for group, column in product(groups.values(), ("recipe", "encoder")):
-        found = sorted({getattr(one, column) for one in group})
-        if len(found) > 1:
-            raise InputError(f"{_said(claim)} is about several arms, of {column} {listed(found)}: name one of them")
+        values = sorted({getattr(arm, column) for arm in group})
+        if len(values) > 1:
+            raise InputError(f"{_shown(claim)} is about several arms, of {column} {listed(values)}: name one of them")
 
 
-def _refuse_languages(claim: Claim, aim: ArmSelector, spoken: set[str]) -> None:
-    for code in aim.languages:
-        if code not in spoken:
+def _refuse_languages(claim: Claim, selector: ArmSelector, languages: set[str]) -> None:
+    for code in selector.languages:
+        if code not in languages:
             raise InputError(
-                f"{_said(claim)} is about language '{code}', in which {aim.target} is not measured{_near(code, spoken)}"
+                f"{_shown(claim)} is about language '{code}', "
+                f"in which {selector.target} is not measured{_near(code, languages)}"
             )
 
 
-def _said(claim: Claim) -> str:
+def _shown(claim: Claim) -> str:
     return f"the claim '{claim.sentence}'"
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    """Return what comes after an unknown name: the nearest, or all there are where none is near."""
+    """Return a hint for an unknown name: the nearest known one, or all of them where none is near."""
     there = sorted(known)
     near = difflib.get_close_matches(name, there, n=1)
     return f"; did you mean '{near[0]}'?" if near else f": there are {listed(filter(None, there))}"

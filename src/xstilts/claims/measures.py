@@ -1,4 +1,4 @@
-"""Measures: what claims are about, as plain values that name an estimate in a table before anything is run.
+"""Measures: the estimates that claims are about, named as values before anything is run.
 
 >>> from xstilts.claims.results_table import Result, ResultsTable
 >>> rows = [Result("tiny", name, "xnli", "sw", seed, score=40.0 + gain + seed / 10, keys=(f"{name}{seed}",))
@@ -38,7 +38,16 @@ from xstilts.stats import PLAIN, Estimate, Resampling
 
 @dataclass(frozen=True)
 class Level:
-    """The mean score of a setting, over seeds and languages: those of zero-shot transfer, or those named."""
+    """The mean score of a setting over seeds and languages.
+
+    Attributes:
+        intermediate: The intermediate setting, "baseline" for none.
+        target: The target task.
+        languages: The languages of the mean; by default those of zero-shot transfer.
+        encoder: The encoder; "" where the results have only one.
+        recipe: The recipe's label; "" where the results have only one.
+        resampling: How examples are resampled for the interval.
+    """
 
     intermediate: str
     target: str
@@ -48,7 +57,7 @@ class Level:
     resampling: Resampling = PLAIN
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the mean score; Missing where a seed lacks a language."""
+        """Return the mean score; raise Missing if no seed has all languages."""
         rows = arm(table, self.intermediate, self.target, self.encoder, self.recipe)
         codes = self.languages or zero_shot([rows])
         return over(estimate(table, [rows], codes, self.resampling), [rows], codes)
@@ -58,8 +67,15 @@ class Level:
 class Gain:
     """The mean gain of a setting over another, paired by seed, over languages.
 
-    languages: those of zero-shot transfer that both settings have, or those named. over_recipe: the recipe of the other
-    setting, where it is another than `recipe`.
+    Attributes:
+        intermediate: The intermediate setting.
+        target: The target task.
+        over: The setting that it is compared with.
+        languages: The languages of the mean; by default those of zero-shot transfer that both settings have.
+        encoder: The encoder; "" where the results have only one.
+        recipe: The recipe's label; "" where the results have only one.
+        over_recipe: The recipe of the other setting; "" for the same.
+        resampling: How examples are resampled for the interval.
     """
 
     intermediate: str
@@ -72,12 +88,12 @@ class Gain:
     resampling: Resampling = PLAIN
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the mean gain; Missing where no seed has both settings in all languages."""
+        """Return the mean gain; raise Missing if no seed has both settings in all languages."""
         arms, codes = self.arms(table)
         return over(estimate(table, arms, codes, self.resampling), arms, codes)
 
     def by_seed(self, table: ResultsTable) -> dict[int, float]:
-        """Return the mean gain over languages of each seed; Missing where no seed has all of them."""
+        """Return the mean gain over languages by seed, of the seeds that have all languages."""
         arms, codes = self.arms(table)
         seeds = sorted(set.intersection(*({seed for _, seed in rows} for rows in arms)))
         return {
@@ -87,7 +103,14 @@ class Gain:
         }
 
     def pairs(self, table: ResultsTable) -> dict[str, tuple[Array, Array]]:
-        """Return contributions before and after, (seeds, examples, k) each, by language; none if not all are kept."""
+        """Return the contributions of examples in both settings.
+
+        Returns:
+            For each language the arrays without and with the intermediate phase; empty if not all rows have examples.
+
+        Shape:
+            (seeds, examples, k) each, where k numbers make up one example's contribution to the metric.
+        """
         arms, codes = self.arms(table)
         seeds = replicates(arms, codes)
         rows = {code: [[one[code, seed] for seed in seeds] for one in arms] for code in codes}
@@ -96,7 +119,7 @@ class Gain:
         return {code: (stacked(table, before), stacked(table, after)) for code, (after, before) in rows.items()}
 
     def arms(self, table: ResultsTable) -> tuple[list[Arm], tuple[str, ...]]:
-        """Return the rows of both settings, and the languages; Missing where there are none."""
+        """Return the rows of both settings and the languages; raise Missing if a setting has no rows."""
         arms = [
             arm(table, self.intermediate, self.target, self.encoder, self.recipe),
             arm(table, self.over, self.target, self.encoder, self.over_recipe or self.recipe),
@@ -106,55 +129,55 @@ class Gain:
 
 @dataclass(frozen=True)
 class Mean:
-    """The plain mean of several gains, of other targets or intermediate tasks, paired by seed."""
+    """The unweighted mean of several gains, e.g. over targets or intermediate tasks, paired by seed."""
 
     gains: tuple[Gain, ...]
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the mean gain; Missing where one of them is, or where they share no seed."""
+        """Return the mean gain; raise Missing if one of them is missing or they share no seed."""
         parts = [gain.arms(table) for gain in self.gains]
         found = together(table, parts, replace(self.gains[0].resampling, sampled=False))
         measured = [over(found, arms, codes) for arms, codes in parts]
-        metrics = ", ".join(dict.fromkeys(one.setting.metric for one in measured))
-        keys = tuple(sorted({key for one in measured for key in one.keys}))
+        metrics = ", ".join(dict.fromkeys(part.setting.metric for part in measured))
+        keys = tuple(sorted({key for part in measured for key in part.keys}))
         return Measured(found, replace(measured[0].setting, metric=metrics, languages=()), keys)
 
 
 @dataclass(frozen=True)
 class Growth:
-    """By how much a gain grows with each doubling of the encoder's size.
+    """The growth of a gain with each doubling of the encoder's size.
 
-    All sizes count the same: with errors that are known from two or three seeds alone as weights, an interval of 95 %
-    covers 85 to 90 %.
+    All sizes have the same weight: weighted by errors that are estimated from two or three seeds, an interval of 95 %
+    would cover the truth in only 85 to 90 % of cases.
     """
 
     gain: Gain
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the slope over all encoders that have the gain; Missing with fewer than two sizes."""
+        """Return the slope over all encoders that have the gain; raise Missing with fewer than two sizes."""
         found = by_encoder(table, lambda encoder: replace(self.gain, encoder=encoder).of(table))
         return sloped(found, [measured.estimate.value for _, measured in found.values()])
 
 
 def to_json(measure: Any) -> dict[str, Any]:
-    """Return a measure as JSON has it: its type, and its values where they are not what they are by default."""
+    """Return a measure as JSON: its type, and those of its values that are not the defaults."""
     found: dict[str, Any] = {"type": type(measure).__name__}
-    for one in fields(measure):
-        value = getattr(measure, one.name)
-        if value != one.default:
-            found[one.name] = _written(value)
+    for field in fields(measure):
+        value = getattr(measure, field.name)
+        if value != field.default:
+            found[field.name] = _written(value)
     return found
 
 
 def from_json(given: Mapping[str, Any]) -> Any:
-    """Return the measure that `to_json` wrote; InputError for anything else."""
-    kind = KINDS.get(str(given.get("type")))
-    if kind is None:
-        raise InputError(f"unknown measure {dict(given)}: there are {', '.join(KINDS)}")
+    """Return the measure that `to_json` wrote; raise InputError for anything else."""
+    measure_type = MEASURES.get(str(given.get("type")))
+    if measure_type is None:
+        raise InputError(f"unknown measure {dict(given)}: there are {', '.join(MEASURES)}")
     try:
-        return kind(**{name: _value(value) for name, value in given.items() if name != "type"})
+        return measure_type(**{name: _value(value) for name, value in given.items() if name != "type"})
     except TypeError as error:
-        raise InputError(f"{dict(given)} is no {kind.__name__}: {error}") from None
+        raise InputError(f"{dict(given)} is no {measure_type.__name__}: {error}") from None
 
 
 def _written(value: Any) -> Any:
@@ -176,11 +199,19 @@ def _value(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Saving:
-    """By how many percent a figure of cost (one of `COSTS`) is lower under one recipe than under another.
+    """By how many percent a cost is lower under one recipe than under another. Counted costs are exact.
 
-    intermediate: the setting of both; over: that of the second, where it is another. per: another figure by which it
-    is divided first, as seconds by tokens. languages: whose predictions the first makes, over_languages the second;
-    all that both have, or the same. Counted figures are exact.
+    Attributes:
+        figure: The cost, one of `COSTS`.
+        intermediate: The intermediate setting.
+        target: The target task.
+        recipe: The recipe.
+        over_recipe: The recipe that it is compared with.
+        encoder: The encoder; "" where the results have only one.
+        over: The setting under the other recipe; "" for the same.
+        per: A cost to divide by first, e.g. tokens to get seconds per token; "" for none.
+        languages: The languages whose predictions count; by default all that both have.
+        over_languages: Those under the other recipe; by default the same.
     """
 
     figure: str
@@ -198,7 +229,7 @@ class Saving:
         _known(self.figure, self.per or self.figure)
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the percentage, negative where the first costs more; Missing where a figure was not measured."""
+        """Return the percentage, negative where the first costs more; raise Missing if a cost was not measured."""
         pair = (self.intermediate, self.recipe), (self.over or self.intermediate, self.over_recipe)
         arms = [arm(table, setting, self.target, self.encoder, recipe) for setting, recipe in pair]
         first = self.languages or shared(arms)
@@ -216,9 +247,14 @@ class Saving:
 
 @dataclass(frozen=True)
 class Scaling:
-    """The exponent with which a figure of cost grows with the encoder's parameters, by a fit of logarithms.
+    """The exponent with which a cost grows with the encoder's parameters: the slope of logarithms.
 
-    per: another figure by which it is divided first, as seconds by tokens.
+    Attributes:
+        figure: The cost, one of `COSTS`.
+        intermediate: The intermediate setting.
+        target: The target task.
+        recipe: The recipe's label; "" where the results have only one.
+        per: A cost to divide by first; "" for none.
     """
 
     figure: str
@@ -231,12 +267,12 @@ class Scaling:
         _known(self.figure, self.per or self.figure)
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the exponent over all encoders; Missing with fewer than two sizes."""
+        """Return the exponent over all encoders; raise Missing with fewer than two sizes."""
         found = by_encoder(table, lambda encoder: self.at(table, encoder))
         return sloped(found, [math.log2(measured.estimate.value) for _, measured in found.values()])
 
     def at(self, table: ResultsTable, encoder: str) -> Measured:
-        """Return the mean figure of one encoder over seeds."""
+        """Return the mean cost of one encoder over seeds."""
         rows = arm(table, self.intermediate, self.target, encoder, self.recipe)
         codes = tuple(sorted({code for code, _ in rows}))
         seeds = replicates([rows], codes)
@@ -252,12 +288,12 @@ def _known(*figures: str) -> None:
 
 
 def _rate(rows: Arm, figure: str, per: str, codes: tuple[str, ...], seed: int) -> float:
-    """Return a figure of one run, divided by another if there is one."""
+    """Return a cost of one run, divided by another if `per` names one."""
     return _spent(rows, figure, codes, seed) / (_spent(rows, per, codes, seed) if per else 1)
 
 
 def _spent(rows: Arm, figure: str, codes: tuple[str, ...], seed: int) -> float:
-    """Return a figure of one run: of its trainings, or the sum over what was predicted."""
+    """Return a cost of one run: of its trainings, or summed over its predictions."""
     chosen = codes if figure.startswith("predict") else codes[:1]
     found = sum(rows[code, seed].costs.get(figure, math.nan) for code in chosen)
     if not found > 0:
@@ -277,7 +313,14 @@ class Setting:
 
 @dataclass(frozen=True)
 class Measured:
-    """An estimate and what it was measured on; exact: counted, so that seeds and examples leave no doubt about it."""
+    """An estimate and what it was measured on.
+
+    Attributes:
+        estimate: The estimate.
+        setting: What a published figure must share to be compared.
+        keys: The keys of the stages behind it.
+        exact: Whether it was counted and not sampled, so that it has no uncertainty.
+    """
 
     estimate: Estimate
     setting: Setting
@@ -286,18 +329,18 @@ class Measured:
 
 
 class Measure(Protocol):
-    """Plain values that name an estimate in a table."""
+    """Names an estimate that a results table allows."""
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the estimate; Missing where the table has not all rows."""
+        """Return the estimate; raise Missing if the table lacks rows."""
         ...
 
 
 def zero_shot(arms: list[Arm]) -> tuple[str, ...]:
-    """Return the languages that all settings have and the target was not learned in; all, if it was in every one."""
-    taught = {code for rows in arms for (code, _), row in rows.items() if row.in_training_language}
+    """Return the languages that all settings have without training data of the target; all, if it has some in each."""
+    training = {code for rows in arms for (code, _), row in rows.items() if row.in_training_language}
     found = shared(arms)
-    return tuple(code for code in found if code not in taught) or found
+    return tuple(code for code in found if code not in training) or found
 
 
 def shared(arms: list[Arm]) -> tuple[str, ...]:
@@ -317,7 +360,7 @@ def _setting(rows: Iterable[Result], codes: Iterable[str]) -> Setting:
 
 
 def by_encoder(table: ResultsTable, measure: Callable[[str], Measured]) -> dict[str, tuple[float, Measured]]:
-    """Return what is measured by encoder, with its size; Missing with fewer than two known sizes."""
+    """Return the size and the measurement of each encoder; raise Missing with fewer than two known sizes."""
     found = {}
     for encoder in sorted({row.encoder for row in table.rows}):
         sizes = {row.size for row in table.rows if row.encoder == encoder}
@@ -331,13 +374,13 @@ def by_encoder(table: ResultsTable, measure: Callable[[str], Measured]) -> dict[
 
 
 def sloped(found: Mapping[str, tuple[float, Measured]], values: list[float]) -> Measured:
-    """Return the slope of values against the doublings of the sizes that they were found at."""
+    """Return the slope of values against the doublings of their encoders' sizes."""
     sizes = [size for size, _ in found.values()]
     first = next(measured.setting for _, measured in found.values())
     keys = tuple(sorted({key for _, measured in found.values() for key in measured.keys}))
     return Measured(stats.slope(sizes, values), replace(first, encoder=", ".join(found)), keys)
 
 
-KINDS: dict[str, Callable[..., Any]] = {
+MEASURES: dict[str, Callable[..., Any]] = {
     one.__name__: one for one in (Level, Gain, Mean, Saving, Growth, Scaling, Resampling)
 }

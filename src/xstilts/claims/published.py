@@ -1,7 +1,7 @@
-"""Literature: published figures, each with the place it stands, and whether a verdict agrees.
+"""Published: figures from papers, each with its place there, and whether a verdict agrees with them.
 
-A figure is only compared with what was measured on the same encoder and split, in the same metric, over the same
-languages where it is a mean over some: everything else is another figure. The file is TOML, a section for each, named
+A figure is compared only with an estimate on the same encoder and split, in the same metric and, if it is a mean over
+languages, over the same languages. The file is TOML, a section for each, named
 by what claims call it:
 
     [some-paper-xquad]
@@ -28,7 +28,21 @@ FIGURES = Path(__file__).with_name("published.toml")
 
 @dataclass(frozen=True)
 class Published:
-    """A published figure and where it stands; `rounding` is half the last digit that the paper prints."""
+    """A published figure.
+
+    Attributes:
+        name: What claims call it.
+        value: What the claim's measure would be: a gain, a mean.
+        paper: The paper.
+        table: The table there; `row` and `column` are the place in it.
+        row: The row.
+        column: The column.
+        encoder: The encoder that it was measured on; `split` and `metric`.
+        split: The split.
+        metric: The metric.
+        languages: The languages that it is a mean over, separated by spaces; "" for none.
+        rounding: Half of the last digit that the paper prints.
+    """
 
     name: str
     value: float
@@ -45,7 +59,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whether a measured interval holds a published figure, and why not."""
+    """Whether a measured interval contains a published figure, and the reason."""
 
     status: Literal["agrees", "differs", "not comparable"]
     why: str
@@ -58,7 +72,7 @@ def known() -> dict[str, Published]:
 
 
 def read(path: Path) -> dict[str, Published]:
-    """Return the published figures of a TOML file by name; InputError where one is not whole."""
+    """Return the published figures of a TOML file by name; raise InputError if one is incomplete."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -67,7 +81,7 @@ def read(path: Path) -> dict[str, Published]:
 
 
 def _published(path: Path, name: str, values: Any) -> Published:
-    columns = {one.name: one.default is MISSING for one in fields(Published) if one.name != "name"}
+    columns = {field.name: field.default is MISSING for field in fields(Published) if field.name != "name"}
     given = values if isinstance(values, dict) else {}
     for column in (column for column, needed in columns.items() if needed):
         if given.get(column) in (None, ""):
@@ -84,7 +98,15 @@ def _published(path: Path, name: str, values: Any) -> Published:
 
 
 def compare(verdict: Verdict, published: Published) -> Comparison:
-    """Return whether the verdict's 95 % interval holds the published figure, within its rounding."""
+    """Return whether a verdict's 95 % interval contains a published figure, up to the figure's rounding.
+
+    Args:
+        verdict: The verdict.
+        published: The published figure.
+
+    Returns:
+        The comparison; "not comparable" where encoder, split, metric or languages differ or there is no interval.
+    """
     if verdict.setting is None:
         return Comparison("not comparable", f"not measured: {verdict.why}")
     for column in ("encoder", "split", "metric"):
@@ -102,9 +124,9 @@ def compare(verdict: Verdict, published: Published) -> Comparison:
     return Comparison("agrees" if inside else "differs", f"{place} {where} [{low:.2f}, {high:.2f}]")
 
 
-def _other(spoken: Sequence[str], published: Published) -> str:
+def _other(languages: Sequence[str], published: Published) -> str:
     """Return how the languages of two means differ; "" where they do not, or the figure names none."""
-    here, there = set(spoken), set(published.languages.split())
+    here, there = set(languages), set(published.languages.split())
     if not there or here == there:
         return ""
     apart = [

@@ -1,8 +1,8 @@
-"""Tidy: the scores of a study as one list of rows, and how rows become the arms that measures compare.
+"""Results table: the scores of a study as one list of rows (tidy data), and the arms that measures compare.
 
-A row is one score: one run, one target, one language, with what it cost and the keys of the stages behind it. Rows are
-paired by seed; replicates are counted by the keys of the results and not by rows: an untrained baseline has one
-result, whatever the seed.
+A row is one score: one run, one target, one language, with its costs and the keys of the stages behind it. Rows are
+paired by seed. Replicates are counted by the keys of results and not by rows: an untrained baseline has one result,
+whatever the seed.
 
 >>> rows = (Result("tiny", "baseline", "xnli", "sw", 1, 40.0), Result("tiny", "squad", "xnli", "sw", 1, 42.0))
 >>> [row.score for row in ResultsTable(rows).select(intermediate="squad").rows]
@@ -35,21 +35,38 @@ COSTS = (
     "predict_flops",
     "predict_tokens",
 )
-CLOCKED = ("seconds", "joules")  # figures that a machine measures; the others are counted and have no spread
+CLOCKED = (
+    "seconds",
+    "joules",
+)  # figures that are measured by clocks and meters; the others are counted and do not vary
 
 
 class Missing(LookupError):
-    """A measure needs rows that a table has not; the message says which."""
+    """A measure needs rows that the table does not have; the message names them."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One score, in the metric's own unit.
+    """One score.
 
-    intermediate: the setting's label, "baseline" for none. size: the encoder's parameters. keys: of the stages behind
-    the score, its own last; roles: what these did, in the same order. dev: the intermediate training's score on its
-    own development data. taught: whether the target was learned in this language. costs: figures of `COSTS`, as far as
-    they are known; those of trainings are the same in all rows of a run. examples: the score's `contributions.jsonl`.
+    Attributes:
+        encoder: The encoder's name.
+        intermediate: The label of the intermediate setting, "baseline" for none.
+        target: The target task.
+        language: The language of the test data.
+        seed: The seed of the run.
+        score: The score in the metric's unit, mostly percent.
+        keys: The keys of the stages behind the score, its own last.
+        recipe: The recipe's label.
+        metric: The metric.
+        split: The split of the test data.
+        size: The encoder's parameters.
+        stderr: The standard error through examples.
+        dev: The score of the intermediate training on its development data.
+        costs: Figures of `COSTS`, as far as they are known; those of trainings are the same in all rows of a run.
+        roles: What each of the stages did, in the order of `keys`.
+        in_training_language: Whether the target has training data in this language.
+        examples: The file of the examples' contributions, `contributions.jsonl` of the score's stage.
     """
 
     encoder: str
@@ -73,19 +90,19 @@ class Result:
 
 @dataclass(frozen=True)
 class ResultsTable:
-    """The rows of a study, and how their examples are read."""
+    """The results of a study, and the function that reads the contributions of their examples."""
 
     rows: tuple[Result, ...]
     read: Callable[[Path], Array] = field(default=lambda path: contributions(path), compare=False)
 
     def select(self, **wanted: str) -> ResultsTable:
-        """Return the rows whose columns have these values; an empty value asks nothing."""
-        asked = {column: value for column, value in wanted.items() if value != ""}
-        kept = (row for row in self.rows if all(getattr(row, column) == value for column, value in asked.items()))
+        """Return the rows whose columns have these values; "" matches everything."""
+        given = {column: value for column, value in wanted.items() if value != ""}
+        kept = (row for row in self.rows if all(getattr(row, column) == value for column, value in given.items()))
         return replace(self, rows=tuple(kept))
 
     def only(self, column: str) -> str:
-        """Return the one value of a column; InputError where there are several."""
+        """Return the one value of a column; raise InputError if there are several."""
         found = sorted({str(getattr(row, column)) for row in self.rows})
         if len(found) > 1:
             raise InputError(f"rows of several values of {column} are no replicates: {', '.join(found)}; name one")
@@ -98,7 +115,19 @@ Arm = Mapping[tuple[str, int], Result]  # by language and seed
 def arm(table: ResultsTable, intermediate: str, target: str, encoder: str = "", recipe: str = "") -> Arm:
     """Return the rows of one setting by language and seed.
 
-    Raises Missing where there are none, and InputError where they are of several encoders, recipes, metrics or splits.
+    Args:
+        table: The results.
+        intermediate: The intermediate setting.
+        target: The target task.
+        encoder: The encoder; "" where the table has only one.
+        recipe: The recipe's label; "" where the table has only one.
+
+    Returns:
+        The rows.
+
+    Raises:
+        Missing: There are none.
+        InputError: They are of several encoders, recipes, metrics or splits, or two rows differ only in the score.
     """
     found = table.select(encoder=encoder, recipe=recipe, target=target, intermediate=intermediate)
     if not found.rows:
@@ -121,7 +150,7 @@ Part = tuple[list[Arm], tuple[str, ...]]  # one arm, or a second that it is comp
 
 
 def replicates(arms: list[Arm], codes: tuple[str, ...]) -> list[int]:
-    """Return the seeds that have every language in every arm, one for each distinct result; Missing without any."""
+    """Return the seeds that have every language in every arm, one for each distinct result; raise Missing if none."""
     return _replicates([(arms, codes)])
 
 
@@ -131,10 +160,17 @@ def estimate(table: ResultsTable, arms: list[Arm], codes: tuple[str, ...], how: 
 
 
 def together(table: ResultsTable, parts: Sequence[Part], how: Resampling) -> Estimate:
-    """Return the plain mean of several scores or gains, of the seeds that all have.
+    """Estimate the unweighted mean of several scores or gains.
 
-    What parts share, a baseline or the examples of a target, is drawn for all of them at once. Where not all rows have
-    examples, parts are taken as if they shared as much as they could, which is too wide, never too narrow.
+    Args:
+        table: The results.
+        parts: The arms and languages of each score (one arm) or gain (two).
+        how: How examples are resampled. What parts share, such as a baseline or test examples, is resampled once for
+            all of them. Where not all rows have examples, parts count as sharing as much as they could, so that the
+            interval is too wide, never too narrow.
+
+    Returns:
+        The estimate over the seeds that all parts have.
     """
     seeds = _replicates(parts)
     rows = [[{code: [arm[code, seed] for seed in seeds] for code in codes} for arm in arms] for arms, codes in parts]
@@ -155,8 +191,8 @@ def _replicates(parts: Sequence[Part]) -> list[int]:
     known = set.intersection(*({seed for _, seed in arm} for arm, _ in arms))
     whole = [seed for seed in sorted(known) if all((code, seed) in arm for arm, codes in arms for code in codes)]
     if not whole or not all(codes for _, codes in arms):
-        spoken = ", ".join(sorted({code for _, codes in arms for code in codes}))
-        raise Missing(f"no seed has a score in every language ({spoken or 'none is shared'}) of each setting")
+        languages = ", ".join(sorted({code for _, codes in arms for code in codes}))
+        raise Missing(f"no seed has a score in every language ({languages or 'none is shared'}) of each setting")
     results = {
         seed: tuple(arm[code, seed].keys[-1:] or (seed,) for arm, codes in arms for code in codes) for seed in whole
     }
@@ -170,7 +206,11 @@ def _drawn(table: ResultsTable, arms: Sequence[Mapping[str, list[Result]]], how:
 
 
 def contributions(path: Path) -> Array:
-    """Return what each example contributed, (examples, k), from a score's `contributions.jsonl`."""
+    """Return the contribution of each example from a score's `contributions.jsonl`.
+
+    Shape:
+        (examples, k)
+    """
     return _contributions(path)
 
 
@@ -181,10 +221,9 @@ def _contributions(path: Path) -> Array:
 
 
 def _of_scores(arms: Sequence[Mapping[str, list[Result]]], how: Resampling) -> tuple[Array, Estimate]:
-    """Return scores, or gains, (seeds, languages), and their estimate.
+    """Return scores or gains (seeds, languages) and their estimate, for rows without examples.
 
-    Where all rows have a standard error it is of these, and arms are taken as if they shared no examples, which is too
-    wide, never too narrow.
+    Arms count as sharing no examples, so that the interval is too wide, never too narrow.
     """
     scores = [np.array([[row.score for row in column] for column in arm.values()]).T for arm in arms]
     figures = scores[0] - scores[1] if len(scores) > 1 else scores[0]
@@ -200,10 +239,10 @@ def _of_scores(arms: Sequence[Mapping[str, list[Result]]], how: Resampling) -> t
 
 
 def stacked(table: ResultsTable, rows: list[Result]) -> Array:
-    """Return the contributions of rows of one test set, (seeds, examples, k); rows must have examples."""
+    """Return the contributions of rows of one test set, (seeds, examples, k); all rows must have examples."""
     read = [table.read(row.examples) for row in rows if row.examples is not None]
-    if len({len(one) for one in read}) > 1:
+    if len({len(examples) for examples in read}) > 1:
         raise InputError(
-            f"seeds of '{rows[0].target}' have {[len(one) for one in read]} examples; score one version of it"
+            f"seeds of '{rows[0].target}' have {[len(examples) for examples in read]} examples; score one version of it"
         )
     return np.stack(read)

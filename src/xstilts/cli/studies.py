@@ -107,7 +107,7 @@ def watch(
 
     file = what if what and what.suffix == ".py" else None
     folder = store if file else what or store
-    dashboard.show(StudyMonitor(folder, dashboard.promised(file, scale, folder, data)), once, every)
+    dashboard.show(StudyMonitor(folder, dashboard.planned_stages(file, scale, folder, data)), once, every)
 
 
 @app.command()

@@ -1,9 +1,11 @@
-"""Standings: which setting is ahead on each target, from whatever scores a store holds so far.
+"""Best so far: which setting leads on each target, from the scores that a store holds so far.
 
-Models are told apart by what their trainings were, seeds aside. A mean is one over all languages that the target has
-here, never over fewer; the gain is over the models that lack one of the trainings and share the others, paired by seed.
+Settings are told apart by their trainings, seeds aside. A mean counts only if it covers all languages that the target
+has in the store. The gain is over the models that lack one of the trainings and share the others, paired by seed.
 
-    best(sight)[0].gain
+    view = StoreView(Path("work"))
+    view.refresh()
+    print(best(view)[0].gain)
 """
 
 from __future__ import annotations
@@ -16,111 +18,142 @@ from statistics import fmean
 from typing import Any
 
 from xstilts.store.live_view import StoreView
-from xstilts.store.names import TRAIN
+from xstilts.store.names import BASELINE, TRAIN
 
-Seeds = tuple[int, ...]
-Means = dict["Model", dict[Seeds, float]]
-BASELINE = "baseline"
+Seeds = tuple[int, ...]  # of a model's trainings, the first one first
 
 
 @dataclass(frozen=True)
 class Model:
-    """What a network learned: its origin, and of each training what decides it, seed aside, and the tasks' names."""
+    """What a model was trained on, seeds aside.
 
-    origin: str
+    Attributes:
+        encoder: What identifies the encoder that it started from.
+        trainings: What identifies each training: training sets and recipe.
+        tasks: The names of the tasks of each training.
+    """
+
+    encoder: str
     trainings: tuple[str, ...]
     tasks: tuple[str, ...]
 
 
+Means = dict[Model, dict[Seeds, float]]
+
+
 @dataclass(frozen=True)
 class Standing:
-    """The best setting of a target so far. score: mean over languages and seeds. over: settings that have a mean."""
+    """The best setting of a target and an encoder so far.
+
+    Attributes:
+        target: The target task, with the split if that is not the test set.
+        metric: The metric of the score.
+        encoder: The encoder's name.
+        setting: The tasks of its trainings in order.
+        score: The mean over languages and seeds.
+        gain: The mean gain over the model without one of the trainings; None where there is none.
+        languages: How many languages the score covers.
+        seeds: How many seeds.
+        of: How many settings have a mean over all languages.
+    """
 
     target: str
     metric: str
-    origin: str
+    encoder: str
     setting: str
     score: float
     gain: float | None
     languages: int
     seeds: int
-    over: int
+    of: int
 
 
-def best(sight: StoreView) -> list[Standing]:
-    """Return the best setting of each target and encoder for which there is a score in every language."""
-    found: dict[tuple[str, str], dict[tuple[Model, Seeds], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    origins: dict[str, str] = {}
-    for target, metric, model, seeds, language, value in _scores(sight, origins):
-        found[target, metric][model, seeds][language] = value
-    return [one for (target, metric), models in sorted(found.items()) for one in _of(target, metric, models, origins)]
+def best(view: StoreView) -> list[Standing]:
+    """Return the best setting of each target and encoder for which there are scores in every language."""
+    scores: dict[tuple[str, str], dict[tuple[Model, Seeds], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    encoders: dict[str, str] = {}
+    for target, metric, model, seeds, language, value in _scores(view, encoders):
+        scores[target, metric][model, seeds][language] = value
+    return [
+        standing
+        for (target, metric), by_model in sorted(scores.items())
+        for standing in _standings(target, metric, by_model, encoders)
+    ]
 
 
-def _of(
-    target: str, metric: str, models: Mapping[tuple[Model, Seeds], Mapping[str, float]], origins: Mapping[str, str]
+def _standings(
+    target: str, metric: str, scores: Mapping[tuple[Model, Seeds], Mapping[str, float]], encoders: Mapping[str, str]
 ) -> Iterator[Standing]:
-    """Yield the standing of each encoder on a target."""
-    languages = {language for scores in models.values() for language in scores}
+    """Yield the best setting of each encoder on a target."""
+    languages = {language for by_language in scores.values() for language in by_language}
     means: Means = defaultdict(dict)
-    for (model, seeds), scores in models.items():
-        if scores.keys() == languages:
-            means[model][seeds] = fmean(scores.values())
+    for (model, seeds), by_language in scores.items():
+        if by_language.keys() == languages:
+            means[model][seeds] = fmean(by_language.values())
     sign = -1 if metric.endswith("loss") else 1
-    for origin in sorted({model.origin for model in means}):
-        mine = {model: by_seed for model, by_seed in means.items() if model.origin == origin}
-        first = max(mine, key=lambda model: (sign * fmean(mine[model].values()), model.tasks))
-        gain, base = _gain(first, mine)
+    for encoder in sorted({model.encoder for model in means}):
+        own = {model: by_seed for model, by_seed in means.items() if model.encoder == encoder}
+        first = max(own, key=lambda model: (sign * fmean(own[model].values()), model.tasks))
+        gain, baseline = _gain(first, own)
         setting = " → ".join(first.tasks) or "untrained"
-        if base is None and any(_gain(model, mine)[1] == first for model in mine):
+        if baseline is None and any(_gain(model, own)[1] == first for model in own):
             setting = f"{BASELINE} ({setting})"
-        score = fmean(mine[first].values())
         yield Standing(
-            target, metric, origins[origin], setting, score, gain, len(languages), len(mine[first]), len(mine)
+            target,
+            metric,
+            encoders[encoder],
+            setting,
+            fmean(own[first].values()),
+            gain,
+            len(languages),
+            len(own[first]),
+            len(own),
         )
 
 
 def _gain(model: Model, means: Means) -> tuple[float | None, Model | None]:
-    """Return the gain over the model without one of the trainings, and which that is."""
-    for left in range(len(model.trainings)):
-        rest = tuple(range(left)) + tuple(range(left + 1, len(model.trainings)))
-        names = tuple(model.trainings[n] for n in rest)
-        for base in means:
-            if base.trainings == names:
+    """Return the gain over the model without one of the trainings, and that model."""
+    for left_out in range(len(model.trainings)):
+        kept = tuple(range(left_out)) + tuple(range(left_out + 1, len(model.trainings)))
+        trainings = tuple(model.trainings[n] for n in kept)
+        for baseline in means:
+            if baseline.trainings == trainings:
                 pairs = [
                     (value, other)
                     for seeds, value in means[model].items()
-                    if (other := means[base].get(tuple(seeds[n] for n in rest))) is not None
+                    if (other := means[baseline].get(tuple(seeds[n] for n in kept))) is not None
                 ]
                 if pairs:
-                    return fmean(value - other for value, other in pairs), base
+                    return fmean(value - other for value, other in pairs), baseline
     return None, None
 
 
-def _scores(sight: StoreView, origins: dict[str, str]) -> Iterator[tuple[str, str, Model, Seeds, str, float]]:
+def _scores(view: StoreView, encoders: dict[str, str]) -> Iterator[tuple[str, str, Model, Seeds, str, float]]:
+    """Yield target, metric, model, seeds, language and value of each score; collect the names of encoders."""
     known: dict[str, tuple[Model, Seeds]] = {}
-    for key, value in sight.scores.items():
+    for key, value in view.scores.items():
         try:
-            asked = sight.records[key]["arguments"]
-            predictions = sight.records[asked["predictions"]["stage"]]["arguments"]
-            data = sight.records[asked["gold"]["stage"]]["arguments"]["data"]
+            score = view.records[key]["arguments"]
+            prediction = view.records[score["predictions"]["stage"]]["arguments"]
+            data = view.records[score["gold"]["stage"]]["arguments"]["data"]
             split = "" if data["split"] == "test" else f" ({data['split']})"
-            identity = json.dumps(predictions["model"], sort_keys=True)
+            identity = json.dumps(prediction["model"], sort_keys=True)
             if identity not in known:
-                known[identity] = _model(predictions["model"], sight, origins)
-            yield f"{data['task']}{split}", asked["metric"], *known[identity], data["language"], value
+                known[identity] = _model(prediction["model"], view, encoders)
+            yield f"{data['task']}{split}", score["metric"], *known[identity], data["language"], value
         except (KeyError, TypeError):
-            continue  # of another kind, or what it rests on is gone
+            continue  # another type of score, or a stage behind it is gone
 
 
-def _model(model: Any, sight: StoreView, origins: dict[str, str]) -> tuple[Model, Seeds]:
-    """Return what a network learned and with which seeds, from the records of its trainings."""
+def _model(model: Any, view: StoreView, encoders: dict[str, str]) -> tuple[Model, Seeds]:
+    """Return what a model was trained on and with which seeds, from the records of its trainings."""
     trainings, tasks, seeds = [], [], []
-    while "stage" in model and sight.records[model["stage"]]["work"] == TRAIN:
-        asked = sight.records[model["stage"]]["arguments"]
-        trainings.append(json.dumps([asked["lessons"], asked["recipe"]], sort_keys=True))
-        tasks.append("+".join(lesson["task"] for lesson in asked["lessons"]))
-        seeds.append(int(asked["seed"]))
-        model = asked["encoder"]
-    origin = json.dumps(model, sort_keys=True)
-    origins[origin] = sight.records[model["stage"]]["label"] if "stage" in model else model["name"]
-    return Model(origin, tuple(trainings[::-1]), tuple(tasks[::-1])), tuple(seeds[::-1])
+    while "stage" in model and view.records[model["stage"]]["work"] == TRAIN:
+        training = view.records[model["stage"]]["arguments"]
+        trainings.append(json.dumps([training["lessons"], training["recipe"]], sort_keys=True))
+        tasks.append("+".join(lesson["task"] for lesson in training["lessons"]))
+        seeds.append(int(training["seed"]))
+        model = training["encoder"]
+    encoder = json.dumps(model, sort_keys=True)
+    encoders[encoder] = view.records[model["stage"]]["label"] if "stage" in model else model["name"]
+    return Model(encoder, tuple(trainings[::-1]), tuple(tasks[::-1])), tuple(seeds[::-1])

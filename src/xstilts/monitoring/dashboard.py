@@ -1,6 +1,8 @@
-"""Board: what `xstilts watch` shows of where things stand: live in a terminal, else a plain line where things change.
+"""Dashboard: what `xstilts watch` shows of where a study stands.
 
-show(Watch(Path("work")), once=True, every=2.0)
+In a terminal the view is redrawn in place; elsewhere a line is printed whenever something has changed.
+
+    show(StudyMonitor(Path("work")), once=True, every=2.0)
 """
 
 from __future__ import annotations
@@ -11,37 +13,46 @@ from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from xstilts.errors import InputError
-from xstilts.monitoring.eta import Running
-from xstilts.monitoring.status import State, StudyMonitor
+from xstilts.monitoring.status import Running, Status, StudyMonitor
+from xstilts.runtime import tables
 from xstilts.runtime.console import console
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.signals import Interrupted
 from xstilts.store.stage import Stage
 
-MOST = 12  # lines of each kind that are shown
+SHOWN = 12  # lines of each part
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
-def show(watch: StudyMonitor, once: bool, every: float) -> None:
-    """Print where things stand, once or until all that is asked for is there or nobody works on it any more."""
-    screen, state = console(), watch.look()
+def show(monitor: StudyMonitor, once: bool, every: float) -> None:
+    """Print where a study stands.
+
+    Args:
+        monitor: Looks at the store.
+        once: Whether to print it once; else until the study is complete or no build works on it any more.
+        every: Seconds between two looks.
+    """
+    screen, status = console(), monitor.look()
     try:
         if once:
-            screen.print(drawn(state))
+            screen.print(drawn(status))
         elif screen.is_terminal:
-            _live(watch, state, screen, every)
+            _live(monitor, status, screen, every)
         else:
-            _lines(watch, state, screen, every)
+            _lines(monitor, status, screen, every)
     except (Interrupted, KeyboardInterrupt):
-        return  # Ctrl-C is how one stops watching
+        return  # Ctrl-C is how a user ends the view
 
 
-def promised(file: Path | None, scale: str, store: Path, data: Path | None) -> Sequence[Stage]:
-    """Return the stages of a study file at a scale; none without a file. InputError where there is no such store."""
+def planned_stages(file: Path | None, scale: str, store: Path, data: Path | None) -> Sequence[Stage]:
+    """Return the stages of a study file at a scale; none without a file.
+
+    Raises:
+        InputError: There is neither a file nor the store.
+    """
     if file:
         from xstilts.experiments import study
 
@@ -51,115 +62,124 @@ def promised(file: Path | None, scale: str, store: Path, data: Path | None) -> S
     return ()
 
 
-def _live(watch: StudyMonitor, state: State, screen: Console, every: float) -> None:
-    with Live(drawn(state), console=screen, auto_refresh=False) as live:
-        for now in _states(watch, state, every):
+def _live(monitor: StudyMonitor, status: Status, screen: Console, every: float) -> None:
+    with Live(drawn(status), console=screen, auto_refresh=False) as live:
+        for now in _statuses(monitor, status, every):
             live.update(drawn(now), refresh=True)
 
 
-def _lines(watch: StudyMonitor, state: State, screen: Console, every: float) -> None:
-    said, failed = list[str](), set[str]()
-    for now in _states(watch, state, every):
+def _lines(monitor: StudyMonitor, status: Status, screen: Console, every: float) -> None:
+    printed, failed = list[str](), set[str]()
+    for now in _statuses(monitor, status, every):
         for label, why in now.failed:
             if label not in failed:
                 failed.add(label)
                 screen.print(f"failed: {label}: {why}", highlight=False, soft_wrap=True)
-        if (counts := _counts(now)) != said:
-            screen.print(in_a_line(now), highlight=False, soft_wrap=True)
-            said = counts
+        if (counts := _counts(now)) != printed:
+            screen.print(one_line(now), highlight=False, soft_wrap=True)
+            printed = counts
     screen.print(drawn(now))
 
 
-def _states(watch: StudyMonitor, state: State, every: float) -> Iterator[State]:
-    """Yield where things stand, now and after every pause, for as long as there is something to wait for."""
-    had_builders = False
+def _statuses(monitor: StudyMonitor, status: Status, every: float) -> Iterator[Status]:
+    """Yield the status now and after every pause, until the study is complete or no build works on it any more."""
+    had_builds = False
     while True:
-        yield state
-        busy = bool(state.alive or state.running)
-        if state.complete or (had_builders and not busy):
+        yield status
+        busy = bool(status.alive or status.running)
+        if status.complete or (had_builds and not busy):
             return
-        had_builders = had_builders or busy
+        had_builds = had_builds or busy
         time.sleep(every)
-        state = watch.look()
+        status = monitor.look()
 
 
-def in_a_line(state: State) -> str:
-    """Return where things stand as one line."""
-    return ", ".join(_counts(state) + ([_rest(state)] if state.waiting or state.running else []))
+def one_line(status: Status) -> str:
+    """Return where a study stands in one line."""
+    return ", ".join(_counts(status) + ([_time_left(status)] if status.waiting or status.running else []))
 
 
-def _counts(state: State) -> list[str]:
-    said = [f"{state.finished:,} of {state.total:,} finished" if state.total else f"{state.finished:,} finished"]
-    said += [f"{len(state.running)} running"] if state.running else []
-    said += [f"{len(state.failed)} failed"] if state.failed else []
-    return said + ([f"{sum(state.waiting.values()):,} waiting"] if state.waiting else [])
+def _counts(status: Status) -> list[str]:
+    total = f" of {status.total:,}" if status.total else ""
+    counts = [f"{status.finished:,}{total} finished"]
+    counts += [f"{len(status.running)} running"] if status.running else []
+    counts += [f"{len(status.failed)} failed"] if status.failed else []
+    return counts + ([f"{sum(status.waiting.values()):,} waiting"] if status.waiting else [])
 
 
-def drawn(state: State) -> RenderableType:
-    """Return where things stand as it is shown to people."""
-    parts: list[RenderableType] = [Text(in_a_line(state), "bold")]
-    if not (state.alive or state.running) and not state.complete:
-        parts.append(Text("nobody is building here", "dim"))
-    parts += [_running(state)] if state.running else []
-    parts += [Text(line, "red") for line in _cut([f"failed  {label}: {why}" for label, why in state.failed])]
-    parts += [Text(f"lost  {state.lost:,} stages that need one that failed", "red")] if state.lost else []
-    if state.waiting:
-        works = ", ".join(f"{count:,} {name}" for name, count in sorted(state.waiting.items()))
-        parts.append(Text(f"waiting  {works}", "dim"))
-    parts += [Text(line, "dim") for line in _cut(list(_remarks(state)))]
-    parts += [_best(state)] if state.best else []
+def _time_left(status: Status) -> str:
+    if status.seconds is None:
+        return f"time left not known of {status.unknown:,} stages: none of their function is finished here"
+    return f"about {duration(status.seconds)} left"
+
+
+def drawn(status: Status) -> RenderableType:
+    """Return where a study stands, for the terminal."""
+    parts: list[RenderableType] = [Text(one_line(status), "bold")]
+    if not (status.alive or status.running) and not status.complete:
+        parts.append(Text("no build is running in this store", "dim"))
+    parts += [_running(status)] if status.running else []
+    parts += [Text(line, "red") for line in _cut([f"failed  {label}: {why}" for label, why in status.failed])]
+    parts += [Text(f"lost  {status.lost:,} stages that need one that failed", "red")] if status.lost else []
+    if status.waiting:
+        functions = ", ".join(f"{count:,} {name}" for name, count in sorted(status.waiting.items()))
+        parts.append(Text(f"waiting  {functions}", "dim"))
+    parts += [Text(line, "dim") for line in _cut(list(_remarks(status)))]
+    parts += [_best(status)] if status.best else []
     return Group(*parts)
 
 
-def _remarks(state: State) -> Iterator[str]:
-    for one in state.stopped:
+def _remarks(status: Status) -> Iterator[str]:
+    for build in status.stopped:
         yield (
-            f"stopped  a build begun {duration(time.time() - one.started)} ago lacks {one.lacking:,} of {one.stages:,} "
-            "stages: run it again to go on"
+            f"stopped  a build begun {duration(time.time() - build.started)} ago lacks {build.lacking:,} of "
+            f"{build.stages:,} stages: run it again to continue"
         )
-    for part in state.left_behind:
+    for part in status.left_behind:
         yield f"left behind  {part.folder.name}, unchanged for {duration(part.idle)}"
 
 
-def _running(state: State) -> Table:
-    table = Table("running", "step", "", "left", box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for one in state.running[:MOST]:
-        left = "" if one.seconds is None else f"~{duration(one.seconds)}"
-        table.add_row(one.label, _steps(one), one.figures, left)
-    if len(state.running) > MOST:
-        table.add_row(f"and {len(state.running) - MOST} more")
-    return table
+def _running(status: Status) -> RenderableType:
+    rows = [
+        (stage.label, _steps(stage), stage.figures, "" if stage.seconds is None else f"~{duration(stage.seconds)}")
+        for stage in status.running[:SHOWN]
+    ]
+    if len(status.running) > SHOWN:
+        rows.append((f"and {len(status.running) - SHOWN} more", "", "", ""))
+    return tables.table("", ("running", "step", "", "left"), rows).to_rich(lines=False)
 
 
-def _steps(one: Running) -> str:
-    if not one.done:
+def _steps(stage: Running) -> str:
+    if not stage.done:
         return ""
-    return f"{one.done:,}/{one.total:,} {100 * one.done // one.total} %" if one.total else f"{one.done:,}"
+    return f"{stage.done:,}/{stage.total:,} {100 * stage.done // stage.total} %" if stage.total else f"{stage.done:,}"
 
 
-def _best(state: State) -> Table:
-    table = Table("best so far", "encoder", "setting", "of", box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("score", "gain", "seeds", "languages", "metric"):
-        table.add_column(column)
-    for one in state.best:
-        gain = "" if one.gain is None else f"{one.gain:+.2f}"
-        figures = (f"{one.score:.2f}", gain, str(one.seeds), str(one.languages), one.metric)
-        table.add_row(one.target, one.origin, one.setting, str(one.over), *figures)
-    return table
-
-
-def _rest(state: State) -> str:
-    if state.seconds is None:
-        return f"time left not known of {state.unknown:,}: nothing of the kind is finished here"
-    return f"about {duration(state.seconds)} left"
+def _best(status: Status) -> RenderableType:
+    columns = ("best so far", "encoder", "setting", "of", "score", "gain", "seeds", "languages", "metric")
+    rows = [
+        (
+            best.target,
+            best.encoder,
+            best.setting,
+            best.of,
+            tables.number(best.score),
+            "" if best.gain is None else tables.signed(best.gain),
+            best.seeds,
+            best.languages,
+            best.metric,
+        )
+        for best in status.best
+    ]
+    return tables.table("", columns, rows).to_rich(lines=False)
 
 
 def _cut(lines: list[str]) -> list[str]:
-    return lines[:MOST] + ([f"and {len(lines) - MOST} more"] if len(lines) > MOST else [])
+    return lines[:SHOWN] + ([f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])
 
 
 def duration(seconds: float) -> str:
-    """Return seconds for people, in the two largest units that they fill.
+    """Return a time in its two largest units.
 
     >>> duration(3725), duration(42)
     ('1 h 2 min', '42 s')

@@ -1,39 +1,62 @@
-"""Watch: where a study stands, from its store alone and what the builds in it say; nothing is disturbed or written.
+"""Status: where a study stands, from its store and from what the builds in it report; nothing is written or disturbed.
 
-What is asked for is a study's stages where its file is given, else what the builds that go on have said. What nobody
-says is told by the store: a training by its checkpoint, the time left by what finished stages of the kind have taken.
+The stages that count are those of the study, where its file is given, else those that the current builds have asked
+for. A build reports how far its stages are. Where none does, a training's checkpoint tells; where that does not either,
+the time left is estimated from finished stages of the same name (seeds apart), or else of the same function.
 
-    state = Watch(Path("work")).look()
-    state.finished, state.total, state.seconds
+    status = StudyMonitor(Path("work")).look()
+    print(status.finished, status.total, status.seconds)
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from xstilts.monitoring import best_so_far
 from xstilts.monitoring.best_so_far import Standing
-from xstilts.monitoring.eta import EtaEstimator, Running
 from xstilts.runtime.machine import Runtime
 from xstilts.store import build_log
-from xstilts.store import stage as stages
 from xstilts.store.build import missing
 from xstilts.store.build_log import BuildStatus
-from xstilts.store.live_view import Part, StoreView
-from xstilts.store.stage import Stage
+from xstilts.store.live_view import Part, StoreView, state_of
+from xstilts.store.stage import Stage, with_inputs
 
-FRESH = 600.0  # seconds without a change after which a folder in the making that nobody speaks for is left behind
-Runnings = tuple[Running, ...]
-Parts = tuple[Part, ...]
-Names = dict[str, tuple[str, str]]  # by key the label and the work's name
+FRESH = 600.0  # seconds without a change after which an unfinished folder that no build reports counts as left behind
+SEED = re.compile(r"-seed\d+$")
+TIME_LEFT = re.compile(r"\s*(\d+):(\d\d) left")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stage that is being built.
+
+    Attributes:
+        label: Its label.
+        key: Its key.
+        done: Steps done.
+        total: All its steps; 0 where not known.
+        figures: Its last figures, such as the loss, as text.
+        seconds: The time left; None where not known.
+    """
+
+    label: str
+    key: str
+    done: int = 0
+    total: int = 0
+    figures: str = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """A build that came to no end: when it began, and how many of its stages are not there."""
+    """A build that ended early: when it began, how many of its stages are missing, and how many it had."""
 
     started: float
     lacking: int
@@ -41,12 +64,22 @@ class Stopped:
 
 
 @dataclass(frozen=True)
-class State:
-    """Where things stand.
+class Status:
+    """Where a study stands.
 
-    total: stages asked for, None where nobody says. failed: labels and reasons; lost: how many need one that failed.
-    waiting: how many of each work. left_behind: folders in which nobody works any more. alive: builds that go on.
-    seconds: that are left in all, None where some are not known, of `unknown` stages.
+    Attributes:
+        finished: How many of the stages that count are in the store.
+        total: How many stages count; None where neither a study nor a build says so.
+        running: The stages that are being built.
+        failed: Label and reason of each stage that failed.
+        lost: How many stages cannot be built because they need one that failed.
+        waiting: How many stages are still to be begun, by function.
+        left_behind: Unfinished folders that no build works on any more.
+        stopped: Builds that ended early and lack stages that nobody else builds.
+        alive: How many builds are going on.
+        seconds: The time left with these builds' workers; None where it is not known of some stage.
+        unknown: Of how many stages the time is not known.
+        best: The best setting of each target so far.
     """
 
     finished: int
@@ -64,95 +97,177 @@ class State:
 
     @property
     def complete(self) -> bool:
-        """Say whether all that is asked for is there."""
+        """Whether all stages that count are in the store."""
         return self.finished == self.total and not self.running
 
 
 @dataclass
 class StudyMonitor:
-    """One who watches a store, and what he has seen of it. promised: the stages of a study, where its file is known."""
+    """Looks at a store again and again; what was read once is kept.
+
+    Attributes:
+        store: The store.
+        stages: The stages of the study, where its file is known.
+        view: What has been read of the store.
+        eta: Estimates the time left of a stage.
+    """
 
     store: Path
-    promised: Sequence[Stage] = ()
-    best: tuple[Standing, ...] = ()
-    scored: int = -1
-    sight: StoreView = field(init=False)
-    pace: EtaEstimator = field(init=False)
-    asked: Names = field(init=False)
-    steps: dict[str, int] = field(init=False)
-    todo: set[str] = field(init=False)
+    stages: Sequence[Stage] = ()
+    view: StoreView = field(init=False)
+    eta: EtaEstimator = field(init=False)
+    _functions: dict[str, tuple[str, str]] = field(init=False)  # label and function of the study's stages, by key
+    _steps: dict[str, int] = field(init=False)
+    _missing: set[str] = field(init=False)
+    _best: tuple[Standing, ...] = ()
+    _scores: int = -1  # from how many scores `_best` is
 
     def __post_init__(self) -> None:
-        self.sight = StoreView(self.store)
-        self.pace = EtaEstimator(self.sight)
-        every = stages.with_inputs(self.promised)
-        self.asked = {item.key: (item.label, item.work.name) for item in every}
-        self.steps = {item.key: getattr(item.arguments.get("recipe"), "steps", None) or 0 for item in every}
-        self.todo = {item.key for item in missing(tuple(self.promised), Runtime(self.store))}
+        self.view = StoreView(self.store)
+        self.eta = EtaEstimator(self.view)
+        every = with_inputs(self.stages)
+        self._functions = {stage.key: (stage.label, stage.work.name) for stage in every}
+        self._steps = {stage.key: getattr(stage.arguments.get("recipe"), "steps", None) or 0 for stage in every}
+        self._missing = {stage.key for stage in missing(tuple(self.stages), Runtime(self.store))}
 
-    def look(self) -> State:
-        """Return where things stand now."""
-        found = build_log.read(self.store)  # before the store: what is finished meanwhile is no longer in the works
-        self.sight.refresh()
-        live = [build for build in found if build.alive]
-        asked = self.asked or {key: names for build in live for key, names in build.stages.items()}
-        there = self.sight.records.keys()
-        unfinished = (self.todo if self.asked else asked.keys()) - there
-        failed = _failed(found, there)
-        running, left_behind = self._parts(found, failed)
-        waiting = unfinished - failed.keys() - {one.key for one in running}
-        seconds = [one.seconds for one in running] + [self.pace.usual(*asked[key]) for key in waiting]
+    def look(self) -> Status:
+        """Return where the study stands now."""
+        # Builds are read before the store, so that a stage that finishes meanwhile does not count as running.
+        builds = build_log.read(self.store)
+        self.view.refresh()
+        alive = [build for build in builds if build.alive]
+        counted = self._functions or {key: names for build in alive for key, names in build.stages.items()}
+        finished = self.view.records.keys()
+        unfinished = (self._missing if self._functions else counted.keys()) - finished
+        failed = _failed(builds, finished)
+        running, left_behind = self._parts(builds, failed)
+        waiting = unfinished - failed.keys() - {stage.key for stage in running}
+        seconds = [stage.seconds for stage in running] + [self.eta.usual(*counted[key]) for key in waiting]
         known = [each for each in seconds if each is not None]
-        return State(
-            len(asked) - len(unfinished) if asked else len(there),
-            len(asked) or None,
-            running,
-            tuple(sorted(said for said in failed.values() if said[1])),
-            sum(not why for _, why in failed.values()),
-            Counter(asked[key][1].rpartition(".")[2] for key in waiting),
-            left_behind,
-            tuple(_stopped(found, {*there, *asked})),
-            len(live),
-            sum(known) / max(1, sum(build.workers for build in live)) if len(known) == len(seconds) else None,
-            len(seconds) - len(known),
-            self._best(),
+        workers = max(1, sum(build.workers for build in alive))
+        return Status(
+            finished=len(counted) - len(unfinished) if counted else len(finished),
+            total=len(counted) or None,
+            running=running,
+            failed=tuple(sorted((label, why) for label, why in failed.values() if why)),
+            lost=sum(not why for _, why in failed.values()),
+            waiting=Counter(counted[key][1].rpartition(".")[2] for key in waiting),
+            left_behind=left_behind,
+            stopped=tuple(_stopped(builds, {*finished, *counted})),
+            alive=len(alive),
+            seconds=sum(known) / workers if len(known) == len(seconds) else None,
+            unknown=len(seconds) - len(known),
+            best=self._best_so_far(),
         )
 
-    def _parts(self, found: Sequence[BuildStatus], failed: Collection[str]) -> tuple[Runnings, Parts]:
-        """Return what is in the works, and folders in which nobody works any more."""
-        begun = {key: build for build in found for key in build.running if build.alive}
-        spoken = {key for build in found for key in (build.stages if build.alive else build.running)}
+    def _parts(
+        self, builds: Sequence[BuildStatus], failed: Collection[str]
+    ) -> tuple[tuple[Running, ...], tuple[Part, ...]]:
+        """Return the stages that are being built, and the unfinished folders that no build works on any more."""
+        begun = {key: build for build in builds for key in build.running if build.alive}
+        reported = {key for build in builds for key in (build.stages if build.alive else build.running)}
         running, left_behind = [], []
-        for key, part in self.sight.parts.items():
+        for key, part in self.view.parts.items():
+            steps = self._steps.get(key, 0)
             if key in begun:
-                running.append(self.pace.told(part, begun[key], self.steps.get(key, 0)))
-            elif key not in spoken and key not in failed and part.idle < FRESH:
-                running.append(self.pace.seen(part, self.asked.get(key, ("", ""))[1], self.steps.get(key, 0)))
-            elif key not in failed and key not in self.sight.records:
+                running.append(self.eta.reported(part, begun[key], steps))
+            elif key not in reported and key not in failed and part.idle < FRESH:
+                running.append(self.eta.from_checkpoint(part, self._functions.get(key, ("", ""))[1], steps))
+            elif key not in failed and key not in self.view.records:
                 left_behind.append(part)
         return tuple(running), tuple(left_behind)
 
-    def _best(self) -> tuple[Standing, ...]:
-        if self.scored != len(self.sight.scores):
-            self.best, self.scored = tuple(best_so_far.best(self.sight)), len(self.sight.scores)
-        return self.best
+    def _best_so_far(self) -> tuple[Standing, ...]:
+        if self._scores != len(self.view.scores):
+            self._best, self._scores = tuple(best_so_far.best(self.view)), len(self.view.scores)
+        return self._best
 
 
-def _failed(found: Sequence[BuildStatus], there: Collection[str]) -> dict[str, tuple[str, str]]:
-    """Return by key the label of what failed and why, unless it is there by now or a later build tries again."""
+@dataclass
+class EtaEstimator:
+    """Estimates the time that a stage takes from the finished stages of a store: medians by name and by function."""
+
+    view: StoreView
+    _counted: int = -1
+    _medians: Mapping[str, float] = field(default_factory=dict)
+
+    def usual(self, label: str, function: str) -> float | None:
+        """Return the seconds that a stage usually takes.
+
+        Args:
+            label: The stage's label; stages that differ in the seed alone count as the same.
+            function: The name of its function, for where no stage of that label is finished.
+
+        Returns:
+            The median; None where no stage of either is finished.
+        """
+        if self._counted != len(self.view.records):
+            seconds: dict[str, list[float]] = defaultdict(list)
+            for record in self.view.records.values():
+                seconds[SEED.sub("", record["label"])].append(record["seconds"])
+                seconds[record["work"]].append(record["seconds"])
+            self._medians = {name: median(each) for name, each in seconds.items()}
+            self._counted = len(self.view.records)
+        return self._medians.get(SEED.sub("", label), self._medians.get(function))
+
+    def reported(self, part: Part, build: BuildStatus, steps: int) -> Running:
+        """Return how far a stage is by the report of its build, or else by its folder."""
+        report, begun = build.steps.get(part.key), build.running[part.key]
+        if not report or not report["done"]:
+            return self.from_checkpoint(part, build.stages[part.key][1], steps, time.time() - begun)
+        left = (report["at"] - begun) / report["done"] * (report["total"] - report["done"])
+        if shown := TIME_LEFT.search(report["detail"]):
+            left = int(shown[1]) * 60.0 + int(shown[2])
+        left = max(0.0, left - (time.time() - report["at"]))
+        return Running(part.label, part.key, report["done"], report["total"], TIME_LEFT.sub("", report["detail"]), left)
+
+    def from_checkpoint(self, part: Part, function: str = "", steps: int = 0, passed: float = 0.0) -> Running:
+        """Return how far a stage is by its checkpoint.
+
+        Args:
+            part: Its unfinished folder.
+            function: The name of its function.
+            steps: How many steps it has; 0 where not known.
+            passed: The seconds since it was begun.
+
+        Returns:
+            The stage, with the time left where that can be estimated.
+        """
+        state = state_of(part.folder)
+        cost = state.get("cost") or {}
+        done, spent = int(state.get("step", 0)), float(cost.get("seconds", 0.0))
+        left = self.usual(part.label, function)
+        if done and steps and spent:
+            left = spent / done * (steps - done) - part.idle
+        elif left is not None:
+            left -= max(spent, passed)
+        return Running(part.label, part.key, done, steps, _figures(state, cost), left and max(0.0, left))
+
+
+def _figures(state: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
+    """Return the last loss and the tokens per second in a checkpoint."""
+    losses = [line["loss"] for line in state.get("history", ()) if "loss" in line]
+    tokens = sum(sums.get("tokens", 0) for sums in cost.get("taught", {}).values())
+    figures = [f"loss {losses[-1]:.3f}"] if losses else []
+    figures += [f"{tokens / cost['seconds']:,.0f} tokens/s"] if tokens and cost.get("seconds") else []
+    return "  ".join(figures)
+
+
+def _failed(builds: Sequence[BuildStatus], finished: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return label and reason of each failed stage by key, except those finished by now or tried again by a build."""
     failed: dict[str, tuple[str, str]] = {}
-    for build in found:
+    for build in builds:
         for key, (label, _) in build.stages.items():
             if key in build.failed:
                 failed[key] = label, build.failed[key]
             elif build.alive:
                 failed.pop(key, None)
-    return {key: said for key, said in failed.items() if key not in there}
+    return {key: reason for key, reason in failed.items() if key not in finished}
 
 
-def _stopped(found: Sequence[BuildStatus], known: Collection[str]) -> Iterable[Stopped]:
-    """Yield builds that came to no end and lack stages that nobody else asks for."""
-    for build in found:
+def _stopped(builds: Sequence[BuildStatus], known: Collection[str]) -> Iterator[Stopped]:
+    """Yield the builds that ended early and lack stages that are not known otherwise."""
+    for build in builds:
         lacking = sum(key not in known and key not in build.failed for key in build.stages)
         if lacking and not build.alive:
             yield Stopped(build.started, lacking, len(build.stages))

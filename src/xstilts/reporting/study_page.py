@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xstilts.claims.claim import LEVEL
+from xstilts.claims.claim import COMPARED, LEVEL
 from xstilts.reporting import charts, study_report
 from xstilts.reporting.charts import label, strip, varying
 from xstilts.reporting.page import Listing, Page, Section, VerdictView, save
@@ -137,7 +137,8 @@ def _facts(verdict: Json, scales: Mapping[str, tuple[float, float]]) -> Iterator
     unit = verdict.get("unit") or ""
     if is_known(verdict.get("estimate")):
         yield "estimate", _estimate(verdict, unit, scales[unit])
-    yield "expected", Cell(f"{verdict['expectation']} {tables.cell(float(verdict['margin'])).text} {unit}".strip())
+    expected = COMPARED.get(verdict["expectation"], verdict["expectation"])
+    yield "expected", Cell(f"{expected} {tables.cell(float(verdict['margin'])).text} {unit}".strip())
     if is_known(verdict.get("p_holm")):
         yield "p, corrected", tables.p_value(verdict["p_holm"])
     if verdict.get("n_replicates"):

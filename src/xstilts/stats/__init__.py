@@ -1,9 +1,10 @@
-"""Stats: what a handful of seeds and some examples allow to say.
+"""Stats: intervals and tests for few seeds and many examples.
 
-Whatever is measured becomes an `Estimate`: a value, how much it varies from seed to seed, and how much with the
-examples that all seeds share. Its interval and its p-value come from one distribution, so that they cannot contradict
-each other. One file per idea: `seeds` (plain means), `estimates`, `bootstrap` (from examples to an estimate), `paired`
-(randomisation, stochastic order), `families` (Holm, distinct replicates), `power`, `fits`, `equivalence`, `ranks`.
+Every measurement becomes an `Estimate`: a value, its variance from seed to seed, and its variance through the examples
+that all seeds share. Its interval and its p-value come from one distribution, so that they cannot contradict each
+other. Modules: `seed_summary` (means over seeds), `estimates`, `bootstrap` (from examples to an estimate),
+`paired_tests` (randomisation, stochastic order), `multiple_testing` (Holm), `power`, `regression`, `equivalence`,
+`rank_correlation`.
 
 >>> found = Estimate(2.0, between=0.5, count=5, units=0.1)
 >>> low, high = found.interval()

@@ -1,13 +1,14 @@
-"""Bootstrap: from what each example contributed, in every seed and both arms, to an estimate.
+"""Bootstrap: from the contributions of examples, in every seed and both arms, to an estimate.
 
 Examples are crossed with seeds, not nested in them: one draw of examples serves every seed and both arms, so that
 what makes an example hard for all cancels in a gain. The bootstrap over examples gives a covariance between the seeds'
 figures; its off-diagonal is the part of the variance that more seeds would not lessen, its diagonal's rest is already
 in the spread of the seeds (Owen 2007, "The pigeonhole bootstrap", and Owen & Eckles 2012, on why crossed factors need
-this). The seeds themselves are not resampled, being too few: `estimates` says what is done instead.
+this). The seeds themselves are too few to be resampled; `estimates` describes what is done instead.
 
-Languages with equally many examples are drawn together: a test set and its translations are hard at the same places,
-and taken apart a mean over eight of them covers 69 % instead of 95 %. Where they are unrelated nothing comes of it.
+Languages with equally many examples are resampled together: a test set and its translations are hard in the same
+places, and resampled separately, intervals of a mean over eight of them cover 69 % instead of 95 %. Where languages are
+unrelated, joint resampling changes nothing.
 
 >>> right = np.array([[1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 0.0, 1.0]])  # two seeds, four examples
 >>> estimate(right).value
@@ -37,10 +38,13 @@ KEPT = 4 * BLOCK  # of which as many are kept for the next language of as many e
 
 @dataclass(frozen=True)
 class Resampling:
-    """How often examples are drawn, and what is drawn.
+    """How examples are resampled.
 
-    sampled: the languages stand for others, so that the mean's interval includes their spread; otherwise the mean is
-    over these very languages.
+    Attributes:
+        resamples: How often.
+        seed: Of the random numbers.
+        sampled: Whether the languages are a sample of others, so that the mean's interval includes their spread; else
+            the mean is over exactly these languages.
     """
 
     resamples: int = 1000
@@ -58,9 +62,12 @@ def share(contributions: Array, weights: Array) -> Array:
 
 @dataclass(frozen=True)
 class Draws:
-    """What a mean over languages is, and what it would have been with examples drawn anew.
+    """The figures of seeds and languages, observed and with resampled examples.
 
-    figures: (seeds, languages). drawn: of each language (seeds, resamples). examples: of the language with the fewest.
+    Attributes:
+        figures: The observed figures, (seeds, languages).
+        drawn: The resampled figures of each language, (seeds, resamples).
+        examples: The number of examples of the language with the fewest.
     """
 
     figures: Array
@@ -74,16 +81,28 @@ class Draws:
 
 
 def estimate(after: Arm, before: Arm | None = None, headline: Headline = share, how: Resampling = PLAIN) -> Estimate:
-    """Return the mean over seeds and languages of a headline, or of its gain from `before` to `after`.
+    """Estimate a headline figure, or its gain, as the mean over seeds and languages.
 
-    after, before: (seeds, examples) or (seeds, examples, k) contributions, or such arrays by language; the seeds and
-    examples of both arms are the same and in one order. Raises InputError where shapes differ.
+    Args:
+        after: Contributions of examples, or such arrays by language.
+        before: Those of the arm to compare with, of the same seeds and examples in the same order; None for no gain.
+        headline: From contributions and weights to the figure.
+        how: How examples are resampled.
+
+    Returns:
+        The estimate.
+
+    Raises:
+        InputError: The shapes differ.
+
+    Shape:
+        (seeds, examples) or (seeds, examples, k)
     """
     return combined([draw(after, before, headline, how)], how)
 
 
 def draw(after: Arm, before: Arm | None = None, headline: Headline = share, how: Resampling = PLAIN) -> Draws:
-    """Return the figures that `estimate` is about, with those of examples drawn anew."""
+    """Return the figures that `estimate` averages, observed and with resampled examples; arguments as there."""
     arms = [_by_language(arm) for arm in (after, before) if arm is not None]
     _check(arms)
     figures, drawn = [], []
@@ -96,7 +115,7 @@ def draw(after: Arm, before: Arm | None = None, headline: Headline = share, how:
 
 
 def combined(draws: Sequence[Draws], how: Resampling = PLAIN) -> Estimate:
-    """Return the plain mean of what was drawn with the same seeds: of one arm, or of several gains."""
+    """Estimate the unweighted mean of one or several draws with the same seeds."""
     by_seed = np.mean([one.figures.mean(axis=1) for one in draws], axis=0)
     between = float(by_seed.var(ddof=1)) if len(by_seed) > 1 else math.nan
     joint = np.atleast_2d(np.cov(np.mean([one.joint for one in draws], axis=0)))

@@ -1,4 +1,4 @@
-"""Equivalence: "as good as", which no missing significance can show.
+"""Equivalence: tests of "as good as", which a difference that is not significant does not show.
 
 Two one-sided tests (Schuirmann 1987): the value must be shown to be above minus the margin and below the margin.
 
@@ -16,9 +16,22 @@ from xstilts.stats.estimates import Estimate
 
 
 def tost(found: Estimate, margin: float) -> float:
-    """Return the one-sided p-value of equivalence within ± margin: at most 0.025 where the 95 % interval is inside.
+    """Return the one-sided p-value of equivalence within ± margin.
 
-    Taken at 0.05, as is usual, it asks that the 90 % interval is inside.
+    It is at most 0.025 where the 95 % interval lies inside; the usual level of 0.05 corresponds to the 90 % interval.
+
+    Args:
+        found: The estimate of the difference.
+        margin: The largest difference that does not matter, above 0.
+
+    Returns:
+        The p-value.
+
+    Raises:
+        InputError: The margin is not above 0.
+
+    Source:
+        Schuirmann 1987.
     """
     _positive(margin)
     inside = abs(found.value) < margin
@@ -36,5 +49,5 @@ def beyond(found: Estimate, margin: float) -> float:
 def _positive(margin: float) -> None:
     if not margin > 0:
         raise InputError(
-            f"a margin of equivalence must be above 0, found {margin}; say what difference would not matter"
+            f"a margin of equivalence must be above 0, found {margin}; give the largest difference that does not matter"
         )

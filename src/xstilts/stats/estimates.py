@@ -37,10 +37,14 @@ KNOWN = 200  # degrees of freedom from which a variance counts as known: its t i
 class Estimate:
     """A value, its variance from seed to seed and its variance through what all seeds share.
 
-    between: variance of one seed's value. count: seeds, or whatever else was replicated. units: variance of `value`
-    that more seeds would not lessen (examples, languages), with its degrees of freedom. lost: degrees of freedom that
-    the value cost (one for a mean, two for a slope). floor: what `between` is at least expected to be through
-    the examples that each seed gets right anew.
+    Attributes:
+        value: The estimate.
+        between: The variance of one seed's value.
+        count: The number of seeds, or of other replicates.
+        units: The variance of `value` that more seeds would not reduce (examples, languages).
+        degrees: The degrees of freedom of `units`.
+        lost: The degrees of freedom that the value costs: one for a mean, two for a slope.
+        floor: The variance between seeds that is expected from examples alone; see `p`.
     """
 
     value: float
@@ -65,10 +69,16 @@ class Estimate:
         return self.value - half, self.value + half
 
     def p(self, null: float = 0.0, guarded: bool = False) -> float:
-        """Return the two-sided p-value of `value` being `null`: below 0.05 where the 95 % interval leaves it out.
+        """Return the two-sided p-value of the true value being `null`: below 0.05 if the 95 % interval leaves it out.
 
-        guarded: Behrens and Fisher's, never smaller, and safe at every level: for families, whose levels are small. Two
-        seeds with the same share of right answers are then not taken for seeds that do not vary: see `floor`.
+        Args:
+            null: The value to test against.
+            guarded: Whether to use Behrens and Fisher's p-value, which is never smaller and safe at the small levels
+                of a family of claims. Two seeds with equal scores then do not count as seeds that do not vary: their
+                variance is at least a share of `floor`.
+
+        Returns:
+            The p-value; NaN with too few replicates.
         """
         distance = abs(self.value - null)
         if not self.error > 0:

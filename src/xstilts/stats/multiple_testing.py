@@ -1,4 +1,4 @@
-"""Families: many claims at once, and replicates that are the same result twice.
+"""Multiple testing: p-values corrected for their number, and replicates that are the same result twice.
 
 >>> [round(float(one), 3) for one in holm([0.01, 0.04, 0.03])]
 [0.03, 0.06, 0.06]
@@ -17,9 +17,17 @@ from xstilts.metrics.base import Array
 
 
 def holm(values: Sequence[float], weights: Sequence[float] | None = None) -> Array:
-    """Return p-values adjusted for their number by Holm 1979, in the order given; NaN stays and does not count.
+    """Adjust p-values for their number by Holm's procedure.
 
-    weights: above 0, how much of the level each is given, said before they are known (his section 5); equal otherwise.
+    Args:
+        values: The p-values; NaN stays NaN and does not count.
+        weights: The share of the level that each has, above 0, fixed beforehand; None for equal shares.
+
+    Returns:
+        The adjusted p-values in the same order.
+
+    Source:
+        Holm 1979; section 5 for the weights.
 
     >>> [round(float(one), 3) for one in holm([0.02, 0.02], [3, 1])]
     [0.027, 0.027]
@@ -35,9 +43,18 @@ def holm(values: Sequence[float], weights: Sequence[float] | None = None) -> Arr
 
 
 def distinct(keys: Sequence[Hashable], values: Sequence[float], refuse: bool = False) -> tuple[float, ...]:
-    """Return one value for each distinct key, in order; InputError where a key has two values.
+    """Return one value for each distinct key, in order.
 
-    refuse: two rows of one key are refused too, not merged.
+    Args:
+        keys: The keys.
+        values: The value of each key.
+        refuse: Whether to refuse a key that occurs twice with the same value, instead of merging both.
+
+    Returns:
+        The values.
+
+    Raises:
+        InputError: A key has two values, or occurs twice and `refuse` is set.
     """
     found: dict[Hashable, float] = {}
     for key, value in zip(keys, values, strict=True):

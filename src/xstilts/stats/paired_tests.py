@@ -1,7 +1,7 @@
-"""Paired: tests over the same examples, or the same seeds, in two arms.
+"""Paired tests: two arms over the same examples, or the same seeds.
 
-They say less than an estimate's p-value: swapping examples tests these very models on other examples, swapping seeds
-other seeds on these very examples. Swapping is exact where there are few ways to swap, else approximate randomisation
+They are narrower than an estimate's p-value: swapping examples tests the same models on other examples, swapping seeds
+other seeds on the same examples. Swapping is exact where there are few ways to swap, else approximate randomisation
 (Noreen 1989; Yeh 2000), counted with the observed arrangement among the drawn ones (Phipson & Smyth 2010).
 
 >>> randomise_seeds(np.array([70.0, 71.0, 69.0]), np.array([72.0, 74.0, 70.0]))  # 2 of 8 arrangements are as extreme
@@ -24,7 +24,21 @@ def randomisation(
 ) -> float:
     """Return the two-sided p-value of no difference, arms swapped example by example, the same ones in all seeds.
 
-    before, after: (seeds, examples) or (seeds, examples, k) contributions of the same seeds and examples.
+    Args:
+        before: Contributions of examples, (seeds, examples) or (seeds, examples, k).
+        after: Those of the other arm, of the same seeds and examples.
+        headline: From contributions and weights to the figure that is compared.
+        resamples: How many arrangements are drawn where there are too many to try all.
+        seed: Of the random numbers.
+
+    Returns:
+        The p-value.
+
+    Raises:
+        InputError: The shapes differ.
+
+    Source:
+        Noreen 1989; Yeh 2000; Phipson & Smyth 2010.
     """
     arms = [np.asarray(arm, dtype=np.float64) for arm in (before, after)]
     if arms[0].shape != arms[1].shape or arms[0].ndim not in (2, 3):
@@ -60,10 +74,20 @@ def _swaps(pairs: int, resamples: int, seed: int) -> list[Array]:
 
 
 def almost_order(better: Array, worse: Array, confidence: float = 0.95, resamples: int = 1000, seed: int = 0) -> float:
-    """Return the upper bound of how much keeps `better` from being stochastically larger than `worse` (0: nothing).
+    """Return the upper bound of the violation ratio of almost stochastic order; 0 is full dominance.
 
-    Below 0.5, `better` almost stochastically dominates at that confidence. Scores of independent runs, not paired.
-    Source: del Barrio et al. 2018; Dror et al. 2019, "Deep Dominance", with a bootstrapped deviation.
+    Args:
+        better: Scores of independent runs, not paired.
+        worse: Those of the other arm.
+        confidence: The confidence of the bound.
+        resamples: How often the deviation is bootstrapped.
+        seed: Of the random numbers.
+
+    Returns:
+        The bound. Below 0.5, `better` almost stochastically dominates `worse` at that confidence.
+
+    Source:
+        del Barrio et al. 2018; Dror et al. 2019, "Deep Dominance".
     """
     from scipy.stats import norm
 

@@ -1,7 +1,7 @@
-"""Power: what these seeds could have shown, and how many it would take.
+"""Power: the smallest effect that a number of seeds detects, and the number of seeds that detects an effect.
 
-Computed for the very interval of `estimates`, the observed variances taken for the true ones. More seeds lessen the
-seeds' part only: below some effect no number of them is enough, and only more examples, or languages, help.
+Power is computed for the interval of `estimates`, with the observed variances as the true ones. More seeds reduce only
+the variance between seeds: below some effect no number of them is enough, and only more examples or languages help.
 
 >>> from xstilts.stats.estimates import Estimate
 >>> found = Estimate(0.8, between=1.0, count=3, units=0.01)
@@ -24,10 +24,12 @@ MOST = 4096  # seeds; where more would be needed, seeds are not the remedy
 
 @dataclass(frozen=True)
 class PowerTarget:
-    """What counts as finding something: an interval of `level` that leaves out the null.
+    """What counts as detecting an effect: an interval that leaves out the null value.
 
-    guarded: a guarded p-value below 1 - level, as in a family. within: an interval that lies within ± this, as for
-    equivalence; 0 for none.
+    Attributes:
+        level: The level of the interval.
+        guarded: Whether the guarded p-value must be below 1 - level, as in a family of claims.
+        within: For equivalence, the margin that the interval must lie within; 0 for a test of difference.
     """
 
     level: float = 0.95
@@ -39,7 +41,16 @@ ALONE = PowerTarget()
 
 
 def power(found: Estimate, effect: float, aim: PowerTarget = ALONE) -> float:
-    """Return the probability of finding what is `effect` away from the null (for equivalence, from 0)."""
+    """Return the probability of detecting an effect.
+
+    Args:
+        found: An estimate, whose variances and number of seeds are used.
+        effect: The true distance from the null value; for equivalence, from 0.
+        aim: What counts as detecting it.
+
+    Returns:
+        The power, between 0 and 1; NaN with one replicate.
+    """
     if not found.error > 0:
         reached = abs(effect) < aim.within if aim.within else effect != 0
         return float(reached) if found.error == 0 else math.nan
@@ -47,9 +58,16 @@ def power(found: Estimate, effect: float, aim: PowerTarget = ALONE) -> float:
 
 
 def detectable(found: Estimate, chance: float = 0.8, aim: PowerTarget = ALONE) -> float:
-    """Return the smallest distance from the null that is found with probability `chance`; NaN with one replicate.
+    """Return the smallest effect that is detected with a given power.
 
-    For equivalence it is the smallest margin within which a true value of 0 is found to lie.
+    Args:
+        found: An estimate, whose variances and number of seeds are used.
+        chance: The power.
+        aim: What counts as detecting it.
+
+    Returns:
+        The distance from the null value; for equivalence, the smallest margin within which a true value of 0 is shown
+        to lie. NaN with one replicate.
     """
     from scipy.optimize import brentq
 
@@ -58,8 +76,8 @@ def detectable(found: Estimate, chance: float = 0.8, aim: PowerTarget = ALONE) -
     limits = _limits(found, aim)
 
     def short(size: float) -> float:
-        asked = (0.0, size) if aim.within else (size, 0.0)
-        return _chance(*asked, found, *limits) - chance
+        effect, margin = (0.0, size) if aim.within else (size, 0.0)
+        return _chance(effect, margin, found, *limits) - chance
 
     top = found.error
     while short(top) < 0:
@@ -68,7 +86,17 @@ def detectable(found: Estimate, chance: float = 0.8, aim: PowerTarget = ALONE) -
 
 
 def seeds_needed(found: Estimate, effect: float, chance: float = 0.8, aim: PowerTarget = ALONE) -> int | None:
-    """Return how many seeds find `effect` with probability `chance`; None where no number does, or is not known."""
+    """Return how many seeds detect an effect with a given power.
+
+    Args:
+        found: An estimate, whose variances are used.
+        effect: The true distance from the null value; for equivalence, from 0.
+        chance: The power.
+        aim: What counts as detecting it.
+
+    Returns:
+        The number of seeds; None where no number is enough, or with one replicate.
+    """
 
     def enough(count: int) -> bool:
         return power(replace(found, count=count), abs(effect), aim) >= chance
@@ -83,7 +111,7 @@ def seeds_needed(found: Estimate, effect: float, chance: float = 0.8, aim: Power
 
 
 def _limits(found: Estimate, aim: PowerTarget) -> tuple[Array, Array]:
-    """Return half widths that may be observed, and their probabilities."""
+    """Return the half widths of intervals that may be observed, and their probabilities."""
     degrees = found.count - found.lost
     first, of_first = chi_square(degrees)
     second, of_second = chi_square(found.degrees, points=21)
@@ -97,7 +125,7 @@ def _limits(found: Estimate, aim: PowerTarget) -> tuple[Array, Array]:
 
 
 def _chance(effect: float, within: float, found: Estimate, wide: Array, weights: Array) -> float:
-    """Return the probability that an interval leaves out the null, or lies within ± `within`."""
+    """Return the probability that the interval leaves out the null value, or lies within ± `within`."""
     from scipy.special import ndtr
 
     if not within:

@@ -1,4 +1,4 @@
-"""Ranks: whether predicted gains come in the order of the true ones.
+"""Rank correlation: whether predicted gains are in the order of the true ones.
 
 >>> correlation([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 6, 5]).value > 0.9
 True

@@ -1,8 +1,8 @@
-"""Fits: does it grow with size, and how fast.
+"""Regression: whether and how fast a value grows with the size of the encoder.
 
-Every size is another encoder, which may lie off the line for reasons of its own. So the interval of a slope comes from
-the distances to the line, which hold that and the seeds and the examples, with two degrees of freedom fewer than sizes:
-three sizes have one, and need a very straight line.
+Every size is another encoder, which may lie off the line for its own reasons. The interval of a slope therefore comes
+from the residuals, which contain that as well as the seeds and the examples, with two degrees of freedom fewer than
+sizes: three sizes have one, and must lie almost exactly on a line.
 
 >>> found = slope([1e8, 2e8, 4e8, 8e8], [1.0, 2.1, 2.9, 4.0])
 >>> (round(found.value, 2), found.p() < 0.05)  # a point for each doubling
@@ -35,10 +35,18 @@ class PowerLaw:
 
 
 def slope(sizes: Sequence[float], values: Sequence[float], errors: Sequence[float] | None = None) -> Estimate:
-    """Return the growth of a value with each doubling of size: weighted least squares on log2(size).
+    """Estimate the growth of a value with each doubling of size: weighted least squares on log2(size).
 
-    errors: the values' standard errors over seeds and examples, of which only the proportions count; without them
-    all weigh the same. Raises InputError with fewer than two different sizes.
+    Args:
+        sizes: The sizes, above 0.
+        values: The value at each size.
+        errors: The values' standard errors, of which only the proportions count; None for equal weights.
+
+    Returns:
+        The slope.
+
+    Raises:
+        InputError: There are fewer than two different sizes, or an error is not above 0.
     """
     x, y = _points(sizes, values)
     known = np.ones(len(x)) if errors is None else np.asarray(errors, dtype=np.float64)
@@ -54,9 +62,19 @@ def slope(sizes: Sequence[float], values: Sequence[float], errors: Sequence[floa
 
 
 def power_law(sizes: Sequence[float], values: Sequence[float], offset: bool = False, level: float = 0.95) -> PowerLaw:
-    """Return the least squares fit of a x^b, or a x^b + c with c >= 0, to logarithms of values above 0.
+    """Fit a x^b, or a x^b + c with c >= 0, by least squares to the logarithms of values above 0.
 
-    Intervals by the delta method with Student's t; those of a and c are found on their logarithms.
+    Args:
+        sizes: The sizes, above 0.
+        values: The values, above 0.
+        offset: Whether to fit c.
+        level: The level of the intervals.
+
+    Returns:
+        The fit. Its intervals are by the delta method with Student's t, those of a and c on their logarithms.
+
+    Raises:
+        InputError: There are fewer than two different sizes, or a value is not above 0.
     """
     x, y = _points(sizes, values)
     if not (y > 0).all():

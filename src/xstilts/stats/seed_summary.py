@@ -1,4 +1,4 @@
-"""Seeds: a mean over a handful of values, one a seed, for tables.
+"""Seed summary: the mean over a few values, one per seed, for tables.
 
 >>> round(summary([70.0, 72.0, 74.0]).error, 3)
 1.155

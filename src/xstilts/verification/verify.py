@@ -209,7 +209,7 @@ def _stages_behind(report: Json, written_claims: Sequence[Claim], faulty: Iterab
     rows = ResultsTable(tuple(result_of(row) for row in report["rows"]))
     outcomes = [_alone(claim, rows) for claim in written_claims]
     used = [frozenset(out.keys) if isinstance(out, Verdict) else faulty for out in outcomes]
-    return tuple(one | other for one, other in zip(used, listed, strict=True))
+    return tuple(left | right for left, right in zip(used, listed, strict=True))
 
 
 def _family(family: Sequence[Claim], table: ResultsTable) -> list[Outcome]:
@@ -251,15 +251,15 @@ def _verdicts(
             recomputed.append(None)
             written.append(None)
             continue
-        again, said = to_json(study_report.verdict_json(outcome, figures)), dict(verdict)
+        expected, stated = to_json(study_report.verdict_json(outcome, figures)), dict(verdict)
         other = whole[at] if whole else None
         if isinstance(other, Verdict):
-            statuses = (again["status"], other.status)
-            status = said["status"] if said["status"] in statuses else again["status"]
-            again = {name: value for name, value in again.items() if name not in OF_FAMILY} | {"status": status}
-            said = {name: value for name, value in said.items() if name == "status" or name not in OF_FAMILY}
-        recomputed.append(again)
-        written.append(said)
+            statuses = (expected["status"], other.status)
+            status = stated["status"] if stated["status"] in statuses else expected["status"]
+            expected = {name: value for name, value in expected.items() if name not in OF_FAMILY} | {"status": status}
+            stated = {name: value for name, value in stated.items() if name == "status" or name not in OF_FAMILY}
+        recomputed.append(expected)
+        written.append(stated)
     return recomputed, written
 
 

@@ -1,7 +1,7 @@
-"""Trackers: programs that show curves and scores of many runs, one file each; none is needed, none is there by default.
+"""Trackers: experiment trackers that runs can be mirrored into, one module each; none is installed by default.
 
-A tracker is a module here with the name of the library that it needs and one function, `send`, that takes what is new
-of one run. It may be called again for the same run, which then goes on.
+A tracker is a module of this package with the name of the library that it needs (`NEEDS`) and a function `send`, which
+adds what is new of one run. Called again for the same run, it continues that run.
 
 >>> names()
 ('mlflow', 'tensorboard', 'trackio', 'wandb')
@@ -23,11 +23,17 @@ Figures = Mapping[str, float]
 
 @dataclass(frozen=True)
 class News:
-    """What is new of one run since a tracker last heard of it.
+    """What is new of one run since it was last sent.
 
-    key: twelve hexadecimal digits; name: for people, and as unique. config: what decides the run. lines: figures by
-    step. scores: figures of the run as a whole, as of `step`, its last. first: nothing was sent before. finished: no
-    more lines will come; scores may.
+    Attributes:
+        key: Twelve hexadecimal digits that identify the run.
+        name: Its name for people, unique too.
+        config: The run's settings.
+        lines: Figures by step.
+        scores: Figures of the run as a whole, as of `step`.
+        step: The run's last step.
+        first: Whether nothing of the run was sent before.
+        finished: Whether no more lines will come; scores may.
     """
 
     key: str
@@ -41,7 +47,7 @@ class News:
 
 
 class Tracker(Protocol):
-    """A module of this folder. NEEDS: what it imports; send: add news of one run to `where`."""
+    """A module of this package: the library that it imports, and a function that adds news of one run to a place."""
 
     NEEDS: str
     send: Callable[[str, News], None]

@@ -72,7 +72,7 @@
 
   const shown = (table) => [table.tHead.rows[0], ...[...table.tBodies[0].rows].filter((row) => !row.hidden)];
   const csv = (table) => {
-    const quoted = (said) => (/[",\r\n]/.test(said) ? `"${said.replaceAll('"', '""')}"` : said);
+    const quoted = (content) => (/[",\r\n]/.test(content) ? `"${content.replaceAll('"', '""')}"` : content);
     const one = (cell) => {
       const alone = cell.dataset.value !== undefined && !cell.querySelector("svg");
       return quoted(alone ? cell.dataset.value : text(cell).replaceAll("−", "-"));
@@ -81,7 +81,7 @@
   };
   const SPECIAL = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "−": "$-$", "–": "--",
     "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}", "·": "$\\cdot$" };
-  const tex = (said) => said.replace(/[\\~^−–<>|·&%$#_{}]/g, (letter) => SPECIAL[letter] || `\\${letter}`);
+  const tex = (content) => content.replace(/[\\~^−–<>|·&%$#_{}]/g, (letter) => SPECIAL[letter] || `\\${letter}`);
   const latex = (table) => {
     const [head, ...rows] = shown(table);
     const line = (row) => `${[...row.cells].map((cell) => tex(text(cell))).join(" & ")} \\\\`;
@@ -89,12 +89,12 @@
     const body = ["\\toprule", line(head), "\\midrule", ...rows.map(line), "\\bottomrule"].join("\n");
     return `\\begin{tabular}{${columns}}\n${body}\n\\end{tabular}\n`;
   };
-  const copy = async (said) => {
+  const copy = async (content) => {
     try {
-      await navigator.clipboard.writeText(said);
+      await navigator.clipboard.writeText(content);
       return true;
     } catch {
-      const area = add(document.body, "textarea", said);
+      const area = add(document.body, "textarea", content);
       area.select();
       const done = document.execCommand("copy");
       area.remove();
@@ -106,7 +106,7 @@
     const table = tools.parentElement.querySelector("table");
     const rows = [...table.tBodies[0].rows];
     const button = (label, made) => add(tools, "button", label, { type: "button" }).addEventListener("click", async () => {
-      told.textContent = (await copy(made(table))) ? "copied" : "could not be copied";
+      notice.textContent = (await copy(made(table))) ? "copied" : "could not be copied";
     });
     if (rows.length > 1) sortable(table);
     if (rows.length > 8) {
@@ -118,12 +118,12 @@
           if (!texts.has(row)) texts.set(row, [...row.cells].map(text).join(" ").toLowerCase());
           row.hidden = !words.every((word) => texts.get(row).includes(word));
         });
-        told.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} rows`;
+        notice.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} rows`;
       });
     }
     button("Copy CSV", csv);
     button("Copy LaTeX", latex);
-    const told = add(tools, "span", "", { role: "status" });
+    const notice = add(tools, "span", "", { role: "status" });
   };
 
   const reveal = () => {
