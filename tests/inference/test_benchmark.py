@@ -19,7 +19,7 @@ from xstilts.errors import InputError
 from xstilts.inference import backends, benchmark, memory_footprint, render
 from xstilts.inference.backends import Form, Loaded
 from xstilts.inference.benchmark import Load, Report, bench, inputs, timed
-from xstilts.inference.latency import ENOUGH, timing, turns, waiting
+from xstilts.inference.latency import ENOUGH, interleave, synchronizer, timing
 from xstilts.inference.parity import Parity, compare
 from xstilts.runtime.machine import Runtime
 
@@ -134,14 +134,14 @@ def test_calls_take_turns_and_another_begins_each_time() -> None:
     made: list[str] = []
     waits: list[None] = []
     calls = {name: lambda name=name: made.append(name) for name in "abc"}
-    found = turns(calls, 4, 60.0, lambda: waits.append(None))
+    found = interleave(calls, 4, 60.0, lambda: waits.append(None))
     assert "".join(made) == "abcbcacababc"
     assert {name: len(taken) for name, taken in found.items()} == {"a": 4, "b": 4, "c": 4}
     assert len(waits) == 2 * 12  # before and after each
 
 
 def test_rounds_end_with_the_seconds_but_not_before_the_first() -> None:
-    assert len(turns({"a": lambda: None}, 9, -1.0, lambda: None)["a"]) == 1
+    assert len(interleave({"a": lambda: None}, 9, -1.0, lambda: None)["a"]) == 1
 
 
 def test_a_timing_is_the_median_and_all_of_the_time() -> None:
@@ -156,7 +156,7 @@ def test_a_timing_is_the_median_and_all_of_the_time() -> None:
 
 
 def test_there_is_nothing_to_wait_for_on_a_cpu() -> None:
-    assert waiting(torch.device("cpu"))() is None
+    assert synchronizer(torch.device("cpu"))() is None
 
 
 def test_likeness_does_not_look_at_padding() -> None:

@@ -1,8 +1,8 @@
-"""Footprint: the memory of a process that serves one form of a network and does nothing else.
+"""Memory footprint: the memory of a process that serves one form of a network and does nothing else.
 
-Each form has a process of its own, since what another has left behind cannot be told from what a form needs. A form
-that is served from a file starts without torch. The kernel's peak of the process's own memory is read where there is
-one (Linux), not `ru_maxrss`, which starts with that of whoever began the process.
+Each form has a process of its own, as memory that another has left behind cannot be separated. A form that is served
+from a file starts without torch. The kernel's peak of the process's own memory is read where there is one (Linux), not
+`ru_maxrss`, which starts at that of the parent process.
 
     measured(Asked("int8", "model", "classification", "cpu", 1, "/tmp/scratch", 8, 128))
     # {"peak_mib": 900.1, "answering_mib": 760.2, "device_mib": None}
@@ -32,7 +32,18 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Asked:
-    """A form of a checkpoint, where it runs, and the batch it answers; file: what it is served from ("": none)."""
+    """What is measured: a form of a checkpoint, where it runs, and the batch that it gets.
+
+    Args:
+        variant: The form.
+        folder: Of the checkpoint.
+        format: Of its head.
+        device: As torch calls it.
+        threads: Of torch or ONNX Runtime.
+        file: From which the form is served; "": from the checkpoint.
+        batch: Sequences.
+        length: Tokens of a sequence.
+    """
 
     variant: str
     folder: str
@@ -45,10 +56,11 @@ class Asked:
 
 
 def measured(asked: Asked) -> Figures:
-    """Return the peak memory, in MiB, of a process that makes a form and answers a batch with it.
+    """Measure the peak memory of a process that makes a form and runs a batch through it.
 
-    peak: from its start, with all that making the form takes. answering: only of answering, once memory that is no
-    longer used has been given back. device: torch's share of a GPU, likewise.
+    Returns:
+        In MiB: `peak_mib` from its start, with all that making the form takes; `answering_mib` of the batch alone, once
+        unused memory has been freed; `device_mib`, the same of torch's share of a GPU. None where it was not measured.
     """
     command = [sys.executable, "-m", "xstilts.inference.memory_footprint", json.dumps(asdict(asked))]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -82,7 +94,7 @@ def peak() -> float:
 
 
 def forget() -> bool:
-    """Give free memory back and let the kernel's peak begin anew at what is held now; False where it cannot."""
+    """Free unused memory and reset the kernel's peak to what is held now; False where that is not possible."""
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
