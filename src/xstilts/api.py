@@ -44,9 +44,9 @@ from xstilts.inference.model import Input, Prediction, load_model
 from xstilts.models.encoder import Encoder
 from xstilts.models.heads import LABELLED
 from xstilts.models.naming import name_of
-from xstilts.reporting import report
+from xstilts.reporting import study_page
 from xstilts.reporting.run_study import Outcome
-from xstilts.reporting.run_study import conduct as conduct_study
+from xstilts.reporting.run_study import run_study as run_study_file
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.selection import backtest, probes, render
@@ -208,7 +208,7 @@ class Comparison(Printable, Tabular):
     def of_all(cls, grids: Sequence[Grid], runtime: Runtime) -> list[Comparison]:
         """Build the runs of several grids together, so that all workers have work; return a comparison of each."""
         runtime.torch_device()  # refuse a missing device before anything is built
-        stages = [grid.promised(runtime) for grid in grids]
+        stages = [grid.stages(runtime) for grid in grids]
         with progress.shown():
             built = local_executor.build_all([stage for each in stages for stage in each], runtime)
         results = [cls(grid, runtime, tuple(grid.tables(runtime)), 0) for grid in grids]
@@ -268,7 +268,7 @@ class Comparison(Printable, Tabular):
             InputError: There is no such run, or it trains nothing (as the baseline of a retrieval task).
         """
         run = self._run(setting, seed, target)
-        model = _model(run, self.runtime)
+        model = run.model()
         if not isinstance(model, Stage):
             raise InputError(
                 f"'{setting}' trains nothing for '{run.target.name}': its model is the encoder {model.name}"
@@ -277,7 +277,7 @@ class Comparison(Printable, Tabular):
 
     def scores(self) -> list[Stage]:
         """Return the stages of all scores, by which the store knows them."""
-        return self.grid.stages(self.runtime)
+        return self.grid.score_stages(self.runtime)
 
     def __rich__(self) -> RenderableType:
         return Group(*self._parts())
@@ -596,7 +596,7 @@ class StudyResult(Printable, Tabular):
     @property
     def report(self) -> Path:
         """The report as an HTML page."""
-        return self.folder / report.HTML
+        return self.folder / study_page.HTML
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -661,7 +661,7 @@ def run_study(
         machine = replace(machine, workers=2 if machine.torch_device().type == "cpu" else 1)
     folder = Path(out if out is not None else Path(file).stem)
     with progress.shown():
-        outcome = conduct_study(Path(file), scale, machine, folder)
+        outcome = run_study_file(Path(file), scale, machine, folder)
     return StudyResult(folder, outcome)
 
 
@@ -845,10 +845,6 @@ def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
         local_executor.build_all(stages, runtime)
 
 
-def _model(run: Run, runtime: Runtime) -> Encoder | Stage:
-    return run.model(runtime.data)
-
-
 def _headless(target: Task) -> bool:
     return task_format(target.format).headless or target.format == "masked_lm"
 
@@ -869,7 +865,7 @@ def _scores(
     """Return the stages of a model's scores on a target, by language; nothing is trained."""
     recipes = Recipes("xtreme", (), (f"max_length={max_length}",))
     if _headless(target):  # the run also chooses the layer and the threshold
-        return Run(model, (), target, recipes, 1, (), None, split, languages).scores(runtime.data)
+        return Run(model, (), target, recipes, 1, (), None, split, languages, data=runtime.data).scores()
     _check_head(model, target)
     codes = [code for code in target.languages if not languages or code in languages]
     present = [code for code in codes if target.has(split, code, runtime.data)]

@@ -24,7 +24,7 @@ from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes
 from xstilts.experiments.study import TABLE, Arm, DevSelectedArm, Study
 from xstilts.models.encoder import Encoder
-from xstilts.reporting import report, run_study, study_report
+from xstilts.reporting import run_study, study_page, study_report
 from xstilts.reporting.study_report import Origin
 from xstilts.runtime.machine import Runtime
 from xstilts.store.stage import StageError
@@ -173,7 +173,7 @@ def test_reports_of_studies_say_what_was_run_and_can_be_compared(machine: Runtim
     assert "gains only in both" in str(page)
     older = {**second, "settings": {**second["settings"], "targets": [{"name": QA, "metric": "squad"}]}}
     assert compare_reports.page(first, older, ("both", "one")) == page
-    shown = {sheet.name: sheet for part in report.page(older).sections for sheet in part.sheets()}
+    shown = {sheet.name: sheet for part in study_page.page(older).sections for sheet in part.tables()}
     assert shown["targets"].columns == ("target", "metric")
 
 
@@ -317,7 +317,7 @@ def test_an_arm_that_fails_is_a_gap_in_a_report_of_the_others(machine: Runtime, 
     assert result.exit_code == 1, result.output
     (last,) = [line for line in result.output.splitlines() if line.startswith("could not be built")]
     assert f"'{CLOZE}' on '{QA}' of sandbox, recipe 'wild', seeds 1 and 2: the loss became nan" in last
-    found = report.read(Path("out"))
+    found = study_report.read(Path("out"))
     verdicts = {one["sentence"]: one for one in found["verdicts"]}
     whole = {one.claim.sentence: one for one in check_all(ASKED.claims, studies.table(ASKED, machine))}
     assert verdicts[HELPS.sentence]["estimate"] == pytest.approx(whole[HELPS.sentence].estimate)
@@ -345,13 +345,13 @@ def test_a_report_says_how_to_make_it_again(machine: Runtime, file: Path, monkey
     monkeypatch.delenv("XSTILTS_DATA")
     healthy = replace(asked, arms=ASKED.arms[:1], claims=(HELPS,), choices=())
     monkeypatch.setattr(studies, "load", lambda path, scale: healthy)
-    first, _ = (run_study.conduct(file, "sandbox", machine, Path(name)) for name in ("one", "two"))
+    first, _ = (run_study.run_study(file, "sandbox", machine, Path(name)) for name in ("one", "two"))
     assert first.report["reproduce"]["commands"] == [
         "xstilts pretrain --out it",
         "xstilts study mine.py --scale sandbox --out mine",
         "xstilts verify mine",
     ]
-    assert Path("one", report.REPORT).read_bytes() == Path("two", report.REPORT).read_bytes()
+    assert Path("one", study_report.REPORT).read_bytes() == Path("two", study_report.REPORT).read_bytes()
     assert not first.missing
 
 
@@ -368,14 +368,14 @@ def test_where_nothing_can_be_built_there_is_no_report(machine: Runtime, file: P
         "    return replace(ASKED, arms=(replace(ASKED.arms[0], grid=grid),), claims=())\n"
     )
     with pytest.raises(StageError, match="the loss became nan"):
-        run_study.conduct(Path("none.py"), "sandbox", machine, Path("out"))
+        run_study.run_study(Path("none.py"), "sandbox", machine, Path("out"))
     assert not Path("out").exists()
 
 
 def test_seeds_that_are_missing_are_told_of_a_claim_about_the_others(machine: Runtime) -> None:
     found = studies.table(ASKED, machine)
-    seed = next(run for _, run in ASKED.arms[1].firsts() if run.intermediate)
-    failed = {one.key: "it broke" for one in seed.scores(machine.data).values()}
+    seed = next(run for _, run in ASKED.arms[1].settings() if run.intermediate)
+    failed = {one.key: "it broke" for one in seed.scores().values()}
     rows = studies.table(ASKED, machine, failed).rows
     assert len(rows) == len(found.rows) - 2
     lost = failed_arms.find(ASKED, machine, failed)
@@ -389,11 +389,11 @@ def test_seeds_that_are_missing_are_told_of_a_claim_about_the_others(machine: Ru
 
 def test_what_no_run_needs_and_fails_is_told_apart(machine: Runtime) -> None:
     probed = replace(ASKED, extras=(NoiseScales(ASKED.arms[0].grid),))
-    stages = {one.key: one.label for one in probed.promised(machine)}
-    own = {one.key for one in ASKED.promised(machine)}
+    stages = {one.key: one.label for one in probed.stages(machine)}
+    own = {one.key for one in ASKED.stages(machine)}
     failed = {key: "it broke" for key in stages if key not in own}
     assert failed_arms.find(probed, machine, failed) == ()
-    assert failed_arms.apart(probed, machine, failed) == [
+    assert failed_arms.failed_extras(probed, machine, failed) == [
         f"{stages[key]}: it broke" for key in stages if key not in own
     ]
     assert [one["title"] for one in gathered(probed, machine)["extras"]] == ["The same gains by other tests"]

@@ -58,7 +58,7 @@ def plan_study(
     for part in render.parts(result):
         screen.print(part, highlight=False, soft_wrap=isinstance(part, str))
     if json:
-        json.write_text(jsons.dumps(render.plain(result), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        json.write_text(jsons.dumps(render.to_json(result), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @app.command()
@@ -145,12 +145,12 @@ def print_verification(folder: Path, store: Path) -> bool:
     from xstilts.errors import InputError
     from xstilts.evidence.report import bundle
     from xstilts.evidence.report.verify import verify as verify_bundle
-    from xstilts.reporting import report
+    from xstilts.reporting import study_report
     from xstilts.runtime import progress
     from xstilts.runtime.console import console
     from xstilts.verification.verify import verify as verify_report
 
-    if not store.is_dir() and not bundle.is_bundle(folder) and report.read(folder).get("stages"):
+    if not store.is_dir() and not bundle.is_bundle(folder) and study_report.read(folder).get("stages"):
         raise InputError(f"no store {store}: give --store, the folder in which the study of {folder} was built")
     with progress.shown():
         checks = verify_bundle(folder, store) if bundle.is_bundle(folder) else verify_report(folder, store)
@@ -175,7 +175,7 @@ def report(
     """Render a report again as HTML and Markdown; given two studies, show what agrees and what differs."""
     from xstilts.errors import InputError
     from xstilts.evidence.report import bundle
-    from xstilts.reporting import report
+    from xstilts.reporting import study_page
     from xstilts.verification import compare_reports
 
     of_evidence = other is None and bundle.is_bundle(folder)
@@ -186,7 +186,7 @@ def report(
     if other is not None:
         written = compare_reports.write(folder, other, out)
     else:
-        written = bundle.write_views(folder) if of_evidence else report.write(folder, out)
+        written = bundle.write_views(folder) if of_evidence else study_page.write_pages(folder, out)
     print(*written, sep="\n")
 
 

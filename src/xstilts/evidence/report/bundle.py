@@ -25,8 +25,8 @@ from xstilts.evidence.report import citations, page, pdf, ro_crate
 from xstilts.evidence.report.to_json import KIND
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search.corpus import Corpus
-from xstilts.reporting import markdown, report
-from xstilts.reporting.page import html
+from xstilts.reporting import study_report as report
+from xstilts.reporting.page import html, markdown
 
 CORPUS, BINDINGS, PROPOSALS = "corpus", "bindings.json", "proposals.json"
 HTML, MARKDOWN, PDF, BIB, CSL, CLAIMS = (
@@ -86,7 +86,7 @@ def portable_views(found: Json, corpus: Corpus) -> dict[str, bytes]:
     texts = {text.sha256: text for text in corpus.texts()}
     return {
         HTML: html(sheet, TEMPLATE).encode(),
-        MARKDOWN: markdown.text(sheet).encode(),
+        MARKDOWN: markdown(sheet).encode(),
         BIB: citations.bibtex(found["works"]).encode(),
         CSL: _json(citations.csl(found["works"])).encode(),
         CLAIMS: ro_crate.claims_jsonl(found, texts).encode(),

@@ -13,8 +13,8 @@ from typing import Any
 from xstilts.evidence.claims.answer import count_phrase
 from xstilts.evidence.claims.effect_direction import DIRECTION_LABELS
 from xstilts.evidence.report import citations, prisma
-from xstilts.reporting import cell_format
-from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Rulings, Section, TableView, VerdictView
+from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Section, TableView, VerdictList, VerdictView
+from xstilts.runtime import tables
 
 Json = Mapping[str, Any]
 STATUS = {"SUPPORTED": "supported", "CONTRADICTED": "contradicted", "NOT_ENOUGH_INFO": "not enough information"}
@@ -67,8 +67,8 @@ def _sections(report: Json) -> Iterator[Section]:
     yield Section("references", "References", (_references(report),))
 
 
-def _claims(report: Json) -> tuple[Rulings, ...]:
-    return (Rulings(tuple(_claim(report, one) for one in report["claims"])),) if report["claims"] else ()
+def _claims(report: Json) -> tuple[VerdictList, ...]:
+    return (VerdictList(tuple(_claim(report, one) for one in report["claims"])),) if report["claims"] else ()
 
 
 def _claim(report: Json, one: Json) -> VerdictView:
@@ -118,8 +118,8 @@ def _measured(report: Json) -> Iterator[Section]:
             Cell(one["status"]),
             Cell(one["relation"]),
             Cell(one["query"]),
-            cell_format.signed(one["estimate"]),
-            Cell(cell_format.between(*one["interval"]) or NOTHING),
+            tables.signed(one["estimate"]),
+            Cell(tables.signed_interval(*one["interval"]) or NOTHING),
             Cell(one["why"]),
         )
         for one in report.get("measured", ())
@@ -143,8 +143,8 @@ def _study_table(report: Json) -> Iterator[TableView]:
             (
                 Cell(one["sentence"]),
                 Cell(f"{one['verdict']}{', true by construction' if one['by_construction'] else ''}"),
-                cell_format.signed(one["estimate"]),
-                Cell(cell_format.between(*one["interval"]) or NOTHING),
+                tables.signed(one["estimate"]),
+                Cell(tables.signed_interval(*one["interval"]) or NOTHING),
                 Cell(one["unit"]),
                 Cell(one["again"]),
                 Cell(", ".join(one["terms"])),
@@ -181,10 +181,10 @@ def _reviews(report: Json) -> Section:
     if not panel:
         return Section("reviews", "Reviews", ())
     rows = tuple(_check(one["reviewer"], check) for one in panel["reviews"] for check in one["checks"])
-    scores = tuple((Cell(one["reviewer"]), cell_format.plain(one["score"], 1)) for one in panel["reviews"])
+    scores = tuple((Cell(one["reviewer"]), tables.number(one["score"], 1)) for one in panel["reviews"])
     scores += (
-        (Cell("median"), cell_format.plain(panel["median"], 1)),
-        (Cell("score after the gates"), cell_format.plain(panel["score"], 1)),
+        (Cell("median"), tables.number(panel["median"], 1)),
+        (Cell("score after the gates"), tables.number(panel["score"], 1)),
     )
     return Section(
         "reviews",

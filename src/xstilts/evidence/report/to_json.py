@@ -19,8 +19,8 @@ from xstilts.evidence.report import citations
 from xstilts.evidence.search.queries import search_queries, topic_groups
 from xstilts.evidence.search.work import Work
 from xstilts.evidence.text.documents import Locator, context_sentences
-from xstilts.reporting import plain_json
-from xstilts.reporting.report import FORMAT
+from xstilts.reporting import study_report
+from xstilts.reporting.study_report import FORMAT
 
 KIND = "evidence"
 JsonObject = dict[str, Any]
@@ -29,7 +29,7 @@ JsonObject = dict[str, Any]
 def synthesis_to_json(synthesis: Synthesis) -> JsonObject:
     """Return all that a synthesis says, as plain JSON; reviews and measurements are added to it."""
     works = _works(synthesis)
-    found: JsonObject = plain_json.plain(
+    found: JsonObject = study_report.to_json(
         {
             "format": FORMAT,
             "kind": KIND,

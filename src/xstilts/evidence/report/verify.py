@@ -27,7 +27,7 @@ from xstilts.evidence.report import bundle, review, ro_crate
 from xstilts.evidence.report.to_json import synthesis_to_json
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search.corpus import Corpus
-from xstilts.reporting import report
+from xstilts.reporting import study_report
 from xstilts.store import manifest
 from xstilts.verification.verify import Check, Status, StoredStages
 
@@ -48,9 +48,9 @@ def verify(folder: Path, store: Path) -> tuple[Check, ...]:
     Raises InputError where there is no evidence report, or one that was not written by xstilts.
     """
     try:
-        return tuple(_checks(folder, report.read(folder), store))
+        return tuple(_checks(folder, study_report.read(folder), store))
     except (KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{folder / report.REPORT} is not as xstilts writes it ({error!r}): make it again") from error
+        raise InputError(f"{folder / study_report.REPORT} is damaged ({error!r}): write it again") from error
 
 
 def _checks(folder: Path, found: Json, store: Path) -> Iterator[Check]:
@@ -241,7 +241,7 @@ def _check_metadata(folder: Path) -> Check:
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         return Check(path.name, said, "changed", f"it cannot be read ({type(error).__name__})")
     wrong = [name for name, digest in files.items() if not _has_digest(folder / name, digest)]
-    wrong += [name for name in (report.REPORT, *bundle.VIEWS) if name not in files]
+    wrong += [name for name in (study_report.REPORT, *bundle.VIEWS) if name not in files]
     why = f"not as listed: {', '.join(wrong)}" if wrong else f"{len(files)} files are as listed"
     return Check(path.name, said, "changed" if wrong else "stands", why)
 
