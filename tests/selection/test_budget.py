@@ -26,7 +26,7 @@ def read(site: BuildContext, what: str) -> None:
 
 @stage(name="train", version=1)
 def train(
-    site: BuildContext, model: Stage | None, data: Stage, lessons: tuple[Lesson, ...], recipe: Recipe, seed: int
+    site: BuildContext, model: Stage | None, data: Stage, training_sets: tuple[Lesson, ...], recipe: Recipe, seed: int
 ) -> None:
     """Stand for a training."""
 

@@ -211,7 +211,7 @@ DEAR = "sandbox_cloze"
 
 def behind(one: Stage) -> set[str]:
     """Return the tasks that were learned on the way to a stage."""
-    own = {lesson.task for lesson in one.arguments.get("lessons", ())}
+    own = {lesson.task for lesson in one.arguments.get("training_sets", ())}
     return own.union(*map(behind, one.inputs))
 
 
@@ -220,7 +220,7 @@ def seconds(one: Stage) -> float:
     if "recipe" not in one.arguments:
         return 1.0
     steps: int = one.arguments["recipe"].steps
-    return steps / 2 * (40 if one.arguments["lessons"][0].task == DEAR else 1)
+    return steps / 2 * (40 if one.arguments["training_sets"][0].task == DEAR else 1)
 
 
 def pretended(promised: Sequence[Stage], machine: Runtime) -> int:

@@ -1,4 +1,4 @@
-"""Question-answering metrics: exact match and F1 of answer texts, as the SQuAD v1.1, SQuAD v2.0 and MLQA scorers give them.
+"""Question-answering metrics: exact match and F1 of answers, as the SQuAD v1.1, SQuAD v2.0 and MLQA scorers give them.
 
 Answers are compared as lists of words. What a word is depends on the scorer: SQuAD drops ASCII punctuation and English
 articles whatever the language (XQuAD and TyDiQA too); MLQA drops all Unicode punctuation and the articles of the

@@ -88,7 +88,7 @@ class Budget:
         return list({one.key: one for one in _all(promised) if one.key not in self.paid}.values())
 
     def _rate(self, name: str, sort: Sort) -> float:
-        """Return the cost of a step or stage: the candidate's own, else the highest of its sort, else of its function."""
+        """Return the cost of a step or stage: the candidate's own, else the highest of its sort or its function."""
         same = [key for key in self.costs if key[1] == sort]
         alike = ([key for key in same if key[0] == name], same, [key for key in self.costs if key[1][0] == sort[0]])
         known = next((keys for keys in alike if keys), [])
@@ -103,7 +103,7 @@ def _all(promised: Sequence[Stage]) -> Iterator[Stage]:
 
 
 def _sort(one: Stage) -> Sort:
-    return one.work.name, "+".join(training_set.task for training_set in one.arguments.get("lessons", ()))
+    return one.work.name, "+".join(training_set.task for training_set in one.arguments.get("training_sets", ()))
 
 
 def _steps(one: Stage) -> float:
