@@ -42,7 +42,7 @@ def opened(folder: Path, format: str | None = None) -> Loaded:
 
 
 def batch(loaded: Loaded) -> tuple[Tensor, Tensor]:
-    ids = loaded.pieces[torch.randint(len(loaded.pieces), (3, 9), generator=torch.Generator().manual_seed(0))]
+    ids = loaded.token_ids[torch.randint(len(loaded.token_ids), (3, 9), generator=torch.Generator().manual_seed(0))]
     mask = torch.ones_like(ids)
     mask[2, 5:] = 0
     return ids, mask
@@ -145,8 +145,8 @@ def test_an_encoder_alone_is_asked_for_the_mean_of_its_states(families: Any, tmp
 
 def test_pieces_are_ordinary_and_the_longest_sequence_fits(families: Any, tmp_path: Path) -> None:
     loaded = opened(checkpoint(families, "xlm-roberta", "classification", tmp_path))
-    assert not set(loaded.pieces.tolist()) & set(load_tokenizer(tmp_path).all_special_ids)
-    ids = loaded.pieces[:1].repeat(1, loaded.longest)
+    assert not set(loaded.token_ids.tolist()) & set(load_tokenizer(tmp_path).all_special_ids)
+    ids = loaded.token_ids[:1].repeat(1, loaded.longest)
     assert form("fp32", loaded).ask(ids, torch.ones_like(ids)).shape == (1, 3)
 
 

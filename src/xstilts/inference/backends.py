@@ -60,7 +60,7 @@ class Loaded:
     module: Answering
     format: str
     longest: int
-    pieces: Tensor
+    token_ids: Tensor
     scratch: Path
 
     @property
@@ -131,8 +131,10 @@ def load(source: str | Path, format: str | None, device: torch.device, scratch: 
     longest = network.clip_max_length(tokenizer.model_max_length)
     network.eval().requires_grad_(False).to(device)
     special = set(tokenizer.all_special_ids)
-    pieces = [number for number in range(min(len(tokenizer), len(network.embedding_matrix))) if number not in special]
-    return Loaded(Answering(network).eval(), format, int(longest), torch.tensor(pieces), scratch)
+    token_ids = [
+        number for number in range(min(len(tokenizer), len(network.embedding_matrix))) if number not in special
+    ]
+    return Loaded(Answering(network).eval(), format, int(longest), torch.tensor(token_ids), scratch)
 
 
 def form(name: str, loaded: Loaded) -> Form:

@@ -67,12 +67,12 @@ class Load:
     def of(cls, batches: str, lengths: str, rounds: int, seconds: float) -> Load:
         """Parse numbers as they are typed, "1,8,32"; InputError where they are none."""
         try:
-            sizes, pieces = (tuple(int(number) for number in text.split(",")) for text in (batches, lengths))
+            sizes, tokens = (tuple(int(number) for number in text.split(",")) for text in (batches, lengths))
         except ValueError as error:
             raise InputError(
                 f"cannot read --batch {batches} --length {lengths} ({error}); give numbers, 1,8,32"
             ) from None
-        return cls(sizes, pieces, rounds, seconds)
+        return cls(sizes, tokens, rounds, seconds)
 
     def shapes(self, longest: int) -> list[tuple[int, int]]:
         """Return the shapes (sequences, tokens) that an encoder of `longest` positions takes, the smallest first."""
@@ -144,7 +144,7 @@ def bench(source: str | Path, format: str | None, names: Sequence[str], load: Lo
         if not shapes:
             raise InputError(f"{source} takes {loaded.longest} tokens at most; give a smaller --length")
         forms, missing = made(rows, loaded)
-        memory = {name: memory_footprint.measured(_asked(name, source, loaded, shapes[-1])) for name in forms}
+        memory = {name: memory_footprint.measured(_memory_request(name, source, loaded, shapes[-1])) for name in forms}
         timings, likenesses = timed(forms, loaded, shapes, load)
     standings = [Standing(name, rows[name].says, reason) for name, reason in missing.items()]
     standings += [
@@ -152,10 +152,10 @@ def bench(source: str | Path, format: str | None, names: Sequence[str], load: Lo
         for name, one in forms.items()
     ]
     standings.sort(key=lambda standing: [*rows].index(standing.variant))
-    said = tuple(remarks(load, loaded, shapes, timings))
+    notes = tuple(remarks(load, loaded, shapes, timings))
     facts = described(machine)
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    return Report(str(source), loaded.format, tuple(standings), tuple(timings), said, facts, date)
+    return Report(str(source), loaded.format, tuple(standings), tuple(timings), notes, facts, date)
 
 
 def made(names: Mapping[str, object], loaded: Loaded) -> tuple[dict[str, Form], dict[str, str]]:
@@ -215,7 +215,7 @@ def inputs(batch: int, length: int, loaded: Loaded) -> tuple[Tensor, Tensor]:
     The last of several sequences is one token short, as a batch without padding may be computed differently.
     """
     random = torch.Generator().manual_seed(SEED)
-    ids = loaded.pieces[torch.randint(len(loaded.pieces), (batch, length), generator=random)]
+    ids = loaded.token_ids[torch.randint(len(loaded.token_ids), (batch, length), generator=random)]
     mask = torch.ones_like(ids)
     if batch > 1 and length > 1:
         mask[-1, -1] = 0
@@ -258,9 +258,11 @@ def _call(form: Form, ids: Tensor, mask: Tensor) -> Callable[[], object]:
     return lambda: form.ask(ids, mask)
 
 
-def _asked(name: str, source: str | Path, loaded: Loaded, shape: tuple[int, int]) -> memory_footprint.Asked:
+def _memory_request(
+    name: str, source: str | Path, loaded: Loaded, shape: tuple[int, int]
+) -> memory_footprint.MemoryRequest:
     file = backends.row(name).file
     folder, path = str(backends.located(source)), str(loaded.scratch / file) if file else ""
-    return memory_footprint.Asked(
+    return memory_footprint.MemoryRequest(
         name, folder, loaded.format, str(loaded.device), torch.get_num_threads(), path, *shape
     )

@@ -4,7 +4,7 @@ Each form has a process of its own, as memory that another has left behind canno
 from a file starts without torch. The kernel's peak of the process's own memory is read where there is one (Linux), not
 `ru_maxrss`, which starts at that of the parent process.
 
-    measured(Asked("int8", "model", "classification", "cpu", 1, "/tmp/scratch", 8, 128))
+    measured(MemoryRequest("int8", "model", "classification", "cpu", 1, "/tmp/scratch", 8, 128))
     # {"peak_mib": 900.1, "answering_mib": 760.2, "device_mib": None}
 """
 
@@ -31,7 +31,7 @@ MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Asked:
+class MemoryRequest:
     """What is measured: a form of a checkpoint, where it runs, and the batch that it gets.
 
     Args:
@@ -55,14 +55,14 @@ class Asked:
     length: int
 
 
-def measured(asked: Asked) -> Figures:
+def measured(request: MemoryRequest) -> Figures:
     """Measure the peak memory of a process that makes a form and runs a batch through it.
 
     Returns:
         In MiB: `peak_mib` from its start, with all that making the form takes; `answering_mib` of the batch alone, once
         unused memory has been freed; `device_mib`, the same of torch's share of a GPU. None where it was not measured.
     """
-    command = [sys.executable, "-m", "xstilts.inference.memory_footprint", json.dumps(asdict(asked))]
+    command = [sys.executable, "-m", "xstilts.inference.memory_footprint", json.dumps(asdict(request))]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     if found.returncode:
         return dict(NOTHING)
@@ -71,15 +71,15 @@ def measured(asked: Asked) -> Figures:
 
 def main(argument: str) -> None:
     """Print the figures of one form, as the process that is measured."""
-    asked = Asked(**json.loads(argument))
-    answer, tensors = _of_file(asked) if asked.file else _of_network(asked)
+    request = MemoryRequest(**json.loads(argument))
+    answer, tensors = _of_file(request) if request.file else _of_network(request)
     made = peak()
     for one in tensors:  # memory of their own, or a few of them keep the whole file mapped that they were read from
         one.data = one.data.clone()
     anew = forget()
     answer()
     answering = peak()
-    figures = {"peak_mib": max(made, answering), "answering_mib": answering if anew else None, **_on_device(asked)}
+    figures = {"peak_mib": max(made, answering), "answering_mib": answering if anew else None, **_on_device(request)}
     print(json.dumps(figures))
 
 
@@ -104,37 +104,37 @@ def forget() -> bool:
     return True
 
 
-def _of_file(asked: Asked) -> tuple[Callable[[], object], Sequence[Tensor]]:
+def _of_file(request: MemoryRequest) -> tuple[Callable[[], object], Sequence[Tensor]]:
     import numpy as np
 
     from xstilts.inference import onnx_export
 
-    ask = onnx_export.opened(Path(asked.file), asked.threads)
-    ids = np.full((asked.batch, asked.length), 9, dtype=np.int64)
+    ask = onnx_export.opened(Path(request.file), request.threads)
+    ids = np.full((request.batch, request.length), 9, dtype=np.int64)
     return lambda: ask(ids, np.ones_like(ids)), ()
 
 
-def _of_network(asked: Asked) -> tuple[Callable[[], object], Sequence[Tensor]]:
+def _of_network(request: MemoryRequest) -> tuple[Callable[[], object], Sequence[Tensor]]:
     import torch
 
     from xstilts.inference import backends
 
-    torch.set_num_threads(asked.threads)
-    loaded = backends.load(asked.folder, asked.format, torch.device(asked.device), Path())
-    form = backends.form(asked.variant, loaded)
+    torch.set_num_threads(request.threads)
+    loaded = backends.load(request.folder, request.format, torch.device(request.device), Path())
+    form = backends.form(request.variant, loaded)
     del loaded
-    ids = torch.full((asked.batch, asked.length), 9, device=asked.device)
-    if torch.device(asked.device).type == "cuda":
-        torch.cuda.reset_peak_memory_stats(asked.device)
+    ids = torch.full((request.batch, request.length), 9, device=request.device)
+    if torch.device(request.device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(request.device)
     return lambda: form.ask(ids, torch.ones_like(ids)), form.tensors
 
 
-def _on_device(asked: Asked) -> Figures:
-    if not asked.device.startswith("cuda"):
+def _on_device(request: MemoryRequest) -> Figures:
+    if not request.device.startswith("cuda"):
         return {}
     import torch
 
-    return {"device_mib": torch.cuda.max_memory_allocated(asked.device) / MIB}
+    return {"device_mib": torch.cuda.max_memory_allocated(request.device) / MIB}
 
 
 if __name__ == "__main__":

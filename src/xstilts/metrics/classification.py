@@ -55,15 +55,15 @@ def mlm_loss(gold: Sequence[Example], predictions: Mapping[str, Any], *, languag
         language: Ignored.
     """
     parts = [[float(value) for value in predicted] for _, predicted in paired(gold, predictions)]
-    nats, pieces = (sum(column) for column in zip(*parts, strict=True))
-    mean = nats / pieces if pieces else 0.0
+    nats, tokens = (sum(column) for column in zip(*parts, strict=True))
+    mean = nats / tokens if tokens else 0.0
     return Score({"mlm_loss": mean}, mean, parts)
 
 
 def ratio(sums: Array, count: Array) -> Array:
     """Compute mean losses from sums of [loss, tokens] (last axis); 0 where nothing was masked."""
-    pieces = sums[..., 1]
-    return np.divide(sums[..., 0], pieces, out=np.zeros_like(pieces), where=pieces > 0)
+    tokens = sums[..., 1]
+    return np.divide(sums[..., 0], tokens, out=np.zeros_like(tokens), where=tokens > 0)
 
 
 def pool(sums: Array, count: Array) -> Array:

@@ -121,7 +121,7 @@ def _token_accuracy(wanted: Sequence[Sequence[str]], found: Sequence[Sequence[st
     return sum(equal) / len(equal) if equal else 0.0
 
 
-def split_sentence(pieces_per_word: Sequence[int], limit: int) -> list[tuple[int, int]]:
+def split_sentence(tokens_per_word: Sequence[int], limit: int) -> list[tuple[int, int]]:
     """Cut a sentence into parts (start, stop) of words of at most `limit` tokens each, as long as possible in turn.
 
     A word of no tokens, or of more than `limit`, counts as one: encode it as the unknown token
@@ -130,11 +130,11 @@ def split_sentence(pieces_per_word: Sequence[int], limit: int) -> list[tuple[int
     if limit < 1:
         raise InputError(f"the limit of tokens a part must be at least 1, not {limit}; raise the maximum length")
     starts, used = [0], 0
-    for place, pieces in enumerate(pieces_per_word):
-        cost = pieces if 1 <= pieces <= limit else 1
+    for place, tokens in enumerate(tokens_per_word):
+        cost = tokens if 1 <= tokens <= limit else 1
         if used + cost > limit:
             starts.append(place)
             used = 0
         used += cost
-    stops = [*starts[1:], len(pieces_per_word)]
-    return list(zip(starts, stops, strict=True)) if pieces_per_word else []
+    stops = [*starts[1:], len(tokens_per_word)]
+    return list(zip(starts, stops, strict=True)) if tokens_per_word else []

@@ -175,7 +175,7 @@ HEADS: dict[str, dict[str, HeadSpec]] = {
 def head_row(model_type: str, format: str) -> HeadSpec:
     """Look up the head of a task format in a family."""
     if format not in AUTO:
-        raise InputError(f"no head for tasks of kind {format!r}; formats with a head are {', '.join(AUTO)}")
+        raise InputError(f"no head for tasks of format {format!r}; formats with a head are {', '.join(AUTO)}")
     if model_type not in HEADS:
         raise InputError(f"encoders of type {model_type!r} are not supported; use one of {', '.join(HEADS)}")
     return HEADS[model_type][format]

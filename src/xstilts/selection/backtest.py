@@ -124,7 +124,7 @@ def gains_of(path: Path, target: str, recipe: str = "", encoder: str = "") -> di
         raise InputError(f"no measured gains in {path}: give a study's {TABLE}, or a folder with it or a {REPORT}")
     rows, gains = (_reported(path), _of_report) if path.suffix == ".json" else (_tabled(path), _of_table)
     try:
-        return gains(path, _asked(path, rows, {"target": target, "encoder": encoder, "recipe": recipe}))
+        return gains(path, _of_search(path, rows, {"target": target, "encoder": encoder, "recipe": recipe}))
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is not as a study writes it ({error!r}); {AGAIN}") from error
 
@@ -157,7 +157,7 @@ def _numbered(row: Line, place: str) -> Line:
         raise InputError(f"{place}: expected numbers, found {found}; {AGAIN}") from error
 
 
-def _asked(path: Path, rows: list[Line], wanted: Mapping[str, str]) -> list[Line]:
+def _of_search(path: Path, rows: list[Line], wanted: Mapping[str, str]) -> list[Line]:
     """Return the rows whose columns have these values, of one encoder and recipe; an empty value asks nothing."""
     for column, value in wanted.items():
         there = sorted({str(row.get(column, "")) for row in rows})

@@ -77,8 +77,8 @@ class CandidateSearch:
     @property
     def last_training_task(self) -> Task | None:
         """The last task that the target is trained on, whose examples have its labels; None without target training."""
-        taught = self.target.target_training_tasks()
-        return taught[-1] if taught else None
+        tasks = self.target.target_training_tasks()
+        return tasks[-1] if tasks else None
 
     def candidate(self, name: str) -> Task:
         """Look up a candidate by its label."""
@@ -116,16 +116,18 @@ class ProbeStages:
 
     def score(self, name: str, rung: Rung, seed: int) -> Stage:
         """Return the score of `probe_on_target` on development data in the language that the target is trained in."""
-        asked, data = development(self.search, self.folder)
-        length = self.search.asking(asked, "target").max_length
-        return score(predict(self.probe_on_target(name, rung, seed), data, asked.format, length), data, asked.metric)
+        dev_task, data = development(self.search, self.folder)
+        length = self.search.asking(dev_task, "target").max_length
+        return score(
+            predict(self.probe_on_target(name, rung, seed), data, dev_task.format, length), data, dev_task.metric
+        )
 
     def features(self, name: str, rung: Rung, seed: int) -> Stage:
         """Return the states of the target's training examples in the encoder after a candidate's probe."""
         last = self.search.last_training_task
         if last is None:
-            asked, data = development(self.search, self.folder)
-            return features(self.probe(name, rung, seed), (data,), self.search.asking(asked, "target"))
+            dev_task, data = development(self.search, self.folder)
+            return features(self.probe(name, rung, seed), (data,), self.search.asking(dev_task, "target"))
         learned = training_set(last, self.folder).train
         return features(self.probe(name, rung, seed), learned, self.search.asking(last, "target"))
 
@@ -155,8 +157,8 @@ class ProbeStages:
 
     def _trained(self, model: Encoder | Stage, one: Task, role: str, rung: Rung, seed: int) -> Stage:
         recipe = shortened(self.search.recipes.of((one,), role), rung.steps, one.counts.get("train"))
-        taught = replace(training_set(one, self.folder), dev=None)  # nothing is chosen in so short a training
-        return train(model, (taught,), recipe, seed)
+        without_dev = replace(training_set(one, self.folder), dev=None)  # a short training selects nothing
+        return train(model, (without_dev,), recipe, seed)
 
 
 def development(search: CandidateSearch, folder: Path | None) -> tuple[Task, Stage]:
@@ -202,19 +204,19 @@ def shortened(recipe: Recipe, steps: int, count: int | None) -> Recipe:
     return replace(recipe, steps=steps, max_train_examples=taken, warmup_steps=warmup, selection=None)
 
 
-def candidates_of(target: Task, asked: str | None, folder: Path | None) -> tuple[Task, ...]:
+def candidates_of(target: Task, named: str | None, folder: Path | None) -> tuple[Task, ...]:
     """Return candidates for a target.
 
     Args:
         target: It and its training tasks are no candidates.
-        asked: Names, "a,b"; None: all labelled tasks with training data, artificial ones for artificial targets only.
+        named: Names, "a,b"; None: all labelled tasks with training data, artificial ones for artificial targets only.
         folder: Of local data.
 
     Raises:
         InputError: There are none.
     """
-    if asked:
-        return tasks_of(asked)
+    if named:
+        return tasks_of(named)
     own = {target.name, *(one.name for one in target.target_training_tasks())}
     every = (task(name) for name in names() if name not in own)
     found = tuple(

@@ -150,9 +150,9 @@ class CandidateScorer:
         prices = [self.budget.expected(name, _probes(self.stages, name, rung)) for name in (BASELINE, *names)]
         places = sum(total <= self.budget.left for total in accumulate(prices)) - 1
         if places < 2:
-            asked = f"the baseline, {' and '.join(names[:2])}"
+            needed = f"the baseline, {' and '.join(names[:2])}"
             self.unpaid.append(
-                f"{_round(rung)} ({asked}: about {sum(prices[:3]):.0f} s, {self.budget.left:.0f} s left)"
+                f"{_round(rung)} ({needed}: about {sum(prices[:3]):.0f} s, {self.budget.left:.0f} s left)"
             )
         return places
 
