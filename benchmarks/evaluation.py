@@ -93,7 +93,7 @@ def units(asked: argparse.Namespace, code: str) -> list[ModelInput]:
     random = np.random.default_rng(list(MEANS).index(code))
     found = lengths(asked, code, random).astype(int).clip(8, LONGEST)
     label = np.zeros(1, dtype=np.int32)
-    shown = texts(found - 2, asked.token_ids, random)
+    shown = texts(found - 2, asked.pieces, random)
     return [ModelInput(number, (TOKENS.sequence(text),), label) for number, text in enumerate(shown)]
 
 

@@ -59,7 +59,7 @@ def units(asked: argparse.Namespace) -> list[ModelInput]:
     random = np.random.default_rng(0)
     lengths = random.lognormal(np.log(MEAN) - SPREAD**2 / 2, SPREAD, asked.examples).astype(int).clip(3, 126)
     found = []
-    for number, text in enumerate(texts(lengths, asked.token_ids, random)):
+    for number, text in enumerate(texts(lengths, asked.pieces, random)):
         target = np.array([-100, *random.integers(len(TAGS), size=len(text)), -100], dtype=np.int32)
         found.append(ModelInput(number, (TOKENS.sequence(text),), target))
     return found

@@ -77,7 +77,7 @@ def units(asked: argparse.Namespace, count: int, seed: int) -> list[ModelInput]:
     """Return examples of `--lengths`: random pieces with a random label, or with a random span."""
     random, shape = np.random.default_rng(seed), SHAPES[asked.lengths]
     found = []
-    for number, text in enumerate(texts(lengths(asked.lengths, count, random) - 2, asked.token_ids, random)):
+    for number, text in enumerate(texts(lengths(asked.lengths, count, random) - 2, asked.pieces, random)):
         first = int(random.integers(1, len(text)))
         span = [first, min(first + int(random.integers(10)), len(text))]
         target = span if shape.format == "extractive_qa" else [int(random.integers(len(shape.labels)))]
@@ -87,7 +87,7 @@ def units(asked: argparse.Namespace, count: int, seed: int) -> list[ModelInput]:
 
 def every_token(asked: argparse.Namespace) -> list[ModelInput]:
     """Return a unit of all pieces that the whole data set shows, however few examples are taken of it."""
-    return [ModelInput(0, (np.arange(asked.token_ids, dtype=np.int32),))]
+    return [ModelInput(0, (np.arange(asked.pieces, dtype=np.int32),))]
 
 
 @dataclass(frozen=True)

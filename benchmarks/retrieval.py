@@ -64,7 +64,7 @@ def units(asked: argparse.Namespace) -> list[ModelInput]:
     """Return pairs of random sentences."""
     random = np.random.default_rng(0)
     lengths = random.lognormal(np.log(MEAN) - SPREAD**2 / 2, SPREAD, 2 * asked.pairs).astype(int).clip(2, 60)
-    sequences = [TOKENS.sequence(text) for text in texts(lengths, asked.token_ids, random)]
+    sequences = [TOKENS.sequence(text) for text in texts(lengths, asked.pieces, random)]
     pairs = zip(sequences[0::2], sequences[1::2], strict=True)
     return [ModelInput(number, pair, np.array([number], dtype=np.int32)) for number, pair in enumerate(pairs)]
 

@@ -24,7 +24,7 @@ from xstilts.errors import InputError
 from xstilts.inference import onnx_export
 from xstilts.models import hf_format
 from xstilts.models.encoder import SANDBOX, tensor_files
-from xstilts.models.heads import AUTO, HEADLESS, MASKED_LM, mean_pool
+from xstilts.models.heads import AUTO, HEADLESS, MASKED_LM, mean_pool, stored_prefix
 from xstilts.models.network import Network
 
 ROWS = 512  # tokens that an int8 layer takes at once: what lies between two products stays in the cache
@@ -110,7 +110,7 @@ def format_of(folder: Path) -> str:
     except (ValueError, AttributeError) as error:
         raise InputError(f"{folder}/config.json is damaged ({error}); copy the folder again") from error
     stored, named = tensor_files(folder), str((architectures or [""])[0])
-    own = [format for format in AUTO if any(name.startswith(f"xstilts_{format}.") for name in stored)]
+    own = [format for format in AUTO if any(name.startswith(f"{stored_prefix(format)}.") for name in stored)]
     shipped = [format for format, auto in AUTO.items() if named.endswith(auto.removeprefix("AutoModel"))]
     found = [*own, *shipped, HEADLESS][0]
     return HEADLESS if found == MASKED_LM else found

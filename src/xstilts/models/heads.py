@@ -23,6 +23,7 @@ from transformers.activations import ACT2FN
 from xstilts.errors import InputError
 from xstilts.models.encoder import read_tensors
 from xstilts.models.network import Network
+from xstilts.store.names import format_in_keys
 
 AUTO: dict[str, str] = {
     "classification": "AutoModelForSequenceClassification",
@@ -74,9 +75,14 @@ class HeadSpec:
     own: str = ""
 
 
+def stored_prefix(format: str) -> str:
+    """Return what the stored names of a head begin with for which no usable class is shipped."""
+    return f"xstilts_{format_in_keys(format)}"
+
+
 def _own(format: str, reason: str, pool: str = "first", scaled: bool = False) -> HeadSpec:
     """Return the row of a head for which no usable class is shipped."""
-    name = f"xstilts_{format}"
+    name = stored_prefix(format)
     drop: tuple[str | float, ...] = ("classifier_dropout", "hidden_dropout_prob", "dropout_rate", 0.1)
     if format == "masked_lm":
         return HeadSpec(
