@@ -27,6 +27,15 @@ def compare(store: Path) -> xs.Comparison:
     return result
 
 
+def compare_own_task(folder: Path, store: Path) -> xs.Comparison:
+    """A task from CSV files of one's own as the target."""
+    files = {"train": "train.csv", "validation": "dev.csv", "test/{language}": "test-{language}.csv"}
+    reviews = xs.Task.from_csv(
+        "reviews", files, format="classification", folder=folder, text="text", label="label", labels=["neg", "pos"]
+    )
+    return xs.compare("sandbox", ["sandbox_inference"], reviews, recipe="sandbox", settings=QUICK, store=store)
+
+
 def predict(result: xs.Comparison) -> list[dict[str, Any]]:
     """Predictions of one of the trained models for other texts."""
     model = xs.load_model(result.checkpoint("sandbox_names", seed=1))

@@ -157,6 +157,18 @@ def test_a_checkpoint_of_a_comparison_predicts(result: xs.Comparison) -> None:
         result.checkpoint("mnli")
 
 
+def test_a_task_of_csv_files_is_a_target(store: Path, tmp_path: Path) -> None:
+    for name, count in (("train", 24), ("dev", 6), ("test-en", 6), ("test-sw", 6)):
+        rows = [f"{'good' if n % 2 else 'bad'} book number {n},{'pos' if n % 2 else 'neg'}" for n in range(count)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *rows, ""]), encoding="utf-8")
+    result = example.compare_own_task(tmp_path, store)
+    assert {row["language"] for row in result.rows()} == {"en", "sw"}
+    gain = result.gain("sandbox_inference")
+    assert gain.zero_shot == gain["sw"]
+    (found,) = xs.load_model(result.checkpoint("sandbox_inference")).predict(["good book"])
+    assert found["label"] in ("neg", "pos")
+
+
 def test_several_targets_and_mixes(store: Path) -> None:
     result = xs.compare(
         "sandbox", [["sandbox_names", "sandbox_pos"]], ["sandbox_retrieval", xs.task("sandbox_ner")],
@@ -181,6 +193,10 @@ def test_several_targets_and_mixes(store: Path) -> None:
         ({"target": "sandbox_nli", "languages": ["sw"]}, "'sandbox_nli' has no language 'sw'"),
         ({"target": "sandbox_nli", "recipe": "smal"}, "did you mean 'small'"),
         ({"target": "sandbox_nli", "settings": ["step=3"]}, "did you mean 'steps'"),
+        ({"target": "sandbox_nli", "settings": "step=3"}, "did you mean 'steps'"),
+        ({"target": "sandbox_nli", "seeds": 0}, "seeds=0: give 1 or more"),
+        ({"target": "sandbox_nli", "intermediate": [[]]}, "an intermediate setting has no task"),
+        ({"target": "sandbox_nli", "intermediate": ""}, "expected names of tasks"),
         ({"target": "sandbox_nli", "runtime": xs.Runtime()}, "give either runtime or store"),
     ],
 )
@@ -188,7 +204,7 @@ def test_mistakes_are_answered_before_anything_is_built(
     arguments: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(xs.InputError, match=message):
-        xs.compare("sandbox", ["sandbox_inference"], **arguments, store=tmp_path / "store")
+        xs.compare("sandbox", **{"intermediate": ["sandbox_inference"], **arguments}, store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 

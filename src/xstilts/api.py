@@ -5,7 +5,11 @@ What the command line does is here as functions that return values: `compare` (a
 "work" unless another is given, so that a second call reads what the first has built.
 
 >>> import xstilts as xs
->>> xs.compare("sandbox", intermediate=["sandbox_inference"], target="sandbox_ner")  # doctest: +SKIP
+>>> result = xs.compare("sandbox", intermediate=["sandbox_names"], target="sandbox_ner", seeds=3)  # doctest: +SKIP
+>>> print(result.gain("sandbox_names").zero_shot)  # doctest: +SKIP
++5.31 [+2.04, +8.58]
+>>> xs.load_model("sandbox").embed(["Anna sleeps ."]).shape
+(1, 64)
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ from xstilts.evaluation.predict import predict as predict_stage
 from xstilts.evaluation.score import read_lines, read_score
 from xstilts.evaluation.score import score as score_stage
 from xstilts.experiments import score_table
-from xstilts.experiments.grid import Grid
+from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes, Run, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
 from xstilts.formats import task_format
@@ -60,7 +64,7 @@ from xstilts.training.train import MODEL
 from xstilts.training.train import train as train_stage
 
 if TYPE_CHECKING:
-    from pandas import DataFrame  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    from pandas import DataFrame
 
 TaskLike = str | Task
 """A task, or the name of one in the registry."""
@@ -317,7 +321,7 @@ class Comparison(Printable, Tabular):
 
 def compare(
     encoder: str | Path | Encoder | Checkpoint,
-    intermediate: Sequence[TaskLike | Sequence[TaskLike]] = (),
+    intermediate: TaskLike | Sequence[TaskLike | Sequence[TaskLike]] = (),
     target: TaskLike | Sequence[TaskLike] = (),
     *,
     recipe: str = "xtreme",
@@ -357,21 +361,25 @@ def compare(
         StageError: Something could not be built; what was built is kept.
     """
     machine = _runtime(runtime, options, encoder)
-    mixes = [intermediate] if isinstance(intermediate, str) else intermediate
-    targets = _tasks(target)
+    mixes = [intermediate] if isinstance(intermediate, str | Task) else intermediate
+    chosen, targets, learned = tuple(_tasks(mix) for mix in mixes), _tasks(target), _tasks(learn_from)
     if not targets:
         raise InputError("nothing to evaluate: give a target, target='xnli'")
-    both, learned = tuple(settings), _tasks(learn_from)
+    if not all(chosen):
+        raise InputError("an intermediate setting has no task: leave it out, the baseline is always compared")
+    if seeds < 1:
+        raise InputError(f"seeds={seeds}: give 1 or more")
+    both = _texts(settings)
     grid = Grid(
         _encoder(encoder),
         targets,
-        tuple(_tasks(mix) for mix in mixes),
-        Recipes(recipe, both + tuple(intermediate_settings), both + tuple(target_settings)),
+        chosen,
+        Recipes(recipe, both + _texts(intermediate_settings), both + _texts(target_settings)),
         seeds,
         {"": learned} if learned else {},
         None,
         split,
-        tuple(languages),
+        _texts(languages),
     )
     return Comparison.of(grid, machine)
 
@@ -446,7 +454,7 @@ def train(
             raise InputError("settings change a named recipe: give them to the Recipe itself")
         how = recipe
     else:
-        how = Recipes(recipe, tuple(settings), tuple(settings)).of(chosen, role)
+        how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
     training_sets = tuple(training_set(one, machine.data) for one in chosen)
     stage = train_stage(_encoder(encoder), training_sets, how, seed)
     _build([stage], machine)
@@ -546,7 +554,7 @@ def evaluate(
     """
     machine, wanted = _runtime(runtime, options, checkpoint), _task(target)
     model = _encoder(_folder(checkpoint))
-    scores = _scores(model, wanted, tuple(languages), split, machine, _max_length(checkpoint, wanted, max_length))
+    scores = _scores(model, wanted, _texts(languages), split, machine, _max_length(checkpoint, wanted, max_length))
     _build(list(scores.values()), machine)
     found = {code: read_score(folder_of(stage, machine)) for code, stage in scores.items()}
     return Evaluation(
@@ -676,7 +684,7 @@ class Recommendation(Printable, Tabular):
         cls,
         encoder: Encoder | Stage,
         target: TaskLike,
-        candidates: Sequence[TaskLike] | None,
+        candidates: TaskLike | Sequence[TaskLike] | None,
         recipes: Recipes,
         runtime: Runtime,
         *,
@@ -737,7 +745,7 @@ class Recommendation(Printable, Tabular):
 def recommend(
     encoder: str | Path | Encoder | Checkpoint,
     target: TaskLike,
-    candidates: Sequence[TaskLike] | None = None,
+    candidates: TaskLike | Sequence[TaskLike] | None = None,
     *,
     recipe: str = "xtreme",
     settings: Sequence[str] = (),
@@ -774,7 +782,7 @@ def recommend(
         InputError: A task is unknown, data are missing, or the target cannot be chosen for.
         StageError: Something could not be built.
     """
-    machine, changes = _runtime(runtime, options, encoder), tuple(settings)
+    machine, changes = _runtime(runtime, options, encoder), _texts(settings)
     return Recommendation.of(
         _encoder(encoder),
         target,
@@ -801,9 +809,12 @@ def _tasks(given: TaskLike | Sequence[TaskLike]) -> tuple[Task, ...]:
     """Return tasks from one, from several, or from names as the command line has them ("mnli,squad")."""
     if isinstance(given, Task):
         return (given,)
-    if isinstance(given, str):
-        return tuple(task(name.strip()) for name in given.split(",") if name.strip())
-    return tuple(_task(one) for one in given)
+    return tasks_of(given) if isinstance(given, str) else tuple(_task(each) for each in given)
+
+
+def _texts(given: Sequence[str]) -> tuple[str, ...]:
+    """Return settings or languages, of which a single one may be given without brackets."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _encoder(given: str | Path | Encoder | Checkpoint) -> Encoder | Stage:
@@ -868,14 +879,17 @@ def _scores(
         return Run(model, (), target, recipes, 1, (), None, split, languages, data=runtime.data).scores()
     _check_head(model, target)
     codes = [code for code in target.languages if not languages or code in languages]
-    present = [code for code in codes if target.has(split, code, runtime.data)]
     unknown = [code for code in languages if code not in target.languages]
     if unknown or not codes:
         raise InputError(
             f"'{target.name}' has no language '{', '.join(unknown)}': there are {', '.join(target.languages) or 'none'}"
         )
+    present = [code for code in codes if target.has(split, code, runtime.data)]
+    if not present:
+        target.data(split, codes[0], runtime.data)  # says where it looked, if there are no files
+        raise InputError(f"the {split} files of '{target.name}' hide the labels: evaluate on split='validation'")
     found = {}
-    for code in present or codes[:1]:  # of the first, if none is present, the task says where it looked
+    for code in present:
         data = read_data(target.data(split, code, runtime.data))
         found[code] = score_stage(predict_stage(model, data, target.format, max_length), data, target.metric)
     return found

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+import xstilts
 from xstilts import cli
 from xstilts.runtime import progress
 from xstilts.sandbox import CODES
+from xstilts.tasks import base
 from xstilts.tasks.base import names
 
 Call = Callable[..., tuple[int, str, str]]
@@ -46,7 +48,7 @@ def signals() -> Iterator[None]:
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], signals: None) -> Call:
     """Return a function that calls the command line and gives exit code, standard output and standard error."""
-    for name in ("XSTILTS_DATA", "XSTILTS_STORE"):
+    for name in ("XSTILTS_DATA", "XSTILTS_STORE", "XSTILTS_TASKS"):
         monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: object) -> tuple[int, str, str]:
@@ -114,6 +116,63 @@ def test_every_verb_explains_itself(verb: tuple[str, ...], call: Call) -> None:
     assert "--help" in out
 
 
+@pytest.mark.parametrize("verb", ["run", "plan", "submit"])
+def test_options_stand_in_groups(verb: str, call: Call) -> None:
+    code, out, _ = call(verb, "-h")
+    assert code == 0
+    places = [out.index(f"─ {panel} ─") for panel in ("Experiment", "Recipe", "Runtime")]
+    assert places == sorted(places)
+    experiment, recipe, runtime = (out[a:b] for a, b in zip(places, [*places[1:], None], strict=True))
+    assert "--learn-from" in experiment
+    assert "--set-target" in recipe
+    names = ("--data", "--tasks", "--store", "--max-tokens-per-pass", "--allow-unexpected-data")
+    assert all(name in runtime for name in names)
+    assert not any(name in out for name in ("--micro-tokens", "--partial"))
+
+
+def test_the_version_is_printed(call: Call) -> None:
+    assert call("--version") == (0, f"xstilts {xstilts.__version__}\n", "")
+
+
+def test_the_package_is_a_command() -> None:
+    command = [sys.executable, "-m", "xstilts", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("xstilts ")
+
+
+def test_a_group_of_options_becomes_the_values_that_the_package_takes() -> None:
+    from xstilts.cli.options import RecipeOptions, RuntimeOptions
+    from xstilts.experiments.run import Recipes
+    from xstilts.runtime.machine import Runtime
+
+    recipes = RecipeOptions("small", ["steps=2"], ["epochs=1"], ["batch_size=4"]).recipes()
+    assert recipes == Recipes("small", ("steps=2", "epochs=1"), ("steps=2", "batch_size=4"))
+    options = RuntimeOptions(Path("data"), memory=80.0, compiled=True, allow_unexpected_data=True)
+    expected = Runtime(Path("work"), Path("data"), memory_gib=80.0, compiled=True, allow_unexpected_data=True)
+    assert options.runtime() == expected
+
+
+def test_folders_of_tasks_are_added_before_anything_else(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added: list[Path] = []
+    monkeypatch.setattr(base, "add_task_folder", added.append, raising=False)
+    assert call("tasks", "--tasks", tmp_path / "a", "--tasks", tmp_path / "b")[0] == 0
+    assert added == [tmp_path / "a", tmp_path / "b"]
+    monkeypatch.setenv("XSTILTS_TASKS", f"{tmp_path / 'c'}{os.pathsep}{tmp_path / 'd'}")
+    code, _, err = call("plan", "--encoder", "sandbox", "--target", "sandbox_nly")
+    assert (code, "did you mean 'sandbox_nli'" in err) == (2, True)
+    assert added[2:] == [tmp_path / "c", tmp_path / "d"]
+
+
+def test_a_former_option_name_still_works(call: Call, tmp_path: Path) -> None:
+    options = ("--encoder", "sandbox", "--target", "sandbox_nli", "--store", tmp_path)
+    assert call("plan", *options, "--micro-tokens", 64, "--partial")[0] == 0
+    assert call("plan", *options, "--micro-tokens=64", "--allow-unexpected-data")[0] == 0
+    code, _, err = call("plan", *options, "--micro-tokens", "many")
+    assert code == 2
+    assert "--max-tokens-per-pass" in err
+
+
 def test_tasks_are_listed_each_in_a_line(call: Call, tmp_path: Path) -> None:
     code, out, _ = call("tasks")
     assert code == 0
@@ -166,7 +225,7 @@ def test_a_plan_says_what_there_is_to_do_and_does_none_of_it(finished: tuple[str
         "score": "0│12",
     }
     assert "to do  train-sandbox_roles-seed1-" in planned
-    assert "not known: nothing of the kind has been built" in planned
+    assert "unknown: this store has no finished stage of some of these functions" in planned
 
 
 def test_a_run_ends_with_a_table_and_says_where_its_results_lie(finished: tuple[str, str], store: Path) -> None:
@@ -410,7 +469,17 @@ def test_texts_of_a_test_set_that_training_has_seen_are_told(call: Call, tmp_pat
     code, out, _ = call("overlap", "mnli", "xnli", "--split", "validation", *where)
     assert code == 0
     assert re.search(r"2 examples, 1 of them seen in mnli en", out)
-    options = ("--encoder", "sandbox", "--target", "xnli", "--languages", "en", "--split", "validation", "--partial")
+    options = (
+        "--encoder",
+        "sandbox",
+        "--target",
+        "xnli",
+        "--languages",
+        "en",
+        "--split",
+        "validation",
+        "--allow-unexpected-data",
+    )
     code, out, _ = call("run", *options, *where, *SHORT)
     assert code == 0
     assert "OVERLAP: 1 of 2 first texts" in out

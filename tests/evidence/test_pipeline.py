@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xstilts.cli import show_studies
+from xstilts.cli import studies
 from xstilts.errors import InputError
 from xstilts.evidence import demo
 from xstilts.evidence.claims import study_binding, study_measurements
@@ -99,12 +99,12 @@ def test_a01_five_questions_have_five_abstracts_and_answers(made: tuple[Path, di
 
 ANSWERS = {
     "cost": "Disputed: on training cost more in 2 works; on memory more in one work (5 statements of 3 works ",
-    "batch": "Disputed: on accuracy more or better in 2 works, less or worse in one, no sure difference in one, both in "
-    "one; on inference cost no sure difference in one work (11 statements of 6 works ",
-    "languages": "Disputed: more or better in one work, no sure difference in one, both in one (3 statements of 3 works ",
-    "layers": "Disputed: on efficiency more or better in 2 works, no sure difference in one; on performance less or worse "
+    "batch": "Disputed: on accuracy more or better in 2 works, less or worse in one, no clear difference in one, both in "
+    "one; on inference cost no clear difference in one work (11 statements of 6 works ",
+    "languages": "Disputed: more or better in one work, no clear difference in one, both in one (3 statements of 3 works ",
+    "layers": "Disputed: on efficiency more or better in 2 works, no clear difference in one; on performance less or worse "
     "in 2 works, both in 2 (11 statements of 4 works ",
-    "size": "Disputed: more or better in one work, less or worse in 2, no sure difference in one (7 statements of 4 works ",
+    "size": "Disputed: more or better in one work, less or worse in 2, no clear difference in one (7 statements of 4 works ",
 }
 
 
@@ -196,7 +196,7 @@ def test_a02_one_changed_character_makes_verify_name_the_claim(
     path.write_text(text.replace("1.8", "1.9", 1), encoding="utf-8")
     checks = {check.name: check for check in verify.verify(folder, tmp_path)}
     assert checks[one["name"]].status == "changed"
-    assert not show_studies.verify(folder, tmp_path)
+    assert not studies.print_verification(folder, tmp_path)
 
 
 def test_a02_a_changed_report_does_not_stand(made: tuple[Path, dict[str, Report]], tmp_path: Path) -> None:
@@ -454,7 +454,7 @@ def test_a09_a_measurement_is_made_again_from_result_files(tmp_path: Path) -> No
     row = said["measured"][0]
     assert (row["status"], row["relation"], row["verified"]) == ("REPRODUCED", "same setting", True)
     assert row["decision"]["recomputation"]["files"]
-    assert show_studies.verify(folder, store)
+    assert studies.print_verification(folder, store)
 
 
 def test_a09_what_the_study_claims_stands_beside_the_literature(tmp_path: Path) -> None:
@@ -483,7 +483,7 @@ def test_a09_an_edited_or_deleted_result_is_noticed(tmp_path: Path, gone: bool) 
     assert check.why.startswith("UNTESTED")
     own = next(one for one in verify.verify(folder, store) if one.name == "study, claim 1")
     assert own.status == ("untested" if gone else "changed")
-    assert not show_studies.verify(folder, store)
+    assert not studies.print_verification(folder, store)
 
 
 def test_a09_one_seed_verifies_nothing(tmp_path: Path) -> None:
@@ -692,7 +692,9 @@ def test_a15_a_lying_language_model_is_rejected_in_full_and_counted(
     assert stub.requests == []
     assert said["opinion"] == {"model": "liar", "checks": [], "unanswered": len(llm_opinion.CHECKS)}
     assert said["reviews"] == made[1]["languages"]["reviews"]
-    assert "the language model liar, which counts nowhere" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "the language model liar, which changes no score" in (tmp_path / "out/report.html").read_text(
+        encoding="utf-8"
+    )
     texts = len(list(corpora.read(tmp_path / "out/corpus").texts()))
     proposed = json.loads((tmp_path / "out/proposals.json").read_text())
     assert HEARD[0] == f"Bearer {KEY}"
@@ -701,7 +703,7 @@ def test_a15_a_lying_language_model_is_rejected_in_full_and_counted(
     assert said["proposals"]["taken"] == []
     assert verdicts(said) == verdicts(made[1]["languages"])
     assert KEY.encode() not in b"".join(files(tmp_path).values())
-    assert show_studies.verify(tmp_path / "out", tmp_path)
+    assert studies.print_verification(tmp_path / "out", tmp_path)
 
 
 # A16

@@ -15,18 +15,20 @@ from xstilts.claims.claim import Claim, check_all
 from xstilts.claims.measures import Gain, Growth, Level, Mean, Saving, Scaling
 from xstilts.claims.results_table import COSTS
 from xstilts.cli import app
+from xstilts.cost import summary
 from xstilts.errors import InputError
 from xstilts.evaluation.score import read_score
-from xstilts.experiments import failed_arms
+from xstilts.experiments import collect_results, failed_arms
 from xstilts.experiments import study as studies
 from xstilts.experiments.extra_tables import NoiseScales
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Recipes
+from xstilts.experiments.run import Recipes, training_roles
 from xstilts.experiments.study import TABLE, Arm, DevSelectedArm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.reporting import run_study, study_page, study_report
 from xstilts.reporting.study_report import Origin
 from xstilts.runtime.machine import Runtime
+from xstilts.store.build import build
 from xstilts.store.stage import StageError
 from xstilts.verification import compare_reports
 from xstilts.verification.verify import verify
@@ -84,6 +86,24 @@ def test_a_row_is_a_score_with_what_is_behind_it(machine: Runtime) -> None:
         assert (row.encoder, row.target, row.metric, row.split) == ("sandbox", QA, "squad", "test")
 
 
+def test_costs_have_the_role_of_a_training_from_the_run_that_asked_for_it(machine: Runtime) -> None:
+    """In the store a baseline's target training looks like an intermediate one where another run continues from it."""
+    baseline = next(run for _, run in ASKED.arms[0].settings() if not run.intermediate)
+    continued = replace(baseline, encoder=baseline.model())
+    build(continued.phases()[-1].stage, machine)
+    key = baseline.phases()[0].stage.key
+
+    def phase(roles: dict[str, str] | None) -> str:
+        return next(line.phase for line in summary.entries(machine.store, roles=roles) if line.key == key)
+
+    assert phase(None) == "training"
+    assert phase(training_roles([baseline, continued])) == "target"
+    assert phase(training_roles([continued])) == "pretraining"
+    roles = collect_results.roles_of(studies.table(ASKED, machine))
+    assert phase(roles) == "target"
+    assert sorted(roles.values()) == ["intermediate"] * 4 + ["target"] * 6
+
+
 def test_what_is_written_says_all_of_it_and_the_same_each_time(machine: Runtime, tmp_path: Path) -> None:
     found = studies.table(ASKED, machine)
     studies.write(found, tmp_path / "one")
@@ -138,7 +158,7 @@ def test_studies_that_are_shipped_can_be_planned(path: Path, tmp_path: Path) -> 
     found = studies.load(path, "sandbox")
     assert found.question.strip()
     assert found.claims
-    assert found.promised(Runtime(tmp_path, device="cpu"))
+    assert found.stages(Runtime(tmp_path, device="cpu"))
 
 
 def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
@@ -280,7 +300,7 @@ def test_choices_are_called_otherwise_than_arms() -> None:
         (DevSelectedArm("all", ("head",)),),
         (DevSelectedArm("best", ("all",)), DevSelectedArm("best", ("head",))),
     ):
-        with pytest.raises(InputError, match="a name of its own"):
+        with pytest.raises(InputError, match="give it a different one"):
             replace(ASKED, choices=choices)
 
 

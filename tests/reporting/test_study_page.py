@@ -356,7 +356,7 @@ def test_pages_of_evidence_stay_beside_their_corpus(tmp_path: Path) -> None:
     (tmp_path / study_report.REPORT).write_text('{"format": 1, "kind": "evidence"}', encoding="utf-8")
     result = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "elsewhere")])
     assert isinstance(result.exception, InputError)
-    assert "leave --out away" in str(result.exception)
+    assert "omit --out" in str(result.exception)
     assert not (tmp_path / "elsewhere").exists()
 
 

@@ -72,7 +72,7 @@ def read(task: Task, split: str = "train", code: str = "en", folder: Path | None
 
 def scored(task: Task, encoder: Encoder, machine: Runtime) -> dict[str, Any]:
     """Train on a task, predict it, and return the scores by language."""
-    stages = Run(encoder, (), task, BRIEF, seed=1).scores(machine.data)
+    stages = Run(encoder, (), task, BRIEF, seed=1, data=machine.data).scores()
     build_all(tuple(stages.values()), machine)
     return {code: json.loads((folder_of(stage, machine) / "score.json").read_text()) for code, stage in stages.items()}
 
@@ -102,12 +102,12 @@ def test_a_csv_task_is_trained_predicted_and_scored_without_a_data_folder(
 def test_keys_are_those_of_the_content_wherever_the_files_lie(tmp_path: Path, encoder: Encoder) -> None:
     here, there = (reviews(tmp_path / name) for name in ("here", "there"))
     keys = [
-        {code: stage.key for code, stage in Run(encoder, (), task, BRIEF, seed=1).scores(data).items()}
+        {code: stage.key for code, stage in Run(encoder, (), task, BRIEF, seed=1, data=data).scores().items()}
         for task, data in ((here, None), (there, None), (here, tmp_path), (there, tmp_path / "here"))
     ]
     assert keys[0] == keys[1] == keys[2] == keys[3]
     put(tmp_path / "there", train__csv=csv(*ROWS * 5))
-    moved = Run(encoder, (), there, BRIEF, seed=1).scores(None)
+    moved = Run(encoder, (), there, BRIEF, seed=1).scores()
     assert {code: stage.key for code, stage in moved.items()} != keys[0]
 
 
@@ -206,7 +206,7 @@ def test_joined_values_are_trained_on_together(tmp_path: Path, encoder: Encoder,
     joined = replace(first, name="joined", sources=(), joined=(first, second))
     assert joined.joined_names == ("reviews", "others")
     run = Run(encoder, (joined,), first, BRIEF, seed=1)
-    assert build_all(tuple(run.scores(None).values()), machine)
+    assert build_all(tuple(run.scores().values()), machine)
 
 
 SQUAD = {

@@ -10,7 +10,8 @@ from typer.core import TyperGroup
 from xstilts import __version__
 
 PLAN_STUDY = "plan FILE.py"
-FORMER_OPTIONS = {"--micro-tokens": "--max-tokens-per-pass"}  # still accepted, in no help text
+# Accepted in place of the present names, and in no help text.
+FORMER_OPTIONS = {"--micro-tokens": "--max-tokens-per-pass", "--partial": "--allow-unexpected-data"}
 
 
 class Verbs(TyperGroup):

@@ -43,6 +43,7 @@ TaskFolders = Annotated[
     list[Path] | None,
     typer.Option(
         "--tasks",
+        metavar="DIR",
         envvar="XSTILTS_TASKS",
         callback=_add_task_folders,
         is_eager=True,
@@ -50,12 +51,16 @@ TaskFolders = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes that build stages in parallel.")]
-Threads = Annotated[int, typer.Option(min=0, help="Torch threads per process; 0: share the cores among the workers.")]
+Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes that build stages in parallel.")]
+Threads = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Torch threads per process; 0: share the cores among the workers.")
+]
 MaxTokensPerPass = Annotated[
     int,
     typer.Option(
-        min=0, help="Tokens in one forward pass; the batch size stays the same. 0: chosen to suit the device."
+        min=0,
+        metavar="N",
+        help="Tokens in one forward pass; the batch size stays the same. 0: chosen to suit the device.",
     ),
 ]
 Recompute = Annotated[
@@ -65,7 +70,6 @@ AllowUnexpectedData = Annotated[
     bool,
     typer.Option(
         "--allow-unexpected-data",
-        "--partial",
         help="Accept data sets with an unexpected number of rows, or that do not look English.",
     ),
 ]
@@ -117,7 +121,7 @@ class ExperimentOptions(EncoderOptions):
             "target."
         ),
     ] = None
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds: 1, 2, …")] = 1
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Number of seeds: 1, 2, …")] = 1
     languages: Annotated[str | None, typer.Option(help="Evaluate only these languages, 'en,sw'.")] = None
     split: Annotated[str, typer.Option(help="Evaluated split: test, or validation where test labels are hidden.")] = (
         "test"
@@ -198,7 +202,8 @@ class RuntimeOptions(OptionGroup):
     recompute: Recompute = False
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the layers with torch.compile.")] = False
     memory: Annotated[
-        float, typer.Option(min=0, help="GiB of device memory that `plan` assumes; 0: those of this device.")
+        float,
+        typer.Option(min=0, metavar="N", help="GiB of device memory that `plan` assumes; 0: those of this device."),
     ] = 0.0
     allow_unexpected_data: AllowUnexpectedData = False
 

@@ -13,7 +13,7 @@ from xstilts.cli.options import Out, Store, Threads, Workers
 
 @sandbox.command()
 def demo(
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds: 1, 2, …")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Number of seeds: 1, 2, …")] = 3,
     store: Store = Path("work"),
     workers: Workers = 2,
     out: Out = None,

@@ -32,7 +32,7 @@ def plan_study(
     file: Annotated[Path, typer.Argument(help="A study file: a Python program, which is run; its stages are not.")],
     scale: Scale = "full",
     device_name: Annotated[str, typer.Option(help="GPU to plan for: H200, H100, A100 …")] = "H200",
-    memory: Annotated[float, typer.Option(min=0, help="Its memory in GiB; 0: an H200's 139.8.")] = 0.0,
+    memory: Annotated[float, typer.Option(min=0, metavar="N", help="Its memory in GiB; 0: an H200's 139.8.")] = 0.0,
     utilisation: Annotated[float, typer.Option(help="Assumed share of the GPU's peak FLOP/s (MFU).")] = 0.3,
     max_tokens_per_pass: MaxTokensPerPass = 0,
     recompute: Recompute = False,
@@ -73,7 +73,10 @@ def study(
     store: Store = Path("work"),
     device: Device = "auto",
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes that build stages in parallel; 0: two on a CPU, one on a GPU.")
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Processes that build stages in parallel; 0: two on a CPU, one on a GPU."
+        ),
     ] = 0,
     threads: Threads = 0,
 ) -> None:
@@ -93,7 +96,7 @@ def watch(
     ] = None,
     scale: Scale = "sandbox",
     once: Annotated[bool, typer.Option("--once", help="Print the status once and exit.")] = False,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two updates.")] = 2.0,
+    every: Annotated[float, typer.Option(min=0.1, metavar="N", help="Seconds between two updates.")] = 2.0,
     data: DataFolder = None,
     tasks: TaskFolders = None,
     store: Store = Path("work"),
@@ -112,7 +115,7 @@ def track(
     store: Annotated[Path, typer.Argument(envvar="XSTILTS_STORE", help="Folder of finished stages.")],
     to: Annotated[str, typer.Option(help="tensorboard:DIR, wandb:PROJECT, mlflow:URI or trackio:PROJECT.")],
     follow: Annotated[bool, typer.Option("--follow", help="Continue while stages are being built.")] = False,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two updates.")] = 30.0,
+    every: Annotated[float, typer.Option(min=0.1, metavar="N", help="Seconds between two updates.")] = 30.0,
 ) -> None:
     """Send losses, development scores and test scores to an experiment tracker, one run a training; nothing twice."""
     from xstilts.monitoring import tracker_sync
@@ -200,10 +203,12 @@ def recommend(
     candidates: Annotated[
         str | None, typer.Option(help="Candidate tasks, 'a,b,c'; default: all with training data here.")
     ] = None,
-    budget: Annotated[float, typer.Option(min=0, help="Hours of building, at most; 0: no limit.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Training steps in the first round.")] = 100,
-    examples: Annotated[int, typer.Option(min=2, help="Examples of a task for its features and embedding.")] = 500,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds in the first round.")] = 3,
+    budget: Annotated[float, typer.Option(min=0, metavar="N", help="Hours of building, at most; 0: no limit.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Training steps in the first round.")] = 100,
+    examples: Annotated[
+        int, typer.Option(min=2, metavar="N", help="Examples of a task for its features and embedding.")
+    ] = 500,
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Seeds in the first round.")] = 3,
     against: Annotated[
         Path | None, typer.Option(help="A study's table.csv or report folder: how well would each method have chosen?")
     ] = None,
@@ -217,7 +222,7 @@ def recommend(
     result = Recommendation.of(
         encoder.pinned(),
         target,
-        candidates.split(",") if candidates else None,
+        candidates,
         recipes.recipes(),
         runtime.runtime(),
         budget_hours=budget,

@@ -35,7 +35,7 @@ from xstilts.store import names
 from xstilts.store.memo import memoised
 from xstilts.store.names import INTERMEDIATE, PRETRAINING, TARGET
 from xstilts.store.stage import Stage, lineage
-from xstilts.tasks.base import Task, task
+from xstilts.tasks.base import Task
 from xstilts.training.layer_reset import reset_layers
 from xstilts.training.recipe import Recipe, changed, named
 from xstilts.training.train import train
@@ -256,7 +256,7 @@ class Run:
 
     def zero_shot(self) -> bool:
         """Return whether the target was learned in the usual language alone: English for all but the sandbox."""
-        return all(teacher.trained_in == task(teacher.name).trained_in for teacher in self._teachers())
+        return all(teacher.trained_in == teacher.usual_languages for teacher in self._teachers())
 
     @property
     def learned_in(self) -> frozenset[str]:

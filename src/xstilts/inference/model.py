@@ -139,7 +139,8 @@ class Model:
         model_inputs = encode(examples, self.tokenizer, self.max_length, (), Counter())
         every_layer = task_format("bitext_retrieval")
         outputs = predict_inputs(self.network, "head", every_layer, model_inputs, self.tokenizer, self.runtime)
-        return np.array([states[0, layer] for states in outputs], dtype=np.float32).reshape(len(examples), -1)
+        vectors = np.array([states[0, layer] for states in outputs], dtype=np.float32)
+        return vectors.reshape(len(examples), self.network.config.hidden_size)
 
 
 def load_model(
