@@ -1,4 +1,4 @@
-"""Tagging: F1 over chunks of tags, as seqeval 0.0.12 finds them, and the cutting of long sentences.
+"""Sequence-labeling metrics: F1 over chunks of tags, as seqeval 0.0.12 finds them; and splitting of long sentences.
 
 XTREME was scored with seqeval 0.0.12, whose chunks differ from later versions'. A tag is a letter (its first
 character) and a type (what follows its last hyphen). On the bare tags of UD-POS this makes chunks of runs of equal
@@ -122,10 +122,17 @@ def _token_accuracy(wanted: Sequence[Sequence[str]], found: Sequence[Sequence[st
 
 
 def split_sentence(tokens_per_word: Sequence[int], limit: int) -> list[tuple[int, int]]:
-    """Cut a sentence into parts (start, stop) of words of at most `limit` tokens each, as long as possible in turn.
+    """Split a sentence between words into parts of at most `limit` tokens, each as long as possible.
 
-    A word of no tokens, or of more than `limit`, counts as one: encode it as the unknown token
-    (google-research/xtreme, utils_preprocess.py, which sets the limit at the maximum length less 2, for XLM-R less 3).
+    Args:
+        tokens_per_word: A word of no tokens, or of more than `limit`, counts as one: encode it as the unknown token.
+        limit: In google-research/xtreme (utils_preprocess.py) the maximum length less 2, for XLM-R less 3.
+
+    Returns:
+        (start, stop) words of each part.
+
+    Raises:
+        InputError: The limit is below 1.
     """
     if limit < 1:
         raise InputError(f"the limit of tokens a part must be at least 1, not {limit}; raise the maximum length")
