@@ -17,7 +17,7 @@ from xstilts.errors import InputError
 from xstilts.inference import backends
 from xstilts.inference.backends import Int8Linear, Loaded, form, format_of, load, located
 from xstilts.models.encoder import SANDBOX, load_tokenizer
-from xstilts.models.heads import AUTO, HEADLESS, HEADS, attach
+from xstilts.models.heads import AUTO, HEADLESS, HEADS, attach, stored_prefix
 from xstilts.models.hf_format import save, save_encoder
 from xstilts.models.network import Network
 
@@ -164,4 +164,12 @@ def test_what_is_asked_wrongly_is_named(families: Any, tmp_path: Path) -> None:
 def test_every_head_that_has_no_shipped_class_is_stored_under_the_name_that_is_looked_for() -> None:
     own = {(row.output, format) for rows in HEADS.values() for format, row in rows.items() if row.own}
     assert own
-    assert all(output.startswith(f"xstilts_{format}.") for output, format in own)
+    assert all(output.startswith(f"{stored_prefix(format)}.") for output, format in own)
+    # As in folders that the first release wrote.
+    assert {output.partition(".")[0] for output, _ in own} <= {
+        "xstilts_classification",
+        "xstilts_choice",
+        "xstilts_tagging",
+        "xstilts_span",
+        "xstilts_mlm",
+    }
