@@ -67,9 +67,9 @@ def trainings() -> Iterator[Stage]:
 
 def cost(config: Any, stage: Stage) -> float:
     """Return the FLOPs of a training, forward and backward, its sequences all of mean length."""
-    lessons, recipe = stage.arguments["lessons"], stage.arguments["recipe"]
-    taught = [dataset_sizes.training(task(one.task), None, None, recipe.max_length) for one in lessons]
-    found = flops_estimate.training(config, recipe, lessons, taught, [None] * len(lessons))
+    training_sets, recipe = stage.arguments["training_sets"], stage.arguments["recipe"]
+    taught = [dataset_sizes.training(task(one.task), None, None, recipe.max_length) for one in training_sets]
+    found = flops_estimate.training(config, recipe, training_sets, taught, [None] * len(training_sets))
     assert found is not None
     return found.flops
 

@@ -455,8 +455,8 @@ def train(
         how = recipe
     else:
         how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
-    lessons = tuple(training_set(one, machine.data) for one in chosen)
-    stage = train_stage(_encoder(encoder), lessons, how, seed)
+    training_sets = tuple(training_set(one, machine.data) for one in chosen)
+    stage = train_stage(_encoder(encoder), training_sets, how, seed)
     _build([stage], machine)
     path = folder_of(stage, machine) / MODEL
     with_head = [one.format for one in chosen if not task_format(one.format).headless]
@@ -857,7 +857,7 @@ def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
 
 
 def _headless(target: Task) -> bool:
-    return task_format(target.format).headless or target.format == "masked_lm"
+    return task_format(target.format).headless or task_format(target.format).language_model
 
 
 def _max_length(checkpoint: str | Path | Encoder | Checkpoint, target: Task, given: int | None) -> int:
@@ -898,8 +898,10 @@ def _scores(
 def _check_head(model: Encoder | Stage, target: Task) -> None:
     """Raise InputError unless the model's head is of the target's format and knows its labels."""
     if isinstance(model, Stage):
-        lessons = [lesson for lesson in model.arguments["lessons"] if lesson.weight is None]
-        format, labels = (lessons[0].format, lessons[0].labels) if len(lessons) == 1 else ("", ())
+        training_sets = [
+            training_set for training_set in model.arguments["training_sets"] if training_set.weight is None
+        ]
+        format, labels = (training_sets[0].format, training_sets[0].labels) if len(training_sets) == 1 else ("", ())
         name = model.label
     elif model.folder:
         folder, name = Path(model.folder), model.name

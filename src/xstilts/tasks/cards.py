@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 
+from xstilts.data.examples import SHAPES
 from xstilts.data.source import Source
 from xstilts.metrics import XTREME, XTREME_R
 from xstilts.tasks.base import Task, module_of, shipped_names, task
@@ -40,7 +41,8 @@ def page() -> str:
     sandbox = [name for name in shipped_names() if task(name).artificial]
     others = [name for name in shipped_names() if name not in {*targets, *sandbox}]
     sections = {"Targets of XTREME and XTREME-R": list(targets)}
-    sections |= {title: [name for name in others if task(name).format == format] for format, title in FORMATS.items()}
+    titles = FORMATS | {name: name.replace("_", " ").capitalize() for name in SHAPES if name not in FORMATS}
+    sections |= {title: [name for name in others if task(name).format == format] for format, title in titles.items()}
     sections["Artificial languages"] = sandbox
     parts = [HEAD]
     for title, members in sections.items():

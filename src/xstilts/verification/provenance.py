@@ -149,7 +149,7 @@ def _roles(row: Json, trainings: list[Json], task_format: str) -> list[str]:
     """Return the roles of trainings as a row has them, if possible: earlier, at most one intermediate, target."""
     roles = list(row["roles"][:-2])
     ordered = roles == sorted(roles, key=PHASES.index) and roles.count(INTERMEDIATE) <= 1
-    needs_head = not formats.task_format(task_format).headless and task_format != "masked_lm"
+    needs_head = not (formats.task_format(task_format).headless or formats.task_format(task_format).language_model)
     if len(roles) != len(trainings) or not ordered or (needs_head and TARGET not in roles):
         tasks = [" + ".join(lesson["task"] for lesson in training["lessons"]) for training in trainings]
         raise ValueError(f"trainings on {', then '.join(tasks) or 'nothing'} are not {', '.join(roles) or 'none'}")
