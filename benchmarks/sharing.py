@@ -19,8 +19,9 @@ import sides
 
 from xstilts.experiments.grid import Grid
 from xstilts.experiments.run import Recipes
+from xstilts.experiments.splits import NamedSplits
 from xstilts.models.encoder import Encoder
-from xstilts.planning import dataset_sizes, flops_estimate, planned_stages
+from xstilts.planning import dataset_sizes, flops_estimate
 from xstilts.store.stage import Stage
 from xstilts.tasks.base import task
 
@@ -61,8 +62,7 @@ def trainings() -> Iterator[Stage]:
         RECIPES,
         SEEDS,
     )
-    runs = (run for target in grid.targets for seeds in grid.runs(target).values() for run in seeds)
-    return (stage for run in runs for stage in planned_stages.trainings(run))
+    return (phase.stage for run in grid.all_runs(NamedSplits()) for phase in run.phases())
 
 
 def cost(config: Any, stage: Stage) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from xstilts.claims.claim import Claim
 from xstilts.claims.measures import Gain, Level, Mean
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Mlm, Recipes
+from xstilts.experiments.run import MaskedLmMixing, Recipes
 from xstilts.experiments.study import Arm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.sandbox import LIMIT
@@ -102,7 +102,9 @@ def study(scale: str) -> Study:
         teachers,
     )
     text = task(asked.text[0])
-    mixed = replace(plain, settings=tuple((task(name),) for name in asked.with_text), mlm=Mlm(text, asked.text[1]))
+    mixed = replace(
+        plain, settings=tuple((task(name),) for name in asked.with_text), mlm=MaskedLmMixing(text, asked.text[1])
+    )
     translated = replace(plain, settings=tuple((task(name),) for name in asked.translated))
     arms = (Arm(plain, PLAIN), Arm(mixed, MLM), Arm(translated, TRANSLATED))
     return Study(__doc__ or "", arms, tuple(_claims(asked)), limits=_limits(scale))

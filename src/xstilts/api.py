@@ -122,6 +122,9 @@ class Printable:
     def __rich__(self) -> RenderableType:
         raise NotImplementedError
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         text = io.StringIO()
         screen = Console(file=text, width=200, force_terminal=False, color_system=None, markup=False)
@@ -157,10 +160,17 @@ class Tabular:
 
 @dataclass(frozen=True)
 class Gain:
-    """The gain of one setting over the baseline on one target, in the metric's points, paired by seed."""
+    """The gain of one setting over the baseline on one target, in the metric's points, paired by seed.
 
-    table: ScoreTable
+    Attributes:
+        table: The scores of the target.
+        setting: The name of the setting.
+        trained_in: The languages that the target was trained in.
+    """
+
+    table: ScoreTable = field(repr=False)
     setting: str
+    trained_in: frozenset[str]
 
     @property
     def all(self) -> Estimate:
@@ -170,7 +180,7 @@ class Gain:
     @property
     def zero_shot(self) -> Estimate:
         """The gain of the mean over the languages that the target was not trained in."""
-        codes = tuple(code for code in self.table.languages if code != self.table.english)
+        codes = tuple(code for code in self.table.languages if code not in self.trained_in)
         if not codes:
             raise InputError(f"'{self.table.target}' was evaluated in its training language only: use .all")
         return self._over(codes)
@@ -187,7 +197,7 @@ class Gain:
         return Estimate(gain.mean, gain.low, gain.high, gain.count)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Printable, Tabular):
     """Scores of intermediate settings beside the baseline, with one table a target.
 
@@ -212,7 +222,7 @@ class Comparison(Printable, Tabular):
     def of_all(cls, grids: Sequence[Grid], runtime: Runtime) -> list[Comparison]:
         """Build the runs of several grids together, so that all workers have work; return a comparison of each."""
         runtime.torch_device()  # refuse a missing device before anything is built
-        stages = [grid.promised(runtime) for grid in grids]
+        stages = [grid.stages(runtime) for grid in grids]
         with progress.shown():
             built = local_executor.build_all([stage for each in stages for stage in each], runtime)
         results = [cls(grid, runtime, tuple(grid.tables(runtime)), 0) for grid in grids]
@@ -234,7 +244,7 @@ class Comparison(Printable, Tabular):
         _column(table, setting)
         if setting == BASELINE:
             raise InputError("the baseline gains nothing over itself: name an intermediate setting")
-        return Gain(table, setting)
+        return Gain(table, setting, self._trained_in(table))
 
     def rows(self) -> list[Row]:
         """Return a row for each target, setting, language and seed.
@@ -251,7 +261,7 @@ class Comparison(Printable, Tabular):
                 "language": code,
                 "seed": seed,
                 "score": score,
-                "zero_shot": code != table.english,
+                "zero_shot": code not in self._trained_in(table),
                 "key": key,
             }
             for table in self.tables
@@ -272,7 +282,7 @@ class Comparison(Printable, Tabular):
             InputError: There is no such run, or it trains nothing (as the baseline of a retrieval task).
         """
         run = self._run(setting, seed, target)
-        model = _model(run, self.runtime)
+        model = run.model()
         if not isinstance(model, Stage):
             raise InputError(
                 f"'{setting}' trains nothing for '{run.target.name}': its model is the encoder {model.name}"
@@ -281,7 +291,7 @@ class Comparison(Printable, Tabular):
 
     def scores(self) -> list[Stage]:
         """Return the stages of all scores, by which the store knows them."""
-        return self.grid.stages(self.runtime)
+        return self.grid.score_stages(self.runtime)
 
     def __rich__(self) -> RenderableType:
         return Group(*self._parts())
@@ -302,6 +312,11 @@ class Comparison(Printable, Tabular):
             for table in self.tables
         )
 
+    def _trained_in(self, table: ScoreTable) -> frozenset[str]:
+        """Return the languages that a target was trained in; the first of its task's where nothing is trained."""
+        run = self._run(BASELINE, 1, table.target)
+        return run.learned_in or frozenset({table.english})
+
     def _table(self, target: str | None) -> ScoreTable:
         tables = [table for table in self.tables if target in (None, table.target)]
         if len(tables) != 1:
@@ -311,7 +326,8 @@ class Comparison(Printable, Tabular):
 
     def _run(self, setting: str, seed: int, target: str | None) -> Run:
         name = self._table(target).target
-        runs = self.grid.runs(next(one for one in self.grid.targets if one.name == name))
+        wanted = next(each for each in self.grid.targets if each.name == name)
+        runs = self.grid.runs(wanted, self.runtime.data)
         if setting not in runs:
             raise InputError(f"no setting '{setting}': there are {', '.join(runs)}")
         if not 1 <= seed <= len(runs[setting]):
@@ -400,7 +416,7 @@ class Checkpoint:
     """
 
     path: Path
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...] = field(repr=False)
     format: str
     labels: tuple[str, ...]
     max_length: int
@@ -465,7 +481,7 @@ def train(
     return Checkpoint(path, chosen, format, labels, how.max_length, stage, machine)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation(Printable, Tabular):
     """The scores of one model on one target.
 
@@ -485,7 +501,7 @@ class Evaluation(Printable, Tabular):
     scores: Mapping[str, float]
     examples: Mapping[str, int]
     training_language: str
-    folders: Mapping[str, Path] = field(repr=False)
+    folders: Mapping[str, Path]
 
     @property
     def mean(self) -> float:
@@ -589,7 +605,7 @@ def predict(
 # Studies and recommendations.
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StudyResult(Printable, Tabular):
     """A finished study.
 
@@ -673,7 +689,7 @@ def run_study(
     return StudyResult(folder, outcome)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recommendation(Printable, Tabular):
     """A ranking of intermediate tasks for a target, and what is known of the first."""
 
@@ -856,10 +872,6 @@ def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
         local_executor.build_all(stages, runtime)
 
 
-def _model(run: Run, runtime: Runtime) -> Encoder | Stage:
-    return run.model(runtime.data)
-
-
 def _headless(target: Task) -> bool:
     return task_format(target.format).headless or target.format == "masked_lm"
 
@@ -880,7 +892,7 @@ def _scores(
     """Return the stages of a model's scores on a target, by language; nothing is trained."""
     recipes = Recipes("xtreme", (), (f"max_length={max_length}",))
     if _headless(target):  # the run also chooses the layer and the threshold
-        return Run(model, (), target, recipes, 1, (), None, split, languages).scores(runtime.data)
+        return Run(model, (), target, recipes, 1, (), None, split, languages, data=runtime.data).scores()
     _check_head(model, target)
     codes = [code for code in target.languages if not languages or code in languages]
     unknown = [code for code in languages if code not in target.languages]

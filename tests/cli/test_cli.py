@@ -304,7 +304,7 @@ def test_colour_is_for_terminals_whose_owner_wants_it(
 WRONG: list[tuple[tuple[str, ...], str]] = [
     (("--target", "sandbox_nly"), "unknown task 'sandbox_nly'; did you mean 'sandbox_nli'"),
     (("--target", ","), "expected names of tasks, found ','"),
-    (("--target", "text"), "'text' is there to learn from and has no languages"),
+    (("--target", "text"), "'text' has no languages to measure"),
     (("--forgetting", "sandbox_nli"), "'sandbox_nli' cannot be measured without training for it"),
     (("--target", "xnli"), "task 'snli' has no|task 'mnli' has no|task 'xnli' has no"),
     (("--intermediate", "sandbox_qa,sandbox_por"), "unknown task 'sandbox_por'; did you mean 'sandbox_pos'"),

@@ -337,7 +337,8 @@ def built(encoder: Encoder, machine: Runtime) -> dict[str, Stage]:
 
 
 def test_the_bill_knows_phases_and_adds_up(built: dict[str, Stage], machine: Runtime) -> None:
-    lines = {line.key: line for line in summary.entries(machine.store)}
+    roles = {built["first"].key: "intermediate", built["second"].key: "target"}
+    lines = {line.key: line for line in summary.entries(machine.store, roles=roles)}
     phases = {name: lines[stage.key].phase for name, stage in built.items()}
     assert phases == {
         "first": "intermediate",
@@ -357,6 +358,14 @@ def test_the_bill_knows_phases_and_adds_up(built: dict[str, Stage], machine: Run
     unsorted = summary.behind(query.by_key(machine.store), [built["asked"].key])
     assert {line.key: line.flops for line in unsorted} == {line.key: line.flops for line in behind}
     assert summary.summary(unsorted) == summary.summary(behind)
+
+
+def test_without_roles_a_training_is_a_training(built: dict[str, Stage], machine: Runtime) -> None:
+    """Whatever was trained from it later: the store does not know what it was."""
+    phases = {line.key: line.phase for line in summary.entries(machine.store)}
+    assert {phases[built[name].key] for name in ("first", "second")} == {"training"}
+    sums = {line.label: line.stages for line in summary.by_phase(summary.entries(machine.store))}
+    assert sums["training"] == 2
 
 
 def test_an_older_record_is_not_measured_and_makes_a_sum_a_lower_bound(

@@ -50,7 +50,7 @@ def tables(grid: Grid, machine: Runtime) -> list[ScoreTable]:
 
 def worked(grid: Grid, machine: Runtime) -> Counter[str]:
     """Count what a grid would still build, by the name of the work."""
-    return Counter(stage.work.function.__name__ for stage in missing(tuple(grid.stages(machine)), machine))
+    return Counter(stage.work.function.__name__ for stage in missing(tuple(grid.score_stages(machine)), machine))
 
 
 def test_a_second_time_nothing_is_built(grid: Grid, machine: Runtime) -> None:
@@ -78,12 +78,12 @@ def test_the_figures_are_those_of_the_score_files(grid: Grid, machine: Runtime, 
     for target, table in zip(grid.targets, tables, strict=True):
         for column, runs in zip(table.columns, grid.runs(target).values(), strict=True):
             for seed, run in enumerate(runs):
-                for code, score in run.scores(None).items():
+                for code, score in run.scores().items():
                     assert column.scores[code][seed] == read_score(folder_of(score, machine))["headline"]
 
 
 def test_every_example_has_its_prediction(grid: Grid, machine: Runtime) -> None:
-    for score in grid.stages(machine):
+    for score in grid.score_stages(machine):
         gold = examples.read(
             folder_of(score.arguments["gold"], machine) / EXAMPLES,
             "token_classification" if "pos" in score.label else "bitext_retrieval",
@@ -137,9 +137,9 @@ def test_an_added_setting_leaves_the_others_as_they_are(grid: Grid, machine: Run
 def test_other_teachers_are_for_the_targets_that_are_trained(grid: Grid) -> None:
     roles = task("sandbox_roles")
     taught = replace(grid, teachers={"": (roles, POS)})
-    phases = [tasks for tasks, _ in taught.runs(POS)["baseline"][0].phases()]
+    phases = [phase.tasks for phase in taught.runs(POS)["baseline"][0].phases()]
     assert phases == [(roles,), (POS,)]
-    assert taught.runs(RETRIEVAL)["baseline"][0].phases() == []
+    assert taught.runs(RETRIEVAL)["baseline"][0].phases() == ()
 
 
 def test_teachers_are_for_all_targets_or_for_one() -> None:
@@ -158,7 +158,7 @@ def test_what_cannot_be_run_is_left_out_and_told(grid: Grid, machine: Runtime) -
     assert kept.targets == (POS,)
     assert told == [line for line in told if line.startswith("left out: task 'xnli' has no test data")]
     assert len(told) == 1
-    with pytest.raises(InputError, match="nothing of this can be run: task 'xnli' has no"):
+    with pytest.raises(InputError, match="no target can be run: task 'xnli' has no"):
         feasible(replace(grid, targets=(task("xnli"),)), machine)
 
 
@@ -215,7 +215,7 @@ def test_a_target_that_fails_leaves_the_others_finished(families: Any, machine: 
     elsewhere = replace(machine, store=tmp_path / "store")
     with pytest.raises(StageError, match="train-sandbox_pos-seed1: 'top:99' does not fit an encoder of 3 layers"):
         asked.build(elsewhere)
-    done = [is_built(score, elsewhere) for score in asked.stages(elsewhere)]
+    done = [is_built(score, elsewhere) for score in asked.score_stages(elsewhere)]
     assert done == [False] * 2 + [True] * 2
     assert not list(elsewhere.store.glob("predict-sandbox_pos*"))
     assert json.loads(next(elsewhere.store.glob("score-sandbox_retrieval*/score.json")).read_text())["metric"]

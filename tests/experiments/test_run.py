@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from xstilts.data.readers import Report
 from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score as scored
-from xstilts.experiments.run import Mlm, Recipes, Run, read, training_set
+from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, read, training_roles, training_set
+from xstilts.experiments.splits import NamedSplits
 from xstilts.models.encoder import Encoder
 from xstilts.runtime.machine import Runtime
 from xstilts.sandbox import CODES
@@ -39,14 +41,14 @@ def behind(promises: Any) -> dict[str, list[Stage]]:
 
 
 def keys(*runs: Run) -> dict[str, set[str]]:
-    stages = behind(score for run in runs for score in run.scores(None).values())
+    stages = behind(score for run in runs for score in run.scores().values())
     return {name: {stage.key for stage in found} for name, found in stages.items()}
 
 
 def trained(run: Run) -> list[Stage]:
     """Return the trainings of a run in their order."""
     chain: list[Stage] = []
-    model = run.model(None)
+    model = run.model()
     while isinstance(model, Stage):
         chain.insert(0, model)
         model = model.arguments["encoder"]
@@ -65,8 +67,47 @@ def test_a_baseline_and_a_mix_differ_in_the_length_of_a_tuple() -> None:
     assert lessons(replace(BASELINE, target=RETRIEVAL, intermediate=(QA,))) == [["sandbox_qa"]]
 
 
+def test_phases_say_what_each_training_is() -> None:
+    mlm = MaskedLmMixing(TEXT, ("qab", "qac"), weight=0.5)
+    run = replace(BASELINE, intermediate=(QA,), mlm=mlm, reset_layers="top:2")
+    first, second = run.phases()
+    assert [(phase.role, phase.tasks) for phase in (first, second)] == [("intermediate", (QA,)), ("target", (NLI,))]
+    assert [given.task for given in first.training_sets] == ["sandbox_qa", "sandbox_text"]
+    assert first.stage.arguments["recipe"] == first.recipe
+    assert first.model != first.stage
+    assert second.stage.arguments["encoder"] == first.model
+    assert (second.model, second.stage) == (run.model(), run.model())
+
+
+def test_trainings_that_made_the_encoder_are_pretraining() -> None:
+    """And are still what they were to the run that asked for them."""
+    baseline = replace(BASELINE, seed=3)
+    continued = replace(BASELINE, encoder=baseline.model(), target=QA)
+    assert [phase.role for phase in continued.phases()] == ["pretraining", "target"]
+    assert continued.phases()[0].training_sets == baseline.phases()[0].training_sets
+    ours, theirs = (phase.stage.key for phase in continued.phases())
+    assert training_roles([continued]) == {ours: "pretraining", theirs: "target"}
+    assert training_roles([continued, baseline]) == {ours: "target", theirs: "target"}
+
+
+def test_the_data_folder_is_no_part_of_equality(tmp_path: Path) -> None:
+    assert replace(BASELINE, data=tmp_path) == BASELINE
+    assert replace(BASELINE, data=tmp_path).scores() == BASELINE.scores()
+
+
+def test_runs_over_named_splits_are_equal_where_real_ones_are() -> None:
+    runs = [replace(BASELINE, intermediate=first, target=target) for target in (NLI, QA) for first in ((), (QA,))]
+    runs += [replace(run, seed=2) for run in runs] + [BASELINE]
+    splits = NamedSplits()
+    named = [replace(run, data=splits) for run in runs]
+    for one, other in product(range(len(runs)), repeat=2):
+        assert (runs[one].model() == runs[other].model()) == (named[one].model() == named[other].model())
+    assert [list(run.scores()) for run in runs] == [list(run.scores()) for run in named]
+    assert splits.task_of(named[0].phases()[0].training_sets[0].train[0]) == NLI
+
+
 def test_a_score_for_every_language_from_one_network() -> None:
-    found = BASELINE.scores(None)
+    found = BASELINE.scores()
     assert tuple(found) == CODES
     stages = behind(found.values())
     assert len(stages["train"]) == 1
@@ -134,9 +175,9 @@ def test_a_mix_is_long_enough_for_every_task_and_else_goes_by_the_first() -> Non
 
 def test_predictions_are_as_long_as_the_target_was_trained() -> None:
     run = Run(ENCODER, (PARAPHRASE,), QA, Recipes("xtreme", target=("max_length=77",)), 1)
-    assert {stage.arguments["max_length"] for stage in run.predictions(None).values()} == {77}
+    assert {stage.arguments["max_length"] for stage in run.predictions().values()} == {77}
     bare = replace(run, target=RETRIEVAL, recipes=Recipes("xtreme"))
-    assert {stage.arguments["max_length"] for stage in bare.predictions(None).values()} == {512}
+    assert {stage.arguments["max_length"] for stage in bare.predictions().values()} == {512}
 
 
 def test_an_encoder_that_is_not_trained_is_one_result_for_all_seeds() -> None:
@@ -147,7 +188,7 @@ def test_an_encoder_that_is_not_trained_is_one_result_for_all_seeds() -> None:
 
 
 def test_the_layer_is_chosen_on_development_pairs_of_one_language() -> None:
-    for score in Run(ENCODER, (PARAPHRASE,), RETRIEVAL, Recipes("small"), 1).scores(None).values():
+    for score in Run(ENCODER, (PARAPHRASE,), RETRIEVAL, Recipes("small"), 1).scores().values():
         chosen = score.arguments["tuned_from"]
         data = chosen.arguments["gold"].arguments["data"]
         assert data.language == RETRIEVAL.dev_language
@@ -155,8 +196,8 @@ def test_the_layer_is_chosen_on_development_pairs_of_one_language() -> None:
         assert chosen.arguments["predictions"].arguments["model"] == score.arguments["predictions"].arguments["model"]
         assert chosen.arguments["tuned_from"] is None
     fixed = Run(ENCODER, (), replace(RETRIEVAL, dev_language=None), Recipes("small"), 1)
-    assert {score.arguments["tuned_from"] for score in fixed.scores(None).values()} == {None}
-    assert {score.arguments["tuned_from"] for score in BASELINE.scores(None).values()} == {None}
+    assert {score.arguments["tuned_from"] for score in fixed.scores().values()} == {None}
+    assert {score.arguments["tuned_from"] for score in BASELINE.scores().values()} == {None}
 
 
 def test_a_target_is_learned_from_what_its_file_says_or_from_what_is_given() -> None:
@@ -164,9 +205,7 @@ def test_a_target_is_learned_from_what_its_file_says_or_from_what_is_given() -> 
     assert lessons(replace(BASELINE, target=chain)) == [["sandbox_inference"], ["sandbox_nli"]]
     given = replace(BASELINE, target=QA, teachers=(CLOZE, QA), intermediate=(POS,))
     assert lessons(given) == [["sandbox_pos"], ["sandbox_cloze"], ["sandbox_qa"]]
-    assert {stage.arguments["data"].arguments["data"].task for stage in given.predictions(None).values()} == {
-        "sandbox_qa"
-    }
+    assert {stage.arguments["data"].arguments["data"].task for stage in given.predictions().values()} == {"sandbox_qa"}
     zero = replace(BASELINE, target=QA, teachers=(CLOZE,))
     assert lessons(zero) == [["sandbox_cloze"]]
 
@@ -193,7 +232,7 @@ def test_a_target_has_languages_and_a_task_is_in_a_mix_once() -> None:
 
 
 def test_masked_lm_runs_beside_the_intermediate_tasks_alone() -> None:
-    mlm = Mlm(TEXT, ("qab", "qac"), weight=0.25, alpha=0.5)
+    mlm = MaskedLmMixing(TEXT, ("qab", "qac"), weight=0.25, alpha=0.5)
     first, second = trained(replace(BASELINE, intermediate=(PARAPHRASE, POS), mlm=mlm))
     *tasks, beside = first.arguments["lessons"]
     assert [taught.weight for taught in tasks] == [None, None]
@@ -225,26 +264,26 @@ def test_every_task_with_a_score_makes_a_run(name: str) -> None:
     asked = task(name)
     if not asked.languages:
         return
-    run = Run(ENCODER, (), asked, Recipes("xtreme"), 1)
-    assert [role for _, role in run.phases()] == ["target"] * len(asked.target_training_tasks())
+    run = Run(ENCODER, (), asked, Recipes("xtreme"), 1, data=NamedSplits())
+    assert [phase.role for phase in run.phases()] == ["target"] * len(asked.target_training_tasks())
 
 
 def test_data_that_is_not_there_is_named_with_every_place_looked_at() -> None:
     with pytest.raises(InputError, match=r"task 'xnli' has no test data in 'ar' .*no --data given.*looked for"):
-        replace(BASELINE, target=task("xnli"), teachers=(task("xnli"),)).languages(None)
+        replace(BASELINE, target=task("xnli"), teachers=(task("xnli"),)).languages()
     with pytest.raises(InputError, match="task 'snli' has no train data in 'en'"):
-        replace(BASELINE, intermediate=(task("snli"),)).model(None)
+        replace(BASELINE, intermediate=(task("snli"),)).model()
 
 
 def test_another_split_is_measured_in_the_languages_that_have_it() -> None:
-    found = replace(BASELINE, split="validation").scores(None)
+    found = replace(BASELINE, split="validation").scores()
     assert tuple(found) == CODES[:1]
     assert found["qaa"].arguments["gold"].arguments["data"].split == "validation"
 
 
 def test_only_some_languages_are_measured_in_the_order_of_the_target() -> None:
     run = replace(BASELINE, only_languages=("qac", "qaa"))
-    assert tuple(run.scores(None)) == ("qaa", "qac")
+    assert tuple(run.scores()) == ("qaa", "qac")
     assert keys(run)["train"] == keys(BASELINE)["train"]
     assert keys(run)["score"] < keys(BASELINE)["score"]
     for code, says in {
@@ -258,7 +297,7 @@ def test_only_some_languages_are_measured_in_the_order_of_the_target() -> None:
 
 def test_the_layer_is_chosen_on_its_language_even_if_that_is_not_measured() -> None:
     whole, some = (
-        Run(ENCODER, (), RETRIEVAL, Recipes("small"), 1, only_languages=only).scores(None) for only in ((), ("qac",))
+        Run(ENCODER, (), RETRIEVAL, Recipes("small"), 1, only_languages=only).scores() for only in ((), ("qac",))
     )
     assert some["qac"] == whole["qac"]
     assert tuple(some) == ("qac",)
@@ -281,9 +320,9 @@ def test_a_study_shares_all_that_is_the_same() -> None:
 
 def test_only_some_languages_are_measured_and_another_one_is_refused(encoder: Encoder) -> None:
     run = Run(encoder, (), task("sandbox_nli"), Recipes("sandbox"), 1, only_languages=("qaf", "qab"))
-    assert list(run.scores(None)) == ["qab", "qaf"]
+    assert list(run.scores()) == ["qab", "qaf"]
     every = replace(run, only_languages=())
-    assert every.scores(None)["qaf"].key == run.scores(None)["qaf"].key
+    assert every.scores()["qaf"].key == run.scores()["qaf"].key
     with pytest.raises(InputError, match="'sandbox_nli' has no language 'sw'"):
         replace(run, only_languages=("sw",))
     with pytest.raises(InputError, match="unknown language 'xx'"):
@@ -320,8 +359,8 @@ def test_a_task_can_be_trained_in_another_language_and_in_several_under_one_head
 def test_a_task_in_two_languages_is_two_tasks_of_a_mix(tmp_path: Path) -> None:
     for code in ("ar", "sw"):
         put(tmp_path, f"xtreme/panx/train-{code}.tsv", "Ada\tB-PER\n")
-    mixed = replace(BASELINE, intermediate=(task("panx:sw"), task("panx:ar")))
-    model = mixed.model(tmp_path)
+    mixed = replace(BASELINE, intermediate=(task("panx:sw"), task("panx:ar")), data=tmp_path)
+    model = mixed.model()
     assert isinstance(model, Stage)
     assert [taught.task for taught in model.arguments["encoder"].arguments["lessons"]] == ["panx:sw", "panx:ar"]
 
@@ -366,12 +405,12 @@ def test_mining_takes_its_threshold_from_development_pairs_of_the_language(tmp_p
         for code in ("de", "zh"):
             for side, lines in ((code, "x\tu\n"), ("en", "e\tw\n"), ("gold", "x\te\n")):
                 put(tmp_path, f"bucc2018/{code}-en.{split}.{side}", lines)
-    found = replace(BASELINE, target=task("bucc")).scores(tmp_path)
+    found = replace(BASELINE, target=task("bucc"), data=tmp_path).scores()
     assert [*found] == ["de", "zh"]
     for code, promise in found.items():
         tuned = promise.arguments["tuned_from"].arguments["gold"].arguments["data"]
         assert (tuned.language, tuned.split) == (code, "validation")
-    on_dev = replace(BASELINE, target=task("bucc"), split="validation").scores(tmp_path)
+    on_dev = replace(BASELINE, target=task("bucc"), split="validation", data=tmp_path).scores()
     assert {promise.arguments["tuned_from"] for promise in on_dev.values()} == {None}
 
 
@@ -379,7 +418,7 @@ def test_raw_text_is_measured_before_and_after_without_training_for_it() -> None
     before, after = (replace(BASELINE, target=TEXT, intermediate=tasks) for tasks in ((), (POS,)))
     assert lessons(before) == []
     assert lessons(after) == [["sandbox_pos"]]
-    assert {stage.arguments["model"] for stage in after.predictions(None).values()} == {after.model(None)}
+    assert {stage.arguments["model"] for stage in after.predictions().values()} == {after.model()}
 
 
 def of_version(version: int, stage: Stage) -> Stage:
@@ -421,10 +460,10 @@ def test_a_survey_answers_each_task_as_one_that_is_asked_alone() -> None:
         replace(BASELINE, target=target, intermediate=first) for target in (NLI, fewer, other) for first in ((), (QA,))
     ]
     runs += [replace(BASELINE, target=RETRIEVAL), replace(BASELINE, target=NLI, seed=2), BASELINE]
-    alone = [{code: stage.key for code, stage in run.scores(None).items()} for run in runs]
+    alone = [{code: stage.key for code, stage in run.scores().items()} for run in runs]
     with memoising():
-        together = [{code: stage.key for code, stage in run.scores(None).items()} for run in runs]
-        again = [{code: stage.key for code, stage in run.scores(None).items()} for run in runs]
+        together = [{code: stage.key for code, stage in run.scores().items()} for run in runs]
+        again = [{code: stage.key for code, stage in run.scores().items()} for run in runs]
     assert together == again == alone
     assert len({tuple(found.values()) for found in alone}) == len(runs) - 1
 

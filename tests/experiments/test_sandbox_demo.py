@@ -47,7 +47,7 @@ def test_the_demo_has_a_related_and_an_unrelated_task_for_every_trained_target()
     formats = {task(name).format for name in SETTINGS}
     assert formats == {"classification", "token_classification", "extractive_qa", "bitext_retrieval"}
     assert all(len(names) >= 2 for names in SETTINGS.values())
-    promised = [score for grid in grids(3) for score in grid.stages(Runtime())]
+    promised = [score for grid in grids(3) for score in grid.score_stages(Runtime())]
     assert len({score.key for score in promised}) < len(promised)
 
 

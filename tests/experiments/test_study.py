@@ -374,8 +374,8 @@ def test_where_nothing_can_be_built_there_is_no_report(machine: Runtime, file: P
 
 def test_seeds_that_are_missing_are_told_of_a_claim_about_the_others(machine: Runtime) -> None:
     found = studies.table(ASKED, machine)
-    seed = next(run for _, run in ASKED.arms[1].firsts() if run.intermediate)
-    failed = {one.key: "it broke" for one in seed.scores(machine.data).values()}
+    seed = next(run for _, run in ASKED.arms[1].settings() if run.intermediate)
+    failed = {one.key: "it broke" for one in seed.scores().values()}
     rows = studies.table(ASKED, machine, failed).rows
     assert len(rows) == len(found.rows) - 2
     lost = failed_arms.find(ASKED, machine, failed)
@@ -389,11 +389,11 @@ def test_seeds_that_are_missing_are_told_of_a_claim_about_the_others(machine: Ru
 
 def test_what_no_run_needs_and_fails_is_told_apart(machine: Runtime) -> None:
     probed = replace(ASKED, extras=(NoiseScales(ASKED.arms[0].grid),))
-    stages = {one.key: one.label for one in probed.promised(machine)}
-    own = {one.key for one in ASKED.promised(machine)}
+    stages = {one.key: one.label for one in probed.stages(machine)}
+    own = {one.key for one in ASKED.stages(machine)}
     failed = {key: "it broke" for key in stages if key not in own}
     assert failed_arms.find(probed, machine, failed) == ()
-    assert failed_arms.apart(probed, machine, failed) == [
+    assert failed_arms.failed_extras(probed, machine, failed) == [
         f"{stages[key]}: it broke" for key in stages if key not in own
     ]
     assert [one["title"] for one in gathered(probed, machine)["extras"]] == ["The same gains by other tests"]

@@ -250,14 +250,14 @@ class Finished(Run):
     hidden: Mapping[str, tuple[list[Example], list[dict[str, Any]]]] = field(default_factory=dict)
     tuned: Stage | None = None
 
-    def scores(self, folder: Path | None) -> dict[str, Stage]:
+    def scores(self) -> dict[str, Stage]:
         found = {code: self._given(code, *pair) for code, pair in self.said.items()}
         return {c: score(p, p.arguments["data"], self.target.metric, self.tuned) for c, p in found.items()}
 
-    def withheld(self, folder: Path | None) -> dict[str, Stage]:
+    def withheld(self) -> dict[str, Stage]:
         return {code: self._given(code, *pair) for code, pair in self.hidden.items()}
 
-    def tuned_from(self, code: str, folder: Path | None) -> Stage | None:
+    def tuned_from(self, code: str) -> Stage | None:
         return self.tuned
 
     def _given(self, code: str, gold: Sequence[Example], lines: Sequence[dict[str, Any]]) -> Stage:
@@ -294,7 +294,7 @@ def finished(machine: Runtime, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     monkeypatch.setattr(Task, "has", lambda self, split, code, folder: True)
 
     def built(*runs: Run) -> list[Run]:
-        for promised in submission.stages(runs, machine):
+        for promised in submission.stages(runs):
             build(promised, machine)
         return list(runs)
 
@@ -319,12 +319,12 @@ def test_a_folder_is_written_read_back_and_described(finished: Built, machine: R
     assert right == 75.0
     manifest = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))
     assert (manifest["suite"], manifest["encoder"]) == ("xtreme", "toy/encoder@abc")
-    assert {file["score"] for file in manifest["files"]} == {s.key for r in runs for s in r.scores(None).values()}
+    assert {file["score"] for file in manifest["files"]} == {s.key for r in runs for s in r.scores().values()}
     gaps = {gap["task"]: gap for gap in manifest["missing"]}
     assert gaps["pawsx"]["reason"] == "there is no run of it"
     assert set(gaps["xnli"]["languages"]) == set(XTREME.languages["xnli"]) - set(CODES)
-    assert "xnli: languages written: 2, scored again, as in their runs" in report.said()
-    assert any(line.startswith("bucc: MISSING in de, fr, ru, zh") for line in report.said())
+    assert "xnli: languages written: 2, scored again, as in their runs" in report.lines()
+    assert any(line.startswith("bucc: MISSING in de, fr, ru, zh") for line in report.lines())
 
 
 def test_choices_are_written_as_numbers(finished: Built, machine: Runtime, tmp_path: Path) -> None:
@@ -338,7 +338,7 @@ def test_choices_are_written_as_numbers(finished: Built, machine: Runtime, tmp_p
 def test_pairs_are_written_from_the_threshold_on(finished: Built, machine: Runtime, tmp_path: Path) -> None:
     runs = finished(run("bucc", said={"de": (MINED, MINED_SAID)}))
     submission.write(runs, XTREME, machine, tmp_path / "out")
-    chosen = json.loads((folder_of(runs[0].scores(None)["de"], machine) / "score.json").read_text())
+    chosen = json.loads((folder_of(runs[0].scores()["de"], machine) / "score.json").read_text())
     pairs = [line["prediction"][chosen["layer"]] for line in MINED_SAID]
     wanted = [
         f"{line['id']}\t{p[0]}\n"
@@ -364,7 +364,7 @@ def test_where_answers_are_withheld_only_completeness_is_seen(
     finished: Built, machine: Runtime, tmp_path: Path
 ) -> None:
     """The layer and the threshold are those chosen on the development data."""
-    dev = run("bucc", said={"de": (MINED, MINED_SAID)}).scores(None)["de"]
+    dev = run("bucc", said={"de": (MINED, MINED_SAID)}).scores()["de"]
     unknown: list[Example] = [replace(e, targets=()) for e in MINED if isinstance(e, PassageExample)]
     unlabelled: list[Example] = [replace(e, label=None) for e in NLI if isinstance(e, ClassificationExample)]
     runs = finished(
@@ -372,7 +372,7 @@ def test_where_answers_are_withheld_only_completeness_is_seen(
     )
     report = submission.write(runs, XTREME, machine, tmp_path / "out")
     assert [(file.task, file.score, file.values) for file in report.files] == [("xnli", None, {}), ("bucc", None, {})]
-    assert "bucc: languages written: 1, complete; the answers are withheld" in report.said()
+    assert "bucc: languages written: 1, complete; the answers are withheld" in report.lines()
     chosen = json.loads((folder_of(dev, machine) / "score.json").read_text())
     best = max(range(2), key=lambda n: (chosen["by_layer"][n], n))
     kept = [p for line in MINED_SAID if (p := line["prediction"][best]) and p[1] >= chosen["thresholds"][best]]
@@ -382,7 +382,7 @@ def test_where_answers_are_withheld_only_completeness_is_seen(
 
 def test_a_file_that_scores_otherwise_stops_the_writing(finished: Built, machine: Runtime, tmp_path: Path) -> None:
     runs = finished(run("xnli", said={"de": (NLI, NLI_SAID)}))
-    held = folder_of(runs[0].scores(None)["de"], machine) / "score.json"
+    held = folder_of(runs[0].scores()["de"], machine) / "score.json"
     held.write_text(held.read_text().replace("33.3", "43.3"))
     with pytest.raises(StageError, match=r"'xnli' in 'de': .*test-de.tsv scores accuracy 33\.3.* its run 43\.3"):
         submission.write(runs, XTREME, machine, tmp_path / "out")
@@ -400,14 +400,14 @@ def test_nothing_is_overwritten_and_nothing_strange_is_written(
         ([xnli], held, "not an empty folder"),
         ([xnli], held / "mine.txt", "not an empty folder"),
         ([run("xcopa")], tmp_path / "out", "'xcopa' is not in xtreme: its tasks are"),
-        ([], tmp_path / "out", "expected runs to hand in, found none"),
+        ([], tmp_path / "out", "expected runs to submit, found none"),
         ([xnli, replace(xnli, seed=2)], tmp_path / "out", "one run a target"),
         ([xnli, replace(run("tatoeba"), encoder=Encoder("b", "1"))], tmp_path / "out", "runs of one encoder"),
         ([replace(xnli, split="validation")], tmp_path / "out", "found 'validation'"),
         (
             [run("xnli", said={"de": (NLI[:3], NLI_SAID[:3])})],
             tmp_path / "out",
-            "nothing to hand in to xtreme .*xnli: not built in",
+            "nothing to submit to xtreme .*xnli: not built in",
         ),
     ]
     for runs, out, message in refused:
@@ -457,9 +457,9 @@ def test_a_run_from_files_to_files(encoder: Encoder, machine: Runtime, tmp_path:
     for code in ("swh", "dan"):
         (folder / f"tatoeba.{code}-eng.{code}").write_text("zoo cab\ncab\nfig jig\nzoo\n")
         (folder / f"tatoeba.{code}-eng.eng").write_text("zoo zoo\ncab\nfig\ncab\n")
-    real = Run(encoder, (), task("tatoeba"), Recipes("sandbox"), 1)
+    real = Run(encoder, (), task("tatoeba"), Recipes("sandbox"), 1, data=data)
     machine = replace(machine, data=data)
-    for promised in submission.stages([real], machine):
+    for promised in submission.stages([real]):
         build(promised, machine)
     report = submission.write([real], XTREME, machine, tmp_path / "out")
     (file,) = report.files
@@ -473,9 +473,9 @@ def test_withheld_answers_are_predicted_all_the_same(encoder: Encoder, tmp_path:
     (folder / "train-en.tsv").write_text("Ann\tB-PER\nran\tO\n\n")
     (folder / "test-sw.tsv").write_text("Ann\nran\n\n")
     (folder / "test-de.tsv").write_text("Ann\nran\n\n")
-    real = Run(encoder, (), task("panx"), Recipes("sandbox"), 1)
-    promised = real.withheld(tmp_path)
+    real = Run(encoder, (), task("panx"), Recipes("sandbox"), 1, data=tmp_path)
+    promised = real.withheld()
     assert list(promised) == ["de", "sw"]
     assert promised["sw"].work.function.__name__ == "predict"
-    assert submission.stages([real], Runtime(store=tmp_path, data=tmp_path)) == list(promised.values())
-    assert real.withheld(None) == {}
+    assert submission.stages([real]) == list(promised.values())
+    assert replace(real, data=None).withheld() == {}

@@ -13,7 +13,8 @@ from xstilts.cost.activation_memory import Device
 from xstilts.errors import InputError
 from xstilts.experiments import study as studies
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Mlm, Recipes
+from xstilts.experiments.run import MaskedLmMixing, Recipes
+from xstilts.experiments.splits import NamedSplits
 from xstilts.experiments.study import Arm, Study
 from xstilts.models.configs import config_of
 from xstilts.models.encoder import SANDBOX, Encoder, load_backbone
@@ -21,8 +22,7 @@ from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
 from xstilts.planning import dataset_sizes, flops_estimate, render
-from xstilts.planning.forecast import Forecast, Gpu, forecast
-from xstilts.planning.planned_stages import configuration, predictions, trainings
+from xstilts.planning.forecast import Forecast, Gpu, PlannedRun, configuration, forecast, planned
 from xstilts.runtime.machine import Runtime
 from xstilts.store.manifest import read as read_record
 from xstilts.store.stage import Stage
@@ -67,37 +67,47 @@ def large() -> Forecast:
 
 def runs(encoder: str, seeds: int) -> list[Any]:
     grid = Grid(Encoder.of(encoder), tasks_of(TARGETS), tuple(map(tasks_of, NINE)), Recipes("phang2020"), seeds)
-    return [run for target in grid.targets for found in grid.runs(target).values() for run in found]
+    return [planned(run) for run in grid.all_runs(NamedSplits())]
+
+
+def stages_of(run: PlannedRun) -> list[Stage]:
+    return [phase.stage for phase in run.trainings]
 
 
 @pytest.mark.parametrize("encoder", [LARGE, XL])
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_the_papers_grid_shares_its_trainings(encoder: str, seeds: int) -> None:
     """Nine intermediate tasks and six teachers a seed; two targets learn nothing, and two learn from SQuAD."""
-    every = [stage for run in runs(encoder, seeds) for stage in trainings(run)]
+    every = [stage for run in runs(encoder, seeds) for stage in stages_of(run)]
     assert len(every) == seeds * (9 * 9 + 10 * 7)
     assert len(set(every)) == seeds * (9 + 10 * 6)
 
 
 def test_a_baseline_that_learns_nothing_is_asked_once_for_all_seeds() -> None:
-    every = [one for run in runs(LARGE, 3) for one in predictions(run) if one.target == "tatoeba"]
-    bare = [one for one in every if not isinstance(one.model, Stage)]
+    every = [
+        one
+        for run in runs(LARGE, 3)
+        for one in run.predictions
+        if one.arguments["data"].arguments["data"].task == "tatoeba"
+    ]
+    bare = [one for one in every if not isinstance(one.arguments["model"], Stage)]
     languages = len(task("tatoeba").languages) + 1  # and the one by which the layer is chosen
     assert (len(bare), len(set(bare))) == (3 * languages, languages)
 
 
 def test_mining_is_also_asked_of_the_development_data_of_its_threshold() -> None:
-    (run,) = Grid(Encoder.of(LARGE), tasks_of("bucc"), (), Recipes(), 1).runs(task("bucc"))["baseline"]
-    assert [(one.split, one.language) for one in predictions(run)] == [
+    (run,) = Grid(Encoder.of(LARGE), tasks_of("bucc"), (), Recipes(), 1).all_runs(NamedSplits())
+    data = [one.arguments["data"].arguments["data"] for one in planned(run).predictions]
+    assert [(one.split, one.language) for one in data] == [
         (split, code) for split in ("test", "validation") for code in ("de", "fr", "ru", "zh")
     ]
 
 
 def test_masked_lm_beside_is_another_training_by_its_languages() -> None:
     def of(*languages: str) -> Stage:
-        mlm = Mlm(task("common_voice"), languages)
+        mlm = MaskedLmMixing(task("common_voice"), languages)
         grid = arm(LARGE, mlm=mlm).grid
-        return next(trainings(grid.runs(grid.targets[0])["mnli"][0]))
+        return planned(grid.runs(grid.targets[0], NamedSplits())["mnli"][0]).trainings[0].stage
 
     assert of("sw", "de") != of("sw")
     assert configuration(of("sw", "de")).tasks == "mnli+common_voice:sw+de"
@@ -262,7 +272,7 @@ def test_an_encoder_of_which_nothing_is_here_is_not_guessed() -> None:
 
 def test_a_training_set_of_which_nobody_knows_the_size_is_not_guessed(tiny: Path) -> None:
     assert dataset_sizes.training(task("bible"), None, None, 128).examples is None
-    mlm = Mlm(task("common_voice"), ("sw", "de"))
+    mlm = MaskedLmMixing(task("common_voice"), ("sw", "de"))
     mixed = ahead(arm(tiny, mlm=mlm))
     assert mixed.total.shared.unknown == 0  # it accompanies each step, so its size does not matter
     alone = ahead(arm(tiny, intermediate="bible"))
@@ -276,17 +286,17 @@ def test_a_training_set_of_which_nobody_knows_the_size_is_not_guessed(tiny: Path
 def test_sizes_say_where_they_are_from() -> None:
     heap = dataset_sizes.training(task("anli_plus"), None, None, 128)
     assert heap.examples == sum(task(name).counts["train"] for name in ("mnli", "snli", "anli"))
-    assert dataset_sizes.training(task("ccg"), None, None, 128).said == "examples: assumed; pieces: assumed"
+    assert dataset_sizes.training(task("ccg"), None, None, 128).source == "examples: assumed; tokens: assumed"
     here = dataset_sizes.training(task("sandbox_nli"), None, Encoder.of("sandbox"), 96)
-    assert (here.examples, here.said) == (400.0, "examples: data; pieces: data")
-    assert here.squares >= here.pieces**2
+    assert (here.examples, here.source) == (400.0, "examples: data; tokens: data")
+    assert here.squares >= here.tokens**2
 
 
 def test_sizes_follow_the_recipe() -> None:
     one = task("mnli")
-    assert dataset_sizes.training(one, None, None, 16).pieces == 16
+    assert dataset_sizes.training(one, None, None, 16).tokens == 16
     assert dataset_sizes.training(one, None, None, 128, most=1000).examples == 1000
-    assert dataset_sizes.training(task("csqa"), None, None, 128).units == task("csqa").counts["train"]
+    assert dataset_sizes.training(task("csqa"), None, None, 128).model_inputs == task("csqa").counts["train"]
 
 
 def test_what_is_assumed_is_of_tasks_and_kinds_that_there_are() -> None:
@@ -300,7 +310,7 @@ def test_a_mix_takes_its_turns(tiny: Path) -> None:
     mixed = ahead(arm(tiny, intermediate="mnli,snli", set=("sampling=uniform",))).lines
     line = next(line for line in mixed if line.configuration.tasks == "mnli+snli")
     shown = [dataset_sizes.training(task(name), None, None, 128) for name in ("mnli", "snli")]
-    counts = flops_estimate.units(line.configuration.recipe, line.configuration.lessons, shown)
+    counts = flops_estimate.model_inputs(line.configuration.recipe, line.configuration.training_sets, shown)
     assert counts
     assert counts[0] == counts[1] == pytest.approx(sum(one.examples or 0 for one in shown) * 3 / 2, rel=1e-3)
 
@@ -311,7 +321,7 @@ def test_a_mix_takes_its_turns(tiny: Path) -> None:
 def test_everything_is_printed_and_written(large: Forecast) -> None:
     tables = [part for part in render.parts(large) if not isinstance(part, str)]
     assert [table.row_count for table in tables] == [3, len(large.lines), len({one.task for one in large.sizes})]
-    plain = render.plain(large)
+    plain = render.to_json(large)
     assert plain["total"]["shared"]["flops"] == large.total.shared.flops
     assert plain["configurations"][0]["each"]["flops"] > 0
     assert len(plain["configurations"]) == len(large.lines)

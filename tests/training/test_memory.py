@@ -254,7 +254,7 @@ def test_where_nothing_helps_a_plan_says_so() -> None:
 
 def test_ways_change_the_result_as_little_as_they_can() -> None:
     assert [bool(way.settings) for way in memory_fit.WAYS] == sorted(bool(way.settings) for way in memory_fit.WAYS)
-    assert len({way.said() for way in memory_fit.WAYS}) == len(memory_fit.WAYS)
+    assert len({way.options() for way in memory_fit.WAYS}) == len(memory_fit.WAYS)
 
 
 def test_an_encoder_that_is_not_here_is_not_guessed_at() -> None:

@@ -53,7 +53,7 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
     machine = runtime.runtime()
     grid = experiment.grid(recipes.recipes(), machine)
     with progress.shown():
-        stages = (feasible(grid, machine) if experiment.suite else grid).promised(machine)
+        stages = (feasible(grid, machine) if experiment.suite else grid).stages(machine)
     missing = build.missing(tuple(stages), machine)
     screen = console()
     screen.print(_counts(stages, missing))
@@ -85,11 +85,11 @@ def submit(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runti
     if not experiment.suite or not out:
         raise InputError("a submission needs --suite, xtreme or xtreme-r, and --out, the folder to write to")
     suite = metrics.suite(experiment.suite)
-    submission.refuse(grid.first(), suite, out)
+    submission.refuse(grid.submission_runs(machine), suite, out)
     with progress.shown():
-        grid = feasible(grid, machine, lambda grid, machine: submission.stages(grid.first(), machine))
-        local_executor.build_all(submission.stages(grid.first(), machine), machine)
-    for line in submission.write(grid.first(), suite, machine, out).said():
+        grid = feasible(grid, machine, lambda grid, machine: submission.stages(grid.submission_runs(machine)))
+        local_executor.build_all(submission.stages(grid.submission_runs(machine)), machine)
+    for line in submission.write(grid.submission_runs(machine), suite, machine, out).lines():
         console().print(line, highlight=False)
 
 

@@ -58,7 +58,7 @@ def plan_study(
     for part in render.parts(result):
         screen.print(part, highlight=False, soft_wrap=isinstance(part, str))
     if json:
-        json.write_text(jsons.dumps(render.plain(result), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        json.write_text(jsons.dumps(render.to_json(result), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @app.command()

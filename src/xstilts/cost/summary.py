@@ -1,10 +1,16 @@
-"""Bill: what finished stages have cost, one by one, by phase, and together.
+"""Cost summary: what finished stages have cost, one by one, by phase, and together.
 
-It is read from the records alone. A stage without a ledger, because it was built before there were any, is in the bill
-with what its record says; the rest was not measured. A sum of which a part was not measured says so: it is "≥".
+It is read from the manifests alone. A stage without a ledger, built before there were any, is listed with what its
+manifest says; the rest is not measured, and a sum of which a part was not measured is a lower bound, shown with "≥".
+A training's manifest does not say whether it was an intermediate one or a target's: that belongs to the run that asked
+for it. The roles are therefore handed in (`xstilts.experiments.run.training_roles`); a training that no run is given
+for is in the phase "training".
 
-    lines = entries(Path("work"))
-    total(lines).flops
+>>> lines = [Line("data-xnli", "0a", "read", 1.0), Line("train-xnli", "0b", "target", 20.0, flops=3_000)]
+>>> total(lines).seconds, total(lines).flops
+(21.0, 3000)
+>>> [line.label for line in by_phase(lines)]
+['read', 'target']
 """
 
 from __future__ import annotations
@@ -18,18 +24,18 @@ from typing import Any
 from xstilts.errors import InputError
 from xstilts.store import names
 from xstilts.store import query as stores
+from xstilts.store.names import INTERMEDIATE, PRETRAINING, TARGET
 from xstilts.store.query import Record
 
-PHASES = ("read", "pretrain", "intermediate", "target", "predict", "score", "other")
-WORKS = {
+TRAINING = "training"  # of which no run says the role, or several say different ones
+PHASES = ("read", PRETRAINING, TRAINING, INTERMEDIATE, TARGET, "predict", "score", "other")
+STAGE_PHASES = {
     names.READ: "read",
-    names.TOKENIZER: "pretrain",
-    names.UNTRAINED: "pretrain",
+    names.TOKENIZER: PRETRAINING,
+    names.UNTRAINED: PRETRAINING,
     names.PREDICT: "predict",
     names.SCORE: "score",
 }
-# Formats that ask any encoder, whatever it was trained on last.
-WITHOUT_TRAINING = {"masked_lm", "bitext_retrieval", "bitext_mining"}
 LARGEST = ("memory_mib", "parameters", "trained_parameters")  # figures of which several stages have no sum
 
 
@@ -37,8 +43,23 @@ LARGEST = ("memory_mib", "parameters", "trained_parameters")  # figures of which
 class Line:
     """What one stage or several together cost; a figure that was not measured is None.
 
-    seconds: of the whole stage. loop_seconds and all that follows: of its loop, 0 where a stage has none. possible:
-    the FLOPs that the device could have done in that time. partial: figures of which only a part was measured.
+    Attributes:
+        label: The stage's label, or the name of a sum.
+        key: The stage's key; "" for a sum.
+        phase: One of `PHASES`.
+        seconds: Wall-clock seconds of the whole stage, those of killed calls included.
+        loop_seconds: Seconds of its training or prediction loop; this and all that follows is 0 for a stage without.
+        device_seconds: Processor seconds of all threads, or seconds of the GPU's stream.
+        tokens: Tokens without padding.
+        padded_tokens: Tokens with padding.
+        flops: Floating-point operations.
+        possible: Floating-point operations that the device could have done in the loop's seconds.
+        memory_mib: Peak memory in MiB; of a sum the largest.
+        parameters: Parameters of the network; of a sum the largest.
+        trained_parameters: Parameters that are trained; of a sum the largest.
+        joules: Energy.
+        stages: How many stages the line is of.
+        partial: Figures of which only a part was measured.
     """
 
     label: str
@@ -65,7 +86,7 @@ class Line:
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Useful pieces by second of the loops."""
+        """Tokens without padding by second of the loops."""
         return self.tokens / self.loop_seconds if self.tokens and self.loop_seconds else None
 
     @property
@@ -75,36 +96,69 @@ class Line:
         return self.flops / self.possible if whole and self.flops and self.possible else None
 
 
-FIGURES = tuple(one.name for one in fields(Line) if one.name not in ("label", "key", "phase", "stages", "partial"))
+FIGURES = tuple(item.name for item in fields(Line) if item.name not in ("label", "key", "phase", "stages", "partial"))
 
 
-def entries(store: Path, keys: Sequence[str] = ()) -> list[Line]:
-    """Return a line for each finished stage of a store; with keys, for these stages and all that they are made of."""
-    every = stores.by_key(store)
-    if not every:
+def entries(store: Path, keys: Sequence[str] = (), roles: Mapping[str, str] | None = None) -> list[Line]:
+    """Return the cost of each finished stage of a store, by phase and label.
+
+    Args:
+        store: The folder of the stages.
+        keys: Keys, or beginnings of keys: only these stages and their transitive inputs. None: all of the store.
+        roles: The role of trainings by key, from the runs that asked for them. Trainings that are not among them are in
+            the phase "training".
+
+    Raises:
+        InputError: There is no finished stage, or none of such a key.
+    """
+    records = stores.by_key(store)
+    if not records:
         raise InputError(f"no finished stage in {store}: name the folder that --store named when they were built")
-    named = [key if key in every else stores.find(store, key)[1]["key"] for key in keys]
-    chosen = closure(every, named) if keys else every
-    phases = _phases(every)
-    lines = [_line(every[key], phases[key]) for key in chosen]
+    named = [key if key in records else stores.find(store, key)[1]["key"] for key in keys]
+    chosen = closure(records, named) if keys else records
+    lines = [_line(records[key], _phase(records[key], roles or {})) for key in chosen]
     return sorted(lines, key=lambda line: (PHASES.index(line.phase), line.label, line.key))
 
 
-def behind(every: Mapping[str, Record], keys: Iterable[str]) -> list[Line]:
-    """Return a line for each of these stages and all that they are made of, for a sum: of what phase is not told."""
-    return [_line(every[key], "other") for key in closure(every, keys)]
+def behind(records: Mapping[str, Record], keys: Iterable[str]) -> list[Line]:
+    """Return the cost of these stages and their transitive inputs, for a sum; the phase of the lines has no meaning."""
+    return [_line(records[key], "other") for key in closure(records, keys)]
 
 
-def closure(every: Mapping[str, Record], keys: Iterable[str]) -> list[str]:
-    """Return stages and all that they are made of, each once, as far as they are there."""
-    found: dict[str, None] = {}
+def closure(records: Mapping[str, Record], keys: Iterable[str]) -> list[str]:
+    """Return the keys of stages and of their transitive inputs, each once, as far as they are in the store."""
+    closed: dict[str, None] = {}
     stack = list(keys)
     while stack:
         key = stack.pop()
-        if key in every and key not in found:
-            found[key] = None
-            stack += every[key]["inputs"]
-    return list(found)
+        if key in records and key not in closed:
+            closed[key] = None
+            stack += records[key]["inputs"]
+    return list(closed)
+
+
+def merged_roles(roles: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return one role for each training that runs have in common.
+
+    Args:
+        roles: Pairs of a training's key and its role in one run: "pretraining", "intermediate" or "target".
+
+    Returns:
+        The role by key. A run's own phases come before those of a run that only continues from its model, for which
+        they are pretraining. A training that is intermediate in one run and the target's in another is a "training".
+
+    >>> merged_roles([("0a", "target"), ("0a", "pretraining"), ("0b", "target"), ("0b", "intermediate")])
+    {'0a': 'target', '0b': 'training'}
+    """
+    by_key: dict[str, set[str]] = {}
+    for key, role in roles:
+        by_key.setdefault(key, set()).add(role)
+    return {key: _merged(found) for key, found in by_key.items()}
+
+
+def _merged(roles: set[str]) -> str:
+    own = roles - {PRETRAINING} or roles
+    return next(iter(own)) if len(own) == 1 else TRAINING
 
 
 def total(lines: Sequence[Line], label: str = "total") -> Line:
@@ -114,15 +168,15 @@ def total(lines: Sequence[Line], label: str = "total") -> Line:
     for name in FIGURES:
         values = [getattr(line, name) for line in lines]
         known = [value for value in values if value is not None]
-        found = max(known, default=0) if name in LARGEST else sum(known)
+        figure = max(known, default=0) if name in LARGEST else sum(known)
         whole = len(known) == len(values)
-        figures[name] = found if whole or found else None
-        partial += [] if whole or not found else [name]
+        figures[name] = figure if whole or figure else None
+        partial += [] if whole or not figure else [name]
     return Line(label, "", label, **figures, stages=len(lines), partial=tuple(partial))
 
 
 def by_phase(lines: Sequence[Line]) -> list[Line]:
-    """Return the sum of each phase that there is, in the order of phases."""
+    """Return the sum of each phase that has stages, in the order of `PHASES`."""
     groups = {phase: [line for line in lines if line.phase == phase] for phase in PHASES}
     return [total(group, phase) for phase, group in groups.items() if group]
 
@@ -130,22 +184,23 @@ def by_phase(lines: Sequence[Line]) -> list[Line]:
 def save(lines: Sequence[Line], path: Path) -> None:
     """Write sums by phase, stages and their total as JSON; what was not measured is null."""
     parts = {"phases": by_phase(lines), "stages": lines}
-    plain = {name: [_plain(line) for line in part] for name, part in parts.items()} | {"total": _plain(total(lines))}
-    path.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    values = {name: [_as_json(line) for line in part] for name, part in parts.items()}
+    text = json.dumps(values | {"total": _as_json(total(lines))}, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def summary(lines: Sequence[Line]) -> str:
-    """Return the total cost in a line."""
-    sum_of = total(lines)
-    figures = {name: cell(sum_of, name) for name in ("seconds", "flops", "memory_mib")}
+    """Return the total cost in one sentence."""
+    whole = total(lines)
+    figures = {name: cell(whole, name) for name in ("seconds", "flops", "memory_mib")}
     return (
-        f"cost of the {sum_of.stages} stages behind this table: {figures['seconds']} seconds, "
+        f"cost of the {whole.stages} stages behind this table: {figures['seconds']} seconds, "
         f"FLOPs {figures['flops']}, peak memory in MiB {figures['memory_mib']}"
     )
 
 
 def cell(line: Line, name: str) -> str:
-    """Return a figure for people: "-" where there is nothing to measure, "≥" before what is partly measured."""
+    """Return a figure as a table shows it: "-" where there is nothing to measure, "≥" before a lower bound."""
     value = getattr(line, name)
     if not value:
         return "not measured" if value is None and line.loop_seconds != 0 else "-"
@@ -157,13 +212,19 @@ TENTHS = dict.fromkeys(("seconds", "loop_seconds", "device_seconds"), "{:,.1f}")
 FORMATS = {**TENTHS, "flops": "{:.3e}", "utilisation": "{:.1%}"}
 
 
+def _phase(record: Record, roles: Mapping[str, str]) -> str:
+    if record["work"] == names.TRAIN:
+        return roles.get(record["key"], TRAINING)
+    return STAGE_PHASES.get(record["work"], "other")
+
+
 def _line(record: Record, phase: str) -> Line:
     memory = record.get("process_peak_memory_mib")
-    plain = Line(record["label"], record["key"], phase, record["seconds"], memory_mib=memory)
+    line = Line(record["label"], record["key"], phase, record["seconds"], memory_mib=memory)
     if record["work"] not in (names.TRAIN, names.PREDICT):
-        return plain
+        return line
     ledger = record["record"].get("cost")
-    return _measured(plain, ledger) if ledger else _unmeasured(plain, record["record"])
+    return _measured(line, ledger) if ledger else _unmeasured(line, record["record"])
 
 
 def _measured(line: Line, ledger: Mapping[str, Any]) -> Line:
@@ -184,51 +245,21 @@ def _measured(line: Line, ledger: Mapping[str, Any]) -> Line:
     )
 
 
-def _unmeasured(line: Line, known: Mapping[str, Any]) -> Line:
-    """Return what the record of an older stage knows."""
+def _unmeasured(line: Line, record: Mapping[str, Any]) -> Line:
+    """Return a line with what the manifest of a stage without a ledger says."""
     return replace(
         line,
-        loop_seconds=known.get("train_seconds"),
+        loop_seconds=record.get("train_seconds"),
         device_seconds=None,
-        tokens=known.get("tokens"),
-        padded_tokens=known.get("padded_tokens"),
+        tokens=record.get("tokens"),
+        padded_tokens=record.get("padded_tokens"),
         flops=None,
         possible=None,
-        parameters=known.get("parameters"),
-        trained_parameters=known.get("trained_parameters"),
+        parameters=record.get("parameters"),
+        trained_parameters=record.get("trained_parameters"),
         joules=None,
     )
 
 
-def _phases(every: Mapping[str, Record]) -> dict[str, str]:
-    """Return the phase of each stage, a training's by what it began from and what became of it."""
-    begun = {_model(record, "encoder") for record in every.values() if record["work"] == names.TRAIN}
-    asked: dict[str | None, set[str]] = {}
-    for record in every.values():
-        if record["work"] == names.PREDICT:
-            asked.setdefault(_model(record, "model"), set()).add(
-                names.format_from_key(record["arguments"]["kind_name"])
-            )
-    return {
-        key: _role(record, every, key in begun, asked.get(key, set()))
-        if record["work"] == names.TRAIN
-        else WORKS.get(record["work"], "other")
-        for key, record in every.items()
-    }
-
-
-def _role(record: Record, every: Mapping[str, Record], goes_on: bool, asked: set[str]) -> str:
-    source = every.get(_model(record, "encoder") or "", {})
-    if source.get("work") == names.UNTRAINED:
-        return "pretrain"
-    return "intermediate" if goes_on or (asked and asked <= WITHOUT_TRAINING) else "target"
-
-
-def _model(record: Record, name: str) -> str | None:
-    """Return the key of the stage that a record's model came from; None where it was a public encoder."""
-    key: str | None = record["arguments"][name].get("stage")
-    return key
-
-
-def _plain(line: Line) -> dict[str, Any]:
+def _as_json(line: Line) -> dict[str, Any]:
     return asdict(line) | {"tokens_per_second": line.tokens_per_second, "utilisation": line.utilisation}

@@ -1,6 +1,12 @@
-"""Tabulate: from finished runs to the rows of a study's table, with what each has cost.
+"""Collect results: from finished runs to the rows of a study's results table, with what each has cost.
 
-rows = tuple(tabulate.rows("all", grid, machine))
+A row has the score, its standard error over examples, the development score of the intermediate training, the costs of
+the stages behind it, and these stages' keys and roles. `measured` reads all that the disk says of a row from the stages
+alone, so that verification recomputes it without the run.
+
+>>> trained = {"record": {"cost": {"seconds": 2.0, "flops": {"forward": 10, "looks": 1}}}}
+>>> costs([("target", trained, Path("train-xnli-seed1-0a"))])
+{'target_seconds': 2.0, 'target_flops': 10.0}
 """
 
 from __future__ import annotations
@@ -16,86 +22,110 @@ from typing import Any
 import numpy as np
 
 from xstilts import metrics
-from xstilts.claims.results_table import COSTS, FIGURES, Result, contributions
+from xstilts.claims.results_table import COSTS, FIGURES, Result, ResultsTable, contributions
 from xstilts.cost.activation_memory import Device
+from xstilts.cost.summary import merged_roles
 from xstilts.errors import InputError
 from xstilts.evaluation.score import CONTRIBUTIONS, read_score
 from xstilts.experiments.grid import Grid
 from xstilts.experiments.run import Run
 from xstilts.models import configs
-from xstilts.models.encoder import Encoder
 from xstilts.models.families import FAMILIES
 from xstilts.models.naming import name_of
 from xstilts.runtime.machine import CPU_TOKENS, GPU_TOKENS, Runtime
 from xstilts.store import manifest, names
-from xstilts.store.stage import Stage, folder_of, lineage
+from xstilts.store.names import INTERMEDIATE as INTERMEDIATE
+from xstilts.store.names import PRETRAINING
+from xstilts.store.names import TARGET as TARGET
+from xstilts.store.stage import Stage, folder_of
 from xstilts.training import memory
 from xstilts.training.memory import UNKNOWN_LABELS as LABELS
 from xstilts.training.memory import Setting
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import MODEL
 
-EARLIER, INTERMEDIATE, TARGET, PREDICT, SCORE = "earlier", "intermediate", "target", "predict", "score"
+EARLIER = "earlier"  # what tables and reports call the role of pretraining
+PREDICT, SCORE = "predict", "score"
 MIB = 2**20
 RESAMPLES = 200
-Record = Mapping[str, Any]
-Part = tuple[str, Record, Path]  # the role of a stage behind a row, its record and its folder
+Manifest = Mapping[str, Any]
+Part = tuple[str, Manifest, Path]  # the role of a stage behind a row, its manifest and its folder
 
 
 def rows(label: str, grid: Grid, machine: Runtime, failed: Collection[str] = ()) -> Iterator[Result]:
-    """Yield a row for each finished run and language of a grid; the label is the recipe's name in the table.
+    """Yield a row for each finished run and language of a grid.
 
-    failed: keys of stages that could not be built; runs that need one are left out.
+    Args:
+        label: The recipe's name in the table.
+        grid: The grid.
+        machine: Names the store and the data folder.
+        failed: Keys of stages that could not be built. Runs that need one are left out.
     """
     for target in grid.targets:
-        for setting, runs in grid.runs(target).items():
+        for setting, runs in grid.runs(target, machine.data).items():
             for run in runs:
-                if not is_lost(run, machine, failed):
+                if not has_failed(run, failed):
                     yield from _of_run(label, setting, run, machine)
 
 
-def is_lost(run: Run, machine: Runtime, failed: Collection[str]) -> bool:
-    """Say whether a run has a score among the stages of these keys."""
-    return bool(failed) and any(score.key in failed for score in run.scores(machine.data).values())
+def has_failed(run: Run, failed: Collection[str]) -> bool:
+    """Return whether a score of a run is among the stages of these keys."""
+    return bool(failed) and any(score.key in failed for score in run.scores().values())
 
 
 def costs(behind: Iterable[Part]) -> dict[str, float]:
-    """Return what the stages behind a row have cost: sums over a role's stages, of parameters and memory the most."""
-    found: dict[str, float] = {}
+    """Return what the stages behind a row have cost.
+
+    Args:
+        behind: Role, manifest and folder of each stage.
+
+    Returns:
+        Figures of `COSTS`, as far as they were measured: sums over a role's stages, of parameters and memory the
+        largest. FLOPs are without those of evaluation on development data.
+    """
+    sums: dict[str, float] = {}
     for role, facts, folder in behind:
         needed = memory_of(facts, folder) if role == INTERMEDIATE else None
         figures = _figures(facts["record"].get("cost") or {}) | ({"memory_mib": needed} if needed else {})
         for figure, value in figures.items():
             name = f"{role}_{figure}"
-            known = found.get(name, 0.0)
-            found[name] = max(known, value) if figure.endswith(("parameters", "memory_mib")) else known + value
-    return {name: value for name, value in found.items() if name in COSTS}
+            known = sums.get(name, 0.0)
+            sums[name] = max(known, value) if figure.endswith(("parameters", "memory_mib")) else known + value
+    return {name: value for name, value in sums.items() if name in COSTS}
 
 
-def memory_of(facts: Record, folder: Path) -> float | None:
-    """Return the MiB of a finished training's largest pass, as `memory` counts them; None for an unknown network.
+def memory_of(facts: Manifest, folder: Path) -> float | None:
+    """Return the memory of a finished training's largest pass in MiB, as `training.memory` estimates it.
 
-    Counted for the kind of device that it ran on, with the embeddings' rows that its data touched: what was measured
-    there is of the whole process, with whatever else that has done before.
+    It is estimated and not taken from the ledger, whose peak is of the whole process with all that this did before:
+    for the device that the training ran on, and with the rows of the embeddings that its data used.
+
+    Args:
+        facts: The training's manifest.
+        folder: Its folder.
+
+    Returns:
+        MiB; None for a stage without a ledger and for an unknown network.
     """
-    said, config = facts["record"], folder / MODEL / configs.CONFIG
-    if not said.get("cost") or not config.is_file():
+    record, config = facts["record"], folder / MODEL / configs.CONFIG
+    if not record.get("cost") or not config.is_file():
         return None
-    device = Device("cpu" if said["cost"]["device"] == "cpu" else "cuda", said["cost"]["precision"])
-    asked = facts["arguments"]["recipe"]
+    device = Device("cpu" if record["cost"]["device"] == "cpu" else "cuda", record["cost"]["precision"])
+    stored = facts["arguments"]["recipe"]
     recipe = Recipe(
-        trainable=asked["trained"],
-        optimizer=asked["optimiser"],
-        batch_size=asked["batch_size"],
-        max_length=said["max_length"],
+        trainable=stored["trained"],
+        optimizer=stored["optimiser"],
+        batch_size=stored["batch_size"],
+        max_length=record["max_length"],
     )
     formats = {
-        (names.format_from_key(one["kind"]), len(one["labels"]) or LABELS) for one in facts["arguments"]["lessons"]
+        (names.format_from_key(stored["kind"]), len(stored["labels"]) or LABELS)
+        for stored in facts["arguments"]["lessons"]
     }
-    text, rows = config.read_text(encoding="utf-8"), said["embedding_rows"]
-    found = [_needed(text, recipe, format, labels, device, rows) for format, labels in sorted(formats)]
-    known = [one for one in found if one is not None]
-    return max(known) if len(known) == len(found) else None
+    text, rows = config.read_text(encoding="utf-8"), record["embedding_rows"]
+    needed = [_needed(text, recipe, format, labels, device, rows) for format, labels in sorted(formats)]
+    known = [mib for mib in needed if mib is not None]
+    return max(known) if len(known) == len(needed) else None
 
 
 @lru_cache(maxsize=1024)
@@ -106,52 +136,60 @@ def _needed(config: str, recipe: Recipe, format: str, labels: int, device: Devic
     setting = Setting(device, CPU_TOKENS if device.type == "cpu" else GPU_TOKENS)
     try:
         return memory.estimate(known, recipe, format, labels, setting, rows).total / MIB
-    except InputError:  # of adapters, and peft is not here
+    except InputError:  # LoRA, and peft is not installed
         return None
 
 
 def dev(behind: Iterable[Part]) -> float:
     """Return the mean score of the intermediate training on its own development data; NaN without any."""
-    looked = [facts["record"].get("dev", {}) for role, facts, _ in behind if role == INTERMEDIATE]
-    scores = [task["score"] for tasks in looked for task in tasks.values()]
+    by_task = [facts["record"].get("dev", {}) for role, facts, _ in behind if role == INTERMEDIATE]
+    scores = [task["score"] for tasks in by_task for task in tasks.values()]
     return fmean(scores) if scores else math.nan
 
 
 @lru_cache(maxsize=65536)
 def stderr(path: Path, metric: str) -> float:
-    """Return the standard error of a score over its examples, by a bootstrap that draws the same for all."""
-    found = contributions(path)
-    drawn = np.random.default_rng(0).multinomial(len(found), np.full(len(found), 1 / len(found)), size=RESAMPLES)
-    return float(metrics.headlines(metric, found, drawn.astype(np.float64)).std(ddof=1))
+    """Return the standard error of a score over its examples, by a bootstrap with the same seed for all scores.
+
+    Args:
+        path: The score's `contributions.jsonl`.
+        metric: Name of the metric.
+    """
+    parts = contributions(path)
+    drawn = np.random.default_rng(0).multinomial(len(parts), np.full(len(parts), 1 / len(parts)), size=RESAMPLES)
+    return float(metrics.headlines(metric, parts, drawn.astype(np.float64)).std(ddof=1))
 
 
 def _of_run(label: str, setting: str, run: Run, machine: Runtime) -> Iterator[Result]:
     """Yield the rows of a run, which share the trainings behind them."""
-    behind = _trainings(run, machine)
-    phases = [(role, *_read(one, machine)) for role, one in behind]
-    for code, score in run.scores(machine.data).items():
+    trainings = [(EARLIER if phase.role == PRETRAINING else phase.role, phase.stage) for phase in run.phases()]
+    behind = [(role, *_read(stage, machine)) for role, stage in trainings]
+    for code, score in run.scores().items():
         folder, predictions = folder_of(score, machine), score.arguments["predictions"]
-        asked, place = _read(predictions, machine)
         yield Result(
             name_of(run.encoder),
             setting,
             run.target.name,
             code,
             run.seed,
-            keys=(*(one.key for _, one in behind), predictions.key, score.key),
+            keys=(*(stage.key for _, stage in trainings), predictions.key, score.key),
             recipe=label,
             metric=run.target.metric,
             split=run.split,
-            roles=(*(role for role, _ in behind), PREDICT, SCORE),
+            roles=(*(role for role, _ in trainings), PREDICT, SCORE),
             in_training_language=code in run.learned_in,
-            **measured([*phases, (PREDICT, asked, place)], folder, run.target.metric),
+            **measured([*behind, (PREDICT, *_read(predictions, machine))], folder, run.target.metric),
         )
 
 
 def measured(behind: Sequence[Part], folder: Path, metric: str) -> dict[str, Any]:
-    """Return what a row has from the disk: of its score, in a folder, and of the stages behind that.
+    """Return those fields of a `Result` that are read from the disk.
 
-    Of what no predictions are behind, the size and the standard error are not known.
+    Args:
+        behind: Role, manifest and folder of each stage behind the score; without one in the role "predict" there is
+            neither the encoder's size nor a standard error.
+        folder: Folder of the score.
+        metric: Name of the metric.
     """
     known = {
         "score": float(read_score(folder)["headline"]),
@@ -165,25 +203,22 @@ def measured(behind: Sequence[Part], folder: Path, metric: str) -> dict[str, Any
     return known
 
 
-def _read(stage: Stage, machine: Runtime) -> tuple[Record, Path]:
+def _read(stage: Stage, machine: Runtime) -> tuple[Manifest, Path]:
     folder = folder_of(stage, machine)
     return manifest.read(folder), folder
 
 
-def _trainings(run: Run, machine: Runtime) -> Sequence[tuple[str, Stage]]:
-    """Return the trainings behind a run's model and their roles, the first one first."""
-    found = [one for one in lineage(run.model(machine.data), "encoder") if _is_training(one)][::-1]
-    phases = [role for _, role in run.phases()]
-    return list(zip([EARLIER] * (len(found) - len(phases)) + phases, found, strict=True))
-
-
-def _is_training(model: Encoder | Stage) -> bool:
-    return isinstance(model, Stage) and "lessons" in model.arguments
+def roles_of(table: ResultsTable) -> dict[str, str]:
+    """Return the role of each training behind a results table by its key, as `cost.summary.entries` takes it."""
+    pairs = [pair for row in table.rows for pair in zip(row.keys, row.roles, strict=True)]
+    return merged_roles(
+        (key, PRETRAINING if role == EARLIER else role) for key, role in pairs if role not in (PREDICT, SCORE)
+    )
 
 
 def _figures(ledger: Mapping[str, Any]) -> dict[str, float]:
     known = {figure: ledger.get(figure) for figure in FIGURES if figure != "flops"}
-    found = {figure: float(value) for figure, value in known.items() if value is not None}
+    figures = {figure: float(value) for figure, value in known.items() if value is not None}
     if "flops" in ledger:
-        found["flops"] = float(sum(value for part, value in ledger["flops"].items() if part != "looks"))
-    return found
+        figures["flops"] = float(sum(value for part, value in ledger["flops"].items() if part != "looks"))
+    return figures

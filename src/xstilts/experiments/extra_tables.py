@@ -1,12 +1,13 @@
-"""Extras: tables of a study's own in its report, for what is worth seeing and no claim asks.
+"""Extra tables: tables of a report that show what no claim is about.
 
-A study names them as plain values, beside its claims; they are made when it is finished, of its table and of the
-records of the stages behind it.
+A study names them as plain values, beside its claims. They are computed when it is finished, from its results table and
+the manifests of the stages behind it.
 
 >>> from xstilts.claims.results_table import Result, ResultsTable
->>> rows = tuple(Row("tiny", "baseline", "xnli", code, 1, 40.0, (code,), roles=("predict",)) for code in ("en", "sw"))
->>> records = {code: {"record": {"examples": 2, "cost": {"tokens": n}}} for code, n in (("en", 20), ("sw", 30))}
->>> Lengths("xnli", "en").made(Table(rows), records)["rows"][1]
+>>> keys = {"en": 20, "sw": 30}
+>>> rows = tuple(Result("tiny", "baseline", "xnli", key, 1, 40.0, (key,), roles=("predict",)) for key in keys)
+>>> records = {key: {"record": {"examples": 2, "cost": {"tokens": tokens}}} for key, tokens in keys.items()}
+>>> Lengths("xnli", "en").made(ResultsTable(rows), records)["rows"][1]
 ['Swahili (sw)', 'Niger-Congo', 'Latn', 2, 15.0, 1.5]
 """
 
@@ -32,6 +33,7 @@ from xstilts.metrics.base import Array
 from xstilts.models.encoder import Encoder
 from xstilts.runtime.machine import Runtime
 from xstilts.store.live_view import history_of
+from xstilts.store.names import INTERMEDIATE
 from xstilts.store.stage import Stage, folder_of
 from xstilts.training import gradient_noise
 from xstilts.training.train import train
@@ -45,28 +47,38 @@ PARTS = ("name", "family", "script")  # of a language
 
 @runtime_checkable
 class StageTable(Protocol):
-    """Plain values that name a table for which stages of its own are built."""
+    """An extra table for which further stages are built."""
 
-    def promised(self, machine: Runtime) -> Mapping[Any, Stage]:
-        """Promise these stages."""
+    def stages(self, machine: Runtime) -> Mapping[Any, Stage]:
+        """Return these stages."""
         ...
 
     def probed(self, machine: Runtime) -> Plain:
-        """Return title, columns, rows and a note from these stages."""
+        """Return title, columns, rows and note of the table, from its finished stages."""
         ...
 
 
 class ExtraTable(Protocol):
-    """Plain values that name a table."""
+    """An extra table that is computed from a study's results."""
 
     def made(self, table: ResultsTable, records: Records) -> Plain:
-        """Return title, columns, rows and a note, from a study's table and the records of stages by key."""
+        """Return title, columns, rows and note of the table.
+
+        Args:
+            table: The study's results table.
+            records: Manifests of the stages behind it, by key.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens an example of a target's test sets, by language, and how many times those of one language that is."""
+    """Tokens per example of a target's test sets, by language.
+
+    Attributes:
+        target: Name of the target.
+        against: The language to compare the others with.
+    """
 
     target: str
     against: str
@@ -75,41 +87,50 @@ class Lengths:
         """Return a row for each language, by the tokenizer of the table's first encoder."""
         rows = table.select(target=self.target).rows
         encoder = rows[0].encoder if rows else ""
-        found: dict[str, tuple[int, float]] = {}
+        lengths: dict[str, tuple[int, float]] = {}
         for row in rows:
-            said = records[_key(row, "predict")]["record"]
-            if row.encoder == encoder and said.get("cost"):
-                found.setdefault(row.language, (said["examples"], said["cost"]["tokens"] / said["examples"]))
-        base = found.get(self.against, (0, math.nan))[1]
+            record = records[_key(row, "predict")]["record"]
+            if row.encoder == encoder and record.get("cost"):
+                lengths.setdefault(row.language, (record["examples"], record["cost"]["tokens"] / record["examples"]))
+        base = lengths.get(self.against, (0, math.nan))[1]
         return {
             "title": f"Tokens an example of {self.target} by language",
             "columns": ["language", "family", "script", "examples", "tokens an example", f"times {self.against}"],
-            "rows": [[*_about(code), count, each, each / base] for code, (count, each) in found.items()],
+            "rows": [[*_about(code), count, each, each / base] for code, (count, each) in lengths.items()],
             "note": f"By the tokenizer of {encoder}. FLOPs and time of a prediction follow the tokens.",
         }
 
 
 @dataclass(frozen=True)
 class CostBySize:
-    """What an intermediate phase took before a target, by encoder and recipe, with its tokens an example."""
+    """Cost of an intermediate phase before a target, by encoder and recipe.
+
+    Attributes:
+        intermediate: The setting.
+        target: Name of the target.
+    """
 
     intermediate: str
     target: str
 
     def made(self, table: ResultsTable, records: Records) -> Plain:
         """Return a row for each encoder and recipe, means over seeds; what was not measured is left out."""
-        asked = table.select(target=self.target, intermediate=self.intermediate)
+        selected = table.select(target=self.target, intermediate=self.intermediate)
         return {
             "title": f"The intermediate phase before {self.target} by size",
             "columns": [*("encoder", "parameters", "recipe", "tokens an example", "TFLOPs"), *("seconds", "MiB")],
-            "rows": [_taken(rows, records) for rows in _arms(asked)],
+            "rows": [_taken(rows, records) for rows in _arms(selected)],
             "note": "Means over seeds. MiB are of the largest pass, counted from shapes and not measured.",
         }
 
 
 @dataclass(frozen=True)
 class GainBySize:
-    """A gain by the encoder's size, with the score that it starts from."""
+    """A gain by the encoder's size, with the score that it starts from.
+
+    Attributes:
+        gain: The gain; its encoder is set to each of the table's.
+    """
 
     gain: Gain
 
@@ -129,7 +150,11 @@ class GainBySize:
 
 @dataclass(frozen=True)
 class PairedTests:
-    """Gains by tests that swap arms, seed by seed and example by example, and by almost stochastic order."""
+    """Gains by permutation tests, over seeds and over examples, and by almost stochastic order.
+
+    Attributes:
+        gains: Sentence and gain of each row.
+    """
 
     gains: tuple[tuple[str, Gain], ...]
 
@@ -153,8 +178,8 @@ def _swapped(sentence: str, gain: Gain, table: ResultsTable) -> Iterator[list[An
     if not pairs:
         return
     metric = partial(metrics.headlines, table.select(target=gain.target).only("metric"))
-    found = [stats.randomisation(before, after, metric, RESAMPLES) for before, after in pairs.values()]
-    clear = int((stats.holm(found) <= 1 - LEVEL).sum())
+    p_values = [stats.randomisation(before, after, metric, RESAMPLES) for before, after in pairs.values()]
+    clear = int((stats.holm(p_values) <= 1 - LEVEL).sum())
     before, after = (_scores([pair[side] for pair in pairs.values()], metric) for side in (0, 1))
     bound = stats.almost_order(after, before) if len(by_seed) > 1 else math.nan
     yield [sentence, stats.randomise_seeds(np.zeros_like(by_seed), by_seed), len(pairs), clear, bound]
@@ -162,16 +187,16 @@ def _swapped(sentence: str, gain: Gain, table: ResultsTable) -> Iterator[list[An
 
 def _scores(parts: Sequence[Array], metric: Callable[[Array, Array], Array]) -> Array:
     """Return the score of each seed, a mean over languages."""
-    by_language = [[float(metric(one, np.ones((1, len(one))))[0]) for one in part] for part in parts]
+    by_language = [[float(metric(scores, np.ones((1, len(scores))))[0]) for scores in part] for part in parts]
     return np.asarray(np.mean(by_language, axis=0))
 
 
 def _arms(table: ResultsTable) -> Iterable[list[Result]]:
     """Return the rows of each encoder and recipe, one a seed, the smallest encoder first."""
-    found: dict[tuple[float, str, str], dict[int, Result]] = {}
+    arms: dict[tuple[float, str, str], dict[int, Result]] = {}
     for row in table.rows:
-        found.setdefault((row.size, row.encoder, row.recipe), {}).setdefault(row.seed, row)
-    return [list(found[arm].values()) for arm in sorted(found)]
+        arms.setdefault((row.size, row.encoder, row.recipe), {}).setdefault(row.seed, row)
+    return [list(arms[arm].values()) for arm in sorted(arms)]
 
 
 def _taken(rows: list[Result], records: Records) -> list[Any]:
@@ -189,11 +214,11 @@ def _taken(rows: list[Result], records: Records) -> list[Any]:
 def _gained(level: Level, gain: Gain, size: float, name: str, table: ResultsTable) -> Iterator[list[Any]]:
     try:
         before = replace(level, encoder=name).of(table)
-        found = replace(gain, encoder=name).of(table)
+        gained = replace(gain, encoder=name).of(table)
     except Missing:
         return
-    low, high = found.estimate.interval(LEVEL)
-    yield [name, int(size), before.estimate.value, found.estimate.value, low, high, found.estimate.count]
+    low, high = gained.estimate.interval(LEVEL)
+    yield [name, int(size), before.estimate.value, gained.estimate.value, low, high, gained.estimate.count]
 
 
 def _key(row: Result, role: str) -> str:
@@ -202,8 +227,8 @@ def _key(row: Result, role: str) -> str:
 
 def _about(code: str) -> list[str]:
     """Return the name, the families and the scripts of a language, or of a pair of them."""
-    known = [language(one) for one in codes(code)]
-    name, family, script = ("-".join(dict.fromkeys(getattr(one, part) for one in known)) for part in PARTS)
+    known = [language(part) for part in codes(code)]
+    name, family, script = ("-".join(dict.fromkeys(getattr(member, part) for member in known)) for part in PARTS)
     return [f"{name} ({code})", family, script]
 
 
@@ -212,19 +237,23 @@ SMOOTHED = 0.1  # share of a training over which its loss is averaged
 
 @dataclass(frozen=True)
 class TimeToQuality:
-    """When the intermediate trainings of each recipe first reached the loss that all of them reach in the end."""
+    """When the intermediate trainings of each recipe first reached the loss that all of them reach in the end.
+
+    Attributes:
+        intermediate: The setting.
+    """
 
     intermediate: str
 
     def made(self, table: ResultsTable, records: Records) -> Plain:
         """Return a row for each recipe, means over seeds."""
-        found = _trainings(table.select(intermediate=self.intermediate))
-        curves = {key: smoothed(_losses(records[key])) for keys in found.values() for key in keys}
+        trainings = _trainings(table.select(intermediate=self.intermediate))
+        curves = {key: smoothed(_losses(records[key])) for keys in trainings.values() for key in keys}
         level = max((curve[-1][1] for curve in curves.values() if curve), default=math.nan)
         return {
             "title": f"Until {self.intermediate} is learned, by recipe",
             "columns": ["recipe", "share of the training", "examples", "seconds", "TFLOPs", "loss in the end"],
-            "rows": [[recipe, *_until(keys, curves, level, records)] for recipe, keys in found.items()],
+            "rows": [[recipe, *_until(keys, curves, level, records)] for recipe, keys in trainings.items()],
             "note": f"Until the training loss, a running mean over {SMOOTHED:.0%} of the training, first falls to "
             f"{level:.3f}, which all of them reach. Means over seeds; seconds and FLOPs in proportion to the steps.",
         }
@@ -232,41 +261,45 @@ class TimeToQuality:
 
 @dataclass(frozen=True)
 class NoiseScales:
-    """The simple noise scale of a grid's intermediate tasks, before the training and after each seed's."""
+    """The simple noise scale of a grid's intermediate tasks, before the training and after each seed's.
+
+    Attributes:
+        grid: The grid; settings of several tasks are left out.
+    """
 
     grid: Grid
 
-    def promised(self, machine: Runtime) -> dict[tuple[str, str], Stage]:
-        """Promise the noise scales by task and by what they are of."""
-        return dict(self._asked(machine))
+    def stages(self, machine: Runtime) -> dict[tuple[str, str], Stage]:
+        """Return the stages of the noise scales, by task and by the weights that they are measured at."""
+        return dict(self._measured(machine))
 
     def probed(self, machine: Runtime) -> Plain:
-        """Return a row for each of them, in examples, from what is finished."""
-        read = {name: gradient_noise.read(folder_of(stage, machine)) for name, stage in self._asked(machine)}
+        """Return a row for each noise scale, in examples."""
+        read = {name: gradient_noise.read(folder_of(stage, machine)) for name, stage in self._measured(machine)}
         return {
             "title": "Gradient noise scale of the intermediate task",
             "columns": ["task", "weights", "examples", "low", "high", "squared norm of the gradient"],
-            "rows": [[*name, one.scale, one.low, one.high, one.signal] for name, one in read.items()],
+            "rows": [[*name, noise.scale, noise.low, noise.high, noise.signal] for name, noise in read.items()],
             "note": "Batches much smaller than the noise scale gain nearly in proportion when they grow, larger ones "
             "hardly at all (McCandlish et al. 2018). Intervals are a jackknife's; nothing where there is no signal.",
         }
 
-    def _asked(self, machine: Runtime) -> Iterator[tuple[tuple[str, str], Stage]]:
+    def _measured(self, machine: Runtime) -> Iterator[tuple[tuple[str, str], Stage]]:
         for tasks in self.grid.settings:
             if len(tasks) != 1 or not isinstance(self.grid.encoder, Encoder):
                 continue
-            taught, recipe = training_set(tasks[0], machine.data), self.grid.recipes.of(tasks, "intermediate")
-            yield (tasks[0].label, "as they come"), gradient_noise.gradient_noise(self.grid.encoder, taught, recipe)
+            given, recipe = training_set(tasks[0], machine.data), self.grid.recipes.of(tasks, INTERMEDIATE)
+            yield (tasks[0].label, "as they come"), gradient_noise.gradient_noise(self.grid.encoder, given, recipe)
             for seed in range(1, self.grid.seeds + 1):
-                model = train(self.grid.encoder, (taught,), recipe, seed)
+                model = train(self.grid.encoder, (given,), recipe, seed)
                 yield (
                     (tasks[0].label, f"after training, seed {seed}"),
-                    gradient_noise.gradient_noise(model, taught, recipe),
+                    gradient_noise.gradient_noise(model, given, recipe),
                 )
 
 
 def smoothed(losses: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Return a loss by step as a running mean over the last tenth of all points; the first ones have fewer."""
+    """Return losses as running means over a window of a tenth of all points; the first points have fewer."""
     width = max(1, round(SMOOTHED * len(losses)))
     values = np.array([value for _, value in losses])
     return [(step, float(values[max(0, at + 1 - width) : at + 1].mean())) for at, (step, _) in enumerate(losses)]
@@ -274,11 +307,11 @@ def smoothed(losses: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
 
 def _trainings(table: ResultsTable) -> dict[str, list[str]]:
     """Return the keys of the intermediate trainings of each recipe, one a seed."""
-    found: dict[str, dict[str, None]] = {}
+    trainings: dict[str, dict[str, None]] = {}
     for row in table.rows:
-        keys = [key for role, key in zip(row.roles, row.keys, strict=True) if role == "intermediate"]
-        found.setdefault(row.recipe, {}).update(dict.fromkeys(keys))
-    return {recipe: list(keys) for recipe, keys in found.items() if keys}
+        keys = [key for role, key in zip(row.roles, row.keys, strict=True) if role == INTERMEDIATE]
+        trainings.setdefault(row.recipe, {}).update(dict.fromkeys(keys))
+    return {recipe: list(keys) for recipe, keys in trainings.items() if keys}
 
 
 def _losses(facts: Mapping[str, Any]) -> list[tuple[int, float]]:

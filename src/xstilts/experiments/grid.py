@@ -1,16 +1,25 @@
 """Grid: targets × settings of the intermediate phase × seeds, the baseline always among the settings.
 
-It is what `xstilts run` builds: every run's stages, shared where runs agree, and a table for each target.
+It is what `xstilts run` builds: the stages of every run, shared where runs agree, and a score table for each target.
+
+>>> from xstilts.experiments.splits import Splits
+from xstilts.models.encoder import Encoder
+>>> encoder = Encoder("tiny", "0" * 64, "/nowhere")
+>>> grid = Grid(encoder, tasks_of("sandbox_qa"), (tasks_of("sandbox_cloze"),), Recipes("sandbox"), seeds=2)
+>>> {setting: len(runs) for setting, runs in grid.runs(grid.targets[0]).items()}
+{'baseline': 2, 'sandbox_cloze': 2}
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from xstilts.errors import InputError
-from xstilts.experiments.run import Mlm, Recipes, Run
+from xstilts.experiments.run import MaskedLmMixing, Recipes, Run
 from xstilts.experiments.score_table import BASELINE, ScoreTable, collect
+from xstilts.experiments.splits import Splits
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
@@ -27,8 +36,20 @@ UNTRAINED = ("masked_lm", "bitext_retrieval", "bitext_mining")
 class Grid:
     """Runs that differ in target, intermediate tasks and seed only.
 
-    teachers: what targets are learned from instead of their own, by target, or under "" for all. restored: layers that
-    the intermediate phase does not keep.
+    Attributes:
+        encoder: A public encoder, or the stage that makes one.
+        targets: The tasks that are measured.
+        settings: The mixes of intermediate tasks; the baseline, without any, is added.
+        recipes: Recipes of all runs.
+        seeds: How many seeds; they are 1, 2, ….
+        teachers: Tasks to train on for a target instead of its own, by target, or under "" for all targets.
+        mlm: Masked-LM mixed into the intermediate phase of every setting.
+        split: Split that is measured.
+        only_languages: Languages to measure; none: all of a target's.
+        reset_layers: Layers that get the encoder's weights back after the intermediate phase.
+
+    Raises:
+        InputError: Two settings have the same name, or masked-LM is given and no setting.
     """
 
     encoder: Encoder | Stage
@@ -37,7 +58,7 @@ class Grid:
     recipes: Recipes
     seeds: int
     teachers: Mapping[str, Tasks] = field(default_factory=dict)
-    mlm: Mlm | None = None
+    mlm: MaskedLmMixing | None = None
     split: str = "test"
     only_languages: tuple[str, ...] = ()
     reset_layers: str = ""
@@ -49,44 +70,54 @@ class Grid:
         if len(set(names)) < len(names):
             raise InputError(f"settings of one grid need names that differ: {', '.join(names)}; run them one by one")
 
-    def runs(self, target: Task) -> dict[str, list[Run]]:
-        """Return the runs of a target by setting, one a seed, the baseline first."""
+    def runs(self, target: Task, data: Splits | Path | None = None) -> dict[str, list[Run]]:
+        """Return the runs of a target by setting, one a seed, the baseline first.
+
+        Args:
+            target: One of the targets.
+            data: Data folder, or splits, that the runs read.
+        """
         named = {BASELINE: (), **{_named(setting): setting for setting in self.settings}}
         seeds = range(1, self.seeds + 1)
-        return {name: [self._run(setting, target, seed) for seed in seeds] for name, setting in named.items()}
+        return {name: [self._run(setting, target, seed, data) for seed in seeds] for name, setting in named.items()}
+
+    def all_runs(self, data: Splits | Path | None = None) -> Iterator[Run]:
+        """Yield the runs of all targets, settings and seeds."""
+        return (run for target in self.targets for runs in self.runs(target, data).values() for run in runs)
+
+    def score_stages(self, machine: Runtime) -> list[Stage]:
+        """Return the scores of all runs."""
+        with memoising():
+            return [score for run in self.all_runs(machine.data) for score in run.scores().values()]
 
     def stages(self, machine: Runtime) -> list[Stage]:
-        """Promise the scores of all runs."""
-        runs = (run for target in self.targets for seeds in self.runs(target).values() for run in seeds)
+        """Return all that the grid builds: the scores, and the contamination checks of their test sets."""
         with memoising():
-            return [score for run in runs for score in run.scores(machine.data).values()]
-
-    def promised(self, machine: Runtime) -> list[Stage]:
-        """Promise the scores, and what their test sets share with the training data."""
-        with memoising():
-            return self.stages(machine) + self.overlaps(machine)
+            return self.score_stages(machine) + self.overlaps(machine)
 
     def overlaps(self, machine: Runtime) -> list[Stage]:
-        """Promise what the test sets share with the training data, which is the same for all seeds."""
-        runs = (run for target in self.targets for seeds in self.runs(target).values() for run in seeds[:1])
+        """Return the contamination checks of the test sets against the training data, the same for all seeds."""
+        runs = (
+            run for target in self.targets for seeds in self.runs(target, machine.data).values() for run in seeds[:1]
+        )
         with memoising():
-            return [stage for run in runs for stage in run.overlaps(machine.data)]
+            return [stage for run in runs for stage in run.overlaps()]
 
-    def first(self) -> list[Run]:
-        """Return the run of each target in the last setting (the intermediate one where there is one) with seed 1."""
-        return [list(self.runs(target).values())[-1][0] for target in self.targets]
+    def submission_runs(self, machine: Runtime) -> list[Run]:
+        """Return a run of each target: its last setting (an intermediate one, if there is any), seed 1."""
+        return [list(self.runs(target, machine.data).values())[-1][0] for target in self.targets]
 
     def build(self, machine: Runtime) -> int:
-        """Build what is not there; return how many stages that was."""
-        machine.torch_device()  # one that is not here is refused before anything is built
-        return local_executor.build_all(self.promised(machine), machine)
+        """Build the stages that are not finished; return how many these were."""
+        machine.torch_device()  # refuse a missing device before anything is built
+        return local_executor.build_all(self.stages(machine), machine)
 
     def tables(self, machine: Runtime) -> list[ScoreTable]:
-        """Return the table of each target from finished runs."""
+        """Return the score table of each target from finished runs."""
         with memoising():
-            return [collect(self.runs(target), machine) for target in self.targets]
+            return [collect(self.runs(target, machine.data), machine) for target in self.targets]
 
-    def _run(self, setting: Tasks, target: Task, seed: int) -> Run:
+    def _run(self, setting: Tasks, target: Task, seed: int, data: Splits | Path | None) -> Run:
         teachers = self.teachers.get(target.name, self.teachers.get("")) if target.learned_from else None
         return Run(
             self.encoder,
@@ -99,6 +130,7 @@ class Grid:
             self.split,
             self.only_languages,
             self.reset_layers,
+            data,
         )
 
 
@@ -107,74 +139,116 @@ def _named(setting: Tasks) -> str:
 
 
 def targets_of(names: Sequence[str], suite: str | None) -> Tasks:
-    """Return targets by name, those of a suite in its languages; all of the suite where none is named."""
-    found = tuple(one for name in names for one in tasks_of(name))
+    """Return targets by name, those of a suite in its languages; all of the suite where none is named.
+
+    Args:
+        names: Names of tasks, or lists such as "xnli,xquad".
+        suite: "xtreme" or "xtreme-r", or None.
+
+    Raises:
+        InputError: A name is unknown, or neither a target nor a suite is given.
+    """
+    targets = tuple(target for name in names for target in tasks_of(name))
     if suite:
         from xstilts import metrics
         from xstilts.experiments import benchmark
 
-        members = {one.name: one for one in benchmark.targets(metrics.suite(suite))}
-        return tuple(members.get(one.name, one) for one in found or members.values())
-    if not found:
+        members = {member.name: member for member in benchmark.targets(metrics.suite(suite))}
+        return tuple(members.get(target.name, target) for target in targets or members.values())
+    if not targets:
         raise InputError("nothing to measure: give --target, or --suite for all of a benchmark's")
-    return found
+    return targets
 
 
 def tasks_of(names: str, separator: str = ",") -> Tasks:
-    """Return the tasks of a list such as "mnli,squad"; InputError for an unknown name, or none."""
-    found = tuple(task(name.strip()) for name in names.split(separator) if name.strip())
-    if not found:
+    """Return the tasks of a list such as "mnli,squad".
+
+    Raises:
+        InputError: A name is unknown, or there is none.
+    """
+    tasks = tuple(task(name.strip()) for name in names.split(separator) if name.strip())
+    if not tasks:
         raise InputError(f"expected names of tasks, found '{names}' (`xstilts tasks` lists them)")
-    return found
+    return tasks
 
 
 def teachers_of(given: Sequence[str]) -> dict[str, Tasks]:
-    """Return teachers by target from "xquad=squadshifts", or for all from "squadshifts"; "a+b" is one after the other.
+    """Return the teachers of targets, as `Grid` takes them.
 
-    The + of a task's languages (`panx:sw+ar`) cannot be told from that: give such a task alone.
+    Args:
+        given: For one target "xquad=squadshifts", for all "squadshifts"; "a+b" is a, then b. A task with languages
+            (`panx:sw+ar`) stands alone, as its + has another meaning.
     """
-    found = {}
+    teachers = {}
     for text in given:
         target, equals, names = text.rpartition("=")
         alone = ":" in names
-        found[task(target).name if equals else ""] = (task(names),) if alone else tasks_of(names, "+")
-    return found
+        teachers[task(target).name if equals else ""] = (task(names),) if alone else tasks_of(names, "+")
+    return teachers
 
 
-def feasible(grid: Grid, machine: Runtime, promise: Callable[[Grid, Runtime], list[Stage]] = Grid.stages) -> Grid:
-    """Return a grid without the targets for which data are missing, each reported; InputError where none is left."""
+def feasible(grid: Grid, machine: Runtime, stages: Callable[[Grid, Runtime], list[Stage]] = Grid.score_stages) -> Grid:
+    """Return a grid without the targets for which data are missing; a note says which and why.
+
+    Args:
+        grid: The grid.
+        machine: Names the data folder.
+        stages: Returns the stages that must be possible.
+
+    Raises:
+        InputError: No target is left.
+    """
     kept, reasons = [], []
     for target in grid.targets:
         try:
-            promise(replace(grid, targets=(target,)), machine)
+            stages(replace(grid, targets=(target,)), machine)
         except InputError as error:
             reasons.append(str(error))
             progress.note(f"left out: {error}")
         else:
             kept.append(target)
     if not kept:
-        raise InputError(f"nothing of this can be run: {reasons[0] if reasons else 'no target is given'}")
+        raise InputError(f"no target can be run: {reasons[0] if reasons else 'no target is given'}")
     return replace(grid, targets=tuple(kept))
 
 
 def untrained(names: str | None) -> Tasks:
-    """Return tasks that are measured without training: what an encoder knows before and after another task."""
-    found = tasks_of(names) if names else ()
-    for one in found:
-        if one.learned_from or one.format not in UNTRAINED:
-            raise InputError(f"'{one.name}' cannot be measured without training for it: give raw text or translations")
-    return found
+    """Return tasks that are measured without training: what an encoder knows before and after another task.
+
+    Raises:
+        InputError: A task needs training.
+    """
+    tasks = tasks_of(names) if names else ()
+    for target in tasks:
+        if target.learned_from or target.format not in UNTRAINED:
+            raise InputError(
+                f"'{target.name}' cannot be measured without training for it: give raw text or translations"
+            )
+    return tasks
 
 
-def mlm_of(name: str | None, languages: Sequence[str], weight: float, alpha: float, machine: Runtime) -> Mlm | None:
-    """Return masked-LM on a raw-text task in those of the languages for which there is text; None without a task."""
+def mlm_of(
+    name: str | None, languages: Sequence[str], weight: float, alpha: float, machine: Runtime
+) -> MaskedLmMixing | None:
+    """Return masked-LM to mix in, on a task of raw text, in those of the languages that have text.
+
+    Args:
+        name: The task; None for no masked-LM.
+        languages: Languages, those without text among them.
+        weight: Weight of the loss.
+        alpha: Exponent of the languages' sampling.
+        machine: Names the data folder.
+
+    Raises:
+        InputError: There is text in none of the languages.
+    """
     if name is None:
         return None
     text = task(name)
     known = [code for code in languages if not text.languages or code in text.languages]
-    found = tuple(code for code in known if text.has("train", code, machine.data))
-    if known and not found:
-        text.data("train", known[0], machine.data)
-    if not found:
+    codes = tuple(code for code in known if text.has("train", code, machine.data))
+    if known and not codes:
+        text.data("train", known[0], machine.data)  # says where it looked
+    if not codes:
         raise InputError(f"'{name}' has text in none of {', '.join(languages)}: leave it out, or take another")
-    return Mlm(text, found, weight, alpha)
+    return MaskedLmMixing(text, codes, weight, alpha)

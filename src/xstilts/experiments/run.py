@@ -1,30 +1,40 @@
-"""Run: one cell of an experiment, from an encoder through its phases to a score in every language.
+"""Run: one cell of an experiment, from an encoder through its trainings to a score in every language.
 
-`scores` only writes down promises: train on the intermediate tasks (if any), train on the target's teachers, predict
-and score. What does not differ between two runs is the same stage and is built once.
+A run names stages and builds nothing: train on the intermediate tasks (if any), train for the target, predict and
+score. Stages that do not differ between two runs are equal and are built once, whatever runs, grids and studies they
+belong to. `phases` says what each training of the run is; costs, forecasts, results tables and verification read it
+there, because a training itself does not know whether it was an intermediate one or the target's.
 
-    run = Run(Encoder.of("FacebookAI/xlm-roberta-base"), (task("mnli"),), task("xnli"), Recipes("xtreme"), seed=1)
-    run.scores(Path("data"))["sw"]
+>>> from xstilts.tasks.base import task
+>>> encoder = Encoder("tiny", "0" * 64, "/nowhere")
+>>> run = Run(encoder, (task("sandbox_cloze"),), task("sandbox_qa"), Recipes("sandbox"), seed=1)
+>>> [(phase.role, phase.stage.label) for phase in run.phases()]
+[('intermediate', 'train-sandbox_cloze-seed1'), ('target', 'train-sandbox_qa-seed1')]
+>>> list(run.scores())
+['qaa', 'qab', 'qac', 'qad', 'qae', 'qaf']
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
-from xstilts.data.dataset import DatasetSplit
-from xstilts.data.dataset import read as promise_read
+from xstilts.cost.summary import merged_roles
 from xstilts.data.languages import language
 from xstilts.errors import InputError
 from xstilts.evaluation.contamination import contamination
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
+from xstilts.experiments.splits import Splits, splits_of
+from xstilts.experiments.splits import read as read
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
+from xstilts.store import names
 from xstilts.store.memo import memoised
-from xstilts.store.stage import Stage
+from xstilts.store.names import INTERMEDIATE, PRETRAINING, TARGET
+from xstilts.store.stage import Stage, lineage
 from xstilts.tasks.base import Task
 from xstilts.training.layer_reset import reset_layers
 from xstilts.training.recipe import Recipe, changed, named
@@ -34,22 +44,27 @@ from xstilts.training.training_set import TrainingSet
 ENGLISH = "en"
 
 
-@lru_cache(maxsize=65536)
-def read(data: DatasetSplit) -> Stage:
-    """Promise the examples of data; one promise for all runs."""
-    return promise_read(data)
-
-
 @dataclass(frozen=True)
 class Recipes:
-    """A named set of recipes, with changes for the intermediate and the target phase ("learning_rate=1e-4")."""
+    """The recipes of a run's trainings: a named set, with changes for the intermediate and the target phase.
+
+    Attributes:
+        name: Name of the set, as `training.recipe.named` takes it.
+        intermediate: Changes of the intermediate phase's recipe, such as "learning_rate=1e-4".
+        target: Changes of the target phase's recipe.
+    """
 
     name: str = "xtreme"
     intermediate: tuple[str, ...] = ()
     target: tuple[str, ...] = ()
 
     def of(self, tasks: Sequence[Task], role: str) -> Recipe:
-        """Return the recipe of one task, or of a mix: the first task's, long enough for every one."""
+        """Return the recipe of a training.
+
+        Args:
+            tasks: The tasks of the training. A mix has the first task's recipe with the greatest length of any.
+            role: "intermediate" or "target".
+        """
         return _recipe(self.name, tuple((task.name, task.format) for task in tasks), role, getattr(self, role))
 
 
@@ -61,8 +76,15 @@ def _recipe(name: str, tasks: tuple[tuple[str, str], ...], role: str, changes: t
 
 
 @dataclass(frozen=True)
-class Mlm:
-    """Masked-LM beside the intermediate tasks: a task of raw text, its languages, its weight and its sampling."""
+class MaskedLmMixing:
+    """Masked-LM mixed into the intermediate phase: every step has a batch of raw text beside the tasks' batch.
+
+    Attributes:
+        task: A task of raw text.
+        languages: Languages of the text.
+        weight: Weight of the masked-LM loss.
+        alpha: Exponent of the languages' sampling, p ~ n ** alpha; below 1 favours small languages.
+    """
 
     task: Task
     languages: tuple[str, ...]
@@ -71,12 +93,46 @@ class Mlm:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One cell: intermediate tasks (none: the baseline), a target, recipes and a seed.
+class Phase:
+    """One training of a run, and what it is in that run.
 
-    teachers: what the target is learned from, one after the other, where it is not what the target's own file says.
-    split: what is measured; "validation" where the test answers are withheld. only: these languages (none: all).
-    reset_layers: layers that are as they were again when the intermediate phase is over (`graft`).
+    Attributes:
+        role: "pretraining" for trainings that made the run's encoder, "intermediate" or "target".
+        tasks: The tasks trained on; none for pretraining, whose training sets come from no task.
+        training_sets: What is trained on, masked-LM mixed into the phase included.
+        recipe: The hyperparameters.
+        stage: The training.
+        model: The encoder that the next phase starts from: the stage, or the one that resets its layers.
+    """
+
+    role: str
+    tasks: tuple[Task, ...]
+    training_sets: tuple[TrainingSet, ...]
+    recipe: Recipe
+    stage: Stage
+    model: Stage
+
+
+@dataclass(frozen=True)
+class Run:
+    """One cell of an experiment: an encoder, intermediate tasks, a target, recipes and a seed.
+
+    Attributes:
+        encoder: A public encoder, or the stage that makes one.
+        intermediate: Tasks of the intermediate phase, trained on together; none in the baseline.
+        target: The task that is measured.
+        recipes: Recipes of both phases.
+        seed: Seed of every training of the run.
+        teachers: Tasks that are trained on for the target, one after the other; None: those that the task names.
+        mlm: Masked-LM mixed into the intermediate phase.
+        split: Split that is measured; "validation" where the answers of "test" are withheld.
+        only_languages: Languages to measure; none: all of the target's.
+        reset_layers: Layers that get the encoder's weights back after the intermediate phase, such as "top:2".
+        data: Data folder, or splits; None where no files are needed. No part of equality: stages hold what was read.
+
+    Raises:
+        InputError: The target has none of these languages, or cannot be learned from its teachers, or the mix has a
+            task twice.
     """
 
     encoder: Encoder | Stage
@@ -85,10 +141,11 @@ class Run:
     recipes: Recipes
     seed: int
     teachers: tuple[Task, ...] | None = None
-    mlm: Mlm | None = None
+    mlm: MaskedLmMixing | None = None
     split: str = "test"
     only_languages: tuple[str, ...] = ()
     reset_layers: str = ""
+    data: Splits | Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         for code in self.only_languages:
@@ -97,173 +154,211 @@ class Run:
                     f"'{self.target.name}' has no language '{language(code).code}': "
                     f"there are {', '.join(self.target.languages)}"
                 )
-        names = [task.label for task in self.intermediate]
-        if len(set(names)) < len(names):
-            raise InputError(f"expected different tasks in a mix, found {', '.join(names)}")
+        labels = [task.label for task in self.intermediate]
+        if len(set(labels)) < len(labels):
+            raise InputError(f"expected different tasks in a mix, found {', '.join(labels)}")
         if not self.target.languages:
-            raise InputError(f"'{self.target.name}' is there to learn from and has no languages: give another target")
-        taught = self._taught()
-        if not _headless(self.target) and not (taught and _teaches(taught[-1], self.target)):
+            raise InputError(f"'{self.target.name}' has no languages to measure, only training data: give a target")
+        teachers = self._teachers()
+        if not _headless(self.target) and not (teachers and _fits(teachers[-1], self.target)):
             raise InputError(
                 f"'{self.target.name}' ({self.target.format}) cannot be learned from "
-                f"'{taught[-1].name if taught else 'nothing'}': the last task that it is learned from must be of its "
-                "format and know all of its labels"
+                f"'{teachers[-1].name if teachers else 'nothing'}': the last task that it is learned from must be of "
+                "its format and have all of its labels"
             )
 
-    def phases(self) -> list[tuple[tuple[Task, ...], str]]:
-        """Return the tasks of each training and the role they play in it."""
-        first = [(self.intermediate, "intermediate")] if self.intermediate else []
-        return first + [((teacher,), "target") for teacher in self._taught()]
+    @property
+    def splits(self) -> Splits:
+        """Where the run takes its dataset splits from."""
+        return splits_of(self.data)
 
-    def model(self, folder: Path | None) -> Encoder | Stage:
-        """Promise the encoder after all trainings."""
-        return memoised(self, ("model", folder), lambda: self._model(folder))
+    def phases(self) -> tuple[Phase, ...]:
+        """Return the trainings of the run, the first one first, those that made its encoder included.
 
-    def _model(self, folder: Path | None) -> Encoder | Stage:
-        model: Encoder | Stage = self.encoder
-        for tasks, role in self.phases():
-            lessons = tuple(training_set(task, folder) for task in tasks)
-            if role == "intermediate" and self.mlm:
-                lessons += (_mlm_lesson(self.mlm, folder),)
-            model = train(model, lessons, self.recipes.of(tasks, role), self.seed)
-            if role == "intermediate" and self.reset_layers:
-                model = reset_layers(model, self.encoder, self.reset_layers)
-        return model
+        Raises:
+            InputError: A training set does not exist in the data folder.
+        """
+        return memoised(self, ("phases",), self._phases)
+
+    def model(self) -> Encoder | Stage:
+        """Return the encoder after all trainings."""
+        own = [phase for phase in self.phases() if phase.role != PRETRAINING]
+        return own[-1].model if own else self.encoder
 
     def measured_languages(self) -> tuple[str, ...]:
         """Return the languages that are to be measured, in the target's order."""
         return tuple(code for code in self.target.languages if not self.only_languages or code in self.only_languages)
 
-    def languages(self, folder: Path | None) -> tuple[str, ...]:
-        """Return the languages of the target that can be measured; InputError where there is none at all."""
-        found = tuple(code for code in self.measured_languages() if self.target.has(self.split, code, folder))
-        if not found:
-            self.target.data(self.split, self.measured_languages()[0], folder)
+    def languages(self) -> tuple[str, ...]:
+        """Return those of the languages to be measured that have a split with answers.
+
+        Raises:
+            InputError: No language has one.
+        """
+        measured = self.measured_languages()
+        codes = tuple(code for code in measured if self.splits.has(self.target, self.split, code))
+        if not codes:
+            self.splits.read(self.target, self.split, measured[0])
             raise InputError(
-                f"the {self.split} files of '{self.target.name}' below {folder} withhold the answers: "
+                f"the {self.split} files of '{self.target.name}' below {self.data} withhold the answers: "
                 "measure on --split validation, or get the data set from the hub"
             )
-        return found
+        return codes
 
     def max_length(self) -> int:
-        """Return the pieces of a sequence, at most, when the target is predicted."""
-        tasks = (self.target,) if _headless(self.target) else self.phases()[-1][0]
-        return self.recipes.of(tasks, "target").max_length
+        """Return the greatest length of a sequence, in tokens, at which the target is predicted."""
+        last = (self.target,) if _headless(self.target) else self._trainings()[-1][1]
+        return self.recipes.of(last, TARGET).max_length
 
-    def predictions(self, folder: Path | None) -> dict[str, Stage]:
-        """Promise the predictions in every language of the target."""
-        return self._predictions(self.languages(folder), folder)
+    def predictions(self) -> dict[str, Stage]:
+        """Return the predictions by language of the target."""
+        return self._predictions(self.languages())
 
-    def withheld(self, folder: Path | None) -> dict[str, Stage]:
-        """Promise the predictions in the languages whose answers are withheld: none to score, but to hand in."""
-        codes = [code for code in self.measured_languages() if _hidden(self, code, folder)]
-        return self._predictions(codes, folder) if codes else {}
+    def withheld(self) -> dict[str, Stage]:
+        """Return the predictions by language where the answers are withheld: they can be submitted but not scored."""
+        return self._predictions(
+            [code for code in self.measured_languages() if self.splits.withheld(self.target, self.split, code)]
+        )
 
-    def tuned_from(self, code: str, folder: Path | None) -> Stage | None:
-        """Promise the scores of other data by which the layer, and mining's threshold, are chosen; often none."""
-        return self._threshold_from(code, folder) or self._layer_from(folder)
+    def tuned_from(self, code: str) -> Stage | None:
+        """Return the scores on other data by which the layer, and the threshold of mining, are chosen; often None."""
+        return self._threshold_from(code) or self._layer_from()
 
-    def scores(self, folder: Path | None) -> dict[str, Stage]:
-        """Promise the score in every language of the target."""
-        shared = self._layer_from(folder)
+    def scores(self) -> dict[str, Stage]:
+        """Return the scores by language of the target.
+
+        Raises:
+            InputError: There are no data to train on, or none to measure on.
+        """
+        shared = self._layer_from()
         return {
             code: score(
                 predictions,
                 predictions.arguments["data"],
                 self.target.metric,
-                self._threshold_from(code, folder) or shared,
+                self._threshold_from(code) or shared,
             )
-            for code, predictions in self.predictions(folder).items()
+            for code, predictions in self.predictions().items()
         }
 
-    def overlaps(self, folder: Path | None) -> list[Stage]:
-        """Promise what the measured sets share with what is trained on, in the languages of both; not for raw text."""
-        measured = set(self.languages(folder))
-        trained = [(part, code) for tasks, _ in self.phases() for one in tasks for part, code in one.training_parts()]
+    def overlaps(self) -> list[Stage]:
+        """Return the contamination checks of the measured sets against the training sets, in languages of both.
+
+        Raw text and the sandbox's data are not checked.
+        """
+        measured = set(self.languages())
+        trained = [part for _, tasks in self._trainings() for task in tasks for part in task.training_parts()]
         return [
-            contamination(_read(part, "train", code, folder), _read(self.target, self.split, code, folder))
+            contamination(self.splits.read(part, "train", code), self.splits.read(self.target, self.split, code))
             for part, code in trained
             if code in measured and not part.artificial and "masked_lm" not in (part.format, self.target.format)
         ]
 
     def zero_shot(self) -> bool:
-        """Say whether the target was learned in its own task's language alone, English for all but the sandbox."""
-        return all(teacher.trained_in == teacher.usual_languages for teacher in self._taught())
-
-    def _predictions(self, codes: Sequence[str], folder: Path | None) -> dict[str, Stage]:
-        model, length = self.model(folder), self.max_length()
-        return {
-            code: predict(model, _read(self.target, self.split, code, folder), self.target.format, length)
-            for code in codes
-        }
+        """Return whether the target was learned in the usual language alone: English for all but the sandbox."""
+        return all(teacher.trained_in == teacher.usual_languages for teacher in self._teachers())
 
     @property
     def learned_in(self) -> frozenset[str]:
         """The languages that the target is learned in; none where nothing is trained for it."""
-        return frozenset(code for teacher in self._taught() for code in teacher.trained_in)
+        return frozenset(code for teacher in self._teachers() for code in teacher.trained_in)
 
-    def _taught(self) -> tuple[Task, ...]:
+    def _teachers(self) -> tuple[Task, ...]:
         return self.target.target_training_tasks() if self.teachers is None else self.teachers
 
-    def _layer_from(self, folder: Path | None) -> Stage | None:
-        """Promise the scores by which retrieval chooses its layer: one language's development (else test) pairs."""
+    def _trainings(self) -> list[tuple[str, tuple[Task, ...]]]:
+        """Return the role and the tasks of each training of the run's own."""
+        first = [(INTERMEDIATE, self.intermediate)] if self.intermediate else []
+        return first + [(TARGET, (teacher,)) for teacher in self._teachers()]
+
+    def _phases(self) -> tuple[Phase, ...]:
+        model = self.encoder
+        phases = [_pretraining(stage) for stage in lineage(model, "encoder") if _is_training(stage)][::-1]
+        for role, tasks in self._trainings():
+            training_sets = tuple(training_set(task, self.splits) for task in tasks)
+            if role == INTERMEDIATE and self.mlm:
+                training_sets += (_masked_lm_set(self.mlm, self.splits),)
+            recipe = self.recipes.of(tasks, role)
+            stage = model = train(model, training_sets, recipe, self.seed)
+            if role == INTERMEDIATE and self.reset_layers:
+                model = reset_layers(stage, self.encoder, self.reset_layers)
+            phases.append(Phase(role, tasks, training_sets, recipe, stage, model))
+        return tuple(phases)
+
+    def _predictions(self, codes: Sequence[str]) -> dict[str, Stage]:
+        return {code: self._predict(self.split, code) for code in codes}
+
+    def _predict(self, split: str, code: str) -> Stage:
+        data = self.splits.read(self.target, split, code)
+        return predict(self.model(), data, self.target.format, self.max_length())
+
+    def _layer_from(self) -> Stage | None:
+        """Return the scores by which retrieval chooses its layer: one language's development (else test) pairs."""
         code = self.target.dev_language
         if code is None:
             return None
-        return self._score_on("validation" if self.target.has("validation", code, folder) else "test", code, folder)
+        return self._score_on("validation" if self.splits.has(self.target, "validation", code) else "test", code)
 
-    def _threshold_from(self, code: str, folder: Path | None) -> Stage | None:
-        """Promise the scores by which mining chooses its threshold (and layer): development pairs of the language."""
+    def _threshold_from(self, code: str) -> Stage | None:
+        """Return the scores by which mining chooses its threshold (and layer): development pairs of the language."""
         if self.target.format != "bitext_mining" or self.split == "validation":
             return None
-        return self._score_on("validation", code, folder)
+        return self._score_on("validation", code)
 
-    def _score_on(self, split: str, code: str, folder: Path | None) -> Stage:
-        data = _read(self.target, split, code, folder)
-        found = predict(self.model(folder), data, self.target.format, self.max_length())
-        return score(found, data, self.target.metric)
+    def _score_on(self, split: str, code: str) -> Stage:
+        predictions = self._predict(split, code)
+        return score(predictions, predictions.arguments["data"], self.target.metric)
 
 
-def training_set(task: Task, folder: Path | None) -> TrainingSet:
-    """Return what a task teaches: its training split, with its development split to watch.
+def training_set(task: Task, data: Splits | Path | None) -> TrainingSet:
+    """Return the training set of a task: its training splits, and the development split to evaluate on.
 
-    Trained on is English alone, unless the task says otherwise or is asked for in other languages (`panx:sw+ar`).
+    Args:
+        task: The task; its languages of training data are English alone unless it says otherwise, or other ones are
+            chosen for it (`panx:sw+ar`).
+        data: Data folder, or splits.
+
+    Raises:
+        InputError: A training split does not exist.
     """
-    return memoised(task, ("lesson", folder), lambda: _lesson(task, folder))
+    splits = splits_of(data)
+    return memoised(task, ("training set", splits), lambda: _training_set(task, splits))
 
 
-def _lesson(task: Task, folder: Path | None) -> TrainingSet:
-    train_data = tuple(_read(part, "train", code, folder) for part, code in task.training_parts())
-    watched = [
-        (p, code) for p, code in task.training_parts() if not _headless(task) and p.has("validation", code, folder)
-    ]
-    dev = _read(watched[0][0], "validation", watched[0][1], folder) if watched else None
+def _training_set(task: Task, splits: Splits) -> TrainingSet:
+    parts = task.training_parts()
+    train_data = tuple(splits.read(part, "train", code) for part, code in parts)
+    with_dev = [] if _headless(task) else [place for place in parts if splits.has(place[0], "validation", place[1])]
+    dev = splits.read(with_dev[0][0], "validation", with_dev[0][1]) if with_dev else None
     return TrainingSet(task.label, task.format, task.labels, train_data, dev, task.metric)
 
 
-def _read(task: Task, split: str, code: str, folder: Path | None) -> Stage:
-    return memoised(task, ("read", split, code, folder), lambda: read(task.data(split, code, folder)))
-
-
-def _headless(task: Task) -> bool:
-    """Say whether a task is measured on the encoder alone, without a head that was taught for it."""
-    return task_format(task.format).headless or task.format == "masked_lm"
-
-
-def _hidden(run: Run, code: str, folder: Path | None) -> bool:
-    """Say whether what is to be measured is there without its answers."""
-    if folder is None or run.target.has(run.split, code, folder):
-        return False
-    return any(source.find(run.split, code, folder) for source in run.target.sources if source.withheld)
-
-
-def _teaches(teacher: Task, target: Task) -> bool:
-    """Say whether a network trained on one task can be asked the questions of another."""
-    return teacher.format == target.format and (not target.labels or set(target.labels) <= set(teacher.labels))
-
-
-def _mlm_lesson(mlm: Mlm, folder: Path | None) -> TrainingSet:
-    train_data = tuple(_read(mlm.task, "train", code, folder) for code in mlm.languages)
+def _masked_lm_set(mlm: MaskedLmMixing, splits: Splits) -> TrainingSet:
+    train_data = tuple(splits.read(mlm.task, "train", code) for code in mlm.languages)
     return TrainingSet(
         mlm.task.name, "masked_lm", (), train_data, None, mlm.task.metric, weight=mlm.weight, alpha=mlm.alpha
     )
+
+
+def _pretraining(stage: Stage) -> Phase:
+    arguments = stage.arguments
+    return Phase(PRETRAINING, (), arguments["lessons"], arguments["recipe"], stage, stage)
+
+
+def _is_training(model: Encoder | Stage) -> bool:
+    return isinstance(model, Stage) and model.work.name == names.TRAIN
+
+
+def _headless(task: Task) -> bool:
+    """Return whether a task is measured on the encoder alone, without a head trained for it."""
+    return task_format(task.format).headless or task.format == "masked_lm"
+
+
+def _fits(teacher: Task, target: Task) -> bool:
+    """Return whether a network trained on one task can predict another."""
+    return teacher.format == target.format and (not target.labels or set(target.labels) <= set(teacher.labels))
+
+
+def training_roles(runs: Iterable[Run]) -> dict[str, str]:
+    """Return the role of each training of these runs by its key, as `cost.summary.entries` takes it."""
+    return merged_roles((phase.stage.key, phase.role) for run in runs for phase in run.phases())

@@ -1,7 +1,11 @@
-"""Table: the scores of runs side by side, languages down, baseline and intermediate tasks across.
+"""Score table: the scores of runs side by side, languages down, baseline and intermediate tasks across.
 
 Every figure is a mean over seeds with its standard error; a gain is paired by seed, with a 95 % interval. Runs that
 never got above chance are counted and named, not averaged in silence.
+
+>>> baseline, after = Column("baseline", {"en": (50.0, 52.0)}), Column("mnli", {"en": (60.0, 63.0)})
+>>> baseline.mean(["en"]), after.mean(["en"])
+((50.0, 52.0), (60.0, 63.0))
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from rich.table import Table as RichTable
 
@@ -21,14 +25,20 @@ from xstilts.experiments.run import Run
 from xstilts.runtime.machine import Runtime
 from xstilts.stats import Summary, gain, summary
 from xstilts.store import manifest
+from xstilts.store.names import BASELINE as BASELINE
 from xstilts.store.stage import Stage, folder_of, lineage
-
-BASELINE = "baseline"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One setting of the intermediate phase: scores by language, one a seed (by distinct result, so perhaps fewer)."""
+    """One setting of the intermediate phase on one target.
+
+    Attributes:
+        name: The setting, "baseline" for no intermediate phase.
+        scores: Scores by language, one a seed.
+        keys: Keys of the score stages, as `scores`; equal keys are one result.
+        collapsed: Labels of the trainings that ended no better than chance.
+    """
 
     name: str
     scores: Mapping[str, tuple[float, ...]]
@@ -36,7 +46,7 @@ class Column:
     collapsed: tuple[str, ...] = ()
 
     def replicates(self, code: str) -> tuple[float, ...]:
-        """Return one score for each distinct result: a network that was never trained counts once, not once a seed."""
+        """Return one score for each distinct result: a network that was not trained is the same for all seeds."""
         return tuple(dict(zip(self.keys[code], self.scores[code], strict=True)).values())
 
     def mean(self, codes: Iterable[str]) -> tuple[float, ...]:
@@ -47,7 +57,17 @@ class Column:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """The settings of one target: the baseline first."""
+    """The scores of one target.
+
+    Attributes:
+        target: Name of the task.
+        metric: Name of its metric.
+        languages: The languages that are measured.
+        english: The language that the target is learned in, English for all but the sandbox.
+        columns: One for each setting, the baseline first.
+        missing: Languages that were to be measured and have no data.
+        notes: What a reader must know beside the scores.
+    """
 
     target: str
     metric: str
@@ -73,8 +93,8 @@ class ScoreTable:
         return rows
 
 
-class Rowed(Protocol):
-    """Columns, and rows that are means over some of their scores: languages, or the tasks of a suite."""
+class TableOfMeans(Protocol):
+    """A table of columns whose rows are means over some of their scores: languages, or the tasks of a suite."""
 
     @property
     def columns(self) -> tuple[Column, ...]: ...
@@ -84,21 +104,26 @@ class Rowed(Protocol):
 
 
 def collect(runs: Mapping[str, list[Run]], machine: Runtime) -> ScoreTable:
-    """Return the table of finished runs of one target: by setting ("baseline" first), one run a seed."""
+    """Return the table of finished runs of one target.
+
+    Args:
+        runs: The runs by setting ("baseline" first), one a seed.
+        machine: Names the store.
+    """
     first = next(iter(runs.values()))[0]
-    languages = first.languages(machine.data)
+    languages = first.languages()
     columns = tuple(_column(name, seeds, machine) for name, seeds in runs.items())
     missing = tuple(code for code in first.measured_languages() if code not in languages)
-    notes = (*_notes(first, machine), *_seen(runs, machine))
+    notes = (*_notes(first, machine), *_contaminated(runs, machine))
     english = first.target.trained_in[0]
     return ScoreTable(first.target.name, first.target.metric, languages, english, columns, missing, notes)
 
 
 def _column(name: str, runs: list[Run], machine: Runtime) -> Column:
-    stages = [run.scores(machine.data) for run in runs]
-    scores = {code: tuple(_headline(found[code], machine) for found in stages) for code in stages[0]}
-    keys = {code: tuple(found[code].key for found in stages) for code in stages[0]}
-    collapsed = {label for run in runs for label in _collapsed(run.model(machine.data), machine)}
+    stages = [run.scores() for run in runs]
+    scores = {code: tuple(_headline(by_language[code], machine) for by_language in stages) for code in stages[0]}
+    keys = {code: tuple(by_language[code].key for by_language in stages) for code in stages[0]}
+    collapsed = {label for run in runs for label in _collapsed(run.model(), machine)}
     return Column(name, scores, keys, tuple(sorted(collapsed)))
 
 
@@ -108,27 +133,27 @@ def _headline(stage: Stage, machine: Runtime) -> float:
 
 def _collapsed(model: object, machine: Runtime) -> list[str]:
     """Return the trainings behind a model that ended no better than chance on development data."""
-    fallen = []
+    collapsed = []
     for stage in lineage(model, "encoder"):
         dev = manifest.read(folder_of(stage, machine))["record"].get("dev", {}) if isinstance(stage, Stage) else {}
-        fallen += [stage.label] if any(task["collapsed"] for task in dev.values()) else []
-    return fallen[::-1]
+        collapsed += [stage.label] if any(task["collapsed"] for task in dev.values()) else []
+    return collapsed[::-1]
 
 
 def _notes(run: Run, machine: Runtime) -> Iterable[str]:
     if run.target.format == "bitext_retrieval":
-        chosen = read_score(folder_of(next(iter(run.scores(machine.data).values())), machine))
+        chosen = read_score(folder_of(next(iter(run.scores().values())), machine))
         yield (
             f"layer {chosen['layer']} of the baseline was chosen on {run.target.dev_language}; the literature's "
             f"depth would be layer {chosen['fixed_layer']}; every layer is in each score.json"
         )
     if run.target.format == "bitext_mining":
-        chosen = read_score(folder_of(next(iter(run.scores(machine.data).values())), machine))
+        chosen = read_score(folder_of(next(iter(run.scores().values())), machine))
         yield f"layer and threshold of mined pairs were chosen on {chosen['threshold_from']}"
     if run.target.note:
         yield run.target.note
     if run.target.format == "masked_lm":
-        yield "loss in nats a hidden piece, of the head that the encoder came with: lower is better"
+        yield "loss in nats a masked token, of the head that the encoder came with: lower is better"
     if not run.zero_shot():
         trained = ", ".join(teacher.label for teacher in run.teachers or ())
         yield f"not zero-shot from English: learned from {trained}"
@@ -136,10 +161,10 @@ def _notes(run: Run, machine: Runtime) -> Iterable[str]:
         yield "F1 of runs of equal tags, as XTREME scores it; token accuracy is in each score.json"
 
 
-def _seen(runs: Mapping[str, list[Run]], machine: Runtime) -> Iterable[str]:
-    """Yield which test texts were also in training, where that was looked into."""
-    looked = {stage.key: stage for seeds in runs.values() for stage in seeds[0].overlaps(machine.data)}
-    yield from (f"OVERLAP: {said}" for said in contamination.describe(looked.values(), machine))
+def _contaminated(runs: Mapping[str, list[Run]], machine: Runtime) -> Iterable[str]:
+    """Yield which test texts were also in the training data, where that was checked."""
+    checks = {stage.key: stage for seeds in runs.values() for stage in seeds[0].overlaps()}
+    yield from (f"OVERLAP: {sentence}" for sentence in contamination.describe(checks.values(), machine))
 
 
 def render(table: ScoreTable) -> RichTable:
@@ -149,12 +174,12 @@ def render(table: ScoreTable) -> RichTable:
 
 def drawn(title: str, names: list[str], rows: Iterable[tuple[str, list[str]]]) -> RichTable:
     """Return rows of a label and cells for a terminal, means in bold."""
-    shown = RichTable(title=title, title_justify="left")
+    rich = RichTable(title=title, title_justify="left")
     for number, name in enumerate(names):
-        shown.add_column(name, justify="left" if number == 0 else "right")
+        rich.add_column(name, justify="left" if number == 0 else "right")
     for label, cells in rows:
-        shown.add_row(label, *cells, style="bold" if label.startswith("mean") else None)
-    return shown
+        rich.add_row(label, *cells, style="bold" if label.startswith("mean") else None)
+    return rich
 
 
 def markdown(table: ScoreTable) -> str:
@@ -162,15 +187,15 @@ def markdown(table: ScoreTable) -> str:
     return marked(f"{table.target} ({table.metric})", header(table), cells_of(table), remarks(table))
 
 
-def marked(title: str, names: list[str], rows: Iterable[tuple[str, list[str]]], said: Iterable[str]) -> str:
+def marked(title: str, names: list[str], rows: Iterable[tuple[str, list[str]]], remarks: Iterable[str]) -> str:
     """Return a title, rows of a label and cells, and remarks in Markdown."""
     lines = [f"### {title}", "", "| " + " | ".join(names) + " |"]
     lines.append("|" + "|".join([" --- "] + [" ---: "] * (len(names) - 1)) + "|")
     lines += [f"| {label} | " + " | ".join(cells) + " |" for label, cells in rows]
-    return "\n".join([*lines, "", *(f"- {remark}" for remark in said), ""])
+    return "\n".join([*lines, "", *(f"- {remark}" for remark in remarks), ""])
 
 
-def header(table: Rowed) -> list[str]:
+def header(table: TableOfMeans) -> list[str]:
     """Return the columns' names: each setting, and its gain over the baseline."""
     names = ["language"]
     for column in table.columns:
@@ -178,7 +203,7 @@ def header(table: Rowed) -> list[str]:
     return names
 
 
-def cells_of(table: Rowed) -> Iterable[tuple[str, list[str]]]:
+def cells_of(table: TableOfMeans) -> Iterable[tuple[str, list[str]]]:
     """Yield each row's label and its cells: mean ± standard error over seeds, gains with intervals."""
     base = table.columns[0]
     for label, codes in table.rows().items():
@@ -193,26 +218,23 @@ def cells_of(table: Rowed) -> Iterable[tuple[str, list[str]]]:
 def remarks(table: ScoreTable) -> list[str]:
     """Return what a reader must know beside the figures."""
     seeds = len(next(iter(table.columns[0].scores.values())))
-    said = [f"mean ± standard error over {seeds} seeds; gains are paired by seed", *table.notes]
-    said.insert(
-        1, "asterisk: the 95 % interval (Student's t) excludes 0, each by itself, not corrected for their number"
-    )
-    fallen = [(column.name, label) for column in table.columns for label in column.collapsed]
-    said += [f"{name}: no better than chance after {label}" for name, label in fallen]
-    return said + ([f"no test data for {', '.join(table.missing)}"] if table.missing else [])
+    lines = [
+        f"mean ± standard error over {seeds} seeds; gains are paired by seed",
+        "asterisk: the 95 % interval (Student's t) excludes 0, each by itself, not corrected for their number",
+        *table.notes,
+    ]
+    collapsed = [(column.name, label) for column in table.columns for label in column.collapsed]
+    lines += [f"{name}: no better than chance after {label}" for name, label in collapsed]
+    return lines + ([f"no test data for {', '.join(table.missing)}"] if table.missing else [])
 
 
 def save(tables: Iterable[ScoreTable], folder: Path) -> None:
-    """Write `table.md` for people and `table.json` for programs."""
+    """Write tables to `table.md` and `table.json` in a folder."""
     tables = list(tables)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.md").write_text("\n".join(markdown(table) for table in tables), encoding="utf-8")
-    text = json.dumps([_plain(table) for table in tables], indent=1, ensure_ascii=False)
+    text = json.dumps([asdict(table) for table in tables], indent=1, ensure_ascii=False)
     (folder / "table.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _plain(table: ScoreTable) -> dict[str, Any]:
-    return asdict(table)
 
 
 def _replicates(column: Column, codes: tuple[str, ...]) -> tuple[float, ...]:

@@ -1,11 +1,20 @@
 """Study: a question, the runs that answer it, and claims about them that are written down before anything is run.
 
-A study file is Python: one function `study(scale)` that returns a `Study`. Its arms are grids; what two runs share is
-built once, whatever arm they are in. The product is one tidy table, a row a score, and a verdict on each claim.
+A study file is Python: one function `study(scale)` that returns a `Study`. Its arms are grids; stages that two runs
+share are built once, whatever arms they are in. The result is one tidy table, a row for each score, and a verdict on
+each claim:
 
-    asked = load(Path("studies/layerwise.py"), "sandbox")
-    build(asked, machine)
-    verdicts = claim.check_all(asked.claims, table(asked, machine))
+    study = load(Path("studies/layerwise.py"), "sandbox")
+    build(study, machine)
+    verdicts = claim.check_all(study.claims, table(study, machine))
+
+>>> from xstilts.experiments.grid import tasks_of
+>>> from xstilts.experiments.run import Recipes
+>>> from xstilts.models.encoder import Encoder
+>>> encoder = Encoder("tiny", "0" * 64, "/nowhere")
+>>> grid = Grid(encoder, tasks_of("sandbox_qa"), (tasks_of("sandbox_cloze"),), Recipes("sandbox"), seeds=2)
+>>> [selector.intermediate for selector in Study("Does it help?", (Arm(grid),), ()).settings()]
+['baseline', 'sandbox_cloze']
 """
 
 from __future__ import annotations
@@ -32,6 +41,7 @@ from xstilts.experiments import collect_results
 from xstilts.experiments.extra_tables import ExtraTable, StageTable
 from xstilts.experiments.grid import Grid
 from xstilts.experiments.run import Run
+from xstilts.experiments.splits import Splits
 from xstilts.models.naming import name_of
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import listed
@@ -47,20 +57,30 @@ NEEDED = "a study file is Python with a function study(scale) that returns a Stu
 
 @dataclass(frozen=True)
 class Arm:
-    """Runs of one encoder under one set of recipes; the label is the recipe's name in the table."""
+    """Runs of one encoder under one set of recipes.
+
+    Attributes:
+        grid: The runs.
+        label: The recipe's name in the results table.
+    """
 
     grid: Grid
     label: str = ""
 
-    def firsts(self) -> list[tuple[str, Run]]:
-        """Return a run of each setting on each target, by the setting's name."""
-        one = replace(self.grid, seeds=1)
-        return [(name, run) for target in one.targets for name, (run,) in one.runs(target).items()]
+    def settings(self, data: Splits | Path | None = None) -> list[tuple[str, Run]]:
+        """Return the name of each setting on each target, and its run of the first seed."""
+        grid = replace(self.grid, seeds=1)
+        return [(name, run) for target in grid.targets for name, (run,) in grid.runs(target, data).items()]
 
 
 @dataclass(frozen=True)
 class DevSelectedArm:
-    """A name in the table for that one of several arms whose intermediate training did best on its own dev data."""
+    """A further name for one of several arms: the one whose intermediate training has the best development score.
+
+    Attributes:
+        label: The name in the results table.
+        among: Labels of the arms.
+    """
 
     label: str
     among: tuple[str, ...]
@@ -70,8 +90,18 @@ class DevSelectedArm:
 class Study:
     """A question, its arms and its claims.
 
-    choices: further names for arms, chosen by development data. limits: what a reader must not conclude. extras:
-    tables of its own in the report. prepare: commands that make what the study needs, to be run before it.
+    Attributes:
+        question: The question, in a sentence or more.
+        arms: Grids of runs, each with a label.
+        claims: Claims on which there will be a verdict each.
+        choices: Further names for arms, chosen by development scores.
+        limits: What a reader must not conclude.
+        extras: Further tables of the report.
+        prepare: Commands that make what the study needs, to be run before it.
+
+    Raises:
+        InputError: Two arms of one encoder have the same label, a choice is among arms that do not exist, or a claim
+            is about runs that no arm has.
     """
 
     question: str
@@ -90,60 +120,68 @@ class Study:
         claim_validation.refuse(self.claims, self.settings())
 
     def settings(self) -> dict[ArmSelector, tuple[str, ...]]:
-        """Return the settings of all arms, also under the names of choices, with the languages that are asked for."""
-        found: dict[ArmSelector, tuple[str, ...]] = {}
+        """Return the settings of all arms, also under the labels of choices, with the languages to be measured."""
+        settings: dict[ArmSelector, tuple[str, ...]] = {}
         for arm in self.arms:
-            named = [arm.label, *(choice.label for choice in self.choices if arm.label in choice.among)]
-            for (setting, run), label in product(arm.firsts(), named):
-                aim = ArmSelector(run.target.name, setting, label, name_of(run.encoder))
-                found[aim] = tuple(dict.fromkeys(found.get(aim, ()) + run.measured_languages()))
-        return found
+            labels = [arm.label, *(choice.label for choice in self.choices if arm.label in choice.among)]
+            for (setting, run), label in product(arm.settings(), labels):
+                selector = ArmSelector(run.target.name, setting, label, name_of(run.encoder))
+                settings[selector] = tuple(dict.fromkeys(settings.get(selector, ()) + run.measured_languages()))
+        return settings
 
-    def promised(self, machine: Runtime) -> list[Stage]:
-        """Promise the scores of all arms, and all that is behind them: a table needs every record."""
+    def runs(self, data: Splits | Path | None = None) -> Iterator[Run]:
+        """Yield the runs of all arms."""
+        return (run for arm in self.arms for run in arm.grid.all_runs(data))
+
+    def stages(self, machine: Runtime) -> list[Stage]:
+        """Return the stages of all arms and extra tables with their transitive inputs: a table reads every manifest."""
         with memoising():
-            probes = [one.promised(machine).values() for one in self.extras if isinstance(one, StageTable)]
-            return with_inputs(chain(*(arm.grid.promised(machine) for arm in self.arms), *probes))
+            extras = [extra.stages(machine).values() for extra in self.extras if isinstance(extra, StageTable)]
+            return with_inputs(chain(*(arm.grid.stages(machine) for arm in self.arms), *extras))
 
 
 def _refuse_choices(choices: Sequence[DevSelectedArm], labels: Sequence[str]) -> None:
-    """Raise InputError for a choice among arms that there are not, or that is called as something else is."""
+    """Raise InputError for a choice among arms that do not exist, or with a label that is taken."""
     names = set(labels)
     for choice in choices:
         if choice.label in names:
             raise InputError(
-                f"a choice is called '{choice.label}' as another arm or choice is: give it a name of its own"
+                f"the label '{choice.label}' of a choice is that of another arm or choice: give it a different one"
             )
         names.add(choice.label)
         for label in choice.among:
             if label not in labels:
                 there = listed(dict.fromkeys(labels))
-                raise InputError(f"'{choice.label}' cannot be chosen: no arm is called '{label}', there are {there}")
+                raise InputError(f"'{choice.label}' cannot be chosen: no arm is labelled '{label}', there are {there}")
 
 
 def load(path: Path, scale: str) -> Study:
-    """Return the study of a file at a scale; the file is a program of yours and is run.
+    """Run a study file and return its study at a scale.
 
-    Raises InputError where there is no such file or scale, where the file cannot be run, or where there is no function
-    `study` in it that returns a Study.
+    Args:
+        path: A Python file with a function `study(scale)` that returns a `Study`.
+        scale: One of `SCALES`.
+
+    Raises:
+        InputError: There is no such file or scale, the file raises an error, or there is no such function in it.
     """
     if scale not in SCALES:
         raise InputError(f"unknown scale '{scale}': give {', '.join(SCALES)}")
     if not path.is_file():
         raise InputError(f"no study {path}: give a Python file, as studies/layerwise.py")
     try:
-        found = _made(path, scale)
+        study = _run_file(path, scale)
     except InputError:
         raise
-    except (Exception, SystemExit) as error:  # a program of the user's: whatever it raises is for the user to mend
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
-        raise InputError(f"{path}{_line(path, error)}: {said}; {NEEDED}") from error
-    if not isinstance(found, Study):
-        raise InputError(f"{path}: study('{scale}') returned {type(found).__name__} and no Study; {NEEDED}")
-    return found
+    except (Exception, SystemExit) as error:  # the user's program, whose errors are the user's to mend
+        message = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+        raise InputError(f"{path}{_line(path, error)}: {message}; {NEEDED}") from error
+    if not isinstance(study, Study):
+        raise InputError(f"{path}: study('{scale}') returned {type(study).__name__} and no Study; {NEEDED}")
+    return study
 
 
-def _made(path: Path, scale: str) -> Any:
+def _run_file(path: Path, scale: str) -> Any:
     """Return what the function `study` of a file returns."""
     spec = spec_from_file_location(f"xstilts.studies.{path.stem}", path)
     if spec is None or spec.loader is None:
@@ -162,7 +200,7 @@ def _made(path: Path, scale: str) -> Any:
 
 
 def _line(path: Path, error: BaseException) -> str:
-    """Return the line of a file at which an error came about, as the end of a place; "" where none was."""
+    """Return ", line N" for the line of a file that raised an error; "" where no line of it did."""
     places = [(frame.filename, frame.lineno) for frame in extract_tb(error.__traceback__)]
     places += [(error.filename, error.lineno)] if isinstance(error, SyntaxError) and error.filename else []
     lines = [line for name, line in places if Path(name).absolute() == path.absolute()]
@@ -170,13 +208,17 @@ def _line(path: Path, error: BaseException) -> str:
 
 
 def build(study: Study, machine: Runtime) -> int:
-    """Build what is not there; return how many stages that was."""
+    """Build the stages of a study that are not finished; return how many these were.
+
+    Raises:
+        Unbuilt: Some could not be built; those that do not need them were.
+    """
     machine.torch_device()
-    return local_executor.build_all(study.promised(machine), machine)
+    return local_executor.build_all(study.stages(machine), machine)
 
 
 def attempt(study: Study, machine: Runtime) -> tuple[int, Unbuilt | None]:
-    """Build what can be built; return how many stages that was, and what says which could not be, if any."""
+    """Build what can be built; return how many stages were, and the error that names those that could not be."""
     try:
         return build(study, machine), None
     except Unbuilt as error:
@@ -184,36 +226,39 @@ def attempt(study: Study, machine: Runtime) -> tuple[int, Unbuilt | None]:
 
 
 def table(study: Study, machine: Runtime, failed: Collection[str] = ()) -> ResultsTable:
-    """Return the tidy table of a finished study: a row for each run and language, and for each choice's name.
+    """Return the results table of a finished study: a row for each run and language, and again under choices' labels.
 
-    failed: keys of stages that could not be built; runs that need one are left out, in all languages.
+    Args:
+        study: The study.
+        machine: Names the store and the data folder.
+        failed: Keys of stages that could not be built. Runs that need one are left out, in all languages.
     """
     with memoising():
         rows = tuple(row for arm in study.arms for row in collect_results.rows(arm.label, arm.grid, machine, failed))
-    return ResultsTable(rows + tuple(row for one in study.choices for row in _chosen(one, rows, failed)))
+    return ResultsTable(rows + tuple(row for choice in study.choices for row in _chosen(choice, rows, failed)))
 
 
-def write(found: ResultsTable, folder: Path) -> None:
+def write(table: ResultsTable, folder: Path) -> None:
     """Write `table.csv`: a line for each score, with what it cost and the keys of the stages behind it."""
     folder.mkdir(parents=True, exist_ok=True)
-    columns = [one.name for one in fields(Result) if one.name not in ("examples", "costs", "roles")]
+    columns = [item.name for item in fields(Result) if item.name not in ("examples", "costs", "roles")]
     with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
         lines.writerow([*columns, *COSTS])
-        for row in found.rows:
+        for row in table.rows:
             spent = [row.costs.get(figure, math.nan) for figure in COSTS]
             lines.writerow([_cell(value) for value in [*(getattr(row, column) for column in columns), *spent]])
 
 
 def chosen(choice: DevSelectedArm, rows: Iterable[Result]) -> dict[str, str]:
-    """Return by encoder the recipe that a choice stands for: the best mean over seeds of development scores."""
+    """Return by encoder the arm that a choice stands for: the label with the best mean development score over seeds."""
     scores: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         if row.recipe in choice.among and not math.isnan(row.dev):
             scores.setdefault(row.encoder, {}).setdefault(row.recipe, []).append(row.dev)
     return {
-        encoder: max(choice.among, key=lambda label: fmean(found.get(label, [-math.inf])))
-        for encoder, found in scores.items()
+        encoder: max(choice.among, key=lambda label: fmean(by_label.get(label, [-math.inf])))
+        for encoder, by_label in scores.items()
     }
 
 

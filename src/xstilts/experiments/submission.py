@@ -1,10 +1,15 @@
-"""Submit: the folder of predictions that google-research/xtreme's evaluate.py takes, from finished runs.
+"""Submission: the folder of predictions that google-research/xtreme's evaluate.py takes, from finished runs.
 
-What is written is read back, as the other side will read it, and scored again: a figure that differs from the run's
-own stops the writing. Where the answers are withheld, only that nothing is missing can be known. Whatever the suite
-asks for and the runs do not have is named in `manifest.json`, which is written last: without it a folder is not whole.
+An entry is what a run submits in one language: finished predictions on the benchmark's own test set. Every written file
+is read back as the leaderboard will read it and scored again; a score that differs from the run's own stops the
+writing. Where the answers are withheld, only completeness can be checked. Every language that the suite asks for and
+the runs do not have is named, with the reason, in `manifest.json`, which is written last: a folder without it is not
+complete.
 
-    report = submit.write(runs, metrics.suite("xtreme"), machine, Path("to-hand-in"))
+    report = write(runs, metrics.suite("xtreme"), machine, Path("to-submit"))
+
+>>> Missing("xnli", ("sw", "ur"), "not built in work").task
+'xnli'
 """
 
 from __future__ import annotations
@@ -12,21 +17,24 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from xstilts import metrics
-from xstilts.data.examples import Example
+from xstilts.data.dataset import EXAMPLES, examples
+from xstilts.data.examples import Example, PassageExample, TaggingExample
+from xstilts.data.examples import read as read_examples
+from xstilts.data.readers import Report as ReadReport
 from xstilts.errors import InputError
 from xstilts.evaluation.score import LAYERED, read_lines, read_score, unscored
 from xstilts.experiments.run import Run
-from xstilts.experiments.submission_entries import Entry, Gap, asked, entries_of, sorted_out
 from xstilts.experiments.submission_formats import Answers, Layout, layout
 from xstilts.metrics import Suite
 from xstilts.models.encoder import Encoder
 from xstilts.runtime.machine import Runtime
+from xstilts.store.build import is_built
 from xstilts.store.stage import Stage, StageError, folder_of
 
 MANIFEST = "manifest.json"
@@ -34,8 +42,138 @@ TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
+class Entry:
+    """What a run submits in one language.
+
+    Attributes:
+        run: The run.
+        language: Code of the language.
+        predictions: The predictions.
+        score: Their score; None where the answers are withheld.
+        tuned_from: Where there is no score: the scores by which a layer or a threshold is chosen, if the task has any.
+    """
+
+    run: Run
+    language: str
+    predictions: Stage
+    score: Stage | None
+    tuned_from: Stage | None = None
+
+    @property
+    def needed(self) -> tuple[Stage, ...]:
+        """The stages that must be finished before anything can be written."""
+        return tuple(stage for stage in (self.predictions, self.score, self.tuned_from) if stage)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Languages of a task that the suite asks for and the runs do not have.
+
+    Attributes:
+        task: Name of the task.
+        languages: The languages; none where the task is missing as a whole and has no fixed languages.
+        reason: Why they are missing.
+    """
+
+    task: str
+    languages: tuple[str, ...]
+    reason: str
+
+
+def collect(runs: Sequence[Run], suite: Suite, machine: Runtime) -> tuple[list[Entry], list[Missing]]:
+    """Return the entries that can be written, in the suite's order, and what is missing."""
+    given = {run.target.name: run for run in runs}
+    finished: list[Entry] = []
+    missing: list[Missing] = []
+    for name, codes in suite.languages.items():
+        if name not in given:
+            missing.append(Missing(name, codes, "there is no run of it"))
+            continue
+        entries, absent = _finished(given[name], codes or given[name].target.languages, machine)
+        finished += entries
+        for reason in dict.fromkeys(absent.values()):
+            missing.append(Missing(name, tuple(code for code in absent if absent[code] == reason), reason))
+    return finished, missing
+
+
+def _finished(run: Run, codes: Sequence[str], machine: Runtime) -> tuple[list[Entry], dict[str, str]]:
+    """Return the entries of the finished languages, and the reasons of the others."""
+    try:
+        entries = entries_of(run)
+    except InputError as error:  # the training data are missing
+        return [], {code: str(error) for code in codes}
+    absent: dict[str, str] = {}
+    for code in codes:
+        if code not in run.measured_languages():
+            absent[code] = "the run leaves it out"
+        elif code not in entries:
+            absent[code] = f"no test data below {machine.data or '(no --data given)'}"
+        elif not all(is_built(stage, machine) for stage in entries[code].needed):
+            absent[code] = f"not built in {machine.store}"
+        elif difference := _other_set(entries[code], machine):
+            absent[code] = difference
+    return [entries[code] for code in codes if code not in absent], absent
+
+
+def entries_of(run: Run) -> dict[str, Entry]:
+    """Return the entries of a run by language: scored predictions, and those whose answers are withheld."""
+    measured = any(run.splits.has(run.target, run.split, code) for code in run.measured_languages())
+    scores = run.scores() if measured else {}
+    entries = {code: Entry(run, code, score.arguments["predictions"], score) for code, score in scores.items()}
+    for code, predictions in run.withheld().items():
+        entries[code] = Entry(run, code, predictions, None, run.tuned_from(code))
+    return entries
+
+
+def examples_of(entry: Entry, machine: Runtime) -> list[Example]:
+    """Return the examples that an entry predicts, in the order of the data set; of passages the queries."""
+    gold = folder_of(entry.predictions.arguments["data"], machine) / EXAMPLES
+    read = read_examples(gold, entry.run.target.format)
+    return _queries(read)
+
+
+def _queries(read: Iterable[Example]) -> list[Example]:
+    return [example for example in read if not (isinstance(example, PassageExample) and example.side != "query")]
+
+
+def _other_set(entry: Entry, machine: Runtime) -> str:
+    """Return how the examples differ from those of the benchmark's own file; "" if they do not, or there is no file.
+
+    Another release of a treebank has other sentences, for example: the leaderboard cannot score its predictions.
+    """
+    target, folder = entry.run.target, machine.data
+    own = replace(target, sources=tuple(source for source in target.sources if source.withheld))
+    if folder is None or not any(source.find("test", entry.language, folder) for source in own.sources):
+        return ""
+    theirs = _sizes(_queries(examples(own.data("test", entry.language, folder), folder, ReadReport())))
+    ours = _sizes(examples_of(entry, machine))
+    if ours == theirs:
+        return ""
+    return (
+        f"not the benchmark's test set: {len(ours)} examples and {sum(ours)} tags or answers where its own file has "
+        f"{len(theirs)} and {sum(theirs)}; predict on a data folder that holds its file and not the other"
+    )
+
+
+def _sizes(examples: Iterable[Example]) -> list[int]:
+    """Return how many answers each example has: a tag for each word of a sentence, else one."""
+    return [len(example.tokens) if isinstance(example, TaggingExample) else 1 for example in examples]
+
+
+@dataclass(frozen=True)
 class Written:
-    """A file of the folder, where its answers came from, and what it scored (nothing where answers are withheld)."""
+    """A file of the folder.
+
+    Attributes:
+        task: Name of the task.
+        language: Code of the language.
+        path: Path below the folder.
+        answers: How many examples it answers.
+        predictions: Key of the predictions.
+        score: Key of their score; None where the answers are withheld.
+        values: What the file scores; empty where the answers are withheld.
+        note: What keeps the leaderboard from scoring it, if anything does.
+    """
 
     task: str
     language: str
@@ -49,16 +187,24 @@ class Written:
 
 @dataclass(frozen=True)
 class Report:
-    """What was written from which encoder, what is missing, and what must be known beside it."""
+    """A written submission.
+
+    Attributes:
+        suite: Name of the benchmark.
+        encoder: The encoder of all runs.
+        files: The files.
+        missing: What the suite asks for and the runs do not have.
+        notes: What a reader must know.
+    """
 
     suite: str
     encoder: str
     files: tuple[Written, ...]
-    missing: tuple[Gap, ...]
+    missing: tuple[Missing, ...]
     notes: tuple[str, ...]
 
-    def said(self) -> list[str]:
-        """Return the report in lines for people."""
+    def lines(self) -> list[str]:
+        """Return the report as lines of text."""
         counts = Counter((file.task, file.score is not None) for file in self.files)
         checked = {True: "scored again, as in their runs", False: "complete; the answers are withheld"}
         lines = [f"{task}: languages written: {number}, {checked[scored]}" for (task, scored), number in counts.items()]
@@ -68,17 +214,25 @@ class Report:
 
 
 def write(runs: Sequence[Run], suite: Suite, machine: Runtime, out: Path) -> Report:
-    """Write the predictions of finished runs, one a target, to an empty folder; read them back and score them again.
+    """Write the predictions of finished runs to an empty folder, read them back and score them again.
 
-    Raises InputError, before anything is written, where the folder is not empty, the runs are not one model's on the
-    suite's test sets, or nothing is finished; StageError where a file does not score as its run did.
+    Args:
+        runs: One run a target, all of one encoder, on test sets.
+        suite: The benchmark.
+        machine: Names the store and the data folder.
+        out: The folder.
+
+    Raises:
+        InputError: The folder is not empty, the runs are not of one encoder on the suite's test sets, or nothing is
+            finished. Nothing is written then.
+        StageError: A file does not score as its run did.
     """
     refuse(runs, suite, out)
-    entries, missing = sorted_out(runs, suite, machine)
+    entries, missing = collect(runs, suite, machine)
     if not entries:
         given = {run.target.name for run in runs}
         reasons = "; ".join(f"{gap.task}: {gap.reason}" for gap in missing if gap.task in given)
-        raise InputError(f"nothing to hand in to {suite.name} ({reasons}): build the runs with `xstilts run` first")
+        raise InputError(f"nothing to submit to {suite.name} ({reasons}): build the runs with `xstilts run` first")
     files = tuple(_write(entry, machine, out) for entry in entries)
     report = Report(suite.name, _called(runs[0].encoder), files, tuple(missing), tuple(_notes(runs, files)))
     text = json.dumps({**asdict(report), "runs": [_described(run) for run in runs]}, indent=1, ensure_ascii=False)
@@ -86,26 +240,26 @@ def write(runs: Sequence[Run], suite: Suite, machine: Runtime, out: Path) -> Rep
     return report
 
 
-def stages(runs: Sequence[Run], machine: Runtime) -> list[Stage]:
-    """Promise all that `write` needs: scores, and predictions where the answers are withheld."""
-    return [stage for run in runs for entry in entries_of(run, machine.data).values() for stage in entry.needed]
+def stages(runs: Sequence[Run]) -> list[Stage]:
+    """Return the stages that `write` needs: scores, and predictions where the answers are withheld."""
+    return [stage for run in runs for entry in entries_of(run).values() for stage in entry.needed]
 
 
 def refuse(runs: Sequence[Run], suite: Suite, out: Path) -> None:
-    """Raise InputError where runs and a folder are nothing to hand in, before anything is built for it."""
+    """Raise InputError where runs and a folder cannot make a submission, before anything is built for it."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is not an empty folder: nothing is overwritten, so name another or remove it")
     targets = [run.target.name for run in runs]
-    strange = next((name for name in targets if name not in suite.languages), None)
+    unknown = next((name for name in targets if name not in suite.languages), None)
     if not targets:
-        raise InputError(f"expected runs to hand in, found none: give one for each task of {suite.name}")
-    if strange:
-        raise InputError(f"'{strange}' is not in {suite.name}: its tasks are {', '.join(suite.languages)}")
+        raise InputError(f"expected runs to submit, found none: give one for each task of {suite.name}")
+    if unknown:
+        raise InputError(f"'{unknown}' is not in {suite.name}: its tasks are {', '.join(suite.languages)}")
     if len(set(targets)) < len(targets):
         raise InputError(f"expected one run a target, found {', '.join(targets)}: choose a setting and a seed of each")
     if len({run.encoder for run in runs}) > 1:
         encoders = ", ".join(sorted({_called(run.encoder) for run in runs}))
-        raise InputError(f"expected runs of one encoder, found {encoders}: hand in each by itself")
+        raise InputError(f"expected runs of one encoder, found {encoders}: submit each by itself")
     split = next((run.split for run in runs if run.split != "test"), None)
     if split:
         raise InputError(f"expected predictions on test, found '{split}': a leaderboard scores test sets")
@@ -113,19 +267,19 @@ def refuse(runs: Sequence[Run], suite: Suite, out: Path) -> None:
 
 def _write(entry: Entry, machine: Runtime, out: Path) -> Written:
     target = entry.run.target
-    shape = layout(target.name, target.format)
-    gold, said = asked(entry, machine), answers(entry, machine)
-    path = out / shape.path(entry.language)
+    form = layout(target.name, target.format)
+    gold, found = examples_of(entry, machine), answers(entry, machine)
+    path = out / form.path(entry.language)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(shape.text(gold, said), encoding="ascii", newline="\n")
-    values = _checked(entry, shape, gold, path, machine)
+    path.write_text(form.text(gold, found), encoding="ascii", newline="\n")
+    values = _checked(entry, form, gold, path, machine)
     keys = entry.predictions.key, entry.score.key if entry.score else None
-    note = shape.note(gold, entry.language)
-    return Written(target.name, entry.language, shape.path(entry.language), len(gold), *keys, values, note)
+    note = form.note(gold, entry.language)
+    return Written(target.name, entry.language, form.path(entry.language), len(gold), *keys, values, note)
 
 
 def answers(entry: Entry, machine: Runtime) -> Answers:
-    """Return the predictions as the metric takes them: at the layer and from the threshold that the score names."""
+    """Return the predictions as the metric takes them, by the layer and the threshold that were chosen."""
     lines = read_lines(folder_of(entry.predictions, machine))
     found = {line["id"]: line["prediction"] for line in lines}
     layered = found and entry.run.target.format in LAYERED
@@ -144,10 +298,10 @@ def _chosen(entry: Entry, layers: int, machine: Runtime) -> Mapping[str, Any]:
     return unscored(entry.run.target.format, layers, tuned)
 
 
-def _checked(entry: Entry, shape: Layout, gold: Sequence[Example], path: Path, machine: Runtime) -> Mapping[str, float]:
-    """Return what a written file scores, having seen that it is what its run scored, or at least complete."""
+def _checked(entry: Entry, form: Layout, gold: Sequence[Example], path: Path, machine: Runtime) -> Mapping[str, float]:
+    """Return what a written file scores; raise StageError unless that is the run's score."""
     target = entry.run.target
-    found = shape.answers(gold, path.read_text(encoding="ascii"))
+    found = form.answers(gold, path.read_text(encoding="ascii"))
     if entry.score is None:
         return {}
     again = metrics.metric(target.metric)(gold, found, language=entry.language).values
@@ -156,22 +310,22 @@ def _checked(entry: Entry, shape: Layout, gold: Sequence[Example], path: Path, m
         if not math.isclose(again.get(name, math.nan), value, rel_tol=0, abs_tol=TOLERANCE):
             raise StageError(
                 f"'{target.name}' in '{entry.language}': {path} scores {name} {again.get(name)}, its run {value} "
-                f"(score {entry.score.key}): do not hand it in; score again with `xstilts run` and write anew"
+                f"(score {entry.score.key}): do not submit it; score again with `xstilts run` and write it again"
             )
     return again
 
 
 def _notes(runs: Sequence[Run], files: Sequence[Written]) -> list[str]:
     tasks = {file.task for file in files}
-    said = [
+    notes = [
         f"{run.target.name}: learned in other languages than English, which the benchmark does not allow"
         for run in runs
         if run.target.name in tasks and not run.zero_shot()
     ]
-    said += [f"{file.task} in {file.language}: {file.note}" for file in files if file.note]
+    notes += [f"{file.task} in {file.language}: {file.note}" for file in files if file.note]
     if "lareqa" in tasks:
-        said.append("lareqa: evaluate.py has no reader for it; its files are rankings by question, as mewslix's")
-    return said
+        notes.append("lareqa: evaluate.py has no reader for it; its files are rankings by question, as mewslix's")
+    return notes
 
 
 def _called(encoder: Encoder | Stage) -> str:

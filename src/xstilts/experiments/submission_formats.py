@@ -1,8 +1,8 @@
-"""Layout: how the benchmarks' own scorer wants the predictions of a task: a folder, one file a language, its text.
+"""Submission formats: the files that the benchmarks' own scorer takes: a folder a task, one file a language, its text.
 
-There is one form for each kind of task; what differs beyond that (another folder, other names of labels) is in two
-small tables. Every form can be read back, so that what was written can be scored as the other side will score it.
-Files are ASCII: google-research/xtreme opens them in whatever encoding its machine has.
+There is one form for each task format; other folders and other names of labels are in two small tables. Every form can
+be read back, so that what was written can be scored as the leaderboard will score it. Files are ASCII, because
+google-research/xtreme opens them in whatever encoding its machine has.
 
 >>> layout("pawsx", "classification").path("de")
 'pawsx/test-de.tsv'
@@ -26,9 +26,13 @@ SPELLED = {"pawsx": {"different": "0", "paraphrase": "1"}}
 
 @dataclass(frozen=True)
 class Form:
-    """The files of a format: how they end, the text of answers by example id, and the answers that a text gives back.
+    """The files of a task format.
 
-    prefixed: ids begin with the language's code, as BUCC's do.
+    Attributes:
+        ending: Ending of the file names, without the dot.
+        text: From examples and answers by example id to the text of a file.
+        answers: From examples and the text of a file to answers by example id.
+        prefixed: Whether ids begin with the language's code, as BUCC's do.
     """
 
     ending: str
@@ -39,36 +43,54 @@ class Form:
 
 @dataclass(frozen=True)
 class Layout:
-    """The files of a task: their folder, their form, and what the leaderboard calls a label."""
+    """The files of a task.
+
+    Attributes:
+        folder: Folder below the submission.
+        form: Form of the files.
+        spelled: The leaderboard's names of labels, by label.
+    """
 
     folder: str
     form: Form
     spelled: Mapping[str, str]
 
     def path(self, language: str) -> str:
-        """Return where the file of a language lies below the folder that is handed in."""
+        """Return the path of a language's file below the submission."""
         return f"{self.folder}/test-{language}.{self.form.ending}"
 
     def text(self, examples: Sequence[Example], answers: Answers) -> str:
-        """Return the text of a file; answers as the task's metric takes them."""
+        """Return the text of a file from answers as the task's metric takes them."""
         return self.form.text(examples, _renamed(answers, self.spelled))
 
     def answers(self, examples: Sequence[Example], text: str) -> dict[str, Any]:
-        """Return the answers in a file's text; InputError unless it answers these examples and no others."""
+        """Return the answers in a file's text.
+
+        Raises:
+            InputError: It does not answer exactly these examples.
+        """
         return _renamed(self.form.answers(examples, text), {there: here for here, there in self.spelled.items()})
 
     def note(self, examples: Sequence[Example], language: str) -> str:
-        """Return what keeps a leaderboard from scoring the file, if anything does: ids that it does not know."""
-        strange = [example.id for example in examples if not example.id.startswith(f"{language}-")]
-        if not (self.form.prefixed and strange):
+        """Return what keeps a leaderboard from scoring the file, such as ids that it does not know; "" for nothing."""
+        unknown = [example.id for example in examples if not example.id.startswith(f"{language}-")]
+        if not (self.form.prefixed and unknown):
             return ""
-        return f"ids such as '{strange[0]}' are not the benchmark's: predict on its own files to hand anything in"
+        return f"ids such as '{unknown[0]}' are not the benchmark's: predict on its own files to submit"
 
 
 def layout(task: str, format: str) -> Layout:
-    """Return the layout of a task; InputError where leaderboards know no such kind."""
+    """Return the files of a task.
+
+    Args:
+        task: Name of the task.
+        format: Its task format.
+
+    Raises:
+        InputError: No leaderboard has such a format.
+    """
     if format not in FORMS:
-        raise InputError(f"'{task}' ({format}) is in no leaderboard: give a target of kind {', '.join(FORMS)}")
+        raise InputError(f"'{task}' ({format}) is in no leaderboard: give a target of format {', '.join(FORMS)}")
     return Layout(FOLDERS.get(task, task), FORMS[format], SPELLED.get(task, {}))
 
 
@@ -118,7 +140,7 @@ def _json_answers(examples: Sequence[Example], text: str) -> dict[str, Any]:
 
 
 def _row_text(examples: Sequence[BitextExample], answers: Answers) -> str:
-    """Return, for each English line in the order of XTREME's file, the row of the sentence found, counted from 0."""
+    """Return for each English line, in the order of XTREME's file, the predicted row, counted from 0."""
     rows = {example.id: row for row, example in enumerate(examples)}
     return "".join(f"{rows[answers[example.id]]}\n" for example in _by_english(examples))
 

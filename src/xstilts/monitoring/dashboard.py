@@ -45,7 +45,7 @@ def promised(file: Path | None, scale: str, store: Path, data: Path | None) -> S
     if file:
         from xstilts.experiments import study
 
-        return study.load(file, scale).promised(Runtime(store, data))
+        return study.load(file, scale).stages(Runtime(store, data))
     if not store.is_dir():
         raise InputError(f"no store {store}: give the folder that a run or a study has as --store")
     return ()

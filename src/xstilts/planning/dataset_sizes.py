@@ -1,13 +1,13 @@
-"""Sizes: how many examples a data set has and how long they are, from its files or, where those are not here, assumed.
+"""Dataset sizes: how many examples a split has and how long they are, from its files or assumed.
 
 Examples are counted in files below the data folder, else taken from the task's file, else from the table of this
 module. Lengths are measured where both the data and the encoder's tokenizer are here, else taken from the table. Each
-size says which of these it is.
+size names its source.
 
 >>> from xstilts.tasks.base import task
->>> found = training(task("mnli"), None, None, 128)
->>> found.examples, found.pieces, found.said
-(392702.0, 45.0, 'examples: task file; pieces: assumed')
+>>> size = training(task("mnli"), None, None, 128)
+>>> size.examples, size.tokens, size.source
+(392702.0, 45.0, 'examples: task file; tokens: assumed')
 """
 
 from __future__ import annotations
@@ -36,23 +36,26 @@ MEASURED = 2000  # examples of a split, spread evenly, whose lengths are taken f
 
 @dataclass(frozen=True)
 class Assumed:
-    """What is taken of a task, or of a format, where its files are not here.
+    """The size that is assumed of a task, or of a task format, where its files are not here.
 
-    pieces: mean of a sequence. sequences: of an example (candidates of a choice, windows of a passage). train, test:
-    examples where the task's file has no count; of test, in a language.
+    Attributes:
+        tokens: Mean tokens of a sequence.
+        sequences: Sequences of an example: choices of a question, windows of a passage.
+        train: Examples of the training split, where the task's file has no count.
+        test: Examples of the test split in a language; where the task's file has no count.
     """
 
-    pieces: float
+    tokens: float
     sequences: float = 1.0
     train: int | None = None
     test: int | None = None
 
 
-# Pieces are words times 1.3 (XLM-R's tokenizer on English) and the special pieces, words as in the data sets' English
+# Tokens are words times 1.3 (XLM-R's tokenizer on English) and the special tokens, words as in the data sets' English
 # part where it could be read; a guess for QQP, ANLI, HellaSwag, Cosmos QA, BUCC and Mewsli-X. All languages are taken
 # to be as long as English. Of CCGbank the usual sections; of test sets the mean over languages. BUCC is both sides
 # together, its test as large as the shared task's training set; LAReQA has 1,190 questions in each of 11 languages and
-# 13,014 candidates that are asked once for all.
+# 13,014 candidates that are encoded once.
 ASSUMED: dict[str, Assumed] = {
     "anli": Assumed(100),
     "bucc": Assumed(33, test=667_000),
@@ -100,9 +103,17 @@ FORMATS: dict[str, Assumed] = {
 
 @dataclass(frozen=True)
 class Size:
-    """Examples of a split, sequences of each, and the mean pieces of a sequence and of their squares.
+    """The size of a split, or of a training set.
 
-    examples: None where it is not known. said: where examples and pieces are from.
+    Attributes:
+        task: Name of the task.
+        format: Its task format.
+        split: Name of the split.
+        examples: Number of examples; None where not known.
+        sequences: Sequences of an example.
+        tokens: Mean tokens of a sequence.
+        squares: Mean of their squares.
+        source: Where examples and tokens are from: data, task file, assumed.
     """
 
     task: str
@@ -110,47 +121,77 @@ class Size:
     split: str
     examples: float | None
     sequences: float
-    pieces: float
+    tokens: float
     squares: float
-    said: str
+    source: str
 
     @property
-    def units(self) -> float | None:
-        """Loss terms: a choice, or a pair, is one whatever its sequences; each window of a passage is one."""
+    def model_inputs(self) -> float | None:
+        """Model inputs: a question with its choices, or a pair, is one; each window of a passage is one."""
         each = 1.0 if self.format in SEQUENCES else self.sequences
         return None if self.examples is None else self.examples * each
 
     @property
-    def unit_sequences(self) -> float:
-        """Sequences of a loss term."""
+    def sequences_per_input(self) -> float:
+        """Sequences of a model input."""
         return self.sequences if self.format in SEQUENCES else 1.0
 
 
-def training(one: Task, folder: Path | None, encoder: Encoder | None, longest: int, most: int | None = None) -> Size:
-    """Return the size of what a task is learned from, in all of its languages and parts.
+def training(
+    task: Task, folder: Path | None, encoder: Encoder | None, max_length: int, most: int | None = None
+) -> Size:
+    """Return the size of a task's training set, in all of its languages and parts; arguments as of `of_parts`."""
+    return of_parts(task.label, task.format, task.training_parts(), folder, encoder, max_length, most)
 
-    encoder: whose tokenizer is asked for lengths, if it is here. longest: pieces at which a sequence is cut. most:
-    examples that are drawn of each part at most.
+
+def of_parts(
+    name: str,
+    format: str,
+    parts: Sequence[tuple[Task, str]],
+    folder: Path | None,
+    encoder: Encoder | None,
+    max_length: int,
+    most: int | None = None,
+) -> Size:
+    """Return the size of training splits together.
+
+    Args:
+        name: Name of the training set.
+        format: Its task format.
+        parts: Task and language of each split.
+        folder: Data folder.
+        encoder: Encoder whose tokenizer measures lengths, if it is here.
+        max_length: Tokens at which a sequence is cut.
+        most: Examples that are drawn of each split at most; None for all.
     """
-    heaps = [split(part, "train", code, folder, encoder, longest) for part, code in one.training_parts()]
-    counts = [heap.examples if most is None or heap.examples is None else min(most, heap.examples) for heap in heaps]
+    sizes = [split(part, "train", code, folder, encoder, max_length) for part, code in parts]
+    counts = [size.examples if most is None or size.examples is None else min(most, size.examples) for size in sizes]
     known = [count for count in counts if count is not None]
     total = sum(known) if len(known) == len(counts) else None
-    weights = known if total else [1.0] * len(heaps)
-    said = "; ".join(dict.fromkeys(heap.said for heap in heaps))
-    return Size(one.label, one.format, "train", total, *_means(heaps, weights), said)
+    weights = known if total else [1.0] * len(sizes)
+    source = "; ".join(dict.fromkeys(size.source for size in sizes))
+    return Size(name, format, "train", total, *_means(sizes, weights), source)
 
 
-def split(one: Task, name: str, code: str, folder: Path | None, encoder: Encoder | None, longest: int) -> Size:
-    """Return the size of a split in a language."""
-    assumed = ASSUMED.get(one.name) or FORMATS[one.format]
-    data = one.data(name, code, folder) if one.has(name, code, folder) else None
-    if data and (source := tokenizer_of(encoder)):
-        return measured(data, folder, source, longest)
-    found, origin = _count(one, name, assumed, data, folder)
-    pieces = min(assumed.pieces, longest)
-    said = f"examples: {origin}; pieces: assumed"
-    return Size(one.name, one.format, name, found, assumed.sequences, pieces, pieces**2, said)
+def split(task: Task, name: str, language: str, folder: Path | None, encoder: Encoder | None, max_length: int) -> Size:
+    """Return the size of a split in a language.
+
+    Args:
+        task: The task.
+        name: Name of the split.
+        language: Code of the language.
+        folder: Data folder.
+        encoder: Encoder whose tokenizer measures lengths, if it is here.
+        max_length: Tokens at which a sequence is cut.
+    """
+    assumed = ASSUMED.get(task.name) or FORMATS[task.format]
+    data = task.data(name, language, folder) if task.has(name, language, folder) else None
+    if data and (tokenizer := tokenizer_of(encoder)):
+        return measured(data, folder, tokenizer, max_length)
+    examples, origin = _count(task, name, assumed, data, folder)
+    tokens = min(assumed.tokens, max_length)
+    source = f"examples: {origin}; tokens: assumed"
+    return Size(task.name, task.format, name, examples, assumed.sequences, tokens, tokens**2, source)
 
 
 def tokenizer_of(encoder: Encoder | None) -> str | None:
@@ -162,28 +203,36 @@ def tokenizer_of(encoder: Encoder | None) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def measured(data: DatasetSplit, folder: Path | None, source: str, longest: int) -> Size:
-    """Return the size of data that are here, for a tokenizer that is: all examples counted, some of them cut."""
+def measured(data: DatasetSplit, folder: Path | None, tokenizer: str, max_length: int) -> Size:
+    """Return the size of data that are here: all examples counted, `MEASURED` of them tokenized.
+
+    Args:
+        data: The split.
+        folder: Data folder.
+        tokenizer: Folder of the tokenizer.
+        max_length: Tokens at which a sequence is cut.
+    """
     every = _examples(data, folder)
     chosen = [every[number] for number in np.linspace(0, len(every) - 1, min(MEASURED, len(every))).astype(int)]
-    labels = data.labels or tuple(sorted({tag for one in every if isinstance(one, TaggingExample) for tag in one.tags}))
-    units = task_format(data.format).encode(chosen, _tokens(source), longest, labels, Counter())
-    lengths = np.array([len(sequence) for unit in units for sequence in unit.sequences], dtype=float)
+    tags = {tag for example in every if isinstance(example, TaggingExample) for tag in example.tags}
+    labels = data.labels or tuple(sorted(tags))
+    inputs = task_format(data.format).encode(chosen, _tokenizer(tokenizer), max_length, labels, Counter())
+    lengths = np.array([len(sequence) for given in inputs for sequence in given.sequences], dtype=float)
     each = len(lengths) / max(len(chosen), 1)
     means = each, float(lengths.mean()), float((lengths**2).mean())
-    return Size(data.task, data.format, data.split, float(len(every)), *means, "examples: data; pieces: data")
+    return Size(data.task, data.format, data.split, float(len(every)), *means, "examples: data; tokens: data")
 
 
 def _count(
-    one: Task, name: str, assumed: Assumed, data: DatasetSplit | None, folder: Path | None
+    task: Task, name: str, assumed: Assumed, data: DatasetSplit | None, folder: Path | None
 ) -> tuple[float | None, str]:
-    """Return how many examples a split has in a language, and who says so."""
+    """Return how many examples a split has in a language, and the source of that figure."""
     if data:
         return float(_counted(data, folder)), "data"
-    if name in one.counts:
-        return float(one.counts[name]), "task file"
-    found = assumed.train if name == "train" else assumed.test or FORMATS[one.format].test
-    return (None, "not known") if found is None else (float(found), "assumed")
+    if name in task.counts:
+        return float(task.counts[name]), "task file"
+    count = assumed.train if name == "train" else assumed.test or FORMATS[task.format].test
+    return (None, "not known") if count is None else (float(count), "assumed")
 
 
 @lru_cache(maxsize=4096)
@@ -196,13 +245,13 @@ def _examples(data: DatasetSplit, folder: Path | None) -> Sequence[Any]:
 
 
 @lru_cache(maxsize=8)
-def _tokens(source: str) -> Tokenizer:
-    return Tokenizer.of(load_tokenizer(source))
+def _tokenizer(folder: str) -> Tokenizer:
+    return Tokenizer.of(load_tokenizer(folder))
 
 
-def _means(heaps: Sequence[Size], weights: Sequence[float]) -> tuple[float, float, float]:
-    """Return sequences, pieces and squares of several heaps together."""
-    shown = [weight * heap.sequences for heap, weight in zip(heaps, weights, strict=True)]
-    pieces = sum(count * heap.pieces for heap, count in zip(heaps, shown, strict=True)) / sum(shown)
-    squares = sum(count * heap.squares for heap, count in zip(heaps, shown, strict=True)) / sum(shown)
-    return sum(shown) / sum(weights), pieces, squares
+def _means(sizes: Sequence[Size], weights: Sequence[float]) -> tuple[float, float, float]:
+    """Return sequences of an example, tokens of a sequence and their squares, of several splits together."""
+    sequences = [weight * size.sequences for size, weight in zip(sizes, weights, strict=True)]
+    tokens = sum(count * size.tokens for size, count in zip(sizes, sequences, strict=True)) / sum(sequences)
+    squares = sum(count * size.squares for size, count in zip(sizes, sequences, strict=True)) / sum(sequences)
+    return sum(sequences) / sum(weights), tokens, squares

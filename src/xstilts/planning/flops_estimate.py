@@ -1,12 +1,12 @@
-"""Effort: the FLOPs of a training or a prediction before it is done, by the polynomials of the ledger (`flops`).
+"""FLOPs estimate: the FLOPs of a training or a prediction before it is done, by the ledger's polynomials.
 
-What the ledger adds up batch by batch is here worked out of sizes: steps by the recipe, sequences by their mean length.
-No padding is reckoned with, as there is none where batches are packed, which a GPU's are. Each further layer adds the
-same operations, so a deep network is told from shallow ones, where its layers are trained alike.
+What the ledger (`cost.flops`) adds up batch by batch is computed here from sizes: steps by the recipe, sequences by
+their mean length. Padding is left out, as there is none where batches are packed, which a GPU's are. Each further layer
+adds the same operations, so that a deep network is extrapolated from shallow ones, where its layers are trained alike.
 
 >>> from xstilts.models.configs import config_of
->>> found = factors(config_of("FacebookAI/xlm-roberta-base"), "all", "classification", 3)
->>> round(found["forward"]["padded_tokens"] / (2 * 12 * 12 * 768**2), 3)
+>>> polynomial = factors(config_of("FacebookAI/xlm-roberta-base"), "all", "classification", 3)
+>>> round(polynomial["forward"]["padded_tokens"] / (2 * 12 * 12 * 768**2), 3)
 1.0
 """
 
@@ -36,8 +36,16 @@ Factors = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
-class Effort:
-    """FLOPs by part as in a ledger, and the pieces that were taught or, where nothing is taught, asked."""
+class FlopsEstimate:
+    """FLOPs by part, as in a ledger.
+
+    Attributes:
+        forward: Of forward passes.
+        activations: Of backward passes with respect to activations.
+        weights: Of backward passes with respect to weights.
+        looks: Of evaluations on development data during a training.
+        tokens: Tokens that are trained on or predicted.
+    """
 
     forward: float = 0.0
     activations: float = 0.0
@@ -47,116 +55,143 @@ class Effort:
 
     @property
     def flops(self) -> float:
-        """All of it."""
+        """FLOPs of all parts."""
         return self.forward + self.activations + self.weights + self.looks
 
-    def __add__(self, other: Effort) -> Effort:
-        return Effort(*(one + two for one, two in zip(vars(self).values(), vars(other).values(), strict=True)))
+    def __add__(self, other: FlopsEstimate) -> FlopsEstimate:
+        return FlopsEstimate(
+            *(mine + others for mine, others in zip(vars(self).values(), vars(other).values(), strict=True))
+        )
 
-    def times(self, count: float) -> Effort:
-        """Return the effort of doing it so many times."""
-        return Effort(*(count * value for value in vars(self).values()))
+    def times(self, count: float) -> FlopsEstimate:
+        """Return the FLOPs of as many repetitions."""
+        return FlopsEstimate(*(count * value for value in vars(self).values()))
 
 
 def training(
-    config: Any, recipe: Recipe, lessons: Sequence[TrainingSet], sizes: Sequence[Size], devs: Sequence[Size | None]
-) -> Effort | None:
-    """Return what a training takes, with its looks at development data; None where a size that matters is not known.
+    config: Any,
+    recipe: Recipe,
+    training_sets: Sequence[TrainingSet],
+    sizes: Sequence[Size],
+    devs: Sequence[Size | None],
+) -> FlopsEstimate | None:
+    """Return the FLOPs of a training and its evaluations on development data, assuming that it does not stop early.
 
-    sizes, devs: of each lesson's training and development data. Patience is taken not to run out.
+    Args:
+        config: Configuration of the encoder.
+        recipe: The hyperparameters.
+        training_sets: What is trained on.
+        sizes: Size of each training set.
+        devs: Size of each development set; None for none.
+
+    Returns:
+        None where a size that matters is not known.
     """
-    shown = units(recipe, lessons, sizes)
-    if shown is None:
+    seen = model_inputs(recipe, training_sets, sizes)
+    if seen is None:
         return None
-    steps = sum(count for one, count in zip(lessons, shown, strict=True) if one.weight is None) / recipe.batch_size
-    found = Effort()
-    for one, size, count in zip(lessons, sizes, shown, strict=True):
-        terms = _terms(size, count * size.unit_sequences, count / recipe.batch_size)
-        found += _effort(factors(config, recipe.trainable, one.format, len(one.labels) or LABELS), terms)
-    return found + _looks(config, recipe, lessons, devs, steps)
+    in_turn = (count for given, count in zip(training_sets, seen, strict=True) if given.weight is None)
+    steps = sum(in_turn) / recipe.batch_size
+    estimate = FlopsEstimate()
+    for given, size, count in zip(training_sets, sizes, seen, strict=True):
+        terms = _terms(size, count * size.sequences_per_input, count / recipe.batch_size)
+        estimate += _evaluated(factors(config, recipe.trainable, given.format, len(given.labels) or LABELS), terms)
+    return estimate + _dev_evaluations(config, recipe, training_sets, devs, steps)
 
 
-def units(recipe: Recipe, lessons: Sequence[TrainingSet], sizes: Sequence[Size]) -> list[float] | None:
-    """Return how many loss terms of each lesson a training shows; None where that hangs on a size that is not known."""
-    turns = [size.units for one, size in zip(lessons, sizes, strict=True) if one.weight is None]
+def model_inputs(recipe: Recipe, training_sets: Sequence[TrainingSet], sizes: Sequence[Size]) -> list[float] | None:
+    """Return how many model inputs of each training set are seen; None where a size that matters is not known."""
+    turns = [size.model_inputs for given, size in zip(training_sets, sizes, strict=True) if given.weight is None]
     known = tuple(round(count) for count in turns if count is not None)
     if len(known) < len(turns) and not (recipe.steps and len(turns) == 1):
         return None
     counts = known or (1,)
     steps = recipe.steps or batch_schedule.steps_of(counts, recipe.epochs, recipe.batch_size, recipe.sampling)
     shares = iter(batch_schedule.shares(counts, recipe.sampling))
-    return [steps * recipe.batch_size * (next(shares) if one.weight is None else 1.0) for one in lessons]
+    return [steps * recipe.batch_size * (next(shares) if given.weight is None else 1.0) for given in training_sets]
 
 
-def predicting(config: Any, format: str, labels: int, size: Size) -> Effort | None:
-    """Return what it takes to ask a trained network of a split; None where its size is not known."""
-    if size.units is None:
+def prediction(config: Any, format: str, labels: int, size: Size) -> FlopsEstimate | None:
+    """Return the FLOPs of predicting a split.
+
+    Args:
+        config: Configuration of the encoder.
+        format: The task format.
+        labels: Number of labels of the head.
+        size: Size of the split.
+
+    Returns:
+        None where the size is not known.
+    """
+    if size.model_inputs is None:
         return None
-    found = factors(config, "all", format, labels, learning=not task_format(format).headless)
-    return _effort({"forward": found["forward"]}, _terms(size, size.units * size.unit_sequences, 1))
+    polynomial = factors(config, "all", format, labels, learning=not task_format(format).headless)
+    terms = _terms(size, size.model_inputs * size.sequences_per_input, 1)
+    return _evaluated({"forward": polynomial["forward"]}, terms)
 
 
 def factors(config: Any, trained: str, format: str, labels: int, learning: bool = True) -> Factors:
-    """Return the polynomial of an encoder with one head: factors of the terms, by part.
+    """Return the polynomial of an encoder with one head: by part, the factors of the terms of `cost.flops.TERMS`.
 
-    Raises InputError for a part to train that the encoder does not have.
+    Args:
+        config: Configuration of the encoder.
+        trained: The part that is trained, as `Recipe.trainable`.
+        format: Task format of the head.
+        labels: Number of labels of the head.
+        learning: Whether the head is trained.
+
+    Raises:
+        InputError: The encoder has no such part.
     """
-    return _factors(config.to_json_string(), _Held(config), trained, format, labels, learning)
+    text = config.to_json_string()
+    _configs.setdefault(text, config)
+    return _factors(text, trained, format, labels, learning)
 
 
-class _Held:
-    """A configuration that a cache passes on without looking at it: the text beside it says which one it is."""
-
-    def __init__(self, config: Any) -> None:
-        self.config = config
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held)
+# Configurations have no hash, so that the caches know them by their JSON text.
+_configs: dict[str, Any] = {}
 
 
 @lru_cache(maxsize=1024)
-def _factors(text: str, held: _Held, trained: str, format: str, labels: int, learning: bool) -> Factors:
-    further = int(held.config.num_hidden_layers) - SHALLOW
+def _factors(config_text: str, trained: str, format: str, labels: int, learning: bool) -> Factors:
+    config = _configs[config_text]
+    further = int(config.num_hidden_layers) - SHALLOW
     if further < 1 or not ALIKE.fullmatch(trained):
-        return _counted(held.config, trained, format, labels, learning)
-    found = _counted(_cut(held.config, SHALLOW), trained, format, labels, learning)
-    layer = _layer(text, held, trained)
+        return _counted(config, trained, format, labels, learning)
+    shallow = _counted(_cut(config, SHALLOW), trained, format, labels, learning)
+    layer = _layer(config_text, trained)
     return {
         part: {term: value + further * layer[part].get(term, 0.0) for term, value in terms.items()}
-        for part, terms in found.items()
+        for part, terms in shallow.items()
     }
 
 
 @lru_cache(maxsize=256)
-def _layer(text: str, held: _Held, trained: str) -> Factors:
+def _layer(config_text: str, trained: str) -> Factors:
     """Return what one further layer adds, whatever the head."""
-    few, more = (
-        _counted(_cut(held.config, layers), trained, "extractive_qa", 0, True) for layers in (SHALLOW, SHALLOW + 1)
-    )
+    config = _configs[config_text]
+    few, more = (_counted(_cut(config, layers), trained, "extractive_qa", 0, True) for layers in (SHALLOW, SHALLOW + 1))
     return {part: {term: more[part][term] - value for term, value in terms.items()} for part, terms in few.items()}
 
 
 def _cut(config: Any, layers: int) -> Any:
     """Return a configuration with fewer layers."""
-    found = copy.deepcopy(config)
+    cut = copy.deepcopy(config)
     if getattr(config, "layer_types", None):
-        found.layer_types = list(config.layer_types)[:layers]
-    found.num_hidden_layers = layers
-    return found
+        cut.layer_types = list(config.layer_types)[:layers]
+    cut.num_hidden_layers = layers
+    return cut
 
 
 def _counted(config: Any, trained: str, format: str, labels: int, learning: bool) -> Factors:
-    """Count on a network without numbers."""
-    found = flops.polynomial(unnumbered(config, trained, format, labels), "head", learning)
-    return {part: {term: float(factor) for term, factor in terms.items()} for part, terms in found.items()}
+    """Return the polynomial of a network whose tensors have shapes and no numbers (torch's meta device)."""
+    polynomial = flops.polynomial(unnumbered(config, trained, format, labels), "head", learning)
+    return {part: {term: float(factor) for term, factor in terms.items()} for part, terms in polynomial.items()}
 
 
 def _terms(size: Size, sequences: float, steps: float) -> dict[str, float]:
-    """Return the sums of shapes over so many sequences in so many steps of equal size."""
-    tokens = sequences * size.pieces
+    """Return the sums of the shapes' terms over sequences in steps of equal size."""
+    tokens = sequences * size.tokens
     passes = steps * math.ceil(tokens / max(steps, 1e-9) / GPU_TOKENS)
     return {
         "passes": passes,
@@ -168,23 +203,23 @@ def _terms(size: Size, sequences: float, steps: float) -> dict[str, float]:
     }
 
 
-def _effort(found: Factors, terms: dict[str, float]) -> Effort:
-    parts = {part: sum(value * terms[term] for term, value in each.items()) for part, each in found.items()}
-    return Effort(**parts, tokens=terms["padded_tokens"])
+def _evaluated(polynomial: Factors, terms: dict[str, float]) -> FlopsEstimate:
+    parts = {part: sum(value * terms[term] for term, value in each.items()) for part, each in polynomial.items()}
+    return FlopsEstimate(**parts, tokens=terms["padded_tokens"])
 
 
-def _looks(
-    config: Any, recipe: Recipe, lessons: Sequence[TrainingSet], devs: Sequence[Size | None], steps: float
-) -> Effort:
-    """Return what a selection takes to look at the development data of the lessons that take turns."""
-    found = Effort()
+def _dev_evaluations(
+    config: Any, recipe: Recipe, training_sets: Sequence[TrainingSet], devs: Sequence[Size | None], steps: float
+) -> FlopsEstimate:
+    """Return the FLOPs of a selection's evaluations on the development data of the sets that take turns."""
+    estimate = FlopsEstimate()
     if recipe.selection is None:
-        return found
+        return estimate
     count = math.ceil(steps / recipe.selection.every_steps)
-    for one, dev in zip(lessons, devs, strict=True):
-        if dev is None or dev.examples is None or one.weight is not None:
+    for given, dev in zip(training_sets, devs, strict=True):
+        if dev is None or dev.examples is None or given.weight is not None:
             continue
         seen = replace(dev, examples=min(dev.examples, float(recipe.selection.examples)))
-        asked = predicting(config, one.format, len(one.labels) or LABELS, seen)
-        found += Effort(looks=asked.forward * count) if asked else Effort()
-    return found
+        predicted = prediction(config, given.format, len(given.labels) or LABELS, seen)
+        estimate += FlopsEstimate(looks=predicted.forward * count) if predicted else FlopsEstimate()
+    return estimate

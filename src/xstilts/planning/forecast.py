@@ -1,37 +1,42 @@
-"""Forecast: what a study would take, before there is a store, data or a network to ask.
+"""Forecast: what a study would take, before there is a store, data or a network.
 
-Every run's trainings and predictions (`promises`) are counted twice: run by run, as who runs each by itself would, and
-as stages, where equal ones are one. FLOPs are the ledger's (`effort`), sizes of data are what is known (`sizes`),
-memory is `memory`'s and what fits is `fit`'s.
+The stages are those of the study's own runs, over dataset splits that are only named (`splits.NamedSplits`), and are
+counted twice: run by run, as if each run were built by itself ("naive"), and with equal stages built once
+("shared"). FLOPs are estimated from the sizes of the data by the polynomials of the ledger (`flops_estimate`,
+`dataset_sizes`), memory by `training.memory`.
 
-    asked = study.load(Path("studies/layerwise.py"), "full")
-    forecast(asked, Gpu("H200", gib=139.8), Machine()).total.shared.flops
+    study = load(Path("studies/layerwise.py"), "full")
+    forecast(study, Gpu("H200", gib=139.8), Runtime()).total.shared.flops
+
+>>> Gpu("H200", utilisation=0.25).hours(989e12 * 3600)
+4.0
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from xstilts.cost import flops
 from xstilts.cost.activation_memory import Device
 from xstilts.errors import InputError
-from xstilts.experiments.run import Run
-from xstilts.experiments.study import Arm, Study
+from xstilts.experiments.run import Phase, Run
+from xstilts.experiments.splits import NamedSplits
+from xstilts.experiments.study import Study
+from xstilts.formats import task_format
 from xstilts.models.configs import config_before
 from xstilts.models.encoder import Encoder
 from xstilts.models.families import FAMILIES
 from xstilts.models.naming import name_of
 from xstilts.planning import dataset_sizes, flops_estimate, memory_fit
 from xstilts.planning.dataset_sizes import Size
-from xstilts.planning.flops_estimate import Effort
-from xstilts.planning.planned_stages import Asked, Configuration, configuration, origin, predictions, trainings
+from xstilts.planning.flops_estimate import FlopsEstimate
 from xstilts.runtime import progress
 from xstilts.runtime.machine import GPU_TOKENS, Runtime
-from xstilts.store.stage import Stage
-from xstilts.tasks.base import task
+from xstilts.store.memo import memoising
+from xstilts.store.stage import Stage, lineage
 from xstilts.training.memory import GIB, UNKNOWN_LABELS, Memory, Setting
 from xstilts.training.recipe import Recipe
 from xstilts.training.training_set import TrainingSet
@@ -42,9 +47,15 @@ PRECISION = "bf16"
 
 @dataclass(frozen=True)
 class Gpu:
-    """The device that a forecast is for: name, GiB, and the share of its peak that trainings are taken to reach.
+    """The GPU that a forecast is for.
 
-    Raises InputError for a name whose peak is not known, and a share that is none.
+    Attributes:
+        name: Its name, as in `cost.flops.PEAKS`.
+        gib: Its memory in GiB.
+        utilisation: The share of its peak that trainings and predictions are assumed to reach.
+
+    Raises:
+        InputError: The GPU's peak is not known, or the share is not above 0 and at most 1.
     """
 
     name: str = "H200"
@@ -59,32 +70,82 @@ class Gpu:
 
     @classmethod
     def of(cls, name: str, gib: float, utilisation: float) -> Gpu:
-        """Return a GPU of which the memory may be left out (0) where it is the usual one."""
+        """Return a GPU.
+
+        Args:
+            name: Its name.
+            gib: Its memory in GiB; 0 for the default GPU's own.
+            utilisation: The share of its peak that is reached.
+
+        Raises:
+            InputError: The memory is 0 and the GPU is not the default one.
+        """
         if not gib and name != cls.name:
             raise InputError(f"the memory of '{name}' is not known here: give its GiB with --memory")
         return cls(name, gib or cls.gib, utilisation)
 
     @property
     def peak(self) -> tuple[float, str]:
-        """FLOP/s at most, and who says so."""
+        """Peak FLOP/s, and the source of that figure."""
         return flops.peak(self.name, PRECISION) or (0.0, "")
 
     def hours(self, count: float) -> float:
-        """Return how many hours so many FLOPs take."""
+        """Return the hours that a number of FLOPs takes."""
         return count / (self.peak[0] * self.utilisation) / 3600
 
 
 @dataclass(frozen=True)
-class Line:
-    """A configuration: how many trainings of it, run by run and shared, what one takes, the memory and what fits.
+class Configuration:
+    """What decides the cost and the memory of a training: not its seed, and not what its encoder was trained on before.
 
-    each, memory, fits: None where not known; why: what is not. remedy: options with which it would fit, if any.
+    Attributes:
+        encoder: The encoder that the first training of the run starts from.
+        training_sets: What is trained on.
+        recipe: The hyperparameters.
+    """
+
+    encoder: Encoder | Stage
+    training_sets: tuple[TrainingSet, ...]
+    recipe: Recipe
+
+    @property
+    def tasks(self) -> str:
+        """The names of the training sets; masked-LM that is mixed in has the languages of its text."""
+        return "+".join(_label(given) for given in self.training_sets)
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """The trainings and predictions of a run.
+
+    Attributes:
+        trainings: Its trainings, the first one first, those that make its encoder included.
+        predictions: Its predictions, those by which a layer or a threshold is chosen included.
+    """
+
+    trainings: tuple[Phase, ...]
+    predictions: tuple[Stage, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """The trainings of one configuration.
+
+    Attributes:
+        configuration: The configuration.
+        naive: How many trainings, run by run.
+        shared: How many, with equal ones built once.
+        each: FLOPs of one; None where not known.
+        memory: Memory of the largest pass; None where not known.
+        fits: Whether that fits the GPU; None where not known.
+        remedy: Options of the command line with which it would fit; "" for none.
+        why: What is not known.
     """
 
     configuration: Configuration
     naive: int
     shared: int
-    each: Effort | None
+    each: FlopsEstimate | None
     memory: Memory | None
     fits: bool | None
     remedy: str
@@ -93,26 +154,40 @@ class Line:
 
 @dataclass(frozen=True)
 class Plan:
-    """How often something is done, and the FLOPs of what is known of it: trainings, and predictions in all languages.
+    """How many stages, and their FLOPs.
 
-    unknown: trainings and predictions that are not in the FLOPs.
+    Attributes:
+        trainings: Number of trainings.
+        trained: Their FLOPs, as far as known.
+        predictions: Number of predictions, in all languages.
+        predicted: Their FLOPs, as far as known.
+        unknown: Trainings and predictions that are not in the FLOPs.
     """
 
     trainings: int
-    trained: Effort
+    trained: FlopsEstimate
     predictions: int
-    predicted: Effort
+    predicted: FlopsEstimate
     unknown: int
 
     @property
     def flops(self) -> float:
-        """Those of trainings and predictions."""
+        """FLOPs of trainings and predictions."""
         return self.trained.flops + self.predicted.flops
 
 
 @dataclass(frozen=True)
 class Sum:
-    """An arm, or all of a study: its runs, planned run by run and with what is equal done once."""
+    """An arm, or all of a study.
+
+    Attributes:
+        label: The arm's label.
+        encoder: Its encoder's name.
+        runs: How many runs it has.
+        naive: What they take, run by run.
+        shared: What they take, with equal stages built once.
+        configurations: The configurations of their trainings.
+    """
 
     label: str
     encoder: str
@@ -124,7 +199,15 @@ class Sum:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a study would take: configurations, arms, all of it, and the sizes that were reckoned with."""
+    """What a study would take.
+
+    Attributes:
+        gpu: The GPU that it is for.
+        lines: One for each configuration.
+        arms: One for each arm.
+        total: All of the study.
+        sizes: The sizes of the data that the FLOPs rest on.
+    """
 
     gpu: Gpu
     lines: tuple[Line, ...]
@@ -134,143 +217,177 @@ class Forecast:
 
 
 def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
-    """Return what a study would take on a GPU; nothing is built, fetched or, unless there is a data folder, read."""
-    desk = _Desk(machine)
-    each = [(arm, list(_runs(arm))) for arm in study.arms]
-    every = [run for _, runs in each for run in runs]
-    found = [stage for run in every for stage in trainings(run)]
-    naive, shared = (Counter(map(configuration, stages)) for stages in (found, set(found)))
-    lines = tuple(_line(one, naive[one], shared[one], gpu, desk) for one in _told(naive))
-    arms = tuple(_sum(arm.label, name_of(arm.grid.encoder), runs, desk) for arm, runs in each)
-    return Forecast(gpu, lines, arms, _sum("the study", "", every, desk), desk.sizes())
+    """Return what a study would take on a GPU.
+
+    Nothing is built or downloaded. Data are read, for their sizes, only below the machine's data folder.
+    """
+    splits = NamedSplits()
+    estimator = _Estimator(machine, splits)
+    with memoising():
+        arms = [(arm, [planned(run) for run in arm.grid.all_runs(splits)]) for arm in study.arms]
+    every = [run for _, runs in arms for run in runs]
+    stages = [phase.stage for run in every for phase in run.trainings]
+    naive, shared = (Counter(map(configuration, group)) for group in (stages, set(stages)))
+    lines = tuple(_line(given, naive[given], shared[given], gpu, estimator) for given in _with_progress(naive))
+    sums = tuple(_sum(arm.label, name_of(arm.grid.encoder), runs, estimator) for arm, runs in arms)
+    return Forecast(gpu, lines, sums, _sum("the study", "", every, estimator), estimator.sizes())
 
 
-def _runs(arm: Arm) -> Iterator[Run]:
-    grid = arm.grid
-    return (run for target in grid.targets for runs in grid.runs(target).values() for run in runs)
+def planned(run: Run) -> PlannedRun:
+    """Return the trainings and predictions of a run."""
+    scores = list(run.scores().values())
+    tuned_from = [score.arguments["tuned_from"] for score in scores if score.arguments["tuned_from"]]
+    return PlannedRun(run.phases(), tuple(_once(score.arguments["predictions"] for score in (*scores, *tuned_from))))
 
 
-class _Desk:
-    """What a forecast looks up, each thing once: configurations of encoders, sizes of data, efforts."""
+def configuration(training: Stage) -> Configuration:
+    """Return what decides the cost of a training."""
+    return Configuration(_origin(training), training.arguments["lessons"], training.arguments["recipe"])
 
-    def __init__(self, machine: Runtime) -> None:
-        self.machine = machine
+
+def _origin(model: Encoder | Stage) -> Encoder | Stage:
+    """Return the encoder that the first training of a model starts from."""
+    *_, first = lineage(model, "encoder")
+    return first  # type: ignore[no-any-return]
+
+
+def _label(given: TrainingSet) -> str:
+    languages = (stage.arguments["data"].language for stage in given.train)
+    return given.task if given.weight is None else f"{given.task}:{'+'.join(languages)}"
+
+
+class _Estimator:
+    """Configurations of encoders, sizes of data and FLOPs, each worked out once for a forecast."""
+
+    def __init__(self, machine: Runtime, splits: NamedSplits) -> None:
+        self.machine, self.splits = machine, splits
         self._configs: dict[Encoder | Stage, Any] = {}
         self._sizes: dict[tuple[Any, ...], Size] = {}
-        self._efforts: dict[Any, Effort | None] = {}
+        self._trainings: dict[Configuration, FlopsEstimate | None] = {}
+        self._predictions: dict[tuple[Any, ...], FlopsEstimate | None] = {}
 
     def config(self, encoder: Encoder | Stage) -> Any:
-        """Return the configuration of an encoder; None where it is not here or of no family that is known."""
+        """Return the configuration of an encoder; None where it is not here or of an unknown family."""
         if encoder not in self._configs:
-            found = config_before(encoder, self.machine)
-            self._configs[encoder] = found if found is not None and found.model_type in FAMILIES else None
+            config = config_before(encoder, self.machine)
+            self._configs[encoder] = config if config is not None and config.model_type in FAMILIES else None
         return self._configs[encoder]
 
-    def size(self, name: str, split: str, code: str, encoder: Encoder | Stage, longest: int, most: int | None) -> Size:
-        """Return the size of a split of a task; of a training split in all of its languages."""
-        public = encoder if isinstance(encoder, Encoder) else None
-        asked = name, split, code, public, longest, most
-        if asked not in self._sizes:
-            one, folder = task(name), self.machine.data
-            self._sizes[asked] = (
-                dataset_sizes.training(one, folder, public, longest, most)
-                if split == "train"
-                else dataset_sizes.split(one, split, code, folder, public, longest)
-            )
-        return self._sizes[asked]
-
     def sizes(self) -> tuple[Size, ...]:
-        """Return the sizes that were asked for, those that are equal once."""
+        """Return the sizes that were needed, equal ones once."""
         return tuple(dict.fromkeys(self._sizes.values()))
 
-    def training(self, one: Configuration) -> Effort | None:
-        """Return what a training takes; None where that is not known."""
-        if one not in self._efforts:
-            self._efforts[one] = self._training(one)
-        return self._efforts[one]
+    def training(self, given: Configuration) -> FlopsEstimate | None:
+        """Return the FLOPs of a training; None where they are not known."""
+        if given not in self._trainings:
+            self._trainings[given] = self._training(given)
+        return self._trainings[given]
 
-    def predicting(self, asked: Asked) -> Effort | None:
-        """Return what a prediction takes; None where that is not known."""
-        first = origin(asked.model)
-        identity = replace(asked, model=first)
-        if identity not in self._efforts:
-            config = self.config(first)
-            size = self.size(asked.target, asked.split, asked.language, first, asked.max_length, None)
-            self._efforts[identity] = config and flops_estimate.predicting(config, asked.format, asked.labels, size)
-        return self._efforts[identity]
+    def prediction(self, stage: Stage) -> FlopsEstimate | None:
+        """Return the FLOPs of a prediction; None where they are not known."""
+        model, data, format, length = (stage.arguments[name] for name in ("model", "data", "format", "max_length"))
+        encoder, labels = _origin(model), _labels(model, data, format)
+        identity = encoder, data, format, labels, length
+        if identity not in self._predictions:
+            config, size = self.config(encoder), self._split_size(data, encoder, length)
+            self._predictions[identity] = config and flops_estimate.prediction(config, format, labels, size)
+        return self._predictions[identity]
 
-    def _training(self, one: Configuration) -> Effort | None:
-        recipe, config = one.recipe, self.config(one.encoder)
-        taught = [
-            self.size(_source(lesson), "train", "", one.encoder, recipe.max_length, recipe.max_train_examples)
-            for lesson in one.lessons
+    def _training(self, given: Configuration) -> FlopsEstimate | None:
+        recipe, config = given.recipe, self.config(given.encoder)
+        train = [self._training_size(one, given) for one in given.training_sets]
+        dev = [
+            self._split_size(one.dev, given.encoder, recipe.max_length) if recipe.selection and one.dev else None
+            for one in given.training_sets
         ]
-        devs = [self._dev(lesson, one) if recipe.selection else None for lesson in one.lessons]
         try:
-            return config and flops_estimate.training(config, recipe, one.lessons, taught, devs)
+            return config and flops_estimate.training(config, recipe, given.training_sets, train, dev)
         except InputError:  # a part to train that the encoder does not have
             return None
 
-    def _dev(self, lesson: TrainingSet, one: Configuration) -> Size:
-        code = task(lesson.task).trained_in[0]
-        return self.size(lesson.task, "validation", code, one.encoder, one.recipe.max_length, None)
+    def _split_size(self, data: Stage, encoder: Encoder | Stage, max_length: int) -> Size:
+        public = encoder if isinstance(encoder, Encoder) else None
+        identity = data, public, max_length
+        if identity not in self._sizes:
+            task, split = self.splits.task_of(data), data.arguments["data"]
+            self._sizes[identity] = dataset_sizes.split(
+                task, split.split, split.language, self.machine.data, public, max_length
+            )
+        return self._sizes[identity]
+
+    def _training_size(self, one: TrainingSet, given: Configuration) -> Size:
+        public = given.encoder if isinstance(given.encoder, Encoder) else None
+        length, most = given.recipe.max_length, given.recipe.max_train_examples
+        identity = one, public, length, most
+        if identity not in self._sizes:
+            parts = [(self.splits.task_of(data), data.arguments["data"].language) for data in one.train]
+            self._sizes[identity] = dataset_sizes.of_parts(
+                _label(one), one.format, parts, self.machine.data, public, length, most
+            )
+        return self._sizes[identity]
 
 
-def _source(lesson: TrainingSet) -> str:
-    """Return the task whose data a lesson is taught: of a pretraining, the first text's."""
-    return str(lesson.train[0].arguments["data"].task) if lesson.train else lesson.task
+def _labels(model: Encoder | Stage, data: Stage, format: str) -> int:
+    """Return how many labels the head has that predicts data."""
+    if task_format(format).headless or format == "masked_lm":
+        return 0
+    trained = model.arguments["lessons"][-1].labels if isinstance(model, Stage) else ()
+    return len(data.arguments["data"].labels or trained) or UNKNOWN_LABELS
 
 
-def _line(one: Configuration, naive: int, shared: int, gpu: Gpu, desk: _Desk) -> Line:
-    """Return a configuration with its effort, its memory and whether that fits."""
-    each, config = desk.training(one), desk.config(one.encoder)
+def _line(given: Configuration, naive: int, shared: int, gpu: Gpu, estimator: _Estimator) -> Line:
+    """Return the line of a configuration: its FLOPs, its memory, and whether that fits."""
+    each, config = estimator.training(given), estimator.config(given.encoder)
     if config is None:
         why = "the encoder's configuration is not here, nor in the table of public ones"
-        return Line(one, naive, shared, None, None, None, "", why)
-    setting = Setting(Device("cuda", PRECISION), desk.machine.max_tokens_per_pass or GPU_TOKENS, desk.machine.recompute)
-    # Of a recipe, these alone decide the memory, and labels next to nothing; the rest would make like questions unlike.
-    formats = tuple(dict.fromkeys((lesson.format, UNKNOWN_LABELS) for lesson in one.lessons))
+        return Line(given, naive, shared, None, None, None, "", why)
+    machine = estimator.machine
+    setting = Setting(Device("cuda", PRECISION), machine.max_tokens_per_pass or GPU_TOKENS, machine.recompute)
+    # Of a recipe these alone decide the memory, and the number of labels next to nothing: others would only miss the
+    # cache of estimates.
+    formats = tuple(dict.fromkeys((one.format, UNKNOWN_LABELS) for one in given.training_sets))
     parts = ("trainable", "optimizer", "max_length", "batch_size")
-    recipe = Recipe(**{name: getattr(one.recipe, name) for name in parts})
+    recipe = Recipe(**{name: getattr(given.recipe, name) for name in parts})
     most = int(gpu.gib * GIB)
     try:
         memory = memory_fit.needed(config, recipe, formats, setting)
     except InputError as error:
-        return Line(one, naive, shared, each, None, None, "", str(error))
+        return Line(given, naive, shared, each, None, None, "", str(error))
     enough = memory_fit.fits(memory, most, setting.device)
     way = None if enough else memory_fit.remedy(config, recipe, formats, setting, most)
     why = "" if each else "how many examples there are is not known"
-    return Line(one, naive, shared, each, memory, enough, way.said() if way else "", why)
+    return Line(given, naive, shared, each, memory, enough, way.options() if way else "", why)
 
 
-def _told(found: Iterable[Configuration]) -> Iterator[Configuration]:
-    """Yield configurations and say how far one is: each new one takes some seconds."""
-    every = list(found)
-    for number, one in enumerate(every, start=1):
-        yield one
-        progress.step("forecast", number, len(every), f"{one.tasks} on {name_of(one.encoder)}")
+def _with_progress(configurations: Iterable[Configuration]) -> Iterator[Configuration]:
+    """Yield configurations and report progress: each new one takes some seconds."""
+    every = list(configurations)
+    for number, given in enumerate(every, start=1):
+        yield given
+        progress.step("forecast", number, len(every), f"{given.tasks} on {name_of(given.encoder)}")
 
 
-def _sum(label: str, encoder: str, runs: Sequence[Run], desk: _Desk) -> Sum:
-    trained = [stage for run in runs for stage in trainings(run)]
-    asked = [one for run in runs for one in predictions(run)]
-    naive = _plan(trained, asked, desk)
-    shared = _plan(_once(trained), _once(asked), desk)
-    return Sum(label, encoder, len(runs), naive, shared, tuple(_once(map(configuration, trained))))
+def _sum(label: str, encoder: str, runs: Sequence[PlannedRun], estimator: _Estimator) -> Sum:
+    trainings = [phase.stage for run in runs for phase in run.trainings]
+    predictions = [prediction for run in runs for prediction in run.predictions]
+    naive = _plan(trainings, predictions, estimator)
+    shared = _plan(_once(trainings), _once(predictions), estimator)
+    return Sum(label, encoder, len(runs), naive, shared, tuple(_once(map(configuration, trainings))))
 
 
-def _once(found: Iterable[T]) -> list[T]:
-    return list(dict.fromkeys(found))
+def _once(values: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(values))
 
 
-def _plan(trained: Sequence[Stage], asked: Sequence[Asked], desk: _Desk) -> Plan:
-    taught = Counter(map(configuration, trained))
-    efforts = [(desk.training(one), count) for one, count in taught.items()]
-    answers = [desk.predicting(one) for one in asked]
-    unknown = sum(count for one, count in efforts if one is None) + sum(one is None for one in answers)
-    training = sum((one.times(count) for one, count in efforts if one), Effort())
-    return Plan(len(trained), training, len(asked), sum((one for one in answers if one), Effort()), unknown)
+def _plan(trainings: Sequence[Stage], predictions: Sequence[Stage], estimator: _Estimator) -> Plan:
+    counts = Counter(map(configuration, trainings))
+    trained = [(estimator.training(given), count) for given, count in counts.items()]
+    predicted = [estimator.prediction(stage) for stage in predictions]
+    unknown = sum(count for each, count in trained if each is None) + sum(each is None for each in predicted)
+    training = sum((each.times(count) for each, count in trained if each), FlopsEstimate())
+    prediction = sum((each for each in predicted if each), FlopsEstimate())
+    return Plan(len(trainings), training, len(predictions), prediction, unknown)
 
 
 def _devices() -> str:
-    return ", ".join(name for name, one in flops.PEAKS.items() if one.bf16)
+    return ", ".join(name for name, peaks in flops.PEAKS.items() if peaks.bf16)

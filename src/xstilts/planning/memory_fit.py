@@ -1,10 +1,14 @@
-"""Fit: whether the trainings of a plan fit the device's memory, said before anything is downloaded or built.
+"""Memory fit: whether the trainings of a plan fit the device's memory, before anything is downloaded or built.
 
-What does not fit is told with the first way in a fixed order that would: first those that leave the result as it is,
-then lighter optimisers, then fewer trained weights. A way that an encoder does not have is passed over.
+For a training that does not fit there is the first remedy that makes it fit, in a fixed order: first those that leave
+the result as it is, then lighter optimizers, then fewer trained weights. A remedy that an encoder does not support is
+skipped.
 
-    for line in lines(grid.promised(machine), machine):
+    for line in lines(grid.stages(machine), machine):
         print(line)
+
+>>> Way(("optimizer=adafactor:bf16",), recompute=True).options()
+'--set optimizer=adafactor:bf16 --recompute'
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from xstilts.models.configs import config_before
 from xstilts.models.encoder import Encoder
 from xstilts.models.families import FAMILIES
 from xstilts.runtime.machine import Runtime
+from xstilts.store import names
 from xstilts.store.stage import Stage, lineage
 from xstilts.training.memory import GIB, ROOM, Memory, Setting, estimate, floor
 from xstilts.training.memory import UNKNOWN_LABELS as LABELS
@@ -32,21 +37,27 @@ FEW = 4096
 
 @dataclass(frozen=True)
 class Way:
-    """A way to need less: settings of the recipe, tokens in a pass, layers computed twice."""
+    """A way to need less memory.
+
+    Attributes:
+        settings: Changes of the recipe.
+        few_tokens: Whether a pass has at most `FEW` tokens.
+        recompute: Whether activations are recomputed in the backward pass.
+    """
 
     settings: tuple[str, ...] = ()
     few_tokens: bool = False
     recompute: bool = False
 
-    def said(self) -> str:
-        """Return the options of the command line."""
+    def options(self) -> str:
+        """Return the options of the command line that choose it."""
         words = [f"--set {setting}" for setting in self.settings]
         return " ".join(
             [*words, *["--recompute"] * self.recompute, *[f"--micro-tokens {FEW}"] * self.few_tokens],
         )
 
 
-ALONE_AND_WITH = ((False, False), (True, False), (False, True), (True, True))  # few tokens, layers computed twice
+ALONE_AND_WITH = ((False, False), (True, False), (False, True), (True, True))  # few tokens, recomputed activations
 LIGHTER = ("adamw8", "adamw:bf16", "adamw8:bf16", "adafactor:bf16")
 WAYS = (
     Way(few_tokens=True),
@@ -63,32 +74,32 @@ WAYS = (
 )
 
 
-def lines(promised: Iterable[Stage], machine: Runtime) -> Iterator[str]:
-    """Yield a line for each distinct training among stages and what they need: encoder, recipe and kind."""
+def lines(stages: Iterable[Stage], machine: Runtime) -> Iterator[str]:
+    """Yield a line for each training among stages; those of equal encoder, recipe and task formats are one line."""
     name, most = capacity(machine)
     setting = setting_of(machine)
     seen: set[tuple[Any, ...]] = set()
-    for stage in promised:
-        if stage.work.function.__name__ != "train":
+    for stage in stages:
+        if stage.work.name != names.TRAIN:
             continue
-        lessons, recipe, model = (stage.arguments[one] for one in ("lessons", "recipe", "encoder"))
-        config, formats = (
-            config_before(model, machine),
-            tuple((one.format, len(one.labels) or LABELS) for one in lessons),
-        )
+        training_sets, recipe, model = (stage.arguments[argument] for argument in ("lessons", "recipe", "encoder"))
+        config = config_before(model, machine)
+        formats = tuple((given.format, len(given.labels) or LABELS) for given in training_sets)
         identity = config and config.to_json_string(), recipe, formats
         if identity in seen:
             continue
         seen.add(identity)
-        start = f"{_named(lessons)} on {_origin(model)}, trainable={recipe.trainable}, optimizer={recipe.optimizer}"
+        start = (
+            f"{_named(training_sets)} on {_origin(model)}, trainable={recipe.trainable}, optimizer={recipe.optimizer}"
+        )
         if config is None or config.model_type not in FAMILIES:
             yield f"{start}: memory not known, as the encoder's configuration is not here"
         else:
-            yield f"{start}: {_said(config, recipe, formats, setting, name, most)}"
+            yield f"{start}: {_needs(config, recipe, formats, setting, name, most)}"
 
 
 def setting_of(machine: Runtime) -> Setting:
-    """Return how the machine trains; with a memory of so many GiB given, and no GPU here, how a GPU would."""
+    """Return how the machine trains; if the memory is given and the device is not, how a GPU would."""
     import torch
 
     given = machine.memory_gib > 0 and machine.device == "auto"
@@ -99,7 +110,7 @@ def setting_of(machine: Runtime) -> Setting:
 
 
 def capacity(machine: Runtime) -> tuple[str, int]:
-    """Return the name of the device and its bytes: as given, of the GPU, or of the main memory."""
+    """Return the name of the device and its memory in bytes: as given, of the GPU, or the main memory."""
     import torch
 
     if machine.memory_gib:
@@ -114,7 +125,15 @@ def capacity(machine: Runtime) -> tuple[str, int]:
 def remedy(
     config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], setting: Setting, most: int
 ) -> Way | None:
-    """Return the first way with which a training would fit; None where no way is enough."""
+    """Return the first way with which a training would fit; None where no way is enough.
+
+    Args:
+        config: Configuration of the encoder.
+        recipe: The hyperparameters.
+        formats: Task format and number of labels of each training set.
+        setting: How the machine trains.
+        most: Memory of the device in bytes.
+    """
     for way in WAYS:
         tokens = min(FEW, setting.micro_tokens) if way.few_tokens else setting.micro_tokens
         other = Setting(setting.device, tokens, way.recompute or setting.recompute)
@@ -126,26 +145,26 @@ def remedy(
                 continue
             if fits(needed(config, lighter, formats, other), most, other.device):
                 return way
-        except InputError:  # a part to train that the encoder does not have, or peft is not here
+        except InputError:  # a part to train that the encoder does not have, or peft is not installed
             continue
     return None
 
 
 def fits(memory: Memory, most: int, device: Device) -> bool:
-    """Say whether what is needed is at most the share of a device's bytes that tensors may take."""
+    """Return whether a training needs at most the share of a device's bytes that tensors may take."""
     return memory.total <= ROOM[device.type] * most
 
 
 def needed(config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], setting: Setting) -> Memory:
-    """Return what a training of lessons needs: as much as the one of them that needs most."""
+    """Return the memory that a training needs: that of the training set with the largest passes."""
     return max(
-        (_estimate(_Known(config), recipe, format, labels, setting) for format, labels in formats),
-        key=lambda one: one.total,
+        (_estimate(_HashableConfig(config), recipe, format, labels, setting) for format, labels in formats),
+        key=lambda memory: memory.total,
     )
 
 
-class _Known:
-    """A configuration that is equal to another with the same settings, so that one estimate is enough for both."""
+class _HashableConfig:
+    """A configuration that equals another with the same settings, so that a cache knows it again."""
 
     def __init__(self, config: Any) -> None:
         self.config, self.text = config, config.to_json_string()
@@ -154,15 +173,15 @@ class _Known:
         return hash(self.text)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Known) and other.text == self.text
+        return isinstance(other, _HashableConfig) and other.text == self.text
 
 
 @lru_cache(maxsize=1024)
-def _estimate(known: _Known, recipe: Recipe, format: str, labels: int, setting: Setting) -> Memory:
+def _estimate(known: _HashableConfig, recipe: Recipe, format: str, labels: int, setting: Setting) -> Memory:
     return estimate(known.config, recipe, format, labels, setting)
 
 
-def _said(
+def _needs(
     config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], setting: Setting, name: str, most: int
 ) -> str:
     try:
@@ -174,11 +193,12 @@ def _said(
     if fits(memory, most, setting.device):
         return f"{need}: fits in {device}"
     way = remedy(config, recipe, formats, setting, most)
-    return f"{need}: does not fit in {device}; {f'try {way.said()}' if way else 'nothing that is offered here would'}"
+    advice = f"try {way.options()}" if way else "no option of the command line would make it fit"
+    return f"{need}: does not fit in {device}; {advice}"
 
 
 def describe(memory: Memory) -> str:
-    """Return what is needed, by part, in GiB."""
+    """Return the memory by part, in GiB."""
     parts = {name: getattr(memory, name) for name in ("weights", "gradients", "states", "activations")}
     return f"{memory.total / GIB:,.1f} GiB = " + " + ".join(f"{v / GIB:,.1f} {n}" for n, v in parts.items())
 
@@ -187,8 +207,8 @@ def _millions(count: int) -> str:
     return f"{count / 1e6:,.1f} M"
 
 
-def _named(lessons: tuple[TrainingSet, ...]) -> str:
-    return "+".join(lesson.task for lesson in lessons)
+def _named(training_sets: tuple[TrainingSet, ...]) -> str:
+    return "+".join(given.task for given in training_sets)
 
 
 def _origin(model: Encoder | Stage) -> str:

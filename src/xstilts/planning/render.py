@@ -1,6 +1,6 @@
-"""Outlook: a forecast as a person reads it: what each arm takes, each configuration's memory, and what was assumed.
+"""Render: a forecast as tables for the terminal and as JSON: arms, configurations with their memory, assumptions.
 
-for part in outlook.parts(forecast(asked, Gpu(), Machine())):
+for part in parts(forecast(study, Gpu(), Runtime())):
     console.print(part)
 """
 
@@ -35,7 +35,7 @@ ARMS = (
 )
 LINES = (
     "encoder",
-    "taught",
+    "trained on",
     "trainable",
     "optimizer",
     "batch",
@@ -48,76 +48,78 @@ LINES = (
     "GiB",
     "fits",
 )
-SIZES = ("task", "split", "examples", "sequences each", "pieces a sequence", "from")
+SIZES = ("task", "split", "examples", "sequences each", "tokens a sequence", "from")
 
 
-def parts(found: Forecast) -> Iterator[RichTable | str]:
+def parts(forecast: Forecast) -> Iterator[RichTable | str]:
     """Yield the tables of a forecast and the lines between them."""
-    gpu = found.gpu
-    yield _table(f"what it takes on one {gpu.name}", ARMS, [_of_sum(one, found) for one in (*found.arms, found.total)])
-    yield from _remarks(found)
-    yield _table("trainings by configuration", LINES, [_of_line(line, gpu) for line in found.lines])
-    yield from _misfits(found)
-    yield _table("sizes reckoned with", SIZES, _of_sizes(found.sizes))
+    gpu = forecast.gpu
+    yield _table(
+        f"what it takes on one {gpu.name}", ARMS, [_of_sum(part, forecast) for part in (*forecast.arms, forecast.total)]
+    )
+    yield from _remarks(forecast)
+    yield _table("trainings by configuration", LINES, [_of_line(line, gpu) for line in forecast.lines])
+    yield from _misfits(forecast)
+    yield _table("sizes of the data", SIZES, _of_sizes(forecast.sizes))
     yield from (f"  {line}" for line in notes(gpu))
 
 
 def notes(gpu: Gpu) -> tuple[str, ...]:
-    """Return what a forecast rests on."""
+    """Return the assumptions of a forecast, a sentence each."""
     peak, source = gpu.peak
     return (
         f"GPU-hours are FLOPs by {gpu.utilisation:.0%} (--utilisation) of the peak, {peak / 1e12:,.0f} TFLOP/s in bf16 "
         f"({source}): an assumption, small encoders on short texts reach less",
-        "naive: every run by itself; shared: what is equal is done once, in the last row also across arms",
-        "FLOPs are the ledger's, forward and backward by what is trained, predictions in every language and looks at "
-        "development data included, without padding; layers computed twice to save memory are not in it",
+        "naive: every run by itself; shared: equal stages are built once, in the last row also across arms",
+        "FLOPs are the ledger's, forward and backward by what is trained, predictions in every language and "
+        "evaluations on development data included, without padding and without recomputed activations",
         f"memory is the largest pass's, all rows of the embeddings trained, on a device of {gpu.gib:g} GiB (--memory)",
         "assumed are the sizes of the table in dataset_sizes.py; measured lengths are of "
         f"{dataset_sizes.MEASURED:,} examples at most",
     )
 
 
-def plain(found: Forecast) -> dict[str, Any]:
-    """Return a forecast as JSON has it."""
+def to_json(forecast: Forecast) -> dict[str, Any]:
+    """Return a forecast as the values of its JSON file."""
     return {
-        "gpu": asdict(found.gpu),
-        "arms": [_plain_sum(one, found.gpu) for one in found.arms],
-        "total": _plain_sum(found.total, found.gpu),
-        "configurations": [_plain_line(line, found.gpu) for line in found.lines],
-        "sizes": [asdict(one) for one in found.sizes],
-        "notes": list(notes(found.gpu)),
+        "gpu": asdict(forecast.gpu),
+        "arms": [_sum_json(part, forecast.gpu) for part in forecast.arms],
+        "total": _sum_json(forecast.total, forecast.gpu),
+        "configurations": [_line_json(line, forecast.gpu) for line in forecast.lines],
+        "sizes": [asdict(size) for size in forecast.sizes],
+        "notes": list(notes(forecast.gpu)),
     }
 
 
-def _of_sum(one: Sum, found: Forecast) -> list[str]:
-    gpu = found.gpu
-    lines = [line for line in found.lines if line.configuration in one.configurations]
+def _of_sum(part: Sum, forecast: Forecast) -> list[str]:
+    gpu = forecast.gpu
+    lines = [line for line in forecast.lines if line.configuration in part.configurations]
     known = [line.memory.total for line in lines if line.memory]
     misfits = sum(line.fits is False for line in lines)
     fits = "not known" if not known else "yes" if not misfits else f"{misfits} of {len(lines)} do not"
     return [
-        one.label,
-        one.encoder,
-        f"{one.runs:,}",
-        f"{one.naive.trainings:,}",
-        f"{one.shared.trainings:,}",
-        _exa(one.naive, one.naive.flops),
-        _exa(one.shared, one.shared.flops),
-        _exa(one.shared, one.shared.predicted.flops),
-        _hours(one.naive, gpu),
-        _hours(one.shared, gpu),
+        part.label,
+        part.encoder,
+        f"{part.runs:,}",
+        f"{part.naive.trainings:,}",
+        f"{part.shared.trainings:,}",
+        _exa(part.naive, part.naive.flops),
+        _exa(part.shared, part.shared.flops),
+        _exa(part.shared, part.shared.predicted.flops),
+        _hours(part.naive, gpu),
+        _hours(part.shared, gpu),
         f"{max(known) / GIB:,.1f}" if known else "not known",
         fits,
     ]
 
 
 def _of_line(line: Line, gpu: Gpu) -> list[str]:
-    asked, each = line.configuration, line.each
-    recipe = asked.recipe
+    given, each = line.configuration, line.each
+    recipe = given.recipe
     hours = gpu.hours(each.flops) if each else None
     return [
-        name_of(asked.encoder),
-        asked.tasks,
+        name_of(given.encoder),
+        given.tasks,
         recipe.trainable,
         recipe.optimizer,
         str(recipe.batch_size),
@@ -132,21 +134,21 @@ def _of_line(line: Line, gpu: Gpu) -> list[str]:
     ]
 
 
-def _of_sizes(found: tuple[Size, ...]) -> list[list[str]]:
+def _of_sizes(sizes: tuple[Size, ...]) -> list[list[str]]:
     """Return a row for each task and split, languages that differ taken together."""
     rows: dict[tuple[str, ...], list[Size]] = {}
-    for one in found:
-        rows.setdefault((one.task, one.split, one.said), []).append(one)
+    for size in sizes:
+        rows.setdefault((size.task, size.split, size.source), []).append(size)
     return [
         [
             name,
             split,
-            _span([one.examples for one in group]),
-            _span([one.sequences for one in group]),
-            _span([one.pieces for one in group]),
-            said,
+            _span([size.examples for size in group]),
+            _span([size.sequences for size in group]),
+            _span([size.tokens for size in group]),
+            source,
         ]
-        for (name, split, said), group in rows.items()
+        for (name, split, source), group in rows.items()
     ]
 
 
@@ -157,26 +159,26 @@ def _span(values: list[float | None]) -> str:
     return f"{known[0]:,g}" if len(known) == 1 else f"{known[0]:,g} to {known[-1]:,g}"
 
 
-def _remarks(found: Forecast) -> Iterator[str]:
-    if found.total.shared.unknown:
-        count = f"{found.total.shared.unknown:,} trainings and predictions"
+def _remarks(forecast: Forecast) -> Iterator[str]:
+    if forecast.total.shared.unknown:
+        count = f"{forecast.total.shared.unknown:,} trainings and predictions"
         yield f"  ≥: the cost of {count} is not known and not in the sums"
-    for encoder, why in dict.fromkeys((name_of(line.configuration.encoder), line.why) for line in found.lines):
+    for encoder, why in dict.fromkeys((name_of(line.configuration.encoder), line.why) for line in forecast.lines):
         if why:
             yield f"  not known of {encoder}: {why}"
 
 
-def _misfits(found: Forecast) -> Iterator[str]:
-    """Yield what does not fit, and with what it would; one line for all tasks of which the same is true."""
+def _misfits(forecast: Forecast) -> Iterator[str]:
+    """Yield what does not fit, with a remedy; tasks of which the same is true are in one line."""
     groups: dict[tuple[str, str, str], list[str]] = {}
-    for line in found.lines:
+    for line in forecast.lines:
         if line.fits is False:
-            asked = line.configuration
-            setting = f"trainable={asked.recipe.trainable}, optimizer={asked.recipe.optimizer}"
-            groups.setdefault((name_of(asked.encoder), setting, line.remedy), []).append(asked.tasks)
-    device = f"{found.gpu.gib:g} GiB ({found.gpu.name})"
+            given = line.configuration
+            setting = f"trainable={given.recipe.trainable}, optimizer={given.recipe.optimizer}"
+            groups.setdefault((name_of(given.encoder), setting, line.remedy), []).append(given.tasks)
+    device = f"{forecast.gpu.gib:g} GiB ({forecast.gpu.name})"
     for (encoder, setting, remedy), tasks in groups.items():
-        way = f"try {remedy}" if remedy else "nothing that is offered here would"
+        way = f"try {remedy}" if remedy else "no option of the command line would make it fit"
         yield f"  does not fit in {device}: {encoder}, {setting}, {', '.join(dict.fromkeys(tasks))}; {way}"
 
 
@@ -189,34 +191,34 @@ def _hours(plan: Plan, gpu: Gpu) -> str:
 
 
 def _table(title: str, columns: tuple[str, ...], rows: list[list[str]]) -> RichTable:
-    found = RichTable(title=title, title_justify="left")
+    table = RichTable(title=title, title_justify="left")
     for number, column in enumerate(columns):
         words = not any(cell[:1].isdigit() for cell in (row[number] for row in rows))
-        found.add_column(column, justify="left" if words else "right", overflow="fold")
+        table.add_column(column, justify="left" if words else "right", overflow="fold")
     for row in rows:
-        found.add_row(*row)
-    return found
+        table.add_row(*row)
+    return table
 
 
-def _plain_sum(one: Sum, gpu: Gpu) -> dict[str, Any]:
+def _sum_json(part: Sum, gpu: Gpu) -> dict[str, Any]:
     return {
-        "arm": one.label,
-        "encoder": one.encoder,
-        "runs": one.runs,
-        **{name: _plain_plan(plan, gpu) for name, plan in (("naive", one.naive), ("shared", one.shared))},
+        "arm": part.label,
+        "encoder": part.encoder,
+        "runs": part.runs,
+        **{name: _plan_json(plan, gpu) for name, plan in (("naive", part.naive), ("shared", part.shared))},
     }
 
 
-def _plain_plan(plan: Plan, gpu: Gpu) -> Mapping[str, Any]:
+def _plan_json(plan: Plan, gpu: Gpu) -> Mapping[str, Any]:
     return {**asdict(plan), "flops": plan.flops, "gpu_hours": gpu.hours(plan.flops)}
 
 
-def _plain_line(line: Line, gpu: Gpu) -> dict[str, Any]:
-    asked = line.configuration
+def _line_json(line: Line, gpu: Gpu) -> dict[str, Any]:
+    given = line.configuration
     return {
-        "encoder": name_of(asked.encoder),
-        "taught": asked.tasks,
-        "recipe": asdict(asked.recipe),
+        "encoder": name_of(given.encoder),
+        "tasks": given.tasks,
+        "recipe": asdict(given.recipe),
         "trainings_naive": line.naive,
         "trainings_shared": line.shared,
         "each": line.each and {**asdict(line.each), "flops": line.each.flops, "gpu_hours": gpu.hours(line.each.flops)},

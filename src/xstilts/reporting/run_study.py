@@ -46,7 +46,7 @@ def conduct(file: Path, scale: str, machine: Runtime, out: Path) -> Outcome:
         raise error
     lost = failed_arms.find(asked, machine, failed)
     verdicts = failed_arms.explained(claim.check_all(asked.claims, table), lost)
-    missing = (*map(failed_arms.describe, lost), *failed_arms.apart(asked, machine, failed))
+    missing = (*map(failed_arms.describe, lost), *failed_arms.failed_extras(asked, machine, failed))
     origin = Origin(file.stem, scale, file, *commands(file, scale, machine))
     found = study_report.build_report(asked, table, verdicts, origin, machine, missing)
     studies.write(table, out)

@@ -163,7 +163,7 @@ def _extras(
     for one in asked:
         if not isinstance(one, StageTable):
             yield one.made(table, records)
-        elif all(is_built(stage, machine) for stage in one.promised(machine).values()):
+        elif all(is_built(stage, machine) for stage in one.stages(machine).values()):
             yield one.probed(machine)
 
 

@@ -1,0 +1,123 @@
+"""Splits: where runs take their dataset splits from, a data folder or names alone.
+
+A run needs to know which splits of a task exist and the stages that read them. `DataFolder` looks them up below a data
+folder, which decides the keys of the stages by the content of the files. `NamedSplits` needs no files: a split is its
+task, name and language. The stages of a run over named splits cannot be built, but they are equal exactly where the
+stages of the real runs would be, so that a forecast counts them.
+
+>>> from xstilts.tasks.base import task
+>>> splits = NamedSplits()
+>>> splits.read(task("xnli"), "test", "sw") == splits.read(task("xnli"), "test", "sw")
+True
+>>> splits.has(task("xnli"), "validation", "sw"), splits.has(task("squad"), "test", "en")
+(True, True)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from xstilts.data.dataset import DatasetSplit
+from xstilts.data.dataset import read as read_stage
+from xstilts.store.memo import memoised
+from xstilts.store.stage import Stage
+from xstilts.tasks.base import Task, task
+
+
+class Splits(Protocol):
+    """Dataset splits that runs read."""
+
+    def __hash__(self) -> int:
+        """Return a hash, as what is planned from splits is remembered by them."""
+        ...
+
+    def has(self, task: Task, split: str, language: str) -> bool:
+        """Return whether a split exists in a language, with its answers."""
+        ...
+
+    def withheld(self, task: Task, split: str, language: str) -> bool:
+        """Return whether a split exists in a language without its answers, as the test set of a leaderboard."""
+        ...
+
+    def read(self, task: Task, split: str, language: str) -> Stage:
+        """Return the stage that reads a split in a language.
+
+        Raises:
+            InputError: The split does not exist; the message names every place looked at.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """The splits below a data folder; without one, those that need no files (the sandbox's).
+
+    Attributes:
+        path: The data folder, or None.
+    """
+
+    path: Path | None = None
+
+    def has(self, task: Task, split: str, language: str) -> bool:
+        """Return whether a split exists in a language, with its answers."""
+        return task.has(split, language, self.path)
+
+    def withheld(self, task: Task, split: str, language: str) -> bool:
+        """Return whether a split exists in a language without its answers."""
+        folder = self.path
+        if folder is None or self.has(task, split, language):
+            return False
+        return any(source.find(split, language, folder) for source in task.sources if source.withheld)
+
+    def read(self, task: Task, split: str, language: str) -> Stage:
+        """Return the stage that reads a split in a language.
+
+        Raises:
+            InputError: The split does not exist; the message names every place looked at.
+        """
+        identity = ("read", split, language, self.path)
+        return memoised(task, identity, lambda: read(task.data(split, language, self.path)))
+
+
+class NamedSplits:
+    """Splits by name, for forecasts: every task has all of them, validation only where its sources define one."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[Stage, Task] = {}
+
+    def has(self, task: Task, split: str, language: str) -> bool:
+        """Return whether a task has a split; files are not looked at."""
+        return split != "validation" or any(
+            source.generator.has(split, language, source.options)
+            if source.generator
+            else bool(source.patterns(split, language))
+            for source in task.sources
+        )
+
+    def withheld(self, task: Task, split: str, language: str) -> bool:
+        """Return False: named splits have their answers."""
+        return False
+
+    def read(self, task: Task, split: str, language: str) -> Stage:
+        """Return a stage that stands for the reading of a split and cannot be built."""
+        stage = read(DatasetSplit(task.name, task.format, split, language, task.labels, (), ()))
+        self._tasks.setdefault(stage, task)
+        return stage
+
+    def task_of(self, stage: Stage) -> Task:
+        """Return the task whose split a stage reads; of a stage that was not made here, the task of that name."""
+        return self._tasks.get(stage) or task(stage.arguments["data"].task)
+
+
+@lru_cache(maxsize=65536)
+def read(data: DatasetSplit) -> Stage:
+    """Return the stage that reads a split; runs that read the same split share one object."""
+    return read_stage(data)
+
+
+def splits_of(data: Splits | Path | None) -> Splits:
+    """Return the splits below a data folder, or splits as they are given."""
+    return DataFolder(data) if data is None or isinstance(data, Path) else data
