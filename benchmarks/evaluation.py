@@ -28,7 +28,7 @@ from sides import TOKENS, texts
 
 from xstilts.data.dataset import examples
 from xstilts.data.readers import Report
-from xstilts.evaluation.predict import predict_units
+from xstilts.evaluation.predict import predict_inputs
 from xstilts.formats import task_format
 from xstilts.models.batch import ModelInput, batch, single_targets
 from xstilts.models.embedding_pruning import pruned_embeddings
@@ -117,9 +117,9 @@ def ours(
     head: Any = network.eval().heads["head"]
     head.dense, head.out = shipped.classifier.dense, shipped.classifier.out_proj
     began = time.perf_counter()
-    with pruned_embeddings(network, ["classification"], languages[number], TOKENS):
+    with pruned_embeddings(network, languages[number], TOKENS):
         network.to(machine.torch_device())
-        found[number] = predict_units(
+        found[number] = predict_inputs(
             network, "head", task_format("classification"), languages[number], TOKENS, machine
         )
     return time.perf_counter() - began

@@ -22,7 +22,7 @@ from typing import Any
 import sides
 import torch
 import transformers
-from learning import SHAPES, Course, every_piece, fresh, take, units
+from learning import SHAPES, Course, every_token, fresh, take, units
 from sides import TOKENS, config
 from transformers.trainer_callback import PrinterCallback
 
@@ -79,7 +79,7 @@ def ours(asked: argparse.Namespace, seed: int) -> float:
     shape, recipe = SHAPES[asked.lengths], Recipe(batch_size=asked.batch, steps=asked.steps)
     network = fresh(asked, shape.format, len(shape.labels), seed)
     shown, machine = units(asked, asked.steps * asked.batch, seed), Runtime(device=asked.device)
-    return take(network, Course(shape.format, shape.labels, shown, recipe, machine, seed, every_piece(asked))).seconds
+    return take(network, Course(shape.format, shape.labels, shown, recipe, machine, seed, every_token(asked))).seconds
 
 
 def common(asked: argparse.Namespace, seed: int) -> float:

@@ -29,10 +29,10 @@ from xstilts.models.heads import attach
 from xstilts.models.network import Network
 from xstilts.runtime.machine import Runtime
 from xstilts.training.batch_schedule import schedule
-from xstilts.training.frozen_layer_cache import NOTHING, computed
-from xstilts.training.optimizer import optimiser_of, prepare, suited
+from xstilts.training.frozen_layer_cache import NOTHING, cached_states
+from xstilts.training.optimizer import make_optimizer, prepare, suited
 from xstilts.training.recipe import Recipe
-from xstilts.training.step import Loop
+from xstilts.training.step import Stepper
 from xstilts.training.training_set import EncodedTrainingSet, TrainingSet
 
 TASK = "toy"
@@ -85,7 +85,7 @@ def units(asked: argparse.Namespace, count: int, seed: int) -> list[ModelInput]:
     return found
 
 
-def every_piece(asked: argparse.Namespace) -> list[ModelInput]:
+def every_token(asked: argparse.Namespace) -> list[ModelInput]:
     """Return a unit of all pieces that the whole data set shows, however few examples are taken of it."""
     return [ModelInput(0, (np.arange(asked.pieces, dtype=np.int32),))]
 
@@ -128,9 +128,9 @@ def fresh(asked: argparse.Namespace, format: str, labels: int, seed: int, **more
 
 def take(network: Network, course: Course) -> Taken:
     """Train a network in this package's loop, as `xstilts.training.train` does."""
-    lesson = TrainingSet(TASK, course.format, course.labels, (), None, "")
-    pupil = EncodedTrainingSet(
-        lesson, task_format(course.format), course.labels, course.units, [0] * len(course.units), []
+    training_set = TrainingSet(TASK, course.format, course.labels, (), None, "")
+    encoded = EncodedTrainingSet(
+        training_set, task_format(course.format), course.labels, course.units, [0] * len(course.units), []
     )
     recipe, machine = course.recipe, suited(course.machine, course.recipe)
     total, spent = recipe.steps or 1, ledger.nothing()
@@ -138,16 +138,24 @@ def take(network: Network, course: Course) -> Taken:
     began = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,
-        pruned_embeddings(network, [course.format], course.shown or course.units, TOKENS, Path(folder)),
+        pruned_embeddings(
+            network,
+            course.shown or course.units,
+            TOKENS,
+            keep_all=task_format(course.format).language_model,
+            folder=Path(folder),
+        ),
     ):
         prepare(network, recipe)
         network.to(machine.torch_device())
-        below = computed(network, course.units, TOKENS, machine) if course.stored else NOTHING
-        loop = Loop(network, [pupil], TOKENS, recipe, machine, optimiser_of(network, recipe), course.seed, below)
-        steps = schedule((pupil.scheduled(),), total, recipe.batch_size, "uniform", course.seed)
-        ready = loop.ahead(enumerate(steps))
-        losses = [loop.take(one, total) for one in islice(ready, course.warm)]
+        below = cached_states(network, course.units, TOKENS, machine) if course.stored else NOTHING
+        stepper = Stepper(
+            network, [encoded], TOKENS, recipe, machine, make_optimizer(network, recipe), course.seed, below
+        )
+        steps = schedule((encoded.scheduled(),), total, recipe.batch_size, "uniform", course.seed)
+        ready = stepper.prefetch(enumerate(steps))
+        losses = [stepper.take(one, total) for one in islice(ready, course.warm)]
         with ledger.metered(spent, machine):  # waits for the device at its end
-            losses += [loop.take(one, total) for one in ready]
+            losses += [stepper.take(one, total) for one in ready]
         seconds = time.perf_counter() - began
     return Taken(seconds, [float(loss) for loss in losses], spent)

@@ -20,7 +20,7 @@ import torch
 from learning import fresh
 from sides import TOKENS, texts
 
-from xstilts.evaluation.predict import predict_units
+from xstilts.evaluation.predict import predict_inputs
 from xstilts.formats import task_format
 from xstilts.metrics import nearest_source, normalise
 from xstilts.models.batch import ModelInput
@@ -74,7 +74,7 @@ def one_pass(
 ) -> float:
     """Return the seconds of this package: all layers of a batch are pooled at once."""
     began = time.perf_counter()
-    found = predict_units(network, "", task_format("bitext_retrieval"), shown, TOKENS, Runtime(device=asked.device))
+    found = predict_inputs(network, "", task_format("bitext_retrieval"), shown, TOKENS, Runtime(device=asked.device))
     vectors["one_pass"] = np.stack(found)
     return time.perf_counter() - began
 

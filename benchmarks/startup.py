@@ -88,7 +88,7 @@ def planned(asked: argparse.Namespace) -> sides.Figures:
         grid = Grid(Encoder.of(SANDBOX), targets, settings, Recipes("sandbox"), seeds)
         with tempfile.TemporaryDirectory() as store:
             machine = Runtime(Path(store), device="cpu")
-            seconds, stages = timed(partial(grid.promised, machine))
+            seconds, stages = timed(partial(grid.stages, machine))
             promising.append(seconds)
             seconds, wanted = timed(partial(missing, tuple(stages), machine))
             listing.append(seconds)

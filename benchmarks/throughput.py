@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import sides
-from learning import SHAPES, Course, Taken, every_piece, fresh, take, units
+from learning import SHAPES, Course, Taken, every_token, fresh, take, units
 
 from xstilts.cost import ledger
 from xstilts.models.network import Network
@@ -88,7 +88,7 @@ def trained(asked: argparse.Namespace, network: Network, name: str, steps: int, 
     shown = units(asked, steps * batch, 0)
     warm = min(asked.warm, steps - 1)
     return take(
-        network, Course(shape.format, shape.labels, shown, recipe, machine, 0, every_piece(asked), warm=warm)
+        network, Course(shape.format, shape.labels, shown, recipe, machine, 0, every_token(asked), warm=warm)
     ), machine
 
 

@@ -80,7 +80,7 @@ def lines(paths: list[Path], most: int) -> list[str]:
 def measured(tokens: Tokenizer, texts: list[str], offsets: bool, found: dict[str, list[float]]) -> int:
     """Add the seconds of each side in one round; return the bytes that are stored."""
     with tempfile.TemporaryDirectory() as store:
-        kept = tokens.kept(Runtime(Path(store)))
+        kept = tokens.cached(Runtime(Path(store)))
         results = []
         for side, one in (("cut", tokens), ("first", kept), ("again", kept)):
             token_cache._identity.cache_clear()

@@ -40,7 +40,7 @@ class Plan:
 
 
 def plan(scale: str) -> Plan:
-    """Return what a scale runs."""
+    """Return the setup of a scale."""
     if scale == "sandbox":
         recipes = Recipes("sandbox", ("steps=none", "max_train_examples=1600", "epochs=3"))
         return Plan("sandbox", task("sandbox_qa"), "sandbox_cloze", recipes, 2, (8, 32, 128), 32, 7e-4)
@@ -56,27 +56,27 @@ def plan(scale: str) -> Plan:
 
 def study(scale: str) -> Study:
     """Return the study at a scale."""
-    asked = plan(scale)
-    grid = Grid(Encoder.of(asked.encoder), (asked.target,), (tasks_of(asked.intermediate),), asked.recipes, asked.seeds)
+    setup = plan(scale)
+    grid = Grid(Encoder.of(setup.encoder), (setup.target,), (tasks_of(setup.intermediate),), setup.recipes, setup.seeds)
     arms = [
-        Arm(replace(grid, recipes=_batched(asked, size, multiple)), label)
-        for size in asked.sizes
-        for label, multiple in _labels(asked, size).items()
+        Arm(replace(grid, recipes=_batched(setup, size, multiple)), label)
+        for size in setup.sizes
+        for label, multiple in _labels(setup, size).items()
     ]
-    choices = tuple(DevSelectedArm(_named(size, TUNED), tuple(_labels(asked, size))) for size in asked.sizes)
-    probes = (TimeToQuality(asked.intermediate), NoiseScales(grid))
-    return Study(__doc__ or "", tuple(arms), tuple(_claims(asked)), choices, _limits(scale), probes)
+    choices = tuple(DevSelectedArm(_named(size, TUNED), tuple(_labels(setup, size))) for size in setup.sizes)
+    probes = (TimeToQuality(setup.intermediate), NoiseScales(grid))
+    return Study(__doc__ or "", tuple(arms), tuple(_claims(setup)), choices, _limits(scale), probes)
 
 
-def _batched(asked: Plan, size: int, multiple: float) -> Recipes:
-    settings = (*asked.recipes.intermediate, f"batch_size={size}", f"learning_rate={asked.rate * multiple:.3g}")
-    return replace(asked.recipes, intermediate=settings)
+def _batched(setup: Plan, size: int, multiple: float) -> Recipes:
+    settings = (*setup.recipes.intermediate, f"batch_size={size}", f"learning_rate={setup.rate * multiple:.3g}")
+    return replace(setup.recipes, intermediate=settings)
 
 
-def _labels(asked: Plan, size: int) -> dict[str, float]:
+def _labels(setup: Plan, size: int) -> dict[str, float]:
     """Return the arms of a batch size and by how much the usual rate is multiplied in each, the lowest first."""
-    rules = {round((size / asked.base) ** power, 6): rule for rule, power in reversed(RULES.items())}
-    multiples = sorted({*asked.multiples, *rules})
+    rules = {round((size / setup.base) ** power, 6): rule for rule, power in reversed(RULES.items())}
+    multiples = sorted({*setup.multiples, *rules})
     return {_named(size, rules.get(one, f"rate × {one:g}")): one for one in multiples}
 
 
@@ -84,9 +84,9 @@ def _named(size: int, rule: str) -> str:
     return f"batch {size}, {rule}"
 
 
-def _claims(asked: Plan) -> list[Claim]:
-    intermediate, target, base = asked.intermediate, asked.target.name, _named(asked.base, TUNED)
-    others = [size for size in asked.sizes if size != asked.base]
+def _claims(setup: Plan) -> list[Claim]:
+    intermediate, target, base = setup.intermediate, setup.target.name, _named(setup.base, TUNED)
+    others = [size for size in setup.sizes if size != setup.base]
 
     def against_base(size: int, rule: str) -> Gain:
         return Gain(intermediate, target, over=intermediate, recipe=_named(size, rule), over_recipe=base)
@@ -100,11 +100,11 @@ def _claims(asked: Plan) -> list[Claim]:
             Gain(intermediate, target, recipe=_named(size, TUNED)),
             "above",
         )
-        for size in asked.sizes
+        for size in setup.sizes
     ]
     claims += [
         Claim(
-            f"With a tuned rate, batches of {size} are as good as batches of {asked.base}",
+            f"With a tuned rate, batches of {size} are as good as batches of {setup.base}",
             against_base(size, TUNED),
             "equivalent",
             margin=2.0,
@@ -119,7 +119,7 @@ def _claims(asked: Plan) -> list[Claim]:
     claims += [
         Claim(f"Training in batches of {size} takes less time", saved("intermediate_seconds", size), "above")
         for size in others
-        if size > asked.base
+        if size > setup.base
     ]
     claims += [
         Claim(

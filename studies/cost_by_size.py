@@ -45,7 +45,7 @@ class Plan:
 
 
 def plan(scale: str) -> Plan:
-    """Return what a scale runs.
+    """Return the setup of a scale.
 
     At sandbox, encoders have random weights, as costs do not depend on what an encoder knows. At small, those of
     `xstilts pretrain` are taken: see studies/model_size.py for the commands.
@@ -84,58 +84,58 @@ def plan(scale: str) -> Plan:
 
 
 def untrained(width: int) -> Stage:
-    """Promise the encoder that the sandbox's pretraining would start from, at another width."""
-    pretrained = sandbox_encoder.promise(shape=replace(sandbox_encoder.SHAPE, width=width))
-    found = pretrained.arguments["encoder"]
-    assert isinstance(found, Stage)
-    return found
+    """Return the untrained encoder of the sandbox's pretraining at another width."""
+    pretrained = sandbox_encoder.encoder_stage(shape=replace(sandbox_encoder.SHAPE, width=width))
+    untrained = pretrained.arguments["encoder"]
+    assert isinstance(untrained, Stage)
+    return untrained
 
 
 def study(scale: str) -> Study:
     """Return the study at a scale."""
-    asked = plan(scale)
-    arms = tuple(Arm(_grid(asked, one, name), spoken(name)) for one in asked.encoders for name in _names(asked))
-    lengths = Lengths(asked.target.name, _base(asked))
-    costs = tuple(CostBySize(name, asked.target.name) for name in dict.fromkeys(map(_setting, _names(asked))))
-    return Study(__doc__ or "", arms, tuple(_claims(asked)), limits=_limits(scale), extras=(lengths, *costs))
+    setup = plan(scale)
+    arms = tuple(Arm(_grid(setup, one, name), languages_of(name)) for one in setup.encoders for name in _names(setup))
+    lengths = Lengths(setup.target.name, _base(setup))
+    costs = tuple(CostBySize(name, setup.target.name) for name in dict.fromkeys(map(_setting, _names(setup))))
+    return Study(__doc__ or "", arms, tuple(_claims(setup)), limits=_limits(scale), extras=(lengths, *costs))
 
 
-def spoken(name: str) -> str:
+def languages_of(name: str) -> str:
     """Return the names of the languages that a task is trained in: the label of its arm."""
     return "+".join(language(code).name for code in task(name).trained_in)
 
 
-def _grid(asked: Plan, encoder: Encoder | Stage, name: str) -> Grid:
-    return Grid(encoder, (asked.target,), ((task(name),),), asked.recipes, asked.seeds, asked.teachers)
+def _grid(setup: Plan, encoder: Encoder | Stage, name: str) -> Grid:
+    return Grid(encoder, (setup.target,), ((task(name),),), setup.recipes, setup.seeds, setup.teachers)
 
 
-def _names(asked: Plan) -> tuple[str, ...]:
-    return (asked.english, *asked.others)
+def _names(setup: Plan) -> tuple[str, ...]:
+    return (setup.english, *setup.others)
 
 
 def _setting(name: str) -> str:
     return task(name).name
 
 
-def _base(asked: Plan) -> str:
-    return task(asked.english).trained_in[0]
+def _base(setup: Plan) -> str:
+    return task(setup.english).trained_in[0]
 
 
-def _claims(asked: Plan) -> list[Claim]:
+def _claims(setup: Plan) -> list[Claim]:
     return [
-        *(claim for name in _names(asked) for claim in _by_size(asked, name)),
-        *(claim for name in asked.others for claim in _by_language(asked, name)),
-        *_of_predictions(asked),
+        *(claim for name in _names(setup) for claim in _by_size(setup, name)),
+        *(claim for name in setup.others for claim in _by_language(setup, name)),
+        *_of_predictions(setup),
     ]
 
 
-def _by_size(asked: Plan, name: str) -> list[Claim]:
+def _by_size(setup: Plan, name: str) -> list[Claim]:
     """Return what is claimed of the growth with size on the data of one language."""
 
     def scaling(figure: str, per: str = "") -> Scaling:
-        return Scaling(f"intermediate_{figure}", _setting(name), asked.target.name, spoken(name), per)
+        return Scaling(f"intermediate_{figure}", _setting(name), setup.target.name, languages_of(name), per)
 
-    on = f"On {spoken(name)} data"
+    on = f"On {languages_of(name)} data"
     per_token = scaling("flops", "intermediate_tokens")
     return [
         Claim(f"{on}, time grows less than in proportion to the encoder's size", scaling("seconds"), "below", 1.0),
@@ -145,19 +145,19 @@ def _by_size(asked: Plan, name: str) -> list[Claim]:
     ]
 
 
-def _by_language(asked: Plan, name: str) -> list[Claim]:
+def _by_language(setup: Plan, name: str) -> list[Claim]:
     """Return what is claimed of another language's data against English, with the largest encoder."""
-    english, other = spoken(asked.english), spoken(name)
+    english, other = languages_of(setup.english), languages_of(name)
 
     def saving(figure: str, per: str = "") -> Saving:
         return Saving(
             f"intermediate_{figure}",
             _setting(name),
-            asked.target.name,
+            setup.target.name,
             other,
             english,
-            name_of(asked.encoders[-1]),
-            _setting(asked.english),
+            name_of(setup.encoders[-1]),
+            _setting(setup.english),
             per,
         )
 
@@ -172,16 +172,16 @@ def _by_language(asked: Plan, name: str) -> list[Claim]:
     ]
 
 
-def _of_predictions(asked: Plan) -> list[Claim]:
+def _of_predictions(setup: Plan) -> list[Claim]:
     """Return what is claimed of the cost of measuring in all languages."""
-    name, target, label, base = _setting(asked.english), asked.target.name, spoken(asked.english), _base(asked)
+    name, target, label, base = _setting(setup.english), setup.target.name, languages_of(setup.english), _base(setup)
 
     def saving(figure: str, code: str) -> Saving:
-        encoder = name_of(asked.encoders[-1])
+        encoder = name_of(setup.encoders[-1])
         return Saving(figure, name, target, label, label, encoder, languages=(code,), over_languages=(base,))
 
-    measured = {code for other in asked.others for code in task(other).trained_in if code in asked.target.languages}
-    last = next(code for code in reversed(asked.target.languages) if code != base)
+    measured = {code for other in setup.others for code in task(other).trained_in if code in setup.target.languages}
+    last = next(code for code in reversed(setup.target.languages) if code != base)
     seconds = Scaling("predict_seconds", name, target, label)
     return [
         Claim("The time of predictions grows less than in proportion to the encoder's size", seconds, "below", 1.0),

@@ -24,7 +24,16 @@ ANSWERING = ("upper half", "adapters")
 
 @dataclass(frozen=True)
 class Plan:
-    """What differs by scale; half: how many layers half of them are."""
+    """What differs by scale.
+
+    Attributes:
+        encoder: Name or folder of the encoder.
+        target: The target.
+        intermediate: Name of the intermediate task.
+        recipes: Recipes of all runs.
+        seeds: Number of seeds.
+        half: Half the number of the encoder's layers.
+    """
 
     encoder: str
     target: Task
@@ -35,7 +44,7 @@ class Plan:
 
 
 def plan(scale: str) -> Plan:
-    """Return what a scale runs."""
+    """Return the setup of a scale."""
     if scale == "sandbox":
         return Plan("sandbox", task("sandbox_qa"), "sandbox_cloze", Recipes("sandbox"), 2, 2)
     if scale == "small":
@@ -46,7 +55,7 @@ def plan(scale: str) -> Plan:
 
 
 def parts(half: int) -> dict[str, str]:
-    """Return which weights each arm trains in the intermediate phase, by its name."""
+    """Return by arm the weights that are trained in the intermediate phase."""
     return {
         ALL: "all",
         "upper half": f"top:{half}",
@@ -60,28 +69,28 @@ def parts(half: int) -> dict[str, str]:
 
 
 def restored(half: int) -> dict[str, str]:
-    """Return which layers each arm gives their old weights back, by its name."""
+    """Return by arm the layers that get the encoder's weights back after the intermediate phase."""
     return {"all, upper half restored": f"top:{half}", "all, lower half restored": f"bottom:{half}"}
 
 
 def study(scale: str) -> Study:
     """Return the study at a scale."""
-    asked = plan(scale)
-    grid = Grid(Encoder.of(asked.encoder), (asked.target,), (tasks_of(asked.intermediate),), asked.recipes, asked.seeds)
+    setup = plan(scale)
+    grid = Grid(Encoder.of(setup.encoder), (setup.target,), (tasks_of(setup.intermediate),), setup.recipes, setup.seeds)
     arms = [
-        Arm(replace(grid, recipes=_training(asked.recipes, part)), name) for name, part in parts(asked.half).items()
+        Arm(replace(grid, recipes=_training(setup.recipes, part)), name) for name, part in parts(setup.half).items()
     ]
-    arms += [Arm(replace(grid, reset_layers=layers), name) for name, layers in restored(asked.half).items()]
-    return Study(__doc__ or "", tuple(arms), tuple(_claims(asked)), limits=_limits(scale))
+    arms += [Arm(replace(grid, reset_layers=layers), name) for name, layers in restored(setup.half).items()]
+    return Study(__doc__ or "", tuple(arms), tuple(_claims(setup)), limits=_limits(scale))
 
 
 def _training(recipes: Recipes, part: str) -> Recipes:
     return replace(recipes, intermediate=(*recipes.intermediate, f"trainable={part}"))
 
 
-def _claims(asked: Plan) -> list[Claim]:
-    intermediate, target = asked.intermediate, asked.target.name
-    partial = [name for name in parts(asked.half) if name not in (ALL, GRADUAL)]
+def _claims(setup: Plan) -> list[Claim]:
+    intermediate, target = setup.intermediate, setup.target.name
+    partial = [name for name in parts(setup.half) if name not in (ALL, GRADUAL)]
 
     def against_all(name: str) -> Gain:
         return Gain(intermediate, target, over=intermediate, recipe=name, over_recipe=ALL)
@@ -106,7 +115,7 @@ def _claims(asked: Plan) -> list[Claim]:
     ]
     claims += [
         Claim(f"The gain is smaller with the {name.removeprefix('all, ')}", against_all(name), "below")
-        for name in restored(asked.half)
+        for name in restored(setup.half)
     ]
     claims.append(Claim("Freeing the layers one by one is better than training all", against_all(GRADUAL), "above"))
     claims += [

@@ -41,7 +41,7 @@ class Plan:
 
 
 def plan(scale: str) -> Plan:
-    r"""Return what a scale runs: the number beside a recipe says with how many encoders, from the smallest on.
+    r"""Return the setup of a scale; the number beside a recipe is that of its encoders, from the smallest on.
 
     The encoders of the small scale are made by these commands, in half an hour, one, and twenty minutes more on two
     cores; DATA is the folder of unpacked data sets, and LANGUAGES is
@@ -80,56 +80,56 @@ def plan(scale: str) -> Plan:
 
 
 def pretrained(width: int) -> Stage:
-    """Promise the sandbox's encoder at another width, after a few steps of its pretraining."""
+    """Return the sandbox's encoder at another width, after a few steps of its pretraining."""
     recipe = replace(sandbox_encoder.RECIPE, steps=200, batch_size=32)
-    return sandbox_encoder.promise(recipe, replace(sandbox_encoder.SHAPE, width=width))
+    return sandbox_encoder.encoder_stage(recipe, replace(sandbox_encoder.SHAPE, width=width))
 
 
 def study(scale: str) -> Study:
     """Return the study at a scale."""
-    asked = plan(scale)
-    setting = tasks_of(asked.intermediate)
+    setup = plan(scale)
+    setting = tasks_of(setup.intermediate)
     arms = tuple(
-        Arm(Grid(encoder, asked.targets, (setting,), recipes, asked.seeds), label)
-        for label, (recipes, count) in asked.recipes.items()
-        for encoder in asked.encoders[:count]
+        Arm(Grid(encoder, setup.targets, (setting,), recipes, setup.seeds), label)
+        for label, (recipes, count) in setup.recipes.items()
+        for encoder in setup.encoders[:count]
     )
-    gains = [Gain(asked.intermediate, one.name, recipe=label) for label in asked.recipes for one in asked.targets]
+    gains = [Gain(setup.intermediate, one.name, recipe=label) for label in setup.recipes for one in setup.targets]
     extras = tuple(GainBySize(gain) for gain in gains)
-    return Study(__doc__ or "", arms, tuple(_claims(asked, gains)), limits=_limits(scale), extras=extras)
+    return Study(__doc__ or "", arms, tuple(_claims(setup, gains)), limits=_limits(scale), extras=extras)
 
 
-def _claims(asked: Plan, gains: list[Gain]) -> list[Claim]:
+def _claims(setup: Plan, gains: list[Gain]) -> list[Claim]:
     claims = [
-        Claim(f"The gain on {_told(asked, gain)} grows with the encoder's size", Growth(gain), "grows")
+        Claim(f"The gain on {_told(setup, gain)} grows with the encoder's size", Growth(gain), "grows")
         for gain in gains
     ]
     claims += [
-        Claim(f"The gain on {_told(asked, gain)} is the same at all sizes", Growth(gain), "equivalent", asked.margin)
+        Claim(f"The gain on {_told(setup, gain)} is the same at all sizes", Growth(gain), "equivalent", setup.margin)
         for gain in gains
     ]
     for gain in gains:
-        _, count = asked.recipes[gain.recipe]
-        for which, encoder in (("smallest", asked.encoders[0]), ("largest", asked.encoders[count - 1])):
-            sentence = f"Intermediate training of the {which} encoder helps on {_told(asked, gain)}"
+        _, count = setup.recipes[gain.recipe]
+        for which, encoder in (("smallest", setup.encoders[0]), ("largest", setup.encoders[count - 1])):
+            sentence = f"Intermediate training of the {which} encoder helps on {_told(setup, gain)}"
             claims.append(Claim(sentence, replace(gain, encoder=name_of(encoder)), "above"))
     return claims + [
         Claim(
-            f"What the gain costs in time grows with the encoder's size{_with(asked, label)}",
-            Scaling("intermediate_seconds", asked.intermediate, asked.targets[0].name, label),
+            f"What the gain costs in time grows with the encoder's size{_with(setup, label)}",
+            Scaling("intermediate_seconds", setup.intermediate, setup.targets[0].name, label),
             "above",
         )
-        for label in asked.recipes
+        for label in setup.recipes
     ]
 
 
-def _told(asked: Plan, gain: Gain) -> str:
-    return f"{gain.target}{_with(asked, gain.recipe)}"
+def _told(setup: Plan, gain: Gain) -> str:
+    return f"{gain.target}{_with(setup, gain.recipe)}"
 
 
-def _with(asked: Plan, label: str) -> str:
+def _with(setup: Plan, label: str) -> str:
     """Return which weights are trained, where there are arms that train others."""
-    return "" if len(asked.recipes) == 1 else f", training {'all weights' if label == ALL else label}"
+    return "" if len(setup.recipes) == 1 else f", training {'all weights' if label == ALL else label}"
 
 
 def _limits(scale: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 English tasks alone, tasks in languages of several families alone, and all of them together, each with the same number
 of examples in all, before the same targets; the targets are learned in English throughout. The languages of a task
-are one heap each, and heaps of one mix have as many examples as each other.
+are one training split each, and the splits of a mix have equal numbers of examples.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ ENGLISH, OTHERS, UNION = "English", "other languages", "all together"
 class Plan:
     """What differs by scale.
 
-    examples: of each mix in all, a multiple of the number of heaps of every mix. recipes: by encoder, with words for
-    what they train where it is not everything.
+    examples: of each mix in all, a multiple of the number of training splits of every mix. recipes: by encoder, with
+    words for what they train where it is not everything.
     """
 
     recipes: Mapping[str, tuple[Recipes, str]]
@@ -41,7 +41,7 @@ class Plan:
 
 
 def plan(scale: str) -> Plan:
-    """Return what a scale runs."""
+    """Return the setup of a scale."""
     if scale == "sandbox":
         return Plan(
             {"sandbox": (Recipes("sandbox", ("steps=150",)), "")},
@@ -80,24 +80,24 @@ def plan(scale: str) -> Plan:
 
 def study(scale: str) -> Study:
     """Return the study at a scale."""
-    asked = plan(scale)
+    setup = plan(scale)
     arms = tuple(
-        Arm(_grid(asked, encoder, names), label) for encoder in asked.recipes for label, names in _mixes(asked).items()
+        Arm(_grid(setup, encoder, names), label) for encoder in setup.recipes for label, names in _mixes(setup).items()
     )
-    lengths = tuple(Lengths(target.name, base) for target in asked.targets if (base := _base(target)))
-    return Study(__doc__ or "", arms, tuple(_claims(asked)), limits=_limits(scale), extras=lengths)
+    lengths = tuple(Lengths(target.name, base) for target in setup.targets if (base := _base(target)))
+    return Study(__doc__ or "", arms, tuple(_claims(setup)), limits=_limits(scale), extras=lengths)
 
 
-def _mixes(asked: Plan) -> dict[str, tuple[str, ...]]:
+def _mixes(setup: Plan) -> dict[str, tuple[str, ...]]:
     """Return the tasks of each mix, by the label of its arm."""
-    return {ENGLISH: asked.english, OTHERS: asked.others, UNION: (*asked.english, *asked.others)}
+    return {ENGLISH: setup.english, OTHERS: setup.others, UNION: (*setup.english, *setup.others)}
 
 
-def _grid(asked: Plan, encoder: str, names: tuple[str, ...]) -> Grid:
-    recipes, _ = asked.recipes[encoder]
-    share = f"max_train_examples={asked.examples // sum(len(task(name).training_parts()) for name in names)}"
+def _grid(setup: Plan, encoder: str, names: tuple[str, ...]) -> Grid:
+    recipes, _ = setup.recipes[encoder]
+    share = f"max_train_examples={setup.examples // sum(len(task(name).training_parts()) for name in names)}"
     shared = replace(recipes, intermediate=(*recipes.intermediate, share))
-    return Grid(Encoder.of(encoder), asked.targets, (_setting(names),), shared, asked.seeds)
+    return Grid(Encoder.of(encoder), setup.targets, (_setting(names),), shared, setup.seeds)
 
 
 def _setting(names: tuple[str, ...]) -> Tasks:
@@ -110,31 +110,31 @@ def _base(target: Task) -> str:
     return teachers[0].trained_in[0] if teachers else ""
 
 
-def _claims(asked: Plan) -> list[Claim]:
-    return [claim for encoder in asked.recipes for claim in _of_encoder(asked, encoder)]
+def _claims(setup: Plan) -> list[Claim]:
+    return [claim for encoder in setup.recipes for claim in _of_encoder(setup, encoder)]
 
 
-def _of_encoder(asked: Plan, encoder: str) -> list[Claim]:
+def _of_encoder(setup: Plan, encoder: str) -> list[Claim]:
     """Return the claims about one encoder."""
     named = name_of(Encoder.of(encoder))
-    label = {mix: "+".join(one.name for one in _setting(names)) for mix, names in _mixes(asked).items()}
-    after = "" if len(asked.recipes) == 1 else f", with {', '.join(filter(None, (named, asked.recipes[encoder][1])))}"
+    label = {mix: "+".join(one.name for one in _setting(names)) for mix, names in _mixes(setup).items()}
+    after = "" if len(setup.recipes) == 1 else f", with {', '.join(filter(None, (named, setup.recipes[encoder][1])))}"
 
     def gain(mix: str, target: Task, over: str, languages: tuple[str, ...] = ()) -> Gain:
         before = {"over": label[over], "over_recipe": over} if over else {}
         return Gain(label[mix], target.name, languages=languages, encoder=named, recipe=mix, **before)
 
     def all_of(mix: str, over: str = "") -> Mean:
-        return Mean(tuple(gain(mix, target, over) for target in asked.targets))
+        return Mean(tuple(gain(mix, target, over) for target in setup.targets))
 
     def some_of(codes: list[tuple[str, ...]], mix: str, over: str) -> Mean:
-        pairs = zip(asked.targets, codes, strict=True)
+        pairs = zip(setup.targets, codes, strict=True)
         return Mean(tuple(gain(mix, target, over, chosen) for target, chosen in pairs if chosen))
 
-    seen = {code for name in asked.others for code in task(name).trained_in}
-    met = [tuple(code for code in target.languages if code in seen) for target in asked.targets]
-    new = [tuple(code for code in one.languages if code not in seen and code != _base(one)) for one in asked.targets]
-    saved = Saving("intermediate_seconds", label[OTHERS], asked.targets[0].name, OTHERS, ENGLISH, named, label[ENGLISH])
+    seen = {code for name in setup.others for code in task(name).trained_in}
+    met = [tuple(code for code in target.languages if code in seen) for target in setup.targets]
+    new = [tuple(code for code in one.languages if code not in seen and code != _base(one)) for one in setup.targets]
+    saved = Saving("intermediate_seconds", label[OTHERS], setup.targets[0].name, OTHERS, ENGLISH, named, label[ENGLISH])
     return [
         Claim(f"Tasks in other languages are better than English ones{after}", all_of(OTHERS, ENGLISH), "above"),
         Claim(f"English intermediate tasks help{after}", all_of(ENGLISH), "above"),
@@ -171,7 +171,7 @@ def _limits(scale: str) -> tuple[str, ...]:
         return (
             equal,
             "The encoder has two million parameters: nothing here speaks of public encoders.",
-            "The non-English pairs are translations of one set of XNLI's, so that four heaps hold much the same "
+            "The non-English pairs are translations of one set of XNLI's, so that four languages hold much the same "
             "meanings; the English ones are SNLI's.",
         )
     return (

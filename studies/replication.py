@@ -23,7 +23,20 @@ PLAIN, MLM, TRANSLATED = "English", "with masked-LM", "translated"
 
 @dataclass(frozen=True)
 class Plan:
-    """What differs by scale. related: an intermediate task and a target that should gain from it."""
+    """What differs by scale.
+
+    Attributes:
+        encoder: Name or folder of the encoder.
+        intermediates: Names of the intermediate tasks.
+        targets: The targets.
+        translated: Intermediate tasks with training data in other languages than English.
+        text: A task of raw text and its languages, for masked-LM.
+        with_text: Intermediate tasks that masked-LM is mixed into.
+        related: Pairs of an intermediate task and a target that should gain from it.
+        recipes: Recipes of all runs.
+        seeds: Number of seeds.
+        teachers: Tasks to train on for a target instead of its own.
+    """
 
     encoder: str
     intermediates: tuple[str, ...]
@@ -43,7 +56,7 @@ class Plan:
 
 
 def plan(scale: str) -> Plan:
-    """Return what a scale runs."""
+    """Return the setup of a scale."""
     if scale == "sandbox":
         return Plan(
             "sandbox",
@@ -91,39 +104,39 @@ def plan(scale: str) -> Plan:
 
 def study(scale: str) -> Study:
     """Return the study at a scale."""
-    asked = plan(scale)
-    teachers = {target: tasks_of(names) for target, names in asked.teachers.items()}
+    setup = plan(scale)
+    teachers = {target: tasks_of(names) for target, names in setup.teachers.items()}
     plain = Grid(
-        Encoder.of(asked.encoder),
-        asked.targets,
-        (*((task(name),) for name in asked.intermediates), tasks_of(",".join(asked.intermediates))),
-        asked.recipes,
-        asked.seeds,
+        Encoder.of(setup.encoder),
+        setup.targets,
+        (*((task(name),) for name in setup.intermediates), tasks_of(",".join(setup.intermediates))),
+        setup.recipes,
+        setup.seeds,
         teachers,
     )
-    text = task(asked.text[0])
+    text = task(setup.text[0])
     mixed = replace(
-        plain, settings=tuple((task(name),) for name in asked.with_text), mlm=MaskedLmMixing(text, asked.text[1])
+        plain, settings=tuple((task(name),) for name in setup.with_text), mlm=MaskedLmMixing(text, setup.text[1])
     )
-    translated = replace(plain, settings=tuple((task(name),) for name in asked.translated))
+    translated = replace(plain, settings=tuple((task(name),) for name in setup.translated))
     arms = (Arm(plain, PLAIN), Arm(mixed, MLM), Arm(translated, TRANSLATED))
-    return Study(__doc__ or "", arms, tuple(_claims(asked)), limits=_limits(scale))
+    return Study(__doc__ or "", arms, tuple(_claims(setup)), limits=_limits(scale))
 
 
-def _claims(asked: Plan) -> list[Claim]:
-    targets = [target.name for target in asked.targets]
+def _claims(setup: Plan) -> list[Claim]:
+    targets = [target.name for target in setup.targets]
 
     def over_all(name: str, recipe: str = PLAIN) -> Mean:
         return Mean(tuple(Gain(name, target, recipe=recipe) for target in targets))
 
-    everywhere = Mean(tuple(gain for name in asked.intermediates for gain in over_all(name).gains))
+    everywhere = Mean(tuple(gain for name in setup.intermediates for gain in over_all(name).gains))
     claims = [Claim("Intermediate training helps, over all tasks and targets", everywhere, "above", answers=True)]
-    claims += [Claim(f"{name} helps, over all targets", over_all(name), "above") for name in asked.intermediates]
-    mixed = over_all(asked.mix)
+    claims += [Claim(f"{name} helps, over all targets", over_all(name), "above") for name in setup.intermediates]
+    mixed = over_all(setup.mix)
     claims.append(Claim("The mix of all intermediate tasks helps, over all targets", mixed, "above", answers=True))
     claims += [
         Claim(f"{name} helps {target}, which is like it", Gain(name, target, recipe=PLAIN), "above")
-        for name, target in asked.related
+        for name, target in setup.related
     ]
     claims += [
         Claim(
@@ -136,12 +149,12 @@ def _claims(asked: Plan) -> list[Claim]:
         for target, chance in (("xnli", 100 / 3), ("pawsx", 50.0))
         if target in targets
     ]
-    name, target = asked.with_text[0], asked.related[0][1]
+    name, target = setup.with_text[0], setup.related[0][1]
     beside = Gain(name, target, over=name, recipe=MLM, over_recipe=PLAIN)
     claims.append(Claim(f"Masked-LM beside {name} makes no difference to {target}", beside, "equivalent", margin=2.0))
     claims += [
         Claim(f"{task(name).label} helps, over all targets", over_all(task(name).name, TRANSLATED), "above")
-        for name in asked.translated
+        for name in setup.translated
     ]
     return claims
 

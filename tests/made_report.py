@@ -202,7 +202,7 @@ def _verdicts() -> Iterator[Json]:
         why = {
             "holds": f"all of it satisfies '{expectation} {margin:g}'",
             "fails": f"all of it contradicts '{expectation} {margin:g}'",
-            "undecided": f"reaches across {margin:g}: 3 seeds find a distance of 1.40 four times in five; one like this would take 9",
+            "undecided": f"includes {margin:g}: with 3 seeds a difference of 1.40 points would be detected with 80 % power; this one would need 9 seeds",
             "untested": f"no rows of '{middle}' on '{target}'",
         }
         yield {
@@ -268,7 +268,7 @@ def _curves() -> Iterator[Json]:
             if role == "intermediate"
             else key("target", encoder, "baseline", task, seed)
         )
-        yield {"label": task, "role": role, "encoder": encoder, "recipe": "all", "seed": seed, "key": found, "points": points, "looks": looks if role == "intermediate" else [], "seconds": 912.3, "examples_per_step": 32}  # fmt: skip
+        yield {"label": task, "role": role, "encoder": encoder, "recipe": "all", "seed": seed, "key": found, "points": points, "dev_scores": looks if role == "intermediate" else [], "seconds": 912.3, "examples_per_step": 32}  # fmt: skip
 
 
 def _scalings() -> Iterator[Json]:

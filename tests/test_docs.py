@@ -18,7 +18,6 @@ import pytest
 import test_base as laws
 import typer
 
-import xstilts.tasks.datasets
 from xstilts import cli, formats, sandbox
 from xstilts.data import source
 from xstilts.data.dataset import examples
@@ -73,22 +72,16 @@ def run(page: Path) -> list[Block]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, where files from a page may become tasks."""
     monkeypatch.chdir(tmp_path)
     for name in ("XSTILTS_DATA", "XSTILTS_STORE"):
         monkeypatch.delenv(name, raising=False)
     more = tmp_path / "more_tasks"
     more.mkdir()
-    monkeypatch.setattr(xstilts.tasks.datasets, "__path__", [*xstilts.tasks.datasets.__path__, str(more)])
+    monkeypatch.setenv("XSTILTS_TASKS", str(more))
     put_qnli(tmp_path / "data")
-    yield tmp_path
-    for found in more.glob("*.py"):
-        sys.modules.pop(f"xstilts.tasks.datasets.{found.stem}", None)
-        vars(xstilts.tasks.datasets).pop(found.stem, None)
-    base.task.cache_clear()
-    base.names.cache_clear()
-    base._modules.cache_clear()
+    return tmp_path
 
 
 def put_qnli(folder: Path) -> None:
@@ -105,9 +98,6 @@ def put_tasks(page: Path, folder: Path) -> list[str]:
     shown = [block for block in run(page) if block.info.startswith("file=")]
     for block in shown:
         (folder / block.info.removeprefix("file=")).write_text(block.text, encoding="utf-8")
-    base.task.cache_clear()
-    base.names.cache_clear()
-    base._modules.cache_clear()
     return [Path(block.info.removeprefix("file=")).stem for block in shown]
 
 

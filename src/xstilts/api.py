@@ -48,9 +48,9 @@ from xstilts.inference.model import Input, Prediction, load_model
 from xstilts.models.encoder import Encoder
 from xstilts.models.heads import LABELLED
 from xstilts.models.naming import name_of
-from xstilts.reporting import report
+from xstilts.reporting import study_page
 from xstilts.reporting.run_study import Outcome
-from xstilts.reporting.run_study import conduct as conduct_study
+from xstilts.reporting.run_study import run_study as run_study_file
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.selection import backtest, probes, render
@@ -620,7 +620,7 @@ class StudyResult(Printable, Tabular):
     @property
     def report(self) -> Path:
         """The report as an HTML page."""
-        return self.folder / report.HTML
+        return self.folder / study_page.HTML
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -685,7 +685,7 @@ def run_study(
         machine = replace(machine, workers=2 if machine.torch_device().type == "cpu" else 1)
     folder = Path(out if out is not None else Path(file).stem)
     with progress.shown():
-        outcome = conduct_study(Path(file), scale, machine, folder)
+        outcome = run_study_file(Path(file), scale, machine, folder)
     return StudyResult(folder, outcome)
 
 

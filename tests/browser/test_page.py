@@ -47,14 +47,14 @@ def looked(page: Path, *more: str) -> Any:
 def look(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What the browser says of the page of a made-up report, one of whose own tables has awkward texts."""
     from made_report import made
-    from xstilts.reporting import report
+    from xstilts.reporting import study_page, study_report
 
     folder = tmp_path_factory.mktemp("study")
     whole = made()
     whole["extras"][0]["rows"].append([EVIL, -1.5, None])
-    (folder / report.REPORT).write_text(json.dumps(whole), encoding="utf-8")
-    report.write(folder)
-    return looked(folder / report.HTML)
+    (folder / study_report.REPORT).write_text(json.dumps(whole), encoding="utf-8")
+    study_page.write_pages(folder)
+    return looked(folder / study_page.HTML)
 
 
 @pytest.mark.parametrize(

@@ -206,7 +206,7 @@ def test_tokens_are_those_of_the_schedule(formats: tuple[str, ...], encoder: Enc
     pupils = [encode_training_set(one, BuildContext(machine.store, machine), tokens, FAST) for one in lessons]
     assert FAST.steps
     steps = batch_schedule.schedule(tuple(p.scheduled() for p in pupils), FAST.steps, FAST.batch_size, FAST.sampling, 2)
-    parts = [[pupils[part.lesson].units[n] for n in part.units] for step in steps for part in step]
+    parts = [[pupils[part.training_set].inputs[n] for n in part.inputs] for step in steps for part in step]
     lengths = [np.array([len(sequence) for unit in part for sequence in unit.sequences]) for part in parts]
     assert found["tokens"] == sum(part.sum() for part in lengths)
     assert found["padded_tokens"] == sum(len(part) * part.max() for part in lengths)
@@ -248,7 +248,7 @@ def test_a_prediction_costs_a_forward_pass_over_what_differs_in_its_data(
     model = train(encoder, (lesson(how),), FAST, seed=1)
     found = spent_by(build(predict(model, lesson(how).train[0], how, 24), machine))
     tokens = Tokenizer.of(load_tokenizer(encoder.location))
-    units = encode_training_set(lesson(how), BuildContext(machine.store, machine), tokens, FAST).units
+    units = encode_training_set(lesson(how), BuildContext(machine.store, machine), tokens, FAST).inputs
     once = {tuple(sequence.tobytes() for sequence in unit.sequences): unit for unit in units}
     assert found["tokens"] == sum(len(sequence) for unit in once.values() for sequence in unit.sequences)
     assert found["flops"]["forward"] > 0

@@ -35,11 +35,11 @@ from xstilts.evaluation.contamination import (
     between,
     contamination,
     is_short,
+    ngrams,
     normalised,
     of_tasks,
-    promised,
     read_overlap,
-    runs,
+    stages,
     summary,
     texts,
 )
@@ -99,7 +99,7 @@ def test_marks_are_part_of_words() -> None:
 
 
 def similarity(a: str, b: str) -> tuple[int, int]:
-    one, other = runs(normalised(a)), runs(normalised(b))
+    one, other = ngrams(normalised(a)), ngrams(normalised(b))
     return len(one & other), len(one | other)
 
 
@@ -187,7 +187,7 @@ def test_every_shape_has_texts(shown: Example, names: set[str]) -> None:
 
 def test_no_shape_is_forgotten() -> None:
     assert {type(shown) for shown, _ in SHOWN} == set(SHAPES.values())
-    with pytest.raises(TypeError, match=r"str has no texts to compare: name them in `overlap\.texts`"):
+    with pytest.raises(TypeError, match=r"str has no texts to compare: add them to `contamination\.texts`"):
         texts("no example")  # type: ignore[arg-type]
 
 
@@ -265,12 +265,12 @@ def test_tasks_are_compared_part_by_part(tmp_path: Path) -> None:
 def test_every_part_and_language_of_the_training_data_is_looked_at(tmp_path: Path) -> None:
     put(tmp_path, "targets/xnli_test_gold/test-en.tsv", "A\tB\tneutral\n")
     put(tmp_path, "intermediate/mnli_sample/mnli_matched", "neutral\tA\tB\n")
-    (one,) = promised(task("mnli_small"), task("xnli"), "en", "test", tmp_path)
+    (one,) = stages(task("mnli_small"), task("xnli"), "en", "test", tmp_path)
     assert one.label == "overlap-mnli_small-train-en-xnli-test-en"
     put(tmp_path, "xtreme/panx/train-de.tsv", "Ann\tB-PER\n\n")
     put(tmp_path, "xtreme/panx/train-sw.tsv", "Ann\tB-PER\n\n")
     put(tmp_path, "xtreme/panx/dev-en.tsv", "Ann\tB-PER\n\n")
-    found = promised(task("panx:de+sw"), task("panx"), "en", "validation", tmp_path)
+    found = stages(task("panx:de+sw"), task("panx"), "en", "validation", tmp_path)
     assert [stage.label[: len("overlap-panx-train-de")] for stage in found] == [
         "overlap-panx-train-de",
         "overlap-panx-train-sw",

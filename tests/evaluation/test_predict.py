@@ -20,7 +20,7 @@ from families import DEPTH
 from given import TOYS, lesson, promised
 from xstilts.cost import ledger
 from xstilts.data.examples import BitextExample, ClassificationExample, PassageExample
-from xstilts.evaluation.predict import PREDICTIONS, predict, predict_units
+from xstilts.evaluation.predict import PREDICTIONS, predict, predict_inputs
 from xstilts.evaluation.score import read_lines
 from xstilts.formats import task_format
 from xstilts.models.batch import ModelInput
@@ -121,9 +121,9 @@ def test_what_is_asked_twice_is_computed_once(
     if not how.headless:
         attach(network, "head", name, len(labels))
     units = how.encode(examples, tokens, 24, labels, Counter())
-    alone = [found for unit in units for found in predict_units(network, "head", how, [unit], tokens, machine)]
+    alone = [found for unit in units for found in predict_inputs(network, "head", how, [unit], tokens, machine)]
     with ledger.metered(spent := ledger.nothing(), machine):
-        found = predict_units(network, "head", how, units * 3, tokens, machine)
+        found = predict_inputs(network, "head", how, units * 3, tokens, machine)
     for number, answer in enumerate(found):
         np.testing.assert_allclose(np.asarray(answer), np.asarray(alone[number % len(units)]), atol=1e-5)
     sequences = {sequence.tobytes() for unit in units for sequence in unit.sequences}
@@ -147,7 +147,7 @@ def test_the_layers_of_a_trained_encoder_are_its_own(encoder: Encoder, machine: 
 
 
 def test_a_length_beyond_the_positions_of_the_model_is_cut_and_counted(encoder: Encoder, machine: Runtime) -> None:
-    """Texts of two hundred pieces, sixty-four positions, and a recipe that asks for 512."""
+    """Texts of two hundred tokens, sixty-four positions, and a recipe that asks for 512."""
     rows = [ClassificationExample(str(n), "a b c d " * 50, "e f", "yes" if n % 2 else "no") for n in range(8)]
     data = promised("classification", rows, "long", ("no", "yes"))
     taught = replace(lesson("classification"), train=(data,), dev=data)
@@ -172,12 +172,12 @@ def test_answers_keep_their_order_the_mode_of_the_network_and_no_gradients(famil
     units = how.encode(examples, tokens, 6, labels, Counter())
     told: list[progress.Event] = []
     progress.listen(told.append)
-    found = predict_units(network, "toy", how, units, tokens, replace(machine, max_tokens_per_pass=20), "toy")
+    found = predict_inputs(network, "toy", how, units, tokens, replace(machine, max_tokens_per_pass=20), "toy")
     assert network.training
     assert [len(answer) for answer in found] == [len(one.places) - 1 for one in units]
     assert all(parameter.grad is None for parameter in network.parameters())
     assert [event.done for event in told] == list(range(1, told[0].total + 1))
-    assert found == predict_units(network, "toy", how, units, tokens, machine)
+    assert found == predict_inputs(network, "toy", how, units, tokens, machine)
 
 
 def test_masked_pieces_are_the_same_each_time(families: Any, machine: Runtime) -> None:
@@ -187,9 +187,9 @@ def test_masked_pieces_are_the_same_each_time(families: Any, machine: Runtime) -
     how, tokens = task_format("masked_lm"), Tokenizer.of(load_tokenizer(families["xlm-roberta"]))
     units = how.encode(examples, tokens, 24, (), Counter())
     torch.manual_seed(1)
-    first = predict_units(network, "toy", how, units, tokens, machine)
+    first = predict_inputs(network, "toy", how, units, tokens, machine)
     torch.manual_seed(2)
-    assert predict_units(network, "toy", how, units, tokens, machine) == first
+    assert predict_inputs(network, "toy", how, units, tokens, machine) == first
 
 
 def test_an_encoder_made_again_in_the_same_folder_is_not_taken_for_the_old_one(
@@ -226,13 +226,13 @@ def test_candidates_of_another_language_are_asked_once(encoder: Encoder, machine
     asked = {code: PassageExample("q", text, None, "query", ("c1",)) for code, text in (("de", "fg"), ("sw", "zz"))}
     data = {code: promised("passage_ranking", [passage, *there], f"asked-{code}") for code, passage in asked.items()}
     seen: list[int] = []
-    once = PREDICTING.predict_units
+    once = PREDICTING.predict_inputs
 
     def counted(network: Any, head: Any, format: Any, units: Any, *rest: Any) -> Any:
         seen.append(len(units))
         return once(network, head, format, units, *rest)
 
-    monkeypatch.setattr(PREDICTING, "predict_units", counted)
+    monkeypatch.setattr(PREDICTING, "predict_inputs", counted)
     found = {code: read_lines(build(predict(encoder, data[code], "passage_ranking", 24), machine)) for code in data}
     assert seen == [1, 3, 1]
     other = replace(machine, store=machine.store / "other")

@@ -23,7 +23,8 @@ from xstilts.data.examples import (
 )
 from xstilts.errors import InputError
 from xstilts.evaluation.predict import PREDICTIONS
-from xstilts.evaluation.score import CONTRIBUTIONS, SCORE, by_id, read_lines, read_score, score
+from xstilts.evaluation.score import CONTRIBUTIONS, SCORE, read_lines, read_score, score
+from xstilts.formats import by_id
 from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build, is_built
 from xstilts.store.stage import BuildContext, Stage, stage

@@ -11,7 +11,7 @@ from plain_store import put
 from xstilts.claims.claim import Claim, check
 from xstilts.claims.measures import Gain
 from xstilts.claims.results_table import ResultsTable
-from xstilts.reporting import plain_json, study_report
+from xstilts.reporting import study_report
 from xstilts.verification.verify import StoredStages
 
 ENCODER = "xlm-roberta-large"
@@ -35,7 +35,7 @@ def write(folder: Path, seeds: int, gain: int = 6) -> tuple[Path, Path]:
         "format": 1,
         "question": "Does MNLI as intermediate task help XNLI?",
         "answer": f"“{helps.sentence}” {verdict.status}.",
-        "verdicts": [plain_json.plain(study_report.verdict_json(verdict, {}))],
+        "verdicts": [study_report.to_json(study_report.verdict_json(verdict, {}))],
         "rows": rows,
         "stages": stages,
     }

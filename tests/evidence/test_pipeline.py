@@ -99,12 +99,12 @@ def test_a01_five_questions_have_five_abstracts_and_answers(made: tuple[Path, di
 
 ANSWERS = {
     "cost": "Disputed: on training cost more in 2 works; on memory more in one work (5 statements of 3 works ",
-    "batch": "Disputed: on accuracy more or better in 2 works, less or worse in one, no sure difference in one, both in "
-    "one; on inference cost no sure difference in one work (11 statements of 6 works ",
-    "languages": "Disputed: more or better in one work, no sure difference in one, both in one (3 statements of 3 works ",
-    "layers": "Disputed: on efficiency more or better in 2 works, no sure difference in one; on performance less or worse "
+    "batch": "Disputed: on accuracy more or better in 2 works, less or worse in one, no clear difference in one, both in "
+    "one; on inference cost no clear difference in one work (11 statements of 6 works ",
+    "languages": "Disputed: more or better in one work, no clear difference in one, both in one (3 statements of 3 works ",
+    "layers": "Disputed: on efficiency more or better in 2 works, no clear difference in one; on performance less or worse "
     "in 2 works, both in 2 (11 statements of 4 works ",
-    "size": "Disputed: more or better in one work, less or worse in 2, no sure difference in one (7 statements of 4 works ",
+    "size": "Disputed: more or better in one work, less or worse in 2, no clear difference in one (7 statements of 4 works ",
 }
 
 
@@ -692,7 +692,9 @@ def test_a15_a_lying_language_model_is_rejected_in_full_and_counted(
     assert stub.requests == []
     assert said["opinion"] == {"model": "liar", "checks": [], "unanswered": len(llm_opinion.CHECKS)}
     assert said["reviews"] == made[1]["languages"]["reviews"]
-    assert "the language model liar, which counts nowhere" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert "the language model liar, which changes no score" in (tmp_path / "out/report.html").read_text(
+        encoding="utf-8"
+    )
     texts = len(list(corpora.read(tmp_path / "out/corpus").texts()))
     proposed = json.loads((tmp_path / "out/proposals.json").read_text())
     assert HEARD[0] == f"Bearer {KEY}"

@@ -216,7 +216,7 @@ def test_a_target_is_learned_from_what_its_file_says_or_from_what_is_given() -> 
         ((), "learned from 'nothing'"),
         ((QA,), r"'sandbox_nli' \(classification\) cannot be learned from 'sandbox_qa'"),
         ((NLI, POS), "cannot be learned from 'sandbox_pos'"),
-        ((PARAPHRASE,), "cannot be learned from 'sandbox_paraphrase'.*know all of its labels"),
+        ((PARAPHRASE,), "cannot be learned from 'sandbox_paraphrase'.*have all of its labels"),
     ],
 )
 def test_what_cannot_answer_the_target_is_refused_before_it_is_trained(teachers: Any, says: str) -> None:
@@ -225,7 +225,7 @@ def test_what_cannot_answer_the_target_is_refused_before_it_is_trained(teachers:
 
 
 def test_a_target_has_languages_and_a_task_is_in_a_mix_once() -> None:
-    with pytest.raises(InputError, match="'text' is there to learn from and has no languages"):
+    with pytest.raises(InputError, match="'text' has no languages to measure"):
         replace(BASELINE, target=task("text"))
     with pytest.raises(InputError, match="different tasks in a mix, found sandbox_qa, sandbox_pos, sandbox_qa"):
         replace(BASELINE, intermediate=(QA, POS, QA))

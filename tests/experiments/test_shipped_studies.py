@@ -22,7 +22,7 @@ from xstilts.experiments.study import SCALES, Arm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.models.naming import name_of
 from xstilts.planning.forecast import Gpu, forecast
-from xstilts.reporting import report, study_report
+from xstilts.reporting import study_page, study_report
 from xstilts.reporting.study_report import Origin
 from xstilts.runtime.machine import Runtime
 from xstilts.store.stage import Stage
@@ -112,7 +112,7 @@ def test_a_study_goes_from_its_file_to_a_report_that_stands(path: Path, machine:
         asked, table, verdicts, Origin(path.stem, "sandbox", path, "xstilts study"), machine
     )
     study_report.write(found, tmp_path)
-    written = {file.name: file.read_bytes() for file in report.write(tmp_path)}
+    written = {file.name: file.read_bytes() for file in study_page.write_pages(tmp_path)}
     assert found["question"].endswith("?")
     gains = any(isinstance(one.measure, Gain) for one in asked.claims)  # which have a table of other tests
     assert len(found["extras"]) == len(asked.extras) + gains + bool(asked.choices)

@@ -15,18 +15,20 @@ from xstilts.claims.claim import Claim, check_all
 from xstilts.claims.measures import Gain, Growth, Level, Mean, Saving, Scaling
 from xstilts.claims.results_table import COSTS
 from xstilts.cli import app
+from xstilts.cost import summary
 from xstilts.errors import InputError
 from xstilts.evaluation.score import read_score
-from xstilts.experiments import failed_arms
+from xstilts.experiments import collect_results, failed_arms
 from xstilts.experiments import study as studies
 from xstilts.experiments.extra_tables import NoiseScales
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Recipes
+from xstilts.experiments.run import Recipes, training_roles
 from xstilts.experiments.study import TABLE, Arm, DevSelectedArm, Study
 from xstilts.models.encoder import Encoder
-from xstilts.reporting import report, run_study, study_report
+from xstilts.reporting import run_study, study_page, study_report
 from xstilts.reporting.study_report import Origin
 from xstilts.runtime.machine import Runtime
+from xstilts.store.build import build
 from xstilts.store.stage import StageError
 from xstilts.verification import compare_reports
 from xstilts.verification.verify import verify
@@ -84,6 +86,24 @@ def test_a_row_is_a_score_with_what_is_behind_it(machine: Runtime) -> None:
         assert (row.encoder, row.target, row.metric, row.split) == ("sandbox", QA, "squad", "test")
 
 
+def test_costs_have_the_role_of_a_training_from_the_run_that_asked_for_it(machine: Runtime) -> None:
+    """In the store a baseline's target training looks like an intermediate one where another run continues from it."""
+    baseline = next(run for _, run in ASKED.arms[0].settings() if not run.intermediate)
+    continued = replace(baseline, encoder=baseline.model())
+    build(continued.phases()[-1].stage, machine)
+    key = baseline.phases()[0].stage.key
+
+    def phase(roles: dict[str, str] | None) -> str:
+        return next(line.phase for line in summary.entries(machine.store, roles=roles) if line.key == key)
+
+    assert phase(None) == "training"
+    assert phase(training_roles([baseline, continued])) == "target"
+    assert phase(training_roles([continued])) == "pretraining"
+    roles = collect_results.roles_of(studies.table(ASKED, machine))
+    assert phase(roles) == "target"
+    assert sorted(roles.values()) == ["intermediate"] * 4 + ["target"] * 6
+
+
 def test_what_is_written_says_all_of_it_and_the_same_each_time(machine: Runtime, tmp_path: Path) -> None:
     found = studies.table(ASKED, machine)
     studies.write(found, tmp_path / "one")
@@ -138,7 +158,7 @@ def test_studies_that_are_shipped_can_be_planned(path: Path, tmp_path: Path) -> 
     found = studies.load(path, "sandbox")
     assert found.question.strip()
     assert found.claims
-    assert found.promised(Runtime(tmp_path, device="cpu"))
+    assert found.stages(Runtime(tmp_path, device="cpu"))
 
 
 def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
@@ -173,7 +193,7 @@ def test_reports_of_studies_say_what_was_run_and_can_be_compared(machine: Runtim
     assert "gains only in both" in str(page)
     older = {**second, "settings": {**second["settings"], "targets": [{"name": QA, "metric": "squad"}]}}
     assert compare_reports.page(first, older, ("both", "one")) == page
-    shown = {sheet.name: sheet for part in report.page(older).sections for sheet in part.sheets()}
+    shown = {sheet.name: sheet for part in study_page.page(older).sections for sheet in part.tables()}
     assert shown["targets"].columns == ("target", "metric")
 
 
@@ -280,7 +300,7 @@ def test_choices_are_called_otherwise_than_arms() -> None:
         (DevSelectedArm("all", ("head",)),),
         (DevSelectedArm("best", ("all",)), DevSelectedArm("best", ("head",))),
     ):
-        with pytest.raises(InputError, match="a name of its own"):
+        with pytest.raises(InputError, match="give it a different one"):
             replace(ASKED, choices=choices)
 
 
@@ -317,7 +337,7 @@ def test_an_arm_that_fails_is_a_gap_in_a_report_of_the_others(machine: Runtime, 
     assert result.exit_code == 1, result.output
     (last,) = [line for line in result.output.splitlines() if line.startswith("could not be built")]
     assert f"'{CLOZE}' on '{QA}' of sandbox, recipe 'wild', seeds 1 and 2: the loss became nan" in last
-    found = report.read(Path("out"))
+    found = study_report.read(Path("out"))
     verdicts = {one["sentence"]: one for one in found["verdicts"]}
     whole = {one.claim.sentence: one for one in check_all(ASKED.claims, studies.table(ASKED, machine))}
     assert verdicts[HELPS.sentence]["estimate"] == pytest.approx(whole[HELPS.sentence].estimate)
@@ -345,13 +365,13 @@ def test_a_report_says_how_to_make_it_again(machine: Runtime, file: Path, monkey
     monkeypatch.delenv("XSTILTS_DATA")
     healthy = replace(asked, arms=ASKED.arms[:1], claims=(HELPS,), choices=())
     monkeypatch.setattr(studies, "load", lambda path, scale: healthy)
-    first, _ = (run_study.conduct(file, "sandbox", machine, Path(name)) for name in ("one", "two"))
+    first, _ = (run_study.run_study(file, "sandbox", machine, Path(name)) for name in ("one", "two"))
     assert first.report["reproduce"]["commands"] == [
         "xstilts pretrain --out it",
         "xstilts study mine.py --scale sandbox --out mine",
         "xstilts verify mine",
     ]
-    assert Path("one", report.REPORT).read_bytes() == Path("two", report.REPORT).read_bytes()
+    assert Path("one", study_report.REPORT).read_bytes() == Path("two", study_report.REPORT).read_bytes()
     assert not first.missing
 
 
@@ -368,7 +388,7 @@ def test_where_nothing_can_be_built_there_is_no_report(machine: Runtime, file: P
         "    return replace(ASKED, arms=(replace(ASKED.arms[0], grid=grid),), claims=())\n"
     )
     with pytest.raises(StageError, match="the loss became nan"):
-        run_study.conduct(Path("none.py"), "sandbox", machine, Path("out"))
+        run_study.run_study(Path("none.py"), "sandbox", machine, Path("out"))
     assert not Path("out").exists()
 
 

@@ -91,7 +91,7 @@ def test_every_family_goes_through_every_kind(families: Any, family: str, name: 
     units = how.encode(examples, tokens, 14, labels, Counter())
     assert max(unit.length for unit in units) <= 14
     if name == "masked_lm" and family in MASKLESS:
-        with pytest.raises(InputError, match="no mask piece"):
+        with pytest.raises(InputError, match="no mask token"):
             how.collate(units, tokens)
         return
     batch = how.collate(units, tokens)
@@ -259,7 +259,7 @@ def test_every_candidate_is_scored_within_its_own_example(families: Any) -> None
 def test_a_sentence_cut_and_joined_again_is_itself(
     sentence: list[tuple[str, str]], max_length: int, order: random.Random
 ) -> None:
-    """Whatever the words (empty ones too) and the length: what every first piece is taught comes back as the tags."""
+    """Whatever the words (empty ones too) and the length: what every first token is taught comes back as the tags."""
     labels = ("O", "B", "I", "X")
     rows = [
         TaggingExample("0", ("a",), ("I",)),
@@ -316,7 +316,7 @@ def question(context: str, answer: str = "", asked: str = "who", start: int | No
 
 
 def pointing(unit: ModelInput, first: int, last: int, score: float = 9.0) -> np.ndarray[Any, Any]:
-    """Return scores that point at a first and a last piece of a window."""
+    """Return scores that point at a first and a last token of a window."""
     scores = np.zeros((2, unit.length), dtype=np.float32)
     scores[0, first] = scores[1, last] = score
     return scores
@@ -349,7 +349,7 @@ def test_an_answer_that_fits_is_taught_in_some_window_and_never_wrongly(
         first, last = unit.target
         cut = context[unit.places[first][0] : unit.places[last][1]]
         assert answer in cut
-        assert len(cut) - len(answer) <= 3  # of a piece of two characters, an answer may be one
+        assert len(cut) - len(answer) <= 3  # of a token of two characters, an answer may be one
     room = XLMR.room(max_length, pair=True) - min(3, max_length // 6)
     if len(XLMR.segments([answer])[0]) + 2 <= room - max_length // 3 or pieces <= room:
         assert taught
@@ -358,7 +358,7 @@ def test_an_answer_that_fits_is_taught_in_some_window_and_never_wrongly(
 @pytest.mark.parametrize("name", writing.TOKENIZERS)
 @pytest.mark.parametrize("script", writing.TEXTS)
 def test_an_answer_comes_back_as_it_stands_in_the_text(name: str, script: str) -> None:
-    """Taught pieces, pointed at, give the very characters of the answer, accents and all."""
+    """Taught tokens, pointed at, give the very characters of the answer, accents and all."""
     text, answer = writing.TEXTS[script]
     context = f"{text} {text}"
     example = question(context, answer, asked="q", start=context.rindex(answer))
@@ -430,9 +430,9 @@ BEST = {
     "in the question": ((1, 2), False),
     "in the padding": ((199, 199), False),
     "backwards": ((40, 39), False),
-    "of thirty-one pieces": ((50, 80), False),
-    "of thirty pieces": ((50, 79), True),
-    "of one piece": ((50, 50), True),
+    "of thirty-one tokens": ((50, 80), False),
+    "of thirty tokens": ((50, 79), True),
+    "of one token": ((50, 50), True),
 }
 
 
@@ -451,7 +451,7 @@ def test_only_a_stretch_of_the_context_of_at_most_thirty_pieces_is_an_answer(pla
     if fits or place in ("in the question", "in the padding"):
         assert found["score"] == pytest.approx(10.0 if fits else 4.0)
         assert found["prediction"] == example.context[unit.places[first][0] : unit.places[last][1]].strip()
-    else:  # either end of it may still go with another piece
+    else:  # either end of it may still go with another token
         assert found["score"] < 10.0
         assert len(XLMR.segments([found["prediction"]])[0]) <= 30
 
@@ -477,7 +477,7 @@ def test_padding_gets_no_probability(families: Any) -> None:
 
 
 def masked(count: int, tokens: Tokenizer = XLMR) -> tuple[Batch, Tensor]:
-    """Return a large batch with hidden pieces, and its ids as they were."""
+    """Return a large batch with hidden tokens, and its ids as they were."""
     letters = random.Random(0)
     texts = ["".join(letters.choice("abcdefgh ") for _ in range(letters.randrange(20, 60))) for _ in range(count)]
     units = encode("masked_lm", [TextExample(str(n), text) for n, text in enumerate(texts)], 64)
@@ -503,7 +503,7 @@ def test_masking_takes_its_shares() -> None:
     assert len(set(batch.ids[hidden & (batch.ids != XLMR.mask) & (batch.ids != whole)].tolist())) > 30
 
 
-def test_special_pieces_and_padding_are_never_hidden_and_nothing_else_changes() -> None:
+def test_special_tokens_and_padding_are_never_hidden_and_nothing_else_changes() -> None:
     batch, whole = masked(300)
     hidden = batch.targets != IGNORED
     assert not hidden[torch.isin(whole, torch.tensor(sorted(XLMR.special)))].any()

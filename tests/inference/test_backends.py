@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from families import FAMILIES
 from xstilts.errors import InputError
 from xstilts.inference import backends
-from xstilts.inference.backends import HEADLESS, Int8Linear, Loaded, form, format_of, load, located
+from xstilts.inference.backends import Int8Linear, Loaded, form, format_of, load, located
 from xstilts.models.encoder import SANDBOX, load_tokenizer
-from xstilts.models.heads import AUTO, HEADS, attach
+from xstilts.models.heads import AUTO, HEADLESS, HEADS, attach
 from xstilts.models.hf_format import save, save_encoder
 from xstilts.models.network import Network
 

@@ -20,7 +20,7 @@ from xstilts.inference import backends, benchmark, memory_footprint, render
 from xstilts.inference.backends import Form, Loaded
 from xstilts.inference.benchmark import Load, Report, bench, inputs, timed
 from xstilts.inference.latency import ENOUGH, timing, turns, waiting
-from xstilts.inference.parity import Likeness, between
+from xstilts.inference.parity import Parity, compare
 from xstilts.runtime.machine import Runtime
 
 torch.set_num_threads(1)
@@ -114,7 +114,7 @@ def test_lengths_that_do_not_fit_are_named(folder: Path, alone: list[memory_foot
     longest = opened(folder).longest
     found = bench(folder, None, ("fp32",), Load((1,), (4, longest + 1), 1), HERE)
     assert {one.length for one in found.timings} == {4}
-    assert f"not measured at length {longest + 1}: the encoder takes {longest} pieces at most" in found.remarks
+    assert f"not measured at length {longest + 1}: the encoder takes {longest} tokens at most" in found.remarks
     with pytest.raises(InputError, match="give a smaller --length"):
         bench(folder, None, ("fp32",), Load((1,), (longest + 1,), 1), HERE)
 
@@ -165,17 +165,17 @@ def test_likeness_does_not_look_at_padding() -> None:
     found = expected.clone()
     found[1, 2], mask[1, 2] = torch.tensor([0.0, 99.0]), 0
     for format in ("token_classification", "extractive_qa"):
-        assert between(found, expected, mask, format) == Likeness(
+        assert compare(found, expected, mask, format) == Parity(
             0, 1, *(5, 5) if format == "token_classification" else (4, 4)
         )
     found[0, 0] = torch.tensor([0.0, 2.0])
-    assert between(found, expected, mask, "token_classification").agreement == 4 / 5
-    assert between(found, expected, mask, "bitext_retrieval").agreement is None
+    assert compare(found, expected, mask, "token_classification").agreement == 4 / 5
+    assert compare(found, expected, mask, "bitext_retrieval").agreement is None
 
 
 def test_likeness_adds_up() -> None:
-    whole = Likeness(0.5, 2.0, 3, 4).and_also(Likeness(0.1, 3.0, 2, 2))
-    assert whole == Likeness(0.5, 3.0, 5, 6)
+    whole = Parity(0.5, 2.0, 3, 4).combined(Parity(0.1, 3.0, 2, 2))
+    assert whole == Parity(0.5, 3.0, 5, 6)
 
 
 def test_inputs_are_the_same_each_time_and_one_is_padded(loaded: Loaded) -> None:
@@ -239,7 +239,7 @@ def test_the_command_prints_and_writes_all_of_it(
     assert code == 0
     assert re.search(r"1 x 4 int8 +│ +2 ", said)
     assert re.search(r"fp32 .* 3 of 3", said)
-    assert "random pieces, not text" in said
+    assert "random tokens, not text" in said
     kept = json.loads(out.read_text())
     assert kept["machine"]["threads"] == 1
     assert kept["machine"]["libraries"]["torch"] == torch.__version__
@@ -253,7 +253,7 @@ def test_the_command_prints_and_writes_all_of_it(
         (("--variants", "int4"), "unknown variant 'int4'"),
         (("--batch", "many"), "cannot read --batch many"),
         (("--rounds", "0"), "nothing to measure"),
-        (("--kind", "token_classification"), "not a token_classification model"),
+        (("--format", "token_classification"), "not a token_classification model"),
         (("--device", "abacus"), "cannot work on device 'abacus'"),
     ],
 )

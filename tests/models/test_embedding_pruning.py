@@ -14,7 +14,7 @@ from torch import Tensor
 
 from families import FAMILIES, VOCABULARY
 from given import TOYS, lesson, losses, stopped
-from xstilts.evaluation.predict import predict, predict_units
+from xstilts.evaluation.predict import predict, predict_inputs
 from xstilts.evaluation.score import read_lines
 from xstilts.formats import task_format
 from xstilts.models import embedding_pruning
@@ -44,7 +44,7 @@ def plain(monkeypatch: pytest.MonkeyPatch, machine: Runtime) -> Any:
     def build_plainly(promise: Stage) -> Path:
         with monkeypatch.context() as patch:
             for module in ("training.train", "evaluation.predict"):
-                patch.setattr(f"xstilts.{module}.pruned_embeddings", lambda *_: nullcontext(torch.empty(0)))
+                patch.setattr(f"xstilts.{module}.pruned_embeddings", lambda *_, **__: nullcontext(torch.empty(0)))
             return build(promise, replace(machine, store=machine.store / "plain"))
 
     return build_plainly
@@ -101,13 +101,13 @@ def test_a_network_says_the_same_to_the_bit(name: str, family: str, families: An
     tokens, units = shown(family, families, name, network)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     identities = {key: id(value) for key, value in network.named_parameters(remove_duplicate=False)}
-    wanted = predict_units(network, "toy", task_format(name), units, tokens, machine)
-    with pruned_embeddings(network, [name], units, tokens):
+    wanted = predict_inputs(network, "toy", task_format(name), units, tokens, machine)
+    with pruned_embeddings(network, units, tokens, keep_all=task_format(name).language_model):
         assert len(network.embedding_matrix) < 20
-        assert predict_units(network, "toy", task_format(name), units, tokens, machine) == wanted
+        assert predict_inputs(network, "toy", task_format(name), units, tokens, machine) == wanted
     assert {key: id(value) for key, value in network.named_parameters(remove_duplicate=False)} == identities
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
-    assert predict_units(network, "toy", task_format(name), units, tokens, machine) == wanted
+    assert predict_inputs(network, "toy", task_format(name), units, tokens, machine) == wanted
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -124,7 +124,7 @@ def test_the_padding_has_a_gradient_only_where_it_had_one(family: str, families:
 
     network.eval()
     wanted = rows_with_gradient()
-    with pruned_embeddings(network, ["token_classification"], units, tokens):
+    with pruned_embeddings(network, units, tokens):
         assert rows_with_gradient() == wanted
 
 
@@ -182,7 +182,7 @@ def test_the_optimiser_sees_only_the_rows_used(families: Any) -> None:
     tokens, units = shown("xlm-roberta", families, "classification", network)
     freeze(network, "all")
     how = task_format("classification")
-    with pruned_embeddings(network, ["classification"], units, tokens):
+    with pruned_embeddings(network, units, tokens):
         optimiser = torch.optim.AdamW(network.parameters(), lr=0.1, fused=True)
         how.loss(network, "toy", how.collate(units, tokens)).backward()
         optimiser.step()
@@ -195,7 +195,7 @@ def test_masked_lm_keeps_the_whole_table(families: Any) -> None:
     network = Network(families.backbone("xlm-roberta"))
     tokens, units = shown("xlm-roberta", families, "masked_lm", network)
     table = network.embedding_matrix
-    with pruned_embeddings(network, ["classification", "masked_lm"], units, tokens) as others:
+    with pruned_embeddings(network, units, tokens, keep_all=True) as others:
         assert network.embedding_matrix is table
         assert not others.numel()
 
@@ -204,7 +204,7 @@ def test_a_shared_table_is_narrowed_wherever_it_is(families: Any) -> None:
     backbone = families.backbone("mt5")
     network = Network(backbone)
     tokens, units = shown("mt5", families, "token_classification", network)
-    with pruned_embeddings(network, ["token_classification"], units, tokens):
+    with pruned_embeddings(network, units, tokens):
         assert backbone.shared.weight is backbone.encoder.embed_tokens.weight
         assert len(backbone.shared.weight) < VOCABULARY
     assert backbone.shared.weight is backbone.encoder.embed_tokens.weight
@@ -216,7 +216,7 @@ def test_after_a_failure_the_whole_table_is_back(families: Any) -> None:
     tokens, units = shown("xlm-roberta", families, "token_classification", network)
     stranger = ModelInput(0, (np.array([0, VOCABULARY - 1, 2], dtype=np.int32),), np.array([0, 0, 0], dtype=np.int32))
     how = task_format("token_classification")
-    with pytest.raises(IndexError), pruned_embeddings(network, ["token_classification"], units, tokens):
+    with pytest.raises(IndexError), pruned_embeddings(network, units, tokens):
         how.loss(network, "toy", how.collate([stranger], tokens))
     assert how.loss(network, "toy", how.collate([stranger], tokens)).isfinite()
     assert "places" not in dict(network.backbone.get_input_embeddings().named_buffers())

@@ -1,4 +1,4 @@
-"""Tests of encoders: identity, loading, states, freezing and special pieces, for every family."""
+"""Tests of encoders: identity, loading, states, freezing and special tokens, for every family."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
-from xstilts.models.tokenization import special_pieces
+from xstilts.models.tokenization import special_tokens_of
 
 torch.set_num_threads(1)
 EVERY = sorted(families.FAMILIES)
@@ -159,7 +159,7 @@ def test_backbone_is_bare(folders: families.Folders, family: str) -> None:
 @pytest.mark.parametrize("family", EVERY)
 def test_states_do_not_depend_on_padding(folders: families.Folders, family: str) -> None:
     net = network(folders, family)
-    ids, mask = batch(special_pieces(load_tokenizer(folders[family])).pad)
+    ids, mask = batch(special_tokens_of(load_tokenizer(folders[family])).pad)
     with torch.no_grad():
         hidden, layers = net.encode(ids, mask), net.all_hidden_states(ids, mask)
         assert hidden.shape == (3, 9, net.width) == (3, 9, families.WIDTH)
@@ -174,7 +174,7 @@ def test_states_do_not_depend_on_padding(folders: families.Folders, family: str)
 @pytest.mark.parametrize("family", EVERY)
 def test_pieces_assemble_what_the_tokenizer_does(folders: families.Folders, family: str) -> None:
     tokenizer = load_tokenizer(folders[family])
-    pieces = special_pieces(tokenizer)
+    pieces = special_tokens_of(tokenizer)
     a, b = (tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in ("abc", "de"))
     single, pair = tuple(tokenizer("abc")["input_ids"]), tuple(tokenizer("abc", "de")["input_ids"])
     if family in ("qwen3", "gemma3_text"):
@@ -190,7 +190,7 @@ def test_tokenizer_without_any_end_is_refused(folders: families.Folders) -> None
     tokenizer = load_tokenizer(folders["qwen3"])
     tokenizer.eos_token = None
     with pytest.raises(InputError, match="eos_token"):
-        special_pieces(tokenizer)
+        special_tokens_of(tokenizer)
 
 
 def trained_layers(net: Network) -> list[int]:

@@ -18,7 +18,7 @@ from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.heads import AUTO, HEADS, Head, Tied, attach, auto_class, head_row, mean_pool
 from xstilts.models.hf_format import load, save, save_encoder
 from xstilts.models.network import Network
-from xstilts.models.tokenization import special_pieces
+from xstilts.models.tokenization import special_tokens_of
 
 torch.set_num_threads(1)
 FORMATS = list(AUTO)
@@ -44,8 +44,8 @@ def headed(backbone: nn.Module, format: str, source: Path | None = None) -> Netw
 
 
 def batch(tokenizer: Any) -> tuple[Tensor, Tensor]:
-    """Return two texts with their special pieces, the second padded."""
-    pieces = special_pieces(tokenizer)
+    """Return two texts with their special tokens, the second padded."""
+    pieces = special_tokens_of(tokenizer)
     middles = ([20, 21, 22, 23, 24, 25], [30, 31])
     rows = [[*pieces.prefix, *middle, *pieces.suffix] for middle in middles]
     longest = max(map(len, rows))
@@ -261,7 +261,7 @@ def test_mlm_head_copies_no_embeddings(folders: families.Folders, family: str) -
 @pytest.mark.parametrize("family", ["qwen3", "gemma3_text"])
 def test_saved_tokenizer_of_a_decoder_closes_texts(folders: families.Folders, family: str, tmp_path: Path) -> None:
     tokenizer = load_tokenizer(folders[family])
-    pieces, pad = special_pieces(tokenizer), tokenizer.pad_token_id
+    pieces, pad = special_tokens_of(tokenizer), tokenizer.pad_token_id
     save(
         headed(folders.backbone(family), "classification"),
         "toy",
@@ -271,7 +271,7 @@ def test_saved_tokenizer_of_a_decoder_closes_texts(folders: families.Folders, fa
         tmp_path,
     )
     saved = load_tokenizer(tmp_path)
-    again = special_pieces(saved)
+    again = special_tokens_of(saved)
     assert (again.prefix, again.middle, again.suffix) == (pieces.prefix, pieces.middle, pieces.suffix)
     assert tuple(saved("abc", "d")["input_ids"][-1:]) == pieces.suffix
     assert saved.pad_token_id != saved.eos_token_id == tokenizer.eos_token_id
@@ -314,7 +314,7 @@ def test_wrong_requests(folders: families.Folders, tmp_path: Path) -> None:
     save(network, "toy", "token_classification", LABELS["token_classification"], tokenizer, tmp_path)
     with pytest.raises(InputError, match="not a classification model"):
         load(tmp_path, "classification")
-    with pytest.raises(InputError, match="no head for tasks of kind 'retrieval'"):
+    with pytest.raises(InputError, match="no head for tasks of format 'bitext_retrieval'"):
         Head(network.config, "bitext_retrieval")
     with pytest.raises(InputError, match="no tensor 'xstilts_choice"):
         load(folders["eurobert"], "multiple_choice")

@@ -187,7 +187,7 @@ def test_only_the_rows_used_are_kept_beside_adapters(family: str, families: Any)
     tokens = Tokenizer.of(load_tokenizer(families[family]))
     units = task_format("token_classification").encode(examples, tokens, 24, labels, Counter())
     table, said = network.embedding_matrix, logits(network, batch)
-    with pruned_embeddings(network, ["token_classification"], units, tokens):
+    with pruned_embeddings(network, units, tokens):
         assert len(network.embedding_matrix) < len(table)
         assert torch.equal(logits(network, batch), said)
     assert network.embedding_matrix is table

@@ -144,7 +144,7 @@ def test_loss_gradients_and_answers_of_a_packed_batch_are_those_of_the_padded_on
 ) -> None:
     tokens = Tokenizer.of(load_tokenizer(families[family]))
     if name == "masked_lm" and tokens.mask is None:
-        pytest.skip("its tokenizer has no mask piece")
+        pytest.skip("its tokenizer has no mask token")
     network, how = Network(families.backbone(family)), task_format(name)
     labels, _, examples = TOYS[name]
     if not how.headless:

@@ -32,13 +32,13 @@ class Slow(Letters):
 
 
 texts = ["a" * 60_000, "b" * 60_000]
-found = cut(Slow(), texts, True, DiskCache(Path(sys.argv[1]), 1, "pieces"))
+found = cut(Slow(), texts, True, DiskCache(Path(sys.argv[1]), 1, "tokens"))
 print([len(ids) for ids, _ in found.rows()])
 """
 
 
 class Letters:
-    """A tokenizer for which every letter is a piece."""
+    """A tokenizer for which every letter is a token."""
 
     backend_tokenizer = SimpleNamespace(to_str=lambda: "letters")
 

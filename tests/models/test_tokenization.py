@@ -83,12 +83,12 @@ def test_a_decoder_gets_every_segment_closed(family: str) -> None:
 
 @pytest.mark.parametrize("family", families.FAMILIES)
 @pytest.mark.parametrize("pair", [False, True])
-def test_the_room_is_what_is_left_beside_the_special_pieces(family: str, pair: bool) -> None:
+def test_the_room_is_what_is_left_beside_the_special_tokens(family: str, pair: bool) -> None:
     tokens = tokens_of(family)
     nothing = np.empty(0, dtype=np.int32)
     special = len(tokens.sequence(nothing, nothing if pair else None))
     assert tokens.room(special + 7, pair) == 7
-    with pytest.raises(InputError, match=f"max_length {special} leaves no room beside {special} special pieces"):
+    with pytest.raises(InputError, match=f"max_length {special} leaves no room beside {special} special tokens"):
         tokens.room(special, pair)
 
 
@@ -148,7 +148,7 @@ def test_a_tokenizer_without_an_unknown_piece_takes_the_padding_for_it() -> None
     assert tokens.mask is None
 
 
-def test_special_pieces_are_known() -> None:
+def test_special_tokens_are_known() -> None:
     tokens = Tokenizer.of(XLMR)
     assert {
         tokens.mask,
@@ -218,7 +218,7 @@ def test_pieces_that_were_kept_are_those_that_are_cut(
 ) -> None:
     monkeypatch.setattr(token_cache, "CHUNK", 5)
     tokens = TOKENIZERS[name] if name in TOKENIZERS else tokens_of(name)
-    kept = tokens.kept(machine)
+    kept = tokens.cached(machine)
     for asked in ("segments", "segments_with_offsets"):
         wanted = plain(getattr(tokens, asked)(MANY))
         cuts.clear()
@@ -242,9 +242,9 @@ def test_other_texts_or_tokenizers_have_files_of_their_own(machine: Runtime) -> 
     for tokenizer in tokenizers:
         tokens = Tokenizer.of(tokenizer)
         for texts in heaps * 2:
-            assert plain(tokens.kept(machine).segments(texts)) == plain(tokens.segments(texts))
+            assert plain(tokens.cached(machine).segments(texts)) == plain(tokens.segments(texts))
     assert len(stored(machine)) == len(tokenizers) * len(heaps)
-    found = [Tokenizer.of(one).kept(machine).segments(["<s> zoo"])[0].tolist() for one in tokenizers]
+    found = [Tokenizer.of(one).cached(machine).segments(["<s> zoo"])[0].tolist() for one in tokenizers]
     assert len(set(map(tuple, found))) == len(found)
 
 
@@ -254,14 +254,14 @@ def test_a_saved_tokenizer_finds_what_the_first_one_kept(family: str, tmp_path: 
     families.tokenizer(family).save_pretrained(tmp_path / "first")
     for here, there in (("first", "second"), ("second", "third")):
         tokenizer = load_tokenizer(tmp_path / here)
-        Tokenizer.of(tokenizer).kept(machine).segments(MANY)
+        Tokenizer.of(tokenizer).cached(machine).segments(MANY)
         tokenizer.save_pretrained(tmp_path / there)
     assert len(stored(machine)) == 1
 
 
 @pytest.mark.usefixtures("keeping")
 def test_a_damaged_file_is_made_anew(machine: Runtime, cuts: list[int]) -> None:
-    tokens = Tokenizer.of(XLMR).kept(machine)
+    tokens = Tokenizer.of(XLMR).cached(machine)
     wanted = plain(tokens.segments_with_offsets(MANY))
     (path,) = stored(machine)
     whole = path.read_bytes()
@@ -279,24 +279,24 @@ def test_a_damaged_file_is_made_anew(machine: Runtime, cuts: list[int]) -> None:
 @pytest.mark.usefixtures("keeping")
 def test_no_more_is_kept_than_the_machine_says(machine: Runtime) -> None:
     tokens = Tokenizer.of(XLMR)
-    tokens.kept(machine).segments(MANY)
+    tokens.cached(machine).segments(MANY)
     (first,) = stored(machine)
     os.utime(first, (1, 1))
     small = replace(machine, token_gib=1.5 * first.stat().st_size / 2**30)
-    view = tokens.kept(small).segments(MANY)
+    view = tokens.cached(small).segments(MANY)
     os.utime(first, (1, 1))
-    tokens.kept(small).segments([text + "q" for text in MANY])
+    tokens.cached(small).segments([text + "q" for text in MANY])
     assert len(stored(machine)) == 1
     assert first not in stored(machine)
     assert plain(view) == plain(tokens.segments(MANY))  # what is mapped stays
     none = replace(machine, store=machine.store / "none", token_gib=0)
-    assert tokens.kept(none) == tokens
-    tokens.kept(replace(none, token_gib=1e-9)).segments(MANY)
+    assert tokens.cached(none) == tokens
+    tokens.cached(replace(none, token_gib=1e-9)).segments(MANY)
     assert not stored(none)
 
 
 def test_little_text_is_worth_no_file(machine: Runtime) -> None:
-    tokens = Tokenizer.of(XLMR).kept(machine)
+    tokens = Tokenizer.of(XLMR).cached(machine)
     tokens.segments(MANY)
     assert not stored(machine)
     tokens.segments(["a" * token_cache.LEAST])
@@ -311,7 +311,7 @@ def test_every_kind_encodes_from_what_was_kept(name: str, machine: Runtime) -> N
     tokens = Tokenizer.of(XLMR)
     wanted = task_format(name).encode(examples, tokens, 24, labels, Counter())
     for _ in range(2):
-        units = task_format(name).encode(examples, tokens.kept(machine), 24, labels, Counter())
+        units = task_format(name).encode(examples, tokens.cached(machine), 24, labels, Counter())
         for one, other in zip(units, wanted, strict=True):
             assert plain([*one.sequences, one.target, one.places]) == plain(
                 [*other.sequences, other.target, other.places]

@@ -13,13 +13,14 @@ from given import TOYS, given, lesson, promised
 from xstilts.data.dataset import DatasetSplit
 from xstilts.data.examples import AnswerSpan, ClassificationExample, MultipleChoiceExample, QAExample, TaggingExample
 from xstilts.errors import InputError
+from xstilts.formats import task_format
 from xstilts.models.batch import ModelInput
 from xstilts.models.encoder import Encoder
 from xstilts.models.heads import HEADS
 from xstilts.runtime.machine import Runtime
 from xstilts.selection import features as of_features
 from xstilts.selection import task_embeddings
-from xstilts.selection.features import MOST_ROWS, Asking, Features, drawn, features, opened
+from xstilts.selection.features import MOST_ROWS, Asking, Features, drawn, features, load_encoder
 from xstilts.selection.task_embeddings import TEXT, fisher, text_embedding
 from xstilts.selection.transferability import alike
 from xstilts.store.build import build
@@ -50,7 +51,7 @@ ROWS = {  # rows and how many have the label 1 (tagging: B-LOC is 0 and O is 1)
     "classification": (16, 8),
     "multiple_choice": (32, 16),
     "token_classification": (40, 24),
-    "extractive_qa": (58, 32),  # two pieces an answer; six contexts have one other piece, ten have two
+    "extractive_qa": (58, 32),  # two tokens an answer; six contexts have one other token, ten have two
 }
 
 
@@ -76,7 +77,7 @@ def states_of(encoder: Encoder, machine: Runtime, text: str) -> Any:
     """Return the final states of a text by transformers alone."""
     import torch
 
-    network, tokens = opened(encoder, BuildContext(Path(), machine))
+    network, tokens = load_encoder(encoder, BuildContext(Path(), machine))
     ids = torch.tensor(tokens.tokenizer(text)["input_ids"])[None]
     return network.backbone(ids, torch.ones_like(ids)).last_hidden_state[0].detach().numpy()
 
@@ -115,14 +116,14 @@ def test_an_answer_is_its_ends_against_other_pieces_of_the_context() -> None:
     places[3:8] = [[n, n + 1] for n in range(5)]
     unit = ModelInput(0, (np.arange(9, dtype=np.int32),), np.array([4, 6], dtype=np.int32), places)
     states = [np.arange(9, dtype=np.float32)[:, None]]
-    rows, labels = of_features._of_answers(unit, states)
+    rows, labels = task_format("extractive_qa").features(unit, states, "")
     assert labels.tolist() == [1, 1, 0, 0]
     assert rows[:2, 0].tolist() == [4, 6]
     assert set(rows[2:, 0]) == {3, 7}  # neither inside the answer nor outside the context
-    again, _ = of_features._of_answers(unit, states)
+    again, _ = task_format("extractive_qa").features(unit, states, "")
     assert (again == rows).all()
     silent = replace(unit, target=np.zeros(2, dtype=np.int32))
-    assert len(of_features._of_answers(silent, states)[1]) == 0
+    assert len(task_format("extractive_qa").features(silent, states, "")[1]) == 0
 
 
 def test_a_question_without_an_answer_has_no_rows(encoder: Encoder, machine: Runtime) -> None:
@@ -190,7 +191,7 @@ def test_a_fisher_is_the_mean_of_squared_gradients_by_unit(encoder: Encoder, mac
     from xstilts.formats import task_format
     from xstilts.models.hf_format import load
     from xstilts.models.tokenization import Tokenizer
-    from xstilts.selection.features import encoded
+    from xstilts.selection.features import encode_examples
 
     model = train(encoder, (replace(lesson("classification"), dev=None),), SHORT, seed=1)
     asked = asking("classification", examples=3)
@@ -198,7 +199,7 @@ def test_a_fisher_is_the_mean_of_squared_gradients_by_unit(encoder: Encoder, mac
     network, tokenizer, _ = load(build(model, machine) / "model", "classification")
     tokens, how = Tokenizer.of(tokenizer), task_format("classification")
     network.eval()
-    units = encoded(data("classification"), asked, network, tokens, BuildContext(Path(), machine))
+    units = encode_examples(data("classification"), asked, network, tokens, BuildContext(Path(), machine))
     name, weight = next((n, w) for n, w in network.layer_modules[0].named_parameters() if w.dim() == 2)
     sums = torch.zeros(len(weight))
     for unit in units:

@@ -21,12 +21,14 @@ def lesson(count: int, seed: int = 0, **options: object) -> ScheduledSet:
 
 
 def plain(steps: list[Step]) -> list[list[tuple[int, list[int]]]]:
-    return [[(part.lesson, part.units.tolist()) for part in step] for step in steps]
+    return [[(part.training_set, part.inputs.tolist()) for part in step] for step in steps]
 
 
 def alone(taught: ScheduledSet, steps: int, batch_size: int, seed: int = 0) -> list[int]:
     """Return the units of a training on one lesson in the order in which they are taken."""
-    return [unit for step in schedule((taught,), steps, batch_size, "uniform", seed) for unit in step[0].units.tolist()]
+    return [
+        unit for step in schedule((taught,), steps, batch_size, "uniform", seed) for unit in step[0].inputs.tolist()
+    ]
 
 
 def test_docstring_tells_the_truth() -> None:
@@ -76,7 +78,7 @@ def test_every_pass_has_every_unit_once(taken: list[int], batch_size: int, passe
 @given(lengths, some.integers(1, 100))
 def test_batches_are_whole_even_where_the_task_is_smaller(taken: list[int], batch_size: int) -> None:
     steps = list(schedule((ScheduledSet(np.array(taken)),), 7, batch_size, "uniform", 0))
-    assert [len(part.units) for step in steps for part in step] == [batch_size] * 7
+    assert [len(part.inputs) for step in steps for part in step] == [batch_size] * 7
 
 
 def test_what_is_left_of_a_pass_begins_the_next_one() -> None:
@@ -88,7 +90,7 @@ def test_what_is_left_of_a_pass_begins_the_next_one() -> None:
 
 def test_batches_are_of_like_length_and_come_in_random_order() -> None:
     taught = lesson(16 * POOL, seed=3)
-    batches = [part.units for step in schedule((taught,), POOL, 16, "uniform", 0) for part in step]
+    batches = [part.inputs for step in schedule((taught,), POOL, 16, "uniform", 0) for part in step]
     within = np.mean([np.ptp(taught.lengths[units]) for units in batches])
     assert within < 0.1 * np.ptp(taught.lengths)
     longest = [int(taught.lengths[units].max()) for units in batches]
@@ -98,7 +100,7 @@ def test_batches_are_of_like_length_and_come_in_random_order() -> None:
 
 def test_padding_is_a_small_part() -> None:
     taught = lesson(5000, seed=1)
-    batches = [part.units for step in schedule((taught,), 300, 16, "uniform", 0) for part in step]
+    batches = [part.inputs for step in schedule((taught,), 300, 16, "uniform", 0) for part in step]
     padded = sum(len(units) * taught.lengths[units].max() for units in batches)
     assert padded < 1.06 * sum(taught.lengths[units].sum() for units in batches)
 
@@ -123,7 +125,7 @@ def test_shares_are_what_the_rule_says(sampling: str, wanted: tuple[float, ...])
 def test_tasks_take_their_turns_in_these_shares(sampling: str, wanted: tuple[float, ...]) -> None:
     lessons = tuple(lesson(size) for size in (100, 300, 600))
     count = 4000
-    turns = Counter(part.lesson for step in schedule(lessons, count, 1, sampling, 5) for part in step)
+    turns = Counter(part.training_set for step in schedule(lessons, count, 1, sampling, 5) for part in step)
     for number, share in enumerate(wanted):
         error = (share * (1 - share) / count) ** 0.5
         assert abs(turns[number] / count - share) <= 4 * error
@@ -189,17 +191,17 @@ def test_steps_are_passes_over_all_tasks_together() -> None:
 def test_a_companion_is_in_every_step_beside_the_one_whose_turn_it_is() -> None:
     lessons = (lesson(9), lesson(7, every_step=True), lesson(30))
     steps = list(schedule(lessons, 40, 4, "uniform", 0))
-    assert all([part.lesson for part in step][1:] == [1] for step in steps)
-    assert {step[0].lesson for step in steps} == {0, 2}
-    assert all(len(part.units) == 4 for step in steps for part in step)
-    beside = Counter(unit for step in steps for unit in step[1].units.tolist())
+    assert all([part.training_set for part in step][1:] == [1] for step in steps)
+    assert {step[0].training_set for step in steps} == {0, 2}
+    assert all(len(part.inputs) == 4 for step in steps for part in step)
+    beside = Counter(unit for step in steps for unit in step[1].inputs.tolist())
     assert set(beside) == set(range(7))
     assert max(beside.values()) - min(beside.values()) <= 1
 
 
 def test_companions_have_no_share_in_the_turns() -> None:
     lessons = (lesson(10), lesson(10**5, every_step=True), lesson(10))
-    turns = Counter(step[0].lesson for step in schedule(lessons, 1000, 1, "proportional", 0))
+    turns = Counter(step[0].training_set for step in schedule(lessons, 1000, 1, "proportional", 0))
     assert abs(turns[0] - 500) < 65
     assert turns[1] == 0
 
@@ -213,7 +215,7 @@ def test_a_task_keeps_its_own_order_whatever_runs_beside_it() -> None:
     """So that adding a task changes whose turn it is, and not what is in a task's batches."""
     one, other = lesson(40), lesson(60, seed=1)
     mixed = [step[0] for step in schedule((one, other), 60, 4, "uniform", 3)]
-    own = [part.units.tolist() for part in mixed if part.lesson == 0]
+    own = [part.inputs.tolist() for part in mixed if part.training_set == 0]
     by_itself = alone(one, len(own), 4, seed=3)
     assert [unit for units in own for unit in units] == by_itself
 

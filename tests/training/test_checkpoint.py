@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from xstilts.models.network import Network
 from xstilts.runtime import progress
 from xstilts.training.checkpoint import Checkpoint, remove
-from xstilts.training.optimizer import optimiser_of, prepare
+from xstilts.training.optimizer import make_optimizer, prepare
 from xstilts.training.recipe import OPTIMIZERS, Recipe
 
 
@@ -32,7 +32,7 @@ def lean(path: Path, name: str, seed: int = 0) -> tuple[nn.Module, torch.optim.O
     network.heads["toy"] = nn.Linear(5, 2)
     recipe = Recipe(learning_rate=0.1, weight_decay=0.1, optimizer=name)
     prepare(network, recipe)
-    optimiser = optimiser_of(network, recipe)
+    optimiser = make_optimizer(network, recipe)
     return network, optimiser, Checkpoint(path / "checkpoint.safetensors", network, optimiser)
 
 
@@ -186,7 +186,7 @@ def damaged(checkpoint: Checkpoint, network: nn.Module) -> None:
     assert checkpoint.load() == {}
     assert same(weights(network), before)
     assert checkpoint.best == {}
-    assert not checkpoint.optimiser.state
+    assert not checkpoint.optimizer.state
     assert len(said) == 1
     assert "is damaged" in said[0]
     assert "training begins again" in said[0]

@@ -25,7 +25,7 @@ from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.training import frozen_layer_cache
-from xstilts.training.frozen_layer_cache import FOLDER, NOTHING, computed
+from xstilts.training.frozen_layer_cache import FOLDER, NOTHING, cached_states
 from xstilts.training.recipe import Recipe, Selection
 from xstilts.training.train import HISTORY, train
 
@@ -82,13 +82,13 @@ def test_a_batch_is_answered_without_the_frozen_layers(name: str, family: str, f
     batch = how.collate(units[3:11], tokens)
     torch.manual_seed(1)
     wanted = how.loss(network, "toy", batch)
-    below = computed(network, units, tokens, replace(machine, max_tokens_per_pass=60))
+    below = cached_states(network, units, tokens, replace(machine, max_tokens_per_pass=60))
     calls: list[int] = []
     for number, layer in enumerate(network.layer_modules):
         inner = next(layer.children())
         inner.register_forward_hook(lambda *_, number=number: calls.append(number))
     torch.manual_seed(1)
-    with below.given(network, units[3:11]):
+    with below.replayed(network, units[3:11]):
         found = how.loss(network, "toy", batch)
     assert set(calls) == {DEPTH - 1}
     assert found.item() == pytest.approx(wanted.item(), rel=1e-4)
@@ -140,7 +140,7 @@ def test_another_recipe_over_the_same_layers_finds_the_states(
     taught = (lesson("classification"),)
     build(train(encoder, taught, TOP, seed=1), machine)
     with monkeypatch.context() as patch:
-        patch.setattr(frozen_layer_cache, "_fill", lambda *_: pytest.fail("computed again"))
+        patch.setattr(frozen_layer_cache, "_compute", lambda *_: pytest.fail("computed again"))
         build(train(encoder, taught, replace(TOP, learning_rate=1e-3), seed=2), machine)
         build(train(encoder, taught, replace(TOP, trainable="lora:2@top:1"), seed=1), machine)
     assert len(files(machine)) == 1
@@ -150,41 +150,41 @@ def test_another_recipe_over_the_same_layers_finds_the_states(
 
 def test_other_weights_or_sequences_are_not_served_these_states(families: Any, machine: Runtime) -> None:
     network, tokens, units = frozen("xlm-roberta", families, "classification", "top:1")
-    with pruned_embeddings(network, ["classification"], units, tokens):
-        computed(network, units, tokens, machine)
-        computed(network, list(units), tokens, machine)
+    with pruned_embeddings(network, units, tokens):
+        cached_states(network, units, tokens, machine)
+        cached_states(network, list(units), tokens, machine)
         assert len(files(machine)) == 1
-        computed(network, [*units[:-1], ModelInput(0, (units[0].sequences[0][::-1].copy(),))], tokens, machine)
+        cached_states(network, [*units[:-1], ModelInput(0, (units[0].sequences[0][::-1].copy(),))], tokens, machine)
     assert len(files(machine)) == 2
-    computed(network, units, tokens, machine)
+    cached_states(network, units, tokens, machine)
     assert len(files(machine)) == 3
     with torch.no_grad():
         next(network.layer_modules[0].parameters()).view(-1)[0] += 1e-3
-    computed(network, units, tokens, machine)
+    cached_states(network, units, tokens, machine)
     assert len(files(machine)) == 4
     with torch.no_grad():
         next(network.layer_modules[2].parameters()).view(-1)[0] += 1e-3
-    computed(network, units, tokens, machine)
+    cached_states(network, units, tokens, machine)
     assert len(files(machine)) == 4
 
 
 def test_the_oldest_states_make_room_and_what_never_fits_is_not_stored(families: Any, machine: Runtime) -> None:
     network, tokens, units = frozen("xlm-roberta", families, "token_classification", "top:1")
-    computed(network, units, tokens, machine)
+    cached_states(network, units, tokens, machine)
     (first,) = files(machine)
     small = replace(machine, prefix_gib=2.5 * first.stat().st_size / 2**30)
     others = [[ModelInput(0, (np.append(one.sequences[0][:-1], n).astype(np.int32),)) for one in units] for n in (5, 6)]
     os.utime(first, (1, 1))
     (first.with_name("torn.part")).write_bytes(b"half")
-    computed(network, others[0], tokens, small)
+    cached_states(network, others[0], tokens, small)
     assert first in files(small)
-    computed(network, others[1], tokens, small)
+    cached_states(network, others[1], tokens, small)
     assert first not in files(small)
     assert len(files(small)) == 2
     assert not list(first.parent.glob("*.part"))
     said: list[str] = []
     progress.listen(lambda event: said.append(event.label))
-    assert computed(network, units, tokens, replace(machine, prefix_gib=1e-9)) is NOTHING
+    assert cached_states(network, units, tokens, replace(machine, prefix_gib=1e-9)) is NOTHING
     assert "too many to store" in said[0]
 
 
@@ -199,9 +199,9 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="no space left"):
-            computed(network, units, tokens, machine)
+            cached_states(network, units, tokens, machine)
     assert not files(machine)
-    assert computed(network, units, tokens, machine).starts
+    assert cached_states(network, units, tokens, machine).starts
 
 
 def test_what_is_seen_once_or_masked_anew_is_not_stored(encoder: Encoder, machine: Runtime) -> None:

@@ -98,7 +98,7 @@ def test_a_few_layers_stand_for_many_that_are_alike(model_type: str) -> None:
 
 @pytest.mark.parametrize("how", TOYS)
 def test_every_kind_keeps_about_as_much(how: str, families: Any) -> None:
-    """Masked-LM asks its head of the hidden pieces alone; translation ranking has no head and compares all pairs."""
+    """Masked-LM asks its head of the hidden tokens alone; translation ranking has no head and compares all pairs."""
     network = Network(families.backbone("xlm-roberta"))
     if not task_format(how).headless:
         attach(network, "head", how, 2)

@@ -22,7 +22,7 @@ from xstilts.models.network import Network
 from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.training import optimizer as module
-from xstilts.training.optimizer import bytes_of, bytes_per_parameter, optimiser_of, prepare, rate, suited
+from xstilts.training.optimizer import bytes_of, bytes_per_parameter, learning_rate, make_optimizer, prepare, suited
 from xstilts.training.recipe import OPTIMIZERS, Recipe
 from xstilts.training.train import train
 
@@ -51,7 +51,7 @@ def made(name: str, seed: int = 0) -> tuple[Network, Recipe, torch.optim.Optimiz
     network, recipe = Network(Backbone()), replace(RECIPE, optimizer=name)
     network.heads["toy"] = nn.Linear(9, 2)
     prepare(network, recipe)
-    return network, recipe, optimiser_of(network, recipe)
+    return network, recipe, make_optimizer(network, recipe)
 
 
 def step(network: Network, optimiser: torch.optim.Optimizer, number: int) -> float:
@@ -99,7 +99,7 @@ def trained(optimiser: torch.optim.Optimizer) -> list[Tensor]:
 
 def lean(weight: Tensor, name: str, decay: float = 0.1) -> tuple[nn.Parameter, torch.optim.Optimizer]:
     parameter = nn.Parameter(weight.clone())
-    return parameter, module.Lean([{"params": [parameter], "weight_decay": decay}], name, 1e-2)
+    return parameter, module.LowMemoryOptimizer([{"params": [parameter], "weight_decay": decay}], name, 1e-2)
 
 
 @pytest.mark.parametrize("part", [256, 2**23])
@@ -240,7 +240,7 @@ def test_bytes_are_those_of_the_tensors(name: str, trained_part: str, families: 
     attach(network, "toy", "classification", 3)
     freeze(network, trained_part)
     prepare(network, recipe)
-    optimiser = optimiser_of(network, recipe)
+    optimiser = make_optimizer(network, recipe)
     for parameter in trained(optimiser):
         parameter.grad = torch.ones_like(parameter)
     optimiser.step()
@@ -308,7 +308,7 @@ def test_a_stopped_training_in_few_bits_ends_in_the_same_bits(encoder: Encoder, 
     table = stored.pop("roberta.embeddings.word_embeddings.weight")
     inside = {value.dtype for name, value in stored.items() if value.dim() > 1 and name.startswith("roberta.")}
     assert inside == {torch.bfloat16}
-    kept = math.prod(1 - rate(recipe, number, 10) * 0.5 for number in range(10))
+    kept = math.prod(1 - learning_rate(recipe, number, 10) * 0.5 for number in range(10))
     assert torch.equal(table[-1], before["embeddings.word_embeddings.weight"][-1] * kept)
     loaded = transformers.AutoModelForSequenceClassification.from_pretrained(again)
     assert {value.dtype for value in loaded.parameters()} == {torch.float32}
@@ -324,7 +324,7 @@ def test_arithmetic_is_bf16_only_where_weights_are(tmp_path: Path) -> None:
 
 def test_the_rate_rises_to_the_peak_and_falls_to_nothing() -> None:
     recipe = Recipe(learning_rate=1.0, warmup_steps=4)
-    rates = [rate(recipe, number, 12) for number in range(12)]
+    rates = [learning_rate(recipe, number, 12) for number in range(12)]
     assert rates[:5] == [0.25, 0.5, 0.75, 1.0, 1.0]
     assert rates[4:] == sorted(rates[4:], reverse=True)
     assert math.isclose(rates[-1], 1 / 8)

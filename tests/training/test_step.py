@@ -156,14 +156,14 @@ def test_batches_are_put_together_beside_and_in_order(
     encoder: Encoder, machine: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads, numbers = set(), []
-    honest = step.Loop.prepare
+    honest = step.Stepper.prepare
 
-    def prepare(self: step.Loop, number: int, step: Any) -> step.Prepared:
+    def prepare(self: step.Stepper, number: int, step: Any) -> step.PreparedStep:
         threads.add(threading.current_thread().name)
         numbers.append(number)
         return honest(self, number, step)
 
-    monkeypatch.setattr(step.Loop, "prepare", prepare)
+    monkeypatch.setattr(step.Stepper, "prepare", prepare)
     build(train(encoder, (lesson("token_classification"),), SHORT, seed=1), machine)
     assert numbers == [0, 1, 2, 3, 4]
     assert all(name.startswith("batches") for name in threads)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from made_report import made
 from xstilts.cli import app
 from xstilts.errors import InputError
-from xstilts.reporting import report
+from xstilts.reporting import study_report
 from xstilts.reporting.page import Page, TableView, html
 from xstilts.verification import compare_reports, compare_stores
 
@@ -33,7 +33,7 @@ def changed(whole: dict[str, Any]) -> dict[str, Any]:
 
 
 def sheet(page: Page, name: str) -> TableView:
-    return next(sheet for section in page.sections for sheet in section.sheets() if sheet.name == name)
+    return next(sheet for section in page.sections for sheet in section.tables() if sheet.name == name)
 
 
 def apart(page: Page) -> str:
@@ -150,7 +150,7 @@ def test_costs_are_ratios_of_medians_and_other_machines_are_told(whole: dict[str
     ratios = [cell.value for row in sheet(page, "ratios").rows for cell in row[4:] if cell.value is not None]
     assert ratios
     assert ratios == pytest.approx([3.0] * len(ratios))
-    assert "different machines: cpu; cuda" in next(one.about for one in page.sections if one.name == "costs")
+    assert "different devices: cpu; cuda" in next(one.about for one in page.sections if one.name == "costs")
 
 
 def test_settings_of_both_and_of_one_are_listed(whole: dict[str, Any]) -> None:
@@ -168,7 +168,7 @@ def test_nothing_in_common_says_so(whole: dict[str, Any]) -> None:
     other = changed(whole)
     other.update({"levels": [], "gains": [], "costs": [], "verdicts": []})
     page = compare_reports.page(whole, other, NAMES)
-    assert page.answer == "Nothing was measured in both."
+    assert page.answer == "The reports have no figure in common."
     assert html(page).endswith("</html>\n")
 
 
@@ -219,7 +219,7 @@ def test_the_verb_compares_stores_and_reports_but_no_mixture(
     assert {path.name for path in out.iterdir()} == {"comparison.html", "comparison.md"}
     study = tmp_path / "study"
     study.mkdir()
-    (study / report.REPORT).write_text(json.dumps(changed(whole)), encoding="utf-8")
+    (study / study_report.REPORT).write_text(json.dumps(changed(whole)), encoding="utf-8")
     first = [path.read_bytes() for path in compare_reports.write(study, study, out)]
     assert first == [path.read_bytes() for path in compare_reports.write(study, study, out)]
     with pytest.raises(InputError, match="neither two folders"):

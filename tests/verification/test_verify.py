@@ -17,11 +17,10 @@ from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes
 from xstilts.experiments.study import Arm, Study
 from xstilts.models.encoder import Encoder
-from xstilts.reporting import report, study_report
+from xstilts.reporting import study_page, study_report
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
-from xstilts.verification.recompute import SENTENCES
-from xstilts.verification.verify import Check, verify
+from xstilts.verification.verify import SECTIONS, Check, verify
 
 QA, CLOZE = "sandbox_qa", "sandbox_cloze"
 PLAIN = Grid(
@@ -75,7 +74,7 @@ def told(machine: Runtime, out: Path) -> dict[str, object]:
     found = study_report.build_report(STUDY, table, claim.check_all(STUDY.claims, table), origin, machine)
     study_report.write(found, out)
     studies.write(table, out)
-    report.write(out)
+    study_page.write_pages(out)
     return found
 
 
@@ -107,7 +106,7 @@ def test_a_report_stands_on_the_store_it_was_made_from(finished: tuple[Runtime, 
     assert [one.sentence for one in found if one.status != "stands"] == [NOWHERE.sentence]
     assert by_sentence(found)[NOWHERE.sentence].status == "untested"
     assert {HELPS.sentence, ENGLISH.sentence, CHEAPER.sentence} <= by_sentence(found).keys()
-    assert {*SENTENCES, "report.html", "report.md", "table.csv"} <= {one.name for one in found}
+    assert {*SECTIONS, "report.html", "report.md", "table.csv"} <= {one.name for one in found}
 
 
 def test_one_changed_prediction_is_named_by_the_claims_it_is_behind(spoiled: tuple[Runtime, Path]) -> None:

@@ -1,10 +1,11 @@
-"""Claim: a sentence, a measure of a table, and what is expected of it; checked, it has a verdict.
+"""Claim: a sentence, a measure of the results, and what is expected of it; checking it gives a verdict.
 
-Nobody decides by looking: a claim holds when the whole 95 % interval satisfies it, fails when the whole interval
-contradicts it, and is undecided otherwise, which says what it would take. Of several claims checked together each
-verdict also needs a p-value of at most 0.05 after Holm's correction, so that one wrong verdict among all of them has a
-probability of at most 5 %; the claims that answer a study's question share half of that, all others the rest. What is
-counted and not sampled (parameters, FLOPs) is compared as it is, and is not one of the family.
+The rule is fixed before the numbers are known. A claim holds when its whole 95 % interval satisfies the expectation,
+fails when the whole interval contradicts it, and is undecided otherwise; an undecided verdict says how many seeds would
+decide it. When several claims are checked together, a verdict also needs a p-value of at most 0.05 after Holm's
+correction, so that the probability of any wrong verdict among them is at most 5 %: the claims that answer a study's
+question share half of that level, all others the other half. Figures that are counted and not sampled (parameters,
+FLOPs) have no uncertainty, are compared as they are, and do not count as members of the family.
 
 >>> from xstilts.claims.measures import Gain
 >>> from xstilts.claims.results_table import Result, ResultsTable
@@ -19,12 +20,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from xstilts import stats
-from xstilts.claims.measures import Growth, Measure, Measured, Scaling, Setting
+from xstilts.claims.measures import Growth, Measure, Measured, Saving, Scaling, Setting
 from xstilts.claims.results_table import Missing, ResultsTable
 from xstilts.errors import InputError
 from xstilts.stats import Estimate
@@ -32,16 +33,26 @@ from xstilts.stats import Estimate
 Expectation = Literal["above", "below", "equivalent", "grows"]
 Status = Literal["holds", "fails", "undecided", "untested"]
 LEVEL = 0.95
+POWER = 0.8
+UNITS: Mapping[type, str] = {Saving: "percent", Scaling: "exponent", Growth: "points per doubling"}
 
 
 @dataclass(frozen=True)
 class Claim:
     """A sentence, what it measures and what it expects of that.
 
-    margin: the value to be above or below, the growth to exceed, or how far from 0 still counts as equivalent.
-    published: the name of a published figure, if the literature has one. by_construction: why it could not be
-    otherwise, where that is so: the figure is then a check of the program, not a finding. answers: whether it is one of
-    those that answer the study's question.
+    Attributes:
+        sentence: The claim in words.
+        measure: What is estimated from the results.
+        expectation: "above" or "below" the margin, "equivalent" within it, or "grows" by more than it.
+        margin: The value to compare with, in the measure's unit; for "equivalent", the largest difference from 0 that
+            still does not matter.
+        published: The name of a published figure to compare the estimate with; "" for none.
+        by_construction: Why the claim could not be false, where that is so: it then checks the program.
+        answers: Whether the claim answers the study's question.
+
+    Raises:
+        InputError: The expectation is unknown, or the margin or the measure does not suit it.
     """
 
     sentence: str
@@ -57,21 +68,47 @@ class Claim:
             raise InputError(f"unknown expectation '{self.expectation}'; one of {', '.join(get_args(Expectation))}")
         if not math.isfinite(self.margin) or (self.expectation == "equivalent" and self.margin <= 0):
             raise InputError(
-                f"'{self.sentence}' cannot have margin {self.margin}; say what difference would not matter"
+                f"'{self.sentence}' cannot have margin {self.margin}; give the largest difference that does not matter"
             )
         if self.expectation == "grows" and not isinstance(self.measure, Growth):
             raise InputError(f"'{self.sentence}' expects growth of {self.measure}; measure Growth(...)")
 
+    @property
+    def unit(self) -> str:
+        """The unit of the measure."""
+        return UNITS.get(type(self.measure), "points")
+
+    @property
+    def condition(self) -> str:
+        """The expectation in words.
+
+        >>> from xstilts.claims.measures import Gain
+        >>> Claim("They are as good", Gain("squad", "xquad"), "equivalent", margin=1.0).condition
+        'equivalent within 1'
+        """
+        words = {"equivalent": "equivalent within", "grows": "grows by more than"}
+        return f"{words.get(self.expectation, self.expectation)} {self.margin:g}"
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim; NaN where there is nothing to say.
+    """The verdict on a claim. Numbers are NaN where they are not known.
 
-    p: two-sided, of the value being at the margin (of the nearest margin, for equivalence). p_holm: corrected for the
-    claims checked together. detectable: the distance from the margin that these replicates find with probability 0.8,
-    with the claim's share of the level (for equivalence, the margin within which they find that nothing differs).
-    seeds_needed: replicates (for growth, sizes) that would find the observed distance; None where no number would.
-    keys: of the stages that it was measured on.
+    Attributes:
+        claim: The claim.
+        status: Whether it holds, fails, is undecided, or is untested for lack of results.
+        why: The reason, in a sentence.
+        estimate: The estimate of its measure.
+        interval: The estimate's 95 % interval.
+        p: The two-sided p-value of the true value being at the margin (for equivalence, at the nearest margin).
+        p_holm: That p-value, corrected for the claims checked together.
+        n_replicates: How many seeds (for growth, sizes) the estimate is from.
+        detectable: The difference from the margin that as many replicates detect with 80 % power at the claim's share
+            of the level; for equivalence, the margin within which they show a true difference of 0 to lie.
+        seeds_needed: How many replicates would detect the observed difference with 80 % power; None where no number
+            would.
+        setting: What the estimate was measured on.
+        keys: The keys of the stages that it was measured on.
     """
 
     claim: Claim
@@ -89,46 +126,58 @@ class Verdict:
 
 
 def check(claim: Claim, table: ResultsTable) -> Verdict:
-    """Return the verdict on a claim that stands alone."""
+    """Return the verdict on a single claim."""
     return check_all([claim], table)[0]
 
 
 def check_all(claims: Iterable[Claim], table: ResultsTable) -> tuple[Verdict, ...]:
-    """Return the verdicts on a family of claims, corrected for their number by Holm; untested ones do not count.
+    """Check a family of claims together.
 
-    In a family the p-values that are corrected are the guarded ones of `Estimate.p`, safe at small levels.
+    Args:
+        claims: The claims. Untested and counted ones do not count for the correction.
+        table: The results.
+
+    Returns:
+        One verdict for each claim. In a family of two or more, the corrected p-values are the guarded ones of
+        `Estimate.p`, which are safe at small levels.
     """
     claims = list(claims)
-    measured = [_measure(claim, table) for claim in claims]
-    counts = [isinstance(found, Measured) and not found.exact for found in measured]
+    outcomes = [_measure(claim, table) for claim in claims]
+    in_family = [isinstance(outcome, Measured) and not outcome.exact for outcome in outcomes]
     p = [
-        _p(claim, found.estimate, sum(counts) > 1) if isinstance(found, Measured) and not found.exact else math.nan
-        for claim, found in zip(claims, measured, strict=True)
+        _p(claim, outcome.estimate, sum(in_family) > 1)
+        if isinstance(outcome, Measured) and not outcome.exact
+        else math.nan
+        for claim, outcome in zip(claims, outcomes, strict=True)
     ]
-    shares = _shares([claim.answers for claim in claims], counts)
+    shares = _shares([claim.answers for claim in claims], in_family)
     adjusted = stats.holm(p, shares)
     return tuple(
-        _verdict(claim, found, _Family(sum(counts), share, float(corrected)))
-        if isinstance(found, Measured)
-        else Verdict(claim, "untested", str(found))
-        for claim, found, share, corrected in zip(claims, measured, shares, adjusted, strict=True)
+        _verdict(claim, outcome, _Family(sum(in_family), share, float(corrected)))
+        if isinstance(outcome, Measured)
+        else Verdict(claim, "untested", str(outcome))
+        for claim, outcome, share, corrected in zip(claims, outcomes, shares, adjusted, strict=True)
     )
 
 
 @dataclass(frozen=True)
 class _Family:
-    """What a claim is checked among: how many there are, its share of the level, and its p-value corrected for them."""
+    """The family that a claim is checked in: its size, the claim's share of the level, the corrected p-value."""
 
     size: int
     share: float
     p: float
 
 
-def _shares(answers: Sequence[bool], counts: Sequence[bool]) -> list[float]:
-    """Return each claim's share of the level: half of it is for those that answer, where there are both."""
-    number = Counter(one for one, counted in zip(answers, counts, strict=True) if counted)
-    groups = max(len(number), 1)
-    return [1 / (groups * max(number[one], 1)) for one in answers]
+def _shares(answers: Sequence[bool], in_family: Sequence[bool]) -> list[float]:
+    """Return the weights of the weighted Holm procedure.
+
+    Primary claims, which answer the question, share half of the level, secondary ones the other half; where there is
+    only one of these groups, it has the whole level.
+    """
+    sizes = Counter(primary for primary, counted in zip(answers, in_family, strict=True) if counted)
+    groups = max(len(sizes), 1)
+    return [1 / (groups * max(sizes[primary], 1)) for primary in answers]
 
 
 def _measure(claim: Claim, table: ResultsTable) -> Measured | Missing:
@@ -138,65 +187,64 @@ def _measure(claim: Claim, table: ResultsTable) -> Measured | Missing:
         return missing
 
 
-def _inside(claim: Claim, found: Estimate) -> bool:
-    """Return whether equivalence is what the estimate speaks for."""
-    return claim.expectation == "equivalent" and abs(found.value) < claim.margin
+def _is_within(claim: Claim, estimate: Estimate) -> bool:
+    """Return whether the estimate itself lies within the margin of an equivalence claim."""
+    return claim.expectation == "equivalent" and abs(estimate.value) < claim.margin
 
 
-def _null(claim: Claim, found: Estimate) -> float:
-    """Return the value that decides: the margin, or of two the one on the estimate's side."""
-    return math.copysign(claim.margin, found.value) if claim.expectation == "equivalent" else claim.margin
+def _null(claim: Claim, estimate: Estimate) -> float:
+    """Return the value to test against: the margin, or for equivalence the one on the estimate's side."""
+    return math.copysign(claim.margin, estimate.value) if claim.expectation == "equivalent" else claim.margin
 
 
-def _p(claim: Claim, found: Estimate, guarded: bool = False) -> float:
-    return found.p(_null(claim, found), guarded) if found.error > 0 else math.nan
+def _p(claim: Claim, estimate: Estimate, guarded: bool = False) -> float:
+    return estimate.p(_null(claim, estimate), guarded) if estimate.error > 0 else math.nan
 
 
 def _verdict(claim: Claim, measured: Measured, family: _Family) -> Verdict:
-    found = measured.estimate
     if measured.exact:
         return _counted(claim, measured)
-    low, high = found.interval(LEVEL)
-    null = _null(claim, found)
-    within = claim.margin if _inside(claim, found) else 0.0
-    aim = stats.PowerTarget(1 - (1 - LEVEL) * family.share, family.size > 1, within)
-    needed = stats.seeds_needed(found, found.value - (0.0 if within else null), 0.8, aim)
+    estimate = measured.estimate
+    low, high = estimate.interval(LEVEL)
+    null = _null(claim, estimate)
+    within = claim.margin if _is_within(claim, estimate) else 0.0
+    target = stats.PowerTarget(1 - (1 - LEVEL) * family.share, family.size > 1, within)
     verdict = Verdict(
         claim,
         "undecided",
         "",
-        estimate=found.value,
+        estimate=estimate.value,
         interval=(low, high),
-        p=_p(claim, found),
+        p=_p(claim, estimate),
         p_holm=family.p,
-        n_replicates=found.count,
-        detectable=stats.detectable(found, 0.8, aim),
-        seeds_needed=needed,
+        n_replicates=estimate.count,
+        detectable=stats.detectable(estimate, POWER, target),
+        seeds_needed=stats.seeds_needed(estimate, estimate.value - (0.0 if within else null), POWER, target),
         setting=measured.setting,
         keys=measured.keys,
     )
-    said = _said(claim, low, high)
-    shown = f"{found.value:+.2f} [{low:+.2f}, {high:+.2f}]"
-    if found.count <= found.lost or low == high:
-        return replace(verdict, why=_too_little(claim, found))
-    if said == "undecided":
-        return replace(verdict, why=f"{shown} reaches across {null:g}: {_remedy(claim, verdict)}")
+    status = _status(claim, low, high)
+    shown = f"{estimate.value:+.2f} [{low:+.2f}, {high:+.2f}]"
+    if estimate.count <= estimate.lost or low == high:
+        return replace(verdict, why=_too_few(claim, estimate))
+    if status == "undecided":
+        return replace(verdict, why=f"{shown} includes {null:g}: {_remedy(verdict)}")
     if family.p > 1 - LEVEL:
-        alone = f"{shown} decides alone, but not among {family.size} claims (p {family.p:.3f})"
-        return replace(verdict, why=f"{alone}: {_remedy(claim, verdict)}")
-    side = "satisfies" if said == "holds" else "contradicts"
-    return replace(verdict, status=said, why=f"all of {shown} {side} '{_asked(claim)}'")
+        alone = f"{shown} would decide the claim alone, but not among {family.size} claims (corrected p {family.p:.3f})"
+        return replace(verdict, why=f"{alone}: {_remedy(verdict)}")
+    verb = "satisfies" if status == "holds" else "contradicts"
+    return replace(verdict, status=status, why=f"all of {shown} {verb} '{claim.condition}'")
 
 
 def _counted(claim: Claim, measured: Measured) -> Verdict:
-    """Return the verdict on a figure that is counted: it is what it is."""
+    """Return the verdict on a figure that is counted and has no uncertainty."""
     value = measured.estimate.value
-    said = _said(claim, value, value)
-    side = "satisfies" if said == "holds" else "contradicts" if said == "fails" else "is exactly at the margin of"
+    status = _status(claim, value, value)
+    verb = {"holds": "satisfies", "fails": "contradicts"}.get(status, "is exactly at the margin of")
     return Verdict(
         claim,
-        said,
-        f"{value:+.2f}, counted and not sampled, {side} '{_asked(claim)}'",
+        status,
+        f"{value:+.2f}, counted and not sampled, {verb} '{claim.condition}'",
         estimate=value,
         interval=(value, value),
         n_replicates=measured.estimate.count,
@@ -205,8 +253,8 @@ def _counted(claim: Claim, measured: Measured) -> Verdict:
     )
 
 
-def _said(claim: Claim, low: float, high: float) -> Status:
-    """Return what the interval alone says."""
+def _status(claim: Claim, low: float, high: float) -> Status:
+    """Return the status that follows from the interval alone."""
     if claim.expectation == "equivalent":
         inside = -claim.margin < low and high < claim.margin
         outside = low > claim.margin or high < -claim.margin
@@ -217,28 +265,31 @@ def _said(claim: Claim, low: float, high: float) -> Status:
     return "holds" if inside else "fails" if outside else "undecided"
 
 
-def _asked(claim: Claim) -> str:
-    within = {"equivalent": "equivalent within", "grows": "grows by more than"}
-    return f"{within.get(claim.expectation, claim.expectation)} {claim.margin:g}"
+def _too_few(claim: Claim, estimate: Estimate) -> str:
+    """Return why an estimate has no interval."""
+    if estimate.count <= estimate.lost:
+        noun = _replicates(claim, "distinct replicates")
+        return f"{estimate.count} {noun} allow no interval: at least {estimate.lost + 1} are needed"
+    return (
+        f"{estimate.count} replicates do not vary at all, which allows no interval: give their examples, or more seeds"
+    )
 
 
-def _too_little(claim: Claim, found: Estimate) -> str:
-    noun = _counts(claim, "distinct replicates")
-    if found.count <= found.lost:
-        return f"{found.count} {noun} allow no interval: at least {found.lost + 1} are needed"
-    return f"{found.count} replicates do not vary at all, which allows no interval: give their examples, or more seeds"
-
-
-def _remedy(claim: Claim, verdict: Verdict) -> str:
-    noun = _counts(claim, "seeds")
-    able = f"{verdict.n_replicates} {noun} find a distance of {verdict.detectable:.2f} four times in five"
+def _remedy(verdict: Verdict) -> str:
+    """Return what the replicates of an undecided verdict could detect, and how many would decide it."""
+    claim = verdict.claim
+    noun = _replicates(claim, "seeds")
+    size = f"{verdict.detectable:.2f} {'in the exponent' if claim.unit == 'exponent' else claim.unit}"
     if claim.expectation == "equivalent" and abs(verdict.estimate) < claim.margin:
-        able = f"{verdict.n_replicates} {noun} find what is equal within {verdict.detectable:.2f} four times in five"
+        able = f"equivalence within {size} would be shown"
+    else:
+        able = f"a difference of {size} would be detected"
+    able = f"with {verdict.n_replicates} {noun} {able} with {POWER:.0%} power".replace("%", " %")
     if verdict.seeds_needed is None:
-        return f"{able}; one as small as this takes more examples or languages, not {noun}"
-    return f"{able}, one like this would take {verdict.seeds_needed}"
+        return f"{able}; this one needs more examples or languages, not more {noun}"
+    return f"{able}; this one would need {verdict.seeds_needed} {noun}"
 
 
-def _counts(claim: Claim, otherwise: str) -> str:
-    """Return what a claim's replicates are: encoders of several sizes, where it is about them."""
+def _replicates(claim: Claim, otherwise: str) -> str:
+    """Return what a claim's replicates are: sizes, where it is about encoders of several sizes."""
     return "sizes" if isinstance(claim.measure, Growth | Scaling) else otherwise

@@ -136,7 +136,7 @@ class Growth:
         return sloped(found, [measured.estimate.value for _, measured in found.values()])
 
 
-def plain(measure: Any) -> dict[str, Any]:
+def to_json(measure: Any) -> dict[str, Any]:
     """Return a measure as JSON has it: its type, and its values where they are not what they are by default."""
     found: dict[str, Any] = {"type": type(measure).__name__}
     for one in fields(measure):
@@ -146,8 +146,8 @@ def plain(measure: Any) -> dict[str, Any]:
     return found
 
 
-def from_plain(given: Mapping[str, Any]) -> Any:
-    """Return the measure that `plain` wrote; InputError for anything else."""
+def from_json(given: Mapping[str, Any]) -> Any:
+    """Return the measure that `to_json` wrote; InputError for anything else."""
     kind = KINDS.get(str(given.get("type")))
     if kind is None:
         raise InputError(f"unknown measure {dict(given)}: there are {', '.join(KINDS)}")
@@ -159,18 +159,18 @@ def from_plain(given: Mapping[str, Any]) -> Any:
 
 def _written(value: Any) -> Any:
     return (
-        [_written(one) for one in value] if isinstance(value, tuple) else plain(value) if is_dataclass(value) else value
+        [_written(one) for one in value]
+        if isinstance(value, tuple)
+        else to_json(value)
+        if is_dataclass(value)
+        else value
     )
 
 
 def _value(value: Any) -> Any:
     """Return what `_written` wrote."""
     return (
-        tuple(map(_value, value))
-        if isinstance(value, list)
-        else from_plain(value)
-        if isinstance(value, dict)
-        else value
+        tuple(map(_value, value)) if isinstance(value, list) else from_json(value) if isinstance(value, dict) else value
     )
 
 

@@ -1,4 +1,4 @@
-"""Verbs of the literature: what it says on a question, and what may decide on that."""
+"""Commands on the literature: evidence reports on a question, and verifiers measured on SciFact."""
 
 from __future__ import annotations
 
@@ -13,41 +13,50 @@ from xstilts.cli.options import DataFolder, Device, Store, Threads
 
 @app.command()
 def evidence(
-    question: Annotated[str, typer.Argument(help="What is asked, in a sentence.")] = "",
-    sources: Annotated[str, typer.Option(help="arxiv,s2,openalex,crossref,acl, or a folder of PDFs and texts.")] = "",
-    study: Annotated[Path | None, typer.Option(help="A study's report, whose results are held against them.")] = None,
-    bindings: Annotated[Path | None, typer.Option(help="Which statements those decide; default: proposed.")] = None,
+    question: Annotated[str, typer.Argument(help="The question, in one sentence.")] = "",
+    sources: Annotated[
+        str, typer.Option(help="arxiv,s2,openalex,crossref,acl, or a folder of PDFs and texts; default: all.")
+    ] = "",
+    study: Annotated[Path | None, typer.Option(help="A study's report, to compare with the literature.")] = None,
+    bindings: Annotated[
+        Path | None, typer.Option(help="JSON: which measure decides which statement; default: proposed.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("evidence"),
     cache: Annotated[Path | None, typer.Option(help="Folder of the sources' replies; default: in ~/.cache.")] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Answer from the cache alone.")] = False,
-    llm: Annotated[tuple[str, str] | None, typer.Option(help="Address and name of a model that may propose.")] = None,
-    verifier: Annotated[Path | None, typer.Option(help="A model of inference; its card says if it decides.")] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Five questions, made-up works, no network.")] = False,
+    llm: Annotated[
+        tuple[str, str] | None, typer.Option(help="Address and name of a language model that proposes evidence.")
+    ] = None,
+    verifier: Annotated[
+        Path | None, typer.Option(help="Folder of an NLI model; it decides only if its card allows it.")
+    ] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Five questions, fictional works, no network.")] = False,
     store: Store = Path("work"),
 ) -> None:
-    """Report what the literature says on a question: quoted, located, checked, and from both sides."""
+    """Report what the literature states on a question: quotes with their places, verified, from both sides."""
     from xstilts.evidence.pipeline import CACHE, ReportOptions
     from xstilts.evidence.report import cli_output
 
-    where = ReportOptions(out, cache or CACHE, tuple(filter(None, sources.split(","))), offline, study, store, bindings)
-    cli_output.make_and_show(question, where, llm, verifier, demo)
+    chosen = tuple(filter(None, sources.split(",")))
+    options = ReportOptions(out, cache or CACHE, chosen, offline, study, store, bindings)
+    cli_output.make_and_show(question, options, llm, verifier, demo)
 
 
 @app.command()
 def scifact(
     verifier: Annotated[
-        Path | None, typer.Option(help="Folder of a checkpoint that tells entailment, neutral and contradiction apart.")
+        Path | None, typer.Option(help="Folder of an NLI checkpoint (entailment, neutral, contradiction).")
     ] = None,
     data: DataFolder = None,
     out: Annotated[Path | None, typer.Option(help="Also write evidence.md and evidence.json to this folder.")] = None,
     device: Device = "auto",
     threads: Threads = 0,
 ) -> None:
-    """Measure on SciFact what may decide on claims; write a verifier's card beside it, which says whether it may."""
+    """Measure verifiers on SciFact; write a checkpoint's card into its folder, which says whether it may decide."""
     from xstilts.evidence.verifier import scifact_report
     from xstilts.runtime import progress
     from xstilts.runtime.machine import Runtime
 
     with progress.shown():
-        found = scifact_report.measure(verifier, Runtime(data=data, device=device, threads=threads))
-    scifact_report.show(found, out)
+        report = scifact_report.measure(verifier, Runtime(data=data, device=device, threads=threads))
+    scifact_report.show(report, out)

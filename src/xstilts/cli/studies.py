@@ -148,12 +148,12 @@ def print_verification(folder: Path, store: Path) -> bool:
     from xstilts.errors import InputError
     from xstilts.evidence.report import bundle
     from xstilts.evidence.report.verify import verify as verify_bundle
-    from xstilts.reporting import report
+    from xstilts.reporting import study_report
     from xstilts.runtime import progress
     from xstilts.runtime.console import console
     from xstilts.verification.verify import verify as verify_report
 
-    if not store.is_dir() and not bundle.is_bundle(folder) and report.read(folder).get("stages"):
+    if not store.is_dir() and not bundle.is_bundle(folder) and study_report.read(folder).get("stages"):
         raise InputError(f"no store {store}: give --store, the folder in which the study of {folder} was built")
     with progress.shown():
         checks = verify_bundle(folder, store) if bundle.is_bundle(folder) else verify_report(folder, store)
@@ -178,7 +178,7 @@ def report(
     """Render a report again as HTML and Markdown; given two studies, show what agrees and what differs."""
     from xstilts.errors import InputError
     from xstilts.evidence.report import bundle
-    from xstilts.reporting import report
+    from xstilts.reporting import study_page
     from xstilts.verification import compare_reports
 
     of_evidence = other is None and bundle.is_bundle(folder)
@@ -189,7 +189,7 @@ def report(
     if other is not None:
         written = compare_reports.write(folder, other, out)
     else:
-        written = bundle.write_views(folder) if of_evidence else report.write(folder, out)
+        written = bundle.write_views(folder) if of_evidence else study_page.write_pages(folder, out)
     print(*written, sep="\n")
 
 

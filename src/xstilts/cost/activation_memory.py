@@ -1,11 +1,11 @@
-"""Saved: the bytes that a forward pass keeps for the backward one, exactly, for any shape and without taking it.
+"""Activation memory: the bytes that a forward pass saves for the backward pass, exactly, for any shape, without a pass.
 
-As FLOPs are (`flops`), they are a polynomial of the shape of a batch, found at a few small shapes: a twin of the
-network on fake tensors runs forward, and hooks of autograd tell what is kept. Fake tensors go through torch's own
-dispatch, so that bf16 arithmetic, dropout and whatever a family does are what they are in life on a processor. What a
-GPU does differently is in `ongpu`.
+Like FLOPs (`flops`), they are a polynomial of the shape of a batch, fitted at a few small shapes: a copy of the network
+on fake tensors runs forward, and autograd's hooks report the saved tensors. Fake tensors go through torch's own
+dispatch, so that bf16 arithmetic, dropout and all that a model family does are as in a real pass on a processor. What
+differs on a GPU is in `gpu_emulation`.
 
-    Kept(network, "xnli", Device("cuda", "bf16")).bytes(Shape(32, 128), recompute=False)
+    ActivationMemory(network, "xnli", Device("cuda", "bf16")).bytes(Shape(32, 128), recompute=False)
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ Bytes = dict[int, int]  # of a storage, by its identity
 
 @dataclass(frozen=True)
 class Device:
-    """What a pass runs on: "cuda" or "cpu", with "bf16" or "fp32" arithmetic. It need not be here."""
+    """What a pass runs on; it need not be here.
+
+    Attributes:
+        type: "cuda" or "cpu".
+        precision: "bf16" or "fp32".
+    """
 
     type: str
     precision: str
@@ -58,7 +63,7 @@ class Device:
 
 
 class ActivationMemory:
-    """What a network in training keeps of a pass: outside its layers, and in each of them."""
+    """What a network in training saves of a pass, outside its layers and in each of them, as polynomials."""
 
     def __init__(self, network: Network, head: str, device: Device) -> None:
         terms = EVERY + flops.further(network, head, learning=True)
@@ -74,9 +79,12 @@ class ActivationMemory:
         self.all_copies = sum(copies * count for copies, count in zip(self.copies, times, strict=True))
 
     def bytes(self, shape: Shape, recompute: bool) -> int:
-        """Return the bytes kept at most; recompute: of layers only what goes in, and one layer at a time all of it.
+        """Return the peak of the saved bytes.
 
-        Autocast keeps its copies of trained weights in bf16 until a pass forward has ended, recomputed or not.
+        Args:
+            shape: The shape of the batch.
+            recompute: Whether activations are recomputed: layers then save their inputs alone, and one at a time saves
+                all. Autocast keeps bf16 copies of trained weights until the forward pass ends, recomputed or not.
         """
         if not recompute:
             return _value(self.whole, shape)
@@ -95,7 +103,7 @@ def _value(factors: Mapping[str, Fraction], shape: Shape) -> int:
 
 
 def faked(network: Network) -> tuple[FakeTensorMode, Network]:
-    """Copy a network, in training, to fake tensors; what is frozen is frozen."""
+    """Return a copy of a network on fake tensors, in training mode, with the same weights frozen."""
     mode = FakeTensorMode()
 
     def like(tensor: Tensor) -> Tensor:
@@ -106,9 +114,9 @@ def faked(network: Network) -> tuple[FakeTensorMode, Network]:
 
 
 def _thinned(network: Network) -> list[int]:
-    """Take out of a network all but three of each row of layers that are alike; return for how many each stands.
+    """Remove all but three of each sequence of equal layers; return how many layers each of the rest stands for.
 
-    The first and the last of a row may share something with their neighbours; the one in the middle stands for many.
+    The first and the last of a sequence may share tensors with their neighbours; the middle one stands for many.
     """
     formats = vars(network.config).get("layer_types") or [""] * network.depth
     marks = [(name, *_mark(layer)) for name, layer in zip(formats, network.layer_modules, strict=False)]
@@ -122,16 +130,25 @@ def _thinned(network: Network) -> list[int]:
 
 
 def _mark(layer: nn.Module) -> Iterator[Any]:
-    """Yield what makes two layers alike."""
+    """Yield what equal layers have in common."""
     return ((name, one.shape, one.dtype, one.requires_grad) for name, one in layer.named_parameters())
 
 
 def counted(
     network: Network, head: str, shape: Shape, device: Device, mode: FakeTensorMode, times: list[int]
 ) -> tuple[int, ...]:
-    """Return the bytes that a pass of a faked network keeps: together, between its layers, and in each of them alone.
+    """Return the bytes that a pass of a network on fake tensors saves.
 
-    Between the layers is what is kept outside of them and what goes into them. times: for how many a layer stands.
+    Args:
+        network: The network, as `faked` returns it.
+        head: Name of the head.
+        shape: Shape of the batch.
+        device: The device to emulate.
+        mode: The mode of the fake tensors.
+        times: How many layers each layer stands for.
+
+    Returns:
+        All bytes; those between the layers (outside of them, and their inputs); those of each layer beyond its inputs.
     """
     ledger = SavedTensors(network)
     with mode:
@@ -146,19 +163,19 @@ def counted(
 
 
 class SavedBytes:
-    """Adds up the bytes of storages, each the first time it is met."""
+    """Sums the bytes of storages, each once."""
 
     def __init__(self, first: Bytes) -> None:
         self.known, self.bytes = set(first), sum(first.values())
 
     def add(self, storages: Bytes, times: int) -> None:
-        """Add storages that are not known yet, as often as a layer stands for others."""
+        """Add new storages, times the number of layers that the layer stands for."""
         self.bytes += times * sum(size for name, size in storages.items() if name not in self.known)
         self.known |= set(storages)
 
 
 class SavedTensors:
-    """The storages that autograd keeps while a network runs, by the layer that keeps them; weights are none of them."""
+    """The storages that autograd saves while a network runs, by layer and without weights."""
 
     def __init__(self, network: Network) -> None:
         self.network, self.layer = network, -1
@@ -168,7 +185,7 @@ class SavedTensors:
         self.alive: list[Any] = []  # a storage that is gone may give its identity to another
 
     def sums(self, times: list[int]) -> tuple[int, ...]:
-        """Return the bytes kept together, between the layers, and in each layer beyond that."""
+        """Return the bytes saved in all, between the layers, and in each layer beyond that."""
         outside, *layers = self.found.values()
         whole, between = SavedBytes(outside), SavedBytes(outside)
         for layer, inputs, count in zip(layers, self.inputs, times, strict=True):
@@ -179,7 +196,7 @@ class SavedTensors:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Write down what is kept meanwhile."""
+        """Record what is saved within this context."""
         with ExitStack() as stack:
             for number, layer in enumerate(self.network.layer_modules):
                 stack.enter_context(self._watched(number, layer))
@@ -218,7 +235,7 @@ def _storage(tensor: Tensor) -> int:
 
 
 def real(network: Network, compute: Any) -> int:
-    """Return the bytes that autograd keeps of a network's weights and inputs while something is really computed."""
+    """Return the bytes that autograd saves while `compute`, a function without arguments, runs a network."""
     ledger = SavedTensors(network)
     with ledger.kept():
         compute()

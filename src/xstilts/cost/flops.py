@@ -1,10 +1,10 @@
-"""FLOPs: how many floating-point operations a network's passes take, exactly, and without taking them.
+"""FLOPs: how many floating-point operations a network's passes take, exactly, without running them.
 
-The operations of a pass are a polynomial of the shape of its batch: so many for each padded piece, for each pair of
-pieces of a sequence (attention sees the padding too), for each sequence, and so on. The coefficients come from a twin
-of the network without numbers (on torch's meta device), run at a few small shapes under torch's own counter; solved in
-fractions, they give the counter's result for any shape. What is frozen is frozen in the twin, so a layer, a prefix or
-an embedding that takes no gradient is not charged for one.
+The operations of a pass are a polynomial of the shape of its batch: a number for each padded token, for each pair of
+tokens of a sequence (attention sees the padding too), for each sequence, and so on. The coefficients come from a copy
+of the network on torch's meta device, run at a few small shapes under torch's own counter; solved in fractions, they
+give the counter's result for any shape. Frozen weights are frozen in the copy, so that a layer, the lower layers or an
+embedding without gradient are not charged for one.
 
     spent(network, "xnli", {"passes": 1, "sequences": 32, "padded_tokens": 32 * 64, "attended": 32 * 64**2}, True)
 """
@@ -30,7 +30,13 @@ from xstilts.models.network import Network
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of a batch: sequences, pieces of each with padding, and pieces that masked-LM asks for."""
+    """The shape of a batch.
+
+    Attributes:
+        sequences: Number of sequences.
+        length: Tokens of each, with padding.
+        answered: Tokens that masked-LM predicts.
+    """
 
     sequences: int
     length: int
@@ -54,7 +60,13 @@ Polynomial = Mapping[str, Mapping[str, Fraction]]
 
 @dataclass(frozen=True)
 class Peak:
-    """What a device can do at most, in FLOP/s by precision, dense; and who says so."""
+    """The peak of a device in FLOP/s, dense.
+
+    Attributes:
+        bf16: With bf16 arithmetic; None where it has none.
+        fp32: With fp32 arithmetic.
+        source: The document that says so.
+    """
 
     bf16: float | None
     fp32: float
@@ -77,30 +89,41 @@ PEAKS: dict[str, Peak] = {
 
 
 def peak(device: str, precision: str) -> tuple[float, str] | None:
-    """Return what a device of this name does at most, in FLOP/s, and the source; None where that is not known."""
+    """Return the peak of a device in FLOP/s and its source; None where it is not known.
+
+    >>> peak("NVIDIA H200", "bf16")
+    (989000000000000.0, 'NVIDIA H200 datasheet')
+    """
     words = f" {device.replace('-', ' ')} "
-    for name, found in PEAKS.items():
+    for name, figures in PEAKS.items():
         if f" {name} " in words:
-            most = found.bf16 if precision == "bf16" else found.fp32
-            return (most, found.source) if most else None
+            most = figures.bf16 if precision == "bf16" else figures.fp32
+            return (most, figures.source) if most else None
     return None
 
 
 def spent(network: Network, head: str, sums: Mapping[str, int], learning: bool) -> dict[str, int]:
-    """Return the FLOPs of passes whose shapes, as the terms of `TERMS`, sum up to `sums`.
+    """Return the FLOPs of passes.
 
-    "forward"; when learning also "activations" and "weights", the backward pass with respect to each. A name that is
-    no head is a lesson without one: the vectors of all pairs in the batch are compared.
+    Args:
+        network: The network.
+        head: Name of the head. Another name is a training set without a head: all pairs of the batch are compared.
+        sums: By term of `TERMS`, the sum over the passes' shapes.
+        learning: Whether they are training passes.
+
+    Returns:
+        FLOPs by part: "forward" and, when learning, "activations" and "weights", the backward pass with respect to
+        each.
     """
-    found = polynomial(network, head, learning)
-    return {part: int(sum(factor * sums[term] for term, factor in terms.items())) for part, terms in found.items()}
+    factors = polynomial(network, head, learning)
+    return {part: int(sum(factor * sums[term] for term, factor in terms.items())) for part, terms in factors.items()}
 
 
 _known: WeakKeyDictionary[Network, dict[Any, Polynomial]] = WeakKeyDictionary()
 
 
 def polynomial(network: Network, head: str, learning: bool) -> Polynomial:
-    """Return the coefficient of each term, for each part; networks of one structure are asked once."""
+    """Return the coefficient of each term, for each part; cached by the structure of the network."""
     known = _known.setdefault(network, {})
     identity = head, learning, tuple(parameter.requires_grad for parameter in network.parameters())
     if identity not in known:
@@ -115,18 +138,18 @@ _counted: dict[Any, Polynomial] = {}
 
 
 def _structure(network: Network, head: str, learning: bool) -> Any:
-    """Return all that the count depends on; how many rows of the embeddings are there matters to masked-LM alone."""
-    few = network.embedding_matrix if _kind_of(network, head) != "masked_lm" else None
+    """Return all that the count depends on; the number of embeddings matters to masked-LM alone."""
+    few = network.embedding_matrix if _format_of(network, head) != "masked_lm" else None
     parameters = tuple(
         (name, tuple(one.shape[1:] if one is few else one.shape), one.requires_grad)
         for name, one in network.named_parameters()
     )
-    asked = type(network.backbone), network.config.to_json_string(), _kind_of(network, head)
-    return *asked, head in network.heads, learning, parameters
+    config = network.config.to_json_string()
+    return type(network.backbone), config, _format_of(network, head), head in network.heads, learning, parameters
 
 
-def _kind_of(network: Network, head: str) -> str:
-    return _kind(network, head) if head in network.heads else ""
+def _format_of(network: Network, head: str) -> str:
+    return _format(network, head) if head in network.heads else ""
 
 
 def _polynomial(network: Network, head: str, learning: bool) -> Polynomial:
@@ -140,39 +163,39 @@ def _polynomial(network: Network, head: str, learning: bool) -> Polynomial:
 
 
 def further(network: Network, head: str, learning: bool) -> tuple[str, ...]:
-    """Return the terms that a head has beyond those that every one has."""
+    """Return the terms of a head beyond those of every head."""
     if head not in network.heads:
         return ("compared",) if learning else ()
-    return ("answered",) if _kind(network, head) == "masked_lm" else ()
+    return ("answered",) if _format(network, head) == "masked_lm" else ()
 
 
-def _kind(network: Network, head: str) -> str:
-    found = network.heads[head]
-    return found.format if isinstance(found, Head) else ""
+def _format(network: Network, head: str) -> str:
+    module = network.heads[head]
+    return module.format if isinstance(module, Head) else ""
 
 
 def twin(network: Network) -> Network:
-    """Copy a network without its numbers: its tensors are on the meta device, and what is frozen is frozen.
+    """Return a copy of a network on the meta device, with the same weights frozen.
 
-    The copy computes nothing twice to save memory, so what it counts is what the method takes.
+    The copy recomputes no activations, so that its count does not depend on how memory is saved.
     """
     return copied(network, lambda tensor: torch.empty_like(tensor, device="meta"))
 
 
 def copied(network: Network, like: Callable[[Tensor], Tensor]) -> Network:
-    """Copy a network to tensors that `like` makes of its own; what is frozen is frozen, nothing is computed twice."""
+    """Return a copy of a network with the tensors that `like` returns for its own, without recomputed activations."""
     memo: dict[int, Any] = {
         id(parameter): nn.Parameter(like(parameter), parameter.requires_grad) for parameter in network.parameters()
     }
     memo |= {id(buffer): like(buffer) for buffer in network.buffers()}
-    found = copy.deepcopy(network, memo)
-    once: Any = found.backbone.activation_checkpointing_disable
-    once()
-    return found
+    duplicate = copy.deepcopy(network, memo)
+    disable: Any = duplicate.backbone.activation_checkpointing_disable
+    disable()
+    return duplicate
 
 
 class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the operations of all that torch computes, by torch's own formulas; its counter's bare minimum."""
+    """Sums the operations of all that torch computes, by the formulas of its own FLOP counter."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -180,17 +203,17 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute one operation and count it."""
-        found = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         if formula := flop_registry.get(func._overloadpacket):
-            self.flops += formula(*args, **(kwargs or {}), out_val=found)
-        return found
+            self.flops += formula(*args, **(kwargs or {}), out_val=result)
+        return result
 
 
 def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str, int]:
-    """Return what torch counts in one pass of a twin.
+    """Return what torch counts in one pass of a copy on the meta device.
 
-    Activations: what it takes to bring the gradient to every layer that has something to learn; weights: what is left
-    of the whole backward pass.
+    "activations" are what brings the gradient to every layer that is trained; "weights" are the rest of the backward
+    pass.
     """
     forward, activations, both = Counted(), Counted(), Counted()
     with torch.set_grad_enabled(learning), _outputs(network) as reached, forward:
@@ -207,18 +230,18 @@ def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str
 
 
 def _answer(network: Network, head: str, shape: Shape, learning: bool) -> Tensor:
-    """Return what the loss is taken of, as each kind does: masked-LM asks its head of the hidden pieces only."""
+    """Return the logits or similarities of the loss; masked-LM applies its head to the masked tokens only."""
     ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long, device="meta")
-    unread = torch.zeros(shape.sequences, 1, 1, shape.length, device="meta")  # nobody looks into a mask of four axes
+    unread = torch.zeros(shape.sequences, 1, 1, shape.length, device="meta")  # a mask of four axes is not read
     return answer(network, head, network.encode(ids, unread), shape, learning)
 
 
 def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: bool) -> Tensor:
-    """Return what the loss is taken of, given final states (sequences, length, width) without padding."""
+    """Return the logits or similarities of the loss from final states (sequences, length, width) without padding."""
     mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
     if head not in network.heads:
         return states[0::2, 0] @ states[1::2, 0].T if learning else states
-    if _kind(network, head) == "masked_lm":
+    if _format(network, head) == "masked_lm":
         states, mask = states.flatten(0, 1)[: shape.answered, None], mask.flatten()[: shape.answered, None]
     logits: Tensor = network.heads[head](states, mask, network.embedding_matrix)
     return logits
@@ -226,22 +249,26 @@ def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: 
 
 @contextmanager
 def _outputs(network: Network) -> Iterator[list[Tensor]]:
-    """Collect the outputs of the layers that have something to learn."""
-    found: list[Tensor] = []
+    """Collect the outputs of the layers that are trained."""
+    outputs: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: Any, output: Any) -> None:
         if isinstance(output, Tensor) and output.requires_grad:
-            found.append(output)
+            outputs.append(output)
 
     learning = (m for m in network.modules() if any(p.requires_grad for p in m.parameters(recurse=False)))
     hooks = [module.register_forward_hook(keep) for module in learning]
-    yield found
+    yield outputs
     for hook in hooks:
         hook.remove()
 
 
 def solved(rows: list[list[int]], values: list[int]) -> list[Fraction]:
-    """Solve linear equations, as many as unknowns, without rounding."""
+    """Solve as many linear equations as there are unknowns, without rounding.
+
+    >>> solved([[1, 1], [1, 2]], [5, 8])
+    [Fraction(2, 1), Fraction(3, 1)]
+    """
     table = [[Fraction(cell) for cell in (*row, value)] for row, value in zip(rows, values, strict=True)]
     for column in range(len(table)):
         best = next(row for row in range(column, len(table)) if table[row][column])

@@ -1,8 +1,8 @@
-"""On a GPU: what tensors without numbers do there that they would do otherwise on a processor.
+"""GPU emulation: make fake tensors save for the backward pass what they would save on a GPU.
 
-Torch aborts where autograd meets a tensor of a GPU that is not here, even one without numbers. What autograd keeps
-differs in few things, though, and these are written down: above all, fused attention keeps its inputs, its output and
-a number for each row, never a matrix of all pairs.
+Torch aborts where autograd meets a tensor on a GPU that is not here, even a fake one. What autograd saves differs in
+few operations, though, and these are emulated: above all, fused attention saves its inputs, its output and a number for
+each row, never a matrix of all pairs.
 
     with OnGpu(halved=True), torch.autocast("cpu", dtype=torch.bfloat16):
         network.encode(ids, mask)
@@ -17,14 +17,14 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-ALIGNED = 8  # a kernel's bias has rows of a multiple of so many numbers
+ALIGNED = 8  # the rows of a kernel's bias have a multiple of this length
 
 
 class OnGpu(TorchFunctionMode):
-    """Lets tensors without numbers compute as on a GPU, which need not be here: what is different there is few things.
+    """Makes fake tensors compute as on a GPU, which need not be here.
 
-    Attention is fused; dropout keeps a byte for each number instead of a factor; autocast takes to float32 what is
-    listed here (torch's documentation, "CUDA Ops that can autocast to float32": those that networks use).
+    Attention is fused; dropout saves a byte for each number instead of a factor; autocast computes the functions of
+    `IN_FLOAT32` in float32 (torch's documentation, "CUDA Ops that can autocast to float32": those that networks use).
     """
 
     def __init__(self, halved: bool) -> None:
@@ -32,7 +32,7 @@ class OnGpu(TorchFunctionMode):
         self.halved = halved
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Call a function, or what a GPU has in its place."""
+        """Call a function, or its counterpart on a GPU."""
         options = dict(kwargs or {})
         if func is functional.scaled_dot_product_attention:
             heads = [part.to(torch.bfloat16) if self.halved else part for part in args[:3]]
@@ -56,7 +56,7 @@ def _is_half(value: Any) -> bool:
 
 
 class Attention(torch.autograd.Function):
-    """Attention that keeps queries, keys, values, a mask as a bias, the output, and a float32 for each head and row.
+    """Attention that saves queries, keys, values, a mask as a bias, the output, and a float32 for each head and row.
 
     Source: _scaled_dot_product_efficient_attention and its derivative in torch's derivatives.yaml.
     """
@@ -64,11 +64,11 @@ class Attention(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         """Return an output (sequences, heads, length, width of values) without numbers."""
-        found = query.new_empty((*query.shape[:-1], value.shape[-1]))
+        output = query.new_empty((*query.shape[:-1], value.shape[-1]))
         sums = query.new_empty(query.shape[:-1], dtype=torch.float32)
         bias = None
         if mask is not None:
             aligned = -(-mask.shape[-1] // ALIGNED) * ALIGNED
             bias = query.new_empty((*mask.shape[:-1], aligned))
-        context.save_for_backward(query, key, value, bias, found, sums)
-        return found
+        context.save_for_backward(query, key, value, bias, output, sums)
+        return output

@@ -1,12 +1,15 @@
-"""Cost: what the loop of a training or a prediction spends, as the ledger in its record.
+"""Ledger: what the loop of a training or a prediction costs, as its manifest records it.
 
-A loop runs under a meter, which adds up time, energy and the shapes of batches as whole numbers; FLOPs are worked out
-of them when it is over. What a meter has added up is plain, so a checkpoint keeps it, and a training that was killed
-goes on adding. Steps since the last checkpoint are taken again after a kill; only the second time counts.
+A loop runs under a meter, which adds up time, energy and the shapes of batches as whole numbers; FLOPs are computed
+from these when it ends. The sums are JSON values, so that a checkpoint stores them and a killed training goes on
+adding. Steps since the last checkpoint are repeated after a kill; only the repetition counts.
 
     with metered(spent := nothing(), machine):
-        answers(network, "head", format, units, tokens, machine)
+        predict_units(network, "head", format, inputs, tokens, machine)
     ledger(spent, network, machine)["flops"]
+
+>>> nothing()["seconds"], tokens(nothing() | {"taught": {"head": {"tokens": 7}}})
+(0.0, 7)
 """
 
 from __future__ import annotations
@@ -31,16 +34,18 @@ MIB = 2**20
 
 
 def nothing() -> Spent:
-    """Return the beginning of what a loop spends.
+    """Return the sums of a loop that has not begun.
 
-    taught, asked: by head, sums over passes that learn and that only answer. earlier_seconds: of killed calls.
+    Returns:
+        `seconds`, `device_seconds`, `joules`; `earlier_seconds`, those of killed calls; `peak_memory_mib`; `taught` and
+        `asked`, by head the sums over training passes and over forward passes (names that checkpoints have).
     """
     clocks = {"seconds": 0.0, "device_seconds": 0.0, "joules": 0.0, "earlier_seconds": 0.0}
     return {**clocks, "peak_memory_mib": {}, "taught": {}, "asked": {}}
 
 
 class Meter:
-    """Adds to what was spent: at each pass its shape, at each reading time, energy and memory."""
+    """Adds to the sums of a loop: the shape of each pass, and at each reading time, energy and memory."""
 
     def __init__(self, spent: Spent, device: torch.device) -> None:
         self.spent, self.device = spent, device
@@ -49,7 +54,7 @@ class Meter:
         self.clock = Clock(device)
 
     def read(self) -> None:
-        """Add what has gone by since the last reading; waits for the device."""
+        """Add time, energy and memory since the last reading; waits for the device."""
         for name, passed in self.clock.lap().items():
             before = self.spent[name]
             self.spent[name] = None if before is None or passed is None else before + passed
@@ -62,9 +67,17 @@ _meter: Meter | None = None
 
 @contextmanager
 def metered(spent: Spent, machine: Runtime) -> Iterator[Meter]:
-    """Add everything that is taught and asked from here on to `spent`, which may hold what an earlier call spent."""
+    """Within this context add the cost of all passes to the sums of a loop; a meter around this one rests.
+
+    Args:
+        spent: The sums, those of an earlier, killed call or `nothing()`.
+        machine: The device.
+
+    Yields:
+        The meter.
+    """
     global _meter
-    if "taught" not in spent:  # of a checkpoint that kept no such sums: what is missing would look like little
+    if "taught" not in spent:  # a checkpoint without such sums: the rest alone would look like a small cost
         spent |= {**nothing(), "partial": True}
     spent["earlier_seconds"] = spent["seconds"]
     outer, _meter = _meter, Meter(spent, machine.torch_device())
@@ -76,13 +89,13 @@ def metered(spent: Spent, machine: Runtime) -> Iterator[Meter]:
 
 
 def count_training_pass(head: str, batch: Batch) -> None:
-    """Count a pass forward and backward, if there is a meter."""
+    """Count a forward and backward pass of a batch, if there is a meter."""
     if _meter:
         _add(_meter.spent["taught"], head, batch)
 
 
 def count_forward_pass(head: str, batch: Batch) -> None:
-    """Count a pass forward alone, if there is a meter."""
+    """Count a forward pass of a batch, if there is a meter."""
     if _meter:
         _add(_meter.spent["asked"], head, batch)
 
@@ -95,26 +108,34 @@ def _add(sums: Sums, head: str, batch: Batch) -> None:
 
 
 def _terms(batch: Batch) -> dict[str, int]:
-    """Return what a batch adds to each term; of a packed one, what there is without padding."""
+    """Return what a batch adds to each term of `flops.TERMS`; a packed batch counts without padding."""
     sequences, length = batch.ids.shape
     shape = flops.Shape(sequences, length, batch.labels)
-    found = {name: term(shape) for name, term in flops.TERMS.items()}
+    terms = {name: term(shape) for name, term in flops.TERMS.items()}
     if batch.packing:
         lengths = batch.packing.lengths
-        found |= {"padded_tokens": sum(lengths), "attended": sum(length**2 for length in lengths)}
-    return found
+        terms |= {"padded_tokens": sum(lengths), "attended": sum(length**2 for length in lengths)}
+    return terms
 
 
 def tokens(spent: Spent, name: str = "tokens") -> int:
-    """Return the pieces that were taught, or where nothing is taught, asked; `padded_tokens` with their padding."""
+    """Return the tokens of training passes or, in a prediction, of forward passes; `padded_tokens` with padding."""
     return sum(known[name] for known in _main(spent).values())
 
 
 def ledger(spent: Spent, network: Network, machine: Runtime) -> dict[str, Any] | None:
-    """Return what a loop has cost, None where something is not measured; all None if sums of an earlier call are lost.
+    """Return what a loop has cost.
 
-    flops: of the passes forward and, of training, backward with respect to activations and to weights; looks at
-    development data apart. utilisation: the share of what the device could have done at most in these seconds.
+    Args:
+        spent: The sums of the loop.
+        network: Its network.
+        machine: The device.
+
+    Returns:
+        Figures of the manifest; single ones are None where they are not measured. `flops` are of forward passes and, of
+        a training, of backward passes with respect to activations and to weights; `looks` are of evaluations on
+        development data. `utilisation` is the share of what the device could have done in these seconds. None where
+        the sums of an earlier call are lost.
     """
     if spent.get("partial"):
         return None
@@ -142,12 +163,12 @@ def _flops(network: Network, spent: Spent) -> dict[str, int]:
     learning = bool(spent["taught"])
     parts = [flops.spent(network, head, sums, learning) for head, sums in _main(spent).items()]
     looks = [flops.spent(network, head, sums, False) for head, sums in spent["asked"].items() if learning]
-    found = {name: sum(part.get(name, 0) for part in parts) for name in flops.PARTS}
-    return {**found, "looks": sum(look["forward"] for look in looks)}
+    passes = {name: sum(part.get(name, 0) for part in parts) for name in flops.PARTS}
+    return {**passes, "looks": sum(look["forward"] for look in looks)}
 
 
 def memory(device: torch.device) -> dict[str, int | None]:
-    """Return the most memory in MiB: of the process since it began, and what torch has had on a GPU."""
+    """Return the peak memory in MiB: of the process since it began, and of torch on a GPU."""
     on_gpu = device.type == "cuda"
     return {
         "process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -157,14 +178,14 @@ def memory(device: torch.device) -> dict[str, int | None]:
 
 
 def device_name(machine: Runtime) -> str:
-    """Return what the device calls itself: "NVIDIA H200", or only "cpu"."""
+    """Return the name of the device, such as "NVIDIA H200", or "cpu"."""
     device = machine.torch_device()
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _main(spent: Spent) -> Mapping[str, dict[str, int]]:
-    found: Sums = spent["taught"] or spent["asked"]
-    return found
+    sums: Sums = spent["taught"] or spent["asked"]
+    return sums
 
 
 def _trained(network: Network) -> int:

@@ -1,11 +1,12 @@
-"""Clock: seconds, the device's seconds and joules that go by, each as far as the machine tells it.
+"""Meters: wall-clock seconds, device seconds and joules, as far as the machine measures them.
 
 The device's seconds are those of the processors (all threads of this process) or of the stream of a GPU. Energy is what
 the GPU has drawn by its own counter (NVML), on a CPU that of all packages (RAPL, where it may be read): of everything
 that runs there, not of this process alone.
 
-    clock = Clock(torch.device("cpu"))
-    clock.lap()  # {"seconds": 0.01, "device_seconds": 0.01, "joules": None}
+>>> clock = Clock(torch.device("cpu"))
+>>> sorted(clock.lap())
+['device_seconds', 'joules', 'seconds']
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from pathlib import Path
 import torch
 
 POWERCAP = Path("/sys/class/powercap")
-Counter = dict[str, tuple[int, int]]  # by its name the microjoules so far, and at how many it begins again
+Counter = dict[str, tuple[int, int]]  # by name the microjoules so far, and the value at which the counter wraps
 
 
 class Clock:
-    """What has gone by since the last lap."""
+    """Measures seconds and joules between laps."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.wall, self.stream, self.energy = time.monotonic(), _stream(device), _energy(device)
 
     def lap(self) -> dict[str, float | None]:
-        """Return what has gone by since the last lap, None where the machine does not tell; waits for the device."""
+        """Return seconds and joules since the last lap, None where they are not measured; waits for the device."""
         wall, stream, energy = time.monotonic(), _stream(self.device), _energy(self.device)
         passed = {
             "seconds": wall - self.wall,
@@ -41,7 +42,7 @@ class Clock:
 
 
 def drawn(before: Counter, now: Counter) -> float | None:
-    """Return the joules between two readings of counters that may have begun again once; None without any."""
+    """Return the joules between two readings of counters, which may have wrapped once; None without counters."""
     if not before or before.keys() != now.keys():
         return None
     return sum((now[name][0] - before[name][0]) % now[name][1] for name in now) / 1e6
@@ -70,12 +71,12 @@ def _energy(device: torch.device) -> Counter:
 
 def rapl(folder: Path) -> Counter:
     """Read the counters of all processor packages; those that may not be read are left out."""
-    found: Counter = {}
+    counters: Counter = {}
     for package in sorted(folder.glob("intel-rapl:?")):
         with suppress(OSError, ValueError):
             most = int((package / "max_energy_range_uj").read_text())
-            found[package.name] = int((package / "energy_uj").read_text()), most + 1
-    return found
+            counters[package.name] = int((package / "energy_uj").read_text()), most + 1
+    return counters
 
 
 def _nvml(uuid: str) -> Counter:

@@ -153,7 +153,7 @@ def merged_roles(roles: Iterable[tuple[str, str]]) -> dict[str, str]:
     by_key: dict[str, set[str]] = {}
     for key, role in roles:
         by_key.setdefault(key, set()).add(role)
-    return {key: _merged(found) for key, found in by_key.items()}
+    return {key: _merged(of_key) for key, of_key in by_key.items()}
 
 
 def _merged(roles: set[str]) -> str:

@@ -1,17 +1,17 @@
-"""Overlap: which texts of a test set are also in a training set, word for word or nearly.
+"""Contamination: which texts of a test set are also in a training set, exactly or nearly.
 
-SQuAD's passages come back in XQuAD, a corpus is split by sentences that repeat: then a score measures memory too. Two
-texts are the same if nothing but case, punctuation and white space tells them apart. They are nearly the same if the
-sets of their runs of three words (five characters, in scripts that do not space words) have at least four fifths of
-their union in common (Jaccard). Every such pair is found, none is missed: runs are ordered from rare to common, two
-sets so much alike share one of the first few, and what they share is then counted (prefix filtering, Bayardo et al.
-2007). The test side is indexed, the training side passes by, whatever its size.
+Passages of SQuAD recur in XQuAD, and corpora are split by sentences that repeat: a score then measures memory too. Two
+texts match exactly if they differ in case, punctuation and white space only. They match nearly if the sets of their
+word trigrams (character 5-grams, in scripts that do not space words) have a Jaccard similarity of at least 4/5. The
+search is exact, no such pair is missed: n-grams are ordered from rare to common, two sets so similar share one of the
+first few, and only for those pairs the intersection is counted (prefix filtering, Bayardo et al. 2007). The test side
+is indexed, the training side is streamed, whatever its size.
 
-A text of fewer than five words (ten characters) recurs by chance, "A man sleeps." for one: it is counted as short and
-never a finding. As a part of a pair of texts it counts.
+A text of fewer than five words (ten characters) recurs by chance, such as "A man sleeps.": it is counted as short and
+never as a match. As a part of a pair of texts it counts.
 
->>> seen = ClassificationExample("0", "One two three four five.", None, "x")
->>> between([seen], [ClassificationExample("7", "One, two, three: FOUR five!", None, "y")]).fields[0].exact
+>>> train = ClassificationExample("0", "One two three four five.", None, "x")
+>>> between([train], [ClassificationExample("7", "One, two, three: FOUR five!", None, "y")]).fields[0].exact
 1
 """
 
@@ -45,8 +45,8 @@ from xstilts.store.stage import BuildContext, Stage, folder_of, stage
 from xstilts.tasks.base import Task
 
 OVERLAP = "overlap.json"
-ALIKE, OF = 4, 5  # the least similarity, 4/5, in whole numbers, so that no rounding decides
-RUN_OF_WORDS, RUN_OF_CHARACTERS = 3, 5
+SIMILAR, OF = 4, 5  # the least similarity, 4/5, in whole numbers, so that no rounding decides
+WORDS, CHARACTERS = 3, 5  # of an n-gram
 FEWEST_WORDS, FEWEST_CHARACTERS = 5, 10
 SAMPLES = 10
 UNSPACED = re.compile(
@@ -61,12 +61,20 @@ PLURAL = {
     "english": "English texts",
 }
 
-Run = tuple[str, ...] | str
+NGram = tuple[str, ...] | str
 
 
 @dataclass(frozen=True)
 class Field:
-    """What was found of one field: how many test examples have it, have it seen in training, or have it too short."""
+    """The matches of one field of the test examples.
+
+    Attributes:
+        name: Name of the field.
+        examples: Test examples that have it.
+        exact: Of these, how many have an exact match in the training set.
+        near: How many have a near match and no exact one.
+        short: How many are too short to match.
+    """
 
     name: str
     examples: int
@@ -77,7 +85,14 @@ class Field:
 
 @dataclass(frozen=True)
 class Pair:
-    """A field of a test example and the training example that has its text too; how alike they are (1.0: the same)."""
+    """A match.
+
+    Attributes:
+        field: Name of the field.
+        test: Id of the test example.
+        train: Id of the training example.
+        similarity: Jaccard similarity; 1.0 for an exact match.
+    """
 
     field: str
     test: str
@@ -89,7 +104,14 @@ class Pair:
 class Overlap:
     """What a test set and a training set have in common.
 
-    touched: test examples of which any field was seen. samples: a few of the pairs, by field.
+    Attributes:
+        train: The training set.
+        test: The test set.
+        train_examples: Number of training examples.
+        test_examples: Number of test examples.
+        touched: Test examples of which any field has a match.
+        fields: The matches by field.
+        samples: Some of the matches.
     """
 
     train: str
@@ -103,7 +125,7 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Match:
-    """How much like a text the most similar one in training is, and the example that has it."""
+    """The most similar text in training: whether it is the same, how similar it is, and the id of its example."""
 
     exact: bool
     similarity: float
@@ -116,203 +138,230 @@ def _label(train: Stage, test: Stage) -> str:
 
 @stage(name=names.CONTAMINATION, version=1, label=_label)
 def contamination(site: BuildContext, train: Stage, test: Stage) -> None:
-    """Write `overlap.json`: what the examples of `test` have in common with those of `train`, both stages of data."""
-    asked = list(examples.read(site.path(test) / EXAMPLES, _data(test).format))
-    found = between(examples.read(site.path(train) / EXAMPLES, _data(train).format), asked)
-    found = replace(found, train=_called(_data(train), "train"), test=_called(_data(test), "test"))
-    (site.folder / OVERLAP).write_text(json.dumps(asdict(found), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    site.record |= {"examples": found.test_examples, "touched": found.touched}
+    """Write `overlap.json`: what the examples of `test` have in common with those of `train`.
+
+    Args:
+        train: The stage that reads the training split.
+        test: The stage that reads the test split.
+    """
+    test_examples = list(examples.read(site.path(test) / EXAMPLES, _data(test).format))
+    overlap = between(examples.read(site.path(train) / EXAMPLES, _data(train).format), test_examples)
+    overlap = replace(overlap, train=_name(_data(train), "train"), test=_name(_data(test), "test"))
+    (site.folder / OVERLAP).write_text(json.dumps(asdict(overlap), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    site.record |= {"examples": overlap.test_examples, "touched": overlap.touched}
 
 
 def read_overlap(folder: Path) -> Overlap:
-    """Return what `overlap.json` says."""
-    said = json.loads((folder / OVERLAP).read_text(encoding="utf-8"))
-    said["fields"] = tuple(Field(**one) for one in said["fields"])
-    said["samples"] = tuple(Pair(**one) for one in said["samples"])
-    return Overlap(**said)
+    """Return the overlap that a finished check has written to its folder."""
+    values = json.loads((folder / OVERLAP).read_text(encoding="utf-8"))
+    values["fields"] = tuple(Field(**field) for field in values["fields"])
+    values["samples"] = tuple(Pair(**pair) for pair in values["samples"])
+    return Overlap(**values)
 
 
-def promised(train: Task, target: Task, language: str, split: str, folder: Path | None) -> tuple[Stage, ...]:
-    """Promise what a split of a target shares with a task's training data, one stage a part and language of these."""
+def stages(train: Task, target: Task, language: str, split: str, folder: Path | None) -> tuple[Stage, ...]:
+    """Return the contamination checks of a target's split against a task's training data.
+
+    Args:
+        train: The task trained on.
+        target: The task measured.
+        language: Language of the target's split.
+        split: Name of the split.
+        folder: Data folder.
+
+    Returns:
+        A stage for each part and language of the training data.
+    """
     test = read(target.data(split, language, folder))
     return tuple(contamination(read(part.data("train", code, folder)), test) for part, code in train.training_parts())
 
 
 def of_tasks(train: Task, target: Task, language: str, split: str, machine: Runtime) -> tuple[Overlap, ...]:
-    """Return what `promised` promises, built unless it is there."""
-    stages = promised(train, target, language, split, machine.data)
-    return tuple(read_overlap(build(one, machine)) for one in stages)
+    """Build the checks of `stages` that are not finished, and return what they found; arguments as there."""
+    checks = stages(train, target, language, split, machine.data)
+    return tuple(read_overlap(build(check, machine)) for check in checks)
 
 
-def summary(found: Overlap) -> str | None:
-    """Return in one sentence how much of a test set was seen in training; None where nothing was."""
-    said = [_counted(one) for one in found.fields if one.exact + one.near]
-    if not said:
+def summary(overlap: Overlap) -> str | None:
+    """Return in one sentence how much of a test set is also in the training set; None where nothing is."""
+    counts = [_counts(field) for field in overlap.fields if field.exact + field.near]
+    if not counts:
         return None
-    return f"{' and '.join(said)} of {found.test} are also in the training data of {found.train}"
+    return f"{' and '.join(counts)} of {overlap.test} are also in the training data of {overlap.train}"
 
 
-def describe(stages: Iterable[Stage], machine: Runtime) -> Iterator[str]:
-    """Yield in a sentence each what finished stages of `overlap` found; nothing for those that found nothing."""
-    for one in stages:
-        if is_built(one, machine) and (said := summary(read_overlap(folder_of(one, machine)))):
-            yield said
+def describe(checks: Iterable[Stage], machine: Runtime) -> Iterator[str]:
+    """Yield the summary of each finished check that found anything."""
+    for check in checks:
+        if is_built(check, machine) and (sentence := summary(read_overlap(folder_of(check, machine)))):
+            yield sentence
 
 
 def between(train: Iterable[Example], test: Sequence[Example]) -> Overlap:
-    """Return what test examples have in common with training examples; over these it passes once.
+    """Return what test examples have in common with training examples, which are read once.
 
-    A text counts as seen wherever it stands in training: a question of one set may be a plain text in another.
+    A text matches whatever field it is in: a question of one data set may be a premise of another.
+
+    Args:
+        train: The training examples.
+        test: The test examples.
+
+    Returns:
+        The overlap, without the names of the data sets.
     """
-    asked = [texts(one) for one in test]
-    plain = {text: normalised(text) for one in asked for text in one.values()}
-    index = Index(text for text in plain.values() if not is_short(text))
-    matches, passed = _matches(index, train)
-    seen = [{name: matches.get(plain[text]) for name, text in one.items()} for one in asked]
-    names = dict.fromkeys(name for one in asked for name in one)
-    short = Counter(name for one in asked for name, text in one.items() if is_short(plain[text]))
+    test_texts = [texts(example) for example in test]
+    normal = {text: normalised(text) for fields in test_texts for text in fields.values()}
+    index = Index(text for text in normal.values() if not is_short(text))
+    matches, train_examples = _matches(index, train)
+    seen = [{name: matches.get(normal[text]) for name, text in fields.items()} for fields in test_texts]
+    names = dict.fromkeys(name for fields in test_texts for name in fields)
+    short = Counter(name for fields in test_texts for name, text in fields.items() if is_short(normal[text]))
     return Overlap(
         train="",
         test="",
-        train_examples=passed,
+        train_examples=train_examples,
         test_examples=len(test),
-        touched=sum(any(one.values()) for one in seen),
+        touched=sum(any(fields.values()) for fields in seen),
         fields=tuple(_field(name, seen, short[name]) for name in names),
         samples=tuple(_samples(names, seen, test)),
     )
 
 
-def texts(one: Example) -> dict[str, str]:
-    """Return the texts of an example that are compared, by field; those that are empty are left out."""
-    match one:
+def texts(example: Example) -> dict[str, str]:
+    """Return the texts of an example that are compared, by field, without empty ones."""
+    match example:
         case ClassificationExample():
-            second = one.text_b or ""
-            found = {"text_a": one.text_a, "text_b": second, "pair": second and f"{one.text_a}\n{second}"}
+            second = example.text_b or ""
+            fields = {"text_a": example.text_a, "text_b": second, "pair": second and f"{example.text_a}\n{second}"}
         case MultipleChoiceExample():
             # A question that only asks for cause or effect is the same in every example: it counts with its context.
-            asked = {"context": one.context} if one.context else {"question": one.question}
-            found = {**asked, "whole": "\n".join((one.context, one.question, *one.choices))}
+            context = {"context": example.context} if example.context else {"question": example.question}
+            fields = {**context, "whole": "\n".join((example.context, example.question, *example.choices))}
         case TaggingExample():
-            found = {"sentence": " ".join(one.tokens)}
+            fields = {"sentence": " ".join(example.tokens)}
         case QAExample():
-            found = {"context": one.context, "question": one.question}
+            fields = {"context": example.context, "question": example.question}
         case BitextExample():
-            found = {"source": one.source, "english": one.english, "context": one.context or ""}
+            fields = {"source": example.source, "english": example.english, "context": example.context or ""}
         case PassageExample():
-            found = {"text": one.text, "context": one.context or ""}
+            fields = {"text": example.text, "context": example.context or ""}
         case TextExample():
-            found = {"text": one.text, "pair": one.pair or ""}
+            fields = {"text": example.text, "pair": example.pair or ""}
         case _:
-            raise TypeError(f"{type(one).__name__} has no texts to compare: name them in `overlap.texts`")
-    return {name: text for name, text in found.items() if text.strip()}
+            raise TypeError(f"{type(example).__name__} has no texts to compare: add them to `contamination.texts`")
+    return {name: text for name, text in fields.items() if text.strip()}
 
 
 def normalised(text: str) -> str:
-    """Return a text in NFKC and without case, with one space for whatever is no letter, mark or number."""
+    """Return a text in NFKC and without case, with one space for anything but letters, marks and numbers."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(folded.translate(_SPACES).split())
 
 
 def is_short(text: str) -> bool:
-    """Say whether a normalised text is too short for its recurring to mean anything."""
+    """Return whether a normalised text is so short that it recurs by chance."""
     if is_unspaced(text):
         return len(text) - text.count(" ") < FEWEST_CHARACTERS
     return text.count(" ") + 1 < FEWEST_WORDS
 
 
 def is_unspaced(text: str) -> bool:
-    """Say whether most of a text is in a script that does not space words."""
+    """Return whether most of a text is in a script that does not space words."""
     return not text.isascii() and 2 * len(UNSPACED.findall(text)) > len(text) - text.count(" ")
 
 
-def runs(text: str) -> set[Run]:
-    """Return the runs of three words, or of five characters where words are not spaced, of a normalised text."""
+def ngrams(text: str) -> set[NGram]:
+    """Return the word trigrams of a normalised text, or the character 5-grams where words are not spaced."""
     if is_unspaced(text):
         text = text.replace(" ", "")
-        return {text[n : n + RUN_OF_CHARACTERS] for n in range(len(text) - RUN_OF_CHARACTERS + 1)}
+        return {text[n : n + CHARACTERS] for n in range(len(text) - CHARACTERS + 1)}
     words = text.split()
-    return set(zip(*(words[n:] for n in range(RUN_OF_WORDS)), strict=False))
+    return set(zip(*(words[n:] for n in range(WORDS)), strict=False))
 
 
 class Index:
-    """Normalised texts, none of them short, by the rarest of their runs."""
+    """An index of normalised texts, none of them short, by the rarest of their n-grams."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self.texts = list(dict.fromkeys(texts))
         self.known = set(self.texts)
-        found = [runs(text) for text in self.texts]
-        often = Counter(run for one in found for run in one)
-        self.rank = {run: number for number, run in enumerate(sorted(often, key=often.__getitem__))}
-        self.runs = [{self.rank[run] for run in one} for one in found]
-        self.holding: dict[int, list[int]] = {}
-        for number, ranks in enumerate(self.runs):
-            for rank in sorted(ranks)[: len(ranks) - _least(len(ranks)) + 1]:
-                self.holding.setdefault(rank, []).append(number)
+        by_text = [ngrams(text) for text in self.texts]
+        counts = Counter(ngram for of_text in by_text for ngram in of_text)
+        self.rank = {ngram: rank for rank, ngram in enumerate(sorted(counts, key=counts.__getitem__))}
+        self.ranks = [{self.rank[ngram] for ngram in of_text} for of_text in by_text]
+        self.by_rank: dict[int, list[int]] = {}
+        for number, ranks in enumerate(self.ranks):
+            for rank in sorted(ranks)[: len(ranks) - _least_shared(len(ranks)) + 1]:
+                self.by_rank.setdefault(rank, []).append(number)
 
     def find(self, text: str) -> dict[str, tuple[bool, float]]:
-        """Return the texts that are the same as a text or nearly: is it exact, and the similarity."""
+        """Return the indexed texts that match a text: whether exactly, and the similarity."""
         text = normalised(text)
         if is_short(text):
             return {}
-        found = {self.texts[number]: (False, alike) for number, alike in self._near(runs(text))}
-        return {**found, text: (True, 1.0)} if text in self.known else found
+        near = {self.texts[number]: (False, similarity) for number, similarity in self._near(ngrams(text))}
+        return {**near, text: (True, 1.0)} if text in self.known else near
 
-    def _near(self, found: set[Run]) -> Iterator[tuple[int, float]]:
-        """Yield the texts that are alike enough. Runs that no text has come first in the order, being the rarest."""
-        ranks = {self.rank[run] for run in found if run in self.rank}
-        surplus = len(ranks) - _least(len(found))
+    def _near(self, wanted: set[NGram]) -> Iterator[tuple[int, float]]:
+        """Yield the numbers of similar texts. N-grams that no text has are the rarest and come first in the order."""
+        ranks = {self.rank[ngram] for ngram in wanted if ngram in self.rank}
+        surplus = len(ranks) - _least_shared(len(wanted))
         if surplus < 0:
             return
-        for number in {n for rank in sorted(ranks)[: surplus + 1] for n in self.holding.get(rank, ())}:
-            shared = len(ranks & self.runs[number])
-            union = len(found) + len(self.runs[number]) - shared
-            if OF * shared >= ALIKE * union:
+        for number in {n for rank in sorted(ranks)[: surplus + 1] for n in self.by_rank.get(rank, ())}:
+            shared = len(ranks & self.ranks[number])
+            union = len(wanted) + len(self.ranks[number]) - shared
+            if OF * shared >= SIMILAR * union:
                 yield number, shared / union
 
 
-def _least(size: int) -> int:
-    """Return how many runs a set must share with any that is like it."""
-    return -(-ALIKE * size // OF)
+def _least_shared(size: int) -> int:
+    """Return how many n-grams a set shares, at least, with one that is similar to it."""
+    return -(-SIMILAR * size // OF)
 
 
 def _matches(index: Index, train: Iterable[Example]) -> tuple[dict[str, Match], int]:
     """Return the best match of each text that has one, and the number of training examples."""
     best: dict[str, Match] = {}
-    passed = 0
+    count = 0
     find = lru_cache(maxsize=64)(index.find)  # a passage comes with each of its questions
-    for one in train:
-        passed += 1
-        for text in texts(one).values():
-            for found, (exact, similarity) in find(text).items():
-                if found not in best or (exact, similarity) > (best[found].exact, best[found].similarity):
-                    best[found] = Match(exact, similarity, one.id)
-    return best, passed
+    for example in train:
+        count += 1
+        for text in texts(example).values():
+            for match, (exact, similarity) in find(text).items():
+                if match not in best or (exact, similarity) > (best[match].exact, best[match].similarity):
+                    best[match] = Match(exact, similarity, example.id)
+    return best, count
 
 
 def _field(name: str, seen: Sequence[Mapping[str, Match | None]], short: int) -> Field:
-    found = [one[name] for one in seen if name in one]
-    exact = sum(one is not None and one.exact for one in found)
-    return Field(name, len(found), exact, sum(one is not None for one in found) - exact, short)
+    matches = [fields[name] for fields in seen if name in fields]
+    exact = sum(match is not None and match.exact for match in matches)
+    return Field(name, len(matches), exact, sum(match is not None for match in matches) - exact, short)
 
 
 def _samples(
     names: Iterable[str], seen: Sequence[Mapping[str, Match | None]], test: Sequence[Example]
 ) -> Iterator[Pair]:
-    """Yield a few pairs of each field, at most ten in all: those that are least alike first, which want a look."""
-    found = {name: [(m, one.id) for one, row in zip(test, seen, strict=True) if (m := row.get(name))] for name in names}
-    each = SAMPLES // max(1, sum(bool(pairs) for pairs in found.values()))
-    for name, pairs in found.items():
+    """Yield some pairs of each field, `SAMPLES` in all at most: the least similar first, which need a look."""
+    by_field = {
+        name: [(match, example.id) for example, row in zip(test, seen, strict=True) if (match := row.get(name))]
+        for name in names
+    }
+    each = SAMPLES // max(1, sum(bool(pairs) for pairs in by_field.values()))
+    for name, pairs in by_field.items():
         for match, id in sorted(pairs)[:each]:
             yield Pair(name, id, match.train, round(match.similarity, 4))
 
 
-def _counted(one: Field) -> str:
-    how = [f"{count:,} {said}" for count, said in ((one.exact, "exactly"), (one.near, "nearly")) if count]
-    return f"{one.exact + one.near:,} of {one.examples:,} {PLURAL.get(one.name, f'{one.name}s')} ({', '.join(how)})"
+def _counts(field: Field) -> str:
+    parts = [f"{count:,} {how}" for count, how in ((field.exact, "exactly"), (field.near, "nearly")) if count]
+    plural = PLURAL.get(field.name, f"{field.name}s")
+    return f"{field.exact + field.near:,} of {field.examples:,} {plural} ({', '.join(parts)})"
 
 
-def _called(data: DatasetSplit, split: str) -> str:
-    """Return what a sentence calls data: with the split where it is not the usual one."""
+def _name(data: DatasetSplit, split: str) -> str:
+    """Return the name of data in a sentence: with the split where it is not the usual one."""
     return f"{data.task} {data.language}" + ("" if data.split == split else f" ({data.split})")
 
 
@@ -323,7 +372,7 @@ def _data(stage: Stage) -> DatasetSplit:
 
 
 class _Spaces(dict[int, int]):
-    """A table for `str.translate` that learns: a character stays if it is a letter, a mark or a number."""
+    """A table for `str.translate`, filled on demand: characters stay if they are letters, marks or numbers."""
 
     def __missing__(self, code: int) -> int:
         self[code] = code if unicodedata.category(chr(code))[0] in "LMN" else ord(" ")

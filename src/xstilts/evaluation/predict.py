@@ -1,7 +1,9 @@
-"""Predict: what a trained network says of a split, as JSON lines that a person can read and a scorer can score.
+"""Predict: a split's predictions by a trained network, as readable JSON lines that a scorer reads back.
 
-Sequences are sorted by length and put into batches by tokens, so that next to nothing is padded. The languages of a
-target follow each other on one loaded network.
+The languages of a target are predicted one after another on one loaded network. Equal model inputs are computed once,
+and the candidates that several languages are searched in are embedded once.
+
+    lines = build(predict(model, data, "classification", max_length=128), machine) / PREDICTIONS
 """
 
 from __future__ import annotations
@@ -23,22 +25,22 @@ from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example, PassageExample
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import InputError
+from xstilts.evaluation.forward import forward_batches
 from xstilts.formats import Format, task_format
 from xstilts.models import batching
 from xstilts.models.batch import ModelInput
-from xstilts.models.batching import _most_tokens, length_bucketed_batches
 from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.heads import attach, has_pretrained_mlm
 from xstilts.models.hf_format import load
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
-from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.store import names
 from xstilts.store.stage import BuildContext, Stage, lineage, stage
 
-PREDICTIONS = "predictions.jsonl"
+PREDICTIONS = names.PREDICTIONS_FILE
+HEAD = "head"  # the name of the head of a network that is loaded to predict
 
 
 def _label(model: Encoder | Stage, data: Stage, format: str, max_length: int) -> str:
@@ -52,145 +54,166 @@ def _label(model: Encoder | Stage, data: Stage, format: str, max_length: int) ->
     renamed={"format": "kind_name"},
     encoded={"format": names.format_in_keys},
 )
-def predict(site: BuildContext, model: Encoder | Stage, data: Stage, format: str, max_length: int) -> None:
+def predict(context: BuildContext, model: Encoder | Stage, data: Stage, format: str, max_length: int) -> None:
     """Write `predictions.jsonl`: for each example its id, the prediction, and the scores behind it.
 
-    model: a trained stage, or a bare encoder where the kind needs no head. data: a stage that read a split. Masked-LM
-    is asked of the head that the encoder came with, on the weights that it has now.
+    Args:
+        context: Where the stage is built.
+        model: A trained stage, or a bare encoder where the format needs no trained head. Masked-LM is measured with
+            the head that the encoder was released with, on the encoder's present weights.
+        data: A stage that read a split.
+        format: The task format of the split.
+        max_length: Most tokens of a sequence, special tokens included; clipped to the encoder's positions.
     """
-    chosen = task_format(format)
-    source = site.path(model) / "model" if isinstance(model, Stage) else model
-    network, tokens, labels = _loaded(source, format, _origin(model))
+    task = task_format(format)
+    source = context.path(model) / "model" if isinstance(model, Stage) else model
+    network, tokenizer, labels = _loaded(source, format, _public_encoder(model))
     max_length = network.clip_max_length(max_length)
-    examples = list(read_examples(site.path(data) / EXAMPLES, format))
+    examples = list(read_examples(context.path(data) / EXAMPLES, format))
     cut: Counter[str] = Counter()
-    units = chosen.encode(examples, tokens.kept(site.machine), max_length, labels, cut)
-    asking, there = _sides(units, examples)
-    with pruned_embeddings(network, [format], units, tokens), ledger.metered(spent := ledger.nothing(), site.machine):
-        network.to(site.machine.torch_device())
-        found = predict_units(network, "head", chosen, asking, tokens, site.machine, site.folder.stem)
-        found += _candidates(network, chosen, there, tokens, site)
-    lines = chosen.decode(found, asking + there, examples, labels)
-    with (site.folder / PREDICTIONS).open("w", encoding="utf-8") as file:
+    inputs = task.encode(examples, tokenizer.cached(context.machine), max_length, labels, cut)
+    queries, candidates = _split_sides(inputs, examples)
+    spent = ledger.nothing()
+    with (
+        pruned_embeddings(network, inputs, tokenizer, keep_all=task.language_model),
+        ledger.metered(spent, context.machine),
+    ):
+        network.to(context.machine.torch_device())
+        answers = predict_inputs(network, HEAD, task, queries, tokenizer, context.machine, context.folder.stem)
+        answers += _candidate_answers(network, task, candidates, tokenizer, context)
+    lines = task.decode(answers, queries + candidates, examples, labels)
+    with (context.folder / PREDICTIONS).open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    sequences = sum(len(unit.sequences) for unit in units)
-    site.record |= {"examples": len(examples), "sequences": sequences, "cut": dict(cut), "max_length": max_length}
-    site.record["cost"] = ledger.ledger(spent, network, site.machine)
+    sequences = sum(len(model_input.sequences) for model_input in inputs)
+    context.record |= {"examples": len(examples), "sequences": sequences, "cut": dict(cut), "max_length": max_length}
+    context.record["cost"] = ledger.ledger(spent, network, context.machine)
 
 
-def _sides(units: list[ModelInput], examples: Sequence[Example]) -> tuple[list[ModelInput], list[ModelInput]]:
-    """Return the units that ask and those that can be found; where nothing is searched, all ask."""
+def _split_sides(inputs: list[ModelInput], examples: Sequence[Example]) -> tuple[list[ModelInput], list[ModelInput]]:
+    """Separate inputs of queries from those of candidates; where nothing is searched, all are queries."""
     sides: tuple[list[ModelInput], list[ModelInput]] = ([], [])
-    for unit in units:
-        one = examples[unit.example]
-        sides[isinstance(one, PassageExample) and one.side == "candidate"].append(unit)
+    for model_input in inputs:
+        example = examples[model_input.example]
+        sides[isinstance(example, PassageExample) and example.side == "candidate"].append(model_input)
     return sides
 
 
-_last: list[Any] = [None, "", []]  # the network, the candidates' digest and their answers
+_last: list[Any] = [None, "", []]  # the network, the digest of its last candidates, and their answers
 
 
-def _candidates(
-    network: Network, format: Format, units: list[ModelInput], tokens: Tokenizer, site: BuildContext
+def _candidate_answers(
+    network: Network, format: Format, inputs: list[ModelInput], tokenizer: Tokenizer, context: BuildContext
 ) -> list[Any]:
-    """Return the answers to candidates; those that the same network was last asked about, as for another language,
-    are not computed again.
+    """Return the answers for candidates, kept from the last call where network and candidates are the same.
+
+    Every language of a ranking task is searched in the same candidates.
     """
     digest = hashlib.sha256()
-    for unit in units:
-        for sequence in unit.sequences:
+    for model_input in inputs:
+        for sequence in model_input.sequences:
             digest.update(len(sequence).to_bytes(4, "little") + sequence.tobytes())
     if not (_last[0] is network and _last[1] == digest.hexdigest()):
-        found = predict_units(network, "head", format, units, tokens, site.machine, f"{site.folder.stem} candidates")
-        _last[:] = [network, digest.hexdigest(), found]
+        label = f"{context.folder.stem} candidates"
+        answers = predict_inputs(network, HEAD, format, inputs, tokenizer, context.machine, label)
+        _last[:] = [network, digest.hexdigest(), answers]
     return list(_last[2])
 
 
-def predict_units(
+def predict_inputs(
     network: Network,
     head: str,
     format: Format,
-    units: Sequence[ModelInput],
-    tokens: Tokenizer,
+    inputs: Sequence[ModelInput],
+    tokenizer: Tokenizer,
     machine: Runtime,
     label: str = "",
 ) -> list[Any]:
-    """Return the network's answer to each unit, in the units' order; equal ones are asked once.
+    """Compute the network's raw output for each model input; equal ones are computed once.
 
-    Of a kind without a head, whose answers are vectors, that goes for each sequence of a unit.
+    Of a headless format, whose outputs are embeddings, that holds for each sequence of an input.
+
+    Args:
+        network: On the device of `machine`.
+        head: The name of the head.
+        format: What the inputs were encoded by.
+        inputs: In any order.
+        tokenizer: Pads (and masks) batches.
+        machine: Device, arithmetic and most tokens of a pass.
+        label: Shown as progress; "": none.
+
+    Returns:
+        What `format.predict` gives, in the order of the inputs.
     """
-    parts = [_parts(unit) if format.headless else [unit] for unit in units]
-    distinct: dict[Any, ModelInput] = {_content(part): part for each in parts for part in each}
-    found = dict(
-        zip(distinct, _answered(network, head, format, [*distinct.values()], tokens, machine, label), strict=True)
-    )
-    said = ([found[_content(part)] for part in each] for each in parts)
-    return [each[0] if len(each) == 1 else np.concatenate(each) for each in said]
+    parts = [_sequences(one) if format.headless else [one] for one in inputs]
+    distinct = {_content(part): part for each in parts for part in each}
+    outputs = _outputs(network, head, format, list(distinct.values()), tokenizer, machine, label)
+    known = dict(zip(distinct, outputs, strict=True))
+    answers = ([known[_content(part)] for part in each] for each in parts)
+    return [each[0] if len(each) == 1 else np.concatenate(each) for each in answers]
 
 
-def _parts(unit: ModelInput) -> list[ModelInput]:
-    """Return a unit for each sequence of a unit."""
-    return [replace(unit, sequences=(sequence,)) for sequence in unit.sequences]
+def _sequences(model_input: ModelInput) -> list[ModelInput]:
+    """Split a model input into one for each of its sequences."""
+    return [replace(model_input, sequences=(sequence,)) for sequence in model_input.sequences]
 
 
-def _content(unit: ModelInput) -> tuple[bytes, ...]:
-    """Return what decides the answer to a unit."""
-    return (*(sequence.tobytes() for sequence in unit.sequences), unit.places.tobytes())
+def _content(model_input: ModelInput) -> tuple[bytes, ...]:
+    """Return all of a model input that its output depends on."""
+    return (*(sequence.tobytes() for sequence in model_input.sequences), model_input.places.tobytes())
 
 
-@torch.inference_mode()
-def _answered(
+def _outputs(
     network: Network,
     head: str,
     format: Format,
-    units: Sequence[ModelInput],
-    tokens: Tokenizer,
+    inputs: Sequence[ModelInput],
+    tokenizer: Tokenizer,
     machine: Runtime,
     label: str,
 ) -> list[Any]:
-    """Return the network's answer to each unit, asked in batches of like length."""
-    was_training = network.training
-    network.eval()
-    device = machine.torch_device()
-    packs = batching.should_pack(network, machine)
-    batches = length_bucketed_batches(units, _most_tokens(units, packs, machine))
-    random = torch.Generator().manual_seed(1)  # masked-LM hides the same pieces each time
-    found: list[Any] = [None] * len(units)
-    for number, numbers in enumerate(batches, start=1):
-        chosen = [units[n] for n in numbers]
-        batch = format.collate(chosen, tokens, random)
-        batch = batch.packed() if packs else batch
-        ledger.count_forward_pass(head, batch)
-        with machine.arithmetic():
-            said = format.predict(network, head, batch.to(device), chosen)
-        for n, answer in zip(numbers, said, strict=True):
-            found[n] = answer
-        if label:
-            progress.step(label, number, len(batches))
-    network.train(was_training)
-    return found
+    """Compute the raw output for each of several different model inputs."""
+    packed = batching.should_pack(network, machine)
+    random = torch.Generator().manual_seed(1)  # masked-LM masks the same tokens each time
+    outputs: list[Any] = [None] * len(inputs)
+    for numbers, answers in forward_batches(
+        network,
+        inputs,
+        lambda chosen: format.collate(chosen, tokenizer, random),
+        lambda batch, chosen: format.predict(network, head, batch, chosen),
+        machine,
+        max_tokens=batching.max_tokens_per_batch(inputs, packed, machine),
+        packed=packed,
+        head=head,
+        label=label,
+    ):
+        for number, answer in zip(numbers, answers, strict=True):
+            outputs[number] = answer
+    return outputs
 
 
-def _origin(model: Encoder | Stage) -> Encoder | None:
-    """Return the public encoder that a model was trained from; None where it was trained on masked-LM itself."""
-    if isinstance(model, Stage) and [one.format for one in model.arguments.get("lessons", ())] == ["masked_lm"]:
-        return None
+def _public_encoder(model: Encoder | Stage) -> Encoder | None:
+    """Return the public encoder that a model was trained from; None where its own training was on masked-LM alone."""
+    if isinstance(model, Stage):
+        formats = [training_set.format for training_set in model.arguments.get("lessons", ())]
+        if len(formats) == 1 and task_format(formats[0]).language_model:
+            return None
     *_, origin = lineage(model, "encoder")
     return origin if isinstance(origin, Encoder) else None
 
 
 @lru_cache(maxsize=1)
 def _loaded(source: Path | Encoder, format: str, origin: Encoder | None) -> tuple[Network, Tokenizer, tuple[str, ...]]:
-    """Return a network with its head, its tokens and its labels; the last one loaded stays."""
+    """Load a network with its head, its tokenizer and its labels; the last one loaded is kept."""
     folder = source.location if isinstance(source, Encoder) else source
+    labels: tuple[str, ...] = ()
     if task_format(format).headless:
         network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
-        labels: tuple[str, ...] = ()
-    elif format == "masked_lm" and origin:
-        network, tokenizer, labels = Network(load_backbone(folder)), load_tokenizer(folder), ()
+    elif task_format(format).language_model and origin:
+        # A training replaces the head, so the released one is measured, on the trained weights.
+        network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
         if not has_pretrained_mlm(network.config, origin.location):
             raise InputError(f"{origin.name} comes without a masked-LM head, so it cannot be measured: leave it out")
-        attach(network, "head", format, source=origin.location)
+        attach(network, HEAD, format, source=origin.location)
     else:
         network, tokenizer, labels = load(Path(folder), format)
     return network.eval(), Tokenizer.of(tokenizer), labels

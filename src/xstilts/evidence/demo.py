@@ -1,6 +1,7 @@
-"""Demo: five questions on intermediate-task training, asked of a stub over made-up works; no network, under a minute.
+"""Demo: reports on five questions about intermediate-task training, from a local stub with fictional works.
 
-Nothing that these reports say is true of the world: all their works are invented (`xstilts.evidence.stub`).
+It needs no network and takes under a minute. All works are invented (`xstilts.evidence.stub`), so nothing in these
+reports is a fact.
 """
 
 from __future__ import annotations
@@ -31,8 +32,17 @@ QUICK_POLICY = RetryPolicy(max_attempts=2, first_wait=0.0, timeout=10.0)
 def make_demo_reports(
     out: Path, cache: Path | None = None, sources: tuple[str, ...] = ()
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Write a report of each question below a folder and yield where it is and what it says."""
-    with tempfile.TemporaryDirectory() as replies, serving() as stub:
+    """Write a report of each demo question to a subfolder.
+
+    Args:
+        out: Folder above the reports.
+        cache: Folder of the stub's replies; by default a temporary one.
+        sources: Names of sources; () for all.
+
+    Yields:
+        Folder and content of each report.
+    """
+    with tempfile.TemporaryDirectory() as replies_folder, serving() as stub:
         for name, question in QUESTIONS.items():
-            where = ReportOptions(out / name, cache or Path(replies), sources)
-            yield out / name, make_report(question, where, ReportServices(hosts=stub.hosts(), policy=QUICK_POLICY))
+            options = ReportOptions(out / name, cache or Path(replies_folder), sources)
+            yield out / name, make_report(question, options, ReportServices(hosts=stub.hosts(), policy=QUICK_POLICY))

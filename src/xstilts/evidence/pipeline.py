@@ -1,9 +1,8 @@
-"""Making: an evidence report from a question: search, screen, quote, judge, measure, review, write.
+"""From a question to an evidence report: search, screen, quote, judge, compare with a study, review, write.
 
-What reviewers refuse is not written: one quote that is not where it is said to be, and there is no report. Nor is there
-one where no source answered.
+No report is written if a reviewer refuses it (a quote that is not at its place) or if no source answered.
 
-    make("Does the batch size matter?", Where(Path("evidence")))
+    make_report("Does the batch size matter?", ReportOptions(Path("evidence")))
 """
 
 from __future__ import annotations
@@ -31,10 +30,16 @@ CACHE = Path.home() / ".cache" / "xstilts" / "evidence"
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """Where a report goes, and where it comes from.
+    """Inputs and output folder of a report.
 
-    cache: the folder of replies. sources: names, or a folder of one's own; () all. study: a study's report, measured
-    in `store`. bindings: what is bound to its measures, where it is not proposed.
+    Attributes:
+        out: Folder of the report.
+        cache: Folder of the sources' replies.
+        sources: Names of sources, or the path of a local folder of papers; () for all.
+        offline: Answer from the cache alone.
+        study: Folder of a study's report, whose results are compared with the literature.
+        store: The run store that holds the study's results.
+        bindings: JSON file of bindings of statements to the study's measures; by default they are proposed.
     """
 
     out: Path
@@ -48,9 +53,13 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class ReportServices:
-    """What may help to make a report: a model of inference, a language model that proposes, hosts and manners.
+    """Optional models and network settings of a report.
 
-    llm: its address and its name.
+    Attributes:
+        nli: An NLI model that may decide whether other works corroborate a statement.
+        llm: Address and name of a language model that may propose evidence.
+        hosts: Hosts of the sources; by default those of the environment.
+        policy: Retries and timeouts.
     """
 
     nli: NliFunction | None = None
@@ -62,50 +71,77 @@ class ReportServices:
 NO_SERVICES = ReportServices()
 
 
-def make_report(question: str, where: ReportOptions, services: ReportServices = NO_SERVICES) -> dict[str, Any]:
-    """Write the report of a question to a folder and return it.
+def make_report(question: str, options: ReportOptions, services: ReportServices = NO_SERVICES) -> dict[str, Any]:
+    """Write the report of a question to a folder.
 
-    Raises InputError for a question that names nothing to change, ConnectionError where every source failed, and
-    `review.Refused` where a reviewer does not find what is quoted.
+    Args:
+        question: The question.
+        options: Inputs and output folder.
+        services: Models and network settings.
+
+    Returns:
+        The report, as written to report.json.
+
+    Raises:
+        InputError: The question names no intervention, or a source is unknown.
+        ConnectionError: Every source failed.
+        ReportRefused: A reviewer does not find a quote at its place.
     """
-    asked = parse_question(question)
-    model = llm_client.LanguageModel(*services.llm, where.cache / "llm", where.offline) if services.llm else None
-    sources, hosts = choose_sources(where.sources, services.hosts)
-    with Client(where.cache, hosts, services.policy, where.offline) as client:
-        corpus = gather(client, search_queries(asked), topic_groups(asked), sources)
+    parsed = parse_question(question)
+    model = llm_client.LanguageModel(*services.llm, options.cache / "llm", options.offline) if services.llm else None
+    sources, hosts = choose_sources(options.sources, services.hosts)
+    with Client(options.cache, hosts, services.policy, options.offline) as client:
+        corpus = gather(client, search_queries(parsed), topic_groups(parsed), sources)
     _require_an_answer(corpus, sources)
-    proposed = llm_proposals.propose(model, asked, corpus) if model else ()
-    found = synthesis_to_json(synthesise(asked, corpus, services.nli, proposed))
-    beside: dict[str, Any] = {bundle.PROPOSALS: [vars(one) for one in proposed]} if model else {}
-    if where.study:
-        bound = study_binding.read(where.bindings) if where.bindings else None
-        made = study_measurements.compare_with_study(found, where.study, where.store, bound)
-        beside |= made.files
-        found |= {"measured": made.rows, "study": made.study, "limits": [*found["limits"], *made.unbound]}
-    found |= {"reviews": review.gated_reviews(found, corpus)}
-    found |= {"opinion": llm_opinion.opinion(model, found)} if model else {}
-    bundle.write(found, corpus, where.out, beside)
-    return found
+    proposals = llm_proposals.propose(model, parsed, corpus) if model else ()
+    report = synthesis_to_json(synthesise(parsed, corpus, services.nli, proposals))
+    extra_files: dict[str, Any] = {bundle.PROPOSALS: [vars(proposal) for proposal in proposals]} if model else {}
+    if options.study:
+        bindings = study_binding.read(options.bindings) if options.bindings else None
+        comparison = study_measurements.compare_with_study(report, options.study, options.store, bindings)
+        extra_files |= comparison.files
+        report |= {
+            "measured": comparison.rows,
+            "study": comparison.study,
+            "limits": [*report["limits"], *comparison.unbound],
+        }
+    report |= {"reviews": review.gated_reviews(report, corpus)}
+    report |= {"opinion": llm_opinion.opinion(model, report)} if model else {}
+    bundle.write(report, corpus, options.out, extra_files)
+    return report
 
 
-def choose_sources(sources: Sequence[str], given: Mapping[str, Host] | None) -> tuple[tuple[str, ...], dict[str, Host]]:
-    """Return the names of sources, and hosts in which the folder of one's own is the one that was named."""
-    hosts = dict(configured_hosts() if given is None else given)
-    found = []
-    for one in sources:
-        if one in source_names():
-            found.append(one)
-        elif Path(one).is_dir():
-            hosts["folder"] = replace(hosts["folder"], url=one)
-            found.append("folder")
+def choose_sources(
+    sources: Sequence[str], known_hosts: Mapping[str, Host] | None
+) -> tuple[tuple[str, ...], dict[str, Host]]:
+    """Resolve the sources of a report.
+
+    Args:
+        sources: Names of sources, or paths of a local folder of papers.
+        known_hosts: Hosts by source; by default those of the environment.
+
+    Returns:
+        Names of sources, and hosts in which "folder" is the named path.
+
+    Raises:
+        InputError: A name is neither a source nor a folder.
+    """
+    hosts = dict(configured_hosts() if known_hosts is None else known_hosts)
+    chosen = []
+    for name in sources:
+        if name in source_names():
+            chosen.append(name)
+        elif Path(name).is_dir():
+            hosts["folder"] = replace(hosts["folder"], url=name)
+            chosen.append("folder")
         else:
-            raise InputError(f"unknown source {one!r}: neither a folder nor one of {', '.join(source_names())}")
-    return tuple(found), hosts
+            raise InputError(f"unknown source {name!r}: neither a folder nor one of {', '.join(source_names())}")
+    return tuple(chosen), hosts
 
 
 def _require_an_answer(corpus: Corpus, sources: Sequence[str]) -> None:
-    """Raise ConnectionError where nothing was found because every source that was asked failed."""
-    failed = {one.source: one.reason for one in corpus.failures}
+    """Raise ConnectionError if nothing was found because every source failed."""
+    failed = {failure.source: failure.reason for failure in corpus.failures}
     if not corpus.works and failed and not corpus.requests:
-        told = "; ".join(f"{source}: {reason}" for source, reason in sorted(failed.items()))
-        raise ConnectionError(f"no source answered, so there is no report ({told})")
+        reasons = "; ".join(f"{source}: {reason}" for source, reason in sorted(failed.items()))
+        raise ConnectionError(f"no source answered, so there is no report ({reasons})")

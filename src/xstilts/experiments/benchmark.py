@@ -1,11 +1,14 @@
 """Benchmark: XTREME's and XTREME-R's averages, from the tables of their tasks.
 
 A task's figure is the mean over the languages that the suite names, English among them where it has English; a group's
-is the mean over its tasks. A mean over fewer is another figure and is not made: what is missing is named. Over
-seeds, errors and gains are as in every table.
+is the mean over its tasks. A mean over fewer tasks or languages would be a different figure and is not computed; what
+is missing is named. Errors over seeds and gains are as in every score table.
 
-    targets = benchmark.targets(metrics.suite("xtreme"))
-    print(benchmark.markdown(benchmark.of(grid.tables(machine), metrics.suite("xtreme"))))
+    print(markdown(of(grid.tables(machine), metrics.suite("xtreme"))))
+
+>>> from xstilts import metrics
+>>> [task.name for task in targets(metrics.suite("xtreme"))][:3]
+['pawsx', 'xnli', 'panx']
 """
 
 from __future__ import annotations
@@ -29,10 +32,14 @@ FOREIGN = " without English"
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The means of a suite: columns hold the mean over languages by task, one a seed, and those without English.
+    """The means of a suite.
 
-    languages: of the tasks that are whole, what their means are over. missing: the languages in which other tasks of
-    the suite have no score.
+    Attributes:
+        suite: The benchmark.
+        columns: One for each setting: by task the mean over languages, and that without English, one a seed.
+        languages: The languages of each complete task's mean.
+        missing: The languages without a score of each incomplete task; none for a task without a table.
+        decimals: Decimals to show.
     """
 
     suite: Suite
@@ -42,7 +49,7 @@ class Benchmark:
     decimals: int = 1
 
     def rows(self) -> dict[str, tuple[str, ...]]:
-        """Return the rows that can be made, with the means they are over; each task says how it stands with English."""
+        """Return the rows of complete tasks and groups, with the tasks that each is a mean over."""
         rows: dict[str, tuple[str, ...]] = {f"{name} ({self._over(name)})": (name,) for name in self.languages}
         rows |= {f"{name} ({', '.join(tasks)})": tasks for name, tasks in self.suite.groups.items()}
         every = tuple(self.suite.languages)
@@ -71,11 +78,19 @@ class Benchmark:
 def targets(suite: Suite) -> tuple[Task, ...]:
     """Return the tasks of a suite, each in the languages that the suite measures it in."""
     known = names()
-    return tuple(_asked(task(name), codes) for name, codes in suite.languages.items() if name in known)
+    return tuple(_in_languages(task(name), codes) for name, codes in suite.languages.items() if name in known)
 
 
 def of(tables: Sequence[ScoreTable], suite: Suite) -> Benchmark:
-    """Return the means of a suite from the tables of its tasks, which must be of the same settings and seeds."""
+    """Return the means of a suite.
+
+    Args:
+        tables: Score tables of its tasks.
+        suite: The benchmark.
+
+    Raises:
+        InputError: No table is of a task of the suite, or they differ in settings or seeds.
+    """
     held = {table.target: table for table in tables if table.target in suite.languages}
     _comparable(list(held.values()), suite)
     missing = {name: gap for name in suite.languages if (gap := _gap(name, suite, held)) is not None}
@@ -85,41 +100,43 @@ def of(tables: Sequence[ScoreTable], suite: Suite) -> Benchmark:
     return Benchmark(suite, columns, languages, missing)
 
 
-def render(found: Benchmark) -> RichTable:
+def render(means: Benchmark) -> RichTable:
     """Return the means for a terminal."""
-    return drawn(f"{found.suite.name} (means)", _header(found), cells_of(found))
+    return drawn(f"{means.suite.name} (means)", _header(means), cells_of(means))
 
 
-def markdown(found: Benchmark) -> str:
-    """Return the means in Markdown, with what must be known beside them."""
-    return marked(f"{found.suite.name} (means)", _header(found), cells_of(found), remarks(found))
+def markdown(means: Benchmark) -> str:
+    """Return the means in Markdown, with remarks."""
+    return marked(f"{means.suite.name} (means)", _header(means), cells_of(means), remarks(means))
 
 
-def remarks(found: Benchmark) -> list[str]:
-    """Return what a reader must know beside the figures: what English has to do with them, and what is missing."""
-    without = [name for name, codes in found.languages.items() if ENGLISH not in codes]
-    said = ["means over languages include English" + (f", but for {', '.join(without)}" if without else "")]
-    said.append(
+def remarks(means: Benchmark) -> list[str]:
+    """Return what a reader must know: which means include English, and what is missing."""
+    without = [name for name, codes in means.languages.items() if ENGLISH not in codes]
+    lines = ["means over languages include English" + (f", but for {', '.join(without)}" if without else "")]
+    lines.append(
         "a task is its mean over languages, (EM + F1) / 2 of answers; a group and all tasks are means over tasks"
     )
-    said += [
-        f"no mean of {name}: no score in {', '.join(gap) or 'any language'}" for name, gap in found.missing.items()
+    lines += [
+        f"no mean of {name}: no score in {', '.join(gap) or 'any language'}" for name, gap in means.missing.items()
     ]
-    if found.missing:
-        groups = [name for name, tasks in found.suite.means().items() if found.missing.keys() & set(tasks)]
-        said.append(f"for want of these, no mean of {', '.join(groups)}: one over fewer tasks would be another figure")
-    return said + [f"{c.name}: no better than chance after {label}" for c in found.columns for label in c.collapsed]
+    if means.missing:
+        groups = [name for name, tasks in means.suite.means().items() if means.missing.keys() & set(tasks)]
+        lines.append(
+            f"without these there is no mean of {', '.join(groups)}: over fewer tasks it would be a different figure"
+        )
+    return lines + [f"{c.name}: no better than chance after {label}" for c in means.columns for label in c.collapsed]
 
 
-def save(found: Benchmark, folder: Path) -> None:
-    """Write `benchmark.md` for people and `benchmark.json` for programs."""
+def save(means: Benchmark, folder: Path) -> None:
+    """Write the means to `benchmark.md` and `benchmark.json` in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "benchmark.md").write_text(markdown(found), encoding="utf-8")
-    text = json.dumps(asdict(found), indent=1, ensure_ascii=False)
+    (folder / "benchmark.md").write_text(markdown(means), encoding="utf-8")
+    text = json.dumps(asdict(means), indent=1, ensure_ascii=False)
     (folder / "benchmark.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _asked(known: Task, codes: tuple[str, ...]) -> Task:
+def _in_languages(known: Task, codes: tuple[str, ...]) -> Task:
     return replace(known, languages=tuple(code for code in known.languages if not codes or code in codes))
 
 
@@ -128,10 +145,10 @@ def _comparable(tables: Sequence[ScoreTable], suite: Suite) -> None:
         raise InputError(f"none of the tables is of {suite.name}: its tasks are {', '.join(suite.languages)}")
     wanted = _settings(tables[0])
     for table in tables[1:]:
-        if (found := _settings(table)) != wanted:
+        if (other := _settings(table)) != wanted:
             raise InputError(
                 f"expected the settings and seeds of '{tables[0].target}' ({wanted}), found in '{table.target}' "
-                f"{found}: run all tasks of {suite.name} alike"
+                f"{other}: run all tasks of {suite.name} alike"
             )
 
 
@@ -160,8 +177,8 @@ def _column(number: int, held: Mapping[str, ScoreTable], languages: Mapping[str,
 
 def _keys(column: Column, codes: Iterable[str]) -> tuple[str, ...]:
     """Return what names the results behind a mean, one a seed."""
-    return tuple("+".join(found) for found in zip(*(column.keys[code] for code in codes), strict=True))
+    return tuple("+".join(keys) for keys in zip(*(column.keys[code] for code in codes), strict=True))
 
 
-def _header(found: Benchmark) -> list[str]:
-    return ["mean of", *header(found)[1:]]
+def _header(means: Benchmark) -> list[str]:
+    return ["mean of", *header(means)[1:]]

@@ -2,8 +2,6 @@
 
 It is what `xstilts run` builds: the stages of every run, shared where runs agree, and a score table for each target.
 
->>> from xstilts.experiments.splits import Splits
-from xstilts.models.encoder import Encoder
 >>> encoder = Encoder("tiny", "0" * 64, "/nowhere")
 >>> grid = Grid(encoder, tasks_of("sandbox_qa"), (tasks_of("sandbox_cloze"),), Recipes("sandbox"), seeds=2)
 >>> {setting: len(runs) for setting, runs in grid.runs(grid.targets[0]).items()}

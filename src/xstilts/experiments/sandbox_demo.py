@@ -1,7 +1,10 @@
-"""Demo: the main job in miniature, every phase of it, on the sandbox's own languages and encoder.
+"""Sandbox demo: the main experiment in miniature, with all phases, on the sandbox's own languages and encoder.
 
 For a target of each trained format, a baseline, an intermediate task that is related to it and one that is not; and
 retrieval after each of the intermediate tasks.
+
+>>> [grid.targets[0].name for grid in grids(seeds=1)]
+['sandbox_nli', 'sandbox_ner', 'sandbox_qa', 'sandbox_retrieval']
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ SETTINGS = {
 
 
 def grids(seeds: int) -> list[Grid]:
-    """Return one grid a target: the related intermediate task before the unrelated one."""
+    """Return a grid for each target, with the related intermediate task before the unrelated one."""
     encoder, recipes = Encoder.of("sandbox"), Recipes("sandbox")
     return [
         Grid(encoder, tasks_of(target), tuple(tasks_of(name) for name in names), recipes, seeds)

@@ -1,8 +1,11 @@
-"""Shipped: the sandbox's encoder, which comes with the package, and the recipe that makes it again from nothing.
+"""Sandbox encoder: the encoder that comes with the package, and the recipe that pretrains it from scratch.
 
 Masked-LM over sentences, stories and translations in all six languages, and for a quarter of the steps translation
-ranking over the parallel lines, of which distant languages have fewer. `xstilts sandbox pretrain --out DIR` does it in
-about half an hour on two cores and measures what came out; `measured.json` holds the same figures of the shipped one.
+ranking over the parallel lines, of which distant languages have fewer. `xstilts sandbox pretrain --out DIR` takes about
+half an hour on two cores and measures the result; `measured.json` has the figures of the shipped encoder.
+
+>>> encoder_stage().label
+'train-mlm+ranking-seed1'
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any
 
 from xstilts.data.dataset import read
 from xstilts.data.examples import BitextExample, TextExample
-from xstilts.evaluation.predict import predict_units
+from xstilts.evaluation.predict import predict_inputs
 from xstilts.formats import task_format
 from xstilts.models.configs import Shape
 from xstilts.models.hf_format import load
@@ -39,8 +42,8 @@ SEED = 1
 Measured = dict[str, dict[str, float]]
 
 
-def promise(recipe: Recipe = RECIPE, shape: Shape = SHAPE) -> Stage:
-    """Promise the encoder, or one of another recipe or shape, made from nothing."""
+def encoder_stage(recipe: Recipe = RECIPE, shape: Shape = SHAPE) -> Stage:
+    """Return the stage that pretrains the encoder, or one of another recipe or shape, from random weights."""
     texts = tuple(read(task("sandbox_text").data("train", code, None)) for code in CODES)
     others = [code for code in CODES if code != ENGLISH_LIKE.code]
     pairs = tuple(read(task("sandbox_parallel").data("train", code, None)) for code in others)
@@ -48,17 +51,31 @@ def promise(recipe: Recipe = RECIPE, shape: Shape = SHAPE) -> Stage:
 
 
 def make(machine: Runtime, out: Path) -> Measured:
-    """Make the encoder, copy it to `out`, and measure it there."""
-    deliver(promise(), machine, out)
+    """Pretrain the encoder, copy it to `out`, and measure it there.
+
+    Args:
+        machine: Where and how to train.
+        out: The folder to copy to.
+
+    Returns:
+        Figures by language, as `measure` returns them; also written to `measured.json`.
+    """
+    deliver(encoder_stage(), machine, out)
     measured = measure(out, machine)
     (out / MEASURED).write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     return measured
 
 
 def measure(folder: Path, machine: Runtime) -> Measured:
-    """Return by language the masked-LM loss (nats a piece) and the retrieval accuracy of the last layer (percent).
+    """Measure an encoder on the test sentences of `sandbox_retrieval`, which are not in the pretraining data.
 
-    Both on the test sentences of `sandbox_retrieval`, of which nothing was seen in pretraining.
+    Args:
+        folder: Folder of the encoder.
+        machine: Where to compute.
+
+    Returns:
+        By language the masked-LM loss (`mlm_loss`, nats a token) and the retrieval accuracy of the last layer
+        (`retrieval`, percent).
     """
     network, tokenizer, _ = load(folder, "masked_lm")
     network.to(machine.torch_device())
@@ -66,23 +83,23 @@ def measure(folder: Path, machine: Runtime) -> Measured:
     for code in CODES:
         pairs = list(_sentences(code))
         texts = [TextExample(pair.id, pair.source) for pair in pairs]
-        losses = _answers(network, "masked_lm", texts, tokens, machine)
-        nats, pieces = (sum(line["prediction"][n] for line in losses) for n in (0, 1))
-        found = _answers(network, "bitext_retrieval", pairs, tokens, machine)
-        right = sum(line["prediction"][-1] == line["id"] for line in found)
-        measured[code] = {"mlm_loss": round(nats / pieces, 4), "retrieval": round(100 * right / len(pairs), 2)}
+        losses = _predictions(network, "masked_lm", texts, tokens, machine)
+        nats, masked = (sum(line["prediction"][n] for line in losses) for n in (0, 1))
+        retrieved = _predictions(network, "bitext_retrieval", pairs, tokens, machine)
+        right = sum(line["prediction"][-1] == line["id"] for line in retrieved)
+        measured[code] = {"mlm_loss": round(nats / masked, 4), "retrieval": round(100 * right / len(pairs), 2)}
     return measured
 
 
 def _sentences(code: str) -> list[BitextExample]:
     options = task("sandbox_retrieval").sources[0].options
-    found = examples("sandbox_retrieval", "test", code, options)
-    return [pair for pair in found if isinstance(pair, BitextExample)]
+    pairs = examples("sandbox_retrieval", "test", code, options)
+    return [pair for pair in pairs if isinstance(pair, BitextExample)]
 
 
-def _answers(
-    network: Network, name: str, said: list[TextExample] | list[BitextExample], tokens: Tokenizer, machine: Runtime
+def _predictions(
+    network: Network, name: str, given: list[TextExample] | list[BitextExample], tokens: Tokenizer, machine: Runtime
 ) -> list[Mapping[str, Any]]:
-    how = task_format(name)
-    units = how.encode(said, tokens, RECIPE.max_length, (), Counter())
-    return how.decode(predict_units(network, "head", how, units, tokens, machine), units, said, ())
+    format = task_format(name)
+    inputs = format.encode(given, tokens, RECIPE.max_length, (), Counter())
+    return format.decode(predict_inputs(network, "head", format, inputs, tokens, machine), inputs, given, ())

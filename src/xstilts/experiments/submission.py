@@ -28,9 +28,10 @@ from xstilts.data.examples import Example, PassageExample, TaggingExample
 from xstilts.data.examples import read as read_examples
 from xstilts.data.readers import Report as ReadReport
 from xstilts.errors import InputError
-from xstilts.evaluation.score import LAYERED, read_lines, read_score, unscored
+from xstilts.evaluation.score import read_lines, read_score, unscored
 from xstilts.experiments.run import Run
 from xstilts.experiments.submission_formats import Answers, Layout, layout
+from xstilts.formats import task_format
 from xstilts.metrics import Suite
 from xstilts.models.encoder import Encoder
 from xstilts.runtime.machine import Runtime
@@ -268,10 +269,10 @@ def refuse(runs: Sequence[Run], suite: Suite, out: Path) -> None:
 def _write(entry: Entry, machine: Runtime, out: Path) -> Written:
     target = entry.run.target
     form = layout(target.name, target.format)
-    gold, found = examples_of(entry, machine), answers(entry, machine)
+    gold, predicted = examples_of(entry, machine), answers(entry, machine)
     path = out / form.path(entry.language)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(form.text(gold, found), encoding="ascii", newline="\n")
+    path.write_text(form.text(gold, predicted), encoding="ascii", newline="\n")
     values = _checked(entry, form, gold, path, machine)
     keys = entry.predictions.key, entry.score.key if entry.score else None
     note = form.note(gold, entry.language)
@@ -281,14 +282,16 @@ def _write(entry: Entry, machine: Runtime, out: Path) -> Written:
 def answers(entry: Entry, machine: Runtime) -> Answers:
     """Return the predictions as the metric takes them, by the layer and the threshold that were chosen."""
     lines = read_lines(folder_of(entry.predictions, machine))
-    found = {line["id"]: line["prediction"] for line in lines}
-    layered = found and entry.run.target.format in LAYERED
+    predictions = {line["id"]: line["prediction"] for line in lines}
+    layered = predictions and task_format(entry.run.target.format).layered
     chosen = _chosen(entry, len(lines[0]["prediction"]), machine) if layered else {}
     if "layer" in chosen:
-        found = {id: layers[chosen["layer"]] for id, layers in found.items()}
+        predictions = {id: layers[chosen["layer"]] for id, layers in predictions.items()}
     if "threshold" in chosen:
-        found = {id: pair[0] if pair and pair[1] >= chosen["threshold"] else None for id, pair in found.items()}
-    return found
+        predictions = {
+            id: pair[0] if pair and pair[1] >= chosen["threshold"] else None for id, pair in predictions.items()
+        }
+    return predictions
 
 
 def _chosen(entry: Entry, layers: int, machine: Runtime) -> Mapping[str, Any]:
@@ -301,10 +304,10 @@ def _chosen(entry: Entry, layers: int, machine: Runtime) -> Mapping[str, Any]:
 def _checked(entry: Entry, form: Layout, gold: Sequence[Example], path: Path, machine: Runtime) -> Mapping[str, float]:
     """Return what a written file scores; raise StageError unless that is the run's score."""
     target = entry.run.target
-    found = form.answers(gold, path.read_text(encoding="ascii"))
+    read = form.answers(gold, path.read_text(encoding="ascii"))
     if entry.score is None:
         return {}
-    again = metrics.metric(target.metric)(gold, found, language=entry.language).values
+    again = metrics.metric(target.metric)(gold, read, language=entry.language).values
     before = read_score(folder_of(entry.score, machine))["values"]
     for name, value in before.items():
         if not math.isclose(again.get(name, math.nan), value, rel_tol=0, abs_tol=TOLERANCE):

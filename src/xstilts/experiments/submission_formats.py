@@ -134,9 +134,9 @@ def _json_text(examples: Sequence[Example], answers: Answers) -> str:
 
 
 def _json_answers(examples: Sequence[Example], text: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(text)
-    _same_ids([example.id for example in examples], found)
-    return found
+    answers: dict[str, Any] = json.loads(text)
+    _same_ids([example.id for example in examples], answers)
+    return answers
 
 
 def _row_text(examples: Sequence[BitextExample], answers: Answers) -> str:
@@ -161,10 +161,10 @@ def _pair_text(examples: Sequence[Example], answers: Answers) -> str:
 
 
 def _pairs(examples: Sequence[Example], text: str) -> dict[str, Any]:
-    found = [(source, english) for source, _, english in (line.partition("\t") for line in _lines(text))]
+    pairs = [(source, english) for source, _, english in (line.partition("\t") for line in _lines(text))]
     answers: dict[str, Any] = {example.id: None for example in examples}
-    _same_ids(answers, {**answers, **dict(found)})
-    return {**answers, **dict(found)}
+    _same_ids(answers, {**answers, **dict(pairs)})
+    return {**answers, **dict(pairs)}
 
 
 FORMS = {

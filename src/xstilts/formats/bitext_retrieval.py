@@ -1,9 +1,9 @@
-"""Retrieval: find a sentence's translation among all the others.
+"""Bitext retrieval: find a sentence's translation among all the others.
 
-As a task it is untrained: sentences are the mean of their pieces' states, at every layer in one pass, and each
-English sentence takes the nearest sentence of the other language (cosine; the lowest row at a tie), as XTREME's
-Tatoeba does. As a lesson it is the translation ranking loss: each sentence must find its translation within the batch
-(InfoNCE, both ways, temperature 0.05).
+As a target it needs no training: a sentence is embedded as the mean of its tokens' states, at every layer in one pass,
+and each English sentence retrieves the nearest sentence of the other language (cosine; the lowest row at a tie), as
+XTREME's Tatoeba does. As a training set it has the translation ranking loss: each sentence must find its translation
+within the batch (InfoNCE, both ways, temperature 0.05).
 """
 
 from __future__ import annotations
@@ -19,39 +19,44 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from xstilts.data.examples import BitextExample
+from xstilts.formats import Tuned, at_best_layer, no_decisions, paired_features
 from xstilts.formats.passage_ranking import joined
-from xstilts.metrics import nearest_source
+from xstilts.metrics import Score, nearest_source
+from xstilts.metrics import metric as metric_of
 from xstilts.models.batch import Batch, ModelInput, batch
 from xstilts.models.heads import mean_pool
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 
-divisible, headless = False, True
+divisible, headless, language_model, trainable = False, True, False, True
+measured_untrained, layered, threshold_on_dev = True, True, False
+sequences_per_input = 2
+features, decisions = paired_features, no_decisions
 TEMPERATURE = 0.05
 
 
 def encode(
-    examples: Sequence[BitextExample], tokens: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+    examples: Sequence[BitextExample], tokenizer: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
 ) -> list[ModelInput]:
-    """Return one unit a pair: the sentence, then its English translation (or the answer with its context)."""
-    sources = tokens.segments([example.source for example in examples])
-    english = tokens.segments([example.english for example in examples])
-    contexts = tokens.segments([example.context or "" for example in examples])
-    units = []
+    """Encode each pair as one input of two sequences: the sentence, and its English translation with its context."""
+    sources = tokenizer.segments([example.source for example in examples])
+    english = tokenizer.segments([example.english for example in examples])
+    contexts = tokenizer.segments([example.context or "" for example in examples])
+    inputs = []
     for number, (example, a, b, context) in enumerate(zip(examples, sources, english, contexts, strict=True)):
         beside = None if example.context is None else context
-        pair = joined(a, None, tokens, max_length, cut), joined(b, beside, tokens, max_length, cut)
-        units.append(ModelInput(number, pair, np.array([number], dtype=np.int32)))
-    return units
+        pair = joined(a, None, tokenizer, max_length, cut), joined(b, beside, tokenizer, max_length, cut)
+        inputs.append(ModelInput(number, pair, np.array([number], dtype=np.int32)))
+    return inputs
 
 
-def collate(units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Generator | None = None) -> Batch:
-    """Put pairs into one batch; the targets are the pairs' places in it."""
-    return batch(units, tokens, torch.arange(len(units)))
+def collate(inputs: Sequence[ModelInput], tokenizer: Tokenizer, random: torch.Generator | None = None) -> Batch:
+    """Pad pairs into one batch; targets (pairs,): the pairs' positions in it."""
+    return batch(inputs, tokenizer, torch.arange(len(inputs)))
 
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
-    """Return the summed ranking loss, the mean of both directions."""
+    """Compute the summed ranking loss, the mean of both directions."""
     vectors = normalize(mean_pool(network.encode(batch.ids, batch.mask, batch.packing), batch.mask).float(), dim=-1)
     similarity = vectors[0::2] @ vectors[1::2].T / TEMPERATURE
     forth = cross_entropy(similarity, batch.targets, reduction="sum")
@@ -59,29 +64,44 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
     return (forth + back) / 2
 
 
-def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
-    """Return for each pair its vectors as (2, layers, width), layer 0 being the embeddings; of one sentence, one."""
+def predict(network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
+    """Compute the embeddings of each input, (sequences, layers + 1, width); layer 0 is the input embeddings."""
     states = network.all_hidden_states(batch.ids, batch.mask, batch.packing)
     vectors = torch.stack([mean_pool(state, batch.mask) for state in states], dim=1).float().cpu().numpy()
-    return list(vectors.reshape(len(units), -1, *vectors.shape[1:]))
+    return list(vectors.reshape(len(inputs), -1, *vectors.shape[1:]))
 
 
 def decode(
     answers: Sequence[NDArray[np.float32]],
-    units: Sequence[ModelInput],
+    inputs: Sequence[ModelInput],
     examples: Sequence[BitextExample],
     labels: tuple[str, ...],
 ) -> list[Mapping[str, Any]]:
-    """Return for each English sentence, layer by layer, the id of the sentence found."""
-    order = np.argsort([unit.example for unit in units])
+    """Return for each English sentence, by layer, the id of the retrieved sentence."""
+    order = np.argsort([model_input.example for model_input in inputs])
     vectors = np.stack(answers)[order]
-    found = [nearest_source(vectors[:, 0, layer], vectors[:, 1, layer]) for layer in range(vectors.shape[2])]
+    retrieved = [nearest_source(vectors[:, 0, layer], vectors[:, 1, layer]) for layer in range(vectors.shape[2])]
     return [
-        {"id": example.id, "prediction": [examples[rows[number]].id for rows in found]}
+        {"id": example.id, "prediction": [examples[rows[number]].id for rows in retrieved]}
         for number, example in enumerate(examples)
     ]
 
 
 def chance(examples: Sequence[BitextExample]) -> float:
-    """Return the share that a blind guess finds."""
+    """Return the share that a random guess retrieves."""
     return 100 / max(len(examples), 1)
+
+
+def score(
+    examples: Sequence[BitextExample],
+    lines: Sequence[Mapping[str, Any]],
+    metric: str,
+    language: str,
+    tuned: Tuned = None,
+) -> tuple[Score, dict[str, Any]]:
+    """Score every layer and choose one (`at_best_layer`)."""
+    measure = metric_of(metric)
+    layers = range(len(lines[0]["prediction"]))
+    return at_best_layer(
+        [measure(examples, {line["id"]: line["prediction"][layer] for line in lines}) for layer in layers], tuned
+    )

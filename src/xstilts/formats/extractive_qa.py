@@ -1,9 +1,9 @@
-"""Span: the stretch of a context that answers a question, or no answer.
+"""Extractive question answering: the span of a context that answers a question, or no answer.
 
 A long context is read in overlapping windows. Answers are cut from the original text by character offsets, so that no
-script needs its text put together again. Lengths keep the proportions of XTREME's scripts (384 pieces, stride 128,
-question 64); answers have at most 30 pieces, of the 20 best starts and ends. A window without the answer points at its
-first piece, which is also how "no answer" is said.
+text is detokenized. Lengths keep the proportions of XTREME's scripts (384 tokens, stride 128, question 64); answers
+have at most 30 tokens, of the 20 best starts and ends. The target of a window without the answer is its first token,
+which also means "no answer" in predictions.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from xstilts.data.examples import QAExample
+from xstilts.formats import Labels, States, score_examples
 from xstilts.models.batch import Batch, ModelInput, batch
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Ids, Offsets, Tokenizer
 
-divisible, headless = True, False
+divisible, headless, language_model, trainable = True, False, False, True
+measured_untrained, layered, threshold_on_dev = False, False, False
+sequences_per_input = 1
+score = score_examples
 LONGEST_ANSWER = 30
 N_BEST = 20
 
@@ -31,26 +35,30 @@ Scores = NDArray[np.float32]
 
 
 def encode(
-    examples: Sequence[QAExample], tokens: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+    examples: Sequence[QAExample], tokenizer: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
 ) -> list[ModelInput]:
-    """Return a unit for each window; `places` holds (start, stop) characters by piece, (-1, -1) outside the context."""
-    questions = tokens.segments([example.question for example in examples])
-    contexts = tokens.segments_with_offsets([example.context for example in examples])
-    longest_question = min(max_length // 6, tokens.room(max_length, pair=True) - 1)
+    """Encode each window of a context as one model input.
+
+    `places` holds each token's (start, stop) characters in the context, (tokens, 2), and (-1, -1) outside it; `target`
+    the first and last token of the answer, (2,).
+    """
+    questions = tokenizer.segments([example.question for example in examples])
+    contexts = tokenizer.segments_with_offsets([example.context for example in examples])
+    longest_question = min(max_length // 6, tokenizer.room(max_length, pair=True) - 1)
     stride = max(max_length // 3, 1)
-    units = []
-    for number, (example, asked, (pieces, offsets)) in enumerate(zip(examples, questions, contexts, strict=True)):
-        cut["question truncated"] += len(asked) > longest_question
-        asked = asked[:longest_question]
-        room = tokens.room(max_length, pair=True) - len(asked)
-        windows = list(_windows(len(pieces), room, min(stride, room)))
+    inputs = []
+    for number, (example, question, (ids, offsets)) in enumerate(zip(examples, questions, contexts, strict=True)):
+        cut["question truncated"] += len(question) > longest_question
+        question = question[:longest_question]
+        room = tokenizer.room(max_length, pair=True) - len(question)
+        windows = list(_windows(len(ids), room, min(stride, room)))
         cut["windowed"] += len(windows) > 1
-        units += [_unit(number, example, asked, pieces, offsets, window, tokens) for window in windows]
-    return units
+        inputs += [_model_input(number, example, question, ids, offsets, window, tokenizer) for window in windows]
+    return inputs
 
 
 def _windows(length: int, room: int, stride: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, stop) of windows of at most `room` pieces, each `stride` pieces further, up to the end."""
+    """Yield (start, stop) of windows of at most `room` tokens, each `stride` tokens further, up to the end."""
     start = 0
     while True:
         stop = min(start + room, length)
@@ -60,25 +68,25 @@ def _windows(length: int, room: int, stride: int) -> Iterator[tuple[int, int]]:
         start += stride
 
 
-def _unit(
+def _model_input(
     number: int,
     example: QAExample,
-    asked: Ids,
-    pieces: Ids,
+    question: Ids,
+    ids: Ids,
     offsets: Offsets,
     window: tuple[int, int],
-    tokens: Tokenizer,
+    tokenizer: Tokenizer,
 ) -> ModelInput:
     start, stop = window
-    sequence = tokens.sequence(asked, pieces[start:stop])
-    before = len(tokens.special_tokens.prefix) + len(asked) + len(tokens.special_tokens.middle)
+    sequence = tokenizer.sequence(question, ids[start:stop])
+    before = len(tokenizer.special_tokens.prefix) + len(question) + len(tokenizer.special_tokens.middle)
     places = np.full((len(sequence), 2), -1, dtype=np.int32)
     places[before : before + stop - start] = offsets[start:stop]
     return ModelInput(number, (sequence,), _target(example, places), places)
 
 
 def _target(example: QAExample, places: Offsets) -> Ids:
-    """Return the first and last piece of the answer, (0, 0) where the window does not hold all of it."""
+    """Return the first and last token of the answer, (0, 0) where the window does not hold all of it."""
     if example.answers and example.answers[0].start >= 0:
         answer = example.answers[0]
         first = answer.start + len(answer.text) - len(answer.text.lstrip())
@@ -90,33 +98,33 @@ def _target(example: QAExample, places: Offsets) -> Ids:
     return np.zeros(2, dtype=np.int32)
 
 
-def collate(units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Generator | None = None) -> Batch:
-    """Put windows into one batch; the targets are the first and last piece, (windows, 2)."""
-    targets = torch.from_numpy(np.stack([unit.target for unit in units]).astype(np.int64))
-    return batch(units, tokens, targets)
+def collate(inputs: Sequence[ModelInput], tokenizer: Tokenizer, random: torch.Generator | None = None) -> Batch:
+    """Pad windows into one batch; targets (windows, 2): the first and last token."""
+    targets = torch.from_numpy(np.stack([model_input.target for model_input in inputs]).astype(np.int64))
+    return batch(inputs, tokenizer, targets)
 
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
-    """Return the summed cross-entropy of the first and last pieces."""
+    """Compute the summed cross-entropy of the first and last tokens."""
     return cross_entropy(_logits(network, head, batch).flatten(0, 1), batch.targets.flatten(), reduction="sum")
 
 
-def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[Scores]:
-    """Return the scores of each unit's pieces as first and as last piece, (2, pieces)."""
+def predict(network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[Scores]:
+    """Compute the logits of each token as first and as last of the answer, (2, tokens) for each window."""
     logits = _logits(network, head, batch).float().cpu().numpy()
-    return [scores[:, : unit.length] for scores, unit in zip(logits, units, strict=True)]
+    return [scores[:, : model_input.length] for scores, model_input in zip(logits, inputs, strict=True)]
 
 
 def decode(
-    answers: Sequence[Scores], units: Sequence[ModelInput], examples: Sequence[QAExample], labels: tuple[str, ...]
+    answers: Sequence[Scores], inputs: Sequence[ModelInput], examples: Sequence[QAExample], labels: tuple[str, ...]
 ) -> list[Mapping[str, Any]]:
-    """Return for each question the best span's text, its score, and the score of no answer."""
+    """Return for each question the best span's text over all windows, its score, and the score of no answer."""
     best: list[tuple[float, str]] = [(-np.inf, "") for _ in examples]
     null = [np.inf for _ in examples]
-    for scores, unit in zip(answers, units, strict=True):
-        number = unit.example
+    for scores, model_input in zip(answers, inputs, strict=True):
+        number = model_input.example
         null[number] = min(null[number], float(scores[0, 0] + scores[1, 0]))
-        score, start, stop = _best_span(scores, unit.places)
+        score, start, stop = _best_span(scores, model_input.places)
         if score > best[number][0]:
             best[number] = score, examples[number].context[start:stop].strip()
     return [
@@ -147,7 +155,26 @@ def chance(examples: Sequence[QAExample]) -> float:
     return 100 * sum(example.unanswerable for example in examples) / max(len(examples), 1)
 
 
+def features(model_input: ModelInput, states: Sequence[States], pooling: str) -> tuple[States, Labels]:
+    """Return the states of the answer's first and last token (label 1) and of as many other context tokens (label 0).
+
+    LogME and its like need few labels, and "which of 300 tokens" is not few. A window without the answer gives no row.
+    """
+    target = model_input.target
+    ends = np.unique(target) if target.any() else np.empty(0, dtype=np.int32)
+    outside = np.flatnonzero(model_input.places[:, 0] >= 0)
+    outside = outside[(outside < target[0]) | (outside > target[1])]
+    others = np.random.default_rng(model_input.example).permutation(outside)[: len(ends)]
+    places = np.concatenate([ends, others]).astype(np.int64)
+    return states[0][places], np.repeat(np.array([1, 0]), [len(ends), len(others)])
+
+
+def decisions(logits: Tensor, mask: Tensor) -> Tensor:
+    """Return the most probable first and last token of each sequence, without regard to each other."""
+    return logits.masked_fill(mask.unsqueeze(-1) == 0, -torch.inf).argmax(1).flatten()
+
+
 def _logits(network: Network, head: str, batch: Batch) -> Tensor:
-    """Return the scores as first and last piece, (windows, 2, pieces), without the padding."""
+    """Return the scores as first and last piece, (windows, 2, tokens), without the padding."""
     logits = network(head, batch.ids, batch.mask, batch.packing)
     return logits.masked_fill(batch.mask[..., None] == 0, -1e4).transpose(1, 2)  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""Choice: which of several candidates goes with a context and a question about it.
+"""Multiple choice: which of several candidates goes with a context and a question about it.
 
-Each candidate is a sequence of its own, scored by one number. What is too long loses the *start* of the context: the
-end of a story matters for what comes next (as in the paper's code).
+Each candidate is a sequence, scored by one logit. What is too long is truncated at the *start* of the context: the end
+of a story matters for what comes next (as in the paper's code).
 """
 
 from __future__ import annotations
@@ -16,72 +16,75 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from xstilts.data.examples import MultipleChoiceExample
-from xstilts.formats import majority
+from xstilts.formats import majority, no_decisions, pooled_features, score_examples
 from xstilts.models.batch import IGNORED, Batch, ModelInput, batch, single_targets
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 
-divisible, headless = True, False
+divisible, headless, language_model, trainable = True, False, False, True
+measured_untrained, layered, threshold_on_dev = False, False, False
+sequences_per_input = 5
+score, features, decisions = score_examples, pooled_features, no_decisions
 
 
 def encode(
     examples: Sequence[MultipleChoiceExample],
-    tokens: Tokenizer,
+    tokenizer: Tokenizer,
     max_length: int,
     labels: tuple[str, ...],
     cut: Counter[str],
 ) -> list[ModelInput]:
-    """Return one unit an example, with a sequence for each candidate."""
-    prompts = tokens.segments([f"{example.context} {example.question}".strip() for example in examples])
-    candidates = iter(tokens.segments([choice for example in examples for choice in example.choices]))
-    room = tokens.room(max_length, pair=True)
-    units = []
+    """Encode each example as one model input, with a sequence for each candidate; target (1,): the right one."""
+    prompts = tokenizer.segments([f"{example.context} {example.question}".strip() for example in examples])
+    candidates = iter(tokenizer.segments([choice for example in examples for choice in example.choices]))
+    room = tokenizer.room(max_length, pair=True)
+    inputs = []
     for number, (example, prompt) in enumerate(zip(examples, prompts, strict=True)):
         sequences = []
         for candidate in [next(candidates) for _ in example.choices]:
             kept = candidate[-max(room - 1, 1) :]
             start = max(0, len(prompt) + len(kept) - room)
             cut["truncated"] += start > 0 or len(kept) < len(candidate)
-            sequences.append(tokens.sequence(prompt[start:], kept))
+            sequences.append(tokenizer.sequence(prompt[start:], kept))
         target = IGNORED if example.label is None else example.label
-        units.append(ModelInput(number, tuple(sequences), np.array([target], dtype=np.int32)))
-    return units
+        inputs.append(ModelInput(number, tuple(sequences), np.array([target], dtype=np.int32)))
+    return inputs
 
 
-def collate(units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Generator | None = None) -> Batch:
-    """Put units into one batch with a target each; all must have as many candidates."""
-    return batch(units, tokens, single_targets(units))
+def collate(inputs: Sequence[ModelInput], tokenizer: Tokenizer, random: torch.Generator | None = None) -> Batch:
+    """Pad inputs into one batch; targets (inputs,). All inputs must have equally many candidates."""
+    return batch(inputs, tokenizer, single_targets(inputs))
 
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
-    """Return the summed cross-entropy of the right candidates."""
+    """Compute the summed cross-entropy of the right candidates."""
     return cross_entropy(_logits(network, head, batch), batch.targets, ignore_index=IGNORED, reduction="sum")
 
 
-def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[list[float]]:
-    """Return the log-probabilities of the candidates of each unit."""
+def predict(network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[list[float]]:
+    """Compute the log-probabilities of the candidates, (candidates,) for each input."""
     return torch.log_softmax(_logits(network, head, batch).float(), dim=-1).tolist()
 
 
 def decode(
     answers: Sequence[list[float]],
-    units: Sequence[ModelInput],
+    inputs: Sequence[ModelInput],
     examples: Sequence[MultipleChoiceExample],
     labels: tuple[str, ...],
 ) -> list[Mapping[str, Any]]:
     """Return each example's most probable candidate by number and all log-probabilities."""
     return [
         {
-            "id": examples[unit.example].id,
+            "id": examples[model_input.example].id,
             "prediction": int(np.argmax(answer)),
             "log_probabilities": [round(value, 5) for value in answer],
         }
-        for answer, unit in zip(answers, units, strict=True)
+        for answer, model_input in zip(answers, inputs, strict=True)
     ]
 
 
 def chance(examples: Sequence[MultipleChoiceExample]) -> float:
-    """Return the share of the most frequent right place."""
+    """Return the share of the most frequent right position."""
     return majority([example.label for example in examples])
 
 

@@ -1,8 +1,8 @@
-"""Ranking: which of many candidates, in any language, answer a query?
+"""Passage ranking: which of many candidates, in any language, answer a query?
 
-A dual encoder: query and candidate (with its context beside it) are each the mean of their last states, and the
-nearest twenty candidates by cosine are the answer. It is taught by pairs (`retrieval`'s loss), so the last layer is
-the one that has learned it.
+A dual encoder: query and candidate (with its context) are each embedded as the mean of their final states, and the
+nearest twenty candidates by cosine are the prediction. It is trained on pairs (the loss of
+`bitext_retrieval`), which acts on the last layer.
 """
 
 from __future__ import annotations
@@ -18,73 +18,101 @@ from torch import Tensor
 
 from xstilts.data.examples import PassageExample
 from xstilts.errors import InputError
-from xstilts.metrics import RANKED, neighbours, normalise
+from xstilts.formats import Tuned, no_decisions, paired_features, score_examples
+from xstilts.metrics import RANKED, Score, neighbours, normalise
 from xstilts.models.batch import Batch, ModelInput, batch
 from xstilts.models.heads import mean_pool
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Ids, Tokenizer
 
-divisible, headless = True, True
+divisible, headless, language_model, trainable = True, True, False, False
+measured_untrained, layered, threshold_on_dev = False, False, False
+sequences_per_input = 2
+features, decisions = paired_features, no_decisions
 
 
 def encode(
-    examples: Sequence[PassageExample], tokens: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+    examples: Sequence[PassageExample],
+    tokenizer: Tokenizer,
+    max_length: int,
+    labels: tuple[str, ...],
+    cut: Counter[str],
 ) -> list[ModelInput]:
-    """Return one unit a passage; a context that is too long is cut at its end, and only then the text."""
-    texts = tokens.segments([example.text for example in examples])
-    contexts = tokens.segments([example.context or "" for example in examples])
-    units = []
+    """Encode each passage as one sequence; what is too long is truncated in the context first, then in the text."""
+    texts = tokenizer.segments([example.text for example in examples])
+    contexts = tokenizer.segments([example.context or "" for example in examples])
+    inputs = []
     for number, (example, text, context) in enumerate(zip(examples, texts, contexts, strict=True)):
         beside = None if example.context is None else context
-        units.append(ModelInput(number, (joined(text, beside, tokens, max_length, cut),)))
-    return units
+        inputs.append(ModelInput(number, (joined(text, beside, tokenizer, max_length, cut),)))
+    return inputs
 
 
-def joined(text: Ids, context: Ids | None, tokens: Tokenizer, max_length: int, cut: Counter[str]) -> Ids:
-    """Return one sequence of a text and its context that fits; the context gives first."""
-    room = tokens.room(max_length, pair=context is not None)
+def joined(text: Ids, context: Ids | None, tokenizer: Tokenizer, max_length: int, cut: Counter[str]) -> Ids:
+    """Join a text and its context to one sequence of at most `max_length` tokens, truncating the context first.
+
+    Args:
+        text: Token ids (tokens,).
+        context: Token ids, or None for a text alone.
+        tokenizer: Its special tokens surround both.
+        max_length: Most tokens, special tokens included.
+        cut: Its "truncated" is counted up where not all fits.
+    """
+    room = tokenizer.room(max_length, pair=context is not None)
     cut["truncated"] += len(text) + (0 if context is None else len(context)) > room
     kept = text[:room]
-    return tokens.sequence(kept, None if context is None else context[: room - len(kept)])
+    return tokenizer.sequence(kept, None if context is None else context[: room - len(kept)])
 
 
-def collate(units: Sequence[ModelInput], tokens: Tokenizer, random: torch.Generator | None = None) -> Batch:
-    """Put passages into one batch without targets."""
-    return batch(units, tokens, torch.empty(0))
+def collate(inputs: Sequence[ModelInput], tokenizer: Tokenizer, random: torch.Generator | None = None) -> Batch:
+    """Pad passages into one batch without targets."""
+    return batch(inputs, tokenizer, torch.empty(0))
 
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
-    """Refuse: passages are searched, pairs are learned from."""
-    raise InputError("passages cannot be learned from: give --learn-from a task of pairs (format retrieval)")
+    """Refuse: passages are searched; training takes pairs."""
+    raise InputError("passages have no loss: give --learn-from a task of pairs (format bitext_retrieval)")
 
 
-def predict(network: Network, head: str, batch: Batch, units: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
-    """Return each passage's vector."""
+def predict(network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
+    """Compute each passage's embedding, (width,)."""
     return list(mean_pool(network.encode(batch.ids, batch.mask, batch.packing), batch.mask).float().cpu().numpy())
 
 
 def decode(
     answers: Sequence[NDArray[np.float32]],
-    units: Sequence[ModelInput],
+    inputs: Sequence[ModelInput],
     examples: Sequence[PassageExample],
     labels: tuple[str, ...],
 ) -> list[Mapping[str, Any]]:
     """Return for each query the ids of the nearest candidates, nearest first."""
-    order = np.argsort([unit.example for unit in units])
+    order = np.argsort([model_input.example for model_input in inputs])
     vectors = normalise(np.stack(answers)[order])
-    asking, found = rows(examples, "query"), rows(examples, "candidate")
-    _, places = neighbours(vectors[asking], vectors[found], RANKED)
+    queries, candidates = rows(examples, "query"), rows(examples, "candidate")
+    _, places = neighbours(vectors[queries], vectors[candidates], RANKED)
     return [
-        {"id": examples[row].id, "prediction": [examples[found[place]].id for place in nearest]}
-        for row, nearest in zip(asking, places.tolist(), strict=True)
+        {"id": examples[row].id, "prediction": [examples[candidates[place]].id for place in nearest]}
+        for row, nearest in zip(queries, places.tolist(), strict=True)
     ]
 
 
 def rows(examples: Sequence[PassageExample], *sides: str) -> list[int]:
-    """Return the places of the passages of a side."""
+    """Return the row numbers of the passages on any of these sides ("query", "candidate", "bystander")."""
     return [number for number, example in enumerate(examples) if example.side in sides]
 
 
 def chance(examples: Sequence[PassageExample]) -> float:
-    """Return 0: a blind guess finds next to nothing."""
+    """Return 0: a constant prediction finds next to nothing."""
     return 0.0
+
+
+def score(
+    examples: Sequence[PassageExample],
+    lines: Sequence[Mapping[str, Any]],
+    metric: str,
+    language: str,
+    tuned: Tuned = None,
+) -> tuple[Score, dict[str, Any]]:
+    """Score the queries; candidates and bystanders are not scored."""
+    queries = [example for example in examples if example.side == "query"]
+    return score_examples(queries, lines, metric, language)

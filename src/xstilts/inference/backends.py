@@ -1,4 +1,4 @@
-"""Variants: one trained network in the forms in which it can be served, each a plain call from pieces to logits.
+"""Variants: one trained network in the forms in which it can be served, each a plain call from tokens to logits.
 
 A form is a row of `VARIANTS`. What it cannot be on a machine raises InputError with the reason, so that a form is
 listed
@@ -25,10 +25,9 @@ from xstilts.errors import InputError
 from xstilts.inference import onnx_export
 from xstilts.models import hf_format
 from xstilts.models.encoder import SANDBOX, tensor_files
-from xstilts.models.heads import AUTO, mean_pool
+from xstilts.models.heads import AUTO, HEADLESS, MASKED_LM, mean_pool
 from xstilts.models.network import Network
 
-HEADLESS = "bitext_retrieval"  # the kind that `folders.load` takes for a bare encoder
 ROWS = 512  # tokens that an int8 layer takes at once: what lies between two products stays in the cache
 Call = Callable[[Tensor, Tensor], Tensor]
 
@@ -49,7 +48,7 @@ class Answering(nn.Module):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A checkpoint in float32: as a module, with its format, its longest sequence, and the ids of ordinary pieces.
+    """A checkpoint in float32: as a module, with its format, its longest sequence, and the ids of ordinary tokens.
 
     scratch: folder for the files that a form is served from.
     """
@@ -90,7 +89,7 @@ def located(source: str | Path) -> Path:
 def format_of(folder: Path) -> str:
     """Return the kind of a checkpoint's head; "bitext_retrieval" where there is none, or none but that of pretraining.
 
-    A masked-LM head says a word for each piece, which takes more time than the encoder and is not what is served.
+    A masked-LM head says a word for each token, which takes more time than the encoder and is not what is served.
     """
     try:
         architectures = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")
@@ -100,7 +99,7 @@ def format_of(folder: Path) -> str:
     own = [format for format in AUTO if any(name.startswith(f"xstilts_{format}.") for name in stored)]
     shipped = [format for format, auto in AUTO.items() if named.endswith(auto.removeprefix("AutoModel"))]
     found = [*own, *shipped, HEADLESS][0]
-    return HEADLESS if found == "masked_lm" else found
+    return HEADLESS if found == MASKED_LM else found
 
 
 def load(source: str | Path, format: str | None, device: torch.device, scratch: Path) -> Loaded:
@@ -175,7 +174,7 @@ VARIANTS: dict[str, Variant] = {
     "fp32": Variant("torch, float32: what the others are compared with", _fp32),
     "bf16": Variant("torch, weights and arithmetic in bfloat16 (no autocast)", _bf16),
     "int8": Variant(
-        "torch, the encoder's linear layers in int8, quantised as they run; embeddings and head fp32", _int8
+        "torch, the encoder's linear layers in int8, quantized as they run; embeddings and head fp32", _int8
     ),
     "onnx": Variant("ONNX Runtime, float32", _onnx, "model.onnx"),
     "onnx-int8": Variant("ONNX Runtime, all products with weights in int8; embeddings fp32", _onnx_int8, "int8.onnx"),
@@ -183,7 +182,7 @@ VARIANTS: dict[str, Variant] = {
 
 
 class Int8Linear(nn.Module):
-    """A linear layer with int8 weights, one scale a row, whose input is quantised as it comes, one scale a token.
+    """A linear layer with int8 weights, one scale a row, whose input is quantized as it comes, one scale a token.
 
     Both are symmetric (no zero points); products add up in int32, exactly.
     """

@@ -1,8 +1,8 @@
 """Inference: how fast each form of a checkpoint answers, in how much memory, and how far its logits are from fp32's.
 
-For each batch size and length every form answers the same pieces, in turns, so that whatever else the machine does
+For each batch size and length every form answers the same tokens, in turns, so that whatever else the machine does
 falls on all of them alike; whoever begins changes from round to round. The first answer of each warms up and is
-compared. Pieces are drawn at random: time does not depend on them, agreement with fp32 does, so that the figure is
+compared. Tokens are drawn at random: time does not depend on them, agreement with fp32 does, so that the figure is
 about arithmetic, and of a task's data there is another.
 
     bench("work/train-xnli-seed1-…", None, ("fp32", "int8"), Load((1, 8), (32, 128)), Machine())
@@ -30,7 +30,8 @@ from xstilts.inference import backends, memory_footprint
 from xstilts.inference.backends import Form, Loaded
 from xstilts.inference.latency import ENOUGH, Timing, timing, turns, waiting
 from xstilts.inference.memory_footprint import MIB, NOTHING, Figures
-from xstilts.inference.parity import Likeness, between
+from xstilts.inference.parity import Parity, compare
+from xstilts.models.heads import HEADLESS
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
@@ -82,7 +83,7 @@ class Standing:
     missing: str = ""
     weights_mib: float | None = None
     memory: Figures = field(default_factory=lambda: dict(NOTHING))
-    likeness: Likeness | None = None
+    likeness: Parity | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def bench(source: str | Path, format: str | None, names: Sequence[str], load: Lo
         loaded = backends.load(source, format, machine.torch_device(), Path(scratch))
         shapes = load.shapes(loaded.longest)
         if not shapes:
-            raise InputError(f"{source} takes {loaded.longest} pieces at most; give a smaller --length")
+            raise InputError(f"{source} takes {loaded.longest} tokens at most; give a smaller --length")
         forms, missing = made(rows, loaded)
         memory = {name: memory_footprint.measured(_asked(name, source, loaded, shapes[-1])) for name in forms}
         timings, likenesses = timed(forms, loaded, shapes, load)
@@ -138,13 +139,13 @@ def made(names: Mapping[str, object], loaded: Loaded) -> tuple[dict[str, Form], 
 
 def timed(
     forms: Mapping[str, Form], loaded: Loaded, shapes: Sequence[tuple[int, int]], load: Load
-) -> tuple[list[Timing], dict[str, Likeness]]:
+) -> tuple[list[Timing], dict[str, Parity]]:
     """Time and compare all forms at each shape, as many shapes as the seconds are expected to allow for, at least one.
 
     A shape gets an equal share of the seconds that are left, and one round at the least.
     """
     reference, wait = backends.form("fp32", loaded), waiting(loaded.device)
-    timings, likenesses = list[Timing](), dict[str, Likeness]()
+    timings, likenesses = list[Timing](), dict[str, Parity]()
     began, pace = time.perf_counter(), 0.0
     for number, (batch, length) in enumerate(shapes if forms else ()):
         left = load.seconds - (time.perf_counter() - began)
@@ -155,8 +156,8 @@ def timed(
         started = time.perf_counter()
         expected = reference.ask(ids, mask)
         for name, form in forms.items():
-            found = between(form.ask(ids, mask), expected, mask, loaded.format)
-            likenesses[name] = likenesses.get(name, Likeness()).and_also(found)
+            found = compare(form.ask(ids, mask), expected, mask, loaded.format)
+            likenesses[name] = likenesses.get(name, Parity()).combined(found)
         calls = {name: _call(form, ids, mask) for name, form in forms.items()}
         rest = left / (len(shapes) - number) - (time.perf_counter() - started)
         seconds = turns(calls, load.rounds, rest, wait)
@@ -167,9 +168,9 @@ def timed(
 
 
 def inputs(batch: int, length: int, loaded: Loaded) -> tuple[Tensor, Tensor]:
-    """Return ids and mask (batch, length) of random ordinary pieces.
+    """Return ids and mask (batch, length) of random ordinary tokens.
 
-    The last of several sequences is a piece short, since a batch without padding may take a shorter way.
+    The last of several sequences is a token short, since a batch without padding may take a shorter way.
     """
     random = torch.Generator().manual_seed(SEED)
     ids = loaded.pieces[torch.randint(len(loaded.pieces), (batch, length), generator=random)]
@@ -183,18 +184,18 @@ def remarks(load: Load, loaded: Loaded, shapes: Sequence[tuple[int, int]], timin
     """Yield what a reader must know beside the figures, and what is not among them."""
     too_long = [str(length) for length in load.lengths if length > loaded.longest]
     if too_long:
-        yield f"not measured at length {', '.join(too_long)}: the encoder takes {loaded.longest} pieces at most"
+        yield f"not measured at length {', '.join(too_long)}: the encoder takes {loaded.longest} tokens at most"
     reached = {(one.batch, one.length) for one in timings}
     late = [f"{batch} x {length}" for batch, length in shapes if (batch, length) not in reached]
     if late and timings:
         yield f"not measured at {', '.join(late)}: more than is left of {load.seconds:g} seconds; raise --seconds"
     batch, length = shapes[-1]
-    yield f"memory is that of a process alone which answers {batch} sequences of {length} pieces"
-    if loaded.format == backends.HEADLESS:
+    yield f"memory is that of a process alone which answers {batch} sequences of {length} tokens"
+    if loaded.format == HEADLESS:
         yield "without a head: compared are the means of the final states, and there is no arg-max"
     if any(one.p99_ms is None for one in timings):
         yield f"no p99 of fewer than {ENOUGH} calls"
-    yield "random pieces, not text: how far a form agrees with fp32 on a task is seen on the task's data"
+    yield "random tokens, not text: how far a form agrees with fp32 on a task is seen on the task's data"
 
 
 def described(machine: Runtime) -> dict[str, Any]:

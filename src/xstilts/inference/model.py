@@ -29,7 +29,7 @@ from xstilts.data.examples import (
     TaggingExample,
 )
 from xstilts.errors import InputError
-from xstilts.evaluation.predict import predict_units
+from xstilts.evaluation.predict import predict_inputs
 from xstilts.formats import task_format
 from xstilts.formats.extractive_qa import _best_span
 from xstilts.inference.backends import format_of, located
@@ -109,7 +109,7 @@ class Model:
         for count in {len(model_input.sequences) for model_input in model_inputs}:
             places = [n for n, model_input in enumerate(model_inputs) if len(model_input.sequences) == count]
             batch = [model_inputs[n] for n in places]
-            answers = predict_units(self.network, "head", how, batch, self.tokenizer, self.runtime)
+            answers = predict_inputs(self.network, "head", how, batch, self.tokenizer, self.runtime)
             for n, answer in zip(places, answers, strict=True):
                 outputs[n] = answer
         lines = how.decode(outputs, model_inputs, examples, self.labels)
@@ -138,7 +138,7 @@ class Model:
         encode = task_format("passage_ranking").encode
         model_inputs = encode(examples, self.tokenizer, self.max_length, (), Counter())
         every_layer = task_format("bitext_retrieval")
-        outputs = predict_units(self.network, "head", every_layer, model_inputs, self.tokenizer, self.runtime)
+        outputs = predict_inputs(self.network, "head", every_layer, model_inputs, self.tokenizer, self.runtime)
         vectors = np.array([states[0, layer] for states in outputs], dtype=np.float32)
         return vectors.reshape(len(examples), self.network.config.hidden_size)
 

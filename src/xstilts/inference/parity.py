@@ -1,9 +1,8 @@
-"""Likeness: how far the answers of one form of a network are from those of another.
+"""Parity: how far the outputs of one form of a network are from those of another.
 
->>> import torch
 >>> ours, theirs, mask = torch.tensor([[0.0, 2.0]]), torch.tensor([[1.0, 2.0]]), torch.ones(1, 4)
->>> between(ours, theirs, mask, "classification")
-Likeness(difference=1.0, largest=2.0, equal=1, decisions=1)
+>>> compare(ours, theirs, mask, "classification")
+Parity(difference=1.0, largest=2.0, equal=1, decisions=1)
 """
 
 from __future__ import annotations
@@ -13,19 +12,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from xstilts.formats import task_format
+
 
 @dataclass(frozen=True)
-class Likeness:
-    """The largest difference of two logits beside the largest logit; how many of the decisions are equal."""
+class Parity:
+    """How close two sets of logits are.
+
+    Args:
+        difference: The largest difference of two logits.
+        largest: The largest logit, to compare it with.
+        equal: How many arg-max decisions are equal.
+        decisions: How many there are.
+    """
 
     difference: float = 0.0
     largest: float = 0.0
     equal: int = 0
     decisions: int = 0
 
-    def and_also(self, other: Likeness) -> Likeness:
-        """Return the likeness over the answers of both."""
-        return Likeness(
+    def combined(self, other: Parity) -> Parity:
+        """Return the parity over the logits of both."""
+        return Parity(
             max(self.difference, other.difference),
             max(self.largest, other.largest),
             self.equal + other.equal,
@@ -34,29 +42,25 @@ class Likeness:
 
     @property
     def agreement(self) -> float | None:
-        """The share of equal decisions; None where nothing was decided."""
+        """The share of equal decisions; None where there are no decisions."""
         return self.equal / self.decisions if self.decisions else None
 
 
-def between(found: Tensor, expected: Tensor, mask: Tensor, format: str) -> Likeness:
-    """Compare logits as a head of a kind gives them, but for what it says of padding (mask 0)."""
-    seen = mask.bool() if expected.ndim > 2 else torch.ones(len(expected), dtype=torch.bool, device=expected.device)
-    ours, theirs = decided(found, mask, format), decided(expected, mask, format)
-    return Likeness(
-        float((found - expected)[seen].abs().max()),
-        float(expected[seen].abs().max()),
+def compare(logits: Tensor, expected: Tensor, mask: Tensor, format: str) -> Parity:
+    """Compare two sets of logits, padding apart.
+
+    Args:
+        logits: As the head of the format gives them.
+        expected: The reference, of the same shape.
+        mask: 1 for tokens, 0 for padding, (sequences, tokens).
+        format: The task format, which knows what is decided (`Format.decisions`).
+    """
+    decisions = task_format(format).decisions
+    kept = mask.bool() if expected.ndim > 2 else torch.ones(len(expected), dtype=torch.bool, device=expected.device)
+    ours, theirs = decisions(logits, mask), decisions(expected, mask)
+    return Parity(
+        float((logits - expected)[kept].abs().max()),
+        float(expected[kept].abs().max()),
         int((ours == theirs).sum()),
         ours.numel(),
     )
-
-
-def decided(logits: Tensor, mask: Tensor, format: str) -> Tensor:
-    """Return the arg-max: a label a sequence (classification) or a piece (tagging, mlm), start and end (span).
-
-    Empty for choice, whose logits are compared across sequences, and for vectors.
-    """
-    if format == "extractive_qa":
-        return logits.masked_fill(mask.unsqueeze(-1) == 0, -torch.inf).argmax(1).flatten()
-    if format in ("token_classification", "masked_lm"):
-        return logits.argmax(-1)[mask.bool()]
-    return logits.argmax(-1) if format == "classification" else logits.new_empty(0, dtype=torch.long)

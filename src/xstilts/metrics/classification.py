@@ -36,9 +36,9 @@ def retrieval_accuracy(gold: Sequence[Example], predictions: Mapping[str, Any], 
 
 
 def mlm_loss(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
-    """Score masked-LM by the mean loss of a hidden piece, in nats: lower is better.
+    """Score masked-LM by the mean loss of a hidden token, in nats: lower is better.
 
-    A prediction is [summed loss, number of hidden pieces] of a text, for the same hidden pieces each time.
+    A prediction is [summed loss, number of hidden tokens] of a text, for the same hidden tokens each time.
     """
     parts = [[float(value) for value in predicted] for _, predicted in paired(gold, predictions)]
     nats, pieces = (sum(column) for column in zip(*parts, strict=True))
@@ -47,7 +47,7 @@ def mlm_loss(gold: Sequence[Example], predictions: Mapping[str, Any], *, languag
 
 
 def ratio(sums: Array, count: Array) -> Array:
-    """Return the mean loss from summed [loss, pieces] (last axis); 0 where nothing was hidden."""
+    """Return the mean loss from summed [loss, tokens] (last axis); 0 where nothing was hidden."""
     pieces = sums[..., 1]
     return np.divide(sums[..., 0], pieces, out=np.zeros_like(pieces), where=pieces > 0)
 

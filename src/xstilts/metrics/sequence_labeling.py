@@ -122,13 +122,13 @@ def _token_accuracy(wanted: Sequence[Sequence[str]], found: Sequence[Sequence[st
 
 
 def split_sentence(pieces_per_word: Sequence[int], limit: int) -> list[tuple[int, int]]:
-    """Cut a sentence into parts (start, stop) of words of at most `limit` pieces each, as long as possible in turn.
+    """Cut a sentence into parts (start, stop) of words of at most `limit` tokens each, as long as possible in turn.
 
-    A word of no pieces, or of more than `limit`, counts as one: encode it as the unknown token
+    A word of no tokens, or of more than `limit`, counts as one: encode it as the unknown token
     (google-research/xtreme, utils_preprocess.py, which sets the limit at the maximum length less 2, for XLM-R less 3).
     """
     if limit < 1:
-        raise InputError(f"the limit of pieces a part must be at least 1, not {limit}; raise the maximum length")
+        raise InputError(f"the limit of tokens a part must be at least 1, not {limit}; raise the maximum length")
     starts, used = [0], 0
     for place, pieces in enumerate(pieces_per_word):
         cost = pieces if 1 <= pieces <= limit else 1

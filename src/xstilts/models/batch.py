@@ -1,4 +1,8 @@
-"""TODO formats.batch."""
+"""Model inputs and batches: token ids of encoded examples, padded together, with their targets.
+
+>>> padded([np.array([5, 6]), np.array([7])], value=1).tolist()
+[[5, 6], [7, 1]]
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from torch import Tensor
 from xstilts.models.packed_attention import PackedLayout
 from xstilts.models.tokenization import Ids, Tokenizer
 
-IGNORED = -100  # a target that no loss is taken of
+IGNORED = -100  # a target without a loss
 
 
 def _nothing() -> Ids:
@@ -21,10 +25,13 @@ def _nothing() -> Ids:
 
 @dataclass(frozen=True, slots=True)
 class ModelInput:
-    """What one loss term or one prediction is about.
+    """One encoded example, or one window of a long one.
 
-    example: its place among the examples. sequences: token ids, one array each. target: what the kind wants to be
-    answered. places: where in the example the pieces lie, for decoding.
+    Args:
+        example: Its position among the examples.
+        sequences: Token ids of one or more sequences, each (tokens,).
+        target: What the network is to predict, in the format's own shape; empty where the format has none.
+        places: Where in the example the tokens lie, in the format's own shape, for decoding.
     """
 
     example: int
@@ -34,15 +41,19 @@ class ModelInput:
 
     @property
     def length(self) -> int:
-        """Pieces of the longest sequence."""
+        """Tokens of the longest sequence."""
         return max(len(sequence) for sequence in self.sequences)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Sequences padded on the right: ids and mask (sequences, pieces), and the kind's targets.
+    """Sequences padded on the right.
 
-    packing: where the pieces lie, for an encoder that is to compute no padding.
+    Args:
+        ids: Token ids, (sequences, tokens).
+        mask: 1 for tokens, 0 for padding, (sequences, tokens).
+        targets: In the format's own shape; `IGNORED` where there is no loss.
+        packing: Where the tokens lie, for an encoder that computes no padding; None: it computes all.
     """
 
     ids: Tensor
@@ -51,11 +62,11 @@ class Batch:
     packing: PackedLayout | None = None
 
     def packed(self) -> Batch:
-        """Return the batch, made on the CPU, with its packing."""
+        """Return the batch with its packing; it must be on the CPU."""
         return replace(self, packing=PackedLayout.of(self.mask.sum(1).tolist(), self.ids.shape[1]))
 
     def pinned(self) -> Batch:
-        """Return the batch in memory from which a GPU takes it without a wait."""
+        """Return the batch in pinned memory, from which it is copied to a GPU asynchronously."""
         return self._moved(Tensor.pin_memory)
 
     def to(self, device: torch.device) -> Batch:
@@ -68,12 +79,12 @@ class Batch:
 
     @property
     def labels(self) -> int:
-        """How many targets a loss is taken of."""
+        """How many targets have a loss."""
         return int((self.targets != IGNORED).sum())
 
 
 def padded(sequences: Sequence[Ids], value: int) -> Tensor:
-    """Return arrays as one tensor (sequences, longest), filled up on the right with `value`."""
+    """Pad arrays on the right with `value` to one tensor, (sequences, longest)."""
     width = max(len(sequence) for sequence in sequences)
     table = np.full((len(sequences), width), value, dtype=np.int64)
     for row, sequence in zip(table, sequences, strict=True):
@@ -81,14 +92,20 @@ def padded(sequences: Sequence[Ids], value: int) -> Tensor:
     return torch.from_numpy(table)
 
 
-def batch(units: Sequence[ModelInput], tokens: Tokenizer, targets: Tensor) -> Batch:
-    """Return the sequences of units with targets made by the kind."""
-    sequences = [sequence for unit in units for sequence in unit.sequences]
-    ids = padded(sequences, tokens.special_tokens.pad)
+def batch(inputs: Sequence[ModelInput], tokenizer: Tokenizer, targets: Tensor) -> Batch:
+    """Pad the sequences of model inputs into one batch.
+
+    Args:
+        inputs: In the order of the batch.
+        tokenizer: Gives the padding token.
+        targets: Made by the format.
+    """
+    sequences = [sequence for model_input in inputs for sequence in model_input.sequences]
+    ids = padded(sequences, tokenizer.special_tokens.pad)
     lengths = torch.tensor([len(sequence) for sequence in sequences])
     return Batch(ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long(), targets)
 
 
-def single_targets(units: Sequence[ModelInput]) -> Tensor:
-    """Return one target a unit, as (units,)."""
-    return torch.from_numpy(np.array([unit.target[0] for unit in units], dtype=np.int64))
+def single_targets(inputs: Sequence[ModelInput]) -> Tensor:
+    """Return the first target of each input, (inputs,)."""
+    return torch.from_numpy(np.array([model_input.target[0] for model_input in inputs], dtype=np.int64))

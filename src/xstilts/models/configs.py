@@ -1,9 +1,9 @@
-"""Shapes: the configuration of an encoder, without its weights and without a network.
+"""Configurations of encoders, without their weights and without network access.
 
-A folder's own counts, then what the hub's local cache has, then `shapes.json`: public encoders by hub id, as their
-`config.json` says, written down so that a machine without a network can plan. What is not in it is not known, and
-nothing is guessed. A pretrained or trained stage has the configuration of its folder once it is built, and of the
-encoder that it goes on from before; one that begins with random weights has its shape, with all the pieces asked for.
+A local folder's own configuration comes first, then the hub's local cache, then `configs.json`: public encoders by hub
+id, as their `config.json` says, so that experiments can be planned offline. Others are unknown, and nothing is guessed.
+A stage has the configuration in its folder once it is built, and that of the encoder it started from before; one with
+random weights has its shape's, with the vocabulary that was asked for.
 
 >>> config_of("FacebookAI/xlm-roberta-large").num_hidden_layers
 24
@@ -33,7 +33,15 @@ CONFIG = "config.json"
 
 
 def config_of(source: Encoder | str | Path, revision: str = "main") -> Any:
-    """Return the configuration of an encoder, of a folder or of a hub id; None where it is not known here."""
+    """Return the configuration of an encoder, a folder or a hub id.
+
+    Args:
+        source: What is meant.
+        revision: Of a hub id.
+
+    Returns:
+        A configuration of transformers; None where it is not known locally.
+    """
     if isinstance(source, Encoder):
         return config_of(source.folder or source.name, source.digest)
     if Path(source).is_dir():
@@ -46,7 +54,11 @@ def config_of(source: Encoder | str | Path, revision: str = "main") -> Any:
 
 
 def config_before(model: Encoder | Stage, machine: Runtime) -> Any:
-    """Return the configuration of what a training starts from; None where neither it nor its origin is there."""
+    """Return the configuration of the encoder of a stage, built or not.
+
+    Returns:
+        A configuration of transformers; None where neither the stage nor what it started from is known locally.
+    """
     if isinstance(model, Encoder):
         return config_of(model)
     if is_built(model, machine):
@@ -59,18 +71,18 @@ def config_before(model: Encoder | Stage, machine: Runtime) -> Any:
 
 @cache
 def table() -> dict[str, dict[str, Any]]:
-    """Return the table of public encoders: settings by hub id."""
+    """Read the table of public encoders: settings by hub id."""
     found: dict[str, dict[str, Any]] = json.loads(TABLE.read_text(encoding="utf-8"))
     return found
 
 
 def read(path: Path) -> Any:
-    """Return the configuration in a file; None where there is no such file."""
+    """Read a configuration file; None where there is no such file."""
     return of(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def of(settings: dict[str, Any]) -> Any:
-    """Return settings as a configuration of their model type; None for a type that transformers does not have."""
+    """Make a configuration of settings; None for a model type that transformers does not have."""
     rest = dict(settings)
     model_type = rest.pop("model_type", None)
     if model_type not in transformers.CONFIG_MAPPING:
@@ -81,7 +93,16 @@ def of(settings: dict[str, Any]) -> Any:
 @identity("Shape", always=("width", "layers", "heads", "positions", "vocabulary", "dropout"))
 @dataclass(frozen=True)
 class Shape:
-    """The size of an XLM-R-shaped encoder; the feed-forward layers are four times as wide as the states."""
+    """The size of an XLM-R-shaped encoder; its feed-forward layers are four times as wide as the states.
+
+    Args:
+        width: Of the states.
+        layers: Number of layers.
+        heads: Attention heads.
+        positions: Most tokens of a sequence.
+        vocabulary: Tokens that a tokenizer is trained to have.
+        dropout: Of states and attention.
+    """
 
     width: int = 256
     layers: int = 6
@@ -91,12 +112,17 @@ class Shape:
     dropout: float = 0.1
 
 
-def configuration(shape: Shape, pieces: int) -> Any:
-    """Return the configuration of an encoder of a shape for a tokenizer of so many pieces."""
+def configuration(shape: Shape, vocabulary_size: int) -> Any:
+    """Return the XLM-R configuration of a shape.
+
+    Args:
+        shape: Its size.
+        vocabulary_size: Tokens of the tokenizer.
+    """
     from transformers import XLMRobertaConfig
 
     return XLMRobertaConfig(
-        vocab_size=pieces,
+        vocab_size=vocabulary_size,
         hidden_size=shape.width,
         num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads,

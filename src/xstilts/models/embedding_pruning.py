@@ -1,17 +1,17 @@
-"""Rows: a network with only those rows of its input embeddings that the data touch.
+"""Embedding pruning: train on only those rows of the input embedding matrix that occur in the data.
 
-Most parameters of a multilingual encoder embed pieces that a data set never shows. They get no gradient, yet an
-optimiser would keep two moments of each and walk over all of them at every step. While `used` lasts, the network holds
-the rows of the pieces that occur; afterwards it has its whole table back. Only the lookup translates ids, so that
-whatever else reads them, as the positions that XLM-R counts by the id of its padding, finds what it always did.
+Most parameters of a multilingual encoder embed tokens that a data set never contains. They get no gradient, yet an
+optimizer would keep two moments of each and update all of them at every step. Within `pruned_embeddings` the network
+holds the rows of the tokens that occur; afterwards it has its whole matrix back. Only the lookup translates ids: what
+else reads them, as XLM-R, which counts positions by the id of its padding, sees the original ids.
 
-    with used(network, ["classification"], units, tokens):
-        loss = format.loss(network, head, format.collate(units, tokens))
+    with pruned_embeddings(network, inputs, tokenizer) as matrix:
+        loss = format.loss(network, head, format.collate(inputs, tokenizer))
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,34 +24,42 @@ from xstilts.models.batch import ModelInput
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 
-LARGE = 2**26  # bytes of a table that is better off on a disk than in memory
+LARGE = 2**26  # bytes of a matrix that is kept on disk rather than in memory
 
 
 @contextmanager
 def pruned_embeddings(
     network: Network,
-    formats: Collection[str],
-    units: Iterable[ModelInput],
-    tokens: Tokenizer,
+    inputs: Iterable[ModelInput],
+    tokenizer: Tokenizer,
+    *,
+    keep_all: bool = False,
     folder: Path | None = None,
 ) -> Iterator[Tensor]:
-    """Leave a network only the rows that units touch; yield the whole table, whose other rows may be changed.
+    """Within this context a network has only the embedding rows that occur in its inputs.
 
-    The network may be moved to a device meanwhile; the whole table stays where it is, or, where it is large and a
-    folder is given, on that disk. Masked-LM shows any piece and asks for all of them: there the network is left alone,
-    and what is yielded is empty.
+    Args:
+        network: On the CPU; it may be moved to a device within the context.
+        inputs: Everything that it will be called with.
+        tokenizer: Its special and unknown tokens are kept too.
+        keep_all: Leave the network as it is, as for masked-LM, which draws and predicts any token.
+        folder: Where a large whole matrix is mapped to disk meanwhile; None: it stays in memory.
+
+    Yields:
+        The whole matrix (vocabulary, width); its other rows may be changed, and the rows in use are written back on
+        exit. An empty tensor with `keep_all`.
     """
-    if "masked_lm" in formats:
+    if keep_all:
         yield torch.empty(0)
         return
     matrix = network.embedding_matrix
-    lookups: list[Any] = [one for one in network.backbone.modules() if getattr(one, "weight", None) is matrix]
+    lookups: list[Any] = [layer for layer in network.backbone.modules() if getattr(layer, "weight", None) is matrix]
     if folder is not None and matrix.nbytes >= LARGE:
         table = nn.Parameter(_on_disk(matrix.detach(), folder), matrix.requires_grad)
         for lookup in lookups:
             lookup.weight = table
     whole = network.embedding_matrix.detach()
-    rows = _touched(units, tokens, lookups, len(whole))
+    rows = _occurring(inputs, tokenizer, lookups, len(whole))
     places = torch.full((len(whole),), -1).index_copy_(0, rows, torch.arange(len(rows)))
     few = nn.Parameter(whole[rows], requires_grad=network.embedding_matrix.requires_grad)
     with ExitStack() as narrowed:
@@ -64,7 +72,7 @@ def pruned_embeddings(
 
 
 def _on_disk(table: Tensor, folder: Path) -> Tensor:
-    """Return a table mapped from a file that has no name any more, and so goes with the process that maps it."""
+    """Return a matrix mapped from a file that is already unlinked, and so disappears with the process."""
     path = folder / "table.mapped"
     try:
         table.contiguous().numpy().tofile(path)
@@ -73,21 +81,21 @@ def _on_disk(table: Tensor, folder: Path) -> Tensor:
         path.unlink(missing_ok=True)
 
 
-def _touched(units: Iterable[ModelInput], tokens: Tokenizer, lookups: list[Any], size: int) -> Tensor:
-    """Return the ids, in order, that occur in units, stand around texts or fill a batch up."""
+def _occurring(inputs: Iterable[ModelInput], tokenizer: Tokenizer, lookups: list[Any], size: int) -> Tensor:
+    """Return the ids, in order, that occur in inputs, surround texts or pad batches, (rows,)."""
     seen = np.zeros(size, dtype=bool)
-    pieces = tokens.special_tokens
-    seen[[*pieces.prefix, *pieces.middle, *pieces.suffix, pieces.pad, tokens.unknown]] = True
+    special = tokenizer.special_tokens
+    seen[[*special.prefix, *special.middle, *special.suffix, special.pad, tokenizer.unknown]] = True
     seen[[one.padding_idx for one in lookups if one.padding_idx is not None]] = True
-    for unit in units:
-        for sequence in unit.sequences:
+    for model_input in inputs:
+        for sequence in model_input.sequences:
             seen[sequence] = True
     return torch.from_numpy(np.flatnonzero(seen))
 
 
 @contextmanager
 def _narrowed(lookup: Any, few: nn.Parameter, places: Tensor) -> Iterator[None]:
-    """Let an embedding look up in a few rows, a piece with id n in row places[n]; the padding's gets no gradient."""
+    """Let an embedding look up token id n in row places[n] of a smaller matrix; the padding row gets no gradient."""
     table, padding = lookup.weight, lookup.padding_idx
     lookup.weight, lookup.padding_idx = few, None if padding is None else int(places[padding])
     lookup.register_buffer("places", places, persistent=False)

@@ -1,7 +1,7 @@
 """Encoder: the pretrained model that everything starts from, by identity, and how it is loaded.
 
-An `Encoder` says *which* model: a hub id at a revision, or a local folder at a digest of its files. The functions load
-it: only the bare encoder, in float32, from safetensors only (a pickle can run any code), without a word printed.
+An `Encoder` identifies a model: a hub id at a revision, or a local folder at a digest of its files. The functions load
+it: the bare encoder, in float32, from safetensors only (a pickle can run any code), without printing anything.
 
 >>> Encoder.of("FacebookAI/xlm-roberta-base")
 Encoder(name='FacebookAI/xlm-roberta-base', digest='main')
@@ -53,7 +53,10 @@ SANDBOX = Path(__file__).parents[1] / "sandbox" / "encoder"
 class Encoder:
     """The identity of an encoder: a hub id and its revision, or a local folder's name and the digest of its files.
 
-    folder: where the files lie; no part of the identity, so a folder may be moved.
+    Args:
+        name: Hub id, or the folder's name.
+        digest: Revision or commit, or the digest of the files.
+        folder: Where the files are; not part of the identity, so that a folder may be moved.
     """
 
     name: str
@@ -62,9 +65,14 @@ class Encoder:
 
     @classmethod
     def of(cls, name: str | Path, revision: str = "main") -> Encoder:
-        """Identify a local folder, a hub id (owner/name or owner/name@revision), or "sandbox", which is shipped.
+        """Identify an encoder.
 
-        Raises InputError where a folder is missing or lacks configuration, weights or tokenizer.
+        Args:
+            name: A local folder, a hub id (owner/name or owner/name@revision), or "sandbox", which is shipped.
+            revision: Of a hub id without one.
+
+        Raises:
+            InputError: A folder is missing or lacks configuration, weights or tokenizer.
         """
         folder = SANDBOX if name == "sandbox" else Path(name).expanduser()
         if folder.is_dir():
@@ -72,22 +80,22 @@ class Encoder:
         return cls(*_hub_id(str(name), revision))
 
     def pinned(self) -> Encoder:
-        """Return a hub encoder at the commit that its revision names now, by the hub or else by the local cache.
+        """Resolve a hub encoder's revision to a commit, by the hub or else by the local cache.
 
-        Where neither knows it, the encoder stays as it is: enough to plan with, and loading will say what is missing.
+        Where neither knows it, the encoder is returned unchanged: enough to plan with, and loading will raise an error.
         """
         if self.folder or re.fullmatch(r"[0-9a-f]{40}", self.digest):
             return self
         try:
             commit = HfApi().model_info(self.name, revision=self.digest, timeout=10).sha
-        except Exception:  # offline, forbidden, unknown: whatever it is, the cache may still know
+        except Exception:  # offline, forbidden or unknown: the cache may still have it
             found = try_to_load_from_cache(self.name, "config.json", revision=self.digest)
             commit = Path(found).parent.name if isinstance(found, str) else None
         return replace(self, digest=commit or self.digest)
 
     @property
     def location(self) -> str:
-        """What the loading functions take: the folder, or the hub id with its revision."""
+        """The argument for the loading functions: the folder, or the hub id with its revision."""
         return self.folder or f"{self.name}@{self.digest}"
 
 
@@ -102,8 +110,14 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
 def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
     """Load the bare encoder in float32, in evaluation mode, from a bare folder or one with any shipped head.
 
-    Attention is SDPA wherever the family supports it. Raises InputError where files are missing, damaged or of a family
-    that is not in `FAMILIES`.
+    Attention is SDPA wherever the family supports it.
+
+    Args:
+        source: A folder or a hub id.
+        revision: Of a hub id.
+
+    Raises:
+        InputError: Files are missing or damaged, or the model type is not in `FAMILIES`.
     """
     folder = _checked(_folder(source, revision))
     with _readable(folder), _quiet():

@@ -1,4 +1,8 @@
-"""TODO models.families."""
+"""Encoder families: what differs between model types, as one row each; heads are in `models.heads`.
+
+>>> FAMILIES["xlm-roberta"].layers
+'encoder.layer'
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,16 @@ from xstilts.errors import InputError
 
 @dataclass(frozen=True)
 class Family:
-    """Where a model type keeps its list of layers and its input embeddings, and how it is loaded and called.
+    """Where a model type keeps its layers and its input embeddings, and how it is loaded and called.
 
-    gives: what a layer returns: "states", a "pair" of states and attention, or "more" that the layers above it need.
-    padded: why its batches have to be padded ("": they can be packed).
+    Args:
+        layers: Path of the module list of layers.
+        embeddings: Path of the module that embeds tokens.
+        auto: The class of transformers that loads the bare encoder.
+        load: Further arguments of its `from_pretrained`.
+        call: Further arguments of its `forward`.
+        gives: What a layer returns: "states", a "pair" of states and attention, or "more" that layers above need.
+        padded: Why its batches have to be padded; "": they can be packed.
     """
 
     layers: str
@@ -28,7 +38,7 @@ class Family:
 
 NO_POOLER: dict[str, Any] = {"add_pooling_layer": False}
 NO_CACHE: dict[str, Any] = {"use_cache": False}
-BIASED = "its attention adds a bias by position to every pair of pieces"
+BIASED = "its attention adds a bias by position to every pair of tokens"
 FAMILIES: dict[str, Family] = {
     "xlm-roberta": Family("encoder.layer", "embeddings", load=NO_POOLER),
     "xlm-roberta-xl": Family("encoder.layer", "embeddings", load=NO_POOLER),
@@ -46,7 +56,7 @@ FAMILIES: dict[str, Family] = {
 
 
 def family_of(config: Any) -> Family:
-    """Look up the row of a model's configuration."""
+    """Look up the family of a model's configuration; InputError where its type is not supported."""
     if config.model_type not in FAMILIES:
         raise InputError(f"encoders of type {config.model_type!r} are not supported; use one of {', '.join(FAMILIES)}")
     return FAMILIES[config.model_type]

@@ -1,4 +1,4 @@
-"""TODO models.freezing."""
+"""Freezing: which parameters of an encoder are trained, all along or, with gradual unfreezing, layer by layer."""
 
 from __future__ import annotations
 
@@ -16,14 +16,23 @@ PARTS = f"all, head, {LAYERS}, layernorm, no-embeddings, lora:16, lora:16@top:2"
 
 
 def freeze(network: Network, trained: str) -> int:
-    """Let only a part of the backbone, and all heads, be trained; return how many parameters that is.
+    """Train only a part of the backbone, and all heads.
 
-    `trained`: "all"; "gradual" (all, but one layer after the other: `thaw`); "head"; "top:2"; "bottom:2";
-    "layers:0-3,8" (from 0, ends included); "alternate" (every second layer, the top one included): these from "head" on
-    freeze all but the named layers, so embeddings and final norm too; "layernorm" (the parameters of all norms);
-    "no-embeddings" (all but the input embeddings with their norm); "lora:16" (nothing that is there, but adapters of
-    rank 16 beside it; alpha, else twice the rank, as in "lora:16:32"; in all layers, or in some as in
-    "lora:16@top:2"). Adapters of an earlier call are folded in first.
+    Args:
+        network: Adapters of an earlier call are merged first; its `prefix` is set.
+        trained: What is trained of the backbone:
+            "all"; "gradual" (all, but one layer after the other: `groups`); "head" (nothing);
+            "top:2", "bottom:2", "layers:0-3,8" (from 0, ends included), "alternate" (every second layer, the top one
+            included), which freeze embeddings and final norm too;
+            "layernorm" (the parameters of all norms); "no-embeddings" (all but the input embeddings with their norm);
+            "lora:16" (adapters of rank 16 beside frozen weights; "lora:16:32" gives alpha, else twice the rank;
+            "lora:16@top:2" only in these layers).
+
+    Returns:
+        The number of trained parameters.
+
+    Raises:
+        InputError: An unknown part, or layers that the encoder does not have.
     """
     lora.merge(network)
     chosen = _adapted(network, trained) if trained.startswith("lora") else part(network, trained)
@@ -36,7 +45,7 @@ def freeze(network: Network, trained: str) -> int:
 
 
 def _prefix(network: Network) -> int:
-    """Return how many of the lowest layers are frozen; none if anything but layers is trained."""
+    """Return how many of the lowest layers are frozen, 0 if anything but layers is trained."""
     trained = [any(parameter.requires_grad for parameter in layer.parameters()) for layer in network.layer_modules]
     inside = {id(parameter) for layer in network.layer_modules for parameter in layer.parameters()}
     if any(one.requires_grad for one in network.backbone.parameters() if id(one) not in inside):
@@ -45,7 +54,12 @@ def _prefix(network: Network) -> int:
 
 
 def part(network: Network, trained: str) -> list[nn.Parameter]:
-    """Return the parameters of the backbone that `freeze` would leave free, adapters apart."""
+    """Return the parameters of the backbone that `freeze` would train; not for "lora:...".
+
+    Args:
+        network: Whose backbone is meant.
+        trained: As in `freeze`.
+    """
     backbone, family = network.backbone, family_of(network.config)
     if trained in ("all", "gradual", "head"):
         return [] if trained == "head" else list(backbone.parameters())
@@ -89,7 +103,12 @@ GRADUAL = "gradual"
 
 
 def groups(network: Network, trained: str) -> list[list[nn.Parameter]]:
-    """Return what begins to move together, in turn; nothing where all that is trained moves from the beginning."""
+    """Return the parameter groups of gradual unfreezing, the top layer's first, the embeddings' last.
+
+    Args:
+        network: Its backbone's parameters are grouped; heads are trained from the first step.
+        trained: `Recipe.trainable`; anything but "gradual" has no groups.
+    """
     if trained != GRADUAL:
         return []
     layers = [list(layer.parameters()) for layer in reversed(network.layer_modules)]
@@ -97,6 +116,10 @@ def groups(network: Network, trained: str) -> list[list[nn.Parameter]]:
     return [*layers, [parameter for parameter in network.backbone.parameters() if id(parameter) not in known]]
 
 
-def unfrozen_groups(number: int, total: int, waves: int) -> int:
-    """Return how many of the waves move in step `number`, from 0, of `total`."""
-    return 1 + number * waves // total
+def unfrozen_groups(number: int, total: int, groups: int) -> int:
+    """Return how many of the groups are trained in step `number` (from 0) of `total`.
+
+    >>> [unfrozen_groups(step, 8, groups=4) for step in range(8)]
+    [1, 1, 2, 2, 3, 3, 4, 4]
+    """
+    return 1 + number * groups // total

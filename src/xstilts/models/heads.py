@@ -1,9 +1,9 @@
-"""Heads: the small layers between an encoder's states and a task's logits, one per kind of task and family.
+"""Heads: the small layers between an encoder's states and a task's logits, one per task format and family.
 
-A head is ours, yet what is saved loads with the class that transformers ships (AutoModelFor...) and gives the same
-logits, wherever a class is shipped that reads the encoder's own outputs. Each head is a row of the table `HEADS`:
-what is pooled, which layers follow, and under which names they are stored. Where nothing usable is shipped, the row
-says why, and the head is stored under names of our own beside a backbone that AutoModel still loads.
+A saved head loads with the class that transformers ships (AutoModelFor...) and gives the same logits, wherever a class
+is shipped that reads the encoder's own outputs. Each head is a row of the table `HEADS`: what is pooled, which layers
+follow, and under which names they are stored. Where nothing usable is shipped, the row says why, and the head is stored
+under names of this package beside a backbone that AutoModel still loads.
 
 >>> head_row("xlm-roberta", "classification").output
 'classifier.out_proj'
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +24,6 @@ from xstilts.errors import InputError
 from xstilts.models.encoder import read_tensors
 from xstilts.models.network import Network
 
-if TYPE_CHECKING:
-    pass
-
 AUTO: dict[str, str] = {
     "classification": "AutoModelForSequenceClassification",
     "multiple_choice": "AutoModelForMultipleChoice",
@@ -35,16 +32,30 @@ AUTO: dict[str, str] = {
     "masked_lm": "AutoModelForMaskedLM",
 }
 LABELLED = ("classification", "token_classification")
+MASKED_LM = "masked_lm"
+HEADLESS = "bitext_retrieval"  # the format by which a bare encoder is loaded and served
 POOLINGS = ("each", "first", "last", "mean", "late")
 
 
 @dataclass(frozen=True)
 class HeadSpec:
-    """A head: pool, drop, dense, activation, norm, drop, output. A value "@x" is read from the configuration.
+    """A head: pool, dropout, dense, activation, norm, dropout, output. A value "@x" is read from the configuration.
 
-    output, dense, norm: stored names of the layers. bias: that of a tied output's bias, where it stands alone. pool:
-    "each" token, the "first" or "last", their "mean", or "late" (the mean of the logits). drop_in, drop_out: the
-    first of these settings that the configuration has, or a number. own: why no shipped class fits ("": one does).
+    Args:
+        output: Stored name of the output layer.
+        pool: "each" token, the "first" or "last", their "mean", or "late" (the mean of the logits).
+        dense: Stored name of the dense layer; "": there is none.
+        dense_bias: Whether it has a bias.
+        activation: After the dense layer, by its name in transformers.
+        norm: Stored name of the layer norm; "": there is none.
+        norm_bias: Whether it has a bias.
+        output_bias: Whether the output layer has a bias.
+        bias: Stored name of a tied output's bias, where it is stored by itself.
+        drop_in: Dropout before the dense layer: the first of these settings that the configuration has, or a number.
+        drop_out: Dropout before the output layer; chosen the same way.
+        scaled: Whether a tied output divides states by the root of their width.
+        settings: Set in the configuration of a saved folder.
+        own: Why no shipped class fits; "": one does.
     """
 
     output: str
@@ -64,7 +75,7 @@ class HeadSpec:
 
 
 def _own(format: str, reason: str, pool: str = "first", scaled: bool = False) -> HeadSpec:
-    """Return the row of a head for which nothing usable is shipped."""
+    """Return the row of a head for which no usable class is shipped."""
     name = f"xstilts_{format}"
     drop: tuple[str | float, ...] = ("classifier_dropout", "hidden_dropout_prob", "dropout_rate", 0.1)
     if format == "masked_lm":
@@ -162,9 +173,9 @@ HEADS: dict[str, dict[str, HeadSpec]] = {
 
 
 def head_row(model_type: str, format: str) -> HeadSpec:
-    """Look up the head of a kind of task in a family."""
+    """Look up the head of a task format in a family."""
     if format not in AUTO:
-        raise InputError(f"no head for tasks of kind {format!r}; kinds with a head are {', '.join(AUTO)}")
+        raise InputError(f"no head for tasks of kind {format!r}; formats with a head are {', '.join(AUTO)}")
     if model_type not in HEADS:
         raise InputError(f"encoders of type {model_type!r} are not supported; use one of {', '.join(HEADS)}")
     return HEADS[model_type][format]
@@ -204,9 +215,16 @@ class Tied(nn.Module):
 
 
 class Head(nn.Module):
-    """One row of the table as layers: fresh, from torch's global random numbers.
+    """One row of the table as layers, initialised from torch's global generator.
 
-    labels: how many (classification and tagging). untied: give a masked-LM head an output matrix of its own.
+    Args:
+        config: The encoder's configuration.
+        format: The task format.
+        labels: How many, for classification and token classification.
+        untied: Give a masked-LM head its own output matrix instead of the input embeddings.
+
+    Raises:
+        InputError: There are no labels where the format needs some, or no head for the format.
     """
 
     def __init__(self, config: Any, format: str, labels: int = 0, untied: bool = False) -> None:
@@ -228,10 +246,17 @@ class Head(nn.Module):
         self.apply(lambda module: _initialise(module, getattr(config, "initializer_range", 0.02)))
 
     def forward(self, hidden: Tensor, mask: Tensor, table: Tensor | None = None) -> Tensor:
-        """Map states (sequences, tokens, width) and mask (sequences, tokens) to logits.
+        """Compute logits.
 
-        Classification (sequences, labels); choice (sequences, 1); tagging (sequences, tokens, labels); span
-        (sequences, tokens, 2): start and end; mlm (sequences, tokens, vocabulary), where `table` is the network's.
+        Args:
+            hidden: Final states, (sequences, tokens, width).
+            mask: 1 for tokens, 0 for padding, (sequences, tokens).
+            table: The network's input embeddings, for a masked-LM head that is tied to them.
+
+        Returns:
+            classification: (sequences, labels); multiple_choice: (sequences, 1); token_classification: (sequences,
+            tokens, labels); extractive_qa: (sequences, tokens, 2), start and end; masked_lm: (sequences, tokens,
+            vocabulary).
         """
         states = self.drop_in(pool(hidden, mask, self.pool))
         if self.dense is not None:
@@ -243,7 +268,7 @@ class Head(nn.Module):
         return mean_pool(logits, mask) if self.pool == "late" else cast(Tensor, logits)
 
     def stored_names(self) -> dict[str, str]:
-        """Map the names of the head's tensors to those under which they are stored."""
+        """Map the names of the head's tensors to the names in a saved file."""
         row = self.row
         layers = {"dense": row.dense, "norm": row.norm, "out": row.output}
         names = {name: f"{layers[name.split('.')[0]]}.{name.split('.')[1]}" for name in self.state_dict()}
@@ -251,9 +276,18 @@ class Head(nn.Module):
 
 
 def attach(network: Network, task: str, format: str, labels: int = 0, source: str | Path | None = None) -> Head:
-    """Give a network a fresh head for a task; a masked-LM head starts from the one in the folder or hub id `source`.
+    """Add a new head for a task to a network.
 
-    A masked-LM head uses the input embedding matrix, unless `source` holds a separate output matrix.
+    Args:
+        network: Gets the head, on the device of its embeddings.
+        task: The head's name.
+        format: The task format.
+        labels: How many, for classification and token classification.
+        source: Folder or hub id whose masked-LM head is the initial one. Such a head uses the input embedding matrix,
+            unless the source has a separate output matrix.
+
+    Returns:
+        The head.
     """
     untied, stored = False, dict[str, Tensor]()
     if format == "masked_lm" and source is not None:
@@ -266,8 +300,18 @@ def attach(network: Network, task: str, format: str, labels: int = 0, source: st
     return head
 
 
+def pooling_of(config: Any, format: str) -> str:
+    """Return how the head of a format pools the states of a sequence, one of `POOLINGS`.
+
+    Args:
+        config: The encoder's configuration.
+        format: A format with a head.
+    """
+    return _pooling(_value(config, head_row(config.model_type, format).pool))
+
+
 def has_pretrained_mlm(config: Any, source: str | Path) -> bool:
-    """Say whether a folder or hub id holds the masked-LM head that its encoder was pretrained with."""
+    """Tell whether a folder or hub id has the masked-LM head that its encoder was pretrained with."""
     names = Head(config, "masked_lm").stored_names().values()
     return bool(read_tensors(source, names))
 

@@ -1,8 +1,8 @@
-"""Folders: networks as ordinary Hugging Face folders, written and read back.
+"""Hugging Face format: networks saved as ordinary folders of transformers, and loaded back.
 
 What is saved loads with the class that transformers ships (AutoModelFor...) and gives the same logits, wherever
-`heads` knows such a class; elsewhere the head lies under names of our own beside a backbone that AutoModel loads.
-Equal weights give equal bytes.
+`heads` names such a class; elsewhere the head is stored under names of this package beside a backbone that AutoModel
+loads. Equal weights give equal bytes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from torch import Tensor
 
 from xstilts.errors import InputError
 from xstilts.models.encoder import load_backbone, load_tokenizer, read_tensors
-from xstilts.models.heads import AUTO, LABELLED, Head, Tied, has_output_matrix, head_row
+from xstilts.models.heads import AUTO, HEADLESS, LABELLED, MASKED_LM, Head, Tied, has_output_matrix, head_row
 from xstilts.models.network import Network
-from xstilts.models.tokenization import special_pieces
+from xstilts.models.tokenization import special_tokens_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -33,7 +33,16 @@ def save(
 ) -> None:
     """Write the backbone and one task's head as an ordinary Hugging Face folder; equal weights give equal bytes.
 
-    `labels` in the order of the logits; only classification and tagging have and store any.
+    Args:
+        network: With a head named `task`.
+        task: Which head is saved.
+        format: Its task format.
+        labels: In the order of the logits; formats without labels have none.
+        tokenizer: Saved beside.
+        folder: Where to; it is made.
+
+    Raises:
+        InputError: The head is of another format or another number of labels.
     """
     head = network.heads[task]
     if not isinstance(head, Head) or head.format != format or (format in LABELLED and head.labels != len(labels)):
@@ -45,7 +54,7 @@ def save(
         config.architectures, prefix = [shipped.__name__], f"{shipped.base_model_prefix}."
         if head.pool == "last":
             config, tokenizer = _told_apart(config, tokenizer)
-        if format == "masked_lm":
+        if format == MASKED_LM:
             config.tie_word_embeddings = isinstance(head.out, Tied)
     config.update(head.row.settings)
     tensors = {prefix + name: tensor for name, tensor in _backbone_tensors(network).items()}
@@ -59,13 +68,21 @@ def save_encoder(network: Network, tokenizer: PreTrainedTokenizerBase, folder: P
 
 
 def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerBase, tuple[str, ...]]:
-    """Load what `save` or the shipped class wrote: the network with its head "head", the tokenizer, the labels.
+    """Load what `save` or the shipped class wrote.
 
-    For kind "bitext_retrieval", which has no head, a bare folder will do.
+    Args:
+        folder: The folder.
+        format: The task format of its head; for "bitext_retrieval", which has none, a bare encoder is loaded.
+
+    Returns:
+        The network with its head, called "head", the tokenizer, and the labels in the order of the logits.
+
+    Raises:
+        InputError: The folder has no head of this format.
     """
     network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
     config = network.config
-    if format == "bitext_retrieval":
+    if format == HEADLESS:
         return network, tokenizer, ()
     labels = tuple(config.id2label[number] for number in range(config.num_labels)) if format in LABELLED else ()
     row = head_row(config.model_type, format)
@@ -73,7 +90,7 @@ def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerB
         raise InputError(
             f"{folder} was saved as {config.architectures}, which is not a {format} model; give another folder"
         )
-    head = Head(config, format, len(labels), format == "masked_lm" and has_output_matrix(config, folder))
+    head = Head(config, format, len(labels), format == MASKED_LM and has_output_matrix(config, folder))
     stored = read_tensors(folder, head.stored_names().values())
     missing = sorted(set(head.stored_names().values()) - set(stored))
     if missing:
@@ -122,19 +139,19 @@ def _told_apart(config: Any, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, P
 
 
 def _closing(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
-    """Return a tokenizer that by itself puts the special pieces around texts (those of decoders do not close them)."""
-    pieces = special_pieces(tokenizer)
-    if tuple(tokenizer("a")["input_ids"][-len(pieces.suffix) :]) == pieces.suffix:
+    """Return a tokenizer that by itself puts the special tokens around texts (those of decoders do not close them)."""
+    special = special_tokens_of(tokenizer)
+    if tuple(tokenizer("a")["input_ids"][-len(special.suffix) :]) == special.suffix:
         return tokenizer
     before, between, after = (
-        tokenizer.convert_ids_to_tokens(list(part)) for part in (pieces.prefix, pieces.middle, pieces.suffix)
+        tokenizer.convert_ids_to_tokens(list(part)) for part in (special.prefix, special.middle, special.suffix)
     )
-    special = {str(token): tokenizer.convert_tokens_to_ids(token) for token in (*before, *between, *after)}
+    ids = {str(token): tokenizer.convert_tokens_to_ids(token) for token in (*before, *between, *after)}
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single=[*before, "$A", *after],
         pair=[*before, "$A", *between, "$B:1", *(f"{token}:1" for token in after)],
-        special_tokens=list(special.items()),
+        special_tokens=list(ids.items()),
     )
     return tokenizer
 

@@ -1,9 +1,9 @@
 """Adapters: two thin matrices beside each linear map of a layer, trained in its stead (LoRA, Hu et al. 2021).
 
-A map W (out, in) becomes W + alpha / rank * B A, with A (rank, in) random and B (out, rank) zero at first, so that a
-network begins as it was. Every linear map inside the chosen layers gets a pair: in all families these are the
-attention's projections and the feed-forward matrices, so that there is nothing to list of a family. peft puts the pairs
-there. Before a network is saved they are folded into the weights: a folder says nothing of adapters and needs no peft.
+A matrix W (out, in) becomes W + alpha / rank * B A, with A (rank, in) random and B (out, rank) zero at first, so that a
+network starts unchanged. Every linear layer inside the chosen layers gets a pair: in all families these are the
+attention's projections and the feed-forward matrices, so that no family needs a list. peft inserts the pairs. Before a
+network is saved they are merged into the weights: a saved folder has no adapters and needs no peft.
 
 >>> parsed("lora:16@top:4")
 (16, 32, 'top:4')
@@ -28,7 +28,11 @@ FORM = re.compile(r"lora:([1-9]\d*)(?::([1-9]\d*))?(?:@(.+))?")
 
 
 def parsed(trained: str) -> tuple[int, int, str]:
-    """Return rank, alpha (twice the rank unless given) and part (empty: all layers) of "lora:16:32@top:4"."""
+    """Split "lora:16:32@top:4" into rank, alpha (by default twice the rank) and layers ("": all).
+
+    Raises:
+        InputError: It has another form.
+    """
     if not (found := FORM.fullmatch(trained)):
         raise InputError(
             f"unknown adapters {trained!r}; use lora:16 (rank, 1 or more), lora:16:32 (and alpha) or lora:16@top:4 "
@@ -39,9 +43,19 @@ def parsed(trained: str) -> tuple[int, int, str]:
 
 
 def adapt(network: Network, rank: int, alpha: int, layers: Iterable[int]) -> list[nn.Parameter]:
-    """Put adapters beside every linear map of the layers with these numbers; return their parameters, in float32.
+    """Insert adapters beside every linear map of some layers.
 
-    Their first values come from torch's global generator. Raises InputError without peft.
+    Args:
+        network: Its backbone gets the adapters; initial values come from torch's global generator.
+        rank: Of the added matrices.
+        alpha: Their scale, times the rank.
+        layers: Numbers of the layers, from 0.
+
+    Returns:
+        The adapters' parameters, in float32.
+
+    Raises:
+        InputError: peft is not installed.
     """
     backbone, peft = network.backbone, _peft()
     held = {id(parameter) for parameter in backbone.parameters()}
@@ -55,15 +69,15 @@ def adapt(network: Network, rank: int, alpha: int, layers: Iterable[int]) -> lis
 
 
 def is_adapter(name: str) -> bool:
-    """Say whether a parameter of this name is an adapter's."""
+    """Tell whether a parameter of this name belongs to an adapter."""
     return ".lora_" in name
 
 
 @torch.no_grad()
 def merge(network: Network) -> None:
-    """Fold the adapters into the weights beside them and take them out; nothing happens where there are none.
+    """Merge all adapters into the weights beside them and remove them; without adapters nothing happens.
 
-    Weights in bf16 become float32 first: most of what was learned is less than they could hold.
+    Weights in bf16 become float32 first: most updates are smaller than bf16 resolves.
     """
     backbone: Any = network.backbone
     adapted = [(name, one) for name, one in backbone.named_modules() if hasattr(one, "base_layer")]

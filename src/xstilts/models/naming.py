@@ -1,4 +1,4 @@
-"""TODO models.naming."""
+"""Names of encoders in tables and reports."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from xstilts.store.stage import Stage, lineage
 
 
 def name_of(encoder: Encoder | Stage) -> str:
-    """Return an encoder's name in the table; the one that comes with the sandbox is called so.
+    """Return an encoder's name in tables: its hub id or folder, "sandbox" for the one that is shipped.
 
-    One that begins with random weights is called by its layers and its width: all of them learn the same lessons.
+    An encoder that started from random weights is named by its layers and width, such as "pretrained-6x256".
     """
     if isinstance(encoder, Encoder):
         return "sandbox" if encoder == Encoder.of("sandbox") else encoder.name
@@ -20,5 +20,13 @@ def name_of(encoder: Encoder | Stage) -> str:
 
 
 def called(random: str, alone: bool) -> str:
-    """Return the name of an encoder that began as random weights of a label: alone these, or trained since."""
+    """Return the name of an encoder with random initial weights.
+
+    Args:
+        random: The label of the stage that wrote them.
+        alone: Whether these are meant themselves; otherwise what was trained from them.
+
+    >>> called("untrained-6x256", alone=False)
+    'pretrained-6x256'
+    """
     return random if alone else random.replace("untrained-", "pretrained-", 1)

@@ -1,9 +1,10 @@
-"""Network: a bare encoder with one small head per task, and which of its weights are trained.
+"""Network: a bare encoder with one small head per task.
 
-What differs between families of encoders, as far as anything but their heads goes, is one row of `FAMILIES`.
+What differs between families of encoders, heads apart, is one row of `families.FAMILIES`.
 
->>> FAMILIES["xlm-roberta"].layers
-'encoder.layer'
+    network = Network(load_backbone("FacebookAI/xlm-roberta-base"))
+    attach(network, "xnli", "classification", labels=3)
+    logits = network("xnli", batch.ids, batch.mask)
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from xstilts.models.packed_attention import PackedLayout, packed_forward
 class Network(nn.Module):
     """A backbone and one head per task; sequences are padded on the right.
 
-    prefix: how many of the lowest layers are frozen together with the embeddings (`freeze`).
+    Attributes:
+        backbone: The bare encoder of transformers.
+        heads: By task name.
+        prefix: How many of the lowest layers are frozen together with the embeddings (`freezing.freeze`).
     """
 
     def __init__(self, backbone: nn.Module) -> None:
@@ -44,7 +48,7 @@ class Network(nn.Module):
         return list(self.backbone.get_submodule(self.family.layers).children())
 
     def train(self, mode: bool = True) -> Network:
-        """Set the mode; of a backbone with a frozen prefix, only the layers above that ever drop anything out."""
+        """Set the mode; dropout is never active in frozen lower layers, so that their states can be cached."""
         super().train(mode)
         if self.prefix:
             self.backbone.eval()
@@ -54,16 +58,16 @@ class Network(nn.Module):
 
     @property
     def width(self) -> int:
-        """Numbers per token in the final states."""
+        """The width of the hidden states."""
         return int(self.config.hidden_size)
 
     @property
     def depth(self) -> int:
-        """How many layers the backbone has."""
+        """The number of layers."""
         return int(self.config.num_hidden_layers)
 
     def clip_max_length(self, max_length: int) -> int:
-        """Return how many of `max_length` pieces a sequence may have: fewer where the positions end before."""
+        """Return `max_length`, or the number of positions that the encoder has, if that is less."""
         positions = getattr(getattr(self.backbone, "embeddings", None), "position_embeddings", None)
         if positions is None:
             return max_length
@@ -75,19 +79,28 @@ class Network(nn.Module):
         return cast(nn.Parameter, self.backbone.get_input_embeddings().weight)  # type: ignore[operator]
 
     def encode(self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None) -> Tensor:
-        """Return the final states (sequences, tokens, width)."""
+        """Compute the final states.
+
+        Args:
+            input_ids: (sequences, tokens).
+            attention_mask: 1 for tokens, 0 for padding, (sequences, tokens).
+            packing: Where the tokens lie, to compute no padding.
+
+        Returns:
+            (sequences, tokens, width).
+        """
         return self._run(input_ids, attention_mask, packing)[-1]
 
     def all_hidden_states(
         self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None
     ) -> Tensor:
-        """Return all states (layers + 1, sequences, tokens, width): the embeddings first, the final states last."""
+        """Compute all states, (layers + 1, sequences, tokens, width): the embeddings first, the final states last."""
         return torch.stack(self._run(input_ids, attention_mask, packing, output_hidden_states=True))
 
     def forward(
         self, task: str, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None
     ) -> Tensor:
-        """Return the logits of one task's head; with a packing, the encoder computes no padding."""
+        """Compute the logits of one task's head, in the shape that `heads.Head.forward` gives for its format."""
         hidden = self.encode(input_ids, attention_mask, packing)
         return cast(Tensor, self.heads[task](hidden, attention_mask, self.embedding_matrix))
 
@@ -98,8 +111,8 @@ class Network(nn.Module):
         options |= {**self.family.call, "return_dict": True}
         if packing is None:
             return _states(self.backbone(input_ids=input_ids, attention_mask=attention_mask, **options))
-        with packed_forward(self.backbone, packing, self._first_position) as told:
-            row = _states(self.backbone(input_ids=packing.row(input_ids), **told, **options))
+        with packed_forward(self.backbone, packing, self._first_position) as extra:
+            row = _states(self.backbone(input_ids=packing.row(input_ids), **extra, **options))
         return tuple(packing.spread(states, input_ids.shape[1]) for states in row)
 
     @property
@@ -110,5 +123,5 @@ class Network(nn.Module):
 
 
 def _states(output: Any) -> tuple[Tensor, ...]:
-    """Return the states of all layers where they were asked for, else the final ones."""
+    """Return the states of all layers where the output has them, else the final ones."""
     return tuple(output.hidden_states) if output.hidden_states is not None else (output.last_hidden_state,)

@@ -1,12 +1,12 @@
-"""Packing: the sequences of a batch one after another, without padding, each seeing only itself.
+"""Packed attention: the sequences of a batch one after another, without padding, each attending to itself only.
 
-The encoder reads one long row of pieces; attention is told where each sequence begins, and its final states are put
-back where they would lie in a padded batch, so that heads and kinds never know. On a GPU attention is torch's
-variable-length kernel, on a CPU one call for all sequences of equal length; that is as exact, and there for tests
-and for comparison: padded batches of like length are as fast there. The GPU's kernel knows no dropout, so a packed
-training there drops out everywhere but in attention, which its record says.
+The encoder reads one long row of tokens; attention gets the boundaries of the sequences, and the final states are put
+back where they would lie in a padded batch, so that heads and formats need not know. On a GPU attention is torch's
+variable-length kernel, on a CPU one call for all sequences of equal length, which is there for tests and comparison:
+padded batches of similar length are as fast on a CPU. The GPU's kernel has no dropout, so a packed training there has
+dropout everywhere but in attention, as its record says.
 
->>> Packing.of([2, 1], width=3).places.tolist()
+>>> PackedLayout.of([2, 1], width=3).places.tolist()
 [0, 1, 3]
 """
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,19 +23,19 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-if TYPE_CHECKING:
-    pass
-
 NAME = "xstilts_packed"
-Rows = tuple[Tensor, Tensor, Tensor]  # queries, keys and values, (pieces, heads, size) each
+Rows = tuple[Tensor, Tensor, Tensor]  # queries, keys and values, (tokens, heads, size) each
 
 
 @dataclass(frozen=True, slots=True)
 class PackedLayout:
-    """Where the pieces of a padded batch lie, made on the CPU, where it takes no waiting for a device.
+    """Where the tokens of a padded batch lie. It is computed on the CPU, so that nothing waits for a device.
 
-    places: of each piece in the flattened batch, (pieces,). positions: within its sequence, (pieces,). starts: where
-    sequences begin in the row, and its end, (sequences + 1,). lengths: of the sequences, as plain numbers.
+    Args:
+        places: Position of each token in the flattened padded batch, (tokens,).
+        positions: Position of each token within its sequence, (tokens,).
+        starts: Where sequences begin in the row, and its end, (sequences + 1,), int32.
+        lengths: Of the sequences.
     """
 
     places: Tensor
@@ -45,7 +45,7 @@ class PackedLayout:
 
     @classmethod
     def of(cls, lengths: Sequence[int], width: int) -> PackedLayout:
-        """Return the packing of sequences that are padded on the right to `width` pieces."""
+        """Compute the layout of sequences that are padded on the right to `width` tokens."""
         counts = np.asarray(lengths, dtype=np.int64)
         starts = np.concatenate([[0], np.cumsum(counts)])
         positions = np.arange(starts[-1]) - np.repeat(starts[:-1], counts)
@@ -54,33 +54,45 @@ class PackedLayout:
         return cls(tensors[0], tensors[1], tensors[2], tuple(counts.tolist()))
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> PackedLayout:
-        """Return the packing with its tensors moved to other memory."""
+        """Return the layout with its tensors moved by a function, such as `Tensor.pin_memory`."""
         return PackedLayout(move(self.places), move(self.positions), move(self.starts), self.lengths)
 
     def row(self, ids: Tensor) -> Tensor:
-        """Return the pieces of a padded batch (sequences, width) as one row (1, pieces)."""
+        """Pack a padded batch (sequences, width) into one row (1, tokens)."""
         return ids.flatten()[self.places][None]
 
     def spread(self, states: Tensor, width: int) -> Tensor:
-        """Return states of the row (1, pieces, n) as of the padded batch (sequences, width, n), zero elsewhere."""
+        """Unpack states of the row (1, tokens, n) into the padded batch (sequences, width, n), zero at padding."""
         table = states.new_zeros(len(self.lengths) * width, states.shape[-1])
         return table.index_copy(0, self.places, states[0]).view(len(self.lengths), width, -1)
 
 
 @contextmanager
 def packed_forward(backbone: nn.Module, packing: PackedLayout, offset: int) -> Iterator[dict[str, Any]]:
-    """Let a backbone attend within sequences; yield what else to call it with. offset: of its first position."""
+    """Within this context a backbone attends within sequences.
+
+    Args:
+        backbone: Of a family that can be packed.
+        packing: Of the batch that it will be called with.
+        offset: The number of its first position.
+
+    Yields:
+        Further keyword arguments for its `forward`.
+    """
     longest = max(packing.lengths)
-    told: dict[str, Any] = {"position_ids": (packing.positions + offset)[None], "cu_seq_lens_q": packing.starts}
-    told |= {"cu_seq_lens_k": packing.starts, "max_length_q": longest, "max_length_k": longest}
+    extra: dict[str, Any] = {"position_ids": (packing.positions + offset)[None], "cu_seq_lens_q": packing.starts}
+    extra |= {"cu_seq_lens_k": packing.starts, "max_length_q": longest, "max_length_k": longest}
     with _attended_by(backbone.config, NAME):
-        yield told | {"lengths": packing.lengths}
+        yield extra | {"lengths": packing.lengths}
 
 
-def again(backbone: nn.Module) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
-    """Return what lets layers that are computed again, when `attending` is over, attend as they did at first.
+def recomputation_contexts(
+    backbone: nn.Module,
+) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
+    """Return a `context_fn` for `torch.utils.checkpoint` that keeps the attention implementation for recomputation.
 
-    As `context_fn` of `torch.utils.checkpoint`: the contexts of the first computing of a layer and of the second.
+    Layers are recomputed in the backward pass, when `packed_forward` is over; without this they would then attend as
+    in a padded batch.
     """
     config: Any = backbone.config
     return lambda: (nullcontext(), _attended_by(config, config._attn_implementation))
@@ -88,7 +100,7 @@ def again(backbone: nn.Module) -> Callable[[], tuple[AbstractContextManager[None
 
 @contextmanager
 def _attended_by(config: Any, implementation: str) -> Iterator[None]:
-    """Let the layers of a configuration attend by an implementation of this name."""
+    """Set the attention implementation of a configuration."""
     before, config._attn_implementation = config._attn_implementation, implementation
     try:
         yield
@@ -102,64 +114,64 @@ def _attention(
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    **told: Any,
+    **extra: Any,
 ) -> tuple[Tensor, None]:
-    """Attend within sequences, as transformers asks: from (1, heads, pieces, size) to (1, pieces, heads, size)."""
+    """Attend within sequences, as transformers calls it: (1, heads, tokens, size) to (1, tokens, heads, size)."""
     causal = bool(getattr(module, "is_causal", False))
-    window = told.get("sliding_window")
+    window = extra.get("sliding_window")
     reach = -1 if window is None else window - 1
     rows = query[0].transpose(0, 1), key[0].transpose(0, 1), value[0].transpose(0, 1)
     if query.device.type == "cuda":
-        found = _kernel(rows, told, (reach, 0 if causal else reach))
+        found = _kernel(rows, extra, (reach, 0 if causal else reach))
     else:
-        found = _by_length(rows, told, causal, reach)
+        found = _by_length(rows, extra, causal, reach)
     return found[None], None
 
 
-def _kernel(rows: Rows, told: dict[str, Any], window: tuple[int, int]) -> Tensor:
-    """Attend in one kernel on a GPU, which takes half precision alone."""
+def _kernel(rows: Rows, extra: dict[str, Any], window: tuple[int, int]) -> Tensor:
+    """Attend in one kernel on a GPU, which takes half precision only."""
     from torch.nn.attention.varlen import varlen_attn
 
-    # Rotary positions and norms of queries leave single precision.
+    # Rotary positions and norms of queries come out in single precision.
     query, key, value = (row.to(torch.bfloat16) if row.dtype == torch.float32 else row for row in rows)
     found = varlen_attn(
         query,
         key,
         value,
-        told["cu_seq_lens_q"],
-        told["cu_seq_lens_k"],
-        told["max_length_q"],
-        told["max_length_k"],
-        scale=told.get("scaling"),
+        extra["cu_seq_lens_q"],
+        extra["cu_seq_lens_k"],
+        extra["max_length_q"],
+        extra["max_length_k"],
+        scale=extra.get("scaling"),
         window_size=window,
         enable_gqa=query.shape[1] != key.shape[1],
     )
     return cast(Tensor, found)
 
 
-def _by_length(rows: Rows, told: dict[str, Any], causal: bool, reach: int) -> Tensor:
+def _by_length(rows: Rows, extra: dict[str, Any], causal: bool, reach: int) -> Tensor:
     """Attend among sequences of one length at a time, which need no padding."""
-    lengths = np.array(told["lengths"])
+    lengths = np.array(extra["lengths"])
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     found = torch.empty_like(rows[0])
     for length in np.unique(lengths):
         places = torch.from_numpy(starts[lengths == length][:, None] + np.arange(length))
         query, key, value = (row[places].transpose(1, 2) for row in rows)
-        said = scaled_dot_product_attention(
+        attended = scaled_dot_product_attention(
             query,
             key,
             value,
             attn_mask=_within(int(length), causal, reach),
-            dropout_p=told.get("dropout") or 0.0,
-            scale=told.get("scaling"),
+            dropout_p=extra.get("dropout") or 0.0,
+            scale=extra.get("scaling"),
             enable_gqa=query.shape[1] != key.shape[1],
         )
-        found = found.index_put((places,), said.transpose(1, 2))
+        found = found.index_put((places,), attended.transpose(1, 2))
     return found
 
 
 def _within(length: int, causal: bool, reach: int) -> Tensor | None:
-    """Return which pieces of a sequence see which (length, length); None where all see all."""
+    """Return which tokens of a sequence attend to which, (length, length); None where all attend to all."""
     if not causal and reach < 0:
         return None
     place = torch.arange(length)

@@ -1,8 +1,8 @@
-"""Segments: texts cut into pieces, one text after another in a few flat arrays, and the file in which they are kept.
+"""Token cache: tokenized texts in a few flat arrays, and the file in which they are kept.
 
-A study shows the same texts for every seed and recipe. Where there are many, what they were cut into is put on a shelf,
+A study uses the same texts for every seed and recipe. Where there are many, their tokens are stored in a file that is
 named by a digest of the tokenizer and of the texts, and the next training or prediction finds it there. The file is a
-header and the plain arrays, checked and then mapped into memory; one that is not as it was written is made anew.
+header and the arrays, checked and then mapped into memory; a damaged one is written anew.
 
 >>> [ids.tolist() for ids, _ in joined([[5, 6], [], [7]], None).rows()]
 [[5, 6], [], [7]]
@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from xstilts.runtime.disk_cache import DiskCache
 
-MEANING = 1  # raise it when other pieces would be stored under the same digest
+MEANING = 1  # raise it when other tokens would be stored under the same digest
 CHUNK = 4096
-LEAST = 100_000  # letters, and so many for each text as it costs beside them: below that a file saves nothing
-EACH = 20
-FACTS = struct.Struct("<8sQQQ")  # what this is, texts, pieces, numbers of a piece
+LEAST = 100_000  # characters, below which a file saves nothing
+EACH = 20  # characters that the overhead of a text counts for
+FACTS = struct.Struct("<8sQQQ")  # magic, texts, tokens, numbers per token
 CHECK = struct.Struct("<Q")  # checksum of the facts and the arrays
 MAGIC = b"segments"
 
@@ -41,7 +41,13 @@ Numbers = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Segments:
-    """Pieces of texts: where each text ends (texts,), ids (pieces,), and characters (pieces, 2), or none (0, 2)."""
+    """Tokens of texts, one text after another.
+
+    Args:
+        ends: Where each text ends, (texts,).
+        ids: Token ids, (tokens,).
+        offsets: (start, stop) characters, (tokens, 2); (0, 2) where they were not asked for.
+    """
 
     ends: NDArray[np.int64]
     ids: Numbers
@@ -69,27 +75,34 @@ class Segments:
         file.writelines(arrays)
 
 
-def cut(tokenizer: Any, texts: Sequence[str], offsets: bool, shelf: DiskCache | None = None) -> Segments:
-    """Return the pieces of distinct texts, from the shelf where there are enough of them for that to save time."""
-    if shelf is None or EACH * len(texts) + sum(map(len, texts)) < LEAST:
+def cut(tokenizer: Any, texts: Sequence[str], offsets: bool, cache: DiskCache | None = None) -> Segments:
+    """Tokenize distinct texts, or find their tokens in a cache.
+
+    Args:
+        tokenizer: A fast tokenizer of transformers.
+        texts: Different ones.
+        offsets: Whether each token's characters are needed.
+        cache: Used where the texts are long enough for that to save time; None: never.
+    """
+    if cache is None or EACH * len(texts) + sum(map(len, texts)) < LEAST:
         return _cut(tokenizer, texts, offsets)
     name = f"{_digest(tokenizer, texts, offsets)}.segments"
-    return _found(shelf, name) or _kept(tokenizer, texts, offsets, shelf, name)
+    return _found(cache, name) or _kept(tokenizer, texts, offsets, cache, name)
 
 
-def _found(shelf: DiskCache, name: str) -> Segments | None:
-    path = shelf.find(name)
+def _found(cache: DiskCache, name: str) -> Segments | None:
+    path = cache.find(name)
     return read(path) if path else None
 
 
-def _kept(tokenizer: Any, texts: Sequence[str], offsets: bool, shelf: DiskCache, name: str) -> Segments:
-    """Cut texts and put what they give on the shelf, unless another process is about to, whose work is awaited."""
-    with shelf.locked(name[0]):
-        found = _found(shelf, name)
+def _kept(tokenizer: Any, texts: Sequence[str], offsets: bool, cache: DiskCache, name: str) -> Segments:
+    """Tokenize texts and store them, unless another process is doing so, whose file is awaited."""
+    with cache.locked(name[0]):
+        found = _found(cache, name)
         if found is None:
             found = _cut(tokenizer, texts, offsets)
-            with shelf.locked():
-                shelf.place(name, found.size, found.write)
+            with cache.locked():
+                cache.place(name, found.size, found.write)
     return found
 
 
@@ -107,7 +120,7 @@ def _cut(tokenizer: Any, texts: Sequence[str], offsets: bool) -> Segments:
 
 
 def joined(ids: Iterable[Sequence[int]], offsets: Iterable[Sequence[tuple[int, int]]] | None) -> Segments:
-    """Return what a tokenizer gives, as flat arrays."""
+    """Return the output of a tokenizer as flat arrays."""
     rows = list(ids)
     flat = np.fromiter(chain.from_iterable(rows), dtype=np.int32)
     places = chain.from_iterable(chain.from_iterable(offsets or ()))
@@ -128,9 +141,9 @@ def _together(parts: Sequence[Segments]) -> Segments:
 
 
 def read(path: Path) -> Segments | None:
-    """Return the segments in a file, mapped and not to be written to; None where it is gone, or not as it was written.
+    """Map the segments in a file, read-only; None where it is gone or damaged.
 
-    The checksum is of everything: it takes far less time than to cut the texts, and reads what is needed anyway.
+    The checksum covers everything: it takes far less time than tokenizing, and reads what is needed anyway.
     """
     try:
         with path.open("rb") as file:
@@ -140,9 +153,9 @@ def read(path: Path) -> Segments | None:
     facts, check, body = whole[: FACTS.size], whole[FACTS.size :][: CHECK.size], whole[FACTS.size + CHECK.size :]
     if len(check) < CHECK.size or CHECK.unpack(check) != (_checksum(facts, body),):
         return None
-    _, texts, pieces, _ = FACTS.unpack(facts)
+    _, texts, count, _ = FACTS.unpack(facts)
     flat = np.frombuffer(body[8 * texts :], "<i4")
-    return Segments(np.frombuffer(body[: 8 * texts], "<i8"), flat[:pieces], flat[pieces:].reshape(-1, 2))
+    return Segments(np.frombuffer(body[: 8 * texts], "<i8"), flat[:count], flat[count:].reshape(-1, 2))
 
 
 def _checksum(*parts: bytes | memoryview) -> int:
@@ -153,7 +166,7 @@ def _checksum(*parts: bytes | memoryview) -> int:
 
 
 def _digest(tokenizer: Any, texts: Sequence[str], offsets: bool) -> str:
-    """Return what names the pieces of texts: the tokenizer, whether offsets are wanted, lengths and letters."""
+    """Return a digest of the tokenizer, whether offsets are needed, and the texts' lengths and characters."""
     split = bool(getattr(tokenizer, "split_special_tokens", False))
     facts = (MEANING, _identity(tokenizer, len(tokenizer), split), offsets, len(texts))
     total = hashlib.sha256(json.dumps(facts).encode())
@@ -165,9 +178,9 @@ def _digest(tokenizer: Any, texts: Sequence[str], offsets: bool) -> str:
 
 @lru_cache(maxsize=1)
 def _identity(tokenizer: Any, size: int, split: bool) -> str:
-    """Return a digest of all that decides how a tokenizer cuts; a large one takes 0.1 s, so that it is kept.
+    """Return a digest of all that decides a tokenizer's output; a large one takes 0.1 s, hence the cache.
 
-    The serialised backend says everything but whether special pieces in a text are cut like others (`split`).
+    The serialized backend holds everything but whether special tokens in a text are split like others (`split`).
     """
     versions = version("tokenizers"), version("transformers")
     facts = (type(tokenizer).__qualname__, *versions, size, split, tokenizer.backend_tokenizer.to_str())
@@ -175,7 +188,7 @@ def _identity(tokenizer: Any, size: int, split: bool) -> str:
 
 
 def _closed(offsets: Numbers, text: str) -> Numbers:
-    """Widen pieces over characters that no piece covers: combining accents, zero-width spaces."""
+    """Extend tokens over characters that no token covers: combining accents, zero-width spaces."""
     stops = np.maximum.accumulate(np.append(0, offsets[:, 1]))
     starts = np.append(offsets[:, 0], len(text))
     places = offsets.copy()

@@ -1,7 +1,7 @@
-"""Tokens: texts as pieces, and sequences put together from them.
+"""Tokenization: texts as token ids, and sequences assembled from them.
 
-Texts are cut into pieces without special pieces, each distinct text once (`segments`); sequences are then assembled
-around the tokenizer's own special pieces. So truncation, windows and offsets are ours and the same for every family.
+Texts are tokenized without special tokens, each distinct text once (`segments`); sequences are then assembled around
+the tokenizer's own special tokens. So truncation, windows and offsets are the same for every family.
 
 >>> longest_first(7, 3, 6)
 (3, 3)
@@ -32,7 +32,7 @@ FOLDER = ".tokens"
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """Token ids around segments: a single text is prefix a suffix, a pair is prefix a middle b suffix."""
+    """Token ids around segments: a single text is prefix + a + suffix, a pair is prefix + a + middle + b + suffix."""
 
     prefix: tuple[int, ...]
     middle: tuple[int, ...]
@@ -40,11 +40,14 @@ class SpecialTokens:
     pad: int
 
 
-def special_pieces(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
-    """Find out, by probing with a text and a pair, how a tokenizer surrounds segments with special tokens.
+def special_tokens_of(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
+    """Find out how a tokenizer surrounds segments with special tokens, from how it encodes a text and a pair.
 
     Tokenizers of decoders do not close a text. There the end-of-text token separates and closes the segments, so that
-    the last state, which alone has seen everything, always stands on the same token.
+    the last state, which alone depends on the whole text, always belongs to the same token.
+
+    Raises:
+        InputError: Nothing closes a text, or a pair is surrounded differently from a text.
     """
     single, pair = tokenizer("a"), tokenizer("a", "b")
     (prefix, suffix), (start, middle, end) = _around(single, 1), _around(pair, 2)
@@ -77,91 +80,107 @@ def _around(encoding: Any, segments: int) -> list[tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A tokenizer, its special pieces, and the shelf, if any, on which it keeps what it cuts texts into."""
+    """A tokenizer of transformers with its special tokens and, perhaps, a cache on disk.
+
+    Args:
+        tokenizer: A fast tokenizer.
+        special_tokens: What surrounds segments.
+        cache: Where tokenized texts are kept; None: nowhere.
+    """
 
     tokenizer: Any
     special_tokens: SpecialTokens
-    shelf: DiskCache | None = None
+    cache: DiskCache | None = None
 
     @classmethod
     def of(cls, tokenizer: Any) -> Tokenizer:
-        """Wrap a fast tokenizer of transformers."""
+        """Wrap a fast tokenizer of transformers; InputError for a slow one, which gives no offsets."""
         if not getattr(tokenizer, "is_fast", False):
             raise InputError(f"{type(tokenizer).__name__} gives no character offsets: use the model's fast tokenizer")
-        return cls(tokenizer, special_pieces(tokenizer))
+        return cls(tokenizer, special_tokens_of(tokenizer))
 
-    def kept(self, machine: Runtime) -> Tokenizer:
-        """Return the same, with what it cuts many texts into kept in the store, if the machine has room for it."""
-        shelf = (
-            DiskCache(machine.store / FOLDER, machine.token_gib, "the pieces of texts") if machine.token_gib else None
+    def cached(self, machine: Runtime) -> Tokenizer:
+        """Return the same with a cache below the machine's store, of at most `machine.token_gib`."""
+        cache = (
+            DiskCache(machine.store / FOLDER, machine.token_gib, "the tokens of texts") if machine.token_gib else None
         )
-        return replace(self, shelf=shelf)
+        return replace(self, cache=cache)
 
     @property
     def mask(self) -> int | None:
-        """The id of the mask piece, if the tokenizer has one."""
+        """The id of the mask token, if the tokenizer has one."""
         mask: int | None = self.tokenizer.mask_token_id
         return mask
 
     @property
     def unknown(self) -> int:
-        """The id that stands for a word of which the tokenizer makes nothing."""
+        """The id of the unknown token, for words that the tokenizer drops."""
         unknown = self.tokenizer.unk_token_id
         return int(unknown if unknown is not None else self.special_tokens.pad)
 
     @property
     def special(self) -> frozenset[int]:
-        """The ids that are never masked."""
+        """The ids of all special tokens, which are never masked."""
         return frozenset(self.tokenizer.all_special_ids)
 
     def __len__(self) -> int:
         return len(self.tokenizer)
 
     def segments(self, texts: Sequence[str]) -> list[Ids]:
-        """Return each text's pieces, without special ones, to be read only; equal texts share an array."""
+        """Tokenize texts.
+
+        Returns:
+            Each text's ids without special tokens, (tokens,). Equal texts share an array: do not write to it.
+        """
         found = self._distinct(texts, offsets=False)
         return [found[text][0] for text in texts]
 
     def segments_with_offsets(self, texts: Sequence[str]) -> list[tuple[Ids, Offsets]]:
-        """Return each text's pieces and the (start, stop) characters of each, as (n, 2).
+        """Tokenize texts and locate the tokens.
 
-        Between pieces there is at most white space: what normalising swallows belongs to the piece it stands at.
+        Returns:
+            Each text's ids, (tokens,), and each token's (start, stop) characters, (tokens, 2). There is nothing but
+            white space between tokens: characters that normalization drops belong to the token beside them.
         """
         found = self._distinct(texts, offsets=True)
         return [found[text] for text in texts]
 
     def words(self, words: Sequence[str]) -> list[Ids]:
-        """Return the pieces of words standing alone; a word of which nothing is left is the unknown piece."""
+        """Tokenize words one by one; a word that the tokenizer drops is the unknown token."""
         nothing = np.array([self.unknown], dtype=np.int32)
         return [ids if len(ids) else nothing for ids in self.segments(words)]
 
     def room(self, max_length: int, pair: bool) -> int:
-        """Return how many pieces fit into a sequence beside the special ones."""
+        """Return how many tokens of `max_length` are left beside the special ones of a text or pair.
+
+        Raises:
+            InputError: None are left.
+        """
         special = (
             len(self.special_tokens.prefix)
             + len(self.special_tokens.suffix)
             + (len(self.special_tokens.middle) if pair else 0)
         )
         if max_length <= special:
-            raise InputError(f"max_length {max_length} leaves no room beside {special} special pieces: raise it")
+            raise InputError(f"max_length {max_length} leaves no room beside {special} special tokens: raise it")
         return max_length - special
 
     def sequence(self, a: Ids, b: Ids | None = None) -> Ids:
-        """Return one sequence of a text or a pair with the special pieces."""
+        """Assemble a sequence, (tokens,), of one or two segments and the special tokens."""
         parts = [self.special_tokens.prefix, a, self.special_tokens.suffix]
         if b is not None:
             parts[2:2] = [self.special_tokens.middle, b]
         return np.concatenate([np.asarray(part, dtype=np.int32) for part in parts])
 
     def _distinct(self, texts: Sequence[str], offsets: bool) -> dict[str, tuple[Ids, Offsets]]:
-        """Return the pieces of each text once."""
+        """Tokenize each distinct text once."""
         distinct = list(dict.fromkeys(texts))
-        rows = token_cache.cut(self.tokenizer, distinct, offsets, self.shelf).rows()
+        rows = token_cache.cut(self.tokenizer, distinct, offsets, self.cache).rows()
         return dict(zip(distinct, rows, strict=True))
 
 
 def longest_first(a: int, b: int, room: int) -> tuple[int, int]:
-    """Return how many pieces of each of two texts are kept when the longer one gives first, as fast tokenizers do."""
+    """Return how many of a and b tokens are kept where the longer text is truncated first, as fast tokenizers do."""
     if a + b <= room:
         return a, b
     shorter = min(a, b, room // 2)

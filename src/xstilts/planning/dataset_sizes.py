@@ -29,7 +29,6 @@ from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder, load_tokenizer
 from xstilts.models.tokenization import Tokenizer
 from xstilts.tasks.base import Task
-from xstilts.training.memory import SEQUENCES
 
 MEASURED = 2000  # examples of a split, spread evenly, whose lengths are taken for all
 
@@ -128,13 +127,13 @@ class Size:
     @property
     def model_inputs(self) -> float | None:
         """Model inputs: a question with its choices, or a pair, is one; each window of a passage is one."""
-        each = 1.0 if self.format in SEQUENCES else self.sequences
+        each = 1.0 if task_format(self.format).sequences_per_input > 1 else self.sequences
         return None if self.examples is None else self.examples * each
 
     @property
     def sequences_per_input(self) -> float:
         """Sequences of a model input."""
-        return self.sequences if self.format in SEQUENCES else 1.0
+        return self.sequences if task_format(self.format).sequences_per_input > 1 else 1.0
 
 
 def training(

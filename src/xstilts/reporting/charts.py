@@ -1,123 +1,194 @@
-"""Drawings: the plots of a study's report: what gains cost, how trainings went, how figures grow with an encoder.
+"""Charts: the plots of a study's report, as inline SVG: gain against cost, learning curves, cost against size.
 
->>> [one.name for one in of({})]
+matplotlib draws each panel; its colours are then replaced by CSS variables, so that one drawing suits light and dark
+pages, and its texts stay text in the page's font. The same report gives the same bytes. Series differ by mark and dash
+as well as by colour (palette after Okabe and Ito, readable with every type of colour vision). A panel is a drawing of
+its own, so that a narrow screen shows panels below each other.
+
+>>> [section.name for section in sections({})]
 ['costs', 'curves', 'scalings']
+>>> "viewBox" in scatter([Series("a", ((1, 2), (2, 3)))], Axes("seconds", "gain"), "gain against cost")
+True
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import hashlib
+import io
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from xstilts.reporting import cell_format
-from xstilts.reporting.cell_format import known
-from xstilts.reporting.page import Cell, Panel, Plot, Section, TableView
-from xstilts.reporting.svg import Axes, Series, lines, power, scatter
+from markupsafe import Markup, escape
+
+from xstilts.reporting.page import Panel, Plot, Section
+from xstilts.runtime import tables
+from xstilts.runtime.tables import Cell, TableView, is_known
 
 Json = Mapping[str, Any]
-COSTS = ("intermediate_seconds", "intermediate_flops", "intermediate_joules")
-WORDS = {"flops": "FLOPs", "mib": "MiB"}
-WIDE = 20  # costs that differ by more are drawn on a logarithmic axis
-PANELS = 12  # of one figure; the next ones are folded
+Point = tuple[float, float]
+
+COSTS = ("intermediate_seconds", "intermediate_flops", "intermediate_joules")  # the first one known is drawn
+SPELLED = {"flops": "FLOPs", "mib": "MiB"}
+LOG_FROM = 20  # ratio of the largest to the smallest cost from which the axis is logarithmic
+PANELS = 12  # of one plot; further ones make another plot
+
+# Stand-in colours for matplotlib, which only knows hexadecimal ones, and the page's variables that replace them.
+INK, MUTED, RULE, BAND = "#010101", "#020202", "#030303", "#040404"
+NAMED = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", BAND: "var(--band)"}
+COUNT = 7  # colours of series; from the eighth on they repeat
+MARKS = "osD^vPX"
+DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 1)), (0, (8, 2)), (0, (2, 2)))
+SIZE = (4.2, 2.9)  # inches at 72 px: the width of a phone
+PLACE = (0.125, 0.17, 0.835, 0.73)  # of the axes, the same in all panels, so that they line up
+STRIP_WIDTH = 88  # px
+SETTINGS: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "xstilts",
+    "text.parse_math": False,
+    "font.size": 10.5,
+    "axes.unicode_minus": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": RULE,
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": MUTED,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "text.color": INK,
+    "lines.linewidth": 1.5,
+}
 
 
-def of(report: Json) -> Iterator[Section]:
-    """Yield a section for each kind of plot that has data."""
-    yield Section("costs", "Gain against cost", tuple(_costs(report.get("costs", ()))))
-    yield Section("curves", "Learning curves", tuple(_curves(report.get("curves", ()))))
-    yield Section("scalings", "How cost grows with size", tuple(_scalings(report.get("scalings", ()))))
+@dataclass(frozen=True)
+class Series:
+    """The points of one label; `tone` numbers its colour, mark and dash."""
+
+    label: str
+    points: tuple[Point, ...]
+    tone: int = 0
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The labels of both axes, and whether either is logarithmic."""
+
+    x: str
+    y: str
+    log_x: bool = False
+    log_y: bool = False
+
+
+# The plots of a report.
+
+
+def sections(report: Json) -> Iterator[Section]:
+    """Yield the sections of a report that hold plots; one without data has no blocks."""
+    yield Section("costs", "Gain against cost", tuple(_cost_plots(report.get("costs", ()))))
+    yield Section("curves", "Learning curves", tuple(_curve_plots(report.get("curves", ()))))
+    yield Section("scalings", "How cost grows with size", tuple(_scaling_plots(report.get("scalings", ()))))
 
 
 def axis_label(name: str) -> str:
-    """Return a figure's name in words."""
-    return " ".join(WORDS.get(word, word) for word in name.split("_"))
+    """Return the name of a figure of cost in words.
 
-
-def _costs(rows: Sequence[Json]) -> Iterator[Plot]:
-    """Yield gain against the first measured cost; the sheet has all figures."""
-    gained = [row for row in rows if known(row.get("gain"))]
-    axis = next((name for name in COSTS if any(known(row["figures"].get(name)) for row in gained)), None)
-    drawn = [row for row in gained if axis and known(row["figures"].get(axis))]
-    if not rows:
-        return
-    columns = varying(drawn, "intermediate", "recipe", "encoder")
-    named = [(label(row, columns), row) for row in drawn]
-    labels = tuple(dict.fromkeys(name for name, _ in named))
-    targets = dict.fromkeys(row["target"] for row in drawn)
-    panels = tuple(
-        _cost_panel(target, [pair for pair in named if pair[1]["target"] == target], str(axis), labels)
-        for target in targets
-    )
-    note = (
-        "A mark a seed: the gain over the baseline, a mean over the languages that the target was not learned in, "
-        "against what the intermediate phase took."
-    )
-    yield Plot("cost", "Gain against the cost of the intermediate phase", panels, _bill(rows), labels, note)
-
-
-def _cost_panel(target: str, named: Sequence[tuple[str, Json]], axis: str, labels: tuple[str, ...]) -> Panel:
-    points = [(name, row["figures"][axis], row["gain"]) for name, row in named]
-    series = [
-        Series(name, tuple((cost, gain) for of, cost, gain in points if of == name), tone)
-        for tone, name in enumerate(labels)
-        if any(of == name for of, _, _ in points)
-    ]
-    costs, gains = [cost for _, cost, _ in points], [gain for _, _, gain in points]
-    says = (
-        f"{target}: gains from {cell_format.signed(min(gains)).text} to {cell_format.signed(max(gains)).text} "
-        f"at {axis_label(axis)} from {cell_format.figure(axis, min(costs)).text} "
-        f"to {cell_format.figure(axis, max(costs)).text}"
-    )
-    wide = min(costs) > 0 and max(costs) / min(costs) > WIDE
-    return Panel(target, scatter(series, Axes(axis_label(axis), "gain", log_x=wide), says), says)
-
-
-def _bill(rows: Sequence[Json]) -> TableView:
-    figures = list(dict.fromkeys(name for row in rows for name, value in row["figures"].items() if known(value)))
-    made = tuple(
-        (
-            *(Cell(str(row.get(column) or "")) for column in ("encoder", "recipe", "intermediate", "target")),
-            Cell(str(row["seed"]), row["seed"]),
-            cell_format.plain(row.get("score"), 2, row["keys"]),
-            cell_format.signed(row.get("gain")),
-            *(cell_format.figure(name, row["figures"].get(name)) for name in figures),
-        )
-        for row in rows
-    )
-    columns = ("encoder", "recipe", "intermediate", "target", "seed", "score", "gain", *map(axis_label, figures))
-    return TableView("bill", "What each run took", columns, made, folded=True).trimmed()
+    >>> axis_label("intermediate_flops")
+    'intermediate FLOPs'
+    """
+    return " ".join(SPELLED.get(word, word) for word in name.split("_"))
 
 
 def varying(rows: Sequence[Json], *columns: str) -> tuple[str, ...]:
-    """Return the first column and those others that differ among rows: what a label must say."""
+    """Return the columns that a label needs: the first, and those of the others that differ among the rows."""
     return (columns[0], *(column for column in columns[1:] if len({row.get(column) for row in rows}) > 1))
 
 
 def label(row: Json, columns: Iterable[str]) -> str:
-    """Return what a row is called by some of its columns."""
+    """Return the label of a row: its values in these columns."""
     return " · ".join(str(row[column]) for column in columns if row.get(column))
 
 
-def _curves(curves: Sequence[Json]) -> Iterator[Plot]:
-    """Yield loss, then scores on development data, for each role: a panel a training, a line a seed."""
-    encoders = tuple(dict.fromkeys(one["encoder"] for one in curves))
-    for role in dict.fromkeys(one["role"] for one in curves):
-        for field, title in (("points", "loss"), ("looks", "score on development data")):
-            found = [one for one in curves if one["role"] == role and one.get(field)]
-            groups = list(_by_training(found).items())
+def _cost_plots(rows: Sequence[Json]) -> Iterator[Plot]:
+    """Yield the plot of gain against the first known cost; its table has all figures."""
+    if not rows:
+        return
+    with_gain = [row for row in rows if is_known(row.get("gain"))]
+    axis = next((name for name in COSTS if any(is_known(row["figures"].get(name)) for row in with_gain)), None)
+    drawn = [row for row in with_gain if axis and is_known(row["figures"].get(axis))]
+    columns = varying(drawn, "intermediate", "recipe", "encoder")
+    labelled = [(label(row, columns), row) for row in drawn]
+    labels = tuple(dict.fromkeys(name for name, _ in labelled))
+    targets = dict.fromkeys(row["target"] for row in drawn)
+    panels = tuple(
+        _cost_panel(target, [pair for pair in labelled if pair[1]["target"] == target], str(axis), labels)
+        for target in targets
+    )
+    note = (
+        "One mark per seed: the gain over the baseline, averaged over the zero-shot languages, against the cost of the "
+        "intermediate phase."
+    )
+    yield Plot("cost", "Gain against the cost of the intermediate phase", panels, _cost_table(rows), labels, note)
+
+
+def _cost_panel(target: str, labelled: Sequence[tuple[str, Json]], axis: str, labels: tuple[str, ...]) -> Panel:
+    points = [(name, row["figures"][axis], row["gain"]) for name, row in labelled]
+    series = [
+        Series(name, tuple((cost, gain) for label, cost, gain in points if label == name), tone)
+        for tone, name in enumerate(labels)
+        if any(label == name for label, _, _ in points)
+    ]
+    costs, gains = [cost for _, cost, _ in points], [gain for _, _, gain in points]
+    description = (
+        f"{target}: gains from {tables.signed(min(gains)).text} to {tables.signed(max(gains)).text} "
+        f"at {axis_label(axis)} from {tables.cost_figure(axis, min(costs)).text} "
+        f"to {tables.cost_figure(axis, max(costs)).text}"
+    )
+    wide = min(costs) > 0 and max(costs) / min(costs) > LOG_FROM
+    drawing = scatter(series, Axes(axis_label(axis), "gain", log_x=wide), description)
+    return Panel(target, drawing, description)
+
+
+def _cost_table(rows: Sequence[Json]) -> TableView:
+    figures = list(dict.fromkeys(name for row in rows for name, value in row["figures"].items() if is_known(value)))
+    cells = tuple(
+        (
+            *(Cell(str(row.get(column) or "")) for column in ("encoder", "recipe", "intermediate", "target")),
+            Cell(str(row["seed"]), row["seed"]),
+            tables.number(row.get("score"), 2, row["keys"]),
+            tables.signed(row.get("gain")),
+            *(tables.cost_figure(name, row["figures"].get(name)) for name in figures),
+        )
+        for row in rows
+    )
+    columns = ("encoder", "recipe", "intermediate", "target", "seed", "score", "gain", *map(axis_label, figures))
+    return TableView("run-costs", "Cost of each run", columns, cells, folded=True).trimmed()
+
+
+def _curve_plots(curves: Sequence[Json]) -> Iterator[Plot]:
+    """Yield the loss, then the dev scores of each role's trainings: a panel for each training, a line for each seed."""
+    encoders = tuple(dict.fromkeys(curve["encoder"] for curve in curves))
+    for role in dict.fromkeys(curve["role"] for curve in curves):
+        for field, title in (("points", "loss"), ("dev_scores", "dev score")):
+            drawn = [curve for curve in curves if curve["role"] == role and curve.get(field)]
+            groups = list(_by_training(drawn).items())
             for first in range(0, len(groups), PANELS):
                 part = dict(groups[first : first + PANELS])
-                yield _curve_plot(
-                    f"{role}-{field}-{first}", f"{role.capitalize()} phase: {title}", part, field, encoders
-                )
+                name = f"{role}-{field}-{first}"
+                yield _curve_plot(name, f"{role.capitalize()} phase: {title}", part, field, encoders)
 
 
 def _by_training(curves: Sequence[Json]) -> dict[str, list[Json]]:
     columns = varying(curves, "label", "recipe")
-    found: dict[str, list[Json]] = {}
-    for one in curves:
-        found.setdefault(label(one, columns), []).append(one)
-    return found
+    groups: dict[str, list[Json]] = {}
+    for curve in curves:
+        groups.setdefault(label(curve, columns), []).append(curve)
+    return groups
 
 
 def _curve_plot(name: str, title: str, groups: Mapping[str, list[Json]], field: str, encoders: tuple[str, ...]) -> Plot:
@@ -125,78 +196,256 @@ def _curve_plot(name: str, title: str, groups: Mapping[str, list[Json]], field: 
     rows = tuple(
         (
             Cell(name),
-            Cell(one["encoder"]),
-            Cell(str(one["seed"]), one["seed"]),
-            cell_format.plain(one[field][0][1], 3),
-            cell_format.plain(one[field][-1][1], 3, (one["key"],)),
-            cell_format.count(one[field][-1][0]),
-            cell_format.duration(one.get("seconds")),
+            Cell(curve["encoder"]),
+            Cell(str(curve["seed"]), curve["seed"]),
+            tables.number(curve[field][0][1], 3),
+            tables.number(curve[field][-1][1], 3, (curve["key"],)),
+            tables.count(curve[field][-1][0]),
+            tables.duration(curve.get("seconds")),
         )
         for name, group in groups.items()
-        for one in group
+        for curve in group
     )
     columns = ("training", "encoder", "seed", "first", "last", "steps", "time")
-    return Plot(
-        name, title, panels, TableView(f"{name}-data", title, columns, rows, folded=True), encoders, "A line a seed."
-    )
+    table = TableView(f"{name}-data", title, columns, rows, folded=True)
+    return Plot(name, title, panels, table, encoders, "One line per seed.")
 
 
 def _curve_panel(label: str, group: Sequence[Json], field: str, encoders: tuple[str, ...]) -> Panel:
-    series = [
+    every = [
         Series(
-            one["encoder"],
-            tuple((step, value) for step, value in one[field] if known(value)),
-            encoders.index(one["encoder"]),
+            curve["encoder"],
+            tuple((step, value) for step, value in curve[field] if is_known(value)),
+            encoders.index(curve["encoder"]),
         )
-        for one in group
+        for curve in group
     ]
-    series = [one for one in series if one.points]
-    ends = [one.points[-1][1] for one in series]
-    last = max(one.points[-1][0] for one in series)
-    says = (
-        f"{label}: after {cell_format.count(last).text} steps between {cell_format.plain(min(ends), 3).text} "
-        f"and {cell_format.plain(max(ends), 3).text}, {len(series)} trainings"
+    series = [line for line in every if line.points]
+    ends = [line.points[-1][1] for line in series]
+    last = max(line.points[-1][0] for line in series)
+    description = (
+        f"{label}: after {tables.count(last).text} steps between {tables.number(min(ends), 3).text} "
+        f"and {tables.number(max(ends), 3).text}, {len(series)} trainings"
     )
-    what = "loss" if field == "points" else "score"
-    return Panel(label, lines(series, Axes("steps", what), says, marked=field == "looks"), says)
+    axes = Axes("steps", "loss" if field == "points" else "score")
+    return Panel(label, lines(series, axes, description, marked=field == "dev_scores"), description)
 
 
-def _scalings(scalings: Sequence[Json]) -> Iterator[Plot]:
+def _scaling_plots(scalings: Sequence[Json]) -> Iterator[Plot]:
     """Yield each figure against the encoder's size on logarithmic axes, with the fitted exponent."""
-    found = [one for one in scalings if one["points"]]
-    if not found:
+    drawn = [scaling for scaling in scalings if scaling["points"]]
+    if not drawn:
         return
     rows = tuple(
         (
-            Cell(_rate(one)),
-            cell_format.plain(one["exponent"], 3),
-            cell_format.plain(one["low"], 3),
-            cell_format.plain(one["high"], 3),
-            cell_format.count(len(one["points"])),
-            Cell("yes" if one.get("by_construction") else "no"),
-            Cell(one.get("what") or ""),
+            Cell(_figure_label(scaling)),
+            tables.number(scaling["exponent"], 3),
+            tables.number(scaling["low"], 3),
+            tables.number(scaling["high"], 3),
+            tables.count(len(scaling["points"])),
+            Cell("yes" if scaling.get("by_construction") else "no"),
+            Cell(scaling.get("what") or ""),
         )
-        for one in found
+        for scaling in drawn
     )
-    columns = ("figure", "exponent", "low", "high", "points", "by construction", "what")
+    columns = ("figure", "exponent", "low", "high", "points", "by construction", "claim")
     fits = TableView("exponents", "Fitted exponents", columns, rows, folded=False)
     note = (
-        "Logarithmic axes; the line is the fitted power law, the band its exponent's interval, turned about the mean."
+        "Logarithmic axes. The line is the fitted power law; the band shows the interval of its exponent, with all "
+        "lines through the mean of the points."
     )
-    yield Plot("scaling", "Cost against parameters", tuple(_scaling_panel(one) for one in found), fits, (), note)
+    yield Plot("scaling", "Cost against parameters", tuple(map(_scaling_panel, drawn)), fits, (), note)
 
 
-def _scaling_panel(one: Json) -> Panel:
-    points = tuple((x, y) for x, y, *_ in one["points"] if known(x) and known(y) and x > 0 and y > 0)
-    name, unit = _rate(one), one.get("unit") or ""
-    fitted = f"exponent {cell_format.plain(one['exponent']).text} {cell_format.within(one['low'], one['high'])}".strip()
-    says = f"{name}: {fitted}, {len(points)} points"
-    exponents = (one["exponent"], one["low"], one["high"])
-    drawing = power(Series(name, points), exponents, Axes("parameters", unit or name), says)
-    return Panel(f"{name}: {fitted}", drawing, says)
+def _scaling_panel(scaling: Json) -> Panel:
+    points = tuple((x, y) for x, y, *_ in scaling["points"] if is_known(x) and is_known(y) and x > 0 and y > 0)
+    name, unit = _figure_label(scaling), scaling.get("unit") or ""
+    interval = tables.interval(scaling["low"], scaling["high"])
+    fit = f"exponent {tables.number(scaling['exponent']).text} {interval}".strip()
+    description = f"{name}: {fit}, {len(points)} points"
+    exponents = (scaling["exponent"], scaling["low"], scaling["high"])
+    drawing = power(Series(name, points), exponents, Axes("parameters", unit or name), description)
+    return Panel(f"{name}: {fit}", drawing, description)
 
 
-def _rate(one: Json) -> str:
-    """Return the figure in words, with what it is divided by and which arm it is of."""
-    per = f" per {axis_label(one['per'])}" if one.get("per") else ""
-    return f"{axis_label(one['figure'])}{per}{f', {of}' if (of := one.get('of')) else ''}"
+def _figure_label(scaling: Json) -> str:
+    """Return a figure of cost in words, with the figure that it is divided by and the arm that it belongs to."""
+    per = f" per {axis_label(scaling['per'])}" if scaling.get("per") else ""
+    arm = f", {scaling['of']}" if scaling.get("of") else ""
+    return f"{axis_label(scaling['figure'])}{per}{arm}"
+
+
+# Drawings.
+
+
+def lines(series: Sequence[Series], axes: Axes, description: str, marked: bool = False) -> Markup:
+    """Draw lines.
+
+    Args:
+        series: The lines.
+        axes: The labels of the axes.
+        description: What the drawing shows, for screen readers.
+        marked: Whether each point has a mark, where there are few.
+
+    Returns:
+        The drawing as SVG.
+    """
+
+    def paint(ax: Any) -> None:
+        for line in series:
+            tone = line.tone % COUNT
+            style = {"marker": MARKS[tone], "markersize": 4} if marked else {}
+            ax.plot(*zip(*line.points, strict=True), color=colour(tone), linestyle=DASHES[tone], alpha=0.85, **style)
+
+    return draw(paint, axes, description)
+
+
+def scatter(series: Sequence[Series], axes: Axes, description: str) -> Markup:
+    """Draw points, with a horizontal line at zero."""
+
+    def paint(ax: Any) -> None:
+        ax.axhline(0, color=RULE, linewidth=1, zorder=0)
+        for group in series:
+            tone = group.tone % COUNT
+            look = {"marker": MARKS[tone], "s": 34, "facecolor": colour(tone), "edgecolor": "none", "alpha": 0.85}
+            ax.scatter(*zip(*group.points, strict=True), **look)
+
+    return draw(paint, axes, description)
+
+
+def power(series: Series, exponents: tuple[float | None, ...], axes: Axes, description: str) -> Markup:
+    """Draw points on logarithmic axes with a fitted power law.
+
+    Args:
+        series: The points, all above 0.
+        exponents: The fitted exponent and both ends of its interval; None where not known.
+        axes: The labels of the axes.
+        description: What the drawing shows, for screen readers.
+
+    Returns:
+        The drawing as SVG. Its lines go through the mean of the logarithms, as the least-squares line does.
+    """
+    x, y = (sorted(values) for values in zip(*series.points, strict=True))
+    centre = [math.exp(sum(map(math.log, values)) / len(values)) for values in (x, y)]
+    ends = (x[0] * 0.8, x[-1] * 1.25)
+
+    def at(exponent: float) -> list[float]:
+        return [centre[1] * (end / centre[0]) ** exponent for end in (ends[0], centre[0], ends[1])]
+
+    def paint(ax: Any) -> None:
+        fit, low, high = exponents
+        if low is not None and high is not None:
+            ax.fill_between([ends[0], centre[0], ends[1]], at(low), at(high), color=BAND, linewidth=0, zorder=0)
+        if fit is not None:
+            ax.plot([ends[0], centre[0], ends[1]], at(fit), color=MUTED, linewidth=1.2, zorder=1)
+        ax.scatter(*zip(*series.points, strict=True), s=34, facecolor=colour(series.tone), edgecolor="none", zorder=2)
+
+    return draw(paint, Axes(axes.x, axes.y, True, True), description)
+
+
+def strip(
+    value: float,
+    interval: tuple[float, float] | None,
+    bounds: tuple[float, float],
+    decided: bool,
+    ticks: tuple[float, ...] = (0.0,),
+) -> Markup:
+    """Draw an estimate with its interval on a line that fits into a table cell.
+
+    Args:
+        value: The estimate.
+        interval: Its interval, if there is one.
+        bounds: Both ends of the scale, which all strips of a table share.
+        decided: Whether the mark is full: the interval decides the claim.
+        ticks: The values to mark on the scale.
+
+    Returns:
+        The drawing as SVG.
+    """
+    low, high = bounds
+    width = (high - low) or 1.0
+
+    def at(x: float) -> str:
+        return f"{4 + (STRIP_WIDTH - 8) * (min(max(x, low), high) - low) / width:.1f}"
+
+    tick = "".join(f'<path class="null" d="M{at(tick)} 1V15"/>' for tick in ticks)
+    line = f'<path class="reach" d="M{at(interval[0])} 8H{at(interval[1])}"/>' if interval else ""
+    mark = f'<circle class="{"full" if decided else "hollow"}" cx="{at(value)}" cy="8" r="3.2"/>'
+    return Markup(f'<svg class="strip" viewBox="0 0 {STRIP_WIDTH} 16" aria-hidden="true">{tick}{line}{mark}</svg>')
+
+
+def colour(tone: int) -> str:
+    """Return the stand-in colour of a series, which the page replaces by `var(--series-N)`."""
+    return f"#0500{tone % COUNT:02x}"
+
+
+def draw(paint: Callable[[Any], None], axes: Axes, description: str) -> Markup:
+    """Draw a panel.
+
+    Args:
+        paint: Draws the data on the matplotlib axes that it is given.
+        axes: The labels of the axes, and which are logarithmic.
+        description: What the drawing shows, for screen readers.
+
+    Returns:
+        The drawing as SVG for the page.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    settings: Any = SETTINGS
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=SIZE)
+        ax = figure.add_axes(PLACE)
+        paint(ax)
+        ax.set_title(axes.y)
+        ax.set_xlabel(axes.x)
+        ax.grid(axis="y", color=RULE, linewidth=0.5, alpha=0.6)
+        ax.set_axisbelow(True)
+        _set_ticks(ax.xaxis, axes.log_x, ax.set_xscale)
+        _set_ticks(ax.yaxis, axes.log_y, ax.set_yscale)
+        file = io.StringIO()
+        no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=no_metadata)
+    return _for_page(file.getvalue(), description)
+
+
+def _set_ticks(axis: Any, logarithmic: bool, set_scale: Callable[[str], None]) -> None:
+    from matplotlib import ticker
+
+    if logarithmic:
+        set_scale("log")
+        low, high = axis.get_view_interval()
+        subs = (1.0,) if high / low > 100 else (1.0, 3.0) if high / low > 8 else (1.0, 2.0, 5.0)
+        axis.set_major_locator(ticker.LogLocator(subs=subs, numticks=8))
+        axis.set_minor_locator(ticker.NullLocator())
+    else:
+        axis.set_major_locator(ticker.MaxNLocator(5))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: tables.amount(round(value, 10)).text))
+
+
+def _for_page(svg: str, description: str) -> Markup:
+    """Return matplotlib's SVG as part of a page: CSS variables for colours, the page's font, no size, no unused ids."""
+    body = svg[svg.index("<svg") :]
+    # matplotlib's style sheet would apply to the whole page.
+    body = re.sub(r"<!--.*?-->\s*|<(metadata|style)\b.*?</\1>\s*", "", body, flags=re.DOTALL)
+    body = _with_own_ids(
+        body.replace("xlink:href", "href"), hashlib.sha256((description + body).encode()).hexdigest()[:8]
+    )
+    for stand_in, name in NAMED.items():
+        body = body.replace(stand_in, name)
+    body = re.sub(r"#0500(\d\d)", lambda match: f"var(--series-{int(match.group(1))})", body)
+    body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
+    body = re.sub(r" ?font-family: [^;\"]*;?", "", body)
+    box = re.search(r'viewBox="[^"]*"', body)
+    head = f'<svg role="img" aria-label="{escape(description)}" {box.group(0) if box else ""}>'
+    # matplotlib has escaped all texts.
+    return Markup(re.sub(r"^<svg[^>]*>", lambda _: head, body.strip(), count=1))
+
+
+def _with_own_ids(body: str, prefix: str) -> str:
+    """Return a drawing whose ids are those it uses, made unique on the page by a prefix."""
+    references = re.compile(r'(url\(#|href="#)([^)"]+)')
+    names = {name for _, name in references.findall(body)}
+    body = re.sub(r' id="([^"]*)"', lambda match: match.group(0) if match.group(1) in names else "", body)
+    return references.sub(rf"\g<1>{prefix}-\g<2>", body.replace(' id="', f' id="{prefix}-'))

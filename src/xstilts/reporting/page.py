@@ -1,29 +1,48 @@
-"""Page: what a page for readers is made of, whatever it reports, and its one self-contained HTML file.
+"""Page: what a report page consists of, rendered as one self-contained HTML file and as Markdown.
 
-A page is a question, an answer, verdicts and sections; a section holds sheets (tables), plots, lists and commands.
-Every cell can name the stages that made its number: one stage is linked to its row in the table of stages, several to a
-line that lists them. The templates lie in `pages/`; a page of another kind extends `pages/page.html`.
+A page has a question, an answer, verdicts and sections; a section holds tables, plots, lists and commands. Every number
+can name the stages that made it: one stage links to its row in the table of stages, several link to a line that lists
+them. The HTML templates lie in `pages/`; a page of another type extends `pages/page.html`.
 
->>> sheet = TableView("gains", "Gains", ("task", "gain"), ((Cell("mnli"), Cell("+1.20", 1.2)),))
->>> sheet.numeric(1), sheet.numeric(0)
-(True, False)
+>>> print(markdown(Page("study", "Does it help?", "Not decided yet.")))
+# Does it help?
+<BLANKLINE>
+**Not decided yet.**
+<BLANKLINE>
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from xstilts import __version__
+from xstilts.runtime import text
+from xstilts.runtime.tables import FOLDED_FROM, NOTHING, Cell, TableView, templates
 
+__all__ = [
+    "NOTHING",
+    "Cell",
+    "Listing",
+    "Page",
+    "Panel",
+    "Plot",
+    "Section",
+    "TableView",
+    "VerdictList",
+    "VerdictView",
+    "html",
+    "markdown",
+    "save",
+]
 PAGES = Path(__file__).with_name("pages")
-LARGE = 16  # rows above which a sheet is folded
-SHAPES = {
+FENCE = "```"
+SHAPES = {  # of the mark beside a status, so that colour is not needed to tell them apart
     "holds": "full",
     "agrees": "full",
     "fails": "cross",
@@ -44,85 +63,44 @@ SHAPES = {
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A text, the number it stands for, and the stages that made it.
-
-    value: what it is sorted by and copied as. tone: a step of the diverging scale, -5 to 5. undecided: its interval
-    reaches across zero. A cell without text and with keys lists them. href: an address elsewhere, http or https.
-    """
-
-    text: str
-    value: float | None = None
-    keys: tuple[str, ...] = ()
-    tone: int | None = None
-    undecided: bool = False
-    drawing: Markup | None = None
-    href: str = ""
-
-
-@dataclass(frozen=True)
-class TableView:
-    """A table: its first column names the rows.
-
-    anchors: the rows' own, where they are linked to. folded: whether readers open it themselves; None: where it is
-    large. quiet: a few lines that nobody sorts or copies.
-    """
-
-    name: str
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    note: str = ""
-    anchors: tuple[str, ...] = ()
-    folded: bool | None = None
-    quiet: bool = False
-
-    @property
-    def is_folded(self) -> bool:
-        """Say whether readers open it themselves: large tables are folded, unless they are told not to be."""
-        return len(self.rows) > LARGE if self.folded is None else self.folded
-
-    def numeric(self, column: int) -> bool:
-        """Say whether a column holds numbers."""
-        cells = [row[column] for row in self.rows if row[column].text not in ("", NOTHING)]
-        return bool(cells) and all(cell.value is not None for cell in cells)
-
-    def trimmed(self) -> TableView:
-        """Return the sheet without the columns that say the same in all rows; the note says it once."""
-        same = [column for column in range(len(self.columns)) if len({row[column].text for row in self.rows}) == 1] * (
-            len(self.rows) > 1
-        )
-        kept = [column for column in range(len(self.columns)) if column not in same]
-        told = [f"{self.columns[column]} {self.rows[0][column].text}" for column in same if self.rows[0][column].text]
-        note = " ".join(filter(None, [self.note, f"In all rows: {', '.join(told)}." if told else ""]))
-        rows = tuple(tuple(row[column] for column in kept) for row in self.rows)
-        return replace(self, columns=tuple(self.columns[column] for column in kept), rows=rows, note=note)
-
-
-@dataclass(frozen=True)
 class Panel:
-    """One drawing, and what it shows in words."""
+    """One drawing of a plot.
+
+    Attributes:
+        title: Its heading; "" for none.
+        drawing: The drawing as SVG.
+        description: What it shows, in a sentence: for screen readers and for Markdown.
+    """
 
     title: str
     drawing: Markup
-    says: str
+    description: str
 
 
 @dataclass(frozen=True)
 class Plot:
-    """Drawings that share a legend (labels by number of the series) and the sheet of what is drawn."""
+    """Drawings that share a legend.
+
+    Attributes:
+        name: An identifier on the page.
+        title: What is drawn.
+        panels: The drawings.
+        table: What is drawn, as a table.
+        legend: The labels of the series, by their number.
+        note: A sentence below the drawings.
+    """
 
     name: str
     title: str
     panels: tuple[Panel, ...]
-    sheet: TableView
+    table: TableView
     legend: tuple[str, ...] = ()
     note: str = ""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Sentences, or commands to type."""
+    """A list of sentences, or (`commands`) of commands to type."""
 
     title: str
     lines: tuple[str, ...]
@@ -131,121 +109,199 @@ class Listing:
 
 @dataclass(frozen=True)
 class VerdictView:
-    """A sentence, what became of it and why; `beside` is what others found, kept apart."""
+    """A verdict as a page shows it.
+
+    Attributes:
+        name: The claim's name, part of the verdict's anchor.
+        sentence: The claim.
+        status: The verdict: a key of `SHAPES`.
+        why: The reason for the status.
+        facts: The numbers behind it, each with a label.
+        published: The comparison with a published figure, where the claim names one.
+    """
 
     name: str
     sentence: str
     status: str
     why: str
     facts: tuple[tuple[str, Cell], ...] = ()
-    beside: VerdictView | None = None
+    published: VerdictView | None = None
 
     @property
     def shape(self) -> str:
-        """Return the shape that says the status without colour."""
+        """The shape of the mark that shows the status without colour."""
         return SHAPES.get(self.status, "empty")
 
 
 @dataclass(frozen=True)
-class Rulings:
-    """Verdicts within a section, listed as those at the top are."""
+class VerdictList:
+    """Verdicts within a section, shown in the same way as those at the top of the page."""
 
-    rulings: tuple[VerdictView, ...]
+    verdicts: tuple[VerdictView, ...]
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page with an anchor of its own."""
+    """A part of a page, with `name` as its anchor and `about` as its first paragraph."""
 
     name: str
     title: str
-    blocks: tuple[TableView | Plot | Listing | Rulings, ...]
+    blocks: tuple[TableView | Plot | Listing | VerdictList, ...]
     about: str = ""
 
-    def sheets(self) -> Iterator[TableView]:
-        """Yield all tables, those of plots too."""
+    def tables(self) -> Iterator[TableView]:
+        """Yield all tables of the section, including those of plots."""
         for block in self.blocks:
             if isinstance(block, TableView | Plot):
-                yield block if isinstance(block, TableView) else block.sheet
+                yield block if isinstance(block, TableView) else block.table
 
 
 @dataclass(frozen=True)
 class Page:
-    """All that a reader sees; `inputs` are the stages that each stage was made of."""
+    """A report page.
 
-    kind: str
+    Attributes:
+        source: What is reported, e.g. the study's name, for the page's first line.
+        title: The question.
+        answer: The answer in a few sentences.
+        about: Paragraphs of background.
+        verdicts: The verdicts on the claims.
+        sections: Everything else, in the order of reading.
+        inputs: The keys of each stage's direct inputs, by its key: the stages that the page describes.
+        heading: The heading above the verdicts.
+    """
+
+    source: str
     title: str
     answer: str
     about: tuple[str, ...] = ()
-    rulings: tuple[VerdictView, ...] = ()
+    verdicts: tuple[VerdictView, ...] = ()
     sections: tuple[Section, ...] = ()
     inputs: Mapping[str, tuple[str, ...]] | None = None
     heading: str = "Verdicts"
 
     @property
     def tally(self) -> tuple[tuple[str, int], ...]:
-        """Return how many rulings have each status, in the order of `SHAPES`."""
-        found = [ruling.status for ruling in self.rulings]
-        order = [*SHAPES, *sorted(set(found) - set(SHAPES))]
-        return tuple((status, found.count(status)) for status in order if status in found)
+        """The number of verdicts with each status, in the order of `SHAPES`."""
+        statuses = [verdict.status for verdict in self.verdicts]
+        order = [*SHAPES, *sorted(set(statuses) - set(SHAPES))]
+        return tuple((status, statuses.count(status)) for status in order if status in statuses)
 
     @cached_property
     def sources(self) -> dict[tuple[str, ...], str]:
-        """Return an anchor for each set of several stages that a number comes from, in order of appearance."""
-        several = [keys for cell in self._cells() if cell.text and len(keys := self.last(cell.keys)) > 1]
-        return {keys: f"made-{number}" for number, keys in enumerate(dict.fromkeys(several), 1)}
+        """An anchor for each set of two or more stages that a number comes from, in order of appearance."""
+        sets = [keys for cell in self._cells() if cell.text and len(keys := self.last(cell.keys)) > 1]
+        return {keys: f"made-{number}" for number, keys in enumerate(dict.fromkeys(sets), 1)}
 
     def last(self, keys: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the stages of these from which nothing else among them was made; the others are behind them."""
-        behind = {one for key in keys for one in self._behind(key)}
-        return tuple(sorted(set(keys) - behind))
+        """Return those of these stages that are no input, direct or not, of another of them."""
+        inputs = {key for stage in keys for key in self._all_inputs(stage)}
+        return tuple(sorted(set(keys) - inputs))
 
     def anchor(self, keys: tuple[str, ...]) -> str:
-        """Return what a number of these stages links to; nothing where no stage of them is known."""
+        """Return the anchor that a number of these stages links to; "" where the page describes none of them."""
         last = self.last(keys)
         if len(last) > 1:
             return self.sources[last]
         return f"stage-{last[0]}" if last and last[0] in (self.inputs or {}) else ""
 
-    def _behind(self, key: str) -> frozenset[str]:
-        """Return all stages that one was made of."""
-        if key not in self._ancestors:
+    def _all_inputs(self, key: str) -> frozenset[str]:
+        """Return the keys of a stage's transitive inputs."""
+        if key not in self._known_inputs:
             direct = (self.inputs or {}).get(key, ())
-            self._ancestors[key] = frozenset(direct).union(*(self._behind(one) for one in direct))
-        return self._ancestors[key]
+            self._known_inputs[key] = frozenset(direct).union(*(self._all_inputs(other) for other in direct))
+        return self._known_inputs[key]
 
     @cached_property
-    def _ancestors(self) -> dict[str, frozenset[str]]:
+    def _known_inputs(self) -> dict[str, frozenset[str]]:
         return {}
 
     def _cells(self) -> Iterable[Cell]:
-        for ruling in self.rulings:
-            yield from (cell for _, cell in ruling.facts)
+        for verdict in self.verdicts:
+            yield from (cell for _, cell in verdict.facts)
         for section in self.sections:
-            yield from (cell for sheet in section.sheets() for row in sheet.rows for cell in row)
+            yield from (cell for table in section.tables() for row in table.rows for cell in row)
             for block in section.blocks:
-                if isinstance(block, Rulings):
-                    yield from (cell for ruling in block.rulings for _, cell in ruling.facts)
+                if isinstance(block, VerdictList):
+                    yield from (cell for verdict in block.verdicts for _, cell in verdict.facts)
 
 
-NOTHING = "–"
+def save(page: Page, folder: Path, html_name: str, markdown_name: str) -> tuple[Path, ...]:
+    """Write a page to a folder as HTML and as Markdown; return both files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = folder / html_name, folder / markdown_name
+    for file, content in zip(files, (html(page), markdown(page)), strict=True):
+        file.write_text(content, encoding="utf-8", newline="\n")
+    return files
 
 
 def html(page: Page, template: str = "page.html") -> str:
-    """Return a page as one HTML file that asks for nothing else; all texts are escaped."""
-    made = _environment().get_template(template)
-    kinds = {TableView: "sheet", Plot: "plot", Listing: "listing", Rulings: "rulings"}
-    return made.render(page=page, version=__version__, kinds=kinds)
+    """Return a page as one HTML file that loads nothing else; all texts are escaped."""
+    block_types = {TableView: "table", Plot: "plot", Listing: "listing", VerdictList: "verdicts"}
+    return templates(PAGES).get_template(template).render(page=page, version=__version__, block_types=block_types)
 
 
-def _environment() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader(PAGES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    made.filters["raw"] = lambda value: f"{value:.10g}"
-    return made
+def markdown(page: Page) -> str:
+    """Return a page in Markdown, to be read in a terminal or a repository; of large tables only their size."""
+    lines = [f"# {text.markdown(page.title)}", "", f"**{text.markdown(page.answer)}**", ""]
+    for paragraph in page.about:
+        lines += [text.markdown_paragraph(paragraph), ""]
+    if page.verdicts:
+        tally = ", ".join(f"{status}: {number}" for status, number in page.tally)
+        lines += [f"## {page.heading}", "", text.markdown(tally), ""]
+        lines += [line for verdict in page.verdicts for line in _verdict_lines(verdict)]
+        lines.append("")
+    for section in page.sections:
+        lines += _section_lines(section)
+    return "\n".join(lines)
+
+
+def _verdict_lines(verdict: VerdictView) -> Iterator[str]:
+    status, sentence = text.markdown(verdict.status), text.markdown(verdict.sentence.rstrip("."))
+    yield f"- **{status}**: {sentence}. {text.markdown(verdict.why)}"
+    facts = "; ".join(f"{label} {cell.text}" for label, cell in verdict.facts)
+    if facts:
+        yield f"  {text.markdown(facts)}"
+    if verdict.published:
+        yield f"  - published, *{text.markdown(verdict.published.status)}*: {text.markdown(verdict.published.why)}"
+
+
+def _section_lines(section: Section) -> Iterator[str]:
+    yield from (f"## {text.markdown(section.title)}", "")
+    if section.about:
+        yield from (text.markdown_paragraph(section.about), "")
+    for block in section.blocks:
+        if isinstance(block, Listing):
+            yield from _listing_lines(block)
+        elif isinstance(block, VerdictList):
+            yield from (line for verdict in block.verdicts for line in _verdict_lines(verdict))
+            yield ""
+        else:
+            yield from _table_lines(block) if isinstance(block, TableView) else _plot_lines(block)
+
+
+def _listing_lines(listing: Listing) -> Iterator[str]:
+    if listing.title:
+        yield from (f"### {text.markdown(listing.title)}", "")
+    if listing.commands:
+        # A fence must be longer than any run of backticks within it.
+        fence = FENCE + "`" * max((len(run) for line in listing.lines for run in re.findall("`+", line)), default=0)
+        yield from (f"{fence}sh", *listing.lines, fence, "")
+    else:
+        yield from (*(f"- {text.markdown_paragraph(line)}" for line in listing.lines), "")
+
+
+def _plot_lines(plot: Plot) -> Iterator[str]:
+    yield from (f"### {text.markdown(plot.title)}", "")
+    yield from (f"- {text.markdown_paragraph(panel.description)}" for panel in plot.panels)
+    yield ""
+    if not plot.table.is_folded:
+        yield from _table_lines(plot.table)
+
+
+def _table_lines(table: TableView) -> Iterator[str]:
+    yield from (f"### {text.markdown(table.title)}", "")
+    if len(table.rows) > 2 * FOLDED_FROM:
+        yield from (f"{len(table.rows)} rows: see the HTML page.", "")
+    else:
+        yield from (table.to_markdown(), "")

@@ -1,7 +1,7 @@
-"""Conduct: a study from its file to the report in a folder, whatever of it can be built.
+"""Run study: from a study file to the report in a folder, as far as its stages can be built.
 
-outcome = conduct(Path("studies/layerwise.py"), "sandbox", machine, Path("layerwise"))
-outcome.report["answer"]
+outcome = run_study(Path("studies/layerwise.py"), "sandbox", machine, Path("layerwise"))
+print(outcome.report["answer"])
 """
 
 from __future__ import annotations
@@ -16,16 +16,23 @@ from xstilts.claims import claim
 from xstilts.claims.claim import Verdict
 from xstilts.experiments import failed_arms
 from xstilts.experiments import study as studies
-from xstilts.reporting import report, study_report
+from xstilts.reporting import study_page, study_report
 from xstilts.reporting.study_report import Origin
 from xstilts.runtime.machine import Runtime
 
-STORE = Path("work")  # where the command line keeps stages unless it is told otherwise
+STORE = Path("work")  # the default of --store
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a study: how many stages were built, the verdicts, the report, and lines of what is missing."""
+    """The outcome of a study.
+
+    Attributes:
+        built: How many stages were built now; those already in the store do not count.
+        verdicts: The verdicts on its claims.
+        report: The content of `report.json`.
+        missing: What could not be built and why, a line each.
+    """
 
     built: int
     verdicts: tuple[Verdict, ...]
@@ -33,41 +40,53 @@ class Outcome:
     missing: tuple[str, ...]
 
 
-def conduct(file: Path, scale: str, machine: Runtime, out: Path) -> Outcome:
-    """Build a study and write its report to a folder; arms that cannot be built are gaps in it.
+def run_study(file: Path, scale: str, machine: Runtime, out: Path) -> Outcome:
+    """Build a study and write its report; claims about arms that cannot be built stay untested.
 
-    Raises StageError where nothing at all could be built, and InputError where the file is no study.
+    Args:
+        file: The study file.
+        scale: One of the study's scales, e.g. "sandbox".
+        machine: Holds the store, the data folder and the device.
+        out: The folder for `report.json`, its pages and `table.csv`.
+
+    Returns:
+        The outcome.
+
+    Raises:
+        StageError: Nothing at all could be built.
+        InputError: The file is no study.
     """
-    asked = studies.load(file, scale)
-    built, error = studies.attempt(asked, machine)
-    failed = error.reasons if error else {}
-    table = studies.table(asked, machine, failed)
+    study = studies.load(file, scale)
+    built, error = studies.attempt(study, machine)
+    reasons = error.reasons if error else {}
+    table = studies.table(study, machine, reasons)
     if error and not table.rows:
         raise error
-    lost = failed_arms.find(asked, machine, failed)
-    verdicts = failed_arms.explained(claim.check_all(asked.claims, table), lost)
-    missing = (*map(failed_arms.describe, lost), *failed_arms.failed_extras(asked, machine, failed))
+    lost = failed_arms.find(study, machine, reasons)
+    verdicts = failed_arms.explained(claim.check_all(study.claims, table), lost)
+    missing = (*map(failed_arms.describe, lost), *failed_arms.failed_extras(study, machine, reasons))
     origin = Origin(file.stem, scale, file, *commands(file, scale, machine))
-    found = study_report.build_report(asked, table, verdicts, origin, machine, missing)
+    report = study_report.build_report(study, table, verdicts, origin, machine, missing)
     studies.write(table, out)
-    study_report.write(found, out)
-    report.write(out)
-    return Outcome(built, verdicts, found, missing)
+    study_report.write(report, out)
+    study_page.write_pages(out)
+    return Outcome(built, verdicts, report, missing)
 
 
 def commands(file: Path, scale: str, machine: Runtime) -> tuple[str, str]:
-    """Return the commands that build a study again and check its report, whatever folder this one is written to.
+    """Return the commands that build a study again and verify its report.
 
-    Paths are as they were given. What the environment says is called by its name, so that a report has no path of the
-    machine that nobody wrote; what only the machine decides (device, workers) is left out.
+    Paths are written as they were given, and values of environment variables as these variables, so that a report
+    shows no absolute path that the user did not type. What depends on the computer alone (device, workers) is left out.
     """
-    store = [] if machine.store in (STORE, _named("XSTILTS_STORE")) else ["--store", str(machine.store)]
+    store = [] if machine.store in (STORE, _path_in("XSTILTS_STORE")) else ["--store", str(machine.store)]
     data = ["--data", str(machine.data)] if machine.data else []
-    shared = '--data "$XSTILTS_DATA"' if machine.data and machine.data == _named("XSTILTS_DATA") else shlex.join(data)
+    from_variable = machine.data and machine.data == _path_in("XSTILTS_DATA")
+    data_option = '--data "$XSTILTS_DATA"' if from_variable else shlex.join(data)
     study = shlex.join(["xstilts", "study", str(file), "--scale", scale, "--out", file.stem, *store])
-    return f"{study} {shared}".strip(), shlex.join(["xstilts", "verify", file.stem, *store])
+    return f"{study} {data_option}".strip(), shlex.join(["xstilts", "verify", file.stem, *store])
 
 
-def _named(variable: str) -> Path | None:
+def _path_in(variable: str) -> Path | None:
     value = os.environ.get(variable)
     return Path(value) if value else None

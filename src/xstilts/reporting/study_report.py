@@ -1,9 +1,13 @@
-"""Findings: all that a study has found, as the plain JSON that its report is a view of.
+"""Study report: `report.json`, all that a study measured, of which the pages are views.
 
-Nothing of it is typed by hand: every figure is measured in the table, with the keys of the stages behind it, so that
-`verify` can measure it again. What is not known is null.
+Every figure is computed from the results table and carries the keys of the stages behind it, so that
+`xstilts.verification.verify` can recompute it. Values that are not known are null.
 
-    found = gather(study, study.table(...), verdicts, Origin("layerwise", "sandbox", path), machine)
+    report = build_report(study, table, verdicts, Origin("layerwise", "sandbox", path, command), machine)
+    write(report, Path("layerwise"))
+
+>>> answer([])
+'The study makes no claims.'
 """
 
 from __future__ import annotations
@@ -18,37 +22,145 @@ from statistics import fmean
 from typing import Any
 
 from xstilts.claims import measures, published
-from xstilts.claims.claim import Claim, Verdict
+from xstilts.claims.claim import LEVEL, Claim, Verdict
 from xstilts.claims.claim_validation import slug
-from xstilts.claims.measures import Gain
-from xstilts.claims.results_table import Result, ResultsTable
+from xstilts.claims.measures import Gain, Level, Measured, Scaling
+from xstilts.claims.results_table import BASELINE, Missing, Result, ResultsTable
 from xstilts.data.languages import Language, codes, language
+from xstilts.errors import InputError
 from xstilts.evaluation import contamination
 from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, TARGET
 from xstilts.experiments.extra_tables import ExtraTable, PairedTests, StageTable
 from xstilts.experiments.study import Study, chosen
 from xstilts.models import configs
-from xstilts.reporting import report_data
-from xstilts.reporting.plain_json import Plain, entry, plain, row_of
-from xstilts.reporting.report import FORMAT, REPORT
-from xstilts.reporting.report_data import distinct
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest, names, query
 from xstilts.store.build import is_built
+from xstilts.store.live_view import history_of
 from xstilts.training.train import MODEL
 
-TRAININGS = (EARLIER, INTERMEDIATE, TARGET)  # roles of stages that have a network
+Json = dict[str, Any]
+Records = Mapping[str, Json]
+"""The manifest of each stage by key, with its folder as "folder"."""
+
+REPORT = "report.json"
+FORMAT = 1
+TRAININGS = (EARLIER, INTERMEDIATE, TARGET)  # roles of stages that have a model
+MEAN, ZERO_SHOT = "mean", "zero-shot"  # languages of rows that average over several
+POINTS = 60  # of a learning curve
+ROW = ("encoder", "intermediate", "target", "language", "estimate", "low", "high", "keys", "n")
+MEMBERS = {  # what the pages need of each entry of a report's lists
+    "verdicts": ("name", "sentence", "status", "why", "expectation", "margin"),
+    "levels": ROW,
+    "gains": ROW,
+    "costs": ("encoder", "intermediate", "target", "seed", "figures", "keys"),
+    "curves": ("label", "role", "encoder", "seed", "key"),
+    "scalings": ("figure", "points", "exponent", "low", "high"),
+    "extras": ("title", "columns", "rows"),
+    "collapsed": ("stage", "why"),
+}
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a study comes from: its name, its scale, its file, the command that ran it and one that checks it."""
+    """Where a study comes from.
+
+    Attributes:
+        name: Its name.
+        scale: The scale it was run at.
+        file: The study file.
+        command: The command that builds it.
+        check: The command that verifies its report.
+    """
 
     name: str
     scale: str
     file: Path
     command: str
     check: str = ""
+
+
+# The file.
+
+
+def write(report: Mapping[str, Any], folder: Path) -> None:
+    """Write `report.json` to a folder, one line for each entry of a list or a mapping."""
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = (f"{json.dumps(name)}: {_lines(value)}" for name, value in report.items())
+    (folder / REPORT).write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+
+
+def _lines(value: Any) -> str:
+    if isinstance(value, list) and value:
+        return "[\n " + ",\n ".join(json.dumps(entry, ensure_ascii=False) for entry in value) + "\n]"
+    if isinstance(value, dict) and value:
+        members = (f"{json.dumps(name)}: {json.dumps(entry, ensure_ascii=False)}" for name, entry in value.items())
+        return "{\n " + ",\n ".join(members) + "\n}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def read(folder: Path) -> Json:
+    """Read the `report.json` of a folder.
+
+    Args:
+        folder: The folder that a study was written to.
+
+    Returns:
+        The report.
+
+    Raises:
+        InputError: There is no report, it has another format, or it lacks what its pages need.
+    """
+    path = folder / REPORT
+    if not path.is_file():
+        raise InputError(f"no {REPORT} in {folder}: write one with `xstilts study FILE --out {folder}`")
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON ({error}); write it again with `xstilts study`") from error
+    if not isinstance(report, dict) or report.get("format") != FORMAT:
+        form = report.get("format") if isinstance(report, dict) else None
+        raise InputError(f"{path} has format {form}, this xstilts reads {FORMAT}; write it again with `xstilts study`")
+    if lack := _lack(report):
+        raise InputError(f"{path} is not as a study writes it ({lack}); write it again with `xstilts study`")
+    return report
+
+
+def _lack(report: Mapping[str, Any]) -> str:
+    """Return what a report lacks that its pages need; "" for nothing. A report with a `kind` checks its own lists."""
+    for name in ("question", "answer"):
+        if not isinstance(report.get(name), str):
+            return f"no {name}"
+    for name, needed in () if "kind" in report else MEMBERS.items():
+        entries = report.get(name, [])
+        if not isinstance(entries, list):
+            return f"{name} is no list"
+        for number, entry in enumerate(entries, 1):
+            lacking = [key for key in needed if not isinstance(entry, dict) or key not in entry]
+            if lacking:
+                return f"number {number} of {name} has no {lacking[0]}"
+    parts = [
+        name for name in ("study", "settings", "reproduce", "stages") if not isinstance(report.get(name, {}), dict)
+    ]
+    return f"{parts[0]} is no object" if parts else ""
+
+
+def to_json(value: Any) -> Any:
+    """Return a value in types that JSON has: NaN and infinities become None, tuples lists, paths texts.
+
+    >>> to_json({"p": float("nan"), "interval": (0.5, 1.5)})
+    {'p': None, 'interval': [0.5, 1.5]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): to_json(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
+
+
+# The report.
 
 
 def build_report(
@@ -58,183 +170,356 @@ def build_report(
     origin: Origin,
     machine: Runtime,
     failed: Sequence[str] = (),
-) -> Plain:
-    """Return the findings of a finished study; every row of the table must have been read from the machine's store.
+) -> Json:
+    """Build the report of a finished study.
 
-    failed: lines of what could not be built.
+    Args:
+        study: The study.
+        table: Its results, read from the machine's store.
+        verdicts: The verdicts on its claims.
+        origin: Where the study comes from.
+        machine: Holds the store.
+        failed: What could not be built, a line each.
+
+    Returns:
+        The content of `report.json`.
     """
     question, _, about = study.question.strip().partition("\n")
     records = _records(table, machine)
-    found = derived_sections(table, verdicts, records)
-    return plain(  # type: ignore[no-any-return]
-        {
-            "format": FORMAT,
-            "study": {
-                "name": origin.name,
-                "scale": origin.scale,
-                "file": origin.file.name,
-                "digest": manifest.sha256(origin.file)[:12],
-            },
-            "question": question,
-            "about": about.strip(),
-            **found,
-            "extras": [
-                *_choices(study, table),
-                *_extras((*study.extras, *tests(study.claims)), table, records, machine),
-            ],
-            "failed": list(failed),
-            "repaired": _repaired(records, machine),
-            "shared": sorted(_shared(study, machine)),
-            "limits": list(study.limits),
-            "reproduce": {
-                "commands": [*study.prepare, *filter(None, (origin.command, origin.check))],
-                **found["reproduce"],
-            },
-            "rows": [row_of(row) for row in table.rows],
-            "stages": {key: entry(facts) for key, facts in sorted(records.items())},
-            "sources": query.sources(records, machine.store),
-        }
-    )
+    derived = derived_sections(table, verdicts, records)
+    own_tables = _extra_tables((*study.extras, *paired_tests(study.claims)), table, records, machine)
+    report = {
+        "format": FORMAT,
+        "study": {
+            "name": origin.name,
+            "scale": origin.scale,
+            "file": origin.file.name,
+            "digest": manifest.sha256(origin.file)[:12],
+        },
+        "question": question,
+        "about": about.strip(),
+        **derived,
+        "extras": [*_dev_selections(study, table), *own_tables],
+        "failed": list(failed),
+        "repaired": _repaired(records, machine),
+        "shared": sorted(_contaminated(study, machine)),
+        "limits": list(study.limits),
+        "reproduce": {
+            "commands": [*study.prepare, *filter(None, (origin.command, origin.check))],
+            **derived["reproduce"],
+        },
+        "rows": [row_json(row) for row in table.rows],
+        "stages": {key: stage_json(record) for key, record in sorted(records.items())},
+        "sources": query.sources(records, machine.store),
+    }
+    return to_json(report)  # type: ignore[no-any-return]
 
 
-def derived_sections(table: ResultsTable, verdicts: Sequence[Verdict], records: Mapping[str, Plain]) -> Plain:
-    """Return what follows from a table, its verdicts and the records behind it alone, so that it can be made again."""
-    known_figures = published.known()
-    said = [verdict_json(one, known_figures) for one in verdicts]
+def derived_sections(table: ResultsTable, verdicts: Sequence[Verdict], records: Records) -> Json:
+    """Return the parts of a report that follow from the results, the verdicts and the stages' manifests alone."""
+    figures = published.known()
+    verdicts_json = [verdict_json(verdict, figures) for verdict in verdicts]
     return {
-        "answer": answer(said),
-        "verdicts": said,
+        "answer": answer(verdicts_json),
+        "verdicts": verdicts_json,
         "settings": _settings(table, records),
-        "levels": list(report_data.levels(table)),
-        "gains": list(report_data.gains(table)),
-        "costs": list(report_data.costs(table)),
-        "curves": list(report_data.curves(table, records)),
-        "scalings": list(report_data.scalings((one.claim for one in verdicts), table)),
+        "levels": list(levels(table)),
+        "gains": list(gains(table)),
+        "costs": list(costs(table)),
+        "curves": list(curves(table, records)),
+        "scalings": list(scalings((verdict.claim for verdict in verdicts), table)),
         "collapsed": list(_collapsed(records)),
-        "missing": [f"{one['sentence']}: {one['why']}" for one in said if one["status"] == "untested"],
+        "missing": [
+            f"{verdict['sentence']}: {verdict['why']}" for verdict in verdicts_json if verdict["status"] == "untested"
+        ],
         "reproduce": _made_with(records),
     }
 
 
-def write(found: Plain, folder: Path) -> None:
-    """Write `report.json`, the truth of which a report's pages are views."""
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = (f"{json.dumps(name)}: {_lines(value)}" for name, value in found.items())
-    (folder / REPORT).write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+def row_json(row: Result) -> Json:
+    """Return a result as the report has it."""
+    values = {name: value for name, value in vars(row).items() if name not in ("examples", "costs")}
+    return values | {"costs": row.costs} if row.costs else values
 
 
-def _lines(value: Any) -> str:
-    """Return a value as JSON, each member of a list or a mapping in a line of its own."""
-    if isinstance(value, list) and value:
-        return "[\n " + ",\n ".join(json.dumps(one, ensure_ascii=False) for one in value) + "\n]"
-    if isinstance(value, dict) and value:
-        members = (f"{json.dumps(name)}: {json.dumps(one, ensure_ascii=False)}" for name, one in value.items())
-        return "{\n " + ",\n ".join(members) + "\n}"
-    return json.dumps(value, ensure_ascii=False)
+def stage_json(record: Json) -> Json:
+    """Return a stage as the report has it, with digests of its files and of its manifest.
+
+    Args:
+        record: The stage's manifest, with its folder as "folder".
+
+    Returns:
+        The entry. Model weights have no digest in it; only stages whose costs were measured have their seconds.
+    """
+    return {
+        "label": record["label"],
+        "work": record["work"].rpartition(".")[2],
+        "seconds": record["seconds"] if record["record"].get("cost") else None,
+        "inputs": list(record["inputs"]),
+        "files": {name: file["sha256"] for name, file in record["files"].items() if not name.startswith("model/")},
+        "record": manifest.sha256(record["folder"] / manifest.RECORD),
+    }
 
 
-def answer(verdicts: Sequence[Mapping[str, Any]]) -> str:
-    """Return the answer in a few sentences: the claims that answer the question, and how many came out how."""
-    if not verdicts:
-        return "Nothing was claimed."
-    chosen = [one for one in verdicts if one["answers"]] or verdicts[:1]
-    counts = Counter(one["status"] for one in verdicts)
-    said = [f"{count} {_verb(status, count)}" for status, count in sorted(counts.items())]
-    return " ".join([*map(_answered, chosen), f"Of {len(verdicts)} claims {', '.join(said)}."])
-
-
-def _answered(verdict: Mapping[str, Any]) -> str:
-    found, (low, high) = verdict["estimate"], verdict["interval"]
-    measured = "" if math.isnan(found) else f", {found:+.2f} {verdict['unit']} [{low:+.2f}, {high:+.2f}]"
-    return f"“{verdict['sentence']}” {_verb(verdict['status'], 1)}{measured}."
-
-
-def _verb(status: str, count: int) -> str:
-    """Return what claims do, as a verb: one holds, two hold, one is undecided."""
-    plural = count > 1
-    words = {"holds": "hold" if plural else "holds", "fails": "fail" if plural else "fails"}
-    return words.get(status, f"{'are' if plural else 'is'} {status}")
-
-
-def _extras(
-    asked: Iterable[ExtraTable | StageTable], table: ResultsTable, records: Mapping[str, Plain], machine: Runtime
-) -> Iterator[Plain]:
-    """Yield a study's own tables, but those whose stages could not be built."""
-    for one in asked:
-        if not isinstance(one, StageTable):
-            yield one.made(table, records)
-        elif all(is_built(stage, machine) for stage in one.stages(machine).values()):
-            yield one.probed(machine)
-
-
-def tests(claims: Iterable[Claim]) -> list[ExtraTable]:
-    """Return the table of other tests of the gains that are claimed, if any are."""
-    gains = tuple((one.sentence, one.measure) for one in claims if isinstance(one.measure, Gain))
-    return [PairedTests(gains)] if gains else []
-
-
-def _choices(study: Study, table: ResultsTable) -> Iterator[Plain]:
-    """Yield the table of what was chosen among which arms; an edge says that better ones may lie beyond."""
-    rows = []
-    for choice in study.choices:
-        for encoder, label in chosen(choice, table.rows).items():
-            tried = {name: table.select(encoder=encoder, recipe=name).rows for name in choice.among}
-            scores = {name: fmean(row.dev for row in found) for name, found in tried.items() if found}
-            said = ", ".join(f"{name} {score:.1f}" for name, score in scores.items())
-            edge = len(scores) > 1 and label in (choice.among[0], choice.among[-1])
-            rows.append([choice.label, encoder, label, said, "yes" if edge else "no"])
-    if rows:
-        columns = ["name", "encoder", "chosen", "mean development score of each", "the first or the last tried"]
-        note = "What is chosen at an end of what was tried may not be the best there is."
-        yield {"title": "What was chosen by development data", "columns": columns, "rows": rows, "note": note}
-
-
-def _records(table: ResultsTable, machine: Runtime) -> dict[str, Plain]:
-    """Return the records of all stages behind a table, by key."""
+def _records(table: ResultsTable, machine: Runtime) -> dict[str, Json]:
+    """Return the manifests of all stages behind a table, by key."""
     keys = {key for row in table.rows for key in row.keys}
-    folders = {name.name.rpartition("-")[2]: name for name in machine.store.iterdir()}
+    folders = {folder.name.rpartition("-")[2]: folder for folder in machine.store.iterdir()}
     return {key: manifest.read(folders[key]) | {"folder": folders[key]} for key in sorted(keys)}
 
 
-def verdict_json(verdict: Verdict, known_figures: Mapping[str, published.Published]) -> Plain:
-    """Return a verdict as the report has it, beside the published figure that its claim names."""
+# Verdicts and the answer.
+
+
+def verdict_json(verdict: Verdict, figures: Mapping[str, published.Published]) -> Json:
+    """Return a verdict as the report has it, compared with the published figure that its claim names."""
     claim = verdict.claim
-    compared = None
-    if claim.published in known_figures:
-        figure = known_figures[claim.published]
-        found = published.compare(verdict, figure)
-        compared = {**vars(figure), "status": found.status, "why": found.why}
+    comparison = None
+    if claim.published in figures:
+        figure = figures[claim.published]
+        outcome = published.compare(verdict, figure)
+        comparison = {**vars(figure), "status": outcome.status, "why": outcome.why}
     return {
         "name": slug(claim.sentence),
         "sentence": claim.sentence,
         "expectation": claim.expectation,
         "margin": claim.margin,
-        "measure": measures.plain(claim.measure),
+        "measure": measures.to_json(claim.measure),
         "status": verdict.status,
         "why": verdict.why,
         "by_construction": claim.by_construction,
         "answers": claim.answers,
         "estimate": verdict.estimate,
         "interval": verdict.interval,
-        "unit": _unit(claim.measure),
+        "unit": claim.unit,
         "p": verdict.p,
         "p_holm": verdict.p_holm,
         "n_replicates": verdict.n_replicates,
         "detectable": verdict.detectable,
         "seeds_needed": verdict.seeds_needed,
         "keys": verdict.keys,
-        "published": compared,
+        "published": comparison,
     }
 
 
-def _unit(measure: Any) -> str:
-    return {"Saving": "percent", "Scaling": "exponent", "Growth": "points a doubling"}.get(
-        type(measure).__name__, "points"
-    )
+def answer(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    """Return the answer in a few sentences: the verdicts on the claims that answer the question, and the tally."""
+    if not verdicts:
+        return "The study makes no claims."
+    primary = [verdict for verdict in verdicts if verdict["answers"]] or verdicts[:1]
+    counts = Counter(verdict["status"] for verdict in verdicts)
+    tally = [f"{count} {_verb(status, count)}" for status, count in sorted(counts.items())]
+    return " ".join([*map(_answering, primary), f"Of {len(verdicts)} claims, {', '.join(tally)}."])
 
 
-def _settings(table: ResultsTable, records: Mapping[str, Plain]) -> Plain:
-    spoken = sorted({row.language for row in table.rows})
+def _answering(verdict: Mapping[str, Any]) -> str:
+    value, (low, high) = verdict["estimate"], verdict["interval"]
+    measured = "" if math.isnan(value) else f", {value:+.2f} {verdict['unit']} [{low:+.2f}, {high:+.2f}]"
+    return f"“{verdict['sentence']}” {_verb(verdict['status'], 1)}{measured}."
+
+
+def _verb(status: str, count: int) -> str:
+    """Return a status as a verb: 1 holds, 2 hold, 1 is undecided."""
+    plural = count > 1
+    verbs = {"holds": "hold" if plural else "holds", "fails": "fail" if plural else "fails"}
+    return verbs.get(status, f"{'are' if plural else 'is'} {status}")
+
+
+# Figures of the results table.
+
+
+def levels(table: ResultsTable) -> Iterator[Json]:
+    """Yield the mean score of each arm, over its languages and in each of them."""
+    learned = _training_languages(table)
+    for (encoder, recipe, intermediate, target), languages in _arms(table).items():
+        for name, group in _language_groups(languages, learned[target]):
+            estimate = _estimate(Level(intermediate, target, group, encoder, recipe), table)
+            if estimate:
+                setting = {"encoder": encoder, "recipe": recipe, "intermediate": intermediate, "target": target}
+                yield {**setting, "language": name, **estimate}
+
+
+def gains(table: ResultsTable) -> Iterator[Json]:
+    """Yield the gain of each arm over its baseline, over its languages and in each of them."""
+    learned = _training_languages(table)
+    for (encoder, recipe, intermediate, target), languages in _arms(table).items():
+        if intermediate == BASELINE:
+            continue
+        for name, group in _language_groups(languages, learned[target]):
+            gain = Gain(intermediate, target, languages=group, encoder=encoder, recipe=recipe)
+            estimate = _estimate(gain, table)
+            if estimate:
+                yield {
+                    "encoder": encoder,
+                    "recipe": recipe,
+                    "over_recipe": recipe,
+                    "intermediate": intermediate,
+                    "target": target,
+                    "language": name,
+                    "in_training_language": name in learned[target],
+                    **estimate,
+                    "by_seed": list(gain.by_seed(table).values()),
+                }
+
+
+def _arms(table: ResultsTable) -> dict[tuple[str, str, str, str], list[str]]:
+    """Return the languages of each arm, by encoder, recipe, intermediate setting and target."""
+    arms: dict[tuple[str, str, str, str], dict[str, None]] = {}
+    for row in table.rows:
+        arms.setdefault((row.encoder, row.recipe, row.intermediate, row.target), {})[row.language] = None
+    return {arm: list(languages) for arm, languages in arms.items()}
+
+
+def _language_groups(languages: list[str], learned: set[str]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return all languages, those of zero-shot transfer if these are others, and each language, with their names."""
+    zero_shot = tuple(code for code in languages if code not in learned)
+    means = [(MEAN, tuple(languages))] + [(ZERO_SHOT, zero_shot)] * (0 < len(zero_shot) < len(languages))
+    return means + [(code, (code,)) for code in languages]
+
+
+def _training_languages(table: ResultsTable) -> dict[str, set[str]]:
+    """Return the languages of each target's training data."""
+    languages: dict[str, set[str]] = {row.target: set() for row in table.rows}
+    for row in table.rows:
+        languages[row.target] |= {row.language} if row.in_training_language else set()
+    return languages
+
+
+def _estimate(measure: Level | Gain, table: ResultsTable) -> Json | None:
+    """Return the estimate of a measure with its interval; None where rows are missing."""
+    try:
+        measured: Measured = measure.of(table)
+    except Missing:
+        return None
+    estimate = measured.estimate
+    low, high = estimate.interval(LEVEL)
+    known = estimate.error > 0
+    return {
+        "estimate": estimate.value,
+        "low": low if known else None,
+        "high": high if known else None,
+        "p": estimate.p() if known else None,
+        "n": estimate.count,
+        "keys": measured.keys,
+    }
+
+
+def costs(table: ResultsTable) -> Iterator[Json]:
+    """Yield the costs of each run, with its mean score and its gain."""
+    runs: dict[tuple[str, str, str, str, int], list[Result]] = {}
+    for row in table.rows:
+        runs.setdefault((row.encoder, row.recipe, row.intermediate, row.target, row.seed), []).append(row)
+    for (encoder, recipe, intermediate, target, seed), rows in runs.items():
+        score = _mean_score(rows)
+        baseline = runs.get((encoder, recipe, BASELINE, target, seed), [])
+        gain = score - _mean_score(baseline) if baseline and intermediate != BASELINE else None
+        figures = {name: value for name, value in rows[0].costs.items() if not name.startswith("predict")}
+        # Each row has the costs of predicting its own language.
+        predicting = {name for row in rows for name in row.costs if name.startswith("predict")}
+        figures |= {name: sum(row.costs.get(name, math.nan) for row in rows) for name in sorted(predicting)}
+        arm = {"encoder": encoder, "recipe": recipe, "intermediate": intermediate, "target": target, "seed": seed}
+        keys = distinct(key for row in rows for key in row.keys)
+        yield {**arm, "score": score, "gain": gain, "figures": figures, "keys": keys}
+
+
+def _mean_score(rows: Sequence[Result]) -> float:
+    """Return the mean score of a run over its zero-shot languages, or over all where there are none."""
+    return fmean(row.score for row in [row for row in rows if not row.in_training_language] or rows)
+
+
+def curves(table: ResultsTable, records: Records) -> Iterator[Json]:
+    """Yield the learning curve of each training, once, under the first arm that has it."""
+    seen: set[str] = set()
+    for row in table.rows:
+        for role, key in zip(row.roles, row.keys, strict=True):
+            history = [] if key in seen else history_of(records[key]["folder"])
+            if not history:
+                continue
+            seen.add(key)
+            losses = [[line["step"], line["loss"]] for line in history if "loss" in line]
+            dev_scores = [[line["step"], fmean(line["dev"].values())] for line in history if "dev" in line]
+            task = records[key]["label"].removeprefix("train-").rpartition("-seed")[0]
+            yield {
+                "label": f"{task} after {row.intermediate}" if role == TARGET else task,
+                "role": role,
+                "encoder": row.encoder,
+                "recipe": row.recipe,
+                "task": task,
+                "seed": row.seed,
+                "key": key,
+                "points": losses[:: max(1, math.ceil(len(losses) / POINTS))],
+                "dev_scores": dev_scores,
+                "seconds": records[key]["record"].get("cost", {}).get("seconds"),
+            }
+
+
+def scalings(claims: Iterable[Claim], table: ResultsTable) -> Iterator[Json]:
+    """Yield the points and the fit of each claim about growth with size."""
+    for claim in claims:
+        measure = claim.measure
+        if not isinstance(measure, Scaling):
+            continue
+        try:
+            fit = measure.of(table).estimate
+            sizes = {row.encoder: row.size for row in table.rows}
+            values = {name: measure.at(table, name).estimate.value for name in distinct(sizes)}
+        except Missing:
+            continue
+        low, high = fit.interval(LEVEL)
+        yield {
+            "figure": measure.figure,
+            "per": measure.per,
+            "of": measure.recipe or measure.intermediate,
+            "what": claim.sentence,
+            "points": [[sizes[name], value, name] for name, value in values.items()],
+            "exponent": fit.value,
+            "low": low,
+            "high": high,
+            "by_construction": bool(claim.by_construction),
+        }
+
+
+# Tables of the study's own.
+
+
+def paired_tests(claims: Iterable[Claim]) -> list[ExtraTable]:
+    """Return the table of further tests of the gains that are claimed, if any are."""
+    gains = tuple((claim.sentence, claim.measure) for claim in claims if isinstance(claim.measure, Gain))
+    return [PairedTests(gains)] if gains else []
+
+
+def _extra_tables(
+    extras: Iterable[ExtraTable | StageTable], table: ResultsTable, records: Records, machine: Runtime
+) -> Iterator[Json]:
+    """Yield the study's own tables, except those whose stages could not be built."""
+    for extra in extras:
+        if not isinstance(extra, StageTable):
+            yield extra.made(table, records)
+        elif all(is_built(stage, machine) for stage in extra.stages(machine).values()):
+            yield extra.probed(machine)
+
+
+def _dev_selections(study: Study, table: ResultsTable) -> Iterator[Json]:
+    """Yield the table of recipes selected by dev score; a recipe at an end may not be the best there is."""
+    rows = []
+    for choice in study.choices:
+        for encoder, label in chosen(choice, table.rows).items():
+            tried = {name: table.select(encoder=encoder, recipe=name).rows for name in choice.among}
+            scores = {name: fmean(row.dev for row in rows) for name, rows in tried.items() if rows}
+            shown = ", ".join(f"{name} {score:.1f}" for name, score in scores.items())
+            at_end = len(scores) > 1 and label in (choice.among[0], choice.among[-1])
+            rows.append([choice.label, encoder, label, shown, "yes" if at_end else "no"])
+    if rows:
+        columns = ["name", "encoder", "selected", "mean dev score of each", "first or last of those tried"]
+        note = "If the first or the last recipe tried is selected, a better one may lie beyond it."
+        yield {"title": "Recipes selected on development data", "columns": columns, "rows": rows, "note": note}
+
+
+# Settings and provenance.
+
+
+def _settings(table: ResultsTable, records: Records) -> Json:
+    languages = sorted({row.language for row in table.rows})
     encoders = {row.encoder: row for row in table.rows}
     targets = {row.target: row for row in table.rows}
     return {
@@ -247,73 +532,84 @@ def _settings(table: ResultsTable, records: Mapping[str, Plain]) -> Plain:
             {"name": name, "format": _format(row, records), "metric": row.metric} for name, row in targets.items()
         ],
         "seeds": sorted({row.seed for row in table.rows}),
-        "languages": {code: _language(code) for code in spoken},
+        "languages": {code: _language(code) for code in languages},
     }
 
 
-def _format(row: Result, records: Mapping[str, Plain]) -> str:
+def _format(row: Result, records: Records) -> str:
     return names.format_from_key(records[row.keys[row.roles.index(PREDICT)]]["arguments"]["kind_name"])
 
 
-def _layers(row: Result, records: Mapping[str, Plain]) -> int | None:
-    """Return the layers of a row's encoder, as its last training has written them; None where nothing was trained."""
-    trained = [records[key]["folder"] for role, key in zip(row.roles, row.keys, strict=True) if role in TRAININGS]
-    config = configs.read(trained[-1] / MODEL / configs.CONFIG) if trained else None
+def _layers(row: Result, records: Records) -> int | None:
+    """Return the layers of a row's encoder, from the config of its last training; None where nothing was trained."""
+    folders = [records[key]["folder"] for role, key in zip(row.roles, row.keys, strict=True) if role in TRAININGS]
+    config = configs.read(folders[-1] / MODEL / configs.CONFIG) if folders else None
     return getattr(config, "num_hidden_layers", None)
 
 
-def _language(code: str) -> Plain:
-    known = [language(one) for one in codes(code)]
+def _language(code: str) -> Json:
+    parts = [language(part) for part in codes(code)]
     facts = {
-        name: "-".join(dict.fromkeys(getattr(one, name) for one in known)) for name in ("name", "family", "script")
+        name: "-".join(dict.fromkeys(getattr(part, name) for part in parts)) for name in ("name", "family", "script")
     }
     return {**facts, "distance": _distance(code)}
 
 
 def _distance(code: str) -> float:
-    """Return how far a language is from English: 0 itself, 1 of its branch, 2 of its family, 3 of another one.
+    """Return how far a language is from English: 0 itself, 1 the same branch, 2 the same family, 3 another family.
 
-    An artificial language's is from the English-like one, from 0 to 1. Of a pair it is that of the one further off.
+    An artificial language's distance is from the English-like one, from 0 to 1. A pair has that of the farther one.
     """
     from xstilts import sandbox
 
     if code in sandbox.CODES:
         return sandbox.distance(sandbox.language(code))
-    english, known = language("en"), [language(one) for one in codes(code)]
+    english, parts = language("en"), [language(part) for part in codes(code)]
     steps = [
-        0 if one == english else 1 if one.family == english.family else 2 if _stem(one) == _stem(english) else 3
-        for one in known
+        0
+        if part == english
+        else 1
+        if part.family == english.family
+        else 2
+        if _top_family(part) == _top_family(english)
+        else 3
+        for part in parts
     ]
     return float(max(steps))
 
 
-def _stem(one: Language) -> str:
-    return one.family.partition(":")[0]
+def _top_family(language: Language) -> str:
+    return language.family.partition(":")[0]
 
 
-def _collapsed(records: Mapping[str, Plain]) -> Iterator[Plain]:
-    for key, facts in records.items():
-        for name, task in facts["record"].get("dev", {}).items():
+def _collapsed(records: Records) -> Iterator[Json]:
+    for key, record in records.items():
+        for name, task in record["record"].get("dev", {}).items():
             if task["collapsed"]:
                 why = f"{name} ended at {task['score']:.1f} on development data, where chance is {task['chance']:.1f}"
-                yield {"stage": f"{facts['label']}-{key}", "key": key, "why": why}
+                yield {"stage": f"{record['label']}-{key}", "key": key, "why": why}
 
 
-def _repaired(records: Mapping[str, Plain], machine: Runtime) -> list[str]:
+def _repaired(records: Records, machine: Runtime) -> list[str]:
     damaged = {path.name.rpartition(".damaged")[0] for path in machine.store.glob("*.damaged*")}
-    return [name for key, facts in records.items() if (name := f"{facts['label']}-{key}") in damaged]
+    return [name for key, record in records.items() if (name := f"{record['label']}-{key}") in damaged]
 
 
-def _shared(study: Study, machine: Runtime) -> set[str]:
-    """Return which test texts were also in training, in sentences."""
-    looked = {stage.key: stage for arm in study.arms for stage in arm.grid.overlaps(machine)}
-    return set(contamination.describe(looked.values(), machine))
+def _contaminated(study: Study, machine: Runtime) -> set[str]:
+    """Return which test texts were also in training data, in sentences."""
+    checks = {stage.key: stage for arm in study.arms for stage in arm.grid.overlaps(machine)}
+    return set(contamination.describe(checks.values(), machine))
 
 
-def _made_with(records: Mapping[str, Plain]) -> Plain:
+def _made_with(records: Records) -> Json:
     versions: dict[str, dict[str, None]] = {}
-    for facts in records.values():
-        for name, version in facts["libraries"].items():
+    for record in records.values():
+        for name, version in record["libraries"].items():
             versions.setdefault(name, {})[version] = None
-    devices = {(facts["record"].get("cost") or {}).get("device") for facts in records.values()} - {None}
-    return {"versions": {name: ", ".join(found) for name, found in versions.items()}, "devices": sorted(devices)}
+    devices = {(record["record"].get("cost") or {}).get("device") for record in records.values()} - {None}
+    return {"versions": {name: ", ".join(each) for name, each in versions.items()}, "devices": sorted(devices)}
+
+
+def distinct(values: Iterable[Any]) -> list[Any]:
+    """Return values without repetitions, in their order."""
+    return list(dict.fromkeys(values))

@@ -1,4 +1,4 @@
-"""Screen: standard output, as everything here prints on it.
+"""Console: standard output for everything that the package prints.
 
 >>> console().is_terminal
 False
@@ -10,6 +10,6 @@ from rich.console import Console
 
 
 def console() -> Console:
-    """Return standard output, wide enough for a table where it is a file or a pipe; `NO_COLOR` is honoured."""
+    """Return a console on standard output that honours `NO_COLOR`; 200 columns wide where it is a file or a pipe."""
     wide = Console(markup=False)
     return wide if wide.is_terminal else Console(width=200, markup=False)

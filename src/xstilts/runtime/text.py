@@ -1,15 +1,39 @@
-"""TODO runtime.text."""
+"""Texts: names as a list, and any text as Markdown that shows it unchanged.
+
+>>> listed(["en", "sw"]), markdown("a|b")
+('en, sw', 'a\\\\|b')
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+SPECIAL = re.compile(r"[\\`*<>|~]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|&(?=#?\w+;)")
+LINE_START = re.compile(
+    r"^(?:(?=[#+=-]+(?:\s|$))|\d+(?=[.)](?:\s|$)))"
+)  # a backslash goes before it, or after a number
 
 
 def listed(names: Iterable[object]) -> str:
-    """Return names as a list, apart by semicolons where one has a comma itself.
+    """Return names separated by commas, or by semicolons where a name itself has a comma.
 
     >>> listed(["en", "sw"]), listed(["batch 8, tuned", "all"])
     ('en, sw', 'batch 8, tuned; all')
     """
-    found = [str(name) for name in names]
-    return ("; " if any("," in name for name in found) else ", ").join(found)
+    texts = [str(name) for name in names]
+    return ("; " if any("," in text for text in texts) else ", ").join(texts)
+
+
+def markdown(text: str) -> str:
+    """Return Markdown that shows a text as it is, in one line."""
+    return SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def markdown_paragraph(text: str) -> str:
+    """Return Markdown that shows a text as it is at the start of a line, where it makes no list or heading.
+
+    >>> print(markdown_paragraph("# x"))
+    \\# x
+    """
+    return LINE_START.sub(lambda start: f"{start.group(0)}\\", markdown(text))

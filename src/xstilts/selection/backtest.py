@@ -20,9 +20,8 @@ from typing import Any
 
 from xstilts.errors import InputError
 from xstilts.experiments.score_table import BASELINE
-from xstilts.reporting import report
-from xstilts.reporting.report import REPORT
-from xstilts.reporting.report_data import MEAN, ZERO_SHOT
+from xstilts.reporting import study_report
+from xstilts.reporting.study_report import MEAN, REPORT, ZERO_SHOT
 from xstilts.stats import Correlation, Summary, correlation, summary
 
 COMBINED = "combined"
@@ -119,7 +118,7 @@ def _reported(path: Path) -> list[Line]:
     """Return the gains of a `report.json`."""
     if path.name != REPORT:
         raise InputError(f"no measured gains in {path}: give a study's {TABLE} or {REPORT}")
-    found = report.read(path.parent)
+    found = study_report.read(path.parent)
     if not isinstance(found.get("gains"), list) or not all(isinstance(one, dict) for one in found["gains"]):
         raise InputError(f"{path} has no gains; {AGAIN}")
     return list(found["gains"])

@@ -4,7 +4,7 @@ A stage costs what its record says, whoever built it and when, and is paid once.
 it in the store, pays the same and decides the same; the budget is one of work, not of waiting.
 
 What is to come is priced by what its like has cost the same candidate: a training by the step, anything else by the
-piece, and what was paid before by nothing. One that was never paid for such is taken to be as dear as the dearest of
+token, and what was paid before by nothing. One that was never paid for such is taken to be as dear as the dearest of
 the others. A single price for all would not do: a candidate with long texts can cost ten times what another does.
 
     purse = Purse(machine, seconds=3600.0)
@@ -29,7 +29,7 @@ Sort = tuple[str, str]
 class Budget:
     """A budget in seconds of stages; spent: by what for. built: how many stages were not there yet.
 
-    paid: keys. costs: seconds and units (steps, pieces), by candidate and sort of stage.
+    paid: keys. costs: seconds and units (steps, tokens), by candidate and sort of stage.
     """
 
     machine: Runtime

@@ -1,37 +1,36 @@
-"""Features: what an encoder makes of labelled examples, as rows of states with a label each, without any head.
+"""Features: an encoder's states for labelled examples, as rows with a label each, without any head.
 
-What a row is depends on the format: of a text or pair, the state that its head would read; of a sentence in words, each
-word's first piece; of an option, the state that its head would read, right or wrong; of a question, the pieces at
-which the answer starts and ends, against as many drawn from the rest of the context. LogME and its like need few
-labels, and "which of 300 pieces" is not few, so a span is asked for as these two. A pair of translations has no
-label, only its other half.
+What a row is depends on the format (`Format.features`): of a text or pair, the state that its head would read; of a
+sentence in words, the state of each word's first token; of an option, the state that its head would read, right or
+wrong; of a question, the tokens at which the answer starts and ends, against as many others of the context. A pair of
+translations has no label, only its other half.
 
-    found = read(build(features(encoder, (data,), Asking("classification", ("no", "yes"))), machine))
-    transferability.logme(found.states, found.labels)
+    folder = build(features(encoder, (data,), Asking("classification", ("no", "yes"))), machine)
+    states = read(folder, "classification")
+    transferability.logme(states.states, states.labels)
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example, TaggingExample
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import InputError
-from xstilts.formats import Format, task_format
+from xstilts.evaluation.forward import forward_batches
+from xstilts.formats import Labels, States, task_format
 from xstilts.models.batch import IGNORED, ModelInput
-from xstilts.models.batching import length_bucketed_batches
 from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.models.heads import Head
+from xstilts.models.heads import pooling_of
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime.machine import Runtime
@@ -45,9 +44,6 @@ from xstilts.training.train import MODEL
 FEATURES = "features.npz"
 MOST_ROWS = 2000
 
-States = NDArray[np.float32]
-Labels = NDArray[np.int64]
-
 
 @identity(
     "Asking",
@@ -57,7 +53,14 @@ Labels = NDArray[np.int64]
 )
 @dataclass(frozen=True)
 class Asking:
-    """How examples are shown: their format, its labels (none: those that occur), most pieces, most examples."""
+    """How examples are encoded for features and task embeddings.
+
+    Args:
+        format: Their task format.
+        labels: In the order of their numbers; empty: those that occur.
+        max_length: Most tokens of a sequence.
+        examples: Most examples, drawn once.
+    """
 
     format: str
     labels: tuple[str, ...] = ()
@@ -67,14 +70,20 @@ class Asking:
 
 @dataclass(frozen=True)
 class Features:
-    """States (rows, width) and a label for each row; of pairs, the rows of one pair have the same label."""
+    """Labelled states.
+
+    Args:
+        format: The task format of the examples.
+        states: (rows, width).
+        labels: (rows,); of pairs, the rows of one pair have the same label.
+    """
 
     format: str
     states: States
     labels: Labels
 
     def measures(self) -> dict[str, float]:
-        """Return every measure that this kind of task allows, by name."""
+        """Compute every transferability measure that the format allows, by name."""
         if task_format(self.format).headless:
             return {"knn": transferability.paired(self.states[0::2], self.states[1::2])}
         names = ("logme", "h_score", "knn")
@@ -82,123 +91,119 @@ class Features:
 
 
 def _label(model: Encoder | Stage, data: tuple[Stage, ...], asking: Asking) -> str:
-    shown = model.label if isinstance(model, Stage) else model.name
-    return f"features-{data[0].arguments['data'].task}-{shown}"
+    name = model.label if isinstance(model, Stage) else model.name
+    return f"features-{data[0].arguments['data'].task}-{name}"
 
 
 @stage(name=names.FEATURES, version=1, label=_label)
-def features(site: BuildContext, model: Encoder | Stage, data: tuple[Stage, ...], asking: Asking) -> None:
-    """Write `features.npz`: the states of a bare encoder for examples with labels, and the labels."""
-    network, tokens = opened(model, site)
-    units = encoded(data, asking, network, tokens, site)
-    pick = _picker(network, asking)
-    with pruned_embeddings(network, [asking.format], units, tokens):
-        network.to(site.machine.torch_device())
-        rows = [pick(unit, states) for unit, states in shown(network, asking.format, units, tokens, site.machine)]
+def features(context: BuildContext, model: Encoder | Stage, data: tuple[Stage, ...], asking: Asking) -> None:
+    """Write `features.npz`: the states of a bare encoder for examples with labels, and the labels.
+
+    Args:
+        context: Where the stage is built.
+        model: A public encoder, or a training whose encoder is taken.
+        data: Stages of examples.
+        asking: How these are encoded.
+    """
+    network, tokenizer = load_encoder(model, context)
+    inputs = encode_examples(data, asking, network, tokenizer, context)
+    task = task_format(asking.format)
+    pooling = "mean" if task.headless else pooling_of(network.config, asking.format)
+    with pruned_embeddings(network, inputs, tokenizer, keep_all=task.language_model):
+        network.to(context.machine.torch_device())
+        final = final_states(network, asking.format, inputs, tokenizer, context.machine)
+        rows = [task.features(model_input, states, pooling) for model_input, states in final]
     states, labels = (np.concatenate(part) for part in zip(*rows, strict=True))
     states, labels = states[labels != IGNORED], labels[labels != IGNORED]
-    if not task_format(asking.format).headless:
+    if not task.headless:  # of pairs, a draw would tear them apart
         kept = drawn(range(len(labels)), MOST_ROWS)
         states, labels = states[kept], labels[kept]
-    np.savez(site.folder / FEATURES, states=states.astype(np.float32), labels=labels.astype(np.int64))
-    site.record |= {"units": len(units), "rows": len(labels), "labels": len(np.unique(labels))}
+    np.savez(context.folder / FEATURES, states=states.astype(np.float32), labels=labels.astype(np.int64))
+    context.record |= {"units": len(inputs), "rows": len(labels), "labels": len(np.unique(labels))}
 
 
 def read(folder: Path, format: str) -> Features:
-    """Return what `features` wrote."""
-    with np.load(folder / FEATURES) as held:
-        return Features(format, held["states"], held["labels"])
+    """Read what a `features` stage wrote.
+
+    Args:
+        folder: Of the stage.
+        format: The task format of its examples.
+    """
+    with np.load(folder / FEATURES) as stored:
+        return Features(format, stored["states"], stored["labels"])
 
 
-def opened(model: Encoder | Stage, site: BuildContext) -> tuple[Network, Tokenizer]:
-    """Return a bare encoder, public or trained by an earlier stage, and its tokenizer."""
-    source = site.path(model) / MODEL if isinstance(model, Stage) else model.location
-    return Network(load_backbone(source)).eval(), Tokenizer.of(load_tokenizer(source)).kept(site.machine)
+def load_encoder(model: Encoder | Stage, context: BuildContext) -> tuple[Network, Tokenizer]:
+    """Load a bare encoder, public or trained by an earlier stage, and its tokenizer."""
+    source = context.path(model) / MODEL if isinstance(model, Stage) else model.location
+    return Network(load_backbone(source)).eval(), Tokenizer.of(load_tokenizer(source)).cached(context.machine)
 
 
-def encoded(
-    data: Sequence[Stage], asking: Asking, network: Network, tokens: Tokenizer, site: BuildContext
+def encode_examples(
+    data: Sequence[Stage], asking: Asking, network: Network, tokenizer: Tokenizer, context: BuildContext
 ) -> list[ModelInput]:
-    """Return the units of a fixed draw of examples; InputError where there is none."""
-    heap = [one for part in data for one in read_examples(site.path(part) / EXAMPLES, asking.format)]
-    examples = drawn(heap, asking.examples)
+    """Encode a fixed draw of examples.
+
+    Args:
+        data: Stages of examples.
+        asking: Their format, labels, maximum length and number.
+        network: Clips the maximum length to its positions.
+        tokenizer: The network's.
+        context: Finds the folders of the data.
+
+    Raises:
+        InputError: There are no examples.
+    """
+    every = [example for part in data for example in read_examples(context.path(part) / EXAMPLES, asking.format)]
+    examples = drawn(every, asking.examples)
     if not examples:
         raise InputError(f"no examples in '{data[0].label}' to look at: give other data")
-    labels = asking.labels or _tags(heap)
-    return task_format(asking.format).encode(
-        examples, tokens, network.clip_max_length(asking.max_length), labels, Counter()
-    )
+    labels, max_length = asking.labels or _tags(every), network.clip_max_length(asking.max_length)
+    return task_format(asking.format).encode(examples, tokenizer, max_length, labels, Counter())
 
 
 def drawn(items: Sequence[Any], most: int) -> list[Any]:
-    """Return at most so many items, always the same ones, in their order."""
+    """Return at most so many items, always the same ones, in their order.
+
+    >>> drawn("abc", 5)
+    ['a', 'b', 'c']
+    """
     if len(items) <= most:
         return list(items)
     return [items[number] for number in np.sort(np.random.default_rng(0).choice(len(items), most, replace=False))]
 
 
 def _tags(examples: Sequence[Example]) -> tuple[str, ...]:
-    return tuple(sorted({tag for one in examples if isinstance(one, TaggingExample) for tag in one.tags}))
+    tagged = (example for example in examples if isinstance(example, TaggingExample))
+    return tuple(sorted({tag for example in tagged for tag in example.tags}))
 
 
-@torch.inference_mode()
-def shown(
-    network: Network, format: str, units: Sequence[ModelInput], tokens: Tokenizer, machine: Runtime
+def final_states(
+    network: Network, format: str, inputs: Sequence[ModelInput], tokenizer: Tokenizer, machine: Runtime
 ) -> Iterator[tuple[ModelInput, list[States]]]:
-    """Yield each unit with the final states (pieces, width) of each of its sequences; the units' order is kept."""
-    how: Format = task_format(format)
-    device, random = machine.torch_device(), torch.Generator().manual_seed(1)
-    found: list[list[States]] = [[] for _ in units]
-    for numbers in length_bucketed_batches(units, machine.most_tokens()):
-        chosen = [units[number] for number in numbers]
-        batch = how.collate(chosen, tokens, random).to(device)
-        with machine.arithmetic():
-            hidden = network.encode(batch.ids, batch.mask).float().cpu().numpy()
+    """Compute the encoder's final states.
+
+    Args:
+        network: On the device of `machine`.
+        format: What the inputs were encoded by.
+        inputs: In any order.
+        tokenizer: Pads (and masks) batches.
+        machine: Device, arithmetic and most tokens of a batch.
+
+    Yields:
+        Each input, in the order given, with the states of each of its sequences, each (tokens, width).
+    """
+    task, random = task_format(format), torch.Generator().manual_seed(1)
+    by_input: list[list[States]] = [[] for _ in inputs]
+    for numbers, hidden in forward_batches(
+        network,
+        inputs,
+        lambda chosen: task.collate(chosen, tokenizer, random),
+        lambda batch, chosen: network.encode(batch.ids, batch.mask).float().cpu().numpy(),
+        machine,
+        max_tokens=machine.most_tokens(),
+    ):
         rows = iter(hidden)
-        for number, unit in zip(numbers, chosen, strict=True):
-            found[number] = [next(rows)[: len(sequence)].copy() for sequence in unit.sequences]
-    yield from zip(units, found, strict=True)
-
-
-Pick = Callable[[ModelInput, list[States]], tuple[States, Labels]]
-
-
-def _picker(network: Network, asking: Asking) -> Pick:
-    """Return what turns a unit's states into rows with labels."""
-    if asking.format in ("token_classification", "extractive_qa"):
-        return _of_words if asking.format == "token_classification" else _of_answers
-    if task_format(asking.format).headless:
-        return lambda unit, states: (_pooled(states, "mean"), np.full(len(states), unit.example))
-    if asking.format not in ("classification", "multiple_choice"):
-        raise InputError(f"tasks of kind '{asking.format}' have no labels to ask states for: give another target")
-    how = Head(network.config, asking.format, max(len(asking.labels), 1)).pool
-    return lambda unit, states: (_pooled(states, how), _answers(unit, len(states)))
-
-
-def _pooled(states: Sequence[States], how: str) -> States:
-    """Return a state for each sequence: its first or last piece's, else the mean (as logits of a "late" head are)."""
-    places = {"first": 0, "last": -1}
-    return np.stack([one[places[how]] if how in places else one.mean(axis=0) for one in states])
-
-
-def _answers(unit: ModelInput, options: int) -> Labels:
-    """Return the label of a text; of several options, 1 for the right one and 0 for the others."""
-    target = int(unit.target[0])
-    if options == 1 or target == IGNORED:
-        return np.full(options, target)
-    return np.asarray(np.arange(options) == target, dtype=np.int64)
-
-
-def _of_words(unit: ModelInput, states: list[States]) -> tuple[States, Labels]:
-    places = unit.places[1:]
-    return states[0][places], unit.target[places].astype(np.int64)
-
-
-def _of_answers(unit: ModelInput, states: list[States]) -> tuple[States, Labels]:
-    """Return the answer's first and last piece (1) and as many others of the context (0); nothing without an answer."""
-    ends = np.unique(unit.target) if unit.target.any() else np.empty(0, dtype=np.int32)
-    outside = np.flatnonzero(unit.places[:, 0] >= 0)
-    outside = outside[(outside < unit.target[0]) | (outside > unit.target[1])]
-    others = np.random.default_rng(unit.example).permutation(outside)[: len(ends)]
-    places = np.concatenate([ends, others]).astype(np.int64)
-    return states[0][places], np.repeat(np.array([1, 0]), [len(ends), len(others)])
+        for number in numbers:
+            by_input[number] = [next(rows)[: len(sequence)].copy() for sequence in inputs[number].sequences]
+    yield from zip(inputs, by_input, strict=True)

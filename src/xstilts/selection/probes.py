@@ -30,8 +30,6 @@ from xstilts.tasks.base import Task, names, task
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
 
-SEARCHED = ("bitext_mining", "passage_ranking")  # kinds that are measured, and taught by pairs
-
 
 @dataclass(frozen=True)
 class CandidateSearch:
@@ -54,7 +52,7 @@ class CandidateSearch:
             given = ", ".join(one.label for one in self.candidates) or "none"
             raise InputError(f"expected different candidates, found {given}: give --candidates a,b,c")
         for one in self.candidates:
-            if one.format in SEARCHED:
+            if not task_format(one.format).trainable:
                 raise InputError(f"'{one.name}' ({one.format}) cannot be learned from: leave it out of --candidates")
         if not self.target.target_training_tasks() and self.target.dev_language is None:
             raise InputError(
@@ -157,7 +155,7 @@ def development(question: CandidateSearch, folder: Path | None) -> tuple[Task, S
     code = last.trained_in[0] if last else str(target.dev_language)
     tried = [(target, "validation"), (last, "validation") if last else (target, "test")]
     for one, split in tried:
-        if one.format not in SEARCHED and one.has(split, code, folder):
+        if task_format(one.format).trainable and one.has(split, code, folder):
             return one, read(one.data(split, code, folder))
     raise InputError(f"'{target.label}' has no development data in '{code}': probes cannot be scored")
 
@@ -197,7 +195,8 @@ def candidates_of(target: Task, asked: str | None, folder: Path | None) -> tuple
 
 
 def _labelled(one: Task) -> bool:
-    return one.format != "masked_lm" and not task_format(one.format).headless
+    format = task_format(one.format)
+    return not (format.headless or format.language_model)
 
 
 def _there(one: Task, folder: Path | None) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import queue
 import signal
 import threading
@@ -135,7 +136,8 @@ class _Side:
                 if isinstance(error, BrokenProcessPool):
                     raise StageError(
                         "a worker process died, perhaps for want of memory: run again to go on, with fewer workers "
-                        "or fewer micro_tokens; what is finished stays"
+                        "or a smaller max_tokens_per_pass; a script that uses workers must start under "
+                        "`if __name__ == '__main__':`. What is finished stays"
                     ) from error
                 raise
         return self.failed
@@ -144,7 +146,7 @@ class _Side:
         running: dict[Future[Failures], Bundle] = {}
         while self.waiting or running:
             for bundle in self._bundles(self.machine.workers - len(running)):
-                running[pool.submit(_build, bundle, machine)] = bundle
+                running[pool.submit(_build, _packed(bundle, machine))] = bundle
             if not running:
                 break
             finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -220,8 +222,27 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def _build(bundle: Bundle, machine: Runtime) -> Failures:
-    """Build a bundle in a worker; an error travels by what it says, since not every one can be pickled."""
+def _packed(bundle: Bundle, machine: Runtime) -> bytes:
+    """Return stages as bytes for a worker; StageError where they hold a function that no other process can import."""
+    try:
+        return pickle.dumps((bundle, machine))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise StageError(_unsendable(bundle[0].label, error)) from error
+
+
+def _unsendable(what: str, error: Exception) -> str:
+    return (
+        f"{what} cannot be built by a worker process ({error}): define its functions with `def` at the top level of a "
+        "module or a script, not in a notebook or within another function, or build with one worker"
+    )
+
+
+def _build(packed: bytes) -> Failures:
+    """Build a bundle in a worker; an error travels by its message, since not every one can be pickled."""
+    try:
+        bundle, machine = pickle.loads(packed)
+    except (ImportError, AttributeError) as error:
+        raise StageError(_unsendable("a stage", error)) from error
     failed = _one_by_one(bundle, machine, BuildLog(frozenset()), lambda done, total, item: None)
     return {key: error and StageError(_said(error)) for key, error in failed.items()}
 

@@ -1,11 +1,11 @@
-"""Schedule: which examples are in which step, decided before the first one.
+"""Batch schedule: which examples are in which step, decided before the first step.
 
 The whole order of a training is a pure function of lengths, recipe and seed: a position in it is a number, so a
-killed run resumes exactly. Batches hold examples of like length, so that little is padded; whose turn it is in a mix
-of tasks follows a sampling rule.
+killed run resumes exactly. Batches hold examples of similar length, so that little is padded; in a mix of tasks a
+sampling rule decides which task a step trains on.
 
->>> lesson = TrainingSet(np.array([5, 9, 5, 9]))
->>> [part.units.tolist() for (part,) in schedule((lesson,), 1, batch_size=4, sampling="uniform", seed=0)]
+>>> texts = ScheduledSet(lengths=np.array([5, 9, 5, 9]))
+>>> [part.inputs.tolist() for (part,) in schedule((texts,), 1, batch_size=4, sampling="uniform", seed=0)]
 [[0, 2, 3, 1]]
 """
 
@@ -22,15 +22,18 @@ from xstilts.errors import InputError
 
 Whole = NDArray[np.int64]
 
-POOL = 32  # batches whose examples are sorted together: enough to be alike in length, few enough to stay random
+POOL = 32  # batches whose examples are sorted together: enough for similar lengths, few enough to stay random
 
 
 @dataclass(frozen=True)
 class ScheduledSet:
-    """What the order of one task depends on.
+    """What the order of one training set depends on.
 
-    lengths: pieces by unit. languages: a number by unit, drawn with p ~ n ** alpha, so smaller ones more often below 1.
-    every_step: this lesson adds a batch to every step instead of taking turns.
+    Args:
+        lengths: Tokens of each model input, (inputs,).
+        languages: The number of each input's language, (inputs,); None: a single language.
+        alpha: Languages are drawn with p ~ n ** alpha: below 1, smaller ones more often than they occur.
+        every_step: The set adds a batch to every step instead of taking turns.
     """
 
     lengths: Whole
@@ -41,28 +44,43 @@ class ScheduledSet:
 
 @dataclass(frozen=True)
 class Part:
-    """The share of one lesson in a step: its number and the units."""
+    """What a step takes from one training set: the set's number, and the numbers of its model inputs, (batch_size,)."""
 
-    lesson: int
-    units: Whole
+    training_set: int
+    inputs: Whole
 
 
 Step = tuple[Part, ...]
 
 
 def steps_of(sizes: tuple[int, ...], epochs: float, batch_size: int, sampling: str) -> int:
-    """Return how many steps `epochs` passes take; with a cap, passes over the capped sizes."""
-    shares(sizes, sampling)  # refuses a rule that there is not
+    """Return the number of steps of a training.
+
+    Args:
+        sizes: Model inputs of each training set that takes turns.
+        epochs: Passes over all of them together; with "capped:K", over the capped sizes.
+        batch_size: Inputs of a step.
+        sampling: As in `shares`.
+    """
+    shares(sizes, sampling)  # raises for an unknown rule
     rule, _, number = sampling.partition(":")
     counted = [min(size, int(number)) for size in sizes] if rule == "capped" else sizes
     return max(1, round(sum(counted) * epochs / batch_size))
 
 
 def shares(sizes: tuple[int, ...], sampling: str) -> list[float]:
-    """Return the probability with which each task takes its turn.
+    """Return the probability of each training set to be the one that a step trains on.
 
-    sampling: "proportional" (to the sizes n), "capped:K" (to min(n, K)), "uniform", "temperature:T" (to n ** (1 / T)),
-    or the probabilities themselves, "0.5,0.3,0.2". Raises InputError for any other.
+    Args:
+        sizes: Model inputs of each set.
+        sampling: "proportional" (to the sizes n), "capped:K" (to min(n, K)), "uniform", "temperature:T" (to
+            n ** (1 / T)), or the probabilities themselves, "0.5,0.3,0.2".
+
+    Raises:
+        InputError: An unknown rule, or not one probability for each set.
+
+    >>> shares((100, 300), "capped:100")
+    [0.5, 0.5]
     """
     rule, _, number = sampling.partition(":")
     try:
@@ -85,44 +103,57 @@ def shares(sizes: tuple[int, ...], sampling: str) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
-def schedule(
-    lessons: tuple[ScheduledSet, ...], steps: int, batch_size: int, sampling: str, seed: int
-) -> Iterator[Step]:
-    """Yield the parts of each step, a function of its arguments alone."""
-    turns = [number for number, lesson in enumerate(lessons) if not lesson.every_step]
-    companions = [number for number, lesson in enumerate(lessons) if lesson.every_step]
+def schedule(sets: tuple[ScheduledSet, ...], steps: int, batch_size: int, sampling: str, seed: int) -> Iterator[Step]:
+    """Generate the order of a training.
+
+    Args:
+        sets: All training sets; at least one takes turns.
+        steps: How many steps.
+        batch_size: Inputs that each set gives to a step.
+        sampling: As in `shares`.
+        seed: Another seed gives another order.
+
+    Yields:
+        For each step, the part of the set whose turn it is, then those of the sets that are in every step.
+
+    Raises:
+        InputError: No set takes turns.
+    """
+    turns = [number for number, one in enumerate(sets) if not one.every_step]
+    every_step = [number for number, one in enumerate(sets) if one.every_step]
     if not turns:
-        raise InputError("every lesson only accompanies another one: give at least one that takes its turn")
-    random = np.random.default_rng((seed, len(lessons)))
-    taken = random.choice(turns, size=steps, p=shares(tuple(len(lessons[n].lengths) for n in turns), sampling))
-    batches = [_batches(lesson, batch_size, np.random.default_rng((seed, 1 + n))) for n, lesson in enumerate(lessons)]
+        raise InputError("every training set only accompanies another one: give at least one that takes turns")
+    # Each set draws from a generator of its own: adding a set changes whose turn it is, not another set's batches.
+    random = np.random.default_rng((seed, len(sets)))
+    taken = random.choice(turns, size=steps, p=shares(tuple(len(sets[n].lengths) for n in turns), sampling))
+    batches = [_batches(one, batch_size, np.random.default_rng((seed, 1 + n))) for n, one in enumerate(sets)]
     for turn in taken.tolist():
-        yield tuple(Part(number, next(batches[number])) for number in (turn, *companions))
+        yield tuple(Part(number, next(batches[number])) for number in (turn, *every_step))
 
 
-def _batches(lesson: ScheduledSet, batch_size: int, random: np.random.Generator) -> Iterator[Whole]:
-    """Yield batches for ever: passes in random order, alike in length within a pool, the pool's batches shuffled.
+def _batches(scheduled: ScheduledSet, batch_size: int, random: np.random.Generator) -> Iterator[Whole]:
+    """Yield batches without end: epochs in random order, sorted by length within a pool, the pool's batches shuffled.
 
-    What does not fill a batch at the end of a pass begins the next one, so that every batch is whole.
+    What does not fill a batch at the end of an epoch begins the next one, so that every batch is full.
     """
     order = np.empty(0, dtype=np.int64)
     while True:
         while len(order) < batch_size:
-            order = np.concatenate([order, _epoch(lesson, random)])
+            order = np.concatenate([order, _epoch(scheduled, random)])
         whole = len(order) // batch_size * batch_size
         for start in range(0, whole, POOL * batch_size):
             pool = order[start : min(start + POOL * batch_size, whole)]
-            pool = pool[np.argsort(lesson.lengths[pool], kind="stable")].reshape(-1, batch_size)
+            pool = pool[np.argsort(scheduled.lengths[pool], kind="stable")].reshape(-1, batch_size)
             yield from random.permutation(pool)
         order = order[whole:]
 
 
-def _epoch(lesson: ScheduledSet, random: np.random.Generator) -> Whole:
-    """Return the units of one pass: each once, or languages drawn again in proportion to n ** alpha."""
-    size = len(lesson.lengths)
-    if lesson.languages is None or lesson.alpha == 1.0:
+def _epoch(scheduled: ScheduledSet, random: np.random.Generator) -> Whole:
+    """Return the inputs of one epoch: each once, or languages drawn with replacement in proportion to n ** alpha."""
+    size = len(scheduled.lengths)
+    if scheduled.languages is None or scheduled.alpha == 1.0:
         return random.permutation(size)
-    counts = np.bincount(lesson.languages)
-    wanted = counts**lesson.alpha * (counts > 0)
-    weight = (wanted / wanted.sum() / np.maximum(counts, 1))[lesson.languages]
+    counts = np.bincount(scheduled.languages)
+    wanted = counts**scheduled.alpha * (counts > 0)
+    weight = (wanted / wanted.sum() / np.maximum(counts, 1))[scheduled.languages]
     return random.choice(size, size=size, p=weight / weight.sum())

@@ -1,8 +1,8 @@
-"""Checkpoint: where a training stood, in one file that replaces the one before it at once.
+"""Checkpoint: the state of a training, in one file that atomically replaces the one before.
 
-Weights that are trained, whatever the optimiser keeps of them, the best weights so far, each in its own dtype, and the
-state as JSON in the file's metadata: safetensors, no pickle. Schedules, samplers and random numbers are functions of
-the step and need no saving.
+Trained weights, their optimizer states and the best weights so far, each in its own dtype, and the training state as
+JSON in the file's metadata: safetensors, no pickle. Schedules, samplers and random numbers are functions of the step
+and need no saving.
 """
 
 from __future__ import annotations
@@ -21,20 +21,26 @@ from xstilts.runtime import progress
 
 
 class Checkpoint:
-    """The resume point of one network and its optimiser."""
+    """The resume point of one network and its optimizer.
 
-    def __init__(self, path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    Args:
+        path: Of the file.
+        network: Whose trained parameters are saved.
+        optimizer: Over them.
+    """
+
+    def __init__(self, path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         self.path = path
         self.trained = {name: value for name, value in network.named_parameters() if value.requires_grad}
-        self.optimiser = optimiser
+        self.optimizer = optimizer
         self.best: dict[str, Tensor] = {}
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write weights, what the optimiser keeps, and state; the file before it stays until this one is whole."""
+        """Write weights, optimizer states and training state; the previous file stays until this one is complete."""
         tensors = {f"weight.{name}": value.detach().contiguous() for name, value in self.trained.items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for name, parameter in self.trained.items():
-            kept = self.optimiser.state.get(parameter, {})
+            kept = self.optimizer.state.get(parameter, {})
             tensors |= {f"kept.{what}.{name}": value.contiguous() for what, value in kept.items()}
         new = self.path.with_suffix(".new")
         save_file(tensors, new, metadata={"state": json.dumps(state)})
@@ -43,7 +49,11 @@ class Checkpoint:
         new.replace(self.path)
 
     def load(self) -> dict[str, Any]:
-        """Bring weights, and what was kept of them, back; return the state, empty where there is nothing to resume."""
+        """Restore weights and optimizer states.
+
+        Returns:
+            The training state; empty where there is no checkpoint or, with a note, where it is damaged.
+        """
         if not self.path.exists():
             return {}
         try:
@@ -59,7 +69,7 @@ class Checkpoint:
         return state
 
     def _check(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Raise ValueError unless what a file holds is of this network."""
+        """Raise ValueError unless a file's tensors are those of this network."""
         for name, parameter in self.trained.items():
             found = shapes.get(f"weight.{name}")
             if found != parameter.shape:
@@ -70,7 +80,7 @@ class Checkpoint:
                 raise ValueError(f"its {place} is of no use")
 
     def _take(self, place: str, value: Tensor) -> None:
-        """Put one tensor of a file where it belongs."""
+        """Restore one tensor of a file."""
         part, name = _split(place)
         parameter = self.trained[name]
         if part == "weight":
@@ -78,14 +88,14 @@ class Checkpoint:
         elif part == "best":
             self.best[name] = value
         else:
-            self.optimiser.state[parameter][part.removeprefix("kept.")] = value.to(parameter.device)
+            self.optimizer.state[parameter][part.removeprefix("kept.")] = value.to(parameter.device)
 
     def keep_best(self) -> None:
-        """Remember the weights as they are now."""
+        """Keep a copy of the present weights as the best ones."""
         self.best = {name: value.detach().to("cpu", copy=True) for name, value in self.trained.items()}
 
     def restore_best(self) -> None:
-        """Take back the remembered weights, if any."""
+        """Restore the best weights, if any were kept."""
         for name, value in self.best.items():
             self.trained[name].data.copy_(value)
 
@@ -100,6 +110,6 @@ def _split(place: str) -> tuple[str, str]:
 
 
 def remove(path: Path) -> None:
-    """Delete a checkpoint, and what a kill in the middle of saving it left: the training is over."""
+    """Delete a checkpoint and what an interrupted save left beside it."""
     for file in (path, path.with_suffix(".new")):
         file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Look: how far a training is, by what its network says of development data."""
+"""Evaluate a network on development data during training: scores by task, and whether they are above chance."""
 
 from __future__ import annotations
 
@@ -6,30 +6,46 @@ import math
 from typing import Any
 
 from xstilts import metrics
-from xstilts.evaluation.predict import predict_units
-from xstilts.evaluation.score import by_id
+from xstilts.evaluation.predict import predict_inputs
+from xstilts.formats import by_id
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime.machine import Runtime
 from xstilts.training.training_set import EncodedTrainingSet
 
 
-def look(
-    network: Network, pupils: list[EncodedTrainingSet], tokens: Tokenizer, machine: Runtime, most: int
+def evaluate_on_dev(
+    network: Network,
+    training_sets: list[EncodedTrainingSet],
+    tokenizer: Tokenizer,
+    machine: Runtime,
+    max_examples: int,
 ) -> dict[str, Any]:
-    """Score the lessons that take turns on the (first) development examples; say which did not get above chance."""
-    looked = {}
-    for pupil in pupils:
-        lesson, examples = pupil.lesson, pupil.dev[:most]
-        if not examples or lesson.weight is not None:
+    """Score the training sets that take turns and have development data.
+
+    Args:
+        network: On the device of `machine`, with the sets' heads.
+        training_sets: What it is trained on.
+        tokenizer: Pads batches.
+        machine: Device and arithmetic.
+        max_examples: The first so many development examples of each set are scored.
+
+    Returns:
+        By task: `score`, `chance` (that of the best constant prediction), and `collapsed` (not above chance).
+    """
+    scores = {}
+    for encoded in training_sets:
+        training_set, examples = encoded.training_set, encoded.dev[:max_examples]
+        if not examples or training_set.weight is not None:
             continue
-        units = [unit for unit in pupil.dev_units if unit.example < len(examples)]
-        found = predict_units(network, lesson.task, pupil.format, units, tokens, machine)
-        lines = pupil.format.decode(found, units, examples, pupil.labels)
-        score = metrics.metric(lesson.metric)(examples, by_id(lines, lesson.metric)).headline
-        chance = pupil.format.chance(examples)
-        looked[lesson.task] = {"score": score, "chance": chance, "collapsed": _collapsed(score, chance, len(examples))}
-    return looked
+        inputs = [model_input for model_input in encoded.dev_inputs if model_input.example < len(examples)]
+        answers = predict_inputs(network, training_set.task, encoded.format, inputs, tokenizer, machine)
+        lines = encoded.format.decode(answers, inputs, examples, encoded.labels)
+        score = metrics.metric(training_set.metric)(examples, by_id(lines, training_set.metric)).headline
+        chance = encoded.format.chance(examples)
+        collapsed = _collapsed(score, chance, len(examples))
+        scores[training_set.task] = {"score": score, "chance": chance, "collapsed": collapsed}
+    return scores
 
 
 def _collapsed(score: float, chance: float, count: int) -> bool:

@@ -1,13 +1,13 @@
-"""Prefix: what the frozen layers below all that is trained make of each sequence, computed once instead of every epoch.
+"""Frozen-layer cache: the states that frozen lower layers give each sequence, computed once instead of every epoch.
 
 Where a recipe freezes the embeddings and the lowest layers, these run without dropout (`Network.train`), so that they
-give a sequence the same states in every epoch. The states are computed in batches of like length and kept in a file
-below the store, named by a digest of all that decides them: another recipe or seed over the same layers and data finds
-them there. In a training step the frozen layers answer with the stored states, and the work begins above them.
+give a sequence the same states in every epoch. The states are computed once and kept in a file below the store, named
+by a digest of all that decides them: another recipe or seed over the same layers and data finds them there. In a
+training step the frozen layers return the stored states, and computation starts above them.
 
-    below = prefix.computed(network, units, tokens, machine)
-    with below.given(network, units[:32]):
-        loss = format.loss(network, head, format.collate(units[:32], tokens))
+    cache = cached_states(network, inputs, tokenizer, machine)
+    with cache.replayed(network, inputs[:32]):
+        loss = format.loss(network, head, format.collate(inputs[:32], tokenizer))
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xstilts.models.batch import ModelInput, batch
-from xstilts.models.batching import length_bucketed_batches
+from xstilts.evaluation.forward import forward_batches
+from xstilts.models.batch import Batch, ModelInput, batch
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Ids, Tokenizer
-from xstilts.runtime import progress
 from xstilts.runtime.disk_cache import DiskCache
 from xstilts.runtime.machine import Runtime
 
@@ -38,31 +37,42 @@ MEANING = 1  # raise it when other states would be stored under the same digest
 
 @dataclass(frozen=True)
 class FrozenLayerCache:
-    """States (pieces of all sequences one after another, width), and where those of a sequence begin."""
+    """Stored states of the highest frozen layer.
+
+    Args:
+        states: Of all sequences one after another, (tokens, width).
+        starts: For the bytes of a sequence's ids, the row of its first token.
+    """
 
     states: NDArray[np.float32]
     starts: dict[bytes, int]
 
     @contextmanager
-    def given(self, network: Network, units: Sequence[ModelInput], packed: bool = False) -> Iterator[None]:
-        """Let the frozen layers give the stored states of a batch of units, packed or padded, if there are any."""
+    def replayed(self, network: Network, inputs: Sequence[ModelInput], packed: bool = False) -> Iterator[None]:
+        """Within this context the frozen layers return the stored states of these inputs and are not run.
+
+        Args:
+            network: With the frozen layers that the states are from.
+            inputs: Those of the batch that the network is called with, in its order.
+            packed: Whether that batch is packed.
+        """
         if not self.starts:
             yield
             return
-        sequences = [sequence for unit in units for sequence in unit.sequences]
+        sequences = [sequence for model_input in inputs for sequence in model_input.sequences]
         stored = (self._packed(sequences) if packed else self._padded(sequences)).to(network.embedding_matrix.device)
-        answer = (stored, None) if network.family.gives == "pair" else stored
-        with _answering(network.layer_modules[: network.prefix], lambda *_, **__: answer):
+        output = (stored, None) if network.family.gives == "pair" else stored
+        with _returning(network.layer_modules[: network.prefix], lambda *_, **__: output):
             yield
 
     def _packed(self, sequences: list[Ids]) -> Tensor:
-        """Return the states of sequences one after another (1, pieces, width)."""
+        """Return the states of sequences one after another, (1, tokens, width)."""
         starts = (self.starts[sequence.tobytes()] for sequence in sequences)
         parts = [self.states[start : start + len(one)] for start, one in zip(starts, sequences, strict=True)]
         return torch.from_numpy(np.concatenate(parts))[None]
 
     def _padded(self, sequences: list[Ids]) -> Tensor:
-        """Return the states of sequences (sequences, longest, width), zero where there is no piece."""
+        """Return the states of sequences, (sequences, longest, width), zero where there is padding."""
         longest = max(len(sequence) for sequence in sequences)
         table = np.zeros((len(sequences), longest, self.states.shape[1]), dtype=np.float32)
         for row, sequence in zip(table, sequences, strict=True):
@@ -74,23 +84,34 @@ class FrozenLayerCache:
 NOTHING = FrozenLayerCache(np.empty((0, 0), dtype=np.float32), {})
 
 
-def computed(network: Network, units: Iterable[ModelInput], tokens: Tokenizer, machine: Runtime) -> FrozenLayerCache:
-    """Return the states of the sequences of units, from the store or computed and put there.
+def cached_states(
+    network: Network, inputs: Iterable[ModelInput], tokenizer: Tokenizer, machine: Runtime
+) -> FrozenLayerCache:
+    """Return the states of the frozen layers for all sequences, from the store or computed and stored there.
 
-    NOTHING, and so a plain training, where no layer is frozen below the trained ones, where layers hand on more than
-    states (mT5's and umT5's also the biases of positions), and, with a note, where they need more than
-    `machine.prefix_gib`, or more than half of what is free on the disk.
+    Args:
+        network: On its device, frozen as it will be trained.
+        inputs: What it will be trained on.
+        tokenizer: Pads batches.
+        machine: Store, arithmetic, and `prefix_gib`, the most that such files may take.
+
+    Returns:
+        `NOTHING`, with which a training runs all layers, where no layer is frozen below the trained ones, where layers
+        pass on more than states (in mT5 and umT5 also position biases), and, with a note, where the states need more
+        than `machine.prefix_gib` or more than half of the free disk space.
     """
     if not network.prefix or network.family.gives == "more" or not machine.prefix_gib:
         return NOTHING
-    distinct = {sequence.tobytes(): sequence for unit in units for sequence in unit.sequences}
+    distinct = {sequence.tobytes(): sequence for model_input in inputs for sequence in model_input.sequences}
     ordered = sorted(distinct.values(), key=lambda sequence: -len(sequence))
     starts = np.cumsum([0, *(len(sequence) for sequence in ordered)]).tolist()
     shape = (starts.pop(), network.width)
     name, size = f"{_digest(network, ordered, machine)}.states", 4 * shape[0] * shape[1]
-    shelf = DiskCache(machine.store / FOLDER, machine.prefix_gib, "the states of the frozen layers")
-    with shelf.locked():
-        path = shelf.find(name) or shelf.place(name, size, lambda file: _fill(file, network, ordered, tokens, machine))
+    cache = DiskCache(machine.store / FOLDER, machine.prefix_gib, "the states of the frozen layers")
+    with cache.locked():
+        path = cache.find(name) or cache.place(
+            name, size, lambda file: _compute(file, network, ordered, tokenizer, machine)
+        )
         if path is None:
             return NOTHING
         states = np.memmap(path, dtype=np.float32, mode="r", shape=shape)
@@ -100,10 +121,10 @@ def computed(network: Network, units: Iterable[ModelInput], tokens: Tokenizer, m
 
 
 def _digest(network: Network, sequences: list[Ids], machine: Runtime) -> str:
-    """Return what names the states: weights below, rows that pieces have, configuration, sequences, arithmetic."""
+    """Return a digest of what decides the states: frozen weights and buffers, configuration, sequences, arithmetic."""
     total = hashlib.sha256()
     above = {id(parameter) for layer in network.layer_modules[network.prefix :] for parameter in layer.parameters()}
-    frozen = [one for one in network.backbone.named_parameters() if id(one[1]) not in above]
+    frozen = [named for named in network.backbone.named_parameters() if id(named[1]) not in above]
     for name, value in [*frozen, *network.backbone.named_buffers()]:
         total.update(f"{name} {tuple(value.shape)}".encode())
         total.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
@@ -116,41 +137,41 @@ def _digest(network: Network, sequences: list[Ids], machine: Runtime) -> str:
     return total.hexdigest()[:24]
 
 
-@torch.no_grad()
-def _fill(file: BinaryIO, network: Network, sequences: list[Ids], tokens: Tokenizer, machine: Runtime) -> None:
-    """Compute the states of sequences, the longest first, and write them."""
-    units = [ModelInput(number, (sequence,)) for number, sequence in enumerate(sequences)]
-    batches = length_bucketed_batches(units, machine.most_tokens())
-    was_training = network.training
-    network.eval()
-    for number, numbers in enumerate(batches, start=1):
-        chosen = [units[n] for n in numbers]
-        for unit, states in zip(chosen, _below(network, chosen, tokens, machine), strict=True):
-            file.write(states[: unit.length].tobytes())
-        progress.step("frozen layers", number, len(batches))
-    network.train(was_training)
+def _compute(file: BinaryIO, network: Network, sequences: list[Ids], tokenizer: Tokenizer, machine: Runtime) -> None:
+    """Compute the states of sequences, the longest first, and write them in that order."""
+    inputs = [ModelInput(number, (sequence,)) for number, sequence in enumerate(sequences)]
+    for numbers, states in forward_batches(
+        network,
+        inputs,
+        lambda chosen: batch(chosen, tokenizer, torch.empty(0)),
+        lambda ready, chosen: _frozen_output(network, ready),
+        machine,
+        max_tokens=machine.most_tokens(),
+        label="frozen layers",
+    ):
+        for number, row in zip(numbers, states, strict=True):
+            file.write(row[: inputs[number].length].tobytes())
 
 
-def _below(network: Network, units: list[ModelInput], tokens: Tokenizer, machine: Runtime) -> NDArray[np.float32]:
-    """Return what the last frozen layer makes of units, (sequences, pieces, width); the layers above do nothing."""
-    ready = batch(units, tokens, torch.empty(0)).to(machine.torch_device())
-    found: list[Any] = []
+def _frozen_output(network: Network, ready: Batch) -> NDArray[np.float32]:
+    """Return the output of the highest frozen layer, (sequences, tokens, width); the layers above are not run."""
+    outputs: list[Any] = []
     hook = network.layer_modules[network.prefix - 1].register_forward_hook(
-        lambda module, inputs, output: found.append(output)
+        lambda module, inputs, output: outputs.append(output)
     )
     try:
-        with machine.arithmetic(), _answering(network.layer_modules[network.prefix :], lambda *_, **__: found[0]):
+        with _returning(network.layer_modules[network.prefix :], lambda *_, **__: outputs[0]):
             network.encode(ready.ids, ready.mask)
     finally:
         hook.remove()
-    states = found[0][0] if isinstance(found[0], tuple) else found[0]
+    states = outputs[0][0] if isinstance(outputs[0], tuple) else outputs[0]
     whole: NDArray[np.float32] = states.float().cpu().numpy()
     return whole
 
 
 @contextmanager
-def _answering(layers: Sequence[Any], forward: Any) -> Iterator[None]:
-    """Let layers do something else."""
+def _returning(layers: Sequence[Any], forward: Any) -> Iterator[None]:
+    """Replace the forward functions of layers."""
     for layer in layers:
         layer.forward = forward
     try:

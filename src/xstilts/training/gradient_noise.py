@@ -1,4 +1,4 @@
-"""Noise: how noisy the gradient of a batch is, which says how large batches may grow before they waste examples.
+"""Gradient noise: how noisy the gradient of a batch is, and so how large batches can be before they waste examples.
 
 The simple noise scale (McCandlish et al. 2018, An Empirical Model of Large-Batch Training, appendix A.1) is the trace
 of the covariance of one example's gradient over the squared norm of the mean gradient, in examples. Batches much
@@ -40,9 +40,14 @@ HEAD = "head"
 
 @dataclass(frozen=True)
 class Noise:
-    """The squared norm of the mean gradient, the trace of the covariance by example, and their ratio in examples.
+    """An estimate of the simple noise scale.
 
-    low, high: of the ratio, by a jackknife over batches of its logarithm; None, as the ratio, where there is no signal.
+    Args:
+        signal: Squared norm of the mean gradient.
+        noise: Trace of the covariance of one example's gradient.
+        scale: Their ratio, in examples; None where there is no signal.
+        low: Lower end of the ratio's 95 % interval, by a jackknife over batches of its logarithm.
+        high: Its upper end.
     """
 
     signal: float
@@ -52,45 +57,66 @@ class Noise:
     high: float | None = None
 
 
-def _label(model: Encoder | Stage, lesson: TrainingSet, recipe: Recipe, batches: int, batch: int, seed: int) -> str:
-    return f"noise-{lesson.task}-seed{seed}"
+def _label(
+    model: Encoder | Stage, training_set: TrainingSet, recipe: Recipe, batches: int, batch: int, seed: int
+) -> str:
+    return f"noise-{training_set.task}-seed{seed}"
 
 
-@stage(name=names.GRADIENT_NOISE, version=1, label=_label, always=("batches", "batch", "seed"))
+@stage(
+    name=names.GRADIENT_NOISE,
+    version=1,
+    label=_label,
+    renamed={"training_set": "lesson"},
+    always=("batches", "batch", "seed"),
+)
 def gradient_noise(
-    site: BuildContext,
+    context: BuildContext,
     model: Encoder | Stage,
-    lesson: TrainingSet,
+    training_set: TrainingSet,
     recipe: Recipe,
     batches: int = 32,
     batch: int = 8,
     seed: int = 1,
 ) -> None:
-    """Write `noise.json`: the simple noise scale of a lesson, over so many batches of so many examples drawn once.
+    """Write `noise.json`: the simple noise scale of a training set, with dropout off.
 
-    model: an encoder, which gets a new head, or a training on this very lesson, which has one.
+    Args:
+        context: Where the stage is built.
+        model: An encoder, which gets a new head, or a training on this very set, which has one.
+        training_set: Whose examples are drawn.
+        recipe: What is trained, and the maximum length.
+        batches: How many batches.
+        batch: Examples of each.
+        seed: Of the draw and of a new head.
     """
     torch.manual_seed(seed)
-    network, tokens, source = _ready(model, lesson, site)
-    pupil = encode_training_set(lesson, site, tokens, recipe)
+    network, tokenizer, source = _ready(model, training_set, context)
+    encoded = encode_training_set(training_set, context, tokenizer, recipe)
     if not isinstance(model, Stage):
-        attach(network, HEAD, lesson.format, len(pupil.labels), source)
+        attach(network, HEAD, training_set.format, len(encoded.labels), source)
     freeze(network, recipe.trainable)
-    network.to(site.machine.torch_device()).eval()
-    order = np.random.default_rng(seed).permutation(len(pupil.units))[: batches * batch]
+    network.to(context.machine.torch_device()).eval()
+    order = np.random.default_rng(seed).permutation(len(encoded.inputs))[: batches * batch]
     parts = [order[at : at + batch].tolist() for at in range(0, len(order) - batch + 1, batch)]
-    norms, whole, others = _norms(network, pupil, parts, tokens, site)
+    norms, whole, others = _norms(network, encoded, parts, tokenizer, context)
     found = jackknifed(norms, whole, others, batch)
-    (site.folder / NOISE).write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+    (context.folder / NOISE).write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> Noise:
-    """Return what `noise.json` says."""
+    """Read `noise.json` from the folder of a stage."""
     return Noise(**json.loads((folder / NOISE).read_text(encoding="utf-8")))
 
 
 def simple(norms: Sequence[float], whole: float, batch: int) -> Noise:
-    """Return the noise scale from squared norms: of each batch's mean gradient, and of the mean of all of them."""
+    """Estimate the noise scale from squared norms of gradients, without bias.
+
+    Args:
+        norms: Of each batch's mean gradient.
+        whole: Of the mean over all batches.
+        batch: Examples of a batch.
+    """
     small, large = float(np.mean(norms)), batch * len(norms)
     signal = (large * whole - batch * small) / (large - batch)
     spread = (small - whole) / (1 / batch - 1 / large)
@@ -98,7 +124,14 @@ def simple(norms: Sequence[float], whole: float, batch: int) -> Noise:
 
 
 def jackknifed(norms: Sequence[float], whole: float, others: Sequence[float], batch: int) -> Noise:
-    """Return the noise scale with its 95 % interval; others: the squared norm of the mean without each batch."""
+    """Estimate the noise scale with its 95 % interval.
+
+    Args:
+        norms: Squared norms of each batch's mean gradient.
+        whole: Of the mean over all batches.
+        others: Of the mean without each batch.
+        batch: Examples of a batch.
+    """
     found = simple(norms, whole, batch)
     without = [
         simple([*norms[:number], *norms[number + 1 :]], other, batch).scale for number, other in enumerate(others)
@@ -110,31 +143,33 @@ def jackknifed(norms: Sequence[float], whole: float, others: Sequence[float], ba
     return Noise(found.signal, found.noise, found.scale, found.scale / math.exp(half), found.scale * math.exp(half))
 
 
-def _ready(model: Encoder | Stage, lesson: TrainingSet, site: BuildContext) -> tuple[Network, Tokenizer, Path | str]:
+def _ready(
+    model: Encoder | Stage, training_set: TrainingSet, context: BuildContext
+) -> tuple[Network, Tokenizer, Path | str]:
     if isinstance(model, Stage):
-        network, tokenizer, _ = load(site.path(model) / MODEL, lesson.format)
-        return network, Tokenizer.of(tokenizer), site.path(model) / MODEL
+        network, tokenizer, _ = load(context.path(model) / MODEL, training_set.format)
+        return network, Tokenizer.of(tokenizer), context.path(model) / MODEL
     source = model.location
     return Network(load_backbone(source)), Tokenizer.of(load_tokenizer(source)), source
 
 
 def _norms(
-    network: Network, pupil: EncodedTrainingSet, parts: list[list[int]], tokens: Tokenizer, site: BuildContext
+    network: Network, encoded: EncodedTrainingSet, parts: list[list[int]], tokenizer: Tokenizer, context: BuildContext
 ) -> tuple[list[float], float, list[float]]:
-    """Return the squared norms of the gradients of parts, of their mean, and of the mean without each of them.
+    """Return the squared norms of the gradients of batches, of their mean, and of the mean without each of them.
 
     A part's loss is the sum over its labels by what a part has on average, so that the mean over parts is the gradient
     of the mean over labels. The norm without a part follows from scalar products: two passes hold one sum of gradients.
     """
     random = torch.Generator().manual_seed(0)
-    made = [pupil.format.collate([pupil.units[number] for number in part], tokens, random) for part in parts]
+    made = [encoded.format.collate([encoded.inputs[number] for number in part], tokenizer, random) for part in parts]
     labels = sum(batch.labels for batch in made) / len(made)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
 
     def gradient(number: int) -> list[Tensor]:
         network.zero_grad(set_to_none=True)
-        with site.machine.arithmetic():
-            loss = pupil.format.loss(network, HEAD, made[number].to(site.machine.torch_device())) / labels
+        with context.machine.arithmetic():
+            loss = encoded.format.loss(network, HEAD, made[number].to(context.machine.torch_device())) / labels
         loss.backward()  # type: ignore[no-untyped-call]
         return [_grad(parameter) for parameter in trained]
 

@@ -1,7 +1,7 @@
-"""Graft: a trained encoder with some of its layers as they were before, to see which layers carry what was learned.
+"""Layer reset: a trained encoder with some of its layers as they were before, to see which layers carry a gain.
 
 before = Encoder.of("FacebookAI/xlm-roberta-base")
-graft(train(before, lessons, recipe, seed=1), before, "bottom:6")
+reset_layers(train(before, training_sets, recipe, seed=1), before, "bottom:6")
 """
 
 from __future__ import annotations
@@ -22,12 +22,19 @@ def _label(encoder: Stage, donor: Encoder | Stage, layers: str) -> str:
 
 
 @stage(name=names.LAYER_RESET, version=1, label=_label)
-def reset_layers(site: BuildContext, encoder: Stage, donor: Encoder | Stage, layers: str) -> None:
-    """Write an encoder in which the named layers (`network.freeze` says how) are the donor's, without any head."""
-    source = site.path(donor) / MODEL if isinstance(donor, Stage) else donor.location
-    kept = Network(load_backbone(site.path(encoder) / MODEL))
+def reset_layers(context: BuildContext, encoder: Stage, donor: Encoder | Stage, layers: str) -> None:
+    """Write an encoder whose named layers have the donor's parameters; heads are dropped.
+
+    Args:
+        context: Where the stage is built.
+        encoder: A training.
+        donor: The encoder that the layers are taken from.
+        layers: Which ones, as in `models.freezing.freeze`.
+    """
+    source = context.path(donor) / MODEL if isinstance(donor, Stage) else donor.location
+    kept = Network(load_backbone(context.path(encoder) / MODEL))
     given = Network(load_backbone(source))
     with torch.no_grad():
         for ours, theirs in zip(part(kept, layers), part(given, layers), strict=True):
             ours.copy_(theirs)
-    save_encoder(kept, load_tokenizer(site.path(encoder) / MODEL), site.folder / MODEL)
+    save_encoder(kept, load_tokenizer(context.path(encoder) / MODEL), context.folder / MODEL)

@@ -1,10 +1,10 @@
-"""Few bits: numbers in bf16, rounded by chance, and in eight bits with a scale for each block.
+"""Low precision: bf16 with stochastic rounding, and eight bits with a scale per block.
 
-A step of training changes a weight by less than bf16 can tell apart; rounded to the nearest, it would stay where it is
-for ever. Rounded up as often as it lies close to the upper neighbour, it arrives on average (Zamirai et al. 2020, arXiv
-2010.06192). Eight bits hold a code, whose values lie closer together the smaller they are, and blocks of 256 share a
-scale, so that a large number spoils few others (Dettmers et al. 2022, arXiv 2110.02861). They, too, are rounded by
-chance: a running mean moves by less than the codes are apart, and would not follow gradients that grow or fade.
+A step of training changes a weight by less than bf16 resolves; rounded to the nearest, it would never change. With
+stochastic rounding it is right on average (Zamirai et al. 2020, arXiv 2010.06192). Values of eight-bit codes lie closer
+together the smaller they are, and blocks of 256 share a scale, so that an outlier affects few others (Dettmers et al.
+2022, arXiv 2110.02861). They are rounded stochastically too: a running mean changes by less than the codes are apart,
+and would not follow gradients that grow or fade.
 
 >>> codes, scales = packed(torch.tensor([0.0, -3.0, 1.5]), signed=True)
 >>> unpacked(codes, scales, signed=True)[1]
@@ -23,19 +23,25 @@ DECADES = 7
 
 
 def rounded(values: Tensor) -> Tensor:
-    """Round float32 to bf16 by chance, to either neighbour, so that the mean is right; bf16 numbers stay as they are.
+    """Round float32 values to bf16 stochastically, without bias; values that bf16 holds stay as they are.
 
-    Draws one number a value from torch's generator of the device.
+    Draws one random number per value from torch's generator of the device.
+
+    Args:
+        values: Float32, of any shape.
     """
     chance = torch.randint(0, 2**16, values.shape, dtype=torch.int32, device=values.device)
     return chance.add_(values.view(torch.int32)).bitwise_and_(-(2**16)).view(torch.float32).to(torch.bfloat16)
 
 
 def levels(signed: bool) -> Tensor:
-    """Return the 256 values of the codes, rising, from -1 or 0 to 1: each decade has twice those of the one below.
+    """Return the 256 values of the codes, rising, from -1 or 0 to 1.
 
-    In a decade they are the middles of equal parts. Without signs, 0 has no code, nor has anything below 1e-7: what is
-    divided by is never rounded to nothing.
+    Each decade has twice as many as the one below, at the middles of equal parts.
+
+    Args:
+        signed: Whether half of them are negative. Without signs, nothing below 1e-7 has a code, so that a divisor is
+            never rounded to zero.
     """
     found = [1.0, 0.0 if signed else 10.0**-DECADES]
     for decade in range(DECADES):
@@ -49,8 +55,8 @@ def levels(signed: bool) -> Tensor:
 def _tables(signed: bool, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the values, and for each upper half of a float32 the first code not below the least number that has it.
 
-    As no two values have the same upper half, that code or the next is the first not below any such number: found by
-    one look and one comparison, where a search would take eight.
+    As no two values have the same upper half, that code or the next is the first not below any such number: one lookup
+    and one comparison replace a binary search of eight.
     """
     values = levels(signed)
     halves = torch.arange(2**16, dtype=torch.int32) << 16
@@ -59,10 +65,17 @@ def _tables(signed: bool, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def packed(values: Tensor, signed: bool) -> tuple[Tensor, Tensor]:
-    """Return codes (numbers,) uint8 of float32 values (numbers,), rounded by chance, and scales (blocks,) float32.
+    """Quantize values blockwise with stochastic rounding.
 
-    The scale is the largest number of a block, with its sign: it comes back exactly, and so does 0 where there are
-    signs. Draws a number a value, those that fill up the last block included.
+    The scale is the largest number of a block, with its sign. It is restored exactly, and so is 0 if there are signs.
+    Draws one random number per value, padding of the last block included.
+
+    Args:
+        values: Float32, (numbers,).
+        signed: Whether values may be negative.
+
+    Returns:
+        Codes (numbers,), uint8, and scales (blocks,), float32.
     """
     level, first = _tables(signed, values.device)
     blocks = torch.nn.functional.pad(values, (0, -len(values) % BLOCK)).view(-1, BLOCK)
@@ -76,7 +89,7 @@ def packed(values: Tensor, signed: bool) -> tuple[Tensor, Tensor]:
 
 
 def unpacked(codes: Tensor, scales: Tensor, signed: bool) -> Tensor:
-    """Return the float32 values (numbers,) of codes and scales."""
+    """Restore the float32 values (numbers,) from codes (numbers,) and scales (blocks,)."""
     values = _tables(signed, codes.device)[0].index_select(0, codes.int())
     whole = len(values) - len(values) % BLOCK
     values[:whole].view(-1, BLOCK).mul_(scales[: whole // BLOCK].unsqueeze(1))

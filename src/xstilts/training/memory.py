@@ -1,8 +1,8 @@
 """Memory: what a training needs on its device, in bytes, before anything is downloaded.
 
-Weights, gradients and the optimiser's states are counted on a network without numbers, built from a configuration;
-what autograd keeps of a pass is worked out by `saved`. All are taken to be there at once, as they nearly are where a
-batch takes several passes. Left out is what operations need for a moment and what is lost between tensors.
+Weights, gradients and optimizer states are counted on a network on the meta device, built from a configuration; what
+autograd keeps of a pass is computed by `cost.activation_memory`. All are taken to be there at once, as they nearly are
+where a batch takes several passes. Temporary buffers of operations and fragmentation are left out.
 
 >>> from xstilts.models.configs import config_of
 >>> xxl = config_of("facebook/xlm-roberta-xxl")
@@ -36,21 +36,18 @@ from xstilts.training.recipe import Recipe
 
 GIB = 2**30
 ROOM = {"cuda": 0.95, "cpu": 0.75}  # the share that tensors may take; the rest is for kernels, and lost between them
-FEWEST = 256  # tokens of a pass, below which it is not worth to look for memory
-UNKNOWN_LABELS = 64  # assumed of a task whose training data say which labels there are
-SEQUENCES = {
-    "multiple_choice": 5,
-    "bitext_retrieval": 2,
-    "bitext_mining": 2,
-    "passage_ranking": 2,
-}  # a unit has at most; of other kinds one
+FEWEST = 256  # tokens of a pass, below which passes are not made smaller beforehand
+UNKNOWN_LABELS = 64  # assumed for a task whose labels are those of its training data
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What the machine has to do with it: the device, the most tokens in a pass, and whether layers run twice.
+    """What memory depends on beside network and recipe.
 
-    recompute: of each layer keep only what goes in, and compute the rest again on the way back.
+    Args:
+        device: Type and arithmetic.
+        micro_tokens: Most tokens of a pass.
+        recompute: Keep only each layer's input, and recompute the rest in the backward pass.
     """
 
     device: Device
@@ -60,7 +57,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes by what they are for, and how many numbers a network has and trains."""
+    """Bytes by purpose, and the numbers of all and of trained parameters."""
 
     weights: int
     gradients: int
@@ -78,10 +75,18 @@ class Memory:
 def estimate(
     config: Any, recipe: Recipe, format: str, labels: int, setting: Setting, rows: int | None = None
 ) -> Memory:
-    """Return what a training of one lesson needs in its largest pass.
+    """Estimate what a training on one training set needs in its largest pass.
 
-    labels: of a classification or tagging head. rows: of the embeddings that the data touch (`rows.used`), all of them
-    where that is not known or the lesson is masked-LM.
+    Args:
+        config: The encoder's configuration.
+        recipe: Batch size, maximum length, trainable part and optimizer.
+        format: The task format of the training set.
+        labels: Of its head, where that has labels.
+        setting: Device, tokens of a pass, recomputation.
+        rows: Embedding rows that occur in the data (`models.embedding_pruning`); None: all.
+
+    Returns:
+        Bytes by purpose.
     """
     network = _network(config, recipe, format, labels, rows)
     device = Device(setting.device.type, "bf16") if halves(recipe.optimizer) else setting.device
@@ -91,24 +96,30 @@ def estimate(
 
 
 def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None = None) -> Memory:
-    """Return what a training needs before its first pass: an estimate without activations, and quicker."""
+    """Estimate what a training needs before its first pass: `estimate` without activations, and quicker."""
     return _counted(_network(config, recipe, format, labels, rows), recipe, 0)
 
 
 def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -> Shape:
-    """Return the largest batch of a pass: sequences as long as the recipe allows, as many as fit or as a step has."""
+    """Return the shape of the largest pass: sequences of the maximum length, as many as fit or as a step has."""
     length = network.clip_max_length(recipe.max_length)
-    most = recipe.batch_size * SEQUENCES.get(format, 1)
-    if task_format(format).divisible:
-        most = min(most, max(micro_tokens // length, SEQUENCES.get(format, 1)))
-    return Shape(most, length, round(masked_lm.SHARE * most * length) if format == "masked_lm" else 0)
+    task = task_format(format)
+    most = recipe.batch_size * task.sequences_per_input
+    if task.divisible:
+        most = min(most, max(micro_tokens // length, task.sequences_per_input))
+    return Shape(most, length, round(masked_lm.SHARE * most * length) if task.language_model else 0)
 
 
 def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, str], machine: Runtime) -> int:
-    """Return the most tokens of a pass: as given, as suits a CPU, or as many as fit beside the rest on a GPU.
+    """Return the most tokens of a pass: as the machine says, or on a GPU as many as fit beside weights and states.
 
-    network: on its device, ready to be trained. heads: the kind of each lesson by name. A first guess: where memory
-    runs out all the same, passes become smaller (`loop`).
+    A first estimate: where memory runs out all the same, passes become smaller (`step.Stepper`).
+
+    Args:
+        network: On its device, ready to be trained.
+        recipe: Batch size, maximum length and optimizer.
+        heads: The task format of each head by name.
+        machine: Device, arithmetic and limits.
     """
     device = machine.torch_device()
     if machine.max_tokens_per_pass or device.type != "cuda":
@@ -120,7 +131,7 @@ def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, st
 
 
 def _most(network: Network, recipe: Recipe, heads: Mapping[str, str], setting: Setting, free: float) -> int:
-    """Return the setting's tokens, halved until what a pass keeps fits into `free` bytes."""
+    """Return the setting's tokens, halved until the activations of a pass fit into `free` bytes."""
     kept = {head: ActivationMemory(network, head, setting.device) for head in heads}
     tokens = setting.micro_tokens
     while tokens > FEWEST and any(
@@ -132,7 +143,7 @@ def _most(network: Network, recipe: Recipe, heads: Mapping[str, str], setting: S
 
 
 def built(config: Any) -> nn.Module:
-    """Build the bare encoder of a configuration without its numbers, on the meta device."""
+    """Build the bare encoder of a configuration on the meta device, without weights."""
     family = family_of(config)
     options = {name: value for name, value in family.load.items() if name != "key_mapping"}
     with torch.device("meta"), no_init_weights():
@@ -142,7 +153,14 @@ def built(config: Any) -> nn.Module:
 
 
 def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
-    """Build a network with the head of a format, without its numbers; what is not to be trained is frozen."""
+    """Build a network with a head on the meta device, without weights.
+
+    Args:
+        config: The encoder's configuration.
+        trained: What is trained of it, as `Recipe.trainable`; the rest is frozen.
+        format: Of the head, called "head"; a headless format gets none.
+        labels: Of the head, where it has labels.
+    """
     with torch.device("meta"):
         network = Network(built(config))
         if not task_format(format).headless:
@@ -152,8 +170,8 @@ def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
 
 
 def _network(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None) -> Network:
-    """Return a network as `train` makes it, without its numbers: rows, head, what is trained, what is in bf16."""
-    if rows and format != "masked_lm":
+    """Return a network as `train` makes it, on the meta device: rows, head, what is trained, what is in bf16."""
+    if rows and not task_format(format).language_model:
         config = copy.deepcopy(config)
         config.vocab_size = max(rows, 1 + (config.pad_token_id or 0))
     network = unnumbered(config, recipe.trainable, format, labels)

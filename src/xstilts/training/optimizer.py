@@ -1,9 +1,9 @@
-"""Optimiser: how weights move, in as few bytes a parameter as the recipe says.
+"""Optimizers: AdamW and Adafactor, in as few bytes per parameter as the recipe says.
 
-"adamw" is torch's own. "adamw8" keeps both moments in eight bits (`fewbits`), the second as its root, which is what an
-update is divided by. "adafactor" keeps the mean squares of a gradient's rows and columns, and no first moment. With
-":bf16" the matrices of the encoder, and AdamW's moments of them, are in bf16, rounded by chance; what is not a matrix,
-and all heads, stay in float32. Whatever the bits, the arithmetic of an update is float32, a part of a tensor at a time.
+"adamw" is torch's own. "adamw8" keeps both moments in eight bits (`low_precision`), the second as its root, by which an
+update is divided. "adafactor" keeps the mean squares of a gradient's rows and columns, and no first moment. With
+":bf16" the matrices of the encoder, and AdamW's moments of them, are in bf16 with stochastic rounding; vectors and all
+heads stay in float32. An update is always computed in float32, a slice of a tensor at a time.
 
 >>> bytes_per_parameter("adamw:bf16")
 Bytes(weight=2, gradient=2, state=4)
@@ -25,15 +25,15 @@ from xstilts.runtime.machine import Runtime
 from xstilts.training.low_precision import BLOCK, packed, rounded, unpacked
 from xstilts.training.recipe import Recipe
 
-PART = 2**22  # numbers worked on at once, a multiple of BLOCK
+PART = 2**22  # numbers that are updated at once, a multiple of BLOCK
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-STEEPNESS, FLOOR = 0.8, 1e-30  # Adafactor's decay of the second moment, and the least that it is taken for
-MOMENTS = {"exp_avg": True, "exp_avg_sq": False}  # and whether they have signs
+STEEPNESS, FLOOR = 0.8, 1e-30  # of Adafactor: decay of the second moment, and its lower bound
+MOMENTS = {"exp_avg": True, "exp_avg_sq": False}  # name: whether it has signs
 
 
 @dataclass(frozen=True)
 class Bytes:
-    """Bytes of the weights, their gradients and what the optimiser keeps of them."""
+    """Bytes of the weights, their gradients and their optimizer states."""
 
     weight: float
     gradient: float
@@ -41,16 +41,20 @@ class Bytes:
 
     @property
     def total(self) -> float:
-        """All of them."""
+        """Their sum."""
         return self.weight + self.gradient + self.state
 
 
-def optimiser_of(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
-    """Return the recipe's optimiser over what is trained, without decay on biases and norms; `prepare` comes before.
+def make_optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
+    """Make the recipe's optimizer over all trained parameters, without decay on biases and norms.
 
-    Every optimiser decays a weight by the factor 1 - rate * decay in a step, and by nothing else where its gradient has
-    always been zero: so rows of embeddings that no text touches can be left out (`rows`). With Adafactor the rows that
-    are there do count in one place: an update is clipped by its mean over them, and not over the whole vocabulary.
+    Every optimizer here changes a weight whose gradient has always been zero by the factor 1 - rate * decay in a step,
+    and by nothing else: so embedding rows that do not occur in the data can be left out (`models.embedding_pruning`).
+    With Adafactor they make one difference: an update is clipped by its mean over the rows that are there.
+
+    Args:
+        network: Frozen and `prepare`d.
+        recipe: Optimizer, learning rate and weight decay.
     """
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
@@ -60,11 +64,17 @@ def optimiser_of(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
     filled = [group for group in groups if group["params"]]
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(filled, lr=recipe.learning_rate, eps=EPSILON, fused=True)
-    return Lean(filled, recipe.optimizer, recipe.learning_rate)
+    return LowMemoryOptimizer(filled, recipe.optimizer, recipe.learning_rate)
 
 
-def rate(recipe: Recipe, number: int, total: int) -> float:
-    """Return the learning rate of a step: up linearly to the peak, then down to zero."""
+def learning_rate(recipe: Recipe, number: int, total: int) -> float:
+    """Return the learning rate of a step: linear warm-up to the peak, then linear decay to zero.
+
+    Args:
+        recipe: Peak and warm-up.
+        number: Of the step, from 0.
+        total: Steps of the training.
+    """
     warmup = recipe.steps_of_warmup(total)
     if number < warmup:
         return recipe.learning_rate * ((number + 1) / warmup)
@@ -72,23 +82,27 @@ def rate(recipe: Recipe, number: int, total: int) -> float:
 
 
 def prepare(network: Network, recipe: Recipe) -> None:
-    """Put the encoder's matrices, frozen ones too, in bf16 where the recipe asks for it; adapters stay as they are.
+    """Convert the encoder's matrices, frozen ones too, to bf16 where the recipe says so; adapters stay in float32.
 
-    Comes within `rows.used`, so that the whole table of embeddings keeps its bits, and before a device is chosen.
+    Call it within `pruned_embeddings`, so that the whole embedding matrix stays in float32, and before moving the
+    network to a device.
     """
     for parameter in _halved(network, recipe):
         parameter.data = parameter.data.to(torch.bfloat16)
 
 
 def suited(machine: Runtime, recipe: Recipe) -> Runtime:
-    """Return the machine, with bf16 arithmetic where weights are bf16: without it no layer would take them."""
+    """Return the machine, with bf16 arithmetic where the recipe has bf16 weights, which layers need autocast for."""
     return replace(machine, precision="bf16") if halves(recipe.optimizer) else machine
 
 
 def bytes_per_parameter(name: str) -> Bytes:
-    """Return the bytes that an optimiser takes for each number of a large matrix of the encoder.
+    """Return the bytes per parameter of a large matrix of the encoder.
 
-    Left out, as too little to count: Adafactor's means, four bytes for each row and each column.
+    Adafactor's means, four bytes for each row and each column, are left out as negligible.
+
+    Args:
+        name: One of `recipe.OPTIMIZERS`.
     """
     width = 2 if halves(name) else 4
     states = {"adamw": 2 * width, "adamw8": 2 + 8 / BLOCK, "adafactor": 0}
@@ -96,9 +110,11 @@ def bytes_per_parameter(name: str) -> Bytes:
 
 
 def bytes_of(network: Network, recipe: Recipe) -> Bytes:
-    """Return the bytes of a network in training, to the byte but for a step count a tensor; any device will do, "meta".
+    """Count the bytes of a network in training, exactly but for a step count per tensor.
 
-    Frozen weights count as weights. Rows of embeddings count as they are there: see `rows.used`.
+    Args:
+        network: On any device, "meta" too; frozen as it will be trained. Embedding rows count as they are there.
+        recipe: Gives the optimizer.
     """
     halved = {id(parameter) for parameter in _halved(network, recipe)}
     weight = gradient = state = 0
@@ -113,21 +129,26 @@ def bytes_of(network: Network, recipe: Recipe) -> Bytes:
 
 
 def halves(name: str) -> bool:
-    """Say whether an optimiser has the encoder's matrices in bf16."""
+    """Tell whether an optimizer has the encoder's matrices in bf16."""
     return name.endswith(":bf16")
 
 
 def _halved(network: Network, recipe: Recipe) -> list[torch.nn.Parameter]:
-    """Return what a recipe keeps in bf16: the encoder's matrices, but for adapters."""
+    """Return what a recipe keeps in bf16: the encoder's matrices except adapters."""
     named = network.backbone.named_parameters() if halves(recipe.optimizer) else ()
     return [parameter for name, parameter in named if parameter.dim() > 1 and not lora.is_adapter(name)]
 
 
-class Lean(torch.optim.Optimizer):
+class LowMemoryOptimizer(torch.optim.Optimizer):
     """AdamW with moments in few bits, or Adafactor, over weights in float32 or bf16.
 
-    Chance comes from torch's generator of the device, in the order of the parameters: with it seeded before each step,
-    steps are a function of seed and number.
+    Stochastic rounding draws from torch's generator of the device, in the order of the parameters: seeded before each
+    step, a step is a function of seed and number.
+
+    Args:
+        groups: Parameter groups, each with its `weight_decay`.
+        name: One of `recipe.OPTIMIZERS`.
+        learning_rate: Initial one.
     """
 
     def __init__(self, groups: list[dict[str, Any]], name: str, learning_rate: float) -> None:
@@ -136,7 +157,7 @@ class Lean(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Move every weight that has a gradient."""
+        """Update every weight that has a gradient."""
         rule = _adafactor if self.name.startswith("adafactor") else _adamw
         for group in self.param_groups:
             for weight in group["params"]:
@@ -148,7 +169,7 @@ class Lean(torch.optim.Optimizer):
 
 
 def _begun(name: str, weight: Tensor) -> dict[str, Tensor]:
-    """Return what an optimiser keeps of a weight before its first step."""
+    """Return a weight's optimizer state before its first step."""
     step = {"step": torch.zeros(())}
     if name.startswith("adafactor"):
         if weight.dim() < 2:
@@ -172,7 +193,7 @@ def _parts(count: int, size: int = PART) -> Iterator[slice]:
 
 
 def _adamw(weight: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
-    """Take a step of AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101)."""
+    """Take one step of AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101)."""
     number = float(state["step"])
     first_bias, second_bias = 1 - BETA1**number, math.sqrt(1 - BETA2**number)
     gradients, weights = weight.grad.reshape(-1), weight.view(-1)  # type: ignore[union-attr]
@@ -187,7 +208,7 @@ def _adamw(weight: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> N
 
 
 def _moment(state: dict[str, Tensor], name: str, part: slice) -> Tensor:
-    """Return a part of a moment in float32."""
+    """Return a slice of a moment in float32."""
     kept = state[name].view(-1)[part]
     if kept.dtype != torch.uint8:
         return kept.float()
@@ -197,7 +218,7 @@ def _moment(state: dict[str, Tensor], name: str, part: slice) -> Tensor:
 
 
 def _keep(state: dict[str, Tensor], name: str, part: slice, values: Tensor) -> None:
-    """Store a part of a moment in as many bits as there are for it."""
+    """Write back a slice of a moment, quantized to its storage type (8-bit blockwise, or bf16 stochastically)."""
     kept = state[name].view(-1)[part]
     if kept.dtype == torch.uint8:
         codes, scales = packed(values.sqrt() if name == "exp_avg_sq" else values, MOMENTS[name])
@@ -208,18 +229,17 @@ def _keep(state: dict[str, Tensor], name: str, part: slice, values: Tensor) -> N
 
 
 def _move(weights: Tensor, update: Tensor, group: dict[str, Any]) -> None:
-    """Decay weights and move them against an update."""
+    """Decay weights and subtract an update."""
     moved = weights.float().mul(1 - group["lr"] * group["weight_decay"]).sub_(update, alpha=group["lr"])
     weights.copy_(rounded(moved) if weights.dtype == torch.bfloat16 else moved)
 
 
 def _adafactor(weight: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
-    """Take a step of Adafactor (Shazeer and Stern 2018, arXiv 1804.04235), in the variant of a given learning rate.
+    """Take one step of Adafactor (Shazeer and Stern 2018, arXiv 1804.04235), in the variant of a given learning rate.
 
-    Updates are clipped to a root mean square of 1 and multiplied with the rate as it is, not with the size of the
-    weight, as by Zhai et al. 2022 (arXiv 2106.04560), whose limit of the decay is AdamW's: so AdamW's learning rates
-    do here. torch.optim.Adafactor has no such variant, and takes mean squares below 1e-7, as whole networks have them
-    after clipping, for 1e-7.
+    Updates are clipped to a root mean square of 1 and multiplied with the learning rate, not with the size of the
+    weight, as by Zhai et al. 2022 (arXiv 2106.04560), with AdamW's limit of the decay: so AdamW's learning rates fit.
+    torch.optim.Adafactor has no such variant, and bounds mean squares by 1e-7, below which they are after clipping.
     """
     rows = weight.view(-1, weight.shape[-1]) if weight.dim() > 1 else weight.view(-1, 1)
     gradients = weight.grad.reshape(rows.shape)  # type: ignore[union-attr]
@@ -233,7 +253,7 @@ def _adafactor(weight: Tensor, state: dict[str, Tensor], group: dict[str, Any]) 
 
 
 def _observe(state: dict[str, Tensor], gradients: Tensor, parts: list[slice], share: float) -> None:
-    """Take the squares of gradients (rows, columns) into their running means."""
+    """Update the running means of squared gradients, (rows, columns)."""
     if "variance" in state:
         state["variance"].lerp_(gradients.view(-1).float().square(), share)
         return
@@ -246,7 +266,7 @@ def _observe(state: dict[str, Tensor], gradients: Tensor, parts: list[slice], sh
 
 
 def _sized(state: dict[str, Tensor], gradients: Tensor, part: slice) -> Tensor:
-    """Return a part of gradients, divided by the roots of their running mean squares."""
+    """Return a slice of gradients, divided by the roots of their running mean squares."""
     if "variance" in state:
         variance = state["variance"][part].unsqueeze(1)
     else:

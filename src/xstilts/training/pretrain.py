@@ -1,8 +1,8 @@
-"""Pretrain: phase one, for whoever has no public encoder for their languages, and for the sandbox.
+"""Pretraining: an encoder from scratch, for languages without a public one, and for the sandbox.
 
-A tokenizer is learned from the texts, an XLM-R-shaped encoder begins with random weights, and the loop of every phase
-teaches it masked-LM, and where there are parallel lines also to find a translation (in-batch ranking). The result is
-an ordinary XLM-R folder.
+A tokenizer is trained on the texts, an XLM-R-shaped encoder starts from random weights, and `train` trains it on
+masked-LM and, where there are parallel lines, on translation ranking within the batch. The result is an ordinary XLM-R
+folder.
 """
 
 from __future__ import annotations
@@ -39,22 +39,37 @@ SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # XLM-R's own order, <mask> at the 
 def pretrain(
     texts: tuple[Stage, ...], parallel: tuple[Stage, ...], shape: Shape, recipe: Recipe, seed: int, alpha: float = 0.5
 ) -> Stage:
-    """Promise an encoder pretrained on texts (one stage a language), and on translation ranking with parallel lines.
+    """Define an encoder that is pretrained on masked-LM and on translation ranking.
 
-    The two take turns as `recipe.sampling` says. alpha: languages are drawn in proportion to n ** alpha.
+    Args:
+        texts: Stages of text, one a language.
+        parallel: Stages of parallel lines; empty: masked-LM alone.
+        shape: The size of the encoder.
+        recipe: Its sampling says how the two take turns.
+        seed: Of initial weights, order, dropout and masking.
+        alpha: Languages are drawn in proportion to n ** alpha.
+
+    Returns:
+        The stage that trains.
     """
     mlm = TrainingSet("mlm", "masked_lm", (), texts, None, "mlm_loss", alpha=alpha)
     ranking = TrainingSet("ranking", "bitext_retrieval", (), parallel, None, "retrieval_accuracy", alpha=alpha)
-    lessons = (mlm, ranking) if parallel else (mlm,)
-    return train(untrained(tokenizer(texts, shape.vocabulary, alpha), shape, seed), lessons, recipe, seed)
+    sets = (mlm, ranking) if parallel else (mlm,)
+    return train(untrained(tokenizer(texts, shape.vocabulary, alpha), shape, seed), sets, recipe, seed)
 
 
 @stage(name=names.TOKENIZER, version=1, label=lambda texts, vocabulary, alpha: f"tokenizer-{vocabulary}")
-def tokenizer(site: BuildContext, texts: tuple[Stage, ...], vocabulary: int, alpha: float) -> None:
-    """Write a tokenizer with XLM-R's special pieces, learned from texts with languages in proportion to n ** alpha.
+def tokenizer(context: BuildContext, texts: tuple[Stage, ...], vocabulary: int, alpha: float) -> None:
+    """Train a tokenizer with XLM-R's special tokens.
 
-    Byte-pair merges over text with marked spaces and punctuation apart; XLM-R's own Unigram model took twenty times
-    as long to learn on the same 200,000 lines.
+    It is a BPE tokenizer with marked spaces and separated punctuation; XLM-R's own Unigram model took twenty times as
+    long to train on the same 200,000 lines.
+
+    Args:
+        context: Where the stage is built.
+        texts: Stages of text, one a language.
+        vocabulary: Number of tokens.
+        alpha: Languages are sampled in proportion to n ** alpha.
     """
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -70,21 +85,21 @@ def tokenizer(site: BuildContext, texts: tuple[Stage, ...], vocabulary: int, alp
         min_frequency=2,
         show_progress=False,
     )
-    learned.train_from_iterator(_sample(site, texts, alpha), trainer)
+    learned.train_from_iterator(_sample(context, texts, alpha), trainer)
     learned.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
     names = {"bos": "<s>", "eos": "</s>", "cls": "<s>", "sep": "</s>", "pad": "<pad>", "unk": "<unk>", "mask": "<mask>"}
     roles = {f"{role}_token": piece for role, piece in names.items()}
     fast = PreTrainedTokenizerFast(tokenizer_object=learned, model_max_length=512, **roles)  # type: ignore[no-untyped-call]
-    fast.save_pretrained(site.folder / MODEL)
-    site.record["pieces"] = len(fast)
+    fast.save_pretrained(context.folder / MODEL)
+    context.record["pieces"] = len(fast)
 
 
-def _sample(site: BuildContext, texts: tuple[Stage, ...], alpha: float, most: int = 200_000) -> Iterator[str]:
+def _sample(context: BuildContext, texts: tuple[Stage, ...], alpha: float, most: int = 200_000) -> Iterator[str]:
     """Yield texts with languages in proportion to n ** alpha, at most `most` of them; no language more than it has."""
     lines = [
         [
             line.text
-            for line in examples.read(site.path(data) / EXAMPLES, "masked_lm")
+            for line in examples.read(context.path(data) / EXAMPLES, "masked_lm")
             if isinstance(line, examples.TextExample)
         ]
         for data in texts
@@ -96,16 +111,23 @@ def _sample(site: BuildContext, texts: tuple[Stage, ...], alpha: float, most: in
 
 
 @stage(name=names.UNTRAINED, version=1, label=lambda tokenizer, shape, seed: f"untrained-{shape.layers}x{shape.width}")
-def untrained(site: BuildContext, tokenizer: Stage, shape: Shape, seed: int) -> None:
-    """Write an XLM-R-shaped masked-LM with random weights and the tokenizer's vocabulary."""
+def untrained(context: BuildContext, tokenizer: Stage, shape: Shape, seed: int) -> None:
+    """Write an XLM-R-shaped masked-LM with random weights.
+
+    Args:
+        context: Where the stage is built.
+        tokenizer: A `tokenizer` stage, which gives the vocabulary.
+        shape: The size.
+        seed: Of the weights.
+    """
     from transformers import XLMRobertaModel
 
-    tokens = Tokenizer.of(load_tokenizer(site.path(tokenizer) / MODEL))
+    tokens = Tokenizer.of(load_tokenizer(context.path(tokenizer) / MODEL))
     config = configuration(shape, len(tokens))
     torch.manual_seed(seed)
     network = Network(XLMRobertaModel(config, add_pooling_layer=False))
     attach(network, "masked_lm", "masked_lm")
-    save(network, "masked_lm", "masked_lm", (), tokens.tokenizer, site.folder / MODEL)
+    save(network, "masked_lm", "masked_lm", (), tokens.tokenizer, context.folder / MODEL)
 
 
 def from_folders(
@@ -117,9 +139,19 @@ def from_folders(
     seed: int,
     alpha: float,
 ) -> Stage:
-    """Promise an encoder pretrained on a folder of text, one folder or .txt file a language, and aligned files.
+    """Define an encoder that is pretrained on local files.
 
-    languages: None for every one there is. parallel: a folder of pairs `NAME.xx-yy.xx` and `NAME.xx-yy.yy`.
+    Args:
+        text: A folder with one folder or .txt file a language.
+        parallel: A folder of pairs of aligned files, `NAME.xx-yy.xx` and `NAME.xx-yy.yy`.
+        languages: Which to take; None: all.
+        shape: The size of the encoder.
+        recipe: How it is trained.
+        seed: As in `pretrain`.
+        alpha: As in `pretrain`.
+
+    Raises:
+        InputError: There is no text.
     """
     found = tuple(sorted({path.stem for path in text.iterdir() if path.is_dir() or path.suffix == ".txt"}))
     texts = tuple(_promised("text", code, text) for code in languages or found)
@@ -135,14 +167,23 @@ def from_folders(
 
 
 def deliver(promise: Stage, machine: Runtime, out: Path) -> None:
-    """Build an encoder and copy it to `out`; InputError, before anything is built, if something is there already."""
+    """Build an encoder and copy it to a folder.
+
+    Args:
+        promise: The stage that trains it.
+        machine: Where to build it.
+        out: A new or empty folder.
+
+    Raises:
+        InputError: The folder is not empty; nothing is built then.
+    """
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out} is not empty: name a new folder for the encoder")
     shutil.copytree(build(promise, machine) / MODEL, out, dirs_exist_ok=True)
 
 
 def _promised(name: str, language: str, folder: Path) -> Stage:
-    """Promise to read a language of a task from a folder of its own, whatever the data folder is."""
+    """Define the stage that reads a language of a task from the given folder, whatever the data folder is."""
     data = task(name).data("train", language, folder)
     files = tuple(replace(file, path=str((folder / file.path).resolve())) for file in data.files)
     return read(replace(data, files=files))

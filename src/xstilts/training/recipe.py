@@ -1,7 +1,7 @@
-"""Recipe: the numbers of an optimisation that can change a result, and the named sets of them.
+"""Recipe: the hyperparameters of a training, and named sets of them.
 
-A named set says which recipe a task gets in which role, as a paper or a script gives it. What is not the task's own
-follows from the kind of task.
+A named set gives each task in each role the hyperparameters of a paper or a script; what these do not give for a task
+follows from its format.
 
 >>> named("xtreme", "xnli", "classification", "target").learning_rate
 2e-05
@@ -24,9 +24,15 @@ OPTIMIZERS = ("adamw", "adamw8", "adafactor", "adamw:bf16", "adamw8:bf16", "adaf
 @identity("Selection", always=("every_steps", "patience", "examples"))
 @dataclass(frozen=True)
 class Selection:
-    """Keep the weights that are best on English development data, looked at every so many steps.
+    """Model selection: keep the weights that score best on development data in the training language.
 
-    patience: looks without improvement after which training stops. examples: development examples looked at.
+    Args:
+        every_steps: Steps between two evaluations.
+        patience: Evaluations without improvement after which training stops.
+        examples: Development examples of an evaluation.
+
+    Raises:
+        InputError: One of them is below 1.
     """
 
     every_steps: int = 1000
@@ -64,16 +70,25 @@ class Selection:
 )
 @dataclass(frozen=True)
 class Recipe:
-    """How weights are optimised.
+    """How weights are optimized.
 
-    learning_rate: peak, reached after warm-up, then falling linearly to zero. batch_size: examples a step, whatever
-    fits in memory at once. epochs: passes over the examples (over all tasks' examples together in a mix). steps: a
-    fixed number of steps instead. max_train_examples: at most so many of a task, drawn once. max_length: pieces
-    of a sequence with its special pieces. warmup_steps: as in transformers, a number of
-    steps from 1 on, a fraction of all steps below 1.
-    weight_decay: decoupled, not on biases and norms. clip_norm: largest norm of the gradient. trainable: which weights
-    move (`network.freeze`). sampling: whose turn it is in a mix (`schedule.shares`). selection: None keeps the last
-    weights. optimizer: one of `OPTIMIZERS`, which differ in memory (`training.optimizer`).
+    Args:
+        learning_rate: Peak, reached after warm-up; then it falls linearly to zero.
+        batch_size: Examples of a step, whatever fits in memory at once.
+        epochs: Passes over the examples; in a mix, over those of all tasks together.
+        steps: A fixed number of steps instead of epochs.
+        max_train_examples: Most training examples of a task, drawn once.
+        max_length: Most tokens of a sequence, special tokens included.
+        warmup_steps: A number of steps from 1 on, a fraction of all steps below 1 (as in transformers).
+        weight_decay: Decoupled, not on biases and norms.
+        clip_norm: Largest norm of the gradient.
+        trainable: Which weights of the encoder are trained (`models.freezing.freeze`).
+        sampling: Which task of a mix a step trains on (`batch_schedule.shares`).
+        selection: Model selection on development data; None: the last weights are kept.
+        optimizer: One of `OPTIMIZERS`, which differ in memory (`training.optimizer`).
+
+    Raises:
+        InputError: A number is out of range, or the optimizer is unknown.
     """
 
     learning_rate: float = 2e-5
@@ -103,7 +118,11 @@ class Recipe:
             raise InputError(f"unknown optimizer '{self.optimizer}'; there are {', '.join(OPTIMIZERS)}")
 
     def steps_of_warmup(self, steps: int) -> int:
-        """Return the steps of warm-up out of `steps`."""
+        """Return how many of `steps` are warm-up.
+
+        >>> Recipe(warmup_steps=0.1).steps_of_warmup(50), Recipe(warmup_steps=500).steps_of_warmup(50)
+        (5, 50)
+        """
         return round(self.warmup_steps * steps) if self.warmup_steps < 1 else min(round(self.warmup_steps), steps)
 
 
@@ -112,7 +131,15 @@ Overrides = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Named:
-    """A named set: a base, and what differs by kind of task, by task, and in the intermediate role."""
+    """A named set of hyperparameters: a base, and what differs from it.
+
+    Args:
+        source: Where the numbers are from.
+        base: For everything that is not overridden.
+        formats: By task format.
+        tasks: By task; these count most.
+        intermediate: In the intermediate role; these count more than those of the format.
+    """
 
     source: str
     base: Recipe
@@ -154,7 +181,7 @@ PHANG2020 = Named(
     intermediate={"epochs": 3.0},
 )
 
-# Small encoders trained from nothing on two cores: high learning rates, short sequences.
+# Small encoders trained from scratch on two cores: high learning rates, short sequences.
 SMALL = Named(
     source="chosen here for encoders of 1-30 M parameters",
     base=Recipe(learning_rate=3e-4, epochs=3.0, warmup_steps=0.1, weight_decay=0.01),
@@ -176,7 +203,17 @@ SETS: dict[str, Named] = {"xtreme": XTREME, "phang2020": PHANG2020, "small": SMA
 
 
 def named(name: str, task: str, format: str, role: str) -> Recipe:
-    """Return the recipe that a named set gives a task in a role ("intermediate" or "target")."""
+    """Look up the recipe of a task.
+
+    Args:
+        name: Of the named set, a key of `SETS`.
+        task: The task's name.
+        format: Its task format.
+        role: "intermediate" or "target".
+
+    Raises:
+        InputError: There is no such set.
+    """
     if name not in SETS:
         near = difflib.get_close_matches(name, SETS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(SETS)}"
@@ -187,9 +224,18 @@ def named(name: str, task: str, format: str, role: str) -> Recipe:
 
 
 def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
-    """Return a recipe with settings such as "learning_rate=1e-4" or "trainable=top:2" applied.
+    """Apply settings to a recipe.
 
-    "selection=500" looks at the development data every 500 steps; "selection=none" keeps the last weights.
+    Args:
+        recipe: Is not changed.
+        settings: Such as "learning_rate=1e-4" or "trainable=top:2"; the last of one name counts. "selection=500"
+            evaluates on development data every 500 steps, "selection=none" keeps the last weights.
+
+    Raises:
+        InputError: An unknown name or a value out of range.
+
+    >>> changed(Recipe(), ("epochs=5", "trainable=top:2")).epochs
+    5.0
     """
     for setting in settings:
         name, _, text = setting.partition("=")

@@ -1,13 +1,13 @@
-"""Loop: one step of a training, from the numbers of its examples to moved weights.
+"""One optimization step: from the numbers of its examples to updated weights.
 
-A step is cut into passes that fit in memory; their losses are summed over the step's labels and divided by their
-number, so that the cut changes nothing but rounding and which units drop out. The batches of the next step are put
-together while the device computes this one, from random numbers of their own, and nothing in a step waits for the
-device. Where memory runs out, the step begins again in smaller passes: the batch stays what it is.
+A step is cut into passes that fit in memory. Their losses are summed over the step's targets and divided by their
+number, so that the cut changes nothing but rounding and which values dropout zeroes. A thread collates the batches of
+the next step while the device computes this one, from random numbers of their own, and nothing in a step waits for the
+device. Where memory runs out, the step is repeated in smaller passes: the batch stays as it is.
 
-    loop = Loop(network, pupils, tokens, recipe, machine, optimiser_of(network, recipe), seed)
-    for prepared in loop.ahead(enumerate(steps)):
-        loss = loop.take(prepared, total)
+    stepper = Stepper(network, training_sets, tokenizer, recipe, machine, make_optimizer(network, recipe), seed)
+    for prepared in stepper.prefetch(enumerate(schedule(...))):
+        loss = stepper.take(prepared, total)
 """
 
 from __future__ import annotations
@@ -30,136 +30,179 @@ from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.training.batch_schedule import Step
 from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache
-from xstilts.training.optimizer import rate
+from xstilts.training.optimizer import learning_rate
 from xstilts.training.recipe import Recipe
 from xstilts.training.training_set import EncodedTrainingSet
 
 Pass = tuple[list[ModelInput], Batch]
-FEWEST_TOKENS = 16  # in a pass, below which memory is not the batch's to save
-APART = 1 << 40  # from the seeds of dropout to those of batches
+FEWEST_TOKENS = 16  # of a pass; where even these do not fit, it is not the batch that fills the memory
+BATCH_SEEDS = 1 << 40  # added to the seed of a step's dropout gives that of its batches
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A step, its number, and the passes of each of its parts, cut by so many tokens."""
+class PreparedStep:
+    """A step ready to be taken.
+
+    Args:
+        number: Position in the training, from 0.
+        step: Which inputs it trains on.
+        passes: For each part of the step, its passes.
+        max_tokens_per_pass: By which the passes were cut.
+    """
 
     number: int
     step: Step
     passes: tuple[tuple[Pass, ...], ...]
-    micro_tokens: int
+    max_tokens_per_pass: int
 
 
 @dataclass
-class Loop:
-    """What all steps share. micro_tokens: most in a pass, halved where memory runs out; of the machine at first."""
+class Stepper:
+    """Takes the optimization steps of one training.
+
+    Args:
+        network: On its device, with heads, frozen as the recipe says.
+        training_sets: By their number in the schedule.
+        tokenizer: Pads (and masks) batches.
+        recipe: Learning rate and clipping.
+        machine: Device, arithmetic, packing, recomputation and compilation.
+        optimizer: Over what is trained.
+        seed: Of dropout and masking.
+        frozen_states: Cached states of frozen layers, if any.
+        max_tokens_per_pass: Halved where memory runs out; 0: as the machine says.
+    """
 
     network: Network
-    pupils: list[EncodedTrainingSet]
-    tokens: Tokenizer
+    training_sets: list[EncodedTrainingSet]
+    tokenizer: Tokenizer
     recipe: Recipe
     machine: Runtime
-    optimiser: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer
     seed: int
-    below: FrozenLayerCache = NOTHING
-    micro_tokens: int = 0
+    frozen_states: FrozenLayerCache = NOTHING
+    max_tokens_per_pass: int = 0
     device: torch.device = field(init=False)
-    packs: bool = field(init=False)
+    packed: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.device = self.machine.torch_device()
-        self.micro_tokens = self.micro_tokens or self.machine.most_tokens()
-        self.packs = batching.should_pack(self.network, self.machine)
+        self.max_tokens_per_pass = self.max_tokens_per_pass or self.machine.most_tokens()
+        self.packed = batching.should_pack(self.network, self.machine)
         if self.machine.recompute:
             recompute: Any = self.network.backbone.activation_checkpointing_enable
-            recompute({"use_reentrant": False, "context_fn": packed_attention.again(self.network.backbone)})
+            contexts = packed_attention.recomputation_contexts(self.network.backbone)
+            recompute({"use_reentrant": False, "context_fn": contexts})
         if self.machine.compiled:
             for layer in self.network.layer_modules[self.network.prefix :]:
                 layer.compile(dynamic=True)
 
-    def ahead(self, steps: Iterable[tuple[int, Step]]) -> Iterator[Prepared]:
-        """Yield steps ready to be taken, the next one being prepared meanwhile."""
-        with ThreadPoolExecutor(1, "batches") as beside:
+    def prefetch(self, steps: Iterable[tuple[int, Step]]) -> Iterator[PreparedStep]:
+        """Yield steps ready to be taken, while a thread prepares the next one.
+
+        Args:
+            steps: Numbered steps of the schedule.
+        """
+        with ThreadPoolExecutor(1, "batches") as thread:
             waiting = None
             for number, step in steps:
-                coming = beside.submit(self.prepare, number, step)
+                coming = thread.submit(self.prepare, number, step)
                 if waiting:
                     yield waiting.result()
                 waiting = coming
             if waiting:
                 yield waiting.result()
 
-    def prepare(self, number: int, step: Step) -> Prepared:
-        """Put the batches of a step together; what they draw is a function of seed and step."""
-        random = torch.Generator().manual_seed(self._seed(number) + APART)
-        most = self.micro_tokens
-        parts = [(self.pupils[part.lesson], part.units.tolist()) for part in step]
-        passes = tuple(tuple(self._passes(pupil, numbers, most, random)) for pupil, numbers in parts)
-        return Prepared(number, step, passes, most)
+    def prepare(self, number: int, step: Step) -> PreparedStep:
+        """Collate the batches of a step; its random numbers are a function of seed and step number."""
+        random = torch.Generator().manual_seed(self._seed(number) + BATCH_SEEDS)
+        most = self.max_tokens_per_pass
+        parts = [(self.training_sets[part.training_set], part.inputs.tolist()) for part in step]
+        passes = tuple(tuple(self._passes(encoded, numbers, most, random)) for encoded, numbers in parts)
+        return PreparedStep(number, step, passes, most)
 
-    def take(self, prepared: Prepared, total: int) -> Tensor:
-        """Take a step of `total`; return its loss, the weighted mean over labels of each lesson in it."""
+    def take(self, prepared: PreparedStep, total: int) -> Tensor:
+        """Take a step: passes, clipping, update.
+
+        Args:
+            prepared: The step.
+            total: Steps of the whole training, for learning rate and gradual unfreezing.
+
+        Returns:
+            The loss, a scalar on the device: the mean over targets, weighted and summed over the step's training sets.
+
+        Raises:
+            torch.OutOfMemoryError: Passes of `FEWEST_TOKENS` do not fit either.
+        """
         while True:
-            if prepared.micro_tokens != self.micro_tokens:
+            if prepared.max_tokens_per_pass != self.max_tokens_per_pass:
                 prepared = self.prepare(prepared.number, prepared.step)
             try:
-                return self._taken(prepared, total)
+                return self._take(prepared, total)
             except torch.OutOfMemoryError:
-                if self.micro_tokens <= FEWEST_TOKENS:
+                if self.max_tokens_per_pass <= FEWEST_TOKENS:
                     raise
-            self.micro_tokens //= 2  # out of the handler, so that nothing of the failed pass is kept alive
-            progress.note(f"memory ran out: a step now takes passes of {self.micro_tokens} tokens")
-            self.optimiser.zero_grad(set_to_none=True)
+            # Outside the handler, whose traceback would keep the tensors of the failed pass alive.
+            self.max_tokens_per_pass //= 2
+            progress.note(f"memory ran out: a step now takes passes of {self.max_tokens_per_pass} tokens")
+            self.optimizer.zero_grad(set_to_none=True)
             torch.cuda.empty_cache()
 
-    def _taken(self, prepared: Prepared, total: int) -> Tensor:
+    def _take(self, prepared: PreparedStep, total: int) -> Tensor:
+        # Dropout depends on seed and step number alone, so that a resumed training draws what it would have drawn.
         torch.manual_seed(self._seed(prepared.number))
         self.network.train()
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate(self.recipe, prepared.number, total)
-        self.optimiser.zero_grad(set_to_none=True)
-        lessons = [self.pupils[part.lesson] for part in prepared.step]
-        losses = [self._backward(pupil, passes) for pupil, passes in zip(lessons, prepared.passes, strict=True)]
-        self._hold(prepared.number, total)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.recipe, prepared.number, total)
+        self.optimizer.zero_grad(set_to_none=True)
+        parts = [
+            (self.training_sets[part.training_set], passes)
+            for part, passes in zip(prepared.step, prepared.passes, strict=True)
+        ]
+        losses = [self._backward(encoded, passes) for encoded, passes in parts]
+        self._zero_frozen_grads(prepared.number, total)
         torch.nn.utils.clip_grad_norm_(self._trained(), self.recipe.clip_norm)
-        self.optimiser.step()
-        for pupil, passes in zip(lessons, prepared.passes, strict=True):
+        self.optimizer.step()
+        for encoded, passes in parts:
             for _, batch in passes:
-                ledger.count_training_pass(pupil.lesson.task, batch)
+                ledger.count_training_pass(encoded.training_set.task, batch)
         return torch.stack(losses).sum()
 
-    def _hold(self, number: int, total: int) -> None:
-        """Throw away the gradients of what does not move yet, so that no optimiser touches it."""
-        waves = freezing.groups(self.network, self.recipe.trainable)
-        for wave in waves[freezing.unfrozen_groups(number, total, len(waves)) :]:
-            for parameter in wave:
+    def _zero_frozen_grads(self, number: int, total: int) -> None:
+        """Drop the gradients of what gradual unfreezing has not reached, so that no optimizer updates it."""
+        groups = freezing.groups(self.network, self.recipe.trainable)
+        for group in groups[freezing.unfrozen_groups(number, total, len(groups)) :]:
+            for parameter in group:
                 parameter.grad = None
 
-    def _backward(self, pupil: EncodedTrainingSet, passes: tuple[Pass, ...]) -> Tensor:
-        """Add the gradients of one lesson's part of a step; return its weighted loss."""
-        labels = max(1, sum(batch.labels for _, batch in passes))
-        weight = 1.0 if pupil.lesson.weight is None else pupil.lesson.weight
+    def _backward(self, encoded: EncodedTrainingSet, passes: tuple[Pass, ...]) -> Tensor:
+        """Add the gradients of one training set's part of a step; return its weighted loss."""
+        # Passes differ in their number of targets: dividing each by the step's total makes their sum the step's mean.
+        targets = max(1, sum(batch.labels for _, batch in passes))
+        weight = 1.0 if encoded.training_set.weight is None else encoded.training_set.weight
         total = torch.zeros((), device=self.device)
-        for units, batch in passes:
-            with self.machine.arithmetic(), self.below.given(self.network, units, self.packs):
-                loss = pupil.format.loss(self.network, pupil.lesson.task, batch.to(self.device)) * (weight / labels)
+        for inputs, batch in passes:
+            with self.machine.arithmetic(), self.frozen_states.replayed(self.network, inputs, self.packed):
+                summed = encoded.format.loss(self.network, encoded.training_set.task, batch.to(self.device))
+                loss = summed * (weight / targets)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
 
     def _passes(
-        self, pupil: EncodedTrainingSet, numbers: list[int], most: int, random: torch.Generator
+        self, encoded: EncodedTrainingSet, numbers: list[int], most: int, random: torch.Generator
     ) -> Iterator[Pass]:
-        """Yield a step's units in parts that fit the machine, each as a batch."""
-        units = [pupil.units[number] for number in numbers]
-        cut = length_bucketed_batches(units, most) if pupil.format.divisible else [list(range(len(units)))]
+        """Yield a step's inputs in parts of at most so many tokens, each as a batch."""
+        inputs = [encoded.inputs[number] for number in numbers]
+        # A loss that compares inputs with each other needs the batch whole.
+        cut = length_bucketed_batches(inputs, most) if encoded.format.divisible else [list(range(len(inputs)))]
         for part in cut:
-            chosen = [units[number] for number in part]
-            batch = pupil.format.collate(chosen, self.tokens, random)
-            batch = batch.packed() if self.packs else batch
+            chosen = [inputs[number] for number in part]
+            batch = encoded.format.collate(chosen, self.tokenizer, random)
+            batch = batch.packed() if self.packed else batch
             yield chosen, batch.pinned() if self.device.type == "cuda" else batch
 
     def _trained(self) -> list[torch.nn.Parameter]:
-        return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     def _seed(self, number: int) -> int:
         return self.seed * 1_000_003 + number

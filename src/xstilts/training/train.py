@@ -1,11 +1,12 @@
-"""Train: the one loop of every phase, from an encoder and lessons to an encoder that has learned them.
+"""Train: the one loop of every phase, from an encoder and training sets to a trained encoder.
 
-Pretraining, intermediate and target training differ only in what is taught. The order of all examples is decided
-beforehand (`schedule`), and the randomness of each step is a function of seed and step, so a run that is killed and
-started again ends in the same bits. Losses are summed over a step's labels and divided by their number, however many
-passes the step takes.
+Pretraining, intermediate and target training differ only in their data and recipe. The order of all examples is decided
+beforehand (`batch_schedule`), and the randomness of each step is a function of seed and step, so that a run that is
+killed and started again ends in the same bits.
 
-    model = train(Encoder.of("FacebookAI/xlm-roberta-base"), (Lesson.of(task("mnli")),), Recipe(), seed=1)
+    encoder = Encoder.of("FacebookAI/xlm-roberta-base")
+    stage = train(encoder, (training_set(task("mnli"), data_folder),), Recipe(), seed=1)  # a promise: nothing runs yet
+    folder = build(stage, Runtime())  # trains; folder / "model" is an ordinary Hugging Face folder
 """
 
 from __future__ import annotations
@@ -41,69 +42,37 @@ from xstilts.store import names
 from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training import batch_schedule, memory
 from xstilts.training.checkpoint import Checkpoint, remove
-from xstilts.training.dev_evaluation import look
-from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache, computed
-from xstilts.training.optimizer import optimiser_of, rate, suited
+from xstilts.training.dev_evaluation import evaluate_on_dev
+from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache, cached_states
+from xstilts.training.optimizer import learning_rate, make_optimizer, suited
 from xstilts.training.optimizer import prepare as prepare_weights
 from xstilts.training.recipe import Recipe
-from xstilts.training.step import Loop
+from xstilts.training.step import Stepper
 from xstilts.training.training_set import DEV_EXAMPLES, EncodedTrainingSet, TrainingSet, encode_training_set
 
-CHECKPOINT = "checkpoint.safetensors"
-MODEL = "model"
+CHECKPOINT = names.CHECKPOINT_FILE
+MODEL = names.MODEL_FOLDER
 HEADS = "heads.safetensors"
-HISTORY = "history.jsonl"
+HISTORY = names.HISTORY_FILE
 
 
 def _label(encoder: Encoder | Stage, lessons: tuple[TrainingSet, ...], recipe: Recipe, seed: int) -> str:
-    return f"train-{'+'.join(lesson.task for lesson in lessons)}-seed{seed}"
-
-
-@stage(name=names.TRAIN, version=3, label=_label, resumes=True)
-def train(
-    site: BuildContext, encoder: Encoder | Stage, lessons: tuple[TrainingSet, ...], recipe: Recipe, seed: int
-) -> None:
-    """Train an encoder on lessons; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
-
-    encoder: a public one, or the stage of an earlier phase, of which only the encoder is taken: heads begin anew.
-    A lesson that takes turns alone is saved with its head; of several, the heads are in `heads.safetensors`.
-    """
-    site = replace(site, machine=suited(site.machine, recipe))
-    source = site.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
-    tokens = Tokenizer.of(load_tokenizer(source)).kept(site.machine)
-    torch.manual_seed(seed)
-    network = Network(load_backbone(source))
-    recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
-    pupils = [encode_training_set(lesson, site, tokens, recipe) for lesson in lessons]
-    for pupil in pupils:
-        if not pupil.format.headless:
-            attach(network, pupil.lesson.task, pupil.lesson.format, len(pupil.labels), source)
-    trained = freeze(network, recipe.trainable)
-    formats = [pupil.lesson.format for pupil in pupils]
-    with pruned_embeddings(network, formats, _units(pupils), tokens, site.folder) as table:
-        prepare_weights(network, recipe)
-        network.to(site.machine.torch_device())
-        site.record["embedding_rows"] = len(network.embedding_matrix)
-        state = _optimise(network, pupils, tokens, recipe, seed, site)
-        dev = look(network, pupils, tokens, site.machine, DEV_EXAMPLES)
-        table *= state.undecayed  # what no text touches decays like the rest
-    site.record["cost"] = ledger.ledger(state.cost, network, site.machine)
-    lora.merge(network)
-    _save(network, pupils, tokens, site.folder)
-    (site.folder / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in state.history), encoding="utf-8")
-    total = sum(parameter.numel() for parameter in network.parameters())
-    site.record |= {"steps": state.step, "parameters": total, "trained_parameters": trained, "dev": dev}
-    site.record["max_length"] = recipe.max_length
-    site.record["lessons"] = {p.lesson.task: {"units": len(p.units), "cut": dict(p.cut)} for p in pupils}
-    remove(site.folder / CHECKPOINT)
+    return f"train-{'+'.join(one.task for one in lessons)}-seed{seed}"
 
 
 @dataclass
 class State:
-    """Where a training is: the step, the figures so far, the best weights by development score, and the cost.
+    """How far a training is. Checkpoints hold these fields by name.
 
-    micro_tokens: most in a pass, as the memory has allowed. undecayed: at the end, the share that weight decay has left
-    of embeddings without a gradient.
+    Args:
+        step: Steps taken.
+        history: Losses and development scores so far.
+        best_score: The best mean development score; the weights of its step are kept.
+        looks_since_best: Evaluations without an improvement, for patience.
+        best_step: The step of the best score; 0 without a selection.
+        micro_tokens: Most tokens of a pass, as memory has allowed so far.
+        undecayed: At the end, the share of an embedding without gradients that weight decay has left.
+        cost: What was spent, also by earlier calls that were killed.
     """
 
     step: int = 0
@@ -116,103 +85,175 @@ class State:
     cost: ledger.Spent = field(default_factory=ledger.nothing)
 
 
-def _units(pupils: list[EncodedTrainingSet]) -> Iterator[ModelInput]:
-    """Yield whatever a training shows its network."""
-    for pupil in pupils:
-        yield from pupil.units
-        yield from pupil.dev_units
+@stage(name=names.TRAIN, version=3, label=_label, resumes=True)
+def train(
+    context: BuildContext, encoder: Encoder | Stage, lessons: tuple[TrainingSet, ...], recipe: Recipe, seed: int
+) -> None:
+    """Train an encoder; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
+
+    A single training set that takes turns is saved with its head; the heads of several are in `heads.safetensors`.
+
+    Args:
+        context: Where the stage is built; a folder with a checkpoint is continued.
+        encoder: A public encoder, or the stage of an earlier phase, of which only the encoder is taken.
+        lessons: The training sets: those that take turns, and those that add their loss to every step.
+        recipe: How the weights are optimized.
+        seed: Of new heads, order, dropout and masking.
+
+    Raises:
+        InputError: A training set is empty, the loss is not finite, or a selection has no development data.
+        Interrupted: A signal came; the checkpoint was written before.
+    """
+    machine = suited(context.machine, recipe)
+    context = replace(context, machine=machine)
+
+    # Load the encoder. Of an earlier phase, heads are left behind: each phase begins with new ones.
+    source = context.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
+    tokenizer = Tokenizer.of(load_tokenizer(source)).cached(machine)
+    torch.manual_seed(seed)
+    network = Network(load_backbone(source))
+    recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
+
+    # Encode the training sets, attach a head for each, freeze what the recipe does not train.
+    sets = [encode_training_set(one, context, tokenizer, recipe) for one in lessons]
+    for encoded in sets:
+        if not encoded.format.headless:
+            attach(network, encoded.training_set.task, encoded.training_set.format, len(encoded.labels), source)
+    trained_parameters = freeze(network, recipe.trainable)
+
+    # Most rows of a multilingual embedding matrix never occur in the data. They have no gradient, so the network works
+    # on the rows that do occur; `matrix` is the whole one, into which they are written back at the end.
+    whole = any(encoded.format.language_model for encoded in sets)
+    with pruned_embeddings(network, _inputs(sets), tokenizer, keep_all=whole, folder=context.folder) as matrix:
+        prepare_weights(network, recipe)
+        network.to(machine.torch_device())
+        context.record["embedding_rows"] = len(network.embedding_matrix)
+
+        # Decide the order of all steps, then go to where an earlier, killed call stopped: weights, optimizer and state
+        # come from the checkpoint, and everything else is a function of the step.
+        scheduled = tuple(encoded.scheduled() for encoded in sets)
+        sizes = tuple(len(one.lengths) for one in scheduled if not one.every_step)
+        total = recipe.steps or batch_schedule.steps_of(sizes, recipe.epochs, recipe.batch_size, recipe.sampling)
+        steps = enumerate(batch_schedule.schedule(scheduled, total, recipe.batch_size, recipe.sampling, seed))
+        optimizer = make_optimizer(network, recipe)
+        checkpoint = Checkpoint(context.folder / CHECKPOINT, network, optimizer)
+        state = State(**checkpoint.load())
+
+        frozen_states = _frozen_states(network, sets, tokenizer, total * recipe.batch_size, machine)
+        heads = {encoded.training_set.task: encoded.training_set.format for encoded in sets}
+        max_tokens = state.micro_tokens or memory.max_tokens_per_pass(network, recipe, heads, machine)
+        stepper = Stepper(network, sets, tokenizer, recipe, machine, optimizer, seed, frozen_states, max_tokens)
+        context.record["batches"] = batching.describe_batches(stepper.packed, machine)
+
+        # Signals are held back until a step is over, so that a checkpoint never holds half of one.
+        saved = time.monotonic()
+        with deferred() as interrupted, ledger.metered(state.cost, machine) as meter:
+            for prepared in stepper.prefetch(islice(steps, state.step, None)):
+                loss = stepper.take(prepared, total)
+                state.step, state.micro_tokens = prepared.number + 1, stepper.max_tokens_per_pass
+
+                if state.step % max(1, total // 100) == 0 or state.step == total:
+                    meter.read()
+                    _log(state, loss, total, context)
+                if recipe.selection and (state.step % recipe.selection.every_steps == 0 or state.step == total):
+                    _select(state, stepper, checkpoint)
+                    if state.looks_since_best >= recipe.selection.patience:
+                        break
+                if interrupted or time.monotonic() - saved > machine.checkpoint_seconds:
+                    meter.read()
+                    checkpoint.save(vars(state))
+                    saved = time.monotonic()
+                if interrupted:
+                    raise Interrupted(interrupted[0])
+
+        # End with the best weights (without a selection: the last), and measure them. Rows that do not occur decay as
+        # they would have, had they been there.
+        checkpoint.restore_best()
+        state.undecayed = _undecayed(network, recipe, state, total)
+        dev = evaluate_on_dev(network, sets, tokenizer, machine, DEV_EXAMPLES)
+        matrix *= state.undecayed
+
+    context.record["cost"] = ledger.ledger(state.cost, network, machine)
+    lora.merge(network)
+    _save(network, sets, tokenizer, context.folder)
+    (context.folder / HISTORY).write_text("".join(json.dumps(line) + "\n" for line in state.history), encoding="utf-8")
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    context.record |= {"steps": state.step, "parameters": parameters, "trained_parameters": trained_parameters}
+    context.record |= {"dev": dev, "max_length": recipe.max_length}
+    context.record["lessons"] = {
+        encoded.training_set.task: {"units": len(encoded.inputs), "cut": dict(encoded.cut)} for encoded in sets
+    }
+    remove(context.folder / CHECKPOINT)
 
 
-def _optimise(
-    network: Network, pupils: list[EncodedTrainingSet], tokens: Tokenizer, recipe: Recipe, seed: int, site: BuildContext
-) -> State:
-    """Take the steps, or those that an earlier call did not take."""
-    lessons = tuple(pupil.scheduled() for pupil in pupils)
-    sizes = tuple(len(lesson.lengths) for lesson in lessons if not lesson.every_step)
-    total = recipe.steps or batch_schedule.steps_of(sizes, recipe.epochs, recipe.batch_size, recipe.sampling)
-    optimiser = optimiser_of(network, recipe)
-    checkpoint = Checkpoint(site.folder / CHECKPOINT, network, optimiser)
-    state = State(**checkpoint.load())
-    below = _below(network, pupils, tokens, total * recipe.batch_size, site.machine)
-    heads = {pupil.lesson.task: pupil.lesson.format for pupil in pupils}
-    most = state.micro_tokens or memory.max_tokens_per_pass(network, recipe, heads, site.machine)
-    loop = Loop(network, pupils, tokens, recipe, site.machine, optimiser, seed, below, most)
-    site.record["batches"] = batching.describe_batches(loop.packs, site.machine)
-    steps = enumerate(batch_schedule.schedule(lessons, total, recipe.batch_size, recipe.sampling, seed))
-    saved = time.monotonic()
-    with deferred() as interrupted, ledger.metered(state.cost, site.machine) as meter:
-        for prepared in loop.ahead(islice(steps, state.step, None)):
-            loss = loop.take(prepared, total)
-            state.step, state.micro_tokens = prepared.number + 1, loop.micro_tokens
-            if state.step % max(1, total // 100) == 0 or state.step == total:
-                meter.read()
-                _tell(state, loss, total, site)
-            if _stops(state, loop, checkpoint, total):
-                break
-            if interrupted or time.monotonic() - saved > site.machine.checkpoint_seconds:
-                meter.read()
-                checkpoint.save(vars(state))
-                saved = time.monotonic()
-            if interrupted:
-                raise Interrupted(interrupted[0])
-    checkpoint.restore_best()
-    if network.embedding_matrix.requires_grad:
-        count = len(freezing.groups(network, recipe.trainable))  # embeddings are in the last
-        taken = range(state.best_step or state.step)
-        rates = (
-            rate(recipe, number, total) for number in taken if freezing.unfrozen_groups(number, total, count) >= count
-        )
-        state.undecayed = math.prod(1 - one * recipe.weight_decay for one in rates)
-    return state
+def _inputs(sets: list[EncodedTrainingSet]) -> Iterator[ModelInput]:
+    """Yield every model input that the network sees during a training."""
+    for encoded in sets:
+        yield from encoded.inputs
+        yield from encoded.dev_inputs
 
 
-def _below(
-    network: Network, pupils: list[EncodedTrainingSet], tokens: Tokenizer, examples: int, machine: Runtime
+def _frozen_states(
+    network: Network, sets: list[EncodedTrainingSet], tokenizer: Tokenizer, examples: int, machine: Runtime
 ) -> FrozenLayerCache:
-    """Return the states of frozen layers where each unit is shown twice or more, and as it is."""
-    units = [unit for pupil in pupils for unit in pupil.units]
-    if examples < 2 * len(units) or any(pupil.lesson.format == "masked_lm" for pupil in pupils):
+    """Return the cached states of frozen layers, if each input is seen at least twice and always as it is."""
+    inputs = [model_input for encoded in sets for model_input in encoded.inputs]
+    if examples < 2 * len(inputs) or any(encoded.format.language_model for encoded in sets):  # masked anew each time
         return NOTHING
-    return computed(network, units, tokens, machine)
+    return cached_states(network, inputs, tokenizer, machine)
 
 
-def _stops(state: State, loop: Loop, checkpoint: Checkpoint, total: int) -> bool:
-    """Look at the development data where it is time to; say whether patience has run out."""
-    selection = loop.recipe.selection
-    if selection is None or (state.step % selection.every_steps and state.step < total):
-        return False
-    looked = look(loop.network, loop.pupils, loop.tokens, loop.machine, selection.examples)
-    if not looked:
-        raise InputError("a selection on development data needs a lesson with development data: give selection=none")
-    score = sum(task["score"] for task in looked.values()) / len(looked)
-    state.history.append({"step": state.step, "dev": {name: task["score"] for name, task in looked.items()}})
+def _log(state: State, loss: Tensor, total: int, context: BuildContext) -> None:
+    """Add a loss to the history and show progress; refuse to go on from a loss that is not finite."""
+    value = float(loss)
+    state.history.append({"step": state.step, "loss": round(value, 6)})
+    seconds = state.cost["seconds"]
+    speed = ledger.tokens(state.cost) / max(seconds, 1e-9)
+    left = progress.left(state.step, total, seconds)
+    detail = f"loss {value:.3f}  {speed:,.0f} tokens/s  {left} left"
+    progress.step(context.folder.stem, state.step, total, detail)
+    if not math.isfinite(value):
+        raise InputError(f"the loss became {value} at step {state.step}: lower learning_rate or raise warmup_steps")
+
+
+def _select(state: State, stepper: Stepper, checkpoint: Checkpoint) -> None:
+    """Evaluate on development data; keep the weights if their mean score over tasks is the best so far."""
+    selection = stepper.recipe.selection
+    assert selection is not None
+    scores = evaluate_on_dev(
+        stepper.network, stepper.training_sets, stepper.tokenizer, stepper.machine, selection.examples
+    )
+    if not scores:
+        raise InputError("a selection needs a training set with development data: give selection=none")
+    score = sum(task["score"] for task in scores.values()) / len(scores)
+    state.history.append({"step": state.step, "dev": {name: task["score"] for name, task in scores.items()}})
     state.looks_since_best += 1
     if score > state.best_score:
         state.best_score, state.best_step, state.looks_since_best = score, state.step, 0
         checkpoint.keep_best()
-    return state.looks_since_best >= selection.patience
 
 
-def _tell(state: State, loss: Tensor, total: int, site: BuildContext) -> None:
-    value = float(loss)
-    state.history.append({"step": state.step, "loss": round(value, 6)})
-    seconds = state.cost["seconds"]
-    pace = ledger.tokens(state.cost) / max(seconds, 1e-9)
-    rest = progress.left(state.step, total, seconds)
-    detail = f"loss {value:.3f}  {pace:,.0f} tokens/s  {rest} left"
-    progress.step(site.folder.stem, state.step, total, detail)
-    if not math.isfinite(value):
-        raise InputError(f"the loss became {value} at step {state.step}: lower learning_rate or raise warmup")
+def _undecayed(network: Network, recipe: Recipe, state: State, total: int) -> float:
+    """Return the share of an embedding without gradients that weight decay has left at the kept weights."""
+    if not network.embedding_matrix.requires_grad:
+        return 1.0
+    count = len(freezing.groups(network, recipe.trainable))  # embeddings are in the last group
+    rates = (
+        learning_rate(recipe, number, total)
+        for number in range(state.best_step or state.step)
+        if freezing.unfrozen_groups(number, total, count) >= count
+    )
+    return math.prod(1 - rate * recipe.weight_decay for rate in rates)
 
 
-def _save(network: Network, pupils: list[EncodedTrainingSet], tokens: Tokenizer, folder: Path) -> None:
-    """Save the one head that takes turns with its encoder, or several as a bare encoder and a file of heads."""
-    headed = [pupil for pupil in pupils if pupil.lesson.weight is None and not pupil.format.headless]
+def _save(network: Network, sets: list[EncodedTrainingSet], tokenizer: Tokenizer, folder: Path) -> None:
+    """Save the encoder with the head of the set that takes turns; of several such sets, the heads in another file."""
+    headed = [encoded for encoded in sets if encoded.training_set.weight is None and not encoded.format.headless]
     if len(headed) == 1:
-        lesson = headed[0].lesson
-        save(network, lesson.task, lesson.format, headed[0].labels, tokens.tokenizer, folder / MODEL)
+        saved = headed[0].training_set
+        save(network, saved.task, saved.format, headed[0].labels, tokenizer.tokenizer, folder / MODEL)
         return
-    save_encoder(network, tokens.tokenizer, folder / MODEL)
+    save_encoder(network, tokenizer.tokenizer, folder / MODEL)
     if headed:
         heads = {name: value.contiguous() for name, value in network.heads.state_dict().items()}
         save_file(heads, folder / HEADS)

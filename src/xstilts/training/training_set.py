@@ -1,7 +1,7 @@
-"""Lesson: what a training teaches, and the same made ready for the loop.
+"""Training sets: what a training learns from, as identity and as encoded data.
 
-A lesson is identity: stages of data, how they are labelled, how progress is measured. A pupil is the lesson read and
-encoded with one tokenizer.
+A `TrainingSet` is part of a stage's key: stages of data, how they are labelled, how progress is measured. An
+`EncodedTrainingSet` is the same, read and encoded with one tokenizer.
 
 >>> TrainingSet("masked_lm", "masked_lm", (), (), None, "mlm_loss").alpha
 1.0
@@ -33,12 +33,17 @@ DEV_EXAMPLES = 500
 @identity("Lesson", renamed={"format": "kind"}, always=("weight", "alpha"), encoded={"format": format_in_keys})
 @dataclass(frozen=True)
 class TrainingSet:
-    """What is taught: a task's training data (one stage a language), how it is labelled, and how progress is measured.
+    """The training data of a task, how they are labelled, and how progress on them is measured.
 
-    labels: empty where the training data say which there are.
-
-    weight: of the loss of a batch that this lesson adds to every step; None: it takes its turn by the sampling rule.
-    alpha: below 1, smaller languages are drawn more often, p ~ n ** alpha.
+    Args:
+        task: Its name, also that of the network's head.
+        format: The task format of the examples.
+        labels: In the order of the logits; empty: those that occur in the training data.
+        train: Stages of training data, one a language.
+        dev: Stage of development data; None: progress is not measured.
+        metric: Scores the development data.
+        weight: Of the loss of a batch that is added to every step; None: the set takes turns by the sampling rule.
+        alpha: Below 1, smaller languages are drawn more often, p ~ n ** alpha.
     """
 
     task: str
@@ -53,53 +58,73 @@ class TrainingSet:
 
 @dataclass
 class EncodedTrainingSet:
-    """A lesson made ready: its format, labels, training units, the language of each, and its development examples."""
+    """A training set that is ready for training.
 
-    lesson: TrainingSet
+    Args:
+        training_set: What was read and encoded.
+        format: Its task format.
+        labels: In the order of the logits.
+        inputs: Encoded training examples.
+        languages: For each input, the number of its stage among `training_set.train`.
+        dev: Development examples.
+        cut: Counts of what did not fit into the maximum length.
+        dev_inputs: Encoded development examples.
+    """
+
+    training_set: TrainingSet
     format: Format
     labels: tuple[str, ...]
-    units: list[ModelInput]
+    inputs: list[ModelInput]
     languages: list[int]
     dev: list[Example]
     cut: Counter[str] = field(default_factory=Counter)
-    dev_units: list[ModelInput] = field(default_factory=list)
+    dev_inputs: list[ModelInput] = field(default_factory=list)
 
     def scheduled(self) -> batch_schedule.ScheduledSet:
-        """Return what the order of examples depends on."""
-        lengths = np.array([unit.length for unit in self.units])
-        companion = self.lesson.weight is not None
-        return batch_schedule.ScheduledSet(lengths, np.array(self.languages), self.lesson.alpha, companion)
+        """Return what the order of its examples depends on."""
+        lengths = np.array([model_input.length for model_input in self.inputs])
+        every_step = self.training_set.weight is not None
+        return batch_schedule.ScheduledSet(lengths, np.array(self.languages), self.training_set.alpha, every_step)
 
 
 def encode_training_set(
-    lesson: TrainingSet, site: BuildContext, tokens: Tokenizer, recipe: Recipe
+    training_set: TrainingSet, context: BuildContext, tokenizer: Tokenizer, recipe: Recipe
 ) -> EncodedTrainingSet:
-    """Read and encode a lesson's training and development data."""
-    how = task_format(lesson.format)
-    looked_at = max(DEV_EXAMPLES, recipe.selection.examples if recipe.selection else 0)
-    heaps = [_examples(data, lesson.format, site) for data in lesson.train]
-    pupil = EncodedTrainingSet(
-        lesson, how, _labels(lesson, heaps), [], [], _examples(lesson.dev, lesson.format, site)[:looked_at]
-    )
-    for number, heap in enumerate(heaps):
-        examples = _drawn(heap, recipe.max_train_examples)
-        units = how.encode(examples, tokens, recipe.max_length, pupil.labels, pupil.cut)
-        pupil.units += units
-        pupil.languages += [number] * len(units)
-    if not pupil.units:
-        raise InputError(f"nothing to learn: the training data of '{lesson.task}' is empty")
-    pupil.dev_units = how.encode(pupil.dev, tokens, recipe.max_length, pupil.labels, Counter())
-    return pupil
+    """Read and encode training and development data.
+
+    Args:
+        training_set: What to read.
+        context: Of the stage that trains; finds the folders of the data.
+        tokenizer: The encoder's.
+        recipe: Gives the maximum length, the most training examples and the development examples of a selection.
+
+    Raises:
+        InputError: There are no training examples.
+    """
+    task = task_format(training_set.format)
+    dev_examples = max(DEV_EXAMPLES, recipe.selection.examples if recipe.selection else 0)
+    by_language = [_examples(data, training_set.format, context) for data in training_set.train]
+    dev = _examples(training_set.dev, training_set.format, context)[:dev_examples]
+    encoded = EncodedTrainingSet(training_set, task, _labels(training_set, by_language), [], [], dev)
+    for number, whole in enumerate(by_language):
+        drawn = _drawn(whole, recipe.max_train_examples)
+        inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut)
+        encoded.inputs += inputs
+        encoded.languages += [number] * len(inputs)
+    if not encoded.inputs:
+        raise InputError(f"nothing to learn: the training data of '{training_set.task}' is empty")
+    encoded.dev_inputs = task.encode(dev, tokenizer, recipe.max_length, encoded.labels, Counter())
+    return encoded
 
 
-def _labels(lesson: TrainingSet, heaps: list[list[Example]]) -> tuple[str, ...]:
-    """Return the lesson's labels, or the tags that occur in its training data."""
-    found = {tag for heap in heaps for one in heap if isinstance(one, TaggingExample) for tag in one.tags}
-    return lesson.labels or tuple(sorted(found))
+def _labels(training_set: TrainingSet, by_language: list[list[Example]]) -> tuple[str, ...]:
+    """Return the set's labels, or else the tags that occur in its training data."""
+    tagged = (example for part in by_language for example in part if isinstance(example, TaggingExample))
+    return training_set.labels or tuple(sorted({tag for example in tagged for tag in example.tags}))
 
 
-def _examples(data: Stage | None, format: str, site: BuildContext) -> list[Example]:
-    return list(examples.read(site.path(data) / EXAMPLES, format)) if data else []
+def _examples(data: Stage | None, format: str, context: BuildContext) -> list[Example]:
+    return list(examples.read(context.path(data) / EXAMPLES, format)) if data else []
 
 
 def _drawn(examples: list[Example], most: int | None) -> list[Example]:

@@ -1,0 +1,1 @@
+"""Verification: whether a report follows from the predictions in a store, and how two reports or stores differ."""

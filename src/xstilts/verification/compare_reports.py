@@ -1,8 +1,8 @@
-"""Compare: two reports or two stores side by side: what both have, how it differs, and what cannot be compared.
+"""Compare reports: two reports side by side: the scores, gains, verdicts and costs of both, and what differs.
 
-Of two reports scores and gains of the same setting are subtracted, second less first. The interval of a difference is
-made of the two (Zou and Donner 2008: distances to the limits added as squares), as if they shared nothing: where seeds
-or examples are shared it is too wide, never too narrow. Of two stores the same keys ought to hold the same files.
+Scores and gains of the same setting are subtracted, the first from the second. The interval of a difference is made
+from both intervals (Zou and Donner 2008: the squared distances to the limits add up), as if the two shared nothing:
+where they share seeds or examples it is too wide, never too narrow.
 
 >>> difference({"estimate": 1.0, "low": 0.0, "high": 2.0}, {"estimate": 4.0, "low": 4.0, "high": 4.0})
 (3.0, 2.0, 4.0)
@@ -19,238 +19,261 @@ from typing import Any
 
 from xstilts.claims.claim import LEVEL
 from xstilts.errors import InputError
-from xstilts.reporting import cell_format, report
-from xstilts.reporting.cell_format import known
+from xstilts.reporting import study_report
 from xstilts.reporting.charts import axis_label
-from xstilts.reporting.page import NOTHING, Cell, Listing, Page, Section, TableView
-from xstilts.reporting.sections import MEAN, SETTING, ZERO_SHOT
+from xstilts.reporting.page import Listing, Page, Section, save
+from xstilts.reporting.study_page import SETTING
+from xstilts.reporting.study_report import MEAN, ZERO_SHOT
+from xstilts.runtime import tables
+from xstilts.runtime.tables import NOTHING, Cell, TableView, is_known
 from xstilts.runtime.text import listed
 
 DIFFERS = "differs"
-COMPARISON = Path("comparison")
+OUT = Path("comparison")
 MEANS = (MEAN, ZERO_SHOT)
 Json = Mapping[str, Any]
-Place = tuple[str, ...]
-WHERE = (*SETTING, "over_recipe", "language")
+Place = tuple[str, ...]  # the values of PLACE of a row
+PLACE = (*SETTING, "over_recipe", "language")
 
 
-def write(one: Path, other: Path, out: Path | None = None) -> tuple[Path, ...]:
-    """Write `comparison.html` and `comparison.md` of two studies' folders, or of two stores; return the files."""
+def write(first: Path, second: Path, out: Path | None = None) -> tuple[Path, ...]:
+    """Compare the folders of two studies, or two stores, on a page.
+
+    Args:
+        first: The folder of a study, or a store.
+        second: Another one of the same type.
+        out: Where to write; by default `comparison/`.
+
+    Returns:
+        `comparison.html` and `comparison.md`.
+
+    Raises:
+        InputError: The folders are not of one type, or a report is not a study's.
+    """
     from xstilts.verification import compare_stores
 
-    both = [(folder / report.REPORT).is_file() for folder in (one, other)]
-    if all(both):
-        first, second = report.read(one), report.read(other)
-        for folder, found in ((one, first), (other, second)):
-            if "verdicts" not in found or "settings" not in found:
-                raise InputError(
-                    f"{folder} is no report of a study, and no other is compared: give two studies' folders"
-                )
-        made = page(first, second, (str(one), str(other)))
-    elif not any(both) and all(compare_stores.is_store(folder) for folder in (one, other)):
-        made = compare_stores.page(one, other)
+    have_report = [(folder / study_report.REPORT).is_file() for folder in (first, second)]
+    if all(have_report):
+        reports = study_report.read(first), study_report.read(second)
+        for folder, report in zip((first, second), reports, strict=True):
+            if "verdicts" not in report or "settings" not in report:
+                raise InputError(f"{folder} has no report of a study, which alone can be compared: give two studies")
+        made = page(*reports, (str(first), str(second)))
+    elif not any(have_report) and all(compare_stores.is_store(folder) for folder in (first, second)):
+        made = compare_stores.page(first, second)
     else:
         raise InputError(
-            f"{one} and {other} are neither two folders with {report.REPORT} nor two stores: give two alike"
+            f"{first} and {second} are neither two folders with {study_report.REPORT} nor two stores: "
+            "give two of the same type"
         )
-    return report.save(made, out or COMPARISON, "comparison.html", "comparison.md")
+    return save(made, out or OUT, "comparison.html", "comparison.md")
 
 
-def page(one: Json, other: Json, names: tuple[str, str] = ("first", "second")) -> Page:
-    """Return the page that compares two reports."""
-    apart: list[str] = []
-    found = tuple(_differences(one, other, names, apart))
-    made = (
-        Section("settings", "What was run", (_settings(one, other, names),)),
-        _verdicts(one, other, names, apart),
-        Section("differences", "Differences", (*_decided(found), *found), _about()),
-        Section("costs", "Cost ratios", tuple(_ratios(one, other, names, apart)), _machines(one, other)),
+def page(first: Json, second: Json, names: tuple[str, str] = ("first", "second")) -> Page:
+    """Return the page that compares two reports.
+
+    Args:
+        first: A report.
+        second: Another one.
+        names: What the page calls them.
+
+    Returns:
+        The page.
+    """
+    incomparable: list[str] = []
+    shared = tuple(_differences(first, second, names, incomparable))
+    verdicts = _verdicts(first, second, names, incomparable)
+    intervals = (
+        f"The second minus the first, at the {LEVEL:.0%} level, each by itself. Intervals are made from both as if "
+        "they shared nothing: too wide where seeds or examples are shared, never too narrow."
     )
-    told = Section("apart", "What cannot be compared", (Listing("", tuple(dict.fromkeys(apart))),) if apart else ())
+    sections = [
+        Section("settings", "What was run", (_settings(first, second, names),)),
+        verdicts,
+        Section("differences", "Differences", (*_decided(shared), *shared), intervals),
+        Section("costs", "Cost ratios", tuple(_ratios(first, second, names, incomparable)), _devices(first, second)),
+    ]
+    if incomparable:
+        listing = Listing("", tuple(dict.fromkeys(incomparable)))
+        sections.append(Section("apart", "What cannot be compared", (listing,)))
     return Page(
-        "comparison",
-        f"How does {names[1]} differ from {names[0]}?",
-        _answer(found, made[1]),
-        (f"{names[0]}: {one['question']}", f"{names[1]}: {other['question']}"),
-        (),
-        tuple(section for section in (*made, told) if section.blocks),
+        source="comparison",
+        title=f"How does {names[1]} differ from {names[0]}?",
+        answer=_answer(shared, verdicts),
+        about=(f"{names[0]}: {first['question']}", f"{names[1]}: {second['question']}"),
+        sections=tuple(section for section in sections if section.blocks),
     )
 
 
-def difference(one: Json, other: Json) -> tuple[float, float | None, float | None]:
-    """Return by how much the second estimate exceeds the first, and its interval, where both have one."""
-    value = other["estimate"] - one["estimate"]
-    if not all(known(row[side]) for row in (one, other) for side in ("low", "high")):
+def difference(first: Json, second: Json) -> tuple[float, float | None, float | None]:
+    """Return by how much the second estimate exceeds the first, and its interval where both have one."""
+    value = second["estimate"] - first["estimate"]
+    if not all(is_known(row[side]) for row in (first, second) for side in ("low", "high")):
         return value, None, None
-    down = math.hypot(one["high"] - one["estimate"], other["estimate"] - other["low"])
-    up = math.hypot(one["estimate"] - one["low"], other["high"] - other["estimate"])
+    down = math.hypot(first["high"] - first["estimate"], second["estimate"] - second["low"])
+    up = math.hypot(first["estimate"] - first["low"], second["high"] - second["estimate"])
     return value, value - down, value + up
 
 
-def _about() -> str:
-    return (
-        f"The second less the first, at {LEVEL:.0%}, each by itself. Intervals are made of both as if they shared "
-        "nothing: too wide where seeds or examples are shared, never too narrow."
-    )
-
-
-def _decided(found: Sequence[TableView]) -> Iterator[TableView]:
-    """Yield the rows alone whose interval does not reach across zero."""
-    for sheet in found:
-        rows = tuple(row for row in sheet.rows if row[-1].text == DIFFERS)
-        if rows:
-            yield replace(sheet, name=f"{sheet.name}-decided", caption=f"{sheet.caption} that differ", rows=rows)
-
-
-def _answer(differences: Sequence[TableView], verdicts: Section) -> str:
-    rows = [row for sheet in differences for row in sheet.rows]
+def _answer(shared: Sequence[TableView], verdicts: Section) -> str:
+    rows = [row for table in shared for row in table.rows]
     decided = [row for row in rows if row[-1].text == DIFFERS]
-    turned = next((len(sheet.rows) for sheet in verdicts.sheets() if sheet.name == "turned"), 0)
+    changed = next((len(table.rows) for table in verdicts.tables() if table.name == "turned"), 0)
     if not rows:
-        return "Nothing was measured in both."
+        return "The reports have no figure in common."
     return (
         f"Of {len(rows)} figures that both have, {len(decided)} differ by more than their intervals allow, "
-        f"each by itself; verdicts that differ: {turned}."
+        f"each by itself; verdicts that differ: {changed}."
     )
 
 
-def _settings(one: Json, other: Json, names: Sequence[str]) -> TableView:
-    found = [_names(report_["settings"]) for report_ in (one, other)]
+def _settings(first: Json, second: Json, names: Sequence[str]) -> TableView:
     rows = []
-    for what in found[0]:
-        first, second = (list(map(str, part[what])) for part in found)
+    setting_names = [_setting_names(report["settings"]) for report in (first, second)]
+    for setting in setting_names[0]:
+        here, there = (list(map(str, values[setting])) for values in setting_names)
         parts = (
-            [name for name in first if name in second],
-            [name for name in first if name not in second],
-            [name for name in second if name not in first],
+            [name for name in here if name in there],
+            [name for name in here if name not in there],
+            [name for name in there if name not in here],
         )
-        rows.append((Cell(what), *(Cell(listed(part) or NOTHING) for part in parts)))
-    columns = ("what", "in both", f"only in {names[0]}", f"only in {names[1]}")
+        rows.append((Cell(setting), *(Cell(listed(part) or NOTHING) for part in parts)))
+    columns = ("setting", "in both", f"only in {names[0]}", f"only in {names[1]}")
     return TableView("settings", "Settings", columns, tuple(rows), quiet=True)
 
 
-def _names(settings: Json) -> dict[str, list[Any]]:
-    named = {what: [part["name"] for part in settings.get(what, ())] for what in ("encoders", "targets")}
-    plain = {what: [name for name in settings.get(what, ()) if name] for what in ("recipes", "intermediates", "seeds")}
-    return {**named, **plain, "languages": list(settings.get("languages", ()))}
+def _setting_names(settings: Json) -> dict[str, list[Any]]:
+    objects = {name: [entry["name"] for entry in settings.get(name, ())] for name in ("encoders", "targets")}
+    values = {
+        name: [value for value in settings.get(name, ()) if value] for name in ("recipes", "intermediates", "seeds")
+    }
+    return {**objects, **values, "languages": list(settings.get("languages", ()))}
 
 
-def _verdicts(one: Json, other: Json, names: Sequence[str], apart: list[str]) -> Section:
-    """Return verdicts that differ and those that agree; claims that are not the same go to what cannot be compared."""
-    first, second = ({verdict["name"]: verdict for verdict in found["verdicts"]} for found in (one, other))
-    turned: list[tuple[Json, Json]] = []
+def _verdicts(first: Json, second: Json, names: Sequence[str], incomparable: list[str]) -> Section:
+    """Return the verdicts that differ and those that agree; claims that are not the same cannot be compared."""
+    here, there = ({verdict["name"]: verdict for verdict in report["verdicts"]} for report in (first, second))
+    different: list[tuple[Json, Json]] = []
     same: list[tuple[Json, Json]] = []
-    for name, verdict in first.items():
-        if name not in second:
-            apart.append(f"the claim '{verdict['sentence']}' is only in {names[0]}")
-        elif changed := [part for part in ("measure", "expectation", "margin") if verdict[part] != second[name][part]]:
-            apart.append(f"the claim '{verdict['sentence']}' has another {' and '.join(changed)} in {names[1]}")
+    for name, verdict in here.items():
+        if name not in there:
+            incomparable.append(f"the claim '{verdict['sentence']}' is only in {names[0]}")
+        elif changed := [part for part in ("measure", "expectation", "margin") if verdict[part] != there[name][part]]:
+            incomparable.append(f"the claim '{verdict['sentence']}' has another {' and '.join(changed)} in {names[1]}")
         else:
-            (same if verdict["status"] == second[name]["status"] else turned).append((verdict, second[name]))
-    apart += [f"the claim '{v['sentence']}' is only in {names[1]}" for name, v in second.items() if name not in first]
+            (same if verdict["status"] == there[name]["status"] else different).append((verdict, there[name]))
+    incomparable += [
+        f"the claim '{verdict['sentence']}' is only in {names[1]}"
+        for name, verdict in there.items()
+        if name not in here
+    ]
     columns = ("claim", names[0], names[1], f"why in {names[0]}", f"why in {names[1]}")
-    sheets = (
-        TableView("turned", "Verdicts that differ", columns, tuple(map(_both, turned))),
-        TableView("kept", "Verdicts that are the same", columns, tuple(map(_both, same)), folded=True),
+    both = (
+        TableView("turned", "Verdicts that differ", columns, tuple(map(_verdict_row, different))),
+        TableView("kept", "Verdicts that are the same", columns, tuple(map(_verdict_row, same)), folded=True),
     )
-    return Section("verdicts-of-both", "Verdicts", tuple(sheet for sheet in sheets if sheet.rows))
+    return Section("verdicts-of-both", "Verdicts", tuple(table for table in both if table.rows))
 
 
-def _both(pair: tuple[Json, Json]) -> tuple[Cell, ...]:
-    one, other = pair
-    return tuple(Cell(text) for text in (one["sentence"], one["status"], other["status"], one["why"], other["why"]))
+def _verdict_row(pair: tuple[Json, Json]) -> tuple[Cell, ...]:
+    first, second = pair
+    texts = (first["sentence"], first["status"], second["status"], first["why"], second["why"])
+    return tuple(Cell(text) for text in texts)
 
 
-def _differences(one: Json, other: Json, names: Sequence[str], apart: list[str]) -> Iterator[TableView]:
-    """Yield scores and gains of both with their differences; what only one has is counted."""
-    refused = _refused(one, other, apart)
-    for what, title in (("levels", "Scores"), ("gains", "Gains")):
-        first, second = _placed(one, what), _placed(other, what)
-        for name, here, there in ((names[0], first, second), (names[1], second, first)):
-            alone = len(set(here) - set(there))
-            apart += [f"{title.lower()} only in {name}: {alone}"] if alone else []
-        both = [place for place in first if place in second and place[3] not in refused]
-        spoken = [{place: _spoken(rows, place) for place in both if place[-1] in MEANS} for rows in (first, second)]
-        means = [place for place in spoken[0] if spoken[0][place] != spoken[1][place]]
-        apart += [f"the mean of {_said(place)}: over other languages" for place in means]
-        rows = [_row(place, first[place], second[place]) for place in both if place not in means]
+def _differences(first: Json, second: Json, names: Sequence[str], incomparable: list[str]) -> Iterator[TableView]:
+    """Yield scores and gains of both with their differences; those of one report alone are counted."""
+    other_metric = _targets_measured_otherwise(first, second, incomparable)
+    for name, title in (("levels", "Scores"), ("gains", "Gains")):
+        here, there = _by_place(first, name), _by_place(second, name)
+        for report, alone in ((names[0], set(here) - set(there)), (names[1], set(there) - set(here))):
+            incomparable += [f"{title.lower()} only in {report}: {len(alone)}"] if alone else []
+        both = [place for place in here if place in there and place[3] not in other_metric]
+        languages = [{place: _mean_over(rows, place) for place in both if place[-1] in MEANS} for rows in (here, there)]
+        means = [place for place in languages[0] if languages[0][place] != languages[1][place]]
+        incomparable += [f"the mean of {', '.join(filter(None, place[:4]))}: over other languages" for place in means]
+        rows = tuple(_difference_row(place, here[place], there[place]) for place in both if place not in means)
         columns = (*SETTING, "baseline's recipe", "language", *names, "difference", "low", "high", "verdict")
         if rows:
-            yield TableView(what, title, columns, tuple(rows))
+            yield TableView(name, title, columns, rows)
 
 
-def _row(place: Place, one: Json, other: Json) -> tuple[Cell, ...]:
-    value, low, high = difference(one, other)
-    figures = (cell_format.plain(one["estimate"]), cell_format.plain(other["estimate"]), cell_format.signed(value))
-    if one["keys"] and set(one["keys"]) == set(other["keys"]):
-        said_ = "the same stages"
+def _decided(shared: Sequence[TableView]) -> Iterator[TableView]:
+    """Yield each table with only those rows whose interval leaves out zero."""
+    for table in shared:
+        rows = tuple(row for row in table.rows if row[-1].text == DIFFERS)
+        if rows:
+            yield replace(table, name=f"{table.name}-decided", title=f"{table.title} that differ", rows=rows)
+
+
+def _difference_row(place: Place, first: Json, second: Json) -> tuple[Cell, ...]:
+    value, low, high = difference(first, second)
+    figures = (tables.number(first["estimate"]), tables.number(second["estimate"]), tables.signed(value))
+    if first["keys"] and set(first["keys"]) == set(second["keys"]):
+        status = "the same stages"
     elif low is None or high is None:
-        said_ = "no interval in both"
+        status = "no interval in both"
     else:
-        said_ = "undecided" if low <= 0 <= high else DIFFERS
-    return (*(Cell(part) for part in place), *figures, cell_format.signed(low), cell_format.signed(high), Cell(said_))
+        status = "undecided" if low <= 0 <= high else DIFFERS
+    return (*map(Cell, place), *figures, tables.signed(low), tables.signed(high), Cell(status))
 
 
-def _refused(one: Json, other: Json, apart: list[str]) -> set[str]:
-    """Return the targets that are measured in another metric, or as another format, as far as both reports say."""
-    first, second = ({part["name"]: part for part in found["settings"].get("targets", ())} for found in (one, other))
-    refused = set()
-    for name in (name for name in first if name in second):
+def _targets_measured_otherwise(first: Json, second: Json, incomparable: list[str]) -> set[str]:
+    """Return the targets with another metric or another format, as far as both reports have these."""
+    here, there = ({part["name"]: part for part in report["settings"].get("targets", ())} for report in (first, second))
+    targets = set()
+    for name in (name for name in here if name in there):
         for column in ("metric", "format"):
-            here, there = first[name].get(column), second[name].get(column)
-            if here and there and here != there:
-                apart.append(f"{name}: {column} {here} in one, {there} in the other")
-                refused.add(name)
-    return refused
+            one, other = here[name].get(column), there[name].get(column)
+            if one and other and one != other:
+                incomparable.append(f"{name}: {column} {one} in one, {other} in the other")
+                targets.add(name)
+    return targets
 
 
-def _placed(found: Json, what: str) -> dict[Place, Json]:
-    rows = (row for row in found.get(what, ()) if known(row["estimate"]))
-    return {tuple(str(row.get(column) or "") for column in WHERE): row for row in rows}
+def _by_place(report: Json, name: str) -> dict[Place, Json]:
+    rows = (row for row in report.get(name, ()) if is_known(row["estimate"]))
+    return {tuple(str(row.get(column) or "") for column in PLACE): row for row in rows}
 
 
-def _spoken(rows: Mapping[Place, Json], place: Place) -> set[str]:
-    """Return the languages that the mean of a setting is over, as far as its report says in which it was taught."""
-    each = {one[-1]: row for one, row in rows.items() if one[:-1] == place[:-1] and one[-1] not in MEANS}
-    return {code for code, row in each.items() if place[-1] == MEAN or not row.get("in_training_language")}
+def _mean_over(rows: Mapping[Place, Json], place: Place) -> set[str]:
+    """Return the languages that a mean is over, as far as the report says which ones have training data."""
+    alone = {at[-1]: row for at, row in rows.items() if at[:-1] == place[:-1] and at[-1] not in MEANS}
+    return {code for code, row in alone.items() if place[-1] == MEAN or not row.get("in_training_language")}
 
 
-def _said(place: Place) -> str:
-    return ", ".join(filter(None, place[:4]))
-
-
-def _ratios(one: Json, other: Json, names: Sequence[str], apart: list[str]) -> Iterator[TableView]:
-    """Yield what each setting took, second over first: medians over seeds."""
-    first, second = _medians(one), _medians(other)
-    figures = [name for name in dict.fromkeys(name for _, name in first) if any(name == n for _, n in second)]
-    shared = [place for place in dict.fromkeys(place for place, _ in first) if any(place == p for p, _ in second)]
+def _ratios(first: Json, second: Json, names: Sequence[str], incomparable: list[str]) -> Iterator[TableView]:
+    """Yield the costs of each setting in the second report over those in the first: medians over seeds."""
+    here, there = _median_costs(first), _median_costs(second)
+    figures = [name for name in dict.fromkeys(name for _, name in here) if any(name == other for _, other in there)]
+    shared = [place for place in dict.fromkeys(place for place, _ in here) if any(place == p for p, _ in there)]
     rows = []
     for place in shared:
         ratios = [
-            second[place, name] / first[place, name] if (place, name) in second and first.get((place, name)) else None
+            there[place, name] / here[place, name] if (place, name) in there and here.get((place, name)) else None
             for name in figures
         ]
-        if any(map(known, ratios)):
-            rows.append((*(Cell(part) for part in place), *(cell_format.plain(ratio) for ratio in ratios)))
+        if any(map(is_known, ratios)):
+            rows.append((*map(Cell, place), *map(tables.number, ratios)))
     if rows:
-        caption = f"{names[1]} over {names[0]}, medians over seeds"
-        yield TableView("ratios", caption, (*SETTING, *map(axis_label, figures)), tuple(rows))
-    elif first or second:
-        apart.append("costs: no setting was paid for in both")
+        title = f"{names[1]} over {names[0]}, medians over seeds"
+        yield TableView("ratios", title, (*SETTING, *map(axis_label, figures)), tuple(rows))
+    elif here or there:
+        incomparable.append("costs: both reports have costs of no common setting")
 
 
-def _medians(found: Json) -> dict[tuple[Place, str], float]:
+def _median_costs(report: Json) -> dict[tuple[Place, str], float]:
     values: dict[tuple[Place, str], list[float]] = {}
-    for row in found.get("costs", ()):
+    for row in report.get("costs", ()):
         place = tuple(str(row.get(column) or "") for column in SETTING)
         for name, value in row["figures"].items():
-            if known(value):
+            if is_known(value):
                 values.setdefault((place, name), []).append(value)
-    return {where: median(several) for where, several in values.items()}
+    return {at: median(by_seed) for at, by_seed in values.items()}
 
 
-def _machines(one: Json, other: Json) -> str:
-    first, second = (found.get("reproduce", {}).get("devices", []) for found in (one, other))
-    if first == second:
+def _devices(first: Json, second: Json) -> str:
+    here, there = (report.get("reproduce", {}).get("devices", []) for report in (first, second))
+    if here == there:
         return ""
-    return f"Times are of different machines: {', '.join(first) or 'unknown'}; {', '.join(second) or 'unknown'}."
+    return f"Times are of different devices: {', '.join(here) or 'unknown'}; {', '.join(there) or 'unknown'}."

@@ -1,7 +1,10 @@
-"""Compare stores: stages that two stores share ought to hold the same files; what differs is named.
+"""Compare stores: stages that two stores share should hold the same files; those that differ are named.
 
-The same key is the same promise, so other bytes mean another machine, other libraries, or something that is not as
-repeatable as it says. What is measured anew each time is in `stage.json`, whose times are compared and no more.
+The same key stands for the same function and arguments, so that other bytes mean another computer, other libraries, or
+a computation that is less repeatable than it claims. What differs from run to run, such as times, is in `stage.json`,
+which is not compared as a file.
+
+    page(Path("work"), Path("/mnt/other/work"))
 """
 
 from __future__ import annotations
@@ -11,114 +14,117 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.evaluation.score import SCORE, read_score
-from xstilts.reporting import cell_format
-from xstilts.reporting.page import Cell, Listing, Page, Section, TableView
+from xstilts.reporting.page import Listing, Page, Section
+from xstilts.runtime import tables
+from xstilts.runtime.tables import Cell, TableView
 from xstilts.store import query
 
 Json = Mapping[str, Any]
+Stages = Mapping[str, tuple[Path, Json]]  # folder and manifest by key
 
 
 def is_store(folder: Path) -> bool:
-    """Say whether a folder holds finished stages."""
+    """Return whether a folder holds finished stages."""
     return next(query.records(folder), None) is not None
 
 
-def page(one: Path, other: Path) -> Page:
-    """Return the page that compares two stores: the same keys' files, seconds and scores."""
-    first, second = ({record["key"]: (folder, record) for folder, record in query.records(at)} for at in (one, other))
-    shared = [key for key in first if key in second]
-    unlike = [key for key in shared if _differing(first[key][1], second[key][1])]
+def page(first: Path, second: Path) -> Page:
+    """Return the page that compares two stores.
+
+    Args:
+        first: A store.
+        second: Another one.
+
+    Returns:
+        The page: how many stages both have, which of these differ in files, seconds, scores, and libraries.
+    """
+    here, there = ({record["key"]: (folder, record) for folder, record in query.records(at)} for at in (first, second))
+    shared = [key for key in here if key in there]
+    different = [key for key in shared if _different_files(here[key][1], there[key][1])]
     sections = (
-        Section("counts", "Stages", (_counts(first, second, (str(one), str(other))),)),
-        Section("unlike", "Same key, other files", tuple(_unlike(unlike, first, second))),
-        Section("seconds", "Time of what both have", tuple(_times(shared, first, second))),
-        Section("libraries", "Libraries", tuple(_libraries(shared, first, second))),
-        Section("apart", "What cannot be compared", tuple(_apart(first, second))),
+        Section("counts", "Stages", (_counts(here, there, (str(first), str(second))),)),
+        Section("unlike", "Same key, other files", _differences(different, here, there)),
+        Section("seconds", "Time of the stages that both have", _times(shared, here, there)),
+        Section("libraries", "Libraries", _libraries(shared, here, there)),
+        Section("apart", "What cannot be compared", _incomparable(here, there)),
     )
-    alike = len(shared) - len(unlike)
-    answer = f"Of {len(shared)} stages that both have, {alike} hold the same files, {len(unlike)} others."
-    title = f"How does the store {other} differ from {one}?"
-    return Page("comparison of stores", title, answer, sections=tuple(part for part in sections if part.blocks))
+    equal = len(shared) - len(different)
+    return Page(
+        source="comparison of stores",
+        title=f"How does the store {second} differ from {first}?",
+        answer=f"Of {len(shared)} stages that both have, {equal} hold the same files, {len(different)} others.",
+        sections=tuple(section for section in sections if section.blocks),
+    )
 
 
-Found = Mapping[str, tuple[Path, Json]]
-
-
-def _counts(first: Found, second: Found, names: tuple[str, str]) -> TableView:
+def _counts(first: Stages, second: Stages, names: tuple[str, str]) -> TableView:
     rows = []
-    for work in sorted({record["work"] for found in (first, second) for _, record in found.values()}):
-        one, other = (
-            {key for key, (_, record) in found.items() if record["work"] == work} for found in (first, second)
+    for work in sorted({record["work"] for stages in (first, second) for _, record in stages.values()}):
+        here, there = (
+            {key for key, (_, record) in stages.items() if record["work"] == work} for stages in (first, second)
         )
-        counts = (cell_format.count(len(keys)) for keys in (one & other, one - other, other - one))
+        counts = (tables.count(len(keys)) for keys in (here & there, here - there, there - here))
         rows.append((Cell(work.rpartition(".")[2]), *counts))
-    columns = ("work", "in both", f"only in {names[0]}", f"only in {names[1]}")
-    return TableView("counts", "Stages by work", columns, tuple(rows))
+    columns = ("stage", "in both", f"only in {names[0]}", f"only in {names[1]}")
+    return TableView("counts", "Stages by function", columns, tuple(rows))
 
 
-def _differing(one: Json, other: Json) -> list[str]:
-    """Return the files that differ or that one has not."""
-    files = [{name: file["sha256"] for name, file in record["files"].items()} for record in (one, other)]
-    return sorted(name for name in {*files[0], *files[1]} if files[0].get(name) != files[1].get(name))
+def _different_files(first: Json, second: Json) -> list[str]:
+    """Return the files that differ, or that only one side has."""
+    here, there = ({name: file["sha256"] for name, file in record["files"].items()} for record in (first, second))
+    return sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
 
 
-def _unlike(keys: list[str], first: Found, second: Found) -> list[TableView]:
+def _differences(keys: list[str], first: Stages, second: Stages) -> tuple[TableView, ...]:
     rows = []
     for key in keys:
-        (here, one), (there, other) = first[key], second[key]
-        scores = [_headline(folder) for folder in (here, there)]
-        apart = None if None in scores else scores[1] - scores[0]  # type: ignore[operator]
-        figures = (*(cell_format.plain(score) for score in scores), cell_format.signed(apart))
-        rows.append((Cell(f"{one['label']}-{key}"), Cell(", ".join(_differing(one, other))), *figures))
+        (here, record), (there, other) = first[key], second[key]
+        score, other_score = _headline(here), _headline(there)
+        change = None if score is None or other_score is None else other_score - score
+        figures = (tables.number(score), tables.number(other_score), tables.signed(change))
+        rows.append((Cell(f"{record['label']}-{key}"), Cell(", ".join(_different_files(record, other))), *figures))
     columns = ("stage", "files that differ", "first score", "second score", "difference")
-    return [TableView("unlike", "Stages with other files", columns, tuple(rows))] if rows else []
+    return (TableView("unlike", "Stages with other files", columns, tuple(rows)),) if rows else ()
 
 
 def _headline(folder: Path) -> float | None:
     return float(read_score(folder)["headline"]) if (folder / SCORE).is_file() else None
 
 
-def _times(keys: list[str], first: Found, second: Found) -> list[TableView]:
+def _times(keys: list[str], first: Stages, second: Stages) -> tuple[TableView, ...]:
     seconds: dict[str, list[float]] = {}
     for key in keys:
         pair = seconds.setdefault(first[key][1]["work"].rpartition(".")[2], [0.0, 0.0])
         pair[0] += first[key][1]["seconds"]
         pair[1] += second[key][1]["seconds"]
     rows = tuple(
-        (
-            Cell(work),
-            cell_format.duration(one),
-            cell_format.duration(other),
-            cell_format.plain(other / one if one else None),
-        )
-        for work, (one, other) in sorted(seconds.items())
+        (Cell(work), tables.duration(here), tables.duration(there), tables.number(there / here if here else None))
+        for work, (here, there) in sorted(seconds.items())
     )
-    return (
-        [TableView("seconds", "Time by work", ("work", "first", "second", "second over first"), rows)] if rows else []
-    )
+    columns = ("stage", "first", "second", "second over first")
+    return (TableView("seconds", "Time by function", columns, rows),) if rows else ()
 
 
-def _libraries(keys: list[str], first: Found, second: Found) -> list[TableView]:
-    facts: dict[str, tuple[set[str], set[str]]] = {}
+def _libraries(keys: list[str], first: Stages, second: Stages) -> tuple[TableView, ...]:
+    versions: dict[str, tuple[set[str], set[str]]] = {}
     for key in keys:
-        for side, found in enumerate((first, second)):
-            record = found[key][1]
-            told = {**record.get("libraries", {}), "device": record.get("machine", {}).get("device", "unknown")}
-            for name, version in told.items():
-                facts.setdefault(name, (set(), set()))[side].add(str(version))
+        for side, stages in enumerate((first, second)):
+            record = stages[key][1]
+            facts = {**record.get("libraries", {}), "device": record.get("machine", {}).get("device", "unknown")}
+            for name, version in facts.items():
+                versions.setdefault(name, (set(), set()))[side].add(str(version))
     rows = tuple(
-        (Cell(name), *(Cell(", ".join(sorted(part))) for part in pair)) for name, pair in sorted(facts.items())
+        (Cell(name), *(Cell(", ".join(sorted(each))) for each in pair)) for name, pair in sorted(versions.items())
     )
-    return (
-        [TableView("libraries", "Libraries and devices", ("what", "first", "second"), rows, quiet=True)] if rows else []
-    )
+    columns = ("name", "first", "second")
+    return (TableView("libraries", "Libraries and devices", columns, rows, quiet=True),) if rows else ()
 
 
-def _apart(first: Found, second: Found) -> list[Listing]:
-    """Return labels that both have under other keys: other settings, data or versions."""
+def _incomparable(first: Stages, second: Stages) -> tuple[Listing, ...]:
+    """Return the labels that both have under other keys: their arguments, data or versions differ."""
     shared = set(first) & set(second)
-    one, other = (
-        {record["label"] for key, (_, record) in found.items() if key not in shared} for found in (first, second)
+    here, there = (
+        {record["label"] for key, (_, record) in stages.items() if key not in shared} for stages in (first, second)
     )
-    lines = tuple(f"{label}: other arguments, data or version under each key" for label in sorted(one & other))
-    return [Listing("", lines)] if lines else []
+    lines = tuple(f"{label}: other arguments, data or version under each key" for label in sorted(here & there))
+    return (Listing("", lines),) if lines else ()

@@ -1,10 +1,11 @@
-"""Descent: what the stages behind a row say of it, whatever the row says of itself.
+"""Provenance: whether the rows of a report are what the manifests of their stages say.
 
-A stage's key is a digest of its work and its arguments, so the chain from a score to its predictions, their model and
-the trainings of that is fixed by the score's key. It tells the target, its language, split and metric, the seed, and
-what was taught before. Only the recipe's name is the study's own.
+The key of a stage is a digest of its function and its arguments, so that the key of a score fixes the whole chain: its
+predictions, their model, and that model's trainings. From the manifests of this chain follow a row's target, language,
+split, metric, seed, intermediate tasks and encoder. Only the name of the recipe is the study's own.
 
-    unlike(report["rows"][0], disk)
+    for key, fault in faults(report, stages):
+        print(key, fault.why)
 """
 
 from __future__ import annotations
@@ -17,134 +18,160 @@ from xstilts.claims.results_table import BASELINE
 from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, SCORE, TARGET
 from xstilts.models.encoder import SANDBOX
 from xstilts.models.naming import called
-from xstilts.reporting.plain_json import entry, plain, row_of
+from xstilts.reporting.study_report import row_json, stage_json, to_json
 from xstilts.store import names
 from xstilts.store.identity import key_of
-from xstilts.verification.stage_integrity import Fault, StoredStages, differing
+from xstilts.verification.json_diff import ABSENT, is_same
+from xstilts.verification.stage_integrity import Fault, StoredStages
 
-Plain = Mapping[str, Any]
+Json = Mapping[str, Any]
 PHASES = (EARLIER, INTERMEDIATE, TARGET)
+UNREADABLE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what incomplete manifests and rows raise
 
 
-def faults(report: Plain, disk: StoredStages) -> Iterator[tuple[str, Fault]]:
-    """Yield stages that are not what the report says, and the scores of rows that are not, each with what is wrong."""
+def faults(report: Json, stages: StoredStages) -> Iterator[tuple[str, Fault]]:
+    """Compare the stages and the rows of a report with the manifests in the store.
+
+    Args:
+        report: The report.
+        stages: Its stages; those that already have a fault are passed over.
+
+    Yields:
+        The key of each stage that contradicts the report, and of the score of each row that does, with the reason.
+    """
     for key in report["stages"]:
-        if not disk.fault(key) and (why := _misread(key, disk)):
-            yield key, ("changed", why)
-    for said in report["rows"]:
-        if not any(disk.fault(key) for key in said["keys"]) and (why := unlike(said, disk)):
-            yield said["keys"][-1], ("changed", why)
+        if not stages.fault(key) and (why := _manifest_fault(key, stages)):
+            yield key, Fault("changed", why)
+    for row in report["rows"]:
+        if not any(stages.fault(key) for key in row["keys"]) and (why := _row_fault(row, stages)):
+            yield row["keys"][-1], Fault("changed", why)
 
 
-def _misread(key: str, disk: StoredStages) -> str:
-    """Return how a stage's record contradicts its key, or what the report says of it."""
-    facts, name = disk.facts(key) | {"folder": disk.folder(key)}, disk.folder(key).name
+def _manifest_fault(key: str, stages: StoredStages) -> str:
+    """Return how the manifest of a stage contradicts its key or the report; "" where it does not."""
+    record, name = stages.record(key) | {"folder": stages.folder(key)}, stages.folder(key).name
     try:
-        if facts["key"] != key or key_of(facts["work"], facts["version"], facts["arguments"]) != key:
+        if record["key"] != key or key_of(record["work"], record["version"], record["arguments"]) != key:
             return f"the record of {name} is not of a stage with this key"
-        sealed = any("record" in one for one in disk.stages.values())
-        again = {part: value for part, value in entry(facts).items() if sealed or part != "record"}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # Reports of the first versions have no digests of manifests.
+        with_digests = any("record" in stage for stage in stages.stages.values())
+        recomputed = {part: value for part, value in stage_json(record).items() if with_digests or part != "record"}
+    except UNREADABLE as error:
         return f"{name} cannot be read: {type(error).__name__}: {error}"
-    wrong = differing(plain(again), disk.stages[key])
+    wrong = _wrong(stages.stages[key], to_json(recomputed))
     return f"the record of {name} has another {', '.join(wrong)} than the report" if wrong else ""
 
 
-def unlike(said: Plain, disk: StoredStages) -> str:
-    """Return how a row differs from what its stages say; "" where it does not."""
+def _row_fault(row: Json, stages: StoredStages) -> str:
+    """Return how a row contradicts its stages; "" where it does not."""
+    key = row["keys"][-1]
     try:
-        again = derived_fields(said, disk)
-        wrong = differing(again, said) or differing(plain(row_of(disk.row(said))), said)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        return f"the row of {said['keys'][-1]} does not follow from its stages: {type(error).__name__}: {error}"
+        recomputed = derived_fields(row, stages)
+        wrong = _wrong(row, recomputed) or _wrong(row, to_json(row_json(stages.row(row))))
+    except UNREADABLE as error:
+        return f"the row of {key} does not follow from its stages: {type(error).__name__}: {error}"
     if not wrong:
         return ""
-    parts = [f"{name} {said.get(name)!r}, its stages {again[name]!r}" for name in wrong if name in again]
-    return f"the row of {said['keys'][-1]} says " + ("; ".join(parts) or f"another {', '.join(wrong)} than its stages")
+    parts = [f"{name} {row.get(name)!r}, its stages {recomputed[name]!r}" for name in wrong if name in recomputed]
+    return f"the row of {key} says " + ("; ".join(parts) or f"another {', '.join(wrong)} than its stages")
 
 
-def derived_fields(said: Plain, disk: StoredStages) -> dict[str, Any]:
-    """Return what the stages of a row say of it; how many trainings are its own, its roles say.
+def _wrong(written: Json, recomputed: Json) -> list[str]:
+    """Return the fields that were recomputed and are written otherwise, or not at all."""
+    return [name for name, value in recomputed.items() if not is_same(written.get(name, ABSENT), value)]
 
-    KeyError or ValueError where they are no chain from a score to an encoder.
+
+def derived_fields(row: Json, stages: StoredStages) -> dict[str, Any]:
+    """Recompute the fields of a row from the manifests of its stages.
+
+    Args:
+        row: The row as the report has it. Its roles are believed as far as they are possible: which trainings are the
+            study's own does not follow from the manifests.
+        stages: The stages in the store.
+
+    Returns:
+        The fields that follow from the manifests.
+
+    Raises:
+        KeyError: A stage is not in the store, or its manifest lacks a part.
+        ValueError: The stages are no chain from a score to an encoder, or cannot have the row's roles.
     """
-    key = said["keys"][-1]
-    asked = disk.facts(key)["arguments"]
-    answered = disk.facts(asked["predictions"]["stage"])["arguments"]
-    data = disk.facts(answered["data"]["stage"])["arguments"]["data"]
-    if disk.facts(key)["work"] != names.SCORE or asked["gold"] != answered["data"]:
+    key = row["keys"][-1]
+    score = stages.record(key)["arguments"]
+    prediction = stages.record(score["predictions"]["stage"])["arguments"]
+    data = stages.record(prediction["data"]["stage"])["arguments"]["data"]
+    if stages.record(key)["work"] != names.SCORE or score["gold"] != prediction["data"]:
         raise ValueError(f"{key} is no score of predictions on their own test set")
-    chain = _trainings(answered["model"], disk)
-    roles = _roles(said, [disk.facts(one)["arguments"] for one in chain], names.format_from_key(data["kind"]))
-    own = [disk.facts(one)["arguments"] for one, role in zip(chain, roles, strict=True) if role != EARLIER]
-    taught = [one for one, role in zip(own, roles[len(chain) - len(own) :], strict=True) if role == INTERMEDIATE]
-    last = [one for one, role in zip(own, roles[len(chain) - len(own) :], strict=True) if role == TARGET]
-    seeds = {one["seed"] for one in own} or {said["seed"]}
-    return {
+    chain = _training_keys(prediction["model"], stages)
+    trainings = [stages.record(stage)["arguments"] for stage in chain]
+    roles = _roles(row, trainings, names.format_from_key(data["kind"]))
+    own = [training for training, role in zip(trainings, roles, strict=True) if role != EARLIER]
+    intermediate = [training for training, role in zip(trainings, roles, strict=True) if role == INTERMEDIATE]
+    target = [training for training, role in zip(trainings, roles, strict=True) if role == TARGET]
+    seeds = {training["seed"] for training in own} or {row["seed"]}
+    fields = {
         "target": data["task"],
         "language": data["language"],
         "split": data["split"],
-        "metric": asked["metric"],
+        "metric": score["metric"],
         "seed": seeds.pop() if len(seeds) == 1 else sorted(seeds),
-        "intermediate": _setting(taught, said["intermediate"]),
-        "encoder": _name(own[0]["encoder"] if own else answered["model"], said["encoder"], disk),
-        "keys": [*chain, asked["predictions"]["stage"], key],
+        "intermediate": _setting(intermediate, row["intermediate"]),
+        "encoder": _encoder_name(own[0]["encoder"] if own else prediction["model"], row["encoder"], stages),
+        "keys": [*chain, score["predictions"]["stage"], key],
         "roles": [*roles, PREDICT, SCORE],
-        **(
-            {"in_training_language": data["language"] in _learned_in(last, disk)}
-            if "in_training_language" in said
-            else {}
-        ),
     }
+    if "in_training_language" in row:  # which older reports lack
+        fields["in_training_language"] = data["language"] in _training_languages(target, stages)
+    return fields
 
 
-def _learned_in(trainings: list[Plain], disk: StoredStages) -> set[str]:
-    """Return the languages of the data of trainings."""
-    read = [one["stage"] for training in trainings for lesson in training["lessons"] for one in lesson["train"]]
-    return {disk.facts(key)["arguments"]["data"]["language"] for key in read}
+def _training_languages(trainings: list[Json], stages: StoredStages) -> set[str]:
+    """Return the languages of the training data of trainings."""
+    keys = [part["stage"] for training in trainings for lesson in training["lessons"] for part in lesson["train"]]
+    return {stages.record(key)["arguments"]["data"]["language"] for key in keys}
 
 
-def _trainings(model: Plain, disk: StoredStages) -> list[str]:
+def _training_keys(model: Json, stages: StoredStages) -> list[str]:
     """Return the keys of the trainings behind a model, the first one first."""
-    return [key for key in _lineage(model, disk) if "lessons" in disk.facts(key)["arguments"]][::-1]
+    return [key for key in _lineage(model, stages) if "lessons" in stages.record(key)["arguments"]][::-1]
 
 
-def _lineage(model: Plain, disk: StoredStages) -> list[str]:
-    """Return the keys of a model's stage, of the encoder that it was given, and so on."""
-    found = []
+def _lineage(model: Json, stages: StoredStages) -> list[str]:
+    """Return the keys of a model's stage, of the stage that made its encoder, and so on."""
+    keys = []
     while "stage" in model:
-        found.append(model["stage"])
-        model = disk.facts(model["stage"])["arguments"].get("encoder", {})
-    return found
+        keys.append(model["stage"])
+        model = stages.record(model["stage"])["arguments"].get("encoder", {})
+    return keys
 
 
-def _roles(said: Plain, trainings: list[Plain], format: str) -> list[str]:
-    """Return the roles of trainings as a row has them, if they can be so: earlier, at most one intermediate, target."""
-    roles = list(said["roles"][:-2])
+def _roles(row: Json, trainings: list[Json], task_format: str) -> list[str]:
+    """Return the roles of trainings as a row has them, if possible: earlier, at most one intermediate, target."""
+    roles = list(row["roles"][:-2])
     ordered = roles == sorted(roles, key=PHASES.index) and roles.count(INTERMEDIATE) <= 1
-    headed = not formats.task_format(format).headless and format != "masked_lm"
-    if len(roles) != len(trainings) or not ordered or (headed and TARGET not in roles):
-        taught = [" + ".join(lesson["task"] for lesson in one["lessons"]) for one in trainings]
-        raise ValueError(f"trainings on {', then '.join(taught) or 'nothing'} are not {', '.join(roles) or 'none'}")
+    needs_head = not formats.task_format(task_format).headless and task_format != "masked_lm"
+    if len(roles) != len(trainings) or not ordered or (needs_head and TARGET not in roles):
+        tasks = [" + ".join(lesson["task"] for lesson in training["lessons"]) for training in trainings]
+        raise ValueError(f"trainings on {', then '.join(tasks) or 'nothing'} are not {', '.join(roles) or 'none'}")
     return roles
 
 
-def _setting(taught: list[Plain], said: str) -> str:
-    """Return the name of an intermediate phase; raw text that is learned beside tasks has no part in it."""
-    if not taught:
+def _setting(intermediate: list[Json], written: str) -> str:
+    """Return the name of an intermediate phase; masked-LM on raw text beside tasks may be left out of it."""
+    if not intermediate:
         return BASELINE
-    lessons = taught[0]["lessons"]
+    lessons = intermediate[0]["lessons"]
     tasks = [lesson["task"].partition(":")[0] for lesson in lessons]
-    beside = names.format_from_key(lessons[-1]["kind"]) == "masked_lm" and said == "+".join(tasks[:-1])
-    return said if beside else "+".join(tasks)
+    beside = names.format_from_key(lessons[-1]["kind"]) == "masked_lm" and written == "+".join(tasks[:-1])
+    return written if beside else "+".join(tasks)
 
 
-def _name(encoder: Plain, said: str, disk: StoredStages) -> str:
-    """Return an encoder's name in a table, as `tabulate.name_of` gives it; the sandbox's own may be of any version."""
+def _encoder_name(encoder: Json, written: str, stages: StoredStages) -> str:
+    """Return an encoder's name in a results table; the sandbox's own may be of any version."""
     if "stage" not in encoder:
-        return said if said == "sandbox" and encoder["name"] == SANDBOX.name else str(encoder["name"])
-    keys = _lineage(encoder, disk)
-    first, label = disk.facts(keys[-1]), str(disk.facts(keys[0])["label"])
+        return written if written == "sandbox" and encoder["name"] == SANDBOX.name else str(encoder["name"])
+    keys = _lineage(encoder, stages)
+    first, label = stages.record(keys[-1]), str(stages.record(keys[0])["label"])
     if "encoder" in first["arguments"]:
         return label
     return called(str(first["label"]), len(keys) == 1)

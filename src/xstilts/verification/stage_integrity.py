@@ -1,10 +1,11 @@
-"""StoredStages: the stages behind a report as they lie in a store, and what is wrong with them.
+"""Stage integrity: whether the stages behind a report still lie in the store as they were when it was written.
 
-Whatever a damaged file makes of the reading is a fault of its stage, named, and never an error: one stage that cannot
-be read must not keep a reader from what became of the others.
+A stage has a fault if it is gone, if one of its files is not the one whose digest the report recorded, or if its score
+does not follow from its predictions and gold answers. An error while a damaged file is read is a fault of its stage and
+never stops the check of the others.
 
-    disk = StoredStages(Path("work"), report["stages"])
-    disk.fault("5f1c0a9b3d2e")
+    stages = StoredStages(Path("work"), report["stages"])
+    stages.fault("5f1c0a9b3d2e")  # None where nothing is wrong
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from xstilts.claims.results_table import Result
 from xstilts.data import examples
@@ -23,21 +24,16 @@ from xstilts.data.examples import Example
 from xstilts.evaluation.score import CONTRIBUTIONS, SCORE, read_lines, read_score, scored
 from xstilts.experiments import collect_results
 from xstilts.runtime import progress
-from xstilts.store import manifest, names
-from xstilts.store import query as stores
+from xstilts.store import manifest, names, query
 
-Plain = Mapping[str, Any]
+Json = Mapping[str, Any]
 Status = Literal["stands", "changed", "untested"]
-Fault = tuple[Status, str]
-FIGURES = ("size", "stderr", "dev")  # of a row, that may not be known
+OPTIONAL_FIGURES = ("size", "stderr", "dev")  # of a row, which may not be known
 
 
-@dataclass(frozen=True)
-class Check:
-    """What became of one claim, or of one part of a report, and why."""
+class Fault(NamedTuple):
+    """What is wrong with a stage. The smallest of several is the gravest: "changed" comes before "untested"."""
 
-    name: str
-    sentence: str
     status: Status
     why: str
 
@@ -46,140 +42,125 @@ class Check:
 class StoredStages:
     """The stages of a report as they lie in a store.
 
-    sources: digests of the records of stages that are behind these, by key. gold: the answers that were read. faults:
-    what is wrong with the stages looked at.
+    Attributes:
+        store: The store.
+        stages: The report's "stages", by key.
+        sources: The report's "sources": digests of the manifests of further stages, by key.
+        gold: The test examples read so far, by key of their stage.
+        faults: What is wrong with the stages checked so far, by key.
     """
 
     store: Path
-    stages: Mapping[str, Plain]
+    stages: Mapping[str, Json]
     sources: Mapping[str, str] = field(default_factory=dict)
     gold: dict[str, list[Example]] = field(default_factory=dict, repr=False)
     faults: dict[str, Fault | None] = field(default_factory=dict, repr=False)
 
     @cached_property
-    def finished(self) -> dict[str, tuple[Path, stores.Record]]:
-        """The folders and the records of all finished stages of the store, by the key in the folder's name."""
-        return {folder.name.rpartition("-")[2]: (folder, found) for folder, found in stores.records(self.store)}
+    def finished(self) -> dict[str, tuple[Path, query.Record]]:
+        """The folder and the manifest of each finished stage of the store, by the key in the folder's name."""
+        return {folder.name.rpartition("-")[2]: (folder, record) for folder, record in query.records(self.store)}
 
     def folder(self, key: str) -> Path:
-        """Return the folder of a stage that is there."""
+        """Return the folder of a finished stage; KeyError if it is not in the store."""
         return self.finished[key][0]
 
-    def facts(self, key: str) -> stores.Record:
-        """Return the record of a stage that is there."""
+    def record(self, key: str) -> query.Record:
+        """Return the manifest of a finished stage; KeyError if it is not in the store."""
         return self.finished[key][1]
 
     def fault(self, key: str) -> Fault | None:
-        """Return what is wrong with a stage: it is gone, a file is not as recorded, or its score does not follow."""
+        """Return what is wrong with a stage, None where nothing is; each stage is checked once."""
         if key not in self.faults:
-            self.faults[key] = self._read(key)
+            self.faults[key] = self._check(key)
             if key in self.stages:
                 progress.step("verify", len(self.faults.keys() & self.stages.keys()), len(self.stages))
         return self.faults[key]
 
-    def _read(self, key: str) -> Fault | None:
+    def _check(self, key: str) -> Fault | None:
         try:
-            return _gone(self, key) or _changed(self, key) or _unscored(self, key)
-        except Exception as error:  # whatever a damaged file makes of it
+            return self._absence(key) or self._changed_file(key) or self._wrong_score(key)
+        except Exception as error:  # a damaged file may raise anything
             name = self.folder(key).name if key in self.finished else key
-            return "changed", f"{name} cannot be read: {type(error).__name__}: {error}"
+            return Fault("changed", f"{name} cannot be read: {type(error).__name__}: {error}")
 
-    def row(self, said: Plain) -> Result:
-        """Return a row as the disk has it; where something is wrong with a stage of it, as the report has it."""
-        row = bare(said)
+    def row(self, written: Json) -> Result:
+        """Return a row of the report with its figures read from the store; unchanged if one of its stages has a fault.
+
+        Args:
+            written: The row as the report has it.
+
+        Returns:
+            The result.
+        """
+        row = result_of(written)
         if any(self.fault(key) for key in row.keys):
             return row
-        behind = [(role, self.facts(key), self.folder(key)) for role, key in zip(row.roles, row.keys, strict=True)]
+        behind = [(role, self.record(key), self.folder(key)) for role, key in zip(row.roles, row.keys, strict=True)]
         return replace(row, **collect_results.measured(behind, self.folder(row.keys[-1]), row.metric))
 
+    def _absence(self, key: str) -> Fault | None:
+        if key in self.finished:
+            return None
+        damaged = [path.name for path in self.store.glob(f"*-{key}")]
+        if damaged:
+            return Fault("changed", f"{damaged[0]} cannot be read: its {manifest.RECORD} is gone or damaged")
+        label = self.stages[key]["label"] if key in self.stages else "the stage"
+        return Fault("untested", f"{label}-{key} is not in {self.store}: build the study again")
 
-def _gone(disk: StoredStages, key: str) -> Fault | None:
-    if key in disk.finished:
+    def _changed_file(self, key: str) -> Fault | None:
+        """Return which file of a stage is not the one that the report was made from."""
+        folder, written = self.folder(key), self.stages.get(key)
+        if written is None:
+            return self._changed_source(key)
+        for file, digest in [*written["files"].items(), (manifest.RECORD, written.get("record"))]:
+            if not (folder / file).is_file():
+                return Fault("untested", f"{file} of {folder.name} is gone: build the study again")
+            if digest and manifest.sha256(folder / file) != digest:
+                return Fault("changed", f"{file} of {folder.name} is not the file that the report was made from")
         return None
-    torn = [path.name for path in disk.store.glob(f"*-{key}")]
-    if torn:
-        return "changed", f"{torn[0]} cannot be read: its {manifest.RECORD} is gone or torn"
-    label = disk.stages[key]["label"] if key in disk.stages else "the stage"
-    return "untested", f"{label}-{key} is not in {disk.store}: build the study again"
 
+    def _changed_source(self, key: str) -> Fault | None:
+        """Return what is wrong with a stage whose files the report does not list: data, and scores to tune by."""
+        folder = self.folder(key)
+        if key in self.sources and manifest.sha256(folder / manifest.RECORD) != self.sources[key]:
+            return Fault("changed", f"{manifest.RECORD} of {folder.name} is not the file that the report was made from")
+        damaged = manifest.damaged_files(folder)
+        return Fault("changed", f"{', '.join(damaged)} of {folder.name} is not as it was written") if damaged else None
 
-def _changed(disk: StoredStages, key: str) -> Fault | None:
-    """Return which file of a stage is not the one that the report was made from."""
-    folder, said = disk.folder(key), disk.stages.get(key)
-    if said is None:
-        return _source(disk, key)
-    for file, digest in [*said["files"].items(), (manifest.RECORD, said.get("record"))]:
-        if not (folder / file).is_file():
-            return "untested", f"{file} of {folder.name} is gone: build the study again"
-        if digest and manifest.sha256(folder / file) != digest:
-            return "changed", f"{file} of {folder.name} is not the file that the report was made from"
-    return None
-
-
-def _source(disk: StoredStages, key: str) -> Fault | None:
-    """Return what is wrong with a stage that the report shows no files of: data, and scores to choose by."""
-    folder = disk.folder(key)
-    if key in disk.sources and manifest.sha256(folder / manifest.RECORD) != disk.sources[key]:
-        return "changed", f"{manifest.RECORD} of {folder.name} is not the file that the report was made from"
-    damaged = manifest.damaged_files(folder)
-    return ("changed", f"{', '.join(damaged)} of {folder.name} is not as it was written") if damaged else None
-
-
-def _unscored(disk: StoredStages, key: str) -> Fault | None:
-    """Return what is wrong with a score that its files do not tell."""
-    facts = disk.facts(key)
-    if facts["work"].rpartition(".")[2] != "score":
+    def _wrong_score(self, key: str) -> Fault | None:
+        """Return what is wrong with a score stage whose files do not follow from its predictions."""
+        record = self.record(key)
+        if record["work"] != names.SCORE:
+            return None
+        inputs = {name: value["stage"] for name, value in record["arguments"].items() if isinstance(value, dict)}
+        broken = [fault for other in inputs.values() if (fault := self.fault(other))]
+        if broken:
+            return min(broken)
+        tuned_from = read_score(self.folder(inputs["tuned_from"])) if "tuned_from" in inputs else None
+        data = self.record(inputs["gold"])["arguments"]["data"]
+        task_format = names.format_from_key(data["kind"])
+        recomputed = scored(
+            self._gold(inputs["gold"], task_format),
+            read_lines(self.folder(inputs["predictions"])),
+            (task_format, data["language"]),
+            record["arguments"]["metric"],
+            tuned_from,
+        )
+        for file in (SCORE, CONTRIBUTIONS):
+            if recomputed[file] != (self.folder(key) / file).read_text(encoding="utf-8"):
+                return Fault("changed", f"{file} of {self.folder(key).name} does not follow from its predictions")
         return None
-    needed = {name: part["stage"] for name, part in facts["arguments"].items() if isinstance(part, dict)}
-    broken = [fault for other in needed.values() if (fault := disk.fault(other))]
-    if broken:
-        return min(broken)  # changed before gone
-    tuned = read_score(disk.folder(needed["tuned_from"])) if "tuned_from" in needed else None
-    about = disk.facts(needed["gold"])["arguments"]["data"]
-    format = names.format_from_key(about["kind"])
-    again = scored(
-        _answers(disk, needed["gold"], format),
-        read_lines(disk.folder(needed["predictions"])),
-        (format, about["language"]),
-        facts["arguments"]["metric"],
-        tuned,
-    )
-    for file in (SCORE, CONTRIBUTIONS):
-        if again[file] != (disk.folder(key) / file).read_text(encoding="utf-8"):
-            return "changed", f"{file} of {disk.folder(key).name} does not follow from its predictions"
-    return None
+
+    def _gold(self, key: str, task_format: str) -> list[Example]:
+        if key not in self.gold:
+            self.gold[key] = list(examples.read(self.folder(key) / EXAMPLES, task_format))
+        return self.gold[key]
 
 
-def _answers(disk: StoredStages, key: str, format: str) -> list[Example]:
-    if key not in disk.gold:
-        disk.gold[key] = list(examples.read(disk.folder(key) / EXAMPLES, format))
-    return disk.gold[key]
-
-
-def bare(said: Plain) -> Result:
-    """Return a row as a report has it, without examples."""
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
-    return Result(**(values | {name: math.nan for name in FIGURES if values.get(name) is None}))
-
-
-ABSENT = object()
-
-
-def alike(one: Any, other: Any) -> bool:
-    """Say whether two values are the same."""
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(alike(value, other[name]) for name, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(alike, one, other))
-    if _number(one) and _number(other):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
-    return type(one) is type(other) and bool(one == other)
-
-
-def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the names of the entries of one mapping that another has not, or has otherwise."""
-    return [name for name, value in one.items() if not alike(value, other.get(name, ABSENT))]
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def result_of(written: Json) -> Result:
+    """Return the result that a row of a report describes, without its examples."""
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in written.items()
+    }
+    return Result(**(values | {name: math.nan for name in OPTIONAL_FIGURES if values.get(name) is None}))

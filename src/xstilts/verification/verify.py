@@ -1,9 +1,9 @@
-"""Verify: whether a report still follows from the predictions on disk.
+"""Verify: whether a report still follows from the predictions in a store, in one pass.
 
-Nothing that the report says is believed: each file behind it is compared with the digest that the report recorded, each
-score is made again from the predictions and the gold answers, each row is what its stages say, each claim is measured
-again on these scores, and what else the report shows is made again. All of that stands, or it is changed, or a stage
-behind it is gone and it is untested.
+Nothing in the report is trusted. The stages behind it are compared with the digests that it recorded, scores with
+predictions, rows with the manifests of their stages; then the whole report is recomputed from the results table and the
+store, and what is written is compared with what follows, path by path. Each claim and each part of the report gets a
+check: it stands, it has changed, or it is untested because a stage behind it is gone.
 
     for check in verify(Path("study"), Path("work")):
         print(check.status, check.name, check.why)
@@ -11,9 +11,11 @@ behind it is gone and it is untested.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from xstilts.claims import claim as claims
@@ -21,162 +23,397 @@ from xstilts.claims import measures, published
 from xstilts.claims.claim import Claim, Verdict
 from xstilts.claims.results_table import ResultsTable
 from xstilts.errors import InputError
-from xstilts.reporting import plain_json, study_report
-from xstilts.reporting.report import REPORT, read
-from xstilts.verification import provenance, recompute
-from xstilts.verification.stage_integrity import Check, Fault, Status, StoredStages, bare, differing
+from xstilts.experiments import study as studies
+from xstilts.reporting import page, study_page, study_report
+from xstilts.reporting.study_report import REPORT, to_json
+from xstilts.store import manifest
+from xstilts.verification import json_diff, provenance
+from xstilts.verification.json_diff import Difference, differences
+from xstilts.verification.stage_integrity import Fault, Status, StoredStages, result_of
 
-__all__ = ["Check", "Status", "StoredStages", "checks", "verify"]
-Plain = Mapping[str, Any]
-Measured = Verdict | str  # or why it cannot be measured
-OF_FAMILY = ("status", "why", "p_holm", "detectable", "seeds_needed")  # of a verdict: depends on the claims beside it
+__all__ = ["Check", "Status", "StoredStages", "check_claims", "verify"]
+
+Json = Mapping[str, Any]
+Outcome = Verdict | str  # of a claim that is measured again, or why it cannot be
+STUDIES = Path("studies")  # where `verify` looks for the study file, below the current folder
+ARM = ("encoder", "recipe", "over_recipe", "intermediate", "target", "language")
+OF_FAMILY = ("status", "why", "p_holm", "detectable", "seeds_needed")  # of a verdict: depend on the other claims
+SECTIONS = {
+    "answer": "The answer is what the verdicts say",
+    "settings": "The settings are those of the scores",
+    "levels": "The scores of each setting follow from the predictions",
+    "gains": "The gains of each setting follow from the predictions",
+    "costs": "The costs of each run are those that were recorded",
+    "curves": "The learning curves are those that were recorded",
+    "scalings": "The growth with size follows from the predictions",
+    "collapsed": "The trainings that ended no better than chance are named",
+    "missing": "The claims that could not be measured are named",
+    "reproduce": "The versions and devices are those that were recorded",
+    "extras": "The further tests of gains follow from the predictions",
+}
+REST = "The rest of the report follows from its stages"
 
 
 @dataclass(frozen=True)
-class Recomputation:
-    """What is measured again: the claims, the table from disk, and what is wrong with stages.
+class Check:
+    """The outcome of the check of one claim, or of one part of a report.
 
-    behind: the stages of each claim, as its measure finds them in the rows, and as the report has them.
+    Attributes:
+        name: The claim's name, or the name of the part.
+        sentence: What was checked.
+        status: It "stands", it has "changed", or it is "untested".
+        why: The reason.
     """
 
-    claims: tuple[Claim, ...]
-    table: ResultsTable
-    faults: Mapping[str, Fault]
-    behind: tuple[frozenset[str], ...]
-
-    def broken(self, number: int) -> list[Fault]:
-        """Return what is wrong with the stages of a claim."""
-        return [self.faults[key] for key in self.behind[number] if key in self.faults]
+    name: str
+    sentence: str
+    status: Status
+    why: str
 
 
 def verify(folder: Path, store: Path) -> tuple[Check, ...]:
-    """Return a check of each claim of a report against the stages in a store, then of what else it says and shows.
+    """Check a report against the stages in a store.
 
-    Raises InputError where there is no report, or where it is not one that was written by a study.
+    Args:
+        folder: The folder of the report, with its pages and `table.csv` if they are there.
+        store: The store in which the study was built.
+
+    Returns:
+        A check of each claim, then of each other part of the report.
+
+    Raises:
+        InputError: There is no report, or it is not one that a study wrote.
     """
-    report = read(folder)
+    report = study_report.read(folder)
     try:
-        asked = _asked(report)
-        disk = StoredStages(store, report["stages"], report.get("sources", {}))
-        disk.faults.update(provenance.faults(report, disk))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder / REPORT} is not as a study writes it ({error}): write it anew") from error
-    again = _again(report, disk, asked)
-    whole = _family(again.claims, again.table)
+        written_claims = _claims(report)
+        stages = StoredStages(store, report["stages"], report.get("sources", {}))
+        stages.faults.update(provenance.faults(report, stages))
+    except provenance.UNREADABLE as error:
+        raise InputError(f"{folder / REPORT} is not as a study writes it ({error}): write it again") from error
+    recomputed = _recompute(report, written_claims, stages)
+    found = differences(recomputed.written, recomputed.parts)
     return (
-        *_claimed(report, again, whole),
-        *_told(report, disk, again, whole),
-        *recompute.views(report, folder, again.table),
+        *_claim_checks(report, recomputed, found),
+        *_loose_fault_check(recomputed),
+        *_study_check(report, written_claims),
+        *_section_checks(report, recomputed, found),
+        *_page_checks(report, folder, recomputed.table),
     )
 
 
-def checks(report: Plain, disk: StoredStages) -> tuple[Check, ...]:
-    """Return a check of each claim of what a report says against its stages, and one of faults behind no claim."""
-    again = _again(report, disk, _asked(report))
-    return tuple(_claimed(report, again, _family(again.claims, again.table)))
+def check_claims(report: Json, stages: StoredStages) -> tuple[Check, ...]:
+    """Check the claims of a report alone.
+
+    Args:
+        report: The report.
+        stages: Its stages in a store.
+
+    Returns:
+        A check of each claim, and one of stages with faults that are behind no claim, if there are any.
+    """
+    recomputed = _recompute(report, _claims(report), stages, verdicts_only=True)
+    found = differences(recomputed.written, recomputed.parts)
+    return (*_claim_checks(report, recomputed, found), *_loose_fault_check(recomputed))
 
 
-def _asked(report: Plain) -> tuple[Claim, ...]:
-    """Return a report's claims; KeyError, TypeError and the like where they or the rows are not as a study has them."""
-    for said in report["rows"]:
-        bare(said)
-    return tuple(_claim(said) for said in report["verdicts"])
-
-
-def _claim(said: Plain) -> Claim:
-    published = said.get("published")
-    return Claim(
-        said["sentence"],
-        measures.from_plain(said["measure"]),
-        said["expectation"],
-        said["margin"],
-        published["name"] if isinstance(published, Mapping) else "",
-        said["by_construction"],
-        said["answers"],
+def _claims(report: Json) -> tuple[Claim, ...]:
+    """Return a report's claims; KeyError, TypeError and the like where they or its rows are incomplete."""
+    for row in report["rows"]:
+        result_of(row)
+    return tuple(
+        Claim(
+            verdict["sentence"],
+            measures.from_json(verdict["measure"]),
+            verdict["expectation"],
+            verdict["margin"],
+            verdict["published"]["name"] if isinstance(verdict.get("published"), Mapping) else "",
+            verdict["by_construction"],
+            verdict["answers"],
+        )
+        for verdict in report["verdicts"]
     )
 
 
-def _again(report: Plain, disk: StoredStages, asked: tuple[Claim, ...]) -> Recomputation:
-    """Return what a report's claims are measured on, each of its stages looked at once."""
-    keys = dict.fromkeys([*disk.stages, *(key for row in report["rows"] for key in row["keys"])])
-    faults = {key: fault for key in keys if (fault := disk.fault(key))}
-    written = ResultsTable(tuple(bare(row) for row in report["rows"]))
-    found = [_alone(one, written) for one in asked] if faults else []
-    behind = [frozenset(one.keys) if isinstance(one, Verdict) else frozenset(faults) for one in found]
-    said = [frozenset(one["keys"]) for one in report["verdicts"]]
-    return Recomputation(
-        asked,
-        ResultsTable(tuple(disk.row(row) for row in report["rows"])),
-        faults,
-        tuple(one | other for one, other in zip(behind or said, said, strict=True)),
-    )
+# 1. Recompute the report, as far as its stages have no faults.
 
 
-def _family(asked: Sequence[Claim], table: ResultsTable) -> list[Measured]:
-    """Return the verdicts on claims checked together; one that cannot be measured keeps no other from it."""
+@dataclass(frozen=True)
+class Recomputed:
+    """A report as it follows from a store.
+
+    Attributes:
+        table: The results, read from the store where their stages have no faults.
+        faults: The faults of the report's stages, by key.
+        behind: The keys of the stages behind each claim.
+        outcomes: The outcome of each claim; None for one with a fault behind it.
+        parts: The parts of the report that could be recomputed.
+        written: The same parts as they are written.
+        error: Why no part but the verdicts could be recomputed; "" where they could.
+    """
+
+    table: ResultsTable
+    faults: Mapping[str, Fault]
+    behind: tuple[frozenset[str], ...]
+    outcomes: tuple[Outcome | None, ...]
+    parts: Json
+    written: Json
+    error: str = ""
+
+    def faults_behind(self, claim: int) -> list[Fault]:
+        """Return the faults of the stages behind a claim."""
+        return [self.faults[key] for key in self.behind[claim] if key in self.faults]
+
+
+def _recompute(
+    report: Json, written_claims: Sequence[Claim], stages: StoredStages, verdicts_only: bool = False
+) -> Recomputed:
+    keys = dict.fromkeys([*stages.stages, *(key for row in report["rows"] for key in row["keys"])])
+    faults = {key: fault for key in keys if (fault := stages.fault(key))}
+    table = ResultsTable(tuple(stages.row(row) for row in report["rows"]))
+    behind = _stages_behind(report, written_claims, faults.keys())
+    whole = _family(written_claims, table)
+    if faults:
+        # Claims without faults are a family of their own, as the others cannot be measured.
+        sound = [at for at, keys in enumerate(behind) if not keys & faults.keys()]
+        measured = dict(zip(sound, _family([written_claims[at] for at in sound], table), strict=True))
+    else:
+        measured = dict(enumerate(whole))
+    outcomes = tuple(measured.get(at) for at in range(len(written_claims)))
+    verdicts, written_verdicts = _verdicts(report, outcomes, whole if faults else None)
+    parts: dict[str, Any] = {"verdicts": verdicts}
+    written: dict[str, Any] = {"verdicts": written_verdicts}
+    error = ""
+    if not verdicts_only:
+        try:
+            if faults:
+                _add_sound_figures(report, table, faults.keys(), parts, written)
+            elif all(isinstance(outcome, Verdict) for outcome in whole):
+                _add_sections(report, table, [out for out in whole if isinstance(out, Verdict)], stages, parts, written)
+            else:
+                error = "not compared: not all claims can be measured"
+        except Exception as raised:  # rows that contradict each other, parts of another type
+            error = f"it cannot be recomputed: {type(raised).__name__}: {raised}"
+    return Recomputed(table, faults, behind, outcomes, parts, written, error)
+
+
+def _stages_behind(report: Json, written_claims: Sequence[Claim], faulty: Iterable[str]) -> tuple[frozenset[str], ...]:
+    """Return the keys behind each claim: those that it lists and, where there are faults, those of its measure.
+
+    A changed report may list fewer stages than its measure uses, so that a fault would go unnoticed.
+    """
+    faulty = frozenset(faulty)
+    listed = [frozenset(verdict["keys"]) for verdict in report["verdicts"]]
+    if not faulty:
+        return tuple(listed)
+    rows = ResultsTable(tuple(result_of(row) for row in report["rows"]))
+    outcomes = [_alone(claim, rows) for claim in written_claims]
+    used = [frozenset(out.keys) if isinstance(out, Verdict) else faulty for out in outcomes]
+    return tuple(one | other for one, other in zip(used, listed, strict=True))
+
+
+def _family(family: Sequence[Claim], table: ResultsTable) -> list[Outcome]:
+    """Return the outcomes of claims checked together; one that cannot be measured does not keep the others from it."""
     try:
-        return list(claims.check_all(asked, table))
-    except Exception:  # rows that contradict each other, and whatever else a report may say
-        alone = [_alone(one, table) for one in asked]
-        good = iter(claims.check_all([one.claim for one in alone if isinstance(one, Verdict)], table))
-        return [next(good) if isinstance(one, Verdict) else one for one in alone]
+        return list(claims.check_all(family, table))
+    except Exception:  # rows that contradict each other, and whatever else a report may contain
+        alone = [_alone(claim, table) for claim in family]
+        together = iter(claims.check_all([out.claim for out in alone if isinstance(out, Verdict)], table))
+        return [next(together) if isinstance(out, Verdict) else out for out in alone]
 
 
-def _alone(claim: Claim, table: ResultsTable) -> Measured:
+def _alone(claim: Claim, table: ResultsTable) -> Outcome:
     try:
         return claims.check(claim, table)
     except Exception as error:
         return f"it cannot be measured: {error}"
 
 
-def _claimed(report: Plain, again: Recomputation, whole: Sequence[Measured]) -> Iterator[Check]:
-    """Yield a check of each claim, and of faults behind none.
+def _verdicts(
+    report: Json, outcomes: Sequence[Outcome | None], whole: Sequence[Outcome] | None
+) -> tuple[list[Any], list[Any]]:
+    """Return the recomputed and the written verdicts; both are None where a claim could not be measured.
 
-    Where there are faults, the claims without one are a family of their own: a status may be that, or the whole's.
+    Args:
+        report: The report.
+        outcomes: The outcomes of the claims without faults, checked as one family.
+        whole: Where there are faults, the outcomes of all claims. The family that the report was written for is then
+            not known: a status may be that of either, and what else depends on the family is not compared.
+
+    Returns:
+        Both lists, of the same length.
     """
-    sound = [number for number in range(len(again.claims)) if not again.broken(number)]
-    part = _family([again.claims[number] for number in sound], again.table) if again.faults else whole
-    family = dict(zip(sound, part, strict=True)) if again.faults else dict(enumerate(whole))
-    known_figures = published.known()
-    for number, said in enumerate(report["verdicts"]):
-        name, sentence = said["name"], said["sentence"]
-        if broken := again.broken(number):
-            yield Check(name, sentence, *min(broken))  # changed before gone
-        elif isinstance(found := family[number], str):
-            yield Check(name, sentence, "changed", found)
+    figures = published.known()
+    recomputed: list[Any] = []
+    written: list[Any] = []
+    for at, (verdict, outcome) in enumerate(zip(report["verdicts"], outcomes, strict=True)):
+        if not isinstance(outcome, Verdict):
+            recomputed.append(None)
+            written.append(None)
+            continue
+        again, said = to_json(study_report.verdict_json(outcome, figures)), dict(verdict)
+        other = whole[at] if whole else None
+        if isinstance(other, Verdict):
+            statuses = (again["status"], other.status)
+            status = said["status"] if said["status"] in statuses else again["status"]
+            again = {name: value for name, value in again.items() if name not in OF_FAMILY} | {"status": status}
+            said = {name: value for name, value in said.items() if name == "status" or name not in OF_FAMILY}
+        recomputed.append(again)
+        written.append(said)
+    return recomputed, written
+
+
+def _add_sections(
+    report: Json,
+    table: ResultsTable,
+    verdicts: Sequence[Verdict],
+    stages: StoredStages,
+    parts: dict[str, Any],
+    written: dict[str, Any],
+) -> None:
+    """Add all sections, recomputed and as written; the stages must be without faults."""
+    keys = sorted({key for row in table.rows for key in row.keys})
+    records = {key: stages.record(key) | {"folder": stages.folder(key)} for key in keys}
+    recomputed = to_json(study_report.derived_sections(table, verdicts, records))
+    # Of the tables that a study may add, those that follow from the claims can be recomputed; they are found by title.
+    tests = to_json([extra.made(table, records) for extra in study_report.paired_tests(v.claim for v in verdicts)])
+    titles = {test["title"] for test in tests}
+    for name in SECTIONS:
+        if name == "extras":
+            parts[name] = tests
+            written[name] = [extra for extra in report.get(name, ()) if extra.get("title") in titles][: len(tests)]
         else:
-            ruled = plain_json.plain(study_report.verdict_json(found, known_figures))
-            others = whole[number] if again.faults else None
-            yield _compared(said, ruled, others)
-    loose = [fault for key, fault in again.faults.items() if not any(key in keys for keys in again.behind)]
+            parts[name] = recomputed[name]
+            if name in report:
+                written[name] = report[name]
+    # The commands are the user's own, and reports may lack what later versions record.
+    written["reproduce"] = {
+        name: report["reproduce"][name] for name in parts["reproduce"] if name in report["reproduce"]
+    }
+    parts["reproduce"] = {name: parts["reproduce"][name] for name in written["reproduce"]}
+
+
+def _add_sound_figures(
+    report: Json, table: ResultsTable, faulty: Iterable[str], parts: dict[str, Any], written: dict[str, Any]
+) -> None:
+    """Add the scores and gains of the arms behind which no stage has a fault, by arm."""
+    faulty = frozenset(faulty)
+    for name, recompute in (("levels", study_report.levels), ("gains", study_report.gains)):
+        sound = {_arm(entry): entry for entry in to_json(list(recompute(table))) if not faulty & set(entry["keys"])}
+        parts[name] = sound
+        written[name] = {_arm(entry): entry for entry in report.get(name, ()) if _arm(entry) in sound}
+
+
+def _arm(entry: Json) -> str:
+    return " · ".join(str(entry[name]) for name in ARM if entry.get(name))
+
+
+# 2. Map the differences to claims and parts of the report.
+
+
+def _claim_checks(report: Json, recomputed: Recomputed, found: Mapping[str, Difference]) -> Iterator[Check]:
+    """Yield a check of each claim."""
+    for at, (verdict, outcome) in enumerate(zip(report["verdicts"], recomputed.outcomes, strict=True)):
+        name, sentence = verdict["name"], verdict["sentence"]
+        differing = _below(f"verdicts[{at}]", found)
+        if faults := recomputed.faults_behind(at):
+            yield Check(name, sentence, *min(faults))
+        elif isinstance(outcome, str):
+            yield Check(name, sentence, "changed", outcome)
+        elif isinstance(outcome, Verdict) and differing:
+            fields = ", ".join(dict.fromkeys(path.partition(".")[2] for path in differing))
+            why = f"recomputed it {outcome.status}: {outcome.why}; the report has {verdict['status']}: {verdict['why']}"
+            yield Check(name, sentence, "changed", f"another {fields}: {why}")
+        elif verdict["status"] == "untested":
+            yield Check(name, sentence, "untested", verdict["why"])
+        else:
+            yield Check(name, sentence, "stands", f"{verdict['status']}: {verdict['why']}")
+
+
+def _loose_fault_check(recomputed: Recomputed) -> Iterator[Check]:
+    """Yield a check of the stages with faults that are behind no claim, if there are any."""
+    covered = frozenset().union(*recomputed.behind)
+    loose = [fault for key, fault in recomputed.faults.items() if key not in covered]
     if loose:
         status, why = min(loose)
         more = f" (and {len(loose) - 1} more)" if len(loose) > 1 else ""
         yield Check("figures", "The figures of the report follow from the predictions", status, why + more)
 
 
-def _compared(said: Plain, ruled: Plain, other: Measured | None) -> Check:
-    """Return whether a claim comes out as the report has it; other: what it is among all claims."""
-    name, sentence = said["name"], said["sentence"]
-    wrong = differing(ruled, said)
-    if isinstance(other, Verdict):
-        same = said["status"] in (ruled["status"], other.status)
-        wrong = [part for part in wrong if part not in OF_FAMILY] + ([] if same else ["status"])
-    if wrong:
-        why = f"measured again it {ruled['status']}: {ruled['why']}; the report says {said['status']}: {said['why']}"
-        return Check(name, sentence, "changed", f"another {', '.join(wrong)}: {why}")
-    if said["status"] == "untested":
-        return Check(name, sentence, "untested", said["why"])
-    return Check(name, sentence, "stands", f"{said['status']}: {said['why']}")
+def _section_checks(report: Json, recomputed: Recomputed, found: Mapping[str, Difference]) -> Iterator[Check]:
+    """Yield a check of each section of the report."""
+    if report["rows"] and not recomputed.outcomes:
+        yield Check("verdicts", "The report has verdicts", "changed", f"{len(report['rows'])} scores, but no verdict")
+    for name, sentence in SECTIONS.items():
+        if name not in recomputed.parts:
+            continue
+        differing = _below(name, found)
+        scope = ", as far as their stages are there" if recomputed.faults else ""
+        why = f"recomputed it differs: {json_diff.summary(differing)}" if differing else "recomputed it is the same"
+        yield Check(name, sentence + scope, "changed" if differing else "stands", why)
+    if recomputed.error:
+        yield Check("report", REST, "changed", recomputed.error)
+    elif recomputed.faults:
+        others = ", ".join(name for name in SECTIONS if name not in recomputed.parts)
+        yield Check("report", REST, "untested", f"not compared: {others}")
 
 
-def _told(report: Plain, disk: StoredStages, again: Recomputation, whole: Sequence[Measured]) -> Iterator[Check]:
-    """Yield a check of each part of a report beside its verdicts, and of these being there and the study's."""
-    if report["rows"] and not again.claims:
-        yield Check("verdicts", "The report has verdicts", "changed", f"{len(report['rows'])} scores, and no verdict")
-    verdicts = [one for one in whole if isinstance(one, Verdict)]
-    yield from recompute.asked(report, again.claims)
-    if again.faults:
-        yield from recompute.rest(report, again.table, again.faults.keys())
-    elif len(verdicts) == len(whole):
-        yield from recompute.parts(report, disk, again.table, verdicts)
+def _below(path: str, found: Mapping[str, Difference]) -> dict[str, Difference]:
+    """Return the differences at a path or below it."""
+    return {at: difference for at, difference in found.items() if at == path or at.startswith((f"{path}.", f"{path}["))}
+
+
+# 3. What lies beside the report: the study file, the pages, the table.
+
+
+def _study_check(report: Json, written_claims: Sequence[Claim]) -> Iterator[Check]:
+    """Yield whether question and claims are the study's, if its file lies in `studies/` and is unchanged."""
+    origin = report.get("study") or {}
+    path = STUDIES / Path(str(origin.get("file"))).name
+    if not path.is_file() or manifest.sha256(path)[:12] != origin.get("digest"):
+        return
+    with suppress(Exception):  # the user's own program, with whatever it needs
+        study = studies.load(path, origin["scale"])
+        question, _, about = study.question.strip().partition("\n")
+        expected = {
+            "question": question,
+            "about": about.strip(),
+            "limits": list(study.limits),
+            "claims": [_claim_json(claim) for claim in study.claims],
+        }
+        written = {name: report[name] for name in expected if name in report}
+        written["claims"] = [_claim_json(claim) for claim in written_claims]
+        wrong = [name for name in expected if _below(name, differences(written, expected))]
+        why = f"{path} has another {', '.join(wrong)}" if wrong else f"as {path} has them"
+        yield Check("study", "Question and claims are the study's", "changed" if wrong else "stands", why)
+
+
+def _claim_json(claim: Claim) -> Any:
+    return to_json({**vars(claim), "measure": measures.to_json(claim.measure)})
+
+
+def _page_checks(report: Json, folder: Path, table: ResultsTable) -> Iterator[Check]:
+    """Yield a check of each page and of the table that lie beside the report."""
+    renderings: dict[str, tuple[Callable[[], bytes], str, str]] = {
+        study_page.HTML: (lambda: page.html(study_page.page(report)).encode(), "report.json has it", "report"),
+        study_page.MARKDOWN: (lambda: page.markdown(study_page.page(report)).encode(), "report.json has it", "report"),
+        studies.TABLE: (lambda: _csv(table), "the scores are", "study"),
+    }
+    for name, (render, source, command) in renderings.items():
+        path = folder / name
+        if not path.is_file():
+            continue
+        expected = b""
+        with suppress(Exception):  # whatever a changed report makes of its page
+            expected = render()
+        if path.read_bytes() == expected:
+            yield Check(name, "It shows what the report says", "stands", f"as {source}")
+        else:
+            why = f"not as {source}: write it again with `xstilts {command}`"
+            yield Check(name, "It shows what the report says", "changed", why)
+
+
+def _csv(table: ResultsTable) -> bytes:
+    with TemporaryDirectory() as folder:
+        studies.write(table, Path(folder))
+        return (Path(folder) / studies.TABLE).read_bytes()

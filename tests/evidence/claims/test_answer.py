@@ -31,7 +31,7 @@ def on(count: str, outcome: str = "accuracy") -> str:
         (
             QUESTION,
             (SAID, DENIED),
-            f"Disputed: more or better in one work, no sure difference in one {on('2 statements of 2 works')}",
+            f"Disputed: more or better in one work, no clear difference in one {on('2 statements of 2 works')}",
         ),
         (
             QUESTION,
@@ -57,7 +57,7 @@ def test_an_answer_counts_works_by_direction(question: str, texts: Sequence[str]
 def test_outcomes_are_told_apart_and_of_costs_there_is_more_and_not_better() -> None:
     said = answer(told(BOTH, f"{SAID} MNLI as intermediate task doubles memory on XNLI.", DENIED))
     assert said.startswith(
-        "Disputed: on accuracy more or better in one work, no sure difference in one; on memory more in one work ("
+        "Disputed: on accuracy more or better in one work, no clear difference in one; on memory more in one work ("
     )
 
 
@@ -84,13 +84,13 @@ def test_both_sides_are_quoted_where_works_differ() -> None:
 def test_gaps_are_told() -> None:
     question = "Does MNLI as intermediate task improve accuracy on XNLI and PAWS-X?"
     assert "No evidence found for the benchmark 'PAWS-X'." in abstract(told(question, SAID))
-    assert abstract(told(QUESTION, SAID))[1] == "Every term of the question is touched by at least one statement."
+    assert abstract(told(QUESTION, SAID))[1] == "Every term of the question is mentioned by at least one statement."
 
 
 def test_what_others_found_and_what_rests_on_one_seed_is_among_the_limits() -> None:
     found = told(QUESTION, SAID, f"It has been reported that {SAID}", f"With one seed, {SAID}")
     names = {one.statement.text: one.name for one in found.statements}
     said = list(limits(found))
-    assert f"Perhaps telling what others found: {names[f'It has been reported that {SAID}']}." in said
-    assert f"Resting on one seed, by their own words: {names[f'With one seed, {SAID}']}." in said
+    assert f"Possibly reporting results of other works: {names[f'It has been reported that {SAID}']}." in said
+    assert f"Based on one seed, by their own account: {names[f'With one seed, {SAID}']}." in said
     assert all("others found" not in one and "one seed" not in one for one in limits(told(QUESTION, SAID)))

@@ -107,7 +107,7 @@ def test_this_machine_is_asked_without_a_proxy(here: str, tmp_path: Path, monkey
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://x:99999", "model", "ftp://x", "http://me@x", "http://x?key=1"])
 def test_an_address_that_is_none_is_named(tmp_path: Path, url: str) -> None:
-    with pytest.raises(InputError, match="no bare address"):
+    with pytest.raises(InputError, match="not a bare address"):
         LanguageModel(url, "m", tmp_path)
 
 

@@ -146,7 +146,7 @@ def test_a4_a_sign_is_no_printing() -> None:
 def test_a4_a_true_sentence_of_another_work_is_misattributed() -> None:
     found = locate(SAID, [told("Nothing of it."), told(SAID, THEIRS)], OURS)
     assert found.status == "MISATTRIBUTED"
-    assert found.why == "these words stand in doc:theirs, not in doc:ours"
+    assert found.why == "these words occur in doc:theirs, not in doc:ours"
     assert found.locator is not None
     assert found.locator.work == THEIRS
 

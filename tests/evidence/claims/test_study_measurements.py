@@ -17,7 +17,7 @@ from xstilts.evidence.claims import study_binding, study_measurements
 from xstilts.evidence.claims.effect_direction import direction
 from xstilts.evidence.claims.study_binding import Binding, claimed_effects, mismatch
 from xstilts.evidence.text.numbers import numbers
-from xstilts.reporting import report
+from xstilts.reporting import study_report
 from xstilts.verification.verify import StoredStages
 
 UP = given_study.SENTENCE  # which claims 10.0 points
@@ -53,7 +53,7 @@ def study(gain: int) -> tuple[Path, Path]:
 def row(sentence: str, gain: int, expectation: str, **more: Any) -> Row:
     """What becomes of a binding of a sentence, in the very setting, where so many of 60 examples are gained."""
     folder, store = study(gain)
-    said = report.read(folder)
+    said = study_report.read(folder)
     bound = Binding(sentence, MEASURE, expectation, **{"setting": WHERE, **more})
     (found,) = study_measurements.measured_rows(told(sentence), said, StoredStages(store, said["stages"]), [bound])
     return found
@@ -143,7 +143,7 @@ def test_what_is_claimed_in_numbers_is_told_from_what_is_counted(text: str, clai
 
 def test_what_is_proposed_names_the_one_number_that_is_claimed() -> None:
     folder, _ = study(6)
-    up, down = study_measurements.propose_bindings(told(UP, DOWN), report.read(folder))
+    up, down = study_measurements.propose_bindings(told(UP, DOWN), study_report.read(folder))
     assert (up.expectation, up.published, up.proposed) == ("above", 10.0, True)
     assert (down.expectation, down.published) == ("below", -30.0)
 

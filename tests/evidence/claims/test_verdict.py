@@ -218,7 +218,7 @@ def test_a_reading_is_supported_with_its_numbers_and_hedges() -> None:
 
 def test_another_works_words_verify_nothing() -> None:
     decision = decide(SAID, [told(SAID, THEIRS), told("It is so.")], OURS)
-    assert (decision.status, decision.why) == ("NOT_ENOUGH_INFO", "these words stand in doc:theirs, not in doc:ours")
+    assert (decision.status, decision.why) == ("NOT_ENOUGH_INFO", "these words occur in doc:theirs, not in doc:ours")
 
 
 def test_another_works_denial_does_not_make_a_quote_unfaithful() -> None:
@@ -400,7 +400,7 @@ def test_an_uncalibrated_model_is_shown_and_decides_nothing() -> None:
         OTHER_WORDS, [told(SAID)], OURS, lambda claim, sentence: replace(sure(claim, sentence), calibrated=False)
     )
     assert decision.status == "NOT_ENOUGH_INFO"
-    assert "not calibrated, and decides nothing" in decision.why
+    assert "not calibrated, so it decides nothing" in decision.why
     assert decision.entailment is not None
     assert decision.entailment.supports == 0.98
 
@@ -420,7 +420,7 @@ def test_a_model_that_reads_both_decides_nothing() -> None:
         OURS,
         lambda claim, sentence: (against if "all" in sentence else sure)(claim, sentence),
     )
-    assert (decision.status, decision.why) == ("NOT_ENOUGH_INFO", "the model reads both support and contradiction")
+    assert (decision.status, decision.why) == ("NOT_ENOUGH_INFO", "the model finds both support and contradiction")
 
 
 def test_a_model_cannot_overrule_words_nor_read_what_is_far() -> None:

@@ -160,7 +160,7 @@ def test_a_review_that_is_better_than_it_was_is_noticed(copy: Path) -> None:
 def test_a_measurement_that_is_taken_out_is_noticed(copy: Path, kept: int) -> None:
     found = changed(copy, lambda said: said.update(measured=said["measured"][kept : kept + 1]))
     assert found["c1, measured"].status == "changed"
-    assert "does not tell" in found["c1, measured"].why
+    assert "report lacks" in found["c1, measured"].why
 
 
 def test_measurements_that_are_all_taken_out_are_noticed(copy: Path) -> None:
@@ -169,7 +169,7 @@ def test_measurements_that_are_all_taken_out_are_noticed(copy: Path) -> None:
 
 def test_a_measurement_that_was_never_made_is_noticed(copy: Path) -> None:
     found = changed(copy, lambda said: said["measured"].append(said["measured"][0]))
-    assert found["c1, measured"].why == "its binding is gone"
+    assert found["c1, measured"].why == "its binding is missing"
 
 
 def test_a_measurement_that_says_more_than_it_gives_is_noticed(copy: Path) -> None:

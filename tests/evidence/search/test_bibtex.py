@@ -56,4 +56,4 @@ def test_entries_can_be_looked_at_before_they_are_read() -> None:
     )
     one, two = bibtex.raw_entries(text)
     assert ("Layers" in one.tex, "Batches" in one.tex) == (True, False)
-    assert [one.read(), two.read()] == list(bibtex.entries(text))
+    assert [one.parse(), two.parse()] == list(bibtex.entries(text))

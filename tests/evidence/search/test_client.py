@@ -155,7 +155,7 @@ def test_waits_grow_and_end(stub: Stub, tmp_path: Path, waited: list[float]) -> 
 REASONS: dict[FaultKind, str] = {
     "busy": "HTTP 429",
     "broken": "HTTP 500",
-    "cut": "broke off",
+    "cut": "cut off",
     "key": "HTTP 401; check the key",
     "nonsense": "not whole JSON",
     "doctype": "not whole JSON",
@@ -257,8 +257,8 @@ def odd() -> Iterator[str]:
     [
         ((302, ("X-None", "")), "HTTP 302"),
         ((304, ("X-None", "")), "HTTP 304"),
-        ((302, ("Location", "https://[oops/x")), "redirected to what is no address"),
-        ((302, ("Location", "http://127.0.0.1:99999/")), "redirected away from where it was asked"),
+        ((302, ("Location", "https://[oops/x")), "redirected to an invalid address"),
+        ((302, ("Location", "http://127.0.0.1:99999/")), "redirected to another origin"),
         ((429, ("Retry-After", "Sun, 06 Nov 99999999999999999999 08:49:37 GMT")), "HTTP 429"),
     ],
 )

@@ -241,7 +241,7 @@ def test_the_anthologys_best_work_holds_most_of_the_words(client: Client) -> Non
 
 def test_an_anthology_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acl, "MAX_BYTES", 1000)
-    with pytest.raises(RequestError, match="unpacks to more than 1,000"):
+    with pytest.raises(RequestError, match="decompresses to more than 1,000"):
         acl._decompress(gzip.compress(b"@misc{a, b={c}}" + b" " * 10_000))
 
 
@@ -327,7 +327,7 @@ def test_a_folder_is_searched_and_its_files_are_on_record(own: Client) -> None:
     assert found[1].authors == ("Ng, Ada",)
     assert [request.path for request in own.requests] == ["a.pdf", "b.txt", "broken.pdf"]
     folder.search(own, "layers", 5)
-    assert [one.reason for one in own.failures] == ["broken.pdf has no text that can be read"]
+    assert [one.reason for one in own.failures] == ["broken.pdf has no readable text"]
     assert [folder.text(own, work) for work in found][1] == "# Layers\nFreezing layers saves memory.\n"
 
 

@@ -46,7 +46,7 @@ def test_a_doi_of_the_acl_holds_the_anthologys_id(doi: str, acl: str) -> None:
 def test_ids_survive_their_own_spelling() -> None:
     known = parse_ids("10.18653/V1/P19-1001", "2113.00001v2", "", "a" * 40, "W12")
     assert parse_ids(known.doi, known.arxiv, known.acl, known.s2, known.openalex) == known
-    assert [name.partition(":")[0] for name in known.named()] == ["doi", "arxiv", "acl", "s2", "openalex"]
+    assert [name.partition(":")[0] for name in known.prefixed()] == ["doi", "arxiv", "acl", "s2", "openalex"]
 
 
 def test_records_that_share_any_id_are_one_work() -> None:

@@ -47,7 +47,7 @@ def test_a10_a_blind_one_abstains_and_says_so(blind: ModelCard) -> None:
     assert blind.dev.decided == 0
     assert not blind.calibrated
     assert [one.split()[0] for one in blind.refusals] == ["tells", "no", "its"]
-    assert "is uncalibrated, abstains, decides nothing" in scifact_report.verdict(blind)
+    assert "is not calibrated and decides nothing" in scifact_report.verdict(blind)
 
 
 def test_a10_shuffled_labels_fall_to_chance(data: SciFact, knowing: ModelCard) -> None:
@@ -138,7 +138,7 @@ def test_the_page_holds_every_figure_and_its_files_are_stable(
     report = scifact_report.SciFactReport(scifact_report.summarise_data(data), (knowing, blind))
     page, plain = scifact_report.save(report, tmp_path)
     text, row = page.read_text(encoding="utf-8"), json.loads(plain.read_text(encoding="utf-8"))
-    for said in ("| claims | 75 |", "told (told) decides from", "blind (blind) is uncalibrated"):
+    for said in ("| claims | 75 |", "told (told) decides from", "blind (blind) is not calibrated"):
         assert said in text
     assert [one["calibrated"] for one in row["cards"]] == [True, False]
     assert row["context"]["recall"] == {"3": 1.0, "10": 1.0, "20": 1.0}

@@ -94,7 +94,9 @@ def test_the_order_and_case_of_labels_change_nothing(
 
 @pytest.mark.parametrize("labels", [("entailment", "not_entailment"), ("LABEL_0", "LABEL_1", "LABEL_2")])
 def test_other_labels_are_refused(families: Any, labels: tuple[str, ...], machine: Runtime, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"tells {', '.join(labels)} apart; give a model of contradiction, entailment"):
+    with pytest.raises(
+        InputError, match=f"has the labels {', '.join(labels)}; give a model of contradiction, entailment"
+    ):
         nli.load(checkpoint(families, tmp_path / "other", labels), machine)
 
 

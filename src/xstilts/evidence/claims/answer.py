@@ -25,7 +25,7 @@ from xstilts.evidence.report import citations
 QUALITY_WORDS: Mapping[Direction, str] = {
     "up": "more or better",
     "down": "less or worse",
-    "level": "no sure difference",
+    "level": "no clear difference",
     "mixed": "both",
 }
 COST_WORDS = {**QUALITY_WORDS, "up": "more", "down": "less"}  # of what costs, more is not better
@@ -57,30 +57,30 @@ def abstract(synthesis: Synthesis) -> tuple[str, ...]:
 def limits(synthesis: Synthesis) -> Iterator[str]:
     """Yield the limitations of the report."""
     yield (
-        "A statement is quoted because its words touch the question; what is said in other words, in tables or figures "
-        "is not found."
+        "A statement is quoted because its words match the question; what a work says in other words, in tables or in "
+        "figures is not found."
     )
-    yield "Directions are read from words and sort the statements; they are no verdict on the question."
-    yield "Faithful to its source means that it stands there as quoted, not that it is true."
+    yield "Directions are read from the wording and sort the statements; they are no verdict on the question."
+    yield "Faithful to its source means that the work states it as quoted, not that it is true."
     if not any(item.corroborated.status == "SUPPORTED" for item in synthesis.statements):
-        yield "No statement is repeated word for word by works of other authors; paraphrases are left undecided."
+        yield "No statement is repeated word for word by works of other authors; paraphrases are not judged."
     abstract_only = [work for work in synthesis.corpus.included if len(synthesis.corpus.documents[work.id]) == 1]
     if abstract_only:
         share = f"{len(abstract_only)} of {len(synthesis.corpus.included)} works"
-        yield f"Of {share} only one text was had, as a rule the abstract."
+        yield f"Of {share} only one text was available, usually the abstract."
     for source in sorted({item.source for item in synthesis.corpus.failures}):
         reasons = sorted({item.reason for item in synthesis.corpus.failures if item.source == source})
-        yield f"{source} failed ({'; '.join(reasons)}); what it alone has is missing."
+        yield f"{source} failed ({'; '.join(reasons)}); works that only it has are missing."
     single_seed = [
         item
         for item in synthesis.statements
         if "one seed" in item.statement.text or "single seed" in item.statement.text
     ]
     if single_seed:
-        yield f"Resting on one seed, by their own words: {_name_list(single_seed)}."
+        yield f"Based on one seed, by their own account: {_name_list(single_seed)}."
     second_hand = [item for item in synthesis.statements if item.statement.cites or reports_others(item.statement.text)]
     if second_hand:
-        yield f"Perhaps telling what others found: {_name_list(second_hand)}."
+        yield f"Possibly reporting results of other works: {_name_list(second_hand)}."
 
 
 def opposed_pair(synthesis: Synthesis) -> tuple[JudgedStatement, JudgedStatement] | None:
@@ -135,7 +135,9 @@ def _gaps(synthesis: Synthesis) -> str:
     missing = [finding.coverage.summary for finding in synthesis.findings if not finding.statements]
     text = "; ".join(missing)
     return (
-        f"{text[:1].upper()}{text[1:]}." if text else "Every term of the question is touched by at least one statement."
+        f"{text[:1].upper()}{text[1:]}."
+        if text
+        else "Every term of the question is mentioned by at least one statement."
     )
 
 
@@ -181,6 +183,6 @@ def prisma_counts(synthesis: Synthesis) -> Mapping[str, object]:
         "works": len(corpus.works),
         "left_out": dict(sorted(excluded.items())),
         "included": len(corpus.included),
-        "cited": len({one.statement.work for one in synthesis.statements}),
+        "cited": len({item.statement.work for item in synthesis.statements}),
         "statements": len(synthesis.statements),
     }

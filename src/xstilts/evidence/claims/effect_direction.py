@@ -39,9 +39,9 @@ DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 DIRECTION_LABELS = {
     "up": "more or better",
     "down": "less or worse",
-    "level": "no difference, or none that is sure",
+    "level": "no difference, or no clear one",
     "mixed": "both",
-    "unsaid": "no direction of its own on what is asked",
+    "unsaid": "no direction on an outcome of the question",
 }
 # "does not improve" is no difference, and denies "improves"; "worsens" it does not deny
 OPPOSED = {
@@ -131,8 +131,8 @@ def outcome_directions(text: str, question: Question | None = None) -> tuple[Out
     for outcome, mark in _from_sizes(text, named, question) or _from_clauses(text, named, question):
         marks.setdefault(outcome, []).append(mark)
     rows = (
-        (outcome, _question_term(outcome, question), _combine_in_order(marks_))
-        for outcome, marks_ in sorted(marks.items())
+        (outcome, _question_term(outcome, question), _combine_in_order(outcome_marks))
+        for outcome, outcome_marks in sorted(marks.items())
     )
     return tuple(
         OutcomeDirection(outcome, term, FLIPPED.get(mark, mark) if _as_efficiency(outcome, term) else mark)
@@ -197,9 +197,9 @@ def _question_term(outcome: str, question: Question | None) -> str | None:
     return next((term for term in facet.terms if outcome in (term, *narrower_terms().get(term, ()))), None)
 
 
-def _as_efficiency(outcome: str, asked: str | None) -> bool:
+def _as_efficiency(outcome: str, question_term: str | None) -> bool:
     """Return whether less of an outcome counts as more efficiency."""
-    return asked == "efficiency" and outcome in COSTS - {"efficiency"}
+    return question_term == "efficiency" and outcome in COSTS - {"efficiency"}
 
 
 def _from_sizes(text: str, named: frozenset[str], question: Question | None) -> list[tuple[str, Mark]]:
@@ -276,8 +276,8 @@ def clauses(text: str, question: Question | None = None) -> Iterator[Clause]:
         judged = not turns.isdisjoint(("better", "worse", "not better", "not worse"))
         named_here = outcomes(piece) or frozenset((QUALITY,) if judged or scores else ())
         comparator_wins = bool(question and _comparator_wins(piece, question))
-        turns_ = (*sorted(turns), *((scores,) if scores and not turns else ()))
-        yield Clause(named_here, turns_, flipped != comparator_wins, _is_relation(piece, core_mentions))
+        all_turns = (*sorted(turns), *((scores,) if scores and not turns else ()))
+        yield Clause(named_here, all_turns, flipped != comparator_wins, _is_relation(piece, core_mentions))
 
 
 def outcomes(text: str) -> frozenset[str]:
@@ -288,14 +288,14 @@ def outcomes(text: str) -> frozenset[str]:
 
 
 def _turns(piece: str, after_gain: bool) -> set[str]:
-    """Return the words of direction of a clause; for a question about a gain, "gain" itself does not count."""
+    """Return the words of direction of a clause; if the question is about a gain, naming a gain does not count."""
     if LEVELLED.search(piece):
         return {"level"}
-    mentions_ = [(item.kind, item.name) for item in _lexicon().find(piece)]
+    words_found = [(item.kind, item.name) for item in _lexicon().find(piece)]
     if after_gain:
-        mentions_ = [(kind, name) for kind, name in mentions_ if kind != "noun" and name not in ("better", "worse")]
-    strongest = next((kind for kind in ("verb", "noun", "weak") if any(item == kind for item, _ in mentions_)), "")
-    words = {name for kind, name in mentions_ if kind == strongest} | ({"down"} if SHARE.search(piece) else set())
+        words_found = [(kind, name) for kind, name in words_found if kind != "noun" and name not in ("better", "worse")]
+    strongest = next((kind for kind in ("verb", "noun", "weak") if any(item == kind for item, _ in words_found)), "")
+    words = {name for kind, name in words_found if kind == strongest} | ({"down"} if SHARE.search(piece) else set())
     if NEGATION not in hedges(piece):
         return words - {"neither"}
     return {"level" if word in ("level", "neither") else f"not {word}" for word in words}
@@ -353,10 +353,10 @@ def _comparator_wins(text: str, question: Question) -> bool:
     verb = BEATS.search(text)
     if not verb:
         return False
-    mentions_ = find_terms(text)
+    terms = find_terms(text)
     against, core = question.facet("comparator").terms, question.core
-    return any(mention.name in against and mention.end <= verb.start() for mention in mentions_) and any(
-        mention.name in core and mention.start >= verb.end() for mention in mentions_
+    return any(mention.name in against and mention.end <= verb.start() for mention in terms) and any(
+        mention.name in core and mention.start >= verb.end() for mention in terms
     )
 
 
@@ -407,7 +407,7 @@ def size_trend(text: str) -> dict[str, Trend]:
         ranks = [float(SIZE_ORDER.index(name)) for name in SIZE_NAMES.findall(sentence)]
         values = VALUE.findall(sentence)
         for unit in dict.fromkeys(unit for _, unit in values):
-            series = [float(number) for number, unit_ in values if unit_ == unit]
+            series = [float(number) for number, other in values if other == unit]
             trend = _trend(sizes, series) or _trend(ranks, series)
             if trend:
                 trends.setdefault(unit, trend)
@@ -416,8 +416,8 @@ def size_trend(text: str) -> dict[str, Trend]:
 
 def score_comparison(sentence: str, question: Question) -> Trend | None:
     """Return whether the intervention scores higher than the comparator; None without both scores."""
-    mentions_ = find_terms(sentence)
-    core = [mention for mention in mentions_ if mention.name in question.core]
+    terms = find_terms(sentence)
+    core = [mention for mention in terms if mention.name in question.core]
     if not core:
         return None
     if paired := PAIRED_SCORES.match(sentence, core[0].end):
@@ -425,7 +425,7 @@ def score_comparison(sentence: str, question: Question) -> Trend | None:
         return _difference(high - low if less < more else low - high)
     intervention_score, comparator_score = (
         _intervention_score(sentence, core),
-        _comparator_score(sentence, mentions_, question),
+        _comparator_score(sentence, terms, question),
     )
     return (
         None

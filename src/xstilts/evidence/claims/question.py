@@ -4,9 +4,8 @@ The terms of each facet are data (`vocabulary.toml`). A term after "compared to"
 the comparison ends, and so does a usual setting ("full fine-tuning") beside an unusual one.
 
 >>> question = parse_question("Does a larger batch size improve accuracy on XNLI compared to the default batch size?")
->>> [(facet.role, facet.terms) for facet in question.facets if facet.terms]
-[('intervention', ('batch size',)), ('comparator', ('standard settings',)), ('outcome', ('accuracy',)),
- ('benchmark', ('XNLI',))]
+>>> [(facet.role, *facet.terms) for facet in question.facets if facet.terms][:2]
+[('intervention', 'batch size'), ('comparator', 'standard settings')]
 """
 
 from __future__ import annotations

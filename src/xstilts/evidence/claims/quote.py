@@ -123,16 +123,16 @@ def locate(quote: str, documents: Iterable[Document], work: str = "") -> QuoteMa
     """
     stripped = quote.strip()
     if not stripped:
-        raise InputError("an empty quote stands everywhere; quote a sentence")
+        raise InputError("an empty quote matches everywhere; quote a sentence")
     matches = [match for document in documents for match in _in_document(stripped, document, work)]
     if matches:
         return min(matches, key=lambda match: (STATUS_ORDER.index(match.status), match.locator or 0))
-    return QuoteMatch(quote, "NOT_FOUND", why="these words stand in no text here as whole sentences")
+    return QuoteMatch(quote, "NOT_FOUND", why="no text here contains these words as whole sentences")
 
 
-def same_text(text_: str, other: str) -> bool:
+def same_text(text: str, other: str) -> bool:
     """Return whether two texts are equal up to typesetting and the final full stop."""
-    ours, theirs = normalise(text_.strip(), True), normalise(other.strip(), True)
+    ours, theirs = normalise(text.strip(), True), normalise(other.strip(), True)
     return _without_full_stop(ours.text) == _without_full_stop(theirs.text) and _hyphens_agree(
         ours, theirs, 0, min(len(ours.text), len(theirs.text))
     )
@@ -142,7 +142,7 @@ def _in_document(quote: str, document: Document, work: str) -> Iterator[QuoteMat
     for start, end in _spans(quote, document):
         locator = document.locator(start, end)
         if work and document.work != work:
-            why = f"these words stand in {document.work}, not in {work}"
+            why = f"these words occur in {document.work}, not in {work}"
             yield QuoteMatch(quote, "MISATTRIBUTED", locator, why)
         else:
             yield QuoteMatch(quote, "EXACT" if locator.read(document) == quote else "NORMALISED", locator)

@@ -105,7 +105,7 @@ class Coverage:
         """How many statements of how many works mention the term, in words."""
         if not self.statements:
             return f"no evidence found for the {self.role} '{self.term}'"
-        works = len({locator.work for one in self.statements for locator in one.locators})
+        works = len({locator.work for statement in self.statements for locator in statement.locators})
         count = f"{_count_phrase(len(self.statements), 'statement')} of {_count_phrase(works, 'work')}"
         return f"{count} on the {self.role} '{self.term}'"
 
@@ -204,9 +204,9 @@ def _states_direction(text: str) -> bool:
     return any(mention.name in ("up", "down", "level") for mention in _results().find(text))
 
 
-def _merge(statements_: Sequence[Statement]) -> Statement:
-    places = tuple(dict.fromkeys(place for statement in statements_ for place in statement.locators))
-    return Statement(statements_[0].text, places, statements_[0].touches)
+def _merge(duplicates: Sequence[Statement]) -> Statement:
+    places = tuple(dict.fromkeys(place for statement in duplicates for place in statement.locators))
+    return Statement(duplicates[0].text, places, duplicates[0].touches)
 
 
 def _weight(statement: Statement) -> int:

@@ -180,7 +180,7 @@ def _problems(binding: Binding) -> Iterator[str]:
         yield f"has {fields.setting!r:.40} as setting; write names of {', '.join(SETTING)}"
     if unknown := set(fields.setting) - set(SETTING):
         yield f"has an unknown entry of a setting {', '.join(sorted(unknown))}; known are {', '.join(SETTING)}"
-    if not hasattr(measures.from_plain(fields.measure), "of"):
+    if not hasattr(measures.from_json(fields.measure), "of"):
         yield f"measures a {fields.measure['type']}, of which no table has a value; name another"
 
 

@@ -26,9 +26,9 @@ from xstilts.evidence.claims.question import find_terms, role_of
 from xstilts.evidence.claims.study_binding import EXPECTATIONS, Binding, claimed_effects, mismatch
 from xstilts.evidence.claims.verdict import Decision, Recomputation, Status
 from xstilts.evidence.report.to_json import decision_to_json
-from xstilts.reporting import report
-from xstilts.reporting.plain_json import plain
-from xstilts.verification.verify import StoredStages, checks
+from xstilts.reporting.study_report import read as read_study_report
+from xstilts.reporting.study_report import to_json
+from xstilts.verification.verify import StoredStages, check_claims
 
 Json = Mapping[str, Any]
 Outcome = Literal["REPRODUCED", "NOT_REPRODUCED", "UNTESTED"]
@@ -77,7 +77,7 @@ def compare_with_study(
     Returns:
         The comparison.
     """
-    study_report = report.read(study)
+    study_report = read_study_report(study)
     used = tuple(propose_bindings(evidence_report, study_report) if bindings is None else bindings)
     files = {BINDINGS: [asdict(binding) for binding in used], STUDY: study_report}
     stages = StoredStages(store, study_report["stages"])
@@ -133,7 +133,7 @@ def unbound_notes(evidence_report: Json, bindings: Iterable[Binding]) -> list[st
 
 def study_claims(study_report: Json, stages: StoredStages) -> dict[str, Any]:
     """Return a study's question, answer and claims as JSON, each claim recomputed from its results."""
-    statuses = {claim.name: claim.status for claim in checks(study_report, stages)}
+    statuses = {claim.name: claim.status for claim in check_claims(study_report, stages)}
     interventions = {
         mention.name for mention in find_terms(study_report["question"]) if role_of(mention) == "intervention"
     }
@@ -173,7 +173,7 @@ def _row(claim: Json, binding: Binding, stages: StoredStages, table: ResultsTabl
     )
     recomputation = Recomputation(binding.query, files) if files and outcome != "UNTESTED" else None
     decision = decision_to_json(Decision(VERDICTS[outcome], why, recomputation=recomputation))
-    row: dict[str, Any] = plain(
+    row: dict[str, Any] = to_json(
         {
             "claim": claim["name"],
             "query": binding.query,
@@ -197,7 +197,7 @@ def _check(binding: Binding, table: ResultsTable) -> Verdict:
     try:
         claim = Claim(
             binding.statement,
-            measures.from_plain(binding.measure),
+            measures.from_json(binding.measure),
             cast(Expectation, binding.expectation),
             binding.margin,
         )

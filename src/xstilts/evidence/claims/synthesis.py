@@ -133,10 +133,10 @@ def synthesise(
         *(item for item in accepted.statements if item.text not in {other.text for other in from_texts}),
     )
     index = SentenceIndex.of(documents)
-    said = tuple(
+    judged = tuple(
         _judge(f"c{number}", item, question, corpus, index, recording_nli) for number, item in enumerate(every, start=1)
     )
-    by_statement = {item.statement: item for item in said}
+    by_statement = {item.statement: item for item in judged}
     findings = tuple(
         Finding(item, tuple(by_statement[statement] for statement in item.statements))
         for item in coverage(question, every)
@@ -144,7 +144,7 @@ def synthesise(
     pairs = tuple(
         (claim, text, entailment) for (claim, text), entailment in sorted(recorded.items(), key=lambda x: x[0])
     )
-    return Synthesis(question, corpus, said, findings, by_construction(question), pairs, accepted)
+    return Synthesis(question, corpus, judged, findings, by_construction(question), pairs, accepted)
 
 
 def conflicts(judged: Iterable[JudgedStatement]) -> Iterable[tuple[JudgedStatement, JudgedStatement]]:
@@ -234,12 +234,12 @@ def _nearest_sentence(statement: Statement, index: SentenceIndex, among: set[str
     return next(((hit.locator, " ".join(hit.sentence.text.split())) for hit in hits), None)
 
 
-def _without_headings(corpus: Corpus, found: Sequence[Statement]) -> list[Statement]:
+def _without_headings(corpus: Corpus, statements_found: Sequence[Statement]) -> list[Statement]:
     """Leave out sentences that a PDF merges with the title above them, if the sentence itself occurs elsewhere."""
     works = {work.id: work for work in corpus.works}
     return [
         statement
-        for statement in found
+        for statement in statements_found
         if not _starts_with_title(statement.text, works[statement.work], corpus.documents[statement.work])
     ]
 
@@ -251,7 +251,7 @@ def _starts_with_title(text: str, work: Work, documents: Iterable[Document]) -> 
         return False
     byline = {"abstract", "and", *fold_text(" ".join(work.authors)).split()}
     rest = " ".join(dropwhile(byline.__contains__, words.removeprefix(title).split()))
-    return any(rest == words_ for document in documents for words_ in _word_runs(document))
+    return any(rest == run for document in documents for run in _word_runs(document))
 
 
 def _word_runs(document: Document) -> Iterator[str]:

@@ -31,7 +31,7 @@ from xstilts.evidence.text.numbers import Agreement, readings
 
 Status = Literal["SUPPORTED", "CONTRADICTED", "NOT_ENOUGH_INFO"]
 MIN_OVERLAP = 0.5  # the share of a claim's content that a sentence must have before a model of inference reads it
-NOT_STATED = "no sentence says so in these words"
+NOT_STATED = "no sentence states it in these words"
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Recomputation:
             raise InputError(
                 f"a recomputation by '{self.query}' of {len(self.files)} files; name a query and its files"
             )
-        for one in self.files:
-            if not re.fullmatch(r"[0-9a-f]{64}", one):
-                raise InputError(f"'{one}' is no sha256; name result files by the digest of their bytes")
+        for digest in self.files:
+            if not re.fullmatch(r"[0-9a-f]{64}", digest):
+                raise InputError(f"'{digest}' is no sha256; name result files by the digest of their bytes")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Entailment:
 
     def __post_init__(self) -> None:
         three = (self.supports, self.contradicts, self.neutral)
-        if not all(0 <= one <= 1 for one in three) or not math.isclose(sum(three), 1, abs_tol=1e-3):
+        if not all(0 <= p <= 1 for p in three) or not math.isclose(sum(three), 1, abs_tol=1e-3):
             raise InputError(f"probabilities {three}; give three between 0 and 1 that add up to 1")
         if not 0.5 < self.threshold <= 1:
             raise InputError(
@@ -140,7 +140,7 @@ class Decision:
     def __post_init__(self) -> None:
         if self.status not in get_args(Status):
             raise InputError(f"unknown verdict '{self.status}'; one of {', '.join(get_args(Status))}")
-        if not isinstance(self.locators, tuple) or not all(isinstance(one, Locator) for one in self.locators):
+        if not isinstance(self.locators, tuple) or not all(isinstance(locator, Locator) for locator in self.locators):
             raise InputError(f"locators {self.locators!r} of '{self.why}'; give a tuple of Locator")
         if self.recomputation is not None and not isinstance(self.recomputation, Recomputation):
             raise InputError(f"recomputation {self.recomputation!r} of '{self.why}'; give a Recomputation")
@@ -177,7 +177,7 @@ def decide(claim: str, documents: Iterable[Document], work: str = "", nli: NliFu
     if decision and contradictions:
         both = (*decision.locators, *(document.locator for document in contradictions))
         return Decision(
-            "NOT_ENOUGH_INFO", f"said in one place, denied in another: {contradictions[0].why}", both, quote=match
+            "NOT_ENOUGH_INFO", f"stated in one place, denied in another: {contradictions[0].why}", both, quote=match
         )
     if decision:
         return decision
@@ -194,12 +194,12 @@ def _decide_by_quote(claim: str, match: QuoteMatch, documents: Sequence[Document
     """Return the verdict on a claim that occurs word for word; None if it does not, or with other numbers or hedges."""
     if not match.matched or match.locator is None:
         return None
-    text = next(document_ for document_ in documents if document_.sha256 == match.locator.sha256)
+    text = next(document for document in documents if document.sha256 == match.locator.sha256)
     source = match.locator.read(text)
     for without_pages in (False, True):
         number_agreement, hedge_agreement = _agreement(claim, on_one_line(source, without_pages))
         if number_agreement.status == hedge_agreement.status == "AGREE":
-            why = f"stands in {match.locator.work}, {match.locator.part}, word for word ({match.status})"
+            why = f"occurs in {match.locator.work}, {match.locator.part}, word for word ({match.status})"
             return Decision(
                 "SUPPORTED", why, (match.locator,), quote=match, numbers=number_agreement, hedges=hedge_agreement
             )
@@ -232,7 +232,7 @@ def _contradicted(match: QuoteMatch, contradictions: Sequence[contradiction.Cont
     first = contradictions[0]
     return Decision(
         "CONTRADICTED",
-        f"{first.locator.work} says otherwise: {first.why}",
+        f"{first.locator.work} contradicts it: {first.why}",
         tuple(contradiction.locator for contradiction in contradictions),
         quote=match,
         numbers=first.numbers,
@@ -250,14 +250,14 @@ def _decide_by_nli(claim: str, documents: Sequence[Document], nli: NliFunction, 
     ]
     verdicts = {item.entailment.status for item in deciding}
     if len(verdicts) != 1:
-        why = "the model reads both support and contradiction" if verdicts else _why_undecided(judged)
+        why = "the model finds both support and contradiction" if verdicts else _why_undecided(judged)
         best = max((item.entailment for item in judged), key=lambda item: item.supports, default=None)
         return Decision("NOT_ENOUGH_INFO", why, quote=match, entailment=best)
     first = deciding[0]
     says = "implies" if first.entailment.status == "SUPPORTED" else "denies"
     return Decision(
         first.entailment.status,
-        f"{first.locator.work} {says} it, by a calibrated model of inference",
+        f"{first.locator.work} {says} it, by a calibrated NLI model",
         tuple(item.locator for item in deciding),
         quote=match,
         numbers=numbers.agree(claim, first.text),
@@ -277,8 +277,8 @@ def _is_ruled_out(claim: str, judged: SentenceEntailment) -> bool:
 
 def _why_undecided(judged: Sequence[SentenceEntailment]) -> str:
     if judged and not any(item.entailment.calibrated for item in judged):
-        return f"{NOT_STATED}; the model that reads others is not calibrated, and decides nothing"
-    return f"{NOT_STATED}, nor clearly enough in others"
+        return f"{NOT_STATED}; the NLI model is not calibrated, so it decides nothing"
+    return f"{NOT_STATED}, and the NLI model is not certain enough of any other"
 
 
 def _candidate_sentences(claim: str, documents: Sequence[Document]) -> Iterator[tuple[Locator, str]]:

@@ -1,13 +1,13 @@
-"""Bundle: the folder of an evidence report: the truth, what it rests on, and its views.
+"""Folder of an evidence report: the report, its corpus, and the files derived from them.
 
-    report.json        the truth
+    report.json        the report
     corpus/            works, texts, screening and requests, by digest
     bindings.json      which statements are bound to which measures of a study (with --study)
     proposals.json     what a language model proposed (with --llm)
     report.html, report.md, report.pdf, references.bib, references.json, claims.jsonl, ro-crate-metadata.json
 
-Every view is written from report.json and the corpus alone; written twice, all have the same bytes. The PDF needs the
-extra `pdf`, and is left out without it.
+Every view is derived from report.json and the corpus alone, and has the same bytes when written again. The PDF needs
+the extra `pdf`, and is left out without it.
 
 >>> is_bundle(Path("no-such-folder"))
 False
@@ -25,8 +25,8 @@ from xstilts.evidence.report import citations, page, pdf, ro_crate
 from xstilts.evidence.report.to_json import KIND
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search.corpus import Corpus
-from xstilts.reporting import markdown, report
-from xstilts.reporting.page import html
+from xstilts.reporting import study_report
+from xstilts.reporting.page import html, markdown
 
 CORPUS, BINDINGS, PROPOSALS = "corpus", "bindings.json", "proposals.json"
 HTML, MARKDOWN, PDF, BIB, CSL, CLAIMS = (
@@ -44,57 +44,71 @@ Json = Mapping[str, Any]
 
 def is_bundle(folder: Path) -> bool:
     """Return whether a folder holds an evidence report."""
-    path = folder / report.REPORT
+    path = folder / study_report.REPORT
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except ValueError:
         return False
-    return isinstance(found, dict) and found.get("kind") == KIND
+    return isinstance(content, dict) and content.get("kind") == KIND
 
 
-def write(found: Json, corpus: Corpus, folder: Path, beside: Mapping[str, Any] | None = None) -> tuple[Path, ...]:
-    """Write a report, its corpus, and what else it was made with (by file name), then all views; return the files."""
+def write(content: Json, corpus: Corpus, folder: Path, extra: Mapping[str, Any] | None = None) -> tuple[Path, ...]:
+    """Write a report with its corpus and all views.
+
+    Args:
+        content: The report, as JSON.
+        corpus: Its corpus.
+        folder: Where to.
+        extra: Other values to store as JSON, by file name.
+
+    Returns:
+        The files of the report and its views.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     corpora.save(corpus, folder / CORPUS)
-    for name, value in (beside or {}).items():
+    for name, value in (extra or {}).items():
         (folder / name).write_text(_json(value), encoding="utf-8")
-    (folder / report.REPORT).write_text(_json(found), encoding="utf-8")
+    (folder / study_report.REPORT).write_text(_json(content), encoding="utf-8")
     return write_views(folder)
 
 
 def write_views(folder: Path) -> tuple[Path, ...]:
-    """Write all views of the report in a folder anew; return the files."""
-    found, corpus = report.read(folder), corpora.read(folder / CORPUS)
-    written = [folder / report.REPORT]
-    for name, content in render_views(found, corpus).items():
-        (folder / name).write_bytes(content)
+    """Write all views of the report in a folder again; return the files."""
+    content, corpus = study_report.read(folder), corpora.read(folder / CORPUS)
+    written = [folder / study_report.REPORT]
+    for name, data in render_views(content, corpus).items():
+        (folder / name).write_bytes(data)
         written.append(folder / name)
     date = max((request.time for request in corpus.requests), default="")[:10]
-    (folder / ro_crate.METADATA).write_text(ro_crate.crate_metadata(found, folder, date), encoding="utf-8")
+    (folder / ro_crate.METADATA).write_text(ro_crate.crate_metadata(content, folder, date), encoding="utf-8")
     return (*written, folder / ro_crate.METADATA)
 
 
-def render_views(found: Json, corpus: Corpus) -> dict[str, bytes]:
-    """Return the views of a report by file name; the PDF only where its library is installed."""
-    printed = pdf.render_pdf(found)
-    return portable_views(found, corpus) | ({PDF: printed} if printed else {})
+def render_views(content: Json, corpus: Corpus) -> dict[str, bytes]:
+    """Return the views of a report by file name; the PDF only if its library is installed."""
+    printed = pdf.render_pdf(content)
+    return portable_views(content, corpus) | ({PDF: printed} if printed else {})
 
 
-def portable_views(found: Json, corpus: Corpus) -> dict[str, bytes]:
-    """Return the views that are the same on every machine, all but the PDF, by file name."""
-    sheet = page.build_page(found)
+def portable_views(content: Json, corpus: Corpus) -> dict[str, bytes]:
+    """Return the views that have the same bytes on every machine (all but the PDF), by file name."""
+    sheet = page.build_page(content)
     texts = {text.sha256: text for text in corpus.texts()}
     return {
         HTML: html(sheet, TEMPLATE).encode(),
-        MARKDOWN: markdown.text(sheet).encode(),
-        BIB: citations.bibtex(found["works"]).encode(),
-        CSL: _json(citations.csl(found["works"])).encode(),
-        CLAIMS: ro_crate.claims_jsonl(found, texts).encode(),
+        MARKDOWN: markdown(sheet).encode(),
+        BIB: citations.bibtex(content["works"]).encode(),
+        CSL: _json(citations.csl(content["works"])).encode(),
+        CLAIMS: ro_crate.claims_jsonl(content, texts).encode(),
     }
 
 
 def read_extra(folder: Path, name: str) -> Any:
-    """Return what a file of a bundle holds; None where it is not there."""
+    """Return the JSON value of a file of a report's folder; None if there is no such file.
+
+    Raises:
+        InputError: The file is no JSON.
+    """
     try:
         return json.loads((folder / name).read_text(encoding="utf-8")) if (folder / name).is_file() else None
     except ValueError as error:

@@ -1,9 +1,9 @@
-"""References: works as readers cite them: a key, a line, BibTeX and CSL-JSON; nothing but what a source said.
+"""Citations of works: keys, short references, BibTeX and CSL-JSON, from the sources' records only.
 
->>> from xstilts.evidence.search.identifiers import ids
->>> from xstilts.evidence.search.work import stated
->>> work = stated("arxiv", ids(arxiv="2113.00001"), title="On tasks", authors=["Ada de Boer"], year=2021)
->>> keys([work])
+>>> from xstilts.evidence.search.identifiers import parse_ids
+>>> from xstilts.evidence.search.work import work_from_record
+>>> work = work_from_record("arxiv", parse_ids(arxiv="2113.00001"), authors=["Ada de Boer"], year=2021)
+>>> citation_keys([work])
 {'arxiv:2113.00001': 'deboer2021'}
 """
 
@@ -22,44 +22,44 @@ MAX_NAMED_AUTHORS = 2  # authors above whom a short reference says "et al."
 
 
 def citation_keys(works: Iterable[Work]) -> dict[str, str]:
-    """Return a key for each work by its id, "family2021", with a letter where two would be the same."""
-    found: dict[str, list[str]] = {}
+    """Return a citation key per work id: "family2021", with a letter where two would be equal."""
+    by_stem: dict[str, list[str]] = {}
     for work in works:
-        found.setdefault(_stem(work), []).append(work.id)
+        by_stem.setdefault(_stem(work), []).append(work.id)
     return {
-        work: stem + (_letters(number) if len(those) > 1 else "")
-        for stem, those in found.items()
-        for number, work in enumerate(those)
+        work: stem + (_letters(number) if len(works_of_stem) > 1 else "")
+        for stem, works_of_stem in by_stem.items()
+        for number, work in enumerate(works_of_stem)
     }
 
 
 def short_citation(work: Mapping[str, Any]) -> str:
-    """Return how a work is named in a text: "Boer and Doe (2021)"."""
+    """Return a short reference to a work: "Boer and Doe (2021)"."""
     families = [name.partition(",")[0] for name in work["authors"]]
-    named = f"{families[0]} et al." if len(families) > MAX_NAMED_AUTHORS else " and ".join(families)
-    return f"{named or work['title']} ({work['year'] or 'no year'})"
+    authors = f"{families[0]} et al." if len(families) > MAX_NAMED_AUTHORS else " and ".join(families)
+    return f"{authors or work['title']} ({work['year'] or 'no year'})"
 
 
 def bibtex(works: Sequence[Mapping[str, Any]]) -> str:
-    """Return the works of a report as BibTeX."""
+    """Return works of a report as BibTeX."""
     return "\n".join(bibtex_entry(*_kind(work), _fields(work)) for work in works)
 
 
 def csl(works: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the works of a report as CSL-JSON has them."""
+    """Return works of a report as CSL-JSON."""
     return [_csl(work) for work in works]
 
 
 def work_url(work: Mapping[str, Any]) -> str:
-    """Return where a work is found: by its DOI, its arXiv or Anthology id, else where a source says; "" if nowhere."""
+    """Return the address of a work by DOI, arXiv or Anthology id, else the one that a source gives; "" without any."""
     ids = work["ids"]
-    for kind, place in (
+    for scheme, prefix in (
         ("doi", "https://doi.org/"),
         ("arxiv", "https://arxiv.org/abs/"),
         ("acl", "https://aclanthology.org/"),
     ):
-        if ids[kind]:
-            return place + str(ids[kind])
+        if ids[scheme]:
+            return prefix + str(ids[scheme])
     return str(work["url"])
 
 
@@ -93,7 +93,7 @@ def _fields(work: Mapping[str, Any]) -> dict[str, str]:
 
 def _csl(work: Mapping[str, Any]) -> dict[str, Any]:
     names = [name.partition(", ") for name in work["authors"]]
-    made: dict[str, Any] = {
+    item: dict[str, Any] = {
         "id": work["key"],
         "type": "paper-conference" if work["ids"]["acl"] else "article-journal" if work["venue"] else "article",
         "title": work["title"],
@@ -103,5 +103,5 @@ def _csl(work: Mapping[str, Any]) -> dict[str, Any]:
         "URL": work_url(work),
     }
     if work["year"]:
-        made["issued"] = {"date-parts": [[work["year"]]]}
-    return {name: value for name, value in made.items() if value}
+        item["issued"] = {"date-parts": [[work["year"]]]}
+    return {name: value for name, value in item.items() if value}

@@ -1,4 +1,4 @@
-"""Showing: what a person sees of evidence reports that are made."""
+"""Terminal output of `xstilts evidence`."""
 
 from __future__ import annotations
 
@@ -14,19 +14,31 @@ from xstilts.runtime import progress
 
 
 def make_and_show(
-    question: str, where: ReportOptions, llm: tuple[str, str] | None, verifier: Path | None = None, demo: bool = False
+    question: str, options: ReportOptions, llm: tuple[str, str] | None, verifier: Path | None = None, demo: bool = False
 ) -> None:
-    """Make the report of a question, or those of the demo, and print where each is and what it answers.
+    """Make the report of a question, or those of the demo, and print a summary of each.
 
-    verifier: the folder of a model of inference, which is heard, and decides where its card lets it.
+    Args:
+        question: The question; ignored with `demo`.
+        options: Inputs and output folder.
+        llm: Address and name of a language model that may propose evidence.
+        verifier: Folder of an NLI model.
+        demo: Make the demo reports.
+
+    Raises:
+        InputError: There is no question.
     """
     if not demo and not question:
-        raise InputError("nothing is asked; give a question, or --demo")
-    given = ReportServices(_load_nli(verifier), llm)
+        raise InputError("there is no question; give one, or --demo")
+    services = ReportServices(_load_nli(verifier), llm)
     with progress.shown():
-        made = list(demos.make_demo_reports(where.out)) if demo else [(where.out, make_report(question, where, given))]
-    for folder, found in made:
-        print(*summary_lines(folder, found), sep="\n")
+        reports = (
+            list(demos.make_demo_reports(options.out))
+            if demo
+            else [(options.out, make_report(question, options, services))]
+        )
+    for folder, report in reports:
+        print(*summary_lines(folder, report), sep="\n")
 
 
 def _load_nli(verifier: Path | None) -> NliFunction | None:
@@ -38,17 +50,17 @@ def _load_nli(verifier: Path | None) -> NliFunction | None:
     return nli.nli_function(nli.load(verifier, Runtime()))
 
 
-def summary_lines(folder: Path, found: Mapping[str, Any]) -> list[str]:
-    """Return what is said of a report on a screen."""
-    flow, panel = found["search"]["flow"], found["reviews"]
-    failed = sorted({one["source"] for one in found["search"]["failures"]})
-    rejected = len(found["proposals"]["rejected"])
-    told = [
-        found["question"],
-        f"  {found['answer']}",
-        f"  {flow['works']} works, {flow['included']} taken in, {flow['cited']} cited, "
+def summary_lines(folder: Path, report: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a report's summary."""
+    flow, panel = report["search"]["flow"], report["reviews"]
+    failed = sorted({failure["source"] for failure in report["search"]["failures"]})
+    rejected = len(report["proposals"]["rejected"])
+    output = [
+        report["question"],
+        f"  {report['answer']}",
+        f"  {flow['works']} works, {flow['included']} included, {flow['cited']} cited, "
         f"{flow['statements']} statements; reviews {panel['score']:g} of 10 ({panel['low']:g} to {panel['high']:g})",
         f"  {folder / 'report.html'}",
     ]
-    told += [f"  failed: {', '.join(failed)}"] if failed else []
-    return told + ([f"  {rejected} proposals of a language model rejected"] if rejected else [])
+    output += [f"  failed: {', '.join(failed)}"] if failed else []
+    return output + ([f"  {rejected} proposals of a language model rejected"] if rejected else [])

@@ -1,8 +1,8 @@
-"""Fonts: those that the extra `pdf` installs, and the letters that they have; a machine's own fonts are not asked.
+"""Fonts of the extra `pdf`, and the characters that they cover; fonts of the machine are not used.
 
-So a PDF is the same on every machine, and what cannot be set is known before: an empty glyph would be read as NUL.
-Shobhika has Devanagari, FiraGO Latin, Greek, Cyrillic, Arabic, Hebrew, Thai and Georgian letters, IPAexGothic those of
-Japanese, Noto the signs.
+So a PDF is the same on every machine, and missing characters are known beforehand: an empty glyph would be extracted as
+NUL. Shobhika covers Devanagari, FiraGO Latin, Greek, Cyrillic, Arabic, Hebrew, Thai and Georgian, IPAexGothic Japanese,
+Noto symbols.
 
 >>> scripts("a 한국 த")
 ('Hangul', 'Tamil')
@@ -34,7 +34,7 @@ REPLACEMENT = "\ufffd"
 
 
 def installed() -> bool:
-    """Return whether the extra is there in whole."""
+    """Return whether all packages of the extra `pdf` are installed."""
     try:
         import fontTools  # noqa: F401
         import pymupdf_fonts  # noqa: F401
@@ -49,48 +49,48 @@ def installed() -> bool:
 
 @cache
 def font_folder() -> tuple[tempfile.TemporaryDirectory[str], tuple[Path, ...]]:
-    """Return a folder of this process, which lasts as long as it does, and the fonts in it."""
+    """Return a temporary folder with the fonts, and their files; it exists as long as the process."""
     from pymupdf_fonts import fontbuffers
 
-    kept = tempfile.TemporaryDirectory(prefix="xstilts-fonts-")
-    found = {f"{name}.ttf": fontbuffers[name]() for names in PYMUPDF_FONTS.values() for name in names}
+    directory = tempfile.TemporaryDirectory(prefix="xstilts-fonts-")
+    fonts = {f"{name}.ttf": fontbuffers[name]() for names in PYMUPDF_FONTS.values() for name in names}
     for distribution in FONT_DISTRIBUTIONS:
-        files = [one for one in metadata.files(distribution) or () if one.suffix in (".otf", ".ttf")]
-        found |= {one.name: Path(str(one.locate())).read_bytes() for one in files}
-    for name, font in found.items():
-        (Path(kept.name) / name).write_bytes(font)
-    return kept, tuple(sorted(Path(kept.name).iterdir()))
+        files = [file for file in metadata.files(distribution) or () if file.suffix in (".otf", ".ttf")]
+        fonts |= {file.name: Path(str(file.locate())).read_bytes() for file in files}
+    for name, font in fonts.items():
+        (Path(directory.name) / name).write_bytes(font)
+    return directory, tuple(sorted(Path(directory.name).iterdir()))
 
 
 @cache
 def code_points() -> frozenset[int]:
-    """Return the code points that one of the fonts has."""
+    """Return the code points that any of the fonts covers."""
     from fontTools.ttLib import TTFont
 
-    found: set[int] = set(map(ord, "\t\n"))
+    covered: set[int] = set(map(ord, "\t\n"))
     for path in font_folder()[1]:
         with TTFont(io.BytesIO(path.read_bytes()), lazy=True) as font:
-            found |= set(font.getBestCmap())
-    return frozenset(found)
+            covered |= set(font.getBestCmap())
+    return frozenset(covered)
 
 
 def replace_missing(text: str) -> str:
-    """Return a text with a sign for each letter that no font has."""
-    return "".join(letter if ord(letter) in code_points() else REPLACEMENT for letter in text)
+    """Return a text with a replacement character for each one that no font covers."""
+    return "".join(character if ord(character) in code_points() else REPLACEMENT for character in text)
 
 
 def missing_scripts(text: str) -> tuple[str, ...]:
-    """Return the scripts of the letters that no font has."""
+    """Return the scripts of the characters that no font covers."""
     return scripts("".join(set(text) - set(replace_missing(text))))
 
 
 def scripts(text: str) -> tuple[str, ...]:
     """Return the scripts of a text other than Latin, as Unicode names them."""
-    found = {unicodedata.name(letter, "unnamed").split()[0].capitalize() for letter in text if letter > "\x7f"}
-    return tuple(sorted(found - {"Latin"}))
+    names = {unicodedata.name(character, "unnamed").split()[0].capitalize() for character in text if character > "\x7f"}
+    return tuple(sorted(names - {"Latin"}))
 
 
 def is_right_to_left(text: str) -> bool:
-    """Return whether a text runs from right to left: whether its first letter does."""
-    ways = (unicodedata.bidirectional(letter) for letter in text)
-    return next((way != "L" for way in ways if way in ("L", "R", "AL")), False)
+    """Return whether a text is set from right to left, judged by its first directional character."""
+    directions = (unicodedata.bidirectional(character) for character in text)
+    return next((direction != "L" for direction in directions if direction in ("L", "R", "AL")), False)

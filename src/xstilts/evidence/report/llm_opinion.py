@@ -1,10 +1,10 @@
-"""Opinion: what a language model says of a finished report, by a checklist; it is shown, and counts nowhere.
+"""A language model's opinion on a finished report, by a checklist; it is shown and changes no score.
 
-It sees the report as a reader does and not what reviewers said. What it says moves no score and opens no gate, as it
-can be mistaken, or misled by a text that it is shown.
+The model sees the report, but no reviews. Its answers affect no score and no gate, since it can be wrong, or be misled
+by a text that it reads.
 
->>> of_reply('[{"check": 1, "passed": true, "why": "It does."}, {"check": 9}]')
-[{'what': 'The answer speaks of what is asked.', 'passed': True, 'why': 'It does.'}]
+>>> parse_opinion('[{"check": 1, "passed": true, "why": "It does."}, {"check": 9}]')
+[{'what': 'The answer addresses the question.', 'passed': True, 'why': 'It does.'}]
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from xstilts.runtime import progress
 
 Json = Mapping[str, Any]
 CHECKS = (
-    "The answer speaks of what is asked.",
-    "Where works differ, both sides are told.",
+    "The answer addresses the question.",
+    "Where works differ, both sides are reported.",
     "Every statement is on the question.",
-    "Nothing is told as surer than the statements have it.",
-    "The limits name what must be known before the answer is relied on.",
+    "Nothing is stated with more certainty than the statements have.",
+    "The limits name what readers must know before relying on the answer.",
 )
 INSTRUCTIONS = (
     "You review a report on a question, which quotes statements of works. For each check of the list say whether it is "
@@ -32,29 +32,37 @@ INSTRUCTIONS = (
 
 
 def opinion(model: LanguageModel, report: Json) -> dict[str, Any]:
-    """Return what a model says of a report, as JSON has it; without checks where it gave no usable answer."""
-    progress.note(f"{model.name} is asked for its opinion, which counts nowhere")
+    """Ask a language model for its opinion on a report.
+
+    Returns:
+        Name of the model, its answers to the checks, and the number of checks without a usable answer.
+    """
+    progress.note(f"{model.name} gives its opinion, which changes no score")
     checks = parse_opinion(model.complete(INSTRUCTIONS, _as_text(report)) or "")
     return {"model": model.name, "checks": checks, "unanswered": len(CHECKS) - len(checks)}
 
 
 def parse_opinion(reply: str) -> list[dict[str, Any]]:
-    """Return the checks that a reply answers, in the order of the list, each once; what is malformed is left out."""
-    those = (one for one in first_json_list(reply) if isinstance(one, dict))
-    said = {one["check"]: one for one in those if isinstance(one.get("check"), int)}
+    """Return the checks that a reply answers, in the order of the list, each once; malformed answers are left out."""
+    objects = (answer for answer in first_json_list(reply) if isinstance(answer, dict))
+    by_number = {answer["check"]: answer for answer in objects if isinstance(answer.get("check"), int)}
     return [
-        {"what": what, "passed": said[number]["passed"], "why": single_line(str(said[number].get("why", "")))}
-        for number, what in enumerate(CHECKS, 1)
-        if isinstance(said.get(number, {}).get("passed"), bool)
+        {
+            "what": check,
+            "passed": by_number[number]["passed"],
+            "why": single_line(str(by_number[number].get("why", ""))),
+        }
+        for number, check in enumerate(CHECKS, 1)
+        if isinstance(by_number.get(number, {}).get("passed"), bool)
     ]
 
 
 def _as_text(report: Json) -> str:
-    """Return a report as the model reads it."""
-    statements = "\n".join(f"{one['name']}: {one['text']} ({one['by']})" for one in report["claims"])
+    """Return a report as the text that the model reads."""
+    statements = "\n".join(f"{claim['name']}: {claim['text']} ({claim['by']})" for claim in report["claims"])
     return "\n\n".join(
         (
-            "Checks:\n" + "\n".join(f"{number}. {what}" for number, what in enumerate(CHECKS, 1)),
+            "Checks:\n" + "\n".join(f"{number}. {check}" for number, check in enumerate(CHECKS, 1)),
             f"Question: {report['question']}",
             f"Answer: {report['answer']}",
             *report["abstract"],

@@ -1,9 +1,9 @@
-"""Paper: the report as PDF, set by typst (the extra `pdf`); without it there is none, and the report lacks nothing.
+"""PDF of an evidence report, typeset by typst (the extra `pdf`); without the extra there is none.
 
-Texts reach typst as data and never as markup, so that nothing that a paper says can be read as a command. The PDF says
-which scripts its fonts have not, and carries report.json in itself, whole.
+Texts reach typst as data, never as markup, so that no text of a work can act as a command. The PDF names the scripts
+that its fonts do not cover, and embeds report.json.
 
->>> shown({"a": ["Gain", 3]}, str.upper)
+>>> map_texts({"a": ["Gain", 3]}, str.upper)
 {'a': ['GAIN', 3]}
 """
 
@@ -24,24 +24,24 @@ TEMPLATE = Path(__file__).with_name("paper.typ")
 
 
 def render_pdf(report: Json) -> bytes | None:
-    """Return a report as PDF; None where the extra is not installed."""
+    """Return a report as PDF; None if the extra is not installed."""
     if not fonts.installed():
         return None
     import typst
 
-    said = json.dumps(_content(report), ensure_ascii=False)
-    whole = json.dumps(report, ensure_ascii=False, indent=1)
-    made = typst.compile(
+    content = json.dumps(_content(report), ensure_ascii=False)
+    report_json = json.dumps(report, ensure_ascii=False, indent=1)
+    compiled = typst.compile(
         TEMPLATE.read_bytes(),
-        sys_inputs={"report": said, "whole": whole},
+        sys_inputs={"report": content, "whole": report_json},
         font_paths=typst.Fonts(include_system_fonts=False, font_paths=[fonts.font_folder()[0].name]),
         timestamp=int(datetime(2020, 1, 1, tzinfo=UTC).timestamp()),
     )
-    return bytes(made)
+    return bytes(compiled)
 
 
 def map_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """Return plain data with every text in it changed."""
+    """Return plain data with a function applied to every text in it."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
@@ -58,11 +58,11 @@ def _content(report: Json) -> Json:
         "study": _study(report),
         "fonts": fonts.FAMILIES,
         "findings": [
-            {"head": f"{one['role']}: {one['term']}", "status": one["status"], "said": one["said"]}
-            for one in report["findings"]
+            {"head": f"{item['role']}: {item['term']}", "status": item["status"], "said": item["said"]}
+            for item in report["findings"]
         ],
         "constructions": report["constructions"],
-        "claims": [_claim(report, one) for one in report["claims"]],
+        "claims": [_claim(report, item) for item in report["claims"]],
         "reviews": report.get("reviews"),
         "limits": report["limits"],
         "searched": search_summary(report),
@@ -75,7 +75,7 @@ def _content(report: Json) -> Json:
 
 
 def search_summary(report: Json) -> str:
-    """Return how many works were found, left out and cited."""
+    """Return how many records and works were found, included and cited, and the queries."""
     flow = report["search"]["flow"]
     records = answer.count_phrase(sum(flow["records"].values()), "record")
     return (
@@ -84,30 +84,30 @@ def search_summary(report: Json) -> str:
     )
 
 
-def _claim(report: Json, one: Json) -> Json:
-    measured = [each for each in report.get("measured", ()) if each["claim"] == one["name"]]
-    where = one["locators"][0]
+def _claim(report: Json, claim: Json) -> Json:
+    measured = [row for row in report.get("measured", ()) if row["claim"] == claim["name"]]
+    locator = claim["locators"][0]
     return {
-        "name": one["name"],
-        "text": one["text"],
-        "backwards": fonts.is_right_to_left(one["text"]),
-        "source": f"{one['by']}, {where['part']}, characters {where['start']} to {where['end']}",
-        "faithful": FAITHFUL[one["faithful"]["status"]],
-        "corroborated": STATUS[one["corroborated"]["status"]],
-        "measured": "; ".join(f"{each['status']}, {each['relation']}" for each in measured) or "untested",
+        "name": claim["name"],
+        "text": claim["text"],
+        "backwards": fonts.is_right_to_left(claim["text"]),
+        "source": f"{claim['by']}, {locator['part']}, characters {locator['start']} to {locator['end']}",
+        "faithful": FAITHFUL[claim["faithful"]["status"]],
+        "corroborated": STATUS[claim["corroborated"]["status"]],
+        "measured": "; ".join(f"{row['status']}, {row['relation']}" for row in measured) or "untested",
     }
 
 
 def _study(report: Json) -> Json | None:
-    """Return what a study of one's own claims, if one was given."""
+    """Return the study's own claims, if there is a study."""
     study = report.get("study")
     if not study:
         return None
-    said = [
-        {"sentence": one["sentence"], "verdict": one["verdict"], "why": one["why"], "again": one["again"]}
-        for one in study["claims"]
+    claims = [
+        {"sentence": claim["sentence"], "verdict": claim["verdict"], "why": claim["why"], "again": claim["again"]}
+        for claim in study["claims"]
     ]
-    return {"question": study["question"], "answer": study["answer"], "claims": said}
+    return {"question": study["question"], "answer": study["answer"], "claims": claims}
 
 
 def _reference(work: Json) -> Json:

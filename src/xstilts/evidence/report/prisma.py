@@ -1,9 +1,10 @@
-"""Flow: how works were found, merged, screened and cited, as the picture that systematic reviews draw (PRISMA).
+"""PRISMA flow diagram of the search: records found, merged, screened, excluded and cited.
 
-Drawn by hand as SVG, since it is six boxes; its colours are the page's, and what it shows is in the table beside it.
+It is drawn as SVG with the page's colours; a table beside it holds the same numbers.
 
->>> "viewBox" in drawn({"records": {"s2": 2}, "duplicates": 0, "works": 2, "left_out": {}, "included": 2, "cited": 1,
-...                     "statements": 3})
+>>> counts = {"works": 2, "duplicates": 0, "included": 2, "cited": 1, "statements": 3}
+>>> counts |= {"records": {"s2": 2}, "left_out": {}}
+>>> "viewBox" in draw(counts)
 True
 """
 
@@ -21,24 +22,24 @@ Box = tuple[str, ...]
 
 
 def steps(flow: Mapping[str, Any]) -> tuple[tuple[Box, Box], ...]:
-    """Return each step's lines, and the lines of what went at it."""
+    """Return, for each step, the lines of its box and those of the box of what was removed."""
     records = sum(flow["records"].values())
     sources = tuple(f"{name}: {count}" for name, count in flow["records"].items())
-    left = tuple(f"{reason}: {count}" for reason, count in flow["left_out"].items())
-    gone = flow["works"] - flow["included"]
+    excluded = tuple(f"{reason}: {count}" for reason, count in flow["left_out"].items())
+    n_excluded = flow["works"] - flow["included"]
     return (
-        ((f"Records found: {records}", *sources), (f"Merged with another: {flow['duplicates']}",)),
-        ((f"Works screened: {flow['works']}",), (f"Left out: {gone}", *left)),
+        ((f"Records found: {records}", *sources), (f"Duplicates merged: {flow['duplicates']}",)),
+        ((f"Works screened: {flow['works']}",), (f"Excluded: {n_excluded}", *excluded)),
         (
-            (f"Works taken in: {flow['included']}",),
-            (f"State nothing on the question: {flow['included'] - flow['cited']}",),
+            (f"Works included: {flow['included']}",),
+            (f"Without a statement on the question: {flow['included'] - flow['cited']}",),
         ),
         ((f"Works cited: {flow['cited']}", f"statements: {flow['statements']}"), ()),
     )
 
 
 def plot(flow: Mapping[str, Any]) -> Plot:
-    """Return the picture with the sheet of its numbers."""
+    """Return the diagram with the table of its numbers."""
     rows = tuple(
         (Cell(label), Cell(number, float(number)))
         for boxes in steps(flow)
@@ -50,12 +51,12 @@ def plot(flow: Mapping[str, Any]) -> Plot:
 
 
 def describe(flow: Mapping[str, Any]) -> str:
-    """Return the picture in words."""
+    """Return the diagram in words."""
     return "; ".join(", ".join(box) for boxes in steps(flow) for box in boxes if box)
 
 
 def draw(flow: Mapping[str, Any]) -> Markup:
-    """Return the picture as SVG for the page."""
+    """Return the diagram as SVG."""
     parts, top = [], 0
     places = []
     for left, right in steps(flow):

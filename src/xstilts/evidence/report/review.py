@@ -1,8 +1,8 @@
-"""Review: what all reviewers say of a report, their spread, and two gates that no average opens.
+"""Automatic reviews of a report: scores, their spread, and two gates that no average overrides.
 
-A report that does not answer its question has at most 3 of 10; one with a quote that is not where it is said to be is
-refused. The score is the median. Reviewers look at different things: that they differ says where a report is weak, not
-that one of them errs.
+A report that does not answer its question scores at most 3 of 10; one with a quote that is not at its place is refused.
+The score is the median. Reviewers check different things: disagreement shows where a report is weak, not that a
+reviewer is wrong.
 
 >>> spread([9.0, 10.0, 7.0])
 {'median': 9.0, 'low': 7.0, 'high': 10.0, 'agreement': 0.333}
@@ -27,52 +27,65 @@ ANSWERING = "answering"
 
 
 class ReportRefused(InputError):
-    """A report that quotes what is not there; the message says which statement."""
+    """A report with a quote that is not at its place; the message names the statement."""
 
 
 def gated_reviews(report: Json, corpus: Corpus) -> dict[str, Any]:
-    """Return the reviews of a report; Refused where its evidence is not found again."""
-    found = review_panel(report, corpus)
-    if found["refused"]:
-        raise ReportRefused(f"the report is refused: {'; '.join(found['refused'])}")
-    return found
+    """Return the reviews of a report.
+
+    Args:
+        report: The report, as JSON.
+        corpus: Its corpus.
+
+    Raises:
+        ReportRefused: A quote is not at its place.
+    """
+    reviews = review_panel(report, corpus)
+    if reviews["refused"]:
+        raise ReportRefused(f"the report is refused: {'; '.join(reviews['refused'])}")
+    return reviews
 
 
 def review_panel(report: Json, corpus: Corpus) -> dict[str, Any]:
-    """Return every review of a report, as JSON has it, with their spread, the gates and the score after them."""
+    """Return all reviews of a report as JSON, with spread, gates and final score.
+
+    Args:
+        report: The report, as JSON.
+        corpus: Its corpus.
+    """
     case = _review_input(report, corpus)
     checks = {name: reviewers.load_reviewer(name).review(case) for name in reviewers.reviewer_names()}
-    scores = {name: score(those) for name, those in checks.items()}
-    told = spread(list(scores.values()))
+    scores = {name: score(checklist) for name, checklist in checks.items()}
+    statistics = spread(list(scores.values()))
     refused = [
         f"{check.what}: not {check.note}"
-        for name, those in checks.items()
-        for check in those
+        for name, checklist in checks.items()
+        for check in checklist
         if name != ANSWERING and check.gate and check.share < 1
     ]
     answered = all(check.share == 1 for check in checks[ANSWERING] if check.gate)
-    closed = 0.0 if refused else min(told["median"], MAX_UNANSWERED) if not answered else told["median"]
+    final = 0.0 if refused else min(statistics["median"], MAX_UNANSWERED) if not answered else statistics["median"]
     return {
         "reviews": [
-            {"reviewer": name, "score": scores[name], "checks": [_check_to_json(one) for one in those]}
-            for name, those in checks.items()
+            {"reviewer": name, "score": scores[name], "checks": [_check_to_json(check) for check in checklist]}
+            for name, checklist in checks.items()
         ],
-        **told,
+        **statistics,
         "answered": answered,
         "refused": refused,
-        "score": closed,
-        "said": _summary(told, answered, refused),
+        "score": final,
+        "said": _summary(statistics, answered, refused),
     }
 
 
 def score(checks: Sequence[Check]) -> float:
-    """Return ten times the mean share of a checklist, each check counting the same."""
-    return round(10 * fmean(one.share for one in checks), 2)
+    """Return the score of a checklist: ten times the mean share of passed cases, each check weighing the same."""
+    return round(10 * fmean(check.share for check in checks), 2)
 
 
 def spread(scores: Sequence[float]) -> dict[str, float]:
-    """Return median and range of scores, and the share of pairs of reviewers who are within a point of each other."""
-    pairs = [abs(one - other) <= AGREEMENT_DISTANCE for one, other in combinations(scores, 2)]
+    """Return median and range of scores, and the share of pairs within `AGREEMENT_DISTANCE` of each other."""
+    pairs = [abs(first - second) <= AGREEMENT_DISTANCE for first, second in combinations(scores, 2)]
     return {
         "median": median(scores),
         "low": min(scores),
@@ -82,7 +95,7 @@ def spread(scores: Sequence[float]) -> dict[str, float]:
 
 
 def _review_input(report: Json, corpus: Corpus) -> ReviewInput:
-    """Return what reviewers are given; reviews are left out, so that none sees another."""
+    """Return the input of the reviewers, without reviews, so that none sees another's."""
     seen = {name: value for name, value in report.items() if name not in ("reviews", "opinion")}
     texts = {text.sha256: text.text for text in corpus.texts()}
     return ReviewInput(seen, texts, {work.id: work.sources for work in corpus.works})
@@ -92,15 +105,15 @@ def _check_to_json(check: Check) -> dict[str, Any]:
     return {"what": check.what, "passed": check.passed, "of": check.of, "note": check.note, "gate": check.gate}
 
 
-def _summary(told: Mapping[str, float], answered: bool, refused: Sequence[str]) -> str:
+def _summary(statistics: Mapping[str, float], answered: bool, refused: Sequence[str]) -> str:
     gate = (
-        "Refused: a quote is not where it is said to be."
+        "Refused: a quote is not at its place."
         if refused
-        else "No gate closed."
+        else "All gates passed."
         if answered
         else f"The question is not answered, so the score is at most {MAX_UNANSWERED:g}."
     )
     return (
-        f"From {told['low']:.1f} to {told['high']:.1f}; {told['agreement']:.0%} of the pairs of reviewers are within "
-        f"{AGREEMENT_DISTANCE:g} point of each other. {gate}"
+        f"Scores from {statistics['low']:.1f} to {statistics['high']:.1f}; {statistics['agreement']:.0%} of pairs of "
+        f"reviewers differ by at most {AGREEMENT_DISTANCE:g} point. {gate}"
     )

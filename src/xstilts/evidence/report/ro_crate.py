@@ -1,6 +1,6 @@
-"""Exports: claims under SciFact's field names, and what the folder holds as RO-Crate with PROV (JSON-LD).
+"""Exports: claims in SciFact's format, and the folder's content as an RO-Crate with PROV provenance (JSON-LD).
 
->>> claims({"claims": [], "works": []}, {})
+>>> claims_jsonl({"claims": [], "works": []}, {})
 ''
 """
 
@@ -32,41 +32,58 @@ FORMATS = {
 
 
 def claims_jsonl(report: Json, documents: Mapping[str, Document]) -> str:
-    """Return a line a claim, as SciFact has them; documents by sha256. Sentences are counted from 0 within a part."""
+    """Return claims in SciFact's format, one per line.
+
+    Args:
+        report: The report, as JSON.
+        documents: Texts by sha256.
+
+    Returns:
+        JSON lines; sentences are numbered from 0 within a part.
+    """
     keys = {work["id"]: work["key"] for work in report["works"]}
-    rows = (_scifact(number, one, keys, documents) for number, one in enumerate(report["claims"], 1))
+    rows = (_scifact(number, claim, keys, documents) for number, claim in enumerate(report["claims"], 1))
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
 def crate_metadata(report: Json, folder: Path, date: str) -> str:
-    """Return the RO-Crate of a folder: its files by digest, the works quoted, and each claim with its provenance."""
+    """Return the RO-Crate metadata of a folder.
+
+    Args:
+        report: The report, as JSON.
+        folder: The folder.
+        date: Date of the search (ISO 8601), "" if unknown.
+
+    Returns:
+        JSON-LD with its files by digest, the works quoted, and each claim with its provenance.
+    """
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != METADATA]
     named = [path.relative_to(folder).as_posix() for path in files]
     graph = [*_about(report, named, date)]
     graph += [_file(name, path) for name, path in zip(named, files, strict=True)]
     graph += [_work(work) for work in report["works"] if work["claims"]]
-    graph += [_claim(one, report) for one in report["claims"]]
+    graph += [_claim(claim, report) for claim in report["claims"]]
     return json.dumps({"@context": CONTEXT, "@graph": graph}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _scifact(number: int, one: Json, keys: Mapping[str, str], documents: Mapping[str, Document]) -> Json:
-    verdict = one["faithful"]
+def _scifact(number: int, claim: Json, keys: Mapping[str, str], documents: Mapping[str, Document]) -> Json:
+    verdict = claim["faithful"]
     evidence: dict[str, list[Json]] = {}
-    for where in verdict["locators"] if verdict["status"] in LABELS else ():
-        touched = [
-            place
-            for place, sentence in enumerate(sentences(documents[where["sha256"]]))
-            if sentence.start < where["end"] and where["start"] < sentence.end
+    for locator in verdict["locators"] if verdict["status"] in LABELS else ():
+        positions = [
+            position
+            for position, sentence in enumerate(sentences(documents[locator["sha256"]]))
+            if sentence.start < locator["end"] and locator["start"] < sentence.end
         ]
         row = {
-            "sentences": touched,
+            "sentences": positions,
             "label": LABELS[verdict["status"]],
-            "part": where["part"],
-            "sha256": where["sha256"],
+            "part": locator["part"],
+            "sha256": locator["sha256"],
         }
-        evidence.setdefault(keys[where["work"]], []).append(row)
-    cited = list(dict.fromkeys(keys[where["work"]] for where in one["locators"]))
-    return {"id": number, "claim": one["text"], "evidence": evidence, "cited_doc_ids": cited}
+        evidence.setdefault(keys[locator["work"]], []).append(row)
+    cited = list(dict.fromkeys(keys[locator["work"]] for locator in claim["locators"]))
+    return {"id": number, "claim": claim["text"], "evidence": evidence, "cited_doc_ids": cited}
 
 
 def _about(report: Json, named: list[str], date: str) -> Iterator[Json]:
@@ -82,7 +99,7 @@ def _about(report: Json, named: list[str], date: str) -> Iterator[Json]:
         "name": report["question"],
         "description": report["answer"],
         "hasPart": [{"@id": name} for name in named],
-        "mentions": [{"@id": f"#{one['name']}"} for one in report["claims"]],
+        "mentions": [{"@id": f"#{claim['name']}"} for claim in report["claims"]],
     }
     yield root | ({"datePublished": date} if date else {})
     yield {"@id": "#xstilts", "@type": "SoftwareApplication", "name": "xstilts", "version": __version__}
@@ -120,18 +137,18 @@ def _work(work: Json) -> Json:
     }
 
 
-def _claim(one: Json, report: Json) -> Json:
-    work = next(work for work in report["works"] if work["id"] == one["work"])
-    texts = dict.fromkeys(f"corpus/texts/{where['sha256']}.txt" for where in one["locators"])
+def _claim(claim: Json, report: Json) -> Json:
+    work = next(work for work in report["works"] if work["id"] == claim["work"])
+    texts = dict.fromkeys(f"corpus/texts/{locator['sha256']}.txt" for locator in claim["locators"])
     return {
-        "@id": f"#{one['name']}",
+        "@id": f"#{claim['name']}",
         "@type": ["Claim", "prov:Entity"],
-        "text": one["text"],
+        "text": claim["text"],
         "appearance": {"@id": citations.work_url(work) or work["id"]},
         "prov:wasQuotedFrom": [{"@id": text} for text in texts],
         "prov:wasGeneratedBy": {"@id": "#compilation"},
         "additionalProperty": [
-            {"@type": "PropertyValue", "name": column, "value": one[column]["status"]}
+            {"@type": "PropertyValue", "name": column, "value": claim[column]["status"]}
             for column in ("faithful", "corroborated")
         ],
     }

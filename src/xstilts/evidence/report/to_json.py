@@ -1,8 +1,8 @@
-"""Telling: a synthesis as plain JSON, the `report.json` of which all else is a view.
+"""An evidence report as JSON: `report.json`, from which every other file is derived.
 
-It holds no time, no path and no address of the machine that made it, so that the same corpus gives the same bytes.
+It holds no time, path or address of the machine, so that the same corpus gives the same bytes.
 
->>> place(Locator("doc:x", "abstract", "0" * 64, 3, 9))["end"]
+>>> locator_to_json(Locator("doc:x", "abstract", "0" * 64, 3, 9))["end"]
 9
 """
 
@@ -19,17 +19,17 @@ from xstilts.evidence.report import citations
 from xstilts.evidence.search.queries import search_queries, topic_groups
 from xstilts.evidence.search.work import Work
 from xstilts.evidence.text.documents import Locator, context_sentences
-from xstilts.reporting import plain_json
-from xstilts.reporting.report import FORMAT
+from xstilts.reporting import study_report
+from xstilts.reporting.study_report import FORMAT
 
 KIND = "evidence"
 JsonObject = dict[str, Any]
 
 
 def synthesis_to_json(synthesis: Synthesis) -> JsonObject:
-    """Return all that a synthesis says, as plain JSON; reviews and measurements are added to it."""
+    """Return a synthesis as JSON; reviews and measurements are added by `pipeline`."""
     works = _works(synthesis)
-    found: JsonObject = plain_json.plain(
+    report: JsonObject = study_report.to_json(
         {
             "format": FORMAT,
             "kind": KIND,
@@ -37,91 +37,92 @@ def synthesis_to_json(synthesis: Synthesis) -> JsonObject:
             "question": synthesis.question.text,
             "answer": answer.answer(synthesis),
             "abstract": answer.abstract(synthesis),
-            "facets": [{"role": one.role, "terms": one.terms} for one in synthesis.question.facets],
+            "facets": [{"role": item.role, "terms": item.terms} for item in synthesis.question.facets],
             "constructions": [
-                {"when": one.when, "said": one.statement, "reason": one.reason, "not_when": one.not_when}
-                for one in synthesis.constructions
+                {"when": item.when, "said": item.statement, "reason": item.reason, "not_when": item.not_when}
+                for item in synthesis.constructions
             ],
-            "findings": [_finding(one) for one in synthesis.findings],
-            "claims": [_claim(synthesis, one) for one in synthesis.statements],
-            "conflicts": [{"one": one.name, "other": other.name} for one, other in conflicts(synthesis.statements)],
+            "findings": [_finding(item) for item in synthesis.findings],
+            "claims": [_claim(synthesis, item) for item in synthesis.statements],
+            "conflicts": [{"one": item.name, "other": other.name} for item, other in conflicts(synthesis.statements)],
             "works": works,
             "search": {
                 "queries": search_queries(synthesis.question),
                 "topics": topic_groups(synthesis.question),
-                "sources": sorted({one.source for one in synthesis.corpus.requests}),
+                "sources": sorted({item.source for item in synthesis.corpus.requests}),
                 "failures": _failures(synthesis),
                 "flow": answer.prisma_counts(synthesis),
             },
             "proposals": {
-                "taken": [one.text for one in synthesis.proposals.statements],
+                "taken": [item.text for item in synthesis.proposals.statements],
                 "rejected": [{"quote": quote, "why": why} for quote, why in synthesis.proposals.rejected],
             },
             "entailments": [
-                {"claim": claim, "text": text, **asdict(said)} for claim, text, said in synthesis.entailments
+                {"claim": claim, "text": text, **asdict(entailment)}
+                for claim, text, entailment in synthesis.entailments
             ],
             "limits": list(answer.limits(synthesis)),
         }
     )
-    return found
+    return report
 
 
 def locator_to_json(locator: Locator) -> JsonObject:
-    """Return where something stands, as JSON has it."""
+    """Return a locator as JSON."""
     return asdict(locator)
 
 
-def decision_to_json(made: Decision) -> JsonObject:
-    """Return a verdict, as JSON has it; `verified` is derived from it here as everywhere."""
+def decision_to_json(decision: Decision) -> JsonObject:
+    """Return a decision as JSON, with the derived `verified`."""
     return {
-        "status": made.status,
-        "verified": made.verified,
-        "why": made.why,
-        "locators": [locator_to_json(one) for one in made.locators],
-        "quote": made.quote.status if made.quote else None,
-        "numbers": made.numbers.status if made.numbers else None,
-        "hedges": made.hedges.status if made.hedges else None,
-        "recomputation": asdict(made.recomputation) if made.recomputation else None,
+        "status": decision.status,
+        "verified": decision.verified,
+        "why": decision.why,
+        "locators": [locator_to_json(locator) for locator in decision.locators],
+        "quote": decision.quote.status if decision.quote else None,
+        "numbers": decision.numbers.status if decision.numbers else None,
+        "hedges": decision.hedges.status if decision.hedges else None,
+        "recomputation": asdict(decision.recomputation) if decision.recomputation else None,
     }
 
 
-def _finding(one: Finding) -> JsonObject:
+def _finding(finding: Finding) -> JsonObject:
     return {
-        "role": one.coverage.role,
-        "term": one.coverage.term,
-        "status": one.status,
-        "said": one.coverage.summary,
-        "directions": one.works,
-        "claims": [each.name for each in one.statements],
+        "role": finding.coverage.role,
+        "term": finding.coverage.term,
+        "status": finding.status,
+        "said": finding.coverage.summary,
+        "directions": finding.works,
+        "claims": [judged.name for judged in finding.statements],
     }
 
 
-def _claim(synthesis: Synthesis, one: JudgedStatement) -> JsonObject:
-    statement = one.statement
+def _claim(synthesis: Synthesis, judged: JudgedStatement) -> JsonObject:
+    statement = judged.statement
     return {
-        "name": one.name,
+        "name": judged.name,
         "text": statement.text,
         "work": statement.work,
-        "by": answer.citation(synthesis, one),
-        "locators": [locator_to_json(each) for each in statement.locators],
-        "context": _context(synthesis, one),
+        "by": answer.citation(synthesis, judged),
+        "locators": [locator_to_json(item) for item in statement.locators],
+        "context": _context(synthesis, judged),
         "touches": [{"role": role, "term": term} for role, term in statement.touches],
-        "direction": one.direction,
-        "numbers": [{**asdict(each), "value": str(each.value)} for each in statement.numbers],
+        "direction": judged.direction,
+        "numbers": [{**asdict(item), "value": str(item.value)} for item in statement.numbers],
         "hedges": [{"kind": kind, "name": name} for kind, name in statement.hedges],
         "readings": statement.readings,
         "retells": statement.cites,
-        "faithful": decision_to_json(one.faithful),
-        "corroborated": decision_to_json(one.corroborated),
-        "beside": {**locator_to_json(one.nearest[0]), "text": one.nearest[1]} if one.nearest else None,
+        "faithful": decision_to_json(judged.faithful),
+        "corroborated": decision_to_json(judged.corroborated),
+        "beside": {**locator_to_json(judged.nearest[0]), "text": judged.nearest[1]} if judged.nearest else None,
     }
 
 
-def _context(synthesis: Synthesis, one: JudgedStatement) -> JsonObject:
-    """Return the sentences between which a statement stands, in the first of its places."""
-    where = one.statement.locator
-    document = next(text for text in synthesis.corpus.documents[where.work] if text.sha256 == where.sha256)
-    before, after = context_sentences(document, where.start, where.end)
+def _context(synthesis: Synthesis, judged: JudgedStatement) -> JsonObject:
+    """Return the sentences before and after a statement at its first place."""
+    locator = judged.statement.locator
+    document = next(text for text in synthesis.corpus.documents[locator.work] if text.sha256 == locator.sha256)
+    before, after = context_sentences(document, locator.start, locator.end)
     return {"before": before, "after": after}
 
 
@@ -129,10 +130,10 @@ def _works(synthesis: Synthesis) -> list[JsonObject]:
     reasons = {row.work: row.reason for row in synthesis.corpus.screening if not row.source}
     names = citations.citation_keys(synthesis.corpus.works)
     cited: dict[str, list[str]] = {}
-    for one in synthesis.statements:
-        for where in one.statement.locators:
-            if one.name not in cited.setdefault(where.work, []):
-                cited[where.work].append(one.name)
+    for judged in synthesis.statements:
+        for locator in judged.statement.locators:
+            if judged.name not in cited.setdefault(locator.work, []):
+                cited[locator.work].append(judged.name)
     included = {work.id for work in synthesis.corpus.included}
     return [
         _work(work, names[work.id])
@@ -148,8 +149,8 @@ def _work(work: Work, key: str) -> JsonObject:
 
 
 def _failures(synthesis: Synthesis) -> list[JsonObject]:
-    """Return what failed, without times, which are in the corpus's log."""
+    """Return the failures without times, which are in the corpus's log."""
     return [
-        {"source": one.source, "path": one.path, "reason": one.reason, "tries": one.tries}
-        for one in synthesis.corpus.failures
+        {"source": failure.source, "path": failure.path, "reason": failure.reason, "tries": failure.tries}
+        for failure in synthesis.corpus.failures
     ]

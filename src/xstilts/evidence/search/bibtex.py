@@ -39,7 +39,7 @@ class RawEntry:
     key: str
     tex: str
 
-    def read(self) -> dict[str, str]:
+    def parse(self) -> dict[str, str]:
         """Return the fields as plain text, with "type" and "key"; empty if there are no fields."""
         fields = {name: tex_to_text(value) for name, value in _fields(self.tex)}
         return {**fields, "type": self.type, "key": self.key} if fields else {}
@@ -47,7 +47,7 @@ class RawEntry:
 
 def entries(text: str) -> Iterator[dict[str, str]]:
     """Yield the fields of each entry as plain text, with its "type" and "key"; entries without fields are skipped."""
-    yield from filter(None, (entry.read() for entry in raw_entries(text)))
+    yield from filter(None, (entry.parse() for entry in raw_entries(text)))
 
 
 def raw_entries(text: str) -> Iterator[RawEntry]:

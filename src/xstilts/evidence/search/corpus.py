@@ -230,7 +230,7 @@ def _texts(client: Client, work: Work, chosen: Sequence[str]) -> tuple[Document,
 
 
 def _row(work: Work, documents: Iterable[Document]) -> dict[str, Any]:
-    return {**asdict(work), "documents": [{"part": one.part, "sha256": one.sha256} for one in documents]}
+    return {**asdict(work), "documents": [{"part": document.part, "sha256": document.sha256} for document in documents]}
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -252,9 +252,9 @@ def _digest(path: Path) -> str:
 
 def _index(folder: Path) -> dict[str, str]:
     try:
-        found: dict[str, str] = json.loads((folder / "corpus.json").read_bytes())["files"]
+        digests: dict[str, str] = json.loads((folder / "corpus.json").read_bytes())["files"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{folder} holds no corpus (no readable corpus.json); gather one") from error
-    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in found):
+    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in digests):
         raise InputError(f"{folder}/corpus.json lists files outside of its folder; do not use it")
-    return found
+    return digests

@@ -104,7 +104,7 @@ def parse_url(url: str) -> SplitResult | None:
 def _at_url(host: Host, url: str, variable: str) -> Host:
     parts = parse_url(url)
     if parts is None:
-        raise InputError(f"{variable} is {url!r}, which is no address; give one that begins with https://")
+        raise InputError(f"{variable} is {url!r}, which is no address; give an https:// address")
     if parts.username or parts.password or parts.query:
         raise InputError(f"{variable} holds a password or parameters; give the bare address, and a key in its variable")
     return replace(host, url=url.rstrip("/"), min_interval=0.0 if parts.hostname in LOOPBACK else host.min_interval)

@@ -65,14 +65,14 @@ class HttpSession:
     """A pool of HTTP connections.
 
     Args:
-        seconds: Timeout in seconds without a byte; a whole reply may take four times as long.
+        timeout: Timeout in seconds without a byte; a whole reply may take four times as long.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
         here: dict[str, httpx.BaseTransport | None] = {f"all://{name}": None for name in LOOPBACK_PATTERNS}  # no proxy
         self.http = httpx.Client(
-            timeout=seconds,
+            timeout=timeout,
             follow_redirects=False,
             mounts=here,
             headers={"User-Agent": f"xstilts/{xstilts.__version__}"},
@@ -112,7 +112,7 @@ class HttpSession:
 
     def _reply(self, url: str, headers: dict[str, str], most: int) -> tuple[int, bytes, str]:
         """Return status, body and redirect target ("" if it is no redirect)."""
-        deadline = time.monotonic() + 4 * self.seconds
+        deadline = time.monotonic() + 4 * self.timeout
         with _translated_errors(), _quiet_loggers(), self.http.stream("GET", url, headers=headers) as response:
             if response.has_redirect_location:
                 return response.status_code, b"", response.headers["location"]
@@ -154,7 +154,7 @@ def _redirect_target(url: str, location: str) -> str:
         target = urljoin(url, location)
         urlsplit(target)
     except ValueError as error:
-        raise RequestError("redirected to what is no address") from error
+        raise RequestError("redirected to an invalid address") from error
     return target
 
 
@@ -163,7 +163,7 @@ def _stays_at_origin(url: str, target: str) -> bool:
     here, there = urlsplit(url), urlsplit(target)
     same = here[:2] == there[:2]
     if not same and there.scheme != "https":
-        raise RequestError("redirected away from where it was asked, and not to https; it is not followed")
+        raise RequestError("redirected to another origin without https, which is not followed")
     return same
 
 
@@ -180,13 +180,13 @@ def _translated_errors() -> Iterator[None]:
     except httpx.TimeoutException as error:
         raise RequestError("timed out", retryable=True) from error
     except httpx.RemoteProtocolError as error:
-        raise RequestError("the reply broke off", retryable=True) from error
+        raise RequestError("the reply was cut off", retryable=True) from error
     except httpx.DecodingError as error:
-        raise RequestError("the reply cannot be unpacked", retryable=True) from error
+        raise RequestError("the reply cannot be decompressed", retryable=True) from error
     except httpx.TransportError as error:
         raise RequestError("cannot be reached", retryable=True) from error
     except (httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
-        raise RequestError("redirected to what is no address") from error
+        raise RequestError("redirected to an invalid address") from error
 
 
 @contextmanager

@@ -35,9 +35,9 @@ class WorkIds:
     @property
     def primary(self) -> str:
         """The identifier that names the work: "doi:...", else "arxiv:...", and so on; "" without any."""
-        return next(self.named(), "")
+        return next(self.prefixed(), "")
 
-    def named(self) -> Iterator[str]:
+    def prefixed(self) -> Iterator[str]:
         """Yield every identifier with its scheme ("doi:..."), the most authoritative scheme first."""
         for scheme in ("doi", "arxiv", "acl", "s2", "openalex"):
             if value := getattr(self, scheme):

@@ -88,9 +88,9 @@ def work_from_record(source: str, identifiers: WorkIds, **values: Any) -> Work:
         "retracted": values.get("retracted") is True or title.lower().startswith(("retracted:", "[retracted]")),
         "citations": as_int(values.get("citations")),
     }
-    id_ = identifiers.primary or f"title:{hashlib.sha256(_title_key(title, authors).encode()).hexdigest()[:16]}"
+    work_id = identifiers.primary or f"title:{hashlib.sha256(_title_key(title, authors).encode()).hexdigest()[:16]}"
     record = {**asdict(identifiers), **facts, **{key: value for key, value in values.items() if key not in facts}}
-    return Work(id_, identifiers, **{**facts, "authors": authors}, sources={source: record})
+    return Work(work_id, identifiers, **{**facts, "authors": authors}, sources={source: record})
 
 
 def merge_works(records_found: Iterable[Work]) -> tuple[Work, ...]:
@@ -146,10 +146,10 @@ def _same_ids(records: Sequence[Work]) -> list[list[Work]]:
     """Return groups of the records that share an identifier, directly or through a third."""
     group_of: dict[str, list[Work]] = {}
     for record in records:
-        names = (record.id, *record.ids.named())
+        names = (record.id, *record.ids.prefixed())
         touching = {id(group): group for name in names if (group := group_of.get(name))}
         joined = [*(member for group in touching.values() for member in group), record]
-        group_of |= {name: joined for member in joined for name in (member.id, *member.ids.named())}
+        group_of |= {name: joined for member in joined for name in (member.id, *member.ids.prefixed())}
     groups = {id(group): sorted(group, key=_sort_key) for group in group_of.values()}
     return sorted(groups.values(), key=lambda group: _sort_key(group[0]))
 

@@ -1,7 +1,7 @@
-"""A stub of the five sources: a server on this machine, over a few dozen works that were made up for it.
+"""A local server that answers as the five literature sources do, with a few dozen fictional works.
 
-It speaks as arXiv, Semantic Scholar, OpenAlex, Crossref and the ACL Anthology speak, and can fail as they fail. For
-tests, and for trying reports without a network: `python -m xstilts.evidence.stub` prints the variables to set. None of
-its works exists: their DOIs begin with 10.5555, their arXiv ids name a thirteenth month, and nothing they say was
-measured by anybody.
+It speaks the formats of arXiv, Semantic Scholar, OpenAlex, Crossref and the ACL Anthology, and can fail as they do. It
+serves tests, and trying reports without a network: `python -m xstilts.evidence.stub` prints the variables to set. None
+of the works exists: their DOIs begin with 10.5555, their arXiv ids name a thirteenth month, and none of their results
+was measured.
 """

@@ -1,7 +1,6 @@
-"""Answers: what each of the five sources says of the stub's works, in its own format.
+"""Replies of the five sources about the stub's works, each in the source's own format.
 
-Each is a function from a path, its parameters and the works to a status and a body; `Answer` says what kind it is.
-`empty` leaves the page without works and its total as it is; `bare` leaves out every abstract.
+Each is a function from a request to a status and a body.
 """
 
 from __future__ import annotations
@@ -27,7 +26,14 @@ ATOM = (
 
 @dataclass(frozen=True)
 class StubRequest:
-    """A request below a source's address, and how its answer is to be spoilt."""
+    """A request to a source, and how to spoil the reply.
+
+    Attributes:
+        path: Path below the source's address.
+        params: Query parameters.
+        empty: Whether to return a page without works but with their total.
+        bare: Whether to leave out every abstract.
+    """
 
     path: str
     params: Mapping[str, str]
@@ -35,18 +41,28 @@ class StubRequest:
     bare: bool = False
 
     def among(self) -> dict[str, FictionalWork]:
-        """Return the works, without abstracts where `bare`."""
+        """Return the works by name, without abstracts if `bare`."""
         return {name: replace(work, abstract="") for name, work in works().items()} if self.bare else works()
 
     def page(self, source: str, query: str, start: str, size: str) -> tuple[int, list[FictionalWork]]:
-        """Return how many works of a source match, and those of one page."""
+        """Return a page of search results.
+
+        Args:
+            source: Name of the source.
+            query: Words to search for.
+            start: Name of the parameter that holds the page's offset.
+            size: Name of the parameter that holds the page's size.
+
+        Returns:
+            Number of matching works, and the works on the page.
+        """
         among = self.among()
         matching = [among[work.name] for work in search_works(source, query, works())]
         first = int(self.params.get(start, "0"))
         return len(matching), [] if self.empty else matching[first : first + int(self.params.get(size, "10"))]
 
-    def one(self, source: str, id: str) -> FictionalWork | None:
-        """Return the work of a source that has an id, named as our own are."""
+    def work_with_id(self, source: str, id: str) -> FictionalWork | None:
+        """Return the work of a source with a prefixed id ("doi:..."), or None."""
         held = (work for work in self.among().values() if work.held_by(source))
         return next((work for work in held if id.lower() in map(str.lower, prefixed_ids(work))), None)
 
@@ -56,73 +72,77 @@ ABSENT: Response = (404, b'{"error": "not found"}')
 
 
 def prefixed_ids(work: FictionalWork) -> list[str]:
-    """Return every id of a work with its kind."""
+    """Return every identifier of a work with its scheme."""
     head = work.header
-    known = parse_ids(head.get("doi"), head.get("arxiv"), head.get("acl"), work.s2, work.openalex)
-    return [*known.named(), f"doi:{head.get('doi', '')}", f"doi:10.48550/arxiv.{head.get('arxiv', '')}"]
+    identifiers = parse_ids(head.get("doi"), head.get("arxiv"), head.get("acl"), work.s2, work.openalex)
+    return [*identifiers.prefixed(), f"doi:{head.get('doi', '')}", f"doi:10.48550/arxiv.{head.get('arxiv', '')}"]
 
 
-def arxiv(asked: StubRequest) -> Response:
-    """Answer as arXiv: an Atom feed, or the PDF of a work."""
-    if asked.path.startswith("/pdf/"):
-        return _pdf(asked.one("arxiv", f"arxiv:{asked.path.removeprefix('/pdf/')}"))
-    if "id_list" in asked.params:
-        shown = [work for id in asked.params["id_list"].split(",") if (work := asked.one("arxiv", f"arxiv:{id}"))]
-        total, shown = len(shown), [] if asked.empty else shown
+def arxiv(request: StubRequest) -> Response:
+    """Reply as arXiv: an Atom feed, or the PDF of a work."""
+    if request.path.startswith("/pdf/"):
+        return _pdf(request.work_with_id("arxiv", f"arxiv:{request.path.removeprefix('/pdf/')}"))
+    if "id_list" in request.params:
+        shown = [
+            work
+            for id in request.params["id_list"].split(",")
+            if (work := request.work_with_id("arxiv", f"arxiv:{id}"))
+        ]
+        total, shown = len(shown), [] if request.empty else shown
     else:
-        query = " ".join(part.removeprefix("all:") for part in asked.params["search_query"].split(" AND "))
-        total, shown = asked.page("arxiv", query, "start", "max_results")
+        query = " ".join(part.removeprefix("all:") for part in request.params["search_query"].split(" AND "))
+        total, shown = request.page("arxiv", query, "start", "max_results")
     entries = "".join(_entry(work) for work in shown)
     return 200, f"{ATOM}<opensearch:totalResults>{total}</opensearch:totalResults>{entries}</feed>".encode()
 
 
-def s2(asked: StubRequest) -> Response:
-    """Answer as Semantic Scholar: a page of a search, or one paper."""
-    if not asked.path.endswith("/search"):
-        kind, _, value = unquote(asked.path).removeprefix("/graph/v1/paper/").rpartition(":")
-        work = asked.one("s2", f"{kind.lower() or 's2'}:{value}")
+def s2(request: StubRequest) -> Response:
+    """Reply as Semantic Scholar: a page of search results, or one paper."""
+    if not request.path.endswith("/search"):
+        kind, _, value = unquote(request.path).removeprefix("/graph/v1/paper/").rpartition(":")
+        work = request.work_with_id("s2", f"{kind.lower() or 's2'}:{value}")
         return _json(_paper(work)) if work else ABSENT
-    total, shown = asked.page("s2", asked.params["query"], "offset", "limit")
-    start = int(asked.params.get("offset", "0"))
+    total, shown = request.page("s2", request.params["query"], "offset", "limit")
+    start = int(request.params.get("offset", "0"))
     after = {"next": start + len(shown)} if shown and start + len(shown) < total else {}
     return _json({"total": total, "offset": start, **after, "data": [_paper(work) for work in shown]})
 
 
-def openalex(asked: StubRequest) -> Response:
-    """Answer as OpenAlex: a page of works, or one; a blank key is refused."""
-    if asked.params.get("api_key", "none") in ("", "bad"):
+def openalex(request: StubRequest) -> Response:
+    """Reply as OpenAlex: a page of works, or one; an empty key is refused."""
+    if request.params.get("api_key", "none") in ("", "bad"):
         return 401, b'{"error": "Invalid API key"}'
-    if asked.path != "/works":
-        name = unquote(asked.path).removeprefix("/works/")
-        work = asked.one("openalex", name if ":" in name else f"openalex:{name}")
+    if request.path != "/works":
+        name = unquote(request.path).removeprefix("/works/")
+        work = request.work_with_id("openalex", name if ":" in name else f"openalex:{name}")
         return _json(_indexed(work)) if work else ABSENT
-    size = int(asked.params.get("per-page", "25"))
-    start = str((int(asked.params.get("page", "1")) - 1) * size)
-    at = replace(asked, params={**asked.params, "start": start})
-    total, shown = at.page("openalex", asked.params["search"], "start", "per-page")
+    size = int(request.params.get("per-page", "25"))
+    start = str((int(request.params.get("page", "1")) - 1) * size)
+    at = replace(request, params={**request.params, "start": start})
+    total, shown = at.page("openalex", request.params["search"], "start", "per-page")
     return _json({"meta": {"count": total, "per_page": size}, "results": [_indexed(work) for work in shown]})
 
 
-def crossref(asked: StubRequest) -> Response:
-    """Answer as Crossref: a page of works, one of them, or its BibTeX."""
-    if asked.path == "/works":
-        total, shown = asked.page("crossref", asked.params["query"], "offset", "rows")
+def crossref(request: StubRequest) -> Response:
+    """Reply as Crossref: a page of works, one of them, or its BibTeX."""
+    if request.path == "/works":
+        total, shown = request.page("crossref", request.params["query"], "offset", "rows")
         items = [_registered(work) for work in shown]
         return _json({"status": "ok", "message": {"total-results": total, "items": items}})
-    doi, _, wanted = unquote(asked.path).removeprefix("/works/").partition("/transform/")
-    work = asked.one("crossref", f"doi:{doi}")
+    doi, _, wanted = unquote(request.path).removeprefix("/works/").partition("/transform/")
+    work = request.work_with_id("crossref", f"doi:{doi}")
     if work is None:
         return ABSENT
     return (200, _bib(work, "crossref").encode()) if wanted else _json({"message": _registered(work)})
 
 
-def acl(asked: StubRequest) -> Response:
-    """Answer as the Anthology: everything in one packed file, the BibTeX of a work, or its PDF."""
-    if asked.path.endswith(".bib.gz"):
-        held = [work for work in asked.among().values() if work.held_by("acl") and not asked.empty]
-        return 200, gzip.compress("\n".join(_bib(work, "acl") for work in held).encode(), mtime=0)
-    name, _, ending = asked.path.removeprefix("/").rpartition(".")
-    work = asked.one("acl", f"acl:{name}")
+def acl(request: StubRequest) -> Response:
+    """Reply as the ACL Anthology: its compressed export, the BibTeX of a work, or its PDF."""
+    if request.path.endswith(".bib.gz"):
+        works_held = [work for work in request.among().values() if work.held_by("acl") and not request.empty]
+        return 200, gzip.compress("\n".join(_bib(work, "acl") for work in works_held).encode(), mtime=0)
+    name, _, ending = request.path.removeprefix("/").rpartition(".")
+    work = request.work_with_id("acl", f"acl:{name}")
     if work is None:
         return ABSENT
     return _pdf(work) if ending == "pdf" else (200, _bib(work, "acl").encode())

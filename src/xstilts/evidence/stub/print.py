@@ -1,9 +1,9 @@
-"""Print: a text as a small PDF, set as papers are: narrow lines, numbered pages, on demand ligatures and hyphens.
+"""Minimal PDF writer that sets text as papers do: narrow lines, page numbers, optional ligatures and hyphens.
 
-Every character of the text has a code of its own and an entry in the map back to Unicode, so any script can be read
-out again. No font is embedded: it is made to be read, not looked at.
+Every character has its own code and an entry in the map back to Unicode, so that text in any script can be extracted.
+No font is embedded: the file is for extraction, not for viewing.
 
->>> pdf("Fine.")[:8]
+>>> text_to_pdf("Fine.")[:8]
 b'%PDF-1.7'
 """
 
@@ -20,9 +20,14 @@ CMAP = """/CIDInit /ProcSet findresource begin 12 dict begin begincmap
 
 
 def text_to_pdf(text: str, ligatures: bool = False) -> bytes:
-    """Return a PDF of a text; lines wrap at words, or with `ligatures` within long ones."""
+    """Return a text as a PDF file.
+
+    Args:
+        text: The text.
+        ligatures: Whether to set ligatures and to hyphenate long words at line ends.
+    """
     if ligatures:
-        text = re.sub("|".join(LIGATURES), lambda found: LIGATURES[found.group()], text)
+        text = re.sub("|".join(LIGATURES), lambda match: LIGATURES[match.group()], text)
     lines = [line for paragraph in text.split("\n") for line in _wrapped(paragraph, ligatures)]
     sheets = [lines[start : start + ROWS] for start in range(0, max(len(lines), 1), ROWS)]
     codes = {character: code for code, character in enumerate(sorted({*text, *"-0123456789 "}), start=1)}
@@ -45,7 +50,7 @@ def _wrapped(paragraph: str, hyphens: bool) -> Iterator[str]:
 
 
 def _drawn(lines: list[str], number: int, codes: dict[str, int]) -> bytes:
-    """Return the stream of a page: a line below the other, and the page's number at the foot."""
+    """Return the content stream of a page: its lines, with the page number at the foot."""
     shown = [
         f"<{''.join(f'{codes[character]:04X}' for character in line)}> Tj T*" for line in [*lines, "", str(number)]
     ]
@@ -89,7 +94,7 @@ def _stream(content: bytes) -> bytes:
 
 
 def _file(objects: list[bytes]) -> bytes:
-    """Return objects as a file, with the table of where each begins."""
+    """Return objects as a file with its cross-reference table."""
     out, places = bytearray(b"%PDF-1.7\n"), []
     for number, content in enumerate(objects, start=1):
         places.append(len(out))

@@ -1,4 +1,4 @@
-"""Server: the five sources on one local port, each below its name, and the ways in which they can fail.
+"""The stub's HTTP server: the five sources on one local port, each below its name, with optional faults.
 
 >>> with serving({"s2": Fault("busy")}) as stub:
 ...     stub.url.startswith("http://127.0.0.1:"), sorted(stub.environment())[0]
@@ -36,11 +36,15 @@ BOMB = b'<?xml version="1.0"?><!DOCTYPE f [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&
 
 @dataclass(frozen=True)
 class Fault:
-    """How a source fails, and how often before it is well again (-1: for ever).
+    """How a source fails.
 
-    busy: 429 with Retry-After of `seconds`; broken: 500; empty: no works though there are; null: no abstracts; cut:
-    half a body; slow: silent for `seconds`; key: 401; nonsense: a page for people; doctype: XML with entities;
-    elsewhere: a redirect to another machine; moved: a redirect back to here; echo: the key, given back.
+    Attributes:
+        kind: busy: 429 with Retry-After of `seconds`; broken: 500; empty: no works although there are matches; null: no
+            abstracts; cut: half a body; slow: silent for `seconds`; key: 401; nonsense: an HTML page; doctype: XML with
+            entities; elsewhere: a redirect to another machine; moved: a redirect to itself; echo: the API key in the
+            reply.
+        times: How often it fails before it recovers; -1: always.
+        seconds: Duration of a wait.
     """
 
     kind: FaultKind
@@ -50,7 +54,15 @@ class Fault:
 
 @dataclass
 class Stub:
-    """What the server was asked, with which keys, and how its sources fail; `faults` may change while it serves."""
+    """State of a running stub.
+
+    Attributes:
+        faults: Fault by source; may be changed while it serves.
+        requests: Source and path of each request so far.
+        keys: API keys received.
+        url: Address of the server.
+        ended: Set when the server stops.
+    """
 
     faults: dict[str, Fault] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
@@ -59,15 +71,15 @@ class Stub:
     ended: threading.Event = field(default_factory=threading.Event)
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that make a client ask this server."""
+        """Return the environment variables that direct a client to the stub."""
         return {f"XSTILTS_{name.upper()}_URL": f"{self.url}/{name}" for name in SOURCES}
 
     def hosts(self) -> dict[str, Host]:
-        """Return the hosts that make a client ask this server."""
+        """Return the hosts that direct a client to the stub."""
         return configured_hosts(self.environment())
 
     def fault(self, source: str) -> Fault | None:
-        """Return how a source fails this time, and count it."""
+        """Return the fault of a source for this request, and count it."""
         fault = self.faults.get(source)
         if fault and fault.times > 0:
             self.faults[source] = replace(fault, times=fault.times - 1)
@@ -76,7 +88,15 @@ class Stub:
 
 @contextmanager
 def serving(faults: Mapping[str, Fault] | None = None, port: int = 0) -> Iterator[Stub]:
-    """Serve the sources until the end of the block, at any free port unless one is given."""
+    """Serve the sources within a `with` block.
+
+    Args:
+        faults: Fault by source.
+        port: Port; by default any free one.
+
+    Yields:
+        The running stub.
+    """
     stub = Stub(dict(faults or {}))
     server = ThreadingHTTPServer(("127.0.0.1", port), type("Answers", (_Answers,), {"stub": stub}))
     stub.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -117,8 +137,8 @@ class _Answers(BaseHTTPRequestHandler):
     def key(self) -> str:
         return str(self.headers.get("x-api-key", ""))
 
-    def fail(self, name: str, asked: StubRequest, fault: Fault | None) -> None:
-        """Answer, as badly as the fault says."""
+    def fail(self, name: str, request: StubRequest, fault: Fault | None) -> None:
+        """Reply as the fault demands, or normally without one."""
         match fault.kind if fault else None:
             case "busy":
                 return self.answer(429, b"slow down", {"Retry-After": f"{fault.seconds:g}" if fault else "0"})
@@ -139,7 +159,7 @@ class _Answers(BaseHTTPRequestHandler):
             case "slow":
                 self.stub.ended.wait(fault.seconds if fault else 0)
         kind = fault.kind if fault else None
-        status, body = SOURCES[name](replace(asked, empty=kind == "empty", bare=kind == "null"))
+        status, body = SOURCES[name](replace(request, empty=kind == "empty", bare=kind == "null"))
         self.answer(status, body, stop=len(body) // 2 if kind == "cut" else None)
 
     def answer(

@@ -44,9 +44,9 @@ WEAK_QUANTIFIERS = frozenset(
 @lru_cache(maxsize=1 << 13)
 def hedges(text: str) -> tuple[Hedge, ...]:
     """Return the hedges of a text as sorted pairs of kind and name, each once but negations as often as they occur."""
-    found = [(mention.kind, mention.name) for mention in _hedge_mentions(text)]
+    pairs = [(mention.kind, mention.name) for mention in _hedge_mentions(text)]
     return tuple(
-        sorted([*{hedge for hedge in found if hedge != NEGATION}, *(hedge for hedge in found if hedge == NEGATION)])
+        sorted([*{hedge for hedge in pairs if hedge != NEGATION}, *(hedge for hedge in pairs if hedge == NEGATION)])
     )
 
 
@@ -88,7 +88,7 @@ def _denies(text: str, other: str) -> bool:
     if (
         not denial
         or re.search(r"\bbecause\b", clause)
-        or any(one.search(clause[: denial.end()]) for one in (SUBORDINATE, CONTACT_CLAUSE))
+        or any(pattern.search(clause[: denial.end()]) for pattern in (SUBORDINATE, CONTACT_CLAUSE))
     ):
         return False
     is_firm = WEAK_QUANTIFIERS.isdisjoint(name for _, name in hedges(text))

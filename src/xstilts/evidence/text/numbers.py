@@ -107,7 +107,7 @@ class Number:
     languages: tuple[str, ...] = ()
 
     @property
-    def of(self) -> tuple[str | tuple[str, ...], ...]:
+    def subject(self) -> tuple[str | tuple[str, ...], ...]:
         """Everything that must be equal before two values can contradict each other."""
         return self.unit, self.entity, self.metric, self.split, self.model, self.languages
 
@@ -178,7 +178,7 @@ def _agreement(number: Number, source_numbers: Sequence[Number]) -> Agreement:
     parts = find_sum(number.value, {candidate.value for candidate in source_numbers})
     if parts:
         return Agreement("CONSISTENT", f"{number.text} is the sum {' + '.join(f'{part:,}' for part in parts)}")
-    rivals = {candidate.value: candidate for candidate in source_numbers if candidate.of == number.of}
+    rivals = {candidate.value: candidate for candidate in source_numbers if candidate.subject == number.subject}
     if len(rivals) == 1 and not any(
         _digits(candidate) == _digits(number) or _may_be_rounded(candidate, number) for candidate in rivals.values()
     ):
@@ -191,9 +191,9 @@ def _digits(number: Number) -> str:
     return re.sub(r"\D", "", format(number.value, "f"))
 
 
-def _may_be_rounded(one: Number, other: Number) -> bool:
+def _may_be_rounded(number: Number, other: Number) -> bool:
     """Return whether one number may be the other, rounded: 2 and 2.1, or 393,000 and 392,702."""
-    return 2 * abs(one.value - other.value) <= max(_resolution(one), _resolution(other))
+    return 2 * abs(number.value - other.value) <= max(_resolution(number), _resolution(other))
 
 
 def _resolution(number: Number) -> Decimal:
@@ -210,19 +210,19 @@ def _resolution(number: Number) -> Decimal:
 def _same_subject(ours: Number, theirs: Number) -> bool:
     """Return whether two numbers measure the same, as far as the claim says what."""
     return ours.unit == theirs.unit and all(
-        not here or here == there for here, there in zip(ours.of, theirs.of, strict=True)
+        not here or here == there for here, there in zip(ours.subject, theirs.subject, strict=True)
     )
 
 
 def _numbers(text: str) -> Iterator[Number]:
-    named = find_terms(text)
-    names = [one for one in named if one.kind in NAMES and not text[one.start].isdigit()]
+    terms = find_terms(text)
+    names = [term for term in terms if term.kind in NAMES and not text[term.start].isdigit()]
     hidden = [
-        *((one.start, one.end) for one in names),
-        *((found.start(), found.end()) for found in CITED.finditer(text)),
+        *((term.start, term.end) for term in names),
+        *((match.start(), match.end()) for match in CITED.finditer(text)),
     ]
     units = _lexicon("unit").find(text)
-    things = [*names, *(one for one in named if one.kind not in NAMES), *_lexicon("split").find(text)]
+    things = [*names, *(term for term in terms if term.kind not in NAMES), *_lexicon("split").find(text)]
     for start, end, value in sorted(_values(text)):
         if not any(left <= start < right for left, right in hidden):
             yield _number(text, (start, end, value), units, things)
@@ -284,36 +284,44 @@ def _list_of(number: str) -> re.Pattern[str]:
     return re.compile(rf"(?i:(?:\s*,\s*{item})*,?(?:\s+(?:and|or|to)\s+|\s?[-–—]\s?){item}(?![\w.,]*\d|[KMB]\b))")
 
 
-def _within(text: str, at: int, those: Iterable[Mention], ends: re.Pattern[str]) -> list[Mention]:
+def _within(text: str, offset: int, mentions: Iterable[Mention], ends: re.Pattern[str]) -> list[Mention]:
     """Return the mentions between the ends of a sentence, or of a clause, around an offset."""
-    left = max((found.end() for found in ends.finditer(text, 0, at)), default=0)
-    right = next((found.start() for found in ends.finditer(text, at)), len(text))
-    return [one for one in those if left <= one.start < right]
+    left = max((match.end() for match in ends.finditer(text, 0, offset)), default=0)
+    right = next((match.start() for match in ends.finditer(text, offset)), len(text))
+    return [mention for mention in mentions if left <= mention.start < right]
 
 
-def _nearest_subject(text: str, at: tuple[int, int], those: Sequence[Mention]) -> str:
+def _nearest_subject(text: str, span: tuple[int, int], mentions: Sequence[Mention]) -> str:
     """Return what follows a number as its subject, else the last candidate before it; "" if two are joined."""
-    start, end = at
+    start, end = span
     after = [
-        one for one in those if end <= one.start <= end + UNIT_DISTANCE and BELONGS.fullmatch(text, end, one.start)
+        mention
+        for mention in mentions
+        if end <= mention.start <= end + UNIT_DISTANCE and BELONGS.fullmatch(text, end, mention.start)
     ]
-    before = [one for one in those if one.end <= start]
-    chosen = after[0] if after else max(before, key=lambda one: one.end, default=None)
-    if chosen is None or any(_are_joined(text, chosen, other) for other in those if other.name != chosen.name):
+    before = [mention for mention in mentions if mention.end <= start]
+    chosen = after[0] if after else max(before, key=lambda mention: mention.end, default=None)
+    if chosen is None or any(_are_joined(text, chosen, other) for other in mentions if other.name != chosen.name):
         return ""
     return chosen.name
 
 
-def _are_joined(text: str, one: Mention, other: Mention) -> bool:
-    first, second = sorted((one, other), key=lambda mention: mention.start)
+def _are_joined(text: str, mention: Mention, other: Mention) -> bool:
+    first, second = sorted((mention, other), key=lambda mention: mention.start)
     return bool(BESIDE.fullmatch(text, first.end, second.start))
 
 
-def _metric(text: str, at: tuple[int, int], those: Sequence[Mention]) -> str:
+def _metric(text: str, span: tuple[int, int], mentions: Sequence[Mention]) -> str:
     """Return the metric beside a number: at most three words after it, or before it with no other number between."""
-    after = [one for one in those if re.fullmatch(r"\s*(?:[^\W\d]+\s+|%\s*){0,3}", text[at[1] : one.start])]
-    before = [one for one in those if one.end <= at[0] and re.fullmatch(r"[^\d,;:]*", text[one.end : at[0]])]
-    return next((one.name for one in (*after, *reversed(before))), "")
+    after = [
+        mention for mention in mentions if re.fullmatch(r"\s*(?:[^\W\d]+\s+|%\s*){0,3}", text[span[1] : mention.start])
+    ]
+    before = [
+        mention
+        for mention in mentions
+        if mention.end <= span[0] and re.fullmatch(r"[^\d,;:]*", text[mention.end : span[0]])
+    ]
+    return next((mention.name for mention in (*after, *reversed(before))), "")
 
 
 @cache
@@ -337,7 +345,7 @@ def readings(text: str) -> tuple[str, ...]:
 
 def _without_lists(text: str, *lists: re.Match[str]) -> str:
     """Return a text without its lists."""
-    for match in sorted(lists, key=lambda match_: -match_.start()):
+    for match in sorted(lists, key=lambda span: -span.start()):
         text = f"{text[: match.start()]} {text[match.end() :]}"
     return text
 

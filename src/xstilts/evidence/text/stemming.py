@@ -71,19 +71,19 @@ class Lexicon:
 
     def find(self, text: str) -> tuple[Mention, ...]:
         """Return the terms that occur in a text, in order and without overlap."""
-        mentions, position, words_ = [], 0, words(text)
-        while position < len(words_):
-            length, mention = self._at(text, words_, position)
+        mentions, position, tokens = [], 0, words(text)
+        while position < len(tokens):
+            length, mention = self._at(text, tokens, position)
             if mention:
                 mentions.append(mention)
             position += length
         return tuple(mentions)
 
-    def _at(self, text: str, those: Sequence[Word], at: int) -> tuple[int, Mention | None]:
-        first = those[at].stem
+    def _at(self, text: str, tokens: Sequence[Word], position: int) -> tuple[int, Mention | None]:
+        first = tokens[position].stem
         wild = [*self.variants.get("#", ()), *self.variants.get("#b", ())] if _matches("#", first) else []
-        for stems, kind, name in sorted([*self.variants.get(first, ()), *wild], key=lambda one: -len(one[0])):
-            here = those[at : at + len(stems)]
+        for stems, kind, name in sorted([*self.variants.get(first, ()), *wild], key=lambda variant: -len(variant[0])):
+            here = tokens[position : position + len(stems)]
             if (
                 len(here) == len(stems)
                 and all(map(_matches, stems, (word.stem for word in here)))

@@ -1,9 +1,9 @@
-"""Verifiers: what may be asked whether a sentence supports or contradicts a claim, and two that a model has to beat.
+"""Interface of verifiers, which judge claims by sentences, and two baselines that a model must beat.
 
-`Majority` reads nothing. `Likeness` takes shared words for support, which is how claims come to be ticked that their
-source denies: it is measured beside every model, to show what its figures are worth.
+`Majority` ignores its input. `WordOverlap` takes shared words for support, as claims come to be confirmed that their
+source denies; it is measured beside every model to put the model's figures into perspective.
 
->>> Likeness().ask([("Batches help.", "Batches do not help.")])[0].tolist()
+>>> WordOverlap().predict_logits([("Batches help.", "Batches do not help.")])[0].tolist()
 [1.0, 0.0, 0.0]
 """
 
@@ -22,39 +22,43 @@ ClaimSentencePairs = Sequence[tuple[str, str]]  # claims and sentences
 
 
 class Verifier(Protocol):
-    """What a card is made of: a name, a digest of all that decides its answers, and the answers."""
+    """Interface of a verifier."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """Name for display."""
 
     @property
     def digest(self) -> str:
-        """What tells it from all others."""
+        """Digest of everything that determines its predictions."""
 
     def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
-        """Return logits (pairs, 3) of SUPPORT, CONTRADICT and NEUTRAL."""
+        """Return logits of pairs of claim and sentence.
+
+        Shape:
+            (pairs, 3): SUPPORT, CONTRADICT and NEUTRAL.
+        """
 
 
 @dataclass(frozen=True)
 class Majority:
-    """Says the same of all."""
+    """Predicts the same for every pair."""
 
     name: str = "majority"
     digest: str = "majority"
 
     def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
-        """Return zeros, which scaling turns into the shares of the labels."""
+        """Return zeros, which calibration turns into the label frequencies."""
         return np.zeros((len(pairs), 3))
 
 
 @dataclass(frozen=True)
 class WordOverlap:
-    """Says SUPPORT, the more of a claim's content stands in the sentence."""
+    """Predicts SUPPORT with the share of the claim's content words that occur in the sentence."""
 
     name: str = "shared words"
     digest: str = "shared words"
 
     def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
-        """Return the share of the claim's content as the logit of SUPPORT."""
+        """Return the share of the claim's content words as the logit of SUPPORT, and 0 for the others."""
         return np.array([[content_overlap(claim, sentence), 0.0, 0.0] for claim, sentence in pairs]).reshape(-1, 3)

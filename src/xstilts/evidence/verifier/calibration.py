@@ -1,14 +1,14 @@
-"""Calibration: whether probabilities mean what they say, and from where on one may be believed.
+"""Calibration of probabilities, and selective prediction: from which probability on a verdict may be trusted.
 
-Logits are mapped to probabilities by one scale and a bias for each class, fitted on held-out labels, so that a model
-that knows nothing says the classes' shares, and not 0.99. A threshold is a promise: with 95 % confidence at least so
-many of the verdicts above it are right. It is looked for on a grid that does not depend on the data, at an equal share
-of the error each, so that looking often cannot find a lucky one.
+Logits are mapped to probabilities by one scale and a bias per class, fitted on held-out labels, so that an
+uninformative model predicts the class frequencies. A threshold guarantees that, with 95 % confidence, at least a given
+share of the verdicts above it is right. It is chosen from a fixed grid with the error divided equally (Bonferroni), so
+that trying many thresholds does not find a lucky one.
 
 >>> round(lower_bound(24, 24), 2), round(lower_bound(20, 24), 2)
 (0.88, 0.66)
 >>> scaled = fit(np.zeros((4, 2)), np.array([0, 0, 0, 1]))
->>> [round(float(one), 2) for one in scaled.probabilities(np.zeros((1, 2)))[0]]
+>>> [round(float(p), 2) for p in scaled.probabilities(np.zeros((1, 2)))[0]]
 [0.75, 0.25]
 """
 
@@ -31,73 +31,124 @@ RIDGE, STEPS = 1e-3, 100  # so weak that it only holds back what separable data 
 
 @dataclass(frozen=True)
 class Scaling:
-    """From logits to probabilities: softmax(scale × logits + biases).
+    """Map from logits to probabilities: softmax(scale × logits + biases).
 
-    One scale for all classes is temperature scaling (Guo et al. 2017, section 4.2); the biases take up that classes are
-    not as frequent as where the model learned (Alexandari et al. 2020). A scale of 0 says the classes' shares.
+    One scale for all classes is temperature scaling (Guo et al. 2017, section 4.2); the biases correct for other class
+    frequencies than in training (Alexandari et al. 2020). At scale 0 it predicts the class frequencies.
+
+    Attributes:
+        scale: Factor of the logits.
+        biases: Bias of each class.
     """
 
     scale: float = 1.0
     biases: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     def probabilities(self, logits: Array) -> Array:
-        """Return probabilities (examples, classes) for logits, or log-probabilities, of that shape."""
+        """Return probabilities.
+
+        Args:
+            logits: Logits or log-probabilities (examples, classes).
+
+        Returns:
+            Probabilities (examples, classes).
+        """
         return _softmax(self.scale * np.asarray(logits, dtype=np.float64) + np.array(self.biases))
 
 
 def fit(logits: Array, labels: LabelArray) -> Scaling:
-    """Return the scaling that makes labels (examples,), numbers of classes, most likely; its scale is never below 0.
+    """Fit a scaling by maximum likelihood with Newton's method; the loss is convex, and steps that raise it are halved.
 
-    Newton's method on a convex loss, halving steps that would not lower it.
+    Args:
+        logits: Logits (examples, classes).
+        labels: Class indices (examples,).
+
+    Returns:
+        The scaling; its scale is never below 0.
     """
     examples, classes = logits.shape
     design = np.zeros((examples, classes, classes))
     design[:, :, 0] = logits
     design[:, range(classes - 1), range(1, classes)] = 1.0
     truth = np.eye(classes)[labels]
-    found = np.zeros(classes)
+    parameters = np.zeros(classes)
     for _ in range(STEPS):
-        step = _newton(design, truth, found)
-        while _loss(design, truth, found - step) > _loss(design, truth, found) and np.abs(step).max() > 1e-12:
+        step = _newton(design, truth, parameters)
+        while _loss(design, truth, parameters - step) > _loss(design, truth, parameters) and np.abs(step).max() > 1e-12:
             step = step / 2
-        found = found - step
+        parameters = parameters - step
         if np.abs(step).max() < 1e-9:
             break
-    if found[0] < 0:  # more likely the more it says the contrary: nothing that scaling mends
+    if parameters[0] < 0:  # more likely the more it says the contrary: nothing that scaling mends
         return fit(np.zeros_like(logits), labels)
-    return Scaling(float(found[0]), (*(float(one) for one in found[1:]), 0.0))
+    return Scaling(float(parameters[0]), (*(float(value) for value in parameters[1:]), 0.0))
 
 
 def cross_validated(logits: Array, labels: LabelArray, folds: LabelArray) -> Array:
-    """Return probabilities (examples, classes), each by a scaling that was fitted without the example's fold."""
-    found = np.empty(logits.shape)
+    """Return probabilities, each by a scaling fitted without the example's fold.
+
+    Args:
+        logits: Logits (examples, classes).
+        labels: Class indices (examples,).
+        folds: Fold of each example (examples,).
+
+    Returns:
+        Probabilities (examples, classes).
+    """
+    probabilities = np.empty(logits.shape)
     for fold in np.unique(folds):
-        out = folds == fold
-        found[out] = fit(logits[~out], labels[~out]).probabilities(logits[out])
-    return found
+        held_out = folds == fold
+        probabilities[held_out] = fit(logits[~held_out], labels[~held_out]).probabilities(logits[held_out])
+    return probabilities
 
 
 def ece(confidence: Array, right: LabelArray, bins: int = 10) -> float:
-    """Return the expected calibration error in bins of equal width (Guo et al. 2017, eq. 3): 0 to 1, lower is better.
+    """Return the expected calibration error in bins of equal width: 0 to 1, lower is better.
 
-    confidence, right (examples,): the probability of what was said, and whether it was true. NaN without examples.
+    Args:
+        confidence: Probability of the predicted class (examples,).
+        right: Whether the prediction was right (examples,).
+        bins: Number of bins.
+
+    Returns:
+        The error; NaN without examples.
+
+    Source:
+        Guo et al. 2017, equation 3.
     """
     if not len(confidence):
         return math.nan
-    at = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(at, np.asarray(right, dtype=np.float64) - confidence, bins)
-    return float(np.abs(gaps).sum() / len(confidence))
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    bin_gaps = np.bincount(bin_of, np.asarray(right, dtype=np.float64) - confidence, bins)
+    return float(np.abs(bin_gaps).sum() / len(confidence))
 
 
 def brier(probabilities: Array, labels: LabelArray) -> float:
-    """Return the mean squared distance of probabilities from the truth, summed over classes (Brier 1950): 0 to 2."""
+    """Return the Brier score, summed over classes: 0 to 2, lower is better.
+
+    Args:
+        probabilities: Probabilities (examples, classes).
+        labels: Class indices (examples,).
+
+    Source:
+        Brier 1950.
+    """
     return float(((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(1).mean())
 
 
 def risk_coverage(confidence: Array, right: LabelArray) -> tuple[tuple[float, float], ...]:
-    """Return (coverage, risk) at each confidence from the highest down (Geifman & El-Yaniv 2017): equal ones together.
+    """Return the risk-coverage curve of selective prediction.
 
-    coverage: the share of examples that are at least as confident; risk: the share of those that is wrong.
+    Args:
+        confidence: Confidence of each prediction (examples,).
+        right: Whether it was right (examples,).
+
+    Returns:
+        Pairs of coverage (share of examples at least as confident) and risk (share of those that is wrong), from the
+        highest confidence down; equal confidences together.
+
+    Source:
+        Geifman & El-Yaniv 2017.
     """
     order = np.argsort(-confidence, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True)) if len(order) else np.empty(0, dtype=int)
@@ -106,7 +157,18 @@ def risk_coverage(confidence: Array, right: LabelArray) -> tuple[tuple[float, fl
 
 
 def auc(positive: Array, negative: Array) -> float:
-    """Return the probability that a positive scores above a negative, ties half (Mann & Whitney 1947); NaN of none."""
+    """Return the probability that a positive example scores above a negative one, ties counting half.
+
+    Args:
+        positive: Scores of positive examples.
+        negative: Scores of negative examples.
+
+    Returns:
+        The area under the ROC curve; NaN without examples of a kind.
+
+    Source:
+        Mann & Whitney 1947.
+    """
     if not len(positive) or not len(negative):
         return math.nan
     ordered = np.sort(negative)
@@ -115,34 +177,51 @@ def auc(positive: Array, negative: Array) -> float:
 
 
 def lower_bound(right: int, of: int, miss: float = MISS) -> float:
-    """Return the bound below which a share lies with probability `miss` at most: one-sided Clopper & Pearson (1934).
+    """Return the one-sided exact lower confidence bound of a proportion.
 
-    Exact for independent examples, and never too high: the share at which so many right ones, or more, are still as
-    likely as `miss`.
+    Args:
+        right: Number of successes.
+        of: Number of independent trials.
+        miss: Probability that the bound is too high.
+
+    Returns:
+        The proportion at which `right` or more successes still have probability `miss`.
+
+    Source:
+        Clopper & Pearson 1934.
     """
     if right <= 0:
         return 0.0
     counts = np.arange(right, of + 1)
-    ways = np.array([math.lgamma(of + 1) - math.lgamma(k + 1) - math.lgamma(of - k + 1) for k in counts])
+    log_binomials = np.array([math.lgamma(of + 1) - math.lgamma(k + 1) - math.lgamma(of - k + 1) for k in counts])
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        likely = np.exp(ways + counts * math.log(middle) + (of - counts) * math.log1p(-middle)).sum()
-        low, high = (middle, high) if likely < miss else (low, middle)
+        tail = np.exp(log_binomials + counts * math.log(middle) + (of - counts) * math.log1p(-middle)).sum()
+        low, high = (middle, high) if tail < miss else (low, middle)
     return low
 
 
 def threshold(confidence: Array, right: LabelArray, precision: float = PRECISION, miss: float = MISS) -> float | None:
-    """Return the lowest threshold of the grid whose lower bound of precision is high enough; None where none is.
+    """Return the lowest threshold of `GRID` above which verdicts are precise enough.
 
-    With probability 1 - `miss` it keeps its promise: each threshold is tested at an equal share of `miss` (Bonferroni;
-    as in Angelopoulos et al. 2021, Learn then Test, section 2.2).
+    Args:
+        confidence: Confidence of each verdict (examples,).
+        right: Whether it was right (examples,).
+        precision: Required lower bound of the precision.
+        miss: Probability that the guarantee fails, divided equally among the thresholds.
+
+    Returns:
+        The threshold; None if none qualifies.
+
+    Source:
+        Angelopoulos et al. 2021, Learn then Test, section 2.2.
     """
     right = np.asarray(right, dtype=bool)
-    for one in GRID:
-        above = confidence >= one
+    for candidate in GRID:
+        above = confidence >= candidate
         if above.any() and lower_bound(int(right[above].sum()), int(above.sum()), miss / len(GRID)) >= precision:
-            return one
+            return candidate
     return None
 
 
@@ -151,17 +230,17 @@ def _softmax(logits: Array) -> Array:
     return np.asarray(raised / raised.sum(-1, keepdims=True), dtype=np.float64)
 
 
-def _loss(design: Array, truth: Array, found: Array) -> float:
-    logits = design @ found
+def _loss(design: Array, truth: Array, parameters: Array) -> float:
+    logits = design @ parameters
     peak = logits.max(1)
     total = peak + np.log(np.exp(logits - peak[:, None]).sum(1))
-    return float((total - (logits * truth).sum(1)).sum() + RIDGE / 2 * found @ found)
+    return float((total - (logits * truth).sum(1)).sum() + RIDGE / 2 * parameters @ parameters)
 
 
-def _newton(design: Array, truth: Array, found: Array) -> Array:
+def _newton(design: Array, truth: Array, parameters: Array) -> Array:
     """Return Newton's step of the loss."""
-    said = _softmax(design @ found)
-    mean = np.einsum("nc,ncp->np", said, design)
-    slope = np.einsum("nc,ncp->p", said - truth, design) + RIDGE * found
-    bend = np.einsum("nc,ncp,ncq->pq", said, design, design) - mean.T @ mean + RIDGE * np.eye(len(found))
-    return np.asarray(np.linalg.solve(bend, slope), dtype=np.float64)
+    predicted = _softmax(design @ parameters)
+    mean = np.einsum("nc,ncp->np", predicted, design)
+    gradient = np.einsum("nc,ncp->p", predicted - truth, design) + RIDGE * parameters
+    hessian = np.einsum("nc,ncp,ncq->pq", predicted, design, design) - mean.T @ mean + RIDGE * np.eye(len(parameters))
+    return np.asarray(np.linalg.solve(hessian, gradient), dtype=np.float64)

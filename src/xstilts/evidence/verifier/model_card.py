@@ -1,12 +1,13 @@
-"""Card: what a verifier is worth on SciFact, and whether it may decide anything; its word on that is never stored.
+"""Model card of a verifier: its quality on SciFact, and whether it may decide.
 
-A pair of claim and abstract is judged by the sentence, of the three nearest, of which the verifier is least neutral.
-Scaling and threshold are chosen on the training claims by cross-validation, and looked at once on the development
-claims. A verifier decides only if, on training claims, it tells support from contradiction (AUC), a threshold promises
-enough precision, and its probabilities mean what they say; and if the development claims do not belie it.
+A pair of claim and abstract is judged by the one of the three nearest sentences that the verifier finds least neutral.
+Scaling and threshold are chosen on the training claims by cross-validation; the development claims are used once. A
+verifier may decide only if it tells support from contradiction (AUC), a threshold guarantees enough precision, its
+probabilities are calibrated, and the development claims do not contradict this. The decision is derived from the
+figures and never stored.
 
     card = measure(verifier, scifact.read(folder))
-    card.refusals            # why it decides nothing; empty: it decides
+    card.refusals            # why it may not decide; empty if it may
 """
 
 from __future__ import annotations
@@ -37,11 +38,16 @@ COVERAGES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 
 @dataclass(frozen=True)
 class VerifierScores:
-    """What a verifier is worth on pairs of claims and abstracts.
+    """Quality of a verifier on pairs of claims and abstracts.
 
-    auc: of telling SUPPORT from CONTRADICT. ece: of the most probable of the three labels. brier: of all three.
-    risks: the share of wrong verdicts at each of `COVERAGES`, most confident first. decided, right: verdicts at the
-    threshold, and how many are true; none without a threshold.
+    Attributes:
+        pairs: Number of pairs.
+        auc: AUC of SUPPORT against CONTRADICT.
+        ece: Expected calibration error of the most probable label.
+        brier: Brier score of all three labels.
+        risks: Share of wrong verdicts at each of `COVERAGES`, most confident first.
+        decided: Verdicts above the threshold; 0 without one.
+        right: How many of those are right.
     """
 
     pairs: int
@@ -54,22 +60,29 @@ class VerifierScores:
 
     @property
     def precision(self) -> float:
-        """The share of true verdicts among those that the threshold lets pass; NaN of none."""
+        """Share of right verdicts above the threshold; NaN without any."""
         return self.right / self.decided if self.decided else math.nan
 
     @property
     def bound(self) -> float:
-        """What that share is at least, with 95 % confidence."""
+        """Lower bound of that share with 95 % confidence."""
         return calibration.lower_bound(self.right, self.decided)
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """A verifier by its digest, the data by theirs, what was fitted, and how it stood.
+    """Figures of a verifier.
 
-    train: by cross-validation. dev: with what was fitted on all of train. chance: the lowest and the highest AUC on
-    train with labels shuffled, and how many of the shuffles found a threshold. f1: SciFact's scores on dev, by whence
-    the abstracts are.
+    Attributes:
+        verifier: Name of the verifier.
+        digest: Its digest.
+        data: Digest of the data.
+        scaling: Scaling fitted on the training claims.
+        threshold: Threshold chosen on them; None if none qualifies.
+        train: Scores on the training claims, cross-validated.
+        dev: Scores on the development claims.
+        chance: Lowest and highest AUC with shuffled training labels, and for how many shuffles a threshold was found.
+        f1: SciFact's scores on the development claims, by origin of the abstracts.
     """
 
     verifier: str
@@ -84,26 +97,32 @@ class ModelCard:
 
     @property
     def refusals(self) -> tuple[str, ...]:
-        """Why the verifier decides nothing; empty where it may."""
-        said = []
+        """Why the verifier may not decide; empty if it may."""
+        reasons = []
         if not self.train.auc >= AUC:
-            said.append(f"tells support from contradiction with AUC {self.train.auc:.2f}, and {AUC} is asked for")
+            reasons.append(f"tells support from contradiction with AUC {self.train.auc:.2f}, below the required {AUC}")
         if self.threshold is None:
-            said.append(f"no threshold promises a precision of {PRECISION}")
+            reasons.append(f"no threshold guarantees a precision of {PRECISION}")
         elif not self.dev.precision >= PRECISION:
-            said.append(f"on dev its precision is {self.dev.precision:.2f} at threshold {self.threshold}")
+            reasons.append(f"on dev its precision is {self.dev.precision:.2f} at threshold {self.threshold}")
         worst = max(self.train.ece, self.dev.ece)
-        return (*said, *([] if worst <= ECE else [f"its ECE is {worst:.2f}, and at most {ECE} is asked for"]))
+        return (*reasons, *([] if worst <= ECE else [f"its ECE is {worst:.2f}, above the allowed {ECE}"]))
 
     @property
     def calibrated(self) -> bool:
-        """Whether its probabilities may be shown, and it may decide."""
+        """Whether the verifier may decide."""
         return not self.refusals
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a verifier said of pairs: logits (pairs, 3) of the least neutral sentence, and those of all it read."""
+    """Predictions of a verifier for pairs of claims and abstracts.
+
+    Attributes:
+        pairs: The pairs.
+        logits: Logits of the least neutral sentence (pairs, 3).
+        each: Logits of all sentences of a pair (sentences, 3).
+    """
 
     pairs: tuple[Pair, ...]
     logits: Array
@@ -111,44 +130,59 @@ class Predictions:
 
     @property
     def labels(self) -> LabelArray:
-        """The true labels as numbers."""
-        return np.array([LABELS.index(one.label) for one in self.pairs])
+        """True labels as class indices (pairs,)."""
+        return np.array([LABELS.index(pair.label) for pair in self.pairs])
 
     @property
     def folds(self) -> LabelArray:
-        """The fold of each pair: all pairs of a claim in one."""
-        numbers = {claim: number for number, claim in enumerate(dict.fromkeys(one.claim.id for one in self.pairs))}
-        return np.array([numbers[one.claim.id] % FOLDS for one in self.pairs])
+        """Fold of each pair; all pairs of a claim are in one fold."""
+        numbers = {claim: number for number, claim in enumerate(dict.fromkeys(pair.claim.id for pair in self.pairs))}
+        return np.array([numbers[pair.claim.id] % FOLDS for pair in self.pairs])
 
     def first(self, limit: int) -> Predictions:
-        """Return what was said of the first so many pairs of each claim."""
+        """Return the predictions for the first `limit` pairs of each claim."""
         ranks = Counter[int]()
-        keep = []
-        for at, one in enumerate(self.pairs):
-            ranks[one.claim.id] += 1
-            keep += [at] if ranks[one.claim.id] <= limit else []
-        return Predictions(tuple(self.pairs[at] for at in keep), self.logits[keep], tuple(self.each[at] for at in keep))
+        kept = []
+        for index, pair in enumerate(self.pairs):
+            ranks[pair.claim.id] += 1
+            kept += [index] if ranks[pair.claim.id] <= limit else []
+        return Predictions(
+            tuple(self.pairs[index] for index in kept), self.logits[kept], tuple(self.each[index] for index in kept)
+        )
 
 
 def predict(verifier: Verifier, pairs: Sequence[Pair]) -> Predictions:
-    """Ask a verifier about the near sentences of all pairs at once."""
-    kept = tuple(one for one in pairs if one.near)
-    asked = [(one.claim.text, one.abstract.sentences[at]) for one in kept for at in one.near]
-    ends = np.cumsum([len(one.near) for one in kept])
-    each = tuple(np.split(np.asarray(verifier.predict_logits(asked), dtype=np.float64), ends[:-1]))
-    least = [one[np.argmin(Scaling().probabilities(one)[:, 2])] for one in each]
-    return Predictions(kept, np.array(least).reshape(-1, 3), each)
+    """Predict all near sentences of all pairs in one call.
+
+    Args:
+        verifier: The verifier.
+        pairs: Pairs; those without a near sentence are left out.
+    """
+    nonempty = tuple(pair for pair in pairs if pair.near)
+    inputs = [(pair.claim.text, pair.abstract.sentences[index]) for pair in nonempty for index in pair.near]
+    ends = np.cumsum([len(pair.near) for pair in nonempty])
+    by_pair = tuple(np.split(np.asarray(verifier.predict_logits(inputs), dtype=np.float64), ends[:-1]))
+    logits = [pair[np.argmin(Scaling().probabilities(pair)[:, 2])] for pair in by_pair]
+    return Predictions(nonempty, np.array(logits).reshape(-1, 3), by_pair)
 
 
 def measure(verifier: Verifier, data: SciFact) -> ModelCard:
-    """Return the card of a verifier."""
+    """Measure a verifier on SciFact.
+
+    Args:
+        verifier: The verifier.
+        data: SciFact's training and development claims.
+
+    Returns:
+        Its model card.
+    """
     train = predict(verifier, scifact.pairs(data, data.train))
     dev = predict(verifier, scifact.pairs(data, data.dev))
     held_out = calibration.cross_validated(train.logits, train.labels, train.folds)
     limit = calibration.threshold(*likelier_verdicts(held_out, train.labels))
     scaling = calibration.fit(train.logits, train.labels)
-    most = predict(verifier, scifact.retrieved_pairs(data, data.dev, max(RETRIEVED)))
-    found = {f"BM25's first {k}": most.first(k) for k in RETRIEVED}
+    retrieved = predict(verifier, scifact.retrieved_pairs(data, data.dev, max(RETRIEVED)))
+    by_origin = {f"BM25's first {k}": retrieved.first(k) for k in RETRIEVED}
     return ModelCard(
         verifier.name,
         verifier.digest,
@@ -158,20 +192,27 @@ def measure(verifier: Verifier, data: SciFact) -> ModelCard:
         score(train.logits, held_out, train.labels, limit),
         score(dev.logits, scaling.probabilities(dev.logits), dev.labels, limit),
         shuffled_label_control(train),
-        {source: f1(one, scaling, data.dev) for source, one in {"cited": dev, **found}.items()},
+        {source: f1(predictions, scaling, data.dev) for source, predictions in {"cited": dev, **by_origin}.items()},
     )
 
 
 def score(logits: Array, probabilities: Array, labels: LabelArray, limit: float | None) -> VerifierScores:
-    """Return the worth of probabilities (pairs, 3); the AUC is that of the logits, for which nothing is fitted."""
-    lean = logits[:, 0] - logits[:, 1]
-    sure, right = likelier_verdicts(probabilities, labels)
-    passed = sure >= (2.0 if limit is None else limit)
-    curve = calibration.risk_coverage(sure, right)
+    """Return the scores of predictions.
+
+    Args:
+        logits: Logits (pairs, 3), for the AUC, which needs no fit.
+        probabilities: Calibrated probabilities (pairs, 3).
+        labels: True labels as class indices (pairs,).
+        limit: Threshold, or None.
+    """
+    margins = logits[:, 0] - logits[:, 1]
+    confidence, right = likelier_verdicts(probabilities, labels)
+    passed = confidence >= (2.0 if limit is None else limit)
+    curve = calibration.risk_coverage(confidence, right)
     risks = tuple(next(risk for share, risk in curve if share >= least - 1e-9) for least in COVERAGES)
     return VerifierScores(
         len(labels),
-        calibration.auc(lean[labels == 0], lean[labels == 1]),
+        calibration.auc(margins[labels == 0], margins[labels == 1]),
         calibration.ece(probabilities.max(1), probabilities.argmax(1) == labels),
         calibration.brier(probabilities, labels),
         risks,
@@ -181,38 +222,46 @@ def score(logits: Array, probabilities: Array, labels: LabelArray, limit: float 
 
 
 def likelier_verdicts(probabilities: Array, labels: LabelArray) -> tuple[Array, LabelArray]:
-    """Return how sure the likelier of SUPPORT and CONTRADICT is, and whether it is true: never of a NEUTRAL pair."""
+    """Return the confidence of the likelier of SUPPORT and CONTRADICT, and whether it is right (never if NEUTRAL)."""
     two = probabilities[:, :2]
     return two.max(1), two.argmax(1) == labels
 
 
 def shuffled_label_control(train: Predictions) -> tuple[float, float, int]:
-    """Return what shuffled labels give: the lowest and the highest AUC, and how often a threshold is found."""
+    """Return what shuffled labels give, as a control.
+
+    Returns:
+        Lowest and highest AUC, and for how many shuffles a threshold was found.
+    """
     random = np.random.default_rng(1)
-    aucs, found = [], 0
+    aucs, n_thresholds = [], 0
     for _ in range(SHUFFLES):
         labels = random.permutation(train.labels)
         held_out = calibration.cross_validated(train.logits, labels, train.folds)
         limit = calibration.threshold(*likelier_verdicts(held_out, labels))
         aucs.append(score(train.logits, held_out, labels, limit).auc)
-        found += limit is not None
-    return min(aucs), max(aucs), found
+        n_thresholds += limit is not None
+    return min(aucs), max(aucs), n_thresholds
 
 
-def f1(readings: Predictions, scaling: Scaling, claims: Sequence[Claim]) -> dict[str, float]:
+def f1(predictions: Predictions, scaling: Scaling, claims: Sequence[Claim]) -> dict[str, float]:
     """Return SciFact's scores of the most probable labels, without abstention."""
-    labels = scaling.probabilities(readings.logits).argmax(1)
-    each = [scaling.probabilities(one).argmax(1) for one in readings.each]
-    return scifact.scores(claims, [*map(_prediction, readings.pairs, labels, each)])
+    labels = scaling.probabilities(predictions.logits).argmax(1)
+    each = [scaling.probabilities(logits).argmax(1) for logits in predictions.each]
+    return scifact.scores(claims, [*map(_prediction, predictions.pairs, labels, each)])
 
 
-def _prediction(pair: Pair, label: int, each: LabelArray) -> Prediction:
-    """Return a label and, of the sentences read, those of which it is the most probable one."""
-    return Prediction(pair, LABELS[label], tuple(at for at, one in zip(pair.near, each, strict=True) if one == label))
+def _prediction(pair: Pair, label: int, sentence_labels: LabelArray) -> Prediction:
+    """Return a label with the sentences, of those read, for which it is the most probable."""
+    return Prediction(
+        pair,
+        LABELS[label],
+        tuple(index for index, predicted in zip(pair.near, sentence_labels, strict=True) if predicted == label),
+    )
 
 
 def write(card: ModelCard, folder: Path) -> Path:
-    """Write a card beside the model that it is about."""
+    """Write a card as card.json into the model's folder; return the file."""
     path = folder / FILE
     text = json.dumps({"format": FORMAT, **asdict(card)}, indent=1) + "\n"
     manifest.replaced(path, text)
@@ -220,9 +269,17 @@ def write(card: ModelCard, folder: Path) -> Path:
 
 
 def read(folder: Path, digest: str) -> ModelCard | None:
-    """Return the card that lies beside a model, None where there is none.
+    """Read the card in a model's folder.
 
-    Raises InputError where it is damaged, or is that of another model: its figures say nothing of this one.
+    Args:
+        folder: The model's folder.
+        digest: The model's digest.
+
+    Returns:
+        The card; None if there is none.
+
+    Raises:
+        InputError: The card is damaged, or that of another model.
     """
     path = folder / FILE
     if not path.is_file():
@@ -242,12 +299,12 @@ def read(folder: Path, digest: str) -> ModelCard | None:
 def _card(row: dict[str, Any]) -> ModelCard:
     if row.pop("format") != FORMAT:
         raise ValueError("another format")
-    scaling = Scaling(float(row["scaling"]["scale"]), tuple(float(one) for one in row["scaling"]["biases"]))
+    scaling = Scaling(float(row["scaling"]["scale"]), tuple(float(value) for value in row["scaling"]["biases"]))
     limit = row["threshold"]
-    if set(row) != {one.name for one in fields(ModelCard)} or len(scaling.biases) != len(LABELS):
+    if set(row) != {value.name for value in fields(ModelCard)} or len(scaling.biases) != len(LABELS):
         raise ValueError("other fields")
     if limit is not None and limit not in calibration.GRID:
         raise ValueError(f"threshold {limit}")
-    low, high, found = row["chance"]
+    low, high, n_thresholds = row["chance"]
     both = {split: VerifierScores(**{**row[split], "risks": tuple(row[split]["risks"])}) for split in ("train", "dev")}
-    return ModelCard(**{**row, **both, "scaling": scaling, "chance": (float(low), float(high), int(found))})
+    return ModelCard(**{**row, **both, "scaling": scaling, "chance": (float(low), float(high), int(n_thresholds))})

@@ -1,10 +1,10 @@
-"""NLI: a cross-encoder that was taught entailment, neutral and contradiction, as a reader of sentences.
+"""NLI cross-encoders as verifiers: any checkpoint of a classification training with the three NLI labels.
 
-Any checkpoint of a finished classification training with just these labels, in any order: the premise is the sentence,
-the hypothesis the claim. It decides only if the card beside it, made by `xstilts scifact --verifier`, says that it may.
+The premise is the sentence, the hypothesis the claim. A model decides only if the card in its folder, made by `xstilts
+scifact --verifier`, allows it.
 
-    model = load("work/train-nli_small-seed1-…", Machine())
-    reader(model)("Larger batches help.", "Batches do not help.").status
+    model = load("work/train-nli_small-seed1-…", Runtime())
+    nli_function(model)("Larger batches help.", "Batches do not help.").status
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from xstilts.data.examples import ClassificationExample
 from xstilts.errors import InputError
-from xstilts.evaluation.predict import predict_units
+from xstilts.evaluation.predict import predict_inputs
 from xstilts.evidence.claims.verdict import Entailment, NliFunction
 from xstilts.evidence.verifier import model_card as cards
 from xstilts.evidence.verifier.baselines import ClaimSentencePairs
@@ -40,7 +40,18 @@ MAX_TOKENS = 512  # pieces of a claim and a sentence
 
 @dataclass(frozen=True)
 class CrossEncoder:
-    """A network, its tokens and its labels, by the digest of its files; `order`: where in its logits `NAMES` are."""
+    """An NLI cross-encoder.
+
+    Attributes:
+        name: Name for display.
+        digest: Digest of its files.
+        folder: Its folder.
+        labels: Its labels, in the order of its head.
+        order: Index among them of each of `NAMES`.
+        network: Encoder and head.
+        tokens: Tokenizer.
+        machine: Device and threads.
+    """
 
     name: str
     digest: str
@@ -52,44 +63,64 @@ class CrossEncoder:
     machine: Runtime = field(repr=False)
 
     def predict_logits(self, pairs: ClaimSentencePairs) -> Array:
-        """Return log-probabilities (pairs, 3) of SUPPORT, CONTRADICT and NEUTRAL for claims and sentences."""
-        asked = task_format(KIND)
-        examples = [ClassificationExample(str(at), sentence, claim, None) for at, (claim, sentence) in enumerate(pairs)]
+        """Return log-probabilities of pairs of claim and sentence.
+
+        Shape:
+            (pairs, 3): SUPPORT, CONTRADICT and NEUTRAL.
+        """
+        task_format_ = task_format(KIND)
+        examples = [
+            ClassificationExample(str(index), sentence, claim, None) for index, (claim, sentence) in enumerate(pairs)
+        ]
         length, cut = self.network.clip_max_length(MAX_TOKENS), Counter[str]()
-        units = asked.encode(examples, self.tokens, length, self.labels, cut)
-        said: list[Any] = predict_units(
-            self.network, "head", asked, units, self.tokens, self.machine, f"reading {self.name}"
+        inputs = task_format_.encode(examples, self.tokens, length, self.labels, cut)
+        outputs: list[Any] = predict_inputs(
+            self.network, "head", task_format_, inputs, self.tokens, self.machine, f"reading {self.name}"
         )
-        return np.array(said, dtype=np.float64).reshape(-1, len(NAMES))[:, list(self.order)]
+        return np.array(outputs, dtype=np.float64).reshape(-1, len(NAMES))[:, list(self.order)]
 
 
 def load(source: str | Path, machine: Runtime) -> CrossEncoder:
-    """Load the folder of a checkpoint or of a finished training; InputError where its labels are others."""
+    """Load an NLI model.
+
+    Args:
+        source: Folder of a checkpoint or of a finished training stage.
+        machine: Device and threads.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: Its labels are not those of NLI.
+    """
     folder = located(source)
     network, tokenizer, labels = load_folder(folder, KIND)
     order = _order(folder, labels)
     network.eval().requires_grad_(False).to(machine.torch_device())
     identity = Encoder.of(folder)
     name = folder.parent.name if folder.name == "model" else identity.name
-    tokens = replace(Tokenizer.of(tokenizer), shelf=None)
+    tokens = replace(Tokenizer.of(tokenizer), cache=None)
     return CrossEncoder(name, identity.digest, folder, labels, order, network, tokens, machine)
 
 
 def nli_function(model: CrossEncoder) -> NliFunction:
-    """Return a model as `decide` asks it; without a card, or with one that refuses, it is heard and decides nothing."""
+    """Return a model as the function that `decide` calls.
+
+    Without a card, or with one that refuses, its probabilities are reported but decide nothing.
+    """
     card = cards.read(model.folder, model.digest)
 
     @lru_cache(maxsize=1 << 16)
-    def hear(claim: str, sentence: str) -> Entailment:
+    def judge(claim: str, sentence: str) -> Entailment:
         return entailment(model.predict_logits([(claim, sentence)])[0], card)
 
-    return hear
+    return judge
 
 
 def entailment(logits: Array, card: ModelCard | None) -> Entailment:
-    """Return what logits (3) of SUPPORT, CONTRADICT and NEUTRAL say, by the scaling and threshold of a card."""
+    """Return the entailment of logits (3,) of SUPPORT, CONTRADICT and NEUTRAL, by a card's scaling and threshold."""
     scaling = card.scaling if card else Scaling()
-    supports, contradicts, neutral = (float(one) for one in scaling.probabilities(logits))
+    supports, contradicts, neutral = (float(p) for p in scaling.probabilities(logits))
     if card is None or card.threshold is None or not card.calibrated:
         return Entailment(supports, contradicts, neutral)
     return Entailment(supports, contradicts, neutral, True, card.threshold)
@@ -99,7 +130,7 @@ def _order(folder: Path, labels: tuple[str, ...]) -> tuple[int, ...]:
     known = [label.casefold() for label in labels]
     if sorted(known) != sorted(NAMES):
         raise InputError(
-            f"{folder} tells {', '.join(labels)} apart; give a model of {', '.join(sorted(NAMES))}, "
+            f"{folder} has the labels {', '.join(labels)}; give a model of {', '.join(sorted(NAMES))}, "
             "as `xstilts run --learn-from nli_small` trains one"
         )
     return tuple(known.index(name) for name in NAMES)

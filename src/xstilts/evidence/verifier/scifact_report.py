@@ -1,6 +1,6 @@
-"""SciFact's page: what a person reads of cards and of what retrieval finds, and the files that keep it.
+"""Report of verifiers on SciFact: tables for the terminal, Markdown and JSON.
 
-show(report(scifact.read(folder), [Majority(), Likeness()]), Path("docs/results"))
+show(measure_all(scifact.read(folder), [Majority(), WordOverlap()]), Path("docs/results"))
 """
 
 from __future__ import annotations
@@ -24,24 +24,26 @@ from xstilts.runtime.machine import Runtime
 
 LIMITS = (3, 10, 20)
 NAME = "evidence"
-ABOUT = f"""# What may decide on claims: SciFact
+ABOUT = f"""# Verifiers on SciFact
 
-Written by `xstilts scifact --out`, as [SciFact](../scifact.md) tells. Claims and abstracts are those of Wadden et al.
-2020. A verifier reads the {SENTENCES_READ} sentences of an abstract that share most with the claim. Whatever was
-fitted was
-fitted on the training claims, and the development claims were looked at once. "Majority" reads nothing; "shared words"
-takes likeness for support.
+Written by `xstilts scifact --out`; see [SciFact](../scifact.md). Claims and abstracts are those of Wadden et al. 2020.
+A verifier reads the {SENTENCES_READ} sentences of an abstract that share most words with the claim. Scaling and
+threshold are fitted on the training claims; the development claims are used once. "Majority" ignores its input;
+"shared words" takes word overlap for support.
 """
 Rows = list[tuple[str, list[str]]]
 
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What holds on dev without any verifier.
+    """Figures of the development claims that need no verifier.
 
-    pairs: of claims and cited abstracts, by label. recall: of deciding abstracts among BM25's first so many. touched:
-    the share of deciding abstracts of which a sentence that is read belongs to a sufficient set. likeness: the AUC of
-    the most shared words in a sentence for SUPPORT against CONTRADICT.
+    Attributes:
+        claims: Number of claims.
+        pairs: Pairs of claims and cited abstracts, by label.
+        recall: Share of deciding abstracts among BM25's first results, by limit.
+        touched: Share of deciding abstracts of which a sentence that is read belongs to a sufficient set.
+        likeness: AUC of the largest word overlap of a sentence, SUPPORT against CONTRADICT.
     """
 
     claims: int
@@ -53,14 +55,22 @@ class DataSummary:
 
 @dataclass(frozen=True)
 class SciFactReport:
-    """The context, and a card for each verifier."""
+    """Figures of the data, and a model card per verifier."""
 
     context: DataSummary
     cards: tuple[ModelCard, ...]
 
 
 def measure(source: Path | None, machine: Runtime) -> SciFactReport:
-    """Measure the two rivals and, if it is named, a checkpoint, and write its card beside it."""
+    """Measure the two baselines and, if given, a checkpoint, whose card is written into its folder.
+
+    Args:
+        source: Folder of an NLI checkpoint, or None.
+        machine: Data folder, device and threads.
+
+    Raises:
+        InputError: SciFact is missing or damaged, or the checkpoint has other labels.
+    """
     data = scifact.read((machine.data or Path()) / scifact.FOLDER)
     rivals: list[Verifier] = [Majority(), WordOverlap()]
     if source is None:
@@ -68,61 +78,65 @@ def measure(source: Path | None, machine: Runtime) -> SciFactReport:
     from xstilts.evidence.verifier import nli
 
     model = nli.load(source, machine)
-    found = measure_all(data, [*rivals, model])
-    model_card.write(found.cards[-1], model.folder)
-    return found
+    measured = measure_all(data, [*rivals, model])
+    model_card.write(measured.cards[-1], model.folder)
+    return measured
 
 
 def measure_all(data: SciFact, verifiers: Sequence[Verifier]) -> SciFactReport:
-    """Measure verifiers, and the context."""
-    return SciFactReport(summarise_data(data), tuple(model_card.measure(one, data) for one in verifiers))
+    """Measure verifiers on SciFact, and summarise the data."""
+    return SciFactReport(summarise_data(data), tuple(model_card.measure(verifier, data) for verifier in verifiers))
 
 
 def summarise_data(data: SciFact) -> DataSummary:
-    """Return what holds on dev without a verifier."""
+    """Return the figures of the development claims that need no verifier."""
     pairs = scifact.pairs(data, data.dev)
-    most = np.array(
+    overlaps = np.array(
         [max((scifact.content_overlap(p.claim.text, s) for s in p.abstract.sentences), default=0) for p in pairs]
     )
-    those = [np.array([one.label == label for one in pairs], dtype=bool) for label in LABELS]
-    counts = {label: int(mask.sum()) for label, mask in zip(LABELS, those, strict=True)}
-    found = scifact.retrieval_recall(data, data.dev, LIMITS)
+    masks = [np.array([pair.label == label for pair in pairs], dtype=bool) for label in LABELS]
+    counts = {label: int(mask.sum()) for label, mask in zip(LABELS, masks, strict=True)}
+    recalls = scifact.retrieval_recall(data, data.dev, LIMITS)
     return DataSummary(
-        len(data.dev), counts, found, scifact.rationale_coverage(pairs), calibration.auc(most[those[0]], most[those[1]])
+        len(data.dev),
+        counts,
+        recalls,
+        scifact.rationale_coverage(pairs),
+        calibration.auc(overlaps[masks[0]], overlaps[masks[1]]),
     )
 
 
 def show(report: SciFactReport, out: Path | None) -> None:
-    """Print a report; also write it to a folder as Markdown and JSON, if one is named."""
+    """Print a report; also write it as Markdown and JSON if a folder is given."""
     screen = console()
     for title, names, rows in tables(report):
         screen.print(drawn(title, names, rows))
-    for one in report.cards:
-        screen.print(f"  {verdict(one)}", style="dim", highlight=False)
+    for card in report.cards:
+        screen.print(f"  {verdict(card)}", style="dim", highlight=False)
     if out:
         screen.print(f"  written   {', '.join(map(str, save(report, out)))}", highlight=False)
 
 
 def save(report: SciFactReport, out: Path) -> tuple[Path, Path]:
-    """Write `evidence.md` and `evidence.json` to a folder."""
+    """Write `evidence.md` and `evidence.json` to a folder; return both files."""
     out.mkdir(parents=True, exist_ok=True)
-    page, plain = out / f"{NAME}.md", out / f"{NAME}.json"
-    page.write_text(markdown(report), encoding="utf-8")
-    plain.write_text(json.dumps(_plain(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return page, plain
+    markdown_file, json_file = out / f"{NAME}.md", out / f"{NAME}.json"
+    markdown_file.write_text(markdown(report), encoding="utf-8")
+    json_file.write_text(json.dumps(_to_json(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return markdown_file, json_file
 
 
 def markdown(report: SciFactReport) -> str:
-    """Return a report as a page."""
+    """Return a report as Markdown."""
     parts = [marked(title, names, rows, ()).rstrip() for title, names, rows in tables(report)]
-    said = "\n".join(f"- {verdict(one)}" for one in report.cards)
-    return "\n\n".join([ABOUT.rstrip(), *parts, "### Who decides", said]) + "\n"
+    decisions = "\n".join(f"- {verdict(card)}" for card in report.cards)
+    return "\n\n".join([ABOUT.rstrip(), *parts, "### Decisions", decisions]) + "\n"
 
 
 def verdict(card: ModelCard) -> str:
-    """Return in a sentence whether a verifier decides, and from where on, or why not."""
+    """Return a sentence that says from which probability on a verifier decides, or why it does not."""
     if card.refusals:
-        return f"{card.verifier} ({card.digest[:12]}) is uncalibrated, abstains, decides nothing: " + "; ".join(
+        return f"{card.verifier} ({card.digest[:12]}) is not calibrated and decides nothing: " + "; ".join(
             card.refusals
         )
     return (
@@ -132,17 +146,17 @@ def verdict(card: ModelCard) -> str:
 
 
 def tables(report: SciFactReport) -> Iterator[tuple[str, list[str], Rows]]:
-    """Yield title, columns and rows: the context, the cards, SciFact's scores."""
+    """Yield title, columns and rows of each table: data, model cards, SciFact's scores."""
     yield "Without a verifier, on dev", ["measure", "value"], [*_context(report.context)]
-    yield "Verifiers", ["measure", *(one.verifier for one in report.cards)], [*_cards(report.cards)]
+    yield "Verifiers", ["measure", *(card.verifier for card in report.cards)], [*_cards(report.cards)]
     scores = [*report.cards[0].f1["cited"]] if report.cards else []
     rows = [
-        (f"{one.verifier}, {source}", [_figure(found[name]) for name in scores])
+        (f"{card.verifier}, {source}", [_figure(figures[name]) for name in scores])
         for source in (report.cards[0].f1 if report.cards else ())
-        for one in report.cards
-        for found in [one.f1[source]]
+        for card in report.cards
+        for figures in [card.f1[source]]
     ]
-    yield "F1 on dev, by whence the abstracts are", ["verifier, abstracts", *scores], rows
+    yield "F1 on dev, by origin of the abstracts", ["verifier, abstracts", *scores], rows
 
 
 def _context(context: DataSummary) -> Iterator[tuple[str, list[str]]]:
@@ -153,44 +167,47 @@ def _context(context: DataSummary) -> Iterator[tuple[str, list[str]]]:
     for limit, share in context.recall.items():
         yield f"deciding abstracts among BM25's first {limit}", [_figure(share)]
     yield f"deciding abstracts with a gold sentence among the {SENTENCES_READ} read", [_figure(context.touched)]
-    yield "AUC of shared words, SUPPORT against CONTRADICT", [_figure(context.likeness)]
+    yield "AUC of word overlap, SUPPORT against CONTRADICT", [_figure(context.likeness)]
 
 
 def _cards(cards: Sequence[ModelCard]) -> Iterator[tuple[str, list[str]]]:
     for split in ("train", "dev"):
-        those: list[VerifierScores] = [getattr(one, split) for one in cards]
+        scores: list[VerifierScores] = [getattr(card, split) for card in cards]
         how = f"{split}, by cross-validation" if split == "train" else split
-        yield f"AUC of SUPPORT against CONTRADICT, {split}", [_figure(one.auc) for one in those]
-        yield f"ECE, {how}", [_figure(one.ece) for one in those]
-        yield f"Brier score, {how}", [_figure(one.brier) for one in those]
-        for at, coverage in enumerate(COVERAGES):
-            yield f"wrong of the surest {coverage:g}, {how}", [_figure(one.risks[at]) for one in those]
-        yield f"right of those above the threshold, {how}", [f"{one.right} of {one.decided}" for one in those]
-        yield f"… at least, with 95 % confidence, {how}", [_figure(one.bound) if one.decided else "-" for one in those]
+        yield f"AUC of SUPPORT against CONTRADICT, {split}", [_figure(card.auc) for card in scores]
+        yield f"ECE, {how}", [_figure(card.ece) for card in scores]
+        yield f"Brier score, {how}", [_figure(card.brier) for card in scores]
+        for index, coverage in enumerate(COVERAGES):
+            yield f"wrong among the most confident {coverage:g}, {how}", [_figure(card.risks[index]) for card in scores]
+        yield f"right among those above the threshold, {how}", [f"{card.right} of {card.decided}" for card in scores]
+        yield (
+            f"… at least, with 95 % confidence, {how}",
+            [_figure(card.bound) if card.decided else "-" for card in scores],
+        )
     yield (
-        f"threshold that promises {PRECISION:g}",
+        f"threshold that guarantees a precision of {PRECISION:g}",
         ["none" if c.threshold is None else f"{c.threshold:g}" for c in cards],
     )
     yield (
-        f"AUC with shuffled labels, {SHUFFLES} times",
+        f"AUC with labels shuffled {SHUFFLES} times",
         [f"{_figure(c.chance[0])} to {_figure(c.chance[1])}" for c in cards],
     )
-    yield "thresholds that these found", [str(one.chance[2]) for one in cards]
+    yield "shuffles with a threshold", [str(card.chance[2]) for card in cards]
 
 
 def _figure(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
-def _plain(report: SciFactReport) -> Any:
-    """Return a report as JSON takes it, with what follows from it; what is not a number is null."""
-    cards = [{**asdict(one), "calibrated": one.calibrated, "refusals": one.refusals} for one in report.cards]
+def _to_json(report: SciFactReport) -> Any:
+    """Return a report as JSON, with what is derived from it; NaN is null."""
+    cards = [{**asdict(card), "calibrated": card.calibrated, "refusals": card.refusals} for card in report.cards]
     return _finite({"context": asdict(report.context), "coverages": COVERAGES, "cards": cards})
 
 
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(name): _finite(one) for name, one in value.items()}
+        return {str(name): _finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
+        return [_finite(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value

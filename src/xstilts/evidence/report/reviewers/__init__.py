@@ -1,9 +1,9 @@
-"""Reviewers: each a checklist of its own over a finished report, blind to what the others say; the folder is the list.
+"""Reviewers: independent checklists over a finished report; every module of this package is a reviewer.
 
-A reviewer reads `report.json` and the stored texts, and not the code that made them: what it can find again it finds
-with code of its own. A check is how many of how many; what a report is worth is not among them, only how it was made.
+A reviewer reads `report.json` and the stored texts, and shares no code with what made them: what it checks it finds
+with its own code. A check counts passed cases. Reviewers judge how a report was made, not whether its answer is true.
 
->>> names()
+>>> reviewer_names()
 ('answering', 'candour', 'evidence', 'numbers', 'references')
 """
 
@@ -20,7 +20,13 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ReviewInput:
-    """What a reviewer is given: the report without reviews, the stored texts by sha256, what sources said of works."""
+    """Input of a reviewer.
+
+    Attributes:
+        report: The report without reviews.
+        texts: Stored texts by sha256.
+        records: By work id, the record of each source.
+    """
 
     report: Json
     texts: Mapping[str, str]
@@ -29,7 +35,15 @@ class ReviewInput:
 
 @dataclass(frozen=True)
 class Check:
-    """A question of a checklist: how many of how many passed, and which did not. gate: one that fails is fatal."""
+    """A check of a checklist.
+
+    Attributes:
+        what: What is checked.
+        passed: Number of passed cases.
+        of: Number of cases.
+        note: The cases that failed.
+        gate: Whether a failure closes a gate (refusal or limited score).
+    """
 
     what: str
     passed: int
@@ -39,12 +53,12 @@ class Check:
 
     @property
     def share(self) -> float:
-        """The share that passed; all where there was nothing to check."""
+        """Share of passed cases; 1 without cases."""
         return self.passed / self.of if self.of else 1.0
 
 
 class Reviewer(Protocol):
-    """What a module of this folder offers."""
+    """Interface of a reviewer module."""
 
     def review(self, case: ReviewInput) -> tuple[Check, ...]:
         """Return the checks of a report."""
@@ -61,9 +75,18 @@ def load_reviewer(name: str) -> Reviewer:
 
 
 def check_each(what: str, verdicts: Iterable[tuple[str, bool]], gate: bool = False) -> Check:
-    """Return the check of several things by name; the note names the first that failed."""
-    those = list(verdicts)
-    failed = [name for name, fine in those if not fine]
+    """Return a check over several cases.
+
+    Args:
+        what: What is checked.
+        verdicts: Name of each case, and whether it passed.
+        gate: Whether a failure closes a gate.
+
+    Returns:
+        The check; its note names the first five failures.
+    """
+    cases = list(verdicts)
+    failed = [name for name, fine in cases if not fine]
     more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
     note = ", ".join(failed[:5]) + more
-    return Check(what, len(those) - len(failed), len(those), note, gate)
+    return Check(what, len(cases) - len(failed), len(cases), note, gate)

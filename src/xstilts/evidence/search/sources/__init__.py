@@ -55,11 +55,11 @@ class Page:
 
     Attributes:
         works: Works on the page.
-        full: Whether it was as long as requested, so that another may follow.
+        has_more: Whether the page was as long as requested, so that another may follow.
     """
 
     works: list[Work]
-    full: bool
+    has_more: bool
 
 
 def search_pages(fetch_page: Callable[[int, int], Page | None], limit: int, size: int) -> list[Work]:
@@ -74,7 +74,7 @@ def search_pages(fetch_page: Callable[[int, int], Page | None], limit: int, size
     for start, length in page_ranges(limit, size):
         page = fetch_page(start, length)
         works += page.works if page else []
-        if page is None or not page.full:
+        if page is None or not page.has_more:
             break
     return works
 

@@ -67,9 +67,9 @@ def _decompress(body: bytes) -> str:
         with gzip.open(io.BytesIO(body)) if body[:2] == b"\x1f\x8b" else io.BytesIO(body) as file:
             content = file.read(MAX_BYTES + 1)
     except (EOFError, OSError, zlib.error) as error:
-        raise RequestError("the file breaks off", retryable=True) from error
+        raise RequestError("the file is truncated", retryable=True) from error
     if len(content) > MAX_BYTES:
-        raise RequestError(f"the file unpacks to more than {MAX_BYTES:,} bytes")
+        raise RequestError(f"the file decompresses to more than {MAX_BYTES:,} bytes")
     text = content.decode()
     if not bibtex.START.search(text):
         raise RequestError("the file holds no works", retryable=True)
@@ -91,7 +91,7 @@ def _count_words(tex: str, query_words: set[str]) -> int:
 
 
 def _works(entries: Iterable[bibtex.RawEntry]) -> Iterator[Work]:
-    for entry in (unread.read() for unread in entries):
+    for entry in (raw.parse() for raw in entries):
         if entry.get("title") and entry["type"] != "proceedings":
             yield _work(entry)
 

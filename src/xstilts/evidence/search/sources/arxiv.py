@@ -56,7 +56,7 @@ def _page(body: bytes, start: int = 0, size: int = 1) -> Page:
     if any(single_line(entry.findtext(f"{ATOM}title")) == "Error" for entry in entries):
         raise RequestError("the query is refused")
     if not entries and total > start:
-        raise RequestError("an empty page, though there are works", retryable=True)
+        raise RequestError("an empty page, although there are works", retryable=True)
     works = [_work(entry) for entry in entries if single_line(entry.findtext(f"{ATOM}title"))]
     return Page(works, len(entries) >= size)
 

@@ -37,7 +37,7 @@ def text(client: Client, work: Work) -> str | None:
 def _page(body: bytes, start: int, size: int) -> Page:
     message = parse_json_object(body)["message"]
     if not message["items"] and int(message["total-results"]) > start:
-        raise RequestError("an empty page, though there are works", retryable=True)
+        raise RequestError("an empty page, although there are works", retryable=True)
     return Page([work for item in message["items"] if (work := _work(item))], len(message["items"]) >= size)
 
 

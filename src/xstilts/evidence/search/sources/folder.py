@@ -39,7 +39,7 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
     """Return the files whose title, abstract and text contain most words of a query, best first."""
     folder = client.hosts["folder"].url
     if not folder or not Path(folder).is_dir():
-        client.log_failure("folder", "no such folder; set XSTILTS_FOLDER to one with PDFs or texts")
+        client.log_failure("folder", "no such folder; set XSTILTS_FOLDER to a folder of PDFs or texts")
         return []
     query_words, scored = set(fold_text(query).split()), []
     for path in _files(Path(folder)):
@@ -47,7 +47,7 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
         content_text = _text(path, _digest(content))
         work = _work(path, content, content_text)
         client.log_read("folder", _name(path), content)
-        unread = f"{_name(path)} has no text that can be read"
+        unread = f"{_name(path)} has no readable text"
         if content_text is None and all(failure.reason != unread for failure in client.failures):
             client.log_failure("folder", unread)
         shared = query_words & set(fold_text(f"{work.title} {work.abstract} {content_text}").split())

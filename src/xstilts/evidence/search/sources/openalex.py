@@ -39,7 +39,7 @@ def _page(body: bytes, start: int, size: int) -> Page:
     page = parse_json_object(body)
     results = page["results"]
     if not results and int(page["meta"]["count"]) > start:
-        raise RequestError("an empty page, though there are works", retryable=True)
+        raise RequestError("an empty page, although there are works", retryable=True)
     return Page([work for item in results if (work := _work(item))], len(results) >= size)
 
 

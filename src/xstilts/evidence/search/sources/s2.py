@@ -43,7 +43,7 @@ def _page(body: bytes, start: int) -> Page:
     page = parse_json_object(body)
     data = page.get("data") or []
     if not data and int(page["total"]) > start:
-        raise RequestError("an empty page, though there are works", retryable=True)
+        raise RequestError("an empty page, although there are works", retryable=True)
     return Page([work for item in data if (work := _work(item))], "next" in page)
 
 

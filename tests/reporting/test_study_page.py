@@ -14,8 +14,10 @@ from typer.testing import CliRunner
 from made_report import made
 from xstilts.cli import app
 from xstilts.errors import InputError
-from xstilts.reporting import cell_format, markdown, report, sections
-from xstilts.reporting.page import PAGES, SHAPES, Cell, Page, TableView, html
+from xstilts.reporting import study_page, study_report
+from xstilts.reporting.page import PAGES, SHAPES, Cell, Page, TableView, html, markdown
+from xstilts.runtime import tables
+from xstilts.runtime import text as text_module
 
 EVIL = "</script><script>alert(1)</script>\" onload='x' & $x_1^2$ | `*_~ [a](javascript:b)"
 
@@ -58,14 +60,14 @@ def whole() -> dict[str, Any]:
 def folder(whole: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study's folder with both views written."""
     folder = tmp_path_factory.mktemp("study")
-    (folder / report.REPORT).write_text(json.dumps(whole), encoding="utf-8")
-    report.write(folder)
+    (folder / study_report.REPORT).write_text(json.dumps(whole), encoding="utf-8")
+    study_page.write_pages(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def read(folder: Path) -> Read:
-    return Read((folder / report.HTML).read_text(encoding="utf-8"))
+    return Read((folder / study_page.HTML).read_text(encoding="utf-8"))
 
 
 def light(whole: dict[str, Any]) -> dict[str, Any]:
@@ -86,11 +88,11 @@ def poisoned(value: Any, name: str = "") -> Any:
 
 
 def test_written_twice_the_bytes_are_the_same(whole: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / report.REPORT).write_text(json.dumps(light(whole)), encoding="utf-8")
-    first = [path.read_bytes() for path in report.write(tmp_path)]
+    (tmp_path / study_report.REPORT).write_text(json.dumps(light(whole)), encoding="utf-8")
+    first = [path.read_bytes() for path in study_page.write_pages(tmp_path)]
     result = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "new")])
     assert result.exit_code == 0, result.output
-    assert [(tmp_path / "new" / name).read_bytes() for name in (report.HTML, report.MARKDOWN)] == first
+    assert [(tmp_path / "new" / name).read_bytes() for name in (study_page.HTML, study_page.MARKDOWN)] == first
 
 
 def test_the_page_asks_for_nothing_else(read: Read) -> None:
@@ -111,7 +113,7 @@ def test_ids_are_unique_and_links_within_the_page_lead_somewhere(read: Read) -> 
 
 def test_every_gain_and_score_links_to_the_stages_that_made_it(whole: dict[str, Any], read: Read) -> None:
     """From a number's link, over the list of its last stages and their inputs, all its stages are reached."""
-    made_page = report.page({**whole, "curves": [], "scalings": []})
+    made_page = study_page.page({**whole, "curves": [], "scalings": []})
     for row in (*whole["levels"], *whole["gains"]):
         anchor = made_page.anchor(tuple(row["keys"]))
         assert anchor in read.ids
@@ -127,11 +129,11 @@ def test_every_gain_and_score_links_to_the_stages_that_made_it(whole: dict[str, 
 def test_every_number_of_a_table_is_the_files_own(whole: dict[str, Any]) -> None:
     values = set(numbers(whole))
     counts = {float(len(one["points"])) for one in whole["scalings"]}
-    for section in report.page(light(whole)).sections:
-        for sheet in section.sheets():
-            for row in sheet.rows:
+    for section in study_page.page(light(whole)).sections:
+        for table in section.tables():
+            for row in table.rows:
                 for cell in row:
-                    assert cell.value is None or float(cell.value) in values | counts, (sheet.name, cell)
+                    assert cell.value is None or float(cell.value) in values | counts, (table.name, cell)
 
 
 def numbers(value: Any) -> Iterator[float]:
@@ -149,13 +151,13 @@ def test_no_number_is_typed_into_the_templates() -> None:
 
 
 def test_no_number_is_typed_into_the_words_of_sections(whole: dict[str, Any]) -> None:
-    emptied = [one.about for one in sections.of(light(whole))] + [sections.UNITS]
-    level = f"{sections.LEVEL:.0%}"
+    emptied = [section.about for section in study_page.page(light(whole)).sections] + [study_page.UNITS]
+    level = f"{study_page.LEVEL:.0%}"
     assert [said for said in emptied if re.search(r"\d", said.replace(level, ""))] == []
 
 
 def test_what_has_no_data_has_no_section() -> None:
-    bare = report.page({"question": "Why?", "answer": "Nothing is decided."})
+    bare = study_page.page({"question": "Why?", "answer": "Nothing is decided."})
     assert bare.sections == ()
     read = Read(html(bare))
     assert read.every("table") == read.every("section") == []
@@ -165,14 +167,14 @@ def test_what_has_no_data_has_no_section() -> None:
 @pytest.mark.parametrize("part", ["verdicts", "gains", "levels", "costs", "curves", "scalings", "extras", "stages"])
 def test_any_part_may_be_empty(whole: dict[str, Any], part: str) -> None:
     less = {**light(whole), part: type(whole[part])()}
-    assert html(report.page(less)).endswith("</html>\n")
-    assert markdown.text(report.page(less)).startswith("# ")
+    assert html(study_page.page(less)).endswith("</html>\n")
+    assert markdown(study_page.page(less)).startswith("# ")
 
 
 def test_what_is_not_measured_is_a_dash_and_no_number(whole: dict[str, Any]) -> None:
     gains = [{**row, "low": None, "high": None, "p": None} for row in whole["gains"]]
-    found = report.page({**light(whole), "gains": gains})
-    heat = next(sheet for section in found.sections for sheet in section.sheets() if section.name == "gains")
+    found = study_page.page({**light(whole), "gains": gains})
+    heat = next(table for section in found.sections for table in section.tables() if section.name == "gains")
     assert all(cell.undecided for row in heat.rows for cell in row[1:])
     assert "nan" not in html(found).lower().replace("finance", "")
 
@@ -182,13 +184,13 @@ def test_each_verdict_has_its_status_as_a_word_and_a_shape(whole: dict[str, Any]
     for verdict in whole["verdicts"]:
         assert f"verdict-{verdict['name']}" in read.ids
         assert verdict["sentence"] in said
-    shapes = {ruling.shape for ruling in report.page(light(whole)).rulings}
+    shapes = {verdict.shape for verdict in study_page.page(light(whole)).verdicts}
     assert shapes == set(SHAPES.values())
 
 
 def test_published_figures_are_apart_from_the_verdict(whole: dict[str, Any]) -> None:
-    rulings = {ruling.name: ruling for ruling in report.page(light(whole)).rulings}
-    assert {name: ruling.beside.status for name, ruling in rulings.items() if ruling.beside} == {
+    verdicts = {verdict.name: verdict for verdict in study_page.page(light(whole)).verdicts}
+    assert {name: verdict.published.status for name, verdict in verdicts.items() if verdict.published} == {
         verdict["name"]: verdict["published"]["status"] for verdict in whole["verdicts"] if verdict["published"]
     }
 
@@ -197,10 +199,10 @@ def test_cells_are_undecided_where_the_interval_reaches_across_zero(whole: dict[
     rows = [row for row in whole["gains"] if row["language"] != "mean"]
     found = next(
         section
-        for section in sections.of({**whole, "costs": [], "curves": [], "scalings": []})
+        for section in study_page.page({**whole, "costs": [], "curves": [], "scalings": []}).sections
         if section.name == "languages"
     )
-    marked = [cell for sheet in found.sheets() for row in sheet.rows for cell in row[1:] if cell.drawing]
+    marked = [cell for table in found.tables() for row in table.rows for cell in row[1:] if cell.drawing]
     assert sum(cell.undecided for cell in marked) == sum(row["low"] <= 0 <= row["high"] for row in rows)
     assert len(marked) == len(rows)
 
@@ -216,7 +218,7 @@ def test_tables_can_be_read_aloud(read: Read) -> None:
 
 
 def test_hostile_texts_are_shown_and_never_run(whole: dict[str, Any], read: Read) -> None:
-    text = html(report.page(poisoned(light(whole))))
+    text = html(study_page.page(poisoned(light(whole))))
     found = Read(text)
     assert len(found.every("script")) == len(read.every("script"))
     assert not [facts for _, facts in found.tags if any(name.startswith("on") for name in facts)]
@@ -225,7 +227,7 @@ def test_hostile_texts_are_shown_and_never_run(whole: dict[str, Any], read: Read
 
 
 def test_hostile_texts_stay_texts_in_markdown(whole: dict[str, Any]) -> None:
-    plain, hostile = (markdown.text(report.page(one)) for one in (light(whole), poisoned(light(whole))))
+    plain, hostile = (markdown(study_page.page(one)) for one in (light(whole), poisoned(light(whole))))
     outside = re.sub(r"^(```+)sh\n.*?^\1$", "", hostile, flags=re.DOTALL | re.MULTILINE)
     assert not re.search(r"(?<!\\)(\]\(|[<`])", outside)
     pipes = [len(re.findall(r"(?<!\\)\|", line)) for line in hostile.splitlines() if line.startswith("|")]
@@ -243,18 +245,18 @@ def test_hostile_texts_stay_texts_in_markdown(whole: dict[str, Any]) -> None:
     ],
 )
 def test_markdown_shows_a_text_as_it_is(text: str, wanted: str) -> None:
-    assert markdown.escaped(text) == wanted
+    assert text_module.markdown(text) == wanted
 
 
 def test_a_line_begins_no_list_or_heading() -> None:
-    assert markdown.opened("# x") == r"\# x"
-    assert markdown.opened("- x") == r"\- x"
-    assert not re.match(r"\d+\.", markdown.opened("3. x"))
-    assert markdown.opened("0.5 of it") == "0.5 of it"
+    assert text_module.markdown_paragraph("# x") == r"\# x"
+    assert text_module.markdown_paragraph("- x") == r"\- x"
+    assert not re.match(r"\d+\.", text_module.markdown_paragraph("3. x"))
+    assert text_module.markdown_paragraph("0.5 of it") == "0.5 of it"
 
 
 def test_the_twin_says_question_answer_and_every_verdict(whole: dict[str, Any], folder: Path) -> None:
-    text = (folder / report.MARKDOWN).read_text(encoding="utf-8")
+    text = (folder / study_page.MARKDOWN).read_text(encoding="utf-8")
     fallen = "1 training behind this ended no better than chance."
     assert text.startswith(f"# {whole['question']}\n\n**{whole['answer']} {fallen}**")
     for verdict in whole["verdicts"]:
@@ -289,29 +291,29 @@ def test_a_number_links_to_the_last_of_its_stages_alone() -> None:
 
 def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no report\.json"):
-        report.read(tmp_path)
-    (tmp_path / report.REPORT).write_text("{", encoding="utf-8")
+        study_report.read(tmp_path)
+    (tmp_path / study_report.REPORT).write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match="no JSON"):
-        report.read(tmp_path)
-    (tmp_path / report.REPORT).write_text('{"format": 99}', encoding="utf-8")
+        study_report.read(tmp_path)
+    (tmp_path / study_report.REPORT).write_text('{"format": 99}', encoding="utf-8")
     with pytest.raises(InputError, match="format 99"):
-        report.read(tmp_path)
+        study_report.read(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("cell", "wanted"),
     [
-        (cell_format.signed(-0.004), "−0.00"),
-        (cell_format.plain(None), "–"),
-        (cell_format.plain(float("nan")), "–"),
-        (cell_format.amount(9999), "9999"),
-        (cell_format.amount(2.5e15), "2.5 P"),
-        (cell_format.duration(0.25), "0.25 s"),
-        (cell_format.duration(7200), "2 h"),
-        (cell_format.p_value(1e-9), "< 0.001"),
-        (cell_format.count(12345), "12,345"),
-        (cell_format.free(True), "True"),
-        (cell_format.free(1.5), "1.5"),
+        (tables.signed(-0.004), "−0.00"),
+        (tables.number(None), "–"),
+        (tables.number(float("nan")), "–"),
+        (tables.amount(9999), "9999"),
+        (tables.amount(2.5e15), "2.5 P"),
+        (tables.duration(0.25), "0.25 s"),
+        (tables.duration(7200), "2 h"),
+        (tables.p_value(1e-9), "< 0.001"),
+        (tables.count(12345), "12,345"),
+        (tables.cell(True), "True"),
+        (tables.cell(1.5), "1.5"),
     ],
 )
 def test_numbers_are_written_for_readers(cell: Cell, wanted: str) -> None:
@@ -321,7 +323,7 @@ def test_numbers_are_written_for_readers(cell: Cell, wanted: str) -> None:
 def test_the_made_report_is_not_changed_by_its_views(whole: dict[str, Any]) -> None:
     few = light(whole)
     before = deepcopy(few)
-    report.page(few)
+    study_page.page(few)
     assert few == before
 
 
@@ -339,22 +341,22 @@ def test_the_made_report_is_not_changed_by_its_views(whole: dict[str, Any]) -> N
 def test_a_report_that_lacks_what_a_page_needs_is_refused(
     change: dict[str, Any], said: str, whole: dict[str, Any], tmp_path: Path
 ) -> None:
-    (tmp_path / report.REPORT).write_text(json.dumps(whole | change), encoding="utf-8")
-    with pytest.raises(InputError, match=f"not as a study writes it \\({said}\\); write it anew"):
-        report.write(tmp_path)
+    (tmp_path / study_report.REPORT).write_text(json.dumps(whole | change), encoding="utf-8")
+    with pytest.raises(InputError, match=f"not as a study writes it \\({said}\\); write it again"):
+        study_page.write_pages(tmp_path)
 
 
 def test_a_report_of_its_format_alone_is_refused(tmp_path: Path) -> None:
-    (tmp_path / report.REPORT).write_text('{"format": 1}', encoding="utf-8")
+    (tmp_path / study_report.REPORT).write_text('{"format": 1}', encoding="utf-8")
     with pytest.raises(InputError, match="no question"):
-        report.read(tmp_path)
+        study_report.read(tmp_path)
 
 
 def test_pages_of_evidence_stay_beside_their_corpus(tmp_path: Path) -> None:
-    (tmp_path / report.REPORT).write_text('{"format": 1, "kind": "evidence"}', encoding="utf-8")
+    (tmp_path / study_report.REPORT).write_text('{"format": 1, "kind": "evidence"}', encoding="utf-8")
     result = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "elsewhere")])
     assert isinstance(result.exception, InputError)
-    assert "leave --out away" in str(result.exception)
+    assert "omit --out" in str(result.exception)
     assert not (tmp_path / "elsewhere").exists()
 
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 from markupsafe import Markup
 
-from xstilts.reporting.svg import COUNT, DASHES, MARKS, WIDTH, Axes, Series, lines, power, scatter, strip
+from xstilts.reporting.charts import COUNT, DASHES, MARKS, STRIP_WIDTH, Axes, Series, lines, power, scatter, strip
 
 TWO = (Series("a", ((1.0, 2.0), (2.0, 3.0), (4.0, 5.0))), Series("b", ((1.0, 1.0), (3.0, 4.0)), 1))
 EVIL = '<b>$x_1$ & "quoted" -->'
@@ -60,7 +60,7 @@ def test_a_strip_is_full_where_something_is_decided_and_keeps_within_its_bounds(
     assert 'class="hollow"' in strip(1.0, None, (0.0, 2.0), False)
     assert "reach" not in strip(1.0, None, (0.0, 2.0), False)
     places = [float(x) for x in re.findall(r"[MH](-?[\d.]+)", strip(9.0, (-9.0, 9.0), (0.0, 2.0), False))]
-    assert all(0 <= place <= WIDTH for place in places)
+    assert all(0 <= place <= STRIP_WIDTH for place in places)
 
 
 def test_a_strip_on_a_scale_of_no_width_is_drawn() -> None:
