@@ -19,7 +19,7 @@ import html
 import io
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
@@ -51,7 +51,7 @@ from xstilts.models.naming import name_of
 from xstilts.reporting import study_page
 from xstilts.reporting.run_study import Outcome
 from xstilts.reporting.run_study import run_study as run_study_file
-from xstilts.runtime import progress
+from xstilts.runtime import progress, tables
 from xstilts.runtime.machine import Runtime
 from xstilts.selection import backtest, probes, render
 from xstilts.selection.recommend import recommend as rank_candidates
@@ -306,11 +306,14 @@ class Comparison(Printable, Tabular):
             yield Text("")
 
     def _repr_html_(self) -> str:
-        return "\n".join(
-            _html_table(f"{table.target} ({table.metric})", score_table.header(table), score_table.cells_of(table))
-            + "".join(f"<p>{html.escape(remark)}</p>" for remark in score_table.remarks(table))
-            for table in self.tables
-        )
+        parts = []
+        for table in self.tables:
+            rows = [(label, *cells) for label, cells in score_table.cells_of(table)]
+            names = score_table.header(table)
+            align: list[tables.Align] = ["left", *("right" for _ in names[1:])]
+            parts.append(tables.table(f"{table.target} ({table.metric})", names, rows, align=align).to_html())
+            parts += [f"<p>{html.escape(remark)}</p>" for remark in score_table.remarks(table)]
+        return "\n".join(parts)
 
     def _trained_in(self, table: ScoreTable) -> frozenset[str]:
         """Return the languages that a target was trained in; the first of its task's where nothing is trained."""
@@ -951,12 +954,3 @@ def _value(name: str, text: str) -> Any:
     except ValueError:
         return text
     return int(number) if name == "seed" else number
-
-
-def _html_table(title: str, names: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-    body = "".join(
-        f"<tr><th>{html.escape(label)}</th>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
-        for label, cells in rows
-    )
-    return f"<table><caption>{html.escape(title)}</caption><tr>{head}</tr>{body}</table>"
