@@ -54,6 +54,7 @@ from xstilts.reporting.run_study import run_study as run_study_file
 from xstilts.runtime import progress, tables
 from xstilts.runtime.machine import Runtime
 from xstilts.selection import backtest, probes, render
+from xstilts.selection.probes import CandidateSearch
 from xstilts.selection.recommend import recommend as rank_candidates
 from xstilts.selection.recommendation import Advice, Known, known
 from xstilts.store import local_executor, query
@@ -701,24 +702,16 @@ class Recommendation(Printable, Tabular):
     @classmethod
     def of(
         cls,
-        encoder: Encoder | Stage,
-        target: TaskLike,
-        candidates: TaskLike | Sequence[TaskLike] | None,
-        recipes: Recipes,
+        search: CandidateSearch,
         runtime: Runtime,
         *,
         budget_hours: float = 0.0,
-        steps: int = 100,
-        examples: int = 500,
-        seeds: int = 3,
         against: str | Path | None = None,
         against_recipe: str = "",
     ) -> Recommendation:
-        """Rank candidates under a set of recipes; `recommend` says what the arguments mean."""
-        wanted = _task(target)
-        chosen = _tasks(candidates) if candidates else probes.candidates_of(wanted, None, runtime.data)
-        search = probes.CandidateSearch(encoder, wanted, chosen, recipes, seeds, steps, examples)
-        gains = backtest.gains_of(Path(against), wanted.label, against_recipe, name_of(encoder)) if against else {}
+        """Rank the candidates of a search; `recommend` says what the arguments mean."""
+        target, encoder = search.target.label, name_of(search.encoder)
+        gains = backtest.gains_of(Path(against), target, against_recipe, encoder) if against else {}
         with progress.shown():
             advice = rank_candidates(search, runtime, budget_hours or math.inf)
         return cls(replace(advice, hits=backtest.hits(advice.scores(), gains)))
@@ -801,20 +794,11 @@ def recommend(
         InputError: A task is unknown, data are missing, or the target cannot be chosen for.
         StageError: Something could not be built.
     """
-    machine, changes = _runtime(runtime, options, encoder), _texts(settings)
-    return Recommendation.of(
-        _encoder(encoder),
-        target,
-        candidates,
-        Recipes(recipe, changes, changes),
-        machine,
-        budget_hours=budget_hours,
-        steps=steps,
-        examples=examples,
-        seeds=seeds,
-        against=against,
-        against_recipe=against_recipe,
-    )
+    machine, changes, wanted = _runtime(runtime, options, encoder), _texts(settings), _task(target)
+    chosen = _tasks(candidates) if candidates else probes.candidates_of(wanted, None, machine.data)
+    recipes = Recipes(recipe, changes, changes)
+    search = CandidateSearch(_encoder(encoder), wanted, chosen, recipes, seeds, steps, examples)
+    return Recommendation.of(search, machine, budget_hours=budget_hours, against=against, against_recipe=against_recipe)
 
 
 # From what a user gives to what the packages take.
@@ -876,7 +860,8 @@ def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
 
 
 def _headless(target: Task) -> bool:
-    return task_format(target.format).headless or target.format == "masked_lm"
+    how = task_format(target.format)
+    return how.headless or how.language_model
 
 
 def _max_length(checkpoint: str | Path | Encoder | Checkpoint, target: Task, given: int | None) -> int:
