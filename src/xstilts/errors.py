@@ -1,4 +1,9 @@
-"""TODO errors."""
+"""Errors that are written for users.
+
+>>> raise InputError("a.csv:3: expected a label, found none; correct the row")
+Traceback (most recent call last):
+xstilts.errors.InputError: a.csv:3: expected a label, found none; correct the row
+"""
 
 from __future__ import annotations
 

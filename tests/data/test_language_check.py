@@ -20,7 +20,7 @@ from xstilts.data.examples import (
     TaggingExample,
     TextExample,
 )
-from xstilts.data.language_check import MOST_SUSPICIOUS, SMALL, SMALL_ELSEWHERE, Watch, signs, suspicious
+from xstilts.data.language_check import MOST_SUSPICIOUS, SMALL, SMALL_ELSEWHERE, EnglishCheck, signs, suspicious
 from xstilts.data.readers import Report
 from xstilts.errors import InputError
 from xstilts.runtime.machine import Runtime
@@ -94,8 +94,8 @@ def test_names_in_english_do_not_make_it_foreign(texts: list[str], name: str) ->
 # A data set.
 
 
-def watched(texts: list[str]) -> Watch:
-    watch = Watch()
+def watched(texts: list[str]) -> EnglishCheck:
+    watch = EnglishCheck()
     for number, text in enumerate(texts):
         watch.add(TextExample(str(number), text))
     return watch
@@ -135,8 +135,8 @@ def test_short_texts_are_judged_together() -> None:
     ],
 )
 def test_every_shape_is_looked_at(example: Example) -> None:
-    watch = Watch()
-    assert list(watch.passed(iter([example]))) == [example]
+    watch = EnglishCheck()
+    assert list(watch.checked(iter([example]))) == [example]
     assert (watch.texts, watch.suspicious) == (1, 1)
 
 
@@ -224,7 +224,7 @@ def real_examples(name: str, split: str, code: str) -> list[Example]:
 def test_real_english_data_are_english_with_a_margin(name: str) -> None:
     if not task(name).sources or not task(name).has("train", "en", DATA):
         pytest.skip(f"no English training data of {name} in {DATA}")
-    watch = Watch()
+    watch = EnglishCheck()
     for example in real_examples(name, "train", "en"):
         watch.add(example)
     assert watch.english()
@@ -245,7 +245,7 @@ def test_real_english_data_are_english_with_a_margin(name: str) -> None:
 def test_one_in_twenty_real_texts_of_another_language_is_told(base: str, name: str, split: str, code: str) -> None:
     more = real_examples(name, split, code)
     english = real_examples(base, "train", "en")[: 19 * len(more)]
-    watch = Watch()
+    watch = EnglishCheck()
     for example in english + more[: max(1, len(english) // 19)]:
         watch.add(example)
     assert watch.english() is False

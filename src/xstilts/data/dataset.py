@@ -1,7 +1,7 @@
-"""Data: the identity of one split of one task in one language, and the stage that reads it.
+"""Dataset: one split of one task in one language, its identity, and the stage that reads it.
 
-Files are named by content: the same bytes read the same way are the same data wherever they lie, and a changed byte
-is other data. Reading ends in JSON lines (`examples.jsonl`) and a record of what was dropped or repaired.
+Files are identified by content: the same bytes read the same way are the same data wherever they lie, and a changed
+byte makes other data. The stage writes JSON lines (`examples.jsonl`) and counts what was dropped or repaired.
 
 >>> DatasetSplit("xnli", "classification", "test", "sw", ("yes", "no"), (("reader", "tsv"),), ()).label
 'xnli-test-sw'
@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from xstilts.data.examples import Example, write
-from xstilts.data.language_check import Watch
+from xstilts.data.language_check import EnglishCheck
 from xstilts.data.languages import language
 from xstilts.data.readers import Input, Report, Row, container
 from xstilts.data.readers import read as read_rows
 from xstilts.data.readers.row import bad
-from xstilts.data.readers.row_to_example import SHAPE, Asked
+from xstilts.data.readers.row_to_example import SHAPE, RowRules, written_out
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.store import names
@@ -72,10 +72,10 @@ class DatasetSplit:
         split: "train", "validation" or "test".
         language: Code of the language.
         labels: The task's labels, in the order of a classifier's outputs.
-        meaning: What `Source.meaning` says of the way of reading.
+        meaning: How the files are read (`Source.meaning`).
         files: The files by content.
         part: Start and stop over the rows, for data sets cut out of another one.
-        source: How the files are read; None for data that are only named. No part of the identity.
+        source: The source that reads them; None for data that cannot be read. No part of the identity.
         expected: How many examples there should be, as far as that is known. No part of the identity.
     """
 
@@ -92,31 +92,36 @@ class DatasetSplit:
 
     @property
     def label(self) -> str:
-        """A short name for people."""
+        """A short name for display."""
         return f"{self.task}-{self.split}-{self.language}"
 
 
 @stage(name=names.READ, version=1, label=lambda data: f"data-{data.label}")
 def read(site: BuildContext, data: DatasetSplit) -> None:
-    """Write the examples of a split to `examples.jsonl`, and what was repaired, dropped or noted to the record.
+    """Write the examples of a split to `examples.jsonl`, and what was repaired, dropped or noted to the manifest.
 
-    Raises InputError, unless the machine takes partial data, where there are not as many as there should be, and where
-    training data that are said to be English are not.
+    Args:
+        site: The folder to write to, and the runtime with the data folder.
+        data: The split.
+
+    Raises:
+        InputError: The data cannot be read; or, unless the runtime allows unexpected data, there are fewer or more
+            examples than expected, or the "en" training data are not English.
     """
-    report, watch = Report(), Watch()
-    found = examples(data, site.machine.data, report)
+    report, check = Report(), EnglishCheck()
+    read_examples = examples(data, site.machine.data, report)
     guarded = data.split == "train" and data.language == "en"
-    count = write(watch.passed(found) if guarded else found, site.folder / EXAMPLES)
+    count = write(check.checked(read_examples) if guarded else read_examples, site.folder / EXAMPLES)
     site.record |= {"examples": count, "files": [file.path for file in data.files], **asdict(report)}
     if guarded:
-        site.record["not_english"] = {"suspicious": watch.suspicious, "judged": watch.judged, "samples": watch.samples}
+        site.record["not_english"] = {"suspicious": check.suspicious, "judged": check.judged, "samples": check.samples}
     if not site.machine.allow_unexpected_data:
         _check_count(data, count, report)
-        _check_english(data, watch)
+        _check_english(data, check)
 
 
 def _check_count(data: DatasetSplit, count: int, report: Report) -> None:
-    """Raise InputError where examples are missing, or too many, that were not counted as dropped."""
+    """Raise InputError where the number of examples, with or without the dropped ones, is not the expected one."""
     wanted = data.expected
     dropped = sum(times for reason, times in report.counts.items() if reason.startswith("dropped: "))
     if wanted not in (None, count, count + dropped):
@@ -125,12 +130,12 @@ def _check_count(data: DatasetSplit, count: int, report: Report) -> None:
         raise bad(_names(data), problem, f"{remedy} --partial")
 
 
-def _check_english(data: DatasetSplit, watch: Watch) -> None:
-    """Raise InputError where data are not English that are said to be."""
-    if watch.english() is False:
-        share = f"{watch.suspicious} of {watch.judged} texts that are long enough to tell"
-        share = share if watch.suspicious else "its texts taken together, each being too short to tell"
-        samples = f" (ids {', '.join(watch.samples)})" if watch.samples else ""
+def _check_english(data: DatasetSplit, check: EnglishCheck) -> None:
+    """Raise InputError where "en" training data are not English."""
+    if check.english() is False:
+        share = f"{check.suspicious} of {check.judged} texts that are long enough to tell"
+        share = share if check.suspicious else "its texts taken together, each being too short to tell"
+        samples = f" (ids {', '.join(check.samples)})" if check.samples else ""
         problem = f"expected English training data of '{data.task}', found another language in {share}{samples}"
         remedy = (
             f"get the English file, ask for the language that it is in ('{data.task}:sw'), or take it as it is with"
@@ -143,15 +148,23 @@ def _names(data: DatasetSplit) -> str:
 
 
 def examples(data: DatasetSplit, folder: Path | None, report: Report) -> Iterator[Example]:
-    """Yield the examples of a split; count in `report` what was repaired, dropped or noted.
+    """Yield the examples of a split.
 
-    An id is the row's `id`, or its number in the files (from 0), which dropped rows and parts do not shift.
-    Raises InputError, with file and line, for what cannot be repaired, and where a file is not the one that was
-    planned.
+    Args:
+        data: The split.
+        folder: The data folder; None where there is none (files with absolute paths need none).
+        report: Counts what was repaired, dropped or noted.
+
+    Yields:
+        Examples. An id is the row's `id`, or its number in the files (from 0), counting dropped rows.
+
+    Raises:
+        InputError: A row is wrong and cannot be repaired (the message has file and line), there are no examples, or a
+            file has changed since the split was planned.
     """
     source = data.source
     if source is None:
-        raise InputError(f"{data.label} is named without the way to read it: take it from a task, by `Task.data`")
+        raise InputError(f"{data.label} has no source to read it: get it from a task, by `Task.data`")
     if source.generator is not None:
         yield from source.generator.examples(data.task, data.split, data.language, source.options)
         return
@@ -168,19 +181,19 @@ def examples(data: DatasetSplit, folder: Path | None, report: Report) -> Iterato
 
 def _shaped(data: DatasetSplit, source: Source, folder: Path | None, report: Report) -> Iterator[tuple[Example, str]]:
     """Yield (example, place) of the rows that are not dropped."""
-    asked = Asked(data.split, data.labels, report, source.label_names, source.dropped, source.withheld)
+    rules = RowRules(data.split, data.labels, report, source.label_names, source.dropped, source.withheld)
     positional = source.options.get("ids") == "position"
     rows = read_rows(source.reader, _inputs(data, folder), {**source.options, "language": data.language}, report)
     meant = ((row.place, fields) for row in rows if _concerns(fields := fields_of(row, source), data, source))
     for position, (place, fields) in _part(enumerate(meant), data.part):
         id = str(position) if positional or fields.get("id") is None else str(fields["id"])
-        example = SHAPE[data.format](id, fields, place, asked)
+        example = SHAPE[data.format](id, fields, place, rules)
         if example:
             yield example, place
 
 
 def _inputs(data: DatasetSplit, folder: Path | None) -> list[Input]:
-    """Return the files to read, having seen that they are still the planned ones."""
+    """Return the files to read, after checking that they are still the planned ones."""
     if folder is None and not all(Path(file.path).is_absolute() for file in data.files):
         raise InputError(f"{data.label} is read from files, and no data folder is given; name it with --data DIR")
     folder = folder or Path()
@@ -196,7 +209,15 @@ def _inputs(data: DatasetSplit, folder: Path | None) -> list[Input]:
 
 
 def fields_of(row: Row, source: Source) -> Mapping[str, Any]:
-    """Return a row's values under the names of the example's fields."""
+    """Return a row's values by the names of the example's fields.
+
+    Args:
+        row: A row of a reader.
+        source: Has the columns of the fields, or a function that converts the row.
+
+    Raises:
+        InputError: A column is missing, or the row cannot be converted.
+    """
     values = dict(row.values)
     groups = [(one,) if isinstance(one, str) else one for one in source.columns.values()]
     missing = [column for group in groups for column in group if column not in values]
@@ -210,19 +231,19 @@ def fields_of(row: Row, source: Source) -> Mapping[str, Any]:
     }
     if source.options.get("fields") == "named":
         kept = {name: values[name] for name in KEPT_FIELDS if name in values}
-        return dict.fromkeys(source.options.get("empty", ()), "") | chosen | kept  # type: ignore[arg-type]
+        return written_out(dict.fromkeys(source.options.get("empty", ()), "") | chosen | kept)  # type: ignore[arg-type]
     values.update(chosen)
     if source.convert is None:
         return values
     try:
         return {**values, **source.convert(Row(row.place, values))}
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        problem = f"expected a row as {source.convert.__name__} knows it, found {str(values)[:120]} ({error!r})"
+        problem = f"expected a row that `{source.convert.__name__}` can convert, found {str(values)[:120]} ({error!r})"
         raise bad(row.place, problem, "the file is of another version: get the one the task names") from None
 
 
 def _concerns(fields: Mapping[str, Any], data: DatasetSplit, source: Source) -> bool:
-    """Say whether a row is in the language, where a file holds several and `language_column` says which."""
+    """Return whether a row is in the language of the split, for files whose `language_column` has that of each row."""
     column = source.options.get("language_column")
     if not isinstance(column, str):
         return True

@@ -1,7 +1,7 @@
-"""Examples: what one row of a data set says, whatever file it came from.
+"""Examples: the rows of data sets, in one dataclass for each group of task formats.
 
-Seven shapes for the kinds of tasks. Every reader ends in one of them, every kind starts from one, and the store keeps
-them as JSON lines, so that a person can read exactly what a model was trained and scored on.
+Every reader ends in one of them and every task format starts from one. The store has them as readable JSON lines:
+exactly what a model was trained and scored on.
 
 >>> ClassificationExample("3", "A dog runs.", "An animal moves.", "entailment").label
 'entailment'
@@ -18,7 +18,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ClassificationExample:
-    """A text or a pair of texts with a label (None where the data set hides it)."""
+    """A text or a pair of texts with a label (None where the data set withholds it)."""
 
     id: str
     text_a: str
@@ -28,7 +28,7 @@ class ClassificationExample:
 
 @dataclass(frozen=True, slots=True)
 class MultipleChoiceExample:
-    """A context, a question about it (may be empty) and the candidates, of which number `label` is right."""
+    """A context, a question about it (may be empty) and the choices, of which the one numbered `label` is right."""
 
     id: str
     context: str
@@ -39,7 +39,7 @@ class MultipleChoiceExample:
 
 @dataclass(frozen=True, slots=True)
 class TaggingExample:
-    """A sentence in words with a tag for each (no tags where the data set hides them)."""
+    """The words of a sentence with a tag for each (no tags where the data set withholds them)."""
 
     id: str
     tokens: tuple[str, ...]
@@ -48,7 +48,7 @@ class TaggingExample:
 
 @dataclass(frozen=True, slots=True)
 class AnswerSpan:
-    """An answer and the character offset in the context at which it starts (-1: not known)."""
+    """An answer and the offset in the context at which it starts, in characters (-1: unknown)."""
 
     text: str
     start: int
@@ -56,7 +56,7 @@ class AnswerSpan:
 
 @dataclass(frozen=True, slots=True)
 class QAExample:
-    """A question about a context; no answers where it is `unanswerable` (or where the data set hides them)."""
+    """A question about a context; no answers where it is `unanswerable` (or where the data set withholds them)."""
 
     id: str
     context: str
@@ -67,9 +67,13 @@ class QAExample:
 
 @dataclass(frozen=True, slots=True)
 class BitextExample:
-    """Two texts that belong together: a sentence and its English translation, or a question and what answers it.
+    """Two texts that belong together: a sentence and its English translation, or a question and its answer.
 
-    context: what the second text stands in, read with it, where there is something.
+    Attributes:
+        id: Identifier.
+        source: The first text.
+        english: The second text.
+        context: The paragraph around the second text, which is encoded with it; None where there is none.
     """
 
     id: str
@@ -80,9 +84,14 @@ class BitextExample:
 
 @dataclass(frozen=True, slots=True)
 class PassageExample:
-    """One text of a search: it asks (side "query"), can be found ("candidate"), or only takes part ("bystander").
+    """One text of a search.
 
-    context: what the text stands in, read with it. targets: of a query, the ids of the candidates that are right.
+    Attributes:
+        id: Identifier.
+        text: The text.
+        context: The paragraph around it, which is encoded with it; None where there is none.
+        side: "query", "candidate", or "bystander" for a query that is encoded but not scored.
+        targets: Ids of the right candidates of a query.
     """
 
     id: str
@@ -94,7 +103,7 @@ class PassageExample:
 
 @dataclass(frozen=True, slots=True)
 class TextExample:
-    """A text for masked-LM; `pair` is its translation, or another rendering of it, where there is one."""
+    """A text for masked LM; `pair` is its translation or a paraphrase, where there is one."""
 
     id: str
     text: str
@@ -124,7 +133,7 @@ SHAPES: dict[str, type[Example]] = {
 
 
 def write(examples: Iterable[Example], path: Path) -> int:
-    """Write examples as JSON lines; return how many there were."""
+    """Write examples as JSON lines; return their number."""
     count = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for example in examples:
@@ -134,7 +143,7 @@ def write(examples: Iterable[Example], path: Path) -> int:
 
 
 def read(path: Path, format: str) -> Iterator[Example]:
-    """Read back what `write` wrote for a kind of task."""
+    """Yield the examples of a file that `write` wrote, of a task format."""
     shape = SHAPES[format]
     with path.open(encoding="utf-8") as file:
         for line in file:

@@ -1,8 +1,8 @@
-"""Remote: a file of a data set on the Hugging Face hub: what the hub says of it, and its bytes.
+"""Hub files: the files of a data set on the Hugging Face hub, their metadata and their download.
 
-All that is said to the hub is said here, through `huggingface_hub`, so HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean
-what they mean there. What the hub answers is not trusted: names that lead out of a folder are refused, and bytes are
-compared with the size and digest that the commit lists. Messages are our own, and hold nothing of an answer.
+All requests to the hub go through this module and `huggingface_hub`, so that HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE
+have their usual meaning. Answers of the hub are not trusted: names that lead out of a folder are refused, and bytes are
+compared with the size and the digest that the commit lists. Error messages quote nothing of an answer.
 
 >>> Remote("sw/test-0.parquet", "sw/test-0.parquet", "c" * 40, 3, "").size
 3
@@ -41,14 +41,19 @@ COMMIT = re.compile("[0-9a-f]{40}")
 
 
 class Unreachable(InputError):
-    """The hub cannot be reached at all, so that there is no use in asking it for anything else."""
+    """The hub cannot be reached at all, so that other requests would fail too."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A file of a repository: its path there at a commit, its name here, and what its bytes must be.
+    """A file of a repository.
 
-    digest: SHA-256 of a large file, git's SHA-1 of a small one, "" where the hub does not say.
+    Attributes:
+        path: Its path in the repository.
+        name: Its path below the local folder.
+        commit: The commit.
+        size: Its size in bytes.
+        digest: SHA-256 of a large file, git's SHA-1 of a small one, "" where the hub has none.
     """
 
     path: str
@@ -58,7 +63,7 @@ class Remote:
     digest: str
 
     def is_at(self, path: Path) -> bool:
-        """Say whether a local file is this one, by size and digest."""
+        """Return whether a local file is this one, by size and digest."""
         return path.stat().st_size == self.size and self.digest in ("", _digest(path, len(self.digest)))
 
 
@@ -71,9 +76,11 @@ class Listing:
 
 
 def listed(repository: str, revision: str) -> Listing | None:
-    """Return the files of a data set at the commit that a revision names now; None where there is no such revision.
+    """Return the files of a data set at the present commit of a revision; None where there is no such revision.
 
-    Raises Unreachable without a network, and InputError where the hub refuses or lists what cannot be safe.
+    Raises:
+        Unreachable: The hub cannot be reached.
+        InputError: The hub refuses the request, or lists unsafe file names.
     """
     with _answered(repository, revision):
         try:
@@ -87,9 +94,10 @@ def listed(repository: str, revision: str) -> Listing | None:
 
 
 def fetch(repository: str, files: Sequence[Remote], folder: Path) -> None:
-    """Download files to their paths below a folder; what an earlier call finished is not downloaded again.
+    """Download files to their paths below a folder, except those that an earlier call finished.
 
-    Raises InputError where the disk is too small, the connection breaks, or a file is not what its commit lists.
+    Raises:
+        InputError: The disk is too small, the connection breaks, or a file differs from its commit.
     """
     folder.mkdir(parents=True, exist_ok=True)
     needed, free = sum(file.size for file in files), shutil.disk_usage(folder).free
@@ -114,7 +122,7 @@ def fetch(repository: str, files: Sequence[Remote], folder: Path) -> None:
 
 
 class _Bar:
-    """What `huggingface_hub` calls instead of a bar of its own: tells `progress` how many bytes are there."""
+    """A progress bar for `huggingface_hub` that sends the number of bytes to `progress`."""
 
     def __init__(self, desc: str = "", total: int | None = None, initial: int = 0, **ignored: object) -> None:
         self.desc, self.total, self.n = desc, total, initial
@@ -160,7 +168,7 @@ def _digest(path: Path, length: int) -> str:
 
 @contextmanager
 def _answered(repository: str, revision: str) -> Iterator[None]:
-    """Turn what `huggingface_hub` raises into InputError; leave what the disk says as it is."""
+    """Turn errors of `huggingface_hub` into InputError; errors of the disk pass through."""
     try:
         yield
     except InputError:
@@ -172,7 +180,7 @@ def _answered(repository: str, revision: str) -> Iterator[None]:
 
 
 def _meaning(error: Exception, repository: str, revision: str) -> InputError:
-    """Return what to tell of an error."""
+    """Return the InputError for an error of the library."""
     token = "set HF_TOKEN to a token of an account that may read it"
     match error:
         case OfflineModeIsEnabled():
@@ -202,7 +210,7 @@ def _unreachable(repository: str) -> Unreachable:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the library's remarks off the screen: what matters is raised."""
+    """Silence the library's messages within this context."""
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:

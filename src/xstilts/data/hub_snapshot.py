@@ -1,8 +1,8 @@
-"""Repository: a data set on the hub at one commit, and the folder that holds its files here.
+"""Hub snapshot: a data set of the hub at one commit, in a local folder.
 
-The first download writes the commit that the revision names then to `revision.json` beside the files, and every later
-one keeps to it, so that a folder never mixes two commits. The files of a pattern are put in place together, when all
-of them are there and checked.
+The first download writes the present commit of the revision to `revision.json` beside the files, and every later
+download uses that commit, so that a folder never mixes two. The files of a pattern are moved into place together, when
+all of them are downloaded and checked.
 
 >>> Repository("google/xquad", "main", Path("data")).folder.as_posix()
 'data/hub/google/xquad'
@@ -27,7 +27,14 @@ CONVERTED = "refs/convert/parquet"  # where the hub keeps data sets as <configur
 
 @dataclass(frozen=True)
 class Pin:
-    """What a folder is held to: the revision asked for, its commit, that of converted files, and the files there."""
+    """The pinned state of a folder.
+
+    Attributes:
+        revision: The revision of the first download.
+        commit: Its commit.
+        converted: The commit of the hub's Parquet copy; "" where none of its files is used.
+        files: The files in the folder.
+    """
 
     revision: str
     commit: str
@@ -37,7 +44,13 @@ class Pin:
 
 @dataclass(frozen=True)
 class Repository:
-    """A data set on the hub, and its place below a data folder."""
+    """A data set on the hub, and its folder below a data folder.
+
+    Attributes:
+        id: "owner/name".
+        revision: A branch, a tag or a commit.
+        data: The data folder.
+    """
 
     id: str
     revision: str
@@ -50,12 +63,12 @@ class Repository:
 
     @property
     def part(self) -> Path:
-        """Where files are until all of a pattern are there."""
+        """Folder of the files that are being downloaded."""
         return self.data / "hub" / ".part" / self.id.replace("/", "--")
 
     @property
     def pin(self) -> Pin | None:
-        """What the folder is held to; None before the first download. InputError for another revision."""
+        """The pinned state; None before the first download. InputError where it is that of another revision."""
         found = _read(self.folder / LOCK)
         if found and self.revision not in (found.revision, found.commit):
             raise InputError(
@@ -100,7 +113,7 @@ class Repository:
         return [self.folder / file.name for file in files]
 
     def _has(self, file: Remote, known: bool) -> bool:
-        """Say whether a file is in place; InputError where another is there under its name."""
+        """Return whether a file is in place; InputError where another one has its name."""
         path = self.folder / file.name
         if not path.exists():
             return False
@@ -111,7 +124,7 @@ class Repository:
         return True
 
     def _hold(self, files: Collection[Remote]) -> None:
-        """Write down what the folder is held to from now on."""
+        """Pin the folder to its commit and its files."""
         old = self.pin or Pin(self.revision, self.listing.commit)
         converted = next((file.commit for file in files if file.path != file.name), old.converted)
         every = {file.name: file for file in (*old.files, *files)}

@@ -1,9 +1,9 @@
-"""English: does a text that is said to be English look English? Judged by the text itself, not by the file's name.
+"""Language check: whether texts that should be English are English, judged by their words, not by the file's name.
 
-Training files that were said to be English and held nine languages have made "zero-shot" results that were none. What
-tells is the script, the small words that English cannot do without (`the`, `of`, `is`), and in short texts the small
-words of other languages (`und`, `que`, `ya`). A text has to give enough of these to be judged: a list of names, a
-title or a caption of five words is too short to say, and is not held against anybody.
+Training files labelled English that in fact hold nine languages have led to false "zero-shot" results. The check
+counts letters by script, English function words (`the`, `of`, `is`) and, in short texts, function words of other
+languages (`und`, `que`, `ya`). A list of names, a title or a caption of five words is too short to be judged, and does
+not count.
 
 >>> suspicious("The dog that you saw in the garden was not ours."), suspicious("Der Hund ist nicht da, und es regnet.")
 (False, True)
@@ -21,12 +21,12 @@ from functools import cache
 
 from xstilts.data.examples import Example
 
-LOOKED_AT = 600  # characters of a text; the rest of a long one says the same
-ENOUGH_WORDS = 10  # before the absence of small English words tells
-ONE_IN = 15  # words is a small English one at least; in running text it is one in three
-SIGNS = 2  # small words that tell a language in a text that is not long enough
-MOST_SUSPICIOUS = 0.015  # of the texts that could be judged; real English data have stayed below half of it
-FEWEST_SUSPICIOUS = 8  # texts, below which a share is an accident
+LOOKED_AT = 600  # characters of a text that are read
+ENOUGH_WORDS = 10  # that a text must have before the absence of English function words counts
+ONE_IN = 15  # words at least is an English function word; in running text it is one in three
+SIGNS = 2  # function words that decide on a text with fewer words
+MOST_SUSPICIOUS = 0.015  # share of the judged texts; English data sets have less than half of it
+FEWEST_SUSPICIOUS = 8  # texts, below which a share is no evidence
 ENOUGH_TOGETHER = 200  # words of texts too short to be judged alone, before they are judged together
 SAMPLES = 3
 NO_TEXT = ("id", "label", "tags", "side", "targets")
@@ -62,9 +62,14 @@ WORD = re.compile(r"(?<![^\s\"'(“‘«„¿¡-])[^\W\d_]+(?![\w/@])")
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """What speaks in a text: letters by script, words, and among them the small ones of English and of others.
+    """Counts by which a text is judged.
 
-    words: without those that begin with a capital, since names are of no language.
+    Attributes:
+        latin: Letters of the Latin script.
+        other: Letters of other scripts.
+        words: Words, without capitalized ones, since names have no language.
+        english: English function words.
+        foreign: Function words of other languages.
     """
 
     latin: int = 0
@@ -77,7 +82,7 @@ class Signs:
         return Signs(*(getattr(self, one.name) + getattr(more, one.name) for one in fields(self)))
 
     def suspicious(self) -> bool | None:
-        """Say whether this is another language than English; None where there is too little to say."""
+        """Return whether the text is in another language than English; None where it is too short to judge."""
         if self.other > self.latin:
             return True
         if self.foreign >= SIGNS and self.foreign > self.english:
@@ -88,8 +93,16 @@ class Signs:
 
 
 @dataclass
-class Watch:
-    """Looks at examples as they pass, and says in the end whether they are English."""
+class EnglishCheck:
+    """Counts over a stream of examples, and whether they are English.
+
+    Attributes:
+        texts: Number of examples.
+        judged: How many were long enough to judge.
+        suspicious: How many of these are in another language.
+        samples: Ids and first words of the first few suspicious ones.
+        unjudged: Counts over the texts that were too short.
+    """
 
     texts: int = 0
     judged: int = 0
@@ -98,8 +111,8 @@ class Watch:
     unjudged: Signs = field(default_factory=Signs)
 
     def add(self, example: Example) -> None:
-        """Look at an example; its id and first words are kept if it is one of the first few that look foreign."""
-        text = " ".join(_said(example))
+        """Count an example."""
+        text = " ".join(_texts(example))
         found = signs(text)
         self.texts += 1
         verdict = found.suspicious()
@@ -111,8 +124,8 @@ class Watch:
         if verdict and len(self.samples) < SAMPLES:
             self.samples.append(f"{example.id}: {' '.join(text.split())[:60]!r}")
 
-    def passed(self, examples: Iterator[Example]) -> Iterator[Example]:
-        """Yield examples as they are, having looked at each."""
+    def checked(self, examples: Iterator[Example]) -> Iterator[Example]:
+        """Yield examples unchanged, and count each."""
         for example in examples:
             self.add(example)
             yield example
@@ -123,7 +136,7 @@ class Watch:
         return self.suspicious / max(1, self.judged)
 
     def english(self) -> bool | None:
-        """Say whether all of it is English, but for accidents; None where there is too little to say."""
+        """Return whether the examples are English, up to a small share; None where they are too short to judge."""
         if self.suspicious >= FEWEST_SUSPICIOUS and self.share > MOST_SUSPICIOUS:
             return False
         if self.judged >= FEWEST_SUSPICIOUS:
@@ -134,12 +147,12 @@ class Watch:
 
 
 def suspicious(text: str) -> bool | None:
-    """Say whether a text is in another language than English; None where it is too short to say."""
+    """Return whether a text is in another language than English; None where it is too short to judge."""
     return signs(text).suspicious()
 
 
 def signs(text: str) -> Signs:
-    """Return what speaks in the beginning of a text."""
+    """Return the counts of the first characters of a text."""
     text = text[:LOOKED_AT]
     words = [(word, word.casefold()) for word in WORD.findall(text)]
     english = sum(plain in ENGLISH for _, plain in words)
@@ -151,8 +164,8 @@ def signs(text: str) -> Signs:
     return Signs(sum(latin), len(latin) - sum(latin), counted, english, foreign)
 
 
-def _said(example: Example) -> Iterator[str]:
-    """Yield the texts of an example, whatever its shape."""
+def _texts(example: Example) -> Iterator[str]:
+    """Yield the texts of an example of any format."""
     for one in fields(example):
         value = getattr(example, one.name)
         if one.name in NO_TEXT or value is None:

@@ -1,4 +1,4 @@
-"""Language: a row of a table; everywhere else a language is just its code.
+"""Languages: a table of languages; all other modules use their codes.
 
 The table (`languages.tsv`) holds the 50 languages of XTREME-R, the languages XLM-R was pretrained on, and those of the
 other data sets that tasks can read. Codes are ISO 639-1 where there is one, else 639-3. Families are as in the XTREME
@@ -27,7 +27,15 @@ XTREME_R = tuple(FIFTY.split())
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language: its code, English name, family, script (ISO 15924), and whether XLM-R has seen it in pretraining."""
+    """A language.
+
+    Attributes:
+        code: ISO 639-1 code where there is one, else 639-3.
+        name: English name.
+        family: Family, as in the XTREME paper.
+        script: ISO 15924 code.
+        in_xlmr: Whether it is among the languages of XLM-R's pretraining data.
+    """
 
     code: str
     name: str
@@ -51,7 +59,11 @@ ARTIFICIAL = {
 
 
 def language(code: str) -> Language:
-    """Return the language of a code; InputError with the nearest code or name where there is none."""
+    """Return the language of a code.
+
+    Raises:
+        InputError: There is no such code; the message has the nearest code or name.
+    """
     if code in languages():
         return languages()[code]
     if code in ARTIFICIAL:

@@ -1,6 +1,10 @@
-"""Source: one form in which the examples of a task can be had, and where its files lie below the data folder.
+"""Source: one form in which the examples of a task are available, and where its files lie below the data folder.
 
-A task names several, tried in order: the original files, the folder that XTREME's script makes, files of the hub.
+A task has several, which are tried in order: the original files, the folder that XTREME's script makes, the files of
+the Hugging Face hub.
+
+>>> Source("jsonl", {"test": "reviews/test-{language}.jsonl"}).patterns("test", "sw")
+('reviews/test-sw.jsonl',)
 """
 
 from __future__ import annotations
@@ -87,7 +91,7 @@ class Source:
 
     @property
     def named(self) -> bool:
-        """Whether the names of the files say which language is in them."""
+        """Whether the names of the files have their language."""
         groups = ((one,) if isinstance(one, str) else one for one in self.files.values())
         return any("{language}" in pattern for group in groups for pattern in group)
 
@@ -120,7 +124,7 @@ class Source:
         return not self.withheld and bool(self.find(split, language, folder))
 
     def meaning(self) -> tuple[tuple[str, str], ...]:
-        """Return what, beside the files' bytes, decides the examples: the identity of this way of reading."""
+        """Return what decides the examples beside the bytes of the files; it is part of the identity of the data."""
         code = "" if self.convert is None else _normalised(self.convert)
         parts = {
             "columns": sorted(self.columns.items()),

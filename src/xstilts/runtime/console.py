@@ -1,4 +1,4 @@
-"""Console: standard output for everything that the package prints.
+"""Console: standard output, on which every command prints.
 
 >>> console().is_terminal
 False

@@ -1,11 +1,11 @@
-"""Shelf: a bounded folder of files named by a digest of all that decides what is in them.
+"""Disk cache: a bounded folder of files, each named by a digest of everything that decides its content.
 
-What is costly to compute and needed again, but is no result, is kept here: states of frozen layers (`prefix`), the
-pieces of texts (`segments`). A file appears when it is whole, and the one that was used longest ago makes room. So a
-shelf may be emptied at any time, and what is mapped into memory stays there when its file goes.
+It keeps what is costly to compute and used again but is no result: states of frozen layers (`frozen_layer_cache`) and
+the tokens of texts (`token_cache`). A file appears when it is complete, and the least recently used one makes room. So
+the cache may be emptied at any time; a file that is mapped into memory stays readable when it is deleted.
 
->>> shelf = DiskCache(Path("work/.toys"), 0.5, "toys")
->>> shelf.find("0123.toy") is None
+>>> cache = DiskCache(Path("work/.toys"), 0.5, "toys")
+>>> cache.find("0123.toy") is None
 True
 """
 
@@ -27,22 +27,33 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class DiskCache:
-    """A folder, the most GiB that its files may take, and what they hold, for people."""
+    """A bounded folder of files.
+
+    Attributes:
+        folder: Where the files lie.
+        most_gib: Most GiB that they take together.
+        holds: What they hold, for messages.
+    """
 
     folder: Path
     most_gib: float
     holds: str
 
     def locked(self, part: str = "") -> BaseFileLock:
-        """Return a lock to be held with `with`: on the whole shelf, or on a part of it, as on what is about to be made.
+        """Return a lock for a `with` statement.
 
-        Who holds both takes the part first.
+        Args:
+            part: Name of a part to lock, such as a file that is about to be made; "": the whole cache. A process that
+                needs both locks takes that of the part first.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self.folder / f"lock{part}")
 
     def find(self, name: str) -> Path | None:
-        """Return a file by name, used now, or None; outside the shelf's lock it may be gone before it is opened."""
+        """Return a file by name and mark it as used now; None where there is none.
+
+        Outside `locked()` another process may delete the file before it is opened.
+        """
         path = self.folder / name
         try:
             os.utime(path)
@@ -51,9 +62,15 @@ class DiskCache:
         return path
 
     def place(self, name: str, size: int, write: Callable[[BinaryIO], object]) -> Path | None:
-        """Put a file of `size` bytes there, within `locked()`; None, with a note, where it is too large to be kept.
+        """Write a file; to be called within `locked()`.
 
-        Too large is what needs more than the whole shelf, or more than half of what is free on the disk.
+        Args:
+            name: Name of the file.
+            size: Its size in bytes.
+            write: Writes the content to an open file.
+
+        Returns:
+            The path; None, with a note, for a file that is larger than the whole cache or than half of the free disk.
         """
         path = self.folder / name
         if not self._room(path, size):
@@ -67,7 +84,7 @@ class DiskCache:
         return path
 
     def _room(self, path: Path, size: int) -> bool:
-        """Make room for a file, the oldest files first; say whether there is enough of it."""
+        """Delete the least recently used files until a file fits; return whether it fits at all."""
         for torn in self.folder.glob("*.part"):
             torn.unlink()
         most = self.most_gib * GIB

@@ -1,7 +1,7 @@
-"""Machine: what the computer at hand decides, and what therefore never reaches a key.
+"""Runtime: settings of the present computer, which are no part of any key.
 
-Device, threads, memory and paths change how fast a result comes, not what it is (up to rounding). They travel as one
-keyword-only argument beside the identity of a stage.
+Device, threads, memory and paths change how fast a result is computed, not what it is (up to rounding). So they are one
+value beside the arguments of a stage.
 
 >>> Runtime(store=Path("work"), device="cpu").most_tokens()
 512
@@ -25,19 +25,31 @@ GPU_TOKENS, CPU_TOKENS = 16384, 512  # a GPU wants large passes; a CPU takes sma
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where and how work is done.
+    """Where and how stages are built.
 
-    store: folder of finished stages. data: folder of local data sets (None: hub only). device: "auto", "cpu",
-    "cuda", "cuda:1", "mps". micro_tokens: most tokens, padding included, in one forward and backward pass; a batch
-    is cut into as many as it takes and stays one batch; 0: as suits the device. workers: processes that build stages
-    side by side. threads: torch threads a process (0: as torch decides). checkpoint_seconds: time between resume
-    points. precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16". partial: take data sets that
-    do not have as many rows as expected, or do not look English; a guard, which changes no result. prefix_gib: most GiB
-    of states of frozen layers to keep in the store (`prefix`); 0: run them in every step. token_gib: most GiB of pieces
-    of texts to keep there (`segments`); 0: tokenise for every training and prediction. packing: "auto", "on" or "off"
-    (`packing`). recompute: keep only the inputs of layers for the backward pass and compute the rest again: less
-    memory, a third more work. compiled: let torch compile the layers, which takes a minute at the first step.
-    memory_gib: the device's memory that a plan reckons with (`fit`); 0: what the present one has.
+    Attributes:
+        store: Folder of finished stages.
+        data: Folder of local data sets; None where there is none.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        max_tokens_per_pass: Most tokens, padding included, in one forward and backward pass; a larger batch is computed
+            in several passes and stays one batch. 0: as suits the device.
+        workers: Processes that build stages side by side.
+        threads: Torch's threads in each process; 0: torch's default.
+        checkpoint_seconds: Seconds between two checkpoints of a training.
+        precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16".
+        allow_unexpected_data: Accept data sets with another number of examples than expected, or that do not look
+            English. The check changes no result.
+        prefix_gib: Most GiB of states of frozen layers in the store (`frozen_layer_cache`); 0: run them in every step.
+        token_gib: Most GiB of tokenized texts in the store (`token_cache`); 0: tokenize for every training and
+            prediction.
+        packing: "auto", "on" or "off": whether sequences share rows instead of being padded (`packed_attention`).
+        recompute: Keep only the inputs of layers for the backward pass and compute the rest again: less memory, a third
+            more computation.
+        compiled: Let torch compile the layers, which takes a minute at the first step.
+        memory_gib: Device memory in GiB that a plan assumes (`memory_fit`); 0: that of the present device.
+
+    Raises:
+        InputError: `packing` is none of its three values.
     """
 
     store: Path = Path("work")
@@ -61,7 +73,11 @@ class Runtime:
             raise InputError(f"unknown packing '{self.packing}': give auto, on or off")
 
     def torch_device(self) -> torch.device:
-        """Return the device to work on, the fastest there is for "auto"; set torch's threads."""
+        """Return the device, the fastest one for "auto", and set the number of torch's threads.
+
+        Raises:
+            InputError: This computer has no such device.
+        """
         import torch
 
         if self.threads:
@@ -73,20 +89,24 @@ class Runtime:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
     def most_tokens(self, device: str = "") -> int:
-        """Return the most tokens of one pass: as given, or as suits the device, or another type of device."""
+        """Return the most tokens of one pass.
+
+        Args:
+            device: Type of a device ("cuda", "cpu"); "": the present one.
+        """
         return self.max_tokens_per_pass or (
             GPU_TOKENS if (device or self.torch_device().type) == "cuda" else CPU_TOKENS
         )
 
     def arithmetic_precision(self) -> str:
-        """Return how a network computes: "bf16" where asked for, or where a GPU does it natively, else "fp32"."""
+        """Return "bf16" where it is set, or "auto" on a GPU that computes in it natively, else "fp32"."""
         import torch
 
         native = self.torch_device().type == "cuda" and torch.cuda.is_bf16_supported()
         return "bf16" if self.precision == "bf16" or (self.precision == "auto" and native) else "fp32"
 
     def arithmetic(self) -> AbstractContextManager[object]:
-        """Return the context in which a network computes."""
+        """Return the autocast context of the forward pass."""
         import torch
 
         halved = self.arithmetic_precision() == "bf16"

@@ -1,8 +1,11 @@
-"""Progress: what long work says of itself, on whatever is listening.
+"""Progress: events of long work, sent to one listener.
 
-Work calls `step` and `note`; where that goes is one sink, set once: a live bar in a terminal, a plain line now and
-then elsewhere, or a queue to the process that shows the workers side by side.
+Work calls `step` and `note`. A process has one sink for these events: live bars in a terminal, lines in a log, or a
+queue to the process that shows all workers.
 
+>>> listen(lambda event: print(event.label, event.done, event.total))
+>>> step("train", 3, 10)
+train 3 10
 >>> listen(lambda event: None)
 """
 
@@ -17,7 +20,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened: a step of work (`total` > 0) or a remark (`total` = 0)."""
+    """A step of work (`total` > 0) or a message (`total` = 0).
+
+    Attributes:
+        label: What is at work, or the message.
+        done: Steps that are done.
+        total: All steps; 0 for a message.
+        detail: Figures of the work, such as the loss or tokens per second.
+    """
 
     label: str
     done: int = 0
@@ -42,8 +52,8 @@ def listen(sink: Sink) -> None:
 
 
 @contextmanager
-def overheard(beside: Sink) -> Iterator[None]:
-    """Let `beside` hear every event too, for as long as this lasts."""
+def also_listening(beside: Sink) -> Iterator[None]:
+    """Send every event within this context to a second sink too."""
     before = _sink
 
     def both(event: Event) -> None:
@@ -58,23 +68,34 @@ def overheard(beside: Sink) -> Iterator[None]:
 
 
 def step(label: str, done: int, total: int, detail: str = "") -> None:
-    """Say how far a piece of work is; `detail` holds its figures (loss, tokens a second, time left)."""
+    """Send how far a piece of work is.
+
+    Args:
+        label: Name of the work, the same in all of its steps.
+        done: Steps that are done.
+        total: All steps.
+        detail: Figures of the work: loss, tokens per second, time left.
+    """
     _sink(Event(label, done, total, detail))
 
 
 def note(text: str) -> None:
-    """Say something a person should know."""
+    """Send a message to the user."""
     _sink(Event(text))
 
 
 def left(done: int, total: int, seconds: float) -> str:
-    """Return the time that the rest will take at the pace so far, as m:ss."""
+    """Return the time left at the pace so far, as m:ss.
+
+    >>> left(done=10, total=40, seconds=60)
+    '3:00'
+    """
     rest = int(seconds / max(done, 1) * (total - done))
     return f"{rest // 60}:{rest % 60:02d}"
 
 
 class Lines:
-    """A sink for logs: remarks at once, steps of each label at most once in `every` seconds and at their end."""
+    """A sink for logs: messages at once, steps of each label at most once in `every` seconds and at their end."""
 
     def __init__(self, every: float = 10.0) -> None:
         self.every = every
@@ -91,7 +112,7 @@ class Lines:
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """Show events as live bars where standard error is a terminal, else as plain lines."""
+    """Show events within this context as live bars where standard error is a terminal, else as lines."""
     if not sys.stderr.isatty():
         listen(Lines())
         yield

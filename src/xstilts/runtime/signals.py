@@ -1,4 +1,4 @@
-"""Interrupt: Ctrl-C and SIGTERM as a question that long work asks between two steps.
+"""Signals: Ctrl-C and SIGTERM as a flag that long work reads between two steps.
 
 >>> with deferred() as interrupted:
 ...     bool(interrupted)
@@ -17,7 +17,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(BaseException):
-    """Work was stopped from outside, after saving where it was; `number` is the signal's."""
+    """A signal stopped the work, which has saved its state first.
+
+    Attributes:
+        number: The signal.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}: run again to go on from here")
@@ -28,7 +32,7 @@ class Interrupted(BaseException):
 
 
 def raised() -> None:
-    """Let signals raise `Interrupted` in the main thread, wherever work does not defer them."""
+    """Make SIGINT and SIGTERM raise `Interrupted` in the main thread, except within `deferred`."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
@@ -39,7 +43,11 @@ def raised() -> None:
 
 @contextmanager
 def deferred() -> Iterator[list[int]]:
-    """Collect signals in a list instead of dying of them; a second one of the same work kills at once."""
+    """Collect signals in a list within this context; a second signal has its usual effect at once.
+
+    Yields:
+        The numbers of the signals received so far: true as soon as the work should stop.
+    """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received

@@ -1,8 +1,8 @@
-"""Sandbox: a laboratory of artificial languages, so that the whole of xstilts can be seen in minutes, with no network.
+"""Sandbox: artificial languages and tasks, on which all of xstilts runs in minutes and without a network.
 
-A small world gives meanings; each meaning is said in six languages at a known distance; tasks of every kind and text
-for pretraining come from them with exact gold. After K et al. (2020) and Dufter & Schütze (2020). What is measured
-here is transfer under control, and says nothing about real languages.
+A small world generates meanings; each meaning is expressed in six languages at a known distance from the first. Tasks
+of every format, with exact gold labels, and text for pretraining are made of them, after K et al. (2020) and Dufter &
+Schütze (2020). Results in the sandbox are transfer under controlled conditions; they say nothing about real languages.
 
 >>> [language.code for language in LANGUAGES]
 ['qaa', 'qab', 'qac', 'qad', 'qae', 'qaf']

@@ -1,7 +1,7 @@
-"""Grammar: says a meaning in a language. The only way from the world to text, and one to one.
+"""Grammar: from a meaning to its sentence in a language, one to one.
 
-Words come with part of speech, entity tag and the role they play, so that gold data for tagging and for answers is
-read off the sentence and never guessed. Full stops stand apart, as words of their own.
+Words have a part of speech, an entity tag and their role in the event, from which the gold tags and answers follow.
+A full stop is a separate word.
 
 >>> from xstilts.sandbox.languages import language
 >>> anna, dog = Thing(("Anna",), "PER"), Thing(("dog",), "animal", "big")
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from xstilts.sandbox.languages import Artificial
 from xstilts.sandbox.lexicon import FUNCTION, lexicon, suffixes
-from xstilts.sandbox.world import PARTS, Asked, Event, Fact, Meaning, Order, Thing, lemmas
+from xstilts.sandbox.world import PARTS, Event, EventQuestion, Fact, Meaning, Order, Thing, lemmas
 
 POS = {**FUNCTION, **dict(lemmas())}
 
@@ -52,7 +52,7 @@ class Sentence:
 
 def say(meaning: Meaning, language: Artificial) -> Sentence:
     """Return the sentence that has this meaning in this language."""
-    if isinstance(meaning, Asked):
+    if isinstance(meaning, EventQuestion):
         return Sentence((*_question(meaning, language), Word("?", "PUNCT")))
     if isinstance(meaning, Order):
         return Sentence((*_order(meaning, language), Word(".", "PUNCT")))
@@ -119,7 +119,7 @@ def _adposed(thing: Thing, role: str, relation: str, language: Artificial) -> li
     return [*adposition, *phrase] if language.adpositions == "before" else [*phrase, *adposition]
 
 
-def _question(asked: Asked, language: Artificial) -> list[Word]:
+def _question(asked: EventQuestion, language: Artificial) -> list[Word]:
     """Return a question: its word leads, or stands where the answer would; a gap always stands there."""
     thing = _role(asked)(asked.event)
     assert thing is not None
@@ -131,7 +131,7 @@ def _question(asked: Asked, language: Artificial) -> list[Word]:
     return [word, *rest] if language.question_first and not asked.gap else [*rest[:at], word, *rest[at:]]
 
 
-def _role(asked: Asked) -> Callable[[Event], Thing | None]:
+def _role(asked: EventQuestion) -> Callable[[Event], Thing | None]:
     return {"agent": lambda e: e.agent, "patient": lambda e: e.patient, "place": lambda e: e.place}[asked.role]
 
 

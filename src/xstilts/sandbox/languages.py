@@ -1,9 +1,9 @@
-"""Languages: six artificial languages at a growing distance from the first, made of a few knobs.
+"""Languages: six artificial languages at a growing distance from the first, each defined by a few parameters.
 
-A laboratory in the sense of K et al. (2020) and Dufter & Schütze (2020): every difference between two languages is a
-number that somebody set, so that transfer can be studied under control. They are no evidence about real languages.
-The codes are from the range that ISO 639-3 keeps free for private use (qaa-qtz). To study a language of your own,
-change a knob with `dataclasses.replace` and give it another code.
+As in K et al. (2020) and Dufter & Schütze (2020), every difference between two languages is a parameter, so that
+transfer can be studied under control. They are no evidence about real languages. The codes are from the range that ISO
+639-3 reserves for private use (qaa-qtz). For another language, change a parameter with `dataclasses.replace` and give
+it another code.
 
 >>> [round(distance(language), 2) for language in LANGUAGES]
 [0.0, 0.09, 0.25, 0.51, 0.79, 1.0]
@@ -17,14 +17,25 @@ from hashlib import sha256
 
 @dataclass(frozen=True, slots=True)
 class Artificial:
-    """A language as knobs.
+    """The parameters of a language.
 
-    order: of subject, verb and object. adjective_first: "big dog", not "dog big". adpositions: "before" the noun,
-    "after" it, or as a "suffix" (case). articles: whether there are any. agreement: adjectives and verbs take a suffix
-    after the class of their noun. negation_first: "never" before the verb. question_first: the question word leads.
-    cognates: share of words that come from the first language's by regular sound changes; the others are unrelated
-    (names always come from there). changes: how many sounds have changed. parallel: lines of
-    translation beside 100 lines of text.
+    Attributes:
+        code: Its code.
+        name: Its name.
+        script: ISO 15924 code of its script.
+        order: Order of subject, verb and object.
+        adjective_first: "big dog", not "dog big".
+        adpositions: "before" the noun, "after" it, or as a "suffix" (case).
+        articles: Whether it has articles.
+        agreement: Adjectives and verbs take a suffix for the class of their noun.
+        negation_first: "never" stands before the verb.
+        question_first: The question word stands first.
+        cognates: Share of words that come from those of the first language by regular sound changes. The others are
+            unrelated; names are always cognates.
+        changes: How many sounds have changed.
+        parallel: Lines of translation beside 100 lines of text.
+        family: Always "artificial".
+        in_xlmr: Always False.
     """
 
     code: str
@@ -92,9 +103,10 @@ def language(code: str) -> Artificial:
 
 
 def distance(language: Artificial, origin: Artificial = ENGLISH_LIKE) -> float:
-    """Return how far a language is from another by its knobs, 0 (the same) to 1; amounts of text do not count.
+    """Return the distance of two languages by their parameters, from 0 (equal) to 1.
 
-    Half of it is the words (unrelated words 0.2, changed sounds 0.1, script 0.2), half is the grammar.
+    One half is the words (unrelated words 0.2, changed sounds 0.1, script 0.2), the other half the grammar. The amounts
+    of text do not count.
     """
     pairs = ("SV", "VO", "SO")
     turned = sum(_precedes(language.order, *pair) != _precedes(origin.order, *pair) for pair in pairs) / len(pairs)
@@ -132,5 +144,5 @@ CITATION = "Artificial languages of this package, made after K et al. 2020 (ICLR
 
 
 def digest() -> str:
-    """Return a digest of all knobs, so that a turned knob is other data."""
+    """Return a digest of all parameters: a changed parameter makes other data."""
     return sha256(repr(LANGUAGES).encode()).hexdigest()

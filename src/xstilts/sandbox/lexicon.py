@@ -1,7 +1,7 @@
 """Lexicon: the word forms of a language, made from the English-like ones by sound changes, or unrelated to them.
 
-The words that stay cognate are nested: what is a cognate in a far language is one in every nearer language, so that
-"cognates by degree" is one scale. No two words of a language look the same.
+Cognates are nested: a cognate in a distant language is one in every nearer language too. No two words of a language
+have the same form.
 
 >>> from xstilts.sandbox.languages import language
 >>> lexicon(language("qab"))["garden"], lexicon(language("qad"))["never"]
@@ -56,7 +56,7 @@ def suffixes(language: Artificial) -> dict[str, str]:
 
 
 def related(lemma: str, language: Artificial) -> bool:
-    """Say whether a word comes from the English-like one; names always do."""
+    """Return whether a word is a cognate of the English-like one; names always are."""
     return Random(f"cognate {lemma}").random() < language.cognates
 
 

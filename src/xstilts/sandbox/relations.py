@@ -1,7 +1,7 @@
-"""Relations: how one event's meaning follows from, contradicts or leaves open another's.
+"""Relations: whether the meaning of one event follows from that of another, contradicts it, or neither.
 
-Nothing here knows a language. Two events tell of the same persons and things ("the dog" is taken up again as "the
-animal"), so to deny the one is to contradict the other.
+They do not depend on a language. Two events are about the same persons and things (the "animal" of the second is the
+"dog" of the first), so that the denial of one contradicts the other.
 
 >>> cat, plum = Thing(("cat",), "animal"), Thing(("plum",), "fruit")
 >>> [str(event) for event in wider(Event(cat, "want", plum, time="today"))]

@@ -1,8 +1,8 @@
-"""Tasks: gold data of every kind in every language, read off meanings and never annotated.
+"""Tasks: data of every task format in every language, with gold labels that follow from the meanings.
 
 A split's meanings are the same in all languages, so that test sets are translations of each other, as XNLI's are.
-Training data of the target tasks is in the English-like language only, as zero-shot transfer wants it; that of the
-intermediate tasks is in all, and the same in all but for the language.
+Training data of the target tasks are in the English-like language only, as zero-shot transfer requires; those of the
+intermediate tasks are in all languages, as translations of each other.
 
 >>> options = {"make": "entailment", "test": 1}
 >>> [next(examples("sandbox_nli", "test", code, options)).text_b for code in ("qaa", "qac")]
@@ -32,9 +32,9 @@ from xstilts.sandbox.grammar import Word, say
 from xstilts.sandbox.languages import ENGLISH_LIKE, Artificial, digest, language
 from xstilts.sandbox.relations import follows, relates, restates
 from xstilts.sandbox.texts import parallel, text
-from xstilts.sandbox.world import NEXT, TRANSITIVE, Asked, Event, Meaning, events
+from xstilts.sandbox.world import NEXT, TRANSITIVE, Event, EventQuestion, Meaning, events
 
-TARGETS = ("entailment", "question", "ner")  # what is asked by tasks that are learned in one language
+TARGETS = ("entailment", "question", "ner")  # makers of tasks with training data in one language alone
 VERSION = 1  # a part of every task's options, so that a changed world is other data
 
 LABELS: dict[str, tuple[str, ...]] = {
@@ -66,14 +66,14 @@ def examples(task: str, split: str, code: str, options: Mapping[str, str | int |
             f"'{task}' has no {split} data in '{code}': the sandbox trains and selects its target tasks in "
             f"'{ENGLISH_LIKE.code}' only; the other languages have a test split"
         )
-    meant, told = MAKERS[make]
+    make_meanings, make_example = MAKERS[make]
     stream, random = events(split, f"{task} {split}"), Random(f"{task} {split} choices")
-    for i, meaning in enumerate(islice(meant(stream, random), count)):
-        yield told(f"{split}-{i}", meaning, language(code))
+    for i, meaning in enumerate(islice(make_meanings(stream, random), count)):
+        yield make_example(f"{split}-{i}", meaning, language(code))
 
 
 def has(split: str, code: str, options: Mapping[str, str | int | tuple[str, ...]]) -> bool:
-    """Say whether `examples` has a split in a language: all but what target tasks are learned from is in all."""
+    """Return whether `examples` has a split in a language: training data of target tasks are in one alone."""
     everywhere = split == "test" or options["make"] not in TARGETS
     return bool(options.get(split)) and (everywhere or code == ENGLISH_LIKE.code)
 
@@ -111,16 +111,16 @@ def _distinct(stream: Iterator[Event], random: Random) -> Iterator[Event]:
             yield event
 
 
-def _asked(gap: bool, stream: Iterator[Event], random: Random) -> Iterator[tuple[tuple[Event, ...], Asked]]:
+def _questions(gap: bool, stream: Iterator[Event], random: Random) -> Iterator[tuple[tuple[Event, ...], EventQuestion]]:
     """Yield two events that share no word but function words, and a question about one of them."""
     for role in cycle(("agent", "patient", "place")):
         while True:
-            told = [next(stream), next(stream)]
-            words = [word for event in told for word in _content(event)]
-            asked = random.choice(told)
-            if getattr(asked, role) and len(words) == len(set(words)):
+            both = [next(stream), next(stream)]
+            words = [word for event in both for word in _content(event)]
+            chosen = random.choice(both)
+            if getattr(chosen, role) and len(words) == len(set(words)):
                 break
-        yield tuple(told), Asked(asked, role, gap)
+        yield tuple(both), EventQuestion(chosen, role, gap)
 
 
 def _content(event: Event) -> list[str]:
@@ -138,41 +138,41 @@ def _next(stream: Iterator[Event], random: Random) -> Iterator[tuple[Event, Even
         yield event, replace(event, verb=right, time=None), replace(event, verb=wrong, time=None), label
 
 
-# How it is told: from what is meant to an example in a language.
+# From a meaning to an example in a language.
 
 
-def _tell_pair(id: str, meaning: tuple[Meaning, Meaning, str], tongue: Artificial) -> ClassificationExample:
+def _as_pair(id: str, meaning: tuple[Meaning, Meaning, str], tongue: Artificial) -> ClassificationExample:
     a, b, label = meaning
     return ClassificationExample(id, say(a, tongue).text, say(b, tongue).text, label)
 
 
-def _tell_parity(id: str, event: Event, tongue: Artificial) -> ClassificationExample:
+def _as_parity(id: str, event: Event, tongue: Artificial) -> ClassificationExample:
     words = say(event, tongue).words
     return ClassificationExample(id, say(event, tongue).text, None, LABELS["parity"][len(words) % 2])
 
 
-def _tell_tags(tag: Callable[[Word], str], id: str, event: Event, tongue: Artificial) -> TaggingExample:
+def _as_tags(tag: Callable[[Word], str], id: str, event: Event, tongue: Artificial) -> TaggingExample:
     words = say(event, tongue).words
     return TaggingExample(id, tuple(word.form for word in words), tuple(tag(word) for word in words))
 
 
-def _tell_question(id: str, meaning: tuple[tuple[Event, ...], Asked], tongue: Artificial) -> QAExample:
-    told, asked = meaning
-    sentences = [say(event, tongue) for event in told]
-    at = told.index(asked.event)
-    text, start = sentences[at].answer(asked.role)
+def _as_question(id: str, meaning: tuple[tuple[Event, ...], EventQuestion], tongue: Artificial) -> QAExample:
+    both, question = meaning
+    sentences = [say(event, tongue) for event in both]
+    at = both.index(question.event)
+    text, start = sentences[at].answer(question.role)
     start += sum(len(sentence.text) + 1 for sentence in sentences[:at])
     context = " ".join(sentence.text for sentence in sentences)
-    return QAExample(id, context, say(asked, tongue).text, (AnswerSpan(text, start),))
+    return QAExample(id, context, say(question, tongue).text, (AnswerSpan(text, start),))
 
 
-def _tell_choice(id: str, meaning: tuple[Event, Event, Event, int], tongue: Artificial) -> MultipleChoiceExample:
+def _as_choice(id: str, meaning: tuple[Event, Event, Event, int], tongue: Artificial) -> MultipleChoiceExample:
     event, right, wrong, label = meaning
     choices = tuple(say(e, tongue).text for e in ((right, wrong) if label == 0 else (wrong, right)))
     return MultipleChoiceExample(id, say(event, tongue).text, "", choices, label)
 
 
-def _tell_parallel(id: str, event: Event, tongue: Artificial) -> BitextExample:
+def _as_parallel(id: str, event: Event, tongue: Artificial) -> BitextExample:
     return BitextExample(id, say(event, tongue).text, say(event, ENGLISH_LIKE).text)
 
 
@@ -182,25 +182,25 @@ def _role(word: Word) -> str:
 
 Maker = tuple[Callable[[Iterator[Event], Random], Iterator[Any]], Callable[[str, Any, Artificial], Example]]
 MAKERS: dict[str, Maker] = {
-    "entailment": (partial(_pairs, follows, LABELS["entailment"]), _tell_pair),
-    "relation": (partial(_pairs, relates, LABELS["relation"]), _tell_pair),
-    "paraphrase": (_restated, _tell_pair),
-    "parity": (_single, _tell_parity),
-    "pos": (_single, partial(_tell_tags, lambda word: word.pos)),
-    "ner": (_single, partial(_tell_tags, lambda word: word.entity)),
-    "names": (_single, partial(_tell_tags, lambda word: word.part)),
-    "roles": (_single, partial(_tell_tags, _role)),
-    "question": (partial(_asked, False), _tell_question),
-    "cloze": (partial(_asked, True), _tell_question),
-    "next": (_next, _tell_choice),
-    "translation": (_distinct, _tell_parallel),
+    "entailment": (partial(_pairs, follows, LABELS["entailment"]), _as_pair),
+    "relation": (partial(_pairs, relates, LABELS["relation"]), _as_pair),
+    "paraphrase": (_restated, _as_pair),
+    "parity": (_single, _as_parity),
+    "pos": (_single, partial(_as_tags, lambda word: word.pos)),
+    "ner": (_single, partial(_as_tags, lambda word: word.entity)),
+    "names": (_single, partial(_as_tags, lambda word: word.part)),
+    "roles": (_single, partial(_as_tags, _role)),
+    "question": (partial(_questions, False), _as_question),
+    "cloze": (partial(_questions, True), _as_question),
+    "next": (_next, _as_choice),
+    "translation": (_distinct, _as_parallel),
 }
 CORPORA: dict[str, Callable[[Artificial, int], Iterator[Example]]] = {"text": text, "parallel": parallel}
 
 
 @dataclass(frozen=True)
 class SandboxGenerator:
-    """The sandbox as tasks take it (`data.source.Generator`)."""
+    """Makes the examples of the sandbox's tasks (a `data.source.Generator`)."""
 
     has = staticmethod(has)
     examples = staticmethod(examples)

@@ -1,7 +1,7 @@
-"""Texts: what the sandbox's encoder is pretrained on, in every language, from training meanings only.
+"""Texts: the pretraining data of the sandbox's encoder, in every language, from training meanings only.
 
 Lines of one language are single sentences, short documents and pairs that share most of their words, from which a
-model learns to copy, to compare and to look up; lines of translation become fewer as a language is further away.
+model learns to copy, to compare and to look up; a more distant language has fewer lines of translation.
 
 >>> from xstilts.sandbox.languages import language
 >>> [sum(1 for _ in parallel(language(code), 100)) for code in ("qaa", "qab", "qaf")]
@@ -19,7 +19,7 @@ from xstilts.data.examples import BitextExample, TextExample
 from xstilts.sandbox.grammar import say
 from xstilts.sandbox.languages import ENGLISH_LIKE, Artificial
 from xstilts.sandbox.relations import equivalent, opposite, swapped, wider
-from xstilts.sandbox.world import KINDS, NEXT, Asked, Event, Fact, Meaning, Order, Thing, events
+from xstilts.sandbox.world import KINDS, NEXT, Event, EventQuestion, Fact, Meaning, Order, Thing, events
 
 ROLES = ("agent", "patient", "place")
 
@@ -33,8 +33,8 @@ def text(tongue: Artificial, count: int) -> Iterator[TextExample]:
     seed = f"lines {tongue.code}"
     random, stream = Random(seed), events("train", seed)
     for i in range(count):
-        told = _lines(stream, random)
-        first, second = (" ".join(say(meaning, tongue).text for meaning in part) for part in told)
+        parts = _lines(stream, random)
+        first, second = (" ".join(say(meaning, tongue).text for meaning in part) for part in parts)
         yield TextExample(f"{tongue.code}-line-{i}", first, second or None)
     for pair in parallel(tongue, count):
         yield TextExample(pair.id, pair.source, pair.english)
@@ -49,17 +49,17 @@ def parallel(tongue: Artificial, count: int) -> Iterator[BitextExample]:
         yield BitextExample(f"{tongue.code}-pair-{i}", say(meaning, tongue).text, say(meaning, ENGLISH_LIKE).text)
 
 
-Told = tuple[Meaning, ...]
+Part = tuple[Meaning, ...]
 
 
-def _lines(stream: Iterator[Event], random: Random) -> tuple[Told, Told]:
+def _lines(stream: Iterator[Event], random: Random) -> tuple[Part, Part]:
     """Return the sentences of a line, and of its pair (none: it stands alone)."""
     drawn = random.random()
     if drawn < 0.35:
         a, b = _related(next(stream), random)
         return (a,), (b,)
     if drawn < 0.7:
-        return _asked(stream, random)
+        return _questions(stream, random)
     return ((_meaning(stream, random),) if drawn < 0.85 else _chain(stream)), ()
 
 
@@ -80,8 +80,8 @@ def _fact(random: Random) -> Fact:
     return Fact(Thing((random.choice(KINDS[kind]),), kind), Thing((kind,), kind))
 
 
-def _question(event: Event, random: Random) -> Asked:
-    return Asked(event, random.choice([role for role in ROLES if getattr(event, role)]), random.random() < 0.3)
+def _question(event: Event, random: Random) -> EventQuestion:
+    return EventQuestion(event, random.choice([role for role in ROLES if getattr(event, role)]), random.random() < 0.3)
 
 
 def _related(event: Event, random: Random) -> tuple[Meaning, Meaning]:
@@ -93,14 +93,14 @@ def _related(event: Event, random: Random) -> tuple[Meaning, Meaning]:
     return (event, random.choice(related)) if drawn < 0.7 else (random.choice(related), event)
 
 
-def _asked(stream: Iterator[Event], random: Random) -> tuple[Told, Told]:
+def _questions(stream: Iterator[Event], random: Random) -> tuple[Part, Part]:
     """Return a question with its answer as a sentence, and the two events that it is about."""
-    told = tuple(islice(stream, 2))
-    event = random.choice(told)
-    return (_question(event, random), event), told
+    parts = tuple(islice(stream, 2))
+    event = random.choice(parts)
+    return (_question(event, random), event), parts
 
 
-def _chain(stream: Iterator[Event]) -> Told:
+def _chain(stream: Iterator[Event]) -> Part:
     """Return two events in their usual order."""
     event = next(event for event in stream if event.verb in NEXT and not event.negated)
     return event, replace(event, verb=NEXT[event.verb], time=None, place=None, near=False)

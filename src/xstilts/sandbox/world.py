@@ -1,7 +1,7 @@
-"""World: what the sandbox's sentences are about, before any language: words with types, and exact meanings.
+"""World: the meanings of the sandbox's sentences, without any language: words with types, and events.
 
 A meaning is a frozen value, so that two sentences mean the same exactly when their meanings are equal. Every event
-belongs to one split by its core (who, what, whom), so no event that is tested was ever trained on, in any language.
+belongs to one split by its core (who, what, whom), so that no test event is in the training data of any language.
 
 >>> str(next(events("test", "an example")))
 'Silva want rope in forest'
@@ -53,7 +53,7 @@ PARTS = {word: part for part, words in NAMES.items() for word in words}
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """Somebody, something or somewhere: one noun, or the words of a name, with a kind and perhaps an adjective."""
+    """A person, a thing or a place: one noun, or the words of a name, with a kind and perhaps an adjective."""
 
     words: tuple[str, ...]
     kind: str
@@ -61,12 +61,12 @@ class Thing:
 
     @property
     def named(self) -> bool:
-        """Say whether this is a name (kinds PER, LOC and ORG)."""
+        """Whether this is a name (kinds PER, LOC and ORG)."""
         return self.kind.isupper()
 
     @property
     def alive(self) -> bool:
-        """Say whether it can act: one asks `who` for it, and it takes the animate agreement."""
+        """Whether it can act: questions about it begin with `who`, and it takes the animate agreement."""
         return self.kind in ("animal", "person", "PER", "ORG")
 
     def __str__(self) -> str:
@@ -117,7 +117,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EventQuestion:
     """A question about an event: who ("agent"), whom or what ("patient"), where ("place"); a gap leaves it open."""
 
     event: Event
@@ -125,7 +125,7 @@ class Asked:
     gap: bool = False
 
 
-Meaning = Event | Fact | Order | Asked
+Meaning = Event | Fact | Order | EventQuestion
 
 
 def split_of(core: tuple[str, ...]) -> str:

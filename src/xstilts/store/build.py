@@ -1,4 +1,8 @@
-"""TODO store.build."""
+"""Build: the results of stages, each in a folder of the store that appears complete or not at all.
+
+A stage is built in `<folder>.part` under a lock, and the folder is renamed when its manifest is written. So a process
+that is killed leaves nothing that looks finished, and two processes that need one stage build it once.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +25,24 @@ from xstilts.store.stage import BuildContext, Stage, StageError, StageFunction, 
 
 
 def is_built(stage: Stage, machine: Runtime) -> bool:
-    """Say whether a stage's result is there and whole."""
+    """Return whether a stage's result is in the store, with every file of its manifest."""
     return manifest.is_whole(folder_of(stage, machine))
 
 
 def build(stage: Stage, machine: Runtime) -> Path:
-    """Build a stage and what it needs, unless it is there; return its folder.
+    """Build a stage and its inputs, as far as they are not in the store.
 
-    Safe for many processes on one store: one builds, the others wait. Raises StageError when the disk is full or when
-    an input is gone; whatever the work itself raises passes through, and what was finished before stays.
+    Many processes may call this on one store: one builds, the others wait.
+
+    Args:
+        stage: The stage.
+        machine: Where and how to build it.
+
+    Returns:
+        The folder of the result.
+
+    Raises:
+        StageError: The disk is full. What the stage's function raises passes through; finished stages stay.
     """
     folder = folder_of(stage, machine)
     if is_built(stage, machine):
@@ -43,7 +56,7 @@ def build(stage: Stage, machine: Runtime) -> Path:
 
 
 def missing(stages: tuple[Stage, ...], machine: Runtime) -> list[Stage]:
-    """Return what has to be built for `stages`, inputs before what needs them, each once."""
+    """Return the stages that have to be built for `stages`: themselves and their inputs, inputs first, each once."""
     seen: set[str] = set()
     order: list[Stage] = []
     there = _keys(machine.store)
@@ -64,7 +77,7 @@ def missing(stages: tuple[Stage, ...], machine: Runtime) -> list[Stage]:
 
 
 def _keys(store: Path) -> set[str]:
-    """Return the keys in the names of a store's folders: one look tells of thousands of stages that are not there."""
+    """Return the keys in the names of a store's folders: one listing instead of a look-up for each stage."""
     with suppress(OSError):
         return {name.rpartition("-")[2] for name in os.listdir(store)}
     return set()
@@ -110,20 +123,20 @@ def _facts(stage: Stage, site: BuildContext, started: float) -> dict[str, Any]:
 
 
 def source_digest(work: StageFunction) -> str:
-    """Return a digest of the source of a work's module, by which a change without a new version can be seen."""
+    """Return a digest of the source of a stage function's module, which shows a change without a new version."""
     source = inspect.getsource(inspect.getmodule(work.function) or work.function)
     return hashlib.sha256(source.encode()).hexdigest()[:12]
 
 
 def _put_aside(folder: Path) -> None:
-    """Move a damaged result out of the way; nothing of it is taken for finished, nothing of it is destroyed."""
+    """Rename a damaged result: it is no longer taken for finished, and nothing of it is deleted."""
     number = next(n for n in range(1, 10**6) if not folder.with_name(f"{folder.name}.damaged{n}").exists())
     progress.note(f"{folder.name} was damaged: it is kept as {folder.name}.damaged{number} and built again")
     folder.rename(folder.with_name(f"{folder.name}.damaged{number}"))
 
 
 def _lock(folder: Path) -> AbstractContextManager[object]:
-    """Return the held lock of a stage; it goes with the process that holds it, however that ends."""
+    """Return the held lock of a stage; the operating system releases it when the process ends."""
     locks = folder.parent / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
     lock = FileLock(locks / f"{folder.name.rsplit('-', 1)[-1]}.lock")

@@ -1,12 +1,12 @@
-"""Builds: what work in progress leaves in its store for those who watch, and how they read it.
+"""Build log: the progress of builds, written to the store for `xstilts status` and dashboards.
 
-A build is a folder `.builds/<host>-<process>-<time>/`: `asked.json`, written once, says what is asked for; `now.json`,
-replaced while things change, what is in the works and what failed; `lock` is held for as long as the process lives,
-however that ends. A build whose stages all came about leaves nothing; one that failed or was killed leaves what it
-said, which no result rests on and which may be deleted at any time.
+A build has a folder `.builds/<host>-<process>-<time>/`. Its `asked.json` is written once and lists the stages to be
+built; `now.json` is replaced while it changes and has the running stages, their steps and the failures; the process
+holds `lock` as long as it lives. A build that succeeds deletes its folder. That of a failed or killed one stays for a
+week; no result depends on it, and it may be deleted at any time.
 
-    with noted(todo, machine) as note:
-        note.begin(todo[:1])
+    with noted(todo, machine) as log:
+        log.begin(todo[:1])
 """
 
 from __future__ import annotations
@@ -33,50 +33,76 @@ from xstilts.store.identity import canonical
 from xstilts.store.stage import Stage
 
 FOLDER, ASKED, NOW, LOCK = ".builds", "asked.json", "now.json", "lock"
-EVERY = 1.0  # seconds between two versions of what is happening
-KEPT = 7 * 24 * 3600.0  # seconds after which nobody asks what became of a build
+EVERY = 1.0  # seconds between two versions of `now.json`
+KEPT = 7 * 24 * 3600.0  # seconds after which the folder of a failed build is deleted
 
 
 @dataclass
 class BuildLog:
-    """What a build says of itself; it is written beside the work, which never waits for it."""
+    """The state of a build; a thread writes it, so that the build never waits for the disk.
+
+    Attributes:
+        keys: Keys of the stages to be built.
+        running: When each running stage was begun, by key.
+        failed: Why stages failed, by key; "" where an input failed.
+        steps: The last step of running stages, by key.
+        ended: When the build ended; None before.
+    """
 
     keys: frozenset[str]
-    running: dict[str, float] = field(default_factory=dict)  # by key when it was begun
-    failed: dict[str, str] = field(default_factory=dict)  # by key why; "" where something needed failed
+    running: dict[str, float] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: float | None = None
 
     def begin(self, items: Sequence[Stage]) -> None:
-        """Say that stages are in the works."""
+        """Mark stages as running."""
         self.running = self.running | {item.key: time.time() for item in items}
 
     def end(self, item: Stage) -> None:
-        """Say that a stage is no longer in the works."""
+        """Mark a stage as no longer running."""
         self.running = {key: since for key, since in self.running.items() if key != item.key}
         self.steps = {key: step for key, step in self.steps.items() if key != item.key}
 
     def fail(self, item: Stage, reason: str) -> None:
-        """Say that a stage could not be built, and why; "" where something that it needs could not."""
+        """Mark a stage as failed.
+
+        Args:
+            item: The stage.
+            reason: The error; "" where an input failed.
+        """
         self.end(item)
         self.failed[item.key] = reason
 
     def hear(self, event: Event) -> None:
-        """Take from an event of work how far a stage is; its label is the stage's folder."""
+        """Take the step of a running stage from a progress event, whose label is the name of the stage's folder."""
         key = event.label.rpartition("-")[2]
         if key in self.keys and event.total:
             step = {"done": event.done, "total": event.total, "detail": event.detail, "at": time.time()}
             self.steps = self.steps | {key: step}
 
-    def said(self) -> str:
-        """Return all of it as JSON; another thread may, since no field is changed while it is copied or read."""
+    def to_json(self) -> str:
+        """Return the state as JSON. Another thread may call this: fields are replaced, never changed in place."""
         now = {"running": self.running, "failed": dict(self.failed), "steps": self.steps, "ended": self.ended}
         return json.dumps(now, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class BuildStatus:
-    """A build as those see it who watch. stages: by key the label and the work's name; arguments: of trainings."""
+    """A build as read from its folder.
+
+    Attributes:
+        name: Name of the folder.
+        started: When it began, in seconds since the epoch.
+        workers: Number of its processes.
+        stages: Label and function name of each stage, by key.
+        arguments: Canonical arguments of trainings, by key.
+        running: When each running stage was begun, by key.
+        failed: Why stages failed, by key.
+        steps: The last step of running stages, by key.
+        ended: When it ended; None before.
+        alive: Whether its process is running.
+    """
 
     name: str
     started: float
@@ -92,7 +118,15 @@ class BuildStatus:
 
 @contextmanager
 def noted(todo: Sequence[Stage], machine: Runtime) -> Iterator[BuildLog]:
-    """Leave word of a build in the store while it goes on; where that cannot be written, go on without."""
+    """Keep a log of a build in the store within this context.
+
+    Args:
+        todo: The stages to be built.
+        machine: Has the store. Where the log cannot be written there, the build goes on without it.
+
+    Yields:
+        The log, to which the build reports.
+    """
     note, folder = BuildLog(frozenset(item.key for item in todo)), None
     with ExitStack() as open_:
         if todo:
@@ -100,14 +134,14 @@ def noted(todo: Sequence[Stage], machine: Runtime) -> Iterator[BuildLog]:
                 folder = _begin(todo, machine, open_)
         if folder:
             open_.enter_context(_kept(note, folder))
-            open_.enter_context(progress.overheard(note.hear))
+            open_.enter_context(progress.also_listening(note.hear))
         yield note
     if folder and not note.failed:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def read(store: Path) -> list[BuildStatus]:
-    """Return the builds that left word in a store, the oldest first; what cannot be read is none."""
+    """Return the builds that have a folder in a store, the oldest first; unreadable folders are left out."""
     found = []
     for folder in _folders(store):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -137,13 +171,13 @@ def _begin(todo: Sequence[Stage], machine: Runtime, open_: ExitStack) -> Path:
 
 @contextmanager
 def _kept(note: BuildLog, folder: Path) -> Iterator[None]:
-    """Write what a note says whenever it has changed, from a thread of its own, and at the end."""
+    """Write a log whenever it has changed, from its own thread, and at the end."""
     over, written = threading.Event(), ""
 
     def write() -> None:
         nonlocal written
         with suppress(OSError):
-            if (said := note.said()) != written:
+            if (said := note.to_json()) != written:
                 manifest.replaced(folder / NOW, said)
                 written = said
 
@@ -164,7 +198,7 @@ def _kept(note: BuildLog, folder: Path) -> Iterator[None]:
 
 
 def _read(folder: Path) -> BuildStatus:
-    alive = _alive(folder)  # before the rest: what ends meanwhile has said so
+    alive = _alive(folder)  # before the rest: a build that ends meanwhile has written so
     asked = json.loads((folder / ASKED).read_bytes().decode())
     now: dict[str, Any] = {"running": {}, "failed": {}, "steps": {}, "ended": None}
     with suppress(FileNotFoundError):
@@ -176,7 +210,7 @@ def _read(folder: Path) -> BuildStatus:
 
 
 def _alive(folder: Path) -> bool:
-    """Say whether the process of a build lives: nobody else holds its lock. Two who ask do not disturb each other."""
+    """Return whether the process of a build is running: it holds the lock, of which readers share one kind."""
     try:
         with (folder / LOCK).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

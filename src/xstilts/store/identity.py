@@ -59,7 +59,7 @@ class Member:
     encode: Encode | None = None
 
     def is_left_out(self, value: Any) -> bool:
-        """Say whether a value is the default, so that the key has nothing of this member."""
+        """Return whether a value is the default, so that this member is left out of the key."""
         return self.default is not MISSING and type(value) is type(self.default) and bool(value == self.default)
 
     def canonical(self, value: Any) -> Any:

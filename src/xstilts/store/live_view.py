@@ -1,12 +1,13 @@
-"""Sight: a store as those see it who only look, while others write: what is finished, and what is in the making.
+"""Live view: a read-only view of a store while other processes write to it.
 
-Finished stages do not change, so each record is read once; whatever is half-written, damaged or gone is passed over.
-A training in the making tells of itself by its checkpoint, whose first bytes hold its state as text: no weights are
-read, and nothing here needs torch.
+It has the finished stages, which never change, so that each manifest is read once, and the unfinished ones (`.part`
+folders). Half-written or damaged files are skipped. The progress of a training comes from the header of its checkpoint;
+no weights are read, and torch is not imported.
 
-    seen = Sight(Path("work"))
-    seen.refresh()
-    seen.records["5f1c0a9b3d2e"]["seconds"]
+>>> view = StoreView(Path("no-such-store"))
+>>> view.refresh()
+>>> view.records
+{}
 """
 
 from __future__ import annotations
@@ -33,7 +34,14 @@ HEADER = 64 * 2**20  # bytes that the header of a checkpoint has at most
 
 @dataclass(frozen=True)
 class Part:
-    """A stage in the making, or left behind by who was killed: its folder, and when something in it last changed."""
+    """An unfinished stage: one that is being built, or that a killed process left.
+
+    Attributes:
+        folder: Its `.part` folder.
+        label: Label of the stage.
+        key: Its key.
+        changed: When a file in it last changed, in seconds since the epoch.
+    """
 
     folder: Path
     label: str
@@ -42,13 +50,21 @@ class Part:
 
     @property
     def idle(self) -> float:
-        """The seconds since something changed."""
+        """Seconds since a file last changed."""
         return max(0.0, time.time() - self.changed)
 
 
 @dataclass
 class StoreView:
-    """What has been seen of a store: the records of finished stages by key, their scores, and what is in the making."""
+    """The stages of a store at the last `refresh`.
+
+    Attributes:
+        store: Folder of the store.
+        records: Manifests of finished stages by key, of which the fields in `USED` are kept.
+        folders: Their folders by key.
+        parts: Unfinished stages by key.
+        scores: Headline scores of finished score stages by key.
+    """
 
     store: Path
     records: dict[str, Record] = field(default_factory=dict)
@@ -57,7 +73,7 @@ class StoreView:
     scores: dict[str, float] = field(default_factory=dict)
 
     def refresh(self) -> None:
-        """Look again; what is gone is forgotten."""
+        """Read the store again: new stages are added, deleted ones removed."""
         names = _names(self.store)
         finished = {name.rpartition("-")[2]: name for name in names if FINISHED.search(name)}
         for key in self.records.keys() - finished.keys():
@@ -77,7 +93,7 @@ class StoreView:
 
 
 def state_of(part: Path) -> dict[str, Any]:
-    """Return the state that a training has saved in its folder: step, history, cost; empty where there is none."""
+    """Return the state in the checkpoint of an unfinished training (step, history, cost); empty without one."""
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError), (part / CHECKPOINT).open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length <= HEADER:
@@ -87,7 +103,7 @@ def state_of(part: Path) -> dict[str, Any]:
 
 
 def history_of(folder: Path) -> list[dict[str, Any]]:
-    """Return the history of a finished training: lines with a step, and a loss or looks at development data."""
+    """Return the history of a finished training: a step with its loss, or with a dev evaluation, a line."""
     with suppress(OSError, ValueError):
         return [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
     return []

@@ -1,7 +1,7 @@
-"""Local: stages built on this machine, by this process or by a few warm worker processes side by side.
+"""Local executor: builds stages on this computer, in this process or in several worker processes.
 
-Trainings are handed out one by one; what follows one trained network (its predictions in all languages and their
-scores) goes to one worker in one piece, so that the network is loaded once.
+Trainings go to the workers one by one. The predictions of one trained network in all languages, with their scores, go
+to one worker together, so that the network is loaded once.
 """
 
 from __future__ import annotations
@@ -35,9 +35,11 @@ NAMED = 10  # failures that a message lists
 
 
 class Unbuilt(StageError):
-    """Stages that could not be built, while all that do not need them were.
+    """Some stages could not be built; all that do not depend on them were.
 
-    reasons: by key why, "" where something that a stage needs could not be built. built: how many others were.
+    Attributes:
+        reasons: The errors by key; "" where an input could not be built.
+        built: How many stages were built.
     """
 
     def __init__(self, message: str, reasons: dict[str, str], built: int) -> None:
@@ -46,10 +48,20 @@ class Unbuilt(StageError):
 
 
 def build_all(stages: Sequence[Stage], machine: Runtime) -> int:
-    """Build stages and all they need; return how many were not there yet.
+    """Build stages and their inputs.
 
-    A stage that fails does not stop those that do not need it; then Unbuilt names it at the end. A full disk, a lost
-    worker or a signal stops everything.
+    A stage that fails does not stop those that do not depend on it.
+
+    Args:
+        stages: The stages.
+        machine: Where and how to build them; `workers` processes side by side.
+
+    Returns:
+        How many stages were not in the store yet.
+
+    Raises:
+        Unbuilt: Some stages failed; raised when all others are built.
+        StageError: The disk is full, a worker process died, or a stage has a function that workers cannot import.
     """
     todo = build.missing(tuple(stages), machine)
     alone = machine.workers <= 1 or len(todo) <= 1
@@ -96,7 +108,7 @@ def _tell(done: int, total: int, item: Stage) -> None:
 
 
 def _said(error: Exception) -> str:
-    """Return what an error says, with its type where it was not written for people."""
+    """Return the message of an error, with its type where it is none of this package."""
     return str(error) if isinstance(error, InputError | StageError) else f"{type(error).__name__}: {error}"
 
 
@@ -209,7 +221,7 @@ def _model(item: Stage) -> str:
 def _start_worker(events: Queue[Event]) -> None:
     """Prepare a worker: its events go to the parent, SIGTERM ends it, and it does not outlive the parent."""
     progress.listen(events.put)
-    events.cancel_join_thread()  # a worker that is told to end does not wait for its last remarks to be read
+    events.cancel_join_thread()  # a worker that gets SIGTERM does not wait until its last events are read
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and sends SIGTERM
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_follow_parent, daemon=True).start()

@@ -1,6 +1,6 @@
-"""Record: `stage.json`, written last, by which a finished stage says how it came to be and what belongs to it.
+"""Manifest: `stage.json`, which is written last and describes a finished stage and its files.
 
-Every file is listed with its size and SHA-256, so that a result that was cut short or changed is seen.
+It lists every file with its size and SHA-256, so that an incomplete or changed result is detected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ LIBRARIES = ("xstilts", "torch", "transformers", "tokenizers", "numpy")
 
 
 def write(folder: Path, facts: dict[str, Any]) -> None:
-    """Write the record of what is in a folder: `facts`, libraries, memory and files; bring all of it to the disk."""
+    """Write the manifest of a folder and sync all of its files to the disk.
+
+    Args:
+        folder: Folder of the stage.
+        facts: Fields of the manifest; versions of libraries, peak memory and files are added.
+    """
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = {name: _described(folder / name) for name in names if name != RECORD}
     libraries = {name: found for name in LIBRARIES if (found := version(name))}
@@ -32,13 +37,13 @@ def write(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return what the record of a finished stage says."""
+    """Return the manifest of a finished stage."""
     record: dict[str, Any] = json.loads((folder / RECORD).read_bytes().decode())
     return record
 
 
 def is_whole(folder: Path) -> bool:
-    """Say whether a folder has its record, and every file that it lists at its recorded size."""
+    """Return whether a folder has its manifest and every file that it lists, at the recorded size."""
     try:
         return all((folder / name).stat().st_size == file["bytes"] for name, file in read(folder)["files"].items())
     except (OSError, ValueError, KeyError, TypeError):
@@ -46,20 +51,20 @@ def is_whole(folder: Path) -> bool:
 
 
 def damaged_files(folder: Path) -> list[str]:
-    """Return the files of a finished stage whose content is no longer what was recorded."""
+    """Return the files of a finished stage whose content differs from the recorded digest."""
     files = read(folder)["files"].items()
     return [name for name, file in files if not (folder / name).is_file() or sha256(folder / name) != file["sha256"]]
 
 
 def replaced(path: Path, text: str) -> None:
-    """Write a file so that a reader finds all of it, or the one before."""
+    """Write a file atomically: a reader finds the old text or the new one."""
     new = path.with_suffix(".new")
     new.write_text(text, encoding="utf-8")
     new.replace(path)
 
 
 def sync(path: Path) -> None:
-    """Bring a file or a folder to the disk."""
+    """Flush a file or a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

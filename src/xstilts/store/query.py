@@ -1,4 +1,7 @@
-"""Store: finished stages looked at from outside, for people who ask what a folder is and how it came to be."""
+"""Query: finished stages of a store and their manifests, by key or by folder.
+
+`xstilts show` and the reports read a store through these functions; none of them changes it.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ from xstilts.store.manifest import read
 from xstilts.store.stage import Stage
 
 Record = dict[str, Any]
-FINISHED = re.compile(r"-[0-9a-f]{12}$")  # not what is in the making (.part) or put aside (.damaged1)
+FINISHED = re.compile(r"-[0-9a-f]{12}$")  # neither unfinished (.part) nor damaged (.damaged1) folders
 
 
 def records(store: Path) -> Iterator[tuple[Path, Record]]:
-    """Yield the folder and the record of every finished stage; what is damaged is none."""
+    """Yield the folder and the manifest of every finished stage; folders without a readable manifest are left out."""
     for name in sorted(os.listdir(store)) if store.is_dir() else ():
         if FINISHED.search(name):
             with suppress(OSError, ValueError):
@@ -28,12 +31,20 @@ def records(store: Path) -> Iterator[tuple[Path, Record]]:
 
 
 def by_key(store: Path) -> dict[str, Record]:
-    """Return the records of all finished stages by key."""
+    """Return the manifests of all finished stages by key."""
     return {record["key"]: record for _, record in records(store)}
 
 
 def find(store: Path, key: str) -> tuple[Path, Record]:
-    """Return the one finished stage whose key begins with `key`, or whose folder is called so; InputError otherwise."""
+    """Return the folder and the manifest of a finished stage.
+
+    Args:
+        store: Folder of the store.
+        key: The beginning of a key, or the name of a folder.
+
+    Raises:
+        InputError: No stage, or several, have such a key.
+    """
     every = records(store)
     found = [(folder, record) for folder, record in every if record["key"].startswith(key) or folder.name == key]
     if len(found) == 1:
@@ -46,7 +57,11 @@ def find(store: Path, key: str) -> tuple[Path, Record]:
 
 
 def nearest_sibling(store: Path, record: Record) -> tuple[Path, dict[str, tuple[Any, Any]]] | None:
-    """Return the finished stage of the same work that differs least, and what differs (here, there)."""
+    """Return the finished stage of the same function with the fewest other arguments, and these arguments.
+
+    Returns:
+        The folder, and by path the values (of `record`, of the other stage); None where there is no other stage.
+    """
     differences = [
         (folder, difference(record["arguments"], other["arguments"]))
         for folder, other in records(store)
@@ -56,7 +71,11 @@ def nearest_sibling(store: Path, record: Record) -> tuple[Path, dict[str, tuple[
 
 
 def difference(one: Any, other: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
-    """Return the leaves in which two JSON values differ, by path."""
+    """Return the leaves in which two JSON values differ, by path.
+
+    >>> difference({"a": 1, "b": [1, 2]}, {"a": 1, "b": [1, 3]})
+    {'b[1]': (2, 3)}
+    """
     if isinstance(one, Mapping) and isinstance(other, Mapping) and "float" not in one:
         names = [*one, *(name for name in other if name not in one)]
         parts = [difference(one.get(name), other.get(name), f"{path}.{name}".lstrip(".")) for name in names]
@@ -68,7 +87,11 @@ def difference(one: Any, other: Any, path: str = "") -> dict[str, tuple[Any, Any
 
 
 def expected_seconds(store: Path, todo: list[Stage]) -> float | None:
-    """Return how long stages take if each takes the median of finished ones of its work; None where one is unknown."""
+    """Return the seconds that stages take if each takes the median of the finished ones of its function.
+
+    Returns:
+        The sum; None where the store has no finished stage of one of the functions.
+    """
     known: dict[str, list[float]] = {}
     if not todo:
         return 0.0
@@ -80,7 +103,7 @@ def expected_seconds(store: Path, todo: list[Stage]) -> float | None:
 
 
 def sources(keys: Iterable[str], store: Path) -> dict[str, str]:
-    """Return the digests of the records of all stages behind those of a table, by key."""
+    """Return the SHA-256 of the manifest of every stage that the stages `keys` depend on, by key."""
     finished, table = {folder.name[-12:]: (folder, facts) for folder, facts in records(store)}, set(keys)
     todo, seen = list(table), set(table)
     while todo:

@@ -3,7 +3,7 @@
 A function decorated with `@stage` does not run when it is called: it returns a `Stage`, whose key is a digest of the
 declared name, its version and its arguments, stages among them by their keys. `build` makes the result, inputs
 first, in a folder `<store>/<label>-<key>/`. The folder appears complete or not at all: existence is completion.
-What the machine decides (device, paths, workers) reaches the function through `Site` and never the key.
+What the machine decides (device, paths, workers) reaches the function through `BuildContext` and never the key.
 
 >>> @stage(name="greet", version=1)
 ... def greet(site: BuildContext, name: str) -> None:
@@ -46,7 +46,7 @@ class StageFunction:
 
     @property
     def short(self) -> str:
-        """The last part of the name, for people."""
+        """The last part of the name, for display."""
         return self.name.rpartition(".")[2]
 
     def __reduce__(self) -> tuple[Callable[[str, str], StageFunction], tuple[str, str]]:
@@ -75,7 +75,7 @@ class Stage(Keyed):
 
     @cached_property
     def label(self) -> str:
-        """A short name for people, safe in a path."""
+        """A short name for display, safe in a path."""
         label = self.work.label(**self.arguments) if self.work.label else self.work.short
         return re.sub(r"[^\w.+-]", "_", label)[:100]
 
@@ -119,7 +119,7 @@ def stage(
     Args:
         name: The declared name that keys and manifests have, wherever the function lies and however it is called.
         version: To be raised when the meaning of the result changes.
-        label: From the arguments to a name for people, the first part of the folder's name.
+        label: From the arguments to a short name, the first part of the folder's name.
         resumes: The function continues what an earlier, killed call left in its folder; otherwise it starts clean.
         renamed: For arguments that are called otherwise in keys: from the argument to its name there.
         always: Arguments that are part of the key at their default too (`identity.identity`).

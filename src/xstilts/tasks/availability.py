@@ -1,8 +1,8 @@
-"""Catalogue: which data of which task are there, split by split and language by language, and how to get the rest.
+"""Availability: which splits and languages of tasks are in the data folder, and how to get the others.
 
-An entry is one split in one language: the form it is read from, its number of examples beside the expected one, what
-was repaired or dropped while counting, or what is wrong with it. Examples are counted one by one as `data.examples`
-yields them, and not kept.
+An entry is one split in one language: the folder it is read from, its number of examples beside the expected one, what
+was repaired or dropped while counting, or what is wrong with it. Examples are counted as `dataset.examples` yields
+them.
 
 >>> Entry("xquad", "test", "sw", wanted=1190).state
 'missing'
@@ -25,8 +25,8 @@ from xstilts.runtime import progress
 from xstilts.tasks import download
 from xstilts.tasks.base import Task, listed, task
 
-PLACES = 6  # that are told where files are looked for
-NAMED = 12  # languages that are named one by one even where they are all of a task's
+PLACES = 6  # of files that a message lists
+NAMED = 12  # languages that are listed even where they are all of a task's
 SPLITS = ("train", "validation", "test")
 
 
@@ -34,9 +34,17 @@ SPLITS = ("train", "validation", "test")
 class Entry:
     """A split of a task in a language.
 
-    form: the first folders of the files read; "" where there are none. count: examples there, None where not counted.
-    wanted: how many there should be, None where the task does not say. withheld: the files hold no answers.
-    notes: what reading did, by reason. error: why it cannot be read or downloaded. offered: the hub may have it.
+    Attributes:
+        task: Label of the task.
+        split: "train", "validation" or "test".
+        language: Code of the language.
+        form: The first folders of the files; "" where there are none.
+        count: Number of examples; None where they were not counted.
+        wanted: Expected number of examples; None where it is unknown.
+        withheld: The files have no answers.
+        notes: What was repaired, dropped or noted, by reason.
+        error: Why it cannot be read or downloaded.
+        offered: Whether the hub may have it.
     """
 
     task: str
@@ -52,7 +60,7 @@ class Entry:
 
     @property
     def state(self) -> str:
-        """One word for what there is: broken, missing, withheld or there."""
+        """One of "broken", "missing", "withheld" and "there"."""
         if self.error:
             return "broken"
         return "missing" if not self.form else "withheld" if self.withheld else "there"
@@ -61,9 +69,17 @@ class Entry:
 def gather(
     asked: Sequence[str], folder: Path | None, split: str | None = None, get: bool = False, counted: bool = True
 ) -> dict[str, list[Entry]]:
-    """Return the entries of tasks, by name (of all but the sandbox, where none is named); first get what is missing.
+    """Return the entries of tasks by name.
 
-    Raises InputError where no data folder is named, and where there is something to get and the hub cannot be reached.
+    Args:
+        asked: Names of tasks; empty: all but those of the sandbox.
+        folder: The data folder.
+        split: A split; None: all.
+        get: Download what is missing first.
+        counted: Count the examples.
+
+    Raises:
+        InputError: There is no data folder, or the hub cannot be reached.
     """
     if folder is None:
         raise InputError("no data folder is named; name it with --data DIR or the variable XSTILTS_DATA")
@@ -79,7 +95,7 @@ def gather(
 
 
 def show(found: Mapping[str, Sequence[Entry]], folder: Path | None, out: Path | None = None) -> bool:
-    """Print entries, and write them to a file where one is named; say whether nothing of them is broken."""
+    """Print entries, write them to the JSON file `out` if there is one, and return whether none is broken."""
     for name, entries in found.items():
         for line in render(task(name), entries, folder or Path()):
             print(line)
@@ -90,7 +106,7 @@ def show(found: Mapping[str, Sequence[Entry]], folder: Path | None, out: Path | 
 
 
 def survey(task: Task, folder: Path, split: str | None = None, counted: bool = True) -> Iterator[Entry]:
-    """Yield an entry for each split and language of a task: those it uses, and others whose files are there."""
+    """Yield an entry for each split and language that a task uses, and for others whose files are there."""
     pairs = list(_pairs(task, folder, split))
     for number, (part, code) in enumerate(pairs):
         if counted:
@@ -102,24 +118,24 @@ def survey(task: Task, folder: Path, split: str | None = None, counted: bool = T
 
 
 def render(task: Task, entries: Iterable[Entry], folder: Path) -> Iterator[str]:
-    """Yield the lines that tell of a task: entries that differ in their language and count alone share one."""
+    """Yield the lines of a task; entries that differ only in their language and count share one."""
     yield f"{task.label}  {task.format}, {task.licence}"
-    known = download.spoken(task)
+    known = download.languages_of(task)
     if not known:
         looked = ", ".join(path for source in task.sources for path in source.patterns("train", "<language>"))
         yield f"  any language: looks for {looked}"
     if task.joined:
         yield f"  train  that of {', '.join(task.joined_names)}"
     for group in _grouped(entries, lambda entry: (entry.split, entry.form, entry.state, entry.offered, entry.error)):
-        yield from _told(task, group, folder, known)
+        yield from _lines(task, group, folder, known)
 
 
 def _pairs(task: Task, folder: Path, split: str | None) -> Iterator[tuple[str, str]]:
-    """Yield what the task uses, and what is there besides."""
+    """Yield the splits and languages that a task uses, and others whose files are there."""
     splits = SPLITS if task.artificial else download.splits_of(task)
     for part in (part for part in splits if split in (None, part)):
-        used = () if task.artificial else download.used(task, part)
-        for code in download.spoken(task):
+        used = () if task.artificial else download.used_languages(task, part)
+        for code in download.languages_of(task):
             if code in used or _source(task, part, code, folder):
                 yield part, code
 
@@ -145,23 +161,23 @@ def _entry(task: Task, split: str, language: str, source: Source | None, folder:
         count = sum(1 for _ in examples(data, folder, report)) if counted else None
     except (InputError, OSError) as problem:
         error = str(problem)
-    notes = {reason: times for reason, times in report.counts.items() if not _is_told(reason, source)}
+    notes = {reason: times for reason, times in report.counts.items() if not _is_shown_elsewhere(reason, source)}
     return Entry(task.label, split, language, form, count, wanted, source.withheld, notes, error, offered)
 
 
 def _form(data: DatasetSplit) -> str:
-    """Return the folders that tell what form files are in: hub/<owner>/<name>, or the first two of others."""
+    """Return the folders of files: hub/<owner>/<name>, or the first two of others."""
     folders = data.files[0].path.split("/")[:-1] or [data.files[0].path]
     return "/".join(folders[: 3 if folders[0] == "hub" else 2])
 
 
-def _is_told(reason: str, source: Source) -> bool:
-    """Say whether an entry tells by other means what a note says."""
+def _is_shown_elsewhere(reason: str, source: Source) -> bool:
+    """Return whether another column of an entry has what a note says."""
     return reason.endswith("are expected") or (source.withheld and reason.endswith("hidden"))
 
 
 def _get(task: Task, folder: Path, split: str | None) -> dict[tuple[str, str], str]:
-    """Download what is missing or withheld and offered by the hub; return what went wrong, by split and language."""
+    """Download what is missing or withheld and on the hub; return the errors by split and language."""
     bare = [entry for entry in survey(task, folder, split, counted=False) if entry.offered and entry.state != "there"]
     failed: dict[tuple[str, str], str] = {}
     for group in _grouped(bare, lambda entry: entry.split):
@@ -177,7 +193,7 @@ def _get(task: Task, folder: Path, split: str | None) -> dict[tuple[str, str], s
 
 
 def _tried(entry: Entry, failed: Mapping[tuple[str, str], str]) -> Entry:
-    """Return an entry as it is after downloading: with what went wrong, and no longer offered where it did not come."""
+    """Return an entry after a download: with its error, and not offered where the file did not come."""
     error = failed.get((entry.split, entry.language), entry.error)
     return replace(entry, error=error, offered=entry.offered and entry.state == "there")
 
@@ -189,7 +205,7 @@ def _grouped(entries: Iterable[Entry], key: Callable[[Entry], object]) -> list[l
     return list(groups.values())
 
 
-def _told(task: Task, group: list[Entry], folder: Path, known: Sequence[str]) -> Iterator[str]:
+def _lines(task: Task, group: list[Entry], folder: Path, known: Sequence[str]) -> Iterator[str]:
     """Yield the lines of entries that share split, form and state."""
     first, codes = group[0], [entry.language for entry in group]
     begun = f"  {first.split:<10}  "
@@ -206,7 +222,7 @@ def _told(task: Task, group: list[Entry], folder: Path, known: Sequence[str]) ->
 
 
 def _counts(same: list[Entry], known: Sequence[str]) -> str:
-    """Tell the number of examples that languages have in common, and the expected one where it is another."""
+    """Return the number of examples of languages that have the same, beside the expected one where it differs."""
     count, wanted = same[0].count, same[0].wanted
     shown = _languages([entry.language for entry in same], known)
     if count is None:
@@ -221,7 +237,7 @@ def _languages(codes: Sequence[str], known: Sequence[str]) -> str:
 
 
 def _remedy(task: Task, entry: Entry, folder: Path) -> str:
-    """Tell how to get what is missing: the command, or where the files must lie."""
+    """Return how to get what is missing: the command, or where the files must lie."""
     if entry.offered:
         return f"get it with `xstilts data {task.label} --split {entry.split} --get --data {folder}`"
     places = [path for source in task.sources if not source.withheld for path in source.patterns(entry.split, "{}")]

@@ -418,7 +418,7 @@ class Task:
         return (*self.sources, Source("jsonl", files, options={"language_column": "language"}))
 
     def parts(self) -> tuple[Task, ...]:
-        """Return the tasks whose training data are this one's: itself, or those that it joins."""
+        """Return the tasks that this one's training data come from: itself, or those that it joins."""
         return tuple(_task_of(part).with_training_languages(self.trained_in) for part in self.joined) or (self,)
 
     @property
@@ -427,7 +427,7 @@ class Task:
         return tuple(part.label if isinstance(part, Task) else part for part in self.joined)
 
     def training_parts(self) -> tuple[tuple[Task, str], ...]:
-        """Return the tasks and languages whose training data are this one's."""
+        """Return the tasks and languages that this one's training data come from."""
         return tuple((part, code) for part in self.parts() for code in self.trained_in)
 
     def target_training_tasks(self) -> tuple[Task, ...]:
@@ -465,10 +465,10 @@ class Task:
         )
 
     def _expected(self, split: str, language: str, source: Source) -> int | None:
-        """Return how many examples a source should have of a split, as far as that is known.
+        """Return how many examples a source should have of a split; None where it is unknown.
 
-        The count of a training split holds in the languages that the task is usually trained in; nobody knows how many
-        rows of a task a user has had translated.
+        The count of a training split holds in the languages that the task is usually trained in; a user may have
+        translated any part of it.
         """
         foreign = split == "train" and language not in self.usual_languages
         return None if foreign or source not in self.sources else self.counts.get(split)

@@ -1,6 +1,9 @@
-"""Listing: every task in words, out of the task files alone: the page `docs/tasks.md`.
+"""Cards: a description of every shipped task, made from the task files: the page `docs/tasks.md`.
 
-The page is written by `xstilts tasks --markdown` and a test sees to it that it is current.
+`xstilts tasks --markdown` writes the page, and a test checks that it is current.
+
+>>> page().startswith("# Tasks")
+True
 """
 
 from __future__ import annotations
@@ -14,24 +17,24 @@ from xstilts.tasks.base import Task, module_of, shipped_names, task
 
 HEAD = """# Tasks
 
-Every task there is, written from the task files by `xstilts tasks --markdown > docs/tasks.md`. What the fields mean:
-[task](task.md); which of the data are there: [data](data.md). Any task can be asked for in other languages where there
-are data in them (`panx:sw`, or `panx:sw+ar` under one head), and several in a mix (`mnli,squad`).
+Every shipped task, written from the task files by `xstilts tasks --markdown > docs/tasks.md`. What the fields mean:
+[task](task.md); which of the data are in your folder: [data](data.md). Any task can be trained in other languages that
+have data (`panx:sw`, or `panx:sw+ar` under one head), and several in a mix (`mnli,squad`).
 """
 FORMATS = {
     "classification": "Classification",
-    "multiple_choice": "Choice",
-    "token_classification": "Tagging",
-    "extractive_qa": "Question answering",
-    "bitext_retrieval": "Pairs and retrieval",
-    "bitext_mining": "Mining",
-    "passage_ranking": "Ranking",
-    "masked_lm": "Text",
+    "multiple_choice": "Multiple choice",
+    "token_classification": "Token classification",
+    "extractive_qa": "Extractive question answering",
+    "bitext_retrieval": "Bitext retrieval",
+    "bitext_mining": "Bitext mining",
+    "passage_ranking": "Passage ranking",
+    "masked_lm": "Masked LM",
 }
 
 
 def page() -> str:
-    """Return the page: the targets of the benchmarks first, then the other tasks by format, artificial ones last."""
+    """Return the page: targets of the benchmarks first, then the other tasks by format, then those of the sandbox."""
     targets = tuple(dict.fromkeys((*XTREME.languages, *XTREME_R.languages)))
     sandbox = [name for name in shipped_names() if task(name).artificial]
     others = [name for name in shipped_names() if name not in {*targets, *sandbox}]
@@ -74,7 +77,7 @@ def _facts(one: Task) -> Iterator[str]:
 
 
 def _source(source: Source) -> Iterator[str]:
-    """Yield a line that says where a source's files lie and what it has."""
+    """Yield a line with the places of a source's files and its splits."""
     patterns = [pattern for split in source.files for pattern in source.patterns(split, "{language}")]
     if not patterns:
         return

@@ -1,8 +1,8 @@
-"""Hub: a task's files from the Hugging Face hub, of one commit, into the local data folder.
+"""Download: a task's files from the Hugging Face hub, of one commit, into the local data folder.
 
 A source whose patterns begin with `hub/<owner>/<name>/` can be downloaded: the rest of a pattern is a path in that
-data set's repository. Only files that match are downloaded, never code. Where a repository has none, as for those that
-are made by a script, the hub's own Parquet copy of it is looked into.
+data set's repository. Only matching files are downloaded, never code. Where a repository has none, as those that are
+made by a script, the hub's own Parquet copy of it is used.
 
 >>> from xstilts.tasks.base import task
 >>> [source.reader for source in sources(task("xquad"), "test", "sw")]
@@ -27,17 +27,26 @@ SPLITS = ("train", "validation", "test")
 
 
 class Absent(InputError):
-    """The hub can be asked, and has nothing of what a task looks for."""
+    """The hub can be reached, and has none of the files of a task."""
 
 
 def download(
     task: Task, folder: Path, splits: Sequence[str] | None = None, languages: Sequence[str] | None = None
 ) -> list[Path]:
-    """Get the files of a task below a data folder from the hub, those that are missing there; return all of them.
+    """Download the files of a task that are missing below a data folder.
 
-    Splits and languages: those the task uses, unless given. What the hub does not have is noted. Raises InputError
-    where
-    no source has a hub form, the hub has nothing of it, refuses or cannot be reached, or a folder holds another commit.
+    Args:
+        task: The task.
+        folder: The data folder.
+        splits: Splits to download; None: all of the task.
+        languages: Languages to download; None: those in which the task uses a split.
+
+    Returns:
+        The files, old and new. Splits that the hub does not have are noted.
+
+    Raises:
+        InputError: No source of the task is on the hub, the hub has none of the files, refuses the request or cannot be
+            reached, or the folder has another commit.
     """
     pairs = [pair for split in splits or splits_of(task) for pair in _pairs(task, split, languages)]
     asked = {pair: sources(task, *pair) for pair in pairs if sources(task, *pair)}
@@ -51,35 +60,35 @@ def download(
         found = {pair: _first(offered, pair, folder, opened) for pair, offered in asked.items()}
         for repository in opened.values():
             shutil.rmtree(repository.part, ignore_errors=True)
-    _tell_missing(task, found)
+    _note_missing(task, found)
     return list(dict.fromkeys(path for paths in found.values() for path in paths))
 
 
 def sources(task: Task, split: str, language: str) -> tuple[Source, ...]:
-    """Return the sources of a task that can be downloaded for a split in a language."""
+    """Return the sources of a task that can be downloaded, for a split in a language."""
     return tuple(source for source in task.sources_in(language) if _is_hub(source.patterns(split, language)))
 
 
 def splits_of(task: Task) -> tuple[str, ...]:
-    """Return the splits that files of a task are named for, training first."""
+    """Return the splits of a task's files, training first."""
     found = dict.fromkeys(split for source in task.sources for split in source.files)
     return tuple(sorted(found, key=lambda split: SPLITS.index(split) if split in SPLITS else len(SPLITS)))
 
 
-def spoken(task: Task) -> tuple[str, ...]:
-    """Return the languages of a task, and last the one on which a layer may be chosen."""
+def languages_of(task: Task) -> tuple[str, ...]:
+    """Return the languages of a task, and last the one on which its layer may be chosen."""
     chosen_on = (task.dev_language,) if task.dev_language else ()
     return tuple(dict.fromkeys((*task.languages, *chosen_on)))
 
 
-def used(task: Task, split: str) -> tuple[str, ...]:
-    """Return the languages in which a task uses a split: to train on those it is trained in, else all of them."""
+def used_languages(task: Task, split: str) -> tuple[str, ...]:
+    """Return the languages in which a task uses a split: those it is trained in for training, else all."""
     every = split != "train" or task.format == "masked_lm"
-    return tuple(code for code in spoken(task) if every or code in task.trained_in)
+    return tuple(code for code in languages_of(task) if every or code in task.trained_in)
 
 
 def _pairs(task: Task, split: str, languages: Sequence[str] | None) -> Iterator[tuple[str, str]]:
-    yield from ((split, code) for code in languages or used(task, split))
+    yield from ((split, code) for code in languages or used_languages(task, split))
 
 
 def _is_hub(patterns: tuple[str, ...]) -> bool:
@@ -106,8 +115,8 @@ def _opened(
     return opened.setdefault((id, revision), Repository(id, revision, folder)), path
 
 
-def _tell_missing(task: Task, found: dict[tuple[str, str], list[Path]]) -> None:
-    """Note what the hub does not have; raise Absent where it has nothing."""
+def _note_missing(task: Task, found: dict[tuple[str, str], list[Path]]) -> None:
+    """Send a note of the splits that the hub does not have; Absent where it has none."""
     missing = [f"{split} in {code}" for (split, code), paths in found.items() if not paths]
     if len(missing) == len(found):
         looked = {path for pair in found for source in sources(task, *pair) for path in source.patterns(*pair)}

@@ -1,8 +1,8 @@
-"""Readers: one function per file format, from files to rows with their place.
+"""Readers: one function for each file format, from files to rows with their place.
 
-Byte order marks and Windows line ends are repaired and counted; whatever cannot be repaired without guessing (a cut
-line, a missing column, text that is not UTF-8) stops with the file, the line and what to do. Nothing is left out in
-silence.
+Byte order marks and Windows line ends are repaired and counted. What cannot be repaired without guessing (a truncated
+line, a missing column, text that is not UTF-8) is an InputError with the file, the line and a remedy. No row is left
+out without being counted.
 
 >>> sorted(FORMATS)[:4]
 ['aligned', 'auto', 'bible', 'bitext']
@@ -39,5 +39,15 @@ FORMATS: dict[str, Reader] = {
 
 
 def read(format: str, files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
-    """Yield the rows of files in a format, one file after the other."""
+    """Yield the rows of files, one file after the other.
+
+    Args:
+        format: Name of the file format, a key of `FORMATS`.
+        files: The files.
+        options: Options of the reader, which its function lists.
+        report: Counts what was repaired, dropped or noted.
+
+    Raises:
+        InputError: A file is damaged or in another format; the message has file and line.
+    """
     return FORMATS[format](files, options, report)

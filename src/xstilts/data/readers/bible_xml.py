@@ -1,4 +1,4 @@
-"""Verses: the XML of the Parallel Bible Corpus (Christodouloupoulos & Steedman 2015), one `<seg>` a verse.
+"""Bible XML: the XML of the Parallel Bible Corpus (Christodouloupoulos & Steedman 2015), one `<seg>` a verse.
 
 A verse's id (`b.MAT.1.1`) is the same in all languages, so that verses can be put side by side.
 """

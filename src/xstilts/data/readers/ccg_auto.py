@@ -1,4 +1,4 @@
-"""Derivations: CCG derivations in CCGbank's `.auto` files, read for their words and supertags.
+"""CCG auto: CCG derivations in CCGbank's `.auto` files, read for their words and supertags.
 
 A sentence is a line `ID=…` and a line with its tree, in which each leaf is `(<L category tag tag word category>)`.
 """

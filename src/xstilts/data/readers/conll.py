@@ -1,4 +1,4 @@
-"""Sentences: words with tags, one word a line, in columns or as CoNLL-U.
+"""CoNLL files: one token a line, in columns or as CoNLL-U.
 
 UD-POS in XTREME is made of surface forms: a multi-word token ("du" = de + le) is one word. Its tag is that of the
 syntactic word highest in the tree; between equals a list of preference by language decides, as in the conversion tool

@@ -1,7 +1,8 @@
-r"""Tables: files with one record a line: TSV, CSV, JSON lines, aligned line files, plain text.
+r"""Delimited files, with one record a line: TSV, CSV, JSON lines, line-aligned files, plain text.
 
 TSV is read as it stands, without quoting, since sentences contain quote marks. With the option `quotes` a field that is
-wholly wrapped in quote marks, the inner ones doubled, is unwrapped: so wrote Python's `csv`, hence XTREME's scripts.
+wholly wrapped in quote marks, with the inner ones doubled, is unwrapped: Python's `csv` writes such fields, and with
+it XTREME's scripts.
 
 >>> _unquoted('"the ""real"" thing"'), _unquoted('"a" or "b"')
 ('the "real" thing', '"a" or "b"')

@@ -1,8 +1,8 @@
-"""Entities: Mewsli-X, mentions of entities in news and the descriptions to find them by (Ruder et al. 2021).
+"""Mewsli-X: mentions of entities in news, and the descriptions among which they are searched (Ruder et al. 2021).
 
 A query is the sentence of a mention, the mention between braces; a candidate is an entity's title with the first
 sentence of its description. Files as its script writes them: `wikinews_mentions-<split>.jsonl` beside
-`candidate_set_entities.jsonl`, and `wikipedia_pairs-<split>.jsonl` to learn from.
+`candidate_set_entities.jsonl`, and `wikipedia_pairs-<split>.jsonl` for training.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Row, Input and Report: what every reader takes and gives.
+"""Rows, inputs and reports: the arguments and results of readers.
 
-A row says where it stands (`file:line`), so that whatever is wrong with it can be told exactly. A report counts what
-was repaired, dropped or only noted, with the first few places, so that nothing happens to data in silence.
+A row has its place (`file:line`) for error messages. A report counts what was repaired, dropped or noted, with the
+first few places of each.
 
 >>> report = Report()
 >>> report.note("repaired: byte order mark", "a.tsv:1")
@@ -24,7 +24,7 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of a file: its place, for messages, and its fields by column."""
+    """One record of a file: its place for messages, and its values by column."""
 
     place: str
     values: Mapping[str, Any]
@@ -32,7 +32,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A file to read: where it lies on this machine, and what messages call it."""
+    """A file to read: its path, and its name in messages."""
 
     path: Path
     name: str
@@ -40,7 +40,7 @@ class Input:
 
 @dataclass
 class Report:
-    """What reading did to the data: how often, by reason, and the first few places of each."""
+    """What was repaired, dropped or noted: counts by reason, and the first few places of each."""
 
     counts: dict[str, int] = field(default_factory=dict)
     places: dict[str, list[str]] = field(default_factory=dict)

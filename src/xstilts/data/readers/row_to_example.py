@@ -1,10 +1,10 @@
-"""Shapes: from the fields of a row to the example of a format, checked.
+"""Row to example: from the fields of a row to a checked example, with one function for each task format.
 
-What a label, a tag or an answer may be is known here; what is wrong is told with its place, and what is repaired or
-dropped is counted. A function a kind; None means that the row was dropped (and counted).
+The functions check labels, tags and answers. Errors have the place of the row; repaired and dropped rows are counted,
+and None stands for a dropped one.
 
->>> asked = Asked("train", ("no", "yes"), Report())
->>> classified("0", {"text_a": "Is it?", "label": 1}, "a.tsv:1", asked)
+>>> rules = RowRules("train", ("no", "yes"), Report())
+>>> classified("0", {"text_a": "Is it?", "label": 1}, "a.tsv:1", rules)
 Classified(id='0', text_a='Is it?', text_b=None, label='yes')
 """
 
@@ -33,10 +33,16 @@ SIDES = ("query", "candidate", "bystander")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What decides whether a row is good: the split, the labels, what a source calls them, which rows have no gold.
+class RowRules:
+    """What decides whether a row is valid.
 
-    withheld: no row has a label.
+    Attributes:
+        split: "train", "validation" or "test".
+        labels: The labels of the task.
+        report: Counts what was repaired, dropped or noted.
+        label_names: From a label as the source has it to a label of the task.
+        dropped: Raw labels of rows without a gold label, which are dropped.
+        withheld: No row has a label.
     """
 
     split: str
@@ -47,23 +53,23 @@ class Asked:
     withheld: bool = False
 
 
-def classified(id: str, fields: Fields, place: str, asked: Asked) -> ClassificationExample | None:
-    """Return a classification example; without a label where the source has none."""
+def classified(id: str, fields: Fields, place: str, rules: RowRules) -> ClassificationExample | None:
+    """Return a classification example, without a label where the source withholds it."""
     raw = fields.get("label")
-    if str(raw) in asked.dropped:
-        asked.report.note("dropped: no gold label", place)
+    if str(raw) in rules.dropped:
+        rules.report.note("dropped: no gold label", place)
         return None
-    label = None if _hidden(raw, "label" in fields, place, asked) else _label(raw, place, asked)
-    second = _text(fields, "text_b", place, asked) if "text_b" in fields else None
-    return ClassificationExample(id, _text(fields, "text_a", place, asked), second, label)
+    label = None if _hidden(raw, "label" in fields, place, rules) else _label(raw, place, rules)
+    second = _text(fields, "text_b", place, rules) if "text_b" in fields else None
+    return ClassificationExample(id, _text(fields, "text_a", place, rules), second, label)
 
 
-def choice(id: str, fields: Fields, place: str, asked: Asked) -> MultipleChoiceExample | None:
-    """Return a choice example; `label` counts from 0."""
+def choice(id: str, fields: Fields, place: str, rules: RowRules) -> MultipleChoiceExample | None:
+    """Return a multiple-choice example; `label` counts from 0."""
     choices = tuple(str(text).strip() for text in _get(fields, "choices", place))
     raw, label = fields.get("label"), None
-    raw = asked.label_names.get(str(raw), raw)
-    if not _hidden(raw, "label" in fields, place, asked):
+    raw = rules.label_names.get(str(raw), raw)
+    if not _hidden(raw, "label" in fields, place, rules):
         if not str(raw).isdigit() or int(str(raw)) >= len(choices):
             expected = f"expected a choice from 0 to {len(choices) - 1}, found label {raw!r}"
             raise bad(place, expected, "correct the label; labels count from 0")
@@ -72,25 +78,26 @@ def choice(id: str, fields: Fields, place: str, asked: Asked) -> MultipleChoiceE
     return MultipleChoiceExample(id, context, question, choices, label)
 
 
-def tagged(id: str, fields: Fields, place: str, asked: Asked) -> TaggingExample | None:
-    """Return a tagged sentence; without tags where the source has none."""
-    tokens, raw = _words(_get(fields, "tokens", place)), _words(fields.get("tags"))
+def tagged(id: str, fields: Fields, place: str, rules: RowRules) -> TaggingExample | None:
+    """Return a tagged sentence, without tags where the source withholds them."""
+    tokens = tuple(_get(fields, "tokens", place))
+    raw = tuple(fields.get("tags") or ())
     if not raw:
-        _hidden(None, "tags" in fields, place, asked)
+        _hidden(None, "tags" in fields, place, rules)
         return TaggingExample(id, tokens, ())
     if len(raw) != len(tokens):
         problem = f"expected a tag for each of {len(tokens)} words, found {len(raw)}"
         raise bad(place, problem, "the sentence is cut: get the file again")
-    return TaggingExample(id, tokens, tuple(_label(tag, _at(place, fields, i), asked) for i, tag in enumerate(raw)))
+    return TaggingExample(id, tokens, tuple(_label(tag, _at(place, fields, i), rules) for i, tag in enumerate(raw)))
 
 
-def question(id: str, fields: Fields, place: str, asked: Asked) -> QAExample | None:
-    """Return a question; its answers stand where they say they do, or are moved there and counted."""
-    context, report = str(_get(fields, "context", place)), asked.report
+def question(id: str, fields: Fields, place: str, rules: RowRules) -> QAExample | None:
+    """Return a question with its context; answers with a wrong offset are moved to their nearest occurrence."""
+    context, report = str(_get(fields, "context", place)), rules.report
     given = [answer for answer in _answers(_get(fields, "answers", place), place) if answer.text.strip()]
     unanswerable = bool(fields.get("is_impossible"))
     answers = tuple(_placed(answer, context, place, report) for answer in ([] if unanswerable else given))
-    if asked.split == "train" and not unanswerable:
+    if rules.split == "train" and not unanswerable:
         answers = tuple(answer for answer in answers if answer.start >= 0)
         if not answers:
             reason = "answer not in its context" if given else "question without an answer"
@@ -100,31 +107,47 @@ def question(id: str, fields: Fields, place: str, asked: Asked) -> QAExample | N
         report.note("noted: answers hidden", place)
     elif any(answer.start < 0 for answer in answers):
         report.note("kept: answer not in its context", place)
-    return QAExample(id, context, _text(fields, "question", place, asked), answers, unanswerable)
+    return QAExample(id, context, _text(fields, "question", place, rules), answers, unanswerable)
 
 
-def parallel(id: str, fields: Fields, place: str, asked: Asked) -> BitextExample | None:
+def parallel(id: str, fields: Fields, place: str, rules: RowRules) -> BitextExample | None:
     """Return two texts that belong together."""
-    context = _text(fields, "context", place, asked) if "context" in fields else None
-    return BitextExample(id, _text(fields, "source", place, asked), _text(fields, "english", place, asked), context)
+    context = _text(fields, "context", place, rules) if "context" in fields else None
+    return BitextExample(id, _text(fields, "source", place, rules), _text(fields, "english", place, rules), context)
 
 
-def passage(id: str, fields: Fields, place: str, asked: Asked) -> PassageExample | None:
+def passage(id: str, fields: Fields, place: str, rules: RowRules) -> PassageExample | None:
     """Return a text of a search."""
     side, targets = str(_get(fields, "side", place)), tuple(fields.get("targets") or ())
     if side not in SIDES:
         raise bad(place, f"expected a side ({', '.join(SIDES)}), found {side!r}", "correct the row or leave it out")
-    context = _text(fields, "context", place, asked) if fields.get("context") is not None else None
-    return PassageExample(id, _text(fields, "text", place, asked), context, side, targets)
+    context = _text(fields, "context", place, rules) if fields.get("context") is not None else None
+    return PassageExample(id, _text(fields, "text", place, rules), context, side, targets)
 
 
-def text(id: str, fields: Fields, place: str, asked: Asked) -> TextExample | None:
+def text(id: str, fields: Fields, place: str, rules: RowRules) -> TextExample | None:
     """Return a text for masked-LM, with its pair where there is one."""
-    pair = _text(fields, "pair", place, asked) if "pair" in fields else None
-    return TextExample(id, _text(fields, "text", place, asked), pair)
+    pair = _text(fields, "pair", place, rules) if "pair" in fields else None
+    return TextExample(id, _text(fields, "text", place, rules), pair)
 
 
-SHAPE: dict[str, Callable[[str, Fields, str, Asked], Example | None]] = {
+def written_out(fields: Fields) -> Fields:
+    """Return the fields of a user's row with lists where it has texts.
+
+    Tokens and tags may be separated by blanks, and answers may be texts without an offset.
+
+    >>> written_out({"tokens": "Anna runs", "answers": "Anna"})
+    {'tokens': ['Anna', 'runs'], 'answers': [{'text': 'Anna', 'answer_start': None}]}
+    """
+    lists = {name: fields[name].split() for name in ("tokens", "tags") if isinstance(fields.get(name), str)}
+    answers = fields.get("answers")
+    texts = [answers] if isinstance(answers, str) else answers
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        lists["answers"] = [{"text": text, "answer_start": None} for text in texts]
+    return {**fields, **lists}
+
+
+SHAPE: dict[str, Callable[[str, Fields, str, RowRules], Example | None]] = {
     "classification": classified,
     "multiple_choice": choice,
     "token_classification": tagged,
@@ -143,58 +166,49 @@ def _get(fields: Fields, name: str, place: str) -> Any:
     return fields[name]
 
 
-def _words(raw: Any) -> tuple[Any, ...]:
-    """Return a list of tokens or tags; a text has them between blanks."""
-    return tuple(raw.split() if isinstance(raw, str) else raw or ())
-
-
-def _text(fields: Fields, name: str, place: str, asked: Asked | None) -> str:
-    """Return a text without blanks around it; count it where it is empty (unless it may be: asked is None)."""
+def _text(fields: Fields, name: str, place: str, rules: RowRules | None) -> str:
+    """Return a text without surrounding blanks; empty texts are counted, unless they are allowed (`rules` is None)."""
     found = _get(fields, name, place)
     if not isinstance(found, str):
         raise bad(place, f"expected text in '{name}', found {found!r}", "correct the row or leave it out")
-    if asked and not found.strip():
-        asked.report.note(f"noted: '{name}' is empty", place)
+    if rules and not found.strip():
+        rules.report.note(f"noted: '{name}' is empty", place)
     return found.strip()
 
 
-def _hidden(raw: Any, given: bool, place: str, asked: Asked) -> bool:
-    """Say whether a label is withheld; InputError where it may not be."""
+def _hidden(raw: Any, given: bool, place: str, rules: RowRules) -> bool:
+    """Return whether a label is withheld; InputError where the source does not withhold labels."""
     if given and raw not in (None, ""):
         return False
-    if not asked.withheld:
+    if not rules.withheld:
         remedy = "correct the row, name it in the task's `dropped`, or say in its source that labels are `withheld`"
         raise bad(place, "expected a label, found none", remedy)
-    asked.report.note("noted: label hidden", place)
+    rules.report.note("noted: label hidden", place)
     return True
 
 
-def _label(raw: Any, place: str, asked: Asked) -> str:
-    """Return the task's label that a source's label, or its number, means."""
-    name = asked.label_names.get(str(raw), str(raw))
-    if name in asked.labels or (name.strip() and not asked.labels):
+def _label(raw: Any, place: str, rules: RowRules) -> str:
+    """Return the task's label for a label, or the number of a label, in the source."""
+    name = rules.label_names.get(str(raw), str(raw))
+    if name in rules.labels or (name.strip() and not rules.labels):
         return name
-    if name.isdigit() and int(name) < len(asked.labels):
-        return asked.labels[int(name)]
-    near = difflib.get_close_matches(name, asked.labels, n=1)
+    if name.isdigit() and int(name) < len(rules.labels):
+        return rules.labels[int(name)]
+    near = difflib.get_close_matches(name, rules.labels, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
     remedy = f"{hint}correct it, or name it in the task's `label_names` (a first line with names of columns is no row)"
-    raise bad(place, f"expected one of the labels {', '.join(asked.labels)}, found {str(raw)[:60]!r}", remedy)
+    raise bad(place, f"expected one of the labels {', '.join(rules.labels)}, found {str(raw)[:60]!r}", remedy)
 
 
 def _at(place: str, fields: Fields, token: int) -> str:
-    """Return the place of a word: its own line where the reader knows it."""
+    """Return the place of a token: its own line where the reader gives it."""
     if "lines" in fields:
         return f"{place.rsplit(':', 1)[0]}:{fields['lines'][token]}"
     return f"{place}, word {token + 1}"
 
 
 def _answers(raw: Any, place: str) -> Iterator[AnswerSpan]:
-    """Yield answers from SQuAD's list of pairs, from the hub's pair of lists, or from texts without an offset."""
-    texts = (raw,) if isinstance(raw, str) else raw
-    if isinstance(texts, list | tuple) and texts and all(isinstance(text, str) for text in texts):
-        yield from (AnswerSpan(text, -1) for text in texts)
-        return
+    """Yield answers from SQuAD's list of pairs or from the hub's pair of lists."""
     try:
         pairs = zip(raw["text"], raw["answer_start"], strict=True) if isinstance(raw, dict) else map(_pair, raw or ())
         for answer, start in pairs:

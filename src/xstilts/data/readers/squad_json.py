@@ -1,4 +1,4 @@
-"""Questions: the JSON of SQuAD 1.1 and 2.0, in which XQuAD, MLQA, TyDiQA and ARCD come too.
+"""SQuAD JSON: the format of SQuAD 1.1 and 2.0, and of XQuAD, MLQA, TyDiQA and ARCD.
 
 A place is the path inside the file (`xquad.sw.json:data[4].paragraphs[0].qas[2]`), since such files often are one line.
 """

@@ -1,4 +1,4 @@
-"""Archives: files inside a `.tar.gz`, read where they are and never unpacked.
+"""Tar members: files inside a `.tar.gz`, which is read in place and never unpacked.
 
 A path may go on below an archive as if it were a folder: `UD_English-EWT.tar.gz/UD_English-EWT/en_ewt-ud-train.auto`.
 Only plain files of the archive are seen, so that no link and no path in it can lead anywhere.

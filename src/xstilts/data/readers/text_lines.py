@@ -1,4 +1,4 @@
-r"""Lines: the numbered lines of a UTF-8 text file, however its last editor saved it.
+r"""Text lines: the numbered lines of a UTF-8 text file, with its byte order mark and Windows line ends repaired.
 
 Only "\n" ends a line: the other characters that Python's `splitlines` knows (U+2028, U+0085, form feed) occur inside
 sentences and would tear them apart.

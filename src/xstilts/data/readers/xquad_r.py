@@ -1,4 +1,4 @@
-"""Answers: questions and the sentences that answer them, for retrieval: XQuAD-R, and pairs out of SQuAD's format.
+"""XQuAD-R: questions and the sentences that answer them, for retrieval; and such pairs from SQuAD's format.
 
 A candidate is a sentence with its paragraph as context. In XQuAD-R every sentence of every language is one, and right
 for a question are, in all languages, the sentence that holds its answer and those equal to it in the same paragraph
