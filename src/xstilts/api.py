@@ -307,12 +307,11 @@ class Comparison(Printable, Tabular):
             yield Text("")
 
     def _repr_html_(self) -> str:
-        parts = []
+        parts: list[str] = []
         for table in self.tables:
             rows = [(label, *cells) for label, cells in score_table.cells_of(table)]
-            names = score_table.header(table)
-            align: list[tables.Align] = ["left", *("right" for _ in names[1:])]
-            parts.append(tables.table(f"{table.target} ({table.metric})", names, rows, align=align).to_html())
+            view = tables.table(f"{table.target} ({table.metric})", score_table.header(table), rows)
+            parts.append(view.to_html())
             parts += [f"<p>{html.escape(remark)}</p>" for remark in score_table.remarks(table)]
         return "\n".join(parts)
 
