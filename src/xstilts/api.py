@@ -474,11 +474,11 @@ def train(
         how = recipe
     else:
         how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
-    lessons = tuple(training_set(one, machine.data) for one in chosen)
-    stage = train_stage(_encoder(encoder), lessons, how, seed)
+    training_sets = tuple(training_set(each, machine.data) for each in chosen)
+    stage = train_stage(_encoder(encoder), training_sets, how, seed)
     _build([stage], machine)
     path = folder_of(stage, machine) / MODEL
-    with_head = [one.format for one in chosen if not task_format(one.format).headless]
+    with_head = [each.format for each in chosen if not task_format(each.format).headless]
     format = with_head[0] if len(with_head) == 1 else ""
     labels = models.checkpoint_labels(path) if format in LABELLED else ()
     return Checkpoint(path, chosen, format, labels, how.max_length, stage, machine)
@@ -575,13 +575,13 @@ def evaluate(
     model = _encoder(_folder(checkpoint))
     scores = _scores(model, wanted, _texts(languages), split, machine, _max_length(checkpoint, wanted, max_length))
     _build(list(scores.values()), machine)
-    found = {code: read_score(folder_of(stage, machine)) for code, stage in scores.items()}
+    results = {code: read_score(folder_of(stage, machine)) for code, stage in scores.items()}
     return Evaluation(
         wanted.name,
         wanted.metric,
         split,
-        {code: float(score["headline"]) for code, score in found.items()},
-        {code: int(score["examples"]) for code, score in found.items()},
+        {code: float(score["headline"]) for code, score in results.items()},
+        {code: int(score["examples"]) for code, score in results.items()},
         wanted.trained_in[0],
         {code: folder_of(stage.arguments["predictions"], machine) for code, stage in scores.items()},
     )
@@ -891,18 +891,18 @@ def _scores(
     if not present:
         target.data(split, codes[0], runtime.data)  # says where it looked, if there are no files
         raise InputError(f"the {split} files of '{target.name}' hide the labels: evaluate on split='validation'")
-    found = {}
+    scores = {}
     for code in present:
         data = read_data(target.data(split, code, runtime.data))
-        found[code] = score_stage(predict_stage(model, data, target.format, max_length), data, target.metric)
-    return found
+        scores[code] = score_stage(predict_stage(model, data, target.format, max_length), data, target.metric)
+    return scores
 
 
 def _check_head(model: Encoder | Stage, target: Task) -> None:
     """Raise InputError unless the model's head is of the target's format and knows its labels."""
     if isinstance(model, Stage):
-        lessons = [lesson for lesson in model.arguments["lessons"] if lesson.weight is None]
-        format, labels = (lessons[0].format, lessons[0].labels) if len(lessons) == 1 else ("", ())
+        trained = [given for given in model.arguments["lessons"] if given.weight is None]
+        format, labels = (trained[0].format, trained[0].labels) if len(trained) == 1 else ("", ())
         name = model.label
     elif model.folder:
         folder, name = Path(model.folder), model.name
