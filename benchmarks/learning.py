@@ -92,8 +92,8 @@ def every_token(asked: argparse.Namespace) -> list[ModelInput]:
 
 @dataclass(frozen=True)
 class Course:
-    """What is taught, how, and where. recipe: with `steps`. shown: units whose pieces the network keeps, if not those
-    that are taught. stored: frozen layers run once a unit. warm: steps before time is taken.
+    """What is trained, how, and where. recipe: with `steps`. shown: inputs whose tokens the network keeps, if not those
+    that are trained on. stored: frozen layers run once a unit. warm: steps before time is taken.
     """
 
     format: str

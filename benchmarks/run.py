@@ -1,6 +1,6 @@
 """Run all benchmarks of a CPU or a GPU, one after another in processes of their own, and write the page of results.
 
-What was measured on the other kind of device stays on the page. A benchmark that fails is told and left out.
+What was measured on the other kind of device stays on the page. A benchmark that fails is named and left out.
 
     python benchmarks/run.py
     python benchmarks/run.py --gpu --only gpu_throughput,gpu_xl
@@ -110,8 +110,8 @@ def machine() -> dict[str, Any]:
 
 def processor() -> str:
     """Return the name of the processor, as the kernel tells it where it does."""
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text(encoding="utf-8").splitlines() if told.is_file() else []
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 

@@ -35,16 +35,16 @@ def main() -> None:
     asked = options()
     tokens = Tokenizer.of(load_tokenizer(asked.tokenizer))
     texts = lines(asked.lines, asked.texts) if asked.lines else made(asked.texts)
-    told: sides.Figures = {"texts": len(texts), "distinct": len(set(texts)), "letters": sum(map(len, texts))}
+    figures: sides.Figures = {"texts": len(texts), "distinct": len(set(texts)), "letters": sum(map(len, texts))}
     for offsets in (False, True):
         found: dict[str, list[float]] = {"cut": [], "first": [], "again": []}
         sizes = [measured(tokens, texts, offsets, found) for _ in range(asked.rounds)]
         name = "with_offsets" if offsets else "without_offsets"
-        told[f"{name}_stored_mib"] = sizes[0] / MIB
-        told |= {f"{name}_{side}_seconds": seconds for side, seconds in found.items()}
+        figures[f"{name}_stored_mib"] = sizes[0] / MIB
+        figures |= {f"{name}_{side}_seconds": seconds for side, seconds in found.items()}
         for side in ("first", "again"):
-            told[f"{name}_{side}_times_as_fast_as_cutting"] = sides.ratios(found["cut"], found[side])
-    sides.tell(told, asked.json)
+            figures[f"{name}_{side}_times_as_fast_as_cutting"] = sides.ratios(found["cut"], found[side])
+    sides.tell(figures, asked.json)
 
 
 def options() -> argparse.Namespace:

@@ -41,7 +41,7 @@ class Plan:
     target: Task
     recipes: Recipes
     seeds: int
-    teachers: Mapping[str, Tasks] = field(default_factory=dict)
+    target_training_tasks: Mapping[str, Tasks] = field(default_factory=dict)
 
 
 def plan(scale: str) -> Plan:
@@ -106,7 +106,7 @@ def languages_of(name: str) -> str:
 
 
 def _grid(setup: Plan, encoder: Encoder | Stage, name: str) -> Grid:
-    return Grid(encoder, (setup.target,), ((task(name),),), setup.recipes, setup.seeds, setup.teachers)
+    return Grid(encoder, (setup.target,), ((task(name),),), setup.recipes, setup.seeds, setup.target_training_tasks)
 
 
 def _names(setup: Plan) -> tuple[str, ...]:

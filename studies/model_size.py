@@ -101,17 +101,19 @@ def study(scale: str) -> Study:
 
 def _claims(setup: Plan, gains: list[Gain]) -> list[Claim]:
     claims = [
-        Claim(f"The gain on {_told(setup, gain)} grows with the encoder's size", Growth(gain), "grows")
+        Claim(f"The gain on {_describe(setup, gain)} grows with the encoder's size", Growth(gain), "grows")
         for gain in gains
     ]
     claims += [
-        Claim(f"The gain on {_told(setup, gain)} is the same at all sizes", Growth(gain), "equivalent", setup.margin)
+        Claim(
+            f"The gain on {_describe(setup, gain)} is the same at all sizes", Growth(gain), "equivalent", setup.margin
+        )
         for gain in gains
     ]
     for gain in gains:
         _, count = setup.recipes[gain.recipe]
         for which, encoder in (("smallest", setup.encoders[0]), ("largest", setup.encoders[count - 1])):
-            sentence = f"Intermediate training of the {which} encoder helps on {_told(setup, gain)}"
+            sentence = f"Intermediate training of the {which} encoder helps on {_describe(setup, gain)}"
             claims.append(Claim(sentence, replace(gain, encoder=name_of(encoder)), "above"))
     return claims + [
         Claim(
@@ -123,7 +125,7 @@ def _claims(setup: Plan, gains: list[Gain]) -> list[Claim]:
     ]
 
 
-def _told(setup: Plan, gain: Gain) -> str:
+def _describe(setup: Plan, gain: Gain) -> str:
     return f"{gain.target}{_with(setup, gain.recipe)}"
 
 

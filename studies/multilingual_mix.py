@@ -106,8 +106,8 @@ def _setting(names: tuple[str, ...]) -> Tasks:
 
 def _base(target: Task) -> str:
     """Return the language of a target that it is learned in; none where it is not learned."""
-    teachers = target.target_training_tasks()
-    return teachers[0].trained_in[0] if teachers else ""
+    target_training_tasks = target.target_training_tasks()
+    return target_training_tasks[0].trained_in[0] if target_training_tasks else ""
 
 
 def _claims(setup: Plan) -> list[Claim]:

@@ -35,7 +35,7 @@ class Plan:
         related: Pairs of an intermediate task and a target that should gain from it.
         recipes: Recipes of all runs.
         seeds: Number of seeds.
-        teachers: Tasks to train on for a target instead of its own.
+        target_training_tasks: Tasks to train on for a target instead of its own.
     """
 
     encoder: str
@@ -47,7 +47,7 @@ class Plan:
     related: tuple[tuple[str, str], ...]
     recipes: Recipes
     seeds: int
-    teachers: dict[str, str]
+    target_training_tasks: dict[str, str]
 
     @property
     def mix(self) -> str:
@@ -105,14 +105,14 @@ def plan(scale: str) -> Plan:
 def study(scale: str) -> Study:
     """Return the study at a scale."""
     setup = plan(scale)
-    teachers = {target: tasks_of(names) for target, names in setup.teachers.items()}
+    target_training_tasks = {target: tasks_of(names) for target, names in setup.target_training_tasks.items()}
     plain = Grid(
         Encoder.of(setup.encoder),
         setup.targets,
         (*((task(name),) for name in setup.intermediates), tasks_of(",".join(setup.intermediates))),
         setup.recipes,
         setup.seeds,
-        teachers,
+        target_training_tasks,
     )
     text = task(setup.text[0])
     mixed = replace(

@@ -125,7 +125,7 @@ def test_windows_are_as_long_as_squads() -> None:
 
 
 def test_the_papers_grid_shares_its_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nine intermediate tasks and six teachers, a seed; two targets learn nothing, and two learn from SQuAD."""
+    """Nine intermediate tasks and six target_training_tasks, a seed; two targets learn nothing, and two learn from SQuAD."""
     sharing = runpy.run_path(str(FOLDER / "sharing.py"))
     each = list(sharing["trainings"]())
     assert len(each) == 3 * (9 * 9 + 10 * 7)

@@ -462,9 +462,13 @@ def test_a_submission_needs_a_suite_and_a_folder(call: Call, bitexts: Path) -> N
 def test_texts_of_a_test_set_that_training_has_seen_are_told(call: Call, tmp_path: Path) -> None:
     folder = tmp_path / "data/xtreme/xnli"
     folder.mkdir(parents=True)
-    rows = [f"The {word} was late again this morning.\tHe came.\tneutral\n" for word in ("doctor", "baker", "teacher")]
+    rows = [
+        f"The {word} was late again this morning.\tHe came.\tneutral\n" for word in ("doctor", "baker", "training_task")
+    ]
     (folder / "train-en.tsv").write_text("".join(rows))
-    (folder / "dev-en.tsv").write_text(rows[1].replace("morning.", "morning!") + rows[2].replace("teacher", "pupil"))
+    (folder / "dev-en.tsv").write_text(
+        rows[1].replace("morning.", "morning!") + rows[2].replace("training_task", "pupil")
+    )
     where = ("--data", tmp_path / "data", "--store", tmp_path / "work")
     code, out, _ = call("overlap", "mnli", "xnli", "--split", "validation", *where)
     assert code == 0

@@ -12,7 +12,7 @@ from xstilts.data import examples
 from xstilts.data.dataset import EXAMPLES
 from xstilts.errors import InputError
 from xstilts.evaluation.score import read_lines, read_score
-from xstilts.experiments.grid import Grid, feasible, mlm_of, tasks_of, teachers_of
+from xstilts.experiments.grid import Grid, feasible, mlm_of, target_training_tasks_of, tasks_of
 from xstilts.experiments.run import Recipes
 from xstilts.experiments.score_table import ScoreTable, markdown, remarks
 from xstilts.models.encoder import Encoder
@@ -136,19 +136,19 @@ def test_an_added_setting_leaves_the_others_as_they_are(grid: Grid, machine: Run
 
 def test_other_teachers_are_for_the_targets_that_are_trained(grid: Grid) -> None:
     roles = task("sandbox_roles")
-    taught = replace(grid, teachers={"": (roles, POS)})
+    taught = replace(grid, target_training_tasks={"": (roles, POS)})
     phases = [phase.tasks for phase in taught.runs(POS)["baseline"][0].phases()]
     assert phases == [(roles,), (POS,)]
     assert taught.runs(RETRIEVAL)["baseline"][0].phases() == ()
 
 
 def test_teachers_are_for_all_targets_or_for_one() -> None:
-    found = teachers_of(["sandbox_qa", "sandbox_nli=sandbox_roles+sandbox_nli", "panx=panx:sw+ar"])
+    found = target_training_tasks_of(["sandbox_qa", "sandbox_nli=sandbox_roles+sandbox_nli", "panx=panx:sw+ar"])
     assert found[""] == (task("sandbox_qa"),)
     assert [one.name for one in found["sandbox_nli"]] == ["sandbox_roles", "sandbox_nli"]
     assert found["panx"] == (task("panx:sw+ar"),)
     with pytest.raises(InputError, match="unknown task 'sandbox_nly'"):
-        teachers_of(["sandbox_nly=sandbox_qa"])
+        target_training_tasks_of(["sandbox_nly=sandbox_qa"])
 
 
 def test_what_cannot_be_run_is_left_out_and_told(grid: Grid, machine: Runtime) -> None:

@@ -203,15 +203,15 @@ def test_the_layer_is_chosen_on_development_pairs_of_one_language() -> None:
 def test_a_target_is_learned_from_what_its_file_says_or_from_what_is_given() -> None:
     chain = replace(NLI, learned_from="sandbox_inference+sandbox_nli")
     assert lessons(replace(BASELINE, target=chain)) == [["sandbox_inference"], ["sandbox_nli"]]
-    given = replace(BASELINE, target=QA, teachers=(CLOZE, QA), intermediate=(POS,))
+    given = replace(BASELINE, target=QA, target_training_tasks=(CLOZE, QA), intermediate=(POS,))
     assert lessons(given) == [["sandbox_pos"], ["sandbox_cloze"], ["sandbox_qa"]]
     assert {stage.arguments["data"].arguments["data"].task for stage in given.predictions().values()} == {"sandbox_qa"}
-    zero = replace(BASELINE, target=QA, teachers=(CLOZE,))
+    zero = replace(BASELINE, target=QA, target_training_tasks=(CLOZE,))
     assert lessons(zero) == [["sandbox_cloze"]]
 
 
 @pytest.mark.parametrize(
-    ("teachers", "says"),
+    ("target_training_tasks", "says"),
     [
         ((), "learned from 'nothing'"),
         ((QA,), r"'sandbox_nli' \(classification\) cannot be learned from 'sandbox_qa'"),
@@ -219,9 +219,9 @@ def test_a_target_is_learned_from_what_its_file_says_or_from_what_is_given() -> 
         ((PARAPHRASE,), "cannot be learned from 'sandbox_paraphrase'.*have all of its labels"),
     ],
 )
-def test_what_cannot_answer_the_target_is_refused_before_it_is_trained(teachers: Any, says: str) -> None:
+def test_what_cannot_answer_the_target_is_refused_before_it_is_trained(target_training_tasks: Any, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        replace(BASELINE, teachers=teachers)
+        replace(BASELINE, target_training_tasks=target_training_tasks)
 
 
 def test_a_target_has_languages_and_a_task_is_in_a_mix_once() -> None:
@@ -270,7 +270,7 @@ def test_every_task_with_a_score_makes_a_run(name: str) -> None:
 
 def test_data_that_is_not_there_is_named_with_every_place_looked_at() -> None:
     with pytest.raises(InputError, match=r"task 'xnli' has no test data in 'ar' .*no --data given.*looked for"):
-        replace(BASELINE, target=task("xnli"), teachers=(task("xnli"),)).languages()
+        replace(BASELINE, target=task("xnli"), target_training_tasks=(task("xnli"),)).languages()
     with pytest.raises(InputError, match="task 'snli' has no train data in 'en'"):
         replace(BASELINE, intermediate=(task("snli"),)).model()
 
@@ -397,7 +397,7 @@ def test_english_files_are_never_taken_for_another_language(tmp_path: Path) -> N
 def test_a_target_learned_in_another_language_says_so(tmp_path: Path) -> None:
     assert BASELINE.zero_shot()
     assert replace(BASELINE, intermediate=(task("panx:sw"),)).zero_shot()
-    assert not replace(BASELINE, target=task("panx"), teachers=(task("panx:sw"),)).zero_shot()
+    assert not replace(BASELINE, target=task("panx"), target_training_tasks=(task("panx:sw"),)).zero_shot()
 
 
 def test_mining_takes_its_threshold_from_development_pairs_of_the_language(tmp_path: Path) -> None:

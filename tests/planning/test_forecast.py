@@ -77,7 +77,7 @@ def stages_of(run: PlannedRun) -> list[Stage]:
 @pytest.mark.parametrize("encoder", [LARGE, XL])
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_the_papers_grid_shares_its_trainings(encoder: str, seeds: int) -> None:
-    """Nine intermediate tasks and six teachers a seed; two targets learn nothing, and two learn from SQuAD."""
+    """Nine intermediate tasks and six target_training_tasks a seed; two targets learn nothing, and two learn from SQuAD."""
     every = [stage for run in runs(encoder, seeds) for stage in stages_of(run)]
     assert len(every) == seeds * (9 * 9 + 10 * 7)
     assert len(set(every)) == seeds * (9 + 10 * 6)

@@ -75,9 +75,9 @@ def test_labels_are_where_the_kind_needs_them(every: Task) -> None:
 
 
 def test_teachers_are_tasks_with_training_data(every: Task) -> None:
-    for teacher in every.target_training_tasks():
-        assert any(source.files.get("train") or source.reader == "sandbox" for source in sources_of(teacher))
-        assert teacher.format == "masked_lm" or set(teacher.trained_in) <= set(teacher.languages)
+    for training_task in every.target_training_tasks():
+        assert any(source.files.get("train") or source.reader == "sandbox" for source in sources_of(training_task))
+        assert training_task.format == "masked_lm" or set(training_task.trained_in) <= set(training_task.languages)
     assert every.learned_from or every.format in ("bitext_retrieval", "bitext_mining", "masked_lm")
 
 

@@ -154,7 +154,7 @@ class ExperimentOptions(EncoderOptions):
             tuple(grid.tasks_of(names) for names in self.intermediate or ()),
             recipes,
             self.seeds,
-            grid.teachers_of(self.learn_from or ()),
+            grid.target_training_tasks_of(self.learn_from or ()),
             grid.mlm_of(self.mlm, languages, self.mlm_weight, self.mlm_alpha, runtime),
             self.split,
             tuple(self.languages.split(",")) if self.languages else (),

@@ -40,8 +40,8 @@ class Grid:
         settings: The mixes of intermediate tasks; the baseline, without any, is added.
         recipes: Recipes of all runs.
         seeds: How many seeds; they are 1, 2, ….
-        teachers: Tasks to train on for a target instead of its own, by target, or under "" for all targets.
-        mlm: Masked-LM mixed into the intermediate phase of every setting.
+        target_training_tasks: Tasks to train on for a target instead of its own, by target, or under "" for all
+        targets. mlm: Masked-LM mixed into the intermediate phase of every setting.
         split: Split that is measured.
         only_languages: Languages to measure; none: all of a target's.
         reset_layers: Layers that get the encoder's weights back after the intermediate phase.
@@ -55,7 +55,7 @@ class Grid:
     settings: tuple[Tasks, ...]
     recipes: Recipes
     seeds: int
-    teachers: Mapping[str, Tasks] = field(default_factory=dict)
+    target_training_tasks: Mapping[str, Tasks] = field(default_factory=dict)
     mlm: MaskedLmMixing | None = None
     split: str = "test"
     only_languages: tuple[str, ...] = ()
@@ -116,14 +116,18 @@ class Grid:
             return [collect(self.runs(target, machine.data), machine) for target in self.targets]
 
     def _run(self, setting: Tasks, target: Task, seed: int, data: Splits | Path | None) -> Run:
-        teachers = self.teachers.get(target.name, self.teachers.get("")) if target.learned_from else None
+        target_training_tasks = (
+            self.target_training_tasks.get(target.name, self.target_training_tasks.get(""))
+            if target.learned_from
+            else None
+        )
         return Run(
             self.encoder,
             setting,
             target,
             self.recipes,
             seed,
-            teachers,
+            target_training_tasks,
             self.mlm if setting else None,
             self.split,
             self.only_languages,
@@ -170,19 +174,19 @@ def tasks_of(names: str, separator: str = ",") -> Tasks:
     return tasks
 
 
-def teachers_of(given: Sequence[str]) -> dict[str, Tasks]:
-    """Return the teachers of targets, as `Grid` takes them.
+def target_training_tasks_of(given: Sequence[str]) -> dict[str, Tasks]:
+    """Return the tasks that targets are trained on, as `Grid` takes them.
 
     Args:
         given: For one target "xquad=squadshifts", for all "squadshifts"; "a+b" is a, then b. A task with languages
             (`panx:sw+ar`) stands alone, as its + has another meaning.
     """
-    teachers = {}
+    target_training_tasks = {}
     for text in given:
         target, equals, names = text.rpartition("=")
         alone = ":" in names
-        teachers[task(target).name if equals else ""] = (task(names),) if alone else tasks_of(names, "+")
-    return teachers
+        target_training_tasks[task(target).name if equals else ""] = (task(names),) if alone else tasks_of(names, "+")
+    return target_training_tasks
 
 
 def feasible(grid: Grid, machine: Runtime, stages: Callable[[Grid, Runtime], list[Stage]] = Grid.score_stages) -> Grid:

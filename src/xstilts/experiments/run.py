@@ -123,16 +123,16 @@ class Run:
         target: The task that is measured.
         recipes: Recipes of both phases.
         seed: Seed of every training of the run.
-        teachers: Tasks that are trained on for the target, one after the other; None: those that the task names.
-        mlm: Masked-LM mixed into the intermediate phase.
+        target_training_tasks: Tasks that are trained on for the target, one after the other; None: those that the task
+        names. mlm: Masked-LM mixed into the intermediate phase.
         split: Split that is measured; "validation" where the answers of "test" are withheld.
         only_languages: Languages to measure; none: all of the target's.
         reset_layers: Layers that get the encoder's weights back after the intermediate phase, such as "top:2".
         data: Data folder, or splits; None where no files are needed. No part of equality: stages hold what was read.
 
     Raises:
-        InputError: The target has none of these languages, or cannot be learned from its teachers, or the mix has a
-            task twice.
+        InputError: The target has none of these languages, or cannot be learned from these tasks, or the
+        mix has a task twice.
     """
 
     encoder: Encoder | Stage
@@ -140,7 +140,7 @@ class Run:
     target: Task
     recipes: Recipes
     seed: int
-    teachers: tuple[Task, ...] | None = None
+    target_training_tasks: tuple[Task, ...] | None = None
     mlm: MaskedLmMixing | None = None
     split: str = "test"
     only_languages: tuple[str, ...] = ()
@@ -159,11 +159,12 @@ class Run:
             raise InputError(f"expected different tasks in a mix, found {', '.join(labels)}")
         if not self.target.languages:
             raise InputError(f"'{self.target.name}' has no languages to measure, only training data: give a target")
-        teachers = self._teachers()
-        if not _headless(self.target) and not (teachers and _fits(teachers[-1], self.target)):
+        target_training_tasks = self._target_training_tasks()
+        if not _headless(self.target) and not (target_training_tasks and _fits(target_training_tasks[-1], self.target)):
+            learned_from = target_training_tasks[-1].name if target_training_tasks else "nothing"
             raise InputError(
                 f"'{self.target.name}' ({self.target.format}) cannot be learned from "
-                f"'{teachers[-1].name if teachers else 'nothing'}': the last task that it is learned from must be of "
+                f"'{learned_from}': the last task that it is learned from must be of "
                 "its format and have all of its labels"
             )
 
@@ -256,20 +257,22 @@ class Run:
 
     def zero_shot(self) -> bool:
         """Return whether the target was learned in the usual language alone: English for all but the sandbox."""
-        return all(teacher.trained_in == teacher.usual_languages for teacher in self._teachers())
+        return all(
+            training_task.trained_in == training_task.usual_languages for training_task in self._target_training_tasks()
+        )
 
     @property
     def learned_in(self) -> frozenset[str]:
         """The languages that the target is learned in; none where nothing is trained for it."""
-        return frozenset(code for teacher in self._teachers() for code in teacher.trained_in)
+        return frozenset(code for training_task in self._target_training_tasks() for code in training_task.trained_in)
 
-    def _teachers(self) -> tuple[Task, ...]:
-        return self.target.target_training_tasks() if self.teachers is None else self.teachers
+    def _target_training_tasks(self) -> tuple[Task, ...]:
+        return self.target.target_training_tasks() if self.target_training_tasks is None else self.target_training_tasks
 
     def _trainings(self) -> list[tuple[str, tuple[Task, ...]]]:
         """Return the role and the tasks of each training of the run's own."""
         first = [(INTERMEDIATE, self.intermediate)] if self.intermediate else []
-        return first + [(TARGET, (teacher,)) for teacher in self._teachers()]
+        return first + [(TARGET, (training_task,)) for training_task in self._target_training_tasks()]
 
     def _phases(self) -> tuple[Phase, ...]:
         model = self.encoder
@@ -359,9 +362,11 @@ def _is_text(task: Task) -> bool:
     return task_format(task.format).language_model
 
 
-def _fits(teacher: Task, target: Task) -> bool:
+def _fits(training_task: Task, target: Task) -> bool:
     """Return whether a network trained on one task can predict another."""
-    return teacher.format == target.format and (not target.labels or set(target.labels) <= set(teacher.labels))
+    return training_task.format == target.format and (
+        not target.labels or set(target.labels) <= set(training_task.labels)
+    )
 
 
 def training_roles(runs: Iterable[Run]) -> dict[str, str]:

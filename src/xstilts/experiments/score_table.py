@@ -157,7 +157,7 @@ def _notes(run: Run, machine: Runtime) -> Iterable[str]:
     if format.language_model:
         yield "loss in nats a masked token, of the head that the encoder came with: lower is better"
     if not run.zero_shot():
-        trained = ", ".join(teacher.label for teacher in run.teachers or ())
+        trained = ", ".join(training_task.label for training_task in run.target_training_tasks or ())
         yield f"not zero-shot from English: learned from {trained}"
     if run.target.metric == "pos_f1":
         yield "F1 of runs of equal tags, as XTREME scores it; token accuracy is in each score.json"

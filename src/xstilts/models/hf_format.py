@@ -53,7 +53,7 @@ def save(
         shipped = _shipped(config, format)
         config.architectures, prefix = [shipped.__name__], f"{shipped.base_model_prefix}."
         if head.pool == "last":
-            config, tokenizer = _told_apart(config, tokenizer)
+            config, tokenizer = _with_distinct_padding(config, tokenizer)
         if format == MASKED_LM:
             config.tie_word_embeddings = isinstance(head.out, Tied)
     config.update(head.row.settings)
@@ -118,7 +118,7 @@ def _config(network: Network, format: str, labels: tuple[str, ...]) -> Any:
     return config
 
 
-def _told_apart(config: Any, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, PreTrainedTokenizerBase]:
+def _with_distinct_padding(config: Any, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, PreTrainedTokenizerBase]:
     """Make padding differ from the closing token: shipped classes find the last token by skipping padding by its id.
 
     Without a spare special token the configuration names no padding, and the shipped class takes one text at a time.
@@ -133,8 +133,8 @@ def _told_apart(config: Any, tokenizer: PreTrainedTokenizerBase) -> tuple[Any, P
         ]
         spare.sort(key=lambda token: "pad" not in token)
         tokenizer.pad_token = spare[0] if spare else tokenizer.pad_token
-    told_apart = tokenizer.pad_token_id != tokenizer.eos_token_id
-    config.pad_token_id = tokenizer.pad_token_id if told_apart else None
+    distinct = tokenizer.pad_token_id != tokenizer.eos_token_id
+    config.pad_token_id = tokenizer.pad_token_id if distinct else None
     return config, tokenizer
 
 
