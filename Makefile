@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: demo test check static slow browser bench bench-gpu clean
+.PHONY: demo test check static slow browser docs bench bench-gpu clean
 
 demo: $(READY)
 	$(BIN)/xstilts sandbox demo --store work/demo --out work/demo-tables
@@ -17,8 +17,8 @@ test: $(READY)
 check: static test
 
 static: $(READY)
-	$(BIN)/ruff check src tests benchmarks studies
-	$(BIN)/ruff format --check src tests benchmarks studies
+	$(BIN)/ruff check src tests benchmarks studies examples docs
+	$(BIN)/ruff format --check src tests benchmarks studies examples docs
 	$(BIN)/mypy
 
 slow: $(READY)
@@ -30,6 +30,11 @@ browser: $(READY) work/node/node_modules
 
 work/node/node_modules:
 	if command -v npm >/dev/null; then npm install --silent --no-fund --no-audit --prefix work/node playwright-core@1 axe-core@4; fi
+
+# The documentation as a site, work/site/index.html; every warning is an error.
+docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file mkdocs.yml
 
 # BENCH: options of benchmarks/run.py, as in `make bench BENCH="--only evaluation"`.
 bench: $(READY)

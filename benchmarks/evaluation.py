@@ -77,15 +77,15 @@ def figures(
     """Return speeds, ratios, and by how much the probabilities of the sides differ at most."""
     flat = {side: np.concatenate([np.array(one) for _, one in sorted(said.items())]) for side, said in found.items()}
     real = asked.data and task("xnli").has("validation", "en", Path(asked.data))
-    told: sides.Figures = {"lengths": "XNLI's own" if real else "drawn", "languages": len(seconds["ours"])}
-    told["examples_a_language"] = asked.examples
+    figures: sides.Figures = {"lengths": "XNLI's own" if real else "drawn", "languages": len(seconds["ours"])}
+    figures["examples_a_language"] = asked.examples
     for side, taken in seconds.items():
-        told[f"{side}_examples_per_second"] = [asked.examples / one for one in taken]
+        figures[f"{side}_examples_per_second"] = [asked.examples / one for one in taken]
     for side in ("padded", "longest"):
-        told[f"times_as_fast_as_{side}"] = sides.ratios(seconds[side], seconds["ours"])
-        told[f"all_languages_times_as_fast_as_{side}"] = sum(seconds[side]) / sum(seconds["ours"])
-        told[f"largest_difference_from_{side}"] = float(np.abs(np.exp(flat["ours"]) - np.exp(flat[side])).max())
-    return told
+        figures[f"times_as_fast_as_{side}"] = sides.ratios(seconds[side], seconds["ours"])
+        figures[f"all_languages_times_as_fast_as_{side}"] = sum(seconds[side]) / sum(seconds["ours"])
+        figures[f"largest_difference_from_{side}"] = float(np.abs(np.exp(flat["ours"]) - np.exp(flat[side])).max())
+    return figures
 
 
 def units(asked: argparse.Namespace, code: str) -> list[ModelInput]:

@@ -55,7 +55,7 @@ def _fine_tuning(common: float, tuned: float | None, memory: bool) -> tuple[Row,
 TRAINING = (
     "with random weights and made texts; `common` is the usual example script with Trainer, which pads to a fixed "
     "length, `tuned` is Trainer with dynamic padding, grouping by length and fused AdamW. The data are taken to show "
-    "40,000 distinct pieces of the 250,002, a guess on which the memory and the time of our optimiser depend."
+    "40,000 distinct tokens of the 250,002, a guess on which the memory and the time of our optimiser depend."
 )
 EVALUATION = (
     "One network answers examples as long as XNLI's, language after language; `padded` is the loop of common scripts, "
@@ -113,7 +113,7 @@ CPU = (
         "Evaluation in fifteen languages",
         "evaluation.py",
         f"{EVALUATION} The network has the width of XLM-R base and three of its twelve layers; a language has few "
-        "examples, so our batches have as many fewer pieces than usual.",
+        "examples, so our batches have as many fewer tokens than usual.",
         EVALUATION_ROWS,
         sizes="--layers 3 --examples 96 --micro-tokens 1024",
     ),
@@ -154,9 +154,9 @@ CPU = (
     ),
     Part(
         "token_cache",
-        "Pieces that are kept",
+        "Tokens that are kept",
         "token_cache.py",
-        "Texts cut into pieces by the tokenizer that is shipped: without a shelf, with an empty one, and once more.",
+        "Texts tokenised by the shipped tokenizer: without a cache on disk, with an empty one, and with a filled one.",
         (
             Row("texts", "texts"),
             Row("the second time, times as fast as cutting", "without_offsets_again_times_as_fast_as_cutting", "×"),
@@ -222,7 +222,7 @@ def _throughput(*names: str, least: float | None = None) -> tuple[Row, ...]:
 
 
 BIG = (
-    "Random weights, pairs as long as XNLI's, packed into passes of at most 16,384 pieces, only the inputs of layers "
+    "Random weights, pairs as long as XNLI's, packed into passes of at most 16,384 tokens, only the inputs of layers "
     "kept for the backward pass. What is computed again is not counted as work done. A pass is halved where memory "
     "runs out."
 )
@@ -249,7 +249,7 @@ GPU = (
         "gpu_throughput",
         "The share of what the device can do",
         "throughput.py",
-        "XLM-R large's shape in bf16, passes of at most 16,384 pieces: `packed` computes no padding, `padded` does, "
+        "XLM-R large's shape in bf16, passes of at most 16,384 tokens: `packed` computes no padding, `padded` does, "
         "`compiled` is packed with layers that torch compiles. FLOPs are counted exactly. The losses of packed and "
         "padded batches are compared without dropout, as the packed kernel knows none.",
         (

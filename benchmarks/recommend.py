@@ -27,10 +27,10 @@ from xstilts.store import query
 Results = Mapping[str, Any]
 SHORT = 40  # lines of a study that is shown
 
-HEAD = """How right each method of [`xstilts recommend`](../recommend.md) is, by gains that a study measured; written by
-`benchmarks/recommend.py` from the JSON file beside it."""
-COMMANDS = """The study trains each candidate in full, before each target, and measures all its languages; the advice
-sees the training and development data of one language alone. Budgets are below."""
+HEAD = """Each method of [`xstilts recommend`](../experiments/recommend.md) against the gains that a study
+measured; written by `benchmarks/recommend.py` from the JSON file beside it."""
+COMMANDS = """The study trains each candidate in full, before each target, and measures all its languages; the
+recommendation uses the training and development data of one language alone. Budgets are below."""
 
 
 def main() -> None:
@@ -91,23 +91,30 @@ def written(results: Results) -> str:
     blocks = [f"# {results['title']}\n", _wrapped(f"{HEAD} {results['about']}")]
     blocks += [f"```python no-run\n# {study['name']}\n{study['text']}```\n"] * (study["text"].count("\n") < SHORT)
     blocks += [f"```sh no-run\n{commands}\n```\n", _wrapped(COMMANDS)]
-    blocks += ["## Gains that were measured\n", _table(["candidate", *targets], _gains(targets))]
-    blocks += ["## How right the methods are\n", _wrapped(RATES), _table(RATED, _rates(targets))]
-    blocks += ["## What it costs\n", _wrapped(PRICES), _table(PRICED, _prices(targets))]
-    blocks += ["## What is said\n", *(_said(name, one) for name, one in targets.items())]
+    blocks += ["## Measured gains\n", _table(["candidate", *targets], _gains(targets))]
+    blocks += ["## Regret and correlation\n", _wrapped(RATES), _table(RATED, _rates(targets))]
+    blocks += ["## Cost\n", _wrapped(PRICES), _table(PRICED, _prices(targets))]
+    blocks += ["## Statements\n", *(_said(name, one) for name, one in targets.items())]
     return "\n".join(blocks)
 
 
-RATES = """Regret@1 in points: what the candidate that gained most gains more than the method's favourite (mean over
-seeds, 95 % interval), then Spearman's correlation of the method's figures with the mean gains. "At random" draws a
-candidate blindly, "none at all" takes no intermediate task: below nothing where every candidate harms. A method that is
-not below both has not earned its price here. Of: the candidates that the method
-has a figure for, and is judged on."""
+RATES = """Regret@1 in points: the gain of the best candidate minus the gain of the method's favourite (mean over
+seeds, 95 % interval), then Spearman's correlation of the method's scores with the mean gains. "At random" draws a
+candidate uniformly, "none at all" takes no intermediate task: negative where every candidate harms. A useful method is
+below both. Of: the candidates for which the method has a score."""
 RATED = ["method", "target", "favourite", "regret@1", "correlation", "of"]
-PRICES = """Steps of the optimiser and seconds of stages, of the study and of the advice. Seconds were taken while other
-programs used the same cores: compare steps. Steps of an advice do not count states and Fisher information, seconds do.
-The study's predictions are in its seconds."""
-PRICED = ["target", "steps, study", "steps, advice", "share", "seconds, study", "seconds, advice", "budget"]
+PRICES = """Steps of the optimizer and seconds of stages, of the study and of the recommendation. Seconds were measured
+while other programs used the same cores: compare steps. Steps of a recommendation do not count states and Fisher
+information, seconds do. The study's predictions are in its seconds."""
+PRICED = [
+    "target",
+    "steps, study",
+    "steps, recommendation",
+    "share",
+    "seconds, study",
+    "seconds, recommendation",
+    "budget",
+]
 
 
 def _gains(targets: Results) -> Iterator[list[str]]:

@@ -28,7 +28,7 @@ from parts import CPU, GPU, Part
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "docs" / "results"
-ERROR = re.compile(r"[\w.]+(Error|Exception|BadInput|Exit)\b")
+ERROR = re.compile(r"[\w.]+(Error|Exception|Exit)\b")
 LIBRARIES = ("torch", "transformers", "numpy", "accelerate", "peft")
 
 

@@ -1,7 +1,7 @@
 """The paper's grid, planned run by run and by shared stages: trainings and FLOPs of each. Nothing is trained.
 
 Ten intermediate settings, none among them, times nine targets, times three seeds (Phang et al. 2020, XTREME). Planned
-naively, every run trains its intermediate task and its target's teacher for itself. By stages, equal trainings are one:
+naively, every run trains its intermediate task and its target's training for itself. By stages, equal trainings are one:
 an intermediate task is trained once a seed for all targets, SQuAD once for XQuAD and MLQA, and two targets learn
 nothing. Both plans are written down with the package's own promises; FLOPs are those that `xstilts plan` forecasts for
 a study, of XLM-R's shape and the sizes assumed in `sizes.py`. Looks at development data are left out.
@@ -67,9 +67,9 @@ def trainings() -> Iterator[Stage]:
 
 def cost(config: Any, stage: Stage) -> float:
     """Return the FLOPs of a training, forward and backward, its sequences all of mean length."""
-    lessons, recipe = stage.arguments["lessons"], stage.arguments["recipe"]
-    taught = [dataset_sizes.training(task(one.task), None, None, recipe.max_length) for one in lessons]
-    found = flops_estimate.training(config, recipe, lessons, taught, [None] * len(lessons))
+    training_sets, recipe = stage.arguments["training_sets"], stage.arguments["recipe"]
+    taught = [dataset_sizes.training(task(one.task), None, None, recipe.max_length) for one in training_sets]
+    found = flops_estimate.training(config, recipe, training_sets, taught, [None] * len(training_sets))
     assert found is not None
     return found.flops
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import transformers
 
-from xstilts.inference.latency import order
+from xstilts.inference.latency import rotated
 from xstilts.models.tokenization import SpecialTokens, Tokenizer
 
 MIB = 1024
@@ -90,7 +90,7 @@ def in_turn(sides: Mapping[str, Callable[[int], float]], rounds: int) -> dict[st
     """Return what each side gives in each round; every round begins with another side."""
     found: dict[str, list[float]] = {side: [] for side in sides}
     for number in range(rounds):
-        for side in order([*sides], number):
+        for side in rotated([*sides], number):
             found[side].append(sides[side](number))
     return found
 

@@ -1,6 +1,6 @@
-"""Cut texts into pieces: what the shelf below the store saves the second time, and what it costs the first time.
+"""Cut texts into pieces: what the cache below the store saves the second time, and what it costs the first time.
 
-The three sides take turns in one process, on the same texts: `cut` without a shelf, `first` with an empty one, `again`
+The three sides take turns in one process, on the same texts: `cut` without a cache, `first` with an empty one, `again`
 with what `first` has put there. The last two find out each time which tokenizer it is, as a new process would. What a
 training starts with is measured, the list of all texts' pieces, and that all sides give the same is checked.
 

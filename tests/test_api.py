@@ -137,8 +137,9 @@ def test_a_data_frame_has_the_rows(result: xs.Comparison, monkeypatch: pytest.Mo
 def test_a_notebook_shows_a_table(result: xs.Comparison) -> None:
     page = result._repr_html_()
     assert page.count("<table>") == 1
-    assert "<th>sandbox_names</th>" in page
-    assert all(f"<th>{code}</th>" in page for code in CODES)
+    assert ">sandbox_names</th>" in page
+    assert all(f">{code}</th>" in page for code in CODES)
+    assert repr(result) == str(result)
 
 
 def test_a_checkpoint_of_a_comparison_predicts(result: xs.Comparison) -> None:

@@ -130,7 +130,7 @@ def test_the_papers_grid_shares_its_trainings(monkeypatch: pytest.MonkeyPatch) -
     each = list(sharing["trainings"]())
     assert len(each) == 3 * (9 * 9 + 10 * 7)
     assert len({stage.key for stage in each}) == 3 * (9 + 10 * 6)
-    assert set(sharing["INTERMEDIATE"]) < {stage.arguments["lessons"][0].task for stage in each}
+    assert set(sharing["INTERMEDIATE"]) < {stage.arguments["training_sets"][0].task for stage in each}
 
 
 # The page.

@@ -18,7 +18,8 @@ import pytest
 import test_base as laws
 import typer
 
-from xstilts import cli, formats, sandbox
+import xstilts
+from xstilts import cli, sandbox
 from xstilts.data import source
 from xstilts.data.dataset import examples
 from xstilts.data.examples import SHAPES, ClassificationExample
@@ -31,7 +32,7 @@ from xstilts.tasks import base, cards
 from xstilts.training import recipe
 
 ROOT = Path(__file__).parents[1]
-EVERY = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+EVERY = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 RECORDS = (ROOT / "docs/results", ROOT / "docs/log.md")  # what was done and measured: kept, not run again
 PAGES = [page for page in EVERY if not any(page.is_relative_to(record) for record in RECORDS)]
 FENCE = re.compile(r"^```(?P<language>\w*) ?(?P<info>.*)\n(?P<text>(?:.*\n)*?)```$", re.MULTILINE)
@@ -86,7 +87,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def put_qnli(folder: Path) -> None:
     """Write rows in the format of the tutorial's data: its two, over and over up to 1,000."""
-    shown = next(block for block in blocks(ROOT / "docs/new-task.md") if block.text.startswith("label\ttext1"))
+    shown = next(block for block in blocks(ROOT / "docs/extend/task.md") if block.text.startswith("label\ttext1"))
     header, *rows = shown.text.splitlines()
     path = folder / "intermediate/mnli_sample/qnli.tsv"
     path.parent.mkdir(parents=True)
@@ -179,7 +180,7 @@ def test_what_is_not_run_says_why(page: Path) -> None:
 
 
 def tutorial(desk: Path) -> base.Task:
-    (name,) = put_tasks(ROOT / "docs/new-task.md", desk / "more_tasks")
+    (name,) = put_tasks(ROOT / "docs/extend/task.md", desk / "more_tasks")
     return base.task(name)
 
 
@@ -267,20 +268,20 @@ def test_options_on_a_page_are_options_of_the_command(page: Path) -> None:
 @pytest.mark.parametrize(
     ("verb", "page"),
     [
-        ("run", "docs/run.md"),
-        ("submit", "docs/run.md"),
-        (cli.PLAN_STUDY, "docs/study.md"),
-        ("study", "docs/study.md"),
-        ("verify", "docs/study.md"),
-        ("report", "docs/report.md"),
-        ("watch", "docs/watch.md"),
-        ("track", "docs/watch.md"),
-        ("recommend", "docs/recommend.md"),
-        ("pretrain", "docs/pretrain.md"),
-        ("data", "docs/data.md"),
-        ("cost", "docs/cost.md"),
-        ("bench-inference", "docs/inference.md"),
-        ("scifact", "docs/scifact.md"),
+        ("run", "docs/experiments/run.md"),
+        ("submit", "docs/experiments/run.md"),
+        (cli.PLAN_STUDY, "docs/scale/plan.md"),
+        ("study", "docs/experiments/studies.md"),
+        ("verify", "docs/reports/verify.md"),
+        ("report", "docs/reports/report.md"),
+        ("watch", "docs/scale/watch.md"),
+        ("track", "docs/scale/watch.md"),
+        ("recommend", "docs/experiments/recommend.md"),
+        ("pretrain", "docs/experiments/pretrain.md"),
+        ("data", "docs/data/local-files.md"),
+        ("cost", "docs/scale/cost.md"),
+        ("bench-inference", "docs/scale/inference.md"),
+        ("scifact", "docs/literature/verifier.md"),
     ],
 )
 def test_every_option_is_explained(verb: str, page: str) -> None:
@@ -291,36 +292,55 @@ def test_every_option_is_explained(verb: str, page: str) -> None:
 @pytest.mark.parametrize(
     ("page", "names"),
     [
-        ("docs/recipe.md", [field.name for field in fields(recipe.Recipe)]),
-        ("docs/task.md", [field.name for made in (base.Task, source.Source) for field in fields(made)]),
-        ("docs/task.md", list(FORMATS)),
-        ("docs/kind.md", list(SHAPES)),
-        ("docs/sandbox.md", [field.name for field in fields(sandbox.Artificial)]),
-        ("docs/sandbox.md", [name for name in base.names() if name.startswith("sandbox_")]),
-        ("docs/design/README.md", [f"{formats.__name__.partition('.')[2]}/"]),
+        ("docs/experiments/recipes.md", [field.name for field in fields(recipe.Recipe)]),
+        ("docs/extend/task.md", [field.name for made in (base.Task, source.Source) for field in fields(made)]),
+        ("docs/extend/task.md", list(FORMATS)),
+        ("docs/experiments/formats.md", list(SHAPES)),
+        ("docs/experiments/sandbox.md", [field.name for field in fields(sandbox.Artificial)]),
+        ("docs/experiments/sandbox.md", [name for name in base.names() if name.startswith("sandbox_")]),
     ],
 )
-def test_every_name_of_a_noun_is_explained(page: str, names: list[str]) -> None:
+def test_every_name_is_explained(page: str, names: list[str]) -> None:
     assert [name for name in names if f"`{name}`" not in text_of(page)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=called)
 def test_files_named_on_a_page_exist(page: Path, desk: Path) -> None:
+    if page == ROOT / "docs/design/README.md":
+        return  # its modules stand below their packages: the next test
     shown = {block.info.removeprefix("file=") for block in blocks(page) if block.info.startswith("file=")}
     for name in re.findall(r"`([\w./-]+\.(?:py|tsv|toml)|src/[\w./-]+)`", page.read_text(encoding="utf-8")):
         if Path(name).name not in shown and not name.startswith("intermediate/"):
             assert (ROOT / name).exists() or (ROOT / "src/xstilts" / name).exists(), name
 
 
-def test_every_module_has_its_room_in_the_design() -> None:
-    text = text_of("docs/design/README.md")
-    modules = {path.name for path in (ROOT / "src/xstilts").glob("*.py")} - {"__init__.py"}
-    folders = {f"{path.parent.name}/" for path in (ROOT / "src/xstilts").glob("*/__init__.py")}
-    assert [name for name in sorted(modules | folders) if f"`{name}" not in text] == []
+# These folders are lists: their files are described on pages of their own.
+LISTS = ("tasks/datasets/", "tasks/subsets/", "tasks/sandbox/", "tasks/user/")
+
+
+def test_every_module_has_its_line_in_the_design() -> None:
+    package = ROOT / "src/xstilts"
+    modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if not path.name.startswith("__")}
+    folder, described = "", set()
+    for line in text_of("docs/design/README.md").splitlines():
+        if line.startswith("### "):
+            folder = line.split("`")[1].removeprefix("src/xstilts/")
+        elif found := re.match(r"- `(\w+\.py)` — \S", line):
+            described.add(folder + found[1])
+    assert {name for name in modules if not name.startswith(LISTS)} == described
+
+
+def test_the_citation_has_the_version_of_the_package() -> None:
+    assert f"\nversion: {xstilts.__version__}\n" in text_of("CITATION.cff")
+
+
+def test_every_command_is_in_the_reference() -> None:
+    text = text_of("docs/reference/command-line.md")
+    assert [verb for verb in VERBS if verb != cli.PLAN_STUDY and f"`xstilts {verb}`" not in text] == []
 
 
 def test_families_and_their_classes_are_as_in_the_code() -> None:
-    text = text_of("docs/encoder.md")
+    text = text_of("docs/experiments/encoders.md")
     assert set(FAMILIES) == set(HEADS)
     for family in FAMILIES:
         cells = ["shipped" if auto_class(family, format) else "own" for format in AUTO]
@@ -328,7 +348,7 @@ def test_families_and_their_classes_are_as_in_the_code() -> None:
 
 
 def test_named_recipes_are_as_in_the_code() -> None:
-    text = text_of("docs/recipe.md")
+    text = text_of("docs/experiments/recipes.md")
     for name, chosen in recipe.SETS.items():
         assert f"| `{name}` | {chosen.source} |" in text
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\w+) \| (.*)\|$", text, re.MULTILINE)
@@ -343,13 +363,15 @@ def test_named_recipes_are_as_in_the_code() -> None:
 
 def test_the_demo_is_as_in_the_code() -> None:
     for target, settings in SETTINGS.items():
-        assert f"| `{target}` | {', '.join(f'`{name}`' for name in settings)} |" in text_of("docs/sandbox.md")
+        assert f"| `{target}` | {', '.join(f'`{name}`' for name in settings)} |" in text_of(
+            "docs/experiments/sandbox.md"
+        )
 
 
 def test_every_reason_for_touching_data_is_explained() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/xstilts").glob("**/*.py"))
     reasons = set(re.findall(r"\"((?:repaired|dropped|kept|noted): [^\"{']*)", source))
-    page = text_of("docs/data.md")
+    page = text_of("docs/data/local-files.md")
     assert len(reasons) > 10
     assert [reason for reason in sorted(reasons) if f"`{reason.strip()}" not in page] == []
 
@@ -358,7 +380,7 @@ def test_every_folder_that_tasks_look_into_is_named() -> None:
     sources = [source for name in base.names() for source in base.task(name).sources]
     patterns = [path for source in sources for split in source.files for path in source.patterns(split, "xx")]
     folders = {path.split("/")[0] for path in patterns if "/" in path} - {"xx"}
-    assert [folder for folder in sorted(folders) if f"`{folder}/" not in text_of("docs/data.md")] == []
+    assert [folder for folder in sorted(folders) if f"`{folder}/" not in text_of("docs/data/local-files.md")] == []
 
 
 REFUSED: list[tuple[dict[str, bytes], str, str, str]] = [
@@ -388,7 +410,7 @@ def test_messages_about_bad_files_are_the_real_ones(tmp_path: Path) -> None:
         with pytest.raises(InputError) as caught:
             list(examples(base.task(name).data(split, code, folder), folder, Report()))
         said.append(str(caught.value))
-    (shown,) = (block.text for block in blocks(ROOT / "docs/data.md") if block.info == "refused")
+    (shown,) = (block.text for block in blocks(ROOT / "docs/data/local-files.md") if block.info == "refused")
     assert shown.splitlines() == said
 
 
@@ -420,10 +442,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in slugs(target), link
 
 
-def test_every_page_is_in_the_index() -> None:
-    index = {(ROOT / "docs" / link).resolve() for link in links(ROOT / "docs/README.md")}
-    pages = {page for page in PAGES if page.parent == ROOT / "docs" and page.name != "README.md"}
-    assert pages <= index
+def test_every_page_is_in_the_index_and_in_the_site() -> None:
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in EVERY if page.is_relative_to(ROOT / "docs")}
+    index = {link.partition("#")[0] for link in links(ROOT / "docs/README.md")}
+    assert pages - {"README.md"} <= index
+    shown = set(re.findall(r"[\w/-]+\.md", text_of("mkdocs.yml").partition("nav:\n  - ")[2]))
+    assert shown == pages
 
 
 def test_the_page_of_all_tasks_is_what_the_task_files_say() -> None:

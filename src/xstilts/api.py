@@ -19,7 +19,7 @@ import html
 import io
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
@@ -51,9 +51,10 @@ from xstilts.models.naming import name_of
 from xstilts.reporting import study_page
 from xstilts.reporting.run_study import Outcome
 from xstilts.reporting.run_study import run_study as run_study_file
-from xstilts.runtime import progress
+from xstilts.runtime import progress, tables
 from xstilts.runtime.machine import Runtime
 from xstilts.selection import backtest, probes, render
+from xstilts.selection.probes import CandidateSearch
 from xstilts.selection.recommend import recommend as rank_candidates
 from xstilts.selection.recommendation import Advice, Known, known
 from xstilts.store import local_executor, query
@@ -122,6 +123,9 @@ class Printable:
     def __rich__(self) -> RenderableType:
         raise NotImplementedError
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         text = io.StringIO()
         screen = Console(file=text, width=200, force_terminal=False, color_system=None, markup=False)
@@ -157,10 +161,17 @@ class Tabular:
 
 @dataclass(frozen=True)
 class Gain:
-    """The gain of one setting over the baseline on one target, in the metric's points, paired by seed."""
+    """The gain of one setting over the baseline on one target, in the metric's points, paired by seed.
 
-    table: ScoreTable
+    Attributes:
+        table: The scores of the target.
+        setting: The name of the setting.
+        trained_in: The languages that the target was trained in.
+    """
+
+    table: ScoreTable = field(repr=False)
     setting: str
+    trained_in: frozenset[str]
 
     @property
     def all(self) -> Estimate:
@@ -170,7 +181,7 @@ class Gain:
     @property
     def zero_shot(self) -> Estimate:
         """The gain of the mean over the languages that the target was not trained in."""
-        codes = tuple(code for code in self.table.languages if code != self.table.english)
+        codes = tuple(code for code in self.table.languages if code not in self.trained_in)
         if not codes:
             raise InputError(f"'{self.table.target}' was evaluated in its training language only: use .all")
         return self._over(codes)
@@ -187,7 +198,7 @@ class Gain:
         return Estimate(gain.mean, gain.low, gain.high, gain.count)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Printable, Tabular):
     """Scores of intermediate settings beside the baseline, with one table a target.
 
@@ -234,7 +245,7 @@ class Comparison(Printable, Tabular):
         _column(table, setting)
         if setting == BASELINE:
             raise InputError("the baseline gains nothing over itself: name an intermediate setting")
-        return Gain(table, setting)
+        return Gain(table, setting, self._trained_in(table))
 
     def rows(self) -> list[Row]:
         """Return a row for each target, setting, language and seed.
@@ -251,7 +262,7 @@ class Comparison(Printable, Tabular):
                 "language": code,
                 "seed": seed,
                 "score": score,
-                "zero_shot": code != table.english,
+                "zero_shot": code not in self._trained_in(table),
                 "key": key,
             }
             for table in self.tables
@@ -296,11 +307,18 @@ class Comparison(Printable, Tabular):
             yield Text("")
 
     def _repr_html_(self) -> str:
-        return "\n".join(
-            _html_table(f"{table.target} ({table.metric})", score_table.header(table), score_table.cells_of(table))
-            + "".join(f"<p>{html.escape(remark)}</p>" for remark in score_table.remarks(table))
-            for table in self.tables
-        )
+        parts: list[str] = []
+        for table in self.tables:
+            rows = [(label, *cells) for label, cells in score_table.cells_of(table)]
+            view = tables.table(f"{table.target} ({table.metric})", score_table.header(table), rows)
+            parts.append(view.to_html())
+            parts += [f"<p>{html.escape(remark)}</p>" for remark in score_table.remarks(table)]
+        return "\n".join(parts)
+
+    def _trained_in(self, table: ScoreTable) -> frozenset[str]:
+        """Return the languages that a target was trained in; the first of its task's where nothing is trained."""
+        run = self._run(BASELINE, 1, table.target)
+        return run.learned_in or frozenset({table.english})
 
     def _table(self, target: str | None) -> ScoreTable:
         tables = [table for table in self.tables if target in (None, table.target)]
@@ -311,7 +329,8 @@ class Comparison(Printable, Tabular):
 
     def _run(self, setting: str, seed: int, target: str | None) -> Run:
         name = self._table(target).target
-        runs = self.grid.runs(next(one for one in self.grid.targets if one.name == name))
+        wanted = next(each for each in self.grid.targets if each.name == name)
+        runs = self.grid.runs(wanted, self.runtime.data)
         if setting not in runs:
             raise InputError(f"no setting '{setting}': there are {', '.join(runs)}")
         if not 1 <= seed <= len(runs[setting]):
@@ -400,7 +419,7 @@ class Checkpoint:
     """
 
     path: Path
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...] = field(repr=False)
     format: str
     labels: tuple[str, ...]
     max_length: int
@@ -455,17 +474,17 @@ def train(
         how = recipe
     else:
         how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
-    lessons = tuple(training_set(one, machine.data) for one in chosen)
-    stage = train_stage(_encoder(encoder), lessons, how, seed)
+    training_sets = tuple(training_set(each, machine.data) for each in chosen)
+    stage = train_stage(_encoder(encoder), training_sets, how, seed)
     _build([stage], machine)
     path = folder_of(stage, machine) / MODEL
-    with_head = [one.format for one in chosen if not task_format(one.format).headless]
+    with_head = [each.format for each in chosen if not task_format(each.format).headless]
     format = with_head[0] if len(with_head) == 1 else ""
     labels = models.checkpoint_labels(path) if format in LABELLED else ()
     return Checkpoint(path, chosen, format, labels, how.max_length, stage, machine)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation(Printable, Tabular):
     """The scores of one model on one target.
 
@@ -485,7 +504,7 @@ class Evaluation(Printable, Tabular):
     scores: Mapping[str, float]
     examples: Mapping[str, int]
     training_language: str
-    folders: Mapping[str, Path] = field(repr=False)
+    folders: Mapping[str, Path]
 
     @property
     def mean(self) -> float:
@@ -556,13 +575,13 @@ def evaluate(
     model = _encoder(_folder(checkpoint))
     scores = _scores(model, wanted, _texts(languages), split, machine, _max_length(checkpoint, wanted, max_length))
     _build(list(scores.values()), machine)
-    found = {code: read_score(folder_of(stage, machine)) for code, stage in scores.items()}
+    results = {code: read_score(folder_of(stage, machine)) for code, stage in scores.items()}
     return Evaluation(
         wanted.name,
         wanted.metric,
         split,
-        {code: float(score["headline"]) for code, score in found.items()},
-        {code: int(score["examples"]) for code, score in found.items()},
+        {code: float(score["headline"]) for code, score in results.items()},
+        {code: int(score["examples"]) for code, score in results.items()},
         wanted.trained_in[0],
         {code: folder_of(stage.arguments["predictions"], machine) for code, stage in scores.items()},
     )
@@ -589,7 +608,7 @@ def predict(
 # Studies and recommendations.
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StudyResult(Printable, Tabular):
     """A finished study.
 
@@ -673,7 +692,7 @@ def run_study(
     return StudyResult(folder, outcome)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recommendation(Printable, Tabular):
     """A ranking of intermediate tasks for a target, and what is known of the first."""
 
@@ -682,24 +701,16 @@ class Recommendation(Printable, Tabular):
     @classmethod
     def of(
         cls,
-        encoder: Encoder | Stage,
-        target: TaskLike,
-        candidates: TaskLike | Sequence[TaskLike] | None,
-        recipes: Recipes,
+        search: CandidateSearch,
         runtime: Runtime,
         *,
         budget_hours: float = 0.0,
-        steps: int = 100,
-        examples: int = 500,
-        seeds: int = 3,
         against: str | Path | None = None,
         against_recipe: str = "",
     ) -> Recommendation:
-        """Rank candidates under a set of recipes; `recommend` says what the arguments mean."""
-        wanted = _task(target)
-        chosen = _tasks(candidates) if candidates else probes.candidates_of(wanted, None, runtime.data)
-        search = probes.CandidateSearch(encoder, wanted, chosen, recipes, seeds, steps, examples)
-        gains = backtest.gains_of(Path(against), wanted.label, against_recipe, name_of(encoder)) if against else {}
+        """Rank the candidates of a search; `recommend` says what the arguments mean."""
+        target, encoder = search.target.label, name_of(search.encoder)
+        gains = backtest.gains_of(Path(against), target, against_recipe, encoder) if against else {}
         with progress.shown():
             advice = rank_candidates(search, runtime, budget_hours or math.inf)
         return cls(replace(advice, hits=backtest.hits(advice.scores(), gains)))
@@ -782,20 +793,11 @@ def recommend(
         InputError: A task is unknown, data are missing, or the target cannot be chosen for.
         StageError: Something could not be built.
     """
-    machine, changes = _runtime(runtime, options, encoder), _texts(settings)
-    return Recommendation.of(
-        _encoder(encoder),
-        target,
-        candidates,
-        Recipes(recipe, changes, changes),
-        machine,
-        budget_hours=budget_hours,
-        steps=steps,
-        examples=examples,
-        seeds=seeds,
-        against=against,
-        against_recipe=against_recipe,
-    )
+    machine, changes, wanted = _runtime(runtime, options, encoder), _texts(settings), _task(target)
+    chosen = _tasks(candidates) if candidates else probes.candidates_of(wanted, None, machine.data)
+    recipes = Recipes(recipe, changes, changes)
+    search = CandidateSearch(_encoder(encoder), wanted, chosen, recipes, seeds, steps, examples)
+    return Recommendation.of(search, machine, budget_hours=budget_hours, against=against, against_recipe=against_recipe)
 
 
 # From what a user gives to what the packages take.
@@ -857,7 +859,8 @@ def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
 
 
 def _headless(target: Task) -> bool:
-    return task_format(target.format).headless or target.format == "masked_lm"
+    how = task_format(target.format)
+    return how.headless or how.language_model
 
 
 def _max_length(checkpoint: str | Path | Encoder | Checkpoint, target: Task, given: int | None) -> int:
@@ -888,18 +891,18 @@ def _scores(
     if not present:
         target.data(split, codes[0], runtime.data)  # says where it looked, if there are no files
         raise InputError(f"the {split} files of '{target.name}' hide the labels: evaluate on split='validation'")
-    found = {}
+    scores = {}
     for code in present:
         data = read_data(target.data(split, code, runtime.data))
-        found[code] = score_stage(predict_stage(model, data, target.format, max_length), data, target.metric)
-    return found
+        scores[code] = score_stage(predict_stage(model, data, target.format, max_length), data, target.metric)
+    return scores
 
 
 def _check_head(model: Encoder | Stage, target: Task) -> None:
     """Raise InputError unless the model's head is of the target's format and knows its labels."""
     if isinstance(model, Stage):
-        lessons = [lesson for lesson in model.arguments["lessons"] if lesson.weight is None]
-        format, labels = (lessons[0].format, lessons[0].labels) if len(lessons) == 1 else ("", ())
+        trained = [given for given in model.arguments["training_sets"] if given.weight is None]
+        format, labels = (trained[0].format, trained[0].labels) if len(trained) == 1 else ("", ())
         name = model.label
     elif model.folder:
         folder, name = Path(model.folder), model.name
@@ -935,12 +938,3 @@ def _value(name: str, text: str) -> Any:
     except ValueError:
         return text
     return int(number) if name == "seed" else number
-
-
-def _html_table(title: str, names: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-    body = "".join(
-        f"<tr><th>{html.escape(label)}</th>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"
-        for label, cells in rows
-    )
-    return f"<table><caption>{html.escape(title)}</caption><tr>{head}</tr>{body}</table>"

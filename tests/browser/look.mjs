@@ -1,9 +1,9 @@
 // Opens a page in Chromium and says as JSON what a test wants to know. Arguments: page, folder of node_modules, browser,
-// folder for screenshots (or nothing), "glance" for the widths and themes alone.
+// folder for screenshots (or nothing).
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
-const [, , page, modules, browser, shots, glance] = process.argv;
+const [, , page, modules, browser, shots] = process.argv;
 const require = createRequire(`${modules}/`);
 const { chromium } = require("playwright-core");
 const axe = require.resolve("axe-core");
@@ -37,12 +37,6 @@ for (const width of [390, 1400]) {
     found.looks.push({ width, colorScheme, overflow, violations });
     await tab.close();
   }
-}
-
-if (glance) {
-  await opened.close();
-  console.log(JSON.stringify(found));
-  process.exit();
 }
 
 // What the page's own script adds.

@@ -268,7 +268,7 @@ def test_a_choice_out_of_range_is_told(tmp_path: Path, label: object) -> None:
 def test_a_row_that_a_source_does_not_know_is_told(tmp_path: Path) -> None:
     put(tmp_path, "targets/xcopa/data/sw/val.sw.jsonl", '{"premise": "P"}\n')
     with pytest.raises(
-        InputError, match=r"val\.sw\.jsonl:1: expected a row as ask knows it, found .*KeyError\('choice1'\)"
+        InputError, match=r"val\.sw\.jsonl:1: expected a row that `ask` can convert, found .*KeyError\('choice1'\)"
     ):
         get(tmp_path, "xcopa", "validation", "sw")
     put_parquet(tmp_path, "hub/facebook/xnli/sw/validation-0.parquet", [{"premise": "A", "label": 0}])

@@ -56,7 +56,7 @@ def trained(run: Run) -> list[Stage]:
 
 
 def lessons(run: Run) -> list[list[str]]:
-    return [[taught.task for taught in stage.arguments["lessons"]] for stage in trained(run)]
+    return [[taught.task for taught in stage.arguments["training_sets"]] for stage in trained(run)]
 
 
 def test_a_baseline_and_a_mix_differ_in_the_length_of_a_tuple() -> None:
@@ -234,17 +234,17 @@ def test_a_target_has_languages_and_a_task_is_in_a_mix_once() -> None:
 def test_masked_lm_runs_beside_the_intermediate_tasks_alone() -> None:
     mlm = MaskedLmMixing(TEXT, ("qab", "qac"), weight=0.25, alpha=0.5)
     first, second = trained(replace(BASELINE, intermediate=(PARAPHRASE, POS), mlm=mlm))
-    *tasks, beside = first.arguments["lessons"]
+    *tasks, beside = first.arguments["training_sets"]
     assert [taught.weight for taught in tasks] == [None, None]
     assert (beside.task, beside.format, beside.weight, beside.alpha) == ("sandbox_text", "masked_lm", 0.25, 0.5)
     assert [data.arguments["data"].language for data in beside.train] == ["qab", "qac"]
     assert beside.dev is None
-    assert [taught.task for taught in second.arguments["lessons"]] == ["sandbox_nli"]
+    assert [taught.task for taught in second.arguments["training_sets"]] == ["sandbox_nli"]
     assert keys(replace(BASELINE, mlm=mlm)) == keys(BASELINE)
 
 
 def test_text_can_be_an_intermediate_task_of_its_own() -> None:
-    taught = trained(replace(BASELINE, intermediate=(TEXT,)))[0].arguments["lessons"][0]
+    taught = trained(replace(BASELINE, intermediate=(TEXT,)))[0].arguments["training_sets"][0]
     assert (taught.format, taught.weight, taught.dev) == ("masked_lm", None, None)
 
 
@@ -362,7 +362,7 @@ def test_a_task_in_two_languages_is_two_tasks_of_a_mix(tmp_path: Path) -> None:
     mixed = replace(BASELINE, intermediate=(task("panx:sw"), task("panx:ar")), data=tmp_path)
     model = mixed.model()
     assert isinstance(model, Stage)
-    assert [taught.task for taught in model.arguments["encoder"].arguments["lessons"]] == ["panx:sw", "panx:ar"]
+    assert [taught.task for taught in model.arguments["encoder"].arguments["training_sets"]] == ["panx:sw", "panx:ar"]
 
 
 def test_joined_tasks_are_one_lesson_under_one_head(tmp_path: Path) -> None:

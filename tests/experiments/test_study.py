@@ -86,7 +86,7 @@ def test_a_row_is_a_score_with_what_is_behind_it(machine: Runtime) -> None:
         assert (row.encoder, row.target, row.metric, row.split) == ("sandbox", QA, "squad", "test")
 
 
-def test_costs_have_the_role_of_a_training_from_the_run_that_asked_for_it(machine: Runtime) -> None:
+def test_costs_have_the_role_of_a_training_from_the_run_that_asked_for_it(machine: Runtime, tmp_path: Path) -> None:
     """In the store a baseline's target training looks like an intermediate one where another run continues from it."""
     baseline = next(run for _, run in ASKED.arms[0].settings() if not run.intermediate)
     continued = replace(baseline, encoder=baseline.model())
@@ -99,9 +99,16 @@ def test_costs_have_the_role_of_a_training_from_the_run_that_asked_for_it(machin
     assert phase(None) == "training"
     assert phase(training_roles([baseline, continued])) == "target"
     assert phase(training_roles([continued])) == "pretraining"
-    roles = collect_results.roles_of(studies.table(ASKED, machine))
+    roles = collect_results.roles_of((row.keys, row.roles) for row in studies.table(ASKED, machine).rows)
     assert phase(roles) == "target"
     assert sorted(roles.values()) == ["intermediate"] * 4 + ["target"] * 6
+    study_report.write(gathered(ASKED, machine), tmp_path)
+    printed = CliRunner().invoke(
+        app, ["cost", "--store", str(machine.store), "--report", str(tmp_path)], env={"COLUMNS": "200"}
+    )
+    assert printed.exit_code == 0, printed.output
+    phases = [line.split()[1:3] for line in printed.output.split("cost by stage")[0].splitlines() if "│" in line]
+    assert {"intermediate", "target", "training"} <= {name for name, *_ in phases}
 
 
 def test_what_is_written_says_all_of_it_and_the_same_each_time(machine: Runtime, tmp_path: Path) -> None:

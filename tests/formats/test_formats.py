@@ -72,9 +72,11 @@ def test_there_is_a_kind_for_every_shape_of_example() -> None:
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_kind_has_what_the_protocol_says(name: str) -> None:
     module = task_format(name)
-    assert isinstance(module.divisible, bool)
-    assert isinstance(module.headless, bool)
-    for wanted in ("encode", "collate", "loss", "predict", "decode", "chance"):
+    traits = [trait for trait, annotation in Format.__annotations__.items() if annotation == "bool"]
+    assert len(traits) == 7
+    assert all(isinstance(getattr(module, trait), bool) for trait in traits)
+    assert module.sequences_per_input >= 1
+    for wanted in ("encode", "collate", "loss", "predict", "decode", "chance", "score", "features", "decisions"):
         promised = list(inspect.signature(getattr(Format, wanted)).parameters)[1:]
         assert list(inspect.signature(getattr(module, wanted)).parameters) == promised
 

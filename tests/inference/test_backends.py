@@ -17,7 +17,7 @@ from xstilts.errors import InputError
 from xstilts.inference import backends
 from xstilts.inference.backends import Int8Linear, Loaded, form, format_of, load, located
 from xstilts.models.encoder import SANDBOX, load_tokenizer
-from xstilts.models.heads import AUTO, HEADLESS, HEADS, attach
+from xstilts.models.heads import AUTO, HEADLESS, HEADS, attach, stored_prefix
 from xstilts.models.hf_format import save, save_encoder
 from xstilts.models.network import Network
 
@@ -42,7 +42,7 @@ def opened(folder: Path, format: str | None = None) -> Loaded:
 
 
 def batch(loaded: Loaded) -> tuple[Tensor, Tensor]:
-    ids = loaded.pieces[torch.randint(len(loaded.pieces), (3, 9), generator=torch.Generator().manual_seed(0))]
+    ids = loaded.token_ids[torch.randint(len(loaded.token_ids), (3, 9), generator=torch.Generator().manual_seed(0))]
     mask = torch.ones_like(ids)
     mask[2, 5:] = 0
     return ids, mask
@@ -145,8 +145,8 @@ def test_an_encoder_alone_is_asked_for_the_mean_of_its_states(families: Any, tmp
 
 def test_pieces_are_ordinary_and_the_longest_sequence_fits(families: Any, tmp_path: Path) -> None:
     loaded = opened(checkpoint(families, "xlm-roberta", "classification", tmp_path))
-    assert not set(loaded.pieces.tolist()) & set(load_tokenizer(tmp_path).all_special_ids)
-    ids = loaded.pieces[:1].repeat(1, loaded.longest)
+    assert not set(loaded.token_ids.tolist()) & set(load_tokenizer(tmp_path).all_special_ids)
+    ids = loaded.token_ids[:1].repeat(1, loaded.longest)
     assert form("fp32", loaded).ask(ids, torch.ones_like(ids)).shape == (1, 3)
 
 
@@ -164,4 +164,12 @@ def test_what_is_asked_wrongly_is_named(families: Any, tmp_path: Path) -> None:
 def test_every_head_that_has_no_shipped_class_is_stored_under_the_name_that_is_looked_for() -> None:
     own = {(row.output, format) for rows in HEADS.values() for format, row in rows.items() if row.own}
     assert own
-    assert all(output.startswith(f"xstilts_{format}.") for output, format in own)
+    assert all(output.startswith(f"{stored_prefix(format)}.") for output, format in own)
+    # As in folders that the first release wrote.
+    assert {output.partition(".")[0] for output, _ in own} <= {
+        "xstilts_classification",
+        "xstilts_choice",
+        "xstilts_tagging",
+        "xstilts_span",
+        "xstilts_mlm",
+    }

@@ -19,7 +19,7 @@ from xstilts.errors import InputError
 from xstilts.inference import backends, benchmark, memory_footprint, render
 from xstilts.inference.backends import Form, Loaded
 from xstilts.inference.benchmark import Load, Report, bench, inputs, timed
-from xstilts.inference.latency import ENOUGH, timing, turns, waiting
+from xstilts.inference.latency import ENOUGH, interleave, synchronizer, timing
 from xstilts.inference.parity import Parity, compare
 from xstilts.runtime.machine import Runtime
 
@@ -40,11 +40,11 @@ def loaded(folder: Path) -> Loaded:
 
 
 @pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch) -> list[memory_footprint.Asked]:
+def alone(monkeypatch: pytest.MonkeyPatch) -> list[memory_footprint.MemoryRequest]:
     """What is asked of processes of their own, which are not begun."""
-    seen: list[memory_footprint.Asked] = []
+    seen: list[memory_footprint.MemoryRequest] = []
 
-    def measured(asked: memory_footprint.Asked) -> memory_footprint.Figures:
+    def measured(asked: memory_footprint.MemoryRequest) -> memory_footprint.Figures:
         seen.append(asked)
         return dict(FIGURES)
 
@@ -60,7 +60,7 @@ def test_the_examples_of_the_modules_are_true(module: str) -> None:
 
 
 @pytest.fixture
-def report(folder: Path, alone: list[memory_footprint.Asked]) -> Report:
+def report(folder: Path, alone: list[memory_footprint.MemoryRequest]) -> Report:
     return bench(folder, None, ("fp32", "int8"), SMALL, HERE)
 
 
@@ -82,7 +82,7 @@ def test_forms_are_compared_with_fp32(report: Report) -> None:
 
 
 def test_memory_is_that_of_the_heaviest_batch(
-    report: Report, folder: Path, alone: list[memory_footprint.Asked]
+    report: Report, folder: Path, alone: list[memory_footprint.MemoryRequest]
 ) -> None:
     assert [(one.variant, one.batch, one.length) for one in alone] == [("fp32", 3, 9), ("int8", 3, 9)]
     assert {one.folder for one in alone} == {str(folder)}
@@ -90,7 +90,7 @@ def test_memory_is_that_of_the_heaviest_batch(
 
 
 def test_what_is_not_possible_is_listed_with_its_reason(
-    folder: Path, alone: list[memory_footprint.Asked], monkeypatch: pytest.MonkeyPatch
+    folder: Path, alone: list[memory_footprint.MemoryRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setitem(sys.modules, "onnx", None)
@@ -102,7 +102,7 @@ def test_what_is_not_possible_is_listed_with_its_reason(
 
 
 def test_nothing_possible_is_no_crash(
-    folder: Path, alone: list[memory_footprint.Asked], monkeypatch: pytest.MonkeyPatch
+    folder: Path, alone: list[memory_footprint.MemoryRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     found = bench(folder, None, ("onnx",), SMALL, HERE)
@@ -110,7 +110,7 @@ def test_nothing_possible_is_no_crash(
     assert found.standings[0].missing
 
 
-def test_lengths_that_do_not_fit_are_named(folder: Path, alone: list[memory_footprint.Asked]) -> None:
+def test_lengths_that_do_not_fit_are_named(folder: Path, alone: list[memory_footprint.MemoryRequest]) -> None:
     longest = opened(folder).longest
     found = bench(folder, None, ("fp32",), Load((1,), (4, longest + 1), 1), HERE)
     assert {one.length for one in found.timings} == {4}
@@ -119,7 +119,7 @@ def test_lengths_that_do_not_fit_are_named(folder: Path, alone: list[memory_foot
         bench(folder, None, ("fp32",), Load((1,), (longest + 1,), 1), HERE)
 
 
-def test_shapes_beyond_the_seconds_are_named(folder: Path, alone: list[memory_footprint.Asked]) -> None:
+def test_shapes_beyond_the_seconds_are_named(folder: Path, alone: list[memory_footprint.MemoryRequest]) -> None:
     found = bench(folder, None, ("fp32",), Load((1, 3), (4, 9), 5, 1e-9), HERE)
     assert [(one.batch, one.length, one.calls) for one in found.timings] == [(1, 4, 1)]
     assert any("not measured at 1 x 9, 3 x 4, 3 x 9" in remark for remark in found.remarks)
@@ -134,14 +134,14 @@ def test_calls_take_turns_and_another_begins_each_time() -> None:
     made: list[str] = []
     waits: list[None] = []
     calls = {name: lambda name=name: made.append(name) for name in "abc"}
-    found = turns(calls, 4, 60.0, lambda: waits.append(None))
+    found = interleave(calls, 4, 60.0, lambda: waits.append(None))
     assert "".join(made) == "abcbcacababc"
     assert {name: len(taken) for name, taken in found.items()} == {"a": 4, "b": 4, "c": 4}
     assert len(waits) == 2 * 12  # before and after each
 
 
 def test_rounds_end_with_the_seconds_but_not_before_the_first() -> None:
-    assert len(turns({"a": lambda: None}, 9, -1.0, lambda: None)["a"]) == 1
+    assert len(interleave({"a": lambda: None}, 9, -1.0, lambda: None)["a"]) == 1
 
 
 def test_a_timing_is_the_median_and_all_of_the_time() -> None:
@@ -156,7 +156,7 @@ def test_a_timing_is_the_median_and_all_of_the_time() -> None:
 
 
 def test_there_is_nothing_to_wait_for_on_a_cpu() -> None:
-    assert waiting(torch.device("cpu"))() is None
+    assert synchronizer(torch.device("cpu"))() is None
 
 
 def test_likeness_does_not_look_at_padding() -> None:
@@ -183,7 +183,7 @@ def test_inputs_are_the_same_each_time_and_one_is_padded(loaded: Loaded) -> None
     assert torch.equal(ids, inputs(3, 5, loaded)[0])
     assert mask.sum(1).tolist() == [5, 5, 4]
     assert inputs(1, 5, loaded)[1].sum() == 5
-    assert set(ids.flatten().tolist()) <= set(loaded.pieces.tolist())
+    assert set(ids.flatten().tolist()) <= set(loaded.token_ids.tolist())
 
 
 def test_a_form_that_answers_otherwise_is_seen(loaded: Loaded) -> None:
@@ -202,7 +202,7 @@ def test_numbers_that_are_none_are_refused(wrong: tuple[str, str]) -> None:
 
 
 def test_memory_is_measured_by_the_process_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = memory_footprint.Asked("int8", str(folder), "classification", "cpu", 1, "", 2, 4)
+    asked = memory_footprint.MemoryRequest("int8", str(folder), "classification", "cpu", 1, "", 2, 4)
     memory_footprint.main(json.dumps(asked.__dict__))
     found = json.loads(capsys.readouterr().out)
     assert found["peak_mib"] > 1
@@ -211,7 +211,7 @@ def test_memory_is_measured_by_the_process_itself(folder: Path, capsys: pytest.C
 
 
 def test_memory_of_a_process_that_fails_is_not_measured(tmp_path: Path) -> None:
-    asked = memory_footprint.Asked("onnx", "", "", "cpu", 1, str(tmp_path / "none.onnx"), 1, 4)
+    asked = memory_footprint.MemoryRequest("onnx", "", "", "cpu", 1, str(tmp_path / "none.onnx"), 1, 4)
     assert memory_footprint.measured(asked) == memory_footprint.NOTHING
 
 
@@ -228,7 +228,7 @@ def test_a_peak_is_forgotten() -> None:
 def test_the_command_prints_and_writes_all_of_it(
     call: Call,  # noqa: F811
     folder: Path,
-    alone: list[memory_footprint.Asked],
+    alone: list[memory_footprint.MemoryRequest],
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "new/inference.json"

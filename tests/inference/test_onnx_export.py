@@ -44,7 +44,7 @@ def test_a_file_answers_as_torch_does_at_other_shapes(exported: Loaded) -> None:
 def test_padding_is_not_seen(exported: Loaded) -> None:
     ids, mask = batch(exported)
     ask, other = form("onnx", exported).ask, ids.clone()
-    other[2, 5:] = exported.pieces[0]
+    other[2, 5:] = exported.token_ids[0]
     assert not torch.equal(ids, other)
     assert torch.allclose(ask(ids, mask)[2, :5], ask(other, mask)[2, :5], atol=1e-5)
 

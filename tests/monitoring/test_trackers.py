@@ -482,4 +482,4 @@ def test_from_the_command_line(store: Path, name: str, heard: Heard, capsys: pyt
 
 @pytest.mark.parametrize("verb", ["watch", "track"])
 def test_every_option_is_explained(verb: str) -> None:
-    assert [option for option in sorted(options_of(verb)) if f"`{option}`" not in text_of("docs/watch.md")] == []
+    assert [option for option in sorted(options_of(verb)) if f"`{option}`" not in text_of("docs/scale/watch.md")] == []

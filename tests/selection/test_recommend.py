@@ -43,7 +43,7 @@ RUNG = Rung(0, 2, 2)
 ROOT = Path(__file__).parents[2]
 
 
-def question(encoder: Encoder, target: str = "sandbox_ner", names: tuple[str, ...] = NAMES) -> CandidateSearch:
+def search(encoder: Encoder, target: str = "sandbox_ner", names: tuple[str, ...] = NAMES) -> CandidateSearch:
     return CandidateSearch(encoder, task(target), tuple(map(task, names)), RECIPES, seeds=2, steps=2, examples=24)
 
 
@@ -62,7 +62,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
 
 @pytest.fixture(scope="module")
 def found(families: Any, kept: Runtime) -> Advice:
-    return recommend(question(Encoder.of(families["xlm-roberta"])), kept)
+    return recommend(search(Encoder.of(families["xlm-roberta"])), kept)
 
 
 def test_every_method_has_a_figure_for_every_candidate(found: Advice) -> None:
@@ -81,13 +81,13 @@ def test_figures_of_several_seeds_have_intervals(found: Advice) -> None:
 
 
 def test_a_second_call_builds_nothing_and_says_the_same(found: Advice, families: Any, kept: Runtime) -> None:
-    again = recommend(question(Encoder.of(families["xlm-roberta"])), kept)
+    again = recommend(search(Encoder.of(families["xlm-roberta"])), kept)
     assert found.built > 0 == again.built
     assert replace(again, built=found.built) == found
 
 
 def test_a_budget_leaves_out_what_it_does_not_reach_and_says_so(found: Advice, families: Any, kept: Runtime) -> None:
-    poor = recommend(question(Encoder.of(families["xlm-roberta"])), kept, hours=1e-9)  # enough for the first payment
+    poor = recommend(search(Encoder.of(families["xlm-roberta"])), kept, hours=1e-9)  # enough for the first payment
     assert sum(poor.spent.values()) < sum(found.spent.values())
     assert poor.rounds == ()
     assert any("the budget did not reach" in one for one in poor.missing)
@@ -138,7 +138,7 @@ def test_the_command_ranks_and_judges(
 
 
 def test_an_untrained_target_is_asked_by_pairs_and_probes_alone(encoder: Encoder, machine: Runtime) -> None:
-    asked = question(encoder, "sandbox_retrieval", NAMES[:1])
+    asked = search(encoder, "sandbox_retrieval", NAMES[:1])
     advised = recommend(replace(asked, steps=1, seeds=1), machine)
     assert set(advised.figures) == {"knn", "probe"}
     assert any("no training data to embed" in one for one in advised.missing)
@@ -148,21 +148,21 @@ def test_an_untrained_target_is_asked_by_pairs_and_probes_alone(encoder: Encoder
 
 
 def test_peeks_are_short_and_share_what_they_can(encoder: Encoder) -> None:
-    peeks = ProbeStages(question(encoder), None)
-    model = peeks.peek("sandbox_roles", RUNG, 1)
+    stages = ProbeStages(search(encoder), None)
+    model = stages.probe("sandbox_roles", RUNG, 1)
     assert isinstance(model, Stage)
     assert (model.arguments["recipe"].steps, model.arguments["recipe"].max_train_examples) == (2, 16)
-    assert model in peeks.score("sandbox_roles", RUNG, 1).arguments["predictions"].arguments["model"].inputs
-    assert model in peeks.features("sandbox_roles", RUNG, 1).inputs
-    assert peeks.peek(BASELINE, RUNG, 1) is encoder
-    assert peeks.features(BASELINE, RUNG, 1) == peeks.features(BASELINE, RUNG, 2)
+    assert model in stages.score("sandbox_roles", RUNG, 1).arguments["predictions"].arguments["model"].inputs
+    assert model in stages.features("sandbox_roles", RUNG, 1).inputs
+    assert stages.probe(BASELINE, RUNG, 1) is encoder
+    assert stages.features(BASELINE, RUNG, 1) == stages.features(BASELINE, RUNG, 2)
 
 
 def test_nothing_is_measured_on_test_data_or_in_another_language(encoder: Encoder) -> None:
     for name in ("sandbox_ner", "sandbox_qa", "sandbox_nli"):
-        _, data = development(question(encoder, name), None)
+        _, data = development(search(encoder, name), None)
         assert (data.arguments["data"].split, data.arguments["data"].language) == ("validation", CODES[0])
-    _, data = development(question(encoder, "sandbox_retrieval"), None)
+    _, data = development(search(encoder, "sandbox_retrieval"), None)
     assert data.arguments["data"].language == task("sandbox_retrieval").dev_language
 
 
@@ -193,13 +193,13 @@ def test_candidates_are_the_labelled_tasks_that_can_be_trained_on_here() -> None
 
 def test_questions_without_sense_are_refused(encoder: Encoder) -> None:
     with pytest.raises(InputError, match="different candidates"):
-        question(encoder, names=("sandbox_roles", "sandbox_roles"))
+        search(encoder, names=("sandbox_roles", "sandbox_roles"))
     with pytest.raises(InputError, match="different candidates"):
-        question(encoder, names=())
+        search(encoder, names=())
     with pytest.raises(InputError, match="cannot be learned from"):
-        question(encoder, names=("bucc",))
+        search(encoder, names=("bucc",))
     with pytest.raises(InputError, match="neither training data nor a language"):
-        question(encoder, target="common_voice")
+        search(encoder, target="common_voice")
 
 
 # The budget.
@@ -211,7 +211,7 @@ DEAR = "sandbox_cloze"
 
 def behind(one: Stage) -> set[str]:
     """Return the tasks that were learned on the way to a stage."""
-    own = {lesson.task for lesson in one.arguments.get("lessons", ())}
+    own = {lesson.task for lesson in one.arguments.get("training_sets", ())}
     return own.union(*map(behind, one.inputs))
 
 
@@ -220,7 +220,7 @@ def seconds(one: Stage) -> float:
     if "recipe" not in one.arguments:
         return 1.0
     steps: int = one.arguments["recipe"].steps
-    return steps / 2 * (40 if one.arguments["lessons"][0].task == DEAR else 1)
+    return steps / 2 * (40 if one.arguments["training_sets"][0].task == DEAR else 1)
 
 
 def pretended(promised: Sequence[Stage], machine: Runtime) -> int:
@@ -236,10 +236,10 @@ def pretended(promised: Sequence[Stage], machine: Runtime) -> int:
 
 
 @pytest.fixture
-def bench(encoder: Encoder, machine: Runtime, monkeypatch: pytest.MonkeyPatch) -> CandidateScorer:
+def scorer(encoder: Encoder, machine: Runtime, monkeypatch: pytest.MonkeyPatch) -> CandidateScorer:
     """Nothing paid yet, and nothing trained."""
     monkeypatch.setattr(local_executor, "build_all", pretended)
-    return CandidateScorer(ProbeStages(question(encoder, "sandbox_nli", THREE), None), Budget(machine))
+    return CandidateScorer(ProbeStages(search(encoder, "sandbox_nli", THREE), None), Budget(machine))
 
 
 # Of each seed of the second round: a peek and a training on the target of four steps, predictions and a score; the
@@ -248,35 +248,35 @@ LONGER = Rung(1, 4, 3)
 PLAIN, CHEAP, COSTLY = 3 * (2 + 2), 3 * (2 + 2 + 2), 3 * (80 + 2 + 2)
 
 
-def leave(bench: CandidateScorer, seconds: float) -> None:
-    bench.purse.seconds = sum(bench.purse.spent.values()) + seconds
+def leave(scorer: CandidateScorer, seconds: float) -> None:
+    scorer.budget.seconds = sum(scorer.budget.spent.values()) + seconds
 
 
-def test_a_round_has_room_for_all_but_the_dear_ones_that_come_last(bench: CandidateScorer) -> None:
-    bench.standings(THREE, RUNG)
+def test_a_round_has_room_for_all_but_the_dear_ones_that_come_last(scorer: CandidateScorer) -> None:
+    scorer.standings(THREE, RUNG)
     for left, rooms in (
         (PLAIN + 2 * CHEAP + COSTLY, 3),
         (PLAIN + 2 * CHEAP + COSTLY - 1, 2),
         (PLAIN + 2 * CHEAP, 2),
     ):
-        leave(bench, left)
-        assert bench.room(THREE, LONGER) == rooms
-    assert bench.unpaid == []
-    assert bench.room(THREE[::-1], LONGER) == 0  # the dear one comes first, and nothing goes before it
-    leave(bench, PLAIN + 2 * CHEAP - 1)
-    assert bench.room(THREE, LONGER) == 1
-    assert bench.unpaid[1] == "round 2 (the baseline, sandbox_roles and sandbox_parity: about 48 s, 47 s left)"
+        leave(scorer, left)
+        assert scorer.room(THREE, LONGER) == rooms
+    assert scorer.unpaid == []
+    assert scorer.room(THREE[::-1], LONGER) == 0  # the dear one comes first, and nothing goes before it
+    leave(scorer, PLAIN + 2 * CHEAP - 1)
+    assert scorer.room(THREE, LONGER) == 1
+    assert scorer.unpaid[1] == "round 2 (the baseline, sandbox_roles and sandbox_parity: about 48 s, 47 s left)"
 
 
-def test_a_dear_candidate_keeps_no_other_from_the_next_round_and_again_the_same(bench: CandidateScorer) -> None:
+def test_a_dear_candidate_keeps_no_other_from_the_next_round_and_again_the_same(scorer: CandidateScorer) -> None:
     rungs = successive_halving.ladder(3, steps=2, seeds=2)
-    bench.standings(THREE, RUNG)
-    budget = sum(bench.purse.spent.values()) + PLAIN + 2 * CHEAP + 10
+    scorer.standings(THREE, RUNG)
+    budget = sum(scorer.budget.spent.values()) + PLAIN + 2 * CHEAP + 10
     found = []
     for _ in range(2):  # at first the second round is not there
-        again = CandidateScorer(bench.peeks, Budget(bench.purse.machine, budget))
+        again = CandidateScorer(scorer.stages, Budget(scorer.budget.machine, budget))
         found.append(
-            (successive_halving.halve(THREE, rungs, again.standings, again.room), again.purse.spent, again.unpaid)
+            (successive_halving.halve(THREE, rungs, again.standings, again.room), again.budget.spent, again.unpaid)
         )
     (first, last), spent, unpaid = found[0]
     assert first.dropped.keys() == {DEAR}
@@ -418,7 +418,7 @@ def test_halving_ranks_who_went_further_first_whatever_the_gain() -> None:
 def test_every_option_is_explained() -> None:
     command = typer.main.get_command(cli.app).commands["recommend"]  # type: ignore[attr-defined]
     options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
-    text = (ROOT / "docs/recommend.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/experiments/recommend.md").read_text(encoding="utf-8")
     assert [option for option in sorted(options) if f"`{option}`" not in text] == []
     assert [method for method in render.METHODS if f"| `{method}` |" not in text] == []
 

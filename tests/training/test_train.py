@@ -36,14 +36,20 @@ from xstilts.training.training_set import TrainingSet
 FAST = Recipe(learning_rate=1e-2, batch_size=8, steps=40, max_length=24)
 
 
+@pytest.fixture(scope="module")
+def trained_store(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    """One store for the trainings that several tests look at, so that each is built once."""
+    return Runtime(store=tmp_path_factory.mktemp("trained"), device="cpu", threads=1)
+
+
 def weights(folder: Path) -> str:
     return hashlib.sha256((folder / "model" / "model.safetensors").read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("format", TOYS)
-def test_every_kind_overfits_its_toy(format: str, encoder: Encoder, machine: Runtime) -> None:
+def test_every_kind_overfits_its_toy(format: str, encoder: Encoder, trained_store: Runtime) -> None:
     steps = {"extractive_qa": 120, "masked_lm": 120}.get(format, 60)
-    folder = build(train(encoder, (lesson(format),), replace(FAST, steps=steps), seed=1), machine)
+    folder = build(train(encoder, (lesson(format),), replace(FAST, steps=steps), seed=1), trained_store)
     found = losses(folder)
     assert found[-1] < 0.5 * found[0]
     dev = read_record(folder)["record"]["dev"]
@@ -54,10 +60,10 @@ def test_every_kind_overfits_its_toy(format: str, encoder: Encoder, machine: Run
 
 @pytest.mark.parametrize("format", ["classification", "multiple_choice", "token_classification", "extractive_qa"])
 def test_predictions_of_the_saved_model_are_those_of_the_trained_one(
-    format: str, encoder: Encoder, machine: Runtime
+    format: str, encoder: Encoder, trained_store: Runtime
 ) -> None:
     model = train(encoder, (lesson(format),), replace(FAST, steps=120 if format == "extractive_qa" else 60), seed=1)
-    folder = build(predict(model, lesson(format).train[0], format, 24), machine)
+    folder = build(predict(model, lesson(format).train[0], format, 24), trained_store)
     lines = [json.loads(line) for line in (folder / PREDICTIONS).read_text().splitlines()]
     gold: list[Any] = TOYS[format][2]
     wanted = {
@@ -94,18 +100,18 @@ def test_labels_that_nobody_lists_are_those_of_the_training_data(encoder: Encode
     assert found["score"] == pytest.approx(100 * words / (words + 1))
 
 
-def test_masked_lm_is_asked_of_the_head_that_the_encoder_came_with(encoder: Encoder, machine: Runtime) -> None:
+def test_masked_lm_is_asked_of_the_head_that_the_encoder_came_with(encoder: Encoder, trained_store: Runtime) -> None:
     text = lesson("masked_lm").train[0]
     taught = train(encoder, (lesson("masked_lm"),), replace(FAST, steps=120), seed=1)
     other = train(encoder, (lesson("classification"),), replace(FAST, steps=60), seed=1)
     with pytest.raises(InputError, match="comes without a masked-LM head"):
-        build(predict(other, text, "masked_lm", 24), machine)
-    public = Encoder.of(build(taught, machine) / "model")
+        build(predict(other, text, "masked_lm", 24), trained_store)
+    public = Encoder.of(build(taught, trained_store) / "model")
     forgets = train(public, (lesson("classification"),), replace(FAST, steps=60), seed=1)
     before, after = (score(predict(model, text, "masked_lm", 24), text, "mlm_loss") for model in (public, forgets))
-    losses = [read_score(build(promise, machine))["headline"] for promise in (before, after)]
+    losses = [read_score(build(promise, trained_store))["headline"] for promise in (before, after)]
     assert losses[0] < losses[1]
-    assert read_score(build(before, machine))["headline"] == losses[0]
+    assert read_score(build(before, trained_store))["headline"] == losses[0]
 
 
 def test_masked_lm_beside_a_task_adds_its_weighted_loss(encoder: Encoder, machine: Runtime) -> None:

@@ -61,13 +61,19 @@ def cost(
         list[str] | None, typer.Argument(help="Only these stages and their inputs; default: the whole store.")
     ] = None,
     store: Store = Path("work"),
+    report: Annotated[
+        Path | None, typer.Option(help="Folder of a study's report, which knows intermediate and target trainings.")
+    ] = None,
     json: Json = None,
 ) -> None:
     """Print the cost of finished stages, by phase and by stage: time, tokens, FLOPs, memory, energy."""
     from xstilts.cost import summary
+    from xstilts.experiments.collect_results import roles_of
+    from xstilts.reporting import study_report
     from xstilts.runtime.console import console
 
-    lines = summary.entries(store, key or ())
+    rows = study_report.read(report)["rows"] if report else []
+    lines = summary.entries(store, key or (), roles_of((row["keys"], row["roles"]) for row in rows))
     screen = console()
     screen.print(_costs("cost by phase", [*summary.by_phase(lines), summary.total(lines)]))
     screen.print(_costs("cost by stage", lines))
@@ -138,13 +144,15 @@ def overlap(
     from xstilts.tasks.base import task
 
     machine, screen = Runtime(store, data, allow_unexpected_data=True), console()
-    for found in contamination.of_tasks(task(train), task(target), language, split, machine):
-        screen.print(f"{found.test}: {found.test_examples:,} examples, {found.touched:,} of them seen in {found.train}")
+    for result in contamination.of_tasks(task(train), task(target), language, split, machine):
+        screen.print(
+            f"{result.test}: {result.test_examples:,} examples, {result.touched:,} of them seen in {result.train}"
+        )
         shown = Table("field", "examples", "seen verbatim", "near duplicates", "too short to compare")
-        for part in found.fields:
+        for part in result.fields:
             shown.add_row(part.name, *(f"{count:,}" for count in (part.examples, part.exact, part.near, part.short)))
         screen.print(shown)
-        for pair in found.samples:
+        for pair in result.samples:
             similarity = f"similarity {pair.similarity:.2f}"
             screen.print(f"  {pair.field}: {pair.test} and training's {pair.train}, {similarity}", highlight=False)
 
@@ -164,5 +172,5 @@ def data_of(
     from xstilts.tasks import availability
 
     with progress.shown():
-        found = availability.gather(task or (), data, split, get, counts)
-    raise typer.Exit(not availability.show(found, data, json))
+        report = availability.gather(task or (), data, split, get, counts)
+    raise typer.Exit(not availability.show(report, data, json))

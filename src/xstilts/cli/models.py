@@ -87,5 +87,5 @@ def bench_inference(
 
     load = benchmark.Load.of(batch, length, rounds, seconds)
     with progress.shown():
-        found = benchmark.bench(checkpoint, format, variants.split(","), load, Runtime(device=device, threads=threads))
-    render.show(found, json)
+        result = benchmark.bench(checkpoint, format, variants.split(","), load, Runtime(device=device, threads=threads))
+    render.show(result, json)

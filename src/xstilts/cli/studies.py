@@ -217,19 +217,13 @@ def recommend(
 ) -> None:
     """Rank intermediate tasks for a target with short probe trainings instead of full ones."""
     from xstilts.api import Recommendation
-    from xstilts.selection import render
+    from xstilts.selection import probes, render
+    from xstilts.tasks.base import task
 
-    result = Recommendation.of(
-        encoder.pinned(),
-        target,
-        candidates,
-        recipes.recipes(),
-        runtime.runtime(),
-        budget_hours=budget,
-        steps=steps,
-        examples=examples,
-        seeds=seeds,
-        against=against,
-        against_recipe=against_recipe,
+    machine, wanted = runtime.runtime(), task(target)
+    chosen = probes.candidates_of(wanted, candidates, machine.data)
+    search = probes.CandidateSearch(
+        encoder.pinned(), wanted, chosen, recipes.recipes(), seeds=seeds, steps=steps, examples=examples
     )
+    result = Recommendation.of(search, machine, budget_hours=budget, against=against, against_recipe=against_recipe)
     render.show(result.advice, out)

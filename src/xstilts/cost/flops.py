@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from xstilts.formats import task_format
 from xstilts.models.heads import Head
 from xstilts.models.network import Network
 
@@ -139,7 +140,7 @@ _counted: dict[Any, Polynomial] = {}
 
 def _structure(network: Network, head: str, learning: bool) -> Any:
     """Return all that the count depends on; the number of embeddings matters to masked-LM alone."""
-    few = network.embedding_matrix if _format_of(network, head) != "masked_lm" else None
+    few = network.embedding_matrix if not _predicts_tokens(network, head) else None
     parameters = tuple(
         (name, tuple(one.shape[1:] if one is few else one.shape), one.requires_grad)
         for name, one in network.named_parameters()
@@ -150,6 +151,12 @@ def _structure(network: Network, head: str, learning: bool) -> Any:
 
 def _format_of(network: Network, head: str) -> str:
     return _format(network, head) if head in network.heads else ""
+
+
+def _predicts_tokens(network: Network, head: str) -> bool:
+    """Return whether a head predicts tokens of the vocabulary, as a masked-LM head does."""
+    format = _format_of(network, head)
+    return bool(format) and task_format(format).language_model
 
 
 def _polynomial(network: Network, head: str, learning: bool) -> Polynomial:
@@ -166,7 +173,7 @@ def further(network: Network, head: str, learning: bool) -> tuple[str, ...]:
     """Return the terms of a head beyond those of every head."""
     if head not in network.heads:
         return ("compared",) if learning else ()
-    return ("answered",) if _format(network, head) == "masked_lm" else ()
+    return ("answered",) if _predicts_tokens(network, head) else ()
 
 
 def _format(network: Network, head: str) -> str:
@@ -241,7 +248,7 @@ def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: 
     mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
     if head not in network.heads:
         return states[0::2, 0] @ states[1::2, 0].T if learning else states
-    if _format(network, head) == "masked_lm":
+    if _predicts_tokens(network, head):
         states, mask = states.flatten(0, 1)[: shape.answered, None], mask.flatten()[: shape.answered, None]
     logits: Tensor = network.heads[head](states, mask, network.embedding_matrix)
     return logits

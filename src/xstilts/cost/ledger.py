@@ -5,7 +5,7 @@ from these when it ends. The sums are JSON values, so that a checkpoint stores t
 adding. Steps since the last checkpoint are repeated after a kill; only the repetition counts.
 
     with metered(spent := nothing(), machine):
-        predict_units(network, "head", format, inputs, tokens, machine)
+        predict_inputs(network, "head", format, inputs, tokens, machine)
     ledger(spent, network, machine)["flops"]
 
 >>> nothing()["seconds"], tokens(nothing() | {"taught": {"head": {"tokens": 7}}})

@@ -194,7 +194,7 @@ def _outputs(
 def _public_encoder(model: Encoder | Stage) -> Encoder | None:
     """Return the public encoder that a model was trained from; None where its own training was on masked-LM alone."""
     if isinstance(model, Stage):
-        formats = [training_set.format for training_set in model.arguments.get("lessons", ())]
+        formats = [training_set.format for training_set in model.arguments.get("training_sets", ())]
         if len(formats) == 1 and task_format(formats[0]).language_model:
             return None
     *_, origin = lineage(model, "encoder")

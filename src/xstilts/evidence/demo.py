@@ -19,7 +19,7 @@ QUESTIONS = {
     "cost": "How do training time and memory of intermediate-task training grow with model size in "
     "languages other than English, compared to English, on XTREME-R?",
     "batch": "Does a larger batch size in intermediate-task fine-tuning improve zero-shot transfer on XTREME-R over "
-    "standard batch sizes in accuracy, and what becomes of the cost of inference?",
+    "standard batch sizes in accuracy, and how does it change the cost of inference?",
     "languages": "Do intermediate tasks in many diverse languages improve zero-shot transfer performance on XTREME "
     "for models with billions of parameters, compared to English intermediate tasks only?",
     "layers": "Is fine-tuning only specific transformer layers on the intermediate task as good as full-model "

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from xstilts import metrics
-from xstilts.claims.results_table import COSTS, FIGURES, Result, ResultsTable, contributions
+from xstilts.claims.results_table import COSTS, FIGURES, Result, contributions
 from xstilts.cost.activation_memory import Device
 from xstilts.cost.summary import merged_roles
 from xstilts.errors import InputError
@@ -208,9 +208,16 @@ def _read(stage: Stage, machine: Runtime) -> tuple[Manifest, Path]:
     return manifest.read(folder), folder
 
 
-def roles_of(table: ResultsTable) -> dict[str, str]:
-    """Return the role of each training behind a results table by its key, as `cost.summary.entries` takes it."""
-    pairs = [pair for row in table.rows for pair in zip(row.keys, row.roles, strict=True)]
+def roles_of(rows: Iterable[tuple[Sequence[str], Sequence[str]]]) -> dict[str, str]:
+    """Return the role of each training behind rows of a results table or a report, as `cost.summary.entries` takes it.
+
+    Args:
+        rows: Keys and roles of the stages behind each row.
+
+    >>> roles_of([(("0a", "0b", "0c", "0d"), ("intermediate", "target", "predict", "score"))])
+    {'0a': 'intermediate', '0b': 'target'}
+    """
+    pairs = [pair for keys, roles in rows for pair in zip(keys, roles, strict=True)]
     return merged_roles(
         (key, PRETRAINING if role == EARLIER else role) for key, role in pairs if role not in (PREDICT, SCORE)
     )

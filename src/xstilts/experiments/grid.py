@@ -18,6 +18,7 @@ from xstilts.errors import InputError
 from xstilts.experiments.run import MaskedLmMixing, Recipes, Run
 from xstilts.experiments.score_table import BASELINE, ScoreTable, collect
 from xstilts.experiments.splits import Splits
+from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
@@ -27,7 +28,6 @@ from xstilts.store.stage import Stage
 from xstilts.tasks.base import Task, task
 
 Tasks = tuple[Task, ...]
-UNTRAINED = ("masked_lm", "bitext_retrieval", "bitext_mining")
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def untrained(names: str | None) -> Tasks:
     """
     tasks = tasks_of(names) if names else ()
     for target in tasks:
-        if target.learned_from or target.format not in UNTRAINED:
+        if target.learned_from or not task_format(target.format).measured_untrained:
             raise InputError(
                 f"'{target.name}' cannot be measured without training for it: give raw text or translations"
             )

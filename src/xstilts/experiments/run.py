@@ -251,7 +251,7 @@ class Run:
         return [
             contamination(self.splits.read(part, "train", code), self.splits.read(self.target, self.split, code))
             for part, code in trained
-            if code in measured and not part.artificial and "masked_lm" not in (part.format, self.target.format)
+            if code in measured and not part.artificial and not (_is_text(part) or _is_text(self.target))
         ]
 
     def zero_shot(self) -> bool:
@@ -301,7 +301,7 @@ class Run:
 
     def _threshold_from(self, code: str) -> Stage | None:
         """Return the scores by which mining chooses its threshold (and layer): development pairs of the language."""
-        if self.target.format != "bitext_mining" or self.split == "validation":
+        if not task_format(self.target.format).threshold_on_dev or self.split == "validation":
             return None
         return self._score_on("validation", code)
 
@@ -342,7 +342,7 @@ def _masked_lm_set(mlm: MaskedLmMixing, splits: Splits) -> TrainingSet:
 
 def _pretraining(stage: Stage) -> Phase:
     arguments = stage.arguments
-    return Phase(PRETRAINING, (), arguments["lessons"], arguments["recipe"], stage, stage)
+    return Phase(PRETRAINING, (), arguments["training_sets"], arguments["recipe"], stage, stage)
 
 
 def _is_training(model: Encoder | Stage) -> bool:
@@ -351,7 +351,12 @@ def _is_training(model: Encoder | Stage) -> bool:
 
 def _headless(task: Task) -> bool:
     """Return whether a task is measured on the encoder alone, without a head trained for it."""
-    return task_format(task.format).headless or task.format == "masked_lm"
+    return task_format(task.format).headless or _is_text(task)
+
+
+def _is_text(task: Task) -> bool:
+    """Return whether a task is raw text for a language model."""
+    return task_format(task.format).language_model
 
 
 def _fits(teacher: Task, target: Task) -> bool:

@@ -22,6 +22,7 @@ from rich.table import Table as RichTable
 from xstilts.evaluation import contamination
 from xstilts.evaluation.score import read_score
 from xstilts.experiments.run import Run
+from xstilts.formats import task_format
 from xstilts.runtime.machine import Runtime
 from xstilts.stats import Summary, gain, summary
 from xstilts.store import manifest
@@ -141,18 +142,19 @@ def _collapsed(model: object, machine: Runtime) -> list[str]:
 
 
 def _notes(run: Run, machine: Runtime) -> Iterable[str]:
-    if run.target.format == "bitext_retrieval":
+    format = task_format(run.target.format)
+    if format.layered and not format.threshold_on_dev:
         chosen = read_score(folder_of(next(iter(run.scores().values())), machine))
         yield (
             f"layer {chosen['layer']} of the baseline was chosen on {run.target.dev_language}; the literature's "
             f"depth would be layer {chosen['fixed_layer']}; every layer is in each score.json"
         )
-    if run.target.format == "bitext_mining":
+    if format.threshold_on_dev:
         chosen = read_score(folder_of(next(iter(run.scores().values())), machine))
         yield f"layer and threshold of mined pairs were chosen on {chosen['threshold_from']}"
     if run.target.note:
         yield run.target.note
-    if run.target.format == "masked_lm":
+    if format.language_model:
         yield "loss in nats a masked token, of the head that the encoder came with: lower is better"
     if not run.zero_shot():
         trained = ", ".join(teacher.label for teacher in run.teachers or ())

@@ -52,7 +52,7 @@ from xstilts.store.stage import Stage, with_inputs
 
 SCALES = ("sandbox", "small", "full")
 TABLE = "table.csv"
-NEEDED = "a study file is Python with a function study(scale) that returns a Study: see docs/study.md"
+NEEDED = "a study file is Python with a function study(scale) that returns a Study: see docs/experiments/studies.md"
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,6 @@ def decisions(logits: Tensor, mask: Tensor) -> Tensor:
 
 
 def _logits(network: Network, head: str, batch: Batch) -> Tensor:
-    """Return the scores as first and last piece, (windows, 2, tokens), without the padding."""
+    """Return the logits of each token as first and as last, (windows, 2, tokens), masked at padding."""
     logits = network(head, batch.ids, batch.mask, batch.packing)
     return logits.masked_fill(batch.mask[..., None] == 0, -1e4).transpose(1, 2)  # type: ignore[no-any-return]

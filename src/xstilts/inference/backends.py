@@ -1,9 +1,8 @@
-"""Variants: one trained network in the forms in which it can be served, each a plain call from tokens to logits.
+"""Backends: one trained network in the forms in which it can be served, each a function from tokens to logits.
 
-A form is a row of `VARIANTS`. What it cannot be on a machine raises InputError with the reason, so that a form is
-listed
-with it and never silently missing. int8 is our own: torch's eager quantisation is deprecated, and it gives a whole
-batch one scale, so that a sequence's logits depend on its neighbours; here each token has a scale of its own.
+A form is a row of `VARIANTS`. One that is not possible on a machine raises InputError with the reason. int8 is
+implemented here: torch's eager quantization is deprecated, and it gives a whole batch one scale, so that a sequence's
+logits depend on its neighbours; here each token has its own scale.
 
 >>> list(VARIANTS)
 ['fp32', 'bf16', 'int8', 'onnx', 'onnx-int8']
@@ -25,7 +24,7 @@ from xstilts.errors import InputError
 from xstilts.inference import onnx_export
 from xstilts.models import hf_format
 from xstilts.models.encoder import SANDBOX, tensor_files
-from xstilts.models.heads import AUTO, HEADLESS, MASKED_LM, mean_pool
+from xstilts.models.heads import AUTO, HEADLESS, MASKED_LM, mean_pool, stored_prefix
 from xstilts.models.network import Network
 
 ROWS = 512  # tokens that an int8 layer takes at once: what lies between two products stays in the cache
@@ -33,14 +32,14 @@ Call = Callable[[Tensor, Tensor], Tensor]
 
 
 class Answering(nn.Module):
-    """A network with its head as one module of ids and mask; without a head, the mean of its final states."""
+    """A network with its head as one module of ids and mask; without a head, its output is the mean final state."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return logits, or vectors (sequences, width) where there is no head."""
+        """Compute logits, or embeddings (sequences, width) where there is no head."""
         if "head" in self.network.heads:
             return cast(Tensor, self.network("head", input_ids, attention_mask))
         return mean_pool(self.network.encode(input_ids, attention_mask), attention_mask)
@@ -48,15 +47,20 @@ class Answering(nn.Module):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A checkpoint in float32: as a module, with its format, its longest sequence, and the ids of ordinary tokens.
+    """A checkpoint in float32.
 
-    scratch: folder for the files that a form is served from.
+    Args:
+        module: From ids and mask to logits.
+        format: Of its head.
+        longest: Most tokens of a sequence.
+        pieces: Ids of ordinary tokens.
+        scratch: Folder for the files that forms are served from.
     """
 
     module: Answering
     format: str
     longest: int
-    pieces: Tensor
+    token_ids: Tensor
     scratch: Path
 
     @property
@@ -67,9 +71,12 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Form:
-    """A form of a network, ready to be asked: ids and mask (sequences, tokens) to logits in float32.
+    """A form of a network, ready to be called.
 
-    tensors: what torch holds of it; nothing of a form that is served from a file.
+    Args:
+        ask: From ids and mask, each (sequences, tokens), to logits in float32.
+        weight_bytes: Of its weights.
+        tensors: Those that torch holds; none of a form that is served from a file.
     """
 
     ask: Call
@@ -78,7 +85,11 @@ class Form:
 
 
 def located(source: str | Path) -> Path:
-    """Return the checkpoint's folder: as given, `model/` in the folder of a training, or the encoder "sandbox"."""
+    """Find a checkpoint's folder: as given, `model/` in the folder of a training, or the shipped encoder "sandbox".
+
+    Raises:
+        InputError: There is none.
+    """
     folder = SANDBOX if str(source) == "sandbox" else Path(source).expanduser()
     for one in (folder, folder / "model"):
         if (one / "config.json").is_file():
@@ -87,40 +98,52 @@ def located(source: str | Path) -> Path:
 
 
 def format_of(folder: Path) -> str:
-    """Return the kind of a checkpoint's head; "bitext_retrieval" where there is none, or none but that of pretraining.
+    """Return the task format of a checkpoint's head; "bitext_retrieval" where there is none but that of pretraining.
 
-    A masked-LM head says a word for each token, which takes more time than the encoder and is not what is served.
+    A masked-LM head predicts a token for each token, which takes more time than the encoder and is not served.
+
+    Raises:
+        InputError: The configuration is damaged.
     """
     try:
         architectures = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")
     except (ValueError, AttributeError) as error:
         raise InputError(f"{folder}/config.json is damaged ({error}); copy the folder again") from error
     stored, named = tensor_files(folder), str((architectures or [""])[0])
-    own = [format for format in AUTO if any(name.startswith(f"xstilts_{format}.") for name in stored)]
+    own = [format for format in AUTO if any(name.startswith(f"{stored_prefix(format)}.") for name in stored)]
     shipped = [format for format, auto in AUTO.items() if named.endswith(auto.removeprefix("AutoModel"))]
     found = [*own, *shipped, HEADLESS][0]
     return HEADLESS if found == MASKED_LM else found
 
 
 def load(source: str | Path, format: str | None, device: torch.device, scratch: Path) -> Loaded:
-    """Load a checkpoint to be served; `kind`: what its head is for, None: as its configuration says."""
+    """Load a checkpoint to be served.
+
+    Args:
+        source: As `located` takes it.
+        format: The task format of its head; None: as its configuration says.
+        device: Where the weights go.
+        scratch: Folder for files that forms are served from.
+    """
     folder = located(source)
     format = format or format_of(folder)
     network, tokenizer, _ = hf_format.load(folder, format)
     longest = network.clip_max_length(tokenizer.model_max_length)
     network.eval().requires_grad_(False).to(device)
     special = set(tokenizer.all_special_ids)
-    pieces = [number for number in range(min(len(tokenizer), len(network.embedding_matrix))) if number not in special]
-    return Loaded(Answering(network).eval(), format, int(longest), torch.tensor(pieces), scratch)
+    token_ids = [
+        number for number in range(min(len(tokenizer), len(network.embedding_matrix))) if number not in special
+    ]
+    return Loaded(Answering(network).eval(), format, int(longest), torch.tensor(token_ids), scratch)
 
 
 def form(name: str, loaded: Loaded) -> Form:
-    """Return a form of a checkpoint by its name in `VARIANTS`; InputError, with the reason, where it cannot be."""
+    """Make a form of a checkpoint, a key of `VARIANTS`; InputError, with the reason, where that is not possible."""
     return row(name).make(loaded)
 
 
 def row(name: str) -> Variant:
-    """Look up a form."""
+    """Look up a row of `VARIANTS`; InputError for an unknown name."""
     if name not in VARIANTS:
         raise InputError(f"unknown variant {name!r}; use some of {', '.join(VARIANTS)}")
     return VARIANTS[name]
@@ -128,7 +151,7 @@ def row(name: str) -> Variant:
 
 @dataclass(frozen=True)
 class Variant:
-    """A form in words, how it is made, and the file in the scratch folder that it is served from ("": none)."""
+    """A form: a description, how it is made, and the file in the scratch folder that it is served from ("": none)."""
 
     says: str
     make: Callable[[Loaded], Form]
@@ -140,7 +163,7 @@ def _fp32(loaded: Loaded) -> Form:
 
 
 def _bf16(loaded: Loaded) -> Form:
-    """Convert the weights; what a family computes positions from stays in float32, as transformers has it."""
+    """Convert the weights; buffers such as rotary frequencies stay in float32, as in transformers."""
     memo: dict[int, Any] = {
         id(one): nn.Parameter(one.to(torch.bfloat16), requires_grad=False) for one in loaded.module.parameters()
     }
@@ -182,14 +205,17 @@ VARIANTS: dict[str, Variant] = {
 
 
 class Int8Linear(nn.Module):
-    """A linear layer with int8 weights, one scale a row, whose input is quantized as it comes, one scale a token.
+    """A linear layer with int8 weights, one scale per row, whose input is quantized dynamically, one scale per token.
 
-    Both are symmetric (no zero points); products add up in int32, exactly.
+    Both are symmetric (no zero points); products are summed in int32, exactly.
+
+    Args:
+        layer: Whose weights are quantized.
     """
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
-        if layer.in_features < 2:  # torch 2.13 gives memory that nobody wrote for products over a single number
+        if layer.in_features < 2:  # torch 2.13 returns uninitialised memory for products over a single number
             raise InputError("a linear layer of one input cannot be int8; leave it as it is")
         self.in_features, self.out_features = layer.in_features, layer.out_features
         whole, scale = _rounded(layer.weight.detach())
@@ -216,7 +242,7 @@ class Int8Linear(nn.Module):
 
 
 def _rounded(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows as whole numbers from -127 to 127, and the scale of each (rows, 1)."""
+    """Quantize rows to -127..127; return them, int8, and their scales (rows, 1)."""
     scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-30).div_(127)
     return (rows / scale).round_().to(torch.int8), scale
 
@@ -231,7 +257,7 @@ def _served(module: nn.Module) -> Form:
 
 
 def _exported(loaded: Loaded) -> Path:
-    """Return the ONNX file of a checkpoint, written when it is first asked for."""
+    """Return the ONNX file of a checkpoint, exported when it is first needed."""
     path = loaded.scratch / VARIANTS["onnx"].file
     if loaded.device.type != "cpu":
         raise InputError(f"ONNX files are run on the CPU here; the device is {loaded.device.type}, give --device cpu")

@@ -1,11 +1,10 @@
-"""Inference: how fast each form of a checkpoint answers, in how much memory, and how far its logits are from fp32's.
+"""Inference benchmark: latency, throughput and memory of each form of a checkpoint, and how far its logits differ.
 
-For each batch size and length every form answers the same tokens, in turns, so that whatever else the machine does
-falls on all of them alike; whoever begins changes from round to round. The first answer of each warms up and is
-compared. Tokens are drawn at random: time does not depend on them, agreement with fp32 does, so that the figure is
-about arithmetic, and of a task's data there is another.
+For each batch size and length every form gets the same tokens, in turns (`latency`). The first call of each warms up
+and is compared with fp32. Tokens are drawn at random: time does not depend on them, but agreement with fp32 does: it
+measures the arithmetic, and is another on a task's data.
 
-    bench("work/train-xnli-seed1-…", None, ("fp32", "int8"), Load((1, 8), (32, 128)), Machine())
+    bench("work/train-xnli-seed1-…", None, ("fp32", "int8"), Load((1, 8), (32, 128)), Runtime())
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from xstilts.cost import ledger
 from xstilts.errors import InputError
 from xstilts.inference import backends, memory_footprint
 from xstilts.inference.backends import Form, Loaded
-from xstilts.inference.latency import ENOUGH, Timing, timing, turns, waiting
+from xstilts.inference.latency import ENOUGH, Timing, interleave, synchronizer, timing
 from xstilts.inference.memory_footprint import MIB, NOTHING, Figures
 from xstilts.inference.parity import Parity, compare
 from xstilts.models.heads import HEADLESS
@@ -43,7 +42,17 @@ LIBRARIES = (*manifest.LIBRARIES, "onnx", "onnxruntime", "onnxscript")
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked: every batch size at every length, in so many rounds or until the seconds are spent."""
+    """What is measured: every batch size at every length.
+
+    Args:
+        batches: Sequences of a batch.
+        lengths: Tokens of a sequence.
+        rounds: Most calls of each form at each shape.
+        seconds: Of the whole benchmark, about.
+
+    Raises:
+        InputError: One of them is not above 0.
+    """
 
     batches: tuple[int, ...] = (1, 8, 32)
     lengths: tuple[int, ...] = (32, 128, 384)
@@ -56,26 +65,32 @@ class Load:
 
     @classmethod
     def of(cls, batches: str, lengths: str, rounds: int, seconds: float) -> Load:
-        """Read numbers as they are typed, "1,8,32"."""
+        """Parse numbers as they are typed, "1,8,32"; InputError where they are none."""
         try:
-            sizes, pieces = (tuple(int(number) for number in text.split(",")) for text in (batches, lengths))
+            sizes, tokens = (tuple(int(number) for number in text.split(",")) for text in (batches, lengths))
         except ValueError as error:
             raise InputError(
                 f"cannot read --batch {batches} --length {lengths} ({error}); give numbers, 1,8,32"
             ) from None
-        return cls(sizes, pieces, rounds, seconds)
+        return cls(sizes, tokens, rounds, seconds)
 
     def shapes(self, longest: int) -> list[tuple[int, int]]:
-        """Return (sequences, tokens) of all batches that an encoder takes, the smallest first."""
+        """Return the shapes (sequences, tokens) that an encoder of `longest` positions takes, the smallest first."""
         every = {(batch, length) for batch in self.batches for length in self.lengths if length <= longest}
         return sorted(every, key=lambda shape: (shape[0] * shape[1], shape))
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What one form costs: its memory in MiB, None where that is not measured, and its likeness to fp32.
+    """Memory and parity of one form.
 
-    missing: why the form is not possible here ("": it is).
+    Args:
+        variant: The form.
+        says: What it is, in words.
+        missing: Why it is not possible here; "": it is.
+        weights_mib: Of its weights.
+        memory: Of a process that serves it.
+        likeness: Its parity with fp32.
     """
 
     variant: str
@@ -88,7 +103,17 @@ class Standing:
 
 @dataclass(frozen=True)
 class Report:
-    """All that was measured of a checkpoint; remarks: what was not, and why."""
+    """A benchmark of a checkpoint.
+
+    Args:
+        checkpoint: As it was given.
+        format: Of its head.
+        standings: Memory and parity by form.
+        timings: By form and shape.
+        remarks: What was not measured, and why.
+        machine: Device, processor, threads, versions.
+        date: UTC.
+    """
 
     checkpoint: str
     format: str
@@ -100,9 +125,17 @@ class Report:
 
 
 def bench(source: str | Path, format: str | None, names: Sequence[str], load: Load, machine: Runtime) -> Report:
-    """Measure forms of a checkpoint; raises InputError where it or a name is wrong. A form that cannot be is listed.
+    """Measure forms of a checkpoint. A form that is not possible here is listed with the reason.
 
-    format: what the checkpoint's head is for, "bitext_retrieval" for none; None: as its configuration says.
+    Args:
+        source: A checkpoint's folder, that of a training, or "sandbox".
+        format: The task format of its head, "bitext_retrieval" for none; None: as its configuration says.
+        names: Of the forms, keys of `backends.VARIANTS`.
+        load: Batch sizes, lengths and time.
+        machine: Device and threads.
+
+    Raises:
+        InputError: The checkpoint or a name is wrong, or the encoder takes none of the lengths.
     """
     rows = {name: backends.row(name) for name in names}
     with tempfile.TemporaryDirectory() as scratch:
@@ -111,7 +144,7 @@ def bench(source: str | Path, format: str | None, names: Sequence[str], load: Lo
         if not shapes:
             raise InputError(f"{source} takes {loaded.longest} tokens at most; give a smaller --length")
         forms, missing = made(rows, loaded)
-        memory = {name: memory_footprint.measured(_asked(name, source, loaded, shapes[-1])) for name in forms}
+        memory = {name: memory_footprint.measured(_memory_request(name, source, loaded, shapes[-1])) for name in forms}
         timings, likenesses = timed(forms, loaded, shapes, load)
     standings = [Standing(name, rows[name].says, reason) for name, reason in missing.items()]
     standings += [
@@ -119,14 +152,14 @@ def bench(source: str | Path, format: str | None, names: Sequence[str], load: Lo
         for name, one in forms.items()
     ]
     standings.sort(key=lambda standing: [*rows].index(standing.variant))
-    said = tuple(remarks(load, loaded, shapes, timings))
+    notes = tuple(remarks(load, loaded, shapes, timings))
     facts = described(machine)
     date = datetime.now(UTC).isoformat(timespec="seconds")
-    return Report(str(source), loaded.format, tuple(standings), tuple(timings), said, facts, date)
+    return Report(str(source), loaded.format, tuple(standings), tuple(timings), notes, facts, date)
 
 
 def made(names: Mapping[str, object], loaded: Loaded) -> tuple[dict[str, Form], dict[str, str]]:
-    """Make each form; return those that are possible, and for the others the reason."""
+    """Make each form; return those that are possible, and the reason for each of the others."""
     forms, missing = dict[str, Form](), dict[str, str]()
     for name in names:
         progress.note(f"making {name}")
@@ -140,11 +173,20 @@ def made(names: Mapping[str, object], loaded: Loaded) -> tuple[dict[str, Form], 
 def timed(
     forms: Mapping[str, Form], loaded: Loaded, shapes: Sequence[tuple[int, int]], load: Load
 ) -> tuple[list[Timing], dict[str, Parity]]:
-    """Time and compare all forms at each shape, as many shapes as the seconds are expected to allow for, at least one.
+    """Time and compare all forms at each shape, as long as the seconds are expected to suffice, at least at one.
 
-    A shape gets an equal share of the seconds that are left, and one round at the least.
+    A shape gets an equal share of the seconds that are left, and at least one round.
+
+    Args:
+        forms: By name.
+        loaded: The checkpoint.
+        shapes: (sequences, tokens), the smallest first.
+        load: Rounds and seconds.
+
+    Returns:
+        Timings by form and shape, and the parity of each form with fp32.
     """
-    reference, wait = backends.form("fp32", loaded), waiting(loaded.device)
+    reference, wait = backends.form("fp32", loaded), synchronizer(loaded.device)
     timings, likenesses = list[Timing](), dict[str, Parity]()
     began, pace = time.perf_counter(), 0.0
     for number, (batch, length) in enumerate(shapes if forms else ()):
@@ -160,7 +202,7 @@ def timed(
             likenesses[name] = likenesses.get(name, Parity()).combined(found)
         calls = {name: _call(form, ids, mask) for name, form in forms.items()}
         rest = left / (len(shapes) - number) - (time.perf_counter() - started)
-        seconds = turns(calls, load.rounds, rest, wait)
+        seconds = interleave(calls, load.rounds, rest, wait)
         timings += [timing(name, (batch, length), int(mask.sum()), taken) for name, taken in seconds.items()]
         pace = sum(float(np.median(taken)) for taken in seconds.values()) / (batch * length)
     progress.step("inference", len(shapes), len(shapes))
@@ -170,10 +212,10 @@ def timed(
 def inputs(batch: int, length: int, loaded: Loaded) -> tuple[Tensor, Tensor]:
     """Return ids and mask (batch, length) of random ordinary tokens.
 
-    The last of several sequences is a token short, since a batch without padding may take a shorter way.
+    The last of several sequences is one token short, as a batch without padding may be computed differently.
     """
     random = torch.Generator().manual_seed(SEED)
-    ids = loaded.pieces[torch.randint(len(loaded.pieces), (batch, length), generator=random)]
+    ids = loaded.token_ids[torch.randint(len(loaded.token_ids), (batch, length), generator=random)]
     mask = torch.ones_like(ids)
     if batch > 1 and length > 1:
         mask[-1, -1] = 0
@@ -181,7 +223,7 @@ def inputs(batch: int, length: int, loaded: Loaded) -> tuple[Tensor, Tensor]:
 
 
 def remarks(load: Load, loaded: Loaded, shapes: Sequence[tuple[int, int]], timings: Sequence[Timing]) -> Iterator[str]:
-    """Yield what a reader must know beside the figures, and what is not among them."""
+    """Yield notes on the figures, and what was not measured."""
     too_long = [str(length) for length in load.lengths if length > loaded.longest]
     if too_long:
         yield f"not measured at length {', '.join(too_long)}: the encoder takes {loaded.longest} tokens at most"
@@ -190,7 +232,7 @@ def remarks(load: Load, loaded: Loaded, shapes: Sequence[tuple[int, int]], timin
     if late and timings:
         yield f"not measured at {', '.join(late)}: more than is left of {load.seconds:g} seconds; raise --seconds"
     batch, length = shapes[-1]
-    yield f"memory is that of a process alone which answers {batch} sequences of {length} tokens"
+    yield f"memory is that of a process of its own that serves {batch} sequences of {length} tokens"
     if loaded.format == HEADLESS:
         yield "without a head: compared are the means of the final states, and there is no arg-max"
     if any(one.p99_ms is None for one in timings):
@@ -199,7 +241,7 @@ def remarks(load: Load, loaded: Loaded, shapes: Sequence[tuple[int, int]], timin
 
 
 def described(machine: Runtime) -> dict[str, Any]:
-    """Return what the figures depend on: device, processor and what it can do, threads, versions of libraries."""
+    """Return what the figures depend on: device, processor and its instructions, threads, library versions."""
     able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return {
         "device": ledger.device_name(machine),
@@ -216,9 +258,11 @@ def _call(form: Form, ids: Tensor, mask: Tensor) -> Callable[[], object]:
     return lambda: form.ask(ids, mask)
 
 
-def _asked(name: str, source: str | Path, loaded: Loaded, shape: tuple[int, int]) -> memory_footprint.Asked:
+def _memory_request(
+    name: str, source: str | Path, loaded: Loaded, shape: tuple[int, int]
+) -> memory_footprint.MemoryRequest:
     file = backends.row(name).file
     folder, path = str(backends.located(source)), str(loaded.scratch / file) if file else ""
-    return memory_footprint.Asked(
+    return memory_footprint.MemoryRequest(
         name, folder, loaded.format, str(loaded.device), torch.get_num_threads(), path, *shape
     )

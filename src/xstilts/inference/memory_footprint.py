@@ -1,10 +1,10 @@
-"""Footprint: the memory of a process that serves one form of a network and does nothing else.
+"""Memory footprint: the memory of a process that serves one form of a network and does nothing else.
 
-Each form has a process of its own, since what another has left behind cannot be told from what a form needs. A form
-that is served from a file starts without torch. The kernel's peak of the process's own memory is read where there is
-one (Linux), not `ru_maxrss`, which starts with that of whoever began the process.
+Each form has a process of its own, as memory that another has left behind cannot be separated. A form that is served
+from a file starts without torch. The kernel's peak of the process's own memory is read where there is one (Linux), not
+`ru_maxrss`, which starts at that of the parent process.
 
-    measured(Asked("int8", "model", "classification", "cpu", 1, "/tmp/scratch", 8, 128))
+    measured(MemoryRequest("int8", "model", "classification", "cpu", 1, "/tmp/scratch", 8, 128))
     # {"peak_mib": 900.1, "answering_mib": 760.2, "device_mib": None}
 """
 
@@ -31,8 +31,19 @@ MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A form of a checkpoint, where it runs, and the batch it answers; file: what it is served from ("": none)."""
+class MemoryRequest:
+    """What is measured: a form of a checkpoint, where it runs, and the batch that it gets.
+
+    Args:
+        variant: The form.
+        folder: Of the checkpoint.
+        format: Of its head.
+        device: As torch calls it.
+        threads: Of torch or ONNX Runtime.
+        file: From which the form is served; "": from the checkpoint.
+        batch: Sequences.
+        length: Tokens of a sequence.
+    """
 
     variant: str
     folder: str
@@ -44,13 +55,14 @@ class Asked:
     length: int
 
 
-def measured(asked: Asked) -> Figures:
-    """Return the peak memory, in MiB, of a process that makes a form and answers a batch with it.
+def measured(request: MemoryRequest) -> Figures:
+    """Measure the peak memory of a process that makes a form and runs a batch through it.
 
-    peak: from its start, with all that making the form takes. answering: only of answering, once memory that is no
-    longer used has been given back. device: torch's share of a GPU, likewise.
+    Returns:
+        In MiB: `peak_mib` from its start, with all that making the form takes; `answering_mib` of the batch alone, once
+        unused memory has been freed; `device_mib`, the same of torch's share of a GPU. None where it was not measured.
     """
-    command = [sys.executable, "-m", "xstilts.inference.memory_footprint", json.dumps(asdict(asked))]
+    command = [sys.executable, "-m", "xstilts.inference.memory_footprint", json.dumps(asdict(request))]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     if found.returncode:
         return dict(NOTHING)
@@ -59,15 +71,15 @@ def measured(asked: Asked) -> Figures:
 
 def main(argument: str) -> None:
     """Print the figures of one form, as the process that is measured."""
-    asked = Asked(**json.loads(argument))
-    answer, tensors = _of_file(asked) if asked.file else _of_network(asked)
+    request = MemoryRequest(**json.loads(argument))
+    answer, tensors = _of_file(request) if request.file else _of_network(request)
     made = peak()
     for one in tensors:  # memory of their own, or a few of them keep the whole file mapped that they were read from
         one.data = one.data.clone()
     anew = forget()
     answer()
     answering = peak()
-    figures = {"peak_mib": max(made, answering), "answering_mib": answering if anew else None, **_on_device(asked)}
+    figures = {"peak_mib": max(made, answering), "answering_mib": answering if anew else None, **_on_device(request)}
     print(json.dumps(figures))
 
 
@@ -82,7 +94,7 @@ def peak() -> float:
 
 
 def forget() -> bool:
-    """Give free memory back and let the kernel's peak begin anew at what is held now; False where it cannot."""
+    """Free unused memory and reset the kernel's peak to what is held now; False where that is not possible."""
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
@@ -92,37 +104,37 @@ def forget() -> bool:
     return True
 
 
-def _of_file(asked: Asked) -> tuple[Callable[[], object], Sequence[Tensor]]:
+def _of_file(request: MemoryRequest) -> tuple[Callable[[], object], Sequence[Tensor]]:
     import numpy as np
 
     from xstilts.inference import onnx_export
 
-    ask = onnx_export.opened(Path(asked.file), asked.threads)
-    ids = np.full((asked.batch, asked.length), 9, dtype=np.int64)
+    ask = onnx_export.opened(Path(request.file), request.threads)
+    ids = np.full((request.batch, request.length), 9, dtype=np.int64)
     return lambda: ask(ids, np.ones_like(ids)), ()
 
 
-def _of_network(asked: Asked) -> tuple[Callable[[], object], Sequence[Tensor]]:
+def _of_network(request: MemoryRequest) -> tuple[Callable[[], object], Sequence[Tensor]]:
     import torch
 
     from xstilts.inference import backends
 
-    torch.set_num_threads(asked.threads)
-    loaded = backends.load(asked.folder, asked.format, torch.device(asked.device), Path())
-    form = backends.form(asked.variant, loaded)
+    torch.set_num_threads(request.threads)
+    loaded = backends.load(request.folder, request.format, torch.device(request.device), Path())
+    form = backends.form(request.variant, loaded)
     del loaded
-    ids = torch.full((asked.batch, asked.length), 9, device=asked.device)
-    if torch.device(asked.device).type == "cuda":
-        torch.cuda.reset_peak_memory_stats(asked.device)
+    ids = torch.full((request.batch, request.length), 9, device=request.device)
+    if torch.device(request.device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(request.device)
     return lambda: form.ask(ids, torch.ones_like(ids)), form.tensors
 
 
-def _on_device(asked: Asked) -> Figures:
-    if not asked.device.startswith("cuda"):
+def _on_device(request: MemoryRequest) -> Figures:
+    if not request.device.startswith("cuda"):
         return {}
     import torch
 
-    return {"device_mib": torch.cuda.max_memory_allocated(asked.device) / MIB}
+    return {"device_mib": torch.cuda.max_memory_allocated(request.device) / MIB}
 
 
 if __name__ == "__main__":

@@ -192,10 +192,10 @@ def _first_of(value: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
 
 
 def _required(value: Mapping[str, Any], *names: str) -> Any:
-    found = next((value[name] for name in names if value.get(name) is not None), None)
-    if found is None:
+    content = next((value[name] for name in names if value.get(name) is not None), None)
+    if content is None:
         raise InputError(f"an input has no {' or '.join(repr(name) for name in names)}: it has {', '.join(value)}")
-    return found
+    return content
 
 
 def _fields(value: Input, needed: str) -> Mapping[str, Any]:

@@ -1,9 +1,9 @@
-"""Export: a network with its head as an ONNX file, which answers like torch, and how such a file is opened.
+"""ONNX export: a network with its head as an ONNX file that gives the same logits, and how such a file is run.
 
 The file takes `input_ids` and `attention_mask` (sequences, tokens; int64) of any batch and length, and gives `logits`.
-It is compared with torch on batches of other shapes than the one it was traced with, padding among them, before
-anybody gets it: an exporter that fixes a length or drops a mask does not fail, it answers something else. Opening a
-file needs neither torch nor transformers. Needs the extra `onnx`.
+After the export it is compared with torch on batches of other shapes than the one it was traced with, padding among
+them: an exporter that fixes a length or drops a mask raises no error, its file computes something else. Running a file
+needs neither torch nor transformers. Needs the extra `onnx`.
 
     onnx(module, Path("model.onnx"))
     ask = opened(Path("model.onnx"), threads=1)
@@ -35,7 +35,7 @@ TOLERANCE = 1e-3  # of the largest logit
 
 
 def needed(*names: str) -> list[Any]:
-    """Import the libraries of the extra; InputError says which is missing and how to get it."""
+    """Import libraries of the extra; InputError names the missing one and the extra to install."""
     try:
         return [importlib.import_module(name) for name in names]
     except ImportError as error:
@@ -43,9 +43,14 @@ def needed(*names: str) -> list[Any]:
 
 
 def onnx(module: nn.Module, path: Path) -> None:
-    """Write a module of ids and mask (on the CPU, float32) as ONNX, weights beside it in `<path>.data`, and check it.
+    """Export a module to ONNX, with weights beside it in `<path>.data`, and verify it.
 
-    Raises InputError where torch cannot export the family, or what it exports does not answer as torch does.
+    Args:
+        module: From ids and mask to logits, on the CPU, in float32.
+        path: Of the file.
+
+    Raises:
+        InputError: torch cannot export the family, or the file gives other logits.
     """
     import torch
 
@@ -64,16 +69,20 @@ def onnx(module: nn.Module, path: Path) -> None:
                 external_data=True,
                 verbose=False,
             )
-    except Exception as error:  # whatever tracing runs into is a reason not to have the file, and no more
+    except Exception as error:  # any failure of tracing is a reason not to have the file
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"torch cannot export this network to ONNX ({reason})") from error
     verify(module, path)
 
 
 def verify(module: nn.Module, path: Path) -> float:
-    """Return the largest difference between an ONNX file and its module, as a share of the largest logit.
+    """Compare an ONNX file with its module on several shapes.
 
-    Raises InputError where it is more than `TOLERANCE` on any shape.
+    Returns:
+        The largest difference of two logits, as a share of the largest logit.
+
+    Raises:
+        InputError: It is more than `TOLERANCE`.
     """
     import numpy as np
     import torch
@@ -84,7 +93,7 @@ def verify(module: nn.Module, path: Path) -> float:
         with torch.no_grad():
             expected = module(ids, mask).float().numpy()
         found = ask(ids.numpy(), mask.numpy())
-        seen = mask.numpy().astype(bool) if expected.ndim > 2 else ...  # what padding answers means nothing
+        seen = mask.numpy().astype(bool) if expected.ndim > 2 else ...  # outputs at padding have no meaning
         scale = max(float(np.abs(expected[seen]).max()), 1e-6)
         worst = max(worst, float(np.abs(found[seen] - expected[seen]).max()) / scale)
         if not worst <= TOLERANCE:
@@ -96,7 +105,7 @@ def verify(module: nn.Module, path: Path) -> float:
 
 
 def quantised(source: Path, path: Path) -> None:
-    """Write an ONNX file whose products with weights are int8, one scale a column; embeddings stay as they are."""
+    """Quantize an ONNX file: products with weights in int8, one scale per column; embeddings stay as they are."""
     onnx_, quantization = needed("onnx", "onnxruntime.quantization")
     model = onnx_.load(source)
     del model.graph.value_info[:]  # shapes of the exporter, which no longer fit where a weight is transposed
@@ -111,11 +120,13 @@ def quantised(source: Path, path: Path) -> None:
 
 
 def opened(path: Path, threads: int = 1) -> Callable[[Numbers, Numbers], Numbers]:
-    """Open an ONNX file on the CPU: a call from ids and mask (sequences, tokens) to logits."""
+    """Open an ONNX file on the CPU; return a function from ids and mask, each (sequences, tokens), to logits."""
     (runtime,) = needed("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.add_session_config_entry("session.force_spinning_stop", "1")  # or it takes time from who comes next
+    options.add_session_config_entry(
+        "session.force_spinning_stop", "1"
+    )  # spinning threads would slow down what runs next
     options.log_severity_level = 3
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     taken = {one.name for one in session.get_inputs()}
@@ -145,7 +156,7 @@ def _example(sequences: int, tokens: int) -> tuple[Any, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what exporter and quantiser remark on their own insides off the screen."""
+    """Silence the logs and warnings of exporter and quantizer."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

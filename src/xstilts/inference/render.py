@@ -1,6 +1,6 @@
-"""Timetable: what a person reads of a measured checkpoint, and the file that a program reads.
+"""Render an inference benchmark: tables for the terminal, and a JSON file for programs.
 
-show(inference.bench("model", None, ("fp32", "int8"), Load(), Machine()), Path("inference.json"))
+show(bench("model", None, ("fp32", "int8"), Load(), Runtime()), Path("inference.json"))
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COSTS = ["variant", "weights MiB", "peak MiB", "answering MiB", "largest logit",
 
 
 def show(report: Report, out: Path | None) -> None:
-    """Print times and costs with their remarks; write all of it to a JSON file, if one is named."""
+    """Print times, costs and remarks; also write them to a JSON file, if one is named."""
     screen = console()
     screen.print(times(report))
     screen.print(costs(report))
@@ -39,7 +39,7 @@ def save(report: Report, out: Path) -> None:
 
 
 def times(report: Report) -> RichTable:
-    """Return latency and throughput by shape and form; "x fp32": how many times as fast, by the medians."""
+    """Return latency and throughput by shape and form; "x fp32" is the speed-up by medians."""
     rows = []
     plain = {(one.batch, one.length): one.p50_ms for one in report.timings if one.variant == "fp32"}
     for one in report.timings:
@@ -51,14 +51,14 @@ def times(report: Report) -> RichTable:
 
 
 def costs(report: Report) -> RichTable:
-    """Return memory by form, and what it changes in the logits."""
+    """Return memory and parity by form."""
     on_gpu = any(one.memory["device_mib"] is not None for one in report.standings)
     names = [*COSTS[:4], "device MiB", *COSTS[4:]] if on_gpu else COSTS
     return drawn("memory and likeness to fp32", names, [(one.variant, _cells(one, on_gpu)) for one in report.standings])
 
 
 def summary_lines(report: Report) -> Iterator[str]:
-    """Yield what each form is, or why it is not possible, then the remarks and what it was measured on."""
+    """Yield what each form is, or why it is not possible, then the remarks and the machine."""
     for one in report.standings:
         yield f"{one.variant}: not possible here: {one.missing}" if one.missing else f"{one.variant}: {one.says}"
     yield from report.remarks
@@ -68,7 +68,7 @@ def summary_lines(report: Report) -> Iterator[str]:
 
 
 def figure(value: float | None) -> str:
-    """Return three digits that count, or all before the point; "-" for what was not measured."""
+    """Format a number with three significant digits, or all before the point; "-" for what was not measured."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,7 +1,7 @@
-"""Metrics: from gold examples and predictions to figures equal to the official scorers'.
+"""Metrics: from gold examples and predictions to scores equal to those of the official scorers.
 
-`metric(name)` gives the function of a task's metric; all have one shape. One file per family: `labels` (accuracy),
-`qa`, `tagging`, `retrieval`, and `suites` for the averages of whole benchmarks.
+`metric(name)` looks up a task's metric; all have the signature of `base.Metric`. One module per family:
+`classification`, `question_answering`, `sequence_labeling`, `retrieval`, and `suites` for the averages of benchmarks.
 
 >>> from xstilts.data.examples import ClassificationExample
 >>> metric("accuracy")([ClassificationExample("7", "Yes?", None, "yes")], {"7": "yes"}).values
@@ -112,14 +112,20 @@ def names() -> tuple[str, ...]:
 
 
 def metric(name: str) -> Metric:
-    """Return the metric of a name; InputError with the nearest name where there is none."""
+    """Look up a metric by name; InputError with the nearest name where there is none."""
     return _known(name)[0]
 
 
 def headlines(name: str, examples: Sequence[Any] | Array, weights: Array) -> Array:
-    """Return the headline of each resample, in percent, from a score's `examples`.
+    """Compute the headline of each resample.
 
-    weights: (resamples, examples), how often each example is in each resample; all ones give the headline itself.
+    Args:
+        name: Of the metric.
+        examples: What each example contributed, `Score.examples`.
+        weights: How often each example is in each resample, (resamples, examples); all ones give the headline itself.
+
+    Returns:
+        Headlines, (resamples,), in percent (a loss in nats).
     """
     contributions = np.reshape(np.asarray(examples, dtype=np.float64), (len(examples), -1))
     return _known(name)[1](weights @ contributions, weights.sum(axis=-1))

@@ -1,6 +1,6 @@
-"""Score: what every metric returns, and the one way in which gold examples meet their predictions.
+"""What every metric returns, and how gold examples are matched with predictions.
 
-A score keeps what each example contributed, so that an interval can be found later without predicting again.
+A score keeps what each example contributed, so that intervals are computed later without predicting again.
 
 >>> Score({"accuracy": 50.0}, 50.0, [1.0, 0.0]).headline
 50.0
@@ -24,11 +24,13 @@ E = TypeVar("E")
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A metric on a set of examples.
+    """A metric's value on a set of examples.
 
-    values: figures under the official scorer's names; shares are in percent. headline: the figure that stands for the
-    task. examples: the contribution of each example in gold order: 0 or 1 (labels), [exact match, F1] in 0..1
-    (answers), or [correct, predicted, gold] chunks (tags).
+    Args:
+        values: Under the official scorer's names; shares are in percent.
+        headline: The value that is reported for the task.
+        examples: What each example contributed, in gold order: 0 or 1 (labels), [exact match, F1] in 0..1 (answers),
+            or [correct, predicted, gold] chunks (tags).
     """
 
     values: dict[str, float]
@@ -40,12 +42,18 @@ class Metric(Protocol):
     """A function from gold examples and predictions by example id to a score."""
 
     def __call__(self, gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
-        """Score predictions; `language` is the language of the text (MLQA's normalisation depends on it)."""
+        """Score predictions.
+
+        Args:
+            gold: Examples of the split, each with its own id.
+            predictions: By example id.
+            language: Code of the text's language, on which MLQA's normalization depends.
+        """
         ...
 
 
 def require(example: Example, shape: type[E], metric: str) -> E:
-    """Return the example if it has the shape that the metric scores; else InputError."""
+    """Return the example if it is of the class that the metric scores; else raise InputError."""
     if isinstance(example, shape):
         return example
     raise InputError(
@@ -61,7 +69,7 @@ def require_examples(gold: Sequence[Example]) -> None:
 
 
 def paired(gold: Sequence[Example], predictions: Mapping[str, Any]) -> list[tuple[Example, Any]]:
-    """Return each example with its prediction; InputError unless ids are unique and the same on both sides."""
+    """Match examples with predictions by id; InputError unless ids are unique and the same on both sides."""
     require_examples(gold)
     ids: set[str] = set()
     for example in gold:

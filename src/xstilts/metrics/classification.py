@@ -1,7 +1,7 @@
-"""Labels: accuracy of one answer an example, for classification, multiple choice and retrieval.
+"""Classification metrics: accuracy of one prediction per example, also for multiple choice and retrieval.
 
 >>> from xstilts.data.examples import MultipleChoiceExample
->>> accuracy([Choice("1", "It rained.", "effect?", ("dry", "wet"), 1)], {"1": 1}).headline
+>>> accuracy([MultipleChoiceExample("1", "It rained.", "effect?", ("dry", "wet"), 1)], {"1": 1}).headline
 100.0
 """
 
@@ -18,47 +18,61 @@ from xstilts.metrics.base import Array, Score, paired, require
 
 
 def accuracy(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
-    """Score labels by the share of right ones, in percent.
+    """Compute accuracy, in percent.
 
     Strings are compared without surrounding white space but otherwise to the letter; other values with ==, so that 1
     and 1.0 agree and "1" and 1 do not (google-research/xtreme, evaluate.py).
+
+    Args:
+        gold: Classification or multiple-choice examples with labels.
+        predictions: A label, or the number of a candidate, by example id.
+        language: Ignored.
+
+    Raises:
+        InputError: An example has no label, or ids do not match.
     """
     return _share([same_label(_label(example), predicted) for example, predicted in paired(gold, predictions)])
 
 
 def retrieval_accuracy(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
-    """Score retrieval by the share of examples for which their own row was chosen, in percent (Tatoeba in XTREME).
+    """Compute the share of sentences whose translation was retrieved, in percent (Tatoeba in XTREME).
 
-    A prediction is the id of the row that was chosen for the example's English sentence.
+    Args:
+        gold: Bitext examples.
+        predictions: By example id, the id of the row that was retrieved for its English sentence.
+        language: Ignored.
     """
     pairs = paired(gold, predictions)
     return _share([require(e, BitextExample, "retrieval_accuracy").id == predicted for e, predicted in pairs])
 
 
 def mlm_loss(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
-    """Score masked-LM by the mean loss of a hidden token, in nats: lower is better.
+    """Compute the mean loss of a masked token, in nats: lower is better.
 
-    A prediction is [summed loss, number of hidden tokens] of a text, for the same hidden tokens each time.
+    Args:
+        gold: Texts.
+        predictions: By example id, [summed loss, number of masked tokens].
+        language: Ignored.
     """
     parts = [[float(value) for value in predicted] for _, predicted in paired(gold, predictions)]
-    nats, pieces = (sum(column) for column in zip(*parts, strict=True))
-    mean = nats / pieces if pieces else 0.0
+    nats, tokens = (sum(column) for column in zip(*parts, strict=True))
+    mean = nats / tokens if tokens else 0.0
     return Score({"mlm_loss": mean}, mean, parts)
 
 
 def ratio(sums: Array, count: Array) -> Array:
-    """Return the mean loss from summed [loss, tokens] (last axis); 0 where nothing was hidden."""
-    pieces = sums[..., 1]
-    return np.divide(sums[..., 0], pieces, out=np.zeros_like(pieces), where=pieces > 0)
+    """Compute mean losses from sums of [loss, tokens] (last axis); 0 where nothing was masked."""
+    tokens = sums[..., 1]
+    return np.divide(sums[..., 0], tokens, out=np.zeros_like(tokens), where=tokens > 0)
 
 
 def pool(sums: Array, count: Array) -> Array:
-    """Return accuracy in percent from numbers of right examples (last axis of one) and of examples."""
+    """Compute accuracies, in percent, from numbers of correct examples (..., 1) and of examples."""
     return 100 * sums[..., 0] / count
 
 
 def same_label(gold: object, predicted: object) -> bool:
-    """Say whether two labels agree as XTREME's scorer sees it: lines stripped, JSON values with ==."""
+    """Tell whether two labels agree by XTREME's scorer: strings stripped, other values with ==."""
     if isinstance(gold, str) and isinstance(predicted, str):
         return gold.strip() == predicted.strip()
     return bool(gold == predicted)

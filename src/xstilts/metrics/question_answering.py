@@ -1,4 +1,4 @@
-"""Question answering: exact match and F1 of answer texts, as the SQuAD v1.1, SQuAD v2.0 and MLQA scorers give them.
+"""Question-answering metrics: exact match and F1 of answers, as the SQuAD v1.1, SQuAD v2.0 and MLQA scorers give them.
 
 Answers are compared as lists of words. What a word is depends on the scorer: SQuAD drops ASCII punctuation and English
 articles whatever the language (XQuAD and TyDiQA too); MLQA drops all Unicode punctuation and the articles of the
@@ -72,7 +72,16 @@ def overlap_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
 
 
 def match(predicted: str, answers: Sequence[str], words: Words) -> list[float]:
-    """Return [exact match, F1] in 0..1 of a prediction, each the best over the gold answers."""
+    """Compare a prediction with gold answers.
+
+    Args:
+        predicted: A text.
+        answers: Gold texts.
+        words: Splits a text as the scorer does.
+
+    Returns:
+        [exact match, F1] in 0..1, each the best over the gold answers.
+    """
     found, wanted = words(predicted), [words(answer) for answer in answers]
     return [max(float(found == gold) for gold in wanted), max(overlap_f1(found, gold) for gold in wanted)]
 
@@ -140,10 +149,16 @@ def squad_v2(
 ) -> Score:
     """Score answers as SQuAD v2.0 does (Rajpurkar et al. 2018, evaluate-v2.0.py), in percent.
 
-    A prediction is a text ("": no answer) or {"answer": text, "null_score": number}, where the null score grows with
-    the belief that there is no answer. Above `threshold` it overrules the text; by default it never does, so the text
-    has to be "" already where no answer is meant. With null scores, `best_exact` and `best_f1` say what the best
-    threshold would give, and `pr_*_ap` the average precisions. HasAns and NoAns are the two kinds of question.
+    With null scores, `best_exact` and `best_f1` are the values at the best threshold, and `pr_*_ap` the average
+    precisions. HasAns and NoAns are the answerable and the unanswerable questions.
+
+    Args:
+        gold: Questions.
+        predictions: By example id, a text ("": no answer) or {"answer": text, "null_score": number}, whose null score
+            is the higher the less likely there is an answer.
+        language: Ignored.
+        threshold: Null scores above it replace the text by no answer. By default none does, so that the text is ""
+            already where no answer is meant.
     """
     outcomes = {example.id: _outcome(example, predicted) for example, predicted in paired(gold, predictions)}
     examples = [outcome.beyond(threshold) for outcome in outcomes.values()]

@@ -1,4 +1,4 @@
-"""Retrieval: nearest sentences (Tatoeba), mining of translations (BUCC) and mean average precision (LAReQA, Mewsli-X).
+"""Retrieval metrics: nearest sentences (Tatoeba), mining (BUCC) and mean average precision (LAReQA, Mewsli-X).
 
 Mining is `mine` on dev and test, `identify` to get ids, `tune_threshold` on dev, `extract` and `bitext_f1` on test.
 
@@ -159,7 +159,10 @@ def identify(
 ) -> dict[Pair, float]:
     """Return the scores of candidates by (source id, English id), the highest where a pair repeats.
 
-    sources, english: ids by text, as `unambiguous` gives them; candidates with other texts are dropped.
+    Args:
+        candidates: Of `mine`; those with other texts are dropped.
+        sources: Ids by text, as `unambiguous` gives them.
+        english: The same of the other side.
     """
     scores: dict[Pair, float] = {}
     for score, source, target in candidates:
@@ -216,7 +219,11 @@ def ranked_precisions(
 ) -> list[float]:
     """Return each query's average precision (0..1) over candidates by inner product; their mean is LAReQA's mAP.
 
-    targets: for each query the rows of all right candidates, in every language.
+    Args:
+        queries: (queries, width).
+        candidates: (candidates, width).
+        targets: For each query, the rows of all correct candidates, in every language.
+        count: Rank at which rankings are cut; None: not cut.
     """
     precisions = []
     for query, wanted in zip(queries, targets, strict=True):
@@ -239,7 +246,7 @@ def reciprocal_ranks(gold: Mapping[str, str], rankings: Mapping[str, Sequence[st
 
 
 def mined_f1(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
-    """Score mined pairs by F1, in percent (BUCC): a prediction is the id of the sentence that was found, or None."""
+    """Score mined pairs by F1, in percent (BUCC): a prediction is the id of the mined sentence, or None."""
     parts = []
     for example, found in paired(gold, predictions):
         targets = require(example, PassageExample, "mined_f1").targets

@@ -1,4 +1,4 @@
-"""Tagging: F1 over chunks of tags, as seqeval 0.0.12 finds them, and the cutting of long sentences.
+"""Sequence-labeling metrics: F1 over chunks of tags, as seqeval 0.0.12 finds them; and splitting of long sentences.
 
 XTREME was scored with seqeval 0.0.12, whose chunks differ from later versions'. A tag is a letter (its first
 character) and a type (what follows its last hyphen). On the bare tags of UD-POS this makes chunks of runs of equal
@@ -121,20 +121,27 @@ def _token_accuracy(wanted: Sequence[Sequence[str]], found: Sequence[Sequence[st
     return sum(equal) / len(equal) if equal else 0.0
 
 
-def split_sentence(pieces_per_word: Sequence[int], limit: int) -> list[tuple[int, int]]:
-    """Cut a sentence into parts (start, stop) of words of at most `limit` tokens each, as long as possible in turn.
+def split_sentence(tokens_per_word: Sequence[int], limit: int) -> list[tuple[int, int]]:
+    """Split a sentence between words into parts of at most `limit` tokens, each as long as possible.
 
-    A word of no tokens, or of more than `limit`, counts as one: encode it as the unknown token
-    (google-research/xtreme, utils_preprocess.py, which sets the limit at the maximum length less 2, for XLM-R less 3).
+    Args:
+        tokens_per_word: A word of no tokens, or of more than `limit`, counts as one: encode it as the unknown token.
+        limit: In google-research/xtreme (utils_preprocess.py) the maximum length less 2, for XLM-R less 3.
+
+    Returns:
+        (start, stop) words of each part.
+
+    Raises:
+        InputError: The limit is below 1.
     """
     if limit < 1:
         raise InputError(f"the limit of tokens a part must be at least 1, not {limit}; raise the maximum length")
     starts, used = [0], 0
-    for place, pieces in enumerate(pieces_per_word):
-        cost = pieces if 1 <= pieces <= limit else 1
+    for place, tokens in enumerate(tokens_per_word):
+        cost = tokens if 1 <= tokens <= limit else 1
         if used + cost > limit:
             starts.append(place)
             used = 0
         used += cost
-    stops = [*starts[1:], len(pieces_per_word)]
-    return list(zip(starts, stops, strict=True)) if pieces_per_word else []
+    stops = [*starts[1:], len(tokens_per_word)]
+    return list(zip(starts, stops, strict=True)) if tokens_per_word else []

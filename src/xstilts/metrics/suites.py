@@ -20,7 +20,13 @@ Values = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Suite:
-    """A benchmark: the languages of each task (empty: those it was scored in) and the groups of tasks."""
+    """A benchmark.
+
+    Args:
+        name: As `suite` takes it.
+        languages: Of each task; empty: those that it was scored in.
+        groups: The tasks of each category.
+    """
 
     name: str
     languages: Mapping[str, tuple[str, ...]]
@@ -33,10 +39,11 @@ class Suite:
 
 @dataclass(frozen=True)
 class SuiteScore:
-    """The figures of a suite.
+    """The averages of a suite.
 
-    tasks: by task, the mean over languages of each value and, as `headline`, the figure that enters the groups.
-    groups: by group, and for `all_task`, the mean over tasks; only groups all of whose tasks are there.
+    Args:
+        tasks: By task, the mean over languages of each value and, as `headline`, the one that enters the groups.
+        groups: By group, and for `all_task`, the mean over tasks; only groups all of whose tasks were scored.
     """
 
     tasks: dict[str, dict[str, float]]
@@ -108,7 +115,7 @@ XTREME_R = Suite(
 
 
 def suite(name: str) -> Suite:
-    """Return the suite of a name; InputError with the nearest name where there is none."""
+    """Look up a suite by name; InputError with the nearest name where there is none."""
     suites = {known.name: known for known in (XTREME, XTREME_R)}
     if name not in suites:
         near = difflib.get_close_matches(name, suites, n=1)
@@ -119,9 +126,14 @@ def suite(name: str) -> Suite:
 
 
 def average(suite: Suite, values: Mapping[str, Mapping[str, Values]]) -> SuiteScore:
-    """Average values by task and language as the suite does; tasks of other suites are left out.
+    """Average values as the benchmark does.
 
-    Raises InputError where a task lacks one of its languages: a mean over fewer is another figure.
+    Args:
+        suite: The benchmark.
+        values: By task and language; tasks of other suites are ignored.
+
+    Raises:
+        InputError: A task lacks one of its languages, as a mean over fewer is not comparable.
     """
     tasks = {
         name: _mean_values(name, languages, values[name])

@@ -23,6 +23,7 @@ from transformers.activations import ACT2FN
 from xstilts.errors import InputError
 from xstilts.models.encoder import read_tensors
 from xstilts.models.network import Network
+from xstilts.store.names import format_in_keys
 
 AUTO: dict[str, str] = {
     "classification": "AutoModelForSequenceClassification",
@@ -74,9 +75,14 @@ class HeadSpec:
     own: str = ""
 
 
+def stored_prefix(format: str) -> str:
+    """Return what the stored names of a head begin with for which no usable class is shipped."""
+    return f"xstilts_{format_in_keys(format)}"
+
+
 def _own(format: str, reason: str, pool: str = "first", scaled: bool = False) -> HeadSpec:
     """Return the row of a head for which no usable class is shipped."""
-    name = f"xstilts_{format}"
+    name = stored_prefix(format)
     drop: tuple[str | float, ...] = ("classifier_dropout", "hidden_dropout_prob", "dropout_rate", 0.1)
     if format == "masked_lm":
         return HeadSpec(
@@ -175,7 +181,7 @@ HEADS: dict[str, dict[str, HeadSpec]] = {
 def head_row(model_type: str, format: str) -> HeadSpec:
     """Look up the head of a task format in a family."""
     if format not in AUTO:
-        raise InputError(f"no head for tasks of kind {format!r}; formats with a head are {', '.join(AUTO)}")
+        raise InputError(f"no head for tasks of format {format!r}; formats with a head are {', '.join(AUTO)}")
     if model_type not in HEADS:
         raise InputError(f"encoders of type {model_type!r} are not supported; use one of {', '.join(HEADS)}")
     return HEADS[model_type][format]

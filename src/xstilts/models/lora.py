@@ -1,4 +1,4 @@
-"""Adapters: two thin matrices beside each linear map of a layer, trained in its stead (LoRA, Hu et al. 2021).
+"""LoRA adapters: two thin matrices beside each linear layer, trained instead of it (Hu et al. 2021).
 
 A matrix W (out, in) becomes W + alpha / rank * B A, with A (rank, in) random and B (out, rank) zero at first, so that a
 network starts unchanged. Every linear layer inside the chosen layers gets a pair: in all families these are the

@@ -98,6 +98,7 @@ FORMATS: dict[str, Assumed] = {
     "passage_ranking": Assumed(100, test=5_000),
     "masked_lm": Assumed(25, test=1_000),
 }
+OTHER = Assumed(45, test=1_000)  # for a format without a row
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def split(task: Task, name: str, language: str, folder: Path | None, encoder: En
         encoder: Encoder whose tokenizer measures lengths, if it is here.
         max_length: Tokens at which a sequence is cut.
     """
-    assumed = ASSUMED.get(task.name) or FORMATS[task.format]
+    assumed = ASSUMED.get(task.name) or FORMATS.get(task.format, OTHER)
     data = task.data(name, language, folder) if task.has(name, language, folder) else None
     if data and (tokenizer := tokenizer_of(encoder)):
         return measured(data, folder, tokenizer, max_length)
@@ -230,7 +231,7 @@ def _count(
         return float(_counted(data, folder)), "data"
     if name in task.counts:
         return float(task.counts[name]), "task file"
-    count = assumed.train if name == "train" else assumed.test or FORMATS[task.format].test
+    count = assumed.train if name == "train" else assumed.test or FORMATS.get(task.format, OTHER).test
     return (None, "not known") if count is None else (float(count), "assumed")
 
 

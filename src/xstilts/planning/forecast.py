@@ -242,7 +242,7 @@ def planned(run: Run) -> PlannedRun:
 
 def configuration(training: Stage) -> Configuration:
     """Return what decides the cost of a training."""
-    return Configuration(_origin(training), training.arguments["lessons"], training.arguments["recipe"])
+    return Configuration(_origin(training), training.arguments["training_sets"], training.arguments["recipe"])
 
 
 def _origin(model: Encoder | Stage) -> Encoder | Stage:
@@ -329,9 +329,9 @@ class _Estimator:
 
 def _labels(model: Encoder | Stage, data: Stage, format: str) -> int:
     """Return how many labels the head has that predicts data."""
-    if task_format(format).headless or format == "masked_lm":
+    if task_format(format).headless or task_format(format).language_model:
         return 0
-    trained = model.arguments["lessons"][-1].labels if isinstance(model, Stage) else ()
+    trained = model.arguments["training_sets"][-1].labels if isinstance(model, Stage) else ()
     return len(data.arguments["data"].labels or trained) or UNKNOWN_LABELS
 
 

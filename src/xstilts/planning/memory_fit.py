@@ -82,7 +82,9 @@ def lines(stages: Iterable[Stage], machine: Runtime) -> Iterator[str]:
     for stage in stages:
         if stage.work.name != names.TRAIN:
             continue
-        training_sets, recipe, model = (stage.arguments[argument] for argument in ("lessons", "recipe", "encoder"))
+        training_sets, recipe, model = (
+            stage.arguments[argument] for argument in ("training_sets", "recipe", "encoder")
+        )
         config = config_before(model, machine)
         formats = tuple((given.format, len(given.labels) or LABELS) for given in training_sets)
         identity = config and config.to_json_string(), recipe, formats

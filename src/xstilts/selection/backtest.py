@@ -1,8 +1,8 @@
-"""Hits: how right a method's ranking is, by gains that were measured.
+"""Backtest: how right a method's ranking is, by gains that were measured.
 
-Regret@1 is what following a method costs: the gain of the candidate that gained most on average over seeds, less that
-of the method's favourite (the mean of tied ones). It is paired by seed. Beside the methods stand one that draws a
-candidate blindly and one that takes none, without which no rate says much.
+Regret@1 is the cost of following a method: the gain of the candidate that gained most on average over seeds, less that
+of the method's favourite (the mean of tied ones), paired by seed. For comparison there are a method that draws a
+candidate at random and one that takes none.
 
 >>> [(hit.method, hit.regret.mean) for hit in hits({"probe": {"a": 2.0, "b": 1.0}}, {"a": (1.0, 2.0), "b": (3.0, 5.0)})]
 [('probe', 2.5), ('at random', 1.25), ('none at all', 4.0)]
@@ -41,7 +41,15 @@ Line = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Hit:
-    """A method's favourites, what following them costs, and how its ranking goes with the gains of `count` tasks."""
+    """How right a method is.
+
+    Args:
+        method: Its name.
+        favourites: The candidates that it ranks first.
+        regret: Regret@1, in points, over seeds.
+        correlation: Spearman's, of its scores and the mean gains; None for fewer than five candidates.
+        count: Candidates whose gains are known.
+    """
 
     method: str
     favourites: tuple[str, ...]
@@ -51,9 +59,16 @@ class Hit:
 
 
 def hits(scores: Mapping[str, Mapping[str, float]], gains: Gains) -> tuple[Hit, ...]:
-    """Return a hit for each method that has a score for two candidates or more whose gains are known.
+    """Judge each method that has scores for at least two candidates with known gains.
 
     A method is judged on the candidates that it has a score for, and against the best of these.
+
+    Args:
+        scores: By method, by candidate; NaN: no score.
+        gains: Measured ones.
+
+    Returns:
+        One for each method, then "at random" and "none at all"; empty where nothing can be judged.
     """
     found = [
         _hit(method, {name: one for name, one in given.items() if name in gains}, gains)
@@ -109,7 +124,7 @@ def gains_of(path: Path, target: str, recipe: str = "", encoder: str = "") -> di
         raise InputError(f"no measured gains in {path}: give a study's {TABLE}, or a folder with it or a {REPORT}")
     rows, gains = (_reported(path), _of_report) if path.suffix == ".json" else (_tabled(path), _of_table)
     try:
-        return gains(path, _asked(path, rows, {"target": target, "encoder": encoder, "recipe": recipe}))
+        return gains(path, _of_search(path, rows, {"target": target, "encoder": encoder, "recipe": recipe}))
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} is not as a study writes it ({error!r}); {AGAIN}") from error
 
@@ -142,7 +157,7 @@ def _numbered(row: Line, place: str) -> Line:
         raise InputError(f"{place}: expected numbers, found {found}; {AGAIN}") from error
 
 
-def _asked(path: Path, rows: list[Line], wanted: Mapping[str, str]) -> list[Line]:
+def _of_search(path: Path, rows: list[Line], wanted: Mapping[str, str]) -> list[Line]:
     """Return the rows whose columns have these values, of one encoder and recipe; an empty value asks nothing."""
     for column, value in wanted.items():
         there = sorted({str(row.get(column, "")) for row in rows})

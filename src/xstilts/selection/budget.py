@@ -1,14 +1,15 @@
-"""Purse: what may be spent on stages, what they have cost, and what more of them would.
+"""Budget: a limit in stage-seconds, what stages have cost, and what further ones are expected to cost.
 
-A stage costs what its record says, whoever built it and when, and is paid once. So a second call, which finds all of
-it in the store, pays the same and decides the same; the budget is one of work, not of waiting.
+A stage costs the seconds in its record, whenever it was built, and is charged once. So a second call, which finds all
+of it in the store, charges and decides the same; the budget limits work, not waiting.
 
-What is to come is priced by what its like has cost the same candidate: a training by the step, anything else by the
-token, and what was paid before by nothing. One that was never paid for such is taken to be as dear as the dearest of
-the others. A single price for all would not do: a candidate with long texts can cost ten times what another does.
+The cost of further stages is predicted from the same sort of stage of the same candidate: a training by the step,
+anything else by the stage; what was charged before costs nothing. A candidate without such a stage is taken to be as
+expensive as the most expensive of the others. A single price for all would not do: a candidate with long texts can cost
+ten times what another does.
 
-    purse = Purse(machine, seconds=3600.0)
-    purse.pay("peeks", "squad", promised=[model])
+    budget = Budget(machine, seconds=3600.0)
+    budget.pay("probes", "squad", promised=[model])
 """
 
 from __future__ import annotations
@@ -22,14 +23,20 @@ from xstilts.store import local_executor, manifest
 from xstilts.store.stage import Stage, folder_of
 
 Sort = tuple[str, str]
-"""What a stage does, and, of a training, on which tasks."""
+"""The name of a stage's function and, of a training, its tasks."""
 
 
 @dataclass
 class Budget:
-    """A budget in seconds of stages; spent: by what for. built: how many stages were not there yet.
+    """A budget in seconds of stages.
 
-    paid: keys. costs: seconds and units (steps, tokens), by candidate and sort of stage.
+    Args:
+        machine: Where stages are built.
+        seconds: The limit.
+        spent: Seconds by purpose.
+        built: How many stages were built, rather than found in the store.
+        paid: Keys of the stages that were charged.
+        costs: By candidate and sort of stage, seconds and how many steps (or stages) they were for.
     """
 
     machine: Runtime
@@ -41,21 +48,29 @@ class Budget:
 
     @property
     def left(self) -> float:
-        """Seconds that are left; below nothing where the last payment cost more than was expected."""
+        """Seconds that are left; negative where the last stages cost more than expected."""
         return self.seconds - sum(self.spent.values())
 
     def expected(self, name: str, promised: Sequence[Stage]) -> float:
-        """Return the seconds that a candidate's stages would cost, as far as their like was paid."""
-        return sum(self._rate(name, _sort(one)) * _units(one) for one in self._unpaid(promised))
+        """Predict the seconds that a candidate's stages cost; sorts that were never charged count as 0."""
+        return sum(self._rate(name, _sort(one)) * _steps(one) for one in self._unpaid(promised))
 
     def affords(self, name: str, promised: Sequence[Stage]) -> bool:
-        """Say whether there is enough for a candidate's stages."""
+        """Tell whether the budget allows a candidate's stages."""
         return self.left > 0 and self.expected(name, promised) <= self.left
 
     def pay(self, what: str, name: str, promised: Sequence[Stage]) -> bool:
-        """Build a candidate's stages and all they need, if they can be afforded; say whether they could.
+        """Build a candidate's stages with all their inputs, and charge them, if the budget allows it.
 
-        Nothing is known of the price of the first of its sort: so much may be spent above the budget, and no more.
+        The cost of the first stage of a sort is not known: the budget can be exceeded by that much.
+
+        Args:
+            what: The purpose, under which they are charged.
+            name: The candidate.
+            promised: The stages.
+
+        Returns:
+            Whether the budget allowed it.
         """
         if not self.affords(name, promised):
             return False
@@ -63,8 +78,8 @@ class Budget:
         self.spent.setdefault(what, 0.0)
         for one in self._unpaid(promised):
             price = float(manifest.read(folder_of(one, self.machine))["seconds"])
-            seconds, units = self.costs.get((name, _sort(one)), (0.0, 0.0))
-            self.costs[name, _sort(one)] = seconds + price, units + _units(one)
+            seconds, steps = self.costs.get((name, _sort(one)), (0.0, 0.0))
+            self.costs[name, _sort(one)] = seconds + price, steps + _steps(one)
             self.spent[what] += price
             self.paid.add(one.key)
         return True
@@ -73,25 +88,25 @@ class Budget:
         return list({one.key: one for one in _all(promised) if one.key not in self.paid}.values())
 
     def _rate(self, name: str, sort: Sort) -> float:
-        """Return the price of a unit: what the candidate's own cost, else the highest of the sort, else of the work."""
+        """Return the cost of a step or stage: the candidate's own, else the highest of its sort or its function."""
         same = [key for key in self.costs if key[1] == sort]
         alike = ([key for key in same if key[0] == name], same, [key for key in self.costs if key[1][0] == sort[0]])
         known = next((keys for keys in alike if keys), [])
-        return max((seconds / units for seconds, units in map(self.costs.__getitem__, known)), default=0.0)
+        return max((seconds / steps for seconds, steps in map(self.costs.__getitem__, known)), default=0.0)
 
 
 def _all(promised: Sequence[Stage]) -> Iterator[Stage]:
-    """Yield stages and all that they are made of, some more than once."""
+    """Yield stages and their transitive inputs, some more than once."""
     for one in promised:
         yield one
         yield from _all(one.inputs)
 
 
 def _sort(one: Stage) -> Sort:
-    return one.work.name, "+".join(lesson.task for lesson in one.arguments.get("lessons", ()))
+    return one.work.name, "+".join(training_set.task for training_set in one.arguments.get("training_sets", ()))
 
 
-def _units(one: Stage) -> float:
-    """Return the steps of a training that says how many, 1 for anything else."""
+def _steps(one: Stage) -> float:
+    """Return the steps of a training with a fixed number, 1 for anything else."""
     recipe = one.arguments.get("recipe")
     return float(recipe.steps or 1) if recipe else 1.0

@@ -1,11 +1,11 @@
-"""Peek: a short training on a candidate, and what is asked of the encoder after it.
+"""Probes: short trainings on candidates, and the stages that measure the encoder after them.
 
-Everything costly is a promise: the peek itself, the target's short training after it and its score on English
-development data, the states of the target's examples, the embeddings of tasks. Peeks are trainings like any other, so
-what they share with each other, and a second call with the first, is built once.
+Everything costly is a stage: the short training on a candidate (its probe), a short training on the target after it and
+its score on development data, the states of the target's examples, the embeddings of tasks. Probes are trainings like
+any other, so that what they share with each other, or a second call with the first, is built once.
 
-    peeks = Peeks(Question(encoder, task("xnli"), (task("mnli"), task("panx")), Recipes()), Path("data"))
-    peeks.score("panx", Rung(0, 100, 2), seed=1)
+    search = CandidateSearch(encoder, task("xnli"), (task("mnli"), task("panx")), Recipes())
+    ProbeStages(search, Path("data")).score("panx", Rung(0, 100, 2), seed=1)
 """
 
 from __future__ import annotations
@@ -33,10 +33,19 @@ from xstilts.training.train import train
 
 @dataclass(frozen=True)
 class CandidateSearch:
-    """Which of the candidates to train an encoder on before a target.
+    """The question which candidate to train an encoder on before a target.
 
-    seeds: of the first round. steps: of each training in the first round. examples: at most so many of a task for its
-    states and embeddings.
+    Args:
+        encoder: Public, or the stage of an earlier training.
+        target: The task that matters.
+        candidates: Intermediate tasks.
+        recipes: Give the hyperparameters of each task in each role.
+        seeds: Of the first round of probes.
+        steps: Of each training in the first round.
+        examples: Most examples of a task for its states and embeddings.
+
+    Raises:
+        InputError: Candidates are missing, repeated or not trainable, or the target has nothing to select by.
     """
 
     encoder: Encoder | Stage
@@ -62,96 +71,113 @@ class CandidateSearch:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The candidates' names as one asks for them."""
+        """The labels of the candidates."""
         return tuple(one.label for one in self.candidates)
 
     @property
-    def teacher(self) -> Task | None:
-        """The last task that the target is learned from, whose examples have its labels; None for an untrained one."""
-        taught = self.target.target_training_tasks()
-        return taught[-1] if taught else None
+    def last_training_task(self) -> Task | None:
+        """The last task that the target is trained on, whose examples have its labels; None without target training."""
+        tasks = self.target.target_training_tasks()
+        return tasks[-1] if tasks else None
 
     def candidate(self, name: str) -> Task:
-        """Return a candidate by its name."""
+        """Look up a candidate by its label."""
         return next(one for one in self.candidates if one.label == name)
 
     def asking(self, one: Task, role: str) -> Asking:
-        """Return how the examples of a task are shown in a role."""
+        """Return how the examples of a task are encoded in a role ("intermediate" or "target")."""
         return Asking(one.format, one.labels, self.recipes.of((one,), role).max_length, self.examples)
 
 
 @dataclass(frozen=True)
 class ProbeStages:
-    """The promises behind a recommendation; candidates by name, "baseline" for the encoder as it is."""
+    """The stages behind a recommendation. Candidates are given by name, the encoder as it is as "baseline".
 
-    question: CandidateSearch
+    Args:
+        search: Encoder, target and candidates.
+        folder: Of local data; None: data of the hub.
+    """
+
+    search: CandidateSearch
     folder: Path | None
 
-    def peek(self, name: str, rung: Rung, seed: int) -> Encoder | Stage:
-        """Promise the encoder after a short training on a candidate."""
+    def probe(self, name: str, rung: Rung, seed: int) -> Encoder | Stage:
+        """Return the encoder after a short training on a candidate."""
         if name == BASELINE:
-            return self.question.encoder
-        return self._trained(self.question.encoder, self.question.candidate(name), "intermediate", rung, seed)
+            return self.search.encoder
+        return self._trained(self.search.encoder, self.search.candidate(name), "intermediate", rung, seed)
 
-    def taught(self, name: str, rung: Rung, seed: int) -> Encoder | Stage:
-        """Promise the same after a short training on each of the target's teachers."""
-        model = self.peek(name, rung, seed)
-        for teacher in self.question.target.target_training_tasks():
-            model = self._trained(model, teacher, "target", rung, seed)
+    def probe_on_target(self, name: str, rung: Rung, seed: int) -> Encoder | Stage:
+        """Return the same after a further short training on each of the target's training tasks."""
+        model = self.probe(name, rung, seed)
+        for training_task in self.search.target.target_training_tasks():
+            model = self._trained(model, training_task, "target", rung, seed)
         return model
 
     def score(self, name: str, rung: Rung, seed: int) -> Stage:
-        """Promise the score of that on development data in the language that the target is learned in."""
-        asked, data = development(self.question, self.folder)
-        length = self.question.asking(asked, "target").max_length
-        return score(predict(self.taught(name, rung, seed), data, asked.format, length), data, asked.metric)
-
-    def features(self, name: str, rung: Rung, seed: int) -> Stage:
-        """Promise the states of the target's training examples in a candidate's peek."""
-        last = self.question.teacher
-        if last is None:
-            asked, data = development(self.question, self.folder)
-            return features(self.peek(name, rung, seed), (data,), self.question.asking(asked, "target"))
-        learned = training_set(last, self.folder).train
-        return features(self.peek(name, rung, seed), learned, self.question.asking(last, "target"))
-
-    def text(self, name: str) -> Stage:
-        """Promise the TextEmb of a candidate, or of the target under "baseline"."""
-        one, role = self._task(name)
-        return text_embedding(
-            self.question.encoder, training_set(one, self.folder).train, self.question.asking(one, role)
+        """Return the score of `probe_on_target` on development data in the language that the target is trained in."""
+        dev_task, data = development(self.search, self.folder)
+        length = self.search.asking(dev_task, "target").max_length
+        return score(
+            predict(self.probe_on_target(name, rung, seed), data, dev_task.format, length), data, dev_task.metric
         )
 
-    def embedding(self, name: str, rung: Rung, seed: int) -> Stage:
-        """Promise the TaskEmb of a candidate, after its peek, or of the target under "baseline"."""
+    def features(self, name: str, rung: Rung, seed: int) -> Stage:
+        """Return the states of the target's training examples in the encoder after a candidate's probe."""
+        last = self.search.last_training_task
+        if last is None:
+            dev_task, data = development(self.search, self.folder)
+            return features(self.probe(name, rung, seed), (data,), self.search.asking(dev_task, "target"))
+        learned = training_set(last, self.folder).train
+        return features(self.probe(name, rung, seed), learned, self.search.asking(last, "target"))
+
+    def text(self, name: str) -> Stage:
+        """Return the TextEmb of a candidate, or of the target for "baseline"."""
         one, role = self._task(name)
-        model = self.taught(name, rung, seed) if name == BASELINE else self.peek(name, rung, seed)
+        return text_embedding(self.search.encoder, training_set(one, self.folder).train, self.search.asking(one, role))
+
+    def embedding(self, name: str, rung: Rung, seed: int) -> Stage:
+        """Return the TaskEmb of a candidate, after its probe, or of the target for "baseline".
+
+        Raises:
+            InputError: The target has no training data.
+        """
+        one, role = self._task(name)
+        model = self.probe_on_target(name, rung, seed) if name == BASELINE else self.probe(name, rung, seed)
         if not isinstance(model, Stage):
             raise InputError(f"'{name}' is not trained and has no task embedding: give a target that is")
-        return fisher(model, training_set(one, self.folder).train, self.question.asking(one, role))
+        return fisher(model, training_set(one, self.folder).train, self.search.asking(one, role))
 
     def _task(self, name: str) -> tuple[Task, str]:
         if name != BASELINE:
-            return self.question.candidate(name), "intermediate"
-        if self.question.teacher is None:
-            raise InputError(
-                f"'{self.question.target.label}' has no training data to embed: its probes alone can be had"
-            )
-        return self.question.teacher, "target"
+            return self.search.candidate(name), "intermediate"
+        if self.search.last_training_task is None:
+            raise InputError(f"'{self.search.target.label}' has no training data to embed: its probes alone can be had")
+        return self.search.last_training_task, "target"
 
     def _trained(self, model: Encoder | Stage, one: Task, role: str, rung: Rung, seed: int) -> Stage:
-        recipe = shortened(self.question.recipes.of((one,), role), rung.steps, one.counts.get("train"))
-        taught = replace(training_set(one, self.folder), dev=None)  # nothing is chosen in so short a training
-        return train(model, (taught,), recipe, seed)
+        recipe = shortened(self.search.recipes.of((one,), role), rung.steps, one.counts.get("train"))
+        without_dev = replace(training_set(one, self.folder), dev=None)  # a short training selects nothing
+        return train(model, (without_dev,), recipe, seed)
 
 
-def development(question: CandidateSearch, folder: Path | None) -> tuple[Task, Stage]:
-    """Return the task that probes are measured on, and its data, in the language that the target is learned in.
+def development(search: CandidateSearch, folder: Path | None) -> tuple[Task, Stage]:
+    """Return what probes are scored on.
 
-    The target's own development data where there are such, else its teacher's; of an untrained target the pairs of the
-    language to choose on. Raises InputError where there are none.
+    That is the target's own development data, else those of its last training task; of a target without training data,
+    the pairs of its development language.
+
+    Args:
+        search: Encoder, target and candidates.
+        folder: Of local data.
+
+    Returns:
+        The task whose data they are, and the stage that reads them.
+
+    Raises:
+        InputError: There are none.
     """
-    target, last = question.target, question.teacher
+    target, last = search.target, search.last_training_task
     code = last.trained_in[0] if last else str(target.dev_language)
     tried = [(target, "validation"), (last, "validation") if last else (target, "test")]
     for one, split in tried:
@@ -161,9 +187,12 @@ def development(question: CandidateSearch, folder: Path | None) -> tuple[Task, S
 
 
 def shortened(recipe: Recipe, steps: int, count: int | None) -> Recipe:
-    """Return a recipe that ends after so many steps, with as many examples as they take and as long a share of warm-up.
+    """Shorten a recipe to a probe, with the same share of warm-up and as many examples as its steps take.
 
-    count: the examples that there are, if that is known: no training becomes longer than it would have been.
+    Args:
+        recipe: Of a whole training.
+        steps: Of the probe.
+        count: Training examples of the task, if known: no training becomes longer than the whole one.
     """
     limits = [recipe.max_train_examples, count]
     known = min((one for one in limits if one is not None), default=None)
@@ -175,13 +204,19 @@ def shortened(recipe: Recipe, steps: int, count: int | None) -> Recipe:
     return replace(recipe, steps=steps, max_train_examples=taken, warmup_steps=warmup, selection=None)
 
 
-def candidates_of(target: Task, asked: str | None, folder: Path | None) -> tuple[Task, ...]:
-    """Return the tasks of a list "a,b", or all that can be trained on here, but for the target and its teachers.
+def candidates_of(target: Task, named: str | None, folder: Path | None) -> tuple[Task, ...]:
+    """Return candidates for a target.
 
-    Artificial tasks are candidates for artificial targets alone; raw text and pairs are not, unless they are named.
+    Args:
+        target: It and its training tasks are no candidates.
+        named: Names, "a,b"; None: all labelled tasks with training data, artificial ones for artificial targets only.
+        folder: Of local data.
+
+    Raises:
+        InputError: There are none.
     """
-    if asked:
-        return tasks_of(asked)
+    if named:
+        return tasks_of(named)
     own = {target.name, *(one.name for one in target.target_training_tasks())}
     every = (task(name) for name in names() if name not in own)
     found = tuple(

@@ -1,11 +1,11 @@
 """Recommend: rank intermediate tasks for a target without training them all in full.
 
-The cheap methods come first, on peeks: what the states after a peek know of the target's labels (LogME, H-score,
-neighbours), how near the tasks are (TextEmb, TaskEmb; Vu et al. 2020). Poth et al. 2021 compare such methods. Then
-probes, which train on the target too, in rounds that get longer while candidates get fewer. What the budget does not
-allow is left out and said.
+The cheap methods come first, on short trainings: how well the states after them predict the target's labels (LogME,
+H-score, neighbours), how similar the tasks are (TextEmb, TaskEmb; Vu et al. 2020). Poth et al. 2021 compare such
+methods. Then probes, which train on the target too, in rounds that get longer while candidates get fewer. What the
+budget does not allow is left out and reported.
 
-    advice = recommend(Question(encoder, task("xnli"), candidates, Recipes()), machine, hours=2.0)
+    advice = recommend(CandidateSearch(encoder, task("xnli"), candidates, Recipes()), machine, hours=2.0)
     advice.combined()
 """
 
@@ -36,45 +36,52 @@ from xstilts.selection.transferability import alike
 from xstilts.stats import Summary
 from xstilts.store.stage import Stage, folder_of
 
-STATES, ROUND = "peeks and states", "round"
+STATES, ROUND = "probes and states", "round"
 HOUR = 3600
 
 Found = dict[str, dict[str, Figure]]
 Names = tuple[str, ...]
 
 
-def recommend(question: CandidateSearch, machine: Runtime, hours: float = math.inf) -> Advice:
-    """Return the advice of all methods that the target allows and the budget pays for.
+def recommend(search: CandidateSearch, machine: Runtime, hours: float = math.inf) -> Advice:
+    """Rank candidates by all methods that the target allows and the budget pays for.
 
-    hours: of stages, whoever built them; held to within the first training of each sort, whose price is not known.
+    Args:
+        search: Encoder, target and candidates.
+        machine: Where stages are built.
+        hours: Budget of stage time, whenever they were built; kept to within the first training of each sort, whose
+            cost is not known.
+
+    Returns:
+        Each method's figures, the rounds of probes, what was spent, and what is missing.
     """
     machine.torch_device()
-    bench = CandidateScorer(ProbeStages(question, machine.data), Budget(machine, hours * HOUR))
-    rungs = successive_halving.ladder(len(question.candidates), question.steps, question.seeds)
+    scorer = CandidateScorer(ProbeStages(search, machine.data), Budget(machine, hours * HOUR))
+    rungs = successive_halving.ladder(len(search.candidates), search.steps, search.seeds)
     missing: list[str] = []
     figures: Found = {}
-    for method in (bench.by_states, bench.by_texts, bench.by_fisher):
+    for method in (scorer.by_states, scorer.by_texts, scorer.by_fisher):
         figures |= _tried(partial(method, rungs[0]), missing)
-    cheap = Advice("", question.target.label, question.names, figures).combined()
-    rounds = _rounds(bench, tuple(cheap) or question.names, rungs, missing)
+    cheap = Advice("", search.target.label, search.names, figures).combined()
+    rounds = _rounds(scorer, tuple(cheap) or search.names, rungs, missing)
     figures |= of_rounds(rounds)
-    missing += [f"the budget did not reach {one}" for one in bench.unpaid]
-    spent = {what: round(seconds, 3) for what, seconds in bench.purse.spent.items()}
+    missing += [f"the budget did not reach {one}" for one in scorer.unpaid]
+    spent = {what: round(seconds, 3) for what, seconds in scorer.budget.spent.items()}
     return Advice(
-        name_of(question.encoder),
-        question.target.label,
-        question.names,
+        name_of(search.encoder),
+        search.target.label,
+        search.names,
         figures,
         rounds,
         spent,
         hours * HOUR,
-        bench.purse.built,
+        scorer.budget.built,
         tuple(missing),
     )
 
 
 def _tried(method: Callable[[], Found], missing: list[str]) -> Found:
-    """Return what a method finds; where the target does not allow it, nothing, and why."""
+    """Return a method's figures; where the target does not allow it, none, and add the reason to `missing`."""
     try:
         return method()
     except InputError as error:
@@ -82,71 +89,79 @@ def _tried(method: Callable[[], Found], missing: list[str]) -> Found:
         return {}
 
 
-def _rounds(bench: CandidateScorer, names: Names, rungs: tuple[Rung, ...], missing: list[str]) -> tuple[Round, ...]:
-    """Return the rounds of probes, which take candidates in the order of the cheap methods; none without data."""
+def _rounds(scorer: CandidateScorer, names: Names, rungs: tuple[Rung, ...], missing: list[str]) -> tuple[Round, ...]:
+    """Return the rounds of probes, with candidates in the order of the cheap methods; none without data."""
     try:
-        development(bench.peeks.question, bench.peeks.folder)
+        development(scorer.stages.search, scorer.stages.folder)
     except InputError as error:
         missing.append(str(error))
         return ()
-    return successive_halving.halve(names, rungs, bench.standings, bench.room)
+    return successive_halving.halve(names, rungs, scorer.standings, scorer.room)
 
 
 @dataclass
 class CandidateScorer:
-    """Candidates measured by each method, as far as the purse allows; unpaid: what it did not."""
+    """Measures candidates by each method, as far as the budget allows.
 
-    peeks: ProbeStages
-    purse: Budget
+    Args:
+        stages: What to build.
+        budget: Builds and charges it.
+        unpaid: What the budget did not allow; added to.
+    """
+
+    stages: ProbeStages
+    budget: Budget
     unpaid: list[str] = field(default_factory=list)
 
     def by_states(self, rung: Rung) -> Found:
-        """Return what the states after peeks know of the target's labels, over what the encoder's own know."""
+        """Return how much better states predict the target's labels after probes than before them, by measure."""
         plain = self._measured(BASELINE, rung, [1])
-        after = {name: self._measured(name, rung, _seeds(rung)) for name in self.peeks.question.names}
+        after = {name: self._measured(name, rung, _seeds(rung)) for name in self.stages.search.names}
         return {
             method: {n: _figure(stats.gain(own * len(held[method]), held[method])) for n, held in after.items() if held}
             for method, own in plain.items()
         }
 
     def by_texts(self, rung: Rung) -> Found:
-        """Return how near each candidate's texts are to the target's."""
-        names = (BASELINE, *self.peeks.question.names)
-        return {"textemb": self._near({name: [self.peeks.text(name)] for name in names}, "texts")}
+        """Return how similar each candidate's texts are to the target's."""
+        names = (BASELINE, *self.stages.search.names)
+        return {"textemb": self._near({name: [self.stages.text(name)] for name in names}, "texts")}
 
     def by_fisher(self, rung: Rung) -> Found:
-        """Return how near what each candidate pulls at is to what the target pulls at."""
-        names = (BASELINE, *self.peeks.question.names)
-        promised = {name: [self.peeks.embedding(name, rung, seed) for seed in _seeds(rung)] for name in names}
+        """Return how similar each candidate's Fisher information is to the target's."""
+        names = (BASELINE, *self.stages.search.names)
+        promised = {name: [self.stages.embedding(name, rung, seed) for seed in _seeds(rung)] for name in names}
         return {"taskemb": self._near(promised, "Fisher")}
 
     def standings(self, names: Names, rung: Rung) -> tuple[Standing, ...]:
-        """Return how candidates stand after a rung, the best first: those that could be paid, in the order given."""
+        """Return how candidates stand after a round, the best first, as far as the budget went in the order given."""
         scores: dict[str, Array] = {}
         for name in (BASELINE, *names):
-            promised = _probes(self.peeks, name, rung)
+            promised = _probes(self.stages, name, rung)
             if not self._paid(_round(rung), name, promised):
                 break
-            folders = [folder_of(one, self.purse.machine) for one in promised]
+            folders = [folder_of(one, self.budget.machine) for one in promised]
             scores[name] = np.stack([contributions(folder / CONTRIBUTIONS) for folder in folders])
-        metric = development(self.peeks.question, self.peeks.folder)[0].metric
+        metric = development(self.stages.search, self.stages.folder)[0].metric
         return standing(scores, metric) if len(scores) > 1 else ()
 
     def room(self, names: Names, rung: Rung) -> int:
-        """Return how many of these candidates there is money for, in this order and after the baseline."""
-        prices = [self.purse.expected(name, _probes(self.peeks, name, rung)) for name in (BASELINE, *names)]
-        places = sum(total <= self.purse.left for total in accumulate(prices)) - 1
+        """Return how many of these candidates the budget allows, in this order and after the baseline."""
+        prices = [self.budget.expected(name, _probes(self.stages, name, rung)) for name in (BASELINE, *names)]
+        places = sum(total <= self.budget.left for total in accumulate(prices)) - 1
         if places < 2:
-            asked = f"the baseline, {' and '.join(names[:2])}"
-            self.unpaid.append(f"{_round(rung)} ({asked}: about {sum(prices[:3]):.0f} s, {self.purse.left:.0f} s left)")
+            needed = f"the baseline, {' and '.join(names[:2])}"
+            self.unpaid.append(
+                f"{_round(rung)} ({needed}: about {sum(prices[:3]):.0f} s, {self.budget.left:.0f} s left)"
+            )
         return places
 
     def _near(self, promised: dict[str, list[Stage]], what: str) -> dict[str, Figure]:
-        """Return the likeness of each candidate's embedding to the target's, by seed."""
+        """Return the similarity of each candidate's embedding to the target's, over seeds."""
         found: dict[str, list[task_embeddings.Embedding]] = {}
         for name, stages in promised.items():
             if self._paid(what, name, stages):
-                found[name] = [task_embeddings.read(folder_of(one, self.purse.machine)) for one in stages]
+                found[name] = [task_embeddings.read(folder_of(one, self.budget.machine)) for one in stages]
         own = found.pop(BASELINE, [])
         if not own:
             return {}
@@ -154,28 +169,31 @@ class CandidateScorer:
         return {name: _figure(stats.summary(values)) for name, values in near.items()}
 
     def _measured(self, name: str, rung: Rung, seeds: Sequence[int]) -> dict[str, list[float]]:
-        """Return by measure what the states of a candidate know, by seed; nothing where it was not paid."""
-        promised = [self.peeks.features(name, rung, seed) for seed in seeds]
+        """Return each measure of a candidate's states by seed; nothing where the budget did not allow it."""
+        promised = [self.stages.features(name, rung, seed) for seed in seeds]
         if not self._paid(STATES, name, promised):
             return {}
         found = [
-            read_features(folder_of(one, self.purse.machine), one.arguments["asking"].format).measures()
+            read_features(folder_of(one, self.budget.machine), one.arguments["asking"].format).measures()
             for one in promised
         ]
         return {method: [one[method] for one in found] for method in found[0]}
 
     def _paid(self, what: str, name: str, promised: Sequence[Stage]) -> bool:
-        """Build stages if they can be paid; remember where they could not."""
-        if paid := self.purse.pay(what, name, promised):
+        """Build stages if the budget allows it; note in `unpaid` where it did not."""
+        if paid := self.budget.pay(what, name, promised):
             return paid
         self.unpaid.append(f"'{name}' in {what}")
         return False
 
 
 def standing(scores: dict[str, Array], metric: str) -> tuple[Standing, ...]:
-    """Return how candidates stand, the best first, from what each example contributed, (seeds, examples, k) each.
+    """Order candidates by their gain over the baseline, the best first.
 
-    scores: by name, "baseline" among them; seeds and examples are the same for all.
+    Args:
+        scores: By name, "baseline" among them, what each example contributed, (seeds, examples, k); seeds and examples
+            are the same for all.
+        metric: Which computes a headline from contributions.
     """
     gain = partial(stats.estimate, headline=partial(metrics.headlines, metric))
     gains = {name: gain(one, scores[BASELINE]) for name, one in scores.items() if name != BASELINE}
@@ -185,7 +203,7 @@ def standing(scores: dict[str, Array], metric: str) -> tuple[Standing, ...]:
 
 
 def of_rounds(rounds: Sequence[Round]) -> Found:
-    """Return the figures of probes: the first round's, and, where there were more, everybody's last."""
+    """Return the figures of probes: the first round's ("probe") and, of several, each candidate's last ("halving")."""
     found: Found = {}
     if rounds:
         found["probe"] = {one.name: _gain(one) for one in rounds[0].standings}
@@ -204,8 +222,8 @@ def _figure(found: Summary) -> Figure:
     return Figure(found.mean, found.low, found.high)
 
 
-def _probes(peeks: ProbeStages, name: str, rung: Rung) -> list[Stage]:
-    return [peeks.score(name, rung, seed) for seed in _seeds(rung)]
+def _probes(stages: ProbeStages, name: str, rung: Rung) -> list[Stage]:
+    return [stages.score(name, rung, seed) for seed in _seeds(rung)]
 
 
 def _seeds(rung: Rung) -> range:

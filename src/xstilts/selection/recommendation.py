@@ -1,9 +1,8 @@
-"""Advice: how candidates for a target were ranked, what that cost, and what of it is known.
+"""Recommendation: how candidates for a target were ranked, what that cost, and how certain it is.
 
 Every method gives each candidate a figure and so a rank; the combined rank is the mean over the methods that have a
-figure for every candidate. The favourite has the best, but probes have a veto: they train on the target, the other
-methods only look at it, and a candidate that probes show to harm comes after those that they do not. Which is first is
-one thing, whether that is known another.
+figure for every candidate. The favourite has the best combined rank, but a candidate that probes show to harm comes
+after all others, as probes alone train on the target. Whether the first is certainly the best is said apart.
 
 >>> figures = {"probe": {"a": Figure(3.0, 1.0, 5.0), "b": Figure(1.0, -1.0, 3.0)}}
 >>> Advice("sandbox", "sandbox_qa", ("b", "a"), figures).combined()
@@ -26,9 +25,13 @@ HELPS, HARMS = "helps", "harms"
 
 @dataclass(frozen=True)
 class Figure:
-    """What a method says of a candidate, with its 95 % interval where there is one.
+    """A method's figure for a candidate.
 
-    order: what candidates are ranked by, where that is not the value.
+    Args:
+        value: The figure.
+        low: Lower end of its 95 % interval; NaN: there is none.
+        high: Upper end.
+        order: What candidates are ranked by, where that is not the value.
     """
 
     value: float
@@ -43,15 +46,24 @@ class Figure:
 
 
 Figures = Mapping[str, Mapping[str, Figure]]
-"""By method, by candidate; a candidate that a method was not paid for has none."""
+"""By method, by candidate; a candidate that the budget did not reach has none."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What each method says of the candidates for a target, the rounds of probes, and seconds by what they were for.
+    """A ranking of candidates for a target.
 
-    missing: what could not be had, and why. hits: how right the methods are, where gains were measured. built: stages
-    that were not there yet.
+    Args:
+        encoder: Its name.
+        target: Its label.
+        candidates: Their labels.
+        figures: Of each method, for each candidate.
+        rounds: Of probes.
+        spent: Seconds by purpose.
+        budget: Seconds that were allowed.
+        built: How many stages were built, rather than found in the store.
+        missing: What was not measured, and why.
+        hits: How right the methods are, where gains were measured (`backtest`).
     """
 
     encoder: str
@@ -66,7 +78,7 @@ class Advice:
     hits: tuple[Hit, ...] = ()
 
     def scores(self) -> dict[str, dict[str, float]]:
-        """Return by method what candidates are ranked by, NaN where there is no figure; last the combination."""
+        """Return what candidates are ranked by, by method (NaN where there is no figure), "combined" last."""
         found = {
             method: {name: held[name].ranked if name in held else math.nan for name in self.candidates}
             for method, held in self.figures.items()
@@ -83,9 +95,9 @@ class Advice:
         }
 
     def combined(self) -> dict[str, float]:
-        """Return the mean rank over methods that know all candidates; nothing without such methods.
+        """Return each candidate's mean rank over the methods that have figures for all; empty without such methods.
 
-        In the order in which to take them: the best rank first, those that harm last.
+        The best rank comes first, candidates that harm last.
         """
         whole = [given for given in self.ranks().values() if not any(map(math.isnan, given.values()))]
         found = {name: fmean(given[name] for given in whole) for name in self.candidates} if whole else {}
@@ -93,11 +105,11 @@ class Advice:
         return dict(sorted(found.items(), key=lambda pair: (pair[0] in harmful, pair[1])))
 
     def harmful(self) -> tuple[str, ...]:
-        """Return the candidates whose gain in their last round has an interval that lies wholly below 0."""
+        """Return the candidates whose gain in their last round has an interval below 0."""
         return tuple(name for name in self.candidates if effect(self.last(name)) == HARMS)
 
     def favourites(self) -> dict[str, tuple[str, ...]]:
-        """Return by method the candidates that it ranks first, several where they are tied."""
+        """Return the candidates that each method ranks first, several where they are tied."""
         return {
             method: tuple(name for name, rank in given.items() if rank == min(given.values()))
             for method, given in self.ranks().items()
@@ -105,7 +117,7 @@ class Advice:
         }
 
     def last(self, name: str) -> Standing | None:
-        """Return how a candidate stood in the last round that it was in."""
+        """Return a candidate's standing in the last round that it was in; None: it was in none."""
         found = [held for one in self.rounds for held in one.standings if held.name == name]
         return found[-1] if found else None
 
@@ -116,11 +128,15 @@ def _ranked(held: Mapping[str, Figure], name: str) -> float:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the favourite.
+    """What is certain about the favourite.
 
-    effect: "helps", "harms" or "" (not known). disagreeing: methods that have another favourite. close: candidates
-    that the probes do not put behind the leader for sure. agreed: more than half of the methods have this favourite.
-    harmful: candidates that harm; the favourite is among them only where all are.
+    Args:
+        favourite: The first in the combined order.
+        effect: "helps", "harms" or "" (not certain).
+        disagreeing: Methods with another favourite, and theirs.
+        close: Candidates that probes do not put behind the leader with certainty.
+        agreed: Whether more than half of the methods have this favourite.
+        harmful: Candidates that harm; the favourite is among them only where all are.
     """
 
     favourite: str
@@ -132,12 +148,12 @@ class Known:
 
     @property
     def best(self) -> bool:
-        """Whether it is known to be the best: probes put all others behind it, and most methods agree."""
+        """Whether it is certainly the best: probes put all others behind it, and most methods agree."""
         return self.agreed and not self.close
 
 
 def known(advice: Advice) -> Known | None:
-    """Return what is known of the favourite, the first in the combined order; None where nothing was ranked."""
+    """Return what is certain about the favourite; None where nothing was ranked."""
     favourite = next(iter(advice.combined()), None)
     if favourite is None:
         return None
@@ -149,7 +165,7 @@ def known(advice: Advice) -> Known | None:
 
 
 def effect(standing: Standing | None) -> str:
-    """Return what the interval of a candidate's gain says: "helps", "harms" or "" (not known)."""
+    """Return the direction of a candidate's gain by its interval: "helps", "harms" or "" (not certain)."""
     if standing is None:
         return ""
     low, high = standing.gain.interval()

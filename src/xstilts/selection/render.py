@@ -1,4 +1,4 @@
-"""Leaflet: an advice for people to read and for programs to take, `recommend.json`."""
+"""Render a recommendation: tables and sentences for the terminal, and `recommend.json` for programs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from xstilts.stats import Summary
 
 ADVICE = "recommend.json"
 METHODS = {
-    "logme": "log evidence of the target's labels given the states after a peek, over that of the encoder as it is",
+    "logme": "log evidence of the target's labels given the states after a probe, over that of the encoder as it is",
     "h_score": "how far those states differ between labels (0 to labels - 1), over the encoder as it is",
     "knn": "percent of examples that the labels of the nearest states get right, over the encoder as it is",
     "textemb": "cosine of the mean states of both tasks' texts",
@@ -45,7 +45,7 @@ def answer(question: CandidateSearch, machine: Runtime, hours: float, gains: Gai
 
 
 def show(advice: Advice, out: Path | None) -> None:
-    """Print an advice; with a folder, also write `recommend.json`."""
+    """Print a recommendation; with a folder, also write `recommend.json` there."""
     from xstilts.runtime.console import console
 
     screen = console()
@@ -66,7 +66,7 @@ HITS = (
 
 
 def _ranking(advice: Advice) -> RichTable:
-    """Return the table: candidates down, in the combined order; methods across, figure and rank."""
+    """Return the table: candidates in the combined order, with each method's figure and rank."""
     shown = RichTable(title=f"candidates for {advice.target}, {advice.encoder}", title_justify="left")
     for number, name in enumerate(("candidate", *advice.figures, "mean rank")):
         shown.add_column(name, justify="left" if number == 0 else "right")
@@ -94,7 +94,7 @@ def _cell(figure: Figure | None, rank: float, method: str) -> str:
 
 
 def summary_lines(advice: Advice) -> Iterator[str]:
-    """Yield what is known and what is not, in words."""
+    """Yield sentences about what is certain and what is not."""
     found = known(advice)
     if found is None:
         yield "nothing is known: no method has a figure for every candidate; raise --budget"
@@ -131,7 +131,7 @@ def _effect(name: str, effect: str, standing: Standing | None) -> str:
 
 
 def _warning(advice: Advice, harmful: tuple[str, ...]) -> Iterator[str]:
-    """Yield what not to take: all, where all harm."""
+    """Yield a warning of candidates that harm."""
     if harmful:
         what = f"do not take {', '.join(harmful)}"
         what = "take none of these" if len(harmful) == len(advice.candidates) else what
@@ -139,7 +139,7 @@ def _warning(advice: Advice, harmful: tuple[str, ...]) -> Iterator[str]:
 
 
 def remarks(advice: Advice) -> Iterator[str]:
-    """Yield what a reader must know beside the figures: what they are, who was dropped, what was spent."""
+    """Yield notes on the figures: what they are, which candidates were dropped, what was spent."""
     yield "each figure with its 95 % interval over seeds, where there is one, and its rank (#); mean rank: over methods"
     yield from (f"{method}: {METHODS[method]}" for method in advice.figures)
     for one in advice.rounds:
@@ -163,12 +163,12 @@ def _hits(advice: Advice) -> RichTable:
 
 
 def interval_of(found: Summary) -> str:
-    """Return a mean with its interval, if it has one."""
+    """Format a mean with its interval, if it has one."""
     return f"{found.mean:.1f}" + ("" if math.isnan(found.low) else f" [{found.low:.1f}, {found.high:.1f}]")
 
 
 def save(advice: Advice, folder: Path) -> Path:
-    """Write `recommend.json`: everything that is printed, as plain values; return where it lies."""
+    """Write everything that is printed to `recommend.json`, as plain values; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     found = known(advice)
     plain = {
@@ -199,7 +199,7 @@ def _round(one: Round) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """Return a value as JSON has it: what is no number is null."""
+    """Replace numbers that JSON does not have (NaN, infinity) by None."""
     if isinstance(value, Mapping):
         return {key: _finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,10 +1,9 @@
-"""Halving: who goes on to a longer measurement, when all cannot (successive halving, Jamieson & Talwalkar 2016).
+"""Successive halving: which candidates are measured longer, when not all can be (Jamieson & Talwalkar 2016).
 
 Every round measures longer (twice the steps) and with one seed more than the one before. After it, the worse half is
-dropped, but only those whose interval lies wholly below the leader's: what a round cannot tell apart goes on together.
-Where the budget has no room for all of them, the worst are left, and that is told as what it is. Candidates are
-measured in the order of the last round, so that a budget that ends early leaves the worst as well. Nothing here trains:
-`measure` does.
+dropped, but only candidates that are certainly behind the leader: what a round cannot separate goes on together. Where
+the budget does not allow all of them, the worst are dropped, with that reason. Candidates are measured in the order of
+the last round, so that a budget that ends early also drops the worst. Nothing here trains: `measure` does.
 
 >>> [(rung.steps, rung.seeds) for rung in ladder(8, steps=50, seeds=2)]
 [(50, 2), (100, 3), (200, 4)]
@@ -22,7 +21,7 @@ from xstilts.stats import Estimate
 
 @dataclass(frozen=True)
 class Rung:
-    """How long and how often a round measures each candidate: steps of each training, seeds."""
+    """How a round measures each candidate: its number from 0, the steps of each training, and the number of seeds."""
 
     number: int
     steps: int
@@ -31,7 +30,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Standing:
-    """A candidate in a round: its gain over the baseline, and by how much it is behind the leader (None: it leads)."""
+    """A candidate in a round: its gain over the baseline, and how far it is behind the leader (None: it leads)."""
 
     name: str
     gain: Estimate
@@ -40,7 +39,13 @@ class Standing:
 
 @dataclass(frozen=True)
 class Round:
-    """What a round found, the best first, and who was dropped after it or left out before it, and why."""
+    """The result of a round.
+
+    Args:
+        rung: How candidates were measured.
+        standings: The best first.
+        dropped: By candidate, why it is not in the next round.
+    """
 
     rung: Rung
     standings: tuple[Standing, ...]
@@ -48,19 +53,28 @@ class Round:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """Who goes on, the best first."""
+        """The candidates of the next round, the best first."""
         return tuple(one.name for one in self.standings if one.name not in self.dropped)
 
 
 Measure = Callable[[tuple[str, ...], Rung], tuple[Standing, ...]]
-"""From candidates, in the order in which to take them, and a rung to standings, the best first; of those that could be
-paid."""
+"""From candidates, in the order in which to measure them, and a rung to standings, the best first; those that the
+budget does not reach are missing."""
 Room = Callable[[tuple[str, ...], Rung], int]
-"""From candidates, in the order in which to take them, and a rung to how many of them it can still be paid for."""
+"""From candidates, in the order in which to measure them, and a rung to how many of them the budget allows."""
 
 
 def ladder(candidates: int, steps: int, seeds: int) -> tuple[Rung, ...]:
-    """Return the rungs by which so many candidates are halved down to one; each has twice the steps, one seed more."""
+    """Return the rungs that halve candidates down to one; each has twice the steps and one seed more.
+
+    Args:
+        candidates: How many there are.
+        steps: Of the first rung.
+        seeds: Of the first rung.
+
+    Raises:
+        InputError: One of them is below 1.
+    """
     if min(candidates, steps, seeds) < 1:
         raise InputError(f"{candidates} candidates, {steps} steps, {seeds} seeds: give at least one of each")
     rounds = max(1, math.ceil(math.log2(candidates)))
@@ -68,9 +82,15 @@ def ladder(candidates: int, steps: int, seeds: int) -> tuple[Rung, ...]:
 
 
 def halve(names: Sequence[str], rungs: Sequence[Rung], measure: Measure, room: Room) -> tuple[Round, ...]:
-    """Return the rounds: until one is left, the rungs end, or the budget.
+    """Run rounds until one candidate is left, or the rungs or the budget end.
 
-    A round of fewer than two compares nothing: none is begun, and one that came to that is not counted.
+    A round of fewer than two candidates compares nothing: none is started, and one that ends so is not counted.
+
+    Args:
+        names: Candidates, in the order in which to measure them.
+        rungs: Of `ladder`.
+        measure: Measures candidates.
+        room: Tells how many of them the budget allows.
     """
     rounds: list[Round] = []
     left = tuple(names)
@@ -91,7 +111,11 @@ def halve(names: Sequence[str], rungs: Sequence[Rung], measure: Measure, room: R
 
 
 def worse(standings: Sequence[Standing]) -> dict[str, str]:
-    """Return those of the worse half of standings, best first, that are behind the leader for sure, and why."""
+    """Return those of the worse half of standings that are certainly behind the leader, and why.
+
+    Args:
+        standings: The best first.
+    """
     half = standings[(len(standings) + 1) // 2 :]
     found = {}
     for one in half:
@@ -101,15 +125,15 @@ def worse(standings: Sequence[Standing]) -> dict[str, str]:
 
 
 def _without(last: Round, names: Sequence[str]) -> Round:
-    """Return a round of which these do not go on, for want of budget."""
+    """Return a round in which these are dropped for lack of budget."""
     beyond = dict.fromkeys(names, "no budget to measure it longer")
     return Round(last.rung, last.standings, {**last.dropped, **beyond})
 
 
 def order(rounds: Sequence[Round]) -> dict[str, float]:
-    """Return a score for each candidate by which it is ranked: who went further is before who did not.
+    """Return a score for each candidate by which it is ranked: those of later rounds come first.
 
-    The whole part is the round, the rest the place in it; the values mean nothing else.
+    The integer part is the last round, the rest the position in it; the values mean nothing else.
     """
     found: dict[str, float] = {}
     for one in rounds:

@@ -1,7 +1,7 @@
-"""Transferability: how much a set of states already knows of labels, and how alike two tasks are. Nothing is trained.
+"""Transferability: how well states predict labels, and how similar two tasks are. Nothing is trained.
 
-Each measure takes the states (examples, width) that an encoder gives a target's examples, and their labels. They differ
-in scale and are there to be ranked, never to be compared with each other.
+Each measure takes the states (examples, width) that an encoder gives a target's examples, and their labels (examples,).
+Measures differ in scale: candidates are ranked by one measure, values of different measures are not compared.
 
 >>> states, labels = np.array([[1.0, 0.1], [0.9, 0.0], [0.1, 1.0], [0.0, 0.9]]), np.array([0, 0, 1, 1])
 >>> knn(states, labels, k=1), round(h_score(states, labels), 2)
@@ -26,11 +26,18 @@ LEAST, MOST = 1e-10, 1e10  # bounds of precisions: labels that states explain wh
 
 
 def logme(states: States, labels: Labels) -> float:
-    """Return the mean log evidence of the labels an example, each label against the rest (You et al. 2021).
+    """Compute LogME: the mean log evidence per example of the labels, each against the rest (You et al. 2021).
 
-    Labels of 0 and 1 are a linear map of the states with a normal prior and normal noise; the evidence integrates over
-    the map and is taken at the best of both precisions, found by MacKay's fixed point on the singular values. As in
-    the paper, neither states nor labels are centred. Raises InputError for fewer than two labels.
+    Labels of 0 and 1 are modelled as a linear map of the states with a normal prior and normal noise; the evidence
+    integrates over the map and is taken at the best precisions, found by MacKay's fixed point on the singular values.
+    As in the paper, neither states nor labels are centred.
+
+    Args:
+        states: (examples, width).
+        labels: (examples,).
+
+    Raises:
+        InputError: There are fewer than two labels.
     """
     f, classes = _checked(states, labels)
     u, sigma, _ = np.linalg.svd(f, full_matrices=False)
@@ -71,10 +78,13 @@ def _bounded(value: float) -> float:
 
 
 def h_score(states: States, labels: Labels, shrunk: bool = True) -> float:
-    """Return the H-score, trace(cov(f)⁻¹ cov(E[f|y])): 0 to the number of labels less one (Bao et al. 2019).
+    """Compute the H-score, trace(cov(f)⁻¹ cov(E[f|y])): 0 to the number of labels less one (Bao et al. 2019).
 
-    shrunk: cov(f) is Ledoit and Wolf's, and the other is taken as much smaller, as Ibrahim et al. 2021 propose: with
-    few examples and many dimensions the plain score is near its upper end whatever the labels.
+    Args:
+        states: (examples, width).
+        labels: (examples,).
+        shrunk: Use Ledoit and Wolf's estimate of cov(f) and scale the other down accordingly, as Ibrahim et al. 2021
+            propose: with few examples and many dimensions the plain score is near its maximum whatever the labels.
     """
     f, classes = _checked(states, labels)
     centred = f - f.mean(axis=0)
@@ -103,9 +113,14 @@ def shrinkage(centred: States) -> float:
 
 
 def knn(states: States, labels: Labels, k: int = 5) -> float:
-    """Return the share, in percent, of examples that the k nearest others (cosine) get right, by majority.
+    """Compute the accuracy, in percent, of a majority vote of the k nearest other examples (cosine).
 
-    Of labels as frequent among them, that of the nearest counts.
+    A tie is decided by the nearest of them.
+
+    Args:
+        states: (examples, width).
+        labels: (examples,).
+        k: How many neighbours vote.
     """
     f, _ = _checked(states, labels)
     unit = _unit(f)
@@ -121,7 +136,15 @@ def _majority(near: Labels) -> int:
 
 
 def paired(first: States, second: States) -> float:
-    """Return the share, in percent, of rows whose nearest row on the other side (cosine) is their own, both ways."""
+    """Compute the share, in percent, of rows whose nearest row on the other side (cosine) is their pair, both ways.
+
+    Args:
+        first: One half of each pair, (pairs, width).
+        second: The other half, (pairs, width).
+
+    Raises:
+        InputError: There are no pairs, or the sides differ in length.
+    """
     if len(first) != len(second) or not len(first):
         raise InputError(f"expected pairs, found {len(first)} and {len(second)} rows; give both of every pair")
     similarity = _unit(first) @ _unit(second).T
@@ -130,13 +153,13 @@ def paired(first: States, second: States) -> float:
 
 
 def cosine(one: States, other: States) -> float:
-    """Return the cosine of two vectors; 0 where one of them is nothing."""
+    """Return the cosine of two vectors; 0 where one of them is zero."""
     lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
     return float(one @ other) / lengths if lengths > 0 else 0.0
 
 
 def alike(one: Mapping[str, States], other: Mapping[str, States]) -> float:
-    """Return the mean cosine of the parts of two task embeddings: each part counts alike, however large its numbers."""
+    """Return the mean cosine of the parts of two task embeddings, each part with equal weight."""
     if one.keys() != other.keys():
         raise InputError("task embeddings of different encoders cannot be compared: make both with the same one")
     return float(np.mean([cosine(one[name], other[name]) for name in one]))

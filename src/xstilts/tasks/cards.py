@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import import_module
 
+from xstilts.data.examples import SHAPES
 from xstilts.data.source import Source
 from xstilts.metrics import XTREME, XTREME_R
 from xstilts.tasks.base import Task, module_of, shipped_names, task
 
 HEAD = """# Tasks
 
-Every shipped task, written from the task files by `xstilts tasks --markdown > docs/tasks.md`. What the fields mean:
-[task](task.md); which of the data are in your folder: [data](data.md). Any task can be trained in other languages that
-have data (`panx:sw`, or `panx:sw+ar` under one head), and several in a mix (`mnli,squad`).
+All tasks of the package, written from the task files by `xstilts tasks --markdown > docs/tasks.md`. What the fields
+mean: [add a task](extend/task.md#fields-of-a-task); where data lie: [the data folder](data/local-files.md). A task can
+be trained in other languages where there are data in them (`panx:sw`, or `panx:sw+ar` with one head), and several tasks
+in a mix (`mnli,squad`).
 """
 FORMATS = {
     "classification": "Classification",
@@ -39,7 +41,8 @@ def page() -> str:
     sandbox = [name for name in shipped_names() if task(name).artificial]
     others = [name for name in shipped_names() if name not in {*targets, *sandbox}]
     sections = {"Targets of XTREME and XTREME-R": list(targets)}
-    sections |= {title: [name for name in others if task(name).format == format] for format, title in FORMATS.items()}
+    titles = FORMATS | {name: name.replace("_", " ").capitalize() for name in SHAPES if name not in FORMATS}
+    sections |= {title: [name for name in others if task(name).format == format] for format, title in titles.items()}
     sections["Artificial languages"] = sandbox
     parts = [HEAD]
     for title, members in sections.items():

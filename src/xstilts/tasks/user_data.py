@@ -358,7 +358,7 @@ def _data(
     """Return the data of files in one format; `columns` is None where the reader itself names the fields."""
     _check_name(name)
     if columns is not None:
-        fields(format, columns)  # so that a wrong field is told before a missing file
+        fields(format, columns)  # so that a wrong field is reported before a missing file
     for code in (*trained_in, *(languages or ())):
         _check_language(code, f"task '{name}'")
     groups, evaluated = _groups(name, files, languages, tuple(trained_in), folder)

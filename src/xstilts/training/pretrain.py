@@ -88,7 +88,7 @@ def tokenizer(context: BuildContext, texts: tuple[Stage, ...], vocabulary: int, 
     learned.train_from_iterator(_sample(context, texts, alpha), trainer)
     learned.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
     names = {"bos": "<s>", "eos": "</s>", "cls": "<s>", "sep": "</s>", "pad": "<pad>", "unk": "<unk>", "mask": "<mask>"}
-    roles = {f"{role}_token": piece for role, piece in names.items()}
+    roles = {f"{role}_token": token for role, token in names.items()}
     fast = PreTrainedTokenizerFast(tokenizer_object=learned, model_max_length=512, **roles)  # type: ignore[no-untyped-call]
     fast.save_pretrained(context.folder / MODEL)
     context.record["pieces"] = len(fast)

@@ -56,8 +56,8 @@ HEADS = "heads.safetensors"
 HISTORY = names.HISTORY_FILE
 
 
-def _label(encoder: Encoder | Stage, lessons: tuple[TrainingSet, ...], recipe: Recipe, seed: int) -> str:
-    return f"train-{'+'.join(one.task for one in lessons)}-seed{seed}"
+def _label(encoder: Encoder | Stage, training_sets: tuple[TrainingSet, ...], recipe: Recipe, seed: int) -> str:
+    return f"train-{'+'.join(training_set.task for training_set in training_sets)}-seed{seed}"
 
 
 @dataclass
@@ -85,9 +85,9 @@ class State:
     cost: ledger.Spent = field(default_factory=ledger.nothing)
 
 
-@stage(name=names.TRAIN, version=3, label=_label, resumes=True)
+@stage(name=names.TRAIN, version=3, label=_label, resumes=True, renamed={"training_sets": "lessons"})
 def train(
-    context: BuildContext, encoder: Encoder | Stage, lessons: tuple[TrainingSet, ...], recipe: Recipe, seed: int
+    context: BuildContext, encoder: Encoder | Stage, training_sets: tuple[TrainingSet, ...], recipe: Recipe, seed: int
 ) -> None:
     """Train an encoder; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
 
@@ -96,7 +96,7 @@ def train(
     Args:
         context: Where the stage is built; a folder with a checkpoint is continued.
         encoder: A public encoder, or the stage of an earlier phase, of which only the encoder is taken.
-        lessons: The training sets: those that take turns, and those that add their loss to every step.
+        training_sets: Those that take turns, and those that add their loss to every step.
         recipe: How the weights are optimized.
         seed: Of new heads, order, dropout and masking.
 
@@ -115,7 +115,7 @@ def train(
     recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
 
     # Encode the training sets, attach a head for each, freeze what the recipe does not train.
-    sets = [encode_training_set(one, context, tokenizer, recipe) for one in lessons]
+    sets = [encode_training_set(one, context, tokenizer, recipe) for one in training_sets]
     for encoded in sets:
         if not encoded.format.headless:
             attach(network, encoded.training_set.task, encoded.training_set.format, len(encoded.labels), source)

@@ -149,9 +149,9 @@ def _roles(row: Json, trainings: list[Json], task_format: str) -> list[str]:
     """Return the roles of trainings as a row has them, if possible: earlier, at most one intermediate, target."""
     roles = list(row["roles"][:-2])
     ordered = roles == sorted(roles, key=PHASES.index) and roles.count(INTERMEDIATE) <= 1
-    needs_head = not formats.task_format(task_format).headless and task_format != "masked_lm"
+    needs_head = not (formats.task_format(task_format).headless or formats.task_format(task_format).language_model)
     if len(roles) != len(trainings) or not ordered or (needs_head and TARGET not in roles):
-        tasks = [" + ".join(lesson["task"] for lesson in training["lessons"]) for training in trainings]
+        tasks = [" + ".join(training_set["task"] for lesson in training["lessons"]) for training in trainings]
         raise ValueError(f"trainings on {', then '.join(tasks) or 'nothing'} are not {', '.join(roles) or 'none'}")
     return roles
 
@@ -160,9 +160,9 @@ def _setting(intermediate: list[Json], written: str) -> str:
     """Return the name of an intermediate phase; masked-LM on raw text beside tasks may be left out of it."""
     if not intermediate:
         return BASELINE
-    lessons = intermediate[0]["lessons"]
-    tasks = [lesson["task"].partition(":")[0] for lesson in lessons]
-    beside = names.format_from_key(lessons[-1]["kind"]) == "masked_lm" and written == "+".join(tasks[:-1])
+    training_sets = intermediate[0]["lessons"]
+    tasks = [training_set["task"].partition(":")[0] for training_set in training_sets]
+    beside = names.format_from_key(training_sets[-1]["kind"]) == "masked_lm" and written == "+".join(tasks[:-1])
     return written if beside else "+".join(tasks)
 
 

@@ -5,7 +5,7 @@ and None stands for a dropped one.
 
 >>> rules = RowRules("train", ("no", "yes"), Report())
 >>> classified("0", {"text_a": "Is it?", "label": 1}, "a.tsv:1", rules)
-Classified(id='0', text_a='Is it?', text_b=None, label='yes')
+ClassificationExample(id='0', text_a='Is it?', text_b=None, label='yes')
 """
 
 from __future__ import annotations

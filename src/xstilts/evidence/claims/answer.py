@@ -28,7 +28,7 @@ QUALITY_WORDS: Mapping[Direction, str] = {
     "level": "no clear difference",
     "mixed": "both",
 }
-COST_WORDS = {**QUALITY_WORDS, "up": "more", "down": "less"}  # of what costs, more is not better
+COST_WORDS = {**QUALITY_WORDS, "up": "more", "down": "less"}  # for costs, more is not better
 
 
 def answer(synthesis: Synthesis) -> str:

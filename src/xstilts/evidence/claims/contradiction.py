@@ -25,13 +25,13 @@ from xstilts.evidence.text.documents import Document, Locator, is_whole
 from xstilts.evidence.text.hedges import content_stems
 from xstilts.evidence.text.numbers import Agreement, readings
 
-MIN_WORDS = 3  # words of content that a claim needs before anything can be the same but for one of them
-LARGE_NUMBER = 1000  # from here on a sum of numbers from all over a text is no coincidence
+MIN_WORDS = 3  # fewest content words of a claim that can be contradicted
+LARGE_NUMBER = 1000  # from here on, equality with a sum of a text's numbers is no coincidence
 SELF_REFERENCE = re.compile(
     r"\b(?:we|our|ours|us|i|my|it|its|they|their|them|this|that|these|those|here|such"
     r"|the (?:models?|methods?|gains?|study|studies|results?|experiments?|work|paper|approach))\b",
     re.IGNORECASE,
-)  # what another work means by these is something else
+)  # another work means something else by these
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _contradiction(claim: str, document: Document, line: SentenceLine, work: str
     parts = [part for part in readings(line.text) or (line.text,) if content_stems(part) == content_stems(claim)]
     differences = [(part, _difference(claim, part)) for part in parts]
     if not differences or not all(why for _, why in differences) or _is_total(claim, document):
-        return None  # one reading says just this, and another is of something else
+        return None  # one reading states the claim, or is about something else
     part, why = differences[0]
     if document.work != work and not _is_general(claim, part):
         return None

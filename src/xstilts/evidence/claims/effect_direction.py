@@ -43,7 +43,7 @@ DIRECTION_LABELS = {
     "mixed": "both",
     "unsaid": "no direction on an outcome of the question",
 }
-# "does not improve" is no difference, and denies "improves"; "worsens" it does not deny
+# "does not improve" contradicts "improves", but not "worsens"
 OPPOSED = {
     frozenset(pair)
     for pair in (("up", "down"), ("up", "level"), ("down", "level"), ("up", "not up"), ("down", "not down"))
@@ -54,7 +54,7 @@ UNITS = {"point": QUALITY, "hour": "training cost", "GiB": "memory", "GB": "memo
 CONTESTS = re.compile(r"\b(?:contrary to|contradict|in contrast to (?:earlier|previous|reports))", re.IGNORECASE)
 REPORTED = re.compile(r"\breported\b|\b(?:earlier|previous|prior) (?:gain|result|finding|work|stud)", re.IGNORECASE)
 CONDITION = re.compile(r"\b(?:unless|if|provided that)\b", re.IGNORECASE)
-# Words by which a clause turns.
+# Words of direction.
 LEVELLED = re.compile(
     r"\bnot (?:\w+ )?(?:significan|differ)|\bno (?:\w+ )?(?:significan|difference)|hardly matter|\bindependent of\b",
     re.IGNORECASE,
@@ -80,7 +80,7 @@ AFTER_GAIN = re.compile(
     r"|\baffects? .*\b(?:gains?|improvements?|benefits?|effectiveness)\b",
     re.IGNORECASE,
 )
-# Numbers of which each stands for one thing.
+# Numbers in series and comparisons.
 Trend = Literal["up", "down", "level"]
 RANGE = re.compile(r"\b(?:from )?\d+(?:\.\d+)?[MB]? (?:to|and) \d+(?:\.\d+)?[MB]\b")
 SIZE = re.compile(r"\b(\d+(?:\.\d+)?)([MB])\b")
@@ -91,7 +91,7 @@ SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 SCORES = re.compile(r"\b(?:reach|achiev|obtain)\w*\b[^;\d]*(\d+\.\d+)")
 AGAINST = re.compile(r"\bcompared (?:to|with) (\d+\.\d+)\b")
 PAIRED_SCORES = re.compile(r"\s*of ([\d,]+) and ([\d,]+) (?:reach|achiev|obtain)\w* (\d+\.\d+) and (\d+\.\d+)")
-MIN_DIFFERENCE = 0.5  # points: scores that are nearer are no difference that is sure; seeds differ by as much
+MIN_DIFFERENCE = 0.5  # points: smaller differences are within the variation of seeds
 
 
 @dataclass(frozen=True)

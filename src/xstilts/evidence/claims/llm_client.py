@@ -25,9 +25,9 @@ from xstilts.evidence.search.work import CONTROL_CHARACTERS
 from xstilts.store import manifest
 
 KEY_VARIABLE = "XSTILTS_LLM_KEY"
-TIMEOUT = 120.0  # for bytes to come; a whole reply has four times as long
-MAX_BYTES = 4 << 20  # bytes of a reply
-PARSE_ERRORS = (ValueError, LookupError, TypeError, RecursionError)  # what reading a hostile reply raises
+TIMEOUT = 120.0  # seconds without a byte; a whole reply may take four times as long
+MAX_BYTES = 4 << 20  # largest reply in bytes
+PARSE_ERRORS = (ValueError, LookupError, TypeError, RecursionError)  # what parsing a hostile reply raises
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class LanguageModel:
         import httpx
 
         url, deadline = f"{self.base_url.rstrip('/')}/chat/completions", time.monotonic() + 4 * TIMEOUT
-        is_remote = urlsplit(self.base_url).hostname not in LOOPBACK  # a key in the clear goes to no proxy
+        is_remote = urlsplit(self.base_url).hostname not in LOOPBACK  # an unencrypted key is sent to no proxy
         try:
             with (
                 httpx.Client(trust_env=is_remote, timeout=TIMEOUT) as http,

@@ -33,7 +33,7 @@ LETTER = r"[^\W\d_]"
 DASH = "-‐‑‒–—―−"
 FULL_STOPS = ".。．।۔"
 LINE_END, PAGE_END = r"[^\S\n\f]*[\n\f]\s*", r"[^\S\f]*\f\s*"
-# A number that stands alone on the first or last line of a page; in the middle of one it may be what is told.
+# A number that stands alone on the first or last line of a page; elsewhere it may be content.
 PAGE_NUMBER = rf"(?<!\s)(?:{LINE_END}\d{{1,4}}{PAGE_END}|{PAGE_END}\d{{1,4}}{LINE_END})"
 PRINT_ARTEFACT = re.compile(
     rf"""(?P<soft>(?<={LETTER})[-‐‑\u00ad](?:{PAGE_NUMBER}|{LINE_END})(?={LETTER})|\u00ad)

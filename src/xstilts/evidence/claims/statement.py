@@ -35,7 +35,7 @@ ANAPHORA = re.compile(
 )
 REFERENCES = re.compile(r"^(?:\d+\.?\s+)?(?:References|REFERENCES|Bibliography|BIBLIOGRAPHY)\s*$", re.MULTILINE)
 CITES = re.compile(r"\bet al\b|\((?:[^()]*\b)?(?:19|20)\d\d[a-z]?\)|\[\d+(?:[,–-]\s?\d+)*\]")
-MAX_CHARACTERS = 1500  # characters: what is longer is a table or a list that no full stop parts
+MAX_CHARACTERS = 1500  # longer passages are tables or lists without full stops
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def _statements_in(question: Question, document: Document) -> Iterator[Statement
     for start, end in reversed(list(_passages(document))):
         text = on_one_line(document.text[start:end])
         touches = touched_terms(question, text)
-        is_contained = start >= next_start  # of what the next sentence, which leans on it, is kept with
+        is_contained = start >= next_start  # already part of the next sentence's statement
         if not is_contained and end - start <= MAX_CHARACTERS and _is_answer(question, touches, text):
             next_start = start
             yield Statement(text, (document.locator(start, end),), touches)

@@ -28,11 +28,11 @@ from xstilts.errors import InputError
 
 Json = Mapping[str, Any]
 SETTING = ("encoder", "split", "metric")
-MAX_VALUE = 1e9  # of a margin or a published number
-EXPECTATIONS = {"up": "above", "down": "below"}  # of a score, by the direction of a statement
-COST_EXPECTATIONS = {"up": "below", "down": "above"}  # of a saving: where costs fall something is saved
-SPEED = re.compile(r"\b(?:fast|slow|quick|speed|throughput)", re.IGNORECASE)  # of which less is not a saving
-EFFECT_UNITS = ("points", "%")  # units of what a statement claims; other units count things
+MAX_VALUE = 1e9  # bound of margins and published numbers
+EXPECTATIONS = {"up": "above", "down": "below"}  # expectation of a score, by direction of the statement
+COST_EXPECTATIONS = {"up": "below", "down": "above"}  # expectation of a saving: falling costs are a saving
+SPEED = re.compile(r"\b(?:fast|slow|quick|speed|throughput)", re.IGNORECASE)  # less of these is no saving
+EFFECT_UNITS = ("points", "%")  # units of effect sizes; other units are counts
 
 
 @dataclass(frozen=True)

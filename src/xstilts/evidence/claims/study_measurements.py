@@ -33,7 +33,7 @@ from xstilts.verification.verify import StoredStages, check_claims
 Json = Mapping[str, Any]
 Outcome = Literal["REPRODUCED", "NOT_REPRODUCED", "UNTESTED"]
 BINDINGS, STUDY = "bindings.json", "study.json"
-FIGURE_TERMS = {  # a part of a figure's name -> what it is of, in the terms of the field; the first that fits
+FIGURE_TERMS = {  # part of a figure's name -> vocabulary terms; the first match counts
     "memory": ("efficiency", "memory"),
     "predict": ("efficiency", "inference cost"),
     "score": ("accuracy", "performance"),

@@ -34,7 +34,7 @@ from xstilts.evidence.search.corpus import Corpus
 from xstilts.evidence.search.work import Work, fold_text
 from xstilts.evidence.text.documents import Document, Locator, sentences
 
-MIN_TITLE_WORDS = 4  # words from which a title is known again before a sentence
+MIN_TITLE_WORDS = 4  # fewest words of a title that is recognised before a sentence
 
 
 @dataclass(frozen=True)

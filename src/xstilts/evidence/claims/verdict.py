@@ -30,7 +30,7 @@ from xstilts.evidence.text.hedges import content_stems
 from xstilts.evidence.text.numbers import Agreement, readings
 
 Status = Literal["SUPPORTED", "CONTRADICTED", "NOT_ENOUGH_INFO"]
-MIN_OVERLAP = 0.5  # the share of a claim's content that a sentence must have before a model of inference reads it
+MIN_OVERLAP = 0.5  # least share of a claim's content words in a sentence that the NLI model reads
 NOT_STATED = "no sentence states it in these words"
 
 

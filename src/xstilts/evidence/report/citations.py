@@ -18,7 +18,7 @@ from typing import Any
 from xstilts.evidence.search.bibtex import format_entry as bibtex_entry
 from xstilts.evidence.search.work import Work
 
-MAX_NAMED_AUTHORS = 2  # authors above whom a short reference says "et al."
+MAX_NAMED_AUTHORS = 2  # with more authors a short reference says "et al."
 
 
 def citation_keys(works: Iterable[Work]) -> dict[str, str]:

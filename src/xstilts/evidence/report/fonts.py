@@ -17,11 +17,11 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-BODY = "Libertinus Serif"  # typst's own, in which all is set that it has
+BODY = "Libertinus Serif"  # typst's default, used for every character that it covers
 FONT_DISTRIBUTIONS = {
     "devanagari-fonts": "Shobhika",
     "matplotlib-fontja": "IPAexGothic",
-}  # distribution -> the family in its files
+}  # distribution -> font family
 PYMUPDF_FONTS = {  # family -> its fonts in pymupdf-fonts
     "FiraGO": ("figo", "figbo"),
     "Noto Sans": ("notos", "notosbo"),

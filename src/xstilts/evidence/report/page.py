@@ -18,7 +18,7 @@ from xstilts.runtime import tables
 
 Json = Mapping[str, Any]
 STATUS = {"SUPPORTED": "supported", "CONTRADICTED": "contradicted", "NOT_ENOUGH_INFO": "not enough information"}
-FAITHFUL = {**STATUS, "SUPPORTED": "faithful"}  # to its source: no word about the world
+FAITHFUL = {**STATUS, "SUPPORTED": "faithful"}  # to its source, which need not be true
 COLUMN_NOTE = (
     "Three separate verdicts: faithful to its source (the work states it as quoted, with its numbers and hedges), "
     "corroborated by works of other authors, and measured here, on runs of this store. Not enough information is no "

@@ -21,7 +21,7 @@ from xstilts.evidence.report.reviewers import Check, ReviewInput
 from xstilts.evidence.search.corpus import Corpus
 
 Json = Mapping[str, Any]
-MAX_UNANSWERED = 3.0  # of 10, at most, for a report that does not answer its question
+MAX_UNANSWERED = 3.0  # maximum score of a report that does not answer its question
 AGREEMENT_DISTANCE = 1.0  # points within which two scores agree
 ANSWERING = "answering"
 

@@ -32,14 +32,14 @@ from xstilts.store import manifest
 from xstilts.verification.verify import Check, Status, StoredStages
 
 Json = Mapping[str, Any]
-ADDED_PARTS = ("reviews", "measured", "study", "opinion")  # of a report: added to what follows from the corpus
+ADDED_PARTS = ("reviews", "measured", "study", "opinion")  # parts of a report that do not follow from its corpus
 COMPARED_ACROSS_VERSIONS = (
     "question",
     "answer",
     "abstract",
     "findings",
     "limits",
-)  # what another version must have said just so
+)  # parts that must be equal even if another version made them
 
 
 def verify(folder: Path, store: Path) -> tuple[Check, ...]:
@@ -252,7 +252,7 @@ def _check_pdf(path: Path, content: Json) -> Check:
     name = "The PDF holds every statement"
     try:
         text = _without_breaks("".join(page.extract_text() for page in PdfReader(io.BytesIO(path.read_bytes())).pages))
-    except Exception as error:  # whatever reading a damaged file raises
+    except Exception as error:  # pypdf raises any exception for a damaged file
         return Check(path.name, name, "changed", f"it cannot be read ({type(error).__name__})")
     missing = [
         claim["name"]

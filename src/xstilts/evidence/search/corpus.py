@@ -35,7 +35,7 @@ from xstilts.runtime import progress
 from xstilts.store import manifest
 
 ABSTRACT, FULL_TEXT = "abstract", "full text"
-MIN_TOPICS = 2  # of a question's topics that a work must mention
+MIN_TOPICS = 2  # topics of a question that a work must mention
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    lines = path.read_bytes().decode().split("\n")  # and at no other sign that ends a line: texts hold those
+    lines = path.read_bytes().decode().split("\n")  # not splitlines(): texts contain other line separators
     yield from (json.loads(line) for line in lines if line)
 
 

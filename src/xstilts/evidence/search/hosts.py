@@ -59,7 +59,7 @@ class Host:
         return os.environ.get(self.key_variable, "").strip() if self.key_variable and private else ""
 
 
-# The paces are what the sources ask for: arXiv one request in three seconds, Semantic Scholar one a second with a key.
+# Intervals that the sources ask for: arXiv one request in three seconds, Semantic Scholar one a second with a key.
 KNOWN_HOSTS = (
     Host("arxiv", "https://export.arxiv.org", 3.0),
     Host("s2", "https://api.semanticscholar.org", 1.1, "S2_API_KEY", key_header="x-api-key"),

@@ -25,8 +25,8 @@ import xstilts
 from xstilts.evidence.search.hosts import LOOPBACK, Host
 
 MAX_REDIRECTS = 5
-TOO_LARGE = "the reply is larger than"  # which says nothing against its source
-LOOPBACK_PATTERNS = tuple(f"[{name}]" if ":" in name else name for name in LOOPBACK)  # as addresses have them
+TOO_LARGE = "the reply is larger than"  # does not count as a failure of the source
+LOOPBACK_PATTERNS = tuple(f"[{name}]" if ":" in name else name for name in LOOPBACK)  # as written in addresses
 RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 
 

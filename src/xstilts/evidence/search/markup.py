@@ -20,7 +20,7 @@ from xstilts.evidence.search.http_requests import RequestError
 
 HEADING = re.compile(r"<(jats:)?title>\s*(abstract|summary)\s*</(jats:)?title>", re.IGNORECASE)
 TAG = re.compile(r"</?[A-Za-z][^<>]*>")
-MAX_WORDS = 20_000  # of an inverted index; its positions are numbers that anybody can write
+MAX_WORDS = 20_000  # of an inverted index, whose positions are untrusted
 
 
 class _TreeWithoutDoctype:

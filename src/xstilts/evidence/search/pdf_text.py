@@ -26,10 +26,10 @@ def extract_text(content: bytes) -> str | None:
     """
     if len(content) > MAX_BYTES or not content.lstrip()[:5].startswith(b"%PDF"):
         return None
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it remarks on every flaw of a file
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it warns of every flaw of a file
     try:
         text = "\f".join(_pages(content))
-    except Exception:  # any: pypdf raises whatever reading nonsense raises, and a file is none of our errors
+    except Exception:  # pypdf raises any exception for a broken file
         return None
     return storable_text(text) if text.strip() else None
 

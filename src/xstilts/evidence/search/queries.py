@@ -18,7 +18,7 @@ from xstilts.evidence.claims.question import Question, general_terms, vocabulary
 TASKS, TRANSFER = "intermediate-task training", "cross-lingual transfer"
 MORE_TASKS = ("intermediate phase", "intermediate fine-tuning")
 MORE_TRANSFER = ("cross-lingual", "multilingual", "languages")
-MAX_VARIANTS = 3  # of a term, that are searched for
+MAX_VARIANTS = 3  # variants of a term in search queries
 
 
 def search_queries(question: Question) -> tuple[str, ...]:

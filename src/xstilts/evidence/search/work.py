@@ -20,7 +20,7 @@ from typing import Any
 
 from xstilts.evidence.search.identifiers import WorkIds, parse_ids
 
-# Whose word counts first: of what was published, those who publish; of abstracts, those who hold them as written.
+# Priority of sources: publishers first for facts, and for abstracts those that store them as written.
 FACT_PRIORITY = ("acl", "crossref", "openalex", "s2", "arxiv", "folder")
 ABSTRACT_PRIORITY = ("acl", "arxiv", "s2", "openalex", "crossref", "folder")
 PARTICLES = frozenset(

@@ -132,7 +132,7 @@ class _Answers(BaseHTTPRequestHandler):
         except (KeyError, ValueError):
             self.answer(400, b'{"error": "bad request"}')
         except (BrokenPipeError, ConnectionResetError):
-            pass  # whoever asked did not wait
+            pass  # the client has hung up
 
     def key(self) -> str:
         return str(self.headers.get("x-api-key", ""))

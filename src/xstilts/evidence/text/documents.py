@@ -41,8 +41,8 @@ OPEN = (
     "a an the this of and or nor to in on for with by that which who than from as is are was were not no if whether but"
     " when while because since although unless until before after where unlike without via per between into so"
 )
-OPEN_WORDS = frozenset(OPEN.split())  # after which neither a sentence nor a heading ends
-CLAUSE = re.compile(  # what a sentence has and a heading has not: a subject, an auxiliary, or a verb that takes another
+OPEN_WORDS = frozenset(OPEN.split())  # neither a sentence nor a heading ends after these
+CLAUSE = re.compile(  # words of a sentence that no heading has: a subject, an auxiliary, a verb of saying
     r"\b(?:we|it|they|i|you|nobody|none|no one|neither|never|cannot|could|would|should|must|may|might|can|will|has|have"
     r"|had|do|does|did|is|are|was|were|be|not|fail\w*|show\w*|find\w*|found|confirm\w*|claim\w*|think\w*|thought"
     r"|believ\w*|doubt\w*|den(?:y|ies|ied)|refut\w*|reject\w*|contradict\w*|disput\w*|report\w*|stat(?:es|ed)|sa(?:y|ys|id)"
@@ -52,8 +52,8 @@ CLAUSE = re.compile(  # what a sentence has and a heading has not: a subject, an
 )
 SMALL = re.compile(r"(?:a|an|the|of|and|or|to|in|on|for|with|by|from|as|at|via|vs|than|between|into)\Z")
 BEGUN = "unlike contrary despite although though while when whereas if unless because since in for with without against"
-FRONT = frozenset(BEGUN.split())  # what begins so, and is not numbered, is no heading but the front of a sentence
-KNOWN = re.compile(  # what sections are called, in lower case but for the first letter
+FRONT = frozenset(BEGUN.split())  # an unnumbered line that begins with one of these is no heading
+KNOWN = re.compile(  # usual names of sections
     r"(?:Abstract|Summary|Introduction|Background|Related work|Previous work|Methods?|Methodology|Approach|Models?|Data"
     r"|Datasets?|Tasks?|Experiments?|Experimental (?:setup|settings?|details)|Setup|Training details|Results?"
     r"|Main results|Results and (?:discussion|analysis)|Analysis|Discussion|Limits|Limitations|Conclusions?"
@@ -196,7 +196,7 @@ def sentences(document: Document) -> tuple[Sentence, ...]:
         if bare := piece.strip():
             left = start + len(piece) - len(piece.lstrip())
             result.append(Sentence(document.sha256, left, left + len(bare), bare, begins))
-            if not re.fullmatch(r"\d{1,4}", bare):  # a page number between the two ends nothing, and begins nothing
+            if not re.fullmatch(r"\d{1,4}", bare):  # a page number neither ends nor begins a sentence
                 begins = is_whole(bare) or is_heading(bare, len(result) == 1)
         start = cut
     return tuple(result)

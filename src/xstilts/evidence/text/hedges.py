@@ -28,17 +28,17 @@ DENIED_VERB = re.compile(
 REPORTING_PREFIX = re.compile(
     r"(?:\w+ ){0,3}(?:find|finds|found|observe|observed|shows?|showed|see|saw) that ", re.IGNORECASE
 )
-SUBORDINATE = re.compile(  # what begins a clause in which a "not" denies no more than that clause, or joins two
+SUBORDINATE = re.compile(  # begins a subordinate clause: a "not" in it does not deny the main clause
     r"\b(?:that|which|who|whom|whose|where|when|while|if|unless|whether|because|since|although|though|than|or|until"
     r"|before|after|once|what|why|how)\b|\w (?:we|they|you|it|i) \w",
     re.IGNORECASE,
 )
-CONTACT_CLAUSE = re.compile(  # "languages BERT does not see", where no word begins the clause beneath
+CONTACT_CLAUSE = re.compile(  # "languages BERT does not see", a relative clause without a relative pronoun
     r"\b\w+s (?:(?:the|an?|our) [\w-]+|[A-Z][\w-]+) (?:do|does|did|is|are|was|were|can)\b"
 )
 WEAK_QUANTIFIERS = frozenset(
     ("some", "many", "sometimes", "almost", "may")
-)  # of which both may hold: some do, and some do not
+)  # "some do" and "some do not" may both be true
 
 
 @lru_cache(maxsize=1 << 13)

@@ -43,24 +43,26 @@ CITED = re.compile(
     r"\([^()]*\b(?:19|20)\d\d[a-z]?\b[^()]*\)|\bet al\.,? (?:19|20)\d\d[a-z]?|\[\d+(?:[,–-]\s?\d+)*\]"
     r"|\b(?:Tables?|Tabs?\.|Figures?|Figs?\.|Sections?|Secs?\.|Appendix|Equations?|Eqs?\.|Chapter|§)\s?[\dA-Z][\d.]*"
 )
-NAMES = ("task", "benchmark", "models")  # kinds of terms in which a number is a part of the name
-UNIT_DISTANCE = 60  # characters within which a unit follows
-OTHERS = re.compile(r"\b(?:over|across|on|for|with|in|than|compared|per)\b")  # after which a unit is another number's
-SENTENCE = re.compile(r"[.!?]\s|;")  # between these, all that a number is of is looked for
-CLAUSE = re.compile(r"[.!?]\s|;|\b(?:but|while|whereas)\b")  # and its languages between these
-BESIDE = re.compile(r"\s*(?:,|/|&|,?\s*\b(?:and|or|versus|vs\.?)\b)\s*")  # between two things of a kind
+NAMES = ("task", "benchmark", "models")  # kinds of terms whose names contain numbers
+UNIT_DISTANCE = 60  # largest distance in characters of a unit from its number
+OTHERS = re.compile(
+    r"\b(?:over|across|on|for|with|in|than|compared|per)\b"
+)  # a unit after one of these belongs to something else
+SENTENCE = re.compile(r"[.!?]\s|;")  # a number's subject is searched between these
+CLAUSE = re.compile(r"[.!?]\s|;|\b(?:but|while|whereas)\b")  # its languages are searched between these
+BESIDE = re.compile(r"\s*(?:,|/|&|,?\s*\b(?:and|or|versus|vs\.?)\b)\s*")  # between two joined items
 BELONGS = re.compile(
     r"(?:[^\d,;:()]|(?<=[A-Z])\d)*\b(?:of|for|with|in|on|from)\s(?:the\s)?"
-)  # between a number and what it is of
-SETTING = re.compile(  # before a number that says how was trained, and scores nothing
+)  # between a number and its subject
+SETTING = re.compile(  # before a number that is a hyperparameter and no score
     r"\b(?:batch size|learning rate|step size|power|standard deviation)s?\b\W*(?:(?:of|from|to)\s+)?"
     r"(?P<list>(?:[\d.,]+\w?\s*(?:,|and|or|to)\s+(?:one of\s+)?)*)\Z",
     re.IGNORECASE,
 )
-SCORES = ("", "points", "%")  # units that may be those of a metric
-COUNTS = ("examples", "sentences")  # and of a split
-MAX_SUM_TERMS = 4  # the most numbers of which a total is recognised
-MAX_SUM_NUMBERS = 60  # numbers of a source among which three or more are tried as parts; above it, two
+SCORES = ("", "points", "%")  # units that a metric may have
+COUNTS = ("examples", "sentences")  # units that a split may have
+MAX_SUM_TERMS = 4  # largest number of terms of a sum
+MAX_SUM_NUMBERS = 60  # with more numbers in a source, sums of four are not tried
 
 LISTED_NUMBER = r"[-−+]?\d[\d,]*(?:\.\d+)?(?!\w)(?:\s?%)?"
 CAPITAL = r"[A-Z][\w+-]*"

@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-LabelArray = NDArray[Any]  # labels as numbers, or right and wrong
+LabelArray = NDArray[Any]  # class indices, or booleans
 
 GRID = tuple(round(0.55 + 0.05 * step, 2) for step in range(9))  # thresholds: 0.55, 0.60 … 0.95
 PRECISION, MISS = 0.8, 0.05
-RIDGE, STEPS = 1e-3, 100  # so weak that it only holds back what separable data would drive to infinity
+RIDGE, STEPS = 1e-3, 100  # weak: it only keeps parameters finite on separable data
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def fit(logits: Array, labels: LabelArray) -> Scaling:
         parameters = parameters - step
         if np.abs(step).max() < 1e-9:
             break
-    if parameters[0] < 0:  # more likely the more it says the contrary: nothing that scaling mends
+    if parameters[0] < 0:  # predictions are reversed, which scaling must not repair
         return fit(np.zeros_like(logits), labels)
     return Scaling(float(parameters[0]), (*(float(value) for value in parameters[1:]), 0.0))
 

@@ -35,7 +35,7 @@ from xstilts.runtime.machine import Runtime
 
 KIND = "classification"
 NAMES = ("entailment", "contradiction", "neutral")  # in the order of SUPPORT, CONTRADICT and NEUTRAL
-MAX_TOKENS = 512  # pieces of a claim and a sentence
+MAX_TOKENS = 512  # tokens of claim and sentence together
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from xstilts.evidence.text.hedges import content_stems
 
 FOLDER = "literature/scifact"  # below the data folder
 FILES = ("corpus.jsonl", "claims_train.jsonl", "claims_dev.jsonl")
-LABELS = ("SUPPORT", "CONTRADICT", "NEUTRAL")  # the order of all probabilities
+LABELS = ("SUPPORT", "CONTRADICT", "NEUTRAL")  # order of all probabilities
 SENTENCES_READ = 3  # sentences of an abstract that are read, as in SciFact's own evaluation
 
 

@@ -26,10 +26,10 @@ LIMITS = (3, 10, 20)
 NAME = "evidence"
 ABOUT = f"""# Verifiers on SciFact
 
-Written by `xstilts scifact --out`; see [SciFact](../scifact.md). Claims and abstracts are those of Wadden et al. 2020.
-A verifier reads the {SENTENCES_READ} sentences of an abstract that share most words with the claim. Scaling and
-threshold are fitted on the training claims; the development claims are used once. "Majority" ignores its input;
-"shared words" takes word overlap for support.
+Written by `xstilts scifact --out`; see [calibrated verifiers](../literature/verifier.md). Claims and abstracts are
+those of Wadden et al. 2020. A verifier reads the {SENTENCES_READ} sentences of an abstract that share most words with
+the claim. Scaling and threshold are fitted on the training claims; the development claims are used once. "Majority"
+ignores its input; "shared words" takes word overlap for support.
 """
 Rows = list[tuple[str, list[str]]]
 

@@ -1,8 +1,8 @@
 """CCG supertagging: the category of every word, English (CCGbank, Hockenmaier & Steedman 2007).
 
 CCGbank is sold by the LDC (LDC2005T13): its `.auto` files are read where the disc has them, in the usual split
-(sections 02-21, 00, 23). Words and tags in columns, or as JSON lines, do as well. Which categories there are is told
-by the training data.
+(sections 02-21, 00, 23). Words and tags in columns, or as JSON lines, do as well. The training data say
+which categories there are.
 """
 
 from xstilts.data.source import Source

@@ -23,9 +23,9 @@ from xstilts.evidence.search.identifiers import parse_ids
 from xstilts.evidence.search.work import Work, fold_text, work_from_record
 
 DUMP = "/anthology+abstracts.bib.gz"
-MAX_BYTES = 1024 * MIB  # of the file, unpacked
-MIN_SHARE = 0.6  # of a query's words that a work must hold
-CANDIDATE_FACTOR = 10  # times as many works are read as are asked for
+MAX_BYTES = 1024 * MIB  # largest decompressed export
+MIN_SHARE = 0.6  # least share of a query's words in a matching work
+CANDIDATE_FACTOR = 10  # entries parsed per requested work
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:

@@ -1,0 +1,36 @@
+"""The scripts in `examples/` run from the first line to the last, each in an empty folder."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+PRINTED = {
+    "compare": "zero-shot gain:",
+    "own_csv_task": "reviews",
+    "predict": "Who follows the cherry ? ->",
+    "study": "Cloze questions help question answering",
+}
+
+
+def test_every_example_has_its_test() -> None:
+    assert {path.stem for path in EXAMPLES} == set(PRINTED)
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs(
+    script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("XSTILTS_DATA", "XSTILTS_STORE", "XSTILTS_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STEPS", "2")
+    monkeypatch.setattr(
+        sys, "argv", [str(script), "--steps", "2", *(["--seeds", "2"] if "compare" in script.stem else [])]
+    )
+    runpy.run_path(str(script), run_name="__main__")
+    assert PRINTED[script.stem] in capsys.readouterr().out

@@ -1,0 +1,39 @@
+"""Words that stood for ideas of this project alone are gone: what is called by the field's terms stays so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# Names of modules, classes and functions of earlier versions that no stranger would guess.
+PRIVATE = (
+    "BadInput|Pupil|Purse|Peeks|Ruling|Lesson|Mlm|spoken|heaps|pupils?|purse|peeks?|likewise|taskspace|fewbits|ongpu"
+    "|leaflet|heeded|thaw|thawed|grafts?|grafted|outlook|hearsay|gaps_of|shelf|shelves|dossier"
+    "|lessons?|taught|teachers?|told|what becomes of|what became of|is told|are told"
+)
+# Names of stages and parts of keys, which stay as they were (see docs/design), and titles of published works.
+ALLOWED = re.compile(
+    r"xstilts\.[a-z_]+\.[a-z_]+|\"(?:Lesson|lessons?|taught)\"|graft-|told apart|\"teacher\"|(?:def |convert=)spoken"
+)
+
+
+def lines() -> Iterator[tuple[str, int, str]]:
+    """Yield path, number and text of every line of the code and the documents, without dated notes and changes."""
+    folders = [ROOT / "src", ROOT / "docs", ROOT / "studies", ROOT / "examples", ROOT / "benchmarks"]
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix in (".py", ".md", ".html")]
+    for path in [*files, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+        if path.name in ("log.md", "decisions.md") or "works" in path.parts or not path.exists():
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            yield str(path.relative_to(ROOT)), number, line
+
+
+@pytest.mark.parametrize("word", PRIVATE.split("|"))
+def test_a_private_word_is_gone(word: str) -> None:
+    pattern = re.compile(rf"(?<![A-Za-z0-9]){word}(?![a-z0-9])")
+    places = [f"{path}:{number}: {text.strip()}" for path, number, text in lines() if pattern.search(ALLOWED.sub("", text))]
+    assert not places, "\n".join(places[:20])
