@@ -63,6 +63,10 @@ def test_columns_keep_their_units_and_alignment_when_others_go() -> None:
     assert view.note == "In all rows: a x."
 
 
+def test_columns_to_drop_may_come_from_a_generator() -> None:
+    assert gains().without_columns(at for at in (0, 2)).columns == ("gain",)
+
+
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
 def test_what_is_not_known_is_a_dash(value: float | None) -> None:
     assert number(value, keys=("k",)) == signed(value, keys=("k",)) == Cell(NOTHING, None, ("k",))

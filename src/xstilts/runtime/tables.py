@@ -139,7 +139,8 @@ class TableView:
 
     def without_columns(self, dropped: Iterable[int]) -> TableView:
         """Return the table without the columns at these positions."""
-        kept = [at for at in range(len(self.columns)) if at not in set(dropped)]
+        without = frozenset(dropped)
+        kept = [at for at in range(len(self.columns)) if at not in without]
         return replace(
             self,
             columns=tuple(self.columns[at] for at in kept),
