@@ -151,7 +151,7 @@ def _model(model: Any, view: StoreView, encoders: dict[str, str]) -> tuple[Model
     while "stage" in model and view.records[model["stage"]]["work"] == TRAIN:
         training = view.records[model["stage"]]["arguments"]
         trainings.append(json.dumps([training["lessons"], training["recipe"]], sort_keys=True))
-        tasks.append("+".join(lesson["task"] for lesson in training["lessons"]))
+        tasks.append("+".join(training_set["task"] for training_set in training["lessons"]))
         seeds.append(int(training["seed"]))
         model = training["encoder"]
     encoder = json.dumps(model, sort_keys=True)

@@ -173,7 +173,7 @@ def _config(key: str, label: str, arguments: Mapping[str, Any]) -> dict[str, Any
     if "recipe" in arguments:
         encoder = arguments["encoder"]
         config["encoder"] = encoder["stage"] if "stage" in encoder else encoder["name"]
-        config["tasks"] = "+".join(lesson["task"] for lesson in arguments["lessons"])
+        config["tasks"] = "+".join(training_set["task"] for training_set in arguments["lessons"])
         config["seed"] = arguments["seed"]
         config |= {name: _single_value(value) for name, value in arguments["recipe"].items() if name != "type"}
     return config

@@ -127,7 +127,12 @@ def derived_fields(row: Json, stages: StoredStages) -> dict[str, Any]:
 
 def _training_languages(trainings: list[Json], stages: StoredStages) -> set[str]:
     """Return the languages of the training data of trainings."""
-    keys = [part["stage"] for training in trainings for lesson in training["lessons"] for part in lesson["train"]]
+    keys = [
+        part["stage"]
+        for training in trainings
+        for training_set in training["lessons"]
+        for part in training_set["train"]
+    ]
     return {stages.record(key)["arguments"]["data"]["language"] for key in keys}
 
 
@@ -151,7 +156,7 @@ def _roles(row: Json, trainings: list[Json], task_format: str) -> list[str]:
     ordered = roles == sorted(roles, key=PHASES.index) and roles.count(INTERMEDIATE) <= 1
     needs_head = not (formats.task_format(task_format).headless or formats.task_format(task_format).language_model)
     if len(roles) != len(trainings) or not ordered or (needs_head and TARGET not in roles):
-        tasks = [" + ".join(training_set["task"] for lesson in training["lessons"]) for training in trainings]
+        tasks = [" + ".join(training_set["task"] for training_set in training["lessons"]) for training in trainings]
         raise ValueError(f"trainings on {', then '.join(tasks) or 'nothing'} are not {', '.join(roles) or 'none'}")
     return roles
 
