@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from xstilts.claims.results_table import BASELINE, Result
+from xstilts.claims.results_table import Result
+from xstilts.store.names import BASELINE
 
 ARM = {"encoder": "e", "target": "xnli", "recipe": ""}
 

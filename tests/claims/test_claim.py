@@ -9,8 +9,9 @@ import pytest
 from xstilts.claims import claim as module
 from xstilts.claims.claim import Claim, check_all
 from xstilts.claims.measures import Gain
-from xstilts.claims.results_table import BASELINE, Result, ResultsTable
+from xstilts.claims.results_table import Result, ResultsTable
 from xstilts.stats import Resampling
+from xstilts.store.names import BASELINE
 
 EMPTY = ResultsTable(())
 

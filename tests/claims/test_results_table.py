@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +8,11 @@ import numpy as np
 import pytest
 
 from xstilts import stats
-from xstilts.claims import results_table
 from xstilts.claims.measures import Gain, Growth, Level, Mean, Measure
-from xstilts.claims.results_table import BASELINE, Missing, Result, ResultsTable, contributions
+from xstilts.claims.results_table import Missing, Result, ResultsTable, contributions
 from xstilts.errors import InputError
 from xstilts.stats import Estimate, Resampling
+from xstilts.store.names import BASELINE
 
 GAINS = {"sw": 1.0, "th": 3.0}
 SIZES = {"small": 1e7, "base": 2e7, "large": 4e7}
@@ -41,12 +40,6 @@ def table(seeds: int = 3, encoders: tuple[str, ...] = ("base",)) -> ResultsTable
             for seed in range(seeds)
         )
     )
-
-
-def test_docstring_tells_the_truth() -> None:
-    tried = doctest.testmod(results_table)
-    assert tried.failed == 0
-    assert tried.attempted > 0
 
 
 def test_a_gain_is_paired_by_seed_and_meaned_over_languages() -> None:

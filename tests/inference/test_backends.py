@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +45,6 @@ def batch(loaded: Loaded) -> tuple[Tensor, Tensor]:
     mask = torch.ones_like(ids)
     mask[2, 5:] = 0
     return ids, mask
-
-
-def test_the_example_of_the_module_is_true() -> None:
-    assert doctest.testmod(backends).failed == 0
 
 
 @pytest.mark.parametrize("format", AUTO)

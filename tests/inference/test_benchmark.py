@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 import json
 import re
 import sys
@@ -50,13 +48,6 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> list[memory_footprint.MemoryReques
 
     monkeypatch.setattr(memory_footprint, "measured", measured)
     return seen
-
-
-@pytest.mark.parametrize("module", ["latency", "parity"])
-def test_the_examples_of_the_modules_are_true(module: str) -> None:
-    found = doctest.testmod(importlib.import_module(f"xstilts.inference.{module}"))
-    assert found.attempted
-    assert not found.failed
 
 
 @pytest.fixture

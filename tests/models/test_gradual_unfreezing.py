@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 from dataclasses import replace
 
 import pytest
@@ -20,10 +19,6 @@ from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
 
 RECIPE = Recipe(learning_rate=1e-2, batch_size=12, steps=9, max_length=24, trainable="gradual", weight_decay=0.1)
-
-
-def test_the_docstring_tells_the_truth() -> None:
-    assert not doctest.testmod(freezing).failed
 
 
 @settings(max_examples=200, deadline=None)

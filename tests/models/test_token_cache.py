@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import subprocess
 import sys
 from pathlib import Path
@@ -53,10 +52,6 @@ class Letters:
 def same(one: Segments, other: Segments) -> bool:
     pairs = zip(one.arrays, other.arrays, strict=True)
     return all(a.dtype == b.dtype and a.shape == b.shape and (a == b).all() for a, b in pairs)
-
-
-def test_docstring_tells_the_truth() -> None:
-    assert doctest.testmod(token_cache).failed == 0
 
 
 pieces = some.integers(-(2**31), 2**31 - 1)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import os
 from collections import Counter
 from dataclasses import replace
@@ -18,7 +17,6 @@ from given import TOYS
 from xstilts.errors import InputError
 from xstilts.formats import task_format
 from xstilts.models import token_cache
-from xstilts.models import tokenization as module
 from xstilts.models.encoder import load_tokenizer
 from xstilts.models.tokenization import FOLDER, Tokenizer, longest_first
 from xstilts.runtime.machine import Runtime
@@ -34,11 +32,6 @@ written = some.text(
 
 def tokens_of(family: str) -> Tokenizer:
     return Tokenizer.of(families.tokenizer(family))
-
-
-def test_docstring_tells_the_truth() -> None:
-    assert doctest.testmod(module).failed == 0
-    assert doctest.testmod(writing).failed == 0
 
 
 @given(some.integers(0, 600), some.integers(0, 600), some.integers(0, 512))

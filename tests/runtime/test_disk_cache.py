@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import os
 import shutil
 import subprocess
@@ -14,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from xstilts.runtime import disk_cache as module
 from xstilts.runtime import progress
 from xstilts.runtime.disk_cache import GIB, DiskCache
 
@@ -40,11 +38,6 @@ def put(shelf: DiskCache, name: str, size: int) -> Path | None:
 
 def sizes(shelf: DiskCache) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in shelf.folder.glob("*.*")}
-
-
-def test_docstring_tells_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert doctest.testmod(module).failed == 0
 
 
 def test_what_was_placed_is_found(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import io
 import sys
 
@@ -8,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from xstilts.runtime import progress
 from xstilts.runtime.progress import Event, Lines, left, listen, note, shown, step
 
 
@@ -21,10 +19,6 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
         monkeypatch.setattr("xstilts.runtime.progress.time.monotonic", lambda: self.now)
-
-
-def test_docstring_tells_the_truth() -> None:
-    assert doctest.testmod(progress).failed == 0
 
 
 def test_events_reach_the_last_listener_only() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import pickle
 import signal
 import threading
@@ -8,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from xstilts.runtime import signals as module
 from xstilts.runtime.signals import SIGNALS, Interrupted, deferred, raised
 
 
@@ -24,10 +22,6 @@ def usual_handlers() -> Iterator[None]:
 
 def handlers() -> list[object]:
     return [signal.getsignal(number) for number in SIGNALS]
-
-
-def test_docstring_tells_the_truth() -> None:
-    assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize("number", SIGNALS)

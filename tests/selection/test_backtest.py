@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import doctest
 import json
 import math
 from pathlib import Path
@@ -11,16 +10,12 @@ import numpy as np
 import pytest
 
 from tables import study
-from xstilts.claims.results_table import BASELINE
 from xstilts.errors import InputError
 from xstilts.selection import backtest
 from xstilts.selection.backtest import gains_of
+from xstilts.store.names import BASELINE
 
 GAINS = {"a": (4.0, 6.0), "b": (1.0, 1.0), "c": (0.0, -2.0), "d": (2.0, 2.0), "e": (3.0, 1.0)}
-
-
-def test_the_example_of_the_module_is_right() -> None:
-    assert doctest.testmod(backtest).failed == 0
 
 
 def test_regret_is_what_the_favourite_gains_less_and_its_interval_is_over_seeds() -> None:

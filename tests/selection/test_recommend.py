@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import json
 import math
 import runpy
@@ -23,7 +22,7 @@ from xstilts.experiments.score_table import BASELINE
 from xstilts.models.encoder import Encoder
 from xstilts.runtime.machine import Runtime
 from xstilts.sandbox import CODES
-from xstilts.selection import recommendation, render, successive_halving
+from xstilts.selection import render, successive_halving
 from xstilts.selection.backtest import COMBINED
 from xstilts.selection.budget import Budget
 from xstilts.selection.probes import CandidateSearch, ProbeStages, candidates_of, development, shortened
@@ -45,11 +44,6 @@ ROOT = Path(__file__).parents[2]
 
 def search(encoder: Encoder, target: str = "sandbox_ner", names: tuple[str, ...] = NAMES) -> CandidateSearch:
     return CandidateSearch(encoder, task(target), tuple(map(task, names)), RECIPES, seeds=2, steps=2, examples=24)
-
-
-@pytest.mark.parametrize("module", [recommendation])
-def test_the_examples_of_the_modules_are_right(module: Any) -> None:
-    assert doctest.testmod(module).failed == 0
 
 
 # From the command to the advice, on a tiny encoder.

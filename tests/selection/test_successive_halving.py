@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import math
 from collections.abc import Sequence
 
@@ -9,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from xstilts.errors import InputError
-from xstilts.selection import successive_halving
 from xstilts.selection.successive_halving import Round, Rung, Standing, halve, ladder, order, worse
 from xstilts.stats import Estimate
 
@@ -38,10 +36,6 @@ class Bench:
 
 def everything(names: tuple[str, ...], rung: Rung) -> int:
     return 99
-
-
-def test_the_example_of_the_module_is_right() -> None:
-    assert doctest.testmod(successive_halving).failed == 0
 
 
 @given(some.integers(1, 200), some.integers(1, 100), some.integers(1, 5))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import math
 from typing import Any
 
@@ -12,7 +11,6 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from xstilts.errors import InputError
-from xstilts.selection import transferability
 from xstilts.selection.transferability import alike, cosine, h_score, knn, logme, paired, ranks, shrinkage
 
 seeds = some.integers(0, 10**6)
@@ -23,10 +21,6 @@ def drawn(seed: int, n: int = 24, width: int = 4, labels: int = 3, signal: float
     rng = np.random.default_rng(seed)
     y = np.arange(n) % labels
     return rng.normal(size=(n, width)) + signal * np.eye(labels, width)[y], y
-
-
-def test_the_example_of_the_module_is_right() -> None:
-    assert doctest.testmod(transferability).failed == 0
 
 
 def evidence(states: Any, y: Any, alpha: float, beta: float) -> float:

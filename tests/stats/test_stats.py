@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import itertools
 import math
 import pkgutil
@@ -54,13 +53,6 @@ FILES = [module, *(import_module(f"xstilts.stats.{one.name}") for one in pkgutil
 T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 9: 2.262}
 
 numbers = some.lists(some.floats(0, 100), min_size=2, max_size=12)
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.__name__)
-def test_docstring_tells_the_truth(file: object) -> None:
-    tried = doctest.testmod(file)  # type: ignore[arg-type]
-    assert tried.failed == 0
-    assert tried.attempted > 0
 
 
 @pytest.mark.parametrize(

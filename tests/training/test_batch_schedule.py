@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 from collections import Counter
 from itertools import islice
 
@@ -10,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from xstilts.errors import InputError
-from xstilts.training import batch_schedule as module
 from xstilts.training.batch_schedule import POOL, ScheduledSet, Step, schedule, shares, steps_of
 
 lengths = some.lists(some.integers(1, 200), min_size=1, max_size=80)
@@ -29,10 +27,6 @@ def alone(taught: ScheduledSet, steps: int, batch_size: int, seed: int = 0) -> l
     return [
         unit for step in schedule((taught,), steps, batch_size, "uniform", seed) for unit in step[0].inputs.tolist()
     ]
-
-
-def test_docstring_tells_the_truth() -> None:
-    assert doctest.testmod(module).failed == 0
 
 
 @settings(max_examples=40, deadline=None)

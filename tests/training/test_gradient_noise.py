@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import json
 from dataclasses import replace
 
@@ -16,10 +15,6 @@ from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
 
 RECIPE = Recipe(learning_rate=1e-2, batch_size=8, steps=3, max_length=24)
-
-
-def test_the_docstring_tells_the_truth() -> None:
-    assert not doctest.testmod(gradient_noise).failed
 
 
 def test_both_parts_are_without_bias_and_the_interval_covers() -> None:

@@ -1,18 +1,11 @@
 from __future__ import annotations
 
-import doctest
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from xstilts.training import low_precision as module
 from xstilts.training.low_precision import BLOCK, levels, packed, rounded, unpacked
-
-
-def test_docstring_tells_the_truth() -> None:
-    assert doctest.testmod(module).failed == 0
 
 
 def test_there_are_256_values_that_rise() -> None:

@@ -18,7 +18,6 @@ import numpy as np
 
 from xstilts import stats
 from xstilts.claims.results_table import (
-    BASELINE,
     CLOCKED,
     COSTS,
     Arm,
@@ -34,6 +33,7 @@ from xstilts.claims.results_table import (
 from xstilts.errors import InputError
 from xstilts.metrics.base import Array
 from xstilts.stats import PLAIN, Estimate, Resampling
+from xstilts.store.names import BASELINE
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ from xstilts import metrics, stats
 from xstilts.errors import InputError
 from xstilts.metrics.base import Array
 from xstilts.stats import Estimate, Resampling
+from xstilts.store.names import INTERMEDIATE, TARGET
 
-BASELINE = "baseline"
-ROLES = ("intermediate", "target")
+ROLES = (INTERMEDIATE, TARGET)
 FIGURES = ("seconds", "flops", "tokens", "parameters", "trained_parameters", "joules")
 COSTS = (
     *(f"{role}_{figure}" for role in ROLES for figure in FIGURES),

@@ -33,7 +33,7 @@ from xstilts.store.stage import BuildContext, stage
 
 T = TypeVar("T")
 
-EXAMPLES = "examples.jsonl"
+EXAMPLES = names.EXAMPLES_FILE
 KEPT_FIELDS = ("lines",)  # what a reader adds for messages: the line of each token
 
 

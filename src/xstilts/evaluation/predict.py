@@ -66,7 +66,7 @@ def predict(context: BuildContext, model: Encoder | Stage, data: Stage, format: 
         max_length: Most tokens of a sequence, special tokens included; clipped to the encoder's positions.
     """
     task = task_format(format)
-    source = context.path(model) / "model" if isinstance(model, Stage) else model
+    source = context.path(model) / names.MODEL_FOLDER if isinstance(model, Stage) else model
     network, tokenizer, labels = _loaded(source, format, _public_encoder(model))
     max_length = network.clip_max_length(max_length)
     examples = list(read_examples(context.path(data) / EXAMPLES, format))

@@ -26,6 +26,7 @@ from xstilts.models import hf_format
 from xstilts.models.encoder import SANDBOX, tensor_files
 from xstilts.models.heads import AUTO, HEADLESS, MASKED_LM, mean_pool, stored_prefix
 from xstilts.models.network import Network
+from xstilts.store.names import MODEL_FOLDER
 
 ROWS = 512  # tokens that an int8 layer takes at once: what lies between two products stays in the cache
 Call = Callable[[Tensor, Tensor], Tensor]
@@ -91,7 +92,7 @@ def located(source: str | Path) -> Path:
         InputError: There is none.
     """
     folder = SANDBOX if str(source) == "sandbox" else Path(source).expanduser()
-    for one in (folder, folder / "model"):
+    for one in (folder, folder / MODEL_FOLDER):
         if (one / "config.json").is_file():
             return one
     raise InputError(f"{source} has no config.json; give the folder of a checkpoint, or of a finished training")

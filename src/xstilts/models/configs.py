@@ -26,6 +26,7 @@ from xstilts.models.encoder import Encoder
 from xstilts.runtime.machine import Runtime
 from xstilts.store.build import is_built
 from xstilts.store.identity import identity
+from xstilts.store.names import MODEL_FOLDER
 from xstilts.store.stage import Stage, folder_of
 
 TABLE = Path(__file__).with_name("configs.json")
@@ -62,7 +63,7 @@ def config_before(model: Encoder | Stage, machine: Runtime) -> Any:
     if isinstance(model, Encoder):
         return config_of(model)
     if is_built(model, machine):
-        return read(folder_of(model, machine) / "model" / CONFIG)
+        return read(folder_of(model, machine) / MODEL_FOLDER / CONFIG)
     origin, shape = model.arguments.get("encoder"), model.arguments.get("shape")
     if shape is not None:
         return configuration(shape, shape.vocabulary)

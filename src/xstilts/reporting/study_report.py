@@ -25,7 +25,7 @@ from xstilts.claims import measures, published
 from xstilts.claims.claim import LEVEL, Claim, Verdict
 from xstilts.claims.claim_validation import slug
 from xstilts.claims.measures import Gain, Level, Measured, Scaling
-from xstilts.claims.results_table import BASELINE, Missing, Result, ResultsTable
+from xstilts.claims.results_table import Missing, Result, ResultsTable
 from xstilts.data.languages import Language, codes, language
 from xstilts.errors import InputError
 from xstilts.evaluation import contamination
@@ -37,6 +37,7 @@ from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest, names, query
 from xstilts.store.build import is_built
 from xstilts.store.live_view import history_of
+from xstilts.store.names import BASELINE
 from xstilts.training.train import MODEL
 
 Json = dict[str, Any]

@@ -20,7 +20,7 @@ from itertools import accumulate
 import numpy as np
 
 from xstilts import metrics, stats
-from xstilts.claims.results_table import BASELINE, contributions
+from xstilts.claims.results_table import contributions
 from xstilts.errors import InputError
 from xstilts.evaluation.score import CONTRIBUTIONS
 from xstilts.metrics.base import Array
@@ -34,6 +34,7 @@ from xstilts.selection.recommendation import Advice, Figure
 from xstilts.selection.successive_halving import Round, Rung, Standing
 from xstilts.selection.transferability import alike
 from xstilts.stats import Summary
+from xstilts.store.names import BASELINE
 from xstilts.store.stage import Stage, folder_of
 
 STATES, ROUND = "probes and states", "round"

@@ -13,7 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-RECORD = "stage.json"
+from xstilts.store import names
+
+RECORD = names.MANIFEST_FILE
 LIBRARIES = ("xstilts", "torch", "transformers", "tokenizers", "numpy")
 
 

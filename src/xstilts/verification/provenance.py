@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xstilts import formats
-from xstilts.claims.results_table import BASELINE
 from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, SCORE, TARGET
 from xstilts.models.encoder import SANDBOX
 from xstilts.models.naming import called
 from xstilts.reporting.study_report import row_json, stage_json, to_json
 from xstilts.store import names
 from xstilts.store.identity import key_of
+from xstilts.store.names import BASELINE
 from xstilts.verification.json_diff import ABSENT, is_same
 from xstilts.verification.stage_integrity import Fault, StoredStages
 

@@ -32,6 +32,7 @@ from xstilts.models.hf_format import load as load_folder
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime.machine import Runtime
+from xstilts.store.names import MODEL_FOLDER
 
 KIND = "classification"
 NAMES = ("entailment", "contradiction", "neutral")  # in the order of SUPPORT, CONTRADICT and NEUTRAL
@@ -98,7 +99,7 @@ def load(source: str | Path, machine: Runtime) -> CrossEncoder:
     order = _order(folder, labels)
     network.eval().requires_grad_(False).to(machine.torch_device())
     identity = Encoder.of(folder)
-    name = folder.parent.name if folder.name == "model" else identity.name
+    name = folder.parent.name if folder.name == MODEL_FOLDER else identity.name
     tokens = replace(Tokenizer.of(tokenizer), cache=None)
     return CrossEncoder(name, identity.digest, folder, labels, order, network, tokens, machine)
 
