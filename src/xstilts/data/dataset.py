@@ -97,11 +97,11 @@ class DatasetSplit:
 
 
 @stage(name=names.READ, version=1, label=lambda data: f"data-{data.label}")
-def read(site: BuildContext, data: DatasetSplit) -> None:
+def read(context: BuildContext, data: DatasetSplit) -> None:
     """Write the examples of a split to `examples.jsonl`, and what was repaired, dropped or noted to the manifest.
 
     Args:
-        site: The folder to write to, and the runtime with the data folder.
+        context: The folder to write to, and the runtime with the data folder.
         data: The split.
 
     Raises:
@@ -109,13 +109,17 @@ def read(site: BuildContext, data: DatasetSplit) -> None:
             examples than expected, or the "en" training data are not English.
     """
     report, check = Report(), EnglishCheck()
-    read_examples = examples(data, site.machine.data, report)
+    read_examples = examples(data, context.machine.data, report)
     guarded = data.split == "train" and data.language == "en"
-    count = write(check.checked(read_examples) if guarded else read_examples, site.folder / EXAMPLES)
-    site.record |= {"examples": count, "files": [file.path for file in data.files], **asdict(report)}
+    count = write(check.checked(read_examples) if guarded else read_examples, context.folder / EXAMPLES)
+    context.record |= {"examples": count, "files": [file.path for file in data.files], **asdict(report)}
     if guarded:
-        site.record["not_english"] = {"suspicious": check.suspicious, "judged": check.judged, "samples": check.samples}
-    if not site.machine.allow_unexpected_data:
+        context.record["not_english"] = {
+            "suspicious": check.suspicious,
+            "judged": check.judged,
+            "samples": check.samples,
+        }
+    if not context.machine.allow_unexpected_data:
         _check_count(data, count, report)
         _check_english(data, check)
 

@@ -137,18 +137,18 @@ def _label(train: Stage, test: Stage) -> str:
 
 
 @stage(name=names.CONTAMINATION, version=1, label=_label)
-def contamination(site: BuildContext, train: Stage, test: Stage) -> None:
+def contamination(context: BuildContext, train: Stage, test: Stage) -> None:
     """Write `overlap.json`: what the examples of `test` have in common with those of `train`.
 
     Args:
         train: The stage that reads the training split.
         test: The stage that reads the test split.
     """
-    test_examples = list(examples.read(site.path(test) / EXAMPLES, _data(test).format))
-    overlap = between(examples.read(site.path(train) / EXAMPLES, _data(train).format), test_examples)
+    test_examples = list(examples.read(context.path(test) / EXAMPLES, _data(test).format))
+    overlap = between(examples.read(context.path(train) / EXAMPLES, _data(train).format), test_examples)
     overlap = replace(overlap, train=_name(_data(train), "train"), test=_name(_data(test), "test"))
-    (site.folder / OVERLAP).write_text(json.dumps(asdict(overlap), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    site.record |= {"examples": overlap.test_examples, "touched": overlap.touched}
+    (context.folder / OVERLAP).write_text(json.dumps(asdict(overlap), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    context.record |= {"examples": overlap.test_examples, "touched": overlap.touched}
 
 
 def read_overlap(folder: Path) -> Overlap:

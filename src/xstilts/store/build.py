@@ -89,10 +89,10 @@ def _make(stage: Stage, folder: Path, machine: Runtime) -> None:
         shutil.rmtree(part)
     try:
         part.mkdir(parents=True, exist_ok=True)
-        site = BuildContext(part, machine)
+        context = BuildContext(part, machine)
         started = time.time()
-        stage.work.function(site, **stage.arguments)
-        manifest.write(part, _facts(stage, site, started))
+        stage.work.function(context, **stage.arguments)
+        manifest.write(part, _facts(stage, context, started))
         if folder.exists():
             _put_aside(folder)
         part.rename(folder)
@@ -106,7 +106,7 @@ def _make(stage: Stage, folder: Path, machine: Runtime) -> None:
         ) from error
 
 
-def _facts(stage: Stage, site: BuildContext, started: float) -> dict[str, Any]:
+def _facts(stage: Stage, context: BuildContext, started: float) -> dict[str, Any]:
     return {
         "label": stage.label,
         "key": stage.key,
@@ -115,10 +115,10 @@ def _facts(stage: Stage, site: BuildContext, started: float) -> dict[str, Any]:
         "source": source_digest(stage.work),
         "arguments": stage.canonical_arguments,
         "inputs": {needed.key: needed.label for needed in stage.inputs},
-        "machine": {"device": site.machine.device, "threads": site.machine.threads},
+        "machine": {"device": context.machine.device, "threads": context.machine.threads},
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
-        "record": site.record,
+        "record": context.record,
     }
 
 

@@ -1,13 +1,13 @@
-"""Stage: a promise of a result, named by everything that decides it, and the store that keeps what was promised.
+"""Stages: computations that are declared first and run later, each named by everything that decides its result.
 
 A function decorated with `@stage` does not run when it is called: it returns a `Stage`, whose key is a digest of the
-declared name, its version and its arguments, stages among them by their keys. `build` makes the result, inputs
-first, in a folder `<store>/<label>-<key>/`. The folder appears complete or not at all: existence is completion.
-What the machine decides (device, paths, workers) reaches the function through `BuildContext` and never the key.
+function's declared name, its version and its arguments, stages among them by their keys. `build.build` runs it, inputs
+first, in a folder `<store>/<label>-<key>/`. The folder appears complete or not at all: if it exists, it is finished.
+What depends on the machine (device, paths, workers) reaches the function through `BuildContext` and never the key.
 
 >>> @stage(name="greet", version=1)
-... def greet(site: BuildContext, name: str) -> None:
-...     (site.folder / "greeting.txt").write_text(f"hello {name}")
+... def greet(context: BuildContext, name: str) -> None:
+...     (context.folder / "greeting.txt").write_text(f"hello {name}")
 >>> greet("world").key == greet("world").key != greet("moon").key
 True
 """
@@ -55,7 +55,7 @@ class StageFunction:
 
 @dataclass(frozen=True)
 class Stage(Keyed):
-    """Work, its version and its arguments: a promise of a folder."""
+    """A stage function and its arguments; its result is a folder of the store, whether it is there yet or not."""
 
     work: StageFunction
     arguments: dict[str, Any]
@@ -114,7 +114,7 @@ def stage(
     always: Collection[str] = (),
     encoded: Mapping[str, Encode] | None = None,
 ) -> Callable[[Callable[Concatenate[BuildContext, P], None]], Callable[P, Stage]]:
-    """Turn a function `f(site, ...)` into one that promises its result.
+    """Turn a function `f(context, ...)` into one that returns a `Stage` instead of running.
 
     Args:
         name: The declared name that keys and manifests have, wherever the function lies and however it is called.
@@ -134,17 +134,17 @@ def stage(
         work = StageFunction(function, name, version, members, label, resumes)
         names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
 
-        def promise(*args: P.args, **kwargs: P.kwargs) -> Stage:
+        def declare_stage(*args: P.args, **kwargs: P.kwargs) -> Stage:
             if not kwargs and len(args) == len(names) == len(parameters):  # as thousands of runs do; binding is slow
                 return Stage(work, dict(zip(names, args, strict=True)))
             bound = signature.bind(None, *args, **kwargs)
             bound.apply_defaults()
             return Stage(work, dict(list(bound.arguments.items())[1:]))
 
-        promise.__doc__, promise.__name__ = function.__doc__, function.__name__
-        promise.__module__, promise.__qualname__ = function.__module__, function.__qualname__
-        promise.work = work  # type: ignore[attr-defined]
-        return promise
+        declare_stage.__doc__, declare_stage.__name__ = function.__doc__, function.__name__
+        declare_stage.__module__, declare_stage.__qualname__ = function.__module__, function.__qualname__
+        declare_stage.work = work  # type: ignore[attr-defined]
+        return declare_stage
 
     return decorate
 
@@ -159,10 +159,10 @@ def folder_of(stage: Stage, machine: Runtime) -> Path:
     return machine.store / f"{stage.label}-{stage.key}"
 
 
-def with_inputs(promised: Iterable[Stage]) -> list[Stage]:
+def with_inputs(stages: Iterable[Stage]) -> list[Stage]:
     """Return stages and all that they need, each once."""
     found: dict[str, Stage] = {}
-    stack = list(promised)
+    stack = list(stages)
     while stack:
         item = stack.pop()
         if item.key not in found:
@@ -172,7 +172,16 @@ def with_inputs(promised: Iterable[Stage]) -> list[Stage]:
 
 
 def lineage(first: Any, argument: str) -> Iterator[Any]:
-    """Yield a stage, what it was given as an argument, what that was given, and so on, to what was given none."""
+    """Follow one argument through a chain of stages, such as `encoder` through the trainings of a model.
+
+    Args:
+        first: The stage to begin with, or any other value.
+        argument: Name of the argument.
+
+    Yields:
+        `first`, the argument's value there, its value in that stage, and so on; the last value is no stage, or a stage
+        without this argument.
+    """
     yield first
     while isinstance(first, Stage) and argument in first.arguments:
         first = first.arguments[argument]
