@@ -1,6 +1,6 @@
 """Tiny models with random weights, and tiny tokenizers, of every supported family, for tests.
 
->>> make("xlm-roberta", tmp_path)
+make("xlm-roberta", tmp_path)
 """
 
 from __future__ import annotations

@@ -54,16 +54,16 @@ def ran(script: str, arguments: str, folder: Path, monkeypatch: pytest.MonkeyPat
     ("script", "arguments"),
     [
         ("fine_tuning.py", "--lengths xnli"),
-        ("fine_tuning.py", "--lengths squad"),
+        pytest.param("fine_tuning.py", "--lengths squad", marks=pytest.mark.slow),
         ("frozen_prefix.py", "--full"),
         ("evaluation.py", ""),
         ("retrieval.py", ""),
         ("throughput.py", ""),
         ("throughput.py", "--shape xl --sides packed --trained lora:2"),
-        ("throughput.py", "--shape xl --sides packed --optimiser adafactor:bf16"),
+        pytest.param("throughput.py", "--shape xl --sides packed --optimiser adafactor:bf16", marks=pytest.mark.slow),
         ("mining.py", ""),
         ("token_cache.py", ""),
-        ("startup.py", ""),
+        pytest.param("startup.py", "", marks=pytest.mark.slow),
         ("sharing.py", ""),
     ],
 )
@@ -74,17 +74,21 @@ def test_a_benchmark_gives_every_figure_of_its_rows(
     for name, value in figures.items():
         assert isinstance(value, str) or np.all(np.isfinite(value)), name
     # A part that asks for more than this miniature, such as other sides, is not one of it.
-    shown = [part for part in parts.CPU + parts.GPU if part.script == script and told(part) in (told_by(arguments), "")]
+    shown = [
+        part
+        for part in parts.CPU + parts.GPU
+        if part.script == script and option_of(part) in (option_in(arguments), "")
+    ]
     wanted = {row.figure for part in shown for row in part.rows if not ON_GPU.fullmatch(row.figure)}
     assert wanted <= {*figures}
 
 
-def told(part: Any) -> str:
+def option_of(part: Any) -> str:
     """Return the sides or lengths that a part asks for."""
-    return told_by(part.arguments)
+    return option_in(part.arguments)
 
 
-def told_by(arguments: str) -> str:
+def option_in(arguments: str) -> str:
     found = re.search(r"--(sides|lengths) \S+", arguments)
     return found.group() if found else ""
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_train import CASES, case, killed
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -254,24 +252,6 @@ def test_a_prediction_costs_a_forward_pass_over_what_differs_in_its_data(
     assert found["flops"]["forward"] > 0
     assert found["flops"]["activations"] == found["flops"]["weights"] == found["flops"]["looks"] == 0
     assert found["trained_parameters"] == 0
-
-
-@pytest.mark.parametrize(("name", "step"), [("multi", 17), ("accumulated", 11)])
-def test_a_killed_training_has_the_ledger_of_an_uninterrupted_one(
-    name: str, step: int, encoder: Encoder, tmp_path: Path
-) -> None:
-    source = str(encoder.location)
-    machines = [
-        Runtime(tmp_path / store, device="cpu", threads=1, max_tokens_per_pass=CASES[name][1])
-        for store in ("whole", "killed")
-    ]
-    whole = spent_by(build(case(name, source), machines[0]))
-    assert killed(name, source, machines[1].store, step) == -signal.SIGKILL
-    again = spent_by(build(case(name, source), machines[1]))
-    for figure in ("tokens", "padded_tokens", "flops", "parameters", "trained_parameters"):
-        assert again[figure] == whole[figure]
-    assert 0 < again["earlier_seconds"] < again["seconds"]
-    assert again["peak_memory_mib"].keys() == whole["peak_memory_mib"].keys()
 
 
 def test_sums_that_a_checkpoint_did_not_keep_are_not_guessed(encoder: Encoder, machine: Runtime) -> None:

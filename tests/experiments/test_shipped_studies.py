@@ -33,6 +33,7 @@ from xstilts.verification.verify import verify
 
 FILES = sorted((Path(__file__).parents[2] / "studies").glob("*.py"))
 NEW = ("cost_by_size", "model_size", "multilingual_mix")
+QUICK = ("layerwise", "multilingual_mix")  # the others take the same way, and longer: `make slow`
 MANY = 5  # arms (or several targets), of which one seed is enough here
 FEW = {"train": 60, "validation": 6, "test": 6}
 
@@ -101,7 +102,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
         yield Runtime(tmp_path_factory.mktemp("store"), device="cpu", threads=1, allow_unexpected_data=True)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [path if path.stem in QUICK else pytest.param(path, marks=pytest.mark.slow) for path in FILES],
+    ids=lambda path: path.stem,
+)
 def test_a_study_goes_from_its_file_to_a_report_that_stands(path: Path, machine: Runtime, tmp_path: Path) -> None:
     asked = smallest(studies.load(path, "sandbox"))
     studies.build(asked, machine)
@@ -133,7 +138,7 @@ def test_a_study_can_be_written_down_without_network_and_data(path: Path, scale:
     assert found.limits or scale == "full"
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", [pytest.param(NEW[1], marks=pytest.mark.slow), NEW[0], NEW[2]])
 def test_a_forecast_knows_encoders_that_are_not_made_yet(name: str, tmp_path: Path) -> None:
     asked = studies.load(FILES[0].with_name(f"{name}.py"), "sandbox")
     found = forecast(replace(asked, arms=asked.arms[-2:], claims=()), Gpu(), Runtime(tmp_path, device="cpu"))

@@ -183,7 +183,9 @@ def killed(name: str, source: str, store: Path, step: int, sign: str = "KILL") -
 
 
 @pytest.mark.parametrize(("name", "step"), [("single", 5), ("multi", 17), ("accumulated", 11)])
-def test_a_killed_training_ends_in_the_same_bits(name: str, step: int, encoder: Encoder, tmp_path: Path) -> None:
+def test_a_killed_training_ends_in_the_same_bits_and_sums(
+    name: str, step: int, encoder: Encoder, tmp_path: Path
+) -> None:
     source = str(encoder.location)
     machines = [
         Runtime(tmp_path / store, device="cpu", threads=1, max_tokens_per_pass=CASES[name][1])
@@ -199,6 +201,11 @@ def test_a_killed_training_ends_in_the_same_bits(name: str, step: int, encoder: 
     assert weights(again) == weights(whole)
     assert (again / HISTORY).read_bytes() == (whole / HISTORY).read_bytes()
     assert not (again / "checkpoint.safetensors").exists()
+    first, second = (read_record(folder)["record"]["cost"] for folder in (whole, again))
+    for figure in ("tokens", "padded_tokens", "flops", "parameters", "trained_parameters"):
+        assert second[figure] == first[figure]
+    assert 0 < second["earlier_seconds"] < second["seconds"]
+    assert second["peak_memory_mib"].keys() == first["peak_memory_mib"].keys()
     if name == "single":
         data = lesson("classification").train[0]
         files = [build(predict(promise, data, "classification", 24), machine) / PREDICTIONS for machine in machines]
