@@ -6,14 +6,24 @@ make("xlm-roberta", tmp_path)
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import transformers
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from xstilts.models.encoder import load_backbone
+
+QUICK = ("xlm-roberta", "modernbert", "mt5")
+
+
+def quick_first(names: Iterable[str]) -> list[Any]:
+    """Return families as parameters of a test: a few that differ most are always tested, the others by `make slow`."""
+    return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
 
 WIDTH, DEPTH, VOCABULARY = 16, 3, 64
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -206,6 +206,7 @@ def test_the_error_is_found_in_a_traceback() -> None:
     assert (run.reason("killed\n"), run.reason("")) == ("killed", "")
 
 
+@pytest.mark.slow
 def test_one_command_runs_parts_and_keeps_the_others_of_the_same_versions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

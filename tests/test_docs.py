@@ -102,7 +102,15 @@ def put_tasks(page: Path, folder: Path) -> list[str]:
     return [Path(block.info.removeprefix("file=")).stem for block in shown]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=called)
+# Pages whose commands train or measure for seconds.
+LONG = ("experiments/intermediate.md", "experiments/recommend.md", "scale/cost.md", "scale/inference.md")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow) if str(page).endswith(LONG) else page for page in PAGES],
+    ids=called,
+)
 def test_what_a_page_shows_can_be_run(
     page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

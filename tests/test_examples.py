@@ -21,7 +21,11 @@ def test_every_example_has_its_test() -> None:
     assert {path.stem for path in EXAMPLES} == set(PRINTED)
 
 
-@pytest.mark.parametrize("script", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(path, marks=pytest.mark.slow) if path.stem == "study" else path for path in EXAMPLES],
+    ids=lambda path: path.stem,
+)
 def test_an_example_runs(
     script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -60,6 +60,7 @@ def accuracies(store: Path) -> dict[str, float]:
     return {code: scores[0] for code, scores in table.columns[0].scores.items()}
 
 
+@pytest.mark.slow
 def test_swapped_labels_of_one_language_show_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = accuracies(tmp_path / "honest")
     swap = {"entailment": "contradiction", "contradiction": "entailment", "neutral": "neutral"}

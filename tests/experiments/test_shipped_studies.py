@@ -33,7 +33,7 @@ from xstilts.verification.verify import verify
 
 FILES = sorted((Path(__file__).parents[2] / "studies").glob("*.py"))
 NEW = ("cost_by_size", "model_size", "multilingual_mix")
-QUICK = ("layerwise", "multilingual_mix")  # the others take the same way, and longer: `make slow`
+QUICK = ("layerwise",)  # the others take the same way, and longer: `make slow`
 MANY = 5  # arms (or several targets), of which one seed is enough here
 FEW = {"train": 60, "validation": 6, "test": 6}
 
@@ -138,7 +138,7 @@ def test_a_study_can_be_written_down_without_network_and_data(path: Path, scale:
     assert found.limits or scale == "full"
 
 
-@pytest.mark.parametrize("name", [pytest.param(NEW[1], marks=pytest.mark.slow), NEW[0], NEW[2]])
+@pytest.mark.parametrize("name", [NEW[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NEW[1:])])
 def test_a_forecast_knows_encoders_that_are_not_made_yet(name: str, tmp_path: Path) -> None:
     asked = studies.load(FILES[0].with_name(f"{name}.py"), "sandbox")
     found = forecast(replace(asked, arms=asked.arms[-2:], claims=()), Gpu(), Runtime(tmp_path, device="cpu"))

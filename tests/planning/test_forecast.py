@@ -164,8 +164,8 @@ def test_what_is_frozen_costs_less(tiny: Path) -> None:
     ("trained", "model_type", "format"),
     [
         ("all", "modernbert", "multiple_choice"),
-        ("lora:4", "gemma3_text", "extractive_qa"),
-        ("layernorm", "mt5", "token_classification"),
+        pytest.param("lora:4", "gemma3_text", "extractive_qa", marks=pytest.mark.slow),
+        pytest.param("layernorm", "mt5", "token_classification", marks=pytest.mark.slow),
     ],
 )
 def test_a_deep_network_is_told_from_shallow_ones(trained: str, model_type: str, format: str, families: Any) -> None:

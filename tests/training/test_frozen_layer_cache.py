@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from families import DEPTH, FAMILIES
+from families import DEPTH, FAMILIES, quick_first
 from given import TOYS, lesson, losses, stopped
 from xstilts.formats import task_format
 from xstilts.models.batch import ModelInput
@@ -53,7 +53,7 @@ def frozen(family: str, folders: Any, name: str, trained: str) -> tuple[Network,
     return network.train(), tokens, task_format(name).encode(examples, tokens, 24, labels, Counter())
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", quick_first(FAMILIES))
 @pytest.mark.parametrize(
     ("name", "trained"),
     [("classification", "top:1"), ("token_classification", "top:2"), ("token_classification", "head")],

@@ -11,6 +11,7 @@ import torch
 import transformers
 
 import families as tiny
+from families import quick_first
 from given import TOYS, lesson
 from xstilts.cost.activation_memory import ActivationMemory, Device, real
 from xstilts.cost.flops import Shape
@@ -64,7 +65,7 @@ def really(network: Network, how: str, shape: Shape, halved: bool = False) -> in
 # What autograd keeps is told to the byte, at a shape at which nothing was counted.
 
 
-@pytest.mark.parametrize("model_type", FAMILIES)
+@pytest.mark.parametrize("model_type", quick_first(FAMILIES))
 def test_kept_bytes_are_those_of_real_tensors(model_type: str) -> None:
     network = network_of(model_type)
     found = ActivationMemory(network, "head", CPU)
@@ -248,6 +249,7 @@ def test_what_does_not_fit_is_told_with_a_way_that_does() -> None:
     assert memory_fit.fits(lighter, 20 * GIB, GPU)
 
 
+@pytest.mark.slow
 def test_where_nothing_helps_a_plan_says_so() -> None:
     assert "no option of the command line would make it fit" in said(XXL, 10)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from families import FAMILIES
+from families import FAMILIES, quick_first
 from given import lesson
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
@@ -127,7 +127,9 @@ TRICKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", TRICKS)
+@pytest.mark.parametrize(
+    "name", [name if number < 2 else pytest.param(name, marks=pytest.mark.slow) for number, name in enumerate(TRICKS)]
+)
 def test_with_every_trick_on_a_killed_training_ends_in_the_same_bits(
     name: str, encoder: Encoder, machine: Runtime
 ) -> None:
@@ -177,7 +179,7 @@ def test_an_error_in_a_batch_ends_the_training(
         build(train(encoder, (lesson("token_classification"),), SHORT, seed=1), machine)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", quick_first(FAMILIES))
 def test_layers_computed_again_give_the_same_training(family: str, families: Any, machine: Runtime) -> None:
     """Dropout included: the second time, layers draw what they drew the first time."""
     model = train(Encoder.of(families[family]), (lesson("token_classification"),), SHORT, seed=1)

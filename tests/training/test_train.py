@@ -182,7 +182,9 @@ def killed(name: str, source: str, store: Path, step: int, sign: str = "KILL") -
     return subprocess.run([sys.executable, "-c", script], env=environment, check=False, capture_output=True).returncode
 
 
-@pytest.mark.parametrize(("name", "step"), [("single", 5), ("multi", 17), ("accumulated", 11)])
+@pytest.mark.parametrize(
+    ("name", "step"), [("single", 5), ("multi", 17), pytest.param("accumulated", 11, marks=pytest.mark.slow)]
+)
 def test_a_killed_training_ends_in_the_same_bits_and_sums(
     name: str, step: int, encoder: Encoder, tmp_path: Path
 ) -> None:
