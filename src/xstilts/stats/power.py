@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -38,6 +39,7 @@ class PowerTarget:
 
 
 ALONE = PowerTarget()
+GRID = (1 - np.cos(np.linspace(0, np.pi, 25))) / 2
 
 
 def power(found: Estimate, effect: float, aim: PowerTarget = ALONE) -> float:
@@ -118,10 +120,15 @@ def _limits(found: Estimate, aim: PowerTarget) -> tuple[Array, Array]:
     seeds = (found.between / found.count * first[:, None] + 0 * second).ravel()
     units = (found.units * second + 0 * first[:, None]).ravel()
     share = seeds / (seeds + units)  # on which alone the width in standard errors depends
-    grid = (1 - np.cos(np.linspace(0, np.pi, 25))) / 2
-    pull = 0.0 if aim.guarded else PULL
-    wide = np.interp(share, grid, halves(grid, 1 - grid, degrees, found.degrees, 1 - aim.level, pull))
+    wide = np.interp(share, GRID, _widths(degrees, found.degrees, 1 - aim.level, 0.0 if aim.guarded else PULL))
     return wide * np.sqrt(seeds + units), np.outer(of_first, of_second).ravel()
+
+
+# Widths depend on the degrees of freedom alone, through which a search for the number of seeds runs again and again.
+@lru_cache(maxsize=4096)
+def _widths(seed_degrees: float, unit_degrees: float, miss: float, pull: float) -> Array:
+    """Return half the widths of intervals in standard errors, at the shares of the seeds' variance in `GRID`."""
+    return halves(GRID, 1 - GRID, seed_degrees, unit_degrees, miss, pull)
 
 
 def _chance(effect: float, within: float, found: Estimate, wide: Array, weights: Array) -> float:
