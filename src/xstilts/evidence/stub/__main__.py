@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> None:
     with serving(faults, options.port) as stub:
         try:
             print(*(f"export {name}={url}" for name, url in stub.environment().items()), sep="\n", flush=True)
-            stub.ended.wait()
+            while not stub.ended.wait(0.2):  # awake often, so that a signal is not left to another thread
+                pass
         except KeyboardInterrupt:
             print("ended")
 
