@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from typing import cast
 
 from xstilts.evidence.stub.server import FAULT_KINDS, SOURCES, Fault, FaultKind, serving
@@ -35,4 +36,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background programs with it ignored
     main()
