@@ -124,7 +124,7 @@ def decode(
     for scores, model_input in zip(answers, inputs, strict=True):
         number = model_input.example
         null[number] = min(null[number], float(scores[0, 0] + scores[1, 0]))
-        score, start, stop = _best_span(scores, model_input.places)
+        score, start, stop = best_span(scores, model_input.places)
         if score > best[number][0]:
             best[number] = score, examples[number].context[start:stop].strip()
     return [
@@ -133,8 +133,17 @@ def decode(
     ]
 
 
-def _best_span(scores: Scores, places: Offsets) -> tuple[float, int, int]:
-    """Return the score and the characters of the best span inside the context."""
+def best_span(scores: Scores, places: Offsets) -> tuple[float, int, int]:
+    """Return the best answer span of a window.
+
+    Args:
+        scores: Start and end logits (2, tokens).
+        places: Start and end character of each token in the context (tokens, 2); negative outside of it.
+
+    Returns:
+        The sum of the two logits, and the first character of the span and the one after its last; (-inf, 0, 0) if the
+        window holds no token of the context.
+    """
     outside = places[:, 0] < 0
     first, last = np.where(outside, -np.inf, scores)
     starts, ends = (np.argsort(-side, kind="stable")[:N_BEST] for side in (first, last))

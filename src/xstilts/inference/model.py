@@ -31,7 +31,7 @@ from xstilts.data.examples import (
 from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict_inputs
 from xstilts.formats import task_format
-from xstilts.formats.extractive_qa import _best_span
+from xstilts.formats.extractive_qa import best_span
 from xstilts.inference.backends import format_of, located
 from xstilts.models import hf_format
 from xstilts.models.batch import ModelInput
@@ -254,7 +254,7 @@ def _tag_prediction(model: Model, example: Any, line: Mapping[str, Any], outputs
 
 
 def _answer_prediction(model: Model, example: Any, line: Mapping[str, Any], outputs: Outputs) -> Prediction:
-    _, start, stop = max((_best_span(scores, window.places) for window, scores in outputs), key=lambda span: span[0])
+    _, start, stop = max((best_span(scores, window.places) for window, scores in outputs), key=lambda span: span[0])
     text = example.context[start:stop]
     start += len(text) - len(text.lstrip())
     return {
