@@ -13,8 +13,8 @@ from xstilts.data.readers import Report
 from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score as scored
-from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, read, training_roles, training_set
-from xstilts.experiments.splits import NamedSplits
+from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, training_roles, training_set
+from xstilts.experiments.splits import NamedSplits, read
 from xstilts.models.encoder import Encoder
 from xstilts.runtime.machine import Runtime
 from xstilts.sandbox import CODES

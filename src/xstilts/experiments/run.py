@@ -28,7 +28,6 @@ from xstilts.evaluation.contamination import contamination
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
 from xstilts.experiments.splits import Splits, splits_of
-from xstilts.experiments.splits import read as read
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.store import names

@@ -18,8 +18,9 @@ from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
 from xstilts.experiments.grid import tasks_of
-from xstilts.experiments.run import Recipes, read, training_set
+from xstilts.experiments.run import Recipes, training_set
 from xstilts.experiments.score_table import BASELINE
+from xstilts.experiments.splits import read
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.selection.features import Asking, features

@@ -309,7 +309,8 @@ def hub_data(
         sources.append(Source("parquet", {split: path}, chosen, options, revision=revision, languages=known))
     for code in (*languages, *trained_in):
         _check_language(code, f"task '{name}'")
-    folder = Path(data or os.environ.get("XSTILTS_DATA") or "").expanduser() if data or _data_variable() else None
+    place = data or os.environ.get("XSTILTS_DATA")
+    folder = Path(place).expanduser() if place else None
     user_data = UserData(name, format, tuple(languages), tuple(sources), tuple(trained_in), folder)
     return user_data if folder is None else _HubData(**vars(user_data))
 
@@ -338,10 +339,6 @@ class _HubData(UserData):
 def cache_folder() -> Path:
     """Return the folder of this package below the user's cache folder (XDG_CACHE_HOME, else `~/.cache`)."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "xstilts"
-
-
-def _data_variable() -> bool:
-    return bool(os.environ.get("XSTILTS_DATA"))
 
 
 def _data(
