@@ -142,12 +142,12 @@ def _pairs(task: Task, folder: Path, split: str | None) -> Iterator[tuple[str, s
 
 def _source(task: Task, split: str, language: str, folder: Path) -> Source | None:
     """Return the source that is read: the first that has files, with answers or without."""
-    found = (
+    found = [
         source
         for source in task.every_source()
         if source.holds(split, language, folder) or source.find(split, language, folder)
-    )
-    return next(found, None)
+    ]
+    return next((source for source in found if task.holds(source, split, language, folder)), next(iter(found), None))
 
 
 def _entry(task: Task, split: str, language: str, source: Source | None, folder: Path, counted: bool) -> Entry:
@@ -161,8 +161,9 @@ def _entry(task: Task, split: str, language: str, source: Source | None, folder:
         count = sum(1 for _ in examples(data, folder, report)) if counted else None
     except (InputError, OSError) as problem:
         error = str(problem)
-    notes = {reason: times for reason, times in report.counts.items() if not _is_shown_elsewhere(reason, source)}
-    return Entry(task.label, split, language, form, count, wanted, source.withheld, notes, error, offered)
+    withheld = source.withheld or (split == "test" and not task.holds(source, split, language, folder))
+    notes = {reason: times for reason, times in report.counts.items() if not _is_shown_elsewhere(reason, withheld)}
+    return Entry(task.label, split, language, form, count, wanted, withheld, notes, error, offered)
 
 
 def _form(data: DatasetSplit) -> str:
@@ -171,9 +172,9 @@ def _form(data: DatasetSplit) -> str:
     return "/".join(folders[: 3 if folders[0] == "hub" else 2])
 
 
-def _is_shown_elsewhere(reason: str, source: Source) -> bool:
+def _is_shown_elsewhere(reason: str, withheld: bool) -> bool:
     """Return whether another column of an entry has what a note says."""
-    return reason.endswith("are expected") or (source.withheld and reason.endswith("hidden"))
+    return reason.endswith("are expected") or (withheld and reason.endswith("hidden"))
 
 
 def _get(task: Task, folder: Path, split: str | None) -> dict[tuple[str, str], str]:

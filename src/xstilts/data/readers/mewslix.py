@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from xstilts.data.readers import field_types
 from xstilts.data.readers.delimited import jsonl
 from xstilts.data.readers.row import Input, Options, Report, Row, bad
+from xstilts.errors import InputError
 
 REMEDY = "the file is of another version: make it again with Mewsli-X's script"
 
@@ -34,7 +36,9 @@ def _known(row: Row, parts: Callable[[Row], Iterator[Row]]) -> list[Row]:
     """Return the parts of a row; InputError where it is not built as Mewsli-X's are."""
     try:
         return list(parts(row))
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+    except InputError:
+        raise
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         problem = f"expected mentions and entities as Mewsli-X has them, found {str(row.values)[:120]} ({error!r})"
         raise bad(row.place, problem, REMEDY) from None
 
@@ -80,5 +84,6 @@ def _marked(row: Row, mention: Mapping[str, Any]) -> str:
 def _described(row: Row, entity: Mapping[str, Any]) -> tuple[str, str]:
     """Return an entity's title and the first sentence of its description."""
     described = Row(row.place, entity)
-    text, spans = _get(described, "description"), _get(described, "sentence_spans")
-    return _get(described, "title"), text[spans[0]["start"] : spans[0]["end"]] if spans else text
+    text = field_types.text(_get(described, "description"), "description", row.place)
+    spans, title = _get(described, "sentence_spans"), _get(described, "title")
+    return title, text[spans[0]["start"] : spans[0]["end"]] if spans else text

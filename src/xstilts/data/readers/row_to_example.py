@@ -11,7 +11,7 @@ ClassificationExample(id='0', text_a='Is it?', text_b=None, label='yes')
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,10 +26,14 @@ from xstilts.data.examples import (
     TaggingExample,
     TextExample,
 )
-from xstilts.data.readers.row import Report, bad
+from xstilts.data.readers import field_types
+from xstilts.data.readers.answer_offsets import CHARACTERS, placed, unit_of
+from xstilts.data.readers.row import Input, Report, bad
+from xstilts.errors import InputError
 
 Fields = Mapping[str, Any]
 SIDES = ("query", "candidate", "bystander")
+SHOWN_LABELS = 5  # that a note lists
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class RowRules:
         label_names: From a label as the source has it to a label of the task.
         dropped: Raw labels of rows without a gold label, which are dropped.
         withheld: No row has a label.
+        label_form: "names" or "numbers", where the source always has the one or the other; "": not known.
+        offset_unit: What the offsets of answers count, one of `answer_offsets.UNITS`.
     """
 
     split: str
@@ -51,6 +57,8 @@ class RowRules:
     label_names: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
     withheld: bool = False
+    label_form: str = ""
+    offset_unit: str = CHARACTERS
 
 
 def classified(id: str, fields: Fields, place: str, rules: RowRules) -> ClassificationExample | None:
@@ -66,25 +74,35 @@ def classified(id: str, fields: Fields, place: str, rules: RowRules) -> Classifi
 
 def choice(id: str, fields: Fields, place: str, rules: RowRules) -> MultipleChoiceExample | None:
     """Return a multiple-choice example; `label` counts from 0."""
-    choices = tuple(str(text).strip() for text in _get(fields, "choices", place))
+    given = field_types.texts(_get(fields, "choices", place), "choices", place, rules.report)
+    choices = tuple(text.strip() for text in given)
+    if len(choices) < 2:
+        raise bad(place, f"expected two choices or more, found {len(choices)}", "correct the row or leave it out")
+    if not all(choices):
+        rules.report.note("noted: a choice is empty", place)
     raw, label = fields.get("label"), None
     raw = rules.label_names.get(str(raw), raw)
     if not _hidden(raw, "label" in fields, place, rules):
-        if not str(raw).isdigit() or int(str(raw)) >= len(choices):
+        try:
+            label = field_types.integer(raw, "label", place)
+        except InputError:
+            label = -1
+        if not 0 <= label < len(choices):
             expected = f"expected a choice from 0 to {len(choices) - 1}, found label {raw!r}"
             raise bad(place, expected, "correct the label; labels count from 0")
-        label = int(str(raw))
     context, question = _text(fields, "context", place, None), _text(fields, "question", place, None)
     return MultipleChoiceExample(id, context, question, choices, label)
 
 
 def tagged(id: str, fields: Fields, place: str, rules: RowRules) -> TaggingExample | None:
     """Return a tagged sentence, without tags where the source withholds them."""
-    tokens = tuple(_get(fields, "tokens", place))
-    raw = tuple(fields.get("tags") or ())
-    if not raw:
+    tokens = field_types.texts(_get(fields, "tokens", place), "tokens", place, rules.report)
+    raw = fields.get("tags")
+    if field_types.blank(raw):
         _hidden(None, "tags" in fields, place, rules)
         return TaggingExample(id, tokens, ())
+    if not isinstance(raw, list | tuple):
+        raise bad(place, f"expected a list of tags, found {field_types.shown(raw)}", "correct the row or leave it out")
     if len(raw) != len(tokens):
         problem = f"expected a tag for each of {len(tokens)} words, found {len(raw)}"
         raise bad(place, problem, "the sentence is cut: get the file again")
@@ -93,10 +111,17 @@ def tagged(id: str, fields: Fields, place: str, rules: RowRules) -> TaggingExamp
 
 def question(id: str, fields: Fields, place: str, rules: RowRules) -> QAExample | None:
     """Return a question with its context; answers with a wrong offset are moved to their nearest occurrence."""
-    context, report = str(_get(fields, "context", place)), rules.report
-    given = [answer for answer in _answers(_get(fields, "answers", place), place) if answer.text.strip()]
-    unanswerable = bool(fields.get("is_impossible"))
-    answers = tuple(_placed(answer, context, place, report) for answer in ([] if unanswerable else given))
+    report = rules.report
+    context = field_types.text(_get(fields, "context", place), "context", place, report)
+    given = [answer for answer in answers_of(_get(fields, "answers", place), place, report) if answer.text.strip()]
+    impossible = "is_impossible" in fields
+    unanswerable = impossible and field_types.boolean(fields["is_impossible"], "is_impossible", place)
+    if unanswerable and given:
+        report.note("noted: answers of a question without an answer are not read", place)
+    answers = tuple(
+        placed(answer, context, rules.offset_unit, place, report, tolerant=rules.split == "train")
+        for answer in ([] if unanswerable else given)
+    )
     if rules.split == "train" and not unanswerable:
         answers = tuple(answer for answer in answers if answer.start >= 0)
         if not answers:
@@ -118,7 +143,11 @@ def parallel(id: str, fields: Fields, place: str, rules: RowRules) -> BitextExam
 
 def passage(id: str, fields: Fields, place: str, rules: RowRules) -> PassageExample | None:
     """Return a text of a search."""
-    side, targets = str(_get(fields, "side", place)), tuple(fields.get("targets") or ())
+    side = field_types.text(_get(fields, "side", place), "side", place)
+    targets = field_types.texts(fields.get("targets") or (), "targets", place, rules.report)
+    if targets and field_types.blank(targets):
+        _hidden(None, True, place, rules)
+        targets = ()
     if side not in SIDES:
         raise bad(place, f"expected a side ({', '.join(SIDES)}), found {side!r}", "correct the row or leave it out")
     context = _text(fields, "context", place, rules) if fields.get("context") is not None else None
@@ -168,9 +197,7 @@ def _get(fields: Fields, name: str, place: str) -> Any:
 
 def _text(fields: Fields, name: str, place: str, rules: RowRules | None) -> str:
     """Return a text without surrounding blanks; empty texts are counted, unless they are allowed (`rules` is None)."""
-    found = _get(fields, name, place)
-    if not isinstance(found, str):
-        raise bad(place, f"expected text in '{name}', found {found!r}", "correct the row or leave it out")
+    found = field_types.text(_get(fields, name, place), name, place, rules.report if rules else None)
     if rules and not found.strip():
         rules.report.note(f"noted: '{name}' is empty", place)
     return found.strip()
@@ -178,7 +205,7 @@ def _text(fields: Fields, name: str, place: str, rules: RowRules | None) -> str:
 
 def _hidden(raw: Any, given: bool, place: str, rules: RowRules) -> bool:
     """Return whether a label is withheld; InputError where the source does not withhold labels."""
-    if given and raw not in (None, ""):
+    if given and not (_unlabelled(raw) if rules.withheld and "-1" not in rules.labels else field_types.blank(raw)):
         return False
     if not rules.withheld:
         remedy = "correct the row, name it in the task's `dropped`, or say in its source that labels are `withheld`"
@@ -187,13 +214,31 @@ def _hidden(raw: Any, given: bool, place: str, rules: RowRules) -> bool:
     return True
 
 
+def _unlabelled(raw: Any) -> bool:
+    """Return whether a label is blank, or the hub's number for none."""
+    return field_types.blank(raw) or str(raw) == "-1"
+
+
 def _label(raw: Any, place: str, rules: RowRules) -> str:
     """Return the task's label for a label, or the number of a label, in the source."""
-    name = rules.label_names.get(str(raw), str(raw))
+    given = field_types.label(raw, "label", place)
+    name = rules.label_names.get(str(raw), rules.label_names.get(given, given))
+    if isinstance(raw, bool) and name not in rules.labels and name.lower() in rules.labels:
+        name = name.lower()
     if name in rules.labels or (name.strip() and not rules.labels):
+        if rules.label_form == "numbers" and not name.isdigit():
+            rules.report.note("noted: label by its name where the source has numbers", place)
         return name
-    if name.isdigit() and int(name) < len(rules.labels):
-        return rules.labels[int(name)]
+    number = int(name) if name.isascii() and name.isdigit() and len(name) < 9 else -1
+    if 0 <= number < len(rules.labels) and not isinstance(raw, bool):
+        order = ", ".join(f"{n} = {label}" for n, label in enumerate(rules.labels))
+        if rules.label_form == "names":
+            remedy = "write the names: in other files the numbers have another order"
+            raise bad(place, f"expected the name of a label ({', '.join(rules.labels)}), found {name!r}", remedy)
+        if rules.label_form != "numbers":
+            order = order if len(rules.labels) <= SHOWN_LABELS else f"0 = {rules.labels[0]}, …"
+            rules.report.note(f"noted: label by its number ({order})", place)
+        return rules.labels[number]
     near = difflib.get_close_matches(name, rules.labels, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
     remedy = f"{hint}correct it, or name it in the task's `label_names` (a first line with names of columns is no row)"
@@ -207,35 +252,78 @@ def _at(place: str, fields: Fields, token: int) -> str:
     return f"{place}, word {token + 1}"
 
 
-def _answers(raw: Any, place: str) -> Iterator[AnswerSpan]:
-    """Yield answers from SQuAD's list of pairs or from the hub's pair of lists."""
-    try:
-        pairs = zip(raw["text"], raw["answer_start"], strict=True) if isinstance(raw, dict) else map(_pair, raw or ())
-        for answer, start in pairs:
-            yield AnswerSpan(str(answer), -1 if start is None else int(start))
-    except (KeyError, TypeError, ValueError) as error:
-        problem = f"expected answers with text and answer_start, found {str(raw)[:60]!r} ({error})"
-        raise bad(place, problem, "correct the row or leave it out") from None
+def answers_of(raw: Any, place: str, report: Report | None = None) -> list[AnswerSpan]:
+    """Return answers from SQuAD's list of pairs or from the hub's pair of lists, an unknown offset as -1.
+
+    Raises:
+        InputError: They are neither, or an answer is no text, or an offset no number.
+    """
+    if raw is None:
+        return []
+    if isinstance(raw, Mapping) and {"text", "answer_start"} <= raw.keys():
+        answers, starts = raw["text"], raw["answer_start"]
+        pairs = [*zip(answers, starts, strict=False)] if _lists(answers, starts) else None
+    elif isinstance(raw, list | tuple) and all(
+        isinstance(one, Mapping) and {"text", "answer_start"} <= one.keys() for one in raw
+    ):
+        pairs = [(one["text"], one["answer_start"]) for one in raw]
+    else:
+        pairs = None
+    if pairs is None:
+        problem = f"expected answers with text and answer_start, found {field_types.shown(raw)}"
+        raise bad(place, problem, "correct the row or leave it out")
+    return [
+        AnswerSpan(
+            field_types.text(answer, "answers", place, report),
+            -1 if start is None else field_types.integer(start, "answer_start", place),
+        )
+        for answer, start in pairs
+    ]
 
 
-def _pair(answer: Mapping[str, Any]) -> tuple[Any, Any]:
-    return answer["text"], answer["answer_start"]
+def file_unit(answers: Iterable[tuple[Any, Any, str]], file: Input, report: Report) -> str:
+    """Return the unit of the offsets of a file, and note it where it is not characters.
+
+    Args:
+        answers: Context, answers and place of each question, checked or not: wrong ones are passed over here.
+        file: The file, for the note.
+        report: Gets the note.
+    """
+
+    def triples() -> Iterator[tuple[str, str, int]]:
+        for context, raw, place in answers:
+            try:
+                known = answers_of(raw, place) if isinstance(context, str) else []
+            except InputError:
+                continue
+            yield from ((context, answer.text, answer.start) for answer in known)
+
+    unit, right, telling = unit_of(triples())
+    if unit != CHARACTERS:
+        report.note(f"noted: offsets of answers count {unit} ({right} of {telling} that tell are right)", file.name)
+    return unit
 
 
-def _placed(answer: AnswerSpan, context: str, place: str, report: Report) -> AnswerSpan:
-    """Return the answer at its offset, or at its nearest occurrence, or at -1 where the context does not have it."""
-    if answer.start >= 0 and context.startswith(answer.text, answer.start):
-        return answer
-    for wanted in dict.fromkeys((answer.text, answer.text.strip())):
-        starts = list(_occurrences(wanted, context))
-        if starts:
-            report.note("repaired: answer moved to its nearest occurrence", place)
-            return AnswerSpan(wanted, min(starts, key=lambda start: (abs(start - answer.start), start)))
-    return AnswerSpan(answer.text, -1)
+def _lists(answers: Any, starts: Any) -> bool:
+    return all(isinstance(value, list | tuple) for value in (answers, starts)) and len(answers) == len(starts)
 
 
-def _occurrences(wanted: str, context: str) -> Iterator[int]:
-    start = context.find(wanted)
-    while start >= 0:
-        yield start
-        start = context.find(wanted, start + 1)
+def has_answer(format: str, fields: Fields) -> bool | None:
+    """Return whether a row has what is to be predicted; None where that cannot be seen in a row of this format.
+
+    Args:
+        format: Name of the task format.
+        fields: The fields of the row, checked or not.
+    """
+    if format in ("classification", "multiple_choice"):
+        return None if "label" not in fields else not _unlabelled(fields["label"])
+    if format == "token_classification":
+        return None if "tags" not in fields else not field_types.blank(fields["tags"])
+    if format == "extractive_qa":
+        answers = fields.get("answers")
+        given = answers.get("text") if isinstance(answers, Mapping) else answers
+        listed = [one.get("text") if isinstance(one, Mapping) else one for one in given or ()] if given else []
+        return bool(fields.get("is_impossible")) or not field_types.blank(listed)
+    if format == "passage_ranking" and fields.get("targets"):
+        return not field_types.blank(fields["targets"])
+    return None

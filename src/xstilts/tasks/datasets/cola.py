@@ -20,6 +20,7 @@ task = Task(
                 "tsv",
                 {"train": train, "validation": f"{folder}/CoLA/dev.tsv"},
                 options={"columns": ("source", "label", "star", "text_a")},
+                label_form="numbers",
             )
             for folder, train in (("glue", "glue/CoLA/train.tsv"), ("intermediate/glue_small", PARTS))
         ),
@@ -27,6 +28,7 @@ task = Task(
             "parquet",
             {split: f"hub/nyu-mll/glue/cola/{split}*.parquet" for split in ("train", "validation")},
             columns={"text_a": "sentence"},
+            label_form="numbers",
         ),
     ),
     counts={"train": 8551, "validation": 1043},
