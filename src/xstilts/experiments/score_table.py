@@ -145,10 +145,17 @@ def _notes(run: Run, machine: Runtime) -> Iterable[str]:
     format = task_format(run.target.format)
     if format.layered and not format.threshold_on_dev:
         chosen = read_score(folder_of(next(iter(run.scores().values())), machine))
-        yield (
-            f"layer {chosen['layer']} of the baseline was chosen on {run.target.dev_language}; the literature's "
-            f"depth would be layer {chosen['fixed_layer']}; every layer is in each score.json"
-        )
+        code = run.target.dev_language
+        if run.tuned_from(run.languages()[0]):
+            yield (
+                f"layer {chosen['layer']} of the baseline was chosen on {code}; the literature's "
+                f"depth would be layer {chosen['fixed_layer']}; every layer is in each score.json"
+            )
+        else:
+            reason = (
+                f"there are no data in {code} to choose one on" if code else "the task has no data to choose one on"
+            )
+            yield f"layer {chosen['layer']} is at the literature's depth: {reason}; every layer is in each score.json"
     if format.threshold_on_dev:
         chosen = read_score(folder_of(next(iter(run.scores().values())), machine))
         yield f"layer and threshold of mined pairs were chosen on {chosen['threshold_from']}"

@@ -233,7 +233,7 @@ def _label(raw: Any, place: str, rules: RowRules) -> str:
     if 0 <= number < len(rules.labels) and not isinstance(raw, bool):
         order = ", ".join(f"{n} = {label}" for n, label in enumerate(rules.labels))
         if rules.label_form == "names":
-            remedy = "write the names: in other files the numbers have another order"
+            remedy = "write the names, as files differ in the order of numbers, or give the task `label_names`"
             raise bad(place, f"expected the name of a label ({', '.join(rules.labels)}), found {name!r}", remedy)
         if rules.label_form != "numbers":
             order = order if len(rules.labels) <= SHOWN_LABELS else f"0 = {rules.labels[0]}, …"
