@@ -92,6 +92,11 @@ class Source:
         """Return the file patterns of a split in a language; empty where this source has none."""
         return self._patterns(self.files, split, language)
 
+    def places(self, split: str, language: str) -> tuple[str, ...]:
+        """Return the file patterns of a split in a language in every layout, for messages."""
+        layouts = (self.files, *self.layouts)
+        return tuple(pattern for files in layouts for pattern in self._patterns(files, split, language))
+
     def _patterns(self, files: Mapping[str, str | tuple[str, ...]], split: str, language: str) -> tuple[str, ...]:
         if self.languages and language not in self.languages:
             return ()

@@ -241,7 +241,7 @@ def _remedy(task: Task, entry: Entry, folder: Path) -> str:
     """Return how to get what is missing: the command, or where the files must lie."""
     if entry.offered:
         return f"get it with `xstilts data {task.label} --split {entry.split} --get --data {folder}`"
-    places = [path for source in task.sources if not source.withheld for path in source.patterns(entry.split, "{}")]
+    places = [path for source in task.sources if not source.withheld for path in source.places(entry.split, "{}")]
     looked = [path.replace("{}", "<language>") for path in places]
     more = f" and {len(looked) - PLACES} more" if len(looked) > PLACES else ""
     return f"looked for {', '.join(looked[:PLACES])}{more}" if looked else "no source of the task has it with answers"

@@ -395,7 +395,7 @@ class Task:
                 if self.holds(source, split, language, folder):
                     return data
                 withheld = withheld or data
-            places += source.patterns(split, language)
+            places += source.places(split, language)
         if withheld:
             return withheld
         if not places:
