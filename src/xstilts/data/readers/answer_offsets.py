@@ -32,16 +32,17 @@ def unit_of(answers: Iterable[tuple[str, str, int]]) -> tuple[str, int, int]:
     Returns:
         The unit, how many of the offsets that tell units apart are right in it, and how many such offsets there are.
     """
-    right, telling = Counter[str](), 0
-    for context, answer, offset in answers:
-        if offset <= 0 or not answer.strip() or context[:offset].isascii():
-            continue
-        telling += 1
-        for unit in UNITS:
-            start = position(context, offset, unit)
-            right[unit] += start is not None and context.startswith(answer, start)
+    telling = [
+        (context, answer, offset)
+        for context, answer, offset in answers
+        if offset > 0 and answer.strip() and not (context.isascii() or context[:offset].isascii())
+    ]
+    right = Counter({CHARACTERS: sum(context.startswith(answer, offset) for context, answer, offset in telling)})
+    for unit in UNITS[1:] if right[CHARACTERS] < len(telling) else ():
+        starts = ((context, answer, position(context, offset, unit)) for context, answer, offset in telling)
+        right[unit] = sum(start is not None and context.startswith(answer, start) for context, answer, start in starts)
     best = max(UNITS, key=lambda unit: (right[unit], -UNITS.index(unit)))
-    return best, right[best], telling
+    return best, right[best], len(telling)
 
 
 def position(context: str, offset: int, unit: str) -> int | None:

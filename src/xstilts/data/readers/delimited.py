@@ -174,7 +174,9 @@ def _joined(waiting: Sequence[tuple[int, str]], width: int) -> list[str] | None:
             return None
         matches.append(match[0])
         stop = match.end()
-    whole = len(matches) == width and all("\n" not in field or QUOTED.fullmatch(field) for field in matches)
+    whole = len(matches) == width and all(
+        QUOTED.fullmatch(field) for field in matches if field.startswith('"') or "\n" in field
+    )
     return [_unquoted(field) for field in matches] if whole else None
 
 

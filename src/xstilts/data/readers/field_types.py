@@ -28,13 +28,13 @@ SHOWN = 60
 
 
 def text(value: Any, name: str, place: str, report: Report | None = None) -> str:
-    """Return a text as it is, a lone surrogate in it replaced.
+    """Return a text as it is, a lone surrogate in it replaced where that can be counted.
 
     Args:
         value: The value of a field.
         name: Name of the field, for messages.
         place: Place of the row.
-        report: Counts what was repaired.
+        report: Counts what was repaired; None: nothing is, as another call will do it.
 
     Raises:
         InputError: It is no text but null, a number, a list or another value.
@@ -161,8 +161,7 @@ def _has_null(value: Any) -> bool:
 
 
 def _encodable(value: str, name: str, place: str, report: Report | None) -> str:
-    if value.isascii() or not SURROGATE.search(value):
+    if value.isascii() or report is None or not SURROGATE.search(value):
         return value
-    if report is not None:
-        report.note(f"repaired: lone surrogate in '{name}' replaced by U+FFFD", place)
+    report.note(f"repaired: lone surrogate in '{name}' replaced by U+FFFD", place)
     return SURROGATE.sub("\ufffd", value)

@@ -90,7 +90,7 @@ def choice(id: str, fields: Fields, place: str, rules: RowRules) -> MultipleChoi
         if not 0 <= label < len(choices):
             expected = f"expected a choice from 0 to {len(choices) - 1}, found label {raw!r}"
             raise bad(place, expected, "correct the label; labels count from 0")
-    context, question = _text(fields, "context", place, None), _text(fields, "question", place, None)
+    context, question = (_text(fields, name, place, rules, optional=True) for name in ("context", "question"))
     return MultipleChoiceExample(id, context, question, choices, label)
 
 
@@ -195,10 +195,10 @@ def _get(fields: Fields, name: str, place: str) -> Any:
     return fields[name]
 
 
-def _text(fields: Fields, name: str, place: str, rules: RowRules | None) -> str:
-    """Return a text without surrounding blanks; empty texts are counted, unless they are allowed (`rules` is None)."""
-    found = field_types.text(_get(fields, name, place), name, place, rules.report if rules else None)
-    if rules and not found.strip():
+def _text(fields: Fields, name: str, place: str, rules: RowRules, optional: bool = False) -> str:
+    """Return a text without surrounding blanks; empty texts are counted, unless they are `optional`."""
+    found = field_types.text(_get(fields, name, place), name, place, rules.report)
+    if not optional and not found.strip():
         rules.report.note(f"noted: '{name}' is empty", place)
     return found.strip()
 

@@ -102,7 +102,7 @@ def _spans(paragraph: Any, place: str, unit: str) -> list[Span]:
 def _asked(question: Any, context: Any, unit: str, place: str, report: Report) -> tuple[str, str, int]:
     """Return a question's id, its text and the character at which its (first) answer starts."""
     answers = answers_of(field(question, "answers", place), place, report)
-    id = field_types.identifier(field(question, "id", place), "id", place)
+    id = field_types.identifier(field(question, "id", place), "id", place, report)
     text = field_types.text(field(question, "question", place), "question", place, report)
     context = field_types.text(context, "context", place)
     start = placed(answers[0], context, unit, place, report, tolerant=True).start if answers else -1
