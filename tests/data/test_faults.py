@@ -323,7 +323,7 @@ def test_null_becomes_no_text_in_any_source(form: Form, tmp_path: Path) -> None:
         for damaged in variants(form, files[path], None):
             result, message = attempt(lambda: form.read({**files, path: damaged}, tmp_path))  # noqa: B023
             if result is None:
-                assert Path(path).name in message
+                assert re.match(rf"\S*{re.escape(Path(path).name)}:(\d+|row \d+|data)", message)
                 continue
             found, _ = result
             assert "None" not in json.dumps([str(one).replace("=None", "") for one in found])
@@ -339,7 +339,7 @@ def test_half_a_surrogate_pair_stops_no_source(form: Form, tmp_path: Path) -> No
     for damaged in variants(form, files[path], "Ada \ud83d"):
         result, message = attempt(lambda: form.read({**files, path: damaged}, tmp_path))  # noqa: B023
         if result is None:
-            assert Path(path).name in message
+            assert re.match(rf"\S*{re.escape(Path(path).name)}:(\d+|row \d+|data)", message)
             continue
         found, report = result
         json.dumps([str(one) for one in found], ensure_ascii=False).encode()
@@ -597,6 +597,38 @@ def test_offsets_are_read_in_the_unit_of_the_file(
         assert [one.answers[0] for one in found] == [AnswerSpan(a, s) for a, s in zip(answers, starts, strict=True)]
     differ = any(offset(context, start, unit) != start for start in starts)
     assert any(f"count {unit}" in reason for reason in noted) == (differ and unit != CHARACTERS)
+
+
+@pytest.mark.parametrize("shift", [1, 3, -2])
+def test_most_offsets_may_not_be_wrong_where_answers_occur_twice(shift: int, tmp_path: Path) -> None:
+    context = "Ana saw Eve. Eve saw Ana. Bob saw Eve and Ana."
+    starts = [match.start() for match in re.finditer("Ana|Eve", context)][1:]
+    file = squad(context, [(context[start : start + 3], start + shift) for start in starts])
+    put({"squad/train-v1.1.json": file, "targets/xquad/xquad.en.json": file}, tmp_path)
+    with pytest.raises(
+        InputError, match=r"^squad/train-v1\.1\.json:data.*: expected offsets in characters, UTF-8 bytes"
+    ):
+        get(tmp_path, "squad", "train")
+    with pytest.raises(InputError, match=r"found 5 of 5 that are none of these; correct `answer_start`, or write null"):
+        get(tmp_path, "squad_pairs", "train")
+    assert [one.answers[0].text for one in get(tmp_path, "xquad", "test")[0]] == ["Eve", "Eve", "Ana", "Eve", "Ana"]
+    (tmp_path / "squad/train-v1.1.json").write_bytes(squad(context, [("Bob", 27), ("Ana", 0)]))
+    assert get(tmp_path, "squad", "train")[1] == {"repaired: answer moved to its nearest occurrence": 1}
+
+
+def test_rows_in_other_languages_are_counted_where_no_other_is_left(tmp_path: Path) -> None:
+    rows = "language\tgold_label\tsentence1\tsentence2\n" + "de\tneutral\tA\tB\n" * 3
+    put({"XNLI-1.0/xnli.dev.tsv": rows.encode()}, tmp_path)
+    with pytest.raises(InputError, match=r"found none: all 3 rows were dropped: 3 not in 'sw'"):
+        get(tmp_path, "xnli", "validation", "sw")
+
+
+def test_rows_in_memory_may_hold_half_an_emoji(tmp_path: Path) -> None:
+    rows = [{"text": f"x \ud83d {n}", "label": "ab"[n % 2]} for n in range(4)]
+    own = Task.from_dataset("own_rows", rows, format="classification", folder=tmp_path)
+    found, noted = get(tmp_path, own, "train")
+    assert found[0].text_a == "x \ufffd 0"
+    assert noted == {"repaired: lone surrogate in 'text_a' replaced by U+FFFD": 4}
 
 
 @LAW

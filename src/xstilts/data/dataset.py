@@ -283,9 +283,8 @@ def _meant(
         return
     for file in files:
         rows = list(_rows(data, source, [file], report))
-        unit = file_unit(
-            ((fields.get("context"), fields.get("answers"), place) for place, fields in rows), file, report
-        )
+        answers = ((fields.get("context"), fields.get("answers"), place) for place, fields in rows)
+        unit = file_unit(answers, file, report, certain=data.split == "train")
         yield from ((place, fields, unit) for place, fields in rows)
 
 
@@ -295,11 +294,17 @@ def _rows(
     """Yield (place, fields) of the rows in the language of the split; every exception has the place of a row."""
     place = ", ".join(file.name for file in files)
     try:
+        elsewhere, concerned = 0, False
         for row in read_rows(source.reader, files, {**source.options, "language": data.language}, report):
             place = row.place
             fields = fields_of(row, source)
             if _concerns(fields, data, source, place, report):
+                concerned = True
                 yield place, fields
+            else:
+                elsewhere += 1
+        if elsewhere and not concerned and not source.named:
+            report.note(f"dropped: not in '{data.language}'", place, elsewhere)
     except InputError:
         raise
     except UNFORESEEN as error:

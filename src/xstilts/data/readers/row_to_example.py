@@ -11,7 +11,7 @@ ClassificationExample(id='0', text_a='Is it?', text_b=None, label='yes')
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,13 +27,14 @@ from xstilts.data.examples import (
     TextExample,
 )
 from xstilts.data.readers import field_types
-from xstilts.data.readers.answer_offsets import CHARACTERS, placed, unit_of
+from xstilts.data.readers.answer_offsets import CHARACTERS, UNITS, placed, position, unit_of
 from xstilts.data.readers.row import Input, Report, bad
 from xstilts.errors import InputError
 
 Fields = Mapping[str, Any]
 SIDES = ("query", "candidate", "bystander")
 SHOWN_LABELS = 5  # that a note lists
+ENOUGH_OFFSETS = 4  # of which most may be wrong
 
 
 @dataclass(frozen=True)
@@ -281,27 +282,47 @@ def answers_of(raw: Any, place: str, report: Report | None = None) -> list[Answe
     ]
 
 
-def file_unit(answers: Iterable[tuple[Any, Any, str]], file: Input, report: Report) -> str:
+def file_unit(answers: Iterable[tuple[Any, Any, str]], file: Input, report: Report, certain: bool) -> str:
     """Return the unit of the offsets of a file, and note it where it is not characters.
 
     Args:
         answers: Context, answers and place of each question, checked or not: wrong ones are passed over here.
         file: The file, for the note.
         report: Gets the note.
+        certain: Whether the place of an answer matters.
+
+    Raises:
+        InputError: Most offsets are wrong in every unit, and answers that occur more than once are among them, so that
+            their places would be guessed.
     """
-
-    def triples() -> Iterator[tuple[str, str, int]]:
-        for context, raw, place in answers:
-            try:
-                known = answers_of(raw, place) if isinstance(context, str) else []
-            except InputError:
-                continue
-            yield from ((context, answer.text, answer.start) for answer in known)
-
-    unit, right, telling = unit_of(triples())
+    known = [
+        (context, answer.text, answer.start, place)
+        for context, raw, place in answers
+        if isinstance(context, str)
+        for answer in _readable(raw, place)
+        if answer.start > 0 and answer.text.strip()
+    ]
+    unit, right, telling = unit_of((context, answer, offset) for context, answer, offset, _ in known)
     if unit != CHARACTERS:
         report.note(f"noted: offsets of answers count {unit} ({right} of {telling} that tell are right)", file.name)
+    missed = [
+        (context, answer, place)
+        for context, answer, offset, place in known
+        if (start := position(context, offset, unit)) is None or not context.startswith(answer, start)
+    ]
+    guessed = [place for context, answer, place in missed if context.count(answer) > 1] if certain else []
+    if guessed and len(known) >= ENOUGH_OFFSETS and 2 * len(missed) > len(known):
+        problem = f"expected offsets in {', '.join(UNITS)}, found {len(missed)} of {len(known)} that are none of these"
+        remedy = "correct `answer_start`, or write null where the first occurrence of an answer is the right one"
+        raise bad(guessed[0], problem, remedy)
     return unit
+
+
+def _readable(raw: Any, place: str) -> list[AnswerSpan]:
+    try:
+        return answers_of(raw, place)
+    except InputError:
+        return []
 
 
 def _lists(answers: Any, starts: Any) -> bool:

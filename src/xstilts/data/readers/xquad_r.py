@@ -35,7 +35,9 @@ def xquad_r(files: Sequence[Input], options: Options, report: Report) -> Iterato
             for paragraph, place in paragraphs
             for question, at in items(paragraph, "qas", f"{place}.")
         )
-        unit = file_unit(((field(p, "context", at), field(q, "answers", at), at) for p, q, at in asked), file, report)
+        unit = file_unit(
+            ((field(p, "context", at), field(q, "answers", at), at) for p, q, at in asked), file, report, certain=True
+        )
         for number, (paragraph, place) in enumerate(paragraphs, start=1):
             spans = _spans(paragraph, place, unit)
             ids = [f"{code}_{number}_{position}" for position in range(len(spans))]
@@ -64,7 +66,7 @@ def squad_pairs(files: Sequence[Input], options: Options, report: Report) -> Ite
     for file in files:
         rows = list(squad([file], options, report))
         answers = ((row.values["context"], field(row.values, "answers", row.place), row.place) for row in rows)
-        unit = file_unit(answers, file, report)
+        unit = file_unit(answers, file, report, certain=True)
         yield from (pair for row in rows for pair in _pair(row, unit, report))
 
 
