@@ -440,6 +440,15 @@ def test_a_label_of_no_meaning_is_refused(label: Any, tmp_path: Path) -> None:
         get(tmp_path, labelled(), "train")
 
 
+@pytest.mark.parametrize(("labels", "raw"), [(("1.0", "2.0"), [1.0, 2.0]), (("1", "2"), [1, "2"]), (("1", "2"), [1.0])])
+def test_labels_that_are_numbers_are_names(labels: tuple[str, ...], raw: list[Any], tmp_path: Path) -> None:
+    put({"own/train.jsonl": lines_of(raw), "own/test.jsonl": lines_of([*raw, 0])}, tmp_path)
+    own = replace(labelled(), labels=labels)
+    assert [one.label for one in get(tmp_path, own, "train")[0]] == list(labels)[: len(raw)]
+    with pytest.raises(InputError, match=r"own/test\.jsonl:\d: expected one of the labels .*, found '0'"):
+        get(tmp_path, own, "test")
+
+
 # Blank answers.
 
 
@@ -567,6 +576,28 @@ def test_where_all_rows_are_dropped_the_message_says_how_many_and_why(tmp_path: 
         r" 1 question without an answer \(first at .*qas\[2\]\)",
     ):
         get(tmp_path, "squad", "train")
+
+
+def test_mentions_without_a_known_language_are_counted(tmp_path: Path) -> None:
+    def line(code: Any, n: int) -> str:
+        span = {"start": 0, "end": 3, "text": "Ada"}
+        context = {"text": "Ada won.", "language": code, "sentence_spans": []}
+        mention = {"example_id": f"m{n}", "entity_id": "Q1", "mention_span": span}
+        return json.dumps({"context": context, "mentions": [mention]}) + "\n"
+
+    entity = {"entity_id": "Q1", "title": "T", "description": "A poet.", "sentence_spans": []}
+    lines = "".join(line(code, n) for n, code in enumerate(["tr", "tur", "tr-TR", "xx", "de"]))
+    folder = "xtreme/mewslix"
+    put(
+        {
+            f"{folder}/wikinews_mentions/dev-tr.jsonl": lines.encode(),
+            f"{folder}/candidate_set_entities.jsonl": json.dumps(entity).encode(),
+        },
+        tmp_path,
+    )
+    found, noted = get(tmp_path, "mewslix", "validation", "tr")
+    assert [one.id for one in found if one.side == "query"] == ["m0", "m1", "m2"]
+    assert noted == {'dropped: unknown language "xx"': 1}
 
 
 # Offsets.

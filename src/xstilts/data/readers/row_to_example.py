@@ -222,7 +222,7 @@ def _unlabelled(raw: Any) -> bool:
 
 def _label(raw: Any, place: str, rules: RowRules) -> str:
     """Return the task's label for a label, or the number of a label, in the source."""
-    given = field_types.label(raw, "label", place)
+    given = str(raw) if str(raw) in rules.labels else field_types.label(raw, "label", place)
     name = rules.label_names.get(str(raw), rules.label_names.get(given, given))
     if isinstance(raw, bool) and name not in rules.labels and name.lower() in rules.labels:
         name = name.lower()
@@ -231,7 +231,8 @@ def _label(raw: Any, place: str, rules: RowRules) -> str:
             rules.report.note("noted: label by its name where the source has numbers", place)
         return name
     number = int(name) if name.isascii() and name.isdigit() and len(name) < 9 else -1
-    if 0 <= number < len(rules.labels) and not isinstance(raw, bool):
+    named = not any(label[:1].isdigit() for label in rules.labels)  # else a number is a name
+    if 0 <= number < len(rules.labels) and named and not isinstance(raw, bool):
         order = ", ".join(f"{n} = {label}" for n, label in enumerate(rules.labels))
         if rules.label_form == "names":
             remedy = "write the names, as files differ in the order of numbers, or give the task `label_names`"
