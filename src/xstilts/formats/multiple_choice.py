@@ -98,5 +98,5 @@ def _logits(network: Network, head: str, batch: Batch) -> Tensor:
     scores: Tensor = network(head, batch.ids, batch.mask, batch.packing)
     if batch.sequence_counts is None:
         return scores.view(len(batch.targets), -1)
-    parts = scores.flatten().split(batch.sequence_counts)
+    parts = torch.split_with_sizes(scores.flatten(), list(batch.sequence_counts))
     return pad_sequence(list(parts), batch_first=True, padding_value=-torch.inf)
