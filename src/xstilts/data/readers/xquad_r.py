@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from xstilts.data.examples import AnswerSpan
 from xstilts.data.readers import field_types
 from xstilts.data.readers.answer_offsets import placed, position
 from xstilts.data.readers.row import Input, Options, Report, Row, bad
@@ -44,12 +45,15 @@ def xquad_r(files: Sequence[Input], options: Options, report: Report) -> Iterato
             texts = [paragraph["context"][start:stop] for start, stop in spans]
             candidates += _candidates(paragraph["context"], ids, texts, place)
             for question, at in items(paragraph, "qas", f"{place}."):
-                id, text, start = _asked(question, paragraph["context"], unit, at, report)
+                id, text, answer = _asked(question, at, report)
+                start = position(paragraph["context"], answer.start, unit) if answer else None
                 if id in places:
                     problem = f"expected ids that occur once, found {id!r} again (first at {places[id]})"
                     raise bad(at, problem, "get the file again")
                 places[id] = at
-                holder = next((t for t, (a, b) in zip(texts, spans, strict=True) if a <= start < b), None)
+                holder = next(
+                    (t for t, (a, b) in zip(texts, spans, strict=True) if start is not None and a <= start < b), None
+                )
                 if holder is None:
                     report.note("dropped: answer in no sentence", at)
                     continue
@@ -72,10 +76,11 @@ def squad_pairs(files: Sequence[Input], options: Options, report: Report) -> Ite
 
 def _pair(row: Row, unit: str, report: Report) -> Iterator[Row]:
     """Yield a question and the sentence that holds its answer, if it has one."""
-    context = row.values["context"]
-    id, text, start = _asked(row.values, context, unit, row.place, report)
+    id, text, answer = _asked(row.values, row.place, report)
+    context = field_types.text(row.values["context"], "context", row.place)
+    start = placed(answer, context, unit, row.place, report, tolerant=True).start if answer else -1
     if start < 0:
-        reason = "answer not in its context" if row.values["answers"] else "question without an answer"
+        reason = "answer not in its context" if answer else "question without an answer"
         report.note(f"dropped: {reason}", row.place)
         return
     sentence = next((m[0] for m in SENTENCE.finditer(context) if m.start() <= start < m.end()), context)
@@ -101,14 +106,12 @@ def _spans(paragraph: Any, place: str, unit: str) -> list[Span]:
     return spans
 
 
-def _asked(question: Any, context: Any, unit: str, place: str, report: Report) -> tuple[str, str, int]:
-    """Return a question's id, its text and the character at which its (first) answer starts."""
+def _asked(question: Any, place: str, report: Report) -> tuple[str, str, AnswerSpan | None]:
+    """Return a question's id, its text and its (first) answer, with the offset of the file."""
     answers = answers_of(field(question, "answers", place), place, report)
     id = field_types.identifier(field(question, "id", place), "id", place, report)
     text = field_types.text(field(question, "question", place), "question", place, report)
-    context = field_types.text(context, "context", place)
-    start = placed(answers[0], context, unit, place, report, tolerant=True).start if answers else -1
-    return id, text, start
+    return id, text, answers[0] if answers else None
 
 
 def _candidates(context: str, ids: Sequence[str], texts: Sequence[str], place: str) -> Iterator[Row]:
