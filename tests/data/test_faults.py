@@ -37,7 +37,7 @@ from xstilts.data.examples import (
 from xstilts.data.languages import code_of, iso3, languages
 from xstilts.data.readers import FORMATS, Input, Report, field_types, read
 from xstilts.data.readers.answer_offsets import BYTES, CHARACTERS, UNITS, UTF16
-from xstilts.data.readers.row_to_example import SHAPE, RowRules
+from xstilts.data.readers.row_to_example import SHAPE, RowRules, written_out
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.experiments.splits import DataFolder
@@ -347,6 +347,32 @@ def test_half_a_surrogate_pair_stops_no_source(form: Form, tmp_path: Path) -> No
             assert any("U+FFFD" in reason for reason in report.counts)
 
 
+@LAW
+@given(
+    words=st.lists(st.text("ab'\"é [],", min_size=1, max_size=4).filter(str.strip), min_size=2, max_size=4),
+    data=st.data(),
+)
+def test_lists_in_a_table_are_lists(
+    tmp_path_factory: pytest.TempPathFactory, words: list[str], data: st.DataObject
+) -> None:
+    write = data.draw(st.sampled_from([json.dumps, repr]))
+    stream, folder = io.StringIO(newline=""), tmp_path_factory.mktemp("table")
+    tags = ["x", "y", "x", "y"][: len(words)]
+    rows = [(write(words), write(tags), 1)]
+    csv.writer(stream).writerows([("tokens", "tags", "label"), *rows])
+    put({"train.csv": stream.getvalue().encode()}, folder)
+    made = {"files": {"train": folder / "train.csv"}, "folder": folder}
+    choices = Task.from_csv("own_choices", format="multiple_choice", choices="tokens", label="label", **made)
+    assert get(folder, choices, "train")[0][0].choices == tuple(word.strip() for word in words)
+    words_of = Task.from_csv("own_words", format="token_classification", labels=["x", "y"], **made)
+    assert get(folder, words_of, "train")[0][0] == TaggingExample("0", tuple(words), tuple(tags))
+
+
+@pytest.mark.parametrize("text", ["[1]", "{}", "[sic]", "[ 1 , 2 ]", "{'a': 1}", "[[1]]", "[None]"])
+def test_words_in_brackets_are_words(text: str) -> None:
+    assert written_out({"tokens": text})["tokens"] == text.split()
+
+
 # Every exception has a place.
 
 KEYS = tuple(
@@ -628,6 +654,27 @@ def test_offsets_are_read_in_the_unit_of_the_file(
         assert [one.answers[0] for one in found] == [AnswerSpan(a, s) for a, s in zip(answers, starts, strict=True)]
     differ = any(offset(context, start, unit) != start for start in starts)
     assert any(f"count {unit}" in reason for reason in noted) == (differ and unit != CHARACTERS)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_sentences_with_answers_are_found_in_the_unit_of_the_file(unit: str, tmp_path: Path) -> None:
+    sentences = ("🙂 né Ana.", "Ĉu Ana? Ne.", "Ana venis.")
+    context = " ".join(sentences)
+    starts = [context.index(sentence) for sentence in sentences]
+    ends = [start + len(sentence) for start, sentence in zip(starts, sentences, strict=True)]
+    answers = [match.start() for match in re.finditer("Ana", context)]
+    document = json.loads(squad(context, [("Ana", offset(context, start, unit)) for start in answers]))
+    document["data"][0]["paragraphs"][0]["sentence_breaks"] = [
+        [offset(context, start, unit), offset(context, end, unit)] for start, end in zip(starts, ends, strict=True)
+    ]
+    file = json.dumps(document).encode()
+    put({"targets/lareqa/xquad-r/en.json": file, "squad/train-v1.1.json": file}, tmp_path)
+    found, noted = get(tmp_path, "lareqa", "test")
+    assert [one.targets for one in found if one.side == "query"] == [("en_1_0",), ("en_1_1",), ("en_1_2",)]
+    assert [one.text for one in found if one.side == "candidate"] == list(sentences)
+    assert len(noted) == (unit != CHARACTERS)
+    pairs, _ = get(tmp_path, "squad_pairs", "train")
+    assert [one.english for one in pairs] == ["🙂 né Ana.", "Ĉu Ana?", "Ana venis."]
 
 
 @pytest.mark.parametrize("shift", [1, 3, -2])

@@ -13,6 +13,7 @@ xstilts.errors.InputError: a.json:3: expected text in 'context', found null; cor
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Mapping
@@ -125,6 +126,26 @@ def parsed(document: str) -> Any:
         return json.loads(document)
     except RecursionError:
         raise ValueError("lists or objects nested too deeply") from None
+
+
+def notated(value: Any) -> Any:
+    """Return the list or object that a text writes in JSON's or Python's notation; other values as they are.
+
+    >>> notated('["a", "b"]'), notated("['a', 'b']"), notated("[sic] he [said]"), notated("['a' 'b']")
+    (['a', 'b'], ['a', 'b'], '[sic] he [said]', "['a' 'b']")
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if text[:1] + text[-1:] not in ("[]", "{}"):
+        return value
+    try:
+        return parsed(text)
+    except ValueError:
+        pass
+    try:
+        written = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return value
+    return written if repr(written) == text else value  # texts side by side would be joined
 
 
 def check_converted(before: Mapping[str, Any], after: Mapping[str, Any], place: str) -> None:

@@ -33,6 +33,8 @@ from xstilts.errors import InputError
 
 Fields = Mapping[str, Any]
 SIDES = ("query", "candidate", "bystander")
+ITEMS: Mapping[str, Any] = {"tokens": str, "tags": str | int}
+LISTS = ("tokens", "tags", "choices", "answers")  # fields that are no single values
 SHOWN_LABELS = 5  # that a note lists
 ENOUGH_OFFSETS = 4  # of which most may be wrong
 
@@ -164,17 +166,24 @@ def text(id: str, fields: Fields, place: str, rules: RowRules) -> TextExample | 
 def written_out(fields: Fields) -> Fields:
     """Return the fields of a user's row with lists where it has texts.
 
-    Tokens and tags may be separated by blanks, and answers may be texts without an offset.
+    Tokens and tags may be separated by blanks, and answers may be texts without an offset. A text that is a list (or,
+    for answers, an object) in JSON's or Python's notation is that list, as tables hold lists so.
 
     >>> written_out({"tokens": "Anna runs", "answers": "Anna"})
     {'tokens': ['Anna', 'runs'], 'answers': [{'text': 'Anna', 'answer_start': None}]}
+    >>> written_out({"tokens": '["Anna", "runs"]', "choices": "['a', 'b c']"})
+    {'tokens': ['Anna', 'runs'], 'choices': ['a', 'b c']}
     """
-    lists = {name: fields[name].split() for name in ("tokens", "tags") if isinstance(fields.get(name), str)}
-    answers = fields.get("answers")
+    written = {name: field_types.notated(fields[name]) for name in LISTS if name in fields}
+    for name in ("tokens", "tags"):
+        given, value = fields.get(name), written.get(name)
+        if isinstance(given, str) and not (isinstance(value, list) and all(isinstance(v, ITEMS[name]) for v in value)):
+            written[name] = given.split()  # "[1]" is a word, and 1 a tag
+    answers = written.get("answers")
     texts = [answers] if isinstance(answers, str) else answers
     if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
-        lists["answers"] = [{"text": text, "answer_start": None} for text in texts]
-    return {**fields, **lists}
+        written["answers"] = [{"text": text, "answer_start": None} for text in texts]
+    return {**fields, **written}
 
 
 SHAPE: dict[str, Callable[[str, Fields, str, RowRules], Example | None]] = {
