@@ -63,6 +63,7 @@ from xstilts.tasks.base import Task, task
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import MODEL
 from xstilts.training.train import train as train_stage
+from xstilts.training.training_set import with_development_data
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -474,7 +475,7 @@ def train(
         how = recipe
     else:
         how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
-    training_sets = tuple(training_set(each, machine.data) for each in chosen)
+    training_sets, how = with_development_data([training_set(each, machine.data) for each in chosen], how)
     stage = train_stage(_encoder(encoder), training_sets, how, seed)
     _build([stage], machine)
     path = folder_of(stage, machine) / MODEL

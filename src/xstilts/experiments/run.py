@@ -38,7 +38,7 @@ from xstilts.tasks.base import Task
 from xstilts.training.layer_reset import reset_layers
 from xstilts.training.recipe import Recipe, changed, named
 from xstilts.training.train import train
-from xstilts.training.training_set import TrainingSet
+from xstilts.training.training_set import TrainingSet, with_development_data
 
 ENGLISH = "en"
 
@@ -280,7 +280,7 @@ class Run:
             training_sets = tuple(training_set(task, self.splits) for task in tasks)
             if role == INTERMEDIATE and self.mlm:
                 training_sets += (_masked_lm_set(self.mlm, self.splits),)
-            recipe = self.recipes.of(tasks, role)
+            training_sets, recipe = with_development_data(training_sets, self.recipes.of(tasks, role))
             stage = model = train(model, training_sets, recipe, self.seed)
             if role == INTERMEDIATE and self.reset_layers:
                 model = reset_layers(stage, self.encoder, self.reset_layers)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from xstilts.cost import flops
@@ -39,7 +39,7 @@ from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage, lineage
 from xstilts.training.memory import GIB, UNKNOWN_LABELS, Memory, Setting
 from xstilts.training.recipe import Recipe
-from xstilts.training.training_set import TrainingSet
+from xstilts.training.training_set import HELD_OUT_SHARE, TrainingSet
 
 T = TypeVar("T")
 PRECISION = "bf16"
@@ -295,11 +295,8 @@ class _Estimator:
 
     def _training(self, given: Configuration) -> FlopsEstimate | None:
         recipe, config = given.recipe, self.config(given.encoder)
-        train = [self._training_size(one, given) for one in given.training_sets]
-        dev = [
-            self._split_size(one.dev, given.encoder, recipe.max_length) if recipe.selection and one.dev else None
-            for one in given.training_sets
-        ]
+        train = [self._training_size(training_set, given) for training_set in given.training_sets]
+        dev = [self._dev_size(training_set, given) for training_set in given.training_sets]
         try:
             return config and flops_estimate.training(config, recipe, given.training_sets, train, dev)
         except InputError:  # a part to train that the encoder does not have
@@ -315,16 +312,43 @@ class _Estimator:
             )
         return self._sizes[identity]
 
-    def _training_size(self, one: TrainingSet, given: Configuration) -> Size:
+    def _dev_size(self, training_set: TrainingSet, given: Configuration) -> Size | None:
+        """Return the size of the data that a selection evaluates on; None where nothing is evaluated."""
+        if given.recipe.selection is None:
+            return None
+        if training_set.dev:
+            return self._split_size(training_set.dev, given.encoder, given.recipe.max_length)
+        if training_set.held_out:
+            whole = self._size_of_train(training_set, given, None)
+            return replace(whole, examples=_held_out(training_set, whole))
+        return None
+
+    def _training_size(self, training_set: TrainingSet, given: Configuration) -> Size:
+        most = given.recipe.max_train_examples
+        size = self._size_of_train(training_set, given, most)
+        if not training_set.held_out or size.examples is None:
+            return size
+        whole = self._size_of_train(training_set, given, None)
+        held_out = _held_out(training_set, whole)
+        if whole.examples is None or held_out is None:
+            return size
+        return replace(size, examples=min(size.examples, whole.examples - held_out))
+
+    def _size_of_train(self, training_set: TrainingSet, given: Configuration, most: int | None) -> Size:
         public = given.encoder if isinstance(given.encoder, Encoder) else None
-        length, most = given.recipe.max_length, given.recipe.max_train_examples
-        identity = one, public, length, most
+        length = given.recipe.max_length
+        identity = training_set, public, length, most
         if identity not in self._sizes:
-            parts = [(self.splits.task_of(data), data.arguments["data"].language) for data in one.train]
+            parts = [(self.splits.task_of(data), data.arguments["data"].language) for data in training_set.train]
             self._sizes[identity] = dataset_sizes.of_parts(
-                _label(one), one.format, parts, self.machine.data, public, length, most
+                _label(training_set), training_set.format, parts, self.machine.data, public, length, most
             )
         return self._sizes[identity]
+
+
+def _held_out(training_set: TrainingSet, size: Size) -> float | None:
+    """Return how many of the training examples are held out as development data; None where their number is unknown."""
+    return None if size.examples is None else min(float(training_set.held_out), size.examples / HELD_OUT_SHARE)
 
 
 def _labels(model: Encoder | Stage, data: Stage, format: str) -> int:

@@ -53,7 +53,7 @@ class Way:
         """Return the options of the command line that choose it."""
         words = [f"--set {setting}" for setting in self.settings]
         return " ".join(
-            [*words, *["--recompute"] * self.recompute, *[f"--micro-tokens {FEW}"] * self.few_tokens],
+            [*words, *["--recompute"] * self.recompute, *[f"--max-tokens-per-pass {FEW}"] * self.few_tokens],
         )
 
 

@@ -181,9 +181,15 @@ def train(
     context.record |= {"steps": state.step, "parameters": parameters, "trained_parameters": trained_parameters}
     context.record |= {"dev": dev, "max_length": recipe.max_length}
     context.record["lessons"] = {
-        encoded.training_set.task: {"units": len(encoded.inputs), "cut": dict(encoded.cut)} for encoded in sets
+        encoded.training_set.task: {"units": len(encoded.inputs), "cut": dict(encoded.cut)} | _held_out(encoded)
+        for encoded in sets
     }
     remove(context.folder / CHECKPOINT)
+
+
+def _held_out(encoded: EncodedTrainingSet) -> dict[str, int]:
+    """Return, for the record, how many training examples became development data; nothing where none did."""
+    return {"held_out": len(encoded.dev)} if encoded.training_set.held_out else {}
 
 
 def _inputs(sets: list[EncodedTrainingSet]) -> Iterator[ModelInput]:
