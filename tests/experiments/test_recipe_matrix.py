@@ -75,7 +75,7 @@ def check(name: str, code: str, recipes: tuple[str, ...], encoder: Encoder, mach
     write(task(name), code, folder)
     machine = replace(machine, data=folder, allow_unexpected_data=True)
     for recipe_name in recipes:
-        for role in ROLES:
+        for role in ROLES if recipe_name == "xtreme" else ROLES[1:]:
             record = step(given, recipe_name, role, encoder, machine)
             assert record["steps"] == 1
             selects = named(recipe_name, name, given.format, role).selection is not None
@@ -90,11 +90,13 @@ def test_the_papers_recipe_trains_every_task(name: str, encoder: Encoder, machin
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", trainable_tasks())
-def test_every_recipe_trains_every_task_in_every_language(
+def test_every_recipe_trains_every_task_and_the_papers_in_every_language(
     name: str, encoder: Encoder, machine: Runtime, tmp_path: Path
 ) -> None:
-    for code in languages_of(task(name)):
-        check(name, code, tuple(SETS), encoder, machine, tmp_path / code)
+    first, *others = languages_of(task(name))
+    check(name, first, tuple(SETS), encoder, machine, tmp_path / first)
+    for code in others:
+        check(name, code, ("phang2020",), encoder, machine, tmp_path / code)
 
 
 @pytest.mark.parametrize("recipe", SETS)
