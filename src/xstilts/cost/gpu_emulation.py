@@ -63,7 +63,18 @@ class Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        """Return an output (sequences, heads, length, width of values) without numbers."""
+        """Return an output (sequences, heads, length, width of values) without numbers.
+
+        Args:
+            context: Keeps what the backward pass needs.
+            query: Queries, (sequences, heads, length, width).
+            key: Keys.
+            value: Values.
+            mask: The attention mask; None for none.
+
+        Returns:
+            An uninitialised tensor of the output's shape.
+        """
         output = query.new_empty((*query.shape[:-1], value.shape[-1]))
         sums = query.new_empty(query.shape[:-1], dtype=torch.float32)
         bias = None
