@@ -167,9 +167,9 @@ def _scales(report: Json) -> dict[str, tuple[float, float]]:
     values: dict[str, list[float]] = {}
     for verdict in report.get("verdicts", ()):
         margins = (verdict["margin"], -verdict["margin"] if verdict["expectation"] == "equivalent" else None)
-        shown = (verdict.get("estimate"), *margins, *(verdict.get("interval") or ()))
-        values.setdefault(verdict.get("unit") or "", [0.0]).extend(value for value in shown if is_known(value))
-    return {unit: (min(each), max(each)) for unit, each in values.items()}
+        drawn = (verdict.get("estimate"), *margins, *(verdict.get("interval") or ()))
+        values.setdefault(verdict.get("unit") or "", [0.0]).extend(value for value in drawn if is_known(value))
+    return {unit: (min(of_unit), max(of_unit)) for unit, of_unit in values.items()}
 
 
 def _place(published: Json) -> str:
@@ -309,11 +309,11 @@ def _all_scores(report: Json) -> Section:
     )
     score_columns = (*SETTING, "language", "score", "low", "high", "seeds")
     gain_columns = (*SETTING, "baseline's recipe", "language", "gain", "low", "high", "p", "seeds")
-    both = (
+    views = (
         TableView("scores", "Scores", score_columns, levels, UNITS),
         TableView("all-gains", "Gains", gain_columns, gains, UNITS),
     )
-    return Section("scores-and-gains", "All scores and gains", tuple(table.trimmed() for table in both if table.rows))
+    return Section("scores-and-gains", "All scores and gains", tuple(table.trimmed() for table in views if table.rows))
 
 
 def _targets(report: Json) -> Sequence[Json]:

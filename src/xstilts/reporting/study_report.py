@@ -85,7 +85,12 @@ class Origin:
 
 
 def write(report: Mapping[str, Any], folder: Path) -> None:
-    """Write `report.json` to a folder, one line for each entry of a list or a mapping."""
+    """Write `report.json`, one line for each entry of a list or a mapping.
+
+    Args:
+        report: The report.
+        folder: The folder; made where it does not exist.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     parts = (f"{json.dumps(name)}: {_lines(value)}" for name, value in report.items())
     (folder / REPORT).write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
@@ -217,7 +222,16 @@ def build_report(
 
 
 def derived_sections(table: ResultsTable, verdicts: Sequence[Verdict], records: Records) -> Json:
-    """Return the parts of a report that follow from the results, the verdicts and the stages' manifests alone."""
+    """Return the parts of a report that follow from results, verdicts and manifests alone; `verify` recomputes them.
+
+    Args:
+        table: The results of the study.
+        verdicts: The verdicts on its claims.
+        records: The manifests of the stages behind the results, by key.
+
+    Returns:
+        The parts by name.
+    """
     figures = published.known()
     verdicts_json = [verdict_json(verdict, figures) for verdict in verdicts]
     return {
@@ -273,7 +287,15 @@ def _records(table: ResultsTable, machine: Runtime) -> dict[str, Json]:
 
 
 def verdict_json(verdict: Verdict, figures: Mapping[str, published.Published]) -> Json:
-    """Return a verdict as the report has it, compared with the published figure that its claim names."""
+    """Return a verdict as the report has it.
+
+    Args:
+        verdict: The verdict.
+        figures: Published figures by name; the verdict is compared with the one that its claim names.
+
+    Returns:
+        The JSON object.
+    """
     claim = verdict.claim
     comparison = None
     if claim.published in figures:
@@ -394,12 +416,12 @@ def _estimate(measure: Level | Gain, table: ResultsTable) -> Json | None:
         return None
     estimate = measured.estimate
     low, high = estimate.interval(LEVEL)
-    known = estimate.error > 0
+    has_error = estimate.error > 0
     return {
         "estimate": estimate.value,
-        "low": low if known else None,
-        "high": high if known else None,
-        "p": estimate.p() if known else None,
+        "low": low if has_error else None,
+        "high": high if has_error else None,
+        "p": estimate.p() if has_error else None,
         "n": estimate.count,
         "keys": measured.keys,
     }
@@ -429,7 +451,15 @@ def _mean_score(rows: Sequence[Result]) -> float:
 
 
 def curves(table: ResultsTable, records: Records) -> Iterator[Json]:
-    """Yield the learning curve of each training, once, under the first arm that has it."""
+    """Yield the learning curve of each training, once, under the first arm that has it.
+
+    Args:
+        table: The results of the study.
+        records: The manifests of the stages behind them, by key.
+
+    Yields:
+        A JSON object for each training: [step, loss] points, thinned, and [step, mean dev score] points.
+    """
     seen: set[str] = set()
     for row in table.rows:
         for role, key in zip(row.roles, row.keys, strict=True):
@@ -455,7 +485,15 @@ def curves(table: ResultsTable, records: Records) -> Iterator[Json]:
 
 
 def scalings(claims: Iterable[Claim], table: ResultsTable) -> Iterator[Json]:
-    """Yield the points and the fit of each claim about growth with size."""
+    """Yield the points and the fit of each claim about growth with size.
+
+    Args:
+        claims: The claims; those with other measures than `Scaling` are passed over.
+        table: The results of the study.
+
+    Yields:
+        A JSON object for each: [size, cost, encoder] points, and the exponent with its interval.
+    """
     for claim in claims:
         measure = claim.measure
         if not isinstance(measure, Scaling):
@@ -507,9 +545,9 @@ def _dev_selections(study: Study, table: ResultsTable) -> Iterator[Json]:
         for encoder, label in chosen(choice, table.rows).items():
             tried = {name: table.select(encoder=encoder, recipe=name).rows for name in choice.among}
             scores = {name: fmean(row.dev for row in rows) for name, rows in tried.items() if rows}
-            shown = ", ".join(f"{name} {score:.1f}" for name, score in scores.items())
+            scores_text = ", ".join(f"{name} {score:.1f}" for name, score in scores.items())
             at_end = len(scores) > 1 and label in (choice.among[0], choice.among[-1])
-            rows.append([choice.label, encoder, label, shown, "yes" if at_end else "no"])
+            rows.append([choice.label, encoder, label, scores_text, "yes" if at_end else "no"])
     if rows:
         columns = ["name", "encoder", "selected", "mean dev score of each", "first or last of those tried"]
         note = "If the first or the last recipe tried is selected, a better one may lie beyond it."
@@ -608,7 +646,7 @@ def _made_with(records: Records) -> Json:
         for name, version in record["libraries"].items():
             versions.setdefault(name, {})[version] = None
     devices = {(record["record"].get("cost") or {}).get("device") for record in records.values()} - {None}
-    return {"versions": {name: ", ".join(each) for name, each in versions.items()}, "devices": sorted(devices)}
+    return {"versions": {name: ", ".join(unique) for name, unique in versions.items()}, "devices": sorted(devices)}
 
 
 def distinct(values: Iterable[Any]) -> list[Any]:
