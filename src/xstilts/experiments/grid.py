@@ -74,10 +74,13 @@ class Grid:
         Args:
             target: One of the targets.
             data: Data folder, or splits, that the runs read.
+
+        Returns:
+            Runs by the name of their setting, in the order of seeds.
         """
-        named = {BASELINE: (), **{_named(setting): setting for setting in self.settings}}
+        by_name = {BASELINE: (), **{_named(setting): setting for setting in self.settings}}
         seeds = range(1, self.seeds + 1)
-        return {name: [self._run(setting, target, seed, data) for seed in seeds] for name, setting in named.items()}
+        return {name: [self._run(setting, target, seed, data) for seed in seeds] for name, setting in by_name.items()}
 
     def all_runs(self, data: Splits | Path | None = None) -> Iterator[Run]:
         """Yield the runs of all targets, settings and seeds."""
@@ -147,6 +150,9 @@ def targets_of(names: Sequence[str], suite: str | None) -> Tasks:
         names: Names of tasks, or lists such as "xnli,xquad".
         suite: "xtreme" or "xtreme-r", or None.
 
+    Returns:
+        The targets.
+
     Raises:
         InputError: A name is unknown, or neither a target nor a suite is given.
     """
@@ -164,6 +170,13 @@ def targets_of(names: Sequence[str], suite: str | None) -> Tasks:
 
 def tasks_of(names: str, separator: str = ",") -> Tasks:
     """Return the tasks of a list such as "mnli,squad".
+
+    Args:
+        names: Names of tasks, white space around them is ignored.
+        separator: What stands between two names.
+
+    Returns:
+        The tasks, in this order.
 
     Raises:
         InputError: A name is unknown, or there is none.
@@ -197,10 +210,13 @@ def feasible(grid: Grid, machine: Runtime, stages: Callable[[Grid, Runtime], lis
         machine: Names the data folder.
         stages: Returns the stages that must be possible.
 
+    Returns:
+        The grid with the other targets.
+
     Raises:
         InputError: No target is left.
     """
-    kept, reasons = [], []
+    feasible_targets, reasons = [], []
     for target in grid.targets:
         try:
             stages(replace(grid, targets=(target,)), machine)
@@ -208,10 +224,10 @@ def feasible(grid: Grid, machine: Runtime, stages: Callable[[Grid, Runtime], lis
             reasons.append(str(error))
             progress.note(f"left out: {error}")
         else:
-            kept.append(target)
-    if not kept:
+            feasible_targets.append(target)
+    if not feasible_targets:
         raise InputError(f"no target can be run: {reasons[0] if reasons else 'no target is given'}")
-    return replace(grid, targets=tuple(kept))
+    return replace(grid, targets=tuple(feasible_targets))
 
 
 def untrained(names: str | None) -> Tasks:
@@ -241,16 +257,19 @@ def mlm_of(
         alpha: Exponent of the languages' sampling.
         machine: Names the data folder.
 
+    Returns:
+        The mixing; None without a task.
+
     Raises:
         InputError: There is text in none of the languages.
     """
     if name is None:
         return None
     text = task(name)
-    known = [code for code in languages if not text.languages or code in text.languages]
-    codes = tuple(code for code in known if text.has("train", code, machine.data))
-    if known and not codes:
-        text.data("train", known[0], machine.data)  # says where it looked
+    in_languages = [code for code in languages if not text.languages or code in text.languages]
+    codes = tuple(code for code in in_languages if text.has("train", code, machine.data))
+    if in_languages and not codes:
+        text.data("train", in_languages[0], machine.data)  # says where it looked
     if not codes:
         raise InputError(f"'{name}' has text in none of {', '.join(languages)}: leave it out, or take another")
     return MaskedLmMixing(text, codes, weight, alpha)

@@ -63,6 +63,9 @@ class Recipes:
         Args:
             tasks: The tasks of the training. A mix has the first task's recipe with the greatest length of any.
             role: "intermediate" or "target".
+
+        Returns:
+            The recipe, with the settings that the user gave for this role.
         """
         return _recipe(self.name, tuple((task.name, task.format) for task in tasks), role, getattr(self, role))
 
@@ -319,6 +322,9 @@ def training_set(task: Task, data: Splits | Path | None) -> TrainingSet:
         task: The task; its languages of training data are English alone unless it says otherwise, or other ones are
             chosen for it (`panx:sw+ar`).
         data: Data folder, or splits.
+
+    Returns:
+        The training set, whose parts are stages that read data.
 
     Raises:
         InputError: A training split does not exist.
