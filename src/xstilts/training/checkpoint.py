@@ -40,8 +40,8 @@ class Checkpoint:
         tensors = {f"weight.{name}": value.detach().contiguous() for name, value in self.trained.items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for name, parameter in self.trained.items():
-            kept = self.optimizer.state.get(parameter, {})
-            tensors |= {f"kept.{what}.{name}": value.contiguous() for what, value in kept.items()}
+            moments = self.optimizer.state.get(parameter, {})
+            tensors |= {f"kept.{moment}.{name}": value.contiguous() for moment, value in moments.items()}
         new = self.path.with_suffix(".new")
         save_file(tensors, new, metadata={"state": json.dumps(state)})
         with new.open("rb") as file:
@@ -71,9 +71,9 @@ class Checkpoint:
     def _check(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """Raise ValueError unless a file's tensors are those of this network."""
         for name, parameter in self.trained.items():
-            found = shapes.get(f"weight.{name}")
-            if found != parameter.shape:
-                raise ValueError(f"its {name} is {'missing' if found is None else 'of another shape'}")
+            shape = shapes.get(f"weight.{name}")
+            if shape != parameter.shape:
+                raise ValueError(f"its {name} is {'missing' if shape is None else 'of another shape'}")
         for place in shapes:
             part, name = _split(place)
             if name not in self.trained or not (part in ("weight", "best") or part.startswith("kept.")):
@@ -104,8 +104,8 @@ def _split(place: str) -> tuple[str, str]:
     """Split the name of a tensor into its part ("weight", "best", "kept.exp_avg") and the name of the parameter."""
     part, _, name = place.partition(".")
     if part == "kept":
-        what, _, name = name.partition(".")
-        part = f"kept.{what}"
+        moment, _, name = name.partition(".")
+        part = f"kept.{moment}"
     return part, name
 
 

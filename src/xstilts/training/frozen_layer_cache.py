@@ -55,6 +55,9 @@ class FrozenLayerCache:
             network: With the frozen layers that the states are from.
             inputs: Those of the batch that the network is called with, in its order.
             packed: Whether that batch is packed.
+
+        Yields:
+            Nothing; without frozen layers the context does nothing.
         """
         if not self.starts:
             yield
@@ -68,7 +71,7 @@ class FrozenLayerCache:
     def _packed(self, sequences: list[Ids]) -> Tensor:
         """Return the states of sequences one after another, (1, tokens, width)."""
         starts = (self.starts[sequence.tobytes()] for sequence in sequences)
-        parts = [self.states[start : start + len(one)] for start, one in zip(starts, sequences, strict=True)]
+        parts = [self.states[start : start + len(sequence)] for start, sequence in zip(starts, sequences, strict=True)]
         return torch.from_numpy(np.concatenate(parts))[None]
 
     def _padded(self, sequences: list[Ids]) -> Tensor:
@@ -124,7 +127,7 @@ def _digest(network: Network, sequences: list[Ids], machine: Runtime) -> str:
     """Return a digest of what decides the states: frozen weights and buffers, configuration, sequences, arithmetic."""
     total = hashlib.sha256()
     above = {id(parameter) for layer in network.layer_modules[network.prefix :] for parameter in layer.parameters()}
-    frozen = [named for named in network.backbone.named_parameters() if id(named[1]) not in above]
+    frozen = [pair for pair in network.backbone.named_parameters() if id(pair[1]) not in above]
     for name, value in [*frozen, *network.backbone.named_buffers()]:
         total.update(f"{name} {tuple(value.shape)}".encode())
         total.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
@@ -165,8 +168,8 @@ def _frozen_output(network: Network, ready: Batch) -> NDArray[np.float32]:
     finally:
         hook.remove()
     states = outputs[0][0] if isinstance(outputs[0], tuple) else outputs[0]
-    whole: NDArray[np.float32] = states.float().cpu().numpy()
-    return whole
+    array: NDArray[np.float32] = states.float().cpu().numpy()
+    return array
 
 
 @contextmanager

@@ -43,12 +43,12 @@ def levels(signed: bool) -> Tensor:
         signed: Whether half of them are negative. Without signs, nothing below 1e-7 has a code, so that a divisor is
             never rounded to zero.
     """
-    found = [1.0, 0.0 if signed else 10.0**-DECADES]
+    values = [1.0, 0.0 if signed else 10.0**-DECADES]
     for decade in range(DECADES):
         count = 2**decade if signed else 2 ** (decade + 1)
         middles = [(0.1 + 0.9 * (part + 0.5) / count) * 10.0 ** (decade + 1 - DECADES) for part in range(count)]
-        found += [sign * middle for sign in ((1, -1) if signed else (1,)) for middle in middles]
-    return torch.tensor(sorted(found))
+        values += [sign * middle for sign in ((1, -1) if signed else (1,)) for middle in middles]
+    return torch.tensor(sorted(values))
 
 
 @lru_cache
@@ -89,9 +89,18 @@ def packed(values: Tensor, signed: bool) -> tuple[Tensor, Tensor]:
 
 
 def unpacked(codes: Tensor, scales: Tensor, signed: bool) -> Tensor:
-    """Restore the float32 values (numbers,) from codes (numbers,) and scales (blocks,)."""
+    """Restore float32 values from eight-bit codes.
+
+    Args:
+        codes: The codes, (numbers,).
+        scales: The number of each block of `BLOCK` with the largest absolute value, with its sign, (blocks,).
+        signed: Whether the codes are those of signed numbers.
+
+    Returns:
+        The values, (numbers,).
+    """
     values = _tables(signed, codes.device)[0].index_select(0, codes.int())
-    whole = len(values) - len(values) % BLOCK
-    values[:whole].view(-1, BLOCK).mul_(scales[: whole // BLOCK].unsqueeze(1))
-    values[whole:].mul_(scales[whole // BLOCK :])
+    full_blocks = len(values) - len(values) % BLOCK
+    values[:full_blocks].view(-1, BLOCK).mul_(scales[: full_blocks // BLOCK].unsqueeze(1))
+    values[full_blocks:].mul_(scales[full_blocks // BLOCK :])
     return values

@@ -33,7 +33,13 @@ MOMENTS = {"exp_avg": True, "exp_avg_sq": False}  # name: whether it has signs
 
 @dataclass(frozen=True)
 class Bytes:
-    """Bytes of the weights, their gradients and their optimizer states."""
+    """The memory of a network in training without activations, in bytes.
+
+    Attributes:
+        weight: Bytes of all weights.
+        gradient: Bytes of the gradients of trained weights.
+        state: Bytes of the optimizer's states.
+    """
 
     weight: float
     gradient: float
@@ -55,6 +61,9 @@ def make_optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
     Args:
         network: Frozen and `prepare`d.
         recipe: Optimizer, learning rate and weight decay.
+
+    Returns:
+        The optimizer; `learning_rate` gives the rate of each step.
     """
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
@@ -74,6 +83,9 @@ def learning_rate(recipe: Recipe, number: int, total: int) -> float:
         recipe: Peak and warm-up.
         number: Of the step, from 0.
         total: Steps of the training.
+
+    Returns:
+        The learning rate.
     """
     warmup = recipe.steps_of_warmup(total)
     if number < warmup:
@@ -86,13 +98,25 @@ def prepare(network: Network, recipe: Recipe) -> None:
 
     Call it within `pruned_embeddings`, so that the whole embedding matrix stays in float32, and before moving the
     network to a device.
+
+    Args:
+        network: Frozen as it will be trained, on the CPU.
+        recipe: Gives the optimizer, which decides about bf16.
     """
     for parameter in _halved(network, recipe):
         parameter.data = parameter.data.to(torch.bfloat16)
 
 
 def suited(machine: Runtime, recipe: Recipe) -> Runtime:
-    """Return the machine, with bf16 arithmetic where the recipe has bf16 weights, which layers need autocast for."""
+    """Return the machine with the arithmetic that a recipe needs.
+
+    Args:
+        machine: Device and arithmetic.
+        recipe: Gives the optimizer.
+
+    Returns:
+        The machine, with bf16 arithmetic (autocast) where the recipe keeps weights in bf16; else as it is.
+    """
     return replace(machine, precision="bf16") if halves(recipe.optimizer) else machine
 
 
@@ -115,6 +139,9 @@ def bytes_of(network: Network, recipe: Recipe) -> Bytes:
     Args:
         network: On any device, "meta" too; frozen as it will be trained. Embedding rows count as they are there.
         recipe: Gives the optimizer.
+
+    Returns:
+        Bytes of weights, gradients and states.
     """
     halved = {id(parameter) for parameter in _halved(network, recipe)}
     weight = gradient = state = 0
@@ -123,8 +150,8 @@ def bytes_of(network: Network, recipe: Recipe) -> Bytes:
         weight += parameter.numel() * dtype.itemsize
         if parameter.requires_grad:
             gradient += parameter.numel() * dtype.itemsize
-            kept = _begun(recipe.optimizer, torch.empty(parameter.shape, dtype=dtype, device="meta"))
-            state += sum(value.numel() * value.itemsize for value in kept.values() if value.dim())
+            states = _begun(recipe.optimizer, torch.empty(parameter.shape, dtype=dtype, device="meta"))
+            state += sum(value.numel() * value.itemsize for value in states.values() if value.dim())
     return Bytes(weight, gradient, state)
 
 
@@ -135,8 +162,8 @@ def halves(name: str) -> bool:
 
 def _halved(network: Network, recipe: Recipe) -> list[torch.nn.Parameter]:
     """Return what a recipe keeps in bf16: the encoder's matrices except adapters."""
-    named = network.backbone.named_parameters() if halves(recipe.optimizer) else ()
-    return [parameter for name, parameter in named if parameter.dim() > 1 and not lora.is_adapter(name)]
+    parameters = network.backbone.named_parameters() if halves(recipe.optimizer) else ()
+    return [parameter for name, parameter in parameters if parameter.dim() > 1 and not lora.is_adapter(name)]
 
 
 class LowMemoryOptimizer(torch.optim.Optimizer):
@@ -209,23 +236,23 @@ def _adamw(weight: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> N
 
 def _moment(state: dict[str, Tensor], name: str, part: slice) -> Tensor:
     """Return a slice of a moment in float32."""
-    kept = state[name].view(-1)[part]
-    if kept.dtype != torch.uint8:
-        return kept.float()
+    stored = state[name].view(-1)[part]
+    if stored.dtype != torch.uint8:
+        return stored.float()
     scales = state[f"{name}_scale"][part.start // BLOCK : math.ceil(part.stop / BLOCK)]
-    values = unpacked(kept, scales, MOMENTS[name])
+    values = unpacked(stored, scales, MOMENTS[name])
     return values.square_() if name == "exp_avg_sq" else values
 
 
 def _keep(state: dict[str, Tensor], name: str, part: slice, values: Tensor) -> None:
     """Write back a slice of a moment, quantized to its storage type (8-bit blockwise, or bf16 stochastically)."""
-    kept = state[name].view(-1)[part]
-    if kept.dtype == torch.uint8:
+    stored = state[name].view(-1)[part]
+    if stored.dtype == torch.uint8:
         codes, scales = packed(values.sqrt() if name == "exp_avg_sq" else values, MOMENTS[name])
-        kept.copy_(codes)
+        stored.copy_(codes)
         state[f"{name}_scale"][part.start // BLOCK : part.start // BLOCK + len(scales)] = scales
     else:
-        kept.copy_(rounded(values) if kept.dtype == torch.bfloat16 else values)
+        stored.copy_(rounded(values) if stored.dtype == torch.bfloat16 else values)
 
 
 def _move(weights: Tensor, update: Tensor, group: dict[str, Any]) -> None:

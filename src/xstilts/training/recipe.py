@@ -211,6 +211,9 @@ def named(name: str, task: str, format: str, role: str) -> Recipe:
         format: Its task format.
         role: "intermediate" or "target".
 
+    Returns:
+        The set's base with what it changes for the format, the role and the task, in this order.
+
     Raises:
         InputError: There is no such set.
     """
@@ -231,6 +234,9 @@ def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
         settings: Such as "learning_rate=1e-4" or "trainable=top:2"; the last of one name counts. "selection=500"
             evaluates on development data every 500 steps, "selection=none" keeps the last weights.
 
+    Returns:
+        A new recipe.
+
     Raises:
         InputError: An unknown name or a value out of range.
 
@@ -240,9 +246,9 @@ def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
     for setting in settings:
         name, _, text = setting.partition("=")
         if name not in {field.name for field in fields(Recipe)}:
-            known = [field.name for field in fields(Recipe)]
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+            names = [field.name for field in fields(Recipe)]
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
             raise InputError(f"unknown setting '{name}'; {hint}")
         recipe = replace(recipe, **{name: _value(name, text)})
     return recipe
@@ -253,9 +259,9 @@ def _value(name: str, text: str) -> Any:
         return text
     if text.lower() == "none" and name in ("steps", "max_train_examples", "selection"):
         return None
-    whole = name in ("batch_size", "steps", "max_train_examples", "max_length", "selection")
+    is_integer = name in ("batch_size", "steps", "max_train_examples", "max_length", "selection")
     try:
-        number = int(text) if whole else float(text)
+        number = int(text) if is_integer else float(text)
     except ValueError:
-        raise InputError(f"{name}={text}: give {'a whole number' if whole else 'a number'}") from None
+        raise InputError(f"{name}={text}: give {'a whole number' if is_integer else 'a number'}") from None
     return Selection(every_steps=int(number)) if name == "selection" else number

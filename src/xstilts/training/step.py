@@ -113,7 +113,15 @@ class Stepper:
                 yield waiting.result()
 
     def prepare(self, number: int, step: Step) -> PreparedStep:
-        """Collate the batches of a step; its random numbers are a function of seed and step number."""
+        """Collate the batches of a step; its random numbers are a function of seed and step number.
+
+        Args:
+            number: The number of the step, from 0.
+            step: Which inputs of which training sets are in it.
+
+        Returns:
+            The step with collated batches, split into passes that fit in memory.
+        """
         random = torch.Generator().manual_seed(self._seed(number) + BATCH_SEEDS)
         most = self.max_tokens_per_pass
         parts = [(self.training_sets[part.training_set], part.inputs.tolist()) for part in step]

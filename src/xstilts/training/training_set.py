@@ -98,6 +98,9 @@ def encode_training_set(
         tokenizer: The encoder's.
         recipe: Gives the maximum length, the most training examples and the development examples of a selection.
 
+    Returns:
+        The model inputs of both, with the labels in the order of their numbers.
+
     Raises:
         InputError: There are no training examples.
     """
@@ -106,8 +109,8 @@ def encode_training_set(
     by_language = [_examples(data, training_set.format, context) for data in training_set.train]
     dev = _examples(training_set.dev, training_set.format, context)[:dev_examples]
     encoded = EncodedTrainingSet(training_set, task, _labels(training_set, by_language), [], [], dev)
-    for number, whole in enumerate(by_language):
-        drawn = _drawn(whole, recipe.max_train_examples)
+    for number, language_examples in enumerate(by_language):
+        drawn = _drawn(language_examples, recipe.max_train_examples)
         inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut)
         encoded.inputs += inputs
         encoded.languages += [number] * len(inputs)
