@@ -75,10 +75,18 @@ WAYS = (
 
 
 def lines(stages: Iterable[Stage], machine: Runtime) -> Iterator[str]:
-    """Yield a line for each training among stages; those of equal encoder, recipe and task formats are one line."""
+    """Describe the memory of each training among stages; those of equal encoder, recipe and task formats are one line.
+
+    Args:
+        stages: Stages to be built; only trainings are looked at.
+        machine: Device, memory, and limits of a pass.
+
+    Yields:
+        What the training needs, whether it fits, and if not, which options would make it fit.
+    """
     name, most = capacity(machine)
     setting = setting_of(machine)
-    seen: set[tuple[Any, ...]] = set()
+    reported: set[tuple[Any, ...]] = set()
     for stage in stages:
         if stage.work.name != names.TRAIN:
             continue
@@ -86,11 +94,11 @@ def lines(stages: Iterable[Stage], machine: Runtime) -> Iterator[str]:
             stage.arguments[argument] for argument in ("training_sets", "recipe", "encoder")
         )
         config = config_before(model, machine)
-        formats = tuple((given.format, len(given.labels) or LABELS) for given in training_sets)
+        formats = tuple((training_set.format, len(training_set.labels) or LABELS) for training_set in training_sets)
         identity = config and config.to_json_string(), recipe, formats
-        if identity in seen:
+        if identity in reported:
             continue
-        seen.add(identity)
+        reported.add(identity)
         start = (
             f"{_named(training_sets)} on {_origin(model)}, trainable={recipe.trainable}, optimizer={recipe.optimizer}"
         )
@@ -104,8 +112,8 @@ def setting_of(machine: Runtime) -> Setting:
     """Return how the machine trains; if the memory is given and the device is not, how a GPU would."""
     import torch
 
-    given = machine.memory_gib > 0 and machine.device == "auto"
-    device = "cuda" if given or machine.torch_device().type == "cuda" else "cpu"
+    for_gpu = machine.memory_gib > 0 and machine.device == "auto"
+    device = "cuda" if for_gpu or machine.torch_device().type == "cuda" else "cpu"
     native = device == "cuda" and (not torch.cuda.is_available() or torch.cuda.is_bf16_supported())
     halved = machine.precision == "bf16" or (machine.precision == "auto" and native)
     return Setting(Device(device, "bf16" if halved else "fp32"), machine.most_tokens(device), machine.recompute)
@@ -135,6 +143,9 @@ def remedy(
         formats: Task format and number of labels of each training set.
         setting: How the machine trains.
         most: Memory of the device in bytes.
+
+    Returns:
+        Options and settings to change.
     """
     for way in WAYS:
         tokens = min(FEW, setting.micro_tokens) if way.few_tokens else setting.micro_tokens
@@ -153,12 +164,34 @@ def remedy(
 
 
 def fits(memory: Memory, most: int, device: Device) -> bool:
-    """Return whether a training needs at most the share of a device's bytes that tensors may take."""
+    """Return whether a training fits the memory of a device.
+
+    Args:
+        memory: What the training needs.
+        most: Bytes of the device.
+        device: Gives the share of these bytes that tensors may take.
+
+    Returns:
+        Whether it fits.
+    """
     return memory.total <= ROOM[device.type] * most
 
 
 def needed(config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], setting: Setting) -> Memory:
-    """Return the memory that a training needs: that of the training set with the largest passes."""
+    """Return the memory that a training needs: that of the training set with the largest passes.
+
+    Args:
+        config: Configuration of the encoder.
+        recipe: The hyperparameters.
+        formats: Task format and number of labels of each training set.
+        setting: How the machine trains.
+
+    Returns:
+        Bytes by purpose.
+
+    Raises:
+        InputError: The encoder has no such part to train, or a needed library is not installed.
+    """
     return max(
         (_estimate(_HashableConfig(config), recipe, format, labels, setting) for format, labels in formats),
         key=lambda memory: memory.total,
@@ -179,8 +212,8 @@ class _HashableConfig:
 
 
 @lru_cache(maxsize=1024)
-def _estimate(known: _HashableConfig, recipe: Recipe, format: str, labels: int, setting: Setting) -> Memory:
-    return estimate(known.config, recipe, format, labels, setting)
+def _estimate(hashable: _HashableConfig, recipe: Recipe, format: str, labels: int, setting: Setting) -> Memory:
+    return estimate(hashable.config, recipe, format, labels, setting)
 
 
 def _needs(
@@ -210,7 +243,7 @@ def _millions(count: int) -> str:
 
 
 def _named(training_sets: tuple[TrainingSet, ...]) -> str:
-    return "+".join(given.task for given in training_sets)
+    return "+".join(training_set.task for training_set in training_sets)
 
 
 def _origin(model: Encoder | Stage) -> str:
