@@ -13,7 +13,12 @@ NEEDS = "wandb"
 
 
 def send(where: str, news: News) -> None:
-    """Resume or begin the run, log what is new and put scores into its summary."""
+    """Resume or begin the run, log what is new and put scores into its summary.
+
+    Args:
+        where: The project, "ENTITY/PROJECT" or "PROJECT".
+        news: What is new of one run.
+    """
     entity, _, project = where.rpartition("/")
     run = library(NEEDS).init(
         entity=entity or None,
