@@ -25,7 +25,15 @@ from xstilts.store.stage import BuildContext, Stage, StageError, StageFunction, 
 
 
 def is_built(stage: Stage, machine: Runtime) -> bool:
-    """Return whether a stage's result is in the store, with every file of its manifest."""
+    """Return whether a stage's result is in the store.
+
+    Args:
+        stage: The stage.
+        machine: Names the store.
+
+    Returns:
+        Whether its folder has a manifest and every file that this names.
+    """
     return manifest.is_whole(folder_of(stage, machine))
 
 
@@ -47,8 +55,8 @@ def build(stage: Stage, machine: Runtime) -> Path:
     folder = folder_of(stage, machine)
     if is_built(stage, machine):
         return folder
-    for needed in stage.inputs:
-        build(needed, machine)
+    for input_stage in stage.inputs:
+        build(input_stage, machine)
     with _lock(folder):
         if not is_built(stage, machine):
             _make(stage, folder, machine)
@@ -56,19 +64,27 @@ def build(stage: Stage, machine: Runtime) -> Path:
 
 
 def missing(stages: tuple[Stage, ...], machine: Runtime) -> list[Stage]:
-    """Return the stages that have to be built for `stages`: themselves and their inputs, inputs first, each once."""
-    seen: set[str] = set()
+    """Return the stages that have to be built for others.
+
+    Args:
+        stages: What is to be built.
+        machine: Names the store.
+
+    Returns:
+        These stages and their transitive inputs, without finished ones; inputs first, each once.
+    """
+    visited: set[str] = set()
     order: list[Stage] = []
-    there = _keys(machine.store)
+    in_store = _keys(machine.store)
 
     def visit(stage: Stage) -> None:
-        if stage.key in seen:
+        if stage.key in visited:
             return
-        seen.add(stage.key)
-        if stage.key in there and is_built(stage, machine):
+        visited.add(stage.key)
+        if stage.key in in_store and is_built(stage, machine):
             return
-        for needed in stage.inputs:
-            visit(needed)
+        for input_stage in stage.inputs:
+            visit(input_stage)
         order.append(stage)
 
     for item in stages:
@@ -114,7 +130,7 @@ def _facts(stage: Stage, context: BuildContext, started: float) -> dict[str, Any
         "version": stage.work.version,
         "source": source_digest(stage.work),
         "arguments": stage.canonical_arguments,
-        "inputs": {needed.key: needed.label for needed in stage.inputs},
+        "inputs": {input_stage.key: input_stage.label for input_stage in stage.inputs},
         "machine": {"device": context.machine.device, "threads": context.machine.threads},
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),

@@ -85,7 +85,7 @@ def _one_by_one(
     """Build stages in an order that has inputs first; return those that failed and those that needed them."""
     failed: Failures = {}
     for number, item in enumerate(todo, start=1):
-        if any(needed.key in failed for needed in item.inputs):
+        if any(input_stage.key in failed for input_stage in item.inputs):
             failed[item.key] = None
             note.fail(item, "")
             continue
@@ -181,15 +181,15 @@ class _Side:
     def _with_companions(self, first: Stage) -> Bundle:
         """Return with a prediction what belongs to it: the others of its network, and what needs only these."""
         siblings = self.of_model.get(_model(first), [first])
-        held = {item.key: item for item in siblings if item.key in self.waiting and not self.needs[item.key]}
-        more = list(held.values()) if "model" in first.arguments else []
+        bundle = {item.key: item for item in siblings if item.key in self.waiting and not self.needs[item.key]}
+        more = list(bundle.values()) if "model" in first.arguments else []
         for item in more:
             for other in self.needed_by.get(item.key, ()):
-                new = other.key not in held and other.key in self.waiting and not other.work.resumes
-                if new and self.needs[other.key] <= held.keys():
-                    held[other.key] = other
+                new = other.key not in bundle and other.key in self.waiting and not other.work.resumes
+                if new and self.needs[other.key] <= bundle.keys():
+                    bundle[other.key] = other
                     more.append(other)
-        return tuple(sorted(held.values(), key=lambda item: self.place[item.key]))
+        return tuple(sorted(bundle.values(), key=lambda item: self.place[item.key]))
 
     def _finish(self, bundle: Bundle, failed: Failures) -> None:
         for item in bundle:
@@ -242,9 +242,9 @@ def _packed(bundle: Bundle, machine: Runtime) -> bytes:
         raise StageError(_unsendable(bundle[0].label, error)) from error
 
 
-def _unsendable(what: str, error: Exception) -> str:
+def _unsendable(item: str, error: Exception) -> str:
     return (
-        f"{what} cannot be built by a worker process ({error}): define its functions with `def` at the top level of a "
+        f"{item} cannot be built by a worker process ({error}): define its functions with `def` at the top level of a "
         "module or a script, not in a notebook or within another function, or build with one worker"
     )
 

@@ -28,7 +28,7 @@ def write(folder: Path, facts: dict[str, Any]) -> None:
     """
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = {name: _described(folder / name) for name in names if name != RECORD}
-    libraries = {name: found for name in LIBRARIES if (found := version(name))}
+    libraries = {name: installed for name in LIBRARIES if (installed := version(name))}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     record = {**facts, "libraries": libraries, "process_peak_memory_mib": peak, "files": files}
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
@@ -59,7 +59,12 @@ def damaged_files(folder: Path) -> list[str]:
 
 
 def replaced(path: Path, text: str) -> None:
-    """Write a file atomically: a reader finds the old text or the new one."""
+    """Write a text file atomically: a reader finds the old text or the new one.
+
+    Args:
+        path: The file; `.new` beside it is written first.
+        text: The new text.
+    """
     new = path.with_suffix(".new")
     new.write_text(text, encoding="utf-8")
     new.replace(path)

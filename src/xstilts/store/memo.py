@@ -38,6 +38,9 @@ def memoised(owner: object, arguments: tuple[Hashable, ...], compute: Callable[[
         owner: The object whose value it is; another object, even an equal one, has its own values.
         arguments: What else decides the value.
         compute: Computes it.
+
+    Returns:
+        The value.
     """
     if _memo is None:
         return compute()
