@@ -92,9 +92,9 @@ class DiskCache:
             progress.note(f"{self.holds} need {size / GIB:.1f} GiB, too many to store: not stored")
             return False
         others = [other for other in self.folder.glob("[!.]*.*") if other != path]
-        held = sum(other.stat().st_size for other in others)
+        used = sum(other.stat().st_size for other in others)
         for other in sorted(others, key=lambda other: other.stat().st_mtime):
-            if held + size > most:
-                held -= other.stat().st_size
+            if used + size > most:
+                used -= other.stat().st_size
                 other.unlink()
         return True
