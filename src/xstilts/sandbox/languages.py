@@ -107,6 +107,13 @@ def distance(language: Artificial, origin: Artificial = ENGLISH_LIKE) -> float:
 
     One half is the words (unrelated words 0.2, changed sounds 0.1, script 0.2), the other half the grammar. The amounts
     of text do not count.
+
+    Args:
+        language: A language.
+        origin: Another one; by default the English-like one.
+
+    Returns:
+        The distance.
     """
     pairs = ("SV", "VO", "SO")
     turned = sum(_precedes(language.order, *pair) != _precedes(origin.order, *pair) for pair in pairs) / len(pairs)
