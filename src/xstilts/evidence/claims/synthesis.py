@@ -181,7 +181,15 @@ def outcome_terms(statement: Statement) -> frozenset[str]:
 
 
 def independent_works(work: Work, works: Iterable[Work]) -> tuple[Work, ...]:
-    """Return the works that share no author with a work; works without authors are left out."""
+    """Return the works that share no author with a work.
+
+    Args:
+        work: The work.
+        works: Other works; it may be among them.
+
+    Returns:
+        The works; those without authors are left out, and none is independent of a work without authors.
+    """
     own_names = _family_names(work)
     others = ((other, _family_names(other)) for other in works if other.id != work.id)
     return tuple(
@@ -190,7 +198,15 @@ def independent_works(work: Work, works: Iterable[Work]) -> tuple[Work, ...]:
 
 
 def central_statements(question: Question, judged: Iterable[JudgedStatement]) -> tuple[JudgedStatement, ...]:
-    """Return the statements that the answer rests on: those on an outcome of the question, or all if it names none."""
+    """Return the statements that the answer rests on.
+
+    Args:
+        question: The question.
+        judged: The statements.
+
+    Returns:
+        Those on an outcome of the question, or all if it names none.
+    """
     if not question.facet("outcome").terms:
         return tuple(judged)
     return tuple(item for item in judged if item.outcome_directions or outcome_terms(item.statement))

@@ -37,6 +37,9 @@ def gated_reviews(report: Json, corpus: Corpus) -> dict[str, Any]:
         report: The report, as JSON.
         corpus: Its corpus.
 
+    Returns:
+        As `review_panel`.
+
     Raises:
         ReportRefused: A quote is not at its place.
     """
@@ -52,6 +55,10 @@ def review_panel(report: Json, corpus: Corpus) -> dict[str, Any]:
     Args:
         report: The report, as JSON.
         corpus: Its corpus.
+
+    Returns:
+        The checks and the score of each reviewer, their median and range, whether a gate refuses the report, and the
+        final score of at most 10.
     """
     case = _review_input(report, corpus)
     checks = {name: reviewers.load_reviewer(name).review(case) for name in reviewers.reviewer_names()}
@@ -96,9 +103,9 @@ def spread(scores: Sequence[float]) -> dict[str, float]:
 
 def _review_input(report: Json, corpus: Corpus) -> ReviewInput:
     """Return the input of the reviewers, without reviews, so that none sees another's."""
-    seen = {name: value for name, value in report.items() if name not in ("reviews", "opinion")}
+    visible = {name: value for name, value in report.items() if name not in ("reviews", "opinion")}
     texts = {text.sha256: text.text for text in corpus.texts()}
-    return ReviewInput(seen, texts, {work.id: work.sources for work in corpus.works})
+    return ReviewInput(visible, texts, {work.id: work.sources for work in corpus.works})
 
 
 def _check_to_json(check: Check) -> dict[str, Any]:
