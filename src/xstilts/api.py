@@ -581,7 +581,14 @@ class Evaluation(Printable, Tabular):
         return self.scores[language]
 
     def predictions(self, language: str) -> list[Row]:
-        """Return the predictions in one language: a dictionary an example with `id`, `prediction` and its scores."""
+        """Return the predictions in one language.
+
+        Args:
+            language: The code of the language.
+
+        Returns:
+            A dictionary for each example with `id`, `prediction` and its scores.
+        """
         self[language]
         return read_lines(self.folders[language])
 
@@ -820,7 +827,14 @@ class Recommendation(Printable, Tabular):
         ]
 
     def save(self, folder: str | Path) -> Path:
-        """Write `recommend.json` to a folder; return its path."""
+        """Write `recommend.json`.
+
+        Args:
+            folder: The folder; made where it does not exist.
+
+        Returns:
+            The path of the file.
+        """
         return render.save(self.advice, Path(folder))
 
     def __rich__(self) -> RenderableType:

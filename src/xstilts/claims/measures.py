@@ -57,7 +57,17 @@ class Level:
     resampling: Resampling = PLAIN
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the mean score; raise Missing if no seed has all languages."""
+        """Measure the mean score.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The estimate over seeds and languages, with its setting and stages.
+
+        Raises:
+            Missing: No seed has all languages.
+        """
         rows = arm(table, self.intermediate, self.target, self.encoder, self.recipe)
         codes = self.languages or zero_shot([rows])
         return over(estimate(table, [rows], codes, self.resampling), [rows], codes)
@@ -88,7 +98,17 @@ class Gain:
     resampling: Resampling = PLAIN
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the mean gain; raise Missing if no seed has both settings in all languages."""
+        """Measure the mean gain.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The estimate over seeds and languages, with its setting and stages.
+
+        Raises:
+            Missing: No seed has both settings in all languages.
+        """
         arms, codes = self.arms(table)
         return over(estimate(table, arms, codes, self.resampling), arms, codes)
 
@@ -122,7 +142,17 @@ class Gain:
         return {code: (stacked(table, before), stacked(table, after)) for code, (after, before) in rows.items()}
 
     def arms(self, table: ResultsTable) -> tuple[list[Arm], tuple[str, ...]]:
-        """Return the rows of both settings and the languages; raise Missing if a setting has no rows."""
+        """Return the rows of both settings and the languages that are compared.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The rows with and without the intermediate phase, by language and seed; the languages.
+
+        Raises:
+            Missing: A setting has no rows.
+        """
         arms = [
             arm(table, self.intermediate, self.target, self.encoder, self.recipe),
             arm(table, self.over, self.target, self.encoder, self.over_recipe or self.recipe),
@@ -137,7 +167,17 @@ class Mean:
     gains: tuple[Gain, ...]
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the mean gain; raise Missing if one of them is missing or they share no seed."""
+        """Measure the mean of the gains.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The estimate over the seeds that all gains have, with its stages.
+
+        Raises:
+            Missing: A gain is missing, or the gains share no seed.
+        """
         parts = [gain.arms(table) for gain in self.gains]
         estimate = together(table, parts, replace(self.gains[0].resampling, sampled=False))
         measured = [over(estimate, arms, codes) for arms, codes in parts]
@@ -157,7 +197,17 @@ class Growth:
     gain: Gain
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the slope over all encoders that have the gain; raise Missing with fewer than two sizes."""
+        """Measure the slope over all encoders that have the gain.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The growth with each doubling of the number of parameters, with its stages.
+
+        Raises:
+            Missing: There are fewer than two sizes.
+        """
         by_size = by_encoder(table, lambda encoder: replace(self.gain, encoder=encoder).of(table))
         return sloped(by_size, [measured.estimate.value for _, measured in by_size.values()])
 
@@ -242,7 +292,17 @@ class Saving:
         _known(self.figure, self.per or self.figure)
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the percentage, negative where the first costs more; raise Missing if a cost was not measured."""
+        """Measure the saving.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            Percent, negative where the first setting costs more; exact for figures that are counted and not timed.
+
+        Raises:
+            Missing: A cost was not measured.
+        """
         pair = (self.intermediate, self.recipe), (self.over or self.intermediate, self.over_recipe)
         arms = [arm(table, setting, self.target, self.encoder, recipe) for setting, recipe in pair]
         first = self.languages or shared(arms)
@@ -282,7 +342,17 @@ class Scaling:
         _known(self.figure, self.per or self.figure)
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the exponent over all encoders; raise Missing with fewer than two sizes."""
+        """Measure the exponent over all encoders.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The slope of logarithms, with its stages.
+
+        Raises:
+            Missing: There are fewer than two sizes.
+        """
         by_size = by_encoder(table, lambda encoder: self.at(table, encoder))
         return sloped(by_size, [math.log2(measured.estimate.value) for _, measured in by_size.values()])
 
@@ -365,7 +435,17 @@ class Measure(Protocol):
     """Names an estimate that a results table allows."""
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the estimate; raise Missing if the table lacks rows."""
+        """Estimate the measure from results.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The estimate, with its setting and the stages behind it.
+
+        Raises:
+            Missing: The table lacks rows that it needs.
+        """
         ...
 
 
@@ -443,5 +523,5 @@ def sloped(found: Mapping[str, tuple[float, Measured]], values: list[float]) -> 
 
 
 MEASURES: dict[str, Callable[..., Any]] = {
-    one.__name__: one for one in (Level, Gain, Mean, Saving, Growth, Scaling, Resampling)
+    measure_type.__name__: measure_type for measure_type in (Level, Gain, Mean, Saving, Growth, Scaling, Resampling)
 }

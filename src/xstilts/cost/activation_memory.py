@@ -76,6 +76,7 @@ class ActivationMemory:
         shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
         mode, twin = faked(network)
         times = _thinned(twin)
+        # One count of each part at each small shape; solving for the coefficients gives the count at any shape.
         counts = zip(*(counted(twin, head, shape, device, mode, times) for shape in shapes), strict=True)
         rows = [[TERMS[term](shape) for term in terms] for shape in shapes]  # type: ignore[no-untyped-call]
         self.whole, self.between, *self.layers = (
@@ -132,6 +133,8 @@ def _thinned(network: Network) -> list[int]:
     The first and the last of a sequence may share tensors with their neighbours; the middle one stands for many.
     """
     formats = vars(network.config).get("layer_types") or [""] * network.depth
+    # Layers of one type with parameters of the same shapes save the same; attention may differ by layer
+    # (`layer_types`).
     marks = [(name, *_mark(layer)) for name, layer in zip(formats, network.layer_modules, strict=False)]
     rows = [list(row) for _, row in groupby(range(len(marks)), key=lambda number: marks[number])]
     kept = [number for row in rows for number in (row if len(row) < 4 else (row[0], row[1], row[-1]))]

@@ -281,6 +281,7 @@ def texts(example: Example) -> dict[str, str]:
 
 def normalised(text: str) -> str:
     """Return a text in NFKC and without case, with one space for anything but letters, marks and numbers."""
+    # Twice, as folding case may leave what NFKC composes.
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(folded.translate(_SPACES).split())
 
@@ -318,6 +319,8 @@ class Index:
         self.ranks = [{self.rank[ngram] for ngram in of_text} for of_text in by_text]
         self.by_rank: dict[int, list[int]] = {}
         for number, ranks in enumerate(self.ranks):
+            # Prefix filter: two similar sets share so many n-grams that they must share one of their rarest few, so
+            # only these are indexed.
             for rank in sorted(ranks)[: len(ranks) - _least_shared(len(ranks)) + 1]:
                 self.by_rank.setdefault(rank, []).append(number)
 
@@ -332,6 +335,7 @@ class Index:
     def _near(self, ngrams: set[NGram]) -> Iterator[tuple[int, float]]:
         """Yield the numbers of similar texts. N-grams that no text has are the rarest and come first in the order."""
         ranks = {self.rank[ngram] for ngram in ngrams if ngram in self.rank}
+        # How many n-grams of this text may be missing in a similar one, beside those that no indexed text has.
         surplus = len(ranks) - _least_shared(len(ngrams))
         if surplus < 0:
             return

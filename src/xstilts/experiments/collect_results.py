@@ -231,6 +231,9 @@ def roles_of(rows: Iterable[tuple[Sequence[str], Sequence[str]]]) -> dict[str, s
     Args:
         rows: Keys and roles of the stages behind each row.
 
+    Returns:
+        "intermediate" or "target" by the key of the training.
+
     >>> roles_of([(("0a", "0b", "0c", "0d"), ("intermediate", "target", "predict", "score"))])
     {'0a': 'intermediate', '0b': 'target'}
     """

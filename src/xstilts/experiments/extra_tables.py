@@ -50,11 +50,25 @@ class StageTable(Protocol):
     """An extra table for which further stages are built."""
 
     def stages(self, machine: Runtime) -> Mapping[Any, Stage]:
-        """Return these stages."""
+        """Return the stages that the table needs.
+
+        Args:
+            machine: Names the data folder.
+
+        Returns:
+            The stages by whatever names them in the table.
+        """
         ...
 
     def probed(self, machine: Runtime) -> Plain:
-        """Return title, columns, rows and note of the table, from its finished stages."""
+        """Return the table from its finished stages.
+
+        Args:
+            machine: Names the store and the data folder.
+
+        Returns:
+            A JSON object with `title`, `columns`, `rows` and `note`.
+        """
         ...
 
 

@@ -83,21 +83,58 @@ class Grid:
         return {name: [self._run(setting, target, seed, data) for seed in seeds] for name, setting in by_name.items()}
 
     def all_runs(self, data: Splits | Path | None = None) -> Iterator[Run]:
-        """Yield the runs of all targets, settings and seeds."""
+        """Yield the runs of all targets, settings and seeds.
+
+        Args:
+            data: Data folder, or splits, that the runs read.
+
+        Yields:
+            Runs, in the order of targets, settings (the baseline first) and seeds.
+        """
         return (run for target in self.targets for runs in self.runs(target, data).values() for run in runs)
 
     def score_stages(self, machine: Runtime) -> list[Stage]:
-        """Return the scores of all runs."""
+        """Return the stages of the scores of all runs.
+
+        Args:
+            machine: Names the data folder.
+
+        Returns:
+            The stages, in the order of targets, settings, seeds and languages.
+
+        Raises:
+            InputError: Data are missing; the message names every place looked at.
+        """
         with memoising():
             return [score for run in self.all_runs(machine.data) for score in run.scores().values()]
 
     def stages(self, machine: Runtime) -> list[Stage]:
-        """Return all that the grid builds: the scores, and the contamination checks of their test sets."""
+        """Return all stages that the grid builds: the scores, and the contamination checks of their test sets.
+
+        Args:
+            machine: Names the data folder.
+
+        Returns:
+            The stages; their inputs are built with them.
+
+        Raises:
+            InputError: Data are missing; the message names every place looked at.
+        """
         with memoising():
             return self.score_stages(machine) + self.overlaps(machine)
 
     def overlaps(self, machine: Runtime) -> list[Stage]:
-        """Return the contamination checks of the test sets against the training data, the same for all seeds."""
+        """Return the contamination checks of the test sets against the training data, the same for all seeds.
+
+        Args:
+            machine: Names the data folder.
+
+        Returns:
+            The stages of the checks.
+
+        Raises:
+            InputError: Data are missing; the message names every place looked at.
+        """
         runs = (
             run for target in self.targets for seeds in self.runs(target, machine.data).values() for run in seeds[:1]
         )
@@ -105,16 +142,43 @@ class Grid:
             return [stage for run in runs for stage in run.overlaps()]
 
     def submission_runs(self, machine: Runtime) -> list[Run]:
-        """Return a run of each target: its last setting (an intermediate one, if there is any), seed 1."""
+        """Return the runs whose predictions are submitted: of each target its last setting, seed 1.
+
+        Args:
+            machine: Names the data folder.
+
+        Returns:
+            A run for each target, with an intermediate phase if the grid has one.
+
+        Raises:
+            InputError: Data are missing; the message names every place looked at.
+        """
         return [list(self.runs(target, machine.data).values())[-1][0] for target in self.targets]
 
     def build(self, machine: Runtime) -> int:
-        """Build the stages that are not finished; return how many these were."""
+        """Build the stages that are not finished.
+
+        Args:
+            machine: Store, data folder, device and workers.
+
+        Returns:
+            How many stages were built.
+
+        Raises:
+            Unbuilt: Some could not be built; those that do not need them were.
+        """
         machine.torch_device()  # refuse a missing device before anything is built
         return local_executor.build_all(self.stages(machine), machine)
 
     def tables(self, machine: Runtime) -> list[ScoreTable]:
-        """Return the score table of each target from finished runs."""
+        """Return the score table of each target.
+
+        Args:
+            machine: Names the store, in which all runs must be finished, and the data folder.
+
+        Returns:
+            The tables, in the order of the targets.
+        """
         with memoising():
             return [collect(self.runs(target, machine.data), machine) for target in self.targets]
 
@@ -193,6 +257,12 @@ def target_training_tasks_of(given: Sequence[str]) -> dict[str, Tasks]:
     Args:
         given: For one target "xquad=squadshifts", for all "squadshifts"; "a+b" is a, then b. A task with languages
             (`panx:sw+ar`) stands alone, as its + has another meaning.
+
+    Returns:
+        By the target's name ("" for all targets) the tasks to train on, one after the other.
+
+    Raises:
+        InputError: A name is unknown.
     """
     target_training_tasks = {}
     for text in given:

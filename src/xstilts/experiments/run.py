@@ -224,7 +224,14 @@ class Run:
         )
 
     def tuned_from(self, code: str) -> Stage | None:
-        """Return the scores on other data by which the layer, and the threshold of mining, are chosen; often None."""
+        """Return the scores on other data that choose how a target without a head is read out.
+
+        Args:
+            code: The language of the predictions.
+
+        Returns:
+            The stage of the scores by which the layer, and the threshold of mining, are chosen; None where neither is.
+        """
         return self._threshold_from(code) or self._layer_from()
 
     def scores(self) -> dict[str, Stage]:

@@ -112,7 +112,17 @@ def names() -> tuple[str, ...]:
 
 
 def metric(name: str) -> Metric:
-    """Look up a metric by name; InputError with the nearest name where there is none."""
+    """Look up a metric by name.
+
+    Args:
+        name: One of `names()`.
+
+    Returns:
+        A function from gold examples and predictions to a score.
+
+    Raises:
+        InputError: There is no such metric; the message has the nearest name.
+    """
     return _known(name)[0]
 
 

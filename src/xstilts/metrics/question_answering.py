@@ -233,6 +233,7 @@ def _outcome(example: Example, predicted: str | Mapping[str, Any]) -> _Outcome:
         )
     text, null_score = _text_and_null(question.id, predicted)
     predicted_words = squad_words(text)
+    # Gold answers of punctuation and articles alone count as no answer, as in the official script.
     gold_words = [words for words in (squad_words(answer.text) for answer in question.answers) if words] or [[]]
     exact = max(float(predicted_words == words) for words in gold_words)
     f1 = max(

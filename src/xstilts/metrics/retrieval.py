@@ -107,6 +107,7 @@ def _best_keys(queries: torch.Tensor, keys: torch.Tensor, count: int) -> tuple[t
         similarities = queries @ keys[start : start + KEY_ROWS].T
         best, places = similarities.topk(min(count, similarities.shape[1]), dim=1)
         values, rows = torch.cat([values, best], dim=1), torch.cat([rows, places + start], dim=1)
+        # A stable sort keeps the earlier row where similarities are equal, whatever the block size.
         values, order = values.sort(dim=1, descending=True, stable=True)
         values, rows = values[:, :count], rows.gather(1, order[:, :count])
     return values, rows

@@ -69,7 +69,14 @@ class Standing:
 
 
 def best(view: StoreView) -> list[Standing]:
-    """Return the best setting of each target and encoder for which there are scores in every language."""
+    """Return the best setting of each target and encoder so far.
+
+    Args:
+        view: The store, as of its last `refresh`.
+
+    Returns:
+        A standing for each target and encoder for which there are scores in every language.
+    """
     scores: dict[tuple[str, str], dict[tuple[Model, Seeds], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     encoders: dict[str, str] = {}
     for target, metric, model, seeds, language, value in _scores(view, encoders):

@@ -64,7 +64,14 @@ class FlopsEstimate:
         )
 
     def times(self, count: float) -> FlopsEstimate:
-        """Return the FLOPs of as many repetitions."""
+        """Return the FLOPs of several repetitions.
+
+        Args:
+            count: How many.
+
+        Returns:
+            All parts and the tokens, multiplied.
+        """
         return FlopsEstimate(*(count * value for value in vars(self).values()))
 
 

@@ -93,7 +93,14 @@ class Gpu:
         return flops.peak(self.name, PRECISION) or (0.0, "")
 
     def hours(self, count: float) -> float:
-        """Return the hours that a number of FLOPs takes."""
+        """Return the hours that a number of FLOPs takes.
+
+        Args:
+            count: FLOPs.
+
+        Returns:
+            Hours at the assumed utilisation of the peak.
+        """
         return count / (self.peak[0] * self.utilisation) / 3600
 
 

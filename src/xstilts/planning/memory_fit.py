@@ -37,7 +37,7 @@ FEW = 4096
 
 @dataclass(frozen=True)
 class Way:
-    """A way to need less memory.
+    """Options and settings with which a training needs less memory.
 
     Attributes:
         settings: Changes of the recipe.

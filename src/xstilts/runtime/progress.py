@@ -46,14 +46,22 @@ _sink: Sink = _silent
 
 
 def listen(sink: Sink) -> None:
-    """Send all further events of this process to `sink`."""
+    """Send all further events of this process to a sink, instead of the one before.
+
+    Args:
+        sink: Called with each event.
+    """
     global _sink
     _sink = sink
 
 
 @contextmanager
 def also_listening(beside: Sink) -> Iterator[None]:
-    """Send every event within this context to a second sink too."""
+    """Send every event within this context to a second sink too.
+
+    Args:
+        beside: Called with each event, after the first sink.
+    """
     before = _sink
 
     def both(event: Event) -> None:

@@ -163,6 +163,9 @@ class TableView:
 
         Args:
             lines: Whether it has a title and ruled lines; False suits a view that is redrawn all the time.
+
+        Returns:
+            The table of rich.
         """
         from rich.table import Table
         from rich.text import Text
@@ -194,6 +197,9 @@ class TableView:
 
         Args:
             links: Where the stages behind the numbers are described; None for a table that stands alone.
+
+        Returns:
+            A `table` element, safe to be put into a page.
         """
         macros = templates().get_template("tables.html").module
         return Markup(macros.table(links or _NoLinks(), self))  # type: ignore[attr-defined]

@@ -144,7 +144,7 @@ def _marking(language: Artificial, origin: Artificial) -> float:
     return 1.0 if "suffix" in (language.adpositions, origin.adpositions) else 0.5
 
 
-_DISTANCES = ", ".join(f"{one.code} {distance(one):.2f}" for one in LANGUAGES[1:])
+_DISTANCES = ", ".join(f"{other.code} {distance(other):.2f}" for other in LANGUAGES[1:])
 NOTE = f"artificial languages at a distance from {ENGLISH_LIKE.code} of {_DISTANCES}: no evidence about real ones"
 LIMIT = "The languages are artificial and the encoder is tiny: this shows that the machinery works."
 CITATION = "Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)"

@@ -41,7 +41,7 @@ Line = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Hit:
-    """How right a method is.
+    """How well a method chooses, judged by measured gains.
 
     Args:
         method: Its name.

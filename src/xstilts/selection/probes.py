@@ -34,7 +34,7 @@ from xstilts.training.train import train
 
 @dataclass(frozen=True)
 class CandidateSearch:
-    """The question which candidate to train an encoder on before a target.
+    """A search for the best intermediate task of a target: what is compared, and how long probes are.
 
     Args:
         encoder: Public, or the stage of an earlier training.
@@ -182,7 +182,14 @@ class ProbeStages:
         return features(self.probe(name, rung, seed), learned, self.search.asking(last, "target"))
 
     def text(self, name: str) -> Stage:
-        """Return the TextEmb of a candidate, or of the target for "baseline"."""
+        """Return the TextEmb of a candidate's training data, or of the target's.
+
+        Args:
+            name: The label of the candidate; "baseline" for the target.
+
+        Returns:
+            The stage of the task embedding.
+        """
         embedded, role = self._task(name)
         return text_embedding(
             self.search.encoder, training_set(embedded, self.folder).train, self.search.asking(embedded, role)
@@ -224,7 +231,7 @@ class ProbeStages:
 
 
 def development(search: CandidateSearch, folder: Path | None) -> tuple[Task, Stage]:
-    """Return what probes are scored on.
+    """Return the development data that probes are scored on.
 
     That is the target's own development data, else those of its last training task; of a target without training data,
     the pairs of its development language.

@@ -115,7 +115,15 @@ class CandidateScorer:
     unpaid: list[str] = field(default_factory=list)
 
     def by_states(self, rung: Rung) -> Found:
-        """Return how much better states predict the target's labels after probes than before them, by measure."""
+        """Score candidates by how well hidden states predict the target's labels.
+
+        Args:
+            rung: Steps and seeds of the probes.
+
+        Returns:
+            By measure ("logme", "h_score", "knn" or the like) the figures of each candidate: by how much the measure is
+            higher after its probe than in the encoder as it is.
+        """
         before = self._measured(BASELINE, rung, [1])
         after = {name: self._measured(name, rung, _seeds(rung)) for name in self.stages.search.names}
         return {
@@ -128,12 +136,26 @@ class CandidateScorer:
         }
 
     def by_texts(self, rung: Rung) -> Found:
-        """Return how similar each candidate's texts are to the target's."""
+        """Score candidates by the similarity of their texts to the target's (TextEmb).
+
+        Args:
+            rung: Ignored: nothing is trained.
+
+        Returns:
+            "textemb" with the figures of each candidate.
+        """
         names = (BASELINE, *self.stages.search.names)
         return {"textemb": self._near({name: [self.stages.text(name)] for name in names}, "texts")}
 
     def by_fisher(self, rung: Rung) -> Found:
-        """Return how similar each candidate's Fisher information is to the target's."""
+        """Score candidates by the similarity of their Fisher information to the target's (TaskEmb).
+
+        Args:
+            rung: Steps and seeds of the probes.
+
+        Returns:
+            "taskemb" with the figures of each candidate.
+        """
         names = (BASELINE, *self.stages.search.names)
         promised = {name: [self.stages.embedding(name, rung, seed) for seed in _seeds(rung)] for name in names}
         return {"taskemb": self._near(promised, "Fisher")}

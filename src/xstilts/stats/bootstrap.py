@@ -172,7 +172,7 @@ def _floor(covariance: Array) -> float:
 
 
 def spread(figures: Array) -> Estimate:
-    """Return the mean of figures (seeds, languages) whose languages stand for others.
+    """Return the mean of figures over seeds and languages, where the languages are a sample of others.
 
     Args:
         figures: A figure for each seed and language, (seeds, languages).

@@ -61,7 +61,14 @@ class Estimate:
         return math.sqrt(self.between / self.count + self.units) if self.count > self.lost else math.nan
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Return the interval of a level; NaN where there are too few replicates for one."""
+        """Return the interval of the value.
+
+        Args:
+            level: The probability with which the interval covers the true value.
+
+        Returns:
+            Its ends; NaN where there are too few replicates for one.
+        """
         if not self.error > 0:
             return self.value + 0 * self.error, self.value + 0 * self.error
         half = _half(self.between / self.count, self.units, self.count - self.lost, self.degrees, 1 - level)

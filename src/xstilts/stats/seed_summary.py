@@ -37,7 +37,14 @@ class Summary:
 
 
 def summary(values: Sequence[float]) -> Summary:
-    """Return the mean over independent values with its standard error and 95 % interval."""
+    """Return the mean over independent values with its standard error and 95 % interval.
+
+    Args:
+        values: One for each seed, at least one.
+
+    Returns:
+        The summary.
+    """
     from scipy.stats import t
 
     count, mean = len(values), fmean(values)

@@ -59,6 +59,7 @@ def build(stage: Stage, machine: Runtime) -> Path:
         build(input_stage, machine)
     with _lock(folder):
         if not is_built(stage, machine):
+            # Asked again under the lock: another process may have finished the stage while this one waited.
             _make(stage, folder, machine)
     return folder
 
@@ -81,6 +82,7 @@ def missing(stages: tuple[Stage, ...], machine: Runtime) -> list[Stage]:
         if stage.key in visited:
             return
         visited.add(stage.key)
+        # The inputs of a finished stage are not visited: they may have been deleted.
         if stage.key in in_store and is_built(stage, machine):
             return
         for input_stage in stage.inputs:
@@ -101,6 +103,7 @@ def _keys(store: Path) -> set[str]:
 
 def _make(stage: Stage, folder: Path, machine: Runtime) -> None:
     part = folder.with_name(folder.name + ".part")
+    # What a killed call left: a stage that cannot continue it starts clean.
     if part.exists() and not stage.work.resumes:
         shutil.rmtree(part)
     try:
@@ -111,6 +114,7 @@ def _make(stage: Stage, folder: Path, machine: Runtime) -> None:
         manifest.write(part, _facts(stage, context, started))
         if folder.exists():
             _put_aside(folder)
+        # The rename is last, when every file is on the disk: a folder without ".part" is never half a result.
         part.rename(folder)
         manifest.sync(folder.parent)
     except OSError as error:
@@ -157,6 +161,7 @@ def _lock(folder: Path) -> AbstractContextManager[object]:
     locks.mkdir(parents=True, exist_ok=True)
     lock = FileLock(locks / f"{folder.name.rsplit('-', 1)[-1]}.lock")
     try:
+        # First without waiting, only to tell the user why the second call waits.
         return lock.acquire(timeout=0)
     except Timeout:
         progress.note(f"another process is building {folder.name}: waiting for it")

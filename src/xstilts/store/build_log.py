@@ -153,6 +153,7 @@ def _begin(todo: Sequence[Stage], machine: Runtime, open_: ExitStack) -> Path:
     host = re.sub(r"\W", "_", socket.gethostname())
     folder = machine.store / FOLDER / f"{host}-{os.getpid()}-{time.time_ns()}"
     folder.mkdir(parents=True)
+    # The lock lasts as long as the process, however this ends, and so tells others whether the build is alive.
     lock = open_.enter_context((folder / LOCK).open("w"))
     with suppress(OSError):  # on a file system without locks it is taken for alive until it ends
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -193,6 +194,7 @@ def _kept(note: BuildLog, folder: Path) -> Iterator[None]:
     finally:
         over.set()
         beside.join()
+        # After the thread has ended, so that this is the last state written.
         note.ended = time.time()
         write()
 
@@ -213,6 +215,7 @@ def _alive(folder: Path) -> bool:
     """Return whether the process of a build is running: it holds the lock, of which readers share one kind."""
     try:
         with (folder / LOCK).open() as lock:
+            # A shared lock, so that two readers at the same time do not take each other for the build.
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

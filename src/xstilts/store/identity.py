@@ -34,7 +34,7 @@ Encode = Callable[[Any], Any]
 
 
 class Keyed:
-    """A value that a key stands for: a stage."""
+    """The interface of stages, which stand in other keys by their own key."""
 
     @property
     def key(self) -> str:
@@ -121,7 +121,7 @@ def declared_members(
     excluded: Collection[str],
     encoded: Mapping[str, Encode],
 ) -> tuple[Member, ...]:
-    """Return what of some fields, or arguments, is in keys and under which names.
+    """Work out which fields of a class, or arguments of a stage, are in keys, and under which names.
 
     Args:
         owner: The name of the class or stage, for messages.

@@ -95,6 +95,7 @@ class StoreView:
 def state_of(part: Path) -> dict[str, Any]:
     """Return the state in the checkpoint of an unfinished training (step, history, cost); empty without one."""
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError), (part / CHECKPOINT).open("rb") as file:
+        # The header of a safetensors file, read without torch: its length, then JSON. Tensors are never read.
         length = int.from_bytes(file.read(8), "little")
         if length <= HEADER:
             state: dict[str, Any] = json.loads(json.loads(file.read(length))["__metadata__"]["state"])

@@ -134,6 +134,7 @@ class _Side:
 
     def run(self) -> Failures:
         """Build everything that can be built; return the rest."""
+        # A forked worker would inherit torch's threads and their locks as they are at that moment.
         context = multiprocessing.get_context("spawn")
         events: Queue[Event] = context.Queue()
         threads = self.machine.threads or max(1, (os.cpu_count() or 1) // self.machine.workers)
@@ -161,6 +162,7 @@ class _Side:
                 running[pool.submit(_build, _packed(bundle, machine))] = bundle
             if not running:
                 break
+            # Wakes up often, so that the progress of running stages is shown.
             finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
             _pass_on(events)
             for future in finished:
@@ -170,6 +172,7 @@ class _Side:
         """Yield up to `room` bundles of stages whose inputs are built, taking them off the list."""
         while self.ready and room > 0:
             item = self.todo[heappop(self.ready)]
+            # A stage may have left the list: as a companion of another one, or because an input failed.
             if item.key in self.waiting:
                 bundle = self._with_companions(item)
                 for part in bundle:
@@ -183,6 +186,7 @@ class _Side:
         siblings = self.of_model.get(_model(first), [first])
         bundle = {item.key: item for item in siblings if item.key in self.waiting and not self.needs[item.key]}
         more = list(bundle.values()) if "model" in first.arguments else []
+        # `more` grows within the loop: a score joins its prediction, then what needs only these.
         for item in more:
             for other in self.needed_by.get(item.key, ()):
                 new = other.key not in bundle and other.key in self.waiting and not other.work.resumes
@@ -230,6 +234,7 @@ def _start_worker(events: Queue[Event]) -> None:
 def _follow_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
+        # Returns when the parent is gone, even if it was killed: an orphan would hold its stages' locks.
         parent.join()
         os._exit(1)
 

@@ -24,6 +24,7 @@ def memoising() -> Iterator[None]:
     """Within this context `memoised` computes each value once."""
     global _memo
     before = _memo
+    # Nested contexts share the values of the outermost one.
     _memo = {} if before is None else before
     try:
         yield

@@ -60,7 +60,7 @@ def find(store: Path, key: str) -> tuple[Path, Record]:
 
 
 def nearest_sibling(store: Path, record: Record) -> tuple[Path, dict[str, tuple[Any, Any]]] | None:
-    """Return the finished stage of the same function with the fewest other arguments, and these arguments.
+    """Return the finished stage of the same function whose arguments differ least, and how they differ.
 
     Args:
         store: Folder of the store.

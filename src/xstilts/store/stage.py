@@ -115,7 +115,14 @@ class BuildContext:
     record: dict[str, Any] = field(default_factory=dict)
 
     def path(self, stage: Stage) -> Path:
-        """Return the finished folder of an input."""
+        """Return the folder of a finished input.
+
+        Args:
+            stage: A stage among the arguments of the one that is being built.
+
+        Returns:
+            Its folder in the store.
+        """
         return folder_of(stage, self.machine)
 
 
@@ -189,7 +196,14 @@ def folder_of(stage: Stage, machine: Runtime) -> Path:
 
 
 def with_inputs(stages: Iterable[Stage]) -> list[Stage]:
-    """Return stages and all that they need, each once."""
+    """Return stages and their transitive inputs, each once.
+
+    Args:
+        stages: The stages.
+
+    Returns:
+        All of them, in no useful order.
+    """
     by_key: dict[str, Stage] = {}
     stack = list(stages)
     while stack:

@@ -166,5 +166,6 @@ def _epoch(scheduled: ScheduledSet, random: np.random.Generator) -> Whole:
         return random.permutation(size)
     counts = np.bincount(scheduled.languages)
     weights = counts**scheduled.alpha * (counts > 0)
+    # A language's share, divided among its inputs.
     weight = (weights / weights.sum() / np.maximum(counts, 1))[scheduled.languages]
     return random.choice(size, size=size, p=weight / weight.sum())

@@ -36,12 +36,19 @@ class Checkpoint:
         self.best: dict[str, Tensor] = {}
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write weights, optimizer states and training state; the previous file stays until this one is complete."""
+        """Write weights, optimizer states and training state.
+
+        The previous file stays until this one is complete.
+
+        Args:
+            state: The training state, as JSON values; `load` returns it.
+        """
         tensors = {f"weight.{name}": value.detach().contiguous() for name, value in self.trained.items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for name, parameter in self.trained.items():
             moments = self.optimizer.state.get(parameter, {})
             tensors |= {f"kept.{moment}.{name}": value.contiguous() for moment, value in moments.items()}
+        # Written beside, flushed, then renamed: whenever the process is killed, one complete checkpoint remains.
         new = self.path.with_suffix(".new")
         save_file(tensors, new, metadata={"state": json.dumps(state)})
         with new.open("rb") as file:
@@ -59,6 +66,7 @@ class Checkpoint:
         try:
             with safe_open(self.path, framework="pt") as file:
                 state: dict[str, Any] = json.loads((file.metadata() or {})["state"])
+                # All shapes first: a file of another network must not overwrite half of this one's weights.
                 self._check({name: tuple(file.get_slice(name).get_shape()) for name in file.keys()})  # noqa: SIM118
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             progress.note(f"the checkpoint {self.path} is damaged ({error}): training begins again")

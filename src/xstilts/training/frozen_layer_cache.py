@@ -106,6 +106,7 @@ def cached_states(
     if not network.prefix or network.family.gives == "more" or not machine.prefix_gib:
         return NOTHING
     distinct = {sequence.tobytes(): sequence for model_input in inputs for sequence in model_input.sequences}
+    # The longest first, as `forward_batches` yields them: rows can be written to the file as they come.
     ordered = sorted(distinct.values(), key=lambda sequence: -len(sequence))
     starts = np.cumsum([0, *(len(sequence) for sequence in ordered)]).tolist()
     shape = (starts.pop(), network.width)
@@ -126,6 +127,7 @@ def cached_states(
 def _digest(network: Network, sequences: list[Ids], machine: Runtime) -> str:
     """Return a digest of what decides the states: frozen weights and buffers, configuration, sequences, arithmetic."""
     total = hashlib.sha256()
+
     above = {id(parameter) for layer in network.layer_modules[network.prefix :] for parameter in layer.parameters()}
     frozen = [pair for pair in network.backbone.named_parameters() if id(pair[1]) not in above]
     for name, value in [*frozen, *network.backbone.named_buffers()]:
@@ -163,6 +165,7 @@ def _frozen_output(network: Network, ready: Batch) -> NDArray[np.float32]:
         lambda module, inputs, output: outputs.append(output)
     )
     try:
+        # The layers above pass on what they are given, so that the forward pass of any family runs to its end.
         with _returning(network.layer_modules[network.prefix :], lambda *_, **__: outputs[0]):
             network.encode(ready.ids, ready.mask)
     finally:

@@ -186,6 +186,7 @@ def _norms(
         norms.append(_product(gradients, gradients))
         torch._foreach_add_(total, gradients)
     total_norm, count = _product(total, total), len(batches)
+    # Each gradient is computed a second time: holding all of them would need as many copies of the weights.
     towards = [_product(gradient(number), total) for number in range(count)]
     others = [
         (total_norm - 2 * product + norm) / (count - 1) ** 2 for product, norm in zip(towards, norms, strict=True)

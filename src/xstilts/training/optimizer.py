@@ -127,6 +127,9 @@ def bytes_per_parameter(name: str) -> Bytes:
 
     Args:
         name: One of `recipe.OPTIMIZERS`.
+
+    Returns:
+        Bytes of weight, gradient and states.
     """
     width = 2 if halves(name) else 4
     states = {"adamw": 2 * width, "adamw8": 2 + 8 / BLOCK, "adafactor": 0}
@@ -156,7 +159,14 @@ def bytes_of(network: Network, recipe: Recipe) -> Bytes:
 
 
 def halves(name: str) -> bool:
-    """Tell whether an optimizer has the encoder's matrices in bf16."""
+    """Return whether an optimizer has the encoder's matrices in bf16.
+
+    Args:
+        name: One of `recipe.OPTIMIZERS`.
+
+    Returns:
+        Whether its name ends in ":bf16".
+    """
     return name.endswith(":bf16")
 
 
@@ -224,6 +234,7 @@ def _adamw(weight: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> N
     number = float(state["step"])
     first_bias, second_bias = 1 - BETA1**number, math.sqrt(1 - BETA2**number)
     gradients, weights = weight.grad.reshape(-1), weight.view(-1)  # type: ignore[union-attr]
+    # Slice by slice, as float32 copies of a whole embedding matrix would need more memory than its states.
     for part in _parts(len(weights)):
         gradient = gradients[part].float()
         first = _moment(state, "exp_avg", part).lerp_(gradient, 1 - BETA1)
@@ -241,6 +252,7 @@ def _moment(state: dict[str, Tensor], name: str, part: slice) -> Tensor:
         return stored.float()
     scales = state[f"{name}_scale"][part.start // BLOCK : math.ceil(part.stop / BLOCK)]
     values = unpacked(stored, scales, MOMENTS[name])
+    # The codes hold the root of the second moment, which spans half as many decades as the moment.
     return values.square_() if name == "exp_avg_sq" else values
 
 
@@ -270,9 +282,11 @@ def _adafactor(weight: Tensor, state: dict[str, Tensor], group: dict[str, Any]) 
     """
     rows = weight.view(-1, weight.shape[-1]) if weight.dim() > 1 else weight.view(-1, 1)
     gradients = weight.grad.reshape(rows.shape)  # type: ignore[union-attr]
+    # The first step's running mean is its own square; later steps count less and less, down to AdamW's share.
     share = max(float(state["step"]) ** -STEEPNESS, 1 - BETA2)
     parts = list(_parts(len(rows), max(1, PART // rows.shape[1])))
     _observe(state, gradients, parts, share)
+    # Updates are computed twice, for their norm and to apply them, instead of being held all at once.
     squares = sum(_sized(state, gradients, part).square().sum() for part in parts)
     clip = torch.as_tensor(squares / weight.numel()).sqrt().clamp(min=1.0)
     for part in parts:

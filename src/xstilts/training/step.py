@@ -101,10 +101,14 @@ class Stepper:
 
         Args:
             steps: Numbered steps of the schedule.
+
+        Yields:
+            The steps, in order.
         """
         with ThreadPoolExecutor(1, "batches") as thread:
             waiting = None
             for number, step in steps:
+                # One step ahead and not more: a step's batches are made while the device computes the step before.
                 coming = thread.submit(self.prepare, number, step)
                 if waiting:
                     yield waiting.result()
@@ -142,6 +146,7 @@ class Stepper:
             torch.OutOfMemoryError: Passes of `FEWEST_TOKENS` do not fit either.
         """
         while True:
+            # The thread prepared this step before memory ran out: collate it again in smaller passes.
             if prepared.max_tokens_per_pass != self.max_tokens_per_pass:
                 prepared = self.prepare(prepared.number, prepared.step)
             try:
@@ -213,4 +218,5 @@ class Stepper:
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     def _seed(self, number: int) -> int:
+        # The factor keeps the seeds of two trainings apart for their first million steps.
         return self.seed * 1_000_003 + number

@@ -199,8 +199,8 @@ def _occurrences(quote: NormalisedText, text: NormalisedText) -> Iterator[tuple[
 
 def _hyphens_agree(quote: NormalisedText, text: NormalisedText, at: int, length: int) -> bool:
     """Return whether no hyphen within a line of one text is missing in the other."""
-    in_text = {place - at: kind for place, kind in text.hyphens.items() if at < place < at + length}
-    in_quote = {place: kind for place, kind in quote.hyphens.items() if place < length}
+    in_text = {place - at: hyphen for place, hyphen in text.hyphens.items() if at < place < at + length}
+    in_quote = {place: hyphen for place, hyphen in quote.hyphens.items() if place < length}
     return all(
         "soft" in (kinds := {in_quote.get(p), in_text.get(p)}) or len(kinds) == 1
         for p in in_quote.keys() | in_text.keys()

@@ -216,10 +216,10 @@ def _are_opposed(first: JudgedStatement, other: JudgedStatement) -> bool:
     """Return whether directions on an outcome are opposed, or one statement itself says that it contradicts others."""
     contested = contests_others(first.statement.text) != contests_others(other.statement.text)
     shared = (
-        (ours, theirs)
-        for ours in first.outcome_directions
-        for theirs in other.outcome_directions
-        if ours.outcome == theirs.outcome
+        (own, opposing)
+        for own in first.outcome_directions
+        for opposing in other.outcome_directions
+        if own.outcome == opposing.outcome
     )
     return any(contested or opposed(ours.mark, theirs.mark) for ours, theirs in shared)
 
