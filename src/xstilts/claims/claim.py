@@ -216,6 +216,7 @@ def _verdict(claim: Claim, measured: Measured, family: _Family) -> Verdict:
     low, high = estimate.interval(LEVEL)
     null = _null(claim, estimate)
     within = claim.margin if _is_within(claim, estimate) else 0.0
+    # The level that the claim has at least, whatever the p-values of the others in its family.
     target = stats.PowerTarget(1 - (1 - LEVEL) * family.share, family.size > 1, within)
     verdict = Verdict(
         claim,

@@ -274,7 +274,7 @@ class Saving:
         over: The setting under the other recipe; "" for the same.
         per: A cost to divide by first, e.g. tokens to get seconds per token; "" for none.
         languages: The languages whose predictions count; by default all that both have.
-        over_languages: Those under the other recipe; by default the same.
+        over_languages: The languages under the other recipe; by default the same.
     """
 
     figure: str

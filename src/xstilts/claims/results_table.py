@@ -216,6 +216,7 @@ def together(table: ResultsTable, parts: Sequence[Part], how: Resampling) -> Est
         return parts_measured[0][1]
     by_seed = np.mean([figures.mean(axis=1) for figures, _ in parts_measured], axis=0)
     between = float(by_seed.var(ddof=1)) if len(seeds) > 1 else math.nan
+    # As if parts were fully correlated through what they share: standard errors are averaged, not variances.
     units = float(np.mean([math.sqrt(part.units) for _, part in parts_measured])) ** 2
     return Estimate(float(by_seed.mean()), between, len(seeds), units)
 
@@ -227,6 +228,7 @@ def _replicates(parts: Sequence[Part]) -> list[int]:
     if not complete or not all(codes for _, codes in arms):
         languages = ", ".join(sorted({code for _, codes in arms for code in codes}))
         raise Missing(f"no seed has a score in every language ({languages or 'none is shared'}) of each setting")
+    # Seeds whose scores come from the same stages, as an untrained baseline's, are one replicate.
     results = {
         seed: tuple(arm[code, seed].keys[-1:] or (seed,) for arm, codes in arms for code in codes) for seed in complete
     }

@@ -64,8 +64,8 @@ class Peak:
     """The peak of a device in FLOP/s, dense.
 
     Attributes:
-        bf16: With bf16 arithmetic; None where it has none.
-        fp32: With fp32 arithmetic.
+        bf16: FLOP/s with bf16 arithmetic; None where the device has none.
+        fp32: FLOP/s with fp32 arithmetic.
         source: The document that says so.
     """
 

@@ -222,7 +222,14 @@ def save(lines: Sequence[Line], path: Path) -> None:
 
 
 def summary(lines: Sequence[Line]) -> str:
-    """Return the total cost in one sentence."""
+    """Return the total cost in one sentence.
+
+    Args:
+        lines: Lines of stages.
+
+    Returns:
+        Their number, seconds, FLOPs and peak memory.
+    """
     sum_of_all = total(lines)
     figures = {name: cell(sum_of_all, name) for name in ("seconds", "flops", "memory_mib")}
     return (

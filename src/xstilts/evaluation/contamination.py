@@ -214,7 +214,7 @@ def describe(checks: Iterable[Stage], machine: Runtime) -> Iterator[str]:
 
     Args:
         checks: Stages, as `stages` returns them.
-        machine: Whose store is read.
+        machine: Names the store.
 
     Yields:
         Summaries.

@@ -136,7 +136,7 @@ def predict_inputs(
         network: On the device of `machine`.
         head: The name of the head.
         format: What the inputs were encoded by.
-        inputs: In any order.
+        inputs: Model inputs, in any order.
         tokenizer: Pads (and masks) batches.
         machine: Device, arithmetic and most tokens of a pass.
         label: Shown as progress; "": none.

@@ -133,7 +133,7 @@ class Run:
         data: Data folder, or splits; None where no files are needed. No part of equality: stages hold what was read.
 
     Raises:
-        InputError: The target has none of these languages, or cannot be learned from these tasks, or the
+        InputError: The target has none of these languages, or cannot be trained on these tasks, or the
         mix has a task twice.
     """
 
@@ -265,14 +265,14 @@ class Run:
         ]
 
     def zero_shot(self) -> bool:
-        """Return whether the target was learned in the usual language alone: English for all but the sandbox."""
+        """Return whether the target is trained in the usual language alone: English for all but the sandbox."""
         return all(
             training_task.trained_in == training_task.usual_languages for training_task in self._target_training_tasks()
         )
 
     @property
     def learned_in(self) -> frozenset[str]:
-        """The languages that the target is learned in; none where nothing is trained for it."""
+        """The languages of the target's training data; none where nothing is trained for it."""
         return frozenset(code for training_task in self._target_training_tasks() for code in training_task.trained_in)
 
     def _target_training_tasks(self) -> tuple[Task, ...]:
@@ -291,6 +291,7 @@ class Run:
             if role == INTERMEDIATE and self.mlm:
                 training_sets += (_masked_lm_set(self.mlm, self.splits),)
             recipe = self.recipes.of(tasks, role)
+            # `stage` stays the training, which has the costs; `model` is what the next phase starts from.
             stage = model = train(model, training_sets, recipe, self.seed)
             if role == INTERMEDIATE and self.reset_layers:
                 model = reset_layers(stage, self.encoder, self.reset_layers)

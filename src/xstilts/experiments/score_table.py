@@ -64,7 +64,7 @@ class ScoreTable:
         target: Name of the task.
         metric: Name of its metric.
         languages: The languages that are measured.
-        english: The language that the target is learned in, English for all but the sandbox.
+        english: The language of the target's training data, English for all but the sandbox.
         columns: One for each setting, the baseline first.
         missing: Languages that were to be measured and have no data.
         notes: What a reader must know beside the scores.

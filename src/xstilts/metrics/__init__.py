@@ -130,7 +130,7 @@ def headlines(name: str, examples: Sequence[Any] | Array, weights: Array) -> Arr
     """Compute the headline of each resample.
 
     Args:
-        name: Of the metric.
+        name: The name of the metric.
         examples: What each example contributed, `Score.examples`.
         weights: How often each example is in each resample, (resamples, examples); all ones give the headline itself.
 

@@ -202,7 +202,7 @@ def identify(
     """Return the scores of candidates by (source id, English id), the highest where a pair repeats.
 
     Args:
-        candidates: Of `mine`; those with other texts are dropped.
+        candidates: The result of `mine`; those with other texts are dropped.
         sources: Ids by text, as `unambiguous` gives them.
         english: The same of the other side.
 
@@ -245,7 +245,7 @@ def extract(scores: Mapping[Pair, float], threshold: float) -> list[Pair]:
 
     Args:
         scores: Scores of candidate pairs.
-        threshold: Of `tune_threshold`, on dev.
+        threshold: The result of `tune_threshold` on development data.
 
     Returns:
         The pairs in the order of `scores`.

@@ -172,7 +172,7 @@ def split_sentence(tokens_per_word: Sequence[int], limit: int) -> list[tuple[int
 
     Args:
         tokens_per_word: A word of no tokens, or of more than `limit`, counts as one: encode it as the unknown token.
-        limit: In google-research/xtreme (utils_preprocess.py) the maximum length less 2, for XLM-R less 3.
+        limit: The limit; in google-research/xtreme (utils_preprocess.py) maximum length less 2, for XLM-R less 3.
 
     Returns:
         (start, stop) words of each part.

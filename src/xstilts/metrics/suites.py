@@ -24,7 +24,7 @@ class Suite:
 
     Args:
         name: As `suite` takes it.
-        languages: Of each task; empty: those that it was scored in.
+        languages: The languages of each task; empty: those that it was scored in.
         groups: The tasks of each category.
     """
 

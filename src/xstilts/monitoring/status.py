@@ -84,7 +84,7 @@ class Status:
         stopped: Builds that ended early and lack stages that nobody else builds.
         alive: How many builds are going on.
         seconds: The time left with these builds' workers; None where it is not known of some stage.
-        unknown: Of how many stages the time is not known.
+        unknown: The number of stages whose time is not known.
         best: The best setting of each target so far.
     """
 
@@ -142,6 +142,7 @@ class StudyMonitor:
         builds = build_log.read(self.store)
         self.view.refresh()
         alive = [build for build in builds if build.alive]
+        # Without a study file, what the running builds are to build is all that is known.
         counted = self._functions or {key: names for build in alive for key, names in build.stages.items()}
         finished = self.view.records.keys()
         unfinished = (self._missing if self._functions else counted.keys()) - finished
@@ -235,8 +236,8 @@ class EtaEstimator:
         if not report or not report["done"]:
             return self.from_checkpoint(part, build.stages[part.key][1], steps, time.time() - begun)
         remaining = (report["at"] - begun) / report["done"] * (report["total"] - report["done"])
-        if minutes := TIME_LEFT.search(report["detail"]):
-            remaining = int(minutes[1]) * 60.0 + int(minutes[2])
+        if time_left := TIME_LEFT.search(report["detail"]):
+            remaining = int(time_left[1]) * 60.0 + int(time_left[2])
         remaining = max(0.0, remaining - (time.time() - report["at"]))
         return Running(
             part.label, part.key, report["done"], report["total"], TIME_LEFT.sub("", report["detail"]), remaining
@@ -259,6 +260,7 @@ class EtaEstimator:
         steps_done, spent = int(state.get("step", 0)), float(cost.get("seconds", 0.0))
         remaining = self.usual(part.label, function)
         if steps_done and steps and spent:
+            # Since the checkpoint was written the training has gone on.
             remaining = spent / steps_done * (steps - steps_done) - part.idle
         elif remaining is not None:
             remaining -= max(spent, passed)
@@ -281,6 +283,7 @@ def _failed(builds: Sequence[BuildStatus], finished: Collection[str]) -> dict[st
     failed: dict[str, tuple[str, str]] = {}
     for build in builds:
         for key, (label, _) in build.stages.items():
+            # Builds come oldest first: a later one that still works on the stage takes the failure back.
             if key in build.failed:
                 failed[key] = label, build.failed[key]
             elif build.alive:

@@ -75,6 +75,7 @@ class Mirror:
             count, saved = 0, time.monotonic()
             for news, sent in self._news(sent_before):
                 self.tracker.send(self.place, news)
+                # Noted after it was sent: where sending fails, it is sent the next time.
                 sent_before[news.key] = sent
                 count += 1
                 if time.monotonic() - saved > SAVE_EVERY:

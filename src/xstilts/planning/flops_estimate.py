@@ -40,10 +40,10 @@ class FlopsEstimate:
     """FLOPs by part, as in a ledger.
 
     Attributes:
-        forward: Of forward passes.
-        activations: Of backward passes with respect to activations.
-        weights: Of backward passes with respect to weights.
-        looks: Of evaluations on development data during a training.
+        forward: FLOPs of forward passes.
+        activations: FLOPs of backward passes with respect to activations.
+        weights: FLOPs of backward passes with respect to weights.
+        looks: FLOPs of evaluations on development data during a training.
         tokens: Tokens that are trained on or predicted.
     """
 

@@ -245,6 +245,7 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
         arms = [(arm, [planned(run) for run in arm.grid.all_runs(splits)]) for arm in study.arms]
     every = [run for _, runs in arms for run in runs]
     stages = [phase.stage for run in every for phase in run.trainings]
+    # Runs that share a training have equal stages, which are built once: the set has one of each.
     naive, shared = (Counter(map(configuration, group)) for group in (stages, set(stages)))
     lines = tuple(
         _line(planned_configuration, naive[planned_configuration], shared[planned_configuration], gpu, estimator)
@@ -298,11 +299,11 @@ class _Estimator:
         """Return the sizes that were needed, equal ones once."""
         return tuple(dict.fromkeys(self._sizes.values()))
 
-    def training(self, given: Configuration) -> FlopsEstimate | None:
+    def training(self, planned: Configuration) -> FlopsEstimate | None:
         """Return the FLOPs of a training; None where they are not known."""
-        if given not in self._trainings:
-            self._trainings[given] = self._training(given)
-        return self._trainings[given]
+        if planned not in self._trainings:
+            self._trainings[planned] = self._training(planned)
+        return self._trainings[planned]
 
     def prediction(self, stage: Stage) -> FlopsEstimate | None:
         """Return the FLOPs of a prediction; None where they are not known."""

@@ -168,7 +168,7 @@ def events(split: str, seed: str) -> Iterator[Event]:
 
     Args:
         split: "train", "validation" or "test"; no event with the same verb and parties is in two of them.
-        seed: Of the random numbers.
+        seed: The seed of the random numbers.
 
     Yields:
         Events.

@@ -57,7 +57,7 @@ class Asking:
 
     Args:
         format: Their task format.
-        labels: In the order of their numbers; empty: those that occur.
+        labels: The labels, in the order of their numbers; empty: those that occur.
         max_length: Most tokens of a sequence.
         examples: Most examples, drawn once.
     """
@@ -126,7 +126,7 @@ def read(folder: Path, format: str) -> Features:
     """Read what a `features` stage wrote.
 
     Args:
-        folder: Of the stage.
+        folder: The folder of the stage.
         format: The task format of its examples.
 
     Returns:
@@ -204,7 +204,7 @@ def final_states(
     Args:
         network: On the device of `machine`.
         format: What the inputs were encoded by.
-        inputs: In any order.
+        inputs: Model inputs, in any order.
         tokenizer: Pads (and masks) batches.
         machine: Device, arithmetic and most tokens of a batch.
 

@@ -41,8 +41,8 @@ class CandidateSearch:
         target: The task that matters.
         candidates: Intermediate tasks.
         recipes: Give the hyperparameters of each task in each role.
-        seeds: Of the first round of probes.
-        steps: Of each training in the first round.
+        seeds: The number of seeds in the first round of probes.
+        steps: The steps of each training in the first round.
         examples: Most examples of a task for its states and embeddings.
 
     Raises:
@@ -106,7 +106,7 @@ class ProbeStages:
 
     Args:
         search: Encoder, target and candidates.
-        folder: Of local data; None: data of the hub.
+        folder: The folder of local data; None: data of the hub.
     """
 
     search: CandidateSearch
@@ -238,7 +238,7 @@ def development(search: CandidateSearch, folder: Path | None) -> tuple[Task, Sta
 
     Args:
         search: Encoder, target and candidates.
-        folder: Of local data.
+        folder: The folder of local data; None: data of the hub.
 
     Returns:
         The task whose data they are, and the stage that reads them.
@@ -259,8 +259,8 @@ def shortened(recipe: Recipe, steps: int, count: int | None) -> Recipe:
     """Shorten a recipe to a probe, with the same share of warm-up and as many examples as its steps take.
 
     Args:
-        recipe: Of a whole training.
-        steps: Of the probe.
+        recipe: The recipe of a whole training.
+        steps: The steps of the probe.
         count: Training examples of the task, if known: no training becomes longer than the whole one.
 
     Returns:
@@ -282,7 +282,7 @@ def candidates_of(target: Task, named: str | None, folder: Path | None) -> tuple
     Args:
         target: It and its training tasks are no candidates.
         named: Names, "a,b"; None: all labelled tasks with training data, artificial ones for artificial targets only.
-        folder: Of local data.
+        folder: The folder of local data; None: data of the hub.
 
     Returns:
         The tasks whose training data are there.

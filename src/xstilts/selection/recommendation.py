@@ -57,8 +57,8 @@ class Advice:
         encoder: Its name.
         target: Its label.
         candidates: Their labels.
-        figures: Of each method, for each candidate.
-        rounds: Of probes.
+        figures: The figures of each method, for each candidate.
+        rounds: The rounds of probes that were finished.
         spent: Seconds by purpose.
         budget: Seconds that were allowed.
         built: How many stages were built, rather than found in the store.

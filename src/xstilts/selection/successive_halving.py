@@ -81,8 +81,8 @@ def ladder(candidates: int, steps: int, seeds: int) -> tuple[Rung, ...]:
 
     Args:
         candidates: How many there are.
-        steps: Of the first rung.
-        seeds: Of the first rung.
+        steps: The steps of each training on the first rung.
+        seeds: The number of seeds on the first rung.
 
     Returns:
         The rungs, the cheapest first.
@@ -103,7 +103,7 @@ def halve(names: Sequence[str], rungs: Sequence[Rung], measure: Measure, room: R
 
     Args:
         names: Candidates, in the order in which to measure them.
-        rungs: Of `ladder`.
+        rungs: The rungs, as `ladder` returns them.
         measure: Measures candidates.
         room: Tells how many of them the budget allows.
 

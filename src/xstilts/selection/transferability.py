@@ -192,7 +192,7 @@ def alike(one: Mapping[str, States], other: Mapping[str, States]) -> float:
 
     Args:
         one: The parts of an embedding, such as its layers, by name.
-        other: Those of another.
+        other: The parts of another one.
 
     Returns:
         The mean cosine of the parts, each with equal weight.

@@ -42,7 +42,7 @@ class Resampling:
 
     Attributes:
         resamples: How often.
-        seed: Of the random numbers.
+        seed: The seed of the random numbers.
         sampled: Whether the languages are a sample of others, so that the mean's interval includes their spread; else
             the mean is over exactly these languages.
     """
@@ -93,7 +93,7 @@ def estimate(after: Arm, before: Arm | None = None, headline: Headline = share, 
 
     Args:
         after: Contributions of examples, or such arrays by language.
-        before: Those of the arm to compare with, of the same seeds and examples in the same order; None for no gain.
+        before: Contributions of the arm to compare with, of the same seeds and examples in order; None for no gain.
         headline: From contributions and weights to the figure.
         how: How examples are resampled.
 
@@ -114,7 +114,7 @@ def draw(after: Arm, before: Arm | None = None, headline: Headline = share, how:
 
     Args:
         after: Contributions of examples, (seeds, examples) or (seeds, examples, k), or such arrays by language.
-        before: Those of the arm to compare with, of the same seeds and examples in the same order; None for no gain.
+        before: Contributions of the arm to compare with, of the same seeds and examples in order; None for no gain.
         headline: From contributions and weights to the figure.
         how: How examples are resampled.
 

@@ -26,10 +26,10 @@ def randomisation(
 
     Args:
         before: Contributions of examples, (seeds, examples) or (seeds, examples, k).
-        after: Those of the other arm, of the same seeds and examples.
+        after: Contributions of the other arm, of the same seeds and examples.
         headline: From contributions and weights to the figure that is compared.
         resamples: How many arrangements are drawn where there are too many to try all.
-        seed: Of the random numbers.
+        seed: The seed of the random numbers.
 
     Returns:
         The p-value.
@@ -71,9 +71,9 @@ def randomise_seeds(before: Array, after: Array, resamples: int = 9999, seed: in
 
     Args:
         before: Scores of one arm, one for each seed.
-        after: Those of the other arm, of the same seeds in the same order.
+        after: Scores of the other arm, of the same seeds in the same order.
         resamples: How many arrangements are drawn where there are too many to try all.
-        seed: Of the random numbers.
+        seed: The seed of the random numbers.
 
     Returns:
         The p-value; never below 2 / 2^seeds.
@@ -100,10 +100,10 @@ def almost_order(better: Array, worse: Array, confidence: float = 0.95, resample
 
     Args:
         better: Scores of independent runs, not paired.
-        worse: Those of the other arm.
+        worse: Scores of the other arm.
         confidence: The confidence of the bound.
         resamples: How often the deviation is bootstrapped.
-        seed: Of the random numbers.
+        seed: The seed of the random numbers.
 
     Returns:
         The bound. Below 0.5, `better` almost stochastically dominates `worse` at that confidence.

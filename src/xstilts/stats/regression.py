@@ -31,8 +31,8 @@ class PowerLaw:
         b: The exponent.
         c: The offset; 0 where none was fitted.
         a_interval: The ends of the interval of `a`.
-        b_interval: Those of `b`.
-        c_interval: Those of `c`.
+        b_interval: The ends of the interval of `b`.
+        c_interval: The ends of the interval of `c`.
     """
 
     a: float

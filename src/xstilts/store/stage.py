@@ -140,7 +140,7 @@ def stage(
 
     Args:
         name: The declared name that keys and manifests have, wherever the function lies and however it is called.
-        version: To be raised when the meaning of the result changes.
+        version: The version of the result's meaning; raise it when that changes.
         label: From the arguments to a short name, the first part of the folder's name.
         resumes: The function continues what an earlier, killed call left in its folder; otherwise it starts clean.
         renamed: For arguments that are called otherwise in keys: from the argument to its name there.

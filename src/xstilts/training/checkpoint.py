@@ -24,9 +24,9 @@ class Checkpoint:
     """The resume point of one network and its optimizer.
 
     Args:
-        path: Of the file.
-        network: Whose trained parameters are saved.
-        optimizer: Over them.
+        path: The path of the file.
+        network: The network whose trained parameters are saved.
+        optimizer: The optimizer over these parameters.
     """
 
     def __init__(self, path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -40,7 +40,7 @@ class FrozenLayerCache:
     """Stored states of the highest frozen layer.
 
     Args:
-        states: Of all sequences one after another, (tokens, width).
+        states: The states of all sequences one after another, (tokens, width).
         starts: For the bytes of a sequence's ids, the row of its first token.
     """
 
@@ -52,8 +52,8 @@ class FrozenLayerCache:
         """Within this context the frozen layers return the stored states of these inputs and are not run.
 
         Args:
-            network: With the frozen layers that the states are from.
-            inputs: Those of the batch that the network is called with, in its order.
+            network: The network, with the frozen layers that the states are from.
+            inputs: The model inputs of the batch that the network will be given, in its order.
             packed: Whether that batch is packed.
 
         Yields:

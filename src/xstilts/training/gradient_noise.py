@@ -84,11 +84,11 @@ def gradient_noise(
     Args:
         context: Where the stage is built.
         model: An encoder, which gets a new head, or a training on this very set, which has one.
-        training_set: Whose examples are drawn.
+        training_set: The training set whose examples are drawn.
         recipe: What is trained, and the maximum length.
         batches: How many batches.
         batch: Examples of each.
-        seed: Of the draw and of a new head.
+        seed: The seed of the draw and of a new head.
     """
     torch.manual_seed(seed)
     network, tokenizer, source = _ready(model, training_set, context)
@@ -113,8 +113,8 @@ def simple(norms: Sequence[float], whole: float, batch: int) -> Noise:
     """Estimate the noise scale from squared norms of gradients, without bias.
 
     Args:
-        norms: Of each batch's mean gradient.
-        whole: Of the mean over all batches.
+        norms: The squared norm of each batch's mean gradient.
+        whole: The squared norm of the mean over all batches.
         batch: Examples of a batch.
 
     Returns:
@@ -131,8 +131,8 @@ def jackknifed(norms: Sequence[float], whole: float, others: Sequence[float], ba
 
     Args:
         norms: Squared norms of each batch's mean gradient.
-        whole: Of the mean over all batches.
-        others: Of the mean without each batch.
+        whole: The squared norm of the mean over all batches.
+        others: The squared norms of the mean without each batch.
         batch: Examples of a batch.
 
     Returns:

@@ -90,7 +90,7 @@ def estimate(
         config: The encoder's configuration.
         recipe: Batch size, maximum length, trainable part and optimizer.
         format: The task format of the training set.
-        labels: Of its head, where that has labels.
+        labels: The number of labels of its head, where that has labels.
         setting: Device, tokens of a pass, recomputation.
         rows: Embedding rows that occur in the data (`models.embedding_pruning`); None: all.
 
@@ -111,7 +111,7 @@ def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | Non
         config: The encoder's configuration.
         recipe: Trainable part and optimizer.
         format: The task format of the training set.
-        labels: Of its head, where that has labels.
+        labels: The number of labels of its head, where that has labels.
         rows: Embedding rows that occur in the data (`models.embedding_pruning`); None: all.
 
     Returns:
@@ -191,8 +191,8 @@ def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
     Args:
         config: The encoder's configuration.
         trained: What is trained of it, as `Recipe.trainable`; the rest is frozen.
-        format: Of the head, called "head"; a headless format gets none.
-        labels: Of the head, where it has labels.
+        format: The task format of the head, called "head"; a headless format gets none.
+        labels: The number of labels of the head, where it has labels.
 
     Returns:
         The network; its tensors have shapes and no values.

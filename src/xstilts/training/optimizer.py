@@ -81,7 +81,7 @@ def learning_rate(recipe: Recipe, number: int, total: int) -> float:
 
     Args:
         recipe: Peak and warm-up.
-        number: Of the step, from 0.
+        number: The number of the step, from 0.
         total: Steps of the training.
 
     Returns:

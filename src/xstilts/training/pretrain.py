@@ -46,7 +46,7 @@ def pretrain(
         parallel: Stages of parallel lines; empty: masked-LM alone.
         shape: The size of the encoder.
         recipe: Its sampling says how the two take turns.
-        seed: Of initial weights, order, dropout and masking.
+        seed: The seed of initial weights, order, dropout and masking.
         alpha: Languages are drawn in proportion to n ** alpha.
 
     Returns:
@@ -118,7 +118,7 @@ def untrained(context: BuildContext, tokenizer: Stage, shape: Shape, seed: int) 
         context: Where the stage is built.
         tokenizer: A `tokenizer` stage, which gives the vocabulary.
         shape: The size.
-        seed: Of the weights.
+        seed: The seed of the weights.
     """
     from transformers import XLMRobertaModel
 

@@ -138,7 +138,7 @@ class Named:
         base: For everything that is not overridden.
         formats: By task format.
         tasks: By task; these count most.
-        intermediate: In the intermediate role; these count more than those of the format.
+        intermediate: Changes in the intermediate role; they take precedence over those of the format.
     """
 
     source: str
@@ -206,7 +206,7 @@ def named(name: str, task: str, format: str, role: str) -> Recipe:
     """Look up the recipe of a task.
 
     Args:
-        name: Of the named set, a key of `SETS`.
+        name: The name of the set, a key of `SETS`.
         task: The task's name.
         format: Its task format.
         role: "intermediate" or "target".

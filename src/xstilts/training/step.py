@@ -66,8 +66,8 @@ class Stepper:
         tokenizer: Pads (and masks) batches.
         recipe: Learning rate and clipping.
         machine: Device, arithmetic, packing, recomputation and compilation.
-        optimizer: Over what is trained.
-        seed: Of dropout and masking.
+        optimizer: The optimizer, over the trained parameters.
+        seed: The seed of dropout and masking.
         frozen_states: Cached states of frozen layers, if any.
         max_tokens_per_pass: Halved where memory runs out; 0: as the machine says.
     """

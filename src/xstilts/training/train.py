@@ -96,9 +96,9 @@ def train(
     Args:
         context: Where the stage is built; a folder with a checkpoint is continued.
         encoder: A public encoder, or the stage of an earlier phase, of which only the encoder is taken.
-        training_sets: Those that take turns, and those that add their loss to every step.
+        training_sets: Training sets that take turns, and those that add their loss to every step.
         recipe: How the weights are optimized.
-        seed: Of new heads, order, dropout and masking.
+        seed: The seed of new heads, order, dropout and masking.
 
     Raises:
         InputError: A training set is empty, the loss is not finite, or a selection has no development data.

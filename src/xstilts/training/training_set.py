@@ -38,11 +38,11 @@ class TrainingSet:
     Args:
         task: Its name, also that of the network's head.
         format: The task format of the examples.
-        labels: In the order of the logits; empty: those that occur in the training data.
+        labels: The labels, in the order of the logits; empty: those that occur in the training data.
         train: Stages of training data, one a language.
         dev: Stage of development data; None: progress is not measured.
         metric: Scores the development data.
-        weight: Of the loss of a batch that is added to every step; None: the set takes turns by the sampling rule.
+        weight: The weight of the loss of a batch that every step has beside others; None: the set takes turns.
         alpha: Below 1, smaller languages are drawn more often, p ~ n ** alpha.
     """
 
@@ -63,7 +63,7 @@ class EncodedTrainingSet:
     Args:
         training_set: What was read and encoded.
         format: Its task format.
-        labels: In the order of the logits.
+        labels: The labels, in the order of the logits.
         inputs: Encoded training examples.
         languages: For each input, the number of its stage among `training_set.train`.
         dev: Development examples.
@@ -94,7 +94,7 @@ def encode_training_set(
 
     Args:
         training_set: What to read.
-        context: Of the stage that trains; finds the folders of the data.
+        context: The context of the stage that trains; finds the folders of the data.
         tokenizer: The encoder's.
         recipe: Gives the maximum length, the most training examples and the development examples of a selection.
 

@@ -75,7 +75,7 @@ def page(first: Json, second: Json, names: tuple[str, str] = ("first", "second")
     Args:
         first: A report.
         second: Another one.
-        names: What the page calls them.
+        names: The names that the page gives them.
 
     Returns:
         The page.

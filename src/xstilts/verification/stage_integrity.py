@@ -90,7 +90,7 @@ class StoredStages:
         return self.finished[key][1]
 
     def fault(self, key: str) -> Fault | None:
-        """Check a stage, once: that it is there, that its files are unchanged, and that a score follows from its inputs.
+        """Check a stage, once: that it is there, its files are unchanged, and a score follows from its inputs.
 
         Args:
             key: The key of the stage.

@@ -69,7 +69,7 @@ class Finding:
 
     @property
     def works(self) -> dict[Direction, tuple[str, ...]]:
-        """Ids of the works behind each direction, "unsaid" included."""
+        """The ids of the works whose statements have each direction, by direction; "unsaid" is one of them."""
         works_by_direction: dict[Direction, list[str]] = {}
         for judged in self.statements:
             direction = judged.direction if judged.outcome_directions else "unsaid"

@@ -199,6 +199,7 @@ class Client:
             failure = before
         elif not self.offline:
             self._cache.store_failure(host, request, failure)
+        # An oversized reply does not show that the source is down.
         if not failure.reason.startswith(TOO_LARGE):
             self._failed[request.source] = self._failed.get(request.source, 0) + 1
         self.failures.append(failure)

@@ -114,6 +114,7 @@ class HttpSession:
 
     def _reply(self, url: str, headers: dict[str, str], most: int) -> tuple[int, bytes, str]:
         """Return status, body and redirect target ("" if it is no redirect)."""
+        # httpx limits the time of each read alone: a reply that trickles in would never end.
         deadline = time.monotonic() + 4 * self.timeout
         with _translated_errors(), _quiet_loggers(), self.http.stream("GET", url, headers=headers) as response:
             if response.has_redirect_location:

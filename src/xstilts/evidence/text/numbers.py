@@ -130,7 +130,14 @@ class Agreement:
 
 @lru_cache(maxsize=1 << 13)
 def numbers(text: str) -> tuple[Number, ...]:
-    """Return the numbers of a sentence in order, without those of citations, tables and names."""
+    """Return the numbers of a sentence with what each measures.
+
+    Args:
+        text: A sentence; one with "respectively" is read as the sentences that it stands for.
+
+    Returns:
+        The numbers in order, without those of citations, tables and names.
+    """
     parts = readings(text) or (text,)
     return tuple(dict.fromkeys(number for part in parts for number in _numbers(part)))
 
