@@ -148,7 +148,7 @@ class _Side:
                 pool.shutdown(wait=True, cancel_futures=True)
                 if isinstance(error, BrokenProcessPool):
                     raise StageError(
-                        "a worker process died, perhaps for want of memory: run again to go on, with fewer workers "
+                        "a worker process died, perhaps because memory ran out: run again to go on, with fewer workers "
                         "or a smaller max_tokens_per_pass; a script that uses workers must start under "
                         "`if __name__ == '__main__':`. What is finished stays"
                     ) from error

@@ -221,7 +221,7 @@ def _are_opposed(first: JudgedStatement, other: JudgedStatement) -> bool:
         for opposing in other.outcome_directions
         if own.outcome == opposing.outcome
     )
-    return any(contested or opposed(ours.mark, theirs.mark) for ours, theirs in shared)
+    return any(contested or opposed(own.mark, opposing.mark) for own, opposing in shared)
 
 
 def _judge(
