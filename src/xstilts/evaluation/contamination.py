@@ -147,6 +147,7 @@ def contamination(context: BuildContext, train: Stage, test: Stage) -> None:
     """Write `overlap.json`: what the examples of `test` have in common with those of `train`.
 
     Args:
+        context: Where the stage is built.
         train: The stage that reads the training split.
         test: The stage that reads the test split.
     """

@@ -26,7 +26,7 @@ E = TypeVar("E")
 class Score:
     """A metric's value on a set of examples.
 
-    Args:
+    Attributes:
         values: Under the official scorer's names; shares are in percent.
         headline: The value that is reported for the task.
         examples: What each example contributed, in gold order: 0 or 1 (labels), [exact match, F1] in 0..1 (answers),

@@ -22,7 +22,7 @@ Values = Mapping[str, float]
 class Suite:
     """A benchmark.
 
-    Args:
+    Attributes:
         name: As `suite` takes it.
         languages: The languages of each task; empty: those that it was scored in.
         groups: The tasks of each category.
@@ -41,7 +41,7 @@ class Suite:
 class SuiteScore:
     """The averages of a suite.
 
-    Args:
+    Attributes:
         tasks: By task, the mean over languages of each value and, as `headline`, the one that enters the groups.
         groups: By group, and for `all_task`, the mean over tasks; only groups all of whose tasks were scored.
     """

@@ -43,7 +43,7 @@ Line = Mapping[str, Any]
 class Hit:
     """How well a method chooses, judged by measured gains.
 
-    Args:
+    Attributes:
         method: Its name.
         favourites: The candidates that it ranks first.
         regret: Regret@1, in points, over seeds.

@@ -30,7 +30,7 @@ Sort = tuple[str, str]
 class Budget:
     """A budget in seconds of stages.
 
-    Args:
+    Attributes:
         machine: Where stages are built.
         seconds: The limit.
         spent: Seconds by purpose.

@@ -55,7 +55,7 @@ MOST_ROWS = 2000
 class Asking:
     """How examples are encoded for features and task embeddings.
 
-    Args:
+    Attributes:
         format: Their task format.
         labels: The labels, in the order of their numbers; empty: those that occur.
         max_length: Most tokens of a sequence.
@@ -72,7 +72,7 @@ class Asking:
 class Features:
     """Labelled states.
 
-    Args:
+    Attributes:
         format: The task format of the examples.
         states: (rows, width).
         labels: (rows,); of pairs, the rows of one pair have the same label.

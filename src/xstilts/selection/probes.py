@@ -36,7 +36,7 @@ from xstilts.training.train import train
 class CandidateSearch:
     """A search for the best intermediate task of a target: what is compared, and how long probes are.
 
-    Args:
+    Attributes:
         encoder: Public, or the stage of an earlier training.
         target: The task that matters.
         candidates: Intermediate tasks.
@@ -104,7 +104,7 @@ class CandidateSearch:
 class ProbeStages:
     """The stages behind a recommendation. Candidates are given by name, the encoder as it is as "baseline".
 
-    Args:
+    Attributes:
         search: Encoder, target and candidates.
         folder: The folder of local data; None: data of the hub.
     """

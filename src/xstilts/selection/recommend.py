@@ -104,7 +104,7 @@ def _rounds(scorer: CandidateScorer, names: Names, rungs: tuple[Rung, ...], miss
 class CandidateScorer:
     """Measures candidates by each method, as far as the budget allows.
 
-    Args:
+    Attributes:
         stages: What to build.
         budget: Builds and charges it.
         unpaid: What the budget did not allow; added to.

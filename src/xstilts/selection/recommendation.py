@@ -27,7 +27,7 @@ HELPS, HARMS = "helps", "harms"
 class Figure:
     """A method's figure for a candidate.
 
-    Args:
+    Attributes:
         value: The figure.
         low: Lower end of its 95 % interval; NaN: there is none.
         high: Upper end.
@@ -53,7 +53,7 @@ Figures = Mapping[str, Mapping[str, Figure]]
 class Advice:
     """A ranking of candidates for a target.
 
-    Args:
+    Attributes:
         encoder: Its name.
         target: Its label.
         candidates: Their labels.
@@ -136,7 +136,7 @@ def _ranked(figures: Mapping[str, Figure], name: str) -> float:
 class Known:
     """What is certain about the favourite.
 
-    Args:
+    Attributes:
         favourite: The first in the combined order.
         effect: "helps", "harms" or "" (not certain).
         disagreeing: Methods with another favourite, and theirs.

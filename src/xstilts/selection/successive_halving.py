@@ -53,7 +53,7 @@ class Standing:
 class Round:
     """The result of a round.
 
-    Args:
+    Attributes:
         rung: How candidates were measured.
         standings: The best first.
         dropped: By candidate, why it is not in the next round.

@@ -29,7 +29,7 @@ POOL = 32  # batches whose examples are sorted together: enough for similar leng
 class ScheduledSet:
     """What the order of one training set depends on.
 
-    Args:
+    Attributes:
         lengths: Tokens of each model input, (inputs,).
         languages: The number of each input's language, (inputs,); None: a single language.
         alpha: Languages are drawn with p ~ n ** alpha: below 1, smaller ones more often than they occur.

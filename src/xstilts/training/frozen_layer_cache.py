@@ -39,7 +39,7 @@ MEANING = 1  # raise it when other states would be stored under the same digest
 class FrozenLayerCache:
     """Stored states of the highest frozen layer.
 
-    Args:
+    Attributes:
         states: The states of all sequences one after another, (tokens, width).
         starts: For the bytes of a sequence's ids, the row of its first token.
     """

@@ -42,7 +42,7 @@ HEAD = "head"
 class Noise:
     """An estimate of the simple noise scale.
 
-    Args:
+    Attributes:
         signal: Squared norm of the mean gradient.
         noise: Trace of the covariance of one example's gradient.
         scale: Their ratio, in examples; None where there is no signal.

@@ -44,7 +44,7 @@ UNKNOWN_LABELS = 64  # assumed for a task whose labels are those of its training
 class Setting:
     """What memory depends on beside network and recipe.
 
-    Args:
+    Attributes:
         device: Type and arithmetic.
         micro_tokens: Most tokens of a pass.
         recompute: Keep only each layer's input, and recompute the rest in the backward pass.

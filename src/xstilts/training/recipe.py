@@ -26,7 +26,7 @@ OPTIMIZERS = ("adamw", "adamw8", "adafactor", "adamw:bf16", "adamw8:bf16", "adaf
 class Selection:
     """Model selection: keep the weights that score best on development data in the training language.
 
-    Args:
+    Attributes:
         every_steps: Steps between two evaluations.
         patience: Evaluations without improvement after which training stops.
         examples: Development examples of an evaluation.
@@ -72,7 +72,7 @@ class Selection:
 class Recipe:
     """How weights are optimized.
 
-    Args:
+    Attributes:
         learning_rate: Peak, reached after warm-up; then it falls linearly to zero.
         batch_size: Examples of a step, whatever fits in memory at once.
         epochs: Passes over the examples; in a mix, over those of all tasks together.
@@ -133,7 +133,7 @@ Overrides = Mapping[str, Any]
 class Named:
     """A named set of hyperparameters: a base, and what differs from it.
 
-    Args:
+    Attributes:
         source: Where the numbers are from.
         base: For everything that is not overridden.
         formats: By task format.

@@ -43,7 +43,7 @@ BATCH_SEEDS = 1 << 40  # added to the seed of a step's dropout gives that of its
 class PreparedStep:
     """A step ready to be taken.
 
-    Args:
+    Attributes:
         number: Position in the training, from 0.
         step: Which inputs it trains on.
         passes: For each part of the step, its passes.
@@ -60,7 +60,7 @@ class PreparedStep:
 class Stepper:
     """Takes the optimization steps of one training.
 
-    Args:
+    Attributes:
         network: On its device, with heads, frozen as the recipe says.
         training_sets: By their number in the schedule.
         tokenizer: Pads (and masks) batches.

@@ -64,7 +64,7 @@ def _label(encoder: Encoder | Stage, training_sets: tuple[TrainingSet, ...], rec
 class State:
     """How far a training is. Checkpoints hold these fields by name.
 
-    Args:
+    Attributes:
         step: Steps taken.
         history: Losses and development scores so far.
         best_score: The best mean development score; the weights of its step are kept.

@@ -35,7 +35,7 @@ DEV_EXAMPLES = 500
 class TrainingSet:
     """The training data of a task, how they are labelled, and how progress on them is measured.
 
-    Args:
+    Attributes:
         task: Its name, also that of the network's head.
         format: The task format of the examples.
         labels: The labels, in the order of the logits; empty: those that occur in the training data.
@@ -60,7 +60,7 @@ class TrainingSet:
 class EncodedTrainingSet:
     """A training set that is ready for training.
 
-    Args:
+    Attributes:
         training_set: What was read and encoded.
         format: Its task format.
         labels: The labels, in the order of the logits.

@@ -239,7 +239,7 @@ def _verdicts(
     Args:
         report: The report.
         outcomes: The outcomes of the claims without faults, checked as one family.
-        whole: Where there are faults, the outcomes of all claims. The family that the report was written for is then
+        full_family: Where there are faults, the outcomes of all claims. The family that the report was written for is then
             not known: a status may be that of either, and what else depends on the family is not compared.
 
     Returns:
