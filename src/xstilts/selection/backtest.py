@@ -1,4 +1,4 @@
-"""Backtest: how right a method's ranking is, by gains that were measured.
+"""Backtest: how well a method's ranking agrees with measured gains.
 
 Regret@1 is the cost of following a method: the gain of the candidate that gained most on average over seeds, less that
 of the method's favourite (the mean of tied ones), paired by seed. For comparison there are a method that draws a

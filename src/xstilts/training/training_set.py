@@ -1,4 +1,4 @@
-"""Training sets: what a training learns from, as identity and as encoded data.
+"""Training sets: the data of a training, as part of its key and as model inputs.
 
 A `TrainingSet` is part of a stage's key: stages of data, how they are labelled, how progress is measured. An
 `EncodedTrainingSet` is the same, read and encoded with one tokenizer.

@@ -239,8 +239,8 @@ def _verdicts(
     Args:
         report: The report.
         outcomes: The outcomes of the claims without faults, checked as one family.
-        full_family: Where there are faults, the outcomes of all claims. The family that the report was written for is then
-            not known: a status may be that of either, and what else depends on the family is not compared.
+        full_family: Where there are faults, the outcomes of all claims. The family that the report was written for is
+            then not known: a status may be that of either, and what else depends on the family is not compared.
 
     Returns:
         Both lists, of the same length.

@@ -1,5 +1,6 @@
-"""Weights & Biases: `wandb:PROJECT` or `wandb:ENTITY/PROJECT`; who one is, and whether anything leaves this machine
-(`WANDB_MODE=offline`), is the library's own business.
+"""Weights & Biases: `wandb:PROJECT` or `wandb:ENTITY/PROJECT`.
+
+The account, and whether anything leaves this machine (`WANDB_MODE=offline`), are settings of the library.
 
 A run has the stage's key as its id, and is resumed under it. W&B's own step only grows, so that what comes late would
 be dropped; the training's step is therefore a figure of its own, against which the others are drawn.
