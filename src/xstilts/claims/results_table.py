@@ -242,7 +242,13 @@ def _drawn(table: ResultsTable, arms: Sequence[Mapping[str, list[Result]]], how:
 
 
 def contributions(path: Path) -> Array:
-    """Return the contribution of each example from a score's `contributions.jsonl`.
+    """Read what each example contributed to a score.
+
+    Args:
+        path: The score's `contributions.jsonl`.
+
+    Returns:
+        The contributions, of which the metric's `pool` makes a headline.
 
     Shape:
         (examples, k)

@@ -203,7 +203,14 @@ def total(lines: Sequence[Line], label: str = "total") -> Line:
 
 
 def by_phase(lines: Sequence[Line]) -> list[Line]:
-    """Return the sum of each phase that has stages, in the order of `PHASES`."""
+    """Sum lines by phase.
+
+    Args:
+        lines: Lines of stages.
+
+    Returns:
+        A line for each phase that has stages, in the order of `PHASES`.
+    """
     groups = {phase: [line for line in lines if line.phase == phase] for phase in PHASES}
     return [total(group, phase) for phase, group in groups.items() if group]
 

@@ -18,9 +18,16 @@ from xstilts.sandbox.world import ANTONYMS, HYPERNYMS, MOVES, SYNONYMS, Event, O
 
 
 def wider(event: Event) -> list[Event]:
-    """Return the events that follow from this one, each by one step, and from which it does not follow.
+    """Return more general events: each follows from this one, which does not follow from it.
 
-    A kind for a noun, "move" for a way to move; and, where the event is not denied, one detail fewer.
+    Each differs in one place: a hypernym for a noun, "move" for a way to move, or, where the event is not denied, one
+    detail fewer.
+
+    Args:
+        event: The event.
+
+    Returns:
+        The events; none where nothing can be generalised.
     """
     events = [] if event.negated else _with_less(event)
     for role, thing in _parties(event):
@@ -30,7 +37,14 @@ def wider(event: Event) -> list[Event]:
 
 
 def equivalent(event: Event) -> list[Event]:
-    """Return events that say the same in other words: the other voice, a synonym."""
+    """Return paraphrases of an event: the other voice, or a synonym in one place.
+
+    Args:
+        event: The event.
+
+    Returns:
+        The events; none where nothing can be exchanged.
+    """
     events = [replace(event, passive=not event.passive)] if event.patient else []
     if event.verb in SYNONYMS:
         events.append(replace(event, verb=SYNONYMS[event.verb]))
@@ -40,7 +54,14 @@ def equivalent(event: Event) -> list[Event]:
 
 
 def opposite(event: Event) -> list[Event]:
-    """Return events that cannot be true together with this one: its denial, or an adjective's antonym."""
+    """Return events that contradict an event: its denial, or an adjective's antonym.
+
+    Args:
+        event: The event.
+
+    Returns:
+        The events, the denial first.
+    """
     events = [replace(event, negated=not event.negated)]
     for role, thing in _parties(event):
         if thing.adjective in ANTONYMS:
@@ -49,7 +70,14 @@ def opposite(event: Event) -> list[Event]:
 
 
 def swapped(event: Event) -> list[Event]:
-    """Return the event with the roles turned round, where both can act."""
+    """Return an event with agent and patient exchanged.
+
+    Args:
+        event: The event.
+
+    Returns:
+        The one event; none where there is no patient that can act.
+    """
     if not event.patient or not event.patient.alive:
         return []
     return [replace(event, agent=event.patient, patient=event.agent)]

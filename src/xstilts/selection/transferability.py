@@ -111,9 +111,13 @@ def h_score(states: States, labels: Labels, shrunk: bool = True) -> float:
 
 
 def shrinkage(centred: States) -> float:
-    """Return the share, 0 to 1, of a multiple of the identity in Ledoit and Wolf's (2004) estimate of a covariance.
+    """Return the weight of a multiple of the identity in Ledoit and Wolf's (2004) estimate of a covariance.
 
-    centred: (examples, width), of mean 0.
+    Args:
+        centred: (examples, width), of mean 0.
+
+    Returns:
+        The weight, 0 to 1.
     """
     n, width = centred.shape
     covariance = centred.T @ centred / n

@@ -297,7 +297,14 @@ def clauses(text: str, question: Question | None = None) -> Iterator[Clause]:
 
 
 def outcomes(text: str) -> frozenset[str]:
-    """Return the costs that a text names, and "quality" for any score."""
+    """Return the outcomes that a text names.
+
+    Args:
+        text: A sentence.
+
+    Returns:
+        Names of costs, and "quality" for any score.
+    """
     terms = {mention.name for mention in find_terms(text) if role_of(mention) == "outcome"}
     scored = bool(terms - COSTS) or (not terms & COSTS and bool(_quality().find(text)))
     return frozenset(terms & COSTS) | (frozenset((QUALITY,)) if scored else frozenset())

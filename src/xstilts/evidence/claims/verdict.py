@@ -91,7 +91,7 @@ class Entailment:
 
     @property
     def status(self) -> Status:
-        """The verdict on the sentence alone."""
+        """The verdict on a claim that follows from these probabilities of one sentence alone."""
         if self.calibrated and self.supports >= self.threshold:
             return "SUPPORTED"
         return "CONTRADICTED" if self.calibrated and self.contradicts >= self.threshold else "NOT_ENOUGH_INFO"
