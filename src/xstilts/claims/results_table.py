@@ -102,7 +102,7 @@ class ResultsTable:
         return replace(self, rows=tuple(rows))
 
     def only(self, column: str) -> str:
-        """Return the one value of a column, "" or not.
+        """Return the value that a column has in all rows.
 
         Args:
             column: A field of `Result`.

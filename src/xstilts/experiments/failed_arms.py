@@ -90,7 +90,7 @@ def explained(verdicts: Iterable[Verdict], failed: Sequence[FailedArm]) -> tuple
         failed: The failed arms, of `find`.
 
     Returns:
-        The verdicts; the reason of an untested one names the failed arms.
+        The verdicts; the reason of each that is about a failed arm names it.
     """
     return tuple(_explained(verdict, [arm for arm in failed if _concerns(verdict, arm)]) for verdict in verdicts)
 
