@@ -472,8 +472,8 @@ def over(found: Estimate, arms: list[Arm], codes: Iterable[str]) -> Measured:
     Returns:
         The measurement.
     """
-    used = [row for rows in arms for (code, _), row in rows.items() if code in set(codes)]
-    return Measured(found, _setting(used, codes), tuple(sorted({key for row in used for key in row.keys})))
+    matching = [row for rows in arms for (code, _), row in rows.items() if code in set(codes)]
+    return Measured(found, _setting(matching, codes), tuple(sorted({key for row in matching for key in row.keys})))
 
 
 def _setting(rows: Iterable[Result], codes: Iterable[str]) -> Setting:

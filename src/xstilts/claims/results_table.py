@@ -236,9 +236,9 @@ def _replicates(parts: Sequence[Part]) -> list[int]:
 
 
 def _drawn(table: ResultsTable, arms: Sequence[Mapping[str, list[Result]]], how: Resampling) -> stats.Draws:
-    read = [{code: stacked(table, column) for code, column in arm.items()} for arm in arms]
+    by_arm = [{code: stacked(table, column) for code, column in arm.items()} for arm in arms]
     metric = next(iter(arms[0].values()))[0].metric
-    return stats.draw(read[0], read[1] if len(read) > 1 else None, partial(metrics.headlines, metric), how)
+    return stats.draw(by_arm[0], by_arm[1] if len(by_arm) > 1 else None, partial(metrics.headlines, metric), how)
 
 
 def contributions(path: Path) -> Array:

@@ -137,10 +137,10 @@ def _thinned(network: Network) -> list[int]:
     # (`layer_types`).
     marks = [(name, *_mark(layer)) for name, layer in zip(formats, network.layer_modules, strict=False)]
     rows = [list(row) for _, row in groupby(range(len(marks)), key=lambda number: marks[number])]
-    kept = [number for row in rows for number in (row if len(row) < 4 else (row[0], row[1], row[-1]))]
+    chosen = [number for row in rows for number in (row if len(row) < 4 else (row[0], row[1], row[-1]))]
     times = [1 if len(row) < 4 or place != 1 else len(row) - 2 for row in rows for place in range(min(len(row), 3))]
     parent, _, name = network.family.layers.rpartition(".")
-    layers = nn.ModuleList(network.layer_modules[number] for number in kept)
+    layers = nn.ModuleList(network.layer_modules[number] for number in chosen)
     setattr(network.backbone.get_submodule(parent), name, layers)
     return times
 

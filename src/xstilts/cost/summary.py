@@ -194,9 +194,9 @@ def total(lines: Sequence[Line], label: str = "total") -> Line:
     partial: list[str] = []
     for name in FIGURES:
         values = [getattr(line, name) for line in lines]
-        known = [value for value in values if value is not None]
-        figure = max(known, default=0) if name in LARGEST else sum(known)
-        complete = len(known) == len(values)
+        measured = [value for value in values if value is not None]
+        figure = max(measured, default=0) if name in LARGEST else sum(measured)
+        complete = len(measured) == len(values)
         figures[name] = figure if complete or figure else None
         partial += [] if complete or not figure else [name]
     return Line(label, "", label, **figures, stages=len(lines), partial=tuple(partial))

@@ -77,8 +77,8 @@ class Benchmark:
 
 def targets(suite: Suite) -> tuple[Task, ...]:
     """Return the tasks of a suite, each in the languages that the suite measures it in."""
-    known = names()
-    return tuple(_in_languages(task(name), codes) for name, codes in suite.languages.items() if name in known)
+    task_names = names()
+    return tuple(_in_languages(task(name), codes) for name, codes in suite.languages.items() if name in task_names)
 
 
 def of(tables: Sequence[ScoreTable], suite: Suite) -> Benchmark:

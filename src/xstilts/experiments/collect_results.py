@@ -135,8 +135,8 @@ def memory_of(facts: Manifest, folder: Path) -> float | None:
     }
     text, rows = config.read_text(encoding="utf-8"), record["embedding_rows"]
     estimates = [_needed(text, recipe, format, labels, device, rows) for format, labels in sorted(formats)]
-    known = [mib for mib in estimates if mib is not None]
-    return max(known) if len(known) == len(estimates) else None
+    known_mib = [mib for mib in estimates if mib is not None]
+    return max(known_mib) if len(known_mib) == len(estimates) else None
 
 
 @lru_cache(maxsize=1024)

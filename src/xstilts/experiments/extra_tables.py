@@ -332,11 +332,11 @@ class NoiseScales:
 
     def probed(self, machine: Runtime) -> Plain:
         """Return a row for each noise scale, in examples."""
-        read = {name: gradient_noise.read(folder_of(stage, machine)) for name, stage in self._measured(machine)}
+        scales = {name: gradient_noise.read(folder_of(stage, machine)) for name, stage in self._measured(machine)}
         return {
             "title": "Gradient noise scale of the intermediate task",
             "columns": ["task", "weights", "examples", "low", "high", "squared norm of the gradient"],
-            "rows": [[*name, noise.scale, noise.low, noise.high, noise.signal] for name, noise in read.items()],
+            "rows": [[*name, noise.scale, noise.low, noise.high, noise.signal] for name, noise in scales.items()],
             "note": "Batches much smaller than the noise scale gain nearly in proportion when they grow, larger ones "
             "hardly at all (McCandlish et al. 2018). Intervals are a jackknife's; nothing where there is no signal.",
         }

@@ -147,12 +147,14 @@ def examples_of(entry: Entry, machine: Runtime) -> list[Example]:
         The examples in the order of the data set; of passage examples the queries alone.
     """
     gold = folder_of(entry.predictions.arguments["data"], machine) / EXAMPLES
-    read = read_examples(gold, entry.run.target.format)
-    return _queries(read)
+    predicted = read_examples(gold, entry.run.target.format)
+    return _queries(predicted)
 
 
-def _queries(read: Iterable[Example]) -> list[Example]:
-    return [example for example in read if not (isinstance(example, PassageExample) and example.side != "query")]
+def _queries(all_examples: Iterable[Example]) -> list[Example]:
+    return [
+        example for example in all_examples if not (isinstance(example, PassageExample) and example.side != "query")
+    ]
 
 
 def _other_set(entry: Entry, machine: Runtime) -> str:
@@ -344,10 +346,10 @@ def _chosen(entry: Entry, layers: int, machine: Runtime) -> Mapping[str, Any]:
 def _checked(entry: Entry, form: Layout, gold: Sequence[Example], path: Path, machine: Runtime) -> Mapping[str, float]:
     """Return what a written file scores; raise StageError unless that is the run's score."""
     target = entry.run.target
-    read = form.answers(gold, path.read_text(encoding="ascii"))
+    answers_read = form.answers(gold, path.read_text(encoding="ascii"))
     if entry.score is None:
         return {}
-    again = metrics.metric(target.metric)(gold, read, language=entry.language).values
+    again = metrics.metric(target.metric)(gold, answers_read, language=entry.language).values
     before = read_score(folder_of(entry.score, machine))["values"]
     for name, value in before.items():
         if not math.isclose(again.get(name, math.nan), value, rel_tol=0, abs_tol=TOLERANCE):

@@ -144,8 +144,8 @@ def _facts(verdict: Json, scales: Mapping[str, tuple[float, float]]) -> Iterator
     if verdict.get("n_replicates"):
         yield "replicates", tables.count(verdict["n_replicates"])
     if is_known(verdict.get("detectable")):
-        shown = f"{tables.number(verdict['detectable']).text} {unit}".strip()
-        yield "detectable with 80 % power", Cell(shown, verdict["detectable"])
+        cell_text = f"{tables.number(verdict['detectable']).text} {unit}".strip()
+        yield "detectable with 80 % power", Cell(cell_text, verdict["detectable"])
     if verdict.get("seeds_needed"):
         yield "replicates needed", tables.count(verdict["seeds_needed"])
     if verdict.get("by_construction"):
@@ -158,8 +158,8 @@ def _estimate(verdict: Json, unit: str, scale: tuple[float, float]) -> Cell:
     ticks = (-margin, margin) if verdict["expectation"] == "equivalent" else (margin,)
     interval = verdict["interval"] if is_known(low) and is_known(high) else None
     drawing = strip(value, interval, scale, verdict["status"] in ("holds", "fails"), ticks)
-    shown = f"{tables.signed(value).text} {unit} {tables.signed_interval(low, high)}"
-    return Cell(" ".join(shown.split()), value, tuple(verdict.get("keys", ())), drawing=drawing)
+    cell_text = f"{tables.signed(value).text} {unit} {tables.signed_interval(low, high)}"
+    return Cell(" ".join(cell_text.split()), value, tuple(verdict.get("keys", ())), drawing=drawing)
 
 
 def _scales(report: Json) -> dict[str, tuple[float, float]]:
@@ -275,8 +275,8 @@ def _gain_cell(row: Json | None, scale: tuple[float, float]) -> Cell:
     low, high, undecided = row["low"], row["high"], is_undecided(row)
     interval = (low, high) if is_known(low) and is_known(high) else None
     drawing = strip(row["estimate"], interval, scale, not undecided)
-    shown = f"{tables.signed(row['estimate']).text} {tables.signed_interval(low, high)}".strip()
-    return Cell(shown, row["estimate"], tuple(row["keys"]), undecided=undecided, drawing=drawing)
+    cell_text = f"{tables.signed(row['estimate']).text} {tables.signed_interval(low, high)}".strip()
+    return Cell(cell_text, row["estimate"], tuple(row["keys"]), undecided=undecided, drawing=drawing)
 
 
 # Everything else.

@@ -137,12 +137,12 @@ def _lack(report: Mapping[str, Any]) -> str:
     for name in ("question", "answer"):
         if not isinstance(report.get(name), str):
             return f"no {name}"
-    for name, needed in () if "kind" in report else MEMBERS.items():
+    for name, required in () if "kind" in report else MEMBERS.items():
         entries = report.get(name, [])
         if not isinstance(entries, list):
             return f"{name} is no list"
         for number, entry in enumerate(entries, 1):
-            lacking = [key for key in needed if not isinstance(entry, dict) or key not in entry]
+            lacking = [key for key in required if not isinstance(entry, dict) or key not in entry]
             if lacking:
                 return f"number {number} of {name} has no {lacking[0]}"
     parts = [
@@ -460,13 +460,13 @@ def curves(table: ResultsTable, records: Records) -> Iterator[Json]:
     Yields:
         A JSON object for each training: [step, loss] points, thinned, and [step, mean dev score] points.
     """
-    seen: set[str] = set()
+    yielded: set[str] = set()
     for row in table.rows:
         for role, key in zip(row.roles, row.keys, strict=True):
-            history = [] if key in seen else history_of(records[key]["folder"])
+            history = [] if key in yielded else history_of(records[key]["folder"])
             if not history:
                 continue
-            seen.add(key)
+            yielded.add(key)
             losses = [[line["step"], line["loss"]] for line in history if "loss" in line]
             dev_scores = [[line["step"], fmean(line["dev"].values())] for line in history if "dev" in line]
             task = records[key]["label"].removeprefix("train-").rpartition("-seed")[0]

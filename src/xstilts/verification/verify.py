@@ -210,8 +210,8 @@ def _stages_behind(report: Json, written_claims: Sequence[Claim], faulty: Iterab
         return tuple(listed)
     rows = ResultsTable(tuple(result_of(row) for row in report["rows"]))
     outcomes = [_alone(claim, rows) for claim in written_claims]
-    used = [frozenset(out.keys) if isinstance(out, Verdict) else faulty for out in outcomes]
-    return tuple(left | right for left, right in zip(used, listed, strict=True))
+    measured_keys = [frozenset(out.keys) if isinstance(out, Verdict) else faulty for out in outcomes]
+    return tuple(left | right for left, right in zip(measured_keys, listed, strict=True))
 
 
 def _family(family: Sequence[Claim], table: ResultsTable) -> list[Outcome]:
