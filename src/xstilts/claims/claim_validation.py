@@ -50,7 +50,14 @@ Settings = Mapping[ArmSelector, Sequence[str]]
 
 
 def of(measure: Any) -> tuple[ArmSelector, ...]:
-    """Return the arms that a measure is about; none for a measure that the package does not define."""
+    """Return the arms that a measure is about.
+
+    Args:
+        measure: A measure of a claim.
+
+    Returns:
+        A selector for each; none for a measure that the package does not define.
+    """
     if isinstance(measure, Mean):
         return tuple(selector for gain in measure.gains for selector in of(gain))
     if isinstance(measure, Growth):
@@ -111,6 +118,12 @@ def meets(selector: ArmSelector, arm: ArmSelector) -> bool:
 
 def slug(sentence: str) -> str:
     """Return a sentence as an identifier: its words, joined by dashes.
+
+    Args:
+        sentence: The sentence of a claim.
+
+    Returns:
+        The identifier; "" for a sentence without words.
 
     >>> slug("SQuAD helps, by 2 points!")
     'squad-helps-by-2-points'

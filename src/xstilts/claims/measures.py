@@ -113,7 +113,14 @@ class Gain:
         return over(estimate(table, arms, codes, self.resampling), arms, codes)
 
     def by_seed(self, table: ResultsTable) -> dict[int, float]:
-        """Return the mean gain over languages by seed, of the seeds that have all languages."""
+        """Return the mean gain over languages of each seed.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            Gains by seed, of the seeds that have all languages in both settings.
+        """
         arms, codes = self.arms(table)
         seeds = sorted(set.intersection(*({seed for _, seed in rows} for rows in arms)))
         return {
@@ -213,7 +220,14 @@ class Growth:
 
 
 def to_json(measure: Any) -> dict[str, Any]:
-    """Return a measure as JSON: its type, and those of its values that are not the defaults."""
+    """Return a measure as JSON.
+
+    Args:
+        measure: A measure.
+
+    Returns:
+        Its type, and those of its fields that are not the defaults; `from_json` reverses it.
+    """
     written: dict[str, Any] = {"type": type(measure).__name__}
     for field in fields(measure):
         value = getattr(measure, field.name)
@@ -450,14 +464,28 @@ class Measure(Protocol):
 
 
 def zero_shot(arms: list[Arm]) -> tuple[str, ...]:
-    """Return the languages that all settings have without training data of the target; all, if it has some in each."""
+    """Return the languages of zero-shot transfer.
+
+    Args:
+        arms: The rows of each setting, by language and seed.
+
+    Returns:
+        The languages that all settings have without training data of the target; all languages, if each has some.
+    """
     training = {code for rows in arms for (code, _), row in rows.items() if row.in_training_language}
     common = shared(arms)
     return tuple(code for code in common if code not in training) or common
 
 
 def shared(arms: list[Arm]) -> tuple[str, ...]:
-    """Return the languages that all settings have."""
+    """Return the languages that all settings have.
+
+    Args:
+        arms: The rows of each setting, by language and seed.
+
+    Returns:
+        Codes of the languages.
+    """
     return tuple(sorted(set.intersection(*({code for code, _ in rows} for rows in arms))))
 
 

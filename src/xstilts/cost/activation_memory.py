@@ -117,7 +117,14 @@ def _value(factors: Mapping[str, Fraction], shape: Shape) -> int:
 
 
 def faked(network: Network) -> tuple[FakeTensorMode, Network]:
-    """Return a copy of a network on fake tensors, in training mode, with the same weights frozen."""
+    """Return a copy of a network on fake tensors, which have shapes and no values.
+
+    Args:
+        network: The network.
+
+    Returns:
+        The mode of the fake tensors, and the copy, in training mode and with the same weights frozen.
+    """
     mode = FakeTensorMode()
 
     def like(tensor: Tensor) -> Tensor:

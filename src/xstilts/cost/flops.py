@@ -98,6 +98,9 @@ def peak(device: str, precision: str) -> tuple[float, str] | None:
 
     Returns:
         FLOP/s (dense) and the document that says so; None where the device is unknown or has no such arithmetic.
+
+    >>> peak("NVIDIA H200", "bf16")
+    (989000000000000.0, 'NVIDIA H200 datasheet')
     """
     words = f" {device.replace('-', ' ')} "
     for name, figures in PEAKS.items():
@@ -204,9 +207,15 @@ def _format(network: Network, head: str) -> str:
 
 
 def twin(network: Network) -> Network:
-    """Return a copy of a network on the meta device, with the same weights frozen.
+    """Return a copy of a network on the meta device.
 
     The copy recomputes no activations, so that its count does not depend on how memory is saved.
+
+    Args:
+        network: The network.
+
+    Returns:
+        The copy, with the same weights frozen.
     """
     return copied(network, lambda tensor: torch.empty_like(tensor, device="meta"))
 
@@ -327,6 +336,9 @@ def solved(rows: list[list[int]], values: list[int]) -> list[Fraction]:
 
     Returns:
         The unknowns.
+
+    >>> solved([[1, 1], [1, 2]], [5, 8])
+    [Fraction(2, 1), Fraction(3, 1)]
     """
     table = [[Fraction(cell) for cell in (*row, value)] for row, value in zip(rows, values, strict=True)]
     for column in range(len(table)):

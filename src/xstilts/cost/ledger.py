@@ -186,7 +186,14 @@ def _flops(network: Network, spent: Spent) -> dict[str, int]:
 
 
 def memory(device: torch.device) -> dict[str, int | None]:
-    """Return the peak memory in MiB: of the process since it began, and of torch on a GPU."""
+    """Return the peak memory.
+
+    Args:
+        device: The device that computes.
+
+    Returns:
+        MiB: of the process since it began ("process"), and of torch on a GPU.
+    """
     on_gpu = device.type == "cuda"
     return {
         "process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

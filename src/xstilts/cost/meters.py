@@ -78,7 +78,14 @@ def _energy(device: torch.device) -> Counter:
 
 
 def rapl(folder: Path) -> Counter:
-    """Read the counters of all processor packages; those that may not be read are left out."""
+    """Read the energy counters of all processor packages.
+
+    Args:
+        folder: The folder of the kernel's power capping interface.
+
+    Returns:
+        Readings by counter; those that may not be read are left out.
+    """
     counters: Counter = {}
     for package in sorted(folder.glob("intel-rapl:?")):
         with suppress(OSError, ValueError):

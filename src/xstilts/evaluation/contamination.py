@@ -203,7 +203,14 @@ def of_tasks(train: Task, target: Task, language: str, split: str, machine: Runt
 
 
 def summary(overlap: Overlap) -> str | None:
-    """Return in one sentence how much of a test set is also in the training set; None where nothing is."""
+    """Return in one sentence how much of a test set is also in the training set.
+
+    Args:
+        overlap: The result of a check.
+
+    Returns:
+        The sentence; None where nothing is.
+    """
     counts = [_counts(field) for field in overlap.fields if field.exact + field.near]
     if not counts:
         return None
@@ -256,7 +263,14 @@ def between(train: Iterable[Example], test: Sequence[Example]) -> Overlap:
 
 
 def texts(example: Example) -> dict[str, str]:
-    """Return the texts of an example that are compared, by field, without empty ones."""
+    """Return the texts of an example that are compared.
+
+    Args:
+        example: An example of any task format.
+
+    Returns:
+        Texts by field, without empty ones.
+    """
     match example:
         case ClassificationExample():
             second = example.text_b or ""
@@ -300,7 +314,14 @@ def is_unspaced(text: str) -> bool:
 
 
 def ngrams(text: str) -> set[NGram]:
-    """Return the word trigrams of a normalised text, or the character 5-grams where words are not spaced."""
+    """Return the n-grams by which texts are compared.
+
+    Args:
+        text: A normalised text.
+
+    Returns:
+        Word trigrams, or character 5-grams where words are not spaced.
+    """
     if is_unspaced(text):
         text = text.replace(" ", "")
         return {text[n : n + CHARACTERS] for n in range(len(text) - CHARACTERS + 1)}
@@ -326,7 +347,14 @@ class Index:
                 self.by_rank.setdefault(rank, []).append(number)
 
     def find(self, text: str) -> dict[str, tuple[bool, float]]:
-        """Return the indexed texts that match a text: whether exactly, and the similarity."""
+        """Return the indexed texts that match a text.
+
+        Args:
+            text: A text, not normalised; a short one matches nothing.
+
+        Returns:
+            By indexed text, whether the match is exact, and the Jaccard similarity (1.0 for an exact one).
+        """
         text = normalised(text)
         if is_short(text):
             return {}

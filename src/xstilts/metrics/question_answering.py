@@ -43,7 +43,14 @@ _MLQA_ARTICLES: dict[str, re.Pattern[str] | None] = {
 
 
 def squad_words(text: str) -> list[str]:
-    """Split an answer as SQuAD's scorers do: lower case, no ASCII punctuation, no a/an/the, in any language."""
+    """Split an answer into words as SQuAD's scorers do, in any language.
+
+    Args:
+        text: The answer.
+
+    Returns:
+        The lower-cased words without ASCII punctuation and the English articles.
+    """
     letters = "".join(char for char in text.lower() if char not in _ASCII_PUNCTUATION)
     return _ENGLISH_ARTICLES.sub(" ", letters).split()
 

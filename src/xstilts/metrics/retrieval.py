@@ -47,7 +47,14 @@ class Candidate(NamedTuple):
 
 
 def normalise(vectors: Vectors) -> Vectors:
-    """Scale rows to length 1; rows of zeros stay."""
+    """Scale vectors to length 1.
+
+    Args:
+        vectors: (rows, width).
+
+    Returns:
+        The unit vectors; rows of zeros stay.
+    """
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths == 0, 1, lengths)
 

@@ -28,6 +28,12 @@ def chunks(sentences: Sequence[Sequence[str]]) -> list[set[Chunk]]:
 
     Positions count over all sentences, with an "O" after each: an odd sequence of tags can end a chunk that no tag
     began, and then takes the last beginning seen (seqeval 0.0.12, get_entities).
+
+    Args:
+        sentences: The tags of each sentence.
+
+    Returns:
+        A set of chunks for each sentence.
     """
     by_sentence: list[set[Chunk]] = []
     before, begin, position = ("O", ""), 0, 0

@@ -102,6 +102,9 @@ def left(done: int, total: int, seconds: float) -> str:
 
     Returns:
         Minutes and seconds, m:ss.
+
+    >>> left(done=10, total=40, seconds=60)
+    '3:00'
     """
     rest = int(seconds / max(done, 1) * (total - done))
     return f"{rest // 60}:{rest % 60:02d}"

@@ -256,7 +256,14 @@ def templates(*folders: Path) -> Environment:
 
 
 def is_known(value: Number) -> bool:
-    """Return whether a number was measured: neither None nor NaN nor infinite."""
+    """Return whether a number was measured.
+
+    Args:
+        value: The number.
+
+    Returns:
+        False for None, NaN and infinities.
+    """
     return value is not None and math.isfinite(value)
 
 
@@ -393,6 +400,9 @@ def signed_interval(low: Number, high: Number, decimals: int = 2) -> str:
 
     Returns:
         "[low, high]"; "" where an end is unknown.
+
+    >>> signed_interval(0.5, 1.25)
+    '[+0.50, +1.25]'
     """
     has_both = is_known(low) and is_known(high)
     return f"[{signed(low, decimals).text}, {signed(high, decimals).text}]" if has_both else ""

@@ -52,7 +52,14 @@ class Sentence:
         return " ".join(word.form for word in self.words)
 
     def answer(self, role: str) -> tuple[str, int]:
-        """Return the words that play a role, and the character at which they start."""
+        """Return the words that play a role in the sentence's event.
+
+        Args:
+            role: "agent", "patient" or "place".
+
+        Returns:
+            The words as text, and the character at which they start.
+        """
         first = next(i for i, word in enumerate(self.words) if word.role == role)
         forms = [word.form for word in self.words if word.role == role]
         return " ".join(forms), sum(len(word.form) + 1 for word in self.words[:first])

@@ -185,6 +185,9 @@ def drawn(items: Sequence[Any], most: int) -> list[Any]:
 
     Returns:
         All items, or `most` of them drawn without replacement by a fixed seed.
+
+    >>> drawn("abc", 5)
+    ['a', 'b', 'c']
     """
     if len(items) <= most:
         return list(items)

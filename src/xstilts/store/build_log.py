@@ -141,7 +141,15 @@ def noted(todo: Sequence[Stage], machine: Runtime) -> Iterator[BuildLog]:
 
 
 def read(store: Path) -> list[BuildStatus]:
-    """Return the builds that have a folder in a store, the oldest first; unreadable folders are left out."""
+    """Return the builds that have a folder in a store.
+
+    Args:
+        store: Folder of the store.
+
+    Returns:
+        Their states, the oldest first: of running builds, and of those that ended early or failed. Unreadable folders
+        are left out.
+    """
     builds = []
     for folder in _folders(store):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -93,7 +93,14 @@ class StoreView:
 
 
 def state_of(part: Path) -> dict[str, Any]:
-    """Return the state in the checkpoint of an unfinished training (step, history, cost); empty without one."""
+    """Return how far an unfinished training is, from its checkpoint.
+
+    Args:
+        part: Its `.part` folder.
+
+    Returns:
+        The training state (`step`, `history`, `cost` and the like); empty without a readable checkpoint.
+    """
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError), (part / CHECKPOINT).open("rb") as file:
         # The header of a safetensors file, read without torch: its length, then JSON. Tensors are never read.
         length = int.from_bytes(file.read(8), "little")
@@ -104,7 +111,14 @@ def state_of(part: Path) -> dict[str, Any]:
 
 
 def history_of(folder: Path) -> list[dict[str, Any]]:
-    """Return the history of a finished training: a step with its loss, or with a dev evaluation, a line."""
+    """Return the history of a finished training.
+
+    Args:
+        folder: Folder of the stage.
+
+    Returns:
+        An entry for each line: a step with its loss, or with scores on development data; empty for other stages.
+    """
     with suppress(OSError, ValueError):
         return [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
     return []

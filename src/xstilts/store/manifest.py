@@ -39,13 +39,31 @@ def write(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a finished stage."""
+    """Return the manifest of a finished stage.
+
+    Args:
+        folder: Folder of the stage.
+
+    Returns:
+        The content of `stage.json`.
+
+    Raises:
+        OSError: There is no manifest.
+        ValueError: It is no JSON.
+    """
     record: dict[str, Any] = json.loads((folder / RECORD).read_bytes().decode())
     return record
 
 
 def is_whole(folder: Path) -> bool:
-    """Return whether a folder has its manifest and every file that it lists, at the recorded size."""
+    """Return whether a stage's folder is complete; contents are not read, which `damaged_files` does.
+
+    Args:
+        folder: Folder of the stage.
+
+    Returns:
+        Whether it has its manifest and every file that this lists, at the recorded size.
+    """
     try:
         return all((folder / name).stat().st_size == file["bytes"] for name, file in read(folder)["files"].items())
     except (OSError, ValueError, KeyError, TypeError):
@@ -53,7 +71,14 @@ def is_whole(folder: Path) -> bool:
 
 
 def damaged_files(folder: Path) -> list[str]:
-    """Return the files of a finished stage whose content differs from the recorded digest."""
+    """Return the files of a finished stage that are missing or have another content than recorded.
+
+    Args:
+        folder: Folder of the stage.
+
+    Returns:
+        Their paths within the folder.
+    """
     files = read(folder)["files"].items()
     return [name for name, file in files if not (folder / name).is_file() or sha256(folder / name) != file["sha256"]]
 

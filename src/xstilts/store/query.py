@@ -23,7 +23,14 @@ FINISHED = re.compile(r"-[0-9a-f]{12}$")  # neither unfinished (.part) nor damag
 
 
 def records(store: Path) -> Iterator[tuple[Path, Record]]:
-    """Yield the folder and the manifest of every finished stage; folders without a readable manifest are left out."""
+    """Yield every finished stage of a store.
+
+    Args:
+        store: Folder of the store; one that does not exist has none.
+
+    Yields:
+        Folder and manifest, in the order of the folders' names; folders without a readable manifest are left out.
+    """
     for name in sorted(os.listdir(store)) if store.is_dir() else ():
         if FINISHED.search(name):
             with suppress(OSError, ValueError):
@@ -31,7 +38,14 @@ def records(store: Path) -> Iterator[tuple[Path, Record]]:
 
 
 def by_key(store: Path) -> dict[str, Record]:
-    """Return the manifests of all finished stages by key."""
+    """Return the manifests of all finished stages.
+
+    Args:
+        store: Folder of the store.
+
+    Returns:
+        Manifests by key.
+    """
     return {record["key"]: record for _, record in records(store)}
 
 
