@@ -76,7 +76,14 @@ class Benchmark:
 
 
 def targets(suite: Suite) -> tuple[Task, ...]:
-    """Return the tasks of a suite, each in the languages that the suite measures it in."""
+    """Return the tasks of a suite as targets.
+
+    Args:
+        suite: The benchmark.
+
+    Returns:
+        The tasks that the package has, each in the languages that the suite measures it in.
+    """
     task_names = names()
     return tuple(_in_languages(task(name), codes) for name, codes in suite.languages.items() if name in task_names)
 
@@ -106,12 +113,26 @@ def of(tables: Sequence[ScoreTable], suite: Suite) -> Benchmark:
 
 
 def render(means: Benchmark) -> RichTable:
-    """Return the means for a terminal."""
+    """Return the means of a suite as a table for the terminal.
+
+    Args:
+        means: The means.
+
+    Returns:
+        The table of rich.
+    """
     return drawn(f"{means.suite.name} (means)", _header(means), cells_of(means))
 
 
 def markdown(means: Benchmark) -> str:
-    """Return the means in Markdown, with remarks."""
+    """Return the means of a suite in Markdown, with remarks.
+
+    Args:
+        means: The means.
+
+    Returns:
+        A table and a list.
+    """
     return marked(f"{means.suite.name} (means)", _header(means), cells_of(means), remarks(means))
 
 

@@ -96,7 +96,14 @@ def explained(verdicts: Iterable[Verdict], failed: Sequence[FailedArm]) -> tuple
 
 
 def describe(arm: FailedArm) -> str:
-    """Return a failed arm in one line of text: setting, target, seeds and the reason."""
+    """Describe a failed arm in one line.
+
+    Args:
+        arm: The failed arm.
+
+    Returns:
+        Its setting, target, encoder, recipe and seeds, and the reason.
+    """
     first, *_ = arm.settings
     recipe = f", recipe '{first.recipe}'" if first.recipe else ""
     return f"'{first.intermediate}' on '{first.target}' of {first.encoder}{recipe}, {_seeds(arm)}: {arm.why}"

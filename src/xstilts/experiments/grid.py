@@ -301,7 +301,13 @@ def feasible(grid: Grid, machine: Runtime, stages: Callable[[Grid, Runtime], lis
 
 
 def untrained(names: str | None) -> Tasks:
-    """Return tasks that are measured without training: what an encoder knows before and after another task.
+    """Return tasks that are evaluated without training, to see what an encoder can do before and after another task.
+
+    Args:
+        names: Names of tasks of raw text or translations, separated by commas; None for none.
+
+    Returns:
+        The tasks.
 
     Raises:
         InputError: A task needs training.

@@ -47,11 +47,25 @@ class Column:
     collapsed: tuple[str, ...] = ()
 
     def replicates(self, code: str) -> tuple[float, ...]:
-        """Return one score for each distinct result: a network that was not trained is the same for all seeds."""
+        """Return the distinct results of a setting in one language.
+
+        Args:
+            code: The language.
+
+        Returns:
+            One score for each; an encoder that was not trained has the same result for all seeds, and so one score.
+        """
         return tuple(dict(zip(self.keys[code], self.scores[code], strict=True)).values())
 
     def mean(self, codes: Iterable[str]) -> tuple[float, ...]:
-        """Return the plain mean over languages, one a seed."""
+        """Return the mean over languages of each seed.
+
+        Args:
+            codes: The languages.
+
+        Returns:
+            Unweighted means, in the order of the seeds.
+        """
         chosen = [self.scores[code] for code in codes]
         return tuple(sum(column) / len(column) for column in zip(*chosen, strict=True))
 
@@ -248,7 +262,14 @@ def cells_of(table: TableOfMeans) -> Iterable[tuple[str, list[str]]]:
 
 
 def remarks(table: ScoreTable) -> list[str]:
-    """Return what a reader must know beside the figures."""
+    """Return the remarks on a score table: which languages are missing, and what else limits a comparison.
+
+    Args:
+        table: The table.
+
+    Returns:
+        Sentences.
+    """
     seeds = len(next(iter(table.columns[0].scores.values())))
     lines = [
         f"mean ± standard error over {seeds} seeds; gains are paired by seed",

@@ -187,16 +187,37 @@ class NamedSplits:
         return stage
 
     def task_of(self, stage: Stage) -> Task:
-        """Return the task whose split a stage reads; of a stage that was not made here, the task of that name."""
+        """Return the task whose split a stage reads.
+
+        Args:
+            stage: A stage that reads data.
+
+        Returns:
+            The task that `read` was called with; of a stage made elsewhere, the registered task of that name.
+        """
         return self._tasks.get(stage) or task(stage.arguments["data"].task)
 
 
 @lru_cache(maxsize=65536)
 def read(data: DatasetSplit) -> Stage:
-    """Return the stage that reads a split; runs that read the same split share one object."""
+    """Return the stage that reads a split; runs that read the same split share one object.
+
+    Args:
+        data: The split.
+
+    Returns:
+        The stage, which has not been built.
+    """
     return read_stage(data)
 
 
 def splits_of(data: Splits | Path | None) -> Splits:
-    """Return the splits below a data folder, or splits as they are given."""
+    """Return the splits below a data folder.
+
+    Args:
+        data: A data folder, None for none, or splits.
+
+    Returns:
+        The splits; splits are returned as they are.
+    """
     return DataFolder(data) if data is None or isinstance(data, Path) else data

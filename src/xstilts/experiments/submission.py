@@ -127,7 +127,14 @@ def _finished(run: Run, codes: Sequence[str], machine: Runtime) -> tuple[list[En
 
 
 def entries_of(run: Run) -> dict[str, Entry]:
-    """Return the entries of a run by language: scored predictions, and those whose answers are withheld."""
+    """Return what a run can submit.
+
+    Args:
+        run: A run on test sets.
+
+    Returns:
+        Entries by language: scored predictions, and those whose answers are withheld.
+    """
     measured = any(run.splits.has(run.target, run.split, code) for code in run.measured_languages())
     scores = run.scores() if measured else {}
     entries = {code: Entry(run, code, score.arguments["predictions"], score) for code, score in scores.items()}
@@ -266,7 +273,14 @@ def write(runs: Sequence[Run], suite: Suite, machine: Runtime, out: Path) -> Rep
 
 
 def stages(runs: Sequence[Run]) -> list[Stage]:
-    """Return the stages that `write` needs: scores, and predictions where the answers are withheld."""
+    """Return the stages that `write` needs.
+
+    Args:
+        runs: One run a target.
+
+    Returns:
+        Scores, and predictions where the answers are withheld.
+    """
     return [stage for run in runs for entry in entries_of(run).values() for stage in entry.needed]
 
 

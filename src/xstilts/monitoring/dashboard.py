@@ -104,7 +104,14 @@ def _statuses(monitor: StudyMonitor, status: Status, every: float) -> Iterator[S
 
 
 def one_line(status: Status) -> str:
-    """Return where a study stands in one line."""
+    """Return the state of a study in one line.
+
+    Args:
+        status: The state.
+
+    Returns:
+        Counts of stages, and the time left.
+    """
     return ", ".join(_counts(status) + ([_time_left(status)] if status.waiting or status.running else []))
 
 

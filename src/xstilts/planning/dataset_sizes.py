@@ -212,7 +212,14 @@ def split(task: Task, name: str, language: str, folder: Path | None, encoder: En
 
 
 def tokenizer_of(encoder: Encoder | None) -> str | None:
-    """Return the folder of an encoder's tokenizer, its own or that of the hub's cache; None where none is here."""
+    """Find the tokenizer of an encoder on this computer.
+
+    Args:
+        encoder: The encoder; None for none.
+
+    Returns:
+        Its folder, the encoder's own or that of the hub's cache; None where none is here.
+    """
     if encoder is None or encoder.folder:
         return encoder.folder if encoder else None
     cached = try_to_load_from_cache(encoder.name, "tokenizer.json", revision=encoder.digest)

@@ -256,7 +256,14 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
 
 
 def planned(run: Run) -> PlannedRun:
-    """Return the trainings and predictions of a run."""
+    """Return the trainings and predictions of a run.
+
+    Args:
+        run: A run over `NamedSplits`.
+
+    Returns:
+        Its phases, and the stages of its predictions, those that choose a layer or threshold included.
+    """
     scores = list(run.scores().values())
     tuned_from = [score.arguments["tuned_from"] for score in scores if score.arguments["tuned_from"]]
     return PlannedRun(run.phases(), tuple(_once(score.arguments["predictions"] for score in (*scores, *tuned_from))))

@@ -109,7 +109,14 @@ def lines(stages: Iterable[Stage], machine: Runtime) -> Iterator[str]:
 
 
 def setting_of(machine: Runtime) -> Setting:
-    """Return how the machine trains; if the memory is given and the device is not, how a GPU would."""
+    """Return how a machine trains: device, arithmetic, tokens of a pass, recomputation.
+
+    Args:
+        machine: The runtime. If it gives a memory and no device, a GPU is assumed.
+
+    Returns:
+        The setting.
+    """
     import torch
 
     for_gpu = machine.memory_gib > 0 and machine.device == "auto"
@@ -120,7 +127,14 @@ def setting_of(machine: Runtime) -> Setting:
 
 
 def capacity(machine: Runtime) -> tuple[str, int]:
-    """Return the name of the device and its memory in bytes: as given, of the GPU, or the main memory."""
+    """Return the memory that trainings must fit in.
+
+    Args:
+        machine: The runtime, which may give the memory.
+
+    Returns:
+        The name of the device, and bytes: as given, of the GPU, or the main memory.
+    """
     import torch
 
     if machine.memory_gib:
@@ -233,7 +247,14 @@ def _needs(
 
 
 def describe(memory: Memory) -> str:
-    """Return the memory by part, in GiB."""
+    """Describe the memory of a training.
+
+    Args:
+        memory: Bytes by purpose.
+
+    Returns:
+        GiB in all and by purpose, in words.
+    """
     parts = {name: getattr(memory, name) for name in ("weights", "gradients", "states", "activations")}
     return f"{memory.total / GIB:,.1f} GiB = " + " + ".join(f"{v / GIB:,.1f} {n}" for n, v in parts.items())
 

@@ -52,7 +52,14 @@ SIZES = ("task", "split", "examples", "sequences each", "tokens a sequence", "fr
 
 
 def parts(forecast: Forecast) -> Iterator[RichTable | str]:
-    """Yield the tables of a forecast and the lines between them."""
+    """Render a forecast for the terminal.
+
+    Args:
+        forecast: The forecast.
+
+    Yields:
+        Tables, and the lines between them.
+    """
     gpu = forecast.gpu
     yield _table(
         f"what it takes on one {gpu.name}", ARMS, [_of_sum(part, forecast) for part in (*forecast.arms, forecast.total)]
@@ -65,7 +72,14 @@ def parts(forecast: Forecast) -> Iterator[RichTable | str]:
 
 
 def notes(gpu: Gpu) -> tuple[str, ...]:
-    """Return the assumptions of a forecast, a sentence each."""
+    """Return the assumptions of a forecast.
+
+    Args:
+        gpu: The GPU that it is for.
+
+    Returns:
+        Sentences.
+    """
     peak, source = gpu.peak
     return (
         f"GPU-hours are FLOPs by {gpu.utilisation:.0%} (--utilisation) of the peak, {peak / 1e12:,.0f} TFLOP/s in bf16 "
@@ -80,7 +94,14 @@ def notes(gpu: Gpu) -> tuple[str, ...]:
 
 
 def to_json(forecast: Forecast) -> dict[str, Any]:
-    """Return a forecast as the values of its JSON file."""
+    """Return a forecast as JSON.
+
+    Args:
+        forecast: The forecast.
+
+    Returns:
+        The content of the file that `--json` writes.
+    """
     return {
         "gpu": asdict(forecast.gpu),
         "arms": [_sum_json(part, forecast.gpu) for part in forecast.arms],

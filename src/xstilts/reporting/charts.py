@@ -102,7 +102,14 @@ class Axes:
 
 
 def sections(report: Json) -> Iterator[Section]:
-    """Yield the sections of a report that hold plots; one without data has no blocks."""
+    """Return the sections of a report that hold plots.
+
+    Args:
+        report: A study's report.
+
+    Yields:
+        Sections; one without data has no blocks.
+    """
     yield Section("costs", "Gain against cost", tuple(_cost_plots(report.get("costs", ()))))
     yield Section("curves", "Learning curves", tuple(_curve_plots(report.get("curves", ()))))
     yield Section("scalings", "How cost grows with size", tuple(_scaling_plots(report.get("scalings", ()))))
@@ -118,7 +125,15 @@ def axis_label(name: str) -> str:
 
 
 def varying(rows: Sequence[Json], *columns: str) -> tuple[str, ...]:
-    """Return the columns that a label needs: the first, and those of the others that differ among the rows."""
+    """Return the columns by which rows are told apart in a legend.
+
+    Args:
+        rows: Rows of a report.
+        columns: Columns that may tell them apart.
+
+    Returns:
+        The first column, and those of the others that differ among the rows.
+    """
     return (columns[0], *(column for column in columns[1:] if len({row.get(column) for row in rows}) > 1))
 
 

@@ -152,7 +152,13 @@ def _lack(report: Mapping[str, Any]) -> str:
 
 
 def to_json(value: Any) -> Any:
-    """Return a value in types that JSON has: NaN and infinities become None, tuples lists, paths texts.
+    """Return a value in types that JSON has.
+
+    Args:
+        value: A value of dataclasses, mappings, sequences, paths and numbers.
+
+    Returns:
+        The same with NaN and infinities as None, tuples as lists, and paths as texts.
 
     >>> to_json({"p": float("nan"), "interval": (0.5, 1.5)})
     {'p': None, 'interval': [0.5, 1.5]}
@@ -252,7 +258,14 @@ def derived_sections(table: ResultsTable, verdicts: Sequence[Verdict], records: 
 
 
 def row_json(row: Result) -> Json:
-    """Return a result as the report has it."""
+    """Return a result as the report has it.
+
+    Args:
+        row: A row of the results table.
+
+    Returns:
+        The JSON object; `verification.stage_integrity.result_of` reverses it.
+    """
     values = {name: value for name, value in vars(row).items() if name not in ("examples", "costs")}
     return values | {"costs": row.costs} if row.costs else values
 
@@ -326,7 +339,14 @@ def verdict_json(verdict: Verdict, figures: Mapping[str, published.Published]) -
 
 
 def answer(verdicts: Sequence[Mapping[str, Any]]) -> str:
-    """Return the answer in a few sentences: the verdicts on the claims that answer the question, and the tally."""
+    """Return the answer to a study's question in a few sentences.
+
+    Args:
+        verdicts: The verdicts, as JSON.
+
+    Returns:
+        The verdicts on the claims that answer the question, and how many claims hold, fail or are undecided.
+    """
     if not verdicts:
         return "The study makes no claims."
     primary = [verdict for verdict in verdicts if verdict["answers"]] or verdicts[:1]
@@ -352,7 +372,14 @@ def _verb(status: str, count: int) -> str:
 
 
 def levels(table: ResultsTable) -> Iterator[Json]:
-    """Yield the mean score of each arm, over its languages and in each of them."""
+    """Yield the mean score of each arm.
+
+    Args:
+        table: The results of the study.
+
+    Yields:
+        A JSON object for each arm over its languages, and in each of them.
+    """
     learned = _training_languages(table)
     for (encoder, recipe, intermediate, target), languages in _arms(table).items():
         for name, group in _language_groups(languages, learned[target]):
@@ -363,7 +390,14 @@ def levels(table: ResultsTable) -> Iterator[Json]:
 
 
 def gains(table: ResultsTable) -> Iterator[Json]:
-    """Yield the gain of each arm over its baseline, over its languages and in each of them."""
+    """Yield the gain of each arm over its baseline.
+
+    Args:
+        table: The results of the study.
+
+    Yields:
+        A JSON object for each arm over its languages, and in each of them.
+    """
     learned = _training_languages(table)
     for (encoder, recipe, intermediate, target), languages in _arms(table).items():
         if intermediate == BASELINE:
@@ -428,7 +462,14 @@ def _estimate(measure: Level | Gain, table: ResultsTable) -> Json | None:
 
 
 def costs(table: ResultsTable) -> Iterator[Json]:
-    """Yield the costs of each run, with its mean score and its gain."""
+    """Yield the costs of each run.
+
+    Args:
+        table: The results of the study.
+
+    Yields:
+        A JSON object with the costs, the mean score and the gain.
+    """
     runs: dict[tuple[str, str, str, str, int], list[Result]] = {}
     for row in table.rows:
         runs.setdefault((row.encoder, row.recipe, row.intermediate, row.target, row.seed), []).append(row)

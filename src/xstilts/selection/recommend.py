@@ -254,7 +254,14 @@ def standing(scores: dict[str, Array], metric: str) -> tuple[Standing, ...]:
 
 
 def of_rounds(rounds: Sequence[Round]) -> Found:
-    """Return the figures of probes: the first round's ("probe") and, of several, each candidate's last ("halving")."""
+    """Return the figures of probes.
+
+    Args:
+        rounds: The rounds that were finished.
+
+    Returns:
+        "probe" with the gains in the first round and, of several rounds, "halving" with each candidate's last gain.
+    """
     figures: Found = {}
     if rounds:
         figures["probe"] = {entry.name: _gain(entry) for entry in rounds[0].standings}

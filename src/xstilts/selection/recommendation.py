@@ -123,7 +123,14 @@ class Advice:
         }
 
     def last(self, name: str) -> Standing | None:
-        """Return a candidate's standing in the last round that it was in; None: it was in none."""
+        """Return a candidate's standing in the last round that it was in.
+
+        Args:
+            name: The label of the candidate.
+
+        Returns:
+            The standing; None if it was in no round.
+        """
         standings = [standing for finished in self.rounds for standing in finished.standings if standing.name == name]
         return standings[-1] if standings else None
 
@@ -159,7 +166,14 @@ class Known:
 
 
 def known(advice: Advice) -> Known | None:
-    """Return what is certain about the favourite; None where nothing was ranked."""
+    """Return what is certain about the first of the ranking.
+
+    Args:
+        advice: The recommendation.
+
+    Returns:
+        Whether it helps, and whether it is the best; None where nothing was ranked.
+    """
     favourite = next(iter(advice.combined()), None)
     if favourite is None:
         return None

@@ -178,7 +178,14 @@ def _hits(advice: Advice) -> RichTable:
 
 
 def interval_of(found: Summary) -> str:
-    """Format a mean with its interval, if it has one."""
+    """Format a mean with its interval.
+
+    Args:
+        found: The mean over seeds.
+
+    Returns:
+        "mean [low, high]", or the mean alone where there is no interval.
+    """
     return f"{found.mean:.1f}" + ("" if math.isnan(found.low) else f" [{found.low:.1f}, {found.high:.1f}]")
 
 

@@ -210,7 +210,14 @@ def alike(one: Mapping[str, States], other: Mapping[str, States]) -> float:
 
 
 def ranks(scores: Sequence[float]) -> tuple[float, ...]:
-    """Return each score's rank, 1 for the highest, the mean rank for ties; NaN for a score that is NaN."""
+    """Return the ranks of scores.
+
+    Args:
+        scores: Higher is better; NaN for none.
+
+    Returns:
+        1 for the highest, the mean rank for ties, NaN for NaN.
+    """
     values = np.asarray(scores, dtype=np.float64)
     measured = values[~np.isnan(values)]
     above = (measured[None, :] > values[:, None]).sum(axis=1)
