@@ -162,7 +162,14 @@ def conflicts(judged: Iterable[JudgedStatement]) -> Iterable[tuple[JudgedStateme
 
 
 def directions_by_outcome(judged: Iterable[JudgedStatement]) -> dict[str, dict[str, Direction]]:
-    """Return, by outcome of the question and by work, the combined direction of the work's statements."""
+    """Combine the directions of each work's statements on each outcome.
+
+    Args:
+        judged: The statements.
+
+    Returns:
+        By outcome of the question and by work, one direction.
+    """
     by_outcome: dict[str, dict[str, list[OutcomeDirection]]] = {}
     for item in judged:
         for outcome_direction in item.outcome_directions:

@@ -86,12 +86,26 @@ def review_panel(report: Json, corpus: Corpus) -> dict[str, Any]:
 
 
 def score(checks: Sequence[Check]) -> float:
-    """Return the score of a checklist: ten times the mean share of passed cases, each check weighing the same."""
+    """Return the score of a checklist.
+
+    Args:
+        checks: The checks.
+
+    Returns:
+        Ten times the mean share of passed cases, each check weighing the same: 0 to 10.
+    """
     return round(10 * fmean(check.share for check in checks), 2)
 
 
 def spread(scores: Sequence[float]) -> dict[str, float]:
-    """Return median and range of scores, and the share of pairs within `AGREEMENT_DISTANCE` of each other."""
+    """Summarise the scores of the reviewers.
+
+    Args:
+        scores: A score of each.
+
+    Returns:
+        "median", "low", "high", and "agreement": the share of pairs within `AGREEMENT_DISTANCE` of each other.
+    """
     pairs = [abs(first - second) <= AGREEMENT_DISTANCE for first, second in combinations(scores, 2)]
     return {
         "median": median(scores),

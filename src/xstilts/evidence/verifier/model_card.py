@@ -244,7 +244,10 @@ def likelier_verdicts(probabilities: Array, labels: LabelArray) -> tuple[Array, 
 
 
 def shuffled_label_control(train: Predictions) -> tuple[float, float, int]:
-    """Return what shuffled labels give, as a control.
+    """Fit and score with shuffled labels, as a control: nothing should be found.
+
+    Args:
+        train: Predictions for the training claims.
 
     Returns:
         Lowest and highest AUC, and for how many shuffles a threshold was found.

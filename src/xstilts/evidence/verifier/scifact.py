@@ -231,7 +231,14 @@ def retrieval_recall(data: SciFact, claims: Sequence[Claim], limits: Sequence[in
 
 
 def rationale_coverage(all_pairs: Sequence[Pair]) -> float:
-    """Return the share of deciding abstracts of which a sentence that is read belongs to a sufficient set."""
+    """Return how often the sentences that are read contain evidence.
+
+    Args:
+        all_pairs: Labelled pairs; those of abstracts that decide nothing do not count.
+
+    Returns:
+        The share of deciding abstracts of which a sentence that is read belongs to a sufficient set, 0 to 1.
+    """
     deciding = [pair for pair in all_pairs if pair.label != LABELS[2]]
     return float(
         np.mean([any(gold & {*pair.near} for gold in pair.claim.rationales[pair.abstract.id]) for pair in deciding])
