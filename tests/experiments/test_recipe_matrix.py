@@ -25,7 +25,16 @@ from xstilts.training.training_set import with_development_data
 ROLES = ("intermediate", "target")
 
 
-QUICK = ("arcd", "bible", "mnli", "panx", "siqa", "squad_pairs", "tydiqa", "sandbox_ner")  # of each format, and what has no dev
+QUICK = (
+    "arcd",
+    "bible",
+    "mnli",
+    "panx",
+    "siqa",
+    "squad_pairs",
+    "tydiqa",
+    "sandbox_ner",
+)  # of each format, and what has no dev
 
 
 def languages_of(given: Task) -> list[str]:
@@ -100,10 +109,14 @@ def test_every_recipe_trains_every_task_and_the_papers_in_every_language(
 
 
 @pytest.mark.parametrize("recipe", SETS)
-def test_tydiqa_holds_out_what_it_does_not_have(recipe: str, encoder: Encoder, machine: Runtime, tmp_path: Path) -> None:
+def test_tydiqa_holds_out_what_it_does_not_have(
+    recipe: str, encoder: Encoder, machine: Runtime, tmp_path: Path
+) -> None:
     """Without a validation split, held-out examples are counted, and the others are what is trained on."""
     write(task("tydiqa"), "en", tmp_path / "data")
-    record = step(task("tydiqa"), recipe, "target", encoder, replace(machine, data=tmp_path / "data", allow_unexpected_data=True))
+    record = step(
+        task("tydiqa"), recipe, "target", encoder, replace(machine, data=tmp_path / "data", allow_unexpected_data=True)
+    )
     held_out = record["lessons"]["tydiqa"].get("held_out", 0)
     assert held_out == (2 if named(recipe, "tydiqa", "extractive_qa", "target").selection else 0)
 
@@ -116,4 +129,10 @@ def test_one_example_cannot_be_divided(encoder: Encoder, machine: Runtime, tmp_p
     )
     put(form.written(form.made()[:1]), tmp_path / "data")
     with pytest.raises(InputError, match=r"too few examples .* selection=none"):
-        step(task("tydiqa"), "phang2020", "target", encoder, replace(machine, data=tmp_path / "data", allow_unexpected_data=True))
+        step(
+            task("tydiqa"),
+            "phang2020",
+            "target",
+            encoder,
+            replace(machine, data=tmp_path / "data", allow_unexpected_data=True),
+        )

@@ -1,4 +1,4 @@
-"""Training sets: what a training learns from, as identity and as encoded data.
+"""Training sets: the data of a training, as part of its key and as model inputs.
 
 A `TrainingSet` is part of a stage's key: stages of data, how they are labelled, how progress is measured. An
 `EncodedTrainingSet` is the same, read and encoded with one tokenizer.
@@ -40,14 +40,14 @@ HELD_OUT_SHARE = 10  # at most one example in so many is held out
 class TrainingSet:
     """The training data of a task, how they are labelled, and how progress on them is measured.
 
-    Args:
+    Attributes:
         task: Its name, also that of the network's head.
         format: The task format of the examples.
-        labels: In the order of the logits; empty: those that occur in the training data.
+        labels: The labels, in the order of the logits; empty: those that occur in the training data.
         train: Stages of training data, one a language.
         dev: Stage of development data; None: progress is not measured.
         metric: Scores the development data.
-        weight: Of the loss of a batch that is added to every step; None: the set takes turns by the sampling rule.
+        weight: Weight of this set's loss, which is added to the loss of every step; None: the set takes turns with others.
         alpha: Below 1, smaller languages are drawn more often, p ~ n ** alpha.
         held_out: Without `dev`: at most so many training examples become development data, and are not trained on.
     """
@@ -73,10 +73,10 @@ class TrainingSet:
 class EncodedTrainingSet:
     """A training set that is ready for training.
 
-    Args:
+    Attributes:
         training_set: What was read and encoded.
         format: Its task format.
-        labels: In the order of the logits.
+        labels: The labels, in the order of the logits.
         inputs: Encoded training examples.
         languages: For each input, the number of its stage among `training_set.train`.
         dev: Development examples, those held out included.
@@ -134,9 +134,12 @@ def encode_training_set(
 
     Args:
         training_set: What to read.
-        context: Of the stage that trains; finds the folders of the data.
+        context: The context of the stage that trains; finds the folders of the data.
         tokenizer: The encoder's.
         recipe: Gives the maximum length, the most training examples and the development examples of a selection.
+
+    Returns:
+        The model inputs of both, with the labels in the order of their numbers.
 
     Raises:
         InputError: There are no training examples, or too few to hold one out.
@@ -150,8 +153,8 @@ def encode_training_set(
     else:
         dev = _examples(training_set.dev, training_set.format, context)[:dev_examples]
     encoded = EncodedTrainingSet(training_set, task, labels, [], [], dev)
-    for number, whole in enumerate(by_language):
-        drawn = _drawn(whole, recipe.max_train_examples)
+    for number, language_examples in enumerate(by_language):
+        drawn = _drawn(language_examples, recipe.max_train_examples)
         inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut)
         encoded.inputs += inputs
         encoded.languages += [number] * len(inputs)
