@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM = false
+unexport PYTHONDONTWRITEBYTECODE  # each process of the tests would compile the package again
 
 .PHONY: demo test check static slow browser docs bench bench-gpu clean
 

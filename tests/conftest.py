@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import functools
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer.main
 
 if TYPE_CHECKING:
     from xstilts.models.encoder import Encoder
@@ -13,6 +16,15 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+typer.main.get_command = functools.cache(typer.main.get_command)  # as in a process of its own: made once, used once
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of garbage collections, which would go through it time and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +58,21 @@ def silence() -> Iterator[None]:
     from xstilts.runtime import progress
 
     progress.listen(lambda event: None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_once() -> Iterator[None]:
+    """Draw equal data once, however often a report is written or verified; test_charts.py draws anew."""
+    from xstilts.reporting import charts
+
+    def kept(draw: Any) -> Any:
+        cached = functools.cache(draw)
+        return lambda series, *rest, **options: cached(tuple(series), *rest, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("lines", "scatter"):
+            patch.setattr(charts, name, kept(getattr(charts, name)))
+        yield
 
 
 @pytest.fixture(scope="session")

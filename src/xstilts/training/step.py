@@ -149,7 +149,7 @@ class Stepper:
 
     def _take(self, prepared: PreparedStep, total: int) -> Tensor:
         # Dropout depends on seed and step number alone, so that a resumed training draws what it would have drawn.
-        torch.manual_seed(self._seed(prepared.number))
+        self._seed_dropout(self._seed(prepared.number))
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, prepared.number, total)
@@ -203,6 +203,13 @@ class Stepper:
 
     def _trained(self) -> list[torch.nn.Parameter]:
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def _seed_dropout(self, seed: int) -> None:
+        """Seed torch's generators; on a processor only its own, as `torch.manual_seed` formats a stack trace each time."""
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
 
     def _seed(self, number: int) -> int:
         return self.seed * 1_000_003 + number
