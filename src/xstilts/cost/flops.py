@@ -162,11 +162,11 @@ def _predicts_tokens(network: Network, head: str) -> bool:
     return bool(format) and task_format(format).language_model
 
 
-def _polynomial(network: Network, head: str, learning: bool, small: int = SMALL) -> Polynomial:
+def _polynomial(network: Network, head: str, learning: bool) -> Polynomial:
     terms = EVERY + further(network, head, learning)
     shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
     size = sum(parameter.numel() for parameter in network.parameters())
-    network_twin = twin(network, "cpu" if size <= small else "meta")
+    network_twin = twin(network, "cpu" if size <= SMALL else "meta")
     counts = [count(network_twin, head, shape, learning) for shape in shapes]
     rows = [[TERMS[term](shape) for term in terms] for shape in shapes]
     factors = {part: solved(rows, [counted[part] for counted in counts]) for part in counts[0]}
