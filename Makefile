@@ -13,7 +13,7 @@ demo: $(READY)
 	$(BIN)/xstilts sandbox demo --store work/demo --out work/demo-tables
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: static test
 

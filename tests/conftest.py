@@ -21,6 +21,21 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 typer.main.get_command = functools.cache(typer.main.get_command)  # as in a process of its own: made once, used once
 
 
+# Two workers end together where the files that take seconds come first, however few tests they have.
+LONG = (
+    *("test_shipped_studies.py", "test_forecast.py", "test_train.py", "test_docs.py", "test_api.py", "test_pipeline.py"),
+    *("test_memory.py", "test_verify.py", "test_ledger.py", "test_cli.py", "test_heads.py", "test_examples.py"),
+    *("test_study.py", "test_benchmarks.py", "test_corrupt_files.py", "test_stats.py", "test_lora.py", "test_step.py"),
+    *("test_frozen_layer_cache.py", "test_embedding_pruning.py", "test_recommend.py", "test_study_page.py"),
+    *("test_local_executor.py", "test_user_data.py", "test_onnx_export.py", "test_corpus.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files of tests: with `--no-loadscope-reorder` workers take them as they come."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 def pytest_collection_finish() -> None:
     """Leave what was imported out of garbage collections, which would go through it time and again."""
     gc.collect()
