@@ -22,18 +22,17 @@ typer.main.get_command = functools.cache(typer.main.get_command)  # as in a proc
 
 
 # Two workers end together where the files that take seconds come first, however few tests they have.
-LONG = (
-    *("test_shipped_studies.py", "test_forecast.py", "test_train.py", "test_docs.py", "test_api.py", "test_pipeline.py"),
-    *("test_memory.py", "test_verify.py", "test_ledger.py", "test_cli.py", "test_heads.py", "test_examples.py"),
-    *("test_study.py", "test_benchmarks.py", "test_corrupt_files.py", "test_stats.py", "test_lora.py", "test_step.py"),
-    *("test_frozen_layer_cache.py", "test_embedding_pruning.py", "test_recommend.py", "test_study_page.py"),
-    *("test_local_executor.py", "test_user_data.py", "test_onnx_export.py", "test_corpus.py"),
-)
+LONG = """
+    shipped_studies forecast train docs api pipeline memory verify ledger cli heads examples study benchmarks
+    corrupt_files stats lora step frozen_layer_cache embedding_pruning recommend study_page local_executor user_data
+    onnx_export corpus
+""".split()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the files of tests: with `--no-loadscope-reorder` workers take them as they come."""
-    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+    places = {f"test_{name}.py": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONG)))
 
 
 def pytest_collection_finish() -> None:
