@@ -22,17 +22,17 @@ typer.main.get_command = functools.cache(typer.main.get_command)  # as in a proc
 
 
 # Two workers end together where the files that take seconds come first, however few tests they have.
-LONG = """
-    shipped_studies forecast train docs api pipeline memory verify ledger cli heads examples study benchmarks
-    corrupt_files stats lora step frozen_layer_cache embedding_pruning recommend study_page local_executor user_data
-    onnx_export corpus
-""".split()
+LONG = (
+    "shipped_studies forecast train docs api pipeline memory verify ledger cli heads examples study benchmarks "
+    "corrupt_files stats lora step frozen_layer_cache embedding_pruning recommend study_page local_executor user_data "
+    "onnx_export corpus"
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the files of tests: with `--no-loadscope-reorder` workers take them as they come."""
-    places = {f"test_{name}.py": place for place, name in enumerate(LONG)}
-    items.sort(key=lambda item: places.get(item.path.name, len(LONG)))
+    places = {f"test_{name}.py": place for place, name in enumerate(LONG.split())}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 def pytest_collection_finish() -> None:
