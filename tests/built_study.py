@@ -34,7 +34,7 @@ ARMS = arm("all"), arm("head", "trainable=head")
 
 
 def finished_store(folders: pytest.TempPathFactory) -> Runtime:
-    """Return a store of its own in which the stages of `ARMS` are finished, and nothing else."""
+    """Return a store of its own in which the stages of `ARMS` are finished, and nothing else; needs `few_examples`."""
     base = folders.getbasetemp()
     built = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built-study"
     with FileLock(f"{built}.lock"):

@@ -74,6 +74,25 @@ def silence() -> Iterator[None]:
     progress.listen(lambda event: None)
 
 
+@pytest.fixture(scope="module")
+def few_examples() -> Iterator[None]:
+    """Give every split of the sandbox's tasks a handful of examples, for tests to which their number does not matter."""
+    from itertools import islice
+
+    from xstilts import sandbox
+    from xstilts.data import dataset
+
+    few, every = {"train": 60, "validation": 6, "test": 12}, sandbox.examples
+
+    def handful(name: str, split: str, *rest: Any) -> Iterator[Any]:
+        return islice(every(name, split, *rest), few[split])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(sandbox.GENERATOR), "examples", staticmethod(handful))
+        patch.setattr(dataset, "_check_count", lambda *_: None)
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def drawn_once() -> Iterator[None]:
     """Draw equal data once, however often a report is written or verified; test_charts.py draws anew."""

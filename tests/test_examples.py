@@ -22,7 +22,7 @@ def test_every_example_has_its_test() -> None:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> Path:
     """A store for all examples, of which two compare the same tasks."""
     return tmp_path_factory.mktemp("work")
 

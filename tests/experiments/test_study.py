@@ -41,7 +41,7 @@ ASKED = Study("Does it help?", ARMS, (HELPS, NOWHERE, AGAINST))
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+def machine(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> Runtime:
     """A store in which the study is finished."""
     return finished_store(tmp_path_factory)
 

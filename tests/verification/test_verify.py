@@ -33,7 +33,7 @@ STUDY = Study(
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Runtime, Path]:
+def finished(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> tuple[Runtime, Path]:
     """A store in which the study is finished, and its report."""
     machine = finished_store(tmp_path_factory)
     out = tmp_path_factory.mktemp("report")

@@ -78,6 +78,16 @@ class ActivationMemory:
         self.copies = [_copies(layer) if device.precision == "bf16" else 0 for layer in twin.layer_modules]
         self.all_copies = sum(copies * count for copies, count in zip(self.copies, times, strict=True))
 
+    @staticmethod
+    def of(network: Network, head: str, device: Device) -> ActivationMemory:
+        """Return what a network saves; computed once for networks of equal structure."""
+        parameters = tuple((name, one.shape, one.dtype, one.requires_grad) for name, one in network.named_parameters())
+        heads = tuple((name, getattr(module, "format", ""), repr(module)) for name, module in network.heads.items())
+        structure = type(network.backbone), network.config.to_json_string(), parameters, heads, head, device
+        if structure not in _known:
+            _known[structure] = ActivationMemory(network, head, device)
+        return _known[structure]
+
     def bytes(self, shape: Shape, recompute: bool) -> int:
         """Return the peak of the saved bytes.
 
@@ -90,6 +100,9 @@ class ActivationMemory:
             return _value(self.whole, shape)
         each = [_value(layer, shape) - copies for layer, copies in zip(self.layers, self.copies, strict=True)]
         return _value(self.between, shape) + self.all_copies + max(0, *each)
+
+
+_known: dict[Any, ActivationMemory] = {}
 
 
 def _copies(layer: nn.Module) -> int:

@@ -90,7 +90,7 @@ def estimate(
     """
     network = _network(config, recipe, format, labels, rows)
     device = Device(setting.device.type, "bf16") if halves(recipe.optimizer) else setting.device
-    kept = ActivationMemory(network, "head", device)
+    kept = ActivationMemory.of(network, "head", device)
     shape = shape_of(recipe, format, setting.micro_tokens, network)
     return _counted(network, recipe, kept.bytes(shape, setting.recompute))
 
@@ -132,7 +132,7 @@ def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, st
 
 def _most(network: Network, recipe: Recipe, heads: Mapping[str, str], setting: Setting, free: float) -> int:
     """Return the setting's tokens, halved until the activations of a pass fit into `free` bytes."""
-    kept = {head: ActivationMemory(network, head, setting.device) for head in heads}
+    kept = {head: ActivationMemory.of(network, head, setting.device) for head in heads}
     tokens = setting.micro_tokens
     while tokens > FEWEST and any(
         kept[head].bytes(shape_of(recipe, format, tokens, network), setting.recompute) > free

@@ -205,7 +205,7 @@ class Stepper:
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
     def _seed_dropout(self, seed: int) -> None:
-        """Seed torch's generators; on a processor only its own, as `torch.manual_seed` formats a stack trace each time."""
+        """Seed torch's generators; on the CPU only its own, as `torch.manual_seed` formats a stack trace each time."""
         if self.device.type == "cpu":
             torch.default_generator.manual_seed(seed)
         else:
