@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forms import Form, put
 
+from forms import Form, put
 from xstilts.errors import InputError
 from xstilts.experiments.run import training_set
 from xstilts.experiments.splits import DataFolder

@@ -11,7 +11,7 @@ differs on a GPU is in `gpu_emulation`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -85,6 +85,16 @@ class ActivationMemory:
         self.copies = [_copies(layer) if device.precision == "bf16" else 0 for layer in twin.layer_modules]
         self.all_copies = sum(copies * count for copies, count in zip(self.copies, times, strict=True))
 
+    @staticmethod
+    def of(network: Network, head: str, device: Device) -> ActivationMemory:
+        """Return what a network saves; computed once for networks of equal structure."""
+        parameters = tuple((name, one.shape, one.dtype, one.requires_grad) for name, one in network.named_parameters())
+        heads = tuple((name, getattr(module, "format", ""), repr(module)) for name, module in network.heads.items())
+        structure = type(network.backbone), network.config.to_json_string(), parameters, heads, head, device
+        if structure not in _known:
+            _known[structure] = ActivationMemory(network, head, device)
+        return _known[structure]
+
     def bytes(self, shape: Shape, recompute: bool) -> int:
         """Return the peak of the saved bytes.
 
@@ -102,6 +112,9 @@ class ActivationMemory:
         return _value(self.between, shape) + self.all_copies + max(0, *by_layer)
 
 
+_known: dict[Any, ActivationMemory] = {}
+
+
 def _copies(layer: nn.Module) -> int:
     """Return the bytes of a layer's trained matrices in bf16, where they are not in bf16 already."""
     trained = (
@@ -116,20 +129,23 @@ def _value(factors: Mapping[str, Fraction], shape: Shape) -> int:
     return int(sum(factor * TERMS[term](shape) for term, factor in factors.items()))  # type: ignore[no-untyped-call]
 
 
-def faked(network: Network) -> tuple[FakeTensorMode, Network]:
-    """Return a copy of a network on fake tensors, which have shapes and no values.
+def faked(network: Network) -> tuple[AbstractContextManager[object], Network]:
+    """Return a copy of a network on fake tensors, which have shapes and no values; of a small one, on real zeros.
+
+    A small network takes less time on the CPU than its emulation.
 
     Args:
         network: The network.
 
     Returns:
-        The mode of the fake tensors, and the copy, in training mode and with the same weights frozen.
+        The mode that the copy's tensors need, and the copy, in training mode and with the same weights frozen.
     """
-    mode = FakeTensorMode()
+    small = flops.is_small(network)
+    mode: AbstractContextManager[object] = nullcontext() if small else FakeTensorMode()
 
     def like(tensor: Tensor) -> Tensor:
         with mode:
-            return torch.empty(tensor.shape, dtype=tensor.dtype)
+            return (torch.zeros if small else torch.empty)(tensor.shape, dtype=tensor.dtype)
 
     return mode, flops.copied(network, like).train()
 
@@ -161,7 +177,7 @@ def _mark(layer: nn.Module) -> Iterator[Any]:
 
 
 def counted(
-    network: Network, head: str, shape: Shape, device: Device, mode: FakeTensorMode, times: list[int]
+    network: Network, head: str, shape: Shape, device: Device, mode: AbstractContextManager[object], times: list[int]
 ) -> tuple[int, ...]:
     """Return the bytes that a pass of a network on fake tensors saves.
 
@@ -170,7 +186,7 @@ def counted(
         head: Name of the head.
         shape: Shape of the batch.
         device: The device to emulate.
-        mode: The mode of the fake tensors.
+        mode: The mode of its tensors.
         times: How many layers each layer stands for.
 
     Returns:
@@ -180,7 +196,7 @@ def counted(
     with mode:
         ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long)
         mask = torch.ones_like(ids)
-    with mode, ledger.kept(), device.ways():
+    with torch.random.fork_rng(devices=()), mode, ledger.kept(), device.ways():
         states = network.encode(ids, mask)
         logits = flops.answer(network, head, states, shape, learning=True).flatten(0, -2)
         targets = torch.zeros(len(logits), dtype=torch.long)

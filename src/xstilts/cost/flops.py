@@ -4,7 +4,8 @@ The operations of a pass are a polynomial of the shape of its batch: a number fo
 tokens of a sequence (attention sees the padding too), for each sequence, and so on. The coefficients come from a copy
 of the network on torch's meta device, run at a few small shapes under torch's own counter; solved in fractions, they
 give the counter's result for any shape. Frozen weights are frozen in the copy, so that a layer, the lower layers or an
-embedding without gradient are not charged for one.
+embedding without gradient are not charged for one. The copy of a small network is on the CPU: computing its few numbers
+takes less time than torch's rules for shapes on the meta device, and the counts are the same.
 
     spent(network, "xnli", {"passes": 1, "sequences": 32, "padded_tokens": 32 * 64, "attended": 32 * 64**2}, True)
 """
@@ -21,6 +22,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -56,6 +58,7 @@ EVERY = ("passes", "sequences", "padded_tokens", "attended")
 SHAPES = (Shape(2, 4, 1), Shape(4, 4, 1), Shape(2, 8, 1), Shape(2, 12, 1))  # tell the terms of `EVERY` apart
 MORE = {"answered": Shape(2, 4, 3), "compared": Shape(6, 4, 1)}  # and one shape for each further term
 PARTS = ("forward", "activations", "weights")
+SMALL = 2**21  # parameters of a network whose copy is run on the CPU
 Polynomial = Mapping[str, Mapping[str, Fraction]]
 
 
@@ -178,7 +181,7 @@ def _predicts_tokens(network: Network, head: str) -> bool:
 def _polynomial(network: Network, head: str, learning: bool) -> Polynomial:
     terms = EVERY + further(network, head, learning)
     shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
-    network_twin = twin(network)
+    network_twin = twin(network, "cpu" if is_small(network) else "meta")
     counts = [count(network_twin, head, shape, learning) for shape in shapes]
     rows = [[TERMS[term](shape) for term in terms] for shape in shapes]
     factors = {part: solved(rows, [counted[part] for counted in counts]) for part in counts[0]}
@@ -206,18 +209,24 @@ def _format(network: Network, head: str) -> str:
     return module.format if isinstance(module, Head) else ""
 
 
-def twin(network: Network) -> Network:
-    """Return a copy of a network on the meta device.
+def is_small(network: Network) -> bool:
+    """Return whether a network is so small that it takes less time to compute with than to emulate."""
+    return sum(parameter.numel() for parameter in network.parameters()) <= SMALL
+
+
+def twin(network: Network, device: str = "meta") -> Network:
+    """Return a copy of a network without its numbers: on the meta device, or zeros on the CPU.
 
     The copy recomputes no activations, so that its count does not depend on how memory is saved.
 
     Args:
         network: The network.
+        device: "meta" or "cpu".
 
     Returns:
         The copy, with the same weights frozen.
     """
-    return copied(network, lambda tensor: torch.empty_like(tensor, device="meta"))
+    return copied(network, lambda tensor: torch.zeros_like(tensor, device=device))
 
 
 def copied(network: Network, like: Callable[[Tensor], Tensor]) -> Network:
@@ -258,8 +267,10 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str, int]:
     """Return the FLOPs that torch counts in one pass.
 
+    Random numbers for dropout are drawn aside, so that those of the caller stay as they were.
+
     Args:
-        network: A copy of the network on the meta device.
+        network: A copy of the network, as `twin` returns it.
         head: The name of the head.
         shape: The shape of the batch.
         learning: Whether there is a backward pass.
@@ -269,7 +280,13 @@ def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str
         layer, and "weights", the rest of the backward pass.
     """
     forward, activations, backward = Counted(), Counted(), Counted()
-    with torch.set_grad_enabled(learning), _outputs(network) as reached, forward:
+    with (
+        torch.random.fork_rng(devices=()),
+        sdpa_kernel(SDPBackend.MATH),
+        torch.set_grad_enabled(learning),
+        _outputs(network) as reached,
+        forward,
+    ):
         answer = _answer(network, head, shape, learning).sum()
     if not learning:
         return {"forward": forward.flops}
@@ -284,8 +301,9 @@ def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str
 
 def _answer(network: Network, head: str, shape: Shape, learning: bool) -> Tensor:
     """Return the logits or similarities of the loss; masked-LM applies its head to the masked tokens only."""
-    ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long, device="meta")
-    unread = torch.zeros(shape.sequences, 1, 1, shape.length, device="meta")  # a mask of four axes is not read
+    device = network.embedding_matrix.device
+    ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long, device=device)
+    unread = torch.zeros(shape.sequences, 1, 1, shape.length, device=device)  # a mask of four axes is not read
     return answer(network, head, network.encode(ids, unread), shape, learning)
 
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import cycle, islice
+from functools import lru_cache, partial
+from itertools import count, cycle, islice
 from random import Random
-from typing import Any
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
 from xstilts.data.examples import (
     AnswerSpan,
@@ -34,6 +35,7 @@ from xstilts.sandbox.relations import follows, relates, restates
 from xstilts.sandbox.texts import parallel, text
 from xstilts.sandbox.world import NEXT, TRANSITIVE, Event, EventQuestion, Meaning, events
 
+T = TypeVar("T")
 TARGETS = ("entailment", "question", "ner")  # makers of tasks with training data in one language alone
 VERSION = 1  # a part of every task's options, so that a changed world is other data
 
@@ -65,21 +67,44 @@ def examples(task: str, split: str, code: str, options: Mapping[str, str | int |
     Raises:
         InputError: The task has no such split in the language.
     """
-    make, count = options["make"], options.get(split, 0)
+    make, number = options["make"], options.get(split, 0)
     assert isinstance(make, str)
-    assert isinstance(count, int)
+    assert isinstance(number, int)
     if make in CORPORA:
-        yield from CORPORA[make](language(code), count)
+        yield from CORPORA[make](language(code), number)
         return
     if not has(split, code, options):
         raise InputError(
             f"'{task}' has no {split} data in '{code}': the sandbox trains and selects its target tasks in "
             f"'{ENGLISH_LIKE.code}' only; the other languages have a test split"
         )
-    make_meanings, make_example = MAKERS[make]
+    yield from islice(_examples(task, split, make, code), number)
+
+
+class Kept(Generic[T]):
+    """The values of an iterator, each computed when it is first asked for, and kept for the next caller."""
+
+    def __init__(self, values: Iterator[T]) -> None:
+        self._values, self._kept, self._lock = values, list[T](), Lock()
+
+    def __iter__(self) -> Iterator[T]:
+        for index in count():
+            with self._lock:
+                if index == len(self._kept):
+                    self._kept.append(next(self._values))
+            yield self._kept[index]
+
+
+@lru_cache(maxsize=32)
+def _meanings(task: str, split: str, make: str) -> Kept[Any]:
     stream, random = events(split, f"{task} {split}"), Random(f"{task} {split} choices")
-    for i, meaning in enumerate(islice(make_meanings(stream, random), count)):
-        yield make_example(f"{split}-{i}", meaning, language(code))
+    return Kept(MAKERS[make][0](stream, random))
+
+
+@lru_cache(maxsize=64)
+def _examples(task: str, split: str, make: str, code: str) -> Kept[Example]:
+    make_example, meanings = MAKERS[make][1], _meanings(task, split, make)
+    return Kept(make_example(f"{split}-{i}", meaning, language(code)) for i, meaning in enumerate(meanings))
 
 
 def has(split: str, code: str, options: Mapping[str, str | int | tuple[str, ...]]) -> bool:

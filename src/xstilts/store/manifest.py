@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import resource
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@cache
 def version(library: str) -> str | None:
     """Return the version of an installed library, None where it is not."""
     try:

@@ -99,7 +99,7 @@ def estimate(
     """
     network = _network(config, recipe, format, labels, rows)
     device = Device(setting.device.type, "bf16") if halves(recipe.optimizer) else setting.device
-    saved = ActivationMemory(network, "head", device)
+    saved = ActivationMemory.of(network, "head", device)
     shape = shape_of(recipe, format, setting.micro_tokens, network)
     return _counted(network, recipe, saved.bytes(shape, setting.recompute))
 
@@ -165,7 +165,7 @@ def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, st
 
 def _most(network: Network, recipe: Recipe, heads: Mapping[str, str], setting: Setting, free: float) -> int:
     """Return the setting's tokens, halved until the activations of a pass fit into `free` bytes."""
-    saved = {head: ActivationMemory(network, head, setting.device) for head in heads}
+    saved = {head: ActivationMemory.of(network, head, setting.device) for head in heads}
     tokens = setting.micro_tokens
     while tokens > FEWEST and any(
         saved[head].bytes(shape_of(recipe, format, tokens, network), setting.recompute) > free

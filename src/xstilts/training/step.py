@@ -162,7 +162,7 @@ class Stepper:
 
     def _take(self, prepared: PreparedStep, total: int) -> Tensor:
         # Dropout depends on seed and step number alone, so that a resumed training draws what it would have drawn.
-        torch.manual_seed(self._seed(prepared.number))
+        self._seed_dropout(self._seed(prepared.number))
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, prepared.number, total)
@@ -216,6 +216,13 @@ class Stepper:
 
     def _trained(self) -> list[torch.nn.Parameter]:
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def _seed_dropout(self, seed: int) -> None:
+        """Seed torch's generators; on the CPU only its own, as `torch.manual_seed` formats a stack trace each time."""
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
 
     def _seed(self, number: int) -> int:
         # The factor keeps the seeds of two trainings apart for their first million steps.

@@ -47,7 +47,7 @@ class TrainingSet:
         train: Stages of training data, one a language.
         dev: Stage of development data; None: progress is not measured.
         metric: Scores the development data.
-        weight: Weight of this set's loss, which is added to the loss of every step; None: the set takes turns with others.
+        weight: Weight of this set's loss, which is added to that of every step; None: the set takes turns with others.
         alpha: Below 1, smaller languages are drawn more often, p ~ n ** alpha.
         held_out: Without `dev`: at most so many training examples become development data, and are not trained on.
     """
