@@ -40,8 +40,10 @@ from xstilts.data.readers.answer_offsets import BYTES, CHARACTERS, UNITS, UTF16
 from xstilts.data.readers.row_to_example import SHAPE, RowRules, written_out
 from xstilts.data.source import Source
 from xstilts.errors import InputError
+from xstilts.experiments.run import Recipes, Run
 from xstilts.experiments.splits import DataFolder
 from xstilts.formats import task_format
+from xstilts.models.encoder import Encoder
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
@@ -83,6 +85,12 @@ def test_blank_answers_are_withheld_ones() -> None:
     assert DataFolder(folder).withheld(task("xquad"), "test", "en")
     assert get(folder, "xquad", "test")[0][0].answers == ()
     assert [entry.state for entry in survey(task("xquad"), folder, "test") if entry.form] == ["withheld"]
+    run = Run(
+        Encoder("xlmr", "cd" * 32, "/x"), (), task("xquad"), Recipes("small"), 1, only_languages=("en",), data=folder
+    )
+    with pytest.raises(InputError, match=r"the test files of 'xquad' .* withhold the answers"):
+        run.scores()
+    assert list(run.withheld()) == ["en"]
 
 
 @reported
@@ -847,9 +855,6 @@ def test_questions_are_scored_over_their_own_choices(families: Any, counts: list
 
 
 def test_without_the_language_that_chooses_it_the_layer_is_the_literatures(tmp_path: Path) -> None:
-    from xstilts.experiments.run import Recipes, Run
-    from xstilts.models.encoder import Encoder
-
     put({f"targets/tatoeba_laser/tatoeba.swh-eng.{code}": b"A.\nB.\n" for code in ("swh", "eng")}, tmp_path)
     run = Run(
         Encoder("xlmr", "cd" * 32, "/x"),

@@ -290,7 +290,5 @@ def test_entities_of_another_shape_are_told(tmp_path: Path) -> None:
     mentions = make(tmp_path, "m.jsonl", "")
     entity = {"entity_id": "Q1", "title": "T", "description": [], "sentence_spans": "A poet."}
     entities = make(tmp_path, "e.jsonl", json.dumps(entity) + "\n")
-    with pytest.raises(
-        InputError, match=r"e\.jsonl:1: expected text in 'description', found \[\]"
-    ):
+    with pytest.raises(InputError, match=r"e\.jsonl:1: expected text in 'description', found \[\]"):
         rows(mentions, "mewslix", {"language": "en"}, entities)
