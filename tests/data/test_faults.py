@@ -807,6 +807,12 @@ def test_columns_may_have_any_order(columns: tuple[str, ...], line: str, tmp_pat
         )
 
 
+def test_words_may_have_spaces_where_tabs_separate(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("New York\tB-LOC\nis\tO\n \t\nOK\tO\n")
+    found = read("tagged", [Input(tmp_path / "a.txt", "a.txt")], {"columns": ("token", "tag")}, Report())
+    assert [row.values["tokens"] for row in found] == [("New York", "is"), ("OK",)]
+
+
 def test_a_separator_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("Anna|O\n")
     files = [Input(tmp_path / "a.txt", "a.txt")]
