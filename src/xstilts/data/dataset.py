@@ -26,7 +26,7 @@ from xstilts.data.readers.answer_offsets import CHARACTERS
 from xstilts.data.readers.delimited import LINES
 from xstilts.data.readers.field_types import blank, check_converted, identifier, shown
 from xstilts.data.readers.row import bad
-from xstilts.data.readers.row_to_example import SHAPE, RowRules, file_unit, has_answer, written_out
+from xstilts.data.readers.row_to_example import ANSWERED, SHAPE, RowRules, file_unit, has_answer, written_out
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.store import names
@@ -220,6 +220,8 @@ def answered(source: Source, format: str, paths: Sequence[Path], language: str) 
         paths: The files.
         language: Code of the language, for readers of files of several.
     """
+    if format not in ANSWERED or source.reader == "xquad_r":  # read whole for its first row, and never blank
+        return True
     held = [container(path) for path in paths]
     state = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in held)
     key = (format, language, source.meaning(), tuple(map(str, paths)), state)

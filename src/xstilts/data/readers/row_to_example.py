@@ -35,6 +35,7 @@ Fields = Mapping[str, Any]
 SIDES = ("query", "candidate", "bystander")
 ITEMS: Mapping[str, Any] = {"tokens": str, "tags": str | int}
 LISTS = ("tokens", "tags", "choices", "answers")  # fields that are no single values
+ANSWERED = ("classification", "multiple_choice", "token_classification", "extractive_qa", "passage_ranking")
 SHOWN_LABELS = 5  # that a note lists
 ENOUGH_OFFSETS = 4  # of which most may be wrong
 
@@ -340,10 +341,10 @@ def _lists(answers: Any, starts: Any) -> bool:
 
 
 def has_answer(format: str, fields: Fields) -> bool | None:
-    """Return whether a row has what is to be predicted; None where that cannot be seen in a row of this format.
+    """Return whether a row has what is to be predicted; None where that cannot be seen in the row.
 
     Args:
-        format: Name of the task format.
+        format: Name of the task format, one of `ANSWERED`.
         fields: The fields of the row, checked or not.
     """
     if format in ("classification", "multiple_choice"):
