@@ -119,6 +119,8 @@ def test_the_question_over_two_lines_is_read() -> None:
 def test_no_row_is_dropped_for_its_language_uncounted() -> None:
     found, noted = get(FAULTS / "F07_language_dropped" / "data", "mnli", "train", "sw")
     assert (len(found), noted) == (6, {"dropped: no language in 'language'": 1})
+    (shown,) = survey(task("mnli:sw"), FAULTS / "F07_language_dropped" / "data", "train")
+    assert (shown.language, shown.count, dict(shown.notes)) == ("sw", 6, noted)
 
 
 @reported

@@ -135,8 +135,8 @@ def _pairs(task: Task, folder: Path, split: str | None) -> Iterator[tuple[str, s
     splits = SPLITS if task.artificial else download.splits_of(task)
     for part in (part for part in splits if split in (None, part)):
         used = () if task.artificial else download.used_languages(task, part)
-        for code in download.languages_of(task):
-            if code in used or _source(task, part, code, folder):
+        for code in dict.fromkeys((*download.languages_of(task), *(() if task.artificial else task.trained_in))):
+            if code in used or (part == "train" and code in task.trained_in) or _source(task, part, code, folder):
                 yield part, code
 
 
