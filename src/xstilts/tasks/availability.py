@@ -133,10 +133,11 @@ def render(task: Task, entries: Iterable[Entry], folder: Path) -> Iterator[str]:
 def _pairs(task: Task, folder: Path, split: str | None) -> Iterator[tuple[str, str]]:
     """Yield the splits and languages that a task uses, and others whose files are there."""
     splits = SPLITS if task.artificial else download.splits_of(task)
+    chosen = () if task.artificial or task.trained_in == task.usual_languages else task.trained_in  # "mnli:sw"
     for part in (part for part in splits if split in (None, part)):
         used = () if task.artificial else download.used_languages(task, part)
-        for code in dict.fromkeys((*download.languages_of(task), *(() if task.artificial else task.trained_in))):
-            if code in used or (part == "train" and code in task.trained_in) or _source(task, part, code, folder):
+        for code in dict.fromkeys((*download.languages_of(task), *chosen)):
+            if code in used or (part == "train" and code in chosen) or _source(task, part, code, folder):
                 yield part, code
 
 
