@@ -67,9 +67,8 @@ def export(
         screen.print(
             f"{variant.file} differs from torch by {variant.parity.difference:.2g} at most{agreement}", highlight=False
         )
-    screen.print(
-        f"model card: {exported.folder / 'README.md'}; share it with `xstilts push {exported.folder} OWNER/NAME`"
-    )
+    screen.print(f"model card: {exported.folder}/README.md", highlight=False)
+    screen.print(f"share it with `xstilts push {exported.folder} OWNER/NAME`", highlight=False)
 
 
 @app.command()

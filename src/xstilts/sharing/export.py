@@ -121,9 +121,7 @@ def located(checkpoint: str | Path | Any, store: Path | None = None) -> Path:
     source = getattr(checkpoint, "path", checkpoint)
     if isinstance(source, str) and store is not None and source != "sandbox" and not Path(source).exists():
         if not re.fullmatch(r"[\w.+-]+", source):
-            raise InputError(
-                f"no folder {source!r}: give the folder of a checkpoint or the key of a training in {store}"
-            )
+            raise InputError(f"no folder {source!r}: give the folder of a checkpoint, or a training's key in {store}")
         source = query.find(store, source)[0]
     return backends.located(source)
 

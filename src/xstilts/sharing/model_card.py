@@ -23,7 +23,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 import xstilts
-from xstilts.data.languages import ARTIFICIAL, codes, language, languages
+from xstilts.data.languages import codes, language, languages
 from xstilts.errors import InputError
 from xstilts.inference.parity import Parity
 from xstilts.models.heads import HEADLESS, LABELLED

@@ -168,11 +168,14 @@ tokenizer, model = AutoTokenizer.from_pretrained(name), AutoModelForQuestionAnsw
 
 
 def answer(question, context, max_length={max_length}, step={step}, best=20, longest=30):
-    special, first = tokenizer.num_special_tokens_to_add(pair=True), tokenizer(question, add_special_tokens=False)
-    overlap = max(max_length - special - len(first["input_ids"]) - step, 0)  # of the windows of a long context
+    kept = tokenizer(
+        question, add_special_tokens=False, truncation=True, max_length=max_length // 6, return_offsets_mapping=True
+    )
+    question = question[: kept["offset_mapping"][-1][1]]
+    room = max_length - tokenizer.num_special_tokens_to_add(pair=True) - len(kept["input_ids"])  # for the context
     windows = tokenizer(
-        question, context, truncation="only_second", max_length=max_length, stride=overlap, padding=True,
-        return_overflowing_tokens=True, return_offsets_mapping=True, return_tensors="pt",
+        question, context, truncation="only_second", max_length=max_length, padding=True,
+        stride=max(room - step, 0), return_overflowing_tokens=True, return_offsets_mapping=True, return_tensors="pt",
     )  # fmt: skip
     with torch.no_grad():
         output = model(input_ids=windows["input_ids"], attention_mask=windows["attention_mask"])
