@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 from huggingface_hub import CommitOperationAdd, HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
@@ -186,19 +185,25 @@ def _explained(repository: str, revision: str) -> Iterator[None]:
     """Turn the errors of the hub into messages with a remedy; none of them holds the token."""
     try:
         yield
-    except HfHubHTTPError as error:
-        raise _answered(error, repository, revision) from error
-    except (OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
-        raise ConnectionError(
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError | TimeoutError):
+            raise  # of this machine's disk
+        raise _meaning(error, repository, revision) from error
+
+
+def _meaning(error: Exception, repository: str, revision: str) -> Exception:
+    """Return the error for one of the library: the hub's answer, the network, or an invalid card."""
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, HfHubHTTPError):  # a large file did not arrive
+        error = error.__cause__
+    if isinstance(error, HfHubHTTPError):
+        return _answered(error, repository, revision)
+    network = type(error).__module__.startswith("httpx") or isinstance(error, OSError | OfflineModeIsEnabled)
+    if network or type(error.__cause__).__module__.startswith("httpx"):
+        return ConnectionError(
             f"cannot reach {_endpoint()} ({type(error).__name__}): check network, HF_ENDPOINT and HF_HUB_OFFLINE, and "
             "push again; files that arrived are not sent twice"
-        ) from error
-    except (ValueError, RuntimeError) as error:  # an invalid card; a large file that did not arrive
-        cause = error.__cause__
-        if isinstance(cause, HfHubHTTPError):
-            raise _answered(cause, repository, revision) from error
-        reason = " ".join(str(error).split())
-        raise InputError(f"the hub does not take {repository}: {reason}") from error
+        )
+    return InputError(f"the hub does not take {repository}: {' '.join(str(error).split())}")
 
 
 def _answered(error: HfHubHTTPError, repository: str, revision: str) -> Exception:
