@@ -8,9 +8,10 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from hubserver import Hub, serving
 from test_backends import checkpoint
 from test_cli import Call, call, signals  # noqa: F401
+
+from hubserver import Hub, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 TOKEN = "hf_" + "b" * 34

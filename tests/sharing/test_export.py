@@ -95,7 +95,7 @@ def test_onnx_files_answer_as_torch_does(trained: Path, tmp_path: Path) -> None:
     assert 0 < int8.parity.difference < int8.parity.largest
     assert exact.sequences == exact.parity.decisions == 64
     assert {"onnx/model.onnx", "onnx/model_int8.onnx"} <= {file.path for file in exported.files}
-    assert f"| onnx/model.onnx | float32 |" in exported.card
+    assert "| onnx/model.onnx | float32 |" in exported.card
     assert "64 sequences of random tokens" in exported.card
     code = exported.card[exported.card.index("import onnxruntime") :].partition("```")[0]
     names: dict[str, Any] = {}
@@ -140,7 +140,7 @@ def test_a_checkpoint_is_found_by_folder_value_and_key(trained: Path, tmp_path: 
     for source in (trained, str(trained), trained / "model", Result(), "0123", "train-toy-seed1-0123456789ab"):
         assert located(source, trained.parent) == trained / "model"
     assert located("sandbox", trained.parent) == SANDBOX
-    with pytest.raises(InputError, match="no finished stage in .* 'ffff'"):
+    with pytest.raises(InputError, match=r"no finished stage in .* 'ffff'"):
         located("ffff", trained.parent)
     with pytest.raises(InputError, match="no folder 'no/where'"):
         located("no/where", trained.parent)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,14 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_store import put
 
+from plain_store import put
 from xstilts.inference.parity import Parity
 from xstilts.sharing import licences
-from xstilts.sharing.history import History, Training, history
+from xstilts.sharing.history import History, history
 from xstilts.sharing.licences import parsed
 from xstilts.sharing.model_card import CardFacts, OnnxVariant, model_card
-from xstilts.store.names import CONTAMINATION, PREDICT, READ, SCORE, TRAIN, format_in_keys
+from xstilts.store.names import CONTAMINATION, PREDICT, READ, SCORE, TRAIN
 from xstilts.tasks.base import shipped_names, task
 
 LABELS = ("entailment", "neutral", "contradiction")

@@ -10,9 +10,9 @@ from typing import Any
 
 import huggingface_hub
 import pytest
-from hubserver import Hub, serving
 from test_backends import checkpoint
 
+from hubserver import Hub, serving
 from xstilts.errors import InputError
 from xstilts.sharing.export import export
 from xstilts.sharing.push import checked, push
@@ -86,7 +86,8 @@ def test_a_branch_is_made(exported: Path, hub: Hub) -> None:
 def test_a_dry_run_asks_nobody(exported: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_TOKEN")
     planned = push(exported, "lab/toy", dry_run=True)
-    assert not (hub.writes or hub.asked)
+    assert not hub.writes
+    assert not hub.asked
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     assert push(exported, "lab/toy").files == planned.files
     assert planned.rows()[0]["path"] == "README.md"
@@ -123,7 +124,7 @@ def test_a_hub_out_of_reach_is_named(exported: Path, hub: Hub, monkeypatch: pyte
 def test_without_a_token_nothing_is_sent(exported: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_TOKEN")
     monkeypatch.setattr("xstilts.sharing.push.get_token", lambda: None)
-    with pytest.raises(InputError, match="no token for the hub: make one with write access at .* HF_TOKEN"):
+    with pytest.raises(InputError, match=r"no token for the hub: make one with write access at .* HF_TOKEN"):
         push(exported, "lab/toy")
     assert not hub.writes
 

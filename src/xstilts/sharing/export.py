@@ -283,7 +283,7 @@ def _write_sentence_transformers(part: Path, facts: CardFacts) -> None:
         "include_prompt": True,
     }
     _write_json(part / "1_Pooling" / "config.json", pooling)
-    settings = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
+    settings: dict[str, Any] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}
     _write_json(part / "config_sentence_transformers.json", settings)
 
 

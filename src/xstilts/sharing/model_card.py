@@ -382,6 +382,8 @@ def _use(facts: CardFacts) -> Iterator[str]:
         yield ""
     yield f"```python\n{shown.code.rstrip()}\n```"
     yield ""
+    yield "`name` is the path of this folder, or its repository on the hub."
+    yield ""
     for note in shown.notes:
         yield note
         yield ""
@@ -412,8 +414,9 @@ def _training(facts: CardFacts) -> Iterator[str]:
 def _revision(history: History) -> str:
     if not history.revision:
         return "from random weights"
-    what = "revision" if history.on_hub else "SHA-256 of its files"
-    return f"{what} `{history.revision[:12]}`"
+    if history.on_hub:
+        return f"revision `{history.revision[:12]}`"
+    return f"read from a local folder (SHA-256 of its files `{history.revision[:12]}`)"
 
 
 def _phase(training: Training) -> str:
@@ -455,12 +458,10 @@ def _dev_labels(history: History) -> Iterator[str]:
 
 def _recipes(history: History) -> Iterator[str]:
     columns = [f"{number}. {ROLES[training.role]}" for number, training in enumerate(history.trainings, 1)]
-    rows = [
-        (name, *(_setting(name, training) for training in history.trainings))
-        for name in SETTINGS
-        if any(training.recipe.get(name) is not None for training in history.trainings)
-    ]
-    yield tables.table("", ("hyperparameter", *columns), rows, align=("left", *["left"] * len(columns))).to_markdown()
+    rows = [(name, *(_setting(name, training) for training in history.trainings)) for name in SETTINGS]
+    used = [row for row in rows if set(row[1:]) != {tables.NOTHING}]
+    align: list[tables.Align] = ["left"] * (1 + len(columns))
+    yield tables.table("", ("hyperparameter", *columns), used, align=align).to_markdown()
     yield ""
 
 
@@ -468,6 +469,8 @@ def _setting(name: str, training: Training) -> str:
     value = training.recipe.get(name)
     if name == "epochs" and training.recipe.get("steps"):
         value = None  # a number of steps takes the place of epochs
+    if name == "sampling" and len(training.tasks) == 1:
+        value = None  # there is nothing to choose from
     if name == "max_length" and training.max_length:
         value = training.max_length
     if isinstance(value, Mapping):
@@ -718,8 +721,8 @@ def _cost(facts: CardFacts) -> Iterator[str]:
         for number, training in enumerate(history.trainings, 1)
     ]
     columns = ("training", "time", "FLOPs", "device", "parameters", "trained")
-    align = ("left", "right", "right", "left", "right", "right")
-    yield tables.table("", columns, rows, align=align).to_markdown()  # type: ignore[arg-type]
+    align: tuple[tables.Align, ...] = ("left", "right", "right", "left", "right", "right")
+    yield tables.table("", columns, rows, align=align).to_markdown()
     yield ""
     versions = listed(f"{name} {version}" for name, version in history.libraries.items())
     seconds, flops = tables.duration(history.total_seconds).text, history.total_flops
