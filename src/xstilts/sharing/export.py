@@ -328,8 +328,8 @@ def _variant(
     ask = onnx_export.opened(path)
     total = parity.Parity()
     for (ids, mask), logits in zip(batches, expected, strict=True):
-        found = torch.from_numpy(ask(ids.numpy(), mask.numpy()))
-        total = total.combined(parity.compare(found, logits, mask, facts.format))
+        outputs = torch.from_numpy(ask(ids.numpy(), mask.numpy()))
+        total = total.combined(parity.compare(outputs, logits, mask, facts.format))
     sequences = sum(len(ids) for ids, _ in batches)
     size = onnx_export.size(path) / 2**20
     return OnnxVariant(f"{ONNX_FOLDER}/{ONNX_FILES[variant]}", ONNX_TITLES[variant], size, total, sequences, real)
@@ -346,7 +346,7 @@ def _batches(source: Path, facts: CardFacts, tokenizer: Tokenizer) -> tuple[Batc
         sequences = [tokenizer.sequence(random.choice(ordinary, length)) for length in lengths]
     groups = [sequences[start : start + BATCH] for start in range(0, len(sequences), BATCH)]
     batches = [batch([ModelInput(0, tuple(group))], tokenizer, torch.empty(0)) for group in groups]
-    return [(each.ids, each.mask) for each in batches], real
+    return [(item.ids, item.mask) for item in batches], real
 
 
 def _real_sequences(source: Path, facts: CardFacts, tokenizer: Tokenizer) -> Iterator[Ids]:
@@ -355,8 +355,8 @@ def _real_sequences(source: Path, facts: CardFacts, tokenizer: Tokenizer) -> Ite
         examples = list(islice(read_examples(path, facts.format), COMPARED))
         if examples:
             how = task_format(facts.format)
-            for each in how.encode(examples, tokenizer, facts.max_length, facts.labels, Counter()):
-                yield from each.sequences
+            for item in how.encode(examples, tokenizer, facts.max_length, facts.labels, Counter()):
+                yield from item.sequences
             return
 
 

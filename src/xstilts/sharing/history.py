@@ -197,7 +197,7 @@ class History:
 
     def splits(self) -> list[Split]:
         """Return the splits that were trained on, each once."""
-        parts = (split for training in self.trainings for each in training.tasks for split in each.data)
+        parts = (split for training in self.trainings for part in training.tasks for split in part.data)
         return list(dict.fromkeys(parts))
 
     def to_dict(self) -> dict[str, Any]:
@@ -208,7 +208,7 @@ class History:
     def from_dict(cls, values: Mapping[str, Any]) -> History:
         """Return the history that `to_dict` gave."""
         trainings = tuple(
-            Training(**{**training, "tasks": tuple(_task_training(each) for each in training["tasks"])})
+            Training(**{**training, "tasks": tuple(_task_training(values) for values in training["tasks"])})
             for training in values["trainings"]
         )
         scores = tuple(
@@ -223,7 +223,7 @@ def _split(values: Mapping[str, Any] | None) -> Split | None:
 
 
 def _task_training(values: Mapping[str, Any]) -> TaskTraining:
-    data = tuple(Split(**each) for each in values["data"])
+    data = tuple(Split(**split) for split in values["data"])
     return TaskTraining(**{**values, "data": data, "dev": _split(values["dev"])})
 
 
@@ -262,13 +262,13 @@ class _Store:
         chain, encoder = self._chain(record)
         trainings: list[Training] = []
         reset = ""
-        for each in chain:
-            if each["work"] == names.TRAIN:
+        for stage in chain:
+            if stage["work"] == names.TRAIN:
                 last = len(trainings) == sum(other["work"] == names.TRAIN for other in chain) - 1
-                role = roles.get(each["key"]) or self._role(each, encoder, last)
-                trainings.append(self._training(each, role))
-            elif each["work"] == names.LAYER_RESET and trainings:
-                reset = str(each["arguments"].get("layers") or "some layers")
+                role = roles.get(stage["key"]) or self._role(stage, encoder, last)
+                trainings.append(self._training(stage, role))
+            elif stage["work"] == names.LAYER_RESET and trainings:
+                reset = str(stage["arguments"].get("layers") or "some layers")
                 trainings[-1] = replace(trainings[-1], layers_reset=reset)
         total = summary.total(summary.behind(self.records, [record["key"]]))
         scores = sorted(self._scores(record["key"]), key=lambda score: (score.data.task, score.data.language))
@@ -299,7 +299,7 @@ class _Store:
             chain.insert(0, before)
 
     def _role(self, record: Record, encoder: Mapping[str, Any], last: bool) -> str:
-        formats = {each.get("kind") for each in record["arguments"]["lessons"]}
+        formats = {stored.get("kind") for stored in record["arguments"]["lessons"]}
         if formats == {names.format_in_keys("masked_lm")} and not encoder.get("digest"):
             return names.PRETRAINING
         return names.TARGET if last else names.INTERMEDIATE
@@ -314,7 +314,7 @@ class _Store:
         return Training(
             role,
             record["key"],
-            tuple(self._task(each, facts) for each in arguments["lessons"]),
+            tuple(self._task(stored, facts) for stored in arguments["lessons"]),
             recipe,
             int(arguments["seed"]),
             facts.get("steps"),
@@ -335,13 +335,13 @@ class _Store:
             name,
             names.format_from_key(stored.get("kind", "")),
             len(stored.get("labels") or ()),
-            tuple(self._split(each) for each in stored.get("train") or ()),
+            tuple(self._split(reference) for reference in stored.get("train") or ()),
             self._split(stored["dev"]) if stored.get("dev") else None,
             dev.get("score"),
             dev.get("chance"),
             bool(dev.get("collapsed")),
             measured.get("units"),
-            {what: count for what, count in (measured.get("cut") or {}).items() if count},
+            {reason: count for reason, count in (measured.get("cut") or {}).items() if count},
             stored.get("metric", ""),
         )
 

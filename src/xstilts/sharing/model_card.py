@@ -205,11 +205,11 @@ def data_sources(history: History) -> list[DataSource]:
     """Return the data sets behind a model, those that it was trained on first."""
     uses: dict[tuple[str, str], list[Split]] = {}
     for training in history.trainings:
-        for each in training.tasks:
-            for split in each.data:
+        for part in training.tasks:
+            for split in part.data:
                 uses.setdefault((split.task, ROLES[training.role]), []).append(split)
-            if each.dev and training.recipe.get("selection"):
-                uses.setdefault((each.dev.task, "selection of weights"), []).append(each.dev)
+            if part.dev and training.recipe.get("selection"):
+                uses.setdefault((part.dev.task, "selection of weights"), []).append(part.dev)
     for score in history.scores:
         uses.setdefault((score.data.task, "scores"), []).append(score.data)
     return [_source(name, used, splits) for (name, used), splits in uses.items() if name]
@@ -249,10 +249,10 @@ def _hub_names(source: DataSource) -> Iterator[str]:
     known = _task(source.task)
     for part in known.parts() if known else ():
         patterns = [
-            pattern for each in part.sources for split in each.files for pattern in each.patterns(split, "{language}")
+            pattern for form in part.sources for split in form.files for pattern in form.patterns(split, "{language}")
         ]
-        found = ["/".join(pattern.split("/")[1:3]) for pattern in patterns if pattern.startswith("hub/")]
-        yield from found[:1]
+        repositories = ["/".join(pattern.split("/")[1:3]) for pattern in patterns if pattern.startswith("hub/")]
+        yield from repositories[:1]
 
 
 def _licence(facts: CardFacts, sources: Sequence[DataSource]) -> tuple[str, str]:
@@ -330,30 +330,30 @@ def _encoder(facts: CardFacts) -> str:
 
 
 def _summary(facts: CardFacts) -> str:
-    history, what = facts.history, TITLES[facts.format]
+    history, title = facts.history, TITLES[facts.format]
     labels = f" with {len(facts.labels)} labels" if facts.format in LABELLED else ""
     if not history.trainings:
         return (
-            f"A model for {what}{labels} (encoder family {facts.model_type}). How it was trained is not recorded in "
+            f"A model for {title}{labels} (encoder family {facts.model_type}). How it was trained is not recorded in "
             "this folder."
         )
     *before, last = history.trainings
     steps = [f"{ROLES[training.role]} on {_tasks(training)}" for training in before]
     first = f"{listed(steps)}, and then " if steps else ""
     return (
-        f"A model for {what}{labels}: {_encoder(facts)} after {first}{ROLES[last.role]} on {_tasks(last)}."
+        f"A model for {title}{labels}: {_encoder(facts)} after {first}{ROLES[last.role]} on {_tasks(last)}."
         f"{_zero_shot(facts)}"
     )
 
 
 def _tasks(training: Training) -> str:
-    return " + ".join(f"`{each.task}`" for each in training.tasks)
+    return " + ".join(f"`{part.task}`" for part in training.tasks)
 
 
 def _trained_in(history: History) -> tuple[str, ...]:
     """Return the languages of the labels that the head was trained with."""
     last = history.last
-    return tuple(dict.fromkeys(split.language for each in last.tasks for split in each.data)) if last else ()
+    return tuple(dict.fromkeys(split.language for part in last.tasks for split in part.data)) if last else ()
 
 
 def _zero_shot(facts: CardFacts) -> str:
@@ -368,9 +368,9 @@ def _zero_shot(facts: CardFacts) -> str:
 
 
 def _named(some: Iterable[str]) -> str:
-    each = [named(code) for code in some]
-    more = f" and {len(each) - LISTED} more" if len(each) > LISTED else ""
-    return listed(each[:LISTED]) + more
+    shown = [named(code) for code in some]
+    more = f" and {len(shown) - LISTED} more" if len(shown) > LISTED else ""
+    return listed(shown[:LISTED]) + more
 
 
 def _use(facts: CardFacts) -> Iterator[str]:
@@ -420,39 +420,39 @@ def _revision(history: History) -> str:
 
 
 def _phase(training: Training) -> str:
-    parts = [_task_line(each) for each in training.tasks]
+    parts = [_task_line(part) for part in training.tasks]
     steps = f", {training.steps:,} steps" if training.steps else ""
     layers = training.layers_reset
     reset = f" Afterwards the layers {layers} got their earlier weights back." if layers else ""
     text = f"**{ROLES[training.role].capitalize()}** on {'; '.join(parts)}{steps}, seed {training.seed}.{reset}"
     dev = [
-        f"{markdown(each.metric)} {each.dev_score:.1f} on the development data of `{each.task}`"
-        for each in training.tasks
-        if each.dev_score is not None
+        f"{markdown(part.metric)} {part.dev_score:.1f} on the development data of `{part.task}`"
+        for part in training.tasks
+        if part.dev_score is not None
     ]
     return text + (f" At its end: {listed(dev)}." if dev else "")
 
 
-def _task_line(each: TaskTraining) -> str:
-    in_languages = _named(dict.fromkeys(split.language for split in each.data))
-    read = sum(split.examples or 0 for split in each.data)
-    figures = f"{each.inputs:,} model inputs" if each.inputs is not None else ""
+def _task_line(part: TaskTraining) -> str:
+    in_languages = _named(dict.fromkeys(split.language for split in part.data))
+    read = sum(split.examples or 0 for split in part.data)
+    figures = f"{part.inputs:,} model inputs" if part.inputs is not None else ""
     figures += f"{' of ' if figures else ''}{read:,} examples" if read else ""
-    title = TITLES.get(each.format, each.format.replace("_", " "))
-    return f"`{each.task}` ({', '.join(filter(None, (title, in_languages, figures)))})"
+    title = TITLES.get(part.format, part.format.replace("_", " "))
+    return f"`{part.task}` ({', '.join(filter(None, (title, in_languages, figures)))})"
 
 
 def _dev_labels(history: History) -> Iterator[str]:
     """Yield where labels of development data decided something."""
     selected = [training for training in history.trainings if training.recipe.get("selection")]
     for training in selected:
-        data = [each.dev for each in training.tasks if each.dev]
+        data = [part.dev for part in training.tasks if part.dev]
         where = listed(dict.fromkeys(f"`{split.task}` ({named(split.language)})" for split in data))
         yield (
             f"Development labels of {where} chose the weights of the {ROLES[training.role]}: those of the step with "
             "the best score on them were kept."
         )
-    if not selected and any(each.dev for training in history.trainings for each in training.tasks):
+    if not selected and any(part.dev for training in history.trainings for part in training.tasks):
         yield "No development label chose anything: the weights are those of the last step."
 
 
@@ -594,11 +594,11 @@ def _tuned(history: History) -> Iterator[str]:
 
 def _selected_on(history: History, scores: Sequence[LanguageScore]) -> bool:
     chosen = {
-        (each.dev.task, each.dev.language)
+        (part.dev.task, part.dev.language)
         for training in history.trainings
         if training.recipe.get("selection")
-        for each in training.tasks
-        if each.dev
+        for part in training.tasks
+        if part.dev
     }
     return any((score.data.task, score.data.language) in chosen for score in scores)
 
@@ -622,11 +622,11 @@ CUT = {
 def _limit_lines(facts: CardFacts) -> Iterator[str]:
     history = facts.history
     for training in history.trainings:
-        for each in training.tasks:
-            if each.collapsed:
-                chance = "" if each.chance is None else f" ({each.dev_score:.1f}, chance {each.chance:.1f})"
+        for part in training.tasks:
+            if part.collapsed:
+                chance = "" if part.chance is None else f" ({part.dev_score:.1f}, chance {part.chance:.1f})"
                 yield (
-                    f"**The {ROLES[training.role]} on `{each.task}` collapsed**: on development data the network is "
+                    f"**The {ROLES[training.role]} on `{part.task}` collapsed**: on development data the network is "
                     f"no better than a constant prediction{chance}. Do not use this model."
                 )
     scored = list(dict.fromkeys(score.data.language for score in history.scores))
@@ -639,10 +639,10 @@ def _limit_lines(facts: CardFacts) -> Iterator[str]:
     yield from _unmeasured(facts, scored)
     yield f"Length: {facts.max_length} tokens at most, special tokens included; {CUT[facts.format]}."
     for training in history.trainings:
-        for each in training.tasks:
-            if each.cut:
-                cut = listed(f"{count:,} ({what})" for what, count in each.cut.items())
-                yield f"Examples of `{each.task}` that were too long in training: {cut}."
+        for part in training.tasks:
+            if part.cut:
+                cut = listed(f"{count:,} ({reason})" for reason, count in part.cut.items())
+                yield f"Examples of `{part.task}` that were too long in training: {cut}."
     most = history.last.recipe.get("max_train_examples") if history.last else None
     if most:
         yield f"The last training used at most {most:,} examples of its training data."
