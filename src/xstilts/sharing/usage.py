@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from xstilts.models.heads import AUTO, HEADLESS, LABELLED, auto_class
+from xstilts.models.heads import AUTO, HEADLESS, auto_class
 
 NAME = "path/to/folder"
 NAME_LINE = re.compile(r'^name = ".*"$', re.MULTILINE)
@@ -85,10 +85,15 @@ def usage(
     code, note = _CODE[format]
     texts = f"{json.dumps(TEXT)}, {json.dumps(SECOND)}" if pairs else json.dumps(TEXT)
     auto = "AutoModelForTextEncoding" if model_type in ("mt5", "umt5") else "AutoModel"
-    code = code.format(
-        name=json.dumps(name), max_length=max_length, step=max(max_length // 3, 1), texts=texts, auto=auto
-    )
-    return Usage(code, note)
+    fields = {
+        "name": json.dumps(name),
+        "max_length": max_length,
+        "step": max(max_length // 3, 1),
+        "texts": texts,
+        "auto": auto,
+        "pooler": ", add_pooling_layer=False" if model_type in ("xlm-roberta", "xlm-roberta-xl") else "",
+    }
+    return Usage(code.format(**fields), note)
 
 
 def onnx_usage(format: str, name: str = NAME) -> str:
@@ -104,11 +109,6 @@ def sentence_transformers_usage(name: str = NAME) -> str:
 def renamed(text: str, name: str) -> str:
     """Return a model card, or code, with another folder or repository in its code."""
     return NAME_LINE.sub(lambda _: f"name = {json.dumps(name)}", text)
-
-
-def labelled(format: str) -> bool:
-    """Tell whether a format has labels."""
-    return format in LABELLED
 
 
 def _example(format: str, pairs: bool) -> str:
@@ -221,7 +221,7 @@ import torch
 from transformers import {auto}, AutoTokenizer
 
 name = {name}
-tokenizer, model = AutoTokenizer.from_pretrained(name), {auto}.from_pretrained(name)
+tokenizer, model = AutoTokenizer.from_pretrained(name), {auto}.from_pretrained(name{pooler})
 texts = ["The bridge is open.", "Die Brücke ist offen."]
 inputs = tokenizer(texts, padding=True, truncation=True, max_length={max_length}, return_tensors="pt")
 with torch.no_grad():
