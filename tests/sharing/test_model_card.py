@@ -132,6 +132,7 @@ def test_the_text_says_order_scores_licences_and_limits(tmp_path: Path) -> None:
     assert "at most 9,000 examples" in text
     assert "Test examples with a text that is also in the training data: English 3 of 100." in text
     assert "collapsed" not in text
+    assert "Weak in" not in text
     assert "AutoModelForSequenceClassification" in text
     assert str(tmp_path) not in text
 
@@ -162,6 +163,10 @@ def test_what_is_not_known_is_called_unknown(tmp_path: Path) -> None:
     assert "The licence of `reviews-of-ours` is **not known: check before use**." in text
     assert metadata(text)["license"] == "other"
     assert metadata(card_of(store, licence="MIT"))["license"] == "mit"
+    ours = replace(task("mnli"), name="reviews-of-ours", licence="CC BY-NC 4.0", citation="Us 2026")
+    text = card_of(store, tasks=(ours,))
+    assert "| reviews-of-ours | target training | en | CC BY-NC 4.0 | Us 2026 |" in text
+    assert metadata(text)["license"] == "cc-by-nc-4.0"
 
 
 def test_the_parity_of_onnx_files_stands_in_the_card() -> None:

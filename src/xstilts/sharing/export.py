@@ -40,7 +40,9 @@ from xstilts.models.tokenization import Ids, Tokenizer
 from xstilts.runtime import progress
 from xstilts.sharing import history as histories
 from xstilts.sharing.model_card import CardFacts, OnnxVariant, model_card
+from xstilts.sharing.usage import PIPELINES
 from xstilts.store import manifest, names, query
+from xstilts.tasks.base import Task
 
 CARD = "README.md"
 ONNX_FOLDER = "onnx"
@@ -134,11 +136,23 @@ def card_facts(
     base_model: str = "",
     licence: str = "",
     roles: Mapping[str, str] | None = None,
+    tasks: Sequence[Task] = (),
 ) -> CardFacts:
-    """Return what the card of a checkpoint is written from; arguments as in `export`."""
+    """Return what the card of a checkpoint is written from; arguments as in `export`.
+
+    Raises:
+        InputError: The configuration is damaged, the format is not one that a folder is shared with, or `base_model`
+            is no id of the hub.
+    """
+    if base_model and not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", base_model):
+        raise InputError(f"'{base_model}' is no id of the hub: give owner/name")
     format = format or format_of(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     known = histories.history(folder, roles)
+    if format not in PIPELINES:
+        raise InputError(f"a folder is not shared with a head for '{format}': use one of {', '.join(PIPELINES)}")
+    if "model_type" not in config:
+        raise InputError(f"{folder}/config.json names no model_type: give the folder of a finished training")
     labels = checkpoint_labels(folder) if format in LABELLED else ()
     longest = trained_max_length(folder) or LONGEST
     positions = config.get("max_position_embeddings") if config["model_type"].startswith("xlm-roberta") else None
@@ -146,7 +160,8 @@ def card_facts(
     own = folder.parent.name if folder.name == names.MODEL_FOLDER else folder.name
     if folder == SANDBOX:
         own = "sandbox"
-    return CardFacts(name or own, format, config["model_type"], longest, labels, known, base_model, licence)
+    family, given = config["model_type"], tuple(tasks)
+    return CardFacts(name or own, format, family, longest, labels, known, base_model, licence, tasks=given)
 
 
 def export(
@@ -161,6 +176,7 @@ def export(
     base_model: str = "",
     licence: str = "",
     roles: Mapping[str, str] | None = None,
+    tasks: Sequence[Task] = (),
     store: Path | None = None,
 ) -> Exported:
     """Write a checkpoint as a self-contained folder that plain transformers loads.
@@ -176,6 +192,7 @@ def export(
         base_model: Hub id of the encoder, where training began from a local folder.
         licence: Licence to publish the model under; "": the strictest of its data.
         roles: Roles of trainings by key (`history.history`).
+        tasks: Tasks of the user's own that no registry has, for their licences and citations in the card.
         store: Where a key is looked up.
 
     Returns:
@@ -186,10 +203,15 @@ def export(
     """
     source, target = located(checkpoint, store), Path(out).expanduser()
     facts = card_facts(
-        source, name=name or target.resolve().name, format=format, base_model=base_model, licence=licence, roles=roles
+        source,
+        name=name or target.resolve().name,
+        format=format,
+        base_model=base_model,
+        licence=licence,
+        roles=roles,
+        tasks=tasks,
     )
     _check_target(target, source)
-    _check_base_model(base_model)
     _check_whole(source)
     if sentence_transformers and facts.format != HEADLESS:
         raise InputError(
@@ -211,7 +233,7 @@ def export(
         _write_json(part / histories.FILE, kept)
         files = tuple(described(part))
         if target.exists():
-            shutil.rmtree(target)
+            target.replace(Path(scratch) / "before")
         part.replace(target)
     return Exported(target, facts.format, files, variants, card)
 
@@ -230,11 +252,6 @@ def _check_target(target: Path, source: Path) -> None:
         raise InputError(f"{target} holds files of something else: give a new folder, or empty it")
     if target.exists() and not target.is_dir():
         raise InputError(f"{target} is a file: give a new folder")
-
-
-def _check_base_model(base_model: str) -> None:
-    if base_model and not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", base_model):
-        raise InputError(f"'{base_model}' is no id of the hub: give owner/name")
 
 
 def _check_whole(source: Path) -> None:

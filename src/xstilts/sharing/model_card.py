@@ -114,6 +114,7 @@ class CardFacts:
         licence: Licence that the model is published under; "": the strictest of its data.
         onnx: ONNX files in the folder.
         sentence_transformers: Whether the folder has the layout of sentence-transformers.
+        tasks: Tasks of the user's own that no registry has, for their licences and citations.
     """
 
     name: str
@@ -126,6 +127,15 @@ class CardFacts:
     licence: str = ""
     onnx: tuple[OnnxVariant, ...] = ()
     sentence_transformers: bool = False
+    tasks: tuple[Task, ...] = ()
+
+    def task(self, name: str) -> Task | None:
+        """Return a task by the name that the history has; None where neither the tasks nor the registry know it."""
+        given = next((task for task in self.tasks if name in (task.name, task.label)), None)
+        try:
+            return given or registered(name)
+        except InputError:
+            return None
 
 
 @dataclass(frozen=True)
@@ -164,8 +174,9 @@ def metadata(facts: CardFacts) -> ModelCardData:
     """Return the metadata that the hub reads: languages, licence, encoder, data sets, results."""
     history = facts.history
     base = base_model(facts)
-    sources = data_sources(history)
-    data_sets = dict.fromkeys(name for source in sources if source.used != "scores" for name in _hub_names(source))
+    sources = data_sources(facts)
+    trained = [source for source in sources if source.used != "scores"]
+    data_sets = dict.fromkeys(name for source in trained for name in _hub_names(facts, source))
     tags = ["xstilts", "cross-lingual-transfer", facts.model_type, facts.format.replace("_", "-")]
     tags += ["intermediate-task-training"] if any(t.role == names.INTERMEDIATE for t in history.trainings) else []
     tags += ["sentence-transformers"] if facts.sentence_transformers else []
@@ -201,8 +212,9 @@ def base_model(facts: CardFacts) -> str:
     return facts.base_model or (facts.history.encoder if facts.history.on_hub else "")
 
 
-def data_sources(history: History) -> list[DataSource]:
+def data_sources(facts: CardFacts) -> list[DataSource]:
     """Return the data sets behind a model, those that it was trained on first."""
+    history = facts.history
     uses: dict[tuple[str, str], list[Split]] = {}
     for training in history.trainings:
         for part in training.tasks:
@@ -212,11 +224,11 @@ def data_sources(history: History) -> list[DataSource]:
                 uses.setdefault((part.dev.task, "selection of weights"), []).append(part.dev)
     for score in history.scores:
         uses.setdefault((score.data.task, "scores"), []).append(score.data)
-    return [_source(name, used, splits) for (name, used), splits in uses.items() if name]
+    return [_source(facts, name, used, splits) for (name, used), splits in uses.items() if name]
 
 
-def _source(name: str, used: str, splits: Sequence[Split]) -> DataSource:
-    known = _task(name)
+def _source(facts: CardFacts, name: str, used: str, splits: Sequence[Split]) -> DataSource:
+    known = facts.task(name)
     licence = None if known is None or known.licence == OWN else _licence_of(known)
     citation = "" if known is None or known.citation == OWN else known.citation
     return DataSource(name, used, tuple(dict.fromkeys(splits)), licence, citation)
@@ -233,20 +245,13 @@ def _licence_of(known: Task) -> Licence:
     return licences.parsed(known.licence)
 
 
-def _task(name: str) -> Task | None:
-    try:
-        return registered(name)
-    except InputError:
-        return None
-
-
-def _hub_names(source: DataSource) -> Iterator[str]:
+def _hub_names(facts: CardFacts, source: DataSource) -> Iterator[str]:
     """Yield the ids of a data set on the hub: where its splits were read from, else those of its task's sources."""
     repositories = [split.repository for split in source.splits if split.repository]
     if repositories:
         yield from repositories
         return
-    known = _task(source.task)
+    known = facts.task(source.task)
     for part in known.parts() if known else ():
         patterns = [
             pattern for form in part.sources for split in form.files for pattern in form.patterns(split, "{language}")
@@ -279,11 +284,11 @@ def _languages(history: History) -> Iterator[str]:
 def _results(facts: CardFacts, score: LanguageScore) -> Iterator[EvalResult]:
     if score.metric not in METRICS:
         return
-    source = _source(score.data.task, "scores", (score.data,))
+    source = _source(facts, score.data.task, "scores", (score.data,))
     yield EvalResult(
         task_type=usage.pipeline_of(facts.format),
         task_name=TITLES[facts.format],
-        dataset_type=next(_hub_names(source), score.data.task),
+        dataset_type=next(_hub_names(facts, source), score.data.task),
         dataset_name=f"{score.data.task} ({named(score.data.language)})",
         dataset_config=score.data.language,
         dataset_split=score.data.split,
@@ -481,7 +486,7 @@ def _setting(name: str, training: Training) -> str:
 
 
 def _data(facts: CardFacts) -> Iterator[str]:
-    sources = data_sources(facts.history)
+    sources = data_sources(facts)
     if not sources:
         return
     yield "## Data and licences"
@@ -636,6 +641,7 @@ def _limit_lines(facts: CardFacts) -> Iterator[str]:
         if scored
         else "Languages: it was measured in none; its quality is unknown in all of them."
     )
+    yield from _weak(history)
     yield from _unmeasured(facts, scored)
     yield f"Length: {facts.max_length} tokens at most, special tokens included; {CUT[facts.format]}."
     for training in history.trainings:
@@ -655,9 +661,20 @@ def _limit_lines(facts: CardFacts) -> Iterator[str]:
     yield "It was not checked for social biases, nor for texts of other domains than those of the data above."
 
 
+def _weak(history: History) -> Iterator[str]:
+    """Yield the languages whose score is less than half of that in the languages with labels."""
+    trained = _trained_in(history)
+    for name in dict.fromkeys(score.data.task for score in history.scores if not score.metric.endswith("_loss")):
+        scores = [score for score in history.scores if score.data.task == name]
+        best = max((score.value for score in scores if score.data.language in trained), default=0.0)
+        weak = [named(score.data.language) for score in scores if score.value < best / 2]
+        if weak:
+            yield f"**Weak in {listed(weak)}**: the score on `{name}` is less than half of that with labels."
+
+
 def _unmeasured(facts: CardFacts, scored: Sequence[str]) -> Iterator[str]:
     for name in dict.fromkeys(score.data.task for score in facts.history.scores):
-        known = _task(name)
+        known = facts.task(name)
         missing = [code for code in known.languages if code not in scored] if known else []
         if missing:
             yield f"Languages of `{name}` that were not measured here: {_named(missing)}."
@@ -680,7 +697,7 @@ def _onnx(facts: CardFacts) -> Iterator[str]:
         for variant in facts.onnx
     ]
     output = "output" if facts.format == HEADLESS else "logit"
-    columns = ("file", "", "size", f"largest difference of a {output}", f"largest {output}", "equal decisions")
+    columns = ("file", "form", "size", f"largest difference of a {output}", f"largest {output}", "equal decisions")
     yield tables.table("", columns, rows).to_markdown()
     yield ""
     first = facts.onnx[0]
@@ -690,7 +707,7 @@ def _onnx(facts: CardFacts) -> Iterator[str]:
         f"(int64); the output is {_output(facts.format)}."
     )
     yield ""
-    yield f"```python\n{usage.onnx_usage(facts.format, facts.name).rstrip()}\n```"
+    yield f"```python\n{usage.onnx_usage(facts.format, facts.name, first.file).rstrip()}\n```"
     yield ""
 
 

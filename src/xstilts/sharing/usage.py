@@ -96,9 +96,9 @@ def usage(
     return Usage(code.format(**fields), note)
 
 
-def onnx_usage(format: str, name: str = NAME) -> str:
+def onnx_usage(format: str, name: str = NAME, file: str = "onnx/model.onnx") -> str:
     """Return the code that runs the ONNX file of a downloaded folder."""
-    return _ONNX.format(name=json.dumps(name), output="vectors" if format == HEADLESS else "logits")
+    return _ONNX.format(name=json.dumps(name), file=file, output="vectors" if format == HEADLESS else "logits")
 
 
 def sentence_transformers_usage(name: str = NAME) -> str:
@@ -262,7 +262,7 @@ from transformers import AutoTokenizer
 
 name = {name}
 tokenizer = AutoTokenizer.from_pretrained(name)
-session = onnxruntime.InferenceSession(f"{{name}}/onnx/model.onnx", providers=["CPUExecutionProvider"])
+session = onnxruntime.InferenceSession(f"{{name}}/{file}", providers=["CPUExecutionProvider"])
 inputs = tokenizer("The bridge is open.", return_tensors="np")
 ({output},) = session.run(None, {{given.name: inputs[given.name] for given in session.get_inputs()}})
 """
