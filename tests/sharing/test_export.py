@@ -119,6 +119,14 @@ def test_an_encoder_has_the_layout_of_sentence_transformers(trained: Path, tmp_p
         export(trained, tmp_path / "head", sentence_transformers=True)
 
 
+def test_sentence_transformers_gives_the_same_vectors(tmp_path: Path) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    texts = ["The bridge is open.", "Anna sleeps .", "x " * 600]
+    folder = export("sandbox", tmp_path / "toy", sentence_transformers=True).folder
+    found = library.SentenceTransformer(str(folder)).encode(texts)
+    assert np.allclose(found, load_model(folder, runtime=CPU).embed(texts), atol=1e-5)
+
+
 def test_damage_is_seen_before_anything_is_written(families: Any, trained: Path, tmp_path: Path) -> None:
     stage = tmp_path / trained.name
     for path in (path for path in trained.rglob("*") if path.is_file()):

@@ -25,6 +25,7 @@ from xstilts import metrics
 from xstilts.cost import summary
 from xstilts.data.dataset import EXAMPLES
 from xstilts.evaluation.score import CONTRIBUTIONS, read_score
+from xstilts.models.encoder import Encoder
 from xstilts.store import manifest, names, query
 from xstilts.store.query import Record
 
@@ -273,7 +274,7 @@ class _Store:
         total = summary.total(summary.behind(self.records, [record["key"]]))
         scores = sorted(self._scores(record["key"]), key=lambda score: (score.data.task, score.data.language))
         return History(
-            str(encoder.get("name") or encoder.get("label") or ""),
+            _encoder_name(encoder),
             str(encoder.get("digest") or ""),
             tuple(trainings),
             tuple(scores),
@@ -403,6 +404,13 @@ class _Store:
                         line = file.readline()
                     return bool(line) and bool(json.loads(line).get("text_b"))
         return False
+
+
+def _encoder_name(encoder: Mapping[str, Any]) -> str:
+    """Return the name of the first encoder: the hub id or folder, "sandbox" for the one that is shipped."""
+    if encoder.get("digest") and encoder["digest"] == Encoder.of("sandbox").digest:
+        return "sandbox"
+    return str(encoder.get("name") or encoder.get("label") or "")
 
 
 def _key(reference: Any) -> str:

@@ -329,6 +329,8 @@ def named(code: str) -> str:
 
 def _encoder(facts: CardFacts) -> str:
     base, history = base_model(facts), facts.history
+    if history.encoder == "sandbox" and not facts.base_model:
+        return "the encoder that xstilts ships for its artificial languages"
     if base:
         return f"[{base}](https://huggingface.co/{base})"
     return f"`{history.encoder}`" if history.encoder else "an encoder that is not recorded"
