@@ -15,7 +15,7 @@ from test_backends import checkpoint
 from hubserver import Hub, serving
 from xstilts.errors import InputError
 from xstilts.sharing.export import export
-from xstilts.sharing.push import checked, push
+from xstilts.sharing.push import _explained, checked, push
 
 # huggingface_hub hands large files to its HTTP library in a way that the latter is about to give up.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -119,6 +119,20 @@ def test_a_hub_out_of_reach_is_named(exported: Path, hub: Hub, monkeypatch: pyte
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ConnectionError, match=r"cannot reach http://127\.0\.0\.1:9 .ConnectError.: check network"):
         push(exported, "lab/toy")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "message"),
+    [
+        (RuntimeError("the transfer stopped"), ConnectionError, r"broke off .the transfer stopped.: push again"),
+        (TimeoutError("late"), ConnectionError, "cannot reach"),
+        (ValueError("no good"), InputError, "does not take lab/toy: no good"),
+        (PermissionError(13, "Permission denied"), PermissionError, "Permission denied"),
+    ],
+)
+def test_an_error_of_the_library_is_explained(error: Exception, expected: type[Exception], message: str) -> None:
+    with pytest.raises(expected, match=message), _explained("lab/toy", "main"):
+        raise error
 
 
 def test_without_a_token_nothing_is_sent(exported: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -253,11 +252,10 @@ class _Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.folders = {record["key"]: path for path, record in query.records(folder)}
-
-    @cached_property
-    def records(self) -> dict[str, Record]:
-        return query.by_key(self.folder)
+        self.folders: dict[str, Path] = {}
+        self.records: dict[str, Record] = {}
+        for path, record in query.records(folder):
+            self.folders[record["key"]], self.records[record["key"]] = path, record
 
     def history(self, record: Record, roles: Mapping[str, str]) -> History:
         chain, encoder = self._chain(record)

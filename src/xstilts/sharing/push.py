@@ -203,7 +203,10 @@ def _meaning(error: Exception, repository: str, revision: str) -> Exception:
             f"cannot reach {_endpoint()} ({type(error).__name__}): check network, HF_ENDPOINT and HF_HUB_OFFLINE, and "
             "push again; files that arrived are not sent twice"
         )
-    return InputError(f"the hub does not take {repository}: {' '.join(str(error).split())}")
+    reason = " ".join(str(error).split())
+    if isinstance(error, ValueError):
+        return InputError(f"the hub does not take {repository}: {reason}")
+    return ConnectionError(f"the push to {repository} broke off ({reason}): push again; files that arrived are kept")
 
 
 def _answered(error: HfHubHTTPError, repository: str, revision: str) -> Exception:

@@ -154,7 +154,8 @@ print(tags)
 _TAGGING = (
     "Separate words by spaces, punctuation marks too, as in the training data. A word has the tag of its first token, "
     'the only one that was trained: take `aggregation_strategy="first"`. The strategies "simple", "average" and "max" '
-    "also read tokens that were never trained, and give other tags.",
+    "also read tokens that were never trained, and give other tags. A character that the tokenizer does not know "
+    "begins a new word in the pipeline.",
 )
 _ENTITY_NOTE = "The pipeline joins the words of an entity (B-… and I-…) and leaves out those tagged O."
 _TAG_NOTE = "The pipeline joins neighbouring words with the same tag, which the last lines separate again."
