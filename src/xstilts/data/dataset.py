@@ -26,7 +26,15 @@ from xstilts.data.readers.answer_offsets import CHARACTERS
 from xstilts.data.readers.delimited import LINES
 from xstilts.data.readers.field_types import blank, check_converted, identifier, shown
 from xstilts.data.readers.row import bad
-from xstilts.data.readers.row_to_example import ANSWERED, SHAPE, RowRules, file_unit, has_answer, written_out
+from xstilts.data.readers.row_to_example import (
+    ANSWERED,
+    SHAPE,
+    WITH_OFFSETS,
+    RowRules,
+    file_unit,
+    has_answer,
+    written_out,
+)
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.store import names
@@ -279,7 +287,7 @@ def _meant(
 
     The unit is that of the file, which is known when all of its rows are.
     """
-    if data.format != "extractive_qa":
+    if data.format not in WITH_OFFSETS:
         for place, fields in _rows(data, source, files, report):
             yield place, fields, CHARACTERS
         return
