@@ -36,6 +36,7 @@ SIDES = ("query", "candidate", "bystander")
 ITEMS: Mapping[str, Any] = {"tokens": str, "tags": str | int}
 LISTS = ("tokens", "tags", "choices", "answers")  # fields that are no single values
 WITH_OFFSETS = ("extractive_qa",)  # formats whose answers have places in a text
+# Formats whose rows have an answer that may be left blank.
 ANSWERED = ("classification", "multiple_choice", "token_classification", "extractive_qa", "passage_ranking")
 SHOWN_LABELS = 5  # that a note lists
 ENOUGH_OFFSETS = 4  # of which most may be wrong
