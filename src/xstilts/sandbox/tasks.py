@@ -54,8 +54,18 @@ LABELS: dict[str, tuple[str, ...]] = {
 def examples(task: str, split: str, code: str, options: Mapping[str, str | int | tuple[str, ...]]) -> Iterator[Example]:
     """Yield the examples of a split of a sandbox task in a language.
 
-    Options: `make`, what is asked (a key of MAKERS or CORPORA), and the number of examples by split (of lines, for a
-    corpus). The task's name seeds them.
+    Args:
+        task: The name of the task, which seeds the examples.
+        split: "train", "validation" or "test".
+        code: The code of the language.
+        options: "make", which examples are made (a key of `MAKERS` or `CORPORA`), and the number of examples (for a
+            corpus, of lines) by split.
+
+    Yields:
+        The examples, the same at each call.
+
+    Raises:
+        InputError: The task has no such split in the language.
     """
     make, number = options["make"], options.get(split, 0)
     assert isinstance(make, str)
@@ -98,7 +108,16 @@ def _examples(task: str, split: str, make: str, code: str) -> Kept[Example]:
 
 
 def has(split: str, code: str, options: Mapping[str, str | int | tuple[str, ...]]) -> bool:
-    """Return whether `examples` has a split in a language: training data of target tasks are in one alone."""
+    """Return whether a sandbox task has a split in a language.
+
+    Args:
+        split: "train", "validation" or "test".
+        code: The code of the language.
+        options: As of `examples`.
+
+    Returns:
+        Whether `examples` yields any; training and development data of target tasks are in one language alone.
+    """
     everywhere = split == "test" or options["make"] not in TARGETS
     return bool(options.get(split)) and (everywhere or code == ENGLISH_LIKE.code)
 
@@ -114,10 +133,10 @@ def _pairs(
 ) -> Iterator[tuple[Meaning, Meaning, str]]:
     """Yield two meanings and their relation, every label equally often."""
     for label in cycle(labels):
-        made = None
-        while not made:
-            made = relate(next(stream), label, random)
-        yield *made, label
+        pair = None
+        while not pair:
+            pair = relate(next(stream), label, random)
+        yield *pair, label
 
 
 def _restated(stream: Iterator[Event], random: Random) -> Iterator[tuple[Meaning, Meaning, str]]:
@@ -129,10 +148,10 @@ def _single(stream: Iterator[Event], random: Random) -> Iterator[Event]:
 
 
 def _distinct(stream: Iterator[Event], random: Random) -> Iterator[Event]:
-    seen: set[Event] = set()
+    yielded: set[Event] = set()
     for event in stream:
-        if event not in seen:
-            seen.add(event)
+        if event not in yielded:
+            yielded.add(event)
             yield event
 
 
@@ -140,12 +159,12 @@ def _questions(gap: bool, stream: Iterator[Event], random: Random) -> Iterator[t
     """Yield two events that share no word but function words, and a question about one of them."""
     for role in cycle(("agent", "patient", "place")):
         while True:
-            both = [next(stream), next(stream)]
-            words = [word for event in both for word in _content(event)]
-            chosen = random.choice(both)
+            story = [next(stream), next(stream)]
+            words = [word for event in story for word in _content(event)]
+            chosen = random.choice(story)
             if getattr(chosen, role) and len(words) == len(set(words)):
                 break
-        yield tuple(both), EventQuestion(chosen, role, gap)
+        yield tuple(story), EventQuestion(chosen, role, gap)
 
 
 def _content(event: Event) -> list[str]:
@@ -182,9 +201,9 @@ def _as_tags(tag: Callable[[Word], str], id: str, event: Event, tongue: Artifici
 
 
 def _as_question(id: str, meaning: tuple[tuple[Event, ...], EventQuestion], tongue: Artificial) -> QAExample:
-    both, question = meaning
-    sentences = [say(event, tongue) for event in both]
-    at = both.index(question.event)
+    story, question = meaning
+    sentences = [say(event, tongue) for event in story]
+    at = story.index(question.event)
     text, start = sentences[at].answer(question.role)
     start += sum(len(sentence.text) + 1 for sentence in sentences[:at])
     context = " ".join(sentence.text for sentence in sentences)
