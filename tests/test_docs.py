@@ -197,7 +197,7 @@ def test_the_task_of_the_tutorial_reads_its_rows(desk: Path) -> None:
     found = list(examples(qnli.data("train", "en", desk / "data"), desk / "data", report))
     assert [example.id for example in found] == [str(number) for number in range(1000)]
     assert [example.label for example in found if isinstance(example, ClassificationExample)] == [*qnli.labels] * 500
-    assert report.counts == {}
+    assert not any(reason.startswith("dropped") for reason in report.counts)
 
 
 def test_the_task_of_the_tutorial_keeps_the_laws_of_all_tasks(desk: Path) -> None:

@@ -293,7 +293,7 @@ def _results(facts: CardFacts, score: LanguageScore) -> Iterator[EvalResult]:
         return
     source = _source(facts, score.data.task, "scores", (score.data,))
     yield EvalResult(
-        task_type=usage.pipeline_of(facts.format),
+        task_type=usage.pipeline_of(facts.format) or facts.format,
         task_name=_title(facts.format),
         dataset_type=next(_hub_names(facts, source), score.data.task),
         dataset_name=f"{score.data.task} ({named(score.data.language)})",
@@ -652,7 +652,8 @@ def _limit_lines(facts: CardFacts) -> Iterator[str]:
     )
     yield from _weak(history)
     yield from _unmeasured(facts, scored)
-    yield f"Length: {facts.max_length} tokens at most, special tokens included; {CUT.get(facts.format, 'longer inputs are truncated')}."
+    cut = CUT.get(facts.format, "longer inputs are truncated")
+    yield f"Length: {facts.max_length} tokens at most, special tokens included; {cut}."
     for training in history.trainings:
         for part in training.tasks:
             if part.cut:

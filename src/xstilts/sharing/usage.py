@@ -56,9 +56,9 @@ class Usage:
     plain: bool = True
 
 
-def pipeline_of(format: str) -> str:
-    """Return the task by which the hub lists models of a format."""
-    return PIPELINES[format]
+def pipeline_of(format: str) -> str | None:
+    """Return the task by which the hub lists models of a format; None where the hub has none."""
+    return PIPELINES.get(format)
 
 
 def usage(
