@@ -28,7 +28,9 @@ def f1_of(label: str, pairs: list[tuple[str, str]]) -> float:
 def correlation(pairs: list[tuple[str, str]]) -> float:
     """Return Matthews' correlation from its definition: covariances of one-hot labels."""
     labels = sorted({label for pair in pairs for label in pair})
-    gold, predicted = (np.array([[pair[side] == label for label in labels] for pair in pairs], float) for side in (0, 1))
+    gold, predicted = (
+        np.array([[pair[side] == label for label in labels] for pair in pairs], float) for side in (0, 1)
+    )
     gold, predicted = gold - gold.mean(0), predicted - predicted.mean(0)
     apart = (gold**2).sum() * (predicted**2).sum()
     return 100 * float((gold * predicted).sum() / math.sqrt(apart)) if apart > 1e-12 else 0.0
