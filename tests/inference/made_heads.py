@@ -15,7 +15,23 @@ LABELS = {
     "classification": ("contradiction", "entailment", "neutral"),
     "token_classification": ("O", "B-PER", "I-PER", "B-LOC"),
 }
-WORDS = ["Anna", "Boris", "Clara", "sleeps", "sees", "the", "cherry", "bridge", "doctor", "near", "Northfield", ".", "quickly", "who", "?"]
+WORDS = [
+    "Anna",
+    "Boris",
+    "Clara",
+    "sleeps",
+    "sees",
+    "the",
+    "cherry",
+    "bridge",
+    "doctor",
+    "near",
+    "Northfield",
+    ".",
+    "quickly",
+    "who",
+    "?",
+]
 
 
 def made(format: str, folder: Path, seed: int = 5) -> Path:

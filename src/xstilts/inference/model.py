@@ -19,6 +19,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -132,17 +133,18 @@ class Model:
             InputError: The checkpoint has no such head, an input lacks a field or is of another type, or the network
                 computes no numbers (NaN).
         """
-        self._require_head()
+        self.require_head()
         if window < 1 or long not in LONG:
             raise InputError(f"window={window}, long={long!r}: give a window of 1 or more, and {' or '.join(LONG)}")
         return self._stream(iter(inputs), window, long)
 
     def check(self, value: Input) -> None:
         """Raise InputError, which says what is missing, unless `predict` takes this input."""
-        self._require_head()
+        self.require_head()
         _PREDICTIONS[self.format][0]("", value)
 
-    def _require_head(self) -> None:
+    def require_head(self) -> None:
+        """Raise InputError, with the remedy, where the checkpoint has no head that predicts."""
         if self.format not in _PREDICTIONS:
             raise InputError(
                 f"{self.folder} has no head that predicts ({self.format}): use embed(texts), or give the checkpoint of "
@@ -454,7 +456,7 @@ def _parts(ids: Ids, room: int) -> list[Ids]:
     """Cut token ids into the fewest parts of at most `room`, as equal in length as can be; no ids are one part."""
     count = max(1, -(-len(ids) // room))
     bounds = [len(ids) * number // count for number in range(count + 1)]
-    return [ids[start:stop] for start, stop in zip(bounds, bounds[1:], strict=False)]
+    return [ids[start:stop] for start, stop in pairwise(bounds)]
 
 
 def _parts_of_pair(a: Ids, b: Ids, room: int) -> list[tuple[Ids, Ids | None]]:
