@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
 import typer
 
 from xstilts.cli.app import app
-from xstilts.cli.options import Device, MaxTokensPerPass, Threads
+from xstilts.cli.options import DataFolder, Device, MaxTokensPerPass, TaskFolders, Threads
 
 if TYPE_CHECKING:
     from xstilts.data.record_file import RecordFile
     from xstilts.inference.predict_file import Columns, Job, Summary
 
 STREAM = "-"
+SPLITS = ("test", "validation")
 FORM_HELP = "text, csv, tsv, jsonl, json (a list), conll or squad; default: by the file's name, or its first lines."
 PIPE_CLOSED = 141  # 128 + SIGPIPE, as a shell gives it
 
@@ -135,6 +136,54 @@ def predict(
                 progress.note(f"{counted(job.rows, 'row')} before it written")
             raise
     _tell(summary)
+
+
+@app.command()
+def score(
+    gold: Annotated[str, typer.Argument(help="File of gold answers; or 'test' or 'validation', a split of --task.")],
+    predictions: Annotated[Path, typer.Argument(help="File of predictions, of almost any form.")],
+    other: Annotated[Path | None, typer.Argument(help="Second file of predictions, compared with the first.")] = None,
+    task: Annotated[str, typer.Option(help="Task whose labels and metric are taken.")] = "",
+    language: Annotated[str, typer.Option(help="Language of the split, or of the texts.")] = "en",
+    format: Annotated[str, typer.Option(help="Task format, where no task is given; default: by the columns.")] = "",
+    metric: Annotated[str, typer.Option(help="Another metric than the usual one.")] = "",
+    label: Annotated[str, _column("Column of the gold answer; of CoNLL its number, from 1.")] = "",
+    prediction: Annotated[str, _column("Column of the prediction; of CoNLL its number, from 1.")] = "",
+    gold_format: Annotated[str, typer.Option(help=f"Form of the gold file: {FORM_HELP}", rich_help_panel="Input")] = "",
+    input_format: Annotated[
+        str, typer.Option(help=f"Form of the predictions: {FORM_HELP}", rich_help_panel="Input")
+    ] = "",
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Count examples without a prediction as wrong.")
+    ] = False,
+    resamples: Annotated[int, typer.Option(min=100, metavar="N", help="Resamples of the intervals.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the resamples.")] = 0,
+    data: DataFolder = None,
+    tasks: TaskFolders = None,
+) -> None:
+    """Score predictions that were made anywhere, with intervals; compare two files of them, paired by example."""
+    from xstilts.errors import InputError
+    from xstilts.evaluation.score_file import Reading, read_gold, read_predictions, scored, task_gold
+    from xstilts.runtime import progress
+    from xstilts.runtime.console import console
+    from xstilts.stats import Resampling
+    from xstilts.tasks import base
+
+    chosen = base.task(task) if task else None
+    with progress.shown():
+        if Path(gold).is_file():
+            answers = read_gold(Path(gold), Reading(format, chosen, metric, language, label, gold_format))
+        elif chosen and gold in SPLITS:
+            answers = task_gold(chosen, gold, language, data, metric)
+        else:
+            raise InputError(f"{gold} is no file; give one, or --task with 'test' or 'validation'")
+        files = [
+            read_predictions(path, answers, column=prediction, input_format=input_format, allow_missing=allow_missing)
+            for path in filter(None, (predictions, other))
+        ]
+        report = scored(answers, files, Resampling(resamples, seed))
+    for view in report.views():
+        console().print(view.to_rich())
 
 
 def _neighbours(job: Job, target: TextIO, other: Path, k: int, layer: int) -> Summary:
