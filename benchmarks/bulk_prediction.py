@@ -1,10 +1,10 @@
 """Predict for many lines: `Model.stream` against a plain padded loop of transformers, and memory along the way.
 
 One checkpoint with random weights of XLM-R's shape and the sandbox's tokenizer, one file of made lines (word counts
-log-normal: median 14, at most 100). `ours` is one stream over the file, in windows of at most 4,096 lines; `padded` takes the
-lines in the file's order, 32 at a time, each batch padded to its longest line, as the usual loop does: tokenizer,
-model, softmax. Both answer the same lines in turns, a tenth of the file a round, in one process, and must give the same
-probabilities. Memory is the process's resident set after the first tenth and after the last.
+log-normal: median 14, at most 100). `ours` is one stream over the file, in windows of at most 4,096 lines; `padded`
+takes the lines in the file's order, 32 at a time, each batch padded to its longest line, as the usual loop does:
+tokenizer, model, softmax. Both answer the same lines in turns, a tenth of the file a round, in one process, and must
+give the same probabilities. Memory is the process's resident set after the first tenth and after the last.
 
     python benchmarks/bulk_prediction.py --lines 100000 --layers 4 --width 192
 """

@@ -176,8 +176,12 @@ def open_records(
         form, reason = _inferred(lines, tagged)
     if form in ("csv", "tsv"):
         return Delimited(form, reason, lines, header, "\t" if form == "tsv" else delimiter or _delimiter(lines))
-    by_form = {"text": Text, "jsonl": JsonLines, "json": Json, "conll": Conll, "squad": Json}
-    return by_form[form](form, f"{NAMES.get(form, form.upper())}, {reason}", lines)
+    reason = f"{NAMES.get(form, form.upper())}, {reason}"
+    if form in ("json", "squad"):
+        return Json(form, reason, lines)
+    if form == "conll":
+        return Conll(form, reason, lines)
+    return Text(form, reason, lines) if form == "text" else JsonLines(form, reason, lines)
 
 
 def _inferred(lines: Lines, tagged: bool) -> tuple[str, str]:

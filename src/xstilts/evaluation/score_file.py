@@ -39,7 +39,7 @@ from xstilts.data.readers.row import Report
 from xstilts.data.record_file import BadRow, Conll, Lines, RecordFile, open_records
 from xstilts.errors import InputError
 from xstilts.metrics.base import Array, Score
-from xstilts.metrics.confusion import MACRO_F1, Confusion, Resampled
+from xstilts.metrics.confusion import MACRO_F1, Confusion, Resampled, measure_title
 from xstilts.runtime import progress, tables
 from xstilts.runtime.tables import TableView
 from xstilts.stats import Headline, Resampling, draw, randomisation
@@ -225,7 +225,7 @@ class ScoreReport:
             f"{score.file}: {score.missing:,} missing, counted as wrong" for score in self.scores if score.missing
         ]
         rows = [
-            (score.file, _named(f.measure), tables.number(f.value), tables.interval(f.low, f.high))
+            (score.file, measure_title(f.measure), tables.number(f.value), tables.interval(f.low, f.high))
             for score in self.scores
             for f in score.figures
         ]
@@ -241,7 +241,7 @@ class ScoreReport:
         ]
         if self.differences:
             shown = [
-                (_named(d.measure), tables.number(d.first), tables.number(d.second), tables.signed(d.difference),
+                (measure_title(d.measure), tables.number(d.first), tables.number(d.second), tables.signed(d.difference),
                  tables.signed_interval(d.low, d.high), tables.p_value(d.p))
                 for d in self.differences
             ]  # fmt: skip
@@ -623,11 +623,6 @@ def _number(column: str) -> int:
 
 
 # Tables.
-
-
-def _named(name: str) -> str:
-    family, _, label = name.partition(":")
-    return {"macro_f1": "macro-F1", "matthews": "Matthews × 100"}.get(name, f"F1 of '{label}'" if label else family)
 
 
 def _plain(confusion: Confusion) -> dict[str, Any]:

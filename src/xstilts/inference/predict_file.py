@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from xstilts.data.record_file import BadRow, Record, RecordFile
 from xstilts.errors import InputError
-from xstilts.inference.model import WINDOW, Input, Model, Prediction
+from xstilts.inference.model import WINDOW, Model, Prediction
 from xstilts.models.heads import HEADLESS
 from xstilts.runtime import progress
 from xstilts.runtime.signals import Interrupted
@@ -384,7 +384,7 @@ class Job:
         seconds, bad = time.perf_counter() - began, tuple(self.bad)
         return Summary(self.rows, self.bad_rows, self.passed_on, in_parts, truncated, seconds, labels, bad)
 
-    def _inputs(self, waiting: deque[Record]) -> Iterator[Input]:
+    def _inputs(self, waiting: deque[Record]) -> Iterator[dict[str, Any]]:
         """Yield the input of each row, and keep the row for when its prediction comes."""
         last = time.monotonic()
         for number, record in enumerate(self.file.records()):

@@ -172,6 +172,16 @@ def measure(name: str, labels: Sequence[str] = ()) -> Callable[[Array], Array]:
     return macro_f1 if name == MACRO_F1 else matthews
 
 
+def measure_title(name: str) -> str:
+    """Return the name of a measure in tables; that of another metric is returned as it is.
+
+    >>> measure_title("f1:duplicate"), measure_title("squad")
+    ("F1 of 'duplicate'", 'squad')
+    """
+    label = name.partition(":")[2]
+    return {MACRO_F1: "macro-F1", MATTHEWS: "Matthews × 100"}.get(name, f"F1 of '{label}'" if label else name)
+
+
 @dataclass(frozen=True)
 class Resampled:
     """A measure of counts as a headline for `stats`: the contribution of an example is the number of its label pair.
@@ -214,7 +224,7 @@ class Resampled:
 def _share(part: NDArray[Any], whole: NDArray[Any]) -> Array:
     """Return shares in percent; 0 where the whole is 0."""
     part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
-    return np.divide(100 * part, whole, out=np.zeros_like(part), where=whole > 0)
+    return np.asarray(np.divide(100 * part, whole, out=np.zeros_like(part), where=whole > 0))
 
 
 def _ordered(present: set[str], labels: Sequence[str]) -> tuple[str, ...]:
