@@ -177,10 +177,13 @@ def score(
             answers = task_gold(chosen, gold, language, data, metric)
         else:
             raise InputError(f"{gold} is no file; give one, or --task with 'test' or 'validation'")
+        paths = list(filter(None, (predictions, other)))
         files = [
             read_predictions(path, answers, column=prediction, input_format=input_format, allow_missing=allow_missing)
-            for path in filter(None, (predictions, other))
+            for path in paths
         ]
+        if other and predictions.name == other.name:
+            files = [replace(file, name=str(path)) for file, path in zip(files, paths, strict=True)]
         report = scored(answers, files, Resampling(resamples, seed))
     for view in report.views():
         console().print(view.to_rich())

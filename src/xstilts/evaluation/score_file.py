@@ -562,17 +562,16 @@ def _tags(raw: Any, place: str) -> tuple[str, ...]:
 
 
 def _answer_texts(raw: Any, place: str) -> Iterator[str]:
-    """Yield the texts of answers: one, a list of them, SQuAD's objects, or the hub's pair of lists."""
+    """Yield the texts of answers: one ("": none), a list of them, SQuAD's objects, or the hub's pair of lists."""
     given = raw.get("text") if isinstance(raw, dict) else raw
-    given = [given] if isinstance(given, str) else given
+    given = ([given] if given.strip() else []) if isinstance(given, str) else given
     if not isinstance(given, list):
         raise InputError(f"{place}: expected answers, found {raw!r}")
     for each in given:
         text = each.get("text") if isinstance(each, dict) else each
         if not isinstance(text, str):
             raise InputError(f"{place}: expected the text of an answer, found {each!r}")
-        if text.strip():
-            yield text
+        yield text
 
 
 def _matched(name: str, by_id: Mapping[str, Any], gold: Gold, allow_missing: bool) -> Predictions:
