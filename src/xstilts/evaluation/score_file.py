@@ -236,7 +236,7 @@ class ScoreReport:
             if name not in (self.metric, "missing") and self.metric != "accuracy"
         ]
         title = f"{self.gold}: {self.examples:,} example{'' if self.examples == 1 else 's'}"
-        found = [
+        views = [
             tables.table(title, ("predictions", "measure", "score", "95 %"), rows, note="; ".join([note, *missing]))
         ]
         if self.differences:
@@ -247,10 +247,10 @@ class ScoreReport:
             ]  # fmt: skip
             names = ("measure", *(score.file for score in self.scores), "difference", "95 %", "p")
             note = "Paired by example; p by a randomisation test, not corrected for the number of measures."
-            found.append(tables.table("second minus first", names, shown, note=note))
+            views.append(tables.table("second minus first", names, shown, note=note))
         for score in self.scores:
-            found += _views_of(score)
-        return found
+            views += _views_of(score)
+        return views
 
 
 def read_gold(path: Path, reading: Reading) -> Gold:
@@ -357,15 +357,15 @@ def scored(gold: Gold, files: Sequence[Predictions], how: Resampling = RESAMPLIN
         for name in (MACRO_F1, *gold.more):
             resampled = Resampled(name, tuple(present))
             measures.append((name, resampled, [resampled.contributions(wanted, side) for side in sides]))
-    found, differences = [], []
+    scores, differences = [], []
     for number, (file, result) in enumerate(zip(files, results, strict=True)):
         figures = tuple(_figure(name, headline, parts[number], how) for name, headline, parts in measures)
         confusion = Confusion.of(wanted, sides[number], gold.labels) if sides else None
-        found.append(FileScore(file.name, figures, result.values, len(file.missing), confusion))
+        scores.append(FileScore(file.name, figures, result.values, len(file.missing), confusion))
     if len(files) == 2:
         differences = [_difference(name, headline, *parts, how) for name, headline, parts in measures]
     return ScoreReport(
-        gold.name, gold.format, gold.metric, gold.language, len(gold.examples), tuple(found), tuple(differences)
+        gold.name, gold.format, gold.metric, gold.language, len(gold.examples), tuple(scores), tuple(differences)
     )
 
 
@@ -567,10 +567,10 @@ def _answer_texts(raw: Any, place: str) -> Iterator[str]:
     given = ([given] if given.strip() else []) if isinstance(given, str) else given
     if not isinstance(given, list):
         raise InputError(f"{place}: expected answers, found {raw!r}")
-    for each in given:
-        text = each.get("text") if isinstance(each, dict) else each
+    for answer in given:
+        text = answer.get("text") if isinstance(answer, dict) else answer
         if not isinstance(text, str):
-            raise InputError(f"{place}: expected the text of an answer, found {each!r}")
+            raise InputError(f"{place}: expected the text of an answer, found {answer!r}")
         yield text
 
 

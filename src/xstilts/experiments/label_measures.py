@@ -38,7 +38,7 @@ def remarks(runs: Mapping[str, Sequence[Run]], machine: Runtime) -> list[str]:
     if target.format != "classification":
         return []
     scores = {setting: [score for run in seeds for score in run.scores().values()] for setting, seeds in runs.items()}
-    distinct = {score.key: score for each in scores.values() for score in each}
+    distinct = {score.key: score for of_setting in scores.values() for score in of_setting}
     tables: dict[str, Confusion] = {}
     labels: dict[str, dict[str, Any]] = {}  # by gold stage: the gold label of each example
     lines = 0
@@ -55,8 +55,8 @@ def remarks(runs: Mapping[str, Sequence[Run]], machine: Runtime) -> list[str]:
 
 def _line(name: str, scores: Mapping[str, Sequence[Stage]], tables: Mapping[str, Confusion]) -> str:
     means = {
-        setting: fmean(float(measure(name, tables[s.key].labels)(tables[s.key].counts)) for s in each)
-        for setting, each in scores.items()
+        setting: fmean(float(measure(name, tables[s.key].labels)(tables[s.key].counts)) for s in of_setting)
+        for setting, of_setting in scores.items()
     }
     shown = ", ".join(f"{setting} {mean:.1f}" for setting, mean in means.items())
     return f"{measure_title(name)}, mean over languages and seeds: {shown}"

@@ -221,10 +221,10 @@ class Resampled:
         return values
 
 
-def _share(part: NDArray[Any], whole: NDArray[Any]) -> Array:
-    """Return shares in percent; 0 where the whole is 0."""
-    part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
-    return np.asarray(np.divide(100 * part, whole, out=np.zeros_like(part), where=whole > 0))
+def _share(part: NDArray[Any], total: NDArray[Any]) -> Array:
+    """Return shares in percent; 0 where the total is 0."""
+    part, total = np.asarray(part, dtype=np.float64), np.asarray(total, dtype=np.float64)
+    return np.asarray(np.divide(100 * part, total, out=np.zeros_like(part), where=total > 0))
 
 
 def _ordered(present: set[str], labels: Sequence[str]) -> tuple[str, ...]:
