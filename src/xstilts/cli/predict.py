@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO, cast
 
 import typer
 
@@ -236,9 +236,41 @@ def _target(out: Path | None) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", encoding="utf-8", newline="\n") as stream:
-        yield stream
+    late = _LateFile(out)
+    try:
+        yield cast("TextIO", late)
+        late.open()  # an input without rows gives an empty file
+    finally:
+        late.close()
+
+
+class _LateFile:
+    """A file that is opened when something is written, so that a refused command leaves an older file as it was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stream: TextIO | None = None
+
+    def open(self) -> TextIO:
+        """Open the file, if it is not open yet."""
+        if self.stream is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.stream = self.path.open("w", encoding="utf-8", newline="\n")
+        return self.stream
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        return self.open().write(text)
+
+    def flush(self) -> None:
+        """Flush what is written."""
+        if self.stream:
+            self.stream.flush()
+
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        if self.stream:
+            self.stream.close()
 
 
 def _close_output() -> None:

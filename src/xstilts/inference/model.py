@@ -300,18 +300,29 @@ class Model:
         layers = self.network.depth
         if not -layers - 1 <= layer <= layers:
             raise InputError(f"layer {layer}: the encoder has layers 0 (the embeddings) to {layers}, and -1, the last")
-        held: list[str] = []
-        characters = 0
-        for number, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise InputError(f"texts[{number}]: expected a text, found {text!r}")
-            held.append(text)
-            characters += len(text)
-            if len(held) >= window or characters >= WINDOW_CHARACTERS:
+        rest, number, ended = iter(texts), 0, False
+        while not ended:
+            failure: InputError | None = None
+            held: list[str] = []
+            characters = 0
+            while len(held) < window and characters < WINDOW_CHARACTERS:
+                try:
+                    text = next(rest)
+                except StopIteration:
+                    ended = True
+                    break
+                except InputError as error:  # of a reader: what it gave before is embedded all the same
+                    failure = error
+                    break
+                if not isinstance(text, str):
+                    failure = InputError(f"texts[{number}]: expected a text, found {text!r}")
+                    break
+                held.append(text)
+                number, characters = number + 1, characters + len(text)
+            if held:
                 yield self._vectors(held, layer)
-                held, characters = [], 0
-        if held:
-            yield self._vectors(held, layer)
+            if failure:
+                raise failure
 
     def _vectors(self, texts: Sequence[str], layer: int) -> tuple[NDArray[np.float32], list[int]]:
         room = self.tokenizer.room(self.max_length, pair=False)

@@ -266,7 +266,8 @@ class Job:
                     labels[prediction["label"]] += 1
         except (InputError, Interrupted) as error:  # what is predicted is written all the same
             stopped = error
-        self._end(waiting, out, names)
+        if self.rows or not stopped:
+            self._end(waiting, out, names)
         if stopped:
             raise stopped
         common = dict(labels.most_common(MOST_LABELS))
@@ -318,7 +319,8 @@ class Job:
                 long += sum(part > 1 for part in parts)
         except (InputError, Interrupted) as error:
             stopped = error
-        self._end(waiting, out, names)
+        if self.rows or not stopped:
+            self._end(waiting, out, names)
         if stopped:
             raise stopped
         return self._summary(began, long)
