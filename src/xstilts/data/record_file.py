@@ -36,6 +36,7 @@ BLANKS = re.compile(r"[ \t]+")
 NUMBERED = re.compile(r"\d+")
 CONLLU = 10  # columns of CoNLL-U: the word is the second, its tag the fourth
 LONGEST_FIELD = 16_000_000  # characters of a CSV field: a quote mark that is never closed would take the whole file
+MOST_LINES = 0.7  # of the lines with as many columns: some may be damaged, and are named when they are read
 LOOKED_AT = 200  # lines from which a form is inferred
 csv.field_size_limit(LONGEST_FIELD)
 
@@ -219,8 +220,12 @@ def _columns_of_words(looked: Sequence[str]) -> bool:
     """Tell whether lines are one word each, with columns and sentences between blank lines."""
     words = [line for line in looked if line.strip(" \t") and not line.startswith("#")]
     blank = any(not line.strip(" \t") for line in looked[:-1])
-    counts = {len(BLANKS.split(line.strip(" \t"))) for line in words}
-    return bool(words) and len(counts) == 1 and (counts == {CONLLU} or (blank and max(counts) < CONLLU))
+    counts = Counter(len(BLANKS.split(line.strip(" \t"))) for line in words)
+    if not words:
+        return False
+    (usual, times), share = counts.most_common(1)[0], MOST_LINES if len(counts) > 1 else 1.0
+    alike = times >= share * len(words) and (usual > 1 or len(counts) == 1)
+    return alike and (usual == CONLLU or (blank and usual < CONLLU))
 
 
 def _delimiter(lines: Lines) -> str:
