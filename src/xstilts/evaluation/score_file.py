@@ -321,7 +321,7 @@ def read_predictions(
     if pairs is None:
         pairs = list(_read_pairs(path, gold, column, input_format))
     values = [value for _, value in pairs]
-    if pairs and all(id is not None for id, _ in pairs):
+    if all(id is not None for id, _ in pairs):
         by_id: dict[str, Any] = {}
         for id, value in pairs:
             if id in by_id:
