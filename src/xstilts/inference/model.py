@@ -147,7 +147,8 @@ class Model:
         """Raise InputError, with the remedy, where the checkpoint has no head that predicts."""
         if self.format not in _PREDICTIONS:
             raise InputError(
-                f"{self.folder} has no head that predicts ({self.format}): use embed(texts), or give the checkpoint of "
+                f"{self.folder} has no head that predicts ({self.format}): use embed(texts), on the command "
+                f"line --vectors FILE.npy or --neighbours FILE, or give the checkpoint of "
                 f"a training for {', '.join(_PREDICTIONS)}"
             )
 
