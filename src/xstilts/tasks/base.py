@@ -62,6 +62,7 @@ class Task:
         dev_language: For retrieval, the language on which a layer may be chosen.
         note: What a reader must know beside every score.
         default_languages: The usual `trained_in` where another one is chosen; None where it is not.
+        more_metrics: Measures of label counts shown beside the metric: "matthews", or "f1:LABEL" for one label's F1.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Task:
     dev_language: str | None = None
     note: str = ""
     default_languages: tuple[str, ...] | None = None
+    more_metrics: tuple[str, ...] = ()
 
     @property
     def artificial(self) -> bool:

@@ -1,4 +1,4 @@
-"""CoLA: is a sentence acceptable English? (Warstadt et al. 2019, TACL; as in GLUE, accuracy)."""
+"""CoLA: is a sentence acceptable English? (Warstadt et al. 2019, TACL; accuracy, and GLUE's Matthews beside it)."""
 
 from xstilts.data.source import Source
 from xstilts.tasks.base import Task
@@ -14,6 +14,7 @@ task = Task(
     languages=("en",),
     labels=("unacceptable", "acceptable"),
     metric="accuracy",
+    more_metrics=("matthews",),
     sources=(
         *(
             Source(

@@ -11,6 +11,7 @@ task = Task(
     languages=("en",),
     labels=("not_duplicate", "duplicate"),
     metric="accuracy",
+    more_metrics=("f1:duplicate",),
     sources=(
         Source(
             "tsv",
