@@ -75,7 +75,15 @@ AllowUnexpectedData = Annotated[
 ]
 Scale = Annotated[str, typer.Option(help="Scale of the study: sandbox (minutes), small or full.")]
 Out = Annotated[Path | None, typer.Option(help="Also write the tables to this folder.")]
-Json = Annotated[Path | None, typer.Option(help="Also write everything to this JSON file.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json-file", metavar="FILE", help="Also write everything to this JSON file.")
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Accepted and not needed: every run continues with what is finished and from its checkpoints."
+    ),
+]
 
 
 class OptionGroup:
@@ -206,6 +214,7 @@ class RuntimeOptions(OptionGroup):
         typer.Option(min=0, metavar="N", help="GiB of device memory that `plan` assumes; 0: those of this device."),
     ] = 0.0
     allow_unexpected_data: AllowUnexpectedData = False
+    resume: Resume = False
 
     def runtime(self) -> Runtime:
         """Return the runtime that these options describe."""

@@ -183,10 +183,14 @@ def by_phase(lines: Sequence[Line]) -> list[Line]:
 
 def save(lines: Sequence[Line], path: Path) -> None:
     """Write sums by phase, stages and their total as JSON; what was not measured is null."""
+    path.write_text(json.dumps(to_json(lines), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def to_json(lines: Sequence[Line]) -> dict[str, object]:
+    """Return sums by phase, stages and their total as plain values."""
     parts = {"phases": by_phase(lines), "stages": lines}
     values = {name: [_as_json(line) for line in part] for name, part in parts.items()}
-    text = json.dumps(values | {"total": _as_json(total(lines))}, indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    return {**values, "total": _as_json(total(lines))}
 
 
 def summary(lines: Sequence[Line]) -> str:

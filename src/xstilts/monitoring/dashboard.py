@@ -18,7 +18,7 @@ from rich.text import Text
 from xstilts.errors import InputError
 from xstilts.monitoring.status import Running, Status, StudyMonitor
 from xstilts.runtime import tables
-from xstilts.runtime.console import console
+from xstilts.runtime.console import console, current, record
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.signals import Interrupted
 from xstilts.store.stage import Stage
@@ -39,6 +39,10 @@ def show(monitor: StudyMonitor, once: bool, every: float) -> None:
     try:
         if once:
             screen.print(drawn(status))
+            record(status)
+        elif current().json:
+            for now in _statuses(monitor, status, every):
+                record(now)
         elif screen.is_terminal:
             _live(monitor, status, screen, every)
         else:

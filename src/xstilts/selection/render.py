@@ -170,8 +170,14 @@ def interval_of(found: Summary) -> str:
 def save(advice: Advice, folder: Path) -> Path:
     """Write everything that is printed to `recommend.json`, as plain values; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / ADVICE).write_text(json.dumps(to_json(advice), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return folder / ADVICE
+
+
+def to_json(advice: Advice) -> Any:
+    """Return everything that is printed, as the values of `recommend.json`."""
     found = known(advice)
-    plain = {
+    values = {
         "encoder": advice.encoder,
         "target": advice.target,
         "said": list(summary_lines(advice)),
@@ -185,8 +191,7 @@ def save(advice: Advice, folder: Path) -> Path:
         "missing": list(advice.missing),
         "hits": [asdict(hit) for hit in advice.hits],
     }
-    (folder / ADVICE).write_text(json.dumps(_finite(plain), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return folder / ADVICE
+    return _finite(values)
 
 
 def _figure(one: Figure) -> dict[str, float]:

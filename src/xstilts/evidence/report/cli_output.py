@@ -11,11 +11,12 @@ from xstilts.evidence import demo as demos
 from xstilts.evidence.claims.verdict import NliFunction
 from xstilts.evidence.pipeline import ReportOptions, ReportServices, make_report
 from xstilts.runtime import progress
+from xstilts.runtime.console import console
 
 
 def make_and_show(
     question: str, options: ReportOptions, llm: tuple[str, str] | None, verifier: Path | None = None, demo: bool = False
-) -> None:
+) -> list[tuple[Path, Mapping[str, Any]]]:
     """Make the report of a question, or those of the demo, and print a summary of each.
 
     Args:
@@ -25,6 +26,9 @@ def make_and_show(
         verifier: Folder of an NLI model.
         demo: Make the demo reports.
 
+    Returns:
+        The reports with their folders.
+
     Raises:
         InputError: There is no question.
     """
@@ -32,13 +36,14 @@ def make_and_show(
         raise InputError("there is no question; give one, or --demo")
     services = ReportServices(_load_nli(verifier), llm)
     with progress.shown():
-        reports = (
+        reports: list[tuple[Path, Mapping[str, Any]]] = (
             list(demos.make_demo_reports(options.out))
             if demo
             else [(options.out, make_report(question, options, services))]
         )
     for folder, report in reports:
-        print(*summary_lines(folder, report), sep="\n")
+        console().print(*summary_lines(folder, report), sep="\n", highlight=False, soft_wrap=True)
+    return reports
 
 
 def _load_nli(verifier: Path | None) -> NliFunction | None:

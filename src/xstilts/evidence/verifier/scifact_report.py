@@ -122,7 +122,7 @@ def save(report: SciFactReport, out: Path) -> tuple[Path, Path]:
     out.mkdir(parents=True, exist_ok=True)
     markdown_file, json_file = out / f"{NAME}.md", out / f"{NAME}.json"
     markdown_file.write_text(markdown(report), encoding="utf-8")
-    json_file.write_text(json.dumps(_to_json(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    json_file.write_text(json.dumps(to_json(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return markdown_file, json_file
 
 
@@ -199,7 +199,7 @@ def _figure(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
-def _to_json(report: SciFactReport) -> Any:
+def to_json(report: SciFactReport) -> Any:
     """Return a report as JSON, with what is derived from it; NaN is null."""
     cards = [{**asdict(card), "calibrated": card.calibrated, "refusals": card.refusals} for card in report.cards]
     return _finite({"context": asdict(report.context), "coverages": COVERAGES, "cards": cards})
