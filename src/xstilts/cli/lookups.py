@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xstilts.cli.app import app
-from xstilts.cli.options import DataFolder, JsonFile, Store, TaskFolders
+from xstilts.cli.options import DataFolder, JsonFile, Store, TaskFolders, complete_tasks
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -158,8 +158,8 @@ def tasks(
     examples=("xstilts overlap mnli xnli --data DATA", "xstilts overlap squad xquad --language sw --data DATA --json"),
 )
 def overlap(
-    train: Annotated[str, typer.Argument(help="Task whose training data are searched.")],
-    target: Annotated[str, typer.Argument(help="Task whose examples are searched for.")],
+    train: Annotated[str, typer.Argument(autocompletion=complete_tasks, help="Task whose training data are searched.")],
+    target: Annotated[str, typer.Argument(autocompletion=complete_tasks, help="Task whose examples are searched for.")],
     language: Annotated[str, typer.Option(help="Language of the target.")] = "en",
     split: Annotated[str, typer.Option(help="Split of the target.")] = "test",
     data: DataFolder = None,
@@ -198,7 +198,9 @@ def overlap(
     ),
 )
 def data_of(
-    task: Annotated[list[str] | None, typer.Argument(help="Tasks; default: all but the sandbox's.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Argument(autocompletion=complete_tasks, help="Tasks; default: all but the sandbox's.")
+    ] = None,
     data: DataFolder = None,
     folders: TaskFolders = None,
     split: Annotated[str | None, typer.Option(help="Only this split.")] = None,

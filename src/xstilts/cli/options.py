@@ -35,6 +35,14 @@ def _add_task_folders(folders: list[Path] | None) -> list[Path] | None:
     return folders
 
 
+def complete_tasks(incomplete: str) -> list[str]:
+    """Return the names of tasks that complete a list of names, 'a,b', for the shell."""
+    from xstilts.tasks import base
+
+    before, comma, name = incomplete.rpartition(",")
+    return [f"{before}{comma}{task}" for task in base.names() if task.startswith(name)]
+
+
 Store = Annotated[Path, typer.Option(envvar="XSTILTS_STORE", help="Folder of finished stages.")]
 DataFolder = Annotated[
     Path | None, typer.Option("--data", envvar="XSTILTS_DATA", help="Folder of your copies of data sets.")
@@ -114,13 +122,18 @@ class ExperimentOptions(EncoderOptions):
 
     panel: ClassVar[str] = "Experiment"
 
-    target: Annotated[list[str] | None, typer.Option(help="Target task; repeat it for more.")] = None
+    target: Annotated[
+        list[str] | None, typer.Option(autocompletion=complete_tasks, help="Target task; repeat it for more.")
+    ] = None
     suite: Annotated[
         str | None, typer.Option(help="All tasks of a benchmark, xtreme or xtreme-r, and its averages.")
     ] = None
     intermediate: Annotated[
         list[str] | None,
-        typer.Option(help="Tasks of one intermediate phase; 'a,b' trains on a mix. Repeat it for more settings."),
+        typer.Option(
+            autocompletion=complete_tasks,
+            help="Tasks of one intermediate phase; 'a,b' trains on a mix. Repeat it for more settings.",
+        ),
     ] = None
     learn_from: Annotated[
         list[str] | None,

@@ -24,6 +24,7 @@ from xstilts.cli.options import (
     Store,
     TaskFolders,
     Threads,
+    complete_tasks,
     grouped,
 )
 
@@ -246,9 +247,12 @@ def recommend(
     encoder: EncoderOptions,
     recipes: RecipeOptions,
     runtime: RuntimeOptions,
-    target: Annotated[str, typer.Option(help="The target task to choose for.")],
+    target: Annotated[str, typer.Option(autocompletion=complete_tasks, help="The target task to choose for.")],
     candidates: Annotated[
-        str | None, typer.Option(help="Candidate tasks, 'a,b,c'; default: all with training data here.")
+        str | None,
+        typer.Option(
+            autocompletion=complete_tasks, help="Candidate tasks, 'a,b,c'; default: all with training data here."
+        ),
     ] = None,
     budget: Annotated[float, typer.Option(min=0, metavar="N", help="Hours of building, at most; 0: no limit.")] = 0,
     steps: Annotated[int, typer.Option(min=1, metavar="N", help="Training steps in the first round.")] = 100,

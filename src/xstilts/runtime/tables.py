@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from markupsafe import Markup
 
-from xstilts.runtime import text
+from xstilts.runtime import extras, text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -235,6 +235,7 @@ def table(
 @cache
 def templates(*folders: Path) -> Environment:
     """Return the environment of the HTML templates, those in other folders first; every value is escaped."""
+    extras.require("report", "an HTML page")
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

@@ -28,6 +28,7 @@ from xstilts.evidence.report.to_json import synthesis_to_json
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search.corpus import Corpus
 from xstilts.reporting import study_report
+from xstilts.runtime import extras
 from xstilts.store import manifest
 from xstilts.verification.verify import Check, Status, StoredStages
 
@@ -247,6 +248,7 @@ def _check_views(folder: Path, content: Json, corpus: Corpus) -> Iterator[Check]
 
 
 def _check_pdf(path: Path, content: Json) -> Check:
+    extras.require("evidence", "the check of a PDF")
     from pypdf import PdfReader
 
     name = "The PDF holds every statement"

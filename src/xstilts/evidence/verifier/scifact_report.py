@@ -19,6 +19,7 @@ from xstilts.evidence.verifier.baselines import Majority, Verifier, WordOverlap
 from xstilts.evidence.verifier.model_card import COVERAGES, PRECISION, SHUFFLES, ModelCard, VerifierScores
 from xstilts.evidence.verifier.scifact import LABELS, SENTENCES_READ, SciFact
 from xstilts.experiments.score_table import drawn, marked
+from xstilts.runtime import extras
 from xstilts.runtime.console import console
 from xstilts.runtime.machine import Runtime
 
@@ -71,6 +72,7 @@ def measure(source: Path | None, machine: Runtime) -> SciFactReport:
     Raises:
         InputError: SciFact is missing or damaged, or the checkpoint has other labels.
     """
+    extras.require("evidence", "the measurement on SciFact")
     data = scifact.read((machine.data or Path()) / scifact.FOLDER)
     rivals: list[Verifier] = [Majority(), WordOverlap()]
     if source is None:
