@@ -260,6 +260,7 @@ VERBS = [
     "watch",
     "track",
     "recommend",
+    "doctor",
 ]
 
 

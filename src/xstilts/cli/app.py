@@ -157,10 +157,10 @@ class Verbs(TyperGroup):
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Choose `plan FILE.py` where a Python file is named and neither an encoder nor a target is given."""
+        """Choose `plan FILE.py` where a study is named and neither an encoder nor a target is given."""
         args = list(_present_names(args))
         of_run = any(arg.startswith(("--encoder", "--target", "--suite")) for arg in args)
-        if args[:1] == ["plan"] and not of_run and any(arg.endswith(".py") for arg in args):
+        if args[:1] == ["plan"] and not of_run and any(_is_study(arg) for arg in args[1:]):
             return "plan", self.get_command(ctx, PLAN_STUDY), args[1:]
         return super().resolve_command(ctx, args)
 
@@ -171,6 +171,12 @@ def _present_names(arguments: Sequence[str]) -> Iterator[str]:
         name, equals, value = argument.partition("=")
         to_file = equals or "".join(arguments[place + 1 : place + 2]).endswith(".json")
         yield ("--json-file" if name == "--json" and to_file else FORMER_OPTIONS.get(name, name)) + equals + value
+
+
+def _is_study(argument: str) -> bool:
+    from xstilts.cli.options import shipped_studies
+
+    return argument.endswith(".py") or argument in shipped_studies()
 
 
 def verb_path(ctx: Any) -> str:

@@ -21,6 +21,7 @@ import typer
 from xstilts import __version__
 from xstilts.cli.app import app
 from xstilts.cli.options import DataFolder, Device, Store
+from xstilts.runtime.text import counted
 
 State = Literal["ok", "note", "broken"]
 LIBRARIES = ("torch", "transformers", "tokenizers", "huggingface-hub", "numpy", "safetensors")
@@ -156,7 +157,7 @@ def _device(name: str) -> Iterator[Check]:
         yield Check("device", str(chosen), f"{title}, {free / GIB:.1f} of {total / GIB:.1f} GiB free")
     else:
         yield Check("device", str(chosen), platform.processor() or platform.machine())
-    yield Check("device", "cores", f"{cores} usable, {torch.get_num_threads()} torch threads")
+    yield Check("device", "cores", f"{cores} usable, {counted(torch.get_num_threads(), 'torch thread')}")
     memory = _memory()
     if memory:
         yield Check("device", "memory", f"{memory[0] / GIB:.1f} of {memory[1] / GIB:.1f} GiB available")

@@ -11,6 +11,7 @@ import typer
 
 from xstilts.cli.app import app
 from xstilts.cli.options import DataFolder, JsonFile, Store, TaskFolders, complete_tasks
+from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,7 +51,7 @@ def show(
     screen.print_json(jsons.dumps({name: value for name, value in record.items() if name != "files"}))
     damaged = manifest.damaged_files(folder)
     state = f"DAMAGED: {', '.join(damaged)}" if damaged else "all as recorded"
-    screen.print(f"{len(record['files'])} files, {state}", highlight=False)
+    screen.print(f"{counted(len(record['files']), 'file')}, {state}", highlight=False)
     nearest = query.nearest_sibling(store, record)
     if nearest:
         screen.print(f"nearest sibling: {nearest[0].name}", highlight=False)
@@ -177,7 +178,9 @@ def overlap(
     machine, screen = Runtime(store, data, allow_unexpected_data=True), console()
     overlaps = list(contamination.of_tasks(task(train), task(target), language, split, machine))
     for both in overlaps:
-        screen.print(f"{both.test}: {both.test_examples:,} examples, {both.touched:,} of them seen in {both.train}")
+        screen.print(
+            f"{both.test}: {counted(both.test_examples, 'example')}, {both.touched:,} of them seen in {both.train}"
+        )
         shown = Table("field", "examples", "seen verbatim", "near duplicates", "too short to compare")
         for part in both.fields:
             shown.add_row(part.name, *(f"{count:,}" for count in (part.examples, part.exact, part.near, part.short)))

@@ -43,6 +43,31 @@ def complete_tasks(incomplete: str) -> list[str]:
     return [f"{before}{comma}{task}" for task in base.names() if task.startswith(name)]
 
 
+def shipped_studies() -> dict[str, Path]:
+    """Return the study files that come with the package, by name: in a wheel, or in the clone it is installed from."""
+    package = Path(__file__).parents[1]
+    folder = package / "studies" if (package / "studies").is_dir() else package.parents[1] / "studies"
+    return {path.stem: path for path in sorted(folder.glob("*.py"))}
+
+
+def _study_file(given: Path) -> Path:
+    """Return a study's file as it was given, or the shipped one of that name."""
+    return given if given.is_file() else shipped_studies().get(str(given), given)
+
+
+def complete_studies(incomplete: str) -> list[str]:
+    """Return the names of shipped studies that begin so, for the shell."""
+    return [name for name in shipped_studies() if name.startswith(incomplete)]
+
+
+StudyFile = Annotated[
+    Path,
+    typer.Argument(
+        callback=_study_file,
+        autocompletion=complete_studies,
+        help="A study file, which is a Python program and is run, or the name of a shipped study: replication …",
+    ),
+]
 Store = Annotated[Path, typer.Option(envvar="XSTILTS_STORE", help="Folder of finished stages.")]
 DataFolder = Annotated[
     Path | None, typer.Option("--data", envvar="XSTILTS_DATA", help="Folder of your copies of data sets.")

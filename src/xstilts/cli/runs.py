@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xstilts.cli.app import VerbWithoutRecord, app
 from xstilts.cli.options import ExperimentOptions, Out, RecipeOptions, RuntimeOptions, grouped
+from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
     from xstilts.api import Comparison
@@ -133,7 +134,9 @@ def print_comparisons(results: Sequence[Comparison], out: Path | None) -> None:
     for result in results:
         screen.print(result)
     built = sum(result.built for result in results)
-    screen.print(f"{built} stages built, the others were finished; results are in {machine.store}/", highlight=False)
+    screen.print(
+        f"{counted(built, 'stage')} built, the others were finished; results are in {machine.store}/", highlight=False
+    )
     predictions = next((score.arguments["predictions"] for result in results for score in result.scores()), None)
     if predictions:
         screen.print(

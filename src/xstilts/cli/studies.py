@@ -22,6 +22,7 @@ from xstilts.cli.options import (
     RuntimeOptions,
     Scale,
     Store,
+    StudyFile,
     TaskFolders,
     Threads,
     complete_tasks,
@@ -38,7 +39,7 @@ from xstilts.cli.options import (
     ),
 )
 def plan_study(
-    file: Annotated[Path, typer.Argument(help="A study file: a Python program, which is run; its stages are not.")],
+    file: StudyFile,
     scale: Scale = "full",
     device_name: Annotated[str, typer.Option(help="GPU to plan for: H200, H100, A100 …")] = "H200",
     memory: Annotated[float, typer.Option(min=0, metavar="N", help="Its memory in GiB; 0: an H200's 139.8.")] = 0.0,
@@ -75,14 +76,12 @@ def plan_study(
 @app.command(
     rich_help_panel="Study",
     examples=(
-        "xstilts study studies/replication.py",
+        "xstilts study replication",
         "xstilts study studies/layerwise.py --scale small --data DATA --out layerwise",
     ),
 )
 def study(
-    file: Annotated[
-        Path, typer.Argument(help="A study file: a question, its runs and its claims; a Python program, which is run.")
-    ],
+    file: StudyFile,
     scale: Scale = "sandbox",
     out: Annotated[Path, typer.Option(help="Folder for the report and table.csv.")] = Path("study"),
     data: DataFolder = None,

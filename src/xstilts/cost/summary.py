@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.errors import InputError
+from xstilts.runtime.text import counted
 from xstilts.store import names
 from xstilts.store import query as stores
 from xstilts.store.names import INTERMEDIATE, PRETRAINING, TARGET
@@ -198,7 +199,7 @@ def summary(lines: Sequence[Line]) -> str:
     whole = total(lines)
     figures = {name: cell(whole, name) for name in ("seconds", "flops", "memory_mib")}
     return (
-        f"cost of the {whole.stages} stages behind this table: {figures['seconds']} seconds, "
+        f"cost of the {counted(whole.stages, 'stage')} behind this table: {figures['seconds']} seconds, "
         f"FLOPs {figures['flops']}, peak memory in MiB {figures['memory_mib']}"
     )
 

@@ -24,6 +24,7 @@ from xstilts.evaluation.score import read_score
 from xstilts.experiments.run import Run
 from xstilts.formats import task_format
 from xstilts.runtime.machine import Runtime
+from xstilts.runtime.text import counted
 from xstilts.stats import Summary, gain, summary
 from xstilts.store import manifest
 from xstilts.store.names import BASELINE as BASELINE
@@ -221,7 +222,7 @@ def remarks(table: ScoreTable) -> list[str]:
     """Return what a reader must know beside the figures."""
     seeds = len(next(iter(table.columns[0].scores.values())))
     lines = [
-        f"mean ± standard error over {seeds} seeds; gains are paired by seed",
+        f"mean ± standard error over {counted(seeds, 'seed')}; gains are paired by seed",
         "asterisk: the 95 % interval (Student's t) excludes 0, each by itself, not corrected for their number",
         *table.notes,
     ]

@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
+from xstilts.runtime.text import counted
 from xstilts.selection.backtest import Gains, hits
 from xstilts.selection.probes import CandidateSearch
 from xstilts.selection.recommend import recommend
@@ -144,12 +145,14 @@ def remarks(advice: Advice) -> Iterator[str]:
     yield from (f"{method}: {METHODS[method]}" for method in advice.figures)
     for one in advice.rounds:
         names = ", ".join(held.name for held in one.standings)
-        yield f"round {one.rung.number + 1}, {one.rung.steps} steps, {one.rung.seeds} seeds: {names}"
+        size = f"{counted(one.rung.steps, 'step')}, {counted(one.rung.seeds, 'seed')}"
+        yield f"round {one.rung.number + 1}, {size}: {names}"
         yield from (f"  {name} dropped: {why}" for name, why in one.dropped.items())
     yield from (f"left out: {one}" for one in advice.missing)
     parts = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in advice.spent.items())
     budget = "no budget was set" if math.isinf(advice.budget) else f"of {advice.budget:.0f} s"
-    yield f"spent {sum(advice.spent.values()):.0f} s of stages, {budget}: {parts}; {advice.built} stages built now"
+    built = counted(advice.built, "stage")
+    yield f"spent {sum(advice.spent.values()):.0f} s of stages, {budget}: {parts}; {built} built now"
 
 
 def _hits(advice: Advice) -> RichTable:

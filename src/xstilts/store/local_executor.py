@@ -75,7 +75,8 @@ def build_all(stages: Sequence[Stage], machine: Runtime) -> int:
         lines = [f"{label}: {_said(error)}" for label, error in reasons[:NAMED]]
         lines += [f"and {len(reasons) - NAMED} more"] if len(reasons) > NAMED else []
         raise Unbuilt(
-            f"{len(failed)} of {len(todo)} stages could not be built; the others are kept.\n" + "\n".join(lines),
+            f"{len(failed)} of {counted(len(todo), 'stage')} could not be built; the others are kept.\n"
+            + "\n".join(lines),
             {key: _said(error) if error else "" for key, error in failed.items()},
             len(todo) - len(failed),
         ) from reasons[0][1]

@@ -12,6 +12,7 @@ from xstilts.evidence.claims.verdict import NliFunction
 from xstilts.evidence.pipeline import ReportOptions, ReportServices, make_report
 from xstilts.runtime import progress
 from xstilts.runtime.console import console
+from xstilts.runtime.text import counted
 
 
 def make_and_show(
@@ -60,12 +61,13 @@ def summary_lines(folder: Path, report: Mapping[str, Any]) -> list[str]:
     flow, panel = report["search"]["flow"], report["reviews"]
     failed = sorted({failure["source"] for failure in report["search"]["failures"]})
     rejected = len(report["proposals"]["rejected"])
+    statements, score = counted(flow["statements"], "statement"), f"{panel['score']:g} of 10"
     output = [
         report["question"],
         f"  {report['answer']}",
-        f"  {flow['works']} works, {flow['included']} included, {flow['cited']} cited, "
-        f"{flow['statements']} statements; reviews {panel['score']:g} of 10 ({panel['low']:g} to {panel['high']:g})",
+        f"  {counted(flow['works'], 'work')}, {flow['included']} included, {flow['cited']} cited, "
+        f"{statements}; reviews {score} ({panel['low']:g} to {panel['high']:g})",
         f"  {folder / 'report.html'}",
     ]
     output += [f"  failed: {', '.join(failed)}"] if failed else []
-    return output + ([f"  {rejected} proposals of a language model rejected"] if rejected else [])
+    return output + ([f"  {counted(rejected, 'proposal')} of a language model rejected"] if rejected else [])

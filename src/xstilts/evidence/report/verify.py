@@ -29,6 +29,7 @@ from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search.corpus import Corpus
 from xstilts.reporting import study_report
 from xstilts.runtime import extras
+from xstilts.runtime.text import counted
 from xstilts.store import manifest
 from xstilts.verification.verify import Check, Status, StoredStages
 
@@ -277,7 +278,7 @@ def _check_metadata(folder: Path) -> Check:
         return Check(path.name, name, "changed", f"it cannot be read ({type(error).__name__})")
     wrong = [name for name, digest in files.items() if not _has_digest(folder / name, digest)]
     wrong += [name for name in (study_report.REPORT, *bundle.VIEWS) if name not in files]
-    why = f"not as listed: {', '.join(wrong)}" if wrong else f"{len(files)} files are as listed"
+    why = f"not as listed: {', '.join(wrong)}" if wrong else f"{counted(len(files), 'file')} as listed"
     return Check(path.name, name, "changed" if wrong else "stands", why)
 
 
