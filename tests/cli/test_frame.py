@@ -343,8 +343,6 @@ def test_light_verbs_do_not_import_torch_and_others_say_that_they_do(tmp_path: P
         f"for words in {LIGHT!r}:\n"
         "    call(words)\n"
         "    assert 'torch' not in sys.modules, words\n"
-        "sys.modules['torch'] = None  # the import fails at once\n"
-        "del sys.modules['torch']\n"
         "import importlib.abc\n"
         "class Refused(importlib.abc.MetaPathFinder):\n"
         "    def find_spec(self, name, path=None, target=None):\n"
@@ -382,6 +380,8 @@ def test_a_missing_extra_is_named_with_its_command(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     code, _, err = call("study", "x.py")
     assert code == 2
-    assert err == 'error: the report of a study needs matplotlib, not installed here: pip install "xstilts[report]"\n'
+    assert err.splitlines()[-1] == (
+        'error: the report of a study needs matplotlib, not installed here: pip install "xstilts[report]"'
+    )
     monkeypatch.setitem(sys.modules, "bm25s", None)
     assert 'needs bm25s, not installed here: pip install "xstilts[evidence]"' in call("evidence", "--demo")[2]

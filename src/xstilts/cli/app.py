@@ -235,20 +235,19 @@ def _announced(verb: str, quiet: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(ValueError):
-            sys.meta_path.remove(watcher)
+        sys.meta_path.remove(watcher)
 
 
 class _TorchWatcher(importlib.abc.MetaPathFinder):
     """Finds no module; logs when torch is looked for."""
 
     def __init__(self, verb: str) -> None:
-        self.verb = verb
+        self.verb, self.waiting = verb, True
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         """Log the first import of torch."""
-        if name == "torch":
-            sys.meta_path.remove(self)
+        if name == "torch" and self.waiting:
+            self.waiting = False
             LOG.info("xstilts %s: importing torch, which takes a few seconds", self.verb)
 
 

@@ -78,12 +78,9 @@ def cost(
 ) -> None:
     """Print the cost of finished stages, by phase and by stage: time, tokens, FLOPs, memory, energy."""
     from xstilts.cost import summary
-    from xstilts.experiments.collect_results import roles_of
-    from xstilts.reporting import study_report
     from xstilts.runtime.console import console, result
 
-    rows = study_report.read(report)["rows"] if report else []
-    lines = summary.entries(store, key or (), roles_of((row["keys"], row["roles"]) for row in rows))
+    lines = summary.entries(store, key or (), _roles(report) if report else {})
     screen = console()
     screen.print(_costs("cost by phase", [*summary.by_phase(lines), summary.total(lines)]))
     screen.print(_costs("cost by stage", lines))
@@ -93,12 +90,20 @@ def cost(
     result(summary.to_json(lines))
 
 
+def _roles(report: Path) -> dict[str, str]:
+    """Return the role of each training of a study by its key; this imports torch, so only where a report is given."""
+    from xstilts.experiments.collect_results import roles_of
+    from xstilts.reporting import study_report
+
+    return roles_of((row["keys"], row["roles"]) for row in study_report.read(report)["rows"])
+
+
 def _costs(title: str, lines: Sequence[summary.Line]) -> Table:
     from xstilts.cost import summary
-    from xstilts.experiments import score_table
+    from xstilts.runtime.tables import drawn
 
     rows = [(line.folder, [summary.cell(line, figure) for figure in COST_COLUMNS.values()]) for line in lines]
-    return score_table.drawn(title, ["", *COST_COLUMNS], rows)
+    return drawn(title, ["", *COST_COLUMNS], rows)
 
 
 @app.command(
@@ -121,7 +126,7 @@ def tasks(
 
     if markdown:
         page = cards.page()
-        print(page, end="")
+        console().out(page, end="", highlight=False)
         result({"markdown": page})
         return
     last = ("training data", "test data") if data else ("licence",)

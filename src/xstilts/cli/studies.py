@@ -148,12 +148,12 @@ def track(
 ) -> None:
     """Send losses, development scores and test scores to an experiment tracker, one run a training; nothing twice."""
     from xstilts.monitoring import tracker_sync
-    from xstilts.runtime.console import record
+    from xstilts.runtime.console import console, record
     from xstilts.runtime.text import counted
 
     mirror = tracker_sync.Mirror(store, to)
     for count in tracker_sync.follow(mirror, every) if follow else [mirror.send()]:
-        print(f"{counted(count, 'run')} with something new, sent to {to.partition(':')[0]}")
+        console().print(f"{counted(count, 'run')} with something new, sent to {to.partition(':')[0]}", highlight=False)
         record({"runs": count, "to": to})
 
 
@@ -218,7 +218,7 @@ def report(
     from xstilts.errors import InputError
     from xstilts.evidence.report import bundle
     from xstilts.reporting import study_page
-    from xstilts.runtime.console import result
+    from xstilts.runtime.console import console, result
     from xstilts.verification import compare_reports
 
     of_evidence = other is None and bundle.is_bundle(folder)
@@ -230,7 +230,7 @@ def report(
         written = compare_reports.write(folder, other, out)
     else:
         written = bundle.write_views(folder) if of_evidence else study_page.write_pages(folder, out)
-    print(*written, sep="\n")
+    console().print(*written, sep="\n", highlight=False, soft_wrap=True)
     result({"written": written})
 
 

@@ -24,6 +24,7 @@ from xstilts.evaluation.score import read_score
 from xstilts.experiments.run import Run
 from xstilts.formats import task_format
 from xstilts.runtime.machine import Runtime
+from xstilts.runtime.tables import drawn as drawn
 from xstilts.runtime.text import counted
 from xstilts.stats import Summary, gain, summary
 from xstilts.store import manifest
@@ -173,16 +174,6 @@ def _contaminated(runs: Mapping[str, list[Run]], machine: Runtime) -> Iterable[s
 def render(table: ScoreTable) -> RichTable:
     """Return the table for a terminal."""
     return drawn(f"{table.target} ({table.metric})", header(table), cells_of(table))
-
-
-def drawn(title: str, names: list[str], rows: Iterable[tuple[str, list[str]]]) -> RichTable:
-    """Return rows of a label and cells for a terminal, means in bold."""
-    rich = RichTable(title=title, title_justify="left")
-    for number, name in enumerate(names):
-        rich.add_column(name, justify="left" if number == 0 else "right")
-    for label, cells in rows:
-        rich.add_row(label, *cells, style="bold" if label.startswith("mean") else None)
-    return rich
 
 
 def markdown(table: ScoreTable) -> str:

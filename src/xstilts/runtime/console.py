@@ -82,8 +82,8 @@ def console() -> Console:
 
     It is silent where the command writes JSON.
     """
-    wide = Console(markup=False, quiet=_output.json)
-    return wide if wide.is_terminal else Console(width=200, markup=False, quiet=_output.json)
+    wide = Console(markup=False, emoji=False, quiet=_output.json)
+    return wide if wide.is_terminal else Console(width=200, markup=False, emoji=False, quiet=_output.json)
 
 
 def result(value: object) -> None:

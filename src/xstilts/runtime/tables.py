@@ -232,6 +232,18 @@ def table(
     return TableView(name, title, tuple(columns), cells, note, units=tuple(units), align=tuple(align))
 
 
+def drawn(title: str, names: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> RichTable:
+    """Return rows of a label and cells for a terminal, means in bold."""
+    from rich.table import Table
+
+    shown = Table(title=title, title_justify="left")
+    for number, name in enumerate(names):
+        shown.add_column(name, justify="left" if number == 0 else "right")
+    for label, cells in rows:
+        shown.add_row(label, *cells, style="bold" if label.startswith("mean") else None)
+    return shown
+
+
 @cache
 def templates(*folders: Path) -> Environment:
     """Return the environment of the HTML templates, those in other folders first; every value is escaped."""
