@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import typer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 import xstilts
@@ -269,6 +269,7 @@ def test_what_a_study_file_prints_does_not_reach_the_json(call: Call, monkeypatc
     assert (code, document(out)["answer"], "a line of the study file" in err) == (0, "It helps.", True)
 
 
+@settings(max_examples=40)
 @given(
     some.recursive(
         some.none() | some.booleans() | some.integers() | some.floats() | some.text() | some.builds(Path),

@@ -108,15 +108,27 @@ def test_with_quiet_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_library_shows_nothing_unless_logging_is_configured(
-    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with shown():
         note("hello")
     assert capsys.readouterr() == ("", "")
-    caplog.set_level(logging.INFO, "xstilts")
-    with shown():
-        note("hello")
-    assert caplog.messages == ["hello"]
+    messages: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, entry: logging.LogRecord) -> None:
+            messages.append(entry.getMessage())
+
+    logger, handler = logging.getLogger("xstilts"), Handler()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        with shown():
+            note("hello")
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+    assert messages == ["hello"]
 
 
 def test_in_a_terminal_remarks_are_printed_to_the_letter(monkeypatch: pytest.MonkeyPatch) -> None:

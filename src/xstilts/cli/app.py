@@ -51,11 +51,21 @@ class Verb(TyperCommand):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.params = [*self.params, *shared_options()]
+        for parameter in self.params:
+            if parameter.opts[0].startswith("-") and parameter.metavar is None:
+                parameter.metavar = _metavar(parameter)
 
     @property
     def examples(self) -> tuple[str, ...]:
         """The commands shown on the help page."""
         return tuple(line for line in (self.epilog or "").splitlines() if line.startswith("xstilts "))
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return `--help`, without the type of its value."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.metavar = ""
+        return option
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the options: those of the command line before the environment's, and these before the file's."""
@@ -171,6 +181,17 @@ def _present_names(arguments: Sequence[str]) -> Iterator[str]:
         name, equals, value = argument.partition("=")
         to_file = equals or "".join(arguments[place + 1 : place + 2]).endswith(".json")
         yield ("--json-file" if name == "--json" and to_file else FORMER_OPTIONS.get(name, name)) + equals + value
+
+
+def _metavar(option: Any) -> str | None:
+    """Return what help shows for an option's value: nothing for a flag, else PATH, N or TEXT, but no Python types."""
+    if getattr(option, "is_flag", False):
+        return ""
+    if option.nargs != 1:
+        return None
+    annotation = str(getattr(getattr(option, "type_descriptor", None), "annotation", ""))
+    names = {"Path": "PATH", "int": "N", "float": "N", "str": "TEXT"}
+    return next((shown for name, shown in names.items() if name in annotation), None)
 
 
 def _is_study(argument: str) -> bool:

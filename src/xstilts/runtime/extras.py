@@ -55,4 +55,4 @@ def require(extra: str, purpose: str) -> None:
     """
     absent = missing(extra)
     if absent:
-        raise InputError(f"{purpose} needs {' and '.join(absent)}, not installed here: {command(extra)}")
+        raise InputError(f"{purpose} needs {', '.join(absent)}, not installed here: {command(extra)}")
