@@ -13,7 +13,6 @@ import transformers
 import families as tiny
 from families import quick_first
 from given import TOYS, lesson
-from xstilts.cost import flops
 from xstilts.cost.activation_memory import ActivationMemory, Device, real
 from xstilts.cost.flops import Shape
 from xstilts.formats import task_format
@@ -72,19 +71,6 @@ def test_kept_bytes_are_those_of_real_tensors(model_type: str) -> None:
     found = ActivationMemory(network, "head", CPU)
     for shape in (ONE, Shape(3, 31)):
         assert found.bytes(shape, recompute=False) == really(network, "classification", shape)
-
-
-@pytest.mark.parametrize("device", [CPU, GPU], ids=lambda device: device.type)
-@pytest.mark.parametrize("model_type", quick_first(FAMILIES))
-def test_fake_tensors_keep_what_the_real_ones_of_a_small_network_do(
-    model_type: str, device: Device, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network, random = network_of(model_type), torch.get_rng_state()
-    small = ActivationMemory(network, "head", device)
-    monkeypatch.setattr(flops, "SMALL", 0)
-    fake = ActivationMemory(network, "head", device)
-    assert (fake.whole, fake.between, fake.layers) == (small.whole, small.between, small.layers)
-    assert torch.equal(torch.get_rng_state(), random)
 
 
 @pytest.mark.parametrize("model_type", ["xlm-roberta", "eurobert", "gemma3_text"])

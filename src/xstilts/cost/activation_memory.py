@@ -11,7 +11,7 @@ differs on a GPU is in `gpu_emulation`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
@@ -129,23 +129,20 @@ def _value(factors: Mapping[str, Fraction], shape: Shape) -> int:
     return int(sum(factor * TERMS[term](shape) for term, factor in factors.items()))  # type: ignore[no-untyped-call]
 
 
-def faked(network: Network) -> tuple[AbstractContextManager[object], Network]:
-    """Return a copy of a network on fake tensors, which have shapes and no values; of a small one, on real zeros.
-
-    A small network takes less time on the CPU than its emulation.
+def faked(network: Network) -> tuple[FakeTensorMode, Network]:
+    """Return a copy of a network on fake tensors, which have shapes and no values.
 
     Args:
         network: The network.
 
     Returns:
-        The mode that the copy's tensors need, and the copy, in training mode and with the same weights frozen.
+        The mode of the fake tensors, and the copy, in training mode and with the same weights frozen.
     """
-    small = flops.is_small(network)
-    mode: AbstractContextManager[object] = nullcontext() if small else FakeTensorMode()
+    mode = FakeTensorMode()
 
     def like(tensor: Tensor) -> Tensor:
         with mode:
-            return (torch.zeros if small else torch.empty)(tensor.shape, dtype=tensor.dtype)
+            return torch.empty(tensor.shape, dtype=tensor.dtype)
 
     return mode, flops.copied(network, like).train()
 
@@ -177,7 +174,7 @@ def _mark(layer: nn.Module) -> Iterator[Any]:
 
 
 def counted(
-    network: Network, head: str, shape: Shape, device: Device, mode: AbstractContextManager[object], times: list[int]
+    network: Network, head: str, shape: Shape, device: Device, mode: FakeTensorMode, times: list[int]
 ) -> tuple[int, ...]:
     """Return the bytes that a pass of a network on fake tensors saves.
 
@@ -186,7 +183,7 @@ def counted(
         head: Name of the head.
         shape: Shape of the batch.
         device: The device to emulate.
-        mode: The mode of its tensors.
+        mode: The mode of the fake tensors.
         times: How many layers each layer stands for.
 
     Returns:
@@ -196,7 +193,7 @@ def counted(
     with mode:
         ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long)
         mask = torch.ones_like(ids)
-    with torch.random.fork_rng(devices=()), mode, ledger.kept(), device.ways():
+    with mode, ledger.kept(), device.ways():
         states = network.encode(ids, mask)
         logits = flops.answer(network, head, states, shape, learning=True).flatten(0, -2)
         targets = torch.zeros(len(logits), dtype=torch.long)

@@ -181,7 +181,8 @@ def _predicts_tokens(network: Network, head: str) -> bool:
 def _polynomial(network: Network, head: str, learning: bool) -> Polynomial:
     terms = EVERY + further(network, head, learning)
     shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
-    network_twin = twin(network, "cpu" if is_small(network) else "meta")
+    size = sum(parameter.numel() for parameter in network.parameters())
+    network_twin = twin(network, "cpu" if size <= SMALL else "meta")
     counts = [count(network_twin, head, shape, learning) for shape in shapes]
     rows = [[TERMS[term](shape) for term in terms] for shape in shapes]
     factors = {part: solved(rows, [counted[part] for counted in counts]) for part in counts[0]}
@@ -207,11 +208,6 @@ def further(network: Network, head: str, learning: bool) -> tuple[str, ...]:
 def _format(network: Network, head: str) -> str:
     module = network.heads[head]
     return module.format if isinstance(module, Head) else ""
-
-
-def is_small(network: Network) -> bool:
-    """Return whether a network is so small that it takes less time to compute with than to emulate."""
-    return sum(parameter.numel() for parameter in network.parameters()) <= SMALL
 
 
 def twin(network: Network, device: str = "meta") -> Network:
