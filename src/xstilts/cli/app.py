@@ -74,7 +74,7 @@ class Verb(TyperCommand):
             values, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         config = None
         if not ctx.resilient_parsing and not values.get("help"):
-            config = _config(ctx, values.get("config"))
+            config = _config(ctx, values.get("config_file"))
         if config:
             ctx.default_map = config.values_of(verb_path(ctx), self)
         try:
@@ -87,7 +87,7 @@ class Verb(TyperCommand):
         for option in shared_options():
             value = ctx.params.pop(str(option.name), None)
             ctx.meta[f"xstilts.{option.name}"] = value or ctx.meta.get(f"xstilts.{option.name}")
-        ctx.meta["xstilts.config"] = config.file if config else None
+        ctx.meta["xstilts.config_file"] = config.file if config else None
         return rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -117,7 +117,7 @@ class Verb(TyperCommand):
         folder = ctx.params.get("out")
         if not (self.records and isinstance(folder, Path) and folder.is_dir()):
             return
-        config = ctx.meta.get("xstilts.config")
+        config = ctx.meta.get("xstilts.config_file")
         options = {name: json_value(value) for name, value in sorted(ctx.params.items())}
         run = {"command": verb_path(ctx), "version": __version__, "options": options, "config": config and str(config)}
         (folder / RECORD).write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -168,18 +168,20 @@ class Verbs(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Choose `plan FILE.py` where a study is named and neither an encoder nor a target is given."""
-        args = list(_present_names(args))
         of_run = any(arg.startswith(("--encoder", "--target", "--suite")) for arg in args)
         if args[:1] == ["plan"] and not of_run and any(_is_study(arg) for arg in args[1:]):
-            return "plan", self.get_command(ctx, PLAN_STUDY), args[1:]
-        return super().resolve_command(ctx, args)
+            name, command, rest = "plan", self.get_command(ctx, PLAN_STUDY), args[1:]
+        else:
+            name, command, rest = super().resolve_command(ctx, args)
+        writes_json = any("--json-file" in parameter.opts for parameter in getattr(command, "params", ()))
+        return name, command, list(_present_names(rest, writes_json))
 
 
-def _present_names(arguments: Sequence[str]) -> Iterator[str]:
+def _present_names(arguments: Sequence[str], writes_json: bool) -> Iterator[str]:
     """Yield the arguments with present names of options; `--json FILE.json` is now `--json-file FILE.json`."""
     for place, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
-        to_file = equals or "".join(arguments[place + 1 : place + 2]).endswith(".json")
+        to_file = writes_json and (equals or "".join(arguments[place + 1 : place + 2]).endswith(".json"))
         yield ("--json-file" if name == "--json" and to_file else FORMER_OPTIONS.get(name, name)) + equals + value
 
 
@@ -220,10 +222,13 @@ def _shared(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", rich_help_panel=OUTPUT, help="All log messages, with times.")
     ] = False,
-    config: Annotated[
+    config_file: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", rich_help_panel=OUTPUT, help="TOML file of options; default: xstilts.toml, if it is here."
+            "--config",
+            metavar="FILE",
+            rich_help_panel=OUTPUT,
+            help="TOML file of options; default: xstilts.toml, if it is here.",
         ),
     ] = None,
 ) -> None:

@@ -29,7 +29,7 @@ from xstilts.errors import InputError
 
 FILE = Path("xstilts.toml")
 DEFAULTS = "defaults"
-SHARED = ("as_json", "quiet", "verbose", "config")  # of one call, so not of a file
+SHARED = ("as_json", "quiet", "verbose", "config_file")  # of one call, so not of a file
 
 
 @dataclass(frozen=True)
