@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import metadata
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from xstilts import cli
 from xstilts.cli import doctor
+from xstilts.runtime import extras
 
 Examine = Callable[..., tuple[int, dict[str, doctor.Check]]]
 
@@ -148,3 +150,11 @@ def test_the_hub_is_asked_unless_it_is_switched_off(
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     code, checks = examine("--device", "cpu")
     assert (code, checks["hub http://127.0.0.1:9"].state) == (0, "note")
+
+
+def test_doctor_knows_every_extra_that_users_may_install() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = project["optional-dependencies"]
+    assert set(declared) - {"all", "bench", "dev", "docs"} == set(extras.EXTRAS)
+    for extra, modules in extras.EXTRAS.items():
+        assert len(modules) <= len(declared[extra])
