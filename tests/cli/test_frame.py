@@ -219,6 +219,25 @@ REPLACED: dict[str, tuple[str, dict[str, object]]] = {
         {"evidence.verifier.scifact_report." + name: {"cards": []} for name in ("measure", "show", "to_json")},
     ),
 }
+SHARED_MODEL = {
+    "export": (
+        "model --out x",
+        {"sharing.export.export": SimpleNamespace(files=(), onnx=(), folder="x", to_json=dict)},
+    ),
+    "card": (
+        "model",
+        {
+            "sharing.export.located": Path("model"),
+            "sharing.export.card_facts": None,
+            "sharing.model_card.model_card": "# A model\n",
+        },
+    ),
+    "push": (
+        "model OWNER/NAME",
+        {"sharing.push.push": SimpleNamespace(files=(), size=0, unchanged=False, url="https://…", to_json=dict)},
+    ),
+}
+REPLACED |= SHARED_MODEL
 AS_THEY_ARE = {
     "tasks": "",
     "data": "xnli --no-counts --data .",

@@ -10,7 +10,7 @@ import sys
 from xstilts.cli.app import PANELS, PLAN_STUDY, app
 
 # Each module adds its verbs, in the order of `--help`.
-from xstilts.cli import runs, models, studies, literature, lookups, doctor, sandbox  # noqa: F401  # isort: skip
+from xstilts.cli import runs, models, share, studies, literature, lookups, doctor, sandbox  # noqa: F401  # isort: skip
 
 __all__ = ["PANELS", "PLAN_STUDY", "app", "main"]
 
