@@ -53,6 +53,7 @@ from xstilts.reporting.run_study import Outcome
 from xstilts.reporting.run_study import run_study as run_study_file
 from xstilts.runtime import progress, tables
 from xstilts.runtime.machine import Runtime
+from xstilts.runtime.text import counted
 from xstilts.selection import backtest, probes, render
 from xstilts.selection.probes import CandidateSearch
 from xstilts.selection.recommend import recommend as rank_candidates
@@ -723,7 +724,7 @@ class StudyResult(Printable, Tabular):
             shown.add_column(column)
         for verdict in self.verdicts:
             shown.add_row(verdict.claim.sentence, verdict.status, verdict.why)
-        lines = [Text(self.answer), Text(f"{self.outcome.built} stages built; the report is {self.report}")]
+        lines = [Text(self.answer), Text(f"{counted(self.outcome.built, 'stage')} built; the report is {self.report}")]
         if self.missing:
             rest = len(self.missing) - NAMED_GAPS
             names = " | ".join([*self.missing[:NAMED_GAPS], *([f"and {rest} more"] if rest > 0 else [])])

@@ -24,6 +24,8 @@ from xstilts.evaluation.score import read_score
 from xstilts.experiments.run import Run
 from xstilts.formats import task_format
 from xstilts.runtime.machine import Runtime
+from xstilts.runtime.tables import drawn as drawn
+from xstilts.runtime.text import counted
 from xstilts.stats import Summary, gain, summary
 from xstilts.store import manifest
 from xstilts.store.names import BASELINE as BASELINE
@@ -206,25 +208,6 @@ def render(table: ScoreTable) -> RichTable:
     return drawn(f"{table.target} ({table.metric})", header(table), cells_of(table))
 
 
-def drawn(title: str, names: list[str], rows: Iterable[tuple[str, list[str]]]) -> RichTable:
-    """Return rows as a table for the terminal.
-
-    Args:
-        title: The title.
-        names: The names of the columns, that of the labels first.
-        rows: The label and the cells of each row; rows of means are bold.
-
-    Returns:
-        The table of rich.
-    """
-    rich = RichTable(title=title, title_justify="left")
-    for number, name in enumerate(names):
-        rich.add_column(name, justify="left" if number == 0 else "right")
-    for label, cells in rows:
-        rich.add_row(label, *cells, style="bold" if label.startswith("mean") else None)
-    return rich
-
-
 def markdown(table: ScoreTable) -> str:
     """Return the table in Markdown, with its notes."""
     return marked(f"{table.target} ({table.metric})", header(table), cells_of(table), remarks(table))
@@ -279,7 +262,7 @@ def remarks(table: ScoreTable) -> list[str]:
     """
     seeds = len(next(iter(table.columns[0].scores.values())))
     lines = [
-        f"mean ± standard error over {seeds} seeds; gains are paired by seed",
+        f"mean ± standard error over {counted(seeds, 'seed')}; gains are paired by seed",
         "asterisk: the 95 % interval (Student's t) excludes 0, each by itself, not corrected for their number",
         *table.notes,
     ]

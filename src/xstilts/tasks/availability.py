@@ -22,6 +22,7 @@ from xstilts.data.readers import Report
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.runtime import progress
+from xstilts.runtime.console import console
 from xstilts.tasks import download
 from xstilts.tasks.base import Task, listed, task
 
@@ -96,13 +97,18 @@ def gather(
 
 def show(found: Mapping[str, Sequence[Entry]], folder: Path | None, out: Path | None = None) -> bool:
     """Print entries, write them to the JSON file `out` if there is one, and return whether none is broken."""
+    screen = console()
     for name, entries in found.items():
         for line in render(task(name), entries, folder or Path()):
-            print(line)
-    every = [entry for entries in found.values() for entry in entries]
+            screen.print(line, highlight=False, soft_wrap=True)
     if out:
-        out.write_text(json.dumps([_record(entry) for entry in every], indent=1) + "\n", encoding="utf-8")
-    return not any(entry.error for entry in every)
+        out.write_text(json.dumps(to_json(found), indent=1) + "\n", encoding="utf-8")
+    return not any(entry.error for entries in found.values() for entry in entries)
+
+
+def to_json(found: Mapping[str, Sequence[Entry]]) -> list[dict[str, object]]:
+    """Return entries as the values of their JSON file."""
+    return [_record(entry) for entries in found.values() for entry in entries]
 
 
 def survey(task: Task, folder: Path, split: str | None = None, counted: bool = True) -> Iterator[Entry]:

@@ -31,6 +31,7 @@ from xstilts.data.readers.field_types import SURROGATE
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.runtime import progress
+from xstilts.runtime.text import counted
 
 Paths = str | Path | Sequence[str | Path]
 Files = Mapping[str, Paths]
@@ -162,7 +163,7 @@ class UserData:
             )
         numbers = all(value.isdigit() for value in values)
         labels = tuple(sorted(values, key=lambda value: (int(value) if numbers else 0, value)))
-        progress.note(f"{self.name}: {len(labels)} labels in {paths[0].name}: {', '.join(labels)[:200]}")
+        progress.note(f"{self.name}: {counted(len(labels), 'label')} in {paths[0].name}: {', '.join(labels)[:200]}")
         return labels
 
 
