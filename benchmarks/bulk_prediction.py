@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def options() -> argparse.Namespace:
-    """Return what is asked for: 10,000 lines and a small encoder unless something else is."""
+    """Return the options of the command line; by default 10,000 lines and a small encoder."""
     parser, quick = sides.options(__doc__.splitlines()[0], lines=40, rounds=2)
     parser.set_defaults(layers=4, width=192)
     parser.add_argument("--lines", type=int, default=10_000)

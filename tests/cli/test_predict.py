@@ -306,15 +306,15 @@ def test_vectors_and_exact_neighbours(call: Call, tmp_path: Path) -> None:
 def test_blocks_of_keys_give_the_same_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     queries = rng.normal(size=(5, 4)).astype(np.float32)
-    keys = rng.normal(size=(23, 4)).astype(np.float32)[[*range(23), 3, 3]]  # some are equal
+    keys = rng.normal(size=(25, 4)).astype(np.float32)
     whole = predict_file.nearest(queries, keys, 7)
     monkeypatch.setattr(predict_file, "KEY_ROWS", 4)
     values, _ = predict_file.nearest(queries, keys, 7)
     assert np.allclose(values, whole[0], atol=1e-6)
     assert predict_file.nearest(queries, keys, 99)[1].shape == (5, 25)
-    tied = [list(row).index(3) for row in predict_file.nearest(queries, keys, 99)[1]]
-    for at, row in zip(tied, predict_file.nearest(queries, keys, 99)[1], strict=True):
-        assert list(row[at : at + 3]) == [3, 23, 24]
+    axes = np.eye(4, dtype=np.float32)  # cosines of 0 and 1 are exact in every block
+    values, order = predict_file.nearest(axes[1:2], axes[[0, 1, 2, 1, 3, 0, 1, 2]], 8)
+    assert (order.tolist(), values.tolist()) == ([[1, 3, 6, 0, 2, 4, 5, 7]], [[1.0] * 3 + [0.0] * 5])
 
 
 # Streams.
@@ -407,3 +407,14 @@ def test_headers_are_checked_and_may_be_missing() -> None:
 )
 def test_columns_are_known_by_their_names(format: str, names: list[str], chosen: Columns, fields: Any) -> None:
     assert columns_of(format, names, chosen, "a.csv") == fields
+
+
+def test_with_json_the_summary_is_the_result_and_predictions_need_a_file(
+    call: Call, heads: Path, tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text(f"{WORDS[0]}\n{WORDS[1]}\n")
+    assert "give --out FILE" in call("predict", heads / "classification", texts, "--json")[2]
+    code, out, err = call("predict", heads / "classification", texts, "--json", "--out", tmp_path / "labelled.txt")
+    assert (code, json.loads(out)["rows"]) == (0, 2), err
+    assert len((tmp_path / "labelled.txt").read_text().splitlines()) == 2
