@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from xstilts.data import held_out
 from xstilts.data.examples import Example, write
 from xstilts.data.language_check import EnglishCheck
 from xstilts.data.languages import language
@@ -173,7 +174,10 @@ def examples(data: DatasetSplit, folder: Path | None, report: Report) -> Iterato
         yield from source.generator.examples(data.task, data.split, data.language, source.options)
         return
     count = 0
-    for example in _distinct(_shaped(data, source, folder, report)):
+    distinct = _distinct(_shaped(data, source, folder, report))
+    if parts := source.held_out:
+        distinct = held_out.part(list(distinct), data.split, parts, int(str(source.options["held_out_percent"])))
+    for example in distinct:
         count += 1
         yield example
     if not count:
@@ -185,7 +189,8 @@ def examples(data: DatasetSplit, folder: Path | None, report: Report) -> Iterato
 
 def _shaped(data: DatasetSplit, source: Source, folder: Path | None, report: Report) -> Iterator[tuple[Example, str]]:
     """Yield (example, place) of the rows that are not dropped."""
-    rules = RowRules(data.split, data.labels, report, source.label_names, source.dropped, source.withheld)
+    split = "train" if source.held_out else data.split  # all parts drop the same rows
+    rules = RowRules(split, data.labels, report, source.label_names, source.dropped, source.withheld)
     positional = source.options.get("ids") == "position"
     rows = read_rows(source.reader, _inputs(data, folder), {**source.options, "language": data.language}, report)
     meant = ((row.place, fields) for row in rows if _concerns(fields := fields_of(row, source), data, source))

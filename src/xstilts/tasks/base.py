@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from xstilts.data.dataset import DataFile, DatasetSplit
+from xstilts.data.held_out import PERCENT
 from xstilts.data.languages import language
 from xstilts.data.source import Source
 from xstilts.errors import InputError
@@ -39,9 +40,11 @@ from xstilts.tasks.user_data import (
     conll_data,
     delimited_data,
     hub_data,
+    inferred_data,
     json_data,
     rows_data,
 )
+from xstilts.tasks.user_format import FileFormat, FileOptions, infer
 
 FOLDERS = ("datasets", "subsets", "sandbox")
 GROUP = "xstilts.tasks"  # of entry points
@@ -292,6 +295,47 @@ class Task:
         """
         request, task_options = _request(name, format, folder, options)
         return cls._of(rows_data(request, dataset), task_options)
+
+    @classmethod
+    def from_files(
+        cls,
+        name: str,
+        files: Mapping[str, str | Path | FileFormat | Sequence[FileFormat]],
+        *,
+        reading: FileOptions | None = None,
+        held_out: Sequence[str] = (),
+        held_out_percent: int = PERCENT,
+        **options: Unpack[TaskOptions],
+    ) -> Task:
+        """Make a task of files in any format, which are read as `user_format.infer` finds them to be.
+
+        Args:
+            name: Name of the task in keys, tables and reports.
+            files: From a split ("train", or "test/sw" with a language) to its file, or to what `infer` returned for
+                it; files that name no language are in that of `trained_in`.
+            reading: Columns and formats, where they are not to be inferred.
+            held_out: The splits that are cut out of the training files: "validation", "test" or both.
+            held_out_percent: The share of each, in percent.
+            **options: As in `from_csv`, without columns.
+
+        Raises:
+            InputError: A file is missing or can be read in several ways, or the files are of different task formats.
+        """
+        trained_in = tuple(options.get("trained_in", ("en",)))
+        formats: dict[str, list[FileFormat]] = {}
+        for key, given in files.items():
+            split, _, code = key.partition("/")
+            each = [given] if isinstance(given, str | Path | FileFormat) else given
+            inferred = [one if isinstance(one, FileFormat) else infer(one, reading) for one in each]
+            formats.setdefault(f"{split}/{code or trained_in[0]}", []).extend(inferred)
+        task_formats = {part.format for parts in formats.values() for part in parts}
+        if len(task_formats) != 1:
+            shown = "; ".join(part.describe() for parts in formats.values() for part in parts) or "none"
+            raise InputError(f"the files of task '{name}' are not of one task format: {shown}")
+        request, task_options = _request(name, task_formats.pop(), None, options)
+        if request.format == "bitext_retrieval":
+            task_options.setdefault("learned_from", None)
+        return cls._of(inferred_data(request, formats, held_out, held_out_percent), task_options)
 
     @classmethod
     def _of(cls, data: UserData, options: TaskOptions) -> Task:

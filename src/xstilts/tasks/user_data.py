@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from filelock import FileLock
 
@@ -30,6 +30,9 @@ from xstilts.data.readers import read as read_rows
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.runtime import progress
+
+if TYPE_CHECKING:
+    from xstilts.tasks.user_format import FileFormat
 
 Paths = str | Path | Sequence[str | Path]
 Files = Mapping[str, Paths]
@@ -322,6 +325,48 @@ def hub_data(
     folder = Path(place).expanduser() if place else None
     user_data = UserData(name, request.format, languages, tuple(sources), trained_in, folder)
     return user_data if folder is None else _HubData(**vars(user_data))
+
+
+def inferred_data(
+    request: DataRequest, files: Mapping[str, Sequence[FileFormat]], held_out: Sequence[str], percent: int
+) -> UserData:
+    """Return the data of files whose formats are inferred; see `Task.from_files`.
+
+    Args:
+        request: What is asked of them; its columns are those of the files.
+        files: From a split and a language, "test/sw", to its files.
+        held_out: Splits that are cut out of the training files.
+        percent: The share of each.
+    """
+    request.checked()
+    sources: list[Source] = []
+    for key, formats in files.items():
+        split, code = _split(request.name, key)
+        _check_language(code, f"'{key}' of task '{request.name}'")
+        for other in formats[1:]:
+            if (other.reader, other.options, other.columns) != (
+                formats[0].reader,
+                formats[0].options,
+                formats[0].columns,
+            ):
+                raise InputError(f"the files of '{key}' differ: {formats[0].describe()}; {other.describe()}; make one")
+        first = formats[0]
+        options = Options(first.options)
+        columns: dict[str, str | tuple[str, ...]] = {}
+        if first.columns:
+            more, columns = _named(replace(request, columns=first.columns), ())
+            options |= more
+        elif first.reader == "tagged":
+            options["ids"] = "position"
+        patterns = {split: tuple(str(path.absolute()) for each in formats for path in each.paths)}
+        if split == "train" and held_out:
+            options |= {"held_out": tuple(held_out), "held_out_percent": percent}
+            patterns |= dict.fromkeys(held_out, patterns["train"])
+        names = {label: str(number) for number, label in enumerate(first.choice_labels)}
+        sources.append(Source(first.reader, patterns, columns, options, label_names=names, languages=(code,)))
+    tests = [key.partition("/")[2] for key in files if key.startswith("test/")]
+    evaluated = request.languages or tuple(dict.fromkeys(tests)) or request.trained_in
+    return UserData(request.name, request.format, evaluated, tuple(sources), request.trained_in)
 
 
 class _HubData(UserData):
