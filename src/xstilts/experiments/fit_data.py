@@ -37,6 +37,7 @@ from xstilts.tasks.user_format import FILE_FORMATS, FileFormat, infer, infer_par
 ENGLISH = "en"
 NAMED = re.compile(r"([a-z]{2,3}(?:-[a-z]{2,3})?)=(.+)", re.DOTALL)
 HUB = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", re.ASCII)
+SPLIT_NAMES = ("train", "training", "dev", "validation", "test", "data")
 LISTED_LABELS = 40
 
 
@@ -90,7 +91,6 @@ def prepare(options: FitOptions, data: Path | None) -> FitData:
         for entry in entries:
             code, path = _named(entry)
             formats = _formats(path, split, options, data)
-            remarks += [each.describe() for each in formats]
             trained = [key.partition("/")[2] for key in files if key.startswith("train/")]
             if split == "validation" and len(trained) == 1:
                 code = code or trained[0]
@@ -99,6 +99,10 @@ def prepare(options: FitOptions, data: Path | None) -> FitData:
                 problem = f"development data in '{code}', and training data in {', '.join(trained)}"
                 raise InputError(f"{path}: {problem}: weights are selected in a language of the training data")
             files.setdefault(f"{split}/{code}", []).extend(formats)
+    alike: dict[tuple[Any, ...], list[FileFormat]] = {}
+    for each in (each for of_key in files.values() for each in of_key):
+        alike.setdefault((each.name, each.format, str(each.columns), each.reasons), []).append(each)
+    remarks = [*(first.describe(*others) for first, *others in alike.values()), *remarks]
     trained_in = tuple(key.partition("/")[2] for key in files if key.startswith("train/"))
     missing = _missing_splits(files)
     for split in missing:
@@ -264,7 +268,9 @@ def _task_name(options: FitOptions) -> str:
     """Return a name for the task by its first file."""
     entry = (options.train or options.test)[0]
     stem = Path(_named(entry)[1].partition(",")[0]).name.partition(".")[0]
-    name = re.sub(r"[^\w.-]+", "_", stem, flags=re.ASCII).strip("_") or "own"
+    name = re.sub(r"[^\w.-]+", "_", stem, flags=re.ASCII).strip("_")
+    if stem.lower() in ("", *SPLIT_NAMES):  # not that of the folder, which would change keys when it is moved
+        return "own_data"
     return name if name not in base.names() else f"own_{name}"
 
 

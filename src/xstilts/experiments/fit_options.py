@@ -152,6 +152,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     for name in FILES:
         if name in values:
             values[name] = tuple(_placed(entry, path.parent) for entry in _texts(name, values[name]))
+    if "encoder" in values and (path.parent / str(values["encoder"])).is_dir():
+        values["encoder"] = str(path.parent / str(values["encoder"]))
     if values.get("out"):
         values["out"] = str(path.parent / str(values["out"]))
     return values

@@ -195,6 +195,10 @@ def _reasons(choice: Choice) -> tuple[str, ...]:
         lines.append(
             "one seed: the interval is that of these two models, another seed may decide otherwise (--seeds 3)"
         )
+    elif any(row.gain > 0 and row.adjusted_p >= LEVEL for row in means):
+        lines.append(
+            f"that none was found does not mean that there is none: more seeds than {choice.seeds} find smaller ones"
+        )
     if choice.setting != BASELINE and len(means) > 1:
         lines.append("it was chosen on these test data: its own score is somewhat too high, its gain was corrected")
     if not choice.zero_shot:

@@ -109,14 +109,14 @@ class FileFormat:
     reasons: tuple[str, ...] = ()
     choice_labels: tuple[str, ...] = ()
 
-    def describe(self) -> str:
-        """Return in one sentence how the file is read."""
-        names = " + ".join(path.name for path in self.paths)
+    def describe(self, *others: FileFormat) -> str:
+        """Return in one sentence how the file is read, and others that are read alike."""
+        names = ", ".join(" + ".join(path.name for path in each.paths) for each in (self, *others))
         columns = ", ".join(
             f"{_listed(column)} as {argument}" for argument, column in self.columns.items() if argument != column
         )
         shown = f", column {columns}" if columns else ""
-        return f"{names}: read as {self.format}, {self.name}{shown}, because {' and '.join(self.reasons)}"
+        return f"{names}: read as {self.format}, {self.name}{shown}, because {', and '.join(self.reasons)}"
 
 
 @dataclass(frozen=True)
