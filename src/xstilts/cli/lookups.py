@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from xstilts.cost import summary
+    from xstilts.tasks.base import Task
 
 COST_COLUMNS = {
     "stages": "stages",
@@ -92,6 +93,10 @@ def _costs(title: str, lines: Sequence[summary.Line]) -> Table:
 
 @app.command()
 def tasks(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[validate FILE…]", help="Check task files whole: imports, fields, labels, data."),
+    ] = None,
     data: DataFolder = None,
     folders: TaskFolders = None,
     markdown: Annotated[
@@ -105,24 +110,60 @@ def tasks(
     from xstilts.runtime.console import console
     from xstilts.tasks import base, cards
 
+    if words:
+        if words[0] != "validate" or len(words) < 2:
+            raise InputError(f"unknown words '{' '.join(words)}' after `tasks`: give none, or validate FILE")
+        right = [_validate(Path(word), data) for word in words[1:]]  # all of them are checked
+        raise typer.Exit(not all(right))
     if markdown:
         print(cards.page(), end="")
         return
     last = ("training data", "test data") if data else ("licence",)
     shown = Table("task", "format", "metric", "trained on", "languages", *last)
-    broken = []
+    broken: list[str] = []
     for name, task in base.listed():
         if isinstance(task, InputError):
-            broken.append(task)
+            broken.append(str(task))
             continue
-        measured = sum(task.has("test", code, data) for code in task.languages)
-        trained = all(part.has("train", code, data) for part, code in task.training_parts())
-        present = ("yes" if trained else "-", f"{measured} of {len(task.languages)}" if measured else "-")
-        cells = task.format, task.metric, task.learned_from_name or "-", str(len(task.languages) or "any")
-        shown.add_row(name, *cells, *(present if data else (task.licence,)))
+        try:
+            shown.add_row(*_cells(name, task, data))
+        except Exception as error:  # a task file may hold anything
+            broken.append(f"the task '{name}' cannot be shown ({error}): `xstilts tasks validate` its file")
     console().print(shown)
-    for error in broken:
-        console().print(f"not usable: {error}", highlight=False)
+    for message in broken:
+        console().print(f"not usable: {message}", highlight=False)
+
+
+def _cells(name: str, task: Task, data: Path | None) -> tuple[str, ...]:
+    """Return the row of a task in the list."""
+    cells = name, task.format, task.metric, task.learned_from_name or "-", str(len(task.languages) or "any")
+    parts = task.training_parts()
+    if not data:
+        return (*cells, task.licence)
+    measured = sum(task.has("test", code, data) for code in task.languages)
+    trained = all(part.has("train", code, data) for part, code in parts)
+    return (*cells, "yes" if trained else "-", f"{measured} of {len(task.languages)}" if measured else "-")
+
+
+def _validate(file: Path, data: Path | None) -> bool:
+    """Print what is wrong with a task file and what its data hold; return whether nothing is wrong."""
+    from xstilts.runtime.console import console
+    from xstilts.tasks import validate
+
+    result, screen = validate.validate(file, data), console()
+    for problem in result.problems:
+        screen.print(f"{file}: {problem}", highlight=False, soft_wrap=True)
+    for (split, code), count in result.counts.items():
+        screen.print(f"  {split} {code}: {count:,} examples", highlight=False)
+    for (split, code), places in result.absent.items():
+        where = "name its folder with --data" if data is None else f"not below {data}"
+        screen.print(f"  {split} {code}: no data ({places or 'no source has it'}; {where})", highlight=False)
+    for reason, times in result.notes.items():
+        screen.print(f"  {reason}: {times:,}", highlight=False)
+    if result.task and not result.problems:
+        about = f"{result.task.format}, {result.task.metric}, {len(result.task.languages)} languages"
+        screen.print(f"{file}: the task '{result.task.name}' is right ({about})", highlight=False)
+    return not result.problems
 
 
 @app.command()

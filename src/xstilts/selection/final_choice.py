@@ -98,6 +98,8 @@ class Choice:
         gain = {(row.setting, row.language): row for row in self.gains}
         rows = []
         for language in dict.fromkeys(row.language for row in self.scores):
+            if language == MEAN and len(self.languages) == 1:
+                continue
             title = f"mean of {listed(self.languages)}" if language == MEAN else language
             cells: list[object] = [title]
             for setting in settings:

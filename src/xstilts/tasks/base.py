@@ -589,7 +589,7 @@ def _loaded(name: str, place: _Place) -> Task:
     try:
         found = place.entry.load() if place.entry else import_module(place.module)
         found = found if isinstance(found, Task) else getattr(found, "task", None)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends the program must not end this one
         if name in _shipped():
             raise
         said = f"{type(error).__name__}: {error}"
