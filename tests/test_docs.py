@@ -239,6 +239,7 @@ def options_of(verb: str) -> set[str]:
 
 VERBS = [
     "run",
+    "fit",
     "plan",
     cli.PLAN_STUDY,
     "submit",
@@ -278,6 +279,7 @@ def test_options_on_a_page_are_options_of_the_command(page: Path) -> None:
     [
         ("run", "docs/experiments/run.md"),
         ("submit", "docs/experiments/run.md"),
+        ("fit", "docs/data/own-data.md"),
         (cli.PLAN_STUDY, "docs/scale/plan.md"),
         ("study", "docs/experiments/studies.md"),
         ("verify", "docs/reports/verify.md"),

@@ -101,7 +101,7 @@ def prepare(options: FitOptions, data: Path | None) -> FitData:
             files.setdefault(f"{split}/{code}", []).extend(formats)
     alike: dict[tuple[Any, ...], list[FileFormat]] = {}
     for each in (each for of_key in files.values() for each in of_key):
-        alike.setdefault((each.name, each.format, str(each.columns), each.reasons), []).append(each)
+        alike.setdefault((each.name, each.format, str(each.columns), each.reasons, each.unused), []).append(each)
     remarks = [*(first.describe(*others) for first, *others in alike.values()), *remarks]
     trained_in = tuple(key.partition("/")[2] for key in files if key.startswith("train/"))
     missing = _missing_splits(files)

@@ -69,6 +69,11 @@ PAIRS = (
     ("text1", "text2"),
     ("question1", "question2"),
 )
+# The text before the choices, where a column has the name of neither field.
+STEMS: Mapping[str, tuple[str, ...]] = {
+    "context": ("context", "premise", "ctx", "passage", "paragraph", "sentence", "text", "story"),
+    "question": ("question", "goal", "query"),
+}
 ANSWER_NUMBERS = (*NAMES["label"], "answer", "correct", "answerkey")
 # More particular formats first: a question with choices may have a column called "text" as well.
 FORMATS = ("token_classification", "extractive_qa", "multiple_choice", "bitext_retrieval", "classification")
@@ -98,6 +103,7 @@ class FileFormat:
         reasons: Why it is read so.
         choice_labels: What the label column of multiple choice holds for the first choice, the second and so on, where
             that is not 0, 1 and so on.
+        unused: Columns that are not read.
     """
 
     paths: tuple[Path, ...]
@@ -108,6 +114,7 @@ class FileFormat:
     columns: Mapping[str, str | tuple[str, ...]]
     reasons: tuple[str, ...] = ()
     choice_labels: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
     def describe(self, *others: FileFormat) -> str:
         """Return in one sentence how the file is read, and others that are read alike."""
@@ -116,7 +123,8 @@ class FileFormat:
             f"{_listed(column)} as {argument}" for argument, column in self.columns.items() if argument != column
         )
         shown = f", column {columns}" if columns else ""
-        return f"{names}: read as {self.format}, {self.name}{shown}, because {', and '.join(self.reasons)}"
+        rest = f"; not read: {', '.join(self.unused)}" if self.unused else ""
+        return f"{names}: read as {self.format}, {self.name}{shown}, because {', and '.join(self.reasons)}{rest}"
 
 
 @dataclass(frozen=True)
@@ -512,7 +520,10 @@ def _of_table(table: _Table, options: FileOptions) -> FileFormat:
     choice_labels = _choice_labels(table, fields) if format == "multiple_choice" else ()
     _check_sample(table, format, fields)
     reasons = (reason, *table.reasons)
-    return FileFormat((table.path,), table.name, table.reader, table.options, format, fields, reasons, choice_labels)
+    unused = tuple(column for column in table.columns if column not in _columns_in(fields))
+    return FileFormat(
+        (table.path,), table.name, table.reader, table.options, format, fields, reasons, choice_labels, unused
+    )
 
 
 def _given_columns(table: _Table, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -582,11 +593,16 @@ def _filled_by_name(table: _Table, format: str, columns: Mapping[str, Any]) -> d
             if not match:
                 return None
             filled[argument] = match[0]
-    for argument in FIELDS[format].optional:  # "text_pair" is taken with its first text alone
-        usual = format == "multiple_choice" or (format == "classification" and argument == filled["text"] == "text")
-        if argument not in filled and argument in free and usual:
-            filled[argument] = free[argument]
+    if format == "multiple_choice":
+        for argument, names in STEMS.items():
+            match = [free[name] for name in names if name in free and free[name] not in _columns_in(filled)]
+            if argument not in filled and match:
+                filled[argument] = match[0]
     return filled
+
+
+def _columns_in(fields: Mapping[str, Any]) -> set[str]:
+    return {name for column in fields.values() for name in _as_tuple(column)}
 
 
 def _filled_by_content(
@@ -603,7 +619,8 @@ def _filled_by_content(
             filled = dict(columns) | {"label": label} | dict(zip(("text", "text_pair"), wanted, strict=False))
             count = len(set(map(str, table.values(label))))
             return {"classification": (filled, f"{label} has {count} values in {len(table.rows)} rows")}
-    two_texts = len(texts) == 2 and not labels and not columns
+    paired = {name for pair in PAIRS for name in pair}  # a pair of texts whose label is missing
+    two_texts = len(texts) == 2 and not labels and not columns and not {text.lower() for text in texts} & paired
     if "bitext_retrieval" in formats and two_texts and len(table.columns) == 2:
         filled = dict(zip(("source", "target"), texts, strict=True))
         return {"bitext_retrieval": (filled, "it has two columns of texts and no labels")}
@@ -665,6 +682,10 @@ def _choice_labels(table: _Table, fields: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _check_sample(table: _Table, format: str, fields: Mapping[str, Any]) -> None:
     """Raise InputError where the sample shows that the columns are not what they were taken for."""
+    others = [column for column in table.columns if column not in _columns_in(fields) and _is_text(table, column)]
+    if format == "multiple_choice" and not {"context", "question"} & set(fields) and others:
+        problem = f"the choices belong to a text, which may be in {' or '.join(others)}"
+        raise bad(f"{table.path}:1", problem, "name its column, --question COLUMN or --context COLUMN, or both")
     if format != "token_classification":
         return
     for number, row in enumerate(table.rows):
