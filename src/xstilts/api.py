@@ -927,14 +927,18 @@ class Fit(Printable, Tabular):
 
     def __rich__(self) -> RenderableType:
         parts: list[RenderableType] = [view.to_rich() for view in self._views()]
-        lines = [*self.choice.reasons, f"the recommended model is {self.checkpoint}"]
-        return Group(*parts, *(Text(f"  {line}", overflow="fold") for line in lines))
+        return Group(*parts, *(Text(f"  {line}", overflow="fold") for line in self._lines()))
 
     def _repr_html_(self) -> str:
-        lines = (*self.choice.reasons, f"the recommended model is {self.checkpoint}")
-        return "\n".join(
-            [*(str(view.to_html()) for view in self._views()), *(f"<p>{html.escape(x)}</p>" for x in lines)]
-        )
+        shown = [str(view.to_html()) for view in self._views()]
+        return "\n".join([*shown, *(f"<p>{html.escape(line)}</p>" for line in self._lines())])
+
+    def _lines(self) -> tuple[str, ...]:
+        """Return the evidence, what a reader must know beside the scores, and the place of the model."""
+        (table,) = self.comparison.tables
+        collapsed = [(column.name, label) for column in table.columns for label in column.collapsed]
+        warnings = [f"{name}: no better than chance on development data after {label}" for name, label in collapsed]
+        return (*self.choice.reasons, *table.notes, *warnings, f"the recommended model is {self.checkpoint}")
 
     def _views(self) -> list[tables.TableView]:
         title = f"{self.task.name} ({self.task.metric}), 95 % intervals"
@@ -989,8 +993,7 @@ def fit(
     given_encoder = str(encoder) if isinstance(encoder, str | Path) else "an encoder"
     wanted = FitOptions.of({**named, "encoder": given_encoder}, config)
     machine = _runtime(runtime, {}, encoder)
-    with progress.shown():
-        return _fit(wanted, wanted.encoder if isinstance(encoder, str | Path) else encoder, machine)
+    return _fit(wanted, wanted.encoder if isinstance(encoder, str | Path) else encoder, machine)
 
 
 def check_fit(options: FitOptions, machine: Runtime) -> tuple[fit_data.FitData, list[fit_data.SplitCounts]]:
@@ -1000,12 +1003,13 @@ def check_fit(options: FitOptions, machine: Runtime) -> tuple[fit_data.FitData, 
         InputError: As `fit`.
     """
     _check_out(options.out)
-    data = fit_data.prepare(options, machine.data)
-    for remark in data.remarks:
-        progress.note(remark)
-    counts = fit_data.count(data.task, machine)
-    for remark in fit_data.overlap_remarks(counts):
-        progress.note(remark)
+    with progress.shown():
+        data = fit_data.prepare(options, machine.data)
+        for remark in data.remarks:
+            progress.note(remark)
+        counts = fit_data.count(data.task, machine)
+        for remark in fit_data.overlap_remarks(counts):
+            progress.note(remark)
     return data, counts
 
 
@@ -1021,8 +1025,8 @@ def _fit(options: FitOptions, given: str | Path | Encoder | Checkpoint, machine:
     grid = Grid(encoder, (data.task,), settings, recipes, options.seeds)
     grid.stages(machine)  # all of the options and data are right, before anything is trained
     baseline = Comparison.of(replace(grid, settings=()), machine)
-    for code, scores in baseline.tables[0].columns[0].scores.items():
-        progress.note(f"baseline, {code}: {fmean(scores):.1f} {data.task.metric}")
+    means = {code: fmean(scores) for code, scores in baseline.tables[0].columns[0].scores.items()}
+    _note(f"baseline, {data.task.metric}: {', '.join(f'{code} {mean:.1f}' for code, mean in means.items())}")
     advice = None
     if AUTO in options.intermediate:
         chosen = candidates or probes.candidates_of(data.task, None, machine.data)
@@ -1030,11 +1034,16 @@ def _fit(options: FitOptions, given: str | Path | Encoder | Checkpoint, machine:
             CandidateSearch(encoder, data.task, chosen, recipes), machine, budget_hours=options.budget
         )
         best = [name for name in advice.ranking if name not in advice.advice.harmful()][:TRIED]
-        progress.note(f"intermediate tasks that are tried: {', '.join(best) or 'none, as none was ranked'}")
+        _note(f"intermediate tasks that are tried: {', '.join(best) or 'none, as none was ranked'}")
         grid = replace(grid, settings=tuple((task(name),) for name in best))
     comparison = Comparison.of(grid, machine) if grid.settings else baseline
     result = Fit(comparison, choose(grid, machine), tuple(counts), data.remarks, advice)
     return replace(result, out=_export(result, Path(options.out))) if options.out else result
+
+
+def _note(text: str) -> None:
+    with progress.shown():
+        progress.note(text)
 
 
 def _check_out(out: str) -> None:
@@ -1049,7 +1058,7 @@ def _export(result: Fit, out: Path) -> Path:
     part = out.with_name(f"{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(result.checkpoint, part)
-    record = json.dumps(result.to_json(), indent=1, ensure_ascii=False)
+    record = json.dumps(replace(result, out=out).to_json(), indent=1, ensure_ascii=False)
     (part / FIT).write_text(record + "\n", encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     part.replace(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import signal
@@ -12,11 +13,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import constants
 
 import xstilts as xs
+from hubserver import serving
 from xstilts import cli
 from xstilts.data import language_guess
+from xstilts.experiments import fit_data
 from xstilts.experiments.fit_options import FitOptions
 from xstilts.sandbox.tasks import examples
 from xstilts.selection import final_choice
@@ -288,3 +294,37 @@ def test_the_choice_is_what_the_test_says() -> None:
         text = "; ".join(final_choice._reasons(choice))
         assert expected in text
         assert ("one seed" in text) == (seeds == 1 and bool(means))
+
+
+def test_a_data_set_of_the_hub_is_downloaded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    file = io.BytesIO()
+    pq.write_table(
+        pa.Table.from_pylist([dict(zip(("text", "label"), row, strict=True)) for row in sentences("en", 60)]), file
+    )
+    with serving() as served:
+        monkeypatch.setattr(constants, "ENDPOINT", served.url)
+        template = f"{served.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        served.put("lab/reviews", {"data/train-0.parquet": file.getvalue(), "sw/test-0.parquet": file.getvalue()})
+        options = FitOptions.of({"train": "en=lab/reviews", "test": "sw=lab/reviews:sw", "encoder": "sandbox"})
+        data = fit_data.prepare(options, folder / "data")
+        assert (data.task.name, data.task.labels, data.task.languages) == ("reviews", ("neg", "pos"), ("sw",))
+        assert (folder / "data/hub/lab/reviews/data/train-0.parquet").is_file()
+        missing = FitOptions.of({"train": "en=lab/reviews:no", "encoder": "sandbox"})
+        with pytest.raises(xs.InputError, match="lab/reviews:no has no Parquet files of a split 'train'"):
+            fit_data.prepare(missing, folder / "data")
+
+
+@pytest.mark.slow
+def test_intermediate_tasks_are_chosen_within_a_budget(folder: Path) -> None:
+    result = xs.fit(
+        "sandbox", {"qaa": str(folder / "pairs.csv")}, {"qab": str(folder / "qab.csv")},
+        label="verdict", intermediate="auto", candidates=["sandbox_names", "sandbox_pos"], budget=1.0,
+        recipe="sandbox", settings=["steps=3", "max_train_examples=48"],
+        runtime=xs.Runtime(folder / "store", device="cpu"),
+    )  # fmt: skip
+    assert result.advice is not None
+    assert set(result.comparison.settings) <= {"baseline", "sandbox_names", "sandbox_pos"}
+    assert result.checkpoint.parent.parent == folder / "store"

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from xstilts.data import held_out, language_guess
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example
@@ -216,9 +218,11 @@ def _from_hub(id: str, split: str, data: Path | None) -> list[Path]:
         raise InputError(f"'{id}' is no file here, and a data set of the hub needs a folder: give --data DIR")
     name, _, config = id.partition(":")
     repository = Repository(name, "main", data)
-    for pattern in (f"{config or 'data'}/{split}*.parquet", f"{config or 'default'}/{split}*.parquet"):
-        if repository.matching(pattern):
-            return repository.get(pattern)
+    (data / "hub" / ".part").mkdir(parents=True, exist_ok=True)
+    with FileLock(data / "hub" / ".part" / "lock"):
+        for pattern in (f"{config or 'data'}/{split}*.parquet", f"{config or 'default'}/{split}*.parquet"):
+            if repository.matching(pattern):
+                return repository.get(pattern)
     raise InputError(f"{id} has no Parquet files of a split '{split}': name a configuration, OWNER/NAME:CONFIG")
 
 
