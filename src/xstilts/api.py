@@ -1047,21 +1047,34 @@ def _note(text: str) -> None:
 
 
 def _check_out(out: str) -> None:
-    """Raise InputError where the folder of the model would replace something else."""
+    """Raise InputError where the folder of the model has something in it that no earlier fit wrote."""
     folder = Path(out)
-    if out and folder.exists() and not (folder / FIT).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{out} exists and is no model of an earlier fit: give --out another folder, or remove it")
+    if out and folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not _written(folder))):
+        raise InputError(f"{out} exists and is no model of an earlier fit: give --out another folder")
+
+
+def _written(folder: Path) -> list[str]:
+    """Return the names of the files that an earlier fit wrote to a folder."""
+    try:
+        record = json.loads((folder / FIT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    names = record.get("files", []) if isinstance(record, dict) else []
+    return [name for name in names if isinstance(name, str) and Path(name).name == name]
 
 
 def _export(result: Fit, out: Path) -> Path:
-    """Copy the recommended model to a folder, with what it was chosen by beside it."""
-    part = out.with_name(f"{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(result.checkpoint, part)
-    record = json.dumps(replace(result, out=out).to_json(), indent=1, ensure_ascii=False)
-    (part / FIT).write_text(record + "\n", encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
-    part.replace(out)
+    """Copy the recommended model to a folder, with what it was chosen by beside it; replace that of an earlier fit."""
+    source = result.checkpoint
+    files = sorted(path.name for path in source.iterdir() if path.is_file())
+    out.mkdir(parents=True, exist_ok=True)
+    before = _written(out)
+    record = replace(result, out=out).to_json() | {"files": files}
+    (out / FIT).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name in set(before) - set(files):
+        (out / name).unlink(missing_ok=True)
+    for name in files:
+        shutil.copyfile(source / name, out / name)
     return out
 
 

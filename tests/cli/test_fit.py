@@ -106,15 +106,16 @@ def test_a_fit_compares_recommends_and_predicts(result: xs.Fit, folder: Path) ->
     assert result.choice.languages == ("qab",)
     assert result.recommended in result.comparison.settings
     assert result.checkpoint == folder / "from_python"
-    assert json.loads((result.checkpoint / "fit.json").read_text(encoding="utf-8")) == json.loads(
-        json.dumps(result.to_json())
-    )
+    record = json.loads((result.checkpoint / "fit.json").read_text(encoding="utf-8"))
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= set(record.pop("files"))
+    assert record == json.loads(json.dumps(result.to_json()))
     (first,) = result.model().predict([("a dog runs", "a dog sleeps")])
     assert first["label"] in result.task.labels
     assert "95 % intervals" in str(result)
     assert result._repr_html_().count("<table") == 2
     held = next(each for each in result.counts if each.split == "validation")
-    assert (held.language, held.examples, set(held.labels)) == ("qaa", 30, set(result.task.labels))
+    assert (held.language, set(held.labels)) == ("qaa", set(result.task.labels))
+    assert 30 <= held.examples <= 34
     assert any("no development data are given: 10 % of the training data" in remark for remark in result.remarks)
 
 

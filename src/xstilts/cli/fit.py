@@ -57,7 +57,7 @@ class ColumnArguments(OptionGroup):
     label: Annotated[str | None, typer.Option(help="Label, or the number of the right choice.")] = None
     tokens: Annotated[str | None, typer.Option(help="Words of a sentence.")] = None
     tags: Annotated[str | None, typer.Option(help="Tags of the words.")] = None
-    context: Annotated[str | None, typer.Option(help="Passage that is asked about.")] = None
+    context: Annotated[str | None, typer.Option(help="Passage with the answer.")] = None
     question: Annotated[str | None, typer.Option(help="Question.")] = None
     answers: Annotated[str | None, typer.Option(help="Answers, as text or in SQuAD's form.")] = None
     choices: Annotated[str | None, typer.Option(help="Choices: a column of lists, or several columns, 'a,b,c'.")] = None

@@ -81,7 +81,7 @@ def prepare(options: FitOptions, data: Path | None) -> FitData:
     """Make a task of a user's files.
 
     Args:
-        options: The files and what is said of them.
+        options: The files and what is given about them.
         data: The data folder, for data sets of the hub.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Fit options: what `xstilts fit` is asked for, by options, by a TOML file or by arguments of `xs.fit`.
+"""Fit options: what `xstilts fit` takes, by options, by a TOML file or by arguments of `xs.fit`.
 
 All three have the same names, and every one of them is a field of `FitOptions`. Relative paths in a TOML file start in
 its folder. Options given beside the file win over it.
@@ -107,7 +107,7 @@ class FitOptions:
     @property
     def reading(self) -> FileOptions:
         """How the files are to be read."""
-        return FileOptions(self.columns, self.format, self.file_format, self.delimiter, self.header)
+        return FileOptions(self.columns, self.format, self.file_format, self.delimiter, self.header, self.labels)
 
     @classmethod
     def of(cls, given: Mapping[str, Any], config: Path | str | None = None) -> FitOptions:

@@ -533,7 +533,7 @@ def module_of(name: str) -> str:
 def _request(
     name: str, format: str, folder: Path | str | None, options: Mapping[str, Any]
 ) -> tuple[DataRequest, TaskOptions]:
-    """Return what is asked of a user's data, and the options of the task; other options are columns."""
+    """Return the request for a user's data, and the options of the task; other options are columns."""
     task_options: Any = {key: value for key, value in options.items() if key in TaskOptions.__annotations__}
     for name_of_list in ("languages", "trained_in"):  # a single code may stand without brackets
         if isinstance(task_options.get(name_of_list), str):

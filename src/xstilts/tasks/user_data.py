@@ -108,7 +108,7 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class DataRequest:
-    """What a user asks of their data, whatever files or rows they are in.
+    """What the user gives about their data, whatever files or rows they are in.
 
     Attributes:
         name: Name of the task.
@@ -333,7 +333,7 @@ def inferred_data(
     """Return the data of files whose formats are inferred; see `Task.from_files`.
 
     Args:
-        request: What is asked of them; its columns are those of the files.
+        request: Name, format and languages; its columns are those of the files.
         files: From a split and a language, "test/sw", to its files.
         held_out: Splits that are cut out of the training files.
         percent: The share of each.

@@ -33,6 +33,7 @@ from xstilts.tasks.user_data import FIELDS, Columns
 
 SAMPLE_LINES = 500
 SAMPLE_CHARACTERS = 1_000_000
+NAME_WORDS = 4  # that a column's name has at most
 FEWEST_ROWS = 8  # from which the values of a column say whether it holds labels
 FILE_FORMATS = ("csv", "jsonl", "json", "squad", "conll", "parquet")
 DELIMITERS = {"\t": "a tab", ";": "';'", ",": "','"}
@@ -137,6 +138,7 @@ class FileOptions:
         file_format: A name in `FILE_FORMATS`; "" to infer it.
         delimiter: What separates the columns of CSV; "" to infer it.
         header: Whether the first line names the columns; None to infer it.
+        labels: Labels that the user names; those of choices are then not inferred.
     """
 
     columns: Mapping[str, Any] = field(default_factory=dict)
@@ -144,6 +146,7 @@ class FileOptions:
     file_format: str = ""
     delimiter: str = ""
     header: bool | None = None
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         known = [*Columns.__annotations__]
@@ -265,18 +268,21 @@ def _beginning(path: Path) -> bytes:
 def _file_format(path: Path, start: bytes) -> str:
     if start.startswith(b"PAR1"):
         return "parquet"
-    text = start.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
+    sample = _sample(path)
+    filled = [text for _, text in sample if text.strip()]
+    text = filled[0].lstrip() if filled else ""
     if text.startswith("{"):
         try:
-            first = json.loads(text.partition("\n")[0])
+            first = json.loads(text)
         except ValueError:
             return "jsonl" if path.suffix in (".jsonl", ".ndjson") else "json"
         # A document in one line is one row, or has its rows in a list.
         held = isinstance(first, dict) and any(_is_rows(value) for value in first.values())
-        return "json" if held and not text.partition("\n")[2].strip() else "jsonl"
-    if text.startswith("[") and (path.suffix == ".json" or text[1:].lstrip()[:1] in ("{", "]")):
+        return "json" if held and len(filled) == 1 else "jsonl"
+    begins = "".join(filled[:2]).replace(" ", "")[:2]
+    if text.startswith("[") and (path.suffix == ".json" or begins in ("[{", "[]")):
         return "json"
-    if path.suffix in CONLL_SUFFIXES or _looks_like_conll(_sample(path)):
+    if path.suffix in CONLL_SUFFIXES or _looks_like_conll(sample):
         return "conll"
     return "csv"
 
@@ -434,7 +440,7 @@ def _headed(
     reason: str,
     options: FileOptions,
 ) -> list[_Table]:
-    """Return the tables that the records may be: with a header, without one, or both where that cannot be told."""
+    """Return the tables that the records may be: with a header, without one, or both where that is not clear."""
     first, *others = ([value.strip() for value in values] for _, values in records)
     decided, why = (
         (options.header, "--header says so") if options.header is not None else _has_header(first, others, options)
@@ -457,7 +463,7 @@ def _headed(
 
 
 def _has_header(first: Sequence[str], others: Sequence[Sequence[str]], options: FileOptions) -> tuple[bool | None, str]:
-    """Return whether the first line names columns, and why; None where that cannot be told."""
+    """Return whether the first line names columns, and why; None where that is not clear."""
     lowered = [value.lower() for value in first]
     given = [column for columns in options.columns.values() for column in _as_tuple(columns)]
     if given and any(column in first for column in given):
@@ -465,6 +471,8 @@ def _has_header(first: Sequence[str], others: Sequence[Sequence[str]], options: 
     known = {name for names in NAMES.values() for name in names} | {name for pair in PAIRS for name in pair}
     if any(value in known or CHOICE.fullmatch(value) for value in lowered) and all(first):
         return True, f"'{next(v for v in first if v.lower() in known or CHOICE.fullmatch(v))}' is a usual name"
+    if any(len(value.split()) > NAME_WORDS for value in first):
+        return False, f"a cell has more than {NAME_WORDS} words"
     if len(set(first)) < len(first) or not all(first) or any(_is_number(value) for value in first):
         return False, "a cell is empty, a number or there twice"
     for at, value in enumerate(first):
@@ -517,7 +525,7 @@ def _of_table(table: _Table, options: FileOptions) -> FileFormat:
     if not chosen:
         chosen = _filled_by_content(table, formats, columns, options)
     format, (fields, reason) = next(iter(chosen.items()))
-    choice_labels = _choice_labels(table, fields) if format == "multiple_choice" else ()
+    choice_labels = _choice_labels(table, fields) if format == "multiple_choice" and not options.labels else ()
     _check_sample(table, format, fields)
     reasons = (reason, *table.reasons)
     unused = tuple(column for column in table.columns if column not in _columns_in(fields))
