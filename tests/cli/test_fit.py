@@ -77,7 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     header = ("premise", "hypothesis", "verdict")
     for name, split, code, count in (
         ("pairs", "train", "qaa", 150),
-        ("qaa", "test", "qaa", 40),
+        ("qaa", "test", "qaa", 24),
         ("qab", "test", "qab", 40),
     ):
         rows = [(pair.text_a, pair.text_b, pair.label) for pair in made("sandbox_nli", split, code, count)]
@@ -97,7 +97,7 @@ def result(folder: Path) -> xs.Fit:
 
 
 def test_a_fit_compares_recommends_and_predicts(result: xs.Fit, folder: Path) -> None:
-    assert (result.task.format, result.task.labels) == ("classification", xs.task("sandbox_nli").labels)
+    assert (result.task.format, result.task.labels) == ("classification", tuple(sorted(xs.task("sandbox_nli").labels)))
     assert result.comparison.settings == ("baseline", "sandbox_names")
     assert {(row["setting"], row["language"]) for row in result.rows()} == {
         (setting, language) for setting in ("baseline", "sandbox_names") for language in ("qaa", "qab", "mean")

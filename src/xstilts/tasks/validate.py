@@ -34,10 +34,11 @@ METRICS = {
     "token_classification": ("entity_f1", "pos_f1", "tag_accuracy"),
     "extractive_qa": ("squad", "squad_v2", "mlqa"),
     "bitext_retrieval": ("retrieval_accuracy",),
-    "bitext_mining": ("bitext_f1",),
+    "bitext_mining": ("mined_f1", "bitext_f1"),
     "passage_ranking": ("map20",),
     "masked_lm": ("mlm_loss",),
 }
+WITHOUT_HEAD = ("bitext_retrieval", "bitext_mining", "passage_ranking", "masked_lm")  # any training may come before
 LABELLED = ("classification", "token_classification")
 TEXTS = ("name", "format", "metric", "citation", "licence")
 
@@ -171,7 +172,7 @@ def _of_task(task: Task) -> Iterator[Problem]:
     except (InputError, AttributeError, TypeError) as error:
         yield Problem(f"`learned_from` or `joined` cannot be resolved: {error}", "name tasks of the registry")
         return
-    if parents and parents[-1].name != task.name:
+    if parents and parents[-1].name != task.name and task.format not in WITHOUT_HEAD:
         last = parents[-1]
         if last.format != task.format:
             yield Problem(
@@ -183,7 +184,7 @@ def _of_task(task: Task) -> Iterator[Problem]:
 
 
 def _of_languages(task: Task) -> Iterator[Problem]:
-    for code in dict.fromkeys((*task.languages, *task.trained_in)):
+    for code in dict.fromkeys((*task.languages, *task.trained_in, *filter(None, (task.dev_language,)))):
         try:
             for part in codes(code):
                 language(part)
@@ -191,8 +192,6 @@ def _of_languages(task: Task) -> Iterator[Problem]:
             yield Problem(str(error), "correct the code")
     for code, times in _repeated(task.languages):
         yield Problem(f"the language '{code}' is there {times} times", "name it once")
-    if task.dev_language is not None and task.dev_language not in task.languages:
-        yield Problem(f"`dev_language` is '{task.dev_language}', which is not in `languages`", "name one of them")
 
 
 def _of_labels(task: Task) -> Iterator[Problem]:
