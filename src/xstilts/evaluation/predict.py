@@ -136,7 +136,7 @@ def predict_inputs(
         network: On the device of `machine`.
         head: The name of the head.
         format: What the inputs were encoded by.
-        inputs: In any order.
+        inputs: Model inputs, in any order.
         tokenizer: Pads (and masks) batches.
         machine: Device, arithmetic and most tokens of a pass.
         label: Shown as progress; "": none.
@@ -144,12 +144,12 @@ def predict_inputs(
     Returns:
         What `format.predict` gives, in the order of the inputs.
     """
-    parts = [_sequences(one) if format.headless else [one] for one in inputs]
-    distinct = {_content(part): part for each in parts for part in each}
+    parts = [_sequences(model_input) if format.headless else [model_input] for model_input in inputs]
+    distinct = {_content(part): part for sequences in parts for part in sequences}
     outputs = _outputs(network, head, format, list(distinct.values()), tokenizer, machine, label)
-    known = dict(zip(distinct, outputs, strict=True))
-    answers = ([known[_content(part)] for part in each] for each in parts)
-    return [each[0] if len(each) == 1 else np.concatenate(each) for each in answers]
+    by_content = dict(zip(distinct, outputs, strict=True))
+    answers = ([by_content[_content(part)] for part in sequences] for sequences in parts)
+    return [arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for arrays in answers]
 
 
 def _sequences(model_input: ModelInput) -> list[ModelInput]:
