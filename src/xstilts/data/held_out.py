@@ -4,6 +4,7 @@ Which examples are held out depends on their texts alone: they are ranked by a d
 label has its share in each part. Examples that share a text (a passage with its questions, a row that is there twice)
 stay together. Adding a row moves hardly any other.
 
+>>> from xstilts.data.examples import ClassificationExample
 >>> rows = [ClassificationExample(str(n), f"text {n}", None, "ab"[n % 2]) for n in range(200)]
 >>> [len(list(part(rows, split, ("validation",)))) for split in ("train", "validation")]
 [170, 30]
@@ -15,16 +16,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 
-from xstilts.data.examples import (
-    BitextExample,
-    ClassificationExample,
-    Example,
-    MultipleChoiceExample,
-    PassageExample,
-    QAExample,
-    TaggingExample,
-    TextExample,
-)
+from xstilts.data.examples import Example, shared_text
 from xstilts.errors import InputError
 
 PERCENT = 10
@@ -58,7 +50,7 @@ def _splits(examples: Sequence[Example], parts: Sequence[str], percent: int) -> 
     by_label: dict[str, dict[str, list[int]]] = {}
     label_of_text: dict[str, str] = {}
     for number, example in enumerate(examples):
-        text = _shared_text(example)
+        text = shared_text(example)
         label = label_of_text.setdefault(text, str(getattr(example, "label", "")))
         by_label.setdefault(label, {}).setdefault(text, []).append(number)
     splits = ["train"] * len(examples)
@@ -83,20 +75,3 @@ def _quotas(sizes: dict[str, int], wanted: int) -> dict[str, int]:
     for label in by_remainder[: wanted - sum(quotas.values())]:
         quotas[label] += 1
     return quotas
-
-
-def _shared_text(example: Example) -> str:
-    """Return the text that examples may share: a text, a passage, a sentence."""
-    match example:
-        case ClassificationExample():
-            return example.text_a
-        case MultipleChoiceExample():
-            return example.context or example.question
-        case TaggingExample():
-            return " ".join(example.tokens)
-        case QAExample():
-            return example.context
-        case BitextExample():
-            return example.english
-        case PassageExample() | TextExample():
-            return example.text
