@@ -902,7 +902,7 @@ def recommend(
 # The user's own data.
 
 
-class FitArguments(TypedDict, total=False):
+class FitArguments(RuntimeOptions, total=False):
     """What `fit` takes beside encoder and files, by the names that the command line has; see `FitOptions`."""
 
     dev: str | Path | Sequence[str] | Mapping[str, str]
@@ -1057,7 +1057,6 @@ def fit(
     *,
     config: str | Path | None = None,
     runtime: Runtime | None = None,
-    arguments: Mapping[str, Any] | None = None,
     **options: Unpack[FitArguments],
 ) -> Fit:
     """Train on your own files, with and without intermediate tasks, and recommend one of the models.
@@ -1070,9 +1069,9 @@ def fit(
         train: The training file, or several by language: `"reviews.csv"`, `{"en": "en.csv", "de": "de.csv"}`.
         test: Test files by language, `{"sw": "sw.csv"}`.
         config: A TOML file with any of these arguments; arguments given here win over it.
-        runtime: Where and how to compute; default: the store "work" and this machine.
-        arguments: The same as `options`, as the command line has them.
-        **options: Columns (`text="review"`), labels, `intermediate`, `seeds`, `out` and the like (`FitOptions`).
+        runtime: A `Runtime`, instead of options about where and how to compute.
+        **options: Columns (`text="review"`), labels, `intermediate`, `seeds`, `out` and the like (`FitOptions`), and
+            where and how to compute (`RuntimeOptions`).
 
     Returns:
         Scores by language with intervals, the recommended setting with its evidence, and its model.
@@ -1082,10 +1081,11 @@ def fit(
             is trained.
         StageError: Something could not be built; what was built is kept.
     """
-    named: dict[str, Any] = {**(arguments or {}), **options, "train": train, "test": test}
+    computing: Any = {name: value for name, value in options.items() if name in RuntimeOptions.__annotations__}
+    named = {name: value for name, value in options.items() if name not in computing} | {"train": train, "test": test}
     given_encoder = str(encoder) if isinstance(encoder, str | Path) else "an encoder"
     wanted = FitOptions.of({**named, "encoder": given_encoder}, config)
-    machine = _runtime(runtime, {}, encoder)
+    machine = _runtime(runtime, computing, encoder)
     return _fit(wanted, wanted.encoder if isinstance(encoder, str | Path) else encoder, machine)
 
 

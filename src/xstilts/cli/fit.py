@@ -155,7 +155,7 @@ def fit(
         screen.print(fit_data.counts_table(data.task, counts).to_rich())
         return
     encoder, train, test = (arguments.pop(name, ()) for name in ("encoder", "train", "test"))
-    result = api.fit(encoder or "", train, test, config=config, runtime=machine, arguments=arguments)
+    result = api.fit(encoder or "", train, test, config=config, runtime=machine, **arguments)
     screen.print(result)
     if json:
         json.write_text(jsons.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
