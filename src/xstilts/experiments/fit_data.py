@@ -39,6 +39,7 @@ from xstilts.tasks.user_format import FILE_FORMATS, FileFormat, infer, infer_par
 ENGLISH = "en"
 NAMED = re.compile(r"([a-z]{2,3}(?:-[a-z]{2,3})?)=(.+)", re.DOTALL)
 HUB = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", re.ASCII)
+WITHOUT_TEXT = ("label", "tags", "id", "target", "answers")  # fields that say nothing of the language
 SPLIT_NAMES = ("train", "training", "dev", "validation", "test", "data")
 LISTED_LABELS = 40
 
@@ -251,7 +252,7 @@ def _why_unknown(guess: Guess | None) -> str:
 def _sample_texts(format: FileFormat) -> Iterator[str]:
     """Yield the texts of a file: of every column that holds a field other than labels."""
     inputs = [Input(path, str(path)) for path in format.paths]
-    texts = [column for argument, column in format.columns.items() if argument not in ("label", "tags", "id", "target")]
+    texts = [column for argument, column in format.columns.items() if argument not in WITHOUT_TEXT]
     for row in read(format.reader, inputs, {**format.options, "language": ""}, Report()):
         if not format.columns:
             words = row.values.get("tokens")
