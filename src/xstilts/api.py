@@ -1031,7 +1031,10 @@ class Fit(Printable, Tabular):
         (table,) = self.comparison.tables
         collapsed = [(column.name, label) for column in table.columns for label in column.collapsed]
         warnings = [f"{name}: no better than chance on development data after {label}" for name, label in collapsed]
-        return (*self.choice.reasons, *table.notes, *warnings, f"the recommended model is {self.checkpoint}")
+        model = f"the recommended model is {self.checkpoint}"
+        if self.recommended in dict(collapsed):
+            model += ", which is no better than chance: train longer, with another learning rate or on more data"
+        return (*self.choice.reasons, *table.notes, *warnings, model)
 
     def _views(self) -> list[tables.TableView]:
         title = f"{self.task.name} ({self.task.metric}), 95 % intervals"
