@@ -103,16 +103,16 @@ def prepare(options: FitOptions, data: Path | None) -> FitData:
                 raise InputError(f"{path}: {problem}: weights are selected in a language of the training data")
             files.setdefault(f"{split}/{code}", []).extend(formats)
     alike: dict[tuple[Any, ...], list[FileFormat]] = {}
-    for each in (each for of_key in files.values() for each in of_key):
-        alike.setdefault((each.name, each.format, str(each.columns), each.reasons, each.unused), []).append(each)
+    for file in (file for of_key in files.values() for file in of_key):
+        alike.setdefault((file.name, file.format, str(file.columns), file.reasons, file.unused), []).append(file)
     remarks = [*(first.describe(*others) for first, *others in alike.values()), *remarks]
     trained_in = tuple(key.partition("/")[2] for key in files if key.startswith("train/"))
     missing = _missing_splits(files)
     for split in missing:
-        what = "development" if split == "validation" else split
+        name = "development" if split == "validation" else split
         share = f"{options.held_out} % of the training data, {held_out.FEWEST} examples or more where there are enough,"
         remarks.append(
-            f"no {what} data are given: {share} by digest of their texts and stratified by label, are held out"
+            f"no {name} data are given: {share} by digest of their texts and stratified by label, are held out"
         )
         if split == "test":
             remarks.append("no test data are given in another language: zero-shot transfer is not measured")
@@ -168,26 +168,25 @@ def count(task: Task, machine: Runtime) -> list[SplitCounts]:
 def counts_table(task: Task, counts: Iterable[SplitCounts]) -> tables.TableView:
     """Return a table of the labels with a column for each split and language."""
     counts = list(counts)
-    labels = sorted({label for each in counts for label in each.labels}, key=_label_order(task))
-    columns = ("", *(f"{each.split} {each.language}" for each in counts))
+    labels = sorted({label for of_split in counts for label in of_split.labels}, key=_label_order(task))
+    columns = ("", *(f"{of_split.split} {of_split.language}" for of_split in counts))
     rows: list[tuple[Any, ...]] = [
-        (label, *(tables.count(each.labels.get(label, 0)) for each in counts)) for label in labels[:LISTED_LABELS]
+        (label, *(tables.count(of_split.labels.get(label, 0)) for of_split in counts))
+        for label in labels[:LISTED_LABELS]
     ]
     if len(labels) > LISTED_LABELS:
         rows.append((f"… {len(labels) - LISTED_LABELS} more", *("" for _ in counts)))
-    rows.append(("examples", *(tables.count(each.examples) for each in counts)))
+    rows.append(("examples", *(tables.count(of_split.examples) for of_split in counts)))
     return tables.table(f"{task.name}: {len(task.labels)} labels" if task.labels else task.name, columns, rows)
 
 
 def overlap_remarks(counts: Iterable[SplitCounts]) -> Iterator[str]:
     """Yield how many rows of each split are also in the training data, where any are."""
-    for each in counts:
-        if each.repeated:
-            label = f", {each.other_label} of them with another label" if each.other_label else ""
-            yield (
-                f"{each.repeated} of {each.examples} {each.split} rows in {each.language} are also in the training "
-                f"data{label}: remove them from one of the two"
-            )
+    for of_split in counts:
+        if of_split.repeated:
+            label = f", {of_split.other_label} of them with another label" if of_split.other_label else ""
+            rows = f"{of_split.repeated} of {of_split.examples} {of_split.split} rows in {of_split.language}"
+            yield f"{rows} are also in the training data{label}: remove them from one of the two"
 
 
 def _named(entry: str) -> tuple[str, str]:

@@ -170,7 +170,7 @@ def _known(name: str, what: str) -> str:
     """Return the name of an option as `FitOptions` has it."""
     written = name.replace("-", "_")
     written = SAME.get(written, written)
-    known = [each.name for each in fields(FitOptions) if each.name != "columns"] + list(COLUMNS)
+    known = [option.name for option in fields(FitOptions) if option.name != "columns"] + list(COLUMNS)
     if written not in known:
         near = _near(written, known)
         raise InputError(f"unknown {what}: '{name}'{near}" + ("" if near else f"; there are {', '.join(known)}"))
@@ -208,6 +208,6 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
         return tuple(f"{code}={path}" for code, path in pairs)
     if isinstance(value, str | Path):
         return tuple(str(value).split(",")) if name in ("languages", "candidates") else (str(value),)
-    if not isinstance(value, Sequence) or any(isinstance(each, bool | Mapping | list) for each in value):
+    if not isinstance(value, Sequence) or any(isinstance(part, bool | Mapping | list) for part in value):
         raise InputError(f"{name}={value!r}: give a text or a list of texts")
     return tuple(map(str, value))

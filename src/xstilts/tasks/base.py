@@ -325,8 +325,8 @@ class Task:
         formats: dict[str, list[FileFormat]] = {}
         for key, given in files.items():
             split, _, code = key.partition("/")
-            each = [given] if isinstance(given, str | Path | FileFormat) else given
-            inferred = [one if isinstance(one, FileFormat) else infer(one, reading) for one in each]
+            parts = [given] if isinstance(given, str | Path | FileFormat) else given
+            inferred = [part if isinstance(part, FileFormat) else infer(part, reading) for part in parts]
             formats.setdefault(f"{split}/{code or trained_in[0]}", []).extend(inferred)
         task_formats = {part.format for parts in formats.values() for part in parts}
         if len(task_formats) != 1:

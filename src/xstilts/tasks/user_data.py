@@ -358,7 +358,7 @@ def inferred_data(
             options |= more
         elif first.reader == "tagged":
             options["ids"] = "position"
-        patterns = {split: tuple(str(path.absolute()) for each in formats for path in each.paths)}
+        patterns = {split: tuple(str(path.absolute()) for format in formats for path in format.paths)}
         if split == "train" and held_out:
             options |= {"held_out": tuple(held_out), "held_out_percent": percent}
             patterns |= dict.fromkeys(held_out, patterns["train"])

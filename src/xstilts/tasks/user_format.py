@@ -119,7 +119,7 @@ class FileFormat:
 
     def describe(self, *others: FileFormat) -> str:
         """Return in one sentence how the file is read, and others that are read alike."""
-        names = ", ".join(" + ".join(path.name for path in each.paths) for each in (self, *others))
+        names = ", ".join(" + ".join(path.name for path in file.paths) for file in (self, *others))
         columns = ", ".join(
             f"{_listed(column)} as {argument}" for argument, column in self.columns.items() if argument != column
         )
@@ -326,9 +326,9 @@ def _jsonl(path: Path, sample: Sequence[tuple[int, str]]) -> _Table:
 
 def _json(path: Path, options: FileOptions) -> FileFormat:
     """Return the reading of a JSON document: SQuAD's, or a list of rows."""
-    whole = "\n".join(text for _, text in lines(Input(path, str(path)), Report()))
+    content = "\n".join(text for _, text in lines(Input(path, str(path)), Report()))
     try:
-        document = json.loads(whole)
+        document = json.loads(content)
     except json.JSONDecodeError as error:
         problem = f"expected JSON, found text that ends or breaks at column {error.colno}"
         remedy = "correct the file; for one JSON object a line, name it .jsonl or give --file-format jsonl"
@@ -360,11 +360,11 @@ def _json(path: Path, options: FileOptions) -> FileFormat:
 def _delimited(path: Path, sample: Sequence[tuple[int, str]], options: FileOptions) -> list[_Table]:
     """Return the readings of a text file as a table, one for each delimiter by which all lines have equally many."""
     given = "\t" if options.delimiter == "\\t" else options.delimiter
-    whole = len(sample) < SAMPLE_LINES and sum(len(text) for _, text in sample) <= SAMPLE_CHARACTERS
+    complete = len(sample) < SAMPLE_LINES and sum(len(text) for _, text in sample) <= SAMPLE_CHARACTERS
     tables: list[_Table] = []
     uneven: list[InputError] = []
     for delimiter in (given,) if given else DELIMITERS:
-        quoted = _quoted_records(sample, delimiter, whole)
+        quoted = _quoted_records(sample, delimiter, complete)
         records, reader = quoted, "csv"
         if delimiter == "\t":
             split = [(number, [_unwrapped(value) for value in text.split("\t")]) for number, text in _filled(sample)]
@@ -549,7 +549,7 @@ def _given_columns(table: _Table, given: Mapping[str, Any]) -> dict[str, Any]:
         raise bad(f"{table.path}:1", f"expected a column '{column}'{near}", f"the file has the columns {there}")
 
     return {
-        argument: named(str(column)) if isinstance(column, str | int) else tuple(named(str(each)) for each in column)
+        argument: named(str(column)) if isinstance(column, str | int) else tuple(named(str(part)) for part in column)
         for argument, column in given.items()
     }
 
@@ -806,7 +806,7 @@ def _as_tuple(columns: Any) -> tuple[str, ...]:
 
 
 def _listed(column: str | tuple[str, ...]) -> str:
-    return f"'{column}'" if isinstance(column, str) else " + ".join(f"'{each}'" for each in column)
+    return f"'{column}'" if isinstance(column, str) else " + ".join(f"'{part}'" for part in column)
 
 
 def _near(name: str, known: Sequence[str]) -> str:

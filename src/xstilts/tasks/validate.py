@@ -102,11 +102,11 @@ def validate(file: Path, data: Path | None = None) -> Validation:
                 counts[split, code] = sum(1 for _ in examples(task.data(split, code, data), data, report))
                 wanted = task.counts.get(split)
                 if wanted is not None and code in task.usual_languages and counts[split, code] != wanted:
-                    what = f"{split} in {code} has {counts[split, code]} examples, and `counts` says {wanted}"
-                    problems.append(Problem(what, "correct `counts`, or get the complete data"))
+                    problem = f"{split} in {code} has {counts[split, code]} examples, and `counts` says {wanted}"
+                    problems.append(Problem(problem, "correct `counts`, or get the complete data"))
             except InputError as error:
-                what, _, remedy = str(error).rpartition("; ")
-                problems.append(Problem(what or remedy, remedy if what else "correct it"))
+                problem, _, remedy = str(error).rpartition("; ")
+                problems.append(Problem(problem or remedy, remedy if problem else "correct it"))
     return Validation(task, tuple(problems), counts, absent, report.counts)
 
 
@@ -121,10 +121,10 @@ def _loaded(file: Path) -> tuple[Task | None, list[Problem]]:
         base.add_task_folder(file.parent)
         return base.task(file.stem), []
     except InputError as error:
-        what, _, remedy = str(error).rpartition(": ")
+        problem, _, remedy = str(error).rpartition(": ")
         cause = error.__cause__
         if cause is None:
-            return None, [Problem(what, remedy)]
+            return None, [Problem(problem, remedy)]
         line = next(
             (f":{at.lineno}" for at in reversed(traceback.extract_tb(cause.__traceback__)) if at.filename == str(file)),
             "",
@@ -141,7 +141,7 @@ def _of_types(task: Task) -> Iterator[Problem]:
             yield Problem(f"`{name}` is {getattr(task, name)!r}", "write a text")
     for name in ("languages", "labels", "trained_in"):
         value = getattr(task, name)
-        if not isinstance(value, tuple) or not all(isinstance(each, str) for each in value):
+        if not isinstance(value, tuple) or not all(isinstance(text, str) for text in value):
             yield Problem(
                 f"`{name}` is {value!r}", f"write a tuple of texts, {name}=({value!r},)" if value else "write ()"
             )
