@@ -218,6 +218,7 @@ def test_conllu_and_parallel_lines(tmp_path: Path) -> None:
 
 WRONG: Mapping[str, tuple[bytes, FileOptions, str]] = {
     "empty": (b"", FileOptions(), "found none; the file is empty"),
+    "header alone": (b"text,label\n", FileOptions(), "file:1: expected rows below the header text, label, found none"),
     "pickle": (b"\x80\x04\x95", FileOptions(), "pickled objects; such files can run code"),
     "spreadsheet": (b"PK\x03\x04abc", FileOptions(), "a zip archive or a spreadsheet; save the table as CSV"),
     "utf-16": ("text,label\n".encode("utf-16"), FileOptions(), "found UTF-16; convert it with `iconv"),

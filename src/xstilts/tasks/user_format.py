@@ -445,6 +445,8 @@ def _headed(
     decided, why = (
         (options.header, "--header says so") if options.header is not None else _has_header(first, others, options)
     )
+    if decided and not others:
+        raise bad(f"{path}:1", f"expected rows below the header {', '.join(first)}, found none", "fill the file")
     tables = []
     if decided is not False and others:
         rows = tuple(dict(zip(first, values, strict=True)) for values in others)
