@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from xstilts.inference.model import Model, load_model
     from xstilts.models.encoder import Encoder
     from xstilts.runtime.machine import Runtime
+    from xstilts.sharing.export import export
+    from xstilts.sharing.push import push
     from xstilts.store.stage import StageError
     from xstilts.tasks.base import Task, task
     from xstilts.training.recipe import Recipe
@@ -59,9 +61,11 @@ _MODULES = {
     "Task": "tasks.base",
     "compare": "api",
     "evaluate": "api",
+    "export": "sharing.export",
     "fit": "api",
     "load_model": "inference.model",
     "predict": "api",
+    "push": "sharing.push",
     "recommend": "api",
     "run_study": "api",
     "task": "tasks.base",
@@ -87,9 +91,11 @@ __all__ = [
     "__version__",
     "compare",
     "evaluate",
+    "export",
     "fit",
     "load_model",
     "predict",
+    "push",
     "recommend",
     "run_study",
     "task",

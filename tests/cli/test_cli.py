@@ -87,6 +87,9 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
         "data",
         "pretrain",
         "bench-inference",
+        "export",
+        "card",
+        "push",
         "sandbox",
     ):
         assert re.search(rf"\b{verb}\b", found.stdout)
@@ -106,6 +109,9 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
         ("data",),
         ("pretrain",),
         ("bench-inference",),
+        ("export",),
+        ("card",),
+        ("push",),
         ("sandbox",),
     ],
 )
