@@ -20,7 +20,6 @@ import io
 import json
 import math
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -42,7 +41,7 @@ from xstilts.evaluation.score import score as score_stage
 from xstilts.experiments import fit_data, score_table
 from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Recipes, Run, training_set
+from xstilts.experiments.run import Recipes, Run, training_roles, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
 from xstilts.formats import task_format
 from xstilts.inference import model as models
@@ -61,7 +60,9 @@ from xstilts.selection.final_choice import Choice, choose
 from xstilts.selection.probes import CandidateSearch
 from xstilts.selection.recommend import recommend as rank_candidates
 from xstilts.selection.recommendation import Advice, Known, known
+from xstilts.sharing.export import export
 from xstilts.store import local_executor, manifest, query
+from xstilts.store.names import EXPORT_FILE
 from xstilts.store.stage import Stage, folder_of
 from xstilts.tasks.base import Task, task
 from xstilts.training.recipe import Recipe
@@ -1143,34 +1144,21 @@ def _note(text: str) -> None:
 
 
 def _check_out(out: str) -> None:
-    """Raise InputError where the folder of the model has something in it that no earlier fit wrote."""
+    """Raise InputError where the folder of the model has something in it that is no earlier export."""
     folder = Path(out)
-    if out and folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not _written(folder))):
+    other = folder.is_dir() and any(folder.iterdir()) and not (folder / EXPORT_FILE).is_file()
+    if out and (other or (folder.exists() and not folder.is_dir())):
         raise InputError(f"{out} exists and is no model of an earlier fit: give --out another folder")
 
 
-def _written(folder: Path) -> list[str]:
-    """Return the names of the files that an earlier fit wrote to a folder."""
-    try:
-        record = json.loads((folder / FIT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    names = record.get("files", []) if isinstance(record, dict) else []
-    return [name for name in names if isinstance(name, str) and Path(name).name == name]
-
-
 def _export(result: Fit, out: Path) -> Path:
-    """Copy the recommended model to a folder, with what it was chosen by beside it; replace that of an earlier fit."""
-    source = result.checkpoint
-    files = sorted(path.name for path in source.iterdir() if path.is_file())
-    out.mkdir(parents=True, exist_ok=True)
-    before = _written(out)
-    record = replace(result, out=out).to_json() | {"files": files}
+    """Export the recommended model to a folder, with what it was chosen by beside it."""
+    grid = result.comparison.grid
+    runs = grid.runs(result.task, result.comparison.runtime.data)[result.recommended]
+    tasks = (result.task, *(part for setting in grid.settings for part in setting))
+    export(result.checkpoint, out, roles=training_roles(runs), tasks=tasks)
+    record = replace(result, out=out).to_json()
     (out / FIT).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for name in set(before) - set(files):
-        (out / name).unlink(missing_ok=True)
-    for name in files:
-        shutil.copyfile(source / name, out / name)
     return out
 
 
