@@ -21,6 +21,7 @@ EXTRAS = {
     "pdf": ("fontTools", "pymupdf_fonts", "typst"),
     "lora": ("peft",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "langid": ("py3langid",),
     "pandas": ("pandas",),
     "tensorboard": ("tensorboard",),
     "wandb": ("wandb",),
