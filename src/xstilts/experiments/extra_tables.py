@@ -288,7 +288,8 @@ class NoiseScales:
         for tasks in self.grid.settings:
             if len(tasks) != 1 or not isinstance(self.grid.encoder, Encoder):
                 continue
-            given, recipe = training_set(tasks[0], machine.data), self.grid.recipes.of(tasks, INTERMEDIATE)
+            given = training_set(tasks[0], machine.data).read_by(self.grid.encoder)
+            recipe = self.grid.recipes.of(tasks, INTERMEDIATE)
             yield (tasks[0].label, "as they come"), gradient_noise.gradient_noise(self.grid.encoder, given, recipe)
             for seed in range(1, self.grid.seeds + 1):
                 model = train(self.grid.encoder, (given,), recipe, seed)

@@ -23,6 +23,7 @@ from xstilts.experiments.score_table import BASELINE
 from xstilts.experiments.splits import read
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
+from xstilts.models.word_tokenization import word_tokenization
 from xstilts.selection.features import Asking, features
 from xstilts.selection.successive_halving import Rung
 from xstilts.selection.task_embeddings import fisher, text_embedding
@@ -87,7 +88,8 @@ class CandidateSearch:
 
     def asking(self, one: Task, role: str) -> Asking:
         """Return how the examples of a task are encoded in a role ("intermediate" or "target")."""
-        return Asking(one.format, one.labels, self.recipes.of((one,), role).max_length, self.examples)
+        words = word_tokenization(self.encoder, one.format)
+        return Asking(one.format, one.labels, self.recipes.of((one,), role).max_length, self.examples, words)
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,9 @@ class ProbeStages:
 
     def _trained(self, model: Encoder | Stage, one: Task, role: str, rung: Rung, seed: int) -> Stage:
         recipe = shortened(self.search.recipes.of((one,), role), rung.steps, one.counts.get("train"))
-        without_dev = replace(training_set(one, self.folder), dev=None)  # a short training selects nothing
+        without_dev = replace(
+            training_set(one, self.folder).read_by(model), dev=None
+        )  # a short training selects nothing
         return train(model, (without_dev,), recipe, seed)
 
 

@@ -10,7 +10,7 @@ A `TrainingSet` is part of a stage's key: stages of data, how they are labelled,
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from xstilts.data.examples import Example, TaggingExample
 from xstilts.errors import InputError
 from xstilts.formats import Format, task_format
 from xstilts.models.batch import ModelInput
+from xstilts.models.encoder import Encoder
 from xstilts.models.tokenization import Tokenizer
+from xstilts.models.word_tokenization import word_tokenization
 from xstilts.store.identity import identity
 from xstilts.store.names import format_in_keys
 from xstilts.store.stage import BuildContext, Stage
@@ -44,6 +46,7 @@ class TrainingSet:
         metric: Scores the development data.
         weight: Of the loss of a batch that is added to every step; None: the set takes turns by the sampling rule.
         alpha: Below 1, smaller languages are drawn more often, p ~ n ** alpha.
+        words: How words are tokenized, where it is not as in the first release (`models.word_tokenization`).
     """
 
     task: str
@@ -54,6 +57,16 @@ class TrainingSet:
     metric: str
     weight: float | None = None
     alpha: float = 1.0
+    words: str = ""
+
+    def read_by(self, encoder: Encoder | Stage) -> TrainingSet:
+        """Return the training set as an encoder's tokenizer reads it, which is part of a training's key.
+
+        Args:
+            encoder: What the training starts from.
+        """
+        words = word_tokenization(encoder, self.format)
+        return self if words == self.words else replace(self, words=words)
 
 
 @dataclass
