@@ -65,6 +65,19 @@ def pretrain(
         deliver(from_folders(text, parallel, chosen, shape, recipe, seed, alpha), machine, out)
 
 
+@app.command("convert-weights")
+def convert_weights(
+    source: Annotated[str, typer.Argument(help="Folder with pytorch_model.bin, or a hub id.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the converted encoder; needed for a hub id.")] = None,
+) -> None:
+    """Write an encoder's pickled weights as model.safetensors: a subprocess reads tensors and nothing else."""
+    from xstilts.models.convert_weights import convert
+    from xstilts.runtime.console import console
+
+    folder = convert(source, out)
+    console().print(f"{folder / 'model.safetensors'} is written: give --encoder {folder}", highlight=False)
+
+
 @app.command("bench-inference")
 def bench_inference(
     checkpoint: Annotated[str, typer.Argument(help="Folder of a checkpoint or of a finished training, or 'sandbox'.")],

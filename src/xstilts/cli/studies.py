@@ -43,6 +43,8 @@ def plan_study(
 ) -> None:
     """Forecast a study on a GPU: trainings, FLOPs, GPU-hours, memory, and what does not fit."""
     from xstilts.experiments import study as studies
+    from xstilts.models import encoder_check
+    from xstilts.models.encoder import Encoder
     from xstilts.planning import forecast, render
     from xstilts.runtime import progress
     from xstilts.runtime.console import console
@@ -59,6 +61,9 @@ def plan_study(
         screen.print(part, highlight=False, soft_wrap=isinstance(part, str))
     if json:
         json.write_text(jsons.dumps(render.to_json(result), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for encoder in dict.fromkeys(arm.grid.encoder for arm in loaded.arms):
+        if isinstance(encoder, Encoder):
+            encoder_check.check(encoder, machine.store, ask_hub=False)
 
 
 @app.command()
