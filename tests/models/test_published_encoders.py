@@ -27,6 +27,7 @@ from xstilts.models import encoder_check
 from xstilts.models.convert_weights import convert
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.encoder_check import SHORTEST, check
+from xstilts.models.heads import AUTO
 from xstilts.models.tokenization import Tokenizer
 from xstilts.models.word_tokenization import IN_SENTENCES, word_tokenization
 from xstilts.runtime.machine import Runtime
@@ -67,12 +68,24 @@ def test_a_whole_encoder_of_every_family_passes(family: str, families: Any) -> N
     check(Encoder.of(families[family]))
 
 
-@pytest.mark.parametrize("auto", ["AutoModelForMaskedLM", "AutoModelForSequenceClassification"])
-def test_an_encoder_under_a_head_passes(auto: str, tmp_path: Path) -> None:
-    check(Encoder.of(families.make("xlm-roberta", tmp_path, auto)))
+@pytest.mark.parametrize("family", families.quick_first(sorted(families.FAMILIES)))
+def test_an_encoder_under_a_head_passes(family: str, tmp_path: Path) -> None:
+    for auto in {**AUTO, "causal_lm": "AutoModelForCausalLM", "text_to_text": "AutoModelForSeq2SeqLM"}.values():
+        if type(families.config(family)) in getattr(transformers, auto)._model_mapping:
+            folder = families.make(family, tmp_path / auto, auto)
+            load_backbone(folder)
+            check(Encoder.of(folder))
 
 
-@pytest.mark.parametrize("spelling", ["roberta.{}", "model.{}", "{}"])
+def test_names_that_would_not_be_read_are_refused(folder: Path) -> None:
+    weights = load_file(folder / WEIGHTS)
+    save_file({f"module.{name}": value for name, value in weights.items()}, folder / WEIGHTS, {"format": "pt"})
+    for load in (load_backbone, lambda folder: check(Encoder.of(folder))):
+        with pytest.raises(InputError, match="has no weights for"):
+            load(folder)
+
+
+@pytest.mark.parametrize("spelling", ["roberta.{}", "{}"])
 def test_other_names_and_half_precision_pass(spelling: str, folder: Path) -> None:
     weights = load_file(folder / WEIGHTS)
     save_file({spelling.format(name): value.half() for name, value in weights.items()}, folder / WEIGHTS)
@@ -83,7 +96,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "NaN": (lambda folder: poisoned(folder, UP, float("nan")), rf"1 of 384 values of {UP} are NaN or infinite"),
     "infinite": (lambda folder: poisoned(folder, UP, float("inf")), "are NaN or infinite.*download the model again"),
     "NaN below": (lambda folder: poisoned(folder, NORM, float("nan")), rf"1 of 16 values of {NORM}"),
-    "deeper": (lambda folder: changed_config(folder, num_hidden_layers=5), "no weights for layer 3"),
+    "deeper": (
+        lambda folder: changed_config(folder, num_hidden_layers=5),
+        r"no weights for encoder.layer.3.*config.json",
+    ),
     "wider": (
         lambda folder: changed_config(folder, intermediate_size=32),
         "configuration and weights are of different",

@@ -123,7 +123,7 @@ def _check_folder(folder: Path, state: object) -> None:
     with readable(folder), torch.device("meta"):
         expected = getattr(transformers, family.auto).from_config(config, **_constructed(family))
     files, shapes = tensor_files(folder), _shapes(folder)
-    stored = _stored(list(files))
+    stored = _stored(list(files), expected, family)
     _check_layers(folder, expected, family, stored, shapes)
     rows = _rows(expected, stored, shapes)
     _check_tokens(folder, Tokenizer.of(load_tokenizer(folder)), rows)
@@ -144,13 +144,17 @@ def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _stored(names: list[str]) -> dict[str, str]:
-    """Return the stored names by every ending after a dot, in the spelling of today; the shortest name counts."""
+def _stored(names: list[str], expected: Any, family: Family) -> dict[str, str]:
+    """Return the stored name of every tensor of the encoder, as transformers finds it: bare or below its model."""
+    wanted, prefix = set(expected.state_dict()), f"{expected.base_model_prefix}."
     found: dict[str, str] = {}
-    for name in sorted(names, key=len):
-        parts = re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name)).split(".")
-        for start in range(min(len(parts), 4)):
-            found.setdefault(".".join(parts[start:]), name)
+    for stored in names:
+        name = re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", stored))
+        for pattern, replacement in family.load.get("key_mapping", {}).items():
+            name = re.sub(pattern, replacement, name)
+        for spelling in (name, name.removeprefix(prefix)):
+            if spelling in wanted:
+                found[spelling] = stored
     return found
 
 
@@ -158,19 +162,22 @@ def _check_layers(
     folder: Path, expected: Any, family: Family, stored: dict[str, str], shapes: dict[str, tuple[int, ...]]
 ) -> None:
     """Compare the layers that the configuration asks for with those in the files."""
-    wanted = {name: tuple(tensor.shape) for name, tensor in expected.state_dict().items()}
-    for name, shape in wanted.items():
-        if name in stored and shapes[stored[name]] != shape and name.startswith(f"{family.layers}."):
+    for name, parameter in expected.named_parameters():
+        if not name.startswith(f"{family.layers}."):
+            continue
+        shape = tuple(parameter.shape)
+        if name not in stored:
+            other = next((one for one in shapes if one.endswith(name)), None)
+            named = f" (it is called {other} there)" if other else ""
+            raise InputError(
+                f"{folder} has no weights for {name}{named}, which config.json asks for; copy the whole model "
+                "again, as save_pretrained writes it"
+            )
+        if shapes[stored[name]] != shape:
             raise InputError(
                 f"{folder}: tensor {stored[name]} is {shapes[stored[name]]}, and config.json asks for {shape}: "
                 "configuration and weights are of different models; copy the whole model again"
             )
-    if any(name in stored for name in wanted if name.startswith(f"{family.layers}.")):  # else named otherwise
-        layers = {name.removeprefix(f"{family.layers}.").split(".")[0] for name in wanted if family.layers in name}
-        for number in sorted(layer for layer in layers if layer.isdigit()):
-            names = [name for name in wanted if name.startswith(f"{family.layers}.{number}.")]
-            if not any(name in stored for name in names):
-                raise InputError(f"{folder} has no weights for layer {number}; copy the whole model again")
 
 
 def _rows(expected: Any, stored: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> int:
