@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,19 @@ from safetensors.torch import load_file, save_file
 import families
 from given import promised
 from trained_tokenizers import SENTENCES, make, sentencepiece_model
-from xstilts.data.examples import BitextExample
+from xstilts.data.examples import BitextExample, ClassificationExample
 from xstilts.errors import InputError
 from xstilts.evaluation import predict as predict_module
 from xstilts.evaluation.forward import NotFinite
 from xstilts.evaluation.predict import PREDICTIONS, predict
+from xstilts.formats import classification
 from xstilts.models import encoder as encoder_module
 from xstilts.models import encoder_check
 from xstilts.models.convert_weights import convert
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.encoder_check import SHORTEST, check
 from xstilts.models.heads import AUTO
+from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 from xstilts.models.word_tokenization import IN_SENTENCES, word_tokenization
 from xstilts.runtime.machine import Runtime
@@ -238,6 +241,13 @@ def test_a_snapshot_of_the_hub_stays_as_it_was(pickled: Path, tmp_path: Path) ->
     assert sorted(snapshot.iterdir()) == before
 
 
+def test_a_snapshot_without_safetensors_names_the_command(folder: Path, tmp_path: Path) -> None:
+    snapshot = Path(shutil.copytree(folder, tmp_path / "models--owner--name" / "snapshots" / "abc"))
+    (snapshot / WEIGHTS).unlink()
+    with pytest.raises(InputError, match=r"owner/name is published without safetensors.*convert-weights owner/name"):
+        load_backbone(snapshot)
+
+
 def test_a_hub_id_with_pickled_weights_alone_is_refused_by_what_the_hub_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("config.json", "pytorch_model.bin", "spm.model")
     monkeypatch.setattr(encoder_check, "_listed", lambda *given: names)
@@ -259,6 +269,23 @@ def test_code_in_a_pickle_is_not_run(pickled: Path, tmp_path: Path, monkeypatch:
         convert(pickled, tmp_path / "out")
     assert not (tmp_path / "harm").exists()
     assert not list((tmp_path / "out").glob("*.safetensors*"))
+
+
+# Special tokens in texts.
+
+
+def test_a_text_that_names_the_padding_has_the_same_states_padded_and_packed(families: Any) -> None:
+    """XLM-R counts positions by the ids that are no padding."""
+    network = Network(families.backbone("xlm-roberta")).eval()
+    tokenizer = Tokenizer.of(load_tokenizer(families["xlm-roberta"]))
+    texts = ("use <pad> as the padding", "no </s> end", "<mask>")
+    examples = [ClassificationExample(text, text, None, "a") for text in texts]
+    inputs = classification.encode(examples, tokenizer, 64, ("a",), Counter())
+    batch = classification.collate(inputs, tokenizer)
+    with torch.no_grad():
+        padded = network.encode(batch.ids, batch.mask)
+        packed = network.encode(batch.ids, batch.mask, batch.packed().packing)
+    torch.testing.assert_close(padded[batch.mask.bool()], packed[batch.mask.bool()], atol=2e-6, rtol=1e-5)
 
 
 # States that are not finite.

@@ -206,6 +206,12 @@ def checked_folder(folder: Path) -> Path:
                 f"{folder} has only pickled weights ({pickled}), which can run any code when they are loaded: "
                 f"`xstilts convert-weights {folder} --out FOLDER` writes them as model.safetensors; then give FOLDER"
             )
+        if folder.parent.name == "snapshots":  # of the hub's cache, where pickled weights are not downloaded to
+            name = folder.parents[1].name.removeprefix("models--").replace("--", "/")
+            raise InputError(
+                f"{name} is published without safetensors; if its weights are pickled, `xstilts convert-weights {name} "
+                "--out FOLDER` writes them as model.safetensors; then give FOLDER"
+            )
         raise InputError(f"{folder} has no weights; save the model there as model.safetensors")
     return folder
 
