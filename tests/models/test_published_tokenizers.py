@@ -41,7 +41,7 @@ def examples_with(text: str) -> dict[str, Example]:
         "token_classification": TaggingExample("0", tuple(text.split()), ("a",) * len(text.split())),
         "extractive_qa": QAExample("0", text, text, (AnswerSpan(text.split()[0], 0),)),
         "bitext_retrieval": BitextExample("0", text, text, text),
-        "bitext_mining": PassageExample("0", text, text),
+        "bitext_mining": PassageExample("0", text, text, "candidate"),
         "passage_ranking": PassageExample("0", text, text, "query", ("0",)),
         "masked_lm": TextExample("0", text, text),
     }

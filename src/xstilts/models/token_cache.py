@@ -129,7 +129,8 @@ def _tokenized(
     """
     encoded = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=offsets, verbose=False)
     ids, places = list(encoded["input_ids"]), list(encoded["offset_mapping"]) if offsets else None
-    special, unknown = _special(tokenizer), tokenizer.unk_token_id
+    special = _special(tokenizer, len(tokenizer), tuple(tokenizer.all_special_ids))
+    unknown = tokenizer.unk_token_id
     name = special.get(unknown)
     control = frozenset(special) - {unknown}  # the unknown token stands for unknown characters too
     again = [
@@ -147,10 +148,16 @@ def _tokenized(
     return ids, places
 
 
-def _special(tokenizer: Any) -> dict[int, str]:
-    """Return the special tokens by id, those without a role included; a single character stays what it is in texts."""
-    added = tokenizer.added_tokens_decoder
-    ids = sorted({*tokenizer.all_special_ids, *(number for number, token in added.items() if token.special)})
+@lru_cache(maxsize=4)
+def _special(tokenizer: Any, size: int, roles: tuple[int, ...]) -> dict[int, str]:
+    """Return the special tokens by id, those without a role included; a single character stays what it is in texts.
+
+    Args:
+        tokenizer: Of transformers.
+        size: Its length, and
+        roles: the ids of the special tokens with a role: by these a cached answer is known to be of today.
+    """
+    ids = sorted({*roles, *(number for number, token in tokenizer.added_tokens_decoder.items() if token.special)})
     named = zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)
     return {number: token for number, token in named if len(token) > 1}
 
