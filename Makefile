@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM = false
+unexport PYTHONDONTWRITEBYTECODE  # each process of the tests would compile the package again
 
 .PHONY: demo test check static slow browser docs bench bench-gpu clean
 
@@ -12,7 +13,7 @@ demo: $(READY)
 	$(BIN)/xstilts sandbox demo --store work/demo --out work/demo-tables
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: static test
 

@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def options() -> argparse.Namespace:
-    """Return what is asked for: XLM-R base unless something smaller is."""
+    """Return the options of the command line; by default of XLM-R base."""
     parser, quick = sides.options(__doc__.splitlines()[0], examples=8, languages=2, micro_tokens=256)
     parser.add_argument("--examples", type=int, default=300, help="of each language")
     parser.add_argument("--languages", type=int, default=15)

@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def options() -> argparse.Namespace:
-    """Return what is asked for: XLM-R base unless something smaller is."""
+    """Return the options of the command line; by default of XLM-R base."""
     parser, quick = sides.options(__doc__.splitlines()[0], steps=2, rounds=1, batch=4)
     parser.add_argument("--lengths", choices=list(SHAPES), default="xnli", help="like those of which data set")
     parser.add_argument("--steps", type=int, default=20, help="steps a round")

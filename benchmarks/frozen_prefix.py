@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def options() -> argparse.Namespace:
-    """Return what is asked for: XLM-R base unless something smaller is."""
+    """Return the options of the command line; by default of XLM-R base."""
     parser, quick = sides.options(__doc__.splitlines()[0], examples=8, epochs=2, rounds=1, batch=4, layers=2)
     parser.add_argument("--examples", type=int, default=640)
     parser.add_argument("--epochs", type=int, default=10)

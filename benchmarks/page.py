@@ -1,4 +1,4 @@
-"""Page: the results of all benchmarks for a person to read, each number taken from the JSON that they wrote.
+"""Page: the results of all benchmarks as a page for readers, each number taken from the JSON that they wrote.
 
 What was not run says so, and so does what falls short of what is wanted. The page can be written again without
 measuring anything.

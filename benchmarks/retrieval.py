@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def options() -> argparse.Namespace:
-    """Return what is asked for: XLM-R base unless something smaller is."""
+    """Return the options of the command line; by default of XLM-R base."""
     parser, quick = sides.options(__doc__.splitlines()[0], pairs=6, rounds=1, layers=2)
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)

@@ -33,7 +33,7 @@ LIBRARIES = ("torch", "transformers", "numpy", "accelerate", "peft")
 
 
 def main() -> None:
-    """Run what is asked for and write `performance.json` and `performance.md`."""
+    """Run the chosen benchmarks and write `performance.json` and `performance.md`."""
     asked = options()
     names = asked.only.split(",") if asked.only else []
     parts = [part for part in (GPU if asked.gpu else CPU) if not names or part.name in names]
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def options() -> argparse.Namespace:
-    """Return what is asked for: everything, at the sizes of the page."""
+    """Return the options of the command line: by default everything, at the sizes of the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gpu", action="store_true", help="the benchmarks of a GPU instead")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="another than that: those of a GPU on a CPU")

@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def options() -> argparse.Namespace:
-    """Return what is asked for: XLM-R large unless something else is."""
+    """Return the options of the command line; by default of XLM-R large."""
     parser, quick = sides.options(__doc__.splitlines()[0])
     parser.set_defaults(shape="large")
     return sides.asked(parser, quick)

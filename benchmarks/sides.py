@@ -48,7 +48,7 @@ def options(description: str, **quick: Any) -> tuple[argparse.ArgumentParser, di
 
 
 def asked(parser: argparse.ArgumentParser, quick: Mapping[str, Any]) -> argparse.Namespace:
-    """Return what is asked for; in miniature where `--quick` is given, other options still counting."""
+    """Return the options of the command line; `--quick` makes the sizes small, beside other options."""
     if "--quick" in sys.argv:
         parser.set_defaults(**quick)
     found = parser.parse_args()

@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def options() -> argparse.Namespace:
-    """Return what is asked for."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=3)

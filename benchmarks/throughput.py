@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def options() -> argparse.Namespace:
-    """Return what is asked for: XLM-R base unless something smaller is."""
+    """Return the options of the command line; by default of XLM-R base."""
     parser, quick = sides.options(
         __doc__.splitlines()[0], steps=2, warm=1, rounds=1, micro_tokens=128, batch=8, curves=3
     )

@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def options() -> argparse.Namespace:
-    """Return what is asked for: the tokenizer that is shipped, and made texts, unless other ones are."""
+    """Return the options of the command line; by default the shipped tokenizer and artificial texts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tokenizer", type=Path, default=SANDBOX, help="folder of a real one")
     parser.add_argument("--texts", type=int, default=20_000, help="most texts")

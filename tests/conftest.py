@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import functools
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer.main
 
 if TYPE_CHECKING:
     from xstilts.models.encoder import Encoder
@@ -13,6 +16,29 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+typer.main.get_command = functools.cache(typer.main.get_command)  # as in a process of its own: made once, used once
+
+
+# Two workers end together where the files that take seconds come first, however few tests they have.
+LONG = (
+    "shipped_studies forecast train docs api pipeline memory verify ledger cli heads examples study benchmarks "
+    "corrupt_files stats lora step frozen_layer_cache embedding_pruning recommend study_page local_executor user_data "
+    "onnx_export corpus"
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files of tests: with `--no-loadscope-reorder` workers take them as they come."""
+    places = {f"test_{name}.py": place for place, name in enumerate(LONG.split())}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of garbage collections, which would go through it time and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +72,40 @@ def silence() -> Iterator[None]:
     from xstilts.runtime import progress
 
     progress.listen(lambda event: None)
+
+
+@pytest.fixture(scope="module")
+def few_examples() -> Iterator[None]:
+    """Give every split of the sandbox's tasks a handful of examples, for tests to which their number does not matter."""
+    from itertools import islice
+
+    from xstilts import sandbox
+    from xstilts.data import dataset
+
+    few, every = {"train": 60, "validation": 6, "test": 12}, sandbox.examples
+
+    def handful(name: str, split: str, *rest: Any) -> Iterator[Any]:
+        return islice(every(name, split, *rest), few[split])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(sandbox.GENERATOR), "examples", staticmethod(handful))
+        patch.setattr(dataset, "_check_count", lambda *_: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def drawn_once() -> Iterator[None]:
+    """Draw equal data once, however often a report is written or verified; test_charts.py draws anew."""
+    from xstilts.reporting import charts
+
+    def kept(draw: Any) -> Any:
+        cached = functools.cache(draw)
+        return lambda series, *rest, **options: cached(tuple(series), *rest, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("lines", "scatter"):
+            patch.setattr(charts, name, kept(getattr(charts, name)))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -112,7 +112,7 @@ LONG = ("experiments/intermediate.md", "experiments/recommend.md", "scale/cost.m
     ids=called,
 )
 def test_what_a_page_shows_can_be_run(
-    page: Path, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    page: Path, desk: Path, few_examples: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     put_tasks(page, desk / "more_tasks")
     module = as_module(page, desk)

@@ -63,6 +63,7 @@ from xstilts.tasks.base import Task, task
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import MODEL
 from xstilts.training.train import train as train_stage
+from xstilts.training.training_set import with_development_data
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -75,9 +76,21 @@ NAMED_GAPS = 3  # failures that the last line of a study's result names; the rep
 
 
 class RuntimeOptions(TypedDict, total=False):
-    """Options of every job about where and how to compute; see `Runtime` for all of them.
+    """Options of every job about where and how to compute; `Runtime` has the same fields and their defaults.
 
-    `data` is by default the environment variable XSTILTS_DATA, `store` is XSTILTS_STORE or the folder "work".
+    Attributes:
+        data: The data folder; by default the environment variable XSTILTS_DATA.
+        store: The folder of results; by default XSTILTS_STORE, or the folder "work".
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        workers: Processes that build stages.
+        threads: Threads of each process.
+        max_tokens_per_pass: Most tokens of a pass, padding included; 0: as suits the device.
+        precision: "auto", "fp32" or "bf16".
+        packing: Whether sequences share rows instead of being padded: "auto", "on" or "off".
+        recompute: Recompute activations in the backward pass, to save memory.
+        compiled: Compile layers with torch.compile.
+        checkpoint_seconds: Seconds between resume points of a training.
+        allow_unexpected_data: Read data sets that differ from what their task expects.
     """
 
     data: str | Path | None
@@ -96,7 +109,13 @@ class RuntimeOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % interval over `n` seeds (Student's t); the interval is NaN where n is 1.
+    """A value with its 95 % interval over seeds (Student's t).
+
+    Attributes:
+        value: The value, in the metric's unit.
+        low: The lower end of the interval; NaN where `n` is 1.
+        high: The upper end.
+        n: The number of seeds.
 
     >>> print(Estimate(1.5, 0.25, 2.75, n=3))
     +1.50 [+0.25, +2.75]
@@ -180,7 +199,11 @@ class Gain:
 
     @property
     def zero_shot(self) -> Estimate:
-        """The gain of the mean over the languages that the target was not trained in."""
+        """The gain of the mean over the languages that the target was not trained in.
+
+        Raises:
+            InputError: The target was evaluated in its training language only.
+        """
         codes = tuple(code for code in self.table.languages if code not in self.trained_in)
         if not codes:
             raise InputError(f"'{self.table.target}' was evaluated in its training language only: use .all")
@@ -216,12 +239,34 @@ class Comparison(Printable, Tabular):
 
     @classmethod
     def of(cls, grid: Grid, runtime: Runtime) -> Comparison:
-        """Build the runs of a grid, or read those that are finished."""
+        """Build the runs of a grid, or read those that are finished.
+
+        Args:
+            grid: Targets, settings and seeds.
+            runtime: Where and how to compute.
+
+        Returns:
+            The comparison.
+
+        Raises:
+            StageError: Something could not be built; what was built is kept.
+        """
         return cls.of_all([grid], runtime)[0]
 
     @classmethod
     def of_all(cls, grids: Sequence[Grid], runtime: Runtime) -> list[Comparison]:
-        """Build the runs of several grids together, so that all workers have work; return a comparison of each."""
+        """Build the runs of several grids together, so that all workers have work.
+
+        Args:
+            grids: Targets, settings and seeds of each.
+            runtime: Where and how to compute.
+
+        Returns:
+            A comparison for each grid; the first one has the number of stages that were built.
+
+        Raises:
+            StageError: Something could not be built; what was built is kept.
+        """
         runtime.torch_device()  # refuse a missing device before anything is built
         stages = [stage for grid in grids for stage in grid.stages(runtime)]
         preflight.check(stages, runtime)
@@ -241,6 +286,12 @@ class Comparison(Printable, Tabular):
         Args:
             setting: The name of an intermediate setting, "mnli" or "mnli+squad".
             target: The target, where there are several.
+
+        Returns:
+            The gain, by language and as means.
+
+        Raises:
+            InputError: There is no such setting or target, or several targets and none is named.
         """
         table = self._table(target)
         _column(table, setting)
@@ -279,6 +330,9 @@ class Comparison(Printable, Tabular):
             setting: The name of an intermediate setting, or "baseline".
             seed: The seed of the run.
             target: The target, where there are several.
+
+        Returns:
+            The folder.
 
         Raises:
             InputError: There is no such run, or it trains nothing (as the baseline of a retrieval task).
@@ -429,7 +483,11 @@ class Checkpoint:
 
     @property
     def task(self) -> Task:
-        """The task that it was trained on; InputError for a mix."""
+        """The task that it was trained on.
+
+        Raises:
+            InputError: It was trained on a mix.
+        """
         if len(self.tasks) > 1:
             raise InputError(f"{self.path} was trained on a mix: use .tasks")
         return self.tasks[0]
@@ -476,7 +534,8 @@ def train(
     else:
         how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
     start = _encoder(encoder)
-    training_sets = tuple(training_set(each, machine.data).read_by(start) for each in chosen)
+    read = [training_set(each, machine.data).read_by(start) for each in chosen]
+    training_sets, how = with_development_data(read, how)
     stage = train_stage(start, training_sets, how, seed)
     _build([stage], machine)
     path = folder_of(stage, machine) / MODEL
@@ -526,7 +585,14 @@ class Evaluation(Printable, Tabular):
         return self.scores[language]
 
     def predictions(self, language: str) -> list[Row]:
-        """Return the predictions in one language: a dictionary an example with `id`, `prediction` and its scores."""
+        """Return the predictions in one language.
+
+        Args:
+            language: The code of the language.
+
+        Returns:
+            A dictionary for each example with `id`, `prediction` and its scores.
+        """
         self[language]
         return read_lines(self.folders[language])
 
@@ -710,7 +776,18 @@ class Recommendation(Printable, Tabular):
         against: str | Path | None = None,
         against_recipe: str = "",
     ) -> Recommendation:
-        """Rank the candidates of a search; `recommend` says what the arguments mean."""
+        """Rank the candidates of a search.
+
+        Args:
+            search: Encoder, target, candidates and recipes.
+            runtime: Where and how to compute.
+            budget_hours: Hours of building, at most; 0: no limit.
+            against: A finished study's `table.csv` or report folder, to measure how well each method would have chosen.
+            against_recipe: Only the study's arms of this recipe.
+
+        Returns:
+            The recommendation.
+        """
         target, encoder = search.target.label, name_of(search.encoder)
         gains = backtest.gains_of(Path(against), target, against_recipe, encoder) if against else {}
         with progress.shown():
@@ -728,7 +805,17 @@ class Recommendation(Printable, Tabular):
         return known(self.advice)
 
     def gain(self, candidate: str) -> Estimate:
-        """Return a candidate's gain over no intermediate task in its last round of short trainings."""
+        """Return a candidate's gain over no intermediate task in its last round of short trainings.
+
+        Args:
+            candidate: The label of the candidate.
+
+        Returns:
+            The gain with its interval over seeds.
+
+        Raises:
+            InputError: The candidate was in no round.
+        """
         standing = self.advice.last(candidate)
         if standing is None:
             raise InputError(f"'{candidate}' was in no round of short trainings: raise budget_hours, or name another")
@@ -744,7 +831,14 @@ class Recommendation(Printable, Tabular):
         ]
 
     def save(self, folder: str | Path) -> Path:
-        """Write `recommend.json` to a folder; return its path."""
+        """Write `recommend.json`.
+
+        Args:
+            folder: The folder; made where it does not exist.
+
+        Returns:
+            The path of the file.
+        """
         return render.save(self.advice, Path(folder))
 
     def __rich__(self) -> RenderableType:

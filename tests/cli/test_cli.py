@@ -191,7 +191,7 @@ def test_artificial_languages_are_shown(call: Call) -> None:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> Path:
     return tmp_path_factory.mktemp("cli")
 
 

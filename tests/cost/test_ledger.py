@@ -57,14 +57,14 @@ def network_of(families: Any, model_type: str, how: str = "classification", trai
 
 
 def counted(network: Network, shape: Shape) -> tuple[int, int]:
-    """Return what torch counts on the meta device, forward and backward."""
-    network = network.to("meta")
-    ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long, device="meta")
-    mask = torch.zeros(shape.sequences, 1, 1, shape.length, device="meta")
-    with FlopCounterMode(display=False) as forward:
-        logits = network.heads["head"](network.encode(ids, mask), torch.ones_like(ids), network.embedding_matrix)
-    with FlopCounterMode(display=False) as backward:
-        logits.sum().backward()
+    """Return what torch counts, forward and backward."""
+    ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long)
+    mask = torch.zeros(shape.sequences, 1, 1, shape.length)
+    with sdpa_kernel(SDPBackend.MATH):
+        with FlopCounterMode(display=False) as forward:
+            logits = network.heads["head"](network.encode(ids, mask), torch.ones_like(ids), network.embedding_matrix)
+        with FlopCounterMode(display=False) as backward:
+            logits.sum().backward()
     return forward.get_total_flops(), backward.get_total_flops()
 
 
@@ -85,6 +85,19 @@ def test_flops_are_those_that_torch_counts(model_type: str, trained: str, famili
 @pytest.mark.parametrize("model_type", ["xlm-roberta", "eurobert"])
 def test_so_they_are_whatever_is_frozen(model_type: str, trained: str, families: Any) -> None:
     test_flops_are_those_that_torch_counts(model_type, trained, families)
+
+
+@pytest.mark.parametrize("model_type", quick_first(FAMILIES))
+def test_a_large_network_counts_as_a_small_one(model_type: str, families: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which has its copy on the meta device, where nothing is computed, and not on the CPU."""
+    network = network_of(families, model_type)
+    random = torch.get_rng_state()
+    found = []
+    for small in (0, 10**9):
+        monkeypatch.setattr(flops, "SMALL", small)
+        found.append(flops._polynomial(network, "head", learning=True))
+    assert found[0] == found[1]
+    assert torch.equal(torch.get_rng_state(), random)
 
 
 def test_several_passes_cost_what_each_of_them_does(families: Any) -> None:

@@ -155,7 +155,9 @@ def test_training_data_that_are_not_english_are_refused(tmp_path: Path) -> None:
     put(tmp_path, TYDIQA.format("en"), questions([*ENGLISH * 20, *FOREIGN]))
     promise = read(task("tydiqa").data("train", "en", tmp_path))
     machine = Runtime(tmp_path / "store", tmp_path)
-    with pytest.raises(InputError, match=r"expected 3696 examples of tydiqa-train-en, found 111; .* --partial"):
+    with pytest.raises(
+        InputError, match=r"expected 3696 examples of tydiqa-train-en, found 111; .* --allow-unexpected-data"
+    ):
         build(promise, machine)
     put(tmp_path, TYDIQA.format("en"), questions([*ENGLISH * 20, *FOREIGN] * 33 + ENGLISH * 6 + ENGLISH[:3]))
     promise = read(task("tydiqa").data("train", "en", tmp_path))
@@ -164,7 +166,9 @@ def test_training_data_that_are_not_english_are_refused(tmp_path: Path) -> None:
     said = str(caught.value)
     assert said.startswith(f"{TYDIQA.format('en')}: expected English training data of 'tydiqa', found another language")
     assert "in 363 of 3696 texts that are long enough to tell (ids 100: 'Ada. Der Ausschuss" in said
-    assert said.endswith("ask for the language that it is in ('tydiqa:sw'), or take it as it is with --partial")
+    assert said.endswith(
+        "ask for the language that it is in ('tydiqa:sw'), or take it as it is with --allow-unexpected-data"
+    )
     taken = build(promise, Runtime(tmp_path / "store", tmp_path, allow_unexpected_data=True))
     assert len((taken / EXAMPLES).read_text().splitlines()) == 3696
     assert read_record(taken)["record"]["not_english"]["suspicious"] == 363
@@ -185,7 +189,7 @@ def test_another_number_of_examples_is_refused(tmp_path: Path) -> None:
         build(promise, Runtime(tmp_path / "store", tmp_path))
     assert str(caught.value) == (
         "xtreme/xnli/dev-sw.tsv: expected 2490 examples of xnli-validation-sw, found 1; part of the data set is "
-        "missing or it is another version: get it again, or take it as it is with --partial"
+        "missing or it is another version: get it again, or take it as it is with --allow-unexpected-data"
     )
     found = build(promise, Runtime(tmp_path / "store", tmp_path, allow_unexpected_data=True))
     assert read_record(found)["record"]["counts"] == {"noted: 1 examples where 2490 are expected": 1}

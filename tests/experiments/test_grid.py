@@ -31,7 +31,7 @@ PARAPHRASE = task("sandbox_paraphrase")
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+def machine(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> Runtime:
     return Runtime(tmp_path_factory.mktemp("grid") / "store", device="cpu", threads=1)
 
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from xstilts import sandbox
 from xstilts.claims import claim
 from xstilts.claims.measures import Gain
 from xstilts.data.dataset import read
-from xstilts.data.examples import Example
 from xstilts.experiments import study as studies
 from xstilts.experiments.grid import Grid
 from xstilts.experiments.study import SCALES, Arm, Study
@@ -35,7 +32,6 @@ FILES = sorted((Path(__file__).parents[2] / "studies").glob("*.py"))
 NEW = ("cost_by_size", "model_size", "multilingual_mix")
 QUICK = ("layerwise",)  # the others take the same way, and longer: `make slow`
 MANY = 5  # arms (or several targets), of which one seed is enough here
-FEW = {"train": 60, "validation": 6, "test": 6}
 
 
 @cache
@@ -90,16 +86,9 @@ def smallest(asked: Study) -> Study:
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+def machine(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> Runtime:
     """One store for all studies, as they share much, in which every split has a handful of examples."""
-    every = sandbox.examples
-
-    def few(name: str, split: str, *rest: Any) -> Iterator[Example]:
-        return islice(every(name, split, *rest), FEW[split])
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sandbox, "examples", few)
-        yield Runtime(tmp_path_factory.mktemp("store"), device="cpu", threads=1, allow_unexpected_data=True)
+    return Runtime(tmp_path_factory.mktemp("store"), device="cpu", threads=1)
 
 
 @pytest.mark.parametrize(

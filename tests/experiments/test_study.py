@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from built_study import ARMS, CLOZE, QA, arm, finished_store
 from xstilts.claims.claim import Claim, check_all
 from xstilts.claims.measures import Gain, Growth, Level, Mean, Saving, Scaling
 from xstilts.claims.results_table import COSTS
@@ -21,8 +22,7 @@ from xstilts.evaluation.score import read_score
 from xstilts.experiments import collect_results, failed_arms
 from xstilts.experiments import study as studies
 from xstilts.experiments.extra_tables import NoiseScales
-from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Recipes, training_roles
+from xstilts.experiments.run import training_roles
 from xstilts.experiments.study import TABLE, Arm, DevSelectedArm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.reporting import run_study, study_page, study_report
@@ -34,28 +34,16 @@ from xstilts.verification import compare_reports
 from xstilts.verification.verify import verify
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.py"))
-QA, CLOZE = "sandbox_qa", "sandbox_cloze"
-
-
-def arm(label: str, *settings: str) -> Arm:
-    recipes = Recipes("sandbox", ("steps=2", "max_train_examples=16", *settings), ("steps=2", "max_train_examples=16"))
-    return Arm(
-        Grid(Encoder.of("sandbox"), tasks_of(QA), (tasks_of(CLOZE),), recipes, 2, only_languages=("qaa", "qab")), label
-    )
-
-
 HELPS = Claim("Cloze questions help", Gain(CLOZE, QA, recipe="all"), "above")
 AGAINST = Claim("The head alone does", Gain(CLOZE, QA, over=CLOZE, recipe="head", over_recipe="all"), "equivalent", 50)
 NOWHERE = Claim("The gain grows with size", Growth(Gain(CLOZE, QA, recipe="all")), "grows")  # of one encoder
-ASKED = Study("Does it help?", (arm("all"), arm("head", "trainable=head")), (HELPS, NOWHERE, AGAINST))
+ASKED = Study("Does it help?", ARMS, (HELPS, NOWHERE, AGAINST))
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+def machine(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> Runtime:
     """A store in which the study is finished."""
-    found = Runtime(tmp_path_factory.mktemp("store"), device="cpu", threads=1)
-    assert studies.build(ASKED, found) > 0
-    return found
+    return finished_store(tmp_path_factory)
 
 
 def test_a_second_time_nothing_is_built(machine: Runtime) -> None:

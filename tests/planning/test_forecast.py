@@ -251,7 +251,7 @@ def test_what_does_not_fit_is_said_with_what_would(large: Forecast) -> None:
     }
     assert (fits[LARGE].fits, fits[LARGE].remedy) == (True, "")
     assert fits[XL].fits is False
-    assert fits[XL].remedy in ("--micro-tokens 4096", "--recompute", "--recompute --micro-tokens 4096")
+    assert fits[XL].remedy in ("--max-tokens-per-pass 4096", "--recompute", "--recompute --max-tokens-per-pass 4096")
     assert fits[XL].memory
     assert fits[XL].memory.total > 0.95 * 64 * GIB
     said = [part for part in render.parts(large) if isinstance(part, str)]

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from xstilts.reporting.charts import COUNT, DASHES, MARKS, STRIP_WIDTH, Axes, Series, lines, power, scatter, strip
 
 TWO = (Series("a", ((1.0, 2.0), (2.0, 3.0), (4.0, 5.0))), Series("b", ((1.0, 1.0), (3.0, 4.0)), 1))
+NAMES = ("lines", "marked", "scatter", "power", "no fit", "strip")
 EVIL = '<b>$x_1$ & "quoted" -->'
 
 
@@ -24,13 +25,22 @@ def drawings(label: str = "seconds") -> dict[str, Markup]:
     }
 
 
-def test_drawn_twice_the_bytes_are_the_same() -> None:
-    assert drawings() == drawings()
+@pytest.fixture(scope="module")
+def once() -> dict[str, Markup]:
+    return drawings()
 
 
-@pytest.mark.parametrize("name", drawings())
-def test_a_drawing_is_xml_without_colours_sizes_or_ids_of_its_own(name: str) -> None:
-    drawn = drawings()[name]
+def test_drawn_twice_the_bytes_are_the_same(once: dict[str, Markup]) -> None:
+    assert drawings() == once
+
+
+def test_every_drawing_is_tested(once: dict[str, Markup]) -> None:
+    assert tuple(once) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_drawing_is_xml_without_colours_sizes_or_ids_of_its_own(name: str, once: dict[str, Markup]) -> None:
+    drawn = once[name]
     found = ElementTree.fromstring(drawn)
     assert found.get("viewBox")
     assert found.get("width") is None

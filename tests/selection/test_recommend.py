@@ -50,7 +50,7 @@ def search(encoder: Encoder, target: str = "sandbox_ner", names: tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+def kept(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> Runtime:
     return Runtime(tmp_path_factory.mktemp("recommend") / "store", device="cpu", threads=1)
 
 

@@ -183,7 +183,8 @@ def killed(name: str, source: str, store: Path, step: int, sign: str = "KILL") -
 
 
 @pytest.mark.parametrize(
-    ("name", "step"), [("single", 5), ("multi", 17), pytest.param("accumulated", 11, marks=pytest.mark.slow)]
+    ("name", "step"),
+    [("multi", 17), *(pytest.param(*case, marks=pytest.mark.slow) for case in (("single", 5), ("accumulated", 11)))],
 )
 def test_a_killed_training_ends_in_the_same_bits_and_sums(
     name: str, step: int, encoder: Encoder, tmp_path: Path

@@ -7,50 +7,35 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from built_study import ARMS, CLOZE, QA, finished_store
 from xstilts.claims import claim
 from xstilts.claims.claim import Claim
 from xstilts.claims.measures import Gain, Growth, Saving
 from xstilts.cli import app
 from xstilts.errors import InputError
 from xstilts.experiments import study as studies
-from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Recipes
-from xstilts.experiments.study import Arm, Study
-from xstilts.models.encoder import Encoder
+from xstilts.experiments.study import Study
 from xstilts.reporting import study_page, study_report
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
 from xstilts.verification.verify import SECTIONS, Check, verify
 
-QA, CLOZE = "sandbox_qa", "sandbox_cloze"
-PLAIN = Grid(
-    Encoder.of("sandbox"),
-    tasks_of(QA),
-    (tasks_of(CLOZE),),
-    Recipes("sandbox", ("steps=2", "max_train_examples=16"), ("steps=2", "max_train_examples=16")),
-    2,
-    only_languages=("qaa", "qab"),
-)
-HEAD = Recipes("sandbox", ("steps=2", "max_train_examples=16", "trainable=head"), ("steps=2", "max_train_examples=16"))
 HELPS = Claim("Cloze questions help", Gain(CLOZE, QA, recipe="all"), "above")
 ENGLISH = Claim("They help English alone", Gain(CLOZE, QA, recipe="all", languages=("qaa",)), "above")
 CHEAPER = Claim("The head alone is cheaper", Saving("intermediate_flops", CLOZE, QA, "head", "all"), "above")
 NOWHERE = Claim("It grows", Growth(Gain(CLOZE, QA, recipe="all")), "grows")  # of one encoder, which allows no slope
 STUDY = Study(
     "Does it help?\n\nA small one.",
-    (
-        Arm(PLAIN, "all"),
-        Arm(Grid(PLAIN.encoder, PLAIN.targets, PLAIN.settings, HEAD, 2, only_languages=PLAIN.only_languages), "head"),
-    ),
+    ARMS,
     (HELPS, ENGLISH, CHEAPER, NOWHERE),
     limits=("It is small.",),
 )
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Runtime, Path]:
+def finished(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> tuple[Runtime, Path]:
     """A store in which the study is finished, and its report."""
-    machine = Runtime(tmp_path_factory.mktemp("store"), device="cpu", threads=1)
+    machine = finished_store(tmp_path_factory)
     out = tmp_path_factory.mktemp("report")
     told(machine, out)
     return machine, out

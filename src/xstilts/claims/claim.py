@@ -126,7 +126,15 @@ class Verdict:
 
 
 def check(claim: Claim, table: ResultsTable) -> Verdict:
-    """Return the verdict on a single claim."""
+    """Check a single claim; with several, use `check_all`, which corrects for their number.
+
+    Args:
+        claim: The claim.
+        table: The results of the study.
+
+    Returns:
+        The verdict; "untested" where the table lacks rows that the measure needs.
+    """
     return check_all([claim], table)[0]
 
 
@@ -208,6 +216,7 @@ def _verdict(claim: Claim, measured: Measured, family: _Family) -> Verdict:
     low, high = estimate.interval(LEVEL)
     null = _null(claim, estimate)
     within = claim.margin if _is_within(claim, estimate) else 0.0
+    # The level that the claim has at least, whatever the p-values of the others in its family.
     target = stats.PowerTarget(1 - (1 - LEVEL) * family.share, family.size > 1, within)
     verdict = Verdict(
         claim,
@@ -224,16 +233,16 @@ def _verdict(claim: Claim, measured: Measured, family: _Family) -> Verdict:
         keys=measured.keys,
     )
     status = _status(claim, low, high)
-    shown = f"{estimate.value:+.2f} [{low:+.2f}, {high:+.2f}]"
+    span = f"{estimate.value:+.2f} [{low:+.2f}, {high:+.2f}]"
     if estimate.count <= estimate.lost or low == high:
         return replace(verdict, why=_too_few(claim, estimate))
     if status == "undecided":
-        return replace(verdict, why=f"{shown} includes {null:g}: {_remedy(verdict)}")
+        return replace(verdict, why=f"{span} includes {null:g}: {_remedy(verdict)}")
     if family.p > 1 - LEVEL:
-        alone = f"{shown} would decide the claim alone, but not among {family.size} claims (corrected p {family.p:.3f})"
+        alone = f"{span} would decide the claim alone, but not among {family.size} claims (corrected p {family.p:.3f})"
         return replace(verdict, why=f"{alone}: {_remedy(verdict)}")
     verb = "satisfies" if status == "holds" else "contradicts"
-    return replace(verdict, status=status, why=f"all of {shown} {verb} '{claim.condition}'")
+    return replace(verdict, status=status, why=f"all of {span} {verb} '{claim.condition}'")
 
 
 def _counted(claim: Claim, measured: Measured) -> Verdict:

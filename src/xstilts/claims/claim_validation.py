@@ -50,7 +50,14 @@ Settings = Mapping[ArmSelector, Sequence[str]]
 
 
 def of(measure: Any) -> tuple[ArmSelector, ...]:
-    """Return the arms that a measure is about; none for a measure that the package does not define."""
+    """Return the arms that a measure is about.
+
+    Args:
+        measure: A measure of a claim.
+
+    Returns:
+        A selector for each; none for a measure that the package does not define.
+    """
     if isinstance(measure, Mean):
         return tuple(selector for gain in measure.gains for selector in of(gain))
     if isinstance(measure, Growth):
@@ -80,29 +87,43 @@ def refuse(claims: Iterable[Claim], settings: Settings) -> None:
         InputError: A claim is about what no arm has, or about several arms as if they were one; its published figure
             is unknown; or its sentence gives it no name, or another claim's. The message names the nearest match.
     """
-    named: dict[str, str] = {}
+    sentences: dict[str, str] = {}
     for claim in claims:
         name = slug(claim.sentence)
         if not name:
             raise InputError(f"the claim '{claim.sentence}' has no words to call it by: write a sentence")
-        if name in named:
-            both = f"'{named[name]}' and '{claim.sentence}'"
-            raise InputError(f"claims need sentences that differ in their words: {both} are both called {name}")
-        named[name] = claim.sentence
+        if name in sentences:
+            pair = f"'{sentences[name]}' and '{claim.sentence}'"
+            raise InputError(f"claims need sentences that differ in their words: {pair} are both called {name}")
+        sentences[name] = claim.sentence
         _refuse_figure(claim)
         for selector in of(claim.measure):
-            left = _narrowed(claim, selector, list(settings))
-            _refuse_several(claim, selector, left)
-            _refuse_languages(claim, selector, {code for arm in left for code in settings[arm]})
+            remaining = _narrowed(claim, selector, list(settings))
+            _refuse_several(claim, selector, remaining)
+            _refuse_languages(claim, selector, {code for arm in remaining for code in settings[arm]})
 
 
 def meets(selector: ArmSelector, arm: ArmSelector) -> bool:
-    """Return whether all values that a selector gives are those of an arm."""
+    """Return whether an arm has all the values that a selector gives.
+
+    Args:
+        selector: Wanted values; fields at "" match everything.
+        arm: The values of one arm.
+
+    Returns:
+        Whether all agree.
+    """
     return all(getattr(selector, column) in ("", getattr(arm, column)) for column in COLUMNS)
 
 
 def slug(sentence: str) -> str:
     """Return a sentence as an identifier: its words, joined by dashes.
+
+    Args:
+        sentence: The sentence of a claim.
+
+    Returns:
+        The identifier; "" for a sentence without words.
 
     >>> slug("SQuAD helps, by 2 points!")
     'squad-helps-by-2-points'
@@ -118,24 +139,24 @@ def _refuse_figure(claim: Claim) -> None:
 
 def _narrowed(claim: Claim, selector: ArmSelector, settings: list[ArmSelector]) -> list[ArmSelector]:
     """Return the arms that a selector is about; raise InputError at the first of its values that none of them has."""
-    left, given = settings, ""
+    remaining, conditions = settings, ""
     for column in COLUMNS:
-        wanted = getattr(selector, column)
-        there = {getattr(arm, column) for arm in left}
-        if wanted and wanted not in there:
+        value = getattr(selector, column)
+        values = {getattr(arm, column) for arm in remaining}
+        if value and value not in values:
             raise InputError(
-                f"{_shown(claim)} is about {column} '{wanted}', which no arm{given} has{_near(wanted, there)}"
+                f"{_shown(claim)} is about {column} '{value}', which no arm{conditions} has{_near(value, values)}"
             )
-        if wanted:
-            left = [arm for arm in left if getattr(arm, column) == wanted]
-            given += f"{' and' if given else ' with'} {column} '{wanted}'"
-    return left
+        if value:
+            remaining = [arm for arm in remaining if getattr(arm, column) == value]
+            conditions += f"{' and' if conditions else ' with'} {column} '{value}'"
+    return remaining
 
 
-def _refuse_several(claim: Claim, selector: ArmSelector, left: list[ArmSelector]) -> None:
+def _refuse_several(claim: Claim, selector: ArmSelector, remaining: list[ArmSelector]) -> None:
     """Raise InputError where rows of several arms would count as replicates of one."""
     groups: dict[str, list[ArmSelector]] = {}
-    for arm in left:
+    for arm in remaining:
         groups.setdefault(arm.encoder if selector.any_encoder else "", []).append(arm)
     for group, column in product(groups.values(), ("recipe", "encoder")):
         values = sorted({getattr(arm, column) for arm in group})
@@ -158,6 +179,6 @@ def _shown(claim: Claim) -> str:
 
 def _near(name: str, known: Iterable[str]) -> str:
     """Return a hint for an unknown name: the nearest known one, or all of them where none is near."""
-    there = sorted(known)
-    near = difflib.get_close_matches(name, there, n=1)
-    return f"; did you mean '{near[0]}'?" if near else f": there are {listed(filter(None, there))}"
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean '{near[0]}'?" if near else f": there are {listed(filter(None, names))}"

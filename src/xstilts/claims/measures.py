@@ -57,7 +57,17 @@ class Level:
     resampling: Resampling = PLAIN
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the mean score; raise Missing if no seed has all languages."""
+        """Measure the mean score.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The estimate over seeds and languages, with its setting and stages.
+
+        Raises:
+            Missing: No seed has all languages.
+        """
         rows = arm(table, self.intermediate, self.target, self.encoder, self.recipe)
         codes = self.languages or zero_shot([rows])
         return over(estimate(table, [rows], codes, self.resampling), [rows], codes)
@@ -88,12 +98,29 @@ class Gain:
     resampling: Resampling = PLAIN
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the mean gain; raise Missing if no seed has both settings in all languages."""
+        """Measure the mean gain.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The estimate over seeds and languages, with its setting and stages.
+
+        Raises:
+            Missing: No seed has both settings in all languages.
+        """
         arms, codes = self.arms(table)
         return over(estimate(table, arms, codes, self.resampling), arms, codes)
 
     def by_seed(self, table: ResultsTable) -> dict[int, float]:
-        """Return the mean gain over languages by seed, of the seeds that have all languages."""
+        """Return the mean gain over languages of each seed.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            Gains by seed, of the seeds that have all languages in both settings.
+        """
         arms, codes = self.arms(table)
         seeds = sorted(set.intersection(*({seed for _, seed in rows} for rows in arms)))
         return {
@@ -105,6 +132,9 @@ class Gain:
     def pairs(self, table: ResultsTable) -> dict[str, tuple[Array, Array]]:
         """Return the contributions of examples in both settings.
 
+        Args:
+            table: The results of the study.
+
         Returns:
             For each language the arrays without and with the intermediate phase; empty if not all rows have examples.
 
@@ -113,13 +143,23 @@ class Gain:
         """
         arms, codes = self.arms(table)
         seeds = replicates(arms, codes)
-        rows = {code: [[one[code, seed] for seed in seeds] for one in arms] for code in codes}
-        if any(row.examples is None for both in rows.values() for column in both for row in column):
+        rows = {code: [[arm_rows[code, seed] for seed in seeds] for arm_rows in arms] for code in codes}
+        if any(row.examples is None for by_arm in rows.values() for column in by_arm for row in column):
             return {}
         return {code: (stacked(table, before), stacked(table, after)) for code, (after, before) in rows.items()}
 
     def arms(self, table: ResultsTable) -> tuple[list[Arm], tuple[str, ...]]:
-        """Return the rows of both settings and the languages; raise Missing if a setting has no rows."""
+        """Return the rows of both settings and the languages that are compared.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The rows with and without the intermediate phase, by language and seed; the languages.
+
+        Raises:
+            Missing: A setting has no rows.
+        """
         arms = [
             arm(table, self.intermediate, self.target, self.encoder, self.recipe),
             arm(table, self.over, self.target, self.encoder, self.over_recipe or self.recipe),
@@ -134,13 +174,23 @@ class Mean:
     gains: tuple[Gain, ...]
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the mean gain; raise Missing if one of them is missing or they share no seed."""
+        """Measure the mean of the gains.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The estimate over the seeds that all gains have, with its stages.
+
+        Raises:
+            Missing: A gain is missing, or the gains share no seed.
+        """
         parts = [gain.arms(table) for gain in self.gains]
-        found = together(table, parts, replace(self.gains[0].resampling, sampled=False))
-        measured = [over(found, arms, codes) for arms, codes in parts]
+        estimate = together(table, parts, replace(self.gains[0].resampling, sampled=False))
+        measured = [over(estimate, arms, codes) for arms, codes in parts]
         metrics = ", ".join(dict.fromkeys(part.setting.metric for part in measured))
         keys = tuple(sorted({key for part in measured for key in part.keys}))
-        return Measured(found, replace(measured[0].setting, metric=metrics, languages=()), keys)
+        return Measured(estimate, replace(measured[0].setting, metric=metrics, languages=()), keys)
 
 
 @dataclass(frozen=True)
@@ -154,23 +204,50 @@ class Growth:
     gain: Gain
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the slope over all encoders that have the gain; raise Missing with fewer than two sizes."""
-        found = by_encoder(table, lambda encoder: replace(self.gain, encoder=encoder).of(table))
-        return sloped(found, [measured.estimate.value for _, measured in found.values()])
+        """Measure the slope over all encoders that have the gain.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The growth with each doubling of the number of parameters, with its stages.
+
+        Raises:
+            Missing: There are fewer than two sizes.
+        """
+        by_size = by_encoder(table, lambda encoder: replace(self.gain, encoder=encoder).of(table))
+        return sloped(by_size, [measured.estimate.value for _, measured in by_size.values()])
 
 
 def to_json(measure: Any) -> dict[str, Any]:
-    """Return a measure as JSON: its type, and those of its values that are not the defaults."""
-    found: dict[str, Any] = {"type": type(measure).__name__}
+    """Return a measure as JSON.
+
+    Args:
+        measure: A measure.
+
+    Returns:
+        Its type, and those of its fields that are not the defaults; `from_json` reverses it.
+    """
+    written: dict[str, Any] = {"type": type(measure).__name__}
     for field in fields(measure):
         value = getattr(measure, field.name)
         if value != field.default:
-            found[field.name] = _written(value)
-    return found
+            written[field.name] = _written(value)
+    return written
 
 
 def from_json(given: Mapping[str, Any]) -> Any:
-    """Return the measure that `to_json` wrote; raise InputError for anything else."""
+    """Return the measure that `to_json` wrote.
+
+    Args:
+        given: The JSON object: "type" is the name of the measure's class, the rest its fields.
+
+    Returns:
+        The measure.
+
+    Raises:
+        InputError: There is no such measure, or it has no such field.
+    """
     measure_type = MEASURES.get(str(given.get("type")))
     if measure_type is None:
         raise InputError(f"unknown measure {dict(given)}: there are {', '.join(MEASURES)}")
@@ -182,7 +259,7 @@ def from_json(given: Mapping[str, Any]) -> Any:
 
 def _written(value: Any) -> Any:
     return (
-        [_written(one) for one in value]
+        [_written(item) for item in value]
         if isinstance(value, tuple)
         else to_json(value)
         if is_dataclass(value)
@@ -211,7 +288,7 @@ class Saving:
         over: The setting under the other recipe; "" for the same.
         per: A cost to divide by first, e.g. tokens to get seconds per token; "" for none.
         languages: The languages whose predictions count; by default all that both have.
-        over_languages: Those under the other recipe; by default the same.
+        over_languages: The languages under the other recipe; by default the same.
     """
 
     figure: str
@@ -229,7 +306,17 @@ class Saving:
         _known(self.figure, self.per or self.figure)
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the percentage, negative where the first costs more; raise Missing if a cost was not measured."""
+        """Measure the saving.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            Percent, negative where the first setting costs more; exact for figures that are counted and not timed.
+
+        Raises:
+            Missing: A cost was not measured.
+        """
         pair = (self.intermediate, self.recipe), (self.over or self.intermediate, self.over_recipe)
         arms = [arm(table, setting, self.target, self.encoder, recipe) for setting, recipe in pair]
         first = self.languages or shared(arms)
@@ -241,8 +328,10 @@ class Saving:
             [_rate(rows, *figures, chosen, seed) for seed in seeds] for rows, chosen in zip(arms, codes, strict=True)
         ]
         saved = 100 * (1 - np.array(spent[0]) / np.array(spent[1]))
-        found = Estimate(float(saved.mean()), float(saved.var(ddof=1)) if len(saved) > 1 else math.nan, len(saved))
-        return replace(over(found, arms, every), exact=not any(one.endswith(CLOCKED) for one in figures if one))
+        estimate = Estimate(float(saved.mean()), float(saved.var(ddof=1)) if len(saved) > 1 else math.nan, len(saved))
+        return replace(
+            over(estimate, arms, every), exact=not any(figure.endswith(CLOCKED) for figure in figures if figure)
+        )
 
 
 @dataclass(frozen=True)
@@ -267,18 +356,39 @@ class Scaling:
         _known(self.figure, self.per or self.figure)
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the exponent over all encoders; raise Missing with fewer than two sizes."""
-        found = by_encoder(table, lambda encoder: self.at(table, encoder))
-        return sloped(found, [math.log2(measured.estimate.value) for _, measured in found.values()])
+        """Measure the exponent over all encoders.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The slope of logarithms, with its stages.
+
+        Raises:
+            Missing: There are fewer than two sizes.
+        """
+        by_size = by_encoder(table, lambda encoder: self.at(table, encoder))
+        return sloped(by_size, [math.log2(measured.estimate.value) for _, measured in by_size.values()])
 
     def at(self, table: ResultsTable, encoder: str) -> Measured:
-        """Return the mean cost of one encoder over seeds."""
+        """Return the mean cost of one encoder over seeds.
+
+        Args:
+            table: The results of the study.
+            encoder: The name of the encoder.
+
+        Returns:
+            The cost in the unit of `figure`, with the stages behind it.
+
+        Raises:
+            Missing: The table has no such rows, or the cost was not measured.
+        """
         rows = arm(table, self.intermediate, self.target, encoder, self.recipe)
         codes = tuple(sorted({code for code, _ in rows}))
         seeds = replicates([rows], codes)
         values = np.array([_rate(rows, self.figure, self.per, codes, seed) for seed in seeds])
-        found = Estimate(float(values.mean()), float(values.var(ddof=1)) if len(seeds) > 1 else math.nan, len(seeds))
-        return over(found, [rows], codes)
+        estimate = Estimate(float(values.mean()), float(values.var(ddof=1)) if len(seeds) > 1 else math.nan, len(seeds))
+        return over(estimate, [rows], codes)
 
 
 def _known(*figures: str) -> None:
@@ -295,15 +405,22 @@ def _rate(rows: Arm, figure: str, per: str, codes: tuple[str, ...], seed: int) -
 def _spent(rows: Arm, figure: str, codes: tuple[str, ...], seed: int) -> float:
     """Return a cost of one run: of its trainings, or summed over its predictions."""
     chosen = codes if figure.startswith("predict") else codes[:1]
-    found = sum(rows[code, seed].costs.get(figure, math.nan) for code in chosen)
-    if not found > 0:
+    cost = sum(rows[code, seed].costs.get(figure, math.nan) for code in chosen)
+    if not cost > 0:
         raise Missing(f"no {figure} is known of '{rows[codes[0], seed].intermediate}', seed {seed}")
-    return found
+    return cost
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a published figure must share with a measured one to be compared."""
+    """What a published figure must share with a measured one to be compared.
+
+    Attributes:
+        encoder: The name of the encoder.
+        split: The split of the test data.
+        metric: The metric.
+        languages: The languages of the mean.
+    """
 
     encoder: str
     split: str
@@ -332,26 +449,59 @@ class Measure(Protocol):
     """Names an estimate that a results table allows."""
 
     def of(self, table: ResultsTable) -> Measured:
-        """Return the estimate; raise Missing if the table lacks rows."""
+        """Estimate the measure from results.
+
+        Args:
+            table: The results of the study.
+
+        Returns:
+            The estimate, with its setting and the stages behind it.
+
+        Raises:
+            Missing: The table lacks rows that it needs.
+        """
         ...
 
 
 def zero_shot(arms: list[Arm]) -> tuple[str, ...]:
-    """Return the languages that all settings have without training data of the target; all, if it has some in each."""
+    """Return the languages of zero-shot transfer.
+
+    Args:
+        arms: The rows of each setting, by language and seed.
+
+    Returns:
+        The languages that all settings have without training data of the target; all languages, if each has some.
+    """
     training = {code for rows in arms for (code, _), row in rows.items() if row.in_training_language}
-    found = shared(arms)
-    return tuple(code for code in found if code not in training) or found
+    common = shared(arms)
+    return tuple(code for code in common if code not in training) or common
 
 
 def shared(arms: list[Arm]) -> tuple[str, ...]:
-    """Return the languages that all settings have."""
+    """Return the languages that all settings have.
+
+    Args:
+        arms: The rows of each setting, by language and seed.
+
+    Returns:
+        Codes of the languages.
+    """
     return tuple(sorted(set.intersection(*({code for code, _ in rows} for rows in arms))))
 
 
 def over(found: Estimate, arms: list[Arm], codes: Iterable[str]) -> Measured:
-    """Return an estimate with the setting and the stages of the rows that it was made from."""
-    used = [row for rows in arms for (code, _), row in rows.items() if code in set(codes)]
-    return Measured(found, _setting(used, codes), tuple(sorted({key for row in used for key in row.keys})))
+    """Return an estimate with the setting and the stages of the rows that it was made from.
+
+    Args:
+        found: The estimate.
+        arms: The rows of the arms, by language and seed.
+        codes: The languages that the estimate is over.
+
+    Returns:
+        The measurement.
+    """
+    matching = [row for rows in arms for (code, _), row in rows.items() if code in set(codes)]
+    return Measured(found, _setting(matching, codes), tuple(sorted({key for row in matching for key in row.keys})))
 
 
 def _setting(rows: Iterable[Result], codes: Iterable[str]) -> Setting:
@@ -360,21 +510,40 @@ def _setting(rows: Iterable[Result], codes: Iterable[str]) -> Setting:
 
 
 def by_encoder(table: ResultsTable, measure: Callable[[str], Measured]) -> dict[str, tuple[float, Measured]]:
-    """Return the size and the measurement of each encoder; raise Missing with fewer than two known sizes."""
-    found = {}
+    """Measure each encoder of a table; encoders without the needed rows are left out.
+
+    Args:
+        table: The results of the study.
+        measure: From an encoder's name to its measurement; raises Missing where rows are missing.
+
+    Returns:
+        The size (number of parameters) and the measurement, by encoder.
+
+    Raises:
+        Missing: There are fewer than two different sizes, or a size is not known.
+    """
+    measured = {}
     for encoder in sorted({row.encoder for row in table.rows}):
         sizes = {row.size for row in table.rows if row.encoder == encoder}
         try:
-            found[encoder] = (min(sizes), measure(encoder))
+            measured[encoder] = (min(sizes), measure(encoder))
         except Missing:
             continue
-    if len({size for size, _ in found.values()}) < 2 or any(math.isnan(size) for size, _ in found.values()):
-        raise Missing(f"a slope needs encoders of two or more known sizes, found {', '.join(found) or 'none'}")
-    return found
+    if len({size for size, _ in measured.values()}) < 2 or any(math.isnan(size) for size, _ in measured.values()):
+        raise Missing(f"a slope needs encoders of two or more known sizes, found {', '.join(measured) or 'none'}")
+    return measured
 
 
 def sloped(found: Mapping[str, tuple[float, Measured]], values: list[float]) -> Measured:
-    """Return the slope of values against the doublings of their encoders' sizes."""
+    """Return the slope of values against the logarithm (base 2) of their encoders' sizes.
+
+    Args:
+        found: The size and the measurement of each encoder, as `by_encoder` returns them.
+        values: A value for each encoder, in the same order.
+
+    Returns:
+        The growth of the value with each doubling of size, with the stages behind it.
+    """
     sizes = [size for size, _ in found.values()]
     first = next(measured.setting for _, measured in found.values())
     keys = tuple(sorted({key for _, measured in found.values() for key in measured.keys}))
@@ -382,5 +551,5 @@ def sloped(found: Mapping[str, tuple[float, Measured]], values: list[float]) -> 
 
 
 MEASURES: dict[str, Callable[..., Any]] = {
-    one.__name__: one for one in (Level, Gain, Mean, Saving, Growth, Scaling, Resampling)
+    measure_type.__name__: measure_type for measure_type in (Level, Gain, Mean, Saving, Growth, Scaling, Resampling)
 }

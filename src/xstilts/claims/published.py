@@ -72,29 +72,39 @@ def known() -> dict[str, Published]:
 
 
 def read(path: Path) -> dict[str, Published]:
-    """Return the published figures of a TOML file by name; raise InputError if one is incomplete."""
+    """Return the published figures of a TOML file by name.
+
+    Args:
+        path: The file: a table for each figure, with the fields of `Published`.
+
+    Returns:
+        The figures.
+
+    Raises:
+        InputError: The file is no TOML, or a figure is incomplete.
+    """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: {error}; write it as TOML") from error
-    return {name: _published(path, name, values) for name, values in found.items()}
+    return {name: _published(path, name, values) for name, values in entries.items()}
 
 
 def _published(path: Path, name: str, values: Any) -> Published:
     columns = {field.name: field.default is MISSING for field in fields(Published) if field.name != "name"}
-    given = values if isinstance(values, dict) else {}
-    for column in (column for column, needed in columns.items() if needed):
-        if given.get(column) in (None, ""):
+    entry = values if isinstance(values, dict) else {}
+    for column in (column for column, required in columns.items() if required):
+        if entry.get(column) in (None, ""):
             raise InputError(
                 f"{path}: [{name}] has no {column}; say where the figure stands and what it was measured on"
             )
-    for column, value in given.items():
+    for column, value in entry.items():
         if column not in columns:
             raise InputError(f"{path}: [{name}] has an unknown entry '{column}'; known are {', '.join(columns)}")
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if number != (column in ("value", "rounding")):
             raise InputError(f"{path}: [{name}] {column} = {value!r}; value and rounding are numbers, the rest texts")
-    return Published(name, **given)
+    return Published(name, **entry)
 
 
 def compare(verdict: Verdict, published: Published) -> Comparison:
@@ -110,9 +120,9 @@ def compare(verdict: Verdict, published: Published) -> Comparison:
     if verdict.setting is None:
         return Comparison("not comparable", f"not measured: {verdict.why}")
     for column in ("encoder", "split", "metric"):
-        here, there = getattr(verdict.setting, column), getattr(published, column)
-        if here != there:
-            return Comparison("not comparable", f"other {column}: '{here}' here, '{there}' in {published.paper}")
+        measured, expected = getattr(verdict.setting, column), getattr(published, column)
+        if measured != expected:
+            return Comparison("not comparable", f"other {column}: '{measured}' here, '{expected}' in {published.paper}")
     if other := _other(verdict.setting.languages, published):
         return Comparison("not comparable", other)
     low, high = verdict.interval
@@ -126,12 +136,12 @@ def compare(verdict: Verdict, published: Published) -> Comparison:
 
 def _other(languages: Sequence[str], published: Published) -> str:
     """Return how the languages of two means differ; "" where they do not, or the figure names none."""
-    here, there = set(languages), set(published.languages.split())
-    if not there or here == there:
+    measured, expected = set(languages), set(published.languages.split())
+    if not expected or measured == expected:
         return ""
     apart = [
         f"{', '.join(sorted(codes))} only {where}"
-        for codes, where in ((here - there, "here"), (there - here, f"in {published.paper}"))
+        for codes, where in ((measured - expected, "here"), (expected - measured, f"in {published.paper}"))
         if codes
     ]
     return f"other languages: {'; '.join(apart)}"

@@ -97,16 +97,26 @@ class ResultsTable:
 
     def select(self, **wanted: str) -> ResultsTable:
         """Return the rows whose columns have these values; "" matches everything."""
-        given = {column: value for column, value in wanted.items() if value != ""}
-        kept = (row for row in self.rows if all(getattr(row, column) == value for column, value in given.items()))
-        return replace(self, rows=tuple(kept))
+        conditions = {column: value for column, value in wanted.items() if value != ""}
+        rows = (row for row in self.rows if all(getattr(row, column) == value for column, value in conditions.items()))
+        return replace(self, rows=tuple(rows))
 
     def only(self, column: str) -> str:
-        """Return the one value of a column; raise InputError if there are several."""
-        found = sorted({str(getattr(row, column)) for row in self.rows})
-        if len(found) > 1:
-            raise InputError(f"rows of several values of {column} are no replicates: {', '.join(found)}; name one")
-        return found[0]
+        """Return the value that a column has in all rows.
+
+        Args:
+            column: A field of `Result`.
+
+        Returns:
+            The value, as a string.
+
+        Raises:
+            InputError: The rows have several values.
+        """
+        values = sorted({str(getattr(row, column)) for row in self.rows})
+        if len(values) > 1:
+            raise InputError(f"rows of several values of {column} are no replicates: {', '.join(values)}; name one")
+        return values[0]
 
 
 Arm = Mapping[tuple[str, int], Result]  # by language and seed
@@ -129,15 +139,15 @@ def arm(table: ResultsTable, intermediate: str, target: str, encoder: str = "", 
         Missing: There are none.
         InputError: They are of several encoders, recipes, metrics or splits, or two rows differ only in the score.
     """
-    found = table.select(encoder=encoder, recipe=recipe, target=target, intermediate=intermediate)
-    if not found.rows:
-        at = f" of {encoder}" if encoder else ""
-        named = f", recipe '{recipe}'" if recipe else ""
-        raise Missing(f"no rows of '{intermediate}' on '{target}'{at}{named}")
+    selected = table.select(encoder=encoder, recipe=recipe, target=target, intermediate=intermediate)
+    if not selected.rows:
+        of_encoder = f" of {encoder}" if encoder else ""
+        with_recipe = f", recipe '{recipe}'" if recipe else ""
+        raise Missing(f"no rows of '{intermediate}' on '{target}'{of_encoder}{with_recipe}")
     for column in ("encoder", "recipe", "metric", "split"):
-        found.only(column)
+        selected.only(column)
     rows: dict[tuple[str, int], Result] = {}
-    for row in found.rows:
+    for row in selected.rows:
         other = rows.setdefault((row.language, row.seed), row)
         if (other.keys, other.score) != (row.keys, row.score):
             raise InputError(
@@ -150,12 +160,36 @@ Part = tuple[list[Arm], tuple[str, ...]]  # one arm, or a second that it is comp
 
 
 def replicates(arms: list[Arm], codes: tuple[str, ...]) -> list[int]:
-    """Return the seeds that have every language in every arm, one for each distinct result; raise Missing if none."""
+    """Return the seeds that have every language in every arm, one for each distinct result.
+
+    Args:
+        arms: The rows of each arm, by language and seed.
+        codes: The languages.
+
+    Returns:
+        The seeds, sorted. Of seeds with the same stages behind them, as an untrained baseline's, only the first counts.
+
+    Raises:
+        Missing: There is none.
+    """
     return _replicates([(arms, codes)])
 
 
 def estimate(table: ResultsTable, arms: list[Arm], codes: tuple[str, ...], how: Resampling) -> Estimate:
-    """Return the mean score of one arm, or the mean gain of the first over the second, over seeds and languages."""
+    """Return the mean score of one arm, or the mean gain of the first over the second, over seeds and languages.
+
+    Args:
+        table: The results; it reads the contributions of examples.
+        arms: The rows of one arm, or of two, by language and seed.
+        codes: The languages of the mean.
+        how: How examples are resampled for the interval.
+
+    Returns:
+        The estimate.
+
+    Raises:
+        Missing: No seed has all languages in all arms.
+    """
     return together(table, [(arms, codes)], how)
 
 
@@ -177,36 +211,44 @@ def together(table: ResultsTable, parts: Sequence[Part], how: Resampling) -> Est
     every = [row for arms in rows for arm in arms for column in arm.values() for row in column]
     if all(row.examples is not None for row in every):
         return stats.combined([_drawn(table, arms, how) for arms in rows], how)
-    found = [_of_scores(arms, how) for arms in rows]
-    if len(found) == 1:
-        return found[0][1]
-    by_seed = np.mean([figures.mean(axis=1) for figures, _ in found], axis=0)
+    parts_measured = [_of_scores(arms, how) for arms in rows]
+    if len(parts_measured) == 1:
+        return parts_measured[0][1]
+    by_seed = np.mean([figures.mean(axis=1) for figures, _ in parts_measured], axis=0)
     between = float(by_seed.var(ddof=1)) if len(seeds) > 1 else math.nan
-    units = float(np.mean([math.sqrt(one.units) for _, one in found])) ** 2
+    # As if parts were fully correlated through what they share: standard errors are averaged, not variances.
+    units = float(np.mean([math.sqrt(part.units) for _, part in parts_measured])) ** 2
     return Estimate(float(by_seed.mean()), between, len(seeds), units)
 
 
 def _replicates(parts: Sequence[Part]) -> list[int]:
     arms = [(arm, codes) for arms, codes in parts for arm in arms]
-    known = set.intersection(*({seed for _, seed in arm} for arm, _ in arms))
-    whole = [seed for seed in sorted(known) if all((code, seed) in arm for arm, codes in arms for code in codes)]
-    if not whole or not all(codes for _, codes in arms):
+    in_all = set.intersection(*({seed for _, seed in arm} for arm, _ in arms))
+    complete = [seed for seed in sorted(in_all) if all((code, seed) in arm for arm, codes in arms for code in codes)]
+    if not complete or not all(codes for _, codes in arms):
         languages = ", ".join(sorted({code for _, codes in arms for code in codes}))
         raise Missing(f"no seed has a score in every language ({languages or 'none is shared'}) of each setting")
+    # Seeds whose scores come from the same stages, as an untrained baseline's, are one replicate.
     results = {
-        seed: tuple(arm[code, seed].keys[-1:] or (seed,) for arm, codes in arms for code in codes) for seed in whole
+        seed: tuple(arm[code, seed].keys[-1:] or (seed,) for arm, codes in arms for code in codes) for seed in complete
     }
     return sorted({result: seed for seed, result in reversed(results.items())}.values())
 
 
 def _drawn(table: ResultsTable, arms: Sequence[Mapping[str, list[Result]]], how: Resampling) -> stats.Draws:
-    read = [{code: stacked(table, column) for code, column in arm.items()} for arm in arms]
+    by_arm = [{code: stacked(table, column) for code, column in arm.items()} for arm in arms]
     metric = next(iter(arms[0].values()))[0].metric
-    return stats.draw(read[0], read[1] if len(read) > 1 else None, partial(metrics.headlines, metric), how)
+    return stats.draw(by_arm[0], by_arm[1] if len(by_arm) > 1 else None, partial(metrics.headlines, metric), how)
 
 
 def contributions(path: Path) -> Array:
-    """Return the contribution of each example from a score's `contributions.jsonl`.
+    """Read what each example contributed to a score.
+
+    Args:
+        path: The score's `contributions.jsonl`.
+
+    Returns:
+        The contributions, of which the metric's `pool` makes a headline.
 
     Shape:
         (examples, k)
@@ -233,16 +275,27 @@ def _of_scores(arms: Sequence[Mapping[str, list[Result]]], how: Resampling) -> t
     if how.sampled:
         return figures, stats.spread(figures)
     errors = np.array([row.stderr for row in rows])
-    known = np.isfinite(errors).all()
-    units = float((errors**2).sum()) / len(by_seed) / figures.shape[1] ** 2 if known else 0.0
+    have_errors = np.isfinite(errors).all()
+    units = float((errors**2).sum()) / len(by_seed) / figures.shape[1] ** 2 if have_errors else 0.0
     return figures, Estimate(float(by_seed.mean()), between, len(by_seed), units)
 
 
 def stacked(table: ResultsTable, rows: list[Result]) -> Array:
-    """Return the contributions of rows of one test set, (seeds, examples, k); all rows must have examples."""
-    read = [table.read(row.examples) for row in rows if row.examples is not None]
-    if len({len(examples) for examples in read}) > 1:
+    """Read the contributions of examples behind rows of one test set.
+
+    Args:
+        table: The results; it reads the files.
+        rows: A row for each seed; all must have examples.
+
+    Returns:
+        The contributions, (seeds, examples, k).
+
+    Raises:
+        InputError: The seeds have different numbers of examples.
+    """
+    by_seed = [table.read(row.examples) for row in rows if row.examples is not None]
+    if len({len(examples) for examples in by_seed}) > 1:
         raise InputError(
-            f"seeds of '{rows[0].target}' have {[len(examples) for examples in read]} examples; score one version of it"
+            f"seeds of '{rows[0].target}' have {[len(part) for part in by_seed]} examples; score one version of it"
         )
-    return np.stack(read)
+    return np.stack(by_seed)

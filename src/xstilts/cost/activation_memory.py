@@ -42,7 +42,7 @@ Bytes = dict[int, int]  # of a storage, by its identity
 
 @dataclass(frozen=True)
 class Device:
-    """What a pass runs on; it need not be here.
+    """The device whose saved bytes are computed; this machine need not have it.
 
     Attributes:
         type: "cuda" or "cpu".
@@ -63,20 +63,37 @@ class Device:
 
 
 class ActivationMemory:
-    """What a network in training saves of a pass, outside its layers and in each of them, as polynomials."""
+    """Bytes that autograd saves in a forward pass, outside the layers and in each, as polynomials of the batch's shape.
+
+    Args:
+        network: The network; frozen weights save nothing.
+        head: The name of the head.
+        device: The device and precision to compute for.
+    """
 
     def __init__(self, network: Network, head: str, device: Device) -> None:
         terms = EVERY + flops.further(network, head, learning=True)
         shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
         mode, twin = faked(network)
         times = _thinned(twin)
-        found = zip(*(counted(twin, head, shape, device, mode, times) for shape in shapes), strict=True)
+        # One count of each part at each small shape; solving for the coefficients gives the count at any shape.
+        counts = zip(*(counted(twin, head, shape, device, mode, times) for shape in shapes), strict=True)
         rows = [[TERMS[term](shape) for term in terms] for shape in shapes]  # type: ignore[no-untyped-call]
         self.whole, self.between, *self.layers = (
-            dict(zip(terms, flops.solved(rows, list(part)), strict=True)) for part in found
+            dict(zip(terms, flops.solved(rows, list(part)), strict=True)) for part in counts
         )
         self.copies = [_copies(layer) if device.precision == "bf16" else 0 for layer in twin.layer_modules]
         self.all_copies = sum(copies * count for copies, count in zip(self.copies, times, strict=True))
+
+    @staticmethod
+    def of(network: Network, head: str, device: Device) -> ActivationMemory:
+        """Return what a network saves; computed once for networks of equal structure."""
+        parameters = tuple((name, one.shape, one.dtype, one.requires_grad) for name, one in network.named_parameters())
+        heads = tuple((name, getattr(module, "format", ""), repr(module)) for name, module in network.heads.items())
+        structure = type(network.backbone), network.config.to_json_string(), parameters, heads, head, device
+        if structure not in _known:
+            _known[structure] = ActivationMemory(network, head, device)
+        return _known[structure]
 
     def bytes(self, shape: Shape, recompute: bool) -> int:
         """Return the peak of the saved bytes.
@@ -85,16 +102,26 @@ class ActivationMemory:
             shape: The shape of the batch.
             recompute: Whether activations are recomputed: layers then save their inputs alone, and one at a time saves
                 all. Autocast keeps bf16 copies of trained weights until the forward pass ends, recomputed or not.
+
+        Returns:
+            Bytes.
         """
         if not recompute:
             return _value(self.whole, shape)
-        each = [_value(layer, shape) - copies for layer, copies in zip(self.layers, self.copies, strict=True)]
-        return _value(self.between, shape) + self.all_copies + max(0, *each)
+        by_layer = [_value(layer, shape) - copies for layer, copies in zip(self.layers, self.copies, strict=True)]
+        return _value(self.between, shape) + self.all_copies + max(0, *by_layer)
+
+
+_known: dict[Any, ActivationMemory] = {}
 
 
 def _copies(layer: nn.Module) -> int:
     """Return the bytes of a layer's trained matrices in bf16, where they are not in bf16 already."""
-    trained = (one for one in layer.parameters() if one.requires_grad and one.dim() > 1 and one.itemsize > 2)
+    trained = (
+        parameter
+        for parameter in layer.parameters()
+        if parameter.requires_grad and parameter.dim() > 1 and parameter.itemsize > 2
+    )
     return sum(2 * parameter.numel() for parameter in trained)
 
 
@@ -103,7 +130,14 @@ def _value(factors: Mapping[str, Fraction], shape: Shape) -> int:
 
 
 def faked(network: Network) -> tuple[FakeTensorMode, Network]:
-    """Return a copy of a network on fake tensors, in training mode, with the same weights frozen."""
+    """Return a copy of a network on fake tensors, which have shapes and no values.
+
+    Args:
+        network: The network.
+
+    Returns:
+        The mode of the fake tensors, and the copy, in training mode and with the same weights frozen.
+    """
     mode = FakeTensorMode()
 
     def like(tensor: Tensor) -> Tensor:
@@ -119,19 +153,24 @@ def _thinned(network: Network) -> list[int]:
     The first and the last of a sequence may share tensors with their neighbours; the middle one stands for many.
     """
     formats = vars(network.config).get("layer_types") or [""] * network.depth
+    # Layers of one type with parameters of the same shapes save the same; attention may differ by layer
+    # (`layer_types`).
     marks = [(name, *_mark(layer)) for name, layer in zip(formats, network.layer_modules, strict=False)]
     rows = [list(row) for _, row in groupby(range(len(marks)), key=lambda number: marks[number])]
-    kept = [number for row in rows for number in (row if len(row) < 4 else (row[0], row[1], row[-1]))]
+    chosen = [number for row in rows for number in (row if len(row) < 4 else (row[0], row[1], row[-1]))]
     times = [1 if len(row) < 4 or place != 1 else len(row) - 2 for row in rows for place in range(min(len(row), 3))]
     parent, _, name = network.family.layers.rpartition(".")
-    layers = nn.ModuleList(network.layer_modules[number] for number in kept)
+    layers = nn.ModuleList(network.layer_modules[number] for number in chosen)
     setattr(network.backbone.get_submodule(parent), name, layers)
     return times
 
 
 def _mark(layer: nn.Module) -> Iterator[Any]:
     """Yield what equal layers have in common."""
-    return ((name, one.shape, one.dtype, one.requires_grad) for name, one in layer.named_parameters())
+    return (
+        (name, parameter.shape, parameter.dtype, parameter.requires_grad)
+        for name, parameter in layer.named_parameters()
+    )
 
 
 def counted(
@@ -163,13 +202,22 @@ def counted(
 
 
 class SavedBytes:
-    """Sums the bytes of storages, each once."""
+    """Sums the bytes of storages, each counted once however many tensors share it.
+
+    Args:
+        first: Storages that are counted already, with their bytes.
+    """
 
     def __init__(self, first: Bytes) -> None:
         self.known, self.bytes = set(first), sum(first.values())
 
     def add(self, storages: Bytes, times: int) -> None:
-        """Add new storages, times the number of layers that the layer stands for."""
+        """Add storages that were not counted before.
+
+        Args:
+            storages: The bytes of each storage, by identity.
+            times: How many layers the storages stand for; their bytes count as often.
+        """
         self.bytes += times * sum(size for name, size in storages.items() if name not in self.known)
         self.known |= set(storages)
 
@@ -185,14 +233,21 @@ class SavedTensors:
         self.alive: list[Any] = []  # a storage that is gone may give its identity to another
 
     def sums(self, times: list[int]) -> tuple[int, ...]:
-        """Return the bytes saved in all, between the layers, and in each layer beyond that."""
+        """Return the bytes saved in all, between the layers, and in each layer beyond that.
+
+        Args:
+            times: How many layers each layer of the network stands for.
+
+        Returns:
+            Bytes: all of them; those outside of layers, layers' inputs included; those of each layer beyond its inputs.
+        """
         outside, *layers = self.found.values()
-        whole, between = SavedBytes(outside), SavedBytes(outside)
+        total, between = SavedBytes(outside), SavedBytes(outside)
         for layer, inputs, count in zip(layers, self.inputs, times, strict=True):
-            whole.add(layer, count)
+            total.add(layer, count)
             between.add(inputs, count)
         alone = ({name: size for name, size in layer.items() if name not in between.known} for layer in layers)
-        return (whole.bytes, between.bytes, *(sum(layer.values()) for layer in alone))
+        return (total.bytes, between.bytes, *(sum(layer.values()) for layer in alone))
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -235,7 +290,15 @@ def _storage(tensor: Tensor) -> int:
 
 
 def real(network: Network, compute: Any) -> int:
-    """Return the bytes that autograd saves while `compute`, a function without arguments, runs a network."""
+    """Return the bytes that autograd saves in a real pass, for comparison with `ActivationMemory`.
+
+    Args:
+        network: The network.
+        compute: A function without arguments that runs the network.
+
+    Returns:
+        Bytes of the saved tensors' storages, each counted once, without weights.
+    """
     ledger = SavedTensors(network)
     with ledger.kept():
         compute()

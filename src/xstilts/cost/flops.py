@@ -4,7 +4,8 @@ The operations of a pass are a polynomial of the shape of its batch: a number fo
 tokens of a sequence (attention sees the padding too), for each sequence, and so on. The coefficients come from a copy
 of the network on torch's meta device, run at a few small shapes under torch's own counter; solved in fractions, they
 give the counter's result for any shape. Frozen weights are frozen in the copy, so that a layer, the lower layers or an
-embedding without gradient are not charged for one.
+embedding without gradient are not charged for one. The copy of a small network is on the CPU: computing its few numbers
+takes less time than torch's rules for shapes on the meta device, and the counts are the same.
 
     spent(network, "xnli", {"passes": 1, "sequences": 32, "padded_tokens": 32 * 64, "attended": 32 * 64**2}, True)
 """
@@ -21,6 +22,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -56,6 +58,7 @@ EVERY = ("passes", "sequences", "padded_tokens", "attended")
 SHAPES = (Shape(2, 4, 1), Shape(4, 4, 1), Shape(2, 8, 1), Shape(2, 12, 1))  # tell the terms of `EVERY` apart
 MORE = {"answered": Shape(2, 4, 3), "compared": Shape(6, 4, 1)}  # and one shape for each further term
 PARTS = ("forward", "activations", "weights")
+SMALL = 2**21  # parameters of a network whose copy is run on the CPU
 Polynomial = Mapping[str, Mapping[str, Fraction]]
 
 
@@ -64,8 +67,8 @@ class Peak:
     """The peak of a device in FLOP/s, dense.
 
     Attributes:
-        bf16: With bf16 arithmetic; None where it has none.
-        fp32: With fp32 arithmetic.
+        bf16: FLOP/s with bf16 arithmetic; None where the device has none.
+        fp32: FLOP/s with fp32 arithmetic.
         source: The document that says so.
     """
 
@@ -90,7 +93,14 @@ PEAKS: dict[str, Peak] = {
 
 
 def peak(device: str, precision: str) -> tuple[float, str] | None:
-    """Return the peak of a device in FLOP/s and its source; None where it is not known.
+    """Return the peak of a device.
+
+    Args:
+        device: The device's name as torch gives it, such as "NVIDIA H200".
+        precision: "bf16" or "fp32".
+
+    Returns:
+        FLOP/s (dense) and the document that says so; None where the device is unknown or has no such arithmetic.
 
     >>> peak("NVIDIA H200", "bf16")
     (989000000000000.0, 'NVIDIA H200 datasheet')
@@ -124,15 +134,24 @@ _known: WeakKeyDictionary[Network, dict[Any, Polynomial]] = WeakKeyDictionary()
 
 
 def polynomial(network: Network, head: str, learning: bool) -> Polynomial:
-    """Return the coefficient of each term, for each part; cached by the structure of the network."""
-    known = _known.setdefault(network, {})
+    """Return the FLOPs of a pass as a polynomial of the shape of its batch; cached by the structure of the network.
+
+    Args:
+        network: The network; frozen weights are not charged for gradients.
+        head: The name of the head; one that the network does not have stands for a headless format.
+        learning: Whether there is a backward pass.
+
+    Returns:
+        By part of the pass ("forward", "activations", "weights") the coefficient of each term of `TERMS`.
+    """
+    by_identity = _known.setdefault(network, {})
     identity = head, learning, tuple(parameter.requires_grad for parameter in network.parameters())
-    if identity not in known:
+    if identity not in by_identity:
         structure = _structure(network, head, learning)
         if structure not in _counted:
             _counted[structure] = _polynomial(network, head, learning)
-        known[identity] = _counted[structure]
-    return known[identity]
+        by_identity[identity] = _counted[structure]
+    return by_identity[identity]
 
 
 _counted: dict[Any, Polynomial] = {}
@@ -142,8 +161,8 @@ def _structure(network: Network, head: str, learning: bool) -> Any:
     """Return all that the count depends on; the number of embeddings matters to masked-LM alone."""
     few = network.embedding_matrix if not _predicts_tokens(network, head) else None
     parameters = tuple(
-        (name, tuple(one.shape[1:] if one is few else one.shape), one.requires_grad)
-        for name, one in network.named_parameters()
+        (name, tuple(parameter.shape[1:] if parameter is few else parameter.shape), parameter.requires_grad)
+        for name, parameter in network.named_parameters()
     )
     config = network.config.to_json_string()
     return type(network.backbone), config, _format_of(network, head), head in network.heads, learning, parameters
@@ -162,15 +181,25 @@ def _predicts_tokens(network: Network, head: str) -> bool:
 def _polynomial(network: Network, head: str, learning: bool) -> Polynomial:
     terms = EVERY + further(network, head, learning)
     shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
-    network_twin = twin(network)
+    size = sum(parameter.numel() for parameter in network.parameters())
+    network_twin = twin(network, "cpu" if size <= SMALL else "meta")
     counts = [count(network_twin, head, shape, learning) for shape in shapes]
     rows = [[TERMS[term](shape) for term in terms] for shape in shapes]
     factors = {part: solved(rows, [counted[part] for counted in counts]) for part in counts[0]}
-    return {part: dict(zip(terms, found, strict=True)) for part, found in factors.items()}
+    return {part: dict(zip(terms, solution, strict=True)) for part, solution in factors.items()}
 
 
 def further(network: Network, head: str, learning: bool) -> tuple[str, ...]:
-    """Return the terms of a head beyond those of every head."""
+    """Return the terms of a head beyond `EVERY`, the terms of every head.
+
+    Args:
+        network: The network.
+        head: The name of the head.
+        learning: Whether there is a backward pass.
+
+    Returns:
+        "compared" for training without a head (all pairs of sequences), "answered" for masked-LM, or none.
+    """
     if head not in network.heads:
         return ("compared",) if learning else ()
     return ("answered",) if _predicts_tokens(network, head) else ()
@@ -181,16 +210,31 @@ def _format(network: Network, head: str) -> str:
     return module.format if isinstance(module, Head) else ""
 
 
-def twin(network: Network) -> Network:
-    """Return a copy of a network on the meta device, with the same weights frozen.
+def twin(network: Network, device: str = "meta") -> Network:
+    """Return a copy of a network without its numbers: on the meta device, or zeros on the CPU.
 
     The copy recomputes no activations, so that its count does not depend on how memory is saved.
+
+    Args:
+        network: The network.
+        device: "meta" or "cpu".
+
+    Returns:
+        The copy, with the same weights frozen.
     """
-    return copied(network, lambda tensor: torch.empty_like(tensor, device="meta"))
+    return copied(network, lambda tensor: torch.zeros_like(tensor, device=device))
 
 
 def copied(network: Network, like: Callable[[Tensor], Tensor]) -> Network:
-    """Return a copy of a network with the tensors that `like` returns for its own, without recomputed activations."""
+    """Return a copy of a network without recomputation of activations (gradient checkpointing).
+
+    Args:
+        network: The network.
+        like: From a parameter or buffer to the tensor that replaces it in the copy, such as one on the meta device.
+
+    Returns:
+        The copy; `requires_grad` is as in the original.
+    """
     memo: dict[int, Any] = {
         id(parameter): nn.Parameter(like(parameter), parameter.requires_grad) for parameter in network.parameters()
     }
@@ -217,13 +261,28 @@ class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str, int]:
-    """Return what torch counts in one pass of a copy on the meta device.
+    """Return the FLOPs that torch counts in one pass.
 
-    "activations" are what brings the gradient to every layer that is trained; "weights" are the rest of the backward
-    pass.
+    Random numbers for dropout are drawn aside, so that those of the caller stay as they were.
+
+    Args:
+        network: A copy of the network, as `twin` returns it.
+        head: The name of the head.
+        shape: The shape of the batch.
+        learning: Whether there is a backward pass.
+
+    Returns:
+        FLOPs by part: "forward"; with a backward pass also "activations", which bring the gradient to every trained
+        layer, and "weights", the rest of the backward pass.
     """
-    forward, activations, both = Counted(), Counted(), Counted()
-    with torch.set_grad_enabled(learning), _outputs(network) as reached, forward:
+    forward, activations, backward = Counted(), Counted(), Counted()
+    with (
+        torch.random.fork_rng(devices=()),
+        sdpa_kernel(SDPBackend.MATH),
+        torch.set_grad_enabled(learning),
+        _outputs(network) as reached,
+        forward,
+    ):
         answer = _answer(network, head, shape, learning).sum()
     if not learning:
         return {"forward": forward.flops}
@@ -231,20 +290,32 @@ def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str
     if reached:
         with activations:
             torch.autograd.grad(answer, reached, retain_graph=True, allow_unused=True)
-    with both:
+    with backward:
         torch.autograd.grad(answer, trained, allow_unused=True)
-    return dict(zip(PARTS, (forward.flops, activations.flops, both.flops - activations.flops), strict=True))
+    return dict(zip(PARTS, (forward.flops, activations.flops, backward.flops - activations.flops), strict=True))
 
 
 def _answer(network: Network, head: str, shape: Shape, learning: bool) -> Tensor:
     """Return the logits or similarities of the loss; masked-LM applies its head to the masked tokens only."""
-    ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long, device="meta")
-    unread = torch.zeros(shape.sequences, 1, 1, shape.length, device="meta")  # a mask of four axes is not read
+    device = network.embedding_matrix.device
+    ids = torch.zeros(shape.sequences, shape.length, dtype=torch.long, device=device)
+    unread = torch.zeros(shape.sequences, 1, 1, shape.length, device=device)  # a mask of four axes is not read
     return answer(network, head, network.encode(ids, unread), shape, learning)
 
 
 def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: bool) -> Tensor:
-    """Return the logits or similarities of the loss from final states (sequences, length, width) without padding."""
+    """Return what the loss is computed from: logits, or similarities of a headless format.
+
+    Args:
+        network: The network.
+        head: The name of the head.
+        states: Final hidden states (sequences, length, width) without padding.
+        shape: The shape of the batch.
+        learning: Whether there is a backward pass; without one, a headless format returns the states.
+
+    Returns:
+        The logits; for masked-LM those of the first `shape.answered` tokens alone.
+    """
     mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
     if head not in network.heads:
         return states[0::2, 0] @ states[1::2, 0].T if learning else states
@@ -271,7 +342,14 @@ def _outputs(network: Network) -> Iterator[list[Tensor]]:
 
 
 def solved(rows: list[list[int]], values: list[int]) -> list[Fraction]:
-    """Solve as many linear equations as there are unknowns, without rounding.
+    """Solve a system of linear equations without rounding.
+
+    Args:
+        rows: The coefficients, as many rows as unknowns; integers or fractions.
+        values: The right-hand sides.
+
+    Returns:
+        The unknowns.
 
     >>> solved([[1, 1], [1, 2]], [5, 8])
     [Fraction(2, 1), Fraction(3, 1)]

@@ -38,6 +38,7 @@ class OnGpu(TorchFunctionMode):
             heads = [part.to(torch.bfloat16) if self.halved else part for part in args[:3]]
             return Attention.apply(*heads, options.get("attn_mask", args[3] if len(args) > 3 else None))  # type: ignore[no-untyped-call]
         if func is functional.dropout:
+            # Arguments may come by name or by position; where they do not come, torch's defaults.
             rate, training = options.get("p", (*args, 0.5)[1]), options.get("training", (*args, True, True)[2])
             return torch.native_dropout(args[0], rate, training)[0] if training and 0 < rate < 1 else args[0]
         if self.halved and func in IN_FLOAT32:
@@ -63,7 +64,18 @@ class Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        """Return an output (sequences, heads, length, width of values) without numbers."""
+        """Return an output (sequences, heads, length, width of values) without numbers.
+
+        Args:
+            context: Keeps what the backward pass needs.
+            query: Queries, (sequences, heads, length, width).
+            key: Keys.
+            value: Values.
+            mask: The attention mask; None for none.
+
+        Returns:
+            An uninitialised tensor of the output's shape.
+        """
         output = query.new_empty((*query.shape[:-1], value.shape[-1]))
         sums = query.new_empty(query.shape[:-1], dtype=torch.float32)
         bias = None

@@ -89,22 +89,32 @@ def metered(spent: Spent, machine: Runtime) -> Iterator[Meter]:
 
 
 def count_training_pass(head: str, batch: Batch) -> None:
-    """Count a forward and backward pass of a batch, if there is a meter."""
+    """Count a forward and backward pass of a batch, if there is a meter.
+
+    Args:
+        head: The name of the head.
+        batch: The batch; its shape is what counts.
+    """
     if _meter:
         _add(_meter.spent["taught"], head, batch)
 
 
 def count_forward_pass(head: str, batch: Batch) -> None:
-    """Count a forward pass of a batch, if there is a meter."""
+    """Count a forward pass of a batch, if there is a meter.
+
+    Args:
+        head: The name of the head.
+        batch: The batch; its shape is what counts.
+    """
     if _meter:
         _add(_meter.spent["asked"], head, batch)
 
 
 def _add(sums: Sums, head: str, batch: Batch) -> None:
-    known = sums.setdefault(head, {})
+    counts = sums.setdefault(head, {})
     for name, value in _terms(batch).items():
-        known[name] = known.get(name, 0) + value
-    known["tokens"] = known.get("tokens", 0) + int(batch.mask.sum())
+        counts[name] = counts.get(name, 0) + value
+    counts["tokens"] = counts.get("tokens", 0) + int(batch.mask.sum())
 
 
 def _terms(batch: Batch) -> dict[str, int]:
@@ -119,8 +129,16 @@ def _terms(batch: Batch) -> dict[str, int]:
 
 
 def tokens(spent: Spent, name: str = "tokens") -> int:
-    """Return the tokens of training passes or, in a prediction, of forward passes; `padded_tokens` with padding."""
-    return sum(known[name] for known in _main(spent).values())
+    """Return the number of tokens of training passes or, in a prediction, of forward passes.
+
+    Args:
+        spent: The sums of a finished call.
+        name: "tokens", or "padded_tokens" to count padding too.
+
+    Returns:
+        The number of tokens over all heads.
+    """
+    return sum(counts[name] for counts in _main(spent).values())
 
 
 def ledger(spent: Spent, network: Network, machine: Runtime) -> dict[str, Any] | None:
@@ -168,7 +186,14 @@ def _flops(network: Network, spent: Spent) -> dict[str, int]:
 
 
 def memory(device: torch.device) -> dict[str, int | None]:
-    """Return the peak memory in MiB: of the process since it began, and of torch on a GPU."""
+    """Return the peak memory.
+
+    Args:
+        device: The device that computes.
+
+    Returns:
+        MiB: of the process since it began ("process"), and of torch on a GPU.
+    """
     on_gpu = device.type == "cuda"
     return {
         "process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -192,8 +217,8 @@ def _trained(network: Network) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
-def _most(one: int | None, other: int | None) -> int | None:
-    return max((value for value in (one, other) if value is not None), default=None)
+def _most(first: int | None, second: int | None) -> int | None:
+    return max((value for value in (first, second) if value is not None), default=None)
 
 
 def _rounded(value: float | None) -> float | None:

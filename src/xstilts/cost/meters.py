@@ -42,7 +42,15 @@ class Clock:
 
 
 def drawn(before: Counter, now: Counter) -> float | None:
-    """Return the joules between two readings of counters, which may have wrapped once; None without counters."""
+    """Return the energy between two readings of the energy counters.
+
+    Args:
+        before: The earlier reading: microjoules and the value at which the counter wraps, by counter.
+        now: The later reading.
+
+    Returns:
+        Joules, right if no counter wrapped twice; None without counters, or where they changed.
+    """
     if not before or before.keys() != now.keys():
         return None
     return sum((now[name][0] - before[name][0]) % now[name][1] for name in now) / 1e6
@@ -70,7 +78,14 @@ def _energy(device: torch.device) -> Counter:
 
 
 def rapl(folder: Path) -> Counter:
-    """Read the counters of all processor packages; those that may not be read are left out."""
+    """Read the energy counters of all processor packages.
+
+    Args:
+        folder: The folder of the kernel's power capping interface.
+
+    Returns:
+        Readings by counter; those that may not be read are left out.
+    """
     counters: Counter = {}
     for package in sorted(folder.glob("intel-rapl:?")):
         with suppress(OSError, ValueError):

@@ -92,8 +92,8 @@ class Line:
     @property
     def utilisation(self) -> float | None:
         """Model-FLOPs utilisation: the share of what the devices could have done; None for a partial sum."""
-        whole = not {"flops", "possible"} & set(self.partial)
-        return self.flops / self.possible if whole and self.flops and self.possible else None
+        complete = not {"flops", "possible"} & set(self.partial)
+        return self.flops / self.possible if complete and self.flops and self.possible else None
 
 
 FIGURES = tuple(item.name for item in fields(Line) if item.name not in ("label", "key", "phase", "stages", "partial"))
@@ -108,25 +108,44 @@ def entries(store: Path, keys: Sequence[str] = (), roles: Mapping[str, str] | No
         roles: The role of trainings by key, from the runs that asked for them. Trainings that are not among them are in
             the phase "training".
 
+    Returns:
+        The lines, sorted by phase and label.
+
     Raises:
         InputError: There is no finished stage, or none of such a key.
     """
     records = stores.by_key(store)
     if not records:
         raise InputError(f"no finished stage in {store}: name the folder that --store named when they were built")
-    named = [key if key in records else stores.find(store, key)[1]["key"] for key in keys]
-    chosen = closure(records, named) if keys else records
+    resolved = [key if key in records else stores.find(store, key)[1]["key"] for key in keys]
+    chosen = closure(records, resolved) if keys else records
     lines = [_line(records[key], _phase(records[key], roles or {})) for key in chosen]
     return sorted(lines, key=lambda line: (PHASES.index(line.phase), line.label, line.key))
 
 
 def behind(records: Mapping[str, Record], keys: Iterable[str]) -> list[Line]:
-    """Return the cost of these stages and their transitive inputs, for a sum; the phase of the lines has no meaning."""
+    """Return the costs of some stages and their transitive inputs, to be summed.
+
+    Args:
+        records: The records (`stage.json`) of a store by key.
+        keys: Keys of stages; those that are not in the store are left out.
+
+    Returns:
+        A line for each stage; their phase has no meaning.
+    """
     return [_line(records[key], "other") for key in closure(records, keys)]
 
 
 def closure(records: Mapping[str, Record], keys: Iterable[str]) -> list[str]:
-    """Return the keys of stages and of their transitive inputs, each once, as far as they are in the store."""
+    """Return some stages and their transitive inputs.
+
+    Args:
+        records: The records (`stage.json`) of a store by key.
+        keys: Keys of stages; those that are not in the store are left out.
+
+    Returns:
+        Keys, each once.
+    """
     closed: dict[str, None] = {}
     stack = list(keys)
     while stack:
@@ -162,27 +181,47 @@ def _merged(roles: set[str]) -> str:
 
 
 def total(lines: Sequence[Line], label: str = "total") -> Line:
-    """Return several lines as one: sums, and of memory and parameters the largest."""
+    """Sum lines into one.
+
+    Args:
+        lines: Lines of stages.
+        label: The label of the sum.
+
+    Returns:
+        The sums; of memory and numbers of parameters the largest. Figures that some lines lack are named in `partial`.
+    """
     figures: dict[str, Any] = {}
     partial: list[str] = []
     for name in FIGURES:
         values = [getattr(line, name) for line in lines]
-        known = [value for value in values if value is not None]
-        figure = max(known, default=0) if name in LARGEST else sum(known)
-        whole = len(known) == len(values)
-        figures[name] = figure if whole or figure else None
-        partial += [] if whole or not figure else [name]
+        measured = [value for value in values if value is not None]
+        figure = max(measured, default=0) if name in LARGEST else sum(measured)
+        complete = len(measured) == len(values)
+        figures[name] = figure if complete or figure else None
+        partial += [] if complete or not figure else [name]
     return Line(label, "", label, **figures, stages=len(lines), partial=tuple(partial))
 
 
 def by_phase(lines: Sequence[Line]) -> list[Line]:
-    """Return the sum of each phase that has stages, in the order of `PHASES`."""
+    """Sum lines by phase.
+
+    Args:
+        lines: Lines of stages.
+
+    Returns:
+        A line for each phase that has stages, in the order of `PHASES`.
+    """
     groups = {phase: [line for line in lines if line.phase == phase] for phase in PHASES}
     return [total(group, phase) for phase, group in groups.items() if group]
 
 
 def save(lines: Sequence[Line], path: Path) -> None:
-    """Write sums by phase, stages and their total as JSON; what was not measured is null."""
+    """Write lines, their sums by phase and their total as JSON; figures that were not measured are null.
+
+    Args:
+        lines: Lines of stages.
+        path: The file to write.
+    """
     parts = {"phases": by_phase(lines), "stages": lines}
     values = {name: [_as_json(line) for line in part] for name, part in parts.items()}
     text = json.dumps(values | {"total": _as_json(total(lines))}, indent=1, ensure_ascii=False)
@@ -190,17 +229,32 @@ def save(lines: Sequence[Line], path: Path) -> None:
 
 
 def summary(lines: Sequence[Line]) -> str:
-    """Return the total cost in one sentence."""
-    whole = total(lines)
-    figures = {name: cell(whole, name) for name in ("seconds", "flops", "memory_mib")}
+    """Return the total cost in one sentence.
+
+    Args:
+        lines: Lines of stages.
+
+    Returns:
+        Their number, seconds, FLOPs and peak memory.
+    """
+    sum_of_all = total(lines)
+    figures = {name: cell(sum_of_all, name) for name in ("seconds", "flops", "memory_mib")}
     return (
-        f"cost of the {whole.stages} stages behind this table: {figures['seconds']} seconds, "
+        f"cost of the {sum_of_all.stages} stages behind this table: {figures['seconds']} seconds, "
         f"FLOPs {figures['flops']}, peak memory in MiB {figures['memory_mib']}"
     )
 
 
 def cell(line: Line, name: str) -> str:
-    """Return a figure as a table shows it: "-" where there is nothing to measure, "≥" before a lower bound."""
+    """Return a figure as a table shows it.
+
+    Args:
+        line: The line.
+        name: The name of a figure, a field of `Line`.
+
+    Returns:
+        The number; "-" where there is nothing to measure, "not measured", or "≥ " before a lower bound.
+    """
     value = getattr(line, name)
     if not value:
         return "not measured" if value is None and line.loop_seconds != 0 else "-"

@@ -131,7 +131,7 @@ def _check_count(data: DatasetSplit, count: int, report: Report) -> None:
     if wanted not in (None, count, count + dropped):
         problem = f"expected {wanted} examples of {data.label}, found {count}"
         remedy = "part of the data set is missing or it is another version: get it again, or take it as it is with"
-        raise bad(_names(data), problem, f"{remedy} --partial")
+        raise bad(_names(data), problem, f"{remedy} --allow-unexpected-data")
 
 
 def _check_english(data: DatasetSplit, check: EnglishCheck) -> None:
@@ -144,7 +144,7 @@ def _check_english(data: DatasetSplit, check: EnglishCheck) -> None:
         remedy = (
             f"get the English file, ask for the language that it is in ('{data.task}:sw'), or take it as it is with"
         )
-        raise bad(_names(data), problem, f"{remedy} --partial")
+        raise bad(_names(data), problem, f"{remedy} --allow-unexpected-data")
 
 
 def _names(data: DatasetSplit) -> str:

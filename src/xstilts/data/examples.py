@@ -132,6 +132,27 @@ SHAPES: dict[str, type[Example]] = {
 }
 
 
+def shared_text(example: Example) -> str:
+    """Return the text that other examples of a data set may share: premise, passage, question or sentence.
+
+    >>> shared_text(QAExample("1", "Anna sleeps.", "Who sleeps?", ()))
+    'Anna sleeps.'
+    """
+    match example:
+        case ClassificationExample():
+            return example.text_a
+        case MultipleChoiceExample():
+            return example.context or example.question
+        case TaggingExample():
+            return " ".join(example.tokens)
+        case QAExample():
+            return example.context
+        case BitextExample():
+            return example.english
+        case PassageExample() | TextExample():
+            return example.text
+
+
 def write(examples: Iterable[Example], path: Path) -> int:
     """Write examples as JSON lines; return their number."""
     count = 0

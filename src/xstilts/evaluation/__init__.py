@@ -1,0 +1,1 @@
+"""Evaluation: predictions, scores, and test texts that are also in training data."""

@@ -125,7 +125,13 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Match:
-    """The most similar text in training: whether it is the same, how similar it is, and the id of its example."""
+    """The most similar text in training data.
+
+    Attributes:
+        exact: Whether it is the same, after normalisation.
+        similarity: The Jaccard similarity of n-grams, in 0..1.
+        train: The id of its example.
+    """
 
     exact: bool
     similarity: float
@@ -141,6 +147,7 @@ def contamination(context: BuildContext, train: Stage, test: Stage) -> None:
     """Write `overlap.json`: what the examples of `test` have in common with those of `train`.
 
     Args:
+        context: Where the stage is built.
         train: The stage that reads the training split.
         test: The stage that reads the test split.
     """
@@ -177,13 +184,33 @@ def stages(train: Task, target: Task, language: str, split: str, folder: Path | 
 
 
 def of_tasks(train: Task, target: Task, language: str, split: str, machine: Runtime) -> tuple[Overlap, ...]:
-    """Build the checks of `stages` that are not finished, and return what they found; arguments as there."""
+    """Check a target's test data for texts of a task's training data.
+
+    Builds the stages of `stages` that are not finished.
+
+    Args:
+        train: The task with the training data.
+        target: The task with the test data.
+        language: The language of the test data.
+        split: The split of the test data.
+        machine: Folders and workers.
+
+    Returns:
+        The overlap of each check.
+    """
     checks = stages(train, target, language, split, machine.data)
     return tuple(read_overlap(build(check, machine)) for check in checks)
 
 
 def summary(overlap: Overlap) -> str | None:
-    """Return in one sentence how much of a test set is also in the training set; None where nothing is."""
+    """Return in one sentence how much of a test set is also in the training set.
+
+    Args:
+        overlap: The result of a check.
+
+    Returns:
+        The sentence; None where nothing is.
+    """
     counts = [_counts(field) for field in overlap.fields if field.exact + field.near]
     if not counts:
         return None
@@ -191,7 +218,15 @@ def summary(overlap: Overlap) -> str | None:
 
 
 def describe(checks: Iterable[Stage], machine: Runtime) -> Iterator[str]:
-    """Yield the summary of each finished check that found anything."""
+    """Yield a sentence for each finished check that found common texts.
+
+    Args:
+        checks: Stages, as `stages` returns them.
+        machine: Names the store.
+
+    Yields:
+        Summaries.
+    """
     for check in checks:
         if is_built(check, machine) and (sentence := summary(read_overlap(folder_of(check, machine)))):
             yield sentence
@@ -213,7 +248,7 @@ def between(train: Iterable[Example], test: Sequence[Example]) -> Overlap:
     normal = {text: normalised(text) for fields in test_texts for text in fields.values()}
     index = Index(text for text in normal.values() if not is_short(text))
     matches, train_examples = _matches(index, train)
-    seen = [{name: matches.get(normal[text]) for name, text in fields.items()} for fields in test_texts]
+    rows = [{name: matches.get(normal[text]) for name, text in fields.items()} for fields in test_texts]
     names = dict.fromkeys(name for fields in test_texts for name in fields)
     short = Counter(name for fields in test_texts for name, text in fields.items() if is_short(normal[text]))
     return Overlap(
@@ -221,14 +256,21 @@ def between(train: Iterable[Example], test: Sequence[Example]) -> Overlap:
         test="",
         train_examples=train_examples,
         test_examples=len(test),
-        touched=sum(any(fields.values()) for fields in seen),
-        fields=tuple(_field(name, seen, short[name]) for name in names),
-        samples=tuple(_samples(names, seen, test)),
+        touched=sum(any(fields.values()) for fields in rows),
+        fields=tuple(_field(name, rows, short[name]) for name in names),
+        samples=tuple(_samples(names, rows, test)),
     )
 
 
 def texts(example: Example) -> dict[str, str]:
-    """Return the texts of an example that are compared, by field, without empty ones."""
+    """Return the texts of an example that are compared.
+
+    Args:
+        example: An example of any task format.
+
+    Returns:
+        Texts by field, without empty ones.
+    """
     match example:
         case ClassificationExample():
             second = example.text_b or ""
@@ -254,6 +296,7 @@ def texts(example: Example) -> dict[str, str]:
 
 def normalised(text: str) -> str:
     """Return a text in NFKC and without case, with one space for anything but letters, marks and numbers."""
+    # Twice, as folding case may leave what NFKC composes.
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(folded.translate(_SPACES).split())
 
@@ -271,7 +314,14 @@ def is_unspaced(text: str) -> bool:
 
 
 def ngrams(text: str) -> set[NGram]:
-    """Return the word trigrams of a normalised text, or the character 5-grams where words are not spaced."""
+    """Return the n-grams by which texts are compared.
+
+    Args:
+        text: A normalised text.
+
+    Returns:
+        Word trigrams, or character 5-grams where words are not spaced.
+    """
     if is_unspaced(text):
         text = text.replace(" ", "")
         return {text[n : n + CHARACTERS] for n in range(len(text) - CHARACTERS + 1)}
@@ -291,26 +341,36 @@ class Index:
         self.ranks = [{self.rank[ngram] for ngram in of_text} for of_text in by_text]
         self.by_rank: dict[int, list[int]] = {}
         for number, ranks in enumerate(self.ranks):
+            # Prefix filter: two similar sets share so many n-grams that they must share one of their rarest few, so
+            # only these are indexed.
             for rank in sorted(ranks)[: len(ranks) - _least_shared(len(ranks)) + 1]:
                 self.by_rank.setdefault(rank, []).append(number)
 
     def find(self, text: str) -> dict[str, tuple[bool, float]]:
-        """Return the indexed texts that match a text: whether exactly, and the similarity."""
+        """Return the indexed texts that match a text.
+
+        Args:
+            text: A text, not normalised; a short one matches nothing.
+
+        Returns:
+            By indexed text, whether the match is exact, and the Jaccard similarity (1.0 for an exact one).
+        """
         text = normalised(text)
         if is_short(text):
             return {}
         near = {self.texts[number]: (False, similarity) for number, similarity in self._near(ngrams(text))}
         return {**near, text: (True, 1.0)} if text in self.known else near
 
-    def _near(self, wanted: set[NGram]) -> Iterator[tuple[int, float]]:
+    def _near(self, ngrams: set[NGram]) -> Iterator[tuple[int, float]]:
         """Yield the numbers of similar texts. N-grams that no text has are the rarest and come first in the order."""
-        ranks = {self.rank[ngram] for ngram in wanted if ngram in self.rank}
-        surplus = len(ranks) - _least_shared(len(wanted))
+        ranks = {self.rank[ngram] for ngram in ngrams if ngram in self.rank}
+        # How many n-grams of this text may be missing in a similar one, beside those that no indexed text has.
+        surplus = len(ranks) - _least_shared(len(ngrams))
         if surplus < 0:
             return
         for number in {n for rank in sorted(ranks)[: surplus + 1] for n in self.by_rank.get(rank, ())}:
             shared = len(ranks & self.ranks[number])
-            union = len(wanted) + len(self.ranks[number]) - shared
+            union = len(ngrams) + len(self.ranks[number]) - shared
             if OF * shared >= SIMILAR * union:
                 yield number, shared / union
 
@@ -334,23 +394,23 @@ def _matches(index: Index, train: Iterable[Example]) -> tuple[dict[str, Match], 
     return best, count
 
 
-def _field(name: str, seen: Sequence[Mapping[str, Match | None]], short: int) -> Field:
-    matches = [fields[name] for fields in seen if name in fields]
+def _field(name: str, rows: Sequence[Mapping[str, Match | None]], short: int) -> Field:
+    matches = [fields[name] for fields in rows if name in fields]
     exact = sum(match is not None and match.exact for match in matches)
     return Field(name, len(matches), exact, sum(match is not None for match in matches) - exact, short)
 
 
 def _samples(
-    names: Iterable[str], seen: Sequence[Mapping[str, Match | None]], test: Sequence[Example]
+    names: Iterable[str], rows: Sequence[Mapping[str, Match | None]], test: Sequence[Example]
 ) -> Iterator[Pair]:
     """Yield some pairs of each field, `SAMPLES` in all at most: the least similar first, which need a look."""
     by_field = {
-        name: [(match, example.id) for example, row in zip(test, seen, strict=True) if (match := row.get(name))]
+        name: [(match, example.id) for example, row in zip(test, rows, strict=True) if (match := row.get(name))]
         for name in names
     }
-    each = SAMPLES // max(1, sum(bool(pairs) for pairs in by_field.values()))
+    per_field = SAMPLES // max(1, sum(bool(pairs) for pairs in by_field.values()))
     for name, pairs in by_field.items():
-        for match, id in sorted(pairs)[:each]:
+        for match, id in sorted(pairs)[:per_field]:
             yield Pair(name, id, match.train, round(match.similarity, 4))
 
 

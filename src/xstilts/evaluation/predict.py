@@ -142,7 +142,7 @@ def predict_inputs(
         network: On the device of `machine`.
         head: The name of the head.
         format: What the inputs were encoded by.
-        inputs: In any order.
+        inputs: Model inputs, in any order.
         tokenizer: Pads (and masks) batches.
         machine: Device, arithmetic and most tokens of a pass.
         label: Shown as progress; "": none.
@@ -153,16 +153,16 @@ def predict_inputs(
     Raises:
         NotFinite: The encoder's states are NaN or infinite; `number` is that of the input's example.
     """
-    parts = [_sequences(one) if format.headless else [one] for one in inputs]
-    distinct = {_content(part): part for each in parts for part in each}
+    parts = [_sequences(model_input) if format.headless else [model_input] for model_input in inputs]
+    distinct = {_content(part): part for sequences in parts for part in sequences}
     different = list(distinct.values())
     try:
         outputs = _outputs(network, head, format, different, tokenizer, machine, label)
     except NotFinite as error:
         raise NotFinite(different[error.number].example, error.layer, error.depth) from None
-    known = dict(zip(distinct, outputs, strict=True))
-    answers = ([known[_content(part)] for part in each] for each in parts)
-    return [each[0] if len(each) == 1 else np.concatenate(each) for each in answers]
+    by_content = dict(zip(distinct, outputs, strict=True))
+    answers = ([by_content[_content(part)] for part in sequences] for sequences in parts)
+    return [arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for arrays in answers]
 
 
 def _sequences(model_input: ModelInput) -> list[ModelInput]:

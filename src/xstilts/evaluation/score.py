@@ -85,13 +85,27 @@ def scored(
 
 
 def read_score(folder: Path) -> dict[str, Any]:
-    """Read `score.json` from the folder of a `score` stage."""
+    """Read the result of a `score` stage.
+
+    Args:
+        folder: Folder of the stage.
+
+    Returns:
+        The content of `score.json`: metric, values, headline, number of examples.
+    """
     result: dict[str, Any] = json.loads((folder / SCORE).read_bytes().decode())
     return result
 
 
 def read_lines(folder: Path) -> list[dict[str, Any]]:
-    """Read the lines of `predictions.jsonl` from the folder of a `predict` stage."""
+    """Read the result of a `predict` stage.
+
+    Args:
+        folder: Folder of the stage.
+
+    Returns:
+        The lines of `predictions.jsonl`: `id`, `prediction`, and the scores behind it.
+    """
     with (folder / PREDICTIONS).open(encoding="utf-8") as file:
         return [json.loads(line) for line in file]
 

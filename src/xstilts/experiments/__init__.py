@@ -1,0 +1,1 @@
+"""Experiments: runs, grids and studies, and the tables of their results."""

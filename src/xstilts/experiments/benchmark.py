@@ -76,9 +76,16 @@ class Benchmark:
 
 
 def targets(suite: Suite) -> tuple[Task, ...]:
-    """Return the tasks of a suite, each in the languages that the suite measures it in."""
-    known = names()
-    return tuple(_in_languages(task(name), codes) for name, codes in suite.languages.items() if name in known)
+    """Return the tasks of a suite as targets.
+
+    Args:
+        suite: The benchmark.
+
+    Returns:
+        The tasks that the package has, each in the languages that the suite measures it in.
+    """
+    task_names = names()
+    return tuple(_in_languages(task(name), codes) for name, codes in suite.languages.items() if name in task_names)
 
 
 def of(tables: Sequence[ScoreTable], suite: Suite) -> Benchmark:
@@ -88,25 +95,44 @@ def of(tables: Sequence[ScoreTable], suite: Suite) -> Benchmark:
         tables: Score tables of its tasks.
         suite: The benchmark.
 
+    Returns:
+        The means, with the tasks that are missing or incomplete.
+
     Raises:
         InputError: No table is of a task of the suite, or they differ in settings or seeds.
     """
-    held = {table.target: table for table in tables if table.target in suite.languages}
-    _comparable(list(held.values()), suite)
-    missing = {name: gap for name in suite.languages if (gap := _gap(name, suite, held)) is not None}
-    languages = {name: codes or held[name].languages for name, codes in suite.languages.items() if name not in missing}
-    first = next(iter(held.values()))
-    columns = tuple(_column(number, held, languages) for number in range(len(first.columns)))
+    by_task = {table.target: table for table in tables if table.target in suite.languages}
+    _comparable(list(by_task.values()), suite)
+    missing = {name: gap for name in suite.languages if (gap := _gap(name, suite, by_task)) is not None}
+    languages = {
+        name: codes or by_task[name].languages for name, codes in suite.languages.items() if name not in missing
+    }
+    first = next(iter(by_task.values()))
+    columns = tuple(_column(number, by_task, languages) for number in range(len(first.columns)))
     return Benchmark(suite, columns, languages, missing)
 
 
 def render(means: Benchmark) -> RichTable:
-    """Return the means for a terminal."""
+    """Return the means of a suite as a table for the terminal.
+
+    Args:
+        means: The means.
+
+    Returns:
+        The table of rich.
+    """
     return drawn(f"{means.suite.name} (means)", _header(means), cells_of(means))
 
 
 def markdown(means: Benchmark) -> str:
-    """Return the means in Markdown, with remarks."""
+    """Return the means of a suite in Markdown, with remarks.
+
+    Args:
+        means: The means.
+
+    Returns:
+        A table and a list.
+    """
     return marked(f"{means.suite.name} (means)", _header(means), cells_of(means), remarks(means))
 
 
@@ -129,25 +155,30 @@ def remarks(means: Benchmark) -> list[str]:
 
 
 def save(means: Benchmark, folder: Path) -> None:
-    """Write the means to `benchmark.md` and `benchmark.json` in a folder."""
+    """Write the means to `benchmark.md` and `benchmark.json` in a folder.
+
+    Args:
+        means: The means.
+        folder: The folder; made where it does not exist.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "benchmark.md").write_text(markdown(means), encoding="utf-8")
     text = json.dumps(asdict(means), indent=1, ensure_ascii=False)
     (folder / "benchmark.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _in_languages(known: Task, codes: tuple[str, ...]) -> Task:
-    return replace(known, languages=tuple(code for code in known.languages if not codes or code in codes))
+def _in_languages(task: Task, codes: tuple[str, ...]) -> Task:
+    return replace(task, languages=tuple(code for code in task.languages if not codes or code in codes))
 
 
 def _comparable(tables: Sequence[ScoreTable], suite: Suite) -> None:
     if not tables:
         raise InputError(f"none of the tables is of {suite.name}: its tasks are {', '.join(suite.languages)}")
-    wanted = _settings(tables[0])
+    expected = _settings(tables[0])
     for table in tables[1:]:
-        if (other := _settings(table)) != wanted:
+        if (other := _settings(table)) != expected:
             raise InputError(
-                f"expected the settings and seeds of '{tables[0].target}' ({wanted}), found in '{table.target}' "
+                f"expected the settings and seeds of '{tables[0].target}' ({expected}), found in '{table.target}' "
                 f"{other}: run all tasks of {suite.name} alike"
             )
 
@@ -156,17 +187,17 @@ def _settings(table: ScoreTable) -> str:
     return ", ".join(f"{c.name}: {len(next(iter(c.scores.values())))} seeds" for c in table.columns)
 
 
-def _gap(name: str, suite: Suite, held: Mapping[str, ScoreTable]) -> tuple[str, ...] | None:
+def _gap(name: str, suite: Suite, by_task: Mapping[str, ScoreTable]) -> tuple[str, ...] | None:
     """Return the languages of a task that have no score (none named where there is no table); None if it is whole."""
-    if name not in held:
+    if name not in by_task:
         return ()
-    absent = tuple(code for code in suite.languages[name] if code not in held[name].languages)
+    absent = tuple(code for code in suite.languages[name] if code not in by_task[name].languages)
     return absent or None
 
 
-def _column(number: int, held: Mapping[str, ScoreTable], languages: Mapping[str, tuple[str, ...]]) -> Column:
+def _column(number: int, by_task: Mapping[str, ScoreTable], languages: Mapping[str, tuple[str, ...]]) -> Column:
     """Return one setting's means over languages by task, and once more without English; keys name all they are of."""
-    columns = {name: table.columns[number] for name, table in held.items()}
+    columns = {name: table.columns[number] for name, table in by_task.items()}
     foreign = {name + FOREIGN: tuple(code for code in codes if code != ENGLISH) for name, codes in languages.items()}
     over = {row: codes for row, codes in {**languages, **foreign}.items() if codes}
     scores = {row: columns[row.removesuffix(FOREIGN)].mean(codes) for row, codes in over.items()}

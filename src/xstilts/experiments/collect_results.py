@@ -60,6 +60,9 @@ def rows(label: str, grid: Grid, machine: Runtime, failed: Collection[str] = ())
         grid: The grid.
         machine: Names the store and the data folder.
         failed: Keys of stages that could not be built. Runs that need one are left out.
+
+    Yields:
+        Rows with scores, costs and the keys of the stages behind them.
     """
     for target in grid.targets:
         for setting, runs in grid.runs(target, machine.data).items():
@@ -69,7 +72,15 @@ def rows(label: str, grid: Grid, machine: Runtime, failed: Collection[str] = ())
 
 
 def has_failed(run: Run, failed: Collection[str]) -> bool:
-    """Return whether a score of a run is among the stages of these keys."""
+    """Return whether a run lacks a score because a stage could not be built.
+
+    Args:
+        run: The run.
+        failed: Keys of stages that could not be built, with all that need them.
+
+    Returns:
+        Whether a score of the run is among them.
+    """
     return bool(failed) and any(score.key in failed for score in run.scores().values())
 
 
@@ -85,12 +96,12 @@ def costs(behind: Iterable[Part]) -> dict[str, float]:
     """
     sums: dict[str, float] = {}
     for role, facts, folder in behind:
-        needed = memory_of(facts, folder) if role == INTERMEDIATE else None
-        figures = _figures(facts["record"].get("cost") or {}) | ({"memory_mib": needed} if needed else {})
+        mib = memory_of(facts, folder) if role == INTERMEDIATE else None
+        figures = _figures(facts["record"].get("cost") or {}) | ({"memory_mib": mib} if mib else {})
         for figure, value in figures.items():
             name = f"{role}_{figure}"
-            known = sums.get(name, 0.0)
-            sums[name] = max(known, value) if figure.endswith(("parameters", "memory_mib")) else known + value
+            sum_so_far = sums.get(name, 0.0)
+            sums[name] = max(sum_so_far, value) if figure.endswith(("parameters", "memory_mib")) else sum_so_far + value
     return {name: value for name, value in sums.items() if name in COSTS}
 
 
@@ -123,19 +134,19 @@ def memory_of(facts: Manifest, folder: Path) -> float | None:
         for stored in facts["arguments"]["lessons"]
     }
     text, rows = config.read_text(encoding="utf-8"), record["embedding_rows"]
-    needed = [_needed(text, recipe, format, labels, device, rows) for format, labels in sorted(formats)]
-    known = [mib for mib in needed if mib is not None]
-    return max(known) if len(known) == len(needed) else None
+    estimates = [_needed(text, recipe, format, labels, device, rows) for format, labels in sorted(formats)]
+    known_mib = [mib for mib in estimates if mib is not None]
+    return max(known_mib) if len(known_mib) == len(estimates) else None
 
 
 @lru_cache(maxsize=1024)
 def _needed(config: str, recipe: Recipe, format: str, labels: int, device: Device, rows: int) -> float | None:
-    known = configs.of(json.loads(config))
-    if known is None or known.model_type not in FAMILIES:
+    configuration = configs.of(json.loads(config))
+    if configuration is None or configuration.model_type not in FAMILIES:
         return None
     setting = Setting(device, CPU_TOKENS if device.type == "cpu" else GPU_TOKENS)
     try:
-        return memory.estimate(known, recipe, format, labels, setting, rows).total / MIB
+        return memory.estimate(configuration, recipe, format, labels, setting, rows).total / MIB
     except InputError:  # LoRA, and peft is not installed
         return None
 
@@ -154,6 +165,9 @@ def stderr(path: Path, metric: str) -> float:
     Args:
         path: The score's `contributions.jsonl`.
         metric: Name of the metric.
+
+    Returns:
+        The standard error, in the metric's unit.
     """
     parts = contributions(path)
     drawn = np.random.default_rng(0).multinomial(len(parts), np.full(len(parts), 1 / len(parts)), size=RESAMPLES)
@@ -190,17 +204,20 @@ def measured(behind: Sequence[Part], folder: Path, metric: str) -> dict[str, Any
             neither the encoder's size nor a standard error.
         folder: Folder of the score.
         metric: Name of the metric.
+
+    Returns:
+        "score", "dev", "costs" and "examples"; with a prediction also "size" and "stderr".
     """
-    known = {
+    values = {
         "score": float(read_score(folder)["headline"]),
         "dev": dev(behind),
         "costs": costs(behind),
         "examples": folder / CONTRIBUTIONS,
     }
     for facts in (facts for role, facts, _ in behind if role == PREDICT):
-        known["size"] = float((facts["record"].get("cost") or {}).get("parameters", math.nan))
-        known["stderr"] = stderr(folder / CONTRIBUTIONS, metric)
-    return known
+        values["size"] = float((facts["record"].get("cost") or {}).get("parameters", math.nan))
+        values["stderr"] = stderr(folder / CONTRIBUTIONS, metric)
+    return values
 
 
 def _read(stage: Stage, machine: Runtime) -> tuple[Manifest, Path]:
@@ -214,6 +231,9 @@ def roles_of(rows: Iterable[tuple[Sequence[str], Sequence[str]]]) -> dict[str, s
     Args:
         rows: Keys and roles of the stages behind each row.
 
+    Returns:
+        "intermediate" or "target" by the key of the training.
+
     >>> roles_of([(("0a", "0b", "0c", "0d"), ("intermediate", "target", "predict", "score"))])
     {'0a': 'intermediate', '0b': 'target'}
     """
@@ -224,8 +244,8 @@ def roles_of(rows: Iterable[tuple[Sequence[str], Sequence[str]]]) -> dict[str, s
 
 
 def _figures(ledger: Mapping[str, Any]) -> dict[str, float]:
-    known = {figure: ledger.get(figure) for figure in FIGURES if figure != "flops"}
-    figures = {figure: float(value) for figure, value in known.items() if value is not None}
+    measured = {figure: ledger.get(figure) for figure in FIGURES if figure != "flops"}
+    figures = {figure: float(value) for figure, value in measured.items() if value is not None}
     if "flops" in ledger:
         figures["flops"] = float(sum(value for part, value in ledger["flops"].items() if part != "looks"))
     return figures

@@ -50,11 +50,25 @@ class StageTable(Protocol):
     """An extra table for which further stages are built."""
 
     def stages(self, machine: Runtime) -> Mapping[Any, Stage]:
-        """Return these stages."""
+        """Return the stages that the table needs.
+
+        Args:
+            machine: Names the data folder.
+
+        Returns:
+            The stages by whatever names them in the table.
+        """
         ...
 
     def probed(self, machine: Runtime) -> Plain:
-        """Return title, columns, rows and note of the table, from its finished stages."""
+        """Return the table from its finished stages.
+
+        Args:
+            machine: Names the store and the data folder.
+
+        Returns:
+            A JSON object with `title`, `columns`, `rows` and `note`.
+        """
         ...
 
 
@@ -67,6 +81,9 @@ class ExtraTable(Protocol):
         Args:
             table: The study's results table.
             records: Manifests of the stages behind it, by key.
+
+        Returns:
+            A JSON object with `title`, `columns`, `rows` and `note`.
         """
         ...
 
@@ -84,7 +101,15 @@ class Lengths:
     against: str
 
     def made(self, table: ResultsTable, records: Records) -> Plain:
-        """Return a row for each language, by the tokenizer of the table's first encoder."""
+        """Return a row for each language, by the tokenizer of the table's first encoder.
+
+        Args:
+            table: The study's results table.
+            records: Manifests of the stages behind it, by key.
+
+        Returns:
+            Title, columns, rows and note of the table.
+        """
         rows = table.select(target=self.target).rows
         encoder = rows[0].encoder if rows else ""
         lengths: dict[str, tuple[int, float]] = {}
@@ -96,7 +121,7 @@ class Lengths:
         return {
             "title": f"Tokens an example of {self.target} by language",
             "columns": ["language", "family", "script", "examples", "tokens an example", f"times {self.against}"],
-            "rows": [[*_about(code), count, each, each / base] for code, (count, each) in lengths.items()],
+            "rows": [[*_about(code), count, tokens, tokens / base] for code, (count, tokens) in lengths.items()],
             "note": f"By the tokenizer of {encoder}. FLOPs and time of a prediction follow the tokens.",
         }
 
@@ -114,7 +139,15 @@ class CostBySize:
     target: str
 
     def made(self, table: ResultsTable, records: Records) -> Plain:
-        """Return a row for each encoder and recipe, means over seeds; what was not measured is left out."""
+        """Return a row for each encoder and recipe, means over seeds; what was not measured is left out.
+
+        Args:
+            table: The study's results table.
+            records: Manifests of the stages behind it, by key.
+
+        Returns:
+            Title, columns, rows and note of the table.
+        """
         selected = table.select(target=self.target, intermediate=self.intermediate)
         return {
             "title": f"The intermediate phase before {self.target} by size",
@@ -135,7 +168,15 @@ class GainBySize:
     gain: Gain
 
     def made(self, table: ResultsTable, records: Records) -> Plain:
-        """Return a row for each encoder that has the gain, the smallest first."""
+        """Return a row for each encoder that has the gain, the smallest first.
+
+        Args:
+            table: The study's results table.
+            records: Manifests of the stages behind it, by key.
+
+        Returns:
+            Title, columns, rows and note of the table.
+        """
         gain = self.gain
         level = Level(gain.over, gain.target, gain.languages, recipe=gain.over_recipe or gain.recipe)
         sizes = sorted({(row.size, row.encoder) for row in table.rows})
@@ -159,7 +200,15 @@ class PairedTests:
     gains: tuple[tuple[str, Gain], ...]
 
     def made(self, table: ResultsTable, records: Records) -> Plain:
-        """Return a row for each gain that can be measured."""
+        """Return a row for each gain that can be measured.
+
+        Args:
+            table: The study's results table.
+            records: Manifests of the stages behind it, by key.
+
+        Returns:
+            Title, columns, rows and note of the table.
+        """
         return {
             "title": "The same gains by other tests",
             "columns": ["claim", "p, seeds swapped", "languages", "of them p ≤ 0.05, examples swapped", "order bound"],
@@ -202,13 +251,13 @@ def _arms(table: ResultsTable) -> Iterable[list[Result]]:
 def _taken(rows: list[Result], records: Records) -> list[Any]:
     first = rows[0]
     facts = records[_key(first, "intermediate")]
-    seen = facts["record"]["steps"] * facts["arguments"]["recipe"]["batch_size"]
+    examples = facts["record"]["steps"] * facts["arguments"]["recipe"]["batch_size"]
     spent = {
         name: fmean(row.costs.get(f"intermediate_{name}", math.nan) for row in rows)
         for name in ("tokens", "flops", "seconds", "memory_mib")
     }
-    each = (spent["tokens"] / seen, spent["flops"] / TERA, spent["seconds"], spent["memory_mib"])
-    return [first.encoder, int(first.size), first.recipe, *each]
+    figures = (spent["tokens"] / examples, spent["flops"] / TERA, spent["seconds"], spent["memory_mib"])
+    return [first.encoder, int(first.size), first.recipe, *figures]
 
 
 def _gained(level: Level, gain: Gain, size: float, name: str, table: ResultsTable) -> Iterator[list[Any]]:
@@ -227,8 +276,8 @@ def _key(row: Result, role: str) -> str:
 
 def _about(code: str) -> list[str]:
     """Return the name, the families and the scripts of a language, or of a pair of them."""
-    known = [language(part) for part in codes(code)]
-    name, family, script = ("-".join(dict.fromkeys(getattr(member, part) for member in known)) for part in PARTS)
+    languages = [language(part) for part in codes(code)]
+    name, family, script = ("-".join(dict.fromkeys(getattr(member, part) for member in languages)) for part in PARTS)
     return [f"{name} ({code})", family, script]
 
 
@@ -246,7 +295,15 @@ class TimeToQuality:
     intermediate: str
 
     def made(self, table: ResultsTable, records: Records) -> Plain:
-        """Return a row for each recipe, means over seeds."""
+        """Return a row for each recipe, means over seeds.
+
+        Args:
+            table: The study's results table.
+            records: Manifests of the stages behind it, by key.
+
+        Returns:
+            Title, columns, rows and note of the table.
+        """
         trainings = _trainings(table.select(intermediate=self.intermediate))
         curves = {key: smoothed(_losses(records[key])) for keys in trainings.values() for key in keys}
         level = max((curve[-1][1] for curve in curves.values() if curve), default=math.nan)
@@ -275,11 +332,11 @@ class NoiseScales:
 
     def probed(self, machine: Runtime) -> Plain:
         """Return a row for each noise scale, in examples."""
-        read = {name: gradient_noise.read(folder_of(stage, machine)) for name, stage in self._measured(machine)}
+        scales = {name: gradient_noise.read(folder_of(stage, machine)) for name, stage in self._measured(machine)}
         return {
             "title": "Gradient noise scale of the intermediate task",
             "columns": ["task", "weights", "examples", "low", "high", "squared norm of the gradient"],
-            "rows": [[*name, noise.scale, noise.low, noise.high, noise.signal] for name, noise in read.items()],
+            "rows": [[*name, noise.scale, noise.low, noise.high, noise.signal] for name, noise in scales.items()],
             "note": "Batches much smaller than the noise scale gain nearly in proportion when they grow, larger ones "
             "hardly at all (McCandlish et al. 2018). Intervals are a jackknife's; nothing where there is no signal.",
         }
@@ -288,14 +345,14 @@ class NoiseScales:
         for tasks in self.grid.settings:
             if len(tasks) != 1 or not isinstance(self.grid.encoder, Encoder):
                 continue
-            given = training_set(tasks[0], machine.data).read_by(self.grid.encoder)
+            trained_on = training_set(tasks[0], machine.data).read_by(self.grid.encoder)
             recipe = self.grid.recipes.of(tasks, INTERMEDIATE)
-            yield (tasks[0].label, "as they come"), gradient_noise.gradient_noise(self.grid.encoder, given, recipe)
+            yield (tasks[0].label, "as they come"), gradient_noise.gradient_noise(self.grid.encoder, trained_on, recipe)
             for seed in range(1, self.grid.seeds + 1):
-                model = train(self.grid.encoder, (given,), recipe, seed)
+                model = train(self.grid.encoder, (trained_on,), recipe, seed)
                 yield (
                     (tasks[0].label, f"after training, seed {seed}"),
-                    gradient_noise.gradient_noise(model, given, recipe),
+                    gradient_noise.gradient_noise(model, trained_on, recipe),
                 )
 
 
@@ -328,7 +385,7 @@ def _until(
         steps, cost = records[key]["record"]["steps"], records[key]["record"].get("cost") or {}
         step = next(step for step, value in curves[key] if value <= level)
         flops = sum(value for part, value in cost.get("flops", {}).items() if part != "looks") or math.nan
-        each = (step * records[key]["arguments"]["recipe"]["batch_size"], cost.get("seconds", math.nan), flops / TERA)
+        totals = (step * records[key]["arguments"]["recipe"]["batch_size"], cost.get("seconds", math.nan), flops / TERA)
         share = step / steps
-        rows.append((share, each[0], share * each[1], share * each[2], curves[key][-1][1]))
+        rows.append((share, totals[0], share * totals[1], share * totals[2], curves[key][-1][1]))
     return tuple(fmean(column) for column in zip(*rows, strict=True))

@@ -50,33 +50,60 @@ def find(study: Study, machine: Runtime, failed: Failures) -> tuple[FailedArm, .
         study: The study.
         machine: Names the store and the data folder.
         failed: The stages that could not be built, as `store.local_executor.Unbuilt` has them.
+
+    Returns:
+        The failed arms with their seeds and reasons; none where all stages were built.
     """
     if not failed:
         return ()
     with memoising():
-        return tuple(arm for given in study.arms for arm in _of_arm(study, given, machine, failed))
+        return tuple(arm for study_arm in study.arms for arm in _of_arm(study, study_arm, machine, failed))
 
 
 def failed_extras(study: Study, machine: Runtime, failed: Failures) -> list[str]:
-    """Return the failed stages that belong to no run: of the study's extra tables, and contamination checks."""
+    """Describe the failed stages that belong to no run: those of extra tables, and contamination checks.
+
+    Args:
+        study: The study.
+        machine: Names the store and the data folder.
+        failed: The stages that could not be built, as `store.local_executor.Unbuilt` has them.
+
+    Returns:
+        A line for each: the stage's label and the reason.
+    """
     if not failed:
         return []
     with memoising():
-        needed = {stage.key for arm in study.arms for stage in with_inputs(arm.grid.score_stages(machine))}
+        run_keys = {stage.key for arm in study.arms for stage in with_inputs(arm.grid.score_stages(machine))}
     return [
         f"{stage.label}: {failed[stage.key]}"
         for stage in study.stages(machine)
-        if failed.get(stage.key) and stage.key not in needed
+        if failed.get(stage.key) and stage.key not in run_keys
     ]
 
 
 def explained(verdicts: Iterable[Verdict], failed: Sequence[FailedArm]) -> tuple[Verdict, ...]:
-    """Return verdicts that name the failed arms which their claims are about."""
+    """Add to verdicts which failed arms their claims are about.
+
+    Args:
+        verdicts: The verdicts.
+        failed: The failed arms, of `find`.
+
+    Returns:
+        The verdicts; the reason of each that is about a failed arm names it.
+    """
     return tuple(_explained(verdict, [arm for arm in failed if _concerns(verdict, arm)]) for verdict in verdicts)
 
 
 def describe(arm: FailedArm) -> str:
-    """Return a failed arm in a line."""
+    """Describe a failed arm in one line.
+
+    Args:
+        arm: The failed arm.
+
+    Returns:
+        Its setting, target, encoder, recipe and seeds, and the reason.
+    """
     first, *_ = arm.settings
     recipe = f", recipe '{first.recipe}'" if first.recipe else ""
     return f"'{first.intermediate}' on '{first.target}' of {first.encoder}{recipe}, {_seeds(arm)}: {arm.why}"

@@ -78,27 +78,67 @@ class Grid:
         Args:
             target: One of the targets.
             data: Data folder, or splits, that the runs read.
+
+        Returns:
+            Runs by the name of their setting, in the order of seeds.
         """
-        named = {BASELINE: (), **{_named(setting): setting for setting in self.settings}}
+        by_name = {BASELINE: (), **{_named(setting): setting for setting in self.settings}}
         seeds = range(1, self.seeds + 1)
-        return {name: [self._run(setting, target, seed, data) for seed in seeds] for name, setting in named.items()}
+        return {name: [self._run(setting, target, seed, data) for seed in seeds] for name, setting in by_name.items()}
 
     def all_runs(self, data: Splits | Path | None = None) -> Iterator[Run]:
-        """Yield the runs of all targets, settings and seeds."""
+        """Yield the runs of all targets, settings and seeds.
+
+        Args:
+            data: Data folder, or splits, that the runs read.
+
+        Yields:
+            Runs, in the order of targets, settings (the baseline first) and seeds.
+        """
         return (run for target in self.targets for runs in self.runs(target, data).values() for run in runs)
 
     def score_stages(self, machine: Runtime) -> list[Stage]:
-        """Return the scores of all runs."""
+        """Return the stages of the scores of all runs.
+
+        Args:
+            machine: Names the data folder.
+
+        Returns:
+            The stages, in the order of targets, settings, seeds and languages.
+
+        Raises:
+            InputError: Data are missing; the message names every place looked at.
+        """
         with memoising():
             return [score for run in self.all_runs(machine.data) for score in run.scores().values()]
 
     def stages(self, machine: Runtime) -> list[Stage]:
-        """Return all that the grid builds: the scores, and the contamination checks of their test sets."""
+        """Return all stages that the grid builds: the scores, and the contamination checks of their test sets.
+
+        Args:
+            machine: Names the data folder.
+
+        Returns:
+            The stages; their inputs are built with them.
+
+        Raises:
+            InputError: Data are missing; the message names every place looked at.
+        """
         with memoising():
             return self.score_stages(machine) + self.overlaps(machine)
 
     def overlaps(self, machine: Runtime) -> list[Stage]:
-        """Return the contamination checks of the test sets against the training data, the same for all seeds."""
+        """Return the contamination checks of the test sets against the training data, the same for all seeds.
+
+        Args:
+            machine: Names the data folder.
+
+        Returns:
+            The stages of the checks.
+
+        Raises:
+            InputError: Data are missing; the message names every place looked at.
+        """
         runs = (
             run for target in self.targets for seeds in self.runs(target, machine.data).values() for run in seeds[:1]
         )
@@ -106,18 +146,45 @@ class Grid:
             return [stage for run in runs for stage in run.overlaps()]
 
     def submission_runs(self, machine: Runtime) -> list[Run]:
-        """Return a run of each target: its last setting (an intermediate one, if there is any), seed 1."""
+        """Return the runs whose predictions are submitted: of each target its last setting, seed 1.
+
+        Args:
+            machine: Names the data folder.
+
+        Returns:
+            A run for each target, with an intermediate phase if the grid has one.
+
+        Raises:
+            InputError: Data are missing; the message names every place looked at.
+        """
         return [list(self.runs(target, machine.data).values())[-1][0] for target in self.targets]
 
     def build(self, machine: Runtime) -> int:
-        """Build the stages that are not finished; return how many these were."""
+        """Build the stages that are not finished.
+
+        Args:
+            machine: Store, data folder, device and workers.
+
+        Returns:
+            How many stages were built.
+
+        Raises:
+            Unbuilt: Some could not be built; those that do not need them were.
+        """
         machine.torch_device()  # refuse a missing device before anything is built
         stages = self.stages(machine)
         preflight.check(stages, machine)
         return local_executor.build_all(stages, machine)
 
     def tables(self, machine: Runtime) -> list[ScoreTable]:
-        """Return the score table of each target from finished runs."""
+        """Return the score table of each target.
+
+        Args:
+            machine: Names the store, in which all runs must be finished, and the data folder.
+
+        Returns:
+            The tables, in the order of the targets.
+        """
         with memoising():
             return [collect(self.runs(target, machine.data), machine) for target in self.targets]
 
@@ -153,6 +220,9 @@ def targets_of(names: Sequence[str], suite: str | None) -> Tasks:
         names: Names of tasks, or lists such as "xnli,xquad".
         suite: "xtreme" or "xtreme-r", or None.
 
+    Returns:
+        The targets.
+
     Raises:
         InputError: A name is unknown, or neither a target nor a suite is given.
     """
@@ -171,6 +241,13 @@ def targets_of(names: Sequence[str], suite: str | None) -> Tasks:
 def tasks_of(names: str, separator: str = ",") -> Tasks:
     """Return the tasks of a list such as "mnli,squad".
 
+    Args:
+        names: Names of tasks, white space around them is ignored.
+        separator: What stands between two names.
+
+    Returns:
+        The tasks, in this order.
+
     Raises:
         InputError: A name is unknown, or there is none.
     """
@@ -186,6 +263,12 @@ def target_training_tasks_of(given: Sequence[str]) -> dict[str, Tasks]:
     Args:
         given: For one target "xquad=squadshifts", for all "squadshifts"; "a+b" is a, then b. A task with languages
             (`panx:sw+ar`) stands alone, as its + has another meaning.
+
+    Returns:
+        By the target's name ("" for all targets) the tasks to train on, one after the other.
+
+    Raises:
+        InputError: A name is unknown.
     """
     target_training_tasks = {}
     for text in given:
@@ -203,10 +286,13 @@ def feasible(grid: Grid, machine: Runtime, stages: Callable[[Grid, Runtime], lis
         machine: Names the data folder.
         stages: Returns the stages that must be possible.
 
+    Returns:
+        The grid with the other targets.
+
     Raises:
         InputError: No target is left.
     """
-    kept, reasons = [], []
+    feasible_targets, reasons = [], []
     for target in grid.targets:
         try:
             stages(replace(grid, targets=(target,)), machine)
@@ -214,14 +300,20 @@ def feasible(grid: Grid, machine: Runtime, stages: Callable[[Grid, Runtime], lis
             reasons.append(str(error))
             progress.note(f"left out: {error}")
         else:
-            kept.append(target)
-    if not kept:
+            feasible_targets.append(target)
+    if not feasible_targets:
         raise InputError(f"no target can be run: {reasons[0] if reasons else 'no target is given'}")
-    return replace(grid, targets=tuple(kept))
+    return replace(grid, targets=tuple(feasible_targets))
 
 
 def untrained(names: str | None) -> Tasks:
-    """Return tasks that are measured without training: what an encoder knows before and after another task.
+    """Return tasks that are evaluated without training, to see what an encoder can do before and after another task.
+
+    Args:
+        names: Names of tasks of raw text or translations, separated by commas; None for none.
+
+    Returns:
+        The tasks.
 
     Raises:
         InputError: A task needs training.
@@ -247,16 +339,19 @@ def mlm_of(
         alpha: Exponent of the languages' sampling.
         machine: Names the data folder.
 
+    Returns:
+        The mixing; None without a task.
+
     Raises:
         InputError: There is text in none of the languages.
     """
     if name is None:
         return None
     text = task(name)
-    known = [code for code in languages if not text.languages or code in text.languages]
-    codes = tuple(code for code in known if text.has("train", code, machine.data))
-    if known and not codes:
-        text.data("train", known[0], machine.data)  # says where it looked
+    in_languages = [code for code in languages if not text.languages or code in text.languages]
+    codes = tuple(code for code in in_languages if text.has("train", code, machine.data))
+    if in_languages and not codes:
+        text.data("train", in_languages[0], machine.data)  # says where it looked
     if not codes:
         raise InputError(f"'{name}' has text in none of {', '.join(languages)}: leave it out, or take another")
     return MaskedLmMixing(text, codes, weight, alpha)

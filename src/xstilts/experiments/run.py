@@ -40,7 +40,7 @@ from xstilts.training import batch_schedule
 from xstilts.training.layer_reset import reset_layers
 from xstilts.training.recipe import TRAINABLE, Recipe, changed, named
 from xstilts.training.train import train
-from xstilts.training.training_set import TrainingSet
+from xstilts.training.training_set import TrainingSet, with_development_data
 
 ENGLISH = "en"
 SPLITS = ("test", "validation", "train")
@@ -81,6 +81,9 @@ class Recipes:
         Args:
             tasks: The tasks of the training. A mix has the first task's recipe with the greatest length of any.
             role: "intermediate" or "target".
+
+        Returns:
+            The recipe, with the settings that the user gave for this role.
         """
         return _recipe(self.name, tuple((task.name, task.format) for task in tasks), role, getattr(self, role))
 
@@ -154,7 +157,7 @@ class Run:
         data: Data folder, or splits; None where no files are needed. No part of equality: stages hold what was read.
 
     Raises:
-        InputError: The target has none of these languages, or cannot be learned from these tasks, or the
+        InputError: The target has none of these languages, or cannot be trained on these tasks, or the
         mix has a task twice.
     """
 
@@ -248,7 +251,14 @@ class Run:
         )
 
     def tuned_from(self, code: str) -> Stage | None:
-        """Return the scores on other data by which the layer, and the threshold of mining, are chosen; often None."""
+        """Return the scores on other data that choose how a target without a head is read out.
+
+        Args:
+            code: The language of the predictions.
+
+        Returns:
+            The stage of the scores by which the layer, and the threshold of mining, are chosen; None where neither is.
+        """
         return self._threshold_from(code) or self._layer_from()
 
     def scores(self) -> dict[str, Stage]:
@@ -282,14 +292,14 @@ class Run:
         ]
 
     def zero_shot(self) -> bool:
-        """Return whether the target was learned in the usual language alone: English for all but the sandbox."""
+        """Return whether the target is trained in the usual language alone: English for all but the sandbox."""
         return all(
             training_task.trained_in == training_task.usual_languages for training_task in self._target_training_tasks()
         )
 
     @property
     def learned_in(self) -> frozenset[str]:
-        """The languages that the target is learned in; none where nothing is trained for it."""
+        """The languages of the target's training data; none where nothing is trained for it."""
         return frozenset(code for training_task in self._target_training_tasks() for code in training_task.trained_in)
 
     def _target_training_tasks(self) -> tuple[Task, ...]:
@@ -307,8 +317,9 @@ class Run:
             training_sets = tuple(training_set(task, self.splits).read_by(self.encoder) for task in tasks)
             if role == INTERMEDIATE and self.mlm:
                 training_sets += (_masked_lm_set(self.mlm, self.splits),)
-            recipe = self.recipes.of(tasks, role)
+            training_sets, recipe = with_development_data(training_sets, self.recipes.of(tasks, role))
             batch_schedule.shares((1,) * len(tasks), recipe.sampling)  # refuse what does not fit the mix
+            # `stage` stays the training, which has the costs; `model` is what the next phase starts from.
             stage = model = train(model, training_sets, recipe, self.seed)
             if role == INTERMEDIATE and self.reset_layers:
                 model = reset_layers(stage, self.encoder, self.reset_layers)
@@ -347,6 +358,9 @@ def training_set(task: Task, data: Splits | Path | None) -> TrainingSet:
         task: The task; its languages of training data are English alone unless it says otherwise, or other ones are
             chosen for it (`panx:sw+ar`).
         data: Data folder, or splits.
+
+    Returns:
+        The training set, whose parts are stages that read data.
 
     Raises:
         InputError: A training split does not exist.

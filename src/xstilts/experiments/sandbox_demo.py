@@ -22,7 +22,14 @@ SETTINGS = {
 
 
 def grids(seeds: int) -> list[Grid]:
-    """Return a grid for each target, with the related intermediate task before the unrelated one."""
+    """Return the experiments of the demonstration.
+
+    Args:
+        seeds: The number of seeds.
+
+    Returns:
+        A grid for each target: the sandbox's encoder with a related intermediate task, then with an unrelated one.
+    """
     encoder, recipes = Encoder.of("sandbox"), Recipes("sandbox")
     return [
         Grid(encoder, tasks_of(target), tuple(tasks_of(name) for name in names), recipes, seeds)

@@ -43,7 +43,15 @@ Measured = dict[str, dict[str, float]]
 
 
 def encoder_stage(recipe: Recipe = RECIPE, shape: Shape = SHAPE) -> Stage:
-    """Return the stage that pretrains the encoder, or one of another recipe or shape, from random weights."""
+    """Return the stage that pretrains the sandbox's encoder from random weights.
+
+    Args:
+        recipe: The hyperparameters.
+        shape: The sizes of the network and of the vocabulary.
+
+    Returns:
+        The stage; its folder is a Hugging Face model with its tokenizer.
+    """
     texts = tuple(read(task("sandbox_text").data("train", code, None)) for code in CODES)
     others = [code for code in CODES if code != ENGLISH_LIKE.code]
     pairs = tuple(read(task("sandbox_parallel").data("train", code, None)) for code in others)
@@ -98,8 +106,8 @@ def _sentences(code: str) -> list[BitextExample]:
 
 
 def _predictions(
-    network: Network, name: str, given: list[TextExample] | list[BitextExample], tokens: Tokenizer, machine: Runtime
+    network: Network, name: str, examples: list[TextExample] | list[BitextExample], tokens: Tokenizer, machine: Runtime
 ) -> list[Mapping[str, Any]]:
     format = task_format(name)
-    inputs = format.encode(given, tokens, RECIPE.max_length, (), Counter())
-    return format.decode(predict_inputs(network, "head", format, inputs, tokens, machine), inputs, given, ())
+    inputs = format.encode(examples, tokens, RECIPE.max_length, (), Counter())
+    return format.decode(predict_inputs(network, "head", format, inputs, tokens, machine), inputs, examples, ())

@@ -47,11 +47,25 @@ class Column:
     collapsed: tuple[str, ...] = ()
 
     def replicates(self, code: str) -> tuple[float, ...]:
-        """Return one score for each distinct result: a network that was not trained is the same for all seeds."""
+        """Return the distinct results of a setting in one language.
+
+        Args:
+            code: The language.
+
+        Returns:
+            One score for each; an encoder that was not trained has the same result for all seeds, and so one score.
+        """
         return tuple(dict(zip(self.keys[code], self.scores[code], strict=True)).values())
 
     def mean(self, codes: Iterable[str]) -> tuple[float, ...]:
-        """Return the plain mean over languages, one a seed."""
+        """Return the mean over languages of each seed.
+
+        Args:
+            codes: The languages.
+
+        Returns:
+            Unweighted means, in the order of the seeds.
+        """
         chosen = [self.scores[code] for code in codes]
         return tuple(sum(column) / len(column) for column in zip(*chosen, strict=True))
 
@@ -64,7 +78,7 @@ class ScoreTable:
         target: Name of the task.
         metric: Name of its metric.
         languages: The languages that are measured.
-        english: The language that the target is learned in, English for all but the sandbox.
+        english: The language of the target's training data, English for all but the sandbox.
         columns: One for each setting, the baseline first.
         missing: Languages that were to be measured and have no data.
         notes: What a reader must know beside the scores.
@@ -98,10 +112,18 @@ class TableOfMeans(Protocol):
     """A table of columns whose rows are means over some of their scores: languages, or the tasks of a suite."""
 
     @property
-    def columns(self) -> tuple[Column, ...]: ...
+    def columns(self) -> tuple[Column, ...]:
+        """The settings with their scores, the baseline first."""
+        ...
+
     @property
-    def decimals(self) -> int: ...
-    def rows(self) -> dict[str, tuple[str, ...]]: ...
+    def decimals(self) -> int:
+        """How many decimals scores are shown with."""
+        ...
+
+    def rows(self) -> dict[str, tuple[str, ...]]:
+        """Return the languages, or tasks, of each row by its label; a mean has several."""
+        ...
 
 
 def collect(runs: Mapping[str, list[Run]], machine: Runtime) -> ScoreTable:
@@ -110,6 +132,9 @@ def collect(runs: Mapping[str, list[Run]], machine: Runtime) -> ScoreTable:
     Args:
         runs: The runs by setting ("baseline" first), one a seed.
         machine: Names the store.
+
+    Returns:
+        The table, with a column for each setting.
     """
     first = next(iter(runs.values()))[0]
     languages = first.languages()
@@ -175,7 +200,16 @@ def render(table: ScoreTable) -> RichTable:
 
 
 def drawn(title: str, names: list[str], rows: Iterable[tuple[str, list[str]]]) -> RichTable:
-    """Return rows of a label and cells for a terminal, means in bold."""
+    """Return rows as a table for the terminal.
+
+    Args:
+        title: The title.
+        names: The names of the columns, that of the labels first.
+        rows: The label and the cells of each row; rows of means are bold.
+
+    Returns:
+        The table of rich.
+    """
     rich = RichTable(title=title, title_justify="left")
     for number, name in enumerate(names):
         rich.add_column(name, justify="left" if number == 0 else "right")
@@ -190,7 +224,17 @@ def markdown(table: ScoreTable) -> str:
 
 
 def marked(title: str, names: list[str], rows: Iterable[tuple[str, list[str]]], remarks: Iterable[str]) -> str:
-    """Return a title, rows of a label and cells, and remarks in Markdown."""
+    """Return rows as a table in Markdown.
+
+    Args:
+        title: The heading.
+        names: The names of the columns, that of the labels first.
+        rows: The label and the cells of each row.
+        remarks: A list below the table.
+
+    Returns:
+        The Markdown text.
+    """
     lines = [f"### {title}", "", "| " + " | ".join(names) + " |"]
     lines.append("|" + "|".join([" --- "] + [" ---: "] * (len(names) - 1)) + "|")
     lines += [f"| {label} | " + " | ".join(cells) + " |" for label, cells in rows]
@@ -218,7 +262,14 @@ def cells_of(table: TableOfMeans) -> Iterable[tuple[str, list[str]]]:
 
 
 def remarks(table: ScoreTable) -> list[str]:
-    """Return what a reader must know beside the figures."""
+    """Return the remarks on a score table: which languages are missing, and what else limits a comparison.
+
+    Args:
+        table: The table.
+
+    Returns:
+        Sentences.
+    """
     seeds = len(next(iter(table.columns[0].scores.values())))
     lines = [
         f"mean ± standard error over {seeds} seeds; gains are paired by seed",
@@ -231,7 +282,12 @@ def remarks(table: ScoreTable) -> list[str]:
 
 
 def save(tables: Iterable[ScoreTable], folder: Path) -> None:
-    """Write tables to `table.md` and `table.json` in a folder."""
+    """Write tables to `table.md` and `table.json` in a folder.
+
+    Args:
+        tables: The tables.
+        folder: The folder; made where it does not exist.
+    """
     tables = list(tables)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "table.md").write_text("\n".join(markdown(table) for table in tables), encoding="utf-8")

@@ -35,15 +35,41 @@ class Splits(Protocol):
         ...
 
     def has(self, task: Task, split: str, language: str) -> bool:
-        """Return whether a split exists in a language, with its answers."""
+        """Return whether a split exists in a language, with its answers.
+
+        Args:
+            task: The task.
+            split: "train", "validation" or "test".
+            language: The code of the language.
+
+        Returns:
+            Whether it exists.
+        """
         ...
 
     def withheld(self, task: Task, split: str, language: str) -> bool:
-        """Return whether a split exists in a language without its answers, as the test set of a leaderboard."""
+        """Return whether a split exists in a language without its answers, as the test set of a leaderboard.
+
+        Args:
+            task: The task.
+            split: "train", "validation" or "test".
+            language: The code of the language.
+
+        Returns:
+            Whether there are inputs without answers, and none with answers.
+        """
         ...
 
     def read(self, task: Task, split: str, language: str) -> Stage:
         """Return the stage that reads a split in a language.
+
+        Args:
+            task: The task.
+            split: "train", "validation" or "test".
+            language: The code of the language.
+
+        Returns:
+            The stage, which has not been built.
 
         Raises:
             InputError: The split does not exist; the message names every place looked at.
@@ -62,11 +88,29 @@ class DataFolder:
     path: Path | None = None
 
     def has(self, task: Task, split: str, language: str) -> bool:
-        """Return whether a split exists in a language, with its answers."""
+        """Return whether a split exists in a language, with its answers.
+
+        Args:
+            task: The task.
+            split: "train", "validation" or "test".
+            language: The code of the language.
+
+        Returns:
+            Whether its files are below the data folder, or are made by a generator.
+        """
         return task.has(split, language, self.path)
 
     def withheld(self, task: Task, split: str, language: str) -> bool:
-        """Return whether a split exists in a language without its answers."""
+        """Return whether a split exists in a language without its answers.
+
+        Args:
+            task: The task.
+            split: "train", "validation" or "test".
+            language: The code of the language.
+
+        Returns:
+            Whether there are inputs without answers, and none with answers.
+        """
         folder = self.path
         if folder is None or self.has(task, split, language):
             return False
@@ -74,6 +118,14 @@ class DataFolder:
 
     def read(self, task: Task, split: str, language: str) -> Stage:
         """Return the stage that reads a split in a language.
+
+        Args:
+            task: The task.
+            split: "train", "validation" or "test".
+            language: The code of the language.
+
+        Returns:
+            The stage, which has not been built.
 
         Raises:
             InputError: The split does not exist; the message names every place looked at.
@@ -89,7 +141,16 @@ class NamedSplits:
         self._tasks: dict[Stage, Task] = {}
 
     def has(self, task: Task, split: str, language: str) -> bool:
-        """Return whether a task has a split; files are not looked at."""
+        """Return whether a task has a split; files are not looked at.
+
+        Args:
+            task: The task.
+            split: "train", "validation" or "test".
+            language: The code of the language.
+
+        Returns:
+            True for training and test data; for development data, whether the task names files or a generator for them.
+        """
         return split != "validation" or any(
             source.generator.has(split, language, source.options)
             if source.generator
@@ -98,26 +159,65 @@ class NamedSplits:
         )
 
     def withheld(self, task: Task, split: str, language: str) -> bool:
-        """Return False: named splits have their answers."""
+        """Return False: named splits have their answers.
+
+        Args:
+            task: Ignored.
+            split: Ignored.
+            language: Ignored.
+
+        Returns:
+            False.
+        """
         return False
 
     def read(self, task: Task, split: str, language: str) -> Stage:
-        """Return a stage that stands for the reading of a split and cannot be built."""
+        """Return a stage that stands for the reading of a split and cannot be built.
+
+        Args:
+            task: The task.
+            split: "train", "validation" or "test".
+            language: The code of the language.
+
+        Returns:
+            The stage; it only serves to count stages and costs.
+        """
         stage = read(DatasetSplit(task.name, task.format, split, language, task.labels, (), ()))
         self._tasks.setdefault(stage, task)
         return stage
 
     def task_of(self, stage: Stage) -> Task:
-        """Return the task whose split a stage reads; of a stage that was not made here, the task of that name."""
+        """Return the task whose split a stage reads.
+
+        Args:
+            stage: A stage that reads data.
+
+        Returns:
+            The task that `read` was called with; of a stage made elsewhere, the registered task of that name.
+        """
         return self._tasks.get(stage) or task(stage.arguments["data"].task)
 
 
 @lru_cache(maxsize=65536)
 def read(data: DatasetSplit) -> Stage:
-    """Return the stage that reads a split; runs that read the same split share one object."""
+    """Return the stage that reads a split; runs that read the same split share one object.
+
+    Args:
+        data: The split.
+
+    Returns:
+        The stage, which has not been built.
+    """
     return read_stage(data)
 
 
 def splits_of(data: Splits | Path | None) -> Splits:
-    """Return the splits below a data folder, or splits as they are given."""
+    """Return the splits below a data folder.
+
+    Args:
+        data: A data folder, None for none, or splits.
+
+    Returns:
+        The splits; splits are returned as they are.
+    """
     return DataFolder(data) if data is None or isinstance(data, Path) else data

@@ -151,8 +151,10 @@ def _refuse_choices(choices: Sequence[DevSelectedArm], labels: Sequence[str]) ->
         names.add(choice.label)
         for label in choice.among:
             if label not in labels:
-                there = listed(dict.fromkeys(labels))
-                raise InputError(f"'{choice.label}' cannot be chosen: no arm is labelled '{label}', there are {there}")
+                known_labels = listed(dict.fromkeys(labels))
+                raise InputError(
+                    f"'{choice.label}' cannot be chosen: no arm is labelled '{label}', there are {known_labels}"
+                )
 
 
 def load(path: Path, scale: str) -> Study:
@@ -161,6 +163,9 @@ def load(path: Path, scale: str) -> Study:
     Args:
         path: A Python file with a function `study(scale)` that returns a `Study`.
         scale: One of `SCALES`.
+
+    Returns:
+        The study.
 
     Raises:
         InputError: There is no such file or scale, the file raises an error, or there is no such function in it.
@@ -208,7 +213,14 @@ def _line(path: Path, error: BaseException) -> str:
 
 
 def build(study: Study, machine: Runtime) -> int:
-    """Build the stages of a study that are not finished; return how many these were.
+    """Build the stages of a study that are not finished.
+
+    Args:
+        study: The study.
+        machine: Store, data folder, device and workers.
+
+    Returns:
+        How many stages were built.
 
     Raises:
         Unbuilt: Some could not be built; those that do not need them were.
@@ -218,7 +230,15 @@ def build(study: Study, machine: Runtime) -> int:
 
 
 def attempt(study: Study, machine: Runtime) -> tuple[int, Unbuilt | None]:
-    """Build what can be built; return how many stages were, and the error that names those that could not be."""
+    """Build what can be built of a study, without raising `Unbuilt`.
+
+    Args:
+        study: The study.
+        machine: Store, data folder, device and workers.
+
+    Returns:
+        How many stages were built, and the error that names those that could not be; None if all could.
+    """
     try:
         return build(study, machine), None
     except Unbuilt as error:
@@ -232,6 +252,9 @@ def table(study: Study, machine: Runtime, failed: Collection[str] = ()) -> Resul
         study: The study.
         machine: Names the store and the data folder.
         failed: Keys of stages that could not be built. Runs that need one are left out, in all languages.
+
+    Returns:
+        The table.
     """
     with memoising():
         rows = tuple(row for arm in study.arms for row in collect_results.rows(arm.label, arm.grid, machine, failed))
@@ -239,7 +262,12 @@ def table(study: Study, machine: Runtime, failed: Collection[str] = ()) -> Resul
 
 
 def write(table: ResultsTable, folder: Path) -> None:
-    """Write `table.csv`: a line for each score, with what it cost and the keys of the stages behind it."""
+    """Write `table.csv`: a line for each score, with its costs and the keys of the stages behind it.
+
+    Args:
+        table: The results.
+        folder: The folder; made where it does not exist.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     columns = [item.name for item in fields(Result) if item.name not in ("examples", "costs", "roles")]
     with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
@@ -251,7 +279,15 @@ def write(table: ResultsTable, folder: Path) -> None:
 
 
 def chosen(choice: DevSelectedArm, rows: Iterable[Result]) -> dict[str, str]:
-    """Return by encoder the arm that a choice stands for: the label with the best mean development score over seeds."""
+    """Return the arm that a choice on development data stands for.
+
+    Args:
+        choice: The choice and the recipes' labels that it is among.
+        rows: The results of all arms.
+
+    Returns:
+        By encoder the label with the best mean development score over seeds; the first of several equal ones.
+    """
     scores: dict[str, dict[str, list[float]]] = {}
     for row in rows:
         if row.recipe in choice.among and not math.isnan(row.dev):

@@ -82,15 +82,25 @@ class Missing:
 
 
 def collect(runs: Sequence[Run], suite: Suite, machine: Runtime) -> tuple[list[Entry], list[Missing]]:
-    """Return the entries that can be written, in the suite's order, and what is missing."""
-    given = {run.target.name: run for run in runs}
+    """Sort the tasks of a benchmark into what can be submitted and what is missing.
+
+    Args:
+        runs: One run a target.
+        suite: The benchmark.
+        machine: Names the store and the data folder.
+
+    Returns:
+        The entries that can be written, in the suite's order, and the tasks or languages that are missing, with
+        reasons.
+    """
+    by_target = {run.target.name: run for run in runs}
     finished: list[Entry] = []
     missing: list[Missing] = []
     for name, codes in suite.languages.items():
-        if name not in given:
+        if name not in by_target:
             missing.append(Missing(name, codes, "there is no run of it"))
             continue
-        entries, absent = _finished(given[name], codes or given[name].target.languages, machine)
+        entries, absent = _finished(by_target[name], codes or by_target[name].target.languages, machine)
         finished += entries
         for reason in dict.fromkeys(absent.values()):
             missing.append(Missing(name, tuple(code for code in absent if absent[code] == reason), reason))
@@ -117,7 +127,14 @@ def _finished(run: Run, codes: Sequence[str], machine: Runtime) -> tuple[list[En
 
 
 def entries_of(run: Run) -> dict[str, Entry]:
-    """Return the entries of a run by language: scored predictions, and those whose answers are withheld."""
+    """Return what a run can submit.
+
+    Args:
+        run: A run on test sets.
+
+    Returns:
+        Entries by language: scored predictions, and those whose answers are withheld.
+    """
     measured = any(run.splits.has(run.target, run.split, code) for code in run.measured_languages())
     scores = run.scores() if measured else {}
     entries = {code: Entry(run, code, score.arguments["predictions"], score) for code, score in scores.items()}
@@ -127,14 +144,24 @@ def entries_of(run: Run) -> dict[str, Entry]:
 
 
 def examples_of(entry: Entry, machine: Runtime) -> list[Example]:
-    """Return the examples that an entry predicts, in the order of the data set; of passages the queries."""
+    """Return the examples that an entry predicts.
+
+    Args:
+        entry: The entry.
+        machine: Names the store.
+
+    Returns:
+        The examples in the order of the data set; of passage examples the queries alone.
+    """
     gold = folder_of(entry.predictions.arguments["data"], machine) / EXAMPLES
-    read = read_examples(gold, entry.run.target.format)
-    return _queries(read)
+    predicted = read_examples(gold, entry.run.target.format)
+    return _queries(predicted)
 
 
-def _queries(read: Iterable[Example]) -> list[Example]:
-    return [example for example in read if not (isinstance(example, PassageExample) and example.side != "query")]
+def _queries(all_examples: Iterable[Example]) -> list[Example]:
+    return [
+        example for example in all_examples if not (isinstance(example, PassageExample) and example.side != "query")
+    ]
 
 
 def _other_set(entry: Entry, machine: Runtime) -> str:
@@ -146,13 +173,14 @@ def _other_set(entry: Entry, machine: Runtime) -> str:
     own = replace(target, sources=tuple(source for source in target.sources if source.withheld))
     if folder is None or not any(source.find("test", entry.language, folder) for source in own.sources):
         return ""
-    theirs = _sizes(_queries(examples(own.data("test", entry.language, folder), folder, ReadReport())))
-    ours = _sizes(examples_of(entry, machine))
-    if ours == theirs:
+    benchmark_sizes = _sizes(_queries(examples(own.data("test", entry.language, folder), folder, ReadReport())))
+    entry_sizes = _sizes(examples_of(entry, machine))
+    if entry_sizes == benchmark_sizes:
         return ""
     return (
-        f"not the benchmark's test set: {len(ours)} examples and {sum(ours)} tags or answers where its own file has "
-        f"{len(theirs)} and {sum(theirs)}; predict on a data folder that holds its file and not the other"
+        f"not the benchmark's test set: {len(entry_sizes)} examples and {sum(entry_sizes)} tags or answers where its "
+        f"own file has {len(benchmark_sizes)} and {sum(benchmark_sizes)}; predict on a data folder that holds its file "
+        "and not the other"
     )
 
 
@@ -223,6 +251,9 @@ def write(runs: Sequence[Run], suite: Suite, machine: Runtime, out: Path) -> Rep
         machine: Names the store and the data folder.
         out: The folder.
 
+    Returns:
+        The files with their scores, and what is missing.
+
     Raises:
         InputError: The folder is not empty, the runs are not of one encoder on the suite's test sets, or nothing is
             finished. Nothing is written then.
@@ -231,8 +262,8 @@ def write(runs: Sequence[Run], suite: Suite, machine: Runtime, out: Path) -> Rep
     refuse(runs, suite, out)
     entries, missing = collect(runs, suite, machine)
     if not entries:
-        given = {run.target.name for run in runs}
-        reasons = "; ".join(f"{gap.task}: {gap.reason}" for gap in missing if gap.task in given)
+        targets = {run.target.name for run in runs}
+        reasons = "; ".join(f"{gap.task}: {gap.reason}" for gap in missing if gap.task in targets)
         raise InputError(f"nothing to submit to {suite.name} ({reasons}): build the runs with `xstilts run` first")
     files = tuple(_write(entry, machine, out) for entry in entries)
     report = Report(suite.name, _called(runs[0].encoder), files, tuple(missing), tuple(_notes(runs, files)))
@@ -242,12 +273,28 @@ def write(runs: Sequence[Run], suite: Suite, machine: Runtime, out: Path) -> Rep
 
 
 def stages(runs: Sequence[Run]) -> list[Stage]:
-    """Return the stages that `write` needs: scores, and predictions where the answers are withheld."""
+    """Return the stages that `write` needs.
+
+    Args:
+        runs: One run a target.
+
+    Returns:
+        Scores, and predictions where the answers are withheld.
+    """
     return [stage for run in runs for entry in entries_of(run).values() for stage in entry.needed]
 
 
 def refuse(runs: Sequence[Run], suite: Suite, out: Path) -> None:
-    """Raise InputError where runs and a folder cannot make a submission, before anything is built for it."""
+    """Check that runs and a folder can make a submission, before anything is built for it.
+
+    Args:
+        runs: One run a target.
+        suite: The benchmark.
+        out: The folder to write to.
+
+    Raises:
+        InputError: The folder is not empty, or the runs are not of one encoder on the suite's test sets, one a target.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is not an empty folder: nothing is overwritten, so name another or remove it")
     targets = [run.target.name for run in runs]
@@ -280,7 +327,16 @@ def _write(entry: Entry, machine: Runtime, out: Path) -> Written:
 
 
 def answers(entry: Entry, machine: Runtime) -> Answers:
-    """Return the predictions as the metric takes them, by the layer and the threshold that were chosen."""
+    """Return the predictions of an entry as its metric takes them.
+
+    Args:
+        entry: The entry.
+        machine: Names the store.
+
+    Returns:
+        The prediction of each example, by id; of the layer and above the threshold that were chosen on development
+        data.
+    """
     lines = read_lines(folder_of(entry.predictions, machine))
     predictions = {line["id"]: line["prediction"] for line in lines}
     layered = predictions and task_format(entry.run.target.format).layered
@@ -304,10 +360,10 @@ def _chosen(entry: Entry, layers: int, machine: Runtime) -> Mapping[str, Any]:
 def _checked(entry: Entry, form: Layout, gold: Sequence[Example], path: Path, machine: Runtime) -> Mapping[str, float]:
     """Return what a written file scores; raise StageError unless that is the run's score."""
     target = entry.run.target
-    read = form.answers(gold, path.read_text(encoding="ascii"))
+    answers_read = form.answers(gold, path.read_text(encoding="ascii"))
     if entry.score is None:
         return {}
-    again = metrics.metric(target.metric)(gold, read, language=entry.language).values
+    again = metrics.metric(target.metric)(gold, answers_read, language=entry.language).values
     before = read_score(folder_of(entry.score, machine))["values"]
     for name, value in before.items():
         if not math.isclose(again.get(name, math.nan), value, rel_tol=0, abs_tol=TOLERANCE):

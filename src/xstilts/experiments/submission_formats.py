@@ -60,19 +60,42 @@ class Layout:
         return f"{self.folder}/test-{language}.{self.form.ending}"
 
     def text(self, examples: Sequence[Example], answers: Answers) -> str:
-        """Return the text of a file from answers as the task's metric takes them."""
+        """Return the text of a submission's file.
+
+        Args:
+            examples: The examples, in the order of the file.
+            answers: The prediction of each example, by id, as the task's metric takes it.
+
+        Returns:
+            The text.
+        """
         return self.form.text(examples, _renamed(answers, self.spelled))
 
     def answers(self, examples: Sequence[Example], text: str) -> dict[str, Any]:
         """Return the answers in a file's text.
 
+        Args:
+            examples: The examples that the file must answer.
+            text: The text of the file.
+
+        Returns:
+            The prediction of each example, by id, as the task's metric takes it.
+
         Raises:
             InputError: It does not answer exactly these examples.
         """
-        return _renamed(self.form.answers(examples, text), {there: here for here, there in self.spelled.items()})
+        return _renamed(self.form.answers(examples, text), {official: own for own, official in self.spelled.items()})
 
     def note(self, examples: Sequence[Example], language: str) -> str:
-        """Return what keeps a leaderboard from scoring the file, such as ids that it does not know; "" for nothing."""
+        """Return what keeps a leaderboard from scoring the file, such as ids that it does not know.
+
+        Args:
+            examples: The examples of the file.
+            language: The code of their language, with which the benchmark's ids begin.
+
+        Returns:
+            A sentence; "" for nothing.
+        """
         unknown = [example.id for example in examples if not example.id.startswith(f"{language}-")]
         if not (self.form.prefixed and unknown):
             return ""
@@ -85,6 +108,9 @@ def layout(task: str, format: str) -> Layout:
     Args:
         task: Name of the task.
         format: Its task format.
+
+    Returns:
+        Folder, form and spelling of the files.
 
     Raises:
         InputError: No leaderboard has such a format.
@@ -182,15 +208,15 @@ def _lines(text: str) -> list[str]:
     return text.split("\n")[:-1]
 
 
-def _one_each(examples: Sequence[Example], found: Sequence[Any]) -> dict[str, Any]:
-    if len(found) != len(examples):
+def _one_each(examples: Sequence[Example], answers: Sequence[Any]) -> dict[str, Any]:
+    if len(answers) != len(examples):
         raise InputError(
-            f"expected an answer to each of {len(examples)} examples, found {len(found)}: write them again"
+            f"expected an answer to each of {len(examples)} examples, found {len(answers)}: write them again"
         )
-    return {example.id: answer for example, answer in zip(examples, found, strict=True)}
+    return {example.id: answer for example, answer in zip(examples, answers, strict=True)}
 
 
-def _same_ids(wanted: Iterable[str], found: Iterable[str]) -> None:
-    different = sorted(set(wanted) ^ set(found))
+def _same_ids(expected: Iterable[str], answered: Iterable[str]) -> None:
+    different = sorted(set(expected) ^ set(answered))
     if different:
         raise InputError(f"expected answers to the ids of the test set, found '{different[0]}' on one side only")

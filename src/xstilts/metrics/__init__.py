@@ -112,7 +112,17 @@ def names() -> tuple[str, ...]:
 
 
 def metric(name: str) -> Metric:
-    """Look up a metric by name; InputError with the nearest name where there is none."""
+    """Look up a metric by name.
+
+    Args:
+        name: One of `names()`.
+
+    Returns:
+        A function from gold examples and predictions to a score.
+
+    Raises:
+        InputError: There is no such metric; the message has the nearest name.
+    """
     return _known(name)[0]
 
 
@@ -120,7 +130,7 @@ def headlines(name: str, examples: Sequence[Any] | Array, weights: Array) -> Arr
     """Compute the headline of each resample.
 
     Args:
-        name: Of the metric.
+        name: The name of the metric.
         examples: What each example contributed, `Score.examples`.
         weights: How often each example is in each resample, (resamples, examples); all ones give the headline itself.
 

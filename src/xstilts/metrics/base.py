@@ -26,7 +26,7 @@ E = TypeVar("E")
 class Score:
     """A metric's value on a set of examples.
 
-    Args:
+    Attributes:
         values: Under the official scorer's names; shares are in percent.
         headline: The value that is reported for the task.
         examples: What each example contributed, in gold order: 0 or 1 (labels), [exact match, F1] in 0..1 (answers),
@@ -53,7 +53,19 @@ class Metric(Protocol):
 
 
 def require(example: Example, shape: type[E], metric: str) -> E:
-    """Return the example if it is of the class that the metric scores; else raise InputError."""
+    """Check that an example is of the class that a metric scores.
+
+    Args:
+        example: The example.
+        shape: The class that the metric scores.
+        metric: The name of the metric, for the message.
+
+    Returns:
+        The same example.
+
+    Raises:
+        InputError: It is of another class.
+    """
     if isinstance(example, shape):
         return example
     raise InputError(
@@ -63,13 +75,31 @@ def require(example: Example, shape: type[E], metric: str) -> E:
 
 
 def require_examples(gold: Sequence[Example]) -> None:
-    """Raise InputError where there is nothing to score."""
+    """Check that there are examples to score.
+
+    Args:
+        gold: The gold examples.
+
+    Raises:
+        InputError: There is none.
+    """
     if not gold:
         raise InputError("no gold examples to score; check that the split is not empty")
 
 
 def paired(gold: Sequence[Example], predictions: Mapping[str, Any]) -> list[tuple[Example, Any]]:
-    """Match examples with predictions by id; InputError unless ids are unique and the same on both sides."""
+    """Match examples with predictions by id.
+
+    Args:
+        gold: The gold examples.
+        predictions: The prediction of each example, by id.
+
+    Returns:
+        Each example with its prediction, in the order of the examples.
+
+    Raises:
+        InputError: An id occurs twice in the gold examples, or only on one side.
+    """
     require_examples(gold)
     ids: set[str] = set()
     for example in gold:
@@ -85,7 +115,16 @@ def paired(gold: Sequence[Example], predictions: Mapping[str, Any]) -> list[tupl
 
 
 def f1(correct: float, predicted: float, gold: float) -> float:
-    """Return the harmonic mean (0..1) of precision and recall from three counts; 0 where nothing is correct."""
+    """Return F1, the harmonic mean of precision and recall.
+
+    Args:
+        correct: The number of predicted items that are right.
+        predicted: The number of predicted items.
+        gold: The number of gold items.
+
+    Returns:
+        F1 in 0..1; 0 where nothing is correct.
+    """
     if not correct:
         return 0.0
     precision, recall = correct / predicted, correct / gold
@@ -93,7 +132,16 @@ def f1(correct: float, predicted: float, gold: float) -> float:
 
 
 def found_scores(correct: float, predicted: float, gold: float) -> dict[str, float]:
-    """Return F1, precision and recall in percent from three counts; 0 where a denominator is 0."""
+    """Return F1, precision and recall, each 0 where its denominator is 0.
+
+    Args:
+        correct: The number of predicted items that are right.
+        predicted: The number of predicted items.
+        gold: The number of gold items.
+
+    Returns:
+        "f1", "precision" and "recall" in percent.
+    """
     precision = correct / predicted if predicted else 0.0
     recall = correct / gold if gold else 0.0
     return {"f1": f1(correct, predicted, gold) * 100, "precision": precision * 100, "recall": recall * 100}

@@ -28,6 +28,9 @@ def accuracy(gold: Sequence[Example], predictions: Mapping[str, Any], *, languag
         predictions: A label, or the number of a candidate, by example id.
         language: Ignored.
 
+    Returns:
+        The score; an example contributes 1 or 0.
+
     Raises:
         InputError: An example has no label, or ids do not match.
     """
@@ -41,6 +44,9 @@ def retrieval_accuracy(gold: Sequence[Example], predictions: Mapping[str, Any], 
         gold: Bitext examples.
         predictions: By example id, the id of the row that was retrieved for its English sentence.
         language: Ignored.
+
+    Returns:
+        The score; an example contributes 1 or 0.
     """
     pairs = paired(gold, predictions)
     return _share([require(e, BitextExample, "retrieval_accuracy").id == predicted for e, predicted in pairs])
@@ -53,6 +59,9 @@ def mlm_loss(gold: Sequence[Example], predictions: Mapping[str, Any], *, languag
         gold: Texts.
         predictions: By example id, [summed loss, number of masked tokens].
         language: Ignored.
+
+    Returns:
+        The score; an example contributes its summed loss and its number of masked tokens.
     """
     parts = [[float(value) for value in predicted] for _, predicted in paired(gold, predictions)]
     nats, tokens = (sum(column) for column in zip(*parts, strict=True))
@@ -61,18 +70,42 @@ def mlm_loss(gold: Sequence[Example], predictions: Mapping[str, Any], *, languag
 
 
 def ratio(sums: Array, count: Array) -> Array:
-    """Compute mean losses from sums of [loss, tokens] (last axis); 0 where nothing was masked."""
+    """Compute mean losses of masked tokens, also of resampled examples.
+
+    Args:
+        sums: Weighted sums over examples of [loss, tokens], (..., 2).
+        count: Weighted numbers of examples; not used.
+
+    Returns:
+        The means in nats; 0 where nothing was masked.
+    """
     tokens = sums[..., 1]
     return np.divide(sums[..., 0], tokens, out=np.zeros_like(tokens), where=tokens > 0)
 
 
 def pool(sums: Array, count: Array) -> Array:
-    """Compute accuracies, in percent, from numbers of correct examples (..., 1) and of examples."""
+    """Compute accuracies, also of resampled examples.
+
+    Args:
+        sums: Weighted numbers of correct examples, (..., 1).
+        count: Weighted numbers of examples.
+
+    Returns:
+        The accuracies in percent.
+    """
     return 100 * sums[..., 0] / count
 
 
 def same_label(gold: object, predicted: object) -> bool:
-    """Tell whether two labels agree by XTREME's scorer: strings stripped, other values with ==."""
+    """Return whether two labels agree by XTREME's scorer.
+
+    Args:
+        gold: The gold label.
+        predicted: The predicted label.
+
+    Returns:
+        Whether they are equal: strings without surrounding white space, other values by ==.
+    """
     if isinstance(gold, str) and isinstance(predicted, str):
         return gold.strip() == predicted.strip()
     return bool(gold == predicted)
@@ -88,4 +121,4 @@ def _label(example: Example) -> str | int:
 
 def _share(right: Sequence[bool]) -> Score:
     share = sum(right) / len(right) * 100
-    return Score({"accuracy": share}, share, [float(one) for one in right])
+    return Score({"accuracy": share}, share, [float(correct) for correct in right])

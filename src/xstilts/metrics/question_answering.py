@@ -43,19 +43,37 @@ _MLQA_ARTICLES: dict[str, re.Pattern[str] | None] = {
 
 
 def squad_words(text: str) -> list[str]:
-    """Split an answer as SQuAD's scorers do: lower case, no ASCII punctuation, no a/an/the, in any language."""
-    kept = "".join(char for char in text.lower() if char not in _ASCII_PUNCTUATION)
-    return _ENGLISH_ARTICLES.sub(" ", kept).split()
+    """Split an answer into words as SQuAD's scorers do, in any language.
+
+    Args:
+        text: The answer.
+
+    Returns:
+        The lower-cased words without ASCII punctuation and the English articles.
+    """
+    letters = "".join(char for char in text.lower() if char not in _ASCII_PUNCTUATION)
+    return _ENGLISH_ARTICLES.sub(" ", letters).split()
 
 
 def mlqa_words(text: str, language: str) -> list[str]:
-    """Split an answer as MLQA's scorer does for the language of the context; InputError for a language not in MLQA."""
+    """Split an answer into words as MLQA's scorer does for the language of the context.
+
+    Args:
+        text: The answer.
+        language: The language of the context.
+
+    Returns:
+        The lower-cased words without punctuation and articles; Chinese characters are words of their own.
+
+    Raises:
+        InputError: MLQA has no rules for the language.
+    """
     if language not in _MLQA_ARTICLES:
         raise InputError(f"MLQA has no rules for language '{language}'; it has {', '.join(_MLQA_ARTICLES)}")
-    kept = "".join(char for char in text.lower() if not _is_punctuation(char))
+    letters = "".join(char for char in text.lower() if not _is_punctuation(char))
     articles = _MLQA_ARTICLES[language]
-    kept = articles.sub(" ", kept) if articles else kept
-    return (_HAN.sub(r" \1 ", kept) if language == "zh" else kept).split()
+    letters = articles.sub(" ", letters) if articles else letters
+    return (_HAN.sub(r" \1 ", letters) if language == "zh" else letters).split()
 
 
 def _is_punctuation(char: str) -> bool:
@@ -63,7 +81,15 @@ def _is_punctuation(char: str) -> bool:
 
 
 def overlap_f1(predicted: Sequence[str], gold: Sequence[str]) -> float:
-    """Return the F1 of two bags of words; 0 where they share none, even if both are empty."""
+    """Return the F1 of two bags of words.
+
+    Args:
+        predicted: The words of the prediction.
+        gold: The words of the gold answer.
+
+    Returns:
+        F1 in 0..1; 0 where they share no word, even if both are empty.
+    """
     shared = sum((Counter(predicted) & Counter(gold)).values())
     if not shared:
         return 0.0
@@ -82,8 +108,11 @@ def match(predicted: str, answers: Sequence[str], words: Words) -> list[float]:
     Returns:
         [exact match, F1] in 0..1, each the best over the gold answers.
     """
-    found, wanted = words(predicted), [words(answer) for answer in answers]
-    return [max(float(found == gold) for gold in wanted), max(overlap_f1(found, gold) for gold in wanted)]
+    predicted_words, gold_words = words(predicted), [words(answer) for answer in answers]
+    return [
+        max(float(predicted_words == gold) for gold in gold_words),
+        max(overlap_f1(predicted_words, gold) for gold in gold_words),
+    ]
 
 
 def squad(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
@@ -91,17 +120,45 @@ def squad(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: 
 
     A missing prediction scores 0 and is counted in `missing`; one without a question is ignored; a question that
     occurs twice counts twice.
+
+    Args:
+        gold: Questions.
+        predictions: The text of the answer, by example id.
+        language: Ignored.
+
+    Returns:
+        The score, with exact match and F1; a question contributes both in 0..1.
     """
     return _score("squad", gold, predictions, squad_words)
 
 
 def mlqa(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
-    """Score answers as MLQA does for the context's language (Lewis et al. 2020), in percent; else as `squad`."""
+    """Score answers as MLQA does for the context's language (Lewis et al. 2020), in percent.
+
+    Args:
+        gold: Questions.
+        predictions: The text of the answer, by example id; a missing one scores 0.
+        language: The language of the contexts, which has rules for punctuation and articles.
+
+    Returns:
+        The score, with exact match and F1; a question contributes both in 0..1.
+
+    Raises:
+        InputError: MLQA has no rules for the language.
+    """
     return _score("mlqa", gold, predictions, partial(mlqa_words, language=language))
 
 
 def pool(sums: Array, count: Array) -> Array:
-    """Return the mean of exact match and F1 in percent from their sums (last axis) and the number of questions."""
+    """Compute the mean of exact match and F1, also of resampled questions.
+
+    Args:
+        sums: Weighted sums of [exact match, F1], (..., 2).
+        count: Weighted numbers of questions.
+
+    Returns:
+        The means in percent.
+    """
     return 50 * (sums[..., 0] + sums[..., 1]) / count
 
 
@@ -159,13 +216,16 @@ def squad_v2(
         language: Ignored.
         threshold: Null scores above it replace the text by no answer. By default none does, so that the text is ""
             already where no answer is meant.
+
+    Returns:
+        The score; a question contributes exact match and F1 in 0..1.
     """
     outcomes = {example.id: _outcome(example, predicted) for example, predicted in paired(gold, predictions)}
     examples = [outcome.beyond(threshold) for outcome in outcomes.values()]
     answerable = [outcome.answerable for outcome in outcomes.values()]
     values = _means("", examples)
-    for prefix, wanted in (("HasAns_", True), ("NoAns_", False)):
-        values |= _means(prefix, [pair for pair, has in zip(examples, answerable, strict=True) if has is wanted])
+    for prefix, has_answer in (("HasAns_", True), ("NoAns_", False)):
+        values |= _means(prefix, [pair for pair, has in zip(examples, answerable, strict=True) if has is has_answer])
     if all(outcome.null_score is not None for outcome in outcomes.values()):
         by_null_score = sorted((outcomes[id] for id in predictions), key=_null_score)
         values |= _best("exact", by_null_score) | _best("f1", by_null_score) | _average_precisions(by_null_score)
@@ -179,10 +239,14 @@ def _outcome(example: Example, predicted: str | Mapping[str, Any]) -> _Outcome:
             f"question '{question.id}' has no gold answers and is not marked as unanswerable (hidden split?)"
         )
     text, null_score = _text_and_null(question.id, predicted)
-    found = squad_words(text)
-    wanted = [words for words in (squad_words(answer.text) for answer in question.answers) if words] or [[]]
-    exact = max(float(found == words) for words in wanted)
-    f1 = max(overlap_f1(found, words) if found and words else float(found == words) for words in wanted)
+    predicted_words = squad_words(text)
+    # Gold answers of punctuation and articles alone count as no answer, as in the official script.
+    gold_words = [words for words in (squad_words(answer.text) for answer in question.answers) if words] or [[]]
+    exact = max(float(predicted_words == words) for words in gold_words)
+    f1 = max(
+        overlap_f1(predicted_words, words) if predicted_words and words else float(predicted_words == words)
+        for words in gold_words
+    )
     return _Outcome(exact, f1, bool(question.answers), bool(text), null_score)
 
 

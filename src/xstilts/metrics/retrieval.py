@@ -33,7 +33,13 @@ KEY_ROWS = 16384
 
 
 class Candidate(NamedTuple):
-    """A sentence and its presumed translation, with a margin score (about 1: no better than its neighbours)."""
+    """A sentence and its presumed translation.
+
+    Attributes:
+        score: The margin score: cosine over the mean cosine of the neighbours; about 1 is no better than chance.
+        source: The text of the sentence.
+        english: The text of its translation.
+    """
 
     score: float
     source: str
@@ -41,7 +47,14 @@ class Candidate(NamedTuple):
 
 
 def normalise(vectors: Vectors) -> Vectors:
-    """Scale rows to length 1; rows of zeros stay."""
+    """Scale vectors to length 1.
+
+    Args:
+        vectors: (rows, width).
+
+    Returns:
+        The unit vectors; rows of zeros stay.
+    """
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths == 0, 1, lengths)
 
@@ -51,6 +64,13 @@ def nearest_source(source: Vectors, english: Vectors) -> Rows:
 
     The English side queries; the other direction gives other figures. Cosines that agree to six decimals are ties,
     and the first row wins: the last bits of a product decide nothing.
+
+    Args:
+        source: Sentence vectors of the source side, (sources, width).
+        english: Sentence vectors of the English side, (queries, width).
+
+    Returns:
+        Row numbers of the source side, (queries,).
     """
     keys = normalise(source.astype(np.float64)).T
     queries = normalise(english.astype(np.float64))
@@ -63,14 +83,23 @@ def neighbours(queries: Vectors, keys: Vectors, count: int, *, device: str = "cp
     """Return the `count` largest inner products of each query with the keys, in falling order, and the keys' rows.
 
     Works block by block in float32: memory is that of the vectors and one block.
+
+    Args:
+        queries: (queries, width).
+        keys: (keys, width).
+        count: How many neighbours; at most all keys are returned.
+        device: The torch device that computes.
+
+    Returns:
+        Inner products and row numbers of keys, both (queries, count).
     """
     import torch
 
-    held = torch.tensor(np.asarray(keys, dtype=np.float32), device=device)
+    key_tensor = torch.tensor(np.asarray(keys, dtype=np.float32), device=device)
     values, rows = [], []
     for start in range(0, len(queries), QUERY_ROWS):
         block = torch.tensor(np.asarray(queries[start : start + QUERY_ROWS], dtype=np.float32), device=device)
-        best, places = _best_keys(block, held, min(count, len(keys)))
+        best, places = _best_keys(block, key_tensor, min(count, len(keys)))
         values.append(best.cpu().numpy())
         rows.append(places.cpu().numpy())
     return np.concatenate(values), np.concatenate(rows)
@@ -85,6 +114,7 @@ def _best_keys(queries: torch.Tensor, keys: torch.Tensor, count: int) -> tuple[t
         similarities = queries @ keys[start : start + KEY_ROWS].T
         best, places = similarities.topk(min(count, similarities.shape[1]), dim=1)
         values, rows = torch.cat([values, best], dim=1), torch.cat([rows, places + start], dim=1)
+        # A stable sort keeps the earlier row where similarities are equal, whatever the block size.
         values, order = values.sort(dim=1, descending=True, stable=True)
         values, rows = values[:, :count], rows.gather(1, order[:, :count])
     return values, rows
@@ -103,6 +133,17 @@ def mine(
 
     Repeated texts are taken once, with the vector of the last. The best candidates of either side are taken greedily
     by score, each sentence at most once; scores that are not above 0 block their sentences but are left out.
+
+    Args:
+        source_texts: Sentences of the source side.
+        source_vectors: Their vectors, (sources, width).
+        english_texts: Sentences of the English side.
+        english_vectors: Their vectors, (targets, width).
+        count: The number of neighbours in the margin.
+        device: The torch device that computes.
+
+    Returns:
+        The candidates, best first.
     """
     sources, x = _unique(source_texts, source_vectors)
     targets, y = _unique(english_texts, english_vectors)
@@ -113,8 +154,8 @@ def mine(
     chosen_back, scores_back = _best_margin(backward, backward_rows, y_mean, x_mean)
     rows = np.concatenate([np.arange(len(x)), chosen_back])
     columns = np.concatenate([chosen, np.arange(len(y))])
-    taken = _greedy(rows, columns, np.concatenate([scores, scores_back]))
-    return [Candidate(score, sources[row], targets[column]) for score, row, column in taken if score > 0]
+    pairs = _greedy(rows, columns, np.concatenate([scores, scores_back]))
+    return [Candidate(score, sources[row], targets[column]) for score, row, column in pairs if score > 0]
 
 
 def _unique(texts: Sequence[str], vectors: Vectors) -> tuple[list[str], Vectors]:
@@ -148,7 +189,15 @@ def _greedy(rows: Rows, columns: Rows, scores: Vectors) -> Iterator[tuple[float,
 
 
 def unambiguous(ids: Sequence[str], texts: Sequence[str]) -> dict[str, str]:
-    """Return the id of each stripped text that occurs once; BUCC's scorer drops the others with their pairs."""
+    """Return the ids of texts that occur once; BUCC's scorer drops the others with their pairs.
+
+    Args:
+        ids: The id of each text.
+        texts: The texts, compared without surrounding white space.
+
+    Returns:
+        Ids by stripped text.
+    """
     stripped = [text.strip() for text in texts]
     times = Counter(stripped)
     return {text: id for id, text in zip(ids, stripped, strict=True) if times[text] == 1}
@@ -160,9 +209,12 @@ def identify(
     """Return the scores of candidates by (source id, English id), the highest where a pair repeats.
 
     Args:
-        candidates: Of `mine`; those with other texts are dropped.
+        candidates: The result of `mine`; those with other texts are dropped.
         sources: Ids by text, as `unambiguous` gives them.
         english: The same of the other side.
+
+    Returns:
+        Scores by (source id, English id).
     """
     scores: dict[Pair, float] = {}
     for score, source, target in candidates:
@@ -176,6 +228,13 @@ def tune_threshold(scores: Mapping[Pair, float], gold: Set[Pair]) -> float:
 
     To be called on dev only. Where the best is to take all candidates the lowest score is returned; the official
     script (google-research/xtreme, utils_retrieve.py) stops with an IndexError there.
+
+    Args:
+        scores: Scores of candidate pairs.
+        gold: The right pairs.
+
+    Returns:
+        The threshold.
     """
     ordered = sorted(scores.items(), key=lambda item: -item[1])
     threshold, best, correct = 0.0, 0.0, 0
@@ -189,29 +248,56 @@ def tune_threshold(scores: Mapping[Pair, float], gold: Set[Pair]) -> float:
 
 
 def extract(scores: Mapping[Pair, float], threshold: float) -> list[Pair]:
-    """Return the pairs that score at least the threshold."""
+    """Return the pairs that score at least a threshold.
+
+    Args:
+        scores: Scores of candidate pairs.
+        threshold: The result of `tune_threshold` on development data.
+
+    Returns:
+        The pairs in the order of `scores`.
+    """
     return [pair for pair, score in scores.items() if score >= threshold]
 
 
 def bitext_f1(gold: Iterable[Pair], predicted: Iterable[Pair]) -> dict[str, float]:
-    """Return F1, precision and recall in percent of two sets of (source id, English id); repeats count once."""
-    wanted, found = set(gold), set(predicted)
-    return found_scores(len(wanted & found), len(found), len(wanted))
+    """Return F1, precision and recall of mined pairs; repeats count once.
+
+    Args:
+        gold: The right pairs, (source id, English id).
+        predicted: The mined pairs.
+
+    Returns:
+        "f1", "precision" and "recall" in percent.
+    """
+    gold_pairs, mined = set(gold), set(predicted)
+    return found_scores(len(gold_pairs & mined), len(mined), len(gold_pairs))
 
 
 def average_precision(targets: Collection[object], ranking: Sequence[object], count: int | None = 20) -> float:
-    """Return the average precision (0..1) of a ranking cut at `count` (None: not cut), as LAReQA defines it.
+    """Return the average precision of a ranking, as LAReQA defines it.
 
     The sum of precisions at each new target found is divided by the targets that could have been: min(all, count).
+
+    Args:
+        targets: The right candidates; at least one.
+        ranking: Candidates, best first.
+        count: Rank at which the ranking is cut; None: not cut.
+
+    Returns:
+        The average precision in 0..1.
+
+    Raises:
+        InputError: There is no target.
     """
-    wanted, found, precisions = set(targets), set(), 0.0
-    if not wanted:
+    right, retrieved, precisions = set(targets), set(), 0.0
+    if not right:
         raise InputError("a query without any right candidate has no average precision; leave it out")
     for rank, item in enumerate(ranking[:count], start=1):
-        if item in wanted and item not in found:
-            found.add(item)
-            precisions += len(found) / rank
-    return precisions / (len(wanted) if count is None else min(len(wanted), count))
+        if item in right and item not in retrieved:
+            retrieved.add(item)
+            precisions += len(retrieved) / rank
+    return precisions / (len(right) if count is None else min(len(right), count))
 
 
 def ranked_precisions(
@@ -224,11 +310,17 @@ def ranked_precisions(
         candidates: (candidates, width).
         targets: For each query, the rows of all correct candidates, in every language.
         count: Rank at which rankings are cut; None: not cut.
+
+    Returns:
+        One average precision for each query.
+
+    Raises:
+        InputError: A query has no correct candidate.
     """
     precisions = []
-    for query, wanted in zip(queries, targets, strict=True):
+    for query, right in zip(queries, targets, strict=True):
         ranking = np.argsort(-(candidates @ query), kind="stable")
-        precisions.append(average_precision(wanted, ranking[:count].tolist(), count))
+        precisions.append(average_precision(right, ranking[:count].tolist(), count))
     return precisions
 
 
@@ -237,6 +329,14 @@ def reciprocal_ranks(gold: Mapping[str, str], rankings: Mapping[str, Sequence[st
 
     Their mean is the benchmark's mAP@20, there being one right entity. A missing ranking scores 0, one without a
     mention is ignored; gold is stripped of white space, rankings are not (google-research/xtreme, utils_mewslix.py).
+
+    Args:
+        gold: The gold entity of each mention.
+        rankings: Entities by mention, best first.
+        count: Rank at which rankings are cut.
+
+    Returns:
+        A reciprocal rank for each mention, in the order of `gold`.
     """
     ranks = []
     for mention, entity in gold.items():
@@ -246,17 +346,38 @@ def reciprocal_ranks(gold: Mapping[str, str], rankings: Mapping[str, Sequence[st
 
 
 def mined_f1(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
-    """Score mined pairs by F1, in percent (BUCC): a prediction is the id of the mined sentence, or None."""
+    """Score mined sentence pairs by F1, in percent (BUCC).
+
+    Args:
+        gold: Passage examples: a sentence, with the ids of its translations as targets.
+        predictions: By example id, the id of the mined translation; None for none.
+        language: Ignored.
+
+    Returns:
+        The score; an example contributes [right, predicted, gold] pairs.
+    """
     parts = []
-    for example, found in paired(gold, predictions):
+    for example, mined_id in paired(gold, predictions):
         targets = require(example, PassageExample, "mined_f1").targets
-        parts.append([float(found in targets), float(found is not None), float(len(targets))])
+        parts.append([float(mined_id in targets), float(mined_id is not None), float(len(targets))])
     values = found_scores(*(sum(column) for column in zip(*parts, strict=True)))
     return Score(values, values["f1"], parts)
 
 
 def map20(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
-    """Score rankings by mean average precision over the first 20 candidates, in percent (LAReQA, Mewsli-X)."""
+    """Score rankings by mean average precision over the first 20 candidates, in percent (LAReQA, Mewsli-X).
+
+    Args:
+        gold: Passage examples with the ids of their right candidates.
+        predictions: By example id, ids of candidates, best first.
+        language: Ignored.
+
+    Returns:
+        The score; an example contributes its average precision in 0..1.
+
+    Raises:
+        InputError: A query has no right candidate.
+    """
     pairs = paired(gold, predictions)
     parts = [average_precision(require(e, PassageExample, "map20").targets, ranking, RANKED) for e, ranking in pairs]
     mean = sum(parts) / len(parts) * 100

@@ -28,19 +28,25 @@ def chunks(sentences: Sequence[Sequence[str]]) -> list[set[Chunk]]:
 
     Positions count over all sentences, with an "O" after each: an odd sequence of tags can end a chunk that no tag
     began, and then takes the last beginning seen (seqeval 0.0.12, get_entities).
+
+    Args:
+        sentences: The tags of each sentence.
+
+    Returns:
+        A set of chunks for each sentence.
     """
-    found: list[set[Chunk]] = []
+    by_sentence: list[set[Chunk]] = []
     before, begin, position = ("O", ""), 0, 0
     for tags in sentences:
-        found.append(set())
+        by_sentence.append(set())
         for tag in (*tags, "O"):
             after = (tag[:1] or "O", tag.rpartition("-")[2])
             if _ends(before, after):
-                found[-1].add((before[1], begin, position - 1))
+                by_sentence[-1].add((before[1], begin, position - 1))
             if _begins(before, after):
                 begin = position
             before, position = after, position + 1
-    return found
+    return by_sentence
 
 
 def _ends(before: Parts, after: Parts) -> bool:
@@ -56,7 +62,16 @@ def _begins(before: Parts, after: Parts) -> bool:
 
 
 def entity_f1(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
-    """Score entities by F1 over chunks, micro-averaged, in percent (PAN-X in XTREME; seqeval 0.0.12)."""
+    """Score entities by F1 over chunks, micro-averaged, in percent (PAN-X in XTREME; seqeval 0.0.12).
+
+    Args:
+        gold: Tagging examples.
+        predictions: By example id, a tag for each word.
+        language: Ignored.
+
+    Returns:
+        The score; a sentence contributes [correct, predicted, gold] chunks.
+    """
     return _score("entity_f1", gold, predictions)
 
 
@@ -64,43 +79,76 @@ def pos_f1(gold: Sequence[Example], predictions: Mapping[str, Any], *, language:
     """Score bare part-of-speech tags by XTREME's UD-POS F1, over runs of equal tags, in percent.
 
     `token_accuracy` is what other papers give for part-of-speech tagging; never compare the two.
+
+    Args:
+        gold: Tagging examples.
+        predictions: By example id, a tag for each word.
+        language: Ignored.
+
+    Returns:
+        The score; a sentence contributes [correct, predicted, gold] runs.
     """
     return _score("pos_f1", gold, predictions)
 
 
 def tag_accuracy(gold: Sequence[Example], predictions: Mapping[str, Any], *, language: str = "en") -> Score:
-    """Score tags word by word by the share of right ones, in percent (CCG supertagging)."""
+    """Score tags word by word by the share of right ones, in percent (CCG supertagging).
+
+    Args:
+        gold: Tagging examples.
+        predictions: By example id, a tag for each word.
+        language: Ignored.
+
+    Returns:
+        The score; a sentence contributes [right, all] words.
+    """
     parts = []
     for example, predicted in paired(gold, predictions):
-        wanted = _tags(require(example, TaggingExample, "tag_accuracy"), predicted)
-        parts.append([float(sum(a == b for a, b in zip(wanted, predicted, strict=True))), float(len(wanted))])
+        gold_tags = _tags(require(example, TaggingExample, "tag_accuracy"), predicted)
+        parts.append([float(sum(a == b for a, b in zip(gold_tags, predicted, strict=True))), float(len(gold_tags))])
     right, words = (sum(column) for column in zip(*parts, strict=True))
     accuracy = 100 * right / words if words else 0.0
     return Score({"accuracy": accuracy}, accuracy, parts)
 
 
 def share(sums: Array, count: Array) -> Array:
-    """Return accuracy in percent from summed [right, all] words (last axis); 0 where there are none."""
+    """Compute the share of right words, also of resampled sentences.
+
+    Args:
+        sums: Weighted sums of [right, all] words, (..., 2).
+        count: Weighted numbers of sentences; not used.
+
+    Returns:
+        Accuracies in percent; 0 where there are no words.
+    """
     words = sums[..., 1]
     return np.divide(100 * sums[..., 0], words, out=np.zeros_like(words), where=words > 0)
 
 
 def _score(metric: str, gold: Sequence[Example], predictions: Mapping[str, Any]) -> Score:
-    wanted, found = [], []
+    gold_tags, predicted_tags = [], []
     for example, predicted in paired(gold, predictions):
-        wanted.append(_tags(require(example, TaggingExample, metric), predicted))
-        found.append(predicted)
+        gold_tags.append(_tags(require(example, TaggingExample, metric), predicted))
+        predicted_tags.append(predicted)
     triples = [
         [float(len(right & guessed)), float(len(guessed)), float(len(right))]
-        for right, guessed in zip(chunks(wanted), chunks(found), strict=True)
+        for right, guessed in zip(chunks(gold_tags), chunks(predicted_tags), strict=True)
     ]
     values = found_scores(*(sum(column) for column in zip(*triples, strict=True)))
-    values["token_accuracy"] = 100 * _token_accuracy(wanted, found)
+    values["token_accuracy"] = 100 * _token_accuracy(gold_tags, predicted_tags)
     return Score(values, values["f1"], triples)
 
 
 def pool(sums: Array, count: Array) -> Array:
-    """Return F1 in percent from summed [correct, predicted, gold] chunks (last axis); 0 where there are none."""
+    """Compute F1 over chunks, also of resampled sentences.
+
+    Args:
+        sums: Weighted sums of [correct, predicted, gold] chunks, (..., 3).
+        count: Weighted numbers of sentences; not used.
+
+    Returns:
+        F1 in percent; 0 where there are no chunks.
+    """
     chunk_count = sums[..., 1] + sums[..., 2]
     return np.divide(200 * sums[..., 0], chunk_count, out=np.zeros_like(chunk_count), where=chunk_count > 0)
 
@@ -116,8 +164,12 @@ def _tags(sentence: TaggingExample, predicted: Sequence[str]) -> Sequence[str]:
     return sentence.tags
 
 
-def _token_accuracy(wanted: Sequence[Sequence[str]], found: Sequence[Sequence[str]]) -> float:
-    equal = [a == b for tags, others in zip(wanted, found, strict=True) for a, b in zip(tags, others, strict=True)]
+def _token_accuracy(gold_tags: Sequence[Sequence[str]], predicted_tags: Sequence[Sequence[str]]) -> float:
+    equal = [
+        a == b
+        for tags, others in zip(gold_tags, predicted_tags, strict=True)
+        for a, b in zip(tags, others, strict=True)
+    ]
     return sum(equal) / len(equal) if equal else 0.0
 
 
@@ -126,7 +178,7 @@ def split_sentence(tokens_per_word: Sequence[int], limit: int) -> list[tuple[int
 
     Args:
         tokens_per_word: A word of no tokens, or of more than `limit`, counts as one: encode it as the unknown token.
-        limit: In google-research/xtreme (utils_preprocess.py) the maximum length less 2, for XLM-R less 3.
+        limit: The limit; in google-research/xtreme (utils_preprocess.py) maximum length less 2, for XLM-R less 3.
 
     Returns:
         (start, stop) words of each part.

@@ -22,9 +22,9 @@ Values = Mapping[str, float]
 class Suite:
     """A benchmark.
 
-    Args:
+    Attributes:
         name: As `suite` takes it.
-        languages: Of each task; empty: those that it was scored in.
+        languages: The languages of each task; empty: those that it was scored in.
         groups: The tasks of each category.
     """
 
@@ -41,7 +41,7 @@ class Suite:
 class SuiteScore:
     """The averages of a suite.
 
-    Args:
+    Attributes:
         tasks: By task, the mean over languages of each value and, as `headline`, the one that enters the groups.
         groups: By group, and for `all_task`, the mean over tasks; only groups all of whose tasks were scored.
     """
@@ -115,8 +115,18 @@ XTREME_R = Suite(
 
 
 def suite(name: str) -> Suite:
-    """Look up a suite by name; InputError with the nearest name where there is none."""
-    suites = {known.name: known for known in (XTREME, XTREME_R)}
+    """Look up a suite of tasks by name.
+
+    Args:
+        name: "xtreme" or "xtreme-r".
+
+    Returns:
+        The suite.
+
+    Raises:
+        InputError: There is none of that name; the message has the nearest one.
+    """
+    suites = {benchmark.name: benchmark for benchmark in (XTREME, XTREME_R)}
     if name not in suites:
         near = difflib.get_close_matches(name, suites, n=1)
         raise InputError(
@@ -131,6 +141,9 @@ def average(suite: Suite, values: Mapping[str, Mapping[str, Values]]) -> SuiteSc
     Args:
         suite: The benchmark.
         values: By task and language; tasks of other suites are ignored.
+
+    Returns:
+        The mean of each task, and of each group of tasks that is complete.
 
     Raises:
         InputError: A task lacks one of its languages, as a mean over fewer is not comparable.

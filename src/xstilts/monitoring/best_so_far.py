@@ -69,7 +69,14 @@ class Standing:
 
 
 def best(view: StoreView) -> list[Standing]:
-    """Return the best setting of each target and encoder for which there are scores in every language."""
+    """Return the best setting of each target and encoder so far.
+
+    Args:
+        view: The store, as of its last `refresh`.
+
+    Returns:
+        A standing for each target and encoder for which there are scores in every language.
+    """
     scores: dict[tuple[str, str], dict[tuple[Model, Seeds], dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     encoders: dict[str, str] = {}
     for target, metric, model, seeds, language, value in _scores(view, encoders):
@@ -114,14 +121,14 @@ def _standings(
 def _gain(model: Model, means: Means) -> tuple[float | None, Model | None]:
     """Return the gain over the model without one of the trainings, and that model."""
     for left_out in range(len(model.trainings)):
-        kept = tuple(range(left_out)) + tuple(range(left_out + 1, len(model.trainings)))
-        trainings = tuple(model.trainings[n] for n in kept)
+        remaining = tuple(range(left_out)) + tuple(range(left_out + 1, len(model.trainings)))
+        trainings = tuple(model.trainings[n] for n in remaining)
         for baseline in means:
             if baseline.trainings == trainings:
                 pairs = [
                     (value, other)
                     for seeds, value in means[model].items()
-                    if (other := means[baseline].get(tuple(seeds[n] for n in kept))) is not None
+                    if (other := means[baseline].get(tuple(seeds[n] for n in remaining))) is not None
                 ]
                 if pairs:
                     return fmean(value - other for value, other in pairs), baseline
@@ -130,7 +137,7 @@ def _gain(model: Model, means: Means) -> tuple[float | None, Model | None]:
 
 def _scores(view: StoreView, encoders: dict[str, str]) -> Iterator[tuple[str, str, Model, Seeds, str, float]]:
     """Yield target, metric, model, seeds, language and value of each score; collect the names of encoders."""
-    known: dict[str, tuple[Model, Seeds]] = {}
+    models: dict[str, tuple[Model, Seeds]] = {}
     for key, value in view.scores.items():
         try:
             score = view.records[key]["arguments"]
@@ -138,9 +145,9 @@ def _scores(view: StoreView, encoders: dict[str, str]) -> Iterator[tuple[str, st
             data = view.records[score["gold"]["stage"]]["arguments"]["data"]
             split = "" if data["split"] == "test" else f" ({data['split']})"
             identity = json.dumps(prediction["model"], sort_keys=True)
-            if identity not in known:
-                known[identity] = _model(prediction["model"], view, encoders)
-            yield f"{data['task']}{split}", score["metric"], *known[identity], data["language"], value
+            if identity not in models:
+                models[identity] = _model(prediction["model"], view, encoders)
+            yield f"{data['task']}{split}", score["metric"], *models[identity], data["language"], value
         except (KeyError, TypeError):
             continue  # another type of score, or a stage behind it is gone
 

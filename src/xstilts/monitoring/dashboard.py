@@ -48,7 +48,16 @@ def show(monitor: StudyMonitor, once: bool, every: float) -> None:
 
 
 def planned_stages(file: Path | None, scale: str, store: Path, data: Path | None) -> Sequence[Stage]:
-    """Return the stages of a study file at a scale; none without a file.
+    """Return the stages that a study file plans.
+
+    Args:
+        file: The study file; None for none.
+        scale: The scale of the study.
+        store: The folder of the store.
+        data: The data folder; None for none.
+
+    Returns:
+        The stages; empty without a file.
 
     Raises:
         InputError: There is neither a file nor the store.
@@ -95,7 +104,14 @@ def _statuses(monitor: StudyMonitor, status: Status, every: float) -> Iterator[S
 
 
 def one_line(status: Status) -> str:
-    """Return where a study stands in one line."""
+    """Return the state of a study in one line.
+
+    Args:
+        status: The state.
+
+    Returns:
+        Counts of stages, and the time left.
+    """
     return ", ".join(_counts(status) + ([_time_left(status)] if status.waiting or status.running else []))
 
 
@@ -184,8 +200,8 @@ def duration(seconds: float) -> str:
     >>> duration(3725), duration(42)
     ('1 h 2 min', '42 s')
     """
-    whole = round(seconds)
+    total = round(seconds)
     for unit, name, below, part in ((DAY, "d", HOUR, "h"), (HOUR, "h", MINUTE, "min"), (MINUTE, "min", 1, "s")):
-        if whole >= unit:
-            return f"{whole // unit} {name} {whole % unit // below} {part}"
-    return f"{whole} s"
+        if total >= unit:
+            return f"{total // unit} {name} {total % unit // below} {part}"
+    return f"{total} s"

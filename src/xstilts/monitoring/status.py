@@ -56,7 +56,13 @@ class Running:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A build that ended early: when it began, how many of its stages are missing, and how many it had."""
+    """A build that ended early.
+
+    Attributes:
+        started: When it began, in seconds since 1970.
+        lacking: How many of its stages are missing.
+        stages: How many stages it was to build.
+    """
 
     started: float
     lacking: int
@@ -78,7 +84,7 @@ class Status:
         stopped: Builds that ended early and lack stages that nobody else builds.
         alive: How many builds are going on.
         seconds: The time left with these builds' workers; None where it is not known of some stage.
-        unknown: Of how many stages the time is not known.
+        unknown: The number of stages whose time is not known.
         best: The best setting of each target so far.
     """
 
@@ -136,6 +142,7 @@ class StudyMonitor:
         builds = build_log.read(self.store)
         self.view.refresh()
         alive = [build for build in builds if build.alive]
+        # Without a study file, what the running builds are to build is all that is known.
         counted = self._functions or {key: names for build in alive for key, names in build.stages.items()}
         finished = self.view.records.keys()
         unfinished = (self._missing if self._functions else counted.keys()) - finished
@@ -143,7 +150,7 @@ class StudyMonitor:
         running, left_behind = self._parts(builds, failed)
         waiting = unfinished - failed.keys() - {stage.key for stage in running}
         seconds = [stage.seconds for stage in running] + [self.eta.usual(*counted[key]) for key in waiting]
-        known = [each for each in seconds if each is not None]
+        estimates = [estimate for estimate in seconds if estimate is not None]
         workers = max(1, sum(build.workers for build in alive))
         return Status(
             finished=len(counted) - len(unfinished) if counted else len(finished),
@@ -155,8 +162,8 @@ class StudyMonitor:
             left_behind=left_behind,
             stopped=tuple(_stopped(builds, {*finished, *counted})),
             alive=len(alive),
-            seconds=sum(known) / workers if len(known) == len(seconds) else None,
-            unknown=len(seconds) - len(known),
+            seconds=sum(estimates) / workers if len(estimates) == len(seconds) else None,
+            unknown=len(seconds) - len(estimates),
             best=self._best_so_far(),
         )
 
@@ -185,7 +192,11 @@ class StudyMonitor:
 
 @dataclass
 class EtaEstimator:
-    """Estimates the time that a stage takes from the finished stages of a store: medians by name and by function."""
+    """Estimates how long stages take from the finished stages of a store: medians by label, else by function.
+
+    Attributes:
+        view: The store.
+    """
 
     view: StoreView
     _counted: int = -1
@@ -206,20 +217,31 @@ class EtaEstimator:
             for record in self.view.records.values():
                 seconds[SEED.sub("", record["label"])].append(record["seconds"])
                 seconds[record["work"]].append(record["seconds"])
-            self._medians = {name: median(each) for name, each in seconds.items()}
+            self._medians = {name: median(durations) for name, durations in seconds.items()}
             self._counted = len(self.view.records)
         return self._medians.get(SEED.sub("", label), self._medians.get(function))
 
     def reported(self, part: Part, build: BuildStatus, steps: int) -> Running:
-        """Return how far a stage is by the report of its build, or else by its folder."""
+        """Return how far a running stage is, by the report of its build, or else by its checkpoint.
+
+        Args:
+            part: The stage's unfinished folder.
+            build: The build that is building it.
+            steps: How many steps it has; 0 where not known.
+
+        Returns:
+            The stage, with the seconds left where they can be estimated.
+        """
         report, begun = build.steps.get(part.key), build.running[part.key]
         if not report or not report["done"]:
             return self.from_checkpoint(part, build.stages[part.key][1], steps, time.time() - begun)
-        left = (report["at"] - begun) / report["done"] * (report["total"] - report["done"])
-        if shown := TIME_LEFT.search(report["detail"]):
-            left = int(shown[1]) * 60.0 + int(shown[2])
-        left = max(0.0, left - (time.time() - report["at"]))
-        return Running(part.label, part.key, report["done"], report["total"], TIME_LEFT.sub("", report["detail"]), left)
+        remaining = (report["at"] - begun) / report["done"] * (report["total"] - report["done"])
+        if time_left := TIME_LEFT.search(report["detail"]):
+            remaining = int(time_left[1]) * 60.0 + int(time_left[2])
+        remaining = max(0.0, remaining - (time.time() - report["at"]))
+        return Running(
+            part.label, part.key, report["done"], report["total"], TIME_LEFT.sub("", report["detail"]), remaining
+        )
 
     def from_checkpoint(self, part: Part, function: str = "", steps: int = 0, passed: float = 0.0) -> Running:
         """Return how far a stage is by its checkpoint.
@@ -235,13 +257,16 @@ class EtaEstimator:
         """
         state = state_of(part.folder)
         cost = state.get("cost") or {}
-        done, spent = int(state.get("step", 0)), float(cost.get("seconds", 0.0))
-        left = self.usual(part.label, function)
-        if done and steps and spent:
-            left = spent / done * (steps - done) - part.idle
-        elif left is not None:
-            left -= max(spent, passed)
-        return Running(part.label, part.key, done, steps, _figures(state, cost), left and max(0.0, left))
+        steps_done, spent = int(state.get("step", 0)), float(cost.get("seconds", 0.0))
+        remaining = self.usual(part.label, function)
+        if steps_done and steps and spent:
+            # Since the checkpoint was written the training has gone on.
+            remaining = spent / steps_done * (steps - steps_done) - part.idle
+        elif remaining is not None:
+            remaining -= max(spent, passed)
+        return Running(
+            part.label, part.key, steps_done, steps, _figures(state, cost), remaining and max(0.0, remaining)
+        )
 
 
 def _figures(state: Mapping[str, Any], cost: Mapping[str, Any]) -> str:
@@ -258,6 +283,7 @@ def _failed(builds: Sequence[BuildStatus], finished: Collection[str]) -> dict[st
     failed: dict[str, tuple[str, str]] = {}
     for build in builds:
         for key, (label, _) in build.stages.items():
+            # Builds come oldest first: a later one that still works on the stage takes the failure back.
             if key in build.failed:
                 failed[key] = label, build.failed[key]
             elif build.alive:

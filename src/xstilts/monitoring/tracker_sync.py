@@ -70,32 +70,33 @@ class Mirror:
         Raises:
             InputError: Another process mirrors the same store into the same place.
         """
-        with self._known() as (known, save):
+        with self._known() as (sent_before, save):
             self.view.refresh()
             count, saved = 0, time.monotonic()
-            for news, sent in self._news(known):
+            for news, sent in self._news(sent_before):
                 self.tracker.send(self.place, news)
-                known[news.key] = sent
+                # Noted after it was sent: where sending fails, it is sent the next time.
+                sent_before[news.key] = sent
                 count += 1
                 if time.monotonic() - saved > SAVE_EVERY:
                     save()
                     saved = time.monotonic()
             return count
 
-    def _news(self, known: Mapping[str, Sent]) -> Iterator[tuple[News, Sent]]:
+    def _news(self, sent_before: Mapping[str, Sent]) -> Iterator[tuple[News, Sent]]:
         """Yield what is new of each run, and what has then been sent of it."""
         scores = _scores(self.view)
         for key, name, config, history, finished in self._runs(scores):
-            before = known.get(key, {"lines": 0, "scores": {}, "finished": False})
+            before = sent_before.get(key, {"lines": 0, "scores": {}, "finished": False})
             new = {
                 title: score for title, score in scores.get(key, {}).items() if before["scores"].get(title) != score[0]
             }
             lines = history[before["lines"] :]
-            if not lines and not new and (before["finished"] or not finished) and key in known:
+            if not lines and not new and (before["finished"] or not finished) and key in sent_before:
                 continue
             values = {title: value for title, (_, value) in new.items()}
             step = int(history[-1]["step"]) if history else 0
-            news = News(key, f"{name}-{key}", config, _by_step(lines), values, step, key not in known, finished)
+            news = News(key, f"{name}-{key}", config, _by_step(lines), values, step, key not in sent_before, finished)
             sent = before["scores"] | {title: score for title, (score, _) in new.items()}
             yield news, {"lines": max(before["lines"], len(history)), "scores": sent, "finished": finished}
 
@@ -105,7 +106,11 @@ class Mirror:
             if record["work"] == TRAIN:
                 history = history_of(self.view.folders[key])
                 yield key, record["label"], _config(key, record["label"], record["arguments"]), history, True
-        arguments = {key: each for build in build_log.read(self.store) for key, each in build.arguments.items()}
+        arguments = {
+            key: stage_arguments
+            for build in build_log.read(self.store)
+            for key, stage_arguments in build.arguments.items()
+        }
         for key, part in self.view.parts.items():
             if key in arguments and key not in self.view.records and (state := state_of(part.folder)):
                 yield key, part.label, _config(key, part.label, arguments[key]), state.get("history", []), False
@@ -117,20 +122,20 @@ class Mirror:
         """Yield what was sent so far and a function that saves it, while no other process may send."""
         file = self.store / FOLDER / hashlib.sha256(self.to.encode()).hexdigest()[:12]
         file.parent.mkdir(exist_ok=True)
-        known: dict[str, Sent] = {}
+        sent: dict[str, Sent] = {}
         with file.with_suffix(".lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError("another process mirrors this store into the same place: end it first") from None
             with suppress(FileNotFoundError):
-                known = json.loads(file.with_suffix(".json").read_bytes().decode())
+                sent = json.loads(file.with_suffix(".json").read_bytes().decode())
 
             def save() -> None:
-                manifest.replaced(file.with_suffix(".json"), json.dumps(known))
+                manifest.replaced(file.with_suffix(".json"), json.dumps(sent))
 
             try:
-                yield known, save
+                yield sent, save
             finally:
                 save()
 
@@ -203,8 +208,10 @@ def _untrained(view: StoreView, scores: Mapping[str, Scores]) -> dict[str, str]:
     """Return the names of encoders that were evaluated without training, by key."""
     models = [record["arguments"].get("model") for record in view.records.values()]
     public = {_digest(model): model["name"] for model in models if isinstance(model, dict) and "name" in model}
-    made = {key: record["label"] for key, record in view.records.items() if key in scores and record["work"] != TRAIN}
-    return {key: name for key, name in (public | made).items() if key in scores}
+    trained = {
+        key: record["label"] for key, record in view.records.items() if key in scores and record["work"] != TRAIN
+    }
+    return {key: name for key, name in (public | trained).items() if key in scores}
 
 
 def _digest(model: Mapping[str, Any]) -> str:

@@ -1,0 +1,1 @@
+"""Planning: what a study will take (trainings, FLOPs, GPU-hours, memory), before anything is built."""

@@ -128,8 +128,8 @@ class Size:
     @property
     def model_inputs(self) -> float | None:
         """Model inputs: a question with its choices, or a pair, is one; each window of a passage is one."""
-        each = 1.0 if task_format(self.format).sequences_per_input > 1 else self.sequences
-        return None if self.examples is None else self.examples * each
+        per_example = 1.0 if task_format(self.format).sequences_per_input > 1 else self.sequences
+        return None if self.examples is None else self.examples * per_example
 
     @property
     def sequences_per_input(self) -> float:
@@ -140,7 +140,18 @@ class Size:
 def training(
     task: Task, folder: Path | None, encoder: Encoder | None, max_length: int, most: int | None = None
 ) -> Size:
-    """Return the size of a task's training set, in all of its languages and parts; arguments as of `of_parts`."""
+    """Return the size of a task's training set, in all of its languages and parts.
+
+    Args:
+        task: The task.
+        folder: Data folder.
+        encoder: Encoder whose tokenizer measures lengths, if it is here.
+        max_length: Tokens at which a sequence is cut.
+        most: Examples that are drawn of each split at most; None for all.
+
+    Returns:
+        The size; its `source` says what was measured and what was assumed.
+    """
     return of_parts(task.label, task.format, task.training_parts(), folder, encoder, max_length, most)
 
 
@@ -163,12 +174,15 @@ def of_parts(
         encoder: Encoder whose tokenizer measures lengths, if it is here.
         max_length: Tokens at which a sequence is cut.
         most: Examples that are drawn of each split at most; None for all.
+
+    Returns:
+        The sum of examples, None where that of a split is not known, and mean lengths.
     """
     sizes = [split(part, "train", code, folder, encoder, max_length) for part, code in parts]
     counts = [size.examples if most is None or size.examples is None else min(most, size.examples) for size in sizes]
-    known = [count for count in counts if count is not None]
-    total = sum(known) if len(known) == len(counts) else None
-    weights = known if total else [1.0] * len(sizes)
+    counted = [count for count in counts if count is not None]
+    total = sum(counted) if len(counted) == len(counts) else None
+    weights = counted if total else [1.0] * len(sizes)
     source = "; ".join(dict.fromkeys(size.source for size in sizes))
     return Size(name, format, "train", total, *_means(sizes, weights), source)
 
@@ -183,6 +197,9 @@ def split(task: Task, name: str, language: str, folder: Path | None, encoder: En
         folder: Data folder.
         encoder: Encoder whose tokenizer measures lengths, if it is here.
         max_length: Tokens at which a sequence is cut.
+
+    Returns:
+        The size: measured where the data and the tokenizer are here, else with assumed lengths.
     """
     assumed = ASSUMED.get(task.name) or FORMATS.get(task.format, OTHER)
     data = task.data(name, language, folder) if task.has(name, language, folder) else None
@@ -195,7 +212,14 @@ def split(task: Task, name: str, language: str, folder: Path | None, encoder: En
 
 
 def tokenizer_of(encoder: Encoder | None) -> str | None:
-    """Return the folder of an encoder's tokenizer, its own or that of the hub's cache; None where none is here."""
+    """Find the tokenizer of an encoder on this computer.
+
+    Args:
+        encoder: The encoder; None for none.
+
+    Returns:
+        Its folder, the encoder's own or that of the hub's cache; None where none is here.
+    """
     if encoder is None or encoder.folder:
         return encoder.folder if encoder else None
     cached = try_to_load_from_cache(encoder.name, "tokenizer.json", revision=encoder.digest)
@@ -211,15 +235,18 @@ def measured(data: DatasetSplit, folder: Path | None, tokenizer: str, max_length
         folder: Data folder.
         tokenizer: Folder of the tokenizer.
         max_length: Tokens at which a sequence is cut.
+
+    Returns:
+        The size.
     """
     every = _examples(data, folder)
     chosen = [every[number] for number in np.linspace(0, len(every) - 1, min(MEASURED, len(every))).astype(int)]
     tags = {tag for example in every if isinstance(example, TaggingExample) for tag in example.tags}
     labels = data.labels or tuple(sorted(tags))
     inputs = task_format(data.format).encode(chosen, _tokenizer(tokenizer), max_length, labels, Counter())
-    lengths = np.array([len(sequence) for given in inputs for sequence in given.sequences], dtype=float)
-    each = len(lengths) / max(len(chosen), 1)
-    means = each, float(lengths.mean()), float((lengths**2).mean())
+    lengths = np.array([len(sequence) for model_input in inputs for sequence in model_input.sequences], dtype=float)
+    per_example = len(lengths) / max(len(chosen), 1)
+    means = per_example, float(lengths.mean()), float((lengths**2).mean())
     return Size(data.task, data.format, data.split, float(len(every)), *means, "examples: data; tokens: data")
 
 

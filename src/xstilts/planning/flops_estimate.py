@@ -40,10 +40,10 @@ class FlopsEstimate:
     """FLOPs by part, as in a ledger.
 
     Attributes:
-        forward: Of forward passes.
-        activations: Of backward passes with respect to activations.
-        weights: Of backward passes with respect to weights.
-        looks: Of evaluations on development data during a training.
+        forward: FLOPs of forward passes.
+        activations: FLOPs of backward passes with respect to activations.
+        weights: FLOPs of backward passes with respect to weights.
+        looks: FLOPs of evaluations on development data during a training.
         tokens: Tokens that are trained on or predicted.
     """
 
@@ -60,11 +60,18 @@ class FlopsEstimate:
 
     def __add__(self, other: FlopsEstimate) -> FlopsEstimate:
         return FlopsEstimate(
-            *(mine + others for mine, others in zip(vars(self).values(), vars(other).values(), strict=True))
+            *(own + others for own, others in zip(vars(self).values(), vars(other).values(), strict=True))
         )
 
     def times(self, count: float) -> FlopsEstimate:
-        """Return the FLOPs of as many repetitions."""
+        """Return the FLOPs of several repetitions.
+
+        Args:
+            count: How many.
+
+        Returns:
+            All parts and the tokens, multiplied.
+        """
         return FlopsEstimate(*(count * value for value in vars(self).values()))
 
 
@@ -87,28 +94,46 @@ def training(
     Returns:
         None where a size that matters is not known.
     """
-    seen = model_inputs(recipe, training_sets, sizes)
-    if seen is None:
+    counts = model_inputs(recipe, training_sets, sizes)
+    if counts is None:
         return None
-    in_turn = (count for given, count in zip(training_sets, seen, strict=True) if given.weight is None)
+    in_turn = (count for training_set, count in zip(training_sets, counts, strict=True) if training_set.weight is None)
     steps = sum(in_turn) / recipe.batch_size
     estimate = FlopsEstimate()
-    for given, size, count in zip(training_sets, sizes, seen, strict=True):
+    for training_set, size, count in zip(training_sets, sizes, counts, strict=True):
         terms = _terms(size, count * size.sequences_per_input, count / recipe.batch_size)
-        estimate += _evaluated(factors(config, recipe.trainable, given.format, len(given.labels) or LABELS), terms)
+        estimate += _evaluated(
+            factors(config, recipe.trainable, training_set.format, len(training_set.labels) or LABELS), terms
+        )
     return estimate + _dev_evaluations(config, recipe, training_sets, devs, steps)
 
 
 def model_inputs(recipe: Recipe, training_sets: Sequence[TrainingSet], sizes: Sequence[Size]) -> list[float] | None:
-    """Return how many model inputs of each training set are seen; None where a size that matters is not known."""
-    turns = [size.model_inputs for given, size in zip(training_sets, sizes, strict=True) if given.weight is None]
-    known = tuple(round(count) for count in turns if count is not None)
-    if len(known) < len(turns) and not (recipe.steps and len(turns) == 1):
+    """Return how many model inputs of each training set a training sees.
+
+    Args:
+        recipe: Steps or epochs, batch size and sampling.
+        training_sets: What is trained on; those with a weight are in every step.
+        sizes: Size of each training set.
+
+    Returns:
+        Numbers, repeated inputs counted again; None where a size that matters is not known.
+    """
+    turns = [
+        size.model_inputs
+        for training_set, size in zip(training_sets, sizes, strict=True)
+        if training_set.weight is None
+    ]
+    known_turns = tuple(round(count) for count in turns if count is not None)
+    if len(known_turns) < len(turns) and not (recipe.steps and len(turns) == 1):
         return None
-    counts = known or (1,)
+    counts = known_turns or (1,)
     steps = recipe.steps or batch_schedule.steps_of(counts, recipe.epochs, recipe.batch_size, recipe.sampling)
     shares = iter(batch_schedule.shares(counts, recipe.sampling))
-    return [steps * recipe.batch_size * (next(shares) if given.weight is None else 1.0) for given in training_sets]
+    return [
+        steps * recipe.batch_size * (next(shares) if training_set.weight is None else 1.0)
+        for training_set in training_sets
+    ]
 
 
 def prediction(config: Any, format: str, labels: int, size: Size) -> FlopsEstimate | None:
@@ -139,6 +164,9 @@ def factors(config: Any, trained: str, format: str, labels: int, learning: bool 
         format: Task format of the head.
         labels: Number of labels of the head.
         learning: Whether the head is trained.
+
+    Returns:
+        FLOPs a term ("padded_tokens", "attended", …) by part ("forward", "activations", "weights").
 
     Raises:
         InputError: The encoder has no such part.
@@ -204,7 +232,10 @@ def _terms(size: Size, sequences: float, steps: float) -> dict[str, float]:
 
 
 def _evaluated(polynomial: Factors, terms: dict[str, float]) -> FlopsEstimate:
-    parts = {part: sum(value * terms[term] for term, value in each.items()) for part, each in polynomial.items()}
+    parts = {
+        part: sum(value * terms[term] for term, value in coefficients.items())
+        for part, coefficients in polynomial.items()
+    }
     return FlopsEstimate(**parts, tokens=terms["padded_tokens"])
 
 
@@ -216,10 +247,10 @@ def _dev_evaluations(
     if recipe.selection is None:
         return estimate
     count = math.ceil(steps / recipe.selection.every_steps)
-    for given, dev in zip(training_sets, devs, strict=True):
-        if dev is None or dev.examples is None or given.weight is not None:
+    for training_set, dev in zip(training_sets, devs, strict=True):
+        if dev is None or dev.examples is None or training_set.weight is not None:
             continue
-        seen = replace(dev, examples=min(dev.examples, float(recipe.selection.examples)))
-        predicted = prediction(config, given.format, len(given.labels) or LABELS, seen)
+        evaluated = replace(dev, examples=min(dev.examples, float(recipe.selection.examples)))
+        predicted = prediction(config, training_set.format, len(training_set.labels) or LABELS, evaluated)
         estimate += FlopsEstimate(looks=predicted.forward * count) if predicted else FlopsEstimate()
     return estimate

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from xstilts.cost import flops
@@ -39,7 +39,7 @@ from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage, lineage
 from xstilts.training.memory import GIB, UNKNOWN_LABELS, Memory, Setting
 from xstilts.training.recipe import Recipe
-from xstilts.training.training_set import TrainingSet
+from xstilts.training.training_set import HELD_OUT_SHARE, TrainingSet
 
 T = TypeVar("T")
 PRECISION = "bf16"
@@ -77,6 +77,9 @@ class Gpu:
             gib: Its memory in GiB; 0 for the default GPU's own.
             utilisation: The share of its peak that is reached.
 
+        Returns:
+            The GPU.
+
         Raises:
             InputError: The memory is 0 and the GPU is not the default one.
         """
@@ -90,7 +93,14 @@ class Gpu:
         return flops.peak(self.name, PRECISION) or (0.0, "")
 
     def hours(self, count: float) -> float:
-        """Return the hours that a number of FLOPs takes."""
+        """Return the hours that a number of FLOPs takes.
+
+        Args:
+            count: FLOPs.
+
+        Returns:
+            Hours at the assumed utilisation of the peak.
+        """
         return count / (self.peak[0] * self.utilisation) / 3600
 
 
@@ -111,7 +121,7 @@ class Configuration:
     @property
     def tasks(self) -> str:
         """The names of the training sets; masked-LM that is mixed in has the languages of its text."""
-        return "+".join(_label(given) for given in self.training_sets)
+        return "+".join(_label(training_set) for training_set in self.training_sets)
 
 
 @dataclass(frozen=True)
@@ -220,6 +230,14 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
     """Return what a study would take on a GPU.
 
     Nothing is built or downloaded. Data are read, for their sizes, only below the machine's data folder.
+
+    Args:
+        study: The study.
+        gpu: The GPU: its memory, and the share of its peak that trainings reach.
+        machine: Names the data folder, and limits the tokens of a pass.
+
+    Returns:
+        A line for each configuration of a training, sums for each arm and the study, and the sizes assumed.
     """
     splits = NamedSplits()
     estimator = _Estimator(machine, splits)
@@ -227,14 +245,25 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
         arms = [(arm, [planned(run) for run in arm.grid.all_runs(splits)]) for arm in study.arms]
     every = [run for _, runs in arms for run in runs]
     stages = [phase.stage for run in every for phase in run.trainings]
+    # Runs that share a training have equal stages, which are built once: the set has one of each.
     naive, shared = (Counter(map(configuration, group)) for group in (stages, set(stages)))
-    lines = tuple(_line(given, naive[given], shared[given], gpu, estimator) for given in _with_progress(naive))
+    lines = tuple(
+        _line(planned_configuration, naive[planned_configuration], shared[planned_configuration], gpu, estimator)
+        for planned_configuration in _with_progress(naive)
+    )
     sums = tuple(_sum(arm.label, name_of(arm.grid.encoder), runs, estimator) for arm, runs in arms)
     return Forecast(gpu, lines, sums, _sum("the study", "", every, estimator), estimator.sizes())
 
 
 def planned(run: Run) -> PlannedRun:
-    """Return the trainings and predictions of a run."""
+    """Return the trainings and predictions of a run.
+
+    Args:
+        run: A run over `NamedSplits`.
+
+    Returns:
+        Its phases, and the stages of its predictions, those that choose a layer or threshold included.
+    """
     scores = list(run.scores().values())
     tuned_from = [score.arguments["tuned_from"] for score in scores if score.arguments["tuned_from"]]
     return PlannedRun(run.phases(), tuple(_once(score.arguments["predictions"] for score in (*scores, *tuned_from))))
@@ -251,9 +280,9 @@ def _origin(model: Encoder | Stage) -> Encoder | Stage:
     return first  # type: ignore[no-any-return]
 
 
-def _label(given: TrainingSet) -> str:
-    languages = (stage.arguments["data"].language for stage in given.train)
-    return given.task if given.weight is None else f"{given.task}:{'+'.join(languages)}"
+def _label(training_set: TrainingSet) -> str:
+    languages = (stage.arguments["data"].language for stage in training_set.train)
+    return training_set.task if training_set.weight is None else f"{training_set.task}:{'+'.join(languages)}"
 
 
 class _Estimator:
@@ -277,11 +306,11 @@ class _Estimator:
         """Return the sizes that were needed, equal ones once."""
         return tuple(dict.fromkeys(self._sizes.values()))
 
-    def training(self, given: Configuration) -> FlopsEstimate | None:
+    def training(self, planned: Configuration) -> FlopsEstimate | None:
         """Return the FLOPs of a training; None where they are not known."""
-        if given not in self._trainings:
-            self._trainings[given] = self._training(given)
-        return self._trainings[given]
+        if planned not in self._trainings:
+            self._trainings[planned] = self._training(planned)
+        return self._trainings[planned]
 
     def prediction(self, stage: Stage) -> FlopsEstimate | None:
         """Return the FLOPs of a prediction; None where they are not known."""
@@ -293,15 +322,12 @@ class _Estimator:
             self._predictions[identity] = config and flops_estimate.prediction(config, format, labels, size)
         return self._predictions[identity]
 
-    def _training(self, given: Configuration) -> FlopsEstimate | None:
-        recipe, config = given.recipe, self.config(given.encoder)
-        train = [self._training_size(one, given) for one in given.training_sets]
-        dev = [
-            self._split_size(one.dev, given.encoder, recipe.max_length) if recipe.selection and one.dev else None
-            for one in given.training_sets
-        ]
+    def _training(self, planned: Configuration) -> FlopsEstimate | None:
+        recipe, config = planned.recipe, self.config(planned.encoder)
+        train = [self._training_size(training_set, planned) for training_set in planned.training_sets]
+        dev = [self._dev_size(training_set, planned) for training_set in planned.training_sets]
         try:
-            return config and flops_estimate.training(config, recipe, given.training_sets, train, dev)
+            return config and flops_estimate.training(config, recipe, planned.training_sets, train, dev)
         except InputError:  # a part to train that the encoder does not have
             return None
 
@@ -315,16 +341,43 @@ class _Estimator:
             )
         return self._sizes[identity]
 
-    def _training_size(self, one: TrainingSet, given: Configuration) -> Size:
-        public = given.encoder if isinstance(given.encoder, Encoder) else None
-        length, most = given.recipe.max_length, given.recipe.max_train_examples
-        identity = one, public, length, most
+    def _dev_size(self, training_set: TrainingSet, planned: Configuration) -> Size | None:
+        """Return the size of the data that a selection evaluates on; None where nothing is evaluated."""
+        if planned.recipe.selection is None:
+            return None
+        if training_set.dev:
+            return self._split_size(training_set.dev, planned.encoder, planned.recipe.max_length)
+        if training_set.held_out:
+            whole = self._size_of_train(training_set, planned, None)
+            return replace(whole, examples=_held_out(training_set, whole))
+        return None
+
+    def _training_size(self, training_set: TrainingSet, planned: Configuration) -> Size:
+        most = planned.recipe.max_train_examples
+        size = self._size_of_train(training_set, planned, most)
+        if not training_set.held_out or size.examples is None:
+            return size
+        whole = self._size_of_train(training_set, planned, None)
+        held_out = _held_out(training_set, whole)
+        if whole.examples is None or held_out is None:
+            return size
+        return replace(size, examples=min(size.examples, whole.examples - held_out))
+
+    def _size_of_train(self, training_set: TrainingSet, planned: Configuration, most: int | None) -> Size:
+        public = planned.encoder if isinstance(planned.encoder, Encoder) else None
+        length = planned.recipe.max_length
+        identity = training_set, public, length, most
         if identity not in self._sizes:
-            parts = [(self.splits.task_of(data), data.arguments["data"].language) for data in one.train]
+            parts = [(self.splits.task_of(data), data.arguments["data"].language) for data in training_set.train]
             self._sizes[identity] = dataset_sizes.of_parts(
-                _label(one), one.format, parts, self.machine.data, public, length, most
+                _label(training_set), training_set.format, parts, self.machine.data, public, length, most
             )
         return self._sizes[identity]
+
+
+def _held_out(training_set: TrainingSet, size: Size) -> float | None:
+    """Return how many of the training examples are held out as development data; None where their number is unknown."""
+    return None if size.examples is None else min(float(training_set.held_out), size.examples / HELD_OUT_SHARE)
 
 
 def _labels(model: Encoder | Stage, data: Stage, format: str) -> int:
@@ -335,36 +388,36 @@ def _labels(model: Encoder | Stage, data: Stage, format: str) -> int:
     return len(data.arguments["data"].labels or trained) or UNKNOWN_LABELS
 
 
-def _line(given: Configuration, naive: int, shared: int, gpu: Gpu, estimator: _Estimator) -> Line:
+def _line(planned: Configuration, naive: int, shared: int, gpu: Gpu, estimator: _Estimator) -> Line:
     """Return the line of a configuration: its FLOPs, its memory, and whether that fits."""
-    each, config = estimator.training(given), estimator.config(given.encoder)
+    per_training, config = estimator.training(planned), estimator.config(planned.encoder)
     if config is None:
         why = "the encoder's configuration is not here, nor in the table of public ones"
-        return Line(given, naive, shared, None, None, None, "", why)
+        return Line(planned, naive, shared, None, None, None, "", why)
     machine = estimator.machine
     setting = Setting(Device("cuda", PRECISION), machine.max_tokens_per_pass or GPU_TOKENS, machine.recompute)
     # Of a recipe these alone decide the memory, and the number of labels next to nothing: others would only miss the
     # cache of estimates.
-    formats = tuple(dict.fromkeys((one.format, UNKNOWN_LABELS) for one in given.training_sets))
+    formats = tuple(dict.fromkeys((training_set.format, UNKNOWN_LABELS) for training_set in planned.training_sets))
     parts = ("trainable", "optimizer", "max_length", "batch_size")
-    recipe = Recipe(**{name: getattr(given.recipe, name) for name in parts})
+    recipe = Recipe(**{name: getattr(planned.recipe, name) for name in parts})
     most = int(gpu.gib * GIB)
     try:
         memory = memory_fit.needed(config, recipe, formats, setting)
     except InputError as error:
-        return Line(given, naive, shared, each, None, None, "", str(error))
+        return Line(planned, naive, shared, per_training, None, None, "", str(error))
     enough = memory_fit.fits(memory, most, setting.device)
     way = None if enough else memory_fit.remedy(config, recipe, formats, setting, most)
-    why = "" if each else "how many examples there are is not known"
-    return Line(given, naive, shared, each, memory, enough, way.options() if way else "", why)
+    why = "" if per_training else "how many examples there are is not known"
+    return Line(planned, naive, shared, per_training, memory, enough, way.options() if way else "", why)
 
 
 def _with_progress(configurations: Iterable[Configuration]) -> Iterator[Configuration]:
     """Yield configurations and report progress: each new one takes some seconds."""
     every = list(configurations)
-    for number, given in enumerate(every, start=1):
-        yield given
-        progress.step("forecast", number, len(every), f"{given.tasks} on {name_of(given.encoder)}")
+    for number, planned in enumerate(every, start=1):
+        yield planned
+        progress.step("forecast", number, len(every), f"{planned.tasks} on {name_of(planned.encoder)}")
 
 
 def _sum(label: str, encoder: str, runs: Sequence[PlannedRun], estimator: _Estimator) -> Sum:
@@ -381,11 +434,13 @@ def _once(values: Iterable[T]) -> list[T]:
 
 def _plan(trainings: Sequence[Stage], predictions: Sequence[Stage], estimator: _Estimator) -> Plan:
     counts = Counter(map(configuration, trainings))
-    trained = [(estimator.training(given), count) for given, count in counts.items()]
+    trained = [(estimator.training(planned), count) for planned, count in counts.items()]
     predicted = [estimator.prediction(stage) for stage in predictions]
-    unknown = sum(count for each, count in trained if each is None) + sum(each is None for each in predicted)
-    training = sum((each.times(count) for each, count in trained if each), FlopsEstimate())
-    prediction = sum((each for each in predicted if each), FlopsEstimate())
+    unknown = sum(count for estimate, count in trained if estimate is None) + sum(
+        estimate is None for estimate in predicted
+    )
+    training = sum((estimate.times(count) for estimate, count in trained if estimate), FlopsEstimate())
+    prediction = sum((estimate for estimate in predicted if estimate), FlopsEstimate())
     return Plan(len(trainings), training, len(predictions), prediction, unknown)
 
 

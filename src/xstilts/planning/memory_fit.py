@@ -37,7 +37,7 @@ FEW = 4096
 
 @dataclass(frozen=True)
 class Way:
-    """A way to need less memory.
+    """Options and settings with which a training needs less memory.
 
     Attributes:
         settings: Changes of the recipe.
@@ -53,7 +53,7 @@ class Way:
         """Return the options of the command line that choose it."""
         words = [f"--set {setting}" for setting in self.settings]
         return " ".join(
-            [*words, *["--recompute"] * self.recompute, *[f"--micro-tokens {FEW}"] * self.few_tokens],
+            [*words, *["--recompute"] * self.recompute, *[f"--max-tokens-per-pass {FEW}"] * self.few_tokens],
         )
 
 
@@ -75,10 +75,18 @@ WAYS = (
 
 
 def lines(stages: Iterable[Stage], machine: Runtime) -> Iterator[str]:
-    """Yield a line for each training among stages; those of equal encoder, recipe and task formats are one line."""
+    """Describe the memory of each training among stages; those of equal encoder, recipe and task formats are one line.
+
+    Args:
+        stages: Stages to be built; only trainings are looked at.
+        machine: Device, memory, and limits of a pass.
+
+    Yields:
+        What the training needs, whether it fits, and if not, which options would make it fit.
+    """
     name, most = capacity(machine)
     setting = setting_of(machine)
-    seen: set[tuple[Any, ...]] = set()
+    reported: set[tuple[Any, ...]] = set()
     for stage in stages:
         if stage.work.name != names.TRAIN:
             continue
@@ -86,11 +94,11 @@ def lines(stages: Iterable[Stage], machine: Runtime) -> Iterator[str]:
             stage.arguments[argument] for argument in ("training_sets", "recipe", "encoder")
         )
         config = config_before(model, machine)
-        formats = tuple((given.format, len(given.labels) or LABELS) for given in training_sets)
+        formats = tuple((training_set.format, len(training_set.labels) or LABELS) for training_set in training_sets)
         identity = config and config.to_json_string(), recipe, formats
-        if identity in seen:
+        if identity in reported:
             continue
-        seen.add(identity)
+        reported.add(identity)
         start = (
             f"{_named(training_sets)} on {_origin(model)}, trainable={recipe.trainable}, optimizer={recipe.optimizer}"
         )
@@ -101,18 +109,32 @@ def lines(stages: Iterable[Stage], machine: Runtime) -> Iterator[str]:
 
 
 def setting_of(machine: Runtime) -> Setting:
-    """Return how the machine trains; if the memory is given and the device is not, how a GPU would."""
+    """Return how a machine trains: device, arithmetic, tokens of a pass, recomputation.
+
+    Args:
+        machine: The runtime. If it gives a memory and no device, a GPU is assumed.
+
+    Returns:
+        The setting.
+    """
     import torch
 
-    given = machine.memory_gib > 0 and machine.device == "auto"
-    device = "cuda" if given or machine.torch_device().type == "cuda" else "cpu"
+    for_gpu = machine.memory_gib > 0 and machine.device == "auto"
+    device = "cuda" if for_gpu or machine.torch_device().type == "cuda" else "cpu"
     native = device == "cuda" and (not torch.cuda.is_available() or torch.cuda.is_bf16_supported())
     halved = machine.precision == "bf16" or (machine.precision == "auto" and native)
     return Setting(Device(device, "bf16" if halved else "fp32"), machine.most_tokens(device), machine.recompute)
 
 
 def capacity(machine: Runtime) -> tuple[str, int]:
-    """Return the name of the device and its memory in bytes: as given, of the GPU, or the main memory."""
+    """Return the memory that trainings must fit in.
+
+    Args:
+        machine: The runtime, which may give the memory.
+
+    Returns:
+        The name of the device, and bytes: as given, of the GPU, or the main memory.
+    """
     import torch
 
     if machine.memory_gib:
@@ -135,6 +157,9 @@ def remedy(
         formats: Task format and number of labels of each training set.
         setting: How the machine trains.
         most: Memory of the device in bytes.
+
+    Returns:
+        Options and settings to change.
     """
     for way in WAYS:
         tokens = min(FEW, setting.micro_tokens) if way.few_tokens else setting.micro_tokens
@@ -153,12 +178,34 @@ def remedy(
 
 
 def fits(memory: Memory, most: int, device: Device) -> bool:
-    """Return whether a training needs at most the share of a device's bytes that tensors may take."""
+    """Return whether a training fits the memory of a device.
+
+    Args:
+        memory: What the training needs.
+        most: Bytes of the device.
+        device: Gives the share of these bytes that tensors may take.
+
+    Returns:
+        Whether it fits.
+    """
     return memory.total <= ROOM[device.type] * most
 
 
 def needed(config: Any, recipe: Recipe, formats: tuple[tuple[str, int], ...], setting: Setting) -> Memory:
-    """Return the memory that a training needs: that of the training set with the largest passes."""
+    """Return the memory that a training needs: that of the training set with the largest passes.
+
+    Args:
+        config: Configuration of the encoder.
+        recipe: The hyperparameters.
+        formats: Task format and number of labels of each training set.
+        setting: How the machine trains.
+
+    Returns:
+        Bytes by purpose.
+
+    Raises:
+        InputError: The encoder has no such part to train, or a needed library is not installed.
+    """
     return max(
         (_estimate(_HashableConfig(config), recipe, format, labels, setting) for format, labels in formats),
         key=lambda memory: memory.total,
@@ -179,8 +226,8 @@ class _HashableConfig:
 
 
 @lru_cache(maxsize=1024)
-def _estimate(known: _HashableConfig, recipe: Recipe, format: str, labels: int, setting: Setting) -> Memory:
-    return estimate(known.config, recipe, format, labels, setting)
+def _estimate(hashable: _HashableConfig, recipe: Recipe, format: str, labels: int, setting: Setting) -> Memory:
+    return estimate(hashable.config, recipe, format, labels, setting)
 
 
 def _needs(
@@ -200,7 +247,14 @@ def _needs(
 
 
 def describe(memory: Memory) -> str:
-    """Return the memory by part, in GiB."""
+    """Describe the memory of a training.
+
+    Args:
+        memory: Bytes by purpose.
+
+    Returns:
+        GiB in all and by purpose, in words.
+    """
     parts = {name: getattr(memory, name) for name in ("weights", "gradients", "states", "activations")}
     return f"{memory.total / GIB:,.1f} GiB = " + " + ".join(f"{v / GIB:,.1f} {n}" for n, v in parts.items())
 
@@ -210,7 +264,7 @@ def _millions(count: int) -> str:
 
 
 def _named(training_sets: tuple[TrainingSet, ...]) -> str:
-    return "+".join(given.task for given in training_sets)
+    return "+".join(training_set.task for training_set in training_sets)
 
 
 def _origin(model: Encoder | Stage) -> str:

@@ -52,7 +52,14 @@ SIZES = ("task", "split", "examples", "sequences each", "tokens a sequence", "fr
 
 
 def parts(forecast: Forecast) -> Iterator[RichTable | str]:
-    """Yield the tables of a forecast and the lines between them."""
+    """Render a forecast for the terminal.
+
+    Args:
+        forecast: The forecast.
+
+    Yields:
+        Tables, and the lines between them.
+    """
     gpu = forecast.gpu
     yield _table(
         f"what it takes on one {gpu.name}", ARMS, [_of_sum(part, forecast) for part in (*forecast.arms, forecast.total)]
@@ -65,7 +72,14 @@ def parts(forecast: Forecast) -> Iterator[RichTable | str]:
 
 
 def notes(gpu: Gpu) -> tuple[str, ...]:
-    """Return the assumptions of a forecast, a sentence each."""
+    """Return the assumptions of a forecast.
+
+    Args:
+        gpu: The GPU that it is for.
+
+    Returns:
+        Sentences.
+    """
     peak, source = gpu.peak
     return (
         f"GPU-hours are FLOPs by {gpu.utilisation:.0%} (--utilisation) of the peak, {peak / 1e12:,.0f} TFLOP/s in bf16 "
@@ -80,7 +94,14 @@ def notes(gpu: Gpu) -> tuple[str, ...]:
 
 
 def to_json(forecast: Forecast) -> dict[str, Any]:
-    """Return a forecast as the values of its JSON file."""
+    """Return a forecast as JSON.
+
+    Args:
+        forecast: The forecast.
+
+    Returns:
+        The content of the file that `--json` writes.
+    """
     return {
         "gpu": asdict(forecast.gpu),
         "arms": [_sum_json(part, forecast.gpu) for part in forecast.arms],
@@ -94,9 +115,9 @@ def to_json(forecast: Forecast) -> dict[str, Any]:
 def _of_sum(part: Sum, forecast: Forecast) -> list[str]:
     gpu = forecast.gpu
     lines = [line for line in forecast.lines if line.configuration in part.configurations]
-    known = [line.memory.total for line in lines if line.memory]
+    needs = [line.memory.total for line in lines if line.memory]
     misfits = sum(line.fits is False for line in lines)
-    fits = "not known" if not known else "yes" if not misfits else f"{misfits} of {len(lines)} do not"
+    fits = "not known" if not needs else "yes" if not misfits else f"{misfits} of {len(lines)} do not"
     return [
         part.label,
         part.encoder,
@@ -108,25 +129,25 @@ def _of_sum(part: Sum, forecast: Forecast) -> list[str]:
         _exa(part.shared, part.shared.predicted.flops),
         _hours(part.naive, gpu),
         _hours(part.shared, gpu),
-        f"{max(known) / GIB:,.1f}" if known else "not known",
+        f"{max(needs) / GIB:,.1f}" if needs else "not known",
         fits,
     ]
 
 
 def _of_line(line: Line, gpu: Gpu) -> list[str]:
-    given, each = line.configuration, line.each
-    recipe = given.recipe
-    hours = gpu.hours(each.flops) if each else None
+    planned, per_training = line.configuration, line.each
+    recipe = planned.recipe
+    hours = gpu.hours(per_training.flops) if per_training else None
     return [
-        name_of(given.encoder),
-        given.tasks,
+        name_of(planned.encoder),
+        planned.tasks,
         recipe.trainable,
         recipe.optimizer,
         str(recipe.batch_size),
         str(recipe.max_length),
         f"{line.naive:,}",
         f"{line.shared:,}",
-        f"{each.flops / EXA:.3g}" if each else "not known",
+        f"{per_training.flops / EXA:.3g}" if per_training else "not known",
         "not known" if hours is None else f"{hours:,.3g}",
         "not known" if hours is None else f"{hours * line.shared:,.3g}",
         f"{line.memory.total / GIB:,.1f}" if line.memory else "not known",
@@ -153,10 +174,10 @@ def _of_sizes(sizes: tuple[Size, ...]) -> list[list[str]]:
 
 
 def _span(values: list[float | None]) -> str:
-    known = sorted({round(value, 2) for value in values if value is not None})
-    if not known:
+    distinct = sorted({round(value, 2) for value in values if value is not None})
+    if not distinct:
         return "not known"
-    return f"{known[0]:,g}" if len(known) == 1 else f"{known[0]:,g} to {known[-1]:,g}"
+    return f"{distinct[0]:,g}" if len(distinct) == 1 else f"{distinct[0]:,g} to {distinct[-1]:,g}"
 
 
 def _remarks(forecast: Forecast) -> Iterator[str]:
@@ -173,9 +194,9 @@ def _misfits(forecast: Forecast) -> Iterator[str]:
     groups: dict[tuple[str, str, str], list[str]] = {}
     for line in forecast.lines:
         if line.fits is False:
-            given = line.configuration
-            setting = f"trainable={given.recipe.trainable}, optimizer={given.recipe.optimizer}"
-            groups.setdefault((name_of(given.encoder), setting, line.remedy), []).append(given.tasks)
+            planned = line.configuration
+            setting = f"trainable={planned.recipe.trainable}, optimizer={planned.recipe.optimizer}"
+            groups.setdefault((name_of(planned.encoder), setting, line.remedy), []).append(planned.tasks)
     device = f"{forecast.gpu.gib:g} GiB ({forecast.gpu.name})"
     for (encoder, setting, remedy), tasks in groups.items():
         way = f"try {remedy}" if remedy else "no option of the command line would make it fit"
@@ -214,11 +235,11 @@ def _plan_json(plan: Plan, gpu: Gpu) -> Mapping[str, Any]:
 
 
 def _line_json(line: Line, gpu: Gpu) -> dict[str, Any]:
-    given = line.configuration
+    planned = line.configuration
     return {
-        "encoder": name_of(given.encoder),
-        "tasks": given.tasks,
-        "recipe": asdict(given.recipe),
+        "encoder": name_of(planned.encoder),
+        "tasks": planned.tasks,
+        "recipe": asdict(planned.recipe),
         "trainings_naive": line.naive,
         "trainings_shared": line.shared,
         "each": line.each and {**asdict(line.each), "flops": line.each.flops, "gpu_hours": gpu.hours(line.each.flops)},

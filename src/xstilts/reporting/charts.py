@@ -68,7 +68,13 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Series:
-    """The points of one label; `tone` numbers its colour, mark and dash."""
+    """The points of one label.
+
+    Attributes:
+        label: The label in the legend.
+        points: The points, (x, y).
+        tone: The number of its colour, mark and dash.
+    """
 
     label: str
     points: tuple[Point, ...]
@@ -77,7 +83,14 @@ class Series:
 
 @dataclass(frozen=True)
 class Axes:
-    """The labels of both axes, and whether either is logarithmic."""
+    """The two axes of a chart.
+
+    Attributes:
+        x: The label of the horizontal axis.
+        y: The label of the vertical axis.
+        log_x: Whether the horizontal axis is logarithmic.
+        log_y: Whether the vertical axis is logarithmic.
+    """
 
     x: str
     y: str
@@ -89,7 +102,14 @@ class Axes:
 
 
 def sections(report: Json) -> Iterator[Section]:
-    """Yield the sections of a report that hold plots; one without data has no blocks."""
+    """Return the sections of a report that hold plots.
+
+    Args:
+        report: A study's report.
+
+    Yields:
+        Sections; one without data has no blocks.
+    """
     yield Section("costs", "Gain against cost", tuple(_cost_plots(report.get("costs", ()))))
     yield Section("curves", "Learning curves", tuple(_curve_plots(report.get("curves", ()))))
     yield Section("scalings", "How cost grows with size", tuple(_scaling_plots(report.get("scalings", ()))))
@@ -105,12 +125,28 @@ def axis_label(name: str) -> str:
 
 
 def varying(rows: Sequence[Json], *columns: str) -> tuple[str, ...]:
-    """Return the columns that a label needs: the first, and those of the others that differ among the rows."""
+    """Return the columns by which rows are told apart in a legend.
+
+    Args:
+        rows: Rows of a report.
+        columns: Columns that may tell them apart.
+
+    Returns:
+        The first column, and those of the others that differ among the rows.
+    """
     return (columns[0], *(column for column in columns[1:] if len({row.get(column) for row in rows}) > 1))
 
 
 def label(row: Json, columns: Iterable[str]) -> str:
-    """Return the label of a row: its values in these columns."""
+    """Return the label of a row of a report.
+
+    Args:
+        row: The row.
+        columns: The columns to name.
+
+    Returns:
+        The values that are not empty, joined by "·".
+    """
     return " · ".join(str(row[column]) for column in columns if row.get(column))
 
 
@@ -301,7 +337,16 @@ def lines(series: Sequence[Series], axes: Axes, description: str, marked: bool =
 
 
 def scatter(series: Sequence[Series], axes: Axes, description: str) -> Markup:
-    """Draw points, with a horizontal line at zero."""
+    """Draw points, with a horizontal line at zero.
+
+    Args:
+        series: The points, by label.
+        axes: The labels and scales of the axes.
+        description: The alternative text, for readers who do not see the chart.
+
+    Returns:
+        The chart as SVG.
+    """
 
     def paint(ax: Any) -> None:
         ax.axhline(0, color=RULE, linewidth=1, zorder=0)

@@ -100,7 +100,13 @@ class Plot:
 
 @dataclass(frozen=True)
 class Listing:
-    """A list of sentences, or (`commands`) of commands to type."""
+    """A list of sentences, or of commands to type.
+
+    Attributes:
+        title: Its heading; "" for none.
+        lines: The sentences or commands.
+        commands: Whether they are commands.
+    """
 
     title: str
     lines: tuple[str, ...]
@@ -142,7 +148,14 @@ class VerdictList:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page, with `name` as its anchor and `about` as its first paragraph."""
+    """A part of a page.
+
+    Attributes:
+        name: Its anchor.
+        title: Its heading.
+        blocks: What it contains, in order.
+        about: Its first paragraph; "" for none.
+    """
 
     name: str
     title: str
@@ -227,7 +240,17 @@ class Page:
 
 
 def save(page: Page, folder: Path, html_name: str, markdown_name: str) -> tuple[Path, ...]:
-    """Write a page to a folder as HTML and as Markdown; return both files."""
+    """Write a page as HTML and as Markdown.
+
+    Args:
+        page: The page.
+        folder: The folder; made where it does not exist.
+        html_name: The name of the HTML file.
+        markdown_name: The name of the Markdown file.
+
+    Returns:
+        The paths of both files.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     files = folder / html_name, folder / markdown_name
     for file, content in zip(files, (html(page), markdown(page)), strict=True):
@@ -236,7 +259,15 @@ def save(page: Page, folder: Path, html_name: str, markdown_name: str) -> tuple[
 
 
 def html(page: Page, template: str = "page.html") -> str:
-    """Return a page as one HTML file that loads nothing else; all texts are escaped."""
+    """Render a page as one HTML file that loads nothing else.
+
+    Args:
+        page: The page; all its texts are escaped.
+        template: The name of the template.
+
+    Returns:
+        The text of the file.
+    """
     block_types = {TableView: "table", Plot: "plot", Listing: "listing", VerdictList: "verdicts"}
     return templates(PAGES).get_template(template).render(page=page, version=__version__, block_types=block_types)
 

@@ -78,6 +78,14 @@ def commands(file: Path, scale: str, machine: Runtime) -> tuple[str, str]:
 
     Paths are written as they were given, and values of environment variables as these variables, so that a report
     shows no absolute path that the user did not type. What depends on the computer alone (device, workers) is left out.
+
+    Args:
+        file: The study file.
+        scale: The scale of the study.
+        machine: Names the store and the data folder.
+
+    Returns:
+        The commands `xstilts study …` and `xstilts verify …`, quoted for a shell.
     """
     store = [] if machine.store in (STORE, _path_in("XSTILTS_STORE")) else ["--store", str(machine.store)]
     data = ["--data", str(machine.data)] if machine.data else []

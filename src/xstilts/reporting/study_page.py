@@ -144,8 +144,8 @@ def _facts(verdict: Json, scales: Mapping[str, tuple[float, float]]) -> Iterator
     if verdict.get("n_replicates"):
         yield "replicates", tables.count(verdict["n_replicates"])
     if is_known(verdict.get("detectable")):
-        shown = f"{tables.number(verdict['detectable']).text} {unit}".strip()
-        yield "detectable with 80 % power", Cell(shown, verdict["detectable"])
+        cell_text = f"{tables.number(verdict['detectable']).text} {unit}".strip()
+        yield "detectable with 80 % power", Cell(cell_text, verdict["detectable"])
     if verdict.get("seeds_needed"):
         yield "replicates needed", tables.count(verdict["seeds_needed"])
     if verdict.get("by_construction"):
@@ -158,8 +158,8 @@ def _estimate(verdict: Json, unit: str, scale: tuple[float, float]) -> Cell:
     ticks = (-margin, margin) if verdict["expectation"] == "equivalent" else (margin,)
     interval = verdict["interval"] if is_known(low) and is_known(high) else None
     drawing = strip(value, interval, scale, verdict["status"] in ("holds", "fails"), ticks)
-    shown = f"{tables.signed(value).text} {unit} {tables.signed_interval(low, high)}"
-    return Cell(" ".join(shown.split()), value, tuple(verdict.get("keys", ())), drawing=drawing)
+    cell_text = f"{tables.signed(value).text} {unit} {tables.signed_interval(low, high)}"
+    return Cell(" ".join(cell_text.split()), value, tuple(verdict.get("keys", ())), drawing=drawing)
 
 
 def _scales(report: Json) -> dict[str, tuple[float, float]]:
@@ -167,9 +167,9 @@ def _scales(report: Json) -> dict[str, tuple[float, float]]:
     values: dict[str, list[float]] = {}
     for verdict in report.get("verdicts", ()):
         margins = (verdict["margin"], -verdict["margin"] if verdict["expectation"] == "equivalent" else None)
-        shown = (verdict.get("estimate"), *margins, *(verdict.get("interval") or ()))
-        values.setdefault(verdict.get("unit") or "", [0.0]).extend(value for value in shown if is_known(value))
-    return {unit: (min(each), max(each)) for unit, each in values.items()}
+        drawn = (verdict.get("estimate"), *margins, *(verdict.get("interval") or ()))
+        values.setdefault(verdict.get("unit") or "", [0.0]).extend(value for value in drawn if is_known(value))
+    return {unit: (min(of_unit), max(of_unit)) for unit, of_unit in values.items()}
 
 
 def _place(published: Json) -> str:
@@ -275,8 +275,8 @@ def _gain_cell(row: Json | None, scale: tuple[float, float]) -> Cell:
     low, high, undecided = row["low"], row["high"], is_undecided(row)
     interval = (low, high) if is_known(low) and is_known(high) else None
     drawing = strip(row["estimate"], interval, scale, not undecided)
-    shown = f"{tables.signed(row['estimate']).text} {tables.signed_interval(low, high)}".strip()
-    return Cell(shown, row["estimate"], tuple(row["keys"]), undecided=undecided, drawing=drawing)
+    cell_text = f"{tables.signed(row['estimate']).text} {tables.signed_interval(low, high)}".strip()
+    return Cell(cell_text, row["estimate"], tuple(row["keys"]), undecided=undecided, drawing=drawing)
 
 
 # Everything else.
@@ -309,11 +309,11 @@ def _all_scores(report: Json) -> Section:
     )
     score_columns = (*SETTING, "language", "score", "low", "high", "seeds")
     gain_columns = (*SETTING, "baseline's recipe", "language", "gain", "low", "high", "p", "seeds")
-    both = (
+    views = (
         TableView("scores", "Scores", score_columns, levels, UNITS),
         TableView("all-gains", "Gains", gain_columns, gains, UNITS),
     )
-    return Section("scores-and-gains", "All scores and gains", tuple(table.trimmed() for table in both if table.rows))
+    return Section("scores-and-gains", "All scores and gains", tuple(table.trimmed() for table in views if table.rows))
 
 
 def _targets(report: Json) -> Sequence[Json]:

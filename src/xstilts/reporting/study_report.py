@@ -85,7 +85,12 @@ class Origin:
 
 
 def write(report: Mapping[str, Any], folder: Path) -> None:
-    """Write `report.json` to a folder, one line for each entry of a list or a mapping."""
+    """Write `report.json`, one line for each entry of a list or a mapping.
+
+    Args:
+        report: The report.
+        folder: The folder; made where it does not exist.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     parts = (f"{json.dumps(name)}: {_lines(value)}" for name, value in report.items())
     (folder / REPORT).write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
@@ -132,12 +137,12 @@ def _lack(report: Mapping[str, Any]) -> str:
     for name in ("question", "answer"):
         if not isinstance(report.get(name), str):
             return f"no {name}"
-    for name, needed in () if "kind" in report else MEMBERS.items():
+    for name, required in () if "kind" in report else MEMBERS.items():
         entries = report.get(name, [])
         if not isinstance(entries, list):
             return f"{name} is no list"
         for number, entry in enumerate(entries, 1):
-            lacking = [key for key in needed if not isinstance(entry, dict) or key not in entry]
+            lacking = [key for key in required if not isinstance(entry, dict) or key not in entry]
             if lacking:
                 return f"number {number} of {name} has no {lacking[0]}"
     parts = [
@@ -147,7 +152,13 @@ def _lack(report: Mapping[str, Any]) -> str:
 
 
 def to_json(value: Any) -> Any:
-    """Return a value in types that JSON has: NaN and infinities become None, tuples lists, paths texts.
+    """Return a value in types that JSON has.
+
+    Args:
+        value: A value of dataclasses, mappings, sequences, paths and numbers.
+
+    Returns:
+        The same with NaN and infinities as None, tuples as lists, and paths as texts.
 
     >>> to_json({"p": float("nan"), "interval": (0.5, 1.5)})
     {'p': None, 'interval': [0.5, 1.5]}
@@ -217,7 +228,16 @@ def build_report(
 
 
 def derived_sections(table: ResultsTable, verdicts: Sequence[Verdict], records: Records) -> Json:
-    """Return the parts of a report that follow from the results, the verdicts and the stages' manifests alone."""
+    """Return the parts of a report that follow from results, verdicts and manifests alone; `verify` recomputes them.
+
+    Args:
+        table: The results of the study.
+        verdicts: The verdicts on its claims.
+        records: The manifests of the stages behind the results, by key.
+
+    Returns:
+        The parts by name.
+    """
     figures = published.known()
     verdicts_json = [verdict_json(verdict, figures) for verdict in verdicts]
     return {
@@ -238,7 +258,14 @@ def derived_sections(table: ResultsTable, verdicts: Sequence[Verdict], records: 
 
 
 def row_json(row: Result) -> Json:
-    """Return a result as the report has it."""
+    """Return a result as the report has it.
+
+    Args:
+        row: A row of the results table.
+
+    Returns:
+        The JSON object; `verification.stage_integrity.result_of` reverses it.
+    """
     values = {name: value for name, value in vars(row).items() if name not in ("examples", "costs")}
     return values | {"costs": row.costs} if row.costs else values
 
@@ -273,7 +300,15 @@ def _records(table: ResultsTable, machine: Runtime) -> dict[str, Json]:
 
 
 def verdict_json(verdict: Verdict, figures: Mapping[str, published.Published]) -> Json:
-    """Return a verdict as the report has it, compared with the published figure that its claim names."""
+    """Return a verdict as the report has it.
+
+    Args:
+        verdict: The verdict.
+        figures: Published figures by name; the verdict is compared with the one that its claim names.
+
+    Returns:
+        The JSON object.
+    """
     claim = verdict.claim
     comparison = None
     if claim.published in figures:
@@ -304,7 +339,14 @@ def verdict_json(verdict: Verdict, figures: Mapping[str, published.Published]) -
 
 
 def answer(verdicts: Sequence[Mapping[str, Any]]) -> str:
-    """Return the answer in a few sentences: the verdicts on the claims that answer the question, and the tally."""
+    """Return the answer to a study's question in a few sentences.
+
+    Args:
+        verdicts: The verdicts, as JSON.
+
+    Returns:
+        The verdicts on the claims that answer the question, and how many claims hold, fail or are undecided.
+    """
     if not verdicts:
         return "The study makes no claims."
     primary = [verdict for verdict in verdicts if verdict["answers"]] or verdicts[:1]
@@ -330,7 +372,14 @@ def _verb(status: str, count: int) -> str:
 
 
 def levels(table: ResultsTable) -> Iterator[Json]:
-    """Yield the mean score of each arm, over its languages and in each of them."""
+    """Yield the mean score of each arm.
+
+    Args:
+        table: The results of the study.
+
+    Yields:
+        A JSON object for each arm over its languages, and in each of them.
+    """
     learned = _training_languages(table)
     for (encoder, recipe, intermediate, target), languages in _arms(table).items():
         for name, group in _language_groups(languages, learned[target]):
@@ -341,7 +390,14 @@ def levels(table: ResultsTable) -> Iterator[Json]:
 
 
 def gains(table: ResultsTable) -> Iterator[Json]:
-    """Yield the gain of each arm over its baseline, over its languages and in each of them."""
+    """Yield the gain of each arm over its baseline.
+
+    Args:
+        table: The results of the study.
+
+    Yields:
+        A JSON object for each arm over its languages, and in each of them.
+    """
     learned = _training_languages(table)
     for (encoder, recipe, intermediate, target), languages in _arms(table).items():
         if intermediate == BASELINE:
@@ -394,19 +450,26 @@ def _estimate(measure: Level | Gain, table: ResultsTable) -> Json | None:
         return None
     estimate = measured.estimate
     low, high = estimate.interval(LEVEL)
-    known = estimate.error > 0
+    has_error = estimate.error > 0
     return {
         "estimate": estimate.value,
-        "low": low if known else None,
-        "high": high if known else None,
-        "p": estimate.p() if known else None,
+        "low": low if has_error else None,
+        "high": high if has_error else None,
+        "p": estimate.p() if has_error else None,
         "n": estimate.count,
         "keys": measured.keys,
     }
 
 
 def costs(table: ResultsTable) -> Iterator[Json]:
-    """Yield the costs of each run, with its mean score and its gain."""
+    """Yield the costs of each run.
+
+    Args:
+        table: The results of the study.
+
+    Yields:
+        A JSON object with the costs, the mean score and the gain.
+    """
     runs: dict[tuple[str, str, str, str, int], list[Result]] = {}
     for row in table.rows:
         runs.setdefault((row.encoder, row.recipe, row.intermediate, row.target, row.seed), []).append(row)
@@ -429,14 +492,22 @@ def _mean_score(rows: Sequence[Result]) -> float:
 
 
 def curves(table: ResultsTable, records: Records) -> Iterator[Json]:
-    """Yield the learning curve of each training, once, under the first arm that has it."""
-    seen: set[str] = set()
+    """Yield the learning curve of each training, once, under the first arm that has it.
+
+    Args:
+        table: The results of the study.
+        records: The manifests of the stages behind them, by key.
+
+    Yields:
+        A JSON object for each training: [step, loss] points, thinned, and [step, mean dev score] points.
+    """
+    yielded: set[str] = set()
     for row in table.rows:
         for role, key in zip(row.roles, row.keys, strict=True):
-            history = [] if key in seen else history_of(records[key]["folder"])
+            history = [] if key in yielded else history_of(records[key]["folder"])
             if not history:
                 continue
-            seen.add(key)
+            yielded.add(key)
             losses = [[line["step"], line["loss"]] for line in history if "loss" in line]
             dev_scores = [[line["step"], fmean(line["dev"].values())] for line in history if "dev" in line]
             task = records[key]["label"].removeprefix("train-").rpartition("-seed")[0]
@@ -455,7 +526,15 @@ def curves(table: ResultsTable, records: Records) -> Iterator[Json]:
 
 
 def scalings(claims: Iterable[Claim], table: ResultsTable) -> Iterator[Json]:
-    """Yield the points and the fit of each claim about growth with size."""
+    """Yield the points and the fit of each claim about growth with size.
+
+    Args:
+        claims: The claims; those with other measures than `Scaling` are passed over.
+        table: The results of the study.
+
+    Yields:
+        A JSON object for each: [size, cost, encoder] points, and the exponent with its interval.
+    """
     for claim in claims:
         measure = claim.measure
         if not isinstance(measure, Scaling):
@@ -507,9 +586,9 @@ def _dev_selections(study: Study, table: ResultsTable) -> Iterator[Json]:
         for encoder, label in chosen(choice, table.rows).items():
             tried = {name: table.select(encoder=encoder, recipe=name).rows for name in choice.among}
             scores = {name: fmean(row.dev for row in rows) for name, rows in tried.items() if rows}
-            shown = ", ".join(f"{name} {score:.1f}" for name, score in scores.items())
+            scores_text = ", ".join(f"{name} {score:.1f}" for name, score in scores.items())
             at_end = len(scores) > 1 and label in (choice.among[0], choice.among[-1])
-            rows.append([choice.label, encoder, label, shown, "yes" if at_end else "no"])
+            rows.append([choice.label, encoder, label, scores_text, "yes" if at_end else "no"])
     if rows:
         columns = ["name", "encoder", "selected", "mean dev score of each", "first or last of those tried"]
         note = "If the first or the last recipe tried is selected, a better one may lie beyond it."
@@ -608,7 +687,7 @@ def _made_with(records: Records) -> Json:
         for name, version in record["libraries"].items():
             versions.setdefault(name, {})[version] = None
     devices = {(record["record"].get("cost") or {}).get("device") for record in records.values()} - {None}
-    return {"versions": {name: ", ".join(each) for name, each in versions.items()}, "devices": sorted(devices)}
+    return {"versions": {name: ", ".join(unique) for name, unique in versions.items()}, "devices": sorted(devices)}
 
 
 def distinct(values: Iterable[Any]) -> list[Any]:

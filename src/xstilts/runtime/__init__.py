@@ -1,0 +1,1 @@
+"""Runtime: device, folders, progress, signals and tables: settings and output that decide no result."""

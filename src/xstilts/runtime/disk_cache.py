@@ -45,14 +45,23 @@ class DiskCache:
         Args:
             part: Name of a part to lock, such as a file that is about to be made; "": the whole cache. A process that
                 needs both locks takes that of the part first.
+
+        Returns:
+            A lock between processes.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self.folder / f"lock{part}")
 
     def find(self, name: str) -> Path | None:
-        """Return a file by name and mark it as used now; None where there is none.
+        """Return a file by name and mark it as used now.
 
         Outside `locked()` another process may delete the file before it is opened.
+
+        Args:
+            name: Name of the file.
+
+        Returns:
+            The path; None where there is no such file.
         """
         path = self.folder / name
         try:
@@ -92,9 +101,9 @@ class DiskCache:
             progress.note(f"{self.holds} need {size / GIB:.1f} GiB, too many to store: not stored")
             return False
         others = [other for other in self.folder.glob("[!.]*.*") if other != path]
-        held = sum(other.stat().st_size for other in others)
+        used = sum(other.stat().st_size for other in others)
         for other in sorted(others, key=lambda other: other.stat().st_mtime):
-            if held + size > most:
-                held -= other.stat().st_size
+            if used + size > most:
+                used -= other.stat().st_size
                 other.unlink()
         return True

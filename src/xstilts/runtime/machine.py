@@ -116,6 +116,9 @@ class Runtime:
 
         Args:
             device: Type of a device ("cuda", "cpu"); "": the present one.
+
+        Returns:
+            Tokens, padding included.
         """
         return self.max_tokens_per_pass or (
             GPU_TOKENS if (device or self.torch_device().type) == "cuda" else CPU_TOKENS

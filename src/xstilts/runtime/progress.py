@@ -46,14 +46,22 @@ _sink: Sink = _silent
 
 
 def listen(sink: Sink) -> None:
-    """Send all further events of this process to `sink`."""
+    """Send all further events of this process to a sink, instead of the one before.
+
+    Args:
+        sink: Called with each event.
+    """
     global _sink
     _sink = sink
 
 
 @contextmanager
 def also_listening(beside: Sink) -> Iterator[None]:
-    """Send every event within this context to a second sink too."""
+    """Send every event within this context to a second sink too.
+
+    Args:
+        beside: Called with each event, after the first sink.
+    """
     before = _sink
 
     def both(event: Event) -> None:
@@ -85,7 +93,15 @@ def note(text: str) -> None:
 
 
 def left(done: int, total: int, seconds: float) -> str:
-    """Return the time left at the pace so far, as m:ss.
+    """Return the time left at the pace so far.
+
+    Args:
+        done: Steps that are done; 0 counts as 1.
+        total: All steps.
+        seconds: The time that the done steps took.
+
+    Returns:
+        Minutes and seconds, m:ss.
 
     >>> left(done=10, total=40, seconds=60)
     '3:00'
@@ -133,17 +149,17 @@ def _bars() -> Iterator[Sink]:
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[detail]}")
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        known: dict[str, TaskID] = {}
+        task_ids: dict[str, TaskID] = {}
 
         def sink(event: Event) -> None:
             if not event.total:
                 bars.console.print(event.label, markup=False)
             elif event.done >= event.total:
-                if event.label in known:
-                    bars.remove_task(known.pop(event.label))
+                if event.label in task_ids:
+                    bars.remove_task(task_ids.pop(event.label))
             else:
-                if event.label not in known:
-                    known[event.label] = bars.add_task(event.label, total=event.total, detail="")
-                bars.update(known[event.label], completed=event.done, detail=event.detail)
+                if event.label not in task_ids:
+                    task_ids[event.label] = bars.add_task(event.label, total=event.total, detail="")
+                bars.update(task_ids[event.label], completed=event.done, detail=event.detail)
 
         yield sink

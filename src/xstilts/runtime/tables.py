@@ -140,13 +140,13 @@ class TableView:
     def without_columns(self, dropped: Iterable[int]) -> TableView:
         """Return the table without the columns at these positions."""
         without = frozenset(dropped)
-        kept = [at for at in range(len(self.columns)) if at not in without]
+        positions = [at for at in range(len(self.columns)) if at not in without]
         return replace(
             self,
-            columns=tuple(self.columns[at] for at in kept),
-            rows=tuple(tuple(row[at] for at in kept) for row in self.rows),
-            units=tuple(self.units[at] for at in kept) if self.units else (),
-            align=tuple(self.align[at] for at in kept) if self.align else (),
+            columns=tuple(self.columns[at] for at in positions),
+            rows=tuple(tuple(row[at] for at in positions) for row in self.rows),
+            units=tuple(self.units[at] for at in positions) if self.units else (),
+            align=tuple(self.align[at] for at in positions) if self.align else (),
         )
 
     def trimmed(self) -> TableView:
@@ -163,19 +163,22 @@ class TableView:
 
         Args:
             lines: Whether it has a title and ruled lines; False suits a view that is redrawn all the time.
+
+        Returns:
+            The table of rich.
         """
         from rich.table import Table
         from rich.text import Text
 
         if lines:
-            shown = Table(title=self.title or None, title_justify="left", caption=self.note or None)
+            table = Table(title=self.title or None, title_justify="left", caption=self.note or None)
         else:
-            shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+            table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for heading, align in zip(self.headings, self.alignments, strict=True):
-            shown.add_column(Text(heading), justify=align)
+            table.add_column(Text(heading), justify=align)
         for row in self.rows:
-            shown.add_row(*(Text(cell.text or " ".join(cell.keys)) for cell in row))
-        return shown
+            table.add_row(*(Text(cell.text or " ".join(cell.keys)) for cell in row))
+        return table
 
     def to_markdown(self) -> str:
         """Return the table in Markdown, with its note below; a page writes the title as a heading."""
@@ -194,6 +197,9 @@ class TableView:
 
         Args:
             links: Where the stages behind the numbers are described; None for a table that stands alone.
+
+        Returns:
+            A `table` element, safe to be put into a page.
         """
         macros = templates().get_template("tables.html").module
         return Markup(macros.table(links or _NoLinks(), self))  # type: ignore[attr-defined]
@@ -250,12 +256,27 @@ def templates(*folders: Path) -> Environment:
 
 
 def is_known(value: Number) -> bool:
-    """Return whether a number was measured: neither None nor NaN nor infinite."""
+    """Return whether a number was measured.
+
+    Args:
+        value: The number.
+
+    Returns:
+        False for None, NaN and infinities.
+    """
     return value is not None and math.isfinite(value)
 
 
 def number(value: Number, decimals: int = 2, keys: Sequence[str] = ()) -> Cell:
     """Return a number with a fixed count of decimals.
+
+    Args:
+        value: The number; None for an unknown one.
+        decimals: How many decimals.
+        keys: Keys of the stages behind it.
+
+    Returns:
+        A cell that holds the value too, for sorting.
 
     >>> number(71.256).text, number(None).text
     ('71.26', '–')
@@ -266,6 +287,14 @@ def number(value: Number, decimals: int = 2, keys: Sequence[str] = ()) -> Cell:
 def signed(value: Number, decimals: int = 2, keys: Sequence[str] = ()) -> Cell:
     """Return a difference with its sign.
 
+    Args:
+        value: The difference; None for an unknown one.
+        decimals: How many decimals.
+        keys: Keys of the stages behind it.
+
+    Returns:
+        A cell that holds the value too, for sorting.
+
     >>> signed(-1.234).text
     '−1.23'
     """
@@ -275,6 +304,13 @@ def signed(value: Number, decimals: int = 2, keys: Sequence[str] = ()) -> Cell:
 def count(value: Number, keys: Sequence[str] = ()) -> Cell:
     """Return a whole number with separated thousands.
 
+    Args:
+        value: The number; None for an unknown one.
+        keys: Keys of the stages behind it.
+
+    Returns:
+        A cell that holds the value too, for sorting.
+
     >>> count(12345).text
     '12,345'
     """
@@ -283,6 +319,13 @@ def count(value: Number, keys: Sequence[str] = ()) -> Cell:
 
 def amount(value: Number, keys: Sequence[str] = ()) -> Cell:
     """Return an amount of any size with four digits and a metric prefix.
+
+    Args:
+        value: The amount; None for an unknown one.
+        keys: Keys of the stages behind it.
+
+    Returns:
+        A cell that holds the value too, for sorting.
 
     >>> amount(1_234_567_890).text, amount(9999).text
     ('1.235 G', '9999')
@@ -297,6 +340,13 @@ def amount(value: Number, keys: Sequence[str] = ()) -> Cell:
 def duration(seconds: Number, keys: Sequence[str] = ()) -> Cell:
     """Return a time in the unit that suits it; the cell's value stays in seconds.
 
+    Args:
+        seconds: The time in seconds; None for an unknown one.
+        keys: Keys of the stages behind it.
+
+    Returns:
+        A cell with three digits and a unit.
+
     >>> duration(5400).text
     '1.5 h'
     """
@@ -309,33 +359,66 @@ def duration(seconds: Number, keys: Sequence[str] = ()) -> Cell:
 def p_value(value: Number, keys: Sequence[str] = ()) -> Cell:
     """Return a p-value with three decimals; below 0.001 only that bound.
 
+    Args:
+        value: The p-value; None for an unknown one.
+        keys: Keys of the stages behind it.
+
+    Returns:
+        A cell that holds the value too, for sorting.
+
     >>> p_value(1e-9).text
     '< 0.001'
     """
     if value is None or not is_known(value):
         return Cell(NOTHING, None, tuple(keys))
-    shown = f"< {SMALLEST_P:g}" if value < SMALLEST_P else f"{value:.3f}"
-    return Cell(shown, float(value), tuple(keys))
+    text_of_value = f"< {SMALLEST_P:g}" if value < SMALLEST_P else f"{value:.3f}"
+    return Cell(text_of_value, float(value), tuple(keys))
 
 
 def interval(low: Number, high: Number, decimals: int = 2) -> str:
-    """Return the interval of a figure; "" where there is none."""
-    known = is_known(low) and is_known(high)
-    return f"[{number(low, decimals).text}, {number(high, decimals).text}]" if known else ""
+    """Return the interval of a figure.
+
+    Args:
+        low: Its lower end; None or NaN for an unknown one.
+        high: Its upper end.
+        decimals: How many decimals.
+
+    Returns:
+        "[low, high]"; "" where an end is unknown.
+    """
+    has_both = is_known(low) and is_known(high)
+    return f"[{number(low, decimals).text}, {number(high, decimals).text}]" if has_both else ""
 
 
 def signed_interval(low: Number, high: Number, decimals: int = 2) -> str:
-    """Return the interval of a difference; "" where there is none.
+    """Return the interval of a difference, with signs.
+
+    Args:
+        low: Its lower end; None or NaN for an unknown one.
+        high: Its upper end.
+        decimals: How many decimals.
+
+    Returns:
+        "[low, high]"; "" where an end is unknown.
 
     >>> signed_interval(0.5, 1.25)
     '[+0.50, +1.25]'
     """
-    known = is_known(low) and is_known(high)
-    return f"[{signed(low, decimals).text}, {signed(high, decimals).text}]" if known else ""
+    has_both = is_known(low) and is_known(high)
+    return f"[{signed(low, decimals).text}, {signed(high, decimals).text}]" if has_both else ""
 
 
 def cost_figure(name: str, value: Number, keys: Sequence[str] = ()) -> Cell:
-    """Return a figure of cost by its name: what ends in "seconds" as a duration, all else as an amount."""
+    """Return a figure of cost in the form that suits it.
+
+    Args:
+        name: Its name; one that ends in "seconds" is a duration, any other an amount.
+        value: Its value; None for an unknown one.
+        keys: Keys of the stages behind it.
+
+    Returns:
+        The cell.
+    """
     return duration(value, keys) if name.endswith("seconds") else amount(value, keys)
 
 
@@ -348,15 +431,17 @@ def cell(value: object) -> Cell:
     return count(value) if isinstance(value, int) else Cell(_with_minus(f"{value:.4g}"), value)
 
 
-def _formatted(value: float, shown: str, keys: Sequence[str]) -> Cell:
-    return Cell(_with_minus(shown), float(value), tuple(keys)) if is_known(value) else Cell(NOTHING, None, tuple(keys))
+def _formatted(value: float, formatted: str, keys: Sequence[str]) -> Cell:
+    return (
+        Cell(_with_minus(formatted), float(value), tuple(keys)) if is_known(value) else Cell(NOTHING, None, tuple(keys))
+    )
 
 
-def _with_minus(shown: str) -> str:
+def _with_minus(formatted: str) -> str:
     """Return a number's text with a true minus sign; one in an exponent stays."""
-    return shown.replace("-", "−") if "e-" not in shown else shown
+    return formatted.replace("-", "−") if "e-" not in formatted else formatted
 
 
 def _markdown_cell(cell: Cell) -> str:
-    shown = text.markdown(cell.text or " ".join(cell.keys))
-    return f"{shown} (undecided)" if cell.undecided else shown
+    escaped = text.markdown(cell.text or " ".join(cell.keys))
+    return f"{escaped} (undecided)" if cell.undecided else escaped

@@ -16,7 +16,13 @@ LINE_START = re.compile(
 
 
 def listed(names: Iterable[object]) -> str:
-    """Return names separated by commas, or by semicolons where a name itself has a comma.
+    """Join names for a message.
+
+    Args:
+        names: The names.
+
+    Returns:
+        The names, separated by commas, or by semicolons where a name itself has a comma.
 
     >>> listed(["en", "sw"]), listed(["batch 8, tuned", "all"])
     ('en, sw', 'batch 8, tuned; all')

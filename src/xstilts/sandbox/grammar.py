@@ -23,7 +23,15 @@ POS = {**FUNCTION, **dict(lemmas())}
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a sentence: its form, part of speech, entity tag (IOB2), role in the event and part of a name."""
+    """A word of a sentence.
+
+    Attributes:
+        form: How it is written.
+        pos: Its part of speech (Universal Dependencies).
+        entity: Its entity tag (IOB2).
+        role: Its role in the event: "agent", "patient", "place"; "" for none.
+        part: Which part of a name it is, a key of `world.NAMES`; "O" for none.
+    """
 
     form: str
     pos: str
@@ -44,14 +52,29 @@ class Sentence:
         return " ".join(word.form for word in self.words)
 
     def answer(self, role: str) -> tuple[str, int]:
-        """Return the words that play a role, and the character at which they start."""
+        """Return the words that play a role in the sentence's event.
+
+        Args:
+            role: "agent", "patient" or "place".
+
+        Returns:
+            The words as text, and the character at which they start.
+        """
         first = next(i for i, word in enumerate(self.words) if word.role == role)
         forms = [word.form for word in self.words if word.role == role]
         return " ".join(forms), sum(len(word.form) + 1 for word in self.words[:first])
 
 
 def say(meaning: Meaning, language: Artificial) -> Sentence:
-    """Return the sentence that has this meaning in this language."""
+    """Express a meaning in a language.
+
+    Args:
+        meaning: An event, a question about one, two events in order, or a fact.
+        language: The artificial language.
+
+    Returns:
+        The sentence, whose words carry their tags.
+    """
     if isinstance(meaning, EventQuestion):
         return Sentence((*_question(meaning, language), Word("?", "PUNCT")))
     if isinstance(meaning, Order):
@@ -119,20 +142,20 @@ def _adposed(thing: Thing, role: str, relation: str, language: Artificial) -> li
     return [*adposition, *phrase] if language.adpositions == "before" else [*phrase, *adposition]
 
 
-def _question(asked: EventQuestion, language: Artificial) -> list[Word]:
+def _question(question: EventQuestion, language: Artificial) -> list[Word]:
     """Return a question: its word leads, or stands where the answer would; a gap always stands there."""
-    thing = _role(asked)(asked.event)
+    thing = _role(question)(question.event)
     assert thing is not None
-    lemma = "where" if asked.role == "place" else "who" if thing.alive else "what"
-    clause = _clause(asked.event, language)
-    at = next(i for i, word in enumerate(clause) if word.role == asked.role)
-    rest = [word for word in clause if word.role != asked.role]
-    word = Word("_", "SYM") if asked.gap else _word(lemma, language)
-    return [word, *rest] if language.question_first and not asked.gap else [*rest[:at], word, *rest[at:]]
+    lemma = "where" if question.role == "place" else "who" if thing.alive else "what"
+    clause = _clause(question.event, language)
+    at = next(i for i, word in enumerate(clause) if word.role == question.role)
+    rest = [word for word in clause if word.role != question.role]
+    word = Word("_", "SYM") if question.gap else _word(lemma, language)
+    return [word, *rest] if language.question_first and not question.gap else [*rest[:at], word, *rest[at:]]
 
 
-def _role(asked: EventQuestion) -> Callable[[Event], Thing | None]:
-    return {"agent": lambda e: e.agent, "patient": lambda e: e.patient, "place": lambda e: e.place}[asked.role]
+def _role(question: EventQuestion) -> Callable[[Event], Thing | None]:
+    return {"agent": lambda e: e.agent, "patient": lambda e: e.patient, "place": lambda e: e.place}[question.role]
 
 
 def _order(order: Order, language: Artificial) -> list[Word]:
@@ -143,10 +166,10 @@ def _order(order: Order, language: Artificial) -> list[Word]:
 
 
 def _fact(fact: Fact, language: Artificial) -> list[Word]:
-    noun, kind = (_phrase(thing, "", "", language) for thing in (fact.noun, fact.kind))
+    noun, hypernym = (_phrase(thing, "", "", language) for thing in (fact.noun, fact.kind))
     copula = [_word("is", language)]
     late = language.order.index("V") > language.order.index("O")
-    return [*noun, *kind, *copula] if late else [*noun, *copula, *kind]
+    return [*noun, *hypernym, *copula] if late else [*noun, *copula, *hypernym]
 
 
 def _word(lemma: str, language: Artificial) -> Word:

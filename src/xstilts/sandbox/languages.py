@@ -107,6 +107,13 @@ def distance(language: Artificial, origin: Artificial = ENGLISH_LIKE) -> float:
 
     One half is the words (unrelated words 0.2, changed sounds 0.1, script 0.2), the other half the grammar. The amounts
     of text do not count.
+
+    Args:
+        language: A language.
+        origin: Another one; by default the English-like one.
+
+    Returns:
+        The distance.
     """
     pairs = ("SV", "VO", "SO")
     turned = sum(_precedes(language.order, *pair) != _precedes(origin.order, *pair) for pair in pairs) / len(pairs)
@@ -137,7 +144,7 @@ def _marking(language: Artificial, origin: Artificial) -> float:
     return 1.0 if "suffix" in (language.adpositions, origin.adpositions) else 0.5
 
 
-_DISTANCES = ", ".join(f"{one.code} {distance(one):.2f}" for one in LANGUAGES[1:])
+_DISTANCES = ", ".join(f"{other.code} {distance(other):.2f}" for other in LANGUAGES[1:])
 NOTE = f"artificial languages at a distance from {ENGLISH_LIKE.code} of {_DISTANCES}: no evidence about real ones"
 LIMIT = "The languages are artificial and the encoder is tiny: this shows that the machinery works."
 CITATION = "Artificial languages of this package, made after K et al. 2020 (ICLR) and Dufter & Schütze 2020 (EMNLP)"

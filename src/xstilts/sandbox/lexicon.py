@@ -56,12 +56,28 @@ def suffixes(language: Artificial) -> dict[str, str]:
 
 
 def related(lemma: str, language: Artificial) -> bool:
-    """Return whether a word is a cognate of the English-like one; names always are."""
+    """Return whether a word is a cognate of the English-like one; names always are.
+
+    Args:
+        lemma: The word.
+        language: The artificial language.
+
+    Returns:
+        Whether it is, by a draw that depends on the word alone: a language with more cognates has all of another's.
+    """
     return Random(f"cognate {lemma}").random() < language.cognates
 
 
 def write(form: str, language: Artificial) -> str:
-    """Return a form of Latin letters in the script of the language, letter by letter."""
+    """Write a form in the script of a language, letter by letter.
+
+    Args:
+        form: Latin letters, a to z.
+        language: The artificial language.
+
+    Returns:
+        The form in that script.
+    """
     if language.script == "Latn":
         return form
     first = FIRST_LETTER[language.script]

@@ -18,50 +18,87 @@ from xstilts.sandbox.world import ANTONYMS, HYPERNYMS, MOVES, SYNONYMS, Event, O
 
 
 def wider(event: Event) -> list[Event]:
-    """Return the events that follow from this one, each by one step, and from which it does not follow.
+    """Return more general events: each follows from this one, which does not follow from it.
 
-    A kind for a noun, "move" for a way to move; and, where the event is not denied, one detail fewer.
+    Each differs in one place: a hypernym for a noun, "move" for a way to move, or, where the event is not denied, one
+    detail fewer.
+
+    Args:
+        event: The event.
+
+    Returns:
+        The events; none where nothing can be generalised.
     """
-    found = [] if event.negated else _with_less(event)
+    events = [] if event.negated else _with_less(event)
     for role, thing in _parties(event):
         if thing.words[0] in HYPERNYMS and not thing.adjective:
-            found.append(_with(event, role, Thing((thing.kind,), thing.kind)))
-    return [*found, replace(event, verb="move")] if event.verb in MOVES else found
+            events.append(_with(event, role, Thing((thing.kind,), thing.kind)))
+    return [*events, replace(event, verb="move")] if event.verb in MOVES else events
 
 
 def equivalent(event: Event) -> list[Event]:
-    """Return events that say the same in other words: the other voice, a synonym."""
-    found = [replace(event, passive=not event.passive)] if event.patient else []
+    """Return paraphrases of an event: the other voice, or a synonym in one place.
+
+    Args:
+        event: The event.
+
+    Returns:
+        The events; none where nothing can be exchanged.
+    """
+    events = [replace(event, passive=not event.passive)] if event.patient else []
     if event.verb in SYNONYMS:
-        found.append(replace(event, verb=SYNONYMS[event.verb]))
+        events.append(replace(event, verb=SYNONYMS[event.verb]))
     for role, thing in _parties(event):
-        found += [_with(event, role, other) for other in _same(thing)]
-    return found
+        events += [_with(event, role, other) for other in _same(thing)]
+    return events
 
 
 def opposite(event: Event) -> list[Event]:
-    """Return events that cannot be true together with this one: its denial, or an adjective's antonym."""
-    found = [replace(event, negated=not event.negated)]
+    """Return events that contradict an event: its denial, or an adjective's antonym.
+
+    Args:
+        event: The event.
+
+    Returns:
+        The events, the denial first.
+    """
+    events = [replace(event, negated=not event.negated)]
     for role, thing in _parties(event):
         if thing.adjective in ANTONYMS:
-            found.append(_with(event, role, replace(thing, adjective=ANTONYMS[thing.adjective])))
-    return found
+            events.append(_with(event, role, replace(thing, adjective=ANTONYMS[thing.adjective])))
+    return events
 
 
 def swapped(event: Event) -> list[Event]:
-    """Return the event with the roles turned round, where both can act."""
+    """Return an event with agent and patient exchanged.
+
+    Args:
+        event: The event.
+
+    Returns:
+        The one event; none where there is no patient that can act.
+    """
     if not event.patient or not event.patient.alive:
         return []
     return [replace(event, agent=event.patient, patient=event.agent)]
 
 
 def follows(event: Event, label: str, random: Random) -> tuple[Event, Event] | None:
-    """Return a premise and a hypothesis made of an event, in the relation of an NLI label; None if it allows none."""
-    weak, same = wider(event), equivalent(event)
+    """Return a premise and a hypothesis in the relation of an NLI label.
+
+    Args:
+        event: What they are made of.
+        label: "entailment", "contradiction", or "neutral".
+        random: Draws among those that are possible.
+
+    Returns:
+        Premise and hypothesis; None if the event allows none.
+    """
+    weak, rewordings = wider(event), equivalent(event)
     if label == "entailment":
         return (event, random.choice(weak)) if weak else None
     if label == "contradiction":
-        base = random.choice([event, *weak, *same])
+        base = random.choice([event, *weak, *rewordings])
         return event, random.choice(opposite(event)) if base == event else replace(base, negated=not base.negated)
     turned = swapped(event)
     if turned and random.random() < 0.3:
@@ -70,17 +107,26 @@ def follows(event: Event, label: str, random: Random) -> tuple[Event, Event] | N
 
 
 def relates(event: Event, label: str, random: Random) -> tuple[Event, Event] | None:
-    """Return two events in a relation of natural logic (MacCartney & Manning 2009); None if the event allows none."""
-    made = {
+    """Return two events in a relation of natural logic (MacCartney & Manning 2009).
+
+    Args:
+        event: What they are made of.
+        label: "equivalent", "wider", "narrower", "opposite" or "other".
+        random: Draws among those that are possible.
+
+    Returns:
+        The events; None if the event allows none.
+    """
+    related_events = {
         "equivalent": equivalent(event),
         "wider": wider(event),
         "narrower": wider(event),
         "opposite": opposite(event),
         "other": swapped(event),
     }[label]
-    if not made:
+    if not related_events:
         return None
-    other = random.choice(made)
+    other = random.choice(related_events)
     return (other, event) if label == "narrower" else (event, other)
 
 
@@ -89,7 +135,14 @@ def restates(
 ) -> tuple[Event | Order, Event | Order] | None:
     """Return two sentences that mean the same, or do not although they share their words (as in PAWS).
 
-    stream: where a second event comes from, for those that only somebody takes part in.
+    Args:
+        event: What they are made of.
+        label: "same", or anything else for sentences of different meaning.
+        random: Draws among those that are possible.
+        stream: Where a second event comes from, for events without a patient.
+
+    Returns:
+        The meanings; None if the event allows none.
     """
     if not event.patient:
         other = next(other for other in stream if not other.patient)
@@ -105,12 +158,12 @@ def restates(
 
 
 def _with_less(event: Event) -> list[Event]:
-    found = [replace(event, place=None, near=False)] if event.place else []
-    found += [replace(event, time=None)] if event.time else []
+    events = [replace(event, place=None, near=False)] if event.place else []
+    events += [replace(event, time=None)] if event.time else []
     for role, thing in _parties(event):
         if thing.adjective:
-            found.append(_with(event, role, replace(thing, adjective=None)))
-    return found
+            events.append(_with(event, role, replace(thing, adjective=None)))
+    return events
 
 
 def _parties(event: Event) -> list[tuple[str, Thing]]:
@@ -122,7 +175,7 @@ def _with(event: Event, role: str, thing: Thing) -> Event:
 
 
 def _same(thing: Thing) -> list[Thing]:
-    found = [replace(thing, words=(SYNONYMS[thing.words[0]],))] if thing.words[0] in SYNONYMS else []
+    things = [replace(thing, words=(SYNONYMS[thing.words[0]],))] if thing.words[0] in SYNONYMS else []
     if thing.adjective in SYNONYMS:
-        found.append(replace(thing, adjective=SYNONYMS[thing.adjective]))
-    return found
+        things.append(replace(thing, adjective=SYNONYMS[thing.adjective]))
+    return things

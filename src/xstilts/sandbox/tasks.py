@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import cycle, islice
+from functools import lru_cache, partial
+from itertools import count, cycle, islice
 from random import Random
-from typing import Any
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
 from xstilts.data.examples import (
     AnswerSpan,
@@ -34,6 +35,7 @@ from xstilts.sandbox.relations import follows, relates, restates
 from xstilts.sandbox.texts import parallel, text
 from xstilts.sandbox.world import NEXT, TRANSITIVE, Event, EventQuestion, Meaning, events
 
+T = TypeVar("T")
 TARGETS = ("entailment", "question", "ner")  # makers of tasks with training data in one language alone
 VERSION = 1  # a part of every task's options, so that a changed world is other data
 
@@ -52,28 +54,70 @@ LABELS: dict[str, tuple[str, ...]] = {
 def examples(task: str, split: str, code: str, options: Mapping[str, str | int | tuple[str, ...]]) -> Iterator[Example]:
     """Yield the examples of a split of a sandbox task in a language.
 
-    Options: `make`, what is asked (a key of MAKERS or CORPORA), and the number of examples by split (of lines, for a
-    corpus). The task's name seeds them.
+    Args:
+        task: The name of the task, which seeds the examples.
+        split: "train", "validation" or "test".
+        code: The code of the language.
+        options: "make", which examples are made (a key of `MAKERS` or `CORPORA`), and the number of examples (for a
+            corpus, of lines) by split.
+
+    Yields:
+        The examples, the same at each call.
+
+    Raises:
+        InputError: The task has no such split in the language.
     """
-    make, count = options["make"], options.get(split, 0)
+    make, number = options["make"], options.get(split, 0)
     assert isinstance(make, str)
-    assert isinstance(count, int)
+    assert isinstance(number, int)
     if make in CORPORA:
-        yield from CORPORA[make](language(code), count)
+        yield from CORPORA[make](language(code), number)
         return
     if not has(split, code, options):
         raise InputError(
             f"'{task}' has no {split} data in '{code}': the sandbox trains and selects its target tasks in "
             f"'{ENGLISH_LIKE.code}' only; the other languages have a test split"
         )
-    make_meanings, make_example = MAKERS[make]
+    yield from islice(_examples(task, split, make, code), number)
+
+
+class Kept(Generic[T]):
+    """The values of an iterator, each computed when it is first asked for, and kept for the next caller."""
+
+    def __init__(self, values: Iterator[T]) -> None:
+        self._values, self._kept, self._lock = values, list[T](), Lock()
+
+    def __iter__(self) -> Iterator[T]:
+        for index in count():
+            with self._lock:
+                if index == len(self._kept):
+                    self._kept.append(next(self._values))
+            yield self._kept[index]
+
+
+@lru_cache(maxsize=32)
+def _meanings(task: str, split: str, make: str) -> Kept[Any]:
     stream, random = events(split, f"{task} {split}"), Random(f"{task} {split} choices")
-    for i, meaning in enumerate(islice(make_meanings(stream, random), count)):
-        yield make_example(f"{split}-{i}", meaning, language(code))
+    return Kept(MAKERS[make][0](stream, random))
+
+
+@lru_cache(maxsize=64)
+def _examples(task: str, split: str, make: str, code: str) -> Kept[Example]:
+    make_example, meanings = MAKERS[make][1], _meanings(task, split, make)
+    return Kept(make_example(f"{split}-{i}", meaning, language(code)) for i, meaning in enumerate(meanings))
 
 
 def has(split: str, code: str, options: Mapping[str, str | int | tuple[str, ...]]) -> bool:
-    """Return whether `examples` has a split in a language: training data of target tasks are in one alone."""
+    """Return whether a sandbox task has a split in a language.
+
+    Args:
+        split: "train", "validation" or "test".
+        code: The code of the language.
+        options: As of `examples`.
+
+    Returns:
+        Whether `examples` yields any; training and development data of target tasks are in one language alone.
+    """
     everywhere = split == "test" or options["make"] not in TARGETS
     return bool(options.get(split)) and (everywhere or code == ENGLISH_LIKE.code)
 
@@ -89,10 +133,10 @@ def _pairs(
 ) -> Iterator[tuple[Meaning, Meaning, str]]:
     """Yield two meanings and their relation, every label equally often."""
     for label in cycle(labels):
-        made = None
-        while not made:
-            made = relate(next(stream), label, random)
-        yield *made, label
+        pair = None
+        while not pair:
+            pair = relate(next(stream), label, random)
+        yield *pair, label
 
 
 def _restated(stream: Iterator[Event], random: Random) -> Iterator[tuple[Meaning, Meaning, str]]:
@@ -104,10 +148,10 @@ def _single(stream: Iterator[Event], random: Random) -> Iterator[Event]:
 
 
 def _distinct(stream: Iterator[Event], random: Random) -> Iterator[Event]:
-    seen: set[Event] = set()
+    yielded: set[Event] = set()
     for event in stream:
-        if event not in seen:
-            seen.add(event)
+        if event not in yielded:
+            yielded.add(event)
             yield event
 
 
@@ -115,12 +159,12 @@ def _questions(gap: bool, stream: Iterator[Event], random: Random) -> Iterator[t
     """Yield two events that share no word but function words, and a question about one of them."""
     for role in cycle(("agent", "patient", "place")):
         while True:
-            both = [next(stream), next(stream)]
-            words = [word for event in both for word in _content(event)]
-            chosen = random.choice(both)
+            story = [next(stream), next(stream)]
+            words = [word for event in story for word in _content(event)]
+            chosen = random.choice(story)
             if getattr(chosen, role) and len(words) == len(set(words)):
                 break
-        yield tuple(both), EventQuestion(chosen, role, gap)
+        yield tuple(story), EventQuestion(chosen, role, gap)
 
 
 def _content(event: Event) -> list[str]:
@@ -157,9 +201,9 @@ def _as_tags(tag: Callable[[Word], str], id: str, event: Event, tongue: Artifici
 
 
 def _as_question(id: str, meaning: tuple[tuple[Event, ...], EventQuestion], tongue: Artificial) -> QAExample:
-    both, question = meaning
-    sentences = [say(event, tongue) for event in both]
-    at = both.index(question.event)
+    story, question = meaning
+    sentences = [say(event, tongue) for event in story]
+    at = story.index(question.event)
     text, start = sentences[at].answer(question.role)
     start += sum(len(sentence.text) + 1 for sentence in sentences[:at])
     context = " ".join(sentence.text for sentence in sentences)

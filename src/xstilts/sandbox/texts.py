@@ -29,6 +29,13 @@ def text(tongue: Artificial, count: int) -> Iterator[TextExample]:
 
     Of the lines 35 % have a related sentence of the same language as `pair`, 35 % are a question and its answer with
     the story as `pair`; the others are a sentence or two.
+
+    Args:
+        tongue: The artificial language.
+        count: The number of lines; translations are added to them.
+
+    Yields:
+        The lines, the same at each call.
     """
     seed = f"lines {tongue.code}"
     random, stream = Random(seed), events("train", seed)
@@ -41,7 +48,15 @@ def text(tongue: Artificial, count: int) -> Iterator[TextExample]:
 
 
 def parallel(tongue: Artificial, count: int) -> Iterator[BitextExample]:
-    """Yield the translations that go with `count` lines: fewer, the further away the language is; none of its own."""
+    """Yield sentences of a language with their translations into the English-like one.
+
+    Args:
+        tongue: The artificial language; the English-like one has no translations.
+        count: Of how many lines the language has text; its `parallel` is the percentage that is translated.
+
+    Yields:
+        The pairs, the same at each call.
+    """
     seed = f"parallel {tongue.code}"
     random, stream = Random(seed), events("train", seed)
     for i in range(0 if tongue == ENGLISH_LIKE else count * tongue.parallel // 100):
@@ -76,8 +91,8 @@ def _meaning(stream: Iterator[Event], random: Random) -> Meaning:
 
 
 def _fact(random: Random) -> Fact:
-    kind = random.choice(tuple(KINDS))
-    return Fact(Thing((random.choice(KINDS[kind]),), kind), Thing((kind,), kind))
+    hypernym = random.choice(tuple(KINDS))
+    return Fact(Thing((random.choice(KINDS[hypernym]),), hypernym), Thing((hypernym,), hypernym))
 
 
 def _question(event: Event, random: Random) -> EventQuestion:

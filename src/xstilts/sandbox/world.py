@@ -53,7 +53,13 @@ PARTS = {word: part for part, words in NAMES.items() for word in words}
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """A person, a thing or a place: one noun, or the words of a name, with a kind and perhaps an adjective."""
+    """A person, a thing or a place.
+
+    Attributes:
+        words: One noun, or the words of a name.
+        kind: Its hypernym ("animal"), or the type of a name (PER, LOC, ORG).
+        adjective: An adjective; None for none.
+    """
 
     words: tuple[str, ...]
     kind: str
@@ -75,7 +81,18 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Somebody does something (to somebody), somewhere, at a time, or never does."""
+    """Somebody does something (to somebody), somewhere, at a time, or never does.
+
+    Attributes:
+        agent: Who acts.
+        verb: What is done.
+        patient: To whom; None for an action without one.
+        near: Whether it happens near the place instead of in it.
+        place: Where; None for anywhere.
+        time: When; None for no time.
+        negated: Whether it does not happen.
+        passive: Whether the sentence is passive.
+    """
 
     agent: Thing
     verb: str
@@ -109,7 +126,13 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One event before, or after, another."""
+    """Two events in order.
+
+    Attributes:
+        first: The event of the main clause.
+        second: The other event.
+        before: Whether the first happens before the second, or after it.
+    """
 
     first: Event
     second: Event
@@ -118,7 +141,13 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class EventQuestion:
-    """A question about an event: who ("agent"), whom or what ("patient"), where ("place"); a gap leaves it open."""
+    """A question about an event.
+
+    Attributes:
+        event: The event.
+        role: What is asked for: "agent", "patient" or "place".
+        gap: Whether it is a sentence with a gap instead of a question.
+    """
 
     event: Event
     role: str
@@ -135,7 +164,15 @@ def split_of(core: tuple[str, ...]) -> str:
 
 
 def events(split: str, seed: str) -> Iterator[Event]:
-    """Yield random events of a split without end."""
+    """Yield random events of a split without end.
+
+    Args:
+        split: "train", "validation" or "test"; no event with the same verb and parties is in two of them.
+        seed: The seed of the random numbers.
+
+    Yields:
+        Events.
+    """
     random = Random(seed)
     while True:
         event = _event(random)
@@ -144,7 +181,15 @@ def events(split: str, seed: str) -> Iterator[Event]:
 
 
 def name(random: Random, kind: str) -> Thing:
-    """Return a random name: PER, LOC or ORG. Family names also name firms, so that a word alone does not tell."""
+    """Return a random name; family names also name firms, so that a word alone does not decide the type.
+
+    Args:
+        random: The random numbers.
+        kind: "PER", "LOC" or "ORG".
+
+    Returns:
+        The named entity.
+    """
     if kind == "PER":
         words = ((random.choice(FIRST),), (random.choice(FIRST), random.choice(LAST)), (random.choice(LAST),))
         return Thing(random.choices(words, (5, 3, 2))[0], kind)
@@ -158,11 +203,20 @@ def name(random: Random, kind: str) -> Thing:
 
 
 def noun(random: Random, kinds: tuple[str, ...] = tuple(KINDS), adjectives: float = 0.25) -> Thing:
-    """Return a random common noun, sometimes only its kind ("animal"), sometimes with an adjective."""
-    kind = random.choice(kinds)
-    word = kind if random.random() < 0.2 else random.choice(KINDS[kind])
+    """Return a random common noun.
+
+    Args:
+        random: The random numbers.
+        kinds: Hypernyms to choose from.
+        adjectives: The probability of an adjective.
+
+    Returns:
+        The thing; one in five is its hypernym alone ("animal").
+    """
+    hypernym = random.choice(kinds)
+    word = hypernym if random.random() < 0.2 else random.choice(KINDS[hypernym])
     adjective = random.choice(sorted(ANTONYMS)) if random.random() < adjectives else None
-    return Thing((word,), kind, adjective)
+    return Thing((word,), hypernym, adjective)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Backtest: how right a method's ranking is, by gains that were measured.
+"""Backtest: how well a method's ranking agrees with measured gains.
 
 Regret@1 is the cost of following a method: the gain of the candidate that gained most on average over seeds, less that
 of the method's favourite (the mean of tied ones), paired by seed. For comparison there are a method that draws a
@@ -41,9 +41,9 @@ Line = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Hit:
-    """How right a method is.
+    """How well a method chooses, judged by measured gains.
 
-    Args:
+    Attributes:
         method: Its name.
         favourites: The candidates that it ranks first.
         regret: Regret@1, in points, over seeds.
@@ -70,12 +70,12 @@ def hits(scores: Mapping[str, Mapping[str, float]], gains: Gains) -> tuple[Hit, 
     Returns:
         One for each method, then "at random" and "none at all"; empty where nothing can be judged.
     """
-    found = [
-        _hit(method, {name: one for name, one in given.items() if name in gains}, gains)
-        for method, given in scores.items()
+    outcomes = [
+        _hit(method, {name: score for name, score in by_candidate.items() if name in gains}, gains)
+        for method, by_candidate in scores.items()
     ]
-    judged = [one for one in found if one]
-    names = sorted({name for given in scores.values() for name in given} & gains.keys())
+    judged = [outcome for outcome in outcomes if outcome]
+    names = sorted({name for by_candidate in scores.values() for name in by_candidate} & gains.keys())
     if not judged or len(names) < 2:
         return ()
     best = _best(names, gains)
@@ -87,14 +87,14 @@ def hits(scores: Mapping[str, Mapping[str, float]], gains: Gains) -> tuple[Hit, 
     )
 
 
-def _hit(method: str, given: Mapping[str, float], gains: Gains) -> Hit | None:
-    names = [name for name, score in given.items() if not math.isnan(score)]
+def _hit(method: str, scores: Mapping[str, float], gains: Gains) -> Hit | None:
+    names = [name for name, score in scores.items() if not math.isnan(score)]
     if len(names) < 2:
         return None
-    top = max(given[name] for name in names)
-    favourites = tuple(name for name in names if given[name] == top)
+    top = max(scores[name] for name in names)
+    favourites = tuple(name for name in names if scores[name] == top)
     regret = _lost(gains[_best(names, gains)], _mean(favourites, gains))
-    ordered = correlation([given[name] for name in names], [fmean(gains[name]) for name in names])
+    ordered = correlation([scores[name] for name in names], [fmean(gains[name]) for name in names])
     return Hit(method, favourites, regret, ordered, len(names))
 
 
@@ -112,12 +112,23 @@ def _lost(best: tuple[float, ...], chosen: tuple[float, ...]) -> Summary:
 
 
 def gains_of(path: Path, target: str, recipe: str = "", encoder: str = "") -> dict[str, tuple[float, ...]]:
-    """Return the gains on a target of a finished study: its `table.csv`, or the folder of one or of a report.
+    """Return the measured gains on a target of a finished study.
 
-    recipe, encoder: of the study's arms, those of this name; encoders as `tabulate.name_of` calls them. A gain is the
-    mean over the languages that the target was not learned in, or over those that there are, paired by seed; only
-    languages and seeds that all settings have count. Raises InputError where there is no such file, target, encoder or
-    recipe, where the file is broken, or where it is of several encoders or recipes.
+    A gain is the mean over the languages that the target has no training data in, or over all of them if it has some in
+    each, paired by seed; only languages and seeds that all settings have count.
+
+    Args:
+        path: The study's `table.csv` or `report.json`, or a folder with one of them.
+        target: The label of the target.
+        recipe: The recipe's label; "" where the study has only one.
+        encoder: The encoder's name as the table has it; "" where the study has only one.
+
+    Returns:
+        Gains by intermediate setting, one for each seed.
+
+    Raises:
+        InputError: There is no such file, target, encoder or recipe, the file is broken, or it is of several encoders
+            or recipes.
     """
     path = next((path / name for name in (TABLE, REPORT) if (path / name).is_file()), path)
     if not path.is_file():
@@ -133,10 +144,10 @@ def _reported(path: Path) -> list[Line]:
     """Return the gains of a `report.json`."""
     if path.name != REPORT:
         raise InputError(f"no measured gains in {path}: give a study's {TABLE} or {REPORT}")
-    found = study_report.read(path.parent)
-    if not isinstance(found.get("gains"), list) or not all(isinstance(one, dict) for one in found["gains"]):
+    report = study_report.read(path.parent)
+    if not isinstance(report.get("gains"), list) or not all(isinstance(entry, dict) for entry in report["gains"]):
         raise InputError(f"{path} has no gains; {AGAIN}")
-    return list(found["gains"])
+    return list(report["gains"])
 
 
 def _tabled(path: Path) -> list[Line]:
@@ -153,19 +164,19 @@ def _numbered(row: Line, place: str) -> Line:
     try:
         return {**row, "seed": int(row["seed"]), "score": float(row["score"])}
     except (KeyError, TypeError, ValueError) as error:
-        found = f"seed {row.get('seed')!r}, score {row.get('score')!r}"
-        raise InputError(f"{place}: expected numbers, found {found}; {AGAIN}") from error
+        values = f"seed {row.get('seed')!r}, score {row.get('score')!r}"
+        raise InputError(f"{place}: expected numbers, found {values}; {AGAIN}") from error
 
 
-def _of_search(path: Path, rows: list[Line], wanted: Mapping[str, str]) -> list[Line]:
+def _of_search(path: Path, rows: list[Line], criteria: Mapping[str, str]) -> list[Line]:
     """Return the rows whose columns have these values, of one encoder and recipe; an empty value asks nothing."""
-    for column, value in wanted.items():
-        there = sorted({str(row.get(column, "")) for row in rows})
+    for column, value in criteria.items():
+        present = sorted({str(row.get(column, "")) for row in rows})
         rows = [row for row in rows if value in ("", row.get(column))]
         if not rows:
-            what, remedy = ABSENT[column]
-            names = ", ".join(f"'{one}'" for one in there) or "nothing"
-            raise InputError(f"{path} has no gains {what} '{value}', but {what} {names}: {remedy}")
+            described, remedy = ABSENT[column]
+            names = ", ".join(f"'{label}'" for label in present) or "nothing"
+            raise InputError(f"{path} has no gains {described} '{value}', but {described} {names}: {remedy}")
     for column, remedy in (("encoder", "give the encoder"), ("recipe", "name one with --against-recipe")):
         values = sorted({str(row.get(column, "")) for row in rows})
         if len(values) > 1:
@@ -175,15 +186,25 @@ def _of_search(path: Path, rows: list[Line], wanted: Mapping[str, str]) -> list[
 
 def _of_report(path: Path, rows: list[Line]) -> dict[str, tuple[float, ...]]:
     """Return gains from those of a report, which has means where there are several languages."""
-    found: dict[str, dict[str, tuple[float, ...]]] = {}
+    by_setting: dict[str, dict[str, tuple[float, ...]]] = {}
     for row in rows:
-        found.setdefault(row["intermediate"], {})[row["language"]] = tuple(map(float, row["by_seed"]))
-    shared = set.intersection(*map(set, found.values()))
-    mean = next((one for one in MEANS if one in shared), None)
+        by_setting.setdefault(row["intermediate"], {})[row["language"]] = tuple(map(float, row["by_seed"]))
+    shared = set.intersection(*map(set, by_setting.values()))
+    mean = next((code for code in MEANS if code in shared), None)
     codes = [mean] if mean else sorted(shared - {*MEANS})
-    if len({len(by_seed) for each in found.values() for code, by_seed in each.items() if code in codes}) != 1:
+    if (
+        len(
+            {
+                len(by_seed)
+                for by_language in by_setting.values()
+                for code, by_seed in by_language.items()
+                if code in codes
+            }
+        )
+        != 1
+    ):
         raise InputError(f"settings in {path} share no seeds or no language: give the {TABLE} of the study")
-    return {name: _mean(codes, each) for name, each in found.items()}
+    return {name: _mean(codes, by_language) for name, by_language in by_setting.items()}
 
 
 def _of_table(path: Path, rows: list[Line]) -> dict[str, tuple[float, ...]]:
@@ -193,12 +214,15 @@ def _of_table(path: Path, rows: list[Line]) -> dict[str, tuple[float, ...]]:
     for row in rows:
         scores.setdefault(row["intermediate"], {}).setdefault(row["language"], {})[row["seed"]] = row["score"]
     codes = sorted(set.intersection(*map(set, scores.values())))
-    known = [set(each[code]) for each in scores.values() for code in codes]
-    seeds = sorted(set.intersection(*known)) if known else []
+    seed_sets = [set(by_language[code]) for by_language in scores.values() for code in codes]
+    seeds = sorted(set.intersection(*seed_sets)) if seed_sets else []
     if BASELINE not in scores or len(scores) < 2 or not seeds:
         raise InputError(
             f"{path} has no gains: no seed has a '{BASELINE}' and settings in one language; give a study of both"
         )
-    means = {name: [fmean(each[code][seed] for code in codes) for seed in seeds] for name, each in scores.items()}
+    means = {
+        name: [fmean(by_language[code][seed] for code in codes) for seed in seeds]
+        for name, by_language in scores.items()
+    }
     before = means.pop(BASELINE)
-    return {name: tuple(more - less for more, less in zip(held, before, strict=True)) for name, held in means.items()}
+    return {name: tuple(more - less for more, less in zip(after, before, strict=True)) for name, after in means.items()}

@@ -30,7 +30,7 @@ Sort = tuple[str, str]
 class Budget:
     """A budget in seconds of stages.
 
-    Args:
+    Attributes:
         machine: Where stages are built.
         seconds: The limit.
         spent: Seconds by purpose.
@@ -52,11 +52,27 @@ class Budget:
         return self.seconds - sum(self.spent.values())
 
     def expected(self, name: str, promised: Sequence[Stage]) -> float:
-        """Predict the seconds that a candidate's stages cost; sorts that were never charged count as 0."""
-        return sum(self._rate(name, _sort(one)) * _steps(one) for one in self._unpaid(promised))
+        """Predict the seconds that a candidate's stages will cost.
+
+        Args:
+            name: The candidate.
+            promised: Its stages.
+
+        Returns:
+            Seconds of those stages and inputs that were not charged yet; a sort that was never charged counts as 0.
+        """
+        return sum(self._rate(name, _sort(stage)) * _steps(stage) for stage in self._unpaid(promised))
 
     def affords(self, name: str, promised: Sequence[Stage]) -> bool:
-        """Tell whether the budget allows a candidate's stages."""
+        """Return whether the rest of the budget covers a candidate's stages.
+
+        Args:
+            name: The candidate.
+            promised: Its stages.
+
+        Returns:
+            Whether their predicted cost is at most what is left, and anything is left.
+        """
         return self.left > 0 and self.expected(name, promised) <= self.left
 
     def pay(self, what: str, name: str, promised: Sequence[Stage]) -> bool:
@@ -76,37 +92,41 @@ class Budget:
             return False
         self.built += local_executor.build_all(promised, self.machine)
         self.spent.setdefault(what, 0.0)
-        for one in self._unpaid(promised):
-            price = float(manifest.read(folder_of(one, self.machine))["seconds"])
-            seconds, steps = self.costs.get((name, _sort(one)), (0.0, 0.0))
-            self.costs[name, _sort(one)] = seconds + price, steps + _steps(one)
+        for stage in self._unpaid(promised):
+            price = float(manifest.read(folder_of(stage, self.machine))["seconds"])
+            seconds, steps = self.costs.get((name, _sort(stage)), (0.0, 0.0))
+            self.costs[name, _sort(stage)] = seconds + price, steps + _steps(stage)
             self.spent[what] += price
-            self.paid.add(one.key)
+            self.paid.add(stage.key)
         return True
 
     def _unpaid(self, promised: Sequence[Stage]) -> list[Stage]:
-        return list({one.key: one for one in _all(promised) if one.key not in self.paid}.values())
+        return list({stage.key: stage for stage in _all(promised) if stage.key not in self.paid}.values())
 
     def _rate(self, name: str, sort: Sort) -> float:
         """Return the cost of a step or stage: the candidate's own, else the highest of its sort or its function."""
-        same = [key for key in self.costs if key[1] == sort]
-        alike = ([key for key in same if key[0] == name], same, [key for key in self.costs if key[1][0] == sort[0]])
-        known = next((keys for keys in alike if keys), [])
-        return max((seconds / steps for seconds, steps in map(self.costs.__getitem__, known)), default=0.0)
+        of_sort = [key for key in self.costs if key[1] == sort]
+        alike = (
+            [key for key in of_sort if key[0] == name],
+            of_sort,
+            [key for key in self.costs if key[1][0] == sort[0]],
+        )
+        charged = next((keys for keys in alike if keys), [])
+        return max((seconds / steps for seconds, steps in map(self.costs.__getitem__, charged)), default=0.0)
 
 
 def _all(promised: Sequence[Stage]) -> Iterator[Stage]:
     """Yield stages and their transitive inputs, some more than once."""
-    for one in promised:
-        yield one
-        yield from _all(one.inputs)
+    for stage in promised:
+        yield stage
+        yield from _all(stage.inputs)
 
 
-def _sort(one: Stage) -> Sort:
-    return one.work.name, "+".join(training_set.task for training_set in one.arguments.get("training_sets", ()))
+def _sort(stage: Stage) -> Sort:
+    return stage.work.name, "+".join(training_set.task for training_set in stage.arguments.get("training_sets", ()))
 
 
-def _steps(one: Stage) -> float:
+def _steps(stage: Stage) -> float:
     """Return the steps of a training with a fixed number, 1 for anything else."""
-    recipe = one.arguments.get("recipe")
+    recipe = stage.arguments.get("recipe")
     return float(recipe.steps or 1) if recipe else 1.0

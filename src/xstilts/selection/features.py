@@ -55,9 +55,9 @@ MOST_ROWS = 2000
 class Asking:
     """How examples are encoded for features and task embeddings.
 
-    Args:
+    Attributes:
         format: Their task format.
-        labels: In the order of their numbers; empty: those that occur.
+        labels: The labels, in the order of their numbers; empty: those that occur.
         max_length: Most tokens of a sequence.
         examples: Most examples, drawn once.
         words: How words are tokenized, where it is not as in the first release (`models.word_tokenization`).
@@ -74,7 +74,7 @@ class Asking:
 class Features:
     """Labelled states.
 
-    Args:
+    Attributes:
         format: The task format of the examples.
         states: (rows, width).
         labels: (rows,); of pairs, the rows of one pair have the same label.
@@ -118,8 +118,8 @@ def features(context: BuildContext, model: Encoder | Stage, data: tuple[Stage, .
     states, labels = (np.concatenate(part) for part in zip(*rows, strict=True))
     states, labels = states[labels != IGNORED], labels[labels != IGNORED]
     if not task.headless:  # of pairs, a draw would tear them apart
-        kept = drawn(range(len(labels)), MOST_ROWS)
-        states, labels = states[kept], labels[kept]
+        drawn_rows = drawn(range(len(labels)), MOST_ROWS)
+        states, labels = states[drawn_rows], labels[drawn_rows]
     np.savez(context.folder / FEATURES, states=states.astype(np.float32), labels=labels.astype(np.int64))
     context.record |= {"units": len(inputs), "rows": len(labels), "labels": len(np.unique(labels))}
 
@@ -128,15 +128,26 @@ def read(folder: Path, format: str) -> Features:
     """Read what a `features` stage wrote.
 
     Args:
-        folder: Of the stage.
+        folder: The folder of the stage.
         format: The task format of its examples.
+
+    Returns:
+        The states with their labels.
     """
     with np.load(folder / FEATURES) as stored:
         return Features(format, stored["states"], stored["labels"])
 
 
 def load_encoder(model: Encoder | Stage, context: BuildContext) -> tuple[Network, Tokenizer]:
-    """Load a bare encoder, public or trained by an earlier stage, and its tokenizer."""
+    """Load an encoder without a head, and its tokenizer.
+
+    Args:
+        model: A public encoder, or a training whose encoder is taken.
+        context: Finds the folder of a training.
+
+    Returns:
+        The network, in evaluation mode on the CPU, and its tokenizer.
+    """
     source = context.path(model) / MODEL if isinstance(model, Stage) else model.location
     return Network(load_backbone(source)).eval(), Tokenizer.of(load_tokenizer(source)).cached(context.machine)
 
@@ -153,6 +164,9 @@ def encode_examples(
         tokenizer: The network's.
         context: Finds the folders of the data.
 
+    Returns:
+        Model inputs with their labels.
+
     Raises:
         InputError: There are no examples.
     """
@@ -165,7 +179,14 @@ def encode_examples(
 
 
 def drawn(items: Sequence[Any], most: int) -> list[Any]:
-    """Return at most so many items, always the same ones, in their order.
+    """Draw at most so many items, always the same ones, in their order.
+
+    Args:
+        items: Any sequence.
+        most: How many.
+
+    Returns:
+        All items, or `most` of them drawn without replacement by a fixed seed.
 
     >>> drawn("abc", 5)
     ['a', 'b', 'c']
@@ -188,7 +209,7 @@ def final_states(
     Args:
         network: On the device of `machine`.
         format: What the inputs were encoded by.
-        inputs: In any order.
+        inputs: Model inputs, in any order.
         tokenizer: Pads (and masks) batches.
         machine: Device, arithmetic and most tokens of a batch.
 

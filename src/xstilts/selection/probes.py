@@ -35,15 +35,15 @@ from xstilts.training.train import train
 
 @dataclass(frozen=True)
 class CandidateSearch:
-    """The question which candidate to train an encoder on before a target.
+    """A search for the best intermediate task of a target: what is compared, and how long probes are.
 
-    Args:
+    Attributes:
         encoder: Public, or the stage of an earlier training.
         target: The task that matters.
         candidates: Intermediate tasks.
         recipes: Give the hyperparameters of each task in each role.
-        seeds: Of the first round of probes.
-        steps: Of each training in the first round.
+        seeds: The number of seeds in the first round of probes.
+        steps: The steps of each training in the first round.
         examples: Most examples of a task for its states and embeddings.
 
     Raises:
@@ -59,12 +59,14 @@ class CandidateSearch:
     examples: int = 500
 
     def __post_init__(self) -> None:
-        if len({one.label for one in self.candidates}) < max(len(self.candidates), 1):
-            given = ", ".join(one.label for one in self.candidates) or "none"
-            raise InputError(f"expected different candidates, found {given}: give --candidates a,b,c")
-        for one in self.candidates:
-            if not task_format(one.format).trainable:
-                raise InputError(f"'{one.name}' ({one.format}) cannot be learned from: leave it out of --candidates")
+        if len({candidate.label for candidate in self.candidates}) < max(len(self.candidates), 1):
+            labels = ", ".join(candidate.label for candidate in self.candidates) or "none"
+            raise InputError(f"expected different candidates, found {labels}: give --candidates a,b,c")
+        for candidate in self.candidates:
+            if not task_format(candidate.format).trainable:
+                raise InputError(
+                    f"'{candidate.name}' ({candidate.format}) cannot be learned from: leave it out of --candidates"
+                )
         if not self.target.target_training_tasks() and self.target.dev_language is None:
             raise InputError(
                 f"'{self.target.name}' ({self.target.format}) has neither training data nor a language to choose on: "
@@ -74,7 +76,7 @@ class CandidateSearch:
     @property
     def names(self) -> tuple[str, ...]:
         """The labels of the candidates."""
-        return tuple(one.label for one in self.candidates)
+        return tuple(candidate.label for candidate in self.candidates)
 
     @property
     def last_training_task(self) -> Task | None:
@@ -84,10 +86,18 @@ class CandidateSearch:
 
     def candidate(self, name: str) -> Task:
         """Look up a candidate by its label."""
-        return next(one for one in self.candidates if one.label == name)
+        return next(candidate for candidate in self.candidates if candidate.label == name)
 
     def asking(self, one: Task, role: str) -> Asking:
-        """Return how the examples of a task are encoded in a role ("intermediate" or "target")."""
+        """Return how the examples of a task are encoded for features and task embeddings.
+
+        Args:
+            one: The task.
+            role: "intermediate" or "target": which recipe gives the maximum length.
+
+        Returns:
+            Format, labels, maximum length and number of the examples.
+        """
         words = word_tokenization(self.encoder, one.format)
         return Asking(one.format, one.labels, self.recipes.of((one,), role).max_length, self.examples, words)
 
@@ -96,29 +106,59 @@ class CandidateSearch:
 class ProbeStages:
     """The stages behind a recommendation. Candidates are given by name, the encoder as it is as "baseline".
 
-    Args:
+    Attributes:
         search: Encoder, target and candidates.
-        folder: Of local data; None: data of the hub.
+        folder: The folder of local data; None: data of the hub.
     """
 
     search: CandidateSearch
     folder: Path | None
 
     def probe(self, name: str, rung: Rung, seed: int) -> Encoder | Stage:
-        """Return the encoder after a short training on a candidate."""
+        """Return the encoder after a short training on a candidate.
+
+        Args:
+            name: The label of the candidate; "baseline" for the encoder without such a training.
+            rung: The number of steps.
+            seed: The seed of the training.
+
+        Returns:
+            The stage of the training, or the encoder itself.
+        """
         if name == BASELINE:
             return self.search.encoder
         return self._trained(self.search.encoder, self.search.candidate(name), "intermediate", rung, seed)
 
     def probe_on_target(self, name: str, rung: Rung, seed: int) -> Encoder | Stage:
-        """Return the same after a further short training on each of the target's training tasks."""
+        """Return the encoder after short trainings on a candidate and then on each of the target's training tasks.
+
+        Args:
+            name: The label of the candidate; "baseline" for none.
+            rung: The number of steps of each training.
+            seed: The seed of the trainings.
+
+        Returns:
+            The stage of the last training; the encoder itself where nothing is trained.
+        """
         model = self.probe(name, rung, seed)
         for training_task in self.search.target.target_training_tasks():
             model = self._trained(model, training_task, "target", rung, seed)
         return model
 
     def score(self, name: str, rung: Rung, seed: int) -> Stage:
-        """Return the score of `probe_on_target` on development data in the language that the target is trained in."""
+        """Return the score of `probe_on_target` on development data in the language that the target is trained in.
+
+        Args:
+            name: The label of the candidate; "baseline" for none.
+            rung: The number of steps of each training.
+            seed: The seed of the trainings.
+
+        Returns:
+            The stage of the score.
+
+        Raises:
+            InputError: The target has no development data.
+        """
         dev_task, data = development(self.search, self.folder)
         length = self.search.asking(dev_task, "target").max_length
         return score(
@@ -126,7 +166,16 @@ class ProbeStages:
         )
 
     def features(self, name: str, rung: Rung, seed: int) -> Stage:
-        """Return the states of the target's training examples in the encoder after a candidate's probe."""
+        """Return the hidden states of the target's training examples in the encoder after a candidate's probe.
+
+        Args:
+            name: The label of the candidate; "baseline" for the encoder without a probe.
+            rung: The number of steps.
+            seed: The seed of the training.
+
+        Returns:
+            The stage of the features; of development examples where the target has no training data.
+        """
         last = self.search.last_training_task
         if last is None:
             dev_task, data = development(self.search, self.folder)
@@ -135,21 +184,38 @@ class ProbeStages:
         return features(self.probe(name, rung, seed), learned, self.search.asking(last, "target"))
 
     def text(self, name: str) -> Stage:
-        """Return the TextEmb of a candidate, or of the target for "baseline"."""
-        one, role = self._task(name)
-        return text_embedding(self.search.encoder, training_set(one, self.folder).train, self.search.asking(one, role))
+        """Return the TextEmb of a candidate's training data, or of the target's.
+
+        Args:
+            name: The label of the candidate; "baseline" for the target.
+
+        Returns:
+            The stage of the task embedding.
+        """
+        embedded, role = self._task(name)
+        return text_embedding(
+            self.search.encoder, training_set(embedded, self.folder).train, self.search.asking(embedded, role)
+        )
 
     def embedding(self, name: str, rung: Rung, seed: int) -> Stage:
         """Return the TaskEmb of a candidate, after its probe, or of the target for "baseline".
 
+        Args:
+            name: The label of the candidate; "baseline" for the target.
+            rung: The number of steps.
+            seed: The seed of the trainings.
+
+        Returns:
+            The stage of the task embedding.
+
         Raises:
             InputError: The target has no training data.
         """
-        one, role = self._task(name)
+        embedded, role = self._task(name)
         model = self.probe_on_target(name, rung, seed) if name == BASELINE else self.probe(name, rung, seed)
         if not isinstance(model, Stage):
             raise InputError(f"'{name}' is not trained and has no task embedding: give a target that is")
-        return fisher(model, training_set(one, self.folder).train, self.search.asking(one, role))
+        return fisher(model, training_set(embedded, self.folder).train, self.search.asking(embedded, role))
 
     def _task(self, name: str) -> tuple[Task, str]:
         if name != BASELINE:
@@ -158,23 +224,24 @@ class ProbeStages:
             raise InputError(f"'{self.search.target.label}' has no training data to embed: its probes alone can be had")
         return self.search.last_training_task, "target"
 
-    def _trained(self, model: Encoder | Stage, one: Task, role: str, rung: Rung, seed: int) -> Stage:
-        recipe = shortened(self.search.recipes.of((one,), role), rung.steps, one.counts.get("train"))
-        without_dev = replace(
-            training_set(one, self.folder).read_by(model), dev=None
-        )  # a short training selects nothing
+    def _trained(self, model: Encoder | Stage, training_task: Task, role: str, rung: Rung, seed: int) -> Stage:
+        recipe = shortened(
+            self.search.recipes.of((training_task,), role), rung.steps, training_task.counts.get("train")
+        )
+        whole = training_set(training_task, self.folder).read_by(model)
+        without_dev = replace(whole, dev=None)  # a short training selects nothing
         return train(model, (without_dev,), recipe, seed)
 
 
 def development(search: CandidateSearch, folder: Path | None) -> tuple[Task, Stage]:
-    """Return what probes are scored on.
+    """Return the development data that probes are scored on.
 
     That is the target's own development data, else those of its last training task; of a target without training data,
     the pairs of its development language.
 
     Args:
         search: Encoder, target and candidates.
-        folder: Of local data.
+        folder: The folder of local data; None: data of the hub.
 
     Returns:
         The task whose data they are, and the stage that reads them.
@@ -185,9 +252,9 @@ def development(search: CandidateSearch, folder: Path | None) -> tuple[Task, Sta
     target, last = search.target, search.last_training_task
     code = last.trained_in[0] if last else str(target.dev_language)
     tried = [(target, "validation"), (last, "validation") if last else (target, "test")]
-    for one, split in tried:
-        if task_format(one.format).trainable and one.has(split, code, folder):
-            return one, read(one.data(split, code, folder))
+    for scored, split in tried:
+        if task_format(scored.format).trainable and scored.has(split, code, folder):
+            return scored, read(scored.data(split, code, folder))
     raise InputError(f"'{target.label}' has no development data in '{code}': probes cannot be scored")
 
 
@@ -195,18 +262,21 @@ def shortened(recipe: Recipe, steps: int, count: int | None) -> Recipe:
     """Shorten a recipe to a probe, with the same share of warm-up and as many examples as its steps take.
 
     Args:
-        recipe: Of a whole training.
-        steps: Of the probe.
+        recipe: The recipe of a whole training.
+        steps: The steps of the probe.
         count: Training examples of the task, if known: no training becomes longer than the whole one.
+
+    Returns:
+        The recipe of the probe; it selects no checkpoint on development data.
     """
     limits = [recipe.max_train_examples, count]
-    known = min((one for one in limits if one is not None), default=None)
-    whole = recipe.steps or (math.ceil(recipe.epochs * known / recipe.batch_size) if known else None)
-    steps = min(steps, whole or steps)
-    share = min(recipe.warmup_steps / whole, 0.9) if whole else 0.1
+    available = min((limit for limit in limits if limit is not None), default=None)
+    full_steps = recipe.steps or (math.ceil(recipe.epochs * available / recipe.batch_size) if available else None)
+    steps = min(steps, full_steps or steps)
+    share = min(recipe.warmup_steps / full_steps, 0.9) if full_steps else 0.1
     warmup = recipe.warmup_steps if recipe.warmup_steps < 1 else share
-    taken = min(steps * recipe.batch_size, recipe.max_train_examples or steps * recipe.batch_size)
-    return replace(recipe, steps=steps, max_train_examples=taken, warmup_steps=warmup, selection=None)
+    examples = min(steps * recipe.batch_size, recipe.max_train_examples or steps * recipe.batch_size)
+    return replace(recipe, steps=steps, max_train_examples=examples, warmup_steps=warmup, selection=None)
 
 
 def candidates_of(target: Task, named: str | None, folder: Path | None) -> tuple[Task, ...]:
@@ -215,29 +285,34 @@ def candidates_of(target: Task, named: str | None, folder: Path | None) -> tuple
     Args:
         target: It and its training tasks are no candidates.
         named: Names, "a,b"; None: all labelled tasks with training data, artificial ones for artificial targets only.
-        folder: Of local data.
+        folder: The folder of local data; None: data of the hub.
+
+    Returns:
+        The tasks whose training data are there.
 
     Raises:
         InputError: There are none.
     """
     if named:
         return tasks_of(named)
-    own = {target.name, *(one.name for one in target.target_training_tasks())}
+    own = {target.name, *(training_task.name for training_task in target.target_training_tasks())}
     every = (task(name) for name in names() if name not in own)
-    found = tuple(
-        one for one in every if one.artificial == target.artificial and _labelled(one) and _there(one, folder)
+    candidates = tuple(
+        candidate
+        for candidate in every
+        if candidate.artificial == target.artificial and _labelled(candidate) and _there(candidate, folder)
     )
-    if not found:
+    if not candidates:
         raise InputError(
             f"no task has training data below {folder or '(no --data given)'}: name the folder with --data"
         )
-    return found
+    return candidates
 
 
-def _labelled(one: Task) -> bool:
-    format = task_format(one.format)
+def _labelled(candidate: Task) -> bool:
+    format = task_format(candidate.format)
     return not (format.headless or format.language_model)
 
 
-def _there(one: Task, folder: Path | None) -> bool:
-    return all(part.has("train", code, folder) for part, code in one.training_parts())
+def _there(candidate: Task, folder: Path | None) -> bool:
+    return all(part.has("train", code, folder) for part, code in candidate.training_parts())

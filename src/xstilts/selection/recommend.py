@@ -66,8 +66,8 @@ def recommend(search: CandidateSearch, machine: Runtime, hours: float = math.inf
     cheap = Advice("", search.target.label, search.names, figures).combined()
     rounds = _rounds(scorer, tuple(cheap) or search.names, rungs, missing)
     figures |= of_rounds(rounds)
-    missing += [f"the budget did not reach {one}" for one in scorer.unpaid]
-    spent = {what: round(seconds, 3) for what, seconds in scorer.budget.spent.items()}
+    missing += [f"the budget did not reach {skipped}" for skipped in scorer.unpaid]
+    spent = {purpose: round(seconds, 3) for purpose, seconds in scorer.budget.spent.items()}
     return Advice(
         name_of(search.encoder),
         search.target.label,
@@ -104,7 +104,7 @@ def _rounds(scorer: CandidateScorer, names: Names, rungs: tuple[Rung, ...], miss
 class CandidateScorer:
     """Measures candidates by each method, as far as the budget allows.
 
-    Args:
+    Attributes:
         stages: What to build.
         budget: Builds and charges it.
         unpaid: What the budget did not allow; added to.
@@ -115,39 +115,81 @@ class CandidateScorer:
     unpaid: list[str] = field(default_factory=list)
 
     def by_states(self, rung: Rung) -> Found:
-        """Return how much better states predict the target's labels after probes than before them, by measure."""
-        plain = self._measured(BASELINE, rung, [1])
+        """Score candidates by how well hidden states predict the target's labels.
+
+        Args:
+            rung: Steps and seeds of the probes.
+
+        Returns:
+            By measure ("logme", "h_score", "knn" or the like) the figures of each candidate: by how much the measure is
+            higher after its probe than in the encoder as it is.
+        """
+        before = self._measured(BASELINE, rung, [1])
         after = {name: self._measured(name, rung, _seeds(rung)) for name in self.stages.search.names}
         return {
-            method: {n: _figure(stats.gain(own * len(held[method]), held[method])) for n, held in after.items() if held}
-            for method, own in plain.items()
+            method: {
+                n: _figure(stats.gain(own * len(by_measure[method]), by_measure[method]))
+                for n, by_measure in after.items()
+                if by_measure
+            }
+            for method, own in before.items()
         }
 
     def by_texts(self, rung: Rung) -> Found:
-        """Return how similar each candidate's texts are to the target's."""
+        """Score candidates by the similarity of their texts to the target's (TextEmb).
+
+        Args:
+            rung: Ignored: nothing is trained.
+
+        Returns:
+            "textemb" with the figures of each candidate.
+        """
         names = (BASELINE, *self.stages.search.names)
         return {"textemb": self._near({name: [self.stages.text(name)] for name in names}, "texts")}
 
     def by_fisher(self, rung: Rung) -> Found:
-        """Return how similar each candidate's Fisher information is to the target's."""
+        """Score candidates by the similarity of their Fisher information to the target's (TaskEmb).
+
+        Args:
+            rung: Steps and seeds of the probes.
+
+        Returns:
+            "taskemb" with the figures of each candidate.
+        """
         names = (BASELINE, *self.stages.search.names)
         promised = {name: [self.stages.embedding(name, rung, seed) for seed in _seeds(rung)] for name in names}
         return {"taskemb": self._near(promised, "Fisher")}
 
     def standings(self, names: Names, rung: Rung) -> tuple[Standing, ...]:
-        """Return how candidates stand after a round, the best first, as far as the budget went in the order given."""
+        """Build the probes of a round and order its candidates.
+
+        Args:
+            names: Candidates, in the order in which to measure them; the baseline comes before them.
+            rung: Steps and seeds of the probes.
+
+        Returns:
+            Standings, the best first, of the candidates that the budget reached; none if it reached not even the first.
+        """
         scores: dict[str, Array] = {}
         for name in (BASELINE, *names):
             promised = _probes(self.stages, name, rung)
             if not self._paid(_round(rung), name, promised):
                 break
-            folders = [folder_of(one, self.budget.machine) for one in promised]
+            folders = [folder_of(stage, self.budget.machine) for stage in promised]
             scores[name] = np.stack([contributions(folder / CONTRIBUTIONS) for folder in folders])
         metric = development(self.stages.search, self.stages.folder)[0].metric
         return standing(scores, metric) if len(scores) > 1 else ()
 
     def room(self, names: Names, rung: Rung) -> int:
-        """Return how many of these candidates the budget allows, in this order and after the baseline."""
+        """Return how many candidates of a round the budget allows.
+
+        Args:
+            names: Candidates, in the order in which to measure them; the baseline comes before them.
+            rung: Steps and seeds of the probes.
+
+        Returns:
+            The number of candidates; where it is below two, the round is added to `unpaid`.
+        """
         prices = [self.budget.expected(name, _probes(self.stages, name, rung)) for name in (BASELINE, *names)]
         places = sum(total <= self.budget.left for total in accumulate(prices)) - 1
         if places < 2:
@@ -157,16 +199,19 @@ class CandidateScorer:
             )
         return places
 
-    def _near(self, promised: dict[str, list[Stage]], what: str) -> dict[str, Figure]:
+    def _near(self, promised: dict[str, list[Stage]], purpose: str) -> dict[str, Figure]:
         """Return the similarity of each candidate's embedding to the target's, over seeds."""
-        found: dict[str, list[task_embeddings.Embedding]] = {}
+        embeddings: dict[str, list[task_embeddings.Embedding]] = {}
         for name, stages in promised.items():
-            if self._paid(what, name, stages):
-                found[name] = [task_embeddings.read(folder_of(one, self.budget.machine)) for one in stages]
-        own = found.pop(BASELINE, [])
+            if self._paid(purpose, name, stages):
+                embeddings[name] = [task_embeddings.read(folder_of(stage, self.budget.machine)) for stage in stages]
+        own = embeddings.pop(BASELINE, [])
         if not own:
             return {}
-        near = {name: [alike(*pair) for pair in zip(own, held, strict=True)] for name, held in found.items()}
+        near = {
+            name: [alike(*pair) for pair in zip(own, own_embeddings, strict=True)]
+            for name, own_embeddings in embeddings.items()
+        }
         return {name: _figure(stats.summary(values)) for name, values in near.items()}
 
     def _measured(self, name: str, rung: Rung, seeds: Sequence[int]) -> dict[str, list[float]]:
@@ -174,17 +219,17 @@ class CandidateScorer:
         promised = [self.stages.features(name, rung, seed) for seed in seeds]
         if not self._paid(STATES, name, promised):
             return {}
-        found = [
-            read_features(folder_of(one, self.budget.machine), one.arguments["asking"].format).measures()
-            for one in promised
+        measures = [
+            read_features(folder_of(stage, self.budget.machine), stage.arguments["asking"].format).measures()
+            for stage in promised
         ]
-        return {method: [one[method] for one in found] for method in found[0]}
+        return {method: [by_measure[method] for by_measure in measures] for method in measures[0]}
 
-    def _paid(self, what: str, name: str, promised: Sequence[Stage]) -> bool:
+    def _paid(self, purpose: str, name: str, promised: Sequence[Stage]) -> bool:
         """Build stages if the budget allows it; note in `unpaid` where it did not."""
-        if paid := self.budget.pay(what, name, promised):
+        if paid := self.budget.pay(purpose, name, promised):
             return paid
-        self.unpaid.append(f"'{name}' in {what}")
+        self.unpaid.append(f"'{name}' in {purpose}")
         return False
 
 
@@ -195,32 +240,44 @@ def standing(scores: dict[str, Array], metric: str) -> tuple[Standing, ...]:
         scores: By name, "baseline" among them, what each example contributed, (seeds, examples, k); seeds and examples
             are the same for all.
         metric: Which computes a headline from contributions.
+
+    Returns:
+        Standings with gains over the baseline and distances to the leader.
     """
     gain = partial(stats.estimate, headline=partial(metrics.headlines, metric))
-    gains = {name: gain(one, scores[BASELINE]) for name, one in scores.items() if name != BASELINE}
+    gains = {
+        name: gain(candidate_scores, scores[BASELINE]) for name, candidate_scores in scores.items() if name != BASELINE
+    }
     first, *rest = sorted(gains, key=lambda name: -gains[name].value)
     behind = [Standing(name, gains[name], gain(scores[first], scores[name])) for name in rest]
     return (Standing(first, gains[first]), *behind)
 
 
 def of_rounds(rounds: Sequence[Round]) -> Found:
-    """Return the figures of probes: the first round's ("probe") and, of several, each candidate's last ("halving")."""
-    found: Found = {}
+    """Return the figures of probes.
+
+    Args:
+        rounds: The rounds that were finished.
+
+    Returns:
+        "probe" with the gains in the first round and, of several rounds, "halving" with each candidate's last gain.
+    """
+    figures: Found = {}
     if rounds:
-        found["probe"] = {one.name: _gain(one) for one in rounds[0].standings}
+        figures["probe"] = {entry.name: _gain(entry) for entry in rounds[0].standings}
     if len(rounds) > 1:
         orders = successive_halving.order(rounds)
-        last = {one.name: one for each in rounds for one in each.standings}
-        found["halving"] = {name: replace(_gain(one), order=orders[name]) for name, one in last.items()}
-    return found
+        last = {entry.name: entry for finished in rounds for entry in finished.standings}
+        figures["halving"] = {name: replace(_gain(entry), order=orders[name]) for name, entry in last.items()}
+    return figures
 
 
-def _gain(one: Standing) -> Figure:
-    return Figure(one.gain.value, *one.gain.interval())
+def _gain(entry: Standing) -> Figure:
+    return Figure(entry.gain.value, *entry.gain.interval())
 
 
-def _figure(found: Summary) -> Figure:
-    return Figure(found.mean, found.low, found.high)
+def _figure(summary: Summary) -> Figure:
+    return Figure(summary.mean, summary.low, summary.high)
 
 
 def _probes(stages: ProbeStages, name: str, rung: Rung) -> list[Stage]:

@@ -27,7 +27,7 @@ HELPS, HARMS = "helps", "harms"
 class Figure:
     """A method's figure for a candidate.
 
-    Args:
+    Attributes:
         value: The figure.
         low: Lower end of its 95 % interval; NaN: there is none.
         high: Upper end.
@@ -53,12 +53,12 @@ Figures = Mapping[str, Mapping[str, Figure]]
 class Advice:
     """A ranking of candidates for a target.
 
-    Args:
+    Attributes:
         encoder: Its name.
         target: Its label.
         candidates: Their labels.
-        figures: Of each method, for each candidate.
-        rounds: Of probes.
+        figures: The figures of each method, for each candidate.
+        rounds: The rounds of probes that were finished.
         spent: Seconds by purpose.
         budget: Seconds that were allowed.
         built: How many stages were built, rather than found in the store.
@@ -79,19 +79,19 @@ class Advice:
 
     def scores(self) -> dict[str, dict[str, float]]:
         """Return what candidates are ranked by, by method (NaN where there is no figure), "combined" last."""
-        found = {
-            method: {name: held[name].ranked if name in held else math.nan for name in self.candidates}
-            for method, held in self.figures.items()
+        by_method = {
+            method: {name: figures[name].ranked if name in figures else math.nan for name in self.candidates}
+            for method, figures in self.figures.items()
         }
         combined, last = self.combined(), len(self.candidates)
         places = {name: -rank - last * (name in self.harmful()) for name, rank in combined.items()}
-        return found | ({COMBINED: places} if combined else {})
+        return by_method | ({COMBINED: places} if combined else {})
 
     def ranks(self) -> dict[str, dict[str, float]]:
         """Return each candidate's rank by method, 1 for the best, NaN where there is no figure."""
         return {
-            method: dict(zip(self.candidates, ranks([_ranked(held, name) for name in self.candidates]), strict=True))
-            for method, held in self.figures.items()
+            method: dict(zip(self.candidates, ranks([_ranked(figures, name) for name in self.candidates]), strict=True))
+            for method, figures in self.figures.items()
         }
 
     def combined(self) -> dict[str, float]:
@@ -99,10 +99,16 @@ class Advice:
 
         The best rank comes first, candidates that harm last.
         """
-        whole = [given for given in self.ranks().values() if not any(map(math.isnan, given.values()))]
-        found = {name: fmean(given[name] for given in whole) for name in self.candidates} if whole else {}
+        complete = [
+            by_candidate for by_candidate in self.ranks().values() if not any(map(math.isnan, by_candidate.values()))
+        ]
+        mean_ranks = (
+            {name: fmean(by_candidate[name] for by_candidate in complete) for name in self.candidates}
+            if complete
+            else {}
+        )
         harmful = self.harmful()
-        return dict(sorted(found.items(), key=lambda pair: (pair[0] in harmful, pair[1])))
+        return dict(sorted(mean_ranks.items(), key=lambda pair: (pair[0] in harmful, pair[1])))
 
     def harmful(self) -> tuple[str, ...]:
         """Return the candidates whose gain in their last round has an interval below 0."""
@@ -111,26 +117,33 @@ class Advice:
     def favourites(self) -> dict[str, tuple[str, ...]]:
         """Return the candidates that each method ranks first, several where they are tied."""
         return {
-            method: tuple(name for name, rank in given.items() if rank == min(given.values()))
-            for method, given in self.ranks().items()
-            if not any(map(math.isnan, given.values()))
+            method: tuple(name for name, rank in by_candidate.items() if rank == min(by_candidate.values()))
+            for method, by_candidate in self.ranks().items()
+            if not any(map(math.isnan, by_candidate.values()))
         }
 
     def last(self, name: str) -> Standing | None:
-        """Return a candidate's standing in the last round that it was in; None: it was in none."""
-        found = [held for one in self.rounds for held in one.standings if held.name == name]
-        return found[-1] if found else None
+        """Return a candidate's standing in the last round that it was in.
+
+        Args:
+            name: The label of the candidate.
+
+        Returns:
+            The standing; None if it was in no round.
+        """
+        standings = [standing for finished in self.rounds for standing in finished.standings if standing.name == name]
+        return standings[-1] if standings else None
 
 
-def _ranked(held: Mapping[str, Figure], name: str) -> float:
-    return held[name].ranked if name in held else math.nan
+def _ranked(figures: Mapping[str, Figure], name: str) -> float:
+    return figures[name].ranked if name in figures else math.nan
 
 
 @dataclass(frozen=True)
 class Known:
     """What is certain about the favourite.
 
-    Args:
+    Attributes:
         favourite: The first in the combined order.
         effect: "helps", "harms" or "" (not certain).
         disagreeing: Methods with another favourite, and theirs.
@@ -153,7 +166,14 @@ class Known:
 
 
 def known(advice: Advice) -> Known | None:
-    """Return what is certain about the favourite; None where nothing was ranked."""
+    """Return what is certain about the first of the ranking.
+
+    Args:
+        advice: The recommendation.
+
+    Returns:
+        Whether it helps, and whether it is the best; None where nothing was ranked.
+    """
     favourite = next(iter(advice.combined()), None)
     if favourite is None:
         return None

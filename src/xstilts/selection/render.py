@@ -35,9 +35,14 @@ POINTS = ("knn", "probe", "halving")  # methods whose figures are in percent
 
 
 def answer(question: CandidateSearch, machine: Runtime, hours: float, gains: Gains, out: Path | None) -> None:
-    """Rank the candidates and print the advice; hours: of trainings and the like, 0 for as many as it takes.
+    """Rank the candidates and print the recommendation.
 
-    gains: that were measured, by candidate, by which the methods are judged; none: they are not.
+    Args:
+        question: Encoder, target and candidates.
+        machine: Where stages are built.
+        hours: The budget in hours of stage time; 0 for no limit.
+        gains: Measured gains by candidate, against which the methods are judged; empty for none.
+        out: The folder for `recommend.json`; None for no file.
     """
     with progress.shown():
         advice = recommend(question, machine, hours or math.inf)
@@ -45,7 +50,12 @@ def answer(question: CandidateSearch, machine: Runtime, hours: float, gains: Gai
 
 
 def show(advice: Advice, out: Path | None) -> None:
-    """Print a recommendation; with a folder, also write `recommend.json` there."""
+    """Print a recommendation.
+
+    Args:
+        advice: The recommendation.
+        out: The folder for `recommend.json`; None for no file.
+    """
     from xstilts.runtime.console import console
 
     screen = console()
@@ -67,22 +77,22 @@ HITS = (
 
 def _ranking(advice: Advice) -> RichTable:
     """Return the table: candidates in the combined order, with each method's figure and rank."""
-    shown = RichTable(title=f"candidates for {advice.target}, {advice.encoder}", title_justify="left")
+    table = RichTable(title=f"candidates for {advice.target}, {advice.encoder}", title_justify="left")
     for number, name in enumerate(("candidate", *advice.figures, "mean rank")):
-        shown.add_column(name, justify="left" if number == 0 else "right")
+        table.add_column(name, justify="left" if number == 0 else "right")
     for name, cells in rows(advice).items():
-        shown.add_row(name, *cells)
-    return shown
+        table.add_row(name, *cells)
+    return table
 
 
 def rows(advice: Advice) -> dict[str, list[str]]:
     """Return the cells of each candidate, the best first: each method's figure with its rank, then the mean rank."""
     ranks, combined = advice.ranks(), advice.combined()
-    found = {}
+    cells_of = {}
     for name in combined or advice.candidates:
-        cells = [_cell(held.get(name), ranks[method][name], method) for method, held in advice.figures.items()]
-        found[name] = [*cells, f"{combined[name]:.1f}" if name in combined else "-"]
-    return found
+        cells = [_cell(figures.get(name), ranks[method][name], method) for method, figures in advice.figures.items()]
+        cells_of[name] = [*cells, f"{combined[name]:.1f}" if name in combined else "-"]
+    return cells_of
 
 
 def _cell(figure: Figure | None, rank: float, method: str) -> str:
@@ -95,25 +105,25 @@ def _cell(figure: Figure | None, rank: float, method: str) -> str:
 
 def summary_lines(advice: Advice) -> Iterator[str]:
     """Yield sentences about what is certain and what is not."""
-    found = known(advice)
-    if found is None:
+    certainty = known(advice)
+    if certainty is None:
         yield "nothing is known: no method has a figure for every candidate; raise --budget"
         return
     methods = len(advice.favourites())
-    agreeing = methods - len(found.disagreeing)
-    among = " of those that probes do not show to harm" if 0 < len(found.harmful) < len(advice.candidates) else ""
-    yield f"{found.favourite} has the best mean rank{among}, and is first by {agreeing} of {methods} methods"
-    yield _effect(found.favourite, found.effect, advice.last(found.favourite))
-    yield from _warning(advice, found.harmful)
-    if found.best:
+    agreeing = methods - len(certainty.disagreeing)
+    among = " of those that probes do not show to harm" if 0 < len(certainty.harmful) < len(advice.candidates) else ""
+    yield f"{certainty.favourite} has the best mean rank{among}, and is first by {agreeing} of {methods} methods"
+    yield _effect(certainty.favourite, certainty.effect, advice.last(certainty.favourite))
+    yield from _warning(advice, certainty.harmful)
+    if certainty.best:
         yield "it is the best of these: probes put every other behind the leader, and most methods agree"
         return
     reasons = []
-    if not found.agreed:
-        others = "; ".join(f"{method}: {', '.join(names)}" for method, names in found.disagreeing.items())
+    if not certainty.agreed:
+        others = "; ".join(f"{method}: {', '.join(names)}" for method, names in certainty.disagreeing.items())
         reasons.append(f"methods disagree ({others})")
-    if found.close:
-        reasons.append(f"probes do not put {', '.join(found.close)} behind the leader for sure")
+    if certainty.close:
+        reasons.append(f"probes do not put {', '.join(certainty.close)} behind the leader for sure")
     yield f"not known whether it is the best: {'; '.join(reasons)}"
 
 
@@ -133,69 +143,89 @@ def _effect(name: str, effect: str, standing: Standing | None) -> str:
 def _warning(advice: Advice, harmful: tuple[str, ...]) -> Iterator[str]:
     """Yield a warning of candidates that harm."""
     if harmful:
-        what = f"do not take {', '.join(harmful)}"
-        what = "take none of these" if len(harmful) == len(advice.candidates) else what
-        yield f"{what}: in their last rounds the intervals of their gains lie below 0"
+        warning = f"do not take {', '.join(harmful)}"
+        warning = "take none of these" if len(harmful) == len(advice.candidates) else warning
+        yield f"{warning}: in their last rounds the intervals of their gains lie below 0"
 
 
 def remarks(advice: Advice) -> Iterator[str]:
     """Yield notes on the figures: what they are, which candidates were dropped, what was spent."""
     yield "each figure with its 95 % interval over seeds, where there is one, and its rank (#); mean rank: over methods"
     yield from (f"{method}: {METHODS[method]}" for method in advice.figures)
-    for one in advice.rounds:
-        names = ", ".join(held.name for held in one.standings)
-        yield f"round {one.rung.number + 1}, {one.rung.steps} steps, {one.rung.seeds} seeds: {names}"
-        yield from (f"  {name} dropped: {why}" for name, why in one.dropped.items())
-    yield from (f"left out: {one}" for one in advice.missing)
-    parts = ", ".join(f"{what} {seconds:.0f} s" for what, seconds in advice.spent.items())
+    for probe_round in advice.rounds:
+        names = ", ".join(standing.name for standing in probe_round.standings)
+        rung = probe_round.rung
+        yield f"round {rung.number + 1}, {rung.steps} steps, {rung.seeds} seeds: {names}"
+        yield from (f"  {name} dropped: {why}" for name, why in probe_round.dropped.items())
+    yield from (f"left out: {reason}" for reason in advice.missing)
+    parts = ", ".join(f"{purpose} {seconds:.0f} s" for purpose, seconds in advice.spent.items())
     budget = "no budget was set" if math.isinf(advice.budget) else f"of {advice.budget:.0f} s"
     yield f"spent {sum(advice.spent.values()):.0f} s of stages, {budget}: {parts}; {advice.built} stages built now"
 
 
 def _hits(advice: Advice) -> RichTable:
-    shown = RichTable("method", "favourite", "regret@1", "correlation", "of", title="by measured gains")
+    table = RichTable("method", "favourite", "regret@1", "correlation", "of", title="by measured gains")
     for hit in advice.hits:
-        found = hit.correlation
-        known = found is not None and not math.isnan(found.value)
-        rank = f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]" if found and known else "-"
-        shown.add_row(hit.method, ", ".join(hit.favourites) or "-", interval_of(hit.regret), rank, str(hit.count))
-    return shown
+        correlation = hit.correlation
+        is_known = correlation is not None and not math.isnan(correlation.value)
+        rank = (
+            f"{correlation.value:+.2f} [{correlation.low:+.2f}, {correlation.high:+.2f}]"
+            if correlation and is_known
+            else "-"
+        )
+        table.add_row(hit.method, ", ".join(hit.favourites) or "-", interval_of(hit.regret), rank, str(hit.count))
+    return table
 
 
 def interval_of(found: Summary) -> str:
-    """Format a mean with its interval, if it has one."""
+    """Format a mean with its interval.
+
+    Args:
+        found: The mean over seeds.
+
+    Returns:
+        "mean [low, high]", or the mean alone where there is no interval.
+    """
     return f"{found.mean:.1f}" + ("" if math.isnan(found.low) else f" [{found.low:.1f}, {found.high:.1f}]")
 
 
 def save(advice: Advice, folder: Path) -> Path:
-    """Write everything that is printed to `recommend.json`, as plain values; return its path."""
+    """Write everything that is printed to `recommend.json`.
+
+    Args:
+        advice: The recommendation.
+        folder: The folder; made where it does not exist.
+
+    Returns:
+        The path of the file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    found = known(advice)
-    plain = {
+    certainty = known(advice)
+    values = {
         "encoder": advice.encoder,
         "target": advice.target,
         "said": list(summary_lines(advice)),
-        "known": found and {**asdict(found), "best": found.best},
+        "known": certainty and {**asdict(certainty), "best": certainty.best},
         "combined": advice.combined(),
         "ranks": advice.ranks(),
-        "figures": {m: {n: _figure(one) for n, one in held.items()} for m, held in advice.figures.items()},
-        "rounds": [_round(one) for one in advice.rounds],
+        "figures": {m: {n: _figure(figure) for n, figure in figures.items()} for m, figures in advice.figures.items()},
+        "rounds": [_round(probe_round) for probe_round in advice.rounds],
         "spent_seconds": dict(advice.spent),
         "budget_seconds": advice.budget,
         "missing": list(advice.missing),
         "hits": [asdict(hit) for hit in advice.hits],
     }
-    (folder / ADVICE).write_text(json.dumps(_finite(plain), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / ADVICE).write_text(json.dumps(_finite(values), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return folder / ADVICE
 
 
-def _figure(one: Figure) -> dict[str, float]:
-    return {"value": one.value, "low": one.low, "high": one.high}
+def _figure(figure: Figure) -> dict[str, float]:
+    return {"value": figure.value, "low": figure.low, "high": figure.high}
 
 
-def _round(one: Round) -> dict[str, Any]:
-    gains = {held.name: [held.gain.value, *held.gain.interval()] for held in one.standings}
-    return {**asdict(one.rung), "gains": gains, "dropped": dict(one.dropped)}
+def _round(probe_round: Round) -> dict[str, Any]:
+    gains = {standing.name: [standing.gain.value, *standing.gain.interval()] for standing in probe_round.standings}
+    return {**asdict(probe_round.rung), "gains": gains, "dropped": dict(probe_round.dropped)}
 
 
 def _finite(value: Any) -> Any:

@@ -21,7 +21,13 @@ from xstilts.stats import Estimate
 
 @dataclass(frozen=True)
 class Rung:
-    """How a round measures each candidate: its number from 0, the steps of each training, and the number of seeds."""
+    """How a round measures each candidate.
+
+    Attributes:
+        number: The number of the round, from 0.
+        steps: The steps of each training.
+        seeds: The number of seeds.
+    """
 
     number: int
     steps: int
@@ -30,7 +36,13 @@ class Rung:
 
 @dataclass(frozen=True)
 class Standing:
-    """A candidate in a round: its gain over the baseline, and how far it is behind the leader (None: it leads)."""
+    """The place of a candidate in a round.
+
+    Attributes:
+        name: The candidate.
+        gain: Its gain over the baseline.
+        behind: How far it is behind the leader; None: it leads.
+    """
 
     name: str
     gain: Estimate
@@ -41,7 +53,7 @@ class Standing:
 class Round:
     """The result of a round.
 
-    Args:
+    Attributes:
         rung: How candidates were measured.
         standings: The best first.
         dropped: By candidate, why it is not in the next round.
@@ -54,7 +66,7 @@ class Round:
     @property
     def kept(self) -> tuple[str, ...]:
         """The candidates of the next round, the best first."""
-        return tuple(one.name for one in self.standings if one.name not in self.dropped)
+        return tuple(standing.name for standing in self.standings if standing.name not in self.dropped)
 
 
 Measure = Callable[[tuple[str, ...], Rung], tuple[Standing, ...]]
@@ -69,8 +81,11 @@ def ladder(candidates: int, steps: int, seeds: int) -> tuple[Rung, ...]:
 
     Args:
         candidates: How many there are.
-        steps: Of the first rung.
-        seeds: Of the first rung.
+        steps: The steps of each training on the first rung.
+        seeds: The number of seeds on the first rung.
+
+    Returns:
+        The rungs, the cheapest first.
 
     Raises:
         InputError: One of them is below 1.
@@ -88,24 +103,28 @@ def halve(names: Sequence[str], rungs: Sequence[Rung], measure: Measure, room: R
 
     Args:
         names: Candidates, in the order in which to measure them.
-        rungs: Of `ladder`.
+        rungs: The rungs, as `ladder` returns them.
         measure: Measures candidates.
         room: Tells how many of them the budget allows.
+
+    Returns:
+        The rounds that were finished.
     """
     rounds: list[Round] = []
-    left = tuple(names)
+    remaining = tuple(names)
     for rung in rungs:
         if rounds:
             if len(rounds[-1].kept) < 2 or (places := room(rounds[-1].kept, rung)) < 2:
                 break
             rounds[-1] = _without(rounds[-1], rounds[-1].kept[places:])
-            left = rounds[-1].kept
-        standings = measure(left, rung)
+            remaining = rounds[-1].kept
+        standings = measure(remaining, rung)
         if len(standings) < min(2, len(names)):
             break
-        reached = {one.name for one in standings}
+        reached = {standing.name for standing in standings}
+        # The budget may have ended within the round: candidates without a figure drop out of the round before.
         if rounds:
-            rounds[-1] = _without(rounds[-1], [name for name in left if name not in reached])
+            rounds[-1] = _without(rounds[-1], [name for name in remaining if name not in reached])
         rounds.append(Round(rung, standings, worse(standings)))
     return tuple(rounds)
 
@@ -115,13 +134,16 @@ def worse(standings: Sequence[Standing]) -> dict[str, str]:
 
     Args:
         standings: The best first.
+
+    Returns:
+        A reason by candidate.
     """
     half = standings[(len(standings) + 1) // 2 :]
-    found = {}
-    for one in half:
-        if one.behind and (low := one.behind.interval()[0]) > 0:
-            found[one.name] = f"behind the leader by {one.behind.value:.1f}, at least {low:.1f}"
-    return found
+    reasons = {}
+    for standing in half:
+        if standing.behind and (low := standing.behind.interval()[0]) > 0:
+            reasons[standing.name] = f"behind the leader by {standing.behind.value:.1f}, at least {low:.1f}"
+    return reasons
 
 
 def _without(last: Round, names: Sequence[str]) -> Round:
@@ -134,11 +156,18 @@ def order(rounds: Sequence[Round]) -> dict[str, float]:
     """Return a score for each candidate by which it is ranked: those of later rounds come first.
 
     The integer part is the last round, the rest the position in it; the values mean nothing else.
+
+    Args:
+        rounds: Finished rounds, in order.
+
+    Returns:
+        Scores by candidate, higher is better.
     """
-    found: dict[str, float] = {}
-    for one in rounds:
-        count = len(one.standings)
-        found |= {
-            held.name: one.rung.number + (count - place) / (count + 1) for place, held in enumerate(one.standings)
+    scores: dict[str, float] = {}
+    for finished in rounds:
+        count = len(finished.standings)
+        scores |= {
+            standing.name: finished.rung.number + (count - place) / (count + 1)
+            for place, standing in enumerate(finished.standings)
         }
-    return found
+    return scores

@@ -98,7 +98,14 @@ def _write(folder: Path, embedding: Embedding) -> None:
 
 
 def read(folder: Path) -> Embedding:
-    """Read the parts of an embedding, by name: "text", or "layer 0", "layer 1", ..."""
+    """Read a task embedding.
+
+    Args:
+        folder: The folder of the stage.
+
+    Returns:
+        Its parts by name: "text", or "layer 0", "layer 1", …
+    """
     with np.load(folder / EMBEDDING) as stored:
         return {name: stored[name] for name in stored.files}
 

@@ -36,12 +36,17 @@ def logme(states: States, labels: Labels) -> float:
         states: (examples, width).
         labels: (examples,).
 
+    Returns:
+        LogME in nats an example; higher is better.
+
     Raises:
         InputError: There are fewer than two labels.
     """
     f, classes = _checked(states, labels)
     u, sigma, _ = np.linalg.svd(f, full_matrices=False)
-    return float(np.mean([_evidence(u, sigma**2, (labels == one).astype(np.float64), f.shape[1]) for one in classes]))
+    return float(
+        np.mean([_evidence(u, sigma**2, (labels == label).astype(np.float64), f.shape[1]) for label in classes])
+    )
 
 
 def _evidence(u: States, squares: States, y: States, width: int) -> float:
@@ -51,10 +56,11 @@ def _evidence(u: States, squares: States, y: States, width: int) -> float:
     outside = max(float(y @ y - projected.sum()), 0.0)  # what no map of the states can say
     alpha = beta = 1.0
     for _ in range(STEPS):
-        norm, residual, known = _fitted(squares, projected, outside, alpha, beta)
+        norm, residual, effective = _fitted(squares, projected, outside, alpha, beta)
         before = alpha, beta
-        alpha = _bounded(known / max(norm, 1e-300))
-        beta = _bounded((n - known) / max(residual, 1e-300))
+        # MacKay's fixed point: `effective` is the number of directions that the data determine.
+        alpha = _bounded(effective / max(norm, 1e-300))
+        beta = _bounded((n - effective) / max(residual, 1e-300))
         if abs(alpha / before[0] - 1) < CHANGE and abs(beta / before[1] - 1) < CHANGE:
             break
     norm, residual, _ = _fitted(squares, projected, outside, alpha, beta)
@@ -85,23 +91,33 @@ def h_score(states: States, labels: Labels, shrunk: bool = True) -> float:
         labels: (examples,).
         shrunk: Use Ledoit and Wolf's estimate of cov(f) and scale the other down accordingly, as Ibrahim et al. 2021
             propose: with few examples and many dimensions the plain score is near its maximum whatever the labels.
+
+    Returns:
+        The score; higher is better.
+
+    Raises:
+        InputError: There are fewer than two labels.
     """
     f, classes = _checked(states, labels)
     centred = f - f.mean(axis=0)
     covariance = centred.T @ centred / len(f)
-    means = np.stack([centred[labels == one].mean(axis=0) for one in classes])
-    shares = np.array([np.mean(labels == one) for one in classes])
+    means = np.stack([centred[labels == label].mean(axis=0) for label in classes])
+    shares = np.array([np.mean(labels == label) for label in classes])
     between = (means * shares[:, None]).T @ means
     alpha = shrinkage(centred) if shrunk else 0.0
     scale = float(np.trace(covariance)) / f.shape[1]
-    whole = (1 - alpha) * covariance + alpha * scale * np.eye(f.shape[1])
-    return (1 - alpha) * float(np.trace(np.linalg.pinv(whole, rcond=1e-10, hermitian=True) @ between))
+    regularised = (1 - alpha) * covariance + alpha * scale * np.eye(f.shape[1])
+    return (1 - alpha) * float(np.trace(np.linalg.pinv(regularised, rcond=1e-10, hermitian=True) @ between))
 
 
 def shrinkage(centred: States) -> float:
-    """Return the share, 0 to 1, of a multiple of the identity in Ledoit and Wolf's (2004) estimate of a covariance.
+    """Return the weight of a multiple of the identity in Ledoit and Wolf's (2004) estimate of a covariance.
 
-    centred: (examples, width), of mean 0.
+    Args:
+        centred: (examples, width), of mean 0.
+
+    Returns:
+        The weight, 0 to 1.
     """
     n, width = centred.shape
     covariance = centred.T @ centred / n
@@ -121,6 +137,12 @@ def knn(states: States, labels: Labels, k: int = 5) -> float:
         states: (examples, width).
         labels: (examples,).
         k: How many neighbours vote.
+
+    Returns:
+        Percent of examples.
+
+    Raises:
+        InputError: There are fewer than two labels.
     """
     f, _ = _checked(states, labels)
     unit = _unit(f)
@@ -131,8 +153,8 @@ def knn(states: States, labels: Labels, k: int = 5) -> float:
 
 
 def _majority(near: Labels) -> int:
-    found, first, counts = np.unique(near, return_index=True, return_counts=True)
-    return int(found[np.lexsort((first, -counts))[0]])
+    values, first, counts = np.unique(near, return_index=True, return_counts=True)
+    return int(values[np.lexsort((first, -counts))[0]])
 
 
 def paired(first: States, second: States) -> float:
@@ -141,6 +163,9 @@ def paired(first: States, second: States) -> float:
     Args:
         first: One half of each pair, (pairs, width).
         second: The other half, (pairs, width).
+
+    Returns:
+        Percent of rows.
 
     Raises:
         InputError: There are no pairs, or the sides differ in length.
@@ -153,25 +178,51 @@ def paired(first: States, second: States) -> float:
 
 
 def cosine(one: States, other: States) -> float:
-    """Return the cosine of two vectors; 0 where one of them is zero."""
+    """Return the cosine of two vectors.
+
+    Args:
+        one: A vector, (width,).
+        other: Another one, of the same width.
+
+    Returns:
+        The cosine; 0 where one of them is zero.
+    """
     lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
     return float(one @ other) / lengths if lengths > 0 else 0.0
 
 
 def alike(one: Mapping[str, States], other: Mapping[str, States]) -> float:
-    """Return the mean cosine of the parts of two task embeddings, each part with equal weight."""
+    """Return the similarity of two task embeddings.
+
+    Args:
+        one: The parts of an embedding, such as its layers, by name.
+        other: The parts of another one.
+
+    Returns:
+        The mean cosine of the parts, each with equal weight.
+
+    Raises:
+        InputError: They have different parts, as those of different encoders do.
+    """
     if one.keys() != other.keys():
         raise InputError("task embeddings of different encoders cannot be compared: make both with the same one")
     return float(np.mean([cosine(one[name], other[name]) for name in one]))
 
 
 def ranks(scores: Sequence[float]) -> tuple[float, ...]:
-    """Return each score's rank, 1 for the highest, the mean rank for ties; NaN for a score that is NaN."""
-    given = np.asarray(scores, dtype=np.float64)
-    known = given[~np.isnan(given)]
-    above = (known[None, :] > given[:, None]).sum(axis=1)
-    tied = (known[None, :] == given[:, None]).sum(axis=1)
-    return tuple(np.where(np.isnan(given), np.nan, above + (tied + 1) / 2).tolist())
+    """Return the ranks of scores.
+
+    Args:
+        scores: Higher is better; NaN for none.
+
+    Returns:
+        1 for the highest, the mean rank for ties, NaN for NaN.
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    measured = values[~np.isnan(values)]
+    above = (measured[None, :] > values[:, None]).sum(axis=1)
+    tied = (measured[None, :] == values[:, None]).sum(axis=1)
+    return tuple(np.where(np.isnan(values), np.nan, above + (tied + 1) / 2).tolist())
 
 
 def _checked(states: States, labels: Labels) -> tuple[States, Labels]:

@@ -42,7 +42,7 @@ class Resampling:
 
     Attributes:
         resamples: How often.
-        seed: Of the random numbers.
+        seed: The seed of the random numbers.
         sampled: Whether the languages are a sample of others, so that the mean's interval includes their spread; else
             the mean is over exactly these languages.
     """
@@ -56,7 +56,15 @@ PLAIN = Resampling()
 
 
 def share(contributions: Array, weights: Array) -> Array:
-    """Return the mean of the first contribution in percent: a headline for accuracy and its like."""
+    """Return a mean over examples in percent: the headline of accuracy and of every metric with one number an example.
+
+    Args:
+        contributions: Contributions of examples, (examples, k); the first of the k numbers is averaged.
+        weights: How often each example counts, (resamples, examples).
+
+    Returns:
+        The weighted mean times 100, (resamples,).
+    """
     return np.asarray(100 * (weights @ contributions[:, 0]) / weights.sum(axis=-1))
 
 
@@ -85,7 +93,7 @@ def estimate(after: Arm, before: Arm | None = None, headline: Headline = share, 
 
     Args:
         after: Contributions of examples, or such arrays by language.
-        before: Those of the arm to compare with, of the same seeds and examples in the same order; None for no gain.
+        before: Contributions of the arm to compare with, of the same seeds and examples in order; None for no gain.
         headline: From contributions and weights to the figure.
         how: How examples are resampled.
 
@@ -102,7 +110,20 @@ def estimate(after: Arm, before: Arm | None = None, headline: Headline = share, 
 
 
 def draw(after: Arm, before: Arm | None = None, headline: Headline = share, how: Resampling = PLAIN) -> Draws:
-    """Return the figures that `estimate` averages, observed and with resampled examples; arguments as there."""
+    """Resample examples and return the figures that `estimate` averages.
+
+    Args:
+        after: Contributions of examples, (seeds, examples) or (seeds, examples, k), or such arrays by language.
+        before: Contributions of the arm to compare with, of the same seeds and examples in order; None for no gain.
+        headline: From contributions and weights to the figure.
+        how: How examples are resampled.
+
+    Returns:
+        The figures, or differences between the arms' figures, as observed and with resampled examples.
+
+    Raises:
+        InputError: The shapes differ.
+    """
     arms = [_by_language(arm) for arm in (after, before) if arm is not None]
     _check(arms)
     figures, drawn = [], []
@@ -115,17 +136,25 @@ def draw(after: Arm, before: Arm | None = None, headline: Headline = share, how:
 
 
 def combined(draws: Sequence[Draws], how: Resampling = PLAIN) -> Estimate:
-    """Estimate the unweighted mean of one or several draws with the same seeds."""
-    by_seed = np.mean([one.figures.mean(axis=1) for one in draws], axis=0)
+    """Estimate the unweighted mean of one or several draws.
+
+    Args:
+        draws: Draws with the same seeds in the same order, one for each score or gain.
+        how: How the examples of all of them were resampled.
+
+    Returns:
+        The estimate: its `between` is from the seeds' means, its `units` from what all seeds share.
+    """
+    by_seed = np.mean([part.figures.mean(axis=1) for part in draws], axis=0)
     between = float(by_seed.var(ddof=1)) if len(by_seed) > 1 else math.nan
-    joint = np.atleast_2d(np.cov(np.mean([one.joint for one in draws], axis=0)))
-    shared, degrees = _shared(joint), min(one.examples for one in draws) - 1
+    joint = np.atleast_2d(np.cov(np.mean([part.joint for part in draws], axis=0)))
+    shared, degrees = _shared(joint), min(part.examples for part in draws) - 1
     if how.sampled and len(draws) == 1:
         figures = draws[0].figures
-        alone = sum(_shared(np.atleast_2d(np.cov(one))) for one in draws[0].drawn) / figures.shape[1] ** 2
+        alone = sum(_shared(np.atleast_2d(np.cov(resampled))) for resampled in draws[0].drawn) / figures.shape[1] ** 2
         alike = max(shared - alone, 0.0)  # what all languages' examples do at once, which their spread does not show
-        found = spread(figures)
-        return replace(found, units=found.units + alike, floor=_floor(joint))
+        over_languages = spread(figures)
+        return replace(over_languages, units=over_languages.units + alike, floor=_floor(joint))
     return Estimate(float(by_seed.mean()), between, len(by_seed), shared, degrees, floor=_floor(joint))
 
 
@@ -143,7 +172,17 @@ def _floor(covariance: Array) -> float:
 
 
 def spread(figures: Array) -> Estimate:
-    """Return the mean of figures (seeds, languages) whose languages stand for others."""
+    """Return the mean of figures over seeds and languages, where the languages are a sample of others.
+
+    Args:
+        figures: A figure for each seed and language, (seeds, languages).
+
+    Returns:
+        The estimate: the variance between languages, without the seeds' part of it, counts as shared by all seeds.
+
+    Raises:
+        InputError: There are fewer than two languages.
+    """
     by_seed = figures.mean(axis=1)
     between = float(by_seed.var(ddof=1)) if len(by_seed) > 1 else math.nan
     return Estimate(float(by_seed.mean()), between, len(by_seed), _languages(figures), figures.shape[1] - 1)
@@ -156,8 +195,8 @@ def _languages(figures: Array) -> float:
         raise InputError("languages that stand for others must be at least two; give more, or set sampled=False")
     centred = figures - figures.mean(axis=0) - figures.mean(axis=1, keepdims=True) + figures.mean()
     rest = float(np.square(centred).sum()) / ((seeds - 1) * (languages - 1) * seeds) if seeds > 1 else 0.0
-    whole = float(figures.mean(axis=0).var(ddof=1))
-    return max(whole - rest, 0.0) / float(languages)
+    observed = float(figures.mean(axis=0).var(ddof=1))
+    return max(observed - rest, 0.0) / float(languages)
 
 
 def _weights(size: int, resamples: int, seed: int) -> Iterable[Array]:
@@ -171,6 +210,7 @@ def _kept(size: int, resamples: int, seed: int) -> tuple[Array, ...]:
 
 
 def _drawn(size: int, resamples: int, seed: int) -> Iterator[Array]:
+    # The size is in the seed: languages of equally many examples draw the same ones (see the module).
     rng = np.random.default_rng([seed, size])
     step = max(1, BLOCK // size)
     counts = [min(step, resamples - start) for start in range(0, resamples, step)]
@@ -179,13 +219,13 @@ def _drawn(size: int, resamples: int, seed: int) -> Iterator[Array]:
 
 def _figures(arrays: list[Array], headline: Headline, weights: Array) -> Array:
     """Return (seeds, resamples) figures of one arm, or differences of the first and the second."""
-    found = [np.stack([headline(one, weights) for one in array]) for array in arrays]
-    return found[0] if len(found) == 1 else found[0] - found[1]
+    figures = [np.stack([headline(contributions, weights) for contributions in array]) for array in arrays]
+    return figures[0] if len(figures) == 1 else figures[0] - figures[1]
 
 
 def _by_language(arm: Arm) -> dict[str, Array]:
-    given = arm if isinstance(arm, Mapping) else {"": arm}
-    arrays = {code: np.asarray(array, dtype=np.float64) for code, array in given.items()}
+    by_code = arm if isinstance(arm, Mapping) else {"": arm}
+    arrays = {code: np.asarray(array, dtype=np.float64) for code, array in by_code.items()}
     return {code: array[..., None] if array.ndim == 2 else array for code, array in arrays.items()}
 
 

@@ -40,7 +40,18 @@ def tost(found: Estimate, margin: float) -> float:
 
 
 def beyond(found: Estimate, margin: float) -> float:
-    """Return the two-sided p-value of lying outside ± margin: at most 0.05 where the 95 % interval is outside."""
+    """Return the two-sided p-value of lying outside ± margin: at most 0.05 where the 95 % interval is outside.
+
+    Args:
+        found: The estimate of the difference.
+        margin: The largest difference that does not matter, above 0.
+
+    Returns:
+        The p-value; 1 where the estimate itself lies inside the margin.
+
+    Raises:
+        InputError: The margin is not above 0.
+    """
     _positive(margin)
     nearest = found.p(math.copysign(margin, found.value))
     return nearest if abs(found.value) > margin else 1.0

@@ -61,7 +61,14 @@ class Estimate:
         return math.sqrt(self.between / self.count + self.units) if self.count > self.lost else math.nan
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Return the interval of a level; NaN where there are too few replicates for one."""
+        """Return the interval of the value.
+
+        Args:
+            level: The probability with which the interval covers the true value.
+
+        Returns:
+            Its ends; NaN where there are too few replicates for one.
+        """
         if not self.error > 0:
             return self.value + 0 * self.error, self.value + 0 * self.error
         half = _half(self.between / self.count, self.units, self.count - self.lost, self.degrees, 1 - level)
@@ -84,26 +91,43 @@ class Estimate:
             return math.nan if math.isnan(self.error) else float(distance == 0)
         between = max(self.between, TIED * self.floor) if guarded else self.between
         parts = np.array([between / self.count]), np.array([self.units])
-        found = tails(np.array([distance]), *parts, self.count - self.lost, self.degrees, 0.0 if guarded else PULL)
-        return min(float(found[0]), 1.0)
+        probabilities = tails(
+            np.array([distance]), *parts, self.count - self.lost, self.degrees, 0.0 if guarded else PULL
+        )
+        return min(float(probabilities[0]), 1.0)
 
 
 def tails(
     distance: Array, seeds: Array, units: Array, seed_degrees: float, unit_degrees: float, pull: float = PULL
 ) -> Array:
-    """Return the two-sided probability of being at least `distance` off, for each pair of estimated variances."""
+    """Return the two-sided probability of being at least `distance` from the true value, for each of several estimates.
+
+    All arrays have one axis and the same length: one entry for each estimate.
+
+    Args:
+        distance: Distances from the true value.
+        seeds: Estimated variances of the values through seeds.
+        units: Estimated variances through what all seeds share (examples, languages).
+        seed_degrees: The degrees of freedom of `seeds`.
+        unit_degrees: The degrees of freedom of `units`; infinity where it is known.
+        pull: The weight of `units` in the prior; 0 gives Behrens and Fisher's probabilities.
+
+    Returns:
+        The probabilities.
+    """
     from scipy.special import erfc
 
     second, of_second = chi_square(unit_degrees, points=15 if unit_degrees > 4 else 41)
     shared = units[:, None, None] / second
     total = np.zeros(len(distance))
-    whole = seeds + pull * units
+    mixture = seeds + pull * units
     for degrees, part in ((seed_degrees, seeds), (seed_degrees + 2, pull * units)):
         first, of_first = chi_square(degrees, known=math.inf)
         spread = seeds[:, None, None] * (seed_degrees / degrees) / first[:, None] + shared
         ratio = distance[:, None, None] / np.sqrt(2 * np.maximum(spread, 1e-300))
         beyond = np.einsum("aij,i,j->a", erfc(ratio), of_first, of_second)
-        mixed = np.divide(part, whole, out=np.full_like(whole, float(part is seeds)), where=whole > 0)
+        # With neither variance, `full_like` gives all weight to the first component, which is a point at zero.
+        mixed = np.divide(part, mixture, out=np.full_like(mixture, float(part is seeds)), where=mixture > 0)
         total += mixed * beyond
     return total
 
@@ -111,9 +135,22 @@ def tails(
 def halves(
     seeds: Array, units: Array, seed_degrees: float, unit_degrees: float, miss: float, pull: float = PULL
 ) -> Array:
-    """Return half the width of the interval that misses with probability `miss`, for each pair of variances."""
+    """Return half the widths of the intervals that miss the true value with probability `miss`; the inverse of `tails`.
+
+    Args:
+        seeds: Estimated variances of the values through seeds, one for each interval.
+        units: Estimated variances through what all seeds share, as many.
+        seed_degrees: The degrees of freedom of `seeds`.
+        unit_degrees: The degrees of freedom of `units`; infinity where it is known.
+        miss: One minus the level of the intervals.
+        pull: The weight of `units` in the prior; 0 gives Behrens and Fisher's intervals.
+
+    Returns:
+        Half the widths.
+    """
     scale = np.sqrt(np.maximum(seeds + units, 1e-300))
     low, high = np.full(len(scale), -4.0), np.full(len(scale), 12.0)  # logarithms, in standard errors
+    # Bisection: 30 halvings of a range of 16 in logarithms, a relative precision of 1e-8.
     for _ in range(30):
         middle = (low + high) / 2
         wide = tails(np.exp(middle) * scale, seeds, units, seed_degrees, unit_degrees, pull) < miss
@@ -130,7 +167,16 @@ def _half(seeds: float, units: float, seed_degrees: float, unit_degrees: float, 
 
 @lru_cache(maxsize=256)
 def chi_square(degrees: float, known: float = KNOWN, points: int = 81) -> tuple[Array, Array]:
-    """Return values of chi² over its degrees of freedom and their weights: the trapezoid rule on the logarithm."""
+    """Return points and weights that integrate over chi²/degrees: the trapezoid rule on the logarithm.
+
+    Args:
+        degrees: The degrees of freedom.
+        known: From how many degrees on the variable counts as the constant 1.
+        points: How many points.
+
+    Returns:
+        The values of chi² over its degrees of freedom, and their weights, which sum to 1.
+    """
     from scipy.stats import chi2
 
     if degrees >= known:

@@ -32,13 +32,13 @@ def holm(values: Sequence[float], weights: Sequence[float] | None = None) -> Arr
     >>> [round(float(one), 3) for one in holm([0.02, 0.02], [3, 1])]
     [0.027, 0.027]
     """
-    given = np.asarray(values, dtype=np.float64)
-    shares = np.ones(len(given)) if weights is None else np.asarray(weights, dtype=np.float64)
-    adjusted = np.full(len(given), np.nan)
-    known = np.flatnonzero(~np.isnan(given))
-    order = known[np.argsort(given[known] / shares[known], kind="stable")]
-    left = np.cumsum(shares[order][::-1])[::-1]  # of the level, from each on
-    adjusted[order] = np.minimum(np.maximum.accumulate(given[order] * (left / shares[order])), 1.0)
+    p_values = np.asarray(values, dtype=np.float64)
+    shares = np.ones(len(p_values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    adjusted = np.full(len(p_values), np.nan)
+    measured = np.flatnonzero(~np.isnan(p_values))
+    order = measured[np.argsort(p_values[measured] / shares[measured], kind="stable")]
+    remaining = np.cumsum(shares[order][::-1])[::-1]  # of the level, from each on
+    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * (remaining / shares[order])), 1.0)
     return adjusted
 
 
@@ -56,11 +56,13 @@ def distinct(keys: Sequence[Hashable], values: Sequence[float], refuse: bool = F
     Raises:
         InputError: A key has two values, or occurs twice and `refuse` is set.
     """
-    found: dict[Hashable, float] = {}
+    distinct_values: dict[Hashable, float] = {}
     for key, value in zip(keys, values, strict=True):
-        if key in found and found[key] != value:
-            raise InputError(f"key '{key}' has two values, {found[key]} and {value}; a result has one: score it again")
-        if key in found and refuse:
+        if key in distinct_values and distinct_values[key] != value:
+            raise InputError(
+                f"key '{key}' has two values, {distinct_values[key]} and {value}; a result has one: score it again"
+            )
+        if key in distinct_values and refuse:
             raise InputError(f"key '{key}' occurs twice; give each replicate once")
-        found[key] = value
-    return tuple(found.values())
+        distinct_values[key] = value
+    return tuple(distinct_values.values())

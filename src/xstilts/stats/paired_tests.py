@@ -26,10 +26,10 @@ def randomisation(
 
     Args:
         before: Contributions of examples, (seeds, examples) or (seeds, examples, k).
-        after: Those of the other arm, of the same seeds and examples.
+        after: Contributions of the other arm, of the same seeds and examples.
         headline: From contributions and weights to the figure that is compared.
         resamples: How many arrangements are drawn where there are too many to try all.
-        seed: Of the random numbers.
+        seed: The seed of the random numbers.
 
     Returns:
         The p-value.
@@ -44,23 +44,45 @@ def randomisation(
     if arms[0].shape != arms[1].shape or arms[0].ndim not in (2, 3):
         raise InputError(f"expected two arms of seeds x examples, found {arms[0].shape} and {arms[1].shape}")
     before, after = (arm.reshape(*arm.shape[:2], -1) for arm in arms)
-    both = np.concatenate([after, before], axis=1)
+    pooled = np.concatenate([after, before], axis=1)
     total, first = 0, 0.0
     for swaps in _swaps(before.shape[1], resamples, seed):
-        kept, swapped = np.concatenate([1 - swaps, swaps], axis=1), np.concatenate([swaps, 1 - swaps], axis=1)
-        found = np.abs(np.mean([headline(one, kept) - headline(one, swapped) for one in both], axis=0))
-        first = float(found[0]) if total == 0 else first
-        total += int((found >= first - 1e-9).sum())
+        after_weights, before_weights = (
+            np.concatenate([1 - swaps, swaps], axis=1),
+            np.concatenate([swaps, 1 - swaps], axis=1),
+        )
+        differences = np.abs(
+            np.mean(
+                [
+                    headline(contributions, after_weights) - headline(contributions, before_weights)
+                    for contributions in pooled
+                ],
+                axis=0,
+            )
+        )
+        first = float(differences[0]) if total == 0 else first
+        # The first arrangement swaps nothing: its figure is the observed one, and ties with it count.
+        total += int((differences >= first - 1e-9).sum())
     return total / (resamples + 1 if before.shape[1] > EXACT else 2 ** before.shape[1])
 
 
 def randomise_seeds(before: Array, after: Array, resamples: int = 9999, seed: int = 0) -> float:
-    """Return the two-sided p-value of no difference between scores paired by seed; never below 2 / 2^seeds."""
+    """Return the two-sided p-value of no difference between scores paired by seed, by swapping arms within seeds.
+
+    Args:
+        before: Scores of one arm, one for each seed.
+        after: Scores of the other arm, of the same seeds in the same order.
+        resamples: How many arrangements are drawn where there are too many to try all.
+        seed: The seed of the random numbers.
+
+    Returns:
+        The p-value; never below 2 / 2^seeds.
+    """
     differences = np.asarray(after, dtype=np.float64) - np.asarray(before, dtype=np.float64)
-    found = np.concatenate(
+    statistics = np.concatenate(
         [np.abs((1 - 2 * swaps) @ differences) for swaps in _swaps(len(differences), resamples, seed)]
     )
-    return float((found >= found[0] * (1 - 1e-12)).mean())
+    return float((statistics >= statistics[0] * (1 - 1e-12)).mean())
 
 
 def _swaps(pairs: int, resamples: int, seed: int) -> list[Array]:
@@ -78,10 +100,10 @@ def almost_order(better: Array, worse: Array, confidence: float = 0.95, resample
 
     Args:
         better: Scores of independent runs, not paired.
-        worse: Those of the other arm.
+        worse: Scores of the other arm.
         confidence: The confidence of the bound.
         resamples: How often the deviation is bootstrapped.
-        seed: Of the random numbers.
+        seed: The seed of the random numbers.
 
     Returns:
         The bound. Below 0.5, `better` almost stochastically dominates `worse` at that confidence.
@@ -97,8 +119,8 @@ def almost_order(better: Array, worse: Array, confidence: float = 0.95, resample
     drawn = _violations(
         np.sort(rng.choice(first, (resamples, n)), axis=1), np.sort(rng.choice(second, (resamples, m)), axis=1)
     )
-    found = float(_violations(first[None], second[None])[0])
-    return float(np.clip(found + norm.ppf(confidence) * drawn.std(ddof=1), 0.0, 1.0))
+    ratio = float(_violations(first[None], second[None])[0])
+    return float(np.clip(ratio + norm.ppf(confidence) * drawn.std(ddof=1), 0.0, 1.0))
 
 
 def _violations(better: Array, worse: Array) -> Array:
@@ -107,6 +129,6 @@ def _violations(better: Array, worse: Array) -> Array:
     ends = np.unique(np.concatenate([np.arange(n + 1) / n, np.arange(m + 1) / m]).round(12))
     middles, widths = (ends[1:] + ends[:-1]) / 2, np.diff(ends)
     gaps = better[:, (middles * n).astype(int)] - worse[:, (middles * m).astype(int)]
-    whole = (gaps**2 * widths).sum(axis=1)
+    squared = (gaps**2 * widths).sum(axis=1)
     against = (np.minimum(gaps, 0) ** 2 * widths).sum(axis=1)
-    return np.asarray(np.divide(against, whole, out=np.full_like(whole, 0.5), where=whole > 0))
+    return np.asarray(np.divide(against, squared, out=np.full_like(squared, 0.5), where=squared > 0))

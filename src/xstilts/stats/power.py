@@ -81,6 +81,7 @@ def detectable(found: Estimate, chance: float = 0.8, aim: PowerTarget = ALONE) -
         effect, margin = (0.0, size) if aim.within else (size, 0.0)
         return _chance(effect, margin, found, *limits) - chance
 
+    # The power grows with the size, so doubling brackets the root.
     top = found.error
     while short(top) < 0:
         top *= 2
@@ -112,15 +113,15 @@ def seeds_needed(found: Estimate, effect: float, chance: float = 0.8, aim: Power
     return high
 
 
-def _limits(found: Estimate, aim: PowerTarget) -> tuple[Array, Array]:
+def _limits(estimate: Estimate, aim: PowerTarget) -> tuple[Array, Array]:
     """Return the half widths of intervals that may be observed, and their probabilities."""
-    degrees = found.count - found.lost
+    degrees = estimate.count - estimate.lost
     first, of_first = chi_square(degrees)
-    second, of_second = chi_square(found.degrees, points=21)
-    seeds = (found.between / found.count * first[:, None] + 0 * second).ravel()
-    units = (found.units * second + 0 * first[:, None]).ravel()
+    second, of_second = chi_square(estimate.degrees, points=21)
+    seeds = (estimate.between / estimate.count * first[:, None] + 0 * second).ravel()
+    units = (estimate.units * second + 0 * first[:, None]).ravel()
     share = seeds / (seeds + units)  # on which alone the width in standard errors depends
-    wide = np.interp(share, GRID, _widths(degrees, found.degrees, 1 - aim.level, 0.0 if aim.guarded else PULL))
+    wide = np.interp(share, GRID, _widths(degrees, estimate.degrees, 1 - aim.level, 0.0 if aim.guarded else PULL))
     return wide * np.sqrt(seeds + units), np.outer(of_first, of_second).ravel()
 
 
@@ -131,11 +132,11 @@ def _widths(seed_degrees: float, unit_degrees: float, miss: float, pull: float) 
     return halves(GRID, 1 - GRID, seed_degrees, unit_degrees, miss, pull)
 
 
-def _chance(effect: float, within: float, found: Estimate, wide: Array, weights: Array) -> float:
+def _chance(effect: float, within: float, estimate: Estimate, wide: Array, weights: Array) -> float:
     """Return the probability that the interval leaves out the null value, or lies within ± `within`."""
     from scipy.special import ndtr
 
     if not within:
-        return float(weights @ (ndtr((effect - wide) / found.error) + ndtr((-effect - wide) / found.error)))
+        return float(weights @ (ndtr((effect - wide) / estimate.error) + ndtr((-effect - wide) / estimate.error)))
     room = np.maximum(within - wide, 0.0)
-    return float(weights @ (ndtr((room - effect) / found.error) - ndtr((-room - effect) / found.error)))
+    return float(weights @ (ndtr((room - effect) / estimate.error) - ndtr((-room - effect) / estimate.error)))

@@ -18,7 +18,14 @@ from xstilts.errors import InputError
 
 @dataclass(frozen=True)
 class Correlation:
-    """A rank correlation and its interval; NaN with fewer than five pairs, or where one side does not vary."""
+    """A rank correlation and its interval; all NaN with fewer than five pairs, or where one side does not vary.
+
+    Attributes:
+        value: The correlation, from -1 to 1.
+        low: The lower end of its interval.
+        high: The upper end.
+        count: The number of pairs.
+    """
 
     value: float
     low: float
@@ -36,6 +43,18 @@ def correlation(
 
     The variance of z is (1 + r²/2) / (n - 3) for Spearman (Bonett & Wright 2000), 0.437 / (n - 4) for Kendall's tau-b
     (Fieller et al. 1957).
+
+    Args:
+        first: Values of one side.
+        second: Values of the other side, in the same order.
+        kind: Which coefficient.
+        level: The level of the interval.
+
+    Returns:
+        The correlation.
+
+    Raises:
+        InputError: The sides differ in length.
     """
     from scipy.stats import kendalltau, norm, spearmanr
 

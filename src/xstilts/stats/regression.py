@@ -24,7 +24,16 @@ from xstilts.stats.estimates import Estimate
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """y = a x^b + c, each with its interval; NaN where there are no more points than parameters."""
+    """y = a x^b + c; intervals are NaN where there are no more points than parameters.
+
+    Attributes:
+        a: The factor.
+        b: The exponent.
+        c: The offset; 0 where none was fitted.
+        a_interval: The ends of the interval of `a`.
+        b_interval: The ends of the interval of `b`.
+        c_interval: The ends of the interval of `c`.
+    """
 
     a: float
     b: float
@@ -49,16 +58,16 @@ def slope(sizes: Sequence[float], values: Sequence[float], errors: Sequence[floa
         InputError: There are fewer than two different sizes, or an error is not above 0.
     """
     x, y = _points(sizes, values)
-    known = np.ones(len(x)) if errors is None else np.asarray(errors, dtype=np.float64)
-    if not (np.isfinite(known) & (known > 0)).all():
+    deviations = np.ones(len(x)) if errors is None else np.asarray(errors, dtype=np.float64)
+    if not (np.isfinite(deviations) & (deviations > 0)).all():
         raise InputError(f"errors must be above 0, found {list(errors or ())}; leave them out where there are none")
-    x, weights = np.log2(x), 1 / known**2
+    x, weights = np.log2(x), 1 / deviations**2
     centre = np.average(x, weights=weights)
     width = float((weights * (x - centre) ** 2).sum())
-    found = float((weights * (x - centre) * y).sum()) / width
-    rest = y - np.average(y, weights=weights) - found * (x - centre)
+    growth = float((weights * (x - centre) * y).sum()) / width
+    rest = y - np.average(y, weights=weights) - growth * (x - centre)
     variance = float((weights * rest**2).sum()) / (len(x) - 2) / width if len(x) > 2 else math.nan
-    return Estimate(found, variance * len(x), len(x), lost=2)
+    return Estimate(growth, variance * len(x), len(x), lost=2)
 
 
 def power_law(sizes: Sequence[float], values: Sequence[float], offset: bool = False, level: float = 0.95) -> PowerLaw:
@@ -82,14 +91,14 @@ def power_law(sizes: Sequence[float], values: Sequence[float], offset: bool = Fa
     x = np.log(x)
     centre = x.mean()  # around which the parameters hardly depend on each other
     b, start = np.polyfit(x - centre, np.log(y), 1)
-    found = _with_offset(x - centre, np.log(y)) if offset else np.array([start, b])
-    shape = _jacobian(found, x - centre)
-    move = np.eye(len(found))
+    parameters = _with_offset(x - centre, np.log(y)) if offset else np.array([start, b])
+    shape = _jacobian(parameters, x - centre)
+    move = np.eye(len(parameters))
     move[0, 1] = -centre
-    rest = np.log(y) - _predicted(found, x - centre)
+    rest = np.log(y) - _predicted(parameters, x - centre)
     halves = _half_widths(shape, move, rest, level)
-    a, b = float((move @ found)[0]), float(found[1])
-    c = float(found[2]) if offset else -math.inf
+    a, b = float((move @ parameters)[0]), float(parameters[1])
+    c = float(parameters[2]) if offset else -math.inf
     wide = float(halves[2]) if offset else 0.0
     return PowerLaw(
         math.exp(a),
@@ -103,8 +112,9 @@ def power_law(sizes: Sequence[float], values: Sequence[float], offset: bool = Fa
 
 def _predicted(parameters: Array, x: Array) -> Array:
     """Return log(a x^b + c) from log a, b and, where there is one, log c; x are logarithms."""
-    plain: Array = parameters[0] + parameters[1] * x
-    return plain if len(parameters) == 2 else np.asarray(np.logaddexp(plain, parameters[2]))
+    power: Array = parameters[0] + parameters[1] * x
+    # logaddexp adds c without leaving the logarithms, in which a x^b may be too large for a float.
+    return power if len(parameters) == 2 else np.asarray(np.logaddexp(power, parameters[2]))
 
 
 def _jacobian(parameters: Array, x: Array) -> Array:
@@ -120,14 +130,14 @@ def _with_offset(x: Array, y: Array) -> Array:
     def off(parameters: Array, at: Array) -> Array:
         return _predicted(parameters, at) - y
 
-    tried = []
+    fits = []
     for part in (0.05, 0.3, 0.6, 0.9):
         c = y.min() + math.log(part)
         b, a = np.polyfit(x, np.log(np.exp(y) - math.exp(c)), 1)
         start = np.array([a, b, c])
         bounds = ([-np.inf, -np.inf, y.min() - 25], [np.inf, np.inf, y.min() + 1])
-        tried.append(least_squares(off, start, jac=_jacobian, bounds=bounds, x_scale="jac", args=(x,)))
-    return np.asarray(min(tried, key=lambda one: float(one.cost)).x, dtype=np.float64)
+        fits.append(least_squares(off, start, jac=_jacobian, bounds=bounds, x_scale="jac", args=(x,)))
+    return np.asarray(min(fits, key=lambda fit: float(fit.cost)).x, dtype=np.float64)
 
 
 def _half_widths(shape: Array, move: Array, rest: Array, level: float) -> Array:

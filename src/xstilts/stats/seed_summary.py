@@ -14,7 +14,15 @@ from statistics import fmean, stdev
 
 @dataclass(frozen=True)
 class Summary:
-    """A mean over seeds, its standard error and its 95 % interval (Student's t); NaN where one value allows none."""
+    """A mean over seeds with its 95 % interval (Student's t); NaN where a single value allows none.
+
+    Attributes:
+        mean: The mean.
+        error: Its standard error.
+        low: The lower end of the interval.
+        high: The upper end.
+        count: The number of values.
+    """
 
     mean: float
     error: float
@@ -29,7 +37,14 @@ class Summary:
 
 
 def summary(values: Sequence[float]) -> Summary:
-    """Return the mean over independent values with its standard error and 95 % interval."""
+    """Return the mean over independent values with its standard error and 95 % interval.
+
+    Args:
+        values: One for each seed, at least one.
+
+    Returns:
+        The summary.
+    """
     from scipy.stats import t
 
     count, mean = len(values), fmean(values)
@@ -41,5 +56,13 @@ def summary(values: Sequence[float]) -> Summary:
 
 
 def gain(before: Sequence[float], after: Sequence[float]) -> Summary:
-    """Return the mean difference of values paired by seed."""
+    """Return the mean gain over seeds, with its standard error and 95 % interval.
+
+    Args:
+        before: Scores without the treatment, one for each seed.
+        after: Scores with it, of the same seeds in the same order.
+
+    Returns:
+        The summary of the differences `after - before`.
+    """
     return summary([b - a for a, b in zip(before, after, strict=True)])

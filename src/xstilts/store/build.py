@@ -25,7 +25,15 @@ from xstilts.store.stage import BuildContext, Stage, StageError, StageFunction, 
 
 
 def is_built(stage: Stage, machine: Runtime) -> bool:
-    """Return whether a stage's result is in the store, with every file of its manifest."""
+    """Return whether a stage's result is in the store.
+
+    Args:
+        stage: The stage.
+        machine: Names the store.
+
+    Returns:
+        Whether its folder has a manifest and every file that this names.
+    """
     return manifest.is_whole(folder_of(stage, machine))
 
 
@@ -47,28 +55,38 @@ def build(stage: Stage, machine: Runtime) -> Path:
     folder = folder_of(stage, machine)
     if is_built(stage, machine):
         return folder
-    for needed in stage.inputs:
-        build(needed, machine)
+    for input_stage in stage.inputs:
+        build(input_stage, machine)
     with _lock(folder):
         if not is_built(stage, machine):
+            # Asked again under the lock: another process may have finished the stage while this one waited.
             _make(stage, folder, machine)
     return folder
 
 
 def missing(stages: tuple[Stage, ...], machine: Runtime) -> list[Stage]:
-    """Return the stages that have to be built for `stages`: themselves and their inputs, inputs first, each once."""
-    seen: set[str] = set()
+    """Return the stages that have to be built for others.
+
+    Args:
+        stages: What is to be built.
+        machine: Names the store.
+
+    Returns:
+        These stages and their transitive inputs, without finished ones; inputs first, each once.
+    """
+    visited: set[str] = set()
     order: list[Stage] = []
-    there = _keys(machine.store)
+    in_store = _keys(machine.store)
 
     def visit(stage: Stage) -> None:
-        if stage.key in seen:
+        if stage.key in visited:
             return
-        seen.add(stage.key)
-        if stage.key in there and is_built(stage, machine):
+        visited.add(stage.key)
+        # The inputs of a finished stage are not visited: they may have been deleted.
+        if stage.key in in_store and is_built(stage, machine):
             return
-        for needed in stage.inputs:
-            visit(needed)
+        for input_stage in stage.inputs:
+            visit(input_stage)
         order.append(stage)
 
     for item in stages:
@@ -85,6 +103,7 @@ def _keys(store: Path) -> set[str]:
 
 def _make(stage: Stage, folder: Path, machine: Runtime) -> None:
     part = folder.with_name(folder.name + ".part")
+    # What a killed call left: a stage that cannot continue it starts clean.
     if part.exists() and not stage.work.resumes:
         shutil.rmtree(part)
     try:
@@ -95,6 +114,7 @@ def _make(stage: Stage, folder: Path, machine: Runtime) -> None:
         manifest.write(part, _facts(stage, context, started))
         if folder.exists():
             _put_aside(folder)
+        # The rename is last, when every file is on the disk: a folder without ".part" is never half a result.
         part.rename(folder)
         manifest.sync(folder.parent)
     except OSError as error:
@@ -114,7 +134,7 @@ def _facts(stage: Stage, context: BuildContext, started: float) -> dict[str, Any
         "version": stage.work.version,
         "source": source_digest(stage.work),
         "arguments": stage.canonical_arguments,
-        "inputs": {needed.key: needed.label for needed in stage.inputs},
+        "inputs": {input_stage.key: input_stage.label for input_stage in stage.inputs},
         "machine": {"device": context.machine.device, "threads": context.machine.threads},
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
@@ -141,6 +161,7 @@ def _lock(folder: Path) -> AbstractContextManager[object]:
     locks.mkdir(parents=True, exist_ok=True)
     lock = FileLock(locks / f"{folder.name.rsplit('-', 1)[-1]}.lock")
     try:
+        # First without waiting, only to tell the user why the second call waits.
         return lock.acquire(timeout=0)
     except Timeout:
         progress.note(f"another process is building {folder.name}: waiting for it")

@@ -141,31 +141,40 @@ def noted(todo: Sequence[Stage], machine: Runtime) -> Iterator[BuildLog]:
 
 
 def read(store: Path) -> list[BuildStatus]:
-    """Return the builds that have a folder in a store, the oldest first; unreadable folders are left out."""
-    found = []
+    """Return the builds that have a folder in a store.
+
+    Args:
+        store: Folder of the store.
+
+    Returns:
+        Their states, the oldest first: of running builds, and of those that ended early or failed. Unreadable folders
+        are left out.
+    """
+    builds = []
     for folder in _folders(store):
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            found.append(_read(folder))
-    return sorted(found, key=lambda build: build.started)
+            builds.append(_read(folder))
+    return sorted(builds, key=lambda build: build.started)
 
 
 def _begin(todo: Sequence[Stage], machine: Runtime, open_: ExitStack) -> Path:
     host = re.sub(r"\W", "_", socket.gethostname())
     folder = machine.store / FOLDER / f"{host}-{os.getpid()}-{time.time_ns()}"
     folder.mkdir(parents=True)
+    # The lock lasts as long as the process, however this ends, and so tells others whether the build is alive.
     lock = open_.enter_context((folder / LOCK).open("w"))
     with suppress(OSError):  # on a file system without locks it is taken for alive until it ends
         fcntl.flock(lock, fcntl.LOCK_EX)
     for old in _folders(machine.store):
         if not _alive(old) and time.time() - old.stat().st_mtime > KEPT:
             shutil.rmtree(old, ignore_errors=True)
-    asked = {
+    request = {
         "started": time.time(),
         "workers": max(1, machine.workers),
         "stages": {item.key: (item.label, item.work.name) for item in todo},
         "arguments": {item.key: canonical(item.arguments) for item in todo if item.work.resumes},
     }
-    manifest.replaced(folder / ASKED, json.dumps(asked, ensure_ascii=False))
+    manifest.replaced(folder / ASKED, json.dumps(request, ensure_ascii=False))
     return folder
 
 
@@ -177,9 +186,9 @@ def _kept(note: BuildLog, folder: Path) -> Iterator[None]:
     def write() -> None:
         nonlocal written
         with suppress(OSError):
-            if (said := note.to_json()) != written:
-                manifest.replaced(folder / NOW, said)
-                written = said
+            if (text := note.to_json()) != written:
+                manifest.replaced(folder / NOW, text)
+                written = text
 
     def follow() -> None:
         write()
@@ -193,26 +202,28 @@ def _kept(note: BuildLog, folder: Path) -> Iterator[None]:
     finally:
         over.set()
         beside.join()
+        # After the thread has ended, so that this is the last state written.
         note.ended = time.time()
         write()
 
 
 def _read(folder: Path) -> BuildStatus:
     alive = _alive(folder)  # before the rest: a build that ends meanwhile has written so
-    asked = json.loads((folder / ASKED).read_bytes().decode())
+    request = json.loads((folder / ASKED).read_bytes().decode())
     now: dict[str, Any] = {"running": {}, "failed": {}, "steps": {}, "ended": None}
     with suppress(FileNotFoundError):
         now |= json.loads((folder / NOW).read_bytes().decode())
-    stages = {key: (label, work) for key, (label, work) in asked["stages"].items()}
-    said = {name: now[name] for name in ("running", "failed", "steps", "ended")}
-    begun = folder.name, asked["started"], asked["workers"], stages, asked["arguments"]
-    return BuildStatus(*begun, **said, alive=alive and now["ended"] is None)
+    stages = {key: (label, work) for key, (label, work) in request["stages"].items()}
+    progress_now = {name: now[name] for name in ("running", "failed", "steps", "ended")}
+    begun = folder.name, request["started"], request["workers"], stages, request["arguments"]
+    return BuildStatus(*begun, **progress_now, alive=alive and now["ended"] is None)
 
 
 def _alive(folder: Path) -> bool:
     """Return whether the process of a build is running: it holds the lock, of which readers share one kind."""
     try:
         with (folder / LOCK).open() as lock:
+            # A shared lock, so that two readers at the same time do not take each other for the build.
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

@@ -34,7 +34,7 @@ Encode = Callable[[Any], Any]
 
 
 class Keyed:
-    """A value that a key stands for: a stage."""
+    """The interface of stages, which stand in other keys by their own key."""
 
     @property
     def key(self) -> str:
@@ -92,6 +92,9 @@ def identity(
         excluded: Fields that are no part of any key, such as the place of a file beside its digest.
         encoded: From a field to a function that gives what keys have instead of its value.
 
+    Returns:
+        A decorator that declares it and returns the class.
+
     Raises:
         TypeError: The class is no frozen dataclass, or has no field of one of these names.
     """
@@ -118,17 +121,33 @@ def declared_members(
     excluded: Collection[str],
     encoded: Mapping[str, Encode],
 ) -> tuple[Member, ...]:
-    """Return the members that declarations make of names and their defaults (`MISSING` where there is none).
+    """Work out which fields of a class, or arguments of a stage, are in keys, and under which names.
+
+    Args:
+        owner: The name of the class or stage, for messages.
+        defaults: The default of each field; `MISSING` where there is none.
+        renamed: From a field to its name in keys.
+        always: Fields that are in keys at their default too.
+        excluded: Fields that are in no key.
+        encoded: From a field to a function that gives what keys have instead of its value.
+
+    Returns:
+        The members, in the order of the fields.
 
     Raises:
-        TypeError: A declaration is about a name that is not there, or two members have one name in keys.
+        TypeError: A declaration is about a field that is not there, or two fields have one name in keys.
     """
     if unknown := {*renamed, *always, *excluded, *encoded} - set(defaults):
         raise TypeError(f"the identity of {owner} names {', '.join(sorted(unknown))}, which it does not have")
     members = tuple(
-        Member(one, renamed.get(one, one), MISSING if one in always else default, encoded.get(one))
-        for one, default in defaults.items()
-        if one not in excluded
+        Member(
+            attribute,
+            renamed.get(attribute, attribute),
+            MISSING if attribute in always else default,
+            encoded.get(attribute),
+        )
+        for attribute, default in defaults.items()
+        if attribute not in excluded
     )
     if len({member.name for member in members}) < len(members):
         raise TypeError(f"two members of {owner} have one name in keys")
@@ -140,6 +159,9 @@ def canonical(value: Any) -> Any:
 
     Args:
         value: A number, string, None, tuple or mapping of such, a dataclass with a declared identity, or a stage.
+
+    Returns:
+        Values that the json module writes.
 
     Raises:
         TypeError: The value has no stable identity, or that of its class is not declared.
@@ -157,7 +179,7 @@ def canonical(value: Any) -> Any:
     declared = value.__class__.__dict__.get(_DECLARED)
     if isinstance(declared, Identity):
         return {"type": declared.name} | canonical_members(
-            declared.members, {one.attribute: getattr(value, one.attribute) for one in declared.members}
+            declared.members, {member.attribute: getattr(value, member.attribute) for member in declared.members}
         )
     if is_dataclass(value):
         raise TypeError(f"the identity of {type(value).__qualname__} is not declared: put @identity(NAME) above it")
@@ -168,9 +190,19 @@ def canonical(value: Any) -> Any:
 
 
 def canonical_members(members: Collection[Member], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the canonical form of values by their names in keys, without those that hold their default."""
+    """Return the canonical form of some values.
+
+    Args:
+        members: The declared members.
+        values: The value of each, by the name that it has in the code.
+
+    Returns:
+        Canonical values by their names in keys, without those that hold their default.
+    """
     return {
-        one.name: one.canonical(values[one.attribute]) for one in members if not one.is_left_out(values[one.attribute])
+        member.name: member.canonical(values[member.attribute])
+        for member in members
+        if not member.is_left_out(values[member.attribute])
     }
 
 
@@ -181,6 +213,9 @@ def key_of(stage: str, version: int, arguments: Any) -> str:
         stage: The declared name of the stage's function.
         version: The version of its meaning.
         arguments: Its arguments in canonical form, as its manifest has them.
+
+    Returns:
+        Twelve hexadecimal digits.
     """
     content = {"work": stage, "version": version, "arguments": arguments}
     return hashlib.sha256(SORTED.encode(content).encode()).hexdigest()[:12]

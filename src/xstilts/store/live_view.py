@@ -77,8 +77,8 @@ class StoreView:
         names = _names(self.store)
         finished = {name.rpartition("-")[2]: name for name in names if FINISHED.search(name)}
         for key in self.records.keys() - finished.keys():
-            for known in (self.records, self.folders, self.scores):
-                known.pop(key, None)
+            for by_key in (self.records, self.folders, self.scores):
+                by_key.pop(key, None)
         for key, name in finished.items():
             if key not in self.records:
                 with suppress(OSError, ValueError, KeyError, TypeError):
@@ -86,15 +86,23 @@ class StoreView:
         self.parts = {part.key: part for name in names if (part := _part(self.store, name))}
 
     def _read(self, key: str, folder: Path) -> None:
-        found = manifest.read(folder)
-        if "predictions" in found["arguments"] and (folder / SCORE).exists():
+        record = manifest.read(folder)
+        if "predictions" in record["arguments"] and (folder / SCORE).exists():
             self.scores[key] = float(json.loads((folder / SCORE).read_bytes().decode())["headline"])
-        self.records[key], self.folders[key] = {name: found[name] for name in USED}, folder
+        self.records[key], self.folders[key] = {name: record[name] for name in USED}, folder
 
 
 def state_of(part: Path) -> dict[str, Any]:
-    """Return the state in the checkpoint of an unfinished training (step, history, cost); empty without one."""
+    """Return how far an unfinished training is, from its checkpoint.
+
+    Args:
+        part: Its `.part` folder.
+
+    Returns:
+        The training state (`step`, `history`, `cost` and the like); empty without a readable checkpoint.
+    """
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError), (part / CHECKPOINT).open("rb") as file:
+        # The header of a safetensors file, read without torch: its length, then JSON. Tensors are never read.
         length = int.from_bytes(file.read(8), "little")
         if length <= HEADER:
             state: dict[str, Any] = json.loads(json.loads(file.read(length))["__metadata__"]["state"])
@@ -103,21 +111,28 @@ def state_of(part: Path) -> dict[str, Any]:
 
 
 def history_of(folder: Path) -> list[dict[str, Any]]:
-    """Return the history of a finished training: a step with its loss, or with a dev evaluation, a line."""
+    """Return the history of a finished training.
+
+    Args:
+        folder: Folder of the stage.
+
+    Returns:
+        An entry for each line: a step with its loss, or with scores on development data; empty for other stages.
+    """
     with suppress(OSError, ValueError):
         return [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
     return []
 
 
 def _part(store: Path, name: str) -> Part | None:
-    found = PART.match(name)
-    if not found:
+    match = PART.match(name)
+    if not match:
         return None
     changed = 0.0
     for path in (store / name, *_inside(store / name)):
         with suppress(OSError):
             changed = max(changed, path.stat().st_mtime)
-    return Part(store / name, found["label"], found["key"], changed)
+    return Part(store / name, match["label"], match["key"], changed)
 
 
 def _inside(folder: Path) -> list[Path]:

@@ -85,7 +85,7 @@ def _one_by_one(
     """Build stages in an order that has inputs first; return those that failed and those that needed them."""
     failed: Failures = {}
     for number, item in enumerate(todo, start=1):
-        if any(needed.key in failed for needed in item.inputs):
+        if any(input_stage.key in failed for input_stage in item.inputs):
             failed[item.key] = None
             note.fail(item, "")
             continue
@@ -134,6 +134,7 @@ class _Side:
 
     def run(self) -> Failures:
         """Build everything that can be built; return the rest."""
+        # A forked worker would inherit torch's threads and their locks as they are at that moment.
         context = multiprocessing.get_context("spawn")
         events: Queue[Event] = context.Queue()
         threads = self.machine.threads or max(1, (os.cpu_count() or 1) // self.machine.workers)
@@ -147,7 +148,7 @@ class _Side:
                 pool.shutdown(wait=True, cancel_futures=True)
                 if isinstance(error, BrokenProcessPool):
                     raise StageError(
-                        "a worker process died, perhaps for want of memory: run again to go on, with fewer workers "
+                        "a worker process died, perhaps because memory ran out: run again to go on, with fewer workers "
                         "or a smaller max_tokens_per_pass; a script that uses workers must start under "
                         "`if __name__ == '__main__':`. What is finished stays"
                     ) from error
@@ -161,6 +162,7 @@ class _Side:
                 running[pool.submit(_build, _packed(bundle, machine))] = bundle
             if not running:
                 break
+            # Wakes up often, so that the progress of running stages is shown.
             finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
             _pass_on(events)
             for future in finished:
@@ -170,6 +172,7 @@ class _Side:
         """Yield up to `room` bundles of stages whose inputs are built, taking them off the list."""
         while self.ready and room > 0:
             item = self.todo[heappop(self.ready)]
+            # A stage may have left the list: as a companion of another one, or because an input failed.
             if item.key in self.waiting:
                 bundle = self._with_companions(item)
                 for part in bundle:
@@ -181,15 +184,16 @@ class _Side:
     def _with_companions(self, first: Stage) -> Bundle:
         """Return with a prediction what belongs to it: the others of its network, and what needs only these."""
         siblings = self.of_model.get(_model(first), [first])
-        held = {item.key: item for item in siblings if item.key in self.waiting and not self.needs[item.key]}
-        more = list(held.values()) if "model" in first.arguments else []
+        bundle = {item.key: item for item in siblings if item.key in self.waiting and not self.needs[item.key]}
+        more = list(bundle.values()) if "model" in first.arguments else []
+        # `more` grows within the loop: a score joins its prediction, then what needs only these.
         for item in more:
             for other in self.needed_by.get(item.key, ()):
-                new = other.key not in held and other.key in self.waiting and not other.work.resumes
-                if new and self.needs[other.key] <= held.keys():
-                    held[other.key] = other
+                new = other.key not in bundle and other.key in self.waiting and not other.work.resumes
+                if new and self.needs[other.key] <= bundle.keys():
+                    bundle[other.key] = other
                     more.append(other)
-        return tuple(sorted(held.values(), key=lambda item: self.place[item.key]))
+        return tuple(sorted(bundle.values(), key=lambda item: self.place[item.key]))
 
     def _finish(self, bundle: Bundle, failed: Failures) -> None:
         for item in bundle:
@@ -230,6 +234,7 @@ def _start_worker(events: Queue[Event]) -> None:
 def _follow_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
+        # Returns when the parent is gone, even if it was killed: an orphan would hold its stages' locks.
         parent.join()
         os._exit(1)
 
@@ -242,9 +247,9 @@ def _packed(bundle: Bundle, machine: Runtime) -> bytes:
         raise StageError(_unsendable(bundle[0].label, error)) from error
 
 
-def _unsendable(what: str, error: Exception) -> str:
+def _unsendable(item: str, error: Exception) -> str:
     return (
-        f"{what} cannot be built by a worker process ({error}): define its functions with `def` at the top level of a "
+        f"{item} cannot be built by a worker process ({error}): define its functions with `def` at the top level of a "
         "module or a script, not in a notebook or within another function, or build with one worker"
     )
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import resource
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def write(folder: Path, facts: dict[str, Any]) -> None:
     """
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = {name: _described(folder / name) for name in names if name != RECORD}
-    libraries = {name: found for name in LIBRARIES if (found := version(name))}
+    libraries = {name: installed for name in LIBRARIES if (installed := version(name))}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     record = {**facts, "libraries": libraries, "process_peak_memory_mib": peak, "files": files}
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
@@ -39,13 +40,31 @@ def write(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a finished stage."""
+    """Return the manifest of a finished stage.
+
+    Args:
+        folder: Folder of the stage.
+
+    Returns:
+        The content of `stage.json`.
+
+    Raises:
+        OSError: There is no manifest.
+        ValueError: It is no JSON.
+    """
     record: dict[str, Any] = json.loads((folder / RECORD).read_bytes().decode())
     return record
 
 
 def is_whole(folder: Path) -> bool:
-    """Return whether a folder has its manifest and every file that it lists, at the recorded size."""
+    """Return whether a stage's folder is complete; contents are not read, which `damaged_files` does.
+
+    Args:
+        folder: Folder of the stage.
+
+    Returns:
+        Whether it has its manifest and every file that this lists, at the recorded size.
+    """
     try:
         return all((folder / name).stat().st_size == file["bytes"] for name, file in read(folder)["files"].items())
     except (OSError, ValueError, KeyError, TypeError):
@@ -53,13 +72,25 @@ def is_whole(folder: Path) -> bool:
 
 
 def damaged_files(folder: Path) -> list[str]:
-    """Return the files of a finished stage whose content differs from the recorded digest."""
+    """Return the files of a finished stage that are missing or have another content than recorded.
+
+    Args:
+        folder: Folder of the stage.
+
+    Returns:
+        Their paths within the folder.
+    """
     files = read(folder)["files"].items()
     return [name for name, file in files if not (folder / name).is_file() or sha256(folder / name) != file["sha256"]]
 
 
 def replaced(path: Path, text: str) -> None:
-    """Write a file atomically: a reader finds the old text or the new one."""
+    """Write a text file atomically: a reader finds the old text or the new one.
+
+    Args:
+        path: The file; `.new` beside it is written first.
+        text: The new text.
+    """
     new = path.with_suffix(".new")
     new.write_text(text, encoding="utf-8")
     new.replace(path)
@@ -84,6 +115,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@cache
 def version(library: str) -> str | None:
     """Return the version of an installed library, None where it is not."""
     try:

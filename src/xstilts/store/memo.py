@@ -24,6 +24,7 @@ def memoising() -> Iterator[None]:
     """Within this context `memoised` computes each value once."""
     global _memo
     before = _memo
+    # Nested contexts share the values of the outermost one.
     _memo = {} if before is None else before
     try:
         yield
@@ -38,6 +39,9 @@ def memoised(owner: object, arguments: tuple[Hashable, ...], compute: Callable[[
         owner: The object whose value it is; another object, even an equal one, has its own values.
         arguments: What else decides the value.
         compute: Computes it.
+
+    Returns:
+        The value.
     """
     if _memo is None:
         return compute()

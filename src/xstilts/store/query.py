@@ -23,7 +23,14 @@ FINISHED = re.compile(r"-[0-9a-f]{12}$")  # neither unfinished (.part) nor damag
 
 
 def records(store: Path) -> Iterator[tuple[Path, Record]]:
-    """Yield the folder and the manifest of every finished stage; folders without a readable manifest are left out."""
+    """Yield every finished stage of a store.
+
+    Args:
+        store: Folder of the store; one that does not exist has none.
+
+    Yields:
+        Folder and manifest, in the order of the folders' names; folders without a readable manifest are left out.
+    """
     for name in sorted(os.listdir(store)) if store.is_dir() else ():
         if FINISHED.search(name):
             with suppress(OSError, ValueError):
@@ -31,7 +38,14 @@ def records(store: Path) -> Iterator[tuple[Path, Record]]:
 
 
 def by_key(store: Path) -> dict[str, Record]:
-    """Return the manifests of all finished stages by key."""
+    """Return the manifests of all finished stages.
+
+    Args:
+        store: Folder of the store.
+
+    Returns:
+        Manifests by key.
+    """
     return {record["key"]: record for _, record in records(store)}
 
 
@@ -42,22 +56,29 @@ def find(store: Path, key: str) -> tuple[Path, Record]:
         store: Folder of the store.
         key: The beginning of a key, or the name of a folder.
 
+    Returns:
+        The folder and the manifest.
+
     Raises:
         InputError: No stage, or several, have such a key.
     """
     every = records(store)
-    found = [(folder, record) for folder, record in every if record["key"].startswith(key) or folder.name == key]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    matches = [(folder, record) for folder, record in every if record["key"].startswith(key) or folder.name == key]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
         raise InputError(f"no finished stage in {store} has a key that begins with '{key}': `ls {store}` lists them")
     raise InputError(
-        f"'{key}' is the beginning of {len(found)} keys: {', '.join(folder.name for folder, _ in found[:5])}"
+        f"'{key}' is the beginning of {len(matches)} keys: {', '.join(folder.name for folder, _ in matches[:5])}"
     )
 
 
 def nearest_sibling(store: Path, record: Record) -> tuple[Path, dict[str, tuple[Any, Any]]] | None:
-    """Return the finished stage of the same function with the fewest other arguments, and these arguments.
+    """Return the finished stage of the same function whose arguments differ least, and how they differ.
+
+    Args:
+        store: Folder of the store.
+        record: The manifest of a stage.
 
     Returns:
         The folder, and by path the values (of `record`, of the other stage); None where there is no other stage.
@@ -71,7 +92,15 @@ def nearest_sibling(store: Path, record: Record) -> tuple[Path, dict[str, tuple[
 
 
 def difference(one: Any, other: Any, path: str = "") -> dict[str, tuple[Any, Any]]:
-    """Return the leaves in which two JSON values differ, by path.
+    """Return the leaves in which two JSON values differ.
+
+    Args:
+        one: A JSON value.
+        other: Another one.
+        path: The path of both, which the paths of the leaves begin with.
+
+    Returns:
+        By path the value in either; None where one does not have it.
 
     >>> difference({"a": 1, "b": [1, 2]}, {"a": 1, "b": [1, 3]})
     {'b[1]': (2, 3)}
@@ -89,25 +118,37 @@ def difference(one: Any, other: Any, path: str = "") -> dict[str, tuple[Any, Any
 def expected_seconds(store: Path, todo: list[Stage]) -> float | None:
     """Return the seconds that stages take if each takes the median of the finished ones of its function.
 
+    Args:
+        store: Folder of the store.
+        todo: Stages to be built.
+
     Returns:
         The sum; None where the store has no finished stage of one of the functions.
     """
-    known: dict[str, list[float]] = {}
+    by_function: dict[str, list[float]] = {}
     if not todo:
         return 0.0
     for _, record in records(store):
-        known.setdefault(record["work"], []).append(record["seconds"])
-    if not all(item.work.name in known for item in todo):
+        by_function.setdefault(record["work"], []).append(record["seconds"])
+    if not all(item.work.name in by_function for item in todo):
         return None
-    return sum(median(known[item.work.name]) for item in todo)
+    return sum(median(by_function[item.work.name]) for item in todo)
 
 
 def sources(keys: Iterable[str], store: Path) -> dict[str, str]:
-    """Return the SHA-256 of the manifest of every stage that the stages `keys` depend on, by key."""
+    """Return digests of what some stages depend on.
+
+    Args:
+        keys: Keys of finished stages.
+        store: Folder of the store.
+
+    Returns:
+        By key the SHA-256 of the manifest of every transitive input, without the stages themselves.
+    """
     finished, table = {folder.name[-12:]: (folder, facts) for folder, facts in records(store)}, set(keys)
-    todo, seen = list(table), set(table)
+    todo, reached = list(table), set(table)
     while todo:
-        new = [key for key in finished[todo.pop()][1]["inputs"] if key in finished and key not in seen]
-        seen.update(new)
+        new = [key for key in finished[todo.pop()][1]["inputs"] if key in finished and key not in reached]
+        reached.update(new)
         todo += new
-    return {key: manifest.sha256(finished[key][0] / manifest.RECORD) for key in sorted(seen - table)}
+    return {key: manifest.sha256(finished[key][0] / manifest.RECORD) for key in sorted(reached - table)}

@@ -35,7 +35,16 @@ class StageError(RuntimeError):
 
 @dataclass(frozen=True)
 class StageFunction:
-    """A function that builds a stage: its declared name, its version and how it is called in folder names."""
+    """A function that builds a stage, with what keys and folders have of it.
+
+    Attributes:
+        function: The function; its first argument is a `BuildContext`.
+        name: Its declared name.
+        version: The version of its results' meaning.
+        members: Which arguments are in keys, and under which names.
+        label: From the arguments to the first part of the folder's name; None for a short form of the declared name.
+        resumes: Whether it continues what an earlier, killed call left in its folder.
+    """
 
     function: Callable[..., None]
     name: str
@@ -93,14 +102,27 @@ class Stage(Keyed):
 
 @dataclass
 class BuildContext:
-    """Where a stage is being built: the folder to fill, the machine, and a record that ends in `stage.json`."""
+    """What a stage's function is given while it runs.
+
+    Attributes:
+        folder: The folder to fill.
+        machine: Device, data folder, workers and the like.
+        record: Facts about the result, which `stage.json` will have.
+    """
 
     folder: Path
     machine: Runtime
     record: dict[str, Any] = field(default_factory=dict)
 
     def path(self, stage: Stage) -> Path:
-        """Return the finished folder of an input."""
+        """Return the folder of a finished input.
+
+        Args:
+            stage: A stage among the arguments of the one that is being built.
+
+        Returns:
+            Its folder in the store.
+        """
         return folder_of(stage, self.machine)
 
 
@@ -118,21 +140,27 @@ def stage(
 
     Args:
         name: The declared name that keys and manifests have, wherever the function lies and however it is called.
-        version: To be raised when the meaning of the result changes.
+        version: The version of the result's meaning; raise it when that changes.
         label: From the arguments to a short name, the first part of the folder's name.
         resumes: The function continues what an earlier, killed call left in its folder; otherwise it starts clean.
         renamed: For arguments that are called otherwise in keys: from the argument to its name there.
         always: Arguments that are part of the key at their default too (`identity.identity`).
         encoded: From an argument to a function that gives what keys have instead of its value.
+
+    Returns:
+        A decorator. The decorated function takes the same arguments without the context and returns a `Stage`.
     """
 
     def decorate(function: Callable[Concatenate[BuildContext, P], None]) -> Callable[P, Stage]:
         signature = inspect.signature(function)
         parameters = list(signature.parameters.values())[1:]
-        defaults = {one.name: MISSING if one.default is one.empty else one.default for one in parameters}
+        defaults = {
+            parameter.name: MISSING if parameter.default is parameter.empty else parameter.default
+            for parameter in parameters
+        }
         members = declared_members(name, defaults, renamed or {}, always, (), encoded or {})
         work = StageFunction(function, name, version, members, label, resumes)
-        names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+        names = [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
 
         def declare_stage(*args: P.args, **kwargs: P.kwargs) -> Stage:
             if not kwargs and len(args) == len(names) == len(parameters):  # as thousands of runs do; binding is slow
@@ -150,25 +178,40 @@ def stage(
 
 
 @cache
-def _fields(kind: type) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(kind)) if is_dataclass(kind) else ()
+def _fields(type_: type) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(type_)) if is_dataclass(type_) else ()
 
 
 def folder_of(stage: Stage, machine: Runtime) -> Path:
-    """Return the folder in which a stage's result lies, or will lie."""
+    """Return the folder in which a stage's result lies, or will lie.
+
+    Args:
+        stage: The stage.
+        machine: Names the store.
+
+    Returns:
+        `LABEL-KEY` in the store.
+    """
     return machine.store / f"{stage.label}-{stage.key}"
 
 
 def with_inputs(stages: Iterable[Stage]) -> list[Stage]:
-    """Return stages and all that they need, each once."""
-    found: dict[str, Stage] = {}
+    """Return stages and their transitive inputs, each once.
+
+    Args:
+        stages: The stages.
+
+    Returns:
+        All of them, in no useful order.
+    """
+    by_key: dict[str, Stage] = {}
     stack = list(stages)
     while stack:
         item = stack.pop()
-        if item.key not in found:
-            found[item.key] = item
+        if item.key not in by_key:
+            by_key[item.key] = item
             stack += item.inputs
-    return list(found.values())
+    return list(by_key.values())
 
 
 def lineage(first: Any, argument: str) -> Iterator[Any]:
@@ -190,8 +233,8 @@ def lineage(first: Any, argument: str) -> Iterator[Any]:
 
 def _work(module: str, name: str) -> StageFunction:
     """Return the work of a decorated function by name, as another process finds it."""
-    found: StageFunction = getattr(import_module(module), name).work
-    return found
+    work: StageFunction = getattr(import_module(module), name).work
+    return work
 
 
 def _stages(value: Any) -> Iterator[Stage]:

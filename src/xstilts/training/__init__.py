@@ -1,0 +1,1 @@
+"""Training: the one loop of every phase, with its recipes, optimizers, checkpoints and caches."""

@@ -29,7 +29,7 @@ POOL = 32  # batches whose examples are sorted together: enough for similar leng
 class ScheduledSet:
     """What the order of one training set depends on.
 
-    Args:
+    Attributes:
         lengths: Tokens of each model input, (inputs,).
         languages: The number of each input's language, (inputs,); None: a single language.
         alpha: Languages are drawn with p ~ n ** alpha: below 1, smaller ones more often than they occur.
@@ -61,6 +61,12 @@ def steps_of(sizes: tuple[int, ...], epochs: float, batch_size: int, sampling: s
         epochs: Passes over all of them together; with "capped:K", over the capped sizes.
         batch_size: Inputs of a step.
         sampling: As in `shares`.
+
+    Returns:
+        At least 1.
+
+    Raises:
+        InputError: The sampling rule is unknown.
     """
     shares(sizes, sampling)  # raises for an unknown rule
     rule, _, number = sampling.partition(":")
@@ -75,6 +81,9 @@ def shares(sizes: tuple[int, ...], sampling: str) -> list[float]:
         sizes: Model inputs of each set.
         sampling: "proportional" (to the sizes n), "capped:K" (to min(n, K)), "uniform", "temperature:T" (to
             n ** (1 / T)), or the probabilities themselves, "0.5,0.3,0.2".
+
+    Returns:
+        A probability for each set; they sum to 1.
 
     Raises:
         InputError: An unknown rule, or not one probability for each set.
@@ -119,15 +128,17 @@ def schedule(sets: tuple[ScheduledSet, ...], steps: int, batch_size: int, sampli
     Raises:
         InputError: No set takes turns.
     """
-    turns = [number for number, one in enumerate(sets) if not one.every_step]
-    every_step = [number for number, one in enumerate(sets) if one.every_step]
+    turns = [number for number, scheduled in enumerate(sets) if not scheduled.every_step]
+    every_step = [number for number, scheduled in enumerate(sets) if scheduled.every_step]
     if not turns:
         raise InputError("every training set only accompanies another one: give at least one that takes turns")
     # Each set draws from a generator of its own: adding a set changes whose turn it is, not another set's batches.
     random = np.random.default_rng((seed, len(sets)))
-    taken = random.choice(turns, size=steps, p=shares(tuple(len(sets[n].lengths) for n in turns), sampling))
-    batches = [_batches(one, batch_size, np.random.default_rng((seed, 1 + n))) for n, one in enumerate(sets)]
-    for turn in taken.tolist():
+    drawn = random.choice(turns, size=steps, p=shares(tuple(len(sets[n].lengths) for n in turns), sampling))
+    batches = [
+        _batches(scheduled, batch_size, np.random.default_rng((seed, 1 + n))) for n, scheduled in enumerate(sets)
+    ]
+    for turn in drawn.tolist():
         yield tuple(Part(number, next(batches[number])) for number in (turn, *every_step))
 
 
@@ -140,12 +151,12 @@ def _batches(scheduled: ScheduledSet, batch_size: int, random: np.random.Generat
     while True:
         while len(order) < batch_size:
             order = np.concatenate([order, _epoch(scheduled, random)])
-        whole = len(order) // batch_size * batch_size
-        for start in range(0, whole, POOL * batch_size):
-            pool = order[start : min(start + POOL * batch_size, whole)]
+        full = len(order) // batch_size * batch_size
+        for start in range(0, full, POOL * batch_size):
+            pool = order[start : min(start + POOL * batch_size, full)]
             pool = pool[np.argsort(scheduled.lengths[pool], kind="stable")].reshape(-1, batch_size)
             yield from random.permutation(pool)
-        order = order[whole:]
+        order = order[full:]
 
 
 def _epoch(scheduled: ScheduledSet, random: np.random.Generator) -> Whole:
@@ -154,6 +165,7 @@ def _epoch(scheduled: ScheduledSet, random: np.random.Generator) -> Whole:
     if scheduled.languages is None or scheduled.alpha == 1.0:
         return random.permutation(size)
     counts = np.bincount(scheduled.languages)
-    wanted = counts**scheduled.alpha * (counts > 0)
-    weight = (wanted / wanted.sum() / np.maximum(counts, 1))[scheduled.languages]
+    weights = counts**scheduled.alpha * (counts > 0)
+    # A language's share, divided among its inputs.
+    weight = (weights / weights.sum() / np.maximum(counts, 1))[scheduled.languages]
     return random.choice(size, size=size, p=weight / weight.sum())

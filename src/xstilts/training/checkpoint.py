@@ -24,9 +24,9 @@ class Checkpoint:
     """The resume point of one network and its optimizer.
 
     Args:
-        path: Of the file.
-        network: Whose trained parameters are saved.
-        optimizer: Over them.
+        path: The path of the file.
+        network: The network whose trained parameters are saved.
+        optimizer: The optimizer over these parameters.
     """
 
     def __init__(self, path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -36,12 +36,19 @@ class Checkpoint:
         self.best: dict[str, Tensor] = {}
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write weights, optimizer states and training state; the previous file stays until this one is complete."""
+        """Write weights, optimizer states and training state.
+
+        The previous file stays until this one is complete.
+
+        Args:
+            state: The training state, as JSON values; `load` returns it.
+        """
         tensors = {f"weight.{name}": value.detach().contiguous() for name, value in self.trained.items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for name, parameter in self.trained.items():
-            kept = self.optimizer.state.get(parameter, {})
-            tensors |= {f"kept.{what}.{name}": value.contiguous() for what, value in kept.items()}
+            moments = self.optimizer.state.get(parameter, {})
+            tensors |= {f"kept.{moment}.{name}": value.contiguous() for moment, value in moments.items()}
+        # Written beside, flushed, then renamed: whenever the process is killed, one complete checkpoint remains.
         new = self.path.with_suffix(".new")
         save_file(tensors, new, metadata={"state": json.dumps(state)})
         with new.open("rb") as file:
@@ -59,6 +66,7 @@ class Checkpoint:
         try:
             with safe_open(self.path, framework="pt") as file:
                 state: dict[str, Any] = json.loads((file.metadata() or {})["state"])
+                # All shapes first: a file of another network must not overwrite half of this one's weights.
                 self._check({name: tuple(file.get_slice(name).get_shape()) for name in file.keys()})  # noqa: SIM118
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             progress.note(f"the checkpoint {self.path} is damaged ({error}): training begins again")
@@ -71,9 +79,9 @@ class Checkpoint:
     def _check(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """Raise ValueError unless a file's tensors are those of this network."""
         for name, parameter in self.trained.items():
-            found = shapes.get(f"weight.{name}")
-            if found != parameter.shape:
-                raise ValueError(f"its {name} is {'missing' if found is None else 'of another shape'}")
+            shape = shapes.get(f"weight.{name}")
+            if shape != parameter.shape:
+                raise ValueError(f"its {name} is {'missing' if shape is None else 'of another shape'}")
         for place in shapes:
             part, name = _split(place)
             if name not in self.trained or not (part in ("weight", "best") or part.startswith("kept.")):
@@ -104,8 +112,8 @@ def _split(place: str) -> tuple[str, str]:
     """Split the name of a tensor into its part ("weight", "best", "kept.exp_avg") and the name of the parameter."""
     part, _, name = place.partition(".")
     if part == "kept":
-        what, _, name = name.partition(".")
-        part = f"kept.{what}"
+        moment, _, name = name.partition(".")
+        part = f"kept.{moment}"
     return part, name
 
 

@@ -39,8 +39,8 @@ MEANING = 1  # raise it when other states would be stored under the same digest
 class FrozenLayerCache:
     """Stored states of the highest frozen layer.
 
-    Args:
-        states: Of all sequences one after another, (tokens, width).
+    Attributes:
+        states: The states of all sequences one after another, (tokens, width).
         starts: For the bytes of a sequence's ids, the row of its first token.
     """
 
@@ -52,9 +52,12 @@ class FrozenLayerCache:
         """Within this context the frozen layers return the stored states of these inputs and are not run.
 
         Args:
-            network: With the frozen layers that the states are from.
-            inputs: Those of the batch that the network is called with, in its order.
+            network: The network, with the frozen layers that the states are from.
+            inputs: The model inputs of the batch that the network will be given, in its order.
             packed: Whether that batch is packed.
+
+        Yields:
+            Nothing; without frozen layers the context does nothing.
         """
         if not self.starts:
             yield
@@ -68,7 +71,7 @@ class FrozenLayerCache:
     def _packed(self, sequences: list[Ids]) -> Tensor:
         """Return the states of sequences one after another, (1, tokens, width)."""
         starts = (self.starts[sequence.tobytes()] for sequence in sequences)
-        parts = [self.states[start : start + len(one)] for start, one in zip(starts, sequences, strict=True)]
+        parts = [self.states[start : start + len(sequence)] for start, sequence in zip(starts, sequences, strict=True)]
         return torch.from_numpy(np.concatenate(parts))[None]
 
     def _padded(self, sequences: list[Ids]) -> Tensor:
@@ -103,6 +106,7 @@ def cached_states(
     if not network.prefix or network.family.gives == "more" or not machine.prefix_gib:
         return NOTHING
     distinct = {sequence.tobytes(): sequence for model_input in inputs for sequence in model_input.sequences}
+    # The longest first, as `forward_batches` yields them: rows can be written to the file as they come.
     ordered = sorted(distinct.values(), key=lambda sequence: -len(sequence))
     starts = np.cumsum([0, *(len(sequence) for sequence in ordered)]).tolist()
     shape = (starts.pop(), network.width)
@@ -123,8 +127,9 @@ def cached_states(
 def _digest(network: Network, sequences: list[Ids], machine: Runtime) -> str:
     """Return a digest of what decides the states: frozen weights and buffers, configuration, sequences, arithmetic."""
     total = hashlib.sha256()
+
     above = {id(parameter) for layer in network.layer_modules[network.prefix :] for parameter in layer.parameters()}
-    frozen = [named for named in network.backbone.named_parameters() if id(named[1]) not in above]
+    frozen = [pair for pair in network.backbone.named_parameters() if id(pair[1]) not in above]
     for name, value in [*frozen, *network.backbone.named_buffers()]:
         total.update(f"{name} {tuple(value.shape)}".encode())
         total.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
@@ -160,13 +165,14 @@ def _frozen_output(network: Network, ready: Batch) -> NDArray[np.float32]:
         lambda module, inputs, output: outputs.append(output)
     )
     try:
+        # The layers above pass on what they are given, so that the forward pass of any family runs to its end.
         with _returning(network.layer_modules[network.prefix :], lambda *_, **__: outputs[0]):
             network.encode(ready.ids, ready.mask)
     finally:
         hook.remove()
     states = outputs[0][0] if isinstance(outputs[0], tuple) else outputs[0]
-    whole: NDArray[np.float32] = states.float().cpu().numpy()
-    return whole
+    array: NDArray[np.float32] = states.float().cpu().numpy()
+    return array
 
 
 @contextmanager

@@ -42,7 +42,7 @@ HEAD = "head"
 class Noise:
     """An estimate of the simple noise scale.
 
-    Args:
+    Attributes:
         signal: Squared norm of the mean gradient.
         noise: Trace of the covariance of one example's gradient.
         scale: Their ratio, in examples; None where there is no signal.
@@ -84,11 +84,11 @@ def gradient_noise(
     Args:
         context: Where the stage is built.
         model: An encoder, which gets a new head, or a training on this very set, which has one.
-        training_set: Whose examples are drawn.
+        training_set: The training set whose examples are drawn.
         recipe: What is trained, and the maximum length.
         batches: How many batches.
         batch: Examples of each.
-        seed: Of the draw and of a new head.
+        seed: The seed of the draw and of a new head.
     """
     torch.manual_seed(seed)
     network, tokenizer, source = _ready(model, training_set, context)
@@ -99,9 +99,9 @@ def gradient_noise(
     network.to(context.machine.torch_device()).eval()
     order = np.random.default_rng(seed).permutation(len(encoded.inputs))[: batches * batch]
     parts = [order[at : at + batch].tolist() for at in range(0, len(order) - batch + 1, batch)]
-    norms, whole, others = _norms(network, encoded, parts, tokenizer, context)
-    found = jackknifed(norms, whole, others, batch)
-    (context.folder / NOISE).write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+    norms, mean_norm, others = _norms(network, encoded, parts, tokenizer, context)
+    noise = jackknifed(norms, mean_norm, others, batch)
+    (context.folder / NOISE).write_text(json.dumps(asdict(noise), indent=1) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> Noise:
@@ -113,9 +113,12 @@ def simple(norms: Sequence[float], whole: float, batch: int) -> Noise:
     """Estimate the noise scale from squared norms of gradients, without bias.
 
     Args:
-        norms: Of each batch's mean gradient.
-        whole: Of the mean over all batches.
+        norms: The squared norm of each batch's mean gradient.
+        whole: The squared norm of the mean over all batches.
         batch: Examples of a batch.
+
+    Returns:
+        The estimate without an interval; no scale where the estimated signal or noise is not above 0.
     """
     small, large = float(np.mean(norms)), batch * len(norms)
     signal = (large * whole - batch * small) / (large - batch)
@@ -128,19 +131,22 @@ def jackknifed(norms: Sequence[float], whole: float, others: Sequence[float], ba
 
     Args:
         norms: Squared norms of each batch's mean gradient.
-        whole: Of the mean over all batches.
-        others: Of the mean without each batch.
+        whole: The squared norm of the mean over all batches.
+        others: The squared norms of the mean without each batch.
         batch: Examples of a batch.
+
+    Returns:
+        The estimate; its interval is by the jackknife on the logarithm of the scale, and absent where a scale is.
     """
-    found = simple(norms, whole, batch)
+    noise = simple(norms, whole, batch)
     without = [
         simple([*norms[:number], *norms[number + 1 :]], other, batch).scale for number, other in enumerate(others)
     ]
-    if found.scale is None or any(one is None for one in without):
-        return found
+    if noise.scale is None or any(scale is None for scale in without):
+        return noise
     logs, count = np.log(np.array(without, dtype=np.float64)), len(without)
     half = 1.96 * math.sqrt((count - 1) / count * float(((logs - logs.mean()) ** 2).sum()))
-    return Noise(found.signal, found.noise, found.scale, found.scale / math.exp(half), found.scale * math.exp(half))
+    return Noise(noise.signal, noise.noise, noise.scale, noise.scale / math.exp(half), noise.scale * math.exp(half))
 
 
 def _ready(
@@ -162,32 +168,35 @@ def _norms(
     of the mean over labels. The norm without a part follows from scalar products: two passes hold one sum of gradients.
     """
     random = torch.Generator().manual_seed(0)
-    made = [encoded.format.collate([encoded.inputs[number] for number in part], tokenizer, random) for part in parts]
-    labels = sum(batch.labels for batch in made) / len(made)
+    batches = [encoded.format.collate([encoded.inputs[number] for number in part], tokenizer, random) for part in parts]
+    labels = sum(batch.labels for batch in batches) / len(batches)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
 
     def gradient(number: int) -> list[Tensor]:
         network.zero_grad(set_to_none=True)
         with context.machine.arithmetic():
-            loss = encoded.format.loss(network, HEAD, made[number].to(context.machine.torch_device())) / labels
+            loss = encoded.format.loss(network, HEAD, batches[number].to(context.machine.torch_device())) / labels
         loss.backward()  # type: ignore[no-untyped-call]
         return [_grad(parameter) for parameter in trained]
 
     total = [torch.zeros_like(parameter) for parameter in trained]
     norms = []
-    for number in range(len(made)):
-        found = gradient(number)
-        norms.append(_product(found, found))
-        torch._foreach_add_(total, found)
-    whole, count = _product(total, total), len(made)
+    for number in range(len(batches)):
+        gradients = gradient(number)
+        norms.append(_product(gradients, gradients))
+        torch._foreach_add_(total, gradients)
+    total_norm, count = _product(total, total), len(batches)
+    # Each gradient is computed a second time: holding all of them would need as many copies of the weights.
     towards = [_product(gradient(number), total) for number in range(count)]
-    others = [(whole - 2 * product + norm) / (count - 1) ** 2 for product, norm in zip(towards, norms, strict=True)]
-    return norms, whole / count**2, others
+    others = [
+        (total_norm - 2 * product + norm) / (count - 1) ** 2 for product, norm in zip(towards, norms, strict=True)
+    ]
+    return norms, total_norm / count**2, others
 
 
 def _grad(parameter: nn.Parameter) -> Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.detach().clone()
 
 
-def _product(one: list[Tensor], other: list[Tensor]) -> float:
-    return float(sum((a.double() * b.double()).sum() for a, b in zip(one, other, strict=True)))
+def _product(first: list[Tensor], second: list[Tensor]) -> float:
+    return float(sum((a.double() * b.double()).sum() for a, b in zip(first, second, strict=True)))

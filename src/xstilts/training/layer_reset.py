@@ -32,9 +32,9 @@ def reset_layers(context: BuildContext, encoder: Stage, donor: Encoder | Stage, 
         layers: Which ones, as in `models.freezing.freeze`.
     """
     source = context.path(donor) / MODEL if isinstance(donor, Stage) else donor.location
-    kept = Network(load_backbone(context.path(encoder) / MODEL))
-    given = Network(load_backbone(source))
+    trained = Network(load_backbone(context.path(encoder) / MODEL))
+    donor_network = Network(load_backbone(source))
     with torch.no_grad():
-        for ours, theirs in zip(part(kept, layers), part(given, layers), strict=True):
-            ours.copy_(theirs)
-    save_encoder(kept, load_tokenizer(context.path(encoder) / MODEL), context.folder / MODEL)
+        for parameter, donor_parameter in zip(part(trained, layers), part(donor_network, layers), strict=True):
+            parameter.copy_(donor_parameter)
+    save_encoder(trained, load_tokenizer(context.path(encoder) / MODEL), context.folder / MODEL)

@@ -29,7 +29,12 @@ def rounded(values: Tensor) -> Tensor:
 
     Args:
         values: Float32, of any shape.
+
+    Returns:
+        The rounded values in bf16.
     """
+    # A bf16 is the upper half of a float32. The lower half, plus random bits of as many, carries over with a
+    # probability in proportion to it: so a number is rounded up as often as it is near to the upper one.
     chance = torch.randint(0, 2**16, values.shape, dtype=torch.int32, device=values.device)
     return chance.add_(values.view(torch.int32)).bitwise_and_(-(2**16)).view(torch.float32).to(torch.bfloat16)
 
@@ -42,13 +47,16 @@ def levels(signed: bool) -> Tensor:
     Args:
         signed: Whether half of them are negative. Without signs, nothing below 1e-7 has a code, so that a divisor is
             never rounded to zero.
+
+    Returns:
+        Float32, (256,).
     """
-    found = [1.0, 0.0 if signed else 10.0**-DECADES]
+    values = [1.0, 0.0 if signed else 10.0**-DECADES]
     for decade in range(DECADES):
         count = 2**decade if signed else 2 ** (decade + 1)
         middles = [(0.1 + 0.9 * (part + 0.5) / count) * 10.0 ** (decade + 1 - DECADES) for part in range(count)]
-        found += [sign * middle for sign in ((1, -1) if signed else (1,)) for middle in middles]
-    return torch.tensor(sorted(found))
+        values += [sign * middle for sign in ((1, -1) if signed else (1,)) for middle in middles]
+    return torch.tensor(sorted(values))
 
 
 @lru_cache
@@ -60,6 +68,7 @@ def _tables(signed: bool, device: torch.device) -> tuple[Tensor, Tensor]:
     """
     values = levels(signed)
     halves = torch.arange(2**16, dtype=torch.int32) << 16
+    # Of negative numbers the least has all lower bits set. Patterns that are NaN may get any code.
     least = torch.where(halves < 0, halves | 0xFFFF, halves).view(torch.float32).nan_to_num(1.0)
     return values.to(device), torch.bucketize(least, values, out_int32=True).clamp_(max=255).to(device)
 
@@ -80,18 +89,29 @@ def packed(values: Tensor, signed: bool) -> tuple[Tensor, Tensor]:
     level, first = _tables(signed, values.device)
     blocks = torch.nn.functional.pad(values, (0, -len(values) % BLOCK)).view(-1, BLOCK)
     scales = blocks.gather(1, blocks.abs().argmax(1, keepdim=True))
+    # Divided by the scale with its sign, the largest number is exactly 1, which has a code.
     shares = torch.maximum(blocks / scales.where(scales != 0, 1.0), level[0]).view(-1)
     above = first.index_select(0, (shares.view(torch.int32) >> 16).bitwise_and_(0xFFFF))
     above = (above + (shares > level.index_select(0, above))).clamp_(1, 255)
     lower = level.index_select(0, above - 1)
+    # Of the two codes around a number, the lower is taken in proportion to the distance from the upper.
     down = torch.rand_like(shares).mul_(level.index_select(0, above).sub_(lower)) >= shares.sub_(lower)
     return (above - down.int()).to(torch.uint8)[: len(values)], scales.view(-1)
 
 
 def unpacked(codes: Tensor, scales: Tensor, signed: bool) -> Tensor:
-    """Restore the float32 values (numbers,) from codes (numbers,) and scales (blocks,)."""
+    """Restore float32 values from eight-bit codes.
+
+    Args:
+        codes: The codes, (numbers,).
+        scales: The number of each block of `BLOCK` with the largest absolute value, with its sign, (blocks,).
+        signed: Whether the codes are those of signed numbers.
+
+    Returns:
+        The values, (numbers,).
+    """
     values = _tables(signed, codes.device)[0].index_select(0, codes.int())
-    whole = len(values) - len(values) % BLOCK
-    values[:whole].view(-1, BLOCK).mul_(scales[: whole // BLOCK].unsqueeze(1))
-    values[whole:].mul_(scales[whole // BLOCK :])
+    full_blocks = len(values) - len(values) % BLOCK
+    values[:full_blocks].view(-1, BLOCK).mul_(scales[: full_blocks // BLOCK].unsqueeze(1))
+    values[full_blocks:].mul_(scales[full_blocks // BLOCK :])
     return values

@@ -44,7 +44,7 @@ UNKNOWN_LABELS = 64  # assumed for a task whose labels are those of its training
 class Setting:
     """What memory depends on beside network and recipe.
 
-    Args:
+    Attributes:
         device: Type and arithmetic.
         micro_tokens: Most tokens of a pass.
         recompute: Keep only each layer's input, and recompute the rest in the backward pass.
@@ -57,7 +57,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes by purpose, and the numbers of all and of trained parameters."""
+    """The memory of a training in its largest pass, in bytes by purpose.
+
+    Attributes:
+        weights: Bytes of all weights, frozen ones too.
+        gradients: Bytes of the gradients.
+        states: Bytes of the optimizer states.
+        activations: Bytes that autograd saves in the largest pass.
+        parameters: The number of all parameters.
+        trained: The number of trained ones.
+    """
 
     weights: int
     gradients: int
@@ -81,7 +90,7 @@ def estimate(
         config: The encoder's configuration.
         recipe: Batch size, maximum length, trainable part and optimizer.
         format: The task format of the training set.
-        labels: Of its head, where that has labels.
+        labels: The number of labels of its head, where that has labels.
         setting: Device, tokens of a pass, recomputation.
         rows: Embedding rows that occur in the data (`models.embedding_pruning`); None: all.
 
@@ -90,18 +99,39 @@ def estimate(
     """
     network = _network(config, recipe, format, labels, rows)
     device = Device(setting.device.type, "bf16") if halves(recipe.optimizer) else setting.device
-    kept = ActivationMemory(network, "head", device)
+    saved = ActivationMemory.of(network, "head", device)
     shape = shape_of(recipe, format, setting.micro_tokens, network)
-    return _counted(network, recipe, kept.bytes(shape, setting.recompute))
+    return _counted(network, recipe, saved.bytes(shape, setting.recompute))
 
 
 def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None = None) -> Memory:
-    """Estimate what a training needs before its first pass: `estimate` without activations, and quicker."""
+    """Estimate what a training needs before its first pass: `estimate` without activations, and quicker.
+
+    Args:
+        config: The encoder's configuration.
+        recipe: Trainable part and optimizer.
+        format: The task format of the training set.
+        labels: The number of labels of its head, where that has labels.
+        rows: Embedding rows that occur in the data (`models.embedding_pruning`); None: all.
+
+    Returns:
+        Bytes by purpose, with activations of 0.
+    """
     return _counted(_network(config, recipe, format, labels, rows), recipe, 0)
 
 
 def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -> Shape:
-    """Return the shape of the largest pass: sequences of the maximum length, as many as fit or as a step has."""
+    """Return the shape of a training's largest pass: sequences of the maximum length, as many as fit or a step has.
+
+    Args:
+        recipe: Batch size and maximum length.
+        format: The task format of the training set.
+        micro_tokens: Most tokens of a pass, padding included.
+        network: Clips the maximum length to its positions.
+
+    Returns:
+        The shape.
+    """
     length = network.clip_max_length(recipe.max_length)
     task = task_format(format)
     most = recipe.batch_size * task.sequences_per_input
@@ -120,6 +150,9 @@ def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, st
         recipe: Batch size, maximum length and optimizer.
         heads: The task format of each head by name.
         machine: Device, arithmetic and limits.
+
+    Returns:
+        Tokens, padding included.
     """
     device = machine.torch_device()
     if machine.max_tokens_per_pass or device.type != "cuda":
@@ -132,10 +165,10 @@ def max_tokens_per_pass(network: Network, recipe: Recipe, heads: Mapping[str, st
 
 def _most(network: Network, recipe: Recipe, heads: Mapping[str, str], setting: Setting, free: float) -> int:
     """Return the setting's tokens, halved until the activations of a pass fit into `free` bytes."""
-    kept = {head: ActivationMemory(network, head, setting.device) for head in heads}
+    saved = {head: ActivationMemory.of(network, head, setting.device) for head in heads}
     tokens = setting.micro_tokens
     while tokens > FEWEST and any(
-        kept[head].bytes(shape_of(recipe, format, tokens, network), setting.recompute) > free
+        saved[head].bytes(shape_of(recipe, format, tokens, network), setting.recompute) > free
         for head, format in heads.items()
     ):
         tokens //= 2
@@ -147,9 +180,9 @@ def built(config: Any) -> nn.Module:
     family = family_of(config)
     options = {name: value for name, value in family.load.items() if name != "key_mapping"}
     with torch.device("meta"), no_init_weights():
-        found = getattr(transformers, family.auto).from_config(config, dtype=torch.float32, **options)
-    assert isinstance(found, nn.Module)
-    return found
+        encoder = getattr(transformers, family.auto).from_config(config, dtype=torch.float32, **options)
+    assert isinstance(encoder, nn.Module)
+    return encoder
 
 
 def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
@@ -158,8 +191,11 @@ def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
     Args:
         config: The encoder's configuration.
         trained: What is trained of it, as `Recipe.trainable`; the rest is frozen.
-        format: Of the head, called "head"; a headless format gets none.
-        labels: Of the head, where it has labels.
+        format: The task format of the head, called "head"; a headless format gets none.
+        labels: The number of labels of the head, where it has labels.
+
+    Returns:
+        The network; its tensors have shapes and no values.
     """
     with torch.device("meta"):
         network = Network(built(config))
@@ -180,8 +216,8 @@ def _network(config: Any, recipe: Recipe, format: str, labels: int, rows: int | 
 
 
 def _counted(network: Network, recipe: Recipe, activations: int) -> Memory:
-    found = bytes_of(network, recipe)
+    by_purpose = bytes_of(network, recipe)
     every = [parameter.numel() for parameter in network.parameters()]
     trained = [parameter.numel() for parameter in network.parameters() if parameter.requires_grad]
-    weights, gradients, states = (int(part) for part in (found.weight, found.gradient, found.state))
+    weights, gradients, states = (int(part) for part in (by_purpose.weight, by_purpose.gradient, by_purpose.state))
     return Memory(weights, gradients, states, activations, sum(every), sum(trained))

@@ -33,7 +33,13 @@ MOMENTS = {"exp_avg": True, "exp_avg_sq": False}  # name: whether it has signs
 
 @dataclass(frozen=True)
 class Bytes:
-    """Bytes of the weights, their gradients and their optimizer states."""
+    """The memory of a network in training without activations, in bytes.
+
+    Attributes:
+        weight: Bytes of all weights.
+        gradient: Bytes of the gradients of trained weights.
+        state: Bytes of the optimizer's states.
+    """
 
     weight: float
     gradient: float
@@ -55,6 +61,9 @@ def make_optimizer(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
     Args:
         network: Frozen and `prepare`d.
         recipe: Optimizer, learning rate and weight decay.
+
+    Returns:
+        The optimizer; `learning_rate` gives the rate of each step.
     """
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     groups = [
@@ -72,8 +81,11 @@ def learning_rate(recipe: Recipe, number: int, total: int) -> float:
 
     Args:
         recipe: Peak and warm-up.
-        number: Of the step, from 0.
+        number: The number of the step, from 0.
         total: Steps of the training.
+
+    Returns:
+        The learning rate.
     """
     warmup = recipe.steps_of_warmup(total)
     if number < warmup:
@@ -86,13 +98,25 @@ def prepare(network: Network, recipe: Recipe) -> None:
 
     Call it within `pruned_embeddings`, so that the whole embedding matrix stays in float32, and before moving the
     network to a device.
+
+    Args:
+        network: Frozen as it will be trained, on the CPU.
+        recipe: Gives the optimizer, which decides about bf16.
     """
     for parameter in _halved(network, recipe):
         parameter.data = parameter.data.to(torch.bfloat16)
 
 
 def suited(machine: Runtime, recipe: Recipe) -> Runtime:
-    """Return the machine, with bf16 arithmetic where the recipe has bf16 weights, which layers need autocast for."""
+    """Return the machine with the arithmetic that a recipe needs.
+
+    Args:
+        machine: Device and arithmetic.
+        recipe: Gives the optimizer.
+
+    Returns:
+        The machine, with bf16 arithmetic (autocast) where the recipe keeps weights in bf16; else as it is.
+    """
     return replace(machine, precision="bf16") if halves(recipe.optimizer) else machine
 
 
@@ -103,6 +127,9 @@ def bytes_per_parameter(name: str) -> Bytes:
 
     Args:
         name: One of `recipe.OPTIMIZERS`.
+
+    Returns:
+        Bytes of weight, gradient and states.
     """
     width = 2 if halves(name) else 4
     states = {"adamw": 2 * width, "adamw8": 2 + 8 / BLOCK, "adafactor": 0}
@@ -115,6 +142,9 @@ def bytes_of(network: Network, recipe: Recipe) -> Bytes:
     Args:
         network: On any device, "meta" too; frozen as it will be trained. Embedding rows count as they are there.
         recipe: Gives the optimizer.
+
+    Returns:
+        Bytes of weights, gradients and states.
     """
     halved = {id(parameter) for parameter in _halved(network, recipe)}
     weight = gradient = state = 0
@@ -123,20 +153,27 @@ def bytes_of(network: Network, recipe: Recipe) -> Bytes:
         weight += parameter.numel() * dtype.itemsize
         if parameter.requires_grad:
             gradient += parameter.numel() * dtype.itemsize
-            kept = _begun(recipe.optimizer, torch.empty(parameter.shape, dtype=dtype, device="meta"))
-            state += sum(value.numel() * value.itemsize for value in kept.values() if value.dim())
+            states = _begun(recipe.optimizer, torch.empty(parameter.shape, dtype=dtype, device="meta"))
+            state += sum(value.numel() * value.itemsize for value in states.values() if value.dim())
     return Bytes(weight, gradient, state)
 
 
 def halves(name: str) -> bool:
-    """Tell whether an optimizer has the encoder's matrices in bf16."""
+    """Return whether an optimizer has the encoder's matrices in bf16.
+
+    Args:
+        name: One of `recipe.OPTIMIZERS`.
+
+    Returns:
+        Whether its name ends in ":bf16".
+    """
     return name.endswith(":bf16")
 
 
 def _halved(network: Network, recipe: Recipe) -> list[torch.nn.Parameter]:
     """Return what a recipe keeps in bf16: the encoder's matrices except adapters."""
-    named = network.backbone.named_parameters() if halves(recipe.optimizer) else ()
-    return [parameter for name, parameter in named if parameter.dim() > 1 and not lora.is_adapter(name)]
+    parameters = network.backbone.named_parameters() if halves(recipe.optimizer) else ()
+    return [parameter for name, parameter in parameters if parameter.dim() > 1 and not lora.is_adapter(name)]
 
 
 class LowMemoryOptimizer(torch.optim.Optimizer):
@@ -197,6 +234,7 @@ def _adamw(weight: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> N
     number = float(state["step"])
     first_bias, second_bias = 1 - BETA1**number, math.sqrt(1 - BETA2**number)
     gradients, weights = weight.grad.reshape(-1), weight.view(-1)  # type: ignore[union-attr]
+    # Slice by slice, as float32 copies of a whole embedding matrix would need more memory than its states.
     for part in _parts(len(weights)):
         gradient = gradients[part].float()
         first = _moment(state, "exp_avg", part).lerp_(gradient, 1 - BETA1)
@@ -209,23 +247,24 @@ def _adamw(weight: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> N
 
 def _moment(state: dict[str, Tensor], name: str, part: slice) -> Tensor:
     """Return a slice of a moment in float32."""
-    kept = state[name].view(-1)[part]
-    if kept.dtype != torch.uint8:
-        return kept.float()
+    stored = state[name].view(-1)[part]
+    if stored.dtype != torch.uint8:
+        return stored.float()
     scales = state[f"{name}_scale"][part.start // BLOCK : math.ceil(part.stop / BLOCK)]
-    values = unpacked(kept, scales, MOMENTS[name])
+    values = unpacked(stored, scales, MOMENTS[name])
+    # The codes hold the root of the second moment, which spans half as many decades as the moment.
     return values.square_() if name == "exp_avg_sq" else values
 
 
 def _keep(state: dict[str, Tensor], name: str, part: slice, values: Tensor) -> None:
     """Write back a slice of a moment, quantized to its storage type (8-bit blockwise, or bf16 stochastically)."""
-    kept = state[name].view(-1)[part]
-    if kept.dtype == torch.uint8:
+    stored = state[name].view(-1)[part]
+    if stored.dtype == torch.uint8:
         codes, scales = packed(values.sqrt() if name == "exp_avg_sq" else values, MOMENTS[name])
-        kept.copy_(codes)
+        stored.copy_(codes)
         state[f"{name}_scale"][part.start // BLOCK : part.start // BLOCK + len(scales)] = scales
     else:
-        kept.copy_(rounded(values) if kept.dtype == torch.bfloat16 else values)
+        stored.copy_(rounded(values) if stored.dtype == torch.bfloat16 else values)
 
 
 def _move(weights: Tensor, update: Tensor, group: dict[str, Any]) -> None:
@@ -243,9 +282,11 @@ def _adafactor(weight: Tensor, state: dict[str, Tensor], group: dict[str, Any]) 
     """
     rows = weight.view(-1, weight.shape[-1]) if weight.dim() > 1 else weight.view(-1, 1)
     gradients = weight.grad.reshape(rows.shape)  # type: ignore[union-attr]
+    # The first step's running mean is its own square; later steps count less and less, down to AdamW's share.
     share = max(float(state["step"]) ** -STEEPNESS, 1 - BETA2)
     parts = list(_parts(len(rows), max(1, PART // rows.shape[1])))
     _observe(state, gradients, parts, share)
+    # Updates are computed twice, for their norm and to apply them, instead of being held all at once.
     squares = sum(_sized(state, gradients, part).square().sum() for part in parts)
     clip = torch.as_tensor(squares / weight.numel()).sqrt().clamp(min=1.0)
     for part in parts:

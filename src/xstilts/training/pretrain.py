@@ -46,7 +46,7 @@ def pretrain(
         parallel: Stages of parallel lines; empty: masked-LM alone.
         shape: The size of the encoder.
         recipe: Its sampling says how the two take turns.
-        seed: Of initial weights, order, dropout and masking.
+        seed: The seed of initial weights, order, dropout and masking.
         alpha: Languages are drawn in proportion to n ** alpha.
 
     Returns:
@@ -105,8 +105,8 @@ def _sample(context: BuildContext, texts: tuple[Stage, ...], alpha: float, most:
         for data in texts
     ]
     sizes = np.array([len(language) for language in lines], dtype=float)
-    wanted = sizes**alpha / (sizes**alpha).sum() * min(most, sizes.sum())
-    for language, count in zip(lines, np.minimum(np.maximum(wanted, 1000), sizes).astype(int), strict=True):
+    counts = sizes**alpha / (sizes**alpha).sum() * min(most, sizes.sum())
+    for language, count in zip(lines, np.minimum(np.maximum(counts, 1000), sizes).astype(int), strict=True):
         yield from (language[number] for number in np.linspace(0, len(language) - 1, count).astype(int))
 
 
@@ -118,7 +118,7 @@ def untrained(context: BuildContext, tokenizer: Stage, shape: Shape, seed: int) 
         context: Where the stage is built.
         tokenizer: A `tokenizer` stage, which gives the vocabulary.
         shape: The size.
-        seed: Of the weights.
+        seed: The seed of the weights.
     """
     from transformers import XLMRobertaModel
 
@@ -150,11 +150,14 @@ def from_folders(
         seed: As in `pretrain`.
         alpha: As in `pretrain`.
 
+    Returns:
+        The stage, which has not been built.
+
     Raises:
         InputError: There is no text.
     """
-    found = tuple(sorted({path.stem for path in text.iterdir() if path.is_dir() or path.suffix == ".txt"}))
-    texts = tuple(_promised("text", code, text) for code in languages or found)
+    codes = tuple(sorted({path.stem for path in text.iterdir() if path.is_dir() or path.suffix == ".txt"}))
+    texts = tuple(_promised("text", code, text) for code in languages or codes)
     if not texts:
         raise InputError(
             f"{text} holds no text: put one folder, or one .txt file, of text lines there for each language"

@@ -78,7 +78,7 @@ ALIASES = {
 class Selection:
     """Model selection: keep the weights that score best on development data in the training language.
 
-    Args:
+    Attributes:
         every_steps: Steps between two evaluations.
         patience: Evaluations without improvement after which training stops.
         examples: Development examples of an evaluation.
@@ -125,7 +125,7 @@ class Selection:
 class Recipe:
     """How weights are optimized.
 
-    Args:
+    Attributes:
         learning_rate: Peak, reached after warm-up; then it falls linearly to zero.
         batch_size: Examples of a step, whatever fits in memory at once.
         epochs: Passes over the examples; in a mix, over those of all tasks together.
@@ -217,12 +217,12 @@ Overrides = Mapping[str, Any]
 class Named:
     """A named set of hyperparameters: a base, and what differs from it.
 
-    Args:
+    Attributes:
         source: Where the numbers are from.
         base: For everything that is not overridden.
         formats: By task format.
         tasks: By task; these count most.
-        intermediate: In the intermediate role; these count more than those of the format.
+        intermediate: Changes in the intermediate role; they take precedence over those of the format.
     """
 
     source: str
@@ -290,10 +290,13 @@ def named(name: str, task: str, format: str, role: str) -> Recipe:
     """Look up the recipe of a task.
 
     Args:
-        name: Of the named set, a key of `SETS`.
+        name: The name of the set, a key of `SETS`.
         task: The task's name.
         format: Its task format.
         role: "intermediate" or "target".
+
+    Returns:
+        The set's base with what it changes for the format, the role and the task, in this order.
 
     Raises:
         InputError: There is no such set.
@@ -312,6 +315,9 @@ def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
         recipe: Is not changed.
         settings: Such as "learning_rate=1e-4" or "trainable=top:2"; the last of one name counts. "selection=500"
             evaluates on development data every 500 steps, "selection=none" keeps the last weights.
+
+    Returns:
+        A new recipe.
 
     Raises:
         InputError: An unknown name or a value out of range.
@@ -333,9 +339,9 @@ def _value(name: str, text: str) -> Any:
         return text
     if text.lower() == "none" and name in ("steps", "max_train_examples", "selection"):
         return None
-    whole = name in (*WHOLE, "selection")
+    is_integer = name in (*WHOLE, "selection")
     try:
-        number = int(text) if whole else float(text)
+        number = int(text) if is_integer else float(text)
     except ValueError:
-        raise InputError(f"{name}={text}: give {'a whole number' if whole else 'a number'}") from None
+        raise InputError(f"{name}={text}: give {'a whole number' if is_integer else 'a number'}") from None
     return Selection(every_steps=int(number)) if name == "selection" else number

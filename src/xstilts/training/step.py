@@ -43,7 +43,7 @@ BATCH_SEEDS = 1 << 40  # added to the seed of a step's dropout gives that of its
 class PreparedStep:
     """A step ready to be taken.
 
-    Args:
+    Attributes:
         number: Position in the training, from 0.
         step: Which inputs it trains on.
         passes: For each part of the step, its passes.
@@ -60,14 +60,14 @@ class PreparedStep:
 class Stepper:
     """Takes the optimization steps of one training.
 
-    Args:
+    Attributes:
         network: On its device, with heads, frozen as the recipe says.
         training_sets: By their number in the schedule.
         tokenizer: Pads (and masks) batches.
         recipe: Learning rate and clipping.
         machine: Device, arithmetic, packing, recomputation and compilation.
-        optimizer: Over what is trained.
-        seed: Of dropout and masking.
+        optimizer: The optimizer, over the trained parameters.
+        seed: The seed of dropout and masking.
         frozen_states: Cached states of frozen layers, if any.
         max_tokens_per_pass: Halved where memory runs out; 0: as the machine says.
     """
@@ -101,10 +101,14 @@ class Stepper:
 
         Args:
             steps: Numbered steps of the schedule.
+
+        Yields:
+            The steps, in order.
         """
         with ThreadPoolExecutor(1, "batches") as thread:
             waiting = None
             for number, step in steps:
+                # One step ahead and not more: a step's batches are made while the device computes the step before.
                 coming = thread.submit(self.prepare, number, step)
                 if waiting:
                     yield waiting.result()
@@ -113,7 +117,15 @@ class Stepper:
                 yield waiting.result()
 
     def prepare(self, number: int, step: Step) -> PreparedStep:
-        """Collate the batches of a step; its random numbers are a function of seed and step number."""
+        """Collate the batches of a step; its random numbers are a function of seed and step number.
+
+        Args:
+            number: The number of the step, from 0.
+            step: Which inputs of which training sets are in it.
+
+        Returns:
+            The step with collated batches, split into passes that fit in memory.
+        """
         random = torch.Generator().manual_seed(self._seed(number) + BATCH_SEEDS)
         most = self.max_tokens_per_pass
         parts = [(self.training_sets[part.training_set], part.inputs.tolist()) for part in step]
@@ -134,6 +146,7 @@ class Stepper:
             torch.OutOfMemoryError: Passes of `FEWEST_TOKENS` do not fit either.
         """
         while True:
+            # The thread prepared this step before memory ran out: collate it again in smaller passes.
             if prepared.max_tokens_per_pass != self.max_tokens_per_pass:
                 prepared = self.prepare(prepared.number, prepared.step)
             try:
@@ -149,7 +162,7 @@ class Stepper:
 
     def _take(self, prepared: PreparedStep, total: int) -> Tensor:
         # Dropout depends on seed and step number alone, so that a resumed training draws what it would have drawn.
-        torch.manual_seed(self._seed(prepared.number))
+        self._seed_dropout(self._seed(prepared.number))
         self.network.train()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.recipe, prepared.number, total)
@@ -204,5 +217,13 @@ class Stepper:
     def _trained(self) -> list[torch.nn.Parameter]:
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
 
+    def _seed_dropout(self, seed: int) -> None:
+        """Seed torch's generators; on the CPU only its own, as `torch.manual_seed` formats a stack trace each time."""
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
+
     def _seed(self, number: int) -> int:
+        # The factor keeps the seeds of two trainings apart for their first million steps.
         return self.seed * 1_000_003 + number

@@ -64,7 +64,7 @@ def _label(encoder: Encoder | Stage, training_sets: tuple[TrainingSet, ...], rec
 class State:
     """How far a training is. Checkpoints hold these fields by name.
 
-    Args:
+    Attributes:
         step: Steps taken.
         history: Losses and development scores so far.
         best_score: The best mean development score; the weights of its step are kept.
@@ -96,9 +96,9 @@ def train(
     Args:
         context: Where the stage is built; a folder with a checkpoint is continued.
         encoder: A public encoder, or the stage of an earlier phase, of which only the encoder is taken.
-        training_sets: Those that take turns, and those that add their loss to every step.
+        training_sets: Training sets that take turns, and those that add their loss to every step.
         recipe: How the weights are optimized.
-        seed: Of new heads, order, dropout and masking.
+        seed: The seed of new heads, order, dropout and masking.
 
     Raises:
         InputError: A training set is empty, the loss is not finite, or a selection has no development data.
@@ -115,7 +115,7 @@ def train(
     recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
 
     # Encode the training sets, attach a head for each, freeze what the recipe does not train.
-    sets = [encode_training_set(one, context, tokenizer, recipe) for one in training_sets]
+    sets = [encode_training_set(training_set, context, tokenizer, recipe) for training_set in training_sets]
     for encoded in sets:
         if not encoded.format.headless:
             attach(network, encoded.training_set.task, encoded.training_set.format, len(encoded.labels), source)
@@ -123,8 +123,8 @@ def train(
 
     # Most rows of a multilingual embedding matrix never occur in the data. They have no gradient, so the network works
     # on the rows that do occur; `matrix` is the whole one, into which they are written back at the end.
-    whole = any(encoded.format.language_model for encoded in sets)
-    with pruned_embeddings(network, _inputs(sets), tokenizer, keep_all=whole, folder=context.folder) as matrix:
+    keep_all = any(encoded.format.language_model for encoded in sets)
+    with pruned_embeddings(network, _inputs(sets), tokenizer, keep_all=keep_all, folder=context.folder) as matrix:
         prepare_weights(network, recipe)
         network.to(machine.torch_device())
         context.record["embedding_rows"] = len(network.embedding_matrix)
@@ -132,7 +132,7 @@ def train(
         # Decide the order of all steps, then go to where an earlier, killed call stopped: weights, optimizer and state
         # come from the checkpoint, and everything else is a function of the step.
         scheduled = tuple(encoded.scheduled() for encoded in sets)
-        sizes = tuple(len(one.lengths) for one in scheduled if not one.every_step)
+        sizes = tuple(len(scheduled_set.lengths) for scheduled_set in scheduled if not scheduled_set.every_step)
         total = recipe.steps or batch_schedule.steps_of(sizes, recipe.epochs, recipe.batch_size, recipe.sampling)
         steps = enumerate(batch_schedule.schedule(scheduled, total, recipe.batch_size, recipe.sampling, seed))
         optimizer = make_optimizer(network, recipe)
@@ -181,9 +181,15 @@ def train(
     context.record |= {"steps": state.step, "parameters": parameters, "trained_parameters": trained_parameters}
     context.record |= {"dev": dev, "max_length": recipe.max_length}
     context.record["lessons"] = {
-        encoded.training_set.task: {"units": len(encoded.inputs), "cut": dict(encoded.cut)} for encoded in sets
+        encoded.training_set.task: {"units": len(encoded.inputs), "cut": dict(encoded.cut)} | _held_out(encoded)
+        for encoded in sets
     }
     remove(context.folder / CHECKPOINT)
+
+
+def _held_out(encoded: EncodedTrainingSet) -> dict[str, int]:
+    """Return, for the record, how many training examples became development data; nothing where none did."""
+    return {"held_out": len(encoded.dev)} if encoded.training_set.held_out else {}
 
 
 def _inputs(sets: list[EncodedTrainingSet]) -> Iterator[ModelInput]:
@@ -209,8 +215,8 @@ def _log(state: State, loss: Tensor, total: int, context: BuildContext) -> None:
     state.history.append({"step": state.step, "loss": round(value, 6)})
     seconds = state.cost["seconds"]
     speed = ledger.tokens(state.cost) / max(seconds, 1e-9)
-    left = progress.left(state.step, total, seconds)
-    detail = f"loss {value:.3f}  {speed:,.0f} tokens/s  {left} left"
+    time_left = progress.left(state.step, total, seconds)
+    detail = f"loss {value:.3f}  {speed:,.0f} tokens/s  {time_left} left"
     progress.step(context.folder.stem, state.step, total, detail)
     if not math.isfinite(value):
         raise InputError(f"the loss became {value} at step {state.step}: lower learning_rate or raise warmup_steps")

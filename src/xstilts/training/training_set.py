@@ -1,4 +1,4 @@
-"""Training sets: what a training learns from, as identity and as encoded data.
+"""Training sets: the data of a training, as part of its key and as model inputs.
 
 A `TrainingSet` is part of a stage's key: stages of data, how they are labelled, how progress is measured. An
 `EncodedTrainingSet` is the same, read and encoded with one tokenizer.
@@ -9,7 +9,10 @@ A `TrainingSet` is part of a stage's key: stages of data, how they are labelled,
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,6 +26,7 @@ from xstilts.models.batch import ModelInput
 from xstilts.models.encoder import Encoder
 from xstilts.models.tokenization import Tokenizer
 from xstilts.models.word_tokenization import word_tokenization
+from xstilts.runtime import progress
 from xstilts.store.identity import identity
 from xstilts.store.names import format_in_keys
 from xstilts.store.stage import BuildContext, Stage
@@ -30,6 +34,7 @@ from xstilts.training import batch_schedule
 from xstilts.training.recipe import Recipe
 
 DEV_EXAMPLES = 500
+HELD_OUT_SHARE = 10  # at most one example in so many is held out
 
 
 @identity("Lesson", renamed={"format": "kind"}, always=("weight", "alpha"), encoded={"format": format_in_keys})
@@ -37,15 +42,16 @@ DEV_EXAMPLES = 500
 class TrainingSet:
     """The training data of a task, how they are labelled, and how progress on them is measured.
 
-    Args:
+    Attributes:
         task: Its name, also that of the network's head.
         format: The task format of the examples.
-        labels: In the order of the logits; empty: those that occur in the training data.
+        labels: The labels, in the order of the logits; empty: those that occur in the training data.
         train: Stages of training data, one a language.
         dev: Stage of development data; None: progress is not measured.
         metric: Scores the development data.
-        weight: Of the loss of a batch that is added to every step; None: the set takes turns by the sampling rule.
+        weight: Weight of this set's loss, which is added to that of every step; None: the set takes turns with others.
         alpha: Below 1, smaller languages are drawn more often, p ~ n ** alpha.
+        held_out: Without `dev`: at most so many training examples become development data, and are not trained on.
         words: How words are tokenized, where it is not as in the first release (`models.word_tokenization`).
     """
 
@@ -57,6 +63,7 @@ class TrainingSet:
     metric: str
     weight: float | None = None
     alpha: float = 1.0
+    held_out: int = 0
     words: str = ""
 
     def read_by(self, encoder: Encoder | Stage) -> TrainingSet:
@@ -68,18 +75,24 @@ class TrainingSet:
         words = word_tokenization(encoder, self.format)
         return self if words == self.words else replace(self, words=words)
 
+    @property
+    def selects(self) -> bool:
+        """Whether its development scores can select weights: it takes turns, and has a head that answers."""
+        task = task_format(self.format)
+        return self.weight is None and not (task.headless or task.language_model)
+
 
 @dataclass
 class EncodedTrainingSet:
     """A training set that is ready for training.
 
-    Args:
+    Attributes:
         training_set: What was read and encoded.
         format: Its task format.
-        labels: In the order of the logits.
+        labels: The labels, in the order of the logits.
         inputs: Encoded training examples.
         languages: For each input, the number of its stage among `training_set.train`.
-        dev: Development examples.
+        dev: Development examples, those held out included.
         cut: Counts of what did not fit into the maximum length.
         dev_inputs: Encoded development examples.
     """
@@ -100,6 +113,33 @@ class EncodedTrainingSet:
         return batch_schedule.ScheduledSet(lengths, np.array(self.languages), self.training_set.alpha, every_step)
 
 
+def with_development_data(
+    training_sets: Sequence[TrainingSet], recipe: Recipe
+) -> tuple[tuple[TrainingSet, ...], Recipe]:
+    """Give a recipe that selects weights the development data that it needs.
+
+    Args:
+        training_sets: All sets of a training.
+        recipe: Its recipe.
+
+    Returns:
+        The sets, of which those without development data hold out a part of their training examples, and the recipe.
+        Where no set can be scored (raw text, or an encoder without a head), the recipe keeps the last weights.
+    """
+    selection = recipe.selection
+    if selection is None:
+        return tuple(training_sets), recipe
+    if not any(training_set.selects for training_set in training_sets):
+        return tuple(training_sets), replace(recipe, selection=None)
+    held_out = [
+        replace(training_set, held_out=selection.examples)
+        if training_set.selects and training_set.dev is None
+        else training_set
+        for training_set in training_sets
+    ]
+    return tuple(held_out), recipe
+
+
 def encode_training_set(
     training_set: TrainingSet, context: BuildContext, tokenizer: Tokenizer, recipe: Recipe
 ) -> EncodedTrainingSet:
@@ -107,20 +147,27 @@ def encode_training_set(
 
     Args:
         training_set: What to read.
-        context: Of the stage that trains; finds the folders of the data.
+        context: The context of the stage that trains; finds the folders of the data.
         tokenizer: The encoder's.
         recipe: Gives the maximum length, the most training examples and the development examples of a selection.
 
+    Returns:
+        The model inputs of both, with the labels in the order of their numbers.
+
     Raises:
-        InputError: There are no training examples.
+        InputError: There are no training examples, or too few to hold one out.
     """
     task = task_format(training_set.format)
     dev_examples = max(DEV_EXAMPLES, recipe.selection.examples if recipe.selection else 0)
     by_language = [_examples(data, training_set.format, context) for data in training_set.train]
-    dev = _examples(training_set.dev, training_set.format, context)[:dev_examples]
-    encoded = EncodedTrainingSet(training_set, task, _labels(training_set, by_language), [], [], dev)
-    for number, whole in enumerate(by_language):
-        drawn = _drawn(whole, recipe.max_train_examples)
+    labels = _labels(training_set, by_language)
+    if training_set.held_out and training_set.dev is None:
+        by_language, dev = _held_out(training_set, by_language)
+    else:
+        dev = _examples(training_set.dev, training_set.format, context)[:dev_examples]
+    encoded = EncodedTrainingSet(training_set, task, labels, [], [], dev)
+    for number, language_examples in enumerate(by_language):
+        drawn = _drawn(language_examples, recipe.max_train_examples)
         inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut)
         encoded.inputs += inputs
         encoded.languages += [number] * len(inputs)
@@ -128,6 +175,45 @@ def encode_training_set(
         raise InputError(f"nothing to learn: the training data of '{training_set.task}' is empty")
     encoded.dev_inputs = task.encode(dev, tokenizer, recipe.max_length, encoded.labels, Counter())
     return encoded
+
+
+def _held_out(training_set: TrainingSet, by_language: list[list[Example]]) -> tuple[list[list[Example]], list[Example]]:
+    """Split training examples by language into those to train on and the development examples of all languages.
+
+    Which examples are held out depends on their texts alone, not on the seed.
+    """
+    most = math.ceil(training_set.held_out / max(len(by_language), 1))
+    kept: list[list[Example]] = []
+    dev: list[Example] = []
+    for part in by_language:
+        numbers = _chosen(part, min(most, max(len(part) // HELD_OUT_SHARE, 1)))
+        kept.append([example for number, example in enumerate(part) if number not in numbers])
+        dev += [example for number, example in enumerate(part) if number in numbers]
+    if not dev or not any(kept):
+        raise InputError(
+            f"the training data of '{training_set.task}' have no validation split and too few examples to hold one "
+            "out: give more examples, or selection=none to keep the last weights"
+        )
+    total = sum(map(len, by_language))
+    progress.note(f"{training_set.task}: no validation split; {len(dev)} of {total} training examples are held out")
+    return kept, dev
+
+
+def _chosen(part: list[Example], count: int) -> set[int]:
+    """Return the numbers of at most `count` examples; those that share a premise, passage or sentence stay together.
+
+    Where every such group is too large, single examples are chosen.
+    """
+    groups: dict[str, list[int]] = {}
+    for number, example in enumerate(part):
+        groups.setdefault(examples.shared_text(example), []).append(number)
+    if min(map(len, groups.values()), default=0) > count:
+        groups = {f"{text} {number}": [number] for text, numbers in groups.items() for number in numbers}
+    chosen: set[int] = set()
+    for text in sorted(groups, key=lambda text: hashlib.sha256(text.encode()).digest()):
+        if len(chosen) + len(groups[text]) <= count:
+            chosen.update(groups[text])
+    return chosen
 
 
 def _labels(training_set: TrainingSet, by_language: list[list[Example]]) -> tuple[str, ...]:

@@ -58,15 +58,15 @@ def write(first: Path, second: Path, out: Path | None = None) -> tuple[Path, ...
         for folder, report in zip((first, second), reports, strict=True):
             if "verdicts" not in report or "settings" not in report:
                 raise InputError(f"{folder} has no report of a study, which alone can be compared: give two studies")
-        made = page(*reports, (str(first), str(second)))
+        comparison = page(*reports, (str(first), str(second)))
     elif not any(have_report) and all(compare_stores.is_store(folder) for folder in (first, second)):
-        made = compare_stores.page(first, second)
+        comparison = compare_stores.page(first, second)
     else:
         raise InputError(
             f"{first} and {second} are neither two folders with {study_report.REPORT} nor two stores: "
             "give two of the same type"
         )
-    return save(made, out or OUT, "comparison.html", "comparison.md")
+    return save(comparison, out or OUT, "comparison.html", "comparison.md")
 
 
 def page(first: Json, second: Json, names: tuple[str, str] = ("first", "second")) -> Page:
@@ -75,7 +75,7 @@ def page(first: Json, second: Json, names: tuple[str, str] = ("first", "second")
     Args:
         first: A report.
         second: Another one.
-        names: What the page calls them.
+        names: The names that the page gives them.
 
     Returns:
         The page.
@@ -106,7 +106,15 @@ def page(first: Json, second: Json, names: tuple[str, str] = ("first", "second")
 
 
 def difference(first: Json, second: Json) -> tuple[float, float | None, float | None]:
-    """Return by how much the second estimate exceeds the first, and its interval where both have one."""
+    """Return by how much the second estimate exceeds the first, and its interval where both have one.
+
+    Args:
+        first: An estimate of the first report: an entry of `levels` or `gains` with its interval.
+        second: The same of the second report.
+
+    Returns:
+        The difference, and the ends of its interval, None where an estimate has none. The two are taken as independent.
+    """
     value = second["estimate"] - first["estimate"]
     if not all(is_known(row[side]) for row in (first, second) for side in ("low", "high")):
         return value, None, None
@@ -131,11 +139,11 @@ def _settings(first: Json, second: Json, names: Sequence[str]) -> TableView:
     rows = []
     setting_names = [_setting_names(report["settings"]) for report in (first, second)]
     for setting in setting_names[0]:
-        here, there = (list(map(str, values[setting])) for values in setting_names)
+        in_first, in_second = (list(map(str, values[setting])) for values in setting_names)
         parts = (
-            [name for name in here if name in there],
-            [name for name in here if name not in there],
-            [name for name in there if name not in here],
+            [name for name in in_first if name in in_second],
+            [name for name in in_first if name not in in_second],
+            [name for name in in_second if name not in in_first],
         )
         rows.append((Cell(setting), *(Cell(listed(part) or NOTHING) for part in parts)))
     columns = ("setting", "in both", f"only in {names[0]}", f"only in {names[1]}")
@@ -152,27 +160,33 @@ def _setting_names(settings: Json) -> dict[str, list[Any]]:
 
 def _verdicts(first: Json, second: Json, names: Sequence[str], incomparable: list[str]) -> Section:
     """Return the verdicts that differ and those that agree; claims that are not the same cannot be compared."""
-    here, there = ({verdict["name"]: verdict for verdict in report["verdicts"]} for report in (first, second))
+    first_verdicts, second_verdicts = (
+        {verdict["name"]: verdict for verdict in report["verdicts"]} for report in (first, second)
+    )
     different: list[tuple[Json, Json]] = []
-    same: list[tuple[Json, Json]] = []
-    for name, verdict in here.items():
-        if name not in there:
+    equal: list[tuple[Json, Json]] = []
+    for name, verdict in first_verdicts.items():
+        if name not in second_verdicts:
             incomparable.append(f"the claim '{verdict['sentence']}' is only in {names[0]}")
-        elif changed := [part for part in ("measure", "expectation", "margin") if verdict[part] != there[name][part]]:
+        elif changed := [
+            part for part in ("measure", "expectation", "margin") if verdict[part] != second_verdicts[name][part]
+        ]:
             incomparable.append(f"the claim '{verdict['sentence']}' has another {' and '.join(changed)} in {names[1]}")
         else:
-            (same if verdict["status"] == there[name]["status"] else different).append((verdict, there[name]))
+            (equal if verdict["status"] == second_verdicts[name]["status"] else different).append(
+                (verdict, second_verdicts[name])
+            )
     incomparable += [
         f"the claim '{verdict['sentence']}' is only in {names[1]}"
-        for name, verdict in there.items()
-        if name not in here
+        for name, verdict in second_verdicts.items()
+        if name not in first_verdicts
     ]
     columns = ("claim", names[0], names[1], f"why in {names[0]}", f"why in {names[1]}")
-    both = (
+    views = (
         TableView("turned", "Verdicts that differ", columns, tuple(map(_verdict_row, different))),
-        TableView("kept", "Verdicts that are the same", columns, tuple(map(_verdict_row, same)), folded=True),
+        TableView("kept", "Verdicts that are the same", columns, tuple(map(_verdict_row, equal)), folded=True),
     )
-    return Section("verdicts-of-both", "Verdicts", tuple(table for table in both if table.rows))
+    return Section("verdicts-of-both", "Verdicts", tuple(table for table in views if table.rows))
 
 
 def _verdict_row(pair: tuple[Json, Json]) -> tuple[Cell, ...]:
@@ -185,14 +199,22 @@ def _differences(first: Json, second: Json, names: Sequence[str], incomparable: 
     """Yield scores and gains of both with their differences; those of one report alone are counted."""
     other_metric = _targets_measured_otherwise(first, second, incomparable)
     for name, title in (("levels", "Scores"), ("gains", "Gains")):
-        here, there = _by_place(first, name), _by_place(second, name)
-        for report, alone in ((names[0], set(here) - set(there)), (names[1], set(there) - set(here))):
+        first_rows, second_rows = _by_place(first, name), _by_place(second, name)
+        for report, alone in (
+            (names[0], set(first_rows) - set(second_rows)),
+            (names[1], set(second_rows) - set(first_rows)),
+        ):
             incomparable += [f"{title.lower()} only in {report}: {len(alone)}"] if alone else []
-        both = [place for place in here if place in there and place[3] not in other_metric]
-        languages = [{place: _mean_over(rows, place) for place in both if place[-1] in MEANS} for rows in (here, there)]
+        shared = [place for place in first_rows if place in second_rows and place[3] not in other_metric]
+        languages = [
+            {place: _mean_over(rows, place) for place in shared if place[-1] in MEANS}
+            for rows in (first_rows, second_rows)
+        ]
         means = [place for place in languages[0] if languages[0][place] != languages[1][place]]
         incomparable += [f"the mean of {', '.join(filter(None, place[:4]))}: over other languages" for place in means]
-        rows = tuple(_difference_row(place, here[place], there[place]) for place in both if place not in means)
+        rows = tuple(
+            _difference_row(place, first_rows[place], second_rows[place]) for place in shared if place not in means
+        )
         columns = (*SETTING, "baseline's recipe", "language", *names, "difference", "low", "high", "verdict")
         if rows:
             yield TableView(name, title, columns, rows)
@@ -220,13 +242,15 @@ def _difference_row(place: Place, first: Json, second: Json) -> tuple[Cell, ...]
 
 def _targets_measured_otherwise(first: Json, second: Json, incomparable: list[str]) -> set[str]:
     """Return the targets with another metric or another format, as far as both reports have these."""
-    here, there = ({part["name"]: part for part in report["settings"].get("targets", ())} for report in (first, second))
+    first_targets, second_targets = (
+        {part["name"]: part for part in report["settings"].get("targets", ())} for report in (first, second)
+    )
     targets = set()
-    for name in (name for name in here if name in there):
+    for name in (name for name in first_targets if name in second_targets):
         for column in ("metric", "format"):
-            one, other = here[name].get(column), there[name].get(column)
-            if one and other and one != other:
-                incomparable.append(f"{name}: {column} {one} in one, {other} in the other")
+            first_value, second_value = first_targets[name].get(column), second_targets[name].get(column)
+            if first_value and second_value and first_value != second_value:
+                incomparable.append(f"{name}: {column} {first_value} in one, {second_value} in the other")
                 targets.add(name)
     return targets
 
@@ -244,13 +268,21 @@ def _mean_over(rows: Mapping[Place, Json], place: Place) -> set[str]:
 
 def _ratios(first: Json, second: Json, names: Sequence[str], incomparable: list[str]) -> Iterator[TableView]:
     """Yield the costs of each setting in the second report over those in the first: medians over seeds."""
-    here, there = _median_costs(first), _median_costs(second)
-    figures = [name for name in dict.fromkeys(name for _, name in here) if any(name == other for _, other in there)]
-    shared = [place for place in dict.fromkeys(place for place, _ in here) if any(place == p for p, _ in there)]
+    first_costs, second_costs = _median_costs(first), _median_costs(second)
+    figures = [
+        name
+        for name in dict.fromkeys(name for _, name in first_costs)
+        if any(name == other for _, other in second_costs)
+    ]
+    shared = [
+        place for place in dict.fromkeys(place for place, _ in first_costs) if any(place == p for p, _ in second_costs)
+    ]
     rows = []
     for place in shared:
         ratios = [
-            there[place, name] / here[place, name] if (place, name) in there and here.get((place, name)) else None
+            second_costs[place, name] / first_costs[place, name]
+            if (place, name) in second_costs and first_costs.get((place, name))
+            else None
             for name in figures
         ]
         if any(map(is_known, ratios)):
@@ -258,7 +290,7 @@ def _ratios(first: Json, second: Json, names: Sequence[str], incomparable: list[
     if rows:
         title = f"{names[1]} over {names[0]}, medians over seeds"
         yield TableView("ratios", title, (*SETTING, *map(axis_label, figures)), tuple(rows))
-    elif here or there:
+    elif first_costs or second_costs:
         incomparable.append("costs: both reports have costs of no common setting")
 
 
@@ -273,7 +305,7 @@ def _median_costs(report: Json) -> dict[tuple[Place, str], float]:
 
 
 def _devices(first: Json, second: Json) -> str:
-    here, there = (report.get("reproduce", {}).get("devices", []) for report in (first, second))
-    if here == there:
+    before, after = (report.get("reproduce", {}).get("devices", []) for report in (first, second))
+    if before == after:
         return ""
-    return f"Times are of different devices: {', '.join(here) or 'unknown'}; {', '.join(there) or 'unknown'}."
+    return f"Times are of different devices: {', '.join(before) or 'unknown'}; {', '.join(after) or 'unknown'}."

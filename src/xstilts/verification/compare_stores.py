@@ -38,15 +38,17 @@ def page(first: Path, second: Path) -> Page:
     Returns:
         The page: how many stages both have, which of these differ in files, seconds, scores, and libraries.
     """
-    here, there = ({record["key"]: (folder, record) for folder, record in query.records(at)} for at in (first, second))
-    shared = [key for key in here if key in there]
-    different = [key for key in shared if _different_files(here[key][1], there[key][1])]
+    first_stages, second_stages = (
+        {record["key"]: (folder, record) for folder, record in query.records(at)} for at in (first, second)
+    )
+    shared = [key for key in first_stages if key in second_stages]
+    different = [key for key in shared if _different_files(first_stages[key][1], second_stages[key][1])]
     sections = (
-        Section("counts", "Stages", (_counts(here, there, (str(first), str(second))),)),
-        Section("unlike", "Same key, other files", _differences(different, here, there)),
-        Section("seconds", "Time of the stages that both have", _times(shared, here, there)),
-        Section("libraries", "Libraries", _libraries(shared, here, there)),
-        Section("apart", "What cannot be compared", _incomparable(here, there)),
+        Section("counts", "Stages", (_counts(first_stages, second_stages, (str(first), str(second))),)),
+        Section("unlike", "Same key, other files", _differences(different, first_stages, second_stages)),
+        Section("seconds", "Time of the stages that both have", _times(shared, first_stages, second_stages)),
+        Section("libraries", "Libraries", _libraries(shared, first_stages, second_stages)),
+        Section("apart", "What cannot be compared", _incomparable(first_stages, second_stages)),
     )
     equal = len(shared) - len(different)
     return Page(
@@ -60,10 +62,13 @@ def page(first: Path, second: Path) -> Page:
 def _counts(first: Stages, second: Stages, names: tuple[str, str]) -> TableView:
     rows = []
     for work in sorted({record["work"] for stages in (first, second) for _, record in stages.values()}):
-        here, there = (
+        first_keys, second_keys = (
             {key for key, (_, record) in stages.items() if record["work"] == work} for stages in (first, second)
         )
-        counts = (tables.count(len(keys)) for keys in (here & there, here - there, there - here))
+        counts = (
+            tables.count(len(keys))
+            for keys in (first_keys & second_keys, first_keys - second_keys, second_keys - first_keys)
+        )
         rows.append((Cell(work.rpartition(".")[2]), *counts))
     columns = ("stage", "in both", f"only in {names[0]}", f"only in {names[1]}")
     return TableView("counts", "Stages by function", columns, tuple(rows))
@@ -71,15 +76,17 @@ def _counts(first: Stages, second: Stages, names: tuple[str, str]) -> TableView:
 
 def _different_files(first: Json, second: Json) -> list[str]:
     """Return the files that differ, or that only one side has."""
-    here, there = ({name: file["sha256"] for name, file in record["files"].items()} for record in (first, second))
-    return sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
+    first_files, second_files = (
+        {name: file["sha256"] for name, file in record["files"].items()} for record in (first, second)
+    )
+    return sorted(name for name in {*first_files, *second_files} if first_files.get(name) != second_files.get(name))
 
 
 def _differences(keys: list[str], first: Stages, second: Stages) -> tuple[TableView, ...]:
     rows = []
     for key in keys:
-        (here, record), (there, other) = first[key], second[key]
-        score, other_score = _headline(here), _headline(there)
+        (first_folder, record), (second_folder, other) = first[key], second[key]
+        score, other_score = _headline(first_folder), _headline(second_folder)
         change = None if score is None or other_score is None else other_score - score
         figures = (tables.number(score), tables.number(other_score), tables.signed(change))
         rows.append((Cell(f"{record['label']}-{key}"), Cell(", ".join(_different_files(record, other))), *figures))
@@ -98,8 +105,13 @@ def _times(keys: list[str], first: Stages, second: Stages) -> tuple[TableView, .
         pair[0] += first[key][1]["seconds"]
         pair[1] += second[key][1]["seconds"]
     rows = tuple(
-        (Cell(work), tables.duration(here), tables.duration(there), tables.number(there / here if here else None))
-        for work, (here, there) in sorted(seconds.items())
+        (
+            Cell(work),
+            tables.duration(first_seconds),
+            tables.duration(second_seconds),
+            tables.number(second_seconds / first_seconds if first_seconds else None),
+        )
+        for work, (first_seconds, second_seconds) in sorted(seconds.items())
     )
     columns = ("stage", "first", "second", "second over first")
     return (TableView("seconds", "Time by function", columns, rows),) if rows else ()
@@ -114,7 +126,7 @@ def _libraries(keys: list[str], first: Stages, second: Stages) -> tuple[TableVie
             for name, version in facts.items():
                 versions.setdefault(name, (set(), set()))[side].add(str(version))
     rows = tuple(
-        (Cell(name), *(Cell(", ".join(sorted(each))) for each in pair)) for name, pair in sorted(versions.items())
+        (Cell(name), *(Cell(", ".join(sorted(unique))) for unique in pair)) for name, pair in sorted(versions.items())
     )
     columns = ("name", "first", "second")
     return (TableView("libraries", "Libraries and devices", columns, rows, quiet=True),) if rows else ()
@@ -123,8 +135,10 @@ def _libraries(keys: list[str], first: Stages, second: Stages) -> tuple[TableVie
 def _incomparable(first: Stages, second: Stages) -> tuple[Listing, ...]:
     """Return the labels that both have under other keys: their arguments, data or versions differ."""
     shared = set(first) & set(second)
-    here, there = (
+    first_labels, second_labels = (
         {record["label"] for key, (_, record) in stages.items() if key not in shared} for stages in (first, second)
     )
-    lines = tuple(f"{label}: other arguments, data or version under each key" for label in sorted(here & there))
+    lines = tuple(
+        f"{label}: other arguments, data or version under each key" for label in sorted(first_labels & second_labels)
+    )
     return (Listing("", lines),) if lines else ()

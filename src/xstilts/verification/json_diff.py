@@ -54,14 +54,30 @@ def differences(written: Any, recomputed: Any) -> dict[str, Difference]:
 
 
 def is_same(written: Any, recomputed: Any) -> bool:
-    """Return whether two JSON values are equal, numbers up to 1e-9."""
+    """Return whether two JSON values are equal.
+
+    Args:
+        written: A value.
+        recomputed: Another one.
+
+    Returns:
+        Whether they are equal; numbers may differ by 1e-9, relative or absolute.
+    """
     return not differences(written, recomputed)
 
 
 def summary(found: Mapping[str, Difference], most: int = 3) -> str:
-    """Return the first differences in a sentence, and how many more there are."""
-    shown = "; ".join(f"{path} {difference}" for path, difference in list(found.items())[:most])
-    return shown + (f" (and {len(found) - most} more)" if len(found) > most else "")
+    """Return the first differences in a sentence, and how many more there are.
+
+    Args:
+        found: Differences by path, as `differences` returns them.
+        most: How many are named.
+
+    Returns:
+        The sentence; "" without differences.
+    """
+    sentence = "; ".join(f"{path} {difference}" for path, difference in list(found.items())[:most])
+    return sentence + (f" (and {len(found) - most} more)" if len(found) > most else "")
 
 
 def _differences(written: Any, recomputed: Any, path: str) -> Iterator[tuple[str, Difference]]:

@@ -102,6 +102,7 @@ def derived_fields(row: Json, stages: StoredStages) -> dict[str, Any]:
     data = stages.record(prediction["data"]["stage"])["arguments"]["data"]
     if stages.record(key)["work"] != names.SCORE or score["gold"] != prediction["data"]:
         raise ValueError(f"{key} is no score of predictions on their own test set")
+    # From here on nothing is taken from the row but its roles: the chain of trainings follows from the manifests.
     chain = _training_keys(prediction["model"], stages)
     trainings = [stages.record(stage)["arguments"] for stage in chain]
     roles = _roles(row, trainings, names.format_from_key(data["kind"]))

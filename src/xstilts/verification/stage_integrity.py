@@ -62,15 +62,42 @@ class StoredStages:
         return {folder.name.rpartition("-")[2]: (folder, record) for folder, record in query.records(self.store)}
 
     def folder(self, key: str) -> Path:
-        """Return the folder of a finished stage; KeyError if it is not in the store."""
+        """Return the folder of a finished stage.
+
+        Args:
+            key: The key of the stage.
+
+        Returns:
+            Its folder.
+
+        Raises:
+            KeyError: It is not in the store.
+        """
         return self.finished[key][0]
 
     def record(self, key: str) -> query.Record:
-        """Return the manifest of a finished stage; KeyError if it is not in the store."""
+        """Return the manifest of a finished stage.
+
+        Args:
+            key: The key of the stage.
+
+        Returns:
+            The content of its `stage.json`.
+
+        Raises:
+            KeyError: It is not in the store.
+        """
         return self.finished[key][1]
 
     def fault(self, key: str) -> Fault | None:
-        """Return what is wrong with a stage, None where nothing is; each stage is checked once."""
+        """Check a stage, once: that it is there, its files are unchanged, and a score follows from its inputs.
+
+        Args:
+            key: The key of the stage.
+
+        Returns:
+            What is wrong with it; None where nothing is.
+        """
         if key not in self.faults:
             self.faults[key] = self._check(key)
             if key in self.stages:
@@ -134,6 +161,7 @@ class StoredStages:
         if record["work"] != names.SCORE:
             return None
         inputs = {name: value["stage"] for name, value in record["arguments"].items() if isinstance(value, dict)}
+        # With a damaged input, that is the fault to report, not the score that no longer follows from it.
         broken = [fault for other in inputs.values() if (fault := self.fault(other))]
         if broken:
             return min(broken)

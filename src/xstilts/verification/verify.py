@@ -92,12 +92,12 @@ def verify(folder: Path, store: Path) -> tuple[Check, ...]:
     except provenance.UNREADABLE as error:
         raise InputError(f"{folder / REPORT} is not as a study writes it ({error}): write it again") from error
     recomputed = _recompute(report, written_claims, stages)
-    found = differences(recomputed.written, recomputed.parts)
+    changes = differences(recomputed.written, recomputed.parts)
     return (
-        *_claim_checks(report, recomputed, found),
+        *_claim_checks(report, recomputed, changes),
         *_loose_fault_check(recomputed),
         *_study_check(report, written_claims),
-        *_section_checks(report, recomputed, found),
+        *_section_checks(report, recomputed, changes),
         *_page_checks(report, folder, recomputed.table),
     )
 
@@ -113,8 +113,8 @@ def check_claims(report: Json, stages: StoredStages) -> tuple[Check, ...]:
         A check of each claim, and one of stages with faults that are behind no claim, if there are any.
     """
     recomputed = _recompute(report, _claims(report), stages, verdicts_only=True)
-    found = differences(recomputed.written, recomputed.parts)
-    return (*_claim_checks(report, recomputed, found), *_loose_fault_check(recomputed))
+    changes = differences(recomputed.written, recomputed.parts)
+    return (*_claim_checks(report, recomputed, changes), *_loose_fault_check(recomputed))
 
 
 def _claims(report: Json) -> tuple[Claim, ...]:
@@ -172,15 +172,15 @@ def _recompute(
     faults = {key: fault for key in keys if (fault := stages.fault(key))}
     table = ResultsTable(tuple(stages.row(row) for row in report["rows"]))
     behind = _stages_behind(report, written_claims, faults.keys())
-    whole = _family(written_claims, table)
+    full_family = _family(written_claims, table)
     if faults:
         # Claims without faults are a family of their own, as the others cannot be measured.
         sound = [at for at, keys in enumerate(behind) if not keys & faults.keys()]
         measured = dict(zip(sound, _family([written_claims[at] for at in sound], table), strict=True))
     else:
-        measured = dict(enumerate(whole))
+        measured = dict(enumerate(full_family))
     outcomes = tuple(measured.get(at) for at in range(len(written_claims)))
-    verdicts, written_verdicts = _verdicts(report, outcomes, whole if faults else None)
+    verdicts, written_verdicts = _verdicts(report, outcomes, full_family if faults else None)
     parts: dict[str, Any] = {"verdicts": verdicts}
     written: dict[str, Any] = {"verdicts": written_verdicts}
     error = ""
@@ -188,8 +188,10 @@ def _recompute(
         try:
             if faults:
                 _add_sound_figures(report, table, faults.keys(), parts, written)
-            elif all(isinstance(outcome, Verdict) for outcome in whole):
-                _add_sections(report, table, [out for out in whole if isinstance(out, Verdict)], stages, parts, written)
+            elif all(isinstance(outcome, Verdict) for outcome in full_family):
+                _add_sections(
+                    report, table, [out for out in full_family if isinstance(out, Verdict)], stages, parts, written
+                )
             else:
                 error = "not compared: not all claims can be measured"
         except Exception as raised:  # rows that contradict each other, parts of another type
@@ -208,8 +210,8 @@ def _stages_behind(report: Json, written_claims: Sequence[Claim], faulty: Iterab
         return tuple(listed)
     rows = ResultsTable(tuple(result_of(row) for row in report["rows"]))
     outcomes = [_alone(claim, rows) for claim in written_claims]
-    used = [frozenset(out.keys) if isinstance(out, Verdict) else faulty for out in outcomes]
-    return tuple(left | right for left, right in zip(used, listed, strict=True))
+    measured_keys = [frozenset(out.keys) if isinstance(out, Verdict) else faulty for out in outcomes]
+    return tuple(left | right for left, right in zip(measured_keys, listed, strict=True))
 
 
 def _family(family: Sequence[Claim], table: ResultsTable) -> list[Outcome]:
@@ -230,15 +232,15 @@ def _alone(claim: Claim, table: ResultsTable) -> Outcome:
 
 
 def _verdicts(
-    report: Json, outcomes: Sequence[Outcome | None], whole: Sequence[Outcome] | None
+    report: Json, outcomes: Sequence[Outcome | None], full_family: Sequence[Outcome] | None
 ) -> tuple[list[Any], list[Any]]:
     """Return the recomputed and the written verdicts; both are None where a claim could not be measured.
 
     Args:
         report: The report.
         outcomes: The outcomes of the claims without faults, checked as one family.
-        whole: Where there are faults, the outcomes of all claims. The family that the report was written for is then
-            not known: a status may be that of either, and what else depends on the family is not compared.
+        full_family: Where there are faults, the outcomes of all claims. The family that the report was written for is
+            then not known: a status may be that of either, and what else depends on the family is not compared.
 
     Returns:
         Both lists, of the same length.
@@ -252,9 +254,10 @@ def _verdicts(
             written.append(None)
             continue
         expected, stated = to_json(study_report.verdict_json(outcome, figures)), dict(verdict)
-        other = whole[at] if whole else None
+        other = full_family[at] if full_family else None
         if isinstance(other, Verdict):
             statuses = (expected["status"], other.status)
+            # A written status counts as right if either family gives it.
             status = stated["status"] if stated["status"] in statuses else expected["status"]
             expected = {name: value for name, value in expected.items() if name not in OF_FAMILY} | {"status": status}
             stated = {name: value for name, value in stated.items() if name == "status" or name not in OF_FAMILY}
@@ -311,11 +314,11 @@ def _arm(entry: Json) -> str:
 # 2. Map the differences to claims and parts of the report.
 
 
-def _claim_checks(report: Json, recomputed: Recomputed, found: Mapping[str, Difference]) -> Iterator[Check]:
+def _claim_checks(report: Json, recomputed: Recomputed, changes: Mapping[str, Difference]) -> Iterator[Check]:
     """Yield a check of each claim."""
     for at, (verdict, outcome) in enumerate(zip(report["verdicts"], recomputed.outcomes, strict=True)):
         name, sentence = verdict["name"], verdict["sentence"]
-        differing = _below(f"verdicts[{at}]", found)
+        differing = _below(f"verdicts[{at}]", changes)
         if faults := recomputed.faults_behind(at):
             yield Check(name, sentence, *min(faults))
         elif isinstance(outcome, str):
@@ -340,14 +343,14 @@ def _loose_fault_check(recomputed: Recomputed) -> Iterator[Check]:
         yield Check("figures", "The figures of the report follow from the predictions", status, why + more)
 
 
-def _section_checks(report: Json, recomputed: Recomputed, found: Mapping[str, Difference]) -> Iterator[Check]:
+def _section_checks(report: Json, recomputed: Recomputed, changes: Mapping[str, Difference]) -> Iterator[Check]:
     """Yield a check of each section of the report."""
     if report["rows"] and not recomputed.outcomes:
         yield Check("verdicts", "The report has verdicts", "changed", f"{len(report['rows'])} scores, but no verdict")
     for name, sentence in SECTIONS.items():
         if name not in recomputed.parts:
             continue
-        differing = _below(name, found)
+        differing = _below(name, changes)
         scope = ", as far as their stages are there" if recomputed.faults else ""
         why = f"recomputed it differs: {json_diff.summary(differing)}" if differing else "recomputed it is the same"
         yield Check(name, sentence + scope, "changed" if differing else "stands", why)
@@ -358,9 +361,11 @@ def _section_checks(report: Json, recomputed: Recomputed, found: Mapping[str, Di
         yield Check("report", REST, "untested", f"not compared: {others}")
 
 
-def _below(path: str, found: Mapping[str, Difference]) -> dict[str, Difference]:
+def _below(path: str, changes: Mapping[str, Difference]) -> dict[str, Difference]:
     """Return the differences at a path or below it."""
-    return {at: difference for at, difference in found.items() if at == path or at.startswith((f"{path}.", f"{path}["))}
+    return {
+        at: difference for at, difference in changes.items() if at == path or at.startswith((f"{path}.", f"{path}["))
+    }
 
 
 # 3. What lies beside the report: the study file, the pages, the table.

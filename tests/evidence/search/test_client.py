@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import logging
 import threading
@@ -310,12 +311,23 @@ def test_each_host_has_its_pace(stub: Stub, tmp_path: Path, waited: list[float])
     assert waited == [3.0]  # for the second to the same host; the last was not sent
 
 
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """All that is logged."""
+    text, root = io.StringIO(), logging.getLogger()
+    handler, level = logging.StreamHandler(text), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield text
+    root.setLevel(level)
+    root.removeHandler(handler)
+
+
 def test_keys_are_sent_and_are_in_no_file_log_or_message(
-    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
     monkeypatch.setenv("S2_API_KEY", KEY)
     monkeypatch.setenv("OPENALEX_API_KEY", KEY + "-oa")
-    caplog.set_level(logging.DEBUG)
     client = client_of(stub, tmp_path)
     assert client.fetch(SEARCH, parse_json_object)
     works = Request("openalex", "/works", (("search", "batch size"),))
@@ -324,7 +336,7 @@ def test_keys_are_sent_and_are_in_no_file_log_or_message(
     assert client.fetch(OTHER, parse_json_object) == {"total": 0, "data": [], "key": "[key]"}
     assert client.fetch(replace(works, params=(("search", "layers"),)), parse_json_object) is None
     assert stub.keys == {KEY, KEY + "-oa"}
-    told = repr((client.requests, client.failures, client.hosts)) + caplog.text
+    told = repr((client.requests, client.failures, client.hosts)) + log.getvalue()
     assert KEY.encode() not in stored(tmp_path) + told.encode()
 
 

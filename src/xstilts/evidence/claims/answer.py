@@ -89,12 +89,28 @@ def opposed_pair(synthesis: Synthesis) -> tuple[JudgedStatement, JudgedStatement
 
 
 def count_phrase(number: int, noun: str) -> str:
-    """Return a number with its noun: "one work", "3 works"."""
+    """Return a number with its noun: "one work", "3 works".
+
+    Args:
+        number: The number.
+        noun: The noun in the singular, with a plural in "s".
+
+    Returns:
+        The phrase.
+    """
     return f"one {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def citation(synthesis: Synthesis, judged: JudgedStatement) -> str:
-    """Return authors and year of a statement's work: "Boer and Doe (2021)"."""
+    """Return how the answer cites a statement's work: "Boer and Doe (2021)".
+
+    Args:
+        synthesis: The synthesis, whose corpus has the work.
+        judged: The statement.
+
+    Returns:
+        Authors and year.
+    """
     work = next(candidate for candidate in synthesis.corpus.works if candidate.id == judged.statement.work)
     return citations.short_citation({"authors": work.authors, "year": work.year, "title": work.title})
 

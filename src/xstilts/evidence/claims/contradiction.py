@@ -36,7 +36,14 @@ SELF_REFERENCE = re.compile(
 
 @dataclass(frozen=True)
 class Contradiction:
-    """A sentence that contradicts a claim: its place, the reason, and how numbers and hedges compare."""
+    """A sentence that contradicts a claim.
+
+    Attributes:
+        locator: Its place.
+        why: The reason.
+        numbers: How its numbers compare with the claim's.
+        hedges: How its hedges compare with the claim's.
+    """
 
     locator: Locator
     why: str

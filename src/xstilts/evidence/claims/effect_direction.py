@@ -110,7 +110,15 @@ class OutcomeDirection:
 
 
 def direction(text: str, question: Question | None = None) -> Direction:
-    """Return the direction of a text over all outcomes of a question."""
+    """Return the direction of a text over all outcomes of a question.
+
+    Args:
+        text: A sentence.
+        question: The question; without one all outcomes count.
+
+    Returns:
+        The direction as the intervention increases: "up", "down", "level", "mixed" or "unsaid".
+    """
     return combine(item.mark for item in outcome_directions(text, question))
 
 
@@ -126,9 +134,9 @@ def outcome_directions(text: str, question: Question | None = None) -> tuple[Out
     """
     if reports_others(text):
         return ()
-    named = outcomes(text) or frozenset(("",))
+    outcome_names = outcomes(text) or frozenset(("",))
     marks: dict[str, list[Mark]] = {}
-    for outcome, mark in _from_sizes(text, named, question) or _from_clauses(text, named, question):
+    for outcome, mark in _from_sizes(text, outcome_names, question) or _from_clauses(text, outcome_names, question):
         marks.setdefault(outcome, []).append(mark)
     rows = (
         (outcome, _question_term(outcome, question), _combine_in_order(outcome_marks))
@@ -151,7 +159,15 @@ def combine(marks: Iterable[Mark]) -> Direction:
 
 
 def opposed(mark: str, other: str) -> bool:
-    """Return whether two marks contradict each other."""
+    """Return whether two directions contradict each other.
+
+    Args:
+        mark: A direction.
+        other: Another one.
+
+    Returns:
+        Whether they do, as "up" and "down".
+    """
     return frozenset((mark, other)) in OPPOSED
 
 
@@ -202,22 +218,22 @@ def _as_efficiency(outcome: str, question_term: str | None) -> bool:
     return question_term == "efficiency" and outcome in COSTS - {"efficiency"}
 
 
-def _from_sizes(text: str, named: frozenset[str], question: Question | None) -> list[tuple[str, Mark]]:
+def _from_sizes(text: str, outcome_names: frozenset[str], question: Question | None) -> list[tuple[str, Mark]]:
     """Return what a series of values over model sizes says on model size."""
     if not question or "model size" not in question.core:
         return []
     return [
         (outcome, trend)
         for unit, trend in size_trend(text).items()
-        for outcome in ((UNITS[unit],) if unit in UNITS else sorted(named))
+        for outcome in ((UNITS[unit],) if unit in UNITS else sorted(outcome_names))
     ]
 
 
-def _from_clauses(text: str, named: frozenset[str], question: Question | None) -> Iterator[tuple[str, Mark]]:
+def _from_clauses(text: str, outcome_names: frozenset[str], question: Question | None) -> Iterator[tuple[str, Mark]]:
     """Yield outcome and mark of the clauses; if some relate the outcome to the intervention, of those alone."""
     parts = list(clauses(text, question))
     for clause in [clause for clause in parts if clause.related] or parts:
-        for outcome in sorted(clause.outcomes or named):
+        for outcome in sorted(clause.outcomes or outcome_names):
             for turn in clause.turns:
                 mark = _mark(turn, outcome)
                 yield outcome, FLIPPED.get(mark, mark) if clause.flipped else mark
@@ -281,7 +297,14 @@ def clauses(text: str, question: Question | None = None) -> Iterator[Clause]:
 
 
 def outcomes(text: str) -> frozenset[str]:
-    """Return the costs that a text names, and "quality" for any score."""
+    """Return the outcomes that a text names.
+
+    Args:
+        text: A sentence.
+
+    Returns:
+        Names of costs, and "quality" for any score.
+    """
     terms = {mention.name for mention in find_terms(text) if role_of(mention) == "outcome"}
     scored = bool(terms - COSTS) or (not terms & COSTS and bool(_quality().find(text)))
     return frozenset(terms & COSTS) | (frozenset((QUALITY,)) if scored else frozenset())
@@ -415,7 +438,15 @@ def size_trend(text: str) -> dict[str, Trend]:
 
 
 def score_comparison(sentence: str, question: Question) -> Trend | None:
-    """Return whether the intervention scores higher than the comparator; None without both scores."""
+    """Return whether the intervention scores higher than the comparator in a sentence.
+
+    Args:
+        sentence: The sentence.
+        question: Names the intervention and the comparator.
+
+    Returns:
+        The trend; None unless the sentence has a score of both.
+    """
     terms = find_terms(sentence)
     core = [mention for mention in terms if mention.name in question.core]
     if not core:
@@ -460,7 +491,7 @@ def _intervention_score(sentence: str, core: Sequence[Mention]) -> float | None:
     return None
 
 
-def _comparator_score(sentence: str, named: Sequence[Mention], question: Question) -> float | None:
+def _comparator_score(sentence: str, mentions: Sequence[Mention], question: Question) -> float | None:
     """Return the score of the comparator that is named after it."""
     against = question.facet("comparator").terms
     match = AGAINST.search(sentence)
@@ -469,6 +500,6 @@ def _comparator_score(sentence: str, named: Sequence[Mention], question: Questio
     ends = min((at for mark in ",;" if (at := sentence.find(mark, match.end())) > 0), default=len(sentence))
     return (
         float(match[1])
-        if any(mention.name in against and match.end() <= mention.start < ends for mention in named)
+        if any(mention.name in against and match.end() <= mention.start < ends for mention in mentions)
         else None
     )

@@ -75,7 +75,16 @@ def parse_quotes(reply: str) -> Iterator[str]:
 
 
 def accept(question: Question, documents: Sequence[Document], proposals: Iterable[Proposal]) -> ScreenedProposals:
-    """Return which proposals are whole sentences of their work that state a result on the question."""
+    """Accept those proposals that are whole sentences of their work and state a result on the question.
+
+    Args:
+        question: The question.
+        documents: The texts of the works, in which quotes must stand word for word.
+        proposals: Quotes that a language model proposes; repeated ones count once.
+
+    Returns:
+        The accepted statements, and the rejected quotes with the reason.
+    """
     statements, rejected = [], []
     for proposal in dict.fromkeys(proposals):
         result = _statement(question, documents, proposal)

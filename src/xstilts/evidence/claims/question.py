@@ -150,7 +150,7 @@ def vocabulary() -> dict[str, Any]:
 @cache
 def _lexicon() -> Lexicon:
     terms: dict[str, dict[str, Sequence[str]]] = {
-        kind: dict(found) for kind, found in vocabulary()["terms"].items() if kind not in ("split", "unit")
+        kind: dict(entries) for kind, entries in vocabulary()["terms"].items() if kind not in ("split", "unit")
     }
     terms["languages"] |= {language.name: [language.name] for language in languages().values()}
     return Lexicon.of(terms)

@@ -99,7 +99,14 @@ class NormalisedText:
 
 @dataclass(frozen=True)
 class SentenceLine:
-    """A sentence on one line, its span in the document, and the stems of its words."""
+    """A sentence on one line.
+
+    Attributes:
+        text: The sentence without line breaks.
+        start: Its first character in the document.
+        end: The character after its last.
+        stems: The stems of its words.
+    """
 
     text: str
     start: int
@@ -131,10 +138,18 @@ def locate(quote: str, documents: Iterable[Document], work: str = "") -> QuoteMa
 
 
 def same_text(text: str, other: str) -> bool:
-    """Return whether two texts are equal up to typesetting and the final full stop."""
-    ours, theirs = normalise(text.strip(), True), normalise(other.strip(), True)
-    return _without_full_stop(ours.text) == _without_full_stop(theirs.text) and _hyphens_agree(
-        ours, theirs, 0, min(len(ours.text), len(theirs.text))
+    """Return whether two texts are equal up to typesetting and the final full stop.
+
+    Args:
+        text: A text.
+        other: Another one.
+
+    Returns:
+        Whether they are; a hyphen within a line counts.
+    """
+    first, second = normalise(text.strip(), True), normalise(other.strip(), True)
+    return _without_full_stop(first.text) == _without_full_stop(second.text) and _hyphens_agree(
+        first, second, 0, min(len(first.text), len(second.text))
     )
 
 
@@ -184,10 +199,11 @@ def _occurrences(quote: NormalisedText, text: NormalisedText) -> Iterator[tuple[
 
 def _hyphens_agree(quote: NormalisedText, text: NormalisedText, at: int, length: int) -> bool:
     """Return whether no hyphen within a line of one text is missing in the other."""
-    theirs = {place - at: kind for place, kind in text.hyphens.items() if at < place < at + length}
-    ours = {place: kind for place, kind in quote.hyphens.items() if place < length}
+    in_text = {place - at: hyphen for place, hyphen in text.hyphens.items() if at < place < at + length}
+    in_quote = {place: hyphen for place, hyphen in quote.hyphens.items() if place < length}
     return all(
-        "soft" in (kinds := {ours.get(p), theirs.get(p)}) or len(kinds) == 1 for p in ours.keys() | theirs.keys()
+        "soft" in (kinds := {in_quote.get(p), in_text.get(p)}) or len(kinds) == 1
+        for p in in_quote.keys() | in_text.keys()
     )
 
 
@@ -204,7 +220,15 @@ def sentence_lines(document: Document) -> tuple[SentenceLine, ...]:
 
 @lru_cache(maxsize=1 << 14)
 def normalise(text: str, without_pages: bool) -> NormalisedText:
-    """Return a text with typesetting undone, with or without its page numbers."""
+    """Return a text with typesetting undone, with or without its page numbers.
+
+    Args:
+        text: A text as it was extracted, with ligatures, line breaks and hyphenation.
+        without_pages: Whether page numbers are removed.
+
+    Returns:
+        The text, with the place of each character in the original, and where hyphens were.
+    """
     if without_pages and not re.search(PAGE_NUMBER, text):
         return normalise(text, False)
     characters: list[str] = []

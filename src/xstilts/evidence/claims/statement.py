@@ -94,7 +94,13 @@ class Statement:
 
 @dataclass(frozen=True)
 class Coverage:
-    """A term of a facet and the statements that mention it."""
+    """A term of a question and the statements that mention it.
+
+    Attributes:
+        role: The facet of the term: intervention, comparator, outcome, …
+        term: The term.
+        statements: The statements.
+    """
 
     role: Role
     term: str
@@ -132,7 +138,15 @@ def statements(question: Question, documents: Iterable[Document]) -> tuple[State
 
 
 def coverage(question: Question, all_statements: Sequence[Statement]) -> tuple[Coverage, ...]:
-    """Return the statements on every term of a question."""
+    """Return the statements on every term of a question.
+
+    Args:
+        question: The question.
+        all_statements: The statements.
+
+    Returns:
+        An entry for each term, by facet; its statements may be none.
+    """
     return tuple(
         Coverage(
             facet.role,
@@ -148,6 +162,13 @@ def touched_terms(question: Question, text: str) -> tuple[tuple[Role, str], ...]
     """Return role and term of the question's terms that a text mentions, in the question's order.
 
     A term of the comparator counts wherever it occurs, whatever its kind: both sides of a comparison matter.
+
+    Args:
+        question: The question.
+        text: A sentence.
+
+    Returns:
+        (role, term) pairs.
     """
     names = {mention.name for mention in find_terms(text)} | _comparison_terms(text)
     mentioned = names | {term for term, narrower in narrower_terms().items() if not names.isdisjoint(narrower)}

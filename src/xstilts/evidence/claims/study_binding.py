@@ -109,6 +109,9 @@ def mismatch(binding: Binding, direction: str, numbers: Sequence[Json]) -> str:
         binding: The binding.
         direction: Direction of the statement, as in the report.
         numbers: Numbers of the statement, as in the report.
+
+    Returns:
+        The difference in words.
     """
     if binding.expectation != _expected(binding, direction):
         return f"expects {binding.expectation} {binding.margin:g} of what the statement says '{direction}' of"

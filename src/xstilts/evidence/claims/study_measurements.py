@@ -78,19 +78,27 @@ def compare_with_study(
         The comparison.
     """
     study_report = read_study_report(study)
-    used = tuple(propose_bindings(evidence_report, study_report) if bindings is None else bindings)
-    files = {BINDINGS: [asdict(binding) for binding in used], STUDY: study_report}
+    chosen = tuple(propose_bindings(evidence_report, study_report) if bindings is None else bindings)
+    files = {BINDINGS: [asdict(binding) for binding in chosen], STUDY: study_report}
     stages = StoredStages(store, study_report["stages"])
     return StudyComparison(
-        measured_rows(evidence_report, study_report, stages, used),
-        unbound_notes(evidence_report, used),
+        measured_rows(evidence_report, study_report, stages, chosen),
+        unbound_notes(evidence_report, chosen),
         study_claims(study_report, stages),
         files,
     )
 
 
 def propose_bindings(evidence_report: Json, study: Json) -> Iterator[Binding]:
-    """Yield a binding for each statement that names one intermediate task and one target task of a study."""
+    """Yield a binding for each statement that names one intermediate task and one target task of a study.
+
+    Args:
+        evidence_report: The report on the literature, as JSON.
+        study: The study's report, as JSON.
+
+    Yields:
+        Bindings, marked as proposed: nobody has checked them.
+    """
     tasks = {_name_key(row["intermediate"]): row["intermediate"] for row in study["rows"]}
     targets = {_name_key(row["target"]): row["target"] for row in study["rows"]}
     for claim in evidence_report["claims"]:
@@ -116,6 +124,9 @@ def measured_rows(
         study: The study's report, as JSON.
         stages: The study's stages in the run store.
         bindings: The bindings.
+
+    Returns:
+        A row for each: the statement, the measure with its estimate, and whether they agree.
     """
     table = ResultsTable(tuple(stages.row(row) for row in study["rows"]))
     claims = {binding["text"]: binding for binding in evidence_report["claims"]}
@@ -125,14 +136,30 @@ def measured_rows(
 
 
 def unbound_notes(evidence_report: Json, bindings: Iterable[Binding]) -> list[str]:
-    """Return a note for each binding whose statement is not, word for word, in the report."""
+    """Return a note for each binding whose statement is not, word for word, in the report.
+
+    Args:
+        evidence_report: The report on the literature, as JSON.
+        bindings: The bindings.
+
+    Returns:
+        Sentences.
+    """
     texts = {binding["text"] for binding in evidence_report["claims"]}
     unmatched = dict.fromkeys(binding.statement for binding in bindings if binding.statement not in texts)
     return [f"A binding is of no statement of this report, so it decides nothing: “{binding}”" for binding in unmatched]
 
 
 def study_claims(study_report: Json, stages: StoredStages) -> dict[str, Any]:
-    """Return a study's question, answer and claims as JSON, each claim recomputed from its results."""
+    """Return a study's question, answer and claims, each claim checked against its results.
+
+    Args:
+        study_report: The study's report, as JSON.
+        stages: The study's stages in the run store.
+
+    Returns:
+        A JSON object with "question", "answer" and "claims".
+    """
     statuses = {claim.name: claim.status for claim in check_claims(study_report, stages)}
     interventions = {
         mention.name for mention in find_terms(study_report["question"]) if role_of(mention) == "intervention"
@@ -211,9 +238,9 @@ def _relation(binding: Binding, verdict: Verdict) -> str:
     if verdict.setting is None:
         return "not measured"
     setting = {name: binding.setting.get(name) for name in ("encoder", "split")}
-    same = all(value and getattr(verdict.setting, name) == value for name, value in setting.items())
+    same_setting = all(value and getattr(verdict.setting, name) == value for name, value in setting.items())
     metric = binding.setting.get("metric")
-    return "same setting" if same and metric in (None, "", verdict.setting.metric) else "related measurement"
+    return "same setting" if same_setting and metric in (None, "", verdict.setting.metric) else "related measurement"
 
 
 def _why_untested(binding: Binding, claim: Json, verdict: Verdict, relation: str) -> str:

@@ -69,7 +69,7 @@ class Finding:
 
     @property
     def works(self) -> dict[Direction, tuple[str, ...]]:
-        """Ids of the works behind each direction, "unsaid" included."""
+        """The ids of the works whose statements have each direction, by direction; "unsaid" is one of them."""
         works_by_direction: dict[Direction, list[str]] = {}
         for judged in self.statements:
             direction = judged.direction if judged.outcome_directions else "unsaid"
@@ -162,7 +162,14 @@ def conflicts(judged: Iterable[JudgedStatement]) -> Iterable[tuple[JudgedStateme
 
 
 def directions_by_outcome(judged: Iterable[JudgedStatement]) -> dict[str, dict[str, Direction]]:
-    """Return, by outcome of the question and by work, the combined direction of the work's statements."""
+    """Combine the directions of each work's statements on each outcome.
+
+    Args:
+        judged: The statements.
+
+    Returns:
+        By outcome of the question and by work, one direction.
+    """
     by_outcome: dict[str, dict[str, list[OutcomeDirection]]] = {}
     for item in judged:
         for outcome_direction in item.outcome_directions:
@@ -181,7 +188,15 @@ def outcome_terms(statement: Statement) -> frozenset[str]:
 
 
 def independent_works(work: Work, works: Iterable[Work]) -> tuple[Work, ...]:
-    """Return the works that share no author with a work; works without authors are left out."""
+    """Return the works that share no author with a work.
+
+    Args:
+        work: The work.
+        works: Other works; it may be among them.
+
+    Returns:
+        The works; those without authors are left out, and none is independent of a work without authors.
+    """
     own_names = _family_names(work)
     others = ((other, _family_names(other)) for other in works if other.id != work.id)
     return tuple(
@@ -190,7 +205,15 @@ def independent_works(work: Work, works: Iterable[Work]) -> tuple[Work, ...]:
 
 
 def central_statements(question: Question, judged: Iterable[JudgedStatement]) -> tuple[JudgedStatement, ...]:
-    """Return the statements that the answer rests on: those on an outcome of the question, or all if it names none."""
+    """Return the statements that the answer rests on.
+
+    Args:
+        question: The question.
+        judged: The statements.
+
+    Returns:
+        Those on an outcome of the question, or all if it names none.
+    """
     if not question.facet("outcome").terms:
         return tuple(judged)
     return tuple(item for item in judged if item.outcome_directions or outcome_terms(item.statement))
@@ -200,12 +223,12 @@ def _are_opposed(first: JudgedStatement, other: JudgedStatement) -> bool:
     """Return whether directions on an outcome are opposed, or one statement itself says that it contradicts others."""
     contested = contests_others(first.statement.text) != contests_others(other.statement.text)
     shared = (
-        (ours, theirs)
-        for ours in first.outcome_directions
-        for theirs in other.outcome_directions
-        if ours.outcome == theirs.outcome
+        (own, opposing)
+        for own in first.outcome_directions
+        for opposing in other.outcome_directions
+        if own.outcome == opposing.outcome
     )
-    return any(contested or opposed(ours.mark, theirs.mark) for ours, theirs in shared)
+    return any(contested or opposed(own.mark, opposing.mark) for own, opposing in shared)
 
 
 def _judge(

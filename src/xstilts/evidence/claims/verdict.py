@@ -91,7 +91,7 @@ class Entailment:
 
     @property
     def status(self) -> Status:
-        """The verdict on the sentence alone."""
+        """The verdict on a claim that follows from these probabilities of one sentence alone."""
         if self.calibrated and self.supports >= self.threshold:
             return "SUPPORTED"
         return "CONTRADICTED" if self.calibrated and self.contradicts >= self.threshold else "NOT_ENOUGH_INFO"
@@ -102,7 +102,13 @@ NliFunction = Callable[[str, str], Entailment]  # claim, sentence
 
 @dataclass(frozen=True)
 class SentenceEntailment:
-    """A sentence, its place, and an NLI model's probabilities for a claim given it."""
+    """What an NLI model says about a claim and one sentence.
+
+    Attributes:
+        locator: The place of the sentence.
+        text: The sentence.
+        entailment: The probabilities of the labels for the claim, given the sentence.
+    """
 
     locator: Locator
     text: str
@@ -175,9 +181,9 @@ def decide(claim: str, documents: Iterable[Document], work: str = "", nli: NliFu
     decision = _decide_by_quote(claim, match, own_documents) or _decide_by_list(claim, own_documents)
     contradictions = contradiction.find_contradictions(claim, [] if decision and work else own_documents, work)
     if decision and contradictions:
-        both = (*decision.locators, *(document.locator for document in contradictions))
+        locators = (*decision.locators, *(document.locator for document in contradictions))
         return Decision(
-            "NOT_ENOUGH_INFO", f"stated in one place, denied in another: {contradictions[0].why}", both, quote=match
+            "NOT_ENOUGH_INFO", f"stated in one place, denied in another: {contradictions[0].why}", locators, quote=match
         )
     if decision:
         return decision

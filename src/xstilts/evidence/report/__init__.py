@@ -1,0 +1,1 @@
+"""The report of a question: its folder, its views, and its reviews."""

@@ -85,13 +85,29 @@ def write_views(folder: Path) -> tuple[Path, ...]:
 
 
 def render_views(content: Json, corpus: Corpus) -> dict[str, bytes]:
-    """Return the views of a report by file name; the PDF only if its library is installed."""
+    """Render all views of a report.
+
+    Args:
+        content: The report, as JSON.
+        corpus: Its corpus.
+
+    Returns:
+        Bytes by file name; the PDF only if its library is installed.
+    """
     printed = pdf.render_pdf(content)
     return portable_views(content, corpus) | ({PDF: printed} if printed else {})
 
 
 def portable_views(content: Json, corpus: Corpus) -> dict[str, bytes]:
-    """Return the views that have the same bytes on every machine (all but the PDF), by file name."""
+    """Render the views that have the same bytes on every machine: all but the PDF.
+
+    Args:
+        content: The report, as JSON.
+        corpus: Its corpus.
+
+    Returns:
+        Bytes by file name.
+    """
     sheet = page.build_page(content)
     texts = {text.sha256: text for text in corpus.texts()}
     return {
@@ -105,6 +121,13 @@ def portable_views(content: Json, corpus: Corpus) -> dict[str, bytes]:
 
 def read_extra(folder: Path, name: str) -> Any:
     """Return the JSON value of a file of a report's folder; None if there is no such file.
+
+    Args:
+        folder: The report's folder.
+        name: The name of the file.
+
+    Returns:
+        The value, or None.
 
     Raises:
         InputError: The file is no JSON.

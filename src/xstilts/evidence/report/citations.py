@@ -65,8 +65,8 @@ def work_url(work: Mapping[str, Any]) -> str:
 
 def _stem(work: Work) -> str:
     family = work.authors[0].partition(",")[0] if work.authors else "anonymous"
-    plain = unicodedata.normalize("NFKD", family).encode("ascii", "ignore").decode()
-    return (re.sub(r"[^a-z]", "", plain.lower()) or "work") + str(work.year or "")
+    ascii_family = unicodedata.normalize("NFKD", family).encode("ascii", "ignore").decode()
+    return (re.sub(r"[^a-z]", "", ascii_family.lower()) or "work") + str(work.year or "")
 
 
 def _letters(number: int) -> str:

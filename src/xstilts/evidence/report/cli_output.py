@@ -51,7 +51,15 @@ def _load_nli(verifier: Path | None) -> NliFunction | None:
 
 
 def summary_lines(folder: Path, report: Mapping[str, Any]) -> list[str]:
-    """Return the lines of a report's summary."""
+    """Summarise a report for the terminal.
+
+    Args:
+        folder: The report's folder.
+        report: The report, as JSON.
+
+    Returns:
+        The question, the answer, counts of works, the score of the reviews, the page, and what failed.
+    """
     flow, panel = report["search"]["flow"], report["reviews"]
     failed = sorted({failure["source"] for failure in report["search"]["failures"]})
     rejected = len(report["proposals"]["rejected"])

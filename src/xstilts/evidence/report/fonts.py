@@ -49,7 +49,11 @@ def installed() -> bool:
 
 @cache
 def font_folder() -> tuple[tempfile.TemporaryDirectory[str], tuple[Path, ...]]:
-    """Return a temporary folder with the fonts, and their files; it exists as long as the process."""
+    """Return a temporary folder with the fonts, which exists as long as the process.
+
+    Returns:
+        The folder, and the files in it.
+    """
     from pymupdf_fonts import fontbuffers
 
     directory = tempfile.TemporaryDirectory(prefix="xstilts-fonts-")

@@ -34,6 +34,10 @@ INSTRUCTIONS = (
 def opinion(model: LanguageModel, report: Json) -> dict[str, Any]:
     """Ask a language model for its opinion on a report.
 
+    Args:
+        model: The language model.
+        report: The report, as JSON.
+
     Returns:
         Name of the model, its answers to the checks, and the number of checks without a usable answer.
     """

@@ -276,8 +276,8 @@ def _references(report: Json) -> TableView:
 
 
 def _works(report: Json, works: list[str]) -> Cell:
-    named = [citations.short_citation(work) for work in report["works"] if work["id"] in works]
-    return Cell(", ".join(named))
+    cited = [citations.short_citation(work) for work in report["works"] if work["id"] in works]
+    return Cell(", ".join(cited))
 
 
 def _key(report: Json, work: str) -> str:

@@ -41,7 +41,15 @@ def render_pdf(report: Json) -> bytes | None:
 
 
 def map_texts(value: Any, change: Callable[[str], str]) -> Any:
-    """Return plain data with a function applied to every text in it."""
+    """Apply a function to every text of a JSON value.
+
+    Args:
+        value: The value; keys of mappings stay.
+        change: From a text to another one.
+
+    Returns:
+        A new value of the same structure.
+    """
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):

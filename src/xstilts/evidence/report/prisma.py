@@ -22,7 +22,14 @@ Box = tuple[str, ...]
 
 
 def steps(flow: Mapping[str, Any]) -> tuple[tuple[Box, Box], ...]:
-    """Return, for each step, the lines of its box and those of the box of what was removed."""
+    """Return the boxes of the flow diagram.
+
+    Args:
+        flow: Counts, as `answer.prisma_counts` returns them.
+
+    Returns:
+        For each step the lines of its box, and those of the box of what was removed.
+    """
     records = sum(flow["records"].values())
     sources = tuple(f"{name}: {count}" for name, count in flow["records"].items())
     excluded = tuple(f"{reason}: {count}" for reason, count in flow["left_out"].items())

@@ -37,6 +37,9 @@ def gated_reviews(report: Json, corpus: Corpus) -> dict[str, Any]:
         report: The report, as JSON.
         corpus: Its corpus.
 
+    Returns:
+        As `review_panel`.
+
     Raises:
         ReportRefused: A quote is not at its place.
     """
@@ -52,6 +55,10 @@ def review_panel(report: Json, corpus: Corpus) -> dict[str, Any]:
     Args:
         report: The report, as JSON.
         corpus: Its corpus.
+
+    Returns:
+        The checks and the score of each reviewer, their median and range, whether a gate refuses the report, and the
+        final score of at most 10.
     """
     case = _review_input(report, corpus)
     checks = {name: reviewers.load_reviewer(name).review(case) for name in reviewers.reviewer_names()}
@@ -79,12 +86,26 @@ def review_panel(report: Json, corpus: Corpus) -> dict[str, Any]:
 
 
 def score(checks: Sequence[Check]) -> float:
-    """Return the score of a checklist: ten times the mean share of passed cases, each check weighing the same."""
+    """Return the score of a checklist.
+
+    Args:
+        checks: The checks.
+
+    Returns:
+        Ten times the mean share of passed cases, each check weighing the same: 0 to 10.
+    """
     return round(10 * fmean(check.share for check in checks), 2)
 
 
 def spread(scores: Sequence[float]) -> dict[str, float]:
-    """Return median and range of scores, and the share of pairs within `AGREEMENT_DISTANCE` of each other."""
+    """Summarise the scores of the reviewers.
+
+    Args:
+        scores: A score of each.
+
+    Returns:
+        "median", "low", "high", and "agreement": the share of pairs within `AGREEMENT_DISTANCE` of each other.
+    """
     pairs = [abs(first - second) <= AGREEMENT_DISTANCE for first, second in combinations(scores, 2)]
     return {
         "median": median(scores),
@@ -96,9 +117,9 @@ def spread(scores: Sequence[float]) -> dict[str, float]:
 
 def _review_input(report: Json, corpus: Corpus) -> ReviewInput:
     """Return the input of the reviewers, without reviews, so that none sees another's."""
-    seen = {name: value for name, value in report.items() if name not in ("reviews", "opinion")}
+    visible = {name: value for name, value in report.items() if name not in ("reviews", "opinion")}
     texts = {text.sha256: text.text for text in corpus.texts()}
-    return ReviewInput(seen, texts, {work.id: work.sources for work in corpus.works})
+    return ReviewInput(visible, texts, {work.id: work.sources for work in corpus.works})
 
 
 def _check_to_json(check: Check) -> dict[str, Any]:

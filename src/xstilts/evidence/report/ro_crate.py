@@ -58,9 +58,9 @@ def crate_metadata(report: Json, folder: Path, date: str) -> str:
         JSON-LD with its files by digest, the works quoted, and each claim with its provenance.
     """
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != METADATA]
-    named = [path.relative_to(folder).as_posix() for path in files]
-    graph = [*_about(report, named, date)]
-    graph += [_file(name, path) for name, path in zip(named, files, strict=True)]
+    names = [path.relative_to(folder).as_posix() for path in files]
+    graph = [*_about(report, names, date)]
+    graph += [_file(name, path) for name, path in zip(names, files, strict=True)]
     graph += [_work(work) for work in report["works"] if work["claims"]]
     graph += [_claim(claim, report) for claim in report["claims"]]
     return json.dumps({"@context": CONTEXT, "@graph": graph}, indent=1, ensure_ascii=False) + "\n"
@@ -86,7 +86,7 @@ def _scifact(number: int, claim: Json, keys: Mapping[str, str], documents: Mappi
     return {"id": number, "claim": claim["text"], "evidence": evidence, "cited_doc_ids": cited}
 
 
-def _about(report: Json, named: list[str], date: str) -> Iterator[Json]:
+def _about(report: Json, names: list[str], date: str) -> Iterator[Json]:
     yield {
         "@id": METADATA,
         "@type": "CreativeWork",
@@ -98,7 +98,7 @@ def _about(report: Json, named: list[str], date: str) -> Iterator[Json]:
         "@type": "Dataset",
         "name": report["question"],
         "description": report["answer"],
-        "hasPart": [{"@id": name} for name in named],
+        "hasPart": [{"@id": name} for name in names],
         "mentions": [{"@id": f"#{claim['name']}"} for claim in report["claims"]],
     }
     yield root | ({"datePublished": date} if date else {})

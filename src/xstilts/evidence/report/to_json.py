@@ -143,8 +143,8 @@ def _works(synthesis: Synthesis) -> list[JsonObject]:
 
 
 def _work(work: Work, key: str) -> JsonObject:
-    kept = ("id", "title", "authors", "year", "venue", "url", "retracted", "citations", "disagreements")
-    facts = {name: getattr(work, name) for name in kept}
+    columns = ("id", "title", "authors", "year", "venue", "url", "retracted", "citations", "disagreements")
+    facts = {name: getattr(work, name) for name in columns}
     return {"key": key, **facts, "ids": asdict(work.ids), "sources": list(work.sources)}
 
 

@@ -182,12 +182,12 @@ def _check_measurements(folder: Path, content: Json, store: Path) -> Iterator[Ch
     yield from _check_study(content["study"], study_measurements.study_claims(study, stages))
 
 
-def _take_match(rows: list[dict[str, Any]], wanted: Json) -> Json | None:
+def _take_match(rows: list[dict[str, Any]], expected: Json) -> Json | None:
     """Remove and return the row of the same measurement, preferably an equal one; None if there is none."""
-    same = [row for row in rows if (row["claim"], row["query"]) == (wanted["claim"], wanted["query"])]
-    if not same:
+    candidates = [row for row in rows if (row["claim"], row["query"]) == (expected["claim"], expected["query"])]
+    if not candidates:
         return None
-    return rows.pop(rows.index(next((row for row in same if row == wanted), same[0])))
+    return rows.pop(rows.index(next((row for row in candidates if row == expected), candidates[0])))
 
 
 def _check_study(study: Json, recomputed: Json) -> Iterator[Check]:
@@ -212,10 +212,10 @@ def _check_study(study: Json, recomputed: Json) -> Iterator[Check]:
 
 def _check_reviews(content: Json, corpus: Corpus) -> Check:
     recomputed = review.review_panel(content, corpus)
-    same = recomputed == content.get("reviews")
-    status: Status = "changed" if recomputed["refused"] else "stands" if same else _mismatch_status(content)
+    equal = recomputed == content.get("reviews")
+    status: Status = "changed" if recomputed["refused"] else "stands" if equal else _mismatch_status(content)
     why = "; ".join(recomputed["refused"]) or (
-        f"recomputed: {recomputed['score']:g} of 10" + ("" if same else ", which differs from the report")
+        f"recomputed: {recomputed['score']:g} of 10" + ("" if equal else ", which differs from the report")
     )
     return Check("reviews", "The reviews can be reproduced", status, why)
 
@@ -236,13 +236,13 @@ def _check_views(folder: Path, content: Json, corpus: Corpus) -> Iterator[Check]
         elif name == bundle.PDF:
             yield _check_pdf(path, content)
         else:
-            same = path.read_bytes() == rendered[name]
+            equal = path.read_bytes() == rendered[name]
             why = (
                 "it matches report.json"
-                if same
+                if equal
                 else "it does not match report.json: write it again with `xstilts report`"
             )
-            yield Check(name, "The view matches the report", "stands" if same else _mismatch_status(content), why)
+            yield Check(name, "The view matches the report", "stands" if equal else _mismatch_status(content), why)
     yield _check_metadata(folder)
 
 

@@ -1,0 +1,1 @@
+"""The search for works: queries, sources, requests and the corpus."""

@@ -33,7 +33,13 @@ ESCAPES |= {sign: "{}" + sign for sign in "-'`"}
 
 @dataclass(frozen=True)
 class RawEntry:
-    """An entry that is not parsed yet: type, key, and the fields in TeX."""
+    """An entry of a BibTeX file that is not parsed yet.
+
+    Attributes:
+        type: Its type, such as "article".
+        key: Its citation key.
+        tex: Its fields in TeX.
+    """
 
     type: str
     key: str
@@ -65,6 +71,9 @@ def format_entry(entry_type: str, key: str, fields: Mapping[str, str]) -> str:
         entry_type: Entry type, such as "article".
         key: Citation key.
         fields: Plain text by field name; empty fields are left out.
+
+    Returns:
+        The entry with a line for each field.
     """
     lines = ",\n".join(f"    {name} = {{{SPECIAL.sub(_escape, value)}}}" for name, value in fields.items() if value)
     return f"@{entry_type}{{{key},\n{lines}\n}}\n"

@@ -24,7 +24,13 @@ from xstilts.evidence.text.hedges import content_stems
 
 @dataclass(frozen=True)
 class Hit:
-    """A sentence of a search result, with its place and its BM25 score, which is comparable within one search only."""
+    """A sentence of a search result.
+
+    Attributes:
+        sentence: The sentence.
+        locator: Its place.
+        score: Its BM25 score, which is comparable within one search only.
+    """
 
     sentence: Sentence
     locator: Locator

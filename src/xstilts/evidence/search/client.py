@@ -115,12 +115,23 @@ class Client:
         return None if self._is_down(request.source) else self._fetch_from_network(host, request, parse)
 
     def log_read(self, source: str, path: str, content: bytes) -> None:
-        """Log a file that was read from a source that needs no network."""
+        """Log a file that was read from a source that needs no network.
+
+        Args:
+            source: The name of the source.
+            path: The path of the file.
+            content: Its bytes, of which the digest and the number are logged.
+        """
         digest = hashlib.sha256(content).hexdigest()
         self.requests.append(RequestRecord(source, "", path, (), 200, "", digest, len(content), ()))
 
     def log_failure(self, source: str, reason: str) -> None:
-        """Log that a source cannot be used, where no request shows it."""
+        """Log that a source cannot be used, where no request shows it.
+
+        Args:
+            source: The name of the source.
+            reason: The reason and the remedy.
+        """
         self.failures.append(Failure(source, "", "", (), reason, "", ()))
 
     def _host(self, source: str) -> Host:
@@ -188,6 +199,7 @@ class Client:
             failure = before
         elif not self.offline:
             self._cache.store_failure(host, request, failure)
+        # An oversized reply does not show that the source is down.
         if not failure.reason.startswith(TOO_LARGE):
             self._failed[request.source] = self._failed.get(request.source, 0) + 1
         self.failures.append(failure)

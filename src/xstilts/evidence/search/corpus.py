@@ -126,13 +126,26 @@ def gather(
 
 
 def mentions_any(text: str, terms: Iterable[str]) -> bool:
-    """Return whether a text contains one of several words or phrases, ignoring case, hyphens and endings."""
+    """Return whether a text contains one of several words or phrases.
+
+    Args:
+        text: The text.
+        terms: Words or phrases; case, hyphens and endings are ignored.
+
+    Returns:
+        Whether it contains one.
+    """
     words = f" {fold_text(text)}"
     return any(f" {folded}" in words for term in terms if (folded := fold_text(term)))
 
 
 def save(corpus: Corpus, folder: Path) -> None:
-    """Write a corpus to a folder; equal corpora give equal bytes."""
+    """Write a corpus to a folder; equal corpora give equal bytes.
+
+    Args:
+        corpus: The works with their texts, the screening decisions, and the log of requests.
+        folder: The folder; made where it does not exist.
+    """
     (folder / "texts").mkdir(parents=True, exist_ok=True)
     texts = {f"texts/{text.sha256}.txt": text.text for text in corpus.texts()}
     files = {
@@ -185,7 +198,7 @@ def read(folder: Path) -> Corpus:
 
 def _duplicates(records_found: Sequence[Work]) -> Iterator[ScreeningDecision]:
     """Yield a decision for each record that was merged into a work, but for the first."""
-    seen: set[str] = set()
+    yielded: set[str] = set()
     records = sorted(
         unique_works(records_found), key=lambda work: (_rank(next(iter(work.sources))), work.id, work.title)
     )
@@ -193,9 +206,9 @@ def _duplicates(records_found: Sequence[Work]) -> Iterator[ScreeningDecision]:
     for record in records:
         name = next(iter(record.sources))
         work = owners[_record_key(record.sources[name])]
-        if work in seen:
+        if work in yielded:
             yield ScreeningDecision(record.id, False, f"duplicate of {work}", name)
-        seen.add(work)
+        yielded.add(work)
 
 
 def _owners(works: Iterable[Work]) -> dict[str, str]:
@@ -224,8 +237,10 @@ def _off_topic(work: Work, topics: Sequence[Sequence[str]]) -> str:
 
 def _texts(client: Client, work: Work, chosen: Sequence[str]) -> tuple[Document, ...]:
     """Return the abstract and the full text of a work, as far as sources have them."""
-    whole = next((text for name in sorted(chosen, key=_rank) if (text := load_source(name).text(client, work))), None)
-    parts = ((ABSTRACT, work.abstract), (FULL_TEXT, whole))
+    full_text = next(
+        (text for name in sorted(chosen, key=_rank) if (text := load_source(name).text(client, work))), None
+    )
+    parts = ((ABSTRACT, work.abstract), (FULL_TEXT, full_text))
     return tuple(Document(work.id, part, text) for part, text in parts if text)
 
 

@@ -50,7 +50,7 @@ class Host:
 
     @property
     def path(self) -> str:
-        """Path of the base address, "" if it has none; a machine may hold several mirrors."""
+        """The path of the base address, "" if it has none: one machine may hold mirrors of several sources."""
         return urlsplit(self.url).path
 
     def key(self) -> str:

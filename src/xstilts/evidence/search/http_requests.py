@@ -70,11 +70,13 @@ class HttpSession:
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
-        here: dict[str, httpx.BaseTransport | None] = {f"all://{name}": None for name in LOOPBACK_PATTERNS}  # no proxy
+        mounts: dict[str, httpx.BaseTransport | None] = {
+            f"all://{name}": None for name in LOOPBACK_PATTERNS
+        }  # no proxy
         self.http = httpx.Client(
             timeout=timeout,
             follow_redirects=False,
-            mounts=here,
+            mounts=mounts,
             headers={"User-Agent": f"xstilts/{xstilts.__version__}"},
         )
 
@@ -112,6 +114,7 @@ class HttpSession:
 
     def _reply(self, url: str, headers: dict[str, str], most: int) -> tuple[int, bytes, str]:
         """Return status, body and redirect target ("" if it is no redirect)."""
+        # httpx limits the time of each read alone: a reply that trickles in would never end.
         deadline = time.monotonic() + 4 * self.timeout
         with _translated_errors(), _quiet_loggers(), self.http.stream("GET", url, headers=headers) as response:
             if response.has_redirect_location:
@@ -160,11 +163,11 @@ def _redirect_target(url: str, location: str) -> str:
 
 def _stays_at_origin(url: str, target: str) -> bool:
     """Return whether a redirect stays at its origin, so that a key may go along; RequestError if it is not allowed."""
-    here, there = urlsplit(url), urlsplit(target)
-    same = here[:2] == there[:2]
-    if not same and there.scheme != "https":
+    origin, destination = urlsplit(url), urlsplit(target)
+    same_origin = origin[:2] == destination[:2]
+    if not same_origin and destination.scheme != "https":
         raise RequestError("redirected to another origin without https, which is not followed")
-    return same
+    return same_origin
 
 
 def _redacted(key: str, body: bytes) -> bytes:

@@ -24,7 +24,15 @@ ARXIV_DOI_PREFIX, ACL_DOI_PREFIX = "10.48550/arxiv.", "10.18653/v1/"
 
 @dataclass(frozen=True)
 class WorkIds:
-    """Identifiers of a work, "" where it has none of a kind; `parse_ids` makes them canonical."""
+    """Identifiers of a work, "" where it has none; `parse_ids` makes them canonical.
+
+    Attributes:
+        doi: DOI.
+        arxiv: arXiv id without version.
+        acl: Id in the ACL Anthology.
+        s2: Id of Semantic Scholar.
+        openalex: Id of OpenAlex.
+    """
 
     doi: str = ""
     arxiv: str = ""

@@ -81,7 +81,15 @@ class ResponseCache:
         self.folder = folder
 
     def find(self, host: Host, request: Request) -> tuple[RequestRecord, bytes] | None:
-        """Return record and body of a cached reply; None if there is none or its bytes do not match its digest."""
+        """Return the cached reply to a request.
+
+        Args:
+            host: Where the request goes to.
+            request: The request.
+
+        Returns:
+            Record and body; None if there is none or its bytes do not match its digest.
+        """
         path = self._path(host, request)
         try:
             record = RequestRecord(**_read(path.with_suffix(".json")))
@@ -91,26 +99,47 @@ class ResponseCache:
         return (record, body) if hashlib.sha256(body).hexdigest() == record.sha256 else None
 
     def find_failure(self, host: Host, request: Request) -> Failure | None:
-        """Return the cached failure of a request, or None."""
+        """Return the cached failure of a request.
+
+        Args:
+            host: Where the request goes to.
+            request: The request.
+
+        Returns:
+            The failure; None if there is none.
+        """
         try:
             return Failure(**_read(self._path(host, request).with_suffix(".failed.json")))
         except (OSError, ValueError, TypeError, AttributeError):
             return None
 
     def store(self, host: Host, request: Request, record: RequestRecord, body: bytes) -> None:
-        """Store a reply, and delete the request's cached failure."""
+        """Store a reply, and delete the request's cached failure.
+
+        Args:
+            host: Where the request went to.
+            request: The request.
+            record: What is logged of the request, with the digest of the body.
+            body: The bytes of the reply.
+        """
         path = self._path(host, request)
         _write(path.with_suffix(".body"), body)
         _write(path.with_suffix(".json"), _json(record))
         path.with_suffix(".failed.json").unlink(missing_ok=True)
 
     def store_failure(self, host: Host, request: Request, failure: Failure) -> None:
-        """Store the failure of a request."""
+        """Store the failure of a request.
+
+        Args:
+            host: Where the request went to.
+            request: The request.
+            failure: The failure.
+        """
         _write(self._path(host, request).with_suffix(".failed.json"), _json(failure))
 
     def _path(self, host: Host, request: Request) -> Path:
-        named = json.dumps([request.source, host.hostname + host.path, request.path, sorted(request.params)])
-        return self.folder / request.source / hashlib.sha256(named.encode()).hexdigest()[:32]
+        identity = json.dumps([request.source, host.hostname + host.path, request.path, sorted(request.params)])
+        return self.folder / request.source / hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
 def to_row(record: RequestRecord | Failure) -> dict[str, Any]:

@@ -159,29 +159,29 @@ def _same_titles(groups: list[list[Work]]) -> list[list[Work]]:
     joined: list[list[Work]] = []
     keys: list[set[tuple[str, int | None]]] = []
     for group in groups:
-        mine = {
+        own_keys = {
             (_title_key(record.title, record.authors), record.year)
             for record in group
             if record.title and record.authors
         }
         for place, other in enumerate(joined):
-            if mine & keys[place] and not any(a.ids.contradicts(b.ids) for a in group for b in other):
-                joined[place], keys[place] = [*other, *group], keys[place] | mine
+            if own_keys & keys[place] and not any(a.ids.contradicts(b.ids) for a in group for b in other):
+                joined[place], keys[place] = [*other, *group], keys[place] | own_keys
                 break
         else:
             joined.append(group)
-            keys.append(mine)
+            keys.append(own_keys)
     return joined
 
 
 def _merge_group(group: Sequence[Work]) -> Work:
     """Return one work from the records of several sources."""
     by_fact, by_abstract = _by_priority(group, FACT_PRIORITY), _by_priority(group, ABSTRACT_PRIORITY)
-    known = parse_ids(**{kind: _value(by_fact, kind) for kind in asdict(WorkIds())})
+    ids = parse_ids(**{id_type: _value(by_fact, id_type) for id_type in asdict(WorkIds())})
     counts = [record.citations for record in group if record.citations is not None]
     return Work(
-        id=known.primary or min(record.id for record in group),
-        ids=known,
+        id=ids.primary or min(record.id for record in group),
+        ids=ids,
         title=next((record.title for record in by_fact if record.title), ""),
         authors=next((record.authors for record in by_fact if record.authors), ()),
         year=next((record.year for record in by_fact if record.year is not None), None),
@@ -203,31 +203,31 @@ def _by_priority(group: Sequence[Work], sources: Sequence[str]) -> list[Work]:
     )
 
 
-def _value(group: Sequence[Work], kind: str) -> str:
-    return next((value for work in group if (value := getattr(work.ids, kind))), "")
+def _value(group: Sequence[Work], id_type: str) -> str:
+    return next((value for work in group if (value := getattr(work.ids, id_type))), "")
 
 
 def _records_by_source(group: Sequence[Work]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield each source's record; a second record of the same source is called "s2 2"."""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for source, record in (item for work in group for item in work.sources.items()):
         name = source.split(" ")[0]
-        seen[name] = seen.get(name, 0) + 1
-        yield (name if seen[name] == 1 else f"{name} {seen[name]}"), record
+        counts[name] = counts.get(name, 0) + 1
+        yield (name if counts[name] == 1 else f"{name} {counts[name]}"), record
 
 
 def _disagreements(group: Sequence[Work]) -> Iterator[str]:
     """Yield a sentence for each of year, title, authors and DOI on which sources differ."""
     for fact in ("year", "title", "authors", "doi"):
         sources_by_value: dict[str, list[str]] = {}
-        shown: dict[str, str] = {}
+        display_values: dict[str, str] = {}
         for source, record in _records_by_source(group):
             if value := _comparison_key(fact, record[fact]):
                 sources_by_value.setdefault(value, []).append(source)
-                shown.setdefault(value, _display(record[fact]))
+                display_values.setdefault(value, _display(record[fact]))
         if len(sources_by_value) > 1:
             yield f"{fact}: " + ", ".join(
-                f"{shown[value]} ({', '.join(names)})" for value, names in sources_by_value.items()
+                f"{display_values[value]} ({', '.join(names)})" for value, names in sources_by_value.items()
             )
 
 

@@ -22,10 +22,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     faults: dict[str, Fault] = {}
-    for source, _, kind in (value.partition("=") for value in options.fault):
-        if source not in SOURCES or kind not in FAULT_KINDS:
-            parser.error(f"{source}={kind}: sources are {', '.join(SOURCES)}; kinds are {', '.join(FAULT_KINDS)}")
-        faults[source] = Fault(cast(FaultKind, kind))
+    for source, _, fault_kind in (value.partition("=") for value in options.fault):
+        if source not in SOURCES or fault_kind not in FAULT_KINDS:
+            parser.error(f"{source}={fault_kind}: sources are {', '.join(SOURCES)}; kinds are {', '.join(FAULT_KINDS)}")
+        faults[source] = Fault(cast(FaultKind, fault_kind))
     with serving(faults, options.port) as stub:
         try:
             print(*(f"export {name}={url}" for name, url in stub.environment().items()), sep="\n", flush=True)

@@ -62,9 +62,17 @@ class StubRequest:
         return len(matching), [] if self.empty else matching[first : first + int(self.params.get(size, "10"))]
 
     def work_with_id(self, source: str, id: str) -> FictionalWork | None:
-        """Return the work of a source with a prefixed id ("doi:..."), or None."""
-        held = (work for work in self.among().values() if work.held_by(source))
-        return next((work for work in held if id.lower() in map(str.lower, prefixed_ids(work))), None)
+        """Return the work of a source with an id.
+
+        Args:
+            source: The name of the source.
+            id: The id with its prefix ("doi:...").
+
+        Returns:
+            The work; None if the source has none.
+        """
+        candidates = (work for work in self.among().values() if work.held_by(source))
+        return next((work for work in candidates if id.lower() in map(str.lower, prefixed_ids(work))), None)
 
 
 Response = tuple[int, bytes]
@@ -83,29 +91,29 @@ def arxiv(request: StubRequest) -> Response:
     if request.path.startswith("/pdf/"):
         return _pdf(request.work_with_id("arxiv", f"arxiv:{request.path.removeprefix('/pdf/')}"))
     if "id_list" in request.params:
-        shown = [
+        works = [
             work
             for id in request.params["id_list"].split(",")
             if (work := request.work_with_id("arxiv", f"arxiv:{id}"))
         ]
-        total, shown = len(shown), [] if request.empty else shown
+        total, works = len(works), [] if request.empty else works
     else:
         query = " ".join(part.removeprefix("all:") for part in request.params["search_query"].split(" AND "))
-        total, shown = request.page("arxiv", query, "start", "max_results")
-    entries = "".join(_entry(work) for work in shown)
+        total, works = request.page("arxiv", query, "start", "max_results")
+    entries = "".join(_entry(work) for work in works)
     return 200, f"{ATOM}<opensearch:totalResults>{total}</opensearch:totalResults>{entries}</feed>".encode()
 
 
 def s2(request: StubRequest) -> Response:
     """Reply as Semantic Scholar: a page of search results, or one paper."""
     if not request.path.endswith("/search"):
-        kind, _, value = unquote(request.path).removeprefix("/graph/v1/paper/").rpartition(":")
-        work = request.work_with_id("s2", f"{kind.lower() or 's2'}:{value}")
+        id_type, _, value = unquote(request.path).removeprefix("/graph/v1/paper/").rpartition(":")
+        work = request.work_with_id("s2", f"{id_type.lower() or 's2'}:{value}")
         return _json(_paper(work)) if work else ABSENT
-    total, shown = request.page("s2", request.params["query"], "offset", "limit")
+    total, works = request.page("s2", request.params["query"], "offset", "limit")
     start = int(request.params.get("offset", "0"))
-    after = {"next": start + len(shown)} if shown and start + len(shown) < total else {}
-    return _json({"total": total, "offset": start, **after, "data": [_paper(work) for work in shown]})
+    after = {"next": start + len(works)} if works and start + len(works) < total else {}
+    return _json({"total": total, "offset": start, **after, "data": [_paper(work) for work in works]})
 
 
 def openalex(request: StubRequest) -> Response:
@@ -119,21 +127,21 @@ def openalex(request: StubRequest) -> Response:
     size = int(request.params.get("per-page", "25"))
     start = str((int(request.params.get("page", "1")) - 1) * size)
     at = replace(request, params={**request.params, "start": start})
-    total, shown = at.page("openalex", request.params["search"], "start", "per-page")
-    return _json({"meta": {"count": total, "per_page": size}, "results": [_indexed(work) for work in shown]})
+    total, works = at.page("openalex", request.params["search"], "start", "per-page")
+    return _json({"meta": {"count": total, "per_page": size}, "results": [_indexed(work) for work in works]})
 
 
 def crossref(request: StubRequest) -> Response:
     """Reply as Crossref: a page of works, one of them, or its BibTeX."""
     if request.path == "/works":
-        total, shown = request.page("crossref", request.params["query"], "offset", "rows")
-        items = [_registered(work) for work in shown]
+        total, works = request.page("crossref", request.params["query"], "offset", "rows")
+        items = [_registered(work) for work in works]
         return _json({"status": "ok", "message": {"total-results": total, "items": items}})
-    doi, _, wanted = unquote(request.path).removeprefix("/works/").partition("/transform/")
+    doi, _, transform = unquote(request.path).removeprefix("/works/").partition("/transform/")
     work = request.work_with_id("crossref", f"doi:{doi}")
     if work is None:
         return ABSENT
-    return (200, _bib(work, "crossref").encode()) if wanted else _json({"message": _registered(work)})
+    return (200, _bib(work, "crossref").encode()) if transform else _json({"message": _registered(work)})
 
 
 def acl(request: StubRequest) -> Response:
@@ -164,7 +172,7 @@ def _paper(work: FictionalWork) -> dict[str, Any]:
     names = {"DOI": work.header.get("doi"), "ArXiv": work.header.get("arxiv"), "ACL": work.header.get("acl")}
     return {
         "paperId": work.s2,
-        "externalIds": {kind: value for kind, value in names.items() if value},
+        "externalIds": {id_type: value for id_type, value in names.items() if value},
         "title": work.field("s2", "title"),
         "abstract": work.abstract or None,
         "year": int(work.field("s2", "year")),

@@ -25,6 +25,9 @@ def text_to_pdf(text: str, ligatures: bool = False) -> bytes:
     Args:
         text: The text.
         ligatures: Whether to set ligatures and to hyphenate long words at line ends.
+
+    Returns:
+        The bytes of the file.
     """
     if ligatures:
         text = re.sub("|".join(LIGATURES), lambda match: LIGATURES[match.group()], text)
@@ -51,10 +54,10 @@ def _wrapped(paragraph: str, hyphens: bool) -> Iterator[str]:
 
 def _drawn(lines: list[str], number: int, codes: dict[str, int]) -> bytes:
     """Return the content stream of a page: its lines, with the page number at the foot."""
-    shown = [
+    operators = [
         f"<{''.join(f'{codes[character]:04X}' for character in line)}> Tj T*" for line in [*lines, "", str(number)]
     ]
-    return "\n".join(["BT /F 9 Tf 12 TL 60 780 Td", *shown, "ET"]).encode()
+    return "\n".join(["BT /F 9 Tf 12 TL 60 780 Td", *operators, "ET"]).encode()
 
 
 def _objects(streams: list[bytes], codes: dict[str, int]) -> Iterator[bytes]:

@@ -158,9 +158,9 @@ class _Answers(BaseHTTPRequestHandler):
                 return self.answer(200, json.dumps({"total": 0, "data": [], "key": self.key()}).encode())
             case "slow":
                 self.stub.ended.wait(fault.seconds if fault else 0)
-        kind = fault.kind if fault else None
-        status, body = SOURCES[name](replace(request, empty=kind == "empty", bare=kind == "null"))
-        self.answer(status, body, stop=len(body) // 2 if kind == "cut" else None)
+        fault_kind = fault.kind if fault else None
+        status, body = SOURCES[name](replace(request, empty=fault_kind == "empty", bare=fault_kind == "null"))
+        self.answer(status, body, stop=len(body) // 2 if fault_kind == "cut" else None)
 
     def answer(
         self, status: int, body: bytes, headers: Mapping[str, str] | None = None, stop: int | None = None

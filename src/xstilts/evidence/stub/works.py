@@ -21,7 +21,14 @@ HERE = Path(__file__).parent / "works"
 
 @dataclass(frozen=True)
 class FictionalWork:
-    """A fictional work: file name, header, abstract, and the text of its sections ("" without any)."""
+    """A fictional work.
+
+    Attributes:
+        name: The name of its file.
+        header: Title, authors, year and the like, by name; "SOURCE NAME" for what one source gives differently.
+        abstract: Its abstract; "" for none.
+        body: The text of its sections; "" for none.
+    """
 
     name: str
     header: Mapping[str, str]
@@ -29,7 +36,15 @@ class FictionalWork:
     body: str
 
     def field(self, source: str, name: str) -> str:
-        """Return what a source says of a header field, "" if nothing."""
+        """Return a header field as a source gives it.
+
+        Args:
+            source: The name of the source.
+            name: The name of the field.
+
+        Returns:
+            The value; "" for none.
+        """
         return self.header.get(f"{source} {name}", self.header.get(name, ""))
 
     def authors(self, source: str) -> list[str]:
@@ -58,7 +73,16 @@ def works() -> dict[str, FictionalWork]:
 
 
 def search_works(source: str, query: str, candidates: Mapping[str, FictionalWork]) -> list[FictionalWork]:
-    """Return the works of a source that contain at least half of a query's words, best first."""
+    """Return the works of a source that match a query.
+
+    Args:
+        source: The name of the source.
+        query: The query; a match has at least half of its words in title and abstract.
+        candidates: All works, by name.
+
+    Returns:
+        Works, best first.
+    """
     query_words = set(query.lower().replace("-", " ").split())
     scored = []
     for work in candidates.values():
@@ -71,5 +95,5 @@ def search_works(source: str, query: str, candidates: Mapping[str, FictionalWork
 
 def _read(path: Path) -> FictionalWork:
     header, abstract, body = (path.read_text(encoding="utf-8").strip() + "\n\n\n").split("\n\n", 2)
-    named = dict(line.split(": ", 1) for line in header.splitlines())
-    return FictionalWork(path.stem, named, "" if abstract == "(none)" else abstract, body.strip())
+    fields = dict(line.split(": ", 1) for line in header.splitlines())
+    return FictionalWork(path.stem, fields, "" if abstract == "(none)" else abstract, body.strip())

@@ -1,0 +1,1 @@
+"""Texts of works: sentences, stems, hedges and numbers."""

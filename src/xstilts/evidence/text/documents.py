@@ -108,7 +108,13 @@ class Locator:
 
 @dataclass(frozen=True)
 class Document:
-    """The text of a part of a work ("abstract", "full text"), as it was fetched."""
+    """The text of a part of a work.
+
+    Attributes:
+        work: The id of the work.
+        part: "abstract" or "full text".
+        text: The text, as it was fetched.
+    """
 
     work: str
     part: str
@@ -121,6 +127,13 @@ class Document:
 
     def locator(self, start: int, end: int) -> Locator:
         """Return the locator of a span of characters.
+
+        Args:
+            start: The first character.
+            end: The character after the last.
+
+        Returns:
+            The locator, which names the text by its digest.
 
         Raises:
             InputError: The span ends after the text.
@@ -167,6 +180,9 @@ def is_heading(text: str, first: bool = False) -> bool:
     Args:
         text: Text between two sentence boundaries.
         first: Whether it begins its document, where a title may be in lower case.
+
+    Returns:
+        Whether it is one.
     """
     line_text = " ".join(text.split())
     bare = NUMBERED.sub("", line_text, count=1)
@@ -194,8 +210,8 @@ def sentences(document: Document) -> tuple[Sentence, ...]:
     for cut in cuts:
         piece = document.text[start:cut]
         if bare := piece.strip():
-            left = start + len(piece) - len(piece.lstrip())
-            result.append(Sentence(document.sha256, left, left + len(bare), bare, begins))
+            first = start + len(piece) - len(piece.lstrip())
+            result.append(Sentence(document.sha256, first, first + len(bare), bare, begins))
             if not re.fullmatch(r"\d{1,4}", bare):  # a page number neither ends nor begins a sentence
                 begins = is_whole(bare) or is_heading(bare, len(result) == 1)
         start = cut
@@ -203,7 +219,16 @@ def sentences(document: Document) -> tuple[Sentence, ...]:
 
 
 def context_sentences(document: Document, start: int, end: int) -> tuple[str, str]:
-    """Return the sentences before and after a span, each on one line; "" where there is none."""
+    """Return the sentences before and after a span.
+
+    Args:
+        document: The document.
+        start: The first character of the span.
+        end: The character after its last.
+
+    Returns:
+        Both sentences, each on one line; "" where there is none.
+    """
     before = "".join(
         sentence.text for sentence in [sentence for sentence in sentences(document) if sentence.end <= start][-1:]
     )
@@ -287,5 +312,5 @@ def _is_titled(text: str) -> bool:
     """Return whether all words but short ones are capitalised, and at least one is not an acronym."""
     words = re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", text)
     capital = all(word[0].isupper() or SMALL.match(word) or not word[0].isalpha() for word in words)
-    named = [word for word in words if len(word) > 2 and word.istitle()]
-    return capital and bool(named or (len(words) > 1 and text.isupper()))
+    capitalised = [word for word in words if len(word) > 2 and word.istitle()]
+    return capital and bool(capitalised or (len(words) > 1 and text.isupper()))

@@ -60,14 +60,19 @@ def agree(claim: str, source: str) -> Agreement:
     Returns:
         AGREE if the hedges are equal, CLASH if one side negates what the other asserts, else DIFFER with the reason.
     """
-    ours, theirs = hedges(claim), hedges(source)
-    if ours == theirs:
+    claim_hedges, source_hedges = hedges(claim), hedges(source)
+    if claim_hedges == source_hedges:
         return Agreement("AGREE")
-    one_sided = _only(ours, theirs)
-    single_negation = sorted((ours.count(NEGATION), theirs.count(NEGATION))) == [0, 1]
+    one_sided = _only(claim_hedges, source_hedges)
+    single_negation = sorted((claim_hedges.count(NEGATION), source_hedges.count(NEGATION))) == [0, 1]
     if one_sided in ((NEGATION,), ()) and single_negation and (_denies(claim, source) or _denies(source, claim)):
-        return Agreement("CLASH", f"'not' stands only in the {'claim' if NEGATION in ours else 'source'}")
-    return Agreement("DIFFER", "; ".join(filter(None, (_says("claim", ours, theirs), _says("source", theirs, ours)))))
+        return Agreement("CLASH", f"'not' stands only in the {'claim' if NEGATION in claim_hedges else 'source'}")
+    return Agreement(
+        "DIFFER",
+        "; ".join(
+            filter(None, (_says("claim", claim_hedges, source_hedges), _says("source", source_hedges, claim_hedges)))
+        ),
+    )
 
 
 @lru_cache(maxsize=1 << 14)
@@ -95,13 +100,13 @@ def _denies(text: str, other: str) -> bool:
     return is_firm and stem(denial["verb"]) in {word.stem for word in words(other)}
 
 
-def _only(ours: tuple[Hedge, ...], theirs: tuple[Hedge, ...]) -> tuple[Hedge, ...]:
+def _only(first: tuple[Hedge, ...], second: tuple[Hedge, ...]) -> tuple[Hedge, ...]:
     """Return the hedges that occur on one side only."""
-    return tuple(sorted(set(ours) ^ set(theirs)))
+    return tuple(sorted(set(first) ^ set(second)))
 
 
-def _says(side: str, mine: tuple[Hedge, ...], others: tuple[Hedge, ...]) -> str:
-    extra = [hedge for hedge in dict.fromkeys(mine) if mine.count(hedge) > others.count(hedge)]
+def _says(side: str, own: tuple[Hedge, ...], others: tuple[Hedge, ...]) -> str:
+    extra = [hedge for hedge in dict.fromkeys(own) if own.count(hedge) > others.count(hedge)]
     return f"the {side} says {', '.join(repr(name) for _, name in sorted(extra, reverse=True))}" if extra else ""
 
 

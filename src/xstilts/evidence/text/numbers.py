@@ -130,7 +130,14 @@ class Agreement:
 
 @lru_cache(maxsize=1 << 13)
 def numbers(text: str) -> tuple[Number, ...]:
-    """Return the numbers of a sentence in order, without those of citations, tables and names."""
+    """Return the numbers of a sentence with what each measures.
+
+    Args:
+        text: A sentence; one with "respectively" is read as the sentences that it stands for.
+
+    Returns:
+        The numbers in order, without those of citations, tables and names.
+    """
     parts = readings(text) or (text,)
     return tuple(dict.fromkeys(number for part in parts for number in _numbers(part)))
 
@@ -157,15 +164,18 @@ def find_sum(value: Decimal, others: Collection[Decimal]) -> tuple[Decimal, ...]
     Args:
         value: The sum.
         others: Candidates. Above `MAX_SUM_NUMBERS` of them only pairs and triples are tried.
+
+    Returns:
+        The numbers in rising order.
     """
     small = sorted({other for other in others if 0 < other < value})
-    known = set(small)
+    candidates = set(small)
     for size in range(2, MAX_SUM_TERMS + 1):
         if len(small) > MAX_SUM_NUMBERS and size > 3:
             break
         for terms in combinations(small, size - 1):
             rest = value - sum(terms)
-            if rest > terms[-1] and rest in known:
+            if rest > terms[-1] and rest in candidates:
                 return (*terms, rest)
     return ()
 
@@ -209,10 +219,11 @@ def _resolution(number: Number) -> Decimal:
     return Decimal(1).scaleb(int(Decimal(digits).as_tuple().exponent) + zeros) * scale
 
 
-def _same_subject(ours: Number, theirs: Number) -> bool:
+def _same_subject(claimed: Number, stated: Number) -> bool:
     """Return whether two numbers measure the same, as far as the claim says what."""
-    return ours.unit == theirs.unit and all(
-        not here or here == there for here, there in zip(ours.subject, theirs.subject, strict=True)
+    return claimed.unit == stated.unit and all(
+        not claimed_part or claimed_part == stated_part
+        for claimed_part, stated_part in zip(claimed.subject, stated.subject, strict=True)
     )
 
 
@@ -224,42 +235,44 @@ def _numbers(text: str) -> Iterator[Number]:
         *((match.start(), match.end()) for match in CITED.finditer(text)),
     ]
     units = _lexicon("unit").find(text)
-    things = [*names, *(term for term in terms if term.kind not in NAMES), *_lexicon("split").find(text)]
+    mentions = [*names, *(term for term in terms if term.kind not in NAMES), *_lexicon("split").find(text)]
     for start, end, value in sorted(_values(text)):
         if not any(left <= start < right for left, right in hidden):
-            yield _number(text, (start, end, value), units, things)
+            yield _number(text, (start, end, value), units, mentions)
 
 
-def _number(text: str, at: tuple[int, int, Decimal], units: Iterable[Mention], things: Iterable[Mention]) -> Number:
+def _number(text: str, at: tuple[int, int, Decimal], units: Iterable[Mention], mentions: Iterable[Mention]) -> Number:
     """Return a number with what it is of; one that says how was trained is of nothing."""
     start, end, value = at
     setting = SETTING.search(text, max(0, start - UNIT_DISTANCE), start)
     adjoins = next((unit.name for unit in units if unit.start >= end and not text[end : unit.start].strip()), "")
     if setting and not (setting["list"] and adjoins):
         return Number(text[start:end], value, adjoins)
-    unit, here = _unit(text, start, end, units), _within(text, start, things, SENTENCE)
+    unit, in_sentence = _unit(text, start, end, units), _within(text, start, mentions, SENTENCE)
     scores = unit in SCORES and text[end - 1].isdigit()
-    splits = {one.name for one in here if one.kind == "split"} if scores or unit in COUNTS else set()
-    near = _within(text, start, things, CLAUSE)
+    splits = {mention.name for mention in in_sentence if mention.kind == "split"} if scores or unit in COUNTS else set()
+    near = _within(text, start, mentions, CLAUSE)
     return Number(
         text[start:end],
         value,
         unit,
-        _nearest_subject(text, (start, end), [one for one in here if one.kind in ("task", "benchmark")]),
-        _metric(text, (start, end), [one for one in here if one.kind == "metric"]) if scores else "",
+        _nearest_subject(
+            text, (start, end), [mention for mention in in_sentence if mention.kind in ("task", "benchmark")]
+        ),
+        _metric(text, (start, end), [mention for mention in in_sentence if mention.kind == "metric"]) if scores else "",
         splits.pop() if len(splits) == 1 else "",
-        _nearest_subject(text, (start, end), [one for one in here if one.kind == "models"]),
-        tuple(dict.fromkeys(one.name for one in near if one.kind == "languages")),
+        _nearest_subject(text, (start, end), [mention for mention in in_sentence if mention.kind == "models"]),
+        tuple(dict.fromkeys(mention.name for mention in near if mention.kind == "languages")),
     )
 
 
 def _values(text: str) -> Iterator[tuple[int, int, Decimal]]:
-    for found in NUMBER.finditer(text):
-        scale = SCALES[found["scale"].strip().lower()] if found["scale"] else 1
-        value = Decimal(found["digits"].replace(",", "")) * scale
-        yield found.start(), found.end(), -value if found["sign"] else value
-    for found in WORDED.finditer(text):
-        yield found.start(), found.end(), Decimal(NAMED[found[0].lower()])
+    for match in NUMBER.finditer(text):
+        scale = SCALES[match["scale"].strip().lower()] if match["scale"] else 1
+        value = Decimal(match["digits"].replace(",", "")) * scale
+        yield match.start(), match.end(), -value if match["sign"] else value
+    for match in WORDED.finditer(text):
+        yield match.start(), match.end(), Decimal(NAMED[match[0].lower()])
 
 
 def _unit(text: str, start: int, end: int, units: Iterable[Mention]) -> str:

@@ -27,7 +27,13 @@ BETWEEN = re.compile(r"[\s\-‐‑–—/_]*|\.")
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a text: its stem and its span of characters."""
+    """A word of a text.
+
+    Attributes:
+        stem: Its stem.
+        start: Its first character in the text.
+        end: The character after its last.
+    """
 
     stem: str
     start: int
@@ -36,7 +42,14 @@ class Word:
 
 @dataclass(frozen=True)
 class Mention:
-    """A term that occurs in a text: kind, name, and span of characters."""
+    """A term of a lexicon that occurs in a text.
+
+    Attributes:
+        kind: The kind of the term, such as "task", "metric" or "languages".
+        name: The term.
+        start: Its first character in the text.
+        end: The character after its last.
+    """
 
     kind: str
     name: str
@@ -60,6 +73,9 @@ class Lexicon:
 
         Args:
             kinds: By kind, the terms and the variants of each.
+
+        Returns:
+            The lexicon, which finds variants by their stems.
         """
         variants_by_stem: dict[str, list[tuple[tuple[str, ...], str, str]]] = {}
         for kind, terms in kinds.items():
@@ -83,21 +99,21 @@ class Lexicon:
         first = tokens[position].stem
         wild = [*self.variants.get("#", ()), *self.variants.get("#b", ())] if _matches("#", first) else []
         for stems, kind, name in sorted([*self.variants.get(first, ()), *wild], key=lambda variant: -len(variant[0])):
-            here = tokens[position : position + len(stems)]
+            span = tokens[position : position + len(stems)]
             if (
-                len(here) == len(stems)
-                and all(map(_matches, stems, (word.stem for word in here)))
-                and _are_adjacent(text, here)
+                len(span) == len(stems)
+                and all(map(_matches, stems, (word.stem for word in span)))
+                and _are_adjacent(text, span)
             ):
-                return len(stems), Mention(kind, name, here[0].start, here[-1].end)
+                return len(stems), Mention(kind, name, span[0].start, span[-1].end)
         return 1, None
 
 
-def _matches(wanted: str, actual: str) -> bool:
+def _matches(expected: str, actual: str) -> bool:
     """Return whether a stem is the expected one, or a number where the variant has "#"."""
-    if wanted in ("#", "#b"):
-        return is_number(actual) and actual.endswith(wanted[1:])
-    return wanted == actual
+    if expected in ("#", "#b"):
+        return is_number(actual) and actual.endswith(expected[1:])
+    return expected == actual
 
 
 def _are_adjacent(text: str, span: Sequence[Word]) -> bool:

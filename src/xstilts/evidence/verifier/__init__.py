@@ -1,0 +1,1 @@
+"""Verifiers of claims: an NLI model, baselines, and their calibration on SciFact."""

@@ -132,6 +132,9 @@ def brier(probabilities: Array, labels: LabelArray) -> float:
 
     Source:
         Brier 1950.
+
+    Returns:
+        The mean over examples.
     """
     return float(((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(1).mean())
 

@@ -142,12 +142,14 @@ class Predictions:
     def first(self, limit: int) -> Predictions:
         """Return the predictions for the first `limit` pairs of each claim."""
         ranks = Counter[int]()
-        kept = []
+        indices = []
         for index, pair in enumerate(self.pairs):
             ranks[pair.claim.id] += 1
-            kept += [index] if ranks[pair.claim.id] <= limit else []
+            indices += [index] if ranks[pair.claim.id] <= limit else []
         return Predictions(
-            tuple(self.pairs[index] for index in kept), self.logits[kept], tuple(self.each[index] for index in kept)
+            tuple(self.pairs[index] for index in indices),
+            self.logits[indices],
+            tuple(self.each[index] for index in indices),
         )
 
 
@@ -157,6 +159,9 @@ def predict(verifier: Verifier, pairs: Sequence[Pair]) -> Predictions:
     Args:
         verifier: The verifier.
         pairs: Pairs; those without a near sentence are left out.
+
+    Returns:
+        Logits of each sentence, and of each pair those of its least neutral sentence.
     """
     nonempty = tuple(pair for pair in pairs if pair.near)
     inputs = [(pair.claim.text, pair.abstract.sentences[index]) for pair in nonempty for index in pair.near]
@@ -204,6 +209,9 @@ def score(logits: Array, probabilities: Array, labels: LabelArray, limit: float 
         probabilities: Calibrated probabilities (pairs, 3).
         labels: True labels as class indices (pairs,).
         limit: Threshold, or None.
+
+    Returns:
+        The scores.
     """
     margins = logits[:, 0] - logits[:, 1]
     confidence, right = likelier_verdicts(probabilities, labels)
@@ -222,13 +230,24 @@ def score(logits: Array, probabilities: Array, labels: LabelArray, limit: float 
 
 
 def likelier_verdicts(probabilities: Array, labels: LabelArray) -> tuple[Array, LabelArray]:
-    """Return the confidence of the likelier of SUPPORT and CONTRADICT, and whether it is right (never if NEUTRAL)."""
+    """Return the likelier of SUPPORT and CONTRADICT for each pair.
+
+    Args:
+        probabilities: Probabilities (pairs, 3).
+        labels: True labels as class indices (pairs,).
+
+    Returns:
+        Its probability, and whether it is right, which it never is for NEUTRAL pairs.
+    """
     two = probabilities[:, :2]
     return two.max(1), two.argmax(1) == labels
 
 
 def shuffled_label_control(train: Predictions) -> tuple[float, float, int]:
-    """Return what shuffled labels give, as a control.
+    """Fit and score with shuffled labels, as a control: nothing should be found.
+
+    Args:
+        train: Predictions for the training claims.
 
     Returns:
         Lowest and highest AUC, and for how many shuffles a threshold was found.
@@ -245,10 +264,19 @@ def shuffled_label_control(train: Predictions) -> tuple[float, float, int]:
 
 
 def f1(predictions: Predictions, scaling: Scaling, claims: Sequence[Claim]) -> dict[str, float]:
-    """Return SciFact's scores of the most probable labels, without abstention."""
+    """Return SciFact's scores of the most probable labels, without abstention.
+
+    Args:
+        predictions: The logits of pairs and of their sentences.
+        scaling: From logits to probabilities.
+        claims: The claims that are scored.
+
+    Returns:
+        Scores by name, as `scifact.scores`.
+    """
     labels = scaling.probabilities(predictions.logits).argmax(1)
-    each = [scaling.probabilities(logits).argmax(1) for logits in predictions.each]
-    return scifact.scores(claims, [*map(_prediction, predictions.pairs, labels, each)])
+    by_pair = [scaling.probabilities(logits).argmax(1) for logits in predictions.each]
+    return scifact.scores(claims, [*map(_prediction, predictions.pairs, labels, by_pair)])
 
 
 def _prediction(pair: Pair, label: int, sentence_labels: LabelArray) -> Prediction:
@@ -261,7 +289,15 @@ def _prediction(pair: Pair, label: int, sentence_labels: LabelArray) -> Predicti
 
 
 def write(card: ModelCard, folder: Path) -> Path:
-    """Write a card as card.json into the model's folder; return the file."""
+    """Write a card into the model's folder.
+
+    Args:
+        card: The card.
+        folder: The folder of the model.
+
+    Returns:
+        The path of `card.json`.
+    """
     path = folder / FILE
     text = json.dumps({"format": FORMAT, **asdict(card)}, indent=1) + "\n"
     manifest.replaced(path, text)
@@ -306,5 +342,7 @@ def _card(row: dict[str, Any]) -> ModelCard:
     if limit is not None and limit not in calibration.GRID:
         raise ValueError(f"threshold {limit}")
     low, high, n_thresholds = row["chance"]
-    both = {split: VerifierScores(**{**row[split], "risks": tuple(row[split]["risks"])}) for split in ("train", "dev")}
-    return ModelCard(**{**row, **both, "scaling": scaling, "chance": (float(low), float(high), int(n_thresholds))})
+    by_split = {
+        split: VerifierScores(**{**row[split], "risks": tuple(row[split]["risks"])}) for split in ("train", "dev")
+    }
+    return ModelCard(**{**row, **by_split, "scaling": scaling, "chance": (float(low), float(high), int(n_thresholds))})

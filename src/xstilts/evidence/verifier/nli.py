@@ -119,7 +119,15 @@ def nli_function(model: CrossEncoder) -> NliFunction:
 
 
 def entailment(logits: Array, card: ModelCard | None) -> Entailment:
-    """Return the entailment of logits (3,) of SUPPORT, CONTRADICT and NEUTRAL, by a card's scaling and threshold."""
+    """Return the probabilities that a sentence supports or contradicts a claim.
+
+    Args:
+        logits: Logits (3,) of SUPPORT, CONTRADICT and NEUTRAL.
+        card: The model's card, with its scaling and threshold; None for an uncalibrated model.
+
+    Returns:
+        The probabilities; only with a calibrated card may they decide.
+    """
     scaling = card.scaling if card else Scaling()
     supports, contradicts, neutral = (float(p) for p in scaling.probabilities(logits))
     if card is None or card.threshold is None or not card.calibrated:
@@ -128,10 +136,10 @@ def entailment(logits: Array, card: ModelCard | None) -> Entailment:
 
 
 def _order(folder: Path, labels: tuple[str, ...]) -> tuple[int, ...]:
-    known = [label.casefold() for label in labels]
-    if sorted(known) != sorted(NAMES):
+    folded = [label.casefold() for label in labels]
+    if sorted(folded) != sorted(NAMES):
         raise InputError(
             f"{folder} has the labels {', '.join(labels)}; give a model of {', '.join(sorted(NAMES))}, "
             "as `xstilts run --learn-from nli_small` trains one"
         )
-    return tuple(known.index(name) for name in NAMES)
+    return tuple(folded.index(name) for name in NAMES)

@@ -32,7 +32,13 @@ SENTENCES_READ = 3  # sentences of an abstract that are read, as in SciFact's ow
 
 @dataclass(frozen=True)
 class Abstract:
-    """An abstract, split into sentences by the data set."""
+    """An abstract of the data set.
+
+    Attributes:
+        id: Its id.
+        title: Its title.
+        sentences: Its sentences, as the data set splits them.
+    """
 
     id: int
     title: str
@@ -90,7 +96,15 @@ class SciFact:
         return index
 
     def search(self, claim: str, limit: int) -> tuple[int, ...]:
-        """Return the ids of the best abstracts for a claim, best first."""
+        """Search the abstracts by BM25.
+
+        Args:
+            claim: The claim, as the query.
+            limit: Most abstracts.
+
+        Returns:
+            Ids of abstracts, best first.
+        """
         stems = [stem for stem in content_stems(claim) if stem in self.index.vocab_dict]
         if not stems:
             return ()
@@ -142,32 +156,74 @@ def read(folder: Path) -> SciFact:
 
 
 def pairs(data: SciFact, claims: Sequence[Claim]) -> tuple[Pair, ...]:
-    """Return each claim with each abstract cited for it."""
+    """Return each claim with each abstract cited for it.
+
+    Args:
+        data: The data set.
+        claims: Claims of it.
+
+    Returns:
+        Labelled pairs.
+    """
     return tuple(make_pair(claim, data.abstracts[cited]) for claim in claims for cited in dict.fromkeys(claim.cited))
 
 
 def retrieved_pairs(data: SciFact, claims: Sequence[Claim], limit: int) -> tuple[Pair, ...]:
-    """Return each claim with the best `limit` abstracts by BM25."""
+    """Return each claim with the best abstracts by BM25.
+
+    Args:
+        data: The data set.
+        claims: Claims of it.
+        limit: Abstracts of each claim.
+
+    Returns:
+        Labelled pairs; an abstract without a label for the claim is NEUTRAL.
+    """
     return tuple(
         make_pair(claim, data.abstracts[abstract]) for claim in claims for abstract in data.search(claim.text, limit)
     )
 
 
 def make_pair(claim: Claim, abstract: Abstract) -> Pair:
-    """Return a pair with its label and its nearest sentences in their order."""
+    """Return a pair with its label and the sentences nearest to the claim.
+
+    Args:
+        claim: The claim.
+        abstract: The abstract.
+
+    Returns:
+        The pair; its sentences are in their order in the abstract.
+    """
     shares = [content_overlap(claim.text, sentence) for sentence in abstract.sentences]
     near = sorted(sorted(range(len(shares)), key=lambda index: -shares[index])[:SENTENCES_READ])
     return Pair(claim, abstract, claim.labels.get(abstract.id, LABELS[2]), tuple(near))
 
 
 def content_overlap(claim: str, sentence: str) -> float:
-    """Return the share of a claim's content words that occur in a sentence, 0 to 1."""
+    """Return the share of a claim's content words that occur in a sentence.
+
+    Args:
+        claim: The claim.
+        sentence: The sentence.
+
+    Returns:
+        The share by stems, 0 to 1.
+    """
     claim_words = set(content_stems(claim))
     return len(claim_words & set(content_stems(sentence))) / max(len(claim_words), 1)
 
 
 def retrieval_recall(data: SciFact, claims: Sequence[Claim], limits: Sequence[int]) -> dict[int, float]:
-    """Return, by limit, the share of deciding abstracts among BM25's first results."""
+    """Return the recall of BM25 for abstracts that decide a claim.
+
+    Args:
+        data: The data set.
+        claims: Claims of it.
+        limits: How many first results count.
+
+    Returns:
+        By limit, the share of deciding abstracts among the results, 0 to 1.
+    """
     results = [(claim.labels, data.search(claim.text, max(limits))) for claim in claims]
     return {
         limit: float(np.mean([gold in ids[:limit] for golden, ids in results for gold in golden])) for limit in limits
@@ -175,7 +231,14 @@ def retrieval_recall(data: SciFact, claims: Sequence[Claim], limits: Sequence[in
 
 
 def rationale_coverage(all_pairs: Sequence[Pair]) -> float:
-    """Return the share of deciding abstracts of which a sentence that is read belongs to a sufficient set."""
+    """Return how often the sentences that are read contain evidence.
+
+    Args:
+        all_pairs: Labelled pairs; those of abstracts that decide nothing do not count.
+
+    Returns:
+        The share of deciding abstracts of which a sentence that is read belongs to a sufficient set, 0 to 1.
+    """
     deciding = [pair for pair in all_pairs if pair.label != LABELS[2]]
     return float(
         np.mean([any(gold & {*pair.near} for gold in pair.claim.rationales[pair.abstract.id]) for pair in deciding])
@@ -184,7 +247,13 @@ def rationale_coverage(all_pairs: Sequence[Pair]) -> float:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A predicted label of a pair, and the sentences that it rests on."""
+    """A prediction for a pair.
+
+    Attributes:
+        pair: The pair.
+        label: The predicted label.
+        sentences: The positions of the sentences that it rests on.
+    """
 
     pair: Pair
     label: str
@@ -222,13 +291,13 @@ def scores(claims: Sequence[Claim], predictions: Sequence[Prediction]) -> dict[s
 
 def _supported_sentences(prediction: Prediction) -> frozenset[int]:
     """Return the predicted sentences that belong to a sufficient set all of which is predicted."""
-    named = frozenset(prediction.sentences)
+    predicted = frozenset(prediction.sentences)
     sets = prediction.pair.claim.rationales.get(prediction.pair.abstract.id, ())
-    return frozenset().union(*(gold for gold in sets if gold <= named))
+    return frozenset().union(*(gold for gold in sets if gold <= predicted))
 
 
-def _f1(right: int, named: int, golden: int) -> float:
-    return 2 * right / (named + golden) if named + golden else 0.0
+def _f1(right: int, predicted: int, golden: int) -> float:
+    return 2 * right / (predicted + golden) if predicted + golden else 0.0
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -68,6 +68,9 @@ def measure(source: Path | None, machine: Runtime) -> SciFactReport:
         source: Folder of an NLI checkpoint, or None.
         machine: Data folder, device and threads.
 
+    Returns:
+        The report, with a card for each verifier.
+
     Raises:
         InputError: SciFact is missing or damaged, or the checkpoint has other labels.
     """
@@ -84,7 +87,15 @@ def measure(source: Path | None, machine: Runtime) -> SciFactReport:
 
 
 def measure_all(data: SciFact, verifiers: Sequence[Verifier]) -> SciFactReport:
-    """Measure verifiers on SciFact, and summarise the data."""
+    """Measure verifiers on SciFact, and summarise the data.
+
+    Args:
+        data: The data set.
+        verifiers: The verifiers.
+
+    Returns:
+        The report, with a card for each verifier.
+    """
     return SciFactReport(summarise_data(data), tuple(model_card.measure(verifier, data) for verifier in verifiers))
 
 
@@ -107,7 +118,12 @@ def summarise_data(data: SciFact) -> DataSummary:
 
 
 def show(report: SciFactReport, out: Path | None) -> None:
-    """Print a report; also write it as Markdown and JSON if a folder is given."""
+    """Print a report.
+
+    Args:
+        report: The report.
+        out: A folder to which it is written as Markdown and JSON too; None for none.
+    """
     screen = console()
     for title, names, rows in tables(report):
         screen.print(drawn(title, names, rows))
@@ -118,7 +134,15 @@ def show(report: SciFactReport, out: Path | None) -> None:
 
 
 def save(report: SciFactReport, out: Path) -> tuple[Path, Path]:
-    """Write `evidence.md` and `evidence.json` to a folder; return both files."""
+    """Write a report as Markdown and JSON.
+
+    Args:
+        report: The report.
+        out: The folder; made where it does not exist.
+
+    Returns:
+        The paths of `evidence.md` and `evidence.json`.
+    """
     out.mkdir(parents=True, exist_ok=True)
     markdown_file, json_file = out / f"{NAME}.md", out / f"{NAME}.json"
     markdown_file.write_text(markdown(report), encoding="utf-8")

@@ -59,17 +59,27 @@ def names() -> tuple[str, ...]:
 
 
 def tracker(name: str) -> Tracker:
-    """Return a tracker by name; InputError where there is none, or where its library is not installed."""
+    """Return a tracker by name.
+
+    Args:
+        name: One of `names()`.
+
+    Returns:
+        The tracker's module.
+
+    Raises:
+        InputError: There is none of that name, or its library is not installed.
+    """
     if name not in names():
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"did you mean '{near[0]}'?" if near else f"give one of {', '.join(names())}"
         raise InputError(f"unknown tracker '{name}'; {hint}")
-    found = cast("Tracker", import_module(f"xstilts.monitoring.trackers.{name}"))
+    module = cast("Tracker", import_module(f"xstilts.monitoring.trackers.{name}"))
     try:
-        library(found.NEEDS)
+        library(module.NEEDS)
     except ImportError:
         raise InputError(f"{name} is not installed: pip install xstilts[{name}]") from None
-    return found
+    return module
 
 
 def library(name: str) -> Any:

@@ -20,7 +20,12 @@ EXPERIMENT = "xstilts"
 
 
 def send(where: str, news: News) -> None:
-    """Find or create the run, log parameters at its beginning, and what is new."""
+    """Find or create the run, log parameters at its beginning, and what is new.
+
+    Args:
+        where: The address of the tracking server, or a folder; with "#EXPERIMENT" the name of the experiment.
+        news: What is new of one run.
+    """
     uri, _, experiment = where.partition("#")
     client = library(NEEDS).MlflowClient(tracking_uri=uri)
     entities = library("mlflow.entities")
@@ -30,7 +35,9 @@ def send(where: str, news: News) -> None:
         client.log_batch(run, params=some)
     now = int(time.time() * 1000)
     lines = [*news.lines, (news.step, news.scores)]
-    metrics = [entities.Metric(_named(name), value, now, step) for step, one in lines for name, value in one.items()]
+    metrics = [
+        entities.Metric(_named(name), value, now, step) for step, values in lines for name, value in values.items()
+    ]
     for some in _batches(metrics, AT_ONCE):
         client.log_batch(run, metrics=some)
     if news.finished:
@@ -38,10 +45,10 @@ def send(where: str, news: News) -> None:
 
 
 def _run(client: Any, experiment: str, news: News) -> str:
-    known = client.get_experiment_by_name(experiment)
-    home = known.experiment_id if known else client.create_experiment(experiment)
-    found = client.search_runs([home], filter_string=f"tags.`{TAG}` = '{news.key}'", max_results=1)
-    run = found[0] if found else client.create_run(home, tags={TAG: news.key}, run_name=news.name)
+    existing = client.get_experiment_by_name(experiment)
+    home = existing.experiment_id if existing else client.create_experiment(experiment)
+    runs = client.search_runs([home], filter_string=f"tags.`{TAG}` = '{news.key}'", max_results=1)
+    run = runs[0] if runs else client.create_run(home, tags={TAG: news.key}, run_name=news.name)
     return str(run.info.run_id)
 
 

@@ -13,7 +13,12 @@ NEEDS = "torch.utils.tensorboard"
 
 
 def send(where: str, news: News) -> None:
-    """Add an event file to the run's folder."""
+    """Write an event file into the run's folder.
+
+    Args:
+        where: The folder for all runs.
+        news: What is new of one run.
+    """
     writer = library(NEEDS).SummaryWriter(log_dir=str(Path(where).expanduser() / news.name))
     try:
         if news.first:

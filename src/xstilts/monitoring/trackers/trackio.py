@@ -11,7 +11,12 @@ NEEDS = "trackio"
 
 
 def send(where: str, news: News) -> None:
-    """Resume or begin the run and log what is new; of the machine that mirrors nothing is logged."""
+    """Resume or begin the run and log what is new; nothing about the mirroring machine is logged.
+
+    Args:
+        where: The project.
+        news: What is new of one run.
+    """
     run = library(NEEDS).init(
         project=where, name=news.name, config=dict(news.config), resume="allow", embed=False, auto_log_gpu=False
     )

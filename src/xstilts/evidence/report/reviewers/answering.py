@@ -36,7 +36,7 @@ def _answered(report: Json) -> bool:
 
 def _direct(report: Json) -> Iterator[tuple[str, bool]]:
     roles = [(claim["name"], {touch["role"] for touch in claim["touches"]}) for claim in report["claims"]]
-    yield from ((name, {"intervention", "outcome"} <= those) for name, those in roles)
+    yield from ((name, {"intervention", "outcome"} <= roles_named) for name, roles_named in roles)
 
 
 def _several(report: Json) -> Iterator[tuple[str, bool]]:

@@ -39,7 +39,7 @@ def _disputed(report: Json) -> Iterator[tuple[str, bool]]:
         shared = [
             finding for finding in report["findings"] if {first["name"], second["name"]} <= set(finding["claims"])
         ]
-        yield f"{first['name']} and {second['name']}", all(each["status"] == "works differ" for each in shared)
+        yield f"{first['name']} and {second['name']}", all(finding["status"] == "works differ" for finding in shared)
 
 
 def _gaps(report: Json) -> Iterator[tuple[str, bool]]:

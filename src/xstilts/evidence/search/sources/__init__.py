@@ -25,10 +25,27 @@ class Source(Protocol):
     """Interface of a source module."""
 
     def search(self, client: Client, query: str, limit: int) -> list[Work]:
-        """Return at most `limit` works that match a query, best first; after a failure, those found before it."""
+        """Search the source.
+
+        Args:
+            client: Sends and logs requests.
+            query: The query.
+            limit: Most works.
+
+        Returns:
+            Works, best first; after a failure, those of the pages before it.
+        """
 
     def text(self, client: Client, work: Work) -> str | None:
-        """Return the full text of a work; None if the source has none or fails."""
+        """Fetch the full text of a work.
+
+        Args:
+            client: Sends and logs requests.
+            work: The work.
+
+        Returns:
+            The text; None if the source has none or fails.
+        """
 
 
 def source_names() -> tuple[str, ...]:
@@ -69,6 +86,9 @@ def search_pages(fetch_page: Callable[[int, int], Page | None], limit: int, size
         fetch_page: Fetches the page that begins at an offset and has a size; None for a failure, which ends the search.
         limit: Largest number of works.
         size: Largest page.
+
+    Returns:
+        The works of all pages up to the end, the limit or a failure.
     """
     works: list[Work] = []
     for start, length in page_ranges(limit, size):
@@ -81,6 +101,13 @@ def search_pages(fetch_page: Callable[[int, int], Page | None], limit: int, size
 
 def page_ranges(limit: int, size: int) -> Iterator[tuple[int, int]]:
     """Yield offset and size of each page, so that `limit` works are requested in all.
+
+    Args:
+        limit: Works in all.
+        size: Works of a page, at most.
+
+    Yields:
+        (offset, size) pairs.
 
     >>> list(page_ranges(250, 100))
     [(0, 100), (100, 100), (200, 50)]

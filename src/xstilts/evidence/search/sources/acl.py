@@ -29,13 +29,30 @@ CANDIDATE_FACTOR = 10  # entries parsed per requested work
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
-    """Return works that contain most words of a query, best first; empty if the export cannot be fetched."""
+    """Return works that contain most words of a query, best first; empty if the export cannot be fetched.
+
+    Args:
+        client: Sends and logs requests.
+        query: The query.
+        limit: Most works.
+
+    Returns:
+        Works.
+    """
     dump = client.fetch(Request("acl", DUMP), _decompress)
     return rank_entries(dump, query, limit) if dump else []
 
 
 def text(client: Client, work: Work) -> str | None:
-    """Return the text of a work's PDF; None without an Anthology id or a PDF."""
+    """Return the text of a work's PDF; None without an Anthology id or a PDF.
+
+    Args:
+        client: Sends and logs requests.
+        work: The work.
+
+    Returns:
+        The text, or None.
+    """
     request = Request("acl", f"/{work.ids.acl}.pdf", not_found_ok=True)
     return client.fetch(request, pdf_text.extract_text) if work.ids.acl else None
 

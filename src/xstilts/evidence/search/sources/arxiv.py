@@ -28,7 +28,16 @@ PAGE_SIZE = 100
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
-    """Return works that contain every word of a query, best first."""
+    """Return works that contain every word of a query, best first.
+
+    Args:
+        client: Sends and logs requests.
+        query: The query; one without words finds nothing.
+        limit: Most works.
+
+    Returns:
+        Works.
+    """
 
     def fetch_page(start: int, size: int) -> Page | None:
         place = (("start", str(start)), ("max_results", str(size)))
@@ -39,7 +48,15 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
 
 
 def text(client: Client, work: Work) -> str | None:
-    """Return the text of a work's PDF; None without an arXiv id or a PDF."""
+    """Return the text of a work's PDF; None without an arXiv id or a PDF.
+
+    Args:
+        client: Sends and logs requests.
+        work: The work.
+
+    Returns:
+        The text, or None.
+    """
     request = Request("arxiv", f"/pdf/{work.ids.arxiv}", not_found_ok=True)
     return client.fetch(request, pdf_text.extract_text) if work.ids.arxiv else None
 

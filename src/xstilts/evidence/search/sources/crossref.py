@@ -20,7 +20,16 @@ PAGE_SIZE = 100
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
-    """Return works that match a query, best first."""
+    """Return works that match a query, best first.
+
+    Args:
+        client: Sends and logs requests.
+        query: The query.
+        limit: Most works.
+
+    Returns:
+        Works.
+    """
 
     def fetch_page(start: int, size: int) -> Page | None:
         params = (("query", query), ("rows", str(size)), ("offset", str(start)))
@@ -30,7 +39,15 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
 
 
 def text(client: Client, work: Work) -> str | None:
-    """Return None: Crossref has no full texts."""
+    """Return None: Crossref has no full texts.
+
+    Args:
+        client: Ignored.
+        work: Ignored.
+
+    Returns:
+        None.
+    """
     return None
 
 

@@ -36,7 +36,16 @@ METADATA_FIELDS = ("title", "authors", "year", "venue", "abstract", "url", "retr
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
-    """Return the files whose title, abstract and text contain most words of a query, best first."""
+    """Return the files whose title, abstract and text contain most words of a query, best first.
+
+    Args:
+        client: Names the folder and logs what is read.
+        query: The query.
+        limit: Most works.
+
+    Returns:
+        Works, whose metadata are those that the files state.
+    """
     folder = client.hosts["folder"].url
     if not folder or not Path(folder).is_dir():
         client.log_failure("folder", "no such folder; set XSTILTS_FOLDER to a folder of PDFs or texts")
@@ -57,7 +66,15 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
 
 
 def text(client: Client, work: Work) -> str | None:
-    """Return the text of the file that a work was read from; None if the file is gone or has changed."""
+    """Return the text of the file that a work was read from; None if the file is gone or has changed.
+
+    Args:
+        client: Names the folder.
+        work: The work.
+
+    Returns:
+        The text, or None.
+    """
     record = work.sources.get("folder", {})
     folder = Path(client.hosts["folder"].url)
     for path in _files(folder) if record and folder.is_dir() else ():
@@ -135,10 +152,10 @@ def _abstract(content_text: str, start: int) -> str:
             : 2 * MAX_ABSTRACT_CHARACTERS
         ],
     )
-    whole = [
+    sentence_ends = [
         sentence.end for sentence in sentences(document) if sentence.whole and sentence.end <= MAX_ABSTRACT_CHARACTERS
     ]
-    return document.text[: whole[-1]].strip() if whole else ""
+    return document.text[: sentence_ends[-1]].strip() if sentence_ends else ""
 
 
 def _with_file_id(work: Work, content: bytes) -> Work:

@@ -21,7 +21,16 @@ PAGE_SIZE = 100
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
-    """Return works that match a query, best first."""
+    """Return works that match a query, best first.
+
+    Args:
+        client: Sends and logs requests.
+        query: The query.
+        limit: Most works.
+
+    Returns:
+        Works.
+    """
 
     def fetch_page(start: int, size: int) -> Page | None:
         params = (("search", query), ("per-page", str(min(limit, PAGE_SIZE))), ("page", str(start // PAGE_SIZE + 1)))
@@ -31,7 +40,15 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
 
 
 def text(client: Client, work: Work) -> str | None:
-    """Return None: OpenAlex has no full texts."""
+    """Return None: OpenAlex has no full texts.
+
+    Args:
+        client: Ignored.
+        work: Ignored.
+
+    Returns:
+        None.
+    """
     return None
 
 

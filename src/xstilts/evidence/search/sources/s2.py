@@ -25,7 +25,16 @@ PAGE_SIZE, MAX_RESULTS = 100, 1000
 
 
 def search(client: Client, query: str, limit: int) -> list[Work]:
-    """Return works that match a query, best first; at most `MAX_RESULTS`."""
+    """Return works that match a query, best first; at most `MAX_RESULTS`.
+
+    Args:
+        client: Sends and logs requests.
+        query: The query.
+        limit: Most works.
+
+    Returns:
+        Works.
+    """
 
     def fetch_page(start: int, size: int) -> Page | None:
         params = (("query", query), ("offset", str(start)), ("limit", str(size)), FIELDS)
@@ -35,7 +44,15 @@ def search(client: Client, query: str, limit: int) -> list[Work]:
 
 
 def text(client: Client, work: Work) -> str | None:
-    """Return None: full texts are fetched from their publishers."""
+    """Return None: full texts are fetched from their publishers.
+
+    Args:
+        client: Ignored.
+        work: Ignored.
+
+    Returns:
+        None.
+    """
     return None
 
 
