@@ -169,7 +169,7 @@ def _without_special_tokens(tokenizer: Any, special: tuple[tuple[int, str], ...]
     Args:
         tokenizer: Of transformers.
         special: Ids and names of its special tokens.
-        size: Its length, by which a cached one is told from one with more tokens.
+        size: Its length, which differs once tokens were added.
     """
     facts = json.loads(tokenizer.backend_tokenizer.to_str())
     ids, names = {number for number, _ in special}, {name for _, name in special}

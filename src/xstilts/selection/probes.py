@@ -228,8 +228,8 @@ class ProbeStages:
         recipe = shortened(
             self.search.recipes.of((training_task,), role), rung.steps, training_task.counts.get("train")
         )
-        whole = training_set(training_task, self.folder).read_by(model)
-        without_dev = replace(whole, dev=None)  # a short training selects nothing
+        given = training_set(training_task, self.folder).read_by(model)
+        without_dev = replace(given, dev=None)  # a short training selects nothing
         return train(model, (without_dev,), recipe, seed)
 
 
