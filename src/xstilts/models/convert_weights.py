@@ -98,7 +98,7 @@ def main(target: Path, parts: list[Path]) -> None:
     import torch
     from safetensors.torch import save_file
 
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for part in parts:
         loaded = torch.load(part, map_location="cpu", weights_only=True)
         tensors |= loaded.get("state_dict", loaded)
