@@ -115,6 +115,9 @@ def test_each_distinct_text_is_cut_once_and_the_order_is_kept(monkeypatch: pytes
         is_fast, all_special_ids, unk_token_id, mask_token_id = True, [], 3, 4
         added_tokens_decoder: dict[int, Any] = {}  # noqa: RUF012
 
+        def __len__(self) -> int:
+            return len(XLMR)
+
         def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
             return []
 

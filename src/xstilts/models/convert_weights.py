@@ -1,7 +1,8 @@
 """Conversion of pickled weights: from `pytorch_model.bin` to `model.safetensors`, in a process of its own.
 
 A pickle can run any code, so nothing here loads one by the way: a user asks for the conversion of one model, and a
-subprocess reads tensors alone (`torch.load(weights_only=True)`) and writes them as safetensors.
+subprocess reads tensors alone (`torch.load(weights_only=True)`) and writes them as safetensors. It imports this module,
+which therefore imports the rest of the package only where it is needed.
 
     convert("google/mt5-small", Path("work/mt5-small"))  # then: --encoder work/mt5-small
 """
@@ -14,10 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-
 from xstilts.errors import InputError
-from xstilts.models.encoder import IDENTITY_FILES, hub_id
 
 WEIGHTS = "pytorch_model.bin"
 WEIGHTS_INDEX = "pytorch_model.bin.index.json"
@@ -38,6 +36,8 @@ def convert(source: str | Path, out: Path | None = None) -> Path:
     Raises:
         InputError: There are no pickled weights, there are safetensors already, or the file holds more than tensors.
     """
+    from xstilts.models.encoder import IDENTITY_FILES
+
     folder = Path(source).expanduser()
     in_cache = not folder.is_dir() or folder.parent.name == "snapshots"
     if not folder.is_dir():
@@ -69,6 +69,10 @@ def convert(source: str | Path, out: Path | None = None) -> Path:
 
 
 def _downloaded(source: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    from xstilts.models.encoder import IDENTITY_FILES, hub_id
+
     name, revision = hub_id(source, "main")
     patterns = [*IDENTITY_FILES, "vocab.*", "merges.txt", "pytorch_model*"]
     try:
