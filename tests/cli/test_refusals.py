@@ -39,7 +39,7 @@ BAD_RUNTIME: dict[str, list[Any]] = {
     "data": ["data", 3],
     "device": ["gpu", "cuda:x", "", "cpu:0:1", None],
     "max_tokens_per_pass": [-1, 2.5, "1", None],
-    "workers": [0, -1, 2.5, "1", None],
+    "workers": [-1, 2.5, "1", None],
     "threads": [-1, 2.5, "1", None],
     "checkpoint_seconds": [-1, NAN, "1", None],
     "precision": ["fp16", "float16", "bf32", "int8", "", None],

@@ -36,7 +36,7 @@ class Runtime:
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         max_tokens_per_pass: Most tokens, padding included, in one forward and backward pass; a larger batch is computed
             in several passes and stays one batch. 0: as suits the device.
-        workers: Processes that build stages side by side.
+        workers: Processes that build stages side by side; 0: as `xstilts study` chooses for the device.
         threads: Torch's threads in each process; 0: torch's default.
         checkpoint_seconds: Seconds between two checkpoints of a training.
         precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16".
@@ -83,7 +83,7 @@ class Runtime:
             raise InputError(f"precision '{self.precision}' is not supported: {remedy if fp16 else known}")
         if self.packing not in ("auto", "on", "off"):
             raise InputError(f"unknown packing '{self.packing}': give auto, on or off")
-        for name, least in {"max_tokens_per_pass": 0, "workers": 1, "threads": 0}.items():
+        for name, least in {"max_tokens_per_pass": 0, "workers": 0, "threads": 0}.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise InputError(f"{name} must be a whole number of {least} or more, not {value!r}")
