@@ -30,6 +30,7 @@ LAYERS = (
     "experiments",
     "planning",
     "inference",
+    "sharing",
     "monitoring",
     "reporting",
     "verification",

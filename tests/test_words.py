@@ -28,6 +28,7 @@ VAGUE = {"one", "found", "said", "asked", "told", "plain", "here", "theirs", "ou
 PACKAGES = (
     *("stats", "claims", "cost", "verification", "selection", "reporting", "experiments", "planning", "monitoring"),
     *("training", "evaluation", "metrics", "store", "runtime", "sandbox", "evidence"),
+    "sharing",
 )
 
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from xstilts.inference.model import Model, load_model
     from xstilts.models.encoder import Encoder
     from xstilts.runtime.machine import Runtime
+    from xstilts.sharing.export import export
+    from xstilts.sharing.push import push
     from xstilts.store.stage import StageError
     from xstilts.tasks.base import Task, task
     from xstilts.training.recipe import Recipe
@@ -56,8 +58,10 @@ _MODULES = {
     "Task": "tasks.base",
     "compare": "api",
     "evaluate": "api",
+    "export": "sharing.export",
     "load_model": "inference.model",
     "predict": "api",
+    "push": "sharing.push",
     "recommend": "api",
     "run_study": "api",
     "task": "tasks.base",
@@ -82,8 +86,10 @@ __all__ = [
     "__version__",
     "compare",
     "evaluate",
+    "export",
     "load_model",
     "predict",
+    "push",
     "recommend",
     "run_study",
     "task",

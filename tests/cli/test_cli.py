@@ -87,6 +87,9 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
         "data",
         "pretrain",
         "bench-inference",
+        "export",
+        "card",
+        "push",
         "sandbox",
     ):
         assert re.search(rf"\b{verb}\b", found.stdout)
@@ -107,6 +110,9 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
         ("pretrain",),
         ("convert-weights",),
         ("bench-inference",),
+        ("export",),
+        ("card",),
+        ("push",),
         ("sandbox",),
     ],
 )

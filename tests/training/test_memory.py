@@ -15,6 +15,7 @@ from families import quick_first
 from given import TOYS, lesson
 from xstilts.cost.activation_memory import ActivationMemory, Device, real
 from xstilts.cost.flops import Shape
+from xstilts.errors import InputError
 from xstilts.formats import task_format
 from xstilts.models import configs
 from xstilts.models.batch import Batch

@@ -10,7 +10,7 @@ import sys
 from xstilts.cli.app import PLAN_STUDY, app
 
 # Each module adds its verbs, in the order of `--help`.
-from xstilts.cli import runs, models, studies, literature, lookups, sandbox  # noqa: F401  # isort: skip
+from xstilts.cli import runs, models, share, studies, literature, lookups, sandbox  # noqa: F401  # isort: skip
 
 __all__ = ["PLAN_STUDY", "app", "main"]
 

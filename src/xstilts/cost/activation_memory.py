@@ -87,8 +87,20 @@ class ActivationMemory:
 
     @staticmethod
     def of(network: Network, head: str, device: Device) -> ActivationMemory:
-        """Return what a network saves; computed once for networks of equal structure."""
-        parameters = tuple((name, one.shape, one.dtype, one.requires_grad) for name, one in network.named_parameters())
+        """Return what a network saves; computed once for networks of equal structure.
+
+        Args:
+            network: The network; its weights do not matter.
+            head: The name of the head.
+            device: The device and precision to compute for.
+
+        Returns:
+            The polynomials.
+        """
+        parameters = tuple(
+            (name, parameter.shape, parameter.dtype, parameter.requires_grad)
+            for name, parameter in network.named_parameters()
+        )
         heads = tuple((name, getattr(module, "format", ""), repr(module)) for name, module in network.heads.items())
         structure = type(network.backbone), network.config.to_json_string(), parameters, heads, head, device
         if structure not in _known:

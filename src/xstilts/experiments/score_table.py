@@ -94,7 +94,7 @@ class ScoreTable:
 
     @property
     def decimals(self) -> int:
-        """Shares are shown in percent with one decimal, losses with three."""
+        """Return how many decimals scores are shown with: one for percent, three for losses."""
         return 3 if self.metric.endswith("_loss") else 1
 
     def rows(self) -> dict[str, tuple[str, ...]]:

@@ -39,6 +39,7 @@ from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime.machine import Runtime
 from xstilts.store import manifest
+from xstilts.store.names import EXPORT_FILE
 
 Input = str | Sequence[str] | Mapping[str, Any]
 """One input of `Model.predict`: a text, a pair of texts, a list of words, or named fields."""
@@ -169,10 +170,15 @@ def load_model(
 
 
 def trained_max_length(folder: Path) -> int | None:
-    """Return the maximal length that the training used whose checkpoint lies in this folder; None if unknown."""
+    """Return the maximal length that the training used whose checkpoint lies in this folder; None if unknown.
+
+    The manifest beside the folder has it, or `xstilts.json` in an exported folder.
+    """
     try:
-        record = manifest.read(folder.parent)["record"]
-        return int(record["max_length"])
+        exported = folder / EXPORT_FILE
+        if exported.is_file():
+            return int(json.loads(exported.read_text(encoding="utf-8"))["max_length"])
+        return int(manifest.read(folder.parent)["record"]["max_length"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

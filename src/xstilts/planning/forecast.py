@@ -348,8 +348,8 @@ class _Estimator:
         if training_set.dev:
             return self._split_size(training_set.dev, planned.encoder, planned.recipe.max_length)
         if training_set.held_out:
-            whole = self._size_of_train(training_set, planned, None)
-            return replace(whole, examples=_held_out(training_set, whole))
+            full_size = self._size_of_train(training_set, planned, None)
+            return replace(full_size, examples=_held_out(training_set, full_size))
         return None
 
     def _training_size(self, training_set: TrainingSet, planned: Configuration) -> Size:
@@ -357,11 +357,11 @@ class _Estimator:
         size = self._size_of_train(training_set, planned, most)
         if not training_set.held_out or size.examples is None:
             return size
-        whole = self._size_of_train(training_set, planned, None)
-        held_out = _held_out(training_set, whole)
-        if whole.examples is None or held_out is None:
+        full_size = self._size_of_train(training_set, planned, None)
+        held_out = _held_out(training_set, full_size)
+        if full_size.examples is None or held_out is None:
             return size
-        return replace(size, examples=min(size.examples, whole.examples - held_out))
+        return replace(size, examples=min(size.examples, full_size.examples - held_out))
 
     def _size_of_train(self, training_set: TrainingSet, planned: Configuration, most: int | None) -> Size:
         public = planned.encoder if isinstance(planned.encoder, Encoder) else None

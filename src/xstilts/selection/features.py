@@ -161,7 +161,7 @@ def encode_examples(
         data: Stages of examples.
         asking: Their format, labels, maximum length and number.
         network: Clips the maximum length to its positions.
-        tokenizer: The network's.
+        tokenizer: The tokenizer of the network.
         context: Finds the folders of the data.
 
     Returns:

@@ -148,7 +148,7 @@ def encode_training_set(
     Args:
         training_set: What to read.
         context: The context of the stage that trains; finds the folders of the data.
-        tokenizer: The encoder's.
+        tokenizer: The tokenizer of the encoder.
         recipe: Gives the maximum length, the most training examples and the development examples of a selection.
 
     Returns:

@@ -64,7 +64,14 @@ class Question:
     facets: tuple[Facet, ...]
 
     def facet(self, role: Role) -> Facet:
-        """Return the facet of a role."""
+        """Return the facet of a role.
+
+        Args:
+            role: One of `ROLES`, such as "intervention" or "outcome".
+
+        Returns:
+            The facet; its terms are empty where the question names none.
+        """
         return self.facets[ROLES.index(role)]
 
     @property

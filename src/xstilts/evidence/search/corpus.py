@@ -171,7 +171,13 @@ def changed_files(folder: Path) -> list[str]:
 
 
 def read(folder: Path) -> Corpus:
-    """Read a corpus.
+    """Read a corpus that `save` wrote.
+
+    Args:
+        folder: Its folder.
+
+    Returns:
+        The corpus.
 
     Raises:
         InputError: The folder holds no corpus, or a file differs from its digest.

@@ -77,7 +77,14 @@ def agree(claim: str, source: str) -> Agreement:
 
 @lru_cache(maxsize=1 << 14)
 def content_stems(text: str) -> tuple[str, ...]:
-    """Return the stems of a text in order, without fillers and negations; every number is "#"."""
+    """Return the stems of the content words of a text.
+
+    Args:
+        text: A text.
+
+    Returns:
+        Stems in order, without fillers and negations; every number is "#".
+    """
     negated = [(mention.start, mention.end) for mention in _hedge_mentions(text) if mention.kind == "negation"]
     return tuple(
         "#" if is_number(word.stem) else word.stem

@@ -100,7 +100,14 @@ def measure_all(data: SciFact, verifiers: Sequence[Verifier]) -> SciFactReport:
 
 
 def summarise_data(data: SciFact) -> DataSummary:
-    """Return the figures of the development claims that need no verifier."""
+    """Return figures of SciFact that need no verifier.
+
+    Args:
+        data: The data set.
+
+    Returns:
+        Numbers of claims and pairs, the recall of the search, and what a verifier can reach on these sentences.
+    """
     pairs = scifact.pairs(data, data.dev)
     overlaps = np.array(
         [max((scifact.content_overlap(p.claim.text, s) for s in p.abstract.sentences), default=0) for p in pairs]

@@ -1,0 +1,127 @@
+"""Verbs that share a trained model: write it as a folder with a model card, print the card, push it to the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from xstilts.cli.app import app
+from xstilts.cli.options import Store
+
+if TYPE_CHECKING:
+    from xstilts.sharing.export import ExportedFile
+
+Checkpoint = Annotated[
+    str, typer.Argument(help="Folder of a checkpoint or of a finished training, or a training's key in the store.")
+]
+Name = Annotated[str, typer.Option(help="Name of the model in its card; default: the folder's.")]
+BaseModel = Annotated[
+    str, typer.Option(metavar="OWNER/NAME", help="Hub id of the encoder, where training began from a local folder.")
+]
+Licence = Annotated[
+    str, typer.Option("--licence", "--license", help="Licence of the model; default: the strictest of its data.")
+]
+Format = Annotated[str | None, typer.Option(help="Task format of the head, where its configuration does not show it.")]
+
+
+@app.command()
+def export(
+    checkpoint: Checkpoint,
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    onnx: Annotated[bool, typer.Option("--onnx", help="Also write an ONNX file, compared with torch.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Also write an ONNX file with int8 weights.")] = False,
+    sentence_transformers: Annotated[
+        bool,
+        typer.Option("--sentence-transformers", help="Also write the files by which sentence-transformers loads it."),
+    ] = False,
+    name: Name = "",
+    format: Format = None,
+    base_model: BaseModel = "",
+    licence: Licence = "",
+    store: Store = Path("work"),
+) -> None:
+    """Write a checkpoint as a self-contained Hugging Face folder with a model card."""
+    from xstilts.runtime import progress
+    from xstilts.runtime.console import console
+    from xstilts.sharing.export import export as write
+
+    with progress.shown():
+        exported = write(
+            checkpoint,
+            out,
+            onnx=onnx,
+            int8=int8,
+            sentence_transformers=sentence_transformers,
+            name=name,
+            format=format,
+            base_model=base_model,
+            licence=licence,
+            store=store,
+        )
+    _print_files(exported.files)
+    screen = console()
+    for variant in exported.onnx:
+        agreement = "" if variant.parity.agreement is None else f", {variant.parity.agreement:.1%} of decisions equal"
+        screen.print(
+            f"{variant.file} differs from torch by {variant.parity.difference:.2g} at most{agreement}", highlight=False
+        )
+    screen.print(f"model card: {exported.folder}/README.md", highlight=False)
+    screen.print(f"share it with `xstilts push {exported.folder} OWNER/NAME`", highlight=False)
+
+
+@app.command()
+def card(
+    checkpoint: Checkpoint,
+    name: Name = "",
+    format: Format = None,
+    base_model: BaseModel = "",
+    licence: Licence = "",
+    store: Store = Path("work"),
+) -> None:
+    """Print the model card of a checkpoint, as `export` writes it."""
+    from xstilts.sharing import export as exports
+    from xstilts.sharing.model_card import model_card
+
+    folder = exports.located(checkpoint, store)
+    print(
+        model_card(exports.card_facts(folder, name=name, format=format, base_model=base_model, licence=licence)), end=""
+    )
+
+
+@app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(help="A folder that `xstilts export` wrote.")],
+    repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Model repository on the hub.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    revision: Annotated[str, typer.Option(help="Branch to commit to.")] = "main",
+    message: Annotated[str, typer.Option(help="Message of the commit.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")] = False,
+) -> None:
+    """Push an exported folder to the Hugging Face hub, with the token in HF_TOKEN."""
+    from xstilts.runtime.console import console
+    from xstilts.sharing.push import push as send
+
+    result = send(folder, repository, private=private, revision=revision, message=message, dry_run=dry_run)
+    _print_files(result.files)
+    screen, size = console(), f"{len(result.files)} files, {result.size / 2**20:,.1f} MiB"
+    if dry_run:
+        visibility = "private" if private else "public"
+        screen.print(
+            f"would make the {visibility} model repository {repository} unless it exists, and commit {size} to its "
+            f"branch {revision}; nothing was sent",
+            highlight=False,
+        )
+    elif result.unchanged:
+        screen.print(f"{repository} has all of it already; nothing was sent", highlight=False)
+    else:
+        screen.print(f"{size}: {result.url}", highlight=False)
+
+
+def _print_files(files: tuple[ExportedFile, ...]) -> None:
+    from xstilts.runtime import tables
+    from xstilts.runtime.console import console
+
+    rows = [(file.path, file.size, file.sha256[:16]) for file in files]
+    console().print(tables.table("", ("file", "size", "SHA-256"), rows, units=("", "bytes", "")).to_rich())
