@@ -38,7 +38,7 @@ from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict as predict_stage
 from xstilts.evaluation.score import read_lines, read_score
 from xstilts.evaluation.score import score as score_stage
-from xstilts.experiments import fit_data, label_measures, score_table
+from xstilts.experiments import fit_data, label_measures, preflight, score_table
 from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes, Run, training_roles, training_set
@@ -276,9 +276,10 @@ class Comparison(Printable, Tabular):
             StageError: Something could not be built; what was built is kept.
         """
         runtime.torch_device()  # refuse a missing device before anything is built
-        stages = [grid.stages(runtime) for grid in grids]
+        stages = [stage for grid in grids for stage in grid.stages(runtime)]
+        preflight.check(stages, runtime)
         with progress.shown():
-            built = local_executor.build_all([stage for each in stages for stage in each], runtime)
+            built = local_executor.build_all(stages, runtime)
         results = [cls(grid, runtime, tuple(grid.tables(runtime)), 0) for grid in grids]
         return [replace(results[0], built=built), *results[1:]]
 
@@ -547,8 +548,10 @@ def train(
         how = recipe
     else:
         how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
-    training_sets, how = with_development_data([training_set(each, machine.data) for each in chosen], how)
-    stage = train_stage(_encoder(encoder), training_sets, how, seed)
+    start = _encoder(encoder)
+    read = [training_set(each, machine.data).read_by(start) for each in chosen]
+    training_sets, how = with_development_data(read, how)
+    stage = train_stage(start, training_sets, how, seed)
     _build([stage], machine)
     path = folder_of(stage, machine) / MODEL
     with_head = [each.format for each in chosen if not task_format(each.format).headless]
@@ -1230,6 +1233,7 @@ def _folder(checkpoint: str | Path | Encoder | Checkpoint) -> str | Path | Encod
 
 def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
     runtime.torch_device()  # refuse a missing device before anything is built
+    preflight.check(stages, runtime)
     with progress.shown():
         local_executor.build_all(stages, runtime)
 

@@ -22,7 +22,9 @@ from xstilts.data.examples import Example, TaggingExample
 from xstilts.errors import InputError
 from xstilts.formats import Format, task_format
 from xstilts.models.batch import ModelInput
+from xstilts.models.encoder import Encoder
 from xstilts.models.tokenization import Tokenizer
+from xstilts.models.word_tokenization import word_tokenization
 from xstilts.runtime import progress
 from xstilts.store.identity import identity
 from xstilts.store.names import format_in_keys
@@ -49,6 +51,7 @@ class TrainingSet:
         weight: Weight of this set's loss, which is added to that of every step; None: the set takes turns with others.
         alpha: Below 1, smaller languages are drawn more often, p ~ n ** alpha.
         held_out: Without `dev`: at most so many training examples become development data, and are not trained on.
+        words: How words are tokenized, where it is not as in the first release (`models.word_tokenization`).
     """
 
     task: str
@@ -60,6 +63,16 @@ class TrainingSet:
     weight: float | None = None
     alpha: float = 1.0
     held_out: int = 0
+    words: str = ""
+
+    def read_by(self, encoder: Encoder | Stage) -> TrainingSet:
+        """Return the training set as an encoder's tokenizer reads it, which is part of a training's key.
+
+        Args:
+            encoder: What the training starts from.
+        """
+        words = word_tokenization(encoder, self.format)
+        return self if words == self.words else replace(self, words=words)
 
     @property
     def selects(self) -> bool:
