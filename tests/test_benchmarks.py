@@ -62,6 +62,7 @@ def ran(script: str, arguments: str, folder: Path, monkeypatch: pytest.MonkeyPat
         ("throughput.py", "--shape xl --sides packed --trained lora:2"),
         pytest.param("throughput.py", "--shape xl --sides packed --optimiser adafactor:bf16", marks=pytest.mark.slow),
         ("mining.py", ""),
+        ("bulk_prediction.py", ""),
         ("token_cache.py", ""),
         pytest.param("startup.py", "", marks=pytest.mark.slow),
         ("sharing.py", ""),

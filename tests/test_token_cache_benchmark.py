@@ -11,15 +11,19 @@ import pytest
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "token_cache.py"
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [pytest.param(("--texts", "1500"), marks=pytest.mark.slow), ("--lines", "rows.tsv")],
+    ids=lambda texts: texts[0],
+)
 def test_the_sides_agree_on_few_texts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    texts: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARK.parent))
-    rows = tmp_path / "rows.tsv"
-    rows.write_text("".join(f"anna lasa {n}\tanalala {n}\n" for n in range(2500)), encoding="utf-8")
-    for more in (["--texts", "1500"], ["--lines", str(rows)]):
-        monkeypatch.setattr(sys, "argv", [str(BENCHMARK), "--rounds", "1", *more])
-        runpy.run_path(str(BENCHMARK), run_name="__main__")
-        said = capsys.readouterr().out
-        assert said.count("times as fast as cutting") == 4
-        assert "stored mib: 0\n" not in said
+    monkeypatch.chdir(tmp_path)
+    Path("rows.tsv").write_text("".join(f"anna lasa {n}\tanalala {n}\n" for n in range(2500)), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", [str(BENCHMARK), "--rounds", "1", *texts])
+    runpy.run_path(str(BENCHMARK), run_name="__main__")
+    said = capsys.readouterr().out
+    assert said.count("times as fast as cutting") == 4
+    assert "stored mib: 0\n" not in said

@@ -38,7 +38,7 @@ from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict as predict_stage
 from xstilts.evaluation.score import read_lines, read_score
 from xstilts.evaluation.score import score as score_stage
-from xstilts.experiments import fit_data, score_table
+from xstilts.experiments import fit_data, label_measures, score_table
 from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes, Run, training_roles, training_set
@@ -55,6 +55,7 @@ from xstilts.reporting.run_study import Outcome
 from xstilts.reporting.run_study import run_study as run_study_file
 from xstilts.runtime import progress, tables
 from xstilts.runtime.machine import Runtime
+from xstilts.runtime.text import counted
 from xstilts.selection import backtest, probes, render
 from xstilts.selection.final_choice import Choice, choose
 from xstilts.selection.probes import CandidateSearch
@@ -364,7 +365,8 @@ class Comparison(Printable, Tabular):
             yield score_table.render(table)
             keys = {key for column in table.columns for seeds in column.keys.values() for key in seeds}
             cost = summary.summary(summary.behind(records, sorted(keys)))
-            yield from (Text(f"  {remark}", style="dim") for remark in (*score_table.remarks(table), cost))
+            notes = (*score_table.remarks(table), *self._label_measures(table), cost)
+            yield from (Text(f"  {remark}", style="dim") for remark in notes)
             yield Text("")
 
     def _repr_html_(self) -> str:
@@ -373,8 +375,14 @@ class Comparison(Printable, Tabular):
             rows = [(label, *cells) for label, cells in score_table.cells_of(table)]
             view = tables.table(f"{table.target} ({table.metric})", score_table.header(table), rows)
             parts.append(view.to_html())
-            parts += [f"<p>{html.escape(remark)}</p>" for remark in score_table.remarks(table)]
+            notes = (*score_table.remarks(table), *self._label_measures(table))
+            parts += [f"<p>{html.escape(remark)}</p>" for remark in notes]
         return "\n".join(parts)
+
+    def _label_measures(self, table: ScoreTable) -> list[str]:
+        """Return macro-F1 and the like of a classification target, in words."""
+        target = next(each for each in self.grid.targets if each.name == table.target)
+        return label_measures.remarks(self.grid.runs(target, self.runtime.data), self.runtime)
 
     def _trained_in(self, table: ScoreTable) -> frozenset[str]:
         """Return the languages that a target was trained in; the first of its task's where nothing is trained."""
@@ -723,7 +731,7 @@ class StudyResult(Printable, Tabular):
             shown.add_column(column)
         for verdict in self.verdicts:
             shown.add_row(verdict.claim.sentence, verdict.status, verdict.why)
-        lines = [Text(self.answer), Text(f"{self.outcome.built} stages built; the report is {self.report}")]
+        lines = [Text(self.answer), Text(f"{counted(self.outcome.built, 'stage')} built; the report is {self.report}")]
         if self.missing:
             rest = len(self.missing) - NAMED_GAPS
             names = " | ".join([*self.missing[:NAMED_GAPS], *([f"and {rest} more"] if rest > 0 else [])])

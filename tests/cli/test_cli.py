@@ -268,6 +268,40 @@ def test_again_everything_is_there(call: Call, options: tuple[object, ...], stor
 
 
 @pytest.mark.usefixtures("finished")
+def test_results_are_also_json_with_the_same_figures(call: Call, options: tuple[object, ...], store: Path) -> None:
+    def document(*arguments: object) -> Any:
+        code, out, err = call(*arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    ran = document("run", *options)
+    (table,) = ran["tables"]
+    assert [*table["rows"]][: len(CODES)] == list(CODES)
+    assert {row["language"] for row in ran["scores"]} == set(CODES)
+    (gain,) = ran["gains"]
+    assert table["rows"]["mean"][-1].startswith(f"{gain['all']['value']:+.1f}")
+    assert (ran["built"], gain["all"]["low"]) == (0, None)  # of one seed there is no interval
+    planned = document("plan", *options)
+    assert {row["stage"]: row["finished"] for row in planned["stages"]}["train"] == 3
+    assert planned["to_do"] == []
+    record = json.loads((store / "tables/run.json").read_text())
+    assert record["options"]["target"] == ["sandbox_ner"]
+    folder = next((store / "store").glob("train-sandbox_ner-seed1-*"))
+    shown = document("show", folder.name, "--store", store / "store")
+    assert (shown["folder"], shown["damaged"]) == (str(folder), [])
+    assert document("cost", folder.name, "--store", store / "store")["total"]["stages"] > 1
+    status = document("watch", store / "store", "--once")
+    assert status["finished"] == 37
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_run_says_what_it_continues(call: Call, options: tuple[object, ...]) -> None:
+    code, _, err = call("run", *options, "--set-target", "trainable=top:9", "--resume")
+    assert code == 1
+    assert re.search(r"^continuing: \d+ of \d+ stages finished$", err, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("finished")
 def test_a_further_seed_has_an_expected_time(call: Call, options: tuple[object, ...]) -> None:
     code, out, _ = call("plan", *options, "--seeds", 2)
     assert code == 0
@@ -408,12 +442,14 @@ def test_sigterm_ends_a_run_in_a_line_and_the_next_one_goes_on(
 ) -> None:
     options = ("--encoder", families["xlm-roberta"], "--target", "sandbox_ner", *SHORT, "--set", "steps=40")
     steps: list[int] = []
+    notes: list[str] = []
 
     class Stopping:
         """A listener that asks for an end at the twentieth step of the training, once."""
 
         def __call__(self, event: progress.Event) -> None:
-            if event.label.startswith("train-"):
+            notes.extend([] if event.total else [event.label])
+            if event.total and event.label.startswith("train-"):
                 steps.append(event.done)
                 if event.done == 20 and steps.count(20) == 1:
                     os.kill(os.getpid(), signal.SIGTERM)
@@ -424,9 +460,11 @@ def test_sigterm_ends_a_run_in_a_line_and_the_next_one_goes_on(
     assert err == "error: stopped by SIGTERM: run again to go on from here\n"
     assert len(list((tmp_path / "store").glob("train-*.part/checkpoint.safetensors"))) == 1
     steps.clear()
+    notes.clear()
     code, out, _ = call("run", *options, "--store", tmp_path / "store")
     assert code == 0
     assert steps == list(range(21, 41))
+    assert any(re.fullmatch(r"train-sandbox_ner-seed1-\w+: continuing from step 20 of 40", note) for note in notes)
     assert not list((tmp_path / "store").glob("*.part"))
 
 
@@ -479,6 +517,8 @@ def test_texts_of_a_test_set_that_training_has_seen_are_told(call: Call, tmp_pat
     code, out, _ = call("overlap", "mnli", "xnli", "--split", "validation", *where)
     assert code == 0
     assert re.search(r"2 examples, 1 of them seen in mnli en", out)
+    code, out, _ = call("overlap", "mnli", "xnli", "--split", "validation", *where, "--json")
+    assert (code, json.loads(out)[0]["touched"]) == (0, 1)
     options = (
         "--encoder",
         "sandbox",

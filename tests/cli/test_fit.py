@@ -129,7 +129,7 @@ def test_the_same_by_options_and_by_a_file_recomputes_nothing(result: xs.Fit, fo
         encoding="utf-8",
     )
     code, out, err = call(
-        "fit", config, "--recipe", "sandbox", "--out", folder / "model", "--json", folder / "fit.json",
+        "fit", config, "--recipe", "sandbox", "--out", folder / "model", "--json-file", folder / "fit.json",
         "--store", folder / "store", "--device", "cpu",
     )  # fmt: skip
     assert code == 0, err

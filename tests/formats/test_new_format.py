@@ -54,6 +54,9 @@ MAY_NAME_FORMATS = {
     "experiments/sandbox_encoder.py": "how the shipped encoder is judged",
     "experiments/submission_formats.py": "files of leaderboards",
     "verification/provenance.py": "the set of masked-LM beside a task",
+    "sharing/history.py": "pretraining is a masked-LM training without an encoder",
+    "sharing/model_card.py": "titles and limits in cards; other formats are called by their name",
+    "sharing/usage.py": "code of transformers for its own formats; others are loaded with xstilts",
     "evidence/verifier/nli.py": "the format of the model that reads",
     "tasks/cards.py": "titles",
 }

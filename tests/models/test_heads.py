@@ -96,7 +96,10 @@ def test_shape_and_padding(folders: families.Folders, family: str, format: str) 
     torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("family", "format"), CELLS)
+@pytest.mark.parametrize(
+    ("family", "format"),
+    [cell if cell[0] in families.QUICK else pytest.param(*cell, marks=pytest.mark.slow) for cell in CELLS],
+)
 def test_loss_falls(folders: families.Folders, family: str, format: str) -> None:
     torch.manual_seed(0)
     network = Network(folders.backbone(family)).train()
@@ -171,7 +174,7 @@ def test_saved_encoder_is_bare(folders: families.Folders, family: str, tmp_path:
 
 
 @pytest.mark.parametrize("first", ["extractive_qa", "masked_lm"])
-@pytest.mark.parametrize("family", sorted(families.FAMILIES))
+@pytest.mark.parametrize("family", families.quick_first(sorted(families.FAMILIES)))
 def test_next_phase_starts_from_the_saved_encoder(
     folders: families.Folders, family: str, first: str, tmp_path: Path
 ) -> None:

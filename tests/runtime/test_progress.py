@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from xstilts.runtime import console, logs
 from xstilts.runtime.progress import Event, Lines, left, listen, note, shown, step
 
 
@@ -19,6 +22,13 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
         monkeypatch.setattr("xstilts.runtime.progress.time.monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def shown_logs() -> Iterator[None]:
+    """Log messages on standard error, as the command line shows them."""
+    with logs.shown(logging.INFO):
+        yield
 
 
 def test_events_reach_the_last_listener_only() -> None:
@@ -48,6 +58,7 @@ def test_the_time_left_is_always_minutes_and_seconds(done: int, more: int, secon
     assert len(rest) == 2
 
 
+@pytest.mark.usefixtures("shown_logs")
 def test_lines_are_told_now_and_then_and_at_the_end(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -62,6 +73,7 @@ def test_lines_are_told_now_and_then_and_at_the_end(
     ]
 
 
+@pytest.mark.usefixtures("shown_logs")
 def test_remarks_are_told_at_once_and_each_label_has_its_own_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +89,7 @@ def test_remarks_are_told_at_once_and_each_label_has_its_own_time(
     assert capsys.readouterr().err.splitlines() == ["be careful", "be careful", "one 2/9"]
 
 
+@pytest.mark.usefixtures("shown_logs")
 def test_without_a_terminal_nothing_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     with shown():
         note("hello")
@@ -84,6 +97,38 @@ def test_without_a_terminal_nothing_goes_to_standard_output(capsys: pytest.Captu
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines() == ["hello", "train 1/1"]
+
+
+@pytest.mark.usefixtures("shown_logs")
+def test_with_quiet_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.output(console.Output(quiet=True)), shown():
+        note("hello")
+        step("train", 1, 1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_library_shows_nothing_unless_logging_is_configured(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with shown():
+        note("hello")
+    assert capsys.readouterr() == ("", "")
+    messages: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, entry: logging.LogRecord) -> None:
+            messages.append(entry.getMessage())
+
+    logger, handler = logging.getLogger("xstilts"), Handler()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        with shown():
+            note("hello")
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+    assert messages == ["hello"]
 
 
 def test_in_a_terminal_remarks_are_printed_to_the_letter(monkeypatch: pytest.MonkeyPatch) -> None:

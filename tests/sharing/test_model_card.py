@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plain_store import put
+from xstilts.data.examples import SHAPES
 from xstilts.inference.parity import Parity
 from xstilts.sharing import licences
 from xstilts.sharing.history import History, history
@@ -178,9 +179,7 @@ def test_the_parity_of_onnx_files_stands_in_the_card() -> None:
     assert "onnx" in metadata(text)["tags"]
 
 
-@pytest.mark.parametrize(
-    "format", ["classification", "token_classification", "extractive_qa", "multiple_choice", "bitext_retrieval"]
-)
+@pytest.mark.parametrize("format", [*SHAPES, "odd_one_out"])
 @pytest.mark.parametrize("family", ["xlm-roberta", "mt5", "qwen3"])
 def test_every_format_and_family_has_a_card(format: str, family: str) -> None:
     text = model_card(CardFacts("toy", format, family, 128, ("O", "B-X"), History()))

@@ -355,7 +355,7 @@ def test_rows_that_cannot_be_kept_are_told(tmp_path: Path) -> None:
     nothing = Task.from_dataset(
         "r", [{"text": "a", "label": "x"}, {"text": math.nan, "label": "y"}], format="classification", folder=tmp_path
     )
-    with pytest.raises(InputError, match=r"train\.jsonl:2: expected text in 'text_a', found None"):
+    with pytest.raises(InputError, match=r"train\.jsonl:2: expected text in 'text_a', found null"):
         read(nothing)
 
 

@@ -73,7 +73,7 @@ def test_kept_bytes_are_those_of_real_tensors(model_type: str) -> None:
         assert found.bytes(shape, recompute=False) == really(network, "classification", shape)
 
 
-@pytest.mark.parametrize("model_type", ["xlm-roberta", "eurobert", "gemma3_text"])
+@pytest.mark.parametrize("model_type", quick_first(["xlm-roberta", "eurobert", "gemma3_text"]))
 def test_so_they_are_in_bf16(model_type: str) -> None:
     network = network_of(model_type)
     found = ActivationMemory(network, "head", replace(CPU, precision="bf16"))
@@ -88,7 +88,7 @@ def test_so_they_are_whatever_is_frozen(trained: str) -> None:
     )
 
 
-@pytest.mark.parametrize("model_type", ["xlm-roberta-xl", "mt5", "deberta-v2"])
+@pytest.mark.parametrize("model_type", quick_first(["xlm-roberta-xl", "mt5", "deberta-v2"]))
 def test_a_few_layers_stand_for_many_that_are_alike(model_type: str) -> None:
     deep: dict[str, Any] = {"num_layers": 9} if model_type == "mt5" else {"num_hidden_layers": 9}
     network = network_of(model_type, trained="top:6", **deep)

@@ -7,12 +7,23 @@ from __future__ import annotations
 
 import sys
 
-from xstilts.cli.app import PLAN_STUDY, app
+from xstilts.cli.app import PANELS, PLAN_STUDY, app
 
 # Each module adds its verbs, in the order of `--help`.
-from xstilts.cli import runs, fit, models, share, studies, literature, lookups, sandbox  # noqa: F401  # isort: skip
+from xstilts.cli import (  # noqa: F401  # isort: skip
+    runs,
+    fit,
+    predict,
+    models,
+    share,
+    studies,
+    literature,
+    lookups,
+    doctor,
+    sandbox,
+)
 
-__all__ = ["PLAN_STUDY", "app", "main"]
+__all__ = ["PANELS", "PLAN_STUDY", "app", "main"]
 
 
 def main() -> None:

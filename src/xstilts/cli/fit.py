@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from xstilts.cli.app import app
-from xstilts.cli.options import Json, OptionGroup, RuntimeOptions, grouped
+from xstilts.cli.options import JsonFile, OptionGroup, RuntimeOptions, grouped
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,14 @@ class TrainingArguments(OptionGroup):
     seeds: Annotated[int | None, typer.Option(min=1, metavar="N", help="Number of seeds; default: 1.")] = None
 
 
-@app.command()
+@app.command(
+    rich_help_panel="Run",
+    examples=(
+        "xstilts fit --train reviews.csv --text text --label label --test sw=sw.csv --encoder E --out model",
+        "xstilts fit fit.toml --intermediate mnli --seeds 3",
+        "xstilts fit --train ner.conll --test sw=sw.conll --encoder E --dry-run",
+    ),
+)
 @grouped
 def fit(
     config: Annotated[
@@ -130,17 +137,14 @@ def fit(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read the data, say what they are, train nothing.")
     ] = False,
-    json: Json = None,
+    json_file: JsonFile = None,
 ) -> None:
-    """Train on your own files: the baseline, then intermediate tasks, then one recommendation with its evidence.
-
-    Example: xstilts fit --train reviews.csv --text text --label label --test sw=sw.csv --encoder E --out model
-    """
+    """Train on your own files: the baseline, then intermediate tasks, then one recommendation with its evidence."""
     from xstilts import api
     from xstilts.experiments import fit_data
     from xstilts.experiments.fit_options import FitOptions
     from xstilts.runtime import progress
-    from xstilts.runtime.console import console
+    from xstilts.runtime.console import console, result
 
     given = asdict(files) | asdict(columns) | asdict(task) | asdict(training) | {"out": str(out) if out else None}
     if columns.choices and "," in columns.choices:
@@ -153,9 +157,11 @@ def fit(
         with progress.shown():
             data, counts = api.check_fit(FitOptions.of(arguments, config), machine)
         screen.print(fit_data.counts_table(data.task, counts).to_rich())
+        result({"data": [asdict(split) for split in counts], "remarks": list(data.remarks)})
         return
     encoder, train, test = (arguments.pop(name, ()) for name in ("encoder", "train", "test"))
-    result = api.fit(encoder or "", train, test, config=config, runtime=machine, **arguments)
-    screen.print(result)
-    if json:
-        json.write_text(jsons.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    fitted = api.fit(encoder or "", train, test, config=config, runtime=machine, **arguments)
+    screen.print(fitted)
+    result(fitted.to_json())
+    if json_file:
+        json_file.write_text(jsons.dumps(fitted.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

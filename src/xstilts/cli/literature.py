@@ -7,11 +7,18 @@ from typing import Annotated
 
 import typer
 
-from xstilts.cli.app import app
+from xstilts.cli.app import VerbWithoutRecord, app
 from xstilts.cli.options import DataFolder, Device, Store, Threads
 
 
-@app.command()
+@app.command(
+    cls=VerbWithoutRecord,
+    rich_help_panel="Literature",
+    examples=(
+        "xstilts evidence --demo",
+        'xstilts evidence "Does MNLI as an intermediate task help zero-shot transfer?" --sources acl,arxiv',
+    ),
+)
 def evidence(
     question: Annotated[str, typer.Argument(help="The question, in one sentence.")] = "",
     sources: Annotated[
@@ -36,13 +43,19 @@ def evidence(
     """Report what the literature states on a question: quotes with their places, verified, from both sides."""
     from xstilts.evidence.pipeline import CACHE, ReportOptions
     from xstilts.evidence.report import cli_output
+    from xstilts.runtime.console import result
 
     chosen = tuple(filter(None, sources.split(",")))
     options = ReportOptions(out, cache or CACHE, chosen, offline, study, store, bindings)
-    cli_output.make_and_show(question, options, llm, verifier, demo)
+    reports = cli_output.make_and_show(question, options, llm, verifier, demo)
+    documents = [{"folder": folder, **report} for folder, report in reports]
+    result(documents if demo else documents[0])
 
 
-@app.command()
+@app.command(
+    rich_help_panel="Literature",
+    examples=("xstilts scifact --data DATA", "xstilts scifact --verifier nli-model --data DATA --out scifact"),
+)
 def scifact(
     verifier: Annotated[
         Path | None, typer.Option(help="Folder of an NLI checkpoint (entailment, neutral, contradiction).")
@@ -55,8 +68,10 @@ def scifact(
     """Measure verifiers on SciFact; write a checkpoint's card into its folder, which says whether it may decide."""
     from xstilts.evidence.verifier import scifact_report
     from xstilts.runtime import progress
+    from xstilts.runtime.console import result
     from xstilts.runtime.machine import Runtime
 
     with progress.shown():
         report = scifact_report.measure(verifier, Runtime(data=data, device=device, threads=threads))
     scifact_report.show(report, out)
+    result(scifact_report.to_json(report))

@@ -7,11 +7,18 @@ from typing import Annotated
 
 import typer
 
-from xstilts.cli.app import app
-from xstilts.cli.options import AllowUnexpectedData, Device, Json, MaxTokensPerPass, Store, Threads
+from xstilts.cli.app import VerbWithoutRecord, app
+from xstilts.cli.options import AllowUnexpectedData, Device, JsonFile, MaxTokensPerPass, Resume, Store, Threads
 
 
-@app.command()
+@app.command(
+    cls=VerbWithoutRecord,
+    rich_help_panel="Models",
+    examples=(
+        "xstilts pretrain --text texts --out encoder",
+        "xstilts pretrain --text texts --languages en,sw --layers 4 --steps 500 --out encoder",
+    ),
+)
 def pretrain(
     text: Annotated[Path, typer.Option(help="Folder with one folder (or one .txt file) of lines per language.")],
     out: Annotated[Path, typer.Option(help="Folder for the encoder, in Hugging Face format.")],
@@ -34,10 +41,12 @@ def pretrain(
     threads: Threads = 0,
     max_tokens_per_pass: MaxTokensPerPass = 0,
     allow_unexpected_data: AllowUnexpectedData = False,
+    resume: Resume = False,
 ) -> None:
     """Train a tokenizer and an XLM-R-shaped encoder from folders of text."""
     from xstilts.models.configs import Shape
     from xstilts.runtime import progress
+    from xstilts.runtime.console import result
     from xstilts.runtime.machine import Runtime
     from xstilts.training.pretrain import deliver, from_folders
     from xstilts.training.recipe import Recipe
@@ -63,9 +72,17 @@ def pretrain(
     chosen = tuple(languages.split(",")) if languages else None
     with progress.shown():
         deliver(from_folders(text, parallel, chosen, shape, recipe, seed, alpha), machine, out)
+    result({"encoder": out})
 
 
-@app.command("bench-inference")
+@app.command(
+    "bench-inference",
+    rich_help_panel="Models",
+    examples=(
+        "xstilts bench-inference sandbox",
+        "xstilts bench-inference work/train-xnli-seed1-0123456789abcdef --variants fp32,int8 --seconds 60 --json",
+    ),
+)
 def bench_inference(
     checkpoint: Annotated[str, typer.Argument(help="Folder of a checkpoint or of a finished training, or 'sandbox'.")],
     variants: Annotated[str, typer.Option(help="Variants to measure.")] = "fp32,bf16,int8,onnx,onnx-int8",
@@ -78,14 +95,16 @@ def bench_inference(
     ] = None,
     device: Device = "auto",
     threads: Threads = 0,
-    json: Json = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Measure latency, throughput and memory of a checkpoint in fp32, bf16, int8 and ONNX Runtime."""
     from xstilts.inference import benchmark, render
     from xstilts.runtime import progress
+    from xstilts.runtime.console import result
     from xstilts.runtime.machine import Runtime
 
     load = benchmark.Load.of(batch, length, rounds, seconds)
     with progress.shown():
-        result = benchmark.bench(checkpoint, format, variants.split(","), load, Runtime(device=device, threads=threads))
-    render.show(result, json)
+        report = benchmark.bench(checkpoint, format, variants.split(","), load, Runtime(device=device, threads=threads))
+    render.show(report, json_file)
+    result(report)

@@ -35,6 +35,39 @@ def _add_task_folders(folders: list[Path] | None) -> list[Path] | None:
     return folders
 
 
+def complete_tasks(incomplete: str) -> list[str]:
+    """Return the names of tasks that complete a list of names, 'a,b', for the shell."""
+    from xstilts.tasks import base
+
+    before, comma, name = incomplete.rpartition(",")
+    return [f"{before}{comma}{task}" for task in base.names() if task.startswith(name)]
+
+
+def shipped_studies() -> dict[str, Path]:
+    """Return the study files that come with the package, by name: in a wheel, or in the clone it is installed from."""
+    package = Path(__file__).parents[1]
+    folder = package / "studies" if (package / "studies").is_dir() else package.parents[1] / "studies"
+    return {path.stem: path for path in sorted(folder.glob("*.py"))}
+
+
+def _study_file(given: Path) -> Path:
+    """Return a study's file as it was given, or the shipped one of that name."""
+    return given if given.is_file() else shipped_studies().get(str(given), given)
+
+
+def complete_studies(incomplete: str) -> list[str]:
+    """Return the names of shipped studies that begin so, for the shell."""
+    return [name for name in shipped_studies() if name.startswith(incomplete)]
+
+
+StudyFile = Annotated[
+    Path,
+    typer.Argument(
+        callback=_study_file,
+        autocompletion=complete_studies,
+        help="A study file, which is a Python program and is run, or the name of a shipped study: replication …",
+    ),
+]
 Store = Annotated[Path, typer.Option(envvar="XSTILTS_STORE", help="Folder of finished stages.")]
 DataFolder = Annotated[
     Path | None, typer.Option("--data", envvar="XSTILTS_DATA", help="Folder of your copies of data sets.")
@@ -75,7 +108,15 @@ AllowUnexpectedData = Annotated[
 ]
 Scale = Annotated[str, typer.Option(help="Scale of the study: sandbox (minutes), small or full.")]
 Out = Annotated[Path | None, typer.Option(help="Also write the tables to this folder.")]
-Json = Annotated[Path | None, typer.Option(help="Also write everything to this JSON file.")]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json-file", metavar="FILE", help="Also write everything to this JSON file.")
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Accepted and not needed: every run continues with what is finished and from its checkpoints."
+    ),
+]
 
 
 class OptionGroup:
@@ -106,13 +147,18 @@ class ExperimentOptions(EncoderOptions):
 
     panel: ClassVar[str] = "Experiment"
 
-    target: Annotated[list[str] | None, typer.Option(help="Target task; repeat it for more.")] = None
+    target: Annotated[
+        list[str] | None, typer.Option(autocompletion=complete_tasks, help="Target task; repeat it for more.")
+    ] = None
     suite: Annotated[
         str | None, typer.Option(help="All tasks of a benchmark, xtreme or xtreme-r, and its averages.")
     ] = None
     intermediate: Annotated[
         list[str] | None,
-        typer.Option(help="Tasks of one intermediate phase; 'a,b' trains on a mix. Repeat it for more settings."),
+        typer.Option(
+            autocompletion=complete_tasks,
+            help="Tasks of one intermediate phase; 'a,b' trains on a mix. Repeat it for more settings.",
+        ),
     ] = None
     learn_from: Annotated[
         list[str] | None,
@@ -206,6 +252,7 @@ class RuntimeOptions(OptionGroup):
         typer.Option(min=0, metavar="N", help="GiB of device memory that `plan` assumes; 0: those of this device."),
     ] = 0.0
     allow_unexpected_data: AllowUnexpectedData = False
+    resume: Resume = False
 
     def runtime(self) -> Runtime:
         """Return the runtime that these options describe."""

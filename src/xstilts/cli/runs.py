@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from xstilts.cli.app import app
+from xstilts.cli.app import VerbWithoutRecord, app
 from xstilts.cli.options import ExperimentOptions, Out, RecipeOptions, RuntimeOptions, grouped
+from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
     from xstilts.api import Comparison
@@ -18,26 +19,41 @@ if TYPE_CHECKING:
 LISTED = 40  # stages that `plan` lists one by one
 
 
-@app.command()
+@app.command(
+    rich_help_panel="Run",
+    examples=(
+        "xstilts run --encoder sandbox --target sandbox_nli --recipe sandbox",
+        "xstilts run --encoder FacebookAI/xlm-roberta-base --intermediate mnli --target xquad --seeds 3 --data DATA",
+        "xstilts run --encoder FacebookAI/xlm-roberta-base --suite xtreme --data DATA --out tables --json",
+    ),
+)
 @grouped
 def run(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: RuntimeOptions, out: Out = None) -> None:
     """Train, predict and score: the baseline and each intermediate setting, in all languages of the targets."""
     from xstilts.api import Comparison
     from xstilts.experiments.grid import feasible
     from xstilts.runtime import progress
+    from xstilts.runtime.console import result
 
     machine = runtime.runtime()
     grid = experiment.grid(recipes.recipes(), machine)
     if experiment.suite:
         with progress.shown():
             grid = feasible(grid, machine)
-    result = Comparison.of(grid, machine)
-    print_comparisons([result], out)
-    if experiment.suite:
-        _print_averages(result.tables, experiment.suite, out)
+    comparison = Comparison.of(grid, machine)
+    print_comparisons([comparison], out)
+    averages = _averages(comparison.tables, experiment.suite, out) if experiment.suite else {}
+    result({**comparisons_json([comparison]), **averages})
 
 
-@app.command()
+@app.command(
+    rich_help_panel="Run",
+    examples=(
+        "xstilts plan --encoder sandbox --target sandbox_nli --recipe sandbox",
+        "xstilts plan --encoder FacebookAI/xlm-roberta-base --intermediate mnli --target xquad --data DATA --json",
+        "xstilts plan studies/replication.py --scale full",
+    ),
+)
 @grouped
 def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: RuntimeOptions, out: Out = None) -> None:
     """Show which stages `run` with these options would find finished and which it would build; builds nothing.
@@ -47,7 +63,7 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
     from xstilts.experiments.grid import feasible
     from xstilts.planning import memory_fit
     from xstilts.runtime import progress
-    from xstilts.runtime.console import console
+    from xstilts.runtime.console import console, result
     from xstilts.store import build, query
 
     machine = runtime.runtime()
@@ -55,8 +71,8 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
     with progress.shown():
         stages = (feasible(grid, machine) if experiment.suite else grid).stages(machine)
     missing = build.missing(tuple(stages), machine)
-    screen = console()
-    screen.print(_counts(stages, missing))
+    screen, counts = console(), _counts(stages, missing)
+    screen.print(_counts_table(counts))
     for stage in missing[:LISTED]:
         screen.print(f"  to do  {stage.label}-{stage.key}", highlight=False)
     if len(missing) > LISTED:
@@ -64,11 +80,24 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
     seconds = query.expected_seconds(machine.store, missing)
     time = "unknown: this store has no finished stage of some of these functions" if seconds is None else _time(seconds)
     screen.print(f"expected time with one worker, from the finished stages of this store: {time}", highlight=False)
-    for line in memory_fit.lines(missing, machine):
+    memory = list(memory_fit.lines(missing, machine))
+    for line in memory:
         screen.print(f"  memory  {line}", highlight=False, soft_wrap=True)
+    result(
+        {
+            "stages": counts,
+            "to_do": [{"label": stage.label, "key": stage.key} for stage in missing],
+            "expected_seconds": seconds,
+            "memory": memory,
+        }
+    )
 
 
-@app.command()
+@app.command(
+    cls=VerbWithoutRecord,
+    rich_help_panel="Run",
+    examples=("xstilts submit --encoder FacebookAI/xlm-roberta-base --suite xtreme --data DATA --out submission",),
+)
 @grouped
 def submit(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: RuntimeOptions, out: Out = None) -> None:
     """Build one seed of the last setting and write its predictions as a leaderboard takes them, to --out."""
@@ -77,7 +106,7 @@ def submit(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runti
     from xstilts.experiments import submission
     from xstilts.experiments.grid import feasible
     from xstilts.runtime import progress
-    from xstilts.runtime.console import console
+    from xstilts.runtime.console import console, result
     from xstilts.store import local_executor
 
     machine = runtime.runtime()
@@ -89,8 +118,10 @@ def submit(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runti
     with progress.shown():
         grid = feasible(grid, machine, lambda grid, machine: submission.stages(grid.submission_runs(machine)))
         local_executor.build_all(submission.stages(grid.submission_runs(machine)), machine)
-    for line in submission.write(grid.submission_runs(machine), suite, machine, out).lines():
+    report = submission.write(grid.submission_runs(machine), suite, machine, out)
+    for line in report.lines():
         console().print(line, highlight=False)
+    result(report)
 
 
 def print_comparisons(results: Sequence[Comparison], out: Path | None) -> None:
@@ -103,7 +134,9 @@ def print_comparisons(results: Sequence[Comparison], out: Path | None) -> None:
     for result in results:
         screen.print(result)
     built = sum(result.built for result in results)
-    screen.print(f"{built} stages built, the others were finished; results are in {machine.store}/", highlight=False)
+    screen.print(
+        f"{counted(built, 'stage')} built, the others were finished; results are in {machine.store}/", highlight=False
+    )
     predictions = next((score.arguments["predictions"] for result in results for score in result.scores()), None)
     if predictions:
         screen.print(
@@ -117,8 +150,42 @@ def print_comparisons(results: Sequence[Comparison], out: Path | None) -> None:
         screen.print(f"  tables       {out}/table.md and table.json", highlight=False)
 
 
-def _print_averages(tables: Sequence[ScoreTable], suite: str, out: Path | None) -> None:
-    """Print the averages of a benchmark over its tasks, and which tasks and languages they lack."""
+def comparisons_json(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Return what `print_comparisons` prints as values: scores, gains, remarks, and where the results are."""
+    from xstilts.experiments import score_table
+
+    return {
+        "tables": [
+            {
+                "target": table.target,
+                "metric": table.metric,
+                "columns": score_table.header(table),
+                "rows": dict(score_table.cells_of(table)),
+                "remarks": score_table.remarks(table),
+            }
+            for comparison in comparisons
+            for table in comparison.tables
+        ],
+        "scores": [row for comparison in comparisons for row in comparison.rows()],
+        "gains": [gain for comparison in comparisons for gain in _gains(comparison)],
+        "built": sum(comparison.built for comparison in comparisons),
+        "store": comparisons[0].runtime.store,
+    }
+
+
+def _gains(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """Yield the gain of each setting on each target: over all languages, without the training ones, and in each."""
+    for table in comparison.tables:
+        for setting in comparison.settings[1:]:
+            gain = comparison.gain(setting, table.target)
+            zero_shot = gain.zero_shot if set(table.languages) - gain.trained_in else None
+            languages = {code: gain[code] for code in table.languages}
+            figures = {"all": gain.all, "zero_shot": zero_shot, "languages": languages}
+            yield {"target": table.target, "setting": setting, **figures}
+
+
+def _averages(tables: Sequence[ScoreTable], suite: str, out: Path | None) -> dict[str, Any]:
+    """Print the averages of a benchmark over its tasks and which tasks and languages they lack; return them."""
     from xstilts import metrics
     from xstilts.experiments import benchmark
     from xstilts.runtime.console import console
@@ -129,19 +196,25 @@ def _print_averages(tables: Sequence[ScoreTable], suite: str, out: Path | None) 
         screen.print(f"  {remark}", style="dim", highlight=False)
     if out:
         benchmark.save(averages, out)
+    return {"benchmark": {"averages": averages, "remarks": benchmark.remarks(averages)}}
 
 
-def _counts(stages: Sequence[Stage], missing: Sequence[Stage]) -> object:
-    """Return a table of how many stages of each function are finished and how many are missing."""
-    from rich.table import Table
-
+def _counts(stages: Sequence[Stage], missing: Sequence[Stage]) -> list[dict[str, str | int]]:
+    """Return how many stages of each function are finished and how many are missing."""
     from xstilts.store.stage import with_inputs
 
     absent = {stage.key for stage in missing}
     counts = Counter((stage.work.short, stage.key in absent) for stage in with_inputs(stages))
+    names = sorted({name for name, _ in counts})
+    return [{"stage": name, "finished": counts[name, False], "to do": counts[name, True]} for name in names]
+
+
+def _counts_table(counts: Sequence[Mapping[str, str | int]]) -> object:
+    from rich.table import Table
+
     shown = Table("stage", "finished", "to do")
-    for name in sorted({name for name, _ in counts}):
-        shown.add_row(name, str(counts[name, False]), str(counts[name, True]))
+    for row in counts:
+        shown.add_row(*map(str, row.values()))
     return shown
 
 

@@ -7,28 +7,32 @@ from typing import Annotated
 
 import typer
 
-from xstilts.cli.app import sandbox
-from xstilts.cli.options import Out, Store, Threads, Workers
+from xstilts.cli.app import VerbWithoutRecord, sandbox
+from xstilts.cli.options import Out, Resume, Store, Threads, Workers
 
 
-@sandbox.command()
+@sandbox.command(examples=("xstilts sandbox demo --store work/demo", "xstilts sandbox demo --seeds 1 --json"))
 def demo(
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Number of seeds: 1, 2, …")] = 3,
     store: Store = Path("work"),
     workers: Workers = 2,
     out: Out = None,
+    resume: Resume = False,
 ) -> None:
     """Run a complete experiment in miniature: baselines and intermediate tasks, four targets, six languages."""
     from xstilts.api import Comparison
     from xstilts.cli import runs
     from xstilts.experiments.sandbox_demo import grids
+    from xstilts.runtime.console import result
     from xstilts.runtime.machine import Runtime
 
     machine = Runtime(store, workers=workers, device="cpu")
-    runs.print_comparisons(Comparison.of_all(grids(seeds), machine), out)
+    comparisons = Comparison.of_all(grids(seeds), machine)
+    runs.print_comparisons(comparisons, out)
+    result(runs.comparisons_json(comparisons))
 
 
-@sandbox.command("pretrain")
+@sandbox.command("pretrain", cls=VerbWithoutRecord, examples=("xstilts sandbox pretrain --out encoder",))
 def sandbox_pretrain(
     out: Annotated[Path, typer.Option(help="Folder for the encoder, in Hugging Face format.")],
     store: Store = Path("work"),
@@ -39,7 +43,7 @@ def sandbox_pretrain(
 
     from xstilts.experiments import sandbox_encoder
     from xstilts.runtime import progress
-    from xstilts.runtime.console import console
+    from xstilts.runtime.console import console, result
     from xstilts.runtime.machine import Runtime
 
     with progress.shown():
@@ -49,9 +53,10 @@ def sandbox_pretrain(
     for code, figures in measured.items():
         shown.add_row(code, *(f"{figures[name]:g}" for name in names))
     console().print(shown)
+    result({"encoder": out, "languages": measured})
 
 
-@sandbox.command()
+@sandbox.command(examples=("xstilts sandbox languages", "xstilts sandbox languages --json"))
 def languages() -> None:
     """Show the artificial languages, their features and their distance from the English-like one."""
     from dataclasses import fields
@@ -59,10 +64,12 @@ def languages() -> None:
     from rich.table import Table
 
     from xstilts import sandbox
-    from xstilts.runtime.console import console
+    from xstilts.runtime.console import console, result
 
     names = [field.name for field in fields(sandbox.Artificial)]
     shown = Table(*names, "distance")
     for language in sandbox.LANGUAGES:
         shown.add_row(*(str(getattr(language, name)) for name in names), f"{sandbox.distance(language):.2f}")
     console().print(shown)
+    every = sandbox.LANGUAGES
+    result([{name: getattr(lang, name) for name in names} | {"distance": sandbox.distance(lang)} for lang in every])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xstilts.cli.app import app
+from xstilts.cli.app import VerbWithoutRecord, app
 from xstilts.cli.options import Store
 
 if TYPE_CHECKING:
@@ -26,7 +26,14 @@ Licence = Annotated[
 Format = Annotated[str | None, typer.Option(help="Task format of the head, where its configuration does not show it.")]
 
 
-@app.command()
+@app.command(
+    cls=VerbWithoutRecord,
+    rich_help_panel="Models",
+    examples=(
+        "xstilts export work/train-xnli-seed1-0123456789abcdef --out model --base-model FacebookAI/xlm-roberta-base",
+        "xstilts export 0123456789abcdef --out model --onnx --int8 --json",
+    ),
+)
 def export(
     checkpoint: Checkpoint,
     out: Annotated[Path, typer.Option(help="Folder to write.")],
@@ -44,7 +51,7 @@ def export(
 ) -> None:
     """Write a checkpoint as a self-contained Hugging Face folder with a model card."""
     from xstilts.runtime import progress
-    from xstilts.runtime.console import console
+    from xstilts.runtime.console import console, result
     from xstilts.sharing.export import export as write
 
     with progress.shown():
@@ -69,9 +76,10 @@ def export(
         )
     screen.print(f"model card: {exported.folder}/README.md", highlight=False)
     screen.print(f"share it with `xstilts push {exported.folder} OWNER/NAME`", highlight=False)
+    result(exported)
 
 
-@app.command()
+@app.command(rich_help_panel="Models", examples=("xstilts card work/train-xnli-seed1-0123456789abcdef",))
 def card(
     checkpoint: Checkpoint,
     name: Name = "",
@@ -81,16 +89,21 @@ def card(
     store: Store = Path("work"),
 ) -> None:
     """Print the model card of a checkpoint, as `export` writes it."""
+    from xstilts.runtime.console import console, result
     from xstilts.sharing import export as exports
     from xstilts.sharing.model_card import model_card
 
     folder = exports.located(checkpoint, store)
-    print(
-        model_card(exports.card_facts(folder, name=name, format=format, base_model=base_model, licence=licence)), end=""
-    )
+    facts = exports.card_facts(folder, name=name, format=format, base_model=base_model, licence=licence)
+    text = model_card(facts)
+    console().out(text, end="", highlight=False)
+    result({"folder": folder, "markdown": text})
 
 
-@app.command()
+@app.command(
+    rich_help_panel="Models",
+    examples=("xstilts push model OWNER/NAME --dry-run", "xstilts push model OWNER/NAME --private"),
+)
 def push(
     folder: Annotated[Path, typer.Argument(help="A folder that `xstilts export` wrote.")],
     repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="Model repository on the hub.")],
@@ -100,12 +113,13 @@ def push(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent; send nothing.")] = False,
 ) -> None:
     """Push an exported folder to the Hugging Face hub, with the token in HF_TOKEN."""
-    from xstilts.runtime.console import console
+    from xstilts.runtime.console import console, result
+    from xstilts.runtime.text import counted
     from xstilts.sharing.push import push as send
 
-    result = send(folder, repository, private=private, revision=revision, message=message, dry_run=dry_run)
-    _print_files(result.files)
-    screen, size = console(), f"{len(result.files)} files, {result.size / 2**20:,.1f} MiB"
+    pushed = send(folder, repository, private=private, revision=revision, message=message, dry_run=dry_run)
+    _print_files(pushed.files)
+    screen, size = console(), f"{counted(len(pushed.files), 'file')}, {pushed.size / 2**20:,.1f} MiB"
     if dry_run:
         visibility = "private" if private else "public"
         screen.print(
@@ -113,10 +127,11 @@ def push(
             f"branch {revision}; nothing was sent",
             highlight=False,
         )
-    elif result.unchanged:
+    elif pushed.unchanged:
         screen.print(f"{repository} has all of it already; nothing was sent", highlight=False)
     else:
-        screen.print(f"{size}: {result.url}", highlight=False)
+        screen.print(f"{size}: {pushed.url}", highlight=False)
+    result({"sent": not (dry_run or pushed.unchanged), "result": pushed})
 
 
 def _print_files(files: tuple[ExportedFile, ...]) -> None:

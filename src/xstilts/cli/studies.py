@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-import json as jsons
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from xstilts.cli.app import PLAN_STUDY, app
+from xstilts.cli.app import PLAN_STUDY, VerbWithoutRecord, app
 from xstilts.cli.options import (
     DataFolder,
     Device,
     EncoderOptions,
-    Json,
+    JsonFile,
     MaxTokensPerPass,
     RecipeOptions,
     Recompute,
+    Resume,
     RuntimeOptions,
     Scale,
     Store,
+    StudyFile,
     TaskFolders,
     Threads,
+    complete_tasks,
     grouped,
 )
 
 
-@app.command(PLAN_STUDY)
+@app.command(
+    PLAN_STUDY,
+    rich_help_panel="Study",
+    examples=(
+        "xstilts plan studies/replication.py --scale full",
+        "xstilts plan studies/model_size.py --device-name H100 --json",
+    ),
+)
 def plan_study(
-    file: Annotated[Path, typer.Argument(help="A study file: a Python program, which is run; its stages are not.")],
+    file: StudyFile,
     scale: Scale = "full",
     device_name: Annotated[str, typer.Option(help="GPU to plan for: H200, H100, A100 …")] = "H200",
     memory: Annotated[float, typer.Option(min=0, metavar="N", help="Its memory in GiB; 0: an H200's 139.8.")] = 0.0,
@@ -39,33 +49,39 @@ def plan_study(
     data: DataFolder = None,
     tasks: TaskFolders = None,
     store: Store = Path("work"),
-    json: Json = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Forecast a study on a GPU: trainings, FLOPs, GPU-hours, memory, and what does not fit."""
     from xstilts.experiments import study as studies
     from xstilts.planning import forecast, render
     from xstilts.runtime import progress
-    from xstilts.runtime.console import console
+    from xstilts.runtime.console import console, result
     from xstilts.runtime.machine import Runtime
 
     machine = Runtime(store, data, max_tokens_per_pass=max_tokens_per_pass, recompute=recompute)
     gpu = forecast.Gpu.of(device_name, memory, utilisation)
     loaded = studies.load(file, scale)
     with progress.shown():
-        result = forecast.forecast(loaded, gpu, machine)
+        forecasted = forecast.forecast(loaded, gpu, machine)
     screen = console()
     screen.print(loaded.question.strip().splitlines()[0], highlight=False)
-    for part in render.parts(result):
+    for part in render.parts(forecasted):
         screen.print(part, highlight=False, soft_wrap=isinstance(part, str))
-    if json:
-        json.write_text(jsons.dumps(render.to_json(result), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    values = render.to_json(forecasted)
+    if json_file:
+        json_file.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    result(values)
 
 
-@app.command()
+@app.command(
+    rich_help_panel="Study",
+    examples=(
+        "xstilts study replication",
+        "xstilts study studies/layerwise.py --scale small --data DATA --out layerwise",
+    ),
+)
 def study(
-    file: Annotated[
-        Path, typer.Argument(help="A study file: a question, its runs and its claims; a Python program, which is run.")
-    ],
+    file: StudyFile,
     scale: Scale = "sandbox",
     out: Annotated[Path, typer.Option(help="Folder for the report and table.csv.")] = Path("study"),
     data: DataFolder = None,
@@ -79,17 +95,27 @@ def study(
         ),
     ] = 0,
     threads: Threads = 0,
+    resume: Resume = False,
 ) -> None:
     """Run a study, print the verdict on each claim and write a report; exit code 1 where an arm could not be built."""
     from xstilts.api import run_study
-    from xstilts.runtime.console import console
+    from xstilts.runtime.console import console, result
 
-    result = run_study(file, scale, out, data=data, store=store, device=device, workers=workers, threads=threads)
-    console().print(result)
-    raise typer.Exit(bool(result.missing))
+    finished = run_study(file, scale, out, data=data, store=store, device=device, workers=workers, threads=threads)
+    console().print(finished)
+    verdicts = [
+        {"claim": verdict.claim.sentence, "verdict": verdict.status, "why": verdict.why}
+        for verdict in finished.verdicts
+    ]
+    figures = {"answer": finished.answer, "verdicts": verdicts, "missing": finished.missing}
+    result({"question": finished.outcome.report["question"], **figures, "folder": finished.folder})
+    raise typer.Exit(bool(finished.missing))
 
 
-@app.command()
+@app.command(
+    rich_help_panel="Study",
+    examples=("xstilts watch work", "xstilts watch studies/replication.py --once", "xstilts watch work --json"),
+)
 def watch(
     what: Annotated[
         Path | None, typer.Argument(help="A store, or a study file (which is run), to know the stages to come.")
@@ -110,7 +136,10 @@ def watch(
     dashboard.show(StudyMonitor(folder, dashboard.planned_stages(file, scale, folder, data)), once, every)
 
 
-@app.command()
+@app.command(
+    rich_help_panel="Study",
+    examples=("xstilts track work --to tensorboard:logs", "xstilts track work --to wandb:xstilts --follow"),
+)
 def track(
     store: Annotated[Path, typer.Argument(envvar="XSTILTS_STORE", help="Folder of finished stages.")],
     to: Annotated[str, typer.Option(help="tensorboard:DIR, wandb:PROJECT, mlflow:URI or trackio:PROJECT.")],
@@ -119,13 +148,18 @@ def track(
 ) -> None:
     """Send losses, development scores and test scores to an experiment tracker, one run a training; nothing twice."""
     from xstilts.monitoring import tracker_sync
+    from xstilts.runtime.console import console, record
+    from xstilts.runtime.text import counted
 
     mirror = tracker_sync.Mirror(store, to)
     for count in tracker_sync.follow(mirror, every) if follow else [mirror.send()]:
-        print(f"{count} runs with something new, sent to {to.partition(':')[0]}")
+        console().print(f"{counted(count, 'run')} with something new, sent to {to.partition(':')[0]}", highlight=False)
+        record({"runs": count, "to": to})
 
 
-@app.command()
+@app.command(
+    rich_help_panel="Reports", examples=("xstilts verify study --store work", "xstilts verify evidence --json")
+)
 def verify(
     report: Annotated[Path, typer.Argument(help="Folder of a report that `study` or `evidence` wrote.")],
     store: Store = Path("work"),
@@ -150,7 +184,7 @@ def print_verification(folder: Path, store: Path) -> bool:
     from xstilts.evidence.report.verify import verify as verify_bundle
     from xstilts.reporting import study_report
     from xstilts.runtime import progress
-    from xstilts.runtime.console import console
+    from xstilts.runtime.console import console, result
     from xstilts.verification.verify import verify as verify_report
 
     if not store.is_dir() and not bundle.is_bundle(folder) and study_report.read(folder).get("stages"):
@@ -164,10 +198,15 @@ def print_verification(folder: Path, store: Path) -> bool:
     screen.print(shown)
     counts = Counter(check.status for check in checks)
     screen.print(", ".join(f"{count} {status}" for status, count in counts.items()) or "no claims", highlight=False)
+    result({"checks": checks, "counts": counts, "stands": set(counts) <= {"stands"}})
     return set(counts) <= {"stands"}
 
 
-@app.command()
+@app.command(
+    cls=VerbWithoutRecord,
+    rich_help_panel="Reports",
+    examples=("xstilts report study", "xstilts report study other-study --out comparison"),
+)
 def report(
     folder: Annotated[Path, typer.Argument(help="A study's folder with report.json; to compare, also a store.")],
     other: Annotated[Path | None, typer.Argument(help="Compare the first with this one.")] = None,
@@ -179,6 +218,7 @@ def report(
     from xstilts.errors import InputError
     from xstilts.evidence.report import bundle
     from xstilts.reporting import study_page
+    from xstilts.runtime.console import console, result
     from xstilts.verification import compare_reports
 
     of_evidence = other is None and bundle.is_bundle(folder)
@@ -190,18 +230,28 @@ def report(
         written = compare_reports.write(folder, other, out)
     else:
         written = bundle.write_views(folder) if of_evidence else study_page.write_pages(folder, out)
-    print(*written, sep="\n")
+    console().print(*written, sep="\n", highlight=False, soft_wrap=True)
+    result({"written": written})
 
 
-@app.command()
+@app.command(
+    rich_help_panel="Study",
+    examples=(
+        "xstilts recommend --encoder FacebookAI/xlm-roberta-base --target xquad --data DATA",
+        "xstilts recommend --encoder sandbox --target sandbox_qa --candidates sandbox_cloze,sandbox_nli --budget 1",
+    ),
+)
 @grouped
 def recommend(
     encoder: EncoderOptions,
     recipes: RecipeOptions,
     runtime: RuntimeOptions,
-    target: Annotated[str, typer.Option(help="The target task to choose for.")],
+    target: Annotated[str, typer.Option(autocompletion=complete_tasks, help="The target task to choose for.")],
     candidates: Annotated[
-        str | None, typer.Option(help="Candidate tasks, 'a,b,c'; default: all with training data here.")
+        str | None,
+        typer.Option(
+            autocompletion=complete_tasks, help="Candidate tasks, 'a,b,c'; default: all with training data here."
+        ),
     ] = None,
     budget: Annotated[float, typer.Option(min=0, metavar="N", help="Hours of building, at most; 0: no limit.")] = 0,
     steps: Annotated[int, typer.Option(min=1, metavar="N", help="Training steps in the first round.")] = 100,
@@ -217,6 +267,7 @@ def recommend(
 ) -> None:
     """Rank intermediate tasks for a target with short probe trainings instead of full ones."""
     from xstilts.api import Recommendation
+    from xstilts.runtime.console import result
     from xstilts.selection import probes, render
     from xstilts.tasks.base import task
 
@@ -225,5 +276,6 @@ def recommend(
     search = probes.CandidateSearch(
         encoder.pinned(), wanted, chosen, recipes.recipes(), seeds=seeds, steps=steps, examples=examples
     )
-    result = Recommendation.of(search, machine, budget_hours=budget, against=against, against_recipe=against_recipe)
-    render.show(result.advice, out)
+    given = Recommendation.of(search, machine, budget_hours=budget, against=against, against_recipe=against_recipe)
+    render.show(given.advice, out)
+    result(render.to_json(given.advice))

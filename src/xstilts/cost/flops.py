@@ -211,18 +211,17 @@ def _format(network: Network, head: str) -> str:
 
 
 def twin(network: Network, device: str = "meta") -> Network:
-    """Return a copy of a network without its numbers: on the meta device, or zeros on the CPU.
+    """Return a copy of a network without its numbers, with the same weights frozen.
 
-    The copy recomputes no activations, so that its count does not depend on how memory is saved.
-
-    Args:
-        network: The network.
-        device: "meta" or "cpu".
-
-    Returns:
-        The copy, with the same weights frozen.
+    The copy recomputes no activations, so that its count does not depend on how memory is saved. On the CPU its weights
+    are zeros, all in float32, as a pass outside of autocast does not mix types.
     """
-    return copied(network, lambda tensor: torch.zeros_like(tensor, device=device))
+    if device == "meta":
+        return copied(network, lambda tensor: torch.empty_like(tensor, device="meta"))
+    return copied(
+        network,
+        lambda tensor: torch.zeros(tensor.shape, dtype=torch.float32 if tensor.is_floating_point() else tensor.dtype),
+    )
 
 
 def copied(network: Network, like: Callable[[Tensor], Tensor]) -> Network:

@@ -14,7 +14,6 @@ adding. Steps since the last checkpoint are repeated after a kill; only the repe
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +24,7 @@ from xstilts.cost import flops
 from xstilts.cost.meters import Clock
 from xstilts.models.batch import Batch
 from xstilts.models.network import Network
-from xstilts.runtime.machine import Runtime
+from xstilts.runtime.machine import Runtime, peak_memory_mib
 
 Spent = dict[str, Any]
 Sums = dict[str, dict[str, int]]  # by head
@@ -196,7 +195,7 @@ def memory(device: torch.device) -> dict[str, int | None]:
     """
     on_gpu = device.type == "cuda"
     return {
-        "process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "process": peak_memory_mib(),
         "allocated": torch.cuda.max_memory_allocated(device) // MIB if on_gpu else None,
         "reserved": torch.cuda.max_memory_reserved(device) // MIB if on_gpu else None,
     }

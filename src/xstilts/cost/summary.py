@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.errors import InputError
+from xstilts.runtime.text import counted
 from xstilts.store import names
 from xstilts.store import query as stores
 from xstilts.store.names import INTERMEDIATE, PRETRAINING, TARGET
@@ -222,10 +223,21 @@ def save(lines: Sequence[Line], path: Path) -> None:
         lines: Lines of stages.
         path: The file to write.
     """
+    path.write_text(json.dumps(to_json(lines), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def to_json(lines: Sequence[Line]) -> dict[str, object]:
+    """Return lines, their sums by phase and their total as the values of a JSON file.
+
+    Args:
+        lines: Lines of stages.
+
+    Returns:
+        `phases`, `stages` and `total`; figures that were not measured are None.
+    """
     parts = {"phases": by_phase(lines), "stages": lines}
     values = {name: [_as_json(line) for line in part] for name, part in parts.items()}
-    text = json.dumps(values | {"total": _as_json(total(lines))}, indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    return {**values, "total": _as_json(total(lines))}
 
 
 def summary(lines: Sequence[Line]) -> str:
@@ -240,7 +252,7 @@ def summary(lines: Sequence[Line]) -> str:
     sum_of_all = total(lines)
     figures = {name: cell(sum_of_all, name) for name in ("seconds", "flops", "memory_mib")}
     return (
-        f"cost of the {sum_of_all.stages} stages behind this table: {figures['seconds']} seconds, "
+        f"cost of the {counted(sum_of_all.stages, 'stage')} behind this table: {figures['seconds']} seconds, "
         f"FLOPs {figures['flops']}, peak memory in MiB {figures['memory_mib']}"
     )
 

@@ -10,8 +10,8 @@ byte makes other data. The stage writes JSON lines (`examples.jsonl`) and counts
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -20,11 +20,22 @@ from typing import Any, TypeVar
 from xstilts.data import held_out
 from xstilts.data.examples import Example, write
 from xstilts.data.language_check import EnglishCheck
-from xstilts.data.languages import language
+from xstilts.data.languages import code_of
 from xstilts.data.readers import Input, Report, Row, container
 from xstilts.data.readers import read as read_rows
+from xstilts.data.readers.answer_offsets import CHARACTERS
+from xstilts.data.readers.delimited import LINES
+from xstilts.data.readers.field_types import blank, check_converted, identifier, shown
 from xstilts.data.readers.row import bad
-from xstilts.data.readers.row_to_example import SHAPE, RowRules, written_out
+from xstilts.data.readers.row_to_example import (
+    ANSWERED,
+    SHAPE,
+    WITH_OFFSETS,
+    RowRules,
+    file_unit,
+    has_answer,
+    written_out,
+)
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.store import names
@@ -33,8 +44,10 @@ from xstilts.store.names import format_in_keys
 from xstilts.store.stage import BuildContext, stage
 
 T = TypeVar("T")
+LOOKED_AT = 100  # rows of a file in which no answer means that answers are withheld
 
 EXAMPLES = names.EXAMPLES_FILE
+UNFORESEEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 KEPT_FIELDS = ("lines",)  # what a reader adds for messages: the line of each token
 
 
@@ -126,10 +139,13 @@ def read(context: BuildContext, data: DatasetSplit) -> None:
 
 
 def _check_count(data: DatasetSplit, count: int, report: Report) -> None:
-    """Raise InputError where the number of examples, with or without the dropped ones, is not the expected one."""
+    """Raise InputError where the number of examples is not the expected one.
+
+    The dropped ones may count or not, and so may records over several lines, which the hub leaves out.
+    """
     wanted = data.expected
     dropped = sum(times for reason, times in report.counts.items() if reason.startswith("dropped: "))
-    if wanted not in (None, count, count + dropped):
+    if wanted not in (None, count, count + dropped, count - report.counts.get(LINES, 0)):
         problem = f"expected {wanted} examples of {data.label}, found {count}"
         remedy = "part of the data set is missing or it is another version: get it again, or take it as it is with"
         raise bad(_names(data), problem, f"{remedy} --allow-unexpected-data")
@@ -173,7 +189,7 @@ def examples(data: DatasetSplit, folder: Path | None, report: Report) -> Iterato
     if source.generator is not None:
         yield from source.generator.examples(data.task, data.split, data.language, source.options)
         return
-    count = 0
+    count, before = 0, dict(report.counts)
     distinct = _distinct(_shaped(data, source, folder, report))
     if parts := source.held_out:
         distinct = held_out.part(list(distinct), data.split, parts, int(str(source.options["held_out_percent"])))
@@ -181,24 +197,138 @@ def examples(data: DatasetSplit, folder: Path | None, report: Report) -> Iterato
         count += 1
         yield example
     if not count:
-        raise bad(_names(data), f"expected examples of {data.label}, found none", "the file is empty: get it again")
+        raise _nothing(data, report, before)
     wanted = data.expected
     if wanted not in (None, count):
         report.note(f"noted: {count} examples where {wanted} are expected", _names(data))
 
 
+def _nothing(data: DatasetSplit, report: Report, before: Mapping[str, int]) -> InputError:
+    """Return the exception for a split without examples: how many rows were dropped, and why."""
+    expected = f"expected examples of {data.label}"
+    dropped = {
+        reason: times - before.get(reason, 0)
+        for reason, times in report.counts.items()
+        if reason.startswith("dropped: ") and times > before.get(reason, 0)
+    }
+    if not dropped:
+        return bad(_names(data), f"{expected}, found none", "the file is empty: get it again")
+    reasons = "; ".join(
+        f"{times:,} {reason.removeprefix('dropped: ')} (first at {report.places[reason][0]})"
+        for reason, times in dropped.items()
+    )
+    problem = f"{expected}, found none: all {sum(dropped.values()):,} rows were dropped: {reasons}"
+    return bad(_names(data), problem, "correct the rows, or get a version of the file that the task can read")
+
+
+def answered(source: Source, format: str, paths: Sequence[Path], language: str) -> bool:
+    """Return whether files have answers: whether any of their first rows has one that is not blank.
+
+    Files whose rows cannot be read or have nothing to predict count as answered: reading them says what is wrong.
+
+    Args:
+        source: Has the reader of the files.
+        format: Name of the task format.
+        paths: The files.
+        language: Code of the language, for readers of files of several.
+    """
+    if format not in ANSWERED or source.reader == "xquad_r":  # read whole for its first row, and never blank
+        return True
+    held = [container(path) for path in paths]
+    state = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in held)
+    key = (format, language, source.meaning(), tuple(map(str, paths)), state)
+    if key not in _ANSWERED:
+        _ANSWERED[key] = _answered(source, format, paths, language)
+    return _ANSWERED[key]
+
+
+_ANSWERED: dict[tuple[Any, ...], bool] = {}
+
+
+def _answered(source: Source, format: str, paths: Sequence[Path], language: str) -> bool:
+    files = [Input(path, path.name) for path in paths]
+    rows = read_rows(source.reader, files, {**source.options, "language": language}, Report())
+    blank = False
+    try:
+        for row in islice(rows, LOOKED_AT):
+            state = has_answer(format, fields_of(row, source))
+            if state:
+                return True
+            blank = blank or state is False
+    except (InputError, *UNFORESEEN):
+        return True
+    return not blank
+
+
 def _shaped(data: DatasetSplit, source: Source, folder: Path | None, report: Report) -> Iterator[tuple[Example, str]]:
     """Yield (example, place) of the rows that are not dropped."""
+    files = _inputs(data, folder)
+    withheld = source.withheld or (
+        data.split == "test" and not answered(source, data.format, [file.path for file in files], data.language)
+    )
     split = "train" if source.held_out else data.split  # all parts drop the same rows
-    rules = RowRules(split, data.labels, report, source.label_names, source.dropped, source.withheld)
+    rules = RowRules(
+        split, data.labels, report, source.label_names, source.dropped, withheld, label_form=source.label_form
+    )
     positional = source.options.get("ids") == "position"
-    rows = read_rows(source.reader, _inputs(data, folder), {**source.options, "language": data.language}, report)
-    meant = ((row.place, fields) for row in rows if _concerns(fields := fields_of(row, source), data, source))
-    for position, (place, fields) in _part(enumerate(meant), data.part):
-        id = str(position) if positional or fields.get("id") is None else str(fields["id"])
-        example = SHAPE[data.format](id, fields, place, rules)
+    for position, (place, fields, unit) in _part(enumerate(_meant(data, source, files, report)), data.part):
+        here = rules if unit == rules.offset_unit else replace(rules, offset_unit=unit)
+        try:
+            given = None if positional else fields.get("id")
+            id = str(position) if given is None else identifier(given, "id", place, report)
+            example = SHAPE[data.format](id, fields, place, here)
+        except InputError:
+            raise
+        except UNFORESEEN as error:
+            raise _unforeseen(place, error) from error
         if example:
             yield example, place
+
+
+def _meant(
+    data: DatasetSplit, source: Source, files: Sequence[Input], report: Report
+) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    """Yield (place, fields, unit of offsets) of the rows in the language of the split.
+
+    The unit is that of the file, which is known when all of its rows are.
+    """
+    if data.format not in WITH_OFFSETS:
+        for place, fields in _rows(data, source, files, report):
+            yield place, fields, CHARACTERS
+        return
+    for file in files:
+        rows = list(_rows(data, source, [file], report))
+        answers = ((fields.get("context"), fields.get("answers"), place) for place, fields in rows)
+        unit = file_unit(answers, file, report, certain=data.split == "train")
+        yield from ((place, fields, unit) for place, fields in rows)
+
+
+def _rows(
+    data: DatasetSplit, source: Source, files: Sequence[Input], report: Report
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (place, fields) of the rows in the language of the split; every exception has the place of a row."""
+    place = ", ".join(file.name for file in files)
+    try:
+        elsewhere, concerned = 0, False
+        for row in read_rows(source.reader, files, {**source.options, "language": data.language}, report):
+            place = row.place
+            fields = fields_of(row, source)
+            if _concerns(fields, data, source, place, report):
+                concerned = True
+                yield place, fields
+            else:
+                elsewhere += 1
+        if elsewhere and not concerned and not source.named:
+            report.note(f"dropped: not in '{data.language}'", place, elsewhere)
+    except InputError:
+        raise
+    except UNFORESEEN as error:
+        raise _unforeseen(f"{place} or the row after it", error) from error
+
+
+def _unforeseen(place: str, error: Exception) -> InputError:
+    problem = f"expected a row that can be read, found one that raises {type(error).__name__}: {str(error)[:120]}"
+    return bad(place, problem, "correct the row or leave it out")
 
 
 def _inputs(data: DatasetSplit, folder: Path | None) -> list[Input]:
@@ -245,18 +375,37 @@ def fields_of(row: Row, source: Source) -> Mapping[str, Any]:
     if source.convert is None:
         return values
     try:
-        return {**values, **source.convert(Row(row.place, values))}
+        converted = source.convert(Row(row.place, values))
+        check_converted(row.values, converted, row.place)
+        return {**values, **converted}
+    except InputError:
+        raise
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         problem = f"expected a row that `{source.convert.__name__}` can convert, found {str(values)[:120]} ({error!r})"
         raise bad(row.place, problem, "the file is of another version: get the one the task names") from None
 
 
-def _concerns(fields: Mapping[str, Any], data: DatasetSplit, source: Source) -> bool:
-    """Return whether a row is in the language of the split, for files whose `language_column` has that of each row."""
+def _concerns(fields: Mapping[str, Any], data: DatasetSplit, source: Source, place: str, report: Report) -> bool:
+    """Return whether a row is in the language of the split, for files whose `language_column` has that of each row.
+
+    Rows without a known language are counted as dropped, and where the name of the file says the language, so are those
+    in another one; files of several languages have the others' rows for the others' splits.
+    """
     column = source.options.get("language_column")
     if not isinstance(column, str):
         return True
-    return str(fields.get(column)).lower() in (data.language, language(data.language).name.lower())
+    written = fields.get(column)
+    if blank(written):
+        report.note(f"dropped: no language in '{column}'", place)
+        return False
+    code = code_of(written) if isinstance(written, str) else None
+    if written == data.language or code == data.language:
+        return True
+    if code is None:
+        report.note(f"dropped: unknown language {shown(written)}", place)
+    elif source.named:
+        report.note(f"dropped: row in '{code}' in a file of '{data.language}'", place)
+    return False
 
 
 def _part(rows: Iterator[T], part: tuple[int, int | None]) -> Iterator[T]:

@@ -11,6 +11,7 @@ paper ("IE: Germanic"). `in_xlmr`: among the languages of CC-100 (Conneau et al.
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,7 @@ FIFTY = (
     "sw ta te th tl tr uk ur vi wo yo zh"
 )
 XTREME_R = tuple(FIFTY.split())
+BCP47 = re.compile(r"(?P<language>[a-z]{2,3})(?:[-_][a-z]{4})?(?:[-_](?:[a-z]{2}|[0-9]{3}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,31 @@ def languages() -> dict[str, Language]:
 def iso3(code: str) -> str:
     """Return the three-letter code that corpora use (`swh` for `sw`, `cmn` for `zh`)."""
     return {row[0]: row[5] for row in _rows()}[language(code).code]
+
+
+def code_of(written: str) -> str | None:
+    """Return the code of a language as data sets write it, or None where no rule knows it.
+
+    The rules: the code, its three-letter form, the English name, and a tag of BCP 47 that begins with one of the codes
+    and goes on with a script, a region or both; case and blanks around it do not matter.
+
+    >>> [code_of(name) for name in ("swh", "sw-KE", "zh_Hans_CN", " Swahili ", "sw2", "")]
+    ['sw', 'sw', 'zh', 'sw', None, None]
+    """
+    name = written.strip().lower()
+    known = _codes_by_name()
+    if name in known:
+        return known[name]
+    tag = BCP47.fullmatch(name)
+    return known.get(tag["language"]) if tag else None
+
+
+@cache
+def _codes_by_name() -> dict[str, str]:
+    """Return the codes by the forms in which a language is written, in lower case."""
+    artificial = {name.lower(): one.code for one in ARTIFICIAL.values() for name in (one.code, one.name)}
+    names = {row[1].lower(): row[0] for row in _rows()}
+    return names | {row[5]: row[0] for row in _rows()} | artificial | {code: code for code in languages()}
 
 
 def _rows() -> list[list[str]]:

@@ -61,11 +61,16 @@ class Source:
         label_names: From a label as the rows have it to a label of the task.
         dropped: Raw labels of rows without a gold label, which are left out and counted.
         part: Start and stop over the rows of a split, for data sets cut out of another one.
-        withheld: The files have no answers, as the test sets of leaderboards: they cannot be scored.
+        withheld: The files have no answers, as the test sets of leaderboards: they cannot be scored. A test set in
+            which every answer is blank counts as withheld without it (`dataset.answered`).
         revision: For files below `hub/`, the commit or branch that `tasks.download` takes them from. Data are
             identified by content, so the revision is no part of their identity.
         generator: Makes the examples where there are no files, as for the sandbox's artificial languages.
         languages: The languages of files whose names do not say it; empty: those of the task.
+        label_form: "names" or "numbers", where the published files have the one or the other: names are due then, and
+            a number is refused, or names are noted. "": both are read, and numbers noted. No part of the identity.
+        layouts: Other places of the same files, each by split as in `files`, tried in order where `files` finds none.
+            No part of the identity.
     """
 
     reader: str
@@ -81,12 +86,22 @@ class Source:
     revision: str = "main"
     generator: Generator | None = None
     languages: tuple[str, ...] = ()
+    label_form: str = ""
+    layouts: tuple[Mapping[str, str | tuple[str, ...]], ...] = ()
 
     def patterns(self, split: str, language: str) -> tuple[str, ...]:
         """Return the file patterns of a split in a language; empty where this source has none."""
+        return self._patterns(self.files, split, language)
+
+    def places(self, split: str, language: str) -> tuple[str, ...]:
+        """Return the file patterns of a split in a language in every layout, for messages."""
+        layouts = (self.files, *self.layouts)
+        return tuple(pattern for files in layouts for pattern in self._patterns(files, split, language))
+
+    def _patterns(self, files: Mapping[str, str | tuple[str, ...]], split: str, language: str) -> tuple[str, ...]:
         if self.languages and language not in self.languages:
             return ()
-        patterns = self.files.get(split, ())
+        patterns = files.get(split, ())
         patterns = (patterns,) if isinstance(patterns, str) else patterns
         return tuple(pattern.replace("{language}", self.names.get(language, language)) for pattern in patterns)
 
@@ -98,7 +113,7 @@ class Source:
 
     @property
     def named(self) -> bool:
-        """Whether the names of the files have their language."""
+        """Whether the names of the files in `files` have their language."""
         groups = ((one,) if isinstance(one, str) else one for one in self.files.values())
         return any("{language}" in pattern for group in groups for pattern in group)
 
@@ -121,11 +136,14 @@ class Source:
         """
         if folder is None and not self.absolute:
             return ()
-        groups = [_matching(folder or Path(), pattern) for pattern in self.patterns(split, language)]
-        return tuple(path for paths in groups for path in paths) if groups and all(groups) else ()
+        for files in (self.files, *self.layouts):
+            groups = [_matching(folder or Path(), pattern) for pattern in self._patterns(files, split, language)]
+            if groups and all(groups):
+                return tuple(path for paths in groups for path in paths)
+        return ()
 
     def holds(self, split: str, language: str, folder: Path | None) -> bool:
-        """Return whether this source has a split in a language, with its answers."""
+        """Return whether this source has a split in a language, with its answers unless the files leave them blank."""
         if self.generator is not None:
             return self.generator.has(split, language, self.options)
         return not self.withheld and bool(self.find(split, language, folder))

@@ -24,6 +24,7 @@ from xstilts.evidence.search.corpus import Corpus, gather
 from xstilts.evidence.search.hosts import Host, configured_hosts
 from xstilts.evidence.search.queries import search_queries, topic_groups
 from xstilts.evidence.search.sources import source_names
+from xstilts.runtime import extras
 
 CACHE = Path.home() / ".cache" / "xstilts" / "evidence"
 
@@ -87,6 +88,7 @@ def make_report(question: str, options: ReportOptions, services: ReportServices 
         ConnectionError: Every source failed.
         ReportRefused: A reviewer does not find a quote at its place.
     """
+    extras.require("evidence", "an evidence report")
     parsed = parse_question(question)
     model = llm_client.LanguageModel(*services.llm, options.cache / "llm", options.offline) if services.llm else None
     sources, hosts = choose_sources(options.sources, services.hosts)

@@ -25,6 +25,7 @@ from xstilts.errors import InputError
 from xstilts.experiments.run import ENGLISH
 from xstilts.experiments.score_table import Column, ScoreTable, cells_of, drawn, header, marked
 from xstilts.metrics import Suite, SuiteScore
+from xstilts.runtime.text import counted
 from xstilts.tasks.base import Task, names, task
 
 FOREIGN = " without English"
@@ -184,7 +185,7 @@ def _comparable(tables: Sequence[ScoreTable], suite: Suite) -> None:
 
 
 def _settings(table: ScoreTable) -> str:
-    return ", ".join(f"{c.name}: {len(next(iter(c.scores.values())))} seeds" for c in table.columns)
+    return ", ".join(f"{c.name}: {counted(len(next(iter(c.scores.values()))), 'seed')}" for c in table.columns)
 
 
 def _gap(name: str, suite: Suite, by_task: Mapping[str, ScoreTable]) -> tuple[str, ...] | None:

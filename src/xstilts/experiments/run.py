@@ -306,11 +306,15 @@ class Run:
         return predict(self.model(), data, self.target.format, self.max_length())
 
     def _layer_from(self) -> Stage | None:
-        """Return the scores by which retrieval chooses its layer: one language's development (else test) pairs."""
+        """Return the scores by which retrieval chooses its layer: one language's development (else test) pairs.
+
+        None where the task has no such language or there are no data in it: the layer is the literature's then.
+        """
         code = self.target.dev_language
-        if code is None:
-            return None
-        return self._score_on("validation" if self.splits.has(self.target, "validation", code) else "test", code)
+        for split in ("validation", "test"):
+            if code is not None and self.splits.has(self.target, split, code):
+                return self._score_on(split, code)
+        return None
 
     def _threshold_from(self, code: str) -> Stage | None:
         """Return the scores by which mining chooses its threshold (and layer): development pairs of the language."""

@@ -24,6 +24,8 @@ from xstilts.evaluation.score import read_score
 from xstilts.experiments.run import Run
 from xstilts.formats import task_format
 from xstilts.runtime.machine import Runtime
+from xstilts.runtime.tables import drawn as drawn
+from xstilts.runtime.text import counted
 from xstilts.stats import Summary, gain, summary
 from xstilts.store import manifest
 from xstilts.store.names import BASELINE as BASELINE
@@ -170,10 +172,17 @@ def _notes(run: Run, machine: Runtime) -> Iterable[str]:
     format = task_format(run.target.format)
     if format.layered and not format.threshold_on_dev:
         chosen = read_score(folder_of(next(iter(run.scores().values())), machine))
-        yield (
-            f"layer {chosen['layer']} of the baseline was chosen on {run.target.dev_language}; the literature's "
-            f"depth would be layer {chosen['fixed_layer']}; every layer is in each score.json"
-        )
+        code = run.target.dev_language
+        if run.tuned_from(run.languages()[0]):
+            yield (
+                f"layer {chosen['layer']} of the baseline was chosen on {code}; the literature's "
+                f"depth would be layer {chosen['fixed_layer']}; every layer is in each score.json"
+            )
+        else:
+            reason = (
+                f"there are no data in {code} to choose one on" if code else "the task has no data to choose one on"
+            )
+            yield f"layer {chosen['layer']} is at the literature's depth: {reason}; every layer is in each score.json"
     if format.threshold_on_dev:
         chosen = read_score(folder_of(next(iter(run.scores().values())), machine))
         yield f"layer and threshold of mined pairs were chosen on {chosen['threshold_from']}"
@@ -197,25 +206,6 @@ def _contaminated(runs: Mapping[str, list[Run]], machine: Runtime) -> Iterable[s
 def render(table: ScoreTable) -> RichTable:
     """Return the table for a terminal."""
     return drawn(f"{table.target} ({table.metric})", header(table), cells_of(table))
-
-
-def drawn(title: str, names: list[str], rows: Iterable[tuple[str, list[str]]]) -> RichTable:
-    """Return rows as a table for the terminal.
-
-    Args:
-        title: The title.
-        names: The names of the columns, that of the labels first.
-        rows: The label and the cells of each row; rows of means are bold.
-
-    Returns:
-        The table of rich.
-    """
-    rich = RichTable(title=title, title_justify="left")
-    for number, name in enumerate(names):
-        rich.add_column(name, justify="left" if number == 0 else "right")
-    for label, cells in rows:
-        rich.add_row(label, *cells, style="bold" if label.startswith("mean") else None)
-    return rich
 
 
 def markdown(table: ScoreTable) -> str:
@@ -272,7 +262,7 @@ def remarks(table: ScoreTable) -> list[str]:
     """
     seeds = len(next(iter(table.columns[0].scores.values())))
     lines = [
-        f"mean ± standard error over {seeds} seeds; gains are paired by seed",
+        f"mean ± standard error over {counted(seeds, 'seed')}; gains are paired by seed",
         "asterisk: the 95 % interval (Student's t) excludes 0, each by itself, not corrected for their number",
         *table.notes,
     ]

@@ -114,7 +114,7 @@ class DataFolder:
         folder = self.path
         if folder is None or self.has(task, split, language):
             return False
-        return any(source.find(split, language, folder) for source in task.sources if source.withheld)
+        return any(source.find(split, language, folder) for source in task.sources)
 
     def read(self, task: Task, split: str, language: str) -> Stage:
         """Return the stage that reads a split in a language.

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
 
 from xstilts.data.examples import MultipleChoiceExample
 from xstilts.formats import majority, no_decisions, pooled_features, score_examples
@@ -52,8 +54,10 @@ def encode(
 
 
 def collate(inputs: Sequence[ModelInput], tokenizer: Tokenizer, random: torch.Generator | None = None) -> Batch:
-    """Pad inputs into one batch; targets (inputs,). All inputs must have equally many candidates."""
-    return batch(inputs, tokenizer, single_targets(inputs))
+    """Pad inputs into one batch; targets (inputs,). Inputs may have different numbers of candidates."""
+    counts = tuple(len(model_input.sequences) for model_input in inputs)
+    padded = batch(inputs, tokenizer, single_targets(inputs))
+    return padded if len(set(counts)) == 1 else replace(padded, sequence_counts=counts)
 
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
@@ -63,7 +67,8 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
 
 def predict(network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[list[float]]:
     """Compute the log-probabilities of the candidates, (candidates,) for each input."""
-    return torch.log_softmax(_logits(network, head, batch).float(), dim=-1).tolist()
+    rows = torch.log_softmax(_logits(network, head, batch).float(), dim=-1).tolist()
+    return [row[: len(model_input.sequences)] for row, model_input in zip(rows, inputs, strict=True)]
 
 
 def decode(
@@ -89,5 +94,9 @@ def chance(examples: Sequence[MultipleChoiceExample]) -> float:
 
 
 def _logits(network: Network, head: str, batch: Batch) -> Tensor:
+    """Return the logits of the candidates, (inputs, most candidates); -inf where an input has fewer."""
     scores: Tensor = network(head, batch.ids, batch.mask, batch.packing)
-    return scores.view(len(batch.targets), -1)
+    if batch.sequence_counts is None:
+        return scores.view(len(batch.targets), -1)
+    parts = torch.split_with_sizes(scores.flatten(), list(batch.sequence_counts))
+    return pad_sequence(list(parts), batch_first=True, padding_value=-torch.inf)

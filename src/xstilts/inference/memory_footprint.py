@@ -13,7 +13,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
-import resource
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +21,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from xstilts.runtime.machine import peak_memory_mib
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,13 +86,13 @@ def main(argument: str) -> None:
 
 
 def peak() -> float:
-    """Return the most memory that this process has held, in MiB."""
+    """Return the most memory that this process has held, in MiB; NaN where the system does not say."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (MIB if sys.platform == "darwin" else 1024)
+    most = peak_memory_mib()
+    return math.nan if most is None else float(most)
 
 
 def forget() -> bool:

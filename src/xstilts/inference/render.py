@@ -15,6 +15,7 @@ from rich.table import Table as RichTable
 from xstilts.experiments.score_table import drawn
 from xstilts.inference.benchmark import Report, Standing
 from xstilts.runtime.console import console
+from xstilts.runtime.text import counted
 
 TIMES = ["batch x length", "calls", "p50 ms", "p99 ms", "sequences/s", "tokens/s", "x fp32"]
 COSTS = ["variant", "weights MiB", "peak MiB", "answering MiB", "largest logit", "differs by", "equal arg-max"]
@@ -64,7 +65,7 @@ def summary_lines(report: Report) -> Iterator[str]:
     yield from report.remarks
     facts = report.machine
     able = ", ".join(facts["instructions"]) or "instructions not known"
-    yield f"on {facts['device']} ({facts['processor']}; {able}), {facts['threads']} threads, {report.date}"
+    yield f"on {facts['device']} ({facts['processor']}; {able}), {counted(facts['threads'], 'thread')}, {report.date}"
 
 
 def figure(value: float | None) -> str:

@@ -54,12 +54,14 @@ class Batch:
         mask: 1 for tokens, 0 for padding, (sequences, tokens).
         targets: In the format's own shape; `IGNORED` where there is no loss.
         packing: Where the tokens lie, for an encoder that computes no padding; None: it computes all.
+        sequence_counts: How many sequences each input has, where inputs differ in it; None: all have equally many.
     """
 
     ids: Tensor
     mask: Tensor
     targets: Tensor
     packing: PackedLayout | None = None
+    sequence_counts: tuple[int, ...] | None = None
 
     def packed(self) -> Batch:
         """Return the batch with its packing; it must be on the CPU."""
@@ -75,7 +77,7 @@ class Batch:
 
     def _moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
         packing = self.packing and self.packing.moved(move)
-        return Batch(move(self.ids), move(self.mask), move(self.targets), packing)
+        return Batch(move(self.ids), move(self.mask), move(self.targets), packing, self.sequence_counts)
 
     @property
     def labels(self) -> int:

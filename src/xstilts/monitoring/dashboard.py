@@ -18,9 +18,10 @@ from rich.text import Text
 from xstilts.errors import InputError
 from xstilts.monitoring.status import Running, Status, StudyMonitor
 from xstilts.runtime import tables
-from xstilts.runtime.console import console
+from xstilts.runtime.console import console, current, record
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.signals import Interrupted
+from xstilts.runtime.text import counted
 from xstilts.store.stage import Stage
 
 SHOWN = 12  # lines of each part
@@ -39,6 +40,10 @@ def show(monitor: StudyMonitor, once: bool, every: float) -> None:
     try:
         if once:
             screen.print(drawn(status))
+            record(status)
+        elif current().json:
+            for now in _statuses(monitor, status, every):
+                record(now)
         elif screen.is_terminal:
             _live(monitor, status, screen, every)
         else:
@@ -125,7 +130,7 @@ def _counts(status: Status) -> list[str]:
 
 def _time_left(status: Status) -> str:
     if status.seconds is None:
-        return f"time left not known of {status.unknown:,} stages: none of their function is finished here"
+        return f"time left not known of {counted(status.unknown, 'stage')}: none of their function is finished here"
     return f"about {duration(status.seconds)} left"
 
 
@@ -136,7 +141,9 @@ def drawn(status: Status) -> RenderableType:
         parts.append(Text("no build is running in this store", "dim"))
     parts += [_running(status)] if status.running else []
     parts += [Text(line, "red") for line in _cut([f"failed  {label}: {why}" for label, why in status.failed])]
-    parts += [Text(f"lost  {status.lost:,} stages that need one that failed", "red")] if status.lost else []
+    if status.lost:
+        needs = "needs" if status.lost == 1 else "need"
+        parts.append(Text(f"lost  {counted(status.lost, 'stage')} that {needs} one that failed", "red"))
     if status.waiting:
         functions = ", ".join(f"{count:,} {name}" for name, count in sorted(status.waiting.items()))
         parts.append(Text(f"waiting  {functions}", "dim"))
@@ -149,7 +156,7 @@ def _remarks(status: Status) -> Iterator[str]:
     for build in status.stopped:
         yield (
             f"stopped  a build begun {duration(time.time() - build.started)} ago lacks {build.lacking:,} of "
-            f"{build.stages:,} stages: run it again to continue"
+            f"{counted(build.stages, 'stage')}: run it again to continue"
         )
     for part in status.left_behind:
         yield f"left behind  {part.folder.name}, unchanged for {duration(part.idle)}"

@@ -26,6 +26,7 @@ from markupsafe import Markup, escape
 from xstilts.reporting.page import Panel, Plot, Section
 from xstilts.runtime import tables
 from xstilts.runtime.tables import Cell, TableView, is_known
+from xstilts.runtime.text import counted
 
 Json = Mapping[str, Any]
 Point = tuple[float, float]
@@ -261,7 +262,7 @@ def _curve_panel(label: str, group: Sequence[Json], field: str, encoders: tuple[
     last = max(line.points[-1][0] for line in series)
     description = (
         f"{label}: after {tables.count(last).text} steps between {tables.number(min(ends), 3).text} "
-        f"and {tables.number(max(ends), 3).text}, {len(series)} trainings"
+        f"and {tables.number(max(ends), 3).text}, {counted(len(series), 'training')}"
     )
     axes = Axes("steps", "loss" if field == "points" else "score")
     return Panel(label, lines(series, axes, description, marked=field == "dev_scores"), description)
@@ -298,7 +299,7 @@ def _scaling_panel(scaling: Json) -> Panel:
     name, unit = _figure_label(scaling), scaling.get("unit") or ""
     interval = tables.interval(scaling["low"], scaling["high"])
     fit = f"exponent {tables.number(scaling['exponent']).text} {interval}".strip()
-    description = f"{name}: {fit}, {len(points)} points"
+    description = f"{name}: {fit}, {counted(len(points), 'point')}"
     exponents = (scaling["exponent"], scaling["low"], scaling["high"])
     drawing = power(Series(name, points), exponents, Axes("parameters", unit or name), description)
     return Panel(f"{name}: {fit}", drawing, description)

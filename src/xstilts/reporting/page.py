@@ -24,6 +24,7 @@ from markupsafe import Markup
 from xstilts import __version__
 from xstilts.runtime import text
 from xstilts.runtime.tables import FOLDED_FROM, NOTHING, Cell, TableView, templates
+from xstilts.runtime.text import counted
 
 __all__ = [
     "NOTHING",
@@ -333,6 +334,6 @@ def _plot_lines(plot: Plot) -> Iterator[str]:
 def _table_lines(table: TableView) -> Iterator[str]:
     yield from (f"### {text.markdown(table.title)}", "")
     if len(table.rows) > 2 * FOLDED_FROM:
-        yield from (f"{len(table.rows)} rows: see the HTML page.", "")
+        yield from (f"{counted(len(table.rows), 'row')}: see the HTML page.", "")
     else:
         yield from (table.to_markdown(), "")

@@ -18,6 +18,7 @@ from xstilts.experiments import failed_arms
 from xstilts.experiments import study as studies
 from xstilts.reporting import study_page, study_report
 from xstilts.reporting.study_report import Origin
+from xstilts.runtime import extras
 from xstilts.runtime.machine import Runtime
 
 STORE = Path("work")  # the default of --store
@@ -56,6 +57,7 @@ def run_study(file: Path, scale: str, machine: Runtime, out: Path) -> Outcome:
         StageError: Nothing at all could be built.
         InputError: The file is no study.
     """
+    extras.require("report", "the report of a study")
     study = studies.load(file, scale)
     built, error = studies.attempt(study, machine)
     reasons = error.reasons if error else {}

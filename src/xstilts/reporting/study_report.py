@@ -34,6 +34,7 @@ from xstilts.experiments.extra_tables import ExtraTable, PairedTests, StageTable
 from xstilts.experiments.study import Study, chosen
 from xstilts.models import configs
 from xstilts.runtime.machine import Runtime
+from xstilts.runtime.text import counted
 from xstilts.store import manifest, names, query
 from xstilts.store.build import is_built
 from xstilts.store.live_view import history_of
@@ -352,7 +353,7 @@ def answer(verdicts: Sequence[Mapping[str, Any]]) -> str:
     primary = [verdict for verdict in verdicts if verdict["answers"]] or verdicts[:1]
     counts = Counter(verdict["status"] for verdict in verdicts)
     tally = [f"{count} {_verb(status, count)}" for status, count in sorted(counts.items())]
-    return " ".join([*map(_answering, primary), f"Of {len(verdicts)} claims, {', '.join(tally)}."])
+    return " ".join([*map(_answering, primary), f"Of {counted(len(verdicts), 'claim')}, {', '.join(tally)}."])
 
 
 def _answering(verdict: Mapping[str, Any]) -> str:

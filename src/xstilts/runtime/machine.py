@@ -9,6 +9,7 @@ value beside the arguments of a stage.
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 
 
 GPU_TOKENS, CPU_TOKENS = 16384, 512  # a GPU wants large passes; a CPU takes small ones as fast, in less memory
+
+
+def peak_memory_mib() -> int | None:
+    """Return the most memory that this process has held, in MiB; None on Windows, which does not say."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB; bytes on macOS
+    return peak // (2**20 if sys.platform == "darwin" else 1024)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,16 @@ train 3 10
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from xstilts.runtime.console import current
+
+LOG = logging.getLogger("xstilts.progress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,10 @@ def left(done: int, total: int, seconds: float) -> str:
 
 
 class Lines:
-    """A sink for logs: messages at once, steps of each label at most once in `every` seconds and at their end."""
+    """A sink for logs: messages at once, steps of each label at most once in `every` seconds and at their end.
+
+    They go to the logger `xstilts.progress`, which the command line writes to standard error.
+    """
 
     def __init__(self, every: float = 10.0) -> None:
         self.every = every
@@ -123,13 +131,20 @@ class Lines:
         if due:
             self.last[event.label] = now
             figures = f" {event.done}/{event.total} {event.detail}" if event.total else ""
-            print(f"{event.label}{figures}".rstrip(), file=sys.stderr, flush=True)
+            LOG.info("%s", f"{event.label}{figures}".rstrip())
 
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """Show events within this context as live bars where standard error is a terminal, else as lines."""
-    if not sys.stderr.isatty():
+    """Show events within this context as live bars where standard error is a terminal, else as lines of the log.
+
+    Nothing is shown with `--quiet`; with `--verbose` there are lines everywhere.
+    """
+    if current().quiet:
+        listen(_silent)
+        yield
+        return
+    if current().verbose or not sys.stderr.isatty():
         listen(Lines())
         yield
         return

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from markupsafe import Markup
 
-from xstilts.runtime import text
+from xstilts.runtime import extras, text
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -238,9 +238,31 @@ def table(
     return TableView(name, title, tuple(columns), cells, note, units=tuple(units), align=tuple(align))
 
 
+def drawn(title: str, names: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> RichTable:
+    """Return rows as a table for the terminal.
+
+    Args:
+        title: The title.
+        names: The names of the columns, that of the labels first.
+        rows: The label and the cells of each row; rows of means are bold.
+
+    Returns:
+        The table of rich.
+    """
+    from rich.table import Table
+
+    shown = Table(title=title, title_justify="left")
+    for number, name in enumerate(names):
+        shown.add_column(name, justify="left" if number == 0 else "right")
+    for label, cells in rows:
+        shown.add_row(label, *cells, style="bold" if label.startswith("mean") else None)
+    return shown
+
+
 @cache
 def templates(*folders: Path) -> Environment:
     """Return the environment of the HTML templates, those in other folders first; every value is escaped."""
+    extras.require("report", "an HTML page")
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

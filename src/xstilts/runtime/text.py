@@ -31,6 +31,15 @@ def listed(names: Iterable[object]) -> str:
     return ("; " if any("," in text for text in texts) else ", ").join(texts)
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, which agrees with it.
+
+    >>> counted(1, "seed"), counted(1200, "seed"), counted(2, "study", "studies")
+    ('1 seed', '1,200 seeds', '2 studies')
+    """
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def markdown(text: str) -> str:
     """Return Markdown that shows a text as it is, in one line."""
     return SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))

@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
+from xstilts.runtime.text import counted
 from xstilts.selection.backtest import Gains, hits
 from xstilts.selection.probes import CandidateSearch
 from xstilts.selection.recommend import recommend
@@ -155,12 +156,14 @@ def remarks(advice: Advice) -> Iterator[str]:
     for probe_round in advice.rounds:
         names = ", ".join(standing.name for standing in probe_round.standings)
         rung = probe_round.rung
-        yield f"round {rung.number + 1}, {rung.steps} steps, {rung.seeds} seeds: {names}"
+        size = f"{counted(rung.steps, 'step')}, {counted(rung.seeds, 'seed')}"
+        yield f"round {rung.number + 1}, {size}: {names}"
         yield from (f"  {name} dropped: {why}" for name, why in probe_round.dropped.items())
     yield from (f"left out: {reason}" for reason in advice.missing)
     parts = ", ".join(f"{purpose} {seconds:.0f} s" for purpose, seconds in advice.spent.items())
     budget = "no budget was set" if math.isinf(advice.budget) else f"of {advice.budget:.0f} s"
-    yield f"spent {sum(advice.spent.values()):.0f} s of stages, {budget}: {parts}; {advice.built} stages built now"
+    built = counted(advice.built, "stage")
+    yield f"spent {sum(advice.spent.values()):.0f} s of stages, {budget}: {parts}; {built} built now"
 
 
 def _hits(advice: Advice) -> RichTable:
@@ -200,6 +203,12 @@ def save(advice: Advice, folder: Path) -> Path:
         The path of the file.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / ADVICE).write_text(json.dumps(to_json(advice), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return folder / ADVICE
+
+
+def to_json(advice: Advice) -> Any:
+    """Return everything that is printed, as the values of `recommend.json`."""
     certainty = known(advice)
     values = {
         "encoder": advice.encoder,
@@ -215,8 +224,7 @@ def save(advice: Advice, folder: Path) -> Path:
         "missing": list(advice.missing),
         "hits": [asdict(hit) for hit in advice.hits],
     }
-    (folder / ADVICE).write_text(json.dumps(_finite(values), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return folder / ADVICE
+    return _finite(values)
 
 
 def _figure(figure: Figure) -> dict[str, float]:

@@ -43,6 +43,13 @@ TITLES = {
     "multiple_choice": "multiple choice",
     HEADLESS: "sentence embeddings",
 }
+
+
+def _title(format: str) -> str:
+    """Return what a model of a task format is for; of other formats than those above, their name."""
+    return TITLES.get(format, format.replace("_", " "))
+
+
 ROLES = {
     names.PRETRAINING: "pretraining",
     names.INTERMEDIATE: "intermediate training",
@@ -286,8 +293,8 @@ def _results(facts: CardFacts, score: LanguageScore) -> Iterator[EvalResult]:
         return
     source = _source(facts, score.data.task, "scores", (score.data,))
     yield EvalResult(
-        task_type=usage.pipeline_of(facts.format),
-        task_name=TITLES[facts.format],
+        task_type=usage.pipeline_of(facts.format) or facts.format,
+        task_name=_title(facts.format),
         dataset_type=next(_hub_names(facts, source), score.data.task),
         dataset_name=f"{score.data.task} ({named(score.data.language)})",
         dataset_config=score.data.language,
@@ -337,7 +344,7 @@ def _encoder(facts: CardFacts) -> str:
 
 
 def _summary(facts: CardFacts) -> str:
-    history, title = facts.history, TITLES[facts.format]
+    history, title = facts.history, _title(facts.format)
     labels = f" with {len(facts.labels)} labels" if facts.format in LABELLED else ""
     if not history.trainings:
         return (
@@ -645,7 +652,8 @@ def _limit_lines(facts: CardFacts) -> Iterator[str]:
     )
     yield from _weak(history)
     yield from _unmeasured(facts, scored)
-    yield f"Length: {facts.max_length} tokens at most, special tokens included; {CUT[facts.format]}."
+    cut = CUT.get(facts.format, "longer inputs are truncated")
+    yield f"Length: {facts.max_length} tokens at most, special tokens included; {cut}."
     for training in history.trainings:
         for part in training.tasks:
             if part.cut:

@@ -56,9 +56,9 @@ class Usage:
     plain: bool = True
 
 
-def pipeline_of(format: str) -> str:
-    """Return the task by which the hub lists models of a format."""
-    return PIPELINES[format]
+def pipeline_of(format: str) -> str | None:
+    """Return the task by which the hub lists models of a format; None where the hub has none."""
+    return PIPELINES.get(format)
 
 
 def usage(
@@ -74,7 +74,8 @@ def usage(
         labels: Labels of a token classification head.
         pairs: Whether a classification head takes pairs of texts.
     """
-    if format in AUTO and auto_class(model_type, format) is None:
+    shown = format == "token_classification" or format in _CODE
+    if not shown or (format in AUTO and auto_class(model_type, format) is None):
         return Usage(_OWN.format(name=json.dumps(name), example=_example(format, pairs)), (_OWN_NOTE,), False)
     note: tuple[str, ...]
     if format == "token_classification":
@@ -114,7 +115,7 @@ def renamed(text: str, name: str) -> str:
 def _example(format: str, pairs: bool) -> str:
     if format == "classification" and pairs:
         return json.dumps([TEXT, SECOND])
-    return json.dumps(EXAMPLES[format], ensure_ascii=False)
+    return json.dumps(EXAMPLES.get(format, TEXT), ensure_ascii=False)
 
 
 _CLASSIFICATION = """\

@@ -23,10 +23,11 @@ from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
+from xstilts.runtime.text import counted
 from xstilts.store import build, build_log
 from xstilts.store.build_log import BuildLog
 from xstilts.store.identity import SORTED, canonical
-from xstilts.store.stage import Stage, StageError
+from xstilts.store.stage import Stage, StageError, with_inputs
 
 Bundle = tuple[Stage, ...]
 Failures = dict[str, Exception | None]  # by key; None where only something needed failed
@@ -64,6 +65,8 @@ def build_all(stages: Sequence[Stage], machine: Runtime) -> int:
         StageError: The disk is full, a worker process died, or a stage has a function that workers cannot import.
     """
     todo = build.missing(tuple(stages), machine)
+    if todo and (finished := len(with_inputs(stages)) - len(todo)):
+        progress.note(f"continuing: {finished} of {counted(finished + len(todo), 'stage')} finished")
     alone = machine.workers <= 1 or len(todo) <= 1
     with build_log.noted(todo, machine) as note:
         failed = _one_by_one(todo, machine, note, _tell) if alone else _Side(todo, machine, note).run()
@@ -72,7 +75,8 @@ def build_all(stages: Sequence[Stage], machine: Runtime) -> int:
         lines = [f"{label}: {_said(error)}" for label, error in reasons[:NAMED]]
         lines += [f"and {len(reasons) - NAMED} more"] if len(reasons) > NAMED else []
         raise Unbuilt(
-            f"{len(failed)} of {len(todo)} stages could not be built; the others are kept.\n" + "\n".join(lines),
+            f"{len(failed)} of {counted(len(todo), 'stage')} could not be built; the others are kept.\n"
+            + "\n".join(lines),
             {key: _said(error) if error else "" for key, error in failed.items()},
             len(todo) - len(failed),
         ) from reasons[0][1]

@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from xstilts.runtime.machine import peak_memory_mib
 from xstilts.store import names
 
 RECORD = names.MANIFEST_FILE
@@ -30,8 +30,7 @@ def write(folder: Path, facts: dict[str, Any]) -> None:
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     files = {name: _described(folder / name) for name in names if name != RECORD}
     libraries = {name: installed for name in LIBRARIES if (installed := version(name))}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    record = {**facts, "libraries": libraries, "process_peak_memory_mib": peak, "files": files}
+    record = {**facts, "libraries": libraries, "process_peak_memory_mib": peak_memory_mib(), "files": files}
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     (folder / RECORD).write_text(text, encoding="utf-8")
     for name in (*files, RECORD):

@@ -22,6 +22,7 @@ from xstilts.data.readers import Report
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.runtime import progress
+from xstilts.runtime.console import console
 from xstilts.tasks import download
 from xstilts.tasks.base import Task, listed, task
 
@@ -96,13 +97,18 @@ def gather(
 
 def show(found: Mapping[str, Sequence[Entry]], folder: Path | None, out: Path | None = None) -> bool:
     """Print entries, write them to the JSON file `out` if there is one, and return whether none is broken."""
+    screen = console()
     for name, entries in found.items():
         for line in render(task(name), entries, folder or Path()):
-            print(line)
-    every = [entry for entries in found.values() for entry in entries]
+            screen.print(line, highlight=False, soft_wrap=True)
     if out:
-        out.write_text(json.dumps([_record(entry) for entry in every], indent=1) + "\n", encoding="utf-8")
-    return not any(entry.error for entry in every)
+        out.write_text(json.dumps(to_json(found), indent=1) + "\n", encoding="utf-8")
+    return not any(entry.error for entries in found.values() for entry in entries)
+
+
+def to_json(found: Mapping[str, Sequence[Entry]]) -> list[dict[str, object]]:
+    """Return entries as the values of their JSON file."""
+    return [_record(entry) for entries in found.values() for entry in entries]
 
 
 def survey(task: Task, folder: Path, split: str | None = None, counted: bool = True) -> Iterator[Entry]:
@@ -133,21 +139,22 @@ def render(task: Task, entries: Iterable[Entry], folder: Path) -> Iterator[str]:
 def _pairs(task: Task, folder: Path, split: str | None) -> Iterator[tuple[str, str]]:
     """Yield the splits and languages that a task uses, and others whose files are there."""
     splits = SPLITS if task.artificial else download.splits_of(task)
+    chosen = () if task.artificial or task.trained_in == task.usual_languages else task.trained_in  # "mnli:sw"
     for part in (part for part in splits if split in (None, part)):
         used = () if task.artificial else download.used_languages(task, part)
-        for code in download.languages_of(task):
-            if code in used or _source(task, part, code, folder):
+        for code in dict.fromkeys((*download.languages_of(task), *chosen)):
+            if code in used or (part == "train" and code in chosen) or _source(task, part, code, folder):
                 yield part, code
 
 
 def _source(task: Task, split: str, language: str, folder: Path) -> Source | None:
     """Return the source that is read: the first that has files, with answers or without."""
-    found = (
+    found = [
         source
         for source in task.every_source()
         if source.holds(split, language, folder) or source.find(split, language, folder)
-    )
-    return next(found, None)
+    ]
+    return next((source for source in found if task.holds(source, split, language, folder)), next(iter(found), None))
 
 
 def _entry(task: Task, split: str, language: str, source: Source | None, folder: Path, counted: bool) -> Entry:
@@ -161,8 +168,9 @@ def _entry(task: Task, split: str, language: str, source: Source | None, folder:
         count = sum(1 for _ in examples(data, folder, report)) if counted else None
     except (InputError, OSError) as problem:
         error = str(problem)
-    notes = {reason: times for reason, times in report.counts.items() if not _is_shown_elsewhere(reason, source)}
-    return Entry(task.label, split, language, form, count, wanted, source.withheld, notes, error, offered)
+    withheld = source.withheld or (split == "test" and not task.holds(source, split, language, folder))
+    notes = {reason: times for reason, times in report.counts.items() if not _is_shown_elsewhere(reason, withheld)}
+    return Entry(task.label, split, language, form, count, wanted, withheld, notes, error, offered)
 
 
 def _form(data: DatasetSplit) -> str:
@@ -171,9 +179,9 @@ def _form(data: DatasetSplit) -> str:
     return "/".join(folders[: 3 if folders[0] == "hub" else 2])
 
 
-def _is_shown_elsewhere(reason: str, source: Source) -> bool:
+def _is_shown_elsewhere(reason: str, withheld: bool) -> bool:
     """Return whether another column of an entry has what a note says."""
-    return reason.endswith("are expected") or (source.withheld and reason.endswith("hidden"))
+    return reason.endswith("are expected") or (withheld and reason.endswith("hidden"))
 
 
 def _get(task: Task, folder: Path, split: str | None) -> dict[tuple[str, str], str]:
@@ -240,7 +248,7 @@ def _remedy(task: Task, entry: Entry, folder: Path) -> str:
     """Return how to get what is missing: the command, or where the files must lie."""
     if entry.offered:
         return f"get it with `xstilts data {task.label} --split {entry.split} --get --data {folder}`"
-    places = [path for source in task.sources if not source.withheld for path in source.patterns(entry.split, "{}")]
+    places = [path for source in task.sources if not source.withheld for path in source.places(entry.split, "{}")]
     looked = [path.replace("{}", "<language>") for path in places]
     more = f" and {len(looked) - PLACES} more" if len(looked) > PLACES else ""
     return f"looked for {', '.join(looked[:PLACES])}{more}" if looked else "no source of the task has it with answers"

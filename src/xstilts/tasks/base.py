@@ -25,7 +25,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from xstilts.data.dataset import DataFile, DatasetSplit
+from xstilts.data.dataset import DataFile, DatasetSplit, answered
 from xstilts.data.held_out import PERCENT
 from xstilts.data.languages import language
 from xstilts.data.source import Source
@@ -48,6 +48,7 @@ from xstilts.tasks.user_format import FileFormat, FileOptions, infer
 
 FOLDERS = ("datasets", "subsets", "sandbox")
 GROUP = "xstilts.tasks"  # of entry points
+TEXT_READERS = ("aligned", "auto", "conllu", "csv", "jsonl", "tagged", "tsv")  # labels of which are written out
 OWN = "the user's own"  # citation and licence where none is given
 
 
@@ -105,6 +106,7 @@ class Task:
         dev_language: For retrieval, the language on which a layer may be chosen.
         note: What a reader must know beside every score.
         default_languages: The usual `trained_in` where another one is chosen; None where it is not.
+        more_metrics: Measures of label counts shown beside the metric: "matthews", or "f1:LABEL" for one label's F1.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Task:
     dev_language: str | None = None
     note: str = ""
     default_languages: tuple[str, ...] | None = None
+    more_metrics: tuple[str, ...] = ()
 
     @property
     def artificial(self) -> bool:
@@ -378,6 +381,7 @@ class Task:
 
     def _looked_up(self, split: str, language: str, folder: Path | None) -> DatasetSplit:
         places: list[str] = []
+        withheld: DatasetSplit | None = None
         for source in self.sources_in(language):
             if source.generator is not None:
                 if source.generator.has(split, language, source.options):
@@ -385,8 +389,13 @@ class Task:
                 continue
             paths, base = source.find(split, language, folder), None if source.absolute else folder
             if paths:
-                return self._data(split, language, source, tuple(DataFile.of(path, base) for path in paths))
-            places += source.patterns(split, language)
+                data = self._data(split, language, source, tuple(DataFile.of(path, base) for path in paths))
+                if self.holds(source, split, language, folder):
+                    return data
+                withheld = withheld or data
+            places += source.places(split, language)
+        if withheld:
+            return withheld
         if not places:
             missing = f"no source of the task has a split '{split}' there"
             raise InputError(f"task '{self.name}' has no {split} data in '{language}': {missing}")
@@ -400,7 +409,15 @@ class Task:
         return memoised(self, ("has", split, language, folder), lambda: self._held(split, language, folder))
 
     def _held(self, split: str, language: str, folder: Path | None) -> bool:
-        return any(source.holds(split, language, folder) for source in self.sources_in(language))
+        return any(self.holds(source, split, language, folder) for source in self.sources_in(language))
+
+    def holds(self, source: Source, split: str, language: str, folder: Path | None) -> bool:
+        """Return whether a source of the task has a split in a language, with answers that are not blank."""
+        if not source.holds(split, language, folder):
+            return False
+        if split != "test" or source.generator is not None:
+            return True
+        return answered(source, self.format, source.find(split, language, folder), language)
 
     def sources_in(self, language: str) -> tuple[Source, ...]:
         """Return the sources that may hold a language: files named without one hold the task's own languages only."""
@@ -456,9 +473,17 @@ class Task:
             source.meaning(),
             files,
             part,
-            source,
+            replace(source, label_form=self._label_form(source)),
             self._expected(split, language, source),
         )
+
+    def _label_form(self, source: Source) -> str:
+        """Return whether a source has names or numbers of labels, "" where either may be.
+
+        The text files of shipped tasks have names unless they say numbers. A user's own may have either.
+        """
+        published = self.name in _shipped() and source in self.sources and source.reader in TEXT_READERS
+        return source.label_form or ("names" if published else "")
 
     def _expected(self, split: str, language: str, source: Source) -> int | None:
         """Return how many examples a source should have of a split; None where it is unknown.

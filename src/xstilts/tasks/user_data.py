@@ -27,9 +27,11 @@ from xstilts.data.hub_snapshot import Repository
 from xstilts.data.languages import codes, language
 from xstilts.data.readers import Input, Report
 from xstilts.data.readers import read as read_rows
+from xstilts.data.readers.field_types import SURROGATE
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.runtime import progress
+from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
     from xstilts.tasks.user_format import FileFormat
@@ -209,7 +211,7 @@ class UserData:
             )
         numbers = all(value.isdigit() for value in values)
         labels = tuple(sorted(values, key=lambda value: (int(value) if numbers else 0, value)))
-        progress.note(f"{self.name}: {len(labels)} labels in {paths[0].name}: {', '.join(labels)[:200]}")
+        progress.note(f"{self.name}: {counted(len(labels), 'label')} in {paths[0].name}: {', '.join(labels)[:200]}")
         return labels
 
 
@@ -597,7 +599,8 @@ def _line(record: Mapping[str, Any], needed: Sequence[str], where: str) -> str:
         have = ", ".join(map(str, record))
         raise InputError(f"{where} has no column {', '.join(missing)}: it has {have}; name the columns as they are")
     values = {column: _json_value(record[column], f"{where}, column {column}") for column in needed}
-    return json.dumps(values, ensure_ascii=False) + "\n"
+    line = json.dumps(values, ensure_ascii=False)
+    return (json.dumps(values) if SURROGATE.search(line) else line) + "\n"  # escaped, a surrogate can be written
 
 
 def _json_value(value: Any, where: str) -> Any:

@@ -138,6 +138,8 @@ def train(
         optimizer = make_optimizer(network, recipe)
         checkpoint = Checkpoint(context.folder / CHECKPOINT, network, optimizer)
         state = State(**checkpoint.load())
+        if state.step:
+            progress.note(f"{context.folder.stem}: continuing from step {state.step} of {total}")
 
         frozen_states = _frozen_states(network, sets, tokenizer, total * recipe.batch_size, machine)
         heads = {encoded.training_set.task: encoded.training_set.format for encoded in sets}

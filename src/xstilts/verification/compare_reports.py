@@ -26,7 +26,7 @@ from xstilts.reporting.study_page import SETTING
 from xstilts.reporting.study_report import MEAN, ZERO_SHOT
 from xstilts.runtime import tables
 from xstilts.runtime.tables import NOTHING, Cell, TableView, is_known
-from xstilts.runtime.text import listed
+from xstilts.runtime.text import counted, listed
 
 DIFFERS = "differs"
 OUT = Path("comparison")
@@ -130,7 +130,7 @@ def _answer(shared: Sequence[TableView], verdicts: Section) -> str:
     if not rows:
         return "The reports have no figure in common."
     return (
-        f"Of {len(rows)} figures that both have, {len(decided)} differ by more than their intervals allow, "
+        f"Of {counted(len(rows), 'figure')} that both have, {len(decided)} differ by more than their intervals allow, "
         f"each by itself; verdicts that differ: {changed}."
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from xstilts.data.readers import field_types
 from xstilts.data.readers.parquet import parquet
 from xstilts.data.readers.row import Input, Options, Report, Row, bad
 from xstilts.data.readers.text_lines import lines
@@ -43,16 +44,27 @@ def bitext_parquet(files: Sequence[Input], options: Options, report: Report) -> 
     """Read the hub's form: one row with both sides as lists and the gold as pairs of places from 1."""
     for row in parquet(files, {"columns": ("sentence1", "sentence2", "gold")}, report):
         foreign, english = (
-            [(f"{row.place}, {column}[{n}]", f"{side}-{n + 1}", text) for n, text in enumerate(row.values[column])]
+            [
+                (f"{row.place}, {column}[{n}]", f"{side}-{n + 1}", text)
+                for n, text in enumerate(field_types.texts(row.values[column], column, row.place, report))
+            ]
             for side, column in (("xx", "sentence1"), ("en", "sentence2"))
         )
         targets: dict[str, list[str]] = {}
-        for number, (a, b) in enumerate(row.values["gold"]):
+        for number, (a, b) in enumerate(_gold(row.values["gold"], row.place)):
             if not (1 <= a <= len(foreign) and 1 <= b <= len(english)):
                 place = f"{row.place}, gold[{number}]"
                 raise bad(place, f"expected places in both lists, found {(a, b)}", "the file is damaged: get it again")
             targets.setdefault(foreign[a - 1][1], []).append(english[b - 1][1])
         yield from _rows(foreign, english, targets, options)
+
+
+def _gold(pairs: Any, place: str) -> list[tuple[int, int]]:
+    """Return the gold pairs of a row; InputError where they are no pairs of numbers."""
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise bad(place, f"expected pairs in 'gold', found {field_types.shown(pairs)}", "get the file again")
+    a, b = ([field_types.integer(pair[side], "gold", place) for pair in pairs] for side in (0, 1))
+    return list(zip(a, b, strict=True))
 
 
 def _rows(

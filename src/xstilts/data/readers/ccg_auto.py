@@ -20,7 +20,7 @@ def auto(files: Sequence[Input], options: Options, report: Report) -> Iterator[R
         id = ""
         for number, line in lines(file, report):
             if line.startswith("ID="):
-                id = line.removeprefix("ID=").split()[0] if len(line) > 3 else ""
+                id = next(iter(line.removeprefix("ID=").split()), "")
                 continue
             if not line.strip():
                 continue

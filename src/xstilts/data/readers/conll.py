@@ -9,7 +9,7 @@ sentences whose words are withheld ("_") left out, as XTREME's preprocessing doe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from xstilts.data.readers.row import Input, Options, Report, Row, bad, columns_of
 from xstilts.data.readers.text_lines import lines
@@ -24,18 +24,25 @@ PREFERENCES = {
 }
 CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEPS", "MISC")
 ID, FORM, TAG, HEAD = 0, 1, 3, 6
-NUMBERED = re.compile(r"\d+([-.]\d+)?")
+NUMBERED = re.compile(r"[0-9]+([-.][0-9]+)?")
+BLANKS = re.compile(r"[ \t]+")  # other white space occurs in words
+DOCUMENT = "-DOCSTART-"
+LOOKED_AT = 10_000  # lines without a tab, after which there are none
 
 
 def tagged(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
-    """Read words in columns; a blank line ends a sentence.
+    """Read words in columns; a blank line, which may hold tabs and spaces, ends a sentence.
 
-    Options: columns; comments (1: skip lines with "#"); blanks (1: any blanks separate columns, not tabs alone, and
-    the line `-DOCSTART-`, which begins a document, is no sentence).
+    The line `-DOCSTART-`, which begins a document, is no sentence.
+
+    Options: columns (names in the order of the file, with "token" and perhaps "tag" and "number"); comments (1: skip
+    lines with "#"); separator ("tab"; "blanks": tabs and spaces, however many; or one character); blanks (1: the
+    separator "blanks"). Without a separator a file in which no line has a tab is read as if it were "blanks".
     """
-    columns = columns_of(options)
+    columns, comments = columns_of(options), bool(options.get("comments"))
     for file in files:
-        for block in _blocks(file, bool(options.get("comments")), report, blanks=bool(options.get("blanks"))):
+        separator = "blanks" if options.get("blanks") else str(options.get("separator") or "")
+        for block in _blocks(file, comments, report, separator, len(columns)):
             for number, fields in block:
                 if len(fields) != len(columns):
                     raise _cut(file, number, fields, columns)
@@ -54,7 +61,7 @@ def conllu(files: Sequence[Input], options: Options, report: Report) -> Iterator
     """
     order = PREFERENCES.get(str(options.get("language")), PREFERENCE).split()
     for file in files:
-        for block in _blocks(file, True, report):
+        for block in _blocks(file, True, report, "", len(CONLLU)):
             _check(file, block)
             words = _surface(block, order) if options.get("fused") else _syntactic(block)
             hidden = sum(form == "_" for _, form, _ in words)
@@ -83,18 +90,47 @@ def _count(file: Input, ids: Sequence[tuple[int, str]]) -> None:
             raise bad(f"{file.name}:{number}", f"expected the word number {expected}, found {id!r}", remedy)
 
 
-def _blocks(file: Input, comments: bool, report: Report, blanks: bool = False) -> Iterator[Block]:
+def _blocks(file: Input, comments: bool, report: Report, separator: str, width: int) -> Iterator[Block]:
+    """Yield the sentences of a file: (line, columns) of each word."""
+    split = _splitter(separator or _separator(file, comments, width, report), file)
     block: Block = []
     for number, line in lines(file, report):
-        if blanks and (not line.strip() or line.startswith("-DOCSTART-")):
+        if line.startswith(DOCUMENT):
+            report.note("noted: line -DOCSTART- is no sentence", f"{file.name}:{number}")
             line = ""
-        if not line and block:
-            yield block
+        if not line.strip(" \t"):
+            if block:
+                yield block
             block = []
-        elif line and not (comments and line.startswith("#")):
-            block.append((number, line.split() if blanks else line.split("\t")))
+        elif not (comments and line.startswith("#")):
+            block.append((number, split(line)))
     if block:
         yield block
+
+
+def _separator(file: Input, comments: bool, width: int, report: Report) -> str:
+    """Return what separates the columns of a file: tabs, or blanks where no line has a tab."""
+    first = 0
+    for number, line in lines(file, Report()) if width > 1 else ():
+        if not line.strip(" \t") or line.startswith(DOCUMENT) or (comments and line.startswith("#")):
+            continue
+        if "\t" in line:
+            return "tab"
+        first = first or number
+        if number > first + LOOKED_AT:
+            break
+    if first:
+        report.note("noted: columns separated by spaces", f"{file.name}:{first}")
+    return "blanks" if first else "tab"
+
+
+def _splitter(separator: str, file: Input) -> Callable[[str], list[str]]:
+    if separator == "blanks":
+        return lambda line: BLANKS.split(line.strip(" \t"))
+    if separator != "tab" and len(separator) != 1:
+        raise bad(file.name, f"unknown separator {separator!r}", "give 'tab', 'blanks' or one character")
+    character = "\t" if separator == "tab" else separator
+    return lambda line: line.split(character)
 
 
 def _row(file: Input, numbers: Sequence[int], words: Sequence[str], tags: Sequence[str]) -> Row:
@@ -144,4 +180,6 @@ def _cut(file: Input, number: int, fields: list[str], columns: Sequence[str]) ->
     expected = f"expected {len(columns)} columns ({', '.join(columns)}), found {len(fields)}"
     shown = " | ".join(fields)[:80]
     remedy = "the line is cut or a column is missing: get the file again"
+    if len(fields) > len(columns):
+        remedy = "name the columns of the file in their order: the option `columns`, or `fields` of `Task.from_conll`"
     return bad(f"{file.name}:{number}", f"{expected} in {shown!r}", remedy)

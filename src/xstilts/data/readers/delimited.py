@@ -16,20 +16,26 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
+from xstilts.data.readers.field_types import parsed
 from xstilts.data.readers.row import Input, Options, Report, Row, bad, columns_of
 from xstilts.data.readers.text_lines import lines
 
 Record = tuple[int, list[str]]
 QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+FIELD = re.compile(r'"(?:[^"]|"")*"(?=\t|\Z)|[^\t]*')
+OPEN = re.compile(r'(?:^|[\t\n])"(?:[^"]|"")*$')
+LONGEST = 200  # lines of a record
+BLANK_REMEDY = "remove it or get the file again"
+LINES, TABS = "noted: record over several lines", "noted: quoted field with a tab"
 
 
 def tsv(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
     """Read tab-separated values. Options: columns, header (1: the first line names the columns), quotes."""
     for file in files:
-        split = ((number, line.split("\t")) for number, line in _filled(file, report))
         if options.get("quotes"):
-            split = ((number, [_unquoted(field) for field in fields]) for number, fields in split)
-        yield from _table(file, split, options)
+            yield from _table(file, _quoted_records(file, options, report), options)
+        else:
+            yield from _table(file, ((number, line.split("\t")) for number, line in _filled(file, report)), options)
 
 
 def csv(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
@@ -44,10 +50,12 @@ def jsonl(files: Sequence[Input], options: Options, report: Report) -> Iterator[
         for number, line in _filled(file, report):
             place = f"{file.name}:{number}"
             try:
-                values = json.loads(line)
+                values = parsed(line)
             except json.JSONDecodeError as error:
                 problem = f"expected one JSON object, found text that ends or breaks at character {error.pos + 1}"
                 raise bad(place, problem, "the line is cut or damaged: get the file again") from None
+            except ValueError as error:
+                raise bad(place, f"expected one JSON object: {error}", "is this a JSON-lines file?") from None
             if not isinstance(values, dict):
                 raise bad(place, f"expected one JSON object, found {line[:40]!r}", "is this a JSON-lines file?")
             yield Row(place, values)
@@ -92,12 +100,84 @@ def _filled(file: Input, report: Report) -> Iterator[tuple[int, str]]:
         if not line.strip():
             blank = blank or number
         elif blank:
-            remedy = "remove it or get the file again"
-            raise bad(f"{file.name}:{blank}", "expected a record, found a blank line", remedy)
+            raise bad(f"{file.name}:{blank}", "expected a record, found a blank line", BLANK_REMEDY)
         else:
             yield number, line
     if blank:
         report.note("repaired: blank line at the end", f"{file.name}:{blank}")
+
+
+def _quoted_records(file: Input, options: Options, report: Report) -> Iterator[Record]:
+    """Yield records whose quoted fields may hold tabs and span lines, as QQP's do.
+
+    A line that has the number of columns is a record as it stands, since texts may begin with a quote mark that none
+    closes. Only where a line has another number do quote marks count: on it, on the line before and on those after.
+    """
+    width = 0 if options.get("header") else len(columns_of(options))
+    waiting: list[tuple[int, str]] = []  # a whole line that may go on, or the lines of a record that does
+    partial, blank = False, 0
+    for number, line in lines(file, report):
+        if not line.strip() and not _open(waiting):
+            blank = blank or number
+            continue
+        if blank:
+            raise bad(f"{file.name}:{blank}", "expected a record, found a blank line", BLANK_REMEDY)
+        count = line.count("\t") + 1
+        width = width or count
+        if count == width and line.strip() and not partial:
+            yield from _whole(waiting, file)
+            waiting = [(number, line)]
+            continue
+        if not partial and not _open(waiting):
+            yield from _whole(waiting, file)
+            waiting = []
+        waiting.append((number, line))
+        partial = True
+        for start in (0, 1)[: len(waiting)]:
+            if (fields := _joined(waiting[start:], width)) is not None:
+                yield from _whole(waiting[:start], file)
+                report.note(LINES if len(waiting) > start + 1 else TABS, f"{file.name}:{waiting[start][0]}")
+                yield waiting[start][0], fields
+                waiting, partial = [], False
+                break
+        if partial and (count == width or not _open(waiting) or len(waiting) > LONGEST):
+            yield from _whole(waiting, file)
+            waiting, partial = [], False
+    while waiting and not waiting[-1][1].strip():
+        blank = waiting.pop()[0]
+    yield from _whole(waiting, file)
+    if blank:
+        report.note("repaired: blank line at the end", f"{file.name}:{blank}")
+
+
+def _whole(waiting: Sequence[tuple[int, str]], file: Input) -> Iterator[Record]:
+    """Yield lines as a record each; InputError for a blank one among them."""
+    for number, line in waiting:
+        if not line.strip():
+            raise bad(f"{file.name}:{number}", "expected a record, found a blank line", BLANK_REMEDY)
+        yield number, [_unquoted(field) for field in line.split("\t")]
+
+
+def _open(waiting: Sequence[tuple[int, str]]) -> bool:
+    """Return whether lines leave a quoted field open, so that it may go on."""
+    text = "\n".join(line for _, line in waiting)
+    return bool(text) and OPEN.search(text) is not None
+
+
+def _joined(waiting: Sequence[tuple[int, str]], width: int) -> list[str] | None:
+    """Return the fields of lines taken together, where they make one record of so many columns."""
+    text = "\n".join(line for _, line in waiting)
+    matches, stop = [], -1
+    while stop < len(text):
+        match = FIELD.match(text, stop + 1)
+        if match is None:
+            return None
+        matches.append(match[0])
+        stop = match.end()
+    whole = len(matches) == width and all(
+        QUOTED.fullmatch(field) for field in matches if field.startswith('"') or "\n" in field
+    )
+    return [_unquoted(field) for field in matches] if whole else None
 
 
 def _unquoted(field: str) -> str:

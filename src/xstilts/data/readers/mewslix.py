@@ -10,16 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from xstilts.data.languages import code_of
+from xstilts.data.readers import field_types
 from xstilts.data.readers.delimited import jsonl
 from xstilts.data.readers.row import Input, Options, Report, Row, bad
+from xstilts.errors import InputError
 
 REMEDY = "the file is of another version: make it again with Mewsli-X's script"
 
 
 def mewslix(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
     """Read the mentions in the option `language` (first file), and all candidates (second)."""
+    elsewhere, queries = 0, False
     for row in jsonl(files[:1], options, report):
-        yield from _known(row, lambda row: _queries(row, options))
+        rows = _known(row, lambda row: _queries(row, options, report))
+        queries, elsewhere = queries or bool(rows), elsewhere + (not rows)
+        yield from rows
+    if elsewhere and not queries:
+        report.note(f"dropped: not in '{options.get('language')}'", files[0].name, elsewhere)
     for row in jsonl(files[1:], options, report):
         yield from _known(row, _candidate)
 
@@ -34,13 +42,19 @@ def _known(row: Row, parts: Callable[[Row], Iterator[Row]]) -> list[Row]:
     """Return the parts of a row; InputError where it is not built as Mewsli-X's are."""
     try:
         return list(parts(row))
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+    except InputError:
+        raise
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
         problem = f"expected mentions and entities as Mewsli-X has them, found {str(row.values)[:120]} ({error!r})"
         raise bad(row.place, problem, REMEDY) from None
 
 
-def _queries(row: Row, options: Options) -> Iterator[Row]:
-    if _get(row, "context")["language"] == options.get("language"):
+def _queries(row: Row, options: Options, report: Report) -> Iterator[Row]:
+    written = _get(row, "context")["language"]
+    code = code_of(field_types.text(written, "language", row.place))
+    if code is None and written != options.get("language"):
+        report.note(f"dropped: unknown language {field_types.shown(written)}", row.place)
+    elif options.get("language") in (code, written):
         for mention in _get(row, "mentions"):
             values = {"id": mention["example_id"], "text": _marked(row, mention), "side": "query"}
             yield Row(row.place, {**values, "targets": (mention["entity_id"].strip(),)})
@@ -80,5 +94,6 @@ def _marked(row: Row, mention: Mapping[str, Any]) -> str:
 def _described(row: Row, entity: Mapping[str, Any]) -> tuple[str, str]:
     """Return an entity's title and the first sentence of its description."""
     described = Row(row.place, entity)
-    text, spans = _get(described, "description"), _get(described, "sentence_spans")
-    return _get(described, "title"), text[spans[0]["start"] : spans[0]["end"]] if spans else text
+    text = field_types.text(_get(described, "description"), "description", row.place)
+    spans, title = _get(described, "sentence_spans"), _get(described, "title")
+    return title, text[spans[0]["start"] : spans[0]["end"]] if spans else text

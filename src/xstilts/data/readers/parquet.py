@@ -73,9 +73,13 @@ def _check(file: Input, found: list[str], needed: tuple[str, ...]) -> None:
 
 
 def _label_names(metadata: dict[bytes, bytes]) -> Names:
-    features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    kinds = {column: kind.get("feature", kind) for column, kind in features.items() if isinstance(kind, dict)}
-    return {column: kind["names"] for column, kind in kinds.items() if isinstance(kind, dict) and "names" in kind}
+    """Return the names of label numbers by column; nothing where the schema does not say them in the hub's form."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        types = {column: feature.get("feature", feature) for column, feature in features.items()}
+        return {column: list(type["names"]) for column, type in types.items() if "names" in type}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
 
 
 def _named(values: dict[str, Any], names: Names) -> dict[str, Any]:

@@ -62,4 +62,5 @@ def columns_of(options: Options) -> tuple[str, ...]:
 
 def bad(place: str, problem: str, remedy: str) -> InputError:
     """Return the exception for something wrong at a place."""
-    return InputError(f"{place}: {problem}; {remedy}")
+    message = f"{place}: {problem}; {remedy}"
+    return InputError(message.encode("utf-8", "backslashreplace").decode())  # a lone surrogate cannot be printed

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from xstilts.data.readers.field_types import parsed
 from xstilts.data.readers.row import Input, Options, Report, Row, bad
 from xstilts.data.readers.text_lines import lines
 
@@ -28,10 +29,12 @@ def document(file: Input, report: Report) -> Any:
     """Return the JSON of a file; InputError with line and column where it breaks."""
     whole = "\n".join(line for _, line in lines(file, report))
     try:
-        return json.loads(whole)
+        return parsed(whole)
     except json.JSONDecodeError as error:
         problem = f"expected JSON, found text that ends or breaks at column {error.colno}"
         raise bad(f"{file.name}:{error.lineno}", problem, "the file is cut or damaged: get it again") from None
+    except ValueError as error:
+        raise bad(f"{file.name}:1", f"expected JSON: {error}", "is this file in SQuAD's format?") from None
 
 
 def items(parent: Any, key: str, place: str) -> Iterator[tuple[Any, str]]:

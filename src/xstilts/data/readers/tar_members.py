@@ -9,7 +9,9 @@ PosixPath('a.tar.gz')
 
 from __future__ import annotations
 
+import gzip
 import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -17,7 +19,10 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from xstilts.data.readers.row import bad
+
 ENDING = ".tar.gz"
+DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
@@ -42,7 +47,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         with path.open("rb") as stream:
             yield stream
         return
-    with tarfile.open(held, "r:gz") as archive:
+    with _archive(held) as archive:
         stream = archive.extractfile(path.relative_to(held).as_posix())  # type: ignore[assignment]
         if stream is None:
             raise FileNotFoundError(path)
@@ -57,5 +62,15 @@ def _members(archive: Path) -> tuple[str, ...]:
 
 @cache
 def _listed(archive: Path, size: int, modified: int) -> tuple[str, ...]:
-    with tarfile.open(archive, "r:gz") as opened_archive:
+    with _archive(archive) as opened_archive:
         return tuple(sorted(member.name for member in opened_archive if member.isfile()))
+
+
+@contextmanager
+def _archive(path: Path) -> Iterator[tarfile.TarFile]:
+    """Open an archive; InputError where it is damaged."""
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            yield archive
+    except DAMAGED as error:
+        raise bad(str(path), f"expected a gzipped tar archive: {error}", "it is cut or damaged: get it again") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from xstilts.data.readers.row import Input, Report, bad
-from xstilts.data.readers.tar_members import opened
+from xstilts.data.readers.tar_members import DAMAGED, opened
 
 MARK = b"\xef\xbb\xbf"
 
@@ -17,17 +17,22 @@ MARK = b"\xef\xbb\xbf"
 def lines(file: Input, report: Report) -> Iterator[tuple[int, str]]:
     """Yield (number from 1, line without its end); count byte order marks and CRLF as repairs.
 
-    Raises InputError, with line and byte, where the text is not UTF-8.
+    Raises InputError, with line and byte, where the text is not UTF-8 or an archive is damaged.
     """
+    number = 0
     with opened(file.path) as stream:
-        for number, raw in enumerate(stream, 1):
-            place = f"{file.name}:{number}"
-            if number == 1 and raw.startswith(MARK):
-                report.note("repaired: byte order mark", place)
-                raw = raw.removeprefix(MARK)
-            if raw.endswith(b"\r\n"):
-                report.note("repaired: Windows line end", place)
-            yield number, _decoded(raw.removesuffix(b"\n").removesuffix(b"\r"), place)
+        try:
+            for number, raw in enumerate(stream, 1):
+                place = f"{file.name}:{number}"
+                if number == 1 and raw.startswith(MARK):
+                    report.note("repaired: byte order mark", place)
+                    raw = raw.removeprefix(MARK)
+                if raw.endswith(b"\r\n"):
+                    report.note("repaired: Windows line end", place)
+                yield number, _decoded(raw.removesuffix(b"\n").removesuffix(b"\r"), place)
+        except DAMAGED as error:
+            problem = f"expected more of the archive, found an error: {error}"
+            raise bad(f"{file.name}:{number + 1}", problem, "the archive is cut or damaged: get it again") from None
 
 
 def _decoded(raw: bytes, place: str) -> str:

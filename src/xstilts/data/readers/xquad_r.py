@@ -12,7 +12,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from xstilts.data.examples import AnswerSpan
+from xstilts.data.readers import field_types
+from xstilts.data.readers.answer_offsets import placed, position
 from xstilts.data.readers.row import Input, Options, Report, Row, bad
+from xstilts.data.readers.row_to_example import answers_of, file_unit
 from xstilts.data.readers.squad_json import document, field, items, squad
 
 Span = tuple[int, int]
@@ -26,18 +30,30 @@ def xquad_r(files: Sequence[Input], options: Options, report: Report) -> Iterato
     targets: dict[str, list[str]] = {}
     for file in files:
         code, places = PurePath(file.name).stem, dict[str, str]()
-        for number, (paragraph, place) in enumerate(_paragraphs(file, report), start=1):
-            spans = _spans(paragraph, place)
+        paragraphs = list(_paragraphs(file, report))
+        asked = (
+            (paragraph, question, at)
+            for paragraph, place in paragraphs
+            for question, at in items(paragraph, "qas", f"{place}.")
+        )
+        unit = file_unit(
+            ((field(p, "context", at), field(q, "answers", at), at) for p, q, at in asked), file, report, certain=True
+        )
+        for number, (paragraph, place) in enumerate(paragraphs, start=1):
+            spans = _spans(paragraph, place, unit)
             ids = [f"{code}_{number}_{position}" for position in range(len(spans))]
             texts = [paragraph["context"][start:stop] for start, stop in spans]
             candidates += _candidates(paragraph["context"], ids, texts, place)
             for question, at in items(paragraph, "qas", f"{place}."):
-                id, text, start = _asked(question, at)
+                id, text, answer = _asked(question, at, report)
+                start = position(paragraph["context"], answer.start, unit) if answer else None
                 if id in places:
                     problem = f"expected ids that occur once, found {id!r} again (first at {places[id]})"
                     raise bad(at, problem, "get the file again")
                 places[id] = at
-                holder = next((t for t, (a, b) in zip(texts, spans, strict=True) if a <= start < b), None)
+                holder = next(
+                    (t for t, (a, b) in zip(texts, spans, strict=True) if start is not None and a <= start < b), None
+                )
                 if holder is None:
                     report.note("dropped: answer in no sentence", at)
                     continue
@@ -51,15 +67,24 @@ def xquad_r(files: Sequence[Input], options: Options, report: Report) -> Iterato
 
 def squad_pairs(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
     """Read SQuAD's format as pairs: each question, and the sentence that holds its (first) answer in its paragraph."""
-    for row in squad(files, options, report):
-        context = row.values["context"]
-        _, text, start = _asked(row.values, row.place)
-        if start < 0:
-            report.note("dropped: question without an answer", row.place)
-            continue
-        sentence = next((m[0] for m in SENTENCE.finditer(context) if m.start() <= start < m.end()), context)
-        values = {"source": text, "english": sentence, "context": context}
-        yield Row(row.place, {"id": row.values["id"], **values})
+    for file in files:
+        rows = list(squad([file], options, report))
+        answers = ((row.values["context"], field(row.values, "answers", row.place), row.place) for row in rows)
+        unit = file_unit(answers, file, report, certain=True)
+        yield from (pair for row in rows for pair in _pair(row, unit, report))
+
+
+def _pair(row: Row, unit: str, report: Report) -> Iterator[Row]:
+    """Yield a question and the sentence that holds its answer, if it has one."""
+    id, text, answer = _asked(row.values, row.place, report)
+    context = field_types.text(row.values["context"], "context", row.place)
+    start = placed(answer, context, unit, row.place, report, tolerant=True).start if answer else -1
+    if start < 0:
+        reason = "answer not in its context" if answer else "question without an answer"
+        report.note(f"dropped: {reason}", row.place)
+        return
+    sentence = next((m[0] for m in SENTENCE.finditer(context) if m.start() <= start < m.end()), context)
+    yield Row(row.place, {"id": id, "source": text, "english": sentence, "context": context})
 
 
 def _paragraphs(file: Input, report: Report) -> Iterator[tuple[Any, str]]:
@@ -67,27 +92,26 @@ def _paragraphs(file: Input, report: Report) -> Iterator[tuple[Any, str]]:
         yield from items(article, "paragraphs", f"{at_article}.")
 
 
-def _spans(paragraph: Any, place: str) -> list[Span]:
+def _spans(paragraph: Any, place: str, unit: str) -> list[Span]:
     """Return the (start, stop) characters of a paragraph's sentences."""
-    size = len(field(paragraph, "context", place))
+    context = field_types.text(field(paragraph, "context", place), "context", place)
     spans = []
-    for (start, stop), at in items(paragraph, "sentence_breaks", f"{place}."):
-        if not 0 <= start < stop <= size:
-            raise bad(at, f"expected a part of {size} characters, found {start} to {stop}", "get the file again")
+    for given, at in items(paragraph, "sentence_breaks", f"{place}."):
+        ends = [field_types.integer(end, "sentence_breaks", at) for end in given] if isinstance(given, list) else []
+        start, stop = (position(context, end, unit) for end in ends) if len(ends) == 2 else (None, None)
+        if start is None or stop is None or not 0 <= start < stop <= len(context):
+            problem = f"expected a part of {len(context)} characters, found {field_types.shown(given)}"
+            raise bad(at, problem, "get the file again")
         spans.append((start, stop))
     return spans
 
 
-def _asked(question: Any, place: str) -> tuple[str, str, int]:
-    """Return a question's id, its text and where its answer starts."""
-    answers = list(items(question, "answers", f"{place}."))
-    start = field(answers[0][0], "answer_start", answers[0][1]) if answers else -1
-    id, text = field(question, "id", place), field(question, "question", place)
-    for expected, found in ((int, start), (str, text)):
-        if not isinstance(found, expected):
-            problem = f"expected a question and where its answer starts, found {str(found)[:60]!r}"
-            raise bad(place, problem, "is this file in SQuAD's format?")
-    return id, text, start
+def _asked(question: Any, place: str, report: Report) -> tuple[str, str, AnswerSpan | None]:
+    """Return a question's id, its text and its (first) answer, with the offset of the file."""
+    answers = answers_of(field(question, "answers", place), place, report)
+    id = field_types.identifier(field(question, "id", place), "id", place, report)
+    text = field_types.text(field(question, "question", place), "question", place, report)
+    return id, text, answers[0] if answers else None
 
 
 def _candidates(context: str, ids: Sequence[str], texts: Sequence[str], place: str) -> Iterator[Row]:

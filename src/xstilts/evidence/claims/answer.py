@@ -21,6 +21,7 @@ from xstilts.evidence.claims.synthesis import (
     directions_by_outcome,
 )
 from xstilts.evidence.report import citations
+from xstilts.runtime.text import counted
 
 QUALITY_WORDS: Mapping[Direction, str] = {
     "up": "more or better",
@@ -66,7 +67,7 @@ def limits(synthesis: Synthesis) -> Iterator[str]:
         yield "No statement is repeated word for word by works of other authors; paraphrases are not judged."
     abstract_only = [work for work in synthesis.corpus.included if len(synthesis.corpus.documents[work.id]) == 1]
     if abstract_only:
-        share = f"{len(abstract_only)} of {len(synthesis.corpus.included)} works"
+        share = f"{len(abstract_only)} of {counted(len(synthesis.corpus.included), 'work')}"
         yield f"Of {share} only one text was available, usually the abstract."
     for source in sorted({item.source for item in synthesis.corpus.failures}):
         reasons = sorted({item.reason for item in synthesis.corpus.failures if item.source == source})

@@ -11,11 +11,13 @@ from xstilts.evidence import demo as demos
 from xstilts.evidence.claims.verdict import NliFunction
 from xstilts.evidence.pipeline import ReportOptions, ReportServices, make_report
 from xstilts.runtime import progress
+from xstilts.runtime.console import console
+from xstilts.runtime.text import counted
 
 
 def make_and_show(
     question: str, options: ReportOptions, llm: tuple[str, str] | None, verifier: Path | None = None, demo: bool = False
-) -> None:
+) -> list[tuple[Path, Mapping[str, Any]]]:
     """Make the report of a question, or those of the demo, and print a summary of each.
 
     Args:
@@ -25,6 +27,9 @@ def make_and_show(
         verifier: Folder of an NLI model.
         demo: Make the demo reports.
 
+    Returns:
+        The reports with their folders.
+
     Raises:
         InputError: There is no question.
     """
@@ -32,13 +37,14 @@ def make_and_show(
         raise InputError("there is no question; give one, or --demo")
     services = ReportServices(_load_nli(verifier), llm)
     with progress.shown():
-        reports = (
+        reports: list[tuple[Path, Mapping[str, Any]]] = (
             list(demos.make_demo_reports(options.out))
             if demo
             else [(options.out, make_report(question, options, services))]
         )
     for folder, report in reports:
-        print(*summary_lines(folder, report), sep="\n")
+        console().print(*summary_lines(folder, report), sep="\n", highlight=False, soft_wrap=True)
+    return reports
 
 
 def _load_nli(verifier: Path | None) -> NliFunction | None:
@@ -63,12 +69,13 @@ def summary_lines(folder: Path, report: Mapping[str, Any]) -> list[str]:
     flow, panel = report["search"]["flow"], report["reviews"]
     failed = sorted({failure["source"] for failure in report["search"]["failures"]})
     rejected = len(report["proposals"]["rejected"])
+    statements, score = counted(flow["statements"], "statement"), f"{panel['score']:g} of 10"
     output = [
         report["question"],
         f"  {report['answer']}",
-        f"  {flow['works']} works, {flow['included']} included, {flow['cited']} cited, "
-        f"{flow['statements']} statements; reviews {panel['score']:g} of 10 ({panel['low']:g} to {panel['high']:g})",
+        f"  {counted(flow['works'], 'work')}, {flow['included']} included, {flow['cited']} cited, "
+        f"{statements}; reviews {score} ({panel['low']:g} to {panel['high']:g})",
         f"  {folder / 'report.html'}",
     ]
     output += [f"  failed: {', '.join(failed)}"] if failed else []
-    return output + ([f"  {rejected} proposals of a language model rejected"] if rejected else [])
+    return output + ([f"  {counted(rejected, 'proposal')} of a language model rejected"] if rejected else [])

@@ -28,6 +28,8 @@ from xstilts.evidence.report.to_json import synthesis_to_json
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search.corpus import Corpus
 from xstilts.reporting import study_report
+from xstilts.runtime import extras
+from xstilts.runtime.text import counted
 from xstilts.store import manifest
 from xstilts.verification.verify import Check, Status, StoredStages
 
@@ -247,6 +249,7 @@ def _check_views(folder: Path, content: Json, corpus: Corpus) -> Iterator[Check]
 
 
 def _check_pdf(path: Path, content: Json) -> Check:
+    extras.require("evidence", "the check of a PDF")
     from pypdf import PdfReader
 
     name = "The PDF holds every statement"
@@ -275,7 +278,7 @@ def _check_metadata(folder: Path) -> Check:
         return Check(path.name, name, "changed", f"it cannot be read ({type(error).__name__})")
     wrong = [name for name, digest in files.items() if not _has_digest(folder / name, digest)]
     wrong += [name for name in (study_report.REPORT, *bundle.VIEWS) if name not in files]
-    why = f"not as listed: {', '.join(wrong)}" if wrong else f"{len(files)} files are as listed"
+    why = f"not as listed: {', '.join(wrong)}" if wrong else f"{counted(len(files), 'file')} as listed"
     return Check(path.name, name, "changed" if wrong else "stands", why)
 
 

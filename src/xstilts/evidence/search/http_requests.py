@@ -17,12 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
-
-import httpx
 
 import xstilts
 from xstilts.evidence.search.hosts import LOOPBACK, Host
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_REDIRECTS = 5
 TOO_LARGE = "the reply is larger than"  # does not count as a failure of the source
@@ -69,6 +71,8 @@ class HttpSession:
     """
 
     def __init__(self, timeout: float) -> None:
+        import httpx
+
         self.timeout = timeout
         mounts: dict[str, httpx.BaseTransport | None] = {
             f"all://{name}": None for name in LOOPBACK_PATTERNS
@@ -97,6 +101,8 @@ class HttpSession:
         Raises:
             RequestError: Anything else: other statuses, timeouts, oversized replies, refused redirects.
         """
+        import httpx
+
         key, params = host.key(), list(request.params)
         headers = {host.key_header: key} if key and host.key_header else {}
         if key and host.key_parameter:
@@ -178,6 +184,8 @@ def _redacted(key: str, body: bytes) -> bytes:
 @contextmanager
 def _translated_errors() -> Iterator[None]:
     """Turn httpx's exceptions into RequestError with fixed messages: httpx's own may hold an address with a key."""
+    import httpx
+
     try:
         yield
     except httpx.TimeoutException as error:

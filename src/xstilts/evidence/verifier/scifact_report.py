@@ -19,6 +19,7 @@ from xstilts.evidence.verifier.baselines import Majority, Verifier, WordOverlap
 from xstilts.evidence.verifier.model_card import COVERAGES, PRECISION, SHUFFLES, ModelCard, VerifierScores
 from xstilts.evidence.verifier.scifact import LABELS, SENTENCES_READ, SciFact
 from xstilts.experiments.score_table import drawn, marked
+from xstilts.runtime import extras
 from xstilts.runtime.console import console
 from xstilts.runtime.machine import Runtime
 
@@ -74,6 +75,7 @@ def measure(source: Path | None, machine: Runtime) -> SciFactReport:
     Raises:
         InputError: SciFact is missing or damaged, or the checkpoint has other labels.
     """
+    extras.require("evidence", "the measurement on SciFact")
     data = scifact.read((machine.data or Path()) / scifact.FOLDER)
     rivals: list[Verifier] = [Majority(), WordOverlap()]
     if source is None:
@@ -153,7 +155,7 @@ def save(report: SciFactReport, out: Path) -> tuple[Path, Path]:
     out.mkdir(parents=True, exist_ok=True)
     markdown_file, json_file = out / f"{NAME}.md", out / f"{NAME}.json"
     markdown_file.write_text(markdown(report), encoding="utf-8")
-    json_file.write_text(json.dumps(_to_json(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    json_file.write_text(json.dumps(to_json(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return markdown_file, json_file
 
 
@@ -230,7 +232,7 @@ def _figure(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
-def _to_json(report: SciFactReport) -> Any:
+def to_json(report: SciFactReport) -> Any:
     """Return a report as JSON, with what is derived from it; NaN is null."""
     cards = [{**asdict(card), "calibrated": card.calibrated, "refusals": card.refusals} for card in report.cards]
     return _finite({"context": asdict(report.context), "coverages": COVERAGES, "cards": cards})

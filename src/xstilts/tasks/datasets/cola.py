@@ -1,4 +1,4 @@
-"""CoLA: is a sentence acceptable English? (Warstadt et al. 2019, TACL; as in GLUE, accuracy)."""
+"""CoLA: is a sentence acceptable English? (Warstadt et al. 2019, TACL; accuracy, and GLUE's Matthews beside it)."""
 
 from xstilts.data.source import Source
 from xstilts.tasks.base import Task
@@ -14,12 +14,14 @@ task = Task(
     languages=("en",),
     labels=("unacceptable", "acceptable"),
     metric="accuracy",
+    more_metrics=("matthews",),
     sources=(
         *(
             Source(
                 "tsv",
                 {"train": train, "validation": f"{folder}/CoLA/dev.tsv"},
                 options={"columns": ("source", "label", "star", "text_a")},
+                label_form="numbers",
             )
             for folder, train in (("glue", "glue/CoLA/train.tsv"), ("intermediate/glue_small", PARTS))
         ),
@@ -27,6 +29,7 @@ task = Task(
             "parquet",
             {split: f"hub/nyu-mll/glue/cola/{split}*.parquet" for split in ("train", "validation")},
             columns={"text_a": "sentence"},
+            label_form="numbers",
         ),
     ),
     counts={"train": 8551, "validation": 1043},

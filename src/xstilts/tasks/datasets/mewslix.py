@@ -4,6 +4,7 @@ from xstilts.data.source import Source
 from xstilts.tasks.base import Task
 
 SPLITS = {"validation": "dev", "test": "test"}
+# Mewsli-X's script writes a file of mentions a split, XTREME-R's one a split and language, without the test's answers.
 
 task = Task(
     name="mewslix",
@@ -18,6 +19,15 @@ task = Task(
                 split: (f"{folder}/wikinews_mentions-{name}.jsonl", f"{folder}/candidate_set_entities.jsonl")
                 for split, name in SPLITS.items()
             },
+            layouts=(
+                {
+                    split: (
+                        f"{folder}/wikinews_mentions/{name}-{{language}}.jsonl",
+                        f"{folder}/candidate_set_entities.jsonl",
+                    )
+                    for split, name in SPLITS.items()
+                },
+            ),
         )
         for folder in ("xtreme/mewslix", "mewslix")
     ),

@@ -19,6 +19,7 @@ task = Task(
             "tsv",
             {"train": "xtreme/pawsx/train-{language}.tsv", "validation": "xtreme/pawsx/dev-{language}.tsv"},
             options={"columns": ("text_a", "text_b", "label"), "quotes": 1},
+            label_form="numbers",
         ),
         Source(
             "tsv",
@@ -29,13 +30,21 @@ task = Task(
             },
             columns=NAMED,
             options=HEADED,
+            label_form="numbers",
         ),
-        Source("tsv", {"train": "x-final/{language}/translated_train.tsv"}, columns=NAMED, options=HEADED),
+        Source(
+            "tsv",
+            {"train": "x-final/{language}/translated_train.tsv"},
+            columns=NAMED,
+            options=HEADED,
+            label_form="numbers",
+        ),
         Source(
             "tsv",
             {"test": "targets/pawsx_xfinal/test-{language}.tsv"},
             columns=NAMED,
             options=HEADED,
+            label_form="numbers",
             names={"zh": "00000-of-00001"},
         ),
         Source(
@@ -43,6 +52,7 @@ task = Task(
             {split: f"hub/google-research-datasets/paws-x/{{language}}/{split}*.parquet" for split in SPLITS},
             columns=NAMED,
             options={"ids": "position"},
+            label_form="numbers",
         ),
         Source(
             "tsv",

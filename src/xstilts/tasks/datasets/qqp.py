@@ -11,6 +11,7 @@ task = Task(
     languages=("en",),
     labels=("not_duplicate", "duplicate"),
     metric="accuracy",
+    more_metrics=("f1:duplicate",),
     sources=(
         Source(
             "tsv",
@@ -22,11 +23,13 @@ task = Task(
                 "ids": "position",
                 "quotes": 1,
             },
+            label_form="numbers",
         ),
         Source(
             "parquet",
             {split: f"hub/nyu-mll/glue/qqp/{split}*.parquet" for split in ("train", "validation")},
             columns=NAMED,
+            label_form="numbers",
         ),
     ),
     counts={"train": 363846, "validation": 40430},

@@ -8,13 +8,14 @@ NAMED = {"text_a": "sentence1", "text_b": "sentence2"}
 
 def glue(name: str) -> tuple[Source, ...]:
     """Return the forms in which GLUE's inference data of two labels come."""
-    small = f"intermediate/glue_small/{name}"
+    small, form = f"intermediate/glue_small/{name}", "numbers" if name == "WNLI" else "names"
     return (
         Source(
             "tsv",
             {"train": f"glue/{name}/train.tsv", "validation": f"glue/{name}/dev.tsv"},
             columns=NAMED,
             options={"columns": ("sentence1", "sentence2", "label"), "header": 1},
+            label_form=form,
         ),
         Source(  # GLUE's training data in two, of which only the first names its columns: a row whose label is "label"
             "tsv",
@@ -22,6 +23,7 @@ def glue(name: str) -> tuple[Source, ...]:
             columns=NAMED,
             options={"columns": ("index", "sentence1", "sentence2", "label")},
             dropped=("label",),
+            label_form=form,
         ),
         Source(
             "parquet",

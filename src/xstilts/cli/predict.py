@@ -1,0 +1,285 @@
+"""Verbs of predictions: predict for the rows of a file, and score predictions that were made anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO, cast
+
+import typer
+
+from xstilts.cli.app import app
+from xstilts.cli.options import DataFolder, Device, MaxTokensPerPass, TaskFolders, Threads
+
+if TYPE_CHECKING:
+    from xstilts.data.record_file import RecordFile
+    from xstilts.inference.predict_file import Columns, Job, Summary
+
+STREAM = "-"
+SPLITS = ("test", "validation")
+FORM_HELP = "text, csv, tsv, jsonl, json (a list), conll or squad; default: by the file's name, or its first lines."
+PIPE_CLOSED = 141  # 128 + SIGPIPE, as a shell gives it
+
+InputFormat = Annotated[str, typer.Option(help=FORM_HELP, rich_help_panel="Input")]
+Delimiter = Annotated[str, typer.Option(help="What separates the columns of CSV.", rich_help_panel="Input")]
+Header = Annotated[
+    bool,
+    typer.Option(
+        "--header/--no-header",
+        help="Whether the first line of CSV or TSV names the columns; else they are called 1, 2, …",
+        rich_help_panel="Input",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Source:
+    """How a file is to be read: its form ("" to infer it), whether it has a header, what separates its columns."""
+
+    form: str = ""
+    header: bool = True
+    delimiter: str = ""
+
+
+def _column(what: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(help=what, metavar="COLUMN", rich_help_panel="Input")
+    return option
+
+
+@app.command()
+def predict(
+    checkpoint: Annotated[str, typer.Argument(help="Folder of a checkpoint or of a finished training, or 'sandbox'.")],
+    file: Annotated[str, typer.Argument(help="File of inputs; '-': standard input.")] = STREAM,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")] = None,
+    input_format: InputFormat = "",
+    text: Annotated[str, _column("Column of the text.")] = "",
+    text_pair: Annotated[str, _column("Column of the second text of a pair.")] = "",
+    tokens: Annotated[str, _column("Column of the words; of CoNLL its number, from 1.")] = "",
+    context: Annotated[str, _column("Column of the passage.")] = "",
+    question: Annotated[str, _column("Column of the question.")] = "",
+    choices: Annotated[str, _column("Columns of the choices, 'a,b,c', or one that holds a list.")] = "",
+    header: Header = True,
+    delimiter: Delimiter = "",
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave wrong rows out and count them; else the first one ends it.")
+    ] = False,
+    long: Annotated[
+        str, typer.Option(help="Texts longer than the model takes: windows (read in parts) or truncate (marked).")
+    ] = "windows",
+    window: Annotated[int, typer.Option(min=1, metavar="N", help="Rows that are held and sorted at once.")] = 4096,
+    max_length: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Tokens of a sequence; 0: as the checkpoint was trained.")
+    ] = 0,
+    vectors: Annotated[
+        Path | None, typer.Option(help="Write the texts' vectors to this .npy file instead.", rich_help_panel="Vectors")
+    ] = None,
+    neighbours: Annotated[
+        Path | None,
+        typer.Option(help="Add the nearest texts of this file, by cosine, instead.", rich_help_panel="Vectors"),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many neighbours.", rich_help_panel="Vectors")] = 5,
+    layer: Annotated[
+        int, typer.Option(help="Layer of the vectors; 0: the embeddings, -1: the last.", rich_help_panel="Vectors")
+    ] = -1,
+    format: Annotated[
+        str | None, typer.Option(help="Task format of the head, where its configuration does not show it.")
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = 0,
+    max_tokens_per_pass: MaxTokensPerPass = 0,
+    precision: Annotated[str, typer.Option(help="auto (bf16 where the device supports it), fp32 or bf16.")] = "auto",
+) -> None:
+    """Predict for the rows of a file and write it again with labels, probabilities, tags or answers beside them."""
+    from xstilts.errors import InputError
+    from xstilts.inference.model import load_model
+    from xstilts.inference.predict_file import Columns, Job, counted
+    from xstilts.runtime import progress
+    from xstilts.runtime.machine import Runtime
+    from xstilts.runtime.signals import Interrupted
+
+    if vectors and neighbours:
+        raise InputError("--vectors and --neighbours are two answers: give one")
+    for target in filter(None, (out, vectors)):
+        if file != STREAM and target.exists() and target.samefile(file):
+            raise InputError(f"{target} is the input itself: give --out another file")
+    machine = Runtime(device=device, threads=threads, max_tokens_per_pass=max_tokens_per_pass, precision=precision)
+    columns = Columns(text, text_pair, tokens, context, question, tuple(filter(None, choices.split(","))))
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(_opened(file))
+        stack.enter_context(progress.shown())
+        model = load_model(checkpoint, format=format, max_length=max_length or None, runtime=machine)
+        if not vectors and not neighbours:
+            model.require_head()
+        source = Source(input_format, header, delimiter)
+        records, columns = _records(stream, file, source, columns, model.format == "token_classification")
+        size = 0 if file == STREAM else Path(file).stat().st_size
+        job = Job(model, records, columns, skip_bad_rows, window, long, size)
+        try:
+            if vectors:
+                with vectors.open("wb") as matrix:
+                    summary = job.vectors(matrix, layer)
+            else:
+                written = stack.enter_context(_target(out))
+                summary = _neighbours(job, written, neighbours, k, layer) if neighbours else job.predict(written)
+        except BrokenPipeError:
+            _close_output()
+            raise typer.Exit(PIPE_CLOSED) from None
+        except Interrupted as stopped:
+            progress.note(f"stopped; {counted(job.rows, 'row')} written")
+            raise typer.Exit(128 + stopped.number) from None
+        except InputError:
+            if job.rows:
+                progress.note(f"{counted(job.rows, 'row')} before it written")
+            raise
+    _tell(summary)
+
+
+@app.command()
+def score(
+    gold: Annotated[str, typer.Argument(help="File of gold answers; or 'test' or 'validation', a split of --task.")],
+    predictions: Annotated[Path, typer.Argument(help="File of predictions, of almost any form.")],
+    other: Annotated[Path | None, typer.Argument(help="Second file of predictions, compared with the first.")] = None,
+    task: Annotated[str, typer.Option(help="Task whose labels and metric are taken.")] = "",
+    language: Annotated[str, typer.Option(help="Language of the split, or of the texts.")] = "en",
+    format: Annotated[str, typer.Option(help="Task format, where no task is given; default: by the columns.")] = "",
+    metric: Annotated[str, typer.Option(help="Another metric than the usual one.")] = "",
+    label: Annotated[str, _column("Column of the gold answer; of CoNLL its number, from 1.")] = "",
+    prediction: Annotated[str, _column("Column of the prediction; of CoNLL its number, from 1.")] = "",
+    gold_format: Annotated[str, typer.Option(help=f"Form of the gold file: {FORM_HELP}", rich_help_panel="Input")] = "",
+    input_format: Annotated[
+        str, typer.Option(help=f"Form of the predictions: {FORM_HELP}", rich_help_panel="Input")
+    ] = "",
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Count examples without a prediction as wrong.")
+    ] = False,
+    resamples: Annotated[int, typer.Option(min=100, metavar="N", help="Resamples of the intervals.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the resamples.")] = 0,
+    data: DataFolder = None,
+    tasks: TaskFolders = None,
+) -> None:
+    """Score predictions that were made anywhere, with intervals; compare two files of them, paired by example."""
+    from xstilts.errors import InputError
+    from xstilts.evaluation.score_file import Reading, read_gold, read_predictions, scored, task_gold
+    from xstilts.runtime import progress
+    from xstilts.runtime.console import console
+    from xstilts.stats import Resampling
+    from xstilts.tasks import base
+
+    chosen = base.task(task) if task else None
+    with progress.shown():
+        if Path(gold).is_file():
+            answers = read_gold(Path(gold), Reading(format, chosen, metric, language, label, gold_format))
+        elif chosen and gold in SPLITS:
+            answers = task_gold(chosen, gold, language, data, metric)
+        else:
+            raise InputError(f"{gold} is no file; give one, or --task with 'test' or 'validation'")
+        paths = list(filter(None, (predictions, other)))
+        files = [
+            read_predictions(path, answers, column=prediction, input_format=input_format, allow_missing=allow_missing)
+            for path in paths
+        ]
+        if other and predictions.name == other.name:
+            files = [replace(file, name=str(path)) for file, path in zip(files, paths, strict=True)]
+        report = scored(answers, files, Resampling(resamples, seed))
+    for view in report.views():
+        console().print(view.to_rich())
+
+
+def _neighbours(job: Job, target: TextIO, other: Path, k: int, layer: int) -> Summary:
+    """Embed the texts of another file, then write each row with its nearest among them."""
+    import tempfile
+
+    from xstilts.inference.predict_file import Columns, Job, read_vectors
+
+    with tempfile.TemporaryDirectory() as folder, other.open("rb") as stream:
+        records, columns = _records(stream, str(other), Source(), Columns(), False)
+        keys = Job(job.model, records, columns, job.skip_bad_rows, job.window, job.long, other.stat().st_size)
+        matrix, texts = read_vectors(keys, Path(folder), layer)
+        return job.neighbours(target, matrix, texts, k, layer)
+
+
+def _records(stream: BinaryIO, name: str, source: Source, columns: Columns, tagged: bool) -> tuple[RecordFile, Columns]:
+    """Open the rows of a file; the number of CoNLL's word column is the form's own matter."""
+    from xstilts.data.record_file import Conll, Lines, open_records
+    from xstilts.errors import InputError
+
+    lines = Lines(stream, name if name == STREAM else Path(name).name)
+    records = open_records(lines, source.form, header=source.header, delimiter=source.delimiter, tagged=tagged)
+    if isinstance(records, Conll) and columns.tokens:
+        if not columns.tokens.isdigit() or columns.tokens == "0":
+            raise InputError(f"--tokens {columns.tokens}: give the number of CoNLL's column, from 1")
+        return replace(records, token_column=int(columns.tokens)), replace(columns, tokens="")
+    return records, columns
+
+
+@contextlib.contextmanager
+def _opened(file: str) -> Iterator[BinaryIO]:
+    """Open a file, or standard input."""
+    from xstilts.errors import InputError
+
+    if file != STREAM:
+        with Path(file).open("rb") as stream:
+            yield stream
+        return
+    if sys.stdin.isatty():
+        raise InputError("nothing to predict: give a file, or pipe texts in")
+    yield sys.stdin.buffer
+
+
+@contextlib.contextmanager
+def _target(out: Path | None) -> Iterator[TextIO]:
+    """Open the file to write to, or standard output."""
+    if out is None:
+        yield sys.stdout
+        return
+    late = _LateFile(out)
+    try:
+        yield cast("TextIO", late)
+        late.open()  # an input without rows gives an empty file
+    finally:
+        late.close()
+
+
+class _LateFile:
+    """A file that is opened when something is written, so that a refused command leaves an older file as it was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stream: TextIO | None = None
+
+    def open(self) -> TextIO:
+        """Open the file, if it is not open yet."""
+        if self.stream is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.stream = self.path.open("w", encoding="utf-8", newline="\n")
+        return self.stream
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        return self.open().write(text)
+
+    def flush(self) -> None:
+        """Flush what is written."""
+        if self.stream:
+            self.stream.flush()
+
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        if self.stream:
+            self.stream.close()
+
+
+def _close_output() -> None:
+    """Let nothing be written to a pipe that the reader has closed, as the interpreter would at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(summary: Summary) -> None:
+    """Print what was done on standard error."""
+    for line in summary.lines():
+        print(line, file=sys.stderr)
