@@ -245,6 +245,7 @@ AS_THEY_ARE = {
     "watch": "--once --store .",
     "doctor": "--store . --data .",
 }
+OF_A_FILE = {"predict", "score"}  # in their own tests
 OF_A_RUN = {"run", "plan", "show", "cost", "overlap"}  # in test_cli.py, on a store
 
 
@@ -269,7 +270,7 @@ def test_a_result_is_one_json_document(verb: str, call: Call, monkeypatch: pytes
 
 
 def test_every_verb_has_a_result_as_json() -> None:
-    assert {*REPLACED, *AS_THEY_ARE, *OF_A_RUN} == set(VERBS)
+    assert {*REPLACED, *AS_THEY_ARE, *OF_A_RUN, *OF_A_FILE} == set(VERBS)
 
 
 def test_an_error_is_a_json_document_too(call: Call) -> None:

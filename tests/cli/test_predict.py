@@ -407,3 +407,14 @@ def test_headers_are_checked_and_may_be_missing() -> None:
 )
 def test_columns_are_known_by_their_names(format: str, names: list[str], chosen: Columns, fields: Any) -> None:
     assert columns_of(format, names, chosen, "a.csv") == fields
+
+
+def test_with_json_the_summary_is_the_result_and_predictions_need_a_file(
+    call: Call, heads: Path, tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text(f"{WORDS[0]}\n{WORDS[1]}\n")
+    assert "give --out FILE" in call("predict", heads / "classification", texts, "--json")[2]
+    code, out, err = call("predict", heads / "classification", texts, "--json", "--out", tmp_path / "labelled.txt")
+    assert (code, json.loads(out)["rows"]) == (0, 2), err
+    assert len((tmp_path / "labelled.txt").read_text().splitlines()) == 2

@@ -222,3 +222,10 @@ def test_gold_that_is_wrong_is_named(tmp_path: Path) -> None:
     ]:
         with pytest.raises(InputError, match=message):
             read_gold(written(tmp_path / "g.csv", text), Reading())
+
+
+def test_scores_are_also_a_json_document(call: Call, tmp_path: Path) -> None:
+    gold = gold_csv(tmp_path)
+    code, out, err = call(gold, gold, "--json")
+    report = json.loads(out)
+    assert (code, report["examples"], report["scores"][0]["figures"][0]["value"]) == (0, 60, 100.0), err

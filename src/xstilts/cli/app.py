@@ -170,9 +170,10 @@ class Verbs(TyperGroup):
         """Choose `plan FILE.py` where a study is named and neither an encoder nor a target is given."""
         of_run = any(arg.startswith(("--encoder", "--target", "--suite")) for arg in args)
         if args[:1] == ["plan"] and not of_run and any(_is_study(arg) for arg in args[1:]):
-            name, command, rest = "plan", self.get_command(ctx, PLAN_STUDY), args[1:]
+            resolved: tuple[str | None, Any, list[str]] = "plan", self.get_command(ctx, PLAN_STUDY), args[1:]
         else:
-            name, command, rest = super().resolve_command(ctx, args)
+            resolved = super().resolve_command(ctx, args)
+        name, command, rest = resolved
         writes_json = any("--json-file" in parameter.opts for parameter in getattr(command, "params", ()))
         return name, command, list(_present_names(rest, writes_json))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO, cast
 
 import typer
 
-from xstilts.cli.app import app
+from xstilts.cli.app import VerbWithoutRecord, app
 from xstilts.cli.options import DataFolder, Device, MaxTokensPerPass, TaskFolders, Threads
 
 if TYPE_CHECKING:
@@ -50,7 +50,15 @@ def _column(what: str) -> typer.models.OptionInfo:
     return option
 
 
-@app.command()
+@app.command(
+    cls=VerbWithoutRecord,
+    rich_help_panel="Models",
+    examples=(
+        "xstilts predict model reviews.csv --text review --out labelled.csv",
+        "cat sentences.txt | xstilts predict model > tagged.txt",
+        "xstilts predict encoder queries.txt --neighbours passages.txt -k 3",
+    ),
+)
 def predict(
     checkpoint: Annotated[str, typer.Argument(help="Folder of a checkpoint or of a finished training, or 'sandbox'.")],
     file: Annotated[str, typer.Argument(help="File of inputs; '-': standard input.")] = STREAM,
@@ -97,10 +105,12 @@ def predict(
     from xstilts.errors import InputError
     from xstilts.inference.model import load_model
     from xstilts.inference.predict_file import Columns, Job, counted
-    from xstilts.runtime import progress
+    from xstilts.runtime import console, progress
     from xstilts.runtime.machine import Runtime
     from xstilts.runtime.signals import Interrupted
 
+    if console.current().json and not (out or vectors):
+        raise InputError("with --json standard output holds the summary: give --out FILE for the predictions")
     if vectors and neighbours:
         raise InputError("--vectors and --neighbours are two answers: give one")
     for target in filter(None, (out, vectors)):
@@ -135,10 +145,19 @@ def predict(
             if job.rows:
                 progress.note(f"{counted(job.rows, 'row')} before it written")
             raise
-    _tell(summary)
+    if not console.current().quiet:
+        _tell(summary)
+    console.result(summary)
 
 
-@app.command()
+@app.command(
+    rich_help_panel="Models",
+    examples=(
+        "xstilts score gold.csv predictions.csv --label label",
+        "xstilts score test predictions.jsonl --task xnli --language sw --data DATA",
+        "xstilts score gold.jsonl ours.jsonl theirs.jsonl --json",
+    ),
+)
 def score(
     gold: Annotated[str, typer.Argument(help="File of gold answers; or 'test' or 'validation', a split of --task.")],
     predictions: Annotated[Path, typer.Argument(help="File of predictions, of almost any form.")],
@@ -165,7 +184,7 @@ def score(
     from xstilts.errors import InputError
     from xstilts.evaluation.score_file import Reading, read_gold, read_predictions, scored, task_gold
     from xstilts.runtime import progress
-    from xstilts.runtime.console import console
+    from xstilts.runtime.console import console, result
     from xstilts.stats import Resampling
     from xstilts.tasks import base
 
@@ -187,6 +206,7 @@ def score(
         report = scored(answers, files, Resampling(resamples, seed))
     for view in report.views():
         console().print(view.to_rich())
+    result(report)
 
 
 def _neighbours(job: Job, target: TextIO, other: Path, k: int, layer: int) -> Summary:

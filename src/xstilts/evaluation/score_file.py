@@ -267,7 +267,8 @@ def read_gold(path: Path, reading: Reading) -> Gold:
     if isinstance(file, Conll) and reading.column:
         file.tag_column = _number(reading.column)
     progress.note(f"gold {path.name}: read as {file.reason}")
-    read, column, has_ids = [], reading.column, False
+    read: list[Example] = []
+    column, has_ids = reading.column, False
     with lines.stream:
         for place, values in _rows(file):
             if not format:
@@ -363,7 +364,7 @@ def scored(gold: Gold, files: Sequence[Predictions], how: Resampling = RESAMPLIN
         confusion = Confusion.of(wanted, sides[number], gold.labels) if sides else None
         scores.append(FileScore(file.name, figures, result.values, len(file.missing), confusion))
     if len(files) == 2:
-        differences = [_difference(name, headline, *parts, how) for name, headline, parts in measures]
+        differences = [_difference(name, headline, parts[0], parts[1], how) for name, headline, parts in measures]
     return ScoreReport(
         gold.name, gold.format, gold.metric, gold.language, len(gold.examples), tuple(scores), tuple(differences)
     )
@@ -394,9 +395,9 @@ def _figure(name: str, headline: Headline, contributions: Array, how: Resampling
 def _difference(name: str, headline: Headline, first: Array, second: Array, how: Resampling) -> Difference:
     drawn = draw(second[None], first[None], headline, how)
     low, high = np.quantile(drawn.drawn[0][0], (0.025, 0.975))
-    alone = [float(headline(side, np.ones((1, len(side))))[0]) for side in (first, second)]
+    alone_first, alone_second = (float(headline(side, np.ones((1, len(side))))[0]) for side in (first, second))
     p = randomisation(first[None], second[None], headline, how.resamples, how.seed)
-    return Difference(name, *alone, float(drawn.figures[0, 0]), float(low), float(high), p)
+    return Difference(name, alone_first, alone_second, float(drawn.figures[0, 0]), float(low), float(high), p)
 
 
 # Rows of files.
