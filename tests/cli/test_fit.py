@@ -129,13 +129,14 @@ def test_the_same_by_options_and_by_a_file_recomputes_nothing(result: xs.Fit, fo
         encoding="utf-8",
     )
     code, out, err = call(
-        "fit", config, "--recipe", "sandbox", "--out", folder / "model", "--json",
+        "fit", config, "--recipe", "sandbox", "--out", folder / "model", "--json-file", folder / "fit.json",
         "--store", folder / "store", "--device", "cpu",
     )  # fmt: skip
     assert code == 0, err
     assert set(query.by_key(folder / "store")) == before
     assert "pairs.csv, qaa.csv, qab.csv: read as classification, CSV with ';', column 'verdict' as label" in err
-    assert json.loads(out)["rows"] == result.rows()
+    assert re.search(r"entailment +│ +\d+ │", out)
+    assert json.loads((folder / "fit.json").read_text(encoding="utf-8"))["rows"] == result.rows()
     assert (folder / "model/config.json").is_file()
     again, _, err = call(
         "fit", config, "--recipe", "sandbox", "--out", folder, "--store", folder / "store", "--device", "cpu"

@@ -13,6 +13,7 @@ from xstilts.cli.app import PANELS, PLAN_STUDY, app
 from xstilts.cli import (  # noqa: F401  # isort: skip
     fit,
     runs,
+    fit,
     predict,
     models,
     share,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as jsons
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from xstilts.cli.app import VerbWithoutRecord, app
-from xstilts.cli.options import OptionGroup, RuntimeOptions, grouped
+from xstilts.cli.options import JsonFile, OptionGroup, RuntimeOptions, grouped
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ class TrainingArguments(OptionGroup):
     rich_help_panel="Run",
     examples=(
         "xstilts fit --train reviews.csv --text text --label label --test sw=sw.csv --encoder E --out model",
-        "xstilts fit --train train.conll --test de=de.conll --encoder E --intermediate auto --data DATA --budget 2",
-        "xstilts fit fit.toml --seeds 3 --dry-run",
+        "xstilts fit fit.toml --intermediate mnli --seeds 3",
+        "xstilts fit --train ner.conll --test sw=sw.conll --encoder E --dry-run",
     ),
 )
 @grouped
@@ -137,6 +138,7 @@ def fit(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Read the data, say what they are, train nothing.")
     ] = False,
+    json_file: JsonFile = None,
 ) -> None:
     """Train on your own files: the baseline, then intermediate tasks, then one recommendation with its evidence."""
     from xstilts import api
@@ -156,9 +158,11 @@ def fit(
         with progress.shown():
             data, counts = api.check_fit(FitOptions.of(arguments, config), machine)
         screen.print(fit_data.counts_table(data.task, counts).to_rich())
-        result({"task": data.task.name, "format": data.task.format, "counts": counts})
+        result({"data": [asdict(split) for split in counts], "remarks": list(data.remarks)})
         return
     encoder, train, test = (arguments.pop(name, ()) for name in ("encoder", "train", "test"))
     fitted = api.fit(encoder or "", train, test, config=config, runtime=machine, **arguments)
     screen.print(fitted)
-    result(fitted)
+    result(fitted.to_json())
+    if json_file:
+        json_file.write_text(jsons.dumps(fitted.to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

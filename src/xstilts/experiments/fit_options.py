@@ -137,7 +137,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: There is no such file, it is no TOML, or it has an unknown key.
     """
     if not path.is_file():
-        raise InputError(f"there is no file {path}: correct --config")
+        raise InputError(f"there is no file {path}: correct the path")
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
