@@ -11,7 +11,6 @@ from xstilts.cli.app import PANELS, PLAN_STUDY, app
 
 # Each module adds its verbs, in the order of `--help`.
 from xstilts.cli import (  # noqa: F401  # isort: skip
-    fit,
     runs,
     fit,
     predict,
