@@ -112,6 +112,10 @@ FAMILIES: dict[str, dict[str, Any]] = {
     },
 }
 FAMILIES["xlm-roberta-xl"] = FAMILIES["xlm-roberta"]
+FAMILIES["roberta"] = FAMILIES["camembert"] = {
+    **FAMILIES["xlm-roberta"],
+    "config": {**FAMILIES["xlm-roberta"]["config"], "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},
+}
 FAMILIES["umt5"] = FAMILIES["mt5"]
 
 

@@ -367,3 +367,26 @@ def test_the_environment_names_data_and_store(tmp_path: Path, monkeypatch: pytes
 
 def test_the_sandbox_keeps_its_name() -> None:
     assert name_of(xs.Encoder.of("sandbox")) == "sandbox"
+
+
+# The user's own data; tests/cli/test_fit.py trains on them.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "no data are given: give --train FILE"),
+        ({"train": "nosuch.csv"}, "there is no file nosuch.csv"),
+        ({"train": {"xx": "nosuch.csv"}}, "unknown language 'xx'"),
+        ({"train": "nosuch.csv", "seeds": 0}, "seeds=0: give 1 or more"),
+        ({"train": "nosuch.csv", "lable": "x"}, r"unknown option: 'lable' \(did you mean 'label'\?\)"),
+        ({"train": "nosuch.csv", "runtime": xs.Runtime()}, "give either runtime or store"),
+        ({"config": "nosuch.toml"}, "there is no file nosuch.toml"),
+    ],
+)
+def test_mistakes_of_a_fit_are_answered_before_anything_is_built(
+    arguments: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(xs.InputError, match=message):
+        xs.fit("sandbox", **arguments, store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()

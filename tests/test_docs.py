@@ -241,6 +241,7 @@ def options_of(verb: str) -> set[str]:
 SHARED = {option for made in shared_options() for option in made.opts}
 VERBS = [
     "run",
+    "fit",
     "plan",
     cli.PLAN_STUDY,
     "submit",
@@ -284,6 +285,7 @@ def test_options_on_a_page_are_options_of_the_command(page: Path) -> None:
     [
         ("run", "docs/experiments/run.md"),
         ("submit", "docs/experiments/run.md"),
+        ("fit", "docs/data/own-data.md"),
         (cli.PLAN_STUDY, "docs/scale/plan.md"),
         ("study", "docs/experiments/studies.md"),
         ("verify", "docs/reports/verify.md"),

@@ -17,10 +17,11 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
@@ -37,14 +38,15 @@ from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict as predict_stage
 from xstilts.evaluation.score import read_lines, read_score
 from xstilts.evaluation.score import score as score_stage
-from xstilts.experiments import label_measures, score_table
+from xstilts.experiments import fit_data, label_measures, preflight, score_table
+from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Recipes, Run, training_set
+from xstilts.experiments.run import Recipes, Run, training_roles, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
 from xstilts.formats import task_format
 from xstilts.inference import model as models
 from xstilts.inference.backends import format_of, located
-from xstilts.inference.model import Input, Prediction, load_model
+from xstilts.inference.model import Input, Model, Prediction, load_model
 from xstilts.models.encoder import Encoder
 from xstilts.models.heads import LABELLED
 from xstilts.models.naming import name_of
@@ -55,10 +57,13 @@ from xstilts.runtime import progress, tables
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import counted
 from xstilts.selection import backtest, probes, render
+from xstilts.selection.final_choice import Choice, choose
 from xstilts.selection.probes import CandidateSearch
 from xstilts.selection.recommend import recommend as rank_candidates
 from xstilts.selection.recommendation import Advice, Known, known
-from xstilts.store import local_executor, query
+from xstilts.sharing.export import export
+from xstilts.store import local_executor, manifest, query
+from xstilts.store.names import EXPORT_FILE
 from xstilts.store.stage import Stage, folder_of
 from xstilts.tasks.base import Task, task
 from xstilts.training.recipe import Recipe
@@ -73,6 +78,8 @@ TaskLike = str | Task
 """A task, or the name of one in the registry."""
 Row = dict[str, Any]
 
+FIT = "fit.json"  # in the folder of a recommended model: what it was chosen by
+TRIED = 2  # candidates that are trained in full where "auto" ranks them
 NAMED_GAPS = 3  # failures that the last line of a study's result names; the report has all
 
 
@@ -269,9 +276,10 @@ class Comparison(Printable, Tabular):
             StageError: Something could not be built; what was built is kept.
         """
         runtime.torch_device()  # refuse a missing device before anything is built
-        stages = [grid.stages(runtime) for grid in grids]
+        stages = [stage for grid in grids for stage in grid.stages(runtime)]
+        preflight.check(stages, runtime)
         with progress.shown():
-            built = local_executor.build_all([stage for each in stages for stage in each], runtime)
+            built = local_executor.build_all(stages, runtime)
         results = [cls(grid, runtime, tuple(grid.tables(runtime)), 0) for grid in grids]
         return [replace(results[0], built=built), *results[1:]]
 
@@ -540,8 +548,10 @@ def train(
         how = recipe
     else:
         how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
-    training_sets, how = with_development_data([training_set(each, machine.data) for each in chosen], how)
-    stage = train_stage(_encoder(encoder), training_sets, how, seed)
+    start = _encoder(encoder)
+    read = [training_set(each, machine.data).read_by(start) for each in chosen]
+    training_sets, how = with_development_data(read, how)
+    stage = train_stage(start, training_sets, how, seed)
     _build([stage], machine)
     path = folder_of(stage, machine) / MODEL
     with_head = [each.format for each in chosen if not task_format(each.format).headless]
@@ -901,6 +911,274 @@ def recommend(
     return Recommendation.of(search, machine, budget_hours=budget_hours, against=against, against_recipe=against_recipe)
 
 
+# The user's own data.
+
+
+class FitArguments(RuntimeOptions, total=False):
+    """What `fit` takes beside encoder and files, by the names that the command line has; see `FitOptions`."""
+
+    dev: str | Path | Sequence[str] | Mapping[str, str]
+    text: str
+    text_pair: str
+    label: str
+    tokens: str
+    tags: str
+    context: str
+    question: str
+    answers: str
+    choices: str | Sequence[str]
+    source: str
+    target: str
+    id: str
+    name: str
+    format: str
+    file_format: str
+    delimiter: str
+    header: bool
+    labels: Sequence[str]
+    metric: str
+    languages: Sequence[str]
+    held_out: int
+    intermediate: str | Sequence[str]
+    candidates: str | Sequence[str]
+    budget: float
+    recipe: str
+    settings: Sequence[str]
+    set_intermediate: Sequence[str]
+    set_target: Sequence[str]
+    seeds: int
+    out: str | Path
+    citation: str
+    licence: str
+    note: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fit(Printable, Tabular):
+    """Models trained on a user's data, and which of them to use.
+
+    Attributes:
+        comparison: Scores of the baseline and of each intermediate setting.
+        choice: The recommended setting with its evidence.
+        counts: What the splits hold.
+        remarks: What was inferred about the data, in sentences.
+        advice: How the intermediate tasks were ranked, where "auto" chose them.
+        out: The folder that the recommended model was copied to.
+    """
+
+    comparison: Comparison
+    choice: Choice
+    counts: tuple[fit_data.SplitCounts, ...]
+    remarks: tuple[str, ...]
+    advice: Recommendation | None = None
+    out: Path | None = None
+
+    @property
+    def task(self) -> Task:
+        """The task that was made of the data."""
+        return self.comparison.grid.targets[0]
+
+    @property
+    def recommended(self) -> str:
+        """The recommended setting: "baseline", or the name of an intermediate setting."""
+        return self.choice.setting
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder of the recommended model, of the seed with the best score on development data."""
+        return self.out or self._trained()
+
+    def model(self) -> Model:
+        """Load the recommended model."""
+        return load_model(self.checkpoint, runtime=self.comparison.runtime)
+
+    def rows(self) -> list[Row]:
+        """Return a row for each setting and language, and for the mean that decides.
+
+        Returns:
+            Dictionaries with `setting`, `language` ("mean" for the mean), `score`, `low`, `high`, `gain`, `gain_low`,
+            `gain_high`, `p`, `adjusted_p` (None for the baseline, and where it is not computed) and `recommended`.
+        """
+        gains = {(row.setting, row.language): row for row in self.choice.gains}
+        rows: list[Row] = []
+        for row in self.choice.scores:
+            gain = gains.get((row.setting, row.language))
+            of_gain = (gain.gain, gain.low, gain.high, gain.p, gain.adjusted_p) if gain else (None,) * 5
+            shared = {"setting": row.setting, "language": row.language, "score": row.score}
+            names = ("low", "high", "gain", "gain_low", "gain_high", "p", "adjusted_p")
+            values = (None if value is None or math.isnan(value) else value for value in (row.low, row.high, *of_gain))
+            rows.append(
+                shared | dict(zip(names, values, strict=True)) | {"recommended": row.setting == self.recommended}
+            )
+        return rows
+
+    def to_json(self) -> Row:
+        """Return everything as plain values."""
+        return {
+            "task": self.task.name,
+            "format": self.task.format,
+            "metric": self.task.metric,
+            "labels": list(self.task.labels),
+            "encoder": name_of(self.comparison.grid.encoder),
+            "recommended": self.recommended,
+            "checkpoint": str(self.checkpoint),
+            "reasons": list(self.choice.reasons),
+            "languages": list(self.choice.languages),
+            "seeds": self.choice.seeds,
+            "rows": self.rows(),
+            "data": [asdict(each) for each in self.counts],
+            "remarks": list(self.remarks),
+        }
+
+    def __rich__(self) -> RenderableType:
+        parts: list[RenderableType] = [view.to_rich() for view in self._views()]
+        return Group(*parts, *(Text(f"  {line}", overflow="fold") for line in self._lines()))
+
+    def _repr_html_(self) -> str:
+        shown = [str(view.to_html()) for view in self._views()]
+        return "\n".join([*shown, *(f"<p>{html.escape(line)}</p>" for line in self._lines())])
+
+    def _lines(self) -> tuple[str, ...]:
+        """Return the evidence, what a reader must know beside the scores, and the place of the model."""
+        (table,) = self.comparison.tables
+        collapsed = [(column.name, label) for column in table.columns for label in column.collapsed]
+        warnings = [f"{name}: no better than chance on development data after {label}" for name, label in collapsed]
+        model = f"the recommended model is {self.checkpoint}"
+        if self.recommended in dict(collapsed):
+            model += ", which is no better than chance: train longer, with another learning rate or on more data"
+        return (*self.choice.reasons, *table.notes, *warnings, model)
+
+    def _views(self) -> list[tables.TableView]:
+        title = f"{self.task.name} ({self.task.metric}), 95 % intervals"
+        decimals = self.comparison.tables[0].decimals
+        return [fit_data.counts_table(self.task, self.counts), self.choice.view(title, decimals)]
+
+    def _trained(self) -> Path:
+        """Return the folder of the recommended model in the store, or of the encoder where nothing is trained."""
+        grid, runtime = self.comparison.grid, self.comparison.runtime
+        runs = grid.runs(self.task, runtime.data)[self.recommended]
+        models_of_seeds = [model for run in runs if isinstance(model := run.model(), Stage)]
+        if not models_of_seeds:
+            encoder = runs[0].model()
+            assert isinstance(encoder, Encoder)
+            return Path(encoder.folder) if encoder.folder else located(encoder.name)
+        return folder_of(max(models_of_seeds, key=lambda stage: _dev_score(stage, runtime)), runtime) / MODEL
+
+
+def fit(
+    encoder: str | Path | Encoder | Checkpoint = "",
+    train: str | Path | Sequence[str] | Mapping[str, str] = (),
+    test: str | Path | Sequence[str] | Mapping[str, str] = (),
+    *,
+    config: str | Path | None = None,
+    runtime: Runtime | None = None,
+    **options: Unpack[FitArguments],
+) -> Fit:
+    """Train on your own files, with and without intermediate tasks, and recommend one of the models.
+
+    What the files are is inferred (`tasks.user_format`). Development and test data that are not given are held out of
+    the training data. The baseline is trained first, then each intermediate setting, on the same data.
+
+    Args:
+        encoder: A hub id, a local folder, "sandbox", an `Encoder` or a `Checkpoint`.
+        train: The training file, or several by language: `"reviews.csv"`, `{"en": "en.csv", "de": "de.csv"}`.
+        test: Test files by language, `{"sw": "sw.csv"}`.
+        config: A TOML file with any of these arguments; arguments given here win over it.
+        runtime: A `Runtime`, instead of options about where and how to compute.
+        **options: Columns (`text="review"`), labels, `intermediate`, `seeds`, `out` and the like (`FitOptions`), and
+            where and how to compute (`RuntimeOptions`).
+
+    Returns:
+        Scores by language with intervals, the recommended setting with its evidence, and its model.
+
+    Raises:
+        InputError: A file cannot be read in one way, a language has to be named, or an option is wrong; before anything
+            is trained.
+        StageError: Something could not be built; what was built is kept.
+    """
+    computing: Any = {name: value for name, value in options.items() if name in RuntimeOptions.__annotations__}
+    named = {name: value for name, value in options.items() if name not in computing} | {"train": train, "test": test}
+    given_encoder = str(encoder) if isinstance(encoder, str | Path) else "an encoder"
+    wanted = FitOptions.of({**named, "encoder": given_encoder}, config)
+    machine = _runtime(runtime, computing, encoder)
+    return _fit(wanted, wanted.encoder if isinstance(encoder, str | Path) else encoder, machine)
+
+
+def check_fit(options: FitOptions, machine: Runtime) -> tuple[fit_data.FitData, list[fit_data.SplitCounts]]:
+    """Read the data of a fit and count them, say what they are, and train nothing.
+
+    Raises:
+        InputError: As `fit`.
+    """
+    _check_out(options.out)
+    with progress.shown():
+        data = fit_data.prepare(options, machine.data)
+        for remark in data.remarks:
+            progress.note(remark)
+        counts = fit_data.count(data.task, machine)
+        for remark in fit_data.overlap_remarks(counts):
+            progress.note(remark)
+    return data, counts
+
+
+def _fit(options: FitOptions, given: str | Path | Encoder | Checkpoint, machine: Runtime) -> Fit:
+    machine.torch_device()  # refuse a missing device before anything is built
+    settings = tuple(tasks_of(names) for names in options.intermediate if names != AUTO)
+    candidates = tuple(part for names in options.candidates for part in tasks_of(names))
+    encoder = _encoder(given)
+    data, counts = check_fit(options, machine)
+    recipes = Recipes(
+        options.recipe, options.settings + options.set_intermediate, options.settings + options.set_target
+    )
+    grid = Grid(encoder, (data.task,), settings, recipes, options.seeds)
+    grid.stages(machine)  # all of the options and data are right, before anything is trained
+    baseline = Comparison.of(replace(grid, settings=()), machine)
+    means = {code: fmean(scores) for code, scores in baseline.tables[0].columns[0].scores.items()}
+    _note(f"baseline, {data.task.metric}: {', '.join(f'{code} {mean:.1f}' for code, mean in means.items())}")
+    advice = None
+    if AUTO in options.intermediate:
+        chosen = candidates or probes.candidates_of(data.task, None, machine.data)
+        advice = Recommendation.of(
+            CandidateSearch(encoder, data.task, chosen, recipes), machine, budget_hours=options.budget
+        )
+        best = [name for name in advice.ranking if name not in advice.advice.harmful()][:TRIED]
+        _note(f"intermediate tasks that are tried: {', '.join(best) or 'none, as none was ranked'}")
+        grid = replace(grid, settings=tuple((task(name),) for name in best))
+    comparison = Comparison.of(grid, machine) if grid.settings else baseline
+    result = Fit(comparison, choose(grid, machine), tuple(counts), data.remarks, advice)
+    return replace(result, out=_export(result, Path(options.out))) if options.out else result
+
+
+def _note(text: str) -> None:
+    with progress.shown():
+        progress.note(text)
+
+
+def _check_out(out: str) -> None:
+    """Raise InputError where the folder of the model has something in it that is no earlier export."""
+    folder = Path(out)
+    other = folder.is_dir() and any(folder.iterdir()) and not (folder / EXPORT_FILE).is_file()
+    if out and (other or (folder.exists() and not folder.is_dir())):
+        raise InputError(f"{out} exists and is no model of an earlier fit: give --out another folder")
+
+
+def _export(result: Fit, out: Path) -> Path:
+    """Export the recommended model to a folder, with what it was chosen by beside it."""
+    grid = result.comparison.grid
+    runs = grid.runs(result.task, result.comparison.runtime.data)[result.recommended]
+    tasks = (result.task, *(part for setting in grid.settings for part in setting))
+    export(result.checkpoint, out, roles=training_roles(runs), tasks=tasks)
+    record = replace(result, out=out).to_json()
+    (out / FIT).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return out
+
+
+def _dev_score(stage: Stage, runtime: Runtime) -> float:
+    """Return the mean development score of a training; minus infinity without development data."""
+    scores = [each["score"] for each in manifest.read(folder_of(stage, runtime))["record"].get("dev", {}).values()]
+    return fmean(scores) if scores else -math.inf
+
+
 # From what a user gives to what the packages take.
 
 
@@ -955,6 +1233,7 @@ def _folder(checkpoint: str | Path | Encoder | Checkpoint) -> str | Path | Encod
 
 def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
     runtime.torch_device()  # refuse a missing device before anything is built
+    preflight.check(stages, runtime)
     with progress.shown():
         local_executor.build_all(stages, runtime)
 

@@ -7,6 +7,29 @@ xstilts.errors.InputError: a.csv:3: expected a label, found none; correct the ro
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Mapping
+
 
 class InputError(ValueError):
     """Something a user gave is wrong; the message names the place, the value and the remedy."""
+
+
+def did_you_mean(name: str, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> str:
+    """Return a hint for an unknown name: the name that is meant, else all names there are.
+
+    Args:
+        name: What was given.
+        known: The names there are.
+        aliases: What other tools call them, from the other name (in lower case) to the one here.
+
+    >>> did_you_mean("lr", ["learning_rate", "steps"], {"lr": "learning_rate"})
+    "did you mean 'learning_rate'?"
+    >>> did_you_mean("step", ["learning_rate", "steps"])
+    "did you mean 'steps'?"
+    >>> did_you_mean("x", ["learning_rate", "steps"])
+    'there are learning_rate, steps'
+    """
+    names = list(known)
+    meant = (aliases or {}).get(name.lower()) or next(iter(difflib.get_close_matches(name, names, n=1)), None)
+    return f"did you mean '{meant}'?" if meant else f"there are {', '.join(names)}"

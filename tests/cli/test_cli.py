@@ -108,6 +108,7 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
         ("cost",),
         ("data",),
         ("pretrain",),
+        ("convert-weights",),
         ("bench-inference",),
         ("export",),
         ("card",),
@@ -358,10 +359,7 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     (("--set", "learning_rat=1"), "unknown setting 'learning_rat'; did you mean 'learning_rate'"),
     (("--set", "steps=few"), "steps=few: give a whole number"),
     (("--set-target", "batch_size=0"), "batch_size must be above 0"),
-    (
-        ("--split", "tests"),
-        "task 'sandbox_nli' has no tests data in 'qaa': no source of the task has a split 'tests' there",
-    ),
+    (("--split", "tests"), "unknown split 'tests'; did you mean 'test'"),
     (("--encoder", "/no/such/folder"), "no encoder folder '/no/such/folder'"),
     (("--languages", "swahili"), "unknown language 'swahili'; did you mean 'sw'"),
     (("--languages", "sw,qaa"), "'sandbox_nli' has no language 'sw': there are qaa, qab"),
@@ -430,10 +428,10 @@ def test_an_unknown_language_is_answered_with_the_nearest(call: Call, tmp_path: 
 
 def test_what_cannot_be_built_is_named_and_ends_with_one(call: Call, families: Any, tmp_path: Path) -> None:
     options = ("--encoder", families["xlm-roberta"], "--target", "sandbox_ner", *SHORT, "--store", tmp_path / "store")
-    code, _, err = call("run", *options, "--set-target", "trainable=top:9")
+    code, _, err = call("run", *options, "--set-target", "learning_rate=1e38")
     assert code == 1
-    assert "14 of 23 stages could not be built" in err or "stages could not be built; the others are kept" in err
-    assert "train-sandbox_ner-seed1: 'top:9' does not fit an encoder of 3 layers" in err
+    assert "stages could not be built; the others are kept" in err
+    assert "train-sandbox_ner-seed1: the loss became" in err
     assert "Traceback" not in err
 
 

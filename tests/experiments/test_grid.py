@@ -202,18 +202,17 @@ def test_names_of_tasks_are_read_from_lists() -> None:
 
 
 def test_a_device_that_is_not_here_is_refused_before_anything_is_built(grid: Grid, tmp_path: Path) -> None:
-    for name in ("gpu", "cuda:99", ""):
-        with pytest.raises(InputError, match=f"cannot work on device '{name}'.*give auto, cpu"):
-            grid.build(Runtime(tmp_path / "store", device=name))
+    with pytest.raises(InputError, match=r"cannot work on device 'cuda:99'.*give auto, cpu"):
+        grid.build(Runtime(tmp_path / "store", device="cuda:99"))
     assert not (tmp_path / "store").exists()
 
 
 def test_a_target_that_fails_leaves_the_others_finished(families: Any, machine: Runtime, tmp_path: Path) -> None:
-    """No such part of the model can be trained: the target's training fails, and retrieval does not need it."""
-    recipes = Recipes("small", SETTINGS, (*SETTINGS, "trainable=top:99"))
+    """The target's training diverges, and retrieval does not need it."""
+    recipes = Recipes("small", SETTINGS, (*SETTINGS, "learning_rate=1e38"))
     asked = Grid(Encoder.of(families["xlm-roberta"]), (POS, RETRIEVAL), (), recipes, seeds=1)
     elsewhere = replace(machine, store=tmp_path / "store")
-    with pytest.raises(StageError, match="train-sandbox_pos-seed1: 'top:99' does not fit an encoder of 3 layers"):
+    with pytest.raises(StageError, match="train-sandbox_pos-seed1: the loss became"):
         asked.build(elsewhere)
     done = [is_built(score, elsewhere) for score in asked.score_stages(elsewhere)]
     assert done == [False] * 2 + [True] * 2

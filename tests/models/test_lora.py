@@ -45,6 +45,8 @@ T5 |= {f"layer.1.DenseReluDense.{name}" for name in ("wi_0", "wi_1", "wo")}
 MAPS: dict[str, set[str]] = {
     "xlm-roberta": BERT | {"intermediate.dense", "output.dense"},
     "xlm-roberta-xl": BERT | {"intermediate.dense", "output.dense"},
+    "roberta": BERT | {"intermediate.dense", "output.dense"},
+    "camembert": BERT | {"intermediate.dense", "output.dense"},
     "modernbert": {"attn.Wqkv", "attn.Wo", "mlp.Wi", "mlp.Wo"},
     "eurobert": LLAMA,
     "deberta-v2": {f"attention.self.{name}_proj" for name in ("query", "key", "value")}

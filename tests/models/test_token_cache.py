@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,6 +41,10 @@ class Letters:
     """A tokenizer for which every letter is a token."""
 
     backend_tokenizer = SimpleNamespace(to_str=lambda: "letters")
+    all_special_ids, added_tokens_decoder, unk_token_id = (), types.MappingProxyType({}), None
+
+    def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
+        return list(map(chr, ids))
 
     def __len__(self) -> int:
         return 0x110000

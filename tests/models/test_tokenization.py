@@ -22,7 +22,7 @@ from xstilts.models.tokenization import FOLDER, Tokenizer, longest_first
 from xstilts.runtime.machine import Runtime
 
 CLOSING = [name for name in families.FAMILIES if name not in ("qwen3", "gemma3_text")]
-PAIRS = [("cab dab", "fig"), ("a", "b"), ("Zoo 9 \u00bd", "caf\u0065\u0301 d"), ("", "a"), ("<s> a", "</s>")]
+PAIRS = [("cab dab", "fig"), ("a", "b"), ("Zoo 9 \u00bd", "caf\u0065\u0301 d"), ("", "a"), ("< s> a", "</")]
 XLMR = families.tokenizer("xlm-roberta")
 TOKENIZERS = {name: Tokenizer.of(make()) for name, make in writing.TOKENIZERS.items()}
 written = some.text(
@@ -113,6 +113,13 @@ def test_each_distinct_text_is_cut_once_and_the_order_is_kept(monkeypatch: pytes
 
     class Counting:
         is_fast, all_special_ids, unk_token_id, mask_token_id = True, [], 3, 4
+        added_tokens_decoder: dict[int, Any] = {}  # noqa: RUF012
+
+        def __len__(self) -> int:
+            return len(XLMR)
+
+        def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
+            return []
 
         def __call__(self, texts: list[str], **options: Any) -> Any:
             asked.extend(texts)
@@ -128,7 +135,7 @@ def test_each_distinct_text_is_cut_once_and_the_order_is_kept(monkeypatch: pytes
 
 def test_words_stand_alone_and_none_is_empty() -> None:
     tokens = Tokenizer.of(XLMR)
-    found = tokens.words(["cab", "", " ", "\u200b", "cab"])
+    (found,) = tokens.words([["cab", "", " ", "\u200b", "cab"]])
     assert all(len(ids) for ids in found)
     assert found[0].tolist() == found[4].tolist() == XLMR("cab", add_special_tokens=False)["input_ids"]
     assert found[1].tolist() == [XLMR.unk_token_id]
@@ -137,7 +144,7 @@ def test_words_stand_alone_and_none_is_empty() -> None:
 def test_a_tokenizer_without_an_unknown_piece_takes_the_padding_for_it() -> None:
     tokens = TOKENIZERS["byte_level"]
     assert tokens.tokenizer.unk_token_id is None
-    assert tokens.words([""])[0].tolist() == [tokens.special_tokens.pad]
+    assert tokens.words([[""]])[0][0].tolist() == [tokens.special_tokens.pad]
     assert tokens.mask is None
 
 
@@ -218,8 +225,8 @@ def test_pieces_that_were_kept_are_those_that_are_cut(
         assert plain(getattr(kept, asked)(MANY)) == wanted
         assert plain(getattr(kept, asked)(MANY)) == wanted
         assert cuts == [len(set(MANY))]
-    assert plain(kept.words(MANY)) == plain(tokens.words(MANY))
-    assert len(stored(machine)) == 2
+    assert plain(kept.words([MANY])[0]) == plain(tokens.words([MANY])[0])
+    assert len(stored(machine)) == 2 + tokens.spaced  # words with their spaces are other texts
     first, *_, last = kept.segments([*MANY, ""])
     assert first is last
 
@@ -238,7 +245,8 @@ def test_other_texts_or_tokenizers_have_files_of_their_own(machine: Runtime) -> 
             assert plain(tokens.cached(machine).segments(texts)) == plain(tokens.segments(texts))
     assert len(stored(machine)) == len(tokenizers) * len(heaps)
     found = [Tokenizer.of(one).cached(machine).segments(["<s> zoo"])[0].tolist() for one in tokenizers]
-    assert len(set(map(tuple, found))) == len(found)
+    assert found[0] == found[2]  # special tokens in texts are text in any case
+    assert found[0] != found[1]
 
 
 @pytest.mark.usefixtures("keeping")

@@ -15,6 +15,7 @@ from families import quick_first
 from given import TOYS, lesson
 from xstilts.cost.activation_memory import ActivationMemory, Device, real
 from xstilts.cost.flops import Shape
+from xstilts.errors import InputError
 from xstilts.formats import task_format
 from xstilts.models import configs
 from xstilts.models.batch import Batch
@@ -264,7 +265,8 @@ def test_an_encoder_that_is_not_here_is_not_guessed_at() -> None:
 
 
 def test_a_wrong_part_to_train_is_told_in_the_plan() -> None:
-    assert "unknown part to train 'middle'" in said(LARGE, 80, trainable="middle")
+    with pytest.raises(InputError, match="unknown trainable 'middle'"):
+        said(LARGE, 80, trainable="middle")
 
 
 def test_a_folder_has_its_own_configuration_and_a_stage_that_of_its_origin(families: Any) -> None:

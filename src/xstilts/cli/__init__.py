@@ -12,6 +12,7 @@ from xstilts.cli.app import PANELS, PLAN_STUDY, app
 # Each module adds its verbs, in the order of `--help`.
 from xstilts.cli import (  # noqa: F401  # isort: skip
     runs,
+    fit,
     predict,
     models,
     share,

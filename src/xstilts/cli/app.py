@@ -170,7 +170,7 @@ class Verbs(TyperGroup):
         """Choose `plan FILE.py` where a study is named and neither an encoder nor a target is given."""
         of_run = any(arg.startswith(("--encoder", "--target", "--suite")) for arg in args)
         if args[:1] == ["plan"] and not of_run and any(_is_study(arg) for arg in args[1:]):
-            resolved: tuple[str | None, Any, list[str]] = "plan", self.get_command(ctx, PLAN_STUDY), args[1:]
+            resolved: Any = "plan", self.get_command(ctx, PLAN_STUDY), args[1:]
         else:
             resolved = super().resolve_command(ctx, args)
         name, command, rest = resolved

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from xstilts.cost import summary
+    from xstilts.tasks.base import Task
+    from xstilts.tasks.validate import Validation
 
 COST_COLUMNS = {
     "stages": "stages",
@@ -111,6 +113,10 @@ def _costs(title: str, lines: Sequence[summary.Line]) -> Table:
     examples=("xstilts tasks", "xstilts tasks --data DATA", "xstilts tasks --markdown"),
 )
 def tasks(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[validate FILE…]", help="Check task files whole: imports, fields, labels, data."),
+    ] = None,
     data: DataFolder = None,
     folders: TaskFolders = None,
     markdown: Annotated[
@@ -124,6 +130,12 @@ def tasks(
     from xstilts.runtime.console import console, result
     from xstilts.tasks import base, cards
 
+    if words:
+        if words[0] != "validate" or len(words) < 2:
+            raise InputError(f"unknown words '{' '.join(words)}' after `tasks`: give none, or validate FILE")
+        checked = {word: _validate(Path(word), data) for word in words[1:]}  # all of them are checked
+        result({word: validation.to_json() for word, validation in checked.items()})
+        raise typer.Exit(any(validation.problems for validation in checked.values()))
     if markdown:
         page = cards.page()
         console().out(page, end="", highlight=False)
@@ -137,26 +149,58 @@ def tasks(
         if isinstance(task, InputError):
             broken.append(str(task))
             continue
-        measured = sum(task.has("test", code, data) for code in task.languages)
-        trained = all(part.has("train", code, data) for part, code in task.training_parts())
-        present = ("yes" if trained else "-", f"{measured} of {len(task.languages)}" if measured else "-")
-        cells = task.format, task.metric, task.learned_from_name or "-", str(len(task.languages) or "any")
+        try:
+            row = _row(name, task, data)
+        except Exception as error:  # a task file may hold anything
+            broken.append(f"the task '{name}' cannot be shown ({error}): `xstilts tasks validate` its file")
+            continue
+        rows.append(row)
+        measured, count = row.get("test_languages"), len(task.languages)
+        present = ("yes" if row.get("training_data") else "-", f"{measured} of {count}" if measured else "-")
+        cells = task.format, task.metric, task.learned_from_name or "-", str(count or "any")
         shown.add_row(name, *cells, *(present if data else (task.licence,)))
-        rows.append(
-            {
-                "task": name,
-                "format": task.format,
-                "metric": task.metric,
-                "trained_on": task.learned_from_name or None,
-                "languages": task.languages,
-                "licence": task.licence,
-                **({"training_data": trained, "test_languages": measured} if data else {}),
-            }
-        )
     console().print(shown)
-    for error in broken:
-        console().print(f"not usable: {error}", highlight=False)
+    for message in broken:
+        console().print(f"not usable: {message}", highlight=False)
     result({"tasks": rows, "not_usable": broken})
+
+
+def _row(name: str, task: Task, data: Path | None) -> dict[str, object]:
+    """Return what the list shows of a task."""
+    parts = task.training_parts()
+    row: dict[str, object] = {
+        "task": name,
+        "format": task.format,
+        "metric": task.metric,
+        "trained_on": task.learned_from_name or None,
+        "languages": task.languages,
+        "licence": task.licence,
+    }
+    if data:
+        row["training_data"] = all(part.has("train", code, data) for part, code in parts)
+        row["test_languages"] = sum(task.has("test", code, data) for code in task.languages)
+    return row
+
+
+def _validate(file: Path, data: Path | None) -> Validation:
+    """Print what is wrong with a task file and what its data hold."""
+    from xstilts.runtime.console import console
+    from xstilts.tasks import validate
+
+    checked, screen = validate.validate(file, data), console()
+    for problem in checked.problems:
+        screen.print(f"{file}: {problem}", highlight=False, soft_wrap=True)
+    for (split, code), count in checked.counts.items():
+        screen.print(f"  {split} {code}: {count:,} examples", highlight=False)
+    for (split, code), places in checked.absent.items():
+        where = "name its folder with --data" if data is None else f"not below {data}"
+        screen.print(f"  {split} {code}: no data ({places or 'no source has it'}; {where})", highlight=False)
+    for reason, times in checked.notes.items():
+        screen.print(f"  {reason}: {times:,}", highlight=False)
+    if checked.task and not checked.problems:
+        about = f"{checked.task.format}, {checked.task.metric}, {len(checked.task.languages)} languages"
+        screen.print(f"{file}: the task '{checked.task.name}' is right ({about})", highlight=False)
+    return checked
 
 
 @app.command(

@@ -76,6 +76,24 @@ def pretrain(
 
 
 @app.command(
+    "convert-weights",
+    rich_help_panel="Models",
+    examples=("xstilts convert-weights google/mt5-small --out work/mt5-small",),
+)
+def convert_weights(
+    source: Annotated[str, typer.Argument(help="Folder with pytorch_model.bin, or a hub id.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the converted encoder; needed for a hub id.")] = None,
+) -> None:
+    """Write an encoder's pickled weights as model.safetensors: a subprocess reads tensors and nothing else."""
+    from xstilts.models.convert_weights import convert
+    from xstilts.runtime.console import console, result
+
+    folder = convert(source, out)
+    console().print(f"{folder / 'model.safetensors'} is written: give --encoder {folder}", highlight=False)
+    result({"encoder": folder})
+
+
+@app.command(
     "bench-inference",
     rich_help_panel="Models",
     examples=(

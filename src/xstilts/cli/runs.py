@@ -60,6 +60,7 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
 
     For a study file, see `plan FILE.py --help`.
     """
+    from xstilts.experiments import preflight
     from xstilts.experiments.grid import feasible
     from xstilts.planning import memory_fit
     from xstilts.runtime import progress
@@ -70,6 +71,7 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
     grid = experiment.grid(recipes.recipes(), machine)
     with progress.shown():
         stages = (feasible(grid, machine) if experiment.suite else grid).stages(machine)
+    preflight.check(stages, machine)
     missing = build.missing(tuple(stages), machine)
     screen, counts = console(), _counts(stages, missing)
     screen.print(_counts_table(counts))
@@ -103,7 +105,7 @@ def submit(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runti
     """Build one seed of the last setting and write its predictions as a leaderboard takes them, to --out."""
     from xstilts import metrics
     from xstilts.errors import InputError
-    from xstilts.experiments import submission
+    from xstilts.experiments import preflight, submission
     from xstilts.experiments.grid import feasible
     from xstilts.runtime import progress
     from xstilts.runtime.console import console, result
@@ -117,7 +119,9 @@ def submit(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runti
     submission.refuse(grid.submission_runs(machine), suite, out)
     with progress.shown():
         grid = feasible(grid, machine, lambda grid, machine: submission.stages(grid.submission_runs(machine)))
-        local_executor.build_all(submission.stages(grid.submission_runs(machine)), machine)
+        stages = submission.stages(grid.submission_runs(machine))
+        preflight.check(stages, machine)
+        local_executor.build_all(stages, machine)
     report = submission.write(grid.submission_runs(machine), suite, machine, out)
     for line in report.lines():
         console().print(line, highlight=False)

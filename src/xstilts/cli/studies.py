@@ -53,6 +53,8 @@ def plan_study(
 ) -> None:
     """Forecast a study on a GPU: trainings, FLOPs, GPU-hours, memory, and what does not fit."""
     from xstilts.experiments import study as studies
+    from xstilts.models import encoder_check
+    from xstilts.models.encoder import Encoder
     from xstilts.planning import forecast, render
     from xstilts.runtime import progress
     from xstilts.runtime.console import console, result
@@ -71,6 +73,9 @@ def plan_study(
     if json_file:
         json_file.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     result(values)
+    for encoder in dict.fromkeys(arm.grid.encoder for arm in loaded.arms):
+        if isinstance(encoder, Encoder):
+            encoder_check.check(encoder, machine.store, ask_hub=False)
 
 
 @app.command(

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from xstilts.data import held_out
 from xstilts.data.examples import Example, write
 from xstilts.data.language_check import EnglishCheck
 from xstilts.data.languages import code_of
@@ -189,7 +190,10 @@ def examples(data: DatasetSplit, folder: Path | None, report: Report) -> Iterato
         yield from source.generator.examples(data.task, data.split, data.language, source.options)
         return
     count, before = 0, dict(report.counts)
-    for example in _distinct(_shaped(data, source, folder, report)):
+    distinct = _distinct(_shaped(data, source, folder, report))
+    if parts := source.held_out:
+        distinct = held_out.part(list(distinct), data.split, parts, int(str(source.options["held_out_percent"])))
+    for example in distinct:
         count += 1
         yield example
     if not count:
@@ -259,11 +263,13 @@ def _answered(source: Source, format: str, paths: Sequence[Path], language: str)
 def _shaped(data: DatasetSplit, source: Source, folder: Path | None, report: Report) -> Iterator[tuple[Example, str]]:
     """Yield (example, place) of the rows that are not dropped."""
     files = _inputs(data, folder)
+    split = "train" if source.held_out else data.split  # all parts drop the same rows
     withheld = source.withheld or (
-        data.split == "test" and not answered(source, data.format, [file.path for file in files], data.language)
+        split == "test" and not answered(source, data.format, [file.path for file in files], data.language)
     )
+    split = "train" if source.held_out else data.split  # all parts drop the same rows
     rules = RowRules(
-        data.split, data.labels, report, source.label_names, source.dropped, withheld, label_form=source.label_form
+        split, data.labels, report, source.label_names, source.dropped, withheld, label_form=source.label_form
     )
     positional = source.options.get("ids") == "position"
     for position, (place, fields, unit) in _part(enumerate(_meant(data, source, files, report)), data.part):

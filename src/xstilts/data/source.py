@@ -53,7 +53,8 @@ class Source:
             tuple of columns gives a field with several values, such as the choices of a multiple-choice question.
         options: Arguments of the reader. Options of every source: `ids` ("position": rows are numbered, whatever
             their `id`), `language_column` (the column that holds a row's language) and `fields` ("named": rows have
-            the fields in `columns` alone, whatever other columns there are, and those in `empty` as empty texts).
+            the fields in `columns` alone, whatever other columns there are, and those in `empty` as empty texts), and
+            `held_out` with `held_out_percent` (the splits that are cut out of the training files, see `held_out`).
         names: From the code of a language to its spelling in file names.
         convert: A function from a row to the example's fields, where `columns` does not suffice. Its code is part of
             the identity of the data; it must stand at the top level of a module.
@@ -103,6 +104,12 @@ class Source:
         patterns = files.get(split, ())
         patterns = (patterns,) if isinstance(patterns, str) else patterns
         return tuple(pattern.replace("{language}", self.names.get(language, language)) for pattern in patterns)
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """The splits that are cut out of the training files."""
+        splits = self.options.get("held_out", ())
+        return splits if isinstance(splits, tuple) else ()
 
     @property
     def named(self) -> bool:

@@ -10,11 +10,14 @@ what is computed from it; the loop itself, with its progress and its entry in th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor, nn
 
 from xstilts.cost import ledger
+from xstilts.errors import InputError
 from xstilts.models.batch import Batch, ModelInput
 from xstilts.models.batching import length_bucketed_batches
 from xstilts.models.network import Network
@@ -22,6 +25,63 @@ from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 
 R = TypeVar("R")
+
+
+class NotFinite(InputError):
+    """An encoder gave states that are NaN or infinite.
+
+    Args:
+        number: The position of the input, or of its example.
+        layer: The first layer whose states are not finite; 0: the embeddings.
+        depth: How many layers there are.
+        example: The id of the example; "": not known here.
+    """
+
+    def __init__(self, number: int, layer: int, depth: int, example: str = "") -> None:
+        place = "the embeddings" if layer == 0 else f"layer {layer} of {depth}"
+        name = f"example '{example}'" if example else f"input {number}"
+        super().__init__(
+            f"states of {place} are NaN or infinite for {name}, so that no score would mean anything: check the "
+            "encoder's weights, or compute with --precision fp32"
+        )
+        self.number, self.layer, self.depth = number, layer, depth
+
+
+@contextmanager
+def finite_states(network: Network) -> Iterator[Callable[[Batch, Sequence[int]], None]]:
+    """Within this context a network's final states are looked at.
+
+    Args:
+        network: Whose backbone is called.
+
+    Yields:
+        A function that raises `NotFinite` where the states of the last pass, that of a batch on the device, are not
+        finite; it takes the batch and the number of the input that each sequence belongs to.
+    """
+    last: list[Tensor] = []
+
+    def keep(module: nn.Module, arguments: Any, output: Any) -> None:
+        states = getattr(output, "last_hidden_state", None)
+        last[:] = [] if states is None else [states]
+
+    def check(batch: Batch, numbers: Sequence[int]) -> None:
+        if not last:
+            return
+        # Whatever is at padding is used by nothing; of a packed batch the states are those of tokens alone.
+        states = last.pop()
+        row = states if batch.packing is not None else states[batch.mask.bool()]
+        if torch.isfinite(row).all():
+            return
+        every = network.all_hidden_states(batch.ids, batch.mask, batch.packing)
+        wrong = ~torch.isfinite(every).all(dim=-1) & batch.mask.bool()
+        layer, sequence = (int(place) for place in wrong.any(dim=-1).nonzero()[0])
+        raise NotFinite(numbers[sequence], layer, network.depth)
+
+    hook = network.backbone.register_forward_hook(keep)
+    try:
+        yield check
+    finally:
+        hook.remove()
 
 
 def forward_batches(
@@ -53,6 +113,9 @@ def forward_batches(
 
     Yields:
         The positions in `inputs` of a batch, and what `compute` returned for it; the longest inputs come first.
+
+    Raises:
+        NotFinite: The encoder's final states are NaN or infinite.
     """
     device, was_training = machine.torch_device(), network.training
     batches = length_bucketed_batches(inputs, max_tokens)
@@ -64,8 +127,10 @@ def forward_batches(
             batch = batch.packed() if packed else batch
             if head is not None:
                 ledger.count_forward_pass(head, batch)
-            with torch.inference_mode(), machine.arithmetic():
-                result = compute(batch.to(device), chosen)
+            batch = batch.to(device)
+            with finite_states(network) as check, torch.inference_mode(), machine.arithmetic():
+                result = compute(batch, chosen)
+                check(batch, [number for number in numbers for _ in inputs[number].sequences])
             yield numbers, result
             if label:
                 progress.step(label, done, len(batches))

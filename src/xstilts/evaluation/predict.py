@@ -25,7 +25,7 @@ from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example, PassageExample
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import InputError
-from xstilts.evaluation.forward import forward_batches
+from xstilts.evaluation.forward import NotFinite, forward_batches
 from xstilts.formats import Format, task_format
 from xstilts.models import batching
 from xstilts.models.batch import ModelInput
@@ -64,6 +64,9 @@ def predict(context: BuildContext, model: Encoder | Stage, data: Stage, format: 
         data: A stage that read a split.
         format: The task format of the split.
         max_length: Most tokens of a sequence, special tokens included; clipped to the encoder's positions.
+
+    Raises:
+        NotFinite: The encoder's states are NaN or infinite for an example.
     """
     task = task_format(format)
     source = context.path(model) / names.MODEL_FOLDER if isinstance(model, Stage) else model
@@ -79,8 +82,11 @@ def predict(context: BuildContext, model: Encoder | Stage, data: Stage, format: 
         ledger.metered(spent, context.machine),
     ):
         network.to(context.machine.torch_device())
-        answers = predict_inputs(network, HEAD, task, queries, tokenizer, context.machine, context.folder.stem)
-        answers += _candidate_answers(network, task, candidates, tokenizer, context)
+        try:
+            answers = predict_inputs(network, HEAD, task, queries, tokenizer, context.machine, context.folder.stem)
+            answers += _candidate_answers(network, task, candidates, tokenizer, context)
+        except NotFinite as error:
+            raise NotFinite(error.number, error.layer, error.depth, examples[error.number].id) from None
     lines = task.decode(answers, queries + candidates, examples, labels)
     with (context.folder / PREDICTIONS).open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -143,10 +149,17 @@ def predict_inputs(
 
     Returns:
         What `format.predict` gives, in the order of the inputs.
+
+    Raises:
+        NotFinite: The encoder's states are NaN or infinite; `number` is that of the input's example.
     """
     parts = [_sequences(model_input) if format.headless else [model_input] for model_input in inputs]
     distinct = {_content(part): part for sequences in parts for part in sequences}
-    outputs = _outputs(network, head, format, list(distinct.values()), tokenizer, machine, label)
+    different = list(distinct.values())
+    try:
+        outputs = _outputs(network, head, format, different, tokenizer, machine, label)
+    except NotFinite as error:
+        raise NotFinite(different[error.number].example, error.layer, error.depth) from None
     by_content = dict(zip(distinct, outputs, strict=True))
     answers = ([by_content[_content(part)] for part in sequences] for sequences in parts)
     return [arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for arrays in answers]

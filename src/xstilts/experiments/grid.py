@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from xstilts.errors import InputError
-from xstilts.experiments.run import MaskedLmMixing, Recipes, Run
+from xstilts.experiments import preflight
+from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, check_split
 from xstilts.experiments.score_table import BASELINE, ScoreTable, collect
 from xstilts.experiments.splits import Splits
 from xstilts.formats import task_format
@@ -62,6 +63,9 @@ class Grid:
     reset_layers: str = ""
 
     def __post_init__(self) -> None:
+        check_split(self.split)
+        if isinstance(self.seeds, bool) or not isinstance(self.seeds, int) or self.seeds < 1:
+            raise InputError(f"seeds must be a whole number of 1 or more, not {self.seeds!r}: seeds are 1, 2, …")
         if self.mlm and not self.settings:
             raise InputError("masked-LM runs beside intermediate tasks, and there are none: give --intermediate")
         names = [_named(setting) for setting in self.settings]
@@ -168,7 +172,9 @@ class Grid:
             Unbuilt: Some could not be built; those that do not need them were.
         """
         machine.torch_device()  # refuse a missing device before anything is built
-        return local_executor.build_all(self.stages(machine), machine)
+        stages = self.stages(machine)
+        preflight.check(stages, machine)
+        return local_executor.build_all(stages, machine)
 
     def tables(self, machine: Runtime) -> list[ScoreTable]:
         """Return the score table of each target.

@@ -16,6 +16,7 @@ there, because a training itself does not know whether it was an intermediate on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -23,7 +24,7 @@ from pathlib import Path
 
 from xstilts.cost.summary import merged_roles
 from xstilts.data.languages import language
-from xstilts.errors import InputError
+from xstilts.errors import InputError, did_you_mean
 from xstilts.evaluation.contamination import contamination
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
@@ -35,12 +36,21 @@ from xstilts.store.memo import memoised
 from xstilts.store.names import INTERMEDIATE, PRETRAINING, TARGET
 from xstilts.store.stage import Stage, lineage
 from xstilts.tasks.base import Task
+from xstilts.training import batch_schedule
 from xstilts.training.layer_reset import reset_layers
-from xstilts.training.recipe import Recipe, changed, named
+from xstilts.training.recipe import TRAINABLE, Recipe, changed, named
 from xstilts.training.train import train
 from xstilts.training.training_set import TrainingSet, with_development_data
 
 ENGLISH = "en"
+SPLITS = ("test", "validation", "train")
+
+
+def check_split(split: str) -> None:
+    """Raise InputError for a split that is none of `SPLITS`."""
+    if split not in SPLITS:
+        hint = did_you_mean(split, SPLITS, {"dev": "validation", "val": "validation", "valid": "validation"})
+        raise InputError(f"unknown split '{split}'; {hint}")
 
 
 @dataclass(frozen=True)
@@ -51,11 +61,19 @@ class Recipes:
         name: Name of the set, as `training.recipe.named` takes it.
         intermediate: Changes of the intermediate phase's recipe, such as "learning_rate=1e-4".
         target: Changes of the target phase's recipe.
+
+    Raises:
+        InputError: The set, a setting or its value is unknown.
     """
 
     name: str = "xtreme"
     intermediate: tuple[str, ...] = ()
     target: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Also what no training of an experiment uses is checked: a wrong setting is a mistake wherever it is.
+        for role, changes in ((INTERMEDIATE, self.intermediate), (TARGET, self.target)):
+            changed(named(self.name, "", "", role), changes)
 
     def of(self, tasks: Sequence[Task], role: str) -> Recipe:
         """Return the recipe of a training.
@@ -92,6 +110,12 @@ class MaskedLmMixing:
     languages: tuple[str, ...]
     weight: float = 1.0
     alpha: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < math.inf:
+            raise InputError(f"the weight of masked-LM must be above 0, not {self.weight}: leave --mlm out for none")
+        if not 0 <= self.alpha < math.inf:
+            raise InputError(f"the alpha of masked-LM must be 0 or more, not {self.alpha}: 1 draws in proportion")
 
 
 @dataclass(frozen=True)
@@ -150,6 +174,9 @@ class Run:
     data: Splits | Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        check_split(self.split)
+        if self.reset_layers and (not TRAINABLE.fullmatch(self.reset_layers) or self.reset_layers.startswith("lora")):
+            raise InputError(f"unknown layers '{self.reset_layers}' to reset: give top:2, bottom:2 or layers:0-3")
         for code in self.only_languages:
             if code not in self.target.languages:
                 raise InputError(
@@ -287,10 +314,11 @@ class Run:
         model = self.encoder
         phases = [_pretraining(stage) for stage in lineage(model, "encoder") if _is_training(stage)][::-1]
         for role, tasks in self._trainings():
-            training_sets = tuple(training_set(task, self.splits) for task in tasks)
+            training_sets = tuple(training_set(task, self.splits).read_by(self.encoder) for task in tasks)
             if role == INTERMEDIATE and self.mlm:
                 training_sets += (_masked_lm_set(self.mlm, self.splits),)
             training_sets, recipe = with_development_data(training_sets, self.recipes.of(tasks, role))
+            batch_schedule.shares((1,) * len(tasks), recipe.sampling)  # refuse what does not fit the mix
             # `stage` stays the training, which has the costs; `model` is what the next phase starts from.
             stage = model = train(model, training_sets, recipe, self.seed)
             if role == INTERMEDIATE and self.reset_layers:

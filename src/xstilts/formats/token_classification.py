@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -42,12 +41,12 @@ def encode(
     `target` the tag's number there and `IGNORED` elsewhere, (tokens,). A tag that is not among the labels, as one that
     does not occur in the training data, is ignored.
     """
-    ids = iter(tokenizer.words([word for example in examples for word in example.tokens]))
+    every = tokenizer.words([example.tokens for example in examples])
     numbers = {label: number for number, label in enumerate(labels)}
     room = tokenizer.room(max_length, pair=False)
     inputs = []
-    for number, example in enumerate(examples):
-        words = [word[:room] for word in islice(ids, len(example.tokens))]
+    for number, (example, ids) in enumerate(zip(examples, every, strict=True)):
+        words = [word[:room] for word in ids]
         parts = split_sentence([len(word) for word in words], room)
         cut["split"] += len(parts) > 1
         targets = [numbers.get(tag, IGNORED) for tag in example.tags] or [IGNORED] * len(words)

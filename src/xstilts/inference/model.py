@@ -240,7 +240,7 @@ class Model:
         for part in model_inputs:
             if len(part.places) == 2 and part.length == self.max_length:
                 word = examples[part.example].tokens[part.places[0]]
-                if len(self.tokenizer.words([word])[0]) > room:
+                if len(self.tokenizer.words([[word]])[0][0]) > room:
                     yield part.example
 
     def _encode_texts(

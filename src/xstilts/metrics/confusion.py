@@ -150,7 +150,7 @@ def matthews(counts: Array | NDArray[np.int64]) -> Array:
     return np.asarray(np.divide(100 * together, np.sqrt(apart), out=np.zeros_like(together), where=apart > 0))
 
 
-def measure(name: str, labels: Sequence[str] = ()) -> Callable[[Array], Array]:
+def measure(name: str, labels: Sequence[str] = ()) -> Callable[[NDArray[Any]], Array]:
     """Look up a measure of counts: "macro_f1", "matthews", or "f1:LABEL" for the F1 of one label.
 
     Args:

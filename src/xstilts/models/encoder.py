@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -45,6 +46,7 @@ IDENTITY_FILES = (
     "added_tokens.json",
 )
 INDEX = "model.safetensors.index.json"
+CONVERTERS = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
 SANDBOX = Path(__file__).parents[1] / "sandbox" / "encoder"
 
 
@@ -76,8 +78,8 @@ class Encoder:
         """
         folder = SANDBOX if name == "sandbox" else Path(name).expanduser()
         if folder.is_dir():
-            return cls(folder.resolve().name, _digest(_with_tokenizer(_checked(folder))), str(folder.resolve()))
-        return cls(*_hub_id(str(name), revision))
+            return cls(folder.resolve().name, _digest(_with_tokenizer(checked_folder(folder))), str(folder.resolve()))
+        return cls(*hub_id(str(name), revision))
 
     def pinned(self) -> Encoder:
         """Resolve a hub encoder's revision to a commit, by the hub or else by the local cache.
@@ -102,7 +104,8 @@ class Encoder:
 def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a folder or a hub id."""
     folder = _with_tokenizer(_folder(source, revision))
-    with _readable(folder), _quiet():
+    _check_sentencepiece(folder)
+    with readable(folder), _quiet():
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     return cast("PreTrainedTokenizerBase", tokenizer)
 
@@ -119,8 +122,8 @@ def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
     Raises:
         InputError: Files are missing or damaged, or the model type is not in `FAMILIES`.
     """
-    folder = _checked(_folder(source, revision))
-    with _readable(folder), _quiet():
+    folder = checked_folder(_folder(source, revision))
+    with readable(folder), _quiet():
         family = family_of(transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False))
         tensor_files(folder)
         backbone, report = getattr(transformers, family.auto).from_pretrained(
@@ -171,7 +174,7 @@ def _folder(source: str | Path, revision: str | None) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
-    name, revision = _hub_id(str(source), revision or "main")
+    name, revision = hub_id(str(source), revision or "main")
     patterns = [*IDENTITY_FILES, "vocab.*", "merges.txt", "*.safetensors"]
     try:
         with _quiet():
@@ -184,7 +187,7 @@ def _folder(source: str | Path, revision: str | None) -> Path:
     return Path(found)
 
 
-def _hub_id(name: str, revision: str) -> tuple[str, str]:
+def hub_id(name: str, revision: str) -> tuple[str, str]:
     """Split a hub id from its revision; raise InputError for what can only be a path, as no folder is there."""
     name, _, given = name.partition("@")
     if Path(name).exists() or not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name):
@@ -192,16 +195,31 @@ def _hub_id(name: str, revision: str) -> tuple[str, str]:
     return name, given or revision
 
 
-def _checked(folder: Path) -> Path:
+def checked_folder(folder: Path) -> Path:
     """Return a folder that has a configuration and weights; raise InputError otherwise."""
     names = sorted(path.name for path in folder.iterdir())
     if "config.json" not in names:
         raise InputError(f"{folder} has no config.json; give the folder that save_pretrained wrote")
     if not any(name.endswith(".safetensors") for name in names):
-        pickled = next((name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))), None)
-        why = f"only pickled weights ({pickled}), which can run any code" if pickled else "no weights"
-        raise InputError(f"{folder} has {why}; save the model there as model.safetensors")
+        if pickled := pickled_weights(names):
+            raise InputError(
+                f"{folder} has only pickled weights ({pickled}), which can run any code when they are loaded: "
+                f"`xstilts convert-weights {folder} --out FOLDER` writes them as model.safetensors; then give FOLDER"
+            )
+        if folder.parent.name == "snapshots":  # of the hub's cache, where pickled weights are not downloaded to
+            name = folder.parents[1].name.removeprefix("models--").replace("--", "/")
+            raise InputError(
+                f"{name} is published without safetensors; if its weights are pickled, `xstilts convert-weights {name} "
+                "--out FOLDER` writes them as model.safetensors; then give FOLDER"
+            )
+        raise InputError(f"{folder} has no weights; save the model there as model.safetensors")
     return folder
+
+
+def pickled_weights(names: Iterable[str]) -> str | None:
+    """Return the first file of pickled weights among names, if there is one."""
+    pickled = (name for name in sorted(names) if name.endswith((".bin", ".pt", ".pth", ".ckpt")))
+    return next((name for name in pickled if name != "training_args.bin"), None)
 
 
 def _with_tokenizer(folder: Path) -> Path:
@@ -209,6 +227,26 @@ def _with_tokenizer(folder: Path) -> Path:
     if not any((folder / name).exists() for name in (*TOKENIZER_FILES, "vocab.json", "vocab.txt")):
         raise InputError(f"{folder} has no tokenizer; save it there with tokenizer.save_pretrained")
     return folder
+
+
+def _check_sentencepiece(folder: Path) -> None:
+    """Raise InputError where a tokenizer is published as a SentencePiece model alone, and nothing here can read it."""
+    if any((folder / name).exists() for name in ("tokenizer.json", "vocab.json", "vocab.txt")):
+        return
+    missing = [name for name, module in CONVERTERS.items() if not _installed(module)]
+    if missing:
+        model = next(name for name in TOKENIZER_FILES if (folder / name).exists())
+        raise InputError(
+            f"the tokenizer of {folder} is only {model}, and reading it needs {' and '.join(missing)}: "
+            'pip install "xstilts[sentencepiece]"'
+        )
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent package is not there
+        return False
 
 
 def _digest(folder: Path) -> str:
@@ -228,7 +266,7 @@ def _file_digest(path: Path, size: int, modified: int) -> str:
 
 
 @contextmanager
-def _readable(folder: Path) -> Iterator[None]:
+def readable(folder: Path) -> Iterator[None]:
     """Turn what the libraries raise for unusable files into InputError."""
     try:
         yield

@@ -42,6 +42,8 @@ BIASED = "its attention adds a bias by position to every pair of tokens"
 FAMILIES: dict[str, Family] = {
     "xlm-roberta": Family("encoder.layer", "embeddings", load=NO_POOLER),
     "xlm-roberta-xl": Family("encoder.layer", "embeddings", load=NO_POOLER),
+    "roberta": Family("encoder.layer", "embeddings", load=NO_POOLER),
+    "camembert": Family("encoder.layer", "embeddings", load=NO_POOLER),
     "modernbert": Family("layers", "embeddings"),
     "eurobert": Family("layers", "embed_tokens"),
     "deberta-v2": Family(
@@ -55,8 +57,25 @@ FAMILIES: dict[str, Family] = {
 }
 
 
+SEGMENTS = "it tells the two texts of a pair apart by segment ids, which are not given to encoders here"
+UNSUPPORTED: dict[str, str] = {
+    "bert": SEGMENTS,
+    "electra": SEGMENTS,
+    "rembert": SEGMENTS,
+    "xlm": "it takes a language for every token",
+    "xmod": "it takes a language for every text",
+    "t5": "its encoder was pretrained with a decoder in English; mt5 and umt5 are supported",
+    "canine": "it reads characters and has no tokenizer",
+    "llama": "it is pretrained to read from left to right alone",
+    "bloom": "it is pretrained to read from left to right alone",
+}
+
+
 def family_of(config: Any) -> Family:
     """Look up the family of a model's configuration; InputError where its type is not supported."""
     if config.model_type not in FAMILIES:
-        raise InputError(f"encoders of type {config.model_type!r} are not supported; use one of {', '.join(FAMILIES)}")
+        reason = f" ({why})" if (why := UNSUPPORTED.get(config.model_type)) else ""
+        raise InputError(
+            f"encoders of type {config.model_type!r} are not supported{reason}; use one of {', '.join(FAMILIES)}"
+        )
     return FAMILIES[config.model_type]

@@ -99,6 +99,24 @@ def _layer_numbers(trained: str, depth: int, words: str = PARTS) -> list[int]:
     return sorted(numbers)
 
 
+def check_layers(trained: str, depth: int) -> None:
+    """Check that an encoder has the layers that a part to train names.
+
+    Args:
+        trained: As in `freeze`.
+        depth: How many layers the encoder has.
+
+    Raises:
+        InputError: It lacks some of them, or the part is unknown.
+    """
+    if trained.startswith("lora"):
+        _, _, layers = lora.parsed(trained)
+        if layers:
+            _layer_numbers(layers, depth, LAYERS)
+    elif trained.partition(":")[0] in ("top", "bottom", "layers"):
+        _layer_numbers(trained, depth)
+
+
 GRADUAL = "gradual"
 
 

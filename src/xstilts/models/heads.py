@@ -131,6 +131,8 @@ _CAUSAL_MLM = _own("masked_lm", "only a causal language model is shipped")
 HEADS: dict[str, dict[str, HeadSpec]] = {
     "xlm-roberta": _ROBERTA,
     "xlm-roberta-xl": _ROBERTA,
+    "roberta": _ROBERTA,
+    "camembert": _ROBERTA,
     "modernbert": {
         "classification": replace(_MODERNBERT, pool="@classifier_pooling"),
         "multiple_choice": replace(_MODERNBERT, pool="@classifier_pooling"),

@@ -18,6 +18,26 @@ from xstilts.models.families import Family, family_of
 from xstilts.models.packed_attention import PackedLayout, packed_forward
 
 
+class Heads(nn.ModuleDict):
+    """Heads by task. A task may have a name that torch refuses for a module: "train", "type", or one with a dot."""
+
+    def __getitem__(self, task: str) -> nn.Module:
+        return super().__getitem__(_module_name(task))
+
+    def __setitem__(self, task: str, head: nn.Module) -> None:
+        super().__setitem__(_module_name(task), head)
+
+    def __contains__(self, task: object) -> bool:
+        return super().__contains__(_module_name(str(task)))
+
+
+RESERVED = frozenset(dir(nn.ModuleDict()))
+
+
+def _module_name(task: str) -> str:
+    return f"task_{task.replace('.', '_')}" if task in RESERVED or "." in task else task
+
+
 class Network(nn.Module):
     """A backbone and one head per task; sequences are padded on the right.
 
@@ -30,7 +50,7 @@ class Network(nn.Module):
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
         self.backbone, self.prefix = backbone, 0
-        self.heads = nn.ModuleDict()
+        self.heads = Heads()
 
     @property
     def config(self) -> Any:

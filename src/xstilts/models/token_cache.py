@@ -25,10 +25,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from xstilts.runtime.disk_cache import DiskCache
 
-MEANING = 1  # raise it when other tokens would be stored under the same digest
+MEANING = 2  # raise it when other tokens would be stored under the same digest
 CHUNK = 4096
 LEAST = 100_000  # characters, below which a file saves nothing
 EACH = 20  # characters that the overhead of a text counts for
@@ -110,13 +111,82 @@ def _cut(tokenizer: Any, texts: Sequence[str], offsets: bool) -> Segments:
     parts = []
     for start in range(0, len(texts), CHUNK):
         chunk = texts[start : start + CHUNK]
-        encoded = tokenizer(chunk, add_special_tokens=False, return_offsets_mapping=offsets, verbose=False)
-        part = joined(encoded["input_ids"], encoded["offset_mapping"] if offsets else None)
+        part = joined(*_tokenized(tokenizer, chunk, offsets))
         if offsets:
             closed = [_closed(places, text) for (_, places), text in zip(part.rows(), chunk, strict=True)]
             part = Segments(part.ends, part.ids, np.concatenate(closed))
         parts.append(part)
     return _together(parts)
+
+
+def _tokenized(
+    tokenizer: Any, texts: Sequence[str], offsets: bool
+) -> tuple[list[list[int]], list[list[tuple[int, int]]] | None]:
+    """Return the ids and offsets of texts, in which the names of special tokens are text like any other.
+
+    A text that says `<pad>` would else hold the padding's id; `split_special_tokens` does not help where the vocabulary
+    of a Unigram model has the special tokens too. Such texts alone are tokenized again, with those out of reach.
+    """
+    encoded = tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=offsets, verbose=False)
+    ids, places = list(encoded["input_ids"]), list(encoded["offset_mapping"]) if offsets else None
+    special = _special(tokenizer, len(tokenizer), tuple(tokenizer.all_special_ids))
+    unknown = tokenizer.unk_token_id
+    name = special.get(unknown)
+    control = frozenset(special) - {unknown}  # the unknown token stands for unknown characters too
+    again = [
+        number
+        for number, (row, text) in enumerate(zip(ids, texts, strict=True))
+        if not control.isdisjoint(row) or (name is not None and name in text)
+    ]
+    if again:
+        literal = _without_special_tokens(tokenizer, tuple(special.items()), len(tokenizer))
+        encodings = literal.encode_batch([texts[number] for number in again], add_special_tokens=False)
+        for number, encoding in zip(again, encodings, strict=True):
+            ids[number] = encoding.ids
+            if places is not None:
+                places[number] = encoding.offsets
+    return ids, places
+
+
+@lru_cache(maxsize=4)
+def _special(tokenizer: Any, size: int, roles: tuple[int, ...]) -> dict[int, str]:
+    """Return the special tokens by id, those without a role included; a single character stays what it is in texts.
+
+    Args:
+        tokenizer: Of transformers.
+        size: Its length, and
+        roles: the ids of the special tokens with a role: by these a cached answer is known to be of today.
+    """
+    ids = sorted({*roles, *(number for number, token in tokenizer.added_tokens_decoder.items() if token.special)})
+    named = zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)
+    return {number: token for number, token in named if len(token) > 1}
+
+
+@lru_cache(maxsize=1)
+def _without_special_tokens(tokenizer: Any, special: tuple[tuple[int, str], ...], size: int) -> Tokenizer:
+    """Return a tokenizer of the same tokens and ids in which no text can become a special token.
+
+    Args:
+        tokenizer: Of transformers.
+        special: Ids and names of its special tokens.
+        size: Its length, which differs once tokens were added.
+    """
+    facts = json.loads(tokenizer.backend_tokenizer.to_str())
+    ids, names = {number for number, _ in special}, {name for _, name in special}
+    renamed = {name: f"\U0010ffff{name}" for name in names}  # begins with a character that no text has
+    facts["added_tokens"] = [token for token in facts["added_tokens"] if token["id"] not in ids]
+    facts |= {"truncation": None, "padding": None}
+    model = facts["model"]
+    if isinstance(model["vocab"], list):
+        model["vocab"] = [[renamed.get(token, token), score] for token, score in model["vocab"]]
+    else:
+        model["vocab"] = {renamed.get(token, token): number for token, number in model["vocab"].items()}
+        if model.get("unk_token") in renamed:
+            model["unk_token"] = renamed[model["unk_token"]]
+    if "merges" in model:
+        pairs = ((merge, merge.split(" ") if isinstance(merge, str) else merge) for merge in model["merges"])
+        model["merges"] = [merge for merge, parts in pairs if names.isdisjoint((*parts, "".join(parts)))]
+    return Tokenizer.from_str(json.dumps(facts))
 
 
 def joined(ids: Iterable[Sequence[int]], offsets: Iterable[Sequence[tuple[int, int]]] | None) -> Segments:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def special_tokens_of(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
     Raises:
         InputError: Nothing closes a text, or a pair is surrounded differently from a text.
     """
-    single, pair = tokenizer("a"), tokenizer("a", "b")
+    single, pair = tokenizer("a", verbose=False), tokenizer("a", "b", verbose=False)
     (prefix, suffix), (start, middle, end) = _around(single, 1), _around(pair, 2)
     pad = next(one for one in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0) if one is not None)
     if not suffix:
@@ -86,18 +87,20 @@ class Tokenizer:
         tokenizer: A fast tokenizer.
         special_tokens: What surrounds segments.
         cache: Where tokenized texts are kept; None: nowhere.
+        spaced: Whether a word inside a sentence is tokenized with the space before it (`needs_spaces`).
     """
 
     tokenizer: Any
     special_tokens: SpecialTokens
     cache: DiskCache | None = None
+    spaced: bool = False
 
     @classmethod
     def of(cls, tokenizer: Any) -> Tokenizer:
         """Wrap a fast tokenizer of transformers; InputError for a slow one, which gives no offsets."""
         if not getattr(tokenizer, "is_fast", False):
             raise InputError(f"{type(tokenizer).__name__} gives no character offsets: use the model's fast tokenizer")
-        return cls(tokenizer, special_tokens_of(tokenizer))
+        return cls(tokenizer, special_tokens_of(tokenizer), spaced=needs_spaces(tokenizer))
 
     def cached(self, machine: Runtime) -> Tokenizer:
         """Return the same with a cache below the machine's store, of at most `machine.token_gib`."""
@@ -145,10 +148,25 @@ class Tokenizer:
         found = self._distinct(texts, offsets=True)
         return [found[text] for text in texts]
 
-    def words(self, words: Sequence[str]) -> list[Ids]:
-        """Tokenize words one by one; a word that the tokenizer drops is the unknown token."""
+    def words(self, sentences: Sequence[Sequence[str]]) -> list[list[Ids]]:
+        """Tokenize the words of sentences as they are tokenized within them, separated by spaces.
+
+        Most tokenizers mark the beginning of a word by themselves. Byte-level BPE and Gemma's tokenizer mark the space
+        before it: there every word but a sentence's first is tokenized with its space.
+
+        Args:
+            sentences: The words of each sentence.
+
+        Returns:
+            Each word's ids, by sentence; a word that the tokenizer drops is the unknown token.
+        """
         nothing = np.array([self.unknown], dtype=np.int32)
-        return [ids if len(ids) else nothing for ids in self.segments(words)]
+        texts = [self._in_sentence(number, word) for words in sentences for number, word in enumerate(words)]
+        ids = iter(self.segments(texts))
+        return [[found if len(found) else nothing for found in islice(ids, len(words))] for words in sentences]
+
+    def _in_sentence(self, number: int, word: str) -> str:
+        return f" {word}" if self.spaced and number and word.strip() else word
 
     def room(self, max_length: int, pair: bool) -> int:
         """Return how many tokens of `max_length` are left beside the special ones of a text or pair.
@@ -177,6 +195,35 @@ class Tokenizer:
         distinct = list(dict.fromkeys(texts))
         rows = token_cache.cut(self.tokenizer, distinct, offsets, self.cache).rows()
         return dict(zip(distinct, rows, strict=True))
+
+
+PROBES = (("a", "a"), ("the", "cat"), ("in", "1969"), ("Paris", "."))
+
+
+def needs_spaces(tokenizer: Any) -> bool:
+    """Tell whether words tokenized one by one differ from a sentence of them, and their spaces mend that.
+
+    >>> class Letters:  # a tokenizer for which a space is a token
+    ...     def __call__(self, texts, **options):
+    ...         return {"input_ids": [list(text.encode()) for text in texts]}
+    >>> needs_spaces(Letters())
+    True
+    """
+
+    def tokenized(texts: list[str]) -> list[list[int]]:
+        ids: list[list[int]] = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
+
+    sentences = tokenized([f"{first} {second}" for first, second in PROBES])
+    firsts = tokenized([first for first, _ in PROBES])
+    apart = [first + second for first, second in zip(firsts, tokenized([word for _, word in PROBES]), strict=True)]
+    spaced = [
+        first + second for first, second in zip(firsts, tokenized([f" {word}" for _, word in PROBES]), strict=True)
+    ]
+    equal, mended = (
+        sum(ids == wanted for ids, wanted in zip(form, sentences, strict=True)) for form in (apart, spaced)
+    )
+    return mended > equal
 
 
 def longest_first(a: int, b: int, room: int) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from xstilts.cost import flops
 from xstilts.cost.activation_memory import Device
+from xstilts.data.held_out import PERCENT
 from xstilts.errors import InputError
 from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import NamedSplits
@@ -39,7 +40,7 @@ from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage, lineage
 from xstilts.training.memory import GIB, UNKNOWN_LABELS, Memory, Setting
 from xstilts.training.recipe import Recipe
-from xstilts.training.training_set import HELD_OUT_SHARE, TrainingSet
+from xstilts.training.training_set import TrainingSet
 
 T = TypeVar("T")
 PRECISION = "bf16"
@@ -377,7 +378,7 @@ class _Estimator:
 
 def _held_out(training_set: TrainingSet, size: Size) -> float | None:
     """Return how many of the training examples are held out as development data; None where their number is unknown."""
-    return None if size.examples is None else min(float(training_set.held_out), size.examples / HELD_OUT_SHARE)
+    return None if size.examples is None else min(float(training_set.held_out), size.examples * PERCENT / 100)
 
 
 def _labels(model: Encoder | Stage, data: Stage, format: str) -> int:

@@ -21,6 +21,8 @@ EXTRAS = {
     "pdf": ("fontTools", "pymupdf_fonts", "typst"),
     "lora": ("peft",),
     "onnx": ("onnx", "onnxruntime", "onnxscript"),
+    "sentencepiece": ("google.protobuf", "sentencepiece"),
+    "langid": ("py3langid",),
     "pandas": ("pandas",),
     "tensorboard": ("tensorboard",),
     "wandb": ("wandb",),

@@ -9,6 +9,7 @@ value beside the arguments of a stage.
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import torch
 
 
+DEVICE = re.compile(r"auto|cpu|(cuda|mps|xpu)(:\d+)?")
+PRECISIONS = ("auto", "fp32", "bf16")
 GPU_TOKENS, CPU_TOKENS = 16384, 512  # a GPU wants large passes; a CPU takes small ones as fast, in less memory
 
 
@@ -44,7 +47,7 @@ class Runtime:
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         max_tokens_per_pass: Most tokens, padding included, in one forward and backward pass; a larger batch is computed
             in several passes and stays one batch. 0: as suits the device.
-        workers: Processes that build stages side by side.
+        workers: Processes that build stages side by side; 0: as `xstilts study` chooses for the device.
         threads: Torch's threads in each process; 0: torch's default.
         checkpoint_seconds: Seconds between two checkpoints of a training.
         precision: "auto" (bf16 arithmetic where the device has it), "fp32" or "bf16".
@@ -60,7 +63,7 @@ class Runtime:
         memory_gib: Device memory in GiB that a plan assumes (`memory_fit`); 0: that of the present device.
 
     Raises:
-        InputError: `packing` is none of its three values.
+        InputError: A choice is unknown, or a number is out of range or of another type.
     """
 
     store: Path = Path("work")
@@ -80,8 +83,28 @@ class Runtime:
     memory_gib: float = 0.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.store, Path) or not (self.data is None or isinstance(self.data, Path)):
+            raise InputError(f"store ({self.store!r}) and data ({self.data!r}) must be paths: give pathlib.Path(…)")
+        if not isinstance(self.device, str) or not DEVICE.fullmatch(self.device):
+            raise InputError(f"unknown device '{self.device}': give auto, cpu, cuda, cuda:1 or mps")
+        if self.precision not in PRECISIONS:
+            remedy = "half precision without loss scaling loses gradients: give bf16, or auto"
+            known = f"give {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}"
+            fp16 = str(self.precision).lower() in ("fp16", "float16", "half", "16")
+            raise InputError(f"precision '{self.precision}' is not supported: {remedy if fp16 else known}")
         if self.packing not in ("auto", "on", "off"):
             raise InputError(f"unknown packing '{self.packing}': give auto, on or off")
+        for name, least in {"max_tokens_per_pass": 0, "workers": 0, "threads": 0}.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InputError(f"{name} must be a whole number of {least} or more, not {value!r}")
+        for name in ("checkpoint_seconds", "prefix_gib", "token_gib", "memory_gib"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+                raise InputError(f"{name} must be a number of 0 or more, not {value!r}")
+        for name in ("allow_unexpected_data", "recompute", "compiled"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} must be True or False, not {getattr(self, name)!r}")
 
     def torch_device(self) -> torch.device:
         """Return the device, the fastest one for "auto", and set the number of torch's threads.

@@ -60,12 +60,14 @@ class Asking:
         labels: The labels, in the order of their numbers; empty: those that occur.
         max_length: Most tokens of a sequence.
         examples: Most examples, drawn once.
+        words: How words are tokenized, where it is not as in the first release (`models.word_tokenization`).
     """
 
     format: str
     labels: tuple[str, ...] = ()
     max_length: int = 128
     examples: int = 500
+    words: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from xstilts.experiments.score_table import BASELINE
 from xstilts.experiments.splits import read
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
+from xstilts.models.word_tokenization import word_tokenization
 from xstilts.selection.features import Asking, features
 from xstilts.selection.successive_halving import Rung
 from xstilts.selection.task_embeddings import fisher, text_embedding
@@ -97,7 +98,8 @@ class CandidateSearch:
         Returns:
             Format, labels, maximum length and number of the examples.
         """
-        return Asking(one.format, one.labels, self.recipes.of((one,), role).max_length, self.examples)
+        words = word_tokenization(self.encoder, one.format)
+        return Asking(one.format, one.labels, self.recipes.of((one,), role).max_length, self.examples, words)
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,8 @@ class ProbeStages:
         recipe = shortened(
             self.search.recipes.of((training_task,), role), rung.steps, training_task.counts.get("train")
         )
-        without_dev = replace(training_set(training_task, self.folder), dev=None)  # a short training selects nothing
+        given = training_set(training_task, self.folder).read_by(model)
+        without_dev = replace(given, dev=None)  # a short training selects nothing
         return train(model, (without_dev,), recipe, seed)
 
 

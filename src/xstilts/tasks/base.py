@@ -23,20 +23,64 @@ from functools import cache
 from importlib import import_module, invalidate_caches
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, TypedDict, Unpack
 
 from xstilts.data.dataset import DataFile, DatasetSplit, answered
+from xstilts.data.held_out import PERCENT
 from xstilts.data.languages import language
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.store.memo import memoised
 from xstilts.tasks import user
-from xstilts.tasks.user_data import Columns, Files, UserData, conll_data, delimited_data, hub_data, json_data, rows_data
+from xstilts.tasks.user_data import (
+    Columns,
+    DataRequest,
+    Files,
+    UserData,
+    conll_data,
+    delimited_data,
+    hub_data,
+    inferred_data,
+    json_data,
+    rows_data,
+)
+from xstilts.tasks.user_format import FileFormat, FileOptions, infer
 
 FOLDERS = ("datasets", "subsets", "sandbox")
 GROUP = "xstilts.tasks"  # of entry points
 TEXT_READERS = ("aligned", "auto", "conllu", "csv", "jsonl", "tagged", "tsv")  # labels of which are written out
 OWN = "the user's own"  # citation and licence where none is given
+
+
+class TaskOptions(TypedDict, total=False):
+    """Options of a task made of the user's own data; each has a default.
+
+    Attributes:
+        labels: The labels in the order of the classifier's outputs; for "multiple_choice", what the label column holds
+            for the first choice, the second and so on. By default those of the training data, sorted, or those of the
+            task that `learned_from` names.
+        languages: Languages in which the task is evaluated; by default those of the data.
+        metric: Name of a metric; by default the usual one of the format.
+        learned_from: The tasks that a model is trained on before it predicts this one (`Task.learned_from`); by default
+            "itself".
+        trained_in: Languages of the training data; by default English.
+        citation: The paper to cite.
+        licence: The licence of the data.
+        note: What a reader must know beside every score.
+    """
+
+    labels: Sequence[str] | None
+    languages: Sequence[str] | None
+    metric: str | None
+    learned_from: str | Task | tuple[str | Task, ...] | None
+    trained_in: Sequence[str]
+    citation: str
+    licence: str
+    note: str
+
+
+class DataOptions(TaskOptions, Columns, total=False):
+    """Options of a task made of the user's own data, and the columns that hold the fields of its format."""
 
 
 @dataclass(frozen=True)
@@ -109,17 +153,9 @@ class Task:
         files: Files,
         *,
         format: str,
-        labels: Sequence[str] | None = None,
-        languages: Sequence[str] | None = None,
-        metric: str | None = None,
-        learned_from: str | Task | tuple[str | Task, ...] | None = "itself",
-        trained_in: Sequence[str] = ("en",),
         delimiter: str = ",",
         folder: Path | str | None = None,
-        citation: str = OWN,
-        licence: str = OWN,
-        note: str = "",
-        **columns: Unpack[Columns],
+        **options: Unpack[DataOptions],
     ) -> Task:
         """Make a task of CSV files whose first line names the columns.
 
@@ -130,24 +166,10 @@ class Task:
                 in that of `trained_in`.
             format: "classification", "token_classification", "extractive_qa", "multiple_choice", "bitext_retrieval" or
                 "masked_lm".
-            labels: The labels in the order of the classifier's outputs; for "multiple_choice", what the label column
-                holds for the first choice, the second and so on. None: those of the training files, sorted, or those of
-                the task that `learned_from` names.
-            languages: Languages in which the task is evaluated; None: those of the files that are there.
-            metric: Name of a metric; None: the usual one of the format.
-            learned_from: The tasks that a model is trained on before it predicts this one (`Task.learned_from`).
-            trained_in: Languages of the training data.
             delimiter: What separates the columns; a tab means that quote marks are text.
             folder: Where relative paths start; None: the current folder.
-            citation: The paper to cite.
-            licence: The licence of the data.
-            note: What a reader must know beside every score.
-            **columns: The columns that hold the fields of the format: `text`, `text_pair` and `label` for
-                classification; `tokens` and `tags`, separated by blanks, for token classification; `context`,
-                `question` and `answers` for extractive QA; `context`, `question`, `choices` (several columns) and
-                `label` for multiple choice; `source` and `target` for bitext retrieval; `text` for masked LM. A field
-                is looked for under its own name where no column is given. `id`: a column of ids; rows are numbered
-                without one.
+            **options: Labels, languages, metric and the like (`TaskOptions`), and the columns that hold the fields of
+                the format (`Columns`).
 
         Returns:
             The task. It finds its files by absolute paths and needs no data folder; moving them changes no key.
@@ -155,8 +177,8 @@ class Task:
         Raises:
             InputError: A file or a column is missing, a language or a label is unknown, or no labels can be found.
         """
-        data = delimited_data(name, files, format, languages, trained_in, folder, delimiter, columns)
-        return cls._of(name, format, data, labels, metric, learned_from, trained_in, citation, licence, note)
+        request, task_options = _request(name, format, folder, options)
+        return cls._of(delimited_data(request, files, delimiter), task_options)
 
     @classmethod
     def from_json(
@@ -165,28 +187,19 @@ class Task:
         files: Files,
         *,
         format: str,
-        labels: Sequence[str] | None = None,
-        languages: Sequence[str] | None = None,
-        metric: str | None = None,
-        learned_from: str | Task | tuple[str | Task, ...] | None = "itself",
-        trained_in: Sequence[str] = ("en",),
         folder: Path | str | None = None,
-        citation: str = OWN,
-        licence: str = OWN,
-        note: str = "",
-        **columns: Unpack[Columns],
+        **options: Unpack[DataOptions],
     ) -> Task:
         """Make a task of JSON lines, or of JSON files in SQuAD's format; arguments as in `from_csv`.
 
-        A file of extractive QA whose first line has the key "data" is read in SQuAD's format, and `columns` are not
-        used. In JSON lines, `tokens`, `tags` and `choices` may be lists, and `answers` a text, a list of texts or
-        SQuAD's objects with `text` and `answer_start`.
+        A file of extractive QA whose first line has the key "data" is read in SQuAD's format, and names of columns
+        are not used.
 
         Raises:
             InputError: A file or a column is missing, a language or a label is unknown, or no labels can be found.
         """
-        data = json_data(name, files, format, languages, trained_in, folder, columns)
-        return cls._of(name, format, data, labels, metric, learned_from, trained_in, citation, licence, note)
+        request, task_options = _request(name, format, folder, options)
+        return cls._of(json_data(request, files), task_options)
 
     @classmethod
     def from_conll(
@@ -195,15 +208,8 @@ class Task:
         files: Files,
         *,
         fields: Sequence[str] | None = None,
-        labels: Sequence[str] | None = None,
-        languages: Sequence[str] | None = None,
-        metric: str | None = None,
-        learned_from: str | Task | tuple[str | Task, ...] | None = "itself",
-        trained_in: Sequence[str] = ("en",),
         folder: Path | str | None = None,
-        citation: str = OWN,
-        licence: str = OWN,
-        note: str = "",
+        **options: Unpack[TaskOptions],
     ) -> Task:
         """Make a token classification task of files with a token a line; other arguments as in `from_csv`.
 
@@ -213,23 +219,15 @@ class Task:
             name: Name of the task in keys, tables and reports.
             files: From a split to its file or files, as in `from_csv`.
             fields: Names of the columns, "token" and "tag" among them; None: the first is the token, the last the tag.
-            labels: The tags in the order of the classifier's outputs; None: those of the training files, sorted.
-            languages: Languages in which the task is evaluated; None: those of the files that are there.
-            metric: Name of a metric; None: "entity_f1" for tags such as B-PER, else "tag_accuracy".
-            learned_from: The tasks that a model is trained on before it predicts this one.
-            trained_in: Languages of the training data.
             folder: Where relative paths start; None: the current folder.
-            citation: The paper to cite.
-            licence: The licence of the data.
-            note: What a reader must know beside every score.
+            **options: As in `from_csv`, without columns; the usual metric is "entity_f1" for tags such as B-PER, else
+                "tag_accuracy".
 
         Raises:
             InputError: A file is missing, a line has another number of columns, or a language is unknown.
         """
-        data = conll_data(name, files, languages, trained_in, folder, fields)
-        return cls._of(
-            name, "token_classification", data, labels, metric, learned_from, trained_in, citation, licence, note
-        )
+        request, task_options = _request(name, "token_classification", folder, options)
+        return cls._of(conll_data(request, files, fields), task_options)
 
     @classmethod
     def from_hub(
@@ -243,15 +241,7 @@ class Task:
         splits: Mapping[str, str] | None = None,
         files: Mapping[str, str] | None = None,
         data: Path | str | None = None,
-        labels: Sequence[str] | None = None,
-        languages: Sequence[str] = ("en",),
-        metric: str | None = None,
-        learned_from: str | Task | tuple[str | Task, ...] | None = "itself",
-        trained_in: Sequence[str] = ("en",),
-        citation: str = "",
-        licence: str = "that of the data set's page on the hub",
-        note: str = "",
-        **columns: Unpack[Columns],
+        **options: Unpack[DataOptions],
     ) -> Task:
         """Make a task of a data set on the Hugging Face hub, of its Parquet files.
 
@@ -268,25 +258,17 @@ class Task:
             files: Patterns of Parquet files within the repository by split, instead of `config` and `splits`.
             data: The data folder, where labels are to be found in the training files; they are downloaded if they are
                 not there. None: the variable XSTILTS_DATA.
-            labels: The labels in the order of the classifier's outputs; None: those of the training files.
-            languages: Languages in which the task is evaluated.
-            metric: Name of a metric; None: the usual one of the format.
-            learned_from: The tasks that a model is trained on before it predicts this one.
-            trained_in: Languages of the training data.
-            citation: The paper to cite; "": the repository.
-            licence: The licence of the data.
-            note: What a reader must know beside every score.
-            **columns: The columns that hold the fields of the format, as in `from_csv`.
+            **options: As in `from_csv`. By default the task is evaluated in English, the citation is the repository,
+                and the licence that of its page.
 
         Raises:
             InputError: The repository or a language is none, or labels are to be found and there is no data folder.
         """
         name = repository.rpartition("/")[2] if name is None else name
-        found = hub_data(
-            name, repository, format, revision, config, splits, files, languages, trained_in, data, columns
-        )
-        citation = citation or f"https://huggingface.co/datasets/{repository}"
-        return cls._of(name, format, found, labels, metric, learned_from, trained_in, citation, licence, note)
+        page = f"https://huggingface.co/datasets/{repository}"
+        options = {"citation": page, "licence": "that of the data set's page on the hub", **options}
+        request, task_options = _request(name, format, data, options)
+        return cls._of(hub_data(request, repository, revision, config, splits, files), task_options)
 
     @classmethod
     def from_dataset(
@@ -295,16 +277,8 @@ class Task:
         dataset: Any,
         *,
         format: str,
-        labels: Sequence[str] | None = None,
-        languages: Sequence[str] | None = None,
-        metric: str | None = None,
-        learned_from: str | Task | tuple[str | Task, ...] | None = "itself",
-        trained_in: Sequence[str] = ("en",),
         folder: Path | str | None = None,
-        citation: str = OWN,
-        licence: str = OWN,
-        note: str = "",
-        **columns: Unpack[Columns],
+        **options: Unpack[DataOptions],
     ) -> Task:
         """Make a task of data in memory: a `datasets.Dataset`, a pandas DataFrame or a list of dictionaries.
 
@@ -316,59 +290,81 @@ class Task:
             dataset: From a split ("train", "validation", "test", or "test/sw" for one language) to its rows, such as a
                 `datasets.DatasetDict`; rows alone are the training split.
             format: Name of the task format.
-            labels: The labels in the order of the classifier's outputs; None: those of the training rows, sorted.
-            languages: Languages in which the task is evaluated; None: those of the splits.
-            metric: Name of a metric; None: the usual one of the format.
-            learned_from: The tasks that a model is trained on before it predicts this one.
-            trained_in: Languages of the training data.
             folder: Where the rows are kept; None: `xstilts/datasets` below the user's cache folder.
-            citation: The paper to cite.
-            licence: The licence of the data.
-            note: What a reader must know beside every score.
-            **columns: The columns that hold the fields of the format, as in `from_json`.
+            **options: As in `from_csv`, with columns as in `from_json`.
 
         Raises:
             InputError: A column is missing, a value cannot be written as JSON, or a language or a label is unknown.
         """
-        data = rows_data(name, dataset, format, languages, trained_in, folder, columns)
-        return cls._of(name, format, data, labels, metric, learned_from, trained_in, citation, licence, note)
+        request, task_options = _request(name, format, folder, options)
+        return cls._of(rows_data(request, dataset), task_options)
 
     @classmethod
-    def _of(
+    def from_files(
         cls,
         name: str,
-        format: str,
-        data: UserData,
-        labels: Sequence[str] | None,
-        metric: str | None,
-        learned_from: str | Task | tuple[str | Task, ...] | None,
-        trained_in: Sequence[str],
-        citation: str,
-        licence: str,
-        note: str,
+        files: Mapping[str, str | Path | FileFormat | Sequence[FileFormat]],
+        *,
+        reading: FileOptions | None = None,
+        held_out: Sequence[str] = (),
+        held_out_percent: int = PERCENT,
+        **options: Unpack[TaskOptions],
     ) -> Task:
+        """Make a task of files in any format, which are read as `user_format.infer` finds them to be.
+
+        Args:
+            name: Name of the task in keys, tables and reports.
+            files: From a split ("train", or "test/sw" with a language) to its file, or to what `infer` returned for
+                it; files that name no language are in that of `trained_in`.
+            reading: Columns and formats, where they are not to be inferred.
+            held_out: The splits that are cut out of the training files: "validation", "test" or both.
+            held_out_percent: The share of each, in percent.
+            **options: As in `from_csv`, without columns.
+
+        Raises:
+            InputError: A file is missing or can be read in several ways, or the files are of different task formats.
+        """
+        trained_in = tuple(options.get("trained_in", ("en",)))
+        formats: dict[str, list[FileFormat]] = {}
+        for key, given in files.items():
+            split, _, code = key.partition("/")
+            parts = [given] if isinstance(given, str | Path | FileFormat) else given
+            inferred = [part if isinstance(part, FileFormat) else infer(part, reading) for part in parts]
+            formats.setdefault(f"{split}/{code or trained_in[0]}", []).extend(inferred)
+        task_formats = {part.format for parts in formats.values() for part in parts}
+        if len(task_formats) != 1:
+            shown = "; ".join(part.describe() for parts in formats.values() for part in parts) or "none"
+            raise InputError(f"the files of task '{name}' are not of one task format: {shown}")
+        request, task_options = _request(name, task_formats.pop(), None, options)
+        if request.format == "bitext_retrieval":
+            task_options.setdefault("learned_from", None)
+        return cls._of(inferred_data(request, formats, held_out, held_out_percent), task_options)
+
+    @classmethod
+    def _of(cls, data: UserData, options: TaskOptions) -> Task:
         """Return the task of a user's data, with its labels and its metric."""
+        name, labels = data.name, options.get("labels")
         if name in _shipped():
             raise InputError(f"there is a shipped task '{name}' ({_shipped()[name]}): give the task another name")
         task = cls(
             name,
-            format,
+            data.format,
             data.languages,
             data.sources,
-            metric or "",
-            citation,
-            licence,
-            learned_from=learned_from,
-            trained_in=tuple(trained_in),
-            note=note,
+            options.get("metric") or "",
+            options.get("citation", OWN),
+            options.get("licence", OWN),
+            learned_from=options.get("learned_from", "itself"),
+            trained_in=data.trained_in,
+            note=options.get("note", ""),
         )
-        if not data.trains and learned_from == "itself":
+        if not data.trains and task.learned_from == "itself":
             remedy = "give a 'train' file, or the task to train on as learned_from=TASK (None: no training)"
             raise InputError(f"task '{name}' has no training data: {remedy}")
-        parents = () if learned_from == "itself" else task.target_training_tasks()
-        inherited = next((parent.labels for parent in reversed(parents) if parent.format == format), ())
+        parents = () if task.learned_from == "itself" else task.target_training_tasks()
+        inherited = next((parent.labels for parent in reversed(parents) if parent.format == task.format), ())
         task = replace(task, labels=data.settled_labels(labels, inherited))
-        return replace(task, metric=metric or data.usual_metric(task.labels), sources=data.labelled(labels))
+        return replace(task, metric=task.metric or data.usual_metric(task.labels), sources=data.labelled(labels))
 
     def data(self, split: str, language: str, folder: Path | None) -> DatasetSplit:
         """Return the identity of a split in a language, from the first source that has it.
@@ -559,6 +555,26 @@ def module_of(name: str) -> str:
     return _places(_state())[name][0].module
 
 
+def _request(
+    name: str, format: str, folder: Path | str | None, options: Mapping[str, Any]
+) -> tuple[DataRequest, TaskOptions]:
+    """Return the request for a user's data, and the options of the task; other options are columns."""
+    task_options: Any = {key: value for key, value in options.items() if key in TaskOptions.__annotations__}
+    for name_of_list in ("languages", "trained_in"):  # a single code may stand without brackets
+        if isinstance(task_options.get(name_of_list), str):
+            task_options[name_of_list] = (task_options[name_of_list],)
+    languages = task_options.get("languages")
+    request = DataRequest(
+        name,
+        format,
+        {key: value for key, value in options.items() if key not in task_options},
+        tuple(languages) if languages else None,
+        tuple(task_options.get("trained_in", ("en",))),
+        Path(folder) if folder else None,
+    )
+    return request, task_options
+
+
 @dataclass(frozen=True)
 class _Place:
     """Where a task is defined: a module, its file or distribution for messages, and the entry point of a plug-in."""
@@ -598,7 +614,7 @@ def _loaded(name: str, place: _Place) -> Task:
     try:
         found = place.entry.load() if place.entry else import_module(place.module)
         found = found if isinstance(found, Task) else getattr(found, "task", None)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends the program must not end this one
         if name in _shipped():
             raise
         said = f"{type(error).__name__}: {error}"

@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from filelock import FileLock
 
@@ -32,6 +32,9 @@ from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.runtime.text import counted
+
+if TYPE_CHECKING:
+    from xstilts.tasks.user_format import FileFormat
 
 Paths = str | Path | Sequence[str | Path]
 Files = Mapping[str, Paths]
@@ -51,7 +54,22 @@ METRICS = {
 
 
 class Columns(TypedDict, total=False):
-    """The columns that hold the fields of a task format; `Task.from_csv` says which format has which."""
+    """The columns that hold the fields of a task format; a field is by default in the column of its own name.
+
+    Attributes:
+        text: The text, for "classification" and "masked_lm".
+        text_pair: The second text of a pair (optional).
+        label: The label, or for "multiple_choice" the number of the right choice, from 0.
+        tokens: The words of a sentence, separated by blanks or in a list, for "token_classification".
+        tags: Their tags, as the words.
+        context: The passage, for "extractive_qa"; optional for "multiple_choice" and "bitext_retrieval".
+        question: The question, for "extractive_qa"; optional for "multiple_choice".
+        answers: A text, a list of texts, or SQuAD's objects with `text` and `answer_start`.
+        choices: The choices, for "multiple_choice": a column of lists, or several columns.
+        source: A sentence, for "bitext_retrieval".
+        target: Its translation.
+        id: Ids; without this column rows are numbered.
+    """
 
     text: str
     text_pair: str
@@ -88,6 +106,36 @@ FIELDS = {
     "bitext_retrieval": _Fields({"source": "source", "target": "english"}, {"context": "context"}),
     "masked_lm": _Fields({"text": "text"}, {"text_pair": "pair"}),
 }
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """What the user gives about their data, whatever files or rows they are in.
+
+    Attributes:
+        name: Name of the task.
+        format: Name of the task format.
+        columns: From the argument of a field ("text", "label") to the column that holds it; see `Columns`.
+        languages: Languages in which the task is evaluated; None: those of the files.
+        trained_in: Languages of its training data.
+        folder: Where relative paths start; None: the current folder.
+    """
+
+    name: str
+    format: str
+    columns: Mapping[str, Any]
+    languages: tuple[str, ...] | None = None
+    trained_in: tuple[str, ...] = ("en",)
+    folder: Path | None = None
+
+    def checked(self) -> DataRequest:
+        """Return the request; InputError where its name, a column or a language is wrong."""
+        if not NAME.fullmatch(self.name):
+            raise InputError(f"'{self.name}' cannot name a task: use letters, digits, '_', '-' and '.'")
+        fields(self.format, self.columns)
+        for code in (*self.trained_in, *(self.languages or ())):
+            _check_language(code, f"task '{self.name}'")
+        return self
 
 
 @dataclass(frozen=True)
@@ -193,128 +241,134 @@ def fields(format: str, columns: Mapping[str, Any], present: Iterable[str] = ())
     return chosen | ({"id": columns["id"]} if columns.get("id") else {})
 
 
-def delimited_data(
-    name: str,
-    files: Files,
-    format: str,
-    languages: Sequence[str] | None,
-    trained_in: Sequence[str],
-    folder: Path | str | None,
-    delimiter: str,
-    columns: Mapping[str, Any],
-) -> UserData:
+def delimited_data(request: DataRequest, files: Files, delimiter: str) -> UserData:
     """Return the data of CSV files with a header; see `Task.from_csv`."""
     if len(delimiter) != 1:
         raise InputError(f"the delimiter {delimiter!r} is not one character: give ',' or ';' or '\\t'")
     reader, options = ("tsv", Options(header=1, quotes=1)) if delimiter == "\t" else ("csv", Options(header=1))
     options |= {"delimiter": delimiter} if delimiter not in ",\t" else {}
-    return _data(name, files, format, languages, trained_in, folder, reader, options, columns)
+    return _data(request, files, reader, options)
 
 
-def json_data(
-    name: str,
-    files: Files,
-    format: str,
-    languages: Sequence[str] | None,
-    trained_in: Sequence[str],
-    folder: Path | str | None,
-    columns: Mapping[str, Any],
-) -> UserData:
+def json_data(request: DataRequest, files: Files) -> UserData:
     """Return the data of JSON lines or of SQuAD's JSON; see `Task.from_json`."""
-    if format == "extractive_qa":
-        first = next(iter(_existing(name, files, folder)), None)
+    if request.format == "extractive_qa":
+        first = next(iter(_existing(request, files)), None)
         if first is not None and _is_squad(first):
-            return _data(name, files, format, languages, trained_in, folder, "squad", {}, None)
-    return _data(name, files, format, languages, trained_in, folder, "jsonl", {}, columns)
+            return _data(request, files, "squad", {}, named=False)
+    return _data(request, files, "jsonl", {})
 
 
-def conll_data(
-    name: str,
-    files: Files,
-    languages: Sequence[str] | None,
-    trained_in: Sequence[str],
-    folder: Path | str | None,
-    columns: Sequence[str] | None,
-) -> UserData:
+def conll_data(request: DataRequest, files: Files, columns: Sequence[str] | None) -> UserData:
     """Return the data of files with a token a line; see `Task.from_conll`."""
     if columns is None:
-        first = next(iter(_existing(name, files, folder)), None)
+        first = next(iter(_existing(request, files)), None)
         count = _columns_in(first) if first is not None else 2
         columns = ("token", *(f"column{number}" for number in range(2, count)), "tag")
     if not {"token", "tag"} <= set(columns):
-        raise InputError(f"the columns {', '.join(columns)} of task '{name}' have no 'token' or no 'tag': name both")
+        raise InputError(
+            f"the columns {', '.join(columns)} of task '{request.name}' have no 'token' or no 'tag': name both"
+        )
     options = Options(columns=tuple(columns), blanks=1)
-    return _data(name, files, "token_classification", languages, trained_in, folder, "tagged", options, None)
+    return _data(request, files, "tagged", options, named=False)
 
 
-def rows_data(
-    name: str,
-    dataset: Any,
-    format: str,
-    languages: Sequence[str] | None,
-    trained_in: Sequence[str],
-    folder: Path | str | None,
-    columns: Mapping[str, Any],
-) -> UserData:
+def rows_data(request: DataRequest, dataset: Any) -> UserData:
     """Return the data of rows in memory, having written them as JSON lines; see `Task.from_dataset`."""
-    _check_name(name)
+    request.checked()
     splits = dataset if isinstance(dataset, Mapping) else {"train": dataset}
     written: dict[str, bytes] = {}
     for split, rows in splits.items():
         records = list(_records(rows))
-        chosen = fields(format, columns, records[0] if records else ())
+        chosen = fields(request.format, request.columns, records[0] if records else ())
         needed = [column for one in chosen.values() for column in ((one,) if isinstance(one, str) else one)]
         lines = (_line(record, needed, f"row {number} of '{split}'") for number, record in enumerate(records))
         written[split] = "".join(lines).encode()
     digest = hashlib.sha256(b"".join(split.encode() + b"\0" + text for split, text in written.items())).hexdigest()
-    place = (Path(folder).expanduser().absolute() if folder else cache_folder() / "datasets") / f"{name}-{digest[:16]}"
+    kept = request.folder.expanduser().absolute() if request.folder else cache_folder() / "datasets"
+    place = kept / f"{request.name}-{digest[:16]}"
     place.mkdir(parents=True, exist_ok=True)
-    files: dict[str, Path] = {}
+    files: dict[str, Paths] = {}
     for split, text in written.items():
-        path = files[split] = place / f"{split.replace('/', '-')}.jsonl"
+        files[split] = path = place / f"{split.replace('/', '-')}.jsonl"
         if not path.exists():
             part = path.with_name(f"{path.name}.{os.getpid()}.part")
             part.write_bytes(text)
             part.replace(path)
-    return _data(name, files, format, languages, trained_in, None, "jsonl", {}, columns)
+    return _data(request, files, "jsonl", {})
 
 
 def hub_data(
-    name: str,
+    request: DataRequest,
     repository: str,
-    format: str,
     revision: str,
     config: str,
     splits: Mapping[str, str] | None,
     files: Mapping[str, str] | None,
-    languages: Sequence[str],
-    trained_in: Sequence[str],
-    data: Path | str | None,
-    columns: Mapping[str, Any],
 ) -> UserData:
     """Return the data of Parquet files below `hub/` in the data folder; see `Task.from_hub`."""
-    _check_name(name)
+    name, languages, trained_in = request.checked().name, request.languages or ("en",), request.trained_in
     if repository.count("/") != 1 or not all(NAME.fullmatch(part) for part in repository.split("/")):
         raise InputError(f"'{repository}' is no data set of the hub: give OWNER/NAME")
     splits = {split: split for split in SPLITS} if splits is None else splits
     patterns = files or {split: f"{config}/{theirs}*.parquet" for split, theirs in splits.items()}
-    options, chosen = _named(format, columns, ())
+    options, chosen = _named(request, ())
     sources: list[Source] = []
     for key, pattern in patterns.items():
         split, code = _split(name, key)
         path = f"hub/{repository}/{pattern}"
-        known = () if LANGUAGE in path else (code,) if code and code != LANGUAGE else tuple(trained_in)
+        known = () if LANGUAGE in path else (code,) if code and code != LANGUAGE else trained_in
         if LANGUAGE not in path and split == "test" and not code:
-            known = tuple(languages)
+            known = languages
         if len(known) > 1 or (code == LANGUAGE and known):
             raise InputError(f"'{pattern}' of task '{name}' says no language: write {LANGUAGE} where its code stands")
         sources.append(Source("parquet", {split: path}, chosen, options, revision=revision, languages=known))
-    for code in (*languages, *trained_in):
-        _check_language(code, f"task '{name}'")
-    place = data or os.environ.get("XSTILTS_DATA")
+    place = request.folder or os.environ.get("XSTILTS_DATA")
     folder = Path(place).expanduser() if place else None
-    user_data = UserData(name, format, tuple(languages), tuple(sources), tuple(trained_in), folder)
+    user_data = UserData(name, request.format, languages, tuple(sources), trained_in, folder)
     return user_data if folder is None else _HubData(**vars(user_data))
+
+
+def inferred_data(
+    request: DataRequest, files: Mapping[str, Sequence[FileFormat]], held_out: Sequence[str], percent: int
+) -> UserData:
+    """Return the data of files whose formats are inferred; see `Task.from_files`.
+
+    Args:
+        request: Name, format and languages; its columns are those of the files.
+        files: From a split and a language, "test/sw", to its files.
+        held_out: Splits that are cut out of the training files.
+        percent: The share of each.
+    """
+    request.checked()
+    sources: list[Source] = []
+    for key, formats in files.items():
+        split, code = _split(request.name, key)
+        _check_language(code, f"'{key}' of task '{request.name}'")
+        for other in formats[1:]:
+            if (other.reader, other.options, other.columns) != (
+                formats[0].reader,
+                formats[0].options,
+                formats[0].columns,
+            ):
+                raise InputError(f"the files of '{key}' differ: {formats[0].describe()}; {other.describe()}; make one")
+        first = formats[0]
+        options = Options(first.options)
+        columns: dict[str, str | tuple[str, ...]] = {}
+        if first.columns:
+            more, columns = _named(replace(request, columns=first.columns), ())
+            options |= more
+        elif first.reader == "tagged":
+            options["ids"] = "position"
+        patterns = {split: tuple(str(path.absolute()) for format in formats for path in format.paths)}
+        if split == "train" and held_out:
+            options |= {"held_out": tuple(held_out), "held_out_percent": percent}
+            patterns |= dict.fromkeys(held_out, patterns["train"])
+        names = {label: str(number) for number, label in enumerate(first.choice_labels)}
+        sources.append(Source(first.reader, patterns, columns, options, label_names=names, languages=(code,)))
+    tests = [key.partition("/")[2] for key in files if key.startswith("test/")]
+    evaluated = request.languages or tuple(dict.fromkeys(tests)) or request.trained_in
+    return UserData(request.name, request.format, evaluated, tuple(sources), request.trained_in)
 
 
 class _HubData(UserData):
@@ -343,73 +397,59 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "xstilts"
 
 
-def _data(
-    name: str,
-    files: Files,
-    format: str,
-    languages: Sequence[str] | None,
-    trained_in: Sequence[str],
-    folder: Path | str | None,
-    reader: str,
-    options: Options,
-    columns: Mapping[str, Any] | None,
-) -> UserData:
-    """Return the data of files in one format; `columns` is None where the reader itself names the fields."""
-    _check_name(name)
-    if columns is not None:
-        fields(format, columns)  # so that a wrong field is reported before a missing file
-    for code in (*trained_in, *(languages or ())):
-        _check_language(code, f"task '{name}'")
-    groups, evaluated = _groups(name, files, languages, tuple(trained_in), folder)
+def _data(request: DataRequest, files: Files, reader: str, options: Options, named: bool = True) -> UserData:
+    """Return the data of files in one format; `named` is False where the reader itself names the fields."""
+    request.checked()
+    name, trained_in = request.name, request.trained_in
+    groups, evaluated = _groups(request, files)
     sources = [Source(reader, patterns, options=options, languages=known) for patterns, known in groups]
     for number, source in enumerate(sources):
-        if columns is not None:
-            path, code = next(_found(source, evaluated, tuple(trained_in)))
+        if named:
+            path, code = next(_found(source, evaluated, trained_in))
             first = next(read_rows(reader, [Input(path, str(path))], {**options, "language": code}, Report()), None)
-            named, chosen = _named(format, columns, first.values if first else ())
-            source = replace(source, columns=chosen, options=options | named)
-        for path, code in _found(source, evaluated, tuple(trained_in)):
+            more, chosen = _named(request, first.values if first else ())
+            source = replace(source, columns=chosen, options=options | more)
+        for path, code in _found(source, evaluated, trained_in):
             if next(_rows(source, [path], code), None) is None:
                 raise InputError(f"{path} of task '{name}' has no rows: correct the path, or fill the file")
         sources[number] = source
-    return UserData(name, format, evaluated, tuple(sources), tuple(trained_in))
+    return UserData(name, request.format, evaluated, tuple(sources), trained_in)
 
 
-def _named(
-    format: str, columns: Mapping[str, Any], present: Iterable[str]
-) -> tuple[Options, dict[str, str | tuple[str, ...]]]:
+def _named(request: DataRequest, present: Iterable[str]) -> tuple[Options, dict[str, str | tuple[str, ...]]]:
     """Return the options and the columns of a source that has the named fields alone."""
-    chosen = fields(format, columns, present)
+    chosen = fields(request.format, request.columns, present)
     options = Options(fields="named")
     if "id" not in chosen:
         options["ids"] = "position"
-    empty = tuple(field for field in FIELDS[format].empty if field not in chosen)
+    empty = tuple(field for field in FIELDS[request.format].empty if field not in chosen)
     return options | ({"empty": empty} if empty else {}), chosen
 
 
 def _groups(
-    name: str, files: Files, languages: Sequence[str] | None, trained_in: tuple[str, ...], folder: Path | str | None
+    request: DataRequest, files: Files
 ) -> tuple[list[tuple[dict[str, tuple[str, ...]], tuple[str, ...]]], tuple[str, ...]]:
     """Return the files by split in groups, each with its languages (none: the names say them), and all evaluated ones.
 
     A group is what one source has: the files of one language that no name says, or those whose names say it.
     """
+    name, languages, trained_in = request.name, request.languages, request.trained_in
     named: dict[str, tuple[str, ...]] = {}
     fixed: dict[str, dict[str, tuple[str, ...]]] = {}
     there: dict[str, list[str]] = {}
     for key, value in files.items():
         split, code = _split(name, key)
-        paths = _absolute(value, folder)
+        paths = _absolute(value, request.folder)
         if code == LANGUAGE or any(LANGUAGE in path for path in paths):
             if not all(LANGUAGE in path for path in paths):
                 raise InputError(
                     f"the files of '{key}' of task '{name}' need {LANGUAGE} where a language's code stands"
                 )
             named[split] = paths
-            there.setdefault(split, []).extend(_languages_of(name, split, paths, languages, trained_in))
+            there.setdefault(split, []).extend(_languages_of(request, split, paths))
             continue
         if not code:
-            usual = tuple(languages) if split == "test" and languages else trained_in
+            usual = languages if split == "test" and languages else trained_in
             if len(usual) > 1:
                 remedy = f"give '{split}/CODE' for each, or '{split}/{LANGUAGE}'"
                 raise InputError(f"'{key}' of task '{name}' may be in {', '.join(usual)}: {remedy}")
@@ -422,7 +462,7 @@ def _groups(
         there.setdefault(split, []).append(code)
     if not there:
         raise InputError(f"task '{name}' has no files: give files={{'train': 'train.csv', 'test': 'test.csv'}}")
-    evaluated = tuple(languages) if languages else tuple(sorted(set(_evaluated(there))))
+    evaluated = languages or tuple(sorted(set(_evaluated(there))))
     missing = [code for code in evaluated if "test" in there and code not in there["test"]]
     if missing:
         raise InputError(f"task '{name}' has no test file in {', '.join(missing)}: correct languages= or the files")
@@ -442,9 +482,9 @@ def _split(name: str, key: str) -> tuple[str, str]:
     return split, code
 
 
-def _absolute(value: Paths, folder: Path | str | None) -> tuple[str, ...]:
+def _absolute(value: Paths, folder: Path | None) -> tuple[str, ...]:
     paths = (value,) if isinstance(value, str | Path) else tuple(value)
-    base = Path(folder).expanduser() if folder else Path()
+    base = folder.expanduser() if folder else Path()
     return tuple(os.path.abspath(base / Path(path).expanduser()) for path in paths)
 
 
@@ -452,22 +492,16 @@ def _matches(path: str) -> tuple[Path, ...]:
     return Source("", {"train": path}).find("train", "", None)
 
 
-def _existing(name: str, files: Files, folder: Path | str | None) -> Iterator[Path]:
+def _existing(request: DataRequest, files: Files) -> Iterator[Path]:
     """Yield the files that are there, in whatever language."""
     for value in files.values():
-        for path in _absolute(value, folder):
+        for path in _absolute(value, request.folder):
             yield from _matches(path.replace(LANGUAGE, "*"))
 
 
-def _languages_of(
-    name: str,
-    split: str,
-    paths: tuple[str, ...],
-    languages: Sequence[str] | None,
-    trained_in: tuple[str, ...],
-) -> list[str]:
+def _languages_of(request: DataRequest, split: str, paths: tuple[str, ...]) -> list[str]:
     """Return the languages of the files that a pattern finds; of those wanted alone, where some are."""
-    wanted = tuple(languages or ()) if split == "test" else ()
+    name, wanted = request.name, (request.languages or ()) if split == "test" else ()
     for code in wanted:
         for path in paths:
             if not _matches(path.replace(LANGUAGE, code)):
@@ -496,11 +530,6 @@ def _expression(pattern: str) -> str:
 
 def _escaped(text: str) -> str:
     return re.escape(text).replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
-
-
-def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
-        raise InputError(f"'{name}' cannot name a task: use letters, digits, '_', '-' and '.'")
 
 
 def _check_language(code: str, where: str) -> None:

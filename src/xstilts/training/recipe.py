@@ -9,16 +9,68 @@ follows from its format.
 
 from __future__ import annotations
 
-import difflib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from xstilts.errors import InputError
+from xstilts.errors import InputError, did_you_mean
 from xstilts.store.identity import identity
+from xstilts.training.batch_schedule import shares
 
 OPTIMIZERS = ("adamw", "adamw8", "adafactor", "adamw:bf16", "adamw8:bf16", "adafactor:bf16")
+WHOLE = ("batch_size", "steps", "max_train_examples", "max_length")
+LEAST_LENGTH = 8  # the special tokens of a pair and a token of each text
+_LAYERS = r"alternate|(?:top|bottom):0*[1-9]\d*|layers:\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*"
+TRAINABLE = re.compile(
+    rf"all|gradual|head|layernorm|no-embeddings|{_LAYERS}|lora:[1-9]\d*(?::[1-9]\d*)?(?:@(?:{_LAYERS}))?"
+)
+TRAINABLE_WORDS = "all, gradual, head, top:2, bottom:2, layers:0-3,8, alternate, layernorm, no-embeddings, lora:16"
+# What other tools call a setting.
+ALIASES = {
+    "lr": "learning_rate",
+    "learningrate": "learning_rate",
+    "peak_lr": "learning_rate",
+    "bs": "batch_size",
+    "bsz": "batch_size",
+    "batch": "batch_size",
+    "train_batch_size": "batch_size",
+    "per_device_train_batch_size": "batch_size",
+    "epoch": "epochs",
+    "num_epochs": "epochs",
+    "n_epochs": "epochs",
+    "num_train_epochs": "epochs",
+    "max_steps": "steps",
+    "num_steps": "steps",
+    "train_steps": "steps",
+    "examples": "max_train_examples",
+    "max_examples": "max_train_examples",
+    "max_train_samples": "max_train_examples",
+    "max_seq_length": "max_length",
+    "max_seq_len": "max_length",
+    "seq_len": "max_length",
+    "maxlen": "max_length",
+    "warmup": "warmup_steps",
+    "warmup_ratio": "warmup_steps",
+    "warmup_proportion": "warmup_steps",
+    "num_warmup_steps": "warmup_steps",
+    "wd": "weight_decay",
+    "max_grad_norm": "clip_norm",
+    "grad_clip": "clip_norm",
+    "clip": "clip_norm",
+    "gradient_clip_val": "clip_norm",
+    "trained": "trainable",
+    "freeze": "trainable",
+    "peft": "trainable",
+    "lora": "trainable",
+    "optim": "optimizer",
+    "optimiser": "optimizer",
+    "patience": "selection",
+    "eval_steps": "selection",
+    "eval_every": "selection",
+    "mixing": "sampling",
+}
 
 
 @identity("Selection", always=("every_steps", "patience", "examples"))
@@ -40,7 +92,8 @@ class Selection:
     examples: int = 500
 
     def __post_init__(self) -> None:
-        if min(self.every_steps, self.patience, self.examples) < 1:
+        values = (self.every_steps, self.patience, self.examples)
+        if not all(isinstance(value, int) and not isinstance(value, bool) and value >= 1 for value in values):
             raise InputError(f"a selection counts from 1: {self}")
 
 
@@ -88,7 +141,7 @@ class Recipe:
         optimizer: One of `OPTIMIZERS`, which differ in memory (`training.optimizer`).
 
     Raises:
-        InputError: A number is out of range, or the optimizer is unknown.
+        InputError: A number is out of range or of another type, or a choice is unknown.
     """
 
     learning_rate: float = 2e-5
@@ -108,14 +161,36 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("learning_rate", "batch_size", "epochs", "steps", "max_train_examples", "max_length", "clip_norm"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
+            if value is None and name in ("steps", "max_train_examples"):
+                continue
+            _check_number(name, value, whole=name in WHOLE)
+            if not 0 < value < math.inf:
                 raise InputError(f"{name} must be above 0, not {value}")
+        for name in ("warmup_steps", "weight_decay"):
+            _check_number(name, getattr(self, name), whole=False)
         if not (0 <= self.warmup_steps < math.inf and 0 <= self.weight_decay < math.inf):
             raise InputError(
                 f"warmup_steps ({self.warmup_steps}) and weight_decay ({self.weight_decay}) must be 0 or more"
             )
+        if self.max_length < LEAST_LENGTH:
+            raise InputError(
+                f"max_length {self.max_length} has no room for two texts and their special tokens: give {LEAST_LENGTH} "
+                "or more"
+            )
         if self.optimizer not in OPTIMIZERS:
             raise InputError(f"unknown optimizer '{self.optimizer}'; there are {', '.join(OPTIMIZERS)}")
+        if not isinstance(self.trainable, str) or not TRAINABLE.fullmatch(self.trainable):
+            raise InputError(f"unknown trainable '{self.trainable}'; give one of {TRAINABLE_WORDS}, lora:16@top:2")
+        if empty := [span for span in re.findall(r"\d+-\d+", self.trainable) if int(span.split("-")[1]) < _first(span)]:
+            raise InputError(f"trainable '{self.trainable}' has no layers in {empty[0]}: give the lower number first")
+        if not isinstance(self.sampling, str):
+            raise InputError(f"unknown sampling '{self.sampling}': give proportional, uniform or another rule")
+        rule, colon, _ = self.sampling.partition(":")
+        if colon and rule not in ("capped", "temperature"):
+            raise InputError(f"unknown sampling '{self.sampling}': only capped:K and temperature:T have a number")
+        shares((2,) * (self.sampling.count(",") + 1), self.sampling)
+        if self.selection is not None and not isinstance(self.selection, Selection):
+            raise InputError(f"selection must be a Selection or None, not {self.selection!r}")
 
     def steps_of_warmup(self, steps: int) -> int:
         """Return how many of `steps` are warm-up.
@@ -124,6 +199,15 @@ class Recipe:
         (5, 50)
         """
         return round(self.warmup_steps * steps) if self.warmup_steps < 1 else min(round(self.warmup_steps), steps)
+
+
+def _check_number(name: str, value: object, whole: bool) -> None:
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise InputError(f"{name} must be {'a whole number' if whole else 'a number'}, not {value!r}")
+
+
+def _first(span: str) -> int:
+    return int(span.partition("-")[0])
 
 
 Overrides = Mapping[str, Any]
@@ -218,9 +302,7 @@ def named(name: str, task: str, format: str, role: str) -> Recipe:
         InputError: There is no such set.
     """
     if name not in SETS:
-        near = difflib.get_close_matches(name, SETS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(SETS)}"
-        raise InputError(f"unknown recipe '{name}'; {hint}")
+        raise InputError(f"unknown recipe '{name}'; {did_you_mean(name, SETS)}")
     chosen = SETS[name]
     by_role = chosen.intermediate if role == "intermediate" else {}
     return replace(chosen.base, **{**chosen.formats.get(format, {}), **by_role, **chosen.tasks.get(task, {})})
@@ -246,9 +328,7 @@ def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
     for setting in settings:
         name, _, text = setting.partition("=")
         if name not in {field.name for field in fields(Recipe)}:
-            names = [field.name for field in fields(Recipe)]
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
+            hint = did_you_mean(name, [field.name for field in fields(Recipe)], ALIASES)
             raise InputError(f"unknown setting '{name}'; {hint}")
         recipe = replace(recipe, **{name: _value(name, text)})
     return recipe
@@ -259,7 +339,7 @@ def _value(name: str, text: str) -> Any:
         return text
     if text.lower() == "none" and name in ("steps", "max_train_examples", "selection"):
         return None
-    is_integer = name in ("batch_size", "steps", "max_train_examples", "max_length", "selection")
+    is_integer = name in (*WHOLE, "selection")
     try:
         number = int(text) if is_integer else float(text)
     except ValueError:

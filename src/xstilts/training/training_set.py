@@ -9,7 +9,6 @@ A `TrainingSet` is part of a stage's key: stages of data, how they are labelled,
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -17,13 +16,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from xstilts.data import examples
+from xstilts.data import examples, held_out
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example, TaggingExample
 from xstilts.errors import InputError
 from xstilts.formats import Format, task_format
 from xstilts.models.batch import ModelInput
+from xstilts.models.encoder import Encoder
 from xstilts.models.tokenization import Tokenizer
+from xstilts.models.word_tokenization import word_tokenization
 from xstilts.runtime import progress
 from xstilts.store.identity import identity
 from xstilts.store.names import format_in_keys
@@ -32,7 +33,7 @@ from xstilts.training import batch_schedule
 from xstilts.training.recipe import Recipe
 
 DEV_EXAMPLES = 500
-HELD_OUT_SHARE = 10  # at most one example in so many is held out
+SPLITS = ("train", "validation")
 
 
 @identity("Lesson", renamed={"format": "kind"}, always=("weight", "alpha"), encoded={"format": format_in_keys})
@@ -50,6 +51,7 @@ class TrainingSet:
         weight: Weight of this set's loss, which is added to that of every step; None: the set takes turns with others.
         alpha: Below 1, smaller languages are drawn more often, p ~ n ** alpha.
         held_out: Without `dev`: at most so many training examples become development data, and are not trained on.
+        words: How words are tokenized, where it is not as in the first release (`models.word_tokenization`).
     """
 
     task: str
@@ -61,6 +63,16 @@ class TrainingSet:
     weight: float | None = None
     alpha: float = 1.0
     held_out: int = 0
+    words: str = ""
+
+    def read_by(self, encoder: Encoder | Stage) -> TrainingSet:
+        """Return the training set as an encoder's tokenizer reads it, which is part of a training's key.
+
+        Args:
+            encoder: What the training starts from.
+        """
+        words = word_tokenization(encoder, self.format)
+        return self if words == self.words else replace(self, words=words)
 
     @property
     def selects(self) -> bool:
@@ -118,13 +130,13 @@ def with_development_data(
         return tuple(training_sets), recipe
     if not any(training_set.selects for training_set in training_sets):
         return tuple(training_sets), replace(recipe, selection=None)
-    held_out = [
+    with_dev = [
         replace(training_set, held_out=selection.examples)
         if training_set.selects and training_set.dev is None
         else training_set
         for training_set in training_sets
     ]
-    return tuple(held_out), recipe
+    return tuple(with_dev), recipe
 
 
 def encode_training_set(
@@ -173,34 +185,16 @@ def _held_out(training_set: TrainingSet, by_language: list[list[Example]]) -> tu
     kept: list[list[Example]] = []
     dev: list[Example] = []
     for part in by_language:
-        numbers = _chosen(part, min(most, max(len(part) // HELD_OUT_SHARE, 1)))
-        kept.append([example for number, example in enumerate(part) if number not in numbers])
-        dev += [example for number, example in enumerate(part) if number in numbers]
-    if not dev or not any(kept):
-        raise InputError(
-            f"the training data of '{training_set.task}' have no validation split and too few examples to hold one "
-            "out: give more examples, or selection=none to keep the last weights"
-        )
+        try:
+            splits = {split: list(held_out.part(part, split, ("validation",), most=most)) for split in SPLITS}
+        except InputError as error:
+            remedy = "or selection=none to keep the last weights"
+            raise InputError(f"'{training_set.task}' has no validation split: {error}, {remedy}") from None
+        kept.append(splits["train"])
+        dev += splits["validation"]
     total = sum(map(len, by_language))
     progress.note(f"{training_set.task}: no validation split; {len(dev)} of {total} training examples are held out")
     return kept, dev
-
-
-def _chosen(part: list[Example], count: int) -> set[int]:
-    """Return the numbers of at most `count` examples; those that share a premise, passage or sentence stay together.
-
-    Where every such group is too large, single examples are chosen.
-    """
-    groups: dict[str, list[int]] = {}
-    for number, example in enumerate(part):
-        groups.setdefault(examples.shared_text(example), []).append(number)
-    if min(map(len, groups.values()), default=0) > count:
-        groups = {f"{text} {number}": [number] for text, numbers in groups.items() for number in numbers}
-    chosen: set[int] = set()
-    for text in sorted(groups, key=lambda text: hashlib.sha256(text.encode()).digest()):
-        if len(chosen) + len(groups[text]) <= count:
-            chosen.update(groups[text])
-    return chosen
 
 
 def _labels(training_set: TrainingSet, by_language: list[list[Example]]) -> tuple[str, ...]:

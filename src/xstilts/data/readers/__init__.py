@@ -17,6 +17,7 @@ from xstilts.data.readers.bitext import bitext, bitext_parquet
 from xstilts.data.readers.ccg_auto import auto
 from xstilts.data.readers.conll import conllu, tagged
 from xstilts.data.readers.delimited import aligned, csv, jsonl, text, tsv
+from xstilts.data.readers.json_rows import json_rows
 from xstilts.data.readers.mewslix import mewslix, mewslix_pairs
 from xstilts.data.readers.parquet import parquet
 from xstilts.data.readers.row import Input, Options, Report, Row
@@ -32,7 +33,21 @@ Reader = Callable[[Sequence[Input], Options, Report], Iterator[Row]]
 FORMATS: dict[str, Reader] = {
     reader.__name__: reader
     for reader in (
-        *(aligned, auto, bible, bitext, bitext_parquet, conllu, csv, jsonl, mewslix, mewslix_pairs, parquet, squad),
+        *(
+            aligned,
+            auto,
+            bible,
+            bitext,
+            bitext_parquet,
+            conllu,
+            csv,
+            json_rows,
+            jsonl,
+            mewslix,
+            mewslix_pairs,
+            parquet,
+            squad,
+        ),
         *(squad_pairs, tagged, text, tsv, xquad_r),
     )
 }

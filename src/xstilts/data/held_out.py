@@ -1,0 +1,80 @@
+"""Held out: a fixed part of training data as development or test data, where there are no files of their own.
+
+Which examples are held out depends on their texts alone: they are ranked by a digest, label by label, so that every
+label has its share in each part. Examples that share a text (a passage with its questions, a row that is there twice)
+stay together. Adding a row moves hardly any other.
+
+>>> from xstilts.data.examples import ClassificationExample
+>>> rows = [ClassificationExample(str(n), f"text {n}", None, "ab"[n % 2]) for n in range(200)]
+>>> [len(list(part(rows, split, ("validation",)))) for split in ("train", "validation")]
+[170, 30]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+
+from xstilts.data.examples import Example, shared_text
+from xstilts.errors import InputError
+
+PERCENT = 10
+FEWEST = 30  # examples of a part, where that is not too large a share
+LARGEST_SHARE = 5  # a part has at most one example in so many
+
+
+def part(
+    examples: Sequence[Example], split: str, parts: Sequence[str], percent: int = PERCENT, most: int | None = None
+) -> Iterator[Example]:
+    """Yield the examples of one split, in their order.
+
+    Args:
+        examples: All examples.
+        split: "train", or one of the parts.
+        parts: The splits that are held out: "validation", "test" or both.
+        percent: The share of each part in percent; small data have at least `FEWEST` examples in a part.
+        most: About so many examples of a part, at most; None: no limit.
+
+    Raises:
+        InputError: There are too few examples.
+    """
+    splits = _splits(examples, parts, percent, most)
+    return (example for example, of_example in zip(examples, splits, strict=True) if of_example == split)
+
+
+def _splits(examples: Sequence[Example], parts: Sequence[str], percent: int, most: int | None) -> list[str]:
+    """Return the split of each example."""
+    largest = len(examples) // LARGEST_SHARE
+    wanted = min(max(math.ceil(len(examples) * percent / 100), FEWEST), largest, largest if most is None else most)
+    if wanted < 2:
+        remedy = "give more rows, or files of their own for these splits"
+        raise InputError(f"{len(examples)} training examples are too few to hold out {' and '.join(parts)}: {remedy}")
+    by_label: dict[str, dict[str, list[int]]] = {}
+    label_of_text: dict[str, str] = {}
+    for number, example in enumerate(examples):
+        text = shared_text(example)
+        label = label_of_text.setdefault(text, str(getattr(example, "label", "")))
+        by_label.setdefault(label, {}).setdefault(text, []).append(number)
+    splits = ["train"] * len(examples)
+    quotas = _quotas({label: sum(map(len, groups.values())) for label, groups in by_label.items()}, wanted)
+    for label, groups in by_label.items():
+        ranked = sorted(groups, key=lambda text: hashlib.sha256(text.encode()).digest())
+        for held_out in parts:
+            count = 0
+            while count < quotas[label] and len(ranked) > 1:  # the last group is trained on
+                for number in groups[ranked[0]]:
+                    splits[number] = held_out
+                count += len(groups[ranked.pop(0)])
+    return splits
+
+
+def _quotas(sizes: dict[str, int], wanted: int) -> dict[str, int]:
+    """Return how many examples of each label a part has, by largest remainders."""
+    total = sum(sizes.values())
+    shares = {label: wanted * size / total for label, size in sizes.items()}
+    quotas = {label: int(share) for label, share in shares.items()}
+    by_remainder = sorted(sizes, key=lambda label: (quotas[label] - shares[label], label))
+    for label in by_remainder[: wanted - sum(quotas.values())]:
+        quotas[label] += 1
+    return quotas

@@ -1,0 +1,68 @@
+"""Preflight: what can be known to fail is refused before the first stage is built.
+
+A training that fails after the ones before it has cost these. So a plan and a run look at every training and prediction
+that is to be built: does the encoder load, has it the layers that are to be trained, is there room for the texts, is
+what the recipe needs installed? Both refuse the same with the same words.
+
+    check(grid.stages(machine), machine)  # raises InputError with the remedy, or returns nothing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+from xstilts.errors import InputError
+from xstilts.models import encoder_check, freezing
+from xstilts.models.configs import config_before
+from xstilts.models.encoder import Encoder
+from xstilts.runtime.machine import Runtime
+from xstilts.store import build, names
+from xstilts.store.stage import Stage, lineage
+from xstilts.training.recipe import Recipe
+
+
+def check(stages: Iterable[Stage], machine: Runtime) -> None:
+    """Check every stage that has yet to be built.
+
+    Args:
+        stages: What is to be built; their inputs are checked too.
+        machine: Where; stages that are finished in its store are not checked again.
+
+    Raises:
+        InputError: A stage would fail; the message says why and what to do.
+    """
+    missing = build.missing(tuple(stages), machine)
+    for stage in missing:
+        for encoder in _encoders(stage):
+            encoder_check.check(encoder, machine.store)
+    seen: set[tuple[Any, ...]] = set()
+    for stage in missing:
+        if stage.work.name != names.TRAIN:
+            continue
+        model, recipe = stage.arguments["encoder"], stage.arguments["recipe"]
+        *_, origin = lineage(model, "encoder")
+        if (origin, recipe) not in seen:
+            seen.add((origin, recipe))
+            _check_training(origin, recipe, machine)
+
+
+def _encoders(stage: Stage) -> list[Encoder]:
+    return [value for value in stage.arguments.values() if isinstance(value, Encoder)]
+
+
+def _check_training(origin: Encoder | Stage, recipe: Recipe, machine: Runtime) -> None:
+    """Check what a training needs of its encoder and of this machine."""
+    config = config_before(origin, machine)
+    encoder_check.check_packing(machine, config)
+    if config is not None:
+        freezing.check_layers(recipe.trainable, int(config.num_hidden_layers))
+    if recipe.trainable.startswith("lora") and not _installed("peft"):
+        raise InputError("adapters need peft, which is not installed: pip install xstilts[lora]")
+
+
+@lru_cache
+def _installed(module: str) -> bool:
+    return find_spec(module) is not None
