@@ -1,7 +1,7 @@
 """Tokenizers of every published make, trained on a few sentences: what public encoders have, only smaller.
 
 >>> sorted(TOKENIZERS)[:2]
-['bpe-metaspace', 'byte-level']
+['bpe-metaspace', 'bpe-metaspace-first']
 """
 
 from __future__ import annotations

@@ -297,8 +297,8 @@ def test_results_are_also_json_with_the_same_figures(call: Call, options: tuple[
 
 @pytest.mark.usefixtures("finished")
 def test_a_run_says_what_it_continues(call: Call, options: tuple[object, ...]) -> None:
-    code, _, err = call("run", *options, "--set-target", "trainable=top:9", "--resume")
-    assert code == 1
+    code, _, err = call("run", *options, "--resume")
+    assert code == 0
     assert re.search(r"^continuing: \d+ of \d+ stages finished$", err, re.MULTILINE)
 
 

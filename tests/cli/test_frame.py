@@ -177,7 +177,7 @@ REPLACED: dict[str, tuple[str, dict[str, object]]] = {
     "plan FILE.py": (
         "x.py",
         {
-            "experiments.study.load": SimpleNamespace(question="Does it help?"),
+            "experiments.study.load": SimpleNamespace(question="Does it help?", arms=()),
             "planning.forecast.forecast": None,
             "planning.render.parts": (),
             "planning.render.to_json": {"gpu": "H200"},
@@ -245,7 +245,7 @@ AS_THEY_ARE = {
     "watch": "--once --store .",
     "doctor": "--store . --data .",
 }
-OF_A_FILE = {"fit", "predict", "score"}  # in their own tests
+OF_A_FILE = {"convert-weights", "fit", "predict", "score"}  # in their own tests
 OF_A_RUN = {"run", "plan", "show", "cost", "overlap"}  # in test_cli.py, on a store
 
 
@@ -394,7 +394,7 @@ def test_packages_of_extras_are_imported_only_where_they_are_used() -> None:
                 used.add(path.relative_to(package).parts[0])
                 at_the_top += [f"{path}:{node.lineno}"] if node in tree.body else []
     assert at_the_top == []
-    assert used <= {"api.py", "evidence", "inference", "models", "monitoring", "reporting", "runtime"}
+    assert used <= {"api.py", "data", "evidence", "inference", "models", "monitoring", "reporting", "runtime"}
 
 
 def test_a_missing_extra_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch, call: Call) -> None:

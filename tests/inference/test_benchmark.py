@@ -245,7 +245,7 @@ def test_the_command_prints_and_writes_all_of_it(
         (("--batch", "many"), "cannot read --batch many"),
         (("--rounds", "0"), "nothing to measure"),
         (("--format", "token_classification"), "not a token_classification model"),
-        (("--device", "abacus"), "cannot work on device 'abacus'"),
+        (("--device", "abacus"), "unknown device 'abacus'"),
     ],
 )
 def test_mistakes_are_named(call: Call, folder: Path, options: tuple[str, str], said: str) -> None:  # noqa: F811

@@ -5,7 +5,8 @@ that were made anywhere. So a form here both reads and writes, a row at a time, 
 cannot be read is a `BadRow`, not an exception: the caller decides whether it stops there. (The readers of data sets,
 `data.readers`, know more forms, read several files at once and stop at the first wrong row.)
 
->>> lines = Lines(io.BytesIO("text,stars\nGood.,5\nBad.\n".encode()), "a.csv")
+>>> from io import BytesIO
+>>> lines = Lines(BytesIO("text,stars\nGood.,5\nBad.\n".encode()), "a.csv")
 >>> file = open_records(lines)
 >>> file.reason
 'CSV, as its name ends in .csv'
@@ -138,7 +139,7 @@ class Lines:
 
 
 def broken(text: str) -> str:
-    """Return what is wrong with a text that is no Unicode; "" where nothing is.
+    r"""Return what is wrong with a text that is no Unicode; "" where nothing is.
 
     >>> broken("a\udcff"), broken("é")
     ('expected UTF-8, found byte 0xff at character 2', '')
@@ -167,7 +168,8 @@ def open_records(
     Raises:
         InputError: There is no such form, or the file is none of its form.
 
-    >>> open_records(Lines(io.BytesIO(b"Anna B-PER\nruns O\n\n"), "-"), tagged=True).reason
+    >>> from io import BytesIO
+    >>> open_records(Lines(BytesIO(b"Anna B-PER\nruns O\n\n"), "-"), tagged=True).reason
     'CoNLL, as its lines have columns and blank lines between sentences'
     """
     reason = "as it was given"
