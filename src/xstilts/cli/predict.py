@@ -120,7 +120,8 @@ def predict(
     columns = Columns(text, text_pair, tokens, context, question, tuple(filter(None, choices.split(","))))
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(_opened(file))
-        stack.enter_context(progress.shown())
+        on_screen = not (out or vectors) and sys.stdout.isatty()  # bars would break the lines between them
+        stack.enter_context(progress.shown(live=not on_screen))
         model = load_model(checkpoint, format=format, max_length=max_length or None, runtime=machine)
         if not vectors and not neighbours:
             model.require_head()
