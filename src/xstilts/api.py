@@ -1044,8 +1044,10 @@ class Fit(Printable, Tabular):
         collapsed = [(column.name, label) for column in table.columns for label in column.collapsed]
         warnings = [f"{name}: no better than chance on development data after {label}" for name, label in collapsed]
         model = f"the recommended model is {self.checkpoint}"
+        if self.out:
+            model += f"; predict with `xstilts predict {self.out} FILE`"
         if self.recommended in dict(collapsed):
-            model += ", which is no better than chance: train longer, with another learning rate or on more data"
+            model += "; it is no better than chance: train longer, with another learning rate or on more data"
         return (*self.choice.reasons, *table.notes, *warnings, model)
 
     def _views(self) -> list[tables.TableView]:
