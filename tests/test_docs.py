@@ -113,6 +113,7 @@ LONG = ("experiments/intermediate.md", "experiments/recommend.md", "scale/cost.m
     [pytest.param(page, marks=pytest.mark.slow) if str(page).endswith(LONG) else page for page in PAGES],
     ids=called,
 )
+@pytest.mark.filterwarnings("ignore:Tokenizer does not support real words")  # transformers, of any Unigram tokenizer
 def test_what_a_page_shows_can_be_run(
     page: Path, desk: Path, few_examples: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -155,11 +155,20 @@ class Printable:
 
     def __str__(self) -> str:
         text = io.StringIO()
-        screen = Console(file=text, width=200, force_terminal=False, color_system=None, markup=False)
+        # In a notebook a console would display what it prints, and leave the text empty.
+        screen = Console(
+            file=text, width=200, force_terminal=False, force_jupyter=False, color_system=None, markup=False
+        )
         screen.print(self.__rich__(), highlight=False)
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def _repr_html_(self) -> str:
+        try:
+            return self._html()
+        except InputError:  # jinja2, of an extra, is not installed
+            return f"<pre>{html.escape(str(self))}</pre>"
+
+    def _html(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
@@ -370,7 +379,7 @@ class Comparison(Printable, Tabular):
             yield from (Text(f"  {remark}", style="dim") for remark in notes)
             yield Text("")
 
-    def _repr_html_(self) -> str:
+    def _html(self) -> str:
         parts: list[str] = []
         for table in self.tables:
             rows = [(label, *cells) for label, cells in score_table.cells_of(table)]
@@ -1034,7 +1043,7 @@ class Fit(Printable, Tabular):
         parts: list[RenderableType] = [view.to_rich() for view in self._views()]
         return Group(*parts, *(Text(f"  {line}", overflow="fold") for line in self._lines()))
 
-    def _repr_html_(self) -> str:
+    def _html(self) -> str:
         shown = [str(view.to_html()) for view in self._views()]
         return "\n".join([*shown, *(f"<p>{html.escape(line)}</p>" for line in self._lines())])
 
