@@ -13,7 +13,9 @@ from xstilts.evaluation.score_file import Reading, read_gold, read_predictions, 
 from xstilts.tasks.user_format import infer
 
 WORDS = (("Anna", "NNP", "B-PER"), ("sees", "VB", "O"), ("Basel", "NNP", "B-LOC"), ("O", "UH", "O"))
-ORDERS = [order for width in (2, 3) for order in permutations(("word", "pos", "tag"), width) if {"word", "tag"} <= {*order}]
+ORDERS = [
+    order for width in (2, 3) for order in permutations(("word", "pos", "tag"), width) if {"word", "tag"} <= {*order}
+]
 
 
 def text_of(order: tuple[str, ...], mark: str, added: str = "") -> str:
