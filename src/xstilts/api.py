@@ -30,7 +30,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xstilts import stats
+from xstilts import metrics, stats
 from xstilts.claims.claim import Verdict
 from xstilts.cost import summary
 from xstilts.data.dataset import read as read_data
@@ -63,7 +63,7 @@ from xstilts.selection.recommend import recommend as rank_candidates
 from xstilts.selection.recommendation import Advice, Known, known
 from xstilts.sharing.export import export
 from xstilts.store import local_executor, manifest, query
-from xstilts.store.names import EXPORT_FILE
+from xstilts.store.names import EXPORT_FILE, READ
 from xstilts.store.stage import Stage, folder_of
 from xstilts.tasks.base import Task, task
 from xstilts.training.recipe import Recipe
@@ -279,7 +279,7 @@ class Comparison(Printable, Tabular):
         stages = [stage for grid in grids for stage in grid.stages(runtime)]
         preflight.check(stages, runtime)
         with progress.shown():
-            built = local_executor.build_all(stages, runtime)
+            built = local_executor.build_all(stages, runtime, first=READ)
         results = [cls(grid, runtime, tuple(grid.tables(runtime)), 0) for grid in grids]
         return [replace(results[0], built=built), *results[1:]]
 
@@ -1111,14 +1111,24 @@ def check_fit(options: FitOptions, machine: Runtime) -> tuple[fit_data.FitData, 
         InputError: As `fit`.
     """
     _check_out(options.out)
+    for names in (*options.intermediate, *options.candidates):
+        if names != AUTO:
+            tasks_of(names)
+    recipes = _fit_recipes(options)
     with progress.shown():
         data = fit_data.prepare(options, machine.data)
+        metrics.metric(data.task.metric)
+        recipes.of((data.task,), "target")
         for remark in data.remarks:
             progress.note(remark)
         counts = fit_data.count(data.task, machine)
-        for remark in fit_data.overlap_remarks(counts):
+        for remark in (*fit_data.reading_remarks(data.task, machine), *fit_data.overlap_remarks(counts)):
             progress.note(remark)
     return data, counts
+
+
+def _fit_recipes(options: FitOptions) -> Recipes:
+    return Recipes(options.recipe, options.settings + options.set_intermediate, options.settings + options.set_target)
 
 
 def _fit(options: FitOptions, given: str | Path | Encoder | Checkpoint, machine: Runtime) -> Fit:
@@ -1127,11 +1137,9 @@ def _fit(options: FitOptions, given: str | Path | Encoder | Checkpoint, machine:
     candidates = tuple(part for names in options.candidates for part in tasks_of(names))
     encoder = _encoder(given)
     data, counts = check_fit(options, machine)
-    recipes = Recipes(
-        options.recipe, options.settings + options.set_intermediate, options.settings + options.set_target
-    )
+    recipes = _fit_recipes(options)
     grid = Grid(encoder, (data.task,), settings, recipes, options.seeds)
-    grid.stages(machine)  # all of the options and data are right, before anything is trained
+    preflight.check(grid.stages(machine), machine)  # all of the options and data are right, before anything is trained
     baseline = Comparison.of(replace(grid, settings=()), machine)
     means = {code: fmean(scores) for code, scores in baseline.tables[0].columns[0].scores.items()}
     _note(f"baseline, {data.task.metric}: {', '.join(f'{code} {mean:.1f}' for code, mean in means.items())}")
@@ -1235,7 +1243,7 @@ def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
     runtime.torch_device()  # refuse a missing device before anything is built
     preflight.check(stages, runtime)
     with progress.shown():
-        local_executor.build_all(stages, runtime)
+        local_executor.build_all(stages, runtime, first=READ)
 
 
 def _headless(target: Task) -> bool:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, BinaryIO, TextIO, cast
 
 import typer
 
@@ -113,7 +113,12 @@ def predict(
         raise InputError("with --json standard output holds the summary: give --out FILE for the predictions")
     if vectors and neighbours:
         raise InputError("--vectors and --neighbours are two answers: give one")
+    if file != STREAM:
+        _require_file(file)
+    if neighbours:
+        _require_file(neighbours)
     for target in filter(None, (out, vectors)):
+        _require_place(target)
         if file != STREAM and target.exists() and target.samefile(file):
             raise InputError(f"{target} is the input itself: give --out another file")
     machine = Runtime(device=device, threads=threads, max_tokens_per_pass=max_tokens_per_pass, precision=precision)
@@ -130,8 +135,8 @@ def predict(
         job = Job(model, records, columns, skip_bad_rows, window, long, size)
         try:
             if vectors:
-                with vectors.open("wb") as matrix:
-                    summary = job.vectors(matrix, layer)
+                with contextlib.closing(_LateFile(vectors, "wb")) as matrix:
+                    summary = job.vectors(cast("BinaryIO", matrix), layer)
             else:
                 written = stack.enter_context(_target(out))
                 summary = _neighbours(job, written, neighbours, k, layer) if neighbours else job.predict(written)
@@ -181,7 +186,6 @@ def score(
     tasks: TaskFolders = None,
 ) -> None:
     """Score predictions that were made anywhere, with intervals; compare two files of them, paired by example."""
-    from xstilts.errors import InputError
     from xstilts.evaluation.score_file import Reading, read_gold, read_predictions, scored, task_gold
     from xstilts.runtime import progress
     from xstilts.runtime.console import console, result
@@ -190,13 +194,14 @@ def score(
 
     chosen = base.task(task) if task else None
     with progress.shown():
-        if Path(gold).is_file():
-            answers = read_gold(Path(gold), Reading(format, chosen, metric, language, label, gold_format))
-        elif chosen and gold in SPLITS:
-            answers = task_gold(chosen, gold, language, data, metric)
-        else:
+        split = chosen if gold in SPLITS and not Path(gold).is_file() else None
+        paths = [_require_file(path) for path in filter(None, (predictions, other))]
+        if not split and not Path(gold).exists():
             raise InputError(f"{gold} is no file; give one, or --task with 'test' or 'validation'")
-        paths = list(filter(None, (predictions, other)))
+        if split:
+            answers = task_gold(split, gold, language, data, metric)
+        else:
+            answers = read_gold(_require_file(gold), Reading(format, chosen, metric, language, label, gold_format))
         files = [
             read_predictions(path, answers, column=prediction, input_format=input_format, allow_missing=allow_missing)
             for path in paths
@@ -267,20 +272,25 @@ def _target(out: Path | None) -> Iterator[TextIO]:
 class _LateFile:
     """A file that is opened when something is written, so that a refused command leaves an older file as it was."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.stream: TextIO | None = None
+    def __init__(self, path: Path, mode: str = "w") -> None:
+        self.path, self.mode = path, mode
+        self.stream: IO[Any] | None = None
 
-    def open(self) -> TextIO:
+    def open(self) -> IO[Any]:
         """Open the file, if it is not open yet."""
         if self.stream is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.stream = self.path.open("w", encoding="utf-8", newline="\n")
+            form: dict[str, Any] = {} if "b" in self.mode else {"encoding": "utf-8", "newline": "\n"}
+            self.stream = self.path.open(self.mode, **form)
         return self.stream
 
-    def write(self, text: str) -> int:
-        """Write a text."""
-        return self.open().write(text)
+    def write(self, content: str | bytes) -> int:
+        """Write a text, or bytes."""
+        return self.open().write(content)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place of the file."""
+        return self.open().seek(offset, whence)
 
     def flush(self) -> None:
         """Flush what is written."""
@@ -291,6 +301,31 @@ class _LateFile:
         """Close the file, if it is open."""
         if self.stream:
             self.stream.close()
+
+
+def _require_file(path: str | Path) -> Path:
+    """Return a path; InputError where there is no file."""
+    from xstilts.errors import InputError
+
+    if Path(path).is_dir():
+        raise InputError(f"{path} is a folder: give a file in it")
+    if not Path(path).exists():
+        raise InputError(f"there is no file {path}: correct the path")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path} cannot be read: change its permissions")
+    return Path(path)
+
+
+def _require_place(path: Path) -> None:
+    """Raise InputError where no file can be written, before anything is predicted."""
+    from xstilts.errors import InputError
+
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    above = path.parent
+    writable = os.access(path if path.exists() else above, os.W_OK)
+    if path.is_dir() or not above.is_dir() or not writable:  # root may write where the kernel lets nobody
+        raise InputError(f"{path} cannot be written: give the path of a file in a folder of yours")
 
 
 def _close_output() -> None:

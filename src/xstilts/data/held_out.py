@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 
 from xstilts.data.examples import Example, shared_text
 from xstilts.errors import InputError
+from xstilts.runtime.text import counted
 
 PERCENT = 10
 FEWEST = 30  # examples of a part, where that is not too large a share
@@ -49,7 +50,8 @@ def _splits(examples: Sequence[Example], parts: Sequence[str], percent: int, mos
     wanted = min(max(math.ceil(len(examples) * percent / 100), FEWEST), largest, largest if most is None else most)
     if wanted < 2:
         remedy = "give more rows, or files of their own for these splits"
-        raise InputError(f"{len(examples)} training examples are too few to hold out {' and '.join(parts)}: {remedy}")
+        are = f"{counted(len(examples), 'training example')} {'is' if len(examples) == 1 else 'are'}"
+        raise InputError(f"{are} too few to hold out {' and '.join(parts)}: {remedy}")
     by_label: dict[str, dict[str, list[int]]] = {}
     label_of_text: dict[str, str] = {}
     for number, example in enumerate(examples):
