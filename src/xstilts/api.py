@@ -38,7 +38,7 @@ from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict as predict_stage
 from xstilts.evaluation.score import read_lines, read_score
 from xstilts.evaluation.score import score as score_stage
-from xstilts.experiments import fit_data, label_measures, preflight, score_table
+from xstilts.experiments import dev_scores, fit_data, label_measures, preflight, score_table
 from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes, Run, training_roles, training_set
@@ -366,7 +366,7 @@ class Comparison(Printable, Tabular):
             yield score_table.render(table)
             keys = {key for column in table.columns for seeds in column.keys.values() for key in seeds}
             cost = summary.summary(summary.behind(records, sorted(keys)))
-            notes = (*score_table.remarks(table), *self._label_measures(table), cost)
+            notes = (*score_table.remarks(table), *self._measures(table), cost)
             yield from (Text(f"  {remark}", style="dim") for remark in notes)
             yield Text("")
 
@@ -376,14 +376,16 @@ class Comparison(Printable, Tabular):
             rows = [(label, *cells) for label, cells in score_table.cells_of(table)]
             view = tables.table(f"{table.target} ({table.metric})", score_table.header(table), rows)
             parts.append(view.to_html())
-            notes = (*score_table.remarks(table), *self._label_measures(table))
+            notes = (*score_table.remarks(table), *self._measures(table))
             parts += [f"<p>{html.escape(remark)}</p>" for remark in notes]
         return "\n".join(parts)
 
-    def _label_measures(self, table: ScoreTable) -> list[str]:
-        """Return macro-F1 and the like of a classification target, in words."""
+    def _measures(self, table: ScoreTable) -> list[str]:
+        """Return in words what the table leaves out: macro-F1 and the like of classification, and development scores."""
         target = next(each for each in self.grid.targets if each.name == table.target)
-        return label_measures.remarks(self.grid.runs(target, self.runtime.data), self.runtime)
+        runs = self.grid.runs(target, self.runtime.data)
+        on_dev = dev_scores.remark(runs, self.runtime)
+        return [*label_measures.remarks(runs, self.runtime), *([on_dev] if on_dev else [])]
 
     def _trained_in(self, table: ScoreTable) -> frozenset[str]:
         """Return the languages that a target was trained in; the first of its task's where nothing is trained."""

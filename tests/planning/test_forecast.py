@@ -74,8 +74,7 @@ def stages_of(run: PlannedRun) -> list[Stage]:
     return [phase.stage for phase in run.trainings]
 
 
-@pytest.mark.parametrize("encoder", [LARGE, XL])
-@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize(("encoder", "seeds"), [(LARGE, 3), pytest.param(XL, 1, marks=pytest.mark.slow)])
 def test_the_papers_grid_shares_its_trainings(encoder: str, seeds: int) -> None:
     """Nine intermediate tasks and six target_training_tasks a seed; two targets learn nothing, and two learn from SQuAD."""
     every = [stage for run in runs(encoder, seeds) for stage in stages_of(run)]

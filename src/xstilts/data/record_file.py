@@ -172,7 +172,7 @@ def open_records(
         InputError: There is no such form, or the file is none of its form.
 
     >>> from io import BytesIO
-    >>> open_records(Lines(BytesIO(b"Anna B-PER\nruns O\n\n"), "-"), tagged=True).reason
+    >>> open_records(Lines(BytesIO(b"Anna B-PER\nruns O\n\nOtto B-PER\n"), "-"), tagged=True).reason
     'CoNLL, as its lines have columns and blank lines between sentences'
     """
     reason = "as it was given"
