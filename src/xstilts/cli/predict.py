@@ -73,7 +73,10 @@ def predict(
     header: Header = True,
     delimiter: Delimiter = "",
     skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="Leave wrong rows out and count them; else the first one ends it.")
+        bool,
+        typer.Option(
+            "--skip-bad-rows", help="Leave out and count rows that cannot be read; default: stop at the first."
+        ),
     ] = False,
     long: Annotated[
         str, typer.Option(help="Texts longer than the model takes: windows (read in parts) or truncate (marked).")
