@@ -53,7 +53,10 @@ class InputOptions(OptionGroup):
     ] = True
     delimiter: Annotated[str, typer.Option(help="What separates the columns of CSV.")] = ""
     skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="Leave wrong rows out and count them; else the first one ends it.")
+        bool,
+        typer.Option(
+            "--skip-bad-rows", help="Leave out and count rows that cannot be read; default: stop at the first."
+        ),
     ] = False
     long: Annotated[
         str, typer.Option(help="Texts longer than the model takes: windows (read in parts) or truncate (marked).")

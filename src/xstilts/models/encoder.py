@@ -145,7 +145,9 @@ def tensor_files(folder: Path) -> dict[str, Path]:
     """Map the name of every tensor in a folder to its file; raise InputError where a file is missing or damaged."""
     index = folder / INDEX
     names = (
-        sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else ["model.safetensors"]
+        sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        if index.exists()
+        else ["model.safetensors"]
     )
     found: dict[str, Path] = {}
     for path in (folder / name for name in names):
