@@ -155,11 +155,20 @@ class Printable:
 
     def __str__(self) -> str:
         text = io.StringIO()
-        screen = Console(file=text, width=200, force_terminal=False, color_system=None, markup=False)
+        # In a notebook a console would display what it prints, and leave the text empty.
+        screen = Console(
+            file=text, width=200, force_terminal=False, force_jupyter=False, color_system=None, markup=False
+        )
         screen.print(self.__rich__(), highlight=False)
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def _repr_html_(self) -> str:
+        try:
+            return self._html()
+        except InputError:  # jinja2, of an extra, is not installed
+            return f"<pre>{html.escape(str(self))}</pre>"
+
+    def _html(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
@@ -370,7 +379,7 @@ class Comparison(Printable, Tabular):
             yield from (Text(f"  {remark}", style="dim") for remark in notes)
             yield Text("")
 
-    def _repr_html_(self) -> str:
+    def _html(self) -> str:
         parts: list[str] = []
         for table in self.tables:
             rows = [(label, *cells) for label, cells in score_table.cells_of(table)]
@@ -381,7 +390,7 @@ class Comparison(Printable, Tabular):
         return "\n".join(parts)
 
     def _measures(self, table: ScoreTable) -> list[str]:
-        """Return in words what the table leaves out: macro-F1 and the like of classification, and development scores."""
+        """Return in words what the table leaves out: macro-F1 of classification and the like, development scores."""
         target = next(each for each in self.grid.targets if each.name == table.target)
         runs = self.grid.runs(target, self.runtime.data)
         on_dev = dev_scores.remark(runs, self.runtime)
@@ -1036,7 +1045,7 @@ class Fit(Printable, Tabular):
         parts: list[RenderableType] = [view.to_rich() for view in self._views()]
         return Group(*parts, *(Text(f"  {line}", overflow="fold") for line in self._lines()))
 
-    def _repr_html_(self) -> str:
+    def _html(self) -> str:
         shown = [str(view.to_html()) for view in self._views()]
         return "\n".join([*shown, *(f"<p>{html.escape(line)}</p>" for line in self._lines())])
 
@@ -1046,8 +1055,10 @@ class Fit(Printable, Tabular):
         collapsed = [(column.name, label) for column in table.columns for label in column.collapsed]
         warnings = [f"{name}: no better than chance on development data after {label}" for name, label in collapsed]
         model = f"the recommended model is {self.checkpoint}"
+        if self.out:
+            model += f"; predict with `xstilts predict {self.out} FILE`"
         if self.recommended in dict(collapsed):
-            model += ", which is no better than chance: train longer, with another learning rate or on more data"
+            model += "; it is no better than chance: train longer, with another learning rate or on more data"
         return (*self.choice.reasons, *table.notes, *warnings, model)
 
     def _views(self) -> list[tables.TableView]:

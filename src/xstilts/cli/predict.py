@@ -156,7 +156,8 @@ def predict(
     columns, runtime = given.columns(), compute.runtime()
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(_opened(file))
-        stack.enter_context(progress.shown())
+        on_screen = not (out or vectors) and sys.stdout.isatty()  # bars would break the lines between them
+        stack.enter_context(progress.shown(live=not on_screen))
         model = load_model(checkpoint, format=format, max_length=given.max_length or None, runtime=runtime)
         if not vectors and not neighbours:
             model.require_head()

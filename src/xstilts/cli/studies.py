@@ -205,7 +205,9 @@ def print_verification(folder: Path, store: Path) -> bool:
     screen = console()
     screen.print(shown)
     counts = Counter(check.status for check in checks)
-    screen.print(", ".join(f"{count} {status}" for status, count in counts.items()) or "no claims", highlight=False)
+    words = {"stands": "stand"}
+    summary = (f"{count} {status if count == 1 else words.get(status, status)}" for status, count in counts.items())
+    screen.print(", ".join(summary) or "no claims", highlight=False)
     result({"checks": checks, "counts": counts, "stands": set(counts) <= {"stands"}})
     return set(counts) <= {"stands"}
 
