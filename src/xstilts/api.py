@@ -41,7 +41,7 @@ from xstilts.evaluation.score import score as score_stage
 from xstilts.experiments import fit_data, label_measures, preflight, score_table
 from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Recipes, Run, training_roles, training_set
+from xstilts.experiments.run import Recipes, Run, training_data, training_roles, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
 from xstilts.formats import task_format
 from xstilts.inference import model as models
@@ -431,7 +431,7 @@ def compare(
         intermediate: Settings of the intermediate phase beside the baseline, which has none. Each is a task, or a list
             of tasks to train on as a mix: `["mnli", ["mnli", "squad"]]` are two settings.
         target: The target task, or several.
-        recipe: A named set of recipes: "xtreme", "phang2020", "small" or "sandbox".
+        recipe: A named set of recipes: "xtreme", "xtreme-last", "phang2020", "small" or "sandbox".
         seeds: How many seeds to train with: 1, 2, …
         settings: Changes of the recipes of both phases, as `["learning_rate=1e-5", "epochs=3"]`.
         intermediate_settings: Changes for the intermediate phase only.
@@ -525,7 +525,7 @@ def train(
         encoder: A hub id, a local folder, "sandbox", an `Encoder`, or the `Checkpoint` of an earlier `train`, of which
             the encoder is trained further under a new head.
         tasks: A task, or several to train on as a mix.
-        recipe: A `Recipe`, or the name of a set of recipes: "xtreme", "phang2020", "small" or "sandbox".
+        recipe: A `Recipe`, or the name of a set of recipes: "xtreme", "xtreme-last", "phang2020", "small" or "sandbox".
         settings: Changes of a named recipe, as `["epochs=3"]`.
         role: Which of a named set's recipes to take: that of the intermediate or of the target phase.
         seed: Seed of the head's initial weights, of dropout and of the data order.
@@ -542,15 +542,15 @@ def train(
     machine, chosen = _runtime(runtime, options, encoder), _tasks(tasks)
     if not chosen:
         raise InputError("nothing to train on: give a task, or several")
+    start = _encoder(encoder)
     if isinstance(recipe, Recipe):
         if settings:
             raise InputError("settings change a named recipe: give them to the Recipe itself")
-        how = recipe
+        read = [training_set(each, machine.data).read_by(start) for each in chosen]
+        training_sets, how = with_development_data(read, recipe)
     else:
-        how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
-    start = _encoder(encoder)
-    read = [training_set(each, machine.data).read_by(start) for each in chosen]
-    training_sets, how = with_development_data(read, how)
+        recipes = Recipes(recipe, _texts(settings), _texts(settings))
+        training_sets, how = training_data(chosen, role, recipes, start, machine.data)
     stage = train_stage(start, training_sets, how, seed)
     _build([stage], machine)
     path = folder_of(stage, machine) / MODEL

@@ -320,7 +320,11 @@ def test_a_mix_takes_its_turns(tiny: Path) -> None:
 
 def test_everything_is_printed_and_written(large: Forecast) -> None:
     tables = [part for part in render.parts(large) if not isinstance(part, str)]
-    assert [table.row_count for table in tables] == [3, len(large.lines), len({one.task for one in large.sizes})]
+    assert [table.row_count for table in tables] == [
+        3,
+        len(large.lines),
+        len({(one.task, one.split) for one in large.sizes}),
+    ]
     plain = render.to_json(large)
     assert plain["total"]["shared"]["flops"] == large.total.shared.flops
     assert plain["configurations"][0]["each"]["flops"] > 0
