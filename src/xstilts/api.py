@@ -312,7 +312,8 @@ class Comparison(Printable, Tabular):
 
         Returns:
             Dictionaries with `target`, `metric`, `setting`, `language`, `seed`, `score`, `zero_shot` (the target was
-            not trained in this language) and `key` (of the score's stage in the store).
+            not trained in this language) and `key` (of the score's stage in the store). Those of retrieval also have
+            `score_at_fixed_layer`, at the depth that the literature takes; their `score` is at the chosen layer.
         """
         return [
             {
@@ -324,6 +325,7 @@ class Comparison(Printable, Tabular):
                 "score": score,
                 "zero_shot": code not in self._trained_in(table),
                 "key": key,
+                **_at_fixed_layer(column, code, seed),
             }
             for table in self.tables
             for column in table.columns
@@ -1236,6 +1238,11 @@ def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
     preflight.check(stages, runtime)
     with progress.shown():
         local_executor.build_all(stages, runtime)
+
+
+def _at_fixed_layer(column: Column, code: str, seed: int) -> Row:
+    scores = column.at_fixed_layer.get(code)
+    return {"score_at_fixed_layer": scores[seed - 1]} if scores else {}
 
 
 def _headless(target: Task) -> bool:
