@@ -41,7 +41,7 @@ from xstilts.evaluation.score import score as score_stage
 from xstilts.experiments import dev_scores, fit_data, label_measures, preflight, score_table
 from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Recipes, Run, training_roles, training_set
+from xstilts.experiments.run import Recipes, Run, training_data, training_roles, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
 from xstilts.formats import task_format
 from xstilts.inference import model as models
@@ -321,7 +321,8 @@ class Comparison(Printable, Tabular):
 
         Returns:
             Dictionaries with `target`, `metric`, `setting`, `language`, `seed`, `score`, `zero_shot` (the target was
-            not trained in this language) and `key` (of the score's stage in the store).
+            not trained in this language) and `key` (of the score's stage in the store). Those of retrieval also have
+            `score_at_fixed_layer`, at the depth that the literature takes; their `score` is at the chosen layer.
         """
         return [
             {
@@ -333,6 +334,7 @@ class Comparison(Printable, Tabular):
                 "score": score,
                 "zero_shot": code not in self._trained_in(table),
                 "key": key,
+                **_at_fixed_layer(column, code, seed),
             }
             for table in self.tables
             for column in table.columns
@@ -442,7 +444,7 @@ def compare(
         intermediate: Settings of the intermediate phase beside the baseline, which has none. Each is a task, or a list
             of tasks to train on as a mix: `["mnli", ["mnli", "squad"]]` are two settings.
         target: The target task, or several.
-        recipe: A named set of recipes: "xtreme", "phang2020", "small" or "sandbox".
+        recipe: A named set of recipes: "xtreme", "xtreme-last", "phang2020", "small" or "sandbox".
         seeds: How many seeds to train with: 1, 2, …
         settings: Changes of the recipes of both phases, as `["learning_rate=1e-5", "epochs=3"]`.
         intermediate_settings: Changes for the intermediate phase only.
@@ -536,7 +538,7 @@ def train(
         encoder: A hub id, a local folder, "sandbox", an `Encoder`, or the `Checkpoint` of an earlier `train`, of which
             the encoder is trained further under a new head.
         tasks: A task, or several to train on as a mix.
-        recipe: A `Recipe`, or the name of a set of recipes: "xtreme", "phang2020", "small" or "sandbox".
+        recipe: A `Recipe`, or the name of a set of recipes: "xtreme", "xtreme-last", "phang2020", "small" or "sandbox".
         settings: Changes of a named recipe, as `["epochs=3"]`.
         role: Which of a named set's recipes to take: that of the intermediate or of the target phase.
         seed: Seed of the head's initial weights, of dropout and of the data order.
@@ -553,15 +555,15 @@ def train(
     machine, chosen = _runtime(runtime, options, encoder), _tasks(tasks)
     if not chosen:
         raise InputError("nothing to train on: give a task, or several")
+    start = _encoder(encoder)
     if isinstance(recipe, Recipe):
         if settings:
             raise InputError("settings change a named recipe: give them to the Recipe itself")
-        how = recipe
+        read = [training_set(each, machine.data).read_by(start) for each in chosen]
+        training_sets, how = with_development_data(read, recipe)
     else:
-        how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
-    start = _encoder(encoder)
-    read = [training_set(each, machine.data).read_by(start) for each in chosen]
-    training_sets, how = with_development_data(read, how)
+        recipes = Recipes(recipe, _texts(settings), _texts(settings))
+        training_sets, how = training_data(chosen, role, recipes, start, machine.data)
     stage = train_stage(start, training_sets, how, seed)
     _build([stage], machine)
     path = folder_of(stage, machine) / MODEL
@@ -1257,6 +1259,11 @@ def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
     preflight.check(stages, runtime)
     with progress.shown():
         local_executor.build_all(stages, runtime, first=READ)
+
+
+def _at_fixed_layer(column: Column, code: str, seed: int) -> Row:
+    scores = column.at_fixed_layer.get(code)
+    return {"score_at_fixed_layer": scores[seed - 1]} if scores else {}
 
 
 def _headless(target: Task) -> bool:

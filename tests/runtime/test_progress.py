@@ -169,7 +169,8 @@ class Cell:
         self.bundles: list[dict[str, str]] = []
 
     def __call__(self, bundle: dict[str, str], *, raw: bool, display_id: bool) -> Cell:
-        assert raw and display_id
+        assert raw
+        assert display_id
         self.bundles.append(bundle)
         return self
 
