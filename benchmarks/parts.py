@@ -121,8 +121,8 @@ CPU = (
         "bulk_prediction",
         "Predictions for many lines",
         "bulk_prediction.py",
-        "`ours` is one `Model.stream` over a file of 100,000 made lines, in windows of at most 4,096 lines; `padded` is "
-        "the usual loop of transformers, 32 lines at a time in the file's order, each batch padded to its longest line. "
+        "`ours` is `Model.stream` over a file of 100,000 made lines, in windows of at most 4,096 lines; `padded` is "
+        "a loop of transformers, 32 lines at a time in the file's order, each batch padded to its longest line. "
         "Both answer a tenth of the file in turns, on one thread, with the same probabilities up to rounding. The "
         "network is small (XLM-R's shape, two layers, 192 wide, random weights), so tokenizing and what surrounds the "
         "network weigh more than with XLM-R base. Memory is the resident set of the process, which holds both sides.",
