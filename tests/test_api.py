@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,7 @@ def test_a_comparison_prints_the_table_of_the_command_line(
     assert "0 stages built" in printed
     assert str(result) in printed
     assert "sandbox_ner (entity_f1)" in str(result)
+    assert re.search(r"on development data of the training language: baseline \d+\.\d, sandbox_names \d+\.\d", printed)
 
 
 def test_gains_are_those_of_the_table(result: xs.Comparison) -> None:

@@ -390,10 +390,10 @@ def test_named_recipes_are_as_in_the_code() -> None:
     text = text_of("docs/experiments/recipes.md")
     for name, chosen in recipe.SETS.items():
         assert f"| `{name}` | {chosen.source} |" in text
-    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\w+) \| (.*)\|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\w+)(, large)? \| (.*)\|$", text, re.MULTILINE)
     assert rows
-    for name, taught, role, shown in rows:
-        found = recipe.named(name, taught, base.task(taught).format, role)
+    for name, taught, role, large, shown in rows:
+        found = recipe.named(name, taught, base.task(taught).format, role, bool(large))
         plain = recipe.Recipe()
         values = {field.name: getattr(found, field.name) for field in fields(found)}
         differing = ", ".join(f"{key}={value}" for key, value in values.items() if value != getattr(plain, key))

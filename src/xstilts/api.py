@@ -30,7 +30,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xstilts import stats
+from xstilts import metrics, stats
 from xstilts.claims.claim import Verdict
 from xstilts.cost import summary
 from xstilts.data.dataset import read as read_data
@@ -38,10 +38,10 @@ from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict as predict_stage
 from xstilts.evaluation.score import read_lines, read_score
 from xstilts.evaluation.score import score as score_stage
-from xstilts.experiments import fit_data, label_measures, preflight, score_table
+from xstilts.experiments import dev_scores, fit_data, label_measures, preflight, score_table
 from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Recipes, Run, training_roles, training_set
+from xstilts.experiments.run import Recipes, Run, training_data, training_roles, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
 from xstilts.formats import task_format
 from xstilts.inference import model as models
@@ -63,7 +63,7 @@ from xstilts.selection.recommend import recommend as rank_candidates
 from xstilts.selection.recommendation import Advice, Known, known
 from xstilts.sharing.export import export
 from xstilts.store import local_executor, manifest, query
-from xstilts.store.names import EXPORT_FILE
+from xstilts.store.names import EXPORT_FILE, READ
 from xstilts.store.stage import Stage, folder_of
 from xstilts.tasks.base import Task, task
 from xstilts.training.recipe import Recipe
@@ -288,7 +288,7 @@ class Comparison(Printable, Tabular):
         stages = [stage for grid in grids for stage in grid.stages(runtime)]
         preflight.check(stages, runtime)
         with progress.shown():
-            built = local_executor.build_all(stages, runtime)
+            built = local_executor.build_all(stages, runtime, first=READ)
         results = [cls(grid, runtime, tuple(grid.tables(runtime)), 0) for grid in grids]
         return [replace(results[0], built=built), *results[1:]]
 
@@ -321,7 +321,8 @@ class Comparison(Printable, Tabular):
 
         Returns:
             Dictionaries with `target`, `metric`, `setting`, `language`, `seed`, `score`, `zero_shot` (the target was
-            not trained in this language) and `key` (of the score's stage in the store).
+            not trained in this language) and `key` (of the score's stage in the store). Those of retrieval also have
+            `score_at_fixed_layer`, at the depth that the literature takes; their `score` is at the chosen layer.
         """
         return [
             {
@@ -333,6 +334,7 @@ class Comparison(Printable, Tabular):
                 "score": score,
                 "zero_shot": code not in self._trained_in(table),
                 "key": key,
+                **_at_fixed_layer(column, code, seed),
             }
             for table in self.tables
             for column in table.columns
@@ -375,7 +377,7 @@ class Comparison(Printable, Tabular):
             yield score_table.render(table)
             keys = {key for column in table.columns for seeds in column.keys.values() for key in seeds}
             cost = summary.summary(summary.behind(records, sorted(keys)))
-            notes = (*score_table.remarks(table), *self._label_measures(table), cost)
+            notes = (*score_table.remarks(table), *self._measures(table), cost)
             yield from (Text(f"  {remark}", style="dim") for remark in notes)
             yield Text("")
 
@@ -385,14 +387,16 @@ class Comparison(Printable, Tabular):
             rows = [(label, *cells) for label, cells in score_table.cells_of(table)]
             view = tables.table(f"{table.target} ({table.metric})", score_table.header(table), rows)
             parts.append(view.to_html())
-            notes = (*score_table.remarks(table), *self._label_measures(table))
+            notes = (*score_table.remarks(table), *self._measures(table))
             parts += [f"<p>{html.escape(remark)}</p>" for remark in notes]
         return "\n".join(parts)
 
-    def _label_measures(self, table: ScoreTable) -> list[str]:
-        """Return macro-F1 and the like of a classification target, in words."""
+    def _measures(self, table: ScoreTable) -> list[str]:
+        """Return in words what the table leaves out: macro-F1 of classification and the like, development scores."""
         target = next(each for each in self.grid.targets if each.name == table.target)
-        return label_measures.remarks(self.grid.runs(target, self.runtime.data), self.runtime)
+        runs = self.grid.runs(target, self.runtime.data)
+        on_dev = dev_scores.remark(runs, self.runtime)
+        return [*label_measures.remarks(runs, self.runtime), *([on_dev] if on_dev else [])]
 
     def _trained_in(self, table: ScoreTable) -> frozenset[str]:
         """Return the languages that a target was trained in; the first of its task's where nothing is trained."""
@@ -440,7 +444,7 @@ def compare(
         intermediate: Settings of the intermediate phase beside the baseline, which has none. Each is a task, or a list
             of tasks to train on as a mix: `["mnli", ["mnli", "squad"]]` are two settings.
         target: The target task, or several.
-        recipe: A named set of recipes: "xtreme", "phang2020", "small" or "sandbox".
+        recipe: A named set of recipes: "xtreme", "xtreme-last", "phang2020", "small" or "sandbox".
         seeds: How many seeds to train with: 1, 2, …
         settings: Changes of the recipes of both phases, as `["learning_rate=1e-5", "epochs=3"]`.
         intermediate_settings: Changes for the intermediate phase only.
@@ -534,7 +538,7 @@ def train(
         encoder: A hub id, a local folder, "sandbox", an `Encoder`, or the `Checkpoint` of an earlier `train`, of which
             the encoder is trained further under a new head.
         tasks: A task, or several to train on as a mix.
-        recipe: A `Recipe`, or the name of a set of recipes: "xtreme", "phang2020", "small" or "sandbox".
+        recipe: A `Recipe`, or the name of a set of recipes: "xtreme", "xtreme-last", "phang2020", "small" or "sandbox".
         settings: Changes of a named recipe, as `["epochs=3"]`.
         role: Which of a named set's recipes to take: that of the intermediate or of the target phase.
         seed: Seed of the head's initial weights, of dropout and of the data order.
@@ -551,15 +555,15 @@ def train(
     machine, chosen = _runtime(runtime, options, encoder), _tasks(tasks)
     if not chosen:
         raise InputError("nothing to train on: give a task, or several")
+    start = _encoder(encoder)
     if isinstance(recipe, Recipe):
         if settings:
             raise InputError("settings change a named recipe: give them to the Recipe itself")
-        how = recipe
+        read = [training_set(each, machine.data).read_by(start) for each in chosen]
+        training_sets, how = with_development_data(read, recipe)
     else:
-        how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
-    start = _encoder(encoder)
-    read = [training_set(each, machine.data).read_by(start) for each in chosen]
-    training_sets, how = with_development_data(read, how)
+        recipes = Recipes(recipe, _texts(settings), _texts(settings))
+        training_sets, how = training_data(chosen, role, recipes, start, machine.data)
     stage = train_stage(start, training_sets, how, seed)
     _build([stage], machine)
     path = folder_of(stage, machine) / MODEL
@@ -1122,14 +1126,24 @@ def check_fit(options: FitOptions, machine: Runtime) -> tuple[fit_data.FitData, 
         InputError: As `fit`.
     """
     _check_out(options.out)
+    for names in (*options.intermediate, *options.candidates):
+        if names != AUTO:
+            tasks_of(names)
+    recipes = _fit_recipes(options)
     with progress.shown():
         data = fit_data.prepare(options, machine.data)
+        metrics.metric(data.task.metric)
+        recipes.of((data.task,), "target")
         for remark in data.remarks:
             progress.note(remark)
         counts = fit_data.count(data.task, machine)
-        for remark in fit_data.overlap_remarks(counts):
+        for remark in (*fit_data.reading_remarks(data.task, machine), *fit_data.overlap_remarks(counts)):
             progress.note(remark)
     return data, counts
+
+
+def _fit_recipes(options: FitOptions) -> Recipes:
+    return Recipes(options.recipe, options.settings + options.set_intermediate, options.settings + options.set_target)
 
 
 def _fit(options: FitOptions, given: str | Path | Encoder | Checkpoint, machine: Runtime) -> Fit:
@@ -1138,11 +1152,9 @@ def _fit(options: FitOptions, given: str | Path | Encoder | Checkpoint, machine:
     candidates = tuple(part for names in options.candidates for part in tasks_of(names))
     encoder = _encoder(given)
     data, counts = check_fit(options, machine)
-    recipes = Recipes(
-        options.recipe, options.settings + options.set_intermediate, options.settings + options.set_target
-    )
+    recipes = _fit_recipes(options)
     grid = Grid(encoder, (data.task,), settings, recipes, options.seeds)
-    grid.stages(machine)  # all of the options and data are right, before anything is trained
+    preflight.check(grid.stages(machine), machine)  # all of the options and data are right, before anything is trained
     baseline = Comparison.of(replace(grid, settings=()), machine)
     means = {code: fmean(scores) for code, scores in baseline.tables[0].columns[0].scores.items()}
     _note(f"baseline, {data.task.metric}: {', '.join(f'{code} {mean:.1f}' for code, mean in means.items())}")
@@ -1246,7 +1258,12 @@ def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
     runtime.torch_device()  # refuse a missing device before anything is built
     preflight.check(stages, runtime)
     with progress.shown():
-        local_executor.build_all(stages, runtime)
+        local_executor.build_all(stages, runtime, first=READ)
+
+
+def _at_fixed_layer(column: Column, code: str, seed: int) -> Row:
+    scores = column.at_fixed_layer.get(code)
+    return {"score_at_fixed_layer": scores[seed - 1]} if scores else {}
 
 
 def _headless(target: Task) -> bool:

@@ -259,7 +259,7 @@ def test_what_can_be_refused_is_refused_before_anything_is_written(heads: Path, 
         ((done,), "there is a column 'predicted_label' already"),
         ((file, "--input-format", "xml"), "unknown input format 'xml'"),
         ((file, "--long", "cut", "--text", "a"), "windows or truncate"),
-        ((tmp_path / "none.csv",), "No such file"),
+        ((tmp_path / "none.csv",), "there is no file"),
         ((file, "--vectors", "v.npy", "--neighbours", file), "give one"),
     ]:
         code, out, err = call("predict", heads / "classification", *arguments)
@@ -418,3 +418,25 @@ def test_with_json_the_summary_is_the_result_and_predictions_need_a_file(
     code, out, err = call("predict", heads / "classification", texts, "--json", "--out", tmp_path / "labelled.txt")
     assert (code, json.loads(out)["rows"]) == (0, 2), err
     assert len((tmp_path / "labelled.txt").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("rows", [[["txt"], ["a"]], [["text"], ["a", "b"]], [["text"], [""]]])
+def test_vectors_that_are_refused_leave_an_older_file(heads: Path, call: Call, tmp_path: Path, rows: Any) -> None:
+    (tmp_path / "a.csv").write_text(csv_of(rows))
+    (tmp_path / "v.npy").write_bytes(b"older")
+    code, _, errors = call(
+        "predict", heads / "classification", tmp_path / "a.csv", "--text", "text", "--vectors", tmp_path / "v.npy"
+    )
+    assert (code, (tmp_path / "v.npy").read_bytes()) == (2, b"older"), errors
+
+
+def test_files_that_cannot_be_read_or_written_are_refused_first(heads: Path, call: Call, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text\na b\n")
+    for path, out, wrong in (
+        (tmp_path / "nope.csv", tmp_path / "b.csv", "there is no file"),
+        (tmp_path, tmp_path / "b.csv", "is a folder"),
+        (tmp_path / "a.csv", tmp_path, "cannot be written"),
+        (tmp_path / "a.csv", tmp_path / "a.csv" / "b.csv", "cannot be written"),
+    ):
+        code, _, errors = call("predict", heads / "classification", path, "--out", out)
+        assert (code, wrong in errors) == (2, True)

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from families import quick_first
 from given import TOYS, lesson
+from quick import first
 from xstilts.cost import flops, ledger, summary
 from xstilts.cost.flops import Shape
 from xstilts.cost.meters import Clock, drawn, rapl
@@ -71,7 +72,7 @@ def counted(network: Network, shape: Shape) -> tuple[int, int]:
 # FLOPs are those that torch counts, at shapes at which nothing was counted.
 
 
-@pytest.mark.parametrize("trained", FROZEN)
+@pytest.mark.parametrize("trained", first(2, FROZEN))
 @pytest.mark.parametrize("model_type", quick_first(FAMILIES))
 def test_flops_are_those_that_torch_counts(model_type: str, trained: str, families: Any) -> None:
     network = network_of(families, model_type, trained=trained)
@@ -107,7 +108,7 @@ def test_several_passes_cost_what_each_of_them_does(families: Any) -> None:
     assert together == {part: sum(one[part] for one in each) for part in flops.PARTS}
 
 
-@pytest.mark.parametrize("model_type", FAMILIES)
+@pytest.mark.parametrize("model_type", quick_first(FAMILIES))
 def test_a_real_step_takes_as_many_flops(model_type: str, families: Any) -> None:
     """The pass of the loop itself, on the processor, padded sequences and all."""
     taken, found = real_step("classification", network_of(families, model_type), families[model_type])

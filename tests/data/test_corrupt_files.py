@@ -11,6 +11,7 @@ import io
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -497,10 +498,15 @@ def _changed(rows: list[Any], change: Callable[[Any], Any], dice: Random | None)
 
 
 def cases(of: Callable[[], list[Form]]) -> Iterator[Any]:
+    """Yield each corruption of each form; of forms that one reader reads in one way, the first two are always tested."""
+    tested: Counter[tuple[Any, ...]] = Counter()
     for form in of():
         for corruption in CORRUPTIONS:
             if seen(corruption, form):
-                yield pytest.param(form, corruption, id=f"{form.label}-{corruption}")
+                way = (form.source.reader, form.task.format, bool(form.source.convert), corruption)
+                tested[way] += 1
+                marks = [pytest.mark.slow] if tested[way] > 2 else []
+                yield pytest.param(form, corruption, id=f"{form.label}-{corruption}", marks=marks)
 
 
 def of_tests() -> list[Form]:

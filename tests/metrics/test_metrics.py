@@ -306,7 +306,7 @@ def test_pos_f1_is_not_accuracy() -> None:
 
 
 def test_a_sentence_with_too_few_tags_is_named() -> None:
-    with pytest.raises(InputError, match="sentence 'a' has 3 words but 1 predicted tags; predict one tag a word"):
+    with pytest.raises(InputError, match="sentence 'a' has 3 words but 1 predicted tag; predict one tag a word"):
         score("entity_f1", {"a": ["O"], "b": ["O"]})
 
 

@@ -125,7 +125,10 @@ def test_loss_falls(folders: families.Folders, family: str, format: str) -> None
     assert all(parameter.grad is not None for parameter in network.heads.parameters())
 
 
-@pytest.mark.parametrize(("family", "format"), CELLS)
+@pytest.mark.parametrize(
+    ("family", "format"),
+    [cell if cell[0] in families.QUICK else pytest.param(*cell, marks=pytest.mark.slow) for cell in CELLS],
+)
 def test_saved_is_what_was_trained(folders: families.Folders, family: str, format: str, tmp_path: Path) -> None:
     network, labels = headed(folders.backbone(family), format), LABELS.get(format, ())
     for copy in ("a", "b"):

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from quick import first
 from xstilts import sandbox
 from xstilts.data.examples import (
     BitextExample,
@@ -71,7 +72,7 @@ def test_no_two_words_look_the_same(tongue):
     assert len(set(suffixes(tongue).values())) == len(suffixes(tongue))
 
 
-@pytest.mark.parametrize("tongue", LANGUAGES, ids=CODES)
+@pytest.mark.parametrize("tongue", first(3, LANGUAGES))
 def test_a_sentence_has_one_meaning(tongue):
     meant = set(islice(events("train", "one meaning"), 2000))
     some = sorted(meant, key=str)

@@ -73,9 +73,9 @@ def test_nothing_of_this_machine_is_in_a_folder(trained: Path, tmp_path: Path) -
 def test_an_export_is_replaced_and_other_folders_are_not(trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "toy"
     export(trained, out)
-    (out / "old.txt").write_text("of an earlier version")
+    (out / "vocab.txt").write_text("of an earlier version")
     export(trained, out)
-    assert not (out / "old.txt").exists()
+    assert not (out / "vocab.txt").exists()
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "thesis.tex").write_text("x")
     with pytest.raises(InputError, match="notes holds files of something else: give a new folder"):
@@ -154,3 +154,16 @@ def test_a_checkpoint_is_found_by_folder_value_and_key(trained: Path, tmp_path: 
         located("no/where", trained.parent)
     with pytest.raises(InputError, match="'toy' is no id of the hub"):
         export(trained, tmp_path / "toy", base_model="toy")
+
+
+def test_files_of_a_users_own_stay_in_an_export_that_is_written_again(trained: Path, tmp_path: Path) -> None:
+    exported = export(trained, tmp_path / "toy")
+    (exported.folder / "notes.txt").write_text("mine")
+    (exported.folder / "eval").mkdir()
+    (exported.folder / "eval" / "a.csv").write_text("1")
+    (exported.folder / "README.md").write_text("old")
+    again = export(trained, tmp_path / "toy")
+    assert (again.folder / "notes.txt").read_text() == "mine"
+    assert (again.folder / "eval" / "a.csv").read_text() == "1"
+    assert (again.folder / "README.md").read_text() != "old"
+    assert list(tmp_path.iterdir()) == [again.folder]

@@ -17,9 +17,10 @@ from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
+from xstilts.store import names
 from xstilts.store.build import is_built, missing
 from xstilts.store.build_log import BuildLog
-from xstilts.store.local_executor import _Side, build_all
+from xstilts.store.local_executor import Unbuilt, _Side, build_all
 from xstilts.store.stage import BuildContext, Stage, StageError, folder_of, stage
 
 BOTH = pytest.mark.parametrize("workers", [1, 2])
@@ -251,3 +252,24 @@ def test_ctrl_c_ends_the_workers_too(tmp_path: Path) -> None:
             os.kill(worker, 0)
     assert not any(is_built(waiting(number), machine_at(tmp_path, 1)) for number in range(3))
     assert all(json.loads(path.read_text()) for path in (tmp_path / "store").glob("*/stage.json"))
+
+
+def test_where_the_first_fail_nothing_else_is_built(tmp_path: Path) -> None:
+    machine = machine_at(tmp_path, 1)
+    wrong, other = failing("row 7 is wrong"), plain("training")
+    with pytest.raises(Unbuilt, match="so nothing else was built"):
+        build_all([other, wrong], machine, first="failing")
+    assert not is_built(other, machine)
+    assert build_all([plain("data"), other], machine, first="plain") == 2
+
+
+@stage(name=names.READ, version=1, label=lambda how: how)
+def reading(site: BuildContext, how: str) -> None:
+    raise InputError(how) if how == "row 7 is wrong" else Strange("no", how)
+
+
+@pytest.mark.parametrize(("how", "workers"), [("row 7 is wrong", 1), ("row 7 is wrong", 2), ("strange", 1)])
+def test_an_error_says_whether_a_file_was_wrong(tmp_path: Path, how: str, workers: int) -> None:
+    with pytest.raises(Unbuilt) as ended:
+        build_all([plain("fine"), reading(how), plain("last", of=(reading(how),))], machine_at(tmp_path, workers))
+    assert ended.value.wrong_input is (how != "strange")

@@ -397,7 +397,7 @@ def test_a_data_set_of_the_hub_is_downloaded_and_scored(
     assert (task.name, task.labels) == ("reviews", ("neg", "pos"))
     assert (tmp_path / "hub/lab/reviews/en/train-0.parquet").is_file()
     given = Task.from_hub("lab/reviews", labels=("neg", "pos"), **settings)
-    assert given == task
+    assert given == replace(task, sources=given.sources)
     download.download(task, tmp_path)
     assert read(task, "test", "sw", tmp_path)[0] == ClassificationExample("0", "cab dab", None, "pos")
     assert scored(task, encoder, replace(machine, data=tmp_path))

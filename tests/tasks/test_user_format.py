@@ -241,7 +241,7 @@ WRONG: Mapping[str, tuple[bytes, FileOptions, str]] = {
     "other JSON": (b'{"a": 1,\n "b": 2}', FileOptions(), "expected a list of rows, found no list of objects"),
     "words alone": (b"Anna\nran\n\nBonn\n", FileOptions(file_format="conll"), r"file:1: .* found words alone"),
     "uneven words": (b"a X\nb X\nc d e X\n\n", FileOptions(file_format="conll"), r"file:3: expected 2 columns as in"),
-    "tags": (b"tokens,tags\na b,O\n", FileOptions(), r"row 1: expected a tag for each word, found 2 words and 1 tags"),
+    "tags": (b"tokens,tags\na b,O\n", FileOptions(), r"row 1: expected a tag for each word, found 2 words and 1 tag;"),
     "choices": (
         b"question,choice1,choice2,choice3,label\n" + b"q,a,b,c,1\nq,a,b,c,2\n" * 5,
         FileOptions(),

@@ -29,7 +29,7 @@ WRONG = {
     '"accuracy"': ('"acuracy"', "unknown metric 'acuracy'; did you mean 'accuracy'?"),
     'metric="accuracy"': ('metric="squad"', "the metric 'squad' does not score classification; give accuracy"),
     '"jsonl"': ('"jsnl"', "source 1 of 1: unknown reader 'jsnl'; did you mean 'jsonl'?"),
-    '("no", "yes")': ('("no",)', "it has 1 labels; name two or more"),
+    '("no", "yes")': ('("no",)', "it has 1 label; name two or more"),
     'labels=("no", "yes")': ('labels=("no", "no")', "the label 'no' is there 2 times; name it once"),
     '("en", "sw")': ('("en", "swa")', "unknown language 'swa'"),
     'languages=("en", "sw")': ('languages="en"', "`languages` is 'en'; write a tuple of texts"),

@@ -38,7 +38,7 @@ def main() -> None:
     except InputError as error:
         _fail(str(error), 2)
     except (StageError, OSError) as error:
-        _fail(str(error), 1)
+        _fail(str(error), 2 if getattr(error, "wrong_input", False) else 1)
     except signals.Interrupted as stopped:
         _fail(str(stopped), 128 + stopped.number)
 

@@ -8,46 +8,107 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, BinaryIO, ClassVar, TextIO, cast
 
 import typer
 
 from xstilts.cli.app import VerbWithoutRecord, app
-from xstilts.cli.options import DataFolder, Device, MaxTokensPerPass, TaskFolders, Threads
+from xstilts.cli.options import DataFolder, Device, MaxTokensPerPass, OptionGroup, TaskFolders, Threads, grouped
 
 if TYPE_CHECKING:
     from xstilts.data.record_file import RecordFile
     from xstilts.inference.predict_file import Columns, Job, Summary
+    from xstilts.runtime.machine import Runtime
 
 STREAM = "-"
 SPLITS = ("test", "validation")
 FORM_HELP = "text, csv, tsv, jsonl, json (a list), conll or squad; default: by the file's name, or its first lines."
 PIPE_CLOSED = 141  # 128 + SIGPIPE, as a shell gives it
 
-InputFormat = Annotated[str, typer.Option(help=FORM_HELP, rich_help_panel="Input")]
-Delimiter = Annotated[str, typer.Option(help="What separates the columns of CSV.", rich_help_panel="Input")]
-Header = Annotated[
-    bool,
-    typer.Option(
-        "--header/--no-header",
-        help="Whether the first line of CSV or TSV names the columns; else they are called 1, 2, …",
-        rich_help_panel="Input",
-    ),
-]
-
-
-@dataclass(frozen=True)
-class Source:
-    """How a file is to be read: its form ("" to infer it), whether it has a header, what separates its columns."""
-
-    form: str = ""
-    header: bool = True
-    delimiter: str = ""
-
 
 def _column(what: str) -> typer.models.OptionInfo:
     option: typer.models.OptionInfo = typer.Option(help=what, metavar="COLUMN", rich_help_panel="Input")
     return option
+
+
+@dataclass(frozen=True)
+class InputOptions(OptionGroup):
+    """How a file is to be read: its form ("" to infer it), and the columns of its fields."""
+
+    panel: ClassVar[str] = "Input"
+
+    input_format: Annotated[str, typer.Option(help=FORM_HELP)] = ""
+    text: Annotated[str, _column("Column of the text.")] = ""
+    text_pair: Annotated[str, _column("Column of the second text of a pair.")] = ""
+    tokens: Annotated[str, _column("Column of the words; of CoNLL its number, from 1.")] = ""
+    context: Annotated[str, _column("Column of the passage.")] = ""
+    question: Annotated[str, _column("Column of the question.")] = ""
+    choices: Annotated[str, _column("Columns of the choices, 'a,b,c', or one that holds a list.")] = ""
+    header: Annotated[
+        bool,
+        typer.Option(
+            "--header/--no-header",
+            help="Whether the first line of CSV or TSV names the columns; else they are called 1, 2, …",
+        ),
+    ] = True
+    delimiter: Annotated[str, typer.Option(help="What separates the columns of CSV.")] = ""
+    skip_bad_rows: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad-rows", help="Leave out and count rows that cannot be read; default: stop at the first."
+        ),
+    ] = False
+    long: Annotated[
+        str, typer.Option(help="Texts longer than the model takes: windows (read in parts) or truncate (marked).")
+    ] = "windows"
+    window: Annotated[int, typer.Option(min=1, metavar="N", help="Rows that are held and sorted at once.")] = 4096
+    max_length: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Tokens of a sequence; 0: as the checkpoint was trained.")
+    ] = 0
+
+    def columns(self) -> Columns:
+        """Return the columns of the fields."""
+        from xstilts.inference.predict_file import Columns
+
+        choices = tuple(filter(None, self.choices.split(",")))
+        return Columns(self.text, self.text_pair, self.tokens, self.context, self.question, choices)
+
+
+@dataclass(frozen=True)
+class VectorOptions(OptionGroup):
+    """What an encoder gives instead of predictions."""
+
+    panel: ClassVar[str] = "Vectors"
+
+    vectors: Annotated[Path | None, typer.Option(help="Write the texts' vectors to this .npy file instead.")] = None
+    neighbours: Annotated[Path | None, typer.Option(help="Add the nearest texts of this file, by cosine, instead.")] = (
+        None
+    )
+    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="How many neighbours.")] = 5
+    layer: Annotated[int, typer.Option(metavar="N", help="Layer of the vectors; 0: the embeddings, -1: the last.")] = -1
+
+
+@dataclass(frozen=True)
+class DeviceOptions(OptionGroup):
+    """Where and how to compute."""
+
+    panel: ClassVar[str] = "Runtime"
+
+    device: Device = "auto"
+    threads: Threads = 0
+    max_tokens_per_pass: MaxTokensPerPass = 0
+    precision: Annotated[str, typer.Option(help="auto (bf16 where the device supports it), fp32 or bf16.")] = "auto"
+
+    def runtime(self) -> Runtime:
+        """Return the runtime that these options describe."""
+        from xstilts.runtime.machine import Runtime
+
+        return Runtime(
+            device=self.device,
+            threads=self.threads,
+            max_tokens_per_pass=self.max_tokens_per_pass,
+            precision=self.precision,
+        )
 
 
 @app.command(
@@ -59,83 +120,57 @@ def _column(what: str) -> typer.models.OptionInfo:
         "xstilts predict encoder queries.txt --neighbours passages.txt -k 3",
     ),
 )
+@grouped
 def predict(
     checkpoint: Annotated[str, typer.Argument(help="Folder of a checkpoint or of a finished training, or 'sandbox'.")],
     file: Annotated[str, typer.Argument(help="File of inputs; '-': standard input.")] = STREAM,
+    *,
     out: Annotated[Path | None, typer.Option(help="Write to this file instead of standard output.")] = None,
-    input_format: InputFormat = "",
-    text: Annotated[str, _column("Column of the text.")] = "",
-    text_pair: Annotated[str, _column("Column of the second text of a pair.")] = "",
-    tokens: Annotated[str, _column("Column of the words; of CoNLL its number, from 1.")] = "",
-    context: Annotated[str, _column("Column of the passage.")] = "",
-    question: Annotated[str, _column("Column of the question.")] = "",
-    choices: Annotated[str, _column("Columns of the choices, 'a,b,c', or one that holds a list.")] = "",
-    header: Header = True,
-    delimiter: Delimiter = "",
-    skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="Leave wrong rows out and count them; else the first one ends it.")
-    ] = False,
-    long: Annotated[
-        str, typer.Option(help="Texts longer than the model takes: windows (read in parts) or truncate (marked).")
-    ] = "windows",
-    window: Annotated[int, typer.Option(min=1, metavar="N", help="Rows that are held and sorted at once.")] = 4096,
-    max_length: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Tokens of a sequence; 0: as the checkpoint was trained.")
-    ] = 0,
-    vectors: Annotated[
-        Path | None, typer.Option(help="Write the texts' vectors to this .npy file instead.", rich_help_panel="Vectors")
-    ] = None,
-    neighbours: Annotated[
-        Path | None,
-        typer.Option(help="Add the nearest texts of this file, by cosine, instead.", rich_help_panel="Vectors"),
-    ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many neighbours.", rich_help_panel="Vectors")] = 5,
-    layer: Annotated[
-        int, typer.Option(help="Layer of the vectors; 0: the embeddings, -1: the last.", rich_help_panel="Vectors")
-    ] = -1,
     format: Annotated[
         str | None, typer.Option(help="Task format of the head, where its configuration does not show it.")
     ] = None,
-    device: Device = "auto",
-    threads: Threads = 0,
-    max_tokens_per_pass: MaxTokensPerPass = 0,
-    precision: Annotated[str, typer.Option(help="auto (bf16 where the device supports it), fp32 or bf16.")] = "auto",
+    given: InputOptions,
+    vector: VectorOptions,
+    compute: DeviceOptions,
 ) -> None:
     """Predict for the rows of a file and write it again with labels, probabilities, tags or answers beside them."""
     from xstilts.errors import InputError
     from xstilts.inference.model import load_model
-    from xstilts.inference.predict_file import Columns, Job, counted
+    from xstilts.inference.predict_file import Job, counted
     from xstilts.runtime import console, progress
-    from xstilts.runtime.machine import Runtime
     from xstilts.runtime.signals import Interrupted
 
+    vectors, neighbours = vector.vectors, vector.neighbours
     if console.current().json and not (out or vectors):
         raise InputError("with --json standard output holds the summary: give --out FILE for the predictions")
     if vectors and neighbours:
         raise InputError("--vectors and --neighbours are two answers: give one")
+    if file != STREAM:
+        _require_file(file)
+    if neighbours:
+        _require_file(neighbours)
     for target in filter(None, (out, vectors)):
+        _require_place(target)
         if file != STREAM and target.exists() and target.samefile(file):
             raise InputError(f"{target} is the input itself: give --out another file")
-    machine = Runtime(device=device, threads=threads, max_tokens_per_pass=max_tokens_per_pass, precision=precision)
-    columns = Columns(text, text_pair, tokens, context, question, tuple(filter(None, choices.split(","))))
+    columns, runtime = given.columns(), compute.runtime()
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(_opened(file))
         on_screen = not (out or vectors) and sys.stdout.isatty()  # bars would break the lines between them
         stack.enter_context(progress.shown(live=not on_screen))
-        model = load_model(checkpoint, format=format, max_length=max_length or None, runtime=machine)
+        model = load_model(checkpoint, format=format, max_length=given.max_length or None, runtime=runtime)
         if not vectors and not neighbours:
             model.require_head()
-        source = Source(input_format, header, delimiter)
-        records, columns = _records(stream, file, source, columns, model.format == "token_classification")
+        records, columns = _records(stream, file, given, columns, model.format == "token_classification")
         size = 0 if file == STREAM else Path(file).stat().st_size
-        job = Job(model, records, columns, skip_bad_rows, window, long, size)
+        job = Job(model, records, columns, given.skip_bad_rows, given.window, given.long, size)
         try:
             if vectors:
-                with vectors.open("wb") as matrix:
-                    summary = job.vectors(matrix, layer)
+                with contextlib.closing(_LateFile(vectors, "wb")) as matrix:
+                    summary = job.vectors(cast("BinaryIO", matrix), vector.layer)
             else:
                 written = stack.enter_context(_target(out))
-                summary = _neighbours(job, written, neighbours, k, layer) if neighbours else job.predict(written)
+                summary = _neighbours(job, written, neighbours, vector) if neighbours else job.predict(written)
         except BrokenPipeError:
             _close_output()
             raise typer.Exit(PIPE_CLOSED) from None
@@ -191,13 +226,14 @@ def score(
 
     chosen = base.task(task) if task else None
     with progress.shown():
-        if Path(gold).is_file():
-            answers = read_gold(Path(gold), Reading(format, chosen, metric, language, label, gold_format))
-        elif chosen and gold in SPLITS:
-            answers = task_gold(chosen, gold, language, data, metric)
-        else:
+        split = chosen if gold in SPLITS and not Path(gold).is_file() else None
+        paths = [_require_file(path) for path in filter(None, (predictions, other))]
+        if not split and not Path(gold).exists():
             raise InputError(f"{gold} is no file; give one, or --task with 'test' or 'validation'")
-        paths = list(filter(None, (predictions, other)))
+        if split:
+            answers = task_gold(split, gold, language, data, metric)
+        else:
+            answers = read_gold(_require_file(gold), Reading(format, chosen, metric, language, label, gold_format))
         files = [
             read_predictions(path, answers, column=prediction, input_format=input_format, allow_missing=allow_missing)
             for path in paths
@@ -210,26 +246,28 @@ def score(
     result(report)
 
 
-def _neighbours(job: Job, target: TextIO, other: Path, k: int, layer: int) -> Summary:
+def _neighbours(job: Job, target: TextIO, other: Path, vector: VectorOptions) -> Summary:
     """Embed the texts of another file, then write each row with its nearest among them."""
     import tempfile
 
     from xstilts.inference.predict_file import Columns, Job, read_vectors
 
     with tempfile.TemporaryDirectory() as folder, other.open("rb") as stream:
-        records, columns = _records(stream, str(other), Source(), Columns(), False)
+        records, columns = _records(stream, str(other), InputOptions(), Columns(), False)
         keys = Job(job.model, records, columns, job.skip_bad_rows, job.window, job.long, other.stat().st_size)
-        matrix, texts = read_vectors(keys, Path(folder), layer)
-        return job.neighbours(target, matrix, texts, k, layer)
+        matrix, texts = read_vectors(keys, Path(folder), vector.layer)
+        return job.neighbours(target, matrix, texts, vector.k, vector.layer)
 
 
-def _records(stream: BinaryIO, name: str, source: Source, columns: Columns, tagged: bool) -> tuple[RecordFile, Columns]:
+def _records(
+    stream: BinaryIO, name: str, given: InputOptions, columns: Columns, tagged: bool
+) -> tuple[RecordFile, Columns]:
     """Open the rows of a file; the number of CoNLL's word column is the form's own matter."""
     from xstilts.data.record_file import Conll, Lines, open_records
     from xstilts.errors import InputError
 
     lines = Lines(stream, name if name == STREAM else Path(name).name)
-    records = open_records(lines, source.form, header=source.header, delimiter=source.delimiter, tagged=tagged)
+    records = open_records(lines, given.input_format, header=given.header, delimiter=given.delimiter, tagged=tagged)
     if isinstance(records, Conll) and columns.tokens:
         if not columns.tokens.isdigit() or columns.tokens == "0":
             raise InputError(f"--tokens {columns.tokens}: give the number of CoNLL's column, from 1")
@@ -268,20 +306,25 @@ def _target(out: Path | None) -> Iterator[TextIO]:
 class _LateFile:
     """A file that is opened when something is written, so that a refused command leaves an older file as it was."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.stream: TextIO | None = None
+    def __init__(self, path: Path, mode: str = "w") -> None:
+        self.path, self.mode = path, mode
+        self.stream: IO[Any] | None = None
 
-    def open(self) -> TextIO:
+    def open(self) -> IO[Any]:
         """Open the file, if it is not open yet."""
         if self.stream is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.stream = self.path.open("w", encoding="utf-8", newline="\n")
+            form: dict[str, Any] = {} if "b" in self.mode else {"encoding": "utf-8", "newline": "\n"}
+            self.stream = self.path.open(self.mode, **form)
         return self.stream
 
-    def write(self, text: str) -> int:
-        """Write a text."""
-        return self.open().write(text)
+    def write(self, content: str | bytes) -> int:
+        """Write a text, or bytes."""
+        return self.open().write(content)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place of the file."""
+        return self.open().seek(offset, whence)
 
     def flush(self) -> None:
         """Flush what is written."""
@@ -292,6 +335,31 @@ class _LateFile:
         """Close the file, if it is open."""
         if self.stream:
             self.stream.close()
+
+
+def _require_file(path: str | Path) -> Path:
+    """Return a path; InputError where there is no file."""
+    from xstilts.errors import InputError
+
+    if Path(path).is_dir():
+        raise InputError(f"{path} is a folder: give a file in it")
+    if not Path(path).exists():
+        raise InputError(f"there is no file {path}: correct the path")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path} cannot be read: change its permissions")
+    return Path(path)
+
+
+def _require_place(path: Path) -> None:
+    """Raise InputError where no file can be written, before anything is predicted."""
+    from xstilts.errors import InputError
+
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    above = path.parent
+    writable = os.access(path if path.exists() else above, os.W_OK)
+    if path.is_dir() or not above.is_dir() or not writable:  # root may write where the kernel lets nobody
+        raise InputError(f"{path} cannot be written: give the path of a file in a folder of yours")
 
 
 def _close_output() -> None:

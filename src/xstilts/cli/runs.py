@@ -109,7 +109,7 @@ def submit(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runti
     from xstilts.experiments.grid import feasible
     from xstilts.runtime import progress
     from xstilts.runtime.console import console, result
-    from xstilts.store import local_executor
+    from xstilts.store import local_executor, names
 
     machine = runtime.runtime()
     grid = experiment.grid(recipes.recipes(), machine)
@@ -121,7 +121,7 @@ def submit(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runti
         grid = feasible(grid, machine, lambda grid, machine: submission.stages(grid.submission_runs(machine)))
         stages = submission.stages(grid.submission_runs(machine))
         preflight.check(stages, machine)
-        local_executor.build_all(stages, machine)
+        local_executor.build_all(stages, machine, first=names.READ)
     report = submission.write(grid.submission_runs(machine), suite, machine, out)
     for line in report.lines():
         console().print(line, highlight=False)

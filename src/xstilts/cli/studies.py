@@ -103,6 +103,9 @@ def study(
     resume: Resume = False,
 ) -> None:
     """Run a study, print the verdict on each claim and write a report; exit code 1 where an arm could not be built."""
+    from xstilts.runtime import extras
+
+    extras.require("report", "the report of a study")  # before torch is imported, which takes seconds
     from xstilts.api import run_study
     from xstilts.runtime.console import console, result
 

@@ -192,7 +192,10 @@ def examples(data: DatasetSplit, folder: Path | None, report: Report) -> Iterato
     count, before = 0, dict(report.counts)
     distinct = _distinct(_shaped(data, source, folder, report))
     if parts := source.held_out:
-        distinct = held_out.part(list(distinct), data.split, parts, int(str(source.options["held_out_percent"])))
+        examples_of_file = list(distinct)
+        if not examples_of_file:
+            raise _nothing(data, report, before)
+        distinct = held_out.part(examples_of_file, data.split, parts, int(str(source.options["held_out_percent"])))
     for example in distinct:
         count += 1
         yield example

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, BinaryIO, Protocol, TextIO
 
+from xstilts.data.readers.text_lines import refuse_binary
 from xstilts.errors import InputError
 
 FORMS = ("text", "csv", "tsv", "jsonl", "json", "conll", "squad")
@@ -135,6 +136,8 @@ class Lines:
         if not raw:
             return None
         first, self.bytes_read = self.bytes_read == 0, self.bytes_read + len(raw)
+        if first:
+            refuse_binary(raw, self.name)
         raw = raw.removeprefix(b"\xef\xbb\xbf") if first else raw
         return raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
 
@@ -174,6 +177,9 @@ def open_records(
     'CoNLL, as its lines have columns and blank lines between sentences'
     """
     reason = "as it was given"
+    delimiter = "\t" if delimiter == "\\t" else delimiter
+    if len(delimiter) > 1 or delimiter in ('"', "\r", "\n"):
+        raise InputError(f"the delimiter {delimiter!r} is not one character: give ',' or ';' or '\\t'")
     if form not in ("", *FORMS):
         raise InputError(f"unknown input format '{form}': give one of {', '.join(FORMS)}")
     if not form:

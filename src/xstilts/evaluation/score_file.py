@@ -16,7 +16,9 @@ test that swaps their predictions example by example.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -42,6 +44,7 @@ from xstilts.metrics.base import Array, Score
 from xstilts.metrics.confusion import MACRO_F1, Confusion, Resampled, measure_title
 from xstilts.runtime import progress, tables
 from xstilts.runtime.tables import TableView
+from xstilts.runtime.text import counted
 from xstilts.stats import Headline, Resampling, draw, randomisation
 from xstilts.tasks.base import Task
 
@@ -576,6 +579,29 @@ def _answer_texts(raw: Any, place: str) -> Iterator[str]:
         yield text
 
 
+def _check_labels(name: str, predicted: Iterable[Any], gold: Gold) -> None:
+    """Refuse labels that are written otherwise than the gold ones; note others that no gold answer has."""
+    known = {*gold.labels, *(str(example.label) for example in gold.examples)}
+    counts = Counter(map(str, predicted))
+    other = {label: count for label, count in counts.items() if label not in known}
+    folded = {_folded(label): label for label in known}
+    for label in other:
+        if meant := folded.get(_folded(label)):
+            raise InputError(f"{name}: found the label {label!r} where the gold answers have {meant!r}: write it alike")
+    if not other:
+        return
+    there = f"{_first(list(other))} ({counted(sum(other.values()), 'prediction')})"
+    numbers, named = all(map(str.isdecimal, counts)), not any(map(str.isdecimal, known))
+    if numbers and named:
+        expected = f"the gold labels are {_first(sorted(known))}"
+        raise InputError(f"{name}: expected names of labels, found numbers: {there}; write names, {expected}")
+    progress.note(f"{name}: no gold answer has {there}")
+
+
+def _folded(label: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+
+
 def _matched(name: str, by_id: Mapping[str, Any], gold: Gold, allow_missing: bool) -> Predictions:
     """Match predictions with gold by id, and check that each sentence has as many tags as words."""
     ids = gold.ids
@@ -583,9 +609,11 @@ def _matched(name: str, by_id: Mapping[str, Any], gold: Gold, allow_missing: boo
     extra = [id for id in by_id if id not in known]
     if extra:
         raise InputError(
-            f"{name}: {len(extra):,} predictions have no example in {gold.name}: {_first(extra)}; remove them, or give "
-            "the gold file that they were made for"
+            f"{name}: {counted(len(extra), 'prediction')} {'has' if len(extra) == 1 else 'have'} no example in "
+            f"{gold.name}: {_first(extra)}; remove what is too much, or give the gold file of these predictions"
         )
+    if gold.format == "classification":
+        _check_labels(name, by_id.values(), gold)
     missing = [id for id in dict.fromkeys(ids) if id not in by_id]
     if missing and not allow_missing:
         raise InputError(
@@ -599,8 +627,8 @@ def _matched(name: str, by_id: Mapping[str, Any], gold: Gold, allow_missing: boo
     for example in gold.examples if gold.format == "token_classification" else ():
         if len(values[example.id]) != len(example.tags):
             raise InputError(
-                f"{name}: {len(values[example.id])} tags for the {len(example.tags)} words of sentence '{example.id}'; "
-                "predict a tag for each word"
+                f"{name}: {counted(len(values[example.id]), 'tag')} for {counted(len(example.tags), 'word')} of "
+                f"sentence '{example.id}'; predict a tag for each word"
             )
     return Predictions(name, values, tuple(missing))
 

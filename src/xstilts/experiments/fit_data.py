@@ -28,9 +28,10 @@ from xstilts.errors import InputError
 from xstilts.evaluation import contamination
 from xstilts.experiments import splits
 from xstilts.experiments.fit_options import FitOptions
-from xstilts.runtime import tables
+from xstilts.runtime import extras, tables
 from xstilts.runtime.machine import Runtime
-from xstilts.store import local_executor
+from xstilts.runtime.text import counted
+from xstilts.store import local_executor, manifest
 from xstilts.store.stage import folder_of
 from xstilts.tasks import base
 from xstilts.tasks.base import Task
@@ -42,6 +43,7 @@ HUB = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", re.ASCII)
 WITHOUT_TEXT = ("label", "tags", "id", "target", "answers")  # fields that say nothing of the language
 SPLIT_NAMES = ("train", "training", "dev", "validation", "test", "data")
 LISTED_LABELS = 40
+UNREMARKABLE = ("repaired: byte order mark", "repaired: Windows line end", "noted: line -DOC", "noted: columns sep")
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,31 @@ def counts_table(task: Task, counts: Iterable[SplitCounts]) -> tables.TableView:
     return tables.table(f"{task.name}: {len(task.labels)} labels" if task.labels else task.name, columns, rows)
 
 
+def reading_remarks(task: Task, machine: Runtime) -> Iterator[str]:
+    """Yield what was dropped, kept or noted when the splits of a task were read, with the first places.
+
+    Args:
+        task: The task.
+        machine: Names the store, in which the splits are, and the data folder.
+    """
+    codes = {"train": task.trained_in, "validation": task.trained_in, "test": task.languages}
+    seen: set[tuple[str, ...]] = set()
+    for split, of_split in codes.items():
+        for code in of_split if split != "validation" or not _held_out(task) else ():
+            if not task.has(split, code, machine.data):
+                continue
+            record = manifest.read(folder_of(splits.read(task.data(split, code, machine.data)), machine))["record"]
+            for reason, times in record.get("counts", {}).items():
+                places = tuple(record["places"][reason])
+                if not reason.startswith(UNREMARKABLE) and (reason, *places) not in seen:
+                    seen.add((reason, *places))
+                    yield f"{split} {code}: {reason}: {counted(times, 'time')}, first at {places[0]}"
+
+
+def _held_out(task: Task) -> bool:
+    return any("validation" in source.held_out for source in task.sources)
+
+
 def overlap_remarks(counts: Iterable[SplitCounts]) -> Iterator[str]:
     """Yield how many rows of each split are also in the training data, where any are."""
     for of_split in counts:
@@ -236,7 +263,7 @@ def _language(format: FileFormat, split: str, remarks: list[str]) -> str:
         )
         return guess.code
     if split != "test":
-        why = f"its texts look like {guess}" if guess else "languages are guessed with `pip install xstilts[langid]`"
+        why = f"its texts look like {guess}" if guess else f"languages are guessed after `{extras.command('langid')}`"
         remarks.append(
             f"{path.name}: taken to be English, as no language is named ({why}): else name it, CODE={path.name}"
         )
@@ -245,7 +272,7 @@ def _language(format: FileFormat, split: str, remarks: list[str]) -> str:
 
 
 def _why_unknown(guess: Guess | None) -> str:
-    return f"its texts look like {guess}" if guess else "to have it guessed, `pip install xstilts[langid]`"
+    return f"its texts look like {guess}" if guess else f"to have it guessed, `{extras.command('langid')}`"
 
 
 def _sample_texts(format: FileFormat) -> Iterator[str]:

@@ -23,12 +23,14 @@ from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
-from xstilts.store import local_executor
+from xstilts.store import local_executor, names
 from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage
 from xstilts.tasks.base import Task, task
 
 Tasks = tuple[Task, ...]
+
+MOST_SEEDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Grid:
         check_split(self.split)
         if isinstance(self.seeds, bool) or not isinstance(self.seeds, int) or self.seeds < 1:
             raise InputError(f"seeds must be a whole number of 1 or more, not {self.seeds!r}: seeds are 1, 2, …")
+        if self.seeds > MOST_SEEDS:
+            raise InputError(f"{self.seeds} seeds are more than a grid can have: give {MOST_SEEDS} at most")
         if self.mlm and not self.settings:
             raise InputError("masked-LM runs beside intermediate tasks, and there are none: give --intermediate")
         names = [_named(setting) for setting in self.settings]
@@ -174,7 +178,7 @@ class Grid:
         machine.torch_device()  # refuse a missing device before anything is built
         stages = self.stages(machine)
         preflight.check(stages, machine)
-        return local_executor.build_all(stages, machine)
+        return local_executor.build_all(stages, machine, first=names.READ)
 
     def tables(self, machine: Runtime) -> list[ScoreTable]:
         """Return the score table of each target.

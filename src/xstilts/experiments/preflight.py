@@ -9,7 +9,7 @@ what the recipe needs installed? Both refuse the same with the same words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
@@ -18,6 +18,7 @@ from xstilts.errors import InputError
 from xstilts.models import encoder_check, freezing
 from xstilts.models.configs import config_before
 from xstilts.models.encoder import Encoder
+from xstilts.runtime import extras
 from xstilts.runtime.machine import Runtime
 from xstilts.store import build, names
 from xstilts.store.stage import Stage, lineage
@@ -34,19 +35,46 @@ def check(stages: Iterable[Stage], machine: Runtime) -> None:
     Raises:
         InputError: A stage would fail; the message says why and what to do.
     """
+    for error in failures(stages, machine).values():
+        raise error
+
+
+def failures(stages: Iterable[Stage], machine: Runtime) -> dict[str, InputError]:
+    """Check every stage that has yet to be built.
+
+    Args:
+        stages: What is to be built; their inputs are checked too.
+        machine: Where; stages that are finished in its store are not checked again.
+
+    Returns:
+        By the key of each stage that would fail: why, and what to do. Stages that only need one of these are not among
+        them.
+    """
     missing = build.missing(tuple(stages), machine)
+    failed: dict[str, InputError] = {}
     for stage in missing:
         for encoder in _encoders(stage):
-            encoder_check.check(encoder, machine.store)
-    seen: set[tuple[Any, ...]] = set()
+            if error := _error(encoder_check.check, encoder, machine.store):
+                failed[stage.key] = error
+    seen: dict[tuple[Any, ...], InputError | None] = {}
     for stage in missing:
-        if stage.work.name != names.TRAIN:
+        if stage.work.name != names.TRAIN or stage.key in failed:
             continue
         model, recipe = stage.arguments["encoder"], stage.arguments["recipe"]
         *_, origin = lineage(model, "encoder")
         if (origin, recipe) not in seen:
-            seen.add((origin, recipe))
-            _check_training(origin, recipe, machine)
+            seen[origin, recipe] = _error(_check_training, origin, recipe, machine)
+        if error := seen[origin, recipe]:
+            failed[stage.key] = error
+    return failed
+
+
+def _error(check: Callable[..., Any], *arguments: Any) -> InputError | None:
+    try:
+        check(*arguments)
+    except InputError as error:
+        return error
+    return None
 
 
 def _encoders(stage: Stage) -> list[Encoder]:
@@ -60,7 +88,7 @@ def _check_training(origin: Encoder | Stage, recipe: Recipe, machine: Runtime) -
     if config is not None:
         freezing.check_layers(recipe.trainable, int(config.num_hidden_layers))
     if recipe.trainable.startswith("lora") and not _installed("peft"):
-        raise InputError("adapters need peft, which is not installed: pip install xstilts[lora]")
+        raise InputError(f"adapters need peft, which is not installed: {extras.command('lora')}")
 
 
 @lru_cache

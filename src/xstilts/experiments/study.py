@@ -37,14 +37,15 @@ from xstilts.claims.claim import Claim
 from xstilts.claims.claim_validation import ArmSelector
 from xstilts.claims.results_table import COSTS, Result, ResultsTable
 from xstilts.errors import InputError
-from xstilts.experiments import collect_results
+from xstilts.experiments import collect_results, preflight
 from xstilts.experiments.extra_tables import ExtraTable, StageTable
 from xstilts.experiments.grid import Grid
 from xstilts.experiments.run import Run
 from xstilts.experiments.splits import Splits
 from xstilts.models.naming import name_of
+from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
-from xstilts.runtime.text import listed
+from xstilts.runtime.text import counted, listed
 from xstilts.store import local_executor
 from xstilts.store.local_executor import Unbuilt
 from xstilts.store.memo import memoising
@@ -226,7 +227,24 @@ def build(study: Study, machine: Runtime) -> int:
         Unbuilt: Some could not be built; those that do not need them were.
     """
     machine.torch_device()
-    return local_executor.build_all(study.stages(machine), machine)
+    stages = study.stages(machine)
+    refused = {key: str(error) for key, error in preflight.failures(stages, machine).items()}
+    for reason in dict.fromkeys(refused.values()):
+        progress.note(f"what needs it is left out: {reason}")
+    reasons = refused | {
+        stage.key: ""
+        for stage in with_inputs(stages)
+        if stage.key not in refused and any(part.key in refused for part in with_inputs([stage]))
+    }
+    others = [stage for stage in stages if stage.key not in reasons]
+    try:
+        built = local_executor.build_all(others, machine)
+    except Unbuilt as error:
+        raise Unbuilt(str(error), reasons | error.reasons, error.built) from error
+    if refused:
+        shown = "\n".join(dict.fromkeys(refused.values()))
+        raise Unbuilt(f"{counted(len(reasons), 'stage')} could not be built.\n{shown}", reasons, built, True)
+    return built
 
 
 def attempt(study: Study, machine: Runtime) -> tuple[int, Unbuilt | None]:

@@ -281,14 +281,18 @@ class Job:
             layer: Of the encoder; 0 for the embeddings, -1 for the last.
         """
         self.embeds, began, long = True, time.perf_counter(), 0
-        writer = VectorWriter(file)
+        writer: VectorWriter | None = None  # made with the first vectors: a refused file leaves an older one as it was
         try:
             for block, parts in self.model.stream_vectors(self.texts(), layer=layer, window=self.window):
+                writer = writer or VectorWriter(file)
                 writer.append(block)
                 self.rows += len(block)
                 long += sum(part > 1 for part in parts)
-        finally:
-            writer.close(self.model.network.width)
+        except BaseException:
+            if writer:
+                writer.close(self.model.network.width)
+            raise
+        (writer or VectorWriter(file)).close(self.model.network.width)
         return self._summary(began, long)
 
     def neighbours(self, out: TextIO, keys: NDArray[np.float32], texts: Sequence[str], k: int, layer: int) -> Summary:

@@ -18,6 +18,7 @@ import numpy as np
 from xstilts.data.examples import Example, TaggingExample
 from xstilts.errors import InputError
 from xstilts.metrics.base import Array, Score, found_scores, paired, require
+from xstilts.runtime.text import counted
 
 Chunk = tuple[str, int, int]
 Parts = tuple[str, str]
@@ -158,8 +159,8 @@ def _tags(sentence: TaggingExample, predicted: Sequence[str]) -> Sequence[str]:
         raise InputError(f"sentence '{sentence.id}' has no gold tags (hidden in this split); score a split with tags")
     if len(predicted) != len(sentence.tags):
         raise InputError(
-            f"sentence '{sentence.id}' has {len(sentence.tags)} words but {len(predicted)} predicted tags; "
-            "predict one tag a word"
+            f"sentence '{sentence.id}' has {counted(len(sentence.tags), 'word')} but "
+            f"{counted(len(predicted), 'predicted tag')}; predict one tag a word"
         )
     return sentence.tags
 

@@ -21,6 +21,7 @@ from xstilts.models.encoder import load_backbone, load_tokenizer, read_tensors
 from xstilts.models.heads import AUTO, HEADLESS, LABELLED, MASKED_LM, Head, Tied, has_output_matrix, head_row
 from xstilts.models.network import Network
 from xstilts.models.tokenization import special_tokens_of
+from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,7 +47,9 @@ def save(
     """
     head = network.heads[task]
     if not isinstance(head, Head) or head.format != format or (format in LABELLED and head.labels != len(labels)):
-        raise InputError(f"task {task!r} has no {format} head for {len(labels)} labels; save it as it was attached")
+        raise InputError(
+            f"task {task!r} has no {format} head for {counted(len(labels), 'label')}; save it as it was attached"
+        )
     config = _config(network, format, labels)
     prefix = ""
     if not head.row.own:

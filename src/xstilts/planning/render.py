@@ -109,6 +109,7 @@ def to_json(forecast: Forecast) -> dict[str, Any]:
         "total": _sum_json(forecast.total, forecast.gpu),
         "configurations": [_line_json(line, forecast.gpu) for line in forecast.lines],
         "sizes": [asdict(size) for size in forecast.sizes],
+        "held_out": list(forecast.held_out),
         "notes": list(notes(forecast.gpu)),
     }
 
@@ -188,6 +189,7 @@ def _remarks(forecast: Forecast) -> Iterator[str]:
     for encoder, why in dict.fromkeys((name_of(line.configuration.encoder), line.why) for line in forecast.lines):
         if why:
             yield f"  not known of {encoder}: {why}"
+    yield from (f"  {sentence}" for sentence in forecast.held_out)
 
 
 def _misfits(forecast: Forecast) -> Iterator[str]:

@@ -24,6 +24,8 @@ from xstilts.claims.results_table import contributions
 from xstilts.errors import InputError
 from xstilts.evaluation.score import CONTRIBUTIONS
 from xstilts.metrics.base import Array
+from xstilts.models import encoder_check
+from xstilts.models.encoder import Encoder
 from xstilts.models.naming import name_of
 from xstilts.runtime.machine import Runtime
 from xstilts.selection import successive_halving, task_embeddings
@@ -57,6 +59,8 @@ def recommend(search: CandidateSearch, machine: Runtime, hours: float = math.inf
         Each method's figures, the rounds of probes, what was spent, and what is missing.
     """
     machine.torch_device()
+    if isinstance(search.encoder, Encoder):
+        encoder_check.check(search.encoder, machine.store)
     scorer = CandidateScorer(ProbeStages(search, machine.data), Budget(machine, hours * HOUR))
     rungs = successive_halving.ladder(len(search.candidates), search.steps, search.seeds)
     missing: list[str] = []

@@ -48,6 +48,10 @@ CARD = "README.md"
 ONNX_FOLDER = "onnx"
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 VOCABULARY = ("vocab.json", "vocab.txt", "merges.txt")
+WRITTEN = (
+    *(CARD, ONNX_FOLDER, names.EXPORT_FILE, "modules.json", "sentence_bert_config.json", "1_Pooling"),
+    *("config_sentence_transformers.json", "fit.json", "run.json"),
+)
 LOCAL = ("is_local", "local_files_only", "name_or_path", "_name_or_path")  # facts of this machine
 COMPARED = 64  # sequences on which an ONNX file is compared with torch
 BATCH = 8
@@ -232,10 +236,25 @@ def export(
         kept = {"format": facts.format, "max_length": facts.max_length, "history": facts.history.to_dict()}
         _write_json(part / histories.FILE, kept)
         files = tuple(described(part))
+        _keep_others(target, part)
         if target.exists():
             target.replace(Path(scratch) / "before")
         part.replace(target)
     return Exported(target, facts.format, files, variants, card)
+
+
+def _keep_others(target: Path, part: Path) -> None:
+    """Copy what an earlier folder holds that no export has written: notes, scripts, a repository's `.git`."""
+    for path in target.iterdir() if target.is_dir() else ():
+        if not _is_exported(path.name) and not (part / path.name).exists():
+            if path.is_dir() and not path.is_symlink():
+                shutil.copytree(path, part / path.name, symlinks=True)
+            else:
+                shutil.copy2(path, part / path.name, follow_symlinks=False)
+
+
+def _is_exported(name: str) -> bool:
+    return bool(WEIGHTS.fullmatch(name)) or name in (*IDENTITY_FILES, *VOCABULARY, *WRITTEN)
 
 
 def described(folder: Path) -> Iterator[ExportedFile]:

@@ -28,7 +28,7 @@ from xstilts.errors import InputError
 from xstilts.inference.parity import Parity
 from xstilts.models.heads import HEADLESS, LABELLED
 from xstilts.runtime import tables
-from xstilts.runtime.text import listed, markdown
+from xstilts.runtime.text import counted, listed, markdown
 from xstilts.sharing import licences, usage
 from xstilts.sharing.history import History, LanguageScore, Split, TaskTraining, Training
 from xstilts.sharing.licences import UNKNOWN, Licence
@@ -345,7 +345,7 @@ def _encoder(facts: CardFacts) -> str:
 
 def _summary(facts: CardFacts) -> str:
     history, title = facts.history, _title(facts.format)
-    labels = f" with {len(facts.labels)} labels" if facts.format in LABELLED else ""
+    labels = f" with {counted(len(facts.labels), 'label')}" if facts.format in LABELLED else ""
     if not history.trainings:
         return (
             f"A model for {title}{labels} (encoder family {facts.model_type}). How it was trained is not recorded in "

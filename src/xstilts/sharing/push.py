@@ -150,14 +150,16 @@ def checked(folder: Path) -> tuple[ExportedFile, ...]:
         raise InputError(f"there is no folder {folder}: write one with `xstilts export CHECKPOINT --out {folder}`")
     entries = sorted(folder.rglob("*"))
     refused = [
-        path.relative_to(folder).as_posix() for path in entries if path.is_symlink() or not _allowed(path, folder)
+        path.relative_to(folder).as_posix()
+        for path in entries
+        if path.is_symlink() or not (_allowed(path, folder) or path in _unsent(folder))
     ]
     if refused:
         shown = ", ".join(refused[:5]) + (f" and {len(refused) - 5} more" if len(refused) > 5 else "")
         raise InputError(
             f"{folder} holds what is no part of an exported model ({shown}): push a folder that `xstilts export` wrote"
         )
-    files = tuple(described(folder))
+    files = tuple(file for file in described(folder) if folder / file.path not in _unsent(folder))
     present = {file.path for file in files}
     missing = [name for name in (CARD, "config.json") if name not in present]
     missing += [] if any(WEIGHTS.fullmatch(name) for name in present) else ["model.safetensors"]
@@ -174,6 +176,11 @@ def _allowed(path: Path, folder: Path) -> bool:
     if path.is_dir():
         return name in ("onnx", "1_Pooling")
     return path.is_file() and bool(name in ALLOWED or WEIGHTS.fullmatch(name) or ALLOWED_PATTERN.fullmatch(name))
+
+
+def _unsent(folder: Path) -> tuple[Path, ...]:
+    """Return the records of `fit` and of a verb's options, which stay here: they name folders of this machine."""
+    return folder / "fit.json", folder / "run.json"
 
 
 def _endpoint() -> str:

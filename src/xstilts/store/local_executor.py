@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from heapq import heappop, heappush
 from multiprocessing.queues import Queue
 
@@ -24,7 +25,7 @@ from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.runtime.text import counted
-from xstilts.store import build, build_log
+from xstilts.store import build, build_log, names
 from xstilts.store.build_log import BuildLog
 from xstilts.store.identity import SORTED, canonical
 from xstilts.store.stage import Stage, StageError, with_inputs
@@ -41,14 +42,19 @@ class Unbuilt(StageError):
     Attributes:
         reasons: The errors by key; "" where an input could not be built.
         built: How many stages were built.
+        wrong_input: Whether all that failed did so for what is in the user's files.
     """
 
-    def __init__(self, message: str, reasons: dict[str, str], built: int) -> None:
+    def __init__(self, message: str, reasons: dict[str, str], built: int, wrong_input: bool = False) -> None:
         super().__init__(message)
-        self.reasons, self.built = reasons, built
+        self.reasons, self.built, self.wrong_input = reasons, built, wrong_input
 
 
-def build_all(stages: Sequence[Stage], machine: Runtime) -> int:
+class _Refused(StageError):
+    """An InputError of a worker process, by its message."""
+
+
+def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "") -> int:
     """Build stages and their inputs.
 
     A stage that fails does not stop those that do not depend on it.
@@ -56,6 +62,8 @@ def build_all(stages: Sequence[Stage], machine: Runtime) -> int:
     Args:
         stages: The stages.
         machine: Where and how to build them; `workers` processes side by side.
+        first: Name of a function. Its stages are built before all others, and where one of them fails no other stage
+            is built: data that cannot be read cost no training.
 
     Returns:
         How many stages were not in the store yet.
@@ -65,26 +73,49 @@ def build_all(stages: Sequence[Stage], machine: Runtime) -> int:
         StageError: The disk is full, a worker process died, or a stage has a function that workers cannot import.
     """
     todo = build.missing(tuple(stages), machine)
+    if todo:
+        _require_store(machine)
     if todo and (finished := len(with_inputs(stages)) - len(todo)):
         progress.note(f"continuing: {finished} of {counted(finished + len(todo), 'stage')} finished")
-    alone = machine.workers <= 1 or len(todo) <= 1
+    early = [item for item in todo if item.work.name == first and not item.inputs]
+    failed: Failures = {}
     with build_log.noted(todo, machine) as note:
-        failed = _one_by_one(todo, machine, note, _tell) if alone else _Side(todo, machine, note).run()
+        for part in (early, todo if not early else [item for item in todo if item.work.name != first or item.inputs]):
+            if failed:
+                break
+            done = len(early) if part is not early else 0
+            if machine.workers <= 1 or len(part) <= 1:
+                failed = _one_by_one(part, machine, note, partial(_tell, done, len(todo)))
+            else:
+                failed = _Side(part, machine, note, done).run()
     if failed:
         reasons = [(item.label, error) for item in todo if (error := failed.get(item.key))]
         lines = [f"{label}: {_said(error)}" for label, error in reasons[:NAMED]]
         lines += [f"and {len(reasons) - NAMED} more"] if len(reasons) > NAMED else []
+        stopped = bool(early) and failed.keys() <= {item.key for item in early} and len(early) < len(todo)
+        kept = "so nothing else was built" if stopped else "the others are kept"
+        tried = early if stopped else todo
         raise Unbuilt(
-            f"{len(failed)} of {counted(len(todo), 'stage')} could not be built; the others are kept.\n"
-            + "\n".join(lines),
+            f"{len(failed)} of {counted(len(tried), 'stage')} could not be built; {kept}.\n" + "\n".join(lines),
             {key: _said(error) if error else "" for key, error in failed.items()},
-            len(todo) - len(failed),
+            len(tried) - len(failed),
+            all(_is_wrong_input(item, failed[item.key]) for item in todo if failed.get(item.key)),
         ) from reasons[0][1]
     return len(todo)
 
 
+def _require_store(machine: Runtime) -> None:
+    """Raise InputError where nothing can be written to the store."""
+    try:
+        machine.store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the store {machine.store} cannot be made ({error.strerror}): give another --store") from None
+    if not os.access(machine.store, os.W_OK):
+        raise InputError(f"the store {machine.store} cannot be written: change its rights, or give another --store")
+
+
 def _one_by_one(
-    todo: Sequence[Stage], machine: Runtime, note: BuildLog, tell: Callable[[int, int, Stage], None]
+    todo: Sequence[Stage], machine: Runtime, note: BuildLog, tell: Callable[[int, Stage], None]
 ) -> Failures:
     """Build stages in an order that has inputs first; return those that failed and those that needed them."""
     failed: Failures = {}
@@ -103,12 +134,12 @@ def _one_by_one(
         except Exception as error:
             failed[item.key] = error
             note.fail(item, _said(error))
-        tell(number, len(todo), item)
+        tell(number, item)
     return failed
 
 
-def _tell(done: int, total: int, item: Stage) -> None:
-    progress.step("stages", done, total, item.label)
+def _tell(before: int, total: int, number: int, item: Stage) -> None:
+    progress.step("stages", before + number, total, item.label)
 
 
 def _said(error: Exception) -> str:
@@ -119,7 +150,7 @@ def _said(error: Exception) -> str:
 class _Side:
     """Stages being built side by side: what is ready goes to the workers, what is done makes more ready."""
 
-    def __init__(self, todo: Sequence[Stage], machine: Runtime, note: BuildLog) -> None:
+    def __init__(self, todo: Sequence[Stage], machine: Runtime, note: BuildLog, before: int = 0) -> None:
         self.machine, self.note = machine, note
         self.waiting = {item.key: item for item in todo}
         self.place = {item.key: number for number, item in enumerate(todo)}
@@ -134,7 +165,7 @@ class _Side:
         self.ready = [number for number, item in enumerate(todo) if not self.needs[item.key]]  # a heap: it is sorted
         self.todo = todo
         self.failed: Failures = {}
-        self.total, self.done = len(todo), 0
+        self.total, self.done = before + len(todo), before
 
     def run(self) -> Failures:
         """Build everything that can be built; return the rest."""
@@ -210,7 +241,7 @@ class _Side:
                 self.needs[other.key].discard(item.key)
                 if not self.needs[other.key] and other.key in self.waiting:
                     heappush(self.ready, self.place[other.key])
-        _tell(self.done, self.total, bundle[-1])
+        _tell(0, self.total, self.done, bundle[-1])
 
     def _give_up(self, item: Stage, error: Exception | None) -> None:
         """Take a stage off the list, and all that need it."""
@@ -264,8 +295,17 @@ def _build(packed: bytes) -> Failures:
         bundle, machine = pickle.loads(packed)
     except (ImportError, AttributeError) as error:
         raise StageError(_unsendable("a stage", error)) from error
-    failed = _one_by_one(bundle, machine, BuildLog(frozenset()), lambda done, total, item: None)
-    return {key: error and StageError(_said(error)) for key, error in failed.items()}
+    failed = _one_by_one(bundle, machine, BuildLog(frozenset()), lambda number, item: None)
+    return {key: error and _sent(error) for key, error in failed.items()}
+
+
+def _is_wrong_input(item: Stage, error: Exception | None) -> bool:
+    """Return whether a file could not be read; a training that diverges has read its input."""
+    return item.work.name == names.READ and isinstance(error, InputError | _Refused)
+
+
+def _sent(error: Exception) -> StageError:
+    return (_Refused if isinstance(error, InputError) else StageError)(_said(error))
 
 
 def _pass_on(events: Queue[Event]) -> None:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +29,8 @@ from xstilts.data.hub_snapshot import Repository
 from xstilts.data.languages import codes, language
 from xstilts.data.readers import Input, Report
 from xstilts.data.readers import read as read_rows
-from xstilts.data.readers.field_types import SURROGATE
+from xstilts.data.readers.field_types import SURROGATE, label
+from xstilts.data.readers.row import bad
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.runtime import progress
@@ -43,6 +46,9 @@ Options = dict[str, str | int | tuple[str, ...]]
 SPLITS = ("train", "validation", "test")
 LANGUAGE = "{language}"
 LABELLED = ("classification", "token_classification")
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+MISSING = ("nan", "NaN", "null", "NULL", "<NA>", "#N/A")  # as labels; "None" and "NA" name classes of real data
+NAMED_LABELS = 12  # that a message repeats
 NAME = re.compile(r"[\w.-]+", re.ASCII)
 METRICS = {
     "classification": "accuracy",
@@ -187,6 +193,8 @@ class UserData:
 
     def labelled(self, labels: Sequence[str] | None) -> tuple[Source, ...]:
         """Return the sources; those of multiple choice with what the label column holds for each choice."""
+        if labels is None and self.format in LABELLED:  # by name: their order is not the user's
+            return tuple(replace(source, label_form="names") for source in self.sources)
         if self.format != "multiple_choice" or labels is None:
             return self.sources
         numbers = {str(label): str(number) for number, label in enumerate(labels)}
@@ -194,21 +202,27 @@ class UserData:
 
     def _labels_of_data(self) -> tuple[str, ...]:
         """Return the labels of the training files, sorted, and note them."""
-        values: set[str] = set()
+        places: dict[str, str] = {}
         paths: list[Path] = []
         for source in self.sources:
             for code in self.trained_in:
                 here = source.find("train", code, self.folder)
                 paths += here
-                for row in _rows(source, here, code):
+                for place, row in _placed_rows(source, here, code):
                     tags = row.get("tags", ()) if self.format == "token_classification" else (row["label"],)
-                    found = tags.split() if isinstance(tags, str) else tags or ()
-                    values |= {str(value) for value in found if value not in (None, "")}
+                    for value in tags.split() if isinstance(tags, str) else tags or ():
+                        if value not in (None, "") and str(value) not in places:
+                            places[_label_text(value, place)] = place
+        _check_labels(places)
+        values = set(places)
         if not paths:
             raise InputError(
                 f"the labels of task '{self.name}' are not known, and no training file has them: give labels=[…]"
                 + ("" if self.folder is None else f", or download its files below {self.folder}")
             )
+        if len(values) < 2:
+            shown = f"'{next(iter(values))}' alone" if values else "none"
+            raise bad(str(paths[0]), f"expected two labels or more, found {shown}", "give data of every class")
         numbers = all(value.isdigit() for value in values)
         labels = tuple(sorted(values, key=lambda value: (int(value) if numbers else 0, value)))
         progress.note(f"{self.name}: {counted(len(labels), 'label')} in {paths[0].name}: {', '.join(labels)[:200]}")
@@ -367,7 +381,14 @@ def inferred_data(
         names = {label: str(number) for number, label in enumerate(first.choice_labels)}
         sources.append(Source(first.reader, patterns, columns, options, label_names=names, languages=(code,)))
     tests = [key.partition("/")[2] for key in files if key.startswith("test/")]
-    evaluated = request.languages or tuple(dict.fromkeys(tests)) or request.trained_in
+    there = tuple(dict.fromkeys(tests)) or request.trained_in
+    absent = [code for code in request.languages or () if code not in there]
+    if absent:
+        remedy = "correct the languages, or give test files in them"
+        raise InputError(
+            f"task '{request.name}' has test data in {', '.join(there)}, not {', '.join(absent)}: {remedy}"
+        )
+    evaluated = request.languages or there
     return UserData(request.name, request.format, evaluated, tuple(sources), request.trained_in)
 
 
@@ -549,9 +570,48 @@ def _found(source: Source, evaluated: Sequence[str], trained_in: Sequence[str]) 
 
 def _rows(source: Source, paths: Iterable[Path], code: str) -> Iterator[Mapping[str, Any]]:
     """Yield the fields of the rows of files; InputError with file and line for a column that is missing."""
+    return (fields for _, fields in _placed_rows(source, paths, code))
+
+
+def _placed_rows(source: Source, paths: Iterable[Path], code: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     files = [Input(path, str(path)) for path in paths]
     for row in read_rows(source.reader, files, {**source.options, "language": code}, Report()):
-        yield fields_of(row, source)
+        yield row.place, fields_of(row, source)
+
+
+def _label_text(value: Any, place: str) -> str:
+    """Return a label as text; InputError for what is none: a list, an object, NaN or infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise bad(place, f"expected a label, found the number {value}", "correct the row or leave it out")
+    return str(value) if isinstance(value, float) else label(value, "label", place)
+
+
+def _check_labels(places: Mapping[str, str]) -> None:
+    """Raise InputError for labels that were found in data and are hardly meant.
+
+    These are names of missing values, labels that differ in case, blanks or Unicode form alone, and numbers beside
+    names. A user who means them names all labels.
+
+    Args:
+        places: From a label to where it first stands.
+    """
+    names = f"labels={list(places)} or --labels {','.join(places)}" if len(places) <= NAMED_LABELS else "all labels"
+    meant = f"or name {names}, if they are meant"
+    alike: dict[str, str] = {}
+    for value, place in places.items():
+        if value.strip() in MISSING:
+            raise bad(
+                place, f"expected a label, found '{value}', as programs write a missing value", f"fill it, {meant}"
+            )
+        other = alike.setdefault(" ".join(unicodedata.normalize("NFKC", value).casefold().split()), value)
+        if other != value:
+            problem = f"found the label '{value}', and '{other}' at {places[other]}, which differ in case, blanks or "
+            raise bad(place, f"{problem}Unicode form alone", f"write one of them, {meant}")
+    numbers = [value for value in places if NUMBER.fullmatch(value)]
+    words = [value for value in places if not any(letter.isdigit() for letter in value)]
+    if numbers and words:
+        problem = f"found the label '{numbers[0]}', a number, and '{words[0]}', a name, at {places[words[0]]}"
+        raise bad(places[numbers[0]], problem, f"write numbers or names, {meant}")
 
 
 def _is_squad(path: Path) -> bool:

@@ -26,10 +26,14 @@ from typing import Any
 
 from xstilts.data.languages import ARTIFICIAL, languages
 from xstilts.data.readers import Input, Options, Report, lines, read
+from xstilts.data.readers.conll import BLANKS
+from xstilts.data.readers.field_types import notated, shown
 from xstilts.data.readers.row import bad
 from xstilts.data.readers.row_to_example import written_out
+from xstilts.data.readers.text_lines import refuse_binary
 from xstilts.data.record_file import TAG, word_columns
 from xstilts.errors import InputError
+from xstilts.runtime.text import counted
 from xstilts.tasks.user_data import FIELDS, Columns
 
 SAMPLE_LINES = 500
@@ -249,14 +253,7 @@ def _beginning(path: Path) -> bytes:
     """Return the first bytes of a file; InputError where it is no text."""
     with path.open("rb") as file:
         start = file.read(8192)
-    for magic, name, remedy in (
-        (b"PK\x03\x04", "a zip archive or a spreadsheet", "save the table as CSV (UTF-8)"),
-        (b"\x1f\x8b", "a gzip file", "unpack it with `gunzip`"),
-        (b"\xff\xfe", "UTF-16", "convert it with `iconv -f utf-16 -t utf-8`"),
-        (b"\xfe\xff", "UTF-16", "convert it with `iconv -f utf-16 -t utf-8`"),
-    ):
-        if start.startswith(magic):
-            raise bad(str(path), f"expected a text file, found {name}", remedy)
+    refuse_binary(start, str(path), parquet=True)
     if start.startswith(b"\x80") or path.suffix in (".pkl", ".pickle", ".pt", ".npy"):
         remedy = "such files can run code when they are loaded: save the rows as CSV, JSON lines or Parquet"
         raise bad(str(path), "expected a text file, found pickled objects", remedy)
@@ -320,6 +317,9 @@ def _parquet(path: Path) -> _Table:
 
 def _jsonl(path: Path, sample: Sequence[tuple[int, str]]) -> _Table:
     rows = _rows(path, "jsonl", {})
+    if len(rows) == 1 and len(rows[0]) > 1 and all(isinstance(value, Mapping) for value in rows[0].values()):
+        problem = f"expected rows, found an object of columns ({', '.join(rows[0])}), as pandas writes it"
+        raise bad(str(path), problem, 'write rows, frame.to_json(path, orient="records", lines=True)')
     columns = tuple(dict.fromkeys(name for row in rows for name in row))
     return _Table(path, "JSON lines", "jsonl", {}, columns, rows, ("each line is a JSON object",))
 
@@ -527,6 +527,11 @@ def _of_table(table: _Table, options: FileOptions) -> FileFormat:
     if not chosen:
         chosen = _filled_by_content(table, formats, columns, options)
     format, (fields, reason) = next(iter(chosen.items()))
+    taken: dict[str, str] = {}
+    for argument, column in ((argument, column) for argument, given in fields.items() for column in _as_tuple(given)):
+        if taken.setdefault(column, argument) != argument:
+            problem = f"the column '{column}' is given as {taken[column]} and as {argument}"
+            raise bad(f"{table.path}:1", problem, "give each a column of its own")
     choice_labels = _choice_labels(table, fields) if format == "multiple_choice" and not options.labels else ()
     _check_sample(table, format, fields)
     reasons = (reason, *table.reasons)
@@ -669,11 +674,14 @@ def _shown(table: _Table, column: str) -> str:
 def _choice_labels(table: _Table, fields: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what the label column holds for each choice, where it is not a number from 0."""
     choices = fields["choices"]
-    counts = [
-        len(row[choices]) for row in table.rows if isinstance(choices, str) and isinstance(row.get(choices), list)
-    ]
+    lists = [notated(row.get(choices)) for row in table.rows if isinstance(choices, str)]
+    counts = [len(value) for value in lists if isinstance(value, list | tuple)]
+    if lists and not counts:
+        problem = f"expected a list of texts in '{choices}', found {shown(lists[0])}"
+        remedy = "write a list of the texts in each row, or name several columns, --choices a,b,c"
+        raise bad(f"{table.path}:1", problem, remedy)
     most = len(choices) if isinstance(choices, tuple) else max(counts, default=0)
-    values = {str(value).strip() for value in table.values(fields["label"])}
+    values = {_as_number(value) for value in table.values(fields["label"])}
     ranges = {
         "0": tuple(map(str, range(most))),
         "1": tuple(map(str, range(1, most + 1))),
@@ -683,11 +691,31 @@ def _choice_labels(table: _Table, fields: Mapping[str, Any]) -> tuple[str, ...]:
     fitting = [start for start, names in ranges.items() if values <= set(names)]
     if fitting == ["0"] or (fitting == ["0", "1"] and "0" in values):
         return ()
-    if len(fitting) == 1:
+    floats = any(isinstance(value, float) for value in table.values(fields["label"]))
+    if len(fitting) == 1 and not floats:
         return ranges[fitting[0]]
-    shown = ", ".join(sorted(values)[:6])
-    problem = f"the label column {fields['label']} holds {shown}, which does not say whether choices count from 0 or 1"
+    misfits = {start: values - set(names) for start, names in ranges.items()}
+    start, few = min(misfits.items(), key=lambda item: len(item[1]))
+    row, value = next(
+        (number, value)
+        for number, value in enumerate((row.get(fields["label"]) for row in table.rows), 1)
+        if value not in (None, "") and (_as_number(value) in few or not few)
+    )
+    if (
+        few
+        and len(few) < len(values)
+        and sum(_as_number(v) in few for v in table.values(fields["label"])) <= max(1, len(table.rows) // 10)
+    ):
+        problem = f"expected a label from {ranges[start][0]} to {ranges[start][-1]}, found {shown(value)}"
+        raise bad(f"{table.path}, row {row}", problem, "correct the row, or name the labels, --labels 1,2,3")
+    held = ", ".join(sorted(values)[:6])
+    problem = f"the label column {fields['label']} holds {held}, which does not say whether choices count from 0 or 1"
     raise bad(f"{table.path}:1", problem, "name the labels in the order of the choices, --labels 1,2,3")
+
+
+def _as_number(value: Any) -> str:
+    """Return the label of a choice as text, a float without a fraction as the whole number that it is."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
 def _check_sample(table: _Table, format: str, fields: Mapping[str, Any]) -> None:
@@ -701,7 +729,9 @@ def _check_sample(table: _Table, format: str, fields: Mapping[str, Any]) -> None
     for number, row in enumerate(table.rows):
         words = written_out({"tokens": row[fields["tokens"]], "tags": row[fields["tags"]]})
         if len(words["tokens"] or ()) != len(words["tags"] or ()):
-            counts = f"{len(words['tokens'] or ())} words and {len(words['tags'] or ())} tags"
+            counts = " and ".join(
+                counted(len(words[key] or ()), noun) for key, noun in (("tokens", "word"), ("tags", "tag"))
+            )
             remedy = "separate words and tags by single blanks, or write them as lists in JSON lines"
             raise bad(f"{table.path}, row {number + 1}", f"expected a tag for each word, found {counts}", remedy)
 
@@ -731,7 +761,7 @@ def _columns_of_words(sample: Sequence[tuple[int, str]]) -> tuple[int, str, bool
 
 
 def _split(text: str, separator: str) -> list[str]:
-    return text.split("\t") if separator else text.split()
+    return text.split("\t") if separator else BLANKS.split(text.strip(" \t"))
 
 
 def _conll(path: Path, sample: Sequence[tuple[int, str]], options: FileOptions) -> FileFormat:
@@ -757,7 +787,7 @@ def _conll(path: Path, sample: Sequence[tuple[int, str]], options: FileOptions) 
     token, tag = _word_columns(path, words, options, reasons)
     columns = tuple("token" if at == token else "tag" if at == tag else f"column{at + 1}" for at in range(width))
     reader_options: dict[str, Any] = {"columns": columns} | ({"comments": 1} if comments else {})
-    if not separator or not any(" " in value for values in words for value in values):
+    if not separator or not any(" " in value or not value for values in words for value in values):
         reader_options["blanks"] = 1  # also skips -DOCSTART- and separators that hold blanks
     name = f"CoNLL with {'tabs' if separator else 'spaces'}, word in column {token + 1} and tag in column {tag + 1}"
     return FileFormat((path,), name, "tagged", reader_options, "token_classification", {}, tuple(reasons))
@@ -792,7 +822,7 @@ def _word_columns(
 
 
 def _uneven_words(path: Path, sample: Sequence[tuple[int, str]]) -> InputError:
-    filled = [(number, len(text.split())) for number, text in sample if text.strip() and not text.startswith("#")]
+    filled = [(number, len(_split(text, ""))) for number, text in sample if text.strip() and not text.startswith("#")]
     widths = [width for _, width in filled]
     usual = max(set(widths), key=widths.count)
     if usual == 1:

@@ -24,6 +24,7 @@ from xstilts.data.languages import codes, language
 from xstilts.data.readers import FORMATS, Report
 from xstilts.data.source import Source
 from xstilts.errors import InputError
+from xstilts.runtime.text import counted
 from xstilts.tasks import base
 from xstilts.tasks.base import Task
 
@@ -206,7 +207,9 @@ def _of_languages(task: Task) -> Iterator[Problem]:
 
 def _of_labels(task: Task) -> Iterator[Problem]:
     if task.format == "classification" and len(task.labels) < 2:
-        yield Problem(f"it has {len(task.labels)} labels", "name two or more, in the order of the classifier's outputs")
+        yield Problem(
+            f"it has {counted(len(task.labels), 'label')}", "name two or more, in the order of the classifier's outputs"
+        )
     if task.labels and task.format not in LABELLED:
         yield Problem(f"{task.format} has no labels, and {len(task.labels)} are given", "leave `labels` out")
     for label, times in _repeated(task.labels):

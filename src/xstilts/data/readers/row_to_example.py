@@ -30,6 +30,7 @@ from xstilts.data.readers import field_types
 from xstilts.data.readers.answer_offsets import CHARACTERS, UNITS, placed, position, unit_of
 from xstilts.data.readers.row import Input, Report, bad
 from xstilts.errors import InputError
+from xstilts.runtime.text import counted
 
 Fields = Mapping[str, Any]
 SIDES = ("query", "candidate", "bystander")
@@ -110,7 +111,7 @@ def tagged(id: str, fields: Fields, place: str, rules: RowRules) -> TaggingExamp
     if not isinstance(raw, list | tuple):
         raise bad(place, f"expected a list of tags, found {field_types.shown(raw)}", "correct the row or leave it out")
     if len(raw) != len(tokens):
-        problem = f"expected a tag for each of {len(tokens)} words, found {len(raw)}"
+        problem = f"expected a tag for each of {counted(len(tokens), 'word')}, found {len(raw)}"
         raise bad(place, problem, "the sentence is cut: get the file again")
     return TaggingExample(id, tokens, tuple(_label(tag, _at(place, fields, i), rules) for i, tag in enumerate(raw)))
 
@@ -135,6 +136,9 @@ def question(id: str, fields: Fields, place: str, rules: RowRules) -> QAExample 
             report.note(f"dropped: {reason}", place)
             return None
     elif not given and not unanswerable:
+        if not rules.withheld and rules.split == "test":
+            remedy = "add the answer, mark the question as `is_impossible`, or leave the row out"
+            raise bad(place, "expected an answer as other questions have, found none", remedy)
         report.note("noted: answers hidden", place)
     elif any(answer.start < 0 for answer in answers):
         report.note("kept: answer not in its context", place)

@@ -14,6 +14,35 @@ from xstilts.data.readers.tar_members import DAMAGED, opened
 MARK = b"\xef\xbb\xbf"
 
 
+# Beginnings of files that are no text: what they are, and what to do.
+BINARY = (
+    (b"PK\x03\x04", "a zip archive or a spreadsheet", "save the table as CSV (UTF-8), or unpack it"),
+    (b"\x1f\x8b", "a gzip file", "unpack it with `gunzip`"),
+    (b"BZh", "a bzip2 file", "unpack it with `bunzip2`"),
+    (b"\xfd7zXZ\x00", "an xz file", "unpack it with `unxz`"),
+    (b"(\xb5/\xfd", "a zstd file", "unpack it with `unzstd`"),
+    (b"\xff\xfe", "UTF-16", "convert it with `iconv -f utf-16 -t utf-8`"),
+    (b"\xfe\xff", "UTF-16", "convert it with `iconv -f utf-16 -t utf-8`"),
+    (b"\xd0\xcf\x11\xe0", "an old spreadsheet or document", "save the table as CSV (UTF-8)"),
+    (b"%PDF", "a PDF", "save its text in a text file (UTF-8)"),
+)
+
+
+def refuse_binary(start: bytes, name: str, parquet: bool = False) -> None:
+    """Raise InputError where the first bytes of a file show that it is no text.
+
+    Args:
+        start: The first bytes.
+        name: Of the file, for the message.
+        parquet: Whether Parquet is read too.
+    """
+    for magic, what, remedy in BINARY:
+        if start.startswith(magic):
+            raise bad(name, f"expected a text file, found {what}", remedy)
+    if start.startswith(b"PAR1") and not parquet:
+        raise bad(name, "expected a text file, found Parquet", "save the rows as JSON lines (UTF-8)")
+
+
 def lines(file: Input, report: Report) -> Iterator[tuple[int, str]]:
     """Yield (number from 1, line without its end); count byte order marks and CRLF as repairs.
 
