@@ -334,9 +334,13 @@ def named(code: str) -> str:
         return code
 
 
+def _is_shipped(facts: CardFacts) -> bool:
+    return facts.history.encoder == "sandbox" and not facts.base_model
+
+
 def _encoder(facts: CardFacts) -> str:
     base, history = base_model(facts), facts.history
-    if history.encoder == "sandbox" and not facts.base_model:
+    if _is_shipped(facts):
         return "the encoder that xstilts ships for its artificial languages"
     if base:
         return f"[{base}](https://huggingface.co/{base})"
@@ -528,10 +532,11 @@ def _strictest(facts: CardFacts, sources: Sequence[DataSource]) -> str:
         parts.append(f"The licence of {listed(f'`{name}`' for name in unknown)} is **{UNKNOWN}**.")
     if facts.licence:
         parts.append(f"The model is published under {markdown(facts.licence)}.")
-    parts.append(
-        "The encoder has a licence of its own, "
-        + (f"which [its page]({_page(facts)}) states." if base_model(facts) else f"which is {UNKNOWN}.")
-    )
+    if _is_shipped(facts):
+        parts.append("The encoder is part of xstilts: Apache License 2.0.")
+    else:
+        stated = f"which [its page]({_page(facts)}) states" if base_model(facts) else f"which is {UNKNOWN}"
+        parts.append(f"The encoder has a licence of its own, {stated}.")
     parts.append("Whether a model inherits the licence of its data is a legal question that this card does not answer.")
     return " ".join(parts)
 
