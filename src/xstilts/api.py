@@ -381,7 +381,7 @@ class Comparison(Printable, Tabular):
         return "\n".join(parts)
 
     def _measures(self, table: ScoreTable) -> list[str]:
-        """Return in words what the table leaves out: macro-F1 and the like of classification, and development scores."""
+        """Return in words what the table leaves out: macro-F1 and the like of labels, and development scores."""
         target = next(each for each in self.grid.targets if each.name == table.target)
         runs = self.grid.runs(target, self.runtime.data)
         on_dev = dev_scores.remark(runs, self.runtime)
