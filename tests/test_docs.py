@@ -96,11 +96,12 @@ def put_qnli(folder: Path) -> None:
 
 
 def put_tasks(page: Path, folder: Path) -> list[str]:
-    """Write the files that a page shows; return their names."""
-    shown = [block for block in run(page) if block.info.startswith("file=")]
-    for block in shown:
-        (folder / block.info.removeprefix("file=")).write_text(block.text, encoding="utf-8")
-    return [Path(block.info.removeprefix("file=")).stem for block in shown]
+    """Write the files that a page shows, those called ./NAME beside the folder; return their names."""
+    shown = {block.info.removeprefix("file="): block.text for block in run(page) if block.info.startswith("file=")}
+    for name, text in shown.items():
+        path = folder.parent / name if name.startswith("./") else folder / name
+        path.write_text(text, encoding="utf-8")
+    return [Path(name).stem for name in shown]
 
 
 # Pages whose commands train or measure for seconds.
@@ -112,6 +113,7 @@ LONG = ("experiments/intermediate.md", "experiments/recommend.md", "scale/cost.m
     [pytest.param(page, marks=pytest.mark.slow) if str(page).endswith(LONG) else page for page in PAGES],
     ids=called,
 )
+@pytest.mark.filterwarnings("ignore:Tokenizer does not support real words")  # transformers, of any Unigram tokenizer
 def test_what_a_page_shows_can_be_run(
     page: Path, desk: Path, few_examples: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,7 +127,7 @@ def test_what_a_page_shows_can_be_run(
             check_examples(block, page, vars(module))
         elif block.language in ("console", "sh"):
             for command, shown in commands(block):
-                run_command(command, shown, monkeypatch, capsys)
+                run_command(command, shown, monkeypatch, capsys, about="about" in block.info.split())
 
 
 def as_module(page: Path, folder: Path) -> ModuleType:
@@ -162,7 +164,18 @@ def commands(block: Block) -> Iterator[tuple[str, str]]:
         yield command, shown
 
 
-def run_command(command: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+NUMBER = re.compile(r"[+−-]?\b\d+(\.\d+)?\b")
+RULE = re.compile("[━─]+")  # of a table, as long as its numbers
+
+
+def run_command(
+    command: str,
+    shown: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    about: bool = False,
+) -> None:
+    """Run a command and compare what it prints; `about`: numbers of trainings differ between computers."""
     name, *arguments = shlex.split(command, comments=True)
     assert name == "xstilts", f"{command!r} cannot be run here: mark the block no-run and say why"
     monkeypatch.setattr(sys, "argv", ["xstilts", *arguments])
@@ -174,6 +187,8 @@ def run_command(command: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsy
     assert bool(ended.value.code) == fails, said.err
     wanted = shown.replace("…", "...")
     got = said.err if fails else said.out
+    if about:
+        wanted, got = (RULE.sub("━", NUMBER.sub("0", text)) for text in (wanted, got))
     assert not shown or doctest.OutputChecker().check_output(wanted, got, CHECKS), f"{wanted}\n--- is now\n{got}"
 
 
@@ -332,7 +347,7 @@ def test_every_name_is_explained(page: str, names: list[str]) -> None:
 def test_files_named_on_a_page_exist(page: Path, desk: Path) -> None:
     if page == ROOT / "docs/design/README.md":
         return  # its modules stand below their packages: the next test
-    shown = {block.info.removeprefix("file=") for block in blocks(page) if block.info.startswith("file=")}
+    shown = {Path(block.info.removeprefix("file=")).name for block in blocks(page) if block.info.startswith("file=")}
     for name in re.findall(r"`([\w./-]+\.(?:py|tsv|toml)|src/[\w./-]+)`", page.read_text(encoding="utf-8")):
         if Path(name).name not in shown and not name.startswith("intermediate/"):
             assert (ROOT / name).exists() or (ROOT / "src/xstilts" / name).exists(), name
@@ -375,10 +390,10 @@ def test_named_recipes_are_as_in_the_code() -> None:
     text = text_of("docs/experiments/recipes.md")
     for name, chosen in recipe.SETS.items():
         assert f"| `{name}` | {chosen.source} |" in text
-    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\w+) \| (.*)\|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (\w+)(, large)? \| (.*)\|$", text, re.MULTILINE)
     assert rows
-    for name, taught, role, shown in rows:
-        found = recipe.named(name, taught, base.task(taught).format, role)
+    for name, taught, role, large, shown in rows:
+        found = recipe.named(name, taught, base.task(taught).format, role, bool(large))
         plain = recipe.Recipe()
         values = {field.name: getattr(found, field.name) for field in fields(found)}
         differing = ", ".join(f"{key}={value}" for key, value in values.items() if value != getattr(plain, key))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -45,3 +47,31 @@ def test_an_example_runs(
     )
     runpy.run_path(str(script), run_name="__main__")
     assert PRINTED[script.stem] in capsys.readouterr().out
+
+
+def test_the_notebook_runs_and_its_outputs_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Run its cells as a kernel does: the value of a cell's last expression is what it shows."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("XSTILTS_DATA", "XSTILTS_STORE", "XSTILTS_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+    notebook = json.loads((EXAMPLES[0].parent / "notebook.ipynb").read_text(encoding="utf-8"))
+    names: dict[str, object] = {"__name__": "__main__"}
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    shown: list[str] = []
+    for cell in cells:
+        body = ast.parse("".join(cell["source"]))
+        last = body.body.pop() if isinstance(body.body[-1], ast.Expr) else None
+        exec(compile(body, "cell", "exec"), names)
+        value = eval(compile(ast.Expression(last.value), "cell", "eval"), names) if isinstance(last, ast.Expr) else None
+        shown += [value._repr_html_()] if hasattr(value, "_repr_html_") else []
+    (table,) = shown
+    kept = "".join("".join(output.get("data", {}).get("text/html", "")) for cell in cells for output in cell["outputs"])
+    for html in (table, kept):
+        assert html.count("<table>") == 2
+        assert "<caption>en (accuracy), 95 % intervals</caption>" in html
+        assert "the recommended model is model" in html
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert str(tmp_path) not in json.dumps(notebook)

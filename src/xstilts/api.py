@@ -41,7 +41,7 @@ from xstilts.evaluation.score import score as score_stage
 from xstilts.experiments import dev_scores, fit_data, label_measures, preflight, score_table
 from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
-from xstilts.experiments.run import Recipes, Run, training_roles, training_set
+from xstilts.experiments.run import Recipes, Run, training_data, training_roles, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
 from xstilts.formats import task_format
 from xstilts.inference import model as models
@@ -155,11 +155,20 @@ class Printable:
 
     def __str__(self) -> str:
         text = io.StringIO()
-        screen = Console(file=text, width=200, force_terminal=False, color_system=None, markup=False)
+        # In a notebook a console would display what it prints, and leave the text empty.
+        screen = Console(
+            file=text, width=200, force_terminal=False, force_jupyter=False, color_system=None, markup=False
+        )
         screen.print(self.__rich__(), highlight=False)
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def _repr_html_(self) -> str:
+        try:
+            return self._html()
+        except InputError:  # jinja2, of an extra, is not installed
+            return f"<pre>{html.escape(str(self))}</pre>"
+
+    def _html(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
@@ -312,7 +321,8 @@ class Comparison(Printable, Tabular):
 
         Returns:
             Dictionaries with `target`, `metric`, `setting`, `language`, `seed`, `score`, `zero_shot` (the target was
-            not trained in this language) and `key` (of the score's stage in the store).
+            not trained in this language) and `key` (of the score's stage in the store). Those of retrieval also have
+            `score_at_fixed_layer`, at the depth that the literature takes; their `score` is at the chosen layer.
         """
         return [
             {
@@ -324,6 +334,7 @@ class Comparison(Printable, Tabular):
                 "score": score,
                 "zero_shot": code not in self._trained_in(table),
                 "key": key,
+                **_at_fixed_layer(column, code, seed),
             }
             for table in self.tables
             for column in table.columns
@@ -370,7 +381,7 @@ class Comparison(Printable, Tabular):
             yield from (Text(f"  {remark}", style="dim") for remark in notes)
             yield Text("")
 
-    def _repr_html_(self) -> str:
+    def _html(self) -> str:
         parts: list[str] = []
         for table in self.tables:
             rows = [(label, *cells) for label, cells in score_table.cells_of(table)]
@@ -381,7 +392,7 @@ class Comparison(Printable, Tabular):
         return "\n".join(parts)
 
     def _measures(self, table: ScoreTable) -> list[str]:
-        """Return in words what the table leaves out: macro-F1 and the like of labels, and development scores."""
+        """Return in words what the table leaves out: macro-F1 of classification and the like, development scores."""
         target = next(each for each in self.grid.targets if each.name == table.target)
         runs = self.grid.runs(target, self.runtime.data)
         on_dev = dev_scores.remark(runs, self.runtime)
@@ -433,7 +444,7 @@ def compare(
         intermediate: Settings of the intermediate phase beside the baseline, which has none. Each is a task, or a list
             of tasks to train on as a mix: `["mnli", ["mnli", "squad"]]` are two settings.
         target: The target task, or several.
-        recipe: A named set of recipes: "xtreme", "phang2020", "small" or "sandbox".
+        recipe: A named set of recipes: "xtreme", "xtreme-last", "phang2020", "small" or "sandbox".
         seeds: How many seeds to train with: 1, 2, …
         settings: Changes of the recipes of both phases, as `["learning_rate=1e-5", "epochs=3"]`.
         intermediate_settings: Changes for the intermediate phase only.
@@ -527,7 +538,7 @@ def train(
         encoder: A hub id, a local folder, "sandbox", an `Encoder`, or the `Checkpoint` of an earlier `train`, of which
             the encoder is trained further under a new head.
         tasks: A task, or several to train on as a mix.
-        recipe: A `Recipe`, or the name of a set of recipes: "xtreme", "phang2020", "small" or "sandbox".
+        recipe: A `Recipe`, or the name of a set of recipes: "xtreme", "xtreme-last", "phang2020", "small" or "sandbox".
         settings: Changes of a named recipe, as `["epochs=3"]`.
         role: Which of a named set's recipes to take: that of the intermediate or of the target phase.
         seed: Seed of the head's initial weights, of dropout and of the data order.
@@ -544,15 +555,15 @@ def train(
     machine, chosen = _runtime(runtime, options, encoder), _tasks(tasks)
     if not chosen:
         raise InputError("nothing to train on: give a task, or several")
+    start = _encoder(encoder)
     if isinstance(recipe, Recipe):
         if settings:
             raise InputError("settings change a named recipe: give them to the Recipe itself")
-        how = recipe
+        read = [training_set(each, machine.data).read_by(start) for each in chosen]
+        training_sets, how = with_development_data(read, recipe)
     else:
-        how = Recipes(recipe, _texts(settings), _texts(settings)).of(chosen, role)
-    start = _encoder(encoder)
-    read = [training_set(each, machine.data).read_by(start) for each in chosen]
-    training_sets, how = with_development_data(read, how)
+        recipes = Recipes(recipe, _texts(settings), _texts(settings))
+        training_sets, how = training_data(chosen, role, recipes, start, machine.data)
     stage = train_stage(start, training_sets, how, seed)
     _build([stage], machine)
     path = folder_of(stage, machine) / MODEL
@@ -1036,7 +1047,7 @@ class Fit(Printable, Tabular):
         parts: list[RenderableType] = [view.to_rich() for view in self._views()]
         return Group(*parts, *(Text(f"  {line}", overflow="fold") for line in self._lines()))
 
-    def _repr_html_(self) -> str:
+    def _html(self) -> str:
         shown = [str(view.to_html()) for view in self._views()]
         return "\n".join([*shown, *(f"<p>{html.escape(line)}</p>" for line in self._lines())])
 
@@ -1046,8 +1057,10 @@ class Fit(Printable, Tabular):
         collapsed = [(column.name, label) for column in table.columns for label in column.collapsed]
         warnings = [f"{name}: no better than chance on development data after {label}" for name, label in collapsed]
         model = f"the recommended model is {self.checkpoint}"
+        if self.out:
+            model += f"; predict with `xstilts predict {self.out} FILE`"
         if self.recommended in dict(collapsed):
-            model += ", which is no better than chance: train longer, with another learning rate or on more data"
+            model += "; it is no better than chance: train longer, with another learning rate or on more data"
         return (*self.choice.reasons, *table.notes, *warnings, model)
 
     def _views(self) -> list[tables.TableView]:
@@ -1246,6 +1259,11 @@ def _build(stages: Sequence[Stage], runtime: Runtime) -> None:
     preflight.check(stages, runtime)
     with progress.shown():
         local_executor.build_all(stages, runtime, first=READ)
+
+
+def _at_fixed_layer(column: Column, code: str, seed: int) -> Row:
+    scores = column.at_fixed_layer.get(code)
+    return {"score_at_fixed_layer": scores[seed - 1]} if scores else {}
 
 
 def _headless(target: Task) -> bool:

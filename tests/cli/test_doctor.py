@@ -158,3 +158,8 @@ def test_doctor_knows_every_extra_that_users_may_install() -> None:
     assert set(declared) - {"all", "bench", "dev", "docs"} == set(extras.EXTRAS)
     for extra, modules in extras.EXTRAS.items():
         assert len(modules) <= len(declared[extra])
+
+
+def test_a_module_below_a_missing_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(extras.EXTRAS, "made", ("nothing_of_this_name.below", "json"))
+    assert extras.missing("made") == ("nothing_of_this_name.below",)

@@ -207,7 +207,7 @@ def test_languages_are_guessed_or_have_to_be_named(folder: Path, call: Call, mon
     assert language_guess.guess(["a"]) is None
     code, _, err = call(*options, "--test", test)
     assert code == 2
-    assert "to have it guessed, `pip install xstilts[langid]`): name it, sw=" in err
+    assert 'to have it guessed, `pip install "xstilts[langid]"`): name it, sw=' in err
 
 
 @pytest.mark.parametrize(

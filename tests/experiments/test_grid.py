@@ -79,7 +79,12 @@ def test_the_figures_are_those_of_the_score_files(grid: Grid, machine: Runtime, 
         for column, runs in zip(table.columns, grid.runs(target).values(), strict=True):
             for seed, run in enumerate(runs):
                 for code, score in run.scores().items():
-                    assert column.scores[code][seed] == read_score(folder_of(score, machine))["headline"]
+                    record = read_score(folder_of(score, machine))
+                    assert column.scores[code][seed] == record["headline"]
+                    if target is RETRIEVAL:
+                        assert column.at_fixed_layer[code][seed] == record["by_layer"][table.fixed_layer]
+                    else:
+                        assert (column.at_fixed_layer, table.fixed_layer) == ({}, None)
 
 
 def test_every_example_has_its_prediction(grid: Grid, machine: Runtime) -> None:

@@ -22,6 +22,7 @@ from xstilts.store.build import missing
 from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage
 from xstilts.tasks.base import names, task
+from xstilts.training.layer_reset import reset_layers
 from xstilts.training.recipe import Recipe, Selection, named
 from xstilts.training.train import train
 from xstilts.training.training_set import TrainingSet
@@ -178,6 +179,44 @@ def test_predictions_are_as_long_as_the_target_was_trained() -> None:
     assert {stage.arguments["max_length"] for stage in run.predictions().values()} == {77}
     bare = replace(run, target=RETRIEVAL, recipes=Recipes("xtreme"))
     assert {stage.arguments["max_length"] for stage in bare.predictions().values()} == {512}
+
+
+BASE, LARGE = (Encoder(f"FacebookAI/xlm-roberta-{size}", "main") for size in ("base", "large"))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "rate"),
+    [
+        (BASE, 2e-5),
+        (LARGE, 3e-5),
+        (Encoder("facebook/xlm-roberta-xl", "main"), 3e-5),
+        (Encoder("google/rembert", "main"), 2e-5),
+        (Encoder("someone/unknown", "main"), 2e-5),
+        (reset_layers(train(BASE, (training_set(NLI, None),), Recipe(), 1), BASE, "top:2"), 2e-5),
+        (reset_layers(train(LARGE, (training_set(NLI, None),), Recipe(), 1), LARGE, "top:2"), 3e-5),
+    ],
+)
+def test_a_large_encoder_has_the_rate_of_xtremes_scripts(encoder: Encoder | Stage, rate: float) -> None:
+    assert Recipes("xtreme").of((task("mnli"),), "target", encoder).learning_rate == rate
+    assert Recipes("xtreme").of((task("pawsx"),), "target", encoder).learning_rate == 2e-5
+    assert Recipes("phang2020").of((task("mnli"),), "target", encoder).learning_rate == 1e-5
+    run = Run(encoder, (task("mnli"),), task("xnli"), Recipes("xtreme"), 1, data=NamedSplits())
+    assert [phase.recipe.learning_rate for phase in run.phases() if phase.role != "pretraining"] == [rate, rate]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "code", "dev"),
+    [("xtreme", "", "xnli"), ("xtreme", ":sw", "xnli"), ("xtreme-last", "", "mnli"), ("phang2020", "", "mnli")],
+)
+def test_xnli_is_selected_on_its_own_development_data(recipe: str, code: str, dev: str) -> None:
+    """XTREME's folder has MNLI's training data beside XNLI's development data; jiant takes MNLI's."""
+    run = Run(BASE, (task("mnli"),), task("xnli"), Recipes(recipe), 1, (task(f"mnli{code}"),), data=NamedSplits())
+    (intermediate,), (target,) = (phase.training_sets for phase in run.phases())
+    assert intermediate.dev is not None
+    assert target.dev is not None
+    assert intermediate.dev.arguments["data"].task == "mnli"
+    data = target.dev.arguments["data"]
+    assert (data.task, data.split, data.language) == (dev, "validation", code.strip(":") or "en")
 
 
 def test_an_encoder_that_is_not_trained_is_one_result_for_all_seeds() -> None:

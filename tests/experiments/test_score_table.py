@@ -53,6 +53,24 @@ def test_a_mean_is_there_only_where_it_says_something_else(languages: tuple[str,
     assert list(replace(TABLE, languages=languages).rows()) == labels
 
 
+def test_retrieval_has_means_at_the_fixed_layer_too() -> None:
+    def at(layer: Column, shift: float) -> Column:
+        return replace(layer, at_fixed_layer={code: tuple(s - shift for s in layer.scores[code]) for code in CODES})
+
+    table = replace(TABLE, columns=(at(BASE, 20.0), at(AFTER, 10.0)), fixed_layer=14)
+    added = {label: cells for label, cells in cells_of(table) if label not in TABLE.rows()}
+    assert list(added) == ["mean, fixed layer 14", "mean without English, fixed layer 14"]
+    before, after = (summary(c.mean(CODES)).mean - s for c, s in zip(TABLE.columns, (20, 10), strict=True))
+    cells = added["mean, fixed layer 14"]
+    assert cells[0].startswith(f"{before:.1f} ±")
+    assert cells[1].startswith(f"{after:.1f} ±")
+    assert cells[2].startswith(f"{after - before:+.1f} [")
+    alone = [label for label, _ in cells_of(replace(table, languages=("de",)))]
+    assert alone == ["de", "de, fixed layer 14"]
+    same = replace(table, columns=tuple(replace(c, at_fixed_layer=c.scores) for c in TABLE.columns))
+    assert [label for label, _ in cells_of(same)] == list(TABLE.rows())
+
+
 def test_a_mean_is_over_languages_in_each_seed_and_then_over_seeds() -> None:
     assert BASE.mean(CODES) == pytest.approx((60.0, 188 / 3, 184 / 3))
     found = summary(BASE.mean(CODES))

@@ -87,7 +87,7 @@ def test_what_is_not_possible_is_listed_with_its_reason(
     monkeypatch.setitem(sys.modules, "onnx", None)
     found = bench(folder, None, ("onnx", "fp32"), SMALL, HERE)
     assert [one.variant for one in found.standings] == ["onnx", "fp32"]
-    assert found.standings[0].missing.startswith("needs onnx: install")
+    assert found.standings[0].missing.startswith("needs onnx, not installed here: pip install")
     assert {one.variant for one in found.timings} == {"fp32"}
     assert any("onnx: not possible here: needs onnx" in line for line in render.summary_lines(found))
 

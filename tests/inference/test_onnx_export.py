@@ -93,7 +93,7 @@ def test_what_cannot_be_exported_has_a_reason(
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch, exported: Loaded) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(InputError, match=r"needs onnxruntime: install xstilts\[onnx\]"):
+    with pytest.raises(InputError, match=r'needs onnxruntime, not installed here: pip install "xstilts\[onnx\]"'):
         form("onnx", exported)
 
 

@@ -299,7 +299,7 @@ def test_layers_that_are_not_there_are_named(families: Any) -> None:
 
 def test_without_peft_the_remedy_is_said(families: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(InputError, match=r"pip install xstilts\[lora\]"):
+    with pytest.raises(InputError, match=r'pip install "xstilts\[lora\]"'):
         taught("xlm-roberta", families, "lora:8")
 
 

@@ -431,7 +431,7 @@ def test_a_library_that_is_not_there_is_named_with_the_command_that_brings_it(
     store: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, {"tensorboard": "torch.utils.tensorboard"}.get(name, name), None)
-    with pytest.raises(InputError, match=rf"^{name} is not installed: pip install xstilts\[{name}\]$"):
+    with pytest.raises(InputError, match=rf'^{name} is not installed: pip install "xstilts\[{name}\]"$'):
         mirror(store, name)
 
 

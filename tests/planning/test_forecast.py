@@ -279,6 +279,22 @@ def test_a_training_set_of_which_nobody_knows_the_size_is_not_guessed(tiny: Path
     assert ahead(arm(tiny, intermediate="bible", set=("steps=5",))).total.naive.unknown == 0
 
 
+def test_held_out_examples_are_announced() -> None:
+    alone = ahead(arm(LARGE, target="tydiqa", recipe="phang2020"))
+    assert alone.held_out == ("tydiqa has no development data: about 370 of 3,696 training examples are held out",)
+    assert any(alone.held_out[0] in part for part in render.parts(alone) if isinstance(part, str))
+    assert render.to_json(alone)["held_out"] == list(alone.held_out)
+    assert ahead(arm(LARGE, target="tydiqa", recipe="xtreme")).held_out == ()
+    assert ahead(arm(LARGE, target="tydiqa", recipe="phang2020", set_target=("selection=none",))).held_out == ()
+
+
+def test_training_data_that_cannot_be_divided_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = replace(dataset_sizes.training(task("tydiqa"), None, None, 128), examples=9.0)
+    monkeypatch.setattr(dataset_sizes, "of_parts", lambda *_: few)
+    with pytest.raises(InputError, match=r"'tydiqa' has no validation split, and 9 .* selection=none"):
+        ahead(arm(LARGE, target="tydiqa", recipe="phang2020", intermediate="mnli"))
+
+
 # Sizes.
 
 
@@ -319,7 +335,11 @@ def test_a_mix_takes_its_turns(tiny: Path) -> None:
 
 def test_everything_is_printed_and_written(large: Forecast) -> None:
     tables = [part for part in render.parts(large) if not isinstance(part, str)]
-    assert [table.row_count for table in tables] == [3, len(large.lines), len({one.task for one in large.sizes})]
+    assert [table.row_count for table in tables] == [
+        3,
+        len(large.lines),
+        len({(one.task, one.split) for one in large.sizes}),
+    ]
     plain = render.to_json(large)
     assert plain["total"]["shared"]["flops"] == large.total.shared.flops
     assert plain["configurations"][0]["each"]["flops"] > 0

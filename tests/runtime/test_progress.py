@@ -4,13 +4,15 @@ import io
 import logging
 import sys
 from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
 from xstilts.runtime import console, logs
-from xstilts.runtime.progress import Event, Lines, left, listen, note, shown, step
+from xstilts.runtime.progress import Event, Lines, NotebookView, left, listen, note, shown, step
 
 
 class Terminal(io.StringIO):
@@ -158,3 +160,71 @@ def test_after_an_error_no_event_goes_to_a_display_that_is_gone(monkeypatch: pyt
     before = screen.getvalue()
     note("too late")
     assert screen.getvalue() == before
+
+
+class Cell:
+    """The output of a notebook's cell, as `IPython.display.display` gives it."""
+
+    def __init__(self) -> None:
+        self.bundles: list[dict[str, str]] = []
+
+    def __call__(self, bundle: dict[str, str], *, raw: bool, display_id: bool) -> Cell:
+        assert raw
+        assert display_id
+        self.bundles.append(bundle)
+        return self
+
+    def update(self, bundle: dict[str, str], *, raw: bool) -> None:
+        self.bundles.append(bundle)
+
+
+def test_a_notebook_has_a_bar_for_each_work_and_keeps_the_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, cell = Clock(monkeypatch), Cell()
+    view = NotebookView(cell, every=0.2)
+    view(Event("train <b>", 1, 10, "loss 0.5"))
+    assert len(cell.bundles) == 1  # too soon
+    clock.now += 1
+    view(Event("train <b>", 2, 10, "loss 0.4"))
+    assert cell.bundles[-1]["text/plain"] == "train <b> 2/10 loss 0.4"
+    assert '<progress value="2" max="10"></progress> train &lt;b&gt; 2/10 loss 0.4' in cell.bundles[-1]["text/html"]
+    view(Event("read as CSV"))
+    view(Event("train <b>", 10, 10))
+    view.close()
+    assert cell.bundles[-1]["text/plain"] == "read as CSV"
+    assert "<progress" not in cell.bundles[-1]["text/html"]
+
+
+def test_progress_is_shown_in_the_cell_of_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell: Any = Cell()
+    kernel: Any = ModuleType("IPython")
+    kernel.get_ipython = lambda: SimpleNamespace(kernel=object())
+    display: Any = ModuleType("IPython.display")
+    display.display = cell
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    with shown():
+        note("three labels")
+    note("not heard")
+    assert cell.bundles[-1]["text/plain"] == "three labels"
+    kernel.get_ipython = lambda: SimpleNamespace()  # IPython in a terminal
+    with shown():
+        note("a line of the log")
+    assert cell.bundles[-1]["text/plain"] == "three labels"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_is_written_to_a_file_does_not_pass_through_the_bars(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    output, errors = Terminal() if terminal else io.StringIO(), Terminal()
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setattr(sys, "stderr", errors)
+    monkeypatch.setenv("TERM", "xterm")
+    with shown():
+        print("a prediction of " + "many " * 30 + "words")
+    written = f"a prediction of {'many ' * 30}words\n"
+    assert (output.getvalue() == written) is not terminal
+    if terminal:
+        with shown(live=False):
+            print("a prediction")
+        assert output.getvalue() == "a prediction\n"

@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import huggingface_hub
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import constants
 
 from hubserver import Hub, serving
-from xstilts.data import hub_files
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.runtime import progress
@@ -242,7 +242,7 @@ def test_a_connection_that_ends_for_good_is_told(hub: Hub, tmp_path: Path, monke
     def broken(*ignored: object, **more: object) -> str:
         raise OSError("Consistency check failed: https://elsewhere?signature=secret")
 
-    monkeypatch.setattr(hub_files, "hf_hub_download", broken)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", broken)
     said = refused(tmp_path)
     assert said == "the download of lab/toys broke off; run it again, finished files are kept"
 

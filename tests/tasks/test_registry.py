@@ -100,7 +100,7 @@ def test_no_file_hides_another_task(folder: Path, tmp_path: Path) -> None:
         ("task = Task(", r"broken\.py cannot be loaded \(SyntaxError: .*line 1.*\): correct it"),
         ("1 / 0", r"broken\.py cannot be loaded \(ZeroDivisionError: division by zero\)"),
         ("tusk = 1", r"broken\.py defines no task: it needs `task = Task\(…\)`"),
-        (FILE.replace("NAME", "else"), r"broken\.py defines the task 'else': give both one name"),
+        (FILE.replace("NAME", "else"), r"broken\.py defines the task 'else': give the file and the task the same name"),
     ],
 )
 def test_a_broken_file_takes_no_other_down(folder: Path, text: str, message: str) -> None:

@@ -45,7 +45,7 @@ WRONG = {
     "task = Task(": ("task = Tsk(", ":6: NameError: name 'Tsk' is not defined; correct this line"),
     "from xstilts.data.source": ("from xstilts.data.sources", ":3: ModuleNotFoundError"),
     'format="classification",': ("format=,", ":7: SyntaxError"),
-    '"NAME"': ('"others"', "defines the task 'others'; give both one name"),
+    '"NAME"': ('"others"', "defines the task 'others'; give the file and the task the same name"),
     '"""Toys."""': ("import sys; sys.exit(3)", ":1: SystemExit: 3; correct this line"),
     "from xstilts.tasks.base import Task\n": ("", "NameError: name 'Task' is not defined"),
 }

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given
@@ -32,7 +32,9 @@ def test_what_a_set_says_is_about_things_there_are(name: str) -> None:
     chosen = SETS[name]
     assert set(chosen.formats) <= set(SHAPES)
     assert set(chosen.tasks) - {"mewslix"} <= set(names())
-    for part in (*chosen.formats.values(), *chosen.tasks.values(), chosen.intermediate):
+    assert {*chosen.targets, *chosen.large, *chosen.dev_tasks, *chosen.dev_tasks.values()} <= set(names())
+    by_task = (*chosen.tasks.values(), *chosen.targets.values(), *chosen.large.values())
+    for part in (*chosen.formats.values(), *by_task, chosen.intermediate):
         assert set(part) <= known
     assert chosen.source
 
@@ -42,13 +44,52 @@ def test_every_task_gets_a_recipe(name: str) -> None:
     assert all(named(name, each, task(each).format, "target") for each in names())
 
 
-def test_xtreme_is_what_its_scripts_say() -> None:
-    xnli = named("xtreme", "xnli", "classification", "target")
-    assert (xnli.learning_rate, xnli.batch_size, xnli.epochs, xnli.max_length) == (2e-5, 32, 5.0, 128)
-    squad = named("xtreme", "squad", "extractive_qa", "target")
-    assert (squad.learning_rate, squad.max_length, squad.epochs, squad.warmup_steps) == (3e-5, 384, 3.0, 500)
-    assert named("xtreme", "udpos", "token_classification", "target").epochs == 10
-    assert named("xtreme", "mnli", "classification", "intermediate").epochs == 3
+# scripts/train_*.sh of google-research/xtreme: rate, rate of XLM-R Large, epochs, length, steps between evaluations.
+SCRIPTS = {
+    "mnli": (2e-5, 3e-5, 5, 128, 100),
+    "pawsx": (2e-5, 2e-5, 5, 128, 200),
+    "panx": (2e-5, 2e-5, 10, 128, 1000),
+    "udpos": (2e-5, 2e-5, 10, 128, 500),
+    "siqa": (2e-5, 3e-5, 5, 128, None),
+    "copa": (2e-5, 3e-5, 5, 128, None),
+    "squad": (3e-5, 3e-5, 3, 384, None),
+    "tydiqa": (3e-5, 3e-5, 3, 384, None),
+}
+
+
+@pytest.mark.parametrize(("name", "wanted"), SCRIPTS.items())
+def test_xtreme_is_what_its_scripts_say(name: str, wanted: tuple[object, ...]) -> None:
+    base, large = (named("xtreme", name, task(name).format, "target", size) for size in (False, True))
+    every = base.selection and base.selection.every_steps
+    assert (base.learning_rate, large.learning_rate, base.epochs, base.max_length, every) == wanted
+    assert base.batch_size == 32
+    is_qa = task(name).format == "extractive_qa"
+    assert (base.warmup_steps, base.weight_decay) == ((500, 1e-4) if is_qa else (0, 0))
+    assert replace(large, learning_rate=base.learning_rate) == base
+    for size in (False, True):
+        intermediate = named("xtreme", name, task(name).format, "intermediate", size)
+        assert (intermediate.epochs, intermediate.selection) == (3, None)
+        assert intermediate.learning_rate == (large if size else base).learning_rate
+
+
+@pytest.mark.parametrize("name", sorted({"mnli", "pawsx", "panx", "udpos"}))
+def test_a_selection_of_xtreme_reads_all_development_data_and_never_stops_early(name: str) -> None:
+    recipe = named("xtreme", name, task(name).format, "target")
+    assert recipe.selection
+    sizes = {"mnli": 9815, "pawsx": 2000, "panx": 10000, "udpos": 3974}  # of MNLI and of XTREME's English files
+    assert recipe.selection.examples >= sizes[name]
+    most_steps = task(name).counts["train"] * recipe.epochs / recipe.batch_size
+    assert recipe.selection.patience * recipe.selection.every_steps > most_steps
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("role", ["intermediate", "target"])
+def test_the_former_set_is_kept_under_its_own_name(name: str, role: str) -> None:
+    """Except for selection and large encoders the sets are equal, so that results of old stores can still be found."""
+    former = named("xtreme-last", name, task(name).format, role)
+    assert former.selection is None
+    assert former == named("xtreme-last", name, task(name).format, role, large=True)
+    assert former == replace(named("xtreme", name, task(name).format, role), selection=None)
 
 
 def test_a_task_beats_its_role_and_its_role_beats_its_kind() -> None:

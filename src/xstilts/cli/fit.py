@@ -105,7 +105,7 @@ class TrainingArguments(OptionGroup):
     budget: Annotated[
         float | None, typer.Option(min=0, metavar="H", help="Hours that 'auto' may take to choose; 0: no limit.")
     ] = None
-    recipe: Annotated[str | None, typer.Option(help="Named recipes; default: xtreme.")] = None
+    recipe: Annotated[str | None, typer.Option(help="xtreme, phang2020, small or sandbox; default: xtreme.")] = None
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a setting in both phases: learning_rate=1e-4 …")
     ] = None
@@ -126,7 +126,7 @@ class TrainingArguments(OptionGroup):
 @grouped
 def fit(
     config: Annotated[
-        Path | None, typer.Argument(metavar="[FILE.toml]", help="These options as TOML; those given here win over it.")
+        Path | None, typer.Argument(metavar="FILE.toml", help="These options as TOML; those given here win over it.")
     ] = None,
     *,
     files: FileArguments,

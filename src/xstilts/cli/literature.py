@@ -41,6 +41,9 @@ def evidence(
     store: Store = Path("work"),
 ) -> None:
     """Report what the literature states on a question: quotes with their places, verified, from both sides."""
+    from xstilts.runtime import extras
+
+    extras.require("evidence", "an evidence report")  # before torch is imported, which takes seconds
     from xstilts.evidence.pipeline import CACHE, ReportOptions
     from xstilts.evidence.report import cli_output
     from xstilts.runtime.console import result
@@ -66,8 +69,10 @@ def scifact(
     threads: Threads = 0,
 ) -> None:
     """Measure verifiers on SciFact; write a checkpoint's card into its folder, which says whether it may decide."""
+    from xstilts.runtime import extras, progress
+
+    extras.require("evidence", "the measurement on SciFact")
     from xstilts.evidence.verifier import scifact_report
-    from xstilts.runtime import progress
     from xstilts.runtime.console import result
     from xstilts.runtime.machine import Runtime
 

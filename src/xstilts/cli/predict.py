@@ -53,7 +53,10 @@ class InputOptions(OptionGroup):
     ] = True
     delimiter: Annotated[str, typer.Option(help="What separates the columns of CSV.")] = ""
     skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="Leave wrong rows out and count them; else the first one ends it.")
+        bool,
+        typer.Option(
+            "--skip-bad-rows", help="Leave out and count rows that cannot be read; default: stop at the first."
+        ),
     ] = False
     long: Annotated[
         str, typer.Option(help="Texts longer than the model takes: windows (read in parts) or truncate (marked).")
@@ -153,7 +156,8 @@ def predict(
     columns, runtime = given.columns(), compute.runtime()
     with contextlib.ExitStack() as stack:
         stream = stack.enter_context(_opened(file))
-        stack.enter_context(progress.shown())
+        on_screen = not (out or vectors) and sys.stdout.isatty()  # bars would break the lines between them
+        stack.enter_context(progress.shown(live=not on_screen))
         model = load_model(checkpoint, format=format, max_length=given.max_length or None, runtime=runtime)
         if not vectors and not neighbours:
             model.require_head()

@@ -103,6 +103,9 @@ def study(
     resume: Resume = False,
 ) -> None:
     """Run a study, print the verdict on each claim and write a report; exit code 1 where an arm could not be built."""
+    from xstilts.runtime import extras
+
+    extras.require("report", "the report of a study")  # before torch is imported, which takes seconds
     from xstilts.api import run_study
     from xstilts.runtime.console import console, result
 
@@ -202,7 +205,9 @@ def print_verification(folder: Path, store: Path) -> bool:
     screen = console()
     screen.print(shown)
     counts = Counter(check.status for check in checks)
-    screen.print(", ".join(f"{count} {status}" for status, count in counts.items()) or "no claims", highlight=False)
+    words = {"stands": "stand"}
+    summary = (f"{count} {status if count == 1 else words.get(status, status)}" for status, count in counts.items())
+    screen.print(", ".join(summary) or "no claims", highlight=False)
     result({"checks": checks, "counts": counts, "stands": set(counts) <= {"stands"}})
     return set(counts) <= {"stands"}
 

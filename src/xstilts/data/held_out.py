@@ -44,10 +44,24 @@ def part(
     return (example for example, of_example in zip(examples, splits, strict=True) if of_example == split)
 
 
+def size(examples: int, percent: int = PERCENT, most: int | None = None) -> int:
+    """Return about how many examples of training data a held-out part has; below 2 they cannot be divided.
+
+    Args:
+        examples: Number of training examples.
+        percent: The share of the part in percent; small data have at least `FEWEST` examples in a part.
+        most: At most so many; None: no limit.
+
+    >>> size(3696, most=500), size(392702, most=500), size(60), size(9)
+    (370, 500, 12, 1)
+    """
+    largest = examples // LARGEST_SHARE
+    return min(max(math.ceil(examples * percent / 100), FEWEST), largest, largest if most is None else most)
+
+
 def _splits(examples: Sequence[Example], parts: Sequence[str], percent: int, most: int | None) -> list[str]:
     """Return the split of each example."""
-    largest = len(examples) // LARGEST_SHARE
-    wanted = min(max(math.ceil(len(examples) * percent / 100), FEWEST), largest, largest if most is None else most)
+    wanted = size(len(examples), percent, most)
     if wanted < 2:
         remedy = "give more rows, or files of their own for these splits"
         are = f"{counted(len(examples), 'training example')} {'is' if len(examples) == 1 else 'are'}"

@@ -4,6 +4,8 @@ All requests to the hub go through this module and `huggingface_hub`, so that HF
 have their usual meaning. Answers of the hub are not trusted: names that lead out of a folder are refused, and bytes are
 compared with the size and the digest that the commit lists. Error messages quote nothing of an answer.
 
+The library is imported at the first request: `xstilts tasks` and `xstilts data` start faster without it.
+
 >>> Remote("sw/test-0.parquet", "sw/test-0.parquet", "c" * 40, 3, "").size
 3
 """
@@ -18,17 +20,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any, cast
-
-from huggingface_hub import HfApi, constants, hf_hub_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-from huggingface_hub.utils import logging
 
 from xstilts.errors import InputError
 from xstilts.runtime import progress
@@ -82,6 +73,9 @@ def listed(repository: str, revision: str) -> Listing | None:
         Unreachable: The hub cannot be reached.
         InputError: The hub refuses the request, or lists unsafe file names.
     """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RevisionNotFoundError
+
     with _answered(repository, revision):
         try:
             info = HfApi().dataset_info(repository, revision=revision, files_metadata=True, timeout=SECONDS)
@@ -99,6 +93,8 @@ def fetch(repository: str, files: Sequence[Remote], folder: Path) -> None:
     Raises:
         InputError: The disk is too small, the connection breaks, or a file differs from its commit.
     """
+    from huggingface_hub import hf_hub_download
+
     folder.mkdir(parents=True, exist_ok=True)
     needed, free = sum(file.size for file in files), shutil.disk_usage(folder).free
     if needed > free:
@@ -181,6 +177,14 @@ def _answered(repository: str, revision: str) -> Iterator[None]:
 
 def _meaning(error: Exception, repository: str, revision: str) -> InputError:
     """Return the InputError for an error of the library."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
     token = "set HF_TOKEN to a token of an account that may read it"
     match error:
         case OfflineModeIsEnabled():
@@ -204,6 +208,8 @@ def _meaning(error: Exception, repository: str, revision: str) -> InputError:
 
 
 def _unreachable(repository: str) -> Unreachable:
+    from huggingface_hub import constants
+
     host = constants.ENDPOINT.rpartition("@")[2].removeprefix("https://").removeprefix("http://")
     return Unreachable(f"cannot reach {host} for {repository}; check network and HF_ENDPOINT, and try again")
 
@@ -211,6 +217,8 @@ def _unreachable(repository: str) -> Unreachable:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the library's messages within this context."""
+    from huggingface_hub.utils import logging
+
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     try:

@@ -36,6 +36,7 @@ SUFFIXES = {
 NAMES = {"text": "lines of text", "conll": "CoNLL", "squad": "SQuAD's JSON", "jsonl": "JSON lines"}
 BLANKS = re.compile(r"[ \t]+")
 NUMBERED = re.compile(r"\d+")
+TAG = re.compile(r"[BIESLU]-\S+|O")  # of chunks, in any of the usual schemes
 CONLLU = 10  # columns of CoNLL-U: the word is the second, its tag the fourth
 LONGEST_FIELD = 16_000_000  # characters of a CSV field: a quote mark that is never closed would take the whole file
 MOST_LINES = 0.7  # of the lines with as many columns: some may be damaged, and are named when they are read
@@ -407,8 +408,9 @@ class Conll:
     last, separated as the others are; it has a value for each word.
 
     Attributes:
-        token_column: Number of the column with the word, from 1; 0: the first, of CoNLL-U the second.
-        tag_column: Number of the column with the tag; 0: the last, of CoNLL-U the fourth.
+        token_column: Number of the column with the word, from 1; 0: by the first lines, see `word_columns`; of CoNLL-U
+            the second.
+        tag_column: Number of the column with the tag; 0: by the first lines; of CoNLL-U the fourth.
     """
 
     form: str
@@ -417,6 +419,19 @@ class Conll:
     columns: tuple[str, ...] = ()
     token_column: int = 0
     tag_column: int = 0
+
+    def __post_init__(self) -> None:
+        looked = (line for line in self.lines.look(LOOKED_AT) if not line.startswith(("#", "-DOCSTART-")))
+        words = [_cells(line) for line in looked if line.strip(" \t")]
+        self.width, _ = next(iter(Counter(map(len, words)).most_common(1)), (0, 0))
+        self.is_conllu = self.width == CONLLU and any(NUMBERED.match(cells[0]) for cells in words)
+        token, tag = word_columns([cells for cells in words if len(cells) == self.width])
+        self.usual = (2, 4) if self.is_conllu else (token + 1, tag + 1)
+
+    @property
+    def columns_read(self) -> tuple[int, int]:
+        """The numbers of the columns with the word and with its tag, from 1."""
+        return self.token_column or self.usual[0], self.tag_column or self.usual[1]
 
     def records(self) -> Iterator[Record | BadRow]:
         block: list[tuple[str, str]] = []
@@ -466,9 +481,13 @@ class Conll:
         if problem:
             yield BadRow(first, problem)
             return
-        conllu = counts == {CONLLU} and NUMBERED.match(words[0][1][0])
-        token = self.token_column - 1 if self.token_column else int(bool(conllu))
-        tag = self.tag_column - 1 if self.tag_column else 3 if conllu else -1
+        width = max(counts)
+        if width == self.width:
+            token, tag = (number - 1 for number in self.columns_read)
+        else:  # another number of columns than in the first lines
+            conllu = width == CONLLU and NUMBERED.match(words[0][1][0])
+            token = self.token_column - 1 if self.token_column else int(bool(conllu))
+            tag = self.tag_column - 1 if self.tag_column else 3 if conllu else -1
         values: dict[str, Any] = {"tokens": [cells[token] for _, cells in words]}
         if max(counts) > 1:
             values["tags"] = [cells[tag] for _, cells in words]
@@ -546,6 +565,33 @@ class Json:
     def end(self, out: TextIO) -> None:
         json.dump(self.document, out, ensure_ascii=False, indent=None if self.form == "squad" else 1)
         out.write("\n")
+
+
+def word_columns(words: Sequence[Sequence[str]]) -> tuple[int, int]:
+    """Find the columns of the words and of their tags by what is in them.
+
+    Tags of chunks (B-PER, I-LOC, O) are recognised, and the last such column is taken; other tags are in the last
+    column. The word is in the first column, or in the first that holds no tags of chunks where the tag comes first.
+
+    Args:
+        words: The columns of some words, as many of each.
+
+    Returns:
+        The positions of the word and of its tag, from 0; the same where there is one column.
+
+    >>> word_columns([["Anna", "NNP", "B-PER"], ["runs", "VB", "O"]]), word_columns([["B-PER", "Anna"], ["O", "runs"]])
+    ((0, 2), (1, 0))
+    """
+    width = len(words[0]) if words else 1
+    chunks = [
+        at
+        for at in range(width)
+        if all(TAG.fullmatch(cells[at]) for cells in words) and any(cells[at] != "O" for cells in words)
+    ]
+    if not words or len(chunks) == width:
+        return 0, width - 1
+    token = 0 if 0 not in chunks else next(at for at in range(width) if at not in chunks)
+    return token, chunks[-1] if chunks else width - 1
 
 
 def cell(value: Any) -> str:

@@ -63,6 +63,7 @@ PREDICTED = {
     "multiple_choice": ("predicted_index", "prediction", "predicted", "index", "label"),
 }
 SCORES = (("score", "null_score"), ("answer_score", "no_answer_score"), ("score", "no_answer_score"))
+HEADLINES = {"entity_f1": "f1", "pos_f1": "f1", "tag_accuracy": "accuracy"}  # the value that is the metric itself
 NAMED = 5  # ids that a message names
 MATRIX = 20  # labels of which the confusion matrix is shown; of more, the most frequent confusions
 RESAMPLING = Resampling(resamples=2000)
@@ -236,7 +237,7 @@ class ScoreReport:
             (score.file, name, tables.number(value), "")
             for score in self.scores
             for name, value in score.values.items()
-            if name not in (self.metric, "missing") and self.metric != "accuracy"
+            if name not in (self.metric, "missing", HEADLINES.get(self.metric)) and self.metric != "accuracy"
         ]
         title = f"{self.gold}: {self.examples:,} example{'' if self.examples == 1 else 's'}"
         views = [
@@ -269,7 +270,7 @@ def read_gold(path: Path, reading: Reading) -> Gold:
     file = open_records(lines, reading.input_format, tagged=format == "token_classification")
     if isinstance(file, Conll) and reading.column:
         file.tag_column = _number(reading.column)
-    progress.note(f"gold {path.name}: read as {file.reason}")
+    progress.note(f"gold {path.name}: read as {_described(file)}")
     read: list[Example] = []
     column, has_ids = reading.column, False
     with lines.stream:
@@ -425,9 +426,9 @@ def _read_pairs(path: Path, gold: Gold, column: str, form: str) -> Iterator[tupl
     """Yield the id, None where there is none, and the prediction of each row."""
     lines = Lines(path.open("rb"), path.name)
     file = open_records(lines, form, tagged=gold.format == "token_classification")
-    if isinstance(file, Conll) and column:
-        file.tag_column, column = _number(column), ""
-    progress.note(f"{path.name}: read as {file.reason}")
+    if isinstance(file, Conll):  # `xstilts predict` adds its column last
+        file.tag_column, column = _number(column) if column else 0 if file.is_conllu else file.width, ""
+    progress.note(f"{path.name}: read as {_described(file)}")
     chosen = ""
     blank = gold.format in ("extractive_qa", "token_classification")
     with lines.stream:
@@ -642,6 +643,10 @@ def _wrong(gold: Gold, example: Any) -> Any:
 def _first(ids: Sequence[str]) -> str:
     more = f" and {len(ids) - NAMED:,} more" if len(ids) > NAMED else ""
     return ", ".join(f"'{id}'" for id in ids[:NAMED]) + more
+
+
+def _described(file: RecordFile) -> str:
+    return f"{file.reason}; tags: column {file.columns_read[1]}" if isinstance(file, Conll) else file.reason
 
 
 def _number(column: str) -> int:

@@ -346,7 +346,7 @@ class NoiseScales:
             if len(tasks) != 1 or not isinstance(self.grid.encoder, Encoder):
                 continue
             trained_on = training_set(tasks[0], machine.data).read_by(self.grid.encoder)
-            recipe = self.grid.recipes.of(tasks, INTERMEDIATE)
+            recipe = self.grid.recipes.of(tasks, INTERMEDIATE, self.grid.encoder)
             yield (tasks[0].label, "as they come"), gradient_noise.gradient_noise(self.grid.encoder, trained_on, recipe)
             for seed in range(1, self.grid.seeds + 1):
                 model = train(self.grid.encoder, (trained_on,), recipe, seed)

@@ -28,7 +28,7 @@ from xstilts.errors import InputError
 from xstilts.evaluation import contamination
 from xstilts.experiments import splits
 from xstilts.experiments.fit_options import FitOptions
-from xstilts.runtime import tables
+from xstilts.runtime import extras, tables
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import counted
 from xstilts.store import local_executor, manifest
@@ -263,7 +263,7 @@ def _language(format: FileFormat, split: str, remarks: list[str]) -> str:
         )
         return guess.code
     if split != "test":
-        why = f"its texts look like {guess}" if guess else "languages are guessed with `pip install xstilts[langid]`"
+        why = f"its texts look like {guess}" if guess else f"languages are guessed after `{extras.command('langid')}`"
         remarks.append(
             f"{path.name}: taken to be English, as no language is named ({why}): else name it, CODE={path.name}"
         )
@@ -272,7 +272,7 @@ def _language(format: FileFormat, split: str, remarks: list[str]) -> str:
 
 
 def _why_unknown(guess: Guess | None) -> str:
-    return f"its texts look like {guess}" if guess else "to have it guessed, `pip install xstilts[langid]`"
+    return f"its texts look like {guess}" if guess else f"to have it guessed, `{extras.command('langid')}`"
 
 
 def _sample_texts(format: FileFormat) -> Iterator[str]:

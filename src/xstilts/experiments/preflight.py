@@ -18,6 +18,7 @@ from xstilts.errors import InputError
 from xstilts.models import encoder_check, freezing
 from xstilts.models.configs import config_before
 from xstilts.models.encoder import Encoder
+from xstilts.runtime import extras
 from xstilts.runtime.machine import Runtime
 from xstilts.store import build, names
 from xstilts.store.stage import Stage, lineage
@@ -91,7 +92,7 @@ def _check_training(origin: Encoder | Stage, recipe: Recipe, machine: Runtime) -
     if config is not None:
         freezing.check_layers(recipe.trainable, int(config.num_hidden_layers))
     if recipe.trainable.startswith("lora") and not _installed("peft"):
-        raise InputError("adapters need peft, which is not installed: pip install xstilts[lora]")
+        raise InputError(f"adapters need peft, which is not installed: {extras.command('lora')}")
 
 
 @lru_cache

@@ -30,15 +30,17 @@ from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
 from xstilts.experiments.splits import Splits, splits_of
 from xstilts.formats import task_format
+from xstilts.models.configs import is_large
 from xstilts.models.encoder import Encoder
 from xstilts.store import names
 from xstilts.store.memo import memoised
 from xstilts.store.names import INTERMEDIATE, PRETRAINING, TARGET
 from xstilts.store.stage import Stage, lineage
 from xstilts.tasks.base import Task
+from xstilts.tasks.base import task as task_of
 from xstilts.training import batch_schedule
 from xstilts.training.layer_reset import reset_layers
-from xstilts.training.recipe import TRAINABLE, Recipe, changed, named
+from xstilts.training.recipe import SETS, TRAINABLE, Recipe, changed, named
 from xstilts.training.train import train
 from xstilts.training.training_set import TrainingSet, with_development_data
 
@@ -75,22 +77,35 @@ class Recipes:
         for role, changes in ((INTERMEDIATE, self.intermediate), (TARGET, self.target)):
             changed(named(self.name, "", "", role), changes)
 
-    def of(self, tasks: Sequence[Task], role: str) -> Recipe:
+    def of(self, tasks: Sequence[Task], role: str, encoder: Encoder | Stage | None = None) -> Recipe:
         """Return the recipe of a training.
 
         Args:
             tasks: The tasks of the training. A mix has the first task's recipe with the greatest length of any.
             role: "intermediate" or "target".
+            encoder: What is trained: some sets have other values for large encoders. None: not a large one.
 
         Returns:
             The recipe, with the settings that the user gave for this role.
         """
-        return _recipe(self.name, tuple((task.name, task.format) for task in tasks), role, getattr(self, role))
+        by_size = any(task.name in SETS[self.name].large for task in tasks)
+        large = by_size and encoder is not None and is_large(encoder)
+        return _recipe(self.name, tuple((task.name, task.format) for task in tasks), role, large, getattr(self, role))
+
+    def dev_task(self, task: Task, role: str) -> Task | None:
+        """Return the task whose development data select the weights of a training; None: the training's own task.
+
+        Args:
+            task: What is trained on.
+            role: "intermediate" or "target".
+        """
+        name = SETS[self.name].dev_tasks.get(task.name) if role == TARGET else None
+        return task_of(name) if name else None
 
 
 @lru_cache(maxsize=4096)
-def _recipe(name: str, tasks: tuple[tuple[str, str], ...], role: str, changes: tuple[str, ...]) -> Recipe:
-    recipes = [named(name, task, format, role) for task, format in tasks]
+def _recipe(name: str, tasks: tuple[tuple[str, str], ...], role: str, large: bool, changes: tuple[str, ...]) -> Recipe:
+    recipes = [named(name, task, format, role, large) for task, format in tasks]
     longest = max(recipe.max_length for recipe in recipes)
     return changed(replace(recipes[0], max_length=longest), changes)
 
@@ -238,7 +253,7 @@ class Run:
     def max_length(self) -> int:
         """Return the greatest length of a sequence, in tokens, at which the target is predicted."""
         last = (self.target,) if _headless(self.target) else self._trainings()[-1][1]
-        return self.recipes.of(last, TARGET).max_length
+        return self.recipes.of(last, TARGET, self.encoder).max_length
 
     def predictions(self) -> dict[str, Stage]:
         """Return the predictions by language of the target."""
@@ -314,10 +329,9 @@ class Run:
         model = self.encoder
         phases = [_pretraining(stage) for stage in lineage(model, "encoder") if _is_training(stage)][::-1]
         for role, tasks in self._trainings():
-            training_sets = tuple(training_set(task, self.splits).read_by(self.encoder) for task in tasks)
+            training_sets, recipe = training_data(tasks, role, self.recipes, self.encoder, self.splits)
             if role == INTERMEDIATE and self.mlm:
                 training_sets += (_masked_lm_set(self.mlm, self.splits),)
-            training_sets, recipe = with_development_data(training_sets, self.recipes.of(tasks, role))
             batch_schedule.shares((1,) * len(tasks), recipe.sampling)  # refuse what does not fit the mix
             # `stage` stays the training, which has the costs; `model` is what the next phase starts from.
             stage = model = train(model, training_sets, recipe, self.seed)
@@ -379,6 +393,35 @@ def _training_set(task: Task, splits: Splits) -> TrainingSet:
     with_dev = [] if _headless(task) else [place for place in parts if splits.has(place[0], "validation", place[1])]
     dev = splits.read(with_dev[0][0], "validation", with_dev[0][1]) if with_dev else None
     return TrainingSet(task.label, task.format, task.labels, train_data, dev, task.metric)
+
+
+def training_data(
+    tasks: Sequence[Task], role: str, recipes: Recipes, encoder: Encoder | Stage, data: Splits | Path | None
+) -> tuple[tuple[TrainingSet, ...], Recipe]:
+    """Return the training sets and the recipe of a training, with the development data that the recipe selects by.
+
+    Args:
+        tasks: What is trained on.
+        role: "intermediate" or "target".
+        recipes: Give the recipe.
+        encoder: What the experiment starts from.
+        data: Data folder, or splits.
+
+    Returns:
+        A training set for each task, and the recipe; see `with_development_data`.
+
+    Raises:
+        InputError: A training split does not exist.
+    """
+    splits, recipe = splits_of(data), recipes.of(tasks, role, encoder)
+    training_sets = []
+    for task in tasks:
+        given, dev_task = training_set(task, splits).read_by(encoder), recipes.dev_task(task, role)
+        code = task.training_parts()[0][1]
+        if recipe.selection and dev_task and splits.has(dev_task, "validation", code):
+            given = replace(given, dev=splits.read(dev_task, "validation", code))
+        training_sets.append(given)
+    return with_development_data(training_sets, recipe)
 
 
 def _masked_lm_set(mlm: MaskedLmMixing, splits: Splits) -> TrainingSet:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -41,12 +41,14 @@ class Column:
         scores: Scores by language, one a seed.
         keys: Keys of the score stages, as `scores`; equal keys are one result.
         collapsed: Labels of the trainings that ended no better than chance.
+        at_fixed_layer: Of retrieval, the scores at the literature's depth, as `scores`, which are at the chosen layer.
     """
 
     name: str
     scores: Mapping[str, tuple[float, ...]]
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     collapsed: tuple[str, ...] = ()
+    at_fixed_layer: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def replicates(self, code: str) -> tuple[float, ...]:
         """Return the distinct results of a setting in one language.
@@ -84,6 +86,7 @@ class ScoreTable:
         columns: One for each setting, the baseline first.
         missing: Languages that were to be measured and have no data.
         notes: What a reader must know beside the scores.
+        fixed_layer: Of retrieval, the layer at the literature's depth; None where no layer is chosen.
     """
 
     target: str
@@ -93,6 +96,14 @@ class ScoreTable:
     columns: tuple[Column, ...]
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    fixed_layer: int | None = None
+
+    def with_fixed_layer(self) -> ScoreTable | None:
+        """Return the table with scores at the fixed layer; None where those are the scores already."""
+        if all(column.at_fixed_layer in ({}, column.scores) for column in self.columns):
+            return None
+        columns = tuple(replace(column, scores=column.at_fixed_layer) for column in self.columns)
+        return replace(self, columns=columns)
 
     @property
     def decimals(self) -> int:
@@ -144,19 +155,22 @@ def collect(runs: Mapping[str, list[Run]], machine: Runtime) -> ScoreTable:
     missing = tuple(code for code in first.measured_languages() if code not in languages)
     notes = (*_notes(first, machine), *_contaminated(runs, machine))
     english = first.target.trained_in[0]
-    return ScoreTable(first.target.name, first.target.metric, languages, english, columns, missing, notes)
+    layer = read_score(folder_of(next(iter(first.scores().values())), machine)).get("fixed_layer")
+    return ScoreTable(first.target.name, first.target.metric, languages, english, columns, missing, notes, layer)
 
 
 def _column(name: str, runs: list[Run], machine: Runtime) -> Column:
     stages = [run.scores() for run in runs]
-    scores = {code: tuple(_headline(by_language[code], machine) for by_language in stages) for code in stages[0]}
+    records = {code: [read_score(folder_of(seed[code], machine)) for seed in stages] for code in stages[0]}
+    scores = {code: tuple(float(record["headline"]) for record in seeds) for code, seeds in records.items()}
+    fixed = {
+        code: tuple(float(record["by_layer"][record["fixed_layer"]]) for record in seeds)
+        for code, seeds in records.items()
+        if all("by_layer" in record for record in seeds)
+    }
     keys = {code: tuple(by_language[code].key for by_language in stages) for code in stages[0]}
     collapsed = {label for run in runs for label in _collapsed(run.model(), machine)}
-    return Column(name, scores, keys, tuple(sorted(collapsed)))
-
-
-def _headline(stage: Stage, machine: Runtime) -> float:
-    return float(read_score(folder_of(stage, machine))["headline"])
+    return Column(name, scores, keys, tuple(sorted(collapsed)), fixed)
 
 
 def _collapsed(model: object, machine: Runtime) -> list[str]:
@@ -240,7 +254,19 @@ def header(table: TableOfMeans) -> list[str]:
 
 
 def cells_of(table: TableOfMeans) -> Iterable[tuple[str, list[str]]]:
-    """Yield each row's label and its cells: mean ± standard error over seeds, gains with intervals."""
+    """Yield each row's label and its cells: mean ± standard error over seeds, gains with intervals.
+
+    Means of retrieval follow at the fixed layer.
+    """
+    yield from _cells(table)
+    at_fixed_layer = table.with_fixed_layer() if isinstance(table, ScoreTable) else None
+    if at_fixed_layer:
+        rows = list(_cells(at_fixed_layer))
+        means = [row for row in rows if row[0].startswith("mean")] or rows
+        yield from ((f"{label}, fixed layer {at_fixed_layer.fixed_layer}", cells) for label, cells in means)
+
+
+def _cells(table: TableOfMeans) -> Iterable[tuple[str, list[str]]]:
     base = table.columns[0]
     for label, codes in table.rows().items():
         cells = []

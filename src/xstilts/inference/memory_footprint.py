@@ -101,7 +101,7 @@ def forget() -> bool:
     try:
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
-    except (OSError, AttributeError):  # not Linux, not glibc, or not allowed
+    except (OSError, AttributeError, TypeError):  # not Linux, not glibc, or not allowed
         return False
     return True
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from xstilts.errors import InputError
+from xstilts.runtime import extras
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,7 @@ def needed(*names: str) -> list[Any]:
     try:
         return [importlib.import_module(name) for name in names]
     except ImportError as error:
-        raise InputError(f"needs {error.name}: install xstilts[onnx]") from None
+        raise InputError(f"needs {error.name}, not installed here: {extras.command('onnx')}") from None
 
 
 def onnx(module: nn.Module, path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from xstilts.data.record_file import BadRow, Record, RecordFile
+from xstilts.data.record_file import BadRow, Conll, Record, RecordFile
 from xstilts.errors import InputError
 from xstilts.inference.model import WINDOW, Model, Prediction
 from xstilts.models.heads import HEADLESS
@@ -344,7 +344,9 @@ class Job:
         return f"read as {self.file.reason}{'; ' + shown if shown else ''}"
 
     def _shown(self) -> Iterator[tuple[str, Any]]:
-        if self.file.form not in ("text", "conll"):
+        if isinstance(self.file, Conll):
+            yield "words", self.file.columns_read[0]
+        elif self.file.form != "text":
             yield from (self.fields or {}).items()
 
     def _added(self, prediction: Prediction) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,11 @@ from xstilts.runtime.machine import Runtime
 from xstilts.store.build import is_built
 from xstilts.store.identity import identity
 from xstilts.store.names import MODEL_FOLDER
-from xstilts.store.stage import Stage, folder_of
+from xstilts.store.stage import Stage, folder_of, lineage
 
 TABLE = Path(__file__).with_name("configs.json")
 CONFIG = "config.json"
+LARGE_WIDTH, LARGE_LAYERS, LARGE_XLM_WIDTH = 1024, 24, 1280
 
 
 def config_of(source: Encoder | str | Path, revision: str = "main") -> Any:
@@ -68,6 +69,40 @@ def config_before(model: Encoder | Stage, machine: Runtime) -> Any:
     if shape is not None:
         return configuration(shape, shape.vocabulary)
     return config_before(origin, machine) if isinstance(origin, Encoder | Stage) else None
+
+
+def is_large(model: Encoder | Stage) -> bool:
+    """Say whether XTREME's scripts train an encoder with the hyperparameters of XLM-R Large.
+
+    Args:
+        model: The encoder; of a stage, the encoder at its beginning counts.
+
+    Returns:
+        Whether it is an XLM-R of at least 24 layers and a width of at least 1,024, or an XLM of 100 languages (width
+        1,280). False where the configuration is not known.
+
+    >>> [is_large(Encoder(f"FacebookAI/xlm-roberta-{size}", "main")) for size in ("large", "base")]
+    [True, False]
+    """
+    *_, origin = lineage(model, "encoder")
+    if isinstance(origin, Encoder):
+        return _is_large(origin)
+    shape = origin.arguments.get("shape")
+    return shape is not None and _large(configuration(shape, shape.vocabulary))
+
+
+@lru_cache(maxsize=64)
+def _is_large(encoder: Encoder) -> bool:
+    return (Path(encoder.folder).is_dir() if encoder.folder else True) and _large(config_of(encoder))
+
+
+def _large(config: Any) -> bool:
+    model_type = getattr(config, "model_type", "")
+    if model_type == "xlm":
+        return bool(config.emb_dim >= LARGE_XLM_WIDTH)
+    if model_type not in ("xlm-roberta", "xlm-roberta-xl"):
+        return False
+    return bool(config.hidden_size >= LARGE_WIDTH and config.num_hidden_layers >= LARGE_LAYERS)
 
 
 @cache

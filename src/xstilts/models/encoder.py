@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.util import find_spec
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 import transformers
-from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+from huggingface_hub import HfApi, hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from safetensors import SafetensorError, safe_open
@@ -85,11 +85,14 @@ class Encoder:
         """Resolve a hub encoder's revision to a commit, by the hub or else by the local cache.
 
         Where neither knows it, the encoder is returned unchanged: enough to plan with, and loading will raise an error.
+        The configuration is fetched too, because recipes depend on the encoder's size.
         """
         if self.folder or re.fullmatch(r"[0-9a-f]{40}", self.digest):
             return self
         try:
             commit = HfApi().model_info(self.name, revision=self.digest, timeout=10).sha
+            with suppress(Exception):  # such as a model that needs an access token
+                hf_hub_download(self.name, "config.json", revision=commit)
         except Exception:  # offline, forbidden or unknown: the cache may still have it
             found = try_to_load_from_cache(self.name, "config.json", revision=self.digest)
             commit = Path(found).parent.name if isinstance(found, str) else None
@@ -145,7 +148,9 @@ def tensor_files(folder: Path) -> dict[str, Path]:
     """Map the name of every tensor in a folder to its file; raise InputError where a file is missing or damaged."""
     index = folder / INDEX
     names = (
-        sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else ["model.safetensors"]
+        sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        if index.exists()
+        else ["model.safetensors"]
     )
     found: dict[str, Path] = {}
     for path in (folder / name for name in names):

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from xstilts.errors import InputError
+from xstilts.runtime import extras
 
 if TYPE_CHECKING:
     from xstilts.models.network import Network
@@ -94,4 +95,4 @@ def _peft() -> Any:
     try:
         return import_module("peft")
     except ImportError:
-        raise InputError("adapters need peft, which is not installed: pip install xstilts[lora]") from None
+        raise InputError(f"adapters need peft, which is not installed: {extras.command('lora')}") from None

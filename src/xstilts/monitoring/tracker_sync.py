@@ -9,7 +9,6 @@ remembered in the store, by tracker and place, so that nothing is sent twice.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import math
@@ -23,6 +22,7 @@ from typing import Any
 from xstilts.errors import InputError
 from xstilts.monitoring import trackers
 from xstilts.monitoring.trackers import News, Tracker
+from xstilts.runtime import process_lock
 from xstilts.runtime.signals import Interrupted
 from xstilts.store import build_log, manifest
 from xstilts.store.live_view import StoreView, history_of, state_of
@@ -125,7 +125,7 @@ class Mirror:
         sent: dict[str, Sent] = {}
         with file.with_suffix(".lock").open("w") as lock:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                process_lock.acquire(lock)
             except BlockingIOError:
                 raise InputError("another process mirrors this store into the same place: end it first") from None
             with suppress(FileNotFoundError):

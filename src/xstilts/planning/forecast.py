@@ -14,6 +14,7 @@ counted twice: run by run, as if each run were built by itself ("naive"), and wi
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from typing import Any, TypeVar
 
 from xstilts.cost import flops
 from xstilts.cost.activation_memory import Device
-from xstilts.data.held_out import PERCENT
+from xstilts.data import held_out
 from xstilts.errors import InputError
 from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import NamedSplits
@@ -218,6 +219,7 @@ class Forecast:
         arms: One for each arm.
         total: All of the study.
         sizes: The sizes of the data that the FLOPs rest on.
+        held_out: Which training examples become development data, by task: sentences.
     """
 
     gpu: Gpu
@@ -225,6 +227,7 @@ class Forecast:
     arms: tuple[Sum, ...]
     total: Sum
     sizes: tuple[Size, ...]
+    held_out: tuple[str, ...] = ()
 
 
 def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
@@ -239,6 +242,9 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
 
     Returns:
         A line for each configuration of a training, sums for each arm and the study, and the sizes assumed.
+
+    Raises:
+        InputError: A recipe selects weights on a part of training data that are too few to be divided.
     """
     splits = NamedSplits()
     estimator = _Estimator(machine, splits)
@@ -253,7 +259,8 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
         for planned_configuration in _with_progress(naive)
     )
     sums = tuple(_sum(arm.label, name_of(arm.grid.encoder), runs, estimator) for arm, runs in arms)
-    return Forecast(gpu, lines, sums, _sum("the study", "", every, estimator), estimator.sizes())
+    held_out_parts = tuple(dict.fromkeys(part for planned in naive for part in estimator.held_out(planned)))
+    return Forecast(gpu, lines, sums, _sum("the study", "", every, estimator), estimator.sizes(), held_out_parts)
 
 
 def planned(run: Run) -> PlannedRun:
@@ -353,16 +360,40 @@ class _Estimator:
             return replace(full_size, examples=_held_out(training_set, full_size))
         return None
 
+    def held_out(self, planned: Configuration) -> Iterator[str]:
+        """Yield which training examples of a configuration are held out as development data.
+
+        Raises:
+            InputError: There are too few training examples to be divided.
+        """
+        for training_set in planned.training_sets:
+            if not training_set.held_out or training_set.dev:
+                continue
+            total = self._size_of_train(training_set, planned, None).examples
+            if total is None:
+                yield f"{training_set.task} has no development data: a part of its training examples is held out"
+                continue
+            count = held_out.size(int(total), most=training_set.held_out)
+            if count < 2:
+                raise InputError(
+                    f"'{training_set.task}' has no validation split, and {total:,.0f} training examples are too few to "
+                    "hold some out: give more rows, a validation file, or selection=none to keep the last weights"
+                )
+            yield (
+                f"{training_set.task} has no development data: about {count:,} of {total:,.0f} training examples "
+                "are held out"
+            )
+
     def _training_size(self, training_set: TrainingSet, planned: Configuration) -> Size:
         most = planned.recipe.max_train_examples
         size = self._size_of_train(training_set, planned, most)
         if not training_set.held_out or size.examples is None:
             return size
         full_size = self._size_of_train(training_set, planned, None)
-        held_out = _held_out(training_set, full_size)
-        if full_size.examples is None or held_out is None:
+        count = _held_out(training_set, full_size)
+        if full_size.examples is None or count is None:
             return size
-        return replace(size, examples=min(size.examples, full_size.examples - held_out))
+        return replace(size, examples=min(size.examples, full_size.examples - count))
 
     def _size_of_train(self, training_set: TrainingSet, planned: Configuration, most: int | None) -> Size:
         public = planned.encoder if isinstance(planned.encoder, Encoder) else None
@@ -378,7 +409,11 @@ class _Estimator:
 
 def _held_out(training_set: TrainingSet, size: Size) -> float | None:
     """Return how many of the training examples are held out as development data; None where their number is unknown."""
-    return None if size.examples is None else min(float(training_set.held_out), size.examples * PERCENT / 100)
+    if size.examples is None:
+        return None
+    languages = max(len(training_set.train), 1)
+    most = math.ceil(training_set.held_out / languages)
+    return float(languages * held_out.size(round(size.examples / languages), most=most))
 
 
 def _labels(model: Encoder | Stage, data: Stage, format: str) -> int:

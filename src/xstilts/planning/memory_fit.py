@@ -13,7 +13,6 @@ skipped.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +23,7 @@ from xstilts.errors import InputError
 from xstilts.models.configs import config_before
 from xstilts.models.encoder import Encoder
 from xstilts.models.families import FAMILIES
-from xstilts.runtime.machine import Runtime
+from xstilts.runtime.machine import Runtime, main_memory_bytes
 from xstilts.store import names
 from xstilts.store.stage import Stage, lineage
 from xstilts.training.memory import GIB, ROOM, Memory, Setting, estimate, floor
@@ -143,7 +142,7 @@ def capacity(machine: Runtime) -> tuple[str, int]:
     if device.type == "cuda":
         facts = torch.cuda.get_device_properties(device)
         return str(facts.name), int(facts.total_memory)
-    return f"main memory, {device.type}", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"main memory, {device.type}", main_memory_bytes()
 
 
 def remedy(

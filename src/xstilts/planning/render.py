@@ -6,10 +6,11 @@ for part in parts(forecast(study, Gpu(), Runtime())):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 
 from xstilts.models.naming import name_of
@@ -24,12 +25,12 @@ ARMS = (
     "encoder",
     "runs",
     "trainings, naive",
-    "shared",
+    "trainings, shared",
     "EFLOP, naive",
-    "shared",
+    "EFLOP, shared",
     "of that, predictions",
     "GPU-hours, naive",
-    "shared",
+    "GPU-hours, shared",
     "most GiB",
     "fits",
 )
@@ -41,7 +42,7 @@ LINES = (
     "batch",
     "length",
     "trainings, naive",
-    "shared",
+    "trainings, shared",
     "EFLOP each",
     "GPU-hours each",
     "GPU-hours, shared",
@@ -108,6 +109,7 @@ def to_json(forecast: Forecast) -> dict[str, Any]:
         "total": _sum_json(forecast.total, forecast.gpu),
         "configurations": [_line_json(line, forecast.gpu) for line in forecast.lines],
         "sizes": [asdict(size) for size in forecast.sizes],
+        "held_out": list(forecast.held_out),
         "notes": list(notes(forecast.gpu)),
     }
 
@@ -187,6 +189,7 @@ def _remarks(forecast: Forecast) -> Iterator[str]:
     for encoder, why in dict.fromkeys((name_of(line.configuration.encoder), line.why) for line in forecast.lines):
         if why:
             yield f"  not known of {encoder}: {why}"
+    yield from (f"  {sentence}" for sentence in forecast.held_out)
 
 
 def _misfits(forecast: Forecast) -> Iterator[str]:
@@ -211,8 +214,39 @@ def _hours(plan: Plan, gpu: Gpu) -> str:
     return f"{'≥ ' if plan.unknown else ''}{gpu.hours(plan.flops):,.3g}"
 
 
+class _Table(RichTable):
+    """A table that is turned, a column for each row, where a terminal is too narrow for its words."""
+
+    columns_of: tuple[str, ...] = ()
+    rows_of: tuple[list[str], ...] = ()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if _width((self.columns_of, *self.rows_of)) <= options.max_width:
+            yield from super().__rich_console__(console, options)
+            return
+        rest = list(self.rows_of)
+        while rest:
+            shown = [rest.pop(0)]
+            while rest and _width(tuple(zip(self.columns_of, *shown, rest[0], strict=True))) <= options.max_width:
+                shown.append(rest.pop(0))
+            turned = RichTable(title=self.title, title_justify="left", show_header=False)
+            turned.add_column(overflow="fold")
+            for _ in shown:
+                turned.add_column(justify="right", overflow="fold")
+            for cells in zip(self.columns_of, *shown, strict=True):
+                turned.add_row(*cells)
+            yield from turned.__rich_console__(console, options)
+
+
+def _width(rows: tuple[Sequence[str], ...]) -> int:
+    """Return how wide a table is when no word is broken."""
+    words = ([len(word) for cell in column for word in cell.split()] for column in zip(*rows, strict=True))
+    return 1 + sum(3 + max(lengths, default=0) for lengths in words)
+
+
 def _table(title: str, columns: tuple[str, ...], rows: list[list[str]]) -> RichTable:
-    table = RichTable(title=title, title_justify="left")
+    table = _Table(title=title, title_justify="left")
+    table.columns_of, table.rows_of = columns, tuple(rows)
     for number, column in enumerate(columns):
         words = not any(cell[:1].isdigit() for cell in (row[number] for row in rows))
         table.add_column(column, justify="left" if words else "right", overflow="fold")

@@ -82,8 +82,10 @@ def console() -> Console:
 
     It is silent where the command writes JSON.
     """
-    wide = Console(markup=False, emoji=False, quiet=_output.json)
-    return wide if wide.is_terminal else Console(width=200, markup=False, emoji=False, quiet=_output.json)
+    wide = Console(markup=False, emoji=False, quiet=_output.json, force_jupyter=False)
+    if wide.is_terminal:
+        return wide
+    return Console(width=200, markup=False, emoji=False, quiet=_output.json, force_jupyter=False)
 
 
 def result(value: object) -> None:

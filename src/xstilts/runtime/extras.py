@@ -33,7 +33,14 @@ EXTRAS = {
 
 def missing(extra: str) -> tuple[str, ...]:
     """Return the modules of an extra that are not installed."""
-    return tuple(module for module in EXTRAS[extra] if find_spec(module) is None)
+    return tuple(module for module in EXTRAS[extra] if not _installed(module))
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a.b, where there is no a
+        return False
 
 
 def command(extra: str) -> str:

@@ -9,6 +9,7 @@ value beside the arguments of a stage.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -35,6 +36,17 @@ def peak_memory_mib() -> int | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB; bytes on macOS
     return peak // (2**20 if sys.platform == "darwin" else 1024)
+
+
+def main_memory_bytes() -> int:
+    """Return the size of this computer's main memory."""
+    if sys.platform == "win32":
+        import ctypes
+
+        installed = ctypes.c_ulonglong()  # in KiB
+        ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(installed))
+        return 1024 * installed.value
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,14 @@ train 3 10
 
 from __future__ import annotations
 
+import html
 import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from xstilts.runtime.console import current
 
@@ -134,17 +136,88 @@ class Lines:
             LOG.info("%s", f"{event.label}{figures}".rstrip())
 
 
+class NotebookView:
+    """A sink for notebooks: one output of the cell, with the messages so far and a bar for each work that goes on.
+
+    It is HTML that is displayed again under the same id, so that it needs no widgets.
+
+    Args:
+        display: `IPython.display.display`.
+        every: Seconds between two updates of the bars; messages are shown at once.
+    """
+
+    def __init__(self, display: Callable[..., Any], every: float = 0.2) -> None:
+        self.every = every
+        self.messages: list[str] = []
+        self.works: dict[str, Event] = {}
+        self.updated = time.monotonic()
+        self.handle = display(self._bundle(), raw=True, display_id=True)
+
+    def __call__(self, event: Event) -> None:
+        if not event.total:
+            self.messages.append(event.label)
+        elif event.done >= event.total:
+            self.works.pop(event.label, None)
+        else:
+            self.works[event.label] = event
+        if not event.total or time.monotonic() - self.updated >= self.every:
+            self.update()
+
+    def close(self) -> None:
+        """Remove the bars; the messages stay."""
+        self.works.clear()
+        self.update()
+
+    def update(self) -> None:
+        """Display the messages and bars again in their place."""
+        self.updated = time.monotonic()
+        self.handle.update(self._bundle(), raw=True)
+
+    def _bundle(self) -> dict[str, str]:
+        steps = [f"{work.label} {work.done}/{work.total} {work.detail}".rstrip() for work in self.works.values()]
+        bars = (f'<progress value="{work.done}" max="{work.total}"></progress> ' for work in self.works.values())
+        lines = [
+            *map(html.escape, self.messages),
+            *(bar + html.escape(words) for bar, words in zip(bars, steps, strict=True)),
+        ]
+        shown = "".join(f'<div style="font-size: smaller">{line}</div>' for line in lines)
+        return {"text/html": shown, "text/plain": "\n".join([*self.messages, *steps])}
+
+
+def _notebook_display() -> Callable[..., Any] | None:
+    """Return the function that displays in the cell of a notebook; None outside of one."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is None or not hasattr(shell, "kernel"):
+        return None
+    from IPython.display import display  # type: ignore[import-not-found, unused-ignore]
+
+    return display  # type: ignore[no-any-return, unused-ignore]
+
+
 @contextmanager
-def shown() -> Iterator[None]:
-    """Show events within this context as live bars where standard error is a terminal, else as lines of the log.
+def shown(live: bool = True) -> Iterator[None]:
+    """Show events within this context: as bars in a terminal or a notebook, else as lines of the log.
 
     Nothing is shown with `--quiet`; with `--verbose` there are lines everywhere.
+
+    Args:
+        live: Whether there may be bars; False where the terminal shows results as they come.
     """
     if current().quiet:
         listen(_silent)
         yield
         return
-    if current().verbose or not sys.stderr.isatty():
+    display = None if current().verbose else _notebook_display()
+    if display:
+        view = NotebookView(display)
+        listen(view)
+        try:
+            yield
+        finally:
+            listen(_silent)
+            view.close()
+        return
+    if current().verbose or not live or not sys.stderr.isatty():
         listen(Lines())
         yield
         return
@@ -163,7 +236,10 @@ def _bars() -> Iterator[Sink]:
     from rich.progress import Progress as Bars
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[detail]}")
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    # What is written to a file or a pipe must not pass through the bars, which would send it to standard error.
+    redirected = sys.stdout.isatty()
+    screen = Console(stderr=True, highlight=False)
+    with Bars(*columns, console=screen, transient=True, redirect_stdout=redirected) as bars:
         task_ids: dict[str, TaskID] = {}
 
         def sink(event: Event) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 NOTHING = "–"  # shown where a value was not measured
 FOLDED_FROM = 16  # rows above which an HTML page shows a table folded
+UNBROKEN = 60  # characters of a title for which a narrower table is widened
 TEMPLATES = Path(__file__).parent
 Align = Literal["left", "right", "center"]
 Number = float | int | None
@@ -171,7 +172,8 @@ class TableView:
         from rich.text import Text
 
         if lines:
-            table = Table(title=self.title or None, title_justify="left", caption=self.note or None)
+            width = min(len(self.title), UNBROKEN)
+            table = Table(title=self.title or None, title_justify="left", caption=self.note or None, min_width=width)
         else:
             table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         for heading, align in zip(self.headings, self.alignments, strict=True):

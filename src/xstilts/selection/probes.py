@@ -226,7 +226,9 @@ class ProbeStages:
 
     def _trained(self, model: Encoder | Stage, training_task: Task, role: str, rung: Rung, seed: int) -> Stage:
         recipe = shortened(
-            self.search.recipes.of((training_task,), role), rung.steps, training_task.counts.get("train")
+            self.search.recipes.of((training_task,), role, self.search.encoder),
+            rung.steps,
+            training_task.counts.get("train"),
         )
         given = training_set(training_task, self.folder).read_by(model)
         without_dev = replace(given, dev=None)  # a short training selects nothing

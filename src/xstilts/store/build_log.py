@@ -11,7 +11,6 @@ week; no result depends on it, and it may be deleted at any time.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -25,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from xstilts.runtime import progress
+from xstilts.runtime import process_lock, progress
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.progress import Event
 from xstilts.store import manifest
@@ -164,7 +163,7 @@ def _begin(todo: Sequence[Stage], machine: Runtime, open_: ExitStack) -> Path:
     # The lock lasts as long as the process, however this ends, and so tells others whether the build is alive.
     lock = open_.enter_context((folder / LOCK).open("w"))
     with suppress(OSError):  # on a file system without locks it is taken for alive until it ends
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        process_lock.acquire(lock, wait=True)
     for old in _folders(machine.store):
         if not _alive(old) and time.time() - old.stat().st_mtime > KEPT:
             shutil.rmtree(old, ignore_errors=True)
@@ -224,7 +223,7 @@ def _alive(folder: Path) -> bool:
     try:
         with (folder / LOCK).open() as lock:
             # A shared lock, so that two readers at the same time do not take each other for the build.
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            process_lock.acquire(lock, shared=True)
     except FileNotFoundError:
         return False
     except OSError:

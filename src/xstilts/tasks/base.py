@@ -622,7 +622,7 @@ def _loaded(name: str, place: _Place) -> Task:
     if not isinstance(found, Task):
         raise InputError(f"{place.where} defines no task: it needs `task = Task(…)` (helper files begin with '_')")
     if found.name != name:
-        raise InputError(f"{place.where} defines the task '{found.name}': give both one name")
+        raise InputError(f"{place.where} defines the task '{found.name}': give the file and the task the same name")
     return found
 
 

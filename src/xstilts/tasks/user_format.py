@@ -31,6 +31,7 @@ from xstilts.data.readers.field_types import notated, shown
 from xstilts.data.readers.row import bad
 from xstilts.data.readers.row_to_example import written_out
 from xstilts.data.readers.text_lines import refuse_binary
+from xstilts.data.record_file import TAG, word_columns
 from xstilts.errors import InputError
 from xstilts.runtime.text import counted
 from xstilts.tasks.user_data import FIELDS, Columns
@@ -44,7 +45,6 @@ DELIMITERS = {"\t": "a tab", ";": "';'", ",": "','"}
 CONLL_SUFFIXES = (".conll", ".conllu", ".conll03", ".bio", ".iob", ".iob2", ".iobes")
 NUMBERED = re.compile(r"\d+([-.]\d+)?")
 CHOICE = re.compile(r"(choice|option|ending|answer|alternative|sol)[_ ]?([a-h0-9])", re.IGNORECASE)
-TAG = re.compile(r"[BIESLU]-\S+|O")
 
 # Names by which columns are known, by the argument that names them.
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -811,7 +811,7 @@ def _word_columns(
     token, tag = position("tokens"), position("tags")
     if token is None:
         numbered = all(NUMBERED.fullmatch(values[0]) for values in words) and width > 2
-        token = 1 if numbered else 0
+        token = 1 if numbered else word_columns(words)[0] if tag is None else int(tag == 0)
     if tag is None:
         tagged = [at for at in range(width) if at != token and all(TAG.fullmatch(values[at]) for values in words)]
         tag = tagged[-1] if tagged else width - 1

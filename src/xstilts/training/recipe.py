@@ -3,8 +3,10 @@
 A named set gives each task in each role the hyperparameters of a paper or a script; what these do not give for a task
 follows from its format.
 
->>> named("xtreme", "xnli", "classification", "target").learning_rate
+>>> named("xtreme", "mnli", "classification", "target").learning_rate
 2e-05
+>>> named("xtreme", "mnli", "classification", "target", large=True).learning_rate
+3e-05
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from xstilts.errors import InputError, did_you_mean
@@ -221,8 +223,11 @@ class Named:
         source: Where the numbers are from.
         base: For everything that is not overridden.
         formats: By task format.
-        tasks: By task; these count most.
+        tasks: By task, in both roles.
         intermediate: Changes in the intermediate role; they take precedence over those of the format.
+        targets: By task, in the target role only.
+        large: By task, for encoders of the size of XLM-R Large (`models.configs.is_large`); these count most.
+        dev_tasks: By training task, the task whose development data select its weights in the target role.
     """
 
     source: str
@@ -230,11 +235,22 @@ class Named:
     formats: Mapping[str, Overrides]
     tasks: Mapping[str, Overrides]
     intermediate: Overrides
+    targets: Mapping[str, Overrides] = field(default_factory=dict)
+    large: Mapping[str, Overrides] = field(default_factory=dict)
+    dev_tasks: Mapping[str, str] = field(default_factory=dict)
+
+
+ALL_DEV_EXAMPLES = 10_000  # PAN-X has the largest of XTREME's English development sets
+NO_EARLY_STOP = 1_000_000
+
+
+def _best_checkpoint(every_steps: int) -> Overrides:
+    return {"selection": Selection(every_steps, patience=NO_EARLY_STOP, examples=ALL_DEV_EXAMPLES)}
 
 
 # XTREME's published scripts (google-research/xtreme): the default. They train no intermediate tasks; 3 epochs there.
-XTREME = Named(
-    source="google-research/xtreme, scripts/train_*.sh",
+XTREME_LAST = Named(
+    source="the set `xtreme` as it was before: 2e-5 for encoders of any size, last checkpoints",
     base=Recipe(),
     formats={
         "classification": {"epochs": 5.0},
@@ -252,6 +268,19 @@ XTREME = Named(
         "squadshifts_pairs": {"batch_size": 16, "max_length": 256},
     },
     intermediate={"epochs": 3.0},
+)
+_LARGE_RATE: Overrides = {"learning_rate": 3e-5}
+XTREME = replace(
+    XTREME_LAST,
+    source="google-research/xtreme, scripts/train_*.sh",
+    targets={
+        "mnli": _best_checkpoint(100),
+        "pawsx": _best_checkpoint(200),
+        "panx": _best_checkpoint(1000),
+        "udpos": _best_checkpoint(500),
+    },
+    large={"mnli": _LARGE_RATE, "siqa": _LARGE_RATE, "copa": _LARGE_RATE},
+    dev_tasks={"mnli": "xnli"},
 )
 
 # The paper's settings as jiant's guide gives them.
@@ -283,10 +312,16 @@ SANDBOX = Named(
     intermediate={"steps": 300},
 )
 
-SETS: dict[str, Named] = {"xtreme": XTREME, "phang2020": PHANG2020, "small": SMALL, "sandbox": SANDBOX}
+SETS: dict[str, Named] = {
+    "xtreme": XTREME,
+    "xtreme-last": XTREME_LAST,
+    "phang2020": PHANG2020,
+    "small": SMALL,
+    "sandbox": SANDBOX,
+}
 
 
-def named(name: str, task: str, format: str, role: str) -> Recipe:
+def named(name: str, task: str, format: str, role: str, large: bool = False) -> Recipe:
     """Look up the recipe of a task.
 
     Args:
@@ -294,9 +329,10 @@ def named(name: str, task: str, format: str, role: str) -> Recipe:
         task: The task's name.
         format: Its task format.
         role: "intermediate" or "target".
+        large: Whether the encoder has the size of XLM-R Large (`models.configs.is_large`).
 
     Returns:
-        The set's base with what it changes for the format, the role and the task, in this order.
+        The set's base with what it changes for the format, the role, the task and the encoder's size, in this order.
 
     Raises:
         InputError: There is no such set.
@@ -304,8 +340,14 @@ def named(name: str, task: str, format: str, role: str) -> Recipe:
     if name not in SETS:
         raise InputError(f"unknown recipe '{name}'; {did_you_mean(name, SETS)}")
     chosen = SETS[name]
-    by_role = chosen.intermediate if role == "intermediate" else {}
-    return replace(chosen.base, **{**chosen.formats.get(format, {}), **by_role, **chosen.tasks.get(task, {})})
+    changes = [
+        chosen.formats.get(format, {}),
+        chosen.intermediate if role == "intermediate" else {},
+        chosen.tasks.get(task, {}),
+        chosen.targets.get(task, {}) if role == "target" else {},
+        chosen.large.get(task, {}) if large else {},
+    ]
+    return replace(chosen.base, **{name: value for part in changes for name, value in part.items()})
 
 
 def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:

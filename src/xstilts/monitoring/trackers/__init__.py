@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from xstilts.errors import InputError
+from xstilts.runtime import extras
 
 Figures = Mapping[str, float]
 
@@ -78,7 +79,7 @@ def tracker(name: str) -> Tracker:
     try:
         library(module.NEEDS)
     except ImportError:
-        raise InputError(f"{name} is not installed: pip install xstilts[{name}]") from None
+        raise InputError(f"{name} is not installed: {extras.command(name)}") from None
     return module
 
 
