@@ -27,6 +27,7 @@ from xstilts.experiments.study import TABLE, Arm, DevSelectedArm, Study
 from xstilts.models.encoder import Encoder
 from xstilts.reporting import run_study, study_page, study_report
 from xstilts.reporting.study_report import Origin
+from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.store.build import build
 from xstilts.store.stage import StageError
@@ -412,3 +413,22 @@ def test_what_no_run_needs_and_fails_is_told_apart(machine: Runtime) -> None:
         f"{stages[key]}: it broke" for key in stages if key not in own
     ]
     assert [one["title"] for one in gathered(probed, machine)["extras"]] == ["The same gains by other tests"]
+
+
+def test_an_arm_that_cannot_be_built_is_left_out_before_the_others_are_built(
+    machine: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Encoder("gone", "ab" * 32, str(tmp_path / "gone"))
+    whole = Study("?", (*ARMS, Arm(replace(ARMS[0].grid, encoder=gone), "gone")), ())
+    notes: list[str] = []
+    monkeypatch.setattr(progress, "note", notes.append)
+    built, error = studies.attempt(whole, machine)
+    assert built == 0
+    assert error is not None
+    assert [note for note in notes if "is no longer there" in note]
+    assert {reason.partition(":")[0] for reason in error.reasons.values()} == {
+        "",
+        f"the encoder's folder {gone.folder} is no longer there",
+    }
+    own = {stage.key for stage in Study("?", ARMS, ()).stages(machine)}
+    assert not own & error.reasons.keys()

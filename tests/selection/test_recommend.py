@@ -417,3 +417,10 @@ def test_the_page_of_results_is_what_its_file_says() -> None:
     script = runpy.run_path(str(ROOT / "benchmarks/recommend.py"))
     results = json.loads((ROOT / "docs/results/recommend.json").read_text(encoding="utf-8"))
     assert script["written"](results) == (ROOT / "docs/results/recommend.md").read_text(encoding="utf-8")
+
+
+def test_an_encoder_that_cannot_be_loaded_is_refused_before_any_stage(tmp_path: Path) -> None:
+    machine = Runtime(tmp_path / "store", device="cpu", threads=1)
+    with pytest.raises(InputError, match="is no longer there"):
+        recommend(search(Encoder("gone", "ab" * 32, str(tmp_path / "gone"))), machine)
+    assert not machine.store.exists()

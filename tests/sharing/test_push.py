@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -204,3 +205,12 @@ def test_a_link_a_token_and_a_missing_file_are_refused(exported: Path, tmp_path:
         checked(folder)
     with pytest.raises(InputError, match="there is no folder"):
         checked(folder / "nowhere")
+
+
+def test_the_record_of_a_fit_stays_here(exported: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(exported, tmp_path / "fitted")
+    (folder / "fit.json").write_text("{}")
+    assert push(folder, "lab/toy", dry_run=True).files == push(exported, "lab/toy", dry_run=True).files
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"no part of an exported model \(notes\.txt\)"):
+        push(folder, "lab/toy", dry_run=True)

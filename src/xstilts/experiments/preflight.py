@@ -52,16 +52,20 @@ def failures(stages: Iterable[Stage], machine: Runtime) -> dict[str, InputError]
     """
     missing = build.missing(tuple(stages), machine)
     failed: dict[str, InputError] = {}
+    unusable: list[Encoder] = []
     for stage in missing:
         for encoder in _encoders(stage):
             if error := _error(encoder_check.check, encoder, machine.store):
                 failed[stage.key] = error
+                unusable.append(encoder)
     seen: dict[tuple[Any, ...], InputError | None] = {}
     for stage in missing:
         if stage.work.name != names.TRAIN or stage.key in failed:
             continue
         model, recipe = stage.arguments["encoder"], stage.arguments["recipe"]
         *_, origin = lineage(model, "encoder")
+        if origin in unusable:
+            continue
         if (origin, recipe) not in seen:
             seen[origin, recipe] = _error(_check_training, origin, recipe, machine)
         if error := seen[origin, recipe]:

@@ -93,10 +93,10 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "") -> int
         lines = [f"{label}: {_said(error)}" for label, error in reasons[:NAMED]]
         lines += [f"and {len(reasons) - NAMED} more"] if len(reasons) > NAMED else []
         stopped = bool(early) and failed.keys() <= {item.key for item in early} and len(early) < len(todo)
-        kept = "so nothing else was built" if stopped else "the others are kept"
+        kept = ", so nothing else was built" if stopped else "; the others are kept"
         tried = early if stopped else todo
         raise Unbuilt(
-            f"{len(failed)} of {counted(len(tried), 'stage')} could not be built; {kept}.\n" + "\n".join(lines),
+            f"{len(failed)} of {counted(len(tried), 'stage')} could not be built{kept}.\n" + "\n".join(lines),
             {key: _said(error) if error else "" for key, error in failed.items()},
             len(tried) - len(failed),
             all(_is_wrong_input(item, failed[item.key]) for item in todo if failed.get(item.key)),
