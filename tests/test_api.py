@@ -334,6 +334,7 @@ def test_a_study_gives_verdicts_a_table_and_a_report(
         xs.run_study("names.py", "huge", store=store)
 
 
+@pytest.mark.slow  # as tests/selection/test_recommend.py, by the Python interface
 def test_candidates_are_ranked(store: Path) -> None:
     assert set(example.recommend(store)) == {"sandbox_inference", "sandbox_names"}
     advice = xs.recommend(

@@ -65,7 +65,7 @@ def ran(script: str, arguments: str, folder: Path, monkeypatch: pytest.MonkeyPat
         ("bulk_prediction.py", ""),
         ("token_cache.py", ""),
         pytest.param("startup.py", "", marks=pytest.mark.slow),
-        ("sharing.py", ""),
+        pytest.param("sharing.py", "", marks=pytest.mark.slow),
     ],
 )
 def test_a_benchmark_gives_every_figure_of_its_rows(

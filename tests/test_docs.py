@@ -105,7 +105,13 @@ def put_tasks(page: Path, folder: Path) -> list[str]:
 
 
 # Pages whose commands train or measure for seconds.
-LONG = ("experiments/intermediate.md", "experiments/recommend.md", "scale/cost.md", "scale/inference.md")
+LONG = (
+    "how-to/own-task.md",
+    "experiments/intermediate.md",
+    "experiments/recommend.md",
+    "scale/cost.md",
+    "scale/inference.md",
+)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ from xstilts.verification.verify import verify
 
 FILES = sorted((Path(__file__).parents[2] / "studies").glob("*.py"))
 NEW = ("cost_by_size", "model_size", "multilingual_mix")
-QUICK = ("layerwise",)  # the others take the same way, and longer: `make slow`
 MANY = 5  # arms (or several targets), of which one seed is enough here
 
 
@@ -91,11 +90,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> Run
     return Runtime(tmp_path_factory.mktemp("store"), device="cpu", threads=1)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path if path.stem in QUICK else pytest.param(path, marks=pytest.mark.slow) for path in FILES],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.slow  # `make test` takes a study of the tests all the way: test_study, test_verify, docs/how-to/own-task.md
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_study_goes_from_its_file_to_a_report_that_stands(path: Path, machine: Runtime, tmp_path: Path) -> None:
     asked = smallest(studies.load(path, "sandbox"))
     studies.build(asked, machine)

@@ -217,7 +217,7 @@ def allowed(share: float, times: int) -> tuple[float, float]:
     return float(binom.ppf(5e-5, times, share)) / times, float(binom.isf(5e-5, times, share)) / times
 
 
-@pytest.mark.parametrize(("seeds", "spread"), [(2, 0.1), (5, 0.1)])
+@pytest.mark.parametrize(("seeds", "spread"), [(2, 0.1), pytest.param(5, 0.1, marks=pytest.mark.slow)])
 def test_simulated_intervals_cover_the_truth(seeds: int, spread: float) -> None:
     found = coverage(seeds, spread, 120, 150)
     assert allowed(0.93, 150)[0] <= found <= allowed(0.97, 150)[1]

@@ -186,6 +186,45 @@ def predict(
     console.result(summary)
 
 
+@dataclass(frozen=True)
+class ScoredTaskOptions(OptionGroup):
+    """What is scored, and how."""
+
+    panel: ClassVar[str] = "Task"
+
+    task: Annotated[str, typer.Option(help="Task whose labels and metric are taken, such as xnli.")] = ""
+    language: Annotated[str, typer.Option(help="Language of the split, or of the texts.")] = "en"
+    format: Annotated[str, typer.Option(help="Task format, where no task is given; default: by the columns.")] = ""
+    metric: Annotated[str, typer.Option(help="Another metric than the usual one.")] = ""
+    data: DataFolder = None
+    tasks: TaskFolders = None
+
+
+@dataclass(frozen=True)
+class AnswerOptions(OptionGroup):
+    """How the files of gold answers and of predictions are to be read."""
+
+    panel: ClassVar[str] = "Input"
+
+    label: Annotated[str, _column("Column of the gold answer; of CoNLL its number, from 1.")] = ""
+    prediction: Annotated[str, _column("Column of the prediction; of CoNLL its number, from 1.")] = ""
+    gold_format: Annotated[str, typer.Option(help=f"Form of the gold file: {FORM_HELP}")] = ""
+    input_format: Annotated[str, typer.Option(help=f"Form of the predictions: {FORM_HELP}")] = ""
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Count examples without a prediction as wrong.")
+    ] = False
+
+
+@dataclass(frozen=True)
+class IntervalOptions(OptionGroup):
+    """How intervals are drawn."""
+
+    panel: ClassVar[str] = "Intervals"
+
+    resamples: Annotated[int, typer.Option(min=100, metavar="N", help="Resamples of the intervals.")] = 2000
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the resamples.")] = 0
+
+
 @app.command(
     rich_help_panel="Models",
     examples=(
@@ -194,27 +233,15 @@ def predict(
         "xstilts score gold.jsonl ours.jsonl theirs.jsonl --json",
     ),
 )
+@grouped
 def score(
     gold: Annotated[str, typer.Argument(help="File of gold answers; or 'test' or 'validation', a split of --task.")],
     predictions: Annotated[Path, typer.Argument(help="File of predictions, of almost any form.")],
     other: Annotated[Path | None, typer.Argument(help="Second file of predictions, compared with the first.")] = None,
-    task: Annotated[str, typer.Option(help="Task whose labels and metric are taken.")] = "",
-    language: Annotated[str, typer.Option(help="Language of the split, or of the texts.")] = "en",
-    format: Annotated[str, typer.Option(help="Task format, where no task is given; default: by the columns.")] = "",
-    metric: Annotated[str, typer.Option(help="Another metric than the usual one.")] = "",
-    label: Annotated[str, _column("Column of the gold answer; of CoNLL its number, from 1.")] = "",
-    prediction: Annotated[str, _column("Column of the prediction; of CoNLL its number, from 1.")] = "",
-    gold_format: Annotated[str, typer.Option(help=f"Form of the gold file: {FORM_HELP}", rich_help_panel="Input")] = "",
-    input_format: Annotated[
-        str, typer.Option(help=f"Form of the predictions: {FORM_HELP}", rich_help_panel="Input")
-    ] = "",
-    allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Count examples without a prediction as wrong.")
-    ] = False,
-    resamples: Annotated[int, typer.Option(min=100, metavar="N", help="Resamples of the intervals.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of the resamples.")] = 0,
-    data: DataFolder = None,
-    tasks: TaskFolders = None,
+    *,
+    scored_task: ScoredTaskOptions,
+    answer: AnswerOptions,
+    interval: IntervalOptions,
 ) -> None:
     """Score predictions that were made anywhere, with intervals; compare two files of them, paired by example."""
     from xstilts.errors import InputError
@@ -224,23 +251,31 @@ def score(
     from xstilts.stats import Resampling
     from xstilts.tasks import base
 
-    chosen = base.task(task) if task else None
+    task = base.task(scored_task.task) if scored_task.task else None
+    language, metric = scored_task.language, scored_task.metric
     with progress.shown():
-        split = chosen if gold in SPLITS and not Path(gold).is_file() else None
+        split = task if gold in SPLITS and not Path(gold).is_file() else None
         paths = [_require_file(path) for path in filter(None, (predictions, other))]
         if not split and not Path(gold).exists():
             raise InputError(f"{gold} is no file; give one, or --task with 'test' or 'validation'")
         if split:
-            answers = task_gold(split, gold, language, data, metric)
+            answers = task_gold(split, gold, language, scored_task.data, metric)
         else:
-            answers = read_gold(_require_file(gold), Reading(format, chosen, metric, language, label, gold_format))
+            reading = Reading(scored_task.format, task, metric, language, answer.label, answer.gold_format)
+            answers = read_gold(_require_file(gold), reading)
         files = [
-            read_predictions(path, answers, column=prediction, input_format=input_format, allow_missing=allow_missing)
+            read_predictions(
+                path,
+                answers,
+                column=answer.prediction,
+                input_format=answer.input_format,
+                allow_missing=answer.allow_missing,
+            )
             for path in paths
         ]
         if other and predictions.name == other.name:
             files = [replace(file, name=str(path)) for file, path in zip(files, paths, strict=True)]
-        report = scored(answers, files, Resampling(resamples, seed))
+        report = scored(answers, files, Resampling(interval.resamples, interval.seed))
     for view in report.views():
         console().print(view.to_rich())
     result(report)
