@@ -195,7 +195,8 @@ def examples(data: DatasetSplit, folder: Path | None, report: Report) -> Iterato
         examples_of_file = list(distinct)
         if not examples_of_file:
             raise _nothing(data, report, before)
-        distinct = held_out.part(examples_of_file, data.split, parts, int(str(source.options["held_out_percent"])))
+        percent = int(str(source.options["held_out_percent"]))
+        distinct = iter(held_out.divided(examples_of_file, parts, percent).get(data.split, []))
     for example in distinct:
         count += 1
         yield example

@@ -6,15 +6,15 @@ stay together. Adding a row moves hardly any other.
 
 >>> from xstilts.data.examples import ClassificationExample
 >>> rows = [ClassificationExample(str(n), f"text {n}", None, "ab"[n % 2]) for n in range(200)]
->>> [len(list(part(rows, split, ("validation",)))) for split in ("train", "validation")]
-[170, 30]
+>>> {split: len(part) for split, part in divided(rows, ("validation",)).items()}
+{'train': 170, 'validation': 30}
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from xstilts.data.examples import Example, shared_text
 from xstilts.errors import InputError
@@ -25,23 +25,27 @@ FEWEST = 30  # examples of a part, where that is not too large a share
 LARGEST_SHARE = 5  # a part has at most one example in so many
 
 
-def part(
-    examples: Sequence[Example], split: str, parts: Sequence[str], percent: int = PERCENT, most: int | None = None
-) -> Iterator[Example]:
-    """Yield the examples of one split, in their order.
+def divided(
+    examples: Sequence[Example], parts: Sequence[str], percent: int = PERCENT, most: int | None = None
+) -> dict[str, list[Example]]:
+    """Divide examples into those to train on and the parts that are held out.
 
     Args:
         examples: All examples.
-        split: "train", or one of the parts.
         parts: The splits that are held out: "validation", "test" or both.
         percent: The share of each part in percent; small data have at least `FEWEST` examples in a part.
         most: About so many examples of a part, at most; None: no limit.
 
+    Returns:
+        The examples of "train" and of each part, in their order.
+
     Raises:
         InputError: There are too few examples.
     """
-    splits = _splits(examples, parts, percent, most)
-    return (example for example, of_example in zip(examples, splits, strict=True) if of_example == split)
+    splits: dict[str, list[Example]] = {split: [] for split in ("train", *parts)}
+    for example, split in zip(examples, _splits(examples, parts, percent, most), strict=True):
+        splits[split].append(example)
+    return splits
 
 
 def size(examples: int, percent: int = PERCENT, most: int | None = None) -> int:
@@ -75,13 +79,14 @@ def _splits(examples: Sequence[Example], parts: Sequence[str], percent: int, mos
     splits = ["train"] * len(examples)
     quotas = _quotas({label: sum(map(len, groups.values())) for label, groups in by_label.items()}, wanted)
     for label, groups in by_label.items():
-        ranked = sorted(groups, key=lambda text: hashlib.sha256(text.encode()).digest())
+        ranked = sorted(groups, key=lambda text: hashlib.sha256(text.encode()).digest(), reverse=True)
         for held_out in parts:
             count = 0
             while count < quotas[label] and len(ranked) > 1:  # the last group is trained on
-                for number in groups[ranked[0]]:
+                numbers = groups[ranked.pop()]
+                for number in numbers:
                     splits[number] = held_out
-                count += len(groups[ranked.pop(0)])
+                count += len(numbers)
     return splits
 
 

@@ -33,7 +33,6 @@ from xstilts.training import batch_schedule
 from xstilts.training.recipe import Recipe
 
 DEV_EXAMPLES = 500
-SPLITS = ("train", "validation")
 
 
 @identity("Lesson", renamed={"format": "kind"}, always=("weight", "alpha"), encoded={"format": format_in_keys})
@@ -186,7 +185,7 @@ def _held_out(training_set: TrainingSet, by_language: list[list[Example]]) -> tu
     dev: list[Example] = []
     for part in by_language:
         try:
-            splits = {split: list(held_out.part(part, split, ("validation",), most=most)) for split in SPLITS}
+            splits = held_out.divided(part, ("validation",), most=most)
         except InputError as error:
             remedy = "or selection=none to keep the last weights"
             raise InputError(f"'{training_set.task}' has no validation split: {error}, {remedy}") from None
