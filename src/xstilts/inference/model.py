@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -51,6 +51,8 @@ Input = str | Sequence[str] | Mapping[str, Any]
 """One input of `Model.predict`: a text, a pair of texts, a list of words, or named fields."""
 Prediction = dict[str, Any]
 """One prediction as plain values, ready for JSON or a data frame."""
+
+T = TypeVar("T")
 
 LONGEST = 512  # tokens of a sequence where neither the caller nor the training says how many
 WINDOW = 4096  # inputs that are held and sorted by length at once
@@ -155,45 +157,22 @@ class Model:
 
     def _stream(self, inputs: Iterator[Input], window: int, long: str) -> Iterator[Prediction]:
         to_example, _ = _PREDICTIONS[self.format]
-        number, ended = 0, False
-        while not ended:
-            failure: InputError | None = None
-            held: list[tuple[Input, Any]] = []
-            characters = 0
-            while len(held) < window and characters < WINDOW_CHARACTERS:
-                try:
-                    value = next(inputs)
-                except StopIteration:
-                    ended = True
-                    break
-                except InputError as error:  # of a reader: what it gave before is predicted all the same
-                    failure = error
-                    break
-                try:
-                    held.append((value, to_example(str(number), value)))
-                except InputError as error:
-                    failure = InputError(f"inputs[{number}]: {error}")
-                    break
-                number, characters = number + 1, characters + _characters(value)
+
+        def with_example(number: int, value: Input) -> tuple[Input, Any]:
+            try:
+                return value, to_example(str(number), value)
+            except InputError as error:
+                raise InputError(f"inputs[{number}]: {error}") from None
+
+        for held in _windows(inputs, window, with_example):
             yield from self._window(held, long)
-            if failure:
-                raise failure
 
     def _window(self, held: Sequence[tuple[Input, Any]], long: str) -> list[Prediction]:
         """Predict for the inputs of one window, each with its example."""
-        if not held:
-            return []
         examples = [example for _, example in held]
         model_inputs, truncated = self._encode(examples, long)
         how = _TAG_SCORES if self.format == "token_classification" else task_format(self.format)
-        outputs: list[Any] = [None] * len(model_inputs)
-        # A batch of multiple choice needs as many choices in every input.
-        for count in {len(model_input.sequences) for model_input in model_inputs}:
-            places = [n for n, model_input in enumerate(model_inputs) if len(model_input.sequences) == count]
-            batch = [model_inputs[n] for n in places]
-            answers = predict_inputs(self.network, "head", how, batch, self.tokenizer, self.runtime)
-            for n, answer in zip(places, answers, strict=True):
-                outputs[n] = answer
+        outputs = predict_inputs(self.network, "head", how, model_inputs, self.tokenizer, self.runtime)
         outputs_of: list[Outputs] = [[] for _ in examples]
         for model_input, output in zip(model_inputs, outputs, strict=True):
             if np.isnan(np.asarray(output)).any():
@@ -302,29 +281,8 @@ class Model:
         layers = self.network.depth
         if not -layers - 1 <= layer <= layers:
             raise InputError(f"layer {layer}: the encoder has layers 0 (the embeddings) to {layers}, and -1, the last")
-        rest, number, ended = iter(texts), 0, False
-        while not ended:
-            failure: InputError | None = None
-            held: list[str] = []
-            characters = 0
-            while len(held) < window and characters < WINDOW_CHARACTERS:
-                try:
-                    text = next(rest)
-                except StopIteration:
-                    ended = True
-                    break
-                except InputError as error:  # of a reader: what it gave before is embedded all the same
-                    failure = error
-                    break
-                if not isinstance(text, str):
-                    failure = InputError(f"texts[{number}]: expected a text, found {text!r}")
-                    break
-                held.append(text)
-                number, characters = number + 1, characters + len(text)
-            if held:
-                yield self._vectors(held, layer)
-            if failure:
-                raise failure
+        for held in _windows(iter(texts), window, _checked_text):
+            yield self._vectors(held, layer)
 
     def _vectors(self, texts: Sequence[str], layer: int) -> tuple[NDArray[np.float32], list[int]]:
         room = self.tokenizer.room(self.max_length, pair=False)
@@ -456,6 +414,44 @@ def _multiple_choice(id: str, value: Input) -> Example:
         raise InputError("an input has no choices: give a list of two or more")
     context, question = _text_of(fields, ("context",)) or "", _text_of(fields, ("question",)) or ""
     return MultipleChoiceExample(id, context, question, choices, None)
+
+
+def _windows(inputs: Iterator[Any], window: int, checked: Callable[[int, Any], T]) -> Iterator[list[T]]:
+    """Yield inputs in lists of at most `window`, shorter where they are long.
+
+    Where an input cannot be read or is wrong, those before it are yielded, and then its error is raised.
+
+    Args:
+        inputs: The inputs; a reader of them may raise InputError.
+        window: Most inputs of a list.
+        checked: From the number of an input and itself to what the list holds; raises InputError.
+    """
+    number, ended = 0, False
+    while not ended:
+        failure: InputError | None = None
+        held: list[T] = []
+        characters = 0
+        while len(held) < window and characters < WINDOW_CHARACTERS:
+            try:
+                value = next(inputs)
+                held.append(checked(number, value))
+            except StopIteration:
+                ended = True
+                break
+            except InputError as error:
+                failure = error
+                break
+            number, characters = number + 1, characters + _characters(value)
+        if held:
+            yield held
+        if failure:
+            raise failure
+
+
+def _checked_text(number: int, text: Any) -> str:
+    if not isinstance(text, str):
+        raise InputError(f"texts[{number}]: expected a text, found {text!r}")
+    return text
 
 
 def _characters(value: Any) -> int:
