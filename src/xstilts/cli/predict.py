@@ -136,9 +136,10 @@ def predict(
     """Predict for the rows of a file and write it again with labels, probabilities, tags or answers beside them."""
     from xstilts.errors import InputError
     from xstilts.inference.model import load_model
-    from xstilts.inference.predict_file import Job, counted
+    from xstilts.inference.predict_file import Job
     from xstilts.runtime import console, progress
     from xstilts.runtime.signals import Interrupted
+    from xstilts.runtime.text import counted
 
     vectors, neighbours = vector.vectors, vector.neighbours
     if console.current().json and not (out or vectors):

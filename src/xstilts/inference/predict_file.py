@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -27,16 +27,10 @@ from xstilts.inference.model import WINDOW, Model, Prediction
 from xstilts.models.heads import HEADLESS
 from xstilts.runtime import progress
 from xstilts.runtime.signals import Interrupted
+from xstilts.runtime.text import counted
+from xstilts.tasks.user_format import PAIRS
 
 TEXTS = ("text", "sentence", "review", "content", "utterance", "tweet", "comment", "message", "document", "body")
-PAIRS = (
-    ("text", "text_pair"),
-    ("premise", "hypothesis"),
-    ("sentence1", "sentence2"),
-    ("text_a", "text_b"),
-    ("text1", "text2"),
-    ("question1", "question2"),
-)
 WORDS, CONTEXTS, QUESTIONS = ("tokens", "words"), ("context", "passage", "paragraph"), ("question", "query")
 PREMISES, CHOICES = ("context", "premise", "passage", "sentence"), ("choices", "options", "endings")
 CHOICE = re.compile(r"(choice|option|ending|answer|alternative|sol)[_ ]?([a-h0-9])", re.IGNORECASE)
@@ -107,15 +101,6 @@ class Summary:
         if self.bad_rows:
             yield f"{counted(self.bad_rows, 'bad row')} left out"
             yield from (f"  {problem}" for problem in self.bad)
-
-
-def counted(count: int, name: str) -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "row"), counted(2000, "row")
-    ('1 row', '2,000 rows')
-    """
-    return f"{count:,} {name}{'' if count == 1 else 's'}"
 
 
 def columns_of(format: str, names: Sequence[str], chosen: Columns, place: str) -> dict[str, Any]:
@@ -249,27 +234,16 @@ class Job:
         if self.file.form == "conll" and self.model.format != "token_classification":
             raise InputError(f"CoNLL holds words to be tagged, and the model predicts {self.model.format}: convert it")
         waiting: deque[Record] = deque()
-        names: list[str] = []
-        stopped: InputError | Interrupted | None = None
-        try:
+
+        def columns_of_rows() -> Iterator[dict[str, Any]]:
             for prediction in self.model.stream(self._inputs(waiting), window=self.window, long=self.long):
-                added = self._added(prediction)
-                if not self.rows:
-                    names = list(added)
-                    self.file.begin(out, names)
-                self._pass_on(waiting, out, names)
-                self.file.write(out, waiting.popleft(), added)
-                self.rows += 1
+                yield self._added(prediction)
                 counts["in_parts"] += prediction["windows"] > 1
                 counts["truncated"] += prediction["truncated"]
                 if self.model.format == "classification":
                     labels[prediction["label"]] += 1
-        except (InputError, Interrupted) as error:  # what is predicted is written all the same
-            stopped = error
-        if self.rows or not stopped:
-            self._end(waiting, out, names)
-        if stopped:
-            raise stopped
+
+        self._write(out, waiting, columns_of_rows())
         common = dict(labels.most_common(MOST_LABELS))
         return self._summary(began, counts["in_parts"], counts["truncated"], common)
 
@@ -305,29 +279,37 @@ class Job:
             k: How many.
             layer: Of the encoder, that of `keys`.
         """
-        self.embeds, began, long = True, time.perf_counter(), 0
+        self.embeds, began, counts = True, time.perf_counter(), Counter[str]()
         waiting: deque[Record] = deque()
-        names: list[str] = []
-        stopped: InputError | Interrupted | None = None
         inputs = (value["text"] for value in self._inputs(waiting))
-        try:
+
+        def columns_of_rows() -> Iterator[dict[str, Any]]:
             for block, parts in self.model.stream_vectors(inputs, layer=layer, window=self.window):
                 for cosines, rows in zip(*nearest(block, keys, k), strict=True):
-                    added = self._neighbour_columns(cosines.tolist(), rows.tolist(), texts)
-                    if not self.rows:
-                        names = list(added)
-                        self.file.begin(out, names)
-                    self._pass_on(waiting, out, names)
-                    self.file.write(out, waiting.popleft(), added)
-                    self.rows += 1
-                long += sum(part > 1 for part in parts)
+                    yield self._neighbour_columns(cosines.tolist(), rows.tolist(), texts)
+                counts["in_parts"] += sum(part > 1 for part in parts)
+
+        self._write(out, waiting, columns_of_rows())
+        return self._summary(began, counts["in_parts"])
+
+    def _write(self, out: TextIO, waiting: deque[Record], columns_of_rows: Iterable[dict[str, Any]]) -> None:
+        """Write rows with their added columns; what is there before an error is written all the same."""
+        names: list[str] = []
+        stopped: InputError | Interrupted | None = None
+        try:
+            for added in columns_of_rows:
+                if not self.rows:
+                    names = list(added)
+                    self.file.begin(out, names)
+                self._pass_on(waiting, out, names)
+                self.file.write(out, waiting.popleft(), added)
+                self.rows += 1
         except (InputError, Interrupted) as error:
             stopped = error
         if self.rows or not stopped:
             self._end(waiting, out, names)
         if stopped:
             raise stopped
-        return self._summary(began, long)
 
     def texts(self) -> Iterator[str]:
         """Yield the text of each row, to be embedded."""
