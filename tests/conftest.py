@@ -3,7 +3,9 @@ from __future__ import annotations
 import functools
 import gc
 import os
-from collections.abc import Iterator
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,3 +117,33 @@ def shared() -> Path:
     if not os.environ.get("XSTILTS_DATA") or not folder.is_dir():
         pytest.skip("real data: set XSTILTS_DATA to the unpacked folder")
     return folder
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Give the handlers back that the command line replaces."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], signals: None
+) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that calls the command line and gives exit code, standard output and standard error."""
+    from xstilts import cli
+
+    for name in ("XSTILTS_DATA", "XSTILTS_STORE", "XSTILTS_TASKS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["xstilts", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        shown = capsys.readouterr()
+        return int(end.value.code or 0), shown.out, shown.err
+
+    return run

@@ -66,6 +66,7 @@ from xstilts.store import local_executor, manifest, query
 from xstilts.store.names import EXPORT_FILE, READ
 from xstilts.store.stage import Stage, folder_of
 from xstilts.tasks.base import Task, task
+from xstilts.tasks.user_data import Columns
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import MODEL
 from xstilts.training.train import train as train_stage
@@ -927,22 +928,10 @@ def recommend(
 # The user's own data.
 
 
-class FitArguments(RuntimeOptions, total=False):
+class FitArguments(RuntimeOptions, Columns, total=False):
     """What `fit` takes beside encoder and files, by the names that the command line has; see `FitOptions`."""
 
     dev: str | Path | Sequence[str] | Mapping[str, str]
-    text: str
-    text_pair: str
-    label: str
-    tokens: str
-    tags: str
-    context: str
-    question: str
-    answers: str
-    choices: str | Sequence[str]
-    source: str
-    target: str
-    id: str
     name: str
     format: str
     file_format: str

@@ -9,14 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import xstilts
-from xstilts import cli
 from xstilts.runtime import progress
 from xstilts.sandbox import CODES
 from xstilts.tasks import base
@@ -35,35 +34,6 @@ SHORT = (
     "--device",
     "cpu",
 )
-
-
-@pytest.fixture
-def signals() -> Iterator[None]:
-    """Give the handlers back that `main` replaces."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], signals: None) -> Call:
-    """Return a function that calls the command line and gives exit code, standard output and standard error."""
-    for name in ("XSTILTS_DATA", "XSTILTS_STORE", "XSTILTS_TASKS"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["xstilts", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 def test_help_is_quick_because_it_imports_nothing_heavy() -> None:

@@ -6,9 +6,8 @@ import csv
 import io
 import json
 import re
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from huggingface_hub import constants
 
 import xstilts as xs
 from hubserver import serving
-from xstilts import cli
 from xstilts.data import language_guess
 from xstilts.experiments import fit_data
 from xstilts.experiments.fit_options import FitOptions
@@ -35,29 +33,6 @@ TEXTS = {
     "en": "The book that I read yesterday was not as good as the others that she has written.",
     "sw": "Kitabu hiki ni kizuri sana na nilikisoma kwa furaha jana usiku nyumbani kwangu.",
 }
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
-    """Return a function that calls the command line and gives exit code, standard output and standard error."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for name in ("XSTILTS_DATA", "XSTILTS_STORE", "XSTILTS_TASKS"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["xstilts", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        shown = capsys.readouterr()
-        return code, shown.out, shown.err
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def made(name: str, split: str, code: str, count: int) -> list[Any]:

@@ -40,22 +40,11 @@ VERBS = verbs()
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+def call(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
     """Return a function that calls the command line in an empty folder and gives exit code, output and errors."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("xstilts.runtime.signals.raised", lambda: None)
-    for name in ("XSTILTS_DATA", "XSTILTS_STORE", "XSTILTS_TASKS"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["xstilts", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        output = capsys.readouterr()
-        return int(end.value.code or 0), output.out, output.err
-
-    return run
+    return call
 
 
 @pytest.mark.parametrize("verb", VERBS)

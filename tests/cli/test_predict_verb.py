@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 from made_heads import LABELS, WORDS, made
 
-from xstilts import cli
 from xstilts.data.record_file import BadRow, Lines, Record, open_records
 from xstilts.errors import InputError
 from xstilts.inference import predict_file
@@ -47,23 +46,15 @@ def loaded(path: str) -> Any:
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
-    """Return a function that runs the verb on text as standard input, or on a file."""
+def call(call: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Return a function that runs a verb on text as standard input, or on a file."""
     monkeypatch.setattr("xstilts.inference.model.load_model", lambda path, **options: loaded(str(path)))
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*arguments: object, stdin: bytes = b"") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["xstilts", *map(str, arguments), "--device", "cpu"])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        shown = capsys.readouterr()
-        return int(ended.value.code or 0), shown.out, shown.err
+        return call(*arguments, "--device", "cpu")
 
-    yield run
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    return run
 
 
 def sentences(count: int, seed: int = 1) -> list[str]:

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import test_cli
 from test_cli import Call
 
 from xstilts.errors import InputError
 from xstilts.runtime.machine import Runtime
 from xstilts.training.recipe import ALIASES, Recipe, Selection, changed
 
-call, signals = test_cli.call, test_cli.signals  # the fixtures of the other tests of the command line
 NAN, INFINITE = float("nan"), float("inf")
 NUMBERS = [0, -1, NAN, INFINITE, "1", None, True]
 BAD_RECIPE: dict[str, list[Any]] = {

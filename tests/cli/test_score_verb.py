@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import random
 import re
-import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from xstilts import cli, metrics, stats
+from xstilts import metrics, stats
 from xstilts.data.examples import AnswerSpan, ClassificationExample, QAExample, TaggingExample
 from xstilts.errors import InputError
 from xstilts.evaluation.score_file import Gold, Predictions, Reading, read_gold, read_predictions, scored, task_gold
@@ -24,21 +23,9 @@ LABELS = ("neg", "neu", "pos")
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+def call(call: Call) -> Call:
     """Return a function that runs the verb: exit code, standard output, standard error."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["xstilts", "score", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        shown = capsys.readouterr()
-        return int(ended.value.code or 0), shown.out, shown.err
-
-    yield run
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    return partial(call, "score")
 
 
 def written(path: Path, text: str) -> Path:

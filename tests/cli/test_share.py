@@ -9,7 +9,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 from test_backends import checkpoint
-from test_cli import Call, call, signals  # noqa: F401
+from test_cli import Call
 
 from hubserver import Hub, serving
 
@@ -27,7 +27,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 def test_a_checkpoint_goes_from_its_folder_to_the_hub(
-    call: Call,  # noqa: F811
+    call: Call,
     families: Any,
     hub: Hub,
     tmp_path: Path,
@@ -66,7 +66,7 @@ def test_a_mistake_is_named(
     arguments: tuple[str, ...],
     code: int,
     message: str,
-    call: Call,  # noqa: F811
+    call: Call,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

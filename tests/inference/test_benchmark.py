@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from test_backends import checkpoint, opened
-from test_cli import Call, call, signals  # noqa: F401
+from test_cli import Call
 
 from xstilts.errors import InputError
 from xstilts.inference import backends, benchmark, memory_footprint, render
@@ -217,7 +217,7 @@ def test_a_peak_is_forgotten() -> None:
 
 
 def test_the_command_prints_and_writes_all_of_it(
-    call: Call,  # noqa: F811
+    call: Call,
     folder: Path,
     alone: list[memory_footprint.MemoryRequest],
     tmp_path: Path,
@@ -248,7 +248,7 @@ def test_the_command_prints_and_writes_all_of_it(
         (("--device", "abacus"), "unknown device 'abacus'"),
     ],
 )
-def test_mistakes_are_named(call: Call, folder: Path, options: tuple[str, str], said: str) -> None:  # noqa: F811
+def test_mistakes_are_named(call: Call, folder: Path, options: tuple[str, str], said: str) -> None:
     code, _, error = call("bench-inference", folder, *options)
     assert code == 2
     assert said in error

@@ -23,6 +23,7 @@ from xstilts.models.tokenization import special_tokens_of
 torch.set_num_threads(1)
 FORMATS = list(AUTO)
 CELLS = [(family, format) for family in sorted(families.FAMILIES) for format in FORMATS]
+QUICK_CELLS = [cell if cell[0] in families.QUICK else pytest.param(*cell, marks=pytest.mark.slow) for cell in CELLS]
 LABELS = {"classification": ("yes", "no", "maybe"), "token_classification": ("O", "B-PER", "I-PER")}
 
 
@@ -96,10 +97,7 @@ def test_shape_and_padding(folders: families.Folders, family: str, format: str) 
     torch.testing.assert_close(alone, padded, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("family", "format"),
-    [cell if cell[0] in families.QUICK else pytest.param(*cell, marks=pytest.mark.slow) for cell in CELLS],
-)
+@pytest.mark.parametrize(("family", "format"), QUICK_CELLS)
 def test_loss_falls(folders: families.Folders, family: str, format: str) -> None:
     torch.manual_seed(0)
     network = Network(folders.backbone(family)).train()
@@ -125,10 +123,7 @@ def test_loss_falls(folders: families.Folders, family: str, format: str) -> None
     assert all(parameter.grad is not None for parameter in network.heads.parameters())
 
 
-@pytest.mark.parametrize(
-    ("family", "format"),
-    [cell if cell[0] in families.QUICK else pytest.param(*cell, marks=pytest.mark.slow) for cell in CELLS],
-)
+@pytest.mark.parametrize(("family", "format"), QUICK_CELLS)
 def test_saved_is_what_was_trained(folders: families.Folders, family: str, format: str, tmp_path: Path) -> None:
     network, labels = headed(folders.backbone(family), format), LABELS.get(format, ())
     for copy in ("a", "b"):

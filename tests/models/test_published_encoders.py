@@ -201,10 +201,10 @@ def test_without_the_packages_that_read_it_they_are_named(
     model_type: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = published(model_type, tmp_path)
-    monkeypatch.setattr(encoder_module, "_installed", lambda module: module != "google.protobuf")
+    monkeypatch.setattr(encoder_module, "installed", lambda module: module != "google.protobuf")
     with pytest.raises(InputError, match=r'needs protobuf: pip install "xstilts\[sentencepiece\]"'):
         check(Encoder.of(folder))
-    monkeypatch.setattr(encoder_module, "_installed", lambda module: False)
+    monkeypatch.setattr(encoder_module, "installed", lambda module: False)
     with pytest.raises(InputError, match="needs sentencepiece and protobuf"):
         load_tokenizer(folder)
 

@@ -11,6 +11,7 @@ import torch
 
 from families import FAMILIES, quick_first
 from given import lesson
+from quick import first
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
@@ -127,9 +128,7 @@ TRICKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [name if number < 1 else pytest.param(name, marks=pytest.mark.slow) for number, name in enumerate(TRICKS)]
-)
+@pytest.mark.parametrize("name", first(1, TRICKS))
 def test_with_every_trick_on_a_killed_training_ends_in_the_same_bits(
     name: str, encoder: Encoder, machine: Runtime
 ) -> None:

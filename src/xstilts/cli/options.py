@@ -96,6 +96,7 @@ MaxTokensPerPass = Annotated[
         help="Tokens in one forward pass; the batch size stays the same. 0: chosen to suit the device.",
     ),
 ]
+Precision = Annotated[str, typer.Option(help="auto (bf16 where the device supports it), fp32 or bf16.")]
 Recompute = Annotated[
     bool, typer.Option("--recompute", help="Recompute activations in the backward pass: less memory, more time.")
 ]
@@ -243,7 +244,7 @@ class RuntimeOptions(OptionGroup):
     workers: Workers = 1
     threads: Threads = 0
     max_tokens_per_pass: MaxTokensPerPass = 0
-    precision: Annotated[str, typer.Option(help="auto (bf16 where the device supports it), fp32 or bf16.")] = "auto"
+    precision: Precision = "auto"
     packing: Annotated[str, typer.Option(help="Batches without padding: auto (on a GPU), on or off.")] = "auto"
     recompute: Recompute = False
     compiled: Annotated[bool, typer.Option("--compile", help="Compile the layers with torch.compile.")] = False

@@ -13,7 +13,16 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, BinaryIO, ClassVar, TextIO
 import typer
 
 from xstilts.cli.app import VerbWithoutRecord, app
-from xstilts.cli.options import DataFolder, Device, MaxTokensPerPass, OptionGroup, TaskFolders, Threads, grouped
+from xstilts.cli.options import (
+    DataFolder,
+    Device,
+    MaxTokensPerPass,
+    OptionGroup,
+    Precision,
+    TaskFolders,
+    Threads,
+    grouped,
+)
 
 if TYPE_CHECKING:
     from xstilts.data.record_file import RecordFile
@@ -97,7 +106,7 @@ class DeviceOptions(OptionGroup):
     device: Device = "auto"
     threads: Threads = 0
     max_tokens_per_pass: MaxTokensPerPass = 0
-    precision: Annotated[str, typer.Option(help="auto (bf16 where the device supports it), fp32 or bf16.")] = "auto"
+    precision: Precision = "auto"
 
     def runtime(self) -> Runtime:
         """Return the runtime that these options describe."""

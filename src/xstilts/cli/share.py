@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
 from xstilts.cli.app import VerbWithoutRecord, app
-from xstilts.cli.options import Store
+from xstilts.cli.options import OptionGroup, Store, grouped
 
 if TYPE_CHECKING:
     from xstilts.sharing.export import ExportedFile
@@ -16,14 +17,24 @@ if TYPE_CHECKING:
 Checkpoint = Annotated[
     str, typer.Argument(help="Folder of a checkpoint or of a finished training, or a training's key in the store.")
 ]
-Name = Annotated[str, typer.Option(help="Name of the model in its card; default: the folder's.")]
-BaseModel = Annotated[
-    str, typer.Option(metavar="OWNER/NAME", help="Hub id of the encoder, where training began from a local folder.")
-]
-Licence = Annotated[
-    str, typer.Option("--licence", "--license", help="Licence of the model; default: the strictest of its data.")
-]
-Format = Annotated[str | None, typer.Option(help="Task format of the head, where its configuration does not show it.")]
+
+
+@dataclass(frozen=True)
+class CardOptions(OptionGroup):
+    """What a model card says that the checkpoint's folder does not."""
+
+    panel: ClassVar[str] = "Model card"
+
+    name: Annotated[str, typer.Option(help="Name of the model in its card; default: the folder's.")] = ""
+    format: Annotated[
+        str | None, typer.Option(help="Task format of the head, where its configuration does not show it.")
+    ] = None
+    base_model: Annotated[
+        str, typer.Option(metavar="OWNER/NAME", help="Hub id of the encoder, where training began from a local folder.")
+    ] = ""
+    licence: Annotated[
+        str, typer.Option("--licence", "--license", help="Licence of the model; default: the strictest of its data.")
+    ] = ""
 
 
 @app.command(
@@ -34,8 +45,10 @@ Format = Annotated[str | None, typer.Option(help="Task format of the head, where
         "xstilts export 0123456789abcdef --out model --onnx --int8 --json",
     ),
 )
+@grouped
 def export(
     checkpoint: Checkpoint,
+    *,
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     onnx: Annotated[bool, typer.Option("--onnx", help="Also write an ONNX file, compared with torch.")] = False,
     int8: Annotated[bool, typer.Option("--int8", help="Also write an ONNX file with int8 weights.")] = False,
@@ -43,10 +56,7 @@ def export(
         bool,
         typer.Option("--sentence-transformers", help="Also write the files by which sentence-transformers loads it."),
     ] = False,
-    name: Name = "",
-    format: Format = None,
-    base_model: BaseModel = "",
-    licence: Licence = "",
+    card: CardOptions,
     store: Store = Path("work"),
 ) -> None:
     """Write a checkpoint as a self-contained Hugging Face folder with a model card."""
@@ -61,11 +71,8 @@ def export(
             onnx=onnx,
             int8=int8,
             sentence_transformers=sentence_transformers,
-            name=name,
-            format=format,
-            base_model=base_model,
-            licence=licence,
             store=store,
+            **vars(card),
         )
     _print_files(exported.files)
     screen = console()
@@ -80,12 +87,11 @@ def export(
 
 
 @app.command(rich_help_panel="Models", examples=("xstilts card work/train-xnli-seed1-0123456789abcdef",))
+@grouped
 def card(
     checkpoint: Checkpoint,
-    name: Name = "",
-    format: Format = None,
-    base_model: BaseModel = "",
-    licence: Licence = "",
+    *,
+    options: CardOptions,
     store: Store = Path("work"),
 ) -> None:
     """Print the model card of a checkpoint, as `export` writes it."""
@@ -94,7 +100,7 @@ def card(
     from xstilts.sharing.model_card import model_card
 
     folder = exports.located(checkpoint, store)
-    facts = exports.card_facts(folder, name=name, format=format, base_model=base_model, licence=licence)
+    facts = exports.card_facts(folder, **vars(options))
     text = model_card(facts)
     console().out(text, end="", highlight=False)
     result({"folder": folder, "markdown": text})

@@ -10,8 +10,6 @@ what the recipe needs installed? Both refuse the same with the same words.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 from xstilts.errors import InputError
@@ -91,10 +89,5 @@ def _check_training(origin: Encoder | Stage, recipe: Recipe, machine: Runtime) -
     encoder_check.check_packing(machine, config)
     if config is not None:
         freezing.check_layers(recipe.trainable, int(config.num_hidden_layers))
-    if recipe.trainable.startswith("lora") and not _installed("peft"):
+    if recipe.trainable.startswith("lora") and not extras.installed("peft"):
         raise InputError(f"adapters need peft, which is not installed: {extras.command('lora')}")
-
-
-@lru_cache
-def _installed(module: str) -> bool:
-    return find_spec(module) is not None

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -31,6 +30,7 @@ from transformers.utils import logging
 
 from xstilts.errors import InputError
 from xstilts.models.families import family_of
+from xstilts.runtime.extras import installed
 from xstilts.store.identity import identity
 
 if TYPE_CHECKING:
@@ -238,20 +238,13 @@ def _check_sentencepiece(folder: Path) -> None:
     """Raise InputError where a tokenizer is published as a SentencePiece model alone, and nothing here can read it."""
     if any((folder / name).exists() for name in ("tokenizer.json", "vocab.json", "vocab.txt")):
         return
-    missing = [name for name, module in CONVERTERS.items() if not _installed(module)]
+    missing = [name for name, module in CONVERTERS.items() if not installed(module)]
     if missing:
         model = next(name for name in TOKENIZER_FILES if (folder / name).exists())
         raise InputError(
             f"the tokenizer of {folder} is only {model}, and reading it needs {' and '.join(missing)}: "
             'pip install "xstilts[sentencepiece]"'
         )
-
-
-def _installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # its parent package is not there
-        return False
 
 
 def _digest(folder: Path) -> str:

@@ -33,10 +33,15 @@ EXTRAS = {
 
 def missing(extra: str) -> tuple[str, ...]:
     """Return the modules of an extra that are not installed."""
-    return tuple(module for module in EXTRAS[extra] if not _installed(module))
+    return tuple(module for module in EXTRAS[extra] if not installed(module))
 
 
-def _installed(module: str) -> bool:
+def installed(module: str) -> bool:
+    """Return whether a module can be imported, without importing it.
+
+    >>> installed("json"), installed("no_such_package.module")
+    (True, False)
+    """
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # of a.b, where there is no a
