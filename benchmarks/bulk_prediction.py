@@ -4,7 +4,8 @@ One checkpoint with random weights of XLM-R's shape and the sandbox's tokenizer,
 log-normal: median 14, at most 100). `ours` is one stream over the file, in windows of at most 4,096 lines; `padded`
 takes the lines in the file's order, 32 at a time, each batch padded to its longest line, as the usual loop does:
 tokenizer, model, softmax. Both answer the same lines in turns, a tenth of the file a round, in one process, and must
-give the same probabilities. Memory is the process's resident set after the first tenth and after the last.
+give the same probabilities. Memory is the process's resident set after the first tenth and after the last of a stream
+of its own, before the other side is loaded.
 
     python benchmarks/bulk_prediction.py --lines 100000 --layers 4 --width 192
 """
@@ -47,11 +48,11 @@ def main() -> None:
         threads = asked.threads or 1
         torch.set_num_threads(threads)
         model = load_model(checkpoint, runtime=Runtime(device=asked.device, threads=threads))
-        run = Run(asked, model, checkpoint, file)
         model.predict(["a"])  # what is loaded at the first use
+        first, last = memory(model, file, asked.lines)
+        run = Run(asked, model, checkpoint, file)
         seconds = sides.in_turn({"ours": run.ours, "padded": run.padded}, asked.rounds)
     speeds = {name: [run.size / each for each in values] for name, values in seconds.items()}
-    first, last = run.memory[0], run.memory[-1]
     figures: sides.Figures = {
         "lines": run.size * asked.rounds,
         "tokens_per_line": run.tokens / (run.size * asked.rounds),
@@ -108,7 +109,6 @@ class Run:
         self.model: Any = transformers.AutoModelForSequenceClassification.from_pretrained(checkpoint)
         self.model.eval().to(self.device)
         self.lines, self.longest = lines(file), model.max_length
-        self.memory: list[float] = []
         self.answers: dict[int, list[list[float]]] = {}
         self.apart, self.tokens = 0.0, 0
 
@@ -118,7 +118,6 @@ class Run:
         found = [[*each["probabilities"].values()] for each in itertools.islice(self.stream, self.size)]
         seconds = time.perf_counter() - began
         self.compare(number, found)
-        self.memory.append(resident())
         return seconds
 
     def padded(self, number: int) -> float:
@@ -146,6 +145,17 @@ class Run:
             self.apart = max(self.apart, float(np.abs(np.array(self.answers.pop(number)) - np.array(found)).max()))
         else:
             self.answers[number] = found
+
+
+def memory(model: Model, file: Path, count: int) -> tuple[float, float]:
+    """Return the memory after a tenth of the lines and after all of them, of a stream that is alone."""
+    stream = model.stream(lines(file))
+    for _ in itertools.islice(stream, count // 10):
+        pass
+    first = resident()
+    for _ in stream:
+        pass
+    return first, resident()
 
 
 def lines(file: Path) -> Iterator[str]:

@@ -125,9 +125,8 @@ CPU = (
         "a loop of transformers, 32 lines at a time in the file's order, each batch padded to its longest line. "
         "Both answer a tenth of the file in turns, on one thread, with the same probabilities up to rounding. The "
         "network is small (XLM-R's shape, two layers, 192 wide, random weights), so tokenizing and what surrounds the "
-        "network weigh more than with XLM-R base. Memory is the resident set of the process, which holds both sides; "
-        "which of them grows was not found out. Other programs held the cores during the run of this page, so its "
-        "rounds differ widely.",
+        "network weigh more than with XLM-R base. Memory is the resident set of the process during a stream over the "
+        "whole file, before the other side is loaded.",
         (
             Row("times as fast as `padded`", "times_as_fast_as_padded", "×", at_least=1),
             Row("`ours`", "ours_lines_per_second", "lines/s"),

@@ -9,7 +9,6 @@ these open.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -18,7 +17,7 @@ from typing import Any
 from xstilts.claims import published
 from xstilts.claims.claim import Claim
 from xstilts.claims.measures import Gain, Growth, Level, Mean, Saving, Scaling
-from xstilts.errors import InputError
+from xstilts.errors import InputError, nearest
 from xstilts.runtime.text import listed
 
 COLUMNS = ("target", "intermediate", "recipe", "encoder")
@@ -180,5 +179,5 @@ def _shown(claim: Claim) -> str:
 def _near(name: str, known: Iterable[str]) -> str:
     """Return a hint for an unknown name: the nearest known one, or all of them where none is near."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean '{near[0]}'?" if near else f": there are {listed(filter(None, names))}"
+    near = nearest(name, names)
+    return f"; did you mean '{near}'?" if near else f": there are {listed(filter(None, names))}"

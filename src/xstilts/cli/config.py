@@ -18,14 +18,13 @@ line or an environment variable says comes first.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xstilts.errors import InputError
+from xstilts.errors import InputError, nearest
 
 FILE = Path("xstilts.toml")
 DEFAULTS = "defaults"
@@ -156,5 +155,5 @@ def _key(name: str) -> str:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else f": there are {', '.join(sorted(known))}"
+    near = nearest(name, known, cutoff=0.5)
+    return f"; did you mean '{near}'?" if near else f": there are {', '.join(sorted(known))}"

@@ -271,7 +271,6 @@ def _shaped(data: DatasetSplit, source: Source, folder: Path | None, report: Rep
     withheld = source.withheld or (
         split == "test" and not answered(source, data.format, [file.path for file in files], data.language)
     )
-    split = "train" if source.held_out else data.split  # all parts drop the same rows
     rules = RowRules(
         split, data.labels, report, source.label_names, source.dropped, withheld, label_form=source.label_form
     )

@@ -10,13 +10,12 @@ paper ("IE: Germanic"). `in_xlmr`: among the languages of CC-100 (Conneau et al.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from xstilts.errors import InputError
+from xstilts.errors import InputError, nearest
 
 TABLE = Path(__file__).with_name("languages.tsv")
 FIFTY = (
@@ -124,5 +123,5 @@ def _hint(code: str) -> str:
     plain = names.get(code.lower(), code.partition("-")[0])
     if plain in languages():
         return f"; did you mean '{plain}'?"
-    near = difflib.get_close_matches(code.lower(), [*languages(), *names], n=1, cutoff=0.5)
-    return f"; did you mean '{names.get(near[0], near[0])}'?" if near else ""
+    near = nearest(code.lower(), [*languages(), *names], cutoff=0.5)
+    return f"; did you mean '{names.get(near, near)}'?" if near else ""

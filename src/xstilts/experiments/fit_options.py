@@ -9,7 +9,6 @@ its folder. Options given beside the file win over it.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from xstilts.data import held_out
-from xstilts.errors import InputError
+from xstilts.errors import InputError, suggestion
 from xstilts.tasks.user_data import Columns
 from xstilts.tasks.user_format import FileOptions
 
@@ -147,7 +146,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: expected a table [columns] of fields and their columns, found {columns!r}")
     for name in columns:
         if name.replace("-", "_") not in COLUMNS:
-            raise InputError(f"{path}: unknown field '{name}' in [columns]{_near(name, COLUMNS)}")
+            raise InputError(f"{path}: unknown field '{name}' in [columns]{suggestion(name, COLUMNS)}")
     values = {_known(name, f"key of {path}"): value for name, value in (document | columns).items()}
     for name in FILES:
         if name in values:
@@ -172,14 +171,9 @@ def _known(name: str, what: str) -> str:
     written = SAME.get(written, written)
     known = [option.name for option in fields(FitOptions) if option.name != "columns"] + list(COLUMNS)
     if written not in known:
-        near = _near(written, known)
+        near = suggestion(written, known)
         raise InputError(f"unknown {what}: '{name}'{near}" + ("" if near else f"; there are {', '.join(known)}"))
     return written
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
 
 
 def _value(name: str, value: Any) -> Any:

@@ -10,13 +10,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from xstilts.errors import InputError
+from xstilts.errors import InputError, did_you_mean
 from xstilts.metrics import classification, question_answering, sequence_labeling
 from xstilts.metrics.base import Array, Metric, Score
 from xstilts.metrics.classification import accuracy, mlm_loss, retrieval_accuracy, same_label
@@ -143,8 +142,5 @@ def headlines(name: str, examples: Sequence[Any] | Array, weights: Array) -> Arr
 
 def _known(name: str) -> tuple[Metric, Pool]:
     if name not in _METRICS:
-        near = difflib.get_close_matches(name, _METRICS, n=1)
-        raise InputError(
-            f"unknown metric '{name}'; " + (f"did you mean '{near[0]}'?" if near else f"one of {', '.join(_METRICS)}")
-        )
+        raise InputError(f"unknown metric '{name}'; {did_you_mean(name, _METRICS, otherwise='one of')}")
     return _METRICS[name]

@@ -9,11 +9,10 @@ tasks of one name, in languages, so that averages of one are never comparable to
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from xstilts.errors import InputError
+from xstilts.errors import InputError, nearest
 
 Values = Mapping[str, float]
 
@@ -128,10 +127,8 @@ def suite(name: str) -> Suite:
     """
     suites = {benchmark.name: benchmark for benchmark in (XTREME, XTREME_R)}
     if name not in suites:
-        near = difflib.get_close_matches(name, suites, n=1)
-        raise InputError(
-            f"unknown suite '{name}'; " + (f"did you mean '{near[0]}'?" if near else f"one of {[*suites]}")
-        )
+        near = nearest(name, suites)
+        raise InputError(f"unknown suite '{name}'; " + (f"did you mean '{near}'?" if near else f"one of {[*suites]}"))
     return suites[name]
 
 

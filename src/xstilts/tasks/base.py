@@ -13,7 +13,6 @@ the user's own data; a run takes such a task as it is, and it needs no name in t
 
 from __future__ import annotations
 
-import difflib
 import os
 import pkgutil
 import sys
@@ -29,7 +28,7 @@ from xstilts.data.dataset import DataFile, DatasetSplit, answered
 from xstilts.data.held_out import PERCENT
 from xstilts.data.languages import language
 from xstilts.data.source import Source
-from xstilts.errors import InputError
+from xstilts.errors import InputError, nearest
 from xstilts.store.memo import memoised
 from xstilts.tasks import user
 from xstilts.tasks.user_data import (
@@ -600,8 +599,8 @@ def _task(name: str, state: str) -> Task:
         return _task(name, state).with_training_languages(tuple(language(code).code for code in codes.split("+")))
     places = _places(state).get(name)
     if not places:
-        near = difflib.get_close_matches(name, _places(state), n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        near = nearest(name, _places(state))
+        hint = f"; did you mean '{near}'?" if near else ""
         raise InputError(f"unknown task '{name}'{hint} (`xstilts tasks` lists them)")
     if len(places) > 1:
         both = " and ".join(place.where for place in places)

@@ -15,7 +15,6 @@ looked at; the readers check every row later. Pickled files are refused, as load
 from __future__ import annotations
 
 import csv
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +31,7 @@ from xstilts.data.readers.row import bad
 from xstilts.data.readers.row_to_example import written_out
 from xstilts.data.readers.text_lines import refuse_binary
 from xstilts.data.record_file import TAG, word_columns
-from xstilts.errors import InputError
+from xstilts.errors import InputError, suggestion
 from xstilts.runtime.text import counted
 from xstilts.tasks.user_data import FIELDS, Columns
 
@@ -156,12 +155,12 @@ class FileOptions:
         known = [*Columns.__annotations__]
         for name in self.columns:
             if name not in known:
-                raise InputError(f"unknown field '{name}'{_near(name, known)}: there are {', '.join(known)}")
+                raise InputError(f"unknown field '{name}'{suggestion(name, known)}: there are {', '.join(known)}")
         if self.format and self.format not in FORMATS:
-            near = _near(self.format, FORMATS)
+            near = suggestion(self.format, FORMATS)
             raise InputError(f"unknown task format '{self.format}'{near}: give one of {', '.join(FORMATS)}")
         if self.file_format and self.file_format not in FILE_FORMATS:
-            near = _near(self.file_format, FILE_FORMATS)
+            near = suggestion(self.file_format, FILE_FORMATS)
             raise InputError(f"unknown file format '{self.file_format}'{near}: give one of {', '.join(FILE_FORMATS)}")
         if self.delimiter and self.delimiter != "\\t" and len(self.delimiter) != 1:
             raise InputError(f"the delimiter {self.delimiter!r} is not one character: give ',' or ';' or '\\t'")
@@ -549,7 +548,7 @@ def _given_columns(table: _Table, given: Mapping[str, Any]) -> dict[str, Any]:
             return column
         if column.isdigit() and 1 <= int(column) <= len(table.columns):
             return table.columns[int(column) - 1]
-        near = _near(column, table.columns)
+        near = suggestion(column, table.columns)
         there = (
             ", ".join(table.columns) if table.named else f"{len(table.columns)} without names, so give their numbers"
         )
@@ -839,8 +838,3 @@ def _as_tuple(columns: Any) -> tuple[str, ...]:
 
 def _listed(column: str | tuple[str, ...]) -> str:
     return f"'{column}'" if isinstance(column, str) else " + ".join(f"'{part}'" for part in column)
-
-
-def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""

@@ -10,7 +10,6 @@ imported, that is run, as `xstilts tasks` does it.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +22,7 @@ from xstilts.data.examples import SHAPES
 from xstilts.data.languages import codes, language
 from xstilts.data.readers import FORMATS, Report
 from xstilts.data.source import Source
-from xstilts.errors import InputError
+from xstilts.errors import InputError, did_you_mean
 from xstilts.runtime.text import counted
 from xstilts.tasks import base
 from xstilts.tasks.base import Task
@@ -263,6 +262,4 @@ def _repeated(values: Iterable[str]) -> Iterator[tuple[str, int]]:
 
 
 def _choose(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"give one of {', '.join(names)}"
+    return did_you_mean(name, sorted(known), otherwise="give one of")

@@ -10,7 +10,6 @@ ClassificationExample(id='0', text_a='Is it?', text_b=None, label='yes')
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +28,7 @@ from xstilts.data.examples import (
 from xstilts.data.readers import field_types
 from xstilts.data.readers.answer_offsets import CHARACTERS, UNITS, placed, position, unit_of
 from xstilts.data.readers.row import Input, Report, bad
-from xstilts.errors import InputError
+from xstilts.errors import InputError, nearest
 from xstilts.runtime.text import counted
 
 Fields = Mapping[str, Any]
@@ -257,8 +256,8 @@ def _label(raw: Any, place: str, rules: RowRules) -> str:
             order = order if len(rules.labels) <= SHOWN_LABELS else f"0 = {rules.labels[0]}, …"
             rules.report.note(f"noted: label by its number ({order})", place)
         return rules.labels[number]
-    near = difflib.get_close_matches(name, rules.labels, n=1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    near = nearest(name, rules.labels)
+    hint = f"did you mean '{near}'? " if near else ""
     remedy = f"{hint}correct it, or name it in the task's `label_names` (a first line with names of columns is no row)"
     raise bad(place, f"expected one of the labels {', '.join(rules.labels)}, found {str(raw)[:60]!r}", remedy)
 

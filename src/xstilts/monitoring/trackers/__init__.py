@@ -9,14 +9,13 @@ adds what is new of one run. Called again for the same run, it continues that ru
 
 from __future__ import annotations
 
-import difflib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from xstilts.errors import InputError
+from xstilts.errors import InputError, did_you_mean
 from xstilts.runtime import extras
 
 Figures = Mapping[str, float]
@@ -72,8 +71,7 @@ def tracker(name: str) -> Tracker:
         InputError: There is none of that name, or its library is not installed.
     """
     if name not in names():
-        near = difflib.get_close_matches(name, names(), 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"give one of {', '.join(names())}"
+        hint = did_you_mean(name, names(), otherwise="give one of")
         raise InputError(f"unknown tracker '{name}'; {hint}")
     module = cast("Tracker", import_module(f"xstilts.monitoring.trackers.{name}"))
     try:

@@ -9,14 +9,13 @@ replies.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-from xstilts.errors import InputError
+from xstilts.errors import InputError, nearest
 from xstilts.evidence.search.client import Client
 from xstilts.evidence.search.work import Work
 
@@ -60,8 +59,8 @@ def load_source(name: str) -> Source:
         InputError: There is no such source.
     """
     if name not in source_names():
-        near = difflib.get_close_matches(name, source_names(), 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(source_names())}"
+        near = nearest(name, source_names())
+        hint = f"did you mean {near!r}?" if near else f"known are {', '.join(source_names())}"
         raise InputError(f"unknown source {name!r}; {hint}")
     return cast(Source, importlib.import_module(f"{__name__}.{name}"))
 
