@@ -376,7 +376,7 @@ def test_hub_patterns_of_every_task_name_repository_and_file(name: str) -> None:
     every = task(name)
     for source in every.sources:
         for split in source.files:
-            patterns = source.patterns(split, "xx")
+            patterns = source.patterns(split, source.languages[0] if source.languages else "xx")
             assert len({pattern.startswith("hub/") for pattern in patterns}) == 1
             assert all(pattern.count("/") > 2 and "**" not in pattern for pattern in patterns if pattern[:4] == "hub/")
             assert all(pattern.endswith((".parquet", ".jsonl")) for pattern in patterns if pattern[:4] == "hub/")
