@@ -15,9 +15,7 @@ task = Task(
             Source("mewslix_pairs", {"train": f"{folder}/wikipedia_pairs-train.jsonl"})
             for folder in ("xtreme/mewslix", "mewslix")
         ),
-        Source(
-            "parquet", {"train": f"{HUB}/train*.parquet"}, columns={"source": "mention", "english": "entity"}
-        ),
+        Source("parquet", {"train": f"{HUB}/train*.parquet"}, columns={"source": "mention", "english": "entity"}),
     ),
     citation="Ruder et al. 2021, XTREME-R: Towards More Challenging and Nuanced Multilingual Evaluation, EMNLP",
     licence="CC BY-SA 4.0 and CC BY 2.5, as Wikipedia and WikiNews",

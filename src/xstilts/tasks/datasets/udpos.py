@@ -42,9 +42,7 @@ task = Task(
             names={"en": "English"},
             by_name=True,
         ),
-        Source(
-            "conllu", {"test": "targets/ud/UD_*/{language}_*-ud-test.conllu"}, options={"fused": 1}, by_name=True
-        ),
+        Source("conllu", {"test": "targets/ud/UD_*/{language}_*-ud-test.conllu"}, options={"fused": 1}, by_name=True),
         Source("conllu", RELEASE_25, options={"fused": 1}, languages=OF_XTREME, by_name=True),
         Source(
             "parquet",
@@ -55,9 +53,7 @@ task = Task(
             lacks={"train": PUD_ALONE, "validation": ("kk", *PUD_ALONE)},
         ),
         Source("tagged", {"test": "xtreme/udpos/test-{language}.tsv"}, options={"columns": ("token",)}, withheld=True),
-        Source(
-            "conllu", RELEASE_27, options={"fused": 1}, languages=OF_XTREME_R, by_name=True, layouts=(RELEASE_25,)
-        ),
+        Source("conllu", RELEASE_27, options={"fused": 1}, languages=OF_XTREME_R, by_name=True, layouts=(RELEASE_25,)),
         Source(
             "parquet",
             {"test": "hub/izhx/xtreme-r-udpos/{language}/test*.parquet"},
