@@ -14,6 +14,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from xstilts import metrics
@@ -31,7 +32,7 @@ from xstilts.data.languages import iso3
 from xstilts.data.languages import language as language_of
 from xstilts.tasks.base import task
 
-ROWS = range(3)
+ROWS = range(6)
 X, R = metrics.XTREME.languages, metrics.XTREME_R.languages
 LAREQA = task("lareqa").languages
 PAIRS = task("mlqa_cross").languages
@@ -58,9 +59,8 @@ class Left:
 
 def said(code: str, n: int, what: str) -> str:
     """Return a sentence with marks at which readers may stumble."""
-    return (f'"{what} {n}", said Ada in {code}, 人.', f"{what} {n}: it's “so” in {code}.", f'{what} {n} {code} "x" y')[
-        n
-    ]
+    kinds = (f'"{what} {n}", said Ada in {code}, 人.', f"{what} {n}: it's “so” in {code}.", f'{what} {n} {code} "x" y')
+    return kinds[n % 3]
 
 
 def table(rows: Iterable[Sequence[str]]) -> str:
@@ -141,11 +141,12 @@ def left() -> Iterator[Left]:
                 "answerA": "a",
                 "answerB": "b",
                 "answerC": "c",
-                "correct": "ABC"[n],
+                "correct": "ABC"[n % 3],
             }
             for n in ROWS
         ]
-        chosen = [MultipleChoiceExample(str(n), said("en", n, split), f"Why {n}?", ("a", "b", "c"), n) for n in ROWS]
+        answers = ("a", "b", "c")
+        chosen = [MultipleChoiceExample(str(n), said("en", n, split), f"Why {n}?", answers, n % 3) for n in ROWS]
         yield Left("siqa", split, "en", {f"siqa/socialIQa_v1.4_{short}.jsonl": jsonl(rows)}, chosen)
     for code in R["mewslix"]:
         for split in ("validation", "test"):
@@ -183,7 +184,8 @@ Sentence = tuple[tuple[str, ...], tuple[str, ...]]
 
 def names(code: str, split: str) -> list[Sentence]:
     o, b, i, place = ENTITIES
-    return [(("Ada", f"{code}:{split}", "人"), (b, i, o)), (("»",), (o,)), (("le", '"'), (o, place))]
+    whole = (("Ada", f"{code}:{split}", "人"), (b, i, o)), (("»",), (o,)), (("le", '"', "Ada", "Bo"), (o, place, b, b))
+    return [*whole, *whole]
 
 
 def banks(code: str) -> tuple[str, ...]:
@@ -197,7 +199,17 @@ def treebank_splits(code: str) -> list[str]:
 
 def words(code: str, split: str, bank: str) -> list[Sentence]:
     x, noun, verb, det = PARTS_OF_SPEECH
-    return [((f"{code}-{bank}", "runs", "人"), (noun, verb, x)), ((split,), (noun,)), (("le", "mirum"), (det, noun))]
+    whole = ((f"{code}-{bank}", "runs", "人"), (noun, verb, x)), ((split,), (noun,)), (("le", "mirum"), (det, noun))
+    return [*whole, *whole]
+
+
+def treebank(code: str, bank: str, split: str) -> str:
+    """Return a treebank in CoNLL-U, with comments and empty nodes."""
+    blocks = []
+    for one in words(code, split, bank):
+        rows = [(str(n), form, "_", tag, *"__", "0", *"___") for n, (form, tag) in enumerate(zip(*one, strict=True), 1)]
+        blocks.append("# text = x\n" + plain(rows) + plain([("1.1", "none", *"_" * 8)]))
+    return "\n".join(blocks) + "\n"
 
 
 def _tagged(name: str, code: str, split: str, path: str, found: Sequence[Sentence]) -> Left:
@@ -211,9 +223,10 @@ def _tagged(name: str, code: str, split: str, path: str, found: Sequence[Sentenc
 
 
 def questions(name: str, split: str, code: str) -> list[QAExample]:
-    """Return three questions on two passages."""
-    told = [f"Ada wrote it. In {code}, {name} {split} {n}, 人." for n in range(2)]
-    return [QAExample(f"{name}-{split}-{n}", told[n // 2], f"Who {n}?", (AnswerSpan("Ada", 0),)) for n in ROWS]
+    """Return questions, two of a passage; TyDiQA's ids begin with the name of the language."""
+    told = [f"Ada wrote it. In {code}, {name} {split} {n}, 人." for n in ROWS[::2]]
+    begun = language_of(code).name.lower() if name == "tydiqa" else name
+    return [QAExample(f"{begun}-{split}-{n}", told[n // 2], f"Who {n}?", (AnswerSpan("Ada", 0),)) for n in ROWS]
 
 
 def question(one: QAExample, blank: bool = False) -> dict[str, Any]:
@@ -250,7 +263,7 @@ def lines(texts: Iterable[str]) -> str:
 
 def translations(code: str) -> tuple[list[str], list[str]]:
     """Return sentences and translations, whose order is another one when they are sorted."""
-    return [said(code, n, "neno") for n in ROWS], [f"{'cab'[n]} word in {code}" for n in ROWS]
+    return [said(code, n, "neno") for n in ROWS], [f"{'cabfed'[n]} word in {code}" for n in ROWS]
 
 
 def _bucc(code: str, split: str) -> Left:
@@ -366,9 +379,45 @@ def causes(code: str, split: str, hidden: bool = False) -> list[MultipleChoiceEx
     ]
 
 
+# The same test sets with their answers, in the forms in which they are published.
+
+
+def gold() -> Iterator[tuple[str, str]]:
+    """Yield the path below the data folder and the text of each file with the answers that the script takes away."""
+    for path, text in raw("xnli").items():
+        if path.startswith("XNLI-1.0/"):
+            yield path, text
+    yield from ((f"x-final/{path}", text) for path, text in raw("pawsx").items())
+    for code in R["panx"]:
+        yield f"panx_dataset/{code}.tar.gz/test", raw("panx")[f"{code}-test"]
+    for code in R["udpos"]:
+        for bank in banks(code):
+            release = "2.5" if code in X["udpos"] else "2.7"
+            path = f"ud-treebanks-v{release}/UD_{bank}-{code}/{code}_{bank}-ud-test.conllu"
+            yield path, treebank(code, bank, "test")
+    for code in X["bucc"]:
+        sides, ids = translations(code), [[f"{side}-{n + 1:09}" for n in ROWS] for side in (code, "en")]
+        for split in SPLITS.values():
+            for side, column in zip((code, "en"), zip(ids, sides, strict=True), strict=True):
+                yield f"bucc2018/{code}-en.{split}.{side}", plain(zip(*column, strict=True))
+            yield f"bucc2018/{code}-en.{split}.gold", plain(zip(*(column[1:] for column in ids), strict=True))
+    yield from ((f"targets/tatoeba_laser/{path}", text) for path, text in raw("tatoeba").items())
+    for code in R["xquad"]:  # Romanian, which the script does not get, among them
+        yield f"targets/xquad/xquad.{code}.json", squad(questions("xquad", "test", code))
+    yield from ((f"MLQA_V1/test/{path}", text) for path, text in raw("mlqa").items())
+    spoken = [one for code in R["tydiqa"] for one in questions("tydiqa", "test", code)]
+    yield "tydiqa/tydiqa-goldp-v1.1-dev.json", squad(spoken)
+    for code in R["xcopa"]:
+        yield f"xcopa/data/{code}/test.{code}.jsonl", jsonl(copa(code, "test"))
+    labelled = [row for code in R["mewslix"] for row in mentions(code, "test")]
+    yield "mewslix/wikinews_mentions-test.jsonl", jsonl(labelled)
+    yield "mewslix/candidate_set_entities.jsonl", jsonl(entity(n) for n in ROWS)
+
+
 # What the preprocessing gets, by the name that it has for the task.
 
 
+@cache
 def raw(name: str) -> Files:
     """Return the files that the script hands to its preprocessing of a task."""
     return dict(RAW[name]())
@@ -376,12 +425,12 @@ def raw(name: str) -> Files:
 
 def _raw_xnli() -> Iterator[tuple[str, str]]:
     spelled = (*NLI[:2], "contradictory")
-    rows = [(said("en", n, "train"), said("en", n, "then"), spelled[n]) for n in ROWS]
+    rows = [(said("en", n, "train"), said("en", n, "then"), spelled[n % 3]) for n in ROWS]
     yield "XNLI-MT-1.0/multinli/multinli.train.en.tsv", plain([("premise", "hypo", "label"), *rows])
     for split in ("validation", "test"):
         head = ("language", "gold_label", *"abcd", "sentence1", "sentence2")
         pairs = [
-            (code, NLI[n], *"abcd", said(code, n, split), said(code, n, "then")) for code in X["xnli"] for n in ROWS
+            (code, NLI[n % 3], *"abcd", said(code, n, split), said(code, n, "then")) for code in X["xnli"] for n in ROWS
         ]
         yield f"XNLI-1.0/xnli.{SPLITS[split]}.tsv", plain([head, *pairs])
 
@@ -411,10 +460,10 @@ def _raw_mlqa() -> Iterator[tuple[str, str]]:
 
 
 def _raw_tydiqa() -> Iterator[tuple[str, str]]:
-    spoken = {code: language_of(code).name.lower() for code in R["tydiqa"]}
-    found = [replace(e, id=f"{spoken[code]}-{e.id}") for code in spoken for e in questions("tydiqa", "train", code)]
+    found = [one for code in R["tydiqa"] for one in questions("tydiqa", "train", code)]
     yield "tydiqa-goldp-v1.1-train.json", squad(found)
-    for code, name in spoken.items():
+    for code in R["tydiqa"]:
+        name = language_of(code).name.lower()
         yield f"tydiqa-goldp-v1.1-dev/tydiqa-goldp-dev-{name}.json", squad(questions("tydiqa", "test", code))
 
 

@@ -78,24 +78,12 @@ def test_the_folder_is_read_as_it_was_meant(folder: Path, name: str) -> None:
 # The treebanks themselves.
 
 
-def treebank(code: str, bank: str, split: str) -> str:
-    """Return a treebank in CoNLL-U, with comments, an empty node and a fused form."""
-    blocks = []
-    for forms, tags in made.words(code, split, bank):
-        rows = [
-            (str(n), form, "_", tag, *"__", "0", *"___")
-            for n, (form, tag) in enumerate(zip(forms, tags, strict=True), 1)
-        ]
-        blocks.append("# text = x\n" + made.plain(rows) + made.plain([("1.1", "none", *"_" * 8)]))
-    return "\n".join(blocks) + "\n"
-
-
 @pytest.mark.parametrize("place", ["ud-treebanks-v2.5", "targets/ud"])
 def test_treebanks_follow_each_other_by_the_names_of_their_files(folder: Path, tmp_path: Path, place: str) -> None:
     """UD_Italian-PUD comes before UD_Italian-ParTUT by its folder, and after it by its file, as for XTREME's script."""
     for bank in ("PUD", "ParTUT", "ISDT"):
         path = f"{place}/UD_Italian-{bank}/it_{bank.lower()}-ud-test.conllu"
-        put({path: treebank("it", bank.lower(), "test")}, tmp_path)
+        put({path: made.treebank("it", bank.lower(), "test")}, tmp_path)
     found, of_xtreme = (
         [getattr(example, "tokens", ()) for example in examples(task("udpos").data("test", "it", data), data, Report())]
         for data in (tmp_path, folder)
@@ -107,7 +95,7 @@ def test_treebanks_follow_each_other_by_the_names_of_their_files(folder: Path, t
 def test_the_languages_of_xtreme_r_come_from_the_later_release(code: str, tmp_path: Path) -> None:
     for release in ("2.5", "2.7"):
         path = f"ud-treebanks-v{release}/UD_X-{code}/{code}_x-ud-test.conllu"
-        put({path: treebank(code, release, "test")}, tmp_path)
+        put({path: made.treebank(code, release, "test")}, tmp_path)
         read = [file.path for file in task("udpos").data("test", code, tmp_path).files]
         assert read == [path if code != "fi" else path.replace("2.7", "2.5")]
 
