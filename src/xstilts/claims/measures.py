@@ -35,7 +35,6 @@ from xstilts.metrics.base import Array
 from xstilts.stats import PLAIN, Estimate, Resampling
 from xstilts.store.names import BASELINE
 
-
 FIXED = "fixed"  # the layer of a retrieval score at the literature's depth
 
 
