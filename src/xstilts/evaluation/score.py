@@ -89,7 +89,7 @@ def scored(
     }
     return {
         SCORE: json.dumps(summary, indent=1, ensure_ascii=False) + "\n",
-        **{name: "".join(json.dumps(part) + "\n" for part in each.examples) for name, each in files.items()},
+        **{name: "".join(json.dumps(part) + "\n" for part in result.examples) for name, result in files.items()},
     }
 
 
