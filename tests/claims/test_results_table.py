@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from xstilts import stats
+from xstilts.claims.claim import Claim
+from xstilts.claims.claim_validation import refuse
 from xstilts.claims.measures import Gain, Growth, Level, Mean, Measure, from_json, to_json
 from xstilts.claims.results_table import FixedLayer, Missing, Result, ResultsTable, contributions
 from xstilts.errors import InputError
@@ -79,6 +83,13 @@ def test_gains_and_levels_of_retrieval_can_be_measured_at_the_fixed_layer(tmp_pa
         Level("squad", "xnli", layer="fixed").of(kept)
     with pytest.raises(InputError, match="unknown layer 'last': give 'fixed', or leave it out"):
         Gain("squad", "xnli", layer="last")
+
+
+@pytest.mark.parametrize("several", [lambda one: one, lambda one: Mean((one,)), Growth], ids=["gain", "mean", "growth"])
+def test_a_claim_about_a_layer_that_a_target_has_not_is_refused(several: Callable[[Gain], Any]) -> None:
+    claim = Claim("SQuAD helps XNLI", several(Gain("squad", "xnli", layer="fixed")), "above")
+    with pytest.raises(InputError, match=r"'xnli' has one score and none by layers: leave out layer='fixed'"):
+        refuse([claim], {})
 
 
 def test_a_mean_of_one_gain_is_that_gain() -> None:
