@@ -142,6 +142,7 @@ def _pairs(task: Task, folder: Path, split: str | None) -> Iterator[tuple[str, s
     chosen = () if task.artificial or task.trained_in == task.usual_languages else task.trained_in  # "mnli:sw"
     for part in (part for part in splits if split in (None, part)):
         used = () if task.artificial else download.used_languages(task, part)
+        used = tuple(code for code in used if any(source.patterns(part, code) for source in task.sources))
         for code in dict.fromkeys((*download.languages_of(task), *chosen)):
             if code in used or (part == "train" and code in chosen) or _source(task, part, code, folder):
                 yield part, code

@@ -16,7 +16,8 @@ CODES = (
 LANGUAGES = tuple(CODES.split())
 OF_XTREME_R = ("lt", "pl", "ro", "uk", "wo")
 OF_XTREME = tuple(code for code in LANGUAGES if code not in OF_XTREME_R)
-PUD_ALONE = ("th", "tl", "yo")  # whose treebanks are test sets
+TEST_ALONE = ("th", "tl", "yo")  # what there is in these languages
+LACKS = {"train": TEST_ALONE, "validation": ("kk", *TEST_ALONE)}
 SPLITS = {"train": "train", "validation": "dev", "test": "test"}
 RELEASE_25, RELEASE_27 = (
     {split: f"ud-treebanks-v{release}/UD_*/{{language}}_*-ud-{name}.conllu" for split, name in SPLITS.items()}
@@ -35,6 +36,7 @@ task = Task(
             "tagged",
             {"train": "xtreme/udpos/train-{language}.tsv", "validation": "xtreme/udpos/dev-{language}.tsv"},
             options={"columns": ("token", "tag")},
+            lacks=LACKS,
         ),
         Source(
             "conllu",
@@ -43,14 +45,14 @@ task = Task(
             by_name=True,
         ),
         Source("conllu", {"test": "targets/ud/UD_*/{language}_*-ud-test.conllu"}, options={"fused": 1}, by_name=True),
-        Source("conllu", RELEASE_25, options={"fused": 1}, languages=OF_XTREME, by_name=True),
+        Source("conllu", RELEASE_25, options={"fused": 1}, languages=OF_XTREME, lacks=LACKS, by_name=True),
         Source(
             "parquet",
             {split: f"hub/google/xtreme/udpos.{{language}}/{split}*.parquet" for split in SPLITS},
             columns={"tags": "pos_tags"},
             names={code: language(code).name for code in LANGUAGES},
             languages=OF_XTREME,
-            lacks={"train": PUD_ALONE, "validation": ("kk", *PUD_ALONE)},
+            lacks=LACKS,
         ),
         Source("tagged", {"test": "xtreme/udpos/test-{language}.tsv"}, options={"columns": ("token",)}, withheld=True),
         Source("conllu", RELEASE_27, options={"fused": 1}, languages=OF_XTREME_R, by_name=True, layouts=(RELEASE_25,)),
