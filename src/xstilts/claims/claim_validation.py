@@ -109,10 +109,11 @@ def _refuse_layer(claim: Claim) -> None:
     """Raise InputError for a claim about the fixed layer of a target that is not scored by layers."""
     measure = claim.measure.gain if isinstance(claim.measure, Growth) else claim.measure
     for part in measure.gains if isinstance(measure, Mean) else (measure,):
-        layer = part.layer if isinstance(part, Level | Gain) and part.target in names() else ""
-        if layer and not task_format(task(part.target).format).layered:
+        if not (isinstance(part, Level | Gain) and part.layer and part.target in names()):
+            continue
+        if not task_format(task(part.target).format).layered:
             problem = f"claim '{claim.sentence}': '{part.target}' has one score and none by layers"
-            raise InputError(f"{problem}: leave out layer='{layer}'")
+            raise InputError(f"{problem}: leave out layer='{part.layer}'")
 
 
 def meets(selector: ArmSelector, arm: ArmSelector) -> bool:
