@@ -29,7 +29,8 @@ from xstilts.runtime.text import counted
 from xstilts.stats import Summary, gain, summary
 from xstilts.store import manifest
 from xstilts.store.names import BASELINE as BASELINE
-from xstilts.store.stage import Stage, folder_of, lineage
+from xstilts.store.stage import folder_of
+from xstilts.training.combine import averaging
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def collect(runs: Mapping[str, list[Run]], machine: Runtime) -> ScoreTable:
     languages = first.languages()
     columns = tuple(_column(name, seeds, machine) for name, seeds in runs.items())
     missing = tuple(code for code in first.measured_languages() if code not in languages)
-    notes = (*_notes(first, machine), *_contaminated(runs, machine))
+    notes = (*_averages(first), *_notes(first, machine), *_contaminated(runs, machine))
     english = first.target.trained_in[0]
     layer = read_score(folder_of(next(iter(first.scores().values())), machine)).get("fixed_layer")
     return ScoreTable(first.target.name, first.target.metric, languages, english, columns, missing, notes, layer)
@@ -169,17 +170,24 @@ def _column(name: str, runs: list[Run], machine: Runtime) -> Column:
         if all("by_layer" in record for record in seeds)
     }
     keys = {code: tuple(by_language[code].key for by_language in stages) for code in stages[0]}
-    collapsed = {label for run in runs for label in _collapsed(run.model(), machine)}
+    collapsed = {label for run in runs for label in _collapsed(run, machine)}
     return Column(name, scores, keys, tuple(sorted(collapsed)), fixed)
 
 
-def _collapsed(model: object, machine: Runtime) -> list[str]:
-    """Return the trainings behind a model that ended no better than chance on development data."""
+def _collapsed(run: Run, machine: Runtime) -> list[str]:
+    """Return the trainings of a run that ended no better than chance on development data."""
     collapsed = []
-    for stage in lineage(model, "encoder"):
-        dev = manifest.read(folder_of(stage, machine))["record"].get("dev", {}) if isinstance(stage, Stage) else {}
-        collapsed += [stage.label] if any(task["collapsed"] for task in dev.values()) else []
-    return collapsed[::-1]
+    for phase in run.phases():
+        dev = manifest.read(folder_of(phase.stage, machine))["record"].get("dev", {})
+        collapsed += [phase.stage.label] if any(task["collapsed"] for task in dev.values()) else []
+    return collapsed
+
+
+def _averages(run: Run) -> Iterable[str]:
+    """Yield what the weights behind each score are the average of, where they are one."""
+    if run.average and run.model() != run.encoder:
+        described = averaging(run.average).described(run.seed)
+        yield f"each model is an average of weights, {described}" + (", and so on" if "seeds" in run.average else "")
 
 
 def _notes(run: Run, machine: Runtime) -> Iterable[str]:

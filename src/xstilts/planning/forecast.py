@@ -39,6 +39,7 @@ from xstilts.runtime import progress
 from xstilts.runtime.machine import GPU_TOKENS, Runtime
 from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage, lineage
+from xstilts.training.combine import head_training
 from xstilts.training.memory import GIB, UNKNOWN_LABELS, Memory, Setting
 from xstilts.training.recipe import Recipe
 from xstilts.training.training_set import TrainingSet
@@ -420,7 +421,7 @@ def _labels(model: Encoder | Stage, data: Stage, format: str) -> int:
     """Return how many labels the head has that predicts data."""
     if task_format(format).headless or task_format(format).language_model:
         return 0
-    trained = model.arguments["training_sets"][-1].labels if isinstance(model, Stage) else ()
+    trained = head_training(model).arguments["training_sets"][-1].labels if isinstance(model, Stage) else ()
     return len(data.arguments["data"].labels or trained) or UNKNOWN_LABELS
 
 
