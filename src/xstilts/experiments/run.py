@@ -35,7 +35,7 @@ from xstilts.models.encoder import Encoder
 from xstilts.store import names
 from xstilts.store.memo import memoised
 from xstilts.store.names import INTERMEDIATE, PRETRAINING, TARGET
-from xstilts.store.stage import Stage, generations, lineage
+from xstilts.store.stage import Stage, generations
 from xstilts.tasks.base import Task
 from xstilts.tasks.base import task as task_of
 from xstilts.training import batch_schedule
@@ -335,7 +335,8 @@ class Run:
         return first + [(TARGET, (training_task,)) for training_task in self._target_training_tasks()]
 
     def _phases(self) -> tuple[Phase, ...]:
-        before = [_pretraining(stage) for stage in lineage(self.encoder, "encoder") if _is_training(stage)][::-1]
+        earlier = generations(self.encoder, made_from) if isinstance(self.encoder, Stage) else []
+        before = [_pretraining(stage) for stage in earlier if _is_training(stage)]
         average = averaging(self.average)
         branches = [self._own_phases(seed) for seed in range(self.seed, self.seed + average.seeds)]
         if not branches[0]:
@@ -484,8 +485,8 @@ def _pretraining(stage: Stage) -> Phase:
     return Phase(PRETRAINING, (), arguments["training_sets"], arguments["recipe"], stage, stage)
 
 
-def _is_training(model: Encoder | Stage) -> bool:
-    return isinstance(model, Stage) and model.work.name == names.TRAIN
+def _is_training(model: Stage) -> bool:
+    return model.work.name == names.TRAIN
 
 
 def _headless(task: Task) -> bool:
