@@ -438,6 +438,7 @@ def compare(
     learn_from: TaskLike | Sequence[TaskLike] = (),
     average: str = "",
     combine: str = "",
+    oracle: int = 0,
     runtime: Runtime | None = None,
     **options: Unpack[RuntimeOptions],
 ) -> Comparison:
@@ -460,6 +461,8 @@ def compare(
             of the result is then one average.
         combine: Train each task of a setting alone and combine their encoders: "add:0.5" (task vectors), "ties:0.2" or
             "swap:top:2" (layers of the second task). The name of a setting says so: "mnli+squad (add:0.5)".
+        oracle: Also choose among so many last snapshots on target-language development data, which a zero-shot result
+            may not see, and on that of the training language; the table has a row for each.
         runtime: A `Runtime`, instead of the options below.
         **options: Where and how to compute: `data`, `store`, `device`, `workers` and the like (`RuntimeOptions`).
 
@@ -492,6 +495,7 @@ def compare(
         _texts(languages),
         average=average,
         combine=combine,
+        oracle=oracle,
     )
     return Comparison.of(grid, machine)
 

@@ -196,6 +196,16 @@ class ExperimentOptions(EncoderOptions):
         ),
     ] = ""
 
+    oracle: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Also choose among the last N snapshots on target-language development data (oracle), and on that of "
+            "the training language.",
+        ),
+    ] = 0
+
     def grid(self, recipes: Recipes, runtime: Runtime) -> Grid:
         """Return the runs that these options ask for.
 
@@ -218,6 +228,7 @@ class ExperimentOptions(EncoderOptions):
             tuple(self.languages.split(",")) if self.languages else (),
             average=self.average,
             combine=self.combine,
+            oracle=self.oracle,
         )
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from xstilts.errors import InputError
-from xstilts.experiments import preflight
-from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, check_split
+from xstilts.experiments import preflight, snapshot_choice
+from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, check_oracle, check_split
 from xstilts.experiments.score_table import BASELINE, ScoreTable, collect
 from xstilts.experiments.splits import Splits
 from xstilts.formats import task_format
@@ -51,6 +51,7 @@ class Grid:
         reset_layers: Layers that get the encoder's weights back after the intermediate phase.
         average: Weights to average at the end of runs: "seeds" (all of them), "seeds:3" (each three of them), "last:5".
         combine: How intermediate tasks, each trained alone, become one encoder (`Run.combine`).
+        oracle: Among how many snapshots of target trainings development data choose, for a column of their own.
 
     Raises:
         InputError: Two settings have the same name, or masked-LM is given and no setting.
@@ -68,6 +69,7 @@ class Grid:
     reset_layers: str = ""
     average: str = ""
     combine: str = ""
+    oracle: int = 0
 
     def __post_init__(self) -> None:
         check_split(self.split)
@@ -79,6 +81,7 @@ class Grid:
             raise InputError("masked-LM runs beside intermediate tasks, and there are none: give --intermediate")
         if self.combine and not self.settings:
             raise InputError("a composition is of intermediate trainings, and there are none: give --intermediate")
+        check_oracle(self.oracle, self.average, self.split)
         for setting in self.settings if self.combine else ():
             check_members(composition(self.combine), len(setting))
         if self.seeds % self._averaging.seeds:
@@ -143,7 +146,8 @@ class Grid:
             InputError: Data are missing; the message names every place looked at.
         """
         with memoising():
-            return self.score_stages(machine) + self.overlaps(machine)
+            choices = [stage for run in self.all_runs(machine.data) for stage in snapshot_choice.stages(run)]
+            return self.score_stages(machine) + self.overlaps(machine) + choices
 
     def overlaps(self, machine: Runtime) -> list[Stage]:
         """Return the contamination checks of the test sets against the training data, the same for all seeds.
@@ -225,6 +229,7 @@ class Grid:
             self.reset_layers,
             self._averaging.text,
             self.combine if setting else "",
+            self.oracle,
             data,
         )
 

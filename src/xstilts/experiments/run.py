@@ -41,7 +41,7 @@ from xstilts.tasks.base import task as task_of
 from xstilts.training import batch_schedule
 from xstilts.training.combine import averaged, averaging, check_members, composed, composition, made_from
 from xstilts.training.layer_reset import reset_layers
-from xstilts.training.recipe import SETS, TRAINABLE, Recipe, changed, named
+from xstilts.training.recipe import MOST_SNAPSHOTS, SETS, TRAINABLE, Recipe, changed, named
 from xstilts.training.train import train
 from xstilts.training.training_set import TrainingSet, with_development_data
 
@@ -54,6 +54,16 @@ def check_split(split: str) -> None:
     if split not in SPLITS:
         hint = did_you_mean(split, SPLITS, {"dev": "validation", "val": "validation", "valid": "validation"})
         raise InputError(f"unknown split '{split}'; {hint}")
+
+
+def check_oracle(oracle: int, average: str, split: str) -> None:
+    """Raise InputError where a choice among snapshots is of too few or too many, or of no single training."""
+    if oracle and not 2 <= oracle <= MOST_SNAPSHOTS:
+        raise InputError(f"an oracle chooses among 2 to {MOST_SNAPSHOTS} snapshots, not {oracle}")
+    if oracle and average:
+        raise InputError("an oracle chooses a snapshot of one training: leave --average out")
+    if oracle and split == "validation":
+        raise InputError("an oracle chooses on development data: measure on --split test")
 
 
 @dataclass(frozen=True)
@@ -173,6 +183,7 @@ class Run:
         average: Weights to average at the end, "seeds:3" (of this seed and the next ones), "last:5" or both.
         combine: How the intermediate tasks, each trained alone, become one encoder, such as "add:0.5"; "": one training
             on the mix of them.
+        oracle: Among how many of the target training's last snapshots development data choose (`snapshot_choice`).
         data: Data folder, or splits; None where no files are needed. No part of equality: stages hold what was read.
 
     Raises:
@@ -192,6 +203,7 @@ class Run:
     reset_layers: str = ""
     average: str = ""
     combine: str = ""
+    oracle: int = 0
     data: Splits | Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -199,6 +211,7 @@ class Run:
         if self.reset_layers and (not TRAINABLE.fullmatch(self.reset_layers) or self.reset_layers.startswith("lora")):
             raise InputError(f"unknown layers '{self.reset_layers}' to reset: give top:2, bottom:2 or layers:0-3")
         averaging(self.average)
+        check_oracle(self.oracle, self.average, self.split)
         if self.combine and self.intermediate:
             check_members(composition(self.combine), len(self.intermediate))
         for code in self.only_languages:
@@ -356,7 +369,7 @@ class Run:
         for number, (role, tasks) in enumerate(trainings, start=1):
             # The last training's weights are averaged, with heads that start from those of the first seed.
             last, composing = number == len(trainings), bool(self.combine) and role == INTERMEDIATE
-            snapshots = average.last if last else 0
+            snapshots = max(average.last, self.oracle if role == TARGET else 0) if last else 0
             head_seed = self.seed if last and seed != self.seed and not composing else None
             composed_of = [(task,) for task in tasks] if composing else [tasks]
             phase = [

@@ -21,6 +21,7 @@ from rich.table import Table as RichTable
 
 from xstilts.evaluation import contamination
 from xstilts.evaluation.score import read_score
+from xstilts.experiments import snapshot_choice
 from xstilts.experiments.run import Run
 from xstilts.formats import task_format
 from xstilts.runtime.machine import Runtime
@@ -43,6 +44,8 @@ class Column:
         keys: Keys of the score stages, as `scores`; equal keys are one result.
         collapsed: Labels of the trainings that ended no better than chance.
         at_fixed_layer: Of retrieval, the scores at the literature's depth, as `scores`, which are at the chosen layer.
+        by_snapshot: By how a snapshot is chosen ("oracle: …" for the target language's own development data), the
+            scores in the languages that have such data.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Column:
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     collapsed: tuple[str, ...] = ()
     at_fixed_layer: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    by_snapshot: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
 
     def replicates(self, code: str) -> tuple[float, ...]:
         """Return the distinct results of a setting in one language.
@@ -171,7 +175,7 @@ def _column(name: str, runs: list[Run], machine: Runtime) -> Column:
     }
     keys = {code: tuple(by_language[code].key for by_language in stages) for code in stages[0]}
     collapsed = {label for run in runs for label in _collapsed(run, machine)}
-    return Column(name, scores, keys, tuple(sorted(collapsed)), fixed)
+    return Column(name, scores, keys, tuple(sorted(collapsed)), fixed, snapshot_choice.scores(runs, machine))
 
 
 def _collapsed(run: Run, machine: Runtime) -> list[str]:
@@ -264,14 +268,24 @@ def header(table: TableOfMeans) -> list[str]:
 def cells_of(table: TableOfMeans) -> Iterable[tuple[str, list[str]]]:
     """Yield each row's label and its cells: mean ± standard error over seeds, gains with intervals.
 
-    Means of retrieval follow at the fixed layer.
+    Means of retrieval follow at the fixed layer, and means over chosen snapshots.
     """
     yield from _cells(table)
+    for how in table.columns[0].by_snapshot if isinstance(table, ScoreTable) else ():
+        yield from _chosen_snapshots(table, how)
     at_fixed_layer = table.with_fixed_layer() if isinstance(table, ScoreTable) else None
     if at_fixed_layer:
         rows = list(_cells(at_fixed_layer))
         means = [row for row in rows if row[0].startswith("mean")] or rows
         yield from ((f"{label}, fixed layer {at_fixed_layer.fixed_layer}", cells) for label, cells in means)
+
+
+def _chosen_snapshots(table: ScoreTable, how: str) -> Iterable[tuple[str, list[str]]]:
+    """Yield the last mean over languages with development data, at the snapshots that a way of choosing takes."""
+    columns = tuple(replace(column, scores=column.by_snapshot[how]) for column in table.columns)
+    languages = tuple(code for code in table.languages if code in columns[0].scores)
+    rows = list(_cells(replace(table, columns=columns, languages=languages)))
+    yield from ((f"{label}, {how}", cells) for label, cells in rows[-1:])
 
 
 def _cells(table: TableOfMeans) -> Iterable[tuple[str, list[str]]]:

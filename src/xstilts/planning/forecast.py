@@ -24,6 +24,7 @@ from xstilts.cost import flops
 from xstilts.cost.activation_memory import Device
 from xstilts.data import held_out
 from xstilts.errors import InputError
+from xstilts.experiments import snapshot_choice
 from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import NamedSplits
 from xstilts.experiments.study import Study
@@ -275,7 +276,9 @@ def planned(run: Run) -> PlannedRun:
     """
     scores = list(run.scores().values())
     tuned_from = [score.arguments["tuned_from"] for score in scores if score.arguments["tuned_from"]]
-    return PlannedRun(run.phases(), tuple(_once(score.arguments["predictions"] for score in (*scores, *tuned_from))))
+    choices = snapshot_choice.stages(run)
+    every = (*scores, *tuned_from, *choices)
+    return PlannedRun(run.phases(), tuple(_once(score.arguments["predictions"] for score in every)))
 
 
 def configuration(training: Stage) -> Configuration:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -172,8 +173,26 @@ class LayerSwap:
         return f"swap:{self.layers}"
 
 
+@identity("Snapshot", always=("number",))
+@dataclass(frozen=True)
+class Snapshot:
+    """One snapshot of one member, with its head.
+
+    Attributes:
+        number: Which one, counted from the end: 1 is the last. Where there are fewer, it is the earliest.
+    """
+
+    number: int
+
+    @property
+    def text(self) -> str:
+        """The method in words."""
+        return f"snapshot:{self.number}"
+
+
 Composition = TaskVectors | Ties | LayerSwap
-Method = Average | Composition
+WithHead = Average | Snapshot
+Method = WithHead | Composition
 
 
 @dataclass(frozen=True)
@@ -300,6 +319,19 @@ def averaged(members: Sequence[Stage], last: int = 0) -> Stage:
     return combine(ordered[0].arguments["encoder"], ordered, Average(last))
 
 
+def snapshot(training: Stage, number: int) -> Stage:
+    """Return a snapshot of a training as a model.
+
+    Args:
+        training: It keeps as many snapshots at least.
+        number: Counted from the end: 1 is the last one.
+
+    Returns:
+        The stage of the model.
+    """
+    return combine(training.arguments["encoder"], (training,), Snapshot(number))
+
+
 def composed(encoder: Encoder | Stage, members: Sequence[Stage], method: Composition) -> Stage:
     """Return the composition of trainings of one encoder, without their heads.
 
@@ -349,8 +381,11 @@ def combine(context: BuildContext, encoder: Encoder | Stage, members: tuple[Stag
     folder = context.folder / MODEL
     if isinstance(method, Average):
         if method.last:
-            paths = [snapshot for path in paths for snapshot in snapshots.folders(path)[-method.last :]]
+            paths = [snapshot for path in paths for snapshot in _snapshots(path)[-method.last :]]
         _average([path / MODEL for path in paths], folder)
+    elif isinstance(method, Snapshot):
+        every = _snapshots(paths[0])
+        shutil.copytree(every[-min(method.number, len(every))] / MODEL, folder, copy_function=_linked)
     else:
         source = context.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
         network = Network(load_backbone(source))
@@ -368,6 +403,19 @@ def combine(context: BuildContext, encoder: Encoder | Stage, members: tuple[Stag
                     before[name].copy_(value)
         save_encoder(network, load_tokenizer(paths[0] / MODEL), folder)
     context.record |= {"method": method.text, "models": len(paths)} | _lengths(context, members)
+
+
+def _snapshots(training: Path) -> list[Path]:
+    """Return the snapshots of a training, or the training itself where it was stopped before the first."""
+    return snapshots.folders(training) or [training]
+
+
+def _linked(source: str, target: str) -> None:
+    """Link a file, which is never changed, where the file system can; else copy it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _lengths(context: BuildContext, members: Sequence[Stage]) -> dict[str, int]:
@@ -458,7 +506,7 @@ def _number(value: float) -> str:
 
 def head_training(model: Stage) -> Stage:
     """Return the training whose head a model has: itself, or of an average the first of its members."""
-    while model.work.name == names.COMBINE and isinstance(model.arguments["method"], Average):
+    while model.work.name == names.COMBINE and isinstance(model.arguments["method"], WithHead):
         model = model.arguments["members"][0]
     return model
 
