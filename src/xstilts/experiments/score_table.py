@@ -188,7 +188,9 @@ def _collapsed(run: Run, machine: Runtime) -> list[str]:
 
 
 def _averages(run: Run) -> Iterable[str]:
-    """Yield what the weights behind each score are the average of, where they are one."""
+    """Yield what the weights behind each score are the average of, and why there is no oracle that was asked for."""
+    if run.oracle and not snapshot_choice.pairs(run):
+        yield "no oracle: it needs development data in the training language and in another one"
     if run.average and run.model() != run.encoder:
         described = averaging(run.average).described(run.seed)
         yield f"each model is an average of weights, {described}" + (", and so on" if "seeds" in run.average else "")
@@ -271,8 +273,9 @@ def cells_of(table: TableOfMeans) -> Iterable[tuple[str, list[str]]]:
     Means of retrieval follow at the fixed layer, and means over chosen snapshots.
     """
     yield from _cells(table)
-    for how in table.columns[0].by_snapshot if isinstance(table, ScoreTable) else ():
-        yield from _chosen_snapshots(table, how)
+    if isinstance(table, ScoreTable):
+        for how in table.columns[0].by_snapshot:
+            yield from _chosen_snapshots(table, how)
     at_fixed_layer = table.with_fixed_layer() if isinstance(table, ScoreTable) else None
     if at_fixed_layer:
         rows = list(_cells(at_fixed_layer))

@@ -80,7 +80,7 @@ def scores(runs: Sequence[Run], machine: Runtime) -> dict[str, dict[str, tuple[f
         By how a snapshot is chosen, then by language: a score for each run. Nothing where nothing is chosen.
     """
     by_run = [_chosen(run, machine) for run in runs]
-    return {how: {code: tuple(each[how][code] for each in by_run) for code in by_run[0][how]} for how in by_run[0]}
+    return {how: {code: tuple(chosen[how][code] for chosen in by_run) for code in by_run[0][how]} for how in by_run[0]}
 
 
 def _chosen(run: Run, machine: Runtime) -> dict[str, dict[str, float]]:

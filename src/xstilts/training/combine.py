@@ -308,12 +308,12 @@ def averaged(members: Sequence[Stage], last: int = 0) -> Stage:
         InputError: The heads started from different weights, or a member has no snapshots.
     """
     trainings = [member for member in members if member.work.name == names.TRAIN]
-    arguments = [training.arguments for training in trainings]
-    seeds = {each["seed"] if each.get("head_seed") is None else each["head_seed"] for each in arguments}
+    given = [training.arguments for training in trainings]
+    seeds = {values["seed"] if values.get("head_seed") is None else values["head_seed"] for values in given}
     if len(seeds) > 1:
         listed = ", ".join(map(str, sorted(seeds)))
         raise InputError(f"an average needs heads of the same initial weights, not of seeds {listed}: give head_seed")
-    if last and (len(trainings) < len(members) or any(each["recipe"].snapshots < last for each in arguments)):
+    if last and (len(trainings) < len(members) or any(values["recipe"].snapshots < last for values in given)):
         raise InputError(f"an average of last snapshots needs trainings that keep {last}: set snapshots={last}")
     ordered = tuple(sorted(members, key=lambda member: member.key))
     return combine(ordered[0].arguments["encoder"], ordered, Average(last))
@@ -397,8 +397,8 @@ def combine(context: BuildContext, encoder: Encoder | Stage, members: tuple[Stag
                     parameter.copy_(swapped)
             else:
                 before = dict(network.backbone.named_parameters())
-                trained = [dict(each.backbone.named_parameters()) for each in networks]
-                _check_alike([{name: value.shape for name, value in each.items()} for each in (before, *trained)])
+                trained = [dict(member.backbone.named_parameters()) for member in networks]
+                _check_alike([{name: value.shape for name, value in weights.items()} for weights in (before, *trained)])
                 for name, value in method.weights(before, trained).items():
                     before[name].copy_(value)
         save_encoder(network, load_tokenizer(paths[0] / MODEL), folder)
@@ -482,7 +482,7 @@ def _joined(scales: Sequence[float], name: str, members: Sequence[Weights]) -> l
                 break
         else:
             joined.append(([scale], member[name]))
-    return [(math.fsum(each), tensor) for each, tensor in joined]
+    return [(math.fsum(summands), tensor) for summands, tensor in joined]
 
 
 def _sum(terms: Sequence[tuple[float, Tensor]]) -> Tensor:
