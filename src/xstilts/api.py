@@ -460,7 +460,7 @@ def compare(
         average: Average weights: "seeds" (of all runs of a setting), "seeds:3", "last:5" (snapshots) or both; a seed
             of the result is then one average.
         combine: Train each task of a setting alone and combine their encoders: "add:0.5" (task vectors), "ties:0.2" or
-            "swap:top:2" (layers of the second task). The name of a setting says so: "mnli+squad (add:0.5)".
+            "swap@top:2" (layers of the second task). The name of a setting says so: "mnli+squad (add:0.5)".
         oracle: Also choose among so many last snapshots on target-language development data, which a zero-shot result
             may not see, and on that of the training language; the table has a row for each.
         runtime: A `Runtime`, instead of the options below.

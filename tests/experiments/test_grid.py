@@ -255,6 +255,6 @@ def test_a_combined_setting_says_so_in_its_name() -> None:
     assert list(grid.runs(POS)) == names
     assert [run.combine for (run,) in grid.runs(POS).values()] == ["", "add:0.50", "add:0.50"]
     with pytest.raises(InputError, match="give two tasks, not 1"):
-        replace(grid, combine="swap:top:1")
+        replace(grid, combine="swap@top:1")
     with pytest.raises(InputError, match="give --intermediate"):
         replace(grid, settings=())

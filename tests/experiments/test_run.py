@@ -559,7 +559,7 @@ def test_intermediate_trainings_are_composed_before_the_target() -> None:
     assert all(phase.stage == replace(BASELINE, intermediate=phase.tasks).phases()[0].stage for phase in intermediate)
     assert target.stage.arguments["encoder"] == intermediate[0].model == intermediate[1].model
     assert run.scores() == replace(run, intermediate=(POS, QA)).scores()
-    swapped = replace(run, combine="swap:top:2")
+    swapped = replace(run, combine="swap@top:2")
     assert swapped.scores() != replace(swapped, intermediate=(POS, QA)).scores()
     assert replace(BASELINE, combine="add:0.5").scores() == BASELINE.scores()
     with pytest.raises(InputError, match="has 3 scales for 2 trainings"):

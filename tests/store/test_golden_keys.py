@@ -199,5 +199,5 @@ def test_stages_of_later_releases_keep_their_folders() -> None:
     )
     trained = [train(ENCODER, (mnli,), Recipe(snapshots=5), *seeds) for seeds in ((1,), (2, 1))]
     stages = [averaged(trained), averaged(trained, 5)]
-    stages += [composed(ENCODER, trained, composition(text)) for text in ("add:0.5", "ties:0.2", "swap:top:2")]
+    stages += [composed(ENCODER, trained, composition(text)) for text in ("add:0.5", "ties:0.2", "swap@top:2")]
     assert [f"{stage.label}-{stage.key}" for stage in (*trained, *stages)] == LATER

@@ -118,8 +118,8 @@ def test_ties_by_hand() -> None:
         ("add:0.5,-1", TaskVectors((0.5, -1.0))),
         ("ties:0.2", Ties(0.2, 1.0)),
         ("ties:1:0.3", Ties(1.0, 0.3)),
-        ("swap:top:2", LayerSwap("top:2")),
-        ("swap:layers:0-1,5", LayerSwap("layers:0-1,5")),
+        ("swap@top:2", LayerSwap("top:2")),
+        ("swap@layers:0-1,5", LayerSwap("layers:0-1,5")),
     ],
 )
 def test_a_composition_has_the_name_it_was_given(text: str, method: object) -> None:
@@ -128,7 +128,7 @@ def test_a_composition_has_the_name_it_was_given(text: str, method: object) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", "add", "add:", "add:x", "add:nan", "ties:0", "ties:2", "ties:0.1:1:1", "swap:", "swap:lora:2", "sum:1"]
+    "text", ["", "add", "add:", "add:x", "add:nan", "ties:0", "ties:2", "ties:0.1:1:1", "swap@", "swap:lora:2", "sum:1"]
 )
 def test_another_composition_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"give|density"):
@@ -222,7 +222,7 @@ def test_an_average_loads_and_predicts_with_its_head(trainings: list[Stage], sto
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-@pytest.mark.parametrize("text", ["add:0.5", "add:1,-1", "ties:0.3", "swap:top:1", "swap:layers:0-1"])
+@pytest.mark.parametrize("text", ["add:0.5", "add:1,-1", "ties:0.3", "swap@top:1", "swap@layers:0-1"])
 def test_compositions_load_and_do_not_depend_on_the_order(
     text: str, order: tuple[int, int], encoder_of_all: Encoder, trainings: list[Stage], store: Runtime
 ) -> None:

@@ -25,7 +25,7 @@ from xstilts.verification.verify import verify
 
 CASES = (
     ("last:2", 1, "add:1,-0.5", "add:1,-0.5"),
-    ("seeds,last:2", 2, "swap:top:1", "swap:top:1"),
+    ("seeds,last:2", 2, "swap@top:1", "swap@top:1"),
     ("seeds:2", 2, "ties:0.3", "ties:0.3"),
     ("seeds", 2, "add:0.50", "add:0.5"),
 )

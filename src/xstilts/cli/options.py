@@ -192,7 +192,7 @@ class ExperimentOptions(EncoderOptions):
         str,
         typer.Option(
             help="Train each intermediate task alone and combine the encoders: add:0.5 (task vectors), ties:0.2, "
-            "swap:top:2 (layers of the second task)."
+            "swap@top:2 (layers of the second task)."
         ),
     ] = ""
 

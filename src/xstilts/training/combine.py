@@ -12,7 +12,7 @@ float64 and rounded once, to the dtype of the trainings, and in an order that do
 given. So an average of equal weights is these weights to the bit, a task vector that is added and subtracted leaves the
 encoder's bits, and one that is added alone gives the training's.
 
->>> composition("add:0.5"), composition("ties:0.2"), composition("swap:top:2")
+>>> composition("add:0.5"), composition("ties:0.2"), composition("swap@top:2")
 (TaskVectors(scales=(0.5,)), Ties(density=0.2, scale=1.0), LayerSwap(layers='top:2'))
 >>> averaging("seeds:3,last:5")
 Averaging(seeds=3, last=5)
@@ -50,7 +50,7 @@ from xstilts.training.recipe import MOST_SNAPSHOTS, TRAINABLE
 from xstilts.training.train import MODEL
 
 Weights = Mapping[str, Tensor]
-COMPOSITIONS = "add:0.5 (or add:0.5,-1 with a scale for each task), ties:0.2 or ties:0.2:1.0, swap:top:2"
+COMPOSITIONS = "add:0.5 (or add:0.5,-1 with a scale for each task), ties:0.2 or ties:0.2:1.0, swap@top:2"
 AVERAGES = "seeds, seeds:3, last:5 or seeds:3,last:5"
 
 
@@ -170,7 +170,7 @@ class LayerSwap:
     @property
     def text(self) -> str:
         """The method as options have it."""
-        return f"swap:{self.layers}"
+        return f"swap@{self.layers}"
 
 
 @identity("Snapshot", always=("number",))
@@ -256,7 +256,7 @@ def composition(text: str) -> Composition:
     """Return the composition that an option asks for.
 
     Args:
-        text: Such as "add:0.5", "add:1,-0.5", "ties:0.2", "ties:0.2:1.0" or "swap:layers:0-3".
+        text: Such as "add:0.5", "add:1,-0.5", "ties:0.2", "ties:0.2:1.0" or "swap@layers:0-3".
 
     Returns:
         The method.
@@ -264,12 +264,13 @@ def composition(text: str) -> Composition:
     Raises:
         InputError: The text has another form, or a number is out of range.
     """
-    word, _, value = text.partition(":")
+    word, _, layers = text.partition("@")  # as in "lora:16@top:2"
     unknown = InputError(f"unknown composition '{text}': give {COMPOSITIONS}")
     if word == "swap":
-        if not TRAINABLE.fullmatch(value) or value.partition(":")[0] not in ("top", "bottom", "layers", "alternate"):
-            raise InputError(f"unknown layers '{value}' to swap: give swap:top:2, swap:bottom:2 or swap:layers:0-3,8")
-        return LayerSwap(value)
+        if not TRAINABLE.fullmatch(layers) or layers.partition(":")[0] not in ("top", "bottom", "layers", "alternate"):
+            raise InputError(f"unknown layers '{layers}' to swap: give swap@top:2, swap@bottom:2 or swap@layers:0-3,8")
+        return LayerSwap(layers)
+    word, _, value = text.partition(":")
     try:
         numbers = [float(number) for number in value.split("," if word == "add" else ":")]
     except ValueError:
