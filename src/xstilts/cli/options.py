@@ -206,6 +206,18 @@ class ExperimentOptions(EncoderOptions):
         ),
     ] = 0
 
+    few_shot: Annotated[
+        str,
+        typer.Option(
+            metavar="K[:DRAW]",
+            help="Train each target's model further on K training examples of a language, which it then predicts; "
+            "another DRAW takes others.",
+        ),
+    ] = ""
+    set_few_shot: Annotated[
+        list[str] | None, typer.Option(help="Change a setting of the few-shot training: epochs=20 …")
+    ] = None
+
     def grid(self, recipes: Recipes, runtime: Runtime) -> Grid:
         """Return the runs that these options ask for.
 
@@ -213,6 +225,7 @@ class ExperimentOptions(EncoderOptions):
             InputError: A task, language or recipe is unknown, or tasks do not fit each other.
         """
         from xstilts.experiments import grid
+        from xstilts.experiments.few_shot import FewShot
 
         targets = grid.targets_of(self.target or (), self.suite)
         languages = tuple(dict.fromkeys(code for target in targets for code in target.languages))
@@ -229,6 +242,7 @@ class ExperimentOptions(EncoderOptions):
             average=self.average,
             combine=self.combine,
             oracle=self.oracle,
+            few_shot=FewShot.of(self.few_shot, tuple(self.set_few_shot or ())),
         )
 
 

@@ -176,9 +176,14 @@ def stderr(path: Path, metric: str) -> float:
 
 def _of_run(label: str, setting: str, run: Run, machine: Runtime) -> Iterator[Result]:
     """Yield the rows of a run, which share the trainings behind them."""
-    trainings = [(EARLIER if phase.role == PRETRAINING else phase.role, phase.stage) for phase in run.phases()]
-    behind = [(role, *_read(stage, machine)) for role, stage in trainings]
+    shared: list[Part] = [
+        (EARLIER if phase.role == PRETRAINING else phase.role, *_read(phase.stage, machine))
+        for phase in run.shared_phases()
+    ]
     for code, score in run.scores().items():
+        # Those of few shots are the language's own.
+        trainings = [(EARLIER if phase.role == PRETRAINING else phase.role, phase.stage) for phase in run.phases(code)]
+        behind = [*shared, *((role, *_read(stage, machine)) for role, stage in trainings[len(shared) :])]
         folder, predictions = folder_of(score, machine), score.arguments["predictions"]
         yield Result(
             name_of(run.encoder),

@@ -283,8 +283,16 @@ class Head(nn.Module):
         return names | ({"out.bias": row.bias} if row.bias and isinstance(self.out, Tied) else {})
 
 
-def attach(network: Network, task: str, format: str, labels: int = 0, source: str | Path | None = None) -> Head:
-    """Add a new head for a task to a network.
+def attach(
+    network: Network,
+    task: str,
+    format: str,
+    labels: int = 0,
+    source: str | Path | None = None,
+    *,
+    stored_head: bool = False,
+) -> Head:
+    """Add a head for a task to a network, a new one or that of a trained model.
 
     Args:
         network: Gets the head, on the device of its embeddings.
@@ -293,15 +301,23 @@ def attach(network: Network, task: str, format: str, labels: int = 0, source: st
         labels: How many, for classification and token classification.
         source: Folder or hub id whose masked-LM head is the initial one. Such a head uses the input embedding matrix,
             unless the source has a separate output matrix.
+        stored_head: The head of any format is that of `source`.
 
     Returns:
         The head.
+
+    Raises:
+        InputError: The source has no head of this format to begin with.
     """
     untied, stored = False, dict[str, Tensor]()
     if format == "masked_lm" and source is not None:
         untied = has_output_matrix(network.config, source)
         stored = read_tensors(source, Head(network.config, format, untied=untied).stored_names().values())
     head = Head(network.config, format, labels, untied)
+    if stored_head and source is not None:
+        stored = read_tensors(source, head.stored_names().values())
+        if missing := sorted(set(head.stored_names().values()) - set(stored)):
+            raise InputError(f"{source} has no {format} head to train further (no tensor {missing[0]!r})")
     state = {name: stored[name_there] for name, name_there in head.stored_names().items() if name_there in stored}
     head.load_state_dict(state, strict=False)
     network.heads[task] = head.to(network.embedding_matrix)

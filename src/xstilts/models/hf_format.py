@@ -88,7 +88,7 @@ def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerB
     config = network.config
     if format == HEADLESS:
         return network, tokenizer, ()
-    labels = tuple(config.id2label[number] for number in range(config.num_labels)) if format in LABELLED else ()
+    labels = labels_of(config, format)
     row = head_row(config.model_type, format)
     if not row.own and config.architectures not in (None, [_shipped(config, format).__name__]):
         raise InputError(
@@ -102,6 +102,11 @@ def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerB
     head.load_state_dict({name: stored[there] for name, there in head.stored_names().items()})
     network.heads["head"] = head.eval()
     return network, tokenizer, labels
+
+
+def labels_of(config: Any, format: str) -> tuple[str, ...]:
+    """Return the labels of a saved head in the order of its logits; none for a format without labels."""
+    return tuple(config.id2label[number] for number in range(config.num_labels)) if format in LABELLED else ()
 
 
 def _shipped(config: Any, format: str) -> Any:

@@ -32,7 +32,7 @@ from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
-from xstilts.models.hf_format import save, save_encoder
+from xstilts.models.hf_format import labels_of, save, save_encoder
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
@@ -63,8 +63,11 @@ def _label(
     recipe: Recipe,
     seed: int,
     head_seed: int | None = None,
+    keep_head: bool = False,
 ) -> str:
-    return f"train-{'+'.join(training_set.task for training_set in training_sets)}-seed{seed}"
+    tasks = "+".join(training_set.task for training_set in training_sets)
+    shots = "".join(f"-{training_set.shots}shots" for training_set in training_sets if training_set.shots)
+    return f"train-{tasks}{shots}-seed{seed}"
 
 
 @dataclass
@@ -100,6 +103,7 @@ def train(
     recipe: Recipe,
     seed: int,
     head_seed: int | None = None,
+    keep_head: bool = False,
 ) -> None:
     """Train an encoder; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
 
@@ -107,11 +111,13 @@ def train(
 
     Args:
         context: Where the stage is built; a folder with a checkpoint is continued.
-        encoder: A public encoder, or the stage of an earlier phase, of which only the encoder is taken.
+        encoder: A public encoder, or the stage of an earlier phase, of which only the encoder is taken, or with
+            `keep_head` its head too.
         training_sets: Training sets that take turns, and those that add their loss to every step.
         recipe: How the weights are optimized.
         seed: The seed of new heads, order, dropout and masking.
         head_seed: Another seed of new heads (and adapters), for runs whose weights are averaged; None: `seed`.
+        keep_head: Train the head of `encoder` further, with its labels, instead of a new one.
 
     Raises:
         InputError: A training set is empty, the loss is not finite, or a selection has no development data.
@@ -120,16 +126,22 @@ def train(
     machine = suited(context.machine, recipe)
     context = replace(context, machine=machine)
 
-    # Load the encoder. Of an earlier phase, heads are left behind: each phase begins with new ones.
+    # Load the encoder. Of an earlier phase, heads are left behind: each phase begins with new ones, unless it goes on.
     source = context.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
     tokenizer = Tokenizer.of(load_tokenizer(source)).cached(machine)
     torch.manual_seed(seed if head_seed is None else head_seed)
     network = Network(load_backbone(source))
     recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
 
+    if keep_head:
+        training_sets = tuple(
+            replace(training_set, labels=labels_of(network.config, training_set.format))
+            for training_set in training_sets
+        )
+
     # Encode the training sets, attach a head for each, freeze what the recipe does not train.
     sets = [encode_training_set(training_set, context, tokenizer, recipe) for training_set in training_sets]
-    trained_parameters = _attach_and_freeze(network, sets, recipe, source)
+    trained_parameters = _attach_and_freeze(network, sets, recipe, source, keep_head)
 
     # Most rows of a multilingual embedding matrix never occur in the data. They have no gradient, so the network works
     # on the rows that do occur; `matrix` is the whole one, into which they are written back at the end.
@@ -204,11 +216,14 @@ def train(
     remove(context.folder / CHECKPOINT)
 
 
-def _attach_and_freeze(network: Network, sets: list[EncodedTrainingSet], recipe: Recipe, source: str | Path) -> int:
-    """Give a network a new head for each training set; return how many parameters the recipe trains."""
+def _attach_and_freeze(
+    network: Network, sets: list[EncodedTrainingSet], recipe: Recipe, source: str | Path, keep_head: bool = False
+) -> int:
+    """Give a network a head for each training set, new or the source's; return how many parameters are trained."""
     for encoded in sets:
         if not encoded.format.headless:
-            attach(network, encoded.training_set.task, encoded.training_set.format, len(encoded.labels), source)
+            task, format = encoded.training_set.task, encoded.training_set.format
+            attach(network, task, format, len(encoded.labels), source, stored_head=keep_head)
     return freeze(network, recipe.trainable)
 
 
