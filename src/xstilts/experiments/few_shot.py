@@ -41,7 +41,7 @@ class FewShot:
     def __post_init__(self) -> None:
         for name, value in (("shots", self.shots), ("draw", self.draw)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"few-shot {name} must be a whole number of 1 or more, not {value!r}")
+                raise InputError(f"few-shot training: {name} must be a whole number of 1 or more, not {value!r}")
         recipe = self.recipe(Recipe())
         if recipe.selection is not None or recipe.snapshots:
             raise InputError(

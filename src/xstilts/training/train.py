@@ -134,10 +134,7 @@ def train(
     recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
 
     if keep_head:
-        training_sets = tuple(
-            replace(training_set, labels=labels_of(network.config, training_set.format))
-            for training_set in training_sets
-        )
+        training_sets = tuple(_with_labels_of_head(training_set, network, source) for training_set in training_sets)
 
     # Encode the training sets, attach a head for each, freeze what the recipe does not train.
     sets = [encode_training_set(training_set, context, tokenizer, recipe) for training_set in training_sets]
@@ -214,6 +211,17 @@ def train(
         _write_snapshot(step, weights, folder, source, sets, recipe, tokenizer, total, keep_all)
     snapshots.finish()
     remove(context.folder / CHECKPOINT)
+
+
+def _with_labels_of_head(training_set: TrainingSet, network: Network, source: str | Path) -> TrainingSet:
+    """Return a training set with the labels of a saved head, in its order."""
+    labels = labels_of(network.config, training_set.format)
+    if unknown := [label for label in training_set.labels if label not in labels]:
+        raise InputError(
+            f"the head of {source} cannot be trained further on '{training_set.task}': it has no label '{unknown[0]}', "
+            f"but {', '.join(labels) or 'none'}"
+        )
+    return replace(training_set, labels=labels)
 
 
 def _attach_and_freeze(
