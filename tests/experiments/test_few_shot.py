@@ -24,7 +24,7 @@ from xstilts.experiments.run import Recipes, Run, training_roles
 from xstilts.experiments.splits import NamedSplits
 from xstilts.experiments.study import Arm, Study
 from xstilts.models.encoder import Encoder
-from xstilts.planning.forecast import Gpu, forecast
+from xstilts.planning.forecast import Gpu, forecast, planned
 from xstilts.reporting import study_report
 from xstilts.runtime.machine import Runtime
 from xstilts.sandbox import CODES
@@ -72,12 +72,14 @@ def test_shots_draw_and_settings_are_part_of_what_a_training_is() -> None:
 def test_runs_over_named_splits_are_counted_as_the_real_ones() -> None:
     named = replace(TEN, data=NamedSplits())
     assert named.languages() == TEN.languages()
-    study = Study(
-        "How many?",
-        (Arm(Grid(Encoder.of("sandbox"), (POS,), (), Recipes("small"), 2, few_shot=FewShot(10)), "ten"),),
-        (),
-    )
-    expected = forecast(study, Gpu(), Runtime())
+    run, real = (planned(each) for each in (named, TEN))
+    assert (len(run.trainings), len(run.predictions)) == (len(real.trainings), len(real.predictions))
+
+
+@pytest.mark.slow
+def test_the_forecast_counts_the_shots_alone() -> None:
+    grid = Grid(Encoder.of("sandbox"), (POS,), (), Recipes("small"), 2, few_shot=FewShot(10))
+    expected = forecast(Study("How many?", (Arm(grid, "ten"),), ()), Gpu(), Runtime())
     assert expected.total.shared.trainings == 2 * (1 + len(TEN.languages()))
     each = {line.configuration.tasks: line.each for line in expected.lines}
     assert 0 < each["sandbox_pos:qab"].flops < each["sandbox_pos"].flops / 2  # type: ignore[union-attr]
@@ -147,7 +149,7 @@ def test_too_few_examples_are_refused_before_anything_is_trained(encoder: Encode
 
 
 @pytest.mark.parametrize(
-    "format", first(2, ["token_classification", "classification", "multiple_choice", "extractive_qa"])
+    "format", first(1, ["token_classification", "classification", "multiple_choice", "extractive_qa"])
 )
 def test_a_training_that_moves_no_weight_keeps_the_predictions(format: str, encoder: Encoder, machine: Runtime) -> None:
     recipe = Recipe(learning_rate=1e-2, batch_size=8, steps=2, max_length=24)
@@ -190,15 +192,16 @@ def test_a_report_of_few_shot_runs_stands(
         (),
         Recipes("sandbox", SHORT, SHORT),
         1,
-        only_languages=("qaa", "qab", "qac"),
+        only_languages=("qaa", "qab"),
     )
     arms = (Arm(grid, "zero-shot"), Arm(replace(grid, few_shot=FewShot(4, settings=("steps=1",))), "4 shots"))
     study = Study("Do four examples help?", arms, ())
     studies.build(study, machine)
     table = studies.table(study, machine)
     assert {(row.recipe, row.language) for row in table.rows} == {
-        *(("zero-shot", code) for code in ("qaa", "qab", "qac")),
-        *(("4 shots", code) for code in ("qab", "qac")),
+        ("zero-shot", "qaa"),
+        ("zero-shot", "qab"),
+        ("4 shots", "qab"),
     }
     few = arms[1].grid.runs(grid.targets[0])["baseline"][0]
     for row in table.rows:
@@ -210,10 +213,10 @@ def test_a_report_of_few_shot_runs_stands(
     study_report.write(study_report.build_report(study, table, [], origin, machine), tmp_path / "report")
     checks = verify(tmp_path / "report", machine.store)
     changed = {check.sentence: check.why for check in checks if check.status == "changed"}
-    assert changed == {"The report has verdicts": "5 scores, but no verdict"}  # the study has no claims
+    assert changed == {"The report has verdicts": "3 scores, but no verdict"}  # the study has no claims
     known = history(folder_of(few.model("qab"), machine) / "model")  # type: ignore[arg-type]
     assert [(training.role, training.tasks[0].shots) for training in known.trainings] == [("target", 0), ("target", 4)]
     (shown,) = arms[1].grid.tables(machine)
-    assert shown.title == "sandbox_cloze (accuracy, 4 shots)"
+    assert shown.title == "sandbox_cloze (squad, 4 shots)"
     assert any("trained on 4 examples of its training data (draw 1)" in note for note in score_table.remarks(shown))
     assert shown.missing == ()
