@@ -224,11 +224,11 @@ class Gain:
         """The gain of the mean over the languages that the target was not trained in.
 
         Raises:
-            InputError: The target was evaluated in its training language only.
+            InputError: The target was evaluated in languages that it was trained in only.
         """
         codes = tuple(code for code in self.table.languages if code not in self.trained_in)
         if not codes:
-            raise InputError(f"'{self.table.target}' was evaluated in its training language only: use .all")
+            raise InputError(f"'{self.table.target}' was evaluated in training languages only: use .all")
         return self._over(codes)
 
     def __getitem__(self, language: str) -> Estimate:

@@ -125,7 +125,11 @@ class Configuration:
     @property
     def tasks(self) -> str:
         """The names of the training sets; masked-LM that is mixed in has the languages of its text."""
-        return "+".join(_label(training_set) for training_set in self.training_sets)
+        names = (
+            f"{_label(training_set)} ({training_set.shots} shots)" if training_set.shots else _label(training_set)
+            for training_set in self.training_sets
+        )
+        return "+".join(names)
 
 
 @dataclass(frozen=True)
