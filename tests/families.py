@@ -116,7 +116,40 @@ FAMILIES["roberta"] = FAMILIES["camembert"] = {
     **FAMILIES["xlm-roberta"],
     "config": {**FAMILIES["xlm-roberta"]["config"], "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},
 }
-FAMILIES["umt5"] = FAMILIES["mt5"]
+FAMILIES["umt5"] = FAMILIES["t5"] = FAMILIES["mt5"]
+_WORDPIECES: dict[str, Any] = {
+    "special": {"[PAD]": "pad", "[UNK]": "unk", "[CLS]": "cls", "[SEP]": "sep", "[MASK]": "mask"},
+    "text": "[CLS] $A [SEP]",
+    "pair": "[CLS] $A [SEP] $B [SEP]",
+}
+_BERT: dict[str, Any] = {**_SIZES, "max_position_embeddings": 64, "type_vocab_size": 2, "pad_token_id": 0}
+FAMILIES["bert"] = {**_WORDPIECES, "config": _BERT}
+FAMILIES["electra"] = {**_WORDPIECES, "config": {**_BERT, "embedding_size": 12}}
+FAMILIES["rembert"] = {
+    **_WORDPIECES,
+    "config": {**_BERT, "input_embedding_size": 12, "output_embedding_size": 20},
+}
+FAMILIES["distilbert"] = {
+    **_WORDPIECES,
+    "types": False,
+    "config": {
+        "vocab_size": VOCABULARY,
+        "dim": WIDTH,
+        "n_layers": DEPTH,
+        "n_heads": 2,
+        "hidden_dim": 24,
+        "max_position_embeddings": 64,
+    },
+}
+FAMILIES["xmod"] = {
+    **FAMILIES["roberta"],
+    "config": {
+        **FAMILIES["roberta"]["config"],
+        "languages": ["en_XX", "de_DE", "sw_KE"],
+        "adapter_reduction_factor": 4,
+        "default_language": "en_XX",
+    },
+}
 
 
 def config(model_type: str) -> Any:
@@ -139,13 +172,15 @@ def tokenizer(model_type: str) -> Any:
     tokens.post_processor = processors.TemplateProcessing(single=row["text"], pair=pair, special_tokens=ids)
     roles = {f"{role}_token": piece for piece, role in row["special"].items() if role}
     roles |= {"pad_token": row["pad"]} if "pad" in row else {}
+    if not row.get("types", True):
+        roles["model_input_names"] = ["input_ids", "attention_mask"]
     return transformers.PreTrainedTokenizerFast(tokenizer_object=tokens, **roles)
 
 
 def make(model_type: str, folder: Path, auto: str = "AutoModel", seed: int = 0) -> Path:
     """Write a tiny model of random weights with its tokenizer; `auto` names the class that is saved."""
     torch.manual_seed(seed)
-    if model_type in ("mt5", "umt5") and auto == "AutoModel":
+    if model_type in ("mt5", "umt5", "t5") and auto == "AutoModel":
         auto = "AutoModelForTextEncoding"
     model = getattr(transformers, auto).from_config(config(model_type))
     transformers.utils.logging.disable_progress_bar()
