@@ -131,7 +131,6 @@ FAMILIES["rembert"] = {
 }
 FAMILIES["distilbert"] = {
     **_WORDPIECES,
-    "types": False,
     "config": {
         "vocab_size": VOCABULARY,
         "dim": WIDTH,
@@ -170,10 +169,10 @@ def tokenizer(model_type: str) -> Any:
     pair = _owned(row["pair"])
     ids = [(piece, special.index(piece)) for piece in special]
     tokens.post_processor = processors.TemplateProcessing(single=row["text"], pair=pair, special_tokens=ids)
-    roles = {f"{role}_token": piece for piece, role in row["special"].items() if role}
+    roles: dict[str, Any] = {f"{role}_token": piece for piece, role in row["special"].items() if role}
     roles |= {"pad_token": row["pad"]} if "pad" in row else {}
-    if not row.get("types", True):
-        roles["model_input_names"] = ["input_ids", "attention_mask"]
+    if model_type in ("bert", "electra"):  # as published; RemBERT's has types, and returns them where asked to
+        roles["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
     return transformers.PreTrainedTokenizerFast(tokenizer_object=tokens, **roles)
 
 

@@ -570,10 +570,10 @@ class Table:
     def __init__(self, table: Tensor) -> None:
         self.table = table
 
-    def encode(self, ids: Tensor, mask: Tensor, packing: None = None) -> Tensor:
+    def encode(self, ids: Tensor, mask: Tensor, packing: None = None, languages: Any = ()) -> Tensor:
         return self.table[-1][ids]
 
-    def all_hidden_states(self, ids: Tensor, mask: Tensor, packing: None = None) -> Tensor:
+    def all_hidden_states(self, ids: Tensor, mask: Tensor, packing: None = None, languages: Any = ()) -> Tensor:
         return self.table[:, ids]
 
 

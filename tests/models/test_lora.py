@@ -40,6 +40,8 @@ FAST = Recipe(learning_rate=2e-2, batch_size=6, steps=6, max_length=24, trainabl
 EITHER = ("head", "lora:4")
 BERT = {f"attention.{name}" for name in ("self.query", "self.key", "self.value", "output.dense")}
 LLAMA = {f"self_attn.{name}_proj" for name in "qkvo"} | {f"mlp.{name}_proj" for name in ("gate", "up", "down")}
+MAPPED = BERT | {"intermediate.dense", "output.dense"}
+DISTILBERT = {f"attention.{name}_lin" for name in ("q", "k", "v", "out")} | {"ffn.lin1", "ffn.lin2"}
 T5 = {f"layer.0.SelfAttention.{name}" for name in "qkvo"}
 T5 |= {f"layer.1.DenseReluDense.{name}" for name in ("wi_0", "wi_1", "wo")}
 MAPS: dict[str, set[str]] = {
@@ -53,6 +55,12 @@ MAPS: dict[str, set[str]] = {
     | {"attention.output.dense", "intermediate.dense", "output.dense"},
     "mt5": T5,
     "umt5": T5,
+    "t5": T5 - {f"layer.1.DenseReluDense.wi_{number}" for number in (0, 1)} | {"layer.1.DenseReluDense.wi"},
+    "bert": MAPPED,
+    "electra": MAPPED,
+    "rembert": MAPPED,
+    "xmod": MAPPED,
+    "distilbert": DISTILBERT,
     "qwen3": LLAMA,
     "gemma3_text": LLAMA,
 }

@@ -31,7 +31,10 @@ from xstilts.store.manifest import read
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import train
 
-PACKED = ("xlm-roberta", "xlm-roberta-xl", "roberta", "camembert", "modernbert", "eurobert", "qwen3", "gemma3_text")
+PACKED = (
+    *("xlm-roberta", "xlm-roberta-xl", "roberta", "camembert", "xmod", "bert", "distilbert", "electra", "modernbert"),
+    *("eurobert", "qwen3", "gemma3_text"),
+)
 FORMATS = (
     "classification",
     "multiple_choice",

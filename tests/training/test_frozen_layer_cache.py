@@ -30,7 +30,7 @@ from xstilts.training.recipe import Recipe, Selection
 from xstilts.training.train import HISTORY, train
 
 TOP = Recipe(learning_rate=1e-2, batch_size=6, steps=8, max_length=24, warmup_steps=2, trainable="top:1")
-REFUSED = ("mt5", "umt5", "t5")
+REFUSED = ("mt5", "umt5", "t5", "xmod")
 
 
 def files(machine: Runtime) -> list[Path]:

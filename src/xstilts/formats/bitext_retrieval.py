@@ -57,7 +57,9 @@ def collate(inputs: Sequence[ModelInput], tokenizer: Tokenizer, random: torch.Ge
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
     """Compute the summed ranking loss, the mean of both directions."""
-    vectors = normalize(mean_pool(network.encode(batch.ids, batch.mask, batch.packing, batch.languages), batch.mask).float(), dim=-1)
+    vectors = normalize(
+        mean_pool(network.encode(batch.ids, batch.mask, batch.packing, batch.languages), batch.mask).float(), dim=-1
+    )
     similarity = vectors[0::2] @ vectors[1::2].T / TEMPERATURE
     forth = cross_entropy(similarity, batch.targets, reduction="sum")
     back = cross_entropy(similarity.T, batch.targets, reduction="sum")

@@ -81,9 +81,7 @@ class Batch:
 
     def _moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
         packing = self.packing and self.packing.moved(move)
-        return replace(
-            self, ids=move(self.ids), mask=move(self.mask), targets=move(self.targets), packing=packing
-        )
+        return replace(self, ids=move(self.ids), mask=move(self.mask), targets=move(self.targets), packing=packing)
 
     @property
     def labels(self) -> int:

@@ -140,9 +140,7 @@ def _pooled(model: str, *drop_out: str) -> dict[str, HeadSpec]:
     }
 
 
-_DISTILBERT = HeadSpec(
-    "classifier", "first", "pre_classifier", activation="relu", drop_out=("seq_classif_dropout",)
-)
+_DISTILBERT = HeadSpec("classifier", "first", "pre_classifier", activation="relu", drop_out=("seq_classif_dropout",))
 _T5 = {
     "classification": _own("classification", "the shipped class runs the decoder", "mean"),
     "multiple_choice": _own("multiple_choice", "no class is shipped", "mean"),

@@ -109,6 +109,8 @@ def chosen(
 def _place(code: str, languages: tuple[str, ...], default: int) -> int:
     place = place_of(code, languages)
     if place is None:
-        progress.note(f"the encoder has no adapter for language {code!r}: its texts are read with {languages[default]}'s")
+        progress.note(
+            f"the encoder has no adapter for language {code!r}: its texts are read with {languages[default]}'s"
+        )
         return default
     return place

@@ -70,6 +70,8 @@ def special_tokens_of(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
 def separator_of(tokenizer: PreTrainedTokenizerBase) -> int | None:
     """Find out after which token a tokenizer gives the second text of a pair the type 1 in `token_type_ids`.
 
+    A tokenizer is asked for them, as some that have them return them only then (RemBERT's in transformers 5).
+
     Returns:
         The id of the token, as [SEP] of BERT's tokenizers; None where all tokens have type 0, as in XLM-R's, which BERT
         models with a SentencePiece vocabulary have too.
@@ -77,7 +79,7 @@ def separator_of(tokenizer: PreTrainedTokenizerBase) -> int | None:
     Raises:
         InputError: Types are given in another way.
     """
-    pair = tokenizer("a", "b", verbose=False)
+    pair = tokenizer("a", "b", return_token_type_ids=True, verbose=False)
     ids, types = list(pair["input_ids"]), list(pair.get("token_type_ids") or ())
     if not any(types):
         return None

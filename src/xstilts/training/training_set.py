@@ -211,7 +211,9 @@ def _held_out(
         kept.append(splits["train"])
         dev.append(splits["validation"])
     total = sum(map(len, by_language))
-    progress.note(f"{training_set.task}: no validation split; {sum(map(len, dev))} of {total} training examples are held out")
+    progress.note(
+        f"{training_set.task}: no validation split; {sum(map(len, dev))} of {total} training examples are held out"
+    )
     return kept, dev
 
 
