@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import processors
 from torch import Tensor
 
@@ -196,6 +197,24 @@ def test_types_that_do_not_begin_after_a_separator_are_refused() -> None:
 
     with pytest.raises(InputError, match="'odd' gives the texts of a pair the token types"):
         separator_of(Odd())  # type: ignore[arg-type]
+
+
+def test_the_first_berts_have_other_names_for_norms(tmp_path: Path) -> None:
+    """As in the files of mBERT: "gamma" and "beta"; its masked-LM head is found all the same."""
+    families.make("bert", tmp_path, "AutoModelForMaskedLM")
+    model = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path).eval()
+    state = {name: torch.randn_like(value) for name, value in load_file(tmp_path / "model.safetensors").items()}
+    model.load_state_dict(state, strict=False)
+    old = {re.sub(r"LayerNorm\.weight", "LayerNorm.gamma", name): value for name, value in state.items()}
+    old = {re.sub(r"LayerNorm\.bias", "LayerNorm.beta", name): value for name, value in old.items()}
+    save_file(old, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    check(Encoder.of(tmp_path))
+    network = Network(load_backbone(tmp_path)).eval()
+    attach(network, "toy", "masked_lm", source=tmp_path).eval()
+    ids, mask = pair_of(Tokenizer.of(load_tokenizer(tmp_path)))
+    with torch.no_grad():
+        expected = model(ids, mask, token_type_ids=network.token_types(ids)).logits
+        torch.testing.assert_close(network("toy", ids, mask), expected, atol=1e-4, rtol=1e-4)
 
 
 # Positions.

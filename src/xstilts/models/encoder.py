@@ -169,12 +169,14 @@ def tensor_files(folder: Path) -> dict[str, Path]:
 
 
 def read_tensors(source: str | Path, names: Iterable[str], revision: str | None = None) -> dict[str, Tensor]:
-    """Read those of the named tensors that a folder or a hub id has."""
+    """Read those of the named tensors that a folder or a hub id has; the first BERTs call norms' weights otherwise."""
     files = tensor_files(_folder(source, revision))
     found: dict[str, Tensor] = {}
-    for name in (name for name in names if name in files):
-        with safe_open(files[name], framework="pt") as file:
-            found[name] = file.get_tensor(name)
+    for name in names:
+        old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        for spelling in (spelling for spelling in dict.fromkeys((old, name)) if spelling in files):
+            with safe_open(files[spelling], framework="pt") as file:
+                found[name] = file.get_tensor(spelling)
     return found
 
 

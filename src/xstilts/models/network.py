@@ -157,6 +157,8 @@ class Network(nn.Module):
         options |= {**self.family.call, "return_dict": True}
         if self.family.token_types:
             types = self.token_types(input_ids)
+            if attention_mask.dim() == 2:  # padding has type 0, as a tokenizer gives it
+                types = types * attention_mask
             options["token_type_ids"] = types if packing is None else packing.row(types)
         if self.family.adapters:
             lengths = None if packing is None else packing.lengths

@@ -86,8 +86,8 @@ def separator_of(tokenizer: PreTrainedTokenizerBase) -> int | None:
     first = types.index(1)
     if types != [0] * first + [1] * (len(types) - first) or not first or ids.index(ids[first - 1]) != first - 1:
         raise InputError(
-            f"tokenizer {tokenizer.name_or_path!r} gives the texts of a pair the token types {types}, and not 0 up to a "
-            "separator and 1 after it; use another one"
+            f"tokenizer {tokenizer.name_or_path!r} gives the texts of a pair the token types {types}, and not 0 up to "
+            "a separator and 1 after it; use another one"
         )
     return int(ids[first - 1])
 
