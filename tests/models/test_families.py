@@ -18,6 +18,7 @@ from torch import Tensor
 
 import families
 from given import lesson, promised
+from trained_tokenizers import TOKENIZERS, make
 from xstilts.data.examples import (
     AnswerSpan,
     BitextExample,
@@ -104,6 +105,21 @@ def test_inputs_are_those_of_the_tokenizer_itself(family: str, format: str, fold
             types = network.token_types(torch.from_numpy(sequence)[None].long())
             assert types.tolist() == [expected["token_type_ids"]]
             assert max(expected["token_type_ids"]) == len(texts) - 1
+
+
+@pytest.mark.parametrize("name", [name for name in TOKENIZERS if make(name).sep_token])
+def test_inputs_are_those_of_every_published_make_of_tokenizer(name: str) -> None:
+    """Byte-level and SentencePiece-like BPE, Unigram and WordPiece, with any way to mark spaces and digits."""
+    tokenizer = Tokenizer.of(make(name))
+    separator = separator_of(make(name))
+    for format, (examples, texts) in TEXTS.items():
+        inputs = task_format(format).encode(examples, tokenizer, 60, LABELS.get(format, ()), Counter())
+        sequences = [sequence.tolist() for model_input in inputs for sequence in model_input.sequences]
+        expected = [make(name)(*row, return_token_type_ids=True) for row in texts]
+        assert sequences == [row["input_ids"] for row in expected], format
+        for row in expected:
+            ids, types = row["input_ids"], row["token_type_ids"]
+            assert types == [int(separator in ids[:place]) for place in range(len(ids))]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from xstilts.models.heads import AUTO, auto_class, head_row
 
 
 def markdown() -> str:
-    """Return three tables: what families can do, where their heads load, and what is not supported, with the reasons."""
+    """Return three tables: what families can do, where their heads load, and what is not supported and why."""
     heads = [
         [f"`{name}`", *("own" if auto_class(name, format) is None else "shipped" for format in AUTO)]
         for name in FAMILIES

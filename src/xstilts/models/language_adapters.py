@@ -74,7 +74,7 @@ def prepare(backbone: nn.Module, layers: Sequence[nn.Module]) -> None:
 
 @cache
 def place_of(code: str, languages: tuple[str, ...]) -> int | None:
-    """Return which adapter a language has among the languages of a configuration, such as "de_DE"; None: it has none."""
+    """Return which adapter a language has among those of a configuration, such as "de_DE"; None: it has none."""
     places = [place for place, name in enumerate(languages) if code in (name, name.partition("_")[0])]
     return places[0] if places else None
 
