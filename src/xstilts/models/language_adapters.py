@@ -49,7 +49,7 @@ class AdaptedOutput(XmodOutput):
             change = adapters[lang_ids](hidden_states)
         else:
             change = torch.zeros_like(hidden_states)
-            for number in lang_ids.unique().tolist():
+            for number in torch.unique(lang_ids).tolist():
                 own = lang_ids == number
                 change[own] = adapters[number](hidden_states[own]).to(change.dtype)
         summed: Tensor = self.dropout(change) + residual

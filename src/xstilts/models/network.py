@@ -184,8 +184,9 @@ class Network(nn.Module):
         separator = getattr(self.backbone, "separator", None)
         if separator is None:
             return torch.zeros_like(input_ids)
-        ends = (input_ids == separator).long()
-        return ((ends.cumsum(1) - ends) > 0).long()
+        ends = (input_ids == int(separator)).long()
+        types: Tensor = (ends.cumsum(1) - ends).clamp(max=1)
+        return types
 
     @property
     def _first_position(self) -> int:
