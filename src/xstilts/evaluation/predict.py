@@ -169,10 +169,10 @@ def predict_inputs(
 
 def _sequences(model_input: ModelInput) -> list[ModelInput]:
     """Split a model input into one for each of its sequences."""
-    each = model_input.languages or ("",) * len(model_input.sequences)
+    languages = model_input.languages or ("",) * len(model_input.sequences)
     return [
         replace(model_input, sequences=(sequence,), languages=(language,) if language else ())
-        for sequence, language in zip(model_input.sequences, each, strict=True)
+        for sequence, language in zip(model_input.sequences, languages, strict=True)
     ]
 
 

@@ -116,7 +116,9 @@ def train(
 
     # Encode the training sets, attach a head for each, freeze what the recipe does not train.
     by_language = bool(network.family.adapters)
-    sets = [encode_training_set(each, context, tokenizer, recipe, by_language) for each in training_sets]
+    sets = [
+        encode_training_set(training_set, context, tokenizer, recipe, by_language) for training_set in training_sets
+    ]
     for encoded in sets:
         if not encoded.format.headless:
             attach(network, encoded.training_set.task, encoded.training_set.format, len(encoded.labels), source)
