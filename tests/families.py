@@ -18,11 +18,18 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 from xstilts.models.encoder import load_backbone
 
 QUICK = ("xlm-roberta", "modernbert", "mt5")
+# Of these, tests/models/test_families.py has the laws in short; what is like XLM-R in them is tested by `make slow`.
+BERTS = ("bert", "distilbert", "electra", "rembert", "xmod", "t5")
 
 
 def quick_first(names: Iterable[str]) -> list[Any]:
     """Return families as parameters of a test: a few that differ most are always tested, the others by `make slow`."""
     return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+def berts_last(names: Iterable[str]) -> list[Any]:
+    """Return families as parameters of a test: BERT's relatives are tested by `make slow`, all others always."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in BERTS else name for name in names]
 
 
 WIDTH, DEPTH, VOCABULARY = 16, 3, 64

@@ -35,6 +35,7 @@ from xstilts.evaluation.predict import predict
 from xstilts.formats import in_languages, task_format
 from xstilts.models import language_adapters
 from xstilts.models.batch import ModelInput, batch
+from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.encoder_check import check
 from xstilts.models.families import FAMILIES, UNSUPPORTED, family_of
@@ -154,6 +155,26 @@ def test_a_checkpoint_answers_alike_in_transformers(
     else:
         expected = output.logits.T if format == "multiple_choice" else output.logits
     torch.testing.assert_close(found.reshape(expected.shape), expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("format", AUTO)
+@pytest.mark.parametrize("family", QUICK)
+def test_packed_or_with_the_used_rows_alone_the_answers_are_the_same(
+    family: str, format: str, folders: families.Folders
+) -> None:
+    tokenizer, inputs = encoded(folders[family], format)
+    network = Network(folders.backbone(family)).eval()
+    attach(network, "toy", format, len(LABELS.get(format, ()))).eval()
+    ready = task_format(format).collate(inputs, tokenizer, torch.Generator().manual_seed(0))
+    expected, ones = network("toy", ready.ids, ready.mask), ready.mask.bool()
+    with pruned_embeddings(network, inputs, tokenizer, keep_all=format == "masked_lm"):
+        assert torch.equal(network("toy", ready.ids, ready.mask), expected)
+    if not network.family.padded:
+        packed = network("toy", ready.ids, ready.mask, ready.packed().packing)
+        if expected.dim() == 3:
+            packed, expected = packed[ones], expected[ones]
+        torch.testing.assert_close(packed, expected, atol=1e-5, rtol=1e-4)
 
 
 # Token types.
