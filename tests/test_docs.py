@@ -108,6 +108,7 @@ def put_tasks(page: Path, folder: Path) -> list[str]:
 # Pages whose commands train or measure for seconds.
 LONG = (
     "how-to/own-task.md",
+    "how-to/combine-weights.md",
     "experiments/intermediate.md",
     "experiments/recommend.md",
     "scale/cost.md",

@@ -288,3 +288,31 @@ def test_settings_of_one_name_are_refused() -> None:
     both = tasks_of("sandbox_cloze"), tasks_of("sandbox_cloze:qab+qac")
     with pytest.raises(InputError, match="names that differ"):
         Grid(Encoder.of("sandbox"), (POS,), both, RECIPES, seeds=1)
+
+
+def test_an_average_over_seeds_takes_them_in_groups() -> None:
+    grid = Grid(Encoder("tiny", "0" * 64, "/nowhere"), (POS,), ((PARAPHRASE,),), RECIPES, 6)
+    for average, seeds in (
+        ("seeds", [1]),
+        ("seeds:3", [1, 4]),
+        ("seeds:3,last:2", [1, 4]),
+        ("last:2", [1, 2, 3, 4, 5, 6]),
+    ):
+        runs = replace(grid, average=average).runs(POS)
+        assert [[run.seed for run in by_seed] for by_seed in runs.values()] == [seeds, seeds]
+    with pytest.raises(InputError, match=r"6 seeds are no whole number of averages of 4: give --seeds 4"):
+        replace(grid, average="seeds:4")
+    with pytest.raises(InputError, match="give --seeds"):
+        replace(grid, seeds=1, average="seeds")
+
+
+def test_a_combined_setting_says_so_in_its_name() -> None:
+    mixes = ((PARAPHRASE, task("sandbox_nli")), (PARAPHRASE,))
+    grid = Grid(Encoder("tiny", "0" * 64, "/nowhere"), (POS,), mixes, RECIPES, 1, combine="add:0.50")
+    names = ["baseline", "sandbox_paraphrase+sandbox_nli (add:0.5)", "sandbox_paraphrase (add:0.5)"]
+    assert list(grid.runs(POS)) == names
+    assert [run.combine for (run,) in grid.runs(POS).values()] == ["", "add:0.50", "add:0.50"]
+    with pytest.raises(InputError, match="give two tasks, not 1"):
+        replace(grid, combine="swap@top:1")
+    with pytest.raises(InputError, match="give --intermediate"):
+        replace(grid, settings=())

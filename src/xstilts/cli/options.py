@@ -185,6 +185,27 @@ class ExperimentOptions(EncoderOptions):
         0.3
     )
 
+    average: Annotated[
+        str, typer.Option(help="Average weights: seeds (all runs of a setting), seeds:3, last:5 (snapshots) or both.")
+    ] = ""
+    combine: Annotated[
+        str,
+        typer.Option(
+            help="Train each intermediate task alone and combine the encoders: add:0.5 (task vectors), ties:0.2, "
+            "swap@top:2 (layers of the second task)."
+        ),
+    ] = ""
+
+    oracle: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Also choose among the last N snapshots on target-language development data (oracle), and on that of "
+            "the training language.",
+        ),
+    ] = 0
+
     def grid(self, recipes: Recipes, runtime: Runtime) -> Grid:
         """Return the runs that these options ask for.
 
@@ -205,6 +226,9 @@ class ExperimentOptions(EncoderOptions):
             grid.mlm_of(self.mlm, languages, self.mlm_weight, self.mlm_alpha, runtime),
             self.split,
             tuple(self.languages.split(",")) if self.languages else (),
+            average=self.average,
+            combine=self.combine,
+            oracle=self.oracle,
         )
 
 

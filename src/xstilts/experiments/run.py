@@ -35,12 +35,13 @@ from xstilts.models.encoder import Encoder
 from xstilts.store import names
 from xstilts.store.memo import memoised
 from xstilts.store.names import INTERMEDIATE, PRETRAINING, TARGET
-from xstilts.store.stage import Stage, lineage
+from xstilts.store.stage import Stage, generations
 from xstilts.tasks.base import Task
 from xstilts.tasks.base import task as task_of
 from xstilts.training import batch_schedule
+from xstilts.training.combine import averaged, averaging, check_members, composed, composition, made_from
 from xstilts.training.layer_reset import reset_layers
-from xstilts.training.recipe import SETS, TRAINABLE, Recipe, changed, named
+from xstilts.training.recipe import MOST_SNAPSHOTS, SETS, TRAINABLE, Recipe, changed, named
 from xstilts.training.train import train
 from xstilts.training.training_set import TrainingSet, with_development_data
 
@@ -53,6 +54,16 @@ def check_split(split: str) -> None:
     if split not in SPLITS:
         hint = did_you_mean(split, SPLITS, {"dev": "validation", "val": "validation", "valid": "validation"})
         raise InputError(f"unknown split '{split}'; {hint}")
+
+
+def check_oracle(oracle: int, average: str, split: str) -> None:
+    """Raise InputError where a choice among snapshots is of too few or too many, or of no single training."""
+    if oracle and not 2 <= oracle <= MOST_SNAPSHOTS:
+        raise InputError(f"an oracle chooses among 2 to {MOST_SNAPSHOTS} snapshots, not {oracle}")
+    if oracle and average:
+        raise InputError("an oracle chooses a snapshot of one training: leave --average out")
+    if oracle and split == "validation":
+        raise InputError("an oracle chooses on development data: measure on --split test")
 
 
 @dataclass(frozen=True)
@@ -143,7 +154,7 @@ class Phase:
         training_sets: What is trained on, masked-LM mixed into the phase included.
         recipe: The hyperparameters.
         stage: The training.
-        model: The encoder that the next phase starts from: the stage, or the one that resets its layers.
+        model: What the next phase starts from: the stage, or the one that resets its layers or combines it with others.
     """
 
     role: str
@@ -169,6 +180,10 @@ class Run:
         split: Split that is measured; "validation" where the answers of "test" are withheld.
         only_languages: Languages to measure; none: all of the target's.
         reset_layers: Layers that get the encoder's weights back after the intermediate phase, such as "top:2".
+        average: Weights to average at the end, "seeds:3" (of this seed and the next ones), "last:5" or both.
+        combine: How the intermediate tasks, each trained alone, become one encoder, such as "add:0.5"; "": one training
+            on the mix of them.
+        oracle: Among how many of the target training's last snapshots development data choose (`snapshot_choice`).
         data: Data folder, or splits; None where no files are needed. No part of equality: stages hold what was read.
 
     Raises:
@@ -186,12 +201,19 @@ class Run:
     split: str = "test"
     only_languages: tuple[str, ...] = ()
     reset_layers: str = ""
+    average: str = ""
+    combine: str = ""
+    oracle: int = 0
     data: Splits | Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         check_split(self.split)
         if self.reset_layers and (not TRAINABLE.fullmatch(self.reset_layers) or self.reset_layers.startswith("lora")):
             raise InputError(f"unknown layers '{self.reset_layers}' to reset: give top:2, bottom:2 or layers:0-3")
+        averaging(self.average)
+        check_oracle(self.oracle, self.average, self.split)
+        if self.combine and self.intermediate:
+            check_members(composition(self.combine), len(self.intermediate))
         for code in self.only_languages:
             if code not in self.target.languages:
                 raise InputError(
@@ -326,19 +348,59 @@ class Run:
         return first + [(TARGET, (training_task,)) for training_task in self._target_training_tasks()]
 
     def _phases(self) -> tuple[Phase, ...]:
-        model = self.encoder
-        phases = [_pretraining(stage) for stage in lineage(model, "encoder") if _is_training(stage)][::-1]
-        for role, tasks in self._trainings():
-            training_sets, recipe = training_data(tasks, role, self.recipes, self.encoder, self.splits)
-            if role == INTERMEDIATE and self.mlm:
-                training_sets += (_masked_lm_set(self.mlm, self.splits),)
-            batch_schedule.shares((1,) * len(tasks), recipe.sampling)  # refuse what does not fit the mix
-            # `stage` stays the training, which has the costs; `model` is what the next phase starts from.
-            stage = model = train(model, training_sets, recipe, self.seed)
+        earlier = generations(self.encoder, made_from) if isinstance(self.encoder, Stage) else []
+        before = [_pretraining(stage) for stage in earlier if _is_training(stage)]
+        average = averaging(self.average)
+        branches = [self._own_phases(seed) for seed in range(self.seed, self.seed + average.seeds)]
+        if not branches[0]:
+            return tuple(before)
+        model = branches[0][-1].model
+        if self.average:
+            model = averaged([branch[-1].model for branch in branches], average.last)
+        # Branches are in step, in the order of the average's members: as `store.stage.generations` finds them again.
+        order = {stage: number for number, stage in enumerate(generations(model, made_from))}
+        own = sorted((phase for branch in branches for phase in branch), key=lambda phase: order[phase.stage])
+        return (*before, *own[:-1], replace(own[-1], model=model))
+
+    def _own_phases(self, seed: int) -> list[Phase]:
+        """Return the trainings with one seed, without those that made the encoder."""
+        model, phases, average = self.encoder, list[Phase](), averaging(self.average)
+        trainings = self._trainings()
+        for number, (role, tasks) in enumerate(trainings, start=1):
+            # The last training's weights are averaged, with heads that start from those of the first seed.
+            last, composing = number == len(trainings), bool(self.combine) and role == INTERMEDIATE
+            snapshots = max(average.last, self.oracle if role == TARGET else 0) if last else 0
+            head_seed = self.seed if last and seed != self.seed and not composing else None
+            composed_of = [(task,) for task in tasks] if composing else [tasks]
+            phase = [
+                self._phase(role, part, model, seed, head_seed=head_seed, snapshots=snapshots) for part in composed_of
+            ]
+            if composing:
+                model = composed(model, [member.stage for member in phase], composition(self.combine))
+            else:
+                model = phase[0].stage
             if role == INTERMEDIATE and self.reset_layers:
-                model = reset_layers(stage, self.encoder, self.reset_layers)
-            phases.append(Phase(role, tasks, training_sets, recipe, stage, model))
-        return tuple(phases)
+                model = reset_layers(model, self.encoder, self.reset_layers)
+            phases += [replace(member, model=model) for member in phase]
+        return phases
+
+    def _phase(
+        self,
+        role: str,
+        tasks: tuple[Task, ...],
+        encoder: Encoder | Stage,
+        seed: int,
+        *,
+        head_seed: int | None,
+        snapshots: int,
+    ) -> Phase:
+        training_sets, recipe = training_data(tasks, role, self.recipes, self.encoder, self.splits)
+        recipe = replace(recipe, snapshots=max(snapshots, recipe.snapshots))
+        if role == INTERMEDIATE and self.mlm:
+            training_sets += (_masked_lm_set(self.mlm, self.splits),)
+        batch_schedule.shares((1,) * len(tasks), recipe.sampling)  # refuse what does not fit the mix
+        stage = train(encoder, training_sets, recipe, seed, head_seed)
+        return Phase(role, tasks, training_sets, recipe, stage, stage)
 
     def _predictions(self, codes: Sequence[str]) -> dict[str, Stage]:
         return {code: self._predict(self.split, code) for code in codes}
@@ -439,8 +501,8 @@ def _pretraining(stage: Stage) -> Phase:
     return Phase(PRETRAINING, (), arguments["training_sets"], arguments["recipe"], stage, stage)
 
 
-def _is_training(model: Encoder | Stage) -> bool:
-    return isinstance(model, Stage) and model.work.name == names.TRAIN
+def _is_training(model: Stage) -> bool:
+    return model.work.name == names.TRAIN
 
 
 def _headless(task: Task) -> bool:

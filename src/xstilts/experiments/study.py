@@ -70,8 +70,8 @@ class Arm:
 
     def settings(self, data: Splits | Path | None = None) -> list[tuple[str, Run]]:
         """Return the name of each setting on each target, and its run of the first seed."""
-        grid = replace(self.grid, seeds=1)
-        return [(name, run) for target in grid.targets for name, (run,) in grid.runs(target, data).items()]
+        grid = self.grid if self.grid.average else replace(self.grid, seeds=1)
+        return [(name, runs[0]) for target in grid.targets for name, runs in grid.runs(target, data).items()]
 
 
 @dataclass(frozen=True)

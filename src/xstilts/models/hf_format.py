@@ -8,6 +8,7 @@ loads. Equal weights give equal bytes.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,12 +178,22 @@ def _backbone_tensors(network: Network) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in backbone.state_dict().items() if name in once}
 
 
+def write_weights(tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Write the file of weights of a folder; equal weights give equal bytes.
+
+    Args:
+        tensors: By their stored names.
+        folder: Of the model.
+    """
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(stored, folder / MODEL, metadata={"format": "pt"})
+    (folder / MODEL).chmod(0o644)  # safetensors makes it for its owner alone
+
+
 def _write(tensors: dict[str, Tensor], config: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write an ordinary folder; on disk, too, a tokenizer closes texts as they were closed in training."""
     folder.mkdir(parents=True, exist_ok=True)
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, folder / MODEL, metadata={"format": "pt"})
-    (folder / MODEL).chmod(0o644)  # safetensors makes it for its owner alone
+    write_weights(tensors, folder)
     config.save_pretrained(folder)
     tokenizer = _closing(tokenizer)
     typed = FAMILIES[config.model_type].token_types and config.type_vocab_size > 1
