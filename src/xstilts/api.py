@@ -435,6 +435,7 @@ def compare(
     languages: Sequence[str] = (),
     split: str = "test",
     learn_from: TaskLike | Sequence[TaskLike] = (),
+    translation: Translation | None = None,
     runtime: Runtime | None = None,
     **options: Unpack[RuntimeOptions],
 ) -> Comparison:
@@ -453,6 +454,7 @@ def compare(
         languages: Evaluate only these languages; default: all that the target has.
         split: The evaluated split: "test", or "validation" where test labels are hidden.
         learn_from: Train for the target on these tasks, one after the other, instead of the target's own.
+        translation: Training or test data that are translated: `Translation(train=("sw",), test=True, model=…)`.
         runtime: A `Runtime`, instead of the options below.
         **options: Where and how to compute: `data`, `store`, `device`, `workers` and the like (`RuntimeOptions`).
 
@@ -483,6 +485,7 @@ def compare(
         None,
         split,
         _texts(languages),
+        translation=translation,
     )
     return Comparison.of(grid, machine)
 

@@ -19,6 +19,7 @@ from xstilts.experiments import preflight
 from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, check_split
 from xstilts.experiments.score_table import BASELINE, ScoreTable, collect
 from xstilts.experiments.splits import Splits
+from xstilts.experiments.translated_splits import Translation
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
@@ -48,6 +49,7 @@ class Grid:
         split: Split that is measured.
         only_languages: Languages to measure; none: all of a target's.
         reset_layers: Layers that get the encoder's weights back after the intermediate phase.
+        translation: Training or test data that are translated in every run; None: none are.
 
     Raises:
         InputError: Two settings have the same name, or masked-LM is given and no setting.
@@ -63,6 +65,7 @@ class Grid:
     split: str = "test"
     only_languages: tuple[str, ...] = ()
     reset_layers: str = ""
+    translation: Translation | None = None
 
     def __post_init__(self) -> None:
         check_split(self.split)
@@ -210,6 +213,7 @@ class Grid:
             self.only_languages,
             self.reset_layers,
             data,
+            translation=self.translation,
         )
 
 
