@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         train,
     )
     from xstilts.errors import InputError
+    from xstilts.experiments.translated_splits import Translation
     from xstilts.inference.model import Model, load_model
     from xstilts.models.encoder import Encoder
     from xstilts.runtime.machine import Runtime
@@ -59,6 +60,7 @@ _MODULES = {
     "StageError": "store.stage",
     "StudyResult": "api",
     "Task": "tasks.base",
+    "Translation": "experiments.translated_splits",
     "compare": "api",
     "evaluate": "api",
     "export": "sharing.export",
@@ -88,6 +90,7 @@ __all__ = [
     "StageError",
     "StudyResult",
     "Task",
+    "Translation",
     "__version__",
     "compare",
     "evaluate",

@@ -43,6 +43,7 @@ from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes, Run, training_data, training_roles, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
+from xstilts.experiments.translated_splits import Translation
 from xstilts.formats import task_format
 from xstilts.inference import model as models
 from xstilts.inference.backends import format_of, located

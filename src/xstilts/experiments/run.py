@@ -324,7 +324,9 @@ class Run:
         return frozenset(code for training_task in self._target_training_tasks() for code in training_task.trained_in)
 
     def _target_training_tasks(self) -> tuple[Task, ...]:
-        tasks = self.target.target_training_tasks() if self.target_training_tasks is None else self.target_training_tasks
+        tasks = (
+            self.target.target_training_tasks() if self.target_training_tasks is None else self.target_training_tasks
+        )
         return tuple(map(self.translation.trained_in, tasks)) if self.translation else tasks
 
     def _trainings(self) -> list[tuple[str, tuple[Task, ...]]]:

@@ -1,6 +1,6 @@
 """Translated counts: how many examples of a finished run were translated with their labels, in sentences for tables.
 
-    sentences(run, machine)  # ["376 of 400 training examples in sw: 24 dropped (a mark is lost 24)"]
+sentences(run, machine)  # ["376 of 400 training examples in sw: 24 dropped (a mark is lost 24)"]
 """
 
 from __future__ import annotations

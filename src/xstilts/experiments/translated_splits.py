@@ -144,7 +144,7 @@ class TranslatedSplits:
             InputError: The split does not exist and cannot be translated; the message names every place looked at.
         """
         if split == "train" and not self.base.has(task, split, language):
-            return memoised(self, ("train", task, language), lambda: self._translated_train(task, language))
+            return memoised(task, ("translated train", self, language), lambda: self._translated_train(task, language))
         return self.base.read(task, split, language)
 
     def in_training_language(self, task: Task, split: str, language: str) -> Stage | None:
@@ -164,7 +164,9 @@ class TranslatedSplits:
         pivot = pivot_of(task)
         if set(codes(language)) == {pivot}:
             return None
-        return memoised(self, ("test", task, split, language), lambda: self._translated_test(task, split, language))
+        return memoised(
+            task, ("translated", self, split, language), lambda: self._translated_test(task, split, language)
+        )
 
     def _translated_train(self, task: Task, language: str) -> Stage:
         pivot = pivot_of(task)
@@ -251,7 +253,7 @@ def pivot_of(task: Task) -> str:
 
 
 def places(task: Task, split: str, source: str, target: str) -> Iterator[str]:
-    """Yield where translations of a split may be given, below the data folder: JSON lines, then a text for each field."""
+    """Yield where translations of a split may be given in the data folder: JSON lines, then a text for each field."""
     stem = f"translated/{task.name}/{split}-{source}-{target}"
     yield f"{stem}.jsonl"
     yield from (f"{stem}.{field}.txt" for field in FIELDS[task.format])

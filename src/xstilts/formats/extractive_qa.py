@@ -135,9 +135,7 @@ def decode(
     ]
 
 
-def best_spans(
-    answers: Sequence[Scores], inputs: Sequence[ModelInput], examples: int
-) -> list[tuple[float, int, int]]:
+def best_spans(answers: Sequence[Scores], inputs: Sequence[ModelInput], examples: int) -> list[tuple[float, int, int]]:
     """Return the best answer span of each question over all windows.
 
     Args:

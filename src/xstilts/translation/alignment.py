@@ -127,7 +127,9 @@ class Aligner:
             lengths = [len(word) for word in words]
             for start, stop in split_sentence(lengths, room):
                 sequence = self.tokenizer.sequence(np.concatenate(words[start:stop]))
-                inputs.append(ModelInput(len(inputs), (sequence,), np.zeros(1, np.int32), np.array(lengths[start:stop])))
+                inputs.append(
+                    ModelInput(len(inputs), (sequence,), np.zeros(1, np.int32), np.array(lengths[start:stop]))
+                )
         parts = iter(self._word_states(inputs))
         states = []
         for words in texts:

@@ -67,7 +67,7 @@ def mark(text: str, spans: Sequence[Span]) -> MarkedText:
 def unmarked(text: str, marks: Sequence[Mark]) -> tuple[str, tuple[Span, ...]]:
     """Take the marks out of a text.
 
-    White space that a translation put between a mark and its span is left out, where there is white space on the other
+    White space that a translation put between a mark and its span is left out, where no letter or digit is on the other
     side of the mark.
 
     Args:
@@ -93,10 +93,10 @@ def unmarked(text: str, marks: Sequence[Mark]) -> tuple[str, tuple[Span, ...]]:
     clean, bounds, position = "", [0] * len(places), 0
     for place, length, number in places:
         clean, position = clean + text[position:place], place + length
-        if number % 2 == 1 and not text[position : position + 1].strip():
+        if number % 2 == 1 and not text[position : position + 1].isalnum():
             clean = clean.rstrip()
         bounds[number] = len(clean)
-        if number % 2 == 0 and not clean[-1:].strip():
+        if number % 2 == 0 and not clean[-1:].isalnum():
             position = len(text) - len(text[position:].lstrip())
     clean += text[position:]
     spans = []

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -244,7 +244,8 @@ def languages_of(tokenizer: Any, source: str, target: str, name: str) -> tuple[s
     Raises:
         InputError: It has tokens for languages, and none for one of these.
     """
-    tokens = set(tokenizer.get_vocab()) | set(tokenizer.all_special_tokens)
+    beside = getattr(tokenizer, "lang_token_to_id", {})  # M2M100's are beside the vocabulary
+    tokens = {*tokenizer.get_vocab(), *tokenizer.all_special_tokens, *beside}
     named = [token for token in tokens if _language_token(token)]
     if not named:
         return "", ""
@@ -305,7 +306,9 @@ def _downloaded(name: str, revision: str) -> Path:
             return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns="*/*"))
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"cannot get {name!r} at {revision!r} from the hub ({reason}); check name and network") from error
+        raise InputError(
+            f"cannot get {name!r} at {revision!r} from the hub ({reason}); check name and network"
+        ) from error
 
 
 def _digest(folder: Path) -> str:

@@ -1,7 +1,7 @@
 """Projection: labels that are parts of a text, from the text to its translation and back.
 
-Of training data, an entity or an answer is found again by its marks (`markers`) or as the words that are aligned with it
-(`alignment`); an example whose label is not found is dropped, and counted. Of test data the predictions on the
+Of training data, an entity or an answer is found again by its marks (`markers`) or as the words that are aligned with
+it (`alignment`); an example whose label is not found is dropped, and counted. Of test data the predictions on the
 translation are projected back to the words of the original, none of which is dropped.
 
 >>> spans(["B-PER", "I-PER", "O", "B-LOC"])

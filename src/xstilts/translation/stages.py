@@ -116,9 +116,7 @@ def _translations(
             portion = waiting[start : start + PORTION]
             new = dict(zip(portion, model.translate(portion), strict=True))
             with path.open("a", encoding="utf-8") as file:
-                file.write(
-                    json.dumps({"language": source, "texts": new}, ensure_ascii=False) + "\n"
-                )
+                file.write(json.dumps({"language": source, "texts": new}, ensure_ascii=False) + "\n")
             finished |= new
             progress.step(context.folder.stem, start + len(portion), len(waiting))
         context.record.setdefault("translated", {})[source] = {
@@ -167,10 +165,8 @@ def given(
     """
     examples = _examples(context, data)
     paths = [_unchanged(file, context.machine.data) for file in files]
-    if fields:
-        texts = _of_lines(examples, dict(zip(fields, paths, strict=True)))
-    else:
-        texts = _of_rows(examples, paths[0])
+    by_field = dict(zip(fields, paths, strict=True)) if fields else {}
+    texts = _of_lines(examples, by_field) if fields else _of_rows(examples, paths[0])
     with (context.folder / TRANSLATIONS).open("w", encoding="utf-8") as file:
         for example, translations in zip(examples, texts, strict=True):
             pairs = {field: (text, translations.get(field, text)) for field, text in texts_of(example).items()}
@@ -181,7 +177,7 @@ def given(
 def _unchanged(file: DataFile, folder: Path | None) -> Path:
     path = (folder or Path()) / file.path
     if not path.is_file() or DataFile.of(path, path.parent).sha256 != file.sha256:
-        raise InputError(f"{path} has changed since it was planned, or is gone; plan again, or put the planned file back")
+        raise InputError(f"{path} has changed since it was planned; plan again, or put the planned file back")
     return path
 
 
@@ -291,9 +287,7 @@ def translated(
     """
     examples = _examples(context, original)
     lines = {line["id"]: line for line in _read_lines(context.path(translations) / TRANSLATIONS)}
-    texts = {
-        id: {field: text["target"] for field, text in line["texts"].items()} for id, line in lines.items()
-    }
+    texts = {id: {field: text["target"] for field, text in line["texts"].items()} for id, line in lines.items()}
     labelled = data.format in LABELLED
     alignments: Sequence[Alignment | None] = [None] * len(examples)
     if labelled and aligner is not None:
