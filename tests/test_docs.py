@@ -279,6 +279,7 @@ VERBS = [
     "sandbox demo",
     "sandbox pretrain",
     "sandbox languages",
+    "sandbox translations",
     "study",
     "report",
     "verify",

@@ -66,7 +66,7 @@ def examples(draw: Any) -> Example:
 
 @given(spanned())
 @example(("[a] <a>b</a>", [(0, 3), (4, 12)]))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_marks_that_are_put_in_come_out_again(drawn: tuple[str, list[tuple[int, int]]]) -> None:
     text, spans = drawn
     marked = markers.mark(text, spans)
@@ -74,7 +74,7 @@ def test_marks_that_are_put_in_come_out_again(drawn: tuple[str, list[tuple[int, 
 
 
 @given(examples())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_translation_by_identity_changes_nothing(original: Example) -> None:
     texts = texts_of(original)
     around = projection.marked(original)
@@ -90,7 +90,7 @@ def test_translation_by_identity_changes_nothing(original: Example) -> None:
 
 
 @given(TOKENS, some.data())
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_predictions_on_an_identical_translation_stay(tokens: list[str], data: Any) -> None:
     tags = [data.draw(TAGS) for _ in tokens]
     itself = Alignment(tuple((n, n) for n in range(len(tokens))), *[tuple(range(len(tokens)))] * 2)
@@ -100,7 +100,7 @@ def test_predictions_on_an_identical_translation_stay(tokens: list[str], data: A
 
 
 @given(TOKENS)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_words_lie_where_they_are_said_to_be(tokens: list[str]) -> None:
     text, words = joined(tokens)
     assert [text[word.start : word.stop] for word in words] == tokens

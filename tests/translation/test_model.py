@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-import sentencepiece
-import torch
-import transformers
 
+import tiny_translators
+from tiny_translators import SENTENCES
 from xstilts.errors import InputError
 from xstilts.runtime.machine import Runtime
 from xstilts.translation.model import Translator, languages_of
 
-SENTENCES = ("Anna sees the big dog .", "Boris never helps [ Clara ] in Oslo .", "Who sees <a>Anna</a> ?")
 
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def m2m100(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny M2M100 model of random weights, with a SentencePiece tokenizer as the published ones have."""
-    folder = tmp_path_factory.mktemp("m2m100")
-    text = folder / "text.txt"
-    text.write_text("\n".join(SENTENCES * 4), encoding="utf-8")
-    options = {"vocab_size": 60, "model_type": "bpe", "bos_id": 0, "pad_id": 1, "eos_id": 2, "unk_id": 3}
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(text),
-        model_prefix=str(folder / "sentencepiece.bpe"),
-        hard_vocab_limit=False,
-        minloglevel=9,
-        **options,
-    )
-    pieces = sentencepiece.SentencePieceProcessor(str(folder / "sentencepiece.bpe.model"))
-    vocabulary = {pieces.id_to_piece(number): number for number in range(pieces.get_piece_size())}
-    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
-    tokenizer = transformers.M2M100Tokenizer(str(folder / "vocab.json"), str(folder / "sentencepiece.bpe.model"))
-    tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = transformers.M2M100Config(
-        vocab_size=max(tokenizer.lang_token_to_id.values()) + 1,
-        d_model=16,
-        encoder_layers=1,
-        decoder_layers=1,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=16,
-        decoder_ffn_dim=16,
-        max_position_embeddings=64,
-    )
-    transformers.M2M100ForConditionalGeneration(config).save_pretrained(folder)
-    return folder
+    return tiny_translators.m2m100(tmp_path_factory.mktemp("m2m100"))
 
 
 def test_translations_are_the_same_each_time(m2m100: Path, machine: Runtime) -> None:

@@ -132,9 +132,9 @@ class Aligner:
                 )
         parts = iter(self._word_states(inputs))
         states = []
-        for words in texts:
+        for text in texts:
             rows: list[States] = []
-            while sum(map(len, rows)) < len(words):
+            while sum(map(len, rows)) < len(text):
                 rows += islice(parts, 1)
             states.append(np.concatenate(rows) if rows else np.zeros((0, self.network.width), np.float32))
         return states

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -232,7 +233,8 @@ class TextTranslator:
                 max_new_tokens=min(self.longest - 1, 2 * encoded["input_ids"].shape[1] + 10),
             )
         self.tokens += int((ids != self.model.config.pad_token_id).sum())
-        return [text.strip() for text in self.tokenizer.batch_decode(ids, skip_special_tokens=True)]
+        decoded = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return [text.strip().removeprefix(self.target_name).strip() for text in decoded]
 
     def _id(self, token: str) -> int:
         return int(self.tokenizer.convert_tokens_to_ids(token))
@@ -277,8 +279,12 @@ def _token(named: Sequence[str], code: str, model: str) -> str:
 
 @lru_cache(maxsize=4)
 def _tokenizer(folder: Path) -> Any:
-    with readable(folder), quiet():
-        return transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    with readable(folder), quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    if hasattr(tokenizer, "punc_normalizer"):  # Marian's, which depends on whether sacremoses is installed
+        tokenizer.punc_normalizer = str
+    return tokenizer
 
 
 def _config(folder: Path) -> Any:

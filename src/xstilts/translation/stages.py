@@ -35,7 +35,7 @@ from xstilts.translation.alignment import Aligner, Alignment
 from xstilts.translation.markers import Mark
 from xstilts.translation.model import Translator
 from xstilts.translation.projection import Dropped
-from xstilts.translation.texts import LABELLED, texts_of
+from xstilts.translation.texts import LABELLED, joined, texts_of
 
 TRANSLATIONS, ALIGNMENTS = names.TRANSLATIONS_FILE, names.ALIGNMENTS_FILE
 MARKERS, ALIGNMENT = "markers", "alignment"
@@ -237,7 +237,7 @@ def _row_texts(example: Example, row: Mapping[str, Any], path: Path) -> dict[str
         name, _, number = field.partition(".")
         value: Any = row.get(name)
         if field == "text" and value is None and isinstance(row.get("tokens"), list):
-            value = projection.joined([str(token) for token in row["tokens"]])[0]
+            value = joined([str(token) for token in row["tokens"]])[0]
         if number:
             value = value[int(number)] if isinstance(value, list) and int(number) < len(value) else None
         if not isinstance(value, str):
