@@ -199,7 +199,8 @@ class TranslatedSplits:
 
     def _translations(self, task: Task, split: str, source: str, target: str) -> Stage | None:
         """Return the stage of the translations of a split: a user's files first, then the model's."""
-        if task.format not in FORMATS or not self.base.has(task, split, source):
+        there = self.base.has(task, split, source) or self.base.withheld(task, split, source)
+        if task.format not in FORMATS or not there:
             return None
         original = self.base.read(task, split, source)
         if isinstance(self.base, DataFolder):

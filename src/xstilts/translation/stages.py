@@ -291,7 +291,7 @@ def translated(
     labelled = data.format in LABELLED
     alignments: Sequence[Alignment | None] = [None] * len(examples)
     if labelled and aligner is not None:
-        alignments = list(_alignments(context, aligner, data.format, examples, texts))
+        alignments = _alignments(context, aligner, data.format, examples, texts)
     made, dropped = [], Counter[str]()
     for example, alignment in zip(examples, alignments, strict=True):
         line = lines.get(example.id)
@@ -332,15 +332,17 @@ def _alignments(
     format: str,
     examples: Sequence[Example],
     texts: Mapping[str, Mapping[str, str]],
-) -> Iterator[Alignment]:
+) -> list[Alignment]:
     source = str(context.path(aligner) / names.MODEL_FOLDER) if isinstance(aligner, Stage) else aligner.location
     field = LABELLED[format]
     pairs = []
     for example in examples:
         target = texts.get(example.id, {}).get(field, "")
         pair = projection.pair_of(example, target if target.strip() else None)
-        pairs.append(([word.text for word in pair.original], [word.text for word in pair.translated]))
-    yield from _aligner(source, context.machine).align(pairs)
+        pairs.append((tuple(word.text for word in pair.original), tuple(word.text for word in pair.translated)))
+    distinct = list(dict.fromkeys(pairs))  # questions share a passage
+    alignments = dict(zip(distinct, _aligner(source, context.machine).align(distinct), strict=True))
+    return [alignments[pair] for pair in pairs]
 
 
 @lru_cache(maxsize=1)
