@@ -169,7 +169,7 @@ def test_words_are_aligned_where_each_is_the_other_s_nearest() -> None:
 
 
 def test_a_sentence_is_aligned_with_itself(encoder: Encoder, machine: Runtime) -> None:
-    sentences = [["ab", "cd", "ab", "ab"], ["x"], list("abcdefgh") * 20, ["東", "京"], []]
+    sentences = [["ab", "cd", "ab", "ab"], ["x"], list("abcdefgh") * 20, ["東", "京"], [], [*"東京東京", "a", *"กขก"]]
     for sentence, alignment in zip(
         sentences, Aligner(encoder.location, machine).align([(s, s) for s in sentences]), strict=True
     ):

@@ -2,7 +2,8 @@
 
 As in SimAlign (Jalili Sabet et al. 2020, Findings of EMNLP) and awesome-align (Dou and Neubig 2021, EACL), which take
 layer 8 of 12: words are represented by the mean of their tokens' states, and two words are aligned where each is the
-most similar to the other. Nothing is trained, and any encoder of this package can be taken.
+most similar to the other. In scripts without spaces, where words are single characters, the tokenizer's tokens are
+aligned instead. Nothing is trained, and any encoder of this package can be taken.
 
 >>> similar = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])
 >>> alignment_of(similar).pairs
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,9 @@ from xstilts.models.batch import ModelInput, batch, single_targets
 from xstilts.models.batching import length_bucketed_batches
 from xstilts.models.encoder import load_backbone, load_tokenizer
 from xstilts.models.network import Network
-from xstilts.models.tokenization import Tokenizer
+from xstilts.models.tokenization import Ids, Offsets, Tokenizer
 from xstilts.runtime.machine import Runtime
+from xstilts.translation.texts import single
 
 States = NDArray[np.float32]
 Words = Sequence[str]
@@ -88,6 +90,19 @@ def alignment_of(similar: NDArray[np.floating]) -> Alignment:
     return Alignment(pairs, tuple(map(int, back)), tuple(map(int, forth)))
 
 
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is aligned: a word, or a token of several characters that are words each.
+
+    Attributes:
+        ids: Its tokens.
+        words: The positions of its words.
+    """
+
+    ids: Ids
+    words: range
+
+
 class Aligner:
     """Aligns texts with an encoder.
 
@@ -114,19 +129,34 @@ class Aligner:
         """
         for start in range(0, len(pairs), PORTION):
             portion = pairs[start : start + PORTION]
-            states = iter(self._states([words for pair in portion for words in pair]))
-            for first, second in zip(*[states] * 2, strict=True):
-                yield alignment_of(first @ second.T)
+            units = self._units([words for pair in portion for words in pair])
+            states = self._states([[unit.ids for unit in row] for row in units])
+            for number in range(0, len(units), 2):
+                alignment = alignment_of(states[number] @ states[number + 1].T)
+                yield _of_words(alignment, units[number], units[number + 1])
 
-    def _states(self, texts: Sequence[Words]) -> list[States]:
-        """Return the states of the words of texts, of length 1, (words, width)."""
+    def _units(self, texts: Sequence[Words]) -> list[list[Unit]]:
+        """Divide texts into what is aligned: words, and the tokens of characters that follow each other."""
+        every = [
+            [Unit(ids, range(place, place + 1)) for place, ids in enumerate(row)] for row in self.tokenizer.words(texts)
+        ]
+        runs = [(number, *run) for number, words in enumerate(texts) for run in _runs(words)]
+        tokens = self.tokenizer.segments_with_offsets(["".join(texts[n][start:stop]) for n, start, stop in runs])
+        # From the last run of a text to its first, so that the places of the others hold.
+        for (number, start, stop), (ids, offsets) in reversed(list(zip(runs, tokens, strict=True))):
+            if len(ids):
+                every[number][start:stop] = _grouped(texts[number][start:stop], start, ids, offsets)
+        return every
+
+    def _states(self, texts: Sequence[Sequence[Ids]]) -> list[States]:
+        """Return the states of the units of texts, of length 1, (units, width)."""
         room = self.tokenizer.room(self.network.clip_max_length(LONGEST), pair=False)
         inputs: list[ModelInput] = []
-        for ids in self.tokenizer.words(texts):
-            words = [word[:room] for word in ids]
-            lengths = [len(word) for word in words]
+        for text in texts:
+            units = [ids[:room] for ids in text]
+            lengths = [len(ids) for ids in units]
             for start, stop in split_sentence(lengths, room):
-                sequence = self.tokenizer.sequence(np.concatenate(words[start:stop]))
+                sequence = self.tokenizer.sequence(np.concatenate(units[start:stop]))
                 inputs.append(
                     ModelInput(len(inputs), (sequence,), np.zeros(1, np.int32), np.array(lengths[start:stop]))
                 )
@@ -154,3 +184,51 @@ class Aligner:
                 means = np.add.reduceat(tokens, firsts - prefix, axis=0) / lengths[:, None]
                 states[number] = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
         return states
+
+
+def _runs(words: Words) -> Iterator[tuple[int, int]]:
+    """Yield the first position and the one after the last of words that are single characters of unspaced scripts."""
+    start = 0
+    for stop in range(1, len(words) + 1):
+        if stop == len(words) or not (single(words[stop - 1]) and single(words[stop])):
+            if stop - start > 1:
+                yield start, stop
+            start = stop
+
+
+def _grouped(words: Words, first: int, ids: Ids, offsets: Offsets) -> list[Unit]:
+    """Group characters by the token that they begin in; tokens in which none begins belong to those beside them."""
+    starts = np.cumsum([0, *(len(word) for word in words[:-1])])
+    owners = [int(np.flatnonzero(offsets[:, 0] <= start)[-1:].sum()) for start in starts]
+    units: list[Unit] = []
+    begun = 0
+    for place, owner in enumerate(owners):
+        after = owners[place + 1] if place + 1 < len(owners) else None
+        if after == owner:
+            continue
+        stop = len(ids) if after is None else owner + 1
+        words_before = units[-1].words.stop if units else first
+        units.append(Unit(ids[begun:stop], range(words_before, first + place + 1)))
+        begun = stop
+    return units
+
+
+def _of_words(alignment: Alignment, first: Sequence[Unit], second: Sequence[Unit]) -> Alignment:
+    """Return the alignment of words for that of the units which they are in."""
+    pairs: list[tuple[int, int]] = []
+    for i, j in alignment.pairs:
+        here, there = first[i].words, second[j].words
+        pairs += zip(here, there, strict=True) if len(here) == len(there) else product(here, there)
+    return Alignment(
+        tuple(sorted(pairs)),
+        tuple(_nearest(alignment.nearest, second, first)),
+        tuple(_nearest(alignment.nearest_back, first, second)),
+    )
+
+
+def _nearest(nearest: Sequence[int], units: Sequence[Unit], others: Sequence[Unit]) -> Iterator[int]:
+    """Yield for each word the one at the same relative place in the most similar unit."""
+    for unit, other in zip(units, nearest, strict=True):
+        for place in range(len(unit.words)):
+            there = others[other].words if other >= 0 else range(-1, 0)
+            yield there[place * len(there) // len(unit.words)]

@@ -167,6 +167,11 @@ def unspaced(character: str) -> bool:
     return point >= UNSPACED[0][0] and any(first <= point <= last for first, last in UNSPACED)
 
 
+def single(word: str) -> bool:
+    """Return whether a word is one character of an unspaced script, with its marks."""
+    return bool(word) and unspaced(word[0]) and all(map(_mark, word[1:]))
+
+
 def _mark(character: str) -> bool:
     return unicodedata.category(character)[0] == "M"
 
