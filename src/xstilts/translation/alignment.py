@@ -36,6 +36,7 @@ Words = Sequence[str]
 DEPTH = 8 / 12  # the layer of the literature as a share of the depth
 LONGEST = 512  # tokens of a sequence; the words of longer texts are divided between several
 TIE = 1e-4  # how much a word at the other end of the sentence is less similar, so that of equal words the near is taken
+GAP = 5  # words between two that are aligned with one span, from which they are taken to be a mistake
 PORTION = 128  # pairs of texts whose states are held at the same time
 
 
@@ -65,10 +66,18 @@ class Alignment:
             last: Its last word.
 
         Returns:
-            The first and the last of the words that are aligned with one of it; None where there is none.
+            The first and the last of the words that are aligned with one of it; None where there is none. Of words that
+            lie apart, with `GAP` others or more between them, the group of most is taken.
         """
-        partners = [j for i, j in self.pairs if first <= i <= last]
-        return (min(partners), max(partners)) if partners else None
+        partners = sorted({j for i, j in self.pairs if first <= i <= last})
+        groups: list[list[int]] = []
+        for partner in partners:
+            if groups and partner - groups[-1][-1] <= GAP:
+                groups[-1].append(partner)
+            else:
+                groups.append([partner])
+        group = max(groups, key=len, default=None)
+        return (group[0], group[-1]) if group else None
 
 
 def alignment_of(similar: NDArray[np.floating]) -> Alignment:

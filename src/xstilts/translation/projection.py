@@ -262,6 +262,9 @@ def _answer(example: QAExample) -> markers.Span | None:
 def _projected(span: markers.Span, pair: Pair, alignment: Alignment) -> markers.Span | None:
     """Project characters of the original to characters of the translation, in whole words."""
     inside = [n for n, word in enumerate(pair.original) if word.stop > span[0] and word.start < span[1]]
+    if pair.original != pair.translated:  # a full stop at the end of an answer may be aligned with any other
+        named = [n for n in inside if any(map(str.isalnum, pair.original[n].text))]
+        inside = inside[named[0] - inside[0] : named[-1] - inside[0] + 1] if named else inside
     found = alignment.span(inside[0], inside[-1]) if inside else None
     if pair.original == pair.translated and found and inside and found == (inside[0], inside[-1]):
         return span  # the same words: the span itself, which may end within one
