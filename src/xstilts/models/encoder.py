@@ -167,7 +167,7 @@ def load_decoder(source: str | Path, revision: str | None = None) -> PreTrainedM
     """
     folder = _folder(source, revision)
     check_decoder(folder)
-    with readable(folder), _quiet():
+    with readable(folder), quiet():
         loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
         )
