@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import tiny_translators
+from quick import first
 from xstilts.cli.options import ExperimentOptions
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import InputError
@@ -67,7 +68,7 @@ def splits_with(translation: Translation, encoder: Encoder, folder: Path | None 
     return TranslatedSplits(DataFolder(folder), translation, encoder)
 
 
-@pytest.mark.parametrize("projection", stages.PROJECTIONS)
+@pytest.mark.parametrize("projection", first(1, stages.PROJECTIONS))
 @pytest.mark.parametrize("name", TASKS)
 def test_a_model_that_changes_nothing_changes_no_example(
     name: str, projection: str, model: Any, encoder: Encoder, machine: Runtime
@@ -146,7 +147,10 @@ def put_identity(name: str, code: str, folder: Path, machine: Runtime, as_text: 
         (place / f"test-{code}-qaa.{field}.txt").write_text("\n".join(lines) + "\n")
 
 
-@pytest.mark.parametrize(("name", "as_text"), [("sandbox_nli", False), ("sandbox_ner", True), ("sandbox_qa", False)])
+@pytest.mark.parametrize(
+    ("name", "as_text"),
+    [("sandbox_ner", True), ("sandbox_qa", False), pytest.param("sandbox_nli", False, marks=pytest.mark.slow)],
+)
 def test_translate_test_by_identity_predicts_the_same(
     name: str, as_text: bool, encoder: Encoder, machine: Runtime, tmp_path: Path
 ) -> None:
