@@ -26,12 +26,8 @@ from xstilts.data.examples import Example, PassageExample
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import InputError
 from xstilts.evaluation.forward import NotFinite, forward_batches
-<<<<<<< HEAD
 from xstilts.evaluation.translated_predictions import predictions_back
-from xstilts.formats import Format, task_format
-=======
 from xstilts.formats import Format, in_languages, task_format
->>>>>>> main
 from xstilts.models import batching
 from xstilts.models.batch import ModelInput
 from xstilts.models.embedding_pruning import pruned_embeddings
@@ -90,7 +86,7 @@ def predict(
     cut: Counter[str] = Counter()
     inputs = task.encode(examples, tokenizer.cached(context.machine), max_length, labels, cut)
     if network.family.adapters:
-        inputs = in_languages(inputs, examples, [data.arguments["data"].language] * len(examples))
+        inputs = in_languages(inputs, examples, [(translated or data).arguments["data"].language] * len(examples))
     queries, candidates = _split_sides(inputs, examples)
     spent = ledger.nothing()
     with (

@@ -33,12 +33,9 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 PREDICTIONS_FILE = "predictions.jsonl"
 SCORE_FILE = "score.json"
 CONTRIBUTIONS_FILE = "contributions.jsonl"
-<<<<<<< HEAD
 TRANSLATIONS_FILE = "translations.jsonl"
 ALIGNMENTS_FILE = "alignments.jsonl"
-=======
 FIXED_LAYER_FILE = "contributions_at_fixed_layer.jsonl"
->>>>>>> main
 EXPORT_FILE = "xstilts.json"  # in exported folders
 
 # Roles of the stages behind a result, and the setting without intermediate training.
