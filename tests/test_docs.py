@@ -281,6 +281,7 @@ VERBS = [
     "sandbox demo",
     "sandbox pretrain",
     "sandbox languages",
+    "sandbox translations",
     "study",
     "report",
     "verify",

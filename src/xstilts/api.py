@@ -45,6 +45,7 @@ from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.prompted_baseline import PromptedBaseline
 from xstilts.experiments.run import Recipes, Run, training_data, training_roles, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
+from xstilts.experiments.translated_splits import Translation
 from xstilts.formats import task_format
 from xstilts.inference import model as models
 from xstilts.inference.backends import format_of, located
@@ -441,6 +442,7 @@ def compare(
     average: str = "",
     combine: str = "",
     oracle: int = 0,
+    translation: Translation | None = None,
     runtime: Runtime | None = None,
     **options: Unpack[RuntimeOptions],
 ) -> Comparison:
@@ -465,6 +467,7 @@ def compare(
             "swap@top:2" (layers of the second task). The name of a setting says so: "mnli+squad (add:0.5)".
         oracle: Also choose among so many last snapshots on target-language development data, which a zero-shot result
             may not see, and on that of the training language; the table has a row for each.
+        translation: Training or test data that are translated: `Translation(train=("sw",), test=True, model=…)`.
         runtime: A `Runtime`, instead of the options below.
         **options: Where and how to compute: `data`, `store`, `device`, `workers` and the like (`RuntimeOptions`).
 
@@ -498,6 +501,7 @@ def compare(
         average=average,
         combine=combine,
         oracle=oracle,
+        translation=translation,
     )
     return Comparison.of(grid, machine)
 

@@ -149,6 +149,7 @@ REPORT = {"question": "Does it help?", "answer": "Yes."}
 REPLACED: dict[str, tuple[str, dict[str, object]]] = {
     "pretrain": ("--text . --out e", {"training.pretrain.from_folders": None, "training.pretrain.deliver": None}),
     "sandbox pretrain": ("--out e", {"experiments.sandbox_encoder.make": {"qaa": {"accuracy": 1.5}}}),
+    "sandbox translations": ("--out d", {"sandbox.translations.write": [Path("d/train-qab.jsonl")]}),
     "sandbox demo": (
         "",
         {

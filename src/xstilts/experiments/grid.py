@@ -19,6 +19,7 @@ from xstilts.experiments import preflight, snapshot_choice
 from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, check_oracle, check_split
 from xstilts.experiments.score_table import BASELINE, ScoreTable, collect
 from xstilts.experiments.splits import Splits
+from xstilts.experiments.translated_splits import Translation
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
@@ -52,6 +53,7 @@ class Grid:
         average: Weights to average at the end of runs: "seeds" (all of them), "seeds:3" (each three of them), "last:5".
         combine: How intermediate tasks, each trained alone, become one encoder (`Run.combine`).
         oracle: Among how many snapshots of target trainings development data choose, for a column of their own.
+        translation: Training or test data that are translated in every run; None: none are.
 
     Raises:
         InputError: Two settings have the same name, or masked-LM is given and no setting.
@@ -70,6 +72,7 @@ class Grid:
     average: str = ""
     combine: str = ""
     oracle: int = 0
+    translation: Translation | None = None
 
     def __post_init__(self) -> None:
         check_split(self.split)
@@ -231,6 +234,7 @@ class Grid:
             self.combine if setting else "",
             self.oracle,
             data,
+            translation=self.translation,
         )
 
     def named(self, setting: Tasks) -> str:

@@ -29,6 +29,7 @@ from xstilts.evaluation.contamination import contamination
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
 from xstilts.experiments.splits import Splits, splits_of
+from xstilts.experiments.translated_splits import TranslatedSplits, Translation
 from xstilts.formats import task_format
 from xstilts.models.configs import is_large
 from xstilts.models.encoder import Encoder
@@ -185,6 +186,7 @@ class Run:
             on the mix of them.
         oracle: Among how many of the target training's last snapshots development data choose (`snapshot_choice`).
         data: Data folder, or splits; None where no files are needed. No part of equality: stages hold what was read.
+        translation: Training or test data that are translated; None: none are.
 
     Raises:
         InputError: The target has none of these languages, or cannot be trained on these tasks, or the
@@ -205,9 +207,12 @@ class Run:
     combine: str = ""
     oracle: int = 0
     data: Splits | Path | None = field(default=None, compare=False)
+    translation: Translation | None = None
 
     def __post_init__(self) -> None:
         check_split(self.split)
+        if self.translation:
+            self.translation.check(self.target)
         if self.reset_layers and (not TRAINABLE.fullmatch(self.reset_layers) or self.reset_layers.startswith("lora")):
             raise InputError(f"unknown layers '{self.reset_layers}' to reset: give top:2, bottom:2 or layers:0-3")
         averaging(self.average)
@@ -237,7 +242,8 @@ class Run:
     @property
     def splits(self) -> Splits:
         """Where the run takes its dataset splits from."""
-        return splits_of(self.data)
+        base = splits_of(self.data)
+        return TranslatedSplits(base, self.translation, self.encoder) if self.translation else base
 
     def phases(self) -> tuple[Phase, ...]:
         """Return the trainings of the run, the first one first, those that made its encoder included.
@@ -340,7 +346,10 @@ class Run:
         return frozenset(code for training_task in self._target_training_tasks() for code in training_task.trained_in)
 
     def _target_training_tasks(self) -> tuple[Task, ...]:
-        return self.target.target_training_tasks() if self.target_training_tasks is None else self.target_training_tasks
+        tasks = (
+            self.target.target_training_tasks() if self.target_training_tasks is None else self.target_training_tasks
+        )
+        return tuple(map(self.translation.trained_in, tasks)) if self.translation else tasks
 
     def _trainings(self) -> list[tuple[str, tuple[Task, ...]]]:
         """Return the role and the tasks of each training of the run's own."""
@@ -406,8 +415,11 @@ class Run:
         return {code: self._predict(self.split, code) for code in codes}
 
     def _predict(self, split: str, code: str) -> Stage:
-        data = self.splits.read(self.target, split, code)
-        return predict(self.model(), data, self.target.format, self.max_length())
+        splits, translated = self.splits, None
+        data = splits.read(self.target, split, code)
+        if isinstance(splits, TranslatedSplits) and splits.translation.test:
+            translated = splits.in_training_language(self.target, split, code)
+        return predict(self.model(), data, self.target.format, self.max_length(), translated)
 
     def _layer_from(self) -> Stage | None:
         """Return the scores by which retrieval chooses its layer: one language's development (else test) pairs.

@@ -109,7 +109,7 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
     """Load the tokenizer of a folder or a hub id."""
     folder = _with_tokenizer(_folder(source, revision))
     _check_sentencepiece(folder)
-    with readable(folder), _quiet():
+    with readable(folder), quiet():
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     return cast("PreTrainedTokenizerBase", tokenizer)
 
@@ -128,7 +128,7 @@ def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
         InputError: Files are missing or damaged, or the model type is not in `FAMILIES`.
     """
     folder = checked_folder(_folder(source, revision))
-    with readable(folder), _quiet():
+    with readable(folder), quiet():
         family = family_of(transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False))
         tensor_files(folder)
         backbone, report = getattr(transformers, family.auto).from_pretrained(
@@ -171,7 +171,7 @@ def load_decoder(source: str | Path, revision: str | None = None) -> PreTrainedM
     """
     folder = _folder(source, revision)
     check_decoder(folder)
-    with readable(folder), _quiet():
+    with readable(folder), quiet():
         loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
         )
@@ -223,7 +223,7 @@ def _folder(source: str | Path, revision: str | None) -> Path:
     name, revision = hub_id(str(source), revision or "main")
     patterns = [*IDENTITY_FILES, "vocab.*", "merges.txt", "*.safetensors"]
     try:
-        with _quiet():
+        with quiet():
             found = snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns="*/*")
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -317,7 +317,7 @@ def readable(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the libraries' load reports and progress bars off the screen."""
     level, bars, downloads = logging.get_verbosity(), logging.is_progress_bar_enabled(), are_progress_bars_disabled()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]

@@ -385,6 +385,8 @@ class _Store:
             predictions = self.records.get(_key(record["arguments"]["predictions"]))
             if predictions is None or _key(predictions["arguments"]["model"]) != key:
                 continue
+            if predictions["arguments"].get("translated"):  # a score of the network with a translation before it
+                continue
             folder = self.folders[record["key"]]
             values = read_score(folder)
             data = self._split(record["arguments"]["gold"])

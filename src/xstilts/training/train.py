@@ -128,19 +128,11 @@ def train(
     recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
 
     # Encode the training sets, attach a head for each, freeze what the recipe does not train.
-<<<<<<< HEAD
     by_language = bool(network.family.adapters)
     sets = [
         encode_training_set(training_set, context, tokenizer, recipe, by_language) for training_set in training_sets
     ]
-    for encoded in sets:
-        if not encoded.format.headless:
-            attach(network, encoded.training_set.task, encoded.training_set.format, len(encoded.labels), source)
-    trained_parameters = freeze(network, recipe.trainable)
-=======
-    sets = [encode_training_set(training_set, context, tokenizer, recipe) for training_set in training_sets]
     trained_parameters = _attach_and_freeze(network, sets, recipe, source)
->>>>>>> weights
 
     # Most rows of a multilingual embedding matrix never occur in the data. They have no gradient, so the network works
     # on the rows that do occur; `matrix` is the whole one, into which they are written back at the end.
