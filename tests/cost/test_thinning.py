@@ -22,15 +22,16 @@ from xstilts.training import memory
 from xstilts.training.memory import Setting
 from xstilts.training.recipe import Recipe
 
-DEEP = 14
+DEEP = 9
+PATTERN = {"modernbert": 3, "gemma3_text": 4}  # every which layer has full attention
 TRAINED = (
     "all",
-    "top:7",
+    "top:5",
     "alternate",
     "layers:2-5,8",
     "no-embeddings",
     "lora:2",
-    "lora:2@bottom:9",
+    "lora:2@bottom:7",
     "head",
     "layernorm",
 )
