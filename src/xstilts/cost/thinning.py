@@ -24,6 +24,10 @@ from torch import nn
 from xstilts.models import freezing
 from xstilts.models.network import Network
 
+# Families whose lowest layer has the parameters of the others.
+UNIFORM = frozenset(
+    {"xlm-roberta", "xlm-roberta-xl", "roberta", "camembert", "bert", "eurobert", "qwen3", "gemma3_text"}
+)
 Times = Mapping[int, int]  # how many layers each chosen one stands for, itself included, by its number
 
 
@@ -115,8 +119,9 @@ def marks_of(network: Network) -> list[tuple[Hashable, ...]]:
 
 
 def trained_below(network: Network) -> list[bool]:
-    """Return for each layer whether a layer below it is trained."""
-    below, trained = [], False
+    """Return for each layer whether the embeddings or a layer below it are trained."""
+    embeddings = network.backbone.get_submodule(network.family.embeddings)
+    below, trained = [], any(parameter.requires_grad for parameter in embeddings.parameters())
     for layer in network.layer_modules:
         below.append(trained)
         trained = trained or any(parameter.requires_grad for parameter in layer.parameters())
@@ -126,7 +131,7 @@ def trained_below(network: Network) -> list[bool]:
 def few_layers(config: Any, trained: str) -> FewLayers:
     """Leave layers out of a configuration that others can stand for.
 
-    The lowest layer stays as it is, as some families have other parameters there.
+    The lowest layer stays as it is but for families that are known to have the same parameters there.
 
     Args:
         config: The encoder's configuration.
@@ -143,7 +148,7 @@ def few_layers(config: Any, trained: str) -> FewLayers:
     numbers = freezing.layers_of(trained, depth)
     types = getattr(config, "layer_types", None) or [""] * depth
     marks = [
-        (number == 0, type, numbers is None or number in numbers)
+        (number == 0 and config.model_type not in UNIFORM, type, numbers is None or number in numbers)
         for number, type in zip(range(depth), types, strict=False)
     ]
     times = stretches(marks)
