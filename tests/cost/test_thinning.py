@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from itertools import product
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import families as tiny
-from quick import first
 from xstilts.cost import thinning
 from xstilts.cost.activation_memory import Device
 from xstilts.models.families import FAMILIES
@@ -36,9 +34,6 @@ TRAINED = (
     "layernorm",
 )
 SETTINGS = (Setting(Device("cuda", "bf16")), Setting(Device("cpu", "fp32"), recompute=True))
-# Of all families × formats × parts, the first has layers that are trained in turns, with other parameters in the lowest.
-QUICK = (("mt5", "token_classification", "alternate"),)
-EVERY = [case for case in product(FAMILIES, (*AUTO, HEADLESS), TRAINED) if case not in QUICK]
 
 
 def deep(model_type: str) -> Any:
@@ -55,24 +50,35 @@ def whole(marks: Sequence[Any], times: Sequence[int] = ()) -> thinning.Times:
     return dict.fromkeys(range(len(marks)), 1)
 
 
-@pytest.mark.parametrize("case", first(len(QUICK), [*QUICK, *EVERY]), ids="-".join)
-def test_few_layers_have_the_flops_and_the_bytes_of_all(
-    case: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model_type, format, trained = case
+def figures(model_type: str, format: str, trained: str) -> list[Any]:
+    """Return the FLOPs' polynomial and the memory of trainings."""
     config = deep(model_type)
     recipe = Recipe(trainable=trained, optimizer="adafactor:bf16", batch_size=4, max_length=24)
+    flops_estimate._factors.cache_clear()
+    memories = [memory.estimate(config, recipe, format, 3, setting) for setting in SETTINGS]
+    return [flops_estimate.factors(config, trained, format, 3), *memories]
 
-    def figures() -> list[Any]:
-        flops_estimate._factors.cache_clear()
-        memories = [memory.estimate(config, recipe, format, 3, setting) for setting in SETTINGS]
-        return [flops_estimate.factors(config, trained, format, 3), *memories]
 
-    with_few = figures()
-    monkeypatch.setattr(thinning, "few_layers", lambda config, trained: thinning.FewLayers(config, trained, ()))
-    monkeypatch.setattr(thinning, "stretches", whole)
-    monkeypatch.setattr(thinning, "representatives", whole)
-    assert with_few == figures()
+def test_few_layers_have_the_flops_and_the_bytes_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of layers that are trained in turns, with other parameters in the lowest."""
+    compare(monkeypatch, "mt5", "token_classification", "alternate")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", [*AUTO, HEADLESS])
+@pytest.mark.parametrize("model_type", FAMILIES)
+def test_so_they_have_in_every_family(model_type: str, format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for trained in TRAINED:
+        compare(monkeypatch, model_type, format, trained)
+
+
+def compare(monkeypatch: pytest.MonkeyPatch, *case: str) -> None:
+    with_few = figures(*case)
+    with monkeypatch.context() as patch:
+        patch.setattr(thinning, "few_layers", lambda config, trained: thinning.FewLayers(config, trained, ()))
+        patch.setattr(thinning, "stretches", whole)
+        patch.setattr(thinning, "representatives", whole)
+        assert with_few == figures(*case), case
 
 
 @given(st.lists(st.sampled_from("ab"), max_size=30), st.integers(1, 5), st.integers(1, 9))
