@@ -153,7 +153,10 @@ def polynomial(network: Network, head: str, learning: bool, times: tuple[int, ..
     if identity not in by_identity:
         structure = times, _structure(network, head, learning)
         if structure not in _counted:
-            _counted[structure] = _polynomial(network, head, learning, times)
+            counted = _counted[structure] = _polynomial(network, head, learning, times)
+            if learning and further(network, head, True) == further(network, head, False):
+                # Predictions, which often come after a training, take the forward pass of it.
+                _counted[times, _structure(network, head, False)] = {"forward": counted["forward"]}
         by_identity[identity] = _counted[structure]
     return by_identity[identity]
 
@@ -165,7 +168,11 @@ def _structure(network: Network, head: str, learning: bool) -> Any:
     """Return all that the count depends on; the number of embeddings matters to masked-LM alone."""
     few = network.embedding_matrix if not _predicts_tokens(network, head) else None
     parameters = tuple(
-        (name, tuple(parameter.shape[1:] if parameter is few else parameter.shape), parameter.requires_grad)
+        (
+            name,
+            tuple(parameter.shape[1:] if parameter is few else parameter.shape),
+            learning and parameter.requires_grad,
+        )
         for name, parameter in network.named_parameters()
     )
     config = network.config.to_json_string()
