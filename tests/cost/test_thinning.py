@@ -59,9 +59,17 @@ def figures(model_type: str, format: str, trained: str) -> list[Any]:
     return [flops_estimate.factors(config, trained, format, 3), *memories]
 
 
-def test_few_layers_have_the_flops_and_the_bytes_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of layers that are trained in turns, with other parameters in the lowest."""
-    compare(monkeypatch, "mt5", "token_classification", "alternate")
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("mt5", "token_classification", "alternate"),  # trained in turns, with other parameters in the lowest
+        ("modernbert", "multiple_choice", "all"),  # whose attention alternates
+    ],
+)
+def test_few_layers_have_the_flops_and_the_bytes_of_all(
+    case: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare(monkeypatch, *case)
 
 
 @pytest.mark.slow
