@@ -6,8 +6,9 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import hypothesis
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import families as tiny
@@ -50,26 +51,18 @@ def whole(marks: Sequence[Any], times: Sequence[int] = ()) -> thinning.Times:
     return dict.fromkeys(range(len(marks)), 1)
 
 
-def figures(model_type: str, format: str, trained: str) -> list[Any]:
+def figures(model_type: str, format: str, trained: str, settings: Sequence[Setting]) -> list[Any]:
     """Return the FLOPs' polynomial and the memory of trainings."""
     config = deep(model_type)
     recipe = Recipe(trainable=trained, optimizer="adafactor:bf16", batch_size=4, max_length=24)
     flops_estimate._factors.cache_clear()
-    memories = [memory.estimate(config, recipe, format, 3, setting) for setting in SETTINGS]
+    memories = [memory.estimate(config, recipe, format, 3, setting) for setting in settings]
     return [flops_estimate.factors(config, trained, format, 3), *memories]
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        ("mt5", "token_classification", "alternate"),  # trained in turns, with other parameters in the lowest
-        ("modernbert", "multiple_choice", "all"),  # whose attention alternates
-    ],
-)
-def test_few_layers_have_the_flops_and_the_bytes_of_all(
-    case: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compare(monkeypatch, *case)
+def test_few_layers_have_the_flops_and_the_bytes_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of layers that are trained in turns, with other parameters in the lowest."""
+    compare(monkeypatch, ("mt5", "token_classification", "alternate"), SETTINGS[:1])
 
 
 @pytest.mark.slow
@@ -77,20 +70,20 @@ def test_few_layers_have_the_flops_and_the_bytes_of_all(
 @pytest.mark.parametrize("model_type", FAMILIES)
 def test_so_they_have_in_every_family(model_type: str, format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for trained in TRAINED:
-        compare(monkeypatch, model_type, format, trained)
+        compare(monkeypatch, (model_type, format, trained), SETTINGS)
 
 
-def compare(monkeypatch: pytest.MonkeyPatch, *case: str) -> None:
-    with_few = figures(*case)
+def compare(monkeypatch: pytest.MonkeyPatch, case: tuple[str, str, str], settings: Sequence[Setting]) -> None:
+    with_few = figures(*case, settings)
     with monkeypatch.context() as patch:
         patch.setattr(thinning, "few_layers", lambda config, trained: thinning.FewLayers(config, trained, ()))
         patch.setattr(thinning, "stretches", whole)
         patch.setattr(thinning, "representatives", whole)
-        assert with_few == figures(*case), case
+        assert with_few == figures(*case, settings), case
 
 
 @given(st.lists(st.sampled_from("ab"), max_size=30), st.integers(1, 5), st.integers(1, 9))
-@settings(max_examples=60)
+@hypothesis.settings(max_examples=60)
 def test_every_layer_is_stood_for_by_one_like_it(marks: list[str], period: int, repeated: int) -> None:
     every = [*marks, *("abcde"[:period] * repeated), *marks]
     for times in (thinning.stretches(every), thinning.representatives(every, [1] * len(every))):
