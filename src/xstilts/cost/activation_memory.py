@@ -166,7 +166,7 @@ def faked(network: Network, layers: Sequence[int] | None = None) -> tuple[FakeTe
 
 
 def counted(
-    network: Network, head: str, shape: Shape, device: Device, mode: FakeTensorMode, times: list[int]
+    network: Network, head: str, shape: Shape, device: Device, mode: FakeTensorMode, times: Sequence[int]
 ) -> tuple[int, ...]:
     """Return the bytes that a pass of a network on fake tensors saves.
 
@@ -224,7 +224,7 @@ class SavedTensors:
         self.found: dict[int, Bytes] = {number: {} for number in range(-1, len(network.layer_modules))}
         self.alive: list[Any] = []  # a storage that is gone may give its identity to another
 
-    def sums(self, times: list[int]) -> tuple[int, ...]:
+    def sums(self, times: Sequence[int]) -> tuple[int, ...]:
         """Return the bytes saved in all, between the layers, and in each layer beyond that.
 
         Args:

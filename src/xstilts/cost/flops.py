@@ -290,12 +290,12 @@ class Place:
         # input is complete, and ends at the lower one's output. All operations of a layer go backward in between, as
         # autograd takes the latest first.
         if states is not None and states is not self._above and states.requires_grad:
-            states.register_hook(lambda gradient: self._go(-1))
+            states.register_hook(lambda gradient: self._go(-1))  # type: ignore[no-untyped-call]
 
     def _leave(self, number: int, layer: nn.Module, args: Any, output: Any) -> None:
         self.layer, self._above = -1, _states(output)
         if self._above is not None and self._above.requires_grad:
-            self._above.register_hook(lambda gradient: self._go(number))
+            self._above.register_hook(lambda gradient: self._go(number))  # type: ignore[no-untyped-call]
 
     def _go(self, number: int) -> None:
         self.layer = number
