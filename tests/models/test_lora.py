@@ -15,6 +15,7 @@ from torch import nn
 
 from families import DEPTH, FAMILIES, berts_last, quick_first
 from given import TOYS, lesson, stopped
+from quick import first
 from xstilts.cost import flops
 from xstilts.errors import InputError
 from xstilts.formats import task_format
@@ -246,7 +247,7 @@ def test_a_training_counts_what_it_trains_and_saves_it_folded_in(encoder: Encode
     assert moved == {f"roberta.encoder.layer.{number}.{name}.weight" for number in range(DEPTH) for name in maps}
 
 
-@pytest.mark.parametrize("trained", ["lora:4", "lora:4@top:1"])
+@pytest.mark.parametrize("trained", first(1, ["lora:4@top:1", "lora:4"]))
 def test_a_stopped_training_ends_in_the_same_bits(trained: str, encoder: Encoder, machine: Runtime) -> None:
     recipe = replace(FAST, steps=8, selection=Selection(2, 9, 16), trainable=trained)
     model = train(encoder, (lesson("classification"),), recipe, seed=1)
@@ -261,7 +262,7 @@ def test_a_stopped_training_ends_in_the_same_bits(trained: str, encoder: Encoder
     assert (again / HISTORY).read_bytes() == (whole / HISTORY).read_bytes()
 
 
-@pytest.mark.parametrize("family", ["eurobert", "deberta-v2"])
+@pytest.mark.parametrize("family", first(1, ["eurobert", "deberta-v2"]))
 def test_frozen_layers_below_adapters_run_once(family: str, families: Any, machine: Runtime) -> None:
     """Another seed, whose adapters begin elsewhere, finds the states; with all layers the result is the same."""
     recipe = replace(FAST, trainable="lora:4@top:1")

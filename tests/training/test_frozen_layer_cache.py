@@ -56,7 +56,11 @@ def frozen(family: str, folders: Any, name: str, trained: str) -> tuple[Network,
 @pytest.mark.parametrize("family", quick_first(FAMILIES))
 @pytest.mark.parametrize(
     ("name", "trained"),
-    [("classification", "top:1"), ("token_classification", "top:2"), ("token_classification", "head")],
+    [
+        ("classification", "top:1"),
+        ("token_classification", "head"),
+        pytest.param("token_classification", "top:2", marks=pytest.mark.slow),
+    ],
 )
 def test_training_on_stored_states_is_training_on_all_layers(
     name: str, trained: str, family: str, families: Any, machine: Runtime

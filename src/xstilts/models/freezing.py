@@ -117,12 +117,31 @@ def check_layers(trained: str, depth: int) -> None:
     Raises:
         InputError: It lacks some of them, or the part is unknown.
     """
+    layers_of(trained, depth)
+
+
+def layers_of(trained: str, depth: int) -> list[int] | None:
+    """Return the layers that a part to train names.
+
+    Args:
+        trained: As in `freeze`.
+        depth: How many layers the encoder has.
+
+    Returns:
+        Their numbers, from 0; None where all layers are trained alike, or none.
+
+    Raises:
+        InputError: The encoder lacks some of them, or the part is unknown.
+
+    >>> layers_of("lora:16@alternate", 4), layers_of("layernorm", 4)
+    ([1, 3], None)
+    """
     if trained.startswith("lora"):
         _, _, layers = lora.parsed(trained)
-        if layers:
-            _layer_numbers(layers, depth, LAYERS)
-    elif trained.partition(":")[0] in ("top", "bottom", "layers"):
-        _layer_numbers(trained, depth)
+        return _layer_numbers(layers, depth, LAYERS) if layers else None
+    if trained.partition(":")[0] in ("top", "bottom", "layers", "alternate"):
+        return _layer_numbers(trained, depth)
+    return None
 
 
 GRADUAL = "gradual"
