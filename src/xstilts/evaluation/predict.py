@@ -26,12 +26,12 @@ from xstilts.data.examples import Example, PassageExample
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import InputError
 from xstilts.evaluation.forward import NotFinite, forward_batches
-from xstilts.formats import Format, task_format
+from xstilts.formats import Format, query_options, task_format
 from xstilts.models import batching
 from xstilts.models.batch import ModelInput
 from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.models.heads import attach, has_pretrained_mlm
+from xstilts.models.heads import HEADLESS, attach, has_pretrained_mlm
 from xstilts.models.hf_format import load
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
@@ -43,7 +43,7 @@ PREDICTIONS = names.PREDICTIONS_FILE
 HEAD = "head"  # the name of the head of a network that is loaded to predict
 
 
-def _label(model: Encoder | Stage, data: Stage, format: str, max_length: int) -> str:
+def _label(model: Encoder | Stage, data: Stage, format: str, max_length: int, query_length: int | None) -> str:
     return f"predict-{data.arguments['data'].label}"
 
 
@@ -54,7 +54,14 @@ def _label(model: Encoder | Stage, data: Stage, format: str, max_length: int) ->
     renamed={"format": "kind_name"},
     encoded={"format": names.format_in_keys},
 )
-def predict(context: BuildContext, model: Encoder | Stage, data: Stage, format: str, max_length: int) -> None:
+def predict(
+    context: BuildContext,
+    model: Encoder | Stage,
+    data: Stage,
+    format: str,
+    max_length: int,
+    query_length: int | None = None,
+) -> None:
     """Write `predictions.jsonl`: for each example its id, the prediction, and the scores behind it.
 
     Args:
@@ -64,6 +71,7 @@ def predict(context: BuildContext, model: Encoder | Stage, data: Stage, format: 
         data: A stage that read a split.
         format: The task format of the split.
         max_length: Most tokens of a sequence, special tokens included; clipped to the encoder's positions.
+        query_length: Most tokens of a query, where candidates are searched; None: `max_length`.
 
     Raises:
         NotFinite: The encoder's states are NaN or infinite for an example.
@@ -74,7 +82,8 @@ def predict(context: BuildContext, model: Encoder | Stage, data: Stage, format: 
     max_length = network.clip_max_length(max_length)
     examples = list(read_examples(context.path(data) / EXAMPLES, format))
     cut: Counter[str] = Counter()
-    inputs = task.encode(examples, tokenizer.cached(context.machine), max_length, labels, cut)
+    options = query_options(task, query_length)
+    inputs = task.encode(examples, tokenizer.cached(context.machine), max_length, labels, cut, **options)
     queries, candidates = _split_sides(inputs, examples)
     spent = ledger.nothing()
     with (
@@ -220,7 +229,7 @@ def _loaded(source: Path | Encoder, format: str, origin: Encoder | None) -> tupl
     folder = source.location if isinstance(source, Encoder) else source
     labels: tuple[str, ...] = ()
     if task_format(format).headless:
-        network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
+        network, tokenizer, _ = load(folder, HEADLESS)
     elif task_format(format).language_model and origin:
         # A training replaces the head, so the released one is measured, on the trained weights.
         network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)

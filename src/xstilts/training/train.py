@@ -31,8 +31,8 @@ from xstilts.models.batch import ModelInput
 from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.freezing import freeze
-from xstilts.models.heads import attach
-from xstilts.models.hf_format import save, save_encoder
+from xstilts.models.heads import DualEncoderHead, attach, attach_dual_encoder
+from xstilts.models.hf_format import load_head, save, save_encoder
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
@@ -46,7 +46,7 @@ from xstilts.training.dev_evaluation import evaluate_on_dev
 from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache, cached_states
 from xstilts.training.optimizer import learning_rate, make_optimizer, suited
 from xstilts.training.optimizer import prepare as prepare_weights
-from xstilts.training.recipe import Recipe
+from xstilts.training.recipe import CONTINUED, ONE_WAY, Recipe
 from xstilts.training.step import Stepper
 from xstilts.training.training_set import DEV_EXAMPLES, EncodedTrainingSet, TrainingSet, encode_training_set
 
@@ -107,7 +107,8 @@ def train(
     machine = suited(context.machine, recipe)
     context = replace(context, machine=machine)
 
-    # Load the encoder. Of an earlier phase, heads are left behind: each phase begins with new ones.
+    # Load the encoder. Of an earlier phase, heads are left behind: each phase begins with new ones, unless the recipe
+    # continues them.
     source = context.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
     tokenizer = Tokenizer.of(load_tokenizer(source)).cached(machine)
     torch.manual_seed(seed)
@@ -117,8 +118,13 @@ def train(
     # Encode the training sets, attach a head for each, freeze what the recipe does not train.
     sets = [encode_training_set(training_set, context, tokenizer, recipe) for training_set in training_sets]
     for encoded in sets:
+        name, format = encoded.training_set.task, encoded.training_set.format
         if not encoded.format.headless:
-            attach(network, encoded.training_set.task, encoded.training_set.format, len(encoded.labels), source)
+            attach(network, name, format, len(encoded.labels), source)
+        elif recipe.ranking == ONE_WAY:
+            attach_dual_encoder(network, name, source)
+    if recipe.head == CONTINUED and len(sets) == 1 and isinstance(encoder, Stage):
+        context.record["head_continued"] = _continue_head(network, sets[0], encoder, source)
     trained_parameters = freeze(network, recipe.trainable)
 
     # Most rows of a multilingual embedding matrix never occur in the data. They have no gradient, so the network works
@@ -187,6 +193,19 @@ def train(
         for encoded in sets
     }
     remove(context.folder / CHECKPOINT)
+
+
+def _continue_head(network: Network, encoded: EncodedTrainingSet, encoder: Stage, source: str | Path) -> bool:
+    """Give the new head the weights of the head of the phase before; return False where that is of another kind."""
+    before = encoder.arguments.get("training_sets", ())
+    name, format = encoded.training_set.task, encoded.training_set.format
+    if encoded.format.headless or [training_set.format for training_set in before] != [format]:
+        return False
+    head, labels = load_head(network.config, source, format)
+    if labels != encoded.labels and labels:
+        return False
+    network.heads[name].load_state_dict(head.state_dict())
+    return True
 
 
 def _held_out(encoded: EncodedTrainingSet) -> dict[str, int]:
@@ -261,7 +280,9 @@ def _save(network: Network, sets: list[EncodedTrainingSet], tokenizer: Tokenizer
         saved = headed[0].training_set
         save(network, saved.task, saved.format, headed[0].labels, tokenizer.tokenizer, folder / MODEL)
         return
-    save_encoder(network, tokenizer.tokenizer, folder / MODEL)
+    dual_encoders = [head for head in network.heads.values() if isinstance(head, DualEncoderHead)]
+    dual_encoder = dual_encoders[0] if len(sets) == 1 and dual_encoders else None
+    save_encoder(network, tokenizer.tokenizer, folder / MODEL, dual_encoder)
     if headed:
         heads = {name: value.contiguous() for name, value in network.heads.state_dict().items()}
         save_file(heads, folder / HEADS)

@@ -20,7 +20,7 @@ from xstilts.data import examples, held_out
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example, TaggingExample
 from xstilts.errors import InputError
-from xstilts.formats import Format, task_format
+from xstilts.formats import Format, query_options, task_format
 from xstilts.models.batch import ModelInput
 from xstilts.models.encoder import Encoder
 from xstilts.models.tokenization import Tokenizer
@@ -166,7 +166,8 @@ def encode_training_set(
     encoded = EncodedTrainingSet(training_set, task, labels, [], [], dev)
     for number, language_examples in enumerate(by_language):
         drawn = _drawn(language_examples, recipe.max_train_examples)
-        inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut)
+        options = query_options(task, recipe.query_length)
+        inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut, **options)
         encoded.inputs += inputs
         encoded.languages += [number] * len(inputs)
     if not encoded.inputs:

@@ -1,10 +1,32 @@
 """Mewsli-X: which of a million entities does a mention in the news name? 11 languages (Ruder et al. 2021, EMNLP)."""
 
+from dataclasses import replace
+
 from xstilts.data.source import Source
 from xstilts.tasks.base import Task
 
 SPLITS = {"validation": "dev", "test": "test"}
 # Mewsli-X's script writes a file of mentions a split, XTREME-R's one a split and language, without the test's answers.
+
+SOURCES = tuple(
+    Source(
+        "mewslix",
+        {
+            split: (f"{folder}/wikinews_mentions-{name}.jsonl", f"{folder}/candidate_set_entities.jsonl")
+            for split, name in SPLITS.items()
+        },
+        layouts=(
+            {
+                split: (
+                    f"{folder}/wikinews_mentions/{name}-{{language}}.jsonl",
+                    f"{folder}/candidate_set_entities.jsonl",
+                )
+                for split, name in SPLITS.items()
+            },
+        ),
+    )
+    for folder in ("xtreme/mewslix", "mewslix")
+)
 
 task = Task(
     name="mewslix",
@@ -12,25 +34,8 @@ task = Task(
     languages=("ar", "de", "en", "es", "fa", "ja", "pl", "ro", "ta", "tr", "uk"),
     metric="map20",
     learned_from="mewslix_pairs",
-    sources=tuple(
-        Source(
-            "mewslix",
-            {
-                split: (f"{folder}/wikinews_mentions-{name}.jsonl", f"{folder}/candidate_set_entities.jsonl")
-                for split, name in SPLITS.items()
-            },
-            layouts=(
-                {
-                    split: (
-                        f"{folder}/wikinews_mentions/{name}-{{language}}.jsonl",
-                        f"{folder}/candidate_set_entities.jsonl",
-                    )
-                    for split, name in SPLITS.items()
-                },
-            ),
-        )
-        for folder in ("xtreme/mewslix", "mewslix")
-    ),
+    sources=SOURCES,
     citation="Ruder et al. 2021, XTREME-R: Towards More Challenging and Nuanced Multilingual Evaluation, EMNLP",
     licence="CC BY-SA 4.0 and CC BY 2.5, as Wikipedia and WikiNews",
+    forms={"xtreme-r": tuple(replace(source, options={"texts": "xtreme-r"}) for source in SOURCES)},
 )
