@@ -26,7 +26,7 @@ from xstilts.data.examples import Example, PassageExample
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import InputError
 from xstilts.evaluation.forward import NotFinite, forward_batches
-from xstilts.formats import Format, query_options, task_format
+from xstilts.formats import Format, task_format
 from xstilts.models import batching
 from xstilts.models.batch import ModelInput
 from xstilts.models.embedding_pruning import pruned_embeddings
@@ -71,7 +71,7 @@ def predict(
         data: A stage that read a split.
         format: The task format of the split.
         max_length: Most tokens of a sequence, special tokens included; clipped to the encoder's positions.
-        query_length: Most tokens of a query, where candidates are searched; None: `max_length`.
+        query_length: Most tokens of a query, as `Format.encode` takes it.
 
     Raises:
         NotFinite: The encoder's states are NaN or infinite for an example.
@@ -82,8 +82,7 @@ def predict(
     max_length = network.clip_max_length(max_length)
     examples = list(read_examples(context.path(data) / EXAMPLES, format))
     cut: Counter[str] = Counter()
-    options = query_options(task, query_length)
-    inputs = task.encode(examples, tokenizer.cached(context.machine), max_length, labels, cut, **options)
+    inputs = task.encode(examples, tokenizer.cached(context.machine), max_length, labels, cut, query_length)
     queries, candidates = _split_sides(inputs, examples)
     spent = ledger.nothing()
     with (

@@ -77,8 +77,8 @@ class Format(Protocol):
             max_length: Most tokens of a sequence, special tokens included.
             labels: In the order of the logits; empty where the format has none.
             cut: Counts what did not fit ("truncated", "split", "windowed"); added to.
-            query_length: Most tokens of a query, or of the first text of a pair; None: `max_length`. Headless formats
-                alone take it (`query_options`).
+            query_length: Most tokens of a query, or of the first text of a pair that is ranked; None: `max_length`.
+                Formats that have neither ignore it.
 
         Returns:
             Model inputs in the order of the examples, one or more for each.
@@ -175,16 +175,6 @@ def task_format(name: str) -> Format:
         name: Such as "classification"; a task names its format.
     """
     return cast(Format, import_module(f"xstilts.formats.{name}"))
-
-
-def query_options(format: Format, query_length: int | None) -> dict[str, int]:
-    """Return the further argument of `Format.encode` for a length of queries; none for formats without queries.
-
-    Args:
-        format: The task format.
-        query_length: Most tokens of a query; None: no more than any text has.
-    """
-    return {"query_length": query_length} if format.headless and query_length else {}
 
 
 def majority(labels: Sequence[Any]) -> float:

@@ -1,8 +1,8 @@
 """Passage ranking: which of many candidates, in any language, answer a query?
 
 Query and candidate (with its context) are each embedded, and the nearest twenty candidates by cosine are predicted. A
-network that was trained as a dual encoder embeds by its pooler, any other as the mean of the final states. It is trained
-on pairs (the loss of `bitext_retrieval`), which acts on the last layer.
+network that was trained as a dual encoder embeds by its pooler, any other as the mean of the final states. It is
+trained on pairs (the loss of `bitext_retrieval`), which acts on the last layer.
 """
 
 from __future__ import annotations

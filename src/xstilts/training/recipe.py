@@ -150,7 +150,7 @@ class Recipe:
             XTREME-R: a dual encoder with a tanh pooler, the first text finds the second, learned scale from 100.
         ranking_parts: In how many equal parts, of two pairs or more, the pairs of a step are ranked; a text is compared
             within its part only.
-        query_length: Most tokens of a query, or of the first text of a pair, below `max_length`; None: `max_length`.
+        query_length: Most tokens of a query, or of the first text of a ranked pair; None: `max_length`.
         head: "continued": start from the head of the phase before, where it has the same format and labels; else "new".
 
     Raises:

@@ -20,7 +20,7 @@ from xstilts.data import examples, held_out
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example, TaggingExample
 from xstilts.errors import InputError
-from xstilts.formats import Format, query_options, task_format
+from xstilts.formats import Format, task_format
 from xstilts.models.batch import ModelInput
 from xstilts.models.encoder import Encoder
 from xstilts.models.tokenization import Tokenizer
@@ -166,13 +166,12 @@ def encode_training_set(
     encoded = EncodedTrainingSet(training_set, task, labels, [], [], dev)
     for number, language_examples in enumerate(by_language):
         drawn = _drawn(language_examples, recipe.max_train_examples)
-        options = query_options(task, recipe.query_length)
-        inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut, **options)
+        inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut, recipe.query_length)
         encoded.inputs += inputs
         encoded.languages += [number] * len(inputs)
     if not encoded.inputs:
         raise InputError(f"nothing to learn: the training data of '{training_set.task}' is empty")
-    encoded.dev_inputs = task.encode(dev, tokenizer, recipe.max_length, encoded.labels, Counter())
+    encoded.dev_inputs = task.encode(dev, tokenizer, recipe.max_length, encoded.labels, Counter(), recipe.query_length)
     return encoded
 
 
