@@ -94,8 +94,10 @@ def test_a_step_averages_the_losses_of_its_parts(families: Any, machine: Runtime
     parts = [network.encode(batch.ids, batch.mask)[:, 0] for _, batch in passes]
     expected = torch.stack([official(part[0::2], part[1::2], head.dense, head.scale) for part in parts]).mean()
     torch.testing.assert_close(stepper._backward(encoded, passes), expected.detach(), rtol=1e-4, atol=1e-5)
-    assert head.scale.grad is not None and head.scale.grad.item() != 0
-    assert head.dense.weight.grad is not None and head.dense.weight.grad.norm() > 0
+    assert head.scale.grad is not None
+    assert head.scale.grad.item() != 0
+    assert head.dense.weight.grad is not None
+    assert head.dense.weight.grad.norm() > 0
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +113,8 @@ def test_the_checkpoint_has_the_scale_and_loads_with_plain_transformers(trained:
     assert load_file(folder / "model.safetensors")["logit_scale"].tolist() != [100.0]
     network, wrapped, _ = load(folder, "bitext_retrieval")
     head = network.heads["head"]
-    assert isinstance(head, DualEncoderHead) and head.scale.shape == (1,)
+    assert isinstance(head, DualEncoderHead)
+    assert head.scale.shape == (1,)
     inputs = wrapped(["abc", "defg ab"], padding=True, return_tensors="pt")
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
     shipped = transformers.AutoModel.from_pretrained(folder).eval()
@@ -121,7 +124,8 @@ def test_the_checkpoint_has_the_scale_and_loads_with_plain_transformers(trained:
     model = load_model(folder, runtime=Runtime(device="cpu", threads=1))
     np.testing.assert_allclose(model.embed(["abc", "defg ab"]), pooled.numpy(), rtol=1e-3, atol=1e-4)
     mean = model.embed(["abc"], layer=network.depth)
-    assert mean.shape == (1, network.width) and not np.allclose(mean[0], pooled[0].numpy(), atol=1e-3)
+    assert mean.shape == (1, network.width)
+    assert not np.allclose(mean[0], pooled[0].numpy(), atol=1e-3)
 
 
 def test_candidates_are_ranked_by_the_pooler(trained: tuple[Stage, Path, Runtime]) -> None:
@@ -154,11 +158,13 @@ def test_every_family_saves_and_loads_a_dual_encoder(families: Any, family: str,
     head.scale.data.fill_(7.0)
     save_encoder(network, tokenizer(family), tmp_path, head)
     again = load(tmp_path, "bitext_retrieval")[0].heads["head"]
-    assert isinstance(again, DualEncoderHead) and again.scale.tolist() == [7.0]
+    assert isinstance(again, DualEncoderHead)
+    assert again.scale.tolist() == [7.0]
     assert torch.equal(again.dense.weight, head.dense.weight)
     # A further training starts from this pooler; its scale is learned anew.
     further = attach_dual_encoder(Network(load_backbone(tmp_path)), "pairs", tmp_path)
-    assert torch.equal(further.dense.weight, head.dense.weight) and further.scale.tolist() == [100.0]
+    assert torch.equal(further.dense.weight, head.dense.weight)
+    assert further.scale.tolist() == [100.0]
 
 
 def test_queries_have_a_length_of_their_own() -> None:

@@ -346,6 +346,11 @@ def attach_dual_encoder(network: Network, task: str, source: str | Path | None =
     return head
 
 
+def is_dual_encoder(source: str | Path) -> bool:
+    """Tell whether a folder or hub id was saved as a dual encoder."""
+    return bool(read_tensors(source, [SCALE]))
+
+
 def load_dual_encoder(config: Any, source: str | Path) -> DualEncoderHead | None:
     """Load the head of a dual encoder that was saved with an encoder.
 
@@ -356,7 +361,7 @@ def load_dual_encoder(config: Any, source: str | Path) -> DualEncoderHead | None
     Returns:
         The head; None where the encoder was not trained as a dual encoder.
     """
-    if not read_tensors(source, [SCALE]):
+    if not is_dual_encoder(source):
         return None
     head = DualEncoderHead(config)
     stored = read_tensors(source, head.stored_names().values())

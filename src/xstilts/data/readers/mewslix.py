@@ -17,10 +17,9 @@ from typing import Any
 from xstilts.data.languages import code_of
 from xstilts.data.readers import field_types
 from xstilts.data.readers.delimited import jsonl
-from xstilts.data.readers.row import Input, Options, Report, Row, bad
+from xstilts.data.readers.row import XTREME_R, Input, Options, Report, Row, bad
 from xstilts.errors import InputError
 
-XTREME_R = "xtreme-r"
 OWN_BRACES = re.compile(r"\{(.*?)\}")  # of the sentence itself, which become parentheses
 REMEDY = "the file is of another version: make it again with Mewsli-X's script"
 
@@ -75,8 +74,8 @@ def _pair(row: Row, options: Options) -> Iterator[Row]:
     nested = Row(row.place, _get(row, "contextual_mention"))
     mention = _get(nested, "mention")
     title, description = _described(row, _get(row, "entity"), options)
-    values = {"id": mention["example_id"], "source": _marked(nested, mention, options)}
-    yield Row(row.place, {**values, "english": title, "context": description})
+    values = {"id": mention["example_id"], "source": _marked(nested, mention, options), "english": title}
+    yield Row(row.place, values if description is None else {**values, "context": description})
 
 
 def _get(row: Row, name: str) -> Any:

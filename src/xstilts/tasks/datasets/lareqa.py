@@ -3,21 +3,10 @@
 Questions of one language are put to the sentences of all. The hub's copy has no sentence breaks and is not read.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from xstilts.data.readers import Row
 from xstilts.data.source import Source
 from xstilts.tasks.base import Task
-
-
-def join(row: Row) -> Mapping[str, Any]:
-    """Return a candidate as XTREME-R's code encodes it: sentence and paragraph as one text."""
-    if row.values["side"] == "query":
-        return {}
-    return {"text": (row.values["text"] + row.values["context"]).replace("\n", ""), "context": None}
-
 
 SOURCES = (
     Source("xquad_r", {"test": "targets/lareqa/xquad-r/*.json"}),
@@ -33,5 +22,5 @@ task = Task(
     sources=SOURCES,
     citation="Roy et al. 2020, LAReQA: Language-Agnostic Answer Retrieval from a Multilingual Pool, EMNLP",
     licence="CC BY-SA 4.0",
-    forms={"xtreme-r": tuple(replace(source, convert=join) for source in SOURCES)},
+    forms={"xtreme-r": tuple(replace(source, options={"texts": "xtreme-r"}) for source in SOURCES)},
 )

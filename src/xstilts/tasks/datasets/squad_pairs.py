@@ -1,18 +1,9 @@
 """SQuAD 1.1 as pairs of a question and the sentence that answers it, in its paragraph: what LAReQA is learned from."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from xstilts.data.readers import Row
 from xstilts.data.source import Source
 from xstilts.tasks.base import Task
-
-
-def join(row: Row) -> Mapping[str, Any]:
-    """Return a pair as XTREME-R's code encodes it: the answer's sentence and its paragraph as one text."""
-    return {"english": (row.values["english"] + row.values["context"]).replace("\n", ""), "context": None}
-
 
 SOURCES = tuple(Source("squad_pairs", {"train": f"{folder}/train-v1.1.json"}) for folder in ("xtreme/squad", "squad"))
 
@@ -25,5 +16,5 @@ task = Task(
     counts={"train": 87599},
     citation="Rajpurkar et al. 2016, SQuAD: 100,000+ Questions for Machine Comprehension of Text, EMNLP",
     licence="CC BY-SA 4.0",
-    forms={"xtreme-r": tuple(replace(source, convert=join) for source in SOURCES)},
+    forms={"xtreme-r": tuple(replace(source, options={"texts": "xtreme-r"}) for source in SOURCES)},
 )
