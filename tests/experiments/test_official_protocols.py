@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from families import FAMILIES
+from xstilts.api import _scores, _text_form
+from xstilts.cost import flops
+from xstilts.cost.activation_memory import Device
+from xstilts.cost.flops import Shape
 from xstilts.data.dataset import examples
 from xstilts.data.examples import BitextExample, MultipleChoiceExample, PassageExample
 from xstilts.data.readers import Report
 from xstilts.experiments.run import Recipes, Run, training_data
 from xstilts.experiments.splits import NamedSplits
 from xstilts.models.encoder import Encoder
+from xstilts.models.heads import attach_dual_encoder
+from xstilts.models.network import Network
+from xstilts.runtime.machine import Runtime
 from xstilts.store.stage import Stage
 from xstilts.tasks.base import task
+from xstilts.training.memory import Setting, estimate
 from xstilts.training.recipe import SETS, Recipe, named
+from xstilts.training.train import train
 
 TINY = Encoder("tiny", "0" * 64, "/nowhere")
 PARAGRAPH = "Ada wrote notes.\nShe lived in London."
@@ -158,3 +168,41 @@ def test_a_run_reads_trains_and_predicts_so(data: Path) -> None:
     assert "query_length" not in predictions["xtreme-last"].canonical_arguments  # keys of other recipes are as before
     planned = Run(TINY, (), task("lareqa"), Recipes("xtreme"), 1, data=NamedSplits())
     assert isinstance(planned.predictions()["en"], Stage)
+
+
+@pytest.mark.parametrize(("recipe", "form"), [("xtreme", "xtreme-r"), ("xtreme-last", ""), ("xtreme", "")])
+def test_a_model_is_evaluated_on_the_texts_that_it_was_trained_on(recipe: str, form: str, data: Path) -> None:
+    name, role = ("copa", "target") if form or recipe != "xtreme" else ("copa", "intermediate")
+    stage = train(TINY, *training_data((task(name),), role, Recipes(recipe), TINY, data), 1)
+    assert _text_form(stage) == form
+    (found,) = _scores(stage, task("xcopa"), ("it",), "validation", Runtime(data=data), 128).values()
+    read = found.arguments["gold"].arguments["data"]
+    assert read == task("xcopa").in_form(form).data("validation", "it", data)
+
+
+SLOW = [name if name == "xlm-roberta" else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+
+
+@pytest.mark.parametrize("family", SLOW)
+def test_the_flops_of_a_dual_encoder_are_those_that_torch_counts(families: Any, family: str) -> None:
+    network = Network(families.backbone(family))
+    attach_dual_encoder(network, "pairs")
+    shape = Shape(8, 12, 0)
+    computed = flops.polynomial(network, "pairs", True)
+    counted = flops.count(flops.twin(network, "cpu"), "pairs", shape, True)
+    assert {
+        part: int(sum(factor * flops.TERMS[term](shape) for term, factor in terms.items()))
+        for part, terms in computed.items()
+    } == counted
+
+
+@pytest.mark.slow
+def test_memory_has_the_pooler_and_the_parts_of_a_step(families: Any) -> None:
+    network = Network(families.backbone("xlm-roberta"))
+    official = Recipe(batch_size=16, max_length=16, ranking="one-way", ranking_parts=4)
+    parts, whole, without = (
+        estimate(network.config, recipe, "bitext_retrieval", 0, Setting(Device("cpu", "fp32")))
+        for recipe in (official, replace(official, ranking_parts=1), replace(official, ranking="two-way"))
+    )
+    assert parts.parameters == without.parameters + network.width * (network.width + 1) + 1
+    assert parts.activations < whole.activations
