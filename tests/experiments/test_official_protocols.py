@@ -180,10 +180,8 @@ def test_a_model_is_evaluated_on_the_texts_that_it_was_trained_on(recipe: str, f
     assert read == task("xcopa").in_form(form).data("validation", "it", data)
 
 
-SLOW = [name if name == "xlm-roberta" else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
-
-
-@pytest.mark.parametrize("family", SLOW)
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
 def test_the_flops_of_a_dual_encoder_are_those_that_torch_counts(families: Any, family: str) -> None:
     network = Network(families.backbone(family))
     attach_dual_encoder(network, "pairs")

@@ -164,8 +164,8 @@ RECIPES = (
         "every encoder needs values",
         lambda: (
             [
-                (found.learning_rate, found.batch_size, found.pairs_ranked)
-                for found in (_recipe("mewslix_pairs", large=True), _recipe("mewslix_pairs"))
+                (recipe.learning_rate, recipe.batch_size, recipe.pairs_ranked)
+                for recipe in (_recipe("mewslix_pairs", large=True), _recipe("mewslix_pairs"))
             ]
             == [(1e-5, 32, 8), (2e-5, 256, 64)]
         ),
