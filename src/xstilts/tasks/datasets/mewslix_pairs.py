@@ -5,9 +5,14 @@ from dataclasses import replace
 from xstilts.data.source import Source
 from xstilts.tasks.base import Task
 
-SOURCES = tuple(
-    Source("mewslix_pairs", {"train": f"{folder}/wikipedia_pairs-train.jsonl"})
-    for folder in ("xtreme/mewslix", "mewslix")
+HUB = "hub/izhx/mewsli-x/wikipedia_pairs"
+
+SOURCES = (
+    *(
+        Source("mewslix_pairs", {"train": f"{folder}/wikipedia_pairs-train.jsonl"})
+        for folder in ("xtreme/mewslix", "mewslix")
+    ),
+    Source("parquet", {"train": f"{HUB}/train*.parquet"}, columns={"source": "mention", "english": "entity"}),
 )
 
 task = Task(
@@ -18,5 +23,11 @@ task = Task(
     sources=SOURCES,
     citation="Ruder et al. 2021, XTREME-R: Towards More Challenging and Nuanced Multilingual Evaluation, EMNLP",
     licence="CC BY-SA 4.0 and CC BY 2.5, as Wikipedia and WikiNews",
-    forms={"xtreme-r": tuple(replace(source, options={"texts": "xtreme-r"}) for source in SOURCES)},
+    forms={
+        "xtreme-r": tuple(
+            # The hub's copy has these texts already.
+            replace(source, options={"texts": "xtreme-r"}) if source.reader == "mewslix_pairs" else source
+            for source in SOURCES
+        )
+    },
 )
