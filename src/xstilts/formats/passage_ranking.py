@@ -80,9 +80,9 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
 def predict(network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
     """Compute each passage's embedding, (width,)."""
     if head in network.heads:
-        vectors = network(head, batch.ids, batch.mask, batch.packing)
+        vectors = network(head, batch.ids, batch.mask, batch.packing, batch.languages)
     else:
-        vectors = mean_pool(network.encode(batch.ids, batch.mask, batch.packing), batch.mask)
+        vectors = mean_pool(network.encode(batch.ids, batch.mask, batch.packing, batch.languages), batch.mask)
     return list(vectors.float().cpu().numpy())
 
 

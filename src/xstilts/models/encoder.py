@@ -30,6 +30,7 @@ from transformers.utils import logging
 
 from xstilts.errors import InputError
 from xstilts.models.families import family_of
+from xstilts.models.tokenization import separator_of
 from xstilts.runtime.extras import installed
 from xstilts.store.identity import identity
 
@@ -116,7 +117,8 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
 def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
     """Load the bare encoder in float32, in evaluation mode, from a bare folder or one with any shipped head.
 
-    Attention is SDPA wherever the family supports it.
+    Attention is SDPA wherever the family supports it. An encoder that learned token types keeps, as `separator`, the
+    token after which its tokenizer begins the second text of a pair (`Network.token_types`).
 
     Args:
         source: A folder or a hub id.
@@ -141,6 +143,8 @@ def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
         raise InputError(
             f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}; copy the whole model again"
         )
+    if family.token_types and backbone.config.type_vocab_size > 1:
+        backbone.separator = separator_of(load_tokenizer(folder))
     return cast(nn.Module, backbone)
 
 
@@ -200,12 +204,14 @@ def tensor_files(folder: Path) -> dict[str, Path]:
 
 
 def read_tensors(source: str | Path, names: Iterable[str], revision: str | None = None) -> dict[str, Tensor]:
-    """Read those of the named tensors that a folder or a hub id has."""
+    """Read those of the named tensors that a folder or a hub id has; the first BERTs call norms' weights otherwise."""
     files = tensor_files(_folder(source, revision))
     found: dict[str, Tensor] = {}
-    for name in (name for name in names if name in files):
-        with safe_open(files[name], framework="pt") as file:
-            found[name] = file.get_tensor(name)
+    for name in names:
+        old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        for spelling in (spelling for spelling in dict.fromkeys((old, name)) if spelling in files):
+            with safe_open(files[spelling], framework="pt") as file:
+                found[name] = file.get_tensor(spelling)
     return found
 
 
