@@ -33,7 +33,7 @@ from traceback import extract_tb
 from typing import Any
 
 from xstilts.claims import claim_validation
-from xstilts.claims.claim import Claim
+from xstilts.claims.claim import Claim, too_many
 from xstilts.claims.claim_validation import ArmSelector
 from xstilts.claims.results_table import COSTS, Result, ResultsTable
 from xstilts.errors import InputError
@@ -184,6 +184,8 @@ def load(path: Path, scale: str) -> Study:
         raise InputError(f"{path}{_line(path, error)}: {message}; {NEEDED}") from error
     if not isinstance(study, Study):
         raise InputError(f"{path}: study('{scale}') returned {type(study).__name__} and no Study; {NEEDED}")
+    if warning := too_many(study.claims):
+        progress.note(f"{path.name}: {warning}")
     return study
 
 

@@ -326,6 +326,7 @@ def verdict_json(verdict: Verdict, figures: Mapping[str, published.Published]) -
         "why": verdict.why,
         "by_construction": claim.by_construction,
         "answers": claim.answers,
+        **({"descriptive": True} if claim.descriptive else {}),
         "estimate": verdict.estimate,
         "interval": verdict.interval,
         "unit": claim.unit,
@@ -351,9 +352,13 @@ def answer(verdicts: Sequence[Mapping[str, Any]]) -> str:
     if not verdicts:
         return "The study makes no claims."
     primary = [verdict for verdict in verdicts if verdict["answers"]] or verdicts[:1]
-    counts = Counter(verdict["status"] for verdict in verdicts)
+    tested = [verdict for verdict in verdicts if not verdict.get("descriptive")]
+    counts = Counter(verdict["status"] for verdict in tested)
     tally = [f"{count} {_verb(status, count)}" for status, count in sorted(counts.items())]
-    return " ".join([*map(_answering, primary), f"Of {counted(len(verdicts), 'claim')}, {', '.join(tally)}."])
+    tallied = f"Of {counted(len(tested), 'claim')}, {', '.join(tally)}."
+    described = len(verdicts) - len(tested)
+    further = [f"{counted(described, 'further finding')} {'is' if described == 1 else 'are'} described."] * bool(described)
+    return " ".join([*map(_answering, primary), *([tallied] if tested else []), *further])
 
 
 def _answering(verdict: Mapping[str, Any]) -> str:
@@ -564,8 +569,12 @@ def scalings(claims: Iterable[Claim], table: ResultsTable) -> Iterator[Json]:
 
 
 def paired_tests(claims: Iterable[Claim]) -> list[ExtraTable]:
-    """Return the table of further tests of the gains that are claimed, if any are."""
-    gains = tuple((claim.sentence, claim.measure) for claim in claims if isinstance(claim.measure, Gain))
+    """Return the table of further tests of the gains that are claimed and tested, if any are."""
+    gains = tuple(
+        (claim.sentence, claim.measure)
+        for claim in claims
+        if isinstance(claim.measure, Gain) and not claim.descriptive
+    )
     return [PairedTests(gains)] if gains else []
 
 
