@@ -228,6 +228,8 @@ def _gains(report: Json) -> Section:
         "languages, in which the target has no training data (over all, where it has some in each). "
         f"Hatched cells with an empty mark are undecided: their interval includes zero. {UNITS}"
     ) + (" † A training behind it ended no better than chance." if collapsed else "")
+    if any(row.get("repeats_training_data") for row in means):
+        about += " ‡ The intermediate phase trains on the target's own training data, or on translations of them."
     return Section("gains", "Gains by target and intermediate task", blocks, about)
 
 
@@ -255,6 +257,7 @@ def _heat_cell(row: Json | None, largest: float, collapsed: frozenset[str]) -> C
     cell = tables.signed(row["estimate"], 2, row["keys"])
     tone = round(STEPS * row["estimate"] / largest) if largest else 0
     mark = " †" if collapsed.intersection(row["keys"]) else ""
+    mark += " ‡" if row.get("repeats_training_data") else ""
     return Cell(cell.text + mark, cell.value, cell.keys, tone, is_undecided(row))
 
 
