@@ -49,7 +49,6 @@ class Plan:
         targets: The targets.
         recipes: The recipes of all encoders.
         seeds: Number of seeds of each family's encoders, the smallest first: small ones are cheap.
-        margin: The growth that does not matter, in points a doubling of the encoder.
     """
 
     families: Mapping[str, tuple[Encoder | Stage, ...]]
@@ -57,7 +56,6 @@ class Plan:
     targets: Tasks
     recipes: Recipes
     seeds: Mapping[str, tuple[int, ...]]
-    margin: float
 
 
 def plan(scale: str) -> Plan:
@@ -81,13 +79,13 @@ def plan(scale: str) -> Plan:
     if scale == "sandbox":
         recipes = Recipes("sandbox", ("steps=100",), ("steps=60",))
         encoders = tuple(pretrained(width) for width in WIDTHS)
-        return _one_family(encoders, "sandbox_cloze", tasks_of("sandbox_qa"), recipes, 2, 2.0)
+        return _one_family(encoders, "sandbox_cloze", tasks_of("sandbox_qa"), recipes, 2)
     if scale == "small":
         names = ("small-encoder-2", "small-encoder-3", "small-encoder", "small-encoder-5", "small-encoder-6")
         target = task_in_languages("udpos", "en de es fi hi id ru tr vi wo zh")
         recipes = Recipes("small", ("max_train_examples=4000", "epochs=2"), ("max_train_examples=2000", "epochs=1"))
         encoders = tuple(Encoder.of(f"work/{name}") for name in names)
-        return _one_family(encoders, "ccg_small", (target,), recipes, 3, 1.0)
+        return _one_family(encoders, "ccg_small", (target,), recipes, 3)
     adapters = ("trainable=lora:16", "learning_rate=1e-4")
     return Plan(
         {family: tuple(Encoder.of(name) for name in names) for family, names in FULL.items()},
@@ -95,7 +93,6 @@ def plan(scale: str) -> Plan:
         tasks_of("xquad,panx"),
         Recipes("phang2020", adapters, adapters),
         {"masked-LM encoders": (5, 5, 5, 5, 3, 3), "mT5": (5, 5, 5, 3, 3), "Qwen3": (5, 3, 3, 3, 3)},
-        0.5,
     )
 
 
@@ -107,7 +104,7 @@ def _one_family(
     seeds: int,
     margin: float,
 ) -> Plan:
-    return Plan({ALL: encoders}, intermediate, targets, recipes, {ALL: (seeds,) * len(encoders)}, margin)
+    return Plan({ALL: encoders}, intermediate, targets, recipes, {ALL: (seeds,) * len(encoders)})
 
 
 def pretrained(width: int) -> Stage:
@@ -138,12 +135,6 @@ def _claims(setup: Plan) -> list[Claim]:
     claims = [
         Claim(
             f"The gain grows with the encoder's size{_of(setup, family)}", Growth(gain(family)), "grows", answers=True
-        )
-        for family in setup.families
-    ]
-    claims += [
-        Claim(
-            f"The gain is the same at all sizes{_of(setup, family)}", Growth(gain(family)), "equivalent", setup.margin
         )
         for family in setup.families
     ]

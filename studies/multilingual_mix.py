@@ -80,11 +80,11 @@ def plan(scale: str) -> Plan:
     if scale == "sandbox":
         english, others = ("sandbox_cloze", "sandbox_inference"), ("qab+qad", "qab+qad")
         return Plan(
-            {"sandbox": Recipes("sandbox", ("steps=130",), ("steps=80",))},
+            {"sandbox": Recipes("sandbox", ("steps=100",), ("steps=60",))},
             _mixes(english, others, "qaa"),
             tasks_of("sandbox_qa,sandbox_nli"),
             2400,
-            2,
+            3,
         )
     if scale == "small":
         translations = ("kornli_small", "myxnli_small:my+sw+ur")
@@ -101,7 +101,7 @@ def plan(scale: str) -> Plan:
                 task_in_languages("tatoeba", "ar de es fi hi id ko ru sw ta tr ur vi zh"),
             ),
             9960,
-            3,
+            5,
         )
     adapters = ("trainable=lora:16", "learning_rate=1e-4", "selection=none")
     recipes = Recipes("phang2020", ("epochs=1", *adapters), adapters)
@@ -111,7 +111,7 @@ def plan(scale: str) -> Plan:
         _mixes(("mnli", "pawsx"), ("hi+ru+sw+zh", "de+es+ja+zh"), "en"),
         tasks_of("xquad,panx,udpos"),
         80_000,
-        3,
+        5,
     )
 
 

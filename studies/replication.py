@@ -81,10 +81,10 @@ def plan(scale: str) -> Plan:
             tasks_of("sandbox_qa,sandbox_nli,sandbox_ner,sandbox_retrieval"),
             {"sandbox_cloze:qab+qac": "sandbox_cloze"},
             ("sandbox_text", ("qaa", "qab", "qac")),
-            ("sandbox_cloze", "sandbox_names"),
+            ("sandbox_cloze",),
             (("sandbox_cloze", "sandbox_qa"), ("sandbox_names", "sandbox_ner")),
-            Recipes("sandbox", ("steps=160",), ("steps=80",)),
-            2,
+            Recipes("sandbox", ("steps=110",), ("steps=50",)),
+            3,
             {},
         )
     if scale == "small":
@@ -114,7 +114,7 @@ def plan(scale: str) -> Plan:
         ("mnli", "squad"),
         (("squad", "tydiqa"), ("mnli", "bucc"), ("mnli", "tatoeba")),
         Recipes("phang2020"),
-        3,
+        5,
         {},
     )
 
