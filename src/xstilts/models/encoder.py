@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import transformers
@@ -34,7 +34,7 @@ from xstilts.runtime.extras import installed
 from xstilts.store.identity import identity
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model")
 IDENTITY_FILES = (
@@ -142,6 +142,41 @@ def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
             f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}; copy the whole model again"
         )
     return cast(nn.Module, backbone)
+
+
+def check_decoder(folder: Path) -> None:
+    """Raise InputError unless a folder holds a decoder with its language-model head and a tokenizer."""
+    with readable(checked_folder(folder)):
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        tensor_files(folder)
+    made_as = (getattr(config, "architectures", None) or [""])[0]
+    if not made_as.endswith(("ForCausalLM", "GPT2LMHeadModel")):
+        remedy = "prompting needs a decoder with its language-model head, such as Qwen/Qwen3-1.7B"
+        raise InputError(f"{folder} ({made_as or config.model_type}) does not continue texts: {remedy}")
+
+
+def load_decoder(source: str | Path, revision: str | None = None) -> PreTrainedModel:
+    """Load a decoder with its language-model head, in float32, in evaluation mode.
+
+    Args:
+        source: A folder or a hub id.
+        revision: Of a hub id.
+
+    Raises:
+        InputError: Files are missing or damaged, or the model does not continue texts.
+    """
+    folder = _folder(source, revision)
+    check_decoder(folder)
+    with readable(folder), _quiet():
+        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+        network, report = loaded
+    if report["missing_keys"]:
+        raise InputError(
+            f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}; copy the whole model again"
+        )
+    return cast("PreTrainedModel", network.eval())
 
 
 def tensor_files(folder: Path) -> dict[str, Path]:
