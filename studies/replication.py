@@ -83,7 +83,7 @@ def plan(scale: str) -> Plan:
             ("sandbox_text", ("qaa", "qab", "qac")),
             ("sandbox_cloze",),
             (("sandbox_cloze", "sandbox_qa"), ("sandbox_names", "sandbox_ner")),
-            Recipes("sandbox", ("steps=110",), ("steps=50",)),
+            Recipes("sandbox", ("steps=110",), ("steps=75",)),
             3,
             {},
         )

@@ -632,7 +632,8 @@ def _tasks_selected(choice: DevSelectedTask, table: ResultsTable) -> Json:
         "columns": ["encoder", "target", "selected", "mean dev score of each", "gain on test", "low", "high"],
         "rows": rows,
         "note": "Development data are in the target's training language. The gain is over the baseline, in the "
-        "zero-shot languages.",
+        "zero-shot languages."
+        + ("" if choice.with_repeated else " Settings that repeat the target's own training data are left out."),
     }
 
 
