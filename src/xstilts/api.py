@@ -45,6 +45,7 @@ from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.prompted_baseline import PromptedBaseline
 from xstilts.experiments.run import Recipes, Run, training_data, training_roles, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
+from xstilts.experiments.translated_splits import Translation
 from xstilts.formats import task_format
 from xstilts.inference import model as models
 from xstilts.inference.backends import format_of, located
@@ -69,6 +70,7 @@ from xstilts.store.names import EXPORT_FILE, READ
 from xstilts.store.stage import Stage, folder_of
 from xstilts.tasks.base import Task, task
 from xstilts.tasks.user_data import Columns
+from xstilts.training.combine import head_training
 from xstilts.training.recipe import Recipe
 from xstilts.training.train import MODEL
 from xstilts.training.train import train as train_stage
@@ -437,6 +439,10 @@ def compare(
     languages: Sequence[str] = (),
     split: str = "test",
     learn_from: TaskLike | Sequence[TaskLike] = (),
+    average: str = "",
+    combine: str = "",
+    oracle: int = 0,
+    translation: Translation | None = None,
     runtime: Runtime | None = None,
     **options: Unpack[RuntimeOptions],
 ) -> Comparison:
@@ -455,6 +461,13 @@ def compare(
         languages: Evaluate only these languages; default: all that the target has.
         split: The evaluated split: "test", or "validation" where test labels are hidden.
         learn_from: Train for the target on these tasks, one after the other, instead of the target's own.
+        average: Average weights: "seeds" (of all runs of a setting), "seeds:3", "last:5" (snapshots) or both; a seed
+            of the result is then one average.
+        combine: Train each task of a setting alone and combine their encoders: "add:0.5" (task vectors), "ties:0.2" or
+            "swap@top:2" (layers of the second task). The name of a setting says so: "mnli+squad (add:0.5)".
+        oracle: Also choose among so many last snapshots on target-language development data, which a zero-shot result
+            may not see, and on that of the training language; the table has a row for each.
+        translation: Training or test data that are translated: `Translation(train=("sw",), test=True, model=…)`.
         runtime: A `Runtime`, instead of the options below.
         **options: Where and how to compute: `data`, `store`, `device`, `workers` and the like (`RuntimeOptions`).
 
@@ -485,6 +498,10 @@ def compare(
         None,
         split,
         _texts(languages),
+        average=average,
+        combine=combine,
+        oracle=oracle,
+        translation=translation,
     )
     return Comparison.of(grid, machine)
 
@@ -1348,7 +1365,7 @@ def _scores(
 def _check_head(model: Encoder | Stage, target: Task) -> None:
     """Raise InputError unless the model's head is of the target's format and knows its labels."""
     if isinstance(model, Stage):
-        trained = [given for given in model.arguments["training_sets"] if given.weight is None]
+        trained = [given for given in head_training(model).arguments["training_sets"] if given.weight is None]
         format, labels = (trained[0].format, trained[0].labels) if len(trained) == 1 else ("", ())
         name = model.label
     elif model.folder:

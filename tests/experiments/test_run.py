@@ -37,7 +37,7 @@ def behind(promises: Any) -> dict[str, list[Stage]]:
     """Return all stages behind promised scores by the name of their work, each once."""
     found: dict[str, list[Stage]] = {"read": [], "train": [], "predict": [], "score": []}
     for stage in missing(tuple(promises), Runtime(store=Path("/nowhere"))):
-        found[stage.work.function.__name__].append(stage)
+        found.setdefault(stage.work.function.__name__, []).append(stage)
     return found
 
 
@@ -524,3 +524,51 @@ def test_the_next_survey_looks_at_the_disk_again(tmp_path: Path) -> None:
     file.unlink()
     with memoising():
         assert not target.has("train", "sw", tmp_path)
+
+
+# Weights that are combined.
+
+
+def test_an_average_over_seeds_starts_all_heads_alike() -> None:
+    run = replace(BASELINE, intermediate=(QA,), average="seeds:3", seed=2)
+    members = run.model().arguments["members"]  # type: ignore[union-attr]
+    assert {(stage.arguments["seed"], stage.arguments["head_seed"]) for stage in members} == {(2, None), (3, 2), (4, 2)}
+    single = replace(run, average="").model()
+    assert single in members
+    assert [phase.role for phase in run.phases()] == ["intermediate"] * 3 + ["target"] * 3
+    assert [phase.stage for phase in run.phases()][3:] == list(members)
+    assert [phase.stage for phase in run.phases()][:3] == [stage.arguments["encoder"] for stage in members]
+    assert len(behind(run.scores().values())["train"]) == 6
+    assert replace(BASELINE, target=RETRIEVAL, average="seeds:3").model() == ENCODER
+
+
+def test_an_average_of_last_snapshots_is_of_one_training() -> None:
+    run = replace(BASELINE, intermediate=(QA,), average="last:5")
+    first, second = run.phases()
+    assert (first.recipe.snapshots, second.recipe.snapshots) == (0, 5)
+    assert first == replace(BASELINE, intermediate=(QA,)).phases()[0]
+    kept = replace(run, average="", recipes=Recipes("small", target=("snapshots=5",)))
+    assert run.model().arguments["members"] == (kept.model(),)  # type: ignore[union-attr]
+    assert second.model == run.model()
+
+
+def test_intermediate_trainings_are_composed_before_the_target() -> None:
+    run = replace(BASELINE, intermediate=(QA, POS), combine="add:0.5")
+    *intermediate, target = run.phases()
+    assert sorted(phase.tasks[0].name for phase in intermediate) == ["sandbox_pos", "sandbox_qa"]
+    assert all(phase.stage == replace(BASELINE, intermediate=phase.tasks).phases()[0].stage for phase in intermediate)
+    assert target.stage.arguments["encoder"] == intermediate[0].model == intermediate[1].model
+    assert run.scores() == replace(run, intermediate=(POS, QA)).scores()
+    swapped = replace(run, combine="swap@top:2")
+    assert swapped.scores() != replace(swapped, intermediate=(POS, QA)).scores()
+    assert replace(BASELINE, combine="add:0.5").scores() == BASELINE.scores()
+    with pytest.raises(InputError, match="has 3 scales for 2 trainings"):
+        replace(run, combine="add:1,1,1")
+
+
+def test_a_run_continues_from_a_combination() -> None:
+    """Its trainings are pretraining then, in the order in which they were a run's own."""
+    first = replace(BASELINE, intermediate=(QA, POS), combine="ties:0.2", average="seeds:2,last:3")
+    continued = replace(BASELINE, encoder=first.model(), target=QA)
+    assert [phase.stage for phase in continued.phases()[:-1]] == [phase.stage for phase in first.phases()]
+    assert [phase.role for phase in continued.phases()] == ["pretraining"] * 6 + ["target"]

@@ -199,6 +199,7 @@ def test_every_field_is_part_of_the_identity() -> None:
         "warmup_steps": 0.5,
         "weight_decay": 0.5,
         "optimizer": "adamw8",
+        "snapshots": 5,
     }
     for field in fields(Recipe):
         changed_value = other.get(field.name, 77)

@@ -22,6 +22,7 @@ import typer
 if TYPE_CHECKING:
     from xstilts.experiments.grid import Grid
     from xstilts.experiments.run import Recipes
+    from xstilts.experiments.translated_splits import Translation
     from xstilts.models.encoder import Encoder
     from xstilts.runtime.machine import Runtime
 
@@ -185,6 +186,55 @@ class ExperimentOptions(EncoderOptions):
         0.3
     )
 
+    average: Annotated[
+        str, typer.Option(help="Average weights: seeds (all runs of a setting), seeds:3, last:5 (snapshots) or both.")
+    ] = ""
+    combine: Annotated[
+        str,
+        typer.Option(
+            help="Train each intermediate task alone and combine the encoders: add:0.5 (task vectors), ties:0.2, "
+            "swap@top:2 (layers of the second task)."
+        ),
+    ] = ""
+
+    oracle: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Also choose among the last N snapshots on target-language development data (oracle), and on that of "
+            "the training language.",
+        ),
+    ] = 0
+    translate_train: Annotated[
+        str | None, typer.Option(help="Add training data of the targets in these languages, translated: 'sw,hi'.")
+    ] = None
+    translate_test: Annotated[
+        bool,
+        typer.Option("--translate-test", help="Predict on test data translated into the training data's language."),
+    ] = False
+    translate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Translation model, a hub id or folder, perhaps with {source} and {target} in it. Translations in "
+            "the data folder come first.",
+        ),
+    ] = None
+    projection: Annotated[
+        str, typer.Option(help="How tags and answers are found in a translation: markers or alignment.")
+    ] = "markers"
+    translate_beams: Annotated[int, typer.Option(min=1, metavar="N", help="Beams of the translation; 1: greedy.")] = 1
+
+    def translation(self) -> Translation | None:
+        """Return what is to be translated; None where nothing is."""
+        from xstilts.experiments.translated_splits import Translation
+
+        if not (self.translate_train or self.translate_test or self.translate):
+            return None
+        codes = tuple(code.strip() for code in (self.translate_train or "").split(",") if code.strip())
+        return Translation(codes, self.translate_test, self.translate or "", self.projection, self.translate_beams)
+
     def grid(self, recipes: Recipes, runtime: Runtime) -> Grid:
         """Return the runs that these options ask for.
 
@@ -205,6 +255,10 @@ class ExperimentOptions(EncoderOptions):
             grid.mlm_of(self.mlm, languages, self.mlm_weight, self.mlm_alpha, runtime),
             self.split,
             tuple(self.languages.split(",")) if self.languages else (),
+            average=self.average,
+            combine=self.combine,
+            oracle=self.oracle,
+            translation=self.translation(),
         )
 
 

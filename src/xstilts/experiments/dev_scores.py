@@ -39,6 +39,8 @@ def _scores(seeds: Sequence[Run], machine: Runtime) -> list[float]:
     """Return the score of each seed's last training for the target; those without development data are left out."""
     scores = []
     for run in seeds:
+        if run.average:  # the scores of its trainings are not that of the average
+            continue
         last = [phase for phase in run.phases() if phase.role == names.TARGET][-1:]
         for phase in last:
             dev = manifest.read(folder_of(phase.stage, machine))["record"].get("dev") or {}

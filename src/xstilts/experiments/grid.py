@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from xstilts.errors import InputError
-from xstilts.experiments import preflight
-from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, check_split
+from xstilts.experiments import preflight, snapshot_choice
+from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, check_oracle, check_split
 from xstilts.experiments.score_table import BASELINE, ScoreTable, collect
 from xstilts.experiments.splits import Splits
+from xstilts.experiments.translated_splits import Translation
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
@@ -27,6 +28,7 @@ from xstilts.store import local_executor, names
 from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage
 from xstilts.tasks.base import Task, task
+from xstilts.training.combine import Averaging, averaging, check_members, composition
 
 Tasks = tuple[Task, ...]
 
@@ -48,6 +50,10 @@ class Grid:
         split: Split that is measured.
         only_languages: Languages to measure; none: all of a target's.
         reset_layers: Layers that get the encoder's weights back after the intermediate phase.
+        average: Weights to average at the end of runs: "seeds" (all of them), "seeds:3" (each three of them), "last:5".
+        combine: How intermediate tasks, each trained alone, become one encoder (`Run.combine`).
+        oracle: Among how many snapshots of target trainings development data choose, for a column of their own.
+        translation: Training or test data that are translated in every run; None: none are.
 
     Raises:
         InputError: Two settings have the same name, or masked-LM is given and no setting.
@@ -63,6 +69,10 @@ class Grid:
     split: str = "test"
     only_languages: tuple[str, ...] = ()
     reset_layers: str = ""
+    average: str = ""
+    combine: str = ""
+    oracle: int = 0
+    translation: Translation | None = None
 
     def __post_init__(self) -> None:
         check_split(self.split)
@@ -72,12 +82,22 @@ class Grid:
             raise InputError(f"{self.seeds} seeds are more than a grid can have: give {MOST_SEEDS} at most")
         if self.mlm and not self.settings:
             raise InputError("masked-LM runs beside intermediate tasks, and there are none: give --intermediate")
-        names = [_named(setting) for setting in self.settings]
+        if self.combine and not self.settings:
+            raise InputError("a composition is of intermediate trainings, and there are none: give --intermediate")
+        check_oracle(self.oracle, self.average, self.split)
+        for setting in self.settings if self.combine else ():
+            check_members(composition(self.combine), len(setting))
+        if self.seeds % self._averaging.seeds:
+            raise InputError(
+                f"{self.seeds} seeds are no whole number of averages of {self._averaging.seeds}: give --seeds "
+                f"{self.seeds // self._averaging.seeds * self._averaging.seeds or self._averaging.seeds}"
+            )
+        names = [self.named(setting) for setting in self.settings]
         if len(set(names)) < len(names):
             raise InputError(f"settings of one grid need names that differ: {', '.join(names)}; run them one by one")
 
     def runs(self, target: Task, data: Splits | Path | None = None) -> dict[str, list[Run]]:
-        """Return the runs of a target by setting, one a seed, the baseline first.
+        """Return the runs of a target by setting, one a seed (or an average over seeds), the baseline first.
 
         Args:
             target: One of the targets.
@@ -86,8 +106,8 @@ class Grid:
         Returns:
             Runs by the name of their setting, in the order of seeds.
         """
-        by_name = {BASELINE: (), **{_named(setting): setting for setting in self.settings}}
-        seeds = range(1, self.seeds + 1)
+        by_name = {BASELINE: (), **{self.named(setting): setting for setting in self.settings}}
+        seeds = range(1, self.seeds + 1, self._averaging.seeds)
         return {name: [self._run(setting, target, seed, data) for seed in seeds] for name, setting in by_name.items()}
 
     def all_runs(self, data: Splits | Path | None = None) -> Iterator[Run]:
@@ -129,7 +149,8 @@ class Grid:
             InputError: Data are missing; the message names every place looked at.
         """
         with memoising():
-            return self.score_stages(machine) + self.overlaps(machine)
+            choices = [stage for run in self.all_runs(machine.data) for stage in snapshot_choice.stages(run)]
+            return self.score_stages(machine) + self.overlaps(machine) + choices
 
     def overlaps(self, machine: Runtime) -> list[Stage]:
         """Return the contamination checks of the test sets against the training data, the same for all seeds.
@@ -209,12 +230,25 @@ class Grid:
             self.split,
             self.only_languages,
             self.reset_layers,
+            self._averaging.text,
+            self.combine if setting else "",
+            self.oracle,
             data,
+            translation=self.translation,
         )
 
+    def named(self, setting: Tasks) -> str:
+        """Return the name of a setting: its tasks, and how their weights are combined.
 
-def _named(setting: Tasks) -> str:
-    return "+".join(task.name for task in setting)
+        Args:
+            setting: The intermediate tasks.
+        """
+        tasks = "+".join(task.name for task in setting)
+        return f"{tasks} ({composition(self.combine).text})" if self.combine else tasks
+
+    @property
+    def _averaging(self) -> Averaging:
+        return averaging(self.average, self.seeds)
 
 
 def targets_of(names: Sequence[str], suite: str | None) -> Tasks:

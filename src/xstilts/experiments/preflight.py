@@ -20,6 +20,7 @@ from xstilts.runtime import extras
 from xstilts.runtime.machine import Runtime
 from xstilts.store import build, names
 from xstilts.store.stage import Stage, lineage
+from xstilts.training.combine import LayerSwap
 from xstilts.training.recipe import Recipe
 
 
@@ -57,8 +58,13 @@ def failures(stages: Iterable[Stage], machine: Runtime) -> dict[str, InputError]
             if error := _error(check_model, encoder, machine.store):
                 failed[stage.key] = error
                 unusable.append(encoder)
+        for source, translator in stage.arguments.get("translators", ()):
+            if error := _error(translator.check, source, stage.arguments["target"]):
+                failed[stage.key] = error
     seen: dict[tuple[Any, ...], InputError | None] = {}
     for stage in missing:
+        if stage.work.name == names.COMBINE and (error := _error(_check_layers, stage, machine)):
+            failed[stage.key] = error
         if stage.work.name != names.TRAIN or stage.key in failed:
             continue
         model, recipe = stage.arguments["encoder"], stage.arguments["recipe"]
@@ -82,6 +88,14 @@ def _error(check: Callable[..., Any], *arguments: Any) -> InputError | None:
 
 def _encoders(stage: Stage) -> list[Encoder]:
     return [value for value in stage.arguments.values() if isinstance(value, Encoder)]
+
+
+def _check_layers(stage: Stage, machine: Runtime) -> None:
+    """Check that the encoder has the layers that a combination swaps."""
+    *_, origin = lineage(stage, "encoder")
+    method, config = stage.arguments["method"], config_before(origin, machine)
+    if isinstance(method, LayerSwap) and config is not None:
+        freezing.check_layers(method.layers, int(config.num_hidden_layers))
 
 
 def _check_decoder(model: Encoder, store: object) -> None:

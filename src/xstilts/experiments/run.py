@@ -29,18 +29,20 @@ from xstilts.evaluation.contamination import contamination
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
 from xstilts.experiments.splits import Splits, splits_of
+from xstilts.experiments.translated_splits import TranslatedSplits, Translation
 from xstilts.formats import task_format
 from xstilts.models.configs import is_large
 from xstilts.models.encoder import Encoder
 from xstilts.store import names
 from xstilts.store.memo import memoised
 from xstilts.store.names import INTERMEDIATE, PRETRAINING, TARGET
-from xstilts.store.stage import Stage, lineage
+from xstilts.store.stage import Stage, generations
 from xstilts.tasks.base import Task
 from xstilts.tasks.base import task as task_of
 from xstilts.training import batch_schedule
+from xstilts.training.combine import averaged, averaging, check_members, composed, composition, made_from
 from xstilts.training.layer_reset import reset_layers
-from xstilts.training.recipe import SETS, TRAINABLE, Recipe, changed, named
+from xstilts.training.recipe import MOST_SNAPSHOTS, SETS, TRAINABLE, Recipe, changed, named
 from xstilts.training.train import train
 from xstilts.training.training_set import TrainingSet, with_development_data
 
@@ -53,6 +55,16 @@ def check_split(split: str) -> None:
     if split not in SPLITS:
         hint = did_you_mean(split, SPLITS, {"dev": "validation", "val": "validation", "valid": "validation"})
         raise InputError(f"unknown split '{split}'; {hint}")
+
+
+def check_oracle(oracle: int, average: str, split: str) -> None:
+    """Raise InputError where a choice among snapshots is of too few or too many, or of no single training."""
+    if oracle and not 2 <= oracle <= MOST_SNAPSHOTS:
+        raise InputError(f"an oracle chooses among 2 to {MOST_SNAPSHOTS} snapshots, not {oracle}")
+    if oracle and average:
+        raise InputError("an oracle chooses a snapshot of one training: leave --average out")
+    if oracle and split == "validation":
+        raise InputError("an oracle chooses on development data: measure on --split test")
 
 
 @dataclass(frozen=True)
@@ -143,7 +155,7 @@ class Phase:
         training_sets: What is trained on, masked-LM mixed into the phase included.
         recipe: The hyperparameters.
         stage: The training.
-        model: The encoder that the next phase starts from: the stage, or the one that resets its layers.
+        model: What the next phase starts from: the stage, or the one that resets its layers or combines it with others.
     """
 
     role: str
@@ -169,7 +181,12 @@ class Run:
         split: Split that is measured; "validation" where the answers of "test" are withheld.
         only_languages: Languages to measure; none: all of the target's.
         reset_layers: Layers that get the encoder's weights back after the intermediate phase, such as "top:2".
+        average: Weights to average at the end, "seeds:3" (of this seed and the next ones), "last:5" or both.
+        combine: How the intermediate tasks, each trained alone, become one encoder, such as "add:0.5"; "": one training
+            on the mix of them.
+        oracle: Among how many of the target training's last snapshots development data choose (`snapshot_choice`).
         data: Data folder, or splits; None where no files are needed. No part of equality: stages hold what was read.
+        translation: Training or test data that are translated; None: none are.
 
     Raises:
         InputError: The target has none of these languages, or cannot be trained on these tasks, or the
@@ -186,12 +203,22 @@ class Run:
     split: str = "test"
     only_languages: tuple[str, ...] = ()
     reset_layers: str = ""
+    average: str = ""
+    combine: str = ""
+    oracle: int = 0
     data: Splits | Path | None = field(default=None, compare=False)
+    translation: Translation | None = None
 
     def __post_init__(self) -> None:
         check_split(self.split)
+        if self.translation:
+            self.translation.check(self.target)
         if self.reset_layers and (not TRAINABLE.fullmatch(self.reset_layers) or self.reset_layers.startswith("lora")):
             raise InputError(f"unknown layers '{self.reset_layers}' to reset: give top:2, bottom:2 or layers:0-3")
+        averaging(self.average)
+        check_oracle(self.oracle, self.average, self.split)
+        if self.combine and self.intermediate:
+            check_members(composition(self.combine), len(self.intermediate))
         for code in self.only_languages:
             if code not in self.target.languages:
                 raise InputError(
@@ -215,7 +242,8 @@ class Run:
     @property
     def splits(self) -> Splits:
         """Where the run takes its dataset splits from."""
-        return splits_of(self.data)
+        base = splits_of(self.data)
+        return TranslatedSplits(base, self.translation, self.encoder) if self.translation else base
 
     def phases(self) -> tuple[Phase, ...]:
         """Return the trainings of the run, the first one first, those that made its encoder included.
@@ -326,7 +354,10 @@ class Run:
         return repeats_training_data(self.intermediate, self._target_training_tasks())
 
     def _target_training_tasks(self) -> tuple[Task, ...]:
-        return self.target.target_training_tasks() if self.target_training_tasks is None else self.target_training_tasks
+        tasks = (
+            self.target.target_training_tasks() if self.target_training_tasks is None else self.target_training_tasks
+        )
+        return tuple(map(self.translation.trained_in, tasks)) if self.translation else tasks
 
     def _trainings(self) -> list[tuple[str, tuple[Task, ...]]]:
         """Return the role and the tasks of each training of the run's own."""
@@ -334,26 +365,69 @@ class Run:
         return first + [(TARGET, (training_task,)) for training_task in self._target_training_tasks()]
 
     def _phases(self) -> tuple[Phase, ...]:
-        model = self.encoder
-        phases = [_pretraining(stage) for stage in lineage(model, "encoder") if _is_training(stage)][::-1]
-        for role, tasks in self._trainings():
-            training_sets, recipe = training_data(tasks, role, self.recipes, self.encoder, self.splits)
-            if role == INTERMEDIATE and self.mlm:
-                training_sets += (_masked_lm_set(self.mlm, self.splits),)
-            batch_schedule.shares((1,) * len(tasks), recipe.sampling)  # refuse what does not fit the mix
-            # `stage` stays the training, which has the costs; `model` is what the next phase starts from.
-            stage = model = train(model, training_sets, recipe, self.seed)
+        earlier = generations(self.encoder, made_from) if isinstance(self.encoder, Stage) else []
+        before = [_pretraining(stage) for stage in earlier if _is_training(stage)]
+        average = averaging(self.average)
+        branches = [self._own_phases(seed) for seed in range(self.seed, self.seed + average.seeds)]
+        if not branches[0]:
+            return tuple(before)
+        model = branches[0][-1].model
+        if self.average:
+            model = averaged([branch[-1].model for branch in branches], average.last)
+        # Branches are in step, in the order of the average's members: as `store.stage.generations` finds them again.
+        order = {stage: number for number, stage in enumerate(generations(model, made_from))}
+        own = sorted((phase for branch in branches for phase in branch), key=lambda phase: order[phase.stage])
+        return (*before, *own[:-1], replace(own[-1], model=model))
+
+    def _own_phases(self, seed: int) -> list[Phase]:
+        """Return the trainings with one seed, without those that made the encoder."""
+        model, phases, average = self.encoder, list[Phase](), averaging(self.average)
+        trainings = self._trainings()
+        for number, (role, tasks) in enumerate(trainings, start=1):
+            # The last training's weights are averaged, with heads that start from those of the first seed.
+            last, composing = number == len(trainings), bool(self.combine) and role == INTERMEDIATE
+            snapshots = max(average.last, self.oracle if role == TARGET else 0) if last else 0
+            head_seed = self.seed if last and seed != self.seed and not composing else None
+            composed_of = [(task,) for task in tasks] if composing else [tasks]
+            phase = [
+                self._phase(role, part, model, seed, head_seed=head_seed, snapshots=snapshots) for part in composed_of
+            ]
+            if composing:
+                model = composed(model, [member.stage for member in phase], composition(self.combine))
+            else:
+                model = phase[0].stage
             if role == INTERMEDIATE and self.reset_layers:
-                model = reset_layers(stage, self.encoder, self.reset_layers)
-            phases.append(Phase(role, tasks, training_sets, recipe, stage, model))
-        return tuple(phases)
+                model = reset_layers(model, self.encoder, self.reset_layers)
+            phases += [replace(member, model=model) for member in phase]
+        return phases
+
+    def _phase(
+        self,
+        role: str,
+        tasks: tuple[Task, ...],
+        encoder: Encoder | Stage,
+        seed: int,
+        *,
+        head_seed: int | None,
+        snapshots: int,
+    ) -> Phase:
+        training_sets, recipe = training_data(tasks, role, self.recipes, self.encoder, self.splits)
+        recipe = replace(recipe, snapshots=max(snapshots, recipe.snapshots))
+        if role == INTERMEDIATE and self.mlm:
+            training_sets += (_masked_lm_set(self.mlm, self.splits),)
+        batch_schedule.shares((1,) * len(tasks), recipe.sampling)  # refuse what does not fit the mix
+        stage = train(encoder, training_sets, recipe, seed, head_seed)
+        return Phase(role, tasks, training_sets, recipe, stage, stage)
 
     def _predictions(self, codes: Sequence[str]) -> dict[str, Stage]:
         return {code: self._predict(self.split, code) for code in codes}
 
     def _predict(self, split: str, code: str) -> Stage:
-        data = self.splits.read(self.target, split, code)
-        return predict(self.model(), data, self.target.format, self.max_length())
+        splits, translated = self.splits, None
+        data = splits.read(self.target, split, code)
+        if isinstance(splits, TranslatedSplits) and splits.translation.test:
+            translated = splits.in_training_language(self.target, split, code)
+        return predict(self.model(), data, self.target.format, self.max_length(), translated)
 
     def _layer_from(self) -> Stage | None:
         """Return the scores by which retrieval chooses its layer: one language's development (else test) pairs.
@@ -370,7 +444,10 @@ class Run:
         """Return the scores by which mining chooses its threshold (and layer): development pairs of the language."""
         if not task_format(self.target.format).threshold_on_dev or self.split == "validation":
             return None
-        return self._score_on("validation", code)
+        try:
+            return self._score_on("validation", code)
+        except InputError as error:
+            raise InputError(f"the threshold of mined pairs is chosen on development pairs: {error}") from None
 
     def _score_on(self, split: str, code: str) -> Stage:
         predictions = self._predict(split, code)
@@ -462,8 +539,8 @@ def _pretraining(stage: Stage) -> Phase:
     return Phase(PRETRAINING, (), arguments["training_sets"], arguments["recipe"], stage, stage)
 
 
-def _is_training(model: Encoder | Stage) -> bool:
-    return isinstance(model, Stage) and model.work.name == names.TRAIN
+def _is_training(model: Stage) -> bool:
+    return model.work.name == names.TRAIN
 
 
 def _headless(task: Task) -> bool:

@@ -21,6 +21,7 @@ from rich.table import Table as RichTable
 
 from xstilts.evaluation import contamination
 from xstilts.evaluation.score import read_score
+from xstilts.experiments import snapshot_choice, translated_counts
 from xstilts.experiments.run import Run
 from xstilts.formats import task_format
 from xstilts.runtime.machine import Runtime
@@ -29,7 +30,8 @@ from xstilts.runtime.text import counted
 from xstilts.stats import Summary, gain, summary
 from xstilts.store import manifest
 from xstilts.store.names import BASELINE as BASELINE
-from xstilts.store.stage import Stage, folder_of, lineage
+from xstilts.store.stage import folder_of
+from xstilts.training.combine import averaging
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Column:
         keys: Keys of the score stages, as `scores`; equal keys are one result.
         collapsed: Labels of the trainings that ended no better than chance.
         at_fixed_layer: Of retrieval, the scores at the literature's depth, as `scores`, which are at the chosen layer.
+        by_snapshot: By how a snapshot is chosen ("oracle: …" for the target language's own development data), the
+            scores in the languages that have such data.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Column:
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     collapsed: tuple[str, ...] = ()
     at_fixed_layer: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    by_snapshot: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
 
     def replicates(self, code: str) -> tuple[float, ...]:
         """Return the distinct results of a setting in one language.
@@ -153,7 +158,7 @@ def collect(runs: Mapping[str, list[Run]], machine: Runtime) -> ScoreTable:
     languages = first.languages()
     columns = tuple(_column(name, seeds, machine) for name, seeds in runs.items())
     missing = tuple(code for code in first.measured_languages() if code not in languages)
-    notes = (*_notes(first, machine), *_contaminated(runs, machine))
+    notes = (*_averages(first), *_notes(first, machine), *_contaminated(runs, machine))
     english = first.target.trained_in[0]
     layer = read_score(folder_of(next(iter(first.scores().values())), machine)).get("fixed_layer")
     return ScoreTable(first.target.name, first.target.metric, languages, english, columns, missing, notes, layer)
@@ -169,17 +174,26 @@ def _column(name: str, runs: list[Run], machine: Runtime) -> Column:
         if all("by_layer" in record for record in seeds)
     }
     keys = {code: tuple(by_language[code].key for by_language in stages) for code in stages[0]}
-    collapsed = {label for run in runs for label in _collapsed(run.model(), machine)}
-    return Column(name, scores, keys, tuple(sorted(collapsed)), fixed)
+    collapsed = {label for run in runs for label in _collapsed(run, machine)}
+    return Column(name, scores, keys, tuple(sorted(collapsed)), fixed, snapshot_choice.scores(runs, machine))
 
 
-def _collapsed(model: object, machine: Runtime) -> list[str]:
-    """Return the trainings behind a model that ended no better than chance on development data."""
+def _collapsed(run: Run, machine: Runtime) -> list[str]:
+    """Return the trainings of a run that ended no better than chance on development data."""
     collapsed = []
-    for stage in lineage(model, "encoder"):
-        dev = manifest.read(folder_of(stage, machine))["record"].get("dev", {}) if isinstance(stage, Stage) else {}
-        collapsed += [stage.label] if any(task["collapsed"] for task in dev.values()) else []
-    return collapsed[::-1]
+    for phase in run.phases():
+        dev = manifest.read(folder_of(phase.stage, machine))["record"].get("dev", {})
+        collapsed += [phase.stage.label] if any(task["collapsed"] for task in dev.values()) else []
+    return collapsed
+
+
+def _averages(run: Run) -> Iterable[str]:
+    """Yield what the weights behind each score are the average of, and why there is no oracle that was asked for."""
+    if run.oracle and not snapshot_choice.pairs(run):
+        yield "no oracle: it needs development data in the training language and in another one"
+    if run.average and run.model() != run.encoder:
+        described = averaging(run.average).described(run.seed)
+        yield f"each model is an average of weights, {described}" + (", and so on" if "seeds" in run.average else "")
 
 
 def _notes(run: Run, machine: Runtime) -> Iterable[str]:
@@ -204,7 +218,9 @@ def _notes(run: Run, machine: Runtime) -> Iterable[str]:
         yield run.target.note
     if format.language_model:
         yield "loss in nats a masked token, of the head that the encoder came with: lower is better"
-    if not run.zero_shot():
+    if run.translation:
+        yield from (run.translation.describe(), *translated_counts.sentences(run, machine))
+    if not run.zero_shot() and (run.target_training_tasks or not run.translation):
         trained = ", ".join(training_task.label for training_task in run.target_training_tasks or ())
         yield f"not zero-shot from English: learned from {trained}"
     if run.target.metric == "pos_f1":
@@ -256,14 +272,25 @@ def header(table: TableOfMeans) -> list[str]:
 def cells_of(table: TableOfMeans) -> Iterable[tuple[str, list[str]]]:
     """Yield each row's label and its cells: mean ± standard error over seeds, gains with intervals.
 
-    Means of retrieval follow at the fixed layer.
+    Means of retrieval follow at the fixed layer, and means over chosen snapshots.
     """
     yield from _cells(table)
+    if isinstance(table, ScoreTable):
+        for how in table.columns[0].by_snapshot:
+            yield from _chosen_snapshots(table, how)
     at_fixed_layer = table.with_fixed_layer() if isinstance(table, ScoreTable) else None
     if at_fixed_layer:
         rows = list(_cells(at_fixed_layer))
         means = [row for row in rows if row[0].startswith("mean")] or rows
         yield from ((f"{label}, fixed layer {at_fixed_layer.fixed_layer}", cells) for label, cells in means)
+
+
+def _chosen_snapshots(table: ScoreTable, how: str) -> Iterable[tuple[str, list[str]]]:
+    """Yield the last mean over languages with development data, at the snapshots that a way of choosing takes."""
+    columns = tuple(replace(column, scores=column.by_snapshot[how]) for column in table.columns)
+    languages = tuple(code for code in table.languages if code in columns[0].scores)
+    rows = list(_cells(replace(table, columns=columns, languages=languages)))
+    yield from ((f"{label}, {how}", cells) for label, cells in rows[-1:])
 
 
 def _cells(table: TableOfMeans) -> Iterable[tuple[str, list[str]]]:

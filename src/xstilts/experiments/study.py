@@ -71,8 +71,8 @@ class Arm:
 
     def settings(self, data: Splits | Path | None = None) -> list[tuple[str, Run]]:
         """Return the name of each setting on each target, and its run of the first seed."""
-        grid = replace(self.grid, seeds=1)
-        return [(name, run) for target in grid.targets for name, (run,) in grid.runs(target, data).items()]
+        grid = self.grid if self.grid.average else replace(self.grid, seeds=1)
+        return [(name, runs[0]) for target in grid.targets for name, runs in grid.runs(target, data).items()]
 
 
 @dataclass(frozen=True)
@@ -347,13 +347,16 @@ def write(table: ResultsTable, folder: Path) -> None:
         folder: The folder; made where it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    columns = [item.name for item in fields(Result) if item.name not in ("examples", "costs", "roles")]
+    columns = [
+        item.name for item in fields(Result) if item.name not in ("examples", "costs", "roles", "at_fixed_layer")
+    ]
     with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
-        lines.writerow([*columns, *COSTS])
+        lines.writerow([*columns, "score_at_fixed_layer", *COSTS])
         for row in table.rows:
             spent = [row.costs.get(figure, math.nan) for figure in COSTS]
-            lines.writerow([_cell(value) for value in [*(getattr(row, column) for column in columns), *spent]])
+            fixed = row.at_fixed_layer.score if row.at_fixed_layer else math.nan
+            lines.writerow([_cell(value) for value in [*(getattr(row, column) for column in columns), fixed, *spent]])
 
 
 def chosen(choice: DevSelectedArm, rows: Iterable[Result]) -> dict[str, str]:

@@ -8,6 +8,7 @@ loads. Equal weights give equal bytes.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,10 @@ from torch import Tensor
 
 from xstilts.errors import InputError
 from xstilts.models.encoder import load_backbone, load_tokenizer, read_tensors
+from xstilts.models.families import FAMILIES
 from xstilts.models.heads import AUTO, HEADLESS, LABELLED, MASKED_LM, Head, Tied, has_output_matrix, head_row
 from xstilts.models.network import Network
-from xstilts.models.tokenization import special_tokens_of
+from xstilts.models.tokenization import separator_of, special_tokens_of
 from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
@@ -159,6 +161,16 @@ def _closing(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def _typing(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Return a tokenizer that by itself gives the token types with which its encoder was trained."""
+    names = [*tokenizer.model_input_names]
+    if "token_type_ids" in names or separator_of(tokenizer) is None:
+        return tokenizer
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = [*names, "token_type_ids"]
+    return tokenizer
+
+
 def _backbone_tensors(network: Network) -> dict[str, Tensor]:
     """Return every tensor of the backbone once, where two names share it under the first."""
     backbone = network.backbone
@@ -166,11 +178,23 @@ def _backbone_tensors(network: Network) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in backbone.state_dict().items() if name in once}
 
 
+def write_weights(tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Write the file of weights of a folder; equal weights give equal bytes.
+
+    Args:
+        tensors: By their stored names.
+        folder: Of the model.
+    """
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(stored, folder / MODEL, metadata={"format": "pt"})
+    (folder / MODEL).chmod(0o644)  # safetensors makes it for its owner alone
+
+
 def _write(tensors: dict[str, Tensor], config: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write an ordinary folder; on disk, too, a tokenizer closes texts as they were closed in training."""
     folder.mkdir(parents=True, exist_ok=True)
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(plain, folder / MODEL, metadata={"format": "pt"})
-    (folder / MODEL).chmod(0o644)  # safetensors makes it for its owner alone
+    write_weights(tensors, folder)
     config.save_pretrained(folder)
-    _closing(tokenizer).save_pretrained(folder)
+    tokenizer = _closing(tokenizer)
+    typed = FAMILIES[config.model_type].token_types and config.type_vocab_size > 1
+    (_typing(tokenizer) if typed else tokenizer).save_pretrained(folder)

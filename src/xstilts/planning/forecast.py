@@ -24,6 +24,7 @@ from xstilts.cost import flops
 from xstilts.cost.activation_memory import Device
 from xstilts.data import held_out
 from xstilts.errors import InputError
+from xstilts.experiments import snapshot_choice
 from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import NamedSplits
 from xstilts.experiments.study import Study
@@ -39,6 +40,7 @@ from xstilts.runtime import progress
 from xstilts.runtime.machine import GPU_TOKENS, Runtime
 from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage, lineage
+from xstilts.training.combine import head_training
 from xstilts.training.memory import GIB, UNKNOWN_LABELS, Memory, Setting
 from xstilts.training.recipe import Recipe
 from xstilts.training.training_set import TrainingSet
@@ -287,7 +289,9 @@ def planned(run: Run) -> PlannedRun:
     """
     scores = list(run.scores().values())
     tuned_from = [score.arguments["tuned_from"] for score in scores if score.arguments["tuned_from"]]
-    return PlannedRun(run.phases(), tuple(_once(score.arguments["predictions"] for score in (*scores, *tuned_from))))
+    choices = snapshot_choice.stages(run)
+    every = (*scores, *tuned_from, *choices)
+    return PlannedRun(run.phases(), tuple(_once(score.arguments["predictions"] for score in every)))
 
 
 def configuration(training: Stage) -> Configuration:
@@ -433,7 +437,7 @@ def _labels(model: Encoder | Stage, data: Stage, format: str) -> int:
     """Return how many labels the head has that predicts data."""
     if task_format(format).headless or task_format(format).language_model:
         return 0
-    trained = model.arguments["training_sets"][-1].labels if isinstance(model, Stage) else ()
+    trained = head_training(model).arguments["training_sets"][-1].labels if isinstance(model, Stage) else ()
     return len(data.arguments["data"].labels or trained) or UNKNOWN_LABELS
 
 

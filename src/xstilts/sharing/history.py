@@ -27,8 +27,10 @@ from xstilts.evaluation.score import CONTRIBUTIONS, read_score
 from xstilts.models.encoder import Encoder
 from xstilts.store import manifest, names, query
 from xstilts.store.query import Record
+from xstilts.store.stage import generations
 
 FILE = names.EXPORT_FILE
+MODELS = (names.TRAIN, names.LAYER_RESET, names.COMBINE)  # stages that write a model from other models
 RESAMPLES = 1000
 RECIPE = {
     "learning_rate": "learning_rate",
@@ -174,6 +176,8 @@ class History:
         total_flops: Their floating-point operations.
         libraries: Versions of the libraries of the last training.
         pairs: Whether the inputs of the last training are pairs of texts.
+        combined: How the weights of several of the trainings were combined, such as "average"; none where they follow
+            each other.
     """
 
     encoder: str = ""
@@ -184,6 +188,7 @@ class History:
     total_flops: int | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)
     pairs: bool = False
+    combined: tuple[str, ...] = ()
 
     @property
     def last(self) -> Training | None:
@@ -215,7 +220,8 @@ class History:
             LanguageScore(**{**score, "data": Split(**score["data"]), "tuned_on": _split(score["tuned_on"])})
             for score in values["scores"]
         )
-        return cls(**{**values, "trainings": trainings, "scores": scores})
+        combined = tuple(values.get("combined", ()))
+        return cls(**{**values, "trainings": trainings, "scores": scores, "combined": combined})
 
 
 def _split(values: Mapping[str, Any] | None) -> Split | None:
@@ -260,15 +266,19 @@ class _Store:
     def history(self, record: Record, roles: Mapping[str, str]) -> History:
         chain, encoder = self._chain(record)
         trainings: list[Training] = []
-        reset = ""
+        members = self._before(record["key"]) if record["arguments"].get("members") else []
+        final = [stage["key"] for stage in chain if stage["work"] == names.TRAIN][-max(1, len(members)) :]
+        combined = [str(stage["record"].get("method", "")) for stage in chain if stage["work"] == names.COMBINE]
         for stage in chain:
             if stage["work"] == names.TRAIN:
-                last = len(trainings) == sum(other["work"] == names.TRAIN for other in chain) - 1
-                role = roles.get(stage["key"]) or self._role(stage, encoder, last)
+                role = roles.get(stage["key"]) or self._role(stage, encoder, stage["key"] in final)
                 trainings.append(self._training(stage, role))
-            elif stage["work"] == names.LAYER_RESET and trainings:
+            elif stage["work"] == names.LAYER_RESET:
                 reset = str(stage["arguments"].get("layers") or "some layers")
-                trainings[-1] = replace(trainings[-1], layers_reset=reset)
+                keys = set(generations(stage["key"], self._before))
+                last = [number for number, training in enumerate(trainings) if training.key in keys][-1:]
+                for number in last:
+                    trainings[number] = replace(trainings[number], layers_reset=reset)
         total = summary.total(summary.behind(self.records, [record["key"]]))
         scores = sorted(self._scores(record["key"]), key=lambda score: (score.data.task, score.data.language))
         return History(
@@ -279,23 +289,37 @@ class _Store:
             total.seconds,
             total.flops,
             record.get("libraries", {}),
-            self._pairs(chain[-1]),
+            self._pairs(self._trained(record)),
+            tuple(combined),
         )
+
+    def _trained(self, record: Record) -> Record:
+        """Return the training whose head a checkpoint has: itself, or the first member of an average."""
+        while members := record["arguments"].get("members"):
+            if members[0]["stage"] not in self.records:
+                break
+            record = self.records[members[0]["stage"]]
+        return record
+
+    def _before(self, key: str) -> list[str]:
+        """Return the keys of the stages that a model was made from directly, as far as they are in the store."""
+        record = self.records.get(key)
+        if record is None or record["work"] not in MODELS:
+            return []
+        arguments = record["arguments"]
+        sources = arguments.get("members") or [arguments.get("encoder") or arguments.get("trained") or {}]
+        return [source["stage"] for source in sources if source.get("stage") in self.records]
 
     def _chain(self, record: Record) -> tuple[list[Record], Mapping[str, Any]]:
         """Return the stages from the first training to this one, and what the first started from."""
-        chain = [record]
-        while True:
-            arguments = chain[0]["arguments"]
-            source = arguments.get("encoder") or arguments.get("trained") or {}
-            if "stage" not in source:
-                return chain, source
-            if source["stage"] not in self.records:
-                return chain, {"name": "", "label": ""}
-            before = self.records[source["stage"]]
-            if before["work"] not in (names.TRAIN, names.LAYER_RESET):
-                return chain, {"label": before["label"]}
-            chain.insert(0, before)
+        behind = [self.records[key] for key in generations(record["key"], self._before)]
+        chain = [stage for stage in behind if stage["work"] in MODELS] or [record]
+        arguments = chain[0]["arguments"]
+        source = arguments.get("encoder") or arguments.get("trained") or {}
+        if "stage" not in source:
+            return chain, source
+        before = self.records.get(source["stage"])
+        return chain, {"label": before["label"]} if before else {"name": "", "label": ""}
 
     def _role(self, record: Record, encoder: Mapping[str, Any], last: bool) -> str:
         formats = {stored.get("kind") for stored in record["arguments"]["lessons"]}
@@ -360,6 +384,8 @@ class _Store:
         for record in self._of(names.SCORE):
             predictions = self.records.get(_key(record["arguments"]["predictions"]))
             if predictions is None or _key(predictions["arguments"]["model"]) != key:
+                continue
+            if predictions["arguments"].get("translated"):  # a score of the network with a translation before it
                 continue
             folder = self.folders[record["key"]]
             values = read_score(folder)

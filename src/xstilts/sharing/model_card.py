@@ -423,6 +423,9 @@ def _training(facts: CardFacts) -> Iterator[str]:
     for number, training in enumerate(history.trainings, 1):
         yield f"{number}. {_phase(training)}"
     yield ""
+    if history.combined:
+        yield f"The weights of several of these trainings were combined: {listed(history.combined)}."
+        yield ""
     for line in _dev_labels(history):
         yield line
         yield ""

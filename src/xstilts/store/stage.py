@@ -16,17 +16,18 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from xstilts.runtime.machine import Runtime
 from xstilts.store.identity import Encode, Keyed, Member, canonical_members, declared_members, key_of
 
 P = ParamSpec("P")
+T = TypeVar("T", bound=Hashable)
 
 
 class StageError(RuntimeError):
@@ -229,6 +230,28 @@ def lineage(first: Any, argument: str) -> Iterator[Any]:
     while isinstance(first, Stage) and argument in first.arguments:
         first = first.arguments[argument]
         yield first
+
+
+def generations(model: T, before: Callable[[T], Iterable[T] | None]) -> list[T]:
+    """Return a model with everything that it was made from, in the order in which that can be made.
+
+    A chain of trainings gives the chain. Where several branches join, as in an average of runs, they are in step: the
+    first trainings of all branches, then the second ones.
+
+    Args:
+        model: A stage, or its key.
+        before: What a stage was made from directly, in a fixed order; None: nothing.
+
+    Returns:
+        Each once, the model last.
+
+    >>> generations("average", {"average": ["b1", "b2"], "b1": ["a1"], "b2": ["a2"]}.get)
+    ['a1', 'a2', 'b1', 'b2', 'average']
+    """
+    levels = [[model]]
+    while levels[-1]:
+        levels.append(list(dict.fromkeys(earlier for item in levels[-1] for earlier in before(item) or ())))
+    return list(dict.fromkeys(item for level in reversed(levels) for item in level))
 
 
 def _work(module: str, name: str) -> StageFunction:

@@ -1,6 +1,7 @@
 """Memory: what a training needs on its device, in bytes, before anything is downloaded.
 
-Weights, gradients and optimizer states are counted on a network on the meta device, built from a configuration; what
+Weights, gradients and optimizer states are counted on a network on the meta device, built from a configuration with
+few of its layers, which stand for all (`cost.thinning`); what
 autograd keeps of a pass is computed by `cost.activation_memory`. All are taken to be there at once, as they nearly are
 where a batch takes several passes. Temporary buffers of operations and fragmentation are left out.
 
@@ -23,6 +24,7 @@ import transformers
 from torch import nn
 from transformers.initialization import no_init_weights
 
+from xstilts.cost import thinning
 from xstilts.cost.activation_memory import ActivationMemory, Device
 from xstilts.cost.flops import Shape
 from xstilts.formats import masked_lm, task_format
@@ -97,11 +99,11 @@ def estimate(
     Returns:
         Bytes by purpose.
     """
-    network = _network(config, recipe, format, labels, rows)
+    network, times = _network(config, recipe, format, labels, rows)
     device = Device(setting.device.type, "bf16") if halves(recipe.optimizer) else setting.device
-    saved = ActivationMemory.of(network, "head", device)
+    saved = ActivationMemory.of(network, "head", device, times)
     shape = shape_of(recipe, format, setting.micro_tokens, network)
-    return _counted(network, recipe, saved.bytes(shape, setting.recompute))
+    return _counted(network, times, recipe, saved.bytes(shape, setting.recompute))
 
 
 def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None = None) -> Memory:
@@ -117,7 +119,7 @@ def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | Non
     Returns:
         Bytes by purpose, with activations of 0.
     """
-    return _counted(_network(config, recipe, format, labels, rows), recipe, 0)
+    return _counted(*_network(config, recipe, format, labels, rows), recipe, 0)
 
 
 def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -> Shape:
@@ -205,19 +207,26 @@ def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
     return network
 
 
-def _network(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None) -> Network:
-    """Return a network as `train` makes it, on the meta device: rows, head, what is trained, what is in bf16."""
+def _network(
+    config: Any, recipe: Recipe, format: str, labels: int, rows: int | None
+) -> tuple[Network, tuple[int, ...]]:
+    """Return a network as `train` makes it, on the meta device: rows, head, what is trained, what is in bf16.
+
+    It has few layers; how many layers each stands for comes with it.
+    """
     if rows and not task_format(format).language_model:
         config = copy.deepcopy(config)
         config.vocab_size = max(rows, 1 + (config.pad_token_id or 0))
-    network = unnumbered(config, recipe.trainable, format, labels)
+    few = thinning.few_layers(config, recipe.trainable)
+    network = unnumbered(few.config, few.trained, format, labels)
     prepare(network, recipe)
-    return network
+    return network, few.times
 
 
-def _counted(network: Network, recipe: Recipe, activations: int) -> Memory:
-    by_purpose = bytes_of(network, recipe)
-    every = [parameter.numel() for parameter in network.parameters()]
-    trained = [parameter.numel() for parameter in network.parameters() if parameter.requires_grad]
+def _counted(network: Network, times: tuple[int, ...], recipe: Recipe, activations: int) -> Memory:
+    by_purpose = bytes_of(network, recipe, times)
+    parameters = list(thinning.counted_parameters(network, times))
+    every = [count * parameter.numel() for parameter, count in parameters]
+    trained = [count * parameter.numel() for parameter, count in parameters if parameter.requires_grad]
     weights, gradients, states = (int(part) for part in (by_purpose.weight, by_purpose.gradient, by_purpose.state))
     return Memory(weights, gradients, states, activations, sum(every), sum(trained))

@@ -22,7 +22,8 @@ from xstilts.store.identity import identity
 from xstilts.training.batch_schedule import shares
 
 OPTIMIZERS = ("adamw", "adamw8", "adafactor", "adamw:bf16", "adamw8:bf16", "adafactor:bf16")
-WHOLE = ("batch_size", "steps", "max_train_examples", "max_length")
+WHOLE = ("batch_size", "steps", "max_train_examples", "max_length", "snapshots")
+MOST_SNAPSHOTS = 10  # snapshots are taken at tenths of a training
 LEAST_LENGTH = 8  # the special tokens of a pair and a token of each text
 _LAYERS = r"alternate|(?:top|bottom):0*[1-9]\d*|layers:\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*"
 TRAINABLE = re.compile(
@@ -141,6 +142,7 @@ class Recipe:
         sampling: Which task of a mix a step trains on (`batch_schedule.shares`).
         selection: Model selection on development data; None: the last weights are kept.
         optimizer: One of `OPTIMIZERS`, which differ in memory (`training.optimizer`).
+        snapshots: How many snapshots are kept of those at each tenth of the steps, the last ones (`snapshots.py`).
 
     Raises:
         InputError: A number is out of range or of another type, or a choice is unknown.
@@ -159,6 +161,7 @@ class Recipe:
     sampling: str = "proportional"
     selection: Selection | None = None
     optimizer: str = "adamw"
+    snapshots: int = 0
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "batch_size", "epochs", "steps", "max_train_examples", "max_length", "clip_norm"):
@@ -174,6 +177,9 @@ class Recipe:
             raise InputError(
                 f"warmup_steps ({self.warmup_steps}) and weight_decay ({self.weight_decay}) must be 0 or more"
             )
+        _check_number("snapshots", self.snapshots, whole=True)
+        if not 0 <= self.snapshots <= MOST_SNAPSHOTS:
+            raise InputError(f"snapshots must be 0 to {MOST_SNAPSHOTS}, not {self.snapshots}: one a tenth of the steps")
         if self.max_length < LEAST_LENGTH:
             raise InputError(
                 f"max_length {self.max_length} has no room for two texts and their special tokens: give {LEAST_LENGTH} "

@@ -47,6 +47,7 @@ from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache, cache
 from xstilts.training.optimizer import learning_rate, make_optimizer, suited
 from xstilts.training.optimizer import prepare as prepare_weights
 from xstilts.training.recipe import Recipe
+from xstilts.training.snapshots import Snapshots
 from xstilts.training.step import Stepper
 from xstilts.training.training_set import DEV_EXAMPLES, EncodedTrainingSet, TrainingSet, encode_training_set
 
@@ -56,7 +57,13 @@ HEADS = "heads.safetensors"
 HISTORY = names.HISTORY_FILE
 
 
-def _label(encoder: Encoder | Stage, training_sets: tuple[TrainingSet, ...], recipe: Recipe, seed: int) -> str:
+def _label(
+    encoder: Encoder | Stage,
+    training_sets: tuple[TrainingSet, ...],
+    recipe: Recipe,
+    seed: int,
+    head_seed: int | None = None,
+) -> str:
     return f"train-{'+'.join(training_set.task for training_set in training_sets)}-seed{seed}"
 
 
@@ -87,7 +94,12 @@ class State:
 
 @stage(name=names.TRAIN, version=3, label=_label, resumes=True, renamed={"training_sets": "lessons"})
 def train(
-    context: BuildContext, encoder: Encoder | Stage, training_sets: tuple[TrainingSet, ...], recipe: Recipe, seed: int
+    context: BuildContext,
+    encoder: Encoder | Stage,
+    training_sets: tuple[TrainingSet, ...],
+    recipe: Recipe,
+    seed: int,
+    head_seed: int | None = None,
 ) -> None:
     """Train an encoder; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
 
@@ -99,6 +111,7 @@ def train(
         training_sets: Training sets that take turns, and those that add their loss to every step.
         recipe: How the weights are optimized.
         seed: The seed of new heads, order, dropout and masking.
+        head_seed: Another seed of new heads (and adapters), for runs whose weights are averaged; None: `seed`.
 
     Raises:
         InputError: A training set is empty, the loss is not finite, or a selection has no development data.
@@ -110,16 +123,16 @@ def train(
     # Load the encoder. Of an earlier phase, heads are left behind: each phase begins with new ones.
     source = context.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
     tokenizer = Tokenizer.of(load_tokenizer(source)).cached(machine)
-    torch.manual_seed(seed)
+    torch.manual_seed(seed if head_seed is None else head_seed)
     network = Network(load_backbone(source))
     recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
 
     # Encode the training sets, attach a head for each, freeze what the recipe does not train.
-    sets = [encode_training_set(training_set, context, tokenizer, recipe) for training_set in training_sets]
-    for encoded in sets:
-        if not encoded.format.headless:
-            attach(network, encoded.training_set.task, encoded.training_set.format, len(encoded.labels), source)
-    trained_parameters = freeze(network, recipe.trainable)
+    by_language = bool(network.family.adapters)
+    sets = [
+        encode_training_set(training_set, context, tokenizer, recipe, by_language) for training_set in training_sets
+    ]
+    trained_parameters = _attach_and_freeze(network, sets, recipe, source)
 
     # Most rows of a multilingual embedding matrix never occur in the data. They have no gradient, so the network works
     # on the rows that do occur; `matrix` is the whole one, into which they are written back at the end.
@@ -142,6 +155,7 @@ def train(
             progress.note(f"{context.folder.stem}: continuing from step {state.step} of {total}")
 
         frozen_states = _frozen_states(network, sets, tokenizer, total * recipe.batch_size, machine)
+        snapshots = Snapshots(context.folder, recipe.snapshots)
         heads = {encoded.training_set.task: encoded.training_set.format for encoded in sets}
         max_tokens = state.micro_tokens or memory.max_tokens_per_pass(network, recipe, heads, machine)
         stepper = Stepper(network, sets, tokenizer, recipe, machine, optimizer, seed, frozen_states, max_tokens)
@@ -157,6 +171,7 @@ def train(
                 if state.step % max(1, total // 100) == 0 or state.step == total:
                     meter.read()
                     _log(state, loss, total, context)
+                snapshots.take(state.step, total, network)
                 if recipe.selection and (state.step % recipe.selection.every_steps == 0 or state.step == total):
                     _select(state, stepper, checkpoint)
                     if state.looks_since_best >= recipe.selection.patience:
@@ -171,7 +186,7 @@ def train(
         # End with the best weights (without a selection: the last), and measure them. Rows that do not occur decay as
         # they would have, had they been there.
         checkpoint.restore_best()
-        state.undecayed = _undecayed(network, recipe, state, total)
+        state.undecayed = _undecayed(network, recipe, state.best_step or state.step, total)
         dev = evaluate_on_dev(network, sets, tokenizer, machine, DEV_EXAMPLES)
         matrix *= state.undecayed
 
@@ -186,7 +201,43 @@ def train(
         encoded.training_set.task: {"units": len(encoded.inputs), "cut": dict(encoded.cut)} | _held_out(encoded)
         for encoded in sets
     }
+    for step, weights, folder in snapshots.taken():
+        _write_snapshot(step, weights, folder, source, sets, recipe, tokenizer, total, keep_all)
+    snapshots.finish()
     remove(context.folder / CHECKPOINT)
+
+
+def _attach_and_freeze(network: Network, sets: list[EncodedTrainingSet], recipe: Recipe, source: str | Path) -> int:
+    """Give a network a new head for each training set; return how many parameters the recipe trains."""
+    for encoded in sets:
+        if not encoded.format.headless:
+            attach(network, encoded.training_set.task, encoded.training_set.format, len(encoded.labels), source)
+    return freeze(network, recipe.trainable)
+
+
+def _write_snapshot(
+    step: int,
+    weights: dict[str, Tensor],
+    folder: Path,
+    source: str | Path,
+    sets: list[EncodedTrainingSet],
+    recipe: Recipe,
+    tokenizer: Tokenizer,
+    total: int,
+    keep_all: bool,
+) -> None:
+    """Write the folder that the training would have written, had it ended at a snapshot's step."""
+    network = Network(load_backbone(source))
+    _attach_and_freeze(network, sets, recipe, source)
+    with pruned_embeddings(network, _inputs(sets), tokenizer, keep_all=keep_all, folder=folder.parent) as matrix:
+        prepare_weights(network, recipe)
+        for name, parameter in network.named_parameters():
+            if name in weights:
+                parameter.data.copy_(weights[name])
+        matrix *= _undecayed(network, recipe, step, total)
+    lora.merge(network)
+    folder.mkdir(exist_ok=True)
+    _save(network, sets, tokenizer, folder)
 
 
 def _held_out(encoded: EncodedTrainingSet) -> dict[str, int]:
@@ -241,14 +292,14 @@ def _select(state: State, stepper: Stepper, checkpoint: Checkpoint) -> None:
         checkpoint.keep_best()
 
 
-def _undecayed(network: Network, recipe: Recipe, state: State, total: int) -> float:
-    """Return the share of an embedding without gradients that weight decay has left at the kept weights."""
+def _undecayed(network: Network, recipe: Recipe, steps: int, total: int) -> float:
+    """Return the share of an embedding without gradients that weight decay has left after a number of steps."""
     if not network.embedding_matrix.requires_grad:
         return 1.0
     count = len(freezing.groups(network, recipe.trainable))  # embeddings are in the last group
     rates = (
         learning_rate(recipe, number, total)
-        for number in range(state.best_step or state.step)
+        for number in range(steps)
         if freezing.unfrozen_groups(number, total, count) >= count
     )
     return math.prod(1 - rate * recipe.weight_decay for rate in rates)

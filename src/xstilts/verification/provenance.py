@@ -23,7 +23,9 @@ from xstilts.reporting.study_report import row_json, stage_json, to_json
 from xstilts.store import names
 from xstilts.store.identity import key_of
 from xstilts.store.names import BASELINE
+from xstilts.store.stage import generations
 from xstilts.tasks.base import task
+from xstilts.training.combine import LayerSwap, TaskVectors, Ties
 from xstilts.verification.json_diff import ABSENT, is_same
 from xstilts.verification.stage_integrity import Fault, StoredStages
 
@@ -117,18 +119,23 @@ def derived_fields(row: Json, stages: StoredStages) -> dict[str, Any]:
     # From here on nothing is taken from the row but its roles: the chain of trainings follows from the manifests.
     chain = _training_keys(prediction["model"], stages)
     trainings = [stages.record(stage)["arguments"] for stage in chain]
-    roles = _roles(row, trainings, names.format_from_key(data["kind"]))
+    combined, averaged = _combination(prediction["model"], trainings, stages)
+    branches = averaged or combined is not None
+    roles = _roles(row, trainings, names.format_from_key(data["kind"]), branches)
     own = [training for training, role in zip(trainings, roles, strict=True) if role != EARLIER]
     intermediate = [training for training, role in zip(trainings, roles, strict=True) if role == INTERMEDIATE]
     target = [training for training, role in zip(trainings, roles, strict=True) if role == TARGET]
     seeds = {training["seed"] for training in own} or {row["seed"]}
+    seeds = {min(seeds)} if averaged else seeds
     fields = {
         "target": data["task"],
         "language": data["language"],
         "split": data["split"],
         "metric": score["metric"],
         "seed": seeds.pop() if len(seeds) == 1 else sorted(seeds),
-        "intermediate": _setting(intermediate, row["intermediate"]),
+        "intermediate": _combined_setting(combined, row["intermediate"], stages)
+        if combined and all(roles[chain.index(member)] == INTERMEDIATE for member in _made_from(combined))
+        else _setting(intermediate, row["intermediate"]),
         "encoder": _encoder_name(own[0]["encoder"] if own else prediction["model"], row["encoder"], stages),
         "keys": [*chain, score["predictions"]["stage"], key],
         "roles": [*roles, PREDICT, SCORE],
@@ -163,8 +170,37 @@ def _training_languages(trainings: list[Json], stages: StoredStages) -> set[str]
 
 
 def _training_keys(model: Json, stages: StoredStages) -> list[str]:
-    """Return the keys of the trainings behind a model, the first one first."""
-    return [key for key in _lineage(model, stages) if "lessons" in stages.record(key)["arguments"]][::-1]
+    """Return the keys of the trainings behind a model in the order of a run's phases."""
+    if "stage" not in model:
+        return []
+    behind = generations(model["stage"], lambda key: _made_from(stages.record(key)["arguments"]))
+    return [key for key in behind if "lessons" in stages.record(key)["arguments"]]
+
+
+def _made_from(arguments: Json) -> list[str]:
+    """Return the keys of the stages that a model was made from directly, as `training.combine.made_from`."""
+    sources = arguments.get("members") or [arguments.get("encoder") or {}]
+    return [source["stage"] for source in sources if "stage" in source]
+
+
+def _combination(model: Json, trainings: list[Json], stages: StoredStages) -> tuple[Json | None, bool]:
+    """Return the arguments of the stage that composed a model's intermediate trainings, and whether it is an average.
+
+    Args:
+        model: The model that predicted.
+        trainings: The trainings behind it.
+        stages: The stages in the store.
+    """
+    combined, averaged = None, False
+    for start in (model, *(training["encoder"] for training in trainings)):
+        key = start.get("stage")
+        while key and "lessons" not in (arguments := stages.record(key)["arguments"]):
+            if arguments.get("method", {}).get("type") == "Average":
+                averaged = True
+            elif "members" in arguments and combined is None:
+                combined = arguments
+            key = next(iter(_made_from(arguments)), None)
+    return combined, averaged
 
 
 def _lineage(model: Json, stages: StoredStages) -> list[str]:
@@ -176,10 +212,35 @@ def _lineage(model: Json, stages: StoredStages) -> list[str]:
     return keys
 
 
-def _roles(row: Json, trainings: list[Json], task_format: str) -> list[str]:
-    """Return the roles of trainings as a row has them, if possible: earlier, at most one intermediate, target."""
+def _combined_setting(combined: Json, written: str, stages: StoredStages) -> str:
+    """Return the name of a setting whose intermediate trainings were composed; their order is that of the row."""
+    trained = [stages.record(key)["arguments"]["lessons"][0]["task"].partition(":")[0] for key in _made_from(combined)]
+    method, tasks = combined["method"], trained
+    order = written.partition(" (")[0].split("+")
+    if method["type"] == "TaskVectors":
+        scales = [float(scale["float"]) for scale in method["scales"]]
+        pairs = sorted(zip(trained, scales, strict=True), key=lambda pair: _place(pair[0], order))
+        tasks = [task for task, _ in pairs]
+        text = TaskVectors(tuple(scale for _, scale in pairs)).text
+    elif method["type"] == "Ties":
+        tasks = sorted(trained, key=lambda task: _place(task, order))
+        text = Ties(*(float(method[name]["float"]) for name in ("density", "scale"))).text
+    else:
+        text = LayerSwap(method["layers"]).text
+    return f"{'+'.join(tasks)} ({text})"
+
+
+def _place(task: str, order: list[str]) -> int:
+    return order.index(task) if task in order else len(order)
+
+
+def _roles(row: Json, trainings: list[Json], task_format: str, branches: bool) -> list[str]:
+    """Return the roles of trainings as a row has them, if possible: earlier, intermediate, target.
+
+    There are several intermediate ones only where the weights of several trainings were combined.
+    """
     roles = list(row["roles"][:-2])
-    ordered = roles == sorted(roles, key=PHASES.index) and roles.count(INTERMEDIATE) <= 1
+    ordered = roles == sorted(roles, key=PHASES.index) and (branches or roles.count(INTERMEDIATE) <= 1)
     needs_head = not (formats.task_format(task_format).headless or formats.task_format(task_format).language_model)
     if len(roles) != len(trainings) or not ordered or (needs_head and TARGET not in roles):
         tasks = [" + ".join(training_set["task"] for training_set in training["lessons"]) for training in trainings]
