@@ -568,7 +568,7 @@ class Table:
     """A network whose states are looked up: `table` (layers, vocabulary, width)."""
 
     def __init__(self, table: Tensor) -> None:
-        self.table = table
+        self.table, self.heads = table, dict[str, Any]()
 
     def encode(self, ids: Tensor, mask: Tensor, packing: None = None, languages: Any = ()) -> Tensor:
         return self.table[-1][ids]

@@ -87,6 +87,7 @@ def odd_one_out() -> ModuleType:
         max_length: int,
         labels: tuple[str, ...],
         cut: Counter[str],
+        query_length: int | None = None,
     ) -> list[ModelInput]:
         room = tokenizer.room(max_length, pair=False)
         words = [[tokenizer.sequence(ids[:room]) for ids in tokenizer.segments(list(one.words))] for one in examples]

@@ -30,7 +30,7 @@ from torch.utils.flop_counter import flop_registry
 
 from xstilts.cost import thinning
 from xstilts.formats import task_format
-from xstilts.models.heads import Head
+from xstilts.models.heads import DualEncoderHead, Head
 from xstilts.models.network import Network
 
 
@@ -211,11 +211,16 @@ def further(network: Network, head: str, learning: bool) -> tuple[str, ...]:
         learning: Whether there is a backward pass.
 
     Returns:
-        "compared" for training without a head (all pairs of sequences), "answered" for masked-LM, or none.
+        "compared" for training that compares all pairs of sequences, "answered" for masked-LM, or none.
     """
-    if head not in network.heads:
+    if _compares(network, head):
         return ("compared",) if learning else ()
     return ("answered",) if _predicts_tokens(network, head) else ()
+
+
+def _compares(network: Network, head: str) -> bool:
+    """Return whether sequences are compared with each other: there is no head, or that of a dual encoder."""
+    return head not in network.heads or isinstance(network.heads[head], DualEncoderHead)
 
 
 def _format(network: Network, head: str) -> str:
@@ -394,8 +399,10 @@ def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: 
         The logits; for masked-LM those of the first `shape.answered` tokens alone.
     """
     mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
-    if head not in network.heads:
-        return states[0::2, 0] @ states[1::2, 0].T if learning else states
+    if _compares(network, head):
+        vectors = network.heads[head](states, mask) if head in network.heads else states
+        flat = vectors if head in network.heads else states[:, 0]
+        return flat[0::2] @ flat[1::2].T if learning else vectors
     if _predicts_tokens(network, head):
         states, mask = states.flatten(0, 1)[: shape.answered, None], mask.flatten()[: shape.answered, None]
     logits: Tensor = network.heads[head](states, mask, network.embedding_matrix)

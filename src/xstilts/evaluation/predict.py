@@ -32,7 +32,7 @@ from xstilts.models import batching
 from xstilts.models.batch import ModelInput
 from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.models.heads import attach, has_pretrained_mlm
+from xstilts.models.heads import HEADLESS, attach, has_pretrained_mlm
 from xstilts.models.hf_format import load
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
@@ -44,7 +44,14 @@ PREDICTIONS = names.PREDICTIONS_FILE
 HEAD = "head"  # the name of the head of a network that is loaded to predict
 
 
-def _label(model: Encoder | Stage, data: Stage, format: str, max_length: int, translated: Stage | None) -> str:
+def _label(
+    model: Encoder | Stage,
+    data: Stage,
+    format: str,
+    max_length: int,
+    translated: Stage | None,
+    query_length: int | None,
+) -> str:
     return f"predict-{data.arguments['data'].label}{'-translated' if translated else ''}"
 
 
@@ -62,6 +69,7 @@ def predict(
     format: str,
     max_length: int,
     translated: Stage | None = None,
+    query_length: int | None = None,
 ) -> None:
     """Write `predictions.jsonl`: for each example its id, the prediction, and the scores behind it.
 
@@ -74,6 +82,7 @@ def predict(
         max_length: Most tokens of a sequence, special tokens included; clipped to the encoder's positions.
         translated: The split in translation (`translation.stages.translated`), which is predicted instead; tags and
             answers are projected back to the words of `data`.
+        query_length: Most tokens of a query, as `Format.encode` takes it.
 
     Raises:
         NotFinite: The encoder's states are NaN or infinite for an example.
@@ -84,7 +93,7 @@ def predict(
     max_length = network.clip_max_length(max_length)
     examples = list(read_examples(context.path(translated or data) / EXAMPLES, format))
     cut: Counter[str] = Counter()
-    inputs = task.encode(examples, tokenizer.cached(context.machine), max_length, labels, cut)
+    inputs = task.encode(examples, tokenizer.cached(context.machine), max_length, labels, cut, query_length)
     if network.family.adapters:
         inputs = in_languages(inputs, examples, [(translated or data).arguments["data"].language] * len(examples))
     queries, candidates = _split_sides(inputs, examples)
@@ -241,7 +250,7 @@ def _loaded(source: Path | Encoder, format: str, origin: Encoder | None) -> tupl
     folder = source.location if isinstance(source, Encoder) else source
     labels: tuple[str, ...] = ()
     if task_format(format).headless:
-        network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
+        network, tokenizer, _ = load(folder, HEADLESS)
     elif task_format(format).language_model and origin:
         # A training replaces the head, so the released one is measured, on the trained weights.
         network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)

@@ -104,6 +104,15 @@ class Recipes:
         large = by_size and encoder is not None and is_large(encoder)
         return _recipe(self.name, tuple((task.name, task.format) for task in tasks), role, large, getattr(self, role))
 
+    def in_form(self, task: Task, role: str) -> Task:
+        """Return a task with its texts as the set reads them, which is as usual but for the targets of some sets.
+
+        Args:
+            task: What is trained on, or measured.
+            role: "intermediate" or "target".
+        """
+        return task.in_form(SETS[self.name].text_form) if role == TARGET else task
+
     def dev_task(self, task: Task, role: str) -> Task | None:
         """Return the task whose development data select the weights of a training; None: the training's own task.
 
@@ -269,9 +278,9 @@ class Run:
             InputError: No language has one.
         """
         measured = self.measured_languages()
-        codes = tuple(code for code in measured if self.splits.has(self.target, self.split, code))
+        codes = tuple(code for code in measured if self.splits.has(self._measured, self.split, code))
         if not codes:
-            self.splits.read(self.target, self.split, measured[0])
+            self.splits.read(self._measured, self.split, measured[0])
             raise InputError(
                 f"the {self.split} files of '{self.target.name}' below {self.data} withhold the answers: "
                 "measure on --split validation, or get the data set from the hub"
@@ -280,8 +289,7 @@ class Run:
 
     def max_length(self) -> int:
         """Return the greatest length of a sequence, in tokens, at which the target is predicted."""
-        last = (self.target,) if _headless(self.target) else self._trainings()[-1][1]
-        return self.recipes.of(last, TARGET, self.encoder).max_length
+        return self._reading_recipe().max_length
 
     def predictions(self) -> dict[str, Stage]:
         """Return the predictions by language of the target."""
@@ -290,7 +298,7 @@ class Run:
     def withheld(self) -> dict[str, Stage]:
         """Return the predictions by language where the answers are withheld: they can be submitted but not scored."""
         return self._predictions(
-            [code for code in self.measured_languages() if self.splits.withheld(self.target, self.split, code)]
+            [code for code in self.measured_languages() if self.splits.withheld(self._measured, self.split, code)]
         )
 
     def tuned_from(self, code: str) -> Stage | None:
@@ -327,9 +335,10 @@ class Run:
         Raw text and the sandbox's data are not checked.
         """
         measured = set(self.languages())
-        trained = [part for _, tasks in self._trainings() for task in tasks for part in task.training_parts()]
+        trainings = ((role, task) for role, tasks in self._trainings() for task in tasks)
+        trained = [part for role, task in trainings for part in self.recipes.in_form(task, role).training_parts()]
         return [
-            contamination(self.splits.read(part, "train", code), self.splits.read(self.target, self.split, code))
+            contamination(self.splits.read(part, "train", code), self.splits.read(self._measured, self.split, code))
             for part, code in trained
             if code in measured and not part.artificial and not (_is_text(part) or _is_text(self.target))
         ]
@@ -352,6 +361,16 @@ class Run:
         Such a run trains longer on one data set: its gain is not one of another task.
         """
         return repeats_training_data(self.intermediate, self._target_training_tasks())
+
+    @property
+    def _measured(self) -> Task:
+        """The target with its texts as the recipes read them."""
+        return self.recipes.in_form(self.target, TARGET)
+
+    def _reading_recipe(self) -> Recipe:
+        """Return the recipe that gives the lengths at which the target is predicted."""
+        last = (self.target,) if _headless(self.target) else self._trainings()[-1][1]
+        return self.recipes.of(last, TARGET, self.encoder)
 
     def _target_training_tasks(self) -> tuple[Task, ...]:
         tasks = (
@@ -423,11 +442,14 @@ class Run:
         return {code: self._predict(self.split, code) for code in codes}
 
     def _predict(self, split: str, code: str) -> Stage:
-        splits, translated = self.splits, None
-        data = splits.read(self.target, split, code)
+        splits, target, translated = self.splits, self._measured, None
+        data = splits.read(target, split, code)
         if isinstance(splits, TranslatedSplits) and splits.translation.test:
-            translated = splits.in_training_language(self.target, split, code)
-        return predict(self.model(), data, self.target.format, self.max_length(), translated)
+            translated = splits.in_training_language(target, split, code)
+        recipe = self._reading_recipe()
+        return predict(
+            self.model(), data, self.target.format, recipe.max_length, translated, query_length=recipe.query_length
+        )
 
     def _layer_from(self) -> Stage | None:
         """Return the scores by which retrieval chooses its layer: one language's development (else test) pairs.
@@ -436,7 +458,7 @@ class Run:
         """
         code = self.target.dev_language
         for split in ("validation", "test"):
-            if code is not None and self.splits.has(self.target, split, code):
+            if code is not None and self.splits.has(self._measured, split, code):
                 return self._score_on(split, code)
         return None
 
@@ -519,7 +541,8 @@ def training_data(
     splits, recipe = splits_of(data), recipes.of(tasks, role, encoder)
     training_sets = []
     for task in tasks:
-        given, dev_task = training_set(task, splits).read_by(encoder), recipes.dev_task(task, role)
+        given = training_set(recipes.in_form(task, role), splits).read_by(encoder)
+        dev_task = recipes.dev_task(task, role)
         code = task.training_parts()[0][1]
         if recipe.selection and dev_task and splits.has(dev_task, "validation", code):
             given = replace(given, dev=splits.read(dev_task, "validation", code))

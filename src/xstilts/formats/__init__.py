@@ -63,7 +63,13 @@ class Format(Protocol):
     """Sequences of a model input, at most, for estimates of memory and cost."""
 
     def encode(
-        self, examples: Sequence[Any], tokenizer: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+        self,
+        examples: Sequence[Any],
+        tokenizer: Tokenizer,
+        max_length: int,
+        labels: tuple[str, ...],
+        cut: Counter[str],
+        query_length: int | None = None,
     ) -> list[ModelInput]:
         """Encode examples as model inputs.
 
@@ -73,6 +79,8 @@ class Format(Protocol):
             max_length: Most tokens of a sequence, special tokens included.
             labels: In the order of the logits; empty where the format has none.
             cut: Counts what did not fit ("truncated", "split", "windowed"); added to.
+            query_length: Most tokens of a query, or of the first text of a pair that is ranked; None: `max_length`.
+                Formats that have neither ignore it.
 
         Returns:
             Model inputs in the order of the examples, one or more for each.
@@ -88,7 +96,7 @@ class Format(Protocol):
 
         Args:
             network: In training or evaluation mode.
-            head: Name of the network's head; ignored where the format is headless.
+            head: Name of the network's head; where the format is headless, that of a dual encoder, if it has one.
             batch: On the network's device.
 
         Returns:

@@ -35,7 +35,12 @@ Scores = NDArray[np.float32]
 
 
 def encode(
-    examples: Sequence[QAExample], tokenizer: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+    examples: Sequence[QAExample],
+    tokenizer: Tokenizer,
+    max_length: int,
+    labels: tuple[str, ...],
+    cut: Counter[str],
+    query_length: int | None = None,
 ) -> list[ModelInput]:
     """Encode each window of a context as one model input.
 

@@ -32,7 +32,12 @@ SHARE = 0.15
 
 
 def encode(
-    examples: Sequence[TextExample], tokenizer: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+    examples: Sequence[TextExample],
+    tokenizer: Tokenizer,
+    max_length: int,
+    labels: tuple[str, ...],
+    cut: Counter[str],
+    query_length: int | None = None,
 ) -> list[ModelInput]:
     """Encode texts: a long text becomes several inputs, a pair that is too long is truncated in its longer half."""
     firsts = tokenizer.segments([example.text for example in examples])

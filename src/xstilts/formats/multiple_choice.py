@@ -35,6 +35,7 @@ def encode(
     max_length: int,
     labels: tuple[str, ...],
     cut: Counter[str],
+    query_length: int | None = None,
 ) -> list[ModelInput]:
     """Encode each example as one model input, with a sequence for each candidate; target (1,): the right one."""
     prompts = tokenizer.segments([f"{example.context} {example.question}".strip() for example in examples])

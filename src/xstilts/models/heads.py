@@ -22,6 +22,7 @@ from transformers.activations import ACT2FN
 
 from xstilts.errors import InputError
 from xstilts.models.encoder import read_tensors
+from xstilts.models.families import family_of
 from xstilts.models.network import Network
 from xstilts.store.names import format_in_keys
 
@@ -36,6 +37,8 @@ LABELLED = ("classification", "token_classification")
 MASKED_LM = "masked_lm"
 HEADLESS = "bitext_retrieval"  # the format by which a bare encoder is loaded and served
 POOLINGS = ("each", "first", "last", "mean", "late")
+FIRST_SCALE = 100.0  # of a dual encoder's similarities, before it is learned
+SCALE = "logit_scale"  # stored name
 
 
 @dataclass(frozen=True)
@@ -356,6 +359,91 @@ class Head(nn.Module):
         layers = {"dense": row.dense, "norm": row.norm, "out": row.output}
         names = {name: f"{layers[name.split('.')[0]]}.{name.split('.')[1]}" for name in self.state_dict()}
         return names | ({"out.bias": row.bias} if row.bias and isinstance(self.out, Tied) else {})
+
+
+class DualEncoderHead(nn.Module):
+    """The head of a dual encoder: a tanh pooler, by which texts are compared, and a learned scale of similarities.
+
+    What is pooled is the state that classification heads of the family pool: the first token's for BERT-like encoders.
+    Where AutoModel has a pooler, it is stored as that one.
+
+    Args:
+        config: The encoder's configuration.
+    """
+
+    format, labels = HEADLESS, 0
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.shipped = "add_pooling_layer" in family_of(config).load  # AutoModel has a pooler of these names
+        self.pool = pooling_of(config, "classification")
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.scale = nn.Parameter(torch.full((1,), FIRST_SCALE))
+        self.apply(lambda module: _initialise(module, getattr(config, "initializer_range", 0.02)))
+
+    def forward(self, hidden: Tensor, mask: Tensor, table: Tensor | None = None) -> Tensor:
+        """Compute embeddings (sequences, width), not normalised.
+
+        Args:
+            hidden: Final states, (sequences, tokens, width).
+            mask: 1 for tokens, 0 for padding, (sequences, tokens).
+            table: Ignored.
+        """
+        return torch.tanh(self.dense(pool(hidden, mask, "mean" if self.pool == "late" else self.pool)))
+
+    def stored_names(self) -> dict[str, str]:
+        """Map the names of the head's tensors to the names in a saved file."""
+        pooler = "pooler.dense" if self.shipped else f"{stored_prefix(HEADLESS)}.dense"
+        return {"dense.weight": f"{pooler}.weight", "dense.bias": f"{pooler}.bias", "scale": SCALE}
+
+
+def attach_dual_encoder(network: Network, task: str, source: str | Path | None = None) -> DualEncoderHead:
+    """Add the head of a dual encoder, with the pooler of the encoder where it has one.
+
+    Args:
+        network: Gets the head, on the device of its embeddings.
+        task: The head's name.
+        source: Folder or hub id that the encoder was loaded from; None: the pooler is a new one.
+
+    Returns:
+        The head, with the first scale.
+    """
+    head = DualEncoderHead(network.config)
+    if source is not None:
+        pooler = {name: there for name, there in head.stored_names().items() if name != "scale"}
+        prefixes = ("", f"{network.backbone.base_model_prefix}.")  # of a bare encoder, and of one with a shipped head
+        stored = read_tensors(source, [prefix + there for there in pooler.values() for prefix in prefixes])
+        places = ((name, prefix + there) for name, there in pooler.items() for prefix in prefixes)
+        state = {name: stored[place] for name, place in places if place in stored}
+        if len(state) == len(pooler):
+            head.load_state_dict(state, strict=False)
+    network.heads[task] = head.to(network.embedding_matrix)
+    return head
+
+
+def is_dual_encoder(source: str | Path) -> bool:
+    """Tell whether a folder or hub id was saved as a dual encoder."""
+    return bool(read_tensors(source, [SCALE]))
+
+
+def load_dual_encoder(config: Any, source: str | Path) -> DualEncoderHead | None:
+    """Load the head of a dual encoder that was saved with an encoder.
+
+    Args:
+        config: The encoder's configuration.
+        source: Folder or hub id.
+
+    Returns:
+        The head; None where the encoder was not trained as a dual encoder.
+    """
+    if not is_dual_encoder(source):
+        return None
+    head = DualEncoderHead(config)
+    stored = read_tensors(source, head.stored_names().values())
+    if missing := sorted(set(head.stored_names().values()) - set(stored)):
+        raise InputError(f"{source} has {SCALE} but no {missing[0]!r}: copy the whole model again")
+    head.load_state_dict({name: stored[there] for name, there in head.stored_names().items()})
+    return head
 
 
 def attach(network: Network, task: str, format: str, labels: int = 0, source: str | Path | None = None) -> Head:

@@ -63,7 +63,13 @@ def pipeline_of(format: str) -> str | None:
 
 
 def usage(
-    format: str, model_type: str, max_length: int, name: str = NAME, labels: tuple[str, ...] = (), pairs: bool = False
+    format: str,
+    model_type: str,
+    max_length: int,
+    name: str = NAME,
+    labels: tuple[str, ...] = (),
+    pairs: bool = False,
+    dual_encoder: bool = False,
 ) -> Usage:
     """Return the code for a folder.
 
@@ -74,7 +80,12 @@ def usage(
         name: Of the folder, or "owner/name" on the hub.
         labels: Labels of a token classification head.
         pairs: Whether a classification head takes pairs of texts.
+        dual_encoder: Whether an encoder embeds by the pooler of a dual encoder.
     """
+    if dual_encoder:
+        if "add_pooling_layer" not in FAMILIES[model_type].load:
+            return Usage(_OWN_EMBED.format(name=json.dumps(name)), (_OWN_NOTE,), False)
+        return Usage(_POOLED.format(name=json.dumps(name), max_length=max_length), (_POOLED_NOTE,))
     shown = format == "token_classification" or format in _CODE
     if not shown or (format in AUTO and auto_class(model_type, format) is None):
         return Usage(_OWN.format(name=json.dumps(name), example=_example(format, pairs)), (_OWN_NOTE,), False)
@@ -239,6 +250,23 @@ vectors = (states * mask).sum(1) / mask.sum(1)
 print(torch.nn.functional.cosine_similarity(vectors[0], vectors[1], dim=0))
 """
 
+_POOLED = """\
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+name = {name}
+tokenizer, model = AutoTokenizer.from_pretrained(name), AutoModel.from_pretrained(name)
+texts = ["The bridge is open.", "Die Brücke ist offen."]
+inputs = tokenizer(texts, padding=True, truncation=True, max_length={max_length}, return_tensors="pt")
+with torch.no_grad():
+    vectors = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).pooler_output
+print(torch.nn.functional.cosine_similarity(vectors[0], vectors[1], dim=0))
+"""
+_POOLED_NOTE = (
+    "The model is a dual encoder: a vector is the pooled state of a text; compare vectors by cosine. transformers may "
+    "note that it does not use `logit_scale`, which scaled similarities in training."
+)
+
 _CODE: dict[str, tuple[str, tuple[str, ...]]] = {
     "classification": (_CLASSIFICATION, ()),
     "extractive_qa": (
@@ -258,6 +286,14 @@ import xstilts as xs
 name = {name}
 model = xs.load_model(name)  # of a model on the hub: xs.load_model(huggingface_hub.snapshot_download(name))
 print(model.predict([{example}]))
+"""
+_OWN_EMBED = """\
+import xstilts as xs
+
+name = {name}
+model = xs.load_model(name)  # of a model on the hub: xs.load_model(huggingface_hub.snapshot_download(name))
+vectors = model.embed(["The bridge is open.", "Die Brücke ist offen."])
+print(vectors.shape)
 """
 _OWN_NOTE = (
     "transformers ships no class for this head in this family of encoders, so that the folder is loaded with xstilts "

@@ -30,11 +30,11 @@ from xstilts.cost.flops import Shape
 from xstilts.formats import masked_lm, task_format
 from xstilts.models.families import family_of
 from xstilts.models.freezing import freeze
-from xstilts.models.heads import attach
+from xstilts.models.heads import attach, attach_dual_encoder
 from xstilts.models.network import Network
 from xstilts.runtime.machine import GPU_TOKENS, Runtime
 from xstilts.training.optimizer import bytes_of, halves, prepare
-from xstilts.training.recipe import Recipe
+from xstilts.training.recipe import ONE_WAY, Recipe
 
 GIB = 2**30
 ROOM = {"cuda": 0.95, "cpu": 0.75}  # the share that tensors may take; the rest is for kernels, and lost between them
@@ -136,7 +136,9 @@ def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -
     """
     length = network.clip_max_length(recipe.max_length)
     task = task_format(format)
-    most = recipe.batch_size * task.sequences_per_input
+    most = (
+        recipe.batch_size if task.divisible else recipe.pairs_ranked or recipe.batch_size
+    ) * task.sequences_per_input
     if task.divisible:
         most = min(most, max(micro_tokens // length, task.sequences_per_input))
     return Shape(most, length, round(masked_lm.SHARE * most * length) if task.language_model else 0)
@@ -187,7 +189,7 @@ def built(config: Any) -> nn.Module:
     return encoder
 
 
-def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
+def unnumbered(config: Any, trained: str, format: str, labels: int, dual_encoder: bool = False) -> Network:
     """Build a network with a head on the meta device, without weights.
 
     Args:
@@ -195,6 +197,7 @@ def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
         trained: What is trained of it, as `Recipe.trainable`; the rest is frozen.
         format: The task format of the head, called "head"; a headless format gets none.
         labels: The number of labels of the head, where it has labels.
+        dual_encoder: Whether a headless format gets the head of a dual encoder.
 
     Returns:
         The network; its tensors have shapes and no values.
@@ -203,6 +206,8 @@ def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
         network = Network(built(config))
         if not task_format(format).headless:
             attach(network, "head", format, labels)
+        elif dual_encoder:
+            attach_dual_encoder(network, "head")
         freeze(network, trained)
     return network
 
@@ -218,7 +223,7 @@ def _network(
         config = copy.deepcopy(config)
         config.vocab_size = max(rows, 1 + (config.pad_token_id or 0))
     few = thinning.few_layers(config, recipe.trainable)
-    network = unnumbered(few.config, few.trained, format, labels)
+    network = unnumbered(few.config, few.trained, format, labels, recipe.ranking == ONE_WAY)
     prepare(network, recipe)
     return network, few.times
 

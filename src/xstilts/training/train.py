@@ -31,8 +31,8 @@ from xstilts.models.batch import ModelInput
 from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.freezing import freeze
-from xstilts.models.heads import attach
-from xstilts.models.hf_format import save, save_encoder
+from xstilts.models.heads import DualEncoderHead, attach, attach_dual_encoder
+from xstilts.models.hf_format import load_head, save, save_encoder
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
@@ -42,11 +42,12 @@ from xstilts.store import names
 from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training import batch_schedule, memory
 from xstilts.training.checkpoint import Checkpoint, remove
+from xstilts.training.combine import head_training
 from xstilts.training.dev_evaluation import evaluate_on_dev
 from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache, cached_states
 from xstilts.training.optimizer import learning_rate, make_optimizer, suited
 from xstilts.training.optimizer import prepare as prepare_weights
-from xstilts.training.recipe import Recipe
+from xstilts.training.recipe import CONTINUED, ONE_WAY, Recipe
 from xstilts.training.snapshots import Snapshots
 from xstilts.training.step import Stepper
 from xstilts.training.training_set import DEV_EXAMPLES, EncodedTrainingSet, TrainingSet, encode_training_set
@@ -120,7 +121,8 @@ def train(
     machine = suited(context.machine, recipe)
     context = replace(context, machine=machine)
 
-    # Load the encoder. Of an earlier phase, heads are left behind: each phase begins with new ones.
+    # Load the encoder. Of an earlier phase, heads are left behind: each phase begins with new ones, unless the recipe
+    # continues them.
     source = context.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
     tokenizer = Tokenizer.of(load_tokenizer(source)).cached(machine)
     torch.manual_seed(seed if head_seed is None else head_seed)
@@ -133,6 +135,8 @@ def train(
         encode_training_set(training_set, context, tokenizer, recipe, by_language) for training_set in training_sets
     ]
     trained_parameters = _attach_and_freeze(network, sets, recipe, source)
+    if recipe.head == CONTINUED and len(sets) == 1 and isinstance(encoder, Stage):
+        context.record["head_continued"] = _continue_head(network, sets[0], encoder, source)
 
     # Most rows of a multilingual embedding matrix never occur in the data. They have no gradient, so the network works
     # on the rows that do occur; `matrix` is the whole one, into which they are written back at the end.
@@ -210,8 +214,11 @@ def train(
 def _attach_and_freeze(network: Network, sets: list[EncodedTrainingSet], recipe: Recipe, source: str | Path) -> int:
     """Give a network a new head for each training set; return how many parameters the recipe trains."""
     for encoded in sets:
+        name, format = encoded.training_set.task, encoded.training_set.format
         if not encoded.format.headless:
-            attach(network, encoded.training_set.task, encoded.training_set.format, len(encoded.labels), source)
+            attach(network, name, format, len(encoded.labels), source)
+        elif recipe.ranking == ONE_WAY:
+            attach_dual_encoder(network, name, source)
     return freeze(network, recipe.trainable)
 
 
@@ -238,6 +245,19 @@ def _write_snapshot(
     lora.merge(network)
     folder.mkdir(exist_ok=True)
     _save(network, sets, tokenizer, folder)
+
+
+def _continue_head(network: Network, encoded: EncodedTrainingSet, encoder: Stage, source: str | Path) -> bool:
+    """Give the new head the weights of the head of the phase before; return False where that is of another kind."""
+    before = head_training(encoder).arguments.get("training_sets", ())
+    name, format = encoded.training_set.task, encoded.training_set.format
+    if encoded.format.headless or [training_set.format for training_set in before] != [format]:
+        return False
+    head, labels = load_head(network.config, source, format)
+    if labels != encoded.labels and labels:
+        return False
+    network.heads[name].load_state_dict(head.state_dict())
+    return True
 
 
 def _held_out(encoded: EncodedTrainingSet) -> dict[str, int]:
@@ -312,7 +332,9 @@ def _save(network: Network, sets: list[EncodedTrainingSet], tokenizer: Tokenizer
         saved = headed[0].training_set
         save(network, saved.task, saved.format, headed[0].labels, tokenizer.tokenizer, folder / MODEL)
         return
-    save_encoder(network, tokenizer.tokenizer, folder / MODEL)
+    dual_encoders = [head for head in network.heads.values() if isinstance(head, DualEncoderHead)]
+    dual_encoder = dual_encoders[0] if len(sets) == 1 and dual_encoders else None
+    save_encoder(network, tokenizer.tokenizer, folder / MODEL, dual_encoder)
     if headed:
         heads = {name: value.contiguous() for name, value in network.heads.state_dict().items()}
         save_file(heads, folder / HEADS)

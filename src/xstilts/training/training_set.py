@@ -175,14 +175,14 @@ def encode_training_set(
     encoded = EncodedTrainingSet(training_set, task, labels, [], [], dev)
     for number, language_examples in enumerate(by_language):
         drawn = _drawn(language_examples, recipe.max_train_examples)
-        inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut)
+        inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut, recipe.query_length)
         if languages:
             inputs = in_languages(inputs, drawn, [codes[number]] * len(drawn))
         encoded.inputs += inputs
         encoded.languages += [number] * len(inputs)
     if not encoded.inputs:
         raise InputError(f"nothing to learn: the training data of '{training_set.task}' is empty")
-    encoded.dev_inputs = task.encode(dev, tokenizer, recipe.max_length, encoded.labels, Counter())
+    encoded.dev_inputs = task.encode(dev, tokenizer, recipe.max_length, encoded.labels, Counter(), recipe.query_length)
     if languages:
         encoded.dev_inputs = in_languages(encoded.dev_inputs, dev, dev_codes)
     return encoded
