@@ -26,7 +26,7 @@ from xstilts.data import held_out
 from xstilts.errors import InputError
 from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import NamedSplits
-from xstilts.experiments.study import Study
+from xstilts.experiments.study import Arm, Study
 from xstilts.formats import task_format
 from xstilts.models.configs import config_before
 from xstilts.models.encoder import Encoder
@@ -37,6 +37,7 @@ from xstilts.planning.dataset_sizes import Size
 from xstilts.planning.flops_estimate import FlopsEstimate
 from xstilts.runtime import progress
 from xstilts.runtime.machine import GPU_TOKENS, Runtime
+from xstilts.runtime.text import listed
 from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage, lineage
 from xstilts.training.memory import GIB, UNKNOWN_LABELS, Memory, Setting
@@ -249,8 +250,10 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
     splits = NamedSplits()
     estimator = _Estimator(machine, splits)
     with memoising():
-        arms = [(arm, [planned(run) for run in arm.grid.all_runs(splits)]) for arm in study.arms]
-    every = [run for _, runs in arms for run in runs]
+        arms = [(arm, [planned(run) for run in arm.planned().grid.all_runs(splits)]) for arm in study.arms]
+        trials = [[PlannedRun(phases, ()) for phases in arm.trials(splits).values()] for arm in study.arms]
+    runs_of_arms = [run for _, runs in arms for run in runs]
+    every = [*runs_of_arms, *(trial for tried in trials for trial in tried)]
     stages = [phase.stage for run in every for phase in run.trainings]
     # Runs that share a training have equal stages, which are built once: the set has one of each.
     naive, shared = (Counter(map(configuration, group)) for group in (stages, set(stages)))
@@ -258,9 +261,14 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
         _line(planned_configuration, naive[planned_configuration], shared[planned_configuration], gpu, estimator)
         for planned_configuration in _with_progress(naive)
     )
-    sums = tuple(_sum(arm.label, name_of(arm.grid.encoder), runs, estimator) for arm, runs in arms)
+    sums = tuple(
+        part
+        for (arm, runs), tried in zip(arms, trials, strict=True)
+        for part in _sums(arm, runs, tried, estimator)
+    )
+    total = replace(_sum("the study", "", every, estimator), runs=len(runs_of_arms))
     held_out_parts = tuple(dict.fromkeys(part for planned in naive for part in estimator.held_out(planned)))
-    return Forecast(gpu, lines, sums, _sum("the study", "", every, estimator), estimator.sizes(), held_out_parts)
+    return Forecast(gpu, lines, sums, total, estimator.sizes(), held_out_parts)
 
 
 def planned(run: Run) -> PlannedRun:
@@ -462,6 +470,17 @@ def _sum(label: str, encoder: str, runs: Sequence[PlannedRun], estimator: _Estim
     naive = _plan(trainings, predictions, estimator)
     shared = _plan(_once(trainings), _once(predictions), estimator)
     return Sum(label, encoder, len(runs), naive, shared, tuple(_once(map(configuration, trainings))))
+
+
+def _sums(
+    arm: Arm, runs: Sequence[PlannedRun], trials: Sequence[PlannedRun], estimator: _Estimator
+) -> Iterator[Sum]:
+    """Yield the sum of an arm and, of one that chooses its learning rate, that of the rates that it tries."""
+    encoder = name_of(arm.grid.encoder)
+    yield _sum(arm.label, encoder, runs, estimator)
+    if trials:
+        rates = listed(f"{rate:.3g}" for rate in arm.rates)
+        yield _sum(f"{arm.label}: choosing a rate of {rates}, seed 1", encoder, trials, estimator)
 
 
 def _once(values: Iterable[T]) -> list[T]:
