@@ -62,7 +62,7 @@ class Meter:
             self.spent[name] = None if before is None or passed is None else before + passed
         before, now = self.spent["peak_memory_mib"], memory(self.device)
         peak = None if self.others is None else memory_mib("VmHWM")
-        now["loop"] = None if peak is None or self.others is None else round(peak - self.others)
+        now["loop"] = None if peak is None or self.others is None else round(peak - self.others, 1)
         self.spent["peak_memory_mib"] = {name: _most(before.get(name), value) for name, value in now.items()}
 
 
@@ -190,7 +190,7 @@ def _flops(network: Network, spent: Spent) -> dict[str, int]:
     return {**passes, "looks": sum(look["forward"] for look in looks)}
 
 
-def memory(device: torch.device) -> dict[str, int | None]:
+def memory(device: torch.device) -> dict[str, float | None]:
     """Return the peak memory.
 
     Args:
@@ -222,7 +222,7 @@ def _trained(network: Network) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
-def _most(first: int | None, second: int | None) -> int | None:
+def _most(first: float | None, second: float | None) -> float | None:
     return max((value for value in (first, second) if value is not None), default=None)
 
 

@@ -26,7 +26,7 @@ from xstilts.data import held_out
 from xstilts.errors import InputError
 from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import NamedSplits
-from xstilts.experiments.study import Arm, Study
+from xstilts.experiments.study import Study
 from xstilts.formats import task_format
 from xstilts.models.configs import config_before
 from xstilts.models.encoder import Encoder
@@ -114,7 +114,7 @@ class Configuration:
     Attributes:
         encoder: The encoder that the first training of the run starts from.
         training_sets: What is trained on.
-        recipe: The hyperparameters.
+        recipe: The hyperparameters; the learning rate, which decides neither, is the default.
     """
 
     encoder: Encoder | Stage
@@ -221,6 +221,7 @@ class Forecast:
         total: All of the study.
         sizes: The sizes of the data that the FLOPs rest on.
         held_out: Which training examples become development data, by task: sentences.
+        trials: What the choice of learning rates takes beyond the runs: a sentence, "" where nothing is chosen.
     """
 
     gpu: Gpu
@@ -229,6 +230,7 @@ class Forecast:
     total: Sum
     sizes: tuple[Size, ...]
     held_out: tuple[str, ...] = ()
+    trials: str = ""
 
 
 def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
@@ -254,21 +256,24 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
         trials = [[PlannedRun(phases, ()) for phases in arm.trials(splits).values()] for arm in study.arms]
     runs_of_arms = [run for _, runs in arms for run in runs]
     every = [*runs_of_arms, *(trial for tried in trials for trial in tried)]
-    stages = [phase.stage for run in every for phase in run.trainings]
+    stages = _stages(every)
     # Runs that share a training have equal stages, which are built once: the set has one of each.
     naive, shared = (Counter(map(configuration, group)) for group in (stages, set(stages)))
     lines = tuple(
         _line(planned_configuration, naive[planned_configuration], shared[planned_configuration], gpu, estimator)
         for planned_configuration in _with_progress(naive)
     )
-    sums = tuple(
-        part
-        for (arm, runs), tried in zip(arms, trials, strict=True)
-        for part in _sums(arm, runs, tried, estimator)
-    )
+    sums: list[Sum] = []
+    for number, ((arm, runs), tried) in enumerate(zip(arms, trials, strict=True)):
+        sums.append(_sum(arm.label, name_of(arm.grid.encoder), runs, estimator))
+        if tried and tried not in trials[:number]:  # equal trials are built once
+            label = f"{arm.label}: tries the rates {listed(f'{rate:.3g}' for rate in arm.rates)}"
+            sums.append(replace(_sum(label, name_of(arm.grid.encoder), tried, estimator), runs=0))
     total = replace(_sum("the study", "", every, estimator), runs=len(runs_of_arms))
+    spare = set(_stages(trial for tried in trials for trial in tried)) - set(_stages(runs_of_arms))
+    chosen = _trials(_plan(sorted(spare, key=lambda stage: stage.key), (), estimator), gpu) if spare else ""
     held_out_parts = tuple(dict.fromkeys(part for planned in naive for part in estimator.held_out(planned)))
-    return Forecast(gpu, lines, sums, total, estimator.sizes(), held_out_parts)
+    return Forecast(gpu, lines, tuple(sums), total, estimator.sizes(), held_out_parts, chosen)
 
 
 def planned(run: Run) -> PlannedRun:
@@ -287,7 +292,8 @@ def planned(run: Run) -> PlannedRun:
 
 def configuration(training: Stage) -> Configuration:
     """Return what decides the cost of a training."""
-    return Configuration(_origin(training), training.arguments["training_sets"], training.arguments["recipe"])
+    recipe = replace(training.arguments["recipe"], learning_rate=Recipe.learning_rate)
+    return Configuration(_origin(training), training.arguments["training_sets"], recipe)
 
 
 def _origin(model: Encoder | Stage) -> Encoder | Stage:
@@ -465,22 +471,24 @@ def _with_progress(configurations: Iterable[Configuration]) -> Iterator[Configur
 
 
 def _sum(label: str, encoder: str, runs: Sequence[PlannedRun], estimator: _Estimator) -> Sum:
-    trainings = [phase.stage for run in runs for phase in run.trainings]
+    trainings = _stages(runs)
     predictions = [prediction for run in runs for prediction in run.predictions]
     naive = _plan(trainings, predictions, estimator)
     shared = _plan(_once(trainings), _once(predictions), estimator)
     return Sum(label, encoder, len(runs), naive, shared, tuple(_once(map(configuration, trainings))))
 
 
-def _sums(
-    arm: Arm, runs: Sequence[PlannedRun], trials: Sequence[PlannedRun], estimator: _Estimator
-) -> Iterator[Sum]:
-    """Yield the sum of an arm and, of one that chooses its learning rate, that of the rates that it tries."""
-    encoder = name_of(arm.grid.encoder)
-    yield _sum(arm.label, encoder, runs, estimator)
-    if trials:
-        rates = listed(f"{rate:.3g}" for rate in arm.rates)
-        yield _sum(f"{arm.label}: choosing a rate of {rates}, seed 1", encoder, trials, estimator)
+def _stages(runs: Iterable[PlannedRun]) -> list[Stage]:
+    return [phase.stage for run in runs for phase in run.trainings]
+
+
+def _trials(spare: Plan, gpu: Gpu) -> str:
+    """Return what the trainings take that only choose learning rates, in a sentence."""
+    unknown = "at least " if spare.unknown else ""
+    return (
+        "arms choose their learning rates on development data, with one seed and no target; trainings that nothing "
+        f"else uses: {spare.trainings:,}, {unknown}{gpu.hours(spare.flops):,.3g} GPU-hours"
+    )
 
 
 def _once(values: Iterable[T]) -> list[T]:
