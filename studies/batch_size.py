@@ -65,7 +65,7 @@ def plan(scale: str) -> Plan:
         targets = [task_in_languages(name, "qaa qac qae") for name in ("sandbox_nli", "sandbox_ner", "sandbox_qa")]
         retrieval = task_in_languages("sandbox_retrieval", "qac qae")
         tasks = ("sandbox_cloze", "sandbox_inference")
-        recipes = Recipes("sandbox", (), ("steps=50",))
+        recipes = Recipes("sandbox", (), ("steps=40",))
         return Plan("sandbox", (*targets, retrieval), tasks, recipes, 2, (8, 32, 128), 32, 1e-3, 2560)
     if scale == "small":
         targets = (

@@ -55,7 +55,7 @@ def plan(scale: str) -> Plan:
     if scale == "sandbox":
         targets = [task_in_languages(name, "qaa qac qae") for name in ("sandbox_nli", "sandbox_ner", "sandbox_qa")]
         retrieval = task_in_languages("sandbox_retrieval", "qac qae")
-        recipes = Recipes("sandbox", ("steps=150",), ("steps=50",))
+        recipes = Recipes("sandbox", ("steps=100",), ("steps=40",))
         tasks = ("sandbox_cloze", "sandbox_inference")
         return Plan("sandbox", (*targets, retrieval), tasks, recipes, 2, 2, (3e-4, 1e-3, 3e-3))
     if scale == "small":
