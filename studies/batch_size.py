@@ -117,7 +117,7 @@ def rates(setup: Plan, size: int) -> tuple[float, ...]:
 
 def tuned(size: int) -> str:
     """Return the label of the arm of a batch size that chooses its learning rate."""
-    return f"batch {size}"
+    return f"batch {size}, tuned"
 
 
 def same_rate(size: int) -> str:
