@@ -195,13 +195,13 @@ class Mean:
 
 @dataclass(frozen=True)
 class Growth:
-    """The growth of a gain with each doubling of the encoder's size.
+    """The growth of a gain, or of the mean of several, with each doubling of the encoder's size.
 
     All sizes have the same weight: weighted by errors that are estimated from two or three seeds, an interval of 95 %
     would cover the truth in only 85 to 90 % of cases.
     """
 
-    gain: Gain
+    gain: Gain | Mean
 
     def of(self, table: ResultsTable) -> Measured:
         """Measure the slope over all encoders that have the gain.
@@ -215,8 +215,25 @@ class Growth:
         Raises:
             Missing: There are fewer than two sizes.
         """
-        by_size = by_encoder(table, lambda encoder: replace(self.gain, encoder=encoder).of(table))
+        by_size = by_encoder(table, lambda encoder: self.at(table, encoder))
         return sloped(by_size, [measured.estimate.value for _, measured in by_size.values()])
+
+    def at(self, table: ResultsTable, encoder: str) -> Measured:
+        """Return the gain of one encoder.
+
+        Args:
+            table: The results of the study.
+            encoder: The name of the encoder.
+
+        Returns:
+            The estimate.
+
+        Raises:
+            Missing: The encoder has no such rows.
+        """
+        if isinstance(self.gain, Mean):
+            return Mean(tuple(replace(gain, encoder=encoder) for gain in self.gain.gains)).of(table)
+        return replace(self.gain, encoder=encoder).of(table)
 
 
 def to_json(measure: Any) -> dict[str, Any]:
@@ -305,6 +322,11 @@ class Saving:
     def __post_init__(self) -> None:
         _known(self.figure, self.per or self.figure)
 
+    @property
+    def counted(self) -> bool:
+        """Whether the figures are counted and not timed, so that they are exact."""
+        return not any(figure.endswith(CLOCKED) for figure in (self.figure, self.per) if figure)
+
     def of(self, table: ResultsTable) -> Measured:
         """Measure the saving.
 
@@ -329,9 +351,7 @@ class Saving:
         ]
         saved = 100 * (1 - np.array(spent[0]) / np.array(spent[1]))
         estimate = Estimate(float(saved.mean()), float(saved.var(ddof=1)) if len(saved) > 1 else math.nan, len(saved))
-        return replace(
-            over(estimate, arms, every), exact=not any(figure.endswith(CLOCKED) for figure in figures if figure)
-        )
+        return replace(over(estimate, arms, every), exact=self.counted)
 
 
 @dataclass(frozen=True)

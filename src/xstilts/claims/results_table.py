@@ -65,6 +65,9 @@ class Result:
         costs: Figures of `COSTS`, as far as they are known; those of trainings are the same in all rows of a run.
         roles: What each of the stages did, in the order of `keys`.
         in_training_language: Whether the target has training data in this language.
+        target_dev: The score of the target's training on its development data.
+        repeats_training_data: Whether the intermediate phase trained on the target's own training data
+            (`experiments.run.Run.repeats_training_data`).
         examples: The file of the examples' contributions, `contributions.jsonl` of the score's stage.
     """
 
@@ -84,6 +87,8 @@ class Result:
     costs: Mapping[str, float] = field(default_factory=dict)
     roles: tuple[str, ...] = ()
     in_training_language: bool = False
+    target_dev: float = math.nan
+    repeats_training_data: bool = False
     examples: Path | None = None
 
 

@@ -168,9 +168,9 @@ def _needed(config: str, recipe: Recipe, format: str, labels: int, device: Devic
         return None
 
 
-def dev(behind: Iterable[Part]) -> float:
-    """Return the mean score of the intermediate training on its own development data; NaN without any."""
-    by_task = [facts["record"].get("dev", {}) for role, facts, _ in behind if role == INTERMEDIATE]
+def dev(behind: Iterable[Part], role: str = INTERMEDIATE) -> float:
+    """Return the mean score of a phase's last training on its own development data; NaN without any."""
+    by_task = [facts["record"].get("dev") or {} for part, facts, _ in behind if part == role][-1:]
     scores = [task["score"] for tasks in by_task for task in tasks.values()]
     return fmean(scores) if scores else math.nan
 
@@ -209,6 +209,7 @@ def _of_run(label: str, setting: str, run: Run, machine: Runtime) -> Iterator[Re
             split=run.split,
             roles=(*(role for role, _ in trainings), PREDICT, SCORE),
             in_training_language=code in run.learned_in,
+            repeats_training_data=run.repeats_training_data,
             **measured([*behind, (PREDICT, *_read(predictions, machine))], folder, run.target.metric),
         )
 
@@ -223,11 +224,12 @@ def measured(behind: Sequence[Part], folder: Path, metric: str) -> dict[str, Any
         metric: Name of the metric.
 
     Returns:
-        "score", "dev", "costs" and "examples"; with a prediction also "size" and "stderr".
+        "score", "dev", "target_dev", "costs" and "examples"; with a prediction also "size" and "stderr".
     """
     values = {
         "score": float(read_score(folder)["headline"]),
         "dev": dev(behind),
+        "target_dev": dev(behind, TARGET),
         "costs": costs(behind),
         "examples": folder / CONTRIBUTIONS,
     }

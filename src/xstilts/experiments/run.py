@@ -317,6 +317,14 @@ class Run:
         """The languages of the target's training data; none where nothing is trained for it."""
         return frozenset(code for training_task in self._target_training_tasks() for code in training_task.trained_in)
 
+    @property
+    def repeats_training_data(self) -> bool:
+        """Whether the intermediate phase trains on the target's own training data, or on translations of them.
+
+        Such a run trains longer on one data set: its gain is not one of another task.
+        """
+        return repeats_training_data(self.intermediate, self._target_training_tasks())
+
     def _target_training_tasks(self) -> tuple[Task, ...]:
         return self.target.target_training_tasks() if self.target_training_tasks is None else self.target_training_tasks
 
@@ -367,6 +375,24 @@ class Run:
     def _score_on(self, split: str, code: str) -> Stage:
         predictions = self._predict(split, code)
         return score(predictions, predictions.arguments["data"], self.target.metric)
+
+
+def repeats_training_data(intermediate: Sequence[Task], target_training_tasks: Sequence[Task]) -> bool:
+    """Return whether an intermediate setting has training data of a target's, in whatever language.
+
+    Args:
+        intermediate: The tasks of the intermediate phase.
+        target_training_tasks: The tasks that are trained on for the target.
+
+    >>> from xstilts.tasks.base import task
+    >>> [repeats_training_data((task(name),), task("xnli").target_training_tasks()) for name in ("anli_plus", "squad")]
+    [True, False]
+    """
+    first, second = (
+        {name for task in tasks for name in task.training_data_names()}
+        for tasks in (intermediate, target_training_tasks)
+    )
+    return bool(first & second)
 
 
 def training_set(task: Task, data: Splits | Path | None) -> TrainingSet:

@@ -26,14 +26,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import isfunction, signature
-from itertools import chain, product
+from itertools import chain
 from pathlib import Path
 from statistics import fmean
 from traceback import extract_tb
 from typing import Any
 
 from xstilts.claims import claim_validation
-from xstilts.claims.claim import Claim
+from xstilts.claims.claim import Claim, too_many
 from xstilts.claims.claim_validation import ArmSelector
 from xstilts.claims.results_table import COSTS, Result, ResultsTable
 from xstilts.errors import InputError
@@ -49,7 +49,7 @@ from xstilts.runtime.text import counted, listed
 from xstilts.store import local_executor
 from xstilts.store.local_executor import Unbuilt
 from xstilts.store.memo import memoising
-from xstilts.store.names import INTERMEDIATE
+from xstilts.store.names import BASELINE, INTERMEDIATE
 from xstilts.store.stage import Stage, with_inputs
 
 SCALES = ("sandbox", "small", "full")
@@ -127,6 +127,31 @@ class DevSelectedArm:
 
 
 @dataclass(frozen=True)
+class DevSelectedTask:
+    """A further name for one intermediate setting of an arm on each target: the one with the best development score.
+
+    The score is that of the target's training on its own development data, the mean over seeds, as a user without
+    labels in other languages would choose. Settings that repeat the target's training data can be left out. A target
+    without development scores (nothing is trained for it) gets the setting with the best mean gain in development
+    scores over the other targets.
+
+    Measures select its rows by the label as recipe, and leave the intermediate setting open:
+    `Gain("", target, recipe=label, over_recipe=arm)`.
+
+    Attributes:
+        label: The recipe of its rows in the results table.
+        arm: The label of the arm.
+        among: Names of intermediate settings.
+        with_repeated: Whether settings that repeat the target's training data can be selected.
+    """
+
+    label: str
+    arm: str
+    among: tuple[str, ...]
+    with_repeated: bool = False
+
+
+@dataclass(frozen=True)
 class Study:
     """A question, its arms and its claims.
 
@@ -134,7 +159,7 @@ class Study:
         question: The question, in a sentence or more.
         arms: Grids of runs, each with a label.
         claims: Claims on which there will be a verdict each.
-        choices: Further names for arms, chosen by development scores.
+        choices: Further names for arms, or for intermediate settings of an arm, chosen by development scores.
         limits: What a reader must not conclude.
         extras: Further tables of the report.
         prepare: Commands that make what the study needs, to be run before it.
@@ -147,7 +172,7 @@ class Study:
     question: str
     arms: tuple[Arm, ...]
     claims: tuple[Claim, ...]
-    choices: tuple[DevSelectedArm, ...] = ()
+    choices: tuple[DevSelectedArm | DevSelectedTask, ...] = ()
     limits: tuple[str, ...] = ()
     extras: tuple[ExtraTable | StageTable, ...] = ()
     prepare: tuple[str, ...] = ()
@@ -156,18 +181,41 @@ class Study:
         labels = [(arm.label, name_of(arm.grid.encoder)) for arm in self.arms]
         if len(set(labels)) < len(labels):
             raise InputError(f"arms of one encoder need labels that differ: {', '.join(label for label, _ in labels)}")
-        _refuse_choices(self.choices, [label for label, _ in labels])
+        _refuse_choices(self.choices, self.arms)
         claim_validation.refuse(self.claims, self.settings())
 
     def settings(self) -> dict[ArmSelector, tuple[str, ...]]:
         """Return the settings of all arms, also under the labels of choices, with the languages to be measured."""
         settings: dict[ArmSelector, tuple[str, ...]] = {}
         for arm in self.arms:
-            labels = [arm.label, *(choice.label for choice in self.choices if arm.label in choice.among)]
-            for (setting, run), label in product(arm.settings(), labels):
-                selector = ArmSelector(run.target.name, setting, label, name_of(run.encoder))
-                settings[selector] = tuple(dict.fromkeys(settings.get(selector, ()) + run.measured_languages()))
+            for setting, run in arm.settings():
+                for label in self.labels(arm.label, setting, run.repeats_training_data):
+                    selector = ArmSelector(run.target.name, setting, label, name_of(run.encoder))
+                    settings[selector] = tuple(dict.fromkeys(settings.get(selector, ()) + run.measured_languages()))
         return settings
+
+    def labels(self, arm: str, setting: str, repeats: bool) -> tuple[str, ...]:
+        """Return the recipes that the rows of a setting may have in the results table.
+
+        Args:
+            arm: The label of its arm.
+            setting: The name of the intermediate setting.
+            repeats: Whether it repeats the target's training data.
+
+        Returns:
+            The arm's own label, then those of the choices that it is among.
+        """
+        chosen_as = (
+            choice.label
+            for choice in self.choices
+            if (isinstance(choice, DevSelectedArm) and arm in choice.among)
+            or (
+                isinstance(choice, DevSelectedTask)
+                and (arm, setting) in {(choice.arm, name) for name in choice.among}
+                and (choice.with_repeated or not repeats)
+            )
+        )
+        return (arm, *chosen_as)
 
     def runs(self, data: Splits | Path | None = None) -> Iterator[Run]:
         """Yield the runs of all arms; of an arm that chooses its learning rate, those at the first rate."""
@@ -191,8 +239,9 @@ class Study:
             return with_inputs(chain(self.trials(machine), *grids, *extras))
 
 
-def _refuse_choices(choices: Sequence[DevSelectedArm], labels: Sequence[str]) -> None:
-    """Raise InputError for a choice among arms that do not exist, or with a label that is taken."""
+def _refuse_choices(choices: Sequence[DevSelectedArm | DevSelectedTask], arms: Sequence[Arm]) -> None:
+    """Raise InputError for a choice among arms or settings that do not exist, or with a label that is taken."""
+    labels = [arm.label for arm in arms]
     names = set(labels)
     for choice in choices:
         if choice.label in names:
@@ -200,12 +249,20 @@ def _refuse_choices(choices: Sequence[DevSelectedArm], labels: Sequence[str]) ->
                 f"the label '{choice.label}' of a choice is that of another arm or choice: give it a different one"
             )
         names.add(choice.label)
-        for label in choice.among:
+        for label in choice.among if isinstance(choice, DevSelectedArm) else (choice.arm,):
             if label not in labels:
                 known_labels = listed(dict.fromkeys(labels))
                 raise InputError(
                     f"'{choice.label}' cannot be chosen: no arm is labelled '{label}', there are {known_labels}"
                 )
+        if isinstance(choice, DevSelectedTask):
+            settings = {setting for arm in arms if arm.label == choice.arm for setting, _ in arm.settings()}
+            for setting in choice.among:
+                if setting not in settings:
+                    raise InputError(
+                        f"'{choice.label}' cannot be chosen: '{choice.arm}' has no setting '{setting}', "
+                        f"there are {listed(sorted(settings))}"
+                    )
 
 
 def load(path: Path, scale: str) -> Study:
@@ -234,6 +291,8 @@ def load(path: Path, scale: str) -> Study:
         raise InputError(f"{path}{_line(path, error)}: {message}; {NEEDED}") from error
     if not isinstance(study, Study):
         raise InputError(f"{path}: study('{scale}') returned {type(study).__name__} and no Study; {NEEDED}")
+    if warning := too_many(study.claims):
+        progress.note(f"{path.name}: {warning}")
     return study
 
 
@@ -426,7 +485,57 @@ def chosen(choice: DevSelectedArm, rows: Iterable[Result]) -> dict[str, str]:
     }
 
 
-def _chosen(choice: DevSelectedArm, rows: Sequence[Result], failed: Collection[str]) -> Iterator[Result]:
+def chosen_tasks(choice: DevSelectedTask, rows: Iterable[Result]) -> dict[tuple[str, str], str]:
+    """Return the intermediate settings that a choice on development data stands for.
+
+    Args:
+        choice: The choice, and the settings that it is among.
+        rows: The results of all arms.
+
+    Returns:
+        By encoder and target the setting with the best mean development score over seeds, the first of several equal
+        ones; targets are left out for which there is no score to choose by.
+    """
+    settings = (BASELINE, *choice.among)
+    scores: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in rows:
+        usable = choice.with_repeated or not row.repeats_training_data
+        if row.recipe == choice.arm and row.intermediate in settings and usable:
+            by_setting = scores.setdefault((row.encoder, row.target), {})
+            by_setting.setdefault(row.intermediate, []).append(row.target_dev)
+    means = {
+        place: {setting: fmean(values) for setting, values in by_setting.items()}
+        for place, by_setting in scores.items()
+    }
+    best = {}
+    for (encoder, target), by_setting in means.items():
+        known = {name: mean for name, mean in by_setting.items() if name != BASELINE and not math.isnan(mean)}
+        if not known:
+            gains: dict[str, list[float]] = {}
+            for (other, _), elsewhere in means.items():
+                for name in by_setting if other == encoder else ():
+                    gain = elsewhere.get(name, math.nan) - elsewhere.get(BASELINE, math.nan)
+                    if name != BASELINE and not math.isnan(gain):
+                        gains.setdefault(name, []).append(gain)
+            known = {name: fmean(values) for name, values in gains.items()}
+        if known:
+            best[encoder, target] = max((name for name in choice.among if name in known), key=known.__getitem__)
+    return best
+
+
+def _chosen(
+    choice: DevSelectedArm | DevSelectedTask, rows: Sequence[Result], failed: Collection[str]
+) -> Iterator[Result]:
+    if isinstance(choice, DevSelectedTask):
+        tasks = chosen_tasks(choice, rows)
+        if not tasks and not failed:
+            raise InputError(f"'{choice.label}' cannot be chosen: no target of '{choice.arm}' has development scores")
+        yield from (
+            replace(row, recipe=choice.label)
+            for row in rows
+            if row.recipe == choice.arm and tasks.get((row.encoder, row.target)) == row.intermediate
+        )
+        return
     best = chosen(choice, rows)
     if not best and not failed:
         raise InputError(f"'{choice.label}' cannot be chosen: {', '.join(choice.among)} have no development scores")

@@ -232,6 +232,19 @@ class Forecast:
     held_out: tuple[str, ...] = ()
     trials: str = ""
 
+    def encoder_sizes(self) -> dict[str, float]:
+        """Return the parameters of each arm's encoder by name, as far as they are known."""
+        by_encoder: dict[str, float] = {}
+        for arm in self.arms:
+            of_arm = [
+                line.memory.parameters
+                for line in self.lines
+                if line.configuration in arm.configurations and line.memory
+            ]
+            if of_arm:
+                by_encoder[arm.encoder] = float(max(of_arm))
+        return by_encoder
+
 
 def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
     """Return what a study would take on a GPU.

@@ -105,6 +105,7 @@ class Task:
         dev_language: For retrieval, the language on which a layer may be chosen.
         note: What a reader must know beside every score.
         default_languages: The usual `trained_in` where another one is chosen; None where it is not.
+        contains: Names of tasks whose training data are among those of this one, as SQuAD 1.1's are among SQuAD 2.0's.
         more_metrics: Measures of label counts shown beside the metric: "matthews", or "f1:LABEL" for one label's F1.
     """
 
@@ -124,6 +125,7 @@ class Task:
     note: str = ""
     default_languages: tuple[str, ...] | None = None
     more_metrics: tuple[str, ...] = ()
+    contains: tuple[str, ...] = ()
 
     @property
     def artificial(self) -> bool:
@@ -441,6 +443,10 @@ class Task:
     def training_parts(self) -> tuple[tuple[Task, str], ...]:
         """Return the tasks and languages that this one's training data come from."""
         return tuple((part, code) for part in self.parts() for code in self.trained_in)
+
+    def training_data_names(self) -> frozenset[str]:
+        """Return the names of the data sets whose training data this one's are, or contain, in whatever language."""
+        return frozenset(name for part in self.parts() for name in (part.name, *part.contains))
 
     def target_training_tasks(self) -> tuple[Task, ...]:
         """Return the tasks trained one after the other before this one is predicted."""
