@@ -277,9 +277,11 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
         for planned_configuration in _with_progress(naive)
     )
     sums: list[Sum] = []
-    for number, ((arm, runs), tried) in enumerate(zip(arms, trials, strict=True)):
+    shown: set[frozenset[Stage]] = set()
+    for (arm, runs), tried in zip(arms, trials, strict=True):
         sums.append(_sum(arm.label, name_of(arm.grid.encoder), runs, estimator))
-        if tried and tried not in trials[:number]:  # equal trials are built once
+        if tried and (equal := frozenset(_stages(tried))) not in shown:  # equal trials are built once
+            shown.add(equal)
             label = f"{arm.label}: tries the rates {listed(f'{rate:.3g}' for rate in arm.rates)}"
             sums.append(replace(_sum(label, name_of(arm.grid.encoder), tried, estimator), runs=0))
     total = replace(_sum("the study", "", every, estimator), runs=len(runs_of_arms))
