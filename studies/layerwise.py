@@ -57,7 +57,7 @@ def plan(scale: str) -> Plan:
         retrieval = task_in_languages("sandbox_retrieval", "qac qae")
         recipes = Recipes("sandbox", ("steps=100",), ("steps=40",))
         tasks = ("sandbox_cloze", "sandbox_inference")
-        return Plan("sandbox", (*targets, retrieval), tasks, recipes, 2, 2, (3e-4, 1e-3, 3e-3))
+        return Plan("sandbox", (*targets, retrieval), tasks, recipes, 2, 2, (1e-3, 3e-3, 1e-2))
     if scale == "small":
         targets = (
             task_in_languages("xcopa", "et id it sw tr vi zh"),
