@@ -97,12 +97,7 @@ def plan(scale: str) -> Plan:
 
 
 def _one_family(
-    encoders: tuple[Encoder | Stage, ...],
-    intermediate: str,
-    targets: Tasks,
-    recipes: Recipes,
-    seeds: int,
-    margin: float,
+    encoders: tuple[Encoder | Stage, ...], intermediate: str, targets: Tasks, recipes: Recipes, seeds: int
 ) -> Plan:
     return Plan({ALL: encoders}, intermediate, targets, recipes, {ALL: (seeds,) * len(encoders)})
 

@@ -49,6 +49,8 @@ CONLLU = ("ID", "FORM", "LEMMA", "UPOS", "XPOS", "FEATS", "HEAD", "DEPREL", "DEP
 # a form is not listed and has lines or words only, the examples are numbered.
 PARSES = "sentence1_binary_parse sentence2_binary_parse sentence1_parse sentence2_parse"
 SQUAD = "id title context question answers"
+MASSIVE = "id locale partition scenario intent utt annot_utt worker_id slot_method judgments"
+BELEBELE = "link question_number flores_passage question mc_answer1 mc_answer2 mc_answer3 mc_answer4 correct_answer_num dialect ds"
 COLUMNS = {
     "hub/facebook/xnli/": "premise hypothesis label",
     "hub/google-research-datasets/paws-x/": "id sentence1 sentence2 label",
@@ -60,6 +62,11 @@ COLUMNS = {
     "hub/google-research-datasets/tydiqa/": SQUAD,
     "hub/google/xtreme/tatoeba.": "source_sentence target_sentence source_lang target_lang",
     "hub/mteb/tatoeba-bitext-mining/": "sentence1 sentence2",
+    "hub/masakhane/masakhaner2/": "id tokens ner_tags",
+    "hub/masakhane/afrixnli/": "premise hypothesis label",
+    "hub/Davlan/sib200/": "index_id category text",
+    "hub/AmazonScience/massive/": MASSIVE,
+    "hub/facebook/belebele/": BELEBELE,
     "hub/cambridgeltl/xcopa/": "premise choice1 choice2 question label idx changed",
     "hub/aps/super_glue/copa/": "premise choice1 choice2 question label idx",
     "hub/lighteval/siqa/": "context question answerA answerB answerC label",
@@ -98,6 +105,15 @@ COLUMNS = {
     "intermediate/siqa/": "context question answerA answerB answerC correct",
     "intermediate/winogrande/": "qID sentence option1 option2 answer",
     "winogrande_1.1/": "qID sentence option1 option2 answer",
+    "targets/afrixnli/": "premise hypothesis label",
+    "targets/sib200/": "index_id category text",
+    "sib-200/": "index_id category text",
+    "targets/belebele/": BELEBELE,
+    "Belebele/": BELEBELE,
+    "targets/massive/": MASSIVE,
+    "1.0/data/": MASSIVE,
+    "1.1/data/": MASSIVE,
+    "amazon-massive-dataset-1.": MASSIVE,
     "xtreme/xcopa/": "premise choice1 choice2 question label idx changed",
     "targets/xcopa/": "premise choice1 choice2 question label idx changed",
     "xcopa/": "premise choice1 choice2 question label idx changed",
@@ -105,7 +121,7 @@ COLUMNS = {
     "nonenglish/kornlu/": "sentence1 sentence2 gold_label",
     "ccg/": "id tokens tags",
 }
-NUMBERED = ("cola", "pawsx", "qqp", "wnli")  # whose published label is a number, in every form
+NUMBERED = ("afrixnli", "cola", "pawsx", "qqp", "wnli")  # whose published label is a number, in every form
 
 
 @dataclass(frozen=True)
@@ -224,6 +240,8 @@ class Form:
             )
         if self.source.options.get("language_column") == "language":
             values["language"] = self.language
+        if isinstance(where := self.source.options.get("where"), tuple):
+            values[where[0]] = where[1]
         names = self.published
         return {name: values.get(name, filler(name, number)) for name in names} if names else values
 
@@ -306,7 +324,7 @@ def filler(name: str, number: int) -> Any:
 
 
 def classified(form: Form, n: int) -> Example:
-    pair = None if form.name == "cola" else f"Il n'en dit “rien” {n}."
+    pair = None if form.name in ("cola", "massive", "sib200") else f"Il n'en dit “rien” {n}."
     return ClassificationExample(
         str(n), f'He said "no" {n}, 他说不.', pair, form.task.labels[n % len(form.task.labels)]
     )
@@ -317,6 +335,7 @@ ASKED: dict[str, tuple[str, tuple[str, ...], int]] = {  # context, questions, nu
     "xcopa": ("Mvua ilinyesha.", (CAUSE, EFFECT), 2),
     "csqa": ("", ("Where is a cat?",), 5),
     "cosmosqa": ("A blog,\n in two lines.", ("What is likely?",), 4),
+    "belebele": ("A passage\nin two lines.", ("What is likely?",), 4),
     "hellaswag": ("A man sits.", ("",), 4),
     "piqa": ("", ("To open a door",), 2),
     "siqa": ("Ada won.", ("What next?",), 3),
@@ -419,6 +438,11 @@ def _winogrande(form: Form, values: Values) -> Values:
 
 
 UNASKED: dict[str, Callable[[Form, Values], Values]] = {
+    "belebele.ask": lambda form, values: {
+        "flores_passage": values["context"],
+        **{f"mc_answer{number}": text for number, text in enumerate(values["choices"], 1)},
+        "correct_answer_num": str(values["label"] + 1),
+    },
     "copa.ask": _copa,
     "xcopa.ask_unlabelled": _copa,
     "cosmosqa.ask": lambda form, values: {f"answer{n}": text for n, text in enumerate(values["choices"])},
@@ -485,7 +509,7 @@ def _parquet(form: Form, found: Sequence[Example]) -> bytes:
 
 
 def _tagged(form: Form, found: Sequence[Example]) -> bytes:
-    blocks = []
+    blocks, separator = [], str(form.source.options.get("separator", "\t"))
     for number, example in enumerate(found):
         values = form.row(example, number)
         words = [
@@ -493,7 +517,7 @@ def _tagged(form: Form, found: Sequence[Example]) -> bytes:
             for n, (token, tag) in enumerate(zip(values["tokens"], values["tags"], strict=True), 1)
         ]
         comment = f"# sent_id = {number}\n" if form.source.options.get("comments") else ""
-        blocks.append(comment + "".join("\t".join(str(w[c]) for c in form.columns) + "\n" for w in words))
+        blocks.append(comment + "".join(separator.join(str(w[c]) for c in form.columns) + "\n" for w in words))
     return ("\n".join(blocks) + "\n").encode()
 
 

@@ -61,6 +61,7 @@ TABLES = ("tsv", "csv")
 LABELS = {  # by `convert`: the label's column and a text's, where they are called otherwise
     "csqa.ask": ("answerKey", "id"),
     "csqa.ask_hub": ("answerKey", "question"),
+    "belebele.ask": ("correct_answer_num", "flores_passage"),
     "siqa.ask": ("correct", "context"),
     "winogrande.ask": ("answer", "sentence"),
     "copa.ask": ("label", "premise"),
@@ -477,15 +478,15 @@ def _mapped(form: Form, raw: bytes, change: Callable[[dict[str, Any]], dict[str,
         if reader == "conllu"
         else list(form.columns)
     )
-    lines = lines_of(raw)
+    lines, separator = lines_of(raw), str(form.source.options.get("separator", "\t"))
     words = [
         n
         for n, line in enumerate(lines)
-        if line and "\t" in line and (reader != "conllu" or line.split("\t")[0].isdigit())
+        if line and separator in line and (reader != "conllu" or line.split("\t")[0].isdigit())
     ]
-    rows = _changed([dict(zip(names, lines[n].split("\t"), strict=True)) for n in words], change, dice)
+    rows = _changed([dict(zip(names, lines[n].split(separator), strict=True)) for n in words], change, dice)
     for number, row in zip(words, rows, strict=True):
-        lines[number] = "\t".join(row.values())
+        lines[number] = separator.join(row.values())
     return joined(lines)
 
 

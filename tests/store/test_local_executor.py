@@ -39,8 +39,8 @@ def plain(site: BuildContext, name: str, of: tuple[Stage, ...] = ()) -> None:
     noted(site, name)
 
 
-@stage(name="failing", version=1, label=lambda how: how)
-def failing(site: BuildContext, how: str) -> None:
+@stage(name="failing", version=1, label=lambda how, part="": part or how)
+def failing(site: BuildContext, how: str, part: str = "") -> None:
     (site.folder / "half").write_text("half")
     if how == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -162,6 +162,17 @@ def test_many_failures_are_counted_and_some_are_named(tmp_path: Path) -> None:
     assert lines[0].startswith("30 of 30 stages")
     assert lines[-1] == "and 20 more"
     assert len(lines) == 12
+
+
+def test_stages_that_fail_for_one_reason_are_named_together(tmp_path: Path) -> None:
+    same = [failing("row 3 is wrong", f"data-{split}") for split in ("train", "validation", "test")]
+    with pytest.raises(Unbuilt) as caught:
+        build_all([failing("another"), *same], machine_at(tmp_path, 1))
+    assert str(caught.value).splitlines()[1:] == [
+        "another: another",
+        "data-train, data-validation, data-test: row 3 is wrong",
+    ]
+    assert len(caught.value.reasons) == 4
 
 
 @BOTH

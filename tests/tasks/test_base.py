@@ -140,6 +140,8 @@ def test_all_tasks_can_be_listed_without_heavy_imports() -> None:
 def test_an_unknown_task_is_told_with_the_nearest() -> None:
     with pytest.raises(InputError, match=r"unknown task 'xnl'; did you mean 'xnli'\? \(`xstilts tasks` lists them\)"):
         task("xnl")
+    with pytest.raises(InputError, match=r"unknown task 'classification'; it is a task format \(--format\)"):
+        task("classification")
 
 
 def test_missing_data_are_told_with_every_place_looked_at(tmp_path: Path) -> None:

@@ -379,8 +379,10 @@ def test_hub_patterns_of_every_task_name_repository_and_file(name: str) -> None:
             patterns = source.patterns(split, "xx")
             assert len({pattern.startswith("hub/") for pattern in patterns}) == 1
             assert all(pattern.count("/") > 2 and "**" not in pattern for pattern in patterns if pattern[:4] == "hub/")
-            assert all(pattern.endswith((".parquet", ".jsonl")) for pattern in patterns if pattern[:4] == "hub/")
-            assert source.revision == "main" or len(source.revision) == 40
+            assert all(
+                pattern.endswith((".parquet", ".jsonl", ".tsv")) for pattern in patterns if pattern[:4] == "hub/"
+            )
+            assert source.revision in ("main", "refs/convert/parquet") or len(source.revision) == 40
 
 
 def test_tasks_of_one_repository_ask_for_one_revision() -> None:

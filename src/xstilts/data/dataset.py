@@ -317,6 +317,8 @@ def _rows(
         for row in read_rows(source.reader, files, {**source.options, "language": data.language}, report):
             place = row.place
             fields = fields_of(row, source)
+            if not _in_split(fields, source, place):
+                continue
             if _concerns(fields, data, source, place, report):
                 concerned = True
                 yield place, fields
@@ -387,6 +389,19 @@ def fields_of(row: Row, source: Source) -> Mapping[str, Any]:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         problem = f"expected a row that `{source.convert.__name__}` can convert, found {str(values)[:120]} ({error!r})"
         raise bad(row.place, problem, "the file is of another version: get the one the task names") from None
+
+
+def _in_split(fields: Mapping[str, Any], source: Source, place: str) -> bool:
+    """Return whether a row is in the split, for files of all splits whose rows say it (the option `where`)."""
+    where = source.options.get("where")
+    if not isinstance(where, tuple):
+        return True
+    column, value = where
+    if blank(fields.get(column)):
+        raise bad(
+            place, f"expected the row's split in '{column}', found none", "correct the row, or get the file again"
+        )
+    return bool(fields[column] == value)
 
 
 def _concerns(fields: Mapping[str, Any], data: DatasetSplit, source: Source, place: str, report: Report) -> bool:

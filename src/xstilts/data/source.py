@@ -52,9 +52,10 @@ class Source:
         columns: From a field of the example to the column of the rows that holds it, where their names differ. A
             tuple of columns gives a field with several values, such as the choices of a multiple-choice question.
         options: Arguments of the reader. Options of every source: `ids` ("position": rows are numbered, whatever
-            their `id`), `language_column` (the column that holds a row's language) and `fields` ("named": rows have
-            the fields in `columns` alone, whatever other columns there are, and those in `empty` as empty texts), and
-            `held_out` with `held_out_percent` (the splits that are cut out of the training files, see `held_out`).
+            their `id`), `language_column` (the column that holds a row's language), `where` (a column and the value
+            that rows of the split have in it, for files of all splits), `fields` ("named": rows have the fields in
+            `columns` alone, whatever other columns there are, and those in `empty` as empty texts), and `held_out`
+            with `held_out_percent` (the splits that are cut out of the training files, see `held_out`).
         names: From the code of a language to its spelling in file names.
         convert: A function from a row to the example's fields, where `columns` does not suffice. Its code is part of
             the identity of the data; it must stand at the top level of a module.

@@ -22,11 +22,11 @@ from __future__ import annotations
 import csv
 import math
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import isfunction, signature
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from statistics import fmean
 from traceback import extract_tb
@@ -496,31 +496,34 @@ def chosen_tasks(choice: DevSelectedTask, rows: Iterable[Result]) -> dict[tuple[
         By encoder and target the setting with the best mean development score over seeds, the first of several equal
         ones; targets are left out for which there is no score to choose by.
     """
-    settings = (BASELINE, *choice.among)
     scores: dict[tuple[str, str], dict[str, list[float]]] = {}
     for row in rows:
         usable = choice.with_repeated or not row.repeats_training_data
-        if row.recipe == choice.arm and row.intermediate in settings and usable:
-            by_setting = scores.setdefault((row.encoder, row.target), {})
-            by_setting.setdefault(row.intermediate, []).append(row.target_dev)
+        if row.recipe == choice.arm and row.intermediate in (BASELINE, *choice.among) and usable:
+            of_target = scores.setdefault((row.encoder, row.target), {})
+            of_target.setdefault(row.intermediate, []).append(row.target_dev)
     means = {
-        place: {setting: fmean(values) for setting, values in by_setting.items()}
-        for place, by_setting in scores.items()
+        place: {setting: fmean(values) for setting, values in of_target.items()} for place, of_target in scores.items()
     }
     best = {}
-    for (encoder, target), by_setting in means.items():
-        known = {name: mean for name, mean in by_setting.items() if name != BASELINE and not math.isnan(mean)}
+    for (encoder, target), mean_scores in means.items():
+        known = {name: mean for name, mean in mean_scores.items() if name != BASELINE and not math.isnan(mean)}
         if not known:
-            gains: dict[str, list[float]] = {}
-            for (other, _), elsewhere in means.items():
-                for name in by_setting if other == encoder else ():
-                    gain = elsewhere.get(name, math.nan) - elsewhere.get(BASELINE, math.nan)
-                    if name != BASELINE and not math.isnan(gain):
-                        gains.setdefault(name, []).append(gain)
-            known = {name: fmean(values) for name, values in gains.items()}
+            others = [of_other for (name, _), of_other in means.items() if name == encoder]
+            known = _mean_dev_gains([name for name in choice.among if name in mean_scores], others)
         if known:
             best[encoder, target] = max((name for name in choice.among if name in known), key=known.__getitem__)
     return best
+
+
+def _mean_dev_gains(settings: Iterable[str], targets: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean gain of each setting in development scores, over the targets that have these."""
+    gains: dict[str, list[float]] = {}
+    for scores, setting in product(targets, settings):
+        gain = scores.get(setting, math.nan) - scores.get(BASELINE, math.nan)
+        if not math.isnan(gain):
+            gains.setdefault(setting, []).append(gain)
+    return {setting: fmean(values) for setting, values in gains.items()}
 
 
 def _chosen(

@@ -21,7 +21,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import median
@@ -270,10 +270,9 @@ def _results(folder: Path) -> ResultsTable:
 
 
 def _result(row: Mapping[str, Any]) -> Result:
-    known = {name: row[name] for name in ("encoder", "intermediate", "target", "language", "seed", "score")}
-    more = {name: row[name] for name in ("recipe", "metric", "split", "in_training_language") if name in row}
-    figures = {name: math.nan if row.get(name) is None else row[name] for name in ("size", "stderr")}
-    return Result(**known, **more, **figures, keys=tuple(row["keys"]), costs=row.get("costs") or {})
+    names = {item.name for item in fields(Result)} - {"examples"}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items() if name in names}
+    return Result(**{name: math.nan if value is None else value for name, value in values.items()})
 
 
 def notes(planned: Sequence[ClaimPower], study: Study, variances: Variances) -> tuple[str, ...]:

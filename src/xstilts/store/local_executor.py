@@ -34,6 +34,7 @@ Bundle = tuple[Stage, ...]
 Failures = dict[str, Exception | None]  # by key; None where only something needed failed
 
 NAMED = 10  # failures that a message lists
+LABELS = 5  # stages of one failure that it names
 
 
 class Unbuilt(StageError):
@@ -90,8 +91,11 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "") -> int
                 failed = _Side(part, machine, note, done).run()
     if failed:
         reasons = [(item.label, error) for item in todo if (error := failed.get(item.key))]
-        lines = [f"{label}: {_said(error)}" for label, error in reasons[:NAMED]]
-        lines += [f"and {len(reasons) - NAMED} more"] if len(reasons) > NAMED else []
+        alike: dict[str, list[str]] = {}  # one row of a user's file may fail the training, development and test split
+        for label, error in reasons:
+            alike.setdefault(_said(error), []).append(label)
+        lines = [f"{_first(labels)}: {reason}" for reason, labels in alike.items()]
+        lines = [*lines[:NAMED], f"and {len(lines) - NAMED} more"] if len(lines) > NAMED else lines
         stopped = bool(early) and failed.keys() <= {item.key for item in early} and len(early) < len(todo)
         kept = ", so nothing else was built" if stopped else "; the others are kept"
         tried = early if stopped else todo
@@ -102,6 +106,12 @@ def build_all(stages: Sequence[Stage], machine: Runtime, first: str = "") -> int
             all(_is_wrong_input(item, failed[item.key]) for item in todo if failed.get(item.key)),
         ) from reasons[0][1]
     return len(todo)
+
+
+def _first(labels: Sequence[str]) -> str:
+    """Return the first labels and how many more there are."""
+    more = len(labels) - LABELS
+    return ", ".join(labels[:LABELS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _require_store(machine: Runtime) -> None:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from xstilts.data.dataset import DataFile, DatasetSplit, answered
+from xstilts.data.examples import SHAPES
 from xstilts.data.held_out import PERCENT
 from xstilts.data.languages import language
 from xstilts.data.source import Source
@@ -606,7 +607,7 @@ def _task(name: str, state: str) -> Task:
     places = _places(state).get(name)
     if not places:
         near = nearest(name, _places(state))
-        hint = f"; did you mean '{near}'?" if near else ""
+        hint = f"; did you mean '{near}'?" if near else "; it is a task format (--format)" if name in SHAPES else ""
         raise InputError(f"unknown task '{name}'{hint} (`xstilts tasks` lists them)")
     if len(places) > 1:
         both = " and ".join(place.where for place in places)

@@ -250,7 +250,7 @@ def _label(raw: Any, place: str, rules: RowRules) -> str:
     if 0 <= number < len(rules.labels) and named and not isinstance(raw, bool):
         order = ", ".join(f"{n} = {label}" for n, label in enumerate(rules.labels))
         if rules.label_form == "names":
-            remedy = "write the names, as files differ in the order of numbers, or give the task `label_names`"
+            remedy = "write the names, as files differ in the order of numbers, or give a task file `label_names`"
             raise bad(place, f"expected the name of a label ({', '.join(rules.labels)}), found {name!r}", remedy)
         if rules.label_form != "numbers":
             order = order if len(rules.labels) <= SHOWN_LABELS else f"0 = {rules.labels[0]}, …"
@@ -258,7 +258,7 @@ def _label(raw: Any, place: str, rules: RowRules) -> str:
         return rules.labels[number]
     near = nearest(name, rules.labels)
     hint = f"did you mean '{near}'? " if near else ""
-    remedy = f"{hint}correct it, or name it in the task's `label_names` (a first line with names of columns is no row)"
+    remedy = f"{hint}correct it, or give a task file `label_names` (a first line with names of columns is no row)"
     raise bad(place, f"expected one of the labels {', '.join(rules.labels)}, found {str(raw)[:60]!r}", remedy)
 
 
