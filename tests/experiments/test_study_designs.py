@@ -70,7 +70,7 @@ def test_there_are_two_intermediate_tasks_and_a_target_of_each_group(name: str, 
     assert {group(target) for target in first.grid.targets} == {"classification", "tagging", "qa", "retrieval"}
 
 
-@pytest.mark.parametrize(("name", "scale"), [case for case in ALL if case[0] != COSTS])
+@pytest.mark.parametrize(("name", "scale"), ALL)
 def test_no_intermediate_task_is_the_training_set_of_a_target(name: str, scale: str) -> None:
     for arm in loaded(name, scale).arms:
         intermediate = {task.name for setting in arm.grid.settings for task in setting}
