@@ -271,8 +271,12 @@ def _results(folder: Path) -> ResultsTable:
 
 def _result(row: Mapping[str, Any]) -> Result:
     names = {item.name for item in fields(Result)} - {"examples"}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items() if name in names}
-    return Result(**{name: math.nan if value is None else value for name, value in values.items()})
+    given = {name: value for name, value in row.items() if name in names}
+    values: dict[str, Any] = {
+        name: math.nan if value is None else tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+    }
+    return Result(**values)
 
 
 def notes(planned: Sequence[ClaimPower], study: Study, variances: Variances) -> tuple[str, ...]:
