@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from built_study import CLOZE, QA, SHORT
+from built_study import ARMS, CLOZE, QA, SHORT, finished_store
 from xstilts.claims.claim import MOST_TESTED
 from xstilts.claims.measures import Scaling
 from xstilts.claims.results_table import Result, ResultsTable
@@ -176,6 +176,38 @@ def test_arms_that_cannot_choose_are_refused() -> None:
         arm("all", rates=(1e-4, 1e-4))
     with pytest.raises(InputError, match="no intermediate phase"):
         replace(arm("all"), grid=replace(arm("all").grid, settings=()))
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> Runtime:
+    """A store in which the trainings at the sandbox's own rate are finished, and none at another rate."""
+    return finished_store(tmp_path_factory)
+
+
+def test_an_arm_has_the_best_rate_of_those_whose_trainings_are_finished(machine: Runtime) -> None:
+    fixed = ARMS[0]
+    asked = Study("Does it help?", (replace(fixed, rates=(7e-4, 1e-3)),), ())
+    assert studies.tuned(asked, machine, partly=False) == asked
+    chosen = studies.tuned(asked, machine)
+    assert not chosen.arms[0].rates
+    assert [stage.key for stage in chosen.arms[0].grid.score_stages(machine)] == [
+        stage.key for stage in fixed.grid.score_stages(machine)
+    ]
+    (table,) = chosen.extras
+    assert isinstance(table, TriedRates)
+    assert [(trial.rate, trial.chosen, trial.seconds is None) for trial in table.trials] == [
+        (7e-4, True, False),
+        (1e-3, False, True),
+    ]
+    assert studies.table(asked, machine) == studies.table(Study("Does it help?", (fixed,), ()), machine)
+    assert studies.tuned(chosen, machine) is chosen
+
+
+def test_a_study_builds_the_trainings_that_choose_a_rate(machine: Runtime) -> None:
+    asked = Study("Does it help?", (replace(ARMS[0], rates=(7e-4, 1e-3)),), ())
+    keys = {stage.key for stage in asked.stages(machine)}
+    assert {phase.stage.key for phases in asked.arms[0].trials(machine.data).values() for phase in phases} <= keys
+    assert len(asked.trials(machine)) == 2
 
 
 def test_a_plan_counts_the_trainings_that_choose_a_rate(tmp_path: Path) -> None:
