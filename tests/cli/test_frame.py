@@ -166,8 +166,8 @@ REPLACED: dict[str, tuple[str, dict[str, object]]] = {
     "plan FILE.py": (
         "x.py",
         {
-            "experiments.study.load": SimpleNamespace(question="Does it help?", arms=()),
-            "planning.forecast.forecast": None,
+            "experiments.study.load": SimpleNamespace(question="Does it help?", arms=(), claims=()),
+            "planning.forecast.forecast": SimpleNamespace(encoder_sizes=dict),
             "planning.render.parts": (),
             "planning.render.to_json": {"gpu": "H200"},
         },
@@ -331,7 +331,7 @@ def test_task_names_are_completed() -> None:
         names = [item.value for item in option.shell_complete(context, "sandbox_n")]
         assert names == ["sandbox_names", "sandbox_ner", "sandbox_nli"]
         mixes = [item.value for item in option.shell_complete(context, "mnli,xn")]
-        assert mixes == ["mnli,xnli"]
+        assert mixes == ["mnli,xnli", "mnli,xnli_small"]
 
 
 def test_help_with_a_verb_is_its_help_page(call: Call) -> None:

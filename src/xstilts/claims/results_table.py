@@ -147,7 +147,8 @@ def arm(table: ResultsTable, intermediate: str, target: str, encoder: str = "", 
     if not selected.rows:
         of_encoder = f" of {encoder}" if encoder else ""
         with_recipe = f", recipe '{recipe}'" if recipe else ""
-        raise Missing(f"no rows of '{intermediate}' on '{target}'{of_encoder}{with_recipe}")
+        of_setting = f" of '{intermediate}'" if intermediate else ""
+        raise Missing(f"no rows{of_setting} on '{target}'{of_encoder}{with_recipe}")
     for column in ("encoder", "recipe", "metric", "split"):
         selected.only(column)
     rows: dict[tuple[str, int], Result] = {}

@@ -271,10 +271,10 @@ def _results(folder: Path) -> ResultsTable:
 
 def _result(row: Mapping[str, Any]) -> Result:
     names = {item.name for item in fields(Result)} - {"examples"}
-    given = {name: value for name, value in row.items() if name in names}
     values: dict[str, Any] = {
-        name: math.nan if value is None else tuple(value) if isinstance(value, list) else value
-        for name, value in given.items()
+        name: tuple(value) if isinstance(value, list) else math.nan if value is None else value
+        for name, value in row.items()
+        if name in names
     }
     return Result(**values)
 

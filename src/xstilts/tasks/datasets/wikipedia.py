@@ -27,7 +27,7 @@ task = Task(
             part={"train": (0, MOST)},
         ),
     ),
-    citation="Wikimedia Foundation, Wikimedia Downloads, https://dumps.wikimedia.org",
+    citation="Wikimedia Foundation 2023, Wikimedia Downloads, https://dumps.wikimedia.org",
     licence="CC BY-SA 4.0",
     note="training text only: it has no test split",
 )
