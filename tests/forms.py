@@ -55,6 +55,8 @@ COLUMNS = {
     "hub/facebook/xnli/": "premise hypothesis label",
     "hub/google-research-datasets/paws-x/": "id sentence1 sentence2 label",
     "hub/google/xtreme/PAN-X.": "tokens ner_tags langs",
+    "hub/izhx/mewsli-x/wikipedia_pairs/": "mention entity",
+    "hub/izhx/xtreme-r-udpos/": "tokens pos_tags",
     "hub/unimelb-nlp/wikiann/": "tokens ner_tags langs spans",
     "hub/google/xtreme/udpos.": "tokens pos_tags",
     "hub/google/xquad/": "id context question answers",
@@ -647,6 +649,16 @@ def _mewslix(form: Form, found: Sequence[Example]) -> Files:
     return {path: text.encode() for path, (text,) in zip(form.paths, lines, strict=True)}
 
 
+def _mewslix_hub(form: Form, found: Sequence[Example]) -> Files:
+    """Return made files, whatever the examples."""
+    mentions = [{"mention": f"Ada: {{ Ada }} wrote line {n}.", "entity_id": f"Q{n}"} for n in range(COUNT)]
+    entities = [{"entity_id": f"Q{n}", "description": "A poet."} for n in range(COUNT)]
+    stream = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(entities), stream)
+    lines = "".join(json.dumps(row) + "\n" for row in mentions).encode()
+    return dict(zip(form.paths, (lines, stream.getvalue()), strict=True))
+
+
 def _mewslix_pairs(form: Form, found: Sequence[Example]) -> Files:
     """Return made files, whatever the examples."""
     mentions = [{key: _mention(n, "en")[key] for key in ("context", "mention")} for n in range(COUNT)]
@@ -658,7 +670,8 @@ WHOLE: dict[str, Callable[[Form, Sequence[Example]], Files]] = {
     "bitext": _bitext,
     "bitext_parquet": _bitext_parquet,
     "mewslix": _mewslix,
+    "mewslix_hub": _mewslix_hub,
     "mewslix_pairs": _mewslix_pairs,
     "xquad_r": _xquad_r,
 }
-SAME = ("mewslix", "mewslix_pairs", "xquad_r")  # forms that are made, not written from examples
+SAME = ("mewslix", "mewslix_hub", "mewslix_pairs", "xquad_r")  # forms that are made, not written from examples

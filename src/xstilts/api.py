@@ -36,11 +36,13 @@ from xstilts.cost import summary
 from xstilts.data.dataset import read as read_data
 from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict as predict_stage
+from xstilts.evaluation.prompting import Prompt
 from xstilts.evaluation.score import read_lines, read_score
 from xstilts.evaluation.score import score as score_stage
 from xstilts.experiments import dev_scores, fit_data, label_measures, preflight, score_table
 from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
+from xstilts.experiments.prompted_baseline import PromptedBaseline
 from xstilts.experiments.run import Recipes, Run, training_data, training_roles, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
 from xstilts.formats import task_format
@@ -672,16 +674,51 @@ def evaluate(
     model = _encoder(_folder(checkpoint))
     scores = _scores(model, wanted, _texts(languages), split, machine, _max_length(checkpoint, wanted, max_length))
     _build(list(scores.values()), machine)
-    results = {code: read_score(folder_of(stage, machine)) for code, stage in scores.items()}
-    return Evaluation(
-        wanted.name,
-        wanted.metric,
-        split,
-        {code: float(score["headline"]) for code, score in results.items()},
-        {code: int(score["examples"]) for code, score in results.items()},
-        wanted.trained_in[0],
-        {code: folder_of(stage.arguments["predictions"], machine) for code, stage in scores.items()},
-    )
+    return _evaluation(wanted, split, scores, machine)
+
+
+def prompt(
+    model: str | Path | Encoder,
+    target: TaskLike,
+    *,
+    shots: int = 0,
+    draw: int = 1,
+    template: str = "",
+    answers: Mapping[str, str] | None = None,
+    per_token: bool = False,
+    languages: Sequence[str] = (),
+    split: str = "test",
+    runtime: Runtime | None = None,
+    **options: Unpack[RuntimeOptions],
+) -> Evaluation:
+    """Score a decoder on a target without training it: the likeliest answer to each prompt counts.
+
+    Args:
+        model: A decoder with its language-model head: a hub id, a local folder or an `Encoder`.
+        target: A task of classification or multiple choice.
+        shots: Training examples with their answers before each prompt.
+        draw: Which training examples; another number draws others.
+        template: The prompt before the answer, such as "{text_a}\\nTopic:"; default: the usual one.
+        answers: From labels to their answers, where the label itself is not the answer.
+        per_token: Whether the mean log-probability of an answer's tokens counts, instead of the sum.
+        languages: Only these languages; default: all for which there are data.
+        split: The evaluated split: "test", or "validation" where test labels are hidden.
+        runtime: A `Runtime`, instead of the options below.
+        **options: Where and how to compute (`RuntimeOptions`).
+
+    Returns:
+        Scores by language.
+
+    Raises:
+        InputError: The model is no decoder, the target's format has no answers to compare, or data are missing.
+        StageError: Something could not be built.
+    """
+    machine, wanted = _runtime(runtime, options, model), _task(target)
+    asked = replace(Prompt.of(wanted, shots, template, dict(answers or {})), draw=draw, per_token=per_token)
+    decoder = model if isinstance(model, Encoder) else Encoder.of(model).pinned()
+    scores = PromptedBaseline(decoder, wanted, asked, _texts(languages), split).scores(machine.data)
+    _build(list(scores.values()), machine)
+    return _evaluation(wanted, split, scores, machine)
 
 
 def predict(
@@ -1241,6 +1278,19 @@ def _folder(checkpoint: str | Path | Encoder | Checkpoint) -> str | Path | Encod
     if isinstance(checkpoint, str | Path) and (Path(checkpoint).expanduser() / MODEL / "config.json").is_file():
         return Path(checkpoint) / MODEL
     return checkpoint
+
+
+def _evaluation(target: Task, split: str, scores: Mapping[str, Stage], machine: Runtime) -> Evaluation:
+    results = {code: read_score(folder_of(stage, machine)) for code, stage in scores.items()}
+    return Evaluation(
+        target.name,
+        target.metric,
+        split,
+        {code: float(score["headline"]) for code, score in results.items()},
+        {code: int(score["examples"]) for code, score in results.items()},
+        target.trained_in[0],
+        {code: folder_of(stage.arguments["predictions"], machine) for code, stage in scores.items()},
+    )
 
 
 def _build(stages: Sequence[Stage], runtime: Runtime) -> None:

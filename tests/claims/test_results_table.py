@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from xstilts import stats
-from xstilts.claims.measures import Gain, Growth, Level, Mean, Measure
-from xstilts.claims.results_table import Missing, Result, ResultsTable, contributions
+from xstilts.claims.claim import Claim
+from xstilts.claims.claim_validation import refuse
+from xstilts.claims.measures import Gain, Growth, Level, Mean, Measure, from_json, to_json
+from xstilts.claims.results_table import FixedLayer, Missing, Result, ResultsTable, contributions
 from xstilts.errors import InputError
 from xstilts.stats import Estimate, Resampling
 from xstilts.store.names import BASELINE
@@ -60,6 +64,32 @@ def test_a_mean_is_over_the_languages_that_the_target_was_not_learned_in() -> No
     assert Gain("squad", "xnli", languages=("sw", "th")).of(ResultsTable(rows)).estimate.value == pytest.approx(2.1)
     every = ResultsTable(tuple(replace(one, in_training_language=True) for one in table().rows))
     assert Gain("squad", "xnli").of(every).estimate.value == pytest.approx(2.1)
+
+
+def test_gains_and_levels_of_retrieval_can_be_measured_at_the_fixed_layer(tmp_path: Path) -> None:
+    rows = table().rows
+    shifted = tuple(replace(one, at_fixed_layer=FixedLayer(one.score - (one.intermediate == "squad"))) for one in rows)
+    fixed = ResultsTable(shifted)
+    assert Gain("squad", "xnli", layer="fixed").of(fixed).estimate.value == pytest.approx(1.1)
+    assert Level("squad", "xnli", layer="fixed").of(fixed).estimate.value == pytest.approx(52.1)
+    assert Gain("squad", "xnli").of(fixed) == Gain("squad", "xnli").of(table())
+    assert from_json(to_json(Mean((Gain("squad", "xnli", layer="fixed"),)))) == Mean(
+        (Gain("squad", "xnli", layer="fixed"),)
+    )
+    with pytest.raises(Missing, match="no layer is chosen for 'xnli': leave out layer='fixed'"):
+        Gain("squad", "xnli", layer="fixed").of(table())
+    kept = ResultsTable(tuple(replace(one, examples=tmp_path) for one in shifted))
+    with pytest.raises(Missing, match="kept no examples at the fixed layer: remove its folder"):
+        Level("squad", "xnli", layer="fixed").of(kept)
+    with pytest.raises(InputError, match="unknown layer 'last': give 'fixed', or leave it out"):
+        Gain("squad", "xnli", layer="last")
+
+
+@pytest.mark.parametrize("several", [lambda one: one, lambda one: Mean((one,)), Growth], ids=["gain", "mean", "growth"])
+def test_a_claim_about_a_layer_that_a_target_has_not_is_refused(several: Callable[[Gain], Any]) -> None:
+    claim = Claim("SQuAD helps XNLI", several(Gain("squad", "xnli", layer="fixed")), "above")
+    with pytest.raises(InputError, match=r"'xnli' has one score and none by layers: leave out layer='fixed'"):
+        refuse([claim], {})
 
 
 def test_a_mean_of_one_gain_is_that_gain() -> None:

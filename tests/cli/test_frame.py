@@ -234,7 +234,7 @@ AS_THEY_ARE = {
     "watch": "--once --store .",
     "doctor": "--store . --data .",
 }
-OF_A_FILE = {"convert-weights", "fit", "predict", "score"}  # in their own tests
+OF_A_FILE = {"convert-weights", "fit", "predict", "prompt", "score"}  # in their own tests
 OF_A_RUN = {"run", "plan", "show", "cost", "overlap"}  # in test_cli.py, on a store
 
 

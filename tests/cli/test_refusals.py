@@ -118,10 +118,10 @@ def test_a_precision_that_is_not_there_names_the_remedy(call: Call, families: An
 def test_an_encoder_that_would_fail_later_is_refused_by_both(call: Call, families: Any, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(families["xlm-roberta"], tmp_path / "model"))
     facts = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(facts | {"model_type": "bert"}))
+    (folder / "config.json").write_text(json.dumps(facts | {"model_type": "xlm"}))
     options = ("--encoder", folder, *RIGHT, "--store", tmp_path / "store")
     planned, ran = call("plan", *options), call("run", *options)
     assert planned == ran
     assert planned[0] == 2
-    assert "encoders of type 'bert' are not supported" in planned[2]
+    assert "encoders of type 'xlm' are not supported" in planned[2]
     assert not (tmp_path / "store").exists()

@@ -101,12 +101,12 @@ def test_xcopa_is_the_same_from_files_and_from_the_hub(tmp_path: Path) -> None:
 
 
 def test_udpos_is_the_same_from_files_and_from_the_hub(tmp_path: Path) -> None:
-    put(tmp_path / "a", "xtreme/udpos/dev-sw.tsv", "Mtu\tNOUN\nhuyu\tDET\n\nSoma\tVERB\n\n")
+    put(tmp_path / "a", "xtreme/udpos/dev-ur.tsv", "Mtu\tNOUN\nhuyu\tDET\n\nSoma\tVERB\n\n")
     labels = list(task("udpos").labels)
     hub = [{"tokens": ["Mtu", "huyu"], "pos_tags": [7, 5]}, {"tokens": ["Soma"], "pos_tags": [15]}]
-    for folder, code, names in (("b", "sw", {}), ("c", "sw", {"pos_tags": labels})):
-        put_parquet(tmp_path / folder, f"hub/google/xtreme/udpos.{code}/validation-00000-of-00001.parquet", hub, names)
-    read = [get(tmp_path / folder, "udpos", "validation", "sw")[0] for folder in "abc"]
+    for folder, names in (("b", {}), ("c", {"pos_tags": labels})):
+        put_parquet(tmp_path / folder, "hub/google/xtreme/udpos.Urdu/validation-00000-of-00001.parquet", hub, names)
+    read = [get(tmp_path / folder, "udpos", "validation", "ur")[0] for folder in "abc"]
     assert read[0] == read[1] == read[2]
     assert read[0][0] == TaggingExample("0", ("Mtu", "huyu"), ("NOUN", "DET"))
 

@@ -45,6 +45,21 @@ TABLES = [
 ]
 
 
+def test_means_of_retrieval_are_given_at_the_fixed_layer_too() -> None:
+    """All rows that retrieval is part of follow at the literature's depth; where that was chosen, nothing does."""
+    *others, tatoeba = TABLES
+    moved = [replace(c, at_fixed_layer={"sw": tuple(s - 6 for s in c.scores["sw"])}) for c in tatoeba.columns]
+    rows = dict(cells_of(benchmark.of([*others, replace(tatoeba, columns=tuple(moved), fixed_layer=14)], SMALL)))
+    bare = dict(cells_of(benchmark.of(TABLES, SMALL)))
+    added = ["tatoeba (1 language, no English)", "mean over all tasks", "mean over all tasks without English"]
+    assert list(rows) == [*bare, *(f"{label}, fixed layer" for label in added)]
+    assert bare.items() <= rows.items()
+    assert rows[f"{added[0]}, fixed layer"][0].startswith("4.0")
+    assert rows["mean over all tasks, fixed layer"][0].startswith(f"{(61.5 + 66 + 4) / 3:.1f}")
+    same = [replace(column, at_fixed_layer=column.scores) for column in tatoeba.columns]
+    assert dict(cells_of(benchmark.of([*others, replace(tatoeba, columns=tuple(same))], SMALL))) == bare
+
+
 def test_a_mean_is_over_the_languages_of_the_suite_and_then_over_its_tasks() -> None:
     found = benchmark.of(TABLES, SMALL)
     base = found.scores()["baseline"]

@@ -1,21 +1,31 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given as law
+from hypothesis import settings
+from hypothesis import strategies as st
 
+from xstilts import metrics
+from xstilts.claims.measures import Level
+from xstilts.claims.results_table import ResultsTable
 from xstilts.data import examples
 from xstilts.data.dataset import EXAMPLES
 from xstilts.errors import InputError
-from xstilts.evaluation.score import read_lines, read_score
+from xstilts.evaluation.score import read_lines, read_score, scored
+from xstilts.experiments import collect_results
 from xstilts.experiments.grid import Grid, feasible, mlm_of, target_training_tasks_of, tasks_of
 from xstilts.experiments.run import Recipes
 from xstilts.experiments.score_table import ScoreTable, markdown, remarks
 from xstilts.models.encoder import Encoder
+from xstilts.reporting import study_report
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
 from xstilts.sandbox import CODES
@@ -85,6 +95,54 @@ def test_the_figures_are_those_of_the_score_files(grid: Grid, machine: Runtime, 
                         assert column.at_fixed_layer[code][seed] == record["by_layer"][table.fixed_layer]
                     else:
                         assert (column.at_fixed_layer, table.fixed_layer) == ({}, None)
+
+
+def test_results_of_retrieval_have_the_fixed_layer_beside_the_chosen_one(grid: Grid, machine: Runtime) -> None:
+    """Its examples are those of a score without development data, which is at that layer."""
+    table = ResultsTable(tuple(collect_results.rows("", replace(grid, targets=(RETRIEVAL,)), machine)))
+    differ = False
+    for run in (run for runs in grid.runs(RETRIEVAL).values() for run in runs):
+        for code, score in run.scores().items():
+            (row,) = (row for row in table.rows if row.keys[-1] == score.key and row.seed == run.seed)
+            gold = examples.read(folder_of(score.arguments["gold"], machine) / EXAMPLES, "bitext_retrieval")
+            lines = read_lines(folder_of(score.arguments["predictions"], machine))
+            alone = scored(list(gold), lines, ("bitext_retrieval", code), RETRIEVAL.metric)
+            assert row.at_fixed_layer is not None
+            assert row.at_fixed_layer.examples is not None
+            assert row.at_fixed_layer.examples.read_text(encoding="utf-8") == alone["contributions.jsonl"]
+            assert row.at_fixed_layer.score == json.loads(alone["score.json"])["headline"]
+            differ |= row.at_fixed_layer.examples != row.examples
+    for setting in ("baseline", "sandbox_paraphrase"):
+        rows = table.select(target=RETRIEVAL.name, intermediate=setting).rows
+        level = Level(setting, RETRIEVAL.name, layer="fixed").of(table).estimate
+        assert level.value == pytest.approx(np.mean([row.at_fixed_layer.score for row in rows if row.at_fixed_layer]))
+    reported = {row["target"] for row in study_report.levels(table) if row["language"] == "mean at the fixed layer"}
+    assert reported == ({RETRIEVAL.name} if differ else set())
+
+
+@law(st.integers(2, 5), st.integers(0, 4), st.sampled_from(("bitext_retrieval", "bitext_mining")), st.randoms())
+@settings(max_examples=40, deadline=None)
+def test_contributions_at_the_fixed_layer_are_those_of_that_layer(
+    layers: int, best: int, format: str, chance: random.Random
+) -> None:
+    """For any layer that development data choose; mining keeps the threshold that they chose for the fixed one."""
+    ids = [f"e{n}" for n in range(6)]
+    if format == "bitext_retrieval":
+        gold: list[Any] = [examples.BitextExample(id, "a", "b") for id in ids]
+        lines = [{"id": id, "prediction": [chance.choice(ids) for _ in range(layers)]} for id in ids]
+    else:
+        gold = [examples.PassageExample(f"f{n}", "a", None, "query", (id,)) for n, id in enumerate(ids)]
+        pairs = [[[chance.choice(ids), chance.random()] for _ in range(layers)] for _ in ids]
+        lines = [{"id": one.id, "prediction": found} for one, found in zip(gold, pairs, strict=True)]
+    metric = "retrieval_accuracy" if format == "bitext_retrieval" else "mined_f1"
+    tuned = {"by_layer": [float(layer == best % layers) for layer in range(layers)], "thresholds": [0.5] * layers}
+    files = scored(gold, lines, (format, "de"), metric, tuned)
+    record = json.loads(files["score.json"])
+    name = "contributions.jsonl" if record["layer"] == record["fixed_layer"] else "contributions_at_fixed_layer.jsonl"
+    assert set(files) == {"score.json", "contributions.jsonl", name}
+    parts = np.asarray([json.loads(line) for line in files[name].splitlines()], dtype=np.float64)
+    headline = metrics.headlines(metric, parts.reshape(len(parts), -1), np.ones((1, len(parts))))
+    assert float(headline[0]) == pytest.approx(record["by_layer"][record["fixed_layer"]])
 
 
 def test_every_example_has_its_prediction(grid: Grid, machine: Runtime) -> None:

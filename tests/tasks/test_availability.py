@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from xstilts import metrics
 from xstilts.data.hub_files import Unreachable
 from xstilts.errors import InputError
+from xstilts.experiments.run import Recipes, Run
+from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
 from xstilts.tasks import availability, download
 from xstilts.tasks.base import Task, names, task
@@ -57,6 +60,60 @@ def test_withheld_answers_are_counted_and_told(tmp_path: Path) -> None:
 def test_without_a_hub_form_the_files_are_named(tmp_path: Path) -> None:
     assert "test missing: ar; looked for nonenglish/arcd/data/arcd-test.json" in lines(tmp_path, "arcd")
     assert lines(tmp_path, "text")[1:] == ["any language: looks for <language>/*.txt, <language>.txt"]
+
+
+# What the hub has: the splits and languages of a task that its data sets there do not have, and how many have it.
+
+OF_THE_HUB = [
+    (
+        "udpos",
+        "train",
+        "lt",
+        "not on the hub: google/xtreme has train in 30 other languages; izhx/xtreme-r-udpos has only test",
+    ),
+    ("udpos", "validation", "kk", "not on the hub: google/xtreme has validation in 29 other languages"),
+    ("udpos", "test", "wo", ""),
+    ("udpos", "test", "yo", ""),
+    ("bucc", "validation", "de", "not on the hub: mteb/BUCC has only test"),
+    ("bucc", "test", "de", ""),
+    ("panx", "test", "gu", ""),
+    ("tatoeba", "test", "lt", ""),
+    ("mewslix", "test", "ar", ""),
+    ("mewslix_pairs", "train", "en", ""),
+    ("lareqa", "test", "en", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "split", "code", "lacking"), OF_THE_HUB)
+def test_only_what_the_hub_has_is_offered(name: str, split: str, code: str, lacking: str, tmp_path: Path) -> None:
+    assert task(name).not_on_hub(split, code).startswith(lacking)
+    assert bool(download.sources(task(name), split, code)) == (not lacking and name != "lareqa")
+    if lacking:
+        assert name == "udpos" or any(lacking in line for line in lines(tmp_path, name, split))
+        with pytest.raises(InputError, match=re.escape(lacking)):
+            download.download(task(name), tmp_path, [split], [code])
+        with pytest.raises(InputError, match=re.escape(lacking)):
+            task(name).data(split, code, tmp_path)
+
+
+def test_each_hub_data_set_has_the_languages_that_it_has() -> None:
+    """As the hub lists their configurations: google/xtreme has XTREME's languages, not those that XTREME-R adds."""
+    suites = metrics.XTREME.languages
+    of_xtreme = {"panx": ("test", "PAN-X."), "udpos": ("test", "udpos."), "tatoeba": ("test", "tatoeba.")}
+    for name, (split, configuration) in of_xtreme.items():
+        every = (source for source in task(name).sources if source.repository == "google/xtreme")
+        codes = {code for source in every for code in task(name).languages if source.patterns(split, code)}
+        assert codes == set(suites[name]), configuration
+
+
+def test_mining_from_the_hub_alone_says_what_it_lacks(tmp_path: Path) -> None:
+    put(tmp_path, "hub/mteb/BUCC/de-en/test-0.parquet", "x")
+    run = Run(
+        Encoder("xlmr", "cd" * 32, "/x"), (), task("bucc"), Recipes("small"), 1, only_languages=("de",), data=tmp_path
+    )
+    said = r"the threshold of mined pairs is chosen on development pairs: .* in 'de' .*\(not on the hub: mteb/BUCC has only test\)"
+    with pytest.raises(InputError, match=said):
+        run.scores()
 
 
 def test_all_languages_are_not_named_one_by_one(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,9 @@ import pytest
 from huggingface_hub import constants
 
 from hubserver import Hub, serving
+from xstilts.data.dataset import examples
+from xstilts.data.examples import BitextExample, PassageExample, TaggingExample
+from xstilts.data.readers import Report
 from xstilts.data.source import Source
 from xstilts.errors import InputError
 from xstilts.runtime import progress
@@ -376,7 +380,7 @@ def test_hub_patterns_of_every_task_name_repository_and_file(name: str) -> None:
     every = task(name)
     for source in every.sources:
         for split in source.files:
-            patterns = source.patterns(split, "xx")
+            patterns = source.patterns(split, source.languages[0] if source.languages else "xx")
             assert len({pattern.startswith("hub/") for pattern in patterns}) == 1
             assert all(pattern.count("/") > 2 and "**" not in pattern for pattern in patterns if pattern[:4] == "hub/")
             assert all(
@@ -393,6 +397,63 @@ def test_tasks_of_one_repository_ask_for_one_revision() -> None:
                 if pattern.startswith("hub/"):
                     asked.setdefault("/".join(pattern.split("/")[1:3]), set()).add(source.revision)
     assert {repository: revisions for repository, revisions in asked.items() if len(revisions) > 1} == {}
+
+
+def table(*rows: dict[str, object]) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(rows)), buffer)
+    return buffer.getvalue()
+
+
+def test_mewsli_x_comes_from_two_branches_of_the_hub(hub: Hub, tmp_path: Path) -> None:
+    """Mentions as the repository has them, candidates and pairs in the hub's own copy: archives are not downloaded."""
+    mention = json.dumps({"mention": "Ada: { Ada } won.", "entity_id": "Q1"}).encode() + b"\n"
+    archives = dict.fromkeys(("candidate_entities.jsonl.tar.gz", "wikipedia_pairs/train.jsonl.tar.gz"), b"x")
+    mentions = {
+        f"wikinews_mentions/{code}/{split}.jsonl": mention for code in ("ar", "de") for split in ("dev", "test")
+    }
+    hub.put("izhx/mewsli-x", {**archives, **mentions})
+    converted = {
+        "candidate_entities/test/0000.parquet": table({"entity_id": "Q1", "description": "A poet. More."}),
+        "wikipedia_pairs/train/0000.parquet": table({"mention": "Ada: { Ada } won.", "entity": "A poet. More."}),
+    }
+    hub.put("izhx/mewsli-x", converted, "refs/convert/parquet")
+    assert len(get(tmp_path, "ar", "de", of=task("mewslix"))) == 3
+    assert get(tmp_path, "en", of=task("mewslix_pairs"), split="train") == [
+        "hub/izhx/mewsli-x/wikipedia_pairs/train-0000.parquet"
+    ]
+    found = list(examples(task("mewslix").data("test", "de", tmp_path), tmp_path, Report()))
+    assert found == [
+        PassageExample("0", "Ada: { Ada } won.", None, "query", ("Q1",)),
+        PassageExample("Q1", "A poet. More.", None, "candidate"),
+    ]
+    pairs = list(examples(task("mewslix_pairs").data("train", "en", tmp_path), tmp_path, Report()))
+    assert pairs == [BitextExample("0", "Ada: { Ada } won.", "A poet. More.")]
+
+
+def test_candidates_in_the_repositorys_archive_are_read_too(tmp_path: Path) -> None:
+    """As a clone of the repository has them."""
+    folder = tmp_path / "hub/izhx/mewsli-x"
+    (folder / "wikinews_mentions/de").mkdir(parents=True)
+    mention, entity = {"mention": "{ Ada }", "entity_id": "Q1"}, {"entity_id": "Q1", "description": "A poet."}
+    (folder / "wikinews_mentions/de/dev.jsonl").write_text(json.dumps(mention))
+    with tarfile.open(folder / "candidate_entities.jsonl.tar.gz", "w:gz") as archive:
+        info = tarfile.TarInfo("candidate_entities.jsonl")
+        content = json.dumps(entity).encode()
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    found = list(examples(task("mewslix").data("validation", "de", tmp_path), tmp_path, Report()))
+    assert found[1] == PassageExample("Q1", "A poet.", None, "candidate")
+
+
+def test_languages_of_xtreme_r_come_from_their_own_data_set(hub: Hub, tmp_path: Path) -> None:
+    row = {"tokens": ["Ada"], "pos_tags": [11]}
+    hub.put("izhx/xtreme-r-udpos", {"wo/test.parquet": table(row), "af/test.parquet": table(row)})
+    hub.put("google/xtreme", {"udpos.Afrikaans/test-00000-of-00001.parquet": table(row)})
+    found = get(tmp_path, "wo", "af", of=task("udpos"))
+    assert sorted(path.split("/")[1] for path in found) == ["google", "izhx"]
+    (read,) = examples(task("udpos").data("test", "wo", tmp_path), tmp_path, Report())
+    assert read == TaggingExample("0", ("Ada",), ("PROPN",))
 
 
 def test_a_revision_is_no_part_of_the_meaning() -> None:

@@ -18,7 +18,9 @@ from xstilts.claims import published
 from xstilts.claims.claim import Claim
 from xstilts.claims.measures import Gain, Growth, Level, Mean, Saving, Scaling
 from xstilts.errors import InputError, nearest
+from xstilts.formats import task_format
 from xstilts.runtime.text import listed
+from xstilts.tasks.base import names, task
 
 COLUMNS = ("target", "intermediate", "recipe", "encoder")
 
@@ -98,10 +100,22 @@ def refuse(claims: Iterable[Claim], settings: Settings) -> None:
             raise InputError(f"claims need sentences that differ in their words: {pair} are both called {name}")
         sentences[name] = claim.sentence
         _refuse_figure(claim)
+        _refuse_layer(claim)
         for selector in of(claim.measure):
             remaining = _narrowed(claim, selector, list(settings))
             _refuse_several(claim, selector, remaining)
             _refuse_languages(claim, selector, {code for arm in remaining for code in settings[arm]})
+
+
+def _refuse_layer(claim: Claim) -> None:
+    """Raise InputError for a claim about the fixed layer of a target that is not scored by layers."""
+    measure = claim.measure.gain if isinstance(claim.measure, Growth) else claim.measure
+    for part in measure.gains if isinstance(measure, Mean) else (measure,):
+        if not (isinstance(part, Level | Gain) and part.layer and part.target in names()):
+            continue
+        if not task_format(task(part.target).format).layered:
+            problem = f"claim '{claim.sentence}': '{part.target}' has one score and none by layers"
+            raise InputError(f"{problem}: leave out layer='{part.layer}'")
 
 
 def meets(selector: ArmSelector, arm: ArmSelector) -> bool:

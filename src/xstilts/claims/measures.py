@@ -35,6 +35,8 @@ from xstilts.metrics.base import Array
 from xstilts.stats import PLAIN, Estimate, Resampling
 from xstilts.store.names import BASELINE
 
+FIXED = "fixed"  # the layer of a retrieval score at the literature's depth
+
 
 @dataclass(frozen=True)
 class Level:
@@ -47,6 +49,10 @@ class Level:
         encoder: The encoder; "" where the results have only one.
         recipe: The recipe's label; "" where the results have only one.
         resampling: How examples are resampled for the interval.
+        layer: "fixed" for the scores of retrieval at the layer of the literature's depth; "" for the chosen layer.
+
+    Raises:
+        InputError: The layer is neither.
     """
 
     intermediate: str
@@ -55,6 +61,10 @@ class Level:
     encoder: str = ""
     recipe: str = ""
     resampling: Resampling = PLAIN
+    layer: str = ""
+
+    def __post_init__(self) -> None:
+        _check_layer(self.layer)
 
     def of(self, table: ResultsTable) -> Measured:
         """Measure the mean score.
@@ -68,7 +78,7 @@ class Level:
         Raises:
             Missing: No seed has all languages.
         """
-        rows = arm(table, self.intermediate, self.target, self.encoder, self.recipe)
+        rows = arm(table, self.intermediate, self.target, self.encoder, self.recipe, self.layer)
         codes = self.languages or zero_shot([rows])
         return over(estimate(table, [rows], codes, self.resampling), [rows], codes)
 
@@ -86,6 +96,10 @@ class Gain:
         recipe: The recipe's label; "" where the results have only one.
         over_recipe: The recipe of the other setting; "" for the same.
         resampling: How examples are resampled for the interval.
+        layer: "fixed" for the scores of retrieval at the layer of the literature's depth; "" for the chosen layer.
+
+    Raises:
+        InputError: The layer is neither.
     """
 
     intermediate: str
@@ -96,6 +110,10 @@ class Gain:
     recipe: str = ""
     over_recipe: str = ""
     resampling: Resampling = PLAIN
+    layer: str = ""
+
+    def __post_init__(self) -> None:
+        _check_layer(self.layer)
 
     def of(self, table: ResultsTable) -> Measured:
         """Measure the mean gain.
@@ -161,8 +179,8 @@ class Gain:
             Missing: A setting has no rows.
         """
         arms = [
-            arm(table, self.intermediate, self.target, self.encoder, self.recipe),
-            arm(table, self.over, self.target, self.encoder, self.over_recipe or self.recipe),
+            arm(table, self.intermediate, self.target, self.encoder, self.recipe, self.layer),
+            arm(table, self.over, self.target, self.encoder, self.over_recipe or self.recipe, self.layer),
         ]
         return arms, self.languages or zero_shot(arms)
 
@@ -425,6 +443,11 @@ def _known(*figures: str) -> None:
     for figure in figures:
         if figure not in COSTS:
             raise InputError(f"unknown figure of cost '{figure}': there are {', '.join(COSTS)}")
+
+
+def _check_layer(layer: str) -> None:
+    if layer not in ("", FIXED):
+        raise InputError(f"unknown layer '{layer}': give '{FIXED}', or leave it out for the chosen layer")
 
 
 def _rate(rows: Arm, figure: str, per: str, codes: tuple[str, ...], seed: int) -> float:

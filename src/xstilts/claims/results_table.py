@@ -45,6 +45,21 @@ class Missing(LookupError):
 
 
 @dataclass(frozen=True)
+class FixedLayer:
+    """A retrieval score at the layer of the literature's depth, beside that of the chosen layer.
+
+    Attributes:
+        score: The score.
+        stderr: The standard error through examples.
+        examples: The file of the examples' contributions at that layer; None where it was not written.
+    """
+
+    score: float
+    stderr: float = math.nan
+    examples: Path | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """One score.
 
@@ -69,6 +84,7 @@ class Result:
         repeats_training_data: Whether the intermediate phase trained on the target's own training data
             (`experiments.run.Run.repeats_training_data`).
         examples: The file of the examples' contributions, `contributions.jsonl` of the score's stage.
+        at_fixed_layer: Of retrieval, the score at the fixed layer; None where no layer is chosen.
     """
 
     encoder: str
@@ -90,6 +106,7 @@ class Result:
     target_dev: float = math.nan
     repeats_training_data: bool = False
     examples: Path | None = None
+    at_fixed_layer: FixedLayer | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +143,9 @@ class ResultsTable:
 Arm = Mapping[tuple[str, int], Result]  # by language and seed
 
 
-def arm(table: ResultsTable, intermediate: str, target: str, encoder: str = "", recipe: str = "") -> Arm:
+def arm(
+    table: ResultsTable, intermediate: str, target: str, encoder: str = "", recipe: str = "", layer: str = ""
+) -> Arm:
     """Return the rows of one setting by language and seed.
 
     Args:
@@ -135,12 +154,13 @@ def arm(table: ResultsTable, intermediate: str, target: str, encoder: str = "", 
         target: The target task.
         encoder: The encoder; "" where the table has only one.
         recipe: The recipe's label; "" where the table has only one.
+        layer: "fixed" for the scores of retrieval at the fixed layer; "" for those of the chosen one.
 
     Returns:
         The rows.
 
     Raises:
-        Missing: There are none.
+        Missing: There are none, or none at that layer.
         InputError: They are of several encoders, recipes, metrics or splits, or two rows differ only in the score.
     """
     selected = table.select(encoder=encoder, recipe=recipe, target=target, intermediate=intermediate)
@@ -153,12 +173,26 @@ def arm(table: ResultsTable, intermediate: str, target: str, encoder: str = "", 
         selected.only(column)
     rows: dict[tuple[str, int], Result] = {}
     for row in selected.rows:
+        row = _at_fixed_layer(row) if layer else row
         other = rows.setdefault((row.language, row.seed), row)
         if (other.keys, other.score) != (row.keys, row.score):
             raise InputError(
                 f"two rows of '{intermediate}' on '{row.target}', {row.language}, seed {row.seed}: keep one"
             )
     return rows
+
+
+def _at_fixed_layer(row: Result) -> Result:
+    """Return a row with the score at the fixed layer."""
+    fixed = row.at_fixed_layer
+    if fixed is None:
+        raise Missing(f"no layer is chosen for '{row.target}': leave out layer='fixed'")
+    if row.examples is not None and fixed.examples is None:
+        raise Missing(
+            f"the score {row.keys[-1] if row.keys else ''} of '{row.target}' in '{row.language}' was written by a "
+            f"version that kept no examples at the fixed layer: remove its folder and build it again"
+        )
+    return replace(row, score=fixed.score, stderr=fixed.stderr, examples=fixed.examples)
 
 
 Part = tuple[list[Arm], tuple[str, ...]]  # one arm, or a second that it is compared with, and the languages

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from xstilts.cli.app import VerbWithoutRecord, app
 from xstilts.cli.options import ExperimentOptions, Out, RecipeOptions, RuntimeOptions, grouped
@@ -93,6 +95,52 @@ def plan(experiment: ExperimentOptions, recipes: RecipeOptions, runtime: Runtime
             "memory": memory,
         }
     )
+
+
+@app.command(
+    rich_help_panel="Run",
+    examples=(
+        "xstilts prompt Qwen/Qwen3-1.7B --target xnli --data DATA",
+        "xstilts prompt Qwen/Qwen3-1.7B --target sib200 --shots 7 --languages en,sw,yo --data DATA --json",
+        "xstilts prompt MODEL --target pawsx --template '{text_a}; {text_b}: the same?' --answer 0=no --answer 1=yes",
+    ),
+)
+@grouped
+def prompt(
+    model: Annotated[str, typer.Argument(help="Decoder: a hub id or a local folder.")],
+    target: Annotated[str, typer.Option(help="Target, of classification or multiple choice.")],
+    shots: Annotated[int, typer.Option(min=0, help="Training examples before each prompt.")] = 0,
+    draw: Annotated[int, typer.Option(help="Which training examples; another number draws others.")] = 1,
+    template: Annotated[str, typer.Option(help="Prompt before the answer; default: the usual one.")] = "",
+    answer: Annotated[list[str] | None, typer.Option(metavar="LABEL=TEXT", help="Answer of a label.")] = None,
+    *,
+    per_token: Annotated[bool, typer.Option("--per-token", help="Compare means over an answer's tokens.")] = False,
+    languages: Annotated[str, typer.Option(help="Only these languages, 'en,sw'.")] = "",
+    split: Annotated[str, typer.Option(help="Split to measure: test or validation.")] = "test",
+    runtime: RuntimeOptions,
+) -> None:
+    """Score a decoder on a target by the likelihood of answers, zero-shot or few-shot; nothing is trained."""
+    from xstilts import api
+    from xstilts.errors import InputError
+    from xstilts.runtime.console import console, result
+
+    pairs = [given.partition("=") for given in answer or ()]
+    if wrong := [label for label, equals, _ in pairs if not equals]:
+        raise InputError(f"--answer {wrong[0]}: give LABEL=TEXT")
+    evaluation = api.prompt(
+        model,
+        target,
+        shots=shots,
+        draw=draw,
+        template=template.replace("\\n", "\n"),
+        answers={label: text for label, _, text in pairs},
+        per_token=per_token,
+        languages=[code for code in languages.split(",") if code],
+        split=split,
+        runtime=runtime.runtime(),
+    )
+    console().print(evaluation.__rich__())
+    result({"model": model, "mean": evaluation.mean, "rows": evaluation.rows()})
 
 
 @app.command(

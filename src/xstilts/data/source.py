@@ -67,11 +67,14 @@ class Source:
         revision: For files below `hub/`, the commit or branch that `tasks.download` takes them from. Data are
             identified by content, so the revision is no part of their identity.
         generator: Makes the examples where there are no files, as for the sandbox's artificial languages.
-        languages: The languages of files whose names do not say it; empty: those of the task.
+        languages: The languages that the files have, where these are not those of the task.
+        lacks: Languages in which some splits are missing, by split.
         label_form: "names" or "numbers", where the published files have the one or the other: names are due then, and
             a number is refused, or names are noted. "": both are read, and numbers noted. No part of the identity.
         layouts: Other places of the same files, each by split as in `files`, tried in order where `files` finds none.
             No part of the identity.
+        by_name: Several files of a pattern are read in the order of their names, whatever their folders, as XTREME
+            joins the treebanks of a language. No part of the identity, which has the files in their order.
     """
 
     reader: str
@@ -89,6 +92,8 @@ class Source:
     languages: tuple[str, ...] = ()
     label_form: str = ""
     layouts: tuple[Mapping[str, str | tuple[str, ...]], ...] = ()
+    lacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    by_name: bool = False
 
     def patterns(self, split: str, language: str) -> tuple[str, ...]:
         """Return the file patterns of a split in a language; empty where this source has none."""
@@ -99,8 +104,13 @@ class Source:
         layouts = (self.files, *self.layouts)
         return tuple(pattern for files in layouts for pattern in self._patterns(files, split, language))
 
+    def templates(self, split: str) -> tuple[str, ...]:
+        """Return the file patterns of a split in every layout, with `{language}` in them."""
+        found = (files.get(split, ()) for files in (self.files, *self.layouts))
+        return tuple(pattern for group in found for pattern in ((group,) if isinstance(group, str) else group))
+
     def _patterns(self, files: Mapping[str, str | tuple[str, ...]], split: str, language: str) -> tuple[str, ...]:
-        if self.languages and language not in self.languages:
+        if (self.languages and language not in self.languages) or language in self.lacks.get(split, ()):
             return ()
         patterns = files.get(split, ())
         patterns = (patterns,) if isinstance(patterns, str) else patterns
@@ -117,6 +127,13 @@ class Source:
         """Whether the names of the files in `files` have their language."""
         groups = ((one,) if isinstance(one, str) else one for one in self.files.values())
         return any("{language}" in pattern for group in groups for pattern in group)
+
+    @property
+    def repository(self) -> str:
+        """The hub's data set that its files belong to, "owner/name"; "" for other files."""
+        groups = [(one,) if isinstance(one, str) else one for one in self.files.values()]
+        parts = groups[0][0].split("/") if groups and groups[0] else []
+        return "/".join(parts[1:3]) if parts[:1] == ["hub"] and len(parts) > 3 else ""
 
     @property
     def absolute(self) -> bool:
@@ -139,6 +156,8 @@ class Source:
             return ()
         for files in (self.files, *self.layouts):
             groups = [_matching(folder or Path(), pattern) for pattern in self._patterns(files, split, language)]
+            if self.by_name:
+                groups = [sorted(paths, key=lambda path: path.name) for paths in groups]
             if groups and all(groups):
                 return tuple(path for paths in groups for path in paths)
         return ()

@@ -26,7 +26,7 @@ from xstilts.data.examples import Example, PassageExample
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import InputError
 from xstilts.evaluation.forward import NotFinite, forward_batches
-from xstilts.formats import Format, task_format
+from xstilts.formats import Format, in_languages, task_format
 from xstilts.models import batching
 from xstilts.models.batch import ModelInput
 from xstilts.models.embedding_pruning import pruned_embeddings
@@ -75,6 +75,8 @@ def predict(context: BuildContext, model: Encoder | Stage, data: Stage, format: 
     examples = list(read_examples(context.path(data) / EXAMPLES, format))
     cut: Counter[str] = Counter()
     inputs = task.encode(examples, tokenizer.cached(context.machine), max_length, labels, cut)
+    if network.family.adapters:
+        inputs = in_languages(inputs, examples, [data.arguments["data"].language] * len(examples))
     queries, candidates = _split_sides(inputs, examples)
     spent = ledger.nothing()
     with (
@@ -167,12 +169,17 @@ def predict_inputs(
 
 def _sequences(model_input: ModelInput) -> list[ModelInput]:
     """Split a model input into one for each of its sequences."""
-    return [replace(model_input, sequences=(sequence,)) for sequence in model_input.sequences]
+    languages = model_input.languages or ("",) * len(model_input.sequences)
+    return [
+        replace(model_input, sequences=(sequence,), languages=(language,) if language else ())
+        for sequence, language in zip(model_input.sequences, languages, strict=True)
+    ]
 
 
-def _content(model_input: ModelInput) -> tuple[bytes, ...]:
+def _content(model_input: ModelInput) -> tuple[bytes | str, ...]:
     """Return all of a model input that its output depends on."""
-    return (*(sequence.tobytes() for sequence in model_input.sequences), model_input.places.tobytes())
+    ids = (sequence.tobytes() for sequence in model_input.sequences)
+    return (*ids, model_input.places.tobytes(), *model_input.languages)
 
 
 def _outputs(

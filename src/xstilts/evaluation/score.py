@@ -23,6 +23,7 @@ from xstilts.store.stage import BuildContext, Stage, stage
 
 SCORE = names.SCORE_FILE
 CONTRIBUTIONS = names.CONTRIBUTIONS_FILE
+AT_FIXED_LAYER = names.FIXED_LAYER_FILE
 
 
 def _label(predictions: Stage, gold: Stage, metric: str, tuned_from: Stage | None) -> str:
@@ -32,6 +33,8 @@ def _label(predictions: Stage, gold: Stage, metric: str, tuned_from: Stage | Non
 @stage(name=names.SCORE, version=1, label=_label, always=("tuned_from",))
 def score(context: BuildContext, predictions: Stage, gold: Stage, metric: str, tuned_from: Stage | None = None) -> None:
     """Write `score.json` (metric, values, headline, examples) and `contributions.jsonl`, one line an example.
+
+    Where another layer than the fixed one is chosen, the contributions at the fixed one are written too.
 
     Args:
         context: Where the stage is built.
@@ -67,10 +70,16 @@ def scored(
         tuned: The `score.json` of the data on which a layer or threshold was chosen.
 
     Returns:
-        The text of the stage's two files, by file name.
+        The text of the stage's files, by file name.
     """
     format, language = data
     result, notes = task_format(format).score(examples, lines, metric, language, tuned)
+    files = {CONTRIBUTIONS: result}
+    if "fixed_layer" in notes and notes["layer"] != notes["fixed_layer"]:
+        only = [float(layer == notes["fixed_layer"]) for layer in range(len(notes["by_layer"]))]
+        files[AT_FIXED_LAYER], _ = task_format(format).score(
+            examples, lines, metric, language, {**(tuned or {}), "by_layer": only}
+        )
     summary = {
         "metric": metric,
         "headline": result.headline,
@@ -80,7 +89,7 @@ def scored(
     }
     return {
         SCORE: json.dumps(summary, indent=1, ensure_ascii=False) + "\n",
-        CONTRIBUTIONS: "".join(json.dumps(part) + "\n" for part in result.examples),
+        **{name: "".join(json.dumps(part) + "\n" for part in result.examples) for name, result in files.items()},
     }
 
 

@@ -29,6 +29,7 @@ from xstilts.runtime.text import counted
 from xstilts.tasks.base import Task, names, task
 
 FOREIGN = " without English"
+FIXED = ", fixed layer"  # rows of retrieval at the literature's depth, as the benchmark's own code measures it
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,12 @@ class Benchmark:
         every = tuple(self.suite.languages)
         rows |= {"mean over all tasks": every}
         rows |= {"mean over all tasks" + FOREIGN: tuple(name + FOREIGN for name in every)}
+        rows |= {label + FIXED: self._fixed(tasks) for label, tasks in rows.items() if self._fixed(tasks) != tasks}
         return {label: tasks for label, tasks in rows.items() if self._whole(tasks)}
+
+    def _fixed(self, tasks: Sequence[str]) -> tuple[str, ...]:
+        """Return tasks with those at the fixed layer in the place of retrieval at a chosen one."""
+        return tuple(name + FIXED if name + FIXED in self.columns[0].scores else name for name in tasks)
 
     def scores(self) -> dict[str, SuiteScore]:
         """Return the figures of each column, averaged over seeds."""
@@ -144,6 +150,8 @@ def remarks(means: Benchmark) -> list[str]:
     lines.append(
         "a task is its mean over languages, (EM + F1) / 2 of answers; a group and all tasks are means over tasks"
     )
+    if any(name.endswith(FIXED) for name in means.columns[0].scores):
+        lines.append(f"rows with '{FIXED.strip(', ')}': retrieval at the literature's depth, else at the chosen layer")
     lines += [
         f"no mean of {name}: no score in {', '.join(gap) or 'any language'}" for name, gap in means.missing.items()
     ]
@@ -197,14 +205,27 @@ def _gap(name: str, suite: Suite, by_task: Mapping[str, ScoreTable]) -> tuple[st
 
 
 def _column(number: int, by_task: Mapping[str, ScoreTable], languages: Mapping[str, tuple[str, ...]]) -> Column:
-    """Return one setting's means over languages by task, and once more without English; keys name all they are of."""
+    """Return one setting's means over languages by task, also without English, and of retrieval at the fixed layer.
+
+    Keys name all that they are means of.
+    """
     columns = {name: table.columns[number] for name, table in by_task.items()}
     foreign = {name + FOREIGN: tuple(code for code in codes if code != ENGLISH) for name, codes in languages.items()}
     over = {row: codes for row, codes in {**languages, **foreign}.items() if codes}
     scores = {row: columns[row.removesuffix(FOREIGN)].mean(codes) for row, codes in over.items()}
     keys = {row: _keys(columns[row.removesuffix(FOREIGN)], codes) for row, codes in over.items()}
+    for row, codes in list(over.items()):
+        column = columns[row.removesuffix(FOREIGN)]
+        if _layered(row.removesuffix(FOREIGN), by_task):
+            scores[row + FIXED] = replace(column, scores=column.at_fixed_layer).mean(codes)
+            keys[row + FIXED] = keys[row]
     collapsed = {label for column in columns.values() for label in column.collapsed}
     return Column(next(iter(columns.values())).name, scores, keys, tuple(sorted(collapsed)))
+
+
+def _layered(name: str, by_task: Mapping[str, ScoreTable]) -> bool:
+    """Return whether a task was scored at another layer than the fixed one in any setting."""
+    return by_task[name].with_fixed_layer() is not None
 
 
 def _keys(column: Column, codes: Iterable[str]) -> tuple[str, ...]:

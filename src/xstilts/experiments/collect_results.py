@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 
 from xstilts import metrics
-from xstilts.claims.results_table import COSTS, FIGURES, Result, contributions
+from xstilts.claims.results_table import COSTS, FIGURES, FixedLayer, Result, contributions
 from xstilts.cost.activation_memory import Device
 from xstilts.cost.summary import merged_roles
 from xstilts.errors import InputError
-from xstilts.evaluation.score import CONTRIBUTIONS, read_score
+from xstilts.evaluation.score import AT_FIXED_LAYER, CONTRIBUTIONS, read_score
 from xstilts.experiments.grid import Grid
 from xstilts.experiments.run import Run
 from xstilts.models import configs
@@ -224,10 +224,12 @@ def measured(behind: Sequence[Part], folder: Path, metric: str) -> dict[str, Any
         metric: Name of the metric.
 
     Returns:
-        "score", "dev", "target_dev", "costs" and "examples"; with a prediction also "size" and "stderr".
+        "score", "dev", "target_dev", "costs" and "examples", of retrieval "at_fixed_layer"; with a prediction also
+        "size" and "stderr".
     """
+    record = read_score(folder)
     values = {
-        "score": float(read_score(folder)["headline"]),
+        "score": float(record["headline"]),
         "dev": dev(behind),
         "target_dev": dev(behind, TARGET),
         "costs": costs(behind),
@@ -236,7 +238,17 @@ def measured(behind: Sequence[Part], folder: Path, metric: str) -> dict[str, Any
     for facts in (facts for role, facts, _ in behind if role == PREDICT):
         values["size"] = float((facts["record"].get("cost") or {}).get("parameters", math.nan))
         values["stderr"] = stderr(folder / CONTRIBUTIONS, metric)
+    if "fixed_layer" in record:
+        values["at_fixed_layer"] = _at_fixed_layer(record, folder, metric)
     return values
+
+
+def _at_fixed_layer(record: Mapping[str, Any], folder: Path, metric: str) -> FixedLayer:
+    """Return the score at the fixed layer; its examples are those of the score where that layer was chosen."""
+    fixed = record["fixed_layer"]
+    path = folder / (CONTRIBUTIONS if record["layer"] == fixed else AT_FIXED_LAYER)
+    score = float(record["by_layer"][fixed])
+    return FixedLayer(score, stderr(path, metric), path) if path.is_file() else FixedLayer(score)
 
 
 def _read(stage: Stage, machine: Runtime) -> tuple[Manifest, Path]:

@@ -186,7 +186,7 @@ class GainBySize:
             Title, columns, rows and note of the table.
         """
         gain = self.gain
-        level = Level(gain.over, gain.target, gain.languages, recipe=gain.over_recipe or gain.recipe)
+        level = Level(gain.over, gain.target, gain.languages, recipe=gain.over_recipe or gain.recipe, layer=gain.layer)
         sizes = sorted({(row.size, row.encoder) for row in table.rows})
         return {
             "title": f"Gain of {gain.intermediate} on {gain.target} by size",

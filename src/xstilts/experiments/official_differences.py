@@ -195,17 +195,6 @@ DATA = (
         lambda: "spans[0]" in _module_of(mewslix),
     ),
     Difference(
-        "UD-POS: treebanks",
-        "lt, pl, uk, wo and ro from UD 2.7, the others from UD 2.5",
-        "scripts/download_data.sh:65-71",
-        "all from UD 2.5 where the treebanks themselves are given; as in the files where XTREME's folder is given",
-        "one release for all languages",
-        lambda: (
-            any("ud-treebanks-v2.5" in pattern for pattern in _places("udpos"))
-            and not any("v2.7" in pattern for pattern in _places("udpos"))
-        ),
-    ),
-    Difference(
         "TyDiQA: training data",
         "the questions of all nine languages in each language's file",
         "jiant/scripts/download_data/dl_datasets/xtreme.py:427-434",

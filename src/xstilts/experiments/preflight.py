@@ -15,7 +15,7 @@ from typing import Any
 from xstilts.errors import InputError
 from xstilts.models import encoder_check, freezing
 from xstilts.models.configs import config_before
-from xstilts.models.encoder import Encoder
+from xstilts.models.encoder import Encoder, check_decoder
 from xstilts.runtime import extras
 from xstilts.runtime.machine import Runtime
 from xstilts.store import build, names
@@ -52,8 +52,9 @@ def failures(stages: Iterable[Stage], machine: Runtime) -> dict[str, InputError]
     failed: dict[str, InputError] = {}
     unusable: list[Encoder] = []
     for stage in missing:
+        check_model = _check_decoder if stage.work.name == names.PROMPTED else encoder_check.check
         for encoder in _encoders(stage):
-            if error := _error(encoder_check.check, encoder, machine.store):
+            if error := _error(check_model, encoder, machine.store):
                 failed[stage.key] = error
                 unusable.append(encoder)
     seen: dict[tuple[Any, ...], InputError | None] = {}
@@ -81,6 +82,12 @@ def _error(check: Callable[..., Any], *arguments: Any) -> InputError | None:
 
 def _encoders(stage: Stage) -> list[Encoder]:
     return [value for value in stage.arguments.values() if isinstance(value, Encoder)]
+
+
+def _check_decoder(model: Encoder, store: object) -> None:
+    """Check that a model can be prompted; one of the hub that is not here yet is checked when it is loaded."""
+    if folder := encoder_check.local_folder(model):
+        check_decoder(folder)
 
 
 def _check_training(origin: Encoder | Stage, recipe: Recipe, machine: Runtime) -> None:

@@ -370,7 +370,10 @@ class Run:
         """Return the scores by which mining chooses its threshold (and layer): development pairs of the language."""
         if not task_format(self.target.format).threshold_on_dev or self.split == "validation":
             return None
-        return self._score_on("validation", code)
+        try:
+            return self._score_on("validation", code)
+        except InputError as error:
+            raise InputError(f"the threshold of mined pairs is chosen on development pairs: {error}") from None
 
     def _score_on(self, split: str, code: str) -> Stage:
         predictions = self._predict(split, code)

@@ -456,13 +456,16 @@ def write(table: ResultsTable, folder: Path) -> None:
         folder: The folder; made where it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    columns = [item.name for item in fields(Result) if item.name not in ("examples", "costs", "roles")]
+    columns = [
+        item.name for item in fields(Result) if item.name not in ("examples", "costs", "roles", "at_fixed_layer")
+    ]
     with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
-        lines.writerow([*columns, *COSTS])
+        lines.writerow([*columns, "score_at_fixed_layer", *COSTS])
         for row in table.rows:
             spent = [row.costs.get(figure, math.nan) for figure in COSTS]
-            lines.writerow([_cell(value) for value in [*(getattr(row, column) for column in columns), *spent]])
+            fixed = row.at_fixed_layer.score if row.at_fixed_layer else math.nan
+            lines.writerow([_cell(value) for value in [*(getattr(row, column) for column in columns), fixed, *spent]])
 
 
 def chosen(choice: DevSelectedArm, rows: Iterable[Result]) -> dict[str, str]:

@@ -57,7 +57,9 @@ def collate(inputs: Sequence[ModelInput], tokenizer: Tokenizer, random: torch.Ge
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
     """Compute the summed ranking loss, the mean of both directions."""
-    vectors = normalize(mean_pool(network.encode(batch.ids, batch.mask, batch.packing), batch.mask).float(), dim=-1)
+    vectors = normalize(
+        mean_pool(network.encode(batch.ids, batch.mask, batch.packing, batch.languages), batch.mask).float(), dim=-1
+    )
     similarity = vectors[0::2] @ vectors[1::2].T / TEMPERATURE
     forth = cross_entropy(similarity, batch.targets, reduction="sum")
     back = cross_entropy(similarity.T, batch.targets, reduction="sum")
@@ -66,7 +68,7 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
 
 def predict(network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
     """Compute the embeddings of each input, (sequences, layers + 1, width); layer 0 is the input embeddings."""
-    states = network.all_hidden_states(batch.ids, batch.mask, batch.packing)
+    states = network.all_hidden_states(batch.ids, batch.mask, batch.packing, batch.languages)
     vectors = torch.stack([mean_pool(state, batch.mask) for state in states], dim=1).float().cpu().numpy()
     return list(vectors.reshape(len(inputs), -1, *vectors.shape[1:]))
 

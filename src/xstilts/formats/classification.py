@@ -90,5 +90,5 @@ def decisions(logits: Tensor, mask: Tensor) -> Tensor:
 
 
 def _logits(network: Network, head: str, batch: Batch) -> Tensor:
-    logits: Tensor = network(head, batch.ids, batch.mask, batch.packing)
+    logits: Tensor = network(head, batch.ids, batch.mask, batch.packing, batch.languages)
     return logits

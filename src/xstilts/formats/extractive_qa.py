@@ -185,5 +185,5 @@ def decisions(logits: Tensor, mask: Tensor) -> Tensor:
 
 def _logits(network: Network, head: str, batch: Batch) -> Tensor:
     """Return the logits of each token as first and as last, (windows, 2, tokens), masked at padding."""
-    logits = network(head, batch.ids, batch.mask, batch.packing)
+    logits = network(head, batch.ids, batch.mask, batch.packing, batch.languages)
     return logits.masked_fill(batch.mask[..., None] == 0, -1e4).transpose(1, 2)  # type: ignore[no-any-return]

@@ -117,7 +117,7 @@ def features(model_input: ModelInput, states: Sequence[States], pooling: str) ->
 
 def _losses(network: Network, head: str, batch: Batch) -> Tensor:
     hidden = batch.targets != IGNORED
-    states = network.encode(batch.ids, batch.mask, batch.packing)[hidden]
+    states = network.encode(batch.ids, batch.mask, batch.packing, batch.languages)[hidden]
     ones = torch.ones_like(states[:, :1], dtype=torch.long)
     logits = network.heads[head](states[:, None], ones, network.embedding_matrix)
     return cross_entropy(logits[:, 0].float(), batch.targets[hidden], reduction="none")

@@ -95,7 +95,7 @@ def chance(examples: Sequence[MultipleChoiceExample]) -> float:
 
 def _logits(network: Network, head: str, batch: Batch) -> Tensor:
     """Return the logits of the candidates, (inputs, most candidates); -inf where an input has fewer."""
-    scores: Tensor = network(head, batch.ids, batch.mask, batch.packing)
+    scores: Tensor = network(head, batch.ids, batch.mask, batch.packing, batch.languages)
     if batch.sequence_counts is None:
         return scores.view(len(batch.targets), -1)
     parts = torch.split_with_sizes(scores.flatten(), list(batch.sequence_counts))

@@ -76,7 +76,12 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
 
 def predict(network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
     """Compute each passage's embedding, (width,)."""
-    return list(mean_pool(network.encode(batch.ids, batch.mask, batch.packing), batch.mask).float().cpu().numpy())
+    return list(
+        mean_pool(network.encode(batch.ids, batch.mask, batch.packing, batch.languages), batch.mask)
+        .float()
+        .cpu()
+        .numpy()
+    )
 
 
 def decode(

@@ -508,7 +508,7 @@ class _TagScores:
 
     def predict(self, network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[Any]:
         """Compute the best tag's number and its probability for each word, (2, words) for each input."""
-        logits = network(head, batch.ids, batch.mask, batch.packing)
+        logits = network(head, batch.ids, batch.mask, batch.packing, batch.languages)
         best = logits.argmax(-1, keepdim=True)
         shares = torch.softmax(logits.float(), dim=-1).gather(-1, best)
         both = torch.cat([best.float(), shares], dim=-1).cpu().numpy()

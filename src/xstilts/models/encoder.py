@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import transformers
@@ -30,11 +30,12 @@ from transformers.utils import logging
 
 from xstilts.errors import InputError
 from xstilts.models.families import family_of
+from xstilts.models.tokenization import separator_of
 from xstilts.runtime.extras import installed
 from xstilts.store.identity import identity
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model", "spm.model", "tokenizer.model")
 IDENTITY_FILES = (
@@ -116,7 +117,8 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
 def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
     """Load the bare encoder in float32, in evaluation mode, from a bare folder or one with any shipped head.
 
-    Attention is SDPA wherever the family supports it.
+    Attention is SDPA wherever the family supports it. An encoder that learned token types keeps, as `separator`, the
+    token after which its tokenizer begins the second text of a pair (`Network.token_types`).
 
     Args:
         source: A folder or a hub id.
@@ -141,7 +143,44 @@ def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
         raise InputError(
             f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}; copy the whole model again"
         )
+    if family.token_types and backbone.config.type_vocab_size > 1:
+        backbone.separator = separator_of(load_tokenizer(folder))
     return cast(nn.Module, backbone)
+
+
+def check_decoder(folder: Path) -> None:
+    """Raise InputError unless a folder holds a decoder with its language-model head and a tokenizer."""
+    with readable(checked_folder(folder)):
+        config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        tensor_files(folder)
+    made_as = (getattr(config, "architectures", None) or [""])[0]
+    if not made_as.endswith(("ForCausalLM", "GPT2LMHeadModel")):
+        remedy = "prompting needs a decoder with its language-model head, such as Qwen/Qwen3-1.7B"
+        raise InputError(f"{folder} ({made_as or config.model_type}) does not continue texts: {remedy}")
+
+
+def load_decoder(source: str | Path, revision: str | None = None) -> PreTrainedModel:
+    """Load a decoder with its language-model head, in float32, in evaluation mode.
+
+    Args:
+        source: A folder or a hub id.
+        revision: Of a hub id.
+
+    Raises:
+        InputError: Files are missing or damaged, or the model does not continue texts.
+    """
+    folder = _folder(source, revision)
+    check_decoder(folder)
+    with readable(folder), _quiet():
+        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+        network, report = loaded
+    if report["missing_keys"]:
+        raise InputError(
+            f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}; copy the whole model again"
+        )
+    return cast("PreTrainedModel", network.eval())
 
 
 def tensor_files(folder: Path) -> dict[str, Path]:
@@ -165,12 +204,14 @@ def tensor_files(folder: Path) -> dict[str, Path]:
 
 
 def read_tensors(source: str | Path, names: Iterable[str], revision: str | None = None) -> dict[str, Tensor]:
-    """Read those of the named tensors that a folder or a hub id has."""
+    """Read those of the named tensors that a folder or a hub id has; the first BERTs call norms' weights otherwise."""
     files = tensor_files(_folder(source, revision))
     found: dict[str, Tensor] = {}
-    for name in (name for name in names if name in files):
-        with safe_open(files[name], framework="pt") as file:
-            found[name] = file.get_tensor(name)
+    for name in names:
+        old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        for spelling in (spelling for spelling in dict.fromkeys((old, name)) if spelling in files):
+            with safe_open(files[spelling], framework="pt") as file:
+                found[name] = file.get_tensor(spelling)
     return found
 
 

@@ -47,6 +47,7 @@ class HeadSpec:
         pool: "each" token, the "first" or "last", their "mean", or "late" (the mean of the logits).
         dense: Stored name of the dense layer; "": there is none.
         dense_bias: Whether it has a bias.
+        dense_width: Its width; "": that of the states.
         activation: After the dense layer, by its name in transformers.
         norm: Stored name of the layer norm; "": there is none.
         norm_bias: Whether it has a bias.
@@ -54,6 +55,7 @@ class HeadSpec:
         bias: Stored name of a tied output's bias, where it is stored by itself.
         drop_in: Dropout before the dense layer: the first of these settings that the configuration has, or a number.
         drop_out: Dropout before the output layer; chosen the same way.
+        untied: Whether a masked-LM output never is the input embedding matrix, as where the two differ in width.
         scaled: Whether a tied output divides states by the root of their width.
         settings: Set in the configuration of a saved folder.
         own: Why no shipped class fits; "": one does.
@@ -63,6 +65,7 @@ class HeadSpec:
     pool: str = "each"
     dense: str = ""
     dense_bias: bool | str = True
+    dense_width: str = ""
     activation: str = "tanh"
     norm: str = ""
     norm_bias: bool | str = True
@@ -70,6 +73,7 @@ class HeadSpec:
     bias: str = ""
     drop_in: tuple[str | float, ...] = ()
     drop_out: tuple[str | float, ...] = ()
+    untied: bool = False
     scaled: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     own: str = ""
@@ -120,6 +124,23 @@ _DEBERTA = HeadSpec(
     drop_in=("pooler_dropout",),
     drop_out=("cls_dropout", "hidden_dropout_prob"),
 )
+
+
+def _pooled(model: str, *drop_out: str) -> dict[str, HeadSpec]:
+    """Return the rows of BERT and RemBERT, whose dense layer is stored as the encoder's pooler.
+
+    It is new in every phase, like all of a head: a pooler that only some intermediate tasks kept would favour these.
+    """
+    first = HeadSpec("classifier", "first", f"{model}.pooler.dense", drop_out=drop_out)
+    return {
+        "classification": first,
+        "multiple_choice": first,
+        "token_classification": HeadSpec("classifier", drop_out=drop_out),
+        "extractive_qa": HeadSpec("qa_outputs"),
+    }
+
+
+_DISTILBERT = HeadSpec("classifier", "first", "pre_classifier", activation="relu", drop_out=("seq_classif_dropout",))
 _T5 = {
     "classification": _own("classification", "the shipped class runs the decoder", "mean"),
     "multiple_choice": _own("multiple_choice", "no class is shipped", "mean"),
@@ -133,6 +154,58 @@ HEADS: dict[str, dict[str, HeadSpec]] = {
     "xlm-roberta-xl": _ROBERTA,
     "roberta": _ROBERTA,
     "camembert": _ROBERTA,
+    "xmod": _ROBERTA,
+    "bert": {
+        **_pooled("bert", *_DROP),
+        "masked_lm": HeadSpec(
+            "cls.predictions.decoder",
+            dense="cls.predictions.transform.dense",
+            activation="@hidden_act",
+            norm="cls.predictions.transform.LayerNorm",
+            bias="cls.predictions.bias",
+        ),
+    },
+    "distilbert": {
+        "classification": _DISTILBERT,
+        "multiple_choice": _DISTILBERT,
+        "token_classification": HeadSpec("classifier", drop_out=("dropout",)),
+        "extractive_qa": HeadSpec("qa_outputs", drop_out=("qa_dropout",)),
+        "masked_lm": HeadSpec(
+            "vocab_projector", dense="vocab_transform", activation="@activation", norm="vocab_layer_norm"
+        ),
+    },
+    "electra": {
+        "classification": HeadSpec(
+            "classifier.out_proj", "first", "classifier.dense", activation="gelu", drop_in=_DROP, drop_out=_DROP
+        ),
+        "multiple_choice": HeadSpec(
+            "classifier",
+            "@summary_type",
+            "sequence_summary.summary",
+            activation="@summary_activation",
+            drop_out=("summary_last_dropout",),
+        ),
+        "token_classification": HeadSpec("classifier", drop_out=_DROP),
+        "extractive_qa": HeadSpec("qa_outputs"),
+        "masked_lm": HeadSpec(
+            "generator_lm_head",
+            dense="generator_predictions.dense",
+            dense_width="@embedding_size",
+            activation="gelu",
+            norm="generator_predictions.LayerNorm",
+        ),
+    },
+    "rembert": {
+        **_pooled("rembert", "classifier_dropout_prob"),
+        "masked_lm": HeadSpec(
+            "cls.predictions.decoder",
+            dense="cls.predictions.dense",
+            dense_width="@output_embedding_size",
+            activation="@hidden_act",
+            norm="cls.predictions.LayerNorm",
+            untied=True,
+        ),
+    },
     "modernbert": {
         "classification": replace(_MODERNBERT, pool="@classifier_pooling"),
         "multiple_choice": replace(_MODERNBERT, pool="@classifier_pooling"),
@@ -163,6 +236,7 @@ HEADS: dict[str, dict[str, HeadSpec]] = {
     },
     "mt5": _T5,
     "umt5": _T5,
+    "t5": _T5,
     "qwen3": {
         "classification": HeadSpec("score", "last", output_bias=False),
         "multiple_choice": _own("multiple_choice", "no class is shipped", "last"),
@@ -229,7 +303,7 @@ class Head(nn.Module):
         config: The encoder's configuration.
         format: The task format.
         labels: How many, for classification and token classification.
-        untied: Give a masked-LM head its own output matrix instead of the input embeddings.
+        untied: Give a masked-LM head its own output matrix instead of the input embeddings, whatever the family does.
 
     Raises:
         InputError: There are no labels where the format needs some, or no head for the format.
@@ -243,14 +317,15 @@ class Head(nn.Module):
         row, width = self.row, config.hidden_size
         self.pool = _pooling(_value(config, row.pool))
         self.drop_in = nn.Dropout(_dropout(config, row.drop_in))
-        self.dense = nn.Linear(width, width, _value(config, row.dense_bias)) if row.dense else None
+        narrow = _value(config, row.dense_width) or width
+        self.dense = nn.Linear(width, narrow, _value(config, row.dense_bias)) if row.dense else None
         self.activation = ACT2FN[_value(config, row.activation)]
-        self.norm = nn.LayerNorm(width, _epsilon(config), bias=_value(config, row.norm_bias)) if row.norm else None
+        self.norm = nn.LayerNorm(narrow, _epsilon(config), bias=_value(config, row.norm_bias)) if row.norm else None
         self.drop_out = nn.Dropout(_dropout(config, row.drop_out))
         size = {"multiple_choice": 1, "extractive_qa": 2, "masked_lm": config.vocab_size}.get(format, labels)
         bias = _value(config, row.output_bias)
-        tied = format == "masked_lm" and not untied
-        self.out = Tied(size, bias, width**-0.5 if row.scaled else 1.0) if tied else nn.Linear(width, size, bias)
+        tied = format == "masked_lm" and not untied and not row.untied
+        self.out = Tied(size, bias, width**-0.5 if row.scaled else 1.0) if tied else nn.Linear(narrow, size, bias)
         self.apply(lambda module: _initialise(module, getattr(config, "initializer_range", 0.02)))
 
     def forward(self, hidden: Tensor, mask: Tensor, table: Tensor | None = None) -> Tensor:
@@ -347,7 +422,7 @@ def _dropout(config: Any, names: tuple[str | float, ...]) -> float:
 
 def _epsilon(config: Any) -> float:
     names = ("layer_norm_eps", "norm_eps", "rms_norm_eps", "layer_norm_epsilon")
-    return float(next(getattr(config, name) for name in names if hasattr(config, name)))
+    return float(next((getattr(config, name) for name in names if hasattr(config, name)), 1e-12))  # as in DistilBERT
 
 
 def _initialise(module: nn.Module, deviation: float) -> None:

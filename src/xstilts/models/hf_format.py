@@ -18,9 +18,10 @@ from torch import Tensor
 
 from xstilts.errors import InputError
 from xstilts.models.encoder import load_backbone, load_tokenizer, read_tensors
+from xstilts.models.families import FAMILIES
 from xstilts.models.heads import AUTO, HEADLESS, LABELLED, MASKED_LM, Head, Tied, has_output_matrix, head_row
 from xstilts.models.network import Network
-from xstilts.models.tokenization import special_tokens_of
+from xstilts.models.tokenization import separator_of, special_tokens_of
 from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
@@ -159,6 +160,16 @@ def _closing(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def _typing(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Return a tokenizer that by itself gives the token types with which its encoder was trained."""
+    names = [*tokenizer.model_input_names]
+    if "token_type_ids" in names or separator_of(tokenizer) is None:
+        return tokenizer
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = [*names, "token_type_ids"]
+    return tokenizer
+
+
 def _backbone_tensors(network: Network) -> dict[str, Tensor]:
     """Return every tensor of the backbone once, where two names share it under the first."""
     backbone = network.backbone
@@ -173,4 +184,6 @@ def _write(tensors: dict[str, Tensor], config: Any, tokenizer: PreTrainedTokeniz
     save_file(plain, folder / MODEL, metadata={"format": "pt"})
     (folder / MODEL).chmod(0o644)  # safetensors makes it for its owner alone
     config.save_pretrained(folder)
-    _closing(tokenizer).save_pretrained(folder)
+    tokenizer = _closing(tokenizer)
+    typed = FAMILIES[config.model_type].token_types and config.type_vocab_size > 1
+    (_typing(tokenizer) if typed else tokenizer).save_pretrained(folder)

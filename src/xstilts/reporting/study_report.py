@@ -24,7 +24,7 @@ from typing import Any
 from xstilts.claims import measures, published
 from xstilts.claims.claim import LEVEL, Claim, Verdict
 from xstilts.claims.claim_validation import slug
-from xstilts.claims.measures import Gain, Level, Measured, Scaling
+from xstilts.claims.measures import FIXED, Gain, Level, Measured, Scaling
 from xstilts.claims.results_table import Missing, Result, ResultsTable
 from xstilts.data.languages import Language, codes, language
 from xstilts.errors import InputError
@@ -49,6 +49,8 @@ REPORT = "report.json"
 FORMAT = 1
 TRAININGS = (EARLIER, INTERMEDIATE, TARGET)  # roles of stages that have a model
 MEAN, ZERO_SHOT = "mean", "zero-shot"  # languages of rows that average over several
+MEAN_AT_FIXED_LAYER = "mean at the fixed layer"  # of retrieval
+NOT_WRITTEN = ("examples", "costs", "at_fixed_layer")  # fields of a row: costs are written apart, others read again
 POINTS = 60  # of a learning curve
 ROW = ("encoder", "intermediate", "target", "language", "estimate", "low", "high", "keys", "n")
 MEMBERS = {  # what the pages need of each entry of a report's lists
@@ -267,7 +269,7 @@ def row_json(row: Result) -> Json:
     Returns:
         The JSON object; `verification.stage_integrity.result_of` reverses it.
     """
-    values = {name: value for name, value in vars(row).items() if name not in ("examples", "costs")}
+    values = {name: value for name, value in vars(row).items() if name not in NOT_WRITTEN}
     return values | {"costs": row.costs} if row.costs else values
 
 
@@ -388,10 +390,10 @@ def levels(table: ResultsTable) -> Iterator[Json]:
     Yields:
         A JSON object for each arm over its languages, and in each of them.
     """
-    learned = _training_languages(table)
+    learned, layered = _training_languages(table), _layered(table)
     for (encoder, recipe, intermediate, target), languages in _arms(table).items():
-        for name, group in _language_groups(languages, learned[target]):
-            estimate = _estimate(Level(intermediate, target, group, encoder, recipe), table)
+        for name, group, layer in _language_groups(languages, learned[target], target in layered):
+            estimate = _estimate(Level(intermediate, target, group, encoder, recipe, layer=layer), table)
             if estimate:
                 setting = {"encoder": encoder, "recipe": recipe, "intermediate": intermediate, "target": target}
                 yield {**setting, "language": name, **estimate}
@@ -406,13 +408,13 @@ def gains(table: ResultsTable) -> Iterator[Json]:
     Yields:
         A JSON object for each arm over its languages, and in each of them.
     """
-    learned = _training_languages(table)
+    learned, layered = _training_languages(table), _layered(table)
     repeated = {(row.intermediate, row.target) for row in table.rows if row.repeats_training_data}
     for (encoder, recipe, intermediate, target), languages in _arms(table).items():
         if intermediate == BASELINE:
             continue
-        for name, group in _language_groups(languages, learned[target]):
-            gain = Gain(intermediate, target, languages=group, encoder=encoder, recipe=recipe)
+        for name, group, layer in _language_groups(languages, learned[target], target in layered):
+            gain = Gain(intermediate, target, languages=group, encoder=encoder, recipe=recipe, layer=layer)
             estimate = _estimate(gain, table)
             if estimate:
                 yield {
@@ -437,11 +439,23 @@ def _arms(table: ResultsTable) -> dict[tuple[str, str, str, str], list[str]]:
     return {arm: list(languages) for arm, languages in arms.items()}
 
 
-def _language_groups(languages: list[str], learned: set[str]) -> list[tuple[str, tuple[str, ...]]]:
-    """Return all languages, those of zero-shot transfer if these are others, and each language, with their names."""
+LanguageGroup = tuple[str, tuple[str, ...], str]  # the name, the languages and the layer
+
+
+def _language_groups(languages: list[str], learned: set[str], layered: bool) -> list[LanguageGroup]:
+    """Return all languages, those of zero-shot transfer if these are others, and each language, with their names.
+
+    All languages follow once more at the fixed layer where another one is chosen.
+    """
     zero_shot = tuple(code for code in languages if code not in learned)
-    means = [(MEAN, tuple(languages))] + [(ZERO_SHOT, zero_shot)] * (0 < len(zero_shot) < len(languages))
-    return means + [(code, (code,)) for code in languages]
+    means = [(MEAN, tuple(languages), "")] + [(ZERO_SHOT, zero_shot, "")] * (0 < len(zero_shot) < len(languages))
+    fixed = [(MEAN_AT_FIXED_LAYER, tuple(languages), FIXED)] * layered
+    return means + [(code, (code,), "") for code in languages] + fixed
+
+
+def _layered(table: ResultsTable) -> set[str]:
+    """Return the targets that are scored at a chosen layer, which is not the fixed one in every row."""
+    return {row.target for row in table.rows if row.at_fixed_layer and row.at_fixed_layer.examples != row.examples}
 
 
 def _training_languages(table: ResultsTable) -> dict[str, set[str]]:

@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from xstilts.models.families import FAMILIES, NO_POOLER
 from xstilts.models.heads import AUTO, HEADLESS, auto_class
 
 NAME = "path/to/folder"
@@ -85,14 +86,16 @@ def usage(
         return Usage(code.format(name=json.dumps(name), text=json.dumps(EXAMPLES[format])), notes)
     code, note = _CODE[format]
     texts = f"{json.dumps(TEXT)}, {json.dumps(SECOND)}" if pairs else json.dumps(TEXT)
-    auto = "AutoModelForTextEncoding" if model_type in ("mt5", "umt5") else "AutoModel"
+    family = FAMILIES[model_type]
     fields = {
         "name": json.dumps(name),
         "max_length": max_length,
         "step": max(max_length // 3, 1),
         "texts": texts,
-        "auto": auto,
-        "pooler": ", add_pooling_layer=False" if model_type in ("xlm-roberta", "xlm-roberta-xl") else "",
+        "auto": family.auto,
+        "pooler": ", add_pooling_layer=False" if family.load == NO_POOLER else "",
+        "windows_types": ', token_type_ids=windows.get("token_type_ids")' if family.token_types else "",
+        "choices": _TYPED if family.token_types else _UNTYPED,
     }
     return Usage(code.format(**fields), note)
 
@@ -180,7 +183,7 @@ def answer(question, context, max_length={max_length}, step={step}, best=20, lon
         stride=max(room - step, 0), return_overflowing_tokens=True, return_offsets_mapping=True, return_tensors="pt",
     )  # fmt: skip
     with torch.no_grad():
-        output = model(input_ids=windows["input_ids"], attention_mask=windows["attention_mask"])
+        output = model(input_ids=windows["input_ids"], attention_mask=windows["attention_mask"]{windows_types})
     spans = []
     for window, places in enumerate(windows["offset_mapping"]):
         outside = torch.tensor([owner != 1 for owner in windows.sequence_ids(window)])
@@ -214,9 +217,12 @@ inputs = tokenizer(
     prompts, choices, truncation="only_first", max_length={max_length}, padding=True, return_tensors="pt"
 )
 with torch.no_grad():
-    logits = model(input_ids=inputs["input_ids"][None], attention_mask=inputs["attention_mask"][None]).logits[0]
+    logits = {choices}.logits[0]
 print(choices[int(logits.argmax())], logits.softmax(-1).tolist())
 """
+
+_UNTYPED = 'model(input_ids=inputs["input_ids"][None], attention_mask=inputs["attention_mask"][None])'
+_TYPED = "model(**{given: value[None] for given, value in inputs.items()})"  # with token_type_ids, where there are any
 
 _EMBED = """\
 import torch

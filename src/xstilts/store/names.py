@@ -13,6 +13,7 @@ UNTRAINED = "xstilts.pretrain.untrained"
 TRAIN = "xstilts.train.train"
 LAYER_RESET = "xstilts.graft.graft"
 PREDICT = "xstilts.predict.predict"
+PROMPTED = "prompted"
 SCORE = "xstilts.score.score"
 CONTAMINATION = "xstilts.overlap.overlap"
 FEATURES = "xstilts.features.features"
@@ -29,6 +30,7 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 PREDICTIONS_FILE = "predictions.jsonl"
 SCORE_FILE = "score.json"
 CONTRIBUTIONS_FILE = "contributions.jsonl"
+FIXED_LAYER_FILE = "contributions_at_fixed_layer.jsonl"
 EXPORT_FILE = "xstilts.json"  # in exported folders
 
 # Roles of the stages behind a result, and the setting without intermediate training.

@@ -142,6 +142,7 @@ def _pairs(task: Task, folder: Path, split: str | None) -> Iterator[tuple[str, s
     chosen = () if task.artificial or task.trained_in == task.usual_languages else task.trained_in  # "mnli:sw"
     for part in (part for part in splits if split in (None, part)):
         used = () if task.artificial else download.used_languages(task, part)
+        used = tuple(code for code in used if any(source.patterns(part, code) for source in task.sources))
         for code in dict.fromkeys((*download.languages_of(task), *chosen)):
             if code in used or (part == "train" and code in chosen) or _source(task, part, code, folder):
                 yield part, code
@@ -248,10 +249,13 @@ def _remedy(task: Task, entry: Entry, folder: Path) -> str:
     """Return how to get what is missing: the command, or where the files must lie."""
     if entry.offered:
         return f"get it with `xstilts data {task.label} --split {entry.split} --get --data {folder}`"
-    places = [path for source in task.sources if not source.withheld for path in source.places(entry.split, "{}")]
-    looked = [path.replace("{}", "<language>") for path in places]
+    sources = [source for source in task.sources if not source.withheld]
+    held = [source for source in sources if source.patterns(entry.split, entry.language)]
+    looked = [path.replace("{language}", "<language>") for source in held for path in source.templates(entry.split)]
     more = f" and {len(looked) - PLACES} more" if len(looked) > PLACES else ""
-    return f"looked for {', '.join(looked[:PLACES])}{more}" if looked else "no source of the task has it with answers"
+    sought = f"looked for {', '.join(looked[:PLACES])}{more}" if looked else "no source of the task has it with answers"
+    lacking = task.not_on_hub(entry.split, entry.language)
+    return f"{lacking}; {sought}" if lacking else sought
 
 
 def _record(entry: Entry) -> dict[str, object]:

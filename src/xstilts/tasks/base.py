@@ -49,6 +49,7 @@ from xstilts.tasks.user_format import FileFormat, FileOptions, infer
 FOLDERS = ("datasets", "subsets", "sandbox")
 GROUP = "xstilts.tasks"  # of entry points
 TEXT_READERS = ("aligned", "auto", "conllu", "csv", "jsonl", "tagged", "tsv")  # labels of which are written out
+LISTED = 12  # languages that a message lists
 OWN = "the user's own"  # citation and licence where none is given
 
 
@@ -401,9 +402,11 @@ class Task:
         if not places:
             missing = f"no source of the task has a split '{split}' there"
             raise InputError(f"task '{self.name}' has no {split} data in '{language}': {missing}")
+        lacking = self.not_on_hub(split, language)
         raise InputError(
             f"task '{self.name}' has no {split} data in '{language}' below {folder or '(no --data given)'}: "
-            f"looked for {', '.join(places)}; name the folder that holds it with --data DIR"
+            f"looked for {', '.join(places)}{lacking and f' ({lacking})'}; "
+            "name the folder that holds it with --data DIR"
         )
 
     def has(self, split: str, language: str, folder: Path | None) -> bool:
@@ -426,6 +429,38 @@ class Task:
         return tuple(
             source for source in self.every_source() if source.named or language in (source.languages or self.languages)
         )
+
+    def not_on_hub(self, split: str, language: str) -> str:
+        """Return what the task's data sets on the hub have instead of a split in a language.
+
+        Args:
+            split: "train", "validation" or "test".
+            language: Code of the language.
+
+        Returns:
+            A sentence; "" where one of them has it, or the task has no such split or no data set there.
+
+        >>> task("bucc").not_on_hub("validation", "de")
+        'not on the hub: mteb/BUCC has only test'
+        """
+        held: dict[str, list[Source]] = {}
+        for source in self.sources:
+            if source.repository:
+                held.setdefault(source.repository, []).append(source)
+        offered = any(source.repository and source.patterns(split, language) for source in self.sources_in(language))
+        if offered or not any(split in source.files for source in self.sources):
+            return ""
+        parts = []
+        for repository, sources in held.items():
+            codes = [
+                code
+                for code in self.languages
+                if any(source in self.sources_in(code) and source.patterns(split, code) for source in sources)
+            ]
+            others = f"{len(codes)} other languages" if len(codes) > LISTED else ", ".join(codes)
+            splits = " and ".join(dict.fromkeys(name for source in sources for name in source.files))
+            parts.append(f"{repository} has {split} in {others}" if codes else f"{repository} has only {splits}")
+        return f"not on the hub: {'; '.join(parts)}" if parts else ""
 
     def every_source(self) -> tuple[Source, ...]:
         """Return the task's sources, and last the folder of machine-translated data, which any task may have."""

@@ -81,13 +81,14 @@ def _facts(one: Task) -> Iterator[str]:
 
 def _source(source: Source) -> Iterator[str]:
     """Yield a line with the places of a source's files and its splits."""
-    patterns = [pattern for split in source.files for pattern in source.patterns(split, "{language}")]
+    patterns = [pattern for split in source.files for pattern in source.templates(split)]
     if not patterns:
         return
     places = ", ".join(f"`{place}`" for place in dict.fromkeys(_shortened(pattern) for pattern in patterns))
     revision = f" at revision `{source.revision}`" if patterns[0].startswith("hub/") else ""
     withheld = ", answers withheld" if source.withheld else ""
-    yield f"{source.reader} ({', '.join(source.files)}{withheld}): {places}{revision}"
+    some = f" in {' '.join(source.languages)}" if source.languages else ""
+    yield f"{source.reader} ({', '.join(source.files)}{withheld}): {places}{revision}{some}"
 
 
 def _shortened(pattern: str) -> str:

@@ -52,8 +52,10 @@ def download(
     asked = {pair: sources(task, *pair) for pair in pairs if sources(task, *pair)}
     if not asked:
         looked = dict.fromkeys(path for source in task.sources for pair in pairs for path in source.patterns(*pair))
+        lacking = "; ".join(dict.fromkeys(filter(None, (task.not_on_hub(*pair) for pair in pairs))))
         where = f"put its files below {folder}: {', '.join(looked)}"
-        raise InputError(f"task '{task.name}' has no form on the hub for that; {where}")
+        missing = f" ({lacking})" if lacking else ""
+        raise InputError(f"task '{task.name}' has no form on the hub for that{missing}; {where}")
     (folder / "hub" / ".part").mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "hub" / ".part" / "lock"):
         opened: dict[tuple[str, str], Repository] = {}

@@ -115,7 +115,10 @@ def train(
     recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
 
     # Encode the training sets, attach a head for each, freeze what the recipe does not train.
-    sets = [encode_training_set(training_set, context, tokenizer, recipe) for training_set in training_sets]
+    by_language = bool(network.family.adapters)
+    sets = [
+        encode_training_set(training_set, context, tokenizer, recipe, by_language) for training_set in training_sets
+    ]
     for encoded in sets:
         if not encoded.format.headless:
             attach(network, encoded.training_set.task, encoded.training_set.format, len(encoded.labels), source)

@@ -18,7 +18,7 @@ from xstilts.data.readers.ccg_auto import auto
 from xstilts.data.readers.conll import conllu, tagged
 from xstilts.data.readers.delimited import aligned, csv, jsonl, text, tsv
 from xstilts.data.readers.json_rows import json_rows
-from xstilts.data.readers.mewslix import mewslix, mewslix_pairs
+from xstilts.data.readers.mewslix import mewslix, mewslix_hub, mewslix_pairs
 from xstilts.data.readers.parquet import parquet
 from xstilts.data.readers.row import Input, Options, Report, Row
 from xstilts.data.readers.squad_json import squad
@@ -44,6 +44,7 @@ FORMATS: dict[str, Reader] = {
             json_rows,
             jsonl,
             mewslix,
+            mewslix_hub,
             mewslix_pairs,
             parquet,
             squad,

@@ -2,7 +2,8 @@
 
 A query is the sentence of a mention, the mention between braces; a candidate is an entity's title with the first
 sentence of its description. Files as its script writes them: `wikinews_mentions-<split>.jsonl` beside
-`candidate_set_entities.jsonl`, and `wikipedia_pairs-<split>.jsonl` for training.
+`candidate_set_entities.jsonl`, and `wikipedia_pairs-<split>.jsonl` for training. The hub's copy (izhx/mewsli-x) has one
+text for each mention and each entity, marked and cut as XTREME-R's code does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from xstilts.data.languages import code_of
 from xstilts.data.readers import field_types
 from xstilts.data.readers.delimited import jsonl
+from xstilts.data.readers.parquet import parquet
 from xstilts.data.readers.row import Input, Options, Report, Row, bad
 from xstilts.errors import InputError
 
@@ -36,6 +38,18 @@ def mewslix_pairs(files: Sequence[Input], options: Options, report: Report) -> I
     """Read pairs of a mention and its entity, for training."""
     for row in jsonl(files, options, report):
         yield from _known(row, _pair)
+
+
+def mewslix_hub(files: Sequence[Input], options: Options, report: Report) -> Iterator[Row]:
+    """Read the hub's copy: the mentions of a language (first file), and all candidates (the others)."""
+    for row in jsonl(files[:1], options, report):
+        values = {"id": row.values.get("example_id"), "text": _get(row, "mention"), "side": "query"}
+        yield Row(row.place, {**values, "targets": (_get(row, "entity_id"),)})
+    for file in files[1:]:
+        rows = parquet([file], {}, report) if file.name.endswith(".parquet") else jsonl([file], options, report)
+        for row in rows:
+            values = {"id": _get(row, "entity_id"), "text": _get(row, "description"), "side": "candidate"}
+            yield Row(row.place, values)
 
 
 def _known(row: Row, parts: Callable[[Row], Iterator[Row]]) -> list[Row]:

@@ -1,7 +1,7 @@
 """BUCC 2018: which sentences of two monolingual texts are translations? German, French, Russian, Chinese and English.
 
-Nothing is trained; the threshold is chosen on the development part (Zweigenbaum et al. 2018). The hub's copy holds the
-sentences of its only split.
+Nothing is trained; the threshold is chosen on the development part (Zweigenbaum et al. 2018). The hub's copy has the
+test sentences and their pairs alone: no development part, and not the shared task's ids, which leaderboards know.
 """
 
 from xstilts.data.source import Source

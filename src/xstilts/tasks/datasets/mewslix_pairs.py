@@ -3,14 +3,19 @@
 from xstilts.data.source import Source
 from xstilts.tasks.base import Task
 
+HUB = "hub/izhx/mewsli-x/wikipedia_pairs"
+
 task = Task(
     name="mewslix_pairs",
     format="bitext_retrieval",
     languages=("en",),
     metric="retrieval_accuracy",
-    sources=tuple(
-        Source("mewslix_pairs", {"train": f"{folder}/wikipedia_pairs-train.jsonl"})
-        for folder in ("xtreme/mewslix", "mewslix")
+    sources=(
+        *(
+            Source("mewslix_pairs", {"train": f"{folder}/wikipedia_pairs-train.jsonl"})
+            for folder in ("xtreme/mewslix", "mewslix")
+        ),
+        Source("parquet", {"train": f"{HUB}/train*.parquet"}, columns={"source": "mention", "english": "entity"}),
     ),
     citation="Ruder et al. 2021, XTREME-R: Towards More Challenging and Nuanced Multilingual Evaluation, EMNLP",
     licence="CC BY-SA 4.0 and CC BY 2.5, as Wikipedia and WikiNews",

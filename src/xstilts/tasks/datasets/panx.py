@@ -20,6 +20,7 @@ CODES = (
     "af ar az bg bn de el en es et eu fa fi fr gu he hi hu id it ja jv ka kk ko lt ml mr ms my nl pa pl pt qu ro "
     "ru sw ta te th tl tr uk ur vi yo zh"
 )
+OF_XTREME_R = ("az", "gu", "lt", "pa", "pl", "qu", "ro", "uk")  # which google/xtreme does not have
 task = Task(
     name="panx",
     format="token_classification",
@@ -36,6 +37,7 @@ task = Task(
             "parquet",
             {split: f"hub/google/xtreme/PAN-X.{{language}}/{split}*.parquet" for split in SPLITS},
             columns={"tags": "ner_tags"},
+            languages=tuple(code for code in CODES.split() if code not in OF_XTREME_R),
         ),
         Source(
             "parquet",

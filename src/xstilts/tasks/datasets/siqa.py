@@ -42,6 +42,7 @@ task = Task(
             "jsonl",
             {split: f"intermediate/siqa/socialIQa_v1.4_{name}.jsonl" for split, name in FILES.items()},
             convert=ask,
+            layouts=({split: f"xtreme/siqa/socialIQa_v1.4_{name}.jsonl" for split, name in FILES.items()},),
         ),
         Source(
             "aligned",
