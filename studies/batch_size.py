@@ -66,7 +66,7 @@ def plan(scale: str) -> Plan:
         retrieval = task_in_languages("sandbox_retrieval", "qac qae")
         tasks = ("sandbox_cloze", "sandbox_inference")
         recipes = Recipes("sandbox", (), ("steps=40",))
-        return Plan("sandbox", (*targets, retrieval), tasks, recipes, 2, (8, 32, 128), 32, 2e-3, 2560)
+        return Plan("sandbox", (*targets, retrieval), tasks, recipes, 3, (8, 32, 128), 32, 2e-3, 2560)
     if scale == "small":
         targets = (
             task_in_languages("xcopa", "et id it sw tr vi zh"),
