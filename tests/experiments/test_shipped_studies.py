@@ -80,7 +80,9 @@ def smallest(asked: Study) -> Study:
             seeds=seeds,
         )
 
-    arms = tuple(Arm(shrunk(arm.grid), arm.label) for arm in asked.arms if name_of(arm.grid.encoder) in ends)
+    arms = tuple(
+        Arm(shrunk(arm.grid), arm.label, arm.rates[:2]) for arm in asked.arms if name_of(arm.grid.encoder) in ends
+    )
     return replace(asked, arms=arms)
 
 
@@ -96,6 +98,8 @@ def test_a_study_goes_from_its_file_to_a_report_that_stands(path: Path, machine:
     asked = smallest(studies.load(path, "sandbox"))
     studies.build(asked, machine)
     assert studies.build(asked, machine) == 0
+    asked = studies.tuned(asked, machine)
+    assert not any(arm.rates for arm in asked.arms)
     table = studies.table(asked, machine)
     verdicts = claim.check_all(asked.claims, table)
     found = study_report.build_report(

@@ -376,12 +376,17 @@ class Saving:
 class Scaling:
     """The exponent with which a cost grows with the encoder's parameters: the slope of logarithms.
 
+    With another setting to compare with, it is the difference of two exponents, that of the ratio of both costs: what
+    an encoder adds to both of them cancels.
+
     Attributes:
         figure: The cost, one of `COSTS`.
         intermediate: The intermediate setting.
         target: The target task.
         recipe: The recipe's label; "" where the results have only one.
         per: A cost to divide by first; "" for none.
+        over: The setting whose exponent is subtracted; "" for none.
+        over_recipe: The recipe of that setting; "" for the same.
     """
 
     figure: str
@@ -389,6 +394,8 @@ class Scaling:
     target: str
     recipe: str = ""
     per: str = ""
+    over: str = ""
+    over_recipe: str = ""
 
     def __post_init__(self) -> None:
         _known(self.figure, self.per or self.figure)
@@ -409,24 +416,27 @@ class Scaling:
         return sloped(by_size, [math.log2(measured.estimate.value) for _, measured in by_size.values()])
 
     def at(self, table: ResultsTable, encoder: str) -> Measured:
-        """Return the mean cost of one encoder over seeds.
+        """Return the mean cost of one encoder over seeds, or its mean ratio to that of the setting compared with.
 
         Args:
             table: The results of the study.
             encoder: The name of the encoder.
 
         Returns:
-            The cost in the unit of `figure`, with the stages behind it.
+            The cost in the unit of `figure`, or the ratio, with the stages behind it.
 
         Raises:
             Missing: The table has no such rows, or the cost was not measured.
         """
-        rows = arm(table, self.intermediate, self.target, encoder, self.recipe)
-        codes = tuple(sorted({code for code, _ in rows}))
-        seeds = replicates([rows], codes)
-        values = np.array([_rate(rows, self.figure, self.per, codes, seed) for seed in seeds])
+        arms = [arm(table, self.intermediate, self.target, encoder, self.recipe)]
+        if self.over:
+            arms.append(arm(table, self.over, self.target, encoder, self.over_recipe or self.recipe))
+        codes = shared(arms)
+        seeds = replicates(arms, codes)
+        spent = [[_rate(rows, self.figure, self.per, codes, seed) for seed in seeds] for rows in arms]
+        values = np.array(spent[0]) / np.array(spent[1]) if self.over else np.array(spent[0])
         estimate = Estimate(float(values.mean()), float(values.var(ddof=1)) if len(seeds) > 1 else math.nan, len(seeds))
-        return over(estimate, [rows], codes)
+        return over(estimate, arms, codes)
 
 
 def _known(*figures: str) -> None:

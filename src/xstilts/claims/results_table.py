@@ -31,14 +31,13 @@ FIGURES = ("seconds", "flops", "tokens", "parameters", "trained_parameters", "jo
 COSTS = (
     *(f"{role}_{figure}" for role in ROLES for figure in FIGURES),
     "intermediate_memory_mib",
+    "intermediate_measured_memory_mib",
     "predict_seconds",
     "predict_flops",
     "predict_tokens",
 )
-CLOCKED = (
-    "seconds",
-    "joules",
-)  # figures that are measured by clocks and meters; the others are counted and do not vary
+# Figures that are measured by clocks and meters; the others are counted and do not vary.
+CLOCKED = ("seconds", "joules", "measured_memory_mib")
 
 
 class Missing(LookupError):

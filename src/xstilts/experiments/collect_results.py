@@ -96,8 +96,10 @@ def costs(behind: Iterable[Part]) -> dict[str, float]:
     """
     sums: dict[str, float] = {}
     for role, facts, folder in behind:
-        mib = memory_of(facts, folder) if role == INTERMEDIATE else None
-        figures = _figures(facts["record"].get("cost") or {}) | ({"memory_mib": mib} if mib else {})
+        figures = _figures(facts["record"].get("cost") or {})
+        if role == INTERMEDIATE:
+            memory = {"memory_mib": memory_of(facts, folder), "measured_memory_mib": measured_memory_of(facts)}
+            figures |= {name: mib for name, mib in memory.items() if mib}
         for figure, value in figures.items():
             name = f"{role}_{figure}"
             sum_so_far = sums.get(name, 0.0)
@@ -137,6 +139,21 @@ def memory_of(facts: Manifest, folder: Path) -> float | None:
     estimates = [_needed(text, recipe, format, labels, device, rows) for format, labels in sorted(formats)]
     known_mib = [mib for mib in estimates if mib is not None]
     return max(known_mib) if len(known_mib) == len(estimates) else None
+
+
+def measured_memory_of(facts: Manifest) -> float | None:
+    """Return the memory of a finished training in MiB, as it was measured.
+
+    Args:
+        facts: The training's manifest.
+
+    Returns:
+        On a GPU, the most that torch had allocated; on a CPU, the most that the process held during the training,
+        without what is not the network's. None where it was not measured.
+    """
+    peaks = (facts["record"].get("cost") or {}).get("peak_memory_mib") or {}
+    measured = peaks.get("allocated") or peaks.get("loop")
+    return float(measured) if measured else None
 
 
 @lru_cache(maxsize=1024)

@@ -38,9 +38,9 @@ from xstilts.claims.claim_validation import ArmSelector
 from xstilts.claims.results_table import COSTS, Result, ResultsTable
 from xstilts.errors import InputError
 from xstilts.experiments import collect_results, preflight
-from xstilts.experiments.extra_tables import ExtraTable, StageTable
+from xstilts.experiments.extra_tables import ExtraTable, StageTable, TriedRate, TriedRates
 from xstilts.experiments.grid import Grid
-from xstilts.experiments.run import Run
+from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import Splits
 from xstilts.models.naming import name_of
 from xstilts.runtime import progress
@@ -49,7 +49,7 @@ from xstilts.runtime.text import counted, listed
 from xstilts.store import local_executor
 from xstilts.store.local_executor import Unbuilt
 from xstilts.store.memo import memoising
-from xstilts.store.names import BASELINE
+from xstilts.store.names import BASELINE, INTERMEDIATE
 from xstilts.store.stage import Stage, with_inputs
 
 SCALES = ("sandbox", "small", "full")
@@ -64,15 +64,53 @@ class Arm:
     Attributes:
         grid: The runs.
         label: The recipe's name in the results table.
+        rates: Learning rates of the intermediate phase, of which the arm gets the one with the best development score;
+            none: the recipe's own rate. Each is tried with one seed and without any target.
+
+    Raises:
+        InputError: A rate is given twice, or there are rates and no intermediate phase.
     """
 
     grid: Grid
     label: str = ""
+    rates: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.rates)) < len(self.rates):
+            raise InputError(f"arm '{self.label}' tries a learning rate twice: {', '.join(map(str, self.rates))}")
+        if self.rates and not self.grid.settings:
+            raise InputError(f"arm '{self.label}' has learning rates to try and no intermediate phase: give settings")
+
+    def at(self, rate: float) -> Arm:
+        """Return the arm with this learning rate in the intermediate phase."""
+        recipes = self.grid.recipes
+        changed = replace(recipes, intermediate=(*recipes.intermediate, f"learning_rate={rate:.3g}"))
+        return Arm(replace(self.grid, recipes=changed), self.label)
+
+    def planned(self) -> Arm:
+        """Return the arm as it is counted before its rate is chosen: with the first of its rates."""
+        return self.at(self.rates[0]) if self.rates else self
+
+    def trials(self, data: Splits | Path | None = None) -> dict[float, tuple[Phase, ...]]:
+        """Return the trainings that choose the learning rate.
+
+        Args:
+            data: Data folder, or splits, that the trainings read.
+
+        Returns:
+            By rate the intermediate phase of each setting, of the first seed.
+        """
+        return {rate: tuple(_intermediate_phases(self.at(rate).grid, data)) for rate in self.rates}
 
     def settings(self, data: Splits | Path | None = None) -> list[tuple[str, Run]]:
         """Return the name of each setting on each target, and its run of the first seed."""
         grid = self.grid if self.grid.average else replace(self.grid, seeds=1)
         return [(name, runs[0]) for target in grid.targets for name, runs in grid.runs(target, data).items()]
+
+
+def _intermediate_phases(grid: Grid, data: Splits | Path | None) -> Iterator[Phase]:
+    for (run,) in replace(grid, seeds=1).runs(grid.targets[0], data).values():
+        yield from (phase for phase in run.phases() if phase.role == INTERMEDIATE)
 
 
 @dataclass(frozen=True)
@@ -180,14 +218,25 @@ class Study:
         return (arm, *chosen_as)
 
     def runs(self, data: Splits | Path | None = None) -> Iterator[Run]:
-        """Yield the runs of all arms."""
-        return (run for arm in self.arms for run in arm.grid.all_runs(data))
+        """Yield the runs of all arms; of an arm that chooses its learning rate, those at the first rate."""
+        return (run for arm in self.arms for run in arm.planned().grid.all_runs(data))
+
+    def trials(self, machine: Runtime) -> list[Stage]:
+        """Return the trainings by which arms choose their learning rates, equal ones once."""
+        with memoising():
+            phases = [phase for arm in self.arms for tried in arm.trials(machine.data).values() for phase in tried]
+            return list(dict.fromkeys(phase.stage for phase in phases))
 
     def stages(self, machine: Runtime) -> list[Stage]:
-        """Return the stages of all arms and extra tables with their transitive inputs: a table reads every manifest."""
+        """Return the stages of all arms and extra tables with their transitive inputs: a table reads every manifest.
+
+        Of an arm whose learning rate is still to be chosen (`tuned`) they are the trials, and its runs at the first
+        rate, which are as many.
+        """
         with memoising():
             extras = [extra.stages(machine).values() for extra in self.extras if isinstance(extra, StageTable)]
-            return with_inputs(chain(*(arm.grid.stages(machine) for arm in self.arms), *extras))
+            grids = (arm.planned().grid.stages(machine) for arm in self.arms)
+            return with_inputs(chain(self.trials(machine), *grids, *extras))
 
 
 def _refuse_choices(choices: Sequence[DevSelectedArm | DevSelectedTask], arms: Sequence[Arm]) -> None:
@@ -287,7 +336,66 @@ def build(study: Study, machine: Runtime) -> int:
         Unbuilt: Some could not be built; those that do not need them were.
     """
     machine.torch_device()
-    stages = study.stages(machine)
+    tried = _try(study, machine)
+    return tried + _build(tuned(study, machine).stages(machine), machine)
+
+
+def tuned(study: Study, machine: Runtime, partly: bool = True) -> Study:
+    """Return a study whose arms have the learning rates that their trials in the store choose.
+
+    Args:
+        study: The study.
+        machine: Names the store and the data folder.
+        partly: Whether rates count whose trials are not finished, as of a loss that became infinite: the others are
+            chosen among. If not, such an arm is left as it is.
+
+    Returns:
+        The study, with a further table of the rates that were tried.
+
+    Raises:
+        InputError: Trials have no development data to choose by.
+    """
+    if not any(arm.rates for arm in study.arms):
+        return study
+    with memoising():
+        arms, tables = zip(*(_tuned(arm, machine, partly) for arm in study.arms), strict=True)
+    rows = tuple(row for table in tables for row in table)
+    return replace(study, arms=arms, extras=(*study.extras, TriedRates(rows)) if rows else study.extras)
+
+
+def _tuned(arm: Arm, machine: Runtime, partly: bool) -> tuple[Arm, tuple[TriedRate, ...]]:
+    trials = {
+        rate: TriedRate.read(arm.label, name_of(arm.grid.encoder), rate, [phase.stage for phase in phases], machine)
+        for rate, phases in arm.trials(machine.data).items()
+    }
+    finished = {rate: trial for rate, trial in trials.items() if trial.seconds is not None}
+    if not trials or (not partly and len(finished) < len(trials)):
+        return arm, ()
+    if not finished:
+        return arm.planned(), ()
+    if any(math.isnan(trial.dev) for trial in finished.values()):
+        raise InputError(
+            f"the learning rate of '{arm.label}' cannot be chosen: an intermediate task has no development data; give "
+            "the arm no rates"
+        )
+    best = max(finished, key=lambda rate: finished[rate].dev)
+    return arm.at(best), tuple(replace(trial, chosen=rate == best) for rate, trial in trials.items())
+
+
+def _try(study: Study, machine: Runtime) -> int:
+    """Build the trials of learning rates and return how many were built; a rate that fails is not chosen."""
+    trials = study.trials(machine)
+    if not trials:
+        return 0
+    try:
+        return _build(with_inputs(trials), machine)
+    except Unbuilt as error:
+        for reason in dict.fromkeys(filter(None, error.reasons.values())):
+            progress.note(f"a learning rate that is tried fails and cannot be chosen: {reason}")
+        return error.built
+
+
+def _build(stages: Sequence[Stage], machine: Runtime) -> int:
     refused = {key: str(error) for key, error in preflight.failures(stages, machine).items()}
     for reason in dict.fromkeys(refused.values()):
         progress.note(f"what needs it is left out: {reason}")
@@ -334,6 +442,7 @@ def table(study: Study, machine: Runtime, failed: Collection[str] = ()) -> Resul
     Returns:
         The table.
     """
+    study = tuned(study, machine)
     with memoising():
         rows = tuple(row for arm in study.arms for row in collect_results.rows(arm.label, arm.grid, machine, failed))
     return ResultsTable(rows + tuple(row for choice in study.choices for row in _chosen(choice, rows, failed)))

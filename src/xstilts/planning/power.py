@@ -46,6 +46,7 @@ EXAMPLE_ERROR = 0.5  # of the same gain through its test examples, in points
 OFF_LINE = 1.0  # deviation of the gains of encoders from a line over sizes, beside seeds and examples, in points
 PERCENT_DEVIATION = 3.0  # of a saving of time between seeds, in percent
 EXPONENT_DEVIATION = 0.15  # of costs from a power law over sizes, in doublings
+RATIO_DEVIATION = 0.05  # of the ratio of two costs of one encoder, in which what is its own cancels
 SHARED = 0.5  # correlation of two gains on one target with one encoder, which share their baseline
 GUESS = "guessed variances"
 
@@ -107,7 +108,8 @@ class Variances:
         """
         if isinstance(measure, Growth | Scaling):
             gain = measure.gain if isinstance(measure, Growth) else None
-            return self._slope(gain, seeds, sizes)
+            ratio = isinstance(measure, Scaling) and bool(measure.over)
+            return self._slope(gain, seeds, sizes, RATIO_DEVIATION if ratio else EXPONENT_DEVIATION)
         if isinstance(measure, Saving):
             return None if measure.counted else Estimate(0.0, PERCENT_DEVIATION**2, seeds)
         if isinstance(measure, Level | Gain | Mean):
@@ -115,12 +117,12 @@ class Variances:
             return Estimate(0.0, self.seed**2 * share, seeds, self.examples**2 * share)
         return None
 
-    def _slope(self, gain: Gain | Mean | None, seeds: int, sizes: Sequence[float]) -> Estimate | None:
+    def _slope(self, gain: Gain | Mean | None, seeds: int, sizes: Sequence[float], deviation: float) -> Estimate | None:
         count = len(sizes)
         if count < 3 or len(set(sizes)) < 2:
             return None
         if gain is None:
-            variance = EXPONENT_DEVIATION**2
+            variance = deviation**2
         else:
             variance = (self.seed**2 / seeds + self.examples**2) * _shared_variance(gain) + OFF_LINE**2
         x = np.log2(np.asarray(sizes))

@@ -144,6 +144,7 @@ def to_json(forecast: Forecast) -> dict[str, Any]:
         "configurations": [_line_json(line, forecast.gpu) for line in forecast.lines],
         "sizes": [asdict(size) for size in forecast.sizes],
         "held_out": list(forecast.held_out),
+        "trials": forecast.trials,
         "notes": list(notes(forecast.gpu)),
     }
 
@@ -223,7 +224,7 @@ def _remarks(forecast: Forecast) -> Iterator[str]:
     for encoder, why in dict.fromkeys((name_of(line.configuration.encoder), line.why) for line in forecast.lines):
         if why:
             yield f"  not known of {encoder}: {why}"
-    yield from (f"  {sentence}" for sentence in forecast.held_out)
+    yield from (f"  {sentence}" for sentence in (*forecast.held_out, forecast.trials) if sentence)
 
 
 def _misfits(forecast: Forecast) -> Iterator[str]:
@@ -307,7 +308,7 @@ def _line_json(line: Line, gpu: Gpu) -> dict[str, Any]:
     return {
         "encoder": name_of(planned.encoder),
         "tasks": planned.tasks,
-        "recipe": asdict(planned.recipe),
+        "recipe": {name: value for name, value in asdict(planned.recipe).items() if name != "learning_rate"},
         "trainings_naive": line.naive,
         "trainings_shared": line.shared,
         "each": line.each and {**asdict(line.each), "flops": line.each.flops, "gpu_hours": gpu.hours(line.each.flops)},

@@ -573,7 +573,7 @@ def scalings(claims: Iterable[Claim], table: ResultsTable) -> Iterator[Json]:
         yield {
             "figure": measure.figure,
             "per": measure.per,
-            "of": measure.recipe or measure.intermediate,
+            "of": _scaled(measure),
             "what": claim.sentence,
             "points": [[sizes[name], value, name] for name, value in values.items()],
             "exponent": fit.value,
@@ -581,6 +581,13 @@ def scalings(claims: Iterable[Claim], table: ResultsTable) -> Iterator[Json]:
             "high": high,
             "by_construction": bool(claim.by_construction),
         }
+
+
+def _scaled(measure: Scaling) -> str:
+    """Return the arm of a growth with size, and the one that it is divided by."""
+    first = measure.recipe or measure.intermediate
+    second = measure.over_recipe if measure.over_recipe != measure.recipe else measure.over
+    return f"{first} by {second}" if measure.over else first
 
 
 # Tables of the study's own.

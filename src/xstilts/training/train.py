@@ -167,7 +167,7 @@ def train(
 
         # Signals are held back until a step is over, so that a checkpoint never holds half of one.
         saved = time.monotonic()
-        with deferred() as interrupted, ledger.metered(state.cost, machine) as meter:
+        with deferred() as interrupted, ledger.metered(state.cost, machine, network) as meter:
             for prepared in stepper.prefetch(islice(steps, state.step, None)):
                 loss = stepper.take(prepared, total)
                 state.step, state.micro_tokens = prepared.number + 1, stepper.max_tokens_per_pass
