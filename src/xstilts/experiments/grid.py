@@ -149,8 +149,8 @@ class Grid:
             InputError: Data are missing; the message names every place looked at.
         """
         with memoising():
-            choices = [stage for run in self.all_runs(machine.data) for stage in snapshot_choice.stages(run)]
-            return self.score_stages(machine) + self.overlaps(machine) + choices
+            stages = self.score_stages(machine) + self.overlaps(machine)
+            return stages + [stage for run in self.all_runs(machine.data) for stage in snapshot_choice.stages(run)]
 
     def overlaps(self, machine: Runtime) -> list[Stage]:
         """Return the contamination checks of the test sets against the training data, the same for all seeds.
