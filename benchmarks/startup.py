@@ -3,7 +3,8 @@
 `help` is `xstilts --help` in a new process; `transformers`, for scale, a new process that imports that library alone.
 Planning is done in one process over the sandbox's tasks, whose data are made and need no files: promise the scores of
 all runs, then list what has to be built for them, against a store that is empty. The finished study is a small grid of
-the sandbox that is built first; then it is built again and its tables are made.
+the sandbox that is built first; then it is built again and its tables are made. Each study of `studies/` is planned at
+full scale (`xstilts plan`) in a new process, whose caches are empty; what counts is the processor's time.
 
     python benchmarks/startup.py --runs 5000 --rounds 3
 """
@@ -11,6 +12,7 @@ the sandbox that is built first; then it is built again and its tables are made.
 from __future__ import annotations
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
@@ -34,6 +36,7 @@ SETTINGS = (
     *("sandbox_inference", "sandbox_paraphrase", "sandbox_parity", "sandbox_names", "sandbox_roles", "sandbox_cloze"),
     *("sandbox_inference+sandbox_names", "sandbox_cloze+sandbox_roles", "sandbox_parity+sandbox_paraphrase"),
 )
+STUDIES = Path(__file__).parents[1] / "studies"
 SMALL = ("steps=2", "max_train_examples=32", "max_length=64")
 PROGRAMS = {
     "help": "import sys; sys.argv = ['xstilts', '--help']; from xstilts.cli import main; main()",
@@ -49,6 +52,7 @@ def main() -> None:
     calls["help"](0)  # from then on its files are in memory
     found: sides.Figures = {f"{name}_seconds": taken for name, taken in sides.in_turn(calls, asked.rounds).items()}
     found |= planned(asked)
+    found |= forecast(asked)
     found |= finished(asked)
     sides.tell(found, asked.json)
 
@@ -97,6 +101,23 @@ def planned(asked: argparse.Namespace) -> sides.Figures:
     whole = [one + other for one, other in zip(promising, listing, strict=True)]
     figures: sides.Figures = {"planned_runs": runs, "planned_stages": todo, "planning_seconds": whole}
     return figures | {"promising_seconds": promising, "listing_seconds": listing}
+
+
+def forecast(asked: argparse.Namespace) -> sides.Figures:
+    """Return the processor's seconds that the forecast of each study takes, and those of the longest."""
+    files, scale = sorted(STUDIES.glob("*.py")), "full"
+    if asked.quick:
+        files, scale = [STUDIES / "layerwise.py"], "sandbox"
+    seconds = {}
+    for file in files:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = f"import sys; sys.argv = ['xstilts', 'plan', {str(file)!r}, '--scale', {scale!r}, '--json']"
+        process(f"{command}; from xstilts.cli import main; main()", 0)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds[f"forecast_{file.stem}_processor_seconds"] = (
+            after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        )
+    return seconds | {"forecast_processor_seconds": max(seconds.values())}
 
 
 def finished(asked: argparse.Namespace) -> sides.Figures:

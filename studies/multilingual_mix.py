@@ -1,8 +1,9 @@
 """Are several non-English intermediate tasks better than English ones?
 
-English tasks alone, tasks in languages of several families alone, and all of them together, each with the same number
-of examples in all, before the same targets; the targets are learned in English throughout. The languages of a task
-are one training split each, and the splits of a mix have equal numbers of examples.
+The same questions in English and in languages of several families, as translations have them, so that language is all
+that differs: both arms see the same questions, equally many examples, for as many steps. As English data are seldom
+short of questions, a further English arm has as many examples of different questions, each seen once, and a last one
+adds English to the other languages. All are before the same targets, which are learned in English throughout.
 """
 
 from __future__ import annotations
@@ -21,20 +22,54 @@ from xstilts.models.naming import name_of
 from xstilts.sandbox import LIMIT
 from xstilts.tasks.base import Task, task, task_in_languages
 
-ENGLISH, OTHERS, UNION = "English", "other languages", "all together"
+Codes = Mapping[str, tuple[str, ...]]
+SAME, OTHERS = "English, the same questions", "other languages, the same questions"
+ENGLISH, UNION = "English, more questions", "English and other languages"
+
+
+@dataclass(frozen=True)
+class Mix:
+    """An arm's intermediate tasks, and how often each of their examples is seen.
+
+    Attributes:
+        names: The tasks; their languages are one training split each, and all splits have equally many examples.
+        passes: How often the examples are seen.
+    """
+
+    names: tuple[str, ...]
+    passes: int = 1
+
+    @property
+    def tasks(self) -> Tasks:
+        """The tasks."""
+        return tuple(task(name) for name in self.names)
+
+    @property
+    def label(self) -> str:
+        """The name of the setting in the results table."""
+        return "+".join(one.name for one in self.tasks)
+
+    @property
+    def splits(self) -> int:
+        """The number of training splits."""
+        return sum(len(one.training_parts()) for one in self.tasks)
 
 
 @dataclass(frozen=True)
 class Plan:
     """What differs by scale.
 
-    examples: of each mix in all, a multiple of the number of training splits of every mix. recipes: by encoder, with
-    words for what they train where it is not everything.
+    Attributes:
+        recipes: By encoder.
+        mixes: The mix of each arm, by its label.
+        targets: The targets; none is trained on data of an intermediate task.
+        examples: Examples that an epoch sees in each arm, repeated ones counted: a multiple of the number of splits of
+            every mix times its passes.
+        seeds: Number of seeds.
     """
 
-    recipes: Mapping[str, tuple[Recipes, str]]
-    english: tuple[str, ...]
-    others: tuple[str, ...]
+    recipes: Mapping[str, Recipes]
+    mixes: Mapping[str, Mix]
     targets: Tasks
     examples: int
     seeds: int
@@ -43,65 +78,77 @@ class Plan:
 def plan(scale: str) -> Plan:
     """Return the setup of a scale."""
     if scale == "sandbox":
+        english, others = ("sandbox_cloze", "sandbox_inference"), ("qab+qad", "qab+qad")
         return Plan(
-            {"sandbox": (Recipes("sandbox", ("steps=150",)), "")},
-            ("sandbox_cloze", "sandbox_inference"),
-            ("sandbox_cloze:qab+qad", "sandbox_inference:qac+qae"),
+            {"sandbox": Recipes("sandbox", ("steps=100",), ("steps=60",))},
+            _mixes(english, others, "qaa"),
             tasks_of("sandbox_qa,sandbox_nli"),
             2400,
-            2,
+            3,
         )
     if scale == "small":
+        translations = ("kornli_small", "myxnli_small:my+sw+ur")
         return Plan(
-            {"work/small-encoder": (Recipes("small", ("epochs=2",), ("max_train_examples=2000", "epochs=1")), "")},
-            ("snli_small", "squad_small"),
-            ("kornli_small", "myxnli_small:my+sw+ur", "arcd"),
+            {"work/small-encoder": Recipes("small", ("epochs=2",), ("max_train_examples=2000", "epochs=1"))},
+            {
+                SAME: Mix(("xnli_small",), 4),
+                OTHERS: Mix(translations),
+                ENGLISH: Mix(("snli_small",)),
+                UNION: Mix(("xnli_small", *translations)),
+            },
             (
                 task_in_languages("udpos", "en ar de es fi hi id ko ru ta tr ur vi wo zh"),
                 task_in_languages("tatoeba", "ar de es fi hi id ko ru sw ta tr ur vi zh"),
             ),
-            3360,
-            3,
+            9960,
+            5,
         )
-    adapters = ("trainable=lora:16", "learning_rate=1e-4")
-    one = ("epochs=1",)
+    adapters = ("trainable=lora:16", "learning_rate=1e-4", "selection=none")
+    recipes = Recipes("phang2020", ("epochs=1", *adapters), adapters)
+    encoders = ("facebook/xlm-roberta-xl", "EuroBERT/EuroBERT-2.1B", "Qwen/Qwen3-4B")
     return Plan(
-        {
-            "facebook/xlm-roberta-xl": (Recipes("phang2020", one), ""),
-            "facebook/xlm-roberta-xxl": (Recipes("phang2020", (*one, *adapters), adapters), "adapters"),
-        },
-        ("mnli", "squad"),
-        ("mnli:hi+sw+tr+zh", "tydiqa:ar+fi+id+te"),
+        dict.fromkeys(encoders, recipes),
+        _mixes(("mnli", "pawsx"), ("hi+ru+sw+zh", "de+es+ja+zh"), "en"),
         tasks_of("xquad,panx,udpos"),
-        16000,
-        3,
+        80_000,
+        5,
     )
+
+
+def _mixes(english: tuple[str, ...], others: tuple[str, ...], base: str) -> dict[str, Mix]:
+    """Return the mixes of tasks whose training data are translations, each in as many other languages."""
+    pairs = list(zip(english, others, strict=True))
+    return {
+        SAME: Mix(english, len(others[0].split("+"))),
+        OTHERS: Mix(tuple(f"{name}:{codes}" for name, codes in pairs)),
+        ENGLISH: Mix(english),
+        UNION: Mix(tuple(f"{name}:{base}+{codes}" for name, codes in pairs)),
+    }
 
 
 def study(scale: str) -> Study:
     """Return the study at a scale."""
     setup = plan(scale)
     arms = tuple(
-        Arm(_grid(setup, encoder, names), label) for encoder in setup.recipes for label, names in _mixes(setup).items()
+        Arm(_grid(setup, encoder, mix), label) for encoder in setup.recipes for label, mix in setup.mixes.items()
     )
     lengths = tuple(Lengths(target.name, base) for target in setup.targets if (base := _base(target)))
     return Study(__doc__ or "", arms, tuple(_claims(setup)), limits=_limits(scale), extras=lengths)
 
 
-def _mixes(setup: Plan) -> dict[str, tuple[str, ...]]:
-    """Return the tasks of each mix, by the label of its arm."""
-    return {ENGLISH: setup.english, OTHERS: setup.others, UNION: (*setup.english, *setup.others)}
-
-
-def _grid(setup: Plan, encoder: str, names: tuple[str, ...]) -> Grid:
-    recipes, _ = setup.recipes[encoder]
-    share = f"max_train_examples={setup.examples // sum(len(task(name).training_parts()) for name in names)}"
-    shared = replace(recipes, intermediate=(*recipes.intermediate, share))
-    return Grid(Encoder.of(encoder), setup.targets, (_setting(names),), shared, setup.seeds)
-
-
-def _setting(names: tuple[str, ...]) -> Tasks:
-    return tuple(task(name) for name in names)
+def _grid(setup: Plan, encoder: str, mix: Mix) -> Grid:
+    recipes = setup.recipes[encoder]
+    epochs = recipes.of(mix.tasks, "intermediate").epochs * mix.passes
+    # All splits of a task draw the same rows, which are the same questions where the splits are translations.
+    share = setup.examples // mix.splits // mix.passes
+    changes = (f"max_train_examples={share}", f"epochs={epochs:g}")
+    return Grid(
+        Encoder.of(encoder),
+        setup.targets,
+        (mix.tasks,),
+        replace(recipes, intermediate=(*recipes.intermediate, *changes)),
+        setup.seeds,
+    )
 
 
 def _base(target: Task) -> str:
@@ -111,70 +158,102 @@ def _base(target: Task) -> str:
 
 
 def _claims(setup: Plan) -> list[Claim]:
-    return [claim for encoder in setup.recipes for claim in _of_encoder(setup, encoder)]
+    """Return what is claimed of all encoders together, and what is shown of each."""
+    seen = {code for one in setup.mixes[OTHERS].tasks for code in one.trained_in}
+    new = {
+        target.name: tuple(code for code in target.languages if code not in seen and code != _base(target))
+        for target in setup.targets
+    }
+    met = {target.name: tuple(code for code in target.languages if code in seen) for target in setup.targets}
+    every = tuple(setup.recipes)
 
+    def gains(mix: str, over: str = "", encoders: tuple[str, ...] = every, among: Codes | None = None) -> Mean:
+        against = {"over": setup.mixes[over].label, "over_recipe": over} if over else {}
+        return Mean(
+            tuple(
+                Gain(
+                    setup.mixes[mix].label,
+                    target.name,
+                    languages=among[target.name] if among else (),
+                    encoder=name_of(Encoder.of(encoder)),
+                    recipe=mix,
+                    **against,
+                )
+                for encoder in encoders
+                for target in setup.targets
+                if not among or among[target.name]
+            )
+        )
 
-def _of_encoder(setup: Plan, encoder: str) -> list[Claim]:
-    """Return the claims about one encoder."""
-    named = name_of(Encoder.of(encoder))
-    label = {mix: "+".join(one.name for one in _setting(names)) for mix, names in _mixes(setup).items()}
-    after = "" if len(setup.recipes) == 1 else f", with {', '.join(filter(None, (named, setup.recipes[encoder][1])))}"
-
-    def gain(mix: str, target: Task, over: str, languages: tuple[str, ...] = ()) -> Gain:
-        before = {"over": label[over], "over_recipe": over} if over else {}
-        return Gain(label[mix], target.name, languages=languages, encoder=named, recipe=mix, **before)
-
-    def all_of(mix: str, over: str = "") -> Mean:
-        return Mean(tuple(gain(mix, target, over) for target in setup.targets))
-
-    def some_of(codes: list[tuple[str, ...]], mix: str, over: str) -> Mean:
-        pairs = zip(setup.targets, codes, strict=True)
-        return Mean(tuple(gain(mix, target, over, chosen) for target, chosen in pairs if chosen))
-
-    seen = {code for name in setup.others for code in task(name).trained_in}
-    met = [tuple(code for code in target.languages if code in seen) for target in setup.targets]
-    new = [tuple(code for code in one.languages if code not in seen and code != _base(one)) for one in setup.targets]
-    saved = Saving("intermediate_seconds", label[OTHERS], setup.targets[0].name, OTHERS, ENGLISH, named, label[ENGLISH])
-    return [
-        Claim(f"Tasks in other languages are better than English ones{after}", all_of(OTHERS, ENGLISH), "above"),
-        Claim(f"English intermediate tasks help{after}", all_of(ENGLISH), "above"),
-        Claim(f"Intermediate tasks in other languages help{after}", all_of(OTHERS), "above"),
-        Claim(f"All of them together help{after}", all_of(UNION), "above"),
-        Claim(f"All together are better than English ones alone{after}", all_of(UNION, ENGLISH), "above"),
-        Claim(f"All together are better than other languages alone{after}", all_of(UNION, OTHERS), "above"),
+    tested = [
         Claim(
-            f"Other languages are better than English in the languages of these tasks{after}",
-            some_of(met, OTHERS, ENGLISH),
+            "The same questions are better in other languages than in English",
+            gains(OTHERS, SAME),
+            "above",
+            answers=True,
+        ),
+        Claim(
+            "As many examples are better in other languages than of more English questions",
+            gains(OTHERS, ENGLISH),
+            "above",
+            answers=True,
+        ),
+        Claim("Intermediate tasks in other languages help", gains(OTHERS), "above"),
+        Claim("English and other languages together are better than English alone", gains(UNION, ENGLISH), "above"),
+        Claim(
+            "The same questions are better in other languages where no intermediate task has the language",
+            gains(OTHERS, SAME, among=new),
             "above",
         ),
         Claim(
-            f"Other languages are better than English where no intermediate task has the language{after}",
-            some_of(new, OTHERS, ENGLISH),
-            "above",
+            "Seeing English questions again is as good as seeing more of them", gains(SAME, ENGLISH), "equivalent", 2.0
         ),
-        Claim(f"As many examples in other languages take the same time{after}", saved, "equivalent", 20.0),
     ]
+    described = [
+        Claim(
+            "Other languages, the same questions, in the languages of these tasks",
+            gains(OTHERS, SAME, among=met),
+            "above",
+        ),
+        Claim("English, the same questions again, over no intermediate task", gains(SAME), "above"),
+        Claim("English, more questions, over no intermediate task", gains(ENGLISH), "above"),
+        Claim("English and other languages together, over no intermediate task", gains(UNION), "above"),
+    ]
+    for encoder in every:
+        of = f" with {name_of(Encoder.of(encoder))}"
+        if len(every) > 1:
+            described.append(
+                Claim(
+                    f"Other languages over English, the same questions,{of}", gains(OTHERS, SAME, (encoder,)), "above"
+                )
+            )
+        described.append(
+            Claim(f"Percent of time that other languages take less than English,{of}", _saved(setup, encoder), "above")
+        )
+    return [*tested, *(replace(claim, descriptive=True) for claim in described)]
+
+
+def _saved(setup: Plan, encoder: str) -> Saving:
+    others, same = setup.mixes[OTHERS].label, setup.mixes[SAME].label
+    target, name = setup.targets[0].name, name_of(Encoder.of(encoder))
+    return Saving("intermediate_seconds", others, target, OTHERS, SAME, name, same)
 
 
 def _limits(scale: str) -> tuple[str, ...]:
     equal = (
-        "Data are equal in the number of examples, not in tokens; all together means fewer examples of each. A task's "
-        "languages are data of one question, so that more languages are not more questions."
+        "Arms are equal in examples and steps, not in tokens. The same questions are the same rows of the data set, "
+        "which are translations of each other where no row is missing in a language."
     )
     if scale == "sandbox":
-        return (
-            equal,
-            LIMIT,
-            "Other languages' data are translations of the English-like data, of which fewer meanings are then seen.",
-        )
+        return (equal, LIMIT)
     if scale == "small":
         return (
             equal,
             "The encoder has two million parameters: nothing here speaks of public encoders.",
-            "The non-English pairs are translations of one set of XNLI's, so that four languages hold much the same "
-            "meanings; the English ones are SNLI's.",
+            "The questions are XNLI's validation set; more questions are SNLI's, which are another data set.",
         )
     return (
         equal,
-        "MNLI's other languages are machine translations; TyDi QA's questions were asked in their languages.",
+        "The translations of MNLI and PAWS are made by machine.",
+        "All encoders train adapters with one recipe: the rate that is best for one encoder may not be for another.",
     )

@@ -18,11 +18,18 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 from xstilts.models.encoder import load_backbone
 
 QUICK = ("xlm-roberta", "modernbert", "mt5")
+# Of these, tests/models/test_families.py has the laws in short; what is like XLM-R in them is tested by `make slow`.
+BERTS = ("bert", "distilbert", "electra", "rembert", "xmod", "t5")
 
 
 def quick_first(names: Iterable[str]) -> list[Any]:
     """Return families as parameters of a test: a few that differ most are always tested, the others by `make slow`."""
     return [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+def berts_last(names: Iterable[str]) -> list[Any]:
+    """Return families as parameters of a test: BERT's relatives are tested by `make slow`, all others always."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in BERTS else name for name in names]
 
 
 WIDTH, DEPTH, VOCABULARY = 16, 3, 64
@@ -116,7 +123,39 @@ FAMILIES["roberta"] = FAMILIES["camembert"] = {
     **FAMILIES["xlm-roberta"],
     "config": {**FAMILIES["xlm-roberta"]["config"], "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2},
 }
-FAMILIES["umt5"] = FAMILIES["mt5"]
+FAMILIES["umt5"] = FAMILIES["t5"] = FAMILIES["mt5"]
+_WORDPIECES: dict[str, Any] = {
+    "special": {"[PAD]": "pad", "[UNK]": "unk", "[CLS]": "cls", "[SEP]": "sep", "[MASK]": "mask"},
+    "text": "[CLS] $A [SEP]",
+    "pair": "[CLS] $A [SEP] $B [SEP]",
+}
+_BERT: dict[str, Any] = {**_SIZES, "max_position_embeddings": 64, "type_vocab_size": 2, "pad_token_id": 0}
+FAMILIES["bert"] = {**_WORDPIECES, "config": _BERT}
+FAMILIES["electra"] = {**_WORDPIECES, "config": {**_BERT, "embedding_size": 12}}
+FAMILIES["rembert"] = {
+    **_WORDPIECES,
+    "config": {**_BERT, "input_embedding_size": 12, "output_embedding_size": 20},
+}
+FAMILIES["distilbert"] = {
+    **_WORDPIECES,
+    "config": {
+        "vocab_size": VOCABULARY,
+        "dim": WIDTH,
+        "n_layers": DEPTH,
+        "n_heads": 2,
+        "hidden_dim": 24,
+        "max_position_embeddings": 64,
+    },
+}
+FAMILIES["xmod"] = {
+    **FAMILIES["roberta"],
+    "config": {
+        **FAMILIES["roberta"]["config"],
+        "languages": ["en_XX", "de_DE", "sw_KE"],
+        "adapter_reduction_factor": 4,
+        "default_language": "en_XX",
+    },
+}
 
 
 def config(model_type: str) -> Any:
@@ -137,15 +176,17 @@ def tokenizer(model_type: str) -> Any:
     pair = _owned(row["pair"])
     ids = [(piece, special.index(piece)) for piece in special]
     tokens.post_processor = processors.TemplateProcessing(single=row["text"], pair=pair, special_tokens=ids)
-    roles = {f"{role}_token": piece for piece, role in row["special"].items() if role}
+    roles: dict[str, Any] = {f"{role}_token": piece for piece, role in row["special"].items() if role}
     roles |= {"pad_token": row["pad"]} if "pad" in row else {}
+    if model_type in ("bert", "electra"):  # as published; RemBERT's has types, and returns them where asked to
+        roles["model_input_names"] = ["input_ids", "token_type_ids", "attention_mask"]
     return transformers.PreTrainedTokenizerFast(tokenizer_object=tokens, **roles)
 
 
 def make(model_type: str, folder: Path, auto: str = "AutoModel", seed: int = 0) -> Path:
     """Write a tiny model of random weights with its tokenizer; `auto` names the class that is saved."""
     torch.manual_seed(seed)
-    if model_type in ("mt5", "umt5") and auto == "AutoModel":
+    if model_type in ("mt5", "umt5", "t5") and auto == "AutoModel":
         auto = "AutoModelForTextEncoding"
     model = getattr(transformers, auto).from_config(config(model_type))
     transformers.utils.logging.disable_progress_bar()

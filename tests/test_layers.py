@@ -24,6 +24,7 @@ LAYERS = (
     "models",
     "formats",
     "cost",
+    "translation",
     "evaluation",
     "training",
     "claims",

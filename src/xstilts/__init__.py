@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         train,
     )
     from xstilts.errors import InputError
+    from xstilts.experiments.translated_splits import Translation
     from xstilts.inference.model import Model, load_model
     from xstilts.models.encoder import Encoder
     from xstilts.runtime.machine import Runtime
@@ -60,6 +61,7 @@ _MODULES = {
     "StageError": "store.stage",
     "StudyResult": "api",
     "Task": "tasks.base",
+    "Translation": "experiments.translated_splits",
     "compare": "api",
     "evaluate": "api",
     "export": "sharing.export",
@@ -90,6 +92,7 @@ __all__ = [
     "StageError",
     "StudyResult",
     "Task",
+    "Translation",
     "__version__",
     "compare",
     "evaluate",

@@ -33,6 +33,7 @@ from rich.text import Text
 from xstilts import metrics, stats
 from xstilts.claims.claim import Verdict
 from xstilts.cost import summary
+from xstilts.data.dataset import DatasetSplit
 from xstilts.data.dataset import read as read_data
 from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict as predict_stage
@@ -46,12 +47,13 @@ from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.prompted_baseline import PromptedBaseline
 from xstilts.experiments.run import Recipes, Run, training_data, training_roles, training_set
 from xstilts.experiments.score_table import BASELINE, Column, ScoreTable
+from xstilts.experiments.translated_splits import Translation
 from xstilts.formats import task_format
 from xstilts.inference import model as models
 from xstilts.inference.backends import format_of, located
 from xstilts.inference.model import Input, Model, Prediction, load_model
 from xstilts.models.encoder import Encoder
-from xstilts.models.heads import LABELLED
+from xstilts.models.heads import LABELLED, is_dual_encoder
 from xstilts.models.naming import name_of
 from xstilts.reporting import study_page
 from xstilts.reporting.run_study import Outcome
@@ -68,10 +70,11 @@ from xstilts.sharing.export import export
 from xstilts.store import local_executor, manifest, query
 from xstilts.store.names import EXPORT_FILE, READ
 from xstilts.store.stage import Stage, folder_of
+from xstilts.tasks import base as registry
 from xstilts.tasks.base import Task, task
 from xstilts.tasks.user_data import Columns
 from xstilts.training.combine import head_training
-from xstilts.training.recipe import Recipe
+from xstilts.training.recipe import SETS, Recipe
 from xstilts.training.train import MODEL
 from xstilts.training.train import train as train_stage
 from xstilts.training.training_set import with_development_data
@@ -445,6 +448,7 @@ def compare(
     average: str = "",
     combine: str = "",
     oracle: int = 0,
+    translation: Translation | None = None,
     few_shot: int | str | FewShot = 0,
     runtime: Runtime | None = None,
     **options: Unpack[RuntimeOptions],
@@ -470,6 +474,7 @@ def compare(
             "swap@top:2" (layers of the second task). The name of a setting says so: "mnli+squad (add:0.5)".
         oracle: Also choose among so many last snapshots on target-language development data, which a zero-shot result
             may not see, and on that of the training language; the table has a row for each.
+        translation: Training or test data that are translated: `Translation(train=("sw",), test=True, model=…)`.
         few_shot: Train each target's model further on so many training examples of a language, which it then predicts:
             10, "10:2" (the second draw), or `FewShot(10, draw=2, settings=("epochs=20",))`. Not for the languages that
             the target is trained in, nor where there are no training data.
@@ -506,6 +511,7 @@ def compare(
         average=average,
         combine=combine,
         oracle=oracle,
+        translation=translation,
         few_shot=few_shot if isinstance(few_shot, FewShot) else FewShot.of(str(few_shot or "")),
     )
     return Comparison.of(grid, machine)
@@ -1346,7 +1352,9 @@ def _scores(
     model: Encoder | Stage, target: Task, languages: tuple[str, ...], split: str, runtime: Runtime, max_length: int
 ) -> dict[str, Stage]:
     """Return the stages of a model's scores on a target, by language; nothing is trained."""
-    recipes = Recipes("xtreme", (), (f"max_length={max_length}",))
+    form = _text_form(model)
+    recipes = Recipes("xtreme" if form else "xtreme-last", (), (f"max_length={max_length}",))
+    target_in_form = target.in_form(form)
     if _headless(target):  # the run also chooses the layer and the threshold
         return Run(model, (), target, recipes, 1, (), None, split, languages, data=runtime.data).scores()
     _check_head(model, target)
@@ -1356,15 +1364,29 @@ def _scores(
         raise InputError(
             f"'{target.name}' has no language '{', '.join(unknown)}': there are {', '.join(target.languages) or 'none'}"
         )
-    present = [code for code in codes if target.has(split, code, runtime.data)]
+    present = [code for code in codes if target_in_form.has(split, code, runtime.data)]
     if not present:
-        target.data(split, codes[0], runtime.data)  # says where it looked, if there are no files
+        target_in_form.data(split, codes[0], runtime.data)  # says where it looked, if there are no files
         raise InputError(f"the {split} files of '{target.name}' hide the labels: evaluate on split='validation'")
     scores = {}
     for code in present:
-        data = read_data(target.data(split, code, runtime.data))
+        data = read_data(target_in_form.data(split, code, runtime.data))
         scores[code] = score_stage(predict_stage(model, data, target.format, max_length), data, target.metric)
     return scores
+
+
+def _text_form(model: Encoder | Stage) -> str:
+    """Return the form of texts that a model was trained on (`Task.forms`), which targets are read in; "": the usual."""
+    if isinstance(model, Encoder):
+        return SETS["xtreme"].text_form if model.folder and is_dual_encoder(model.folder) else ""
+    training_sets = head_training(model).arguments.get("training_sets", ())
+    read = [stage.arguments.get("data") for training_set in training_sets[-1:] for stage in training_set.train]
+    for data in read:
+        if isinstance(data, DatasetSplit) and data.task in registry.names():
+            for form, sources in task(data.task).forms.items():
+                if data.meaning in [source.meaning() for source in sources]:
+                    return form
+    return ""
 
 
 def _check_head(model: Encoder | Stage, target: Task) -> None:

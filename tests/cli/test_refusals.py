@@ -31,6 +31,10 @@ BAD_RECIPE: dict[str, list[Any]] = {
     "sampling": ["foo", "", "capped", "capped:x", "capped:0", "temperature:0", "uniform:3", "0.5,x", "-1,2", None],
     "selection": [0, "500", Selection],
     "optimizer": ["sgd", "adam", "", "adamw:fp16", None],
+    "ranking": ["three-way", "", None, True],
+    "ranking_parts": [*NUMBERS, 2.5],
+    "query_length": [0, -1, 2.5, "1", True],
+    "head": ["old", "", None, True],
     "snapshots": [-1, 11, NAN, 2.5, "1", None, True],
 }
 BAD_RUNTIME: dict[str, list[Any]] = {
@@ -119,10 +123,10 @@ def test_a_precision_that_is_not_there_names_the_remedy(call: Call, families: An
 def test_an_encoder_that_would_fail_later_is_refused_by_both(call: Call, families: Any, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(families["xlm-roberta"], tmp_path / "model"))
     facts = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(facts | {"model_type": "bert"}))
+    (folder / "config.json").write_text(json.dumps(facts | {"model_type": "xlm"}))
     options = ("--encoder", folder, *RIGHT, "--store", tmp_path / "store")
     planned, ran = call("plan", *options), call("run", *options)
     assert planned == ran
     assert planned[0] == 2
-    assert "encoders of type 'bert' are not supported" in planned[2]
+    assert "encoders of type 'xlm' are not supported" in planned[2]
     assert not (tmp_path / "store").exists()

@@ -23,6 +23,7 @@ from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.run import Recipes, Run, training_roles
 from xstilts.experiments.splits import NamedSplits
 from xstilts.experiments.study import Arm, Study
+from xstilts.experiments.translated_splits import Translation
 from xstilts.models.encoder import Encoder
 from xstilts.planning.forecast import Gpu, forecast, planned
 from xstilts.reporting import study_report
@@ -51,7 +52,7 @@ def test_each_language_has_a_training_of_its_own_that_goes_on_from_the_target() 
         assert tuple(shared) == ZERO.phases()
         assert (last.role, last.tasks[0].label) == ("target", f"sandbox_pos:{code}")
         arguments, (given,) = last.stage.arguments, last.training_sets
-        assert (arguments["encoder"], arguments["keep_head"], arguments["seed"]) == (ZERO.model(), True, 2)
+        assert (arguments["encoder"], arguments["recipe"].head, arguments["seed"]) == (ZERO.model(), "continued", 2)
         assert predictions.arguments["model"] == last.stage == TEN.model(code)
         assert predictions.arguments["data"] == ZERO.predictions()[code].arguments["data"]
         assert [data.arguments["data"].language for data in given.train] == [code]
@@ -102,6 +103,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "trains a head further, and 'sandbox_retrieval' has none": {"target": task("sandbox_retrieval")},
     "leave --average out": {"average": "last:2"},
     "leave --oracle out": {"oracle": 3},
+    "leave translations out": {"translation": Translation(test=True)},
     "drawn from the training split": {"split": "train"},
     "for other languages than qaa": {"only_languages": ("qaa",)},
 }
@@ -155,7 +157,7 @@ def test_a_training_that_moves_no_weight_keeps_the_predictions(format: str, enco
     recipe = Recipe(learning_rate=1e-2, batch_size=8, steps=2, max_length=24)
     before = train(encoder, (lesson(format),), recipe, 1)
     shots = replace(lesson(format, "other"), dev=None, shots=4, labels=tuple(reversed(lesson(format).labels)))
-    after = train(before, (shots,), replace(recipe, learning_rate=1e-44, batch_size=4), 1, None, True)
+    after = train(before, (shots,), replace(recipe, learning_rate=1e-44, batch_size=4, head="continued"), 1)
     data = lesson(format).train[0]
     texts = [(build(predict(model, data, format, 24), machine) / PREDICTIONS).read_text() for model in (before, after)]
     assert texts[0] == texts[1]
@@ -165,10 +167,14 @@ def test_a_training_that_moves_no_weight_keeps_the_predictions(format: str, enco
 
 
 def test_a_head_that_is_not_there_is_not_trained_further(encoder: Encoder, machine: Runtime) -> None:
-    before = train(encoder, (lesson("bitext_retrieval"),), Recipe(batch_size=8, steps=1, max_length=24), 1)
-    for format, says in (("multiple_choice", "no multiple_choice head to train"), ("classification", "no label 'no'")):
-        with pytest.raises(InputError, match=says):
-            build(train(before, (lesson(format),), Recipe(steps=1, max_length=24), 1, None, True), machine)
+    recipe = Recipe(batch_size=4, steps=1, max_length=24, head="continued")
+    before = train(encoder, (lesson("bitext_retrieval"),), recipe, 1)
+    with pytest.raises(InputError, match=r"model; give another folder|no multiple_choice head"):
+        build(train(before, (replace(lesson("multiple_choice"), shots=4),), recipe, 1), machine)
+    before = train(encoder, (lesson("classification"),), recipe, 1)
+    other = replace(lesson("classification"), shots=4, labels=("no", "maybe"))
+    with pytest.raises(InputError, match="no label 'maybe', but no, yes"):
+        build(train(before, (other,), recipe, 1), machine)
 
 
 def test_the_drawn_examples_alone_are_compared_with_the_test_set(machine: Runtime) -> None:

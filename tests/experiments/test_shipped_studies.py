@@ -15,7 +15,7 @@ from xstilts.claims.measures import Gain
 from xstilts.data.dataset import read
 from xstilts.experiments import study as studies
 from xstilts.experiments.grid import Grid
-from xstilts.experiments.study import SCALES, Arm, Study
+from xstilts.experiments.study import SCALES, Arm, DevSelectedTask, Study
 from xstilts.models.encoder import Encoder
 from xstilts.models.naming import name_of
 from xstilts.planning.forecast import Gpu, forecast
@@ -80,7 +80,9 @@ def smallest(asked: Study) -> Study:
             seeds=seeds,
         )
 
-    arms = tuple(Arm(shrunk(arm.grid), arm.label) for arm in asked.arms if name_of(arm.grid.encoder) in ends)
+    arms = tuple(
+        Arm(shrunk(arm.grid), arm.label, arm.rates[:2]) for arm in asked.arms if name_of(arm.grid.encoder) in ends
+    )
     return replace(asked, arms=arms)
 
 
@@ -96,6 +98,8 @@ def test_a_study_goes_from_its_file_to_a_report_that_stands(path: Path, machine:
     asked = smallest(studies.load(path, "sandbox"))
     studies.build(asked, machine)
     assert studies.build(asked, machine) == 0
+    asked = studies.tuned(asked, machine)
+    assert not any(arm.rates for arm in asked.arms)
     table = studies.table(asked, machine)
     verdicts = claim.check_all(asked.claims, table)
     found = study_report.build_report(
@@ -104,8 +108,10 @@ def test_a_study_goes_from_its_file_to_a_report_that_stands(path: Path, machine:
     study_report.write(found, tmp_path)
     written = {file.name: file.read_bytes() for file in study_page.write_pages(tmp_path)}
     assert found["question"].endswith("?")
-    gains = any(isinstance(one.measure, Gain) for one in asked.claims)  # which have a table of other tests
-    assert len(found["extras"]) == len(asked.extras) + gains + bool(asked.choices)
+    # Gains that are tested have a table of other tests, choices of arms one table, choices of tasks one each.
+    gains = any(isinstance(one.measure, Gain) and one.is_tested for one in asked.claims)
+    choices = [isinstance(choice, DevSelectedTask) for choice in asked.choices]
+    assert len(found["extras"]) == len(asked.extras) + gains + sum(choices) + (not all(choices))
     assert all(row for extra in found["extras"] for row in extra["rows"])
     assert all(f"{one['title']}".encode() in written["report.md"] for one in found["extras"])
     assert not [one for one in verdicts if one.status == "untested" and "two or more" not in one.why]
@@ -130,15 +136,3 @@ def test_a_forecast_knows_encoders_that_are_not_made_yet(name: str, tmp_path: Pa
     unknown = [line.why for line in found.lines if line.each is None]
     assert set(unknown) <= {"how many examples there are is not known"}  # of the texts of a pretraining
     assert len(unknown) < len(found.lines)
-
-
-def test_mixes_have_as_many_examples_as_each_other() -> None:
-    for scale in SCALES:
-        asked = studies.load(FILES[0].with_name("multilingual_mix.py"), scale)
-        sizes = set()
-        for arm in asked.arms:
-            (setting,) = arm.grid.settings
-            share = arm.grid.recipes.of(setting, "intermediate").max_train_examples
-            assert share is not None
-            sizes.add(share * sum(len(one.training_parts()) for one in setting))
-        assert len(sizes) == 1

@@ -39,7 +39,7 @@ from xstilts.models.tokenization import Tokenizer
 torch.set_num_threads(1)
 XLMR = Tokenizer.of(tokenizer("xlm-roberta"))
 WRITTEN = {name: Tokenizer.of(make()) for name, make in writing.TOKENIZERS.items()}
-MASKLESS = ("mt5", "umt5", "qwen3")
+MASKLESS = ("mt5", "umt5", "t5", "qwen3")
 CELLS = [(family, name) for family in FAMILIES for name in TOYS]
 
 words = some.text("abcdefgz", min_size=0, max_size=9)
@@ -568,12 +568,12 @@ class Table:
     """A network whose states are looked up: `table` (layers, vocabulary, width)."""
 
     def __init__(self, table: Tensor) -> None:
-        self.table = table
+        self.table, self.heads = table, dict[str, Any]()
 
-    def encode(self, ids: Tensor, mask: Tensor, packing: None = None) -> Tensor:
+    def encode(self, ids: Tensor, mask: Tensor, packing: None = None, languages: Any = ()) -> Tensor:
         return self.table[-1][ids]
 
-    def all_hidden_states(self, ids: Tensor, mask: Tensor, packing: None = None) -> Tensor:
+    def all_hidden_states(self, ids: Tensor, mask: Tensor, packing: None = None, languages: Any = ()) -> Tensor:
         return self.table[:, ids]
 
 

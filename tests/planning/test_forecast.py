@@ -159,24 +159,6 @@ def test_what_is_frozen_costs_less(tiny: Path) -> None:
     assert len(counts) == len(parts)
 
 
-@pytest.mark.parametrize(
-    ("trained", "model_type", "format"),
-    [
-        ("all", "modernbert", "multiple_choice"),
-        pytest.param("lora:4", "gemma3_text", "extractive_qa", marks=pytest.mark.slow),
-        pytest.param("layernorm", "mt5", "token_classification", marks=pytest.mark.slow),
-    ],
-)
-def test_a_deep_network_is_told_from_shallow_ones(trained: str, model_type: str, format: str, families: Any) -> None:
-    config = flops_estimate._cut(config_of(families[model_type]), 1)
-    config.num_hidden_layers = 6
-    if getattr(config, "layer_types", None):
-        config.layer_types = (config.layer_types * 6)[:6]
-    assert flops_estimate.factors(config, trained, format, 3) == flops_estimate._counted(
-        config, trained, format, 3, True
-    )
-
-
 def test_flops_are_the_ledgers_polynomial() -> None:
     """Of sequences of one length, as `flops.spent` says it of the sums of their shapes."""
     network = Network(load_backbone(SANDBOX))

@@ -12,11 +12,16 @@ import transformers
 from safetensors.torch import load_file
 from test_backends import LABELS, checkpoint
 
+from families import tokenizer
 from xstilts.errors import InputError
 from xstilts.inference.model import load_model
 from xstilts.models.encoder import SANDBOX
+from xstilts.models.heads import attach_dual_encoder
+from xstilts.models.hf_format import save_encoder
+from xstilts.models.network import Network
 from xstilts.runtime.machine import Runtime
 from xstilts.sharing.export import export, located
+from xstilts.sharing.usage import usage
 from xstilts.store import manifest
 
 CPU = Runtime(device="cpu", threads=1)
@@ -167,3 +172,26 @@ def test_files_of_a_users_own_stay_in_an_export_that_is_written_again(trained: P
     assert (again.folder / "eval" / "a.csv").read_text() == "1"
     assert (again.folder / "README.md").read_text() != "old"
     assert list(tmp_path.iterdir()) == [again.folder]
+
+
+def test_a_dual_encoder_is_exported_with_its_pooler(families: Any, tmp_path: Path) -> None:
+    """The card's code and the layout of sentence-transformers give the vectors of `embed`."""
+    network = Network(families.backbone("xlm-roberta")).eval()
+    head = attach_dual_encoder(network, "pairs")
+    save_encoder(network, tokenizer("xlm-roberta"), tmp_path / "model", head)
+    exported = export(tmp_path / "model", tmp_path / "toy", sentence_transformers=True)
+    model, texts = load_model(exported.folder, runtime=CPU), ["The bridge is open.", "Die Brücke ist offen."]
+    names: dict[str, Any] = {}
+    code = usage("bitext_retrieval", "xlm-roberta", model.max_length, str(exported.folder), dual_encoder=True).code
+    exec(compile(code, "README.md", "exec"), names)
+    assert "pooler_output" in exported.card
+    assert np.allclose(names["vectors"].numpy(), model.embed(texts), atol=1e-5)
+    # sentence-transformers, restated: the first token, a linear layer, tanh.
+    modules = [module["path"] for module in json.loads((exported.folder / "modules.json").read_text())]
+    assert modules == ["", "1_Pooling", "2_Dense"]
+    assert json.loads((exported.folder / "1_Pooling/config.json").read_text())["pooling_mode_cls_token"]
+    layer = load_file(exported.folder / "2_Dense/model.safetensors")
+    inputs = names["tokenizer"](texts, padding=True, return_tensors="pt")
+    states = names["model"](input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).last_hidden_state
+    vectors = (states[:, 0] @ layer["linear.weight"].T + layer["linear.bias"]).tanh()
+    assert np.allclose(vectors.detach().numpy(), model.embed(texts), atol=1e-5)

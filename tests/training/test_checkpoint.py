@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from safetensors.torch import load_file, save_file
@@ -28,7 +29,9 @@ def made(path: Path, frozen: bool = False) -> tuple[nn.Module, torch.optim.AdamW
 def lean(path: Path, name: str, seed: int = 0) -> tuple[nn.Module, torch.optim.Optimizer, Checkpoint]:
     """The encoder's matrices in bf16 where the optimiser's name says so."""
     torch.manual_seed(seed)
-    network = Network(nn.Sequential(nn.Linear(4, 70), nn.LayerNorm(70), nn.Linear(70, 5)))
+    backbone = nn.Sequential(nn.Linear(4, 70), nn.LayerNorm(70), nn.Linear(70, 5))
+    backbone.config = transformers.XLMRobertaConfig()
+    network = Network(backbone)
     network.heads["toy"] = nn.Linear(5, 2)
     recipe = Recipe(learning_rate=0.1, weight_decay=0.1, optimizer=name)
     prepare(network, recipe)

@@ -21,7 +21,7 @@ from xstilts.formats import task_format
 from xstilts.models import configs
 from xstilts.models.batch import Batch
 from xstilts.models.encoder import Encoder, load_tokenizer
-from xstilts.models.families import FAMILIES
+from xstilts.models.families import FAMILIES, UNSUPPORTED
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
 from xstilts.models.network import Network
@@ -155,6 +155,13 @@ def test_attention_on_a_gpu_keeps_no_pairs_of_heads() -> None:
         ("Qwen/Qwen3-Embedding-4B", 4022),
         ("google/gemma-3-270m", 268),
         ("google/gemma-3-1b-pt", 1000),
+        ("google-bert/bert-base-multilingual-cased", 177.3),
+        ("sentence-transformers/LaBSE", 470.3),
+        ("intfloat/multilingual-e5-small", 117.5),
+        ("distilbert/distilbert-base-multilingual-cased", 134.7),
+        ("google/electra-base-discriminator", 108.9),
+        ("google/rembert", 576),
+        ("facebook/xmod-base", 852.5),
     ],
 )
 def test_encoders_have_as_many_parameters_as_is_published(name: str, millions: float) -> None:
@@ -165,6 +172,8 @@ def test_encoders_have_as_many_parameters_as_is_published(name: str, millions: f
 def test_every_encoder_of_the_table_is_of_a_known_family_and_takes_no_memory() -> None:
     for name in configs.table():
         config = configs.config_of(name)
+        if config.model_type in UNSUPPORTED:  # known, so that plans refuse it with the reason
+            continue
         assert config.model_type in FAMILIES, name
         assert built(config).get_input_embeddings().weight.device.type == "meta"  # type: ignore[operator]
 

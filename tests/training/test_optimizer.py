@@ -12,8 +12,9 @@ import transformers
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from families import FAMILIES
+from families import FAMILIES, berts_last
 from given import lesson, stopped
+from quick import first
 from xstilts.models.encoder import Encoder
 from xstilts.models.freezing import freeze
 from xstilts.models.heads import attach
@@ -36,6 +37,7 @@ class Backbone(nn.Module):
         self.table = nn.Embedding(37, 20)
         self.layer = nn.Linear(20, 9)
         self.norm = nn.LayerNorm(9)
+        self.config = transformers.XLMRobertaConfig()
 
     def forward(self, ids: Tensor) -> Tensor:
         return self.norm(self.layer(self.table(ids)))
@@ -264,7 +266,7 @@ def test_fewer_bytes_from_one_to_the_next() -> None:
     assert totals == [16, 8 + 2 + 2 * 4 / 256, 8, 8, 4 + 2 + 2 * 4 / 256, 4]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", berts_last(FAMILIES))
 def test_every_family_computes_with_matrices_in_bf16(family: str, families: Any, tmp_path: Path) -> None:
     recipe = replace(RECIPE, optimizer="adamw8:bf16")
     network = Network(families.backbone(family))
@@ -282,7 +284,7 @@ def test_every_family_computes_with_matrices_in_bf16(family: str, families: Any,
     assert {parameter.dtype for parameter, _ in gradients} == {torch.bfloat16, torch.float32}
 
 
-@pytest.mark.parametrize("name", ["adamw8:bf16", "adafactor:bf16"])
+@pytest.mark.parametrize("name", first(1, ["adamw8:bf16", "adafactor:bf16"]))
 def test_a_toy_is_overfitted_in_few_bits(name: str, encoder: Encoder, machine: Runtime) -> None:
     from xstilts.store.manifest import read
 

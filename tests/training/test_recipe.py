@@ -85,11 +85,15 @@ def test_a_selection_of_xtreme_reads_all_development_data_and_never_stops_early(
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("role", ["intermediate", "target"])
 def test_the_former_set_is_kept_under_its_own_name(name: str, role: str) -> None:
-    """Except for selection and large encoders the sets are equal, so that results of old stores can still be found."""
+    """Except for selection, large encoders and XTREME-R's protocols the sets are equal: old results can be found."""
     former = named("xtreme-last", name, task(name).format, role)
     assert former.selection is None
     assert former == named("xtreme-last", name, task(name).format, role, large=True)
-    assert former == replace(named("xtreme", name, task(name).format, role), selection=None)
+    present = named("xtreme", name, task(name).format, role)
+    usual = {key: getattr(Recipe(), key) for key in ("selection", "ranking", "ranking_parts", "query_length", "head")}
+    if (name, role) == ("mewslix_pairs", "target"):
+        usual |= {"learning_rate": 1e-5, "batch_size": 32}
+    assert former == replace(present, **usual)
 
 
 def test_a_task_beats_its_role_and_its_role_beats_its_kind() -> None:
@@ -107,6 +111,11 @@ def test_an_unknown_set_is_named_with_the_nearest(name: str, near: str) -> None:
 SETTINGS = {
     "learning_rate=1e-4": ("learning_rate", 1e-4),
     "batch_size=8": ("batch_size", 8),
+    "ranking=one-way": ("ranking", "one-way"),
+    "ranking_parts=4": ("ranking_parts", 4),
+    "query_length=96": ("query_length", 96),
+    "query_length=none": ("query_length", None),
+    "head=continued": ("head", "continued"),
     "epochs=0.5": ("epochs", 0.5),
     "steps=100": ("steps", 100),
     "steps=none": ("steps", None),
@@ -200,6 +209,8 @@ def test_every_field_is_part_of_the_identity() -> None:
         "weight_decay": 0.5,
         "optimizer": "adamw8",
         "snapshots": 5,
+        "ranking": "one-way",
+        "head": "continued",
     }
     for field in fields(Recipe):
         changed_value = other.get(field.name, 77)

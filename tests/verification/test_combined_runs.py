@@ -31,7 +31,7 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("case", first(1, CASES))
+@pytest.mark.parametrize("case", first(0, CASES))
 def test_a_report_of_combined_runs_stands(
     case: tuple[str, int, str, str],
     tmp_path: Path,

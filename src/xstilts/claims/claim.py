@@ -5,7 +5,9 @@ fails when the whole interval contradicts it, and is undecided otherwise; an und
 decide it. When several claims are checked together, a verdict also needs a p-value of at most 0.05 after Holm's
 correction, so that the probability of any wrong verdict among them is at most 5 %: the claims that answer a study's
 question share half of that level, all others the other half. Figures that are counted and not sampled (parameters,
-FLOPs) have no uncertainty, are compared as they are, and do not count as members of the family.
+FLOPs) have no uncertainty, are compared as they are, and do not count as members of the family. Nor do descriptive
+claims, which are measured and shown without a verdict: every claim in a family makes the others harder to decide, so
+that a study should test `MOST_TESTED` at most and describe the rest.
 
 >>> from xstilts.claims.measures import Gain
 >>> from xstilts.claims.results_table import Result, ResultsTable
@@ -31,9 +33,10 @@ from xstilts.errors import InputError
 from xstilts.stats import Estimate
 
 Expectation = Literal["above", "below", "equivalent", "grows"]
-Status = Literal["holds", "fails", "undecided", "untested"]
+Status = Literal["holds", "fails", "undecided", "untested", "descriptive"]
 LEVEL = 0.95
 POWER = 0.8
+MOST_TESTED = 6  # claims of a study: with more, a few seeds can hardly decide any of them
 COMPARED = {"equivalent": "equivalent within", "grows": "grows by more than"}  # expectations in words
 UNITS: Mapping[type, str] = {Saving: "percent", Scaling: "exponent", Growth: "points per doubling"}
 
@@ -51,9 +54,12 @@ class Claim:
         published: The name of a published figure to compare the estimate with; "" for none.
         by_construction: Why the claim could not be false, where that is so: it then checks the program.
         answers: Whether the claim answers the study's question.
+        descriptive: Whether the measure is only shown, with its interval: there is no verdict, and no share of the
+            level is spent on it.
 
     Raises:
-        InputError: The expectation is unknown, or the margin or the measure does not suit it.
+        InputError: The expectation is unknown, the margin or the measure does not suit it, or a descriptive claim is
+            to answer the question.
     """
 
     sentence: str
@@ -63,6 +69,7 @@ class Claim:
     published: str = ""
     by_construction: str = ""
     answers: bool = False
+    descriptive: bool = False
 
     def __post_init__(self) -> None:
         if self.expectation not in get_args(Expectation):
@@ -73,6 +80,13 @@ class Claim:
             )
         if self.expectation == "grows" and not isinstance(self.measure, Growth):
             raise InputError(f"'{self.sentence}' expects growth of {self.measure}; measure Growth(...)")
+        if self.answers and self.descriptive:
+            raise InputError(f"'{self.sentence}' cannot answer a question and be descriptive: choose one of them")
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether the claim is a member of the family: not only described, and not of a figure that is counted."""
+        return not self.descriptive and not (isinstance(self.measure, Saving) and self.measure.counted)
 
     @property
     def unit(self) -> str:
@@ -96,7 +110,7 @@ class Verdict:
 
     Attributes:
         claim: The claim.
-        status: Whether it holds, fails, is undecided, or is untested for lack of results.
+        status: Whether it holds, fails, is undecided, is untested for lack of results, or is descriptive.
         why: The reason, in a sentence.
         estimate: The estimate of its measure.
         interval: The estimate's 95 % interval.
@@ -142,7 +156,7 @@ def check_all(claims: Iterable[Claim], table: ResultsTable) -> tuple[Verdict, ..
     """Check a family of claims together.
 
     Args:
-        claims: The claims. Untested and counted ones do not count for the correction.
+        claims: The claims. Untested, counted and descriptive ones do not count for the correction.
         table: The results.
 
     Returns:
@@ -151,14 +165,15 @@ def check_all(claims: Iterable[Claim], table: ResultsTable) -> tuple[Verdict, ..
     """
     claims = list(claims)
     outcomes = [_measure(claim, table) for claim in claims]
-    in_family = [isinstance(outcome, Measured) and not outcome.exact for outcome in outcomes]
-    p = [
-        _p(claim, outcome.estimate, sum(in_family) > 1)
-        if isinstance(outcome, Measured) and not outcome.exact
-        else math.nan
+    in_family = [
+        isinstance(outcome, Measured) and not outcome.exact and not claim.descriptive
         for claim, outcome in zip(claims, outcomes, strict=True)
     ]
-    shares = _shares([claim.answers for claim in claims], in_family)
+    p = [
+        _p(claim, outcome.estimate, sum(in_family) > 1) if tested and isinstance(outcome, Measured) else math.nan
+        for claim, outcome, tested in zip(claims, outcomes, in_family, strict=True)
+    ]
+    shares = level_shares([claim.answers for claim in claims], in_family)
     adjusted = stats.holm(p, shares)
     return tuple(
         _verdict(claim, outcome, _Family(sum(in_family), share, float(corrected)))
@@ -177,11 +192,21 @@ class _Family:
     p: float
 
 
-def _shares(answers: Sequence[bool], in_family: Sequence[bool]) -> list[float]:
-    """Return the weights of the weighted Holm procedure.
+def level_shares(answers: Sequence[bool], in_family: Sequence[bool]) -> list[float]:
+    """Return the share of the level that each claim has at least: the weights of the weighted Holm procedure.
 
     Primary claims, which answer the question, share half of the level, secondary ones the other half; where there is
     only one of these groups, it has the whole level.
+
+    Args:
+        answers: For each claim, whether it answers the question.
+        in_family: For each claim, whether it is tested; the shares of others mean nothing.
+
+    Returns:
+        The shares.
+
+    >>> level_shares([True, False, False], [True] * 3)
+    [0.5, 0.25, 0.25]
     """
     sizes = Counter(primary for primary, counted in zip(answers, in_family, strict=True) if counted)
     groups = max(len(sizes), 1)
@@ -209,7 +234,27 @@ def _p(claim: Claim, estimate: Estimate, guarded: bool = False) -> float:
     return estimate.p(_null(claim, estimate), guarded) if estimate.error > 0 else math.nan
 
 
+def too_many(claims: Iterable[Claim]) -> str:
+    """Say what is wrong with a family of claims that is too large to be decided.
+
+    Args:
+        claims: The claims of a study.
+
+    Returns:
+        A sentence; "" for `MOST_TESTED` tested claims or fewer.
+    """
+    count = sum(claim.is_tested for claim in claims)
+    if count <= MOST_TESTED:
+        return ""
+    return (
+        f"{count} claims are tested together, and few seeds can hardly decide more than {MOST_TESTED}: "
+        "test what the question needs, and give the other claims descriptive=True"
+    )
+
+
 def _verdict(claim: Claim, measured: Measured, family: _Family) -> Verdict:
+    if claim.descriptive:
+        return _described(claim, measured)
     if measured.exact:
         return _counted(claim, measured)
     estimate = measured.estimate
@@ -243,6 +288,23 @@ def _verdict(claim: Claim, measured: Measured, family: _Family) -> Verdict:
         return replace(verdict, why=f"{alone}: {_remedy(verdict)}")
     verb = "satisfies" if status == "holds" else "contradicts"
     return replace(verdict, status=status, why=f"all of {span} {verb} '{claim.condition}'")
+
+
+def _described(claim: Claim, measured: Measured) -> Verdict:
+    """Return what is shown of a descriptive claim: its estimate and interval."""
+    estimate = measured.estimate
+    low, high = (estimate.value, estimate.value) if measured.exact else estimate.interval(LEVEL)
+    shown = f"{estimate.value:+.2f}" if not low < high else f"{estimate.value:+.2f} [{low:+.2f}, {high:+.2f}]"
+    return Verdict(
+        claim,
+        "descriptive",
+        f"{shown}, described and not tested",
+        estimate=estimate.value,
+        interval=(low, high),
+        n_replicates=estimate.count,
+        setting=measured.setting,
+        keys=measured.keys,
+    )
 
 
 def _counted(claim: Claim, measured: Measured) -> Verdict:

@@ -64,7 +64,9 @@ def of(measure: Any) -> tuple[ArmSelector, ...]:
     if isinstance(measure, Growth):
         return tuple(replace(selector, encoder="", any_encoder=True) for selector in of(measure.gain))
     if isinstance(measure, Scaling):
-        return (ArmSelector(measure.target, measure.intermediate, measure.recipe, any_encoder=True),)
+        grown = ArmSelector(measure.target, measure.intermediate, measure.recipe, any_encoder=True)
+        against = replace(grown, intermediate=measure.over, recipe=measure.over_recipe or measure.recipe)
+        return (grown, against) if measure.over else (grown,)
     if not isinstance(measure, Level | Gain | Saving):
         return ()
     first = ArmSelector(measure.target, measure.intermediate, measure.recipe, measure.encoder, measure.languages)

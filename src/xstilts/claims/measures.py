@@ -213,13 +213,13 @@ class Mean:
 
 @dataclass(frozen=True)
 class Growth:
-    """The growth of a gain with each doubling of the encoder's size.
+    """The growth of a gain, or of the mean of several, with each doubling of the encoder's size.
 
     All sizes have the same weight: weighted by errors that are estimated from two or three seeds, an interval of 95 %
     would cover the truth in only 85 to 90 % of cases.
     """
 
-    gain: Gain
+    gain: Gain | Mean
 
     def of(self, table: ResultsTable) -> Measured:
         """Measure the slope over all encoders that have the gain.
@@ -233,8 +233,25 @@ class Growth:
         Raises:
             Missing: There are fewer than two sizes.
         """
-        by_size = by_encoder(table, lambda encoder: replace(self.gain, encoder=encoder).of(table))
+        by_size = by_encoder(table, lambda encoder: self.at(table, encoder))
         return sloped(by_size, [measured.estimate.value for _, measured in by_size.values()])
+
+    def at(self, table: ResultsTable, encoder: str) -> Measured:
+        """Return the gain of one encoder.
+
+        Args:
+            table: The results of the study.
+            encoder: The name of the encoder.
+
+        Returns:
+            The estimate.
+
+        Raises:
+            Missing: The encoder has no such rows.
+        """
+        if isinstance(self.gain, Mean):
+            return Mean(tuple(replace(gain, encoder=encoder) for gain in self.gain.gains)).of(table)
+        return replace(self.gain, encoder=encoder).of(table)
 
 
 def to_json(measure: Any) -> dict[str, Any]:
@@ -323,6 +340,11 @@ class Saving:
     def __post_init__(self) -> None:
         _known(self.figure, self.per or self.figure)
 
+    @property
+    def counted(self) -> bool:
+        """Whether the figures are counted and not timed, so that they are exact."""
+        return not any(figure.endswith(CLOCKED) for figure in (self.figure, self.per) if figure)
+
     def of(self, table: ResultsTable) -> Measured:
         """Measure the saving.
 
@@ -347,14 +369,15 @@ class Saving:
         ]
         saved = 100 * (1 - np.array(spent[0]) / np.array(spent[1]))
         estimate = Estimate(float(saved.mean()), float(saved.var(ddof=1)) if len(saved) > 1 else math.nan, len(saved))
-        return replace(
-            over(estimate, arms, every), exact=not any(figure.endswith(CLOCKED) for figure in figures if figure)
-        )
+        return replace(over(estimate, arms, every), exact=self.counted)
 
 
 @dataclass(frozen=True)
 class Scaling:
     """The exponent with which a cost grows with the encoder's parameters: the slope of logarithms.
+
+    With another setting to compare with, it is the difference of two exponents, that of the ratio of both costs: what
+    an encoder adds to both of them cancels.
 
     Attributes:
         figure: The cost, one of `COSTS`.
@@ -362,6 +385,8 @@ class Scaling:
         target: The target task.
         recipe: The recipe's label; "" where the results have only one.
         per: A cost to divide by first; "" for none.
+        over: The setting whose exponent is subtracted; "" for none.
+        over_recipe: The recipe of that setting; "" for the same.
     """
 
     figure: str
@@ -369,6 +394,8 @@ class Scaling:
     target: str
     recipe: str = ""
     per: str = ""
+    over: str = ""
+    over_recipe: str = ""
 
     def __post_init__(self) -> None:
         _known(self.figure, self.per or self.figure)
@@ -389,24 +416,27 @@ class Scaling:
         return sloped(by_size, [math.log2(measured.estimate.value) for _, measured in by_size.values()])
 
     def at(self, table: ResultsTable, encoder: str) -> Measured:
-        """Return the mean cost of one encoder over seeds.
+        """Return the mean cost of one encoder over seeds, or its mean ratio to that of the setting compared with.
 
         Args:
             table: The results of the study.
             encoder: The name of the encoder.
 
         Returns:
-            The cost in the unit of `figure`, with the stages behind it.
+            The cost in the unit of `figure`, or the ratio, with the stages behind it.
 
         Raises:
             Missing: The table has no such rows, or the cost was not measured.
         """
-        rows = arm(table, self.intermediate, self.target, encoder, self.recipe)
-        codes = tuple(sorted({code for code, _ in rows}))
-        seeds = replicates([rows], codes)
-        values = np.array([_rate(rows, self.figure, self.per, codes, seed) for seed in seeds])
+        arms = [arm(table, self.intermediate, self.target, encoder, self.recipe)]
+        if self.over:
+            arms.append(arm(table, self.over, self.target, encoder, self.over_recipe or self.recipe))
+        codes = shared(arms)
+        seeds = replicates(arms, codes)
+        spent = [[_rate(rows, self.figure, self.per, codes, seed) for seed in seeds] for rows in arms]
+        values = np.array(spent[0]) / np.array(spent[1]) if self.over else np.array(spent[0])
         estimate = Estimate(float(values.mean()), float(values.var(ddof=1)) if len(seeds) > 1 else math.nan, len(seeds))
-        return over(estimate, [rows], codes)
+        return over(estimate, arms, codes)
 
 
 def _known(*figures: str) -> None:

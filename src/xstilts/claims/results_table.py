@@ -31,14 +31,13 @@ FIGURES = ("seconds", "flops", "tokens", "parameters", "trained_parameters", "jo
 COSTS = (
     *(f"{role}_{figure}" for role in ROLES for figure in FIGURES),
     "intermediate_memory_mib",
+    "intermediate_measured_memory_mib",
     "predict_seconds",
     "predict_flops",
     "predict_tokens",
 )
-CLOCKED = (
-    "seconds",
-    "joules",
-)  # figures that are measured by clocks and meters; the others are counted and do not vary
+# Figures that are measured by clocks and meters; the others are counted and do not vary.
+CLOCKED = ("seconds", "joules", "measured_memory_mib")
 
 
 class Missing(LookupError):
@@ -81,6 +80,9 @@ class Result:
         costs: Figures of `COSTS`, as far as they are known; those of trainings are the same in all rows of a run.
         roles: What each of the stages did, in the order of `keys`.
         in_training_language: Whether the target has training data in this language.
+        target_dev: The score of the target's training on its development data.
+        repeats_training_data: Whether the intermediate phase trained on the target's own training data
+            (`experiments.run.Run.repeats_training_data`).
         examples: The file of the examples' contributions, `contributions.jsonl` of the score's stage.
         at_fixed_layer: Of retrieval, the score at the fixed layer; None where no layer is chosen.
     """
@@ -101,6 +103,8 @@ class Result:
     costs: Mapping[str, float] = field(default_factory=dict)
     roles: tuple[str, ...] = ()
     in_training_language: bool = False
+    target_dev: float = math.nan
+    repeats_training_data: bool = False
     examples: Path | None = None
     at_fixed_layer: FixedLayer | None = None
 
@@ -163,7 +167,8 @@ def arm(
     if not selected.rows:
         of_encoder = f" of {encoder}" if encoder else ""
         with_recipe = f", recipe '{recipe}'" if recipe else ""
-        raise Missing(f"no rows of '{intermediate}' on '{target}'{of_encoder}{with_recipe}")
+        of_setting = f" of '{intermediate}'" if intermediate else ""
+        raise Missing(f"no rows{of_setting} on '{target}'{of_encoder}{with_recipe}")
     for column in ("encoder", "recipe", "metric", "split"):
         selected.only(column)
     rows: dict[tuple[str, int], Result] = {}

@@ -22,6 +22,7 @@ import typer
 if TYPE_CHECKING:
     from xstilts.experiments.grid import Grid
     from xstilts.experiments.run import Recipes
+    from xstilts.experiments.translated_splits import Translation
     from xstilts.models.encoder import Encoder
     from xstilts.runtime.machine import Runtime
 
@@ -205,6 +206,34 @@ class ExperimentOptions(EncoderOptions):
             "the training language.",
         ),
     ] = 0
+    translate_train: Annotated[
+        str | None, typer.Option(help="Add training data of the targets in these languages, translated: 'sw,hi'.")
+    ] = None
+    translate_test: Annotated[
+        bool,
+        typer.Option("--translate-test", help="Predict on test data translated into the training data's language."),
+    ] = False
+    translate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Translation model, a hub id or folder, perhaps with {source} and {target} in it. Translations in "
+            "the data folder come first.",
+        ),
+    ] = None
+    projection: Annotated[
+        str, typer.Option(help="How tags and answers are found in a translation: markers or alignment.")
+    ] = "markers"
+    translate_beams: Annotated[int, typer.Option(min=1, metavar="N", help="Beams of the translation; 1: greedy.")] = 1
+
+    def translation(self) -> Translation | None:
+        """Return what is to be translated; None where nothing is."""
+        from xstilts.experiments.translated_splits import Translation
+
+        if not (self.translate_train or self.translate_test or self.translate):
+            return None
+        codes = tuple(code.strip() for code in (self.translate_train or "").split(",") if code.strip())
+        return Translation(codes, self.translate_test, self.translate or "", self.projection, self.translate_beams)
 
     few_shot: Annotated[
         str,
@@ -242,6 +271,7 @@ class ExperimentOptions(EncoderOptions):
             average=self.average,
             combine=self.combine,
             oracle=self.oracle,
+            translation=self.translation(),
             few_shot=FewShot.of(self.few_shot, tuple(self.set_few_shot or ())),
         )
 

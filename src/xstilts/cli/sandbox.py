@@ -73,3 +73,23 @@ def languages() -> None:
     console().print(shown)
     every = sandbox.LANGUAGES
     result([{name: getattr(lang, name) for name in names} | {"distance": sandbox.distance(lang)} for lang in every])
+
+
+@sandbox.command(cls=VerbWithoutRecord, examples=("xstilts sandbox translations --out DATA",))
+def translations(
+    out: Annotated[Path, typer.Option(help="The data folder to write `translated/` into.")],
+) -> None:
+    """Write exact translations of the sandbox's target tasks, for translate-train and translate-test."""
+    from xstilts.runtime.console import console, result
+    from xstilts.runtime.text import counted
+    from xstilts.sandbox.translations import write
+    from xstilts.tasks import base
+
+    files = [
+        path
+        for name in base.shipped_names()
+        if name.startswith("sandbox_")
+        for path in write(name, base.task(name).sources[0].options, out)
+    ]
+    console().print(f"{counted(len(files), 'file')} in {out / 'translated'}/", highlight=False)
+    result({"files": files})

@@ -36,6 +36,7 @@ from xstilts.cli.options import (
     examples=(
         "xstilts plan studies/replication.py --scale full",
         "xstilts plan studies/model_size.py --device-name H100 --json",
+        "xstilts plan studies/replication.py --pilot replication-small",
     ),
 )
 def plan_study(
@@ -49,17 +50,21 @@ def plan_study(
     data: DataFolder = None,
     tasks: TaskFolders = None,
     store: Store = Path("work"),
+    pilot: Annotated[
+        Path | None, typer.Option(help="Report folder of an earlier study, for the variances; default: guesses.")
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Forecast a study on a GPU: trainings, FLOPs, GPU-hours, memory, and what does not fit."""
+    """Forecast a study on a GPU: trainings, FLOPs, GPU-hours, memory, what does not fit, and what claims can detect."""
     from xstilts.experiments import study as studies
     from xstilts.models import encoder_check
     from xstilts.models.encoder import Encoder
-    from xstilts.planning import forecast, render
+    from xstilts.planning import forecast, power, render
     from xstilts.runtime import progress
     from xstilts.runtime.console import console, result
     from xstilts.runtime.machine import Runtime
 
+    variances = power.Variances.of(pilot) if pilot else power.Variances()
     machine = Runtime(store, data, max_tokens_per_pass=max_tokens_per_pass, recompute=recompute)
     gpu = forecast.Gpu.of(device_name, memory, utilisation)
     loaded = studies.load(file, scale)
@@ -69,7 +74,10 @@ def plan_study(
     screen.print(loaded.question.strip().splitlines()[0], highlight=False)
     for part in render.parts(forecasted):
         screen.print(part, highlight=False, soft_wrap=isinstance(part, str))
-    values = render.to_json(forecasted)
+    planned = power.plan(loaded, variances, forecasted.encoder_sizes())
+    for part in render.power_parts(planned, power.notes(planned, loaded, variances)):
+        screen.print(part, highlight=False, soft_wrap=isinstance(part, str))
+    values = render.to_json(forecasted) | {"power": power.to_json(planned, loaded, variances)}
     if json_file:
         json_file.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     result(values)

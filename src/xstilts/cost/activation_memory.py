@@ -10,11 +10,10 @@ differs on a GPU is in `gpu_emulation`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -24,7 +23,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 from torch.utils._pytree import tree_leaves
 
-from xstilts.cost import flops
+from xstilts.cost import flops, thinning
 from xstilts.cost.flops import Shape
 from xstilts.cost.gpu_emulation import OnGpu
 from xstilts.models.network import Network
@@ -69,13 +68,18 @@ class ActivationMemory:
         network: The network; frozen weights save nothing.
         head: The name of the head.
         device: The device and precision to compute for.
+        times: How many layers each layer stands for (`thinning`); none: itself alone.
     """
 
-    def __init__(self, network: Network, head: str, device: Device) -> None:
+    def __init__(self, network: Network, head: str, device: Device, times: tuple[int, ...] = ()) -> None:
         terms = EVERY + flops.further(network, head, learning=True)
         shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
-        mode, twin = faked(network)
-        times = _thinned(twin)
+        if not times:
+            chosen = thinning.stretches(thinning.marks_of(network))
+            layers, times = tuple(chosen), tuple(chosen.values())
+        else:
+            layers = tuple(range(len(times)))
+        mode, twin = faked(network, layers)
         # One count of each part at each small shape; solving for the coefficients gives the count at any shape.
         counts = zip(*(counted(twin, head, shape, device, mode, times) for shape in shapes), strict=True)
         rows = [[TERMS[term](shape) for term in terms] for shape in shapes]  # type: ignore[no-untyped-call]
@@ -86,13 +90,14 @@ class ActivationMemory:
         self.all_copies = sum(copies * count for copies, count in zip(self.copies, times, strict=True))
 
     @staticmethod
-    def of(network: Network, head: str, device: Device) -> ActivationMemory:
+    def of(network: Network, head: str, device: Device, times: tuple[int, ...] = ()) -> ActivationMemory:
         """Return what a network saves; computed once for networks of equal structure.
 
         Args:
             network: The network; its weights do not matter.
             head: The name of the head.
             device: The device and precision to compute for.
+            times: How many layers each layer stands for (`thinning`); none: itself alone.
 
         Returns:
             The polynomials.
@@ -102,9 +107,9 @@ class ActivationMemory:
             for name, parameter in network.named_parameters()
         )
         heads = tuple((name, getattr(module, "format", ""), repr(module)) for name, module in network.heads.items())
-        structure = type(network.backbone), network.config.to_json_string(), parameters, heads, head, device
+        structure = type(network.backbone), network.config.to_json_string(), parameters, heads, head, device, times
         if structure not in _known:
-            _known[structure] = ActivationMemory(network, head, device)
+            _known[structure] = ActivationMemory(network, head, device, times)
         return _known[structure]
 
     def bytes(self, shape: Shape, recompute: bool) -> int:
@@ -141,11 +146,12 @@ def _value(factors: Mapping[str, Fraction], shape: Shape) -> int:
     return int(sum(factor * TERMS[term](shape) for term, factor in factors.items()))  # type: ignore[no-untyped-call]
 
 
-def faked(network: Network) -> tuple[FakeTensorMode, Network]:
+def faked(network: Network, layers: Sequence[int] | None = None) -> tuple[FakeTensorMode, Network]:
     """Return a copy of a network on fake tensors, which have shapes and no values.
 
     Args:
         network: The network.
+        layers: Numbers of the layers that the copy has; None: all.
 
     Returns:
         The mode of the fake tensors, and the copy, in training mode and with the same weights frozen.
@@ -156,37 +162,11 @@ def faked(network: Network) -> tuple[FakeTensorMode, Network]:
         with mode:
             return torch.empty(tensor.shape, dtype=tensor.dtype)
 
-    return mode, flops.copied(network, like).train()
-
-
-def _thinned(network: Network) -> list[int]:
-    """Remove all but three of each sequence of equal layers; return how many layers each of the rest stands for.
-
-    The first and the last of a sequence may share tensors with their neighbours; the middle one stands for many.
-    """
-    formats = vars(network.config).get("layer_types") or [""] * network.depth
-    # Layers of one type with parameters of the same shapes save the same; attention may differ by layer
-    # (`layer_types`).
-    marks = [(name, *_mark(layer)) for name, layer in zip(formats, network.layer_modules, strict=False)]
-    rows = [list(row) for _, row in groupby(range(len(marks)), key=lambda number: marks[number])]
-    chosen = [number for row in rows for number in (row if len(row) < 4 else (row[0], row[1], row[-1]))]
-    times = [1 if len(row) < 4 or place != 1 else len(row) - 2 for row in rows for place in range(min(len(row), 3))]
-    parent, _, name = network.family.layers.rpartition(".")
-    layers = nn.ModuleList(network.layer_modules[number] for number in chosen)
-    setattr(network.backbone.get_submodule(parent), name, layers)
-    return times
-
-
-def _mark(layer: nn.Module) -> Iterator[Any]:
-    """Yield what equal layers have in common."""
-    return (
-        (name, parameter.shape, parameter.dtype, parameter.requires_grad)
-        for name, parameter in layer.named_parameters()
-    )
+    return mode, flops.copied(network, like, layers).train()
 
 
 def counted(
-    network: Network, head: str, shape: Shape, device: Device, mode: FakeTensorMode, times: list[int]
+    network: Network, head: str, shape: Shape, device: Device, mode: FakeTensorMode, times: Sequence[int]
 ) -> tuple[int, ...]:
     """Return the bytes that a pass of a network on fake tensors saves.
 
@@ -244,7 +224,7 @@ class SavedTensors:
         self.found: dict[int, Bytes] = {number: {} for number in range(-1, len(network.layer_modules))}
         self.alive: list[Any] = []  # a storage that is gone may give its identity to another
 
-    def sums(self, times: list[int]) -> tuple[int, ...]:
+    def sums(self, times: Sequence[int]) -> tuple[int, ...]:
         """Return the bytes saved in all, between the layers, and in each layer beyond that.
 
         Args:

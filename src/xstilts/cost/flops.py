@@ -3,20 +3,21 @@
 The operations of a pass are a polynomial of the shape of its batch: a number for each padded token, for each pair of
 tokens of a sequence (attention sees the padding too), for each sequence, and so on. The coefficients come from a copy
 of the network on torch's meta device, run at a few small shapes under torch's own counter; solved in fractions, they
-give the counter's result for any shape. Frozen weights are frozen in the copy, so that a layer, the lower layers or an
-embedding without gradient are not charged for one. The copy of a small network is on the CPU: computing its few numbers
-takes less time than torch's rules for shapes on the meta device, and the counts are the same.
+give the counter's result for any shape. Of layers that are alike the copy has one (`thinning`). Frozen weights are
+frozen in the copy, so that a layer, the lower layers or an embedding without gradient are not charged for one. The copy
+of a small network is on the CPU: computing its few numbers takes less time than torch's rules for shapes on the meta
+device, and the counts are the same.
 
     spent(network, "xnli", {"passes": 1, "sequences": 32, "padded_tokens": 32 * 64, "attended": 32 * 64**2}, True)
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -24,10 +25,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from xstilts.cost import thinning
 from xstilts.formats import task_format
-from xstilts.models.heads import Head
+from xstilts.models.heads import DualEncoderHead, Head
 from xstilts.models.network import Network
 
 
@@ -133,23 +136,27 @@ def spent(network: Network, head: str, sums: Mapping[str, int], learning: bool) 
 _known: WeakKeyDictionary[Network, dict[Any, Polynomial]] = WeakKeyDictionary()
 
 
-def polynomial(network: Network, head: str, learning: bool) -> Polynomial:
+def polynomial(network: Network, head: str, learning: bool, times: tuple[int, ...] = ()) -> Polynomial:
     """Return the FLOPs of a pass as a polynomial of the shape of its batch; cached by the structure of the network.
 
     Args:
         network: The network; frozen weights are not charged for gradients.
         head: The name of the head; one that the network does not have stands for a headless format.
         learning: Whether there is a backward pass.
+        times: How many layers each layer stands for (`thinning`); none: itself alone.
 
     Returns:
         By part of the pass ("forward", "activations", "weights") the coefficient of each term of `TERMS`.
     """
     by_identity = _known.setdefault(network, {})
-    identity = head, learning, tuple(parameter.requires_grad for parameter in network.parameters())
+    identity = head, learning, times, tuple(parameter.requires_grad for parameter in network.parameters())
     if identity not in by_identity:
-        structure = _structure(network, head, learning)
+        structure = times, _structure(network, head, learning)
         if structure not in _counted:
-            _counted[structure] = _polynomial(network, head, learning)
+            counted = _counted[structure] = _polynomial(network, head, learning, times)
+            if learning and further(network, head, True) == further(network, head, False):
+                # Predictions, which often come after a training, take the forward pass of it.
+                _counted[times, _structure(network, head, False)] = {"forward": counted["forward"]}
         by_identity[identity] = _counted[structure]
     return by_identity[identity]
 
@@ -161,7 +168,11 @@ def _structure(network: Network, head: str, learning: bool) -> Any:
     """Return all that the count depends on; the number of embeddings matters to masked-LM alone."""
     few = network.embedding_matrix if not _predicts_tokens(network, head) else None
     parameters = tuple(
-        (name, tuple(parameter.shape[1:] if parameter is few else parameter.shape), parameter.requires_grad)
+        (
+            name,
+            tuple(parameter.shape[1:] if parameter is few else parameter.shape),
+            learning and parameter.requires_grad,
+        )
         for name, parameter in network.named_parameters()
     )
     config = network.config.to_json_string()
@@ -178,12 +189,14 @@ def _predicts_tokens(network: Network, head: str) -> bool:
     return bool(format) and task_format(format).language_model
 
 
-def _polynomial(network: Network, head: str, learning: bool) -> Polynomial:
+def _polynomial(network: Network, head: str, learning: bool, times: tuple[int, ...] = ()) -> Polynomial:
     terms = EVERY + further(network, head, learning)
     shapes = SHAPES + tuple(MORE[term] for term in terms[len(EVERY) :])
     size = sum(parameter.numel() for parameter in network.parameters())
-    network_twin = twin(network, "cpu" if size <= SMALL else "meta")
-    counts = [count(network_twin, head, shape, learning) for shape in shapes]
+    marks = list(zip(thinning.marks_of(network), thinning.trained_below(network), strict=True))
+    chosen = thinning.representatives(marks, times or (1,) * len(marks))
+    network_twin = twin(network, "cpu" if size <= SMALL else "meta", tuple(chosen))
+    counts = [count(network_twin, head, shape, learning, tuple(chosen.values())) for shape in shapes]
     rows = [[TERMS[term](shape) for term in terms] for shape in shapes]
     factors = {part: solved(rows, [counted[part] for counted in counts]) for part in counts[0]}
     return {part: dict(zip(terms, solution, strict=True)) for part, solution in factors.items()}
@@ -198,11 +211,16 @@ def further(network: Network, head: str, learning: bool) -> tuple[str, ...]:
         learning: Whether there is a backward pass.
 
     Returns:
-        "compared" for training without a head (all pairs of sequences), "answered" for masked-LM, or none.
+        "compared" for training that compares all pairs of sequences, "answered" for masked-LM, or none.
     """
-    if head not in network.heads:
+    if _compares(network, head):
         return ("compared",) if learning else ()
     return ("answered",) if _predicts_tokens(network, head) else ()
+
+
+def _compares(network: Network, head: str) -> bool:
+    """Return whether sequences are compared with each other: there is no head, or that of a dual encoder."""
+    return head not in network.heads or isinstance(network.heads[head], DualEncoderHead)
 
 
 def _format(network: Network, head: str) -> str:
@@ -210,56 +228,117 @@ def _format(network: Network, head: str) -> str:
     return module.format if isinstance(module, Head) else ""
 
 
-def twin(network: Network, device: str = "meta") -> Network:
+def twin(network: Network, device: str = "meta", layers: Sequence[int] | None = None) -> Network:
     """Return a copy of a network without its numbers, with the same weights frozen.
 
     The copy recomputes no activations, so that its count does not depend on how memory is saved. On the CPU its weights
     are zeros, all in float32, as a pass outside of autocast does not mix types.
+
+    Args:
+        network: The network.
+        device: "meta" or "cpu".
+        layers: Numbers of the layers that the copy has; None: all.
     """
     if device == "meta":
-        return copied(network, lambda tensor: torch.empty_like(tensor, device="meta"))
+        return copied(network, lambda tensor: torch.empty_like(tensor, device="meta"), layers)
     return copied(
         network,
         lambda tensor: torch.zeros(tensor.shape, dtype=torch.float32 if tensor.is_floating_point() else tensor.dtype),
+        layers,
     )
 
 
-def copied(network: Network, like: Callable[[Tensor], Tensor]) -> Network:
+def copied(network: Network, like: Callable[[Tensor], Tensor], layers: Sequence[int] | None = None) -> Network:
     """Return a copy of a network without recomputation of activations (gradient checkpointing).
 
     Args:
         network: The network.
         like: From a parameter or buffer to the tensor that replaces it in the copy, such as one on the meta device.
+        layers: Numbers of the layers that the copy has; None: all.
 
     Returns:
         The copy; `requires_grad` is as in the original.
     """
-    memo: dict[int, Any] = {
-        id(parameter): nn.Parameter(like(parameter), parameter.requires_grad) for parameter in network.parameters()
+    chosen = range(len(network.layer_modules)) if layers is None else layers
+    left_out = {
+        id(tensor)
+        for number in {*range(len(network.layer_modules))} - {*chosen}
+        for tensor in (*network.layer_modules[number].parameters(), *network.layer_modules[number].buffers())
     }
-    memo |= {id(buffer): like(buffer) for buffer in network.buffers()}
-    duplicate = copy.deepcopy(network, memo)
+    memo: dict[int, Any] = {
+        id(parameter): nn.Parameter(like(parameter), parameter.requires_grad)
+        for parameter in network.parameters()
+        if id(parameter) not in left_out
+    }
+    memo |= {id(buffer): like(buffer) for buffer in network.buffers() if id(buffer) not in left_out}
+    duplicate = thinning.only_layers(network, chosen, memo)
     disable: Any = duplicate.backbone.activation_checkpointing_disable
     disable()
     return duplicate
 
 
-class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sums the operations of all that torch computes, by the formulas of its own FLOP counter."""
+class Place:
+    """Where in a network torch computes at the moment: in a layer, or outside of them (-1)."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network) -> None:
+        self.layer = -1
+        self._hooks: list[Any] = []
+        self._above: Tensor | None = None  # what the layer below has returned
+        for number, layer in enumerate(network.layer_modules):
+            self._hooks.append(layer.register_forward_pre_hook(partial(self._enter, number), with_kwargs=True))
+            self._hooks.append(layer.register_forward_hook(partial(self._leave, number)))
+
+    def _enter(self, number: int, layer: nn.Module, args: Any, options: Any) -> None:
+        self.layer = number
+        states = _states((args, options))
+        # What is computed between two layers is in none: its backward pass begins where the gradient of the upper one's
+        # input is complete, and ends at the lower one's output. All operations of a layer go backward in between, as
+        # autograd takes the latest first.
+        if states is not None and states is not self._above and states.requires_grad:
+            states.register_hook(lambda gradient: self._go(-1))  # type: ignore[no-untyped-call]
+
+    def _leave(self, number: int, layer: nn.Module, args: Any, output: Any) -> None:
+        self.layer, self._above = -1, _states(output)
+        if self._above is not None and self._above.requires_grad:
+            self._above.register_hook(lambda gradient: self._go(number))  # type: ignore[no-untyped-call]
+
+    def _go(self, number: int) -> None:
+        self.layer = number
+
+    def close(self) -> None:
+        """Remove the hooks of modules."""
+        for hook in self._hooks:
+            hook.remove()
+
+
+def _states(value: Any) -> Tensor | None:
+    """Return the first tensor of numbers among a layer's arguments or results: the hidden states."""
+    tensors = (leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor) and leaf.is_floating_point())
+    return next(tensors, None)
+
+
+class Counted(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sums the operations of all that torch computes, by the formulas of its own FLOP counter.
+
+    Args:
+        place: Where in the network torch is.
+        times: How many layers each layer stands for.
+    """
+
+    def __init__(self, place: Place, times: Sequence[int]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.place, self.times = place, (*times, 1)  # -1: outside of layers
         self.flops = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute one operation and count it."""
         result = func(*args, **(kwargs or {}))
         if formula := flop_registry.get(func._overloadpacket):
-            self.flops += formula(*args, **(kwargs or {}), out_val=result)
+            self.flops += self.times[self.place.layer] * formula(*args, **(kwargs or {}), out_val=result)
         return result
 
 
-def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str, int]:
+def count(network: Network, head: str, shape: Shape, learning: bool, times: Sequence[int]) -> dict[str, int]:
     """Return the FLOPs that torch counts in one pass.
 
     Random numbers for dropout are drawn aside, so that those of the caller stay as they were.
@@ -269,13 +348,16 @@ def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str
         head: The name of the head.
         shape: The shape of the batch.
         learning: Whether there is a backward pass.
+        times: How many layers each layer of the copy stands for.
 
     Returns:
         FLOPs by part: "forward"; with a backward pass also "activations", which bring the gradient to every trained
         layer, and "weights", the rest of the backward pass.
     """
-    forward, activations, backward = Counted(), Counted(), Counted()
+    place = Place(network)
+    forward, activations, backward = (Counted(place, times) for _ in range(3))
     with (
+        closing(place),
         torch.random.fork_rng(devices=()),
         sdpa_kernel(SDPBackend.MATH),
         torch.set_grad_enabled(learning),
@@ -289,6 +371,7 @@ def count(network: Network, head: str, shape: Shape, learning: bool) -> dict[str
     if reached:
         with activations:
             torch.autograd.grad(answer, reached, retain_graph=True, allow_unused=True)
+    place.layer = -1
     with backward:
         torch.autograd.grad(answer, trained, allow_unused=True)
     return dict(zip(PARTS, (forward.flops, activations.flops, backward.flops - activations.flops), strict=True))
@@ -316,8 +399,10 @@ def answer(network: Network, head: str, states: Tensor, shape: Shape, learning: 
         The logits; for masked-LM those of the first `shape.answered` tokens alone.
     """
     mask = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
-    if head not in network.heads:
-        return states[0::2, 0] @ states[1::2, 0].T if learning else states
+    if _compares(network, head):
+        vectors = network.heads[head](states, mask) if head in network.heads else states
+        flat = vectors if head in network.heads else states[:, 0]
+        return flat[0::2] @ flat[1::2].T if learning else vectors
     if _predicts_tokens(network, head):
         states, mask = states.flatten(0, 1)[: shape.answered, None], mask.flatten()[: shape.answered, None]
     logits: Tensor = network.heads[head](states, mask, network.embedding_matrix)

@@ -24,7 +24,7 @@ from xstilts.cost import flops
 from xstilts.cost.meters import Clock
 from xstilts.models.batch import Batch
 from xstilts.models.network import Network
-from xstilts.runtime.machine import Runtime, peak_memory_mib
+from xstilts.runtime.machine import Runtime, memory_mib, peak_memory_mib, restart_peak_memory
 
 Spent = dict[str, Any]
 Sums = dict[str, dict[str, int]]  # by head
@@ -46,10 +46,13 @@ def nothing() -> Spent:
 class Meter:
     """Adds to the sums of a loop: the shape of each pass, and at each reading time, energy and memory."""
 
-    def __init__(self, spent: Spent, device: torch.device) -> None:
+    def __init__(self, spent: Spent, device: torch.device, network: Network | None = None) -> None:
         self.spent, self.device = spent, device
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
+        weights = sum(weight.numel() * weight.element_size() for weight in network.parameters()) if network else 0
+        held = restart_peak_memory() if network and device.type == "cpu" else None
+        self.others = None if held is None else held - weights / MIB  # MiB of the process that are not the network's
         self.clock = Clock(device)
 
     def read(self) -> None:
@@ -58,6 +61,8 @@ class Meter:
             before = self.spent[name]
             self.spent[name] = None if before is None or passed is None else before + passed
         before, now = self.spent["peak_memory_mib"], memory(self.device)
+        peak = None if self.others is None else memory_mib("VmHWM")
+        now["loop"] = None if peak is None or self.others is None else round(peak - self.others, 1)
         self.spent["peak_memory_mib"] = {name: _most(before.get(name), value) for name, value in now.items()}
 
 
@@ -65,12 +70,13 @@ _meter: Meter | None = None
 
 
 @contextmanager
-def metered(spent: Spent, machine: Runtime) -> Iterator[Meter]:
+def metered(spent: Spent, machine: Runtime, network: Network | None = None) -> Iterator[Meter]:
     """Within this context add the cost of all passes to the sums of a loop; a meter around this one rests.
 
     Args:
         spent: The sums, those of an earlier, killed call or `nothing()`.
         machine: The device.
+        network: The network of a training, whose own memory is to be measured on a CPU too.
 
     Yields:
         The meter.
@@ -79,7 +85,7 @@ def metered(spent: Spent, machine: Runtime) -> Iterator[Meter]:
     if "taught" not in spent:  # a checkpoint without such sums: the rest alone would look like a small cost
         spent |= {**nothing(), "partial": True}
     spent["earlier_seconds"] = spent["seconds"]
-    outer, _meter = _meter, Meter(spent, machine.torch_device())
+    outer, _meter = _meter, Meter(spent, machine.torch_device(), network)
     try:
         yield _meter
     finally:
@@ -184,7 +190,7 @@ def _flops(network: Network, spent: Spent) -> dict[str, int]:
     return {**passes, "looks": sum(look["forward"] for look in looks)}
 
 
-def memory(device: torch.device) -> dict[str, int | None]:
+def memory(device: torch.device) -> dict[str, float | None]:
     """Return the peak memory.
 
     Args:
@@ -216,7 +222,7 @@ def _trained(network: Network) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
-def _most(first: int | None, second: int | None) -> int | None:
+def _most(first: float | None, second: float | None) -> float | None:
     return max((value for value in (first, second) if value is not None), default=None)
 
 

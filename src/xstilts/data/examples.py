@@ -153,6 +153,26 @@ def shared_text(example: Example) -> str:
             return example.text
 
 
+def sequence_languages(example: Example, language: str) -> tuple[str, ...]:
+    """Return the language of each text that is read by itself, of data in a language.
+
+    Args:
+        example: One of the data.
+        language: Code of the data; of a pair such as MLQA's "de-ar", the context's comes first.
+
+    Returns:
+        One code for each text of a pair to retrieve, of which the second is English; else one code for all. What is
+        searched in (candidates) has many languages, or an unknown one: it is taken for English.
+
+    >>> sequence_languages(BitextExample("1", "Hallo.", "Hello."), "de")
+    ('de', 'en')
+    """
+    own = language.split("-")[0]
+    if isinstance(example, BitextExample):
+        return own, "en"
+    return ("en",) if isinstance(example, PassageExample) and example.side == "candidate" else (own,)
+
+
 def write(examples: Iterable[Example], path: Path) -> int:
     """Write examples as JSON lines; return their number."""
     count = 0

@@ -72,7 +72,7 @@ def finite_states(network: Network) -> Iterator[Callable[[Batch, Sequence[int]],
         row = states if batch.packing is not None else states[batch.mask.bool()]
         if torch.isfinite(row).all():
             return
-        every = network.all_hidden_states(batch.ids, batch.mask, batch.packing)
+        every = network.all_hidden_states(batch.ids, batch.mask, batch.packing, batch.languages)
         wrong = ~torch.isfinite(every).all(dim=-1) & batch.mask.bool()
         layer, sequence = (int(place) for place in wrong.any(dim=-1).nonzero()[0])
         raise NotFinite(numbers[sequence], layer, network.depth)

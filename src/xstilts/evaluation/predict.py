@@ -26,12 +26,13 @@ from xstilts.data.examples import Example, PassageExample
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import InputError
 from xstilts.evaluation.forward import NotFinite, forward_batches
-from xstilts.formats import Format, task_format
+from xstilts.evaluation.translated_predictions import predictions_back
+from xstilts.formats import Format, in_languages, task_format
 from xstilts.models import batching
 from xstilts.models.batch import ModelInput
 from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
-from xstilts.models.heads import attach, has_pretrained_mlm
+from xstilts.models.heads import HEADLESS, attach, has_pretrained_mlm
 from xstilts.models.hf_format import load
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
@@ -43,8 +44,15 @@ PREDICTIONS = names.PREDICTIONS_FILE
 HEAD = "head"  # the name of the head of a network that is loaded to predict
 
 
-def _label(model: Encoder | Stage, data: Stage, format: str, max_length: int) -> str:
-    return f"predict-{data.arguments['data'].label}"
+def _label(
+    model: Encoder | Stage,
+    data: Stage,
+    format: str,
+    max_length: int,
+    translated: Stage | None,
+    query_length: int | None,
+) -> str:
+    return f"predict-{data.arguments['data'].label}{'-translated' if translated else ''}"
 
 
 @stage(
@@ -54,7 +62,15 @@ def _label(model: Encoder | Stage, data: Stage, format: str, max_length: int) ->
     renamed={"format": "kind_name"},
     encoded={"format": names.format_in_keys},
 )
-def predict(context: BuildContext, model: Encoder | Stage, data: Stage, format: str, max_length: int) -> None:
+def predict(
+    context: BuildContext,
+    model: Encoder | Stage,
+    data: Stage,
+    format: str,
+    max_length: int,
+    translated: Stage | None = None,
+    query_length: int | None = None,
+) -> None:
     """Write `predictions.jsonl`: for each example its id, the prediction, and the scores behind it.
 
     Args:
@@ -64,6 +80,9 @@ def predict(context: BuildContext, model: Encoder | Stage, data: Stage, format: 
         data: A stage that read a split.
         format: The task format of the split.
         max_length: Most tokens of a sequence, special tokens included; clipped to the encoder's positions.
+        translated: The split in translation (`translation.stages.translated`), which is predicted instead; tags and
+            answers are projected back to the words of `data`.
+        query_length: Most tokens of a query, as `Format.encode` takes it.
 
     Raises:
         NotFinite: The encoder's states are NaN or infinite for an example.
@@ -72,9 +91,11 @@ def predict(context: BuildContext, model: Encoder | Stage, data: Stage, format: 
     source = context.path(model) / names.MODEL_FOLDER if isinstance(model, Stage) else model
     network, tokenizer, labels = _loaded(source, format, _public_encoder(model))
     max_length = network.clip_max_length(max_length)
-    examples = list(read_examples(context.path(data) / EXAMPLES, format))
+    examples = list(read_examples(context.path(translated or data) / EXAMPLES, format))
     cut: Counter[str] = Counter()
-    inputs = task.encode(examples, tokenizer.cached(context.machine), max_length, labels, cut)
+    inputs = task.encode(examples, tokenizer.cached(context.machine), max_length, labels, cut, query_length)
+    if network.family.adapters:
+        inputs = in_languages(inputs, examples, [(translated or data).arguments["data"].language] * len(examples))
     queries, candidates = _split_sides(inputs, examples)
     spent = ledger.nothing()
     with (
@@ -88,6 +109,10 @@ def predict(context: BuildContext, model: Encoder | Stage, data: Stage, format: 
         except NotFinite as error:
             raise NotFinite(error.number, error.layer, error.depth, examples[error.number].id) from None
     lines = task.decode(answers, queries + candidates, examples, labels)
+    if translated:
+        originals = list(read_examples(context.path(data) / EXAMPLES, format))
+        lines, lost = predictions_back(lines, answers, queries, originals, examples, context.path(translated))
+        context.record["projected_back"] = {"examples": len(lines), "unaligned": lost}
     with (context.folder / PREDICTIONS).open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     sequences = sum(len(model_input.sequences) for model_input in inputs)
@@ -167,12 +192,17 @@ def predict_inputs(
 
 def _sequences(model_input: ModelInput) -> list[ModelInput]:
     """Split a model input into one for each of its sequences."""
-    return [replace(model_input, sequences=(sequence,)) for sequence in model_input.sequences]
+    languages = model_input.languages or ("",) * len(model_input.sequences)
+    return [
+        replace(model_input, sequences=(sequence,), languages=(language,) if language else ())
+        for sequence, language in zip(model_input.sequences, languages, strict=True)
+    ]
 
 
-def _content(model_input: ModelInput) -> tuple[bytes, ...]:
+def _content(model_input: ModelInput) -> tuple[bytes | str, ...]:
     """Return all of a model input that its output depends on."""
-    return (*(sequence.tobytes() for sequence in model_input.sequences), model_input.places.tobytes())
+    ids = (sequence.tobytes() for sequence in model_input.sequences)
+    return (*ids, model_input.places.tobytes(), *model_input.languages)
 
 
 def _outputs(
@@ -220,7 +250,7 @@ def _loaded(source: Path | Encoder, format: str, origin: Encoder | None) -> tupl
     folder = source.location if isinstance(source, Encoder) else source
     labels: tuple[str, ...] = ()
     if task_format(format).headless:
-        network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
+        network, tokenizer, _ = load(folder, HEADLESS)
     elif task_format(format).language_model and origin:
         # A training replaces the head, so the released one is measured, on the trained weights.
         network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)

@@ -96,8 +96,10 @@ def costs(behind: Iterable[Part]) -> dict[str, float]:
     """
     sums: dict[str, float] = {}
     for role, facts, folder in behind:
-        mib = memory_of(facts, folder) if role == INTERMEDIATE else None
-        figures = _figures(facts["record"].get("cost") or {}) | ({"memory_mib": mib} if mib else {})
+        figures = _figures(facts["record"].get("cost") or {})
+        if role == INTERMEDIATE:
+            memory = {"memory_mib": memory_of(facts, folder), "measured_memory_mib": measured_memory_of(facts)}
+            figures |= {name: mib for name, mib in memory.items() if mib}
         for figure, value in figures.items():
             name = f"{role}_{figure}"
             sum_so_far = sums.get(name, 0.0)
@@ -139,6 +141,21 @@ def memory_of(facts: Manifest, folder: Path) -> float | None:
     return max(known_mib) if len(known_mib) == len(estimates) else None
 
 
+def measured_memory_of(facts: Manifest) -> float | None:
+    """Return the memory of a finished training in MiB, as it was measured.
+
+    Args:
+        facts: The training's manifest.
+
+    Returns:
+        On a GPU, the most that torch had allocated; on a CPU, the most that the process held during the training,
+        without what is not the network's. None where it was not measured.
+    """
+    peaks = (facts["record"].get("cost") or {}).get("peak_memory_mib") or {}
+    measured = peaks.get("allocated") or peaks.get("loop")
+    return float(measured) if measured else None
+
+
 @lru_cache(maxsize=1024)
 def _needed(config: str, recipe: Recipe, format: str, labels: int, device: Device, rows: int) -> float | None:
     configuration = configs.of(json.loads(config))
@@ -151,10 +168,14 @@ def _needed(config: str, recipe: Recipe, format: str, labels: int, device: Devic
         return None
 
 
-def dev(behind: Iterable[Part]) -> float:
-    """Return the mean score of the intermediate training on its own development data; NaN without any."""
-    by_task = [facts["record"].get("dev", {}) for role, facts, _ in behind if role == INTERMEDIATE]
-    scores = [task["score"] for tasks in by_task for task in tasks.values()]
+def dev(behind: Iterable[Part], role: str = INTERMEDIATE) -> float:
+    """Return the mean score of a phase's trainings on their own development data; NaN without any.
+
+    Of a target that is trained on several tasks, one after the other, the last training counts.
+    """
+    by_training = [facts["record"].get("dev") or {} for part, facts, _ in behind if part == role]
+    counted = by_training[-1:] if role == TARGET else by_training
+    scores = [task["score"] for tasks in counted for task in tasks.values()]
     return fmean(scores) if scores else math.nan
 
 
@@ -197,6 +218,7 @@ def _of_run(label: str, setting: str, run: Run, machine: Runtime) -> Iterator[Re
             split=run.split,
             roles=(*(role for role, _ in trainings), PREDICT, SCORE),
             in_training_language=code in run.learned_in,
+            repeats_training_data=run.repeats_training_data,
             **measured([*behind, (PREDICT, *_read(predictions, machine))], folder, run.target.metric),
         )
 
@@ -211,13 +233,14 @@ def measured(behind: Sequence[Part], folder: Path, metric: str) -> dict[str, Any
         metric: Name of the metric.
 
     Returns:
-        "score", "dev", "costs" and "examples", of retrieval "at_fixed_layer"; with a prediction also "size" and
-        "stderr".
+        "score", "dev", "target_dev", "costs" and "examples", of retrieval "at_fixed_layer"; with a prediction also
+        "size" and "stderr".
     """
     record = read_score(folder)
     values = {
         "score": float(record["headline"]),
         "dev": dev(behind),
+        "target_dev": dev(behind, TARGET),
         "costs": costs(behind),
         "examples": folder / CONTRIBUTIONS,
     }

@@ -32,6 +32,8 @@ from xstilts.experiments.run import training_set
 from xstilts.metrics.base import Array
 from xstilts.models.encoder import Encoder
 from xstilts.runtime.machine import Runtime
+from xstilts.store import manifest
+from xstilts.store.build import is_built
 from xstilts.store.live_view import history_of
 from xstilts.store.names import INTERMEDIATE
 from xstilts.store.stage import Stage, folder_of
@@ -151,9 +153,15 @@ class CostBySize:
         selected = table.select(target=self.target, intermediate=self.intermediate)
         return {
             "title": f"The intermediate phase before {self.target} by size",
-            "columns": [*("encoder", "parameters", "recipe", "tokens an example", "TFLOPs"), *("seconds", "MiB")],
+            "columns": [
+                *("encoder", "parameters", "recipe", "tokens an example", "TFLOPs", "seconds", "MiB, counted"),
+                *("MiB, measured", "joules"),
+            ],
             "rows": [_taken(rows, records) for rows in _arms(selected)],
-            "note": "Means over seeds. MiB are of the largest pass, counted from shapes and not measured.",
+            "note": "Means over seeds. Counted is the memory of the largest pass, from shapes; measured is the most "
+            "that torch had allocated on a GPU, on a CPU the most that the process held during the training without "
+            "what is not the network's. Joules are of the whole device, by its own meter. Nothing where the machine "
+            "does not measure.",
         }
 
 
@@ -254,10 +262,10 @@ def _taken(rows: list[Result], records: Records) -> list[Any]:
     examples = facts["record"]["steps"] * facts["arguments"]["recipe"]["batch_size"]
     spent = {
         name: fmean(row.costs.get(f"intermediate_{name}", math.nan) for row in rows)
-        for name in ("tokens", "flops", "seconds", "memory_mib")
+        for name in ("tokens", "flops", "seconds", "memory_mib", "measured_memory_mib", "joules")
     }
-    figures = (spent["tokens"] / examples, spent["flops"] / TERA, spent["seconds"], spent["memory_mib"])
-    return [first.encoder, int(first.size), first.recipe, *figures]
+    figures = [spent.pop("tokens") / examples, spent.pop("flops") / TERA, *spent.values()]
+    return [first.encoder, int(first.size), first.recipe, *(None if math.isnan(value) else value for value in figures)]
 
 
 def _gained(level: Level, gain: Gain, size: float, name: str, table: ResultsTable) -> Iterator[list[Any]]:
@@ -314,6 +322,98 @@ class TimeToQuality:
             "note": f"Until the training loss, a running mean over {SMOOTHED:.0%} of the training, first falls to "
             f"{level:.3f}, which all of them reach. Means over seeds; seconds and FLOPs in proportion to the steps.",
         }
+
+
+@dataclass(frozen=True)
+class TriedRate:
+    """A learning rate that an arm tried, with one seed on each of its intermediate settings.
+
+    Attributes:
+        arm: The arm's label.
+        encoder: The encoder's name.
+        rate: The learning rate.
+        dev: The mean development score of the trainings; NaN where one has no development data.
+        seconds: What the trainings took; None where one is not finished.
+        flops: Their FLOPs; None where one is not finished.
+        keys: The keys of the trainings.
+        chosen: Whether the arm has this rate.
+    """
+
+    arm: str
+    encoder: str
+    rate: float
+    dev: float
+    seconds: float | None
+    flops: float | None
+    keys: tuple[str, ...]
+    chosen: bool = False
+
+    @classmethod
+    def read(cls, arm: str, encoder: str, rate: float, trainings: Sequence[Stage], machine: Runtime) -> TriedRate:
+        """Read the trainings of a rate from the store.
+
+        Args:
+            arm: The arm's label.
+            encoder: The encoder's name.
+            rate: The learning rate.
+            trainings: The trainings.
+            machine: Names the store.
+
+        Returns:
+            Their mean development score, time and FLOPs.
+        """
+        keys = tuple(stage.key for stage in trainings)
+        if not all(is_built(stage, machine) for stage in trainings):
+            return cls(arm, encoder, rate, math.nan, None, None, keys)
+        records = [manifest.read(folder_of(stage, machine))["record"] for stage in trainings]
+        scores = [[task["score"] for task in record["dev"].values()] for record in records]
+        costs = [record.get("cost") or {} for record in records]
+        flops = [sum(value for part, value in cost.get("flops", {}).items() if part != "looks") for cost in costs]
+        dev = fmean(map(fmean, scores)) if all(scores) else math.nan
+        return cls(arm, encoder, rate, dev, sum(cost.get("seconds", 0.0) for cost in costs), sum(flops), keys)
+
+
+@dataclass(frozen=True)
+class TriedRates:
+    """The learning rates that arms chose from, and what the choice has cost.
+
+    Attributes:
+        trials: The rates tried, arm by arm.
+    """
+
+    trials: tuple[TriedRate, ...]
+
+    def made(self, table: ResultsTable, records: Records) -> Plain:
+        """Return a row for each arm and rate; nothing where a training could not be finished.
+
+        Args:
+            table: The study's results table.
+            records: Manifests of the stages behind it, by key.
+
+        Returns:
+            Title, columns, rows and note of the table.
+        """
+        seed = min((row.seed for row in table.rows), default=1)
+        used = {key for row in table.rows if row.seed == seed for key in row.keys}
+        spare = {trial.keys: trial for trial in self.trials if not used.issuperset(trial.keys)}.values()
+        seconds, flops = (sum(getattr(trial, name) or 0.0 for trial in spare) for name in ("seconds", "flops"))
+        trainings = len({key for trial in spare for key in trial.keys} - used)
+        return {
+            "title": "Learning rates of the intermediate phase, chosen on development data",
+            "columns": ["arm", "encoder", "learning rate", "dev score", "seconds", "TFLOPs", "chosen"],
+            "rows": [_tried(trial) for trial in self.trials],
+            "note": "Every arm tries as many rates, with one seed on each intermediate task and without any target; "
+            "scores are means over these tasks, on development data in the training language. If the lowest or the "
+            "highest rate is chosen, a better one may lie beyond it. The trainings that only the choice needed: "
+            f"{trainings}, {seconds:,.1f} seconds, {flops / TERA:,.3g} TFLOPs.",
+        }
+
+
+def _tried(trial: TriedRate) -> list[Any]:
+    tera = None if trial.flops is None else trial.flops / TERA
+    chosen = "yes" if trial.chosen else "no" if trial.seconds is not None else "could not be trained"
+    dev = None if math.isnan(trial.dev) else trial.dev
+    return [trial.arm, trial.encoder, f"{trial.rate:.3g}", dev, trial.seconds, tera, chosen]
 
 
 @dataclass(frozen=True)

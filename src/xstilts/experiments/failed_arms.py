@@ -110,12 +110,12 @@ def describe(arm: FailedArm) -> str:
 
 
 def _of_arm(study: Study, arm: Arm, machine: Runtime, failed: Failures) -> Iterator[FailedArm]:
-    labels = (arm.label, *(choice.label for choice in study.choices if arm.label in choice.among))
     for target in arm.grid.targets:
         for setting, runs in arm.grid.runs(target, machine.data).items():
             missing = [run for run in runs if has_failed(run, failed)]
             if missing:
                 encoder = name_of(arm.grid.encoder)
+                labels = study.labels(arm.label, setting, runs[0].repeats_training_data)
                 settings = tuple(ArmSelector(target.name, setting, label, encoder) for label in labels)
                 yield FailedArm(settings, tuple(run.seed for run in missing), _why(missing[0], failed))
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from xstilts.errors import InputError
-from xstilts.training.recipe import Recipe, changed
+from xstilts.training.recipe import CONTINUED, Recipe, changed
 
 EPOCHS = 10.0
 
@@ -72,8 +72,8 @@ class FewShot:
     def recipe(self, target: Recipe) -> Recipe:
         """Return the recipe of the training.
 
-        It is the target's with ten epochs, the last weights, batches of no more than the examples that there are, and a
-        warm-up of a tenth where the target's is a number of steps.
+        It is the target's, with its head, ten epochs, the last weights, batches of no more than the examples that there
+        are, and a warm-up of a tenth where the target's is a number of steps.
 
         Args:
             target: The recipe of the target's training.
@@ -87,6 +87,7 @@ class FewShot:
             warmup_steps=target.warmup_steps if target.warmup_steps < 1 else 0.1,
             selection=None,
             snapshots=0,
+            head=CONTINUED,
         )
         return changed(few, self.settings)
 

@@ -20,6 +20,7 @@ from xstilts.experiments.few_shot import FewShot
 from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, check_oracle, check_split
 from xstilts.experiments.score_table import BASELINE, ScoreTable, collect
 from xstilts.experiments.splits import Splits
+from xstilts.experiments.translated_splits import Translation
 from xstilts.formats import task_format
 from xstilts.models.encoder import Encoder
 from xstilts.runtime import progress
@@ -53,6 +54,7 @@ class Grid:
         average: Weights to average at the end of runs: "seeds" (all of them), "seeds:3" (each three of them), "last:5".
         combine: How intermediate tasks, each trained alone, become one encoder (`Run.combine`).
         oracle: Among how many snapshots of target trainings development data choose, for a column of their own.
+        translation: Training or test data that are translated in every run; None: none are.
         few_shot: A further training on few examples of each measured language.
 
     Raises:
@@ -72,6 +74,7 @@ class Grid:
     average: str = ""
     combine: str = ""
     oracle: int = 0
+    translation: Translation | None = None
     few_shot: FewShot | None = None
 
     def __post_init__(self) -> None:
@@ -149,8 +152,8 @@ class Grid:
             InputError: Data are missing; the message names every place looked at.
         """
         with memoising():
-            choices = [stage for run in self.all_runs(machine.data) for stage in snapshot_choice.stages(run)]
-            return self.score_stages(machine) + self.overlaps(machine) + choices
+            stages = self.score_stages(machine) + self.overlaps(machine)
+            return stages + [stage for run in self.all_runs(machine.data) for stage in snapshot_choice.stages(run)]
 
     def overlaps(self, machine: Runtime) -> list[Stage]:
         """Return the contamination checks of the test sets against the training data, the same for all seeds.
@@ -235,6 +238,7 @@ class Grid:
             self.oracle,
             self.few_shot,
             data,
+            translation=self.translation,
         )
 
     def named(self, setting: Tasks) -> str:

@@ -15,12 +15,11 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xstilts.data.readers.mewslix import mewslix
+from xstilts.data.readers.xquad_r import squad_pairs
 from xstilts.experiments.run import Recipes
 from xstilts.formats import (
     FIXED_DEPTH,
     bitext_mining,
-    bitext_retrieval,
     chosen_layer,
     extractive_qa,
     multiple_choice,
@@ -28,6 +27,7 @@ from xstilts.formats import (
     token_classification,
 )
 from xstilts.metrics import XTREME_R, metric
+from xstilts.models.heads import DualEncoderHead, attach_dual_encoder
 from xstilts.tasks.base import task
 from xstilts.training.optimizer import learning_rate
 from xstilts.training.recipe import Recipe, Selection, named
@@ -145,54 +145,65 @@ RECIPES = (
         lambda: _recipe("mnli", large=True).learning_rate == 3e-5 and _recipe("mnli").learning_rate == 2e-5,
     ),
     Difference(
-        "Mewsli-X: rate and batch",
-        "mBERT 2e-5 and 256 pairs, XLM-R Large 1e-5 and 32 pairs",
-        "scripts/train_mewslix.sh:33-49",
-        "1e-5 and 32 pairs for every encoder",
-        "the script has no values for other encoders, and 256 pairs in one pass need too much memory",
-        lambda: (_recipe("mewslix_pairs").learning_rate, _recipe("mewslix_pairs").batch_size) == (1e-5, 32),
+        "Intermediate tasks: texts and loss",
+        "none",
+        "scripts/train_lareqa.sh:27-34",
+        "COPA and the pairs of LAReQA and Mewsli-X have XTREME-R's texts, loss and batches as targets only; as "
+        "intermediate tasks the usual texts, and mean states ranked in both directions",
+        "bitext retrieval, which follows such an intermediate task, compares mean states",
+        lambda: (
+            Recipes("xtreme").in_form(task("copa"), "intermediate") is task("copa")
+            and _recipe("squad_pairs", "intermediate").ranking == "two-way"
+        ),
     ),
     Difference(
-        "LAReQA: lengths",
-        "96 tokens of a question, 256 of an answer with its paragraph",
-        "scripts/train_lareqa.sh:27-29",
-        "256 tokens of either",
-        "questions are hardly ever longer than 96 tokens",
-        lambda: _recipe("squad_pairs").max_length == 256 and _recipe("lareqa").max_length == 256,
+        "Mewsli-X: rate and batch",
+        "mBERT 2e-5 and 256 pairs, XLM-R Large 1e-5 and 32 pairs, no values for others",
+        "scripts/train_mewslix.sh:33-49",
+        "those of XLM-R Large from 24 layers and a width of 1,024 on, those of mBERT for all other encoders",
+        "every encoder needs values",
+        lambda: (
+            [
+                (recipe.learning_rate, recipe.batch_size, recipe.pairs_ranked)
+                for recipe in (_recipe("mewslix_pairs", large=True), _recipe("mewslix_pairs"))
+            ]
+            == [(1e-5, 32, 8), (2e-5, 256, 64)]
+        ),
+    ),
+    Difference(
+        "LAReQA: checkpoint",
+        "chosen by the loss on SQuAD's development data: step 9,000 (mBERT) and 10,000 (XLM-R Large) of about 16,400",
+        "scripts/run_eval_lareqa.sh:24-26",
+        "the last one",
+        "the choice was made by hand; no rule is published",
+        lambda: _recipe("squad_pairs").selection is None and _recipe("squad_pairs").steps is None,
     ),
 )
 DATA = (
     Difference(
-        "XCOPA: questions",
-        "the premise, then one sentence that names cause or effect",
-        "third_party/run_xcopa.py:303-306",
-        "COPA's own two questions",
-        "they are those of the data set; XTREME-R's prompt is not implemented",
-        lambda: "What happened as a result?" in _source(_convert("copa")),
+        "LAReQA: sentences of SQuAD",
+        "found by a rule-based sentence breaker; questions whose answer is in no sentence are left out",
+        "third_party/processors/lareqa.py:249-299",
+        "a sentence ends at `.`, `!` or `?` before a space and no lower-case letter",
+        "the breaker is a program of its own; XQuAD-R's sentences, those of the test, are as published",
+        lambda: "SENTENCE.finditer" in _module_of(squad_pairs),
     ),
     Difference(
         "XCOPA, SIQA: long inputs",
         "cut at the end of the longer text",
         "third_party/run_xcopa.py:326-330",
         "cut at the start of the context",
-        "the question and the choice stay whole, as in jiant",
+        "the question and the choice stay whole, as in jiant; with XLM-R's tokens no example of COPA, XCOPA or SIQA's "
+        "development set is that long",
         lambda: "prompt[start:]" in _source(multiple_choice.encode),
     ),
     Difference(
-        "Mewsli-X: mentions",
-        "the mention, a colon, and the sentence with the mention between spaced marks",
-        "third_party/utils_mewslix.py:594-602",
-        "the sentence with the mention between braces",
-        "XTREME-R's form is not implemented",
-        lambda: "{{{text[start:stop]}}}" in _module_of(mewslix),
-    ),
-    Difference(
-        "Mewsli-X: entities",
-        "the whole description",
-        "third_party/utils_mewslix.py:613-617",
-        "the title and the first sentence of the description",
-        "XTREME-R's form is not implemented",
-        lambda: "spans[0]" in _module_of(mewslix),
+        "XCOPA, SIQA: pooler",
+        "starts from the encoder's own pooler where that is stored",
+        "third_party/run_xcopa.py:274-281",
+        "SIQA starts from a new one; COPA continues SIQA's head, as there",
+        "every phase begins with a new head, unless the recipe continues it",
+        lambda: (_recipe("siqa").head, _recipe("copa").head) == ("new", "continued"),
     ),
     Difference(
         "TyDiQA: training data",
@@ -274,20 +285,28 @@ RETRIEVAL = (
         lambda: "mean_pool" in _source(bitext_mining.predict),
     ),
     Difference(
-        "LAReQA, Mewsli-X: vectors",
-        "the first token after the encoder's tanh pooler",
+        "LAReQA, Mewsli-X: encoders",
+        "BERT and XLM-R, whose first token goes through their tanh pooler",
         "third_party/bert.py:41-50",
-        "the mean over the tokens of the last layer",
-        "pretrained XLM-R has no trained pooler; the official setting is not implemented",
-        lambda: "mean_pool" in _source(passage_ranking.predict),
+        "the same; other families have a tanh layer of their own over the state that their classification heads pool",
+        "every encoder can be compared",
+        lambda: all(part in _source(DualEncoderHead) for part in ("torch.tanh", "pooling_of")),
     ),
     Difference(
-        "LAReQA, Mewsli-X: loss",
-        "one-way softmax over the passages of a pass, with a learned scale that begins at 100",
-        "third_party/bert.py:60-67",
-        "softmax in both directions over the passages of a step, with a scale of 20",
-        "the number of passes has no effect on the result; the official setting is not implemented",
-        lambda: bitext_retrieval.TEMPERATURE == 1 / 20 and "forth + back" in _source(bitext_retrieval.loss),
+        "LAReQA, Mewsli-X: pooler after an intermediate task",
+        "no intermediate training; the pooler is that of the pretrained encoder",
+        "third_party/run_retrieval_qa.py:624-629",
+        "that of the encoder where it is stored; after an intermediate task whose head has none, a new one",
+        "a phase passes on what its head has",
+        lambda: "read_tensors" in _source(attach_dual_encoder),
+    ),
+    Difference(
+        "LAReQA, Mewsli-X: encoders without training",
+        "measured by the first token after the pooler",
+        "scripts/run_eval_mewslix.sh:18-21",
+        "measured by the mean over the tokens of the last layer",
+        "pretrained XLM-R has no trained pooler",
+        lambda: all(part in _source(passage_ranking.predict) for part in ("in network.heads", "mean_pool")),
     ),
 )
 PAPER = (
@@ -333,10 +352,6 @@ SECTIONS = {
     "Recipe `phang2020`": PAPER,
 }
 DIFFERENCES = tuple(difference for section in SECTIONS.values() for difference in section)
-
-
-def _convert(name: str) -> Callable[..., object]:
-    return next(source.convert for source in task(name).sources if source.convert)
 
 
 def _places(name: str) -> list[str]:

@@ -60,6 +60,9 @@ def failures(stages: Iterable[Stage], machine: Runtime) -> dict[str, InputError]
             if error := _error(check_model, encoder, machine.store):
                 failed[stage.key] = error
                 unusable.append(encoder)
+        for source, translator in stage.arguments.get("translators", ()):
+            if error := _error(translator.check, source, stage.arguments["target"]):
+                failed[stage.key] = error
     seen: dict[tuple[Any, ...], InputError | None] = {}
     for stage in missing:
         if stage.work.name == names.COMBINE and (error := _error(_check_layers, stage, machine)):

@@ -30,6 +30,7 @@ from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
 from xstilts.experiments.few_shot import FewShot
 from xstilts.experiments.splits import Splits, splits_of
+from xstilts.experiments.translated_splits import TranslatedSplits, Translation
 from xstilts.formats import task_format
 from xstilts.models.configs import is_large
 from xstilts.models.encoder import Encoder
@@ -103,6 +104,15 @@ class Recipes:
         by_size = any(task.name in SETS[self.name].large for task in tasks)
         large = by_size and encoder is not None and is_large(encoder)
         return _recipe(self.name, tuple((task.name, task.format) for task in tasks), role, large, getattr(self, role))
+
+    def in_form(self, task: Task, role: str) -> Task:
+        """Return a task with its texts as the set reads them, which is as usual but for the targets of some sets.
+
+        Args:
+            task: What is trained on, or measured.
+            role: "intermediate" or "target".
+        """
+        return task.in_form(SETS[self.name].text_form) if role == TARGET else task
 
     def dev_task(self, task: Task, role: str) -> Task | None:
         """Return the task whose development data select the weights of a training; None: the training's own task.
@@ -187,6 +197,7 @@ class Run:
         oracle: Among how many of the target training's last snapshots development data choose (`snapshot_choice`).
         few_shot: A further training on few examples of each measured language, whose model predicts it alone.
         data: Data folder, or splits; None where no files are needed. No part of equality: stages hold what was read.
+        translation: Training or test data that are translated; None: none are.
 
     Raises:
         InputError: The target has none of these languages, or cannot be trained on these tasks, or the
@@ -208,9 +219,12 @@ class Run:
     oracle: int = 0
     few_shot: FewShot | None = None
     data: Splits | Path | None = field(default=None, compare=False)
+    translation: Translation | None = None
 
     def __post_init__(self) -> None:
         check_split(self.split)
+        if self.translation:
+            self.translation.check(self.target)
         if self.reset_layers and (not TRAINABLE.fullmatch(self.reset_layers) or self.reset_layers.startswith("lora")):
             raise InputError(f"unknown layers '{self.reset_layers}' to reset: give top:2, bottom:2 or layers:0-3")
         averaging(self.average)
@@ -247,6 +261,8 @@ class Run:
         if self.average or self.oracle:
             option = "--average" if self.average else "--oracle"
             raise InputError(f"few-shot training goes on from a single target training: leave {option} out")
+        if self.translation:
+            raise InputError("few-shot training is on a language's own examples: leave translations out")
         if self.split == "train":
             raise InputError("few-shot examples are drawn from the training split: measure on --split test")
         if not self.measured_languages():
@@ -256,7 +272,8 @@ class Run:
     @property
     def splits(self) -> Splits:
         """Where the run takes its dataset splits from."""
-        return splits_of(self.data)
+        base = splits_of(self.data)
+        return TranslatedSplits(base, self.translation, self.encoder) if self.translation else base
 
     def phases(self, code: str | None = None) -> tuple[Phase, ...]:
         """Return the trainings of the run, the first one first, those that made its encoder included.
@@ -304,7 +321,7 @@ class Run:
         return tuple(
             code
             for code in self.measured_languages()
-            if self.splits.has(self.target, self.split, code) and self._few_shot_task(code) is None
+            if self.splits.has(self._measured, self.split, code) and self._few_shot_task(code) is None
         )
 
     def languages(self) -> tuple[str, ...]:
@@ -314,9 +331,9 @@ class Run:
             InputError: No language has one.
         """
         measured = self.measured_languages()
-        codes = tuple(code for code in measured if self.splits.has(self.target, self.split, code))
+        codes = tuple(code for code in measured if self.splits.has(self._measured, self.split, code))
         if not codes:
-            self.splits.read(self.target, self.split, measured[0])
+            self.splits.read(self._measured, self.split, measured[0])
             raise InputError(
                 f"the {self.split} files of '{self.target.name}' below {self.data} withhold the answers: "
                 "measure on --split validation, or get the data set from the hub"
@@ -331,8 +348,7 @@ class Run:
 
     def max_length(self) -> int:
         """Return the greatest length of a sequence, in tokens, at which the target is predicted."""
-        last = (self.target,) if _headless(self.target) else self._trainings()[-1][1]
-        recipe = self.recipes.of(last, TARGET, self.encoder)
+        recipe = self._reading_recipe()
         return self.few_shot.recipe(recipe).max_length if self.few_shot else recipe.max_length
 
     def predictions(self) -> dict[str, Stage]:
@@ -377,7 +393,12 @@ class Run:
         Raw text and the sandbox's data are not checked.
         """
         measured = set(self.languages())
-        trained = [(part, 0) for _, tasks in self._trainings() for task in tasks for part in task.training_parts()]
+        trained = [
+            (part, 0)
+            for role, tasks in self._trainings()
+            for task in tasks
+            for part in self.recipes.in_form(task, role).training_parts()
+        ]
         if self.few_shot:
             of_languages = [self._few_shot_phase(code).tasks[0].training_parts() for code in self.languages()]
             # Examples are drawn from all parts of a joined task together: there the check is of all their data.
@@ -388,7 +409,7 @@ class Run:
         return [
             contamination(
                 self.splits.read(part, "train", code),
-                self.splits.read(self.target, self.split, code),
+                self.splits.read(self._measured, self.split, code),
                 shots,
                 draw if shots else 1,
             )
@@ -412,8 +433,29 @@ class Run:
         """The languages of the target's training data without those of few-shot trainings."""
         return frozenset(code for training_task in self._target_training_tasks() for code in training_task.trained_in)
 
+    @property
+    def repeats_training_data(self) -> bool:
+        """Whether the intermediate phase trains on the target's own training data, or on translations of them.
+
+        Such a run trains longer on one data set: its gain is not one of another task.
+        """
+        return repeats_training_data(self.intermediate, self._target_training_tasks())
+
+    @property
+    def _measured(self) -> Task:
+        """The target with its texts as the recipes read them."""
+        return self.recipes.in_form(self.target, TARGET)
+
+    def _reading_recipe(self) -> Recipe:
+        """Return the recipe that gives the lengths at which the target is predicted."""
+        last = (self.target,) if _headless(self.target) else self._trainings()[-1][1]
+        return self.recipes.of(last, TARGET, self.encoder)
+
     def _target_training_tasks(self) -> tuple[Task, ...]:
-        return self.target.target_training_tasks() if self.target_training_tasks is None else self.target_training_tasks
+        tasks = (
+            self.target.target_training_tasks() if self.target_training_tasks is None else self.target_training_tasks
+        )
+        return tuple(map(self.translation.trained_in, tasks)) if self.translation else tasks
 
     def _trainings(self) -> list[tuple[str, tuple[Task, ...]]]:
         """Return the role and the tasks of each training of the run's own."""
@@ -446,13 +488,13 @@ class Run:
         given = training_set(task, self.splits).read_by(self.encoder)
         # Development data of the language are not even measured: a few-shot result sees the shots alone.
         training_sets, recipe = (replace(given, dev=None, shots=few.shots, draw=few.draw),), few.recipe(before.recipe)
-        stage = train(before.model, training_sets, recipe, self.seed, None, True)
+        stage = train(before.model, training_sets, recipe, self.seed)
         return Phase(TARGET, (task,), training_sets, recipe, stage, stage)
 
     def _few_shot_task(self, code: str) -> Task | None:
         """Return the target, or else the task it is trained on, with training data in a language; None without any."""
         for task in (self.target, self._target_training_tasks()[-1]):
-            in_language = task.with_training_languages((code,))
+            in_language = self.recipes.in_form(task, TARGET).with_training_languages((code,))
             if all(self.splits.has(part, "train", language) for part, language in in_language.training_parts()):
                 return in_language
         return None
@@ -461,7 +503,7 @@ class Run:
         return [
             code
             for code in self.measured_languages()
-            if self.splits.withheld(self.target, self.split, code)
+            if self.splits.withheld(self._measured, self.split, code)
             and not (self.few_shot and self._few_shot_task(code) is None)
         ]
 
@@ -514,8 +556,14 @@ class Run:
         return {code: self._predict(self.split, code) for code in codes}
 
     def _predict(self, split: str, code: str) -> Stage:
-        data = self.splits.read(self.target, split, code)
-        return predict(self.model(code), data, self.target.format, self.max_length())
+        splits, target, translated = self.splits, self._measured, None
+        data = splits.read(target, split, code)
+        if isinstance(splits, TranslatedSplits) and splits.translation.test:
+            translated = splits.in_training_language(target, split, code)
+        query_length = self._reading_recipe().query_length
+        return predict(
+            self.model(code), data, self.target.format, self.max_length(), translated, query_length=query_length
+        )
 
     def _layer_from(self) -> Stage | None:
         """Return the scores by which retrieval chooses its layer: one language's development (else test) pairs.
@@ -524,7 +572,7 @@ class Run:
         """
         code = self.target.dev_language
         for split in ("validation", "test"):
-            if code is not None and self.splits.has(self.target, split, code):
+            if code is not None and self.splits.has(self._measured, split, code):
                 return self._score_on(split, code)
         return None
 
@@ -540,6 +588,24 @@ class Run:
     def _score_on(self, split: str, code: str) -> Stage:
         predictions = self._predict(split, code)
         return score(predictions, predictions.arguments["data"], self.target.metric)
+
+
+def repeats_training_data(intermediate: Sequence[Task], target_training_tasks: Sequence[Task]) -> bool:
+    """Return whether an intermediate setting has training data of a target's, in whatever language.
+
+    Args:
+        intermediate: The tasks of the intermediate phase.
+        target_training_tasks: The tasks that are trained on for the target.
+
+    >>> from xstilts.tasks.base import task
+    >>> [repeats_training_data((task(name),), task("xnli").target_training_tasks()) for name in ("anli_plus", "squad")]
+    [True, False]
+    """
+    first, second = (
+        {name for task in tasks for name in task.training_data_names()}
+        for tasks in (intermediate, target_training_tasks)
+    )
+    return bool(first & second)
 
 
 def training_set(task: Task, data: Splits | Path | None) -> TrainingSet:
@@ -589,7 +655,8 @@ def training_data(
     splits, recipe = splits_of(data), recipes.of(tasks, role, encoder)
     training_sets = []
     for task in tasks:
-        given, dev_task = training_set(task, splits).read_by(encoder), recipes.dev_task(task, role)
+        given = training_set(recipes.in_form(task, role), splits).read_by(encoder)
+        dev_task = recipes.dev_task(task, role)
         code = task.training_parts()[0][1]
         if recipe.selection and dev_task and splits.has(dev_task, "validation", code):
             given = replace(given, dev=splits.read(dev_task, "validation", code))

@@ -21,7 +21,7 @@ from rich.table import Table as RichTable
 
 from xstilts.evaluation import contamination
 from xstilts.evaluation.score import read_score
-from xstilts.experiments import snapshot_choice
+from xstilts.experiments import snapshot_choice, translated_counts
 from xstilts.experiments.run import Run
 from xstilts.formats import task_format
 from xstilts.runtime.machine import Runtime
@@ -240,7 +240,9 @@ def _notes(run: Run, machine: Runtime) -> Iterable[str]:
         yield run.target.note
     if format.language_model:
         yield "loss in nats a masked token, of the head that the encoder came with: lower is better"
-    if not replace(run, few_shot=None).zero_shot():
+    if run.translation:
+        yield from (run.translation.describe(), *translated_counts.sentences(run, machine))
+    if not replace(run, few_shot=None).zero_shot() and (run.target_training_tasks or not run.translation):
         trained = ", ".join(training_task.label for training_task in run.target_training_tasks or ())
         yield f"not zero-shot from English: learned from {trained}"
     if run.target.metric == "pos_f1":

@@ -22,7 +22,7 @@ from __future__ import annotations
 import csv
 import math
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import isfunction, signature
@@ -33,14 +33,14 @@ from traceback import extract_tb
 from typing import Any
 
 from xstilts.claims import claim_validation
-from xstilts.claims.claim import Claim
+from xstilts.claims.claim import Claim, too_many
 from xstilts.claims.claim_validation import ArmSelector
 from xstilts.claims.results_table import COSTS, Result, ResultsTable
 from xstilts.errors import InputError
 from xstilts.experiments import collect_results, preflight
-from xstilts.experiments.extra_tables import ExtraTable, StageTable
+from xstilts.experiments.extra_tables import ExtraTable, StageTable, TriedRate, TriedRates
 from xstilts.experiments.grid import Grid
-from xstilts.experiments.run import Run
+from xstilts.experiments.run import Phase, Run
 from xstilts.experiments.splits import Splits
 from xstilts.models.naming import name_of
 from xstilts.runtime import progress
@@ -49,6 +49,7 @@ from xstilts.runtime.text import counted, listed
 from xstilts.store import local_executor
 from xstilts.store.local_executor import Unbuilt
 from xstilts.store.memo import memoising
+from xstilts.store.names import BASELINE, INTERMEDIATE
 from xstilts.store.stage import Stage, with_inputs
 
 SCALES = ("sandbox", "small", "full")
@@ -63,15 +64,53 @@ class Arm:
     Attributes:
         grid: The runs.
         label: The recipe's name in the results table.
+        rates: Learning rates of the intermediate phase, of which the arm gets the one with the best development score;
+            none: the recipe's own rate. Each is tried with one seed and without any target.
+
+    Raises:
+        InputError: A rate is given twice, or there are rates and no intermediate phase.
     """
 
     grid: Grid
     label: str = ""
+    rates: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.rates)) < len(self.rates):
+            raise InputError(f"arm '{self.label}' tries a learning rate twice: {', '.join(map(str, self.rates))}")
+        if self.rates and not self.grid.settings:
+            raise InputError(f"arm '{self.label}' has learning rates to try and no intermediate phase: give settings")
+
+    def at(self, rate: float) -> Arm:
+        """Return the arm with this learning rate in the intermediate phase."""
+        recipes = self.grid.recipes
+        changed = replace(recipes, intermediate=(*recipes.intermediate, f"learning_rate={rate:.3g}"))
+        return Arm(replace(self.grid, recipes=changed), self.label)
+
+    def planned(self) -> Arm:
+        """Return the arm as it is counted before its rate is chosen: with the first of its rates."""
+        return self.at(self.rates[0]) if self.rates else self
+
+    def trials(self, data: Splits | Path | None = None) -> dict[float, tuple[Phase, ...]]:
+        """Return the trainings that choose the learning rate.
+
+        Args:
+            data: Data folder, or splits, that the trainings read.
+
+        Returns:
+            By rate the intermediate phase of each setting, of the first seed.
+        """
+        return {rate: tuple(_intermediate_phases(self.at(rate).grid, data)) for rate in self.rates}
 
     def settings(self, data: Splits | Path | None = None) -> list[tuple[str, Run]]:
         """Return the name of each setting on each target, and its run of the first seed."""
         grid = self.grid if self.grid.average else replace(self.grid, seeds=1)
         return [(name, runs[0]) for target in grid.targets for name, runs in grid.runs(target, data).items()]
+
+
+def _intermediate_phases(grid: Grid, data: Splits | Path | None) -> Iterator[Phase]:
+    for (run,) in replace(grid, seeds=1).runs(grid.targets[0], data).values():
+        yield from (phase for phase in run.phases() if phase.role == INTERMEDIATE)
 
 
 @dataclass(frozen=True)
@@ -88,6 +127,31 @@ class DevSelectedArm:
 
 
 @dataclass(frozen=True)
+class DevSelectedTask:
+    """A further name for one intermediate setting of an arm on each target: the one with the best development score.
+
+    The score is that of the target's training on its own development data, the mean over seeds, as a user without
+    labels in other languages would choose. Settings that repeat the target's training data can be left out. A target
+    without development scores (nothing is trained for it) gets the setting with the best mean gain in development
+    scores over the other targets.
+
+    Measures select its rows by the label as recipe, and leave the intermediate setting open:
+    `Gain("", target, recipe=label, over_recipe=arm)`.
+
+    Attributes:
+        label: The recipe of its rows in the results table.
+        arm: The label of the arm.
+        among: Names of intermediate settings.
+        with_repeated: Whether settings that repeat the target's training data can be selected.
+    """
+
+    label: str
+    arm: str
+    among: tuple[str, ...]
+    with_repeated: bool = False
+
+
+@dataclass(frozen=True)
 class Study:
     """A question, its arms and its claims.
 
@@ -95,7 +159,7 @@ class Study:
         question: The question, in a sentence or more.
         arms: Grids of runs, each with a label.
         claims: Claims on which there will be a verdict each.
-        choices: Further names for arms, chosen by development scores.
+        choices: Further names for arms, or for intermediate settings of an arm, chosen by development scores.
         limits: What a reader must not conclude.
         extras: Further tables of the report.
         prepare: Commands that make what the study needs, to be run before it.
@@ -108,7 +172,7 @@ class Study:
     question: str
     arms: tuple[Arm, ...]
     claims: tuple[Claim, ...]
-    choices: tuple[DevSelectedArm, ...] = ()
+    choices: tuple[DevSelectedArm | DevSelectedTask, ...] = ()
     limits: tuple[str, ...] = ()
     extras: tuple[ExtraTable | StageTable, ...] = ()
     prepare: tuple[str, ...] = ()
@@ -117,32 +181,67 @@ class Study:
         labels = [(arm.label, name_of(arm.grid.encoder)) for arm in self.arms]
         if len(set(labels)) < len(labels):
             raise InputError(f"arms of one encoder need labels that differ: {', '.join(label for label, _ in labels)}")
-        _refuse_choices(self.choices, [label for label, _ in labels])
+        _refuse_choices(self.choices, self.arms)
         claim_validation.refuse(self.claims, self.settings())
 
     def settings(self) -> dict[ArmSelector, tuple[str, ...]]:
         """Return the settings of all arms, also under the labels of choices, with the languages to be measured."""
         settings: dict[ArmSelector, tuple[str, ...]] = {}
         for arm in self.arms:
-            labels = [arm.label, *(choice.label for choice in self.choices if arm.label in choice.among)]
-            for (setting, run), label in product(arm.settings(), labels):
-                selector = ArmSelector(run.target.name, setting, label, name_of(run.encoder))
-                settings[selector] = tuple(dict.fromkeys(settings.get(selector, ()) + run.measured_languages()))
+            for setting, run in arm.settings():
+                for label in self.labels(arm.label, setting, run.repeats_training_data):
+                    selector = ArmSelector(run.target.name, setting, label, name_of(run.encoder))
+                    settings[selector] = tuple(dict.fromkeys(settings.get(selector, ()) + run.measured_languages()))
         return settings
 
+    def labels(self, arm: str, setting: str, repeats: bool) -> tuple[str, ...]:
+        """Return the recipes that the rows of a setting may have in the results table.
+
+        Args:
+            arm: The label of its arm.
+            setting: The name of the intermediate setting.
+            repeats: Whether it repeats the target's training data.
+
+        Returns:
+            The arm's own label, then those of the choices that it is among.
+        """
+        chosen_as = (
+            choice.label
+            for choice in self.choices
+            if (isinstance(choice, DevSelectedArm) and arm in choice.among)
+            or (
+                isinstance(choice, DevSelectedTask)
+                and (arm, setting) in {(choice.arm, name) for name in choice.among}
+                and (choice.with_repeated or not repeats)
+            )
+        )
+        return (arm, *chosen_as)
+
     def runs(self, data: Splits | Path | None = None) -> Iterator[Run]:
-        """Yield the runs of all arms."""
-        return (run for arm in self.arms for run in arm.grid.all_runs(data))
+        """Yield the runs of all arms; of an arm that chooses its learning rate, those at the first rate."""
+        return (run for arm in self.arms for run in arm.planned().grid.all_runs(data))
+
+    def trials(self, machine: Runtime) -> list[Stage]:
+        """Return the trainings by which arms choose their learning rates, equal ones once."""
+        with memoising():
+            phases = [phase for arm in self.arms for tried in arm.trials(machine.data).values() for phase in tried]
+            return list(dict.fromkeys(phase.stage for phase in phases))
 
     def stages(self, machine: Runtime) -> list[Stage]:
-        """Return the stages of all arms and extra tables with their transitive inputs: a table reads every manifest."""
+        """Return the stages of all arms and extra tables with their transitive inputs: a table reads every manifest.
+
+        Of an arm whose learning rate is still to be chosen (`tuned`) they are the trials, and its runs at the first
+        rate, which are as many.
+        """
         with memoising():
             extras = [extra.stages(machine).values() for extra in self.extras if isinstance(extra, StageTable)]
-            return with_inputs(chain(*(arm.grid.stages(machine) for arm in self.arms), *extras))
+            grids = (arm.planned().grid.stages(machine) for arm in self.arms)
+            return with_inputs(chain(self.trials(machine), *grids, *extras))
 
 
-def _refuse_choices(choices: Sequence[DevSelectedArm], labels: Sequence[str]) -> None:
-    """Raise InputError for a choice among arms that do not exist, or with a label that is taken."""
+def _refuse_choices(choices: Sequence[DevSelectedArm | DevSelectedTask], arms: Sequence[Arm]) -> None:
+    """Raise InputError for a choice among arms or settings that do not exist, or with a label that is taken."""
+    labels = [arm.label for arm in arms]
     names = set(labels)
     for choice in choices:
         if choice.label in names:
@@ -150,12 +249,20 @@ def _refuse_choices(choices: Sequence[DevSelectedArm], labels: Sequence[str]) ->
                 f"the label '{choice.label}' of a choice is that of another arm or choice: give it a different one"
             )
         names.add(choice.label)
-        for label in choice.among:
+        for label in choice.among if isinstance(choice, DevSelectedArm) else (choice.arm,):
             if label not in labels:
                 known_labels = listed(dict.fromkeys(labels))
                 raise InputError(
                     f"'{choice.label}' cannot be chosen: no arm is labelled '{label}', there are {known_labels}"
                 )
+        if isinstance(choice, DevSelectedTask):
+            settings = {setting for arm in arms if arm.label == choice.arm for setting, _ in arm.settings()}
+            for setting in choice.among:
+                if setting not in settings:
+                    raise InputError(
+                        f"'{choice.label}' cannot be chosen: '{choice.arm}' has no setting '{setting}', "
+                        f"there are {listed(sorted(settings))}"
+                    )
 
 
 def load(path: Path, scale: str) -> Study:
@@ -184,6 +291,8 @@ def load(path: Path, scale: str) -> Study:
         raise InputError(f"{path}{_line(path, error)}: {message}; {NEEDED}") from error
     if not isinstance(study, Study):
         raise InputError(f"{path}: study('{scale}') returned {type(study).__name__} and no Study; {NEEDED}")
+    if warning := too_many(study.claims):
+        progress.note(f"{path.name}: {warning}")
     return study
 
 
@@ -227,7 +336,66 @@ def build(study: Study, machine: Runtime) -> int:
         Unbuilt: Some could not be built; those that do not need them were.
     """
     machine.torch_device()
-    stages = study.stages(machine)
+    tried = _try(study, machine)
+    return tried + _build(tuned(study, machine).stages(machine), machine)
+
+
+def tuned(study: Study, machine: Runtime, partly: bool = True) -> Study:
+    """Return a study whose arms have the learning rates that their trials in the store choose.
+
+    Args:
+        study: The study.
+        machine: Names the store and the data folder.
+        partly: Whether rates count whose trials are not finished, as of a loss that became infinite: the others are
+            chosen among. If not, such an arm is left as it is.
+
+    Returns:
+        The study, with a further table of the rates that were tried.
+
+    Raises:
+        InputError: Trials have no development data to choose by.
+    """
+    if not any(arm.rates for arm in study.arms):
+        return study
+    with memoising():
+        arms, tables = zip(*(_tuned(arm, machine, partly) for arm in study.arms), strict=True)
+    rows = tuple(row for table in tables for row in table)
+    return replace(study, arms=arms, extras=(*study.extras, TriedRates(rows)) if rows else study.extras)
+
+
+def _tuned(arm: Arm, machine: Runtime, partly: bool) -> tuple[Arm, tuple[TriedRate, ...]]:
+    trials = {
+        rate: TriedRate.read(arm.label, name_of(arm.grid.encoder), rate, [phase.stage for phase in phases], machine)
+        for rate, phases in arm.trials(machine.data).items()
+    }
+    finished = {rate: trial for rate, trial in trials.items() if trial.seconds is not None}
+    if not trials or (not partly and len(finished) < len(trials)):
+        return arm, ()
+    if not finished:
+        return arm.planned(), ()
+    if any(math.isnan(trial.dev) for trial in finished.values()):
+        raise InputError(
+            f"the learning rate of '{arm.label}' cannot be chosen: an intermediate task has no development data; give "
+            "the arm no rates"
+        )
+    best = max(finished, key=lambda rate: finished[rate].dev)
+    return arm.at(best), tuple(replace(trial, chosen=rate == best) for rate, trial in trials.items())
+
+
+def _try(study: Study, machine: Runtime) -> int:
+    """Build the trials of learning rates and return how many were built; a rate that fails is not chosen."""
+    trials = study.trials(machine)
+    if not trials:
+        return 0
+    try:
+        return _build(with_inputs(trials), machine)
+    except Unbuilt as error:
+        for reason in dict.fromkeys(filter(None, error.reasons.values())):
+            progress.note(f"a learning rate that is tried fails and cannot be chosen: {reason}")
+        return error.built
+
+
+def _build(stages: Sequence[Stage], machine: Runtime) -> int:
     refused = {key: str(error) for key, error in preflight.failures(stages, machine).items()}
     for reason in dict.fromkeys(refused.values()):
         progress.note(f"what needs it is left out: {reason}")
@@ -274,6 +442,7 @@ def table(study: Study, machine: Runtime, failed: Collection[str] = ()) -> Resul
     Returns:
         The table.
     """
+    study = tuned(study, machine)
     with memoising():
         rows = tuple(row for arm in study.arms for row in collect_results.rows(arm.label, arm.grid, machine, failed))
     return ResultsTable(rows + tuple(row for choice in study.choices for row in _chosen(choice, rows, failed)))
@@ -319,7 +488,60 @@ def chosen(choice: DevSelectedArm, rows: Iterable[Result]) -> dict[str, str]:
     }
 
 
-def _chosen(choice: DevSelectedArm, rows: Sequence[Result], failed: Collection[str]) -> Iterator[Result]:
+def chosen_tasks(choice: DevSelectedTask, rows: Iterable[Result]) -> dict[tuple[str, str], str]:
+    """Return the intermediate settings that a choice on development data stands for.
+
+    Args:
+        choice: The choice, and the settings that it is among.
+        rows: The results of all arms.
+
+    Returns:
+        By encoder and target the setting with the best mean development score over seeds, the first of several equal
+        ones; targets are left out for which there is no score to choose by.
+    """
+    scores: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in rows:
+        usable = choice.with_repeated or not row.repeats_training_data
+        if row.recipe == choice.arm and row.intermediate in (BASELINE, *choice.among) and usable:
+            of_target = scores.setdefault((row.encoder, row.target), {})
+            of_target.setdefault(row.intermediate, []).append(row.target_dev)
+    means = {
+        place: {setting: fmean(values) for setting, values in of_target.items()} for place, of_target in scores.items()
+    }
+    best = {}
+    for (encoder, target), mean_scores in means.items():
+        known = {name: mean for name, mean in mean_scores.items() if name != BASELINE and not math.isnan(mean)}
+        if not known:
+            others = [of_other for (name, _), of_other in means.items() if name == encoder]
+            known = _mean_dev_gains([name for name in choice.among if name in mean_scores], others)
+        if known:
+            best[encoder, target] = max((name for name in choice.among if name in known), key=known.__getitem__)
+    return best
+
+
+def _mean_dev_gains(settings: Iterable[str], targets: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean gain of each setting in development scores, over the targets that have these."""
+    gains: dict[str, list[float]] = {}
+    for scores, setting in product(targets, settings):
+        gain = scores.get(setting, math.nan) - scores.get(BASELINE, math.nan)
+        if not math.isnan(gain):
+            gains.setdefault(setting, []).append(gain)
+    return {setting: fmean(values) for setting, values in gains.items()}
+
+
+def _chosen(
+    choice: DevSelectedArm | DevSelectedTask, rows: Sequence[Result], failed: Collection[str]
+) -> Iterator[Result]:
+    if isinstance(choice, DevSelectedTask):
+        tasks = chosen_tasks(choice, rows)
+        if not tasks and not failed:
+            raise InputError(f"'{choice.label}' cannot be chosen: no target of '{choice.arm}' has development scores")
+        yield from (
+            replace(row, recipe=choice.label)
+            for row in rows
+            if row.recipe == choice.arm and tasks.get((row.encoder, row.target)) == row.intermediate
+        )
+        return
     best = chosen(choice, rows)
     if not best and not failed:
         raise InputError(f"'{choice.label}' cannot be chosen: {', '.join(choice.among)} have no development scores")

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, cast
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xstilts import metrics
+from xstilts.data.examples import Example, sequence_languages
 from xstilts.data.languages import codes
 from xstilts.models.batch import IGNORED, Batch, ModelInput
 from xstilts.models.network import Network
@@ -61,7 +63,13 @@ class Format(Protocol):
     """Sequences of a model input, at most, for estimates of memory and cost."""
 
     def encode(
-        self, examples: Sequence[Any], tokenizer: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+        self,
+        examples: Sequence[Any],
+        tokenizer: Tokenizer,
+        max_length: int,
+        labels: tuple[str, ...],
+        cut: Counter[str],
+        query_length: int | None = None,
     ) -> list[ModelInput]:
         """Encode examples as model inputs.
 
@@ -71,6 +79,8 @@ class Format(Protocol):
             max_length: Most tokens of a sequence, special tokens included.
             labels: In the order of the logits; empty where the format has none.
             cut: Counts what did not fit ("truncated", "split", "windowed"); added to.
+            query_length: Most tokens of a query, or of the first text of a pair that is ranked; None: `max_length`.
+                Formats that have neither ignore it.
 
         Returns:
             Model inputs in the order of the examples, one or more for each.
@@ -86,7 +96,7 @@ class Format(Protocol):
 
         Args:
             network: In training or evaluation mode.
-            head: Name of the network's head; ignored where the format is headless.
+            head: Name of the network's head; where the format is headless, that of a dual encoder, if it has one.
             batch: On the network's device.
 
         Returns:
@@ -167,6 +177,24 @@ def task_format(name: str) -> Format:
         name: Such as "classification"; a task names its format.
     """
     return cast(Format, import_module(f"xstilts.formats.{name}"))
+
+
+def in_languages(
+    inputs: Sequence[ModelInput], examples: Sequence[Example], languages: Sequence[str]
+) -> list[ModelInput]:
+    """Return model inputs with the language of each sequence, for an encoder with adapters for languages.
+
+    Args:
+        inputs: As a format encoded them.
+        examples: What they were encoded from.
+        languages: Code of the data that each example is from.
+    """
+    marked = []
+    for model_input in inputs:
+        of_texts = sequence_languages(examples[model_input.example], languages[model_input.example])
+        count = len(model_input.sequences)
+        marked.append(replace(model_input, languages=(of_texts * count)[:count]))
+    return marked
 
 
 def majority(labels: Sequence[Any]) -> float:

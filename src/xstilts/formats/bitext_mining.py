@@ -52,7 +52,7 @@ Found = dict[str, list[Any]]
 
 def predict(network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
     """Compute each sentence's embedding at every layer, (layers + 1, width); layer 0 is the input embeddings."""
-    states = network.all_hidden_states(batch.ids, batch.mask, batch.packing)
+    states = network.all_hidden_states(batch.ids, batch.mask, batch.packing, batch.languages)
     return list(torch.stack([mean_pool(state, batch.mask) for state in states], dim=1).float().cpu().numpy())
 
 

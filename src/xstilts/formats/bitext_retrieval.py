@@ -3,7 +3,8 @@
 As a target it needs no training: a sentence is embedded as the mean of its tokens' states, at every layer in one pass,
 and each English sentence retrieves the nearest sentence of the other language (cosine; the lowest row at a tie), as
 XTREME's Tatoeba does. As a training set it has the translation ranking loss: each sentence must find its translation
-within the batch (InfoNCE, both ways, temperature 0.05).
+within the batch (InfoNCE, both ways, temperature 0.05). A network with the head of a dual encoder has XTREME-R's loss:
+each first text must find the second one of its pair, by pooled states and a learned scale.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from xstilts.formats.passage_ranking import joined
 from xstilts.metrics import Score, nearest_source
 from xstilts.metrics import metric as metric_of
 from xstilts.models.batch import Batch, ModelInput, batch
-from xstilts.models.heads import mean_pool
+from xstilts.models.heads import DualEncoderHead, mean_pool
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 
@@ -36,16 +37,22 @@ TEMPERATURE = 0.05
 
 
 def encode(
-    examples: Sequence[BitextExample], tokenizer: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+    examples: Sequence[BitextExample],
+    tokenizer: Tokenizer,
+    max_length: int,
+    labels: tuple[str, ...],
+    cut: Counter[str],
+    query_length: int | None = None,
 ) -> list[ModelInput]:
     """Encode each pair as one input of two sequences: the sentence, and its English translation with its context."""
+    first_length = min(query_length or max_length, max_length)
     sources = tokenizer.segments([example.source for example in examples])
     english = tokenizer.segments([example.english for example in examples])
     contexts = tokenizer.segments([example.context or "" for example in examples])
     inputs = []
     for number, (example, a, b, context) in enumerate(zip(examples, sources, english, contexts, strict=True)):
         beside = None if example.context is None else context
-        pair = joined(a, None, tokenizer, max_length, cut), joined(b, beside, tokenizer, max_length, cut)
+        pair = joined(a, None, tokenizer, first_length, cut), joined(b, beside, tokenizer, max_length, cut)
         inputs.append(ModelInput(number, pair, np.array([number], dtype=np.int32)))
     return inputs
 
@@ -56,8 +63,16 @@ def collate(inputs: Sequence[ModelInput], tokenizer: Tokenizer, random: torch.Ge
 
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
-    """Compute the summed ranking loss, the mean of both directions."""
-    vectors = normalize(mean_pool(network.encode(batch.ids, batch.mask, batch.packing), batch.mask).float(), dim=-1)
+    """Compute the summed ranking loss: the mean of both directions, or a dual encoder's from first to second texts."""
+    if head in network.heads:
+        dual_encoder = network.heads[head]
+        assert isinstance(dual_encoder, DualEncoderHead)
+        vectors = normalize(network(head, batch.ids, batch.mask, batch.packing, batch.languages).float(), dim=-1)
+        similarity = vectors[0::2] @ vectors[1::2].T * dual_encoder.scale
+        return cross_entropy(similarity, batch.targets, reduction="sum")
+    vectors = normalize(
+        mean_pool(network.encode(batch.ids, batch.mask, batch.packing, batch.languages), batch.mask).float(), dim=-1
+    )
     similarity = vectors[0::2] @ vectors[1::2].T / TEMPERATURE
     forth = cross_entropy(similarity, batch.targets, reduction="sum")
     back = cross_entropy(similarity.T, batch.targets, reduction="sum")
@@ -66,7 +81,7 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
 
 def predict(network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
     """Compute the embeddings of each input, (sequences, layers + 1, width); layer 0 is the input embeddings."""
-    states = network.all_hidden_states(batch.ids, batch.mask, batch.packing)
+    states = network.all_hidden_states(batch.ids, batch.mask, batch.packing, batch.languages)
     vectors = torch.stack([mean_pool(state, batch.mask) for state in states], dim=1).float().cpu().numpy()
     return list(vectors.reshape(len(inputs), -1, *vectors.shape[1:]))
 

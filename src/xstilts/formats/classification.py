@@ -32,6 +32,7 @@ def encode(
     max_length: int,
     labels: tuple[str, ...],
     cut: Counter[str],
+    query_length: int | None = None,
 ) -> list[ModelInput]:
     """Encode each example as one model input of one sequence; its target is the number of its label, (1,)."""
     firsts = tokenizer.segments([example.text_a for example in examples])
@@ -90,5 +91,5 @@ def decisions(logits: Tensor, mask: Tensor) -> Tensor:
 
 
 def _logits(network: Network, head: str, batch: Batch) -> Tensor:
-    logits: Tensor = network(head, batch.ids, batch.mask, batch.packing)
+    logits: Tensor = network(head, batch.ids, batch.mask, batch.packing, batch.languages)
     return logits

@@ -35,7 +35,12 @@ Scores = NDArray[np.float32]
 
 
 def encode(
-    examples: Sequence[QAExample], tokenizer: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+    examples: Sequence[QAExample],
+    tokenizer: Tokenizer,
+    max_length: int,
+    labels: tuple[str, ...],
+    cut: Counter[str],
+    query_length: int | None = None,
 ) -> list[ModelInput]:
     """Encode each window of a context as one model input.
 
@@ -119,18 +124,40 @@ def decode(
     answers: Sequence[Scores], inputs: Sequence[ModelInput], examples: Sequence[QAExample], labels: tuple[str, ...]
 ) -> list[Mapping[str, Any]]:
     """Return for each question the best span's text over all windows, its score, and the score of no answer."""
-    best: list[tuple[float, str]] = [(-np.inf, "") for _ in examples]
     null = [np.inf for _ in examples]
     for scores, model_input in zip(answers, inputs, strict=True):
-        number = model_input.example
-        null[number] = min(null[number], float(scores[0, 0] + scores[1, 0]))
-        score, start, stop = best_span(scores, model_input.places)
-        if score > best[number][0]:
-            best[number] = score, examples[number].context[start:stop].strip()
+        null[model_input.example] = min(null[model_input.example], float(scores[0, 0] + scores[1, 0]))
     return [
-        {"id": example.id, "prediction": text, "score": _rounded(score), "null_score": _rounded(none)}
-        for example, (score, text), none in zip(examples, best, null, strict=True)
+        {
+            "id": example.id,
+            "prediction": example.context[start:stop].strip(),
+            "score": _rounded(score),
+            "null_score": _rounded(none),
+        }
+        for example, (score, start, stop), none in zip(
+            examples, best_spans(answers, inputs, len(examples)), null, strict=True
+        )
     ]
+
+
+def best_spans(answers: Sequence[Scores], inputs: Sequence[ModelInput], examples: int) -> list[tuple[float, int, int]]:
+    """Return the best answer span of each question over all windows.
+
+    Args:
+        answers: Start and end logits (2, tokens) of each window.
+        inputs: The windows.
+        examples: The number of questions.
+
+    Returns:
+        The sum of the two logits, and the first character of the span and the one after its last; (-inf, 0, 0) where
+        no window holds a token of the context.
+    """
+    best: list[tuple[float, int, int]] = [(-np.inf, 0, 0)] * examples
+    for scores, model_input in zip(answers, inputs, strict=True):
+        span = best_span(scores, model_input.places)
+        if span[0] > best[model_input.example][0]:
+            best[model_input.example] = span
+    return best
 
 
 def best_span(scores: Scores, places: Offsets) -> tuple[float, int, int]:
@@ -185,5 +212,5 @@ def decisions(logits: Tensor, mask: Tensor) -> Tensor:
 
 def _logits(network: Network, head: str, batch: Batch) -> Tensor:
     """Return the logits of each token as first and as last, (windows, 2, tokens), masked at padding."""
-    logits = network(head, batch.ids, batch.mask, batch.packing)
+    logits = network(head, batch.ids, batch.mask, batch.packing, batch.languages)
     return logits.masked_fill(batch.mask[..., None] == 0, -1e4).transpose(1, 2)  # type: ignore[no-any-return]

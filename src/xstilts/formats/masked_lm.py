@@ -32,7 +32,12 @@ SHARE = 0.15
 
 
 def encode(
-    examples: Sequence[TextExample], tokenizer: Tokenizer, max_length: int, labels: tuple[str, ...], cut: Counter[str]
+    examples: Sequence[TextExample],
+    tokenizer: Tokenizer,
+    max_length: int,
+    labels: tuple[str, ...],
+    cut: Counter[str],
+    query_length: int | None = None,
 ) -> list[ModelInput]:
     """Encode texts: a long text becomes several inputs, a pair that is too long is truncated in its longer half."""
     firsts = tokenizer.segments([example.text for example in examples])
@@ -117,7 +122,7 @@ def features(model_input: ModelInput, states: Sequence[States], pooling: str) ->
 
 def _losses(network: Network, head: str, batch: Batch) -> Tensor:
     hidden = batch.targets != IGNORED
-    states = network.encode(batch.ids, batch.mask, batch.packing)[hidden]
+    states = network.encode(batch.ids, batch.mask, batch.packing, batch.languages)[hidden]
     ones = torch.ones_like(states[:, :1], dtype=torch.long)
     logits = network.heads[head](states[:, None], ones, network.embedding_matrix)
     return cross_entropy(logits[:, 0].float(), batch.targets[hidden], reduction="none")

@@ -35,6 +35,7 @@ def encode(
     max_length: int,
     labels: tuple[str, ...],
     cut: Counter[str],
+    query_length: int | None = None,
 ) -> list[ModelInput]:
     """Encode each example as one model input, with a sequence for each candidate; target (1,): the right one."""
     prompts = tokenizer.segments([f"{example.context} {example.question}".strip() for example in examples])
@@ -95,7 +96,7 @@ def chance(examples: Sequence[MultipleChoiceExample]) -> float:
 
 def _logits(network: Network, head: str, batch: Batch) -> Tensor:
     """Return the logits of the candidates, (inputs, most candidates); -inf where an input has fewer."""
-    scores: Tensor = network(head, batch.ids, batch.mask, batch.packing)
+    scores: Tensor = network(head, batch.ids, batch.mask, batch.packing, batch.languages)
     if batch.sequence_counts is None:
         return scores.view(len(batch.targets), -1)
     parts = torch.split_with_sizes(scores.flatten(), list(batch.sequence_counts))

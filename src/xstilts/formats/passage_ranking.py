@@ -1,8 +1,8 @@
 """Passage ranking: which of many candidates, in any language, answer a query?
 
-A dual encoder: query and candidate (with its context) are each embedded as the mean of their final states, and the
-nearest twenty candidates by cosine are the prediction. It is trained on pairs (the loss of
-`bitext_retrieval`), which acts on the last layer.
+Query and candidate (with its context) are each embedded, and the nearest twenty candidates by cosine are predicted. A
+network that was trained as a dual encoder embeds by its pooler, any other as the mean of the final states. It is
+trained on pairs (the loss of `bitext_retrieval`), which acts on the last layer.
 """
 
 from __future__ import annotations
@@ -37,14 +37,17 @@ def encode(
     max_length: int,
     labels: tuple[str, ...],
     cut: Counter[str],
+    query_length: int | None = None,
 ) -> list[ModelInput]:
     """Encode each passage as one sequence; what is too long is truncated in the context first, then in the text."""
+    query_length = min(query_length or max_length, max_length)
     texts = tokenizer.segments([example.text for example in examples])
     contexts = tokenizer.segments([example.context or "" for example in examples])
     inputs = []
     for number, (example, text, context) in enumerate(zip(examples, texts, contexts, strict=True)):
         beside = None if example.context is None else context
-        inputs.append(ModelInput(number, (joined(text, beside, tokenizer, max_length, cut),)))
+        length = max_length if example.side == "candidate" else query_length
+        inputs.append(ModelInput(number, (joined(text, beside, tokenizer, length, cut),)))
     return inputs
 
 
@@ -76,7 +79,11 @@ def loss(network: Network, head: str, batch: Batch) -> Tensor:
 
 def predict(network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[NDArray[np.float32]]:
     """Compute each passage's embedding, (width,)."""
-    return list(mean_pool(network.encode(batch.ids, batch.mask, batch.packing), batch.mask).float().cpu().numpy())
+    if head in network.heads:
+        vectors = network(head, batch.ids, batch.mask, batch.packing, batch.languages)
+    else:
+        vectors = mean_pool(network.encode(batch.ids, batch.mask, batch.packing, batch.languages), batch.mask)
+    return list(vectors.float().cpu().numpy())
 
 
 def decode(

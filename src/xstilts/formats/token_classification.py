@@ -34,6 +34,7 @@ def encode(
     max_length: int,
     labels: tuple[str, ...],
     cut: Counter[str],
+    query_length: int | None = None,
 ) -> list[ModelInput]:
     """Encode each part of a sentence as one model input.
 
@@ -72,13 +73,13 @@ def collate(inputs: Sequence[ModelInput], tokenizer: Tokenizer, random: torch.Ge
 
 def loss(network: Network, head: str, batch: Batch) -> Tensor:
     """Compute the summed cross-entropy of the words' tags."""
-    logits = network(head, batch.ids, batch.mask, batch.packing)
+    logits = network(head, batch.ids, batch.mask, batch.packing, batch.languages)
     return cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
 def predict(network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[list[int]]:
     """Compute the number of the best tag of each word, (words,) for each input."""
-    best = network(head, batch.ids, batch.mask, batch.packing).argmax(-1).cpu().numpy()
+    best = network(head, batch.ids, batch.mask, batch.packing, batch.languages).argmax(-1).cpu().numpy()
     return [row[model_input.places[1:]].tolist() for row, model_input in zip(best, inputs, strict=True)]
 
 

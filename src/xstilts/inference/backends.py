@@ -33,7 +33,10 @@ Call = Callable[[Tensor, Tensor], Tensor]
 
 
 class Answering(nn.Module):
-    """A network with its head as one module of ids and mask; without a head, its output is the mean final state."""
+    """A network with its head as one module of ids and mask; without a head, its output is the mean final state.
+
+    A dual encoder's output is its pooled state.
+    """
 
     def __init__(self, network: Network) -> None:
         super().__init__()

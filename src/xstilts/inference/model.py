@@ -41,6 +41,7 @@ from xstilts.formats.extractive_qa import best_span
 from xstilts.inference.backends import format_of, located
 from xstilts.models import hf_format
 from xstilts.models.batch import IGNORED, Batch, ModelInput
+from xstilts.models.heads import HEADLESS, DualEncoderHead
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Ids, Tokenizer, longest_first
 from xstilts.runtime.machine import Runtime
@@ -243,15 +244,21 @@ class Model:
             model_inputs += [ModelInput(number, (self.tokenizer.sequence(*part),), target) for part in parts]
         return model_inputs, truncated
 
+    @property
+    def dual_encoder(self) -> bool:
+        """Whether it was trained as a dual encoder, and embeds by its pooler."""
+        return "head" in self.network.heads and isinstance(self.network.heads["head"], DualEncoderHead)
+
     def embed(self, texts: Sequence[str], layer: int = -1) -> NDArray[np.float32]:
-        """Embed texts: the mean of their tokens' hidden states.
+        """Embed texts: the mean of their tokens' hidden states, or the pooled state of a dual encoder.
 
         A text that is longer than `max_length` is read in parts of equal length, and its vector is the mean over the
         tokens of all of them.
 
         Args:
             texts: Any number of texts, in any languages.
-            layer: 0 for the embedding layer, -1 for the last.
+            layer: 0 for the embedding layer, -1 for the last. Of a model that was trained as a dual encoder, -1 is its
+                pooled state; the mean of its last layer is at the number of layers.
 
         Returns:
             One vector a text, not normalised.
@@ -290,8 +297,11 @@ class Model:
             tuple(self.tokenizer.sequence(part) for part in _parts(ids, room)) for ids in self.tokenizer.segments(texts)
         ]
         model_inputs = [ModelInput(number, parts) for number, parts in enumerate(sequences)]
-        every_layer = task_format("bitext_retrieval")
-        outputs = predict_inputs(self.network, "head", every_layer, model_inputs, self.tokenizer, self.runtime)
+        pooled = layer == -1 and self.dual_encoder
+        form = task_format("passage_ranking" if pooled else HEADLESS)
+        outputs = predict_inputs(self.network, "head", form, model_inputs, self.tokenizer, self.runtime)
+        if pooled:
+            outputs = [vectors.reshape(-1, 1, self.network.width) for vectors in outputs]
         vectors = [
             states[0, layer]
             if len(parts) == 1
@@ -508,7 +518,7 @@ class _TagScores:
 
     def predict(self, network: Network, head: str, batch: Batch, inputs: Sequence[ModelInput]) -> list[Any]:
         """Compute the best tag's number and its probability for each word, (2, words) for each input."""
-        logits = network(head, batch.ids, batch.mask, batch.packing)
+        logits = network(head, batch.ids, batch.mask, batch.packing, batch.languages)
         best = logits.argmax(-1, keepdim=True)
         shares = torch.softmax(logits.float(), dim=-1).gather(-1, best)
         both = torch.cat([best.float(), shares], dim=-1).cpu().numpy()

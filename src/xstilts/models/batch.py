@@ -32,12 +32,14 @@ class ModelInput:
         sequences: Token ids of one or more sequences, each (tokens,).
         target: What the network is to predict, in the format's own shape; empty where the format has none.
         places: Where in the example the tokens lie, in the format's own shape, for decoding.
+        languages: Code of the language of each sequence, for encoders with adapters for languages; empty: not known.
     """
 
     example: int
     sequences: tuple[Ids, ...]
     target: Ids = field(default_factory=_nothing)
     places: Ids = field(default_factory=_nothing)
+    languages: tuple[str, ...] = ()
 
     @property
     def length(self) -> int:
@@ -55,6 +57,7 @@ class Batch:
         targets: In the format's own shape; `IGNORED` where there is no loss.
         packing: Where the tokens lie, for an encoder that computes no padding; None: it computes all.
         sequence_counts: How many sequences each input has, where inputs differ in it; None: all have equally many.
+        languages: Code of the language of each sequence; empty: not known.
     """
 
     ids: Tensor
@@ -62,6 +65,7 @@ class Batch:
     targets: Tensor
     packing: PackedLayout | None = None
     sequence_counts: tuple[int, ...] | None = None
+    languages: tuple[str, ...] = ()
 
     def packed(self) -> Batch:
         """Return the batch with its packing; it must be on the CPU."""
@@ -77,7 +81,7 @@ class Batch:
 
     def _moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
         packing = self.packing and self.packing.moved(move)
-        return Batch(move(self.ids), move(self.mask), move(self.targets), packing, self.sequence_counts)
+        return replace(self, ids=move(self.ids), mask=move(self.mask), targets=move(self.targets), packing=packing)
 
     @property
     def labels(self) -> int:
@@ -105,7 +109,9 @@ def batch(inputs: Sequence[ModelInput], tokenizer: Tokenizer, targets: Tensor) -
     sequences = [sequence for model_input in inputs for sequence in model_input.sequences]
     ids = padded(sequences, tokenizer.special_tokens.pad)
     lengths = torch.tensor([len(sequence) for sequence in sequences])
-    return Batch(ids, (torch.arange(ids.shape[1]) < lengths[:, None]).long(), targets)
+    languages = tuple(code for model_input in inputs for code in model_input.languages)
+    mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
+    return Batch(ids, mask, targets, languages=languages if len(languages) == len(sequences) else ())
 
 
 def single_targets(inputs: Sequence[ModelInput]) -> Tensor:

@@ -20,6 +20,7 @@ from xstilts.errors import InputError
 WEIGHTS = "pytorch_model.bin"
 WEIGHTS_INDEX = "pytorch_model.bin.index.json"
 SAFE = "model.safetensors"
+TRANSLATION_FILES = ("generation_config.json", "source.spm", "target.spm")  # of models that write text
 
 
 def convert(source: str | Path, out: Path | None = None) -> Path:
@@ -60,7 +61,9 @@ def convert(source: str | Path, out: Path | None = None) -> Path:
             "download it again, or take another model"
         )
     if out != folder:
-        names = {*IDENTITY_FILES, "vocab.json", "vocab.txt", "merges.txt"} - {"model.safetensors.index.json"}
+        names = {*IDENTITY_FILES, *TRANSLATION_FILES, "vocab.json", "vocab.txt", "merges.txt"} - {
+            "model.safetensors.index.json"
+        }
         for path in folder.iterdir():
             if path.name in names:
                 shutil.copyfile(path, out / path.name)
@@ -74,7 +77,7 @@ def _downloaded(source: str) -> Path:
     from xstilts.models.encoder import IDENTITY_FILES, hub_id
 
     name, revision = hub_id(source, "main")
-    patterns = [*IDENTITY_FILES, "vocab.*", "merges.txt", "pytorch_model*"]
+    patterns = [*IDENTITY_FILES, *TRANSLATION_FILES, "vocab.*", "merges.txt", "pytorch_model*"]
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns="*/*"))
     except (OSError, ValueError) as error:

@@ -30,6 +30,7 @@ from transformers.utils import logging
 
 from xstilts.errors import InputError
 from xstilts.models.families import family_of
+from xstilts.models.tokenization import separator_of
 from xstilts.runtime.extras import installed
 from xstilts.store.identity import identity
 
@@ -108,7 +109,7 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
     """Load the tokenizer of a folder or a hub id."""
     folder = _with_tokenizer(_folder(source, revision))
     _check_sentencepiece(folder)
-    with readable(folder), _quiet():
+    with readable(folder), quiet():
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     return cast("PreTrainedTokenizerBase", tokenizer)
 
@@ -116,7 +117,8 @@ def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTraine
 def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
     """Load the bare encoder in float32, in evaluation mode, from a bare folder or one with any shipped head.
 
-    Attention is SDPA wherever the family supports it.
+    Attention is SDPA wherever the family supports it. An encoder that learned token types keeps, as `separator`, the
+    token after which its tokenizer begins the second text of a pair (`Network.token_types`).
 
     Args:
         source: A folder or a hub id.
@@ -126,7 +128,7 @@ def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
         InputError: Files are missing or damaged, or the model type is not in `FAMILIES`.
     """
     folder = checked_folder(_folder(source, revision))
-    with readable(folder), _quiet():
+    with readable(folder), quiet():
         family = family_of(transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False))
         tensor_files(folder)
         backbone, report = getattr(transformers, family.auto).from_pretrained(
@@ -141,6 +143,8 @@ def load_backbone(source: str | Path, revision: str | None = None) -> nn.Module:
         raise InputError(
             f"{folder} has no weights for {sorted(report['missing_keys'])[:3]}; copy the whole model again"
         )
+    if family.token_types and backbone.config.type_vocab_size > 1:
+        backbone.separator = separator_of(load_tokenizer(folder))
     return cast(nn.Module, backbone)
 
 
@@ -167,7 +171,7 @@ def load_decoder(source: str | Path, revision: str | None = None) -> PreTrainedM
     """
     folder = _folder(source, revision)
     check_decoder(folder)
-    with readable(folder), _quiet():
+    with readable(folder), quiet():
         loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, output_loading_info=True
         )
@@ -200,12 +204,14 @@ def tensor_files(folder: Path) -> dict[str, Path]:
 
 
 def read_tensors(source: str | Path, names: Iterable[str], revision: str | None = None) -> dict[str, Tensor]:
-    """Read those of the named tensors that a folder or a hub id has."""
+    """Read those of the named tensors that a folder or a hub id has; the first BERTs call norms' weights otherwise."""
     files = tensor_files(_folder(source, revision))
     found: dict[str, Tensor] = {}
-    for name in (name for name in names if name in files):
-        with safe_open(files[name], framework="pt") as file:
-            found[name] = file.get_tensor(name)
+    for name in names:
+        old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        for spelling in (spelling for spelling in dict.fromkeys((old, name)) if spelling in files):
+            with safe_open(files[spelling], framework="pt") as file:
+                found[name] = file.get_tensor(spelling)
     return found
 
 
@@ -217,7 +223,7 @@ def _folder(source: str | Path, revision: str | None) -> Path:
     name, revision = hub_id(str(source), revision or "main")
     patterns = [*IDENTITY_FILES, "vocab.*", "merges.txt", "*.safetensors"]
     try:
-        with _quiet():
+        with quiet():
             found = snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns="*/*")
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -311,7 +317,7 @@ def readable(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the libraries' load reports and progress bars off the screen."""
     level, bars, downloads = logging.get_verbosity(), logging.is_progress_bar_enabled(), are_progress_bars_disabled()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]

@@ -34,7 +34,7 @@ from xstilts.models.encoder import (
     tensor_files,
 )
 from xstilts.models.families import FAMILIES, Family, family_of
-from xstilts.models.tokenization import Tokenizer
+from xstilts.models.tokenization import Tokenizer, separator_of
 from xstilts.runtime.machine import Runtime
 
 SCANNED = 8 * 2**30  # bytes of weights up to which every value is looked at
@@ -126,7 +126,10 @@ def _check_folder(folder: Path, state: object) -> None:
     stored = _stored(list(files), expected, family)
     _check_layers(folder, expected, family, stored, shapes)
     rows = _rows(expected, stored, shapes)
-    _check_tokens(folder, Tokenizer.of(load_tokenizer(folder)), rows)
+    tokenizer = load_tokenizer(folder)
+    _check_tokens(folder, Tokenizer.of(tokenizer), rows)
+    if family.token_types and config.type_vocab_size > 1:
+        separator_of(tokenizer)
     _check_values(folder, files, stored, expected)
 
 

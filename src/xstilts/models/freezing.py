@@ -16,7 +16,7 @@ PARTS = f"all, head, {LAYERS}, layernorm, no-embeddings, lora:16, lora:16@top:2"
 
 
 def freeze(network: Network, trained: str) -> int:
-    """Train only a part of the backbone, and all heads.
+    """Train only a part of the backbone, and all heads; adapters for languages (X-MOD) are frozen in any case.
 
     Args:
         network: Adapters of an earlier call are merged first; its `prefix` is set.
@@ -36,12 +36,20 @@ def freeze(network: Network, trained: str) -> int:
     """
     lora.merge(network)
     chosen = _adapted(network, trained) if trained.startswith("lora") else part(network, trained)
+    fixed = {id(parameter) for parameter in language_parameters(network)}
     network.backbone.requires_grad_(False)
     for parameter in chosen:
-        parameter.requires_grad_(True)
+        parameter.requires_grad_(id(parameter) not in fixed)
     network.heads.requires_grad_(True)
     network.prefix = _prefix(network)
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def language_parameters(network: Network) -> list[nn.Parameter]:
+    """Return the parameters of an encoder's adapters for languages, which are never trained; none of other encoders."""
+    path = network.family.adapters
+    layers = network.layer_modules if path else []
+    return [parameter for layer in layers for parameter in layer.get_submodule(path).parameters()]
 
 
 def _prefix(network: Network) -> int:
@@ -109,12 +117,31 @@ def check_layers(trained: str, depth: int) -> None:
     Raises:
         InputError: It lacks some of them, or the part is unknown.
     """
+    layers_of(trained, depth)
+
+
+def layers_of(trained: str, depth: int) -> list[int] | None:
+    """Return the layers that a part to train names.
+
+    Args:
+        trained: As in `freeze`.
+        depth: How many layers the encoder has.
+
+    Returns:
+        Their numbers, from 0; None where all layers are trained alike, or none.
+
+    Raises:
+        InputError: The encoder lacks some of them, or the part is unknown.
+
+    >>> layers_of("lora:16@alternate", 4), layers_of("layernorm", 4)
+    ([1, 3], None)
+    """
     if trained.startswith("lora"):
         _, _, layers = lora.parsed(trained)
-        if layers:
-            _layer_numbers(layers, depth, LAYERS)
-    elif trained.partition(":")[0] in ("top", "bottom", "layers"):
-        _layer_numbers(trained, depth)
+        return _layer_numbers(layers, depth, LAYERS) if layers else None
+    if trained.partition(":")[0] in ("top", "bottom", "layers", "alternate"):
+        return _layer_numbers(trained, depth)
+    return None
 
 
 GRADUAL = "gradual"
@@ -131,7 +158,9 @@ def groups(network: Network, trained: str) -> list[list[nn.Parameter]]:
         return []
     layers = [list(layer.parameters()) for layer in reversed(network.layer_modules)]
     known = {id(parameter) for layer in layers for parameter in layer}
-    return [*layers, [parameter for parameter in network.backbone.parameters() if id(parameter) not in known]]
+    fixed = {id(parameter) for parameter in language_parameters(network)}
+    above = [[parameter for parameter in layer if id(parameter) not in fixed] for layer in layers]
+    return [*above, [parameter for parameter in network.backbone.parameters() if id(parameter) not in known]]
 
 
 def unfrozen_groups(number: int, total: int, groups: int) -> int:

@@ -22,6 +22,7 @@ from transformers.activations import ACT2FN
 
 from xstilts.errors import InputError
 from xstilts.models.encoder import read_tensors
+from xstilts.models.families import family_of
 from xstilts.models.network import Network
 from xstilts.store.names import format_in_keys
 
@@ -36,6 +37,8 @@ LABELLED = ("classification", "token_classification")
 MASKED_LM = "masked_lm"
 HEADLESS = "bitext_retrieval"  # the format by which a bare encoder is loaded and served
 POOLINGS = ("each", "first", "last", "mean", "late")
+FIRST_SCALE = 100.0  # of a dual encoder's similarities, before it is learned
+SCALE = "logit_scale"  # stored name
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class HeadSpec:
         pool: "each" token, the "first" or "last", their "mean", or "late" (the mean of the logits).
         dense: Stored name of the dense layer; "": there is none.
         dense_bias: Whether it has a bias.
+        dense_width: Its width; "": that of the states.
         activation: After the dense layer, by its name in transformers.
         norm: Stored name of the layer norm; "": there is none.
         norm_bias: Whether it has a bias.
@@ -54,6 +58,7 @@ class HeadSpec:
         bias: Stored name of a tied output's bias, where it is stored by itself.
         drop_in: Dropout before the dense layer: the first of these settings that the configuration has, or a number.
         drop_out: Dropout before the output layer; chosen the same way.
+        untied: Whether a masked-LM output never is the input embedding matrix, as where the two differ in width.
         scaled: Whether a tied output divides states by the root of their width.
         settings: Set in the configuration of a saved folder.
         own: Why no shipped class fits; "": one does.
@@ -63,6 +68,7 @@ class HeadSpec:
     pool: str = "each"
     dense: str = ""
     dense_bias: bool | str = True
+    dense_width: str = ""
     activation: str = "tanh"
     norm: str = ""
     norm_bias: bool | str = True
@@ -70,6 +76,7 @@ class HeadSpec:
     bias: str = ""
     drop_in: tuple[str | float, ...] = ()
     drop_out: tuple[str | float, ...] = ()
+    untied: bool = False
     scaled: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     own: str = ""
@@ -120,6 +127,23 @@ _DEBERTA = HeadSpec(
     drop_in=("pooler_dropout",),
     drop_out=("cls_dropout", "hidden_dropout_prob"),
 )
+
+
+def _pooled(model: str, *drop_out: str) -> dict[str, HeadSpec]:
+    """Return the rows of BERT and RemBERT, whose dense layer is stored as the encoder's pooler.
+
+    It is new in every phase, like all of a head: a pooler that only some intermediate tasks kept would favour these.
+    """
+    first = HeadSpec("classifier", "first", f"{model}.pooler.dense", drop_out=drop_out)
+    return {
+        "classification": first,
+        "multiple_choice": first,
+        "token_classification": HeadSpec("classifier", drop_out=drop_out),
+        "extractive_qa": HeadSpec("qa_outputs"),
+    }
+
+
+_DISTILBERT = HeadSpec("classifier", "first", "pre_classifier", activation="relu", drop_out=("seq_classif_dropout",))
 _T5 = {
     "classification": _own("classification", "the shipped class runs the decoder", "mean"),
     "multiple_choice": _own("multiple_choice", "no class is shipped", "mean"),
@@ -133,6 +157,58 @@ HEADS: dict[str, dict[str, HeadSpec]] = {
     "xlm-roberta-xl": _ROBERTA,
     "roberta": _ROBERTA,
     "camembert": _ROBERTA,
+    "xmod": _ROBERTA,
+    "bert": {
+        **_pooled("bert", *_DROP),
+        "masked_lm": HeadSpec(
+            "cls.predictions.decoder",
+            dense="cls.predictions.transform.dense",
+            activation="@hidden_act",
+            norm="cls.predictions.transform.LayerNorm",
+            bias="cls.predictions.bias",
+        ),
+    },
+    "distilbert": {
+        "classification": _DISTILBERT,
+        "multiple_choice": _DISTILBERT,
+        "token_classification": HeadSpec("classifier", drop_out=("dropout",)),
+        "extractive_qa": HeadSpec("qa_outputs", drop_out=("qa_dropout",)),
+        "masked_lm": HeadSpec(
+            "vocab_projector", dense="vocab_transform", activation="@activation", norm="vocab_layer_norm"
+        ),
+    },
+    "electra": {
+        "classification": HeadSpec(
+            "classifier.out_proj", "first", "classifier.dense", activation="gelu", drop_in=_DROP, drop_out=_DROP
+        ),
+        "multiple_choice": HeadSpec(
+            "classifier",
+            "@summary_type",
+            "sequence_summary.summary",
+            activation="@summary_activation",
+            drop_out=("summary_last_dropout",),
+        ),
+        "token_classification": HeadSpec("classifier", drop_out=_DROP),
+        "extractive_qa": HeadSpec("qa_outputs"),
+        "masked_lm": HeadSpec(
+            "generator_lm_head",
+            dense="generator_predictions.dense",
+            dense_width="@embedding_size",
+            activation="gelu",
+            norm="generator_predictions.LayerNorm",
+        ),
+    },
+    "rembert": {
+        **_pooled("rembert", "classifier_dropout_prob"),
+        "masked_lm": HeadSpec(
+            "cls.predictions.decoder",
+            dense="cls.predictions.dense",
+            dense_width="@output_embedding_size",
+            activation="@hidden_act",
+            norm="cls.predictions.LayerNorm",
+            untied=True,
+        ),
+    },
     "modernbert": {
         "classification": replace(_MODERNBERT, pool="@classifier_pooling"),
         "multiple_choice": replace(_MODERNBERT, pool="@classifier_pooling"),
@@ -163,6 +239,7 @@ HEADS: dict[str, dict[str, HeadSpec]] = {
     },
     "mt5": _T5,
     "umt5": _T5,
+    "t5": _T5,
     "qwen3": {
         "classification": HeadSpec("score", "last", output_bias=False),
         "multiple_choice": _own("multiple_choice", "no class is shipped", "last"),
@@ -229,7 +306,7 @@ class Head(nn.Module):
         config: The encoder's configuration.
         format: The task format.
         labels: How many, for classification and token classification.
-        untied: Give a masked-LM head its own output matrix instead of the input embeddings.
+        untied: Give a masked-LM head its own output matrix instead of the input embeddings, whatever the family does.
 
     Raises:
         InputError: There are no labels where the format needs some, or no head for the format.
@@ -243,14 +320,15 @@ class Head(nn.Module):
         row, width = self.row, config.hidden_size
         self.pool = _pooling(_value(config, row.pool))
         self.drop_in = nn.Dropout(_dropout(config, row.drop_in))
-        self.dense = nn.Linear(width, width, _value(config, row.dense_bias)) if row.dense else None
+        narrow = _value(config, row.dense_width) or width
+        self.dense = nn.Linear(width, narrow, _value(config, row.dense_bias)) if row.dense else None
         self.activation = ACT2FN[_value(config, row.activation)]
-        self.norm = nn.LayerNorm(width, _epsilon(config), bias=_value(config, row.norm_bias)) if row.norm else None
+        self.norm = nn.LayerNorm(narrow, _epsilon(config), bias=_value(config, row.norm_bias)) if row.norm else None
         self.drop_out = nn.Dropout(_dropout(config, row.drop_out))
         size = {"multiple_choice": 1, "extractive_qa": 2, "masked_lm": config.vocab_size}.get(format, labels)
         bias = _value(config, row.output_bias)
-        tied = format == "masked_lm" and not untied
-        self.out = Tied(size, bias, width**-0.5 if row.scaled else 1.0) if tied else nn.Linear(width, size, bias)
+        tied = format == "masked_lm" and not untied and not row.untied
+        self.out = Tied(size, bias, width**-0.5 if row.scaled else 1.0) if tied else nn.Linear(narrow, size, bias)
         self.apply(lambda module: _initialise(module, getattr(config, "initializer_range", 0.02)))
 
     def forward(self, hidden: Tensor, mask: Tensor, table: Tensor | None = None) -> Tensor:
@@ -283,16 +361,93 @@ class Head(nn.Module):
         return names | ({"out.bias": row.bias} if row.bias and isinstance(self.out, Tied) else {})
 
 
-def attach(
-    network: Network,
-    task: str,
-    format: str,
-    labels: int = 0,
-    source: str | Path | None = None,
-    *,
-    stored_head: bool = False,
-) -> Head:
-    """Add a head for a task to a network, a new one or that of a trained model.
+class DualEncoderHead(nn.Module):
+    """The head of a dual encoder: a tanh pooler, by which texts are compared, and a learned scale of similarities.
+
+    What is pooled is the state that classification heads of the family pool: the first token's for BERT-like encoders.
+    Where AutoModel has a pooler, it is stored as that one.
+
+    Args:
+        config: The encoder's configuration.
+    """
+
+    format, labels = HEADLESS, 0
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.shipped = "add_pooling_layer" in family_of(config).load  # AutoModel has a pooler of these names
+        self.pool = pooling_of(config, "classification")
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.scale = nn.Parameter(torch.full((1,), FIRST_SCALE))
+        self.apply(lambda module: _initialise(module, getattr(config, "initializer_range", 0.02)))
+
+    def forward(self, hidden: Tensor, mask: Tensor, table: Tensor | None = None) -> Tensor:
+        """Compute embeddings (sequences, width), not normalised.
+
+        Args:
+            hidden: Final states, (sequences, tokens, width).
+            mask: 1 for tokens, 0 for padding, (sequences, tokens).
+            table: Ignored.
+        """
+        return torch.tanh(self.dense(pool(hidden, mask, "mean" if self.pool == "late" else self.pool)))
+
+    def stored_names(self) -> dict[str, str]:
+        """Map the names of the head's tensors to the names in a saved file."""
+        pooler = "pooler.dense" if self.shipped else f"{stored_prefix(HEADLESS)}.dense"
+        return {"dense.weight": f"{pooler}.weight", "dense.bias": f"{pooler}.bias", "scale": SCALE}
+
+
+def attach_dual_encoder(network: Network, task: str, source: str | Path | None = None) -> DualEncoderHead:
+    """Add the head of a dual encoder, with the pooler of the encoder where it has one.
+
+    Args:
+        network: Gets the head, on the device of its embeddings.
+        task: The head's name.
+        source: Folder or hub id that the encoder was loaded from; None: the pooler is a new one.
+
+    Returns:
+        The head, with the first scale.
+    """
+    head = DualEncoderHead(network.config)
+    if source is not None:
+        pooler = {name: there for name, there in head.stored_names().items() if name != "scale"}
+        prefixes = ("", f"{network.backbone.base_model_prefix}.")  # of a bare encoder, and of one with a shipped head
+        stored = read_tensors(source, [prefix + there for there in pooler.values() for prefix in prefixes])
+        places = ((name, prefix + there) for name, there in pooler.items() for prefix in prefixes)
+        state = {name: stored[place] for name, place in places if place in stored}
+        if len(state) == len(pooler):
+            head.load_state_dict(state, strict=False)
+    network.heads[task] = head.to(network.embedding_matrix)
+    return head
+
+
+def is_dual_encoder(source: str | Path) -> bool:
+    """Tell whether a folder or hub id was saved as a dual encoder."""
+    return bool(read_tensors(source, [SCALE]))
+
+
+def load_dual_encoder(config: Any, source: str | Path) -> DualEncoderHead | None:
+    """Load the head of a dual encoder that was saved with an encoder.
+
+    Args:
+        config: The encoder's configuration.
+        source: Folder or hub id.
+
+    Returns:
+        The head; None where the encoder was not trained as a dual encoder.
+    """
+    if not is_dual_encoder(source):
+        return None
+    head = DualEncoderHead(config)
+    stored = read_tensors(source, head.stored_names().values())
+    if missing := sorted(set(head.stored_names().values()) - set(stored)):
+        raise InputError(f"{source} has {SCALE} but no {missing[0]!r}: copy the whole model again")
+    head.load_state_dict({name: stored[there] for name, there in head.stored_names().items()})
+    return head
+
+
+def attach(network: Network, task: str, format: str, labels: int = 0, source: str | Path | None = None) -> Head:
+    """Add a new head for a task to a network.
 
     Args:
         network: Gets the head, on the device of its embeddings.
@@ -301,23 +456,15 @@ def attach(
         labels: How many, for classification and token classification.
         source: Folder or hub id whose masked-LM head is the initial one. Such a head uses the input embedding matrix,
             unless the source has a separate output matrix.
-        stored_head: The head of any format is that of `source`.
 
     Returns:
         The head.
-
-    Raises:
-        InputError: The source has no head of this format to begin with.
     """
     untied, stored = False, dict[str, Tensor]()
     if format == "masked_lm" and source is not None:
         untied = has_output_matrix(network.config, source)
         stored = read_tensors(source, Head(network.config, format, untied=untied).stored_names().values())
     head = Head(network.config, format, labels, untied)
-    if stored_head and source is not None:
-        stored = read_tensors(source, head.stored_names().values())
-        if missing := sorted(set(head.stored_names().values()) - set(stored)):
-            raise InputError(f"{source} has no {format} head to train further (no tensor {missing[0]!r})")
     state = {name: stored[name_there] for name, name_there in head.stored_names().items() if name_there in stored}
     head.load_state_dict(state, strict=False)
     network.heads[task] = head.to(network.embedding_matrix)
@@ -363,7 +510,7 @@ def _dropout(config: Any, names: tuple[str | float, ...]) -> float:
 
 def _epsilon(config: Any) -> float:
     names = ("layer_norm_eps", "norm_eps", "rms_norm_eps", "layer_norm_epsilon")
-    return float(next(getattr(config, name) for name in names if hasattr(config, name)))
+    return float(next((getattr(config, name) for name in names if hasattr(config, name)), 1e-12))  # as in DistilBERT
 
 
 def _initialise(module: nn.Module, deviation: float) -> None:

@@ -19,9 +19,21 @@ from torch import Tensor
 
 from xstilts.errors import InputError
 from xstilts.models.encoder import load_backbone, load_tokenizer, read_tensors
-from xstilts.models.heads import AUTO, HEADLESS, LABELLED, MASKED_LM, Head, Tied, has_output_matrix, head_row
+from xstilts.models.families import FAMILIES
+from xstilts.models.heads import (
+    AUTO,
+    HEADLESS,
+    LABELLED,
+    MASKED_LM,
+    DualEncoderHead,
+    Head,
+    Tied,
+    has_output_matrix,
+    head_row,
+    load_dual_encoder,
+)
 from xstilts.models.network import Network
-from xstilts.models.tokenization import special_tokens_of
+from xstilts.models.tokenization import separator_of, special_tokens_of
 from xstilts.runtime.text import counted
 
 if TYPE_CHECKING:
@@ -66,9 +78,22 @@ def save(
     _write(tensors | {there: state[name] for name, there in head.stored_names().items()}, config, tokenizer, folder)
 
 
-def save_encoder(network: Network, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write the backbone alone; AutoModel loads it (mT5: AutoModelForTextEncoding)."""
-    _write(_backbone_tensors(network), _config(network, "", ()), tokenizer, folder)
+def save_encoder(
+    network: Network, tokenizer: PreTrainedTokenizerBase, folder: Path, head: DualEncoderHead | None = None
+) -> None:
+    """Write the backbone; AutoModel loads it (mT5: AutoModelForTextEncoding).
+
+    Args:
+        network: The network.
+        tokenizer: Saved beside.
+        folder: Where to; it is made.
+        head: Of a dual encoder, stored beside the backbone: AutoModel has its pooler, and passes over the scale.
+    """
+    tensors = _backbone_tensors(network)
+    if head is not None:
+        state = head.state_dict()
+        tensors |= {there: state[name] for name, there in head.stored_names().items()}
+    _write(tensors, _config(network, "", ()), tokenizer, folder)
 
 
 def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerBase, tuple[str, ...]]:
@@ -76,7 +101,8 @@ def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerB
 
     Args:
         folder: The folder.
-        format: The task format of its head; for "bitext_retrieval", which has none, a bare encoder is loaded.
+        format: The task format of its head; for "bitext_retrieval", which has none, a bare encoder is loaded, with the
+            pooler of a dual encoder where it was trained as one.
 
     Returns:
         The network with its head, called "head", the tokenizer, and the labels in the order of the logits.
@@ -87,8 +113,30 @@ def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerB
     network, tokenizer = Network(load_backbone(folder)), load_tokenizer(folder)
     config = network.config
     if format == HEADLESS:
+        dual_encoder = load_dual_encoder(config, folder)
+        if dual_encoder is not None:
+            network.heads["head"] = dual_encoder.eval()
         return network, tokenizer, ()
-    labels = labels_of(config, format)
+    head, labels = load_head(config, folder, format)
+    network.heads["head"] = head.eval()
+    return network, tokenizer, labels
+
+
+def load_head(config: Any, folder: str | Path, format: str) -> tuple[Head, tuple[str, ...]]:
+    """Load the head of a folder.
+
+    Args:
+        config: The configuration in the folder.
+        folder: The folder.
+        format: The task format of the head.
+
+    Returns:
+        The head, and its labels in the order of the logits.
+
+    Raises:
+        InputError: The folder has no head of this format.
+    """
+    labels = tuple(config.id2label[number] for number in range(config.num_labels)) if format in LABELLED else ()
     row = head_row(config.model_type, format)
     if not row.own and config.architectures not in (None, [_shipped(config, format).__name__]):
         raise InputError(
@@ -100,13 +148,7 @@ def load(folder: str | Path, format: str) -> tuple[Network, PreTrainedTokenizerB
     if missing:
         raise InputError(f"{folder} has no {format} head (no tensor {missing[0]!r}); give a folder saved for {format}")
     head.load_state_dict({name: stored[there] for name, there in head.stored_names().items()})
-    network.heads["head"] = head.eval()
-    return network, tokenizer, labels
-
-
-def labels_of(config: Any, format: str) -> tuple[str, ...]:
-    """Return the labels of a saved head in the order of its logits; none for a format without labels."""
-    return tuple(config.id2label[number] for number in range(config.num_labels)) if format in LABELLED else ()
+    return head, labels
 
 
 def _shipped(config: Any, format: str) -> Any:
@@ -165,6 +207,16 @@ def _closing(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def _typing(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Return a tokenizer that by itself gives the token types with which its encoder was trained."""
+    names = [*tokenizer.model_input_names]
+    if "token_type_ids" in names or separator_of(tokenizer) is None:
+        return tokenizer
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = [*names, "token_type_ids"]
+    return tokenizer
+
+
 def _backbone_tensors(network: Network) -> dict[str, Tensor]:
     """Return every tensor of the backbone once, where two names share it under the first."""
     backbone = network.backbone
@@ -189,4 +241,6 @@ def _write(tensors: dict[str, Tensor], config: Any, tokenizer: PreTrainedTokeniz
     folder.mkdir(parents=True, exist_ok=True)
     write_weights(tensors, folder)
     config.save_pretrained(folder)
-    _closing(tokenizer).save_pretrained(folder)
+    tokenizer = _closing(tokenizer)
+    typed = FAMILIES[config.model_type].token_types and config.type_vocab_size > 1
+    (_typing(tokenizer) if typed else tokenizer).save_pretrained(folder)

@@ -2,7 +2,8 @@
 
 A matrix W (out, in) becomes W + alpha / rank * B A, with A (rank, in) random and B (out, rank) zero at first, so that a
 network starts unchanged. Every linear layer inside the chosen layers gets a pair: in all families these are the
-attention's projections and the feed-forward matrices, so that no family needs a list. peft inserts the pairs. Before a
+attention's projections and the feed-forward matrices (X-MOD's adapters for languages apart), so that no family needs a
+list. peft inserts the pairs. Before a
 network is saved they are merged into the weights: a saved folder has no adapters and needs no peft.
 
 >>> parsed("lora:16@top:4")
@@ -60,7 +61,10 @@ def adapt(network: Network, rank: int, alpha: int, layers: Iterable[int]) -> lis
     """
     backbone, peft = network.backbone, _peft()
     held = {id(parameter) for parameter in backbone.parameters()}
-    inside = {id(module) for number in layers for module in network.layer_modules[number].modules()}
+    chosen = [network.layer_modules[number] for number in layers]
+    inside = {id(module) for layer in chosen for module in layer.modules()}
+    if path := network.family.adapters:  # of languages, which are not trained
+        inside -= {id(module) for layer in chosen for module in layer.get_submodule(path).modules()}
     maps = [name for name, one in backbone.named_modules() if isinstance(one, nn.Linear) and id(one) in inside]
     # A pattern: peft takes names in a list for endings of names, and numbers of layers not with all linear maps.
     pattern = "|".join(re.escape(name) for name in maps)

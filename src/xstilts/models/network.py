@@ -9,11 +9,13 @@ What differs between families of encoders, heads apart, is one row of `families.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from xstilts.models import language_adapters
 from xstilts.models.families import Family, family_of
 from xstilts.models.packed_attention import PackedLayout, packed_forward
 
@@ -50,6 +52,8 @@ class Network(nn.Module):
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
         self.backbone, self.prefix = backbone, 0
+        if self.family.adapters:
+            language_adapters.prepare(backbone, self.layer_modules)
         self.heads = Heads()
 
     @property
@@ -98,42 +102,91 @@ class Network(nn.Module):
         """The input embedding matrix (vocabulary, width)."""
         return cast(nn.Parameter, self.backbone.get_input_embeddings().weight)  # type: ignore[operator]
 
-    def encode(self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None) -> Tensor:
+    def encode(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        packing: PackedLayout | None = None,
+        languages: Sequence[str] = (),
+    ) -> Tensor:
         """Compute the final states.
 
         Args:
             input_ids: (sequences, tokens).
             attention_mask: 1 for tokens, 0 for padding, (sequences, tokens).
             packing: Where the tokens lie, to compute no padding.
+            languages: Code of each sequence's language, for an encoder with adapters for languages (its default
+                language where there are none); other encoders do not read it.
 
         Returns:
             (sequences, tokens, width).
         """
-        return self._run(input_ids, attention_mask, packing)[-1]
+        return self._run(input_ids, attention_mask, packing, languages)[-1]
 
     def all_hidden_states(
-        self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        packing: PackedLayout | None = None,
+        languages: Sequence[str] = (),
     ) -> Tensor:
         """Compute all states, (layers + 1, sequences, tokens, width): the embeddings first, the final states last."""
-        return torch.stack(self._run(input_ids, attention_mask, packing, output_hidden_states=True))
+        return torch.stack(self._run(input_ids, attention_mask, packing, languages, output_hidden_states=True))
 
     def forward(
-        self, task: str, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None = None
+        self,
+        task: str,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        packing: PackedLayout | None = None,
+        languages: Sequence[str] = (),
     ) -> Tensor:
         """Compute the logits of one task's head, in the shape that `heads.Head.forward` gives for its format."""
-        hidden = self.encode(input_ids, attention_mask, packing)
+        hidden = self.encode(input_ids, attention_mask, packing, languages)
         return cast(Tensor, self.heads[task](hidden, attention_mask, self.embedding_matrix))
 
     def _run(
-        self, input_ids: Tensor, attention_mask: Tensor, packing: PackedLayout | None, **options: Any
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        packing: PackedLayout | None,
+        languages: Sequence[str],
+        **options: Any,
     ) -> tuple[Tensor, ...]:
         """Return the final states, or the states of all layers."""
         options |= {**self.family.call, "return_dict": True}
+        if self.family.token_types:
+            types = self.token_types(input_ids)
+            if attention_mask.dim() == 2:  # padding has type 0, as a tokenizer gives it
+                types = types * attention_mask
+            options["token_type_ids"] = types if packing is None else packing.row(types)
+        if self.family.adapters:
+            lengths = None if packing is None else packing.lengths
+            options["lang_ids"] = language_adapters.chosen(self.config, languages, input_ids.device, lengths)
         if packing is None:
             return _states(self.backbone(input_ids=input_ids, attention_mask=attention_mask, **options))
         with packed_forward(self.backbone, packing, self._first_position) as extra:
             row = _states(self.backbone(input_ids=packing.row(input_ids), **extra, **options))
         return tuple(packing.spread(states, input_ids.shape[1]) for states in row)
+
+    def token_types(self, input_ids: Tensor) -> Tensor:
+        """Return the `token_type_ids` of sequences: 1 after the first separator, which ends the first text, 0 before.
+
+        They follow from the ids, as no text holds a separator: its name in a text is text. So whatever runs a network,
+        an ONNX file too, needs to know of ids and mask alone.
+
+        Args:
+            input_ids: (sequences, tokens).
+
+        Returns:
+            (sequences, tokens); all 0 where the encoder's tokenizer gives both texts of a pair the same type.
+        """
+        separator = getattr(self.backbone, "separator", None)
+        if separator is None:
+            return torch.zeros_like(input_ids)
+        ends = (input_ids == int(separator)).long()
+        types: Tensor = (ends.cumsum(1) - ends).clamp(max=1)
+        return types
 
     @property
     def _first_position(self) -> int:

@@ -67,6 +67,31 @@ def special_tokens_of(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
     return SpecialTokens(prefix, middle, suffix, pad)
 
 
+def separator_of(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Find out after which token a tokenizer gives the second text of a pair the type 1 in `token_type_ids`.
+
+    A tokenizer is asked for them, as some that have them return them only then (RemBERT's in transformers 5).
+
+    Returns:
+        The id of the token, as [SEP] of BERT's tokenizers; None where all tokens have type 0, as in XLM-R's, which BERT
+        models with a SentencePiece vocabulary have too.
+
+    Raises:
+        InputError: Types are given in another way.
+    """
+    pair = tokenizer("a", "b", return_token_type_ids=True, verbose=False)
+    ids, types = list(pair["input_ids"]), list(pair.get("token_type_ids") or ())
+    if not any(types):
+        return None
+    first = types.index(1)
+    if types != [0] * first + [1] * (len(types) - first) or not first or ids.index(ids[first - 1]) != first - 1:
+        raise InputError(
+            f"tokenizer {tokenizer.name_or_path!r} gives the texts of a pair the token types {types}, and not 0 up to "
+            "a separator and 1 after it; use another one"
+        )
+    return int(ids[first - 1])
+
+
 def _around(encoding: Any, segments: int) -> list[tuple[int, ...]]:
     ids, owners = encoding["input_ids"], encoding.sequence_ids(0)
     gaps: list[list[int]] = [[] for _ in range(segments + 1)]

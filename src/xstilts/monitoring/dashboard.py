@@ -70,7 +70,8 @@ def planned_stages(file: Path | None, scale: str, store: Path, data: Path | None
     if file:
         from xstilts.experiments import study
 
-        return study.load(file, scale).stages(Runtime(store, data))
+        machine = Runtime(store, data)
+        return study.tuned(study.load(file, scale), machine, partly=False).stages(machine)
     if not store.is_dir():
         raise InputError(f"no store {store}: give the folder that a run or a study has as --store")
     return ()

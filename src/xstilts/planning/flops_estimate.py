@@ -1,8 +1,8 @@
 """FLOPs estimate: the FLOPs of a training or a prediction before it is done, by the ledger's polynomials.
 
 What the ledger (`cost.flops`) adds up batch by batch is computed here from sizes: steps by the recipe, sequences by
-their mean length. Padding is left out, as there is none where batches are packed, which a GPU's are. Each further layer
-adds the same operations, so that a deep network is extrapolated from shallow ones, where its layers are trained alike.
+their mean length. Padding is left out, as there is none where batches are packed, which a GPU's are. Deep networks are
+not built: a few of their layers stand for all (`cost.thinning`).
 
 >>> from xstilts.models.configs import config_of
 >>> polynomial = factors(config_of("FacebookAI/xlm-roberta-base"), "all", "classification", 3)
@@ -12,15 +12,13 @@ adds the same operations, so that a deep network is extrapolated from shallow on
 
 from __future__ import annotations
 
-import copy
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from xstilts.cost import flops
+from xstilts.cost import flops, thinning
 from xstilts.formats import masked_lm, task_format
 from xstilts.planning.dataset_sizes import Size
 from xstilts.runtime.machine import GPU_TOKENS
@@ -30,8 +28,6 @@ from xstilts.training.memory import unnumbered
 from xstilts.training.recipe import Recipe
 from xstilts.training.training_set import TrainingSet
 
-SHALLOW = 2  # layers, at least: the first and the last may differ from what is between
-ALIKE = re.compile(r"all|head|layernorm|no-embeddings|lora:[\d:]+")  # what is trained in every layer or in none
 Factors = dict[str, dict[str, float]]
 
 
@@ -182,38 +178,9 @@ _configs: dict[str, Any] = {}
 
 @lru_cache(maxsize=1024)
 def _factors(config_text: str, trained: str, format: str, labels: int, learning: bool) -> Factors:
-    config = _configs[config_text]
-    further = int(config.num_hidden_layers) - SHALLOW
-    if further < 1 or not ALIKE.fullmatch(trained):
-        return _counted(config, trained, format, labels, learning)
-    shallow = _counted(_cut(config, SHALLOW), trained, format, labels, learning)
-    layer = _layer(config_text, trained)
-    return {
-        part: {term: value + further * layer[part].get(term, 0.0) for term, value in terms.items()}
-        for part, terms in shallow.items()
-    }
-
-
-@lru_cache(maxsize=256)
-def _layer(config_text: str, trained: str) -> Factors:
-    """Return what one further layer adds, whatever the head."""
-    config = _configs[config_text]
-    few, more = (_counted(_cut(config, layers), trained, "extractive_qa", 0, True) for layers in (SHALLOW, SHALLOW + 1))
-    return {part: {term: more[part][term] - value for term, value in terms.items()} for part, terms in few.items()}
-
-
-def _cut(config: Any, layers: int) -> Any:
-    """Return a configuration with fewer layers."""
-    cut = copy.deepcopy(config)
-    if getattr(config, "layer_types", None):
-        cut.layer_types = list(config.layer_types)[:layers]
-    cut.num_hidden_layers = layers
-    return cut
-
-
-def _counted(config: Any, trained: str, format: str, labels: int, learning: bool) -> Factors:
-    """Return the polynomial of a network whose tensors have shapes and no numbers (torch's meta device)."""
-    polynomial = flops.polynomial(unnumbered(config, trained, format, labels), "head", learning)
+    few = thinning.few_layers(_configs[config_text], trained)
+    network = unnumbered(few.config, few.trained, format, labels)
+    polynomial = flops.polynomial(network, "head", learning, few.times)
     return {part: {term: float(factor) for term, factor in terms.items()} for part, terms in polynomial.items()}
 
 

@@ -38,6 +38,7 @@ from xstilts.planning.dataset_sizes import Size
 from xstilts.planning.flops_estimate import FlopsEstimate
 from xstilts.runtime import progress
 from xstilts.runtime.machine import GPU_TOKENS, Runtime
+from xstilts.runtime.text import listed
 from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage, lineage
 from xstilts.training.combine import head_training
@@ -115,7 +116,7 @@ class Configuration:
     Attributes:
         encoder: The encoder that the first training of the run starts from.
         training_sets: What is trained on.
-        recipe: The hyperparameters.
+        recipe: The hyperparameters; the learning rate, which decides neither, is the default.
     """
 
     encoder: Encoder | Stage
@@ -226,6 +227,7 @@ class Forecast:
         total: All of the study.
         sizes: The sizes of the data that the FLOPs rest on.
         held_out: Which training examples become development data, by task: sentences.
+        trials: What the choice of learning rates takes beyond the runs: a sentence, "" where nothing is chosen.
     """
 
     gpu: Gpu
@@ -234,6 +236,20 @@ class Forecast:
     total: Sum
     sizes: tuple[Size, ...]
     held_out: tuple[str, ...] = ()
+    trials: str = ""
+
+    def encoder_sizes(self) -> dict[str, float]:
+        """Return the parameters of each arm's encoder by name, as far as they are known."""
+        by_encoder: dict[str, float] = {}
+        for arm in self.arms:
+            of_arm = [
+                line.memory.parameters
+                for line in self.lines
+                if line.configuration in arm.configurations and line.memory
+            ]
+            if of_arm:
+                by_encoder[arm.encoder] = float(max(of_arm))
+        return by_encoder
 
 
 def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
@@ -255,18 +271,30 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
     splits = NamedSplits()
     estimator = _Estimator(machine, splits)
     with memoising():
-        arms = [(arm, [planned(run) for run in arm.grid.all_runs(splits)]) for arm in study.arms]
-    every = [run for _, runs in arms for run in runs]
-    stages = [phase.stage for run in every for phase in run.trainings]
+        arms = [(arm, [planned(run) for run in arm.planned().grid.all_runs(splits)]) for arm in study.arms]
+        trials = [[PlannedRun(phases, ()) for phases in arm.trials(splits).values()] for arm in study.arms]
+    runs_of_arms = [run for _, runs in arms for run in runs]
+    every = [*runs_of_arms, *(trial for tried in trials for trial in tried)]
+    stages = _stages(every)
     # Runs that share a training have equal stages, which are built once: the set has one of each.
     naive, shared = (Counter(map(configuration, group)) for group in (stages, set(stages)))
     lines = tuple(
         _line(planned_configuration, naive[planned_configuration], shared[planned_configuration], gpu, estimator)
         for planned_configuration in _with_progress(naive)
     )
-    sums = tuple(_sum(arm.label, name_of(arm.grid.encoder), runs, estimator) for arm, runs in arms)
+    sums: list[Sum] = []
+    shown: set[frozenset[Stage]] = set()
+    for (arm, runs), tried in zip(arms, trials, strict=True):
+        sums.append(_sum(arm.label, name_of(arm.grid.encoder), runs, estimator))
+        if tried and (equal := frozenset(_stages(tried))) not in shown:  # equal trials are built once
+            shown.add(equal)
+            label = f"{arm.label}: tries the rates {listed(f'{rate:.3g}' for rate in arm.rates)}"
+            sums.append(replace(_sum(label, name_of(arm.grid.encoder), tried, estimator), runs=0))
+    total = replace(_sum("the study", "", every, estimator), runs=len(runs_of_arms))
+    spare = set(_stages(trial for tried in trials for trial in tried)) - set(_stages(runs_of_arms))
+    chosen = _trials(_plan(sorted(spare, key=lambda stage: stage.key), (), estimator), gpu) if spare else ""
     held_out_parts = tuple(dict.fromkeys(part for planned in naive for part in estimator.held_out(planned)))
-    return Forecast(gpu, lines, sums, _sum("the study", "", every, estimator), estimator.sizes(), held_out_parts)
+    return Forecast(gpu, lines, tuple(sums), total, estimator.sizes(), held_out_parts, chosen)
 
 
 def planned(run: Run) -> PlannedRun:
@@ -287,7 +315,8 @@ def planned(run: Run) -> PlannedRun:
 
 def configuration(training: Stage) -> Configuration:
     """Return what decides the cost of a training."""
-    return Configuration(_origin(training), training.arguments["training_sets"], training.arguments["recipe"])
+    recipe = replace(training.arguments["recipe"], learning_rate=Recipe.learning_rate)
+    return Configuration(_origin(training), training.arguments["training_sets"], recipe)
 
 
 def _origin(model: Encoder | Stage) -> Encoder | Stage:
@@ -472,11 +501,24 @@ def _with_progress(configurations: Iterable[Configuration]) -> Iterator[Configur
 
 
 def _sum(label: str, encoder: str, runs: Sequence[PlannedRun], estimator: _Estimator) -> Sum:
-    trainings = [phase.stage for run in runs for phase in run.trainings]
+    trainings = _stages(runs)
     predictions = [prediction for run in runs for prediction in run.predictions]
     naive = _plan(trainings, predictions, estimator)
     shared = _plan(_once(trainings), _once(predictions), estimator)
     return Sum(label, encoder, len(runs), naive, shared, tuple(_once(map(configuration, trainings))))
+
+
+def _stages(runs: Iterable[PlannedRun]) -> list[Stage]:
+    return [phase.stage for run in runs for phase in run.trainings]
+
+
+def _trials(spare: Plan, gpu: Gpu) -> str:
+    """Return what the trainings take that only choose learning rates, in a sentence."""
+    unknown = "at least " if spare.unknown else ""
+    return (
+        "arms choose their learning rates on development data, with one seed and no target; trainings that nothing "
+        f"else uses: {spare.trainings:,}, {unknown}{gpu.hours(spare.flops):,.3g} GPU-hours"
+    )
 
 
 def _once(values: Iterable[T]) -> list[T]:

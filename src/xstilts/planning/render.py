@@ -1,11 +1,14 @@
 """Render: a forecast as tables for the terminal and as JSON: arms, configurations with their memory, assumptions.
 
+What the claims of a study could detect (`power`) is a table of its own.
+
 for part in parts(forecast(study, Gpu(), Runtime())):
     console.print(part)
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +20,7 @@ from xstilts.models.naming import name_of
 from xstilts.planning import dataset_sizes
 from xstilts.planning.dataset_sizes import Size
 from xstilts.planning.forecast import Forecast, Gpu, Line, Plan, Sum
+from xstilts.planning.power import ClaimPower
 from xstilts.training.memory import GIB
 
 EXA = 1e18
@@ -49,6 +53,7 @@ LINES = (
     "GiB",
     "fits",
 )
+POWERS = ("claim", "expected", "replicates", "share of the level", "detects", "", "variances")
 SIZES = ("task", "split", "examples", "sequences each", "tokens a sequence", "from")
 
 
@@ -70,6 +75,35 @@ def parts(forecast: Forecast) -> Iterator[RichTable | str]:
     yield from _misfits(forecast)
     yield _table("sizes of the data", SIZES, _of_sizes(forecast.sizes))
     yield from (f"  {line}" for line in notes(gpu))
+
+
+def power_parts(planned: Sequence[ClaimPower], notes: Sequence[str]) -> Iterator[RichTable | str]:
+    """Render what the claims of a study could detect.
+
+    Args:
+        planned: An entry for each tested claim.
+        notes: What the figures rest on (`power.notes`).
+
+    Yields:
+        A table, and the lines below it; nothing for a study that tests no claim.
+    """
+    if planned:
+        yield _table("what the claims can detect, with 80 % power", POWERS, [_of_claim(entry) for entry in planned])
+        yield from (f"  {line}" for line in notes)
+
+
+def _of_claim(entry: ClaimPower) -> list[str]:
+    claim = entry.claim
+    known = not math.isnan(entry.detectable)
+    return [
+        f"{claim.sentence}{' (answers)' if claim.answers else ''}",
+        claim.condition,
+        f"{entry.replicates}",
+        f"{entry.share:.1%}",
+        f"{entry.detectable:.2f} {claim.unit}" if known else "not known",
+        "too weak" if entry.too_weak else "",
+        entry.source,
+    ]
 
 
 def notes(gpu: Gpu) -> tuple[str, ...]:
@@ -110,6 +144,7 @@ def to_json(forecast: Forecast) -> dict[str, Any]:
         "configurations": [_line_json(line, forecast.gpu) for line in forecast.lines],
         "sizes": [asdict(size) for size in forecast.sizes],
         "held_out": list(forecast.held_out),
+        "trials": forecast.trials,
         "notes": list(notes(forecast.gpu)),
     }
 
@@ -189,7 +224,7 @@ def _remarks(forecast: Forecast) -> Iterator[str]:
     for encoder, why in dict.fromkeys((name_of(line.configuration.encoder), line.why) for line in forecast.lines):
         if why:
             yield f"  not known of {encoder}: {why}"
-    yield from (f"  {sentence}" for sentence in forecast.held_out)
+    yield from (f"  {sentence}" for sentence in (*forecast.held_out, forecast.trials) if sentence)
 
 
 def _misfits(forecast: Forecast) -> Iterator[str]:
@@ -273,7 +308,7 @@ def _line_json(line: Line, gpu: Gpu) -> dict[str, Any]:
     return {
         "encoder": name_of(planned.encoder),
         "tasks": planned.tasks,
-        "recipe": asdict(planned.recipe),
+        "recipe": {name: value for name, value in asdict(planned.recipe).items() if name != "learning_rate"},
         "trainings_naive": line.naive,
         "trainings_shared": line.shared,
         "each": line.each and {**asdict(line.each), "flops": line.each.flops, "gpu_hours": gpu.hours(line.each.flops)},

@@ -61,7 +61,11 @@ def page(report: Json) -> Page:
         title=report["question"],
         answer=" ".join(filter(None, (report["answer"], _collapse_warning(len(collapsed))))),
         about=tuple(filter(None, (report.get("about") or "").split("\n\n"))),
-        verdicts=tuple(_verdict(verdict, scales, collapsed) for verdict in report.get("verdicts", ())),
+        verdicts=tuple(
+            _verdict(verdict, scales, collapsed)
+            for verdict in report.get("verdicts", ())
+            if not verdict.get("descriptive")
+        ),
         sections=_sections(report),
         inputs={key: tuple(stage.get("inputs", ())) for key, stage in report.get("stages", {}).items()},
     )
@@ -70,6 +74,7 @@ def page(report: Json) -> Page:
 def _sections(report: Json) -> tuple[Section, ...]:
     """Return the sections that have something to show, in the order of reading."""
     sections = (
+        _findings(report),
         _gains(report),
         _gains_by_language(report),
         *charts.sections(report),
@@ -152,6 +157,36 @@ def _facts(verdict: Json, scales: Mapping[str, tuple[float, float]]) -> Iterator
         yield "note", Cell("true by construction")
 
 
+def _findings(report: Json) -> Section:
+    """Return the descriptive claims: what was measured and not tested."""
+    scales = _scales(report)
+    rows = tuple(
+        (
+            Cell(verdict["sentence"]),
+            _estimate(verdict, verdict.get("unit") or "", scales[verdict.get("unit") or ""])
+            if is_known(verdict.get("estimate"))
+            else Cell(NOTHING),
+            tables.count(verdict.get("n_replicates") or None),
+            Cell(_published(verdict) or ("" if is_known(verdict.get("estimate")) else verdict["why"])),
+        )
+        for verdict in report.get("verdicts", ())
+        if verdict.get("descriptive")
+    )
+    columns = ("finding", "estimate", "replicates", "note")
+    table = _without_empty_columns(TableView("findings-table", "Findings", columns, rows, folded=False))
+    about = (
+        "Each sentence is what was looked at, and not a result: no verdict is given, because every further test would "
+        f"make those above harder to decide. {UNITS}"
+    )
+    return Section("findings", "Described, not tested", (table,) if rows else (), about)
+
+
+def _published(verdict: Json) -> str:
+    """Return the published figure that a verdict is compared with; "" for none."""
+    comparison = verdict.get("published")
+    return f"{_place(comparison)}: {comparison['status']}, {comparison['why']}" if comparison else ""
+
+
 def _estimate(verdict: Json, unit: str, scale: tuple[float, float]) -> Cell:
     low, high = verdict.get("interval") or (None, None)
     value, margin = verdict["estimate"], verdict["margin"]
@@ -193,6 +228,8 @@ def _gains(report: Json) -> Section:
         "languages, in which the target has no training data (over all, where it has some in each). "
         f"Hatched cells with an empty mark are undecided: their interval includes zero. {UNITS}"
     ) + (" † A training behind it ended no better than chance." if collapsed else "")
+    if any(row.get("repeats_training_data") for row in means):
+        about += " ‡ The intermediate phase trains on the target's own training data, or on translations of them."
     return Section("gains", "Gains by target and intermediate task", blocks, about)
 
 
@@ -220,6 +257,7 @@ def _heat_cell(row: Json | None, largest: float, collapsed: frozenset[str]) -> C
     cell = tables.signed(row["estimate"], 2, row["keys"])
     tone = round(STEPS * row["estimate"] / largest) if largest else 0
     mark = " †" if collapsed.intersection(row["keys"]) else ""
+    mark += " ‡" if row.get("repeats_training_data") else ""
     return Cell(cell.text + mark, cell.value, cell.keys, tone, is_undecided(row))
 
 

@@ -31,7 +31,7 @@ from xstilts.errors import InputError
 from xstilts.evaluation import contamination
 from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, TARGET
 from xstilts.experiments.extra_tables import ExtraTable, PairedTests, StageTable
-from xstilts.experiments.study import Study, chosen
+from xstilts.experiments.study import DevSelectedTask, Study, chosen, chosen_tasks
 from xstilts.models import configs
 from xstilts.runtime.machine import Runtime
 from xstilts.runtime.text import counted
@@ -328,6 +328,7 @@ def verdict_json(verdict: Verdict, figures: Mapping[str, published.Published]) -
         "why": verdict.why,
         "by_construction": claim.by_construction,
         "answers": claim.answers,
+        **({"descriptive": True} if claim.descriptive else {}),
         "estimate": verdict.estimate,
         "interval": verdict.interval,
         "unit": claim.unit,
@@ -353,9 +354,15 @@ def answer(verdicts: Sequence[Mapping[str, Any]]) -> str:
     if not verdicts:
         return "The study makes no claims."
     primary = [verdict for verdict in verdicts if verdict["answers"]] or verdicts[:1]
-    counts = Counter(verdict["status"] for verdict in verdicts)
+    tested = [verdict for verdict in verdicts if not verdict.get("descriptive")]
+    counts = Counter(verdict["status"] for verdict in tested)
     tally = [f"{count} {_verb(status, count)}" for status, count in sorted(counts.items())]
-    return " ".join([*map(_answering, primary), f"Of {counted(len(verdicts), 'claim')}, {', '.join(tally)}."])
+    tallied = f"Of {counted(len(tested), 'claim')}, {', '.join(tally)}."
+    described = len(verdicts) - len(tested)
+    further = [f"{counted(described, 'further finding')} {'is' if described == 1 else 'are'} described."] * bool(
+        described
+    )
+    return " ".join([*map(_answering, primary), *([tallied] if tested else []), *further])
 
 
 def _answering(verdict: Mapping[str, Any]) -> str:
@@ -402,6 +409,7 @@ def gains(table: ResultsTable) -> Iterator[Json]:
         A JSON object for each arm over its languages, and in each of them.
     """
     learned, layered = _training_languages(table), _layered(table)
+    repeated = {(row.intermediate, row.target) for row in table.rows if row.repeats_training_data}
     for (encoder, recipe, intermediate, target), languages in _arms(table).items():
         if intermediate == BASELINE:
             continue
@@ -417,6 +425,7 @@ def gains(table: ResultsTable) -> Iterator[Json]:
                     "target": target,
                     "language": name,
                     "in_training_language": name in learned[target],
+                    **({"repeats_training_data": True} if (intermediate, target) in repeated else {}),
                     **estimate,
                     "by_seed": list(gain.by_seed(table).values()),
                 }
@@ -564,7 +573,7 @@ def scalings(claims: Iterable[Claim], table: ResultsTable) -> Iterator[Json]:
         yield {
             "figure": measure.figure,
             "per": measure.per,
-            "of": measure.recipe or measure.intermediate,
+            "of": _scaled(measure),
             "what": claim.sentence,
             "points": [[sizes[name], value, name] for name, value in values.items()],
             "exponent": fit.value,
@@ -574,12 +583,21 @@ def scalings(claims: Iterable[Claim], table: ResultsTable) -> Iterator[Json]:
         }
 
 
+def _scaled(measure: Scaling) -> str:
+    """Return the arm of a growth with size, and the one that it is divided by."""
+    first = measure.recipe or measure.intermediate
+    second = measure.over_recipe if measure.over_recipe != measure.recipe else measure.over
+    return f"{first} by {second}" if measure.over else first
+
+
 # Tables of the study's own.
 
 
 def paired_tests(claims: Iterable[Claim]) -> list[ExtraTable]:
-    """Return the table of further tests of the gains that are claimed, if any are."""
-    gains = tuple((claim.sentence, claim.measure) for claim in claims if isinstance(claim.measure, Gain))
+    """Return the table of further tests of the gains that are claimed and tested, if any are."""
+    gains = tuple(
+        (claim.sentence, claim.measure) for claim in claims if isinstance(claim.measure, Gain) and not claim.descriptive
+    )
     return [PairedTests(gains)] if gains else []
 
 
@@ -598,6 +616,9 @@ def _dev_selections(study: Study, table: ResultsTable) -> Iterator[Json]:
     """Yield the table of recipes selected by dev score; a recipe at an end may not be the best there is."""
     rows = []
     for choice in study.choices:
+        if isinstance(choice, DevSelectedTask):
+            yield _tasks_selected(choice, table)
+            continue
         for encoder, label in chosen(choice, table.rows).items():
             tried = {name: table.select(encoder=encoder, recipe=name).rows for name in choice.among}
             scores = {name: fmean(row.dev for row in rows) for name, rows in tried.items() if rows}
@@ -608,6 +629,33 @@ def _dev_selections(study: Study, table: ResultsTable) -> Iterator[Json]:
         columns = ["name", "encoder", "selected", "mean dev score of each", "first or last of those tried"]
         note = "If the first or the last recipe tried is selected, a better one may lie beyond it."
         yield {"title": "Recipes selected on development data", "columns": columns, "rows": rows, "note": note}
+
+
+def _tasks_selected(choice: DevSelectedTask, table: ResultsTable) -> Json:
+    """Return the table of the intermediate settings selected for each target, with their gains on test data."""
+    rows = []
+    for (encoder, target), setting in chosen_tasks(choice, table.rows).items():
+        tried = {
+            name: [
+                row.target_dev
+                for row in table.select(encoder=encoder, recipe=choice.arm, target=target, intermediate=name).rows
+                if choice.with_repeated or not row.repeats_training_data
+            ]
+            for name in (BASELINE, *choice.among)
+        }
+        known = {name: mean for name, values in tried.items() if values and not math.isnan(mean := fmean(values))}
+        scores = ", ".join(f"{name} {score:.1f}" for name, score in known.items())
+        gain = _estimate(Gain(setting, target, encoder=encoder, recipe=choice.arm), table)
+        figures = [gain[name] for name in ("estimate", "low", "high")] if gain else [None] * 3
+        rows.append([encoder, target, setting, scores or "none: as on the other targets", *figures])
+    return {
+        "title": f"Intermediate settings selected on development data: {choice.label}",
+        "columns": ["encoder", "target", "selected", "mean dev score of each", "gain on test", "low", "high"],
+        "rows": rows,
+        "note": "Development data are in the target's training language. The gain is over the baseline, in the "
+        "zero-shot languages."
+        + ("" if choice.with_repeated else " Settings that repeat the target's own training data are left out."),
+    }
 
 
 # Settings and provenance.

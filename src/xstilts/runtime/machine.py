@@ -9,6 +9,8 @@ value beside the arguments of a stage.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import re
 import sys
@@ -35,14 +37,41 @@ def peak_memory_mib() -> int | None:
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB; bytes on macOS
-    return peak // (2**20 if sys.platform == "darwin" else 1024)
+    return max(_earlier_peak, peak // (2**20 if sys.platform == "darwin" else 1024))
+
+
+_earlier_peak = 0  # MiB, of before `restart_peak_memory`
+
+
+def restart_peak_memory() -> float | None:
+    """Let `memory_mib("VmHWM")` count from now on, after free memory was given back to the system.
+
+    Returns:
+        What the process holds now, in MiB; None on systems other than Linux and where the kernel does not allow it.
+    """
+    global _earlier_peak
+    earlier = peak_memory_mib() or 0
+    try:
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)  # of glibc; without it a later peak hides in what is free
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return None
+    _earlier_peak = max(_earlier_peak, earlier)
+    return memory_mib("VmRSS")
+
+
+def memory_mib(field: str) -> float | None:
+    """Return a field of the kernel's status of this process, such as "VmHWM", in MiB; None where there is none."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:")), None)
+    return None
 
 
 def main_memory_bytes() -> int:
     """Return the size of this computer's main memory."""
     if sys.platform == "win32":
-        import ctypes
-
         installed = ctypes.c_ulonglong()  # in KiB
         ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(installed))
         return 1024 * installed.value

@@ -81,6 +81,23 @@ def examples(task: str, split: str, code: str, options: Mapping[str, str | int |
     yield from islice(_examples(task, split, make, code), number)
 
 
+def translated_examples(
+    task: str, split: str, code: str, options: Mapping[str, str | int | tuple[str, ...]]
+) -> Iterator[Example]:
+    """Yield the examples of a split in a language without end, also where the task has none: an exact translation.
+
+    Args:
+        task: The name of the task, which seeds the examples.
+        split: "train", "validation" or "test".
+        code: The code of the language.
+        options: As of `examples`; "make" is a key of `MAKERS`.
+
+    Yields:
+        The examples, in the order of those of every other language.
+    """
+    yield from _examples(task, split, str(options["make"]), code)
+
+
 class Kept(Generic[T]):
     """The values of an iterator, each computed when it is first asked for, and kept for the next caller."""
 

@@ -26,7 +26,7 @@ from xstilts.data.examples import Example, TaggingExample
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import InputError
 from xstilts.evaluation.forward import forward_batches
-from xstilts.formats import Labels, States, task_format
+from xstilts.formats import Labels, States, in_languages, task_format
 from xstilts.models.batch import IGNORED, ModelInput
 from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
@@ -170,12 +170,17 @@ def encode_examples(
     Raises:
         InputError: There are no examples.
     """
-    every = [example for part in data for example in read_examples(context.path(part) / EXAMPLES, asking.format)]
+    parts = [list(read_examples(context.path(part) / EXAMPLES, asking.format)) for part in data]
+    every = [example for part in parts for example in part]
     examples = drawn(every, asking.examples)
     if not examples:
         raise InputError(f"no examples in '{data[0].label}' to look at: give other data")
     labels, max_length = asking.labels or _tags(every), network.clip_max_length(asking.max_length)
-    return task_format(asking.format).encode(examples, tokenizer, max_length, labels, Counter())
+    inputs = task_format(asking.format).encode(examples, tokenizer, max_length, labels, Counter())
+    if not network.family.adapters:
+        return inputs
+    codes = [stage.arguments["data"].language for stage, part in zip(data, parts, strict=True) for _ in part]
+    return in_languages(inputs, examples, drawn(codes, asking.examples))
 
 
 def drawn(items: Sequence[Any], most: int) -> list[Any]:
@@ -222,7 +227,7 @@ def final_states(
         network,
         inputs,
         lambda chosen: task.collate(chosen, tokenizer, random),
-        lambda batch, chosen: network.encode(batch.ids, batch.mask).float().cpu().numpy(),
+        lambda batch, chosen: network.encode(batch.ids, batch.mask, languages=batch.languages).float().cpu().numpy(),
         machine,
         max_tokens=machine.most_tokens(),
     ):

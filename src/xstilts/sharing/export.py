@@ -24,6 +24,8 @@ from typing import Any
 
 import numpy as np
 import torch
+import transformers
+from safetensors.torch import save_file
 
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import read as read_examples
@@ -35,7 +37,7 @@ from xstilts.inference.model import LONGEST, checkpoint_labels, trained_max_leng
 from xstilts.models import hf_format
 from xstilts.models.batch import ModelInput, batch
 from xstilts.models.encoder import IDENTITY_FILES, SANDBOX
-from xstilts.models.heads import HEADLESS, LABELLED
+from xstilts.models.heads import HEADLESS, LABELLED, is_dual_encoder, load_dual_encoder
 from xstilts.models.tokenization import Ids, Tokenizer
 from xstilts.runtime import progress
 from xstilts.sharing import history as histories
@@ -47,9 +49,10 @@ from xstilts.tasks.base import Task
 CARD = "README.md"
 ONNX_FOLDER = "onnx"
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
+DENSE = "2_Dense"
 VOCABULARY = ("vocab.json", "vocab.txt", "merges.txt")
 WRITTEN = (
-    *(CARD, ONNX_FOLDER, names.EXPORT_FILE, "modules.json", "sentence_bert_config.json", "1_Pooling"),
+    *(CARD, ONNX_FOLDER, names.EXPORT_FILE, "modules.json", "sentence_bert_config.json", "1_Pooling", DENSE),
     *("config_sentence_transformers.json", "fit.json", "run.json"),
 )
 LOCAL = ("is_local", "local_files_only", "name_or_path", "_name_or_path")  # facts of this machine
@@ -165,7 +168,19 @@ def card_facts(
     if folder == SANDBOX:
         own = "sandbox"
     family, given = config["model_type"], tuple(tasks)
-    return CardFacts(name or own, format, family, longest, labels, known, base_model, licence, tasks=given)
+    dual_encoder = format == HEADLESS and is_dual_encoder(folder)
+    return CardFacts(
+        name or own,
+        format,
+        family,
+        longest,
+        labels,
+        known,
+        base_model,
+        licence,
+        tasks=given,
+        dual_encoder=dual_encoder,
+    )
 
 
 def export(
@@ -301,22 +316,36 @@ def _write_json(path: Path, values: Mapping[str, Any] | Sequence[Any]) -> None:
 
 
 def _write_sentence_transformers(part: Path, facts: CardFacts) -> None:
-    """Write the modules of sentence-transformers: the encoder, and the mean of the states of all tokens."""
+    """Write the modules of sentence-transformers: the encoder, and the mean of the states of all tokens.
+
+    Of a dual encoder: what it pools, and the tanh layer of its pooler.
+    """
     width = json.loads((part / "config.json").read_text(encoding="utf-8"))
+    size = width.get("hidden_size") or width.get("d_model")
+    head = load_dual_encoder(transformers.AutoConfig.from_pretrained(part), part) if facts.dual_encoder else None
+    pool = head.pool if head else "mean"
     prefix = "sentence_transformers.models"
     modules = [
         {"idx": 0, "name": "0", "path": "", "type": f"{prefix}.Transformer"},
         {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{prefix}.Pooling"},
     ]
+    if head:
+        modules.append({"idx": 2, "name": "2", "path": DENSE, "type": f"{prefix}.Dense"})
+        activation = "torch.nn.modules.activation.Tanh"
+        layer = {"in_features": size, "out_features": size, "bias": True, "activation_function": activation}
+        _write_json(part / DENSE / "config.json", layer)
+        tensors = {f"linear.{name}": tensor.contiguous() for name, tensor in head.dense.state_dict().items()}
+        save_file(tensors, part / DENSE / "model.safetensors")
     _write_json(part / "modules.json", modules)
     _write_json(part / "sentence_bert_config.json", {"max_seq_length": facts.max_length, "do_lower_case": False})
     pooling = {
-        "word_embedding_dimension": width.get("hidden_size") or width.get("d_model"),
-        "pooling_mode_cls_token": False,
-        "pooling_mode_mean_tokens": True,
+        "word_embedding_dimension": size,
+        "pooling_mode_cls_token": pool == "first",
+        "pooling_mode_mean_tokens": pool in ("mean", "late"),
         "pooling_mode_max_tokens": False,
         "pooling_mode_mean_sqrt_len_tokens": False,
         "include_prompt": True,
+        **({"pooling_mode_lasttoken": True} if pool == "last" else {}),
     }
     _write_json(part / "1_Pooling" / "config.json", pooling)
     settings: dict[str, Any] = {"prompts": {}, "default_prompt_name": None, "similarity_fn_name": "cosine"}

@@ -271,10 +271,9 @@ class _Store:
         members = self._before(record["key"]) if record["arguments"].get("members") else []
         trained = [stage for stage in chain if stage["work"] == names.TRAIN]
         final = [stage["key"] for stage in trained][-max(1, len(members)) :]
-        # A training that keeps the head goes on with the target of the one before.
-        final += [
-            stage["arguments"]["encoder"].get("stage") for stage in trained if stage["arguments"].get("keep_head")
-        ]
+        # Few-shot training goes on with the target of the one before.
+        few_shot = [stage for stage in trained if any(part.get("shots") for part in stage["arguments"]["lessons"])]
+        final += [stage["arguments"]["encoder"].get("stage") for stage in few_shot]
         combined = [str(stage["record"].get("method", "")) for stage in chain if stage["work"] == names.COMBINE]
         for stage in chain:
             if stage["work"] == names.TRAIN:
@@ -392,6 +391,8 @@ class _Store:
         for record in self._of(names.SCORE):
             predictions = self.records.get(_key(record["arguments"]["predictions"]))
             if predictions is None or _key(predictions["arguments"]["model"]) != key:
+                continue
+            if predictions["arguments"].get("translated"):  # a score of the network with a translation before it
                 continue
             folder = self.folders[record["key"]]
             values = read_score(folder)

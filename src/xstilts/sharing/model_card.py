@@ -122,6 +122,7 @@ class CardFacts:
         onnx: ONNX files in the folder.
         sentence_transformers: Whether the folder has the layout of sentence-transformers.
         tasks: Tasks of the user's own that no registry has, for their licences and citations.
+        dual_encoder: Whether an encoder embeds by the pooler of a dual encoder.
     """
 
     name: str
@@ -135,6 +136,7 @@ class CardFacts:
     onnx: tuple[OnnxVariant, ...] = ()
     sentence_transformers: bool = False
     tasks: tuple[Task, ...] = ()
+    dual_encoder: bool = False
 
     def task(self, name: str) -> Task | None:
         """Return a task by the name that the history has; None where neither the tasks nor the registry know it."""
@@ -211,7 +213,19 @@ def metadata(facts: CardFacts) -> ModelCardData:
 
 def usable(facts: CardFacts) -> bool:
     """Tell whether plain transformers loads the model with its head."""
-    return usage.usage(facts.format, facts.model_type, facts.max_length).plain
+    return _usage_of(facts).plain
+
+
+def _usage_of(facts: CardFacts) -> usage.Usage:
+    return usage.usage(
+        facts.format,
+        facts.model_type,
+        facts.max_length,
+        facts.name,
+        facts.labels,
+        facts.history.pairs,
+        facts.dual_encoder,
+    )
 
 
 def base_model(facts: CardFacts) -> str:
@@ -392,7 +406,7 @@ def _named(some: Iterable[str]) -> str:
 
 
 def _use(facts: CardFacts) -> Iterator[str]:
-    shown = usage.usage(facts.format, facts.model_type, facts.max_length, facts.name, facts.labels, facts.history.pairs)
+    shown = _usage_of(facts)
     yield "## Use"
     yield ""
     if facts.labels and len(facts.labels) <= LISTED:
@@ -724,20 +738,22 @@ def _onnx(facts: CardFacts) -> Iterator[str]:
     data = "texts of the task's own data" if first.real else "sequences of random tokens"
     yield (
         f"Compared with torch in float32 on {first.sequences:,} {data}. Inputs are `input_ids` and `attention_mask` "
-        f"(int64); the output is {_output(facts.format)}."
+        f"(int64); the output is {_output(facts)}."
     )
     yield ""
     yield f"```python\n{usage.onnx_usage(facts.format, facts.name, first.file).rstrip()}\n```"
     yield ""
 
 
-def _output(format: str) -> str:
+def _output(facts: CardFacts) -> str:
+    if facts.dual_encoder:
+        return "the pooled state of each text, (sequences, width)"
     return {
         "classification": "a logit for each label, (sequences, labels)",
         "token_classification": "a logit for each label of each token, (sequences, tokens, labels)",
         "extractive_qa": "the logits of start and end of each token, (sequences, tokens, 2)",
         "multiple_choice": "a logit for each sequence of prompt and choice, (sequences, 1)",
-    }.get(format, "the mean of the last hidden states, (sequences, width)")
+    }.get(facts.format, "the mean of the last hidden states, (sequences, width)")
 
 
 def _cost(facts: CardFacts) -> Iterator[str]:

@@ -40,6 +40,8 @@ ALLOWED = {
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
     "1_Pooling/config.json",
+    "2_Dense/config.json",
+    "2_Dense/model.safetensors",
 }
 ALLOWED_PATTERN = re.compile(r"onnx/model(_int8)?\.onnx(\.data)?")
 TEXTS = (".md", ".json", ".txt")

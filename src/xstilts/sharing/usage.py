@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from xstilts.models.families import FAMILIES, NO_POOLER
 from xstilts.models.heads import AUTO, HEADLESS, auto_class
 
 NAME = "path/to/folder"
@@ -62,7 +63,13 @@ def pipeline_of(format: str) -> str | None:
 
 
 def usage(
-    format: str, model_type: str, max_length: int, name: str = NAME, labels: tuple[str, ...] = (), pairs: bool = False
+    format: str,
+    model_type: str,
+    max_length: int,
+    name: str = NAME,
+    labels: tuple[str, ...] = (),
+    pairs: bool = False,
+    dual_encoder: bool = False,
 ) -> Usage:
     """Return the code for a folder.
 
@@ -73,7 +80,12 @@ def usage(
         name: Of the folder, or "owner/name" on the hub.
         labels: Labels of a token classification head.
         pairs: Whether a classification head takes pairs of texts.
+        dual_encoder: Whether an encoder embeds by the pooler of a dual encoder.
     """
+    if dual_encoder:
+        if "add_pooling_layer" not in FAMILIES[model_type].load:
+            return Usage(_OWN_EMBED.format(name=json.dumps(name)), (_OWN_NOTE,), False)
+        return Usage(_POOLED.format(name=json.dumps(name), max_length=max_length), (_POOLED_NOTE,))
     shown = format == "token_classification" or format in _CODE
     if not shown or (format in AUTO and auto_class(model_type, format) is None):
         return Usage(_OWN.format(name=json.dumps(name), example=_example(format, pairs)), (_OWN_NOTE,), False)
@@ -85,14 +97,16 @@ def usage(
         return Usage(code.format(name=json.dumps(name), text=json.dumps(EXAMPLES[format])), notes)
     code, note = _CODE[format]
     texts = f"{json.dumps(TEXT)}, {json.dumps(SECOND)}" if pairs else json.dumps(TEXT)
-    auto = "AutoModelForTextEncoding" if model_type in ("mt5", "umt5") else "AutoModel"
+    family = FAMILIES[model_type]
     fields = {
         "name": json.dumps(name),
         "max_length": max_length,
         "step": max(max_length // 3, 1),
         "texts": texts,
-        "auto": auto,
-        "pooler": ", add_pooling_layer=False" if model_type in ("xlm-roberta", "xlm-roberta-xl") else "",
+        "auto": family.auto,
+        "pooler": ", add_pooling_layer=False" if family.load == NO_POOLER else "",
+        "windows_types": ', token_type_ids=windows.get("token_type_ids")' if family.token_types else "",
+        "choices": _TYPED if family.token_types else _UNTYPED,
     }
     return Usage(code.format(**fields), note)
 
@@ -180,7 +194,7 @@ def answer(question, context, max_length={max_length}, step={step}, best=20, lon
         stride=max(room - step, 0), return_overflowing_tokens=True, return_offsets_mapping=True, return_tensors="pt",
     )  # fmt: skip
     with torch.no_grad():
-        output = model(input_ids=windows["input_ids"], attention_mask=windows["attention_mask"])
+        output = model(input_ids=windows["input_ids"], attention_mask=windows["attention_mask"]{windows_types})
     spans = []
     for window, places in enumerate(windows["offset_mapping"]):
         outside = torch.tensor([owner != 1 for owner in windows.sequence_ids(window)])
@@ -214,9 +228,12 @@ inputs = tokenizer(
     prompts, choices, truncation="only_first", max_length={max_length}, padding=True, return_tensors="pt"
 )
 with torch.no_grad():
-    logits = model(input_ids=inputs["input_ids"][None], attention_mask=inputs["attention_mask"][None]).logits[0]
+    logits = {choices}.logits[0]
 print(choices[int(logits.argmax())], logits.softmax(-1).tolist())
 """
+
+_UNTYPED = 'model(input_ids=inputs["input_ids"][None], attention_mask=inputs["attention_mask"][None])'
+_TYPED = "model(**{given: value[None] for given, value in inputs.items()})"  # with token_type_ids, where there are any
 
 _EMBED = """\
 import torch
@@ -232,6 +249,23 @@ mask = inputs["attention_mask"][..., None]
 vectors = (states * mask).sum(1) / mask.sum(1)
 print(torch.nn.functional.cosine_similarity(vectors[0], vectors[1], dim=0))
 """
+
+_POOLED = """\
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+name = {name}
+tokenizer, model = AutoTokenizer.from_pretrained(name), AutoModel.from_pretrained(name)
+texts = ["The bridge is open.", "Die Brücke ist offen."]
+inputs = tokenizer(texts, padding=True, truncation=True, max_length={max_length}, return_tensors="pt")
+with torch.no_grad():
+    vectors = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]).pooler_output
+print(torch.nn.functional.cosine_similarity(vectors[0], vectors[1], dim=0))
+"""
+_POOLED_NOTE = (
+    "The model is a dual encoder: a vector is the pooled state of a text; compare vectors by cosine. transformers may "
+    "note that it does not use `logit_scale`, which scaled similarities in training."
+)
 
 _CODE: dict[str, tuple[str, tuple[str, ...]]] = {
     "classification": (_CLASSIFICATION, ()),
@@ -252,6 +286,14 @@ import xstilts as xs
 name = {name}
 model = xs.load_model(name)  # of a model on the hub: xs.load_model(huggingface_hub.snapshot_download(name))
 print(model.predict([{example}]))
+"""
+_OWN_EMBED = """\
+import xstilts as xs
+
+name = {name}
+model = xs.load_model(name)  # of a model on the hub: xs.load_model(huggingface_hub.snapshot_download(name))
+vectors = model.embed(["The bridge is open.", "Die Brücke ist offen."])
+print(vectors.shape)
 """
 _OWN_NOTE = (
     "transformers ships no class for this head in this family of encoders, so that the folder is loaded with xstilts "

@@ -21,6 +21,9 @@ FEATURES = "xstilts.features.features"
 TEXT_EMBEDDING = "xstilts.taskspace.text_embedding"
 FISHER = "xstilts.taskspace.fisher"
 GRADIENT_NOISE = "xstilts.noise.noise"
+TRANSLATE = "xstilts.translation.translate"
+GIVEN_TRANSLATIONS = "xstilts.translation.given"
+TRANSLATED = "xstilts.translation.translated"
 
 # Files in the folders of stages.
 MANIFEST_FILE = "stage.json"
@@ -32,6 +35,8 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 PREDICTIONS_FILE = "predictions.jsonl"
 SCORE_FILE = "score.json"
 CONTRIBUTIONS_FILE = "contributions.jsonl"
+TRANSLATIONS_FILE = "translations.jsonl"
+ALIGNMENTS_FILE = "alignments.jsonl"
 FIXED_LAYER_FILE = "contributions_at_fixed_layer.jsonl"
 EXPORT_FILE = "xstilts.json"  # in exported folders
 

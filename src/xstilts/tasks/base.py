@@ -107,7 +107,10 @@ class Task:
         dev_language: For retrieval, the language on which a layer may be chosen.
         note: What a reader must know beside every score.
         default_languages: The usual `trained_in` where another one is chosen; None where it is not.
+        contains: Names of tasks whose training data are among those of this one, as SQuAD 1.1's are among SQuAD 2.0's.
         more_metrics: Measures of label counts shown beside the metric: "matthews", or "f1:LABEL" for one label's F1.
+        forms: Sources of the same examples with their texts in another form, by its name, such as the prompts of a
+            benchmark; a recipe chooses one (`in_form`). No part of equality.
     """
 
     name: str
@@ -126,6 +129,8 @@ class Task:
     note: str = ""
     default_languages: tuple[str, ...] | None = None
     more_metrics: tuple[str, ...] = ()
+    contains: tuple[str, ...] = ()
+    forms: Mapping[str, tuple[Source, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def artificial(self) -> bool:
@@ -146,6 +151,16 @@ class Task:
     def with_training_languages(self, languages: tuple[str, ...]) -> Task:
         """Return the task with training data in other languages than the usual ones."""
         return replace(self, trained_in=languages, default_languages=self.usual_languages)
+
+    def in_form(self, name: str) -> Task:
+        """Return the task with its texts in a form; the task itself where it has no form of this name.
+
+        Args:
+            name: A key of `forms`; "": the usual form.
+        """
+        if name not in self.forms:
+            return self
+        return memoised(self, ("form", name), lambda: replace(self, sources=self.forms[name], forms={}))
 
     @classmethod
     def from_csv(
@@ -477,6 +492,10 @@ class Task:
     def training_parts(self) -> tuple[tuple[Task, str], ...]:
         """Return the tasks and languages that this one's training data come from."""
         return tuple((part, code) for part in self.parts() for code in self.trained_in)
+
+    def training_data_names(self) -> frozenset[str]:
+        """Return the names of the data sets whose training data this one's are, or contain, in whatever language."""
+        return frozenset(name for part in self.parts() for name in (part.name, *part.contains))
 
     def target_training_tasks(self) -> tuple[Task, ...]:
         """Return the tasks trained one after the other before this one is predicted."""

@@ -47,7 +47,8 @@ from xstilts.store.identity import identity
 from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training import snapshots
 from xstilts.training.recipe import MOST_SNAPSHOTS, TRAINABLE
-from xstilts.training.train import MODEL
+
+MODEL = names.MODEL_FOLDER
 
 Weights = Mapping[str, Tensor]
 COMPOSITIONS = "add:0.5 (or add:0.5,-1 with a scale for each task), ties:0.2 or ties:0.2:1.0, swap@top:2"

@@ -100,10 +100,11 @@ def cached_states(
 
     Returns:
         `NOTHING`, with which a training runs all layers, where no layer is frozen below the trained ones, where layers
-        pass on more than states (in mT5 and umT5 also position biases), and, with a note, where the states need more
+        pass on more than states (in mT5 and umT5 also position biases) or read a text by its language (X-MOD), and,
+        with a note, where the states need more
         than `machine.prefix_gib` or more than half of the free disk space.
     """
-    if not network.prefix or network.family.gives == "more" or not machine.prefix_gib:
+    if not network.prefix or network.family.gives == "more" or network.family.adapters or not machine.prefix_gib:
         return NOTHING
     distinct = {sequence.tobytes(): sequence for model_input in inputs for sequence in model_input.sequences}
     # The longest first, as `forward_batches` yields them: rows can be written to the file as they come.

@@ -92,7 +92,7 @@ def gradient_noise(
     """
     torch.manual_seed(seed)
     network, tokenizer, source = _ready(model, training_set, context)
-    encoded = encode_training_set(training_set, context, tokenizer, recipe)
+    encoded = encode_training_set(training_set, context, tokenizer, recipe, bool(network.family.adapters))
     if not isinstance(model, Stage):
         attach(network, HEAD, training_set.format, len(encoded.labels), source)
     freeze(network, recipe.trainable)

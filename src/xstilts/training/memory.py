@@ -1,6 +1,7 @@
 """Memory: what a training needs on its device, in bytes, before anything is downloaded.
 
-Weights, gradients and optimizer states are counted on a network on the meta device, built from a configuration; what
+Weights, gradients and optimizer states are counted on a network on the meta device, built from a configuration with
+few of its layers, which stand for all (`cost.thinning`); what
 autograd keeps of a pass is computed by `cost.activation_memory`. All are taken to be there at once, as they nearly are
 where a batch takes several passes. Temporary buffers of operations and fragmentation are left out.
 
@@ -23,16 +24,17 @@ import transformers
 from torch import nn
 from transformers.initialization import no_init_weights
 
+from xstilts.cost import thinning
 from xstilts.cost.activation_memory import ActivationMemory, Device
 from xstilts.cost.flops import Shape
 from xstilts.formats import masked_lm, task_format
 from xstilts.models.families import family_of
 from xstilts.models.freezing import freeze
-from xstilts.models.heads import attach
+from xstilts.models.heads import attach, attach_dual_encoder
 from xstilts.models.network import Network
 from xstilts.runtime.machine import GPU_TOKENS, Runtime
 from xstilts.training.optimizer import bytes_of, halves, prepare
-from xstilts.training.recipe import Recipe
+from xstilts.training.recipe import ONE_WAY, Recipe
 
 GIB = 2**30
 ROOM = {"cuda": 0.95, "cpu": 0.75}  # the share that tensors may take; the rest is for kernels, and lost between them
@@ -97,11 +99,11 @@ def estimate(
     Returns:
         Bytes by purpose.
     """
-    network = _network(config, recipe, format, labels, rows)
+    network, times = _network(config, recipe, format, labels, rows)
     device = Device(setting.device.type, "bf16") if halves(recipe.optimizer) else setting.device
-    saved = ActivationMemory.of(network, "head", device)
+    saved = ActivationMemory.of(network, "head", device, times)
     shape = shape_of(recipe, format, setting.micro_tokens, network)
-    return _counted(network, recipe, saved.bytes(shape, setting.recompute))
+    return _counted(network, times, recipe, saved.bytes(shape, setting.recompute))
 
 
 def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None = None) -> Memory:
@@ -117,7 +119,7 @@ def floor(config: Any, recipe: Recipe, format: str, labels: int, rows: int | Non
     Returns:
         Bytes by purpose, with activations of 0.
     """
-    return _counted(_network(config, recipe, format, labels, rows), recipe, 0)
+    return _counted(*_network(config, recipe, format, labels, rows), recipe, 0)
 
 
 def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -> Shape:
@@ -134,7 +136,9 @@ def shape_of(recipe: Recipe, format: str, micro_tokens: int, network: Network) -
     """
     length = network.clip_max_length(recipe.max_length)
     task = task_format(format)
-    most = recipe.batch_size * task.sequences_per_input
+    most = (
+        recipe.batch_size if task.divisible else recipe.pairs_ranked or recipe.batch_size
+    ) * task.sequences_per_input
     if task.divisible:
         most = min(most, max(micro_tokens // length, task.sequences_per_input))
     return Shape(most, length, round(masked_lm.SHARE * most * length) if task.language_model else 0)
@@ -185,7 +189,7 @@ def built(config: Any) -> nn.Module:
     return encoder
 
 
-def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
+def unnumbered(config: Any, trained: str, format: str, labels: int, dual_encoder: bool = False) -> Network:
     """Build a network with a head on the meta device, without weights.
 
     Args:
@@ -193,6 +197,7 @@ def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
         trained: What is trained of it, as `Recipe.trainable`; the rest is frozen.
         format: The task format of the head, called "head"; a headless format gets none.
         labels: The number of labels of the head, where it has labels.
+        dual_encoder: Whether a headless format gets the head of a dual encoder.
 
     Returns:
         The network; its tensors have shapes and no values.
@@ -201,23 +206,32 @@ def unnumbered(config: Any, trained: str, format: str, labels: int) -> Network:
         network = Network(built(config))
         if not task_format(format).headless:
             attach(network, "head", format, labels)
+        elif dual_encoder:
+            attach_dual_encoder(network, "head")
         freeze(network, trained)
     return network
 
 
-def _network(config: Any, recipe: Recipe, format: str, labels: int, rows: int | None) -> Network:
-    """Return a network as `train` makes it, on the meta device: rows, head, what is trained, what is in bf16."""
+def _network(
+    config: Any, recipe: Recipe, format: str, labels: int, rows: int | None
+) -> tuple[Network, tuple[int, ...]]:
+    """Return a network as `train` makes it, on the meta device: rows, head, what is trained, what is in bf16.
+
+    It has few layers; how many layers each stands for comes with it.
+    """
     if rows and not task_format(format).language_model:
         config = copy.deepcopy(config)
         config.vocab_size = max(rows, 1 + (config.pad_token_id or 0))
-    network = unnumbered(config, recipe.trainable, format, labels)
+    few = thinning.few_layers(config, recipe.trainable)
+    network = unnumbered(few.config, few.trained, format, labels, recipe.ranking == ONE_WAY)
     prepare(network, recipe)
-    return network
+    return network, few.times
 
 
-def _counted(network: Network, recipe: Recipe, activations: int) -> Memory:
-    by_purpose = bytes_of(network, recipe)
-    every = [parameter.numel() for parameter in network.parameters()]
-    trained = [parameter.numel() for parameter in network.parameters() if parameter.requires_grad]
+def _counted(network: Network, times: tuple[int, ...], recipe: Recipe, activations: int) -> Memory:
+    by_purpose = bytes_of(network, recipe, times)
+    parameters = list(thinning.counted_parameters(network, times))
+    every = [count * parameter.numel() for parameter, count in parameters]
+    trained = [count * parameter.numel() for parameter, count in parameters if parameter.requires_grad]
     weights, gradients, states = (int(part) for part in (by_purpose.weight, by_purpose.gradient, by_purpose.state))
     return Memory(weights, gradients, states, activations, sum(every), sum(trained))

@@ -12,13 +12,14 @@ Bytes(weight=2, gradient=2, state=4)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from xstilts.cost import thinning
 from xstilts.models import lora
 from xstilts.models.network import Network
 from xstilts.runtime.machine import Runtime
@@ -136,25 +137,26 @@ def bytes_per_parameter(name: str) -> Bytes:
     return Bytes(width, width, states[name.partition(":")[0]])
 
 
-def bytes_of(network: Network, recipe: Recipe) -> Bytes:
+def bytes_of(network: Network, recipe: Recipe, times: Sequence[int] = ()) -> Bytes:
     """Count the bytes of a network in training, exactly but for a step count per tensor.
 
     Args:
         network: On any device, "meta" too; frozen as it will be trained. Embedding rows count as they are there.
         recipe: Gives the optimizer.
+        times: How many layers each layer stands for (`cost.thinning`); none: itself alone.
 
     Returns:
         Bytes of weights, gradients and states.
     """
     halved = {id(parameter) for parameter in _halved(network, recipe)}
     weight = gradient = state = 0
-    for parameter in network.parameters():
+    for parameter, count in thinning.counted_parameters(network, times):
         dtype = torch.bfloat16 if id(parameter) in halved else torch.float32
-        weight += parameter.numel() * dtype.itemsize
+        weight += count * parameter.numel() * dtype.itemsize
         if parameter.requires_grad:
-            gradient += parameter.numel() * dtype.itemsize
+            gradient += count * parameter.numel() * dtype.itemsize
             states = _begun(recipe.optimizer, torch.empty(parameter.shape, dtype=dtype, device="meta"))
-            state += sum(value.numel() * value.itemsize for value in states.values() if value.dim())
+            state += count * sum(value.numel() * value.itemsize for value in states.values() if value.dim())
     return Bytes(weight, gradient, state)
 
 

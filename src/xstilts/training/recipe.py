@@ -22,8 +22,11 @@ from xstilts.store.identity import identity
 from xstilts.training.batch_schedule import shares
 
 OPTIMIZERS = ("adamw", "adamw8", "adafactor", "adamw:bf16", "adamw8:bf16", "adafactor:bf16")
-WHOLE = ("batch_size", "steps", "max_train_examples", "max_length", "snapshots")
+WHOLE = ("batch_size", "steps", "max_train_examples", "max_length", "query_length", "ranking_parts", "snapshots")
 MOST_SNAPSHOTS = 10  # snapshots are taken at tenths of a training
+TWO_WAY, ONE_WAY = RANKINGS = ("two-way", "one-way")
+NEW, CONTINUED = HEADS = ("new", "continued")
+OPTIONAL = ("steps", "max_train_examples", "query_length")
 LEAST_LENGTH = 8  # the special tokens of a pair and a token of each text
 _LAYERS = r"alternate|(?:top|bottom):0*[1-9]\d*|layers:\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*"
 TRAINABLE = re.compile(
@@ -73,6 +76,8 @@ ALIASES = {
     "eval_steps": "selection",
     "eval_every": "selection",
     "mixing": "sampling",
+    "max_query_length": "query_length",
+    "gradient_accumulation_steps": "ranking_parts",
 }
 
 
@@ -143,6 +148,12 @@ class Recipe:
         selection: Model selection on development data; None: the last weights are kept.
         optimizer: One of `OPTIMIZERS`, which differ in memory (`training.optimizer`).
         snapshots: How many snapshots are kept of those at each tenth of the steps, the last ones (`snapshots.py`).
+        ranking: How pairs are ranked. "two-way": mean states, each text finds its partner, scale 20; "one-way", as
+            XTREME-R: a dual encoder with a tanh pooler, the first text finds the second, learned scale from 100.
+        ranking_parts: In how many equal parts, of two pairs or more, the pairs of a step are ranked; a text is compared
+            within its part only.
+        query_length: Most tokens of a query, or of the first text of a ranked pair; None: `max_length`.
+        head: "continued": start from the head of the phase before, where it has the same format and labels; else "new".
 
     Raises:
         InputError: A number is out of range or of another type, or a choice is unknown.
@@ -162,11 +173,16 @@ class Recipe:
     selection: Selection | None = None
     optimizer: str = "adamw"
     snapshots: int = 0
+    ranking: str = TWO_WAY
+    ranking_parts: int = 1
+    query_length: int | None = None
+    head: str = NEW
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "batch_size", "epochs", "steps", "max_train_examples", "max_length", "clip_norm"):
+        positive = [name for name in WHOLE if name != "snapshots"]
+        for name in (*positive, "learning_rate", "epochs", "clip_norm"):
             value = getattr(self, name)
-            if value is None and name in ("steps", "max_train_examples"):
+            if value is None and name in OPTIONAL:
                 continue
             _check_number(name, value, whole=name in WHOLE)
             if not 0 < value < math.inf:
@@ -185,8 +201,9 @@ class Recipe:
                 f"max_length {self.max_length} has no room for two texts and their special tokens: give {LEAST_LENGTH} "
                 "or more"
             )
-        if self.optimizer not in OPTIMIZERS:
-            raise InputError(f"unknown optimizer '{self.optimizer}'; there are {', '.join(OPTIMIZERS)}")
+        for name, choices in (("optimizer", OPTIMIZERS), ("ranking", RANKINGS), ("head", HEADS)):
+            if getattr(self, name) not in choices:
+                raise InputError(f"unknown {name} '{getattr(self, name)}'; there are {', '.join(choices)}")
         if not isinstance(self.trainable, str) or not TRAINABLE.fullmatch(self.trainable):
             raise InputError(f"unknown trainable '{self.trainable}'; give one of {TRAINABLE_WORDS}, lora:16@top:2")
         if empty := [span for span in re.findall(r"\d+-\d+", self.trainable) if int(span.split("-")[1]) < _first(span)]:
@@ -199,6 +216,15 @@ class Recipe:
         shares((2,) * (self.sampling.count(",") + 1), self.sampling)
         if self.selection is not None and not isinstance(self.selection, Selection):
             raise InputError(f"selection must be a Selection or None, not {self.selection!r}")
+
+    @property
+    def pairs_ranked(self) -> int | None:
+        """How many pairs of a step are ranked together; None: all.
+
+        >>> Recipe(batch_size=16, ranking_parts=4).pairs_ranked
+        4
+        """
+        return max(2, math.ceil(self.batch_size / self.ranking_parts)) if self.ranking_parts > 1 else None
 
     def steps_of_warmup(self, steps: int) -> int:
         """Return how many of `steps` are warm-up.
@@ -234,6 +260,7 @@ class Named:
         targets: By task, in the target role only.
         large: By task, for encoders of the size of XLM-R Large (`models.configs.is_large`); these count most.
         dev_tasks: By training task, the task whose development data select its weights in the target role.
+        text_form: In the target role, tasks that have texts in a form of this name (`Task.forms`) are read in it.
     """
 
     source: str
@@ -244,6 +271,7 @@ class Named:
     targets: Mapping[str, Overrides] = field(default_factory=dict)
     large: Mapping[str, Overrides] = field(default_factory=dict)
     dev_tasks: Mapping[str, str] = field(default_factory=dict)
+    text_form: str = ""
 
 
 ALL_DEV_EXAMPLES = 10_000  # PAN-X has the largest of XTREME's English development sets
@@ -256,7 +284,7 @@ def _best_checkpoint(every_steps: int) -> Overrides:
 
 # XTREME's published scripts (google-research/xtreme): the default. They train no intermediate tasks; 3 epochs there.
 XTREME_LAST = Named(
-    source="the set `xtreme` as it was before: 2e-5 for encoders of any size, last checkpoints",
+    source="the set `xtreme` as it was before: 2e-5 for encoders of any size, last checkpoints, mean states ranked",
     base=Recipe(),
     formats={
         "classification": {"epochs": 5.0},
@@ -276,6 +304,7 @@ XTREME_LAST = Named(
     intermediate={"epochs": 3.0},
 )
 _LARGE_RATE: Overrides = {"learning_rate": 3e-5}
+_DUAL_ENCODER: Overrides = {"ranking": ONE_WAY, "ranking_parts": 4}
 XTREME = replace(
     XTREME_LAST,
     source="google-research/xtreme, scripts/train_*.sh",
@@ -284,9 +313,19 @@ XTREME = replace(
         "pawsx": _best_checkpoint(200),
         "panx": _best_checkpoint(1000),
         "udpos": _best_checkpoint(500),
+        "squad_pairs": {**_DUAL_ENCODER, "query_length": 96},
+        "lareqa": {"query_length": 96},
+        "mewslix_pairs": {**_DUAL_ENCODER, "learning_rate": 2e-5, "batch_size": 256},
+        "copa": {"head": CONTINUED},
     },
-    large={"mnli": _LARGE_RATE, "siqa": _LARGE_RATE, "copa": _LARGE_RATE},
+    large={
+        "mnli": _LARGE_RATE,
+        "siqa": _LARGE_RATE,
+        "copa": _LARGE_RATE,
+        "mewslix_pairs": {"learning_rate": 1e-5, "batch_size": 32},
+    },
     dev_tasks={"mnli": "xnli"},
+    text_form="xtreme-r",
 )
 
 # The paper's settings as jiant's guide gives them.
@@ -383,9 +422,9 @@ def changed(recipe: Recipe, settings: tuple[str, ...]) -> Recipe:
 
 
 def _value(name: str, text: str) -> Any:
-    if name in ("trainable", "sampling", "optimizer"):
+    if name in ("trainable", "sampling", "optimizer", "ranking", "head"):
         return text
-    if text.lower() == "none" and name in ("steps", "max_train_examples", "selection"):
+    if text.lower() == "none" and name in (*OPTIONAL, "selection"):
         return None
     is_integer = name in (*WHOLE, "selection")
     try:

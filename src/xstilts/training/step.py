@@ -206,8 +206,12 @@ class Stepper:
     ) -> Iterator[Pass]:
         """Yield a step's inputs in parts of at most so many tokens, each as a batch."""
         inputs = [encoded.inputs[number] for number in numbers]
-        # A loss that compares inputs with each other needs the batch whole.
-        cut = length_bucketed_batches(inputs, most) if encoded.format.divisible else [list(range(len(inputs)))]
+        # A loss that compares inputs with each other needs them in one pass: all of the step, or each part of it.
+        if encoded.format.divisible:
+            cut = length_bucketed_batches(inputs, most)
+        else:
+            size = self.recipe.pairs_ranked or max(len(inputs), 1)
+            cut = [list(range(start, min(start + size, len(inputs)))) for start in range(0, len(inputs), size)]
         for part in cut:
             chosen = [inputs[number] for number in part]
             batch = encoded.format.collate(chosen, self.tokenizer, random)

@@ -31,8 +31,8 @@ from xstilts.models.batch import ModelInput
 from xstilts.models.embedding_pruning import pruned_embeddings
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.freezing import freeze
-from xstilts.models.heads import attach
-from xstilts.models.hf_format import labels_of, save, save_encoder
+from xstilts.models.heads import DualEncoderHead, attach, attach_dual_encoder
+from xstilts.models.hf_format import load_head, save, save_encoder
 from xstilts.models.network import Network
 from xstilts.models.tokenization import Tokenizer
 from xstilts.runtime import progress
@@ -42,11 +42,12 @@ from xstilts.store import names
 from xstilts.store.stage import BuildContext, Stage, stage
 from xstilts.training import batch_schedule, memory
 from xstilts.training.checkpoint import Checkpoint, remove
+from xstilts.training.combine import head_training
 from xstilts.training.dev_evaluation import evaluate_on_dev
 from xstilts.training.frozen_layer_cache import NOTHING, FrozenLayerCache, cached_states
 from xstilts.training.optimizer import learning_rate, make_optimizer, suited
 from xstilts.training.optimizer import prepare as prepare_weights
-from xstilts.training.recipe import Recipe
+from xstilts.training.recipe import CONTINUED, ONE_WAY, Recipe
 from xstilts.training.snapshots import Snapshots
 from xstilts.training.step import Stepper
 from xstilts.training.training_set import DEV_EXAMPLES, EncodedTrainingSet, TrainingSet, encode_training_set
@@ -63,7 +64,6 @@ def _label(
     recipe: Recipe,
     seed: int,
     head_seed: int | None = None,
-    keep_head: bool = False,
 ) -> str:
     tasks = "+".join(training_set.task for training_set in training_sets)
     shots = "".join(f"-{training_set.shots}shots" for training_set in training_sets if training_set.shots)
@@ -103,7 +103,6 @@ def train(
     recipe: Recipe,
     seed: int,
     head_seed: int | None = None,
-    keep_head: bool = False,
 ) -> None:
     """Train an encoder; write `model/`, an ordinary Hugging Face folder, and `history.jsonl`.
 
@@ -111,13 +110,11 @@ def train(
 
     Args:
         context: Where the stage is built; a folder with a checkpoint is continued.
-        encoder: A public encoder, or the stage of an earlier phase, of which only the encoder is taken, or with
-            `keep_head` its head too.
+        encoder: A public encoder, or the stage of an earlier phase, of which only the encoder is taken.
         training_sets: Training sets that take turns, and those that add their loss to every step.
         recipe: How the weights are optimized.
         seed: The seed of new heads, order, dropout and masking.
         head_seed: Another seed of new heads (and adapters), for runs whose weights are averaged; None: `seed`.
-        keep_head: Train the head of `encoder` further, with its labels, instead of a new one.
 
     Raises:
         InputError: A training set is empty, the loss is not finite, or a selection has no development data.
@@ -126,19 +123,27 @@ def train(
     machine = suited(context.machine, recipe)
     context = replace(context, machine=machine)
 
-    # Load the encoder. Of an earlier phase, heads are left behind: each phase begins with new ones, unless it goes on.
+    # Load the encoder. Of an earlier phase, heads are left behind: each phase begins with new ones, unless the recipe
+    # continues them.
     source = context.path(encoder) / MODEL if isinstance(encoder, Stage) else encoder.location
     tokenizer = Tokenizer.of(load_tokenizer(source)).cached(machine)
     torch.manual_seed(seed if head_seed is None else head_seed)
     network = Network(load_backbone(source))
     recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
 
-    if keep_head:
+    if recipe.head == CONTINUED:
         training_sets = tuple(_with_labels_of_head(training_set, network, source) for training_set in training_sets)
 
     # Encode the training sets, attach a head for each, freeze what the recipe does not train.
-    sets = [encode_training_set(training_set, context, tokenizer, recipe) for training_set in training_sets]
-    trained_parameters = _attach_and_freeze(network, sets, recipe, source, keep_head)
+    by_language = bool(network.family.adapters)
+    sets = [
+        encode_training_set(training_set, context, tokenizer, recipe, by_language) for training_set in training_sets
+    ]
+    trained_parameters = _attach_and_freeze(network, sets, recipe, source)
+    if recipe.head == CONTINUED and len(sets) == 1 and isinstance(encoder, Stage):
+        context.record["head_continued"] = _continue_head(network, sets[0], encoder, source)
+        if sets[0].training_set.shots and not context.record["head_continued"]:
+            raise InputError(f"{source} has no {sets[0].training_set.format} head to train further on few examples")
 
     # Most rows of a multilingual embedding matrix never occur in the data. They have no gradient, so the network works
     # on the rows that do occur; `matrix` is the whole one, into which they are written back at the end.
@@ -169,7 +174,7 @@ def train(
 
         # Signals are held back until a step is over, so that a checkpoint never holds half of one.
         saved = time.monotonic()
-        with deferred() as interrupted, ledger.metered(state.cost, machine) as meter:
+        with deferred() as interrupted, ledger.metered(state.cost, machine, network) as meter:
             for prepared in stepper.prefetch(islice(steps, state.step, None)):
                 loss = stepper.take(prepared, total)
                 state.step, state.micro_tokens = prepared.number + 1, stepper.max_tokens_per_pass
@@ -214,8 +219,10 @@ def train(
 
 
 def _with_labels_of_head(training_set: TrainingSet, network: Network, source: str | Path) -> TrainingSet:
-    """Return a training set with the labels of a saved head, in its order."""
-    labels = labels_of(network.config, training_set.format)
+    """Return a few-shot training set with the labels of a saved head, in its order; others as they are."""
+    if not training_set.shots:
+        return training_set
+    _, labels = load_head(network.config, source, training_set.format)
     if unknown := [label for label in training_set.labels if label not in labels]:
         raise InputError(
             f"the head of {source} cannot be trained further on '{training_set.task}': it has no label '{unknown[0]}', "
@@ -224,14 +231,14 @@ def _with_labels_of_head(training_set: TrainingSet, network: Network, source: st
     return replace(training_set, labels=labels)
 
 
-def _attach_and_freeze(
-    network: Network, sets: list[EncodedTrainingSet], recipe: Recipe, source: str | Path, keep_head: bool = False
-) -> int:
-    """Give a network a head for each training set, new or the source's; return how many parameters are trained."""
+def _attach_and_freeze(network: Network, sets: list[EncodedTrainingSet], recipe: Recipe, source: str | Path) -> int:
+    """Give a network a new head for each training set; return how many parameters the recipe trains."""
     for encoded in sets:
+        name, format = encoded.training_set.task, encoded.training_set.format
         if not encoded.format.headless:
-            task, format = encoded.training_set.task, encoded.training_set.format
-            attach(network, task, format, len(encoded.labels), source, stored_head=keep_head)
+            attach(network, name, format, len(encoded.labels), source)
+        elif recipe.ranking == ONE_WAY:
+            attach_dual_encoder(network, name, source)
     return freeze(network, recipe.trainable)
 
 
@@ -258,6 +265,19 @@ def _write_snapshot(
     lora.merge(network)
     folder.mkdir(exist_ok=True)
     _save(network, sets, tokenizer, folder)
+
+
+def _continue_head(network: Network, encoded: EncodedTrainingSet, encoder: Stage, source: str | Path) -> bool:
+    """Give the new head the weights of the head of the phase before; return False where that is of another kind."""
+    before = head_training(encoder).arguments.get("training_sets", ())
+    name, format = encoded.training_set.task, encoded.training_set.format
+    if encoded.format.headless or [training_set.format for training_set in before] != [format]:
+        return False
+    head, labels = load_head(network.config, source, format)
+    if labels != encoded.labels and labels:
+        return False
+    network.heads[name].load_state_dict(head.state_dict())
+    return True
 
 
 def _held_out(encoded: EncodedTrainingSet) -> dict[str, int]:
@@ -332,7 +352,9 @@ def _save(network: Network, sets: list[EncodedTrainingSet], tokenizer: Tokenizer
         saved = headed[0].training_set
         save(network, saved.task, saved.format, headed[0].labels, tokenizer.tokenizer, folder / MODEL)
         return
-    save_encoder(network, tokenizer.tokenizer, folder / MODEL)
+    dual_encoders = [head for head in network.heads.values() if isinstance(head, DualEncoderHead)]
+    dual_encoder = dual_encoders[0] if len(sets) == 1 and dual_encoders else None
+    save_encoder(network, tokenizer.tokenizer, folder / MODEL, dual_encoder)
     if headed:
         heads = {name: value.contiguous() for name, value in network.heads.state_dict().items()}
         save_file(heads, folder / HEADS)

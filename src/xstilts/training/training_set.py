@@ -20,7 +20,7 @@ from xstilts.data import examples, few_shot, held_out
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example, TaggingExample
 from xstilts.errors import InputError
-from xstilts.formats import Format, task_format
+from xstilts.formats import Format, in_languages, task_format
 from xstilts.models.batch import ModelInput
 from xstilts.models.encoder import Encoder
 from xstilts.models.tokenization import Tokenizer
@@ -143,7 +143,11 @@ def with_development_data(
 
 
 def encode_training_set(
-    training_set: TrainingSet, context: BuildContext, tokenizer: Tokenizer, recipe: Recipe
+    training_set: TrainingSet,
+    context: BuildContext,
+    tokenizer: Tokenizer,
+    recipe: Recipe,
+    languages: bool = False,
 ) -> EncodedTrainingSet:
     """Read and encode training and development data.
 
@@ -152,6 +156,7 @@ def encode_training_set(
         context: The context of the stage that trains; finds the folders of the data.
         tokenizer: The tokenizer of the encoder.
         recipe: Gives the maximum length, the most training examples and the development examples of a selection.
+        languages: Whether the encoder reads the language of a text.
 
     Returns:
         The model inputs of both, with the labels in the order of their numbers.
@@ -163,33 +168,47 @@ def encode_training_set(
     dev_examples = max(DEV_EXAMPLES, recipe.selection.examples if recipe.selection else 0)
     by_language = [_examples(data, training_set.format, context) for data in training_set.train]
     labels = _labels(training_set, by_language)
+    codes = [_language(data) for data in training_set.train]
     if training_set.shots:
         together = [example for part in by_language for example in part]
         by_language = [few_shot.drawn(together, training_set.shots, training_set.draw)]
     if training_set.held_out and training_set.dev is None:
-        by_language, dev = _held_out(training_set, by_language)
+        by_language, held = _held_out(training_set, by_language)
+        dev = [example for part in held for example in part]
+        dev_codes = [code for code, part in zip(codes, held, strict=True) for _ in part]
     else:
         dev = _examples(training_set.dev, training_set.format, context)[:dev_examples]
+        dev_codes = [_language(training_set.dev)] * len(dev)
     encoded = EncodedTrainingSet(training_set, task, labels, [], [], dev)
     for number, language_examples in enumerate(by_language):
         drawn = _drawn(language_examples, recipe.max_train_examples)
-        inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut)
+        inputs = task.encode(drawn, tokenizer, recipe.max_length, encoded.labels, encoded.cut, recipe.query_length)
+        if languages:
+            inputs = in_languages(inputs, drawn, [codes[number]] * len(drawn))
         encoded.inputs += inputs
         encoded.languages += [number] * len(inputs)
     if not encoded.inputs:
         raise InputError(f"nothing to learn: the training data of '{training_set.task}' is empty")
-    encoded.dev_inputs = task.encode(dev, tokenizer, recipe.max_length, encoded.labels, Counter())
+    encoded.dev_inputs = task.encode(dev, tokenizer, recipe.max_length, encoded.labels, Counter(), recipe.query_length)
+    if languages:
+        encoded.dev_inputs = in_languages(encoded.dev_inputs, dev, dev_codes)
     return encoded
 
 
-def _held_out(training_set: TrainingSet, by_language: list[list[Example]]) -> tuple[list[list[Example]], list[Example]]:
-    """Split training examples by language into those to train on and the development examples of all languages.
+def _language(data: Stage | None) -> str:
+    return data.arguments["data"].language if data else ""
+
+
+def _held_out(
+    training_set: TrainingSet, by_language: list[list[Example]]
+) -> tuple[list[list[Example]], list[list[Example]]]:
+    """Split training examples, by language, into those to train on and development examples.
 
     Which examples are held out depends on their texts alone, not on the seed.
     """
     most = math.ceil(training_set.held_out / max(len(by_language), 1))
     kept: list[list[Example]] = []
-    dev: list[Example] = []
+    dev: list[list[Example]] = []
     for part in by_language:
         try:
             splits = held_out.divided(part, ("validation",), most=most)
@@ -197,9 +216,11 @@ def _held_out(training_set: TrainingSet, by_language: list[list[Example]]) -> tu
             remedy = "or selection=none to keep the last weights"
             raise InputError(f"'{training_set.task}' has no validation split: {error}, {remedy}") from None
         kept.append(splits["train"])
-        dev += splits["validation"]
+        dev.append(splits["validation"])
     total = sum(map(len, by_language))
-    progress.note(f"{training_set.task}: no validation split; {len(dev)} of {total} training examples are held out")
+    progress.note(
+        f"{training_set.task}: no validation split; {sum(map(len, dev))} of {total} training examples are held out"
+    )
     return kept, dev
 
 

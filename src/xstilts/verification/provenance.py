@@ -11,9 +11,11 @@ split, metric, seed, intermediate tasks and encoder. Only the name of the recipe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from xstilts import formats
+from xstilts.errors import InputError
 from xstilts.experiments.collect_results import EARLIER, INTERMEDIATE, PREDICT, SCORE, TARGET
 from xstilts.models.encoder import SANDBOX
 from xstilts.models.naming import called
@@ -22,11 +24,13 @@ from xstilts.store import names
 from xstilts.store.identity import key_of
 from xstilts.store.names import BASELINE
 from xstilts.store.stage import generations
+from xstilts.tasks.base import task
 from xstilts.training.combine import LayerSwap, TaskVectors, Ties
 from xstilts.verification.json_diff import ABSENT, is_same
 from xstilts.verification.stage_integrity import Fault, StoredStages
 
 Json = Mapping[str, Any]
+LATER_FIELDS = ("target_dev", "repeats_training_data")  # of a row, which older reports lack
 PHASES = (EARLIER, INTERMEDIATE, TARGET)
 UNREADABLE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what incomplete manifests and rows raise
 
@@ -69,13 +73,21 @@ def _row_fault(row: Json, stages: StoredStages) -> str:
     key = row["keys"][-1]
     try:
         recomputed = derived_fields(row, stages)
-        wrong = _wrong(row, recomputed) or _wrong(row, to_json(row_json(stages.row(row))))
+        stored = to_json(row_json(stages.row(row)))
+        wrong = _wrong(row, recomputed) or _wrong(
+            row, {name: stored[name] for name in stored if _is_written(name, row)}
+        )
     except UNREADABLE as error:
         return f"the row of {key} does not follow from its stages: {type(error).__name__}: {error}"
     if not wrong:
         return ""
     parts = [f"{name} {row.get(name)!r}, its stages {recomputed[name]!r}" for name in wrong if name in recomputed]
     return f"the row of {key} says " + ("; ".join(parts) or f"another {', '.join(wrong)} than its stages")
+
+
+def _is_written(name: str, row: Json) -> bool:
+    """Return whether a row should have a field: older reports lack some."""
+    return name in row or name not in LATER_FIELDS
 
 
 def _wrong(written: Json, recomputed: Json) -> list[str]:
@@ -130,7 +142,20 @@ def derived_fields(row: Json, stages: StoredStages) -> dict[str, Any]:
     }
     if "in_training_language" in row:  # which older reports lack
         fields["in_training_language"] = data["language"] in _training_languages(target, stages)
+    if "repeats_training_data" in row:
+        own = [_data_names(trainings, stages) for trainings in (intermediate, target)]
+        fields["repeats_training_data"] = bool(own[0] & own[1])
     return fields
+
+
+def _data_names(trainings: list[Json], stages: StoredStages) -> set[str]:
+    """Return the names of the data sets that trainings train on, and of those whose training data these contain."""
+    keys = [part["stage"] for training in trainings for given in training["lessons"] for part in given["train"]]
+    data_names = {stages.record(key)["arguments"]["data"]["task"] for key in keys}
+    for name in tuple(data_names):
+        with suppress(InputError):  # a user's task, whose file is not here
+            data_names |= task(name).training_data_names()
+    return data_names
 
 
 def _training_languages(trainings: list[Json], stages: StoredStages) -> set[str]:

@@ -28,7 +28,7 @@ from xstilts.store import manifest, names, query
 
 Json = Mapping[str, Any]
 Status = Literal["stands", "changed", "untested"]
-OPTIONAL_FIGURES = ("size", "stderr", "dev")  # of a row, which may not be known
+OPTIONAL_FIGURES = ("size", "stderr", "dev", "target_dev")  # of a row, which may not be known
 
 
 class Fault(NamedTuple):

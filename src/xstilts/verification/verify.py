@@ -130,6 +130,7 @@ def _claims(report: Json) -> tuple[Claim, ...]:
             verdict["published"]["name"] if isinstance(verdict.get("published"), Mapping) else "",
             verdict["by_construction"],
             verdict["answers"],
+            verdict.get("descriptive", False),
         )
         for verdict in report["verdicts"]
     )

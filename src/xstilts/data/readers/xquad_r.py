@@ -2,7 +2,8 @@
 
 A candidate is a sentence with its paragraph as context. In XQuAD-R every sentence of every language is one, and right
 for a question are, in all languages, the sentence that holds its answer and those equal to it in the same paragraph
-(LAReQA: Roy et al. 2020).
+(LAReQA: Roy et al. 2020). With the option `texts` "xtreme-r" a sentence and its paragraph are one text, with nothing
+between them, as XTREME-R's code encodes them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from xstilts.data.examples import AnswerSpan
 from xstilts.data.readers import field_types
 from xstilts.data.readers.answer_offsets import placed, position
-from xstilts.data.readers.row import Input, Options, Report, Row, bad
+from xstilts.data.readers.row import XTREME_R, Input, Options, Report, Row, bad
 from xstilts.data.readers.row_to_example import answers_of, file_unit
 from xstilts.data.readers.squad_json import document, field, items, squad
 
@@ -43,7 +44,7 @@ def xquad_r(files: Sequence[Input], options: Options, report: Report) -> Iterato
             spans = _spans(paragraph, place, unit)
             ids = [f"{code}_{number}_{position}" for position in range(len(spans))]
             texts = [paragraph["context"][start:stop] for start, stop in spans]
-            candidates += _candidates(paragraph["context"], ids, texts, place)
+            candidates += _candidates(paragraph["context"], ids, texts, place, options)
             for question, at in items(paragraph, "qas", f"{place}."):
                 id, text, answer = _asked(question, at, report)
                 start = position(paragraph["context"], answer.start, unit) if answer else None
@@ -71,10 +72,10 @@ def squad_pairs(files: Sequence[Input], options: Options, report: Report) -> Ite
         rows = list(squad([file], options, report))
         answers = ((row.values["context"], field(row.values, "answers", row.place), row.place) for row in rows)
         unit = file_unit(answers, file, report, certain=True)
-        yield from (pair for row in rows for pair in _pair(row, unit, report))
+        yield from (pair for row in rows for pair in _pair(row, unit, report, options))
 
 
-def _pair(row: Row, unit: str, report: Report) -> Iterator[Row]:
+def _pair(row: Row, unit: str, report: Report, options: Options) -> Iterator[Row]:
     """Yield a question and the sentence that holds its answer, if it has one."""
     id, text, answer = _asked(row.values, row.place, report)
     context = field_types.text(row.values["context"], "context", row.place)
@@ -84,7 +85,15 @@ def _pair(row: Row, unit: str, report: Report) -> Iterator[Row]:
         report.note(f"dropped: {reason}", row.place)
         return
     sentence = next((m[0] for m in SENTENCE.finditer(context) if m.start() <= start < m.end()), context)
-    yield Row(row.place, {"id": id, "source": text, "english": sentence, "context": context})
+    if options.get("texts") == XTREME_R:
+        yield Row(row.place, {"id": id, "source": text, "english": _joined(sentence, context)})
+    else:
+        yield Row(row.place, {"id": id, "source": text, "english": sentence, "context": context})
+
+
+def _joined(sentence: str, context: str) -> str:
+    """Return a sentence and its paragraph as one text."""
+    return (sentence + context).replace("\n", "")
 
 
 def _paragraphs(file: Input, report: Report) -> Iterator[tuple[Any, str]]:
@@ -114,7 +123,9 @@ def _asked(question: Any, place: str, report: Report) -> tuple[str, str, AnswerS
     return id, text, answers[0] if answers else None
 
 
-def _candidates(context: str, ids: Sequence[str], texts: Sequence[str], place: str) -> Iterator[Row]:
+def _candidates(context: str, ids: Sequence[str], texts: Sequence[str], place: str, options: Options) -> Iterator[Row]:
+    official = options.get("texts") == XTREME_R
     for number, (id, text) in enumerate(zip(ids, texts, strict=True)):
-        values = {"id": id, "text": text, "context": context, "side": "candidate", "targets": ()}
+        parts = {"text": _joined(text, context)} if official else {"text": text, "context": context}
+        values = {"id": id, **parts, "side": "candidate", "targets": ()}
         yield Row(f"{place}.sentence_breaks[{number}]", values)

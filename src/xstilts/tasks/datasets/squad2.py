@@ -29,6 +29,7 @@ task = Task(
             convert=unanswerable,
         ),
     ),
+    contains=("squad",),
     counts={"train": 130319, "validation": 11873},
     citation="Rajpurkar et al. 2018, Know What You Don't Know: Unanswerable Questions for SQuAD, ACL, arXiv 1806.03822",
     licence="CC BY-SA 4.0",
