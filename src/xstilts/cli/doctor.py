@@ -137,15 +137,14 @@ def _required(name: str) -> Any:
 
 def _device(name: str) -> Iterator[Check]:
     from xstilts.errors import InputError
+    from xstilts.runtime.machine import Runtime, usable_cores
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     try:
         import torch
     except Exception as error:  # a broken installation of torch raises whatever its libraries raise
         yield Check("device", "torch", f"cannot be imported: {error}", "broken", "pip install --force-reinstall torch")
         return
-    from xstilts.runtime.machine import Runtime
-
     try:
         chosen = Runtime(device=name).torch_device()
     except InputError as error:

@@ -132,6 +132,16 @@ class ActivationMemory:
 _known: dict[Any, ActivationMemory] = {}
 
 
+def known() -> dict[Any, ActivationMemory]:
+    """Return what was counted in this process, by the structure of the network."""
+    return dict(_known)
+
+
+def remember(counts: Mapping[Any, ActivationMemory]) -> None:
+    """Keep counts of another process, as `known` returned them there."""
+    _known.update(counts)
+
+
 def _copies(layer: nn.Module) -> int:
     """Return the bytes of a layer's trained matrices in bf16, where they are not in bf16 already."""
     trained = (

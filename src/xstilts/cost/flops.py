@@ -164,6 +164,16 @@ def polynomial(network: Network, head: str, learning: bool, times: tuple[int, ..
 _counted: dict[Any, Polynomial] = {}
 
 
+def known() -> dict[Any, Polynomial]:
+    """Return what was counted in this process, by the structure of the network and the pass."""
+    return dict(_counted)
+
+
+def remember(counts: Mapping[Any, Polynomial]) -> None:
+    """Keep counts of another process, as `known` returned them there."""
+    _counted.update(counts)
+
+
 def _structure(network: Network, head: str, learning: bool) -> Any:
     """Return all that the count depends on; the number of embeddings matters to masked-LM alone."""
     few = network.embedding_matrix if not _predicts_tokens(network, head) else None

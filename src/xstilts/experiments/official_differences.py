@@ -118,8 +118,10 @@ RECIPES = (
         "third_party/run_classify.py:67",
         "it is new in every phase, like all of a head",
         "a pooler that only some intermediate tasks keep would favour these",
-        lambda: {head_row(model, "classification").dense for model in ("bert", "rembert")}
-        == {"bert.pooler.dense", "rembert.pooler.dense"},
+        lambda: (
+            {head_row(model, "classification").dense for model in ("bert", "rembert")}
+            == {"bert.pooler.dense", "rembert.pooler.dense"}
+        ),
     ),
     Difference(
         "Warm-up",

@@ -34,10 +34,11 @@ from xstilts.models.encoder import Encoder
 from xstilts.models.families import FAMILIES
 from xstilts.models.naming import name_of
 from xstilts.planning import dataset_sizes, flops_estimate, memory_fit
+from xstilts.planning.counting_processes import count_ahead
 from xstilts.planning.dataset_sizes import Size
 from xstilts.planning.flops_estimate import FlopsEstimate
 from xstilts.runtime import progress
-from xstilts.runtime.machine import GPU_TOKENS, Runtime
+from xstilts.runtime.machine import GPU_TOKENS, Runtime, usable_cores
 from xstilts.runtime.text import listed
 from xstilts.store.memo import memoising
 from xstilts.store.stage import Stage, lineage
@@ -278,6 +279,7 @@ def forecast(study: Study, gpu: Gpu, machine: Runtime) -> Forecast:
     stages = _stages(every)
     # Runs that share a training have equal stages, which are built once: the set has one of each.
     naive, shared = (Counter(map(configuration, group)) for group in (stages, set(stages)))
+    count_ahead(lambda item: _line(item, naive[item], shared[item], gpu, estimator), tuple(naive), usable_cores())
     lines = tuple(
         _line(planned_configuration, naive[planned_configuration], shared[planned_configuration], gpu, estimator)
         for planned_configuration in _with_progress(naive)

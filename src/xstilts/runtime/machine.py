@@ -191,6 +191,11 @@ class Runtime:
         return torch.autocast(self.torch_device().type, dtype=torch.bfloat16) if halved else nullcontext()
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _device(name: str) -> torch.device:
     """Return a device by name; InputError where there is none of that name here."""
     import torch
