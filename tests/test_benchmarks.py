@@ -58,7 +58,7 @@ def ran(script: str, arguments: str, folder: Path, monkeypatch: pytest.MonkeyPat
         ("frozen_prefix.py", "--full"),
         ("evaluation.py", ""),
         ("retrieval.py", ""),
-        ("throughput.py", ""),
+        pytest.param("throughput.py", "", marks=pytest.mark.slow),
         ("throughput.py", "--shape xl --sides packed --trained lora:2"),
         pytest.param("throughput.py", "--shape xl --sides packed --optimiser adafactor:bf16", marks=pytest.mark.slow),
         ("mining.py", ""),
