@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
 from itertools import product
 from typing import Any
 
@@ -18,6 +19,16 @@ import pytest
 def first(count: int, values: Iterable[Any]) -> list[Any]:
     """Return parameters of a test: the first `count` are always tested, the others by `make slow`."""
     return [value if n < count else pytest.param(value, marks=pytest.mark.slow) for n, value in enumerate(values)]
+
+
+def first_of_each(count: int, values: Iterable[Any], key: Callable[[Any], Hashable]) -> list[Any]:
+    """Return parameters of a test: of values that are alike the first `count` are always tested, the others by `make slow`."""
+    earlier: Counter[Hashable] = Counter()
+    marked = []
+    for value in values:
+        earlier[key(value)] += 1
+        marked.append(value if earlier[key(value)] <= count else pytest.param(value, marks=pytest.mark.slow))
+    return marked
 
 
 def parameters(cells: Iterable[Any], quick: Iterable[Any]) -> list[Any]:

@@ -224,7 +224,11 @@ def test_pooling_follows_the_configuration(
 @pytest.mark.parametrize(
     ("family", "tied"),
     [
-        *((family, family != "rembert") for family in families.FAMILIES if auto_class(family, "masked_lm")),
+        *(
+            pytest.param(family, family != "rembert", marks=[pytest.mark.slow] * (family in families.BERTS))
+            for family in families.FAMILIES
+            if auto_class(family, "masked_lm")
+        ),
         ("eurobert", False),
     ],
 )

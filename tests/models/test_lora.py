@@ -123,7 +123,7 @@ def test_adapters_are_beside_attention_and_feed_forward_maps_of_these_layers_alo
     assert modes == [number >= layers[0] for number in range(DEPTH)]
 
 
-@pytest.mark.parametrize("family", berts_last(FAMILIES))
+@pytest.mark.parametrize("family", quick_first(FAMILIES))
 def test_as_many_parameters_are_trained_as_the_maps_are_wide(family: str, families: Any) -> None:
     plain, _ = taught(family, families, "head")
     maps = [plain.layer_modules[number].get_submodule(name) for number in range(DEPTH) for name in MAPS[family]]
