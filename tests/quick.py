@@ -2,8 +2,8 @@
 
 >>> first(1, ["a", "b"])[0]
 'a'
->>> [cell for cell in covering("ab", [1, 2]) if isinstance(cell, tuple)]
-[('a', 1), ('b', 2)]
+>>> diagonal("ab", [1, 2, 3])
+[('a', 1), ('b', 2), ('a', 3)]
 """
 
 from __future__ import annotations

@@ -121,9 +121,8 @@ COUNTS = {
 
 
 @pytest.mark.parametrize(("family", "trained"), covering(FAMILIES, COUNTS))
-def test_the_prefix_is_what_is_frozen_below_all_that_is_trained(
-    family: str, trained: str, count: int, families: Any
-) -> None:
+def test_the_prefix_is_what_is_frozen_below_all_that_is_trained(family: str, trained: str, families: Any) -> None:
+    count = COUNTS[trained]
     network, _, _ = frozen(family, families, "token_classification", trained)
     assert network.prefix == count
     modes = [layer.training for layer in network.layer_modules]
