@@ -64,6 +64,7 @@ COLUMNS = {
     "hub/google-research-datasets/tydiqa/": SQUAD,
     "hub/google/xtreme/tatoeba.": "source_sentence target_sentence source_lang target_lang",
     "hub/mteb/tatoeba-bitext-mining/": "sentence1 sentence2",
+    "hub/wikimedia/wikipedia/": "id url title text",
     "hub/masakhane/masakhaner2/": "id tokens ner_tags",
     "hub/masakhane/afrixnli/": "premise hypothesis label",
     "hub/Davlan/sib200/": "index_id category text",

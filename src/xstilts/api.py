@@ -41,6 +41,7 @@ from xstilts.evaluation.prompting import Prompt
 from xstilts.evaluation.score import read_lines, read_score
 from xstilts.evaluation.score import score as score_stage
 from xstilts.experiments import dev_scores, fit_data, label_measures, preflight, score_table
+from xstilts.experiments.few_shot import FewShot
 from xstilts.experiments.fit_options import AUTO, FitOptions
 from xstilts.experiments.grid import Grid, tasks_of
 from xstilts.experiments.prompted_baseline import PromptedBaseline
@@ -226,11 +227,11 @@ class Gain:
         """The gain of the mean over the languages that the target was not trained in.
 
         Raises:
-            InputError: The target was evaluated in its training language only.
+            InputError: The target was evaluated in languages that it was trained in only.
         """
         codes = tuple(code for code in self.table.languages if code not in self.trained_in)
         if not codes:
-            raise InputError(f"'{self.table.target}' was evaluated in its training language only: use .all")
+            raise InputError(f"'{self.table.target}' was evaluated in training languages only: use .all")
         return self._over(codes)
 
     def __getitem__(self, language: str) -> Estimate:
@@ -349,13 +350,16 @@ class Comparison(Printable, Tabular):
             for seed, (score, key) in enumerate(zip(column.scores[code], column.keys[code], strict=True), start=1)
         ]
 
-    def checkpoint(self, setting: str = BASELINE, seed: int = 1, target: str | None = None) -> Path:
+    def checkpoint(
+        self, setting: str = BASELINE, seed: int = 1, target: str | None = None, language: str | None = None
+    ) -> Path:
         """Return the folder of a trained model, in Hugging Face format.
 
         Args:
             setting: The name of an intermediate setting, or "baseline".
             seed: The seed of the run.
             target: The target, where there are several.
+            language: Of few-shot models, that of this language; None: the model before they were trained.
 
         Returns:
             The folder.
@@ -364,7 +368,7 @@ class Comparison(Printable, Tabular):
             InputError: There is no such run, or it trains nothing (as the baseline of a retrieval task).
         """
         run = self._run(setting, seed, target)
-        model = run.model()
+        model = run.model(language)
         if not isinstance(model, Stage):
             raise InputError(
                 f"'{setting}' trains nothing for '{run.target.name}': its model is the encoder {model.name}"
@@ -392,7 +396,7 @@ class Comparison(Printable, Tabular):
         parts: list[str] = []
         for table in self.tables:
             rows = [(label, *cells) for label, cells in score_table.cells_of(table)]
-            view = tables.table(f"{table.target} ({table.metric})", score_table.header(table), rows)
+            view = tables.table(table.title, score_table.header(table), rows)
             parts.append(view.to_html())
             notes = (*score_table.remarks(table), *self._measures(table))
             parts += [f"<p>{html.escape(remark)}</p>" for remark in notes]
@@ -445,6 +449,7 @@ def compare(
     combine: str = "",
     oracle: int = 0,
     translation: Translation | None = None,
+    few_shot: int | str | FewShot = 0,
     runtime: Runtime | None = None,
     **options: Unpack[RuntimeOptions],
 ) -> Comparison:
@@ -470,6 +475,9 @@ def compare(
         oracle: Also choose among so many last snapshots on target-language development data, which a zero-shot result
             may not see, and on that of the training language; the table has a row for each.
         translation: Training or test data that are translated: `Translation(train=("sw",), test=True, model=…)`.
+        few_shot: Train each target's model further on so many training examples of a language, which it then predicts:
+            10, "10:2" (the second draw), or `FewShot(10, draw=2, settings=("epochs=20",))`. Not for the languages that
+            the target is trained in, nor where there are no training data.
         runtime: A `Runtime`, instead of the options below.
         **options: Where and how to compute: `data`, `store`, `device`, `workers` and the like (`RuntimeOptions`).
 
@@ -504,6 +512,7 @@ def compare(
         combine=combine,
         oracle=oracle,
         translation=translation,
+        few_shot=few_shot if isinstance(few_shot, FewShot) else FewShot.of(str(few_shot or "")),
     )
     return Comparison.of(grid, machine)
 

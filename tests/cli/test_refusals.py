@@ -31,6 +31,10 @@ BAD_RECIPE: dict[str, list[Any]] = {
     "sampling": ["foo", "", "capped", "capped:x", "capped:0", "temperature:0", "uniform:3", "0.5,x", "-1,2", None],
     "selection": [0, "500", Selection],
     "optimizer": ["sgd", "adam", "", "adamw:fp16", None],
+    "ranking": ["three-way", "", None, True],
+    "ranking_parts": [*NUMBERS, 2.5],
+    "query_length": [0, -1, 2.5, "1", True],
+    "head": ["old", "", None, True],
     "snapshots": [-1, 11, NAN, 2.5, "1", None, True],
 }
 BAD_RUNTIME: dict[str, list[Any]] = {

@@ -13,7 +13,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -54,7 +54,7 @@ class Damage:
 # Formats by what a line of theirs is.
 
 DOCUMENTS = ("squad", "squad_pairs", "xquad_r")
-JSON_LINES = ("jsonl", "mewslix", "mewslix_pairs")
+JSON_LINES = ("jsonl", "mewslix", "mewslix_hub", "mewslix_pairs")
 PARQUET = ("parquet", "bitext_parquet")
 TABLES = ("tsv", "csv")
 
@@ -86,7 +86,7 @@ def pair(form: Form) -> tuple[str, str]:
         return columns.get("tags", tags), "token" if form.source.reader == "tagged" else "tokens"
     if format == "extractive_qa" or form.source.reader in DOCUMENTS:
         return "answers", "question"
-    field = {"classification": "text_a", "multiple_choice": "question"}.get(format, "source")
+    field = {"classification": "text_a", "multiple_choice": "question", "masked_lm": "text"}.get(format, "source")
     return columns.get("label", "label"), columns.get(field, field)
 
 
@@ -104,10 +104,10 @@ UNSEEN: list[tuple[tuple[str, ...], Callable[[Form], bool], str]] = [
     (("cut",), lambda f: f.source.reader == "aligned" and not has_labels(f), "a text may end anywhere"),
     (("exchanged",), lambda f: f.task.format in ("bitext_retrieval", "masked_lm") and f.source.reader not in (*DOCUMENTS, "mewslix_pairs"), "two texts: which is which is not in them"),
     (("exchanged",), lambda f: f.source.withheld and f.task.format != "extractive_qa", "two texts, or words alone"),
-    (("exchanged",), lambda f: f.source.reader == "bitext_parquet", "two texts: which is which is not in them"),
+    (("exchanged",), lambda f: f.source.reader in ("bitext_parquet", "mewslix_hub"), "two texts: which is which is not in them"),
     (("exchanged", "label"), lambda f: f.task.format == "token_classification" and not f.task.labels, "the data say which tags are"),
     (("label",), lambda f: not has_labels(f), "there are no labels"),
-    (("repeated",), lambda f: not f.has_ids and not f.source.reader.startswith(("mewslix", "xquad_r")), "rows are numbered: two may be equal"),
+    (("repeated",), lambda f: not f.has_ids and f.source.reader not in ("mewslix", "mewslix_pairs", "xquad_r"), "rows are numbered: two may be equal"),
     (("repeated",), lambda f: f.source.reader == "bitext_parquet", "ids are places in the list"),
     (("column",), lambda f: f.source.reader in ("aligned", "auto", "bible", "bitext", "conllu", "tagged", "text"), "columns have no names"),
     (("column",), lambda f: f.source.reader == "tsv" and not f.source.options.get("header"), "columns have no names"),
@@ -530,7 +530,10 @@ def _there(form: Form) -> Form | None:
 
 
 def told(form: Form, files: Files, corruption: str, seed: int, folder: Path) -> None:
-    damage = CORRUPTIONS[corruption](form, files, Random(seed))
+    mixed = form.source.reader == "mewslix_hub"  # lines of JSON beside a Parquet file, whose damage `parquet` shows
+    damaged = {path: raw for path, raw in files.items() if not (mixed and path.endswith(".parquet"))}
+    damage = CORRUPTIONS[corruption](form, damaged, Random(seed))
+    damage = replace(damage, files={**files, **damage.files})
     with pytest.raises(InputError) as caught:
         form.read(damage.files, folder)
     message = str(caught.value)

@@ -520,15 +520,16 @@ def blanked(form: Form, files: Files) -> Files:
         rows = {path: [json.loads(line) | {label: ""} for line in raw.splitlines()] for path, raw in files.items()}
         return {path: "".join(json.dumps(row) + "\n" for row in each).encode() for path, each in rows.items()}
     last = form.columns.index("tag") if reader == "tagged" else None
+    separator = str(form.source.options.get("separator", "\t"))
     done = {}
     for path, raw in files.items():
-        lines = [line.split("\t") for line in raw.decode().splitlines()]
+        lines = [line.split(separator) for line in raw.decode().splitlines()]
         names = lines[0] if form.source.options.get("header") else list(form.columns)
         at = names.index(label) if last is None else last
         for line in lines[1:] if form.source.options.get("header") else lines:
             if len(line) > 1:
                 line[at] = ""
-        done[path] = "".join("\t".join(line) + "\n" for line in lines).encode()
+        done[path] = "".join(separator.join(line) + "\n" for line in lines).encode()
     return done
 
 

@@ -302,7 +302,7 @@ def test_states_that_are_not_finite_are_an_error_and_no_score(
         return backbone
 
     for place in ("0", "2"):
-        monkeypatch.setattr(predict_module, "load_backbone", lambda source, place=place: broken(place))
+        monkeypatch.setattr("xstilts.models.hf_format.load_backbone", lambda source, place=place: broken(place))
         predict_module._loaded.cache_clear()
         stage = predict(model, data, "bitext_retrieval", 16)
         with pytest.raises(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,6 +43,8 @@ LATER = [
     "combine-add_0.5-train-mnli-seed1-and-1-more-30a4a38034f4",
     "combine-ties_0.2-train-mnli-seed1-and-1-more-b333b746d6f7",
     "combine-swap_top_2-train-mnli-seed1-and-1-more-1aec583211f7",
+    "train-mnli-10shots-seed1-1493de6f7dc7",
+    "overlap-mnli-train-en-10shots-xnli-test-sw-2fd4ec6bfcee",
 ]
 ENCODER = Encoder("xlmr", "cd" * 32, "/somewhere")
 
@@ -203,4 +205,6 @@ def test_stages_of_later_releases_keep_their_folders() -> None:
     trained = [train(ENCODER, (mnli,), Recipe(snapshots=5), *seeds) for seeds in ((1,), (2, 1))]
     stages = [averaged(trained), averaged(trained, 5)]
     stages += [composed(ENCODER, trained, composition(text)) for text in ("add:0.5", "ties:0.2", "swap@top:2")]
+    stages.append(train(trained[0], (replace(mnli, shots=10, draw=2),), Recipe(head="continued"), 1))
+    stages.append(contamination(*mnli.train, data("xnli", "classification", "test", "sw"), 10, 2))
     assert [f"{stage.label}-{stage.key}" for stage in (*trained, *stages)] == LATER

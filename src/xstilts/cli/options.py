@@ -235,6 +235,18 @@ class ExperimentOptions(EncoderOptions):
         codes = tuple(code.strip() for code in (self.translate_train or "").split(",") if code.strip())
         return Translation(codes, self.translate_test, self.translate or "", self.projection, self.translate_beams)
 
+    few_shot: Annotated[
+        str,
+        typer.Option(
+            metavar="K[:DRAW]",
+            help="Train each target's model further on K training examples of a language, which it then predicts; "
+            "another DRAW takes others.",
+        ),
+    ] = ""
+    set_few_shot: Annotated[
+        list[str] | None, typer.Option(help="Change a setting of the few-shot training: epochs=20 …")
+    ] = None
+
     def grid(self, recipes: Recipes, runtime: Runtime) -> Grid:
         """Return the runs that these options ask for.
 
@@ -242,6 +254,7 @@ class ExperimentOptions(EncoderOptions):
             InputError: A task, language or recipe is unknown, or tasks do not fit each other.
         """
         from xstilts.experiments import grid
+        from xstilts.experiments.few_shot import FewShot
 
         targets = grid.targets_of(self.target or (), self.suite)
         languages = tuple(dict.fromkeys(code for target in targets for code in target.languages))
@@ -259,6 +272,7 @@ class ExperimentOptions(EncoderOptions):
             combine=self.combine,
             oracle=self.oracle,
             translation=self.translation(),
+            few_shot=FewShot.of(self.few_shot, tuple(self.set_few_shot or ())),
         )
 
 

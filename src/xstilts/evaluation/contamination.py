@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from xstilts.data import examples
+from xstilts.data import examples, few_shot
 from xstilts.data.dataset import EXAMPLES, DatasetSplit, read
 from xstilts.data.examples import (
     BitextExample,
@@ -138,22 +138,27 @@ class Match:
     train: str
 
 
-def _label(train: Stage, test: Stage) -> str:
-    return f"overlap-{_data(train).label}-{_data(test).label}"
+def _label(train: Stage, test: Stage, shots: int = 0, draw: int = 1) -> str:
+    drawn = f"-{shots}shots" if shots else ""
+    return f"overlap-{_data(train).label}{drawn}-{_data(test).label}"
 
 
 @stage(name=names.CONTAMINATION, version=1, label=_label)
-def contamination(context: BuildContext, train: Stage, test: Stage) -> None:
+def contamination(context: BuildContext, train: Stage, test: Stage, shots: int = 0, draw: int = 1) -> None:
     """Write `overlap.json`: what the examples of `test` have in common with those of `train`.
 
     Args:
         context: Where the stage is built.
         train: The stage that reads the training split.
         test: The stage that reads the test split.
+        shots: How many training examples are drawn and compared (`data.few_shot.drawn`); 0: all are.
+        draw: Which of them are drawn.
     """
     test_examples = list(examples.read(context.path(test) / EXAMPLES, _data(test).format))
-    overlap = between(examples.read(context.path(train) / EXAMPLES, _data(train).format), test_examples)
-    overlap = replace(overlap, train=_name(_data(train), "train"), test=_name(_data(test), "test"))
+    train_examples = examples.read(context.path(train) / EXAMPLES, _data(train).format)
+    overlap = between(few_shot.drawn(list(train_examples), shots, draw) if shots else train_examples, test_examples)
+    name = _name(_data(train), "train") + (f" ({shots} shots)" if shots else "")
+    overlap = replace(overlap, train=name, test=_name(_data(test), "test"))
     (context.folder / OVERLAP).write_text(json.dumps(asdict(overlap), indent=1, ensure_ascii=False) + "\n", "utf-8")
     context.record |= {"examples": overlap.test_examples, "touched": overlap.touched}
 

@@ -17,11 +17,9 @@ score them. The states of a prompt are computed once for all its answers.
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,8 +29,9 @@ from torch import Tensor
 
 from xstilts.cost import ledger
 from xstilts.data.dataset import EXAMPLES
-from xstilts.data.examples import ClassificationExample, Example, MultipleChoiceExample, shared_text
+from xstilts.data.examples import ClassificationExample, Example, MultipleChoiceExample
 from xstilts.data.examples import read as read_examples
+from xstilts.data.few_shot import drawn
 from xstilts.errors import InputError
 from xstilts.formats import task_format
 from xstilts.models.batch import ModelInput
@@ -145,35 +144,6 @@ def _usual(task: Task) -> tuple[str, dict[str, str]]:
 
 def _label(example: Example) -> Any:
     return example.label if isinstance(example, ClassificationExample | MultipleChoiceExample) else None
-
-
-def drawn(examples: Sequence[Example], count: int, draw: int) -> list[Example]:
-    """Return some examples of a split, label after label in turn, chosen by a digest of their texts.
-
-    Args:
-        examples: All examples; those without a label are left out.
-        count: How many; the same draw with a larger number has the same first examples.
-        draw: Which: another number draws others.
-
-    Raises:
-        InputError: There are fewer.
-
-    >>> rows = [ClassificationExample(str(n), f"text {n}", None, "ab"[n % 2]) for n in range(20)]
-    >>> [example.label for example in drawn(rows, 4, 1)]
-    ['a', 'b', 'a', 'b']
-    >>> drawn(rows, 6, 1)[:4] == drawn(rows, 4, 1) != drawn(rows, 4, 2)
-    True
-    """
-    by_label: dict[str, list[tuple[bytes, int]]] = {}
-    for number, example in enumerate(examples):
-        if _label(example) is not None:
-            text = f"{draw}\n{shared_text(example)}\n{number}".encode()
-            by_label.setdefault(str(_label(example)), []).append((hashlib.sha256(text).digest(), number))
-    ranked = [sorted(by_label[label]) for label in sorted(by_label)]
-    turns = [pair[1] for turn in zip_longest(*ranked) for pair in turn if pair is not None]
-    if len(turns) < count:
-        raise InputError(f"{count} shots, but there are {len(turns)} training examples: give fewer")
-    return [examples[number] for number in turns[:count]]
 
 
 @stage(name=names.PROMPTED, version=1, label=lambda model, data, prompt, **_: f"prompt-{data.arguments['data'].label}")

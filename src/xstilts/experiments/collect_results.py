@@ -171,12 +171,18 @@ def _needed(config: str, recipe: Recipe, format: str, labels: int, device: Devic
 def dev(behind: Iterable[Part], role: str = INTERMEDIATE) -> float:
     """Return the mean score of a phase's trainings on their own development data; NaN without any.
 
-    Of a target that is trained on several tasks, one after the other, the last training counts.
+    Of a target that is trained on several tasks, one after the other, the last training counts; one on few shots has no
+    development data.
     """
-    by_training = [facts["record"].get("dev") or {} for part, facts, _ in behind if part == role]
+    by_training = [facts["record"].get("dev") or {} for part, facts, _ in behind if part == role and not _shots(facts)]
     counted = by_training[-1:] if role == TARGET else by_training
     scores = [task["score"] for tasks in counted for task in tasks.values()]
     return fmean(scores) if scores else math.nan
+
+
+def _shots(facts: Manifest) -> int:
+    """Return how many examples a training has drawn; 0 where it was on all of them."""
+    return sum(training_set.get("shots", 0) for training_set in facts["arguments"].get("lessons", ()))
 
 
 @lru_cache(maxsize=65536)
@@ -197,9 +203,14 @@ def stderr(path: Path, metric: str) -> float:
 
 def _of_run(label: str, setting: str, run: Run, machine: Runtime) -> Iterator[Result]:
     """Yield the rows of a run, which share the trainings behind them."""
-    trainings = [(EARLIER if phase.role == PRETRAINING else phase.role, phase.stage) for phase in run.phases()]
-    behind = [(role, *_read(stage, machine)) for role, stage in trainings]
+    shared: list[Part] = [
+        (EARLIER if phase.role == PRETRAINING else phase.role, *_read(phase.stage, machine))
+        for phase in run.shared_phases()
+    ]
     for code, score in run.scores().items():
+        # Those of few shots are the language's own.
+        trainings = [(EARLIER if phase.role == PRETRAINING else phase.role, phase.stage) for phase in run.phases(code)]
+        behind = [*shared, *((role, *_read(stage, machine)) for role, stage in trainings[len(shared) :])]
         folder, predictions = folder_of(score, machine), score.arguments["predictions"]
         yield Result(
             name_of(run.encoder),

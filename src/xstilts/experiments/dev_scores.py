@@ -41,7 +41,7 @@ def _scores(seeds: Sequence[Run], machine: Runtime) -> list[float]:
     for run in seeds:
         if run.average:  # the scores of its trainings are not that of the average
             continue
-        last = [phase for phase in run.phases() if phase.role == names.TARGET][-1:]
+        last = [phase for phase in run.shared_phases() if phase.role == names.TARGET][-1:]
         for phase in last:
             dev = manifest.read(folder_of(phase.stage, machine))["record"].get("dev") or {}
             scores += [float(of_task["score"]) for of_task in dev.values()]

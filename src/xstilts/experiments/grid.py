@@ -16,6 +16,7 @@ from pathlib import Path
 
 from xstilts.errors import InputError
 from xstilts.experiments import preflight, snapshot_choice
+from xstilts.experiments.few_shot import FewShot
 from xstilts.experiments.run import MaskedLmMixing, Recipes, Run, check_oracle, check_split
 from xstilts.experiments.score_table import BASELINE, ScoreTable, collect
 from xstilts.experiments.splits import Splits
@@ -54,6 +55,7 @@ class Grid:
         combine: How intermediate tasks, each trained alone, become one encoder (`Run.combine`).
         oracle: Among how many snapshots of target trainings development data choose, for a column of their own.
         translation: Training or test data that are translated in every run; None: none are.
+        few_shot: A further training on few examples of each measured language.
 
     Raises:
         InputError: Two settings have the same name, or masked-LM is given and no setting.
@@ -73,6 +75,7 @@ class Grid:
     combine: str = ""
     oracle: int = 0
     translation: Translation | None = None
+    few_shot: FewShot | None = None
 
     def __post_init__(self) -> None:
         check_split(self.split)
@@ -149,8 +152,8 @@ class Grid:
             InputError: Data are missing; the message names every place looked at.
         """
         with memoising():
-            choices = [stage for run in self.all_runs(machine.data) for stage in snapshot_choice.stages(run)]
-            return self.score_stages(machine) + self.overlaps(machine) + choices
+            stages = self.score_stages(machine) + self.overlaps(machine)
+            return stages + [stage for run in self.all_runs(machine.data) for stage in snapshot_choice.stages(run)]
 
     def overlaps(self, machine: Runtime) -> list[Stage]:
         """Return the contamination checks of the test sets against the training data, the same for all seeds.
@@ -233,6 +236,7 @@ class Grid:
             self._averaging.text,
             self.combine if setting else "",
             self.oracle,
+            self.few_shot,
             data,
             translation=self.translation,
         )

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from xstilts.data import dataset, few_shot
+from xstilts.data.readers.row import Report
 from xstilts.errors import InputError
 from xstilts.models import encoder_check, freezing
 from xstilts.models.configs import config_before
@@ -73,7 +75,11 @@ def failures(stages: Iterable[Stage], machine: Runtime) -> dict[str, InputError]
             continue
         if (origin, recipe) not in seen:
             seen[origin, recipe] = _error(_check_training, origin, recipe, machine)
-        if error := seen[origin, recipe]:
+        draws = [(part.train, part.shots) for part in stage.arguments["training_sets"] if part.shots]
+        for draw in draws:
+            if draw not in seen:
+                seen[draw] = _error(_check_shots, *draw, machine)
+        for error in filter(None, (seen[origin, recipe], *(seen[draw] for draw in draws))):
             failed[stage.key] = error
     return failed
 
@@ -96,6 +102,17 @@ def _check_layers(stage: Stage, machine: Runtime) -> None:
     method, config = stage.arguments["method"], config_before(origin, machine)
     if isinstance(method, LayerSwap) and config is not None:
         freezing.check_layers(method.layers, int(config.num_hidden_layers))
+
+
+def _check_shots(train: tuple[Stage, ...], shots: int, machine: Runtime) -> None:
+    """Check that there are enough training examples to draw from; no more of them are read than needed."""
+    splits = [part.arguments["data"] for part in train]
+    try:
+        few_shot.check(
+            (example for data in splits for example in dataset.examples(data, machine.data, Report())), shots
+        )
+    except InputError as error:
+        raise InputError(f"{', '.join(data.label for data in splits)}: {error}") from None
 
 
 def _check_decoder(model: Encoder, store: object) -> None:

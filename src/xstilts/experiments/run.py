@@ -28,6 +28,7 @@ from xstilts.errors import InputError, did_you_mean
 from xstilts.evaluation.contamination import contamination
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import score
+from xstilts.experiments.few_shot import FewShot
 from xstilts.experiments.splits import Splits, splits_of
 from xstilts.experiments.translated_splits import TranslatedSplits, Translation
 from xstilts.formats import task_format
@@ -194,12 +195,13 @@ class Run:
         combine: How the intermediate tasks, each trained alone, become one encoder, such as "add:0.5"; "": one training
             on the mix of them.
         oracle: Among how many of the target training's last snapshots development data choose (`snapshot_choice`).
+        few_shot: A further training on few examples of each measured language, whose model predicts it alone.
         data: Data folder, or splits; None where no files are needed. No part of equality: stages hold what was read.
         translation: Training or test data that are translated; None: none are.
 
     Raises:
         InputError: The target has none of these languages, or cannot be trained on these tasks, or the
-        mix has a task twice.
+        mix has a task twice; or few examples cannot be trained on further.
     """
 
     encoder: Encoder | Stage
@@ -215,6 +217,7 @@ class Run:
     average: str = ""
     combine: str = ""
     oracle: int = 0
+    few_shot: FewShot | None = None
     data: Splits | Path | None = field(default=None, compare=False)
     translation: Translation | None = None
 
@@ -247,6 +250,24 @@ class Run:
                 f"'{learned_from}': the last task that it is learned from must be of "
                 "its format and have all of its labels"
             )
+        if self.few_shot:
+            self._check_few_shot()
+
+    def _check_few_shot(self) -> None:
+        """Raise InputError where no model can be trained further on few examples of a language."""
+        name = self.target.name
+        if _headless(self.target):
+            raise InputError(f"few-shot training trains a head further, and '{name}' has none: leave it out")
+        if self.average or self.oracle:
+            option = "--average" if self.average else "--oracle"
+            raise InputError(f"few-shot training goes on from a single target training: leave {option} out")
+        if self.translation:
+            raise InputError("few-shot training is on a language's own examples: leave translations out")
+        if self.split == "train":
+            raise InputError("few-shot examples are drawn from the training split: measure on --split test")
+        if not self.measured_languages():
+            learned_in = ", ".join(sorted(self._trained_in))
+            raise InputError(f"few-shot training is for other languages than {learned_in}, that '{name}' is trained in")
 
     @property
     def splits(self) -> Splits:
@@ -254,22 +275,54 @@ class Run:
         base = splits_of(self.data)
         return TranslatedSplits(base, self.translation, self.encoder) if self.translation else base
 
-    def phases(self) -> tuple[Phase, ...]:
+    def phases(self, code: str | None = None) -> tuple[Phase, ...]:
         """Return the trainings of the run, the first one first, those that made its encoder included.
+
+        Args:
+            code: Only those behind the score in this language; None: all. They differ in few-shot runs alone.
 
         Raises:
             InputError: A training set does not exist in the data folder.
         """
-        return memoised(self, ("phases",), self._phases)
+        if self.few_shot is None:
+            return self.shared_phases()
+        codes = self._predicted_languages() if code is None else (code,)
+        return (*self.shared_phases(), *(self._few_shot_phase(language) for language in codes))
 
-    def model(self) -> Encoder | Stage:
-        """Return the encoder after all trainings."""
-        own = [phase for phase in self.phases() if phase.role != PRETRAINING]
+    def shared_phases(self) -> tuple[Phase, ...]:
+        """Return the trainings behind the scores in all languages, as `phases`.
+
+        Raises:
+            InputError: A training set does not exist in the data folder.
+        """
+        return memoised(self, ("phases",), self._shared_phases)
+
+    def model(self, code: str | None = None) -> Encoder | Stage:
+        """Return the encoder after all trainings.
+
+        Args:
+            code: The language that it predicts; None: the model before any few-shot training.
+        """
+        if self.few_shot and code is not None:
+            return self._few_shot_phase(code).model
+        own = [phase for phase in self.shared_phases() if phase.role != PRETRAINING]
         return own[-1].model if own else self.encoder
 
     def measured_languages(self) -> tuple[str, ...]:
-        """Return the languages that are to be measured, in the target's order."""
-        return tuple(code for code in self.target.languages if not self.only_languages or code in self.only_languages)
+        """Return the languages that are to be measured, in the target's order; with few shots, not those trained in."""
+        left_out = self._trained_in if self.few_shot else ()
+        measured = self.only_languages or self.target.languages
+        return tuple(code for code in self.target.languages if code in measured and code not in left_out)
+
+    def without_few_shot_data(self) -> tuple[str, ...]:
+        """Return the languages that a few-shot run leaves out, as they have a test set but no training data."""
+        if self.few_shot is None:
+            return ()
+        return tuple(
+            code
+            for code in self.measured_languages()
+            if self.splits.has(self._measured, self.split, code) and self._few_shot_task(code) is None
+        )
 
     def languages(self) -> tuple[str, ...]:
         """Return those of the languages to be measured that have a split with answers.
@@ -285,11 +338,18 @@ class Run:
                 f"the {self.split} files of '{self.target.name}' below {self.data} withhold the answers: "
                 "measure on --split validation, or get the data set from the hub"
             )
-        return codes
+        left_out = self.without_few_shot_data()
+        if len(left_out) == len(codes):
+            raise InputError(
+                f"'{self.target.name}' has training data in none of {', '.join(codes)}: few-shot training needs some; "
+                "leave --few-shot out, or give the data"
+            )
+        return tuple(code for code in codes if code not in left_out)
 
     def max_length(self) -> int:
         """Return the greatest length of a sequence, in tokens, at which the target is predicted."""
-        return self._reading_recipe().max_length
+        recipe = self._reading_recipe()
+        return self.few_shot.recipe(recipe).max_length if self.few_shot else recipe.max_length
 
     def predictions(self) -> dict[str, Stage]:
         """Return the predictions by language of the target."""
@@ -297,9 +357,7 @@ class Run:
 
     def withheld(self) -> dict[str, Stage]:
         """Return the predictions by language where the answers are withheld: they can be submitted but not scored."""
-        return self._predictions(
-            [code for code in self.measured_languages() if self.splits.withheld(self._measured, self.split, code)]
-        )
+        return self._predictions(self._withheld_languages())
 
     def tuned_from(self, code: str) -> Stage | None:
         """Return the scores on other data that choose how a target without a head is read out.
@@ -335,23 +393,44 @@ class Run:
         Raw text and the sandbox's data are not checked.
         """
         measured = set(self.languages())
-        trainings = ((role, task) for role, tasks in self._trainings() for task in tasks)
-        trained = [part for role, task in trainings for part in self.recipes.in_form(task, role).training_parts()]
+        trained = [
+            (part, 0)
+            for role, tasks in self._trainings()
+            for task in tasks
+            for part in self.recipes.in_form(task, role).training_parts()
+        ]
+        if self.few_shot:
+            of_languages = [self._few_shot_phase(code).tasks[0].training_parts() for code in self.languages()]
+            # Examples are drawn from all parts of a joined task together: there the check is of all their data.
+            trained += [
+                (part, self.few_shot.shots if len(parts) == 1 else 0) for parts in of_languages for part in parts
+            ]
+        draw = self.few_shot.draw if self.few_shot else 1
         return [
-            contamination(self.splits.read(part, "train", code), self.splits.read(self._measured, self.split, code))
-            for part, code in trained
+            contamination(
+                self.splits.read(part, "train", code),
+                self.splits.read(self._measured, self.split, code),
+                shots,
+                draw if shots else 1,
+            )
+            for (part, code), shots in trained
             if code in measured and not part.artificial and not (_is_text(part) or _is_text(self.target))
         ]
 
     def zero_shot(self) -> bool:
         """Return whether the target is trained in the usual language alone: English for all but the sandbox."""
-        return all(
+        return self.few_shot is None and all(
             training_task.trained_in == training_task.usual_languages for training_task in self._target_training_tasks()
         )
 
     @property
     def learned_in(self) -> frozenset[str]:
-        """The languages of the target's training data; none where nothing is trained for it."""
+        """The languages of the target's training data, few-shot included; none where nothing is trained for it."""
+        return self._trained_in | (frozenset(self.languages()) if self.few_shot else frozenset())
+
+    @property
+    def _trained_in(self) -> frozenset[str]:
+        """The languages of the target's training data without those of few-shot trainings."""
         return frozenset(code for training_task in self._target_training_tasks() for code in training_task.trained_in)
 
     @property
@@ -383,7 +462,7 @@ class Run:
         first = [(INTERMEDIATE, self.intermediate)] if self.intermediate else []
         return first + [(TARGET, (training_task,)) for training_task in self._target_training_tasks()]
 
-    def _phases(self) -> tuple[Phase, ...]:
+    def _shared_phases(self) -> tuple[Phase, ...]:
         earlier = generations(self.encoder, made_from) if isinstance(self.encoder, Stage) else []
         before = [_pretraining(stage) for stage in earlier if _is_training(stage)]
         average = averaging(self.average)
@@ -397,6 +476,41 @@ class Run:
         order = {stage: number for number, stage in enumerate(generations(model, made_from))}
         own = sorted((phase for branch in branches for phase in branch), key=lambda phase: order[phase.stage])
         return (*before, *own[:-1], replace(own[-1], model=model))
+
+    def _few_shot_phase(self, code: str) -> Phase:
+        return memoised(self, ("few-shot phase", code), lambda: self._few_shot_training(code))
+
+    def _few_shot_training(self, code: str) -> Phase:
+        """Return the training that goes on from the target's, with its head, on few examples of a language."""
+        before, few, task = self.shared_phases()[-1], self.few_shot, self._few_shot_task(code)
+        if few is None or task is None:
+            raise InputError(f"'{self.target.name}' has no training data in '{code}': few-shot training needs some")
+        given = training_set(task, self.splits).read_by(self.encoder)
+        # Development data of the language are not even measured: a few-shot result sees the shots alone.
+        training_sets, recipe = (replace(given, dev=None, shots=few.shots, draw=few.draw),), few.recipe(before.recipe)
+        stage = train(before.model, training_sets, recipe, self.seed)
+        return Phase(TARGET, (task,), training_sets, recipe, stage, stage)
+
+    def _few_shot_task(self, code: str) -> Task | None:
+        """Return the target, or else the task it is trained on, with training data in a language; None without any."""
+        for task in (self.target, self._target_training_tasks()[-1]):
+            in_language = self.recipes.in_form(task, TARGET).with_training_languages((code,))
+            if all(self.splits.has(part, "train", language) for part, language in in_language.training_parts()):
+                return in_language
+        return None
+
+    def _withheld_languages(self) -> list[str]:
+        return [
+            code
+            for code in self.measured_languages()
+            if self.splits.withheld(self._measured, self.split, code)
+            and not (self.few_shot and self._few_shot_task(code) is None)
+        ]
+
+    def _predicted_languages(self) -> list[str]:
+        """Return the languages that a few-shot run predicts, with the answers or without."""
+        withheld = self._withheld_languages()
+        return withheld if set(withheld) == set(self.measured_languages()) else [*self.languages(), *withheld]
 
     def _own_phases(self, seed: int) -> list[Phase]:
         """Return the trainings with one seed, without those that made the encoder."""
@@ -446,9 +560,9 @@ class Run:
         data = splits.read(target, split, code)
         if isinstance(splits, TranslatedSplits) and splits.translation.test:
             translated = splits.in_training_language(target, split, code)
-        recipe = self._reading_recipe()
+        query_length = self._reading_recipe().query_length
         return predict(
-            self.model(), data, self.target.format, recipe.max_length, translated, query_length=recipe.query_length
+            self.model(code), data, self.target.format, self.max_length(), translated, query_length=query_length
         )
 
     def _layer_from(self) -> Stage | None:

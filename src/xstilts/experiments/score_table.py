@@ -92,6 +92,7 @@ class ScoreTable:
         missing: Languages that were to be measured and have no data.
         notes: What a reader must know beside the scores.
         fixed_layer: Of retrieval, the layer at the literature's depth; None where no layer is chosen.
+        few_shot: Of models that were trained further on few examples of each language, how many: "10 shots".
     """
 
     target: str
@@ -102,6 +103,12 @@ class ScoreTable:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     fixed_layer: int | None = None
+    few_shot: str = ""
+
+    @property
+    def title(self) -> str:
+        """The target, its metric and how many examples of a language its models were trained on."""
+        return f"{self.target} ({', '.join(part for part in (self.metric, self.few_shot) if part)})"
 
     def with_fixed_layer(self) -> ScoreTable | None:
         """Return the table with scores at the fixed layer; None where those are the scores already."""
@@ -157,11 +164,13 @@ def collect(runs: Mapping[str, list[Run]], machine: Runtime) -> ScoreTable:
     first = next(iter(runs.values()))[0]
     languages = first.languages()
     columns = tuple(_column(name, seeds, machine) for name, seeds in runs.items())
-    missing = tuple(code for code in first.measured_languages() if code not in languages)
-    notes = (*_averages(first), *_notes(first, machine), *_contaminated(runs, machine))
+    without_data = first.without_few_shot_data()
+    missing = tuple(code for code in first.measured_languages() if code not in (*languages, *without_data))
+    notes = (*_averages(first), *_shots(first), *_notes(first, machine), *_contaminated(runs, machine))
     english = first.target.trained_in[0]
     layer = read_score(folder_of(next(iter(first.scores().values())), machine)).get("fixed_layer")
-    return ScoreTable(first.target.name, first.target.metric, languages, english, columns, missing, notes, layer)
+    shots = first.few_shot.text if first.few_shot else ""
+    return ScoreTable(first.target.name, first.target.metric, languages, english, columns, missing, notes, layer, shots)
 
 
 def _column(name: str, runs: list[Run], machine: Runtime) -> Column:
@@ -196,6 +205,19 @@ def _averages(run: Run) -> Iterable[str]:
         yield f"each model is an average of weights, {described}" + (", and so on" if "seeds" in run.average else "")
 
 
+def _shots(run: Run) -> Iterable[str]:
+    """Yield what few-shot training was on, and which languages it leaves out."""
+    if run.few_shot is None:
+        return
+    shots, learned_in = run.few_shot.shots, ", ".join(sorted(run.learned_in - set(run.languages())))
+    yield (
+        f"few-shot: after {learned_in}, each language's model was trained on {counted(shots, 'example')} of its "
+        f"training data (draw {run.few_shot.draw}), without development data of the language"
+    )
+    if left_out := run.without_few_shot_data():
+        yield f"left out, as there are no training data to draw examples from: {', '.join(left_out)}"
+
+
 def _notes(run: Run, machine: Runtime) -> Iterable[str]:
     format = task_format(run.target.format)
     if format.layered and not format.threshold_on_dev:
@@ -220,7 +242,7 @@ def _notes(run: Run, machine: Runtime) -> Iterable[str]:
         yield "loss in nats a masked token, of the head that the encoder came with: lower is better"
     if run.translation:
         yield from (run.translation.describe(), *translated_counts.sentences(run, machine))
-    if not run.zero_shot() and (run.target_training_tasks or not run.translation):
+    if not replace(run, few_shot=None).zero_shot() and (run.target_training_tasks or not run.translation):
         trained = ", ".join(training_task.label for training_task in run.target_training_tasks or ())
         yield f"not zero-shot from English: learned from {trained}"
     if run.target.metric == "pos_f1":
@@ -235,12 +257,12 @@ def _contaminated(runs: Mapping[str, list[Run]], machine: Runtime) -> Iterable[s
 
 def render(table: ScoreTable) -> RichTable:
     """Return the table for a terminal."""
-    return drawn(f"{table.target} ({table.metric})", header(table), cells_of(table))
+    return drawn(table.title, header(table), cells_of(table))
 
 
 def markdown(table: ScoreTable) -> str:
     """Return the table in Markdown, with its notes."""
-    return marked(f"{table.target} ({table.metric})", header(table), cells_of(table), remarks(table))
+    return marked(table.title, header(table), cells_of(table), remarks(table))
 
 
 def marked(title: str, names: list[str], rows: Iterable[tuple[str, list[str]]], remarks: Iterable[str]) -> str:

@@ -29,7 +29,7 @@ Pairs = tuple[tuple[Stage, Stage], ...]
 
 def _trained_in(run: Run) -> str:
     """Return the language of the target's training data, the first of several."""
-    return run.phases()[-1].tasks[0].trained_in[0]
+    return run.shared_phases()[-1].tasks[0].trained_in[0]
 
 
 def pairs(run: Run) -> Mapping[str, Pairs]:
@@ -46,7 +46,7 @@ def pairs(run: Run) -> Mapping[str, Pairs]:
 
 
 def _pairs(run: Run) -> dict[str, Pairs]:
-    last = run.phases()[-1:]
+    last = run.shared_phases()[-1:]
     if not run.oracle or not last or last[0].role != TARGET:
         return {}
     english, measured = _trained_in(run), run.languages()

@@ -135,7 +135,7 @@ class DataFolder:
 
 
 class NamedSplits:
-    """Splits by name, for forecasts: every task has all of them, validation only where its sources define one."""
+    """Splits by name, for forecasts: every task has a test split, the others only where its sources define them."""
 
     def __init__(self) -> None:
         self._tasks: dict[Stage, Task] = {}
@@ -149,9 +149,9 @@ class NamedSplits:
             language: The code of the language.
 
         Returns:
-            True for training and test data; for development data, whether the task names files or a generator for them.
+            True for test data; for others, whether the task names files or a generator for them.
         """
-        return split != "validation" or any(
+        return split == "test" or any(
             source.generator.has(split, language, source.options)
             if source.generator
             else bool(source.patterns(split, language))

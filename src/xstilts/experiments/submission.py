@@ -393,4 +393,5 @@ def _called(encoder: Encoder | Stage) -> str:
 
 def _described(run: Run) -> dict[str, Any]:
     after = [task.label for task in run.intermediate]
-    return {"target": run.target.name, "intermediate": after, "recipes": asdict(run.recipes), "seed": run.seed}
+    described = {"target": run.target.name, "intermediate": after, "recipes": asdict(run.recipes), "seed": run.seed}
+    return described | ({"few_shot": asdict(run.few_shot)} if run.few_shot else {})

@@ -126,7 +126,11 @@ class Configuration:
     @property
     def tasks(self) -> str:
         """The names of the training sets; masked-LM that is mixed in has the languages of its text."""
-        return "+".join(_label(training_set) for training_set in self.training_sets)
+        names = (
+            f"{_label(training_set)} ({training_set.shots} shots)" if training_set.shots else _label(training_set)
+            for training_set in self.training_sets
+        )
+        return "+".join(names)
 
 
 @dataclass(frozen=True)
@@ -419,6 +423,13 @@ class _Estimator:
 
     def _training_size(self, training_set: TrainingSet, planned: Configuration) -> Size:
         most = planned.recipe.max_train_examples
+        if training_set.shots:
+            full_size = self._size_of_train(training_set, planned, None)
+            counted = full_size.examples is not None and full_size.source.startswith("examples: data")
+            if counted and (full_size.examples or 0) < training_set.shots:
+                drawn_from = f"{full_size.examples:,.0f} training examples of '{training_set.task}'"
+                raise InputError(f"{training_set.shots} shots are more than the {drawn_from}: give fewer")
+            return replace(full_size, examples=float(min(training_set.shots, most or training_set.shots)))
         size = self._size_of_train(training_set, planned, most)
         if not training_set.held_out or size.examples is None:
             return size

@@ -84,6 +84,7 @@ class TaskTraining:
         inputs: Model inputs that were made of the examples.
         cut: Examples that did not fit, by what was done with them.
         metric: The metric of the development score.
+        shots: How many examples were drawn for few-shot training; 0 where all were trained on.
     """
 
     task: str
@@ -97,6 +98,7 @@ class TaskTraining:
     inputs: int | None = None
     cut: Mapping[str, int] = field(default_factory=dict)
     metric: str = ""
+    shots: int = 0
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,11 @@ class _Store:
         chain, encoder = self._chain(record)
         trainings: list[Training] = []
         members = self._before(record["key"]) if record["arguments"].get("members") else []
-        final = [stage["key"] for stage in chain if stage["work"] == names.TRAIN][-max(1, len(members)) :]
+        trained = [stage for stage in chain if stage["work"] == names.TRAIN]
+        final = [stage["key"] for stage in trained][-max(1, len(members)) :]
+        # Few-shot training goes on with the target of the one before.
+        few_shot = [stage for stage in trained if any(part.get("shots") for part in stage["arguments"]["lessons"])]
+        final += [stage["arguments"]["encoder"].get("stage") for stage in few_shot]
         combined = [str(stage["record"].get("method", "")) for stage in chain if stage["work"] == names.COMBINE]
         for stage in chain:
             if stage["work"] == names.TRAIN:
@@ -366,6 +372,7 @@ class _Store:
             measured.get("units"),
             {reason: count for reason, count in (measured.get("cut") or {}).items() if count},
             stored.get("metric", ""),
+            int(stored.get("shots", 0)),
         )
 
     def _split(self, reference: Mapping[str, str]) -> Split:

@@ -684,6 +684,8 @@ def _limit_lines(facts: CardFacts) -> Iterator[str]:
     most = history.last.recipe.get("max_train_examples") if history.last else None
     if most:
         yield f"The last training used at most {most:,} examples of its training data."
+    for shots in (part.shots for part in (history.last.tasks if history.last else ()) if part.shots):
+        yield f"The last training used {shots:,} examples of its training data."
     seen = [score for score in history.scores if score.seen_in_training]
     if seen:
         counts = [f"{named(s.data.language)} {s.seen_in_training:,} of {s.data.examples or 0:,}" for s in seen]

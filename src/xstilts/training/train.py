@@ -65,7 +65,9 @@ def _label(
     seed: int,
     head_seed: int | None = None,
 ) -> str:
-    return f"train-{'+'.join(training_set.task for training_set in training_sets)}-seed{seed}"
+    tasks = "+".join(training_set.task for training_set in training_sets)
+    shots = "".join(f"-{training_set.shots}shots" for training_set in training_sets if training_set.shots)
+    return f"train-{tasks}{shots}-seed{seed}"
 
 
 @dataclass
@@ -129,6 +131,9 @@ def train(
     network = Network(load_backbone(source))
     recipe = replace(recipe, max_length=network.clip_max_length(recipe.max_length))
 
+    if recipe.head == CONTINUED:
+        training_sets = tuple(_with_labels_of_head(training_set, network, source) for training_set in training_sets)
+
     # Encode the training sets, attach a head for each, freeze what the recipe does not train.
     by_language = bool(network.family.adapters)
     sets = [
@@ -137,6 +142,8 @@ def train(
     trained_parameters = _attach_and_freeze(network, sets, recipe, source)
     if recipe.head == CONTINUED and len(sets) == 1 and isinstance(encoder, Stage):
         context.record["head_continued"] = _continue_head(network, sets[0], encoder, source)
+        if sets[0].training_set.shots and not context.record["head_continued"]:
+            raise InputError(f"{source} has no {sets[0].training_set.format} head to train further on few examples")
 
     # Most rows of a multilingual embedding matrix never occur in the data. They have no gradient, so the network works
     # on the rows that do occur; `matrix` is the whole one, into which they are written back at the end.
@@ -209,6 +216,19 @@ def train(
         _write_snapshot(step, weights, folder, source, sets, recipe, tokenizer, total, keep_all)
     snapshots.finish()
     remove(context.folder / CHECKPOINT)
+
+
+def _with_labels_of_head(training_set: TrainingSet, network: Network, source: str | Path) -> TrainingSet:
+    """Return a few-shot training set with the labels of a saved head, in its order; others as they are."""
+    if not training_set.shots:
+        return training_set
+    _, labels = load_head(network.config, source, training_set.format)
+    if unknown := [label for label in training_set.labels if label not in labels]:
+        raise InputError(
+            f"the head of {source} cannot be trained further on '{training_set.task}': it has no label '{unknown[0]}', "
+            f"but {', '.join(labels) or 'none'}"
+        )
+    return replace(training_set, labels=labels)
 
 
 def _attach_and_freeze(network: Network, sets: list[EncodedTrainingSet], recipe: Recipe, source: str | Path) -> int:

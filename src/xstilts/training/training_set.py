@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from xstilts.data import examples, held_out
+from xstilts.data import examples, few_shot, held_out
 from xstilts.data.dataset import EXAMPLES
 from xstilts.data.examples import Example, TaggingExample
 from xstilts.errors import InputError
@@ -51,6 +51,8 @@ class TrainingSet:
         alpha: Below 1, smaller languages are drawn more often, p ~ n ** alpha.
         held_out: Without `dev`: at most so many training examples become development data, and are not trained on.
         words: How words are tokenized, where it is not as in the first release (`models.word_tokenization`).
+        shots: So many examples of all training data are drawn (`data.few_shot.drawn`); 0: all are trained on.
+        draw: Which of them are drawn.
     """
 
     task: str
@@ -63,6 +65,8 @@ class TrainingSet:
     alpha: float = 1.0
     held_out: int = 0
     words: str = ""
+    shots: int = 0
+    draw: int = 1
 
     def read_by(self, encoder: Encoder | Stage) -> TrainingSet:
         """Return the training set as an encoder's tokenizer reads it, which is part of a training's key.
@@ -158,13 +162,16 @@ def encode_training_set(
         The model inputs of both, with the labels in the order of their numbers.
 
     Raises:
-        InputError: There are no training examples, or too few to hold one out.
+        InputError: There are no training examples, or too few to hold one out or to draw as many as there are shots.
     """
     task = task_format(training_set.format)
     dev_examples = max(DEV_EXAMPLES, recipe.selection.examples if recipe.selection else 0)
     by_language = [_examples(data, training_set.format, context) for data in training_set.train]
     labels = _labels(training_set, by_language)
     codes = [_language(data) for data in training_set.train]
+    if training_set.shots:
+        together = [example for part in by_language for example in part]
+        by_language = [few_shot.drawn(together, training_set.shots, training_set.draw)]
     if training_set.held_out and training_set.dev is None:
         by_language, held = _held_out(training_set, by_language)
         dev = [example for part in held for example in part]
