@@ -63,7 +63,7 @@ def ran(script: str, arguments: str, folder: Path, monkeypatch: pytest.MonkeyPat
         pytest.param("throughput.py", "--shape xl --sides packed --optimiser adafactor:bf16", marks=pytest.mark.slow),
         ("mining.py", ""),
         ("bulk_prediction.py", ""),
-        ("token_cache.py", ""),
+        pytest.param("token_cache.py", "", marks=pytest.mark.slow),
         pytest.param("startup.py", "", marks=pytest.mark.slow),
         pytest.param("sharing.py", "", marks=pytest.mark.slow),
     ],

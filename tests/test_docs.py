@@ -110,6 +110,8 @@ LONG = (
     "how-to/own-task.md",
     "how-to/combine-weights.md",
     "how-to/ner.md",
+    "how-to/questions.md",
+    "scale/predict.md",
     "how-to/intents.md",
     "data/own-data.md",
     "experiments/intermediate.md",

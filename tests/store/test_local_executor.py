@@ -124,7 +124,7 @@ def test_a_failure_takes_its_dependents_with_it_and_nothing_else(tmp_path: Path,
     assert journal(tmp_path) == Counter(["x", "kept", "z"])
 
 
-@BOTH
+@pytest.mark.parametrize("workers", first(1, [1, 2]))
 def test_one_bad_language_does_not_cost_the_others(tmp_path: Path, workers: int) -> None:
     """Predictions of one network go to a worker together; what fails among them is still on its own."""
     machine = machine_at(tmp_path, workers)
