@@ -27,7 +27,7 @@ from xstilts.formats import (
     token_classification,
 )
 from xstilts.metrics import XTREME_R, metric
-from xstilts.models.heads import DualEncoderHead, attach_dual_encoder
+from xstilts.models.heads import DualEncoderHead, attach_dual_encoder, head_row
 from xstilts.tasks.base import task
 from xstilts.training.optimizer import learning_rate
 from xstilts.training.recipe import Recipe, Selection, named
@@ -111,6 +111,15 @@ RECIPES = (
         "F1 after the parts are joined again",
         "it is the score that is reported",
         lambda: "split_sentence" in _source(token_classification.encode),
+    ),
+    Difference(
+        "BERT and RemBERT: pooler",
+        "the dense layer before the classifier starts from the released pooler",
+        "third_party/run_classify.py:67",
+        "it is new in every phase, like all of a head",
+        "a pooler that only some intermediate tasks keep would favour these",
+        lambda: {head_row(model, "classification").dense for model in ("bert", "rembert")}
+        == {"bert.pooler.dense", "rembert.pooler.dense"},
     ),
     Difference(
         "Warm-up",
