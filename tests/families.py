@@ -19,7 +19,7 @@ from xstilts.models.encoder import load_backbone
 
 QUICK = ("xlm-roberta", "modernbert", "mt5")
 # Of these, tests/models/test_families.py has the laws in short; what is like XLM-R in them is tested by `make slow`.
-BERTS = ("bert", "distilbert", "electra", "rembert", "xmod", "t5")
+BERTS = ("bert", "camembert", "distilbert", "electra", "rembert", "roberta", "xmod", "t5")
 
 
 def quick_first(names: Iterable[str]) -> list[Any]:

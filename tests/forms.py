@@ -281,6 +281,11 @@ def every_form() -> list[Form]:
     return [form for name in filed for form in forms(name)]
 
 
+def alike(form: Form) -> tuple[Any, ...]:
+    """Return what forms have in common that one reader reads in one way, for one task."""
+    return form.name, form.source.reader, bool(form.source.convert), form.source.withheld
+
+
 def put(files: Files, folder: Path) -> None:
     """Write files; a path below an archive goes into the archive."""
     for path, raw in files.items():

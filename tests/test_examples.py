@@ -31,7 +31,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, few_examples: None) -> Path:
 
 @pytest.mark.parametrize(
     "script",
-    [pytest.param(path, marks=pytest.mark.slow) if path.stem == "study" else path for path in EXAMPLES],
+    [pytest.param(path, marks=pytest.mark.slow) if path.stem in ("study", "compare") else path for path in EXAMPLES],
     ids=lambda path: path.stem,
 )
 def test_an_example_runs(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from families import quick_first
+from families import QUICK, quick_first
 from given import TOYS, lesson
-from quick import first
+from quick import covering, diagonal, first, parameters
 from xstilts.cost import flops, ledger, summary
 from xstilts.cost.flops import Shape
 from xstilts.cost.meters import Clock, drawn, rapl
@@ -72,8 +73,7 @@ def counted(network: Network, shape: Shape) -> tuple[int, int]:
 # FLOPs are those that torch counts, at shapes at which nothing was counted.
 
 
-@pytest.mark.parametrize("trained", first(2, FROZEN))
-@pytest.mark.parametrize("model_type", quick_first(FAMILIES))
+@pytest.mark.parametrize(("trained", "model_type"), parameters(product(FROZEN, FAMILIES), diagonal(FROZEN, QUICK)))
 def test_flops_are_those_that_torch_counts(model_type: str, trained: str, families: Any) -> None:
     network = network_of(families, model_type, trained=trained)
     found = [flops.spent(network, "head", sums(shape), learning=True) for shape in UNSEEN]
@@ -82,8 +82,9 @@ def test_flops_are_those_that_torch_counts(model_type: str, trained: str, famili
         assert (parts["forward"], parts["activations"] + parts["weights"]) == (forward, backward)
 
 
-@pytest.mark.parametrize("trained", ["head", "layers:0", "alternate", "layernorm"])
-@pytest.mark.parametrize("model_type", quick_first(["xlm-roberta", "eurobert"]))
+@pytest.mark.parametrize(
+    ("trained", "model_type"), covering(["head", "layers:0", "alternate", "layernorm"], ["xlm-roberta", "eurobert"])
+)
 def test_so_they_are_whatever_is_frozen(model_type: str, trained: str, families: Any) -> None:
     test_flops_are_those_that_torch_counts(model_type, trained, families)
 
@@ -210,7 +211,8 @@ def spent_by(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "formats", [("classification",), ("token_classification", "classification"), ("multiple_choice", "masked_lm")]
+    "formats",
+    first(1, [("multiple_choice", "masked_lm"), ("token_classification", "classification"), ("classification",)]),
 )
 def test_tokens_are_those_of_the_schedule(formats: tuple[str, ...], encoder: Encoder, machine: Runtime) -> None:
     lessons = tuple(lesson(name, weight=1.0 if name == "masked_lm" else None) for name in formats)
@@ -254,7 +256,7 @@ def test_looks_at_development_data_are_counted_apart(encoder: Encoder, machine: 
     assert plain["tokens"] == looked["tokens"]
 
 
-@pytest.mark.parametrize("how", ["classification", "token_classification", "multiple_choice"])
+@pytest.mark.parametrize("how", first(1, ["multiple_choice", "token_classification", "classification"]))
 def test_a_prediction_costs_a_forward_pass_over_what_differs_in_its_data(
     how: str, encoder: Encoder, machine: Runtime
 ) -> None:

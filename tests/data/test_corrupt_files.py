@@ -499,14 +499,14 @@ def _changed(rows: list[Any], change: Callable[[Any], Any], dice: Random | None)
 
 
 def cases(of: Callable[[], list[Form]]) -> Iterator[Any]:
-    """Yield each corruption of each form; of forms that one reader reads in one way, the first two are always tested."""
+    """Yield each corruption of each form; of forms that one reader reads in one way, the first is always tested."""
     tested: Counter[tuple[Any, ...]] = Counter()
     for form in of():
         for corruption in CORRUPTIONS:
             if seen(corruption, form):
                 way = (form.source.reader, form.task.format, bool(form.source.convert), corruption)
                 tested[way] += 1
-                marks = [pytest.mark.slow] if tested[way] > 2 else []
+                marks = [pytest.mark.slow] if tested[way] > 1 else []
                 yield pytest.param(form, corruption, id=f"{form.label}-{corruption}", marks=marks)
 
 

@@ -26,7 +26,8 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from families import tokenizer
-from forms import Files, Form, every_form, hide, put
+from forms import Files, Form, alike, every_form, hide, put
+from quick import first_of_each
 from xstilts.data import dataset
 from xstilts.data.examples import (
     AnswerSpan,
@@ -325,7 +326,7 @@ def parquet(rows: list[dict[str, Any]]) -> bytes | None:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("form", json_forms(), ids=lambda form: form.label)
+@pytest.mark.parametrize("form", first_of_each(1, json_forms(), alike), ids=lambda form: form.label)
 def test_null_becomes_no_text_in_any_source(form: Form, tmp_path: Path) -> None:
     files = form.written(form.made())
     clean, _ = form.read(files, tmp_path)
@@ -340,7 +341,11 @@ def test_null_becomes_no_text_in_any_source(form: Form, tmp_path: Path) -> None:
             assert len(found) <= len(clean)
 
 
-@pytest.mark.parametrize("form", json_forms(), ids=lambda form: form.label)
+@pytest.mark.parametrize(
+    "form",
+    first_of_each(2, json_forms(), lambda form: (form.source.reader, form.task.format)),
+    ids=lambda form: form.label,
+)
 def test_half_a_surrogate_pair_stops_no_source(form: Form, tmp_path: Path) -> None:
     files = form.written(form.made())
     if form.source.reader == "parquet":
@@ -542,7 +547,7 @@ def blank_table(form: Form, raw: bytes) -> bytes:
     return table
 
 
-@pytest.mark.parametrize("form", sets_of_tests(), ids=lambda form: form.label)
+@pytest.mark.parametrize("form", first_of_each(1, sets_of_tests(), alike), ids=lambda form: form.label)
 def test_a_test_set_with_blank_answers_is_withheld(form: Form, tmp_path: Path) -> None:
     made = form.made()
     put(blanked(form, form.written(made)), tmp_path)

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 import writing
 from families import FAMILIES, tokenizer
 from given import TOYS
+from quick import covering
 from xstilts import formats
 from xstilts.data.examples import (
     SHAPES,
@@ -40,7 +41,6 @@ torch.set_num_threads(1)
 XLMR = Tokenizer.of(tokenizer("xlm-roberta"))
 WRITTEN = {name: Tokenizer.of(make()) for name, make in writing.TOKENIZERS.items()}
 MASKLESS = ("mt5", "umt5", "t5", "qwen3")
-CELLS = [(family, name) for family in FAMILIES for name in TOYS]
 
 words = some.text("abcdefgz", min_size=0, max_size=9)
 lines = some.lists(words.filter(bool), min_size=1, max_size=60).map(" ".join)
@@ -81,7 +81,7 @@ def test_a_kind_has_what_the_protocol_says(name: str) -> None:
         assert list(inspect.signature(getattr(module, wanted)).parameters) == promised
 
 
-@pytest.mark.parametrize(("family", "name"), CELLS)
+@pytest.mark.parametrize(("family", "name"), covering(FAMILIES, TOYS))
 def test_every_family_goes_through_every_kind(families: Any, family: str, name: str) -> None:
     """From text to gradients, and from gradients to an answer for each example, in the examples' order."""
     labels, _, examples = TOYS[name]

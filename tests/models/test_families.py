@@ -18,6 +18,7 @@ from torch import Tensor
 
 import families
 from given import lesson, promised
+from quick import covering, diagonal, parameters
 from trained_tokenizers import TOKENIZERS, make
 from xstilts.data.examples import (
     AnswerSpan,
@@ -92,8 +93,7 @@ def encoded(folder: Path, format: str) -> tuple[Tokenizer, list[ModelInput]]:
     return tokenizer, task_format(format).encode(examples, tokenizer, 60, LABELS.get(format, ()), Counter())
 
 
-@pytest.mark.parametrize("format", TEXTS)
-@pytest.mark.parametrize("family", CLOSING)
+@pytest.mark.parametrize(("family", "format"), covering(CLOSING, TEXTS))
 def test_inputs_are_those_of_the_tokenizer_itself(family: str, format: str, folders: families.Folders) -> None:
     """Ids of every sequence, and token types: where they were learned those of the tokenizer, elsewhere none."""
     tokenizer, inputs = encoded(folders[family], format)
@@ -123,10 +123,7 @@ def test_inputs_are_those_of_every_published_make_of_tokenizer(name: str) -> Non
             assert types == [int(separator in ids[:place]) for place in range(len(ids))]
 
 
-@pytest.mark.parametrize(
-    ("family", "format"),
-    [cell if cell[0] in QUICK else pytest.param(*cell, marks=pytest.mark.slow) for cell in SHIPPED],
-)
+@pytest.mark.parametrize(("family", "format"), parameters(SHIPPED, diagonal(QUICK, AUTO)))
 def test_a_checkpoint_answers_alike_in_transformers(
     family: str, format: str, folders: families.Folders, tmp_path: Path
 ) -> None:
@@ -158,8 +155,7 @@ def test_a_checkpoint_answers_alike_in_transformers(
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("format", AUTO)
-@pytest.mark.parametrize("family", QUICK)
+@pytest.mark.parametrize(("family", "format"), covering(QUICK, AUTO))
 def test_packed_or_with_the_used_rows_alone_the_answers_are_the_same(
     family: str, format: str, folders: families.Folders
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import families
+from quick import covering, diagonal, parameters
 from xstilts.errors import InputError
 from xstilts.models.encoder import Encoder, load_backbone, load_tokenizer
 from xstilts.models.families import FAMILIES, NO_POOLER
@@ -24,7 +26,7 @@ from xstilts.models.tokenization import special_tokens_of
 torch.set_num_threads(1)
 FORMATS = list(AUTO)
 CELLS = [(family, format) for family in sorted(families.FAMILIES) for format in FORMATS]
-QUICK_CELLS = [cell if cell[0] in families.QUICK else pytest.param(*cell, marks=pytest.mark.slow) for cell in CELLS]
+QUICK_CELLS = parameters(CELLS, diagonal(families.QUICK, FORMATS))
 LABELS = {"classification": ("yes", "no", "maybe"), "token_classification": ("O", "B-PER", "I-PER")}
 
 
@@ -85,7 +87,7 @@ def test_the_table_is_complete() -> None:
             assert config in getattr(transformers, AUTO[format])._model_mapping
 
 
-@pytest.mark.parametrize(("family", "format"), CELLS)
+@pytest.mark.parametrize(("family", "format"), covering(sorted(families.FAMILIES), FORMATS))
 def test_shape_and_padding(folders: families.Folders, family: str, format: str) -> None:
     network = headed(folders.backbone(family), format)
     ids, mask = batch(load_tokenizer(folders[family]))
@@ -154,7 +156,7 @@ def test_saved_is_what_was_trained(folders: families.Folders, family: str, forma
         torch.testing.assert_close(shipped_logits(model, format, ids, mask), ours, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("family", sorted(families.FAMILIES))
+@pytest.mark.parametrize("family", families.berts_last(sorted(families.FAMILIES)))
 def test_saved_encoder_is_bare(folders: families.Folders, family: str, tmp_path: Path) -> None:
     network = headed(folders.backbone(family), "classification")
     save_encoder(network, load_tokenizer(folders[family]), tmp_path)
@@ -168,8 +170,13 @@ def test_saved_encoder_is_bare(folders: families.Folders, family: str, tmp_path:
         torch.testing.assert_close(pooled[1], network.encode(ids, mask)[1, : int(mask[1].sum())].mean(0))
 
 
-@pytest.mark.parametrize("first", ["extractive_qa", "masked_lm"])
-@pytest.mark.parametrize("family", families.quick_first(sorted(families.FAMILIES)))
+@pytest.mark.parametrize(
+    ("first", "family"),
+    parameters(
+        product(["extractive_qa", "masked_lm"], sorted(families.FAMILIES)),
+        diagonal(["extractive_qa", "masked_lm"], families.QUICK),
+    ),
+)
 def test_next_phase_starts_from_the_saved_encoder(
     folders: families.Folders, family: str, first: str, tmp_path: Path
 ) -> None:
@@ -217,7 +224,11 @@ def test_pooling_follows_the_configuration(
 @pytest.mark.parametrize(
     ("family", "tied"),
     [
-        *((family, family != "rembert") for family in families.FAMILIES if auto_class(family, "masked_lm")),
+        *(
+            pytest.param(family, family != "rembert", marks=[pytest.mark.slow] * (family in families.BERTS))
+            for family in families.FAMILIES
+            if auto_class(family, "masked_lm")
+        ),
         ("eurobert", False),
     ],
 )
@@ -247,7 +258,7 @@ def test_pretrained_mlm_head_is_used(family: str, tied: bool, tmp_path: Path) ->
         torch.testing.assert_close(load(tmp_path / "saved", "masked_lm")[0]("head", ids, mask), logits)
 
 
-@pytest.mark.parametrize("family", sorted(families.FAMILIES))
+@pytest.mark.parametrize("family", families.berts_last(sorted(families.FAMILIES)))
 def test_mlm_head_copies_no_embeddings(folders: families.Folders, family: str) -> None:
     network = headed(folders.backbone(family), "masked_lm")
     sizes = [parameter.numel() for parameter in network.heads.parameters()]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from families import FAMILIES, VOCABULARY, berts_last, quick_first
 from given import TOYS, lesson, losses, still
+from quick import covering, parameters
 from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict
 from xstilts.evaluation.score import read_lines
@@ -140,8 +141,7 @@ def test_the_rest_is_packed_where_asked_for_and_padded_on_a_cpu(family: str, fam
         replace(machine, packing="maybe")
 
 
-@pytest.mark.parametrize("family", berts_last(PACKED))
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(("family", "name"), covering(PACKED, FORMATS))
 def test_loss_gradients_and_answers_of_a_packed_batch_are_those_of_the_padded_one(
     name: str, family: str, families: Any
 ) -> None:
@@ -187,7 +187,10 @@ def test_a_packed_training_goes_like_a_padded_one_and_computes_no_padding(
     assert padded["tokens"] == packed["tokens"] == packed["padded_tokens"] < padded["padded_tokens"]
 
 
-@pytest.mark.parametrize(("family", "trained"), [("xlm-roberta", "top:1"), ("modernbert", "top:1"), ("qwen3", "head")])
+@pytest.mark.parametrize(
+    ("family", "trained"),
+    parameters([("xlm-roberta", "top:1"), ("modernbert", "top:1"), ("qwen3", "head")], [("modernbert", "top:1")]),
+)
 def test_stored_states_of_frozen_layers_are_packed_too(
     family: str, trained: str, families: Any, machine: Runtime, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from quick import covering
 from trained_tokenizers import SENTENCES, SPACED, TOKENIZERS, make
 from xstilts.data.examples import (
     AnswerSpan,
@@ -54,8 +55,7 @@ def test_which_tokenizers_mark_the_space_before_a_word() -> None:
     assert {name for name, tokenizer in WRAPPED.items() if tokenizer.spaced} == SPACED | {"unigram-digits"}
 
 
-@pytest.mark.parametrize("name", TOKENIZERS)
-@pytest.mark.parametrize("sentence", SENTENCES)
+@pytest.mark.parametrize(("name", "sentence"), covering(TOKENIZERS, SENTENCES))
 def test_words_are_cut_as_in_their_sentence(name: str, sentence: str) -> None:
     (found,) = WRAPPED[name].words([sentence.split()])
     assert np.concatenate(found).tolist() == WRAPPED[name].segments([sentence])[0].tolist()
@@ -88,8 +88,7 @@ def test_a_tag_stands_at_the_first_token_of_its_word(name: str) -> None:
                 assert text.replace(" ", "").replace("\u2581", "") == (word.lower() if "lower" in name else word)
 
 
-@pytest.mark.parametrize("name", TOKENIZERS)
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize(("name", "format"), covering(TOKENIZERS, FORMATS))
 def test_the_names_of_special_tokens_are_text(name: str, format: str) -> None:
     tokenizer = WRAPPED[name]
     special = [

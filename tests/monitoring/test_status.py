@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from plain_store import ENCODER, put, put_score, put_training
+from quick import first
 from xstilts import cli
 from xstilts.errors import InputError
 from xstilts.monitoring import best_so_far, dashboard
@@ -91,7 +92,7 @@ def test_a_build_that_goes_on_is_seen_with_its_steps_and_leaves_nothing(store: P
     assert list((store / build_log.FOLDER).iterdir()) == []
 
 
-@BOTH
+@pytest.mark.parametrize("workers", first(1, [1, 2]))
 def test_what_failed_is_told_with_the_reason_until_it_is_there(store: Path, workers: int) -> None:
     lost = plain("lost", (wrong("table"),))
     with pytest.raises(StageError):

@@ -175,7 +175,7 @@ def test_a_text_embedding_is_the_mean_of_the_texts(encoder: Encoder, machine: Ru
     assert alone[TEXT] == pytest.approx(states_of(encoder, machine, "a b").mean(axis=0), abs=1e-5)
 
 
-@pytest.mark.parametrize("format", first(len(LABELLED) + 1, [*LABELLED, "bitext_retrieval", "masked_lm"]))
+@pytest.mark.parametrize("format", first(2, [*LABELLED, "bitext_retrieval", "masked_lm"]))
 def test_every_kind_that_is_trained_has_a_fisher(format: str, encoder: Encoder, machine: Runtime) -> None:
     model = train(encoder, (replace(lesson(format), dev=None),), SHORT, seed=1)
     folder = build(fisher(model, data(format), asking(format, examples=8)), machine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 import torch
 from test_backends import LABELS, checkpoint
 
-from families import FAMILIES, quick_first
+from families import FAMILIES, QUICK
+from quick import diagonal, parameters
 from xstilts.inference.model import Model, load_model
 from xstilts.models.encoder import load_tokenizer
 from xstilts.models.heads import AUTO, HEADLESS, auto_class
@@ -75,8 +77,10 @@ def check(format: str, found: dict[str, Any], model: Model, labels: tuple[str, .
         assert found["tags"] == list(zip(expected["tokens"], expected["tags"], strict=True))
 
 
-@pytest.mark.parametrize("format", [*FORMATS, HEADLESS])
-@pytest.mark.parametrize("family", quick_first(sorted(FAMILIES)))
+@pytest.mark.parametrize(
+    ("format", "family"),
+    parameters(product([*FORMATS, HEADLESS], sorted(FAMILIES)), diagonal([*FORMATS, HEADLESS], QUICK)),
+)
 def test_the_code_of_a_card_gives_what_the_model_predicts(
     family: str, format: str, families: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

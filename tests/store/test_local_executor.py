@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quick import first, parameters
 from xstilts.errors import InputError
 from xstilts.runtime import progress
 from xstilts.runtime.machine import Runtime
@@ -98,7 +99,7 @@ def test_everything_is_built_once_inputs_first(tmp_path: Path, workers: int) -> 
     assert journal(tmp_path).total() == 9
 
 
-@BOTH
+@pytest.mark.parametrize("workers", first(1, [1, 2]))
 def test_what_is_there_is_not_built_again(tmp_path: Path, workers: int) -> None:
     machine = machine_at(tmp_path, workers)
     build_all([plain("a")], machine)
@@ -123,7 +124,7 @@ def test_a_failure_takes_its_dependents_with_it_and_nothing_else(tmp_path: Path,
     assert journal(tmp_path) == Counter(["x", "kept", "z"])
 
 
-@BOTH
+@pytest.mark.parametrize("workers", first(1, [1, 2]))
 def test_one_bad_language_does_not_cost_the_others(tmp_path: Path, workers: int) -> None:
     """Predictions of one network go to a worker together; what fails among them is still on its own."""
     machine = machine_at(tmp_path, workers)
@@ -148,7 +149,7 @@ def test_the_predictions_of_a_network_go_to_one_worker(tmp_path: Path) -> None:
     assert os.getpid() not in {int(worker) for _, worker in lines}
 
 
-@BOTH
+@pytest.mark.parametrize("workers", first(1, [1, 2]))
 def test_an_error_that_was_not_written_for_people_is_named_with_its_type(tmp_path: Path, workers: int) -> None:
     with pytest.raises(StageError, match="strange: Strange: two arguments"):
         build_all([failing("strange"), plain("a"), plain("b")], machine_at(tmp_path, workers))
@@ -279,7 +280,10 @@ def reading(site: BuildContext, how: str) -> None:
     raise InputError(how) if how == "row 7 is wrong" else Strange("no", how)
 
 
-@pytest.mark.parametrize(("how", "workers"), [("row 7 is wrong", 1), ("row 7 is wrong", 2), ("strange", 1)])
+@pytest.mark.parametrize(
+    ("how", "workers"),
+    parameters([("row 7 is wrong", 1), ("row 7 is wrong", 2), ("strange", 1)], [("row 7 is wrong", 1), ("strange", 1)]),
+)
 def test_an_error_says_whether_a_file_was_wrong(tmp_path: Path, how: str, workers: int) -> None:
     with pytest.raises(Unbuilt) as ended:
         build_all([plain("fine"), reading(how), plain("last", of=(reading(how),))], machine_at(tmp_path, workers))

@@ -23,7 +23,6 @@ from xstilts.errors import InputError
 from xstilts.tasks.base import Task, module_of, names, task
 
 SPLITS = {"train", "validation", "test"}
-SOURCES = [(name, number) for name in names() for number in range(len(task(name).sources))]
 DATA = Path(os.environ.get("XSTILTS_DATA") or "no-such-folder")
 real = pytest.mark.skipif(not DATA.is_dir(), reason="XSTILTS_DATA does not name a folder with the real data")
 
@@ -31,12 +30,6 @@ real = pytest.mark.skipif(not DATA.is_dir(), reason="XSTILTS_DATA does not name 
 @pytest.fixture(params=names())
 def every(request: pytest.FixtureRequest) -> Task:
     return task(request.param)
-
-
-@pytest.fixture(params=SOURCES, ids=lambda pair: f"{pair[0]}-{pair[1]}")
-def source(request: pytest.FixtureRequest) -> Source:
-    name, number = request.param
-    return task(name).sources[number]
 
 
 def test_a_task_is_called_as_its_file_and_says_what_it_is(every: Task) -> None:
@@ -90,27 +83,30 @@ def test_joined_tasks_share_a_kind_and_labels(every: Task) -> None:
     assert all((part.format, set(part.labels)) == (every.format, set(every.labels)) for part in every.parts())
 
 
-def test_sources_are_well_formed(source: Source) -> None:
-    assert source.reader in {*FORMATS, "sandbox"}
-    assert set(source.files) | set(source.part) <= SPLITS
-    assert set(source.part) <= set(source.files)
-    patterns = [pattern for split in source.files for pattern in source.patterns(split, "xx")]
-    assert not any(Path(pattern).is_absolute() or "{" in pattern for pattern in patterns)
+def test_sources_are_well_formed(every: Task) -> None:
+    for source in every.sources:
+        assert source.reader in {*FORMATS, "sandbox"}
+        assert set(source.files) | set(source.part) <= SPLITS
+        assert set(source.part) <= set(source.files)
+        patterns = [pattern for split in source.files for pattern in source.patterns(split, "xx")]
+        assert not any(Path(pattern).is_absolute() or "{" in pattern for pattern in patterns)
 
 
-def test_conversions_depend_on_nothing_but_their_row(source: Source) -> None:
-    if source.convert:
-        used = inspect.getclosurevars(source.convert)
-        assert all(isinstance(value, ModuleType) for value in used.globals.values())
-        assert not used.nonlocals
-        assert source.meaning() == source.meaning()
+def test_conversions_depend_on_nothing_but_their_row(every: Task) -> None:
+    for source in every.sources:
+        if source.convert:
+            used = inspect.getclosurevars(source.convert)
+            assert all(isinstance(value, ModuleType) for value in used.globals.values())
+            assert not used.nonlocals
+            assert source.meaning() == source.meaning()
 
 
-def test_training_and_validation_parts_do_not_overlap(source: Source) -> None:
-    if len(source.part) > 1:
-        assert source.part["train"][1] == source.part["validation"][0]
-        assert source.part["train"][0] == 0
-        assert source.part["validation"][1] is None
+def test_training_and_validation_parts_do_not_overlap(every: Task) -> None:
+    for source in every.sources:
+        if len(source.part) > 1:
+            assert source.part["train"][1] == source.part["validation"][0]
+            assert source.part["train"][0] == 0
+            assert source.part["validation"][1] is None
 
 
 def test_sources_with_one_meaning_read_alike(every: Task) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from quick import covering
 from xstilts.data.dataset import examples
 from xstilts.data.examples import (
     AnswerSpan,
@@ -117,8 +118,7 @@ def read(path: Path, options: FileOptions | None = None) -> list[Example]:
     return list(examples(task.data(key.partition("/")[0], "en", None), None, Report()))
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize(("form", "format"), covering(FORMS, FORMATS))
 def test_a_table_is_read_back_whatever_form_it_is_written_in(tmp_path: Path, format: str, form: str) -> None:
     odd, rows, expected = FORMATS[format]
     path = tmp_path / "file"

@@ -11,6 +11,7 @@ from hypothesis import strategies as some
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from quick import covering
 from xstilts.models.network import Network
 from xstilts.runtime import progress
 from xstilts.training.checkpoint import Checkpoint, remove
@@ -79,8 +80,7 @@ def test_what_goes_on_from_a_checkpoint_ends_in_the_same_bits(tmp_path: Path, fr
     assert same(weights(other), weights(network))
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("before", [0, 1, 4])
+@pytest.mark.parametrize(("name", "before"), covering(OPTIMIZERS, [0, 1, 4]))
 def test_every_optimiser_goes_on_in_the_same_bits(tmp_path: Path, name: str, before: int) -> None:
     network, optimiser, checkpoint = lean(tmp_path, name)
     for number in range(before):

@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoModelForSequenceClassification
 
 from given import lesson
+from quick import covering
 from xstilts.errors import InputError
 from xstilts.evaluation.predict import predict
 from xstilts.models.encoder import Encoder, load_backbone
@@ -221,8 +222,10 @@ def test_an_average_loads_and_predicts_with_its_head(trainings: list[Stage], sto
     ]
 
 
-@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-@pytest.mark.parametrize("text", ["add:0.5", "add:1,-1", "ties:0.3", "swap@top:1", "swap@layers:0-1"])
+@pytest.mark.parametrize(
+    ("text", "order"),
+    covering(["add:0.5", "add:1,-1", "ties:0.3", "swap@top:1", "swap@layers:0-1"], [(0, 1), (1, 0)]),
+)
 def test_compositions_load_and_do_not_depend_on_the_order(
     text: str, order: tuple[int, int], encoder_of_all: Encoder, trainings: list[Stage], store: Runtime
 ) -> None:

@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from families import DEPTH, FAMILIES, berts_last, quick_first
+from families import DEPTH, FAMILIES, quick_first
 from given import TOYS, lesson, losses, stopped
+from quick import covering
 from xstilts.formats import task_format
 from xstilts.models.batch import ModelInput
 from xstilts.models.embedding_pruning import pruned_embeddings
@@ -58,7 +59,7 @@ def frozen(family: str, folders: Any, name: str, trained: str) -> tuple[Network,
     ("name", "trained"),
     [
         ("classification", "top:1"),
-        ("token_classification", "head"),
+        pytest.param("token_classification", "head", marks=pytest.mark.slow),
         pytest.param("token_classification", "top:2", marks=pytest.mark.slow),
     ],
 )
@@ -74,8 +75,13 @@ def test_training_on_stored_states_is_training_on_all_layers(
     assert same(one, other)
 
 
-@pytest.mark.parametrize("family", berts_last(sorted(set(FAMILIES) - set(REFUSED))))
-@pytest.mark.parametrize("name", ["token_classification", "multiple_choice", "extractive_qa", "bitext_retrieval"])
+@pytest.mark.parametrize(
+    ("family", "name"),
+    covering(
+        sorted(set(FAMILIES) - set(REFUSED)),
+        ["token_classification", "multiple_choice", "extractive_qa", "bitext_retrieval"],
+    ),
+)
 def test_a_batch_is_answered_without_the_frozen_layers(name: str, family: str, families: Any, machine: Runtime) -> None:
     network, tokens, units = frozen(
         family, families, "token_classification" if name == "bitext_retrieval" else name, "top:1"
@@ -101,24 +107,22 @@ def test_a_batch_is_answered_without_the_frozen_layers(name: str, family: str, f
     assert set(calls) == set(range(DEPTH))
 
 
-@pytest.mark.parametrize(
-    ("trained", "count"),
-    [
-        ("all", 0),
-        ("head", 3),
-        ("top:1", 2),
-        ("top:3", 0),
-        ("bottom:1", 0),
-        ("layers:1", 1),
-        ("layers:2", 2),
-        ("layernorm", 0),
-        ("no-embeddings", 0),
-    ],
-)
-@pytest.mark.parametrize("family", berts_last(FAMILIES))
-def test_the_prefix_is_what_is_frozen_below_all_that_is_trained(
-    family: str, trained: str, count: int, families: Any
-) -> None:
+COUNTS = {
+    "all": 0,
+    "head": 3,
+    "top:1": 2,
+    "top:3": 0,
+    "bottom:1": 0,
+    "layers:1": 1,
+    "layers:2": 2,
+    "layernorm": 0,
+    "no-embeddings": 0,
+}
+
+
+@pytest.mark.parametrize(("family", "trained"), covering(FAMILIES, COUNTS))
+def test_the_prefix_is_what_is_frozen_below_all_that_is_trained(family: str, trained: str, families: Any) -> None:
+    count = COUNTS[trained]
     network, _, _ = frozen(family, families, "token_classification", trained)
     assert network.prefix == count
     modes = [layer.training for layer in network.layer_modules]

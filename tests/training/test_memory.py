@@ -82,7 +82,7 @@ def test_so_they_are_in_bf16(model_type: str) -> None:
     assert found.bytes(ONE, recompute=False) == really(network, "classification", ONE, halved=True)
 
 
-@pytest.mark.parametrize("trained", ["top:2", "no-embeddings", "layers:1-2", "head"])
+@pytest.mark.parametrize("trained", first(2, ["layers:1-2", "no-embeddings", "top:2", "head"]))
 def test_so_they_are_whatever_is_frozen(trained: str) -> None:
     network = network_of("xlm-roberta", "token_classification", trained)
     assert ActivationMemory(network, "head", CPU).bytes(ONE, recompute=False) == really(
@@ -99,7 +99,7 @@ def test_a_few_layers_stand_for_many_that_are_alike(model_type: str) -> None:
     assert found.bytes(ONE, recompute=False) == really(network, "classification", ONE)
 
 
-@pytest.mark.parametrize("how", first(3, TOYS))
+@pytest.mark.parametrize("how", first(2, ["masked_lm", *(name for name in TOYS if name != "masked_lm")]))
 def test_every_kind_keeps_about_as_much(how: str, families: Any) -> None:
     """Masked-LM asks its head of the hidden tokens alone; translation ranking has no head and compares all pairs."""
     network = Network(families.backbone("xlm-roberta"))
@@ -117,7 +117,7 @@ def test_every_kind_keeps_about_as_much(how: str, families: Any) -> None:
 # Laws.
 
 
-@pytest.mark.parametrize("device", [CPU, GPU, Device("cuda", "fp32")])
+@pytest.mark.parametrize("device", first(1, [GPU, CPU, Device("cuda", "fp32")]))
 def test_more_tokens_keep_more_and_recomputing_keeps_less(device: Device) -> None:
     found = ActivationMemory(network_of("eurobert"), "head", device)
     sizes = [found.bytes(Shape(n, 32), False) for n in (4, 8, 16)]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, replace
+from itertools import product
 
 import pytest
 from hypothesis import given
@@ -13,16 +14,15 @@ from xstilts.store.identity import canonical
 from xstilts.tasks.base import names, task
 from xstilts.training.recipe import SETS, Recipe, Selection, changed, named
 
-CELLS = [(name, format, role) for name in SETS for format in SHAPES for role in ("intermediate", "target")]
 
-
-@pytest.mark.parametrize(("name", "format", "role"), CELLS)
-def test_every_set_has_a_usable_recipe_for_every_kind_in_every_role(name: str, format: str, role: str) -> None:
-    found = named(name, "a task of no set", format, role)
-    assert 1e-6 < found.learning_rate < 1e-2
-    assert found.steps or 1 <= found.epochs <= 20
-    assert 0 <= found.warmup_steps < 1 or found.warmup_steps == int(found.warmup_steps)
-    assert found.max_length >= 32
+@pytest.mark.parametrize("name", SETS)
+def test_every_set_has_a_usable_recipe_for_every_kind_in_every_role(name: str) -> None:
+    for format, role in product(SHAPES, ("intermediate", "target")):
+        found = named(name, "a task of no set", format, role)
+        assert 1e-6 < found.learning_rate < 1e-2, (format, role)
+        assert found.steps or 1 <= found.epochs <= 20, (format, role)
+        assert 0 <= found.warmup_steps < 1 or found.warmup_steps == int(found.warmup_steps), (format, role)
+        assert found.max_length >= 32, (format, role)
 
 
 @pytest.mark.parametrize("name", SETS)

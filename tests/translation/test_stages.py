@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import tiny_translators
-from quick import first
+from quick import first, parameters
 from xstilts.cli.options import ExperimentOptions
 from xstilts.data.examples import read as read_examples
 from xstilts.errors import InputError
@@ -149,7 +149,10 @@ def put_identity(name: str, code: str, folder: Path, machine: Runtime, as_text: 
 
 @pytest.mark.parametrize(
     ("name", "as_text"),
-    [("sandbox_ner", True), ("sandbox_qa", False), pytest.param("sandbox_nli", False, marks=pytest.mark.slow)],
+    parameters(
+        [("sandbox_ner", True), ("sandbox_qa", False), ("sandbox_nli", False)],
+        [("sandbox_ner", True)],
+    ),
 )
 def test_translate_test_by_identity_predicts_the_same(
     name: str, as_text: bool, encoder: Encoder, machine: Runtime, tmp_path: Path

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quick import first
+from quick import covering, first
 from xstilts.errors import InputError
 from xstilts.evidence.search import corpus as corpora
 from xstilts.evidence.search import markup, pdf_text
@@ -81,8 +81,7 @@ def test_a_source_finds_works_as_they_are(client: Client, name: str) -> None:
         assert work.retracted == (name in ("openalex", "crossref") and "retracted" in true.header)
 
 
-@pytest.mark.parametrize("name", ["arxiv", "s2", "openalex", "crossref"])
-@pytest.mark.parametrize("limit", [1, 3, 7, 50])
+@pytest.mark.parametrize(("name", "limit"), covering(["arxiv", "s2", "openalex", "crossref"], [1, 3, 7, 50]))
 def test_pages_give_what_one_page_gives(client: Client, monkeypatch: pytest.MonkeyPatch, name: str, limit: int) -> None:
     whole = load_source(name).search(client, QUERY, limit)
     monkeypatch.setattr(load_source(name), "PAGE_SIZE", 3)
@@ -103,8 +102,7 @@ def test_a_source_that_fails_finds_nothing_and_says_so(client: Client, stub: Stu
     assert [(failure.source, bool(failure.reason)) for failure in client.failures] == [(name, True)]
 
 
-@pytest.mark.parametrize("name", ONLINE)
-@pytest.mark.parametrize("kind", ["busy", "broken", "empty", "cut", "nonsense"])
+@pytest.mark.parametrize(("name", "kind"), covering(ONLINE, ["busy", "broken", "empty", "cut", "nonsense"]))
 def test_a_source_that_recovers_finds_everything(client: Client, stub: Stub, name: str, kind: FaultKind) -> None:
     stub.faults[name] = Fault(kind, times=1)
     assert len(load_source(name).search(client, QUERY, 50)) > 5
