@@ -50,6 +50,7 @@ MAY_NAME_FORMATS = {
     "models/word_tokenization.py": "names in keys of words that were cut otherwise before",
     "inference/predict_file.py": "columns of a file, by format",
     "cli/predict.py": "lines of one word each are CoNLL where tags are predicted",
+    "experiments/official_differences.py": "the heads that differ from the official ones, by format",
     "evaluation/prompting.py": "formats that are answered by the likelihood of answers",
     "translation/projection.py": "what of an example is translated and projected, by format",
     "translation/texts.py": "what of an example is translated, by format",
