@@ -109,10 +109,7 @@ def put_tasks(page: Path, folder: Path) -> list[str]:
 LONG = (
     "how-to/own-task.md",
     "how-to/combine-weights.md",
-    "how-to/ner.md",
-    "how-to/questions.md",
     "scale/predict.md",
-    "how-to/intents.md",
     "data/own-data.md",
     "experiments/intermediate.md",
     "experiments/recommend.md",
