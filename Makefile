@@ -3,13 +3,14 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
+PLAIN := $(VENV)/.plain
 READY := $(VENV)/.installed
 export TOKENIZERS_PARALLELISM = false
 unexport PYTHONDONTWRITEBYTECODE  # each process of the tests would compile the package again
 
 .PHONY: demo test check static slow browser docs bench bench-gpu clean
 
-demo: $(READY)
+demo: $(PLAIN)
 	$(BIN)/xstilts sandbox demo --store work/demo --out work/demo-tables
 
 test: $(READY)
@@ -46,9 +47,15 @@ bench-gpu: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/run.py --gpu $(BENCH)
 
-$(READY): pyproject.toml constraints.txt
+# What training and predicting need, as `pip install .` gives it; then all that tests need besides.
+$(PLAIN): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m compileall -q -j 2 src
+	touch $(PLAIN)
+
+$(READY): $(PLAIN)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $(READY)
 

@@ -53,7 +53,7 @@ def ran(script: str, arguments: str, folder: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("script", "arguments"),
     [
-        ("fine_tuning.py", "--lengths xnli"),
+        pytest.param("fine_tuning.py", "--lengths xnli", marks=pytest.mark.slow),
         pytest.param("fine_tuning.py", "--lengths squad", marks=pytest.mark.slow),
         ("frozen_prefix.py", "--full"),
         ("evaluation.py", ""),

@@ -11,9 +11,10 @@ import pytest
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "token_cache.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "texts",
-    [pytest.param(("--texts", "1500"), marks=pytest.mark.slow), ("--lines", "rows.tsv")],
+    [("--texts", "1500"), ("--lines", "rows.tsv")],
     ids=lambda texts: texts[0],
 )
 def test_the_sides_agree_on_few_texts(

@@ -635,6 +635,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a15_twice_the_same_are_the_same_bytes(made: tuple[Path, dict[str, Report]], tmp_path: Path) -> None:
     with serving() as stub:
         where = ReportOptions(tmp_path / "again", made[0] / "replies", offline=True)

@@ -129,7 +129,8 @@ def test_a_study_can_be_written_down_without_network_and_data(path: Path, scale:
     assert found.limits or scale == "full"
 
 
-@pytest.mark.parametrize("name", [NEW[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NEW[1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NEW)
 def test_a_forecast_knows_encoders_that_are_not_made_yet(name: str, tmp_path: Path) -> None:
     asked = studies.load(FILES[0].with_name(f"{name}.py"), "sandbox")
     found = forecast(replace(asked, arms=asked.arms[-2:], claims=()), Gpu(), Runtime(tmp_path, device="cpu"))

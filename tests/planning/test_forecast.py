@@ -114,6 +114,7 @@ def test_masked_lm_beside_is_another_training_by_its_languages() -> None:
     assert configuration(of("sw", "de")).tasks == "mnli+common_voice:sw+de"
 
 
+@pytest.mark.slow
 def test_arms_share_their_baseline_and_the_total_counts_it_once(tiny: Path) -> None:
     found = ahead(arm(tiny, label="all"), arm(tiny, label="head", set=("trainable=head",)))
     assert [one.shared.trainings for one in found.arms] == [3, 3]

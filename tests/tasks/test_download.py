@@ -498,6 +498,7 @@ def test_the_command_downloads_and_then_finds(tmp_path: Path) -> None:
     assert sorted(hub.fetched) == ["xquad.ar/validation-0-of-1.parquet", "xquad.de/validation-0-of-1.parquet"]
 
 
+@pytest.mark.slow
 def test_the_command_tells_of_a_hub_that_cannot_be_asked(tmp_path: Path) -> None:
     with serving() as hub:
         arguments = ("xquad", "--get", "--data", str(tmp_path / "data"))
