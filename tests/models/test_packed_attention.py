@@ -101,7 +101,7 @@ def test_gradients_stay_within_their_sequence(family: str, families: Any) -> Non
     ids, mask = padded_batch(network)
     ids = torch.arange(5, 5 + ids.numel()).view(ids.shape) % (VOCABULARY - 5) + 5
     ids = torch.where(mask.bool(), ids, network.config.pad_token_id or 0)
-    network.encode(ids, mask, packed())[0].sum().backward()
+    network.encode(ids, mask, packed())[0, :, 0].sum().backward()  # the sum over a layer norm's features is constant
     moved = network.embedding_matrix.grad
     assert moved is not None
     touched = set(moved.abs().sum(1).nonzero().flatten().tolist())
