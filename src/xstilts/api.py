@@ -1358,18 +1358,10 @@ def _scores(
     if _headless(target):  # the run also chooses the layer and the threshold
         return Run(model, (), target, recipes, 1, (), None, split, languages, data=runtime.data).scores()
     _check_head(model, target)
-    codes = [code for code in target.languages if not languages or code in languages]
-    unknown = [code for code in languages if code not in target.languages]
-    if unknown or not codes:
-        raise InputError(
-            f"'{target.name}' has no language '{', '.join(unknown)}': there are {', '.join(target.languages) or 'none'}"
-        )
-    present = [code for code in codes if target_in_form.has(split, code, runtime.data)]
-    if not present:
-        target_in_form.data(split, codes[0], runtime.data)  # says where it looked, if there are no files
-        raise InputError(f"the {split} files of '{target.name}' hide the labels: evaluate on split='validation'")
+    target.check_languages(languages)
+    codes = [code for code in target.languages if code in languages]
     scores = {}
-    for code in present:
+    for code in target_in_form.labelled_languages(split, codes, runtime.data):
         data = read_data(target_in_form.data(split, code, runtime.data))
         scores[code] = score_stage(predict_stage(model, data, target.format, max_length), data, target.metric)
     return scores

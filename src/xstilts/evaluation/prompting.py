@@ -218,8 +218,9 @@ def _encoded(
     """
     for left_out in range(len(before) + 1):
         text = "".join(before[left_out:]) + question
-        sequences = [list(tokenizer(f"{text} {answer}")["input_ids"]) for answer in answers]
-        common = min(len(_common(sequences[0], other)) for other in [*sequences, list(tokenizer(text)["input_ids"])])
+        sequences = tokenizer([f"{text} {answer}" for answer in answers] + [text])["input_ids"]
+        common = min(len(_common(sequences[0], other)) for other in sequences)
+        sequences.pop()  # of the text alone
         if end := getattr(tokenizer, "eos_token_id", None):
             sequences = [tokens[:-1] if tokens[-1] == end else tokens for tokens in sequences]
         common = min(common, *(len(tokens) - 1 for tokens in sequences))

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from xstilts.errors import InputError
+from xstilts.runtime.text import counted
 from xstilts.training.recipe import CONTINUED, Recipe, changed
 
 EPOCHS = 10.0
@@ -98,5 +99,5 @@ class FewShot:
         >>> FewShot(10).text, FewShot(1, draw=3).text
         ('10 shots', '1 shot, draw 3')
         """
-        shots = "1 shot" if self.shots == 1 else f"{self.shots:,} shots"
+        shots = counted(self.shots, "shot")
         return shots if self.draw == 1 else f"{shots}, draw {self.draw}"

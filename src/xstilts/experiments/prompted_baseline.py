@@ -12,7 +12,7 @@ fine-tuned models. A study names a baseline among its `extras`, as a table of it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -53,14 +53,13 @@ class PromptedBaseline:
     languages: tuple[str, ...] = ()
     split: str = "test"
     max_length: int = MAX_LENGTH
-    _usual: Prompt = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_usual", self.prompt or Prompt.of(self.target))
-        for code in self.languages:
-            if code not in self.target.languages:
-                known = ", ".join(self.target.languages)
-                raise InputError(f"'{self.target.name}' has no language '{language(code).code}': there are {known}")
+        self.target.check_languages(self.languages)
+        self._prompt()  # refuse a target that cannot be prompted
+
+    def _prompt(self) -> Prompt:
+        return self.prompt or Prompt.of(self.target)
 
     def scores(self, data: Path | None) -> dict[str, Stage]:
         """Return the stages of the scores, by language.
@@ -71,16 +70,11 @@ class PromptedBaseline:
         Raises:
             InputError: Test or training data are missing.
         """
-        codes = self.languages or self.target.languages
-        present = [code for code in codes if self.target.has(self.split, code, data)]
-        if not present:
-            self.target.data(self.split, codes[0], data)  # says where it looked
-            raise InputError(f"the {self.split} files of '{self.target.name}' hide the labels: give --split validation")
-        training = self._training_data(data) if self._usual.shots else None
-        stages = {}
-        for code in present:
+        prompt, stages = self._prompt(), {}
+        training = self._training_data(data) if prompt.shots else None
+        for code in self.target.labelled_languages(self.split, self.languages, data):
             gold = read(self.target.data(self.split, code, data))
-            predictions = prompted(self.model, gold, self._usual, training, self.max_length)
+            predictions = prompted(self.model, gold, prompt, training, self.max_length)
             stages[code] = score(predictions, gold, self.target.metric)
         return stages
 
@@ -104,12 +98,14 @@ class PromptedBaseline:
         ]
         if len(rows) > 1:
             rows.append(["mean", fmean(row[1] for row in rows), ""])
-        shots = self._usual.shots
-        how = f"after {counted(shots, 'training example')} in each prompt" if shots else "without examples"
+        prompt = self._prompt()
+        how = (
+            f"after {counted(prompt.shots, 'training example')} in each prompt" if prompt.shots else "without examples"
+        )
         return {
             "title": f"{self.model.name}, prompted, on {self.target.label}",
             "columns": ["language", self.target.metric, "examples"],
             "rows": rows,
             "note": f"The likeliest answer counts, {how}; no weight was trained. The prompt ends in "
-            f"{self._usual.template.splitlines()[-1]!r}.",
+            f"{prompt.template.splitlines()[-1]!r}.",
         }

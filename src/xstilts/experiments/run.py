@@ -23,7 +23,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from xstilts.cost.summary import merged_roles
-from xstilts.data.languages import language
 from xstilts.errors import InputError, did_you_mean
 from xstilts.evaluation.contamination import contamination
 from xstilts.evaluation.predict import predict
@@ -231,12 +230,7 @@ class Run:
         check_oracle(self.oracle, self.average, self.split)
         if self.combine and self.intermediate:
             check_members(composition(self.combine), len(self.intermediate))
-        for code in self.only_languages:
-            if code not in self.target.languages:
-                raise InputError(
-                    f"'{self.target.name}' has no language '{language(code).code}': "
-                    f"there are {', '.join(self.target.languages)}"
-                )
+        self.target.check_languages(self.only_languages)
         labels = [task.label for task in self.intermediate]
         if len(set(labels)) < len(labels):
             raise InputError(f"expected different tasks in a mix, found {', '.join(labels)}")

@@ -88,21 +88,35 @@ class Encoder:
         Where neither knows it, the encoder is returned unchanged: enough to plan with, and loading will raise an error.
         The configuration is fetched too, because recipes depend on the encoder's size.
         """
-        if self.folder or re.fullmatch(r"[0-9a-f]{40}", self.digest):
+        if self.folder:
             return self
-        try:
-            commit = HfApi().model_info(self.name, revision=self.digest, timeout=10).sha
+        commit = commit_of(self.name, self.digest)
+        if commit != self.digest:
             with suppress(Exception):  # such as a model that needs an access token
                 hf_hub_download(self.name, "config.json", revision=commit)
-        except Exception:  # offline, forbidden or unknown: the cache may still have it
-            found = try_to_load_from_cache(self.name, "config.json", revision=self.digest)
-            commit = Path(found).parent.name if isinstance(found, str) else None
-        return replace(self, digest=commit or self.digest)
+        return replace(self, digest=commit)
 
     @property
     def location(self) -> str:
         """The argument for the loading functions: the folder, or the hub id with its revision."""
         return self.folder or f"{self.name}@{self.digest}"
+
+
+def commit_of(name: str, revision: str) -> str:
+    """Return the commit of a revision on the hub, by the hub or else by the local cache; itself where neither knows it.
+
+    Args:
+        name: Hub id.
+        revision: Branch, tag or commit.
+    """
+    if re.fullmatch(r"[0-9a-f]{40}", revision):
+        return revision
+    try:
+        commit = HfApi().model_info(name, revision=revision, timeout=10).sha
+    except Exception:  # offline, forbidden or unknown: the cache may still have it
+        found = try_to_load_from_cache(name, "config.json", revision=revision)
+        commit = Path(found).parent.name if isinstance(found, str) else None
+    return commit or revision
 
 
 def load_tokenizer(source: str | Path, revision: str | None = None) -> PreTrainedTokenizerBase:
@@ -220,8 +234,21 @@ def _folder(source: str | Path, revision: str | None) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
-    name, revision = hub_id(str(source), revision or "main")
-    patterns = [*IDENTITY_FILES, "vocab.*", "merges.txt", "*.safetensors"]
+    return downloaded(*hub_id(str(source), revision or "main"), (*IDENTITY_FILES, "vocab.*", "merges.txt"))
+
+
+def downloaded(name: str, revision: str, files: Iterable[str]) -> Path:
+    """Return the folder of a hub model's snapshot with its weights, downloading what is not yet cached.
+
+    Args:
+        name: Hub id.
+        revision: Branch, tag or commit.
+        files: Names or patterns of the other files; no code and no pickled weights.
+
+    Raises:
+        InputError: The hub cannot be asked, or has no such model.
+    """
+    patterns = [*files, "*.safetensors"]
     try:
         with quiet():
             found = snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns="*/*")
@@ -290,11 +317,19 @@ def _check_sentencepiece(folder: Path) -> None:
 
 def _digest(folder: Path) -> str:
     """Hash names and contents of all files that can change a result."""
+    return digest_of(
+        path
+        for path in folder.iterdir()
+        if path.name in IDENTITY_FILES or path.suffix == ".safetensors" or path.stem in ("vocab", "merges")
+    )
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """Return a SHA-256 of the names and contents of files of one folder; a file is read once while it is the same."""
     total = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.name in IDENTITY_FILES or path.suffix == ".safetensors" or path.stem in ("vocab", "merges"):
-            facts = path.stat()
-            total.update(f"{path.name} {_file_digest(path.resolve(), facts.st_size, facts.st_mtime_ns)}\n".encode())
+    for path in sorted(paths):
+        facts = path.stat()
+        total.update(f"{path.name} {_file_digest(path.resolve(), facts.st_size, facts.st_mtime_ns)}\n".encode())
     return total.hexdigest()
 
 

@@ -429,6 +429,34 @@ class Task:
     def _held(self, split: str, language: str, folder: Path | None) -> bool:
         return any(self.holds(source, split, language, folder) for source in self.sources_in(language))
 
+    def check_languages(self, codes: Sequence[str]) -> None:
+        """Raise InputError for a language that the task does not have."""
+        for code in codes:
+            if code not in self.languages:
+                there = ", ".join(self.languages) or "none"
+                raise InputError(f"'{self.name}' has no language '{language(code).code}': there are {there}")
+
+    def labelled_languages(self, split: str, codes: Sequence[str], folder: Path | None) -> tuple[str, ...]:
+        """Return the languages in which a split is there with its answers.
+
+        Args:
+            split: "train", "validation" or "test".
+            codes: The languages to look at, in order; none: all of the task's.
+            folder: The data folder; None where no files are needed.
+
+        Raises:
+            InputError: The task has no such language; or there are no files, or only such that hide the answers.
+        """
+        self.check_languages(codes)
+        every = tuple(codes) or self.languages
+        if not every:
+            raise InputError(f"'{self.name}' has no languages to measure, only training data: give a target")
+        there = tuple(code for code in every if self.has(split, code, folder))
+        if not there:
+            self.data(split, every[0], folder)  # says where it looked, if there are no files
+            raise InputError(f"the {split} files of '{self.name}' hide the labels: evaluate on split='validation'")
+        return there
+
     def holds(self, source: Source, split: str, language: str, folder: Path | None) -> bool:
         """Return whether a source of the task has a split in a language, with answers that are not blank."""
         if not source.holds(split, language, folder):
@@ -598,9 +626,7 @@ def add_task_folder(path: Path | str) -> None:
 def task_in_languages(name: str, codes: str) -> Task:
     """Return a task in some of its languages, "en sw"; InputError for one that it has not."""
     whole, chosen = task(name), tuple(codes.split())
-    for code in chosen:
-        if code not in whole.languages:
-            raise InputError(f"'{name}' has no language '{code}': there are {', '.join(whole.languages)}")
+    whole.check_languages(chosen)
     return replace(whole, languages=chosen)
 
 

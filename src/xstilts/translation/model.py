@@ -11,7 +11,6 @@ greedy, or a beam search, without random numbers.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import warnings
 from collections.abc import Sequence
@@ -22,11 +21,11 @@ from typing import Any
 
 import torch
 import transformers
-from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+from huggingface_hub import try_to_load_from_cache
 
 from xstilts.data.languages import ARTIFICIAL, iso3, language
 from xstilts.errors import InputError
-from xstilts.models.encoder import checked_folder, hub_id, quiet, readable
+from xstilts.models.encoder import checked_folder, commit_of, digest_of, downloaded, hub_id, quiet, readable
 from xstilts.runtime.machine import Runtime
 from xstilts.store.identity import identity
 
@@ -109,7 +108,8 @@ class Translator:
         if folder.is_dir():
             path = folder.resolve()
             return cls(path.name, _digest(checked_folder(path)), str(path), beams)
-        return cls(*_pinned(*hub_id(name, "main")), beams=beams)
+        name, revision = hub_id(name, "main")
+        return cls(name, _commit(name, revision), beams=beams)
 
     def check(self, source: str, target: str) -> None:
         """Check that the model loads here and knows both languages, without loading its weights.
@@ -146,7 +146,7 @@ class Translator:
         Raises:
             InputError: Files are missing, or the model has no such language.
         """
-        folder = self.local_folder() or _downloaded(self.name, self.digest)
+        folder = self.local_folder() or downloaded(self.name, self.digest, FILES)
         checked_folder(folder)
         tokenizer = _tokenizer(folder)
         with readable(folder), quiet():
@@ -292,49 +292,8 @@ def _config(folder: Path) -> Any:
         return transformers.AutoConfig.from_pretrained(folder, trust_remote_code=False)
 
 
-@lru_cache(maxsize=64)
-def _pinned(name: str, revision: str) -> tuple[str, str]:
-    """Return a hub id with the commit of its revision, by the hub or else by the local cache."""
-    if re.fullmatch(r"[0-9a-f]{40}", revision):
-        return name, revision
-    try:
-        commit = HfApi().model_info(name, revision=revision, timeout=10).sha
-    except Exception:  # offline, forbidden or unknown: the cache may have it
-        cached = try_to_load_from_cache(name, "config.json", revision=revision)
-        commit = Path(cached).parent.name if isinstance(cached, str) else None
-    return name, commit or revision
-
-
-def _downloaded(name: str, revision: str) -> Path:
-    try:
-        with quiet():
-            patterns = [*FILES, "*.safetensors"]
-            return Path(snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns="*/*"))
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"cannot get {name!r} at {revision!r} from the hub ({reason}); check name and network"
-        ) from error
+_commit = lru_cache(maxsize=64)(commit_of)  # one model translates many splits
 
 
 def _digest(folder: Path) -> str:
-    state = tuple(
-        (path, path.stat().st_size, path.stat().st_mtime_ns)
-        for path in sorted(folder.iterdir())
-        if path.name in FILES or path.suffix == ".safetensors"
-    )
-    return _digest_of(state)
-
-
-@lru_cache(maxsize=64)
-def _digest_of(state: tuple[tuple[Path, int, int], ...]) -> str:
-    total = hashlib.sha256()
-    for path, _, _ in state:
-        with path.open("rb") as file:
-            total.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return total.hexdigest()
-
-
-def template_of(name: str) -> bool:
-    """Return whether a name has places for languages."""
-    return "{source}" in name or "{target}" in name
+    return digest_of(path for path in folder.iterdir() if path.name in FILES or path.suffix == ".safetensors")
